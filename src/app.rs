@@ -60,7 +60,7 @@ pub fn build(
         .wrap(flood_guard)
         .wrap(from_fn(tracing::observe))
         .wrap_fn(|mut request, service| {
-            base_path::take_off(&mut request);
+            base_path::strip(&mut request);
             service.call(request)
         })
 }
@@ -82,7 +82,7 @@ async fn protect<B: MessageBody + 'static>(
             request.into_response(answer).map_into_right_body()
         }
     };
-    let mut response = chunked_body::cut(response, long_answer_slot);
+    let mut response = chunked_body::split_long_body(response, long_answer_slot);
     security_headers::add(response.headers_mut(), https_only);
     if is_stopping {
         // Makes the client's next request go to another instance.
@@ -113,7 +113,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(only_get("/.well-known/jwks.json", published_keys))
         .service(only_get("/.well-known/oauth-client.json", oauth_client))
         .service(only_get("/.well-known/oauth-client/{server}.json", oauth_client_of))
-        .service(only_get("/openapi.json", description))
+        .service(only_get("/openapi.json", openapi_document))
         .service(only_get("/frames.json", frames))
         .default_service(web::to(assets::serve));
     #[cfg(feature = "swagger")]
@@ -141,18 +141,18 @@ async fn oauth_client_of(app: Data<App>, server: Path<McpServerId>) -> HttpRespo
 }
 
 /// OpenAPI document, cached since it can't change while the program runs.
-async fn description(http: HttpRequest, app: Data<App>) -> HttpResponse {
+async fn openapi_document(http: HttpRequest, app: Data<App>) -> HttpResponse {
     static TEXT: OnceLock<Result<String, serde_json::Error>> = OnceLock::new();
-    described(&http, TEXT.get_or_init(|| endpoint::openapi::served(app.config.server.base_path())))
+    json_document(&http, TEXT.get_or_init(|| endpoint::openapi::served(app.config.server.base_path())))
 }
 
 /// Schemas of the real-time protocol's frames.
 async fn frames(http: HttpRequest) -> HttpResponse {
     static TEXT: OnceLock<Result<String, serde_json::Error>> = OnceLock::new();
-    described(&http, TEXT.get_or_init(endpoint::openapi::frames))
+    json_document(&http, TEXT.get_or_init(endpoint::openapi::frames))
 }
 
-fn described(http: &HttpRequest, text: &'static Result<String, serde_json::Error>) -> HttpResponse {
+fn json_document(http: &HttpRequest, text: &'static Result<String, serde_json::Error>) -> HttpResponse {
     match text.as_deref() {
         Ok(text) => HttpResponse::Ok()
             .insert_header((CONTENT_TYPE, "application/json"))

@@ -43,12 +43,12 @@ const DOCS_POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src '
 const DOCS: &str = "docs/";
 /// Prefixes that are never views of the app: unknown paths below them get a 404 instead of the page.
 const RESERVED: [&str; 8] = ["r1", "v1", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];
-const FOREVER: &str = "public, max-age=31536000, immutable";
-const ASK_EACH_TIME: &str = "no-cache";
-const FOR_AN_HOUR: &str = "public, max-age=3600";
+const CACHE_IMMUTABLE: &str = "public, max-age=31536000, immutable";
+const CACHE_REVALIDATE: &str = "no-cache";
+const CACHE_ONE_HOUR: &str = "public, max-age=3600";
 
 /// Encodings of a file with their suffixes, smallest first.
-const FORMS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
+const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
 /// Fallback for paths without a route.
 pub async fn serve(http: HttpRequest) -> HttpResponse {
@@ -70,7 +70,7 @@ fn docs(files: &AssetSource, http: &HttpRequest, path: &str) -> HttpResponse {
     if path == PAGE && files.get(PAGE).is_none() {
         return not_built(http);
     }
-    if is_form(path) {
+    if is_compressed_form(path) {
         return endpoint::failure(http, &Code::NotFound.into());
     }
     file(files, http, &format!("{DOCS}{path}"))
@@ -81,7 +81,7 @@ fn answer(files: &AssetSource, http: &HttpRequest, below: Option<&BasePathPage>)
     if !matches!(*http.method(), Method::GET | Method::HEAD) {
         return endpoint::failure(http, &Code::NotFound.into());
     }
-    if !path.is_empty() && !is_form(path) && !path.starts_with(DOCS) && files.get(path).is_some() {
+    if !path.is_empty() && !is_compressed_form(path) && !path.starts_with(DOCS) && files.get(path).is_some() {
         return file(files, http, path);
     }
     let reserved = path.split('/').next().is_some_and(|first| RESERVED.contains(&first));
@@ -101,8 +101,8 @@ fn not_built(http: &HttpRequest) -> HttpResponse {
 }
 
 /// True if a path names a compressed form of a file, which is served only under the file's own path.
-fn is_form(path: &str) -> bool {
-    FORMS.iter().any(|(_, ending)| path.ends_with(ending))
+fn is_compressed_form(path: &str) -> bool {
+    ENCODINGS.iter().any(|(_, ending)| path.ends_with(ending))
 }
 
 fn wants_page(http: &HttpRequest) -> bool {
@@ -111,16 +111,16 @@ fn wants_page(http: &HttpRequest) -> bool {
 
 fn file(files: &AssetSource, http: &HttpRequest, path: &str) -> HttpResponse {
     let Some(plain) = files.get(path) else { return endpoint::failure(http, &Code::NotFound.into()) };
-    let chosen = FORMS
+    let chosen = ENCODINGS
         .iter()
         .filter(|(name, _)| accepts(http, name))
         .find_map(|(name, ending)| Some((*name, files.get(&format!("{path}{ending}"))?)));
     let tag = tag(&plain.hash(), chosen.as_ref().map(|(name, _)| *name));
-    let known = is_known(http, &tag);
+    let known = is_not_modified(http, &tag);
     let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
         .insert_header((ETAG, tag))
-        .insert_header((CACHE_CONTROL, lifetime(path)))
+        .insert_header((CACHE_CONTROL, cache_control(path)))
         .insert_header((VARY, "Accept-Encoding"));
     if path == ARTIFACT {
         response
@@ -154,7 +154,7 @@ fn file(files: &AssetSource, http: &HttpRequest, path: &str) -> HttpResponse {
 }
 
 /// True if the client's cached version is current.
-fn is_known(http: &HttpRequest, tag: &str) -> bool {
+fn is_not_modified(http: &HttpRequest, tag: &str) -> bool {
     header(http, &IF_NONE_MATCH).split(',').any(|candidate| {
         let candidate = candidate.trim().trim_start_matches("W/");
         candidate == "*" || candidate == tag
@@ -172,8 +172,8 @@ struct BasePathPage {
 impl BasePathPage {
     fn of(files: &AssetSource, path: &str) -> Option<Self> {
         let built = files.get(PAGE)?;
-        let page = moved(std::str::from_utf8(&built.data().ok()?).ok()?, path);
-        let small = smaller(page.as_bytes()).ok()?.into();
+        let page = rewrite_base_path(std::str::from_utf8(&built.data().ok()?).ok()?, path);
+        let small = gzip(page.as_bytes()).ok()?.into();
         let (hash, policy) = (Sha256::digest(page.as_bytes()).into(), policy(page.as_bytes()));
         Some(Self { plain: page.into(), small, hash, policy })
     }
@@ -181,11 +181,11 @@ impl BasePathPage {
     fn answer(&self, http: &HttpRequest) -> HttpResponse {
         let form = accepts(http, "gzip").then_some("gzip");
         let tag = tag(&self.hash, form);
-        let known = is_known(http, &tag);
+        let known = is_not_modified(http, &tag);
         let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
         response
             .insert_header((ETAG, tag))
-            .insert_header((CACHE_CONTROL, ASK_EACH_TIME))
+            .insert_header((CACHE_CONTROL, CACHE_REVALIDATE))
             .insert_header((VARY, "Accept-Encoding"))
             .insert_header((CONTENT_SECURITY_POLICY, self.policy.as_str()));
         if known {
@@ -199,14 +199,14 @@ impl BasePathPage {
     }
 }
 
-fn smaller(page: &[u8]) -> io::Result<Vec<u8>> {
+fn gzip(page: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(page)?;
     encoder.finish()
 }
 
 /// Rewrites the base path in the page: for SvelteKit, for its scripts, and in URLs of its files.
-fn moved(page: &str, path: &str) -> String {
+fn rewrite_base_path(page: &str, path: &str) -> String {
     page.replace("base: \"\"", &format!("base: \"{path}\""))
         .replace("window.natterBase = '';", &format!("window.natterBase = '{path}';"))
         .replace(" href=\"/", &format!(" href=\"{path}/"))
@@ -236,13 +236,13 @@ fn tag(hash: &[u8; 32], form: Option<&str>) -> String {
     tag
 }
 
-fn lifetime(path: &str) -> &'static str {
+fn cache_control(path: &str) -> &'static str {
     if path.starts_with("_app/immutable/") {
-        FOREVER
+        CACHE_IMMUTABLE
     } else if path.ends_with(".html") || path.ends_with(".json") || path.contains("service-worker") {
-        ASK_EACH_TIME
+        CACHE_REVALIDATE
     } else {
-        FOR_AN_HOUR
+        CACHE_ONE_HOUR
     }
 }
 
@@ -303,7 +303,7 @@ mod tests {
             "<script>window.natterBase = '/chat';</script><a href=\"https://example.org/\"></a>",
             "<script>{ __sveltekit_1 = { base: \"/chat\", version: \"1\" }; import(\"/chat/_app/a.js\"); }</script>",
         );
-        assert_eq!(moved(built, "/chat"), expected);
+        assert_eq!(rewrite_base_path(built, "/chat"), expected);
 
         let below = BasePathPage::of(&FIXTURE, "/chat").unwrap();
         let ask = |headers: &[(&'static str, &'static str)]| {
@@ -331,7 +331,10 @@ mod tests {
     #[actix_web::test]
     async fn serves_the_smallest_accepted_encoding() {
         let response = get("/_app/immutable/start.js", &[("accept-encoding", "gzip, br")]);
-        assert_eq!((header_of(&response, "content-encoding"), header_of(&response, "cache-control")), ("br", FOREVER));
+        assert_eq!(
+            (header_of(&response, "content-encoding"), header_of(&response, "cache-control")),
+            ("br", CACHE_IMMUTABLE)
+        );
         assert_eq!(header_of(&response, "content-type"), "text/javascript; charset=utf-8");
         assert!(header_of(&response, "content-security-policy").contains("connect-src 'self'"), "a worker may fetch");
         let (tag, body) = (header_of(&response, "etag").to_owned(), to_bytes(response.into_body()).await.unwrap());
@@ -356,7 +359,7 @@ mod tests {
     #[actix_web::test]
     async fn unchanged_files_are_not_modified() {
         let response = get("/", &[]);
-        assert_eq!((response.status().as_u16(), header_of(&response, "cache-control")), (200, ASK_EACH_TIME));
+        assert_eq!((response.status().as_u16(), header_of(&response, "cache-control")), (200, CACHE_REVALIDATE));
         let tag: &'static str = header_of(&response, "etag").to_owned().leak();
         let again = get("/", &[("if-none-match", tag)]);
         assert_eq!(again.status().as_u16(), 304);
@@ -398,12 +401,15 @@ mod tests {
             docs(&FIXTURE, &request.to_http_request(), path)
         };
         let page = get_docs("", &[]);
-        assert_eq!((page.status().as_u16(), header_of(&page, "cache-control")), (200, ASK_EACH_TIME));
+        assert_eq!((page.status().as_u16(), header_of(&page, "cache-control")), (200, CACHE_REVALIDATE));
         assert_eq!(header_of(&page, "content-type"), "text/html; charset=utf-8");
         assert_eq!(header_of(&page, "content-security-policy"), DOCS_POLICY);
         assert_eq!(get_docs("index.html", &[]).status().as_u16(), 200);
         let script = get_docs("swagger-initializer.js", &[("accept-encoding", "br")]);
-        assert_eq!((header_of(&script, "content-encoding"), header_of(&script, "cache-control")), ("br", FOR_AN_HOUR));
+        assert_eq!(
+            (header_of(&script, "content-encoding"), header_of(&script, "cache-control")),
+            ("br", CACHE_ONE_HOUR)
+        );
         assert_eq!(header_of(&script, "content-security-policy"), DOCS_POLICY);
         let tag: &'static str = header_of(&script, "etag").to_owned().leak();
         let known = [("accept-encoding", "br"), ("if-none-match", tag)];
@@ -428,8 +434,8 @@ mod tests {
 
     #[test]
     fn caches_hashed_files_but_not_the_page() {
-        assert_eq!(lifetime("_app/immutable/entry/start.abc.js"), FOREVER);
-        assert_eq!(lifetime("index.html"), ASK_EACH_TIME);
-        assert_eq!(lifetime("_app/version.json"), ASK_EACH_TIME);
+        assert_eq!(cache_control("_app/immutable/entry/start.abc.js"), CACHE_IMMUTABLE);
+        assert_eq!(cache_control("index.html"), CACHE_REVALIDATE);
+        assert_eq!(cache_control("_app/version.json"), CACHE_REVALIDATE);
     }
 }

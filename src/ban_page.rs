@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 const STYLE: &str = include_str!("banned.css");
 /// Maximum reload interval, in seconds, since the ban may be lifted early.
-const ASK_AGAIN: u64 = 20;
+const MAX_RELOAD_INTERVAL: u64 = 20;
 
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let style = STANDARD.encode(Sha256::digest(STYLE));
@@ -49,7 +49,7 @@ pub fn page(http: &HttpRequest, refusal: &AppError) -> Option<HttpResponse> {
             .insert_header((CONTENT_SECURITY_POLICY, POLICY.as_str()))
             .insert_header((CACHE_CONTROL, "no-store"))
             .insert_header((VARY, "Accept, Accept-Language"))
-            .insert_header((REFRESH, seconds.min(ASK_AGAIN).to_string()))
+            .insert_header((REFRESH, seconds.min(MAX_RELOAD_INTERVAL).to_string()))
             .insert_header((RETRY_AFTER, seconds.to_string()))
             .body(page),
     )

@@ -22,7 +22,7 @@ use appcore::{AppError, Code};
 use realtime::per_address::AddressSlot;
 
 /// Chunk size, in bytes.
-const PIECE: usize = 32 * 1024;
+const CHUNK_SIZE: usize = 32 * 1024;
 /// Retry delay for an address with too many long responses in progress.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -44,17 +44,17 @@ impl MessageBody for ChunkedBody {
 
     fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
         let rest = &mut self.get_mut().rest;
-        let piece = rest.split_to(rest.len().min(PIECE));
+        let piece = rest.split_to(rest.len().min(CHUNK_SIZE));
         Poll::Ready((!piece.is_empty()).then_some(Ok(piece)))
     }
 }
 
 /// Splits a long body into chunks. `slot` returns a permit for another long response, or `None` at the limit.
-pub fn cut<B: MessageBody>(
+pub fn split_long_body<B: MessageBody>(
     response: ServiceResponse<B>,
     slot: impl FnOnce(&HttpRequest) -> Option<AddressSlot>,
 ) -> ServiceResponse<MaybeChunked<B>> {
-    if !matches!(response.response().body().size(), BodySize::Sized(length) if length > PIECE as u64) {
+    if !matches!(response.response().body().size(), BodySize::Sized(length) if length > CHUNK_SIZE as u64) {
         return response.map_into_left_body();
     }
     let Some(slot) = slot(response.request()) else {
@@ -82,8 +82,8 @@ mod tests {
     #[actix_web::test]
     async fn splits_only_long_bodies() {
         let (counter, address) = (PerAddress::new(1), "192.0.2.1".parse().ok());
-        let long: Vec<u8> = (0..2 * PIECE + 1).map(|at| at as u8).collect();
-        let mut cut_up = cut(response(long.clone()), |_| counter.take(address)).into_body();
+        let long: Vec<u8> = (0..2 * CHUNK_SIZE + 1).map(|at| at as u8).collect();
+        let mut cut_up = split_long_body(response(long.clone()), |_| counter.take(address)).into_body();
         assert_eq!(cut_up.size(), BodySize::Sized(long.len() as u64));
         let mut lengths = Vec::new();
         let mut whole = Vec::new();
@@ -92,15 +92,15 @@ mod tests {
             lengths.push(piece.len());
             whole.extend_from_slice(&piece);
         }
-        assert_eq!((lengths, whole), (vec![PIECE, PIECE, 1], long));
-        let short = cut(response(vec![7; PIECE]), |_| None);
-        assert_eq!(to_bytes(short.into_body()).await.unwrap().len(), PIECE, "what is short is not counted");
+        assert_eq!((lengths, whole), (vec![CHUNK_SIZE, CHUNK_SIZE, 1], long));
+        let short = split_long_body(response(vec![7; CHUNK_SIZE]), |_| None);
+        assert_eq!(to_bytes(short.into_body()).await.unwrap().len(), CHUNK_SIZE, "what is short is not counted");
     }
 
     #[actix_web::test]
     async fn limits_long_responses_per_address() {
         let (counter, address) = (PerAddress::new(1), "192.0.2.1".parse().ok());
-        let long = || cut(response(vec![0; PIECE + 1]), |_| counter.take(address));
+        let long = || split_long_body(response(vec![0; CHUNK_SIZE + 1]), |_| counter.take(address));
         let first = long();
         assert_eq!((first.status().as_u16(), long().status().as_u16()), (200, 429));
         drop(first);

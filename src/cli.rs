@@ -171,18 +171,18 @@ pub fn run() -> anyhow::Result<()> {
         Command::Serve { role } => {
             serve::run(config::load_with_role(&table, cli.config.as_deref(), role.map(Role::as_str))?)
         }
-        Command::Doctor => in_runtime(examine(load()?)),
-        Command::Backup { file } => in_runtime(async { print(&backup::create(&load()?.config, &file).await?) }),
+        Command::Doctor => block_on(examine(load()?)),
+        Command::Backup { file } => block_on(async { print(&backup::create(&load()?.config, &file).await?) }),
         Command::Restore { file, key } => {
-            in_runtime(async { print(&backup::restore(&load()?.config, &file, key.as_deref()).await?) })
+            block_on(async { print(&backup::restore(&load()?.config, &file, key.as_deref()).await?) })
         }
         Command::Probe => probe::run(&load()?.config),
-        Command::Migrate { direction } => in_runtime(migrate(load()?.config, direction)),
+        Command::Migrate { direction } => block_on(migrate(load()?.config, direction)),
         Command::Config { reference: true } => print(&config::reference(&table)),
         Command::Config { reference: false } => print(&load()?.describe()),
-        Command::Admin { action } => in_runtime(administer(load()?.config, action)),
-        Command::Search { action: Search::Rebuild { wait } } => in_runtime(rebuild_search(load()?.config, wait)),
-        Command::Search { action: Search::Purge } => in_runtime(purge_search(load()?.config)),
+        Command::Admin { action } => block_on(administer(load()?.config, action)),
+        Command::Search { action: Search::Rebuild { wait } } => block_on(rebuild_search(load()?.config, wait)),
+        Command::Search { action: Search::Purge } => block_on(purge_search(load()?.config)),
         Command::Openapi => print(&endpoint::openapi::text()?),
         Command::ReadFile => Ok(extract::isolated::serve()?),
     }
@@ -208,8 +208,8 @@ async fn examine(loaded: LoadedConfig) -> anyhow::Result<()> {
 async fn migrate(config: Config, direction: Migrate) -> anyhow::Result<()> {
     let database = connect(&config).await?;
     match direction {
-        Migrate::Up => schema::bring_up(&config, &database).await?,
-        Migrate::Down { steps } => schema::take_down(&config, &database, steps).await?,
+        Migrate::Up => schema::migrate(&config, &database).await?,
+        Migrate::Down { steps } => schema::revert(&config, &database, steps).await?,
         Migrate::Status => {}
     }
     print(&schema::describe(&database).await?)?;
@@ -217,8 +217,8 @@ async fn migrate(config: Config, direction: Migrate) -> anyhow::Result<()> {
 }
 
 /// Poll interval for the progress of the index, and time without progress after which the command gives up.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-const GIVE_UP: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+const NO_PROGRESS_TIMEOUT: Duration = Duration::from_secs(60);
 
 async fn rebuild_search(config: Config, waits: bool) -> anyhow::Result<()> {
     let database = connect(&config).await?;
@@ -237,11 +237,11 @@ async fn purge_search(config: Config) -> anyhow::Result<()> {
     let begun = Instant::now();
     while !message_search::purge(&config, &database).await? {
         anyhow::ensure!(
-            begun.elapsed() < GIVE_UP,
+            begun.elapsed() < NO_PROGRESS_TIMEOUT,
             "The index has not read all messages within {} s. Is a server running?",
-            GIVE_UP.as_secs()
+            NO_PROGRESS_TIMEOUT.as_secs()
         );
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     print("The words of deleted messages are gone from the index.\n")?;
     Ok(database.close().await?)
@@ -257,15 +257,15 @@ async fn watch_search(config: &Config, database: &Database) -> anyhow::Result<()
                 return print(&format!("The index is whole. Messages in it: {count}\n"));
             }
             Some(state) if count != last => print(&format!("Messages in the index: {count} of about {}\n", state.of))?,
-            _ if since.elapsed() > GIVE_UP => {
-                anyhow::bail!("Nothing was read for {} s. Is a server running?", GIVE_UP.as_secs())
+            _ if since.elapsed() > NO_PROGRESS_TIMEOUT => {
+                anyhow::bail!("Nothing was read for {} s. Is a server running?", NO_PROGRESS_TIMEOUT.as_secs())
             }
             _ => {}
         }
         if count != last {
             (last, since) = (count, Instant::now());
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -273,7 +273,7 @@ async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
     let config = config.with_key_file()?;
     let database = connect(&config).await?;
     if config.migrate_on_start() {
-        schema::bring_up(&config, &database).await?;
+        schema::migrate(&config, &database).await?;
     } else {
         schema::require_current(&database).await?;
     }
@@ -373,7 +373,7 @@ fn explain(error: AppError) -> anyhow::Error {
 }
 
 /// Runs a one-off command, which logs only warnings.
-fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     logging::start_quietly();
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }

@@ -16,9 +16,9 @@ use anyhow::{Context as _, bail};
 use appcore::{Clock, config::Config};
 
 /// File name in `server.data_dir`.
-const FILE: &str = "lock";
+const FILE_NAME: &str = "lock";
 /// Read limit for the lock file, in bytes; we never write more.
-const LONGEST: u64 = 1_000;
+const MAX_FILE_LEN: u64 = 1_000;
 
 /// Lock that is held until it is dropped.
 #[derive(Debug)]
@@ -27,12 +27,12 @@ pub struct DataDirLock {
 }
 
 /// Locks the data folder for this process; `None` on PostgreSQL, which instances may share.
-pub fn take(config: &Config) -> anyhow::Result<Option<DataDirLock>> {
-    if config.is_embedded() { hold(&config.server.data_dir).map(Some) } else { Ok(None) }
+pub fn acquire(config: &Config) -> anyhow::Result<Option<DataDirLock>> {
+    if config.is_embedded() { lock_folder(&config.server.data_dir).map(Some) } else { Ok(None) }
 }
 
-fn hold(folder: &Path) -> anyhow::Result<DataDirLock> {
-    let path = folder.join(FILE);
+fn lock_folder(folder: &Path) -> anyhow::Result<DataDirLock> {
+    let path = folder.join(FILE_NAME);
     let failed = || format!("{} can't be used. Check server.data_dir", path.display());
     DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(failed)?;
     let mut options = OpenOptions::new();
@@ -43,7 +43,7 @@ fn hold(folder: &Path) -> anyhow::Result<DataDirLock> {
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
             // The holder is only informative.
-            let _ = file.take(LONGEST).read_to_string(&mut holder);
+            let _ = file.take(MAX_FILE_LEN).read_to_string(&mut holder);
             let holder = holder.split_whitespace().collect::<Vec<_>>().join(" ");
             bail!(
                 "Another natter serves from {} already ({}): on SQLite there can be one. Stop it, or set server.data_dir to another folder.",
@@ -75,18 +75,18 @@ mod tests {
     fn allows_one_holder_at_a_time() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("data");
-        let held = hold(&folder).unwrap();
-        let refusal = hold(&folder).unwrap_err().to_string();
+        let held = lock_folder(&folder).unwrap();
+        let refusal = lock_folder(&folder).unwrap_err().to_string();
         assert!(refusal.contains(&format!("process {} on ", std::process::id())), "{refusal}");
         assert!(!refusal.contains('\n'), "{refusal}");
         drop(held);
-        let again = hold(&folder).unwrap();
-        let said = std::fs::read_to_string(folder.join(FILE)).unwrap();
+        let again = lock_folder(&folder).unwrap();
+        let said = std::fs::read_to_string(folder.join(FILE_NAME)).unwrap();
         assert_eq!(said.lines().count(), 1, "{said}");
         drop(again);
         // Arbitrary earlier content.
-        std::fs::write(folder.join(FILE), "x".repeat(5_000)).unwrap();
-        drop(hold(&folder).unwrap());
-        assert!(std::fs::read_to_string(folder.join(FILE)).unwrap().starts_with("process "));
+        std::fs::write(folder.join(FILE_NAME), "x".repeat(5_000)).unwrap();
+        drop(lock_folder(&folder).unwrap());
+        assert!(std::fs::read_to_string(folder.join(FILE_NAME)).unwrap().starts_with("process "));
     }
 }

@@ -10,7 +10,7 @@ use appcore::{
 };
 use dbcontext::Database;
 use gateway::{self, Ai};
-use ops::checks::{in_time, local, remote};
+use ops::checks::{local, remote, with_timeout};
 
 use crate::{
     program::{backups, configuration, schema},
@@ -18,10 +18,10 @@ use crate::{
 };
 
 /// Timeout for closing the database.
-const CLOSING: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Formats a check as one line, even if its text has line breaks.
-fn line(check: &Check) -> String {
+fn format_check(check: &Check) -> String {
     let verdict = match check.verdict {
         Verdict::Ok => "ok",
         Verdict::Warning => "warning",
@@ -47,11 +47,11 @@ pub async fn examine(loaded: LoadedConfig) -> (String, bool) {
     });
     checks.extend(remote::public_address(&config).await);
     checks.extend(backups(&config).await);
-    checks.push(local::most_files());
+    checks.push(local::open_file_limit());
     let mut text = String::new();
     for check in &checks {
         // Writing to a `String` can't fail.
-        let _ = writeln!(text, "{}", line(check));
+        let _ = writeln!(text, "{}", format_check(check));
     }
     (text, checks.iter().any(Check::is_fault))
 }
@@ -75,7 +75,7 @@ async fn database(config: &Config, ai: Option<&Ai>) -> Vec<Check> {
     {
         return vec![Check::warning(ABOUT, format!("{} is not there yet; the first start makes it", path.display()))];
     }
-    let opened = in_time(async {
+    let opened = with_timeout(async {
         let database = Database::connect(url, 2).await?;
         database.ping().await?;
         Ok(database)
@@ -102,7 +102,7 @@ async fn database(config: &Config, ai: Option<&Ai>) -> Vec<Check> {
         checks.push(remote::jobs(&database).await);
         if let Some(ai) = ai {
             let key = key_secret(config);
-            let loading = in_time(async {
+            let loading = with_timeout(async {
                 gateway::custom_providers::load(&database, ai, key.as_ref()).await?;
                 Ok(())
             });
@@ -112,6 +112,6 @@ async fn database(config: &Config, ai: Option<&Ai>) -> Vec<Check> {
         }
     }
     // There are no writes to lose.
-    let _ = tokio::time::timeout(CLOSING, database.close()).await;
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, database.close()).await;
     checks
 }

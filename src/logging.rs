@@ -13,7 +13,7 @@ use self::{
 };
 
 /// Default of `RUST_LOG`.
-const USUAL: &str = "info";
+const DEFAULT_FILTER: &str = "info";
 
 /// Starts logging. A separate thread writes the log, so that a slow reader delays nothing; it stops when the returned
 /// guard is dropped.
@@ -32,7 +32,7 @@ pub fn start() -> io::Result<LogThread> {
 /// Filter from `RUST_LOG`. An invalid value is ignored.
 fn filter() -> EnvFilter {
     let levels = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|levels| !levels.is_empty());
-    levels.and_then(|levels| EnvFilter::try_new(levels).ok()).unwrap_or_else(|| EnvFilter::new(USUAL))
+    levels.and_then(|levels| EnvFilter::try_new(levels).ok()).unwrap_or_else(|| EnvFilter::new(DEFAULT_FILTER))
 }
 
 /// Logs warnings to standard error, for commands whose standard output is their result.

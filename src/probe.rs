@@ -11,23 +11,23 @@ use anyhow::{Context as _, ensure};
 use appcore::config::Config;
 
 /// Timeout for connecting, and for each read.
-const PATIENCE: Duration = Duration::from_secs(2);
+const IO_TIMEOUT: Duration = Duration::from_secs(2);
 const REQUEST: &[u8] = b"GET /health/simple HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-const GOOD: &[u8] = b"HTTP/1.1 200 ";
+const OK_STATUS: &[u8] = b"HTTP/1.1 200 ";
 
 /// Sends one request to the server on this machine.
 pub fn run(config: &Config) -> anyhow::Result<()> {
     let address = address(config)?;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)
+    let mut stream = TcpStream::connect_timeout(&address, IO_TIMEOUT)
         .with_context(|| format!("No server answers at {address}. Start it, or see its log"))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut answer = [0; GOOD.len()];
+    stream.set_read_timeout(Some(IO_TIMEOUT))?;
+    stream.set_write_timeout(Some(IO_TIMEOUT))?;
+    let mut answer = [0; OK_STATUS.len()];
     stream
         .write_all(REQUEST)
         .and_then(|()| stream.read_exact(&mut answer))
         .with_context(|| format!("The server at {address} does not answer"))?;
-    ensure!(answer == GOOD, "The server at {address} takes no requests: it is stopping.");
+    ensure!(answer == OK_STATUS, "The server at {address} takes no requests: it is stopping.");
     Ok(())
 }
 

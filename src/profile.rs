@@ -7,19 +7,19 @@ use appcore::view::ProfileKind;
 use pprof::{ProfilerGuardBuilder, protos::Message as _};
 
 /// Samples per second. Not a divisor of common timer frequencies, to avoid sampling in lockstep with them.
-const HERTZ: i32 = 99;
+const SAMPLES_PER_SECOND: i32 = 99;
 /// Libraries without frame pointers, at which stack unwinding stops.
-const WITHOUT_FRAMES: [&str; 4] = ["libc", "libgcc", "pthread", "vdso"];
+const FRAMELESS_LIBRARIES: [&str; 4] = ["libc", "libgcc", "pthread", "vdso"];
 
-pub async fn take(kind: ProfileKind, time: Duration) -> anyhow::Result<Vec<u8>> {
+pub async fn record(kind: ProfileKind, time: Duration) -> anyhow::Result<Vec<u8>> {
     match kind {
-        ProfileKind::Cpu => of_processors(time).await,
-        ProfileKind::Heap => of_heap(time).await,
+        ProfileKind::Cpu => record_cpu(time).await,
+        ProfileKind::Heap => record_heap(time).await,
     }
 }
 
-async fn of_processors(time: Duration) -> anyhow::Result<Vec<u8>> {
-    let looking = ProfilerGuardBuilder::default().frequency(HERTZ).blocklist(&WITHOUT_FRAMES).build();
+async fn record_cpu(time: Duration) -> anyhow::Result<Vec<u8>> {
+    let looking = ProfilerGuardBuilder::default().frequency(SAMPLES_PER_SECOND).blocklist(&FRAMELESS_LIBRARIES).build();
     let looking = looking.context("failed to start the profiler")?;
     tokio::time::sleep(time).await;
     // Symbol look-up in the debug information takes a while.
@@ -31,7 +31,7 @@ async fn of_processors(time: Duration) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Heap allocations made during `time` that are still in use.
-async fn of_heap(time: Duration) -> anyhow::Result<Vec<u8>> {
+async fn record_heap(time: Duration) -> anyhow::Result<Vec<u8>> {
     let control = jemalloc_pprof::PROF_CTL.as_ref().context("heap profiling disabled at start")?;
     control.lock().await.activate()?;
     tokio::time::sleep(time).await;
@@ -60,10 +60,10 @@ mod tests {
                 }
             }
         });
-        let profile = take(ProfileKind::Cpu, Duration::from_secs(1)).await.unwrap();
+        let profile = record(ProfileKind::Cpu, Duration::from_secs(1)).await.unwrap();
         let read = pprof::protos::Profile::decode(&profile[..]).unwrap();
         assert!(!read.sample.is_empty() && !read.function.is_empty(), "{read:?}");
-        let profile = take(ProfileKind::Heap, Duration::from_secs(1)).await.unwrap();
+        let profile = record(ProfileKind::Heap, Duration::from_secs(1)).await.unwrap();
         // Compressed, as pprof expects.
         assert!(profile.starts_with(&[0x1f, 0x8b]) && profile.len() > 100, "{} bytes", profile.len());
         busy.join().unwrap();

@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::Database;
 use futures_util::future::{BoxFuture, FutureExt as _};
-use ops::checks::in_time;
+use ops::checks::with_timeout;
 use platform::Core;
 
 use crate::{backup::Schedule, schema::SchemaState};
@@ -35,7 +35,7 @@ impl ops::program::Program for Program {
 
     #[cfg(feature = "profiling")]
     fn profile(&self, kind: ProfileKind, time: Duration) -> Option<BoxFuture<'static, anyhow::Result<Vec<u8>>>> {
-        Some(crate::profile::take(kind, time).boxed())
+        Some(crate::profile::record(kind, time).boxed())
     }
 
     #[cfg(not(feature = "profiling"))]
@@ -55,10 +55,10 @@ pub fn configuration(notes: &[String]) -> Vec<Check> {
 /// Checks the database schema.
 pub async fn schema(config: &Config, database: &Database) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Database;
-    match in_time(SchemaState::of(database)).await {
+    match with_timeout(SchemaState::of(database)).await {
         Ok((SchemaState { pending: 0, newer }, _)) if newer.is_empty() => Check::ok(ABOUT, "its schema is up to date"),
         Ok((standing @ SchemaState { pending: 0, .. }, _)) => {
-            Check::warning(ABOUT, standing.says_newer().unwrap_or_default())
+            Check::warning(ABOUT, standing.newer_warning().unwrap_or_default())
         }
         Ok((SchemaState { pending, .. }, _)) if config.migrate_on_start() => {
             let says = format!("the schema is {pending} steps behind; the next start brings it up to date");
@@ -81,7 +81,7 @@ pub async fn backups(config: &Config) -> Option<Check> {
         Ok(schedule) => schedule?,
         Err(error) => return Some(Check::fault(ABOUT, format!("{error:#}"))),
     };
-    let last = match in_time(schedule.last()).await {
+    let last = match with_timeout(schedule.last()).await {
         Ok((last, _)) => last,
         Err(error) => return Some(Check::fault(ABOUT, format!("{error:#}. Check backup.url"))),
     };

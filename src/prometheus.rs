@@ -29,14 +29,14 @@ use prometheus_client::{
 };
 
 /// Timeout for the job statistics from the database.
-const PATIENCE: Duration = Duration::from_secs(2);
+const JOBS_TIMEOUT: Duration = Duration::from_secs(2);
 /// Clock ticks per second in `/proc`, on every Linux.
-const TICKS: f64 = 100.0;
+const TICKS_PER_SECOND: f64 = 100.0;
 /// Maximum idle time of a scraper's connection.
-const IDLE: Duration = Duration::from_secs(75);
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Approximate start time of the process.
-static STARTED: LazyLock<SystemTime> = LazyLock::new(SystemTime::now);
+static STARTED_AT: LazyLock<SystemTime> = LazyLock::new(SystemTime::now);
 
 /// Serves the metrics in the background. If the address is in use, such as by another instance on this machine, a
 /// warning is logged and nothing is served.
@@ -45,7 +45,7 @@ pub fn listen(
     builder: ServerBuilder,
     open: impl Fn(SocketAddr) -> std::io::Result<TcpListener>,
 ) -> anyhow::Result<ServerBuilder> {
-    let _ = *STARTED;
+    let _ = *STARTED_AT;
     let Some(address) = app.config.metrics.listen else { return Ok(builder) };
     let listener = match open(address) {
         Ok(listener) => listener,
@@ -60,15 +60,15 @@ pub fn listen(
             .app_data(Data::from(Arc::clone(&app)))
             .service(only_get("/metrics", answer))
             .default_service(web::to(HttpResponse::NotFound));
-        HttpService::build().keep_alive(IDLE).h1(map_config(application, |_| AppConfig::default())).tcp()
+        HttpService::build().keep_alive(KEEP_ALIVE).h1(map_config(application, |_| AppConfig::default())).tcp()
     })?)
 }
 
 async fn answer(app: Data<App>) -> HttpResponse {
     let mut moment = Registry::with_prefix(metrics::PREFIX);
-    of_instance(&app, &mut moment);
-    of_search(&app, &mut moment);
-    of_jobs(&app, &mut moment).await;
+    register_instance(&app, &mut moment);
+    register_search(&app, &mut moment);
+    register_jobs(&app, &mut moment).await;
     // Listing open files may take long, as may a remote disk.
     let folder = app.config.server.data_dir.clone();
     if let Ok((process, is_full)) =
@@ -82,7 +82,7 @@ async fn answer(app: Data<App>) -> HttpResponse {
             u64::from(!is_full && app.db.refusal().is_none()),
         );
     }
-    of_allocator(&mut moment);
+    register_allocator(&mut moment);
     match metrics().text(&moment) {
         Ok(text) => HttpResponse::Ok()
             .insert_header((CONTENT_TYPE, metrics::CONTENT_TYPE))
@@ -125,7 +125,7 @@ struct Kind {
 }
 
 /// Maximum number of providers with their own series, as in other metrics.
-const PROVIDERS: usize = 100;
+const MAX_PROVIDERS: usize = 100;
 
 /// Registers a family of gauges with these values.
 fn gauges<L: EncodeLabelSet + Clone + std::hash::Hash + Eq + std::fmt::Debug + Send + Sync + 'static>(
@@ -145,7 +145,7 @@ fn gauge(to: &mut Registry, name: &str, help: &str, value: u64) {
     to.register(name, help, ConstGauge::new(value));
 }
 
-fn of_instance(app: &App, to: &mut Registry) {
+fn register_instance(app: &App, to: &mut Registry) {
     let build = Build { version: env!("CARGO_PKG_VERSION"), database: app.db.kind() };
     gauges(to, "build_info", "What runs here", [(build, 1)]);
     let is_up = |circuit: Circuit| i64::from(circuit == Circuit::Closed);
@@ -153,7 +153,7 @@ fn of_instance(app: &App, to: &mut Registry) {
     let dependencies = [("database", app.db.circuit()), ("ai", app.gateway.ai().circuit())].into_iter().chain(redis);
     let dependencies = dependencies.map(|(dependency, circuit)| (Dependency { dependency }, is_up(circuit)));
     gauges(to, "dependency_up", "1 while the circuit breaker of it is closed", dependencies);
-    let providers = app.gateway.ai().states().into_iter().take(PROVIDERS).map(|state| {
+    let providers = app.gateway.ai().states().into_iter().take(MAX_PROVIDERS).map(|state| {
         let is_up = !state.is_failing && !state.is_out_of_keys();
         (Provider { provider: state.name }, i64::from(is_up))
     });
@@ -174,7 +174,7 @@ fn of_instance(app: &App, to: &mut Registry) {
     gauges(to, "pool_connections", "Connections to the database and to Redis", pools);
 }
 
-fn of_search(app: &App, to: &mut Registry) {
+fn register_search(app: &App, to: &mut Registry) {
     let lag = app.search.lag();
     let waiting = lag.waiting as u64;
     gauge(to, "search_waiting_conversations", "Conversations of which something can't be found yet", waiting);
@@ -183,11 +183,11 @@ fn of_search(app: &App, to: &mut Registry) {
     gauge(to, "search_filling", "1 while old messages are read into the search index", u64::from(lag.is_filling));
 }
 
-async fn of_jobs(app: &App, to: &mut Registry) {
+async fn register_jobs(app: &App, to: &mut Registry) {
     if !app.db.is_available() {
         return;
     }
-    let census = tokio::time::timeout(PATIENCE, query::job_list::stats_by_kind(app.db.reader())).await;
+    let census = tokio::time::timeout(JOBS_TIMEOUT, query::job_list::stats_by_kind(app.db.reader())).await;
     let Ok(Ok(kinds)) = census else { return };
     let of = |value: fn(&query::job_list::KindStats) -> i64| {
         kinds.iter().map(move |census| (Kind { kind: census.kind.clone() }, value(census)))
@@ -200,7 +200,7 @@ async fn of_jobs(app: &App, to: &mut Registry) {
 }
 
 /// Memory statistics of jemalloc: allocated memory grows with a leak, resident memory with a burst.
-fn of_allocator(to: &mut Registry) {
+fn register_allocator(to: &mut Registry) {
     use tikv_jemalloc_ctl::{epoch, stats};
     // jemalloc caches its statistics until the epoch advances.
     if epoch::advance().is_err() {
@@ -246,12 +246,12 @@ impl Process {
         };
         let files = OpenFiles::of_this_process();
         Self {
-            cpu: (ticks(11) + ticks(12)) / TICKS,
+            cpu: (ticks(11) + ticks(12)) / TICKS_PER_SECOND,
             resident: line("VmRSS:") * 1_024,
             threads: line("Threads:"),
             files: files.map_or(0, |files| files.open),
             most_files: files.map_or(0, |files| files.limit),
-            uptime: STARTED.elapsed().unwrap_or_default().as_secs_f64(),
+            uptime: STARTED_AT.elapsed().unwrap_or_default().as_secs_f64(),
         }
     }
 

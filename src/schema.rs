@@ -9,8 +9,8 @@ use migration::{Migrator, MigratorTrait as _, is_unreleased};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, TransactionTrait as _};
 
 /// Attempts of a migration that finds its table locked.
-const TRIES: u32 = 30;
-const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+const MAX_ATTEMPTS: u32 = 30;
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 const UNREADABLE: &str = "The schema's history could not be read";
 /// Error for a database or an archive with the schema of an unreleased build.
 pub const UNRELEASED: &str = "An unreleased build of Natter created this database, and its schema can't be upgraded. Export the conversations to keep \
@@ -35,7 +35,7 @@ impl SchemaState {
     }
 
     /// Warning about a database migrated by a newer program.
-    pub fn says_newer(&self) -> Option<String> {
+    pub fn newer_warning(&self) -> Option<String> {
         let newest = self.newer.last()?;
         Some(format!(
             "the schema is {} steps ahead of this version ({newest}), as while a newer one is being rolled out: it works, and what only the newer one knows is left alone",
@@ -45,7 +45,7 @@ impl SchemaState {
 }
 
 /// Applies pending migrations to the configured database, to which `database` is a connection.
-pub async fn bring_up(config: &Config, database: &Database) -> anyhow::Result<()> {
+pub async fn migrate(config: &Config, database: &Database) -> anyhow::Result<()> {
     let Some(patient) = Database::connect_for_schema(config.database.url.expose()).await? else {
         return migrate_up(database).await;
     };
@@ -56,15 +56,15 @@ pub async fn bring_up(config: &Config, database: &Database) -> anyhow::Result<()
 
 /// Applies pending migrations. Migrations of a newer program only add to the schema, so this program can run with it.
 async fn migrate_up(database: &Database) -> anyhow::Result<()> {
-    let turn = take_turn(database).await?;
+    let turn = acquire_lock(database).await?;
     let standing = SchemaState::of(database).await?;
     if standing.newer.is_empty() {
         apply(database).await.context("The schema could not be brought up to date")?;
         log_steps(standing.pending);
     } else {
-        accept(&standing)?;
+        require_usable(&standing)?;
     }
-    end_turn(turn).await
+    release_lock(turn).await
 }
 
 /// Logs one line for all migrations. The migrator logs each one at debug level.
@@ -83,16 +83,16 @@ async fn apply(database: &Database) -> anyhow::Result<()> {
     loop {
         let Err(error) = Migrator::up(database.schema(), None).await else { return Ok(()) };
         tries += 1;
-        if tries == TRIES || !error.to_string().contains("lock timeout") {
+        if tries == MAX_ATTEMPTS || !error.to_string().contains("lock timeout") {
             return Err(error.into());
         }
         tracing::warn!(%error, "migration blocked by a table in use, retrying");
-        tokio::time::sleep(BETWEEN_TRIES).await;
+        tokio::time::sleep(RETRY_DELAY).await;
     }
 }
 
 /// Reverts the newest migrations with the same retries.
-pub async fn take_down(config: &Config, database: &Database, steps: u32) -> anyhow::Result<()> {
+pub async fn revert(config: &Config, database: &Database, steps: u32) -> anyhow::Result<()> {
     let Some(patient) = Database::connect_for_schema(config.database.url.expose()).await? else {
         return migrate_down(database, steps).await;
     };
@@ -103,7 +103,7 @@ pub async fn take_down(config: &Config, database: &Database, steps: u32) -> anyh
 
 /// Reverts the newest migrations.
 async fn migrate_down(database: &Database, steps: u32) -> anyhow::Result<()> {
-    let turn = take_turn(database).await?;
+    let turn = acquire_lock(database).await?;
     let standing = SchemaState::of(database).await?;
     ensure!(
         standing.newer.is_empty(),
@@ -112,7 +112,7 @@ async fn migrate_down(database: &Database, steps: u32) -> anyhow::Result<()> {
         standing.newer.join(", ")
     );
     Migrator::down(database.schema(), Some(steps)).await.context("The schema could not be taken back")?;
-    end_turn(turn).await
+    release_lock(turn).await
 }
 
 /// Lists the migrations with their status, oldest first.
@@ -140,10 +140,10 @@ pub fn unknown(applied: &[String]) -> Vec<&String> {
 
 /// Returns an error if the database has pending migrations, since nothing would work with it.
 pub async fn require_current(database: &Database) -> anyhow::Result<()> {
-    accept(&SchemaState::of(database).await?)
+    require_usable(&SchemaState::of(database).await?)
 }
 
-fn accept(standing: &SchemaState) -> anyhow::Result<()> {
+fn require_usable(standing: &SchemaState) -> anyhow::Result<()> {
     let pending = standing.pending;
     ensure!(
         pending == 0 || !standing.newer.is_empty(),
@@ -154,7 +154,7 @@ fn accept(standing: &SchemaState) -> anyhow::Result<()> {
         "The database's schema was changed by another version ({}) and lacks {pending} steps of this one; bring it up to date with the newest of the two.",
         standing.newer.join(", ")
     );
-    if let Some(says) = standing.says_newer() {
+    if let Some(says) = standing.newer_warning() {
         tracing::warn!("{says}");
     }
     Ok(())
@@ -162,7 +162,7 @@ fn accept(standing: &SchemaState) -> anyhow::Result<()> {
 
 /// Acquires the migration lock. On PostgreSQL it is held by the returned transaction; on SQLite it isn't needed, since
 /// there is only one writer.
-async fn take_turn(database: &Database) -> anyhow::Result<Option<DatabaseTransaction>> {
+async fn acquire_lock(database: &Database) -> anyhow::Result<Option<DatabaseTransaction>> {
     if database.is_sqlite() {
         return Ok(None);
     }
@@ -173,7 +173,7 @@ async fn take_turn(database: &Database) -> anyhow::Result<Option<DatabaseTransac
     Ok(Some(turn))
 }
 
-async fn end_turn(turn: Option<DatabaseTransaction>) -> anyhow::Result<()> {
+async fn release_lock(turn: Option<DatabaseTransaction>) -> anyhow::Result<()> {
     if let Some(turn) = turn {
         turn.commit().await?;
     }

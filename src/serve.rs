@@ -7,7 +7,7 @@ use appcore::{InstanceId, config::LoadedConfig};
 use crate::{backup, data_dir_lock, logging, program::Program, server, state};
 
 /// Timeout for closing the database.
-const CLOSING: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves until a stop signal, then finishes the work in progress.
 pub fn run(loaded: LoadedConfig) -> anyhow::Result<()> {
@@ -21,7 +21,7 @@ pub fn run(loaded: LoadedConfig) -> anyhow::Result<()> {
     actix::System::new().block_on(async {
         let backups = backup::Schedule::of(&loaded.config)?;
         // Held until the end.
-        let _lock = data_dir_lock::take(&loaded.config)?;
+        let _lock = data_dir_lock::acquire(&loaded.config)?;
         let app = state::build(loaded.config, instance).await?;
         // Can't be set already, since the app was just built.
         let _ = app.ops.program.set(Box::new(Program { notes: loaded.warnings }));
@@ -30,16 +30,16 @@ pub fn run(loaded: LoadedConfig) -> anyhow::Result<()> {
         }
         let workers = app.start_workers();
         server::run(Arc::clone(&app), workers).await?;
-        if tokio::time::timeout(CLOSING, app.gateway.end()).await.is_err() {
+        if tokio::time::timeout(CLOSE_TIMEOUT, app.gateway.end()).await.is_err() {
             let (waiting, _) = app.gateway.backlog();
             tracing::error!(waiting, "failed to record AI usage before the timeout");
         }
         app.shutdown_tasks.close();
-        if tokio::time::timeout(CLOSING, app.shutdown_tasks.wait()).await.is_err() {
+        if tokio::time::timeout(CLOSE_TIMEOUT, app.shutdown_tasks.wait()).await.is_err() {
             tracing::warn!("failed to remove this instance from the list of instances");
         }
         // Closed last, after all writes. SQLite checkpoints its write-ahead log here, within a timeout.
-        if tokio::time::timeout(CLOSING, app.db.clone().close()).await.is_err() {
+        if tokio::time::timeout(CLOSE_TIMEOUT, app.db.clone().close()).await.is_err() {
             tracing::warn!("failed to close the database: still in use");
         }
         tracing::info!("stopped");

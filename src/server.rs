@@ -48,15 +48,15 @@ const ACCEPT_QUEUE: i32 = 4_096;
 /// that doesn't read.
 const SEND_BUFFER: usize = 64 * 1024;
 /// Time that sent data may stay unacknowledged before the kernel closes the connection.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(25);
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(25);
 /// Timeout for receiving the head of a request.
-const REQUEST_HEAD: Duration = Duration::from_secs(10);
+const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Keep-alive time of idle connections, longer than that of load balancers.
-const IDLE: Duration = Duration::from_secs(75);
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Timeout for closing a connection.
-const DISCONNECT: Duration = Duration::from_secs(2);
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Rate at which connections are closed at shutdown, limited by what other instances can absorb.
-const GOODBYES_PER_SECOND: f64 = 2_000.0;
+const CLOSES_PER_SECOND: f64 = 2_000.0;
 
 /// Serves until SIGTERM or SIGINT, then drains within the grace period.
 pub async fn run(app: Arc<App>, workers: Workers) -> anyhow::Result<()> {
@@ -118,9 +118,9 @@ fn serve_all(
         );
         let stopping = stopping.clone();
         let http = HttpService::build()
-            .keep_alive(KeepAlive::Timeout(IDLE))
-            .client_request_timeout(REQUEST_HEAD)
-            .client_disconnect_timeout(DISCONNECT)
+            .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+            .client_request_timeout(REQUEST_HEAD_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .local_addr(address)
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
@@ -176,9 +176,9 @@ fn serve_health(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Server>
         let application =
             actix_web::App::new().app_data(Data::from(Arc::clone(&app))).configure(endpoint::health::configure);
         HttpService::build()
-            .keep_alive(KeepAlive::Timeout(IDLE))
-            .client_request_timeout(REQUEST_HEAD)
-            .client_disconnect_timeout(DISCONNECT)
+            .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+            .client_request_timeout(REQUEST_HEAD_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .h1(map_config(application, |_| AppConfig::default()))
             .tcp()
     })?;
@@ -193,7 +193,7 @@ async fn take_over(
     mut request: Request,
     framed: Framed<ClientSocket, h1::Codec>,
 ) -> Result<(), actix_web::Error> {
-    if let Some(uri) = base_path::without(request.uri(), shard.app().config.server.base_path()) {
+    if let Some(uri) = base_path::strip_prefix(request.uri(), shard.app().config.server.base_path()) {
         request.head_mut().uri = uri;
     }
     let parts = framed.into_parts();
@@ -202,10 +202,10 @@ async fn take_over(
         // Responses to earlier requests on the connection.
         socket.write_all(&parts.write_buf).await?;
     }
-    leave_socket(&socket);
+    release_wakers(&socket);
     let (headers, config) = (request.headers(), &shard.app().config);
     let token = Credentials::find(headers, config).map(|found| Token { text: found.token, by_cookie: found.by_cookie });
-    let request_id = RequestId::choose(headers).as_str().to_owned();
+    let request_id = RequestId::from_headers(headers).as_str().to_owned();
     let source = address::source_of(request.peer_addr(), headers, config);
     let admitted = guard.admit(source, config).and_then(|()| host::check(request.path(), headers, config));
     let upgrade = UpgradeRequest { request, socket, unread: parts.read_buf, token, source, request_id };
@@ -215,7 +215,7 @@ async fn take_over(
 
 /// Replaces the wakers of a socket. The socket would keep the waker of the task that read the request, and thereby the
 /// task's memory (7 KB), until another task polls it, which doesn't happen.
-fn leave_socket(socket: &TcpStream) {
+fn release_wakers(socket: &TcpStream) {
     let mut nobody = Context::from_waker(Waker::noop());
     let _ = socket.poll_read_ready(&mut nobody);
     let _ = socket.poll_write_ready(&mut nobody);
@@ -241,7 +241,7 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     }
     socket.set_tcp_nodelay(true)?;
     socket.set_send_buffer_size(SEND_BUFFER)?;
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT))?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(ACCEPT_QUEUE)?;
@@ -258,7 +258,7 @@ async fn stop(app: &App, shards: &ShardHandle, workers: Workers, handle: &Server
     if let Err(error) = Socket::from(door).shutdown(std::net::Shutdown::Both) {
         tracing::debug!(%error, "listener already closed");
     }
-    let window = Duration::from_secs_f64(shards.total() as f64 / GOODBYES_PER_SECOND).min(grace / 4);
+    let window = Duration::from_secs_f64(shards.total() as f64 / CLOSES_PER_SECOND).min(grace / 4);
     let goodbyes = async {
         if tokio::time::timeout(grace / 2, shards.drain(window)).await.is_err() {
             tracing::warn!(connections = shards.total(), "connections dropped after the shutdown grace period");

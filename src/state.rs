@@ -16,7 +16,7 @@ use realtime::bus::RedisBus;
 use crate::{schema, tls};
 
 /// Timeout for Redis, after which a request proceeds without it.
-const REDIS_PATIENCE: Duration = Duration::from_secs(1);
+const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connects to the configured database and bus, and builds the services. Redis may be unavailable: the instance then
 /// runs degraded, and recovers.
@@ -31,7 +31,7 @@ pub async fn build(config: Config, instance_id: InstanceId) -> anyhow::Result<Ar
     let db = Database::connect(config.database.url.expose(), config.database.max_connections);
     let db = db.await.map_err(tls::advised)?;
     if config.migrate_on_start() {
-        schema::bring_up(&config, &db).await?;
+        schema::migrate(&config, &db).await?;
     } else {
         schema::require_current(&db).await?;
     }
@@ -41,9 +41,9 @@ pub async fn build(config: Config, instance_id: InstanceId) -> anyhow::Result<Ar
             let pool = deadpool_redis::Config::from_url(url.expose())
                 .builder()
                 .context("redis.url is not a valid address of a Redis server")?
-                .wait_timeout(Some(REDIS_PATIENCE))
-                .create_timeout(Some(REDIS_PATIENCE))
-                .recycle_timeout(Some(REDIS_PATIENCE))
+                .wait_timeout(Some(REDIS_TIMEOUT))
+                .create_timeout(Some(REDIS_TIMEOUT))
+                .recycle_timeout(Some(REDIS_TIMEOUT))
                 .runtime(deadpool_redis::Runtime::Tokio1)
                 .build()
                 .context("failed to create the Redis connection pool")?;

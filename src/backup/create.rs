@@ -13,8 +13,8 @@ use appcore::{Clock, config::Config};
 use tar::{Builder, Header};
 
 use super::{
-    DATABASE, Digesting, FORMAT, KEY, KeyLocation, MANIFEST, Manifest, PIECE, Part, UPLOADS, database_file, folder_of,
-    key_beside, sync_folder, uploads_folder, with_ending,
+    BUFFER_SIZE, DATABASE, Digesting, FORMAT, KEY, KeyLocation, MANIFEST, Manifest, Part, UPLOADS, database_file,
+    folder_of, key_file_of, sync_folder, uploads_folder, with_suffix,
 };
 
 /// Creates the archive, and returns a message for the operator. A failure leaves nothing behind.
@@ -54,7 +54,7 @@ pub async fn create(config: &Config, archive: &Path) -> anyhow::Result<String> {
     })
     .await??;
     if let Some(key) = key {
-        let file = key_beside(archive);
+        let file = key_file_of(archive);
         write_private(&file, &key).with_context(|| format!("The key can't be written to {}", file.display()))?;
         let advice = "keep that in another place, because both together open everything, and one alone is of no use";
         said.push_str(&format!(" The key that belongs to it is in {}: {advice}.", file.display()));
@@ -79,14 +79,14 @@ impl UnfinishedArchive {
     fn new(archive: &Path) -> anyhow::Result<Self> {
         let folder = folder_of(archive);
         ensure!(folder.is_dir(), "The folder {} is not there.", folder.display());
-        let unfinished = Self { path: with_ending(archive, ".unfinished") };
+        let unfinished = Self { path: with_suffix(archive, ".unfinished") };
         // Left over from a killed backup.
         unfinished.remove();
         Ok(unfinished)
     }
 
     fn beside(&self, what: &str) -> PathBuf {
-        with_ending(&self.path, &format!(".{what}"))
+        with_suffix(&self.path, &format!(".{what}"))
     }
 
     fn remove(&self) {
@@ -119,7 +119,7 @@ fn write(
 ) -> anyhow::Result<()> {
     let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&unfinished.path);
     let file = file.with_context(|| format!("{} can't be written", unfinished.path.display()))?;
-    let mut archive = Builder::new(io::BufWriter::with_capacity(PIECE, file));
+    let mut archive = Builder::new(io::BufWriter::with_capacity(BUFFER_SIZE, file));
     let mut add = |name: &str, path: &Path| -> anyhow::Result<()> {
         if let Some(part) = add(&mut archive, name, path)? {
             manifest.parts.insert(name.to_owned(), part);

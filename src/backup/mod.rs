@@ -33,7 +33,7 @@ const KEY: &str = "encryption-key";
 /// Version of the archive format.
 const FORMAT: u32 = 1;
 /// Buffer size for copying, in bytes.
-const PIECE: usize = 256 * 1024;
+const BUFFER_SIZE: usize = 256 * 1024;
 
 /// Contents of an archive.
 #[derive(Debug, Deserialize, Serialize)]
@@ -92,7 +92,7 @@ impl<T: Read> Read for Digesting<T> {
 
 /// Copies until the end; returns the length and digest.
 fn copy(from: impl Read, to: &mut impl Write) -> io::Result<Part> {
-    let mut from = Digesting::new(io::BufReader::with_capacity(PIECE, from));
+    let mut from = Digesting::new(io::BufReader::with_capacity(BUFFER_SIZE, from));
     io::copy(&mut from, to)?;
     Ok(from.part())
 }
@@ -116,11 +116,11 @@ fn uploads_folder(config: &Config) -> Option<PathBuf> {
 }
 
 /// Path of the key file that belongs to an archive.
-fn key_beside(archive: &Path) -> PathBuf {
-    with_ending(archive, ".key")
+fn key_file_of(archive: &Path) -> PathBuf {
+    with_suffix(archive, ".key")
 }
 
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
+fn with_suffix(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(ending);
     PathBuf::from(name)

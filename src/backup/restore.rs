@@ -13,13 +13,13 @@ use appcore::config::Config;
 use tar::Archive;
 
 use super::{
-    DATABASE, FORMAT, KEY, KeyLocation, MANIFEST, Manifest, PIECE, Part, UPLOADS, copy, database_file, folder_of,
-    key_beside, sync_folder, uploads_folder, with_ending,
+    BUFFER_SIZE, DATABASE, FORMAT, KEY, KeyLocation, MANIFEST, Manifest, Part, UPLOADS, copy, database_file, folder_of,
+    key_file_of, sync_folder, uploads_folder, with_suffix,
 };
 use crate::schema;
 
 /// Maximum size of the manifest, in bytes.
-const LONGEST_MANIFEST: u64 = 1024 * 1024 * 1024;
+const MAX_MANIFEST_LEN: u64 = 1024 * 1024 * 1024;
 
 /// Restores an archive to the configured locations, and returns a message for the operator. Everything is verified
 /// before anything is moved to its place, and existing files are never overwritten.
@@ -50,7 +50,7 @@ pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> any
         env!("CARGO_PKG_VERSION")
     );
     dbcontext::check_sqlite(&staged.0.join(DATABASE)).await.context("The database in the archive is damaged")?;
-    let key = take_key(config, &manifest, archive, key)?;
+    let key = find_key(config, &manifest, archive, key)?;
 
     // Move everything to its place. The database comes last, since it makes the installation startable.
     make_folder(&config.server.data_dir)?;
@@ -88,7 +88,7 @@ struct StagingFolder(PathBuf);
 
 impl StagingFolder {
     fn new(database: &Path) -> anyhow::Result<Self> {
-        let folder = with_ending(database, ".restoring");
+        let folder = with_suffix(database, ".restoring");
         if folder.exists() {
             // Left over from a killed restore.
             fs::remove_dir_all(&folder)?;
@@ -109,13 +109,13 @@ fn unpack(archive: &Path, to: &Path) -> anyhow::Result<Manifest> {
     let file = File::open(archive)?;
     let mut found: BTreeMap<String, Part> = BTreeMap::new();
     let mut manifest: Option<Manifest> = None;
-    let mut entries = Archive::new(io::BufReader::with_capacity(PIECE, file));
+    let mut entries = Archive::new(io::BufReader::with_capacity(BUFFER_SIZE, file));
     for entry in entries.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
         let name = path.to_str().context("It has a part without a name.")?.to_owned();
         if name == MANIFEST {
-            ensure!(entry.size() <= LONGEST_MANIFEST, "Its manifest is too long.");
+            ensure!(entry.size() <= MAX_MANIFEST_LEN, "Its manifest is too long.");
             manifest = Some(serde_json::from_reader(&mut entry).context("Its manifest can't be read")?);
             continue;
         }
@@ -147,7 +147,7 @@ fn unpack(archive: &Path, to: &Path) -> anyhow::Result<Manifest> {
 }
 
 /// Key to write, with its path; `None` if it already exists or is a setting.
-fn take_key(
+fn find_key(
     config: &Config,
     manifest: &Manifest,
     archive: &Path,
@@ -165,7 +165,7 @@ fn take_key(
         return Ok(None);
     }
     ensure!(!place.exists(), "There is a key at {} already. Move it away first.", place.display());
-    let file = named.map_or_else(|| key_beside(archive), Path::to_owned);
+    let file = named.map_or_else(|| key_file_of(archive), Path::to_owned);
     let text = fs::read_to_string(&file).with_context(|| {
         format!(
             "The key that belongs to the archive is needed, and {} can't be read; name it with --key",

@@ -17,16 +17,17 @@ use time::{
 };
 use url::Url;
 
-use super::{PIECE, create, key_beside};
+use super::{BUFFER_SIZE, create, key_file_of};
 
 /// Poll interval for due backups. Polling tolerates clock jumps.
-const LOOK: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_secs(60);
 /// Retry delay after a failed backup.
-const RETRY: Duration = Duration::from_secs(600);
+const RETRY_DELAY: Duration = Duration::from_secs(600);
 /// Concurrent part uploads to S3.
-const PARTS_AT_ONCE: usize = 2;
+const MAX_CONCURRENT_PARTS: usize = 2;
 /// Archive name with its UTC timestamp.
-const NAME: StaticFormatDescription = format_description!("natter-[year]-[month]-[day]T[hour][minute][second]Z.tar");
+const ARCHIVE_NAME: StaticFormatDescription =
+    format_description!("natter-[year]-[month]-[day]T[hour][minute][second]Z.tar");
 const UNFINISHED: &str = ".tar.unfinished";
 
 /// Interval and destination of backups.
@@ -77,11 +78,11 @@ impl Schedule {
             tracing::warn!(%error, "failed to remove unfinished backups");
         }
         loop {
-            let wait = match self.tend().await {
-                Ok(()) => LOOK,
+            let wait = match self.run_once().await {
+                Ok(()) => POLL_INTERVAL,
                 Err(error) => {
                     tracing::error!(error = format!("{error:#}"), "failed to create scheduled backup");
-                    RETRY
+                    RETRY_DELAY
                 }
             };
             tokio::time::sleep(wait).await;
@@ -98,11 +99,11 @@ impl Schedule {
         last.is_none_or(|last| age(last, now) > self.every * 2)
     }
 
-    async fn tend(&self) -> anyhow::Result<()> {
+    async fn run_once(&self) -> anyhow::Result<()> {
         let now = Clock::system().now();
         let is_due = self.last().await?.is_none_or(|last| age(last, now) >= self.every);
         if is_due {
-            let said = self.make(now).await?;
+            let said = self.create_backup(now).await?;
             tracing::info!("{}", said.trim_end());
         }
         let mut archives = self.archives().await?;
@@ -116,7 +117,7 @@ impl Schedule {
             }
             if !self.is_remote {
                 // Absent if the key is a setting.
-                let _ = fs::remove_file(key_beside(&self.folder.join(path.as_ref())));
+                let _ = fs::remove_file(key_file_of(&self.folder.join(path.as_ref())));
             }
         }
         failed.map_or(Ok(()), Err)
@@ -131,23 +132,23 @@ impl Schedule {
         Ok(archives)
     }
 
-    async fn make(&self, now: Timestamp) -> anyhow::Result<String> {
-        let name = OffsetDateTime::from_unix_timestamp(now.seconds())?.format(NAME)?;
+    async fn create_backup(&self, now: Timestamp) -> anyhow::Result<String> {
+        let name = OffsetDateTime::from_unix_timestamp(now.seconds())?.format(ARCHIVE_NAME)?;
         let archive = self.folder.join(&name);
         let said = create(&self.config, &archive).await?;
         if !self.is_remote {
             return Ok(said);
         }
-        let sent = self.send(&archive, &Path::from(name.as_str())).await;
+        let sent = self.upload(&archive, &Path::from(name.as_str())).await;
         // The key stays local, so that access to the bucket doesn't reveal the secrets in the archive.
-        for file in [key_beside(&archive), archive] {
+        for file in [key_file_of(&archive), archive] {
             let _ = fs::remove_file(file);
         }
         sent.with_context(|| format!("failed to upload {name} to S3"))?;
         Ok(format!("{name} was put into S3. The key that opens it is not there: keep a copy apart from it."))
     }
 
-    async fn send(&self, archive: &FilePath, path: &Path) -> anyhow::Result<()> {
+    async fn upload(&self, archive: &FilePath, path: &Path) -> anyhow::Result<()> {
         let mut upload = WriteMultipart::new(self.store.put_multipart(path).await?);
         let mut file = fs::File::open(archive)?;
         loop {
@@ -157,7 +158,7 @@ impl Schedule {
             if piece.is_empty() {
                 break;
             }
-            if let Err(error) = upload.wait_for_capacity(PARTS_AT_ONCE).await {
+            if let Err(error) = upload.wait_for_capacity(MAX_CONCURRENT_PARTS).await {
                 let _ = upload.abort().await;
                 return Err(error.into());
             }
@@ -170,8 +171,8 @@ impl Schedule {
 
 fn read_piece(mut file: fs::File) -> std::io::Result<(Vec<u8>, fs::File)> {
     use std::io::Read as _;
-    let mut piece = Vec::with_capacity(PIECE);
-    file.by_ref().take(PIECE as u64).read_to_end(&mut piece)?;
+    let mut piece = Vec::with_capacity(BUFFER_SIZE);
+    file.by_ref().take(BUFFER_SIZE as u64).read_to_end(&mut piece)?;
     Ok((piece, file))
 }
 
@@ -181,7 +182,7 @@ fn age(made_at: Timestamp, now: Timestamp) -> Duration {
 }
 
 fn made_at(name: &str) -> Option<Timestamp> {
-    let moment = PrimitiveDateTime::parse(name, NAME).ok()?;
+    let moment = PrimitiveDateTime::parse(name, ARCHIVE_NAME).ok()?;
     Some(Timestamp(moment.assume_utc().unix_timestamp().saturating_mul(1_000)))
 }
 

@@ -13,13 +13,13 @@ use std::{
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Maximum number of bytes to buffer while the reader is slow. Further lines are dropped and counted.
-const MOST_WAITING: usize = 8 * 1024 * 1024;
+const MAX_BUFFERED: usize = 8 * 1024 * 1024;
 /// Buffer capacity that the writing thread retains between two writes, in bytes.
-const KEPT: usize = 64 * 1024;
+const RETAINED_CAPACITY: usize = 64 * 1024;
 /// Pause after a write, in which more lines collect.
-const REST: Duration = Duration::from_millis(5);
+const WRITE_PAUSE: Duration = Duration::from_millis(5);
 /// Maximum wait for a slow reader at shutdown.
-const PATIENCE: Duration = Duration::from_secs(1);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Shared buffer of log lines.
 #[derive(Clone, Default)]
@@ -77,12 +77,12 @@ impl LogBuffer {
             // A failure to log can't be logged.
             let _ = out.write_all(&taken).and_then(|()| out.flush());
             taken.clear();
-            taken.shrink_to(KEPT);
+            taken.shrink_to(RETAINED_CAPACITY);
             if left_out > 0 {
                 log_left_out(left_out);
             }
             if !is_over {
-                thread::sleep(REST);
+                thread::sleep(WRITE_PAUSE);
             }
         }
     }
@@ -90,7 +90,7 @@ impl LogBuffer {
     /// Appends a line without waiting for the reader.
     pub fn add(&self, line: &[u8]) {
         let mut waiting = self.lock();
-        if waiting.text.len() + line.len() > MOST_WAITING {
+        if waiting.text.len() + line.len() > MAX_BUFFERED {
             waiting.dropped += 1;
         } else {
             waiting.text.extend_from_slice(line);
@@ -131,7 +131,7 @@ impl Drop for LogThread {
         waiting.is_closing = true;
         shared.changed.notify_all();
         // Lines not written by then are lost.
-        let _ = shared.changed.wait_timeout_while(waiting, PATIENCE, |waiting| !waiting.is_done);
+        let _ = shared.changed.wait_timeout_while(waiting, SHUTDOWN_TIMEOUT, |waiting| !waiting.is_done);
     }
 }
 
@@ -191,7 +191,7 @@ mod tests {
     fn slow_reader_blocks_nothing_and_drops_are_counted() {
         let (lines, thread, permit, writes) = gated();
         let line = [b'x'; 1_024];
-        for _ in 0..3 * MOST_WAITING / line.len() {
+        for _ in 0..3 * MAX_BUFFERED / line.len() {
             (&lines).write_all(&line).unwrap();
         }
         for _ in 0..3 {
@@ -199,9 +199,9 @@ mod tests {
         }
         drop(thread);
         let written = String::from_utf8(writes.iter().collect::<Vec<_>>().concat()).unwrap();
-        assert!(written.len() <= 2 * MOST_WAITING + line.len(), "{} bytes", written.len());
+        assert!(written.len() <= 2 * MAX_BUFFERED + line.len(), "{} bytes", written.len());
         let lost: usize = written.trim_start_matches('x').strip_suffix(" were left out\n").unwrap().parse().unwrap();
         let kept = written.bytes().filter(|byte| *byte == b'x').count() / line.len();
-        assert_eq!(kept + lost, 3 * MOST_WAITING / line.len());
+        assert_eq!(kept + lost, 3 * MAX_BUFFERED / line.len());
     }
 }

@@ -13,7 +13,7 @@ use outgoing::Outgoing;
 pub(crate) use self::{chat::written, upstream::Upstream};
 use crate::{
     AiError, AiSettings, ApiStyle, Deployment, GatewayError, Limits, ProviderKind, ProviderSettings, Route,
-    blocking_pool::off_loop,
+    blocking_pool::run,
     demo::Demo,
     dialect::{openai_chat, restricted_params},
     params,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Model and provider name of the built-in demo.
-const DEMO: &str = "demo";
+const DEMO_NAME: &str = "demo";
 
 /// Configured and added providers; the demo answers if there are none.
 pub struct Ai {
@@ -83,7 +83,7 @@ impl Ai {
     /// Builds the client; returns an error naming the setting that is invalid.
     pub fn build(settings: AiSettings) -> Result<Self, SettingsError> {
         let limits = Arc::new(settings.limits.clone());
-        params::put_before(&settings.model_params).map_err(SettingsError::Takes)?;
+        params::set_configured_rows(&settings.model_params).map_err(SettingsError::Takes)?;
         let demo = Demo::new(limits.demo_pause);
         let outgoing = Outgoing::new(&settings.outgoing).map_err(|_| SettingsError::Client)?;
         let configured_default = if settings.providers.is_empty() {
@@ -218,7 +218,7 @@ impl Ai {
     }
 
     /// Sets the response store shared between instances.
-    pub fn share_on(&self, shelf: Arc<dyn ResponseStore>) {
+    pub fn set_response_store(&self, shelf: Arc<dyn ResponseStore>) {
         let _ = self.shelf.set(shelf);
     }
 
@@ -235,16 +235,16 @@ impl Ai {
         key: ApiKeyId,
         body: &Bytes,
     ) -> Result<Option<(Bytes, PreviousResponse)>, GatewayError> {
-        if !response_history::may_name(body) {
+        if !response_history::may_have_references(body) {
             return Ok(None);
         }
         if let Some(shelf) = self.shelf() {
             let asked = body.clone();
-            let named = off_loop(owner, body.len(), move || response_history::named(&asked)).await?;
+            let named = run(owner, body.len(), move || response_history::named(&asked)).await?;
             self.given.bring(&**shelf, key, named).await;
         }
         let (given, body) = (Arc::clone(&self.given), body.clone());
-        off_loop(owner, body.len(), move || given.fill_in(key, &body)).await?
+        run(owner, body.len(), move || given.fill_in(key, &body)).await?
     }
 
     pub(crate) fn limits(&self) -> &Arc<Limits> {
@@ -253,19 +253,21 @@ impl Ai {
 
     /// True if a deployment of the route passes provider-hosted tools of the Responses API through.
     #[must_use]
-    pub fn hands_on_tools(&self, route: &Route, of_key: Option<&[RestrictedParameter]>) -> bool {
-        self.any_along(route, |upstream| upstream.responses_url.is_some() && upstream.hands_on_tools(of_key))
+    pub fn passes_hosted_tools(&self, route: &Route, of_key: Option<&[RestrictedParameter]>) -> bool {
+        self.any_deployment(route, |upstream| upstream.responses_url.is_some() && upstream.passes_hosted_tools(of_key))
     }
 
     /// True if a deployment of the route passes the web-search options of chat completions through.
     #[must_use]
-    pub fn hands_on_searches(&self, route: &Route, of_key: Option<&[RestrictedParameter]>) -> bool {
+    pub fn passes_web_search(&self, route: &Route, of_key: Option<&[RestrictedParameter]>) -> bool {
         let hands_on = |upstream: &Upstream| {
-            restricted_params::passing(&upstream.passthrough_params, of_key)
+            restricted_params::allowed_params(&upstream.passthrough_params, of_key)
                 .iter()
-                .any(|name| name == restricted_params::SEARCH)
+                .any(|name| name == restricted_params::WEB_SEARCH_FIELD)
         };
-        self.any_along(route, |upstream| upstream.kind.dialect().passes(ApiStyle::Chat) && hands_on(upstream))
+        self.any_deployment(route, |upstream| {
+            upstream.kind.dialect().passes_through(ApiStyle::Chat) && hands_on(upstream)
+        })
     }
 
     /// True if a deployment of the route may ignore `max_tokens`.
@@ -280,10 +282,10 @@ impl Ai {
 
     /// True if a deployment of the route signs tool calls.
     pub(crate) fn signs_calls(&self, route: &Route) -> bool {
-        self.any_along(route, |upstream| upstream.kind.dialect().signs_calls())
+        self.any_deployment(route, |upstream| upstream.kind.dialect().signs_tool_calls())
     }
 
-    fn any_along(&self, route: &Route, is_meant: impl Fn(&Upstream) -> bool) -> bool {
+    fn any_deployment(&self, route: &Route, is_meant: impl Fn(&Upstream) -> bool) -> bool {
         let upstreams = self.upstreams();
         route.all().any(|Deployment { provider, .. }| upstreams.find(provider).is_some_and(&is_meant))
     }
@@ -324,7 +326,7 @@ impl Ai {
 
 /// Deployment of the demo.
 fn demo_deployment() -> Deployment {
-    Deployment { provider: DEMO.to_owned(), model: DEMO.to_owned(), weight: 1, priority: 0, takes: None }
+    Deployment { provider: DEMO_NAME.to_owned(), model: DEMO_NAME.to_owned(), weight: 1, priority: 0, takes: None }
 }
 
 impl ProviderSnapshot {
@@ -373,7 +375,7 @@ mod tests {
         assert_eq!(rests, [("one".to_owned(), true), ("two".to_owned(), false)]);
         ai.replace_added(Vec::new());
         assert!(!ai.has_provider() && ai.added().is_empty());
-        assert_eq!(default(&ai), (DEMO.to_owned(), DEMO.to_owned()));
+        assert_eq!(default(&ai), (DEMO_NAME.to_owned(), DEMO_NAME.to_owned()));
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use crate::{ErrorKind, GatewayError};
 
 /// Largest body processed on the event loop, in bytes: it takes less than a millisecond.
-const LARGE: usize = 256 * 1024;
+const MAX_INLINE_BYTES: usize = 256 * 1024;
 /// `Retry-After` of a refused request.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Limits of large requests. Each takes several times its size in memory during processing.
@@ -72,7 +72,7 @@ impl BodyPools {
 
 /// Processes a request of `size` bytes. Returns `Unavailable` if too many large requests are
 /// waiting.
-pub(crate) async fn off_loop<T: Send + 'static>(
+pub(crate) async fn run<T: Send + 'static>(
     owner: WorkOwner,
     size: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -81,7 +81,7 @@ pub(crate) async fn off_loop<T: Send + 'static>(
 }
 
 /// Processes a provider's answer of `size` bytes.
-pub(crate) async fn answer_off_loop<T: Send + 'static>(
+pub(crate) async fn run_for_answer<T: Send + 'static>(
     owner: WorkOwner,
     size: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -97,7 +97,7 @@ async fn process<T: Send + 'static>(
     body: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, GatewayError> {
-    if size <= LARGE {
+    if size <= MAX_INLINE_BYTES {
         return Ok(work());
     }
     let slot = slot.await?;
@@ -135,7 +135,7 @@ mod tests {
         let pools = Arc::new(BodyPools::default());
         let here = std::thread::current().id();
         assert_eq!(
-            pools.process_request(user(), LARGE, || std::thread::current().id()).await.ok(),
+            pools.process_request(user(), MAX_INLINE_BYTES, || std::thread::current().id()).await.ok(),
             Some(here),
             "small work is done at once"
         );
@@ -151,16 +151,16 @@ mod tests {
                     began.send(std::thread::current().id()).unwrap();
                     ended.recv().is_err()
                 };
-                pools.process_request(user(), LARGE + 1, work).await
+                pools.process_request(user(), MAX_INLINE_BYTES + 1, work).await
             }));
         }
         let two = tokio::task::spawn_blocking(move || ([begun.recv().unwrap(), begun.recv().unwrap()], begun));
         let (threads, begun) = two.await.unwrap();
         assert!(threads.iter().all(|thread| *thread != here));
         assert!(begun.try_recv().is_err(), "the third one waits");
-        let answer = pools.process_answer(user(), LARGE + 1, || 7).await;
+        let answer = pools.process_answer(user(), MAX_INLINE_BYTES + 1, || 7).await;
         assert_eq!(answer.ok(), Some(7), "an answer waits for no question");
-        let broken = pools.process_answer::<()>(user(), LARGE + 1, || panic!("it is broken")).await;
+        let broken = pools.process_answer::<()>(user(), MAX_INLINE_BYTES + 1, || panic!("it is broken")).await;
         assert_eq!(broken.unwrap_err().message(), "The answer couldn't be read.");
         drop(ends);
         for work in works {
@@ -182,14 +182,14 @@ mod tests {
             .map(|_| {
                 let pools = Arc::clone(&pools);
                 tokio::spawn(async move {
-                    pools.process_request(greedy, LARGE + 1, || ()).await.unwrap();
-                    pools.process_answer(greedy, LARGE + 1, || ()).await.unwrap();
+                    pools.process_request(greedy, MAX_INLINE_BYTES + 1, || ()).await.unwrap();
+                    pools.process_answer(greedy, MAX_INLINE_BYTES + 1, || ()).await.unwrap();
                 })
             })
             .collect();
         settle().await;
-        assert_eq!(pools.process_request(other, LARGE + 1, || 1).await.ok(), Some(1));
-        assert_eq!(pools.process_answer(other, LARGE + 1, || 2).await.ok(), Some(2));
+        assert_eq!(pools.process_request(other, MAX_INLINE_BYTES + 1, || 1).await.ok(), Some(1));
+        assert_eq!(pools.process_answer(other, MAX_INLINE_BYTES + 1, || 2).await.ok(), Some(2));
         assert!(waiting.iter().all(|task| !task.is_finished()));
         drop((running, answers));
         for task in waiting {
@@ -202,7 +202,7 @@ mod tests {
         let pools = BodyPools::default();
         let owner = user();
         let _running = pools.requests.acquire(owner).await.unwrap();
-        let refusal = pools.process_request(owner, LARGE + 1, || ()).await.unwrap_err();
+        let refusal = pools.process_request(owner, MAX_INLINE_BYTES + 1, || ()).await.unwrap_err();
         assert_eq!((refusal.kind(), refusal.status(ApiStyle::Chat)), (ErrorKind::Unavailable, 503));
         assert_eq!((refusal.message(), refusal.retry_after()), (REQUESTS.sentence, Some(RETRY_AFTER)));
     }

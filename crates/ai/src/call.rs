@@ -171,18 +171,18 @@ impl Call {
 
     /// Restricted parameters that pass to this provider.
     pub(crate) fn passing(&self, upstream: &Upstream) -> Arc<[String]> {
-        restricted_params::passing(&upstream.passthrough_params, self.passes.as_deref())
+        restricted_params::allowed_params(&upstream.passthrough_params, self.passes.as_deref())
     }
 
     /// True if tools that this provider runs pass through.
-    pub(crate) fn hands_on_tools(&self, upstream: &Upstream) -> bool {
-        upstream.hands_on_tools(self.passes.as_deref())
+    pub(crate) fn passes_hosted_tools(&self, upstream: &Upstream) -> bool {
+        upstream.passes_hosted_tools(self.passes.as_deref())
     }
 
     /// `anthropic-beta` value that passes to this provider.
     pub(crate) fn betas_for(&self, upstream: &Upstream) -> Option<String> {
         let asked = self.betas.as_deref()?;
-        Some(restricted_params::betas(asked, &self.passing(upstream))).filter(|betas| !betas.is_empty())
+        Some(restricted_params::strip_costly_betas(asked, &self.passing(upstream))).filter(|betas| !betas.is_empty())
     }
 
     /// Estimated input tokens.

@@ -9,12 +9,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
     canonical::{Part, Request, Speaker, ToolResult, Turn},
-    dialect::openai_chat::provider_format::{hashed, split_text},
+    dialect::openai_chat::provider_format::{sha256_hex, split_text},
 };
 
-const LONGEST: usize = 40;
+const MAX_ID_LEN: usize = 40;
 /// Hash characters kept of a longer id.
-const KEPT: usize = 32;
+const HASH_LEN: usize = 32;
 
 /// New ids of the calls that share one original id.
 #[derive(Default)]
@@ -26,13 +26,13 @@ struct CallsOfId {
 
 /// Replaces invalid or duplicate call ids and the ids of their results. Deterministic: the same
 /// conversation gets the same ids each time, because provider caches depend on it.
-pub(crate) fn mend(request: &mut Request) {
+pub(crate) fn normalise(request: &mut Request) {
     let (mut taken, mut next) = (HashSet::new(), 0);
     let mut calls: HashMap<String, CallsOfId> = HashMap::new();
     for part in request.turns.iter_mut().flat_map(|turn| &mut turn.parts) {
         match part {
             Part::Call(call) => {
-                let id = mended(&call.id, &taken, &mut next);
+                let id = unique_id(&call.id, &taken, &mut next);
                 taken.insert(id.clone());
                 let of_id = calls.entry(std::mem::replace(&mut call.id, id.clone())).or_default();
                 of_id.ids.drain(..std::mem::take(&mut of_id.answered));
@@ -49,12 +49,12 @@ pub(crate) fn mend(request: &mut Request) {
             _ => {}
         }
     }
-    gather(&mut request.turns);
-    pair(request);
+    join_results(&mut request.turns);
+    pair_results(request);
 }
 
 /// Moves the results of one round into one turn if system instructions stand between them.
-fn gather(turns: &mut Vec<Turn>) {
+fn join_results(turns: &mut Vec<Turn>) {
     let mut gathered: Vec<Turn> = Vec::with_capacity(turns.len());
     let mut answer: Option<usize> = None;
     for mut turn in std::mem::take(turns) {
@@ -82,7 +82,7 @@ fn gather(turns: &mut Vec<Turn>) {
 }
 
 /// Gives each call exactly one result in the following turn and removes results without a call.
-fn pair(request: &mut Request) {
+fn pair_results(request: &mut Request) {
     let mut paired = Vec::with_capacity(request.turns.len());
     let mut open: Vec<String> = Vec::new();
     for mut turn in std::mem::take(&mut request.turns) {
@@ -145,8 +145,8 @@ fn answered(parts: Vec<Part>, calls: &[String]) -> Vec<Part> {
 
 /// Returns a valid, unused id. `next` is where the last search for a free number ended; starting
 /// over each time would be quadratic.
-fn mended(id: &str, taken: &HashSet<String>, next: &mut usize) -> String {
-    let short = if id.len() > LONGEST { format!("call_{}", &hashed(id)[..KEPT]) } else { id.to_owned() };
+fn unique_id(id: &str, taken: &HashSet<String>, next: &mut usize) -> String {
+    let short = if id.len() > MAX_ID_LEN { format!("call_{}", &sha256_hex(id)[..HASH_LEN]) } else { id.to_owned() };
     if !short.is_empty() && !taken.contains(&short) {
         return short;
     }
@@ -175,7 +175,7 @@ mod tests {
             request.say(Speaker::Assistant, calls.iter().map(call));
             request.say(Speaker::User, results.iter().map(result));
         }
-        mend(&mut request);
+        normalise(&mut request);
         let of = |turn: usize| {
             let parts = request.turns.get(turn).map(|turn| turn.parts.as_slice()).unwrap_or_default();
             let id = |part: &Part| match part {
@@ -223,7 +223,7 @@ mod tests {
         request.say(Speaker::Assistant, [call("a")]);
         request.say(Speaker::System, [text("be brief")]);
         request.say(Speaker::Assistant, [call("b")]);
-        mend(&mut request);
+        normalise(&mut request);
         let turn = |at: usize| (request.turns[at].speaker, &request.turns[at].parts);
         assert_eq!(turn(0), (Speaker::User, &vec![text("[What a tool has answered]\n31"), text("x")]));
         let (speaker, parts) = turn(3);
@@ -245,7 +245,7 @@ mod tests {
         request.say(Speaker::User, [result("b"), text("x")]);
         request.say(Speaker::System, [text("be kind")]);
         request.say(Speaker::User, [result("c")]);
-        mend(&mut request);
+        normalise(&mut request);
         let turns: Vec<(Speaker, Vec<Part>)> =
             request.turns.into_iter().skip(1).map(|turn| (turn.speaker, turn.parts)).collect();
         let expected = [
@@ -274,7 +274,7 @@ mod tests {
     fn resumes_the_search_for_a_free_id() {
         let (mut taken, mut next) = (HashSet::from(["call_8".to_owned()]), 7);
         for (made, end) in [("call_7", 7), ("call_9", 9), ("call_10", 10)] {
-            let id = mended("", &taken, &mut next);
+            let id = unique_id("", &taken, &mut next);
             assert_eq!((id.as_str(), next), (made, end));
             taken.insert(id);
         }
@@ -285,7 +285,7 @@ mod tests {
         let long = "call_".repeat(20);
         let once = || ids(&[(&[long.as_str(), "b"], &["b", long.as_str()])]);
         let (calls, results) = once().remove(0);
-        assert!(calls[0].len() <= LONGEST && calls[0] == results[1] && calls[1] == "b");
+        assert!(calls[0].len() <= MAX_ID_LEN && calls[0] == results[1] && calls[1] == "b");
         assert_eq!(once(), once());
     }
 }

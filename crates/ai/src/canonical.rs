@@ -274,7 +274,7 @@ impl Request {
         for mut turn in std::mem::take(&mut request.turns) {
             if turn.speaker == Speaker::System {
                 turn.speaker = Speaker::User;
-                turn.parts.iter_mut().for_each(mark);
+                turn.parts.iter_mut().for_each(mark_as_system);
             }
             match request.turns.last_mut() {
                 Some(last) if last.speaker == turn.speaker => {
@@ -304,7 +304,7 @@ impl Request {
 }
 
 /// Marks text as a system instruction, in the form that agents use themselves.
-fn mark(part: &mut Part) {
+fn mark_as_system(part: &mut Part) {
     if let Part::Text(text) = part
         && !text.trim_start().starts_with("<system-reminder>")
     {

@@ -60,9 +60,9 @@ impl ChatPicture {
     #[must_use]
     pub const fn estimate(width: usize, height: usize) -> usize {
         const PIXELS_PER_TOKEN: usize = 750;
-        const LEAST: usize = 100;
+        const MIN_TOKENS: usize = 100;
         let tokens = width.saturating_mul(height) / PIXELS_PER_TOKEN;
-        if tokens > LEAST { tokens } else { LEAST }
+        if tokens > MIN_TOKENS { tokens } else { MIN_TOKENS }
     }
 }
 

@@ -103,7 +103,7 @@ impl ChatDeltaReader {
         }
         self.spoke |= said.iter().any(|delta| matches!(delta, ChatDelta::Text(_)));
         if let Some(Event::Finish { finish, .. }) = ends.first() {
-            let calls = if *finish == Finish::ToolCalls { self.take_calls() } else { Vec::new() };
+            let calls = if *finish == Finish::ToolCalls { self.drain_calls() } else { Vec::new() };
             match (self.spoke || !calls.is_empty(), finish) {
                 (true, finish) => {
                     said.extend((!calls.is_empty()).then_some(ChatDelta::Calls(calls)));
@@ -118,7 +118,7 @@ impl ChatDeltaReader {
     }
 
     /// Takes the calls, and assigns ids where the server gave none or a duplicate.
-    fn take_calls(&mut self) -> Vec<ChatCall> {
+    fn drain_calls(&mut self) -> Vec<ChatCall> {
         let mut calls = std::mem::take(&mut self.calls);
         let mut known = HashSet::new();
         for (place, call) in calls.iter_mut().enumerate() {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{
     Ai, AiError, Call, GatewayError,
-    blocking_pool::off_loop,
+    blocking_pool::run,
     canonical::Request,
     dialect::{CountRequest, anthropic, lone_surrogates},
     forward::AttemptError,
@@ -16,19 +16,19 @@ use crate::{
 };
 
 /// Timeout of a count.
-const PATIENCE: Duration = Duration::from_secs(30);
+const COUNT_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Ai {
     /// Counts the input tokens of a Messages API request. Falls back to an estimate if the provider
     /// can't count or fails, because clients that count before each turn must not be blocked.
     pub async fn count_tokens(&self, call: Call) -> Result<u64, GatewayError> {
-        let deadline = Instant::now() + self.limits().idle.min(PATIENCE);
+        let deadline = Instant::now() + self.limits().idle.min(COUNT_TIMEOUT);
         let route = Arc::clone(&call.route);
         let estimated = call.estimated();
         let upstreams = self.upstreams();
         let mut tries = RouteAttempts::new(&upstreams, &route, estimated, self.persistence(), deadline);
         let Ok(attempt) = tries.next().await else { return Ok(estimated) };
-        match ask(&call, &attempt, deadline).await {
+        match count_at_provider(&call, &attempt, deadline).await {
             Ok(Some(tokens)) => {
                 attempt.succeeded();
                 Ok(tokens)
@@ -46,28 +46,31 @@ impl Ai {
 }
 
 /// Parses the request into the provider-independent form.
-async fn read(call: &Call) -> Result<Request, GatewayError> {
+async fn parse_request(call: &Call) -> Result<Request, GatewayError> {
     let body = call.body.clone();
-    let reading = off_loop(call.owner, body.len(), move || {
-        let body = lone_surrogates::read(&body)?;
+    let reading = run(call.owner, body.len(), move || {
+        let body = lone_surrogates::parse_request(&body)?;
         let mut request = anthropic::request::read_to_count(&body)?;
-        tool_names::fit(&mut request);
+        tool_names::normalise(&mut request);
         Ok::<_, GatewayError>(request)
     });
     reading.await?
 }
 
-async fn ask(call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Option<u64>, AttemptError> {
+async fn count_at_provider(call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Option<u64>, AttemptError> {
     let upstream = attempt.upstream;
     let dialect = upstream.kind.dialect();
     // The provider's own format passes through unparsed, including fields that Natter doesn't know.
-    let request =
-        if dialect.passes(call.style) { Request::default() } else { read(call).await.map_err(AttemptError::Final)? };
+    let request = if dialect.passes_through(call.style) {
+        Request::default()
+    } else {
+        parse_request(call).await.map_err(AttemptError::Final)?
+    };
     // Requests that can't be encoded as they are, such as images by URL, are estimated.
     let Ok(Some(CountRequest { post, field })) = dialect.count(&call.body, &request, attempt.model) else {
         return Ok(None);
     };
-    let betas = if dialect.passes(call.style) { call.betas_for(upstream) } else { None };
+    let betas = if dialect.passes_through(call.style) { call.betas_for(upstream) } else { None };
     let wishes = (false, betas.as_deref());
     let response =
         upstream.post_message(&upstream.url(&post.place), &attempt.lease, post.body, wishes, deadline).await?;

@@ -37,7 +37,7 @@ impl Demo {
             ..Usage::default()
         };
         meter.ask("demo", "demo", None);
-        meter.estimate_question(usage.input.unwrap_or_default());
+        meter.set_estimated_input(usage.input.unwrap_or_default());
         let words: Vec<String> = answer.split_inclusive(' ').map(str::to_owned).collect();
         let pause = self.pause;
         let text = stream::iter(words).then(move |word| async move {

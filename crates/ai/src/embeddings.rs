@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     Ai, AiError, AnswerBody, Call, Forwarded, GatewayError, Meter, Usage,
-    blocking_pool::{answer_off_loop, off_loop},
+    blocking_pool::{run, run_for_answer},
     dialect::{
         Post,
         fields::{self, Fields, counted},
@@ -24,11 +24,11 @@ use crate::{
 };
 
 /// Field with a vector.
-const KEY: &[u8] = br#""embedding""#;
+const VECTOR_FIELD: &[u8] = br#""embedding""#;
 /// Maximum number of inputs per call.
-const MOST_INPUTS: usize = 2_048;
+const MAX_INPUTS: usize = 2_048;
 /// Maximum number of tokens per call, if tokens are sent instead of text; OpenAI's limit.
-const MOST_TOKENS: usize = 300_000;
+const MAX_INPUT_TOKENS: usize = 300_000;
 
 /// Request parameters that the answer depends on.
 #[derive(Debug)]
@@ -42,9 +42,9 @@ impl Ai {
     /// Creates embeddings; the style of the call is ignored.
     pub async fn forward_embeddings(&self, call: Call) -> Result<Forwarded, GatewayError> {
         let body = call.body.clone();
-        let wish = Arc::new(off_loop(call.owner, body.len(), move || read(&body)).await??);
+        let wish = Arc::new(run(call.owner, body.len(), move || read(&body)).await??);
         let size = call.estimated();
-        call.meter.estimate_question(size);
+        call.meter.set_estimated_input(size);
         let deadline = Instant::now() + self.limits().deadline;
         let route = Arc::clone(&call.route);
         let upstreams = self.upstreams();
@@ -74,15 +74,15 @@ pub(crate) fn read(body: &Bytes) -> Result<EmbeddingParams, GatewayError> {
     let texts = match fields.get("input") {
         Some(Value::String(text)) => vec![text.clone()],
         Some(Value::Array(items)) if items.is_empty() => return Err(wrong()),
-        Some(Value::Array(items)) if items.len() > MOST_INPUTS && !items[0].is_number() => {
-            return Err(fields.error("input", format!("`input` can have up to {MOST_INPUTS} items.")));
+        Some(Value::Array(items)) if items.len() > MAX_INPUTS && !items[0].is_number() => {
+            return Err(fields.error("input", format!("`input` can have up to {MAX_INPUTS} items.")));
         }
         Some(Value::Array(items)) if items.iter().all(Value::is_string) => fields.texts("input")?,
         // Token input has meaning only to the model that it was made for.
         Some(Value::Array(items)) if items.iter().all(|item| item.is_u64() || item.is_array()) => {
             let count = |item: &Value| item.as_array().map_or(1, Vec::len);
-            if items.iter().map(count).sum::<usize>() > MOST_TOKENS {
-                return Err(fields.error("input", format!("`input` can have up to {MOST_TOKENS} tokens.")));
+            if items.iter().map(count).sum::<usize>() > MAX_INPUT_TOKENS {
+                return Err(fields.error("input", format!("`input` can have up to {MAX_INPUT_TOKENS} tokens.")));
             }
             Vec::new()
         }
@@ -105,8 +105,8 @@ async fn embed(
     let (upstream, kind) = (attempt.upstream, attempt.upstream.kind);
     let (body, passes) = (call.body.clone(), call.passing(upstream));
     let (asked, model) = (Arc::clone(wish), attempt.model.to_owned());
-    let writing = off_loop(call.owner, body.len(), move || {
-        let left = restricted_params::without_costly(&body, &passes)?;
+    let writing = run(call.owner, body.len(), move || {
+        let left = restricted_params::strip_restricted(&body, &passes)?;
         kind.dialect().write_embedding(left.as_ref().unwrap_or(&body), &asked, &model)
     });
     let posts = writing.await.map_err(AttemptError::Final)?.map_err(AttemptError::Final)?;
@@ -120,22 +120,22 @@ async fn embed(
     let size = answers.iter().map(Bytes::len).sum();
     let (asked, model, meter) = (Arc::clone(wish), attempt.model.to_owned(), Arc::clone(&call.meter));
     let reading =
-        answer_off_loop(call.owner, size, move || kind.dialect().read_embedding(answers, &asked, &model, &meter));
+        run_for_answer(call.owner, size, move || kind.dialect().read_embedding(answers, &asked, &model, &meter));
     Ok(reading.await.map_err(AttemptError::Final)??)
 }
 
 /// Returns the provider's answer with its vectors in the requested encoding.
-pub(crate) fn pass(answer: Bytes, base64: bool, meter: &Meter) -> Result<Bytes, Failure> {
+pub(crate) fn pass_answer(answer: Bytes, base64: bool, meter: &Meter) -> Result<Bytes, Failure> {
     // Vectors are most of the answer, so the field is searched rather than parsed.
-    let is_text = memmem::find_iter(&answer, KEY).find_map(|at| {
-        let mut rest = answer[at + KEY.len()..].iter().filter(|byte| !byte.is_ascii_whitespace());
+    let is_text = memmem::find_iter(&answer, VECTOR_FIELD).find_map(|at| {
+        let mut rest = answer[at + VECTOR_FIELD.len()..].iter().filter(|byte| !byte.is_ascii_whitespace());
         // The word is also the value of `object`.
         (rest.next() == Some(&b':')).then(|| rest.next() == Some(&b'"'))
     });
     let is_right = is_text == Some(base64);
     let Ok(head) = serde_json::from_slice::<Head<'_>>(&answer) else {
         let mended = fields::mended(&answer, &[]).filter(|mended| serde_json::from_str::<Head<'_>>(mended).is_ok());
-        return pass(mended.ok_or(AiError::Garbled)?.into(), base64, meter);
+        return pass_answer(mended.ok_or(AiError::Garbled)?.into(), base64, meter);
     };
     if head.data.is_none() {
         let value: Value = serde_json::from_slice(&answer).map_err(|_| AiError::Garbled)?;
@@ -164,7 +164,7 @@ struct Head<'a> {
 pub(crate) fn count(input: Option<u64>, meter: &Meter) {
     meter.deliver(0);
     let estimated = input.is_none();
-    let input = input.or_else(|| Some(meter.estimated_question()));
+    let input = input.or_else(|| Some(meter.estimated_input()));
     meter.report(Usage { input, output: Some(0), estimated, ..Usage::default() });
     meter.close();
 }
@@ -207,7 +207,7 @@ mod tests {
             [(&floats, true, &text), (&text, false, &floats), (&floats, false, &floats), (&text, true, &text)]
         {
             let meter = Meter::default();
-            let passed = pass(sent.to_string().into(), base64, &meter).unwrap();
+            let passed = pass_answer(sent.to_string().into(), base64, &meter).unwrap();
             assert_eq!(&serde_json::from_slice::<Value>(&passed).unwrap(), expected);
             assert_eq!(meter.usage(), Usage { input: Some(3), output: Some(0), ..Usage::default() });
         }
@@ -218,10 +218,10 @@ mod tests {
         ] {
             let (meter, answer) =
                 (Meter::default(), format!(r#"{{"data":[{{"index":0,"embedding":[0.5]}}],{usage}}}"#));
-            assert!(pass(answer.into(), false, &meter).is_ok(), "{usage}");
+            assert!(pass_answer(answer.into(), false, &meter).is_ok(), "{usage}");
             assert_eq!(meter.usage().input, Some(3), "{usage}");
         }
-        let failed = pass(json!({"error": {"code": 429}}).to_string().into(), true, &Meter::default());
+        let failed = pass_answer(json!({"error": {"code": 429}}).to_string().into(), true, &Meter::default());
         assert_eq!(failed.unwrap_err().error, AiError::Busy { retry_after: None });
     }
 

@@ -88,7 +88,7 @@ impl AiError {
     }
 
     /// True if the provider's server failed or was unreachable, regardless of request and key.
-    pub fn is_of_provider(&self) -> bool {
+    pub fn is_provider_failure(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Timeout)
     }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::{
     Ai, AiError, AnswerBody, ApiStyle, Call, Forwarded, Frames, GatewayError, Usage,
     ai::written,
-    blocking_pool::{answer_off_loop, off_loop},
+    blocking_pool::{run, run_for_answer},
     call_ids,
     canonical::{Answer, Request, Writer},
     dialect::{
@@ -98,7 +98,7 @@ impl Ai {
     /// deployment can take over. Dropping the future or the answer cancels the upstream request.
     pub async fn forward(&self, call: Call) -> Result<Forwarded, GatewayError> {
         let input = call.estimated();
-        call.meter.estimate_question(input);
+        call.meter.set_estimated_input(input);
         let deadline = Instant::now() + self.limits().deadline;
         let route = Arc::clone(&call.route);
         let upstreams = self.upstreams();
@@ -113,7 +113,7 @@ impl Ai {
         loop {
             let attempt = tries.next().await?;
             call.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
-            match self.begin(&call, &mut parsed, &attempt, deadline).await {
+            match self.start_answer(&call, &mut parsed, &attempt, deadline).await {
                 Ok(begun) => {
                     call.publication.settled().await;
                     let is_shared = self.shelf().is_some();
@@ -134,7 +134,7 @@ impl Ai {
         RetryPolicy { times: 1, wait: self.limits().backoff, max_delay: Duration::ZERO }
     }
 
-    async fn begin(
+    async fn start_answer(
         &self,
         call: &Call,
         parsed: &mut Option<Arc<ParsedCall>>,
@@ -144,10 +144,10 @@ impl Ai {
         let upstream = attempt.upstream;
         let dialect = upstream.kind.dialect();
         match (call.style, &upstream.responses_url) {
-            (ApiStyle::Chat, _) if dialect.passes(ApiStyle::Chat) => {
+            (ApiStyle::Chat, _) if dialect.passes_through(ApiStyle::Chat) => {
                 return self.pass_chat(call, attempt, deadline).await;
             }
-            (ApiStyle::Messages, _) if dialect.passes(ApiStyle::Messages) => {
+            (ApiStyle::Messages, _) if dialect.passes_through(ApiStyle::Messages) => {
                 return self.pass_messages(call, attempt, deadline).await;
             }
             (ApiStyle::Responses, Some(url)) => return self.pass_responses(call, attempt, url, deadline).await,
@@ -160,9 +160,9 @@ impl Ai {
                 parsed.insert(Arc::new(read))
             }
         };
-        if !dialect.fetches_pictures() {
+        if !dialect.fetches_images() {
             let request = &mut Arc::make_mut(parsed).request;
-            image_download::bring(self.outgoing(), request).await.map_err(AttemptError::Final)?;
+            image_download::inline_images(self.outgoing(), request).await.map_err(AttemptError::Final)?;
         }
         self.translate(call, parsed, attempt, deadline).await
     }
@@ -175,8 +175,9 @@ impl Ai {
     ) -> Result<StartedAnswer, AttemptError> {
         let upstream = attempt.upstream;
         let knows_newer = openai_chat::has_newer_limit(&upstream.base, attempt.model);
-        let rewrite = move |body: &Bytes, model: &str| openai_chat::passthrough::rewrite(body, model, knows_newer);
-        let request = rewritten(call, attempt, rewrite).await?;
+        let rewrite =
+            move |body: &Bytes, model: &str| openai_chat::passthrough::rewrite_request(body, model, knows_newer);
+        let request = prepare_passthrough(call, attempt, rewrite).await?;
         if request.searches {
             call.meter.search();
         }
@@ -222,8 +223,8 @@ impl Ai {
         deadline: Instant,
     ) -> Result<StartedAnswer, AttemptError> {
         let is_held = call.is_held();
-        let rewrite = move |body: &Bytes, model: &str| anthropic::passthrough::rewrite(body, model, is_held);
-        let request = rewritten(call, attempt, rewrite).await?;
+        let rewrite = move |body: &Bytes, model: &str| anthropic::passthrough::rewrite_request(body, model, is_held);
+        let request = prepare_passthrough(call, attempt, rewrite).await?;
         let upstream = attempt.upstream;
         let betas = call.betas_for(upstream);
         let wishes = (request.stream, betas.as_deref());
@@ -251,7 +252,7 @@ impl Ai {
             Opened::Stream(body) => body,
             Opened::Whole(body) => {
                 let head = head(call.style, attempt.model);
-                let writer = anthropic::client_format::MessageWriter::new(head, call.meter.estimated_question());
+                let writer = anthropic::client_format::MessageWriter::new(head, call.meter.estimated_input());
                 return self.whole_as_frames(call, attempt, (&body, None), Box::new(writer));
             }
         };
@@ -270,17 +271,19 @@ impl Ai {
         let upstream = attempt.upstream;
         let record = self.record(call);
         let terms = openai_responses::passthrough::PassthroughTerms {
-            hosted: call.hands_on_tools(upstream),
+            hosted: call.passes_hosted_tools(upstream),
             is_stored: record.is_some(),
             thinks: attempt.takes.as_deref().and_then(ModelParamOverrides::thinks),
         };
-        let rewrite = move |body: &Bytes, model: &str| openai_responses::passthrough::rewrite(body, model, terms);
-        let request = rewritten(call, attempt, rewrite).await?;
+        let rewrite =
+            move |body: &Bytes, model: &str| openai_responses::passthrough::rewrite_request(body, model, terms);
+        let request = prepare_passthrough(call, attempt, rewrite).await?;
         call.meter.sent();
         let response = upstream.post(call.owner, attempt, url, request.body, request.stream, deadline).await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
-            let body = if is_stream(&body) { openai_responses::stream_conversion::of_stream(&body)? } else { body };
+            let body =
+                if is_stream(&body) { openai_responses::stream_conversion::response_of_stream(&body)? } else { body };
             openai_responses::passthrough::meter_whole(&body, &call.meter, record.as_ref())?;
             return Ok(StartedAnswer::Whole(body));
         }
@@ -293,7 +296,7 @@ impl Ai {
                 return Ok(StartedAnswer::Frames(openai_responses::stream_conversion::frames(&whole)));
             }
         };
-        let tap = ResponsesTap::reading(ResponseEvents::kept(record));
+        let tap = ResponsesTap::reading(ResponseEvents::recording(record));
         let relay = self.relay(call, body, tap, deadline).await?;
         Ok(StartedAnswer::Responses(Box::new(relay)))
     }
@@ -315,17 +318,17 @@ impl Ai {
     async fn read(&self, call: &Call) -> Result<ParsedCall, GatewayError> {
         let (style, body, record) = (call.style, call.body.clone(), self.record(call));
         let size = body.len();
-        let mut parsed = off_loop(call.owner, size, move || ParsedCall::read(style, &body, record)).await??;
+        let mut parsed = run(call.owner, size, move || ParsedCall::read(style, &body, record)).await??;
         if let Some((shelf, (key, _))) = self.shelf().zip(call.history.as_ref())
             && self.signs_calls(&call.route)
         {
             self.signatures().bring(&**shelf, *key, &parsed.request).await;
         }
         let signatures = Arc::clone(self.signatures());
-        let mending = off_loop(call.owner, size, move || {
+        let mending = run(call.owner, size, move || {
             signatures.restore(&mut parsed.request);
-            call_ids::mend(&mut parsed.request);
-            tool_names::fit(&mut parsed.request);
+            call_ids::normalise(&mut parsed.request);
+            tool_names::normalise(&mut parsed.request);
             parsed
         });
         mending.await
@@ -342,9 +345,8 @@ impl Ai {
         let stream = parsed.request.stream;
         let (kind, base) = (upstream.kind, upstream.base.clone());
         let (question, model, own) = (Arc::clone(parsed), attempt.model.to_owned(), attempt.takes.clone());
-        let writing = off_loop(call.owner, call.body.len(), move || {
-            written(kind, &base, &question.request, &model, own.as_deref())
-        });
+        let writing =
+            run(call.owner, call.body.len(), move || written(kind, &base, &question.request, &model, own.as_deref()));
         let body = writing.await.map_err(AttemptError::Final)?.map_err(AttemptError::Final)?;
         let url = upstream.address(attempt.model, stream);
         call.meter.sent();
@@ -354,13 +356,13 @@ impl Ai {
             let body = upstream.http.whole(response, deadline).await?;
             let listener = self.listener(attempt).with_tools(&parsed.request).sharing(self.sharing(call));
             let (parsed, meter) = (Arc::clone(parsed), Arc::clone(&call.meter));
-            let translating = answer_off_loop(call.owner, body.len(), move || {
+            let translating = run_for_answer(call.owner, body.len(), move || {
                 let (answer, usage) = read_whole(&body, listener, &meter)?;
                 Ok::<_, Failure>(parsed.format.whole(&head, &answer, &usage).to_string())
             });
             return Ok(StartedAnswer::Whole(translating.await.map_err(AttemptError::Final)??.into()));
         }
-        let writer = parsed.format.writer(head, call.meter.estimated_question());
+        let writer = parsed.format.writer(head, call.meter.estimated_input());
         let body = match upstream.http.open(response, deadline).await? {
             Opened::Stream(body) => body,
             Opened::Whole(body) => {
@@ -409,15 +411,15 @@ impl Ai {
 }
 
 /// Prepares a request for passthrough: strips restricted fields and applies `rewrite`.
-async fn rewritten(
+async fn prepare_passthrough(
     call: &Call,
     attempt: &Attempt<'_>,
     rewrite: impl FnOnce(&Bytes, &str) -> Result<RewrittenRequest, GatewayError> + Send + 'static,
 ) -> Result<RewrittenRequest, AttemptError> {
     let (body, model) = (call.body.clone(), attempt.model.to_owned());
     let passes = call.passing(attempt.upstream);
-    let rewriting = off_loop(call.owner, body.len(), move || {
-        let left = restricted_params::without_costly(&body, &passes)?;
+    let rewriting = run(call.owner, body.len(), move || {
+        let left = restricted_params::strip_restricted(&body, &passes)?;
         rewrite(left.as_ref().unwrap_or(&body), &model)
     });
     rewriting.await.map_err(AttemptError::Final)?.map_err(AttemptError::Final)
@@ -425,7 +427,7 @@ async fn rewritten(
 
 impl ParsedCall {
     fn read(style: ApiStyle, body: &[u8], record: Option<ResponseRecorder>) -> Result<Self, GatewayError> {
-        let body = lone_surrogates::read(body)?;
+        let body = lone_surrogates::parse_request(body)?;
         let (request, format) = match style {
             ApiStyle::Chat => {
                 let (request, wishes) = openai_chat::request::read(&body)?;
@@ -484,7 +486,7 @@ fn finish(call: Call, begun: StartedAnswer, attempt: Attempt<'_>, is_shared: boo
     let lease = attempt.succeeded();
     let under_way = call.publication;
     let stream = |frames: Frames| {
-        let frames = if is_shared { behind(frames, under_way) } else { frames };
+        let frames = if is_shared { after_publication(frames, under_way) } else { frames };
         (EVENTS, AnswerBody::Stream(frames))
     };
     let (content_type, body) = match begun {
@@ -500,7 +502,7 @@ fn finish(call: Call, begun: StartedAnswer, attempt: Attempt<'_>, is_shared: boo
 
 /// Delays each frame until the preceding output is stored, so that a client can refer to what it
 /// has received.
-fn behind(frames: Frames, under_way: Arc<PendingWrites>) -> Frames {
+fn after_publication(frames: Frames, under_way: Arc<PendingWrites>) -> Frames {
     let told = move |frame| {
         let under_way = Arc::clone(&under_way);
         async move {

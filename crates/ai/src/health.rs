@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Timeout of a provider test.
-const TEST: Duration = Duration::from_secs(10);
+const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A provider and its keys.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub struct ProviderHealth {
 }
 
 /// A provider whose keys cool down for less counts as busy, not as unavailable.
-const LONG_REST: Duration = Duration::from_secs(10);
+const LONG_COOLDOWN: Duration = Duration::from_secs(10);
 
 /// Availability of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl ProviderState {
     /// True if no key is usable for longer than a short rate limit.
     #[must_use]
     pub fn is_out_of_keys(&self) -> bool {
-        self.wait.is_some_and(|wait| wait >= LONG_REST)
+        self.wait.is_some_and(|wait| wait >= LONG_COOLDOWN)
     }
 }
 
@@ -97,7 +97,7 @@ impl Ai {
             })?;
             let mut request = Request::new(Method::GET, upstream.url(&EndpointPath::of(["models"])));
             upstream.sign(request.headers_mut(), &lease)?;
-            upstream.http.send(request, false, begun + TEST).await.map_err(|failure| failure.error)
+            upstream.http.send(request, false, begun + TEST_TIMEOUT).await.map_err(|failure| failure.error)
         };
         Some(asking.await.map(|_| begun.elapsed()))
     }

@@ -11,7 +11,7 @@ use reqwest::Url;
 use crate::{
     GatewayError,
     canonical::{Media, MediaKind, Part, Request, Source},
-    dialect::gemini::request::is_googles,
+    dialect::gemini::request::is_fetchable,
 };
 
 /// Maximum number of images fetched for one request.
@@ -19,14 +19,15 @@ const MAX_PICTURES: usize = 8;
 /// Maximum size of one image and of all together, in bytes: a Gemini request has up to 20 MB
 /// including base64.
 const MAX_PICTURE: usize = 8 * 1024 * 1024;
-const MAX_TOGETHER: usize = 14 * 1024 * 1024;
-const AT_ONCE: usize = 4;
+const MAX_TOTAL: usize = 14 * 1024 * 1024;
+const MAX_CONCURRENT: usize = 4;
 /// Timeout of one download, including redirects.
-const PATIENCE: Duration = Duration::from_secs(10);
-const LIMITS: FetchLimits = FetchLimits { max_bytes: MAX_PICTURE, timeout: PATIENCE, redirects: 3, truncates: false };
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(10);
+const LIMITS: FetchLimits =
+    FetchLimits { max_bytes: MAX_PICTURE, timeout: DOWNLOAD_TIMEOUT, redirects: 3, truncates: false };
 
 /// Replaces URLs by the downloaded data.
-pub(crate) async fn bring(outgoing: &Outgoing, request: &mut Request) -> Result<(), GatewayError> {
+pub(crate) async fn inline_images(outgoing: &Outgoing, request: &mut Request) -> Result<(), GatewayError> {
     let mut named = Vec::new();
     for turn in &mut request.turns {
         collect(&mut turn.parts, &mut named);
@@ -46,7 +47,7 @@ pub(crate) async fn bring(outgoing: &Outgoing, request: &mut Request) -> Result<
             let (mime, data) = picture(&outgoing.get(url, LIMITS).await.map_err(refusal)?)?;
             Ok::<_, GatewayError>((address, mime, data))
         })
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(MAX_CONCURRENT)
         .try_collect()
         .await?;
     let pictures: HashMap<String, (String, String)> =
@@ -56,7 +57,7 @@ pub(crate) async fn bring(outgoing: &Outgoing, request: &mut Request) -> Result<
         .filter_map(|media| address(media).and_then(|address| pictures.get(address)))
         .map(|(_, data)| data.len() / 4 * 3)
         .sum();
-    if together > MAX_TOGETHER {
+    if together > MAX_TOTAL {
         return Err(GatewayError::invalid("The pictures named by their addresses are larger than 14 MiB together."));
     }
     for media in named {
@@ -70,7 +71,7 @@ pub(crate) async fn bring(outgoing: &Outgoing, request: &mut Request) -> Result<
 /// URL of a medium that its provider can't fetch.
 fn address(media: &Media) -> Option<&str> {
     match &media.source {
-        Source::Url(url) if media.kind != MediaKind::Audio && !is_googles(url) => Some(url),
+        Source::Url(url) if media.kind != MediaKind::Audio && !is_fetchable(url) => Some(url),
         Source::Url(_) | Source::Data { .. } => None,
     }
 }

@@ -13,7 +13,7 @@ pub struct ImageLimit {
     pub pixels: u32,
 }
 
-static TABLE: LazyLock<Vec<(&'static str, ImageLimit)>> = LazyLock::new(|| {
+static LIMITS_BY_MODEL: LazyLock<Vec<(&'static str, ImageLimit)>> = LazyLock::new(|| {
     let lines = include_str!("looks.tsv").lines().filter(|line| !line.starts_with('#'));
     let mut rows: Vec<_> = lines.filter_map(read).collect();
     rows.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
@@ -29,13 +29,16 @@ fn read(line: &'static str) -> Option<(&'static str, ImageLimit)> {
 
 impl ImageLimit {
     /// Default for unknown models.
-    pub const USUAL: Self = Self { side: 1_280, pixels: 1_280 * 1_280 };
+    pub const DEFAULT: Self = Self { side: 1_280, pixels: 1_280 * 1_280 };
 
     /// Size for a model, by the provider's name of it.
     #[must_use]
     pub fn of(model: &str) -> Self {
         let plain = params::plain(model);
-        TABLE.iter().find(|(name, _)| params::fits(name, &plain)).map_or(Self::USUAL, |(_, size)| *size)
+        LIMITS_BY_MODEL
+            .iter()
+            .find(|(name, _)| params::matches_model(name, &plain))
+            .map_or(Self::DEFAULT, |(_, size)| *size)
     }
 
     /// Minimum of two sizes, for images shown to both models.
@@ -64,12 +67,12 @@ mod tests {
     #[test]
     fn reads_all_rows_and_prefers_the_longest_match() {
         let lines = include_str!("looks.tsv").lines().filter(|line| !line.starts_with('#')).count();
-        assert_eq!(TABLE.len(), lines);
+        assert_eq!(LIMITS_BY_MODEL.len(), lines);
         let side = |model: &str| ImageLimit::of(model).side;
         assert_eq!(side("us.anthropic.claude-opus-4-1-20250805-v1:0"), 1_568);
         assert_eq!(side("anthropic/claude-opus-4.7"), 2_576);
         assert_eq!(side("openai/gpt-5-mini"), 2_048);
-        assert_eq!(ImageLimit::of("llama-4"), ImageLimit::USUAL);
+        assert_eq!(ImageLimit::of("llama-4"), ImageLimit::DEFAULT);
     }
 
     #[test]

@@ -40,13 +40,13 @@ pub use self::{
 use crate::Secret;
 
 /// Maximum delay accepted from a provider.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3_600);
-/// First delay before a disabled key is probed; doubles up to [`LAST_PROBE`].
-const FIRST_PROBE: Duration = Duration::from_secs(30);
-const LAST_PROBE: Duration = Duration::from_secs(600);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3_600);
+/// First delay before a disabled key is probed; doubles up to [`MAX_PROBE_DELAY`].
+const FIRST_PROBE_DELAY: Duration = Duration::from_secs(30);
+const MAX_PROBE_DELAY: Duration = Duration::from_secs(600);
 /// Shorter cooldowns, in milliseconds, are not published, because they end before other instances
 /// learn of them.
-const SHORTEST_TOLD: u64 = 2_000;
+const MIN_PUBLISHED_MS: u64 = 2_000;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Keys of one provider.
@@ -130,10 +130,10 @@ impl KeyPool {
         let _ = self.listener.set(Box::new(hearer));
     }
 
-    fn tell(&self, key: usize, model: Option<&str>, fate: ProviderKeyChange) {
-        let is_short = matches!(fate, ProviderKeyChange::Paused(milliseconds) if milliseconds < SHORTEST_TOLD);
-        if let (Some(tell), false) = (self.listener.get(), is_short) {
-            tell(key, model, fate);
+    fn publish_state(&self, key: usize, model: Option<&str>, fate: ProviderKeyChange) {
+        let is_short = matches!(fate, ProviderKeyChange::Paused(milliseconds) if milliseconds < MIN_PUBLISHED_MS);
+        if let (Some(publish_state), false) = (self.listener.get(), is_short) {
+            publish_state(key, model, fate);
         }
     }
 
@@ -144,13 +144,13 @@ impl KeyPool {
         let Some(slot) = state.slots.get_mut(key) else { return };
         match (fate, model) {
             (ProviderKeyChange::Paused(milliseconds), model) => {
-                let until = now + Duration::from_millis(milliseconds).min(LONGEST_WAIT);
+                let until = now + Duration::from_millis(milliseconds).min(MAX_RETRY_AFTER);
                 let before = model.and_then(|model| slot.models.get(model)).filter(|rest| rest.from == 0);
                 let rest = Cooldown { until, in_a_row: before.map_or(0, |rest| rest.in_a_row), from: 0 };
                 state.rest(key, model, rest, now);
             }
             (ProviderKeyChange::Disabled, _) if slot.off.is_none() => {
-                slot.off = Some(DisabledKey::new(now, FIRST_PROBE))
+                slot.off = Some(DisabledKey::new(now, FIRST_PROBE_DELAY))
             }
             (ProviderKeyChange::Disabled, _) => {}
             (ProviderKeyChange::Enabled, _) => slot.off = None,

@@ -69,4 +69,4 @@ pub use preflight::{RequestInfo, TokenEstimate, look};
 pub use response_history::PreviousResponse;
 pub use response_store::ResponseStore;
 pub use settings::{AiSettings, Limits, ProviderSettings};
-pub use transcription::{Recording, sound_tokens};
+pub use transcription::{Recording, audio_tokens};

@@ -15,12 +15,12 @@ use std::{
 use crate::{GatewayError, chat::Finish};
 
 /// Larger counts are a provider's mistake, and would overflow monthly sums.
-const MOST_TOKENS: u64 = 1_000_000_000;
+const MAX_TOKEN_COUNT: u64 = 1_000_000_000;
 /// Assumed output rate of a provider, in tokens per second, for output that was not seen.
 const TOKENS_PER_SECOND: u64 = 60;
 
 /// Time that a provider may take to read a request before unseen output is assumed.
-const READING: Duration = Duration::from_secs(5);
+const INPUT_READING_TIME: Duration = Duration::from_secs(5);
 
 /// Assumed uses of provider-run tools per answer, if nothing bounds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,11 +41,11 @@ impl AssumedUses {
 }
 
 /// Marks in the names of OpenAI models that search the web for each answer.
-const SEARCHING: [&str; 2] = ["-search-preview", "-search-api"];
+const SEARCH_MODEL_MARKS: [&str; 2] = ["-search-preview", "-search-api"];
 
 /// True if a model searches the web for each answer, which is billed separately.
 pub(crate) fn searches_always(model: &str) -> bool {
-    SEARCHING.iter().any(|mark| model.contains(mark))
+    SEARCH_MODEL_MARKS.iter().any(|mark| model.contains(mark))
 }
 
 /// Uses of provider-run tools that are billed separately from tokens.
@@ -85,11 +85,11 @@ impl ExtraCalls {
 
     fn bounded(self) -> Self {
         Self {
-            input: self.input.min(MOST_TOKENS),
-            cached: self.cached.min(MOST_TOKENS),
-            cache_write: self.cache_write.min(MOST_TOKENS),
-            output: self.output.min(MOST_TOKENS),
-            longest: self.longest.min(MOST_TOKENS),
+            input: self.input.min(MAX_TOKEN_COUNT),
+            cached: self.cached.min(MAX_TOKEN_COUNT),
+            cache_write: self.cache_write.min(MAX_TOKEN_COUNT),
+            output: self.output.min(MAX_TOKEN_COUNT),
+            longest: self.longest.min(MAX_TOKEN_COUNT),
         }
     }
 }
@@ -181,7 +181,7 @@ impl Usage {
 
     /// Limits all counts to plausible values.
     fn bounded(self) -> Self {
-        let bound = |count: Option<u64>| count.map(|count| count.min(MOST_TOKENS));
+        let bound = |count: Option<u64>| count.map(|count| count.min(MAX_TOKEN_COUNT));
         let bounded = Self {
             input: bound(self.input),
             cached: bound(self.cached),
@@ -294,7 +294,7 @@ impl Meter {
     /// Providers bill unseen output too: reasoning before the first text, and text after the
     /// disconnect. Counts reported by then already include reasoning.
     #[must_use]
-    pub fn usage_left(&self, now: Instant, most: u64) -> Usage {
+    pub fn usage_after_disconnect(&self, now: Instant, most: u64) -> Usage {
         let usage = self.usage();
         let state = self.state();
         let Some(asked_at) = state.asked_at.filter(|_| !state.is_told()) else { return usage };
@@ -305,7 +305,7 @@ impl Meter {
             return state.searched(Usage { input, output: Some(written), estimated: true, ..usage });
         }
         let began = self.first_token_at().unwrap_or(now);
-        let thought = in_silence(began.saturating_duration_since(asked_at).saturating_sub(READING));
+        let thought = in_silence(began.saturating_duration_since(asked_at).saturating_sub(INPUT_READING_TIME));
         let delivered = self.delivered.load(Ordering::Relaxed).div_ceil(4);
         let counted = usage.output.unwrap_or(0);
         let written = delivered.saturating_add(thought).min(most).max(counted);
@@ -376,12 +376,12 @@ impl Meter {
         self.state().asked_at = None;
     }
 
-    pub(crate) fn estimate_question(&self, tokens: u64) {
+    pub(crate) fn set_estimated_input(&self, tokens: u64) {
         self.estimated_input.store(tokens, Ordering::Relaxed);
     }
 
     /// Estimated input tokens.
-    pub(crate) fn estimated_question(&self) -> u64 {
+    pub(crate) fn estimated_input(&self) -> u64 {
         self.estimated_input.load(Ordering::Relaxed)
     }
 
@@ -435,7 +435,7 @@ mod tests {
     /// Meter of a call whose first output came this many seconds after the request.
     fn begun_after(seconds: u64) -> Meter {
         let meter = Meter::default();
-        meter.estimate_question(1_000);
+        meter.set_estimated_input(1_000);
         meter.ask("main", "gpt-5-mini", None);
         meter.sent();
         let asked_at = meter.state().asked_at.expect("a provider was asked");
@@ -447,27 +447,27 @@ mod tests {
     #[test]
     fn calls_without_output_are_free() {
         let meter = Meter::default();
-        meter.estimate_question(1_000);
+        meter.set_estimated_input(1_000);
         assert_eq!(meter.usage(), usage(0, 0));
     }
 
     #[test]
     fn bills_input_after_a_disconnect() {
         let meter = Meter::default();
-        meter.estimate_question(1_000);
+        meter.set_estimated_input(1_000);
         let later = |seconds| Instant::now() + Duration::from_secs(seconds);
-        assert_eq!(meter.usage_left(later(10), 500), usage(0, 0), "nobody was asked");
+        assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0), "nobody was asked");
         meter.ask("main", "small", None);
-        assert_eq!(meter.usage_left(later(10), 500), usage(0, 0), "the question has not gone out");
+        assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0), "the question has not gone out");
         meter.sent();
-        assert_eq!(meter.usage_left(later(2), 500), Usage { estimated: true, ..usage(1_000, 120) });
-        assert_eq!(meter.usage_left(later(600), 500).output, Some(500), "no more than was asked for");
+        assert_eq!(meter.usage_after_disconnect(later(2), 500), Usage { estimated: true, ..usage(1_000, 120) });
+        assert_eq!(meter.usage_after_disconnect(later(600), 500).output, Some(500), "no more than was asked for");
         meter.refused();
-        assert_eq!(meter.usage_left(later(10), 500), usage(0, 0));
+        assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0));
         meter.ask("other", "small", None);
         meter.sent();
         meter.deliver(quarters(b"twenty characters..."));
-        assert_eq!(meter.usage_left(later(600), 500), Usage { estimated: true, ..usage(1_000, 5) });
+        assert_eq!(meter.usage_after_disconnect(later(600), 500), Usage { estimated: true, ..usage(1_000, 5) });
     }
 
     #[test]
@@ -476,18 +476,18 @@ mod tests {
         let meter = begun_after(25);
         let left = |output| Usage { estimated: true, ..usage(1_000, output) };
         assert_eq!(meter.usage(), left(5));
-        assert_eq!(meter.usage_left(now, 10_000), left(20 * TOKENS_PER_SECOND + 5));
-        assert_eq!(meter.usage_left(now, 500), left(500), "no more than was asked for");
+        assert_eq!(meter.usage_after_disconnect(now, 10_000), left(20 * TOKENS_PER_SECOND + 5));
+        assert_eq!(meter.usage_after_disconnect(now, 500), left(500), "no more than was asked for");
         meter.finished(Finish::Stop);
-        assert_eq!(meter.usage_left(now, 500), left(500), "it has not been counted yet");
+        assert_eq!(meter.usage_after_disconnect(now, 500), left(500), "it has not been counted yet");
         meter.report(usage(7, 900));
-        assert_eq!(meter.usage_left(now, 10_000), usage(7, 900), "it has");
-        assert_eq!(begun_after(5).usage_left(now, 10_000), left(5), "so long it may have read");
+        assert_eq!(meter.usage_after_disconnect(now, 10_000), usage(7, 900), "it has");
+        assert_eq!(begun_after(5).usage_after_disconnect(now, 10_000), left(5), "so long it may have read");
 
         let silent = begun_after(25);
         silent.finished(Finish::Stop);
         silent.close();
-        assert_eq!(silent.usage_left(now, 10_000), left(5), "a provider that never counts");
+        assert_eq!(silent.usage_after_disconnect(now, 10_000), left(5), "a provider that never counts");
     }
 
     #[test]
@@ -495,7 +495,7 @@ mod tests {
         let left = |reported: u64| {
             let meter = begun_after(25);
             meter.report(usage(7, reported));
-            meter.usage_left(Instant::now(), 10_000)
+            meter.usage_after_disconnect(Instant::now(), 10_000)
         };
         let thought = 20 * TOKENS_PER_SECOND;
         assert_eq!(left(thought + 300), usage(7, thought + 300), "it counts its thoughts");
@@ -505,12 +505,12 @@ mod tests {
     #[test]
     fn counts_at_least_one_search_for_search_models() {
         let meter = Meter::default();
-        meter.estimate_question(1_000);
+        meter.set_estimated_input(1_000);
         meter.ask("main", "gpt-4o-search-preview", None);
         meter.sent();
         assert_eq!(meter.usage().searches, None, "it has not answered");
         let later = Instant::now() + Duration::from_secs(2);
-        assert_eq!(meter.usage_left(later, 500).searches, Some(1), "its caller has left");
+        assert_eq!(meter.usage_after_disconnect(later, 500).searches, Some(1), "its caller has left");
         meter.report(usage(7, 3));
         assert_eq!(meter.usage().searches, Some(1));
         meter.report(Usage { searches: Some(4), ..usage(7, 3) });
@@ -527,13 +527,13 @@ mod tests {
         let meter = Meter::default();
         meter.report(usage(1 << 63, u64::MAX));
         meter.close();
-        assert_eq!(meter.usage(), Usage { estimated: true, ..usage(MOST_TOKENS, MOST_TOKENS) });
+        assert_eq!(meter.usage(), Usage { estimated: true, ..usage(MAX_TOKEN_COUNT, MAX_TOKEN_COUNT) });
     }
 
     #[test]
     fn estimates_answers_without_a_report() {
         let meter = Meter::default();
-        meter.estimate_question(1_000);
+        meter.set_estimated_input(1_000);
         meter.deliver(quarters(b"twenty characters..."));
         assert_eq!(meter.usage(), Usage { estimated: true, ..usage(1_000, 5) });
     }

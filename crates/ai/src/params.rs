@@ -96,7 +96,7 @@ impl ModelParamOverrides {
 
 type Rows = Vec<(String, ModelParams)>;
 
-static TABLE: LazyLock<Rows> = LazyLock::new(|| {
+static BUILT_IN_ROWS: LazyLock<Rows> = LazyLock::new(|| {
     let lines = include_str!("takes.tsv").lines().filter(|line| !line.starts_with('#'));
     let rows = lines.filter_map(|line| {
         let (name, fields) = line.split_once('\t')?;
@@ -106,18 +106,18 @@ static TABLE: LazyLock<Rows> = LazyLock::new(|| {
 });
 
 /// Rows of the setting `ai.takes`, which override the table. Set once at start-up.
-static OWN: OnceLock<Rows> = OnceLock::new();
+static CONFIGURED_ROWS: OnceLock<Rows> = OnceLock::new();
 
 /// Sets the configured rows: the model name, and the fields as in the table, separated by spaces,
 /// with `-` for an empty one. The error is the name of an invalid row.
-pub(crate) fn put_before(rows: &BTreeMap<String, String>) -> Result<(), String> {
+pub(crate) fn set_configured_rows(rows: &BTreeMap<String, String>) -> Result<(), String> {
     let row = |(name, fields): (&String, &String)| {
         let fields: Vec<&str> = fields.split_whitespace().map(|field| if field == "-" { "" } else { field }).collect();
         Ok((name.to_ascii_lowercase(), read(&fields).ok_or_else(|| name.clone())?))
     };
     let rows = rows.iter().map(row).collect::<Result<Rows, String>>()?;
     // Other instances of the client in this process have the same configuration.
-    OWN.get_or_init(|| longest_first(rows));
+    CONFIGURED_ROWS.get_or_init(|| longest_first(rows));
     Ok(())
 }
 
@@ -176,8 +176,8 @@ fn read_thinking(thinking: &str) -> Option<Thinking> {
 /// Parameters of a model, by its provider's name. `None` if unknown.
 pub(crate) fn of(model: &str) -> Option<&'static ModelParams> {
     let plain = plain(model);
-    let mut rows = OWN.get().into_iter().flatten().chain(TABLE.iter());
-    rows.find(|(name, _)| fits(name, &plain)).map(|(_, takes)| takes)
+    let mut rows = CONFIGURED_ROWS.get().into_iter().flatten().chain(BUILT_IN_ROWS.iter());
+    rows.find(|(name, _)| matches_model(name, &plain)).map(|(_, takes)| takes)
 }
 
 /// Canonical model name, without the prefixes and suffixes of resellers.
@@ -191,12 +191,12 @@ pub(crate) fn plain(model: &str) -> String {
 }
 
 /// True if a row of this name applies to the model.
-pub(crate) fn fits(name: &str, plain: &str) -> bool {
+pub(crate) fn matches_model(name: &str, plain: &str) -> bool {
     name.strip_suffix('*').map_or(plain == name, |beginning| plain.starts_with(beginning))
 }
 
 /// Parameters to which a request was [fitted](fit).
-pub(crate) fn of_question<'a>(question: &'a Request, model: &str) -> Option<&'a ModelParams> {
+pub(crate) fn of_request<'a>(question: &'a Request, model: &str) -> Option<&'a ModelParams> {
     question.params.as_deref().or_else(|| of(model))
 }
 
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn reads_all_rows_and_prefers_the_longest_match() {
         let lines = include_str!("takes.tsv").lines().filter(|line| !line.starts_with('#')).count();
-        assert_eq!(TABLE.len(), lines);
+        assert_eq!(BUILT_IN_ROWS.len(), lines);
         let levels = |model: &str| of(model).map(|takes| &takes.thinking);
         assert_eq!(levels("gpt-4o-mini"), Some(&Thinking::None));
         assert_eq!(levels("openai/gpt-5-mini"), levels("gpt-5-mini-2025-08-07"));
@@ -315,7 +315,7 @@ mod tests {
             assert_eq!(read(fields), found, "{fields:?}");
         }
         let rows = |fields: &str| BTreeMap::from([("My-Model*".to_owned(), fields.to_owned())]);
-        assert_eq!(put_before(&rows("whatever")), Err("My-Model*".to_owned()));
+        assert_eq!(set_configured_rows(&rows("whatever")), Err("My-Model*".to_owned()));
     }
 
     #[test]
@@ -407,7 +407,7 @@ mod tests {
             None,
         );
         let fitted = fit(&question, "mine", own.as_ref());
-        assert_eq!(of_question(&fitted, "mine").map(|takes| takes.thoughts), Some(Thoughts::Always));
-        assert_eq!(of_question(&question, "mine"), None);
+        assert_eq!(of_request(&fitted, "mine").map(|takes| takes.thoughts), Some(Thoughts::Always));
+        assert_eq!(of_request(&question, "mine"), None);
     }
 }

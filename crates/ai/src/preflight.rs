@@ -18,11 +18,11 @@ use serde_json::{Value, value::RawValue};
 pub(crate) use self::survey::estimate;
 use self::survey::survey;
 use crate::{
-    blocking_pool::off_loop,
+    blocking_pool::run,
     call::ApiStyle,
     dialect::{
         anthropic::server_tools as claude_hosted,
-        fields::{self, has_escaped, may_have, whole},
+        fields::{self, has_escaped, may_have, whole_number},
         openai_responses::server_tools,
     },
     gateway_error::GatewayError,
@@ -67,19 +67,19 @@ pub struct TokenEstimate {
 impl TokenEstimate {
     /// Usage of one text answer.
     #[must_use]
-    pub fn words(input: u64, max_output: Option<u64>) -> Self {
+    pub fn text_only(input: u64, max_output: Option<u64>) -> Self {
         let (has_sound, tools, has_open_tools, is_shortened) = (false, ToolUses::default(), false, false);
         Self { input, max_output, predicted: 0, choices: 1, has_sound, tools, has_open_tools, is_shortened }
     }
 }
 
 /// Prefix of Anthropic's context edits that compact the conversation.
-static SHORTENING: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| [Finder::new("\"compact_")]);
+static COMPACTION_MARKS: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| [Finder::new("\"compact_")]);
 
 /// Maximum number of answers to one request.
-const MOST_CHOICES: u64 = 128;
+const MAX_CHOICES: u64 = 128;
 /// Maximum number of messages and parts in one request.
-const MOST_ITEMS: usize = 10_000;
+const MAX_ITEMS: usize = 10_000;
 
 #[derive(Deserialize)]
 struct Head<'a> {
@@ -109,10 +109,10 @@ struct Head<'a> {
 /// Inspects a body on the blocking pool, or returns the error in it.
 pub async fn look(owner: WorkOwner, style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'static>, GatewayError> {
     let body = body.clone();
-    let looking = off_loop(owner, body.len(), move || {
-        peek(style, &body).map(RequestInfo::kept).or_else(|error| {
+    let looking = run(owner, body.len(), move || {
+        peek(style, &body).map(RequestInfo::into_owned).or_else(|error| {
             let Some(mended) = mended(&body) else { return Err(error) };
-            let peek = peek(style, &mended).map(RequestInfo::kept).map_err(|_| error)?;
+            let peek = peek(style, &mended).map(RequestInfo::into_owned).map_err(|_| error)?;
             Ok(RequestInfo { mended: Some(mended), ..peek })
         })
     });
@@ -120,29 +120,29 @@ pub async fn look(owner: WorkOwner, style: ApiStyle, body: &Bytes) -> Result<Req
 }
 
 impl RequestInfo<'_> {
-    fn kept(self) -> RequestInfo<'static> {
+    fn into_owned(self) -> RequestInfo<'static> {
         let Self { model, stream, is_repeatable, estimate: wanted, mended } = self;
         RequestInfo { model: Cow::Owned(model.into_owned()), stream, is_repeatable, estimate: wanted, mended }
     }
 }
 
 /// Integer fields that some clients send as floating-point numbers.
-const COUNTS: [&str; 4] = ["max_tokens", "max_completion_tokens", "max_output_tokens", "n"];
+const COUNT_FIELDS: [&str; 4] = ["max_tokens", "max_completion_tokens", "max_output_tokens", "n"];
 
 /// Normalises a body. `None` if nothing changes or it has too many parts.
 fn mended(body: &[u8]) -> Option<Bytes> {
-    if survey(body).items > MOST_ITEMS {
+    if survey(body).items > MAX_ITEMS {
         return None;
     }
-    fields::mended(body, &COUNTS).map(Bytes::from)
+    fields::mended(body, &COUNT_FIELDS).map(Bytes::from)
 }
 
 pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'_>, GatewayError> {
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
     let model = model_name(head.model)?;
     let choices = head.n.unwrap_or(1);
-    if choices == 0 || choices > MOST_CHOICES {
-        return Err(GatewayError::invalid_param("n", format!("`n` must be between 1 and {MOST_CHOICES}.")));
+    if choices == 0 || choices > MAX_CHOICES {
+        return Err(GatewayError::invalid_param("n", format!("`n` must be between 1 and {MAX_CHOICES}.")));
     }
     let (max_output, choices) = match style {
         // If both are set, the provider may use either one.
@@ -155,12 +155,12 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'_>, Gat
     let prediction = head.prediction.filter(|_| style == ApiStyle::Chat);
     let predicted = prediction.map_or(0, |text| estimate(text.get().as_bytes()));
     let survey = survey(body);
-    if survey.items > MOST_ITEMS {
+    if survey.items > MAX_ITEMS {
         let field = if style == ApiStyle::Responses { "input" } else { "messages" };
-        let message = format!("A question can have up to {MOST_ITEMS} messages and parts of them.");
+        let message = format!("A question can have up to {MAX_ITEMS} messages and parts of them.");
         return Err(GatewayError::invalid_param(field, message));
     }
-    let has_sound = survey.has_film || speaks_of_sound(body);
+    let has_sound = survey.has_film || may_have_audio(body);
     let stream = head.stream.unwrap_or(false);
     let assumed = AssumedUses::of(stream);
     let (tools, has_open_tools) = match style {
@@ -170,13 +170,13 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'_>, Gat
         }
         ApiStyle::Responses => {
             let most_calls = head.max_tool_calls.and_then(|most| serde_json::from_str::<Value>(most.get()).ok());
-            let most_calls = most_calls.as_ref().and_then(whole);
+            let most_calls = most_calls.as_ref().and_then(whole_number);
             let tools = server_tools::may_use(head.tools, head.input, most_calls, assumed)?;
             (tools, most_calls.is_none() && (tools.searches > 0 || tools.images > 0))
         }
         ApiStyle::Messages => claude_hosted::may_use(head.tools, assumed)?,
     };
-    let is_shortened = style == ApiStyle::Messages && may_have(body, SHORTENING.as_slice());
+    let is_shortened = style == ApiStyle::Messages && may_have(body, COMPACTION_MARKS.as_slice());
     let input = survey.tokens;
     let is_repeatable = head.seed.is_some() || head.temperature.is_some_and(is_zero);
     let wanted =
@@ -186,7 +186,7 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'_>, Gat
 
 /// True if audio is part of the input or of the requested output (`modalities`). Text with these
 /// words matches too: its reservation is larger, but only actual usage is billed.
-fn speaks_of_sound(body: &[u8]) -> bool {
+fn may_have_audio(body: &[u8]) -> bool {
     let has = |name: &[u8]| memmem::find(body, name).is_some();
     has(b"\"input_audio\"")
         || (has(b"\"modalities\"") && has(b"\"audio\""))

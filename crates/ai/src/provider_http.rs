@@ -70,7 +70,7 @@ impl Http {
         is_stream: bool,
         deadline: Instant,
     ) -> Result<Response, Failure> {
-        let span = Span::begin(SpanRole::Client, "AI provider");
+        let span = Span::start(SpanRole::Client, "AI provider");
         span.set("http.request.method", request.method().to_string());
         span.set("server.address", request.url().host_str().unwrap_or_default().to_owned());
         let patience = if is_stream { deadline.min(Instant::now() + self.limits.idle) } else { deadline };
@@ -113,7 +113,7 @@ impl Http {
             let Some(more) = next.map_err(of_transport)? else { break };
             first = more;
         }
-        if matches!(events::without_mark(&first).trim_ascii_start().first(), Some(b'{' | b'[')) {
+        if matches!(events::without_bom(&first).trim_ascii_start().first(), Some(b'{' | b'[')) {
             return Ok(Opened::Whole(self.whole_from(first, response, deadline).await?));
         }
         match content_type(response.headers()) {

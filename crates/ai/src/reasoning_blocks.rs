@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::canonical::Part;
 
 /// Prefix of our data in such a field. Alone, it stands for unsigned reasoning.
-pub(crate) const MARK: &str = "nt1.";
+pub(crate) const MARKER: &str = "nt1.";
 /// Prefix of OpenAI's encrypted data, which no other provider can read.
-const OPENAIS: &str = "gAAAA";
+const OPENAI_PREFIX: &str = "gAAAA";
 
 /// Data behind the marker.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,11 +41,11 @@ impl OpaqueBlock {
     /// Value of the field.
     pub fn written(&self) -> String {
         let json = serde_json::to_vec(self).unwrap_or_default();
-        format!("{MARK}{}", URL_SAFE_NO_PAD.encode(json))
+        format!("{MARKER}{}", URL_SAFE_NO_PAD.encode(json))
     }
 
     fn read(field: &str) -> Option<Self> {
-        let json = URL_SAFE_NO_PAD.decode(field.strip_prefix(MARK)?).ok()?;
+        let json = URL_SAFE_NO_PAD.decode(field.strip_prefix(MARKER)?).ok()?;
         serde_json::from_slice(&json).ok()
     }
 }
@@ -53,13 +53,13 @@ impl OpaqueBlock {
 /// Restores a block that a client sends back, from its text and its opaque field.
 pub(crate) fn read(text: String, field: Option<&str>) -> Part {
     match field {
-        Some(field) if is_ours(field) => match OpaqueBlock::read(field).unwrap_or_default() {
+        Some(field) if is_own_marker(field) => match OpaqueBlock::read(field).unwrap_or_default() {
             OpaqueBlock { redacted: Some(data), .. } => Part::Redacted(data),
             OpaqueBlock { text: own, signature, .. } => {
                 Part::Thinking { text: if own.is_empty() { text } else { own }, signature }
             }
         },
-        Some(signature) if !signature.is_empty() && !signature.starts_with(OPENAIS) => {
+        Some(signature) if !signature.is_empty() && !signature.starts_with(OPENAI_PREFIX) => {
             Part::Thinking { text, signature: Some(signature.to_owned()) }
         }
         _ => Part::Thinking { text, signature: None },
@@ -67,8 +67,8 @@ pub(crate) fn read(text: String, field: Option<&str>) -> Part {
 }
 
 /// True if the field was written by this gateway; its provider would reject it.
-pub(crate) fn is_ours(field: &str) -> bool {
-    field.starts_with(MARK)
+pub(crate) fn is_own_marker(field: &str) -> bool {
+    field.starts_with(MARKER)
 }
 
 #[cfg(test)]
@@ -85,8 +85,8 @@ mod tests {
             (OpaqueBlock::thought("hm\n", Some("sig")).written(), thought("hm\n", Some("sig"))),
             (OpaqueBlock::thought("hm", None).written(), thought("hm", None)),
             (OpaqueBlock::redacted("data").written(), Part::Redacted("data".to_owned())),
-            (MARK.to_owned(), thought("told", None)),
-            (format!("{MARK}!"), thought("told", None)),
+            (MARKER.to_owned(), thought("told", None)),
+            (format!("{MARKER}!"), thought("told", None)),
             ("gAAAAABo".to_owned(), thought("told", None)),
             ("EqQBCkYI".to_owned(), thought("told", Some("EqQBCkYI"))),
             (String::new(), thought("told", None)),

@@ -26,18 +26,18 @@ use crate::{
 
 /// Memory limits per API key and in total, in bytes.
 const KEY_BYTES: usize = 2 * 1024 * 1024;
-const ALL_BYTES: usize = 16 * 1024 * 1024;
+const TOTAL_BYTES: usize = 16 * 1024 * 1024;
 /// Maximum total size of the items that one request may refer to, in bytes: everything stored for
 /// the key, twice, since an item may be referred to twice.
-const MOST_NAMED: usize = 2 * KEY_BYTES;
+const MAX_REFERENCED_BYTES: usize = 2 * KEY_BYTES;
 /// Time to live of an entry.
-const KNOWN_FOR: Duration = Duration::from_secs(3_600);
+const ENTRY_TTL: Duration = Duration::from_secs(3_600);
 /// Maximum number of responses in a conversation.
-const LONGEST: usize = 1_000;
+const MAX_CONVERSATION_LEN: usize = 1_000;
 /// Maximum number of look-ups in the shared store per request.
-const MOST_SOUGHT: usize = 10_000;
+const MAX_LOOKUPS: usize = 10_000;
 /// Estimated memory overhead of an entry, in bytes.
-const OVERHEAD: usize = 128;
+const ENTRY_OVERHEAD: usize = 128;
 
 #[derive(Debug, Default)]
 pub(crate) struct StoredResponses(Mutex<ResponsesState>);
@@ -103,12 +103,12 @@ struct SerializedEntry {
     answer: Option<Answer>,
 }
 
-static NAMED: LazyLock<[Finder<'static>; 2]> =
+static REFERENCE_MARKS: LazyLock<[Finder<'static>; 2]> =
     LazyLock::new(|| ["\"item_reference\"", "\"previous_response_id\""].map(Finder::new));
 
 /// True if a request may refer to earlier output.
-pub(crate) fn may_name(body: &[u8]) -> bool {
-    NAMED.iter().any(|name| name.find(body).is_some())
+pub(crate) fn may_have_references(body: &[u8]) -> bool {
+    REFERENCE_MARKS.iter().any(|name| name.find(body).is_some())
 }
 
 /// Ids that a request refers to.
@@ -117,21 +117,21 @@ pub(crate) fn named(body: &[u8]) -> Vec<String> {
     let previous = fields.get("previous_response_id").and_then(Value::as_str).map(str::to_owned);
     let items = fields.get("input").and_then(Value::as_array).into_iter().flatten();
     let references = items.filter(|item| is_reference(item)).filter_map(|item| item["id"].as_str().map(str::to_owned));
-    previous.into_iter().chain(references).take(MOST_SOUGHT).collect()
+    previous.into_iter().chain(references).take(MAX_LOOKUPS).collect()
 }
 
 impl StoredResponses {
     /// Loads these entries, and those they depend on, from the shared store.
     pub async fn bring(&self, shelf: &dyn ResponseStore, key: ApiKeyId, named: Vec<String>) {
         let (mut ids, mut sought, mut bytes) = (named, HashSet::new(), 0);
-        while !ids.is_empty() && sought.len() < MOST_SOUGHT && bytes <= KEY_BYTES {
+        while !ids.is_empty() && sought.len() < MAX_LOOKUPS && bytes <= KEY_BYTES {
             let (mut unknown, mut next) = (Vec::new(), Vec::new());
             for id in ids {
                 if !sought.insert(id.clone()) {
                     continue;
                 }
                 match self.find(key, &id) {
-                    Some(entry) => next.extend(entry.goes_on_from()),
+                    Some(entry) => next.extend(entry.dependencies()),
                     None => unknown.push(id),
                 }
             }
@@ -141,7 +141,7 @@ impl StoredResponses {
                 let entries: Vec<(String, Entry)> = known.collect();
                 for (_, entry) in &entries {
                     bytes += entry.bytes();
-                    next.extend(entry.goes_on_from());
+                    next.extend(entry.dependencies());
                 }
                 self.keep(key, entries);
             }
@@ -151,7 +151,7 @@ impl StoredResponses {
 
     /// Expands the references in a request. `None` if it has none.
     pub fn fill_in(&self, key: ApiKeyId, body: &Bytes) -> Result<Option<(Bytes, PreviousResponse)>, GatewayError> {
-        if !may_name(body) {
+        if !may_have_references(body) {
             return Ok(None);
         }
         // Malformed requests are reported by the code that parses all of it.
@@ -177,8 +177,8 @@ impl StoredResponses {
             match self.item(key, id) {
                 Some((item, length)) => {
                     bytes += length;
-                    if bytes > MOST_NAMED {
-                        return Err(too_much_named(place));
+                    if bytes > MAX_REFERENCED_BYTES {
+                        return Err(too_many_references(place));
                     }
                     items.push(item);
                 }
@@ -197,7 +197,8 @@ impl StoredResponses {
         let mut answers = Vec::new();
         let mut next = Some(id.to_owned());
         while let Some(id) = next.take() {
-            let answer = self.answer(key, &id).filter(|_| answers.len() < LONGEST).ok_or_else(unknown_answer)?;
+            let answer =
+                self.answer(key, &id).filter(|_| answers.len() < MAX_CONVERSATION_LEN).ok_or_else(unknown_answer)?;
             next = answer.previous.clone();
             answers.push(answer);
         }
@@ -214,7 +215,7 @@ impl StoredResponses {
     fn find(&self, key: ApiKeyId, id: &str) -> Option<Entry> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (entry, at) = kept.keys.get(&key)?.entries.get(id)?;
-        (at.elapsed() < KNOWN_FOR).then(|| entry.clone())
+        (at.elapsed() < ENTRY_TTL).then(|| entry.clone())
     }
 
     /// An item and the length of its JSON, in bytes.
@@ -245,7 +246,7 @@ impl StoredResponses {
             kept.keys.remove(&key);
         }
         kept.bytes = kept.bytes + after - before;
-        while kept.bytes > ALL_BYTES {
+        while kept.bytes > TOTAL_BYTES {
             let used = |(key, shelf): (&ApiKeyId, &KeyEntries)| Some((shelf.last_at()?, *key));
             let Some((_, oldest)) = kept.keys.iter().filter_map(used).min() else { return };
             let freed = kept.keys.remove(&oldest).map_or(0, |shelf| shelf.bytes);
@@ -266,7 +267,7 @@ impl KeyEntries {
     /// Evicts expired and excess entries.
     fn tidy(&mut self) {
         while let Some(oldest) = self.order.front() {
-            let is_old = self.entries.get(oldest).is_none_or(|(_, at)| at.elapsed() >= KNOWN_FOR);
+            let is_old = self.entries.get(oldest).is_none_or(|(_, at)| at.elapsed() >= ENTRY_TTL);
             if self.bytes <= KEY_BYTES && !is_old {
                 return;
             }
@@ -287,7 +288,7 @@ impl Entry {
     /// Deserialises an entry. `None` if it is expired or written by an incompatible version.
     fn read(text: &str) -> Option<Self> {
         let SerializedEntry { at, item, answer } = serde_json::from_str(text).ok()?;
-        let is_old = now().saturating_sub(at) >= KNOWN_FOR.as_secs();
+        let is_old = now().saturating_sub(at) >= ENTRY_TTL.as_secs();
         let entry = answer.map(Arc::new).map(Self::Answer).or(item.map(Self::Item));
         entry.filter(|_| !is_old)
     }
@@ -301,7 +302,7 @@ impl Entry {
     }
 
     /// Ids of the entries that this one depends on.
-    fn goes_on_from(&self) -> Vec<String> {
+    fn dependencies(&self) -> Vec<String> {
         match self {
             Self::Item(_) => Vec::new(),
             Self::Answer(answer) => answer.previous.iter().chain(&answer.said).cloned().collect(),
@@ -309,8 +310,8 @@ impl Entry {
     }
 
     fn bytes(&self) -> usize {
-        let texts = |texts: &[String]| texts.iter().map(|text| text.len() + OVERHEAD).sum::<usize>();
-        OVERHEAD
+        let texts = |texts: &[String]| texts.iter().map(|text| text.len() + ENTRY_OVERHEAD).sum::<usize>();
+        ENTRY_OVERHEAD
             + match self {
                 Self::Item(json) => json.len(),
                 Self::Answer(answer) => texts(&answer.asked) + texts(&answer.said),
@@ -405,10 +406,10 @@ fn unknown_item(place: usize, id: &str) -> GatewayError {
 
 /// Error for too many references: a reference is short but its item may be long, so unlimited
 /// references could exhaust memory.
-fn too_much_named(place: usize) -> GatewayError {
+fn too_many_references(place: usize) -> GatewayError {
     let message = format!(
         "A request can refer to up to {} MiB of earlier responses. Send the items themselves, each once.",
-        MOST_NAMED / (1024 * 1024)
+        MAX_REFERENCED_BYTES / (1024 * 1024)
     );
     GatewayError::invalid_param(format!("input[{place}].id"), message)
 }
@@ -436,7 +437,7 @@ mod tests {
     }
 
     /// Makes a call and stores the response, like the gateway.
-    fn ask(given: &Arc<StoredResponses>, key: ApiKeyId, body: &Value, answer: &Value) -> Value {
+    fn call_and_store(given: &Arc<StoredResponses>, key: ApiKeyId, body: &Value, answer: &Value) -> Value {
         let filled = given.fill_in(key, &bytes(body)).unwrap();
         let (body, followed) = filled.map_or((bytes(body), None), |(body, followed)| (body, Some(followed)));
         ResponseRecorder::new(given, key, &body, followed.as_ref()).keep(answer);
@@ -447,11 +448,11 @@ mod tests {
     fn continues_a_conversation_by_response_id() {
         let (given, key) = (Arc::new(StoredResponses::default()), ApiKeyId::new());
         let first = json!({"model": "m", "input": "one", "instructions": "be brief"});
-        ask(&given, key, &first, &json!({"id": "resp_1", "output": [thought(), call()]}));
+        call_and_store(&given, key, &first, &json!({"id": "resp_1", "output": [thought(), call()]}));
         let result = json!({"type": "function_call_output", "call_id": "c1", "output": "1"});
         let second = json!({"model": "m", "previous_response_id": "resp_1", "input": [result]});
         let said = json!({"id": "msg_1", "type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "two"}]});
-        let asked = ask(&given, key, &second, &json!({"id": "resp_2", "output": [said]}));
+        let asked = call_and_store(&given, key, &second, &json!({"id": "resp_2", "output": [said]}));
         let one = json!({"role": "user", "content": "one"});
         assert_eq!(asked, json!({"model": "m", "input": [one, thought(), call(), result]}));
         let third = json!({"model": "m", "previous_response_id": "resp_2", "input": "three"});
@@ -504,7 +505,7 @@ mod tests {
         let (given, key) = (Arc::new(StoredResponses::default()), ApiKeyId::new());
         let reference = |id: &str| json!({"type": "item_reference", "id": id});
         let asked = |items: Value| json!({"model": "m", "input": items});
-        ask(&given, key, &asked(json!("x")), &json!({"id": "resp_1", "output": [thought(), call()]}));
+        call_and_store(&given, key, &asked(json!("x")), &json!({"id": "resp_1", "output": [thought(), call()]}));
         let named = asked(json!([{"role": "user", "content": "x"}, reference("rs_1"), {"id": "fc_1"}]));
         let known = json!([{"role": "user", "content": "x"}, thought(), call()]);
         assert_eq!(filled(&given, key, &named).unwrap()["input"], known);
@@ -519,7 +520,7 @@ mod tests {
     fn limits_the_size_of_referenced_items() {
         let (given, key) = (Arc::new(StoredResponses::default()), ApiKeyId::new());
         let long = json!({"id": "msg_1", "type": "message", "role": "assistant", "content": "x".repeat(KEY_BYTES / 2)});
-        ask(&given, key, &json!({"model": "m", "input": "x"}), &json!({"id": "resp_1", "output": [long]}));
+        call_and_store(&given, key, &json!({"model": "m", "input": "x"}), &json!({"id": "resp_1", "output": [long]}));
         let naming = |times: usize| json!({"model": "m", "input": vec![json!({"type": "item_reference", "id": "msg_1"}); times]});
         assert_eq!(filled(&given, key, &naming(3)).unwrap()["input"].as_array().unwrap().len(), 3);
         assert_eq!(filled(&given, key, &naming(10_000)), Err(Some("input[3].id".to_owned())));
@@ -529,7 +530,7 @@ mod tests {
     fn ignores_responses_with_store_false() {
         let (given, key) = (Arc::new(StoredResponses::default()), ApiKeyId::new());
         let private = json!({"model": "m", "input": "x", "store": false});
-        ask(&given, key, &private, &json!({"id": "resp_1", "output": [call()]}));
+        call_and_store(&given, key, &private, &json!({"id": "resp_1", "output": [call()]}));
         assert_eq!((given.find(key, "resp_1").is_some(), given.find(key, "fc_1").is_some()), (false, false));
     }
 
@@ -542,18 +543,18 @@ mod tests {
         };
         let question = json!({"model": "m", "input": "x"});
         for number in 0..8 {
-            ask(&given, key, &question, &large(number));
+            call_and_store(&given, key, &question, &large(number));
         }
         assert!(given.find(key, "msg_0").is_none() && given.find(key, "msg_7").is_some());
         let last = ApiKeyId::new();
         for number in 0..40 {
             tokio::time::advance(Duration::from_secs(1)).await;
-            ask(&given, if number == 39 { last } else { ApiKeyId::new() }, &question, &large(number));
+            call_and_store(&given, if number == 39 { last } else { ApiKeyId::new() }, &question, &large(number));
         }
-        assert!(given.0.lock().unwrap().bytes <= ALL_BYTES);
+        assert!(given.0.lock().unwrap().bytes <= TOTAL_BYTES);
         assert!(given.find(key, "msg_7").is_none() && given.find(last, "msg_39").is_some());
-        ask(&given, last, &question, &json!({"id": "resp_1", "output": [call()]}));
-        tokio::time::advance(KNOWN_FOR).await;
+        call_and_store(&given, last, &question, &json!({"id": "resp_1", "output": [call()]}));
+        tokio::time::advance(ENTRY_TTL).await;
         assert!(given.find(last, "resp_1").is_none());
     }
 }

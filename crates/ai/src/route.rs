@@ -71,7 +71,7 @@ impl<'a> RouteAttempts<'a> {
         persistence: RetryPolicy,
         deadline: Instant,
     ) -> Self {
-        let queue = in_order(&route.deployments);
+        let queue = weighted_order(&route.deployments);
         let (tried, spent, last) = (Vec::new(), UsedFallbacks::default(), None);
         Self { upstreams, route, size, queue, tried, spent, last, persistence, deadline }
     }
@@ -81,21 +81,21 @@ impl<'a> RouteAttempts<'a> {
     pub async fn next(&mut self) -> Result<Attempt<'a>, Failure> {
         loop {
             let Some(&deployment) = self.queue.front() else {
-                self.begin_again().await?;
+                self.start_next_round().await?;
                 continue;
             };
             let Some(upstream) = self.upstreams.find(&deployment.provider) else {
-                self.leave(AiError::UnknownModel);
+                self.skip_deployment(AiError::UnknownModel);
                 continue;
             };
             let lease = match upstream.keys.lend(&deployment.model, self.size, &self.tried) {
                 Ok(lease) => lease,
                 Err(NoKeyAvailable::Resting(wait)) => {
-                    self.leave(AiError::Busy { retry_after: Some(wait) });
+                    self.skip_deployment(AiError::Busy { retry_after: Some(wait) });
                     continue;
                 }
                 Err(NoKeyAvailable::Off) => {
-                    self.leave(AiError::Credentials);
+                    self.skip_deployment(AiError::Credentials);
                     continue;
                 }
             };
@@ -105,7 +105,7 @@ impl<'a> RouteAttempts<'a> {
                     let takes = deployment.takes.clone();
                     return Ok(Attempt { upstream, model: &deployment.model, takes, lease, admitted });
                 }
-                Err(open) => self.leave(AiError::Unavailable { retry_after: Some(open.retry_after) }),
+                Err(open) => self.skip_deployment(AiError::Unavailable { retry_after: Some(open.retry_after) }),
             }
         }
     }
@@ -117,10 +117,10 @@ impl<'a> RouteAttempts<'a> {
         tracing::warn!(provider = upstream.name, key = lease.index(), code = error.code(), "provider request failed");
         match error {
             // A single slow request says nothing about a provider that answers others.
-            AiError::Timeout if upstream.has_answered_lately() => drop(admitted),
-            error if error.is_of_provider() => admitted.failed(error),
+            AiError::Timeout if upstream.answered_recently() => drop(admitted),
+            error if error.is_provider_failure() => admitted.failed(error),
             _ => {
-                upstream.note_answer();
+                upstream.record_answer();
                 admitted.succeeded();
             }
         }
@@ -136,14 +136,14 @@ impl<'a> RouteAttempts<'a> {
                 if !another_key {
                     self.advance();
                 }
-                self.note(failure);
+                self.remember(failure);
                 return Ok(());
             }
         };
         if std::mem::replace(spent, true) || fallbacks.is_empty() {
             return Err(failure);
         }
-        self.queue = in_order(fallbacks);
+        self.queue = weighted_order(fallbacks);
         self.tried.clear();
         self.last = Some(failure);
         // No further fallbacks follow these, whatever the cause of the switch.
@@ -152,10 +152,10 @@ impl<'a> RouteAttempts<'a> {
     }
 
     /// Moves on to the next deployment because the first is unavailable.
-    fn leave(&mut self, error: AiError) {
+    fn skip_deployment(&mut self, error: AiError) {
         let is_wait = |error: &AiError| matches!(error, AiError::Busy { .. });
         if self.last.as_ref().is_none_or(|last| is_wait(&last.error) && is_wait(&error)) {
-            self.note(error.into());
+            self.remember(error.into());
         }
         self.advance();
     }
@@ -166,7 +166,7 @@ impl<'a> RouteAttempts<'a> {
     }
 
     /// Remembers a failure; of two delays the shorter.
-    fn note(&mut self, failure: Failure) {
+    fn remember(&mut self, failure: Failure) {
         if let (
             Some(Failure { error: AiError::Busy { retry_after: Some(before) }, .. }),
             AiError::Busy { retry_after: Some(now) },
@@ -180,10 +180,10 @@ impl<'a> RouteAttempts<'a> {
 
     /// Handles the failure of all deployments: uses the fallbacks, or starts another round after a
     /// delay.
-    async fn begin_again(&mut self) -> Result<(), Failure> {
+    async fn start_next_round(&mut self) -> Result<(), Failure> {
         let failure = self.last.clone().unwrap_or_else(|| AiError::UnknownModel.into());
         if !std::mem::replace(&mut self.spent.failure, true) && !self.route.fallbacks.failure.is_empty() {
-            self.queue = in_order(&self.route.fallbacks.failure);
+            self.queue = weighted_order(&self.route.fallbacks.failure);
             return Ok(());
         }
         let error = &failure.error;
@@ -199,7 +199,7 @@ impl<'a> RouteAttempts<'a> {
         self.persistence.times -= 1;
         self.persistence.wait *= 2;
         self.last = None;
-        self.queue = in_order(&self.route.deployments);
+        self.queue = weighted_order(&self.route.deployments);
         Ok(())
     }
 }
@@ -207,7 +207,7 @@ impl<'a> RouteAttempts<'a> {
 impl Attempt<'_> {
     /// Records success. The returned lease is kept for as long as the answer lasts.
     pub fn succeeded(self) -> KeyLease {
-        self.upstream.note_answer();
+        self.upstream.record_answer();
         self.admitted.succeeded();
         self.lease.succeeded();
         self.lease
@@ -215,7 +215,7 @@ impl Attempt<'_> {
 }
 
 /// Deployments by priority, in weighted random order among equals.
-fn in_order(deployments: &[Deployment]) -> VecDeque<&Deployment> {
+fn weighted_order(deployments: &[Deployment]) -> VecDeque<&Deployment> {
     let mut queue: VecDeque<&Deployment> = deployments.iter().collect();
     if queue.len() < 2 {
         return queue;
@@ -261,7 +261,7 @@ mod tests {
         ];
         let mut first = std::collections::HashMap::new();
         for _ in 0..2_000 {
-            let queue = in_order(&all);
+            let queue = weighted_order(&all);
             assert_eq!(queue.len(), 4);
             assert_eq!(queue[3].model, "late");
             *first.entry(queue[0].model.clone()).or_insert(0) += 1;

@@ -7,20 +7,20 @@ use serde_json::{Map, Value, json};
 
 /// Maximum depth of references and choices at the top of a schema, and maximum number of their
 /// parts.
-const DEEPEST: usize = 5;
-const MOST_PARTS: usize = 64;
+const MAX_MERGE_DEPTH: usize = 5;
+const MAX_MERGED_PARTS: usize = 64;
 /// Keywords at the top of a schema in place of an object's own fields. OpenAI and Anthropic reject
 /// them there, and Gemini ignores the parameters.
-const COMPOSED: [&str; 6] = ["$ref", "anyOf", "oneOf", "allOf", "not", "enum"];
+const COMPOSITION_KEYWORDS: [&str; 6] = ["$ref", "anyOf", "oneOf", "allOf", "not", "enum"];
 /// Fields that an object takes from its parts besides properties.
-const OF_PARTS: [&str; 3] = ["title", "description", "additionalProperties"];
+const INHERITED_FIELDS: [&str; 3] = ["title", "description", "additionalProperties"];
 /// Keywords that Anthropic enforces.
-const HELD: [&str; 11] =
+const ENFORCED_KEYWORDS: [&str; 11] =
     ["type", "title", "description", "properties", "required", "items", "anyOf", "allOf", "enum", "const", "default"];
 const FORMATS: [&str; 10] =
     ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
 /// Maximum length of a constraint that is added to the description, in bytes.
-const LONGEST_TOLD: usize = 200;
+const MAX_DESCRIBED_CONSTRAINT: usize = 200;
 
 /// Parameters of a tool.
 #[derive(Debug, PartialEq)]
@@ -36,8 +36,8 @@ pub(crate) struct Parameters {
 /// top.
 pub(crate) fn parameters(schema: &Value) -> Parameters {
     let fields = schema.as_object();
-    if fields.is_some_and(|fields| COMPOSED.iter().any(|name| fields.contains_key(*name))) {
-        let mut merging = Merging { root: schema, left: MOST_PARTS, has_merged: false };
+    if fields.is_some_and(|fields| COMPOSITION_KEYWORDS.iter().any(|name| fields.contains_key(*name))) {
+        let mut merging = Merging { root: schema, left: MAX_MERGED_PARTS, has_merged: false };
         let mut schema = merging.read(schema, 0).unwrap_or_default().write();
         tidy(&mut schema);
         return Parameters { schema, is_merged: merging.has_merged };
@@ -81,11 +81,11 @@ impl<'a> Merging<'a> {
                 }
                 ("required", Value::Array(names)) => object.require(names.iter().filter_map(Value::as_str)),
                 ("type" | "properties" | "required", _) => {}
-                (name, _) if COMPOSED.contains(&name) => {}
+                (name, _) if COMPOSITION_KEYWORDS.contains(&name) => {}
                 (name, value) => object.rest.push((name, value)),
             }
         }
-        if depth == DEEPEST {
+        if depth == MAX_MERGE_DEPTH {
             return Some(object);
         }
         let reference = fields.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
@@ -102,7 +102,7 @@ impl<'a> Merging<'a> {
             self.has_merged |= !choice.is_empty();
             let choice = choice.iter().filter(|part| is_of_type(part, "object").unwrap_or(true));
             let parts: Vec<Object<'a>> = choice.filter_map(|part| self.read(part, depth + 1)).collect();
-            object.join_any(&parts);
+            object.merge_any(&parts);
         }
         Some(object)
     }
@@ -138,14 +138,14 @@ impl<'a> Object<'a> {
         self.add_properties(part);
         self.require(part.required.iter().copied());
         for (name, value) in &part.rest {
-            if OF_PARTS.contains(name) && !self.rest.iter().any(|(known, _)| known == name) {
+            if INHERITED_FIELDS.contains(name) && !self.rest.iter().any(|(known, _)| known == name) {
                 self.rest.push((*name, *value));
             }
         }
     }
 
     /// Merges parts of which one applies: only properties required by all of them are required.
-    fn join_any(&mut self, parts: &[Object<'a>]) {
+    fn merge_any(&mut self, parts: &[Object<'a>]) {
         let Some((first, others)) = parts.split_first() else { return };
         parts.iter().for_each(|part| self.add_properties(part));
         let mut required: HashSet<&str> = first.required.iter().copied().collect();
@@ -226,12 +226,12 @@ pub(crate) fn is_strict(schema: &Value) -> bool {
 /// added to the description.
 pub(crate) fn for_claude(schema: &Value) -> Value {
     let mut schema = schema.clone();
-    close(&mut schema);
+    adapt_for_claude(&mut schema);
     schema
 }
 
-fn close(schema: &mut Value) {
-    take_reference(schema);
+fn adapt_for_claude(schema: &mut Value) {
+    unwrap_single_reference(schema);
     let is_object = is_of_type(schema, "object").unwrap_or(schema.get("properties").is_some());
     let Value::Object(fields) = schema else { return };
     let is_reference = fields.contains_key("$ref");
@@ -243,13 +243,13 @@ fn close(schema: &mut Value) {
             _ if is_reference => {}
             "oneOf" => _ = kept.entry("anyOf").or_insert(value),
             "additionalProperties" if value.is_boolean() => {}
-            _ if is_held(&name, &value) => _ = kept.insert(name, value),
+            _ if is_enforced(&name, &value) => _ = kept.insert(name, value),
             "nullable" if value == true => is_nullable = true,
             "examples" | "example" | "nullable" | "readOnly" | "writeOnly" | "deprecated" => {}
             _ if name.starts_with('$') => {}
             _ => {
                 let bound = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                told.extend((bound.len() <= LONGEST_TOLD).then(|| format!("{name}: {bound}")));
+                told.extend((bound.len() <= MAX_DESCRIBED_CONSTRAINT).then(|| format!("{name}: {bound}")));
             }
         }
     }
@@ -267,13 +267,13 @@ fn close(schema: &mut Value) {
         let description = before.map_or_else(|| told.clone(), |before| format!("{before}\n{told}"));
         kept.insert("description".to_owned(), description.into());
     }
-    each_within(&mut kept, close);
+    each_within(&mut kept, adapt_for_claude);
     *fields = kept;
 }
 
 /// Replaces an `allOf` with a single reference, which older libraries generate for a reference with
 /// a description; Anthropic rejects references within `allOf`.
-fn take_reference(schema: &mut Value) {
+fn unwrap_single_reference(schema: &mut Value) {
     let Some(fields) = schema.as_object() else { return };
     let [only] = list(fields, "allOf") else { return };
     let has_more = ["properties", "$defs", "definitions"].iter().any(|name| fields.contains_key(*name));
@@ -283,7 +283,7 @@ fn take_reference(schema: &mut Value) {
 }
 
 /// True if Anthropic enforces the keyword with this value.
-fn is_held(name: &str, value: &Value) -> bool {
+fn is_enforced(name: &str, value: &Value) -> bool {
     match name {
         "format" => value.as_str().is_some_and(|format| FORMATS.contains(&format)),
         "minItems" => matches!(value.as_u64(), Some(0 | 1)),
@@ -293,7 +293,7 @@ fn is_held(name: &str, value: &Value) -> bool {
                 |pair: &[u8]| matches!(pair, b"(?" | b"\\b" | b"\\B") || matches!(pair, [b'\\', b'1'..=b'9']);
             !pattern.as_bytes().windows(2).any(is_refused)
         }),
-        name => HELD.contains(&name),
+        name => ENFORCED_KEYWORDS.contains(&name),
     }
 }
 
@@ -306,11 +306,11 @@ pub(crate) fn for_gemini(schema: &Value) -> Value {
     {
         fields.insert("$defs".to_owned(), definitions);
     }
-    bare(&mut schema);
+    adapt_for_gemini(&mut schema);
     schema
 }
 
-fn bare(schema: &mut Value) {
+fn adapt_for_gemini(schema: &mut Value) {
     let Value::Object(fields) = schema else { return };
     let is_reference = fields.get("$ref").is_some_and(Value::is_string);
     fields.retain(|name, _| name != "$schema" && (!is_reference || name.starts_with('$')));
@@ -326,13 +326,13 @@ fn bare(schema: &mut Value) {
         .flatten()
         .map(|(name, _)| name.clone())
         .collect();
-    keep_in(fields, "required", |name| name.as_str().is_some_and(|name| known.contains(name)));
-    keep_in(fields, "enum", |value| value != "");
-    each_within(fields, bare);
+    filter_list(fields, "required", |name| name.as_str().is_some_and(|name| known.contains(name)));
+    filter_list(fields, "enum", |value| value != "");
+    each_within(fields, adapt_for_gemini);
 }
 
 /// Filters a list, and removes it if nothing is left.
-fn keep_in(fields: &mut Map<String, Value>, name: &str, is_kept: impl Fn(&Value) -> bool) {
+fn filter_list(fields: &mut Map<String, Value>, name: &str, is_kept: impl Fn(&Value) -> bool) {
     let Some(Value::Array(values)) = fields.get_mut(name) else { return };
     let before = values.len();
     values.retain(is_kept);

@@ -157,7 +157,7 @@ impl AiSettings {
         match self.default_model.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
             Some(name) => self
                 .target(name)
-                .or_else(|_| self.named_target(name).ok_or(AiError::UnknownModel))
+                .or_else(|_| self.parse_target(name).ok_or(AiError::UnknownModel))
                 .map_err(|_| SettingsError::DefaultModel(name.to_owned())),
             None => {
                 let model = self.providers.first().and_then(|first| first.models.first());
@@ -176,14 +176,14 @@ impl AiSettings {
     /// administrator mapped or listed.
     pub(crate) fn target(&self, asked: &str) -> Result<Target, AiError> {
         if let Some(mapped) = self.model_map.get(asked) {
-            return self.named_target(mapped).ok_or(AiError::UnknownModel);
+            return self.parse_target(mapped).ok_or(AiError::UnknownModel);
         }
         if let Some(provider) =
             self.providers.iter().position(|provider| provider.models.iter().any(|model| model == asked))
         {
             return Ok(Target { provider, model: asked.to_owned() });
         }
-        if let Some(target) = self.named_target(asked) {
+        if let Some(target) = self.parse_target(asked) {
             let listed = &self.providers[target.provider].models;
             if listed.is_empty() || listed.contains(&target.model) {
                 return Ok(target);
@@ -194,14 +194,14 @@ impl AiSettings {
     }
 
     /// Parses `<provider>/<model>`; a model's name may contain further slashes.
-    fn named_target(&self, name: &str) -> Option<Target> {
+    fn parse_target(&self, name: &str) -> Option<Target> {
         let (provider, model) = name.split_once('/')?;
         let provider = self.providers.iter().position(|settings| settings.name.eq_ignore_ascii_case(provider))?;
         (!model.is_empty()).then(|| Target { provider, model: model.to_owned() })
     }
 
     pub(crate) fn check_map(&self) -> Result<(), SettingsError> {
-        match self.model_map.iter().find(|(_, target)| self.named_target(target).is_none()) {
+        match self.model_map.iter().find(|(_, target)| self.parse_target(target).is_none()) {
             Some((asked, _)) => Err(SettingsError::ModelMap { asked: asked.clone() }),
             None => Ok(()),
         }

@@ -108,13 +108,13 @@ impl<T: Tap> TappedStream<T> {
             }
             let Some(body) = &mut self.body else { return Poll::Ready(Ok(None)) };
             if self.tap.is_done() {
-                self.let_go();
+                self.drain();
                 return Poll::Ready(Ok(None));
             }
             let chunk = match body.poll_next_unpin(cx) {
                 Poll::Ready(chunk) => chunk,
                 Poll::Pending => {
-                    ready!(self.poll_alarm(cx));
+                    ready!(self.poll_timeout(cx));
                     // Missing usage is not the reader's problem.
                     if self.tap.is_whole() { None } else { Some(Err(AiError::Timeout)) }
                 }
@@ -172,7 +172,7 @@ impl<T: Tap> TappedStream<T> {
     }
 
     /// Ready once the provider has been silent for too long or the deadline has passed.
-    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.timeout.poll_unpin(cx));
             let due = self.due();
@@ -184,7 +184,7 @@ impl<T: Tap> TappedStream<T> {
     }
 
     /// Drains the rest of the body so that the connection can be reused.
-    fn let_go(&mut self) {
+    fn drain(&mut self) {
         let Some(mut body) = self.body.take() else { return };
         let linger = self.limits.linger;
         let mut drain = Box::pin(async move { while let Some(Ok(_)) = body.next().await {} });

@@ -20,9 +20,9 @@ use crate::{
 /// Maximum size of all signatures, in bytes.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
 /// Maximum size of a signature; longer ones are not kept.
-const LONGEST: usize = 32 * 1024;
+const MAX_SIGNATURE_LEN: usize = 32 * 1024;
 /// Maximum number of look-ups in the shared store per request.
-const MOST_SOUGHT: usize = 1_000;
+const MAX_LOOKUPS: usize = 1_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct SignatureCache(Mutex<SignatureState>);
@@ -39,7 +39,7 @@ impl SignatureCache {
     /// Stores the signatures of an answer.
     pub fn keep(&self, events: &[Event]) {
         for (id, signature) in signed(events) {
-            self.put(id, signature);
+            self.insert(id, signature);
         }
     }
 
@@ -49,10 +49,10 @@ impl SignatureCache {
         if ids.is_empty() {
             return;
         }
-        let found = shelf.find(key, ids.iter().map(|id| shelf_name(id)).collect()).await;
+        let found = shelf.find(key, ids.iter().map(|id| store_key(id)).collect()).await;
         for (id, signature) in ids.iter().zip(found) {
             if let Some(signature) = signature {
-                self.put(id, &signature);
+                self.insert(id, &signature);
             }
         }
     }
@@ -65,10 +65,10 @@ impl SignatureCache {
             Part::Call(ToolCall { id, signature: None, .. }) if !kept.by_call.contains_key(id) => Some(id.clone()),
             _ => None,
         });
-        unsigned.take(MOST_SOUGHT).collect()
+        unsigned.take(MAX_LOOKUPS).collect()
     }
 
-    fn put(&self, id: &str, signature: &str) {
+    fn insert(&self, id: &str, signature: &str) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match kept.by_call.insert(id.to_owned(), signature.to_owned()) {
             Some(before) => kept.bytes -= before.len(),
@@ -104,17 +104,19 @@ impl SignatureCache {
 /// Calls of an answer that have a signature.
 fn signed(events: &[Event]) -> impl Iterator<Item = (&String, &String)> {
     events.iter().filter_map(|event| match event {
-        Event::Call { id, signature: Some(signature), .. } if signature.len() <= LONGEST => Some((id, signature)),
+        Event::Call { id, signature: Some(signature), .. } if signature.len() <= MAX_SIGNATURE_LEN => {
+            Some((id, signature))
+        }
         _ => None,
     })
 }
 
 /// Entries of an answer's signatures for the shared store.
-pub(crate) fn for_shelf(events: &[Event]) -> Vec<(String, String)> {
-    signed(events).map(|(id, signature)| (shelf_name(id), signature.clone())).collect()
+pub(crate) fn store_entries(events: &[Event]) -> Vec<(String, String)> {
+    signed(events).map(|(id, signature)| (store_key(id), signature.clone())).collect()
 }
 
-fn shelf_name(id: &str) -> String {
+fn store_key(id: &str) -> String {
     format!("signature:{id}")
 }
 
@@ -128,7 +130,7 @@ mod tests {
         let (shelf, key) = (InMemoryStore::default(), ApiKeyId::new());
         let (id, signature) = ("call_1".to_owned(), Some("signed".to_owned()));
         let call = Event::Call { choice: 0, tool: 0, id: id.clone(), name: "f".to_owned(), signature };
-        shelf.keep(key, for_shelf(&[call])).await;
+        shelf.keep(key, store_entries(&[call])).await;
         let mut request = Request::default();
         request.say(Speaker::Assistant, [Part::Call(ToolCall { id, ..ToolCall::default() })]);
         for (key, expected) in [(ApiKeyId::new(), None), (key, Some("signed"))] {

@@ -8,13 +8,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::canonical::{Part, Request, ToolChoice};
 
-const LONGEST: usize = 64;
+const MAX_NAME_LEN: usize = 64;
 /// Characters of the original name kept before the hash.
-const KEPT: usize = 50;
+const PREFIX_LEN: usize = 50;
 
 /// Renames tools with invalid names everywhere in the request, and records the original names. Of
 /// several tools with one name the first wins, since tools found by a search may be listed already.
-pub(crate) fn fit(request: &mut Request) {
+pub(crate) fn normalise(request: &mut Request) {
     let mut known = HashSet::new();
     request.tools.retain(|tool| known.insert(tool.name.clone()));
     let mut odd = BTreeSet::new();
@@ -45,20 +45,20 @@ pub(crate) fn fit(request: &mut Request) {
 }
 
 fn is_plain(name: &str) -> bool {
-    name.len() <= LONGEST && name.starts_with(is_first) && name.chars().all(is_sign)
+    name.len() <= MAX_NAME_LEN && name.starts_with(is_first) && name.chars().all(is_name_char)
 }
 
 fn is_first(char: char) -> bool {
     char.is_ascii_alphabetic() || char == '_'
 }
 
-fn is_sign(char: char) -> bool {
+fn is_name_char(char: char) -> bool {
     char.is_ascii_alphanumeric() || matches!(char, '_' | '-')
 }
 
 /// Prefix and hash of a name. `salt` counts collisions.
 fn short(name: &str, salt: u32) -> String {
-    let plain = name.chars().take(KEPT).map(|char| if is_sign(char) { char } else { '_' });
+    let plain = name.chars().take(PREFIX_LEN).map(|char| if is_name_char(char) { char } else { '_' });
     let before = (!name.starts_with(is_first)).then_some('_');
     let mut short: String = before.into_iter().chain(plain).chain(['_']).collect();
     short.push_str(&hex::encode(&Sha256::digest(format!("{salt}{name}"))[..4]));

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use self::stream::TranscriptTap;
 use crate::{
     Ai, AiError, AnswerBody, ApiStyle, Forwarded, GatewayError, Limits, Meter, Route,
-    blocking_pool::off_loop,
+    blocking_pool::run,
     canonical::Event,
     dialect::{EndpointPath, TranscriptionMethod, openai_chat::usage},
     forward::{AttemptError, EVENTS, JSON},
@@ -36,7 +36,7 @@ const BYTES_PER_TOKEN: u64 = 300;
 
 /// Estimated tokens of a recording of this size, in bytes.
 #[must_use]
-pub const fn sound_tokens(bytes: u64) -> u64 {
+pub const fn audio_tokens(bytes: u64) -> u64 {
     bytes / BYTES_PER_TOKEN
 }
 
@@ -119,21 +119,23 @@ impl Ai {
         if recording.file.is_empty() {
             return Err(GatewayError::invalid_param("file", "`file` must be a recording."));
         }
-        let size = sound_tokens(recording.file.len() as u64);
-        recording.meter.estimate_question(size);
+        let size = audio_tokens(recording.file.len() as u64);
+        recording.meter.set_estimated_input(size);
         let deadline = Instant::now() + self.limits().deadline;
         let upstreams = self.upstreams();
         let mut tries = RouteAttempts::new(&upstreams, &recording.route, size, self.persistence(), deadline);
         loop {
             let attempt = tries.next().await?;
             recording.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
-            let asked = match attempt.upstream.kind.dialect().hearing() {
-                TranscriptionMethod::Form => pass(&recording, format, &attempt, (self.limits(), deadline)).await,
+            let asked = match attempt.upstream.kind.dialect().transcription() {
+                TranscriptionMethod::Form => {
+                    forward_form(&recording, format, &attempt, (self.limits(), deadline)).await
+                }
                 TranscriptionMethod::Question(write) => {
                     let asked = recording.clone();
                     // The recording is embedded in the request as text.
-                    match off_loop(asked.owner, asked.file.len(), move || write(&asked, format).to_string()).await {
-                        Ok(question) => listen(&recording, (format, question), &attempt, deadline).await,
+                    match run(asked.owner, asked.file.len(), move || write(&asked, format).to_string()).await {
+                        Ok(question) => transcribe_by_chat(&recording, (format, question), &attempt, deadline).await,
                         Err(error) => Err(AttemptError::Final(error)),
                     }
                 }
@@ -164,7 +166,7 @@ impl Ai {
 }
 
 /// Forwards the form with the provider's model.
-async fn pass(
+async fn forward_form(
     recording: &Recording,
     format: Format,
     attempt: &Attempt<'_>,
@@ -189,7 +191,7 @@ async fn pass(
         return Ok(StartedTranscript::Stream(Box::new(relay)));
     }
     let body = upstream.http.whole(response, deadline).await?;
-    count_passed(&body, format, &recording.meter)?;
+    meter_answer(&body, format, &recording.meter)?;
     // Some models ignore the request for a stream.
     if recording.is_stream() && format.content_type() == JSON {
         return Ok(StartedTranscript::Frames(stream::frames(&body, &recording.meter)?));
@@ -197,14 +199,14 @@ async fn pass(
     Ok(StartedTranscript::Whole(body))
 }
 
-fn count_passed(body: &[u8], format: Format, meter: &Meter) -> Result<(), Failure> {
+fn meter_answer(body: &[u8], format: Format, meter: &Meter) -> Result<(), Failure> {
     meter.deliver(crate::meter::quarters(body));
     if format.content_type() == JSON {
         let value: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
         if let Some(failure) = failure::of_value(&value) {
             return Err(failure);
         }
-        stream::report(&value["usage"], meter);
+        stream::record_usage(&value["usage"], meter);
     }
     meter.close();
     Ok(())
@@ -231,7 +233,7 @@ fn form(recording: &Recording, model: &str, boundary: &str) -> Bytes {
 }
 
 /// Transcribes by a chat request to the model.
-async fn listen(
+async fn transcribe_by_chat(
     recording: &Recording,
     (format, question): (Format, String),
     attempt: &Attempt<'_>,

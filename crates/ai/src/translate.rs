@@ -84,7 +84,7 @@ impl AnswerParser {
                 }
             }
         }
-        self.take_in(&mut said, meter);
+        self.process(&mut said, meter);
         Ok(said)
     }
 
@@ -104,11 +104,11 @@ impl AnswerParser {
         }
         let mut said = Vec::new();
         if let Err(failure) = self.reader.read_whole(body, &mut said) {
-            let mended = lone_surrogates::without(body).ok_or(failure)?;
+            let mended = lone_surrogates::replace_lone_surrogates(body).ok_or(failure)?;
             said.clear();
             self.reader.read_whole(&mended, &mut said)?;
         }
-        self.take_in(&mut said, meter);
+        self.process(&mut said, meter);
         Ok(said)
     }
 
@@ -116,7 +116,7 @@ impl AnswerParser {
     fn read(&mut self, data: &[u8], said: &mut Vec<Event>) -> Result<(), Failure> {
         let read = self.reader.read(data, said);
         let is_garbled = read.as_ref().is_err_and(|failure| failure.error == AiError::Garbled);
-        match is_garbled.then(|| lone_surrogates::marked(data)).flatten() {
+        match is_garbled.then(|| lone_surrogates::mark_lone_surrogates(data)).flatten() {
             Some(marked) => {
                 if self.halves.is_none() {
                     self.halves = Some(SurrogateJoiner::default());
@@ -127,25 +127,25 @@ impl AnswerParser {
         }
     }
 
-    fn take_in(&mut self, said: &mut Vec<Event>, meter: &Meter) {
+    fn process(&mut self, said: &mut Vec<Event>, meter: &Meter) {
         if let Some(halves) = &mut self.halves {
             halves.join(said);
         }
         count(said, meter);
         self.signatures.keep(said);
         if let Some(sharing) = &self.sharing {
-            sharing.keep(thought_signatures::for_shelf(said));
+            sharing.keep(thought_signatures::store_entries(said));
         }
         self.order.keep(said);
         if !self.renamed.is_empty() {
-            self.give_names_back(said);
+            self.restore_names(said);
         }
         if !self.free.is_empty() {
-            self.take_free(said);
+            self.collect_custom_inputs(said);
         }
     }
 
-    fn give_names_back(&self, said: &mut [Event]) {
+    fn restore_names(&self, said: &mut [Event]) {
         for event in said {
             if let Event::Call { name, .. } = event
                 && let Some(own) = self.renamed.get(name.as_str())
@@ -156,7 +156,7 @@ impl AnswerParser {
     }
 
     /// Collects the arguments of free-form calls instead of passing them on.
-    fn take_free(&mut self, said: &mut Vec<Event>) {
+    fn collect_custom_inputs(&mut self, said: &mut Vec<Event>) {
         for event in said.iter_mut() {
             if let Event::Call { choice, tool, id, name, .. } = event
                 && self.free.contains(name)
@@ -222,7 +222,7 @@ impl PendingCustomCall {
 }
 
 /// Estimated tokens of an image, in quarters.
-const PICTURE_QUARTERS: u64 = 4 * 1_000;
+const IMAGE_QUARTERS: u64 = 4 * 1_000;
 
 /// Meters parsed events.
 fn count(events: &[Event], meter: &Meter) {
@@ -233,7 +233,7 @@ fn count(events: &[Event], meter: &Meter) {
             }
             Event::Call { name, .. } => meter.deliver(quarters(name.as_bytes())),
             Event::Arguments { json, .. } => meter.deliver(quarters(json.as_bytes())),
-            Event::Picture { .. } => meter.deliver(PICTURE_QUARTERS),
+            Event::Picture { .. } => meter.deliver(IMAGE_QUARTERS),
             Event::Usage(usage) => meter.report(*usage),
             Event::Signature { .. }
             | Event::Redacted { .. }

@@ -118,7 +118,7 @@ impl App {
         app.events.start();
         app.billing.start();
         if app.config.audit.retention_days > 0 {
-            tokio::spawn(audit::forget_old(Arc::clone(&app.core), app.config.audit.retention_days));
+            tokio::spawn(audit::delete_old_entries(Arc::clone(&app.core), app.config.audit.retention_days));
         }
         app.ops.start();
         app.search.start();
@@ -182,9 +182,9 @@ impl jobs::Host for App {
         self.instance_id
     }
 
-    fn heard(&self, signal: Signal) {
+    fn on_signal(&self, signal: Signal) {
         match signal {
-            Signal::StopGeneration(answer) => self.assistants.answering.stop_here(answer),
+            Signal::StopGeneration(answer) => self.assistants.answering.stop_local(answer),
             Signal::ViewReply { question } => self.events.push.answered(question),
             _ => {}
         }

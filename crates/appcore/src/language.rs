@@ -40,9 +40,9 @@ impl Language {
     #[must_use]
     pub fn from_accept_language(header: &str) -> Self {
         /// Bounds the work per header.
-        const MOST: usize = 20;
+        const MAX_LANGUAGES: usize = 20;
         let mut best = (0.0, Self::default());
-        for part in header.split(',').take(MOST) {
+        for part in header.split(',').take(MAX_LANGUAGES) {
             let (tag, weight) = part.split_once(';').unwrap_or((part, ""));
             let weight = weight.trim().strip_prefix("q=").and_then(|text| text.parse::<f32>().ok()).unwrap_or(1.0);
             // Of equal weights the first wins.

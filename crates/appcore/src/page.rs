@@ -70,13 +70,13 @@ pub struct Slice<T> {
 impl<T: ToSchema> PartialSchema for Page<T> {
     fn schema() -> RefOr<Schema> {
         let items = with_required(ObjectBuilder::new().property("items", items_schema::<T>()), ["items"]);
-        AllOfBuilder::new().item(Ref::from_schema_name(PAGE)).item(items).into()
+        AllOfBuilder::new().item(Ref::from_schema_name(PAGE_SCHEMA)).item(items).into()
     }
 }
 
 impl<T: ToSchema> ToSchema for Page<T> {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        schemas.push((PAGE.to_owned(), page_schema()));
+        schemas.push((PAGE_SCHEMA.to_owned(), page_schema()));
         register_schemas::<T>(schemas);
     }
 }
@@ -98,7 +98,7 @@ impl<T: ToSchema> ToSchema for Slice<T> {
 }
 
 /// Name of the schema that all pages share.
-const PAGE: &str = "Page";
+const PAGE_SCHEMA: &str = "Page";
 
 fn page_schema() -> RefOr<Schema> {
     let number = || {

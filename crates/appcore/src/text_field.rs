@@ -17,7 +17,7 @@ use crate::error::AppError;
 /// pointed Hebrew up to four.
 const MAX_MARKS: usize = 4;
 /// Minimum number of digits that phones recognise as a telephone number.
-const PHONE_DIGITS: usize = 7;
+const MIN_PHONE_DIGITS: usize = 7;
 
 const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
@@ -138,7 +138,8 @@ fn has_phone_number(text: &str) -> bool {
     let is_part = |character: char| character.is_numeric() || " ()-./+".contains(character);
     text.split(|character| !is_part(character)).any(|run| {
         let begins = run.trim_start_matches(|character: char| !character.is_numeric() && character != '+');
-        begins.starts_with(['+', '0']) && run.chars().filter(|character| character.is_numeric()).count() >= PHONE_DIGITS
+        begins.starts_with(['+', '0'])
+            && run.chars().filter(|character| character.is_numeric()).count() >= MIN_PHONE_DIGITS
     })
 }
 

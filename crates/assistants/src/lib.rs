@@ -55,7 +55,7 @@ impl AssistantsService {
     /// Starts the task that embeds knowledge files again after a change of the model. For instances
     /// with workers.
     pub fn start(self: &Arc<Self>) {
-        tokio::spawn(knowledge::follow(Arc::downgrade(self)));
+        tokio::spawn(knowledge::follow_embedding_model(Arc::downgrade(self)));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Entitlements of a user or workspace: plan, credits, and remaining quotas.
 //!
-//! Usage is [reserved](crate::holds) in every applicable limit ([`add_purses`]) before a call is made.
+//! Usage is [reserved](crate::holds) in every applicable limit ([`add_limits`]) before a call is made.
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry},
@@ -34,9 +34,9 @@ use crate::{
 };
 
 /// Minimum interval between two entitlement updates of one user.
-const PACE: Duration = Duration::from_secs(1);
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Milliseconds per day.
-const DAY: i64 = 86_400_000;
+const DAY_MILLIS: i64 = 86_400_000;
 
 /// Rate-limited notifier for entitlement changes.
 ///
@@ -165,8 +165,8 @@ pub async fn read(service: &BillingService, user_id: UserId) -> Result<Entitleme
 /// user's files and texts.
 pub async fn storage(service: &BillingService, user_id: UserId) -> Result<StorageUse, AppError> {
     let db = service.db.reader();
-    let limit = storage::limit_of(service, db, user_id).await?;
-    let bytes = storage::stored(db, user_id, None).await?;
+    let limit = storage::storage_limit(service, db, user_id).await?;
+    let bytes = storage::stored_bytes(db, user_id, None).await?;
     Ok(StorageUse { bytes, quota_bytes: limit.map(|limit| limit.bytes) })
 }
 
@@ -242,22 +242,24 @@ async fn current_plan(
 /// count as spent.
 pub async fn credits(service: &BillingService, holder: AccountHolder) -> Result<Credits, AppError> {
     let account = holder.account();
-    let Some(mut row) = ledger_rows::account(service.db.reader(), account).await? else { return Ok(ledger::none()) };
+    let Some(mut row) = ledger_rows::account(service.db.reader(), account).await? else {
+        return Ok(ledger::empty_balance());
+    };
     let (unused, spent) = service.reservations.unseen(SpendingLimit::Credits(account));
     row.held = (row.held - unused).max(MicroCredits::ZERO);
     row.balance = (row.balance - spent).max(row.held);
-    Ok(ledger::figures(&row, ledger_rows::granted(service.db.reader(), account).await?))
+    Ok(ledger::balance_view(&row, ledger_rows::granted(service.db.reader(), account).await?))
 }
 
 /// Daily quotas (UTC) of the user's plan, with their use.
 async fn quotas(service: &BillingService, user_id: UserId, now: Timestamp) -> Result<Vec<QuotaUse>, AppError> {
     let Some(text) = plan_rows::quotas_of(service.db.reader(), user_id, now).await? else { return Ok(Vec::new()) };
     let limits: BTreeMap<QuotaMetric, i64> = serde_json::from_str(&text).map_err(AppError::internal)?;
-    uses(service, user_id, &limits, now).await
+    quota_usage(service, user_id, &limits, now).await
 }
 
 /// Use of the given limits: today for daily quotas, in total for storage. Workspace quotas are left out.
-pub(crate) async fn uses(
+pub(crate) async fn quota_usage(
     service: &BillingService,
     user_id: UserId,
     limits: &BTreeMap<QuotaMetric, i64>,
@@ -266,7 +268,7 @@ pub(crate) async fn uses(
     if limits.is_empty() {
         return Ok(Vec::new());
     }
-    let today = Timestamp(now.0.div_euclid(DAY) * DAY);
+    let today = Timestamp(now.0.div_euclid(DAY_MILLIS) * DAY_MILLIS);
     let metrics: Vec<QuotaMetric> = limits.keys().copied().collect();
     let counted: HashMap<String, i64> = counters::quotas_of(service.db.reader(), user_id, &metrics)
         .await?
@@ -275,23 +277,23 @@ pub(crate) async fn uses(
         .map(|row| (row.scope, row.spent.0))
         .collect();
     let stored = match limits.get(&QuotaMetric::Storage) {
-        Some(_) => storage::stored(service.db.reader(), user_id, None).await?,
+        Some(_) => storage::stored_bytes(service.db.reader(), user_id, None).await?,
         None => 0,
     };
     let quota = |(metric, limit): (&QuotaMetric, &i64)| {
         if *metric == QuotaMetric::Storage {
-            return identity::membership::quota::kept(*metric, stored, *limit);
+            return identity::membership::quota::without_reset(*metric, stored, *limit);
         }
         let (_, ended) = service.reservations.unseen(SpendingLimit::Counter(CounterId::Quota(*metric, user_id)));
         let used = counted.get(metric.as_str()).copied().unwrap_or(0) + ended.0;
-        QuotaUse { metric: *metric, used, limit: *limit, resets_at: Some(Timestamp(today.0 + DAY)) }
+        QuotaUse { metric: *metric, used, limit: *limit, resets_at: Some(Timestamp(today.0 + DAY_MILLIS)) }
     };
     Ok(limits.iter().filter(|(metric, _)| **metric != QuotaMetric::Members).map(quota).collect())
 }
 
 /// Adds the limits that apply to a model call apart from budgets: the quotas of the user's plan, and the credits of the
 /// paying account. A call is admitted only if all of them have room.
-pub fn add_purses(
+pub fn add_limits(
     purses: &mut Vec<SpendingLimit>,
     user_id: UserId,
     metric: QuotaMetric,
@@ -314,39 +316,39 @@ pub fn add_purses(
 
 /// Publishes the current entitlements to the user's connections on all instances, at most once a second. Reads nothing
 /// if the user is not connected.
-pub fn tell(service: &BillingService, user_id: UserId) {
+pub fn notify_user(service: &BillingService, user_id: UserId) {
     if !service.payments.is_charging() {
         return;
     }
     let Some(service) = service.entitlement_notifier.service.upgrade() else { return };
     if let Some(found) = service.entitlement_notifier.note(user_id) {
-        tokio::spawn(see_to(service, user_id, found));
+        tokio::spawn(run_steps(service, user_id, found));
     }
 }
 
 /// Handles the answer that an instance has a connection of the user.
 pub(crate) fn found(service: Arc<BillingService>, user_id: UserId) {
     if let Some(found) = service.entitlement_notifier.find(user_id) {
-        tokio::spawn(see_to(service, user_id, found));
+        tokio::spawn(run_steps(service, user_id, found));
     }
 }
 
 /// Runs the user's notification steps until there are none left.
-async fn see_to(service: Arc<BillingService>, user_id: UserId, found: Arc<Notify>) {
+async fn run_steps(service: Arc<BillingService>, user_id: UserId, found: Arc<Notify>) {
     loop {
         match service.entitlement_notifier.next(user_id) {
             Step::Ask => {
                 let question = Signal::ConnectionQuery { asked_by: service.instance_id, user_id };
                 drop(service.bus.publish(vec![BusMessage::Signal(question)]));
                 // The timeout also keeps the minimum interval if no answer comes.
-                let _ = tokio::time::timeout(PACE, found.notified()).await;
+                let _ = tokio::time::timeout(MIN_INTERVAL, found.notified()).await;
             }
             Step::Tell => {
                 match read(&service, user_id).await {
                     Ok(entitlements) => publish(&service, user_id, entitlements),
                     Err(error) => tracing::warn!(%error, "failed to read entitlements"),
                 }
-                tokio::time::sleep(PACE).await;
+                tokio::time::sleep(MIN_INTERVAL).await;
             }
             Step::End => return,
         }

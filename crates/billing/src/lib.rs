@@ -57,7 +57,7 @@ impl BillingService {
         if service.is_charging() {
             plans::seed(&service.db, service.clock.now()).await.map_err(start_error)?;
             service.reload_payers().await.map_err(start_error)?;
-            tokio::spawn(balances::follow(Arc::downgrade(&service), changed));
+            tokio::spawn(balances::announce_changes(Arc::downgrade(&service), changed));
         }
         Ok(service)
     }
@@ -67,7 +67,7 @@ impl BillingService {
         if self.is_charging() {
             tokio::spawn(payments::follow(Arc::downgrade(self), self.bus.subscribe()));
             tokio::spawn(payments::keep(Arc::clone(self)));
-            tokio::spawn(balances::keep(Arc::clone(self)));
+            tokio::spawn(balances::run_sweeps(Arc::clone(self)));
         }
     }
 

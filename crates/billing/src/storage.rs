@@ -8,7 +8,7 @@ use sea_orm::ConnectionTrait;
 use crate::BillingService;
 
 /// Total bytes of the user's files and texts, without the upload `but`.
-pub async fn stored<C: ConnectionTrait>(db: &C, owner: UserId, but: Option<UploadId>) -> Result<i64, AppError> {
+pub async fn stored_bytes<C: ConnectionTrait>(db: &C, owner: UserId, but: Option<UploadId>) -> Result<i64, AppError> {
     Ok(uploads::bytes_of(db, owner, but).await?.saturating_add(texts::bytes_of(db, owner).await?))
 }
 
@@ -20,19 +20,19 @@ pub struct StorageLimit {
 }
 
 /// Resolves the smaller of the plan's storage quota and `uploads.user_bytes`. Returns `None` where neither is set.
-pub async fn limit_of<C: ConnectionTrait>(
+pub async fn storage_limit<C: ConnectionTrait>(
     service: &BillingService,
     db: &C,
     owner: UserId,
 ) -> Result<Option<StorageLimit>, AppError> {
-    let of_plan = limit_of_plan(service, db, owner).await?;
+    let of_plan = plan_storage_limit(service, db, owner).await?;
     let of_server = Some(service.config.uploads.user_bytes).filter(|bytes| *bytes > 0);
     let least = of_server.into_iter().chain(of_plan).min();
     Ok(least.map(|bytes| StorageLimit { bytes, is_plan_quota: of_plan == Some(bytes) }))
 }
 
 /// Storage quota of the person's plan, in bytes.
-async fn limit_of_plan<C: ConnectionTrait>(
+async fn plan_storage_limit<C: ConnectionTrait>(
     service: &BillingService,
     db: &C,
     owner: UserId,

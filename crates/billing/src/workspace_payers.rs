@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 /// Time during which an account that fell short is not tried for the same or a larger amount. Saves two transactions
 /// per call.
-const REST: Duration = Duration::from_secs(1);
+const SHORTFALL_TTL: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub struct WorkspacePayers(RwLock<HashMap<Uuid, Option<Shortfall>>>);
@@ -49,10 +49,10 @@ impl WorkspacePayers {
     }
 
     /// Records that an account has less than `amount`.
-    pub fn fell_short(&self, account: Uuid, amount: MicroCredits, now: Instant) {
+    pub fn record_shortfall(&self, account: Uuid, amount: MicroCredits, now: Instant) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(shortfall) = known.get_mut(&account) {
-            *shortfall = Some(Shortfall { amount, until: now + REST });
+            *shortfall = Some(Shortfall { amount, until: now + SHORTFALL_TTL });
         }
     }
 
@@ -76,20 +76,20 @@ mod tests {
         let (payers, id) = (WorkspacePayers::default(), WorkspaceId::new());
         let may = |amount| payers.may_pay(id, MicroCredits(amount), Instant::now());
         assert!(!may(1), "no account");
-        payers.fell_short(id.0, MicroCredits(1), Instant::now());
+        payers.record_shortfall(id.0, MicroCredits(1), Instant::now());
         assert!(!may(1));
         payers.replace(vec![id.0]);
         assert!(may(1_000));
-        payers.fell_short(id.0, MicroCredits(100), Instant::now());
+        payers.record_shortfall(id.0, MicroCredits(100), Instant::now());
         assert!(may(99) && !may(100) && !may(101));
         payers.replace(vec![id.0]);
         assert!(!may(100), "reloading the set keeps the shortfall");
-        tokio::time::advance(REST).await;
+        tokio::time::advance(SHORTFALL_TTL).await;
         assert!(may(100));
-        payers.fell_short(id.0, MicroCredits(100), Instant::now());
+        payers.record_shortfall(id.0, MicroCredits(100), Instant::now());
         payers.look_again(&[id.0]);
         assert!(may(100));
-        payers.fell_short(id.0, MicroCredits(100), Instant::now());
+        payers.record_shortfall(id.0, MicroCredits(100), Instant::now());
         payers.add(id);
         assert!(may(100));
         payers.replace(Vec::new());

@@ -60,7 +60,7 @@ pub async fn set_owner(
     let handed_over = if able.members_are_durable {
         service.events.writer.submit(ServerAction::HandOver { user_id: owner, entry }.on(id)).await.map(drop)
     } else {
-        channels::hand_over(service, id, owner, entry).await.map(drop)
+        channels::transfer_ownership(service, id, owner, entry).await.map(drop)
     };
     handed_over.map_err(|error| match error.code() {
         Code::NotFound => AppError::field("owner_id", "not_found", "This person isn't in the conversation."),

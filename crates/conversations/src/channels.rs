@@ -20,7 +20,7 @@ use super::find;
 use crate::ConversationsService;
 
 /// Timeout for confirming the publication to other instances before the request is answered.
-const TOLD_WITHIN: Duration = Duration::from_secs(1);
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Joins an open channel. For an existing member the event is published again, because the instance
 /// that added them may have died before it published.
@@ -33,9 +33,10 @@ pub async fn join(
     access.may_join()?;
     // A removed user passes the access check only as a manager of the workspace, so they may
     // rejoin.
-    let is_new = access.role.is_none() && bring_in(service, &access, by.user_id, access.is_removed).await?.is_some();
+    let is_new =
+        access.role.is_none() && add_to_channel(service, &access, by.user_id, access.is_removed).await?.is_some();
     if !is_new && !access.kind.capabilities().members_are_durable {
-        let (member, last_seq) = joined(service.db.writer(), id, by.user_id).await?;
+        let (member, last_seq) = member_with_seq(service.db.writer(), id, by.user_id).await?;
         service.notify_user(by.user_id, &Event::MemberJoined { conversation_id: id, member, last_seq })?;
     }
     find(service, by, id).await
@@ -49,11 +50,11 @@ pub(super) async fn add(
     user: UserId,
 ) -> Result<Member, AppError> {
     let access = access::manager(&service.events, by.user_id, id).await?;
-    bring_in(service, &access, user, true).await?.ok_or_else(|| Code::AlreadyMember.into())
+    add_to_channel(service, &access, user, true).await?.ok_or_else(|| Code::AlreadyMember.into())
 }
 
 /// Adds a member; returns `None` if they are one already.
-async fn bring_in(
+async fn add_to_channel(
     service: &ConversationsService,
     access: &Access,
     user: UserId,
@@ -61,7 +62,7 @@ async fn bring_in(
 ) -> Result<Option<Member>, AppError> {
     let id = access.conversation_id;
     let tx = service.db.begin().await.map_err(app_error)?;
-    if !query::workspaces::hold(&tx, access.workspace_id, &[user]).await? {
+    if !query::workspaces::lock_members(&tx, access.workspace_id, &[user]).await? {
         return Err(Code::NotFound.into());
     }
     if !query::members::join(&tx, id, user, service.clock.now(), is_let_in).await? {
@@ -72,10 +73,10 @@ async fn bring_in(
             _ => Err(Code::NotFound.into()),
         };
     }
-    let (member, last_seq) = joined(&tx, id, user).await?;
+    let (member, last_seq) = member_with_seq(&tx, id, user).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service, id, user, &Event::MemberJoined { conversation_id: id, member: member.clone(), last_seq }).await?;
-    tell_count(service, id).await?;
+    publish(service, id, user, &Event::MemberJoined { conversation_id: id, member: member.clone(), last_seq }).await?;
+    publish_member_count(service, id).await?;
     Ok(Some(member))
 }
 
@@ -90,7 +91,7 @@ pub(super) async fn remove(
     user: UserId,
 ) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
-    query::members::hold_count(&tx, id).await?;
+    query::members::lock_count(&tx, id).await?;
     let access = query::access::find(&tx, id, by.user_id).await?.filter(Access::may_read).ok_or(Code::NotFound)?;
     let role = role(&tx, id, user).await?;
     if user != by.user_id {
@@ -111,16 +112,17 @@ pub(super) async fn remove(
     let mut succession = None;
     if let Some(heir) = heir.filter(|_| role == MemberRole::Owner) {
         query::members::set_role(&tx, id, heir, MemberRole::Owner).await?;
-        succession = Some(joined(&tx, id, heir).await?);
+        succession = Some(member_with_seq(&tx, id, heir).await?);
     }
     let removed_at = (user != by.user_id).then(|| service.clock.now());
     query::members::remove(&tx, id, user, removed_at).await?;
     tx.commit().await.map_err(app_error)?;
     if let Some((member, last_seq)) = succession {
-        tell(service, id, member.user_id, &Event::MemberRoleChanged { conversation_id: id, member, last_seq }).await?;
+        publish(service, id, member.user_id, &Event::MemberRoleChanged { conversation_id: id, member, last_seq })
+            .await?;
     }
-    tell(service, id, user, &Event::MemberLeft { conversation_id: id, user_id: user }).await?;
-    tell_count(service, id).await
+    publish(service, id, user, &Event::MemberLeft { conversation_id: id, user_id: user }).await?;
+    publish_member_count(service, id).await
 }
 
 /// Changes a member's role. Requires a manager; only the owner can transfer the ownership.
@@ -132,7 +134,7 @@ pub(super) async fn set_role(
     new: MemberRole,
 ) -> Result<Member, AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
-    query::members::hold_count(&tx, id).await?;
+    query::members::lock_count(&tx, id).await?;
     let access = query::access::find(&tx, id, by.user_id).await?.filter(Access::may_read).ok_or(Code::NotFound)?;
     access.require_manager()?;
     let old = role(&tx, id, user).await?;
@@ -147,14 +149,14 @@ pub(super) async fn set_role(
 
 /// Transfers the ownership to a member, on behalf of an administrator of the installation who need
 /// not be a member.
-pub(super) async fn hand_over(
+pub(super) async fn transfer_ownership(
     service: &ConversationsService,
     id: ConversationId,
     user: UserId,
     entry: NewAuditEntry,
 ) -> Result<Member, AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
-    query::members::hold_count(&tx, id).await?;
+    query::members::lock_count(&tx, id).await?;
     let old = role(&tx, id, user).await?;
     audit::record(&tx, entry).await?;
     change_role(service, tx, id, user, old, MemberRole::Owner).await
@@ -175,15 +177,16 @@ async fn change_role(
             && let Some(owner) = query::members::owner(&tx, id).await?
         {
             query::members::set_role(&tx, id, owner, MemberRole::Admin).await?;
-            changed.push(joined(&tx, id, owner).await?);
+            changed.push(member_with_seq(&tx, id, owner).await?);
         }
         query::members::set_role(&tx, id, user, new).await?;
-        changed.push(joined(&tx, id, user).await?);
+        changed.push(member_with_seq(&tx, id, user).await?);
     }
-    let (member, _) = joined(&tx, id, user).await?;
+    let (member, _) = member_with_seq(&tx, id, user).await?;
     tx.commit().await.map_err(app_error)?;
     for (member, last_seq) in changed {
-        tell(service, id, member.user_id, &Event::MemberRoleChanged { conversation_id: id, member, last_seq }).await?;
+        publish(service, id, member.user_id, &Event::MemberRoleChanged { conversation_id: id, member, last_seq })
+            .await?;
     }
     Ok(member)
 }
@@ -194,7 +197,11 @@ async fn role(tx: &Transaction, id: ConversationId, user: UserId) -> Result<Memb
 }
 
 /// Member, with the latest `seq` of the conversation.
-async fn joined<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) -> Result<(Member, i64), AppError> {
+async fn member_with_seq<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    user: UserId,
+) -> Result<(Member, i64), AppError> {
     let member = query::members::find(db, id, user).await?.ok_or(Code::NotFound)?.try_into()?;
     let last_seq = query::events::heads(db, [id]).await?.first().map_or(0, |(_, seq)| *seq);
     Ok((member, last_seq))
@@ -202,7 +209,12 @@ async fn joined<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) ->
 
 /// Publishes a membership event to the user and to the channel's viewers. Waits for the
 /// publication, so that the caller's next action is ordered after it on the other instances.
-async fn tell(service: &ConversationsService, id: ConversationId, user: UserId, event: &Event) -> Result<(), AppError> {
+async fn publish(
+    service: &ConversationsService,
+    id: ConversationId,
+    user: UserId,
+    event: &Event,
+) -> Result<(), AppError> {
     let now = service.clock.now();
     let own = Envelope::seal(event, Topic::User(user), now).map_err(AppError::internal)?;
     let seen = Envelope::seal(event, Topic::Viewers(id), now)
@@ -210,12 +222,12 @@ async fn tell(service: &ConversationsService, id: ConversationId, user: UserId, 
         .with_follow_change(FollowChange::None);
     let left = service.bus.publish(vec![BusMessage::Envelope(own.into()), BusMessage::Envelope(seen.into())]);
     // If the bus is down, instances reload memberships when it is back.
-    let _ = tokio::time::timeout(TOLD_WITHIN, left).await;
+    let _ = tokio::time::timeout(PUBLISH_TIMEOUT, left).await;
     Ok(())
 }
 
 /// Publishes the member count to the channel's viewers.
-async fn tell_count(service: &ConversationsService, conversation_id: ConversationId) -> Result<(), AppError> {
+async fn publish_member_count(service: &ConversationsService, conversation_id: ConversationId) -> Result<(), AppError> {
     let member_count = query::members::count(service.db.writer(), conversation_id).await?;
     let member_count = u32::try_from(member_count).unwrap_or(u32::MAX);
     drop(

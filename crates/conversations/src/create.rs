@@ -72,16 +72,16 @@ pub async fn create(
     let workspace_id =
         membership::resolve(&service.identity, by, new.workspace_id, Permission::CreateContent).await?.id;
     let others: BTreeSet<UserId> = new.member_ids.iter().copied().filter(|id| *id != by.user_id).collect();
-    check_people(new.kind, &others)?;
+    check_member_count(new.kind, &others)?;
     let together: Vec<UserId> = others.iter().copied().collect();
-    if !together.is_empty() && !membership::are_together(&service.identity, workspace_id, &together).await? {
+    if !together.is_empty() && !membership::are_members(&service.identity, workspace_id, &together).await? {
         return Err(AppError::field("member_ids", "not_found", "Some of these people aren't in this workspace."));
     }
     let assistant = assistant(service, by, workspace_id, &new).await?;
     let own_role = if able.has_owner { MemberRole::Owner } else { MemberRole::Member };
     let pair_key = match together.first().filter(|_| able.is_pair) {
         Some(other) => Some(pair_key(workspace_id, by.user_id, *other)),
-        None => new.client_id.as_ref().map(|client_id| begun_key(by.user_id, client_id)),
+        None => new.client_id.as_ref().map(|client_id| client_key(by.user_id, client_id)),
     };
     let change = CreateConversation {
         id: ConversationId::new(),
@@ -105,7 +105,7 @@ pub async fn create(
         Created::Existing => {
             let of_pair = match &pair_key {
                 Some(pair_key) => {
-                    query::conversations::of_pair(service.db.reader(), pair_key).await?.ok_or(Code::Conflict)?
+                    query::conversations::by_pair_key(service.db.reader(), pair_key).await?.ok_or(Code::Conflict)?
                 }
                 None => own_id,
             };
@@ -115,7 +115,7 @@ pub async fn create(
     Ok((find(service, by, id).await?, is_new))
 }
 
-fn check_people(kind: ConversationKind, others: &BTreeSet<UserId>) -> Result<(), AppError> {
+fn check_member_count(kind: ConversationKind, others: &BTreeSet<UserId>) -> Result<(), AppError> {
     let (least, most) = kind.capabilities().other_members;
     if (least..=most).contains(&others.len()) {
         return Ok(());
@@ -156,7 +156,7 @@ fn pair_key(workspace: WorkspaceId, one: UserId, other: UserId) -> String {
 }
 
 /// Uniqueness key that makes creation with a `client_id` idempotent.
-fn begun_key(by: UserId, client_id: &ClientId) -> String {
+fn client_key(by: UserId, client_id: &ClientId) -> String {
     format!("{by} {}", client_id.as_str())
 }
 
@@ -173,11 +173,11 @@ mod tests {
     #[test]
     fn validates_member_count_per_kind() {
         let people = |count| (0..count).map(|_| UserId::new()).collect::<BTreeSet<_>>();
-        assert!(check_people(ConversationKind::Single, &people(1)).is_ok());
-        assert!(check_people(ConversationKind::Single, &people(0)).is_err());
-        assert!(check_people(ConversationKind::Group, &people(2)).is_ok());
-        assert!(check_people(ConversationKind::Group, &people(1)).is_err());
-        assert!(check_people(ConversationKind::Assistant, &people(0)).is_ok());
-        assert!(check_people(ConversationKind::Assistant, &people(1)).is_err());
+        assert!(check_member_count(ConversationKind::Single, &people(1)).is_ok());
+        assert!(check_member_count(ConversationKind::Single, &people(0)).is_err());
+        assert!(check_member_count(ConversationKind::Group, &people(2)).is_ok());
+        assert!(check_member_count(ConversationKind::Group, &people(1)).is_err());
+        assert!(check_member_count(ConversationKind::Assistant, &people(0)).is_ok());
+        assert!(check_member_count(ConversationKind::Assistant, &people(1)).is_err());
     }
 }

@@ -163,7 +163,7 @@ pub async fn update(
         posting: change.posting,
         model: match change.model.as_deref().map(str::trim) {
             Some("") => Some(None),
-            Some(model) => Some(Some(gateway::known_model(&service.gateway, model)?)),
+            Some(model) => Some(Some(gateway::check_available(&service.gateway, model)?)),
             None => None,
         },
         mention_all: change.mention_all,
@@ -207,20 +207,20 @@ pub async fn following(service: &ConversationsService, user: UserId) -> Result<C
     let db = service.db.clone();
     let read = move |users: Vec<UserId>| {
         let db = db.clone();
-        async move { query::following::of(db.reader(), &users).await }
+        async move { query::following::of_users(db.reader(), &users).await }
     };
     service.subscriptions.ask(user, read).await
 }
 
 /// Batched [`following`]; users without conversations and workspaces are omitted.
-pub async fn following_many(
+pub async fn subscriptions_of_many(
     service: &ConversationsService,
     users: &[UserId],
 ) -> Result<HashMap<UserId, ConnectionSubscriptions>, AppError> {
     if users.is_empty() {
         return Ok(HashMap::new());
     }
-    query::following::of(service.db.reader(), users).await
+    query::following::of_users(service.db.reader(), users).await
 }
 
 /// Loads members, assistants and last messages of the rows in one query each.

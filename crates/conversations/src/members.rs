@@ -88,10 +88,10 @@ pub async fn add_member(
     let access = access::reader(&service.events, by.user_id, id).await?;
     // A guest may have a role in a conversation but still has no access to other people in the
     // workspace.
-    membership::admit(&service.identity, by, access.workspace_id, Permission::CreateContent).await?;
+    membership::authorize(&service.identity, by, access.workspace_id, Permission::CreateContent).await?;
     let action = match who {
         Ok(user_id) => {
-            if !membership::are_together(&service.identity, access.workspace_id, &[user_id]).await? {
+            if !membership::are_members(&service.identity, access.workspace_id, &[user_id]).await? {
                 return Err(AppError::field("user_id", "not_found", "This person isn't in this workspace."));
             }
             if !access.kind.capabilities().members_are_durable {

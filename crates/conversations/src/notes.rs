@@ -28,7 +28,7 @@ const MAX_NOTES: u64 = 5_000;
 /// Maximum page size, because a page is held in memory and a note may be long.
 const MAX_PAGE: u64 = 25;
 /// Retention of tombstones, and so the maximum age of a synchronisation cursor.
-const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3_600);
+const TOMBSTONE_RETENTION: Duration = Duration::from_secs(90 * 24 * 3_600);
 
 /// Content of a note, as a device sends it.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ pub async fn list(
     since: Option<Timestamp>,
     page: PageRequest,
 ) -> Result<Page<Note>, AppError> {
-    if since.is_some_and(|since| since < service.clock.now().minus(REMEMBERED)) {
+    if since.is_some_and(|since| since < service.clock.now().minus(TOMBSTONE_RETENTION)) {
         return Err(AppError::refused(Code::CursorExpired, "This is too old. Load all notes again."));
     }
     let page = PageRequest::new(Some(page.page), Some(page.page_size.min(MAX_PAGE)));
@@ -65,7 +65,7 @@ pub async fn find(service: &ConversationsService, by: &Principal, id: NoteId) ->
 
 /// Stores a note. The flag is true if it is new. Idempotent. Returns `Stale` with the current note
 /// on a version conflict.
-pub async fn put(
+pub async fn save(
     service: &ConversationsService,
     by: &Principal,
     id: NoteId,
@@ -104,14 +104,14 @@ pub async fn put(
         version: text.version + 1,
         created_at: before.as_ref().map_or(now, |before| before.created_at),
         edited_at: text.edited_at.map_or(now, |at| at.min(now)),
-        updated_at: moment(&tx, by.user_id, now).await?,
+        updated_at: next_timestamp(&tx, by.user_id, now).await?,
         deleted_at: None,
     };
     let bytes = |note: &Note| row_bytes(&[&note.title, &note.content]);
     quotas::check_text(&service.files, &tx, by.user_id, before.as_ref().map_or(0, bytes), bytes(&note)).await?;
-    rows::put(&tx, by.user_id, &note).await?;
+    rows::upsert(&tx, by.user_id, &note).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service, by, &note)?;
+    publish(service, by, &note)?;
     Ok((note, before.is_none()))
 }
 
@@ -137,14 +137,14 @@ pub async fn delete(
         content: String::new(),
         pinned: false,
         version: before.version + 1,
-        updated_at: moment(&tx, by.user_id, now).await?,
+        updated_at: next_timestamp(&tx, by.user_id, now).await?,
         deleted_at: Some(now),
         ..before
     };
-    rows::put(&tx, by.user_id, &note).await?;
-    rows::forget(&tx, by.user_id, now.minus(REMEMBERED)).await?;
+    rows::upsert(&tx, by.user_id, &note).await?;
+    rows::purge_deleted(&tx, by.user_id, now.minus(TOMBSTONE_RETENTION)).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service, by, &note)
+    publish(service, by, &note)
 }
 
 fn stale(note: &Note) -> AppError {
@@ -152,12 +152,16 @@ fn stale(note: &Note) -> AppError {
 }
 
 /// Current time, but at least 1 ms after the last change of the user's notes.
-async fn moment<C: sea_orm::ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -> Result<Timestamp, AppError> {
+async fn next_timestamp<C: sea_orm::ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Timestamp, AppError> {
     let last = rows::last_change(db, user).await?;
     Ok(last.map_or(now, |last| now.max(last.plus(Duration::from_millis(1)))))
 }
 
-fn tell(service: &ConversationsService, by: &Principal, note: &Note) -> Result<(), AppError> {
+fn publish(service: &ConversationsService, by: &Principal, note: &Note) -> Result<(), AppError> {
     service.notify_user(
         by.user_id,
         &Event::NoteChanged { note_id: note.id, version: note.version, updated_at: note.updated_at },

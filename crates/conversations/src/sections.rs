@@ -52,9 +52,9 @@ pub async fn create(
     let id = new.id;
     let place = place(position, sections.len());
     sections.insert(place, new);
-    let sections = number(&tx, by, sections).await?;
+    let sections = renumber(&tx, by, sections).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service, by, &sections)?;
+    publish(service, by, &sections)?;
     sections.into_iter().find(|section| section.id == id).ok_or_else(|| Code::NotFound.into())
 }
 
@@ -77,9 +77,9 @@ pub async fn update(
     }
     let place = place(change.position.or(i64::try_from(at).ok()), sections.len());
     sections.insert(place, section);
-    let sections = number(&tx, by, sections).await?;
+    let sections = renumber(&tx, by, sections).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service, by, &sections)?;
+    publish(service, by, &sections)?;
     sections.into_iter().find(|section| section.id == id).ok_or_else(|| Code::NotFound.into())
 }
 
@@ -91,11 +91,11 @@ pub async fn remove(service: &ConversationsService, by: &Principal, id: SectionI
     let at = sections.iter().position(|section| section.id == id).ok_or(Code::NotFound)?;
     sections.remove(at);
     rows::remove(&tx, by.user_id, id).await?;
-    let sections = number(&tx, by, sections).await?;
-    cleanup::ask_for_knowledge(&tx, service.clock.now()).await?;
+    let sections = renumber(&tx, by, sections).await?;
+    cleanup::enqueue_knowledge_sweep(&tx, service.clock.now()).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
-    tell(service, by, &sections)
+    publish(service, by, &sections)
 }
 
 /// Instructions for assistants in a section; empty if there are none.
@@ -122,7 +122,7 @@ pub async fn set_instructions(
 }
 
 /// Notifies the caller's connections.
-fn tell(service: &ConversationsService, by: &Principal, sections: &[Section]) -> Result<(), AppError> {
+fn publish(service: &ConversationsService, by: &Principal, sections: &[Section]) -> Result<(), AppError> {
     service.notify_user(by.user_id, &Event::SectionsChanged { sections: sections.to_vec() })
 }
 
@@ -131,7 +131,7 @@ fn place(wanted: Option<i64>, last: usize) -> usize {
 }
 
 /// Renumbers the sections from 0 in this order.
-async fn number<C: ConnectionTrait>(
+async fn renumber<C: ConnectionTrait>(
     db: &C,
     by: &Principal,
     mut sections: Vec<Section>,

@@ -36,13 +36,13 @@ pub async fn own(
 }
 
 /// Shares the caller's chat as it is now. An existing link stays the same.
-pub async fn put(service: &ConversationsService, by: &Principal, id: ConversationId) -> Result<Share, AppError> {
+pub async fn create(service: &ConversationsService, by: &Principal, id: ConversationId) -> Result<Share, AppError> {
     let access = access::member(&service.events, by.user_id, id).await?;
     if !access.kind.capabilities().asks_every_message {
         return Err(AppError::refused(Code::WrongState, "Only chats with an assistant can be shared."));
     }
     let db = service.db.writer();
-    let shown = rows::shown(db, id, MAX_MESSAGES).await?;
+    let shown = rows::shareable_messages(db, id, MAX_MESSAGES).await?;
     if shown.is_empty() {
         return Err(AppError::refused(Code::WrongState, "There is nothing to share in this chat yet."));
     }
@@ -83,7 +83,7 @@ pub async fn messages(
     let take = usize::try_from(page.page_size).unwrap_or(usize::MAX);
     let total = shown.len() as u64;
     let part: Vec<SharedVersion> = shown.into_iter().skip(skip).take(take).collect();
-    Ok(Page::new(read(service, &part).await?, page, total))
+    Ok(Page::new(load_messages(service, &part).await?, page, total))
 }
 
 async fn readable(service: &ConversationsService, by: &Principal, id: ShareId) -> Result<SharedRow, AppError> {
@@ -91,13 +91,14 @@ async fn readable(service: &ConversationsService, by: &Principal, id: ShareId) -
 }
 
 /// Loads these message versions as far as they are still readable.
-async fn read(service: &ConversationsService, part: &[SharedVersion]) -> Result<Vec<SharedMessage>, AppError> {
+async fn load_messages(service: &ConversationsService, part: &[SharedVersion]) -> Result<Vec<SharedMessage>, AppError> {
     let ids: Vec<MessageId> = part.iter().map(|(id, _)| *id).collect();
     let found = query::messages::get_all(service.db.reader(), &ids).await?;
     let mut found: HashMap<MessageId, NamedMessage> = found.into_iter().map(|row| (row.id, row)).collect();
     let others: Vec<SharedVersion> =
         part.iter().filter(|(id, version)| found.get(id).is_some_and(|row| row.version != *version)).copied().collect();
-    let kept = if others.is_empty() { Vec::new() } else { rows::said(service.db.reader(), &others).await? };
+    let kept =
+        if others.is_empty() { Vec::new() } else { rows::version_contents(service.db.reader(), &others).await? };
     for said in kept {
         if let Some(row) = found.get_mut(&said.message_id) {
             (row.content, row.model) = (said.content, said.model);

@@ -27,13 +27,13 @@ use tokio::{
 /// Timeout of waiting for a pooled connection, after which the caller gets a 503.
 pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 /// Timeout of a statement, including the wait for a connection: slightly more than PostgreSQL's own statement timeout.
-pub(crate) const STATEMENT: Duration = Duration::from_secs(12);
+pub(crate) const STATEMENT_DEADLINE: Duration = Duration::from_secs(12);
 /// Response time above which the server is probed.
-const SLOW: Duration = Duration::from_millis(300);
+const SLOW_RESPONSE: Duration = Duration::from_millis(300);
 /// Timeout of connecting. A refused connection fails at once; the timeout applies to a server that doesn't respond.
-const CONNECT: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Minimum time between two probes while the breaker is closed.
-const BETWEEN_PROBES: Duration = Duration::from_millis(500);
+const MIN_PROBE_INTERVAL: Duration = Duration::from_millis(500);
 /// Circuit breaker policy: a single failed probe opens the breaker. Probes are frequent while it is open because a
 /// refused connection is cheap.
 const POLICY: Policy =
@@ -51,7 +51,7 @@ pub(crate) struct Availability {
 
 impl Availability {
     /// Creates an instance for an in-process database, which is always reachable.
-    pub fn always() -> Self {
+    pub fn unmonitored() -> Self {
         Self { runtime: Handle::current(), monitor: None }
     }
 
@@ -91,13 +91,13 @@ impl Availability {
         let begun = Instant::now();
         let mut asked = self.bind(Box::pin(asked));
         let Some(Monitor { state, .. }) = self.monitor.as_deref() else {
-            return timeout(limit, asked).await.unwrap_or_else(|_| Err(E::from_wait(TOO_LATE)));
+            return timeout(limit, asked).await.unwrap_or_else(|_| Err(E::from_abandoned_wait(TIMED_OUT)));
         };
         if state.breaker.is_open() {
-            return Err(E::from_wait(AWAY));
+            return Err(E::from_abandoned_wait(UNREACHABLE));
         }
-        if let Ok(answer) = timeout(SLOW.min(limit), &mut asked).await {
-            if matches!(&answer, Err(error) if error.is_of_connection()) {
+        if let Ok(answer) = timeout(SLOW_RESPONSE.min(limit), &mut asked).await {
+            if matches!(&answer, Err(error) if error.is_connection_error()) {
                 state.troubled(|troubles| &mut troubles.connection_failed_at);
                 state.suspected.notify_one();
             }
@@ -106,9 +106,9 @@ impl Availability {
         state.suspected.notify_one();
         tokio::select! {
             answer = timeout(limit.saturating_sub(begun.elapsed()), &mut asked) => {
-                answer.unwrap_or_else(|_| Err(E::from_wait(TOO_LATE)))
+                answer.unwrap_or_else(|_| Err(E::from_abandoned_wait(TIMED_OUT)))
             }
-            () = state.breaker.opened() => Err(E::from_wait(AWAY)),
+            () = state.breaker.opened() => Err(E::from_abandoned_wait(UNREACHABLE)),
         }
     }
 }
@@ -175,7 +175,7 @@ impl ProbeState {
         loop {
             self.suspected.notified().await;
             self.probe_until_it_answers().await;
-            tokio::time::sleep(BETWEEN_PROBES).await;
+            tokio::time::sleep(MIN_PROBE_INTERVAL).await;
         }
     }
 
@@ -196,11 +196,12 @@ impl ProbeState {
 
     /// Opens a connection. An error response from the server, other than a shutdown, counts as reachable.
     async fn connect(&self) -> Result<(), sqlx::Error> {
-        let connected = timeout(CONNECT, self.options.connect()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        let connected =
+            timeout(CONNECT_TIMEOUT, self.options.connect()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         match connected {
             Ok(connection) => {
                 // The graceful close is not worth waiting for.
-                let _ = timeout(BETWEEN_PROBES, connection.close()).await;
+                let _ = timeout(MIN_PROBE_INTERVAL, connection.close()).await;
                 Ok(())
             }
             Err(sqlx::Error::Database(error)) if !is_going_away(error.code().as_deref()) => Ok(()),
@@ -209,18 +210,18 @@ impl ProbeState {
     }
 }
 
-const AWAY: &str = "database unreachable";
-const TOO_LATE: &str = "database request timed out";
+const UNREACHABLE: &str = "database unreachable";
+const TIMED_OUT: &str = "database request timed out";
 
 /// Errors that may be caused by the connection rather than by the statement.
 pub(crate) trait Failure {
-    fn is_of_connection(&self) -> bool;
+    fn is_connection_error(&self) -> bool;
     /// Creates the error of an abandoned wait.
-    fn from_wait(reason: &'static str) -> Self;
+    fn from_abandoned_wait(reason: &'static str) -> Self;
 }
 
 impl Failure for DbErr {
-    fn is_of_connection(&self) -> bool {
+    fn is_connection_error(&self) -> bool {
         match self {
             Self::Conn(_) | Self::ConnectionAcquire(_) => true,
             Self::Exec(RuntimeErr::SqlxError(cause)) | Self::Query(RuntimeErr::SqlxError(cause)) => match &**cause {
@@ -232,17 +233,17 @@ impl Failure for DbErr {
         }
     }
 
-    fn from_wait(reason: &'static str) -> Self {
+    fn from_abandoned_wait(reason: &'static str) -> Self {
         Self::Conn(RuntimeErr::Internal(reason.to_owned()))
     }
 }
 
 impl Failure for AppError {
-    fn is_of_connection(&self) -> bool {
+    fn is_connection_error(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
 
-    fn from_wait(reason: &'static str) -> Self {
+    fn from_abandoned_wait(reason: &'static str) -> Self {
         Self::unavailable(anyhow::anyhow!(reason))
     }
 }

@@ -17,7 +17,7 @@ use sea_orm::{
 };
 
 use crate::{
-    availability::{ACQUIRE_TIMEOUT, Availability, STATEMENT},
+    availability::{ACQUIRE_TIMEOUT, Availability, STATEMENT_DEADLINE},
     constraint::is_read_only,
     sqlite::{Sqlite, WriteGuard},
     timeout::{self, Connections},
@@ -28,7 +28,7 @@ use crate::{
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// PostgreSQL's `idle_in_transaction_session_timeout`: bounds how long a hung instance holds locks. Our transactions
 /// wait for nothing but the database.
-const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
+const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// PostgreSQL's `lock_timeout` for schema changes.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Connections for schema changes: one holds the advisory lock while another works.
@@ -73,7 +73,7 @@ struct LastRefusal {
 
 impl LastRefusal {
     /// Time after which a refusal expires without any write.
-    const REMEMBERED: Duration = Duration::from_secs(60);
+    const REFUSAL_TTL: Duration = Duration::from_secs(60);
 
     fn note<T>(&self, written: &Result<T, AppError>) {
         let refusal = match written {
@@ -89,7 +89,7 @@ impl LastRefusal {
     }
 
     fn holds(&self) -> Option<WriteRefusal> {
-        self.found().filter(|(_, found)| found.elapsed() < Self::REMEMBERED).map(|(refusal, _)| refusal)
+        self.found().filter(|(_, found)| found.elapsed() < Self::REFUSAL_TTL).map(|(refusal, _)| refusal)
     }
 
     fn found(&self) -> MutexGuard<'_, Option<(WriteRefusal, Instant)>> {
@@ -129,7 +129,7 @@ impl Database {
     async fn connect_sqlite(url: &str) -> anyhow::Result<Self> {
         let (sqlite, reader) = Sqlite::open(url).await?;
         let log = SqlxSqliteConnector::from_sqlx_sqlite_pool(sqlite.writer.clone());
-        let availability = Availability::always();
+        let availability = Availability::unmonitored();
         let connections = |pool, write_lock| Connections { pool, availability: availability.clone(), write_lock };
         let reader = connections(SqlxSqliteConnector::from_sqlx_sqlite_pool(reader), None);
         let writer = connections(log.clone(), Some(sqlite.write_lock.clone()));
@@ -151,7 +151,7 @@ impl Database {
             .map_sqlx_postgres_opts(move |options| {
                 let millis = |limit: Duration| limit.as_millis().to_string();
                 let (statement, idle, lock) = match limits {
-                    ServerTimeouts::Usual => (STATEMENT_TIMEOUT, IDLE_IN_TRANSACTION, Duration::ZERO),
+                    ServerTimeouts::Usual => (STATEMENT_TIMEOUT, IDLE_IN_TRANSACTION_TIMEOUT, Duration::ZERO),
                     ServerTimeouts::Schema => (Duration::ZERO, Duration::ZERO, LOCK_TIMEOUT),
                 };
                 options.options([
@@ -219,7 +219,7 @@ impl Database {
     /// Begins a read-write transaction. On SQLite it takes the write lock at once, so that it cannot fail later for
     /// lack of it.
     pub async fn begin(&self) -> Result<Transaction, DbErr> {
-        let begun = self.availability.within(STATEMENT, self.begin_on(&self.writer.pool)).await?;
+        let begun = self.availability.within(STATEMENT_DEADLINE, self.begin_on(&self.writer.pool)).await?;
         Ok(Transaction::new(begun, self.availability.clone()))
     }
 
@@ -301,7 +301,7 @@ impl Database {
 
     /// Executes one round trip, for the health check.
     pub async fn ping(&self) -> Result<(), DbErr> {
-        self.availability.within(STATEMENT, self.reader.pool.ping()).await
+        self.availability.within(STATEMENT_DEADLINE, self.reader.pool.ping()).await
     }
 
     /// True unless the circuit breaker is open. Periodic tasks check it so that they don't fill the log during an

@@ -27,7 +27,7 @@ pub fn is_read_only(error: &AppError) -> bool {
     matches!(error, AppError::Refused { code: Code::Unavailable, message: Some(message), .. } if message == READ_ONLY)
 }
 
-fn found_read_only(cause: &dyn std::error::Error) -> AppError {
+fn log_read_only(cause: &dyn std::error::Error) -> AppError {
     tracing::warn!(cause = %cause, "database is read-only");
     read_only()
 }
@@ -41,8 +41,8 @@ pub fn app_error(error: DbErr) -> AppError {
         DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => match classify(cause)
         {
             ErrorClass::Away => AppError::unavailable(error),
-            ErrorClass::Full => full(&error),
-            ErrorClass::ReadOnly => found_read_only(&error),
+            ErrorClass::Full => disk_full(&error),
+            ErrorClass::ReadOnly => log_read_only(&error),
             ErrorClass::Unstorable => AppError::refused(
                 Code::Invalid,
                 "The text contains a character that can't be stored. Remove it and try again.",
@@ -65,14 +65,14 @@ pub(crate) fn sqlite_error(error: rusqlite::Error) -> AppError {
         || error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => AppError::unavailable(error),
-        Some(ErrorCode::DiskFull) => full(&error),
-        Some(ErrorCode::ReadOnly) => found_read_only(&error),
-        _ if is_full_shared_memory() => full(&error),
+        Some(ErrorCode::DiskFull) => disk_full(&error),
+        Some(ErrorCode::ReadOnly) => log_read_only(&error),
+        _ if is_full_shared_memory() => disk_full(&error),
         _ => AppError::internal(error),
     }
 }
 
-fn full(cause: &dyn std::error::Error) -> AppError {
+fn disk_full(cause: &dyn std::error::Error) -> AppError {
     tracing::warn!(cause = %cause, "database disk is full");
     Code::StorageFull.into()
 }

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::Database;
 
 /// Timeout of a response on the connection.
-const PATIENCE: Duration = Duration::from_secs(1);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Lock that is held while the instance lives. Renewing tests it, and acquires it again if it was lost.
 #[derive(Debug)]
@@ -23,10 +23,10 @@ pub struct LivenessLock {
 }
 
 impl LivenessLock {
-    /// Derives the key from the instance's id, as [`workers_without_sign`](crate::query::jobs::workers_without_sign)
+    /// Derives the key from the instance's id, as [`workers_without_liveness_lock`](crate::query::jobs::workers_without_sign)
     /// does.
     #[must_use]
-    pub fn of(instance: InstanceId) -> Self {
+    pub fn for_instance(instance: InstanceId) -> Self {
         let (_, low) = instance.0.as_u64_pair();
         Self { key: low.cast_signed(), held: None }
     }
@@ -34,7 +34,7 @@ impl LivenessLock {
     /// Acquires the lock or confirms that it is held; returns an error if it is not.
     pub async fn renew(&mut self, db: &Database) -> anyhow::Result<()> {
         if let Some(mut connection) = self.held.take() {
-            timeout(PATIENCE, connection.ping()).await.context("no response")??;
+            timeout(RESPONSE_TIMEOUT, connection.ping()).await.context("no response")??;
             self.held = Some(connection);
             return Ok(());
         }
@@ -42,7 +42,7 @@ impl LivenessLock {
         // A dedicated connection: the lock lasts as long as it does, and no query waits behind it.
         let mut connection = pool.acquire().await?.detach();
         let locking = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(self.key).fetch_one(&mut connection);
-        let is_held: bool = timeout(PATIENCE, locking).await.context("no response")??;
+        let is_held: bool = timeout(RESPONSE_TIMEOUT, locking).await.context("no response")??;
         anyhow::ensure!(is_held, "liveness lock is held by a liveness check");
         self.held = Some(connection);
         Ok(())

@@ -9,14 +9,14 @@ use sea_orm::{
 use sqlx::{Connection as _, PgConnection, Postgres, pool::PoolOptions};
 
 use crate::{
-    availability::{Availability, PooledConnectionState, STATEMENT},
+    availability::{Availability, PooledConnectionState, STATEMENT_DEADLINE},
     sqlite::{WriteGuard, WriteLock},
 };
 
 /// Idle time after which a connection is tested before use; a test is a round trip.
-const TEST_AFTER: Duration = Duration::from_secs(1);
+const IDLE_BEFORE_TEST: Duration = Duration::from_secs(1);
 /// Timeout of a connection test.
-const PROOF: Duration = Duration::from_secs(1);
+const TEST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connections for single statements. Each statement has a time limit and may be dropped at any point.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ impl Connections {
             let _turn = self.turn().await?;
             executing.await
         };
-        self.availability.within(STATEMENT, in_turn).await
+        self.availability.within(STATEMENT_DEADLINE, in_turn).await
     }
 }
 
@@ -78,17 +78,19 @@ pub(crate) fn test_connections(options: PoolOptions<Postgres>, availability: &Av
             Box::pin(async move {
                 match trust {
                     PooledConnectionState::Dead => return Ok(false),
-                    PooledConnectionState::Usable if metadata.idle_for < TEST_AFTER => {}
-                    PooledConnectionState::Usable | PooledConnectionState::Unproven => prove(connection).await?,
+                    PooledConnectionState::Usable if metadata.idle_for < IDLE_BEFORE_TEST => {}
+                    PooledConnectionState::Usable | PooledConnectionState::Unproven => {
+                        test_connection(connection).await?
+                    }
                 }
                 Ok(true)
             })
         })
-        .after_release(|connection, _| Box::pin(async move { prove(connection).await.map(|()| true) }))
+        .after_release(|connection, _| Box::pin(async move { test_connection(connection).await.map(|()| true) }))
 }
 
-async fn prove(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    match tokio::time::timeout(PROOF, connection.ping()).await {
+async fn test_connection(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    match tokio::time::timeout(TEST_TIMEOUT, connection.ping()).await {
         Ok(answer) => answer,
         Err(_) => Err(sqlx::Error::PoolTimedOut),
     }

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use crate::{
-    availability::{Availability, STATEMENT},
+    availability::{Availability, STATEMENT_DEADLINE},
     sqlite::WriteGuard,
 };
 
@@ -29,25 +29,25 @@ impl Transaction {
     }
 
     pub async fn commit(mut self) -> Result<(), DbErr> {
-        let open = self.open.take().ok_or_else(over)?;
+        let open = self.open.take().ok_or_else(closed_error)?;
         self.within(open.commit()).await
     }
 
     pub async fn rollback(mut self) -> Result<(), DbErr> {
-        let open = self.open.take().ok_or_else(over)?;
+        let open = self.open.take().ok_or_else(closed_error)?;
         self.within(open.rollback()).await
     }
 
     async fn within<T>(&self, executing: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        self.availability.within(STATEMENT, executing).await
+        self.availability.within(STATEMENT_DEADLINE, executing).await
     }
 
     fn open(&self) -> Result<&DatabaseTransaction, DbErr> {
-        self.open.get().ok_or_else(over)
+        self.open.get().ok_or_else(closed_error)
     }
 }
 
-fn over() -> DbErr {
+fn closed_error() -> DbErr {
     DbErr::Custom("the transaction is over".to_owned())
 }
 

@@ -90,7 +90,7 @@ impl Fixture {
     async fn claim(&self, lease: Duration) -> Option<job::Model> {
         let due = jobs::due(self.db.reader(), KINDS).await.unwrap();
         for due in due.iter().filter(|due| due.awaits_turns) {
-            jobs::give_turns(self.db.writer(), due.kind).await.unwrap();
+            jobs::assign_turns(self.db.writer(), due.kind).await.unwrap();
         }
         let claim = jobs::claim(self.db.writer(), ("test", &[]), self.worker, lease).await.unwrap();
         assert!(!due.is_empty() || claim.is_none(), "a job was claimed that nobody would have looked for");

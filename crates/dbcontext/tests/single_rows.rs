@@ -66,7 +66,7 @@ async fn boards(db: &DatabaseConnection) {
     let conversation_id = ConversationId::new();
     assert_eq!(boards::version(db, conversation_id).await.unwrap(), 0);
     assert_eq!(boards::start_change(db, conversation_id).await.unwrap(), 1);
-    boards::count_changes(db, conversation_id, 2).await.unwrap();
+    boards::add_changes(db, conversation_id, 2).await.unwrap();
     assert_eq!(boards::version(db, conversation_id).await.unwrap(), 3);
     let mut column = BoardColumn {
         id: BoardColumnId::new(),
@@ -134,16 +134,16 @@ async fn drafts_and_notes(db: &DatabaseConnection) {
         deleted_at: None,
     };
     assert_eq!(notes::last_change(db, user).await.unwrap(), None);
-    notes::put(db, user, &note).await.unwrap();
+    notes::upsert(db, user, &note).await.unwrap();
     note.pinned = true;
-    notes::put(db, user, &note).await.unwrap();
+    notes::upsert(db, user, &note).await.unwrap();
     assert_eq!(notes::find(db, user, note.id).await.unwrap(), Some(note.clone()));
     assert_eq!(notes::since(db, user, None, 10, 0).await.unwrap(), (vec![note.clone()], 1));
     assert_eq!(notes::last_change(db, user).await.unwrap(), Some(NOW));
     note.deleted_at = Some(NOW);
-    notes::put(db, user, &note).await.unwrap();
+    notes::upsert(db, user, &note).await.unwrap();
     assert_eq!(notes::count(db, user).await.unwrap(), 0);
-    notes::forget(db, user, LATER).await.unwrap();
+    notes::purge_deleted(db, user, LATER).await.unwrap();
     assert_eq!(notes::find(db, user, note.id).await.unwrap(), None);
 
     let section = Section { id: SectionId::new(), name: "Work".to_owned(), position: 1 };
@@ -160,17 +160,17 @@ async fn drafts_and_notes(db: &DatabaseConnection) {
 async fn messages(db: &DatabaseConnection) {
     use query::{polls, previews, saved, shares, threads};
     let (user, message, conversation) = (UserId::new(), MessageId::new(), ConversationId::new());
-    polls::choose(db, message, user, &[0, 2], 5).await.unwrap();
-    polls::choose(db, message, user, &[2], 6).await.unwrap();
-    assert_eq!(polls::chosen(db, message, user).await.unwrap(), [2]);
-    assert_eq!(polls::first(db, message, 2, 3).await.unwrap(), [user]);
-    polls::choose(db, message, user, &[], 7).await.unwrap();
-    assert!(polls::chosen(db, message, user).await.unwrap().is_empty());
+    polls::set_votes(db, message, user, &[0, 2], 5).await.unwrap();
+    polls::set_votes(db, message, user, &[2], 6).await.unwrap();
+    assert_eq!(polls::votes(db, message, user).await.unwrap(), [2]);
+    assert_eq!(polls::first_voters(db, message, 2, 3).await.unwrap(), [user]);
+    polls::set_votes(db, message, user, &[], 7).await.unwrap();
+    assert!(polls::votes(db, message, user).await.unwrap().is_empty());
 
-    previews::turn(db, user.0, false).await.unwrap();
-    previews::turn(db, user.0, false).await.unwrap();
+    previews::set_enabled(db, user.0, false).await.unwrap();
+    previews::set_enabled(db, user.0, false).await.unwrap();
     assert!(!previews::is_on(db, user.0).await.unwrap());
-    previews::turn(db, user.0, true).await.unwrap();
+    previews::set_enabled(db, user.0, true).await.unwrap();
     assert!(previews::is_on(db, user.0).await.unwrap());
 
     assert!(saved::insert(db, user, message, NOW).await.unwrap());
@@ -187,8 +187,8 @@ async fn messages(db: &DatabaseConnection) {
     shares::remove(db, conversation).await.unwrap();
     assert!(shares::of_conversation(db, conversation).await.unwrap().is_none());
 
-    threads::begin_to_follow(db, user, message, 3).await.unwrap();
-    threads::begin_to_follow(db, user, message, 1).await.unwrap();
+    threads::follow_from_end(db, user, message, 3).await.unwrap();
+    threads::follow_from_end(db, user, message, 1).await.unwrap();
     threads::read(db, user, message, 2).await.unwrap();
     threads::read(db, user, message, 4).await.unwrap();
     assert_eq!(threads::position(db, user, message).await.unwrap(), Some(4));
@@ -229,13 +229,13 @@ async fn scheduled(db: &DatabaseConnection) {
     };
     assert!(scheduled::insert(db, row.clone(), &[UploadId::new()]).await.unwrap());
     assert!(!scheduled::insert(db, row.clone(), &[]).await.unwrap());
-    let same = scheduled::find_same(db, user, row.conversation_id, "c").await.unwrap();
+    let same = scheduled::by_client_id(db, user, row.conversation_id, "c").await.unwrap();
     assert_eq!((same, scheduled::count(db, user).await.unwrap()), (Some(row.clone()), 1));
     row.payload = "[]".to_owned();
-    let changed = scheduled::change(db, user, row.id, "[]".to_owned(), NOW).await.unwrap();
+    let changed = scheduled::update(db, user, row.id, "[]".to_owned(), NOW).await.unwrap();
     assert_eq!(changed, Some(row.clone()));
-    assert!(scheduled::take(db, row.id, LATER).await.unwrap().is_some());
-    assert!(scheduled::change(db, user, row.id, String::new(), NOW).await.unwrap().is_none());
+    assert!(scheduled::claim(db, row.id, LATER).await.unwrap().is_some());
+    assert!(scheduled::update(db, user, row.id, String::new(), NOW).await.unwrap().is_none());
     scheduled::release(db, row.id).await.unwrap();
     let failed = scheduled::fail(db, row.id, "gone", "It is gone.").await.unwrap().unwrap();
     assert_eq!((failed.failure.as_deref(), failed.sending_at), (Some("gone"), None));
@@ -266,12 +266,12 @@ async fn uploads(db: &DatabaseConnection) {
     assert!(uploads::add_part(db, id, part).await.unwrap());
     assert!(!uploads::add_part(db, id, part).await.unwrap());
     assert_eq!(uploads::parts(db, id).await.unwrap().len(), 1);
-    assert!(uploads::claim_joining(db, id, NOW, LATER).await.unwrap());
-    uploads::hold_joining(db, id, None).await.unwrap();
-    uploads::forget_parts(db, id).await.unwrap();
+    assert!(uploads::claim_assembly(db, id, NOW, LATER).await.unwrap());
+    uploads::extend_assembly(db, id, None).await.unwrap();
+    uploads::delete_parts(db, id).await.unwrap();
     uploads::set_transcript(db, (MessageId::new(), None), id, Some("Hi"), TranscriptState::Ready).await.unwrap();
     search::set_file_text(db, id, "Hi", NOW).await.unwrap();
-    assert!(search::is_file_read(db, id).await.unwrap());
+    assert!(search::is_file_extracted(db, id).await.unwrap());
 
     let row = emoji::EmojiRow {
         workspace_id,
@@ -365,20 +365,20 @@ async fn tools(db: &DatabaseConnection) {
     mcp_servers::insert(db, row.clone()).await.unwrap();
     row.offered_to = ToolVisibility::Everyone;
     assert!(mcp_servers::update(db, row.clone()).await.unwrap());
-    mcp_servers::note_tools(db, server_id, NOW, Ok(("[1]".to_owned(), "[]".to_owned())), LATER).await.unwrap();
-    mcp_servers::note_tools(db, server_id, NOW, Err("down".to_owned()), LATER).await.unwrap();
+    mcp_servers::record_tools(db, server_id, NOW, Ok(("[1]".to_owned(), "[]".to_owned())), LATER).await.unwrap();
+    mcp_servers::record_tools(db, server_id, NOW, Err("down".to_owned()), LATER).await.unwrap();
     let found = mcp_servers::find(db, server_id).await.unwrap().unwrap();
     assert_eq!((found.tools.as_str(), found.error.as_deref()), ("[1]", Some("down")));
     assert_eq!(mcp_servers::list(db, McpServerFilter::OfferedToEveryone, page()).await.unwrap(), (vec![found], 1));
 
     let tokens = || NewTokens { tokens: vec![1], is_sealed: false, expires_at: None };
-    mcp_connections::put(db, user, server_id, tokens(), NOW).await.unwrap();
+    mcp_connections::upsert(db, user, server_id, tokens(), NOW).await.unwrap();
     let before = mcp_connections::find(db, user, server_id).await.unwrap().unwrap();
     assert!(mcp_connections::claim(db, &before, LATER, NOW).await.unwrap());
     assert!(!mcp_connections::claim(db, &before, LATER, NOW).await.unwrap());
     assert!(mcp_connections::renew(db, &before, tokens()).await.unwrap());
     assert!(!mcp_connections::renew(db, &before, tokens()).await.unwrap());
-    mcp_connections::want(db, user, server_id, Some("mail".to_owned())).await.unwrap();
+    mcp_connections::set_extra_scope(db, user, server_id, Some("mail".to_owned())).await.unwrap();
     assert_eq!(mcp_connections::lock_extra_scope(db, user, server_id).await.unwrap().as_deref(), Some("mail"));
     let after = mcp_connections::find(db, user, server_id).await.unwrap().unwrap();
     assert_eq!((after.version, after.claimed_until, after.lacks_scope), (before.version + 1, None, true));
@@ -396,7 +396,7 @@ async fn tools(db: &DatabaseConnection) {
     mcp_connections::put_client(db, client.clone()).await.unwrap();
     mcp_connections::put_client(db, client.clone()).await.unwrap();
     assert_eq!(mcp_connections::client(db, server_id).await.unwrap(), Some(client));
-    mcp_connections::forget_server(db, server_id).await.unwrap();
+    mcp_connections::remove_of_server(db, server_id).await.unwrap();
     assert_eq!(mcp_connections::client(db, server_id).await.unwrap(), None);
     assert!(!mcp_connections::remove(db, user, server_id).await.unwrap());
 
@@ -408,10 +408,10 @@ async fn tools(db: &DatabaseConnection) {
         title: None,
         digest: "d".to_owned(),
     };
-    tool_permissions::put(db, &new, NOW).await.unwrap();
-    tool_permissions::put(db, &NewPermission { digest: "e".to_owned(), ..new }, NOW).await.unwrap();
+    tool_permissions::upsert(db, &new, NOW).await.unwrap();
+    tool_permissions::upsert(db, &NewPermission { digest: "e".to_owned(), ..new }, NOW).await.unwrap();
     assert_eq!(tool_permissions::of(db, user, assistant_id).await.unwrap()[0].digest, "e");
-    tool_permissions::forget_server(db, server_id).await.unwrap();
+    tool_permissions::remove_of_server(db, server_id).await.unwrap();
     assert!(tool_permissions::of(db, user, assistant_id).await.unwrap().is_empty());
 
     let workspace = WorkspaceId::new();
@@ -455,7 +455,7 @@ async fn knowledge(db: &DatabaseConnection) {
     let words = WordsRow { file_id: id, first: 0, count: 1, words: vec![1] };
     assert!(knowledge::insert_chunks(db, id, (vec![piece.clone()], vec![words.clone()]), NOW).await.unwrap());
     assert!(!knowledge::insert_chunks(db, id, (Vec::new(), Vec::new()), NOW).await.unwrap());
-    assert_eq!(knowledge::pieces_from(db, (id, 0), 5).await.unwrap(), [piece]);
+    assert_eq!(knowledge::chunks_from(db, (id, 0), 5).await.unwrap(), [piece]);
     assert_eq!(knowledge::words_from(db, (id, 0), 5).await.unwrap(), [words]);
     let vectors = VectorsRow { file_id: id, first: 0, count: 1, vectors: vec![0; 4] };
     assert!(!knowledge::add_vectors(db, vectors.clone(), "e2", NOW).await.unwrap());
@@ -503,9 +503,9 @@ async fn settings(db: &DatabaseConnection) {
     let found = notifications::settings(db, user).await.unwrap();
     assert_eq!((found.mail_after_minutes, found.keywords.as_slice()), (Some(5), ["Deploy now".to_owned()].as_slice()));
     assert_eq!(notifications::mail_token(db, user, "token").await.unwrap(), "token");
-    notifications::stop_mails(db, "token").await.unwrap();
+    notifications::unsubscribe(db, "token").await.unwrap();
     assert_eq!(notifications::settings(db, user).await.unwrap().mail_after_minutes, None);
-    assert!(notifier::disturbance(db, user).await.unwrap().is_some());
+    assert!(notifier::do_not_disturb(db, user).await.unwrap().is_some());
 
     let new = push::Subscription { id: Uuid::now_v7(), endpoint: "e".to_owned(), p256dh: vec![1], auth: vec![2] };
     push::subscribe(db, (user, SessionId::new()), &new, NOW, 3).await.unwrap();
@@ -562,7 +562,7 @@ async fn operations(db: &DatabaseConnection) {
     };
     figures::upsert_incident(db, incident.clone()).await.unwrap();
     figures::upsert_incident(db, IncidentRow { impact: Some(3), ..incident }).await.unwrap();
-    figures::end_of(db, instance.id, LATER).await.unwrap();
+    figures::end_incidents_of(db, instance.id, LATER).await.unwrap();
     let found = figures::incidents(db, NOW, 5).await.unwrap();
     assert_eq!((found[0].impact, found[0].ended_at), (Some(3), Some(LATER)));
     assert_eq!(figures::delete_incidents_before(db, LATER).await.unwrap(), 1);
@@ -602,21 +602,21 @@ async fn operations(db: &DatabaseConnection) {
     let found = broadcasts::lock(db, row.id).await.unwrap().unwrap();
     assert_eq!((found.severity, found.recipients, found.mailed_at), (Severity::Critical, 2, Some(LATER)));
     assert_eq!(found.last_mailed_user_id, Some(row.created_by));
-    assert_eq!(broadcasts::told_since(db, LATER).await.unwrap(), [found]);
+    assert_eq!(broadcasts::published_since(db, LATER).await.unwrap(), [found]);
 }
 
 async fn payments(db: &DatabaseConnection) {
     use query::{payments, reconciliation, subscriptions};
     let account = Uuid::now_v7();
-    assert!(subscriptions::begin_trial(db, account, PlanId::new(), NOW).await.unwrap());
-    assert!(!subscriptions::begin_trial(db, account, PlanId::new(), NOW).await.unwrap());
-    subscriptions::put_billing_details(db, account, "{}", NOW).await.unwrap();
-    subscriptions::put_billing_details(db, account, "[]", NOW).await.unwrap();
+    assert!(subscriptions::record_trial(db, account, PlanId::new(), NOW).await.unwrap());
+    assert!(!subscriptions::record_trial(db, account, PlanId::new(), NOW).await.unwrap());
+    subscriptions::upsert_billing_details(db, account, "{}", NOW).await.unwrap();
+    subscriptions::upsert_billing_details(db, account, "[]", NOW).await.unwrap();
     assert_eq!(subscriptions::billing_details(db, account).await.unwrap().as_deref(), Some("[]"));
-    payments::put_switch(db, "demo", false).await.unwrap();
-    payments::put_switch(db, "demo", true).await.unwrap();
-    assert_eq!(payments::switches(db).await.unwrap(), [("demo".to_owned(), true)]);
+    payments::set_toggle(db, "demo", false).await.unwrap();
+    payments::set_toggle(db, "demo", true).await.unwrap();
+    assert_eq!(payments::toggles(db).await.unwrap(), [("demo".to_owned(), true)]);
     assert!(reconciliation::claim(db, "demo", NOW, NOW, LATER).await.unwrap());
-    reconciliation::end(db, "demo", NOW, LATER).await.unwrap();
+    reconciliation::finish(db, "demo", NOW, LATER).await.unwrap();
     assert!(!reconciliation::claim(db, "demo", NOW, Timestamp(9_000), Timestamp(9_999)).await.unwrap());
 }

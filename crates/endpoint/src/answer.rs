@@ -10,7 +10,7 @@ use futures_util::stream::{Stream, StreamExt as _};
 use middleware::{client_socket::Client, rate_limit, tracing::request_id};
 
 use crate::{
-    compression::compressed,
+    compression::compress,
     content_negotiation::WireFormat,
     ctx::Ctx,
     endpoint_trait::EndpointDef,
@@ -51,18 +51,21 @@ fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
     let form = WireFormat::accepted(http.headers()).unwrap_or(WireFormat::Json);
     match encoded.body {
         EncodedBody::Enveloped(body) => match form.transcode(body) {
-            Ok(body) => {
-                whole(http, def, with(start(http, status, form.content_type()), encoded.headers), Bytes::from(body))
-            }
+            Ok(body) => buffered(
+                http,
+                def,
+                with_headers(response_builder(http, status, form.content_type()), encoded.headers),
+                Bytes::from(body),
+            ),
             Err(error) => def.failure.answer(http, &error),
         },
         EncodedBody::Raw(..) if def.is_enveloped() && form != WireFormat::Json => {
             def.failure.answer(http, &AppError::refused(Code::NotAcceptable, "This is only available as JSON."))
         }
         EncodedBody::Raw(content_type, body) => {
-            let mut response = with(start(http, status, content_type), encoded.headers);
+            let mut response = with_headers(response_builder(http, status, content_type), encoded.headers);
             match body {
-                RawBody::Whole(body) => whole(http, def, response, body),
+                RawBody::Whole(body) => buffered(http, def, response, body),
                 RawBody::Sized(length, pieces) => {
                     let (id, _held) = (request_id(http), ctx.lease.take());
                     let pieces = StreamedBody { pieces, id, _permit: _held }.until(None);
@@ -80,7 +83,7 @@ fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
     }
 }
 
-fn with(
+fn with_headers(
     mut response: HttpResponseBuilder,
     headers: Vec<(header::HeaderName, header::HeaderValue)>,
 ) -> HttpResponseBuilder {
@@ -90,9 +93,9 @@ fn with(
     response
 }
 
-fn whole(http: &HttpRequest, def: &EndpointDef, mut response: HttpResponseBuilder, body: Bytes) -> HttpResponse {
+fn buffered(http: &HttpRequest, def: &EndpointDef, mut response: HttpResponseBuilder, body: Bytes) -> HttpResponse {
     response.append_header((header::VARY, "Accept-Encoding"));
-    match compressed(http, def.path, &body) {
+    match compress(http, def.path, &body) {
         Some(small) => response.insert_header((header::CONTENT_ENCODING, "gzip")).body(small),
         None => response.body(body),
     }
@@ -128,7 +131,7 @@ impl StreamedBody {
 }
 
 /// Response to a method that the path doesn't support.
-pub(crate) fn wrong_method(http: &HttpRequest, allowed: &str) -> HttpResponse {
+pub(crate) fn method_not_allowed(http: &HttpRequest, allowed: &str) -> HttpResponse {
     let mut response = crate::failure(http, &Code::MethodNotAllowed.into());
     if let Ok(allowed) = header::HeaderValue::from_str(allowed) {
         response.headers_mut().insert(header::ALLOW, allowed);
@@ -136,7 +139,11 @@ pub(crate) fn wrong_method(http: &HttpRequest, allowed: &str) -> HttpResponse {
     response
 }
 
-pub(crate) fn start(http: &HttpRequest, status: StatusCode, content_type: &'static str) -> HttpResponseBuilder {
+pub(crate) fn response_builder(
+    http: &HttpRequest,
+    status: StatusCode,
+    content_type: &'static str,
+) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     for header in rate_limit::headers(http) {
         response.insert_header(header);

@@ -14,14 +14,14 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Minimum time limit for a body that is buffered completely.
-const LEAST_TIME: Duration = Duration::from_secs(30);
+const MIN_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Minimum transfer rate of larger buffered bodies, in bytes per second.
-const LEAST_PACE: u64 = 64 * 1024;
+const MIN_BYTES_PER_SECOND: u64 = 64 * 1024;
 /// Initial buffer capacity, in bytes.
-const FIRST: usize = 4 * 1024;
+const INITIAL_CAPACITY: usize = 4 * 1024;
 /// Maximum number of bytes that a streamed body is accounted with, since its reader buffers no more before writing it
 /// out.
-const GATHERED: usize = 1024 * 1024;
+const MAX_READER_BUFFER: usize = 1024 * 1024;
 
 /// Body that an endpoint accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl BodyStream {
     pub async fn next(&mut self) -> Option<Result<Bytes, AppError>> {
         let piece = self.piece().await?;
         Some(piece.and_then(|piece| {
-            let more = piece.len().min(GATHERED - self.charged);
+            let more = piece.len().min(MAX_READER_BUFFER - self.charged);
             self.lease.grow(more)?;
             self.charged += more;
             Ok(piece)
@@ -120,7 +120,7 @@ impl BodyStream {
     }
 
     /// Buffers the body, up to `limit` bytes.
-    pub async fn whole_up_to(self, limit: usize) -> Result<Bytes, AppError> {
+    pub async fn read_up_to(self, limit: usize) -> Result<Bytes, AppError> {
         Ok(self.up_to(limit)?.whole().await?.into_bytes())
     }
 
@@ -131,13 +131,13 @@ impl BodyStream {
         let mut body = self.up_to(limit)?;
         let (start, mut bytes) = (Instant::now(), Vec::new());
         loop {
-            let until = start + LEAST_TIME + Duration::from_secs(bytes.len() as u64 / LEAST_PACE);
+            let until = start + MIN_READ_TIMEOUT + Duration::from_secs(bytes.len() as u64 / MIN_BYTES_PER_SECOND);
             match timeout_at(until, body.piece()).await {
                 Err(_) => return Err(too_slow()),
                 Ok(None) => return Ok(BufferedBody { bytes, lease: Arc::new(body.lease) }),
                 Ok(Some(piece)) => {
                     let piece = piece?;
-                    body.make_room(&mut bytes, piece.len())?;
+                    body.reserve(&mut bytes, piece.len())?;
                     bytes.extend_from_slice(&piece);
                 }
             }
@@ -145,13 +145,13 @@ impl BodyStream {
     }
 
     /// Grows the buffer with the bytes received and not with the declared length.
-    fn make_room(&mut self, bytes: &mut Vec<u8>, more: usize) -> Result<(), AppError> {
+    fn reserve(&mut self, bytes: &mut Vec<u8>, more: usize) -> Result<(), AppError> {
         let (needed, had) = (bytes.len() + more, bytes.capacity());
         if needed <= had {
             return Ok(());
         }
         let most = self.content_length.unwrap_or(self.limit);
-        let capacity = (had * 2).max(FIRST).min(most).max(needed);
+        let capacity = (had * 2).max(INITIAL_CAPACITY).min(most).max(needed);
         self.lease.grow(capacity - had)?;
         bytes.reserve_exact(capacity - bytes.len());
         Ok(())

@@ -20,7 +20,7 @@ pub(crate) fn compact(document: &mut Value) {
 }
 
 /// Removes the components of one kind from the document.
-pub(crate) fn take(document: &mut Value, kind: &str) -> Components {
+pub(crate) fn remove_components(document: &mut Value, kind: &str) -> Components {
     match document.pointer_mut(&format!("/components/{kind}")).map(Value::take) {
         Some(Value::Object(components)) => components.into_iter().collect(),
         _ => Components::new(),
@@ -28,7 +28,7 @@ pub(crate) fn take(document: &mut Value, kind: &str) -> Components {
 }
 
 /// Sets the components of one kind.
-pub(crate) fn put(document: &mut Value, kind: &str, components: Components) {
+pub(crate) fn set_components(document: &mut Value, kind: &str, components: Components) {
     let Some(all) = document.get_mut("components").and_then(Value::as_object_mut) else { return };
     if components.is_empty() {
         all.shift_remove(kind);
@@ -38,7 +38,7 @@ pub(crate) fn put(document: &mut Value, kind: &str, components: Components) {
 }
 
 /// Names of the schemas that a part of the document mentions, directly or by another schema.
-pub(crate) fn mentioned<'a>(part: &'a Value, schemas: &'a Components) -> BTreeSet<String> {
+pub(crate) fn referenced_schemas<'a>(part: &'a Value, schemas: &'a Components) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut open = vec![part];
     while let Some(value) = open.pop() {
@@ -74,10 +74,10 @@ fn drop_defaults(value: &mut Value) {
             if fields.get("required") == Some(&Value::Bool(false)) {
                 fields.shift_remove("required");
             }
-            if has(fields, "type", "string") && fields.get("enum").is_some_and(Value::is_array) {
+            if has_text(fields, "type", "string") && fields.get("enum").is_some_and(Value::is_array) {
                 fields.shift_remove("type");
             }
-            let is_integer = has(fields, "format", "int32") || has(fields, "format", "int64");
+            let is_integer = has_text(fields, "format", "int32") || has_text(fields, "format", "int64");
             if is_integer && fields.get("minimum").and_then(Value::as_u64) == Some(0) {
                 fields.shift_remove("format");
             }
@@ -85,7 +85,7 @@ fn drop_defaults(value: &mut Value) {
                 && parts.iter().any(|part| part.get("$ref").is_some())
             {
                 for part in parts.iter_mut().filter_map(Value::as_object_mut) {
-                    if has(part, "type", "object") {
+                    if has_text(part, "type", "object") {
                         part.shift_remove("type");
                     }
                 }
@@ -97,7 +97,7 @@ fn drop_defaults(value: &mut Value) {
     }
 }
 
-fn has(fields: &Map<String, Value>, name: &str, text: &str) -> bool {
+fn has_text(fields: &Map<String, Value>, name: &str, text: &str) -> bool {
     fields.get(name).and_then(Value::as_str) == Some(text)
 }
 
@@ -111,19 +111,19 @@ fn inline_single_use_responses(document: &mut Value) {
             *uses.entry(name.to_owned()).or_default() += 1;
         }
     }
-    let mut components = take(document, "responses");
+    let mut components = remove_components(document, "responses");
     for response in responses(document) {
         let used_once = reference(response, RESPONSES).filter(|name| uses.get(*name) == Some(&1)).map(str::to_owned);
         if let Some(component) = used_once.and_then(|name| components.remove(&name)) {
             *response = component;
         }
     }
-    put(document, "responses", components);
+    set_components(document, "responses", components);
 }
 
 /// Replaces equal parameters by references to one component, where that makes the document smaller.
 fn share_parameters(document: &mut Value) {
-    let mut components = take(document, "parameters");
+    let mut components = remove_components(document, "parameters");
     let mut uses: HashMap<String, usize> = HashMap::new();
     for parameter in parameters(document) {
         *uses.entry(parameter.to_string()).or_default() += 1;
@@ -145,7 +145,7 @@ fn share_parameters(document: &mut Value) {
             shared.insert(text, reference);
         }
     }
-    put(document, "parameters", components);
+    set_components(document, "parameters", components);
 }
 
 /// The name, with a number appended if another component has it.
@@ -257,6 +257,6 @@ mod tests {
             ("B".to_owned(), json!({ "items": reference("A") })),
             ("C".to_owned(), reference("A")),
         ]);
-        assert_eq!(mentioned(&reference("A"), &schemas), BTreeSet::from(["A".to_owned(), "B".to_owned()]));
+        assert_eq!(referenced_schemas(&reference("A"), &schemas), BTreeSet::from(["A".to_owned(), "B".to_owned()]));
     }
 }

@@ -9,21 +9,21 @@ use actix_web::{
 use flate2::{Compression, write::GzEncoder};
 
 /// Minimum body size, in bytes. Below it, the headers outweigh the savings.
-const WORTH_IT: usize = 1_024;
+const MIN_SIZE: usize = 1_024;
 /// Paths whose responses contain credentials. Compressing them together with attacker-controlled data would reveal the
 /// credentials by the compressed length (BREACH).
-const SECRET: [&str; 2] = ["/r1/auth", "/r1/api_keys"];
+const SECRET_PATHS: [&str; 2] = ["/r1/auth", "/r1/api_keys"];
 
 /// Compresses the body with gzip if it is large enough and the client accepts it.
-pub(crate) fn compressed(http: &HttpRequest, path: &str, body: &[u8]) -> Option<Vec<u8>> {
-    if body.len() < WORTH_IT || SECRET.iter().any(|secret| path.starts_with(secret)) || !reads_gzip(http) {
+pub(crate) fn compress(http: &HttpRequest, path: &str, body: &[u8]) -> Option<Vec<u8>> {
+    if body.len() < MIN_SIZE || SECRET_PATHS.iter().any(|secret| path.starts_with(secret)) || !accepts_gzip(http) {
         return None;
     }
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     encoder.write_all(body).and_then(|()| encoder.finish()).ok().filter(|small| small.len() < body.len())
 }
 
-fn reads_gzip(http: &HttpRequest) -> bool {
+fn accepts_gzip(http: &HttpRequest) -> bool {
     let ours = [Encoding::gzip(), Encoding::identity()];
     AcceptEncoding::parse(http).is_ok_and(|accepted| accepted.negotiate(ours.iter()) == Some(Encoding::gzip()))
 }
@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn compresses_long_bodies() {
         let body = b"{\"a\":\"so it goes\"}".repeat(200);
-        let small = compressed(&asked("gzip, deflate, br"), "/r1/conversations", &body).unwrap();
+        let small = compress(&asked("gzip, deflate, br"), "/r1/conversations", &body).unwrap();
         assert!(small.len() * 8 < body.len());
         let mut read = Vec::new();
         flate2::read::GzDecoder::new(small.as_slice()).read_to_end(&mut read).unwrap();
@@ -53,14 +53,14 @@ mod tests {
     #[test]
     fn skips_short_secret_and_unrequested_bodies() {
         let body = vec![b'a'; 5_000];
-        assert!(compressed(&asked("gzip"), "/r1/users", &body).is_some());
-        assert!(compressed(&asked("gzip"), "/r1/users", &body[..1_000]).is_none());
+        assert!(compress(&asked("gzip"), "/r1/users", &body).is_some());
+        assert!(compress(&asked("gzip"), "/r1/users", &body[..1_000]).is_none());
         for path in ["/r1/auth/signin", "/r1/auth/refresh", "/r1/api_keys"] {
-            assert!(compressed(&asked("gzip"), path, &body).is_none(), "{path}");
+            assert!(compress(&asked("gzip"), path, &body).is_none(), "{path}");
         }
         for accepted in ["", "identity", "br", "gzip;q=0", "nonsense;;;"] {
-            assert!(compressed(&asked(accepted), "/r1/users", &body).is_none(), "{accepted}");
+            assert!(compress(&asked(accepted), "/r1/users", &body).is_none(), "{accepted}");
         }
-        assert!(compressed(&TestRequest::get().to_http_request(), "/r1/users", &body).is_none());
+        assert!(compress(&TestRequest::get().to_http_request(), "/r1/users", &body).is_none());
     }
 }

@@ -33,7 +33,7 @@ impl WireFormat {
         if charset.is_some_and(|(_, charset)| !charset.trim_matches('"').eq_ignore_ascii_case("utf-8")) {
             return Err(AppError::refused(Code::UnsupportedMediaType, "Send text in UTF-8."));
         }
-        Self::named(essence).ok_or_else(|| Code::UnsupportedMediaType.into())
+        Self::from_media_type(essence).ok_or_else(|| Code::UnsupportedMediaType.into())
     }
 
     pub fn refuse_compression(headers: &HeaderMap) -> Result<(), AppError> {
@@ -59,7 +59,11 @@ impl WireFormat {
             asked = true;
             let quality =
                 parts.find_map(|part| part.strip_prefix("q=")).and_then(|text| text.parse::<f32>().ok()).unwrap_or(1.0);
-            let form = if matches!(essence, "*/*" | "application/*") { Some(Self::Json) } else { Self::named(essence) };
+            let form = if matches!(essence, "*/*" | "application/*") {
+                Some(Self::Json)
+            } else {
+                Self::from_media_type(essence)
+            };
             if let Some(form) = form.filter(|_| quality > 0.0 && best.is_none_or(|(_, so_far)| quality > so_far)) {
                 best = Some((form, quality));
             }
@@ -71,7 +75,7 @@ impl WireFormat {
         }
     }
 
-    fn named(essence: &str) -> Option<Self> {
+    fn from_media_type(essence: &str) -> Option<Self> {
         let essence = essence.trim().to_ascii_lowercase();
         match essence.as_str() {
             "application/json" | "text/json" => Some(Self::Json),
@@ -122,7 +126,7 @@ fn parse_message_pack(body: &[u8]) -> Result<Value, AppError> {
 fn malformed(reason: &str) -> AppError {
     AppError::refused(
         Code::MalformedBody,
-        format!("The request body couldn't be read: {}.", crate::input::shortened(reason)),
+        format!("The request body couldn't be read: {}.", crate::input::truncate(reason)),
     )
 }
 

@@ -99,7 +99,7 @@ impl Ctx {
     }
 
     /// Authenticates the caller of a public endpoint, and refuses cross-site requests with cookies.
-    pub async fn identify_own_page(&self) -> Result<Principal, AppError> {
+    pub async fn authenticate_same_origin(&self) -> Result<Principal, AppError> {
         let credentials = auth::Credentials::find(self.http.headers(), &self.app.config);
         if credentials.as_ref().is_some_and(|credentials| credentials.by_cookie) {
             origin::check(self.http.headers(), &self.app.config)?;
@@ -111,7 +111,7 @@ impl Ctx {
     /// is only logged.
     pub async fn note(&self, action: Action, target: Option<String>) {
         if let Some(by) = &self.principal {
-            audit::note(&self.app, NewAuditEntry::by(by, action, target)).await;
+            audit::record_detached(&self.app, NewAuditEntry::by(by, action, target)).await;
         }
     }
 
@@ -142,7 +142,7 @@ impl Ctx {
     /// Base URL by which the client reached this server, for links in responses.
     #[must_use]
     pub fn own_url(&self) -> String {
-        origin::own_url(self.http.headers(), &self.app.config)
+        origin::base_url(self.http.headers(), &self.app.config)
     }
 
     /// Refresh token from the cookie.

@@ -38,11 +38,11 @@ pub(crate) const FAILURE: &str = "Failure";
 pub(crate) const SUCCESS: &str = "Success";
 
 /// Name of the shared `default` response for refusals.
-pub(crate) const REFUSED: &str = "refused";
+pub(crate) const DEFAULT_RESPONSE: &str = "refused";
 
 /// Errors that follow from general properties of a call. They are described once in the `default` response instead of
 /// in each operation.
-const GENERAL: [(&str, &[Code]); 7] = [
+const GENERAL_ERRORS: [(&str, &[Code]); 7] = [
     ("Any call", &[Code::AddressBanned, Code::NotAcceptable, Code::RateLimited, Code::Unavailable]),
     ("Calls that need credentials", &[Code::Unauthenticated, Code::ScopeMissing]),
     ("Calls with parameters or a body", &[Code::Invalid]),
@@ -54,7 +54,7 @@ const GENERAL: [(&str, &[Code]); 7] = [
 
 /// Extension of an operation with its error codes other than the [`GENERAL`] ones. The `default` response describes
 /// them with status and sentence.
-const CODES: &str = "x-codes";
+const CODES_EXTENSION: &str = "x-codes";
 
 /// An operation with the components that it references.
 pub(crate) struct Operation {
@@ -90,12 +90,12 @@ impl Description {
         // A parameter without its own description is described by its type.
         let is_shared = documentation.is_empty() && matches!(schema, RefOr::Ref(_));
         let component = is_shared.then(|| format!("{name}.{}", T::name()));
-        self.put(component, described(name, ParameterIn::Path, documentation, true, schema));
+        self.add_parameter(component, described(name, ParameterIn::Path, documentation, true, schema));
     }
 
     pub fn query<T: ToSchema>(&mut self, name: &str, documentation: &str, required: bool) {
         let schema = self.schema_of::<T>();
-        self.put(None, described(name, ParameterIn::Query, documentation, required, schema));
+        self.add_parameter(None, described(name, ParameterIn::Query, documentation, required, schema));
     }
 
     /// Adds a header; `idempotency_key` becomes `Idempotency-Key`.
@@ -103,7 +103,7 @@ impl Description {
         let words = name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]);
         let schema = self.schema_of::<T>();
         let name = words.collect::<Vec<_>>().join("-");
-        self.put(None, described(&name, ParameterIn::Header, documentation, required, schema));
+        self.add_parameter(None, described(&name, ParameterIn::Header, documentation, required, schema));
     }
 
     pub fn page(&mut self) {
@@ -111,11 +111,14 @@ impl Description {
         for (name, documentation) in [("page", "Which page, from 1."), ("page_size", size.as_str())] {
             // No maximum, since values out of range are clamped.
             let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).into();
-            self.put(Some(name.to_owned()), described(name, ParameterIn::Query, documentation, false, number));
+            self.add_parameter(
+                Some(name.to_owned()),
+                described(name, ParameterIn::Query, documentation, false, number),
+            );
         }
     }
 
-    fn put(&mut self, component: Option<String>, parameter: Parameter) {
+    fn add_parameter(&mut self, component: Option<String>, parameter: Parameter) {
         self.parameters.push((component, parameter));
     }
 
@@ -165,24 +168,24 @@ impl Description {
             .tag(def.tag)
             .summary(Some(def.summary))
             .description((!def.description.is_empty()).then_some(def.description));
-        let security = securities(def.access, def.scope());
-        if security != usual_security() {
+        let security = security_requirements(def.access, def.scope());
+        if security != default_security() {
             operation = operation.securities(Some(security));
         }
         let codes = refusals(def, !self.parameters.is_empty() || self.body.is_some());
         match def.failure {
             FailureForm::Envelope => {
-                operation = operation.response("default", Ref::from_response_name(REFUSED));
+                operation = operation.response("default", Ref::from_response_name(DEFAULT_RESPONSE));
                 if !codes.is_empty() {
                     let names: Vec<String> = codes.iter().map(Code::to_string).collect();
-                    operation = operation.extensions(Some(Extensions::from_iter([(CODES, names)])));
+                    operation = operation.extensions(Some(Extensions::from_iter([(CODES_EXTENSION, names)])));
                 }
             }
             FailureForm::Gateway => {
                 for (status, codes) in by_status(def, &codes) {
-                    let name = refusal_name(status, &codes);
+                    let name = error_response_name(status, &codes);
                     operation = operation.response(status.to_string(), Ref::from_response_name(&name));
-                    responses.push((name, refusal(def.failure, status, &sentences(&codes))));
+                    responses.push((name, error_response(def.failure, status, &sentences(&codes))));
                 }
             }
         }
@@ -257,12 +260,12 @@ fn raw(def: &EndpointDef) -> Response {
 }
 
 /// Default security requirements of the document.
-pub(crate) fn usual_security() -> Vec<SecurityRequirement> {
-    securities(Access::User, Some(Scope::Write))
+pub(crate) fn default_security() -> Vec<SecurityRequirement> {
+    security_requirements(Access::User, Some(Scope::Write))
 }
 
 /// Security requirements of an operation; empty for public ones.
-pub(crate) fn securities(access: Access, scope: Option<Scope>) -> Vec<SecurityRequirement> {
+pub(crate) fn security_requirements(access: Access, scope: Option<Scope>) -> Vec<SecurityRequirement> {
     if access == Access::Public {
         return Vec::new();
     }
@@ -300,29 +303,29 @@ fn redirect() -> Response {
 }
 
 pub(crate) fn failure(sentences: &str) -> Response {
-    refusal(FailureForm::Envelope, 400, sentences)
+    error_response(FailureForm::Envelope, 400, sentences)
 }
 
 /// Shared error response with the headers of all errors. Its description lists the [`GENERAL`] codes and those that
 /// operations name in [`CODES`].
-pub(crate) fn refused(named: &[Code]) -> Response {
+pub(crate) fn default_response(named: &[Code]) -> Response {
     let line = |code: &Code| format!("{} `{code}`: {}", code.status(), code.sentence());
-    let groups = GENERAL.map(|(calls, codes)| {
+    let groups = GENERAL_ERRORS.map(|(calls, codes)| {
         let codes = codes.iter().map(line);
         format!("{calls}: {}", codes.collect::<Vec<_>>().join(" "))
     });
     let lines: BTreeSet<(String, String)> = named.iter().map(|code| (code.to_string(), line(code))).collect();
     let lines: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
     let sentences = format!(
-        "Error codes of calls:\n\n- {}\n\nAdditional codes of operations that list them in `{CODES}`:\n\n- {}",
+        "Error codes of calls:\n\n- {}\n\nAdditional codes of operations that list them in `{CODES_EXTENSION}`:\n\n- {}",
         groups.join("\n- "),
         lines.join("\n- ")
     );
-    refusal(FailureForm::Envelope, 429, &sentences)
+    error_response(FailureForm::Envelope, 429, &sentences)
 }
 
 /// Error response with the headers of its status.
-fn refusal(form: FailureForm, status: u16, sentences: &str) -> Response {
+fn error_response(form: FailureForm, status: u16, sentences: &str) -> Response {
     let content = match form {
         FailureForm::Envelope => Content::new(Some(Ref::from_schema_name(FAILURE))),
         FailureForm::Gateway => Content::new(Some(Raw::schema_of("application/json"))),
@@ -351,7 +354,7 @@ fn refusal(form: FailureForm, status: u16, sentences: &str) -> Response {
 }
 
 /// Component name, such as `v1.403.address_banned.forbidden`. Responses with the same codes share it.
-fn refusal_name(status: u16, codes: &[Code]) -> String {
+fn error_response_name(status: u16, codes: &[Code]) -> String {
     let codes: Vec<String> = codes.iter().map(Code::to_string).collect();
     format!("v1.{status}.{}", codes.join("."))
 }
@@ -421,16 +424,16 @@ fn general(def: &EndpointDef, has_input: bool) -> Vec<Code> {
 
 /// Schema name of a type; `Page<User>` becomes `UserPage`.
 fn schema_name<T: ToSchema>() -> String {
-    generic::<T>().map_or_else(|| T::name().into_owned(), |(outer, inner)| format!("{inner}{outer}"))
+    generic_names::<T>().map_or_else(|| T::name().into_owned(), |(outer, inner)| format!("{inner}{outer}"))
 }
 
 /// True if the type is a page of a list.
 fn is_list<T>() -> bool {
-    matches!(generic::<T>(), Some(("Page" | "Slice", _)))
+    matches!(generic_names::<T>(), Some(("Page" | "Slice", _)))
 }
 
 /// Names of a generic type and its type argument.
-fn generic<T>() -> Option<(&'static str, &'static str)> {
+fn generic_names<T>() -> Option<(&'static str, &'static str)> {
     fn last(path: &'static str) -> &'static str {
         path.rsplit("::").next().unwrap_or_default()
     }
@@ -448,7 +451,7 @@ mod tests {
 
     #[test]
     fn general_codes_are_described() {
-        let said: Vec<Code> = GENERAL.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
+        let said: Vec<Code> = GENERAL_ERRORS.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
         for def in crate::all() {
             for code in general(def, true) {
                 assert!(said.contains(&code), "{} {}: {code}", def.method, def.path);

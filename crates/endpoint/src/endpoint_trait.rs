@@ -53,7 +53,7 @@ pub trait Endpoint: 'static {
     /// Error codes of its [`Precondition`](crate::Precondition).
     const REFUSALS: &'static [Code] = &[];
     /// True if pages of other sites may post a form to it. Form fields are then read like query parameters.
-    const FORM_OF_ANOTHER_SITE: bool = false;
+    const ACCEPTS_CROSS_SITE_FORM: bool = false;
     /// Deadline of the handler, mainly against an unresponsive database. A streamed response must start within it.
     const DEADLINE: Bound<Duration> = Bound::Fixed(Duration::from_secs(14));
     /// Maximum body size, in bytes.
@@ -146,7 +146,7 @@ impl EndpointDef {
             refusals: E::REFUSALS,
             path_fields: E::Request::PATH_FIELDS,
             body: E::Request::BODY,
-            accepts_cross_site_form: E::FORM_OF_ANOTHER_SITE,
+            accepts_cross_site_form: E::ACCEPTS_CROSS_SITE_FORM,
             deadline: E::DEADLINE,
             max_body: E::MAX_BODY,
             body_idle: E::BODY_IDLE,
@@ -185,7 +185,7 @@ fn run<E: Endpoint>(
     payload: Payload,
 ) -> LocalBoxFuture<'static, HttpResponse> {
     async move {
-        let (ctx, mut source) = match request_guard::enter(def, http, payload).await {
+        let (ctx, mut source) = match request_guard::admit(def, http, payload).await {
             Ok(entered) => entered,
             Err(refusal) => return refusal,
         };
@@ -198,7 +198,7 @@ fn run<E: Endpoint>(
             E::handle(&ctx, request, facts.get_or_init(|| found)).await
         }
         .boxed_local();
-        let result = match within(def, &ctx, handled).await {
+        let result = match with_deadline(def, &ctx, handled).await {
             Ok(result) => result,
             Err(ended) => Err(ended),
         };
@@ -209,7 +209,7 @@ fn run<E: Endpoint>(
 }
 
 /// Limits the handler by the deadline and, if configured, by the client's connection.
-async fn within<T>(def: &EndpointDef, ctx: &Ctx, handled: LocalBoxFuture<'_, T>) -> Result<T, AppError> {
+async fn with_deadline<T>(def: &EndpointDef, ctx: &Ctx, handled: LocalBoxFuture<'_, T>) -> Result<T, AppError> {
     let in_time = async {
         let deadline = def.deadline.of(&ctx.app().config);
         let result = actix_web::rt::time::timeout(deadline, handled).await;
@@ -249,7 +249,7 @@ pub const fn assert_path(path: &str, fields: &[&str]) {
             let mut known = false;
             let mut index = 0;
             while index < fields.len() {
-                if same(path, start, at, fields[index].as_bytes()) {
+                if range_equals(path, start, at, fields[index].as_bytes()) {
                     known = true;
                 }
                 index += 1;
@@ -262,7 +262,7 @@ pub const fn assert_path(path: &str, fields: &[&str]) {
     assert!(count == fields.len(), "a #[from(path)] field of the request is not in the path");
 }
 
-const fn same(path: &[u8], start: usize, end: usize, name: &[u8]) -> bool {
+const fn range_equals(path: &[u8], start: usize, end: usize, name: &[u8]) -> bool {
     if end - start != name.len() {
         return false;
     }

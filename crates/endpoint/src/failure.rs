@@ -10,7 +10,7 @@ use appcore::{
 };
 use middleware::tracing::request_id;
 
-use crate::{answer::start, content_negotiation::WireFormat, r1, v1};
+use crate::{answer::response_builder, content_negotiation::WireFormat, r1, v1};
 
 /// Format of an endpoint's error responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ fn envelope(http: &HttpRequest, error: &AppError, request_id: &str) -> HttpRespo
     let body =
         serde_json::to_vec(&body).map_err(AppError::internal).and_then(|json| form.transcode(json)).unwrap_or_default();
     let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = start(http, status, form.content_type());
+    let mut response = response_builder(http, status, form.content_type());
     if let Some(after) = error.retry_after() {
         response.insert_header((header::RETRY_AFTER, after.as_secs().max(1).to_string()));
     }

@@ -5,28 +5,28 @@ use percent_encoding::percent_decode_str;
 
 /// Decodes a header as UTF-8, or else as Latin-1, the historical encoding of HTTP headers.
 pub(crate) fn header_text(bytes: &[u8]) -> String {
-    std::str::from_utf8(bytes).map_or_else(|_| latin(bytes), str::to_owned)
+    std::str::from_utf8(bytes).map_or_else(|_| decode_latin1(bytes), str::to_owned)
 }
 
-fn latin(bytes: &[u8]) -> String {
+fn decode_latin1(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 
 /// Decodes a file name that is the value of a header of its own: percent-encoded, or in one of the other encodings.
-pub(crate) fn decoded(name: &str) -> String {
-    let other = extended(name).or_else(|| words(name));
+pub(crate) fn decode(name: &str) -> String {
+    let other = decode_extended(name).or_else(|| words(name));
     other.unwrap_or_else(|| percent_decode_str(name).decode_utf8_lossy().into_owned())
 }
 
 /// File name of a form field. In the plain parameter, browsers escape three characters. Some programs send an extended
 /// parameter (RFC 5987) or an encoded word (RFC 2047). `plain` is the fallback.
-pub(crate) fn of_form(disposition: &[u8], plain: Option<&str>) -> Option<String> {
+pub(crate) fn from_disposition(disposition: &[u8], plain: Option<&str>) -> Option<String> {
     let disposition = header_text(disposition);
     let all = parameters(&disposition);
     let value = |wanted: &str| all.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
     let usual =
         |name: &str| words(name).unwrap_or_else(|| name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n"));
-    value("filename*").and_then(extended).or_else(|| value("filename").or(plain).map(usual))
+    value("filename*").and_then(decode_extended).or_else(|| value("filename").or(plain).map(usual))
 }
 
 /// Parameters after the first `;`, with lower-case names.
@@ -38,7 +38,7 @@ fn parameters(text: &str) -> Vec<(String, String)> {
         let name = name.rsplit(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let value = value.trim_start();
         let (value, behind) = if let Some(quoted) = value.strip_prefix('"') {
-            unquoted(quoted)
+            split_quoted(quoted)
         } else {
             let (value, behind) = value.split_at(value.find(';').unwrap_or(value.len()));
             (value.trim_end().to_owned(), behind)
@@ -51,7 +51,7 @@ fn parameters(text: &str) -> Vec<(String, String)> {
 
 /// Splits at the closing quotation mark. A backslash escapes only a quotation mark, since others belong to Windows
 /// paths.
-fn unquoted(quoted: &str) -> (String, &str) {
+fn split_quoted(quoted: &str) -> (String, &str) {
     let mut text = String::new();
     let mut letters = quoted.char_indices().peekable();
     while let Some((at, letter)) = letters.next() {
@@ -68,10 +68,10 @@ fn unquoted(quoted: &str) -> (String, &str) {
 }
 
 /// Decodes an RFC 5987 value such as `UTF-8'en'na%C3%AFve.txt`.
-fn extended(value: &str) -> Option<String> {
+fn decode_extended(value: &str) -> Option<String> {
     let (charset, rest) = value.trim().split_once('\'')?;
     let (_, written) = rest.split_once('\'')?;
-    read(charset, percent_decode_str(written).collect()).filter(|name| !name.is_empty())
+    decode_charset(charset, percent_decode_str(written).collect()).filter(|name| !name.is_empty())
 }
 
 /// Decodes one or more RFC 2047 encoded words, such as `=?UTF-8?B?bmHDr3ZlLnR4dA==?=`, without other text.
@@ -91,13 +91,13 @@ fn word(word: &str) -> Option<String> {
         }
         _ => return None,
     };
-    read(charset, bytes)
+    decode_charset(charset, bytes)
 }
 
-fn read(charset: &str, bytes: Vec<u8>) -> Option<String> {
+fn decode_charset(charset: &str, bytes: Vec<u8>) -> Option<String> {
     match charset.to_ascii_lowercase().as_str() {
         "utf-8" | "utf8" => String::from_utf8(bytes).ok(),
-        "iso-8859-1" | "latin1" | "us-ascii" => Some(latin(&bytes)),
+        "iso-8859-1" | "latin1" | "us-ascii" => Some(decode_latin1(&bytes)),
         _ => None,
     }
 }
@@ -133,9 +133,9 @@ mod tests {
             ("form-data; name=file", None, None),
             ("", None, None),
         ] {
-            assert_eq!(of_form(disposition.as_bytes(), plain).as_deref(), name, "{disposition}");
+            assert_eq!(from_disposition(disposition.as_bytes(), plain).as_deref(), name, "{disposition}");
         }
-        assert_eq!(of_form(b"form-data; filename=\"na\xefve.csv\"", None).as_deref(), Some("naïve.csv"));
+        assert_eq!(from_disposition(b"form-data; filename=\"na\xefve.csv\"", None).as_deref(), Some("naïve.csv"));
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
             ("it's 'x'.csv", "it's 'x'.csv"),
             ("", ""),
         ] {
-            assert_eq!(decoded(text), name);
+            assert_eq!(decode(text), name);
         }
         assert_eq!((header_text("ế".as_bytes()), header_text(b"na\xefve")), ("ế".to_owned(), "naïve".to_owned()));
     }

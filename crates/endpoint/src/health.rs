@@ -75,7 +75,7 @@ async fn simple(app: Data<App>) -> HttpResponse {
 }
 
 async fn full(app: Data<App>) -> HttpResponse {
-    let found = quick::look(&app.ops).await;
+    let found = quick::run(&app.ops).await;
     let reasons: Vec<String> = found.checks.into_iter().filter(Check::is_fault).map(|check| check.says + ".").collect();
     let status = match reasons.is_empty() {
         _ if app.stopping.is_cancelled() => HealthStatus::Stopping,

@@ -245,7 +245,7 @@ impl Source {
         let mut errors = std::mem::take(&mut self.errors);
         if let RequestBody::Fields(fields) = &self.body {
             for name in fields.keys().take(MAX_ERRORS) {
-                errors.push(FieldError::new(shortened(name), "unknown", "This field doesn't exist."));
+                errors.push(FieldError::new(truncate(name), "unknown", "This field doesn't exist."));
             }
         }
         if let Some(request) = &whole {
@@ -324,8 +324,8 @@ impl<T: DeserializeOwned> Body<'_, T> {
     }
 
     fn read(self, mut value: Value) -> Option<T> {
-        make_whole(&mut value);
-        if holds_nul(&value) {
+        normalize_integers(&mut value);
+        if contains_nul(&value) {
             self.errors.push(FieldError::new(
                 self.name,
                 "invalid",
@@ -339,7 +339,7 @@ impl<T: DeserializeOwned> Body<'_, T> {
                 self.errors.push(FieldError::new(
                     self.name,
                     "invalid",
-                    format!("This value isn't valid: {}.", shortened(&error.to_string())),
+                    format!("This value isn't valid: {}.", truncate(&error.to_string())),
                 ));
                 None
             }
@@ -353,37 +353,38 @@ fn required(name: &'static str) -> FieldError {
 
 /// Converts integral floats to integers: JSON allows `3.0` for an integer, and some MessagePack libraries encode large
 /// integers as floats.
-fn make_whole(value: &mut Value) {
+fn normalize_integers(value: &mut Value) {
     /// Up to this value a double represents every integer exactly.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
+    const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
     match value {
         Value::Number(number) => {
-            if let Some(whole) =
-                number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() < EXACT)
+            if let Some(whole) = number
+                .as_f64()
+                .filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() < MAX_EXACT_INTEGER)
             {
                 *number = (whole as i64).into();
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(make_whole),
-        Value::Object(fields) => fields.values_mut().for_each(make_whole),
+        Value::Array(items) => items.iter_mut().for_each(normalize_integers),
+        Value::Object(fields) => fields.values_mut().for_each(normalize_integers),
         Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }
 
 /// True if any text contains a NUL character. The recursion depth is bounded by the parsers.
-fn holds_nul(value: &Value) -> bool {
+fn contains_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Array(items) => items.iter().any(contains_nul),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || contains_nul(value)),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
 /// Truncates text for error messages that quote the input.
-pub(crate) fn shortened(text: &str) -> String {
-    const MOST: usize = 160;
-    match text.char_indices().nth(MOST) {
+pub(crate) fn truncate(text: &str) -> String {
+    const MAX_CHARS: usize = 160;
+    match text.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
@@ -396,7 +397,7 @@ fn url_query(text: &str) -> Vec<(String, String)> {
 }
 
 /// Decodes slashes in a name from a path, which the router leaves escaped.
-pub(crate) fn with_slashes(name: &str) -> String {
+pub(crate) fn unescape_slashes(name: &str) -> String {
     name.replace("%2F", "/").replace("%2f", "/")
 }
 

@@ -16,13 +16,15 @@ use utoipa::{
 use crate::{
     all,
     compact::{self, SCHEMAS},
-    description::{API_KEY, BEARER, COOKIE, FAILURE, REFUSED, SUCCESS, refused, success_schema, usual_security},
+    description::{
+        API_KEY, BEARER, COOKIE, DEFAULT_RESPONSE, FAILURE, SUCCESS, default_response, default_security, success_schema,
+    },
     endpoint_trait::EndpointDef,
     openapi_extras,
 };
 
 /// Maximum line length of the committed document, unless a single string is longer.
-const LINE: usize = 160;
+const MAX_LINE_LEN: usize = 160;
 
 /// Root schemas of the frames document.
 const FRAMES: [&str; 3] = ["ServerFrame", "DurableFrame", "ClientFrame"];
@@ -72,7 +74,7 @@ fn described() -> OpenApi {
         }
     }
     components = components
-        .response(REFUSED, refused(&codes))
+        .response(DEFAULT_RESPONSE, default_response(&codes))
         .schemas_from_iter(openapi_extras::schemas())
         .schemas_from_iter(realtime::protocol::schemas());
     for (path, item) in openapi_extras::paths() {
@@ -91,7 +93,7 @@ fn described() -> OpenApi {
         )
         .paths(paths)
         .components(Some(components.build()))
-        .security(Some(usual_security()))
+        .security(Some(default_security()))
         .build()
 }
 
@@ -99,10 +101,10 @@ fn described() -> OpenApi {
 /// frames.
 pub fn served(path: &str) -> Result<String, serde_json::Error> {
     let mut document = document()?;
-    let mut schemas = compact::take(&mut document, "schemas");
-    let mentioned = compact::mentioned(&document, &schemas);
+    let mut schemas = compact::remove_components(&mut document, "schemas");
+    let mentioned = compact::referenced_schemas(&document, &schemas);
     schemas.retain(|name, _| mentioned.contains(name));
-    compact::put(&mut document, "schemas", schemas);
+    compact::set_components(&mut document, "schemas", schemas);
     if !path.is_empty()
         && let Some(fields) = document.as_object_mut()
     {
@@ -114,9 +116,9 @@ pub fn served(path: &str) -> Result<String, serde_json::Error> {
 /// Frames document as served: schemas without operations, since OpenAPI has no operation for frames.
 pub fn frames() -> Result<String, serde_json::Error> {
     let mut document = document()?;
-    let mut schemas = compact::take(&mut document, "schemas");
+    let mut schemas = compact::remove_components(&mut document, "schemas");
     let references: Vec<Value> = FRAMES.iter().map(|name| json!({ "$ref": format!("{SCHEMAS}{name}") })).collect();
-    let mentioned = compact::mentioned(&Value::Array(references), &schemas);
+    let mentioned = compact::referenced_schemas(&Value::Array(references), &schemas);
     schemas.retain(|name, _| mentioned.contains(name));
     let info = json!({ "title": "Frames of Natter's real-time protocol", "version": env!("CARGO_PKG_VERSION") });
     serde_json::to_string(
@@ -131,11 +133,11 @@ pub fn text() -> Result<String, serde_json::Error> {
 
 /// Committed JSON, formatted for readable diffs: indented, with short values on one line.
 pub fn pretty(value: &Value) -> Result<String, serde_json::Error> {
-    serde_json::to_string_pretty(value).map(|text| gathered(&text))
+    serde_json::to_string_pretty(value).map(|text| join_short_values(&text))
 }
 
 /// Joins each object and each list that fits into a line. Strings contain no line breaks.
-fn gathered(pretty: &str) -> String {
+fn join_short_values(pretty: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     // Start offsets of unclosed brackets.
     let mut open = Vec::new();
@@ -155,7 +157,7 @@ fn gathered(pretty: &str) -> String {
             }
             whole.push_str(part);
         }
-        if whole.chars().count() <= LINE {
+        if whole.chars().count() <= MAX_LINE_LEN {
             lines.truncate(begin);
             lines.push(whole);
         }
@@ -206,9 +208,9 @@ mod tests {
 
     #[test]
     fn joins_short_values() {
-        let long = "x".repeat(LINE);
+        let long = "x".repeat(MAX_LINE_LEN);
         let value = json!({ "a": { "b": [1, "two ]"], "c": {} }, "d": [{ "e": long }, []], "f": [[[]], "{"] });
-        let text = gathered(&serde_json::to_string_pretty(&value).unwrap());
+        let text = join_short_values(&serde_json::to_string_pretty(&value).unwrap());
         let lines: Vec<&str> = text.lines().collect();
         let d = format!("      \"e\": \"{long}\"");
         let expected = [

@@ -11,7 +11,7 @@ use utoipa::{
 };
 
 use crate::{
-    description::{failure, securities},
+    description::{failure, security_requirements},
     health::{Health, Liveness},
 };
 use appcore::auth::Scope;
@@ -44,9 +44,9 @@ fn websocket() -> OperationBuilder {
              (binary). Credentials: bearer token, cookie (from pages of this server), or `ticket`. The first frame is `hello`. `GET /frames.json` has \
              the schemas of all frames.",
         ))
-        .securities(Some(securities(Access::User, Some(Scope::Read))))
+        .securities(Some(security_requirements(Access::User, Some(Scope::Read))))
         .parameter(parameter("ticket", ParameterIn::Query, "Ticket from `POST /r1/websocket/ticket`, valid once, for 30 seconds."))
-        .response("101", plain("Switching to the WebSocket protocol."))
+        .response("101", response("Switching to the WebSocket protocol."))
         .response("400", failure("The request is not a WebSocket handshake."))
         .response("401", failure("`unauthenticated`: Sign in first."))
         .response("403", failure("`cross_site`: This request was blocked because it came from another site. `scope_missing`: This API key doesn't have permission for this. `address_banned`: Too many attempts from your network. Try again later."))
@@ -59,7 +59,7 @@ fn health() -> OperationBuilder {
         .operation_id(Some("health"))
         .tag("operations")
         .summary(Some("Readiness of this instance, with its dependencies"))
-        .securities(Some(securities(Access::Public, None)))
+        .securities(Some(security_requirements(Access::Public, None)))
         .response("200", ResponseBuilder::new().description("Ready.").content("application/json", body()))
         .response(
             "503",
@@ -75,7 +75,7 @@ fn liveness() -> OperationBuilder {
         .operation_id(Some("liveness"))
         .tag("operations")
         .summary(Some("Liveness of the process"))
-        .securities(Some(securities(Access::Public, None)))
+        .securities(Some(security_requirements(Access::Public, None)))
         .response("200", ResponseBuilder::new().description("Alive.").content("application/json", body()))
         .response("503", ResponseBuilder::new().description("Shutting down.").content("application/json", body()))
 }
@@ -88,6 +88,6 @@ fn parameter(name: &str, place: ParameterIn, description: &str) -> ParameterBuil
         .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
 }
 
-fn plain(description: &str) -> Response {
+fn response(description: &str) -> Response {
     ResponseBuilder::new().description(description).build()
 }

@@ -28,7 +28,7 @@ impl Precondition for Confirmed {
     const REFUSALS: &'static [Code] = &[Code::FreshSignInRequired];
 
     async fn ask(ctx: &Ctx, by: &Principal, _: &()) -> Result<Self, AppError> {
-        Confirmed::ask(ctx.identity(), by).await
+        Confirmed::authorize(ctx.identity(), by).await
     }
 }
 
@@ -37,7 +37,7 @@ impl Precondition for PasskeyEnrolment {
     const REFUSALS: &'static [Code] = &[Code::FreshSignInRequired, Code::WrongState];
 
     async fn ask(ctx: &Ctx, by: &Principal, _: &()) -> Result<Self, AppError> {
-        PasskeyEnrolment::ask(ctx.identity(), by).await
+        PasskeyEnrolment::authorize(ctx.identity(), by).await
     }
 }
 
@@ -56,7 +56,7 @@ impl Precondition for EditableAssistant {
     const REFUSALS: &'static [Code] = &[Code::NotFound, Code::Forbidden];
 
     async fn ask(ctx: &Ctx, by: &Principal, id: &AssistantId) -> Result<Self, AppError> {
-        EditableAssistant::ask(ctx.assistants(), by, *id).await
+        EditableAssistant::authorize(ctx.assistants(), by, *id).await
     }
 }
 
@@ -65,6 +65,6 @@ impl Precondition for ExportableConversation {
     const REFUSALS: &'static [Code] = &[Code::NotFound, Code::NotAMember, Code::Forbidden];
 
     async fn ask(ctx: &Ctx, by: &Principal, id: &ConversationId) -> Result<Self, AppError> {
-        ExportableConversation::ask(ctx.conversations(), by, *id).await
+        ExportableConversation::authorize(ctx.conversations(), by, *id).await
     }
 }

@@ -10,7 +10,7 @@ use middleware::{
     address, auth, firewall, flood_guard, guard,
     guard::Access,
     origin, rate_limit,
-    tracing::{note_caller, note_route},
+    tracing::{record_caller, record_route},
 };
 use platform::rate_limits::LimitSubject;
 
@@ -30,19 +30,19 @@ use crate::{
 ///
 /// Steps that may query a database are boxed: a body may take half a minute to arrive, and the request would occupy
 /// memory for them until then.
-pub(crate) async fn enter(
+pub(crate) async fn admit(
     def: &'static EndpointDef,
     http: HttpRequest,
     payload: Payload,
 ) -> Result<(Ctx, Source), HttpResponse> {
-    note_route(&http, def.path);
-    match pass(def, &http, payload).await {
+    record_route(&http, def.path);
+    match check(def, &http, payload).await {
         Ok((ctx, source)) => Ok((ctx, source)),
         Err(error) => Err(def.failure.answer(&http, &error)),
     }
 }
 
-async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -> Result<(Ctx, Source), AppError> {
+async fn check(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -> Result<(Ctx, Source), AppError> {
     let app = http
         .app_data::<Data<App>>()
         .ok_or_else(|| AppError::internal(anyhow::anyhow!("App missing from actix app data")))?
@@ -68,12 +68,12 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
             None
         }
         Access::User | Access::Member(_) | Access::Admin | Access::Key => {
-            let identified = identify(def.access, &app, credentials.as_ref()).boxed_local().await;
-            flood_guard::note_credentials(&app, credentials.as_ref(), identified.as_ref().err());
+            let identified = authenticate(def.access, &app, credentials.as_ref()).boxed_local().await;
+            flood_guard::record_credentials(&app, credentials.as_ref(), identified.as_ref().err());
             match identified {
                 Ok(principal) => Some(principal.with_address(address::source(http, &app.config).address)),
                 Err(refusal) => {
-                    firewall::note_refused(&app, http, credentials.as_ref(), &refusal).boxed_local().await?;
+                    firewall::record_refused(&app, http, credentials.as_ref(), &refusal).boxed_local().await?;
                     // Failed authentication attempts are counted by address.
                     if credentials.is_some() {
                         rate_limit::count_refused(&app, http, def.rate).boxed_local().await?;
@@ -87,7 +87,7 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
     };
     let lease = rate_limit::count(&app, http, def.rate, principal.as_ref().map(|principal| principal.user_id)).await?;
     if let Some(principal) = &principal {
-        note_caller(http, principal.user_id);
+        record_caller(http, principal.user_id);
     }
     guard::check(&app, http, def.access, def.path, principal.as_ref()).await?;
 
@@ -97,11 +97,11 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
     }
     let subject = principal.as_ref().map(|principal| LimitSubject::User(principal.user_id));
     let subject = subject.or_else(|| LimitSubject::of(address::source(http, &app.config)));
-    let source = read(def, http, payload, &app, subject).await?;
+    let source = read_input(def, http, payload, &app, subject).await?;
     Ok((Ctx { app, http: http.clone(), principal, cookies: RefCell::default(), lease }, source))
 }
 
-async fn read(
+async fn read_input(
     def: &'static EndpointDef,
     http: &HttpRequest,
     payload: Payload,
@@ -141,7 +141,11 @@ async fn read(
 }
 
 /// Authenticates the credentials, if they are of the kind that the endpoint accepts.
-async fn identify(access: Access, app: &App, credentials: Option<&auth::Credentials>) -> Result<Principal, AppError> {
+async fn authenticate(
+    access: Access,
+    app: &App,
+    credentials: Option<&auth::Credentials>,
+) -> Result<Principal, AppError> {
     let principal = auth::authenticate(app, credentials).await?;
     // Sessions are not accepted where an API key is required.
     if access == Access::Key && principal.session_id().is_some() {

@@ -10,7 +10,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 use appcore::Code;
-use middleware::tracing::note_route;
+use middleware::tracing::record_route;
 
 use crate::{all, answer, endpoint_trait::EndpointDef, r1, streams, v1};
 
@@ -74,7 +74,7 @@ impl Routes {
         if has_fields {
             endpoints.fields.capture_match_info(&mut request);
         }
-        let method = r1::tus::method(request.request(), endpoints.path);
+        let method = r1::tus::effective_method(request.request(), endpoints.path);
         // GET endpoints accept HEAD as well; actix omits the body.
         let takes = |def: &&&EndpointDef| def.method == method || (def.method == Method::GET && method == Method::HEAD);
         let def = endpoints.defs.iter().find(takes);
@@ -82,9 +82,9 @@ impl Routes {
         let response = match def {
             Some(def) => (def.call)(def, http.clone(), payload).await,
             None => {
-                note_route(&http, endpoints.path);
+                record_route(&http, endpoints.path);
                 r1::tus::options(&http, endpoints.path)
-                    .unwrap_or_else(|| answer::wrong_method(&http, &endpoints.allowed))
+                    .unwrap_or_else(|| answer::method_not_allowed(&http, &endpoints.allowed))
             }
         };
         Ok(ServiceResponse::new(http, response))
@@ -101,7 +101,7 @@ where
     let reads = fn_guard(|ctx| matches!(ctx.head().method, Method::GET | Method::HEAD));
     web::resource(path)
         .route(web::route().guard(reads).to(handler))
-        .default_service(web::to(|http: HttpRequest| async move { answer::wrong_method(&http, "GET, HEAD") }))
+        .default_service(web::to(|http: HttpRequest| async move { answer::method_not_allowed(&http, "GET, HEAD") }))
 }
 
 fn allowed(defs: &[&'static EndpointDef]) -> String {

@@ -13,7 +13,7 @@ use realtime::{socketio::Caller, upgrade::Token};
 use crate::answer;
 
 pub fn configure(config: &mut ServiceConfig) {
-    let only_get = || web::to(|http: HttpRequest| async move { answer::wrong_method(&http, "GET") });
+    let only_get = || web::to(|http: HttpRequest| async move { answer::method_not_allowed(&http, "GET") });
     config.service(web::resource("/r1/websocket").route(web::get().to(no_handshake)).default_service(only_get()));
     // Two literal paths are compared; a combined resource would be a pattern matched against every request.
     for path in ["/socket.io", "/socket.io/"] {

@@ -60,7 +60,7 @@ pub async fn manager(service: &EventLogService, user: UserId, id: ConversationId
 
 /// Turns the writer's `NotFound` into `NotAMember` for a caller who may read the conversation. The
 /// writer only knows members, so it can't tell the two cases apart.
-pub async fn explain<T>(
+pub async fn explain_not_found<T>(
     service: &EventLogService,
     user: UserId,
     id: ConversationId,

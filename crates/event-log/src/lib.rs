@@ -54,7 +54,7 @@ impl EventLogService {
         }
         let retention_days = self.config.messages.event_retention_days;
         if retention_days > 0 {
-            tokio::spawn(retention::keep(Arc::clone(self), retention_days));
+            tokio::spawn(retention::run(Arc::clone(self), retention_days));
         }
         notifications::start(self);
     }

@@ -12,7 +12,7 @@ const MAX_UNPACKED: u64 = 8 * MAX_TEXT as u64;
 /// Signature of compound files: older Office documents, and those with a password.
 const COMPOUND: [u8; 8] = [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
 /// Stream of a compound file with the encrypted document.
-const SEALED: &str = "EncryptedPackage";
+const ENCRYPTED_STREAM: &str = "EncryptedPackage";
 
 pub(crate) struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
@@ -22,7 +22,7 @@ pub(crate) struct Archive<'a> {
 
 impl<'a> Archive<'a> {
     pub fn open(bytes: &'a [u8]) -> Result<Self, ExtractError> {
-        if is_sealed(bytes) {
+        if is_encrypted(bytes) {
             return Err(ExtractError::Protected);
         }
         let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|_| ExtractError::Damaged)?;
@@ -48,13 +48,13 @@ pub(crate) fn is_compound(bytes: &[u8]) -> bool {
 }
 
 /// True for an Office document with a password.
-pub(crate) fn is_sealed(bytes: &[u8]) -> bool {
-    let name: Vec<u8> = SEALED.encode_utf16().flat_map(u16::to_le_bytes).collect();
+pub(crate) fn is_encrypted(bytes: &[u8]) -> bool {
+    let name: Vec<u8> = ENCRYPTED_STREAM.encode_utf16().flat_map(u16::to_le_bytes).collect();
     is_compound(bytes) && bytes.windows(name.len()).any(|part| part == name)
 }
 
 /// Character of an XML reference; `None` for entities that only the document's DTD defines.
-pub(crate) fn character(reference: &BytesRef<'_>) -> Result<Option<char>, ExtractError> {
+pub(crate) fn resolve_reference(reference: &BytesRef<'_>) -> Result<Option<char>, ExtractError> {
     let numbered = reference.resolve_char_ref().map_err(|_| ExtractError::Damaged)?;
     let name: &[u8] = reference;
     Ok(numbered.or(match name {
@@ -99,7 +99,7 @@ pub(crate) mod tests {
     fn distinguishes_protected_from_damaged_documents() {
         let mut sealed = COMPOUND.to_vec();
         assert_eq!(Archive::open(&sealed).err(), Some(ExtractError::Damaged));
-        sealed.extend(SEALED.encode_utf16().flat_map(u16::to_le_bytes));
+        sealed.extend(ENCRYPTED_STREAM.encode_utf16().flat_map(u16::to_le_bytes));
         assert_eq!(Archive::open(&sealed).err(), Some(ExtractError::Protected));
     }
 }

@@ -35,7 +35,7 @@ const OPEN_TEXT: &str = "application/vnd.oasis.opendocument.text";
 const OPEN_SLIDES: &str = "application/vnd.oasis.opendocument.presentation";
 /// Also the type of texts in neither UTF-8 nor UTF-16; these file extensions mark them as text.
 const UNKNOWN: &str = "application/octet-stream";
-const WRITTEN: [&str; 11] = ["csv", "htm", "html", "ini", "log", "markdown", "md", "sql", "srt", "tsv", "txt"];
+const TEXT_EXTENSIONS: [&str; 11] = ["csv", "htm", "html", "ini", "log", "markdown", "md", "sql", "srt", "tsv", "txt"];
 /// Excel since 2007, older Excel, and OpenDocument.
 const SHEETS: [&str; 3] = [
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -120,14 +120,14 @@ impl Format {
             "text/csv" => Some(Self::Table(b',')),
             "text/tab-separated-values" => Some(Self::Table(b'\t')),
             "application/json" | "application/xml" | "application/yaml" | "image/svg+xml" => Some(Self::Plain),
-            text if text.starts_with("text/") => Some(Self::named(&extension)),
-            UNKNOWN if WRITTEN.contains(&extension.as_str()) => Some(Self::named(&extension)),
+            text if text.starts_with("text/") => Some(Self::of_extension(&extension)),
+            UNKNOWN if TEXT_EXTENSIONS.contains(&extension.as_str()) => Some(Self::of_extension(&extension)),
             _ => None,
         }
     }
 
     /// Selects the parser of a text by its file extension.
-    fn named(extension: &str) -> Self {
+    fn of_extension(extension: &str) -> Self {
         match extension {
             "md" | "markdown" | "mdx" => Self::Markdown,
             "html" | "htm" | "xhtml" => Self::Html,

@@ -17,7 +17,13 @@ pub(crate) fn sections(text: &str) -> Vec<Section> {
         let part = text.get(from..to).unwrap_or_default();
         if !part.trim().is_empty() {
             let line = Some(lines.at(from));
-            found.push(Section { text: part.to_owned(), heading: trail(open), line, is_markdown: true, page: None });
+            found.push(Section {
+                text: part.to_owned(),
+                heading: heading_path(open),
+                line,
+                is_markdown: true,
+                page: None,
+            });
         }
     };
     for (event, range) in Parser::new_ext(text, Options::ENABLE_TABLES).into_offset_iter() {
@@ -45,7 +51,7 @@ pub(crate) fn sections(text: &str) -> Vec<Section> {
     found
 }
 
-fn trail(open: &[(HeadingLevel, String)]) -> Option<String> {
+fn heading_path(open: &[(HeadingLevel, String)]) -> Option<String> {
     let names: Vec<&str> = open.iter().map(|(_, name)| name.as_str()).collect();
     (!names.is_empty()).then(|| names.join(" › "))
 }

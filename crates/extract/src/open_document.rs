@@ -7,7 +7,7 @@ use quick_xml::{
 
 use crate::{
     ExtractError, Section,
-    archive::{Archive, character},
+    archive::{Archive, resolve_reference},
     markdown,
     paragraphs::MarkdownBuilder,
 };
@@ -32,7 +32,7 @@ pub(crate) fn slides(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
 }
 
 /// Rejects documents with a password, whose files are encrypted individually.
-pub(crate) fn refuse_sealed(archive: &mut Archive<'_>) -> Result<(), ExtractError> {
+pub(crate) fn reject_encrypted(archive: &mut Archive<'_>) -> Result<(), ExtractError> {
     let mark = b"encryption-data";
     let is_sealed =
         archive.has(MANIFEST) && archive.read(MANIFEST)?.windows(mark.len()).any(|part| part == mark.as_slice());
@@ -41,7 +41,7 @@ pub(crate) fn refuse_sealed(archive: &mut Archive<'_>) -> Result<(), ExtractErro
 
 fn content(bytes: &[u8]) -> Result<Vec<u8>, ExtractError> {
     let mut archive = Archive::open(bytes)?;
-    refuse_sealed(&mut archive)?;
+    reject_encrypted(&mut archive)?;
     archive.read(CONTENT)
 }
 
@@ -82,37 +82,37 @@ fn pages(xml: &[u8]) -> Result<Vec<Page>, ExtractError> {
                 b"s" => paragraphs.push(&spaces(&tag)),
                 b"tab" => paragraphs.push("\t"),
                 b"line-break" => paragraphs.push("\n"),
-                b"table-row" => paragraphs.begin_row(),
+                b"table-row" => paragraphs.start_row(),
                 b"frame" => is_title = value(&tag, b"class").is_some_and(|class| class == "title"),
-                b"page" => end_page(&mut pages, &mut paragraphs),
+                b"page" => finish_page(&mut pages, &mut paragraphs),
                 _ => {}
             },
             Event::Empty(tag) => match tag.local_name().as_ref() {
                 b"s" => paragraphs.push(&spaces(&tag)),
                 b"tab" => paragraphs.push("\t"),
                 b"line-break" => paragraphs.push("\n"),
-                b"table-cell" | b"covered-table-cell" => paragraphs.end_cell(),
-                b"page" => end_page(&mut pages, &mut paragraphs),
+                b"table-cell" | b"covered-table-cell" => paragraphs.finish_cell(),
+                b"page" => finish_page(&mut pages, &mut paragraphs),
                 _ => {}
             },
             Event::Text(said) if depth > 0 => paragraphs.push(&said.decode().map_err(|_| ExtractError::Damaged)?),
             Event::GeneralRef(name) if depth > 0 => {
-                if let Some(character) = character(&name)? {
-                    paragraphs.push(character.encode_utf8(&mut [0; 4]));
+                if let Some(resolve_reference) = resolve_reference(&name)? {
+                    paragraphs.push(resolve_reference.encode_utf8(&mut [0; 4]));
                 }
             }
             Event::End(tag) => match tag.local_name().as_ref() {
                 b"p" | b"h" => {
                     depth = depth.saturating_sub(1);
                     if depth == 0 {
-                        paragraphs.end_paragraph(std::mem::take(&mut level));
+                        paragraphs.finish_paragraph(std::mem::take(&mut level));
                     } else {
                         paragraphs.push(" ");
                     }
                 }
-                b"table-cell" | b"covered-table-cell" => paragraphs.end_cell(),
-                b"table-row" => paragraphs.end_row(),
-                b"table" => paragraphs.end_table(),
+                b"table-cell" | b"covered-table-cell" => paragraphs.finish_cell(),
+                b"table-row" => paragraphs.finish_row(),
+                b"table" => paragraphs.finish_table(),
                 b"frame" => {
                     let said = paragraphs.take();
                     let Some(page) = pages.last_mut() else { continue };
@@ -135,7 +135,7 @@ fn pages(xml: &[u8]) -> Result<Vec<Page>, ExtractError> {
     }
 }
 
-fn end_page(pages: &mut Vec<Page>, paragraphs: &mut MarkdownBuilder) {
+fn finish_page(pages: &mut Vec<Page>, paragraphs: &mut MarkdownBuilder) {
     if let Some(page) = pages.last_mut() {
         page.text.push_str(&paragraphs.take());
     }

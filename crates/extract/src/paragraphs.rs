@@ -1,7 +1,7 @@
 //! Builds Markdown from the paragraphs and tables of a document.
 
 /// Separator between two cells of a row.
-const BETWEEN: &str = " | ";
+const CELL_SEPARATOR: &str = " | ";
 
 #[derive(Default)]
 pub(crate) struct MarkdownBuilder {
@@ -17,7 +17,7 @@ impl MarkdownBuilder {
     }
 
     /// Ends a paragraph; it is a heading if its level isn't 0.
-    pub fn end_paragraph(&mut self, level: usize) {
+    pub fn finish_paragraph(&mut self, level: usize) {
         if self.rows > 0 {
             self.line.push(' ');
             return;
@@ -33,16 +33,16 @@ impl MarkdownBuilder {
         self.text.push_str("\n\n");
     }
 
-    pub fn begin_row(&mut self) {
+    pub fn start_row(&mut self) {
         self.rows += 1;
     }
 
-    pub fn end_cell(&mut self) {
+    pub fn finish_cell(&mut self) {
         self.line.truncate(self.line.trim_end().len());
-        self.line.push_str(BETWEEN);
+        self.line.push_str(CELL_SEPARATOR);
     }
 
-    pub fn end_row(&mut self) {
+    pub fn finish_row(&mut self) {
         self.rows = self.rows.saturating_sub(1);
         if self.rows > 0 {
             return;
@@ -56,7 +56,7 @@ impl MarkdownBuilder {
         }
     }
 
-    pub fn end_table(&mut self) {
+    pub fn finish_table(&mut self) {
         if self.rows == 0 {
             self.text.push('\n');
         }

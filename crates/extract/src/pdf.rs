@@ -25,7 +25,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
         return Err(ExtractError::Damaged);
     }
     let sections = pages.into_iter().zip(1..).map(|(text, page)| Section {
-        text: joined(&spelled(&text.unwrap_or_default())),
+        text: join_lines(&normalise_glyphs(&text.unwrap_or_default())),
         page: Some(page),
         ..Section::default()
     });
@@ -67,7 +67,7 @@ impl SinglePageDocument {
 /// Replaces ligatures by their letters, and radicals (U+2F00) by the characters that they look
 /// like, so that searches find the text. If a font has one glyph for a radical and a character,
 /// Chromium prints the radical.
-fn spelled(page: &str) -> String {
+fn normalise_glyphs(page: &str) -> String {
     let mut text = String::with_capacity(page.len());
     for char in page.chars() {
         match char {
@@ -79,7 +79,7 @@ fn spelled(page: &str) -> String {
 }
 
 /// Joins the lines of each paragraph, which are separate in the file.
-fn joined(page: &str) -> String {
+fn join_lines(page: &str) -> String {
     let mut text = String::with_capacity(page.len());
     for paragraph in page.split("\n\n") {
         for line in paragraph.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -149,19 +149,19 @@ mod tests {
 
     #[test]
     fn replaces_ligatures() {
-        assert_eq!(spelled("an eﬃcient oﬀice, ﬁve ﬂuﬀy waﬄes"), "an efficient office, five fluffy waffles");
+        assert_eq!(normalise_glyphs("an eﬃcient oﬀice, ﬁve ﬂuﬀy waﬄes"), "an efficient office, five fluffy waffles");
     }
 
     #[test]
     fn replaces_radicals() {
-        assert_eq!(spelled("港⼝ 百分之⼗⼀ ⻳"), "港口 百分之十一 龟");
-        assert_eq!(spelled("⺀"), "⺀");
+        assert_eq!(normalise_glyphs("港⼝ 百分之⼗⼀ ⻳"), "港口 百分之十一 龟");
+        assert_eq!(normalise_glyphs("⺀"), "⺀");
     }
 
     #[test]
     fn joins_the_lines_of_a_paragraph() {
         assert_eq!(
-            joined("Leave is twen-\nty five\ndays.\n\n\n\nNext-\nWord"),
+            join_lines("Leave is twen-\nty five\ndays.\n\n\n\nNext-\nWord"),
             "Leave is twenty five days.\n\nNext- Word\n\n"
         );
     }

@@ -7,12 +7,12 @@ use calamine::{Data, ExcelDateTime, Ods, Range, Reader, Xls, XlsError, Xlsb, Xls
 
 use crate::{
     ExtractError, MAX_TEXT, Section,
-    archive::{Archive, is_compound, is_sealed},
+    archive::{Archive, is_compound, is_encrypted},
     open_document, table,
 };
 
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
-    if is_sealed(bytes) {
+    if is_encrypted(bytes) {
         return Err(ExtractError::Protected);
     }
     if is_compound(bytes) {
@@ -24,7 +24,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
     }
     let mut archive = Archive::open(bytes)?;
     if archive.has(open_document::CONTENT) {
-        open_document::refuse_sealed(&mut archive)?;
+        open_document::reject_encrypted(&mut archive)?;
         sheets(Ods::new(Cursor::new(bytes)).map_err(|_| ExtractError::Damaged)?)
     } else if archive.has("xl/workbook.bin") {
         sheets(Xlsb::new(Cursor::new(bytes)).map_err(|_| ExtractError::Damaged)?)
@@ -55,7 +55,7 @@ fn lines(cells: &Range<Data>) -> String {
     let mut names: Option<Vec<String>> = None;
     let mut has_rows = false;
     for row in cells.rows() {
-        let said: Vec<String> = row.iter().map(written).collect();
+        let said: Vec<String> = row.iter().map(display_value).collect();
         match said.iter().filter(|cell| !cell.trim().is_empty()).count() {
             0 => {}
             1 if names.is_none() => table::push_row(&mut lines, said.iter().map(String::as_str), |_| None),
@@ -80,10 +80,10 @@ fn lines(cells: &Range<Data>) -> String {
 }
 
 /// Approximate display form of a value; number formats are not read.
-fn written(cell: &Data) -> String {
+fn display_value(cell: &Data) -> String {
     match cell {
         Data::Float(number) => rounded(*number),
-        Data::DateTime(moment) if moment.is_datetime() => moment_written(moment),
+        Data::DateTime(moment) if moment.is_datetime() => format_datetime(moment),
         other => other.to_string(),
     }
 }
@@ -93,7 +93,7 @@ fn rounded(number: f64) -> String {
     format!("{number:.14e}").parse().unwrap_or(number).to_string()
 }
 
-fn moment_written(moment: &ExcelDateTime) -> String {
+fn format_datetime(moment: &ExcelDateTime) -> String {
     let (year, month, day, hour, minute, second, _) = moment.to_ymd_hms_milli();
     let time =
         if second == 0 { format!("{hour:02}:{minute:02}") } else { format!("{hour:02}:{minute:02}:{second:02}") };
@@ -151,9 +151,9 @@ mod tests {
     fn formats_dates_and_times() {
         for (days, shown) in [(45_943.0, "2025-10-13"), (45_943.5, "2025-10-13 12:00"), (0.25, "06:00")] {
             let moment = ExcelDateTime::new(days, ExcelDateTimeType::DateTime, false);
-            assert_eq!(written(&Data::DateTime(moment)), shown);
+            assert_eq!(display_value(&Data::DateTime(moment)), shown);
         }
-        assert_eq!(written(&Data::Float(1200.0)), "1200");
+        assert_eq!(display_value(&Data::Float(1200.0)), "1200");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use quick_xml::{
 
 use crate::{
     ExtractError, MAX_TEXT, Section,
-    archive::{Archive, character},
+    archive::{Archive, resolve_reference},
     paragraphs::MarkdownBuilder,
 };
 
@@ -137,23 +137,23 @@ fn shapes(xml: &[u8]) -> Result<Slide, ExtractError> {
                 b"sp" | b"graphicFrame" => kind.clear(),
                 b"t" => is_text = !is_field,
                 b"fld" => is_field = true,
-                b"tr" => paragraphs.begin_row(),
+                b"tr" => paragraphs.start_row(),
                 _ => {}
             },
             Event::Empty(tag) if tag.local_name().as_ref() == b"br" => paragraphs.push("\n"),
             Event::Text(said) if is_text => paragraphs.push(&said.decode().map_err(|_| ExtractError::Damaged)?),
             Event::GeneralRef(name) if is_text => {
-                if let Some(character) = character(&name)? {
-                    paragraphs.push(character.encode_utf8(&mut [0; 4]));
+                if let Some(resolve_reference) = resolve_reference(&name)? {
+                    paragraphs.push(resolve_reference.encode_utf8(&mut [0; 4]));
                 }
             }
             Event::End(tag) => match tag.local_name().as_ref() {
                 b"t" => is_text = false,
                 b"fld" => is_field = false,
                 b"br" => paragraphs.push("\n"),
-                b"p" => paragraphs.end_paragraph(0),
-                b"tc" => paragraphs.end_cell(),
-                b"tr" => paragraphs.end_row(),
+                b"p" => paragraphs.finish_paragraph(0),
+                b"tc" => paragraphs.finish_cell(),
+                b"tr" => paragraphs.finish_row(),
                 b"sp" | b"graphicFrame" => {
                     let said = paragraphs.take();
                     if matches!(kind.as_str(), "title" | "ctrTitle") && slide.title.is_none() {

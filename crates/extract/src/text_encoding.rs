@@ -8,7 +8,7 @@ use crate::{ExtractError, MAX_TEXT};
 
 /// Maximum run of non-ASCII bytes in Windows-1252. Longer runs indicate another script, in which
 /// whole words are non-ASCII.
-const LONGEST_RUN: usize = 3;
+const MAX_NON_ASCII_RUN: usize = 3;
 
 /// Decodes a text, without its byte order mark.
 pub(crate) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, ExtractError> {
@@ -35,7 +35,7 @@ pub fn utf16(bytes: &[u8]) -> Option<String> {
 
 /// Decodes Windows-1252, if the text is plausible.
 fn western(bytes: &[u8]) -> Option<Cow<'_, str>> {
-    if bytes.split(u8::is_ascii).any(|run| run.len() > LONGEST_RUN) {
+    if bytes.split(u8::is_ascii).any(|run| run.len() > MAX_NON_ASCII_RUN) {
         return None;
     }
     let (text, _) = WINDOWS_1252.decode_without_bom_handling(bytes);

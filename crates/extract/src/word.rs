@@ -7,7 +7,7 @@ use quick_xml::{
 
 use crate::{
     ExtractError, Section,
-    archive::{Archive, character},
+    archive::{Archive, resolve_reference},
     markdown,
     paragraphs::MarkdownBuilder,
 };
@@ -45,7 +45,7 @@ fn text(xml: &[u8]) -> Result<String, ExtractError> {
             Event::Start(tag) => {
                 is_text = tag.local_name().as_ref() == b"t";
                 if tag.local_name().as_ref() == b"tr" {
-                    paragraphs.begin_row();
+                    paragraphs.start_row();
                 }
             }
             Event::Empty(tag) => match tag.local_name().as_ref() {
@@ -55,16 +55,16 @@ fn text(xml: &[u8]) -> Result<String, ExtractError> {
             },
             Event::Text(said) if is_text => paragraphs.push(&said.decode().map_err(|_| ExtractError::Damaged)?),
             Event::GeneralRef(name) if is_text => {
-                if let Some(character) = character(&name)? {
-                    paragraphs.push(character.encode_utf8(&mut [0; 4]));
+                if let Some(resolve_reference) = resolve_reference(&name)? {
+                    paragraphs.push(resolve_reference.encode_utf8(&mut [0; 4]));
                 }
             }
             Event::End(tag) => match tag.local_name().as_ref() {
                 b"t" => is_text = false,
-                b"p" => paragraphs.end_paragraph(std::mem::take(&mut level)),
-                b"tc" => paragraphs.end_cell(),
-                b"tr" => paragraphs.end_row(),
-                b"tbl" => paragraphs.end_table(),
+                b"p" => paragraphs.finish_paragraph(std::mem::take(&mut level)),
+                b"tc" => paragraphs.finish_cell(),
+                b"tr" => paragraphs.finish_row(),
+                b"tbl" => paragraphs.finish_table(),
                 _ => {}
             },
             Event::Eof => return Ok(paragraphs.take()),

@@ -4,7 +4,7 @@
 use appcore::{AppError, Code, UploadId, UserId, view::QuotaMetric};
 use billing::storage;
 use dbcontext::query::{texts, uploads, users};
-use identity::membership::quota::{kept, refused};
+use identity::membership::quota::{quota_error, without_reset};
 use sea_orm::ConnectionTrait;
 
 use crate::FilesService;
@@ -18,16 +18,20 @@ pub(crate) async fn check_storage<C: ConnectionTrait>(
     size: i64,
     known: Option<UploadId>,
 ) -> Result<i64, AppError> {
-    let Some(limit) = storage::limit_of(&service.billing, txn, owner).await? else { return Ok(i64::MAX) };
+    let Some(limit) = storage::storage_limit(&service.billing, txn, owner).await? else { return Ok(i64::MAX) };
     users::lock(txn, owner).await?;
-    let used = storage::stored(txn, owner, known).await?;
+    let used = storage::stored_bytes(txn, owner, known).await?;
     let left = limit.bytes.saturating_sub(used);
     if size <= left {
         return Ok(left);
     }
     if limit.is_plan_quota {
         let message = "Your plan has no space left for this file. Delete files, or choose a larger plan.";
-        return Err(refused(Code::QuotaExceeded, message.to_owned(), kept(QuotaMetric::Storage, used, limit.bytes)));
+        return Err(quota_error(
+            Code::QuotaExceeded,
+            message.to_owned(),
+            without_reset(QuotaMetric::Storage, used, limit.bytes),
+        ));
     }
     Err(AppError::refused(Code::QuotaExceeded, "You have no space left for this file. Delete files first."))
 }
@@ -46,7 +50,7 @@ pub async fn check_text<C: ConnectionTrait>(
     if growth <= 0 {
         return Ok(());
     }
-    service.uploads.store.check_room_for_text(growth.unsigned_abs()).await?;
+    service.uploads.store.check_space_for_text(growth.unsigned_abs()).await?;
     users::lock(txn, owner).await?;
     let most = service.config.uploads.text_bytes;
     let texts = texts::bytes_of(txn, owner).await?;
@@ -54,14 +58,18 @@ pub async fn check_text<C: ConnectionTrait>(
         let message = "Your notes, drafts, prompts and tasks have no space left. Delete some first.";
         return Err(AppError::refused(Code::QuotaExceeded, message));
     }
-    let Some(limit) = storage::limit_of(&service.billing, txn, owner).await? else { return Ok(()) };
+    let Some(limit) = storage::storage_limit(&service.billing, txn, owner).await? else { return Ok(()) };
     let used = texts.saturating_add(uploads::bytes_of(txn, owner, None).await?);
     if used.saturating_add(growth) <= limit.bytes {
         return Ok(());
     }
     if limit.is_plan_quota {
         let message = "Your plan has no space left. Delete files or notes, or choose a larger plan.";
-        return Err(refused(Code::QuotaExceeded, message.to_owned(), kept(QuotaMetric::Storage, used, limit.bytes)));
+        return Err(quota_error(
+            Code::QuotaExceeded,
+            message.to_owned(),
+            without_reset(QuotaMetric::Storage, used, limit.bytes),
+        ));
     }
     Err(AppError::refused(Code::QuotaExceeded, "You have no space left. Delete files or notes first."))
 }

@@ -24,9 +24,9 @@ use serde_json::json;
 
 use crate::{
     BillingIdentity, CacheDirectives, CacheKey, CachedAnswer, GatewayCaller, GatewayService,
-    assistant_usage::FAILED,
+    assistant_usage::MIN_FAILED_STATUS,
     budgets::ExhaustedBudget,
-    cost::{cost, most_output, worst_cost},
+    cost::{cost, max_cost, most_output},
     models::Model,
     reservations::{ChargePlan, Payer, ReservationGuard},
     usage_row::{ServedCall, UsageRow, count, tokens},
@@ -34,9 +34,9 @@ use crate::{
 };
 
 /// Deployment recorded for a call that was answered from the cache.
-const CACHE: &str = "cache";
+const CACHE_DEPLOYMENT: &str = "cache";
 /// Maximum length of a caller's text in a usage row, in characters.
-const MAX_TEXT: usize = 200;
+const MAX_TEXT_CHARS: usize = 200;
 
 /// Properties of a requested call.
 #[derive(Clone, Copy, Debug)]
@@ -70,10 +70,10 @@ impl Refusal {
             Self::ScopeMissing => Code::ScopeMissing.sentence().into(),
             Self::EndpointNotAllowed => "This API key may not call this endpoint.".into(),
             Self::UnknownModel(model) => {
-                format!("The model `{}` doesn't exist, or this key may not use it.", shortened(model)).into()
+                format!("The model `{}` doesn't exist, or this key may not use it.", truncate(model)).into()
             }
             Self::NoPrice(model) => {
-                format!("The model `{}` has no price yet. Ask your admin to set one.", shortened(model)).into()
+                format!("The model `{}` has no price yet. Ask your admin to set one.", truncate(model)).into()
             }
             Self::RateLimited(exceeded) => match exceeded.measure {
                 KeyMeasure::Requests => {
@@ -280,7 +280,7 @@ pub async fn authorize(
 ) -> Result<Admission, Refusal> {
     let admitted = admit(service, caller, endpoint, request).await;
     if let Err(refusal) = &admitted {
-        note_refused(service, caller, endpoint, request, refusal);
+        record_refused(service, caller, endpoint, request, refusal);
     }
     admitted
 }
@@ -288,11 +288,11 @@ pub async fn authorize(
 /// Returns the route of a token-counting request. Counting is free, so it needs no reservation and
 /// doesn't count against the requests per minute: agents count tokens before every turn.
 pub fn route_to_count(service: &GatewayService, caller: &GatewayCaller, model: &str) -> Result<Arc<Route>, Refusal> {
-    allowed(service, caller, GatewayEndpoint::Messages, model).map(|model| Arc::clone(&model.route))
+    find_allowed(service, caller, GatewayEndpoint::Messages, model).map(|model| Arc::clone(&model.route))
 }
 
 /// Returns the model, if this key may call it on this endpoint.
-fn allowed(
+fn find_allowed(
     service: &GatewayService,
     caller: &GatewayCaller,
     endpoint: GatewayEndpoint,
@@ -317,12 +317,12 @@ async fn admit(
     request: CallRequest<'_>,
 ) -> Result<Admission, Refusal> {
     let policy = &caller.policy;
-    let model = allowed(service, caller, endpoint, request.model)?;
+    let model = find_allowed(service, caller, endpoint, request.model)?;
     // Tools that aren't passed on cost nothing.
     let passes = policy.passes.as_deref();
     let has_tools = match endpoint {
-        GatewayEndpoint::Chat => service.ai.hands_on_searches(&model.route, passes),
-        GatewayEndpoint::Responses => service.ai.hands_on_tools(&model.route, passes),
+        GatewayEndpoint::Chat => service.ai.passes_web_search(&model.route, passes),
+        GatewayEndpoint::Responses => service.ai.passes_hosted_tools(&model.route, passes),
         _ => true,
     };
     let tools = if has_tools { request.wanted.tools } else { ToolUses::default() };
@@ -335,7 +335,7 @@ async fn admit(
     let limit = KeyLimit { rpm: policy.limit.rpm.or(service.default_rpm), ..policy.limit };
     let taken = service.limits.take(caller.key_id, limit, tokens).await.map_err(Refusal::RateLimited)?;
     let user_id = caller.principal.user_id;
-    let worst = service.worst_case(&model, endpoint, request.wanted);
+    let worst = service.max_cost(&model, endpoint, request.wanted);
     let payer = Payer { user_id, workspace_id: policy.workspace_id, account: None };
     let bill = service.bill(payer, &policy.budgets, QuotaMetric::GatewayCalls, worst);
     let held = service.hold(&bill, worst, Origin::Blocks).await?;
@@ -352,8 +352,8 @@ async fn admit(
         user_id,
         workspace_id: policy.workspace_id,
         endpoint,
-        requested_model: shortened(request.model),
-        request_id: shortened(request.request_id),
+        requested_model: truncate(request.model),
+        request_id: truncate(request.request_id),
         model,
         limit,
         figures: taken.figures,
@@ -372,7 +372,7 @@ async fn admit(
 
 /// Records a refused call of a model that the key may use, so that its owner can find it in the
 /// usage log.
-fn note_refused(
+fn record_refused(
     service: &GatewayService,
     caller: &GatewayCaller,
     endpoint: GatewayEndpoint,
@@ -395,11 +395,11 @@ fn note_refused(
     let Some(model) = service.find_model(request.model) else { return };
     let row = UsageRow {
         created_at: service.clock.now(),
-        request_id: shortened(request.request_id),
+        request_id: truncate(request.request_id),
         key_id: Some(caller.key_id),
         asker: caller.asker(),
         endpoint: endpoint.as_str().to_owned(),
-        requested_model: shortened(request.model),
+        requested_model: truncate(request.model),
         price_version: model.price_version.to_string(),
     };
     let row = row.refused(status);
@@ -408,12 +408,12 @@ fn note_refused(
 
 impl GatewayService {
     /// Returns the maximum cost of a call.
-    pub(super) fn worst_case(&self, model: &Model, endpoint: GatewayEndpoint, wanted: TokenEstimate) -> Amounts {
+    pub(super) fn max_cost(&self, model: &Model, endpoint: GatewayEndpoint, wanted: TokenEstimate) -> Amounts {
         let output = self.most_output(model, endpoint, wanted);
         let always = u64::from(model.route.searches_always());
         let tools = ToolUses { searches: wanted.tools.searches.max(always), ..wanted.tools };
         let wanted = TokenEstimate { tools, ..wanted };
-        let cost = model.price.as_ref().map_or(MicroCredits::ZERO, |price| worst_cost(price, wanted, output));
+        let cost = model.price.as_ref().map_or(MicroCredits::ZERO, |price| max_cost(price, wanted, output));
         Amounts { cost, tokens: count(Some(wanted.input.saturating_add(output))), count: 1 }
     }
 
@@ -470,9 +470,9 @@ impl Admission {
     }
 
     /// Settles a call that was answered from the cache. It costs nothing and uses no tokens.
-    pub fn settle_kept(self, answer: &CachedAnswer) -> MicroCredits {
+    pub fn settle_cached(self, answer: &CachedAnswer) -> MicroCredits {
         let none = Usage { input: Some(0), output: Some(0), ..Usage::default() };
-        let deployment = CACHE.to_owned();
+        let deployment = CACHE_DEPLOYMENT.to_owned();
         let model = answer.model.clone();
         self.settle(CallOutcome { status: 200, usage: none, model, deployment, ..CallOutcome::default() })
     }
@@ -511,8 +511,8 @@ impl Admission {
     }
 
     /// Settles a call whose client has disconnected.
-    pub fn settle_left(self, meter: &Meter, status: u16) -> MicroCredits {
-        let usage = meter.usage_left(Instant::now(), self.most_output);
+    pub fn settle_disconnected(self, meter: &Meter, status: u16) -> MicroCredits {
+        let usage = meter.usage_after_disconnect(Instant::now(), self.most_output);
         self.settle(CallOutcome { usage, ..CallOutcome::of(meter, status) })
     }
 
@@ -543,13 +543,13 @@ impl Admission {
             tries,
         });
         // Failed calls without usage don't count.
-        let counts = row.status < FAILED || tokens(&row) > 0;
+        let counts = row.status < MIN_FAILED_STATUS || tokens(&row) > 0;
         self.held.settle(row, Arc::clone(&self.model.name), i64::from(counts));
         cost
     }
 }
 
 /// Truncates a caller's text for storage and removes NUL, which databases don't accept.
-fn shortened(text: &str) -> String {
-    text.chars().filter(|letter| *letter != '\0').take(MAX_TEXT).collect()
+fn truncate(text: &str) -> String {
+    text.chars().filter(|letter| *letter != '\0').take(MAX_TEXT_CHARS).collect()
 }

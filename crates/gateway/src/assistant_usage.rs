@@ -40,9 +40,9 @@ pub fn answering(service: &GatewayService, asked: Option<&str>) -> (String, Resu
 /// Endpoint recorded in usage rows.
 const ENDPOINT: &str = "assistant";
 /// Number of left-behind rows that are booked together.
-const BOOKED_AT_ONCE: usize = 5_000;
+const MAX_BOOKED_ROWS: usize = 5_000;
 /// Minimum status of a failure.
-pub(super) const FAILED: i64 = 400;
+pub(super) const MIN_FAILED_STATUS: i64 = 400;
 
 /// Usage of an assistant's answer.
 #[derive(Clone, Debug)]
@@ -99,7 +99,7 @@ pub fn record(
     match held {
         Some(held) => {
             // Failed answers without output don't count.
-            let counts = held.is_first && (row.status < FAILED || row.output_tokens > 0);
+            let counts = held.is_first && (row.status < MIN_FAILED_STATUS || row.output_tokens > 0);
             held.settle(row, name, i64::from(counts));
         }
         None => service.writer.push(UsageEntry { row: Some(row), model: name, settlements: Vec::new() }),
@@ -111,7 +111,7 @@ impl GatewayService {
     /// Books usage that a killed process left behind, with the credits reserved for it. Budget
     /// reservations expire by themselves.
     pub(super) async fn book(&self, left_behind: &[JournalEntry]) -> Result<(), AppError> {
-        for part in left_behind.chunks(BOOKED_AT_ONCE) {
+        for part in left_behind.chunks(MAX_BOOKED_ROWS) {
             self.book_part(part).await?;
             // Limits the number of rows waiting in the writer.
             self.writer.flush().await;
@@ -121,7 +121,7 @@ impl GatewayService {
 
     async fn book_part(&self, left_behind: &[JournalEntry]) -> Result<(), AppError> {
         let ids: Vec<Uuid> = left_behind.iter().map(|kept| kept.row.id).collect();
-        let stored = usage::stored(self.db.writer(), &ids).await?;
+        let stored = usage::existing(self.db.writer(), &ids).await?;
         let missing = left_behind.iter().filter(|kept| !stored.contains(&kept.row.id));
         let count = missing.clone().count();
         for JournalEntry { row, model, account, held } in missing {
@@ -132,7 +132,7 @@ impl GatewayService {
             let budgets: Vec<BudgetId> = [key, user, workspace].into_iter().flatten().collect();
             // An answer in a chat counts once, however many calls it takes; which of them counted
             // is unknown.
-            let is_call = key.is_some() && (row.status < FAILED || row.output_tokens > 0);
+            let is_call = key.is_some() && (row.status < MIN_FAILED_STATUS || row.output_tokens > 0);
             let cost = Amounts { cost: row.cost, tokens: tokens(row), count: i64::from(is_call) };
             let metric = if key.is_some() { QuotaMetric::GatewayCalls } else { QuotaMetric::Answers };
             let account = Some(account.unwrap_or(row.user_id.0));

@@ -23,7 +23,7 @@ use crate::{
     providers,
 };
 
-const PURPOSE: &[u8] = b"ai provider";
+const SEAL_PURPOSE: &[u8] = b"ai provider";
 const MAX_NAME_BYTES: usize = 40;
 const MAX_URL_BYTES: usize = 500;
 /// Maximum number of providers that administrators can add.
@@ -91,14 +91,14 @@ pub async fn add(service: &GatewayService, by: &Confirmed, new: NewProvider) -> 
         created_at: now,
         updated_at: now,
     };
-    put_keys(service, &mut row, new.keys)?;
+    seal_keys(service, &mut row, new.keys)?;
     check(service, &row)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::insert(&tx, row.clone()).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::ProviderAdded, Some(row.name.clone()))).await?;
     tx.commit().await.map_err(app_error)?;
     tell(service).await?;
-    shown(service, &row.name)
+    view(service, &row.name)
 }
 
 /// Changes an added provider, with effect on later calls. A base URL with a different origin
@@ -140,7 +140,7 @@ pub async fn change(
             kept.clear();
         }
         kept.extend(change.add_keys);
-        put_keys(service, &mut row, kept)?;
+        seal_keys(service, &mut row, kept)?;
     }
     check(service, &row)?;
     // Always later than the stored timestamp, so that concurrent changes of the old row fail with
@@ -153,7 +153,7 @@ pub async fn change(
     audit::record(&tx, NewAuditEntry::by(by, Action::ProviderChanged, Some(row.name.clone()))).await?;
     tx.commit().await.map_err(app_error)?;
     tell(service).await?;
-    shown(service, &row.name)
+    view(service, &row.name)
 }
 
 /// Removes an added provider with its keys. Fails while models defined by administrators use it.
@@ -194,7 +194,7 @@ fn is_configured(service: &GatewayService, name: &str) -> bool {
     service.config.ai.providers.iter().any(|known| known.name.eq_ignore_ascii_case(name))
 }
 
-fn shown(service: &GatewayService, name: &str) -> Result<AiProvider, AppError> {
+fn view(service: &GatewayService, name: &str) -> Result<AiProvider, AppError> {
     providers::list(service).into_iter().find(|provider| provider.name == name).ok_or_else(|| Code::NotFound.into())
 }
 
@@ -262,7 +262,7 @@ fn parse_limit(limit: Option<u32>) -> Result<Option<i64>, AppError> {
 }
 
 /// Validates keys and stores them encrypted in the row.
-fn put_keys(service: &GatewayService, row: &mut AiProviderRow, keys: Vec<String>) -> Result<(), AppError> {
+fn seal_keys(service: &GatewayService, row: &mut AiProviderRow, keys: Vec<String>) -> Result<(), AppError> {
     let refused = |message: &'static str| Err(AppError::field("keys", "invalid", message));
     let keys: Vec<String> = keys.into_iter().map(|key| key.trim().to_owned()).collect();
     if keys.len() > MAX_KEYS {
@@ -283,7 +283,7 @@ fn put_keys(service: &GatewayService, row: &mut AiProviderRow, keys: Vec<String>
         return refused("This server has no secret to encrypt keys with. Set auth.key_encryption_secret first.");
     };
     let plain = serde_json::to_vec(&keys).map_err(AppError::internal)?;
-    let sealed = seal::seal(secret.expose().as_bytes(), PURPOSE, row.name.as_bytes(), &plain);
+    let sealed = seal::seal(secret.expose().as_bytes(), SEAL_PURPOSE, row.name.as_bytes(), &plain);
     row.keys = Some(sealed.map_err(AppError::internal)?);
     Ok(())
 }
@@ -293,7 +293,7 @@ fn open_keys(row: &AiProviderRow, secret: Option<&Secret>) -> Result<Vec<String>
     let Some(secret) = secret else {
         return Err(AppError::internal(anyhow::anyhow!("auth.key_encryption_secret is missing")));
     };
-    let plain = seal::unseal(secret.expose().as_bytes(), PURPOSE, row.name.as_bytes(), sealed);
+    let plain = seal::unseal(secret.expose().as_bytes(), SEAL_PURPOSE, row.name.as_bytes(), sealed);
     serde_json::from_slice(&plain.map_err(AppError::internal)?).map_err(AppError::internal)
 }
 
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn decrypts_keys_only_with_the_secret_and_for_their_provider() {
         let secret = Secret::new("k".repeat(32));
-        let sealed = seal::seal(secret.expose().as_bytes(), PURPOSE, b"main", br#"["sk-one","sk-two"]"#).unwrap();
+        let sealed = seal::seal(secret.expose().as_bytes(), SEAL_PURPOSE, b"main", br#"["sk-one","sk-two"]"#).unwrap();
         let row = AiProviderRow {
             name: "main".to_owned(),
             kind: "openai".to_owned(),

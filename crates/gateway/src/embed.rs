@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Substring of model names that identifies an embedding model if none is configured.
-const TELLING: &str = "embed";
+const MODEL_NAME_MARKER: &str = "embed";
 
 /// Embedding model.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ pub fn embedder(service: &GatewayService) -> Option<Embedder> {
     let table = service.table();
     let model = match service.config.knowledge.model.as_deref() {
         Some(name) => table.find(name)?,
-        None => table.models().find(|model| model.name.to_ascii_lowercase().contains(TELLING)).cloned()?,
+        None => table.models().find(|model| model.name.to_ascii_lowercase().contains(MODEL_NAME_MARKER)).cloned()?,
     };
     let first = model.route.deployments.iter().min_by_key(|deployment| deployment.priority)?;
     let space = first.model.clone();
@@ -90,8 +90,8 @@ pub async fn embed(
     service.check_price(&model.name, Some(model.as_ref())).map_err(refused)?;
     let body = json!({ "model": &*model.name, "input": texts, "encoding_format": "base64" }).to_string();
     let estimated = texts.iter().map(|text| ::ai::estimate_tokens(text) as u64).sum();
-    let amount = service.worst_case(model, GatewayEndpoint::Embeddings, TokenEstimate::words(estimated, None));
-    let held = service.hold_beside(payer, amount).await.map_err(refused)?;
+    let amount = service.max_cost(model, GatewayEndpoint::Embeddings, TokenEstimate::text_only(estimated, None));
+    let held = service.reserve_internal(payer, amount).await.map_err(refused)?;
     let (created_at, began) = (service.clock.now(), Instant::now());
     let call = Call::new(ApiStyle::Chat, body.into(), Arc::clone(&embedder.route), request_id.to_string())
         .on_behalf_of(payer.work_owner());
@@ -123,9 +123,9 @@ pub async fn embed(
     held.settle(row, Arc::clone(&model.name), 0);
     let answer = match answered.map_err(|error| failed(&error))?.body {
         ::ai::AnswerBody::Whole(answer) => answer,
-        ::ai::AnswerBody::Stream(_) => return Err(garbled()),
+        ::ai::AnswerBody::Stream(_) => return Err(malformed_response()),
     };
-    let vectors = read(&answer, texts.len()).ok_or_else(garbled)?;
+    let vectors = read(&answer, texts.len()).ok_or_else(malformed_response)?;
     Ok(Embedded { vectors, cost })
 }
 
@@ -149,13 +149,13 @@ fn read(answer: &[u8], expected: usize) -> Option<Vec<Vec<f32>>> {
         let (numbers, rest) = bytes.as_chunks::<4>();
         let vector: Vec<f32> = numbers.iter().map(|number| f32::from_le_bytes(*number)).collect();
         let place = vectors.get_mut(item.index.unwrap_or(place)).filter(|place| place.is_empty() && rest.is_empty())?;
-        *place = of_length_one(vector)?;
+        *place = normalize(vector)?;
     }
     let dimensions = vectors.first()?.len();
     vectors.iter().all(|vector| !vector.is_empty() && vector.len() == dimensions).then_some(vectors)
 }
 
-fn of_length_one(mut vector: Vec<f32>) -> Option<Vec<f32>> {
+fn normalize(mut vector: Vec<f32>) -> Option<Vec<f32>> {
     let length = vector.iter().map(|number| f64::from(*number).powi(2)).sum::<f64>().sqrt();
     if !length.is_finite() || length == 0.0 {
         return None;
@@ -208,7 +208,7 @@ fn failed(error: &GatewayError) -> EmbedFailure {
     EmbedFailure { sentence: sentence.to_owned(), cause }
 }
 
-fn garbled() -> EmbedFailure {
+fn malformed_response() -> EmbedFailure {
     EmbedFailure { sentence: "The embedding model sent an unexpected response.".to_owned(), cause: EmbedCause::Model }
 }
 

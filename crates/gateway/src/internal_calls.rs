@@ -25,7 +25,7 @@ pub struct InternalModelCall {
 impl InternalModelCall {
     /// Reserves the cost of a call with the estimated input tokens. Fails if the model's price is
     /// unknown and the configuration refuses such models.
-    pub async fn begin(
+    pub async fn reserve(
         service: &Arc<GatewayService>,
         asker: BillingIdentity,
         model: &Arc<Model>,
@@ -33,12 +33,12 @@ impl InternalModelCall {
     ) -> Result<Self, Refusal> {
         service.check_price(&model.name, Some(model.as_ref()))?;
         let has_sound = endpoint == GatewayEndpoint::Transcriptions;
-        let worst = service.worst_case(
+        let worst = service.max_cost(
             model,
             endpoint,
-            TokenEstimate { has_sound, ..TokenEstimate::words(estimated_input, None) },
+            TokenEstimate { has_sound, ..TokenEstimate::text_only(estimated_input, None) },
         );
-        let held = service.hold_beside(asker, worst).await?;
+        let held = service.reserve_internal(asker, worst).await?;
         Ok(Self { held, asker, model: Arc::clone(model), endpoint })
     }
 

@@ -22,12 +22,12 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Subfolder of `server.data_dir`.
-const FOLDER: &str = "usage";
+const JOURNAL_FOLDER: &str = "usage";
 /// Maximum size of a file that is read, in bytes. A file holds about 20,000 rows of at most a
 /// kilobyte.
-const MOST: u64 = 256 * 1024 * 1024;
+const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 /// Extension of a file until it is locked.
-const NEW: &str = "new";
+const NEW_EXTENSION: &str = "new";
 
 /// Journal files of this instance. `None` if the folder isn't writable; rows are then kept in
 /// memory only.
@@ -82,7 +82,7 @@ pub(super) struct AbandonedRows {
 
 impl Journal {
     pub fn open(data_dir: &Path) -> (Self, AbandonedRows) {
-        let folder = data_dir.join(FOLDER);
+        let folder = data_dir.join(JOURNAL_FOLDER);
         let opened = fs::create_dir_all(&folder).and_then(|()| {
             let left_behind = AbandonedRows::find(&folder)?;
             let id = Uuid::now_v7();
@@ -99,7 +99,7 @@ impl Journal {
         (Self { files, current: AtomicUsize::new(0), has_failed: AtomicBool::new(false) }, left_behind)
     }
 
-    /// Appends a row. Calls must be serialised with each other and with [`Self::turn_over`].
+    /// Appends a row. Calls must be serialised with each other and with [`Self::rotate`].
     pub fn keep(&self, row: &usage_request::Model, model: &str, account: Option<Uuid>, held: &[OrphanedReservation]) {
         let Some(files) = &self.files else { return };
         // Starts with a newline, because the previous line may be incomplete after a full disk.
@@ -116,7 +116,7 @@ impl Journal {
     }
 
     /// Switches to the other file; the rows of this one are about to be written.
-    fn turn_over(&self) -> FileIndex {
+    fn rotate(&self) -> FileIndex {
         FileIndex(self.current.fetch_xor(1, Ordering::Relaxed))
     }
 
@@ -135,7 +135,7 @@ impl JournalRotation {
     /// serialised with [`Journal::keep`].
     pub fn begin(&mut self, journal: &Journal, taken: u64) {
         if self.0.is_none() {
-            self.0 = Some((journal.turn_over(), taken));
+            self.0 = Some((journal.rotate(), taken));
         }
     }
 
@@ -152,7 +152,7 @@ impl LockedFile {
     /// process takes it for left behind.
     fn create(folder: &Path, id: Uuid, side: char) -> io::Result<Self> {
         let path = folder.join(format!("{id}.{side}"));
-        let new = path.with_extension(format!("{side}.{NEW}"));
+        let new = path.with_extension(format!("{side}.{NEW_EXTENSION}"));
         let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&new)?;
         file.lock()?;
         fs::rename(new, &path)?;
@@ -174,7 +174,7 @@ impl AbandonedRows {
                 continue;
             }
             let mut text = Vec::new();
-            if (&file).take(MOST).read_to_end(&mut text).is_err() {
+            if (&file).take(MAX_FILE_BYTES).read_to_end(&mut text).is_err() {
                 continue;
             }
             // The last line may be incomplete.
@@ -239,11 +239,11 @@ mod tests {
         assert!(left_behind.rows.is_empty());
         let written = row("written");
         first.keep(&written, "small", None, &[]);
-        let side = first.turn_over();
+        let side = first.rotate();
         let waiting = row("waiting");
         first.keep(&waiting, "small", Some(Uuid::max()), &[]);
         first.empty(side);
-        let side = first.turn_over();
+        let side = first.rotate();
         first.keep(&row("last"), "small", None, &[]);
         {
             // A concurrent process finds nothing.
@@ -264,16 +264,16 @@ mod tests {
         let (_last, left_behind) = Journal::open(folder.path());
         assert!(left_behind.rows.is_empty());
         left_behind.remove();
-        assert_eq!(fs::read_dir(folder.path().join(FOLDER)).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(folder.path().join(JOURNAL_FOLDER)).unwrap().count(), 2);
     }
 
     #[test]
     fn keeps_rows_in_memory_without_a_folder() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join(FOLDER), "a file").unwrap();
+        fs::write(folder.path().join(JOURNAL_FOLDER), "a file").unwrap();
         let (journal, left_behind) = Journal::open(folder.path());
         journal.keep(&row("one"), "small", None, &[]);
-        journal.empty(journal.turn_over());
+        journal.empty(journal.rotate());
         assert!(left_behind.rows.is_empty());
     }
 
@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn ignores_files_being_created_and_unrelated_files() {
         let folder = tempfile::tempdir().unwrap();
-        let usage = folder.path().join(FOLDER);
+        let usage = folder.path().join(JOURNAL_FOLDER);
         fs::create_dir_all(&usage).unwrap();
         for name in ["0199.a.new", "README.md"] {
             fs::write(usage.join(name), "").unwrap();

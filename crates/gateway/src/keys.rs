@@ -19,14 +19,14 @@ use dbcontext::{
         users,
     },
 };
-use identity::accounts::{Confirmed, api_keys::MARK, key_policy};
+use identity::accounts::{Confirmed, api_keys::KEY_PREFIX, key_policy};
 use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
 use crate::{GatewayService, PolicyChange, announce_changed, budgets};
 
 /// Number of characters of a key that remain visible to its owner.
-const PREFIX_CHARS: usize = 11;
+const VISIBLE_PREFIX_CHARS: usize = 11;
 const MAX_NAME_CHARS: usize = 80;
 /// Maximum number of keys per user.
 const MAX_KEYS: u64 = 100;
@@ -199,11 +199,11 @@ fn check_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> Result<(), App
 }
 
 fn generate() -> Result<String, AppError> {
-    Ok(format!("{MARK}{}", token::random_token().map_err(AppError::internal)?))
+    Ok(format!("{KEY_PREFIX}{}", token::random_token().map_err(AppError::internal)?))
 }
 
 fn prefix(key: &str) -> String {
-    key.chars().take(PREFIX_CHARS).collect()
+    key.chars().take(VISIBLE_PREFIX_CHARS).collect()
 }
 
 /// Lists the caller's keys, newest first.
@@ -233,9 +233,9 @@ fn view(service: &GatewayService, row: api_key::Model, budget: Option<budget::Mo
         models: key_policy::models(row.models.as_deref()),
         endpoints: key_policy::endpoints(row.endpoints.as_deref()),
         passthrough: key_policy::passes(row.passes.as_deref()),
-        rpm: key_policy::whole(row.rpm),
-        tpm: key_policy::whole(row.tpm),
-        parallel: key_policy::whole(row.parallel),
+        rpm: key_policy::parse_limit(row.rpm),
+        tpm: key_policy::parse_limit(row.tpm),
+        parallel: key_policy::parse_limit(row.parallel),
         budget: budget.map(|row| budgets::view(service, id, row)),
         previous_until: row.previous_until.filter(|until| *until > now),
     }

@@ -64,17 +64,18 @@ pub use embed::{EmbedCause, EmbedFailure, Embedded, Embedder, embed, embedder};
 pub use identity::accounts::key_policy::KeyPolicy;
 use identity::{IdentityService, accounts::api_keys};
 pub use internal_calls::InternalModelCall;
-use jobs::caught;
-pub use models::{Model, known_model};
-use platform::{Core, chunked_delete::in_parts, rate_limits::KeyLimits, start_error, work_pools::WorkOwner};
+use jobs::catch_panic;
+pub use models::{Model, check_available};
+use platform::{Core, chunked_delete::delete_in_chunks, rate_limits::KeyLimits, start_error, work_pools::WorkOwner};
 pub use policy::PolicyChange;
 pub use prices::check_price;
 pub use provider_client::connect;
 pub use reservations::{
-    BillingIdentity, ModelCall, ModelCallReservation, PendingReservations, ReservationGuard, hold_round, queue_answers,
+    BillingIdentity, ModelCall, ModelCallReservation, PendingReservations, ReservationGuard, queue_answers,
+    reserve_model_call,
 };
 pub use response_cache::{CacheDirectives, CacheKey, CachedAnswer};
-pub use transcribe::{MAX_RECORDING, StoredRecording, check_dictation, dictate, transcribe};
+pub use transcribe::{MAX_RECORDING_BYTES, StoredRecording, check_dictation, dictate, transcribe};
 
 use self::{
     journal::{AbandonedRows, Journal},
@@ -86,10 +87,10 @@ use self::{
 };
 
 /// Interval of reloading the models while the bus is unavailable.
-const READ_AGAIN: Duration = Duration::from_secs(4);
+const RELOAD_INTERVAL: Duration = Duration::from_secs(4);
 /// Interval of the retention clean-up.
-const SWEEP: Duration = Duration::from_secs(3_600);
-const SWEEP_ROWS: u64 = 1_000;
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(3_600);
+const MAX_DELETED_PER_STATEMENT: u64 = 1_000;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Gateway service of an instance. Dereferences to [`Core`].
@@ -121,7 +122,7 @@ impl GatewayService {
         let Core { config, clock, db, redis, .. } = &*core;
         let ai = Arc::new(connect(&config.ai, &config.outgoing)?);
         if let Some(redis) = redis {
-            ai.share_on(Arc::new(RedisResponseStore::new(redis.clone())));
+            ai.set_response_store(Arc::new(RedisResponseStore::new(redis.clone())));
         }
         let (journal, left_behind) = Journal::open(&config.server.data_dir);
         let service = Arc::new(Self {
@@ -140,10 +141,10 @@ impl GatewayService {
             billing,
         });
         service.load(left_behind).await.map_err(start_error)?;
-        service.tell_of_keys(Arc::downgrade(&service.bus));
-        tokio::spawn(follow(Arc::downgrade(&service), service.bus.subscribe(), Arc::downgrade(&service.bus)));
+        service.publish_key_news(Arc::downgrade(&service.bus));
+        tokio::spawn(handle_signals(Arc::downgrade(&service), service.bus.subscribe(), Arc::downgrade(&service.bus)));
         if service.config.gateway.retention_days > 0 {
-            tokio::spawn(forget_old(Arc::downgrade(&service)));
+            tokio::spawn(run_retention(Arc::downgrade(&service)));
         }
         Ok(service)
     }
@@ -186,12 +187,12 @@ impl GatewayService {
     /// True if the model is listed for the key: it may call the model, and the model isn't refused
     /// for a missing price.
     fn shows(&self, table: &Table, caller: &GatewayCaller, model: &Model) -> bool {
-        table.allows(&caller.policy.models, model) && self.offers(table, caller.asker(), model)
+        table.allows(&caller.policy.models, model) && self.lists_for(table, caller.asker(), model)
     }
 
     /// True if the model is listed for the requester: no list excludes it, and it isn't refused for
     /// a missing price.
-    fn offers(&self, table: &Table, asker: BillingIdentity, model: &Model) -> bool {
+    fn lists_for(&self, table: &Table, asker: BillingIdentity, model: &Model) -> bool {
         self.lists.refusing(table, asker, model).is_none() && self.check_price(&model.name, Some(model)).is_ok()
     }
 
@@ -219,7 +220,7 @@ impl GatewayService {
     }
 
     /// Publishes what this instance learns about provider keys to the other instances.
-    fn tell_of_keys(&self, bus: Weak<dyn EventBus>) {
+    fn publish_key_news(&self, bus: Weak<dyn EventBus>) {
         let by = self.id;
         self.ai.tell_to(move |KeyStateChange { provider, key, model, fate }| {
             if let Some(bus) = bus.upgrade() {
@@ -237,7 +238,7 @@ impl GatewayService {
     }
 
     /// Records that a budget of a user or workspace was created or removed.
-    fn note_budget(&self, budget: BudgetId, is_there: bool) {
+    fn record_budget(&self, budget: BudgetId, is_there: bool) {
         let mut scoped = self.scoped.write().unwrap_or_else(PoisonError::into_inner);
         if is_there {
             scoped.insert(budget);
@@ -284,7 +285,7 @@ impl GatewayService {
 /// Announces that a key, or the spending limit of a user or workspace, has changed. This instance
 /// applies the change before this returns, the others soon after.
 async fn announce_changed(service: &GatewayService, id: Uuid) {
-    api_keys::tell_changed(&service.identity, vec![id]).await;
+    api_keys::announce_changed(&service.identity, vec![id]).await;
     service.budgets_changed(&[id]);
 }
 
@@ -297,8 +298,8 @@ impl Deref for GatewayService {
 }
 
 /// Reloads models and budgets on signals of the bus.
-async fn follow(gateway: Weak<GatewayService>, mut listener: Listener, bus: Weak<dyn EventBus>) {
-    let mut tick = tokio::time::interval(READ_AGAIN);
+async fn handle_signals(gateway: Weak<GatewayService>, mut listener: Listener, bus: Weak<dyn EventBus>) {
+    let mut tick = tokio::time::interval(RELOAD_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // A reload has failed and must be repeated.
     let mut is_behind = false;
@@ -308,7 +309,7 @@ async fn follow(gateway: Weak<GatewayService>, mut listener: Listener, bus: Weak
                 Some(BusMessage::Signal(Signal::ModelsChanged)) => true,
                 Some(BusMessage::Signal(Signal::Gap)) => {
                     if let Some(gateway) = gateway.upgrade() {
-                        gateway.billing.reservations.all_changed();
+                        gateway.billing.reservations.close_all_allotments();
                     }
                     true
                 }
@@ -352,15 +353,15 @@ async fn follow(gateway: Weak<GatewayService>, mut listener: Listener, bus: Weak
 }
 
 /// Deletes requests older than the configured retention; daily totals are kept.
-async fn forget_old(gateway: Weak<GatewayService>) {
-    let mut tick = tokio::time::interval(SWEEP);
+async fn run_retention(gateway: Weak<GatewayService>) {
+    let mut tick = tokio::time::interval(CLEANUP_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         let Some(gateway) = gateway.upgrade() else { return };
         let before = gateway.clock.now().minus(DAY * gateway.config.gateway.retention_days);
-        let forget = || query::usage::forget(gateway.db.writer(), before, SWEEP_ROWS);
-        if let Err(error) = caught(in_parts(SWEEP_ROWS, forget)).await {
+        let forget = || query::usage::delete_before(gateway.db.writer(), before, MAX_DELETED_PER_STATEMENT);
+        if let Err(error) = catch_panic(delete_in_chunks(MAX_DELETED_PER_STATEMENT, forget)).await {
             tracing::warn!(%error, "failed to delete expired requests");
         }
     }

@@ -78,7 +78,7 @@ impl ModelLists {
 }
 
 /// True if there is any model list.
-pub fn are_there(service: &GatewayService) -> bool {
+pub fn any_exist(service: &GatewayService) -> bool {
     !service.lists.is_empty()
 }
 
@@ -137,22 +137,22 @@ pub async fn set(
     rows::upsert(&tx, row.clone()).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::ModelListChanged, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service).await?;
+    announce_lists_changed(service).await?;
     view(row)
 }
 
 /// Removes the restriction of a user or a workspace.
-pub async fn lift(service: &GatewayService, by: &Principal, scope: BudgetScope, id: Uuid) -> Result<(), AppError> {
+pub async fn remove(service: &GatewayService, by: &Principal, scope: BudgetScope, id: Uuid) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     if !rows::remove(&tx, BudgetId { scope, id }).await? {
         return Err(Code::NotFound.into());
     }
     audit::record(&tx, NewAuditEntry::by(by, Action::ModelListRemoved, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service).await
+    announce_lists_changed(service).await
 }
 
-async fn tell(service: &GatewayService) -> Result<(), AppError> {
+async fn announce_lists_changed(service: &GatewayService) -> Result<(), AppError> {
     service.reload().await?;
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::ModelsChanged)]));
     Ok(())

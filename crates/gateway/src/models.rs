@@ -52,12 +52,12 @@ pub struct Model {
 
 impl Model {
     /// True if `name` is the model's name or one of its aliases.
-    fn goes_by(&self, name: &str) -> bool {
+    fn is_named(&self, name: &str) -> bool {
         *self.name == *name || self.definition.aliases.iter().any(|alias| alias == name)
     }
 
     /// True if the name, an alias or a deployment contains `sought`, which must be folded.
-    fn has(&self, sought: &str) -> bool {
+    fn matches(&self, sought: &str) -> bool {
         let ModelDefinition { aliases, deployments, .. } = &self.definition;
         let places = deployments.iter().flat_map(|one| [one.provider.as_str(), one.model.as_str()]);
         std::iter::once(&*self.name)
@@ -85,7 +85,7 @@ pub struct Table {
 pub(super) type ListedProvider = (String, Vec<String>);
 
 /// Returns the name if the model is available.
-pub fn known_model(service: &GatewayService, model: &str) -> Result<String, AppError> {
+pub fn check_available(service: &GatewayService, model: &str) -> Result<String, AppError> {
     if service.find_model(model).is_some() {
         return Ok(model.to_owned());
     }
@@ -229,7 +229,7 @@ impl Table {
         let deployments: HashMap<String, Vec<ai::Deployment>> = all
             .iter()
             .flat_map(|(name, (definition, ..))| {
-                let deployed = deploy(definition);
+                let deployed = deployments_of(definition);
                 let names = std::iter::once(name).chain(&definition.aliases);
                 names.map(move |name| (name.clone(), deployed.clone()))
             })
@@ -297,7 +297,7 @@ impl Table {
         names.is_empty()
             || names
                 .iter()
-                .any(|name| model.goes_by(name) || self.names.get(name).is_some_and(|meant| meant.name == model.name))
+                .any(|name| model.is_named(name) || self.names.get(name).is_some_and(|meant| meant.name == model.name))
     }
 }
 
@@ -315,7 +315,7 @@ fn model(
         (None, Some(known)) => (Some(known.price), known.version.into()),
         (None, None) => (None, "none".into()),
     };
-    let deployed = deploy(&definition);
+    let deployed = deployments_of(&definition);
     let mut definition = definition;
     // Without configured capabilities, the known ones apply.
     if let Some(known) = known
@@ -334,7 +334,7 @@ fn model(
             failure: fallback(&definition.fallbacks.failure),
         },
     };
-    let most_output = longest(&route, known);
+    let most_output = max_route_output(&route, known);
     Model {
         name: name.into(),
         definition,
@@ -349,7 +349,7 @@ fn model(
 /// Returns the maximum output tokens over a route. `known` is the entry of the model itself, whose
 /// deployments may have their own names. A configured limit below the known one doesn't shorten
 /// passthrough requests.
-fn longest(route: &ai::Route, known: Option<&'static prices::PriceEntry>) -> Option<u64> {
+fn max_route_output(route: &ai::Route, known: Option<&'static prices::PriceEntry>) -> Option<u64> {
     let of = |deployment: &ai::Deployment, known: Option<&'static prices::PriceEntry>| {
         let said = deployment.takes.as_deref().and_then(ModelParamOverrides::most_output);
         let known = prices::find(&deployment.model).or(known);
@@ -363,7 +363,7 @@ fn longest(route: &ai::Route, known: Option<&'static prices::PriceEntry>) -> Opt
 }
 
 /// Converts the deployments of a definition, with its parameter overrides.
-fn deploy(definition: &ModelDefinition) -> Vec<ai::Deployment> {
+fn deployments_of(definition: &ModelDefinition) -> Vec<ai::Deployment> {
     let own = ModelParamOverrides::read(&definition.parameters, definition.capabilities.max_output);
     let own = own.filter(|own| !own.is_empty()).map(Arc::new);
     let deployed = definition.deployments.iter().cloned();
@@ -490,7 +490,7 @@ mod tests {
         assert_eq!(small.route.deployments[0].model, "small", "the deployment is unchanged");
         let best = table.find("fast").unwrap();
         assert_eq!((&*best.name, best.route.fallbacks.failure[0].model.as_str()), ("best", "small"));
-        assert!(!small.goes_by("fast"));
+        assert!(!small.is_named("fast"));
         assert_eq!(best.route.deployments[0].takes, None, "known parameters apply");
         assert_eq!(&*table.find("main/small").unwrap().name, "small", "same price under the provider's name");
         assert!(table.find("broken").is_none());

@@ -35,7 +35,7 @@ impl PolicyChange {
     /// Validates the changes.
     pub async fn check(&self, service: &GatewayService, by: &Principal) -> Result<(), AppError> {
         if let Some(Some(workspace)) = self.workspace_id {
-            membership::admit(&service.identity, by, workspace, Permission::CreateContent).await?;
+            membership::authorize(&service.identity, by, workspace, Permission::CreateContent).await?;
         }
         if let Some(models) = &self.models {
             if models.len() > MAX_MODELS {

@@ -33,7 +33,7 @@ const OPENAI_PLAIN_SEARCH: MicroCredits = MicroCredits(25_000);
 const OPENAI_CONTAINER: MicroCredits = MicroCredits(30_000);
 const OPENAI_IMAGE: MicroCredits = MicroCredits(250_000);
 /// Prefixes of OpenAI's model names.
-const OPENAI: [&str; 6] = ["gpt-", "o1", "o3", "o4", "chat-latest", "computer-use"];
+const OPENAI_PREFIXES: [&str; 6] = ["gpt-", "o1", "o3", "o4", "chat-latest", "computer-use"];
 
 /// Entry of the table.
 #[derive(Clone, Debug)]
@@ -56,13 +56,13 @@ pub fn check_price(service: &GatewayService, name: &str, field: &'static str) ->
 
 impl GatewayService {
     /// True if models with unknown prices are refused. The built-in demo has no price and is free.
-    pub fn wants_prices(&self) -> bool {
+    pub fn requires_prices(&self) -> bool {
         self.config.gateway.unknown_price == UnknownPricePolicy::Refuse && self.ai.has_provider()
     }
 
     /// Fails if the model's price is unknown and the configuration refuses such models.
     pub(super) fn check_price(&self, name: &str, model: Option<&Model>) -> Result<(), Refusal> {
-        if model.is_some_and(|model| model.price.is_some()) || !self.wants_prices() {
+        if model.is_some_and(|model| model.price.is_some()) || !self.requires_prices() {
             return Ok(());
         }
         Err(Refusal::NoPrice(name.to_owned()))
@@ -110,8 +110,8 @@ fn read(line: &'static str) -> Option<(&'static str, PriceEntry)> {
         cache_write: amount(cache_write),
         audio: amount(audio),
         audio_output: amount(audio_output),
-        search: searching(name, abilities),
-        container: containing(name),
+        search: search_price(name, abilities),
+        container: container_price(name),
         image: is_of_openai.then_some(OPENAI_IMAGE),
         long: read_long(long),
     };
@@ -129,15 +129,15 @@ fn read(line: &'static str) -> Option<(&'static str, PriceEntry)> {
 }
 
 fn is_of_openai(name: &str) -> bool {
-    OPENAI.iter().any(|beginning| name.starts_with(beginning)) && !name.starts_with("gpt-oss")
+    OPENAI_PREFIXES.iter().any(|beginning| name.starts_with(beginning)) && !name.starts_with("gpt-oss")
 }
 
-fn searching(name: &str, abilities: &str) -> Option<MicroCredits> {
+fn search_price(name: &str, abilities: &str) -> Option<MicroCredits> {
     let of_openai = || if abilities.contains('r') { OPENAI_SEARCH } else { OPENAI_PLAIN_SEARCH };
     if name.starts_with("claude-") { Some(CLAUDE_SEARCH) } else { is_of_openai(name).then(of_openai) }
 }
 
-fn containing(name: &str) -> Option<MicroCredits> {
+fn container_price(name: &str) -> Option<MicroCredits> {
     if name.starts_with("claude-") { Some(CLAUDE_CONTAINER) } else { is_of_openai(name).then_some(OPENAI_CONTAINER) }
 }
 

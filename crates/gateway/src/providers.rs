@@ -19,7 +19,7 @@ use appcore::{
 use crate::GatewayService;
 
 /// Maximum pause of a key.
-const MAX_REST: Duration = Duration::from_secs(30 * 86_400);
+const MAX_PAUSE: Duration = Duration::from_secs(30 * 86_400);
 
 /// Tokens used per key, by provider and the key's last characters; an empty string if the key has
 /// none to show.
@@ -93,19 +93,19 @@ pub fn list(service: &GatewayService) -> Vec<AiProvider> {
 
 /// Pauses a key on all instances.
 pub fn rest(service: &GatewayService, provider: &str, key: &str, rest: Duration) -> Result<(), AppError> {
-    if rest.is_zero() || rest > MAX_REST {
-        let message = format!("Choose 1 to {} seconds.", MAX_REST.as_secs());
+    if rest.is_zero() || rest > MAX_PAUSE {
+        let message = format!("Choose 1 to {} seconds.", MAX_PAUSE.as_secs());
         return Err(AppError::field("seconds", "invalid", message));
     }
-    steer(service, provider, key, Some(service.clock.now().plus(rest)))
+    set_paused(service, provider, key, Some(service.clock.now().plus(rest)))
 }
 
 /// Reactivates a paused or disabled key on all instances.
-pub fn revive(service: &GatewayService, provider: &str, key: &str) -> Result<(), AppError> {
-    steer(service, provider, key, None)
+pub fn reactivate(service: &GatewayService, provider: &str, key: &str) -> Result<(), AppError> {
+    set_paused(service, provider, key, None)
 }
 
-fn steer(service: &GatewayService, provider: &str, key: &str, until: Option<Timestamp>) -> Result<(), AppError> {
+fn set_paused(service: &GatewayService, provider: &str, key: &str, until: Option<Timestamp>) -> Result<(), AppError> {
     if !service.rest_key(provider, key, until) {
         return Err(Code::NotFound.into());
     }

@@ -61,8 +61,9 @@ impl ChargePlan {
         let credits: Vec<SpendingLimit> =
             self.purses.iter().filter(|purse| purse.account().is_some()).copied().collect();
         let (first, others) = (left.first().copied(), left.iter().skip(1));
-        let others = others.map(|left| Settlement::booking(&credits, Amounts::default(), source, Some(*left)));
-        std::iter::once(Settlement::booking(&self.purses, cost, source, first)).chain(others).collect()
+        let others =
+            others.map(|left| Settlement::for_orphaned_call(&credits, Amounts::default(), source, Some(*left)));
+        std::iter::once(Settlement::for_orphaned_call(&self.purses, cost, source, first)).chain(others).collect()
     }
 
     /// Account that is tried first.
@@ -98,7 +99,7 @@ impl GatewayService {
         }
         let (gateway, bill) = (Arc::clone(self), bill.clone());
         let mut taking = Box::pin(async move {
-            let held = gateway.take_by(&bill, amounts, origin).await?;
+            let held = gateway.reserve_with_fallback(&bill, amounts, origin).await?;
             Ok(ReservationGuard { gateway, held: held.into_iter().collect() })
         });
         // Local allotments answer immediately. Database reservations run in a separate task: if the
@@ -112,7 +113,7 @@ impl GatewayService {
         }
     }
 
-    async fn take_by(
+    async fn reserve_with_fallback(
         self: &Arc<Self>,
         bill: &ChargePlan,
         amounts: Amounts,
@@ -122,7 +123,7 @@ impl GatewayService {
         let (Some(account), Some(otherwise)) = (bill.account(), bill.fallback_account) else { return taken };
         match taken {
             Err(Refusal::OutOfCredits) => {
-                self.billing.payers.fell_short(account, amounts.cost, Instant::now());
+                self.billing.payers.record_shortfall(account, amounts.cost, Instant::now());
                 self.take(&bill.of(otherwise).purses, amounts, origin).await
             }
             taken => taken,
@@ -151,7 +152,7 @@ impl GatewayService {
 
     /// Reserves the cost of an internal model call, which counts neither as an answer nor as a
     /// program's call.
-    pub(super) async fn hold_beside(
+    pub(super) async fn reserve_internal(
         self: &Arc<Self>,
         asker: BillingIdentity,
         worst: Amounts,
@@ -172,7 +173,7 @@ impl GatewayService {
         let may_pay = |id: &WorkspaceId| self.billing.payers.may_pay(*id, amounts.cost, Instant::now());
         let workspace = workspace_id.filter(may_pay).filter(|_| account.is_none()).map(|id| id.0);
         let own = account.unwrap_or(user_id.0);
-        entitlements::add_purses(&mut purses, user_id, metric, amounts, workspace.unwrap_or(own));
+        entitlements::add_limits(&mut purses, user_id, metric, amounts, workspace.unwrap_or(own));
         ChargePlan { purses, fallback_account: workspace.map(|_| own) }
     }
 }
@@ -262,14 +263,16 @@ pub async fn queue_answers(
     answers: u64,
 ) -> Result<Option<PendingReservations>, AppError> {
     let context = service.config.ai.context_tokens as u64;
-    let amounts = service.worst_of_answer(service.find_model(model).as_deref(), TokenEstimate::words(context, None), 1);
+    let amounts =
+        service.max_answer_amounts(service.find_model(model).as_deref(), TokenEstimate::text_only(context, None), 1);
     let bill = service.bill(asker.into(), &service.budgets_of(asker), QuotaMetric::Answers, amounts);
     if bill.is_empty() {
         return Ok(None);
     }
     // Reserved individually in the database instead of from an allotment, because a worker on
     // another instance needs the id.
-    let held = try_join_all((0..answers).map(|_| service.hold(&bill, amounts, Origin::Own))).await.map_err(in_chat)?;
+    let held =
+        try_join_all((0..answers).map(|_| service.hold(&bill, amounts, Origin::Own))).await.map_err(chat_error)?;
     Ok(Some(PendingReservations(held)))
 }
 
@@ -299,7 +302,7 @@ pub struct ModelCallReservation {
 }
 
 /// Reserves the cost of another model call for an answer.
-pub async fn hold_round(
+pub async fn reserve_model_call(
     service: &Arc<GatewayService>,
     asker: BillingIdentity,
     round: ModelCall<'_>,
@@ -308,8 +311,11 @@ pub async fn hold_round(
     check_price(service, round.model, "model")?;
     let model = service.find_model(round.model);
     let count = i64::from(round.is_first);
-    let worst =
-        service.worst_of_answer(model.as_deref(), TokenEstimate::words(round.estimated_input, round.max_output), count);
+    let worst = service.max_answer_amounts(
+        model.as_deref(),
+        TokenEstimate::text_only(round.estimated_input, round.max_output),
+        count,
+    );
     let adopted = match round.queued {
         Some(id) => service.billing.reservations.adopt(id).await?,
         None => None,
@@ -321,7 +327,7 @@ pub async fn hold_round(
         let missing = worst.beyond(queued);
         let payer = Payer { account: held.account(), ..asker.into() };
         let bill = service.bill(payer, &service.budgets_of(asker), QuotaMetric::Answers, missing);
-        held.add(service.hold(&bill, missing, Origin::Blocks).await.map_err(in_chat)?);
+        held.add(service.hold(&bill, missing, Origin::Blocks).await.map_err(chat_error)?);
     }
     let (worst, amount) = (Amounts { count: 0, ..worst }, worst.cost.max(queued.cost));
     Ok(ModelCallReservation { held, model, asker, worst, amount, refused: None, is_first: round.is_first })
@@ -340,7 +346,7 @@ impl ModelCallReservation {
     /// available.
     pub async fn grow(&mut self) -> Result<(), AppError> {
         if let Some(refused) = self.refused.take() {
-            return Err(in_chat(refused));
+            return Err(chat_error(refused));
         }
         let gateway = &self.held.gateway;
         let payer = Payer { account: self.held.account(), ..self.asker.into() };
@@ -362,14 +368,14 @@ impl ModelCallReservation {
 }
 
 impl GatewayService {
-    fn worst_of_answer(&self, model: Option<&Model>, wanted: TokenEstimate, count: i64) -> Amounts {
-        let worst = model.map_or_else(Amounts::default, |model| self.worst_case(model, GatewayEndpoint::Chat, wanted));
+    fn max_answer_amounts(&self, model: Option<&Model>, wanted: TokenEstimate, count: i64) -> Amounts {
+        let worst = model.map_or_else(Amounts::default, |model| self.max_cost(model, GatewayEndpoint::Chat, wanted));
         Amounts { count, ..worst }
     }
 }
 
 /// Converts a refusal to the error shown in chats.
-fn in_chat(refusal: Refusal) -> AppError {
+fn chat_error(refusal: Refusal) -> AppError {
     let Refusal::OutOfBudget(ExhaustedBudget { scope, resets_at }) = refusal else { return refusal.into() };
     let whose = match scope {
         BudgetScope::Workspace => "This workspace’s AI budget",

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use moka::future::Cache;
 
 /// Maximum total size of the cache, in bytes.
-const MOST_BYTES: u64 = 16 * 1024 * 1024;
+const MAX_CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// Maximum size of a request with its response, in bytes.
 const LONGEST: usize = 1024 * 1024;
 /// Estimated overhead of an entry, in bytes.
@@ -85,7 +85,7 @@ impl ResponseCache {
             let weigh = |question: &CacheKey, answer: &Arc<CachedAnswer>| {
                 u32::try_from(question.body.len() + answer.body.len() + OVERHEAD).unwrap_or(u32::MAX)
             };
-            Cache::builder().max_capacity(MOST_BYTES).weigher(weigh).time_to_live(lifetime).build()
+            Cache::builder().max_capacity(MAX_CACHE_BYTES).weigher(weigh).time_to_live(lifetime).build()
         };
         Self((!lifetime.is_zero()).then(build))
     }

@@ -13,17 +13,17 @@ use futures_util::future::BoxFuture;
 use platform::redis::Redis;
 
 /// Timeout of a Redis call.
-const PATIENCE: Duration = Duration::from_millis(500);
+const REDIS_TIMEOUT: Duration = Duration::from_millis(500);
 /// Lifetime of a stored text, and of all texts of a key after its last one. Texts contain their own
 /// expiry.
-const KEPT_FOR: Duration = Duration::from_secs(3_600);
+const TEXT_LIFETIME: Duration = Duration::from_secs(3_600);
 /// Maximum size of the texts of one key, in bytes.
-const KEY_BYTES: usize = 2 * 1024 * 1024;
-/// Maximum number of bytes that an instance stores within [`KEPT_FOR`]. Further texts are kept
+const MAX_KEY_BYTES: usize = 2 * 1024 * 1024;
+/// Maximum number of bytes that an instance stores within [`TEXT_LIFETIME`]. Further texts are kept
 /// locally only.
-const INSTANCE_BYTES: usize = 256 * 1024 * 1024;
+const MAX_INSTANCE_BYTES: usize = 256 * 1024 * 1024;
 /// Share of a single key in that maximum, so that no key can use it up.
-const SHARE_BYTES: usize = INSTANCE_BYTES / 8;
+const MAX_SHARE_BYTES: usize = MAX_INSTANCE_BYTES / 8;
 
 pub(super) struct RedisResponseStore(Arc<Shared>);
 
@@ -41,7 +41,7 @@ struct StoredBytes {
 }
 
 impl StoredBytes {
-    fn nothing() -> Self {
+    fn start() -> Self {
         Self { since: Instant::now(), bytes: 0, by_key: HashMap::new() }
     }
 }
@@ -49,7 +49,7 @@ impl StoredBytes {
 impl RedisResponseStore {
     pub fn new(redis: Redis) -> Self {
         let keep = Script::new(include_str!("shelf.lua"));
-        Self(Arc::new(Shared { redis, keep, put: Mutex::new(StoredBytes::nothing()) }))
+        Self(Arc::new(Shared { redis, keep, put: Mutex::new(StoredBytes::start()) }))
     }
 }
 
@@ -57,12 +57,12 @@ impl Shared {
     /// Reserves `bytes` for this key. Returns false if a limit would be exceeded.
     fn has_room(&self, key: ApiKeyId, bytes: usize) -> bool {
         let mut put = self.put.lock().unwrap_or_else(PoisonError::into_inner);
-        if put.since.elapsed() >= KEPT_FOR {
-            *put = StoredBytes::nothing();
+        if put.since.elapsed() >= TEXT_LIFETIME {
+            *put = StoredBytes::start();
         }
         let sum = put.bytes.saturating_add(bytes);
         let of_key = put.by_key.get(&key).copied().unwrap_or_default().saturating_add(bytes);
-        let has_room = sum <= INSTANCE_BYTES && of_key <= SHARE_BYTES;
+        let has_room = sum <= MAX_INSTANCE_BYTES && of_key <= MAX_SHARE_BYTES;
         if has_room {
             put.bytes = sum;
             put.by_key.insert(key, of_key);
@@ -84,13 +84,13 @@ impl ResponseStore for RedisResponseStore {
                 for part in ["texts", "order", "bytes"] {
                     call.key(format!("natter:given:{{{key}}}:{part}"));
                 }
-                call.arg(KEPT_FOR.as_secs()).arg(KEY_BYTES);
+                call.arg(TEXT_LIFETIME.as_secs()).arg(MAX_KEY_BYTES);
                 for (name, text) in &texts {
                     call.arg(name).arg(text);
                 }
                 anyhow::Ok(call.invoke_async::<()>(&mut connection).await?)
             };
-            if let Err(error) = shared.redis.within(PATIENCE, kept).await {
+            if let Err(error) = shared.redis.within(REDIS_TIMEOUT, kept).await {
                 tracing::debug!(error = format!("{error:#}"), "failed to share response with other instances");
             }
         })
@@ -104,7 +104,7 @@ impl ResponseStore for RedisResponseStore {
                 call.arg(format!("natter:given:{{{key}}}:texts")).arg(&names);
                 anyhow::Ok(call.query_async::<Vec<Option<String>>>(&mut connection).await?)
             };
-            match self.0.redis.within(PATIENCE, found).await {
+            match self.0.redis.within(REDIS_TIMEOUT, found).await {
                 Ok(texts) => texts,
                 Err(error) => {
                     tracing::debug!(error = format!("{error:#}"), "failed to look up responses of other instances");
@@ -123,9 +123,9 @@ mod tests {
     async fn limits_the_bytes_that_an_instance_stores() {
         let RedisResponseStore(shared) = RedisResponseStore::new(Redis::new(stage::unreachable_redis()));
         let key = ApiKeyId::new();
-        let room = [SHARE_BYTES - 10, 11, 10, 1].map(|bytes| shared.has_room(key, bytes));
+        let room = [MAX_SHARE_BYTES - 10, 11, 10, 1].map(|bytes| shared.has_room(key, bytes));
         assert_eq!(room, [true, false, true, false], "limit per key");
-        let others = [SHARE_BYTES; 8].map(|bytes| shared.has_room(ApiKeyId::new(), bytes));
+        let others = [MAX_SHARE_BYTES; 8].map(|bytes| shared.has_room(ApiKeyId::new(), bytes));
         assert_eq!(others, [true, true, true, true, true, true, true, false]);
     }
 
@@ -141,7 +141,7 @@ mod tests {
         shelf.keep(key, vec![text("a", "one"), text("b", "two"), text("a", "three")]).await;
         assert_eq!(find(key, &["b", "c", "a"]).await, [Some(3), None, Some(5)]);
         assert_eq!(find(ApiKeyId::new(), &["a"]).await, [None::<usize>]);
-        let large = "x".repeat(KEY_BYTES / 2 - 100);
+        let large = "x".repeat(MAX_KEY_BYTES / 2 - 100);
         for name in ["c", "d", "e"] {
             shelf.keep(key, vec![text(name, &large)]).await;
         }

@@ -34,9 +34,9 @@ use uuid::Uuid;
 
 use crate::{
     Admission, AnswerUsage, BillingIdentity, CallOutcome, CallRequest, GatewayCaller, GatewayService,
-    InternalModelCall, ModelCall, PolicyChange, Refusal, authenticate, authorize, budgets, hold_round,
+    InternalModelCall, ModelCall, PolicyChange, Refusal, authenticate, authorize, budgets,
     keys::{self, KeyChange, NewApiKey},
-    may_call, models, queue_answers, record,
+    may_call, models, queue_answers, record, reserve_model_call,
     usage::{self, UsageQuery},
 };
 
@@ -93,7 +93,7 @@ async fn priced_at(service: &GatewayService, by: &Principal, price: ModelPrice) 
 }
 
 async fn confirmed(service: &GatewayService, by: &Principal) -> Confirmed {
-    Confirmed::ask(&service.identity, by).await.unwrap()
+    Confirmed::authorize(&service.identity, by).await.unwrap()
 }
 
 async fn key(service: &GatewayService, by: &Principal, policy: PolicyChange) -> (ApiKeyId, String) {
@@ -112,7 +112,7 @@ async fn caller(service: &GatewayService, key: &str) -> GatewayCaller {
 }
 
 fn request(model: &str) -> CallRequest<'_> {
-    CallRequest { model, request_id: "req-1", wanted: TokenEstimate::words(100, Some(10)) }
+    CallRequest { model, request_id: "req-1", wanted: TokenEstimate::text_only(100, Some(10)) }
 }
 
 async fn ask(service: &Arc<GatewayService>, caller: &GatewayCaller, model: &str) -> Result<Admission, Refusal> {

@@ -20,9 +20,9 @@ use uuid::Uuid;
 use crate::{BillingIdentity, GatewayService, InternalModelCall, Model, Refusal};
 
 /// Maximum size of a recording, in bytes; providers accept no more.
-pub const MAX_RECORDING: usize = 25 * 1024 * 1024;
+pub const MAX_RECORDING_BYTES: usize = 25 * 1024 * 1024;
 /// Maximum length of a transcript, in characters.
-const MAX_CHARS: usize = 20_000;
+const MAX_TRANSCRIPT_CHARS: usize = 20_000;
 
 /// Stored recording.
 #[derive(Clone, Debug)]
@@ -47,11 +47,11 @@ pub async fn transcribe(
         tracing::warn!(model = name, "ai.transcription_model is no model of the gateway");
         return Ok(None);
     };
-    if !(1..=MAX_RECORDING as u64).contains(&size) {
+    if !(1..=MAX_RECORDING_BYTES as u64).contains(&size) {
         return Ok(None);
     }
-    let question = (GatewayEndpoint::Transcriptions, ai::sound_tokens(size));
-    let held = match InternalModelCall::begin(service, asker, &model, question).await {
+    let question = (GatewayEndpoint::Transcriptions, ai::audio_tokens(size));
+    let held = match InternalModelCall::reserve(service, asker, &model, question).await {
         Ok(held) => held,
         Err(Refusal::Failed(error)) => return Err(error),
         Err(refusal) => {
@@ -59,8 +59,8 @@ pub async fn transcribe(
             return Ok(None);
         }
     };
-    match hear(service, held, &model, id.0, read().await?, media_type).await {
-        Ok(body) => body.map_or(Ok(None), |body| words(&body)),
+    match call_model(service, held, &model, id.0, read().await?, media_type).await {
+        Ok(body) => body.map_or(Ok(None), |body| parse_transcript(&body)),
         Err(error) if is_final(&error) => {
             tracing::info!(upload = %id, "voice note can't be transcribed");
             Ok(None)
@@ -73,7 +73,7 @@ pub async fn transcribe(
 
 /// Fails if no transcription model is configured.
 pub fn check_dictation(service: &GatewayService) -> Result<(), AppError> {
-    listener(service).map(drop)
+    transcription_model(service).map(drop)
 }
 
 /// Transcribes what the caller says without storing it. Returns an empty text if no words were
@@ -85,18 +85,18 @@ pub async fn dictate(
     recording: Bytes,
     media_type: String,
 ) -> Result<String, AppError> {
-    let model = listener(&service)?;
+    let model = transcription_model(&service)?;
     if !is_recording(&media_type) {
         return Err(AppError::refused(Code::TypeRefused, "This isn't a recording that can be transcribed."));
     }
     let place = membership::resolve(&service.identity, by, workspace, Permission::View).await?;
     let asker = BillingIdentity { user_id: by.user_id, workspace_id: Some(place.id) };
-    let question = (GatewayEndpoint::Transcriptions, ai::sound_tokens(recording.len() as u64));
-    let held = InternalModelCall::begin(&service, asker, &model, question).await?;
+    let question = (GatewayEndpoint::Transcriptions, ai::audio_tokens(recording.len() as u64));
+    let held = InternalModelCall::reserve(&service, asker, &model, question).await?;
     // Runs to the end even if the caller is gone, because the provider has been called already.
-    let hearing = async move { hear(&service, held, &model, Uuid::now_v7(), recording, media_type).await };
+    let hearing = async move { call_model(&service, held, &model, Uuid::now_v7(), recording, media_type).await };
     match tokio::spawn(hearing).await.map_err(AppError::internal)? {
-        Ok(body) => Ok(body.map_or(Ok(None), |body| words(&body))?.unwrap_or_default()),
+        Ok(body) => Ok(body.map_or(Ok(None), |body| parse_transcript(&body))?.unwrap_or_default()),
         Err(error) if is_final(&error) => {
             Err(AppError::refused(Code::TypeRefused, "This recording can't be transcribed."))
         }
@@ -107,7 +107,7 @@ pub async fn dictate(
 }
 
 /// Returns the configured transcription model.
-fn listener(service: &GatewayService) -> Result<Arc<Model>, AppError> {
+fn transcription_model(service: &GatewayService) -> Result<Arc<Model>, AppError> {
     let name = service.config.ai.transcription_model.as_deref();
     name.and_then(|name| service.find_model(name))
         .ok_or_else(|| AppError::refused(Code::WrongState, "This server has no transcription model."))
@@ -115,7 +115,7 @@ fn listener(service: &GatewayService) -> Result<Arc<Model>, AppError> {
 
 /// Has a model transcribe a recording and returns its response. The call is charged however it
 /// ends.
-async fn hear(
+async fn call_model(
     service: &Arc<GatewayService>,
     held: InternalModelCall,
     model: &Model,
@@ -144,10 +144,10 @@ async fn hear(
 }
 
 /// Extracts the text of a response; `None` if it is empty.
-fn words(answer: &[u8]) -> Result<Option<String>, AppError> {
+fn parse_transcript(answer: &[u8]) -> Result<Option<String>, AppError> {
     let answer: Value = serde_json::from_slice(answer).map_err(AppError::unavailable)?;
     let text = answer["text"].as_str().unwrap_or_default().replace('\0', "");
-    let text: String = text.trim().chars().take(MAX_CHARS).collect();
+    let text: String = text.trim().chars().take(MAX_TRANSCRIPT_CHARS).collect();
     Ok((!text.is_empty()).then_some(text))
 }
 

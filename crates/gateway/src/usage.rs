@@ -18,9 +18,9 @@ use crate::GatewayService;
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Default period, in days.
-const USUAL_DAYS: u32 = 30;
+const DEFAULT_DAYS: u32 = 30;
 /// Maximum time that a reader waits for pending writes.
-const CATCH_UP: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Filter of a usage query.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,7 +36,7 @@ pub struct UsageQuery {
 impl UsageQuery {
     fn filter(self, by: &Principal, now: Timestamp) -> Result<UsageFilter, AppError> {
         let to = self.to.unwrap_or(Timestamp(i64::MAX));
-        let from = self.from.unwrap_or_else(|| now.minus(DAY * USUAL_DAYS));
+        let from = self.from.unwrap_or_else(|| now.minus(DAY * DEFAULT_DAYS));
         if from > to {
             return Err(AppError::field("from", "invalid", "The start must be before the end."));
         }
@@ -66,7 +66,7 @@ pub async fn grouped(
     if model.is_some_and(|model| model.contains('\0')) {
         return Ok(Page::new(Vec::new(), page, 0));
     }
-    catch_up(service).await;
+    wait_for_pending(service).await;
     let (groups, total) = rows::grouped(service.db.reader(), filter, model, grouping, page).await?;
     Ok(Page::new(groups.into_iter().map(group).collect(), page, total))
 }
@@ -79,14 +79,14 @@ pub async fn requests(
     page: PageRequest,
 ) -> Result<Page<UsageRequest>, AppError> {
     let filter = query.filter(by, service.clock.now())?;
-    catch_up(service).await;
+    wait_for_pending(service).await;
     let (found, total) = rows::list(service.db.reader(), filter, page).await?;
     Ok(Page::new(found.into_iter().map(request).collect(), page, total))
 }
 
 /// Waits for pending writes, so that callers find the rows of their latest requests.
-async fn catch_up(service: &GatewayService) {
-    let _ = tokio::time::timeout(CATCH_UP, service.flush()).await;
+async fn wait_for_pending(service: &GatewayService) {
+    let _ = tokio::time::timeout(FLUSH_TIMEOUT, service.flush()).await;
 }
 
 fn group(row: UsageAggregate) -> UsageGroup {

@@ -24,21 +24,21 @@ use dbcontext::{
     entity::usage_request,
     query::{self, usage},
 };
-use jobs::caught;
+use jobs::catch_panic;
 use metrics::{ProviderCall, metrics};
 use tokio::sync::{Notify, watch};
 
 use crate::journal::{Journal, JournalRotation};
 
 /// Maximum number of waiting rows, about 10 MiB.
-const BOUND: usize = 20_000;
+const MAX_WAITING_ROWS: usize = 20_000;
 /// Maximum number of rows per transaction.
-const BATCH: usize = 1_000;
+const MAX_ROWS_PER_TRANSACTION: usize = 1_000;
 /// Time that rows wait for others to join their transaction.
-const GATHER: Duration = Duration::from_millis(100);
-/// Initial backoff before a failed group is written again; doubled up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const COALESCE_DELAY: Duration = Duration::from_millis(100);
+/// Initial backoff before a failed group is written again; doubled up to [`MAX_BACKOFF`].
+const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
 /// Record of a finished request.
 #[derive(Clone, Debug)]
@@ -81,8 +81,8 @@ impl WakeSignals {
         if waiting == 0 {
             self.wake.notified().await;
         }
-        if waiting < BATCH {
-            let _ = tokio::time::timeout(GATHER, self.urgent.notified()).await;
+        if waiting < MAX_ROWS_PER_TRANSACTION {
+            let _ = tokio::time::timeout(COALESCE_DELAY, self.urgent.notified()).await;
         }
     }
 }
@@ -118,9 +118,9 @@ impl UsageLedger {
         let is_urgent = entry.settlements.iter().any(Settlement::is_urgent);
         let waiting = {
             let mut queue = self.0.lock();
-            if queue.waiting.len() >= BOUND {
+            if queue.waiting.len() >= MAX_WAITING_ROWS {
                 drop(queue);
-                self.0.lose(&entry);
+                self.0.drop_entry(&entry);
                 return;
             }
             if let Some(row) = &entry.row {
@@ -132,7 +132,7 @@ impl UsageLedger {
             queue.waiting.len()
         };
         self.0.calls.wake.notify_one();
-        if is_urgent || waiting >= BATCH {
+        if is_urgent || waiting >= MAX_ROWS_PER_TRANSACTION {
             self.0.calls.urgent.notify_one();
         }
     }
@@ -166,14 +166,14 @@ impl UsageLedger {
             }
             let group: Vec<UsageEntry> = {
                 let mut queue = self.0.lock();
-                let count = queue.waiting.len().min(BATCH);
+                let count = queue.waiting.len().min(MAX_ROWS_PER_TRANSACTION);
                 let group: Vec<UsageEntry> = queue.waiting.drain(..count).collect();
                 if !group.is_empty() {
                     turns.begin(&self.0.journal, queue.taken);
                 }
                 group
             };
-            is_cut = group.len() == BATCH;
+            is_cut = group.len() == MAX_ROWS_PER_TRANSACTION;
             if group.is_empty() {
                 continue;
             }
@@ -197,7 +197,7 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lose(&self, entry: &UsageEntry) {
+    fn drop_entry(&self, entry: &UsageEntry) {
         entry.settlements.iter().for_each(|settlement| self.holds.forgotten(settlement));
         let before = self.lost.fetch_add(1, Ordering::Relaxed);
         // Logged at powers of two only, so that an outage doesn't fill the log.
@@ -208,14 +208,14 @@ impl Shared {
 
     /// Writes a group, with as many attempts as necessary.
     async fn write(&self, group: Vec<UsageEntry>) {
-        let mut wait = FIRST_WAIT;
+        let mut wait = INITIAL_BACKOFF;
         loop {
-            match caught(self.store(&group)).await {
+            match catch_panic(self.store(&group)).await {
                 Ok(()) => return,
                 Err(AppError::Unavailable(error)) => {
                     tracing::warn!(%error, rows = group.len(), "failed to write usage, retrying");
                     tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(LONGEST_WAIT);
+                    wait = (wait * 2).min(MAX_BACKOFF);
                     if self.is_stored(&group).await {
                         self.holds.booked(group.iter().flat_map(|entry| &entry.settlements));
                         return;
@@ -229,7 +229,7 @@ impl Shared {
                 }
                 Err(error) if group.len() == 1 => {
                     tracing::error!(%error, "failed to write usage");
-                    group.iter().for_each(|entry| self.lose(entry));
+                    group.iter().for_each(|entry| self.drop_entry(entry));
                     return;
                 }
                 // The database rejects one of them.
@@ -250,7 +250,7 @@ impl Shared {
         let tx = self.db.begin().await.map_err(app_error)?;
         if !rows.is_empty() {
             let named = group.iter().filter_map(|entry| Some((entry.row.as_ref()?, &*entry.model)));
-            let pieces = vec![usage::insert(&rows), usage::add_up(named)];
+            let pieces = vec![usage::insert(&rows), usage::add_to_days(named)];
             query::execute(&tx, pieces).await?;
         }
         reservations::settle(&tx, &settlements, self.clock.now()).await?;
@@ -293,14 +293,14 @@ mod tests {
     async fn batches_rows_that_arrive_during_a_write_unless_one_is_urgent() {
         let (calls, begun) = (WakeSignals::default(), Instant::now());
         calls.until_due(3).await;
-        assert_eq!(begun.elapsed(), GATHER);
-        calls.until_due(BATCH).await;
+        assert_eq!(begun.elapsed(), COALESCE_DELAY);
+        calls.until_due(MAX_ROWS_PER_TRANSACTION).await;
         calls.urgent.notify_one();
         calls.until_due(3).await;
-        assert_eq!(begun.elapsed(), GATHER);
+        assert_eq!(begun.elapsed(), COALESCE_DELAY);
         // The first one.
         calls.wake.notify_one();
         calls.until_due(0).await;
-        assert_eq!(begun.elapsed(), GATHER * 2);
+        assert_eq!(begun.elapsed(), COALESCE_DELAY * 2);
     }
 }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::Lease;
 
 /// Default number of concurrent jobs of a kind per instance.
-const USUAL_PLACES: usize = 8;
+const DEFAULT_MAX_CONCURRENT: usize = 8;
 /// Payload field with the trace context of the request that enqueued the job.
 const TRACEPARENT: &str = "traceparent";
 
@@ -53,7 +53,7 @@ pub trait Job<S>: JobPayload + DeserializeOwned + Send {
     /// Maximum number of concurrent jobs of this kind per instance. Limits are per kind, so that
     /// slow jobs delay only their own kind.
     fn places(_config: &Config) -> usize {
-        USUAL_PLACES
+        DEFAULT_MAX_CONCURRENT
     }
 
     /// Maximum number of concurrent jobs of one user within this limit, so that others get their
@@ -76,12 +76,12 @@ fn payload(job: &impl Serialize) -> Result<String, serde_json::Error> {
 }
 
 /// Tracing span of a claimed job.
-pub(super) fn trace(claim: &job::Model) -> Span {
+pub(super) fn job_span(claim: &job::Model) -> Span {
     if !telemetry::is_on() {
         return Span::default();
     }
     let payload: Value = serde_json::from_str(&claim.payload).unwrap_or_default();
-    let span = Span::within(Consumer, format!("job {}", claim.kind), payload[TRACEPARENT].as_str());
+    let span = Span::start_within(Consumer, format!("job {}", claim.kind), payload[TRACEPARENT].as_str());
     span.set("natter.job.id", claim.id.to_string());
     span.set("natter.job.attempt", i64::from(claim.attempt));
     span

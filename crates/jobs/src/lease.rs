@@ -10,10 +10,10 @@ use dbcontext::{Database, entity::job, query};
 use tokio::time::Instant;
 
 /// Duration of a lease without renewal.
-pub(super) const LEASE: Duration = Duration::from_secs(10);
+pub(super) const LEASE_DURATION: Duration = Duration::from_secs(10);
 /// Renewal interval: two renewals may fail before the lease is lost. It also delivers stop requests
 /// that were lost on the bus.
-const RENEWAL: Duration = Duration::from_secs(3);
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Lease on a claimed job. It holds as long as this instance can be sure that no other has the job.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub enum LeaseEnd {
 impl Lease {
     /// Lease of a job that has just been claimed.
     pub(super) fn new(claim: &job::Model, claimed: Instant) -> Self {
-        Self { id: claim.id, attempt: claim.attempt, valid_until: Mutex::new(claimed + LEASE) }
+        Self { id: claim.id, attempt: claim.attempt, valid_until: Mutex::new(claimed + LEASE_DURATION) }
     }
 
     /// True if no other worker can have the job. An instance that was paused for long notices it
@@ -47,7 +47,7 @@ impl Lease {
     /// Renews the lease until it ends.
     pub async fn keep(&self, db: &Database) -> LeaseEnd {
         loop {
-            tokio::time::sleep(RENEWAL).await;
+            tokio::time::sleep(RENEWAL_INTERVAL).await;
             match self.renew(db).await {
                 Ok(Some(renewed)) if renewed.stop_requested => return LeaseEnd::StopRequested,
                 Ok(Some(_)) => {}
@@ -67,9 +67,9 @@ impl Lease {
         // Taken before the query: the database counts from a later moment, so the local view never
         // outlasts the lease.
         let asked = Instant::now();
-        let renewed = query::jobs::renew(db.writer(), self.id, self.attempt, LEASE).await?;
+        let renewed = query::jobs::renew(db.writer(), self.id, self.attempt, LEASE_DURATION).await?;
         if renewed.is_some() {
-            *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner) = asked + LEASE;
+            *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner) = asked + LEASE_DURATION;
         }
         Ok(renewed)
     }

@@ -40,7 +40,7 @@ use uuid::Uuid;
 pub use self::{
     kind::{Job, JobContext, JobOutcome, JobPayload, JobRegistration},
     lease::{Lease, LeaseEnd},
-    worker::{Workers, caught, start_workers},
+    worker::{Workers, catch_panic, start_workers},
 };
 
 /// Program that uses the engine.
@@ -54,28 +54,28 @@ pub trait Host: Send + Sync + 'static {
     fn instance_id(&self) -> InstanceId;
 
     /// Handles a signal from this or another instance that may concern running jobs.
-    fn heard(&self, signal: Signal);
+    fn on_signal(&self, signal: Signal);
 }
 
 /// Enqueues a job in the caller's transaction. It is found within a second; [`wake`] after the
 /// commit speeds that up.
-pub async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl JobPayload) -> Result<(), AppError> {
-    ask_after(db, now, job, Duration::ZERO).await
+pub async fn enqueue<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl JobPayload) -> Result<(), AppError> {
+    enqueue_after(db, now, job, Duration::ZERO).await
 }
 
 /// [`ask`] with an owner: jobs of a kind are claimed in turn by owner, so that many jobs of one
 /// user don't delay others.
-pub async fn ask_for<C: ConnectionTrait>(
+pub async fn enqueue_for<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
     job: &impl JobPayload,
     owner: impl Into<JobOwner>,
 ) -> Result<(), AppError> {
-    ask_for_after(db, now, job, Duration::ZERO, owner).await
+    enqueue_for_after(db, now, job, Duration::ZERO, owner).await
 }
 
-/// [`ask_for`] with a delay.
-pub async fn ask_for_after<C: ConnectionTrait>(
+/// [`enqueue_for`] with a delay.
+pub async fn enqueue_for_after<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
     job: &impl JobPayload,
@@ -86,8 +86,8 @@ pub async fn ask_for_after<C: ConnectionTrait>(
     query::execute(db, vec![piece]).await
 }
 
-/// [`ask_for`] with a due time.
-pub async fn ask_for_at<C: ConnectionTrait>(
+/// [`enqueue_for`] with a due time.
+pub async fn enqueue_for_at<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
     job: &impl JobPayload,
@@ -95,11 +95,11 @@ pub async fn ask_for_at<C: ConnectionTrait>(
     owner: impl Into<JobOwner>,
 ) -> Result<(), AppError> {
     let wait = Duration::from_millis(at.0.saturating_sub(now.0).max(1).unsigned_abs());
-    ask_for_after(db, now, job, wait, owner).await
+    enqueue_for_after(db, now, job, wait, owner).await
 }
 
 /// [`ask`] with a delay.
-pub async fn ask_after<C: ConnectionTrait>(
+pub async fn enqueue_after<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
     job: &impl JobPayload,

@@ -15,17 +15,17 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::{Host, wake};
 
 /// Interval for renewing the own lock and checking those of others.
-const LOOK: Duration = Duration::from_millis(400);
+const CHECK_INTERVAL: Duration = Duration::from_millis(400);
 /// Time for which a lock must be absent before its instance counts as dead.
-const MISSING: Duration = Duration::from_millis(1_000);
+const GRACE_PERIOD: Duration = Duration::from_millis(1_000);
 /// Time for which the own lock must have been held before others are judged: after an outage of
 /// PostgreSQL all instances have to reconnect first.
-const STEADY: Duration = Duration::from_secs(3);
+const MIN_OWN_LOCK_AGE: Duration = Duration::from_secs(3);
 
 /// Acquires the own lock before anything is claimed. On failure only the leases count until it is
 /// acquired.
-pub(super) async fn show(host: &impl Host) -> LivenessLock {
-    let mut sign = LivenessLock::of(host.instance_id());
+pub(super) async fn acquire_lock(host: &impl Host) -> LivenessLock {
+    let mut sign = LivenessLock::for_instance(host.instance_id());
     if let Err(error) = sign.renew(host.db()).await {
         tracing::warn!(%error, "failed to acquire liveness lock");
     }
@@ -33,8 +33,8 @@ pub(super) async fn show(host: &impl Host) -> LivenessLock {
 }
 
 /// Renews the own lock and expires the leases of dead instances.
-pub(super) async fn watch(host: Arc<impl Host>, mut sign: LivenessLock) {
-    let mut looks = interval(LOOK);
+pub(super) async fn monitor(host: Arc<impl Host>, mut sign: LivenessLock) {
+    let mut looks = interval(CHECK_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut shown_since = None;
     let mut missing: HashMap<InstanceId, Instant> = HashMap::new();
@@ -47,16 +47,16 @@ pub(super) async fn watch(host: Arc<impl Host>, mut sign: LivenessLock) {
             continue;
         }
         let now = Instant::now();
-        if now - *shown_since.get_or_insert(now) < STEADY || !host.db().is_available() {
+        if now - *shown_since.get_or_insert(now) < MIN_OWN_LOCK_AGE || !host.db().is_available() {
             missing.clear();
             continue;
         }
-        match query::jobs::workers_without_sign(host.db().writer(), host.instance_id()).await {
+        match query::jobs::workers_without_liveness_lock(host.db().writer(), host.instance_id()).await {
             Ok(gone) => {
                 missing.retain(|instance, _| gone.contains(instance));
                 for instance in gone {
-                    if now - *missing.entry(instance).or_insert(now) >= MISSING {
-                        bury(&*host, instance).await;
+                    if now - *missing.entry(instance).or_insert(now) >= GRACE_PERIOD {
+                        expire_dead_instance(&*host, instance).await;
                     }
                 }
             }
@@ -69,7 +69,7 @@ pub(super) async fn watch(host: Arc<impl Host>, mut sign: LivenessLock) {
 }
 
 /// Expires the leases of a dead instance.
-async fn bury(host: &impl Host, instance: InstanceId) {
+async fn expire_dead_instance(host: &impl Host, instance: InstanceId) {
     match query::jobs::expire_leases(host.db().writer(), instance).await {
         Ok(true) => {
             tracing::warn!(%instance, "dead instance detected, its leases expired");

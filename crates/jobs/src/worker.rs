@@ -25,15 +25,15 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Host, JobContext, JobOutcome, JobRegistration, Lease, kind, lease::LEASE, liveness, wake};
+use super::{Host, JobContext, JobOutcome, JobRegistration, Lease, kind, lease::LEASE_DURATION, liveness, wake};
 
 /// Polling interval of an idle dispatcher.
-const POLL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum number of crashed attempts in addition to the failures. Above it the job is
 /// dead-lettered: it may be what crashes the workers.
-const MOST_DEATHS: u32 = 8;
+const MAX_CRASHES: u32 = 8;
 /// Time limit for returning jobs at shutdown.
-const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Workers of this instance.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Workers {
     pub async fn drain(self) {
         self.draining.cancel();
         self.tasks.close();
-        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(DRAIN_TIMEOUT, self.tasks.wait()).await.is_err() {
             tracing::warn!("failed to return all jobs in time, leaving them to lease expiry");
         }
     }
@@ -74,7 +74,7 @@ async fn listen(host: Arc<impl Host>, mut listener: Listener, wake: Arc<Notify>,
         };
         match message {
             Some(BusMessage::Signal(Signal::JobsWaiting)) => wake.notify_one(),
-            Some(BusMessage::Signal(signal)) => host.heard(signal),
+            Some(BusMessage::Signal(signal)) => host.on_signal(signal),
             Some(_) => {}
             None => return,
         }
@@ -97,16 +97,16 @@ async fn dispatch<H: Host>(
         tracing::warn!(%error, "failed to release jobs of the last run");
     }
     if !db.is_sqlite() {
-        let sign = liveness::show(&*host).await;
+        let sign = liveness::acquire_lock(&*host).await;
         // Runs until the program ends, because jobs that are being returned still belong to this
         // instance.
-        tokio::spawn(liveness::watch(Arc::clone(&host), sign));
+        tokio::spawn(liveness::monitor(Arc::clone(&host), sign));
     }
     if let Err(error) = query::jobs::unblock_all(db.writer()).await {
         tracing::warn!(%error, "failed to unblock jobs left over by a crash");
     }
     while !draining.is_cancelled() {
-        match next(&*host, &mut places).await {
+        match claim_next(&*host, &mut places).await {
             Ok(Some(taken)) => {
                 tasks.spawn(work(Arc::clone(&host), taken, draining.clone(), Arc::clone(&wake)));
                 continue;
@@ -117,7 +117,7 @@ async fn dispatch<H: Host>(
         // A finished job also wakes the dispatcher, because it frees a slot.
         tokio::select! {
             () = wake.notified() => {}
-            () = tokio::time::sleep(POLL) => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
             () = draining.cancelled() => return,
         }
     }
@@ -195,18 +195,18 @@ struct ClaimedJob<H: 'static> {
 }
 
 /// Claims a job of a kind with a free slot. Kinds unknown to this version wait for a newer one.
-async fn next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Option<ClaimedJob<H>>, AppError> {
+async fn claim_next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Option<ClaimedJob<H>>, AppError> {
     let (db, free) = (host.db(), places.free());
     if free.is_empty() || !db.is_available() {
         return Ok(None);
     }
     for DueKind { kind, awaits_turns } in query::jobs::due(db.reader(), &free).await? {
         if awaits_turns {
-            query::jobs::give_turns(db.writer(), kind).await?;
+            query::jobs::assign_turns(db.writer(), kind).await?;
         }
         let asked = Instant::now();
         let busy = places.busy(kind);
-        let claimed = query::jobs::claim(db.writer(), (kind, &busy), host.instance_id(), LEASE).await?;
+        let claimed = query::jobs::claim(db.writer(), (kind, &busy), host.instance_id(), LEASE_DURATION).await?;
         let Some(claim) = claimed else { continue };
         // Only this task takes slots, so the free one is still free.
         return Ok(places.take(kind, claim.owner).map(|(kind, place)| ClaimedJob {
@@ -223,21 +223,21 @@ async fn next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Option<Clai
 async fn work<H: Host>(host: Arc<H>, taken: ClaimedJob<H>, draining: CancellationToken, wake: Arc<Notify>) {
     let ClaimedJob { kind, claim, lease, slot: place } = taken;
     let begun = Instant::now();
-    let span = kind::trace(&claim);
-    let ended = if failures(&claim) > host.config().jobs.max_attempts.saturating_add(MOST_DEATHS) {
+    let span = kind::job_span(&claim);
+    let ended = if failures(&claim) > host.config().jobs.max_attempts.saturating_add(MAX_CRASHES) {
         Ok(JobOutcome::DeadLettered("too many crashed attempts".to_owned()))
     } else {
         // A panic is caught; otherwise the lease would expire and the job would be claimed again,
         // endlessly.
         let run = (kind.run)(JobContext { state: &*host, claim: &claim, lease: &lease, draining: &draining });
-        span.around(caught(run)).await
+        span.around(catch_panic(run)).await
     };
     if !matches!(ended, Ok(JobOutcome::Done | JobOutcome::Requeued)) {
         span.fail(outcome(&ended));
     }
     drop(span);
     metrics().jobs.ended(kind.name, outcome(&ended), begun.elapsed());
-    if let Err(error) = conclude(&*host, &claim, ended).await {
+    if let Err(error) = store_outcome(&*host, &claim, ended).await {
         // The lease expires and another worker starts over.
         tracing::warn!(%error, job = %claim.id, "failed to store job outcome");
     }
@@ -252,12 +252,12 @@ fn failures(claim: &job::Model) -> u32 {
 }
 
 /// Runs work and converts a panic to an error.
-pub async fn caught<T>(work: impl Future<Output = Result<T, AppError>>) -> Result<T, AppError> {
+pub async fn catch_panic<T>(work: impl Future<Output = Result<T, AppError>>) -> Result<T, AppError> {
     // State in memory that a panic left inconsistent is dropped with the future.
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|cause| Err(panicked(&*cause)))
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|cause| Err(panic_error(&*cause)))
 }
 
-fn panicked(cause: &(dyn Any + Send)) -> AppError {
+fn panic_error(cause: &(dyn Any + Send)) -> AppError {
     let said = cause.downcast_ref::<&str>().copied().or_else(|| cause.downcast_ref::<String>().map(String::as_str));
     AppError::internal(anyhow!("panicked: {}", said.unwrap_or("no message")))
 }
@@ -273,7 +273,11 @@ const fn outcome(ended: &Result<JobOutcome, AppError>) -> &'static str {
     }
 }
 
-async fn conclude(host: &impl Host, claim: &job::Model, ended: Result<JobOutcome, AppError>) -> Result<(), AppError> {
+async fn store_outcome(
+    host: &impl Host,
+    claim: &job::Model,
+    ended: Result<JobOutcome, AppError>,
+) -> Result<(), AppError> {
     let db = host.db();
     let (id, attempt) = (claim.id, claim.attempt);
     match ended {
@@ -318,7 +322,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{Job, JobPayload, ask};
+    use crate::{Job, JobPayload, enqueue};
 
     #[tokio::test]
     async fn panics_become_errors() {
@@ -326,8 +330,8 @@ mod tests {
             assert!(!is_broken, "a bug");
             Ok(())
         }
-        assert!(caught(work(false)).await.is_ok());
-        let error = caught(work(true)).await.unwrap_err();
+        assert!(catch_panic(work(false)).await.is_ok());
+        let error = catch_panic(work(true)).await.unwrap_err();
         assert!(error.to_string().contains("a bug"), "{error}");
     }
 
@@ -357,7 +361,7 @@ mod tests {
             self.id
         }
 
-        fn heard(&self, _: Signal) {}
+        fn on_signal(&self, _: Signal) {}
     }
 
     #[derive(Serialize, Deserialize)]
@@ -429,7 +433,7 @@ mod tests {
     }
 
     async fn ask_for(program: &Program, job: impl JobPayload) {
-        ask(program.db.writer(), Timestamp(0), &job).await.unwrap();
+        enqueue(program.db.writer(), Timestamp(0), &job).await.unwrap();
     }
 
     #[tokio::test]
@@ -437,10 +441,10 @@ mod tests {
         let (program, draining, wake) = (program().await, CancellationToken::new(), Arc::new(Notify::new()));
         ask_for(&program, Broken { id: Uuid::now_v7() }).await;
         let mut places = JobSlots::of(KINDS, &program.config);
-        let taken = next(&*program, &mut places).await.unwrap().unwrap();
+        let taken = claim_next(&*program, &mut places).await.unwrap().unwrap();
         let id = taken.claim.id;
         work(Arc::clone(&program), taken, draining, wake).await;
-        assert!(next(&*program, &mut places).await.unwrap().is_none(), "it is retried later");
+        assert!(claim_next(&*program, &mut places).await.unwrap().is_none(), "it is retried later");
         let job = query::job_list::find(program.db.reader(), id).await.unwrap().unwrap();
         assert!(job.error.is_some_and(|error| error.contains("not an easy job")));
     }
@@ -451,11 +455,11 @@ mod tests {
         ask_for(&program, Easy { id: Uuid::now_v7() }).await;
         let mut places = JobSlots::of(KINDS, &program.config);
         // No worker reports an outcome.
-        for _ in 0..program.config.jobs.max_attempts + MOST_DEATHS {
-            assert!(next(&*program, &mut places).await.unwrap().is_some());
+        for _ in 0..program.config.jobs.max_attempts + MAX_CRASHES {
+            assert!(claim_next(&*program, &mut places).await.unwrap().is_some());
             assert!(query::jobs::release_all(program.db.writer()).await.unwrap());
         }
-        let last = next(&*program, &mut places).await.unwrap().unwrap();
+        let last = claim_next(&*program, &mut places).await.unwrap().unwrap();
         let id = last.claim.id;
         work(Arc::clone(&program), last, draining, wake).await;
         let job = query::job_list::find(program.db.reader(), id).await.unwrap().unwrap();
@@ -468,11 +472,11 @@ mod tests {
         let (greedy, other, workspace) = (UserId::new(), UserId::new(), WorkspaceId::new());
         for owner in [[greedy; 10].as_slice(), &[other]].concat() {
             let job = Easy { id: Uuid::now_v7() };
-            crate::ask_for(program.db.writer(), Timestamp(0), &job, (owner, workspace)).await.unwrap();
+            crate::enqueue_for(program.db.writer(), Timestamp(0), &job, (owner, workspace)).await.unwrap();
         }
         let mut places = JobSlots::of(KINDS, &program.config);
         let mut running = Vec::new();
-        while let Some(taken) = next(&*program, &mut places).await.unwrap() {
+        while let Some(taken) = claim_next(&*program, &mut places).await.unwrap() {
             running.push(taken);
         }
         let of = |running: &[ClaimedJob<Program>], owner| {
@@ -481,8 +485,8 @@ mod tests {
         assert_eq!((of(&running, greedy), of(&running, other)), (4, 1), "one user gets half of the 8 slots");
         let at = running.iter().position(|taken| taken.claim.owner == Some(greedy)).unwrap();
         drop(running.remove(at));
-        running.push(next(&*program, &mut places).await.unwrap().unwrap());
-        assert!(of(&running, greedy) == 4 && next(&*program, &mut places).await.unwrap().is_none());
+        running.push(claim_next(&*program, &mut places).await.unwrap().unwrap());
+        assert!(of(&running, greedy) == 4 && claim_next(&*program, &mut places).await.unwrap().is_none());
     }
 
     #[tokio::test]
@@ -494,7 +498,7 @@ mod tests {
         ask_for(&program, Broken { id: Uuid::now_v7() }).await;
         let mut places = JobSlots::of(KINDS, &program.config);
         let mut claimed = Vec::new();
-        while let Some(taken) = next(&*program, &mut places).await.unwrap() {
+        while let Some(taken) = claim_next(&*program, &mut places).await.unwrap() {
             claimed.push(taken.kind.name);
         }
         assert_eq!(claimed, [Easy::KIND, Broken::KIND, Easy::KIND, Easy::KIND]);

@@ -28,7 +28,7 @@ use crate::{
 /// Maximum number of pages of a listing.
 const MAX_PAGES: usize = 16;
 /// Maximum size of an HTTP error response that is read, in bytes.
-const MAX_REFUSAL: usize = 4 * 1024;
+const MAX_ERROR_BODY: usize = 4 * 1024;
 
 /// A connection that serves any number of concurrent calls. Dropping it closes the connection.
 pub struct Client {
@@ -47,7 +47,7 @@ impl Client {
             Server::Program(program) => {
                 let (process, input, output) = Process::start(&program)?;
                 let transport = AsyncRwTransport::new(output, input).with_max_line_length(limits.message);
-                let service = in_time(limits.connect, introduction.serve(transport)).await?;
+                let service = with_timeout(limits.connect, introduction.serve(transport)).await?;
                 Ok(Self { service, limits, _process: Some(process) })
             }
             Server::Address { url, headers, http } => {
@@ -55,9 +55,9 @@ impl Client {
                     .custom_headers(headers)
                     .max_sse_event_size(limits.message)
                     .max_json_response_size(limits.message)
-                    .max_error_response_size(MAX_REFUSAL);
+                    .max_error_response_size(MAX_ERROR_BODY);
                 let transport = StreamableHttpClientTransport::with_client(http, config);
-                let service = in_time(limits.connect, introduction.serve(transport)).await?;
+                let service = with_timeout(limits.connect, introduction.serve(transport)).await?;
                 Ok(Self { service, limits, _process: None })
             }
         }
@@ -71,7 +71,7 @@ impl Client {
 
     /// Lists the server's tools, including those for its resources.
     pub async fn tools(&self) -> Result<Vec<Tool>, McpError> {
-        in_time(self.limits.call, async {
+        with_timeout(self.limits.call, async {
             let able = self.service.peer().peer_info().map(|info| info.capabilities.clone()).unwrap_or_default();
             let (mut offered, mut cursor) = (Vec::new(), None);
             // A server may offer only resources.
@@ -86,8 +86,8 @@ impl Client {
             }
             let mut kept = tool::kept(offered);
             if able.resources.is_some() {
-                kept.retain(|tool| ![resources::LIST, resources::READ].contains(&tool.name.as_str()));
-                kept.truncate(MAX_TOOLS - resources::TOOLS);
+                kept.retain(|tool| ![resources::LIST_TOOL, resources::READ_TOOL].contains(&tool.name.as_str()));
+                kept.truncate(MAX_TOOLS - resources::TOOL_COUNT);
                 kept.extend(resources::tools());
             }
             Ok::<_, McpError>(kept)
@@ -101,7 +101,7 @@ impl Client {
         if !has_some {
             return Ok(Vec::new());
         }
-        in_time(self.limits.call, async {
+        with_timeout(self.limits.call, async {
             let (mut offered, mut cursor) = (Vec::new(), None);
             for _ in 0..MAX_PAGES {
                 let page = PaginatedRequestParams::default().with_cursor(cursor);
@@ -120,19 +120,21 @@ impl Client {
     /// Renders a prompt with these arguments.
     pub async fn prompt(&self, name: &str, arguments: Map<String, Value>) -> Result<String, McpError> {
         let asked = GetPromptRequestParams::new(name).with_arguments(arguments);
-        let said = in_time(self.limits.call, self.service.peer().get_prompt(asked)).await?;
+        let said = with_timeout(self.limits.call, self.service.peer().get_prompt(asked)).await?;
         Ok(prompts::said(said.messages, self.limits.result))
     }
 
     /// Calls a tool. Dropping the future sends a cancellation to the server.
     pub async fn call(&self, name: &str, arguments: Map<String, Value>) -> Result<CallResult, McpError> {
         match name {
-            resources::LIST => return in_time(self.limits.call, self.list_resources()).await,
-            resources::READ => return in_time(self.limits.call, self.read_resource(resources::uri(&arguments)?)).await,
+            resources::LIST_TOOL => return with_timeout(self.limits.call, self.list_resources()).await,
+            resources::READ_TOOL => {
+                return with_timeout(self.limits.call, self.read_resource(resources::uri(&arguments)?)).await;
+            }
             _ => {}
         }
         let call = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);
-        let result = in_time(self.limits.call, self.service.peer().call_tool(call)).await?;
+        let result = with_timeout(self.limits.call, self.service.peer().call_tool(call)).await?;
         Ok(tool::result(result, self.limits.result))
     }
 
@@ -143,7 +145,7 @@ impl Client {
             let page = self.service.peer().list_resources(Some(page)).await?;
             found.extend(page.resources);
             cursor = page.next_cursor;
-            if cursor.is_none() || found.len() >= resources::MAX_NAMED {
+            if cursor.is_none() || found.len() >= resources::MAX_LISTED {
                 break;
             }
         }
@@ -153,7 +155,7 @@ impl Client {
             Err(ServiceError::McpError(_)) => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        Ok(tool::text(&resources::listed(&found, &templates), self.limits.result))
+        Ok(tool::text(&resources::render_listing(&found, &templates), self.limits.result))
     }
 
     async fn read_resource(&self, uri: &str) -> Result<CallResult, McpError> {
@@ -162,7 +164,7 @@ impl Client {
     }
 }
 
-async fn in_time<T, E: Into<McpError>>(
+async fn with_timeout<T, E: Into<McpError>>(
     limit: std::time::Duration,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, McpError> {

@@ -3,7 +3,7 @@
 use rmcp::service::{ClientInitializeError, ServiceError};
 
 /// Maximum length of a server's text quoted in a message, in characters.
-const QUOTED: usize = 300;
+const MAX_QUOTED_CHARS: usize = 300;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum McpError {
@@ -37,7 +37,7 @@ impl From<ServiceError> for McpError {
         if error.is_authorization_required() {
             return Self::Credentials;
         }
-        if let Some(challenge) = insufficient(error.auth_challenge()) {
+        if let Some(challenge) = scope_challenge(error.auth_challenge()) {
             return Self::Scope(challenge);
         }
         match error {
@@ -57,7 +57,7 @@ impl From<ClientInitializeError> for McpError {
         if error.is_authorization_required() {
             return Self::Credentials;
         }
-        if let Some(challenge) = insufficient(error.auth_challenge()) {
+        if let Some(challenge) = scope_challenge(error.auth_challenge()) {
             return Self::Scope(challenge);
         }
         match error {
@@ -72,11 +72,11 @@ impl From<ClientInitializeError> for McpError {
 }
 
 /// The challenge, if it names the missing scope.
-fn insufficient(challenge: Option<&str>) -> Option<String> {
+fn scope_challenge(challenge: Option<&str>) -> Option<String> {
     challenge.filter(|told| told.contains("insufficient_scope") && told.contains("scope=")).map(str::to_owned)
 }
 
 /// Beginning of a text, on one line.
 pub(crate) fn quoted(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(QUOTED).collect()
+    text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(MAX_QUOTED_CHARS).collect()
 }

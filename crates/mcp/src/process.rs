@@ -13,7 +13,7 @@ use crate::{McpError, Program, error::quoted};
 /// Environment variables that a program inherits.
 const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"];
 /// Maximum size of a program's standard error that is logged, in bytes.
-const MAX_TOLD: usize = 4 * 1024;
+const MAX_LOGGED_STDERR: usize = 4 * 1024;
 
 /// A running program. Dropping it kills the program and its descendants.
 pub(crate) struct Process {
@@ -41,7 +41,7 @@ impl Process {
             return Err(McpError::StartFailed("it has no standard streams".to_owned()));
         };
         if let Some(told) = child.stderr.take() {
-            tokio::spawn(listen(path.clone(), told));
+            tokio::spawn(log_stderr(path.clone(), told));
         }
         Ok((Self { child }, input, output))
     }
@@ -49,10 +49,10 @@ impl Process {
 
 /// Logs the beginning of a program's standard error, and drains the rest so that the program
 /// doesn't block.
-async fn listen(program: String, mut told: impl AsyncRead + Unpin) {
+async fn log_stderr(program: String, mut told: impl AsyncRead + Unpin) {
     let (mut piece, mut kept) = ([0; 1024], Vec::new());
     while let Ok(read @ 1..) = told.read(&mut piece).await {
-        let room = MAX_TOLD.saturating_sub(kept.len()).min(read);
+        let room = MAX_LOGGED_STDERR.saturating_sub(kept.len()).min(read);
         kept.extend_from_slice(&piece[..room]);
     }
     if !kept.is_empty() {

@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use rmcp::model::{PromptMessage, Role};
 use serde::{Deserialize, Serialize};
 
-use crate::tool::{block, bounded, cut, plain};
+use crate::tool::{block, plain, truncate, truncate_visible};
 
 /// Maximum number of prompts of a server.
 pub(crate) const MAX_PROMPTS: usize = 50;
 const MAX_ARGUMENTS: usize = 10;
 const MAX_NAME: usize = 128;
 /// Maximum length of an argument's name, in bytes.
-const MAX_ARGUMENT: usize = 40;
+const MAX_ARGUMENT_NAME: usize = 40;
 /// Maximum length of a description, in characters.
 const MAX_DESCRIPTION: usize = 500;
 
@@ -47,13 +47,13 @@ pub(crate) fn kept(prompts: Vec<rmcp::model::Prompt>) -> Vec<Prompt> {
         }
         let argument = |one: rmcp::model::PromptArgument| PromptArgument {
             name: one.name,
-            description: one.description.map(|text| cut(&text, MAX_DESCRIPTION)),
+            description: one.description.map(|text| truncate_visible(&text, MAX_DESCRIPTION)),
             is_required: one.required.unwrap_or(false),
         };
         kept.push(Prompt {
             name: prompt.name,
             title: prompt.title.and_then(|title| plain(&title)),
-            description: prompt.description.map(|text| cut(&text, MAX_DESCRIPTION)),
+            description: prompt.description.map(|text| truncate_visible(&text, MAX_DESCRIPTION)),
             arguments: arguments.into_iter().map(argument).collect(),
         });
     }
@@ -62,7 +62,7 @@ pub(crate) fn kept(prompts: Vec<rmcp::model::Prompt>) -> Vec<Prompt> {
 
 /// True if a form can ask for the argument.
 fn is_argument(name: &str) -> bool {
-    (1..=MAX_ARGUMENT).contains(&name.len())
+    (1..=MAX_ARGUMENT_NAME).contains(&name.len())
         && name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.'))
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn said(messages: Vec<PromptMessage>, limit: usize) -> String {
         };
         format!("{who}{}", block(message.content, &mut pictures))
     });
-    bounded(&said.collect::<Vec<_>>().join("\n\n"), limit)
+    truncate(&said.collect::<Vec<_>>().join("\n\n"), limit)
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub struct Tool {
 
 /// Maximum number of images in a result, and maximum size of one, in bytes of base64.
 const MAX_PICTURES: usize = 4;
-const MAX_PICTURE: usize = 4 * 1024 * 1024;
+const MAX_PICTURE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub(crate) fn kept(tools: Vec<rmcp::model::Tool>) -> Vec<Tool> {
         kept.push(Tool {
             name: tool.name.into_owned(),
             title: tool.title.or(annotations.title.clone()).and_then(|title| plain(&title)),
-            description: tool.description.map(|text| cut(&text, MAX_DESCRIPTION)),
+            description: tool.description.map(|text| truncate_visible(&text, MAX_DESCRIPTION)),
             schema: if schema.get("type").is_some() { schema } else { json!({ "type": "object", "properties": {} }) },
             is_read_only,
             is_idempotent: is_read_only || annotations.is_idempotent(),
@@ -86,7 +86,7 @@ pub(crate) fn plain(title: &str) -> Option<String> {
 
 /// Truncates a text and removes characters that can't be stored, change the text direction, or are
 /// visible only to models.
-pub(crate) fn cut(text: &str, chars: usize) -> String {
+pub(crate) fn truncate_visible(text: &str, chars: usize) -> String {
     let is_hidden = |char: char| {
         matches!(char, '\0' | '\u{61c}' | '\u{200e}' | '\u{200f}')
             || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
@@ -103,12 +103,12 @@ pub(crate) fn result(result: CallToolResult, limit: usize) -> CallResult {
     {
         texts = vec![structured.to_string()];
     }
-    CallResult { text: bounded(&texts.join("\n"), limit), pictures, is_error: result.is_error.unwrap_or(false) }
+    CallResult { text: truncate(&texts.join("\n"), limit), pictures, is_error: result.is_error.unwrap_or(false) }
 }
 
 /// Wraps a text as a result.
 pub(crate) fn text(text: &str, limit: usize) -> CallResult {
-    CallResult { text: bounded(text, limit), pictures: Vec::new(), is_error: false }
+    CallResult { text: truncate(text, limit), pictures: Vec::new(), is_error: false }
 }
 
 /// Converts a resource's contents to a result.
@@ -124,7 +124,7 @@ pub(crate) fn block(block: ContentBlock, pictures: &mut Vec<String>) -> String {
     match block {
         ContentBlock::Text(text) => text.text,
         ContentBlock::Image(image) => picture(&image.mime_type, image.data, pictures),
-        ContentBlock::Audio(audio) => named("audio", &audio.mime_type, &audio.data),
+        ContentBlock::Audio(audio) => placeholder("audio", &audio.mime_type, &audio.data),
         ContentBlock::Resource(embedded) => contents(embedded.resource, pictures),
         ContentBlock::ResourceLink(link) => format!("[{}: {}]", link.name, link.uri),
         _ => "[something else, not shown]".to_owned(),
@@ -137,7 +137,7 @@ fn contents(contents: ResourceContents, pictures: &mut Vec<String>) -> String {
         ResourceContents::TextResourceContents { text, .. } => text,
         ResourceContents::BlobResourceContents { mime_type, blob, .. } => {
             let mime = mime_type.as_deref().unwrap_or("unknown");
-            if mime.starts_with("image/") { picture(mime, blob, pictures) } else { named("file", mime, &blob) }
+            if mime.starts_with("image/") { picture(mime, blob, pictures) } else { placeholder("file", mime, &blob) }
         }
         _ => "[a resource, not shown]".to_owned(),
     }
@@ -145,20 +145,20 @@ fn contents(contents: ResourceContents, pictures: &mut Vec<String>) -> String {
 
 /// Collects an image, if the limits permit.
 fn picture(mime: &str, data: String, pictures: &mut Vec<String>) -> String {
-    if pictures.len() >= MAX_PICTURES || data.len() > MAX_PICTURE {
-        return named("image", mime, &data);
+    if pictures.len() >= MAX_PICTURES || data.len() > MAX_PICTURE_BYTES {
+        return placeholder("image", mime, &data);
     }
     let bytes = data.len() / 4 * 3;
     pictures.push(data);
     format!("[image {}, {mime}, {bytes} bytes]", pictures.len())
 }
 
-fn named(kind: &str, mime: &str, data: &str) -> String {
+fn placeholder(kind: &str, mime: &str, data: &str) -> String {
     format!("[{kind}, {mime}, {} bytes, not shown]", data.len() / 4 * 3)
 }
 
 /// Truncates a text, and removes NUL, which PostgreSQL can't store.
-pub(crate) fn bounded(text: &str, limit: usize) -> String {
+pub(crate) fn truncate(text: &str, limit: usize) -> String {
     let text = text.replace('\0', "");
     if text.len() <= limit {
         return text;

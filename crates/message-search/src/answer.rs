@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Maximum length of a question, in characters.
-const QUESTION_CHARS: usize = 500;
+const MAX_QUESTION_CHARS: usize = 500;
 
 const INSTRUCTIONS: &str = "You answer from messages that somebody has found in their chats. Use only what stands in the numbered messages. After each \
     statement put the numbers of the messages that say it in square brackets, such as [2] or [1][3]. Be brief: at most five sentences or points, in the \
@@ -42,8 +42,8 @@ pub async fn answer(
     question: SearchQuestion,
 ) -> Result<SearchAnswer, AppError> {
     let begun = Instant::now();
-    if question.text.as_ref().is_some_and(|text| text.chars().count() > QUESTION_CHARS) {
-        let message = format!("A question can have up to {QUESTION_CHARS} characters.");
+    if question.text.as_ref().is_some_and(|text| text.chars().count() > MAX_QUESTION_CHARS) {
+        let message = format!("A question can have up to {MAX_QUESTION_CHARS} characters.");
         return Err(AppError::field("question", "too_long", message));
     }
     let reader = AssistantReader::find(service, by, question.assistant_id).await?;

@@ -20,21 +20,21 @@ use uuid::Uuid;
 use crate::SearchService;
 
 /// Maximum length of a message, in characters; the rest is cut off.
-const READ_CHARS: usize = 1_200;
+const MAX_MESSAGE_CHARS: usize = 1_200;
 /// Maximum length of all messages together, in characters.
-pub(super) const READ_ALL: usize = 30_000;
+pub(super) const MAX_MATERIAL_CHARS: usize = 30_000;
 /// Maximum length of an answer in tokens, and in characters if the model exceeds it.
-const ANSWER_TOKENS: u32 = 700;
-const ANSWER_CHARS: usize = 6_000;
+const MAX_ANSWER_TOKENS: u32 = 700;
+const MAX_ANSWER_CHARS: usize = 6_000;
 /// Timeout of the model.
-const PATIENCE: Duration = Duration::from_secs(60);
+const MODEL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Text of a message for the model; `None` if it has none.
 pub(super) fn said(message: &Message) -> Option<String> {
     let names = message.attachments.iter().map(|file| file.transcript.as_ref().unwrap_or(&file.name));
     let said: Vec<&str> = std::iter::once(&message.content).chain(names).map(String::as_str).collect();
     let said = said.join("\n");
-    (!said.trim().is_empty()).then(|| said.chars().take(READ_CHARS).collect())
+    (!said.trim().is_empty()).then(|| said.chars().take(MAX_MESSAGE_CHARS).collect())
 }
 
 /// Messages for the model, and their citation numbers.
@@ -59,7 +59,7 @@ impl SourceMessages {
             part.push_str(more);
         }
         let chars = part.chars().count();
-        if !self.sources.is_empty() && self.chars + chars > READ_ALL {
+        if !self.sources.is_empty() && self.chars + chars > MAX_MATERIAL_CHARS {
             return false;
         }
         let n = self.sources.len() + 1;
@@ -107,13 +107,13 @@ impl AssistantReader {
         let request = ChatRequest {
             system: Some(instructions.to_owned()),
             messages: vec![ChatMessage::user(format!("{text}\n{asked}"))],
-            max_tokens: Some(ANSWER_TOKENS),
+            max_tokens: Some(MAX_ANSWER_TOKENS),
             ..ChatRequest::default()
         };
         let place = membership::resolve(&service.identity, by, workspace, Permission::View).await?;
         let asker = BillingIdentity { user_id: by.user_id, workspace_id: Some(place.id) };
         let assistant = self.assistant;
-        let (text, cost) = told(service, asker, assistant.model.as_deref(), request).await?;
+        let (text, cost) = call_model(service, asker, assistant.model.as_deref(), request).await?;
         let cited = cited(&text);
         let read_count = super::count(sources.len());
         let sources = sources.into_iter().filter(|source| cited.contains(&source.n)).collect();
@@ -177,7 +177,7 @@ impl Drop for RecordedCall<'_> {
 }
 
 /// Calls the model; returns its answer and the cost.
-async fn told(
+async fn call_model(
     service: &SearchService,
     asker: BillingIdentity,
     model: Option<&str>,
@@ -191,14 +191,15 @@ async fn told(
     let held = match &model {
         Some(model) => {
             let question = (GatewayEndpoint::Chat, request.estimated_tokens());
-            Some(InternalModelCall::begin(&service.gateway, asker, model, question).await?)
+            Some(InternalModelCall::reserve(&service.gateway, asker, model, question).await?)
         }
         None => None,
     };
     let (id, meter, begun) = (Uuid::now_v7(), Arc::default(), Instant::now());
     let mut call = RecordedCall { service, asker, id, name, model, held, meter, begun, status: 499 };
     let written =
-        tokio::time::timeout(PATIENCE, service.gateway.ai().text(&route, request, &call.meter, is_enough)).await;
+        tokio::time::timeout(MODEL_TIMEOUT, service.gateway.ai().text(&route, request, &call.meter, exceeds_limit))
+            .await;
     let written = written.unwrap_or(Err(AiError::Truncated));
     call.status = if written.is_ok() { 200 } else { 502 };
     Ok((written.map_err(unavailable)?.trim().to_owned(), call.cost()))
@@ -206,8 +207,8 @@ async fn told(
 
 /// True if the answer exceeds the maximum length. (A character has at least one byte, so characters are rarely
 /// counted.)
-fn is_enough(text: &str) -> bool {
-    text.len() > ANSWER_CHARS && text.chars().count() > ANSWER_CHARS
+fn exceeds_limit(text: &str) -> bool {
+    text.len() > MAX_ANSWER_CHARS && text.chars().count() > MAX_ANSWER_CHARS
 }
 
 fn unavailable(error: AiError) -> AppError {

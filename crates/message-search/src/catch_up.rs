@@ -18,13 +18,13 @@ use event_log::access;
 use identity::membership;
 
 use crate::SearchService;
-use crate::assistant_reader::{AssistantReader, READ_ALL, SourceMessages, said};
+use crate::assistant_reader::{AssistantReader, MAX_MATERIAL_CHARS, SourceMessages, said};
 
 /// Maximum number of messages read per conversation.
-const MOST_OF_ONE: u64 = 200;
-const MOST_OF_EACH: u64 = 40;
+const MAX_MESSAGES_OF_SINGLE: u64 = 200;
+const MAX_MESSAGES_OF_EACH: u64 = 40;
 /// Maximum number of conversations of a workspace.
-const MOST_CONVERSATIONS: usize = 20;
+const MAX_CONVERSATIONS: usize = 20;
 /// Approximate size of the header above a message, in characters.
 const HEAD_CHARS: usize = 100;
 
@@ -60,27 +60,27 @@ pub async fn catch_up(
             if let Some(since) = since {
                 behind.after_seq = since.max(access.hidden_until_seq());
             }
-            (access.workspace_id, vec![behind], MOST_OF_ONE)
+            (access.workspace_id, vec![behind], MAX_MESSAGES_OF_SINGLE)
         }
         CatchUpScope::Workspace(id) => {
             let place = membership::resolve(&service.identity, by, id, Permission::View).await?;
-            let most = u64::try_from(MOST_CONVERSATIONS + 1).unwrap_or(u64::MAX);
+            let most = u64::try_from(MAX_CONVERSATIONS + 1).unwrap_or(u64::MAX);
             let behind = rows::in_workspace(db, by.user_id, place.id, service.clock.now(), most).await?;
-            (place.id, behind, MOST_OF_EACH)
+            (place.id, behind, MAX_MESSAGES_OF_EACH)
         }
     };
-    let mut has_more = behind.len() > MOST_CONVERSATIONS;
-    behind.truncate(MOST_CONVERSATIONS);
+    let mut has_more = behind.len() > MAX_CONVERSATIONS;
+    behind.truncate(MAX_CONVERSATIONS);
     // Reads one more than the limit to detect if there are more.
     let mut unread: HashMap<ConversationId, Vec<Message>> = HashMap::new();
     for row in rows::messages(db, by.user_id, &behind, each + 1).await? {
         unread.entry(row.conversation_id).or_default().push(row.try_into()?);
     }
     let mut material = SourceMessages::default();
-    let share = READ_ALL / unread.len().max(1);
+    let share = MAX_MATERIAL_CHARS / unread.len().max(1);
     for UnreadConversation { id, title, .. } in behind {
         let newest = unread.remove(&id).unwrap_or_default();
-        let taken = fitting(&newest, each, share);
+        let taken = count_fitting(&newest, each, share);
         has_more |= taken < newest.len();
         for message in newest[..taken].iter().rev() {
             has_more |= !material.add(message, title.as_deref(), None);
@@ -104,7 +104,7 @@ pub async fn catch_up(
 }
 
 /// Number of the newest messages that are read: at most `each`, and as many as fit into `room`, but at least one.
-fn fitting(newest: &[Message], each: u64, room: usize) -> usize {
+fn count_fitting(newest: &[Message], each: u64, room: usize) -> usize {
     let most = usize::try_from(each).unwrap_or(usize::MAX).min(newest.len());
     let mut left = room;
     for (at, message) in newest[..most].iter().enumerate() {

@@ -31,7 +31,7 @@ pub(super) fn change(row: IndexedMessage, texts: &Texts) -> Change {
         author,
         created_at: row.created_at.millis(),
         has: has(&row.content, &files),
-        tokens: tokens(&whole(&row.content, &files, texts).0),
+        tokens: tokens(&text_with_files(&row.content, &files, texts).0),
     })
 }
 
@@ -48,7 +48,7 @@ pub(super) fn text(content: &str, files: &[Upload]) -> String {
 }
 
 /// [`text`] of a message followed by the texts of its files, with the range of each file's text by the file's index.
-pub(super) fn whole(content: &str, files: &[Upload], texts: &Texts) -> (String, Vec<(usize, Range<usize>)>) {
+pub(super) fn text_with_files(content: &str, files: &[Upload], texts: &Texts) -> (String, Vec<(usize, Range<usize>)>) {
     let mut text = text(content, files);
     let mut places = Vec::new();
     for (number, file) in files.iter().enumerate() {

@@ -16,22 +16,23 @@ use crate::SearchService;
 use crate::{plan::PlannedSearch, window::Hit};
 
 /// Maximum number of values per facet.
-const MOST: usize = 20;
+const MAX_VALUES: usize = 20;
 
 /// Counts facets; names are not filled in.
 pub(super) fn counted(asked: &PlannedSearch, hits: &[Hit]) -> SearchFacets {
-    let author = most(hits.iter().filter_map(|hit| hit.candidate.author));
+    let author = most_frequent(hits.iter().filter_map(|hit| hit.candidate.author));
     let author = author.into_iter().map(|(id, count)| SearchFacet { id, name: None, count });
-    let conversation = most(hits.iter().map(|hit| hit.candidate.conversation)).into_iter().map(|(id, count)| {
-        let name = asked.conversations.get(&id).and_then(|one| one.title.clone());
-        SearchFacet { id, name, count }
-    });
+    let conversation =
+        most_frequent(hits.iter().map(|hit| hit.candidate.conversation)).into_iter().map(|(id, count)| {
+            let name = asked.conversations.get(&id).and_then(|one| one.title.clone());
+            SearchFacet { id, name, count }
+        });
     let day = days(hits, &asked.zone);
     SearchFacets { author: author.collect(), conversation: conversation.collect(), has: has(hits), day }
 }
 
 /// Fills in the names of people.
-pub(super) async fn named(service: &SearchService, mut facets: SearchFacets) -> Result<SearchFacets, AppError> {
+pub(super) async fn fill_names(service: &SearchService, mut facets: SearchFacets) -> Result<SearchFacets, AppError> {
     let ids: Vec<Uuid> = facets.author.iter().map(|facet| facet.id).collect();
     if ids.is_empty() {
         return Ok(facets);
@@ -44,14 +45,14 @@ pub(super) async fn named(service: &SearchService, mut facets: SearchFacets) -> 
     Ok(facets)
 }
 
-fn most(ids: impl Iterator<Item = Uuid>) -> Vec<(Uuid, u64)> {
+fn most_frequent(ids: impl Iterator<Item = Uuid>) -> Vec<(Uuid, u64)> {
     let mut counts: HashMap<Uuid, u64> = HashMap::new();
     for id in ids {
         *counts.entry(id).or_default() += 1;
     }
     let mut counts: Vec<(Uuid, u64)> = counts.into_iter().collect();
     counts.sort_by_key(|(id, count)| (std::cmp::Reverse(*count), *id));
-    counts.truncate(MOST);
+    counts.truncate(MAX_VALUES);
     counts
 }
 
@@ -74,6 +75,6 @@ fn days(hits: &[Hit], zone: &TimeZone) -> Vec<SearchDayFacet> {
     for hit in hits {
         *counts.entry(time_zone::day_of(zone, Timestamp(hit.candidate.created_at))).or_default() += 1;
     }
-    let facet = |(day, count)| SearchDayFacet { begins_at: time_zone::beginning_of(zone, day), count };
+    let facet = |(day, count)| SearchDayFacet { begins_at: time_zone::start_of_day(zone, day), count };
     counts.into_iter().map(facet).collect()
 }

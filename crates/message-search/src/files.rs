@@ -30,13 +30,13 @@ use crate::SearchService;
 use crate::document::Texts;
 
 /// Maximum size of a processed file, in bytes.
-const MAX_FILE: i64 = 64 * 1024 * 1024;
+const MAX_FILE_BYTES: i64 = 64 * 1024 * 1024;
 /// Maximum size of a stored text, in bytes: about as many words as are indexed per message.
-const MAX_TEXT: usize = 64 * 1024;
+const MAX_TEXT_BYTES: usize = 64 * 1024;
 /// Maximum number of files that this instance processes concurrently.
-const PLACES: usize = 2;
+const MAX_CONCURRENT_FILES: usize = 2;
 /// Number of crashed attempts after which a file counts as having no text, because it may cause the crashes.
-const MOST_ATTEMPTS: i32 = 4;
+const MAX_ATTEMPTS: i32 = 4;
 
 /// Extracts the text of a file for the search.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -59,14 +59,14 @@ impl JobPayload for FileTextJob {
 impl Job<SearchService> for FileTextJob {
     /// Number of places: one per slot of the file parsers, because each job waits for a slot.
     fn places(_config: &Config) -> usize {
-        PLACES
+        MAX_CONCURRENT_FILES
     }
 
     async fn run(self, work: JobContext<'_, SearchService>) -> Result<JobOutcome, AppError> {
         let JobContext { state: service, claim, lease, draining } = work;
-        let is_hopeless = claim.attempt - claim.attempts_before > MOST_ATTEMPTS;
+        let is_hopeless = claim.attempt - claim.attempts_before > MAX_ATTEMPTS;
         tokio::select! {
-            done = self.take_out(service, job_owner(claim), is_hopeless) => done.map(|()| JobOutcome::Done),
+            done = self.extract_text(service, job_owner(claim), is_hopeless) => done.map(|()| JobOutcome::Done),
             _ = lease.keep(&service.db) => Ok(JobOutcome::Lost),
             () = draining.cancelled() => Ok(JobOutcome::Requeued),
         }
@@ -74,32 +74,32 @@ impl Job<SearchService> for FileTextJob {
 }
 
 impl FileTextJob {
-    async fn take_out(self, service: &SearchService, owner: WorkOwner, is_hopeless: bool) -> Result<(), AppError> {
+    async fn extract_text(self, service: &SearchService, owner: WorkOwner, is_hopeless: bool) -> Result<(), AppError> {
         let id = self.upload_id;
-        let is_read = rows::is_file_read(service.db.reader(), id).await?;
+        let is_read = rows::is_file_extracted(service.db.reader(), id).await?;
         let mut text = String::new();
         if !is_read && !is_hopeless {
             // The file was removed meanwhile.
             let Some(file) = uploads::get_all(service.db.reader(), [id]).await?.pop() else { return Ok(()) };
             let size = file.size.unwrap_or_default();
-            if file.status == UploadStatus::Ready.as_str() && size <= MAX_FILE {
+            if file.status == UploadStatus::Ready.as_str() && size <= MAX_FILE_BYTES {
                 let source = TextSource { id, name: file.name, media_type: file.media_type, size };
                 let slot = service.work.parsing.acquire_for_job(owner).await;
                 text = match text::sections(&service.files, &source, &slot).await {
-                    Ok(sections) => sections.map(|sections| joined(&sections)).unwrap_or_default(),
+                    Ok(sections) => sections.map(|sections| join_sections(&sections)).unwrap_or_default(),
                     Err(error) if error.code() == Code::NotFound => return Ok(()),
                     Err(error) => return Err(error),
                 };
             }
         }
         let tx = service.db.begin().await.map_err(app_error)?;
-        if uploads::get_to_send(&tx, [id]).await?.is_empty() {
+        if uploads::lock_to_send(&tx, [id]).await?.is_empty() {
             return Ok(());
         }
         if !is_read {
             rows::set_file_text(&tx, id, &text, service.clock.now()).await?;
         }
-        rows::touch_messages_of(&tx, id).await?;
+        rows::queue_messages_of(&tx, id).await?;
         tx.commit().await.map_err(app_error)?;
         drop(service.bus.publish(vec![BusMessage::Signal(Signal::SearchIndexStale)]));
         Ok(())
@@ -107,13 +107,13 @@ impl FileTextJob {
 }
 
 /// Start of a file's text.
-fn joined(sections: &[Section]) -> String {
+fn join_sections(sections: &[Section]) -> String {
     let mut text = String::new();
     for section in sections {
         if !text.is_empty() {
             text.push('\n');
         }
-        let end = section.text.floor_char_boundary(MAX_TEXT.saturating_sub(text.len()));
+        let end = section.text.floor_char_boundary(MAX_TEXT_BYTES.saturating_sub(text.len()));
         text.push_str(&section.text[..end]);
         if end < section.text.len() {
             break;
@@ -129,7 +129,7 @@ pub(super) async fn texts(service: &SearchService, found: &[IndexedMessage]) -> 
     if carrying.is_empty() {
         return Ok(HashMap::new());
     }
-    let unread = rows::unread_files(service.db.reader(), &carrying).await?;
+    let unread = rows::unextracted_files(service.db.reader(), &carrying).await?;
     let mut unread: Vec<UnextractedFile> =
         unread.into_iter().filter(|file| extract::is_readable(&file.media_type, &file.name)).collect();
     unread.sort_unstable_by_key(|file| file.id);
@@ -140,8 +140,8 @@ pub(super) async fn texts(service: &SearchService, found: &[IndexedMessage]) -> 
         for UnextractedFile { id, owner_id, workspace_id, .. } in unread {
             let job = FileTextJob { upload_id: id };
             match owner_id {
-                Some(owner) => jobs::ask_for(&tx, now, &job, (owner, workspace_id)).await?,
-                None => jobs::ask(&tx, now, &job).await?,
+                Some(owner) => jobs::enqueue_for(&tx, now, &job, (owner, workspace_id)).await?,
+                None => jobs::enqueue(&tx, now, &job).await?,
             }
         }
         tx.commit().await.map_err(app_error)?;
@@ -165,8 +165,8 @@ mod tests {
     #[test]
     fn truncates_text_at_a_character_boundary() {
         let section = |text: &str| Section { text: text.to_owned(), ..Section::default() };
-        assert_eq!(joined(&[section("one"), section("two")]), "one\ntwo");
-        let long = joined(&[section("x"), section(&"đ".repeat(MAX_TEXT)), section("more")]);
-        assert_eq!(long, format!("x\n{}", "đ".repeat(MAX_TEXT / 2 - 1)));
+        assert_eq!(join_sections(&[section("one"), section("two")]), "one\ntwo");
+        let long = join_sections(&[section("x"), section(&"đ".repeat(MAX_TEXT_BYTES)), section("more")]);
+        assert_eq!(long, format!("x\n{}", "đ".repeat(MAX_TEXT_BYTES / 2 - 1)));
     }
 }

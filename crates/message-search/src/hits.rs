@@ -10,11 +10,11 @@ use appcore::{
 use dbcontext::query::search::{self as rows, Readable};
 use uuid::Uuid;
 
-use crate::{SearchService, document, files, off_loop, plan::PlannedSearch, window::Hit};
+use crate::{SearchService, document, files, plan::PlannedSearch, run_blocking, window::Hit};
 
 /// Maximum length of a file excerpt in bytes, and of its part before the first highlight.
-const EXCERPT: usize = 240;
-const EXCERPT_BEFORE: usize = 60;
+const MAX_EXCERPT_BYTES: usize = 240;
+const MAX_EXCERPT_BYTES_BEFORE: usize = 60;
 
 /// Current messages of the hits that the user may read.
 pub(super) async fn shown_hits(
@@ -49,7 +49,7 @@ pub(super) async fn shown_hits(
         messages.push((message, hit.found.highlights.clone(), texts));
     }
     let (query, reading) = (asked.query.clone(), reading.clone());
-    let mut shown = off_loop(move || {
+    let mut shown = run_blocking(move || {
         let located =
             |(message, highlights, texts)| located(&Matcher::new(&query, &reading), message, highlights, texts);
         messages.into_iter().filter_map(located).collect::<Vec<SearchHit>>()
@@ -71,9 +71,9 @@ fn located(
 ) -> Option<SearchHit> {
     let mut file = None;
     if let Some(texts) = texts {
-        let (text, parts) = document::whole(&message.content, &message.attachments, &texts);
+        let (text, parts) = document::text_with_files(&message.content, &message.attachments, &texts);
         let found = matcher.matches(&text)?;
-        file = in_file(&message, &text, &parts, &found);
+        file = file_excerpt(&message, &text, &parts, &found);
         highlights = found.highlights;
     }
     highlights.retain(|range| range.end <= message.content.len());
@@ -83,14 +83,14 @@ fn located(
 }
 
 /// Excerpt of a message's first matching file around the highlights.
-fn in_file(message: &Message, text: &str, parts: &[(usize, Range<usize>)], found: &Match) -> Option<FoundInFile> {
+fn file_excerpt(message: &Message, text: &str, parts: &[(usize, Range<usize>)], found: &Match) -> Option<FoundInFile> {
     let (first, (number, part)) = found.highlights.iter().find_map(|place| {
         let part = parts.iter().find(|(_, part)| part.start <= place.start && place.end <= part.end)?;
         Some((place, part))
     })?;
     let file = message.attachments.get(*number)?;
-    let start = text.ceil_char_boundary(part.start.max(first.start.saturating_sub(EXCERPT_BEFORE)));
-    let end = text.floor_char_boundary(part.end.min(start + EXCERPT)).max(first.end);
+    let start = text.ceil_char_boundary(part.start.max(first.start.saturating_sub(MAX_EXCERPT_BYTES_BEFORE)));
+    let end = text.floor_char_boundary(part.end.min(start + MAX_EXCERPT_BYTES)).max(first.end);
     let within: Vec<Range<usize>> = found
         .highlights
         .iter()

@@ -25,10 +25,10 @@ use dbcontext::query::{
     events::{self, EventSubject},
     search as rows,
 };
-use jobs::caught;
+use jobs::catch_panic;
 use metrics::metrics;
 use platform::{
-    bisect::{in_halves, is_of_one},
+    bisect::{is_of_one, process_with_bisection},
     sweep_schedule::{SweepSchedule, SweepWindow},
 };
 use serde::Deserialize;
@@ -44,27 +44,27 @@ use crate::{
 
 /// Pause after a batch, as a multiple of its duration, so that sending messages has priority and larger batches
 /// accumulate.
-const REST: u32 = 1;
+const PAUSE_FACTOR: u32 = 1;
 /// Pause while writes are queued, as a multiple of the batch's duration.
-const REST_WHILE_BUSY: u32 = 4;
-const SHORTEST_REST: Duration = Duration::from_millis(250);
-const LONGEST_REST: Duration = Duration::from_millis(500);
+const BUSY_PAUSE_FACTOR: u32 = 4;
+const MIN_PAUSE: Duration = Duration::from_millis(250);
+const MAX_PAUSE: Duration = Duration::from_millis(500);
 /// Delay before the next attempt while another instance writes.
-const AGAIN: Duration = Duration::from_millis(250);
+const LOCK_RETRY_DELAY: Duration = Duration::from_millis(250);
 /// Delay after a failure.
-const AFTER_FAILURE: Duration = Duration::from_secs(2);
+const FAILURE_DELAY: Duration = Duration::from_secs(2);
 /// Interval of sweeps for events that the bus has missed.
-const SWEEP: Duration = Duration::from_secs(30);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 /// Interval of checks if the index was cleared.
-const LOOK: Duration = Duration::from_secs(3);
+const FILL_CHECK_INTERVAL: Duration = Duration::from_secs(3);
 /// Interval of purges of the words of removed messages.
 const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Maximum number of conversations per batch, and of their events in total.
-const CONVERSATIONS: usize = 200;
-const EVENTS: u32 = 1_000;
+const BATCH_CONVERSATIONS: usize = 200;
+const BATCH_EVENTS: u32 = 1_000;
 /// Maximum number of old messages per batch, and of messages in the reindex queue.
-const OLD: u32 = 500;
-const TOUCHED: u32 = 100;
+const BATCH_OLD_MESSAGES: u32 = 500;
+const BATCH_QUEUED_MESSAGES: u32 = 100;
 
 /// Pending work: conversations with the sequence numbers of their last events.
 #[derive(Default)]
@@ -123,7 +123,7 @@ impl PendingWork {
     }
 
     /// Ends the current batch, whose conversations are done or pending again.
-    fn end_taking(&self) {
+    fn finish_batch(&self) {
         self.heads().taken = None;
     }
 
@@ -151,7 +151,7 @@ impl PendingWork {
 pub(crate) fn start(service: &Arc<SearchService>) {
     let news = &service.news;
     tokio::spawn(listen(service.bus.subscribe(), Arc::clone(news)));
-    tokio::spawn(keep(Arc::downgrade(service), Arc::clone(news)));
+    tokio::spawn(run(Arc::downgrade(service), Arc::clone(news)));
 }
 
 async fn listen(mut listener: Listener, news: Arc<PendingWork>) {
@@ -188,20 +188,20 @@ fn changes_messages(kind: &str) -> bool {
     )
 }
 
-async fn keep(service: Weak<SearchService>, news: Arc<PendingWork>) {
-    let mut lookout = SweepSchedule::new(SWEEP);
+async fn run(service: Weak<SearchService>, news: Arc<PendingWork>) {
+    let mut lookout = SweepSchedule::new(SWEEP_INTERVAL);
     let mut is_filling = true;
     let mut purged_at = Instant::now();
     loop {
         let until_sweep = lookout.wait(&news.is_incomplete);
-        let wait = if is_filling || !news.is_empty() { Duration::ZERO } else { until_sweep.min(LOOK) };
+        let wait = if is_filling || !news.is_empty() { Duration::ZERO } else { until_sweep.min(FILL_CHECK_INTERVAL) };
         let _ = tokio::time::timeout(wait, news.arrived.notified()).await;
         let Some(service) = service.upgrade() else { return };
         if service.stopping.is_cancelled() {
             return;
         }
         let begun = Instant::now();
-        match caught(turn(&service, &news, &mut lookout)).await {
+        match catch_panic(index_batch(&service, &news, &mut lookout)).await {
             Ok(BatchResult { fills }) => {
                 is_filling = fills;
                 news.is_filling.store(fills, Relaxed);
@@ -209,20 +209,20 @@ async fn keep(service: Weak<SearchService>, news: Arc<PendingWork>) {
             Err(error) => {
                 tracing::warn!(%error, "failed to index messages");
                 drop(service);
-                tokio::time::sleep(AFTER_FAILURE).await;
+                tokio::time::sleep(FAILURE_DELAY).await;
                 continue;
             }
         }
         if purged_at.elapsed() >= PURGE_INTERVAL && !is_filling {
             purged_at = Instant::now();
-            if let Err(error) = caught(service.purge()).await {
+            if let Err(error) = catch_panic(service.purge()).await {
                 tracing::warn!(%error, "failed to purge the search index");
             }
         }
-        let times = if service.events.writer.waiting() > 0 { REST_WHILE_BUSY } else { REST };
+        let times = if service.events.writer.waiting() > 0 { BUSY_PAUSE_FACTOR } else { PAUSE_FACTOR };
         drop(service);
         if !is_filling {
-            tokio::time::sleep((begun.elapsed() * times).clamp(SHORTEST_REST, LONGEST_REST)).await;
+            tokio::time::sleep((begun.elapsed() * times).clamp(MIN_PAUSE, MAX_PAUSE)).await;
         }
     }
 }
@@ -233,7 +233,7 @@ struct BatchResult {
 }
 
 /// Indexes pending events, and some old messages.
-async fn turn(
+async fn index_batch(
     service: &SearchService,
     news: &PendingWork,
     lookout: &mut SweepSchedule,
@@ -241,8 +241,8 @@ async fn turn(
     let index = service.index.as_ref();
     let fill = index.fill().await?;
     if fill.is_none() {
-        service.forget_words().await;
-        begin_filling(service, index).await?;
+        service.clear_vocabulary().await;
+        start_fill(service, index).await?;
         return Ok(BatchResult { fills: true });
     }
     let look = lookout.due(&news.is_incomplete, service.clock.now());
@@ -256,11 +256,11 @@ async fn turn(
     // Later events are left for the next batch; otherwise old messages and some conversations would starve while users
     // write.
     let all = news.take();
-    let read = read_all(service, index, news, &all).await;
-    news.end_taking();
+    let read = index_conversations(service, index, news, &all).await;
+    news.finish_batch();
     let failed = read?;
     if (news.is_touched.swap(false, Relaxed) || look.is_some())
-        && let Err(error) = read_touched(service, index, news).await
+        && let Err(error) = index_queued(service, index, news).await
     {
         news.is_touched.store(true, Relaxed);
         return Err(error);
@@ -268,7 +268,7 @@ async fn turn(
     // The index may have been cleared meanwhile.
     let fills = match index.fill().await? {
         None => true,
-        Some(FillState { is_done: false, .. }) => read_old(service, index).await?,
+        Some(FillState { is_done: false, .. }) => index_old(service, index).await?,
         Some(_) => false,
     };
     // Set also after failures, which may last for long.
@@ -285,19 +285,19 @@ async fn waiting(
     let Some(since) = look.since else { return index.waiting(&service.db).await };
     let heads = events::heads_since(service.db.reader(), since).await?;
     let mut waiting = Vec::new();
-    for some in heads.chunks(CONVERSATIONS) {
+    for some in heads.chunks(BATCH_CONVERSATIONS) {
         let heads: Vec<(Uuid, i64)> = some.iter().map(|(id, head)| (id.0, *head)).collect();
         let read = index.positions(heads.iter().map(|(id, _)| *id).collect()).await?;
-        waiting.extend(index::unequal(heads, read));
+        waiting.extend(index::incomplete_among(heads, read));
     }
     Ok(waiting)
 }
 
 /// Starts the initial fill: new events come from the log, and existing messages are indexed from the newest to the
 /// oldest.
-async fn begin_filling(service: &SearchService, index: &dyn SearchIndex) -> Result<(), AppError> {
+async fn start_fill(service: &SearchService, index: &dyn SearchIndex) -> Result<(), AppError> {
     let Some(writing) = index.begin().await? else {
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(LOCK_RETRY_DELAY).await;
         return Ok(());
     };
     if writing.fill().await?.is_some() {
@@ -309,14 +309,14 @@ async fn begin_filling(service: &SearchService, index: &dyn SearchIndex) -> Resu
 }
 
 /// Indexes some old messages; returns `false` if none are left.
-async fn read_old(service: &SearchService, index: &dyn SearchIndex) -> Result<bool, AppError> {
+async fn index_old(service: &SearchService, index: &dyn SearchIndex) -> Result<bool, AppError> {
     let Some(writing) = index.begin().await? else {
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(LOCK_RETRY_DELAY).await;
         return Ok(true);
     };
     let Some(FillState { below, is_done: false }) = writing.fill().await? else { return Ok(false) };
-    let ids = rows::ids_below(service.db.reader(), below, OLD).await?;
-    let is_done = ids.len() < usize::try_from(OLD).unwrap_or(usize::MAX);
+    let ids = rows::ids_below(service.db.reader(), below, BATCH_OLD_MESSAGES).await?;
+    let is_done = ids.len() < usize::try_from(BATCH_OLD_MESSAGES).unwrap_or(usize::MAX);
     let below = ids.last().copied().unwrap_or(below);
     let mut changes = changes(service, ids).await?;
     changes.reverse();
@@ -327,7 +327,7 @@ async fn read_old(service: &SearchService, index: &dyn SearchIndex) -> Result<bo
 
 /// Indexes the pending events of these conversations in batches; the remaining ones become pending again. Returns the
 /// error of a conversation that can't be read; the others are indexed.
-async fn read_all(
+async fn index_conversations(
     service: &SearchService,
     index: &dyn SearchIndex,
     news: &PendingWork,
@@ -338,9 +338,9 @@ async fn read_all(
         if service.stopping.is_cancelled() {
             return Ok(None);
         }
-        caught(read(service, index, news, some)).await.map(Some)
+        catch_panic(read(service, index, news, some)).await.map(Some)
     };
-    let mut rest = in_halves(all, CONVERSATIONS, is_of_one, work).await;
+    let mut rest = process_with_bisection(all, BATCH_CONVERSATIONS, is_of_one, work).await;
     rest.rows().for_each(|(id, head)| news.put(*id, *head));
     match rest.error {
         Some(error) => Err(error),
@@ -367,7 +367,7 @@ async fn read(
         for (id, head) in some {
             news.put(id, head);
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(LOCK_RETRY_DELAY).await;
         return Ok(());
     };
     let ids: Vec<Uuid> = some.iter().map(|(id, _)| *id).collect();
@@ -379,7 +379,7 @@ async fn read(
     for (id, _) in &some {
         let (seen, head) = (*read.entry(*id).or_default(), heads.get(&ConversationId(*id)).copied().unwrap_or(0));
         if seen > head {
-            return lost(service, writing, "the database is older than the search index").await;
+            return reset_index(service, writing, "the database is older than the search index").await;
         }
         if seen < head {
             behind.push((ConversationId(*id), seen));
@@ -388,16 +388,16 @@ async fn read(
     if behind.is_empty() {
         return Ok(());
     }
-    let log = events::about_each(service.db.reader(), &behind, EVENTS).await?;
+    let log = events::subjects_of_each(service.db.reader(), &behind, BATCH_EVENTS).await?;
     if log.is_empty() {
-        return lost(service, writing, "events that were not searchable yet are no longer there").await;
+        return reset_index(service, writing, "events that were not searchable yet are no longer there").await;
     }
     let mut batch = Batch::default();
     let mut touched = BTreeSet::new();
     for row in log {
         let seen = read.entry(row.conversation_id.0).or_default();
         if row.seq > *seen + 1 {
-            return lost(service, writing, "events that were not searchable yet are no longer there").await;
+            return reset_index(service, writing, "events that were not searchable yet are no longer there").await;
         }
         *seen = row.seq;
         if row.kind == "conversation.deleted" {
@@ -429,19 +429,19 @@ async fn commit(writing: Box<dyn IndexWriter>, batch: Batch) -> Result<(), AppEr
 }
 
 /// Indexes messages again that have changed without an event, because their files' texts were extracted.
-async fn read_touched(service: &SearchService, index: &dyn SearchIndex, news: &PendingWork) -> Result<(), AppError> {
+async fn index_queued(service: &SearchService, index: &dyn SearchIndex, news: &PendingWork) -> Result<(), AppError> {
     let again = || {
         news.is_touched.store(true, Relaxed);
         news.arrived.notify_one();
     };
-    let touched = rows::touched(service.db.reader(), TOUCHED).await?;
+    let touched = rows::touched(service.db.reader(), BATCH_QUEUED_MESSAGES).await?;
     if touched.is_empty() {
         return Ok(());
     }
-    let is_full = touched.len() >= usize::try_from(TOUCHED).unwrap_or(usize::MAX);
+    let is_full = touched.len() >= usize::try_from(BATCH_QUEUED_MESSAGES).unwrap_or(usize::MAX);
     let Some(writing) = index.begin().await? else {
         again();
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(LOCK_RETRY_DELAY).await;
         return Ok(());
     };
     let Some(fill) = writing.fill().await? else { return Ok(()) };
@@ -450,7 +450,7 @@ async fn read_touched(service: &SearchService, index: &dyn SearchIndex, news: &P
     let ids: Vec<Uuid> = touched.iter().map(|one| one.message_id.0).filter(is_in_it).collect();
     let changes = changes(service, ids).await?;
     commit(writing, Batch { changes, ..Batch::default() }).await?;
-    rows::forget_touched(service.db.writer(), &touched).await?;
+    rows::dequeue(service.db.writer(), &touched).await?;
     if is_full {
         again();
     }
@@ -458,9 +458,9 @@ async fn read_touched(service: &SearchService, index: &dyn SearchIndex, news: &P
 }
 
 /// Clears the index if the log no longer contains the needed events, so that it is filled from the messages.
-async fn lost(service: &SearchService, writing: Box<dyn IndexWriter>, why: &str) -> Result<(), AppError> {
+async fn reset_index(service: &SearchService, writing: Box<dyn IndexWriter>, why: &str) -> Result<(), AppError> {
     tracing::warn!(why, "search index cleared, filling it again");
-    writing.give_up().await?;
+    writing.abort().await?;
     service.index.clear().await
 }
 
@@ -470,12 +470,12 @@ async fn changes(service: &SearchService, mut ids: Vec<Uuid>) -> Result<Vec<Chan
     // Ids increase with time, and so must the document numbers of new messages.
     ids.sort_unstable();
     let work = |some: Vec<Uuid>| async move {
-        match (caught(changes_of(service, &some)).await, some.as_slice()) {
-            (Err(error), [id]) if is_of_one(&error) => set_aside(service, *id, &error).await.map(Some),
+        match (catch_panic(tokenize(service, &some)).await, some.as_slice()) {
+            (Err(error), [id]) if is_of_one(&error) => skip_unreadable(service, *id, &error).await.map(Some),
             (read, _) => read.map(Some),
         }
     };
-    let rest = in_halves(&ids, usize::MAX, is_of_one, work).await;
+    let rest = process_with_bisection(&ids, usize::MAX, is_of_one, work).await;
     if let Some(error) = rest.error {
         return Err(error);
     }
@@ -485,16 +485,16 @@ async fn changes(service: &SearchService, mut ids: Vec<Uuid>) -> Result<Vec<Chan
 }
 
 /// Index change for an unreadable message.
-async fn set_aside(service: &SearchService, id: Uuid, error: &AppError) -> Result<Vec<Change>, AppError> {
+async fn skip_unreadable(service: &SearchService, id: Uuid, error: &AppError) -> Result<Vec<Change>, AppError> {
     // Fails if no message is readable at all: then this message is not the cause, and others would be skipped as well.
-    rows::indexed(service.db.reader(), &[Uuid::max()]).await.map_err(AppError::unavailable)?;
+    rows::messages_to_index(service.db.reader(), &[Uuid::max()]).await.map_err(AppError::unavailable)?;
     tracing::warn!(%error, %id, "unreadable message left out of the search index");
     Ok(vec![Change::Remove(id)])
 }
 
 /// Tokenizes messages; yields to the other tasks of the thread in between.
-async fn changes_of(service: &SearchService, ids: &[Uuid]) -> Result<Vec<Change>, AppError> {
-    let mut found = rows::indexed(service.db.reader(), ids).await?;
+async fn tokenize(service: &SearchService, ids: &[Uuid]) -> Result<Vec<Change>, AppError> {
+    let mut found = rows::messages_to_index(service.db.reader(), ids).await?;
     found.sort_by_key(|row| row.id.0);
     let there: BTreeSet<Uuid> = found.iter().map(|row| row.id.0).collect();
     let gone: Vec<Change> = ids.iter().copied().filter(|id| !there.contains(id)).map(Change::Remove).collect();

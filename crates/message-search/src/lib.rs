@@ -61,18 +61,18 @@ use self::{
     hits::shown_hits,
     index::SearchIndex,
     indexer::PendingWork,
-    plan::{Cursor, parsed, planned, zone},
+    plan::{Cursor, parse_query, plan_search, zone},
     rank::corrections,
     window::{Hit, candidates, similar, window},
 };
 
 /// Maximum number of windows that one call scans.
-const WINDOWS: usize = 5;
+const MAX_WINDOWS: usize = 5;
 /// Minimum number of hits; with fewer, similar words are searched as well.
-const FEW: usize = 10;
+const MIN_EXACT_HITS: usize = 10;
 /// Time limit of a search, after which it returns its partial result.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
-const USUAL_LIMIT: u64 = 20;
+const DEFAULT_LIMIT: u64 = 20;
 const MAX_LIMIT: u64 = 50;
 
 /// State of the message search of an instance. Dereferences to [`Core`].
@@ -125,7 +125,7 @@ impl SearchService {
             let new = self.index.terms_after(known.last()).await?;
             let is_all = new.len() < TERMS;
             if !new.is_empty() {
-                known = off_loop(move || known.with(new)).await?;
+                known = run_blocking(move || known.with(new)).await?;
                 *self.words.write().unwrap_or_else(PoisonError::into_inner) = known.clone();
             }
             if is_all || deadline.is_over() {
@@ -137,12 +137,12 @@ impl SearchService {
     /// Removes the words of removed messages from the index's storage and from this instance's memory.
     pub(crate) async fn purge(&self) -> Result<(), AppError> {
         if self.index.purge().await? {
-            self.forget_words().await;
+            self.clear_vocabulary().await;
         }
         Ok(())
     }
 
-    pub(crate) async fn forget_words(&self) {
+    pub(crate) async fn clear_vocabulary(&self) {
         let _one = self.reading_words.lock().await;
         *self.words.write().unwrap_or_else(PoisonError::into_inner) = Dictionary::default();
     }
@@ -183,12 +183,12 @@ pub async fn search_for(
         ),
         None => None,
     };
-    let limit = usize::try_from(ask.limit.unwrap_or(USUAL_LIMIT).clamp(1, MAX_LIMIT)).unwrap_or(usize::MAX);
+    let limit = usize::try_from(ask.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT)).unwrap_or(usize::MAX);
     let _slot = service.work.compute.acquire(WorkOwner::User { user, workspace: ask.workspace_id }).await?;
     let deadline = Deadline::after(TIME_LIMIT);
     let mut results = match ask.kind_of_hit {
         SearchType::Conversation | SearchType::Person => {
-            parsed(service, &ask, &zone(service, user, &ask).await?)?;
+            parse_query(service, &ask, &zone(service, user, &ask).await?)?;
             if ask.kind_of_hit == SearchType::Person {
                 name_search::people(service, user, &ask, limit).await?
             } else {
@@ -215,19 +215,19 @@ async fn messages(
         service.words(deadline),
         rows::readable(service.db.reader(), user)
     )?;
-    let query = parsed(service, &ask, &zone)?;
+    let query = parse_query(service, &ask, &zone)?;
     let is_filling = fill.is_none_or(|fill| !fill.is_done);
     let total = cursor.is_none().then_some(SearchTotal { count: 0, is_all: true });
     let nothing = SearchResults { is_filling, total, ..SearchResults::default() };
     if fill.is_none() {
         return Ok(nothing);
     }
-    let Some(asked) = planned(service, user, &ask, (query, zone, deadline), readable).await? else {
+    let Some(asked) = plan_search(service, user, &ask, (query, zone, deadline), readable).await? else {
         return Ok(nothing);
     };
     let exact = {
         let (query, words) = (asked.query.clone(), words.clone());
-        off_loop(move || Interpretation::exact(&query, &words)).await?
+        run_blocking(move || Interpretation::exact(&query, &words)).await?
     };
     let begin = cursor.unwrap_or(Cursor { is_wide: false, shown: 0, below: i64::MAX });
     let (mut is_wide, mut shown, mut below) = (begin.is_wide, begin.shown, begin.below);
@@ -238,7 +238,7 @@ async fn messages(
         window(service, &asked, &exact, found.clone()).await?
     };
     let may_be_corrected = !ask.is_exact && asked.query.wanted.iter().any(|wanted| wanted.word.is_some());
-    if cursor.is_none() && may_be_corrected && window.next.is_none() && window.hits.len() < FEW {
+    if cursor.is_none() && may_be_corrected && window.next.is_none() && window.hits.len() < MIN_EXACT_HITS {
         let wider = similar(service, &asked, found, &words, below).await?;
         if wider.hits.len() > window.hits.len() {
             (window, is_wide) = (wider, true);
@@ -268,7 +268,7 @@ async fn messages(
             let Some(further) = window.next else { return Ok((items, None, None)) };
             end = window.end.or(end);
             (shown, below) = (0, further);
-            if items.len() >= limit || windows >= WINDOWS || deadline.is_over() {
+            if items.len() >= limit || windows >= MAX_WINDOWS || deadline.is_over() {
                 return Ok((items, Some(Cursor { is_wide, shown, below }), end));
             }
             window =
@@ -276,7 +276,7 @@ async fn messages(
             windows += 1;
         }
     };
-    let (facets, (items, next, searched_to)) = tokio::try_join!(facets::named(service, facets), pages)?;
+    let (facets, (items, next, searched_to)) = tokio::try_join!(facets::fill_names(service, facets), pages)?;
     let searched_to = searched_to.map(Timestamp);
     let (next, is_corrected) = (next.map(Cursor::text), is_wide);
     Ok(SearchResults {
@@ -293,7 +293,7 @@ async fn messages(
 }
 
 /// Runs work that takes more than a moment on a blocking thread.
-async fn off_loop<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, AppError> {
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, AppError> {
     tokio::task::spawn_blocking(work).await.map_err(AppError::internal)
 }
 

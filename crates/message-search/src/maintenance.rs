@@ -27,7 +27,7 @@ pub async fn state(config: &Config, db: &Database) -> anyhow::Result<Option<Inde
     let Some(fill) = index.fill().await? else { return Ok(None) };
     let waiting = index.waiting(db).await?.len();
     let messages = index.messages().await?;
-    let of = messages.max(rows::about_all(db.reader()).await?);
+    let of = messages.max(rows::approximate_count(db.reader()).await?);
     Ok(Some(IndexState { messages, of, waiting, is_filling: !fill.is_done }))
 }
 
@@ -50,7 +50,7 @@ pub async fn purge(config: &Config, db: &Database) -> anyhow::Result<bool> {
 /// Deletes the index of a stopped installation on SQLite; the next start fills it again.
 pub fn remove_file(data_dir: &Path) -> std::io::Result<()> {
     for end in ["", "-wal", "-shm"] {
-        let mut file = index::file(data_dir).into_os_string();
+        let mut file = index::path(data_dir).into_os_string();
         file.push(end);
         match std::fs::remove_file(&file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
@@ -61,5 +61,5 @@ pub fn remove_file(data_dir: &Path) -> std::io::Result<()> {
 }
 
 fn exists(data_dir: &Path) -> bool {
-    index::file(data_dir).exists()
+    index::path(data_dir).exists()
 }

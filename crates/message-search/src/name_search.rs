@@ -8,7 +8,7 @@ use appcore::{
 use dbcontext::query::search::{self as rows, Readable};
 
 use crate::SearchService;
-use crate::{MessageSearchRequest, count, hits::place, names, off_loop};
+use crate::{MessageSearchRequest, count, hits::place, names, run_blocking};
 
 /// Conversations by title, those with the latest activity first.
 pub(super) async fn conversations(
@@ -21,8 +21,8 @@ pub(super) async fn conversations(
     let mut found: Vec<Readable> = rows::readable(service.db.reader(), user).await?;
     found.retain(|one| ask.workspace_id.is_none_or(|id| id == one.workspace_id));
     found.retain(|one| ask.kind.is_none_or(|kind| kind.as_str() == one.kind));
-    let mut found = off_loop(move || {
-        found.retain(|one| one.title.as_deref().is_some_and(|title| names::fits(&folded(title), &text)));
+    let mut found = run_blocking(move || {
+        found.retain(|one| one.title.as_deref().is_some_and(|title| names::has_prefix(&folded(title), &text)));
         found.sort_by_key(|one| std::cmp::Reverse((one.is_member, one.last_activity_at)));
         found
     })
@@ -41,10 +41,10 @@ pub(super) async fn people(
     limit: usize,
 ) -> Result<SearchResults, AppError> {
     let text = folded(ask.text.trim());
-    let found = rows::acquaintances(service.db.reader(), user, names::PEOPLE).await?;
-    let mut found = off_loop(move || {
+    let found = rows::acquaintances(service.db.reader(), user, names::MAX_PEOPLE).await?;
+    let mut found = run_blocking(move || {
         let named = found.into_iter().map(|one| (folded(&one.name), one));
-        let mut named: Vec<_> = named.filter(|(name, _)| names::fits(name, &text)).collect();
+        let mut named: Vec<_> = named.filter(|(name, _)| names::has_prefix(name, &text)).collect();
         named.sort_by(|(one, _), (other, _)| one.cmp(other));
         named.into_iter().map(|(_, one)| one).collect::<Vec<_>>()
     })

@@ -8,10 +8,10 @@ use dbcontext::query::search::{self as rows, Readable};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use crate::off_loop;
+use crate::run_blocking;
 
 /// Maximum number of people whose names are examined.
-pub(super) const PEOPLE: u32 = 20_000;
+pub(super) const MAX_PEOPLE: u32 = 20_000;
 
 /// People with one of these names or prefixes; `me` is the caller.
 pub(super) async fn authors<C: ConnectionTrait>(
@@ -19,10 +19,10 @@ pub(super) async fn authors<C: ConnectionTrait>(
     user: UserId,
     names: &[String],
 ) -> Result<BTreeSet<Uuid>, AppError> {
-    let mut people = rows::acquaintances(db, user, PEOPLE).await?;
+    let mut people = rows::acquaintances(db, user, MAX_PEOPLE).await?;
     people.extend(rows::known_assistants(db, user).await?);
     let known = people.into_iter().map(|one| (one.id, one.name)).collect();
-    let mut meant = folded_and_meant(names, known).await?;
+    let mut meant = resolve_unfolded(names, known).await?;
     if names.iter().any(|name| name == "me") {
         meant.insert(user.0);
     }
@@ -40,13 +40,13 @@ pub(super) async fn places<'a, C: ConnectionTrait>(
     let mut known: Vec<(Uuid, String)> = titled.collect();
     let partners = rows::partners(db, user).await?;
     known.extend(partners.into_iter().map(|one| (one.id, one.name)));
-    folded_and_meant(names, known).await
+    resolve_unfolded(names, known).await
 }
 
 /// [`meant`] with unfolded names, on a blocking thread because there may be thousands.
-async fn folded_and_meant(names: &[String], known: Vec<(Uuid, String)>) -> Result<BTreeSet<Uuid>, AppError> {
+async fn resolve_unfolded(names: &[String], known: Vec<(Uuid, String)>) -> Result<BTreeSet<Uuid>, AppError> {
     let names = names.to_vec();
-    off_loop(move || {
+    run_blocking(move || {
         let known: Vec<(Uuid, String)> = known.into_iter().map(|(id, name)| (id, folded(&name))).collect();
         meant(&names, &known)
     })
@@ -59,7 +59,7 @@ fn meant(names: &[String], known: &[(Uuid, String)]) -> BTreeSet<Uuid> {
     for name in names {
         let exact: Vec<Uuid> = known.iter().filter(|(_, one)| is_exactly(one, name)).map(|(id, _)| *id).collect();
         if exact.is_empty() {
-            meant.extend(known.iter().filter(|(_, one)| fits(one, name)).map(|(id, _)| *id));
+            meant.extend(known.iter().filter(|(_, one)| has_prefix(one, name)).map(|(id, _)| *id));
         } else {
             meant.extend(exact);
         }
@@ -72,7 +72,7 @@ fn is_exactly(known: &str, name: &str) -> bool {
 }
 
 /// True if a name, or a word in it, has this prefix. Both are folded.
-pub(super) fn fits(known: &str, name: &str) -> bool {
+pub(super) fn has_prefix(known: &str, name: &str) -> bool {
     let words = known
         .char_indices()
         .filter(|(at, _)| *at == 0 || known[..*at].chars().next_back().is_some_and(|before| !before.is_alphanumeric()));
@@ -85,8 +85,10 @@ mod tests {
 
     #[test]
     fn names_match_by_their_words() {
-        assert!(fits("anna berg", "anna") && fits("anna berg", "ber") && fits("design-review", "review"));
-        assert!(!fits("anna berg", "erg") && is_exactly("anna berg", "annaberg") && fits("x", ""));
+        assert!(
+            has_prefix("anna berg", "anna") && has_prefix("anna berg", "ber") && has_prefix("design-review", "review")
+        );
+        assert!(!has_prefix("anna berg", "erg") && is_exactly("anna berg", "annaberg") && has_prefix("x", ""));
         let known = [(Uuid::from_u128(1), "general".to_owned()), (Uuid::from_u128(2), "general talk".to_owned())];
         assert_eq!(meant(&["general".to_owned()], &known).len(), 1);
         assert_eq!(meant(&["gen".to_owned()], &known).len(), 2);

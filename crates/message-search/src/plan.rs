@@ -92,7 +92,7 @@ impl Days for LocalDays<'_> {
     }
 
     fn begins_at(&self, day: i64) -> i64 {
-        time_zone::beginning_of(self.zone, day).millis()
+        time_zone::start_of_day(self.zone, day).millis()
     }
 }
 
@@ -102,19 +102,24 @@ pub(super) async fn zone(
     ask: &MessageSearchRequest,
 ) -> Result<TimeZone, AppError> {
     if let Some(name) = &ask.timezone {
-        return time_zone::find(name).ok_or_else(|| AppError::field("timezone", "invalid", time_zone::REFUSED));
+        return time_zone::find(name)
+            .ok_or_else(|| AppError::field("timezone", "invalid", time_zone::INVALID_TIME_ZONE));
     }
     let account = users::by_id(service.db.reader(), user).await?;
     Ok(account.and_then(|account| time_zone::find(account.timezone.as_deref()?)).unwrap_or(TimeZone::UTC))
 }
 
-pub(super) fn parsed(service: &SearchService, ask: &MessageSearchRequest, zone: &TimeZone) -> Result<Query, AppError> {
+pub(super) fn parse_query(
+    service: &SearchService,
+    ask: &MessageSearchRequest,
+    zone: &TimeZone,
+) -> Result<Query, AppError> {
     Query::parse_by(&ask.text, &LocalDays { zone, now: service.clock.now() })
         .map_err(|_| AppError::field("q", "too_long", "The search has too many words."))
 }
 
 /// Parses and resolves a search; `None` if it can't have results.
-pub(super) async fn planned(
+pub(super) async fn plan_search(
     service: &SearchService,
     user: UserId,
     ask: &MessageSearchRequest,
@@ -124,10 +129,10 @@ pub(super) async fn planned(
     let (mut query, zone, deadline) = read;
     let db = service.db.reader();
     if let Some(from) = ask.from {
-        query.begin_at(from.millis());
+        query.restrict_from(from.millis());
     }
     if let Some(to) = ask.to {
-        query.end_at(to.millis().saturating_add(1));
+        query.restrict_until(to.millis().saturating_add(1));
     }
     query.has.extend(ask.has.iter().map(|has| match has {
         SearchHas::File => Has::File,

@@ -9,7 +9,7 @@ use crate::window::Hit;
 
 /// Sorts hits by score, then by age, newest first. Alternatives of a mistyped word take turns, the most frequent one
 /// first; otherwise a word that is frequent in recent messages would hide the others.
-pub(super) fn ranked(mut hits: Vec<Hit>) -> Vec<Hit> {
+pub(super) fn rank(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits.sort_by_key(|hit| Reverse(hit.candidate.number));
     let mut of_word: HashMap<(u32, &[Option<String>]), usize> = HashMap::new();
     let turns: Vec<usize> = hits
@@ -68,7 +68,7 @@ mod tests {
     fn alternatives_of_a_typo_take_turns() {
         let form = |number| hit(number, 6, Some("form"));
         let hits = vec![hit(1, 12, None), hit(2, 6, Some("foam")), form(3), form(4), hit(5, 12, None), form(6)];
-        let order: Vec<i64> = ranked(hits).iter().map(|hit| hit.candidate.number).collect();
+        let order: Vec<i64> = rank(hits).iter().map(|hit| hit.candidate.number).collect();
         assert_eq!(order, [5, 1, 6, 2, 4, 3]);
     }
 }

@@ -13,17 +13,17 @@ use appcore::{
 use dbcontext::query::search as rows;
 use uuid::Uuid;
 
-use crate::{SearchService, document, files, off_loop, plan::PlannedSearch, rank::ranked};
+use crate::{SearchService, document, files, plan::PlannedSearch, rank::rank, run_blocking};
 
 /// Maximum number of messages matched at once.
 pub(super) const WINDOW: u32 = 500;
 /// Maximum number of characters per message that are matched.
-const CHARS: u32 = 16_000;
+const MAX_MATCHED_CHARS: u32 = 16_000;
 /// Maximum number of messages per window whose files are matched as well; the others count as matches until they are
 /// shown.
-const FILES: usize = 20;
+const MAX_MATCHED_FILES: usize = 20;
 /// Bonus for a message in a conversation of the user.
-const OWN: u32 = 1;
+const OWN_CONVERSATION_BONUS: u32 = 1;
 
 /// Matching message.
 pub(super) struct Hit {
@@ -55,7 +55,8 @@ pub(super) async fn window(
 ) -> Result<Window, AppError> {
     let is_full = candidates.len() >= usize::try_from(WINDOW).unwrap_or(usize::MAX);
     let last = candidates.last().filter(|_| is_full).map(|last| last.number);
-    let MatchedWindow { hits, end, reading, stopped_at } = compare(service, asked, reading, false, candidates).await?;
+    let MatchedWindow { hits, end, reading, stopped_at } =
+        match_window(service, asked, reading, false, candidates).await?;
     let next = stopped_at.or(last);
     Ok(Window { hits, next, end: end.filter(|_| next.is_some()), reading })
 }
@@ -70,12 +71,12 @@ pub(super) async fn similar(
 ) -> Result<Window, AppError> {
     let wide = {
         let (query, words, deadline) = (asked.query.clone(), words.clone(), asked.deadline);
-        off_loop(move || Interpretation::wide(&query, &words, deadline)).await?
+        run_blocking(move || Interpretation::wide(&query, &words, deadline)).await?
     };
     let mut found = candidates(service, asked, &wide, true, below).await?;
     let there: BTreeSet<i64> = found.iter().map(|candidate| candidate.number).collect();
     found.extend(exact.into_iter().filter(|candidate| !there.contains(&candidate.number)));
-    let MatchedWindow { hits, reading, .. } = compare(service, asked, &wide, true, found).await?;
+    let MatchedWindow { hits, reading, .. } = match_window(service, asked, &wide, true, found).await?;
     Ok(Window { hits, next: None, end: None, reading })
 }
 
@@ -97,7 +98,7 @@ pub(super) async fn candidates(
 
 /// Interpretation of the words if the index determines similar words itself: derived from the words of the found
 /// messages.
-fn understood(
+fn interpret_hits(
     query: &Query,
     (is_wide, deadline): (bool, Deadline),
     texts: impl Iterator<Item = impl AsRef<str>>,
@@ -123,7 +124,7 @@ struct MatchedWindow {
 }
 
 /// Reads the candidates that the user may read, and matches them.
-async fn compare(
+async fn match_window(
     service: &SearchService,
     asked: &PlannedSearch,
     reading: &Interpretation,
@@ -133,9 +134,10 @@ async fn compare(
     if candidates.is_empty() {
         return Ok(MatchedWindow { hits: Vec::new(), end: None, reading: reading.clone(), stopped_at: None });
     }
-    let has_own_words = service.index.has_own_words();
+    let has_own_words = service.index.has_builtin_similarity();
     let ids: Vec<Uuid> = candidates.iter().map(|candidate| candidate.message).collect();
-    let texts = rows::compared(service.db.reader(), asked.user, &ids, (asked.after_seq, CHARS)).await?;
+    let texts =
+        rows::match_candidates(service.db.reader(), asked.user, &ids, (asked.after_seq, MAX_MATCHED_CHARS)).await?;
     let own: BTreeSet<Uuid> = asked.conversations.values().filter(|one| one.is_member).map(|one| one.id.0).collect();
     let deadline = asked.deadline;
     let (query, mut words) = (asked.query.clone(), reading.clone());
@@ -145,7 +147,7 @@ async fn compare(
         if has_own_words {
             let said =
                 texts.values().map(|text| document::text(&text.content, &document::files(text.attachments.as_deref())));
-            words = understood(&query, (is_wide, deadline), said);
+            words = interpret_hits(&query, (is_wide, deadline), said);
         }
         let matcher = Matcher::new(&query, &words);
         let (mut hits, mut open) = (Vec::new(), Vec::new());
@@ -171,9 +173,9 @@ async fn compare(
             // Content after the cut is assumed to match.
             let is_in_files = found.is_none() && text.has_file_text && !text.is_cut;
             let Some(found) = found.or_else(|| (text.is_cut || is_in_files).then(Match::default)) else { continue };
-            let score = found.score + if own.contains(&candidate.conversation) { OWN } else { 0 };
+            let score = found.score + if own.contains(&candidate.conversation) { OWN_CONVERSATION_BONUS } else { 0 };
             let hit = Hit { candidate, found, score, has: document::has(&text.content, &files), is_in_files };
-            if is_in_files && open.len() < FILES {
+            if is_in_files && open.len() < MAX_MATCHED_FILES {
                 open.push((hit, text.content, files));
             } else {
                 hits.push(hit);
@@ -181,7 +183,7 @@ async fn compare(
         }
         Ok::<_, AppError>((hits, open, words, (end, stopped_at)))
     };
-    let (mut hits, open, mut reading, (end, stopped_at)) = off_loop(work).await??;
+    let (mut hits, open, mut reading, (end, stopped_at)) = run_blocking(work).await??;
     if !open.is_empty() {
         let ids: Vec<Uuid> = open.iter().map(|(hit, ..)| hit.candidate.message).collect();
         let said = files::by_message(rows::shown_file_texts(service.db.reader(), asked.user, &ids).await?);
@@ -190,27 +192,27 @@ async fn compare(
             if has_own_words {
                 let all = open.iter().map(|(_, content, _)| content.as_str());
                 let in_files = said.values().flat_map(HashMap::values).map(String::as_str);
-                words.add(understood(&query, (is_wide, deadline), all.chain(in_files)));
+                words.add(interpret_hits(&query, (is_wide, deadline), all.chain(in_files)));
             }
             let matcher = Matcher::new(&query, &words);
             let compared = |(hit, content, files): (Hit, String, Vec<Upload>)| {
                 if deadline.is_over() {
                     return None;
                 }
-                let (text, _) = document::whole(&content, &files, said.get(&hit.candidate.message)?);
+                let (text, _) = document::text_with_files(&content, &files, said.get(&hit.candidate.message)?);
                 let found = matcher.matches(&text)?;
                 Some(Hit { score: hit.score + found.score, found, ..hit })
             };
             let compared: Vec<Hit> = open.into_iter().filter_map(compared).collect();
             (compared, words)
         };
-        let (compared, words) = off_loop(work).await?;
+        let (compared, words) = run_blocking(work).await?;
         hits.extend(compared);
         reading = words;
     }
     match asked.sort {
         SearchSort::Newest => hits.sort_by_key(|hit| Reverse(hit.candidate.number)),
-        SearchSort::Relevance => hits = ranked(hits),
+        SearchSort::Relevance => hits = rank(hits),
     }
     Ok(MatchedWindow { hits, end, reading, stopped_at })
 }

@@ -88,13 +88,13 @@ impl Metrics {
         let mut open_metrics = String::new();
         text::encode_registry(&mut open_metrics, &self.registry)?;
         text::encode_registry(&mut open_metrics, moment)?;
-        classic(&open_metrics)
+        to_classic_format(&open_metrics)
     }
 }
 
 /// Converts OpenMetrics to the classic Prometheus text format, which every reader including
 /// `promtool check` supports. In it, a family of counters has the name of its series.
-fn classic(open_metrics: &str) -> Result<String, fmt::Error> {
+fn to_classic_format(open_metrics: &str) -> Result<String, fmt::Error> {
     let (mut text, mut about) = (String::with_capacity(open_metrics.len() + 4_096), "");
     for line in open_metrics.lines() {
         if let Some(help) = line.strip_prefix("# HELP ") {
@@ -137,7 +137,7 @@ mod tests {
         }
         let text = metrics.text(&Registry::default()).unwrap();
         let series = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
-        assert_eq!(series("natter_ai_requests_total"), names::MOST + 1);
+        assert_eq!(series("natter_ai_requests_total"), names::MAX_NAMES + 1);
         assert_eq!(series("natter_http_requests_total"), 1_000);
         assert!(text.lines().count() < 4_000, "{}", text.lines().count());
         assert!(text.contains(r#"method="other""#) && text.contains(r#"model="other""#));

@@ -8,9 +8,9 @@ use std::{
 /// Label for names beyond the limits.
 pub const OTHER: &str = "other";
 /// Maximum number of distinct names.
-pub(crate) const MOST: usize = 100;
+pub(crate) const MAX_NAMES: usize = 100;
 /// Maximum length of a name, in bytes.
-const LONGEST: usize = 100;
+const MAX_NAME_LEN: usize = 100;
 
 /// First names that occurred, kept for the lifetime of the process.
 #[derive(Debug, Default)]
@@ -23,14 +23,14 @@ impl BoundedNames {
         if let Some(known) = find(&self.0.read().unwrap_or_else(PoisonError::into_inner)) {
             return known;
         }
-        if name.is_empty() || name.len() > LONGEST {
+        if name.is_empty() || name.len() > MAX_NAME_LEN {
             return OTHER;
         }
         let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = find(&names) {
             return known;
         }
-        if names.len() >= MOST {
+        if names.len() >= MAX_NAMES {
             return OTHER;
         }
         let kept: &'static str = String::leak(name.to_owned());

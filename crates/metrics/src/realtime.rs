@@ -119,7 +119,7 @@ impl Realtime {
     }
 
     /// Records the time from the commit of an event to its delivery.
-    pub fn fanned_out(&self, lag: Duration) {
+    pub fn record_fan_out(&self, lag: Duration) {
         let seconds = lag.as_secs_f64();
         self.fan_out.observe(seconds);
         self.lags.count(seconds);

@@ -62,7 +62,7 @@ impl Refusals {
         self.violations.get_or_create(&Kind { kind }).inc();
     }
 
-    pub fn banned_one(&self) {
+    pub fn ban_added(&self) {
         self.bans.inc();
     }
 

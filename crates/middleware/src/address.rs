@@ -13,7 +13,7 @@ use crate::{host, origin};
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Stands for all clients whose address a trusted proxy reports in unreadable form. They share limits and bans: such a
 /// client counts neither as the proxy, which is never banned, nor as another client.
-const UNREADABLE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const UNREADABLE_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Source of a request, computed once and cached in the request's extensions.
 #[must_use]
@@ -33,7 +33,7 @@ pub fn source_of(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config)
     RequestSource {
         address,
         is_cross_site: origin::is_foreign_page(headers, config),
-        is_local: address.is_some_and(|address| address.is_loopback()) && host::is_of_this_machine(headers),
+        is_local: address.is_some_and(|address| address.is_loopback()) && host::is_loopback_host(headers),
         country: client_country(peer, headers, config),
     }
 }
@@ -41,19 +41,19 @@ pub fn source_of(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config)
 /// Client address: the peer's, unless the peer is a trusted proxy; then the last address in `X-Forwarded-For` that is
 /// not a trusted proxy itself.
 fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> Option<IpAddr> {
-    nearest(own_address(peer), headers, |address| is_trusted(address, config))
+    nearest(peer_address(peer), headers, |address| is_trusted(address, config))
 }
 
 /// Country of the client, if a trusted proxy reports it. The header of other peers is ignored.
 fn client_country(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> Option<Country> {
     let header = config.server.country_header()?;
-    own_address(peer).filter(|peer| is_trusted(*peer, config))?;
+    peer_address(peer).filter(|peer| is_trusted(*peer, config))?;
     // A proxy that appends its header keeps the client's forged one before it.
     let told = headers.get_all(header).next_back()?;
     Country::parse(told.to_str().ok()?)
 }
 
-fn own_address(peer: Option<SocketAddr>) -> Option<IpAddr> {
+fn peer_address(peer: Option<SocketAddr>) -> Option<IpAddr> {
     peer.map(|peer| peer.ip().to_canonical())
 }
 
@@ -69,14 +69,14 @@ fn nearest(peer: Option<IpAddr>, headers: &HeaderMap, trusted: impl Fn(IpAddr) -
         if !trusted(nearest) {
             break;
         }
-        let Some(address) = parse(hop) else { return Some(UNREADABLE) };
+        let Some(address) = parse_hop(hop) else { return Some(UNREADABLE_ADDRESS) };
         nearest = address;
     }
     Some(nearest)
 }
 
 /// Parses an address with an optional port, which some proxies add.
-fn parse(hop: &[u8]) -> Option<IpAddr> {
+fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     let hop = std::str::from_utf8(hop).ok()?.trim();
     let address = hop.parse().or_else(|_| hop.parse::<SocketAddr>().map(|socket| socket.ip()));
     address.ok().map(|address: IpAddr| address.to_canonical())

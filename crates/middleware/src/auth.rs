@@ -6,7 +6,7 @@ use actix_web::{
 };
 use app::App;
 use appcore::{AppError, Code, auth::Principal, config::Config};
-use identity::accounts::{self, Device, api_keys::MARK};
+use identity::accounts::{self, Device, api_keys::KEY_PREFIX};
 
 use crate::{address::source, cookies};
 
@@ -43,7 +43,7 @@ impl Credentials {
 pub fn find_key(headers: &HeaderMap) -> Option<Credentials> {
     let own = headers.get(API_KEY).and_then(|value| value.to_str().ok()).map(|text| text.trim().to_owned());
     let found: Vec<String> = own.into_iter().chain(Credentials::bearer(headers)).collect();
-    let ours = found.iter().find(|token| token.starts_with(MARK));
+    let ours = found.iter().find(|token| token.starts_with(KEY_PREFIX));
     let token = ours.or(found.first())?.clone();
     Some(Credentials { token, by_cookie: false })
 }

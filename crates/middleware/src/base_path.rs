@@ -10,9 +10,9 @@ use actix_web::{
 use app::App;
 
 /// Strips the path of `server.public_url` from the request URI.
-pub fn take_off(request: &mut ServiceRequest) {
+pub fn strip(request: &mut ServiceRequest) {
     let Some(uri) =
-        request.app_data::<Data<App>>().and_then(|app| without(request.uri(), app.config.server.base_path()))
+        request.app_data::<Data<App>>().and_then(|app| strip_prefix(request.uri(), app.config.server.base_path()))
     else {
         return;
     };
@@ -22,7 +22,7 @@ pub fn take_off(request: &mut ServiceRequest) {
 
 /// Strips a path prefix from a URI; `None` if the URI doesn't start with it.
 #[must_use]
-pub fn without(uri: &Uri, path: &str) -> Option<Uri> {
+pub fn strip_prefix(uri: &Uri, path: &str) -> Option<Uri> {
     let whole = uri.path_and_query()?.as_str();
     let rest = Some(path).filter(|path| !path.is_empty()).and_then(|path| whole.strip_prefix(path))?;
     let rest: PathAndQuery = match rest.bytes().next() {
@@ -57,8 +57,8 @@ mod tests {
             ("*", None),
         ] {
             let uri: Uri = asked.parse().unwrap();
-            assert_eq!(without(&uri, "/chat").map(|uri| uri.to_string()).as_deref(), expected, "{asked}");
-            assert_eq!(without(&uri, ""), None, "{asked}");
+            assert_eq!(strip_prefix(&uri, "/chat").map(|uri| uri.to_string()).as_deref(), expected, "{asked}");
+            assert_eq!(strip_prefix(&uri, ""), None, "{asked}");
         }
     }
 }

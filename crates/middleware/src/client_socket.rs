@@ -5,7 +5,7 @@
 //! Therefore the socket records the end of the stream, and each request carries a [`Client`] that can be awaited.
 //!
 //! actix reads everything available, up to 128 KiB, before it checks whether the data is wanted, and its buffer keeps
-//! the capacity: 1,000 bodies, 872 of them refused, took 283 MiB. Therefore the socket returns at most [`READ_AT_ONCE`]
+//! the capacity: 1,000 bodies, 872 of them refused, took 283 MiB. Therefore the socket returns at most [`READ_LIMIT`]
 //! bytes until actix has processed them: bodies that are consumed or dropped on arrival need no more memory. A body
 //! that its handler leaves unread still fills the buffer.
 
@@ -24,7 +24,7 @@ use tokio::{
 };
 
 /// Bytes that a connection may read before it yields to other connections and to its own reader.
-const READ_AT_ONCE: u64 = 16 * 1024;
+const READ_LIMIT: u64 = 16 * 1024;
 
 pub struct ClientSocket {
     /// Limits the bytes read before the next yield.
@@ -66,7 +66,7 @@ impl Client {
         .await;
     }
 
-    fn note_end(&self) {
+    fn mark_disconnected(&self) {
         self.0.is_closed.set(true);
         if let Some(waker) = self.0.waker.take() {
             waker.wake();
@@ -77,7 +77,7 @@ impl Client {
 impl ClientSocket {
     #[must_use]
     pub fn new(stream: TcpStream) -> Self {
-        Self { stream: stream.take(READ_AT_ONCE), client: Client::default() }
+        Self { stream: stream.take(READ_LIMIT), client: Client::default() }
     }
 
     #[must_use]
@@ -98,14 +98,14 @@ impl AsyncRead for ClientSocket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.stream.limit() == 0 {
-            self.stream.set_limit(READ_AT_ONCE);
+            self.stream.set_limit(READ_LIMIT);
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         let (before, room) = (buffer.filled().len(), buffer.remaining());
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_pending() {
-            self.stream.set_limit(READ_AT_ONCE);
+            self.stream.set_limit(READ_LIMIT);
         }
         let ended = match &read {
             Poll::Ready(Ok(())) => room > 0 && buffer.filled().len() == before,
@@ -113,7 +113,7 @@ impl AsyncRead for ClientSocket {
             Poll::Pending => false,
         };
         if ended {
-            self.client.note_end();
+            self.client.mark_disconnected();
         }
         read
     }
@@ -123,7 +123,7 @@ impl AsyncWrite for ClientSocket {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(self.stream.get_mut()).poll_write(context, bytes);
         if matches!(written, Poll::Ready(Err(_))) {
-            self.client.note_end();
+            self.client.mark_disconnected();
         }
         written
     }
@@ -175,7 +175,7 @@ mod tests {
 
     #[actix_web::test]
     async fn limits_bytes_per_read() {
-        const TURN: usize = READ_AT_ONCE as usize;
+        const TURN: usize = READ_LIMIT as usize;
         const ALL: usize = 8 * TURN;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();

@@ -18,38 +18,38 @@ use appcore::{Timestamp, config::Server};
 pub const ACCESS: &str = "natter_access";
 pub const REFRESH: &str = "natter_refresh";
 const SECURE_ACCESS: &str = "__Host-natter_access";
-const SECURE_ACCESS_BELOW: &str = "__Secure-natter_access";
+const SUBPATH_ACCESS: &str = "__Secure-natter_access";
 const SECURE_REFRESH: &str = "__Secure-natter_refresh";
 /// Path of cookies for the whole server.
-const ROOT: &str = "/";
+const ROOT_PATH: &str = "/";
 /// Path of the endpoints that read the refresh token.
 const REFRESH_PATH: &str = "/r1/auth";
 
 /// Prefix of the cookies for sign-ins at identity providers, followed by a part of the `state`.
-const OAUTH: &str = "natter_oauth_";
-const SECURE_OAUTH: &str = "__Host-natter_oauth_";
-const SECURE_OAUTH_BELOW: &str = "__Secure-natter_oauth_";
+const OAUTH_PREFIX: &str = "natter_oauth_";
+const SECURE_OAUTH_PREFIX: &str = "__Host-natter_oauth_";
+const SUBPATH_OAUTH_PREFIX: &str = "__Secure-natter_oauth_";
 /// Number of bytes of the `state` in the name.
 const STATE_BYTES: usize = 8;
 /// Maximum number of concurrent provider sign-ins per browser.
-const MOST_OAUTH: usize = 5;
+const MAX_OAUTH_COOKIES: usize = 5;
 
 fn oauth_prefix(server: &Server) -> &'static str {
     match (server.is_https(), server.base_path().is_empty()) {
-        (true, true) => SECURE_OAUTH,
-        (true, false) => SECURE_OAUTH_BELOW,
-        (false, _) => OAUTH,
+        (true, true) => SECURE_OAUTH_PREFIX,
+        (true, false) => SUBPATH_OAUTH_PREFIX,
+        (false, _) => OAUTH_PREFIX,
     }
 }
 
 /// Cookie name for a `state`; `None` if its format is not Natter's.
 #[must_use]
 pub fn oauth_name(state: &str, server: &Server) -> Option<String> {
-    let piece = state.get(..STATE_BYTES).filter(|piece| is_of_state(piece))?;
+    let piece = state.get(..STATE_BYTES).filter(|piece| is_state_prefix(piece))?;
     Some(format!("{}{piece}", oauth_prefix(server)))
 }
 
-fn is_of_state(piece: &str) -> bool {
+fn is_state_prefix(piece: &str) -> bool {
     piece.len() == STATE_BYTES && piece.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
@@ -57,7 +57,7 @@ fn is_of_state(piece: &str) -> bool {
 pub fn access_name(server: &Server) -> &'static str {
     match (server.is_https(), server.base_path().is_empty()) {
         (true, true) => SECURE_ACCESS,
-        (true, false) => SECURE_ACCESS_BELOW,
+        (true, false) => SUBPATH_ACCESS,
         (false, _) => ACCESS,
     }
 }
@@ -93,7 +93,7 @@ pub fn session(
 ) -> [Cookie<'static>; 2] {
     let lasting = |until: Timestamp| time::Duration::milliseconds(until.millis().saturating_sub(now.millis()).max(0));
     [
-        cookie(access_name(server), access.0, ROOT, lasting(access.1), server),
+        cookie(access_name(server), access.0, ROOT_PATH, lasting(access.1), server),
         cookie(refresh_name(server), refresh.0, REFRESH_PATH, lasting(refresh.1), server),
     ]
 }
@@ -109,7 +109,7 @@ pub fn oauth(
     by_form: bool,
 ) -> Cookie<'static> {
     let lasting = time::Duration::milliseconds(handle.1.millis().saturating_sub(now.millis()).max(0));
-    let mut cookie = cookie(name, handle.0, ROOT, lasting, server);
+    let mut cookie = cookie(name, handle.0, ROOT_PATH, lasting, server);
     if by_form && server.is_https() {
         cookie.set_same_site(SameSite::None);
     }
@@ -118,24 +118,24 @@ pub fn oauth(
 
 /// Removes a provider sign-in cookie.
 #[must_use]
-pub fn no_oauth(name: String, server: &Server) -> Cookie<'static> {
-    cookie(name, String::new(), ROOT, time::Duration::ZERO, server)
+pub fn expired_oauth(name: String, server: &Server) -> Cookie<'static> {
+    cookie(name, String::new(), ROOT_PATH, time::Duration::ZERO, server)
 }
 
 /// Removes the oldest abandoned provider sign-ins to make room for another. Browsers send the oldest cookie first.
 #[must_use]
-pub fn no_older_oauth(headers: &HeaderMap, server: &Server) -> Vec<Cookie<'static>> {
-    let is_one = |name: &str| name.strip_prefix(oauth_prefix(server)).is_some_and(is_of_state);
+pub fn expire_oldest_oauth(headers: &HeaderMap, server: &Server) -> Vec<Cookie<'static>> {
+    let is_one = |name: &str| name.strip_prefix(oauth_prefix(server)).is_some_and(is_state_prefix);
     let there: Vec<&str> = pairs(headers).map(|(name, _)| name).filter(|name| is_one(name)).collect();
-    let too_many = (there.len() + 1).saturating_sub(MOST_OAUTH);
-    there.into_iter().take(too_many).map(|name| no_oauth(name.to_owned(), server)).collect()
+    let too_many = (there.len() + 1).saturating_sub(MAX_OAUTH_COOKIES);
+    there.into_iter().take(too_many).map(|name| expired_oauth(name.to_owned(), server)).collect()
 }
 
 /// Removes the token cookies.
 #[must_use]
 pub fn none(server: &Server) -> [Cookie<'static>; 2] {
     [
-        cookie(access_name(server), String::new(), ROOT, time::Duration::ZERO, server),
+        cookie(access_name(server), String::new(), ROOT_PATH, time::Duration::ZERO, server),
         cookie(refresh_name(server), String::new(), REFRESH_PATH, time::Duration::ZERO, server),
     ]
 }
@@ -221,7 +221,7 @@ mod tests {
         let gone = |there: &str| {
             let mut headers = HeaderMap::new();
             headers.append(COOKIE, HeaderValue::from_str(there).unwrap());
-            let names = no_older_oauth(&headers, &plain).into_iter().map(|cookie| cookie.name().to_owned());
+            let names = expire_oldest_oauth(&headers, &plain).into_iter().map(|cookie| cookie.name().to_owned());
             names.collect::<Vec<_>>()
         };
         let kept = |count: usize| {

@@ -23,23 +23,23 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DE
 const REQUEST_HEADERS: &str =
     "Authorization, Content-Type, Accept, Idempotency-Key, X-Natter-Transport, X-Request-Id, Last-Event-ID";
 /// Headers and header prefixes sent by the libraries of OpenAI and Anthropic and by gateway clients.
-const OF_LIBRARIES: [&str; 6] =
+const CLIENT_HEADERS: [&str; 6] =
     ["x-api-key", "x-app", "x-client-request-id", "http-referer", "x-title", "cache-control"];
-const BEGINNINGS: [&str; 3] = ["x-stainless-", "anthropic-", "openai-"];
+const CLIENT_HEADER_PREFIXES: [&str; 3] = ["x-stainless-", "anthropic-", "openai-"];
 /// Response headers visible to scripts, including those that control the retries of these libraries.
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
     "X-Request-Id, Request-Id, Retry-After, Retry-After-Ms, X-Should-Retry, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset",
 );
 /// Maximum age of a cached preflight response, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
-const YES: HeaderValue = HeaderValue::from_static("true");
+const TRUE: HeaderValue = HeaderValue::from_static("true");
 
 /// Answers preflight requests, and adds the CORS headers to responses.
 pub async fn answer<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    let Some(origin) = listed(&request) else {
+    let Some(origin) = listed_origin(&request) else {
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     };
     let asks = request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
@@ -63,14 +63,15 @@ fn allowed_headers(asked: &HeaderMap) -> HeaderValue {
     let names = asked.flat_map(|names| names.split(',')).map(|name| name.trim().to_ascii_lowercase());
     let allowed = names.filter(|name| {
         let is_plain = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        let is_begun = || BEGINNINGS.iter().any(|beginning| name.strip_prefix(beginning).is_some_and(is_plain));
-        OF_LIBRARIES.contains(&name.as_str()) || is_begun()
+        let is_begun =
+            || CLIENT_HEADER_PREFIXES.iter().any(|beginning| name.strip_prefix(beginning).is_some_and(is_plain));
+        CLIENT_HEADERS.contains(&name.as_str()) || is_begun()
     });
     let text = std::iter::once(REQUEST_HEADERS.to_owned()).chain(allowed).collect::<Vec<_>>().join(", ");
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(REQUEST_HEADERS))
 }
 
-fn listed(request: &ServiceRequest) -> Option<HeaderValue> {
+fn listed_origin(request: &ServiceRequest) -> Option<HeaderValue> {
     let origin = request.headers().get(ORIGIN)?;
     let app = request.app_data::<Data<App>>()?;
     is_listed(origin.to_str().ok()?, &app.config).then(|| origin.clone())
@@ -78,7 +79,7 @@ fn listed(request: &ServiceRequest) -> Option<HeaderValue> {
 
 fn permit(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, YES);
+    headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, RESPONSE_HEADERS);
     headers.append(VARY, HeaderValue::from_static("Origin"));
 }

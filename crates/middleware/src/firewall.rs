@@ -7,7 +7,7 @@
 //! - [`admit_public`] refuses public API calls that change something, except those that verify the caller themselves
 //!   ([`verifies_caller`]).
 //! - API calls and connections that need credentials answer 401 without them, as always: a client with an expired token
-//!   must learn that it has to renew it. [`note_refused`] refuses forged tokens.
+//!   must learn that it has to renew it. [`record_refused`] refuses forged tokens.
 
 use actix_web::{
     HttpRequest,
@@ -26,12 +26,12 @@ use crate::{
 /// First segments of paths whose handlers check credentials and automatic bans themselves.
 const CHECKED_LATER: [&str; 4] = ["r1", "v1", "files", "socket.io"];
 /// First segments of public paths that are not files of the web app.
-const PUBLIC: [&str; 6] = ["health", "metrics", "openapi.json", "frames.json", ".well-known", "docs"];
+const PUBLIC_PREFIXES: [&str; 6] = ["health", "metrics", "openapi.json", "frames.json", ".well-known", "docs"];
 /// Public calls outside of `/r1/auth` that verify the caller.
-const VERIFYING: [&str; 3] =
+const VERIFYING_PATHS: [&str; 3] =
     ["/r1/invitations/preview", "/r1/notifications/unsubscribe", "/r1/payments/webhooks/{gateway}"];
 /// Public calls under `/r1/auth` that verify nothing about the caller.
-const UNVERIFIED: [&str; 3] = ["/r1/auth/signup", "/r1/auth/forgot-password", "/r1/auth/resend-verification"];
+const UNVERIFIED_PATHS: [&str; 3] = ["/r1/auth/signup", "/r1/auth/forgot-password", "/r1/auth/resend-verification"];
 
 /// Admits a request unless its address is banned. Runs before everything but the log line and the flood guard.
 pub async fn admit(request: &ServiceRequest) -> Result<(), AppError> {
@@ -68,7 +68,7 @@ pub async fn admit_public(
 
 /// Counts refused credentials as a violation if this installation has not issued them. Returns the ban as error if the
 /// address is banned.
-pub async fn note_refused(
+pub async fn record_refused(
     app: &App,
     http: &HttpRequest,
     credentials: Option<&Credentials>,
@@ -77,7 +77,7 @@ pub async fn note_refused(
     if let Some(credentials) = credentials
         && refusal.code() == Code::Unauthenticated
     {
-        app.identity.note_refused_token(address::source(http, &app.config), &credentials.token).await?;
+        app.identity.count_rejected_token(address::source(http, &app.config), &credentials.token).await?;
     }
     Ok(())
 }
@@ -98,14 +98,14 @@ fn is_valid<T>(authenticated: Result<T, AppError>) -> Result<bool, AppError> {
 /// True for public calls that verify the caller themselves: by password, passkey, provider, refresh token, a token from
 /// an e-mail or a link, or the signature of a payment provider.
 fn verifies_caller(path: &str) -> bool {
-    let is_sign_in = path.starts_with("/r1/auth/") && !UNVERIFIED.contains(&path);
-    is_sign_in || VERIFYING.contains(&path)
+    let is_sign_in = path.starts_with("/r1/auth/") && !UNVERIFIED_PATHS.contains(&path);
+    is_sign_in || VERIFYING_PATHS.contains(&path)
 }
 
 fn is_served_to_strangers(request: &ServiceRequest) -> bool {
     let first = request.path().trim_start_matches('/').split('/').next().unwrap_or_default();
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    CHECKED_LATER.contains(&first) || (is_read && !PUBLIC.contains(&first))
+    CHECKED_LATER.contains(&first) || (is_read && !PUBLIC_PREFIXES.contains(&first))
 }
 
 /// True for paths that don't exist in Natter and that only vulnerability scanners request.

@@ -27,11 +27,11 @@ use crate::{
 type Counters = RateLimiter<LimitSubject, DefaultKeyedStateStore<LimitSubject>, DefaultClock>;
 
 /// Interval for evicting the counters of inactive addresses.
-const SWEEP: Duration = Duration::from_secs(10);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// Path prefixes of API calls, which count against the limits of their user.
-const API: [&str; 2] = ["/r1/", GATEWAY];
+const API_PREFIXES: [&str; 2] = ["/r1/", GATEWAY_PREFIX];
 /// Path prefix of calls that accept only API keys, including those in `x-api-key`.
-const GATEWAY: &str = "/v1/";
+const GATEWAY_PREFIX: &str = "/v1/";
 
 /// Request counters of this instance, shared between clones.
 #[derive(Clone)]
@@ -50,7 +50,7 @@ impl FloodGuard {
         let rate = NonZeroU32::new(config.rate_limit.flood_per_second).unwrap_or(NonZeroU32::MIN);
         let burst = NonZeroU32::new(config.rate_limit.flood_burst).unwrap_or(NonZeroU32::MIN);
         let guard = Self::with(Quota::per_second(rate).allow_burst(burst))?;
-        tokio::spawn(sweep(Arc::downgrade(&guard.counters)));
+        tokio::spawn(sweep_counters(Arc::downgrade(&guard.counters)));
         Some(guard)
     }
 
@@ -92,7 +92,7 @@ impl FloodGuard {
 }
 
 /// Records the result of authenticating these credentials. Errors other than invalid credentials are ignored.
-pub fn note_credentials(app: &App, credentials: Option<&Credentials>, refusal: Option<&AppError>) {
+pub fn record_credentials(app: &App, credentials: Option<&Credentials>, refusal: Option<&AppError>) {
     let Some(Credentials { token, .. }) = credentials.filter(|_| is_on(&app.config)) else { return };
     match refusal.map(AppError::code) {
         None => app.valid_credentials.insert(token),
@@ -104,13 +104,16 @@ pub fn note_credentials(app: &App, credentials: Option<&Credentials>, refusal: O
 /// True for an API call with recently validated credentials. A cookie on a cross-site request doesn't suffice.
 fn has_valid_credentials(request: &ServiceRequest) -> bool {
     let path = request.path();
-    if !API.iter().any(|root| path.starts_with(root)) {
+    if !API_PREFIXES.iter().any(|root| path.starts_with(root)) {
         return false;
     }
     let Some(app) = request.app_data::<Data<App>>().filter(|app| is_on(&app.config)) else { return false };
     let headers = request.headers();
-    let found =
-        if path.starts_with(GATEWAY) { auth::find_key(headers) } else { Credentials::find(headers, &app.config) };
+    let found = if path.starts_with(GATEWAY_PREFIX) {
+        auth::find_key(headers)
+    } else {
+        Credentials::find(headers, &app.config)
+    };
     found.is_some_and(|found| {
         app.valid_credentials.contains(&found.token)
             && !(found.by_cookie && address::source(request.request(), &app.config).is_cross_site)
@@ -134,8 +137,8 @@ fn refusal(wait: Duration) -> AppError {
     AppError::Refused { code: Code::RateLimited, message: None, retry_after }
 }
 
-async fn sweep(counters: Weak<Counters>) {
-    let mut tick = tokio::time::interval(SWEEP);
+async fn sweep_counters(counters: Weak<Counters>) {
+    let mut tick = tokio::time::interval(SWEEP_INTERVAL);
     loop {
         tick.tick().await;
         let Some(counters) = counters.upgrade() else { return };

@@ -39,13 +39,13 @@ impl Access {
 
 /// Path prefixes that no API key can call: credentials, and irreversible actions. Prefixes protect endpoints added
 /// later by default.
-const OUT_OF_REACH: [&str; 4] = ["/r1/auth", "/r1/api_keys", "/r1/usersessions", "/r1/users/me/export"];
+const NO_API_KEY_PREFIXES: [&str; 4] = ["/r1/auth", "/r1/api_keys", "/r1/usersessions", "/r1/users/me/export"];
 
 /// Scope that an API key needs to call an endpoint; `None` if no key may call it.
 #[must_use]
 pub fn scope(access: Access, method: &Method, path: &str) -> Option<Scope> {
     let is_under = |root: &&str| path.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    if OUT_OF_REACH.iter().any(is_under) || (path == "/r1/users/me" && *method == Method::DELETE) {
+    if NO_API_KEY_PREFIXES.iter().any(is_under) || (path == "/r1/users/me" && *method == Method::DELETE) {
         return None;
     }
     Some(if access == Access::Admin || is_under(&"/r1/admin") {
@@ -78,7 +78,7 @@ pub async fn check(
         Access::Public | Access::User | Access::Key => Ok(()),
         Access::Member(permission) => {
             let id = http.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(Code::NotFound)?;
-            Box::pin(membership::admit(&app.identity, principal, id, permission)).await
+            Box::pin(membership::authorize(&app.identity, principal, id, permission)).await
         }
         Access::Admin if principal.is_admin() => Ok(()),
         Access::Admin => Err(Code::Forbidden.into()),

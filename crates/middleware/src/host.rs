@@ -14,32 +14,32 @@ use appcore::{
 use url::Url;
 
 /// Paths that load balancers and containers request by arbitrary names.
-const FOR_EVERYBODY: [&str; 2] = ["/health", "/health/simple"];
+const EXEMPT_PATHS: [&str; 2] = ["/health", "/health/simple"];
 
 /// Refuses a request with a foreign host name. A request without a host name is accepted.
 pub fn check(path: &str, headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
     let Some(host) = headers.get(HOST) else { return Ok(()) };
-    let is_ours = || host.to_str().is_ok_and(|host| answers_to(name_of(host), &config.server));
-    if FOR_EVERYBODY.contains(&path) || is_ours() { Ok(()) } else { Err(Code::WrongHost.into()) }
+    let is_ours = || host.to_str().is_ok_and(|host| is_own_name(host_name(host), &config.server));
+    if EXEMPT_PATHS.contains(&path) || is_ours() { Ok(()) } else { Err(Code::WrongHost.into()) }
 }
 
 /// True if the host name is that of this machine. A proxy in front of the server forwards the name that it was called
 /// by.
-pub fn is_of_this_machine(headers: &HeaderMap) -> bool {
+pub fn is_loopback_host(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(HOST) else { return true };
-    host.to_str().ok().and_then(|host| literal(name_of(host))).is_some_and(|address| address.is_loopback())
+    host.to_str().ok().and_then(|host| literal_address(host_name(host))).is_some_and(|address| address.is_loopback())
 }
 
 /// Address of a host name that needs no DNS: an IP address or `localhost`.
-fn literal(name: &str) -> Option<IpAddr> {
+fn literal_address(name: &str) -> Option<IpAddr> {
     if name.eq_ignore_ascii_case("localhost") {
         return Some(Ipv4Addr::LOCALHOST.into());
     }
     name.trim_matches(['[', ']']).parse().ok()
 }
 
-fn answers_to(name: &str, server: &Server) -> bool {
-    if literal(name).is_some() {
+fn is_own_name(name: &str, server: &Server) -> bool {
+    if literal_address(name).is_some() {
         return true;
     }
     let Some(public) = &server.public_url else {
@@ -56,7 +56,7 @@ fn answers_to(name: &str, server: &Server) -> bool {
 }
 
 /// Host name without port and without trailing dot.
-fn name_of(host: &str) -> &str {
+fn host_name(host: &str) -> &str {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,

@@ -1,6 +1,6 @@
 //! Middleware around the endpoints, one file per concern.
 //!
-//! Checks that don't depend on the endpoint ([`below::take_off`], [`tracing::observe`], [`flood_guard::FloodGuard`],
+//! Checks that don't depend on the endpoint ([`below::strip`], [`tracing::observe`], [`flood_guard::FloodGuard`],
 //! [`security_headers::add`], [`host::check`], [`firewall::admit`], [`cors::answer`]) are installed as actix middleware
 //! by the program's `app.rs`. Checks that depend on it ([`auth`], [`origin`], [`rate_limit`], [`guard`]) are functions,
 //! called by the endpoint crate's request guard and by the upgrade of real-time connections.

@@ -30,7 +30,7 @@ pub fn check(headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
         // With a configured public URL, only it and the listed origins are trusted.
         (_, Some(_)) if config.server.public_url.is_some() => false,
         (Some(site), _) => matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => is_host(origin, headers, config),
+        (None, Some(origin)) => matches_host(origin, headers, config),
         // No current browser. A program that uses cookies must send its origin.
         (None, None) => [cookies::access_name(&config.server), cookies::refresh_name(&config.server)]
             .iter()
@@ -42,11 +42,11 @@ pub fn check(headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
 /// Base URL by which the client reached this server: `server.public_url`, or the URL of the request if it is not set.
 /// The URL may be shown only to the caller, who controls the `Host` header.
 #[must_use]
-pub fn own_url(headers: &HeaderMap, config: &Config) -> String {
+pub fn base_url(headers: &HeaderMap, config: &Config) -> String {
     if config.server.public_url.is_none() {
         // A browser's `Origin` reflects TLS that ends at a proxy.
         let origin =
-            header(headers, ORIGIN.as_str()).filter(|origin| is_host(origin, headers, config)).map(str::to_owned);
+            header(headers, ORIGIN.as_str()).filter(|origin| matches_host(origin, headers, config)).map(str::to_owned);
         let host = || header(headers, HOST.as_str()).map(|host| format!("http://{host}"));
         let url = origin.or_else(host).and_then(|text| Url::parse(&text).ok()).map(|url| url.origin());
         if let Some(origin) = url.filter(url::Origin::is_tuple) {
@@ -64,7 +64,7 @@ pub fn is_foreign_page(headers: &HeaderMap, config: &Config) -> bool {
     // An origin that is not valid text is foreign.
     let origin = headers.get(ORIGIN).map(|value| value.to_str().unwrap_or("null"));
     if let Some(origin) = origin {
-        return !(is_trusted(origin, config) || is_host(origin, headers, config));
+        return !(is_trusted(origin, config) || matches_host(origin, headers, config));
     }
     let referrer = header(headers, REFERER.as_str()).and_then(origin_of);
     if referrer.is_some_and(|origin| is_trusted(origin, config)) {
@@ -72,7 +72,7 @@ pub fn is_foreign_page(headers: &HeaderMap, config: &Config) -> bool {
     }
     match header(headers, SEC_FETCH_SITE) {
         Some(site) => !matches!(site, "same-origin" | "none"),
-        None => referrer.is_some_and(|origin| !is_host(origin, headers, config)),
+        None => referrer.is_some_and(|origin| !matches_host(origin, headers, config)),
     }
 }
 
@@ -88,7 +88,7 @@ pub(crate) fn is_listed(origin: &str, config: &Config) -> bool {
 }
 
 /// True if the origin's host is the requested host, for servers without a public URL.
-fn is_host(origin: &str, headers: &HeaderMap, config: &Config) -> bool {
+fn matches_host(origin: &str, headers: &HeaderMap, config: &Config) -> bool {
     let place = origin.split_once("://").map(|(_, place)| place);
     config.server.public_url.is_none()
         && matches!((place, header(headers, HOST.as_str())), (Some(place), Some(host)) if place.eq_ignore_ascii_case(host))
@@ -166,8 +166,8 @@ mod tests {
             (vec![("host", ":::")], "http://127.0.0.1:8080"),
             (vec![], "http://127.0.0.1:8080"),
         ] {
-            assert_eq!(own_url(&request(&pairs), &untold), expected, "{pairs:?}");
-            assert_eq!(own_url(&request(&pairs), &told), "https://chat.example");
+            assert_eq!(base_url(&request(&pairs), &untold), expected, "{pairs:?}");
+            assert_eq!(base_url(&request(&pairs), &told), "https://chat.example");
         }
     }
 

@@ -33,7 +33,7 @@ pub async fn count(
         return Ok(None);
     }
     let source = address::source(http, &app.config);
-    let counted = take(app, http, group, source, user.map(LimitSubject::User)).await;
+    let counted = acquire(app, http, group, source, user.map(LimitSubject::User)).await;
     if counted.is_err() && user.is_none() {
         Box::pin(app.firewall.note(source, Violation::RateLimited)).await;
     }
@@ -43,7 +43,7 @@ pub async fn count(
 /// Counts a call with refused credentials by its address. This is not a violation, since the credentials may have
 /// expired or been revoked; forged ones are counted separately.
 pub async fn count_refused(app: &App, http: &HttpRequest, group: RateGroup) -> Result<(), AppError> {
-    take(app, http, group, address::source(http, &app.config), None).await.map(drop)
+    acquire(app, http, group, address::source(http, &app.config), None).await.map(drop)
 }
 
 /// Counts a refresh by token family, or by address if the token is unknown.
@@ -52,10 +52,10 @@ pub async fn count_refresh(
     http: &HttpRequest,
     family: Option<SessionId>,
 ) -> Result<Option<ConcurrencyPermit>, AppError> {
-    take(app, http, RateGroup::Refresh, address::source(http, &app.config), family.map(LimitSubject::Session)).await
+    acquire(app, http, RateGroup::Refresh, address::source(http, &app.config), family.map(LimitSubject::Session)).await
 }
 
-async fn take(
+async fn acquire(
     app: &App,
     http: &HttpRequest,
     group: RateGroup,

@@ -16,7 +16,7 @@ const ALWAYS: [(HeaderName, HeaderValue); 4] = [
     ),
 ];
 /// Defaults for responses that don't set their own.
-const USUALLY: [(HeaderName, HeaderValue); 3] = [
+const DEFAULTS: [(HeaderName, HeaderValue); 3] = [
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
     // Data responses are never rendered as a page.
@@ -26,14 +26,14 @@ const USUALLY: [(HeaderName, HeaderValue); 3] = [
     ),
 ];
 /// HSTS for two years, as browsers' preload lists require.
-const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
 /// HSTS under a base path: subdomains belong to others.
-const HTTPS_ONLY_HERE: HeaderValue = HeaderValue::from_static("max-age=63072000");
+const HSTS_HOST_ONLY: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
 /// HSTS header, if the server is reached over https.
 #[must_use]
 pub fn https_only(server: &Server) -> Option<HeaderValue> {
-    let value = if server.base_path().is_empty() { HTTPS_ONLY } else { HTTPS_ONLY_HERE };
+    let value = if server.base_path().is_empty() { HSTS } else { HSTS_HOST_ONLY };
     server.is_https().then_some(value)
 }
 
@@ -42,7 +42,7 @@ pub fn add(headers: &mut HeaderMap, https_only: Option<HeaderValue>) {
     for (name, value) in ALWAYS {
         headers.insert(name, value);
     }
-    for (name, value) in USUALLY {
+    for (name, value) in DEFAULTS {
         if !headers.contains_key(&name) {
             headers.insert(name, value);
         }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_ID_BYTES: usize = 64;
 /// Route name in the log of unknown paths.
-const UNKNOWN: &str = "(unknown)";
+const UNKNOWN_ROUTE: &str = "(unknown)";
 /// W3C Trace Context header with the parent span.
 const TRACEPARENT: &str = "traceparent";
 const UNNAMED: HeaderValue = HeaderValue::from_static("-");
@@ -33,7 +33,7 @@ pub struct RequestId(HeaderValue);
 impl RequestId {
     /// Accepts the client's id if it is well-formed, otherwise generates one.
     #[must_use]
-    pub fn choose(headers: &HeaderMap) -> Self {
+    pub fn from_headers(headers: &HeaderMap) -> Self {
         let is_sane = |id: &&HeaderValue| {
             (1..=MAX_ID_BYTES).contains(&id.len())
                 && id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte))
@@ -64,14 +64,14 @@ pub fn request_id(http: &HttpRequest) -> String {
 }
 
 /// Records the route, which spares the log line a look-up.
-pub fn note_route(http: &HttpRequest, route: &'static str) {
+pub fn record_route(http: &HttpRequest, route: &'static str) {
     if let Some(observed) = http.extensions().get::<RequestRecord>() {
         observed.route.set(Some(route));
     }
 }
 
 /// Records the caller for the log line.
-pub fn note_caller(http: &HttpRequest, user_id: UserId) {
+pub fn record_caller(http: &HttpRequest, user_id: UserId) {
     if let Some(observed) = http.extensions().get::<RequestRecord>() {
         observed.caller.set(Some(user_id));
     }
@@ -82,23 +82,23 @@ pub async fn observe(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let (start, id, method) = (Instant::now(), RequestId::choose(request.headers()), request.method().clone());
+    let (start, id, method) = (Instant::now(), RequestId::from_headers(request.headers()), request.method().clone());
     request.extensions_mut().insert(RequestRecord { id: id.clone(), route: Cell::default(), caller: Cell::default() });
     // Debug level, since the log line has all fields; the span's cost is only justified when debugging.
     let span = debug_span!("request", request_id = id.as_str());
     let parent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
-    let traced = Span::within(SpanRole::Server, "request", parent);
+    let traced = Span::start_within(SpanRole::Server, "request", parent);
     let told = async {
         let result = next.call(request).await;
         let took = start.elapsed();
         let ms = took.as_micros() as f64 / 1000.0;
         match result {
             Ok(mut response) => {
-                let (route, caller) = found(response.request());
+                let (route, caller) = recorded_fields(response.request());
                 let (request_id, status) = (id.as_str(), response.status().as_u16());
                 // Paths without an endpoint share one metric label.
                 let label = match route {
-                    Cow::Borrowed(route) if route != UNKNOWN => route,
+                    Cow::Borrowed(route) if route != UNKNOWN_ROUTE => route,
                     _ => metrics::OTHER,
                 };
                 metrics().http.count(method.as_str(), label, status, took);
@@ -110,8 +110,8 @@ pub async fn observe(
             Err(error) => {
                 let status = error.as_response_error().status_code().as_u16();
                 metrics().http.count(method.as_str(), metrics::OTHER, status, took);
-                describe(&traced, method.as_str(), UNKNOWN, status);
-                info!(request_id = id.as_str(), %method, route = UNKNOWN, status, ms, "request");
+                describe(&traced, method.as_str(), UNKNOWN_ROUTE, status);
+                info!(request_id = id.as_str(), %method, route = UNKNOWN_ROUTE, status, ms, "request");
                 Err(error)
             }
         }
@@ -134,10 +134,10 @@ fn describe(span: &Span, method: &str, route: &str, status: u16) {
     }
 }
 
-fn found(http: &HttpRequest) -> (Cow<'static, str>, Option<UserId>) {
+fn recorded_fields(http: &HttpRequest) -> (Cow<'static, str>, Option<UserId>) {
     let noted = http.extensions().get::<RequestRecord>().map(|observed| (observed.route.get(), observed.caller.get()));
     let (route, caller) = noted.unwrap_or_default();
-    let matched = || http.match_pattern().map_or(Cow::Borrowed(UNKNOWN), Cow::Owned);
+    let matched = || http.match_pattern().map_or(Cow::Borrowed(UNKNOWN_ROUTE), Cow::Owned);
     (route.map_or_else(matched, Cow::Borrowed), caller)
 }
 
@@ -150,7 +150,7 @@ mod tests {
         let chosen = |text: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(REQUEST_ID, HeaderValue::from_static(text));
-            RequestId::choose(&headers).as_str().to_owned()
+            RequestId::from_headers(&headers).as_str().to_owned()
         };
         assert_eq!(chosen("trace-1.a:b_c"), "trace-1.a:b_c");
         for wrong in ["", "a b", "a\"b", "0123456789012345678901234567890123456789012345678901234567890123456789"] {

@@ -17,9 +17,9 @@ pub(crate) struct TokenClaims {
     /// Authorized party, required with several audiences.
     #[serde(rename = "azp")]
     pub authorized_party: Option<String>,
-    #[serde(rename = "exp", deserialize_with = "moment")]
+    #[serde(rename = "exp", deserialize_with = "seconds")]
     pub expires_at: Timestamp,
-    #[serde(rename = "iat", deserialize_with = "moment")]
+    #[serde(rename = "iat", deserialize_with = "seconds")]
     pub issued_at: Timestamp,
     pub nonce: Option<String>,
     /// Microsoft's tenant id.
@@ -35,7 +35,7 @@ pub(crate) struct PersonClaims {
     #[serde(default, deserialize_with = "text")]
     pub email: Option<String>,
     /// Anything but a clear yes counts as false.
-    #[serde(default, deserialize_with = "yes")]
+    #[serde(default, deserialize_with = "lenient_bool")]
     pub email_verified: bool,
     #[serde(default, deserialize_with = "text")]
     name: Option<String>,
@@ -67,7 +67,7 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 }
 
 /// Parses a boolean, which Apple and some others write as a string.
-fn yes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+fn lenient_bool<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::Bool(said) => said,
         Value::String(said) => said == "true",
@@ -83,7 +83,7 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
 }
 
 /// Parses seconds since 1970, which may have a fraction.
-fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     let said = serde_json::Number::deserialize(deserializer)?.to_string();
     let whole = said.split_once('.').map_or(said.as_str(), |(whole, _)| whole);
     let seconds: i64 = whole.parse().map_err(|_| D::Error::custom("a moment out of range"))?;

@@ -33,7 +33,7 @@ impl Discovery {
         let place = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
         let place = Url::parse(&place).map_err(|error| OidcError::Settings(format!("invalid issuer URL: {error}")))?;
         let (document, lasts): (Self, _) = fetch(http, &place).await?;
-        if !quirks::is_issuer(kind, issuer, &document.issuer) {
+        if !quirks::matches_issuer(kind, issuer, &document.issuer) {
             return Err(OidcError::Unavailable("discovery document of another issuer".to_owned()));
         }
         let places = [&document.authorization_endpoint, &document.token_endpoint, &document.jwks_uri];

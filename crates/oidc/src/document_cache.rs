@@ -8,12 +8,12 @@ use tokio::{sync::Mutex, time::Instant};
 use crate::OidcError;
 
 /// Minimum and maximum lifetime, regardless of the response's `Cache-Control`.
-const SHORTEST: Duration = Duration::from_secs(300);
-const LONGEST: Duration = Duration::from_secs(86_400);
+const MIN_TTL: Duration = Duration::from_secs(300);
+const MAX_TTL: Duration = Duration::from_secs(86_400);
 /// Time until the next fetch after a failed one, if an older value is available.
-const REST: Duration = Duration::from_secs(60);
+const RETRY_PAUSE: Duration = Duration::from_secs(60);
 /// Minimum interval of early fetches, made because the cached value doesn't suffice.
-const EARLY: Duration = Duration::from_secs(60);
+const EARLY_FETCH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A cached value. Concurrent requests wait for a single fetch.
 pub(crate) struct CachedDocument<T>(Mutex<State<T>>);
@@ -43,10 +43,10 @@ impl<T> CachedDocument<T> {
             return Ok(Arc::clone(&entry.value));
         }
         match (fetch().await, &mut state.entry) {
-            (Ok((value, lasts)), entry) => Ok(put(entry, value, lasts)),
+            (Ok((value, lasts)), entry) => Ok(store(entry, value, lasts)),
             (Err(error), Some(entry)) => {
                 tracing::warn!(%error, "failed to refresh provider document, using the expired one");
-                entry.until = Instant::now() + REST;
+                entry.until = Instant::now() + RETRY_PAUSE;
                 Ok(Arc::clone(&entry.value))
             }
             (Err(error), None) => Err(error),
@@ -64,12 +64,12 @@ impl<T> CachedDocument<T> {
         if let Some(entry) = state.entry.as_ref().filter(|entry| !Arc::ptr_eq(&entry.value, old)) {
             return Some(Arc::clone(&entry.value));
         }
-        if state.asked_early.is_some_and(|asked| asked.elapsed() < EARLY) {
+        if state.asked_early.is_some_and(|asked| asked.elapsed() < EARLY_FETCH_INTERVAL) {
             return None;
         }
         state.asked_early = Some(Instant::now());
         match fetch().await {
-            Ok((value, lasts)) => Some(put(&mut state.entry, value, lasts)),
+            Ok((value, lasts)) => Some(store(&mut state.entry, value, lasts)),
             Err(error) => {
                 tracing::warn!(%error, "failed to fetch newer provider document");
                 None
@@ -78,9 +78,9 @@ impl<T> CachedDocument<T> {
     }
 }
 
-fn put<T>(entry: &mut Option<Entry<T>>, value: T, lasts: Duration) -> Arc<T> {
+fn store<T>(entry: &mut Option<Entry<T>>, value: T, lasts: Duration) -> Arc<T> {
     let value = Arc::new(value);
-    *entry = Some(Entry { value: Arc::clone(&value), until: Instant::now() + lasts.clamp(SHORTEST, LONGEST) });
+    *entry = Some(Entry { value: Arc::clone(&value), until: Instant::now() + lasts.clamp(MIN_TTL, MAX_TTL) });
     value
 }
 

@@ -56,10 +56,10 @@ impl Http {
         if !is_safe(request.url()) {
             return Err(HttpError::InsecureUrl);
         }
-        let mut response = self.0.execute(request).await.map_err(away)?;
+        let mut response = self.0.execute(request).await.map_err(no_response)?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(away)? {
+        while let Some(chunk) = response.chunk().await.map_err(no_response)? {
             if body.len() + chunk.len() > MAX_BYTES {
                 return Err(HttpError::TooLarge);
             }
@@ -88,7 +88,7 @@ pub(crate) fn is_safe(url: &Url) -> bool {
     url.scheme() == "https" || url.scheme() == "http" && is_here
 }
 
-fn away(error: reqwest::Error) -> HttpError {
+fn no_response(error: reqwest::Error) -> HttpError {
     HttpError::NoResponse(match () {
         () if error.is_timeout() => "it took too long",
         () if error.is_connect() => "no connection",

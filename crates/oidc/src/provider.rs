@@ -64,10 +64,10 @@ impl Provider {
     pub fn build(settings: &OauthProvider) -> Result<Self, OidcError> {
         let missing =
             |what: &str| OidcError::Settings(format!("the setting auth.oauth.{}.{what} is missing", settings.name));
-        let issuer = settings.issuer.as_deref().or_else(|| quirks::usual_issuer(settings.kind));
+        let issuer = settings.issuer.as_deref().or_else(|| quirks::default_issuer(settings.kind));
         let scopes = match &settings.scopes {
             Some(scopes) => scopes.iter().flat_map(|scope| scope.split_whitespace()).map(str::to_owned).collect(),
-            None => quirks::usual_scopes(settings.kind).iter().map(|scope| (*scope).to_owned()).collect(),
+            None => quirks::default_scopes(settings.kind).iter().map(|scope| (*scope).to_owned()).collect(),
         };
         Ok(Self {
             name: settings.name.clone(),
@@ -76,7 +76,7 @@ impl Provider {
             client_id: settings.client_id.clone(),
             credential: credential(settings)?,
             scopes,
-            trusts_email: settings.trust_email.unwrap_or(quirks::knows_addresses(settings.kind)),
+            trusts_email: settings.trust_email.unwrap_or(quirks::trusts_email(settings.kind)),
             http: Http::new()?,
             discovery: CachedDocument::new(),
             keys: CachedDocument::new(),
@@ -128,7 +128,8 @@ impl Provider {
     ) -> Result<Identity, OidcError> {
         let discovery = self.discovery().await?;
         let is_named = discovery.authorization_response_iss_parameter_supported;
-        let is_other = |issuer| issuer != discovery.issuer && !quirks::is_template(self.kind, &discovery.issuer);
+        let is_other =
+            |issuer| issuer != discovery.issuer && !quirks::has_tenant_placeholder(self.kind, &discovery.issuer);
         if issuer.is_some_and(is_other) || is_named && issuer.is_none() {
             return Err(OidcError::invalid("the callback is from another issuer"));
         }
@@ -150,7 +151,8 @@ impl Provider {
             return Ok(identity);
         }
         let known = identity.clone();
-        let filled = user_info::fill_in(&self.http, place, &tokens.access_token, identity, self.trusts_email).await;
+        let filled =
+            user_info::add_missing_claims(&self.http, place, &tokens.access_token, identity, self.trusts_email).await;
         // A missing name alone doesn't fail the sign-in.
         if known.email.is_some() { Ok(filled.unwrap_or(known)) } else { filled }
     }

@@ -11,12 +11,12 @@ use crate::OidcError;
 /// Audience of Apple's client secret, and Apple's issuer.
 const APPLE: &str = "https://appleid.apple.com";
 /// Lifetime of Apple's client secret. Apple allows half a year; it is created for each request.
-const SECRET_LASTS: Duration = Duration::from_secs(300);
+const SECRET_TTL: Duration = Duration::from_secs(300);
 /// Placeholder of the tenant in Microsoft's issuer.
 const TENANT: &str = "{tenantid}";
 
 /// Issuer of the provider, if the settings name none.
-pub(crate) const fn usual_issuer(kind: OauthKind) -> Option<&'static str> {
+pub(crate) const fn default_issuer(kind: OauthKind) -> Option<&'static str> {
     match kind {
         OauthKind::Oidc => None,
         OauthKind::Google => Some("https://accounts.google.com"),
@@ -25,7 +25,7 @@ pub(crate) const fn usual_issuer(kind: OauthKind) -> Option<&'static str> {
     }
 }
 
-pub(crate) const fn usual_scopes(kind: OauthKind) -> &'static [&'static str] {
+pub(crate) const fn default_scopes(kind: OauthKind) -> &'static [&'static str] {
     match kind {
         OauthKind::Apple => &["openid", "name", "email"],
         OauthKind::Oidc | OauthKind::Google | OauthKind::Microsoft => &["openid", "profile", "email"],
@@ -33,7 +33,7 @@ pub(crate) const fn usual_scopes(kind: OauthKind) -> &'static [&'static str] {
 }
 
 /// True if the provider's `email_verified` is trusted by default. Microsoft lets users enter any address.
-pub(crate) const fn knows_addresses(kind: OauthKind) -> bool {
+pub(crate) const fn trusts_email(kind: OauthKind) -> bool {
     matches!(kind, OauthKind::Google | OauthKind::Apple)
 }
 
@@ -43,7 +43,7 @@ pub(crate) const fn answers_by_form(kind: OauthKind) -> bool {
 }
 
 /// True if the document's issuer matches the settings. Microsoft's issuer is a template, so only its origin must match.
-pub(crate) fn is_issuer(kind: OauthKind, configured: &str, said: &str) -> bool {
+pub(crate) fn matches_issuer(kind: OauthKind, configured: &str, said: &str) -> bool {
     let place = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
     match kind {
         OauthKind::Microsoft => place(said).is_some() && place(said) == place(configured),
@@ -53,7 +53,7 @@ pub(crate) fn is_issuer(kind: OauthKind, configured: &str, said: &str) -> bool {
 
 /// Issuer that a token must name, from the document's issuer and the token's tenant.
 pub(crate) fn token_issuer(kind: OauthKind, said: &str, tenant: Option<&str>) -> Result<String, OidcError> {
-    if !is_template(kind, said) {
+    if !has_tenant_placeholder(kind, said) {
         return Ok(said.to_owned());
     }
     let tenant = tenant.filter(|tenant| is_guid(tenant));
@@ -62,7 +62,7 @@ pub(crate) fn token_issuer(kind: OauthKind, said: &str, tenant: Option<&str>) ->
 }
 
 /// True if the document's issuer is a template for the tenant.
-pub(crate) fn is_template(kind: OauthKind, said: &str) -> bool {
+pub(crate) fn has_tenant_placeholder(kind: OauthKind, said: &str) -> bool {
     kind == OauthKind::Microsoft && said.contains(TENANT)
 }
 
@@ -100,7 +100,7 @@ impl AppleKey {
             sub: client_id,
             aud: APPLE,
             iat: now.seconds(),
-            exp: now.plus(SECRET_LASTS).seconds(),
+            exp: now.plus(SECRET_TTL).seconds(),
         };
         jsonwebtoken::encode(&header, &claims, &self.key)
             .map(Secret::from)
@@ -136,9 +136,9 @@ mod tests {
 
     #[test]
     fn microsoft_issuer_contains_the_tenant_of_the_token() {
-        assert!(is_issuer(OauthKind::Microsoft, COMMON, TEMPLATE));
-        assert!(!is_issuer(OauthKind::Microsoft, COMMON, "https://evil.example/{tenantid}/v2.0"));
-        assert!(!is_issuer(OauthKind::Oidc, COMMON, TEMPLATE));
+        assert!(matches_issuer(OauthKind::Microsoft, COMMON, TEMPLATE));
+        assert!(!matches_issuer(OauthKind::Microsoft, COMMON, "https://evil.example/{tenantid}/v2.0"));
+        assert!(!matches_issuer(OauthKind::Oidc, COMMON, TEMPLATE));
         let issuer = |tenant| token_issuer(OauthKind::Microsoft, TEMPLATE, tenant);
         assert_eq!(
             issuer(Some(TENANT_ID)).unwrap(),

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Adds what the ID token lacks.
-pub(crate) async fn fill_in(
+pub(crate) async fn add_missing_claims(
     http: &Http,
     place: &Url,
     token: &Secret,

@@ -59,7 +59,7 @@ impl OpsService {
 
     /// Records figures and incidents until the instance stops.
     pub fn start(self: &Arc<Self>) {
-        self.shutdown_tasks.spawn(console::keep(Arc::clone(self)));
+        self.shutdown_tasks.spawn(console::run(Arc::clone(self)));
     }
 }
 

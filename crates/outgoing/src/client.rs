@@ -17,9 +17,9 @@ use crate::{
 };
 
 /// Timeout of connecting.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Lifetime of an idle connection.
-const IDLE: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Limits of one request.
 #[derive(Clone, Copy, Debug)]
@@ -101,8 +101,8 @@ impl Outgoing {
             client_builder()
                 .no_proxy()
                 .referer(false)
-                .connect_timeout(CONNECT)
-                .pool_idle_timeout(IDLE)
+                .connect_timeout(CONNECT_TIMEOUT)
+                .pool_idle_timeout(IDLE_TIMEOUT)
                 .dns_resolver(Arc::new(resolver))
                 .build()
         };
@@ -141,11 +141,11 @@ impl Outgoing {
     /// Sends a request and reads the response, regardless of its status. Redirects are followed for
     /// GET only.
     pub async fn send(&self, request: OutgoingRequest, limits: FetchLimits) -> Result<FetchedResponse, OutgoingError> {
-        let answer = tokio::time::timeout(limits.timeout, self.follow(request, limits));
+        let answer = tokio::time::timeout(limits.timeout, self.follow_redirects(request, limits));
         answer.await.unwrap_or(Err(OutgoingError::TimedOut))
     }
 
-    async fn follow(
+    async fn follow_redirects(
         &self,
         mut request: OutgoingRequest,
         limits: FetchLimits,
@@ -154,7 +154,7 @@ impl Outgoing {
         loop {
             let response = self.send_once(&request).await?;
             let target = (request.method == Method::GET).then(|| target(&request.url, &response)).flatten();
-            let Some(target) = target else { return read(request.url, response, limits).await };
+            let Some(target) = target else { return read_body(request.url, response, limits).await };
             if redirects == limits.redirects {
                 return Err(OutgoingError::TooManyRedirects);
             }
@@ -185,7 +185,7 @@ fn target(from: &Url, response: &Response) -> Option<Url> {
     from.join(location.to_str().ok()?).ok()
 }
 
-async fn read(url: Url, mut response: Response, limits: FetchLimits) -> Result<FetchedResponse, OutgoingError> {
+async fn read_body(url: Url, mut response: Response, limits: FetchLimits) -> Result<FetchedResponse, OutgoingError> {
     let FetchLimits { max_bytes, truncates: is_cut, .. } = limits;
     let is_too_long = |length| length > max_bytes;
     if !is_cut && response.content_length().and_then(|length| usize::try_from(length).ok()).is_some_and(is_too_long) {

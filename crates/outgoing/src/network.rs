@@ -45,7 +45,7 @@ const FORBIDDEN_V6: [([u16; 4], u32); 11] = [
 
 /// True if the address is on the public Internet, in any notation.
 pub(crate) fn is_public(address: IpAddr) -> bool {
-    match plain(address) {
+    match unwrap_embedded_ipv4(address) {
         IpAddr::V4(address) => !FORBIDDEN_V4.iter().any(|(network, prefix)| {
             let mask = u32::MAX << (32 - prefix);
             address.to_bits() & mask == Ipv4Addr::from(*network).to_bits()
@@ -58,7 +58,7 @@ pub(crate) fn is_public(address: IpAddr) -> bool {
 }
 
 /// The IPv4 address that is embedded in an IPv6 address, otherwise the address itself.
-pub(crate) fn plain(address: IpAddr) -> IpAddr {
+pub(crate) fn unwrap_embedded_ipv4(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let groups = v6.segments();
     let [.., high, low] = groups;

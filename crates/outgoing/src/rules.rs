@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use appcore::config::Destination;
 use url::{Host, Url};
 
-use crate::network::{is_public, plain};
+use crate::network::{is_public, unwrap_embedded_ipv4};
 
 /// Destinations allowed beyond the public Internet.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +54,7 @@ impl Rules {
     }
 
     fn allows_address(&self, address: IpAddr) -> bool {
-        let address = plain(address);
+        let address = unwrap_embedded_ipv4(address);
         self.allowed
             .iter()
             .any(|allowed| matches!(allowed, Destination::Network(network) if network.contains(&address)))

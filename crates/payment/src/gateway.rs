@@ -118,7 +118,7 @@ pub trait Gateway: Send + Sync {
     async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError>;
 
     /// True if repeating a refund request is idempotent, without a time limit.
-    fn repeats_refunds(&self) -> bool {
+    fn has_idempotent_refunds(&self) -> bool {
         true
     }
 
@@ -129,7 +129,7 @@ pub trait Gateway: Send + Sync {
     async fn probe(&self, now: Timestamp) -> Result<(), GatewayError>;
 
     /// Transport of the gateway's webhooks.
-    fn telling(&self) -> PaymentWebhookTransport {
+    fn webhook_transport(&self) -> PaymentWebhookTransport {
         PaymentWebhookTransport::Body
     }
 
@@ -138,7 +138,7 @@ pub trait Gateway: Send + Sync {
     async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError>;
 
     /// Parses a verified request.
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent>;
+    fn parse_event(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent>;
 
     /// Completes an event that isn't sufficient to grant credits, or lacks details, with a request to the gateway.
     /// Other events are returned unchanged.
@@ -147,7 +147,7 @@ pub trait Gateway: Send + Sync {
     }
 
     /// Response to a webhook that the gateway expects.
-    fn answer(&self, outcome: WebhookOutcome) -> WebhookResponse;
+    fn webhook_response(&self, outcome: WebhookOutcome) -> WebhookResponse;
 
     /// Support for charging saved payment methods; `None` if there is none.
     fn recurring(&self) -> Option<&dyn Recurring> {
@@ -168,7 +168,7 @@ pub trait Gateway: Send + Sync {
 #[async_trait]
 pub trait Recurring: Send + Sync {
     /// Payment method that was saved when this payment was made, if any.
-    async fn kept(&self, payment: &KnownPayment<'_>) -> Result<Option<SavedMethod>, GatewayError>;
+    async fn saved_method(&self, payment: &KnownPayment<'_>) -> Result<Option<SavedMethod>, GatewayError>;
 
     /// Creates a payment that isn't charged yet, and returns its reference at the gateway. Repeating it may create
     /// another payment; only the one whose reference was stored is ever charged.
@@ -188,7 +188,7 @@ pub trait Recurring: Send + Sync {
     async fn fetch_setup(&self, reference: &str) -> Result<SetupState, GatewayError>;
 
     /// Deletes a saved payment method at the gateway. A method already deleted is no error.
-    async fn forget(&self, method: &str) -> Result<(), GatewayError>;
+    async fn delete_method(&self, method: &str) -> Result<(), GatewayError>;
 
     /// URL of the gateway's page where payers manage saved methods; `None` if there is none.
     async fn portal(&self, customer: &str, return_url: &Url) -> Result<Option<String>, GatewayError>;

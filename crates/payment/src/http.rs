@@ -45,13 +45,13 @@ impl Http {
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Result<Reply, GatewayError> {
-        let span = Span::begin(SpanRole::Client, "payment gateway");
+        let span = Span::start(SpanRole::Client, "payment gateway");
         span.set("server.address", self.base.host_str().unwrap_or_default().to_owned());
-        let mut response = request.send().await.map_err(away).inspect_err(|_| span.fail("no answer"))?;
+        let mut response = request.send().await.map_err(outcome_unknown).inspect_err(|_| span.fail("no answer"))?;
         let status = response.status();
         span.set("http.response.status_code", i64::from(status.as_u16()));
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(away)? {
+        while let Some(chunk) = response.chunk().await.map_err(outcome_unknown)? {
             if body.len() + chunk.len() > MAX_BYTES {
                 return Err(GatewayError::OutcomeUnknown("its answer is too long".to_owned()));
             }
@@ -93,7 +93,7 @@ impl Reply {
     }
 }
 
-fn away(error: reqwest::Error) -> GatewayError {
+fn outcome_unknown(error: reqwest::Error) -> GatewayError {
     // The URL is left out, because it may contain secrets.
     let reason = match () {
         () if error.is_timeout() => "it took too long",

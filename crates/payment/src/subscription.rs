@@ -7,7 +7,7 @@ use time::{Date, Month, OffsetDateTime};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Days after the end of a period on which the charge of the next one is attempted.
-const ATTEMPTS: [u32; 4] = [0, 1, 3, 5];
+const ATTEMPT_DAYS: [u32; 4] = [0, 1, 3, 5];
 
 /// State of a subscription.
 #[derive(
@@ -106,7 +106,7 @@ pub struct Cycle {
 impl Cycle {
     /// Cycle of a subscription that starts at `start` (UTC).
     #[must_use]
-    pub fn beginning(interval: PlanInterval, start: Timestamp) -> Self {
+    pub fn starting_at(interval: PlanInterval, start: Timestamp) -> Self {
         let anchor_day = moment(start).map_or(1, OffsetDateTime::day);
         Self { interval, anchor_day }
     }
@@ -195,7 +195,7 @@ impl SubscriptionSchedule {
     /// Time of the next attempt to charge the next period.
     #[must_use]
     pub fn attempt_at(&self) -> Option<Timestamp> {
-        let days = ATTEMPTS.get(usize::try_from(self.attempts).ok()?).filter(|_| self.is_automatic)?;
+        let days = ATTEMPT_DAYS.get(usize::try_from(self.attempts).ok()?).filter(|_| self.is_automatic)?;
         Some(self.period_end.plus(DAY * *days))
     }
 
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn periods_end_on_the_anchor_day_or_last_day_of_month() {
         let start = at("2027-10-31T10:20:30Z");
-        let cycle = Cycle::beginning(PlanInterval::Month, start);
+        let cycle = Cycle::starting_at(PlanInterval::Month, start);
         let mut ends = Vec::new();
         let mut last = start;
         for _ in 0..5 {
@@ -292,7 +292,7 @@ mod tests {
         let expected = ["2027-11-30", "2027-12-31", "2028-01-31", "2028-02-29", "2028-03-31"];
         assert_eq!(ends, expected.map(|day| format!("{day}T10:20:30.000Z")));
         let leap = at("2028-02-29T23:59:59Z");
-        let cycle = Cycle::beginning(PlanInterval::Year, leap);
+        let cycle = Cycle::starting_at(PlanInterval::Year, leap);
         let next = cycle.end(leap).unwrap();
         assert_eq!(next.to_string(), "2029-02-28T23:59:59.000Z");
         assert_eq!(

@@ -18,22 +18,22 @@ use bytes::Bytes;
 use dbcontext::query::audit as rows;
 pub use dbcontext::query::audit::Filter;
 use futures_util::{Stream, StreamExt as _, stream};
-use jobs::caught;
+use jobs::catch_panic;
 use sea_orm::ConnectionTrait;
 
 use crate::Core;
 use crate::{
-    chunked_delete::in_parts,
-    csv::{inert, table},
+    chunked_delete::delete_in_chunks,
+    csv::{escape_formula, table},
 };
 
 /// Interval of the deletion of old entries.
-const SWEEP: Duration = Duration::from_secs(3_600);
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Maximum number of entries that one statement deletes.
-const SWEEP_ROWS: u64 = 1_000;
+const CLEANUP_CHUNK_ROWS: u64 = 1_000;
 const DAY: Duration = Duration::from_secs(86_400);
 /// Entries that an export reads per query.
-const PIECE: u64 = 1_000;
+const EXPORT_PAGE_ROWS: u64 = 1_000;
 const HEADER: [&str; 7] = ["time", "action", "actor", "actor_name", "target", "address", "id"];
 /// Maximum length of a stored target.
 const MAX_TARGET_CHARS: usize = 200;
@@ -72,7 +72,7 @@ pub async fn record<C: ConnectionTrait>(db: &C, entry: NewAuditEntry) -> Result<
 }
 
 /// Writes an entry outside of a transaction. A failure is only logged.
-pub async fn note(core: &Core, entry: NewAuditEntry) {
+pub async fn record_detached(core: &Core, entry: NewAuditEntry) {
     let action = entry.action.as_str();
     if let Err(error) = record(core.db.writer(), entry).await {
         tracing::warn!(%error, action, "failed to write audit log entry");
@@ -81,7 +81,7 @@ pub async fn note(core: &Core, entry: NewAuditEntry) {
 
 /// Lists the entries, the newest first.
 pub async fn list(core: &Core, filter: Filter, page: PageRequest) -> Result<Page<AuditEntry>, AppError> {
-    check(&filter)?;
+    validate_filter(&filter)?;
     let (mut items, total) = rows::list(core.db.reader(), &filter, page).await?;
     for entry in &mut items {
         let address = entry.address.as_deref().and_then(|address| address.parse().ok());
@@ -90,7 +90,7 @@ pub async fn list(core: &Core, filter: Filter, page: PageRequest) -> Result<Page
     Ok(Page::new(items, page, total))
 }
 
-fn check(filter: &Filter) -> Result<(), AppError> {
+fn validate_filter(filter: &Filter) -> Result<(), AppError> {
     filter.text.as_deref().map_or(Ok(()), validate_search_text)?;
     if filter.from.zip(filter.to).is_some_and(|(from, to)| from > to) {
         return Err(AppError::field("from", "invalid", "The start must be before the end."));
@@ -104,42 +104,42 @@ pub async fn export(
     by: &Principal,
     filter: Filter,
 ) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
-    check(&filter)?;
+    validate_filter(&filter)?;
     record(core.db.writer(), NewAuditEntry::by(by, Action::AuditExported, None)).await?;
     let header = stream::once(async { table(vec![HEADER.map(str::to_owned)]) });
-    let newest = (Clock::system().now().plus(SWEEP), AuditEntryId(uuid::Uuid::max()));
+    let newest = (Clock::system().now().plus(CLEANUP_INTERVAL), AuditEntryId(uuid::Uuid::max()));
     let pieces = stream::try_unfold((core, filter, Some(newest)), |(core, filter, before)| async move {
         let Some(before) = before else { return Ok(None) };
-        let found = rows::before(core.db.reader(), &filter, before, PIECE).await?;
-        let is_last = (found.len() as u64) < PIECE;
+        let found = rows::before(core.db.reader(), &filter, before, EXPORT_PAGE_ROWS).await?;
+        let is_last = (found.len() as u64) < EXPORT_PAGE_ROWS;
         let next = found.last().filter(|_| !is_last).map(|entry| (entry.created_at, entry.id));
-        let piece = table(found.into_iter().map(line).collect())?;
+        let piece = table(found.into_iter().map(csv_row).collect())?;
         Ok::<_, AppError>(Some((piece, (core, filter, next))))
     });
     Ok(header.chain(pieces))
 }
 
-fn line(entry: AuditEntry) -> [String; 7] {
+fn csv_row(entry: AuditEntry) -> [String; 7] {
     [
         entry.created_at.to_string(),
         entry.action,
         entry.actor.map(|id| id.to_string()).unwrap_or_default(),
-        inert(entry.actor_name.unwrap_or_default()),
-        inert(entry.target.unwrap_or_default()),
+        escape_formula(entry.actor_name.unwrap_or_default()),
+        escape_formula(entry.target.unwrap_or_default()),
         entry.address.unwrap_or_default(),
         entry.id.to_string(),
     ]
 }
 
 /// Deletes entries that are older than `days`, until the task is aborted.
-pub async fn forget_old(core: Arc<Core>, days: u32) {
-    let mut tick = tokio::time::interval(SWEEP);
+pub async fn delete_old_entries(core: Arc<Core>, days: u32) {
+    let mut tick = tokio::time::interval(CLEANUP_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         let before = Clock::system().now().minus(DAY * days);
-        let forget = || rows::delete_older(core.db.writer(), before, SWEEP_ROWS);
-        if let Err(error) = caught(in_parts(SWEEP_ROWS, forget)).await {
+        let forget = || rows::delete_older(core.db.writer(), before, CLEANUP_CHUNK_ROWS);
+        if let Err(error) = catch_panic(delete_in_chunks(CLEANUP_CHUNK_ROWS, forget)).await {
             tracing::warn!(%error, "failed to delete old audit log entries");
         }
     }

@@ -25,11 +25,11 @@ use tokio::{
 };
 
 /// Maximum number of keys of one statement.
-const MOST: usize = 512;
+const MAX_BATCH_KEYS: usize = 512;
 /// Time that the next statement waits for the previous one.
-const SLOW: Duration = Duration::from_secs(1);
+const SLOW_STATEMENT_AFTER: Duration = Duration::from_secs(1);
 /// Maximum number of concurrent statements, including slow ones.
-const AT_ONCE: usize = 4;
+const MAX_CONCURRENT_STATEMENTS: usize = 4;
 
 /// Batcher of one kind of read.
 pub struct Batcher<K, V> {
@@ -51,7 +51,7 @@ impl<K, V> Default for Batcher<K, V> {
     fn default() -> Self {
         Self {
             waiting: Mutex::new(ReadQueue { reads: Vec::new(), is_running: false }),
-            statements: Arc::new(Semaphore::new(AT_ONCE)),
+            statements: Arc::new(Semaphore::new(MAX_CONCURRENT_STATEMENTS)),
             runtime: Handle::try_current().ok(),
         }
     }
@@ -69,7 +69,7 @@ where
         R: Fn(Vec<K>) -> F + Send + 'static,
         F: Future<Output = Result<HashMap<K, V>, AppError>> + Send + 'static,
     {
-        let (sender, answer) = oneshot::channel();
+        let (sender, deliver) = oneshot::channel();
         let begins = {
             let mut waiting = self.lock();
             waiting.reads.push((key, sender));
@@ -80,12 +80,12 @@ where
             let turn = BatchRunner { batcher: Arc::clone(self), is_over: false };
             self.runtime.clone().unwrap_or_else(Handle::current).spawn(async move { turn.run(read).await });
         }
-        answer.await.unwrap_or_else(|_| Err(AppError::unavailable(anyhow!("the batch was dropped"))))
+        deliver.await.unwrap_or_else(|_| Err(AppError::unavailable(anyhow!("the batch was dropped"))))
     }
 
     fn next(&self) -> Vec<PendingRead<K, V>> {
         let mut waiting = self.lock();
-        let count = waiting.reads.len().min(MOST);
+        let count = waiting.reads.len().min(MAX_BATCH_KEYS);
         let next = waiting.reads.drain(..count).collect::<Vec<_>>();
         if next.is_empty() {
             *waiting = ReadQueue { reads: Vec::new(), is_running: false };
@@ -134,16 +134,16 @@ where
             }
             let reading = read(keys);
             let asked = tokio::spawn(async move {
-                answer(questions, answers, reading.await);
+                deliver(questions, answers, reading.await);
                 drop(statement);
             });
             // A late statement finishes in the background.
-            let _ = tokio::time::timeout(SLOW, asked).await;
+            let _ = tokio::time::timeout(SLOW_STATEMENT_AFTER, asked).await;
         }
     }
 }
 
-fn answer<K: Copy + Eq + Hash, V: Clone + Default>(
+fn deliver<K: Copy + Eq + Hash, V: Clone + Default>(
     questions: Vec<PendingRead<K, V>>,
     mut answers: HashMap<K, V>,
     found: Result<HashMap<K, V>, AppError>,
@@ -157,14 +157,14 @@ fn answer<K: Copy + Eq + Hash, V: Clone + Default>(
         }
         Err(error) => {
             for (_, sender) in questions {
-                let _ = sender.send(Err(copy(&error)));
+                let _ = sender.send(Err(clone_error(&error)));
             }
         }
     }
 }
 
 /// Copies an error for each of the callers.
-fn copy(error: &AppError) -> AppError {
+fn clone_error(error: &AppError) -> AppError {
     match error {
         AppError::Unavailable(cause) => AppError::unavailable(anyhow!("{cause:#}")),
         other => AppError::internal(anyhow!("{other:#}")),

@@ -24,7 +24,7 @@ impl<T, R> BatchOutcome<T, R> {
 /// Processes batches of up to `most` rows, and bisects those that fail. The run is aborted if
 /// `work` returns `None`, and if it fails with an error that would also affect other rows (not
 /// `is_of_one`).
-pub async fn in_halves<T: Copy, R, F: Future<Output = Result<Option<R>, AppError>>>(
+pub async fn process_with_bisection<T: Copy, R, F: Future<Output = Result<Option<R>, AppError>>>(
     rows: &[T],
     most: usize,
     is_of_one: impl Fn(&AppError) -> bool,
@@ -72,7 +72,7 @@ mod tests {
     /// processed rows, and the rest.
     async fn worked(work: impl Fn(&[u8]) -> Result<bool, AppError>) -> (Vec<u8>, BatchOutcome<u8, Vec<u8>>) {
         let rows: Vec<u8> = (1..=10).collect();
-        let rest = in_halves(&rows, 4, is_of_one, |some| {
+        let rest = process_with_bisection(&rows, 4, is_of_one, |some| {
             std::future::ready(work(&some).map(|goes_on| goes_on.then_some(some)))
         })
         .await;
@@ -115,7 +115,7 @@ mod tests {
         let (done, rest) = worked(|some| Ok(!some.contains(&1))).await;
         assert_eq!((done, again(&rest)), ((5..=10).collect::<Vec<_>>(), vec![1, 2, 3, 4]));
         assert!(rest.failed.is_empty() && rest.error.is_none());
-        let none = in_halves(&[0_u8; 0], 4, is_of_one, |_| std::future::ready(Ok(None::<()>))).await;
+        let none = process_with_bisection(&[0_u8; 0], 4, is_of_one, |_| std::future::ready(Ok(None::<()>))).await;
         assert_eq!(none.rows().count(), 0);
     }
 }

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 /// Deletes chunks of up to `most` rows until a chunk is smaller. Pauses after each chunk for as
 /// long as it took, so that other writers get their turn. Returns the number of deleted rows.
-pub async fn in_parts<F: Future<Output = Result<u64, AppError>>>(
+pub async fn delete_in_chunks<F: Future<Output = Result<u64, AppError>>>(
     most: u64,
     remove: impl Fn() -> F,
 ) -> Result<u64, AppError> {
@@ -36,7 +36,7 @@ mod tests {
             left.set(left.get() - part);
             Ok(part)
         };
-        assert_eq!(in_parts(100, remove).await.unwrap(), 250);
+        assert_eq!(delete_in_chunks(100, remove).await.unwrap(), 250);
         assert_eq!(begun.elapsed(), Duration::from_secs(5));
     }
 }

@@ -48,6 +48,6 @@ impl JobPayload for KnowledgeSweepJob {
 }
 
 /// Enqueues the job, in the transaction that deletes assistants.
-pub async fn ask_for_knowledge<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<(), AppError> {
-    jobs::ask(db, now, &KnowledgeSweepJob {}).await
+pub async fn enqueue_knowledge_sweep<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<(), AppError> {
+    jobs::enqueue(db, now, &KnowledgeSweepJob {}).await
 }

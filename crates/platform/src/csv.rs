@@ -14,6 +14,6 @@ pub fn table<const N: usize>(lines: Vec<[String; N]>) -> Result<Bytes, AppError>
 }
 
 /// Escapes user content that a spreadsheet would interpret as a formula.
-pub fn inert(text: String) -> String {
+pub fn escape_formula(text: String) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
 }

@@ -12,21 +12,21 @@ pub fn parse(text: &str) -> Result<&'static str, AppError> {
 }
 
 /// Length of the name of a custom emoji.
-const NAME: std::ops::RangeInclusive<usize> = 2..=32;
+const NAME_LEN: std::ops::RangeInclusive<usize> = 2..=32;
 
 /// True if the name is valid for a custom emoji.
-pub fn is_name(name: &str) -> bool {
+pub fn is_custom_name(name: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
-    NAME.contains(&name.len()) && name.bytes().all(is_part)
+    NAME_LEN.contains(&name.len()) && name.bytes().all(is_part)
 }
 
 /// Name of a custom emoji that is written as `:name:`.
-pub fn own_name(text: &str) -> Option<&str> {
-    text.strip_prefix(':')?.strip_suffix(':').filter(|name| is_name(name))
+pub fn custom_name(text: &str) -> Option<&str> {
+    text.strip_prefix(':')?.strip_suffix(':').filter(|name| is_custom_name(name))
 }
 
 /// True if a Unicode emoji has this shortcode.
-pub fn is_standard(name: &str) -> bool {
+pub fn is_unicode_shortcode(name: &str) -> bool {
     emojis::get_by_shortcode(name).is_some()
 }
 
@@ -54,13 +54,13 @@ mod tests {
 
     #[test]
     fn custom_emoji_are_written_between_colons() {
-        assert_eq!(own_name(":party_cat-2:"), Some("party_cat-2"));
+        assert_eq!(custom_name(":party_cat-2:"), Some("party_cat-2"));
         for wrong in
             [":a:", "party", ":party", ":Party:", ":pár:", "::", ":", ":a b:", &format!(":{}:", "x".repeat(33))]
         {
-            assert_eq!(own_name(wrong), None, "{wrong:?}");
+            assert_eq!(custom_name(wrong), None, "{wrong:?}");
         }
-        assert!(is_standard("tada"));
-        assert!(!is_standard("party_cat"));
+        assert!(is_unicode_shortcode("tada"));
+        assert!(!is_unicode_shortcode("party_cat"));
     }
 }

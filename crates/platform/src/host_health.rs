@@ -11,9 +11,9 @@ use appcore::Timestamp;
 use rustix::process::{Resource, getrlimit};
 
 /// Below this, writes may fail.
-const FULL: u64 = 16 * 1024 * 1024;
+const FULL_BELOW: u64 = 16 * 1024 * 1024;
 /// Below this, the operator should free space.
-const SCARCE: u64 = 1024 * 1024 * 1024;
+const SCARCE_BELOW: u64 = 1024 * 1024 * 1024;
 
 /// Free disk space, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +26,12 @@ pub enum DiskSpace {
 impl DiskSpace {
     /// Space on the disk of this directory that unprivileged users can use.
     pub fn of(folder: &Path) -> io::Result<Self> {
-        free(folder).map(Self::from)
+        free_bytes(folder).map(Self::from)
     }
 }
 
 /// Free bytes on the disk of this path for unprivileged users.
-pub fn free(place: &Path) -> io::Result<u64> {
+pub fn free_bytes(place: &Path) -> io::Result<u64> {
     let disk = rustix::fs::statvfs(place)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
@@ -39,9 +39,9 @@ pub fn free(place: &Path) -> io::Result<u64> {
 impl From<u64> for DiskSpace {
     fn from(bytes: u64) -> Self {
         match bytes {
-            ..FULL => Self::Full(bytes),
-            FULL..SCARCE => Self::Scarce(bytes),
-            SCARCE.. => Self::Enough(bytes),
+            ..FULL_BELOW => Self::Full(bytes),
+            FULL_BELOW..SCARCE_BELOW => Self::Scarce(bytes),
+            SCARCE_BELOW.. => Self::Enough(bytes),
         }
     }
 }
@@ -54,14 +54,14 @@ pub struct OpenFiles {
 }
 
 impl OpenFiles {
-    const FOLDER: &str = "/proc/self/fd";
+    const FD_DIR: &str = "/proc/self/fd";
 
     /// Returns `None` if the kernel doesn't report the limit or the files.
     #[must_use]
     pub fn of_this_process() -> Option<Self> {
         // Linux 6.2 and newer report the count as the size of the directory, without a listing.
-        let open = match fs::metadata(Self::FOLDER).ok()?.len() {
-            0 => fs::read_dir(Self::FOLDER).ok()?.count() as u64,
+        let open = match fs::metadata(Self::FD_DIR).ok()?.len() {
+            0 => fs::read_dir(Self::FD_DIR).ok()?.count() as u64,
             open => open,
         };
         Some(Self { open, limit: getrlimit(Resource::Nofile).current? })
@@ -70,7 +70,7 @@ impl OpenFiles {
     /// True if new connections are refused or about to be: the rest is reserved for files and the
     /// database.
     #[must_use]
-    pub fn run_out(self) -> bool {
+    pub fn are_exhausted(self) -> bool {
         self.open + (self.limit / 50).clamp(4, 64) >= self.limit
     }
 
@@ -103,7 +103,7 @@ impl fmt::Display for ClockJump {
 
 impl ClockMonitor {
     /// Minimum jump, in milliseconds. Slewing of the clock and a busy machine stay below it.
-    const LEAST: i64 = 2_000;
+    const MIN_JUMP_MS: i64 = 2_000;
 
     /// Compares the elapsed time of the system clock with that of a monotonic clock. Returns each
     /// jump once.
@@ -116,7 +116,7 @@ impl ClockMonitor {
         let (before, then) = watched.last.replace((at, now))?;
         let passed = i64::try_from(at.duration_since(before).as_millis()).unwrap_or(i64::MAX);
         let jump = ClockJump(now.0 - then.0 - passed);
-        if jump.0.abs() < Self::LEAST {
+        if jump.0.abs() < Self::MIN_JUMP_MS {
             return None;
         }
         watched.jumped = Some((at, jump));
@@ -138,16 +138,16 @@ mod tests {
     #[test]
     fn disk_is_full_below_the_reserve() {
         assert_eq!(DiskSpace::from(1_000_000), DiskSpace::Full(1_000_000));
-        assert_eq!(DiskSpace::from(FULL), DiskSpace::Scarce(FULL));
-        assert_eq!(DiskSpace::from(SCARCE), DiskSpace::Enough(SCARCE));
+        assert_eq!(DiskSpace::from(FULL_BELOW), DiskSpace::Scarce(FULL_BELOW));
+        assert_eq!(DiskSpace::from(SCARCE_BELOW), DiskSpace::Enough(SCARCE_BELOW));
         assert!(DiskSpace::of(Path::new("/")).is_ok());
         assert!(DiskSpace::of(Path::new("/nowhere-at-all")).is_err());
     }
     #[test]
     fn files_run_out_before_the_limit() {
         let of = |open, most| OpenFiles { open, limit: most };
-        assert!(!of(100, 1_024).are_scarce() && of(900, 1_024).are_scarce() && !of(900, 1_024).run_out());
-        assert!(of(1_010, 1_024).run_out() && of(60, 64).run_out() && !of(50, 64).run_out());
+        assert!(!of(100, 1_024).are_scarce() && of(900, 1_024).are_scarce() && !of(900, 1_024).are_exhausted());
+        assert!(of(1_010, 1_024).are_exhausted() && of(60, 64).are_exhausted() && !of(50, 64).are_exhausted());
         assert!(OpenFiles::of_this_process().is_some_and(|files| files.open > 2 && files.open < files.limit));
     }
 

@@ -12,10 +12,10 @@ use appcore::{
 use deadpool_redis::{Connection, Pool, PoolError, redis::RedisError};
 use tokio::{runtime::Handle, time::error::Elapsed};
 
-const POLICY: Policy =
+const BREAKER_POLICY: Policy =
     Policy { failures: 3, pause: Duration::from_millis(250), longest_pause: Duration::from_millis(500) };
 /// Timeout of a ping.
-const PING: Duration = Duration::from_secs(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Redis client. Cheap to clone.
 #[derive(Clone)]
@@ -30,7 +30,7 @@ impl Redis {
     /// Client whose connections live in the caller's runtime.
     #[must_use]
     pub fn new(pool: Pool) -> Self {
-        Self { pool, breaker: Arc::new(Breaker::new("redis", POLICY)), runtime: Handle::current() }
+        Self { pool, breaker: Arc::new(Breaker::new("redis", BREAKER_POLICY)), runtime: Handle::current() }
     }
 
     /// A connection, for a command within [`Self::within`].
@@ -48,7 +48,7 @@ impl Redis {
         let question = RuntimeBound::new(self.runtime.clone(), Box::pin(question));
         let answer = tokio::time::timeout(limit, question).await.map_err(anyhow::Error::from).flatten();
         match &answer {
-            Err(error) if is_of_connection(error) => admitted.failed(error),
+            Err(error) if is_connection_error(error) => admitted.failed(error),
             _ => admitted.succeeded(),
         }
         answer
@@ -56,7 +56,7 @@ impl Redis {
 
     /// Sends a ping.
     pub async fn ping(&self) -> anyhow::Result<()> {
-        let asked = self.within(PING, async {
+        let asked = self.within(PING_TIMEOUT, async {
             let mut connection = self.connection().await?;
             Ok(deadpool_redis::redis::cmd("PING").query_async::<()>(&mut connection).await?)
         });
@@ -77,7 +77,7 @@ impl Redis {
 }
 
 /// True if Redis did not answer, as opposed to an error of the command.
-fn is_of_connection(error: &anyhow::Error) -> bool {
+fn is_connection_error(error: &anyhow::Error) -> bool {
     let of_redis = |error: &RedisError| {
         error.is_io_error() || error.is_connection_dropped() || error.is_connection_refusal() || error.is_timeout()
     };
@@ -97,7 +97,7 @@ mod tests {
     #[tokio::test]
     async fn an_unavailable_redis_opens_the_breaker() {
         let redis = Redis::new(stage::unreachable_redis());
-        for _ in 0..POLICY.failures {
+        for _ in 0..BREAKER_POLICY.failures {
             assert_eq!(redis.circuit(), Circuit::Closed);
             let asked = redis.within(Duration::from_secs(5), async { Ok(redis.connection().await.map(drop)?) }).await;
             assert!(asked.is_err());

@@ -11,13 +11,13 @@ use tokio::time::Instant;
 
 /// Time after a sweep during which gaps cause no further sweep. While the bus is unavailable it
 /// signals a gap every second.
-const AFTER_GAP: Duration = Duration::from_secs(5);
+const GAP_COOLDOWN: Duration = Duration::from_secs(5);
 /// Interval of full sweeps, which don't rely on timestamps: they may be wrong, and an external
 /// index may be restored to an earlier state.
-const THOROUGHLY: Duration = Duration::from_secs(3_600);
+const FULL_SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Overlap with the previous sweep: an event has the time at which its batch started, on a machine
 /// whose clock may differ, and a batch is tried twice, for some seconds each.
-const MARGIN: Duration = Duration::from_secs(60);
+const OVERLAP: Duration = Duration::from_secs(60);
 
 /// Schedule of the sweeps; the first one is due at once.
 pub struct SweepSchedule {
@@ -62,16 +62,16 @@ impl SweepSchedule {
         self.next = Instant::now();
         let last = self.last.filter(|_| self.next < self.full_sweep_at);
         // After the clock was set back, the sweep must not start in the future.
-        Some(SweepWindow { since: last.map(|last| last.min(now).minus(MARGIN)), started_at: now })
+        Some(SweepWindow { since: last.map(|last| last.min(now).minus(OVERLAP)), started_at: now })
     }
 
     /// Marks the sweep as completed, once its results are durable.
     pub fn looked(&mut self, look: SweepWindow) {
         let now = Instant::now();
-        (self.next, self.gaps_count_at) = (now + self.every, now + AFTER_GAP);
+        (self.next, self.gaps_count_at) = (now + self.every, now + GAP_COOLDOWN);
         self.last = Some(look.started_at);
         if look.since.is_none() {
-            self.full_sweep_at = now + THOROUGHLY;
+            self.full_sweep_at = now + FULL_SWEEP_INTERVAL;
         }
     }
 }
@@ -90,8 +90,8 @@ mod tests {
         assert!(!gap.swap(true, Relaxed), "the gap is handled");
         assert_eq!(lookout.wait(&whole), Duration::ZERO, "due until completed");
         lookout.looked(look);
-        assert_eq!((lookout.wait(&gap), lookout.wait(&whole)), (AFTER_GAP, EVERY));
-        tokio::time::advance(AFTER_GAP).await;
+        assert_eq!((lookout.wait(&gap), lookout.wait(&whole)), (GAP_COOLDOWN, EVERY));
+        tokio::time::advance(GAP_COOLDOWN).await;
         assert_eq!(lookout.due(&whole, Timestamp(0)), None);
         let look = lookout.due(&gap, Timestamp(0)).unwrap();
         assert!(lookout.due(&whole, Timestamp(0)).is_some(), "not completed yet");
@@ -105,7 +105,7 @@ mod tests {
         let whole = AtomicBool::new(false);
         let mut lookout = SweepSchedule::new(EVERY);
         let at = |seconds| Timestamp(0).plus(Duration::from_secs(seconds));
-        let since = |seconds| Some(at(seconds).minus(MARGIN));
+        let since = |seconds| Some(at(seconds).minus(OVERLAP));
         let mut look = |seconds, is_done| {
             let look = lookout.due(&whole, at(seconds)).unwrap();
             if is_done {
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(look(900, true), since(900), "the clock was set back");
         tokio::time::advance(EVERY).await;
         assert_eq!(look(930, true), since(900));
-        tokio::time::advance(THOROUGHLY).await;
+        tokio::time::advance(FULL_SWEEP_INTERVAL).await;
         assert_eq!(look(4_530, true), None);
         tokio::time::advance(EVERY).await;
         assert_eq!(look(4_560, true), since(4_530));

@@ -12,7 +12,7 @@ const DAY: i64 = 86_400_000;
 const MAX_NAME: usize = 64;
 
 /// Error sentence for unknown time zones.
-pub const REFUSED: &str = "Choose a time zone such as Europe/Berlin.";
+pub const INVALID_TIME_ZONE: &str = "Choose a time zone such as Europe/Berlin.";
 
 /// Time zone with this name, if it is known.
 pub fn find(name: &str) -> Option<TimeZone> {
@@ -32,7 +32,7 @@ pub fn day_of(zone: &TimeZone, moment: Timestamp) -> i64 {
 
 /// First moment of a day in this time zone. It is not midnight if clocks are set forward at
 /// midnight.
-pub fn beginning_of(zone: &TimeZone, day: i64) -> Timestamp {
+pub fn start_of_day(zone: &TimeZone, day: i64) -> Timestamp {
     let utc = Timestamp(day.saturating_mul(DAY));
     let Ok(at) = jiff::Timestamp::from_millisecond(utc.0) else { return utc };
     let begun = TimeZone::UTC.to_datetime(at).date().to_zoned(zone.clone());
@@ -58,8 +58,8 @@ mod tests {
             ("Pacific/Kiritimati", "1969-12-31T09:00:00.000Z", "1969-12-30T10:40:00.000Z"),
         ] {
             let found = find(zone).unwrap();
-            assert_eq!(beginning_of(&found, day_of(&found, at(moment))), at(begins), "{zone} {moment}");
+            assert_eq!(start_of_day(&found, day_of(&found, at(moment))), at(begins), "{zone} {moment}");
         }
-        assert_eq!(beginning_of(&TimeZone::UTC, i64::MAX), Timestamp(i64::MAX));
+        assert_eq!(start_of_day(&TimeZone::UTC, i64::MAX), Timestamp(i64::MAX));
     }
 }

@@ -4,20 +4,20 @@
 use url::{Position, Url};
 
 /// Maximum number of links per message that get a preview.
-const MOST: usize = 3;
+const MAX_LINKS: usize = 3;
 const SCHEMES: [&str; 2] = ["https://", "http://"];
 /// Common prefix of [`SCHEMES`].
 const SCHEME: &str = "http";
 /// Maximum length of a URL, in bytes.
-const LONGEST: usize = 2_000;
+const MAX_URL_LEN: usize = 2_000;
 
 /// True if the text may contain a link. A cheap check before [`of`].
-pub fn may_have(text: &str) -> bool {
+pub fn may_contain_link(text: &str) -> bool {
     SCHEMES.iter().any(|scheme| text.contains(scheme))
 }
 
 /// Extracts the first links, without duplicates and without those in code.
-pub fn of(text: &str) -> Vec<Url> {
+pub fn extract_links(text: &str) -> Vec<Url> {
     let mut found: Vec<Url> = Vec::new();
     let mut is_fenced = false;
     for line in text.lines() {
@@ -30,11 +30,11 @@ pub fn of(text: &str) -> Vec<Url> {
         }
         // Every second part is between backticks.
         for part in line.split('`').step_by(2) {
-            for url in in_part(part) {
+            for url in extract_from_segment(part) {
                 if !found.contains(&url) {
                     found.push(url);
                 }
-                if found.len() == MOST {
+                if found.len() == MAX_LINKS {
                     return found;
                 }
             }
@@ -43,7 +43,7 @@ pub fn of(text: &str) -> Vec<Url> {
     found
 }
 
-fn in_part(text: &str) -> Vec<Url> {
+fn extract_from_segment(text: &str) -> Vec<Url> {
     let mut found = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find(SCHEME) {
@@ -56,8 +56,8 @@ fn in_part(text: &str) -> Vec<Url> {
         let is_begun = before.chars().next_back().is_none_or(|before| !before.is_alphanumeric());
         let end =
             address.find(|char: char| char.is_whitespace() || matches!(char, '<' | '>' | '"')).unwrap_or(address.len());
-        let written = trimmed(&address[..end]);
-        if is_begun && written.len() <= LONGEST {
+        let written = trim_punctuation(&address[..end]);
+        if is_begun && written.len() <= MAX_URL_LEN {
             found.extend(Url::parse(written).ok().filter(|url| url.host().is_some()));
         }
         rest = &address[end.max(1)..];
@@ -67,7 +67,7 @@ fn in_part(text: &str) -> Vec<Url> {
 
 /// Removes the punctuation of the surrounding sentence from the end of a URL. A closing bracket is
 /// a part of the URL if the URL has the opening one.
-fn trimmed(mut text: &str) -> &str {
+fn trim_punctuation(mut text: &str) -> &str {
     let count = |char: char| text.matches(char).count();
     let opened = [count('('), count('[')];
     let mut closed = [count(')'), count(']')];
@@ -93,7 +93,7 @@ fn trimmed(mut text: &str) -> &str {
 /// `/\host` and `/<tab>/host` as another server.
 pub fn own_path(text: &str) -> Option<String> {
     let is_other = |character: char| character.is_control() || character == '\\' || character == ' ';
-    if text.len() > LONGEST || !text.starts_with('/') || text.contains(is_other) {
+    if text.len() > MAX_URL_LEN || !text.starts_with('/') || text.contains(is_other) {
         return None;
     }
     let here = Url::parse("https://natter.invalid").ok()?;
@@ -139,7 +139,7 @@ mod tests {
     }
 
     fn found(text: &str) -> Vec<String> {
-        of(text).into_iter().map(String::from).collect()
+        extract_links(text).into_iter().map(String::from).collect()
     }
 
     #[test]
@@ -159,9 +159,9 @@ mod tests {
     fn trailing_brackets_are_handled_in_linear_time() {
         let brackets = "([".repeat(100);
         let closing = "])".repeat(100);
-        assert_eq!(trimmed(&format!("https://a.test/{brackets}x{closing}")).len(), 15 + 401);
-        assert_eq!(trimmed(&format!("https://a.test/{brackets}x{closing}]).")).len(), 15 + 401);
-        assert_eq!(trimmed(&format!("https://a.test/{}", "])".repeat(50_000))), "https://a.test/");
+        assert_eq!(trim_punctuation(&format!("https://a.test/{brackets}x{closing}")).len(), 15 + 401);
+        assert_eq!(trim_punctuation(&format!("https://a.test/{brackets}x{closing}]).")).len(), 15 + 401);
+        assert_eq!(trim_punctuation(&format!("https://a.test/{}", "])".repeat(50_000))), "https://a.test/");
         let many = format!("{} https://a.test/", "https://<http ".repeat(20_000));
         assert_eq!(found(&many), ["https://a.test/"]);
     }

@@ -49,7 +49,7 @@ struct FoldedWord {
 
 impl CompiledWordFilter {
     /// Parses a stored filter; `None` if it is empty or invalid.
-    pub fn read(stored: &str) -> Option<Self> {
+    pub fn from_stored(stored: &str) -> Option<Self> {
         serde_json::from_str(stored).ok().and_then(Self::new)
     }
 
@@ -124,7 +124,7 @@ impl FoldedWord {
 }
 
 /// Validates a word list for storage: trims the words and removes duplicates.
-pub fn checked(filter: WordFilter) -> Result<WordFilter, AppError> {
+pub fn validate(filter: WordFilter) -> Result<WordFilter, AppError> {
     let mut seen = std::collections::HashSet::new();
     let mut words = Vec::new();
     for word in filter.words {
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn word_lists_are_deduplicated_and_limited() {
-        let list = |words: Vec<String>| checked(WordFilter { action: WordAction::Mask, words });
+        let list = |words: Vec<String>| validate(WordFilter { action: WordAction::Mask, words });
         let words = ["  Darn ", "därn", "", "two   words"].map(str::to_owned).to_vec();
         assert_eq!(list(words).unwrap().words, ["Darn", "two words"]);
         assert!(list((0..=MAX_WORDS).map(|n| format!("w{n}")).collect()).is_err());

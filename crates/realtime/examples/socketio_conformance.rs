@@ -79,7 +79,7 @@ impl SessionHandler for Echoing {
     }
 
     fn close(&self, close: Close) {
-        self.0.close(close, [engine::goodbye(&self.0, close)]);
+        self.0.close(close, [engine::encode_close(&self.0, close)]);
     }
 }
 
@@ -120,7 +120,7 @@ impl Visitor {
                 actix_rt::spawn(async move {
                     tokio::time::sleep(PAUSE).await;
                     if let Err(close) = send(&sender, [greeting]) {
-                        sender.close(close, [engine::goodbye(&sender, close)]);
+                        sender.close(close, [engine::encode_close(&sender, close)]);
                     }
                 });
                 Ok(())
@@ -161,7 +161,7 @@ impl SessionHandler for Visitor {
     }
 
     fn close(&self, close: Close) {
-        self.sender.close(close, [engine::goodbye(&self.sender, close)]);
+        self.sender.close(close, [engine::encode_close(&self.sender, close)]);
     }
 }
 
@@ -196,7 +196,7 @@ async fn take_over<H: SessionHandlerFactory<Caller = ()>>(
 ) -> Option<(TcpStream, EngineRefusal)> {
     match sid {
         None => engine.open_websocket((), upgraded).err().map(|(upgraded, refused)| (upgraded.socket, refused)),
-        Some(sid) => http::go_over(engine, &sid, upgraded).await.err().flatten(),
+        Some(sid) => http::upgrade(engine, &sid, upgraded).await.err().flatten(),
     }
 }
 

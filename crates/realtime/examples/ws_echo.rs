@@ -66,9 +66,9 @@ async fn take_over(request: Request, framed: Framed<TcpStream, h1::Codec>) -> Re
     sender.flush();
     let mut inbound = Inbound::new(Reader::new(MAX_MESSAGE, agreement.is_some()), None, &parts.read_buf);
     actix_rt::spawn(async move {
-        socket::exchange(&sender, &mut inbound, &mut Echo { sender: Rc::clone(&sender), compresses }).await;
+        socket::run(&sender, &mut inbound, &mut Echo { sender: Rc::clone(&sender), compresses }).await;
         if !sender.is_broken() {
-            socket::see_off(&sender).await;
+            socket::linger(&sender).await;
         }
     });
     Ok(())

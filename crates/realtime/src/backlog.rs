@@ -14,7 +14,7 @@ use appcore::config::Realtime;
 
 /// Time without progress after which a client with more than [`Backlog::free`] queued bytes is
 /// disconnected.
-pub const STALL: Duration = Duration::from_secs(1);
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Limits and total excess of queued bytes; shared by all connections of an instance.
 #[derive(Debug)]

@@ -15,9 +15,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{backlog::Backlog, instruction::Instruction, per_address::PerAddress, sync_rate_limit::SyncRateLimit};
 
 /// Maximum number of presence changes per write to the store.
-const NOTES: usize = 500;
+const MAX_CHANGES_PER_WRITE: usize = 500;
 /// Interval of the check for users who have gone offline.
-const SETTLEMENT: Duration = Duration::from_secs(1);
+const OFFLINE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Registry of the connections of this instance.
 pub struct WsBroadcaster {
@@ -43,8 +43,8 @@ impl WsBroadcaster {
     pub fn start(app: Arc<App>) -> ShardHandle {
         let (total, counted) = watch::channel(0);
         let (notes, noted) = mpsc::unbounded_channel();
-        actix_rt::spawn(keep_presence(Arc::clone(&app), noted));
-        actix_rt::spawn(settle_presence(Arc::clone(&app)));
+        actix_rt::spawn(write_presence(Arc::clone(&app), noted));
+        actix_rt::spawn(announce_offline(Arc::clone(&app)));
         let config = Arc::clone(&app.config);
         let is_limited = config.rate_limit.enabled;
         let (shards, people) = (Vec::new(), HashMap::new());
@@ -67,9 +67,9 @@ impl WsBroadcaster {
 
 /// Writes presence changes to the store in order, so that reloading a page doesn't leave the user
 /// offline.
-async fn keep_presence(app: Arc<App>, mut notes: mpsc::UnboundedReceiver<PresenceCommand>) {
+async fn write_presence(app: Arc<App>, mut notes: mpsc::UnboundedReceiver<PresenceCommand>) {
     let mut received = Vec::new();
-    while notes.recv_many(&mut received, NOTES).await > 0 {
+    while notes.recv_many(&mut received, MAX_CHANGES_PER_WRITE).await > 0 {
         let (mut latest, mut flushes) = (HashMap::new(), Vec::new());
         for note in received.drain(..) {
             match note {
@@ -80,8 +80,8 @@ async fn keep_presence(app: Arc<App>, mut notes: mpsc::UnboundedReceiver<Presenc
             }
         }
         let (staying, leaving): (Vec<_>, Vec<_>) =
-            latest.into_iter().partition(|(_, how_long)| *how_long > presence::GRACE);
-        for (people, how_long) in [(staying, presence::HOLD), (leaving, presence::GRACE)] {
+            latest.into_iter().partition(|(_, how_long)| *how_long > presence::OFFLINE_GRACE);
+        for (people, how_long) in [(staying, presence::LEASE), (leaving, presence::OFFLINE_GRACE)] {
             let people: Vec<UserId> = people.into_iter().map(|(user, _)| user).collect();
             if !people.is_empty() {
                 let came = app.identity.presence.hold(&people, app.instance_id, app.clock.now().plus(how_long)).await;
@@ -95,8 +95,8 @@ async fn keep_presence(app: Arc<App>, mut notes: mpsc::UnboundedReceiver<Presenc
 }
 
 /// Announces users who have gone offline.
-async fn settle_presence(app: Arc<App>) {
-    let mut tick = tokio::time::interval(SETTLEMENT);
+async fn announce_offline(app: Arc<App>) {
+    let mut tick = tokio::time::interval(OFFLINE_CHECK_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
@@ -115,9 +115,9 @@ impl Actor for WsBroadcaster {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.run_interval(presence::RENEWAL, |this, _| {
+        context.run_interval(presence::RENEWAL_INTERVAL, |this, _| {
             for user in this.people.keys() {
-                this.hold(*user, presence::HOLD);
+                this.hold(*user, presence::LEASE);
             }
         });
     }
@@ -143,7 +143,7 @@ impl Handler<Register> for WsBroadcaster {
         }
         *held += 1;
         if *held == 1 {
-            self.hold(user, presence::HOLD);
+            self.hold(user, presence::LEASE);
         }
         self.total.send_modify(|total| *total += 1);
         MessageResult(Ok(Permit { broadcaster: context.address(), user }))
@@ -167,7 +167,7 @@ impl Handler<Unregister> for WsBroadcaster {
             *held -= 1;
             if *held == 0 {
                 self.people.remove(&user);
-                self.hold(user, presence::GRACE);
+                self.hold(user, presence::OFFLINE_GRACE);
             }
         }
         self.total.send_modify(|total| *total -= 1);

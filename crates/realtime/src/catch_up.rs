@@ -20,19 +20,19 @@ use crate::{
     codec::{AnswerTo, FrameBody, Wire, sse},
     protocol::{ControlFrame as _, ReachedConversation, RefusedConversation, Resync, SyncDone},
     shard::CatchUp,
-    sync_rate_limit::LOOK,
+    sync_rate_limit::READ_COST,
 };
 
 /// Interval at which a paced read checks whether the connection is still open.
-const PACE_LOOK: Duration = Duration::from_secs(1);
+const PACE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum number of conversations whose first events are loaded in one query.
-const TOGETHER: usize = 64;
+const CONVERSATIONS_PER_QUERY: usize = 64;
 /// Events per conversation in that query; most clients have missed no more.
-const BEGINNING: u32 = 32;
+const FIRST_EVENTS: u32 = 32;
 
 /// Answers `sync`: sends the missed events of each conversation in order, then `sync.done`.
 pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>, answer_to: &AnswerTo) {
-    pace(client, LOOK).await;
+    pace(client, READ_COST).await;
     let followed: HashMap<ConversationId, SubscribedConversation> =
         match conversations::following(&client.app().conversations, client.principal.user_id).await {
             Ok(following) => {
@@ -63,16 +63,16 @@ pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>,
             behind.push((id, cursor, last));
         }
     }
-    for together in behind.chunks(TOGETHER) {
+    for together in behind.chunks(CONVERSATIONS_PER_QUERY) {
         let positions: Vec<(ConversationId, i64)> = together.iter().map(|(id, cursor, _)| (*id, *cursor)).collect();
-        let mut beginnings = match event_log::events::news_after_each(&client.app().events, &positions, BEGINNING).await
-        {
-            Ok(beginnings) => beginnings,
-            Err(error) => {
-                together.iter().for_each(|(id, ..)| refuse(&mut done, *id, &error));
-                continue;
-            }
-        };
+        let mut beginnings =
+            match event_log::events::envelopes_after_each(&client.app().events, &positions, FIRST_EVENTS).await {
+                Ok(beginnings) => beginnings,
+                Err(error) => {
+                    together.iter().for_each(|(id, ..)| refuse(&mut done, *id, &error));
+                    continue;
+                }
+            };
         for (id, cursor, last) in together {
             match catch_up(client, *id, (*cursor, *last), beginnings.remove(id), None).await {
                 Ok(last_seq) => done.conversations.push(ReachedConversation { id: *id, last_seq, board_version: None }),
@@ -95,7 +95,7 @@ async fn pace(client: &ClientContext, bytes: usize) {
     let user = client.principal.user_id;
     let deadline = Instant::now() + client.shard.shards().sync_pace().charge(user, bytes);
     while client.out.is_open() && Instant::now() < deadline {
-        tokio::time::sleep_until(deadline.min(Instant::now() + PACE_LOOK)).await;
+        tokio::time::sleep_until(deadline.min(Instant::now() + PACE_CHECK_INTERVAL)).await;
     }
 }
 
@@ -157,7 +157,7 @@ async fn catch_up(
             None => match shard.page(id, at).await {
                 Ok(page) => page,
                 Err(error) => {
-                    out.pass_no_more(id);
+                    out.resume(id);
                     return Err(error);
                 }
             },
@@ -166,10 +166,10 @@ async fn catch_up(
             && first.seq > at + 1
         {
             // Trimmed: the client has to reload the conversation and continues live.
-            out.pass_no_more(id);
+            out.resume(id);
             return Err(Code::CursorExpired.into());
         }
-        pace(client, LOOK + page.iter().map(|envelope| envelope.payload.len()).sum::<usize>()).await;
+        pace(client, READ_COST + page.iter().map(|envelope| envelope.payload.len()).sum::<usize>()).await;
         let is_last = page.is_empty();
         for envelope in &page {
             let Some(position) = envelope.position else { continue };
@@ -179,8 +179,8 @@ async fn catch_up(
             }
             shard.push(out, encode(out.wire, envelope, resumed_from));
             at = position.seq;
-            if puts_out(envelope, user) && !shard.follows(user, id) {
-                out.pass_no_more(id);
+            if removes_member(envelope, user) && !shard.follows(user, id) {
+                out.resume(id);
                 return Ok(at);
             }
         }
@@ -193,7 +193,7 @@ async fn catch_up(
             CatchUp::CaughtUp | CatchUp::NotAMember => return Ok(at),
             CatchUp::Behind if is_last && was_behind => {
                 // Events that have passed aren't in the log, so they have just been trimmed.
-                out.pass_no_more(id);
+                out.resume(id);
                 return Err(Code::CursorExpired.into());
             }
             // Events that passed after an empty page was read are on the next page.
@@ -209,7 +209,7 @@ fn encode(wire: Wire, envelope: &SharedEnvelope, resumed_from: Option<sse::Curso
     }
 }
 
-fn puts_out(envelope: &Envelope, user: UserId) -> bool {
+fn removes_member(envelope: &Envelope, user: UserId) -> bool {
     match &envelope.effect {
         FollowChange::Unfollow(users) => users.contains(&user),
         FollowChange::UnfollowAll => true,

@@ -21,10 +21,10 @@ use crate::{
 };
 
 /// Maximum number of conversations per `sync`. Clients with more send several.
-pub const SYNC_CONVERSATIONS: usize = 1_000;
+pub const MAX_SYNC_CONVERSATIONS: usize = 1_000;
 
 /// Maximum length of a parser error that is passed on, in characters.
-const COMPLAINT: usize = 200;
+const MAX_PARSE_ERROR_CHARS: usize = 200;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -68,7 +68,7 @@ impl Command {
 
     /// True if the command only reads.
     #[must_use]
-    pub const fn only_reads(&self) -> bool {
+    pub const fn is_read_only(&self) -> bool {
         match self {
             Self::Sync(_) | Self::Ping | Self::View(_) | Self::WatchPresence(_) => true,
             Self::Send(_)
@@ -121,7 +121,7 @@ impl CommandType {
 }
 
 /// All client frames.
-const KNOWN: &[CommandType] = &[
+const COMMAND_TYPES: &[CommandType] = &[
     CommandType::of::<SendPayload>(),
     CommandType::of::<ReceiptPayload>(),
     CommandType::of::<TypingPayload>(),
@@ -136,22 +136,27 @@ const KNOWN: &[CommandType] = &[
 
 /// Counters of received frames in the order of [`KNOWN`], followed by the one for unknown types.
 static RECEIVED: LazyLock<Vec<Counter>> = LazyLock::new(|| {
-    KNOWN.iter().map(|known| known.kind).chain(["unknown"]).map(|kind| metrics().realtime.received(kind)).collect()
+    COMMAND_TYPES
+        .iter()
+        .map(|known| known.kind)
+        .chain(["unknown"])
+        .map(|kind| metrics().realtime.received(kind))
+        .collect()
 });
 
 /// Parses a command of this type.
 pub fn parse(kind: &str, payload: Payload<'_>) -> Result<Command, AppError> {
-    let place = KNOWN.iter().position(|known| known.kind == kind);
-    if let Some(counter) = RECEIVED.get(place.unwrap_or(KNOWN.len())) {
+    let place = COMMAND_TYPES.iter().position(|known| known.kind == kind);
+    if let Some(counter) = RECEIVED.get(place.unwrap_or(COMMAND_TYPES.len())) {
         counter.inc();
     }
-    let known = place.and_then(|place| KNOWN.get(place)).ok_or(Code::UnknownType)?;
+    let known = place.and_then(|place| COMMAND_TYPES.get(place)).ok_or(Code::UnknownType)?;
     (known.parse)(payload)
 }
 
 /// Returns the payload schemas by type. Referenced schemas are added to `components`.
 pub(crate) fn schemas(components: &mut Components) -> Vec<(&'static str, RefOr<Schema>)> {
-    KNOWN.iter().map(|known| (known.kind, (known.schema)(components))).collect()
+    COMMAND_TYPES.iter().map(|known| (known.kind, (known.schema)(components))).collect()
 }
 
 /// Sends a message. Answered by `ack` once it is stored.
@@ -289,7 +294,7 @@ impl CommandPayload for ViewPayload {
     const KIND: &'static str = "view";
 
     fn into_command(self) -> Result<Command, AppError> {
-        check_shown(&self.conversation_ids)?;
+        check_displayed(&self.conversation_ids)?;
         Ok(Command::View(self.conversation_ids))
     }
 }
@@ -324,11 +329,11 @@ impl CommandPayload for SyncPayload {
     const KIND: &'static str = "sync";
 
     fn into_command(self) -> Result<Command, AppError> {
-        if self.cursors.len() > SYNC_CONVERSATIONS {
+        if self.cursors.len() > MAX_SYNC_CONVERSATIONS {
             return Err(AppError::field(
                 "cursors",
                 "too_long",
-                format!("Sync up to {SYNC_CONVERSATIONS} conversations at a time."),
+                format!("Sync up to {MAX_SYNC_CONVERSATIONS} conversations at a time."),
             ));
         }
         Ok(Command::Sync(self.cursors))
@@ -362,7 +367,7 @@ impl CommandPayload for PingPayload {
 }
 
 /// Fails if there are more conversations than a client may display at once.
-pub(crate) fn check_shown(ids: &[ConversationId]) -> Result<(), AppError> {
+pub(crate) fn check_displayed(ids: &[ConversationId]) -> Result<(), AppError> {
     if ids.len() > MAX_SHOWN {
         return Err(too_many(format!("View up to {MAX_SHOWN} conversations at a time.")));
     }
@@ -378,7 +383,7 @@ fn read<T: DeserializeOwned>(payload: Payload<'_>) -> Result<T, AppError> {
         let complaint = error.to_string();
         // The position within the payload is meaningless to a client that built it as an object.
         let complaint: String =
-            complaint.split(" at line ").next().unwrap_or_default().chars().take(COMPLAINT).collect();
+            complaint.split(" at line ").next().unwrap_or_default().chars().take(MAX_PARSE_ERROR_CHARS).collect();
         AppError::refused(Code::Invalid, format!("The payload isn't valid: {complaint}."))
     })
 }

@@ -49,7 +49,7 @@ impl Opening {
         out.greet(out.fit(wire.encode(&FrameBody::control(Hello::KIND, now, &hello, None))));
         out.flush();
         shard.watch(&out);
-        shard.keep_out(&out);
+        shard.close_if_banned(&out);
         if shard.is_draining() {
             out.close(Close::RESTARTING);
         }
@@ -100,11 +100,11 @@ impl OpenConnection {
 pub(crate) async fn serve(live: OpenConnection, mut inbound: Inbound) {
     let out = Rc::clone(&live.out);
     let mut handler = FrameHandler(live);
-    socket::exchange(&out, &mut inbound, &mut handler).await;
+    socket::run(&out, &mut inbound, &mut handler).await;
     handler.0.leave();
     drop((handler, inbound));
     if !out.is_broken() {
-        Box::pin(socket::see_off(&out)).await;
+        Box::pin(socket::linger(&out)).await;
     }
     out.give_up();
 }
@@ -122,11 +122,11 @@ impl Handler for FrameHandler {
         match message {
             Incoming::Ping(_) | Incoming::Pong | Incoming::Close(_) => {}
             Incoming::Text(_) if speaks_msgpack => {
-                self.0.ask(wrong_form("This connection uses MessagePack. Send binary frames."));
+                self.0.ask(wrong_format("This connection uses MessagePack. Send binary frames."));
             }
             Incoming::Text(text) => self.0.ask(json::decode(text.as_str())),
             Incoming::Binary(bytes) if speaks_msgpack => self.0.ask(msgpack::decode(&bytes)),
-            Incoming::Binary(_) => self.0.ask(wrong_form("This connection uses JSON. Send text frames.")),
+            Incoming::Binary(_) => self.0.ask(wrong_format("This connection uses JSON. Send text frames.")),
         }
         Ok(())
     }
@@ -136,7 +136,7 @@ impl Handler for FrameHandler {
     }
 }
 
-fn wrong_form(sentence: &'static str) -> Request {
+fn wrong_format(sentence: &'static str) -> Request {
     Request {
         answer_to: crate::codec::AnswerTo::Nobody,
         command: Err(AppError::refused(Code::MalformedFrame, sentence)),

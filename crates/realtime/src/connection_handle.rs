@@ -49,7 +49,7 @@ pub struct ConnectionHandle {
 }
 
 /// Withholds all live events.
-const HELD: i64 = i64::MAX;
+const ALL_EVENTS: i64 = i64::MAX;
 
 /// Boxed and present only while non-empty, because a map would enlarge every connection.
 type BoxedSkips = Box<SkippedPositions>;
@@ -138,7 +138,7 @@ impl ConnectionHandle {
             (self.wire == Wire::SocketIo && close.reconnect == Reconnect::No).then(socketio::encode_disconnected);
         let goodbye = match self.wire {
             Wire::Sse => None,
-            Wire::SocketIo => Some(engine::goodbye(self, close)),
+            Wire::SocketIo => Some(engine::encode_close(self, close)),
             Wire::Json | Wire::MessagePack => Some(frame::close_frame(close)),
         };
         self.sender.close(close, sent_away.into_iter().chain(goodbye));
@@ -146,7 +146,7 @@ impl ConnectionHandle {
 
     /// Returns true on the first call since [`ConnectionHandle::cleaned`].
     #[must_use]
-    pub fn becomes_dirty(&self) -> bool {
+    pub fn mark_dirty(&self) -> bool {
         !self.is_dirty.replace(true)
     }
 
@@ -177,13 +177,13 @@ impl ConnectionHandle {
     }
 
     /// Replaces the displayed conversations, which must be sorted. Returns the previous ones.
-    pub fn replace_shown(&self, conversations: Vec<ConversationId>) -> Vec<ConversationId> {
-        self.change_shown(|shown| std::mem::replace(&mut shown.conversations, conversations))
+    pub fn replace_displayed(&self, conversations: Vec<ConversationId>) -> Vec<ConversationId> {
+        self.update_subscriptions(|shown| std::mem::replace(&mut shown.conversations, conversations))
     }
 
     /// True if the client watches anybody's presence.
     #[must_use]
-    pub fn watches_somebody(&self) -> bool {
+    pub fn watches_presence(&self) -> bool {
         self.shown.borrow().as_ref().is_some_and(|shown| !shown.people.is_empty())
     }
 
@@ -195,10 +195,10 @@ impl ConnectionHandle {
 
     /// Replaces the watched users, who must be sorted. Returns the previous ones.
     pub fn replace_watched(&self, people: Vec<UserId>) -> Vec<UserId> {
-        self.change_shown(|shown| std::mem::replace(&mut shown.people, people))
+        self.update_subscriptions(|shown| std::mem::replace(&mut shown.people, people))
     }
 
-    fn change_shown<T>(&self, change: impl FnOnce(&mut ClientSubscriptions) -> T) -> T {
+    fn update_subscriptions<T>(&self, change: impl FnOnce(&mut ClientSubscriptions) -> T) -> T {
         let mut shown = self.shown.borrow_mut();
         let lists = shown.get_or_insert_default();
         let before = change(lists);
@@ -210,33 +210,33 @@ impl ConnectionHandle {
 
     /// Withholds live events of the conversation until it is [released](Self::pass_no_more).
     pub fn hold(&self, conversation: ConversationId) {
-        self.pass_until(conversation, HELD);
+        self.skip_until(conversation, ALL_EVENTS);
     }
 
     /// Ends the withholding of a conversation that the user has left. A position announced in
     /// `hello` remains: the leave may be older than it, and a user who rejoined before it has
     /// received the events in between.
-    pub fn hold_no_more(&self, conversation: ConversationId) {
+    pub fn end_withholding(&self, conversation: ConversationId) {
         let until = self.passed.borrow().as_ref().and_then(|passed| passed.until.get(&conversation).copied());
-        if until == Some(HELD) {
-            self.pass_no_more(conversation);
+        if until == Some(ALL_EVENTS) {
+            self.resume(conversation);
         }
     }
 
     /// Skips live events of the conversation up to `seq`.
-    pub fn pass_until(&self, conversation: ConversationId, seq: i64) {
+    pub fn skip_until(&self, conversation: ConversationId, seq: i64) {
         self.passed.borrow_mut().get_or_insert_default().until.insert(conversation, seq);
     }
 
-    /// Skips live events up to `seq` unless more are already skipped; see [`Self::pass_until`].
-    pub fn pass_at_least(&self, conversation: ConversationId, seq: i64) {
+    /// Skips live events up to `seq` unless more are already skipped; see [`Self::skip_until`].
+    pub fn skip_at_least(&self, conversation: ConversationId, seq: i64) {
         let mut passed = self.passed.borrow_mut();
         let until = passed.get_or_insert_default().until.entry(conversation).or_insert(seq);
         *until = (*until).max(seq);
     }
 
     /// Resumes live events of the conversation.
-    pub fn pass_no_more(&self, conversation: ConversationId) {
+    pub fn resume(&self, conversation: ConversationId) {
         let mut passed = self.passed.borrow_mut();
         if let Some(skips) = passed.as_mut() {
             skips.until.remove(&conversation);
@@ -257,7 +257,7 @@ impl ConnectionHandle {
             None => true,
             Some(until) if seq <= until => false,
             Some(_) => {
-                self.pass_no_more(conversation);
+                self.resume(conversation);
                 true
             }
         }
@@ -299,7 +299,7 @@ pub(crate) mod tests {
     #[test]
     fn skips_events_per_conversation_until_passed() {
         let (out, one, other) = (stream(UserId::new(), 10), ConversationId::new(), ConversationId::new());
-        out.pass_until(one, 5);
+        out.skip_until(one, 5);
         assert!(!out.wants(one, 5));
         assert!(out.wants(other, 1));
         assert!(out.wants(one, 6));

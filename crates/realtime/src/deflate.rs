@@ -19,11 +19,11 @@ use crate::close::Close;
 /// message and the limit that clients commonly request.
 const WINDOW_BITS: u8 = 12;
 /// End of a sync flush, which is omitted on the wire.
-const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
+const FLUSH_TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 /// Slack of the output buffer in bytes, in addition to an eighth of the input length.
-const ROOM: usize = 1024;
+const OUTPUT_SLACK: usize = 1024;
 /// Initial estimate of the inflation ratio.
-const FIRST_GUESS: usize = 4;
+const INFLATION_ESTIMATE: usize = 4;
 
 thread_local! {
     static COMPRESS: RefCell<Compress> = RefCell::new(compressor());
@@ -105,7 +105,7 @@ fn window_bits(text: &str) -> Option<u8> {
 pub fn compress(payload: &[u8]) -> Option<Vec<u8>> {
     // Large enough to compress in one call: zlib-rs 0.6.8 keeps unwritten output across a reset and
     // then produces garbage.
-    let mut out = vec![0; payload.len() + payload.len() / 8 + ROOM];
+    let mut out = vec![0; payload.len() + payload.len() / 8 + OUTPUT_SLACK];
     let written = COMPRESS.with_borrow_mut(|compress| {
         compress.reset();
         match compress.compress(payload, &mut out, FlushCompress::Sync) {
@@ -120,8 +120,8 @@ pub fn compress(payload: &[u8]) -> Option<Vec<u8>> {
         })
     })?;
     out.truncate(written);
-    out.ends_with(&TAIL).then(|| {
-        out.truncate(written - TAIL.len());
+    out.ends_with(&FLUSH_TAIL).then(|| {
+        out.truncate(written - FLUSH_TAIL.len());
         out
     })
 }
@@ -130,8 +130,8 @@ pub fn compress(payload: &[u8]) -> Option<Vec<u8>> {
 pub fn inflate(compressed: &[u8], limit: usize) -> Result<Bytes, Close> {
     DECOMPRESS.with_borrow_mut(|decompress| {
         decompress.reset(false);
-        let mut out = Vec::with_capacity((compressed.len() * FIRST_GUESS).max(64).min(limit + 1));
-        for mut rest in [compressed, &TAIL] {
+        let mut out = Vec::with_capacity((compressed.len() * INFLATION_ESTIMATE).max(64).min(limit + 1));
+        for mut rest in [compressed, &FLUSH_TAIL] {
             loop {
                 if out.len() == out.capacity() {
                     out.reserve(out.len().min(limit + 1 - out.len()));

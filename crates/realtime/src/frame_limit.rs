@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 /// Capacity of the bucket, in seconds.
-const SAVED: f64 = 2.0;
+const BURST_SECONDS: f64 = 2.0;
 
 /// Token bucket of a connection.
 #[derive(Debug)]
@@ -17,13 +17,13 @@ impl TokenBucket {
     #[must_use]
     pub fn new(per_second: u32, now: Instant) -> Self {
         let per_second = f64::from(per_second);
-        Self { per_second, left: per_second * SAVED, at: now }
+        Self { per_second, left: per_second * BURST_SECONDS, at: now }
     }
 
     /// Takes `frames` tokens. Returns false if there are fewer.
     pub fn take(&mut self, frames: u32, now: Instant) -> bool {
         let earned = now.saturating_duration_since(self.at).as_secs_f64() * self.per_second;
-        self.left = (self.left + earned).min(self.per_second * SAVED);
+        self.left = (self.left + earned).min(self.per_second * BURST_SECONDS);
         self.at = now;
         let asked = f64::from(frames);
         if self.left < asked {

@@ -16,7 +16,7 @@ use crate::{close::Close, connection_handle::ConnectionHandle};
 const SLOTS: usize = 256;
 
 /// Silence that closes a connection, in heartbeat intervals: 60 s at the default of 25 s.
-const PATIENCE: f64 = 2.4;
+const TIMEOUT_HEARTBEATS: f64 = 2.4;
 
 /// Timer wheel with the connections of one thread.
 pub struct HeartbeatWheel {
@@ -43,7 +43,7 @@ impl HeartbeatWheel {
     /// Silence that closes a connection.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        self.heartbeat.mul_f64(PATIENCE)
+        self.heartbeat.mul_f64(TIMEOUT_HEARTBEATS)
     }
 
     pub fn add(&mut self, out: &Rc<ConnectionHandle>) {

@@ -19,15 +19,15 @@ use redis::{Client, Msg};
 use telemetry::{Span, SpanRole};
 use tokio::time::{Instant, timeout_at};
 
-use crate::bus::{SIGN_OF_LIFE, WireMessage, channels};
+use crate::bus::{HEARTBEAT_INTERVAL, WireMessage, channels};
 
 /// Timeout for connecting and subscribing.
-const CONNECT: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bounds of the backoff between connection attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
+const MIN_BACKOFF: Duration = Duration::from_millis(50);
 /// Silence after which the connection is considered lost.
-const SILENCE: Duration = SIGN_OF_LIFE.saturating_mul(4);
+const SILENCE_TIMEOUT: Duration = HEARTBEAT_INTERVAL.saturating_mul(4);
 
 /// Minimum interval between gaps caused by undecodable messages.
 const GAP_INTERVAL: Duration = Duration::from_secs(1);
@@ -64,17 +64,17 @@ struct Subscriber {
 
 impl Subscriber {
     async fn listen(self) {
-        let mut pause = SHORTEST_PAUSE;
+        let mut pause = MIN_BACKOFF;
         let mut was_away = false;
         loop {
-            match tokio::time::timeout(CONNECT, self.subscribe()).await {
+            match tokio::time::timeout(CONNECT_TIMEOUT, self.subscribe()).await {
                 Ok(Ok(messages)) => {
                     if was_away {
                         tracing::info!("redis connection restored");
                     }
-                    self.tell_gap();
-                    pause = SHORTEST_PAUSE;
-                    self.pass_on(messages).await;
+                    self.report_gap();
+                    pause = MIN_BACKOFF;
+                    self.forward(messages).await;
                     tracing::warn!("redis connection lost, reading events of other instances from the database");
                 }
                 Ok(Err(error)) if !was_away => {
@@ -83,9 +83,9 @@ impl Subscriber {
                 Ok(Err(_)) | Err(_) => {}
             }
             was_away = true;
-            self.tell_gap();
+            self.report_gap();
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_BACKOFF);
         }
     }
 
@@ -99,30 +99,31 @@ impl Subscriber {
         }))
     }
 
-    async fn pass_on(&self, messages: impl Stream<Item = Msg>) {
+    async fn forward(&self, messages: impl Stream<Item = Msg>) {
         tokio::pin!(messages);
-        let mut silence = Instant::now() + SILENCE;
+        let mut silence = Instant::now() + SILENCE_TIMEOUT;
         // Time at which to report a gap for undecodable messages.
         let mut gap: Option<Instant> = None;
         let mut last_gap: Option<Instant> = None;
         loop {
             if gap.take_if(|gap| *gap <= Instant::now()).is_some() {
                 last_gap = Some(Instant::now());
-                self.tell_gap();
+                self.report_gap();
             }
             let message = match timeout_at(gap.map_or(silence, |gap| gap.min(silence)), messages.next()).await {
                 Ok(Some(message)) => message,
                 Err(_) if gap.is_some() => continue,
                 Ok(None) | Err(_) => return,
             };
-            silence = Instant::now() + SILENCE;
+            silence = Instant::now() + SILENCE_TIMEOUT;
             let bytes = message.get_payload_bytes();
             if WireMessage::origin(bytes) == Some(self.instance) {
                 continue;
             }
             match WireMessage::open(bytes) {
                 Ok(WireMessage { message: Some(message), traceparent, .. }) => {
-                    let _span = traceparent.map(|from| Span::within(SpanRole::Consumer, "bus receive", Some(&from)));
+                    let _span =
+                        traceparent.map(|from| Span::start_within(SpanRole::Consumer, "bus receive", Some(&from)));
                     self.local.deliver(&[message]);
                 }
                 Ok(WireMessage { message: None, .. }) => {}
@@ -137,7 +138,7 @@ impl Subscriber {
         }
     }
 
-    fn tell_gap(&self) {
+    fn report_gap(&self) {
         self.local.deliver(&[BusMessage::Signal(Signal::Gap)]);
     }
 }
@@ -170,7 +171,7 @@ mod tests {
             sender.send(message(if number == 50 { &readable } else { &unreadable })).unwrap();
         }
         let messages = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
-        let passing = actix_rt::spawn(async move { subscriber.pass_on(messages).await });
+        let passing = actix_rt::spawn(async move { subscriber.forward(messages).await });
         assert_eq!(listener.recv().await, Some(BusMessage::Signal(Signal::Gap)), "reported immediately");
         let first = Instant::now();
         assert_eq!(listener.recv().await, Some(BusMessage::Signal(Signal::JobsWaiting)));

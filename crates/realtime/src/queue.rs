@@ -12,9 +12,9 @@ use std::{
 use bytes::Bytes;
 
 /// Maximum number of slices per system call; the kernel's own limit is 1,024.
-const SLICES: usize = 64;
+const MAX_SLICES: usize = 64;
 /// Maximum number of bytes that are copied to send several frames as one.
-const JOINED_BYTES: usize = 64 * 1024;
+const MAX_JOINED_BYTES: usize = 64 * 1024;
 /// Capacity above which an empty queue releases its memory.
 const KEPT_CAPACITY: usize = 4;
 
@@ -117,7 +117,7 @@ impl Queue {
     }
 
     /// Adds a partially written frame at the front; `sent` bytes of it have been written.
-    pub fn push_begun(&mut self, frame: Bytes, sent: usize) {
+    pub fn push_partial(&mut self, frame: Bytes, sent: usize) {
         self.bytes += frame.len() - sent;
         self.sent = sent;
         self.frames.push_front(frame);
@@ -140,7 +140,7 @@ impl Queue {
     /// Removes all frames as one buffer, if none is partially written and they are small. Receivers
     /// of the same frames share the buffer.
     pub fn take_whole(&mut self, joined: &mut Joined) -> Option<Bytes> {
-        if self.sent > 0 || self.frames.is_empty() || self.bytes > JOINED_BYTES {
+        if self.sent > 0 || self.frames.is_empty() || self.bytes > MAX_JOINED_BYTES {
             return None;
         }
         let whole = if self.frames.len() == 1 { self.frames.pop_front()? } else { joined.join(&mut self.frames) };
@@ -151,7 +151,7 @@ impl Queue {
 
     /// Drops all frames except a partially written one, which must be completed to keep the framing
     /// intact.
-    pub fn keep_begun(&mut self) {
+    pub fn keep_partial(&mut self) {
         self.frames.truncate(usize::from(self.sent > 0));
         self.bytes = self.frames.front().map_or(0, |frame| frame.len() - self.sent);
         self.exempt = 0;
@@ -169,7 +169,7 @@ impl Queue {
             let outcome = if self.frames.len() == 1 {
                 write(&[first])
             } else {
-                let mut slices = [IoSlice::new(&[]); SLICES];
+                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
                 slices[0] = first;
                 let mut used = 1;
                 for (slice, frame) in slices[1..].iter_mut().zip(self.frames.iter().skip(1)) {
@@ -255,10 +255,10 @@ mod tests {
         let (mut queue, _) = filled(&[4, 4]);
         let mut writes = [Ok(1), Err(io::ErrorKind::WouldBlock.into())].into_iter();
         assert_eq!(queue.write(|_| writes.next().unwrap()).unwrap(), Progress::Blocked);
-        queue.keep_begun();
+        queue.keep_partial();
         assert_eq!(queue.bytes(), 3);
         let (mut untouched, _) = filled(&[4, 4]);
-        untouched.keep_begun();
+        untouched.keep_partial();
         assert!(untouched.is_empty());
     }
 
@@ -292,8 +292,8 @@ mod tests {
         let (mut begun, _) = filled(&[4, 4]);
         let mut writes = [Ok(1), Err(io::ErrorKind::WouldBlock.into())].into_iter();
         assert_eq!(begun.write(|_| writes.next().unwrap()).unwrap(), Progress::Blocked);
-        let (mut long, _) = filled(&[JOINED_BYTES, 1]);
-        for (queue, bytes) in [(&mut begun, 7), (&mut long, JOINED_BYTES + 1)] {
+        let (mut long, _) = filled(&[MAX_JOINED_BYTES, 1]);
+        for (queue, bytes) in [(&mut begun, 7), (&mut long, MAX_JOINED_BYTES + 1)] {
             assert!(queue.take_whole(&mut joined).is_none());
             assert_eq!(queue.bytes(), bytes);
         }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// Maximum number of early events held per conversation. Further ones are dropped and later read
 /// from the log.
-const HELD: usize = 1_024;
+const MAX_HELD: usize = 1_024;
 
 /// Resequencer of one conversation's events.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -53,8 +53,8 @@ impl<T> Resequencer<T> {
         if seq == self.last + 1 {
             self.last = seq;
             passed.push(item);
-            self.release(passed);
-        } else if self.held.len() < HELD {
+            self.release_held(passed);
+        } else if self.held.len() < MAX_HELD {
             self.held.entry(seq).or_insert(item);
         }
     }
@@ -63,10 +63,10 @@ impl<T> Resequencer<T> {
     /// events if none is held. Readers must have been told to resync.
     pub fn skip_gap(&mut self, passed: &mut Vec<T>) {
         self.last = self.held.first_key_value().map_or(self.known, |(seq, _)| seq - 1);
-        self.release(passed);
+        self.release_held(passed);
     }
 
-    fn release(&mut self, passed: &mut Vec<T>) {
+    fn release_held(&mut self, passed: &mut Vec<T>) {
         while let Some(entry) = self.held.first_entry() {
             if *entry.key() != self.last + 1 {
                 break;
@@ -126,9 +126,9 @@ mod tests {
     #[test]
     fn waits_for_events_beyond_the_held_limit() {
         let mut order = Resequencer::after(0);
-        let early: Vec<i64> = (2..=HELD as i64 + 10).collect();
+        let early: Vec<i64> = (2..=MAX_HELD as i64 + 10).collect();
         assert!(offer_all(&mut order, &early).is_empty());
-        assert_eq!(offer_all(&mut order, &[1]).len(), HELD + 1);
+        assert_eq!(offer_all(&mut order, &[1]).len(), MAX_HELD + 1);
         assert!(order.is_waiting(), "the log must deliver the rest");
     }
 

@@ -23,14 +23,14 @@ use bytes::Bytes;
 use tokio::{net::TcpStream, sync::Notify, time::Instant};
 
 use crate::{
-    backlog::{Backlog, STALL},
+    backlog::{Backlog, STALL_TIMEOUT},
     close::Close,
     frame,
     queue::{Joined, Progress, Queue},
 };
 
 /// Divisor of the free bytes: reads from the log pause while more than this share is queued.
-const PAGE_SHARE: usize = 4;
+const PAGE_ROOM_DIVISOR: usize = 4;
 
 /// Sending half of one connection.
 pub struct Sender {
@@ -168,7 +168,7 @@ impl Sender {
     /// True if the client has read nothing for [`STALL`] while more than the free bytes are queued.
     #[must_use]
     pub fn is_stalled(&self, now: Instant) -> bool {
-        self.counted.get() > 0 && now.saturating_duration_since(self.stalled_since.get()) >= STALL
+        self.counted.get() > 0 && now.saturating_duration_since(self.stalled_since.get()) >= STALL_TIMEOUT
     }
 
     /// Updates the bytes counted by the backlog. Returns false if the total exceeds the budget.
@@ -177,7 +177,7 @@ impl Sender {
     }
 
     /// Restarts the stall timer and updates the counted bytes after frames have left the queue.
-    fn note_progress(&self) {
+    fn record_progress(&self) {
         let counted = self.counted.get();
         if counted == 0 {
             return;
@@ -209,14 +209,14 @@ impl Sender {
 
     /// Records the result of a send that bypassed the queue. The unsent rest is queued at the
     /// front.
-    pub fn went_out(&self, frame: &Bytes, outcome: io::Result<usize>) {
+    pub fn record_sent(&self, frame: &Bytes, outcome: io::Result<usize>) {
         let sent = match outcome {
             Ok(sent) if sent == frame.len() => return,
             Ok(sent) => sent,
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
             Err(_) => return self.give_up(),
         };
-        self.queue.borrow_mut().push_begun(frame.clone(), sent);
+        self.queue.borrow_mut().push_partial(frame.clone(), sent);
         self.is_blocked.set(true);
         self.task.notify_one();
     }
@@ -238,13 +238,13 @@ impl Sender {
         {
             let mut queue = self.queue.borrow_mut();
             if close == Close::TOO_SLOW {
-                queue.keep_begun();
+                queue.keep_partial();
             }
             for frame in goodbye {
                 queue.push_uncounted(frame);
             }
         }
-        self.note_progress();
+        self.record_progress();
         self.flush();
         self.task.notify_one();
         self.subscription.notify_waiters();
@@ -254,7 +254,7 @@ impl Sender {
     pub fn give_up(&self) {
         self.state.set(State::Broken);
         self.queue.borrow_mut().clear();
-        self.note_progress();
+        self.record_progress();
         self.task.notify_one();
         self.subscription.notify_waiters();
     }
@@ -275,7 +275,7 @@ impl Sender {
             [slice] => socket.try_write(slice),
             slices => socket.try_write_vectored(slices),
         });
-        self.note_progress();
+        self.record_progress();
         match written {
             // Waking takes a lock, so it is skipped unless room became available.
             Ok(Progress::Empty) if had_page_room => {}
@@ -297,24 +297,24 @@ impl Sender {
     pub fn unblock(&self) {
         self.is_blocked.set(false);
         self.flush();
-        self.tell_room();
+        self.notify_room();
     }
 
-    fn tell_room(&self) {
+    fn notify_room(&self) {
         if self.has_page_room() {
             self.subscription.notify_waiters();
         }
     }
 
     fn has_page_room(&self) -> bool {
-        self.queue.borrow().bytes() < self.backlog.free() / PAGE_SHARE
+        self.queue.borrow().bytes() < self.backlog.free() / PAGE_ROOM_DIVISOR
     }
 
     /// Removes the next frame, for connections without a socket.
     pub fn pop(&self) -> Option<Bytes> {
         let frame = self.queue.borrow_mut().pop();
-        self.note_progress();
-        self.tell_room();
+        self.record_progress();
+        self.notify_room();
         frame
     }
 
@@ -384,7 +384,7 @@ mod tests {
 
     fn write_through(sender: &Sender, frame: &'static [u8]) -> bool {
         let Some(socket) = sender.ready_socket() else { return false };
-        sender.went_out(&Bytes::from_static(frame), socket.try_write(frame));
+        sender.record_sent(&Bytes::from_static(frame), socket.try_write(frame));
         true
     }
 
@@ -405,7 +405,7 @@ mod tests {
     async fn queues_what_the_socket_does_not_accept_in_order() {
         let (sender, mut client) = connected().await;
         let large: Bytes = (0..16 * 1024 * 1024).map(|at: u32| at.to_be_bytes()[3]).collect::<Vec<u8>>().into();
-        sender.went_out(&large, sender.ready_socket().unwrap().try_write(&large));
+        sender.record_sent(&large, sender.ready_socket().unwrap().try_write(&large));
         assert!(sender.is_blocked() && sender.waiting() > 0 && sender.waiting() < large.len());
         assert!(!write_through(&sender, b"end"));
         assert!(sender.push(Bytes::from_static(b"end")));
@@ -444,12 +444,12 @@ mod tests {
                 assert!(reads.push(bytes(100)), "disconnected after {second} s");
             }
             assert_eq!(reads.pop().map(|frame| frame.len()), Some(100));
-            tokio::time::advance(STALL / 2).await;
+            tokio::time::advance(STALL_TIMEOUT / 2).await;
         }
         assert!(stuck.push(bytes(100)), "the stall timer starts when more than the free bytes are queued");
-        tokio::time::advance(STALL / 2).await;
+        tokio::time::advance(STALL_TIMEOUT / 2).await;
         assert!(!stuck.is_stalled(Instant::now()) && stuck.push(bytes(100)));
-        tokio::time::advance(STALL / 2).await;
+        tokio::time::advance(STALL_TIMEOUT / 2).await;
         assert!(stuck.is_stalled(Instant::now()) && !stuck.push(bytes(1)));
         assert!(backlog.is_exceeded());
         drop((reads, stuck));

@@ -22,13 +22,13 @@ use crate::{
 };
 
 /// Maximum number of bytes per read.
-const CHUNK: usize = 4_096;
+const READ_CHUNK: usize = 4_096;
 /// Number of bytes read after which the task yields.
-const TURN: usize = 64 * 1024;
+const YIELD_AFTER: usize = 64 * 1024;
 /// Timeout for sending the close frame to the client.
-const FAREWELL: Duration = Duration::from_secs(10);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout for the client's own close after that.
-const LINGER: Duration = Duration::from_secs(1);
+const PEER_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Receiving half of a connection: buffer and parser.
 pub struct Inbound {
@@ -47,7 +47,7 @@ impl Inbound {
 
     /// Reads available bytes. An error means that the connection is gone.
     pub fn receive(&mut self, socket: &TcpStream) -> Result<usize, Disconnected> {
-        let mut chunk = [0; CHUNK];
+        let mut chunk = [0; READ_CHUNK];
         match socket.try_read(&mut chunk) {
             Ok(0) => Err(Disconnected),
             Ok(read) => {
@@ -97,7 +97,7 @@ pub trait Handler {
 }
 
 /// Reads and writes until the connection is closing or the client is gone.
-pub async fn exchange(sender: &Sender, inbound: &mut Inbound, handler: &mut impl Handler) {
+pub async fn run(sender: &Sender, inbound: &mut Inbound, handler: &mut impl Handler) {
     let Some(socket) = sender.socket() else { return };
     // The client may have sent frames together with its request.
     take_messages(sender, inbound, handler).await;
@@ -126,7 +126,7 @@ pub async fn exchange(sender: &Sender, inbound: &mut Inbound, handler: &mut impl
             }
         }
         take_messages(sender, inbound, handler).await;
-        if in_turn >= TURN {
+        if in_turn >= YIELD_AFTER {
             in_turn = 0;
             tokio::task::yield_now().await;
         }
@@ -160,9 +160,9 @@ async fn take_messages(sender: &Sender, inbound: &mut Inbound, handler: &mut imp
 /// Waits until the client has read the close frame, i.e. it has closed too, or until a timeout.
 /// Received data is discarded, because closing a socket with unread data resets the connection and
 /// drops sent data.
-pub async fn see_off(sender: &Sender) {
+pub async fn linger(sender: &Sender) {
     let Some(socket) = sender.socket() else { return };
-    let mut deadline = Instant::now() + FAREWELL;
+    let mut deadline = Instant::now() + CLOSE_TIMEOUT;
     let mut is_told = false;
     let mut dropped = [0; 512];
     while !sender.is_broken() {
@@ -173,7 +173,7 @@ pub async fn see_off(sender: &Sender) {
             if SockRef::from(socket).shutdown(Shutdown::Write).is_err() {
                 return;
             }
-            deadline = deadline.min(Instant::now() + LINGER);
+            deadline = deadline.min(Instant::now() + PEER_CLOSE_TIMEOUT);
         }
         tokio::select! {
             () = tokio::time::sleep_until(deadline) => return,

@@ -30,7 +30,7 @@ use crate::{
         FrameBody, Wire,
         sse::{self, Cursor},
     },
-    command::check_shown,
+    command::check_displayed,
     connection_handle::{ConnectionHandle, Identity},
     hello,
     protocol::{ControlFrame as _, Hello, SyncDone},
@@ -38,18 +38,18 @@ use crate::{
 };
 
 /// Interval of keep-alive comments on an idle stream.
-const COMMENT_PERIOD: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// Range of the reconnect delay in milliseconds; random, because all clients may have been
 /// disconnected at once.
 const RETRY: RangeInclusive<u32> = 1_000..=5_000;
 /// Maximum length of a `Last-Event-ID`, in bytes.
-const LONGEST_CURSOR: usize = 128;
+const MAX_CURSOR_LEN: usize = 128;
 
 /// Time that a bounded response continues after its first event, so that simultaneous events are
 /// sent together.
-const GATHER: Duration = Duration::from_millis(50);
+const COALESCE_DELAY: Duration = Duration::from_millis(50);
 /// Timeout for the initial events of such a response, which may include many missed ones.
-const LONGEST_BEGINNING: Duration = Duration::from_secs(60);
+const INITIAL_EVENTS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Opens an event stream. `last_event_id` resumes one; an invalid cursor starts a new one. With
 /// `wait`, the response is bounded: it ends as soon as it has delivered events, or after `wait`
@@ -62,7 +62,7 @@ pub async fn follow(
     wait: Option<Duration>,
 ) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
     let shard = request.app_data::<Rc<Shard>>().cloned().ok_or_else(|| AppError::internal(NoShard))?;
-    check_shown(&shown)?;
+    check_displayed(&shown)?;
     let permit = shard.shards().admit(principal.user_id).await?;
     let (arrival, following) = shard.invite(principal.user_id).await?;
     let app = shard.app();
@@ -78,7 +78,7 @@ pub async fn follow(
     out.greet(sse::encode_retry(rand::rng().random_range(RETRY)));
     out.greet(sse::encode(&FrameBody::control(Hello::KIND, now, &hello, None), Some(&here)));
     shard.watch(&out);
-    shard.keep_out(&out);
+    shard.close_if_banned(&out);
     shard.end_when_expired(&out);
     if shard.is_draining() {
         out.close(Close::RESTARTING);
@@ -89,7 +89,7 @@ pub async fn follow(
         let heads = conversations.into_iter().collect();
         actix_rt::spawn(async move { catch_up::resume(&client, cursor, heads).await });
     }
-    let mut comments = tokio::time::interval_at(Instant::now() + COMMENT_PERIOD, COMMENT_PERIOD);
+    let mut comments = tokio::time::interval_at(Instant::now() + KEEP_ALIVE_INTERVAL, KEEP_ALIVE_INTERVAL);
     comments.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let counted = metrics().realtime.connect(Wire::Sse.transport());
     let ending = wait.map(|wait| BoundedResponse::new(wait, resumed.is_some()));
@@ -101,7 +101,7 @@ pub async fn follow(
 struct NoShard;
 
 fn cursor(text: &str) -> Option<Cursor> {
-    if text.len() > LONGEST_CURSOR { None } else { Cursor::parse(text) }
+    if text.len() > MAX_CURSOR_LEN { None } else { Cursor::parse(text) }
 }
 
 /// Body of the response.
@@ -164,7 +164,7 @@ struct BoundedResponse {
 
 impl BoundedResponse {
     fn new(wait: Duration, is_resumed: bool) -> Self {
-        let at = Box::pin(tokio::time::sleep(LONGEST_BEGINNING));
+        let at = Box::pin(tokio::time::sleep(INITIAL_EVENTS_TIMEOUT));
         // A new stream ends its initial events with `hello`.
         let (wait, beginning) = if is_resumed { (wait, SyncDone::KIND) } else { (Duration::ZERO, Hello::KIND) };
         Self { at, wait, beginning: Some(beginning), has_events: false }
@@ -178,7 +178,7 @@ impl BoundedResponse {
         } else if kind != Hello::KIND.as_bytes() && !self.has_events {
             self.has_events = true;
             if self.beginning.is_none() {
-                self.end_in(GATHER);
+                self.end_in(COALESCE_DELAY);
             }
         }
     }

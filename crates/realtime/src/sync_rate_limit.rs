@@ -11,11 +11,11 @@ use appcore::UserId;
 use tokio::time::Instant;
 
 /// Capacity of the bucket, in seconds.
-const SAVED: f64 = 16.0;
+const BURST_SECONDS: f64 = 16.0;
 /// Cost of one read of the log in bytes, in addition to its data.
-pub const LOOK: usize = 4 * 1024;
+pub const READ_COST: usize = 4 * 1024;
 /// Interval at which users with a full bucket are removed.
-const TIDY_EVERY: Duration = Duration::from_secs(60);
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Bytes read recently per user, over all connections of this instance.
 #[derive(Debug)]
@@ -56,13 +56,13 @@ impl SyncRateLimit {
         let Some(per_second) = self.per_second else { return Duration::ZERO };
         let now = Instant::now();
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.saturating_duration_since(readers.tidied_at) >= TIDY_EVERY {
+        if now.saturating_duration_since(readers.tidied_at) >= CLEANUP_INTERVAL {
             readers.tidied_at = now;
             readers.debts.retain(|_, debt| debt.at(now, per_second) > 0.0);
         }
         let debt = readers.debts.entry(person).or_insert(Debt { bytes: 0.0, at: now });
         *debt = Debt { bytes: debt.at(now, per_second) + bytes as f64, at: now };
-        Duration::from_secs_f64((debt.bytes / per_second - SAVED).max(0.0))
+        Duration::from_secs_f64((debt.bytes / per_second - BURST_SECONDS).max(0.0))
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(4)).await;
         assert_eq!(pace.charge(anna, 1_000), Duration::ZERO);
         assert_eq!(pace.charge(anna, 500), Duration::from_millis(500));
-        tokio::time::advance(TIDY_EVERY).await;
+        tokio::time::advance(CLEANUP_INTERVAL).await;
         pace.charge(ben, 1);
         assert_eq!(pace.readers.lock().unwrap().debts.len(), 1, "users with a full bucket are removed");
     }

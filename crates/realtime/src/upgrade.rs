@@ -31,11 +31,13 @@ use crate::{
     shard::Shard,
     socket::Inbound,
     socketio::SocketIo,
-    upgrade_request::{Rejection, SOCKET_IO, WEBSOCKET, agree, prepare, recognise, verify},
+    upgrade_request::{
+        Rejection, SOCKET_IO, WEBSOCKET, authenticate_token, negotiate_compression, prepare_opening, verify,
+    },
 };
 
 /// Timeout for sending a refusal.
-const REFUSAL: Duration = Duration::from_secs(5);
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Answers an upgrade request, which was admitted or refused before, and serves the resulting
 /// connection in its own task.
@@ -86,9 +88,9 @@ async fn open_native(
 ) -> Result<Option<String>, (Rejection, Option<UpgradeRequest>)> {
     let prepared = async {
         verify(&upgrade.request)?;
-        let principal = identify(shard, &upgrade).await?;
+        let principal = authenticate(shard, &upgrade).await?;
         let headers = upgrade.request.headers();
-        prepare(shard, principal, choose_wire(headers), upgrade.source).await.map_err(Rejection::from)
+        prepare_opening(shard, principal, choose_wire(headers), upgrade.source).await.map_err(Rejection::from)
     };
     let opening = match prepared.await {
         Ok(opening) => opening,
@@ -100,7 +102,7 @@ async fn open_native(
         _ => None,
     };
     let UpgradeRequest { request, socket, unread, request_id, .. } = upgrade;
-    let deflate = agree(shard, request.headers());
+    let deflate = negotiate_compression(shard, request.headers());
     let preface = handshake::switching(request.headers(), protocol, deflate, &request_id);
     let inbound = inbound(shard, deflate, &unread);
     drop((request, unread));
@@ -123,20 +125,20 @@ fn inbound(shard: &Shard, deflate: Option<DeflateParams>, unread: &[u8]) -> Inbo
 }
 
 /// Authenticates by ticket, otherwise by token. A cookie is accepted from our own pages only.
-async fn identify(shard: &Shard, upgrade: &UpgradeRequest) -> Result<Principal, Rejection> {
+async fn authenticate(shard: &Shard, upgrade: &UpgradeRequest) -> Result<Principal, Rejection> {
     if let Some(ticket) = query(&upgrade.request, "ticket") {
         return Ok(accounts::redeem_ticket(&shard.app().identity, &ticket).await?);
     }
     match &upgrade.token {
         None => Err(Code::Unauthenticated.into()),
         Some(token) if token.by_cookie && upgrade.source.is_cross_site => Err(Code::CrossSite.into()),
-        Some(token) => Ok(recognise(shard.app(), &token.text, upgrade.source).await?),
+        Some(token) => Ok(authenticate_token(shard.app(), &token.text, upgrade.source).await?),
     }
 }
 
 /// Closes the sending half and discards received data; otherwise a reset could discard the
 /// response.
-async fn drain(socket: &mut TcpStream) -> std::io::Result<()> {
+async fn close_gracefully(socket: &mut TcpStream) -> std::io::Result<()> {
     socket.shutdown().await?;
     let mut dropped = [0; 512];
     while socket.read(&mut dropped).await? > 0 {}
@@ -191,9 +193,9 @@ async fn refuse(upgrade: UpgradeRequest, refusal: &Rejection) {
         "content-type: application/json\r\ncontent-length: {}\r\nx-request-id: {request_id}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     );
-    let _ = tokio::time::timeout(REFUSAL, async {
+    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, async {
         socket.write_all(answer.as_bytes()).await?;
-        drain(&mut socket).await
+        close_gracefully(&mut socket).await
     })
     .await;
 }

@@ -64,7 +64,7 @@ impl From<Code> for Rejection {
 }
 
 /// Acquires a permit and loads the user's subscriptions.
-pub(crate) async fn prepare(
+pub(crate) async fn prepare_opening(
     shard: &Rc<Shard>,
     principal: Principal,
     wire: Wire,
@@ -77,16 +77,16 @@ pub(crate) async fn prepare(
 }
 
 /// Negotiates compression, unless it is disabled.
-pub(crate) fn agree(shard: &Shard, headers: &HeaderMap) -> Option<DeflateParams> {
+pub(crate) fn negotiate_compression(shard: &Shard, headers: &HeaderMap) -> Option<DeflateParams> {
     let is_on = shard.app().config.realtime.compression > 0;
     is_on.then(|| DeflateParams::negotiate(headers)).flatten()
 }
 
 /// Authenticates a token. Forged tokens are counted by the firewall.
-pub(crate) async fn recognise(app: &App, token: &str, source: RequestSource) -> Result<Principal, AppError> {
+pub(crate) async fn authenticate_token(app: &App, token: &str, source: RequestSource) -> Result<Principal, AppError> {
     let recognised = accounts::authenticate(&app.identity, token).await;
     if recognised.as_ref().is_err_and(|refusal| refusal.code() == Code::Unauthenticated) {
-        app.identity.note_refused_token(source, token).await?;
+        app.identity.count_rejected_token(source, token).await?;
     }
     recognised
 }

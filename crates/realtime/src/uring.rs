@@ -18,7 +18,7 @@ use io_uring::{IoUring, opcode, types::Fd};
 /// Maximum number of sends per system call.
 const ENTRIES: usize = 1_024;
 /// Result of a send that wasn't executed.
-const NOT_NOW: i32 = -libc::EAGAIN;
+const NOT_EXECUTED: i32 = -libc::EAGAIN;
 
 /// Bytes for a socket.
 pub type Send<'a> = (BorrowedFd<'a>, &'a [u8]);
@@ -63,10 +63,10 @@ impl SendRing {
         parts: impl Fn(&'a T) -> Send<'a>,
     ) -> impl Iterator<Item = io::Result<usize>> {
         self.results.clear();
-        self.results.resize(sends.len(), NOT_NOW);
+        self.results.resize(sends.len(), NOT_EXECUTED);
         for (sends, results) in sends.chunks(ENTRIES).zip(self.results.chunks_mut(ENTRIES)) {
             let Some(ring) = &mut self.ring else { break };
-            if let Err(error) = make(ring, sends.iter().map(&parts), results) {
+            if let Err(error) = submit(ring, sends.iter().map(&parts), results) {
                 tracing::warn!(%error, "io_uring failed, falling back to send(2)");
                 // Drops queued sends that weren't executed.
                 self.ring = None;
@@ -77,7 +77,7 @@ impl SendRing {
 }
 
 /// Executes at most [`ENTRIES`] sends. None is in flight when this returns.
-fn make<'a>(ring: &mut IoUring, sends: impl Iterator<Item = Send<'a>>, results: &mut [i32]) -> io::Result<()> {
+fn submit<'a>(ring: &mut IoUring, sends: impl Iterator<Item = Send<'a>>, results: &mut [i32]) -> io::Result<()> {
     let mut entries = ring.submission();
     for (at, (socket, bytes)) in sends.enumerate() {
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);

@@ -16,13 +16,13 @@ use crate::token::is_unspaced;
 
 /// Minimum number of letters for one edit and for two. The longer of the two words counts, so that a letter may be
 /// missing.
-const ONE_EDIT: usize = 4;
-const TWO_EDITS: usize = 8;
+const MIN_LEN_ONE_EDIT: usize = 4;
+const MIN_LEN_TWO_EDITS: usize = 8;
 /// Minimum number of letters of a substring.
-const PART: usize = 4;
-const LONGEST: usize = 40;
+const MIN_SUBSTRING_LEN: usize = 4;
+const MAX_WORD_LEN: usize = 40;
 /// Maximum number of words in the second, small map of new words; above it the maps are merged.
-const FRESH: usize = 5_000;
+const MAX_FRESH_WORDS: usize = 5_000;
 /// Maximum number of words, which bounds memory (about 20 MB) and time. Later words are found only by exact matches.
 const MAX_WORDS: usize = 1_000_000;
 /// Maximum number of matching words that a look-up examines, in alphabetical order, because users may have written
@@ -78,11 +78,11 @@ impl Dictionary {
         let mut extended = self.clone();
         extended.last = terms.iter().map(|term| term.number).fold(self.last, i64::max);
         let room = MAX_WORDS.saturating_sub(self.len());
-        let mut kept = terms.into_iter().filter(|term| is_kept(&term.text)).take(room).peekable();
+        let mut kept = terms.into_iter().filter(|term| is_indexable(&term.text)).take(room).peekable();
         if kept.peek().is_some() {
             Arc::make_mut(&mut extended.fresh).extend(kept.map(|term| (term.text, term.count)));
         }
-        if extended.fresh.len() > FRESH {
+        if extended.fresh.len() > MAX_FRESH_WORDS {
             extended.settle();
         }
         extended
@@ -123,8 +123,8 @@ impl Dictionary {
             let distance = dfa.eval(near).to_u8();
             let letters = near.chars().count().max(typed);
             let is_near = match distance {
-                1 => letters >= ONE_EDIT,
-                2 => letters >= TWO_EDITS,
+                1 => letters >= MIN_LEN_ONE_EDIT,
+                2 => letters >= MIN_LEN_TWO_EDITS,
                 _ => false,
             };
             if is_near {
@@ -165,7 +165,7 @@ impl Dictionary {
     /// Most frequent words that contain `part`, but not as a prefix.
     #[must_use]
     pub fn holding(&self, part: &str, most: usize) -> Vec<String> {
-        if part.chars().count() < PART || !is_kept(part) {
+        if part.chars().count() < MIN_SUBSTRING_LEN || !is_indexable(part) {
             return Vec::new();
         }
         let lines = &self.settled.lines;
@@ -219,8 +219,8 @@ impl MostFrequent {
     }
 }
 
-fn is_kept(word: &str) -> bool {
-    (2..=LONGEST).contains(&word.chars().count())
+fn is_indexable(word: &str) -> bool {
+    (2..=MAX_WORD_LEN).contains(&word.chars().count())
         && !word.chars().any(|letter| letter.is_numeric() || is_unspaced(letter) || letter == '\n')
 }
 
@@ -228,13 +228,13 @@ fn is_kept(word: &str) -> bool {
 fn automaton(word: &str) -> Option<DFA> {
     static BUILDERS: OnceLock<[LevenshteinAutomatonBuilder; 2]> = OnceLock::new();
     let [one, two] = BUILDERS.get_or_init(|| [1, 2].map(|edits| LevenshteinAutomatonBuilder::new(edits, true)));
-    if !is_kept(word) {
+    if !is_indexable(word) {
         return None;
     }
     // The other word may be longer by as many letters as there are edits.
     match word.chars().count() {
-        letters if letters + 1 < ONE_EDIT => None,
-        letters if letters + 2 < TWO_EDITS => Some(one.build_dfa(word)),
+        letters if letters + 1 < MIN_LEN_ONE_EDIT => None,
+        letters if letters + 2 < MIN_LEN_TWO_EDITS => Some(one.build_dfa(word)),
         _ => Some(two.build_dfa(word)),
     }
 }

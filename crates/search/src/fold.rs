@@ -50,8 +50,8 @@ fn fold(letter: char, into: &mut String) {
 /// Folds a lower-case letter or a decomposed mark. Drops the other characters of compatibility forms, such as `⑴` and
 /// `ﹸ`.
 fn fold_part(part: char, into: &mut String) {
-    match plain(part) {
-        Some(plain) => into.push_str(plain),
+    match ascii_substitute(part) {
+        Some(ascii_substitute) => into.push_str(ascii_substitute),
         None if is_accent(part) => {}
         // Other combining marks, such as vowel signs of Indian scripts, are letters of the word.
         None if is_combining_mark(part) || part.is_alphanumeric() => into.push(part),
@@ -65,16 +65,16 @@ fn fold_sign(part: char, into: &mut String) {
         '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2bc}' | '\u{2032}' => into.push('\''),
         '\u{201c}' | '\u{201d}' | '\u{2033}' => into.push('"'),
         '\u{2010}'..='\u{2015}' | '\u{2212}' => into.push('-'),
-        _ if is_accent(part) || is_unseen(part) => {}
-        _ => match plain(part) {
-            Some(plain) => into.push_str(plain),
+        _ if is_accent(part) || is_invisible(part) => {}
+        _ => match ascii_substitute(part) {
+            Some(ascii_substitute) => into.push_str(ascii_substitute),
             None => into.push(part),
         },
     }
 }
 
 /// ASCII substitute for a letter that is missing on a keyboard.
-const fn plain(letter: char) -> Option<&'static str> {
+const fn ascii_substitute(letter: char) -> Option<&'static str> {
     Some(match letter {
         'đ' | 'ð' => "d",
         'ß' => "ss",
@@ -97,7 +97,7 @@ fn is_accent(mark: char) -> bool {
 }
 
 /// Matches joiners, directional marks and other invisible characters, except those that distinguish flags.
-fn is_unseen(sign: char) -> bool {
+fn is_invisible(sign: char) -> bool {
     matches!(u32::from(sign),
         0x00AD | 0x061C | 0x180E | 0x200B..=0x200F | 0x202A..=0x202E | 0x2060..=0x206F | 0xFEFF | 0xE0100..=0xE01EF
     )

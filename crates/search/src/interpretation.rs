@@ -9,9 +9,9 @@ use crate::{
 };
 
 /// Maximum number of alternatives of a word.
-const ALTERNATIVES: usize = 20;
+const MAX_ALTERNATIVES: usize = 20;
 /// Minimum number of letters of a prefix that is searched as such.
-const BEGINNING: usize = 3;
+const MIN_PREFIX_LEN: usize = 3;
 
 /// Similarity of a word to the typed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,10 +52,10 @@ impl Interpretation {
         let look_up = |wanted: &RequiredTerm| {
             let mut found = beginnings(wanted, words);
             if let Some(word) = &wanted.word {
-                for (near, distance) in words.near(word, ALTERNATIVES) {
+                for (near, distance) in words.near(word, MAX_ALTERNATIVES) {
                     found.entry(near).or_insert(Similarity::EditDistance(distance));
                 }
-                for whole in words.holding(word, ALTERNATIVES) {
+                for whole in words.holding(word, MAX_ALTERNATIVES) {
                     found.entry(whole).or_insert(Similarity::Substring);
                 }
                 found.remove(word);
@@ -69,7 +69,7 @@ impl Interpretation {
             known.entry((wanted.word.clone(), wanted.is_open)).or_insert_with(|| look_up(wanted)).clone()
         };
         let alternatives: Vec<_> = query.wanted.iter().map(&mut understood).collect();
-        let of_more = |(wanted, found): (&RequiredTerm, &HashMap<String, Similarity>)| beginning_of_more(wanted, found);
+        let of_more = |(wanted, found): (&RequiredTerm, &HashMap<String, Similarity>)| uncovered_prefix(wanted, found);
         let beginnings = query.wanted.iter().zip(&alternatives).map(of_more).collect();
         Self { alternatives, beginnings }
     }
@@ -109,16 +109,16 @@ impl Interpretation {
 
 fn beginnings(wanted: &RequiredTerm, words: &Dictionary) -> HashMap<String, Similarity> {
     let Some(word) = wanted.word.as_ref().filter(|_| wanted.is_open) else { return HashMap::new() };
-    let begun = words.beginning(word, ALTERNATIVES).into_iter().filter(|begun| begun != word);
+    let begun = words.beginning(word, MAX_ALTERNATIVES).into_iter().filter(|begun| begun != word);
     begun.map(|begun| (begun, Similarity::Prefix)).collect()
 }
 
 /// Prefix of a word whose completions in the vocabulary are incomplete: there are more than the maximum, or the word
 /// has digits.
-fn beginning_of_more(wanted: &RequiredTerm, found: &HashMap<String, Similarity>) -> Option<String> {
-    let word = wanted.word.as_ref().filter(|word| wanted.is_open && word.chars().count() >= BEGINNING)?;
+fn uncovered_prefix(wanted: &RequiredTerm, found: &HashMap<String, Similarity>) -> Option<String> {
+    let word = wanted.word.as_ref().filter(|word| wanted.is_open && word.chars().count() >= MIN_PREFIX_LEN)?;
     // The word itself may be one of the completions, and is left out.
-    let is_cut = || found.values().filter(|likeness| **likeness == Similarity::Prefix).count() + 1 >= ALTERNATIVES;
+    let is_cut = || found.values().filter(|likeness| **likeness == Similarity::Prefix).count() + 1 >= MAX_ALTERNATIVES;
     (word.chars().any(char::is_numeric) || is_cut()).then(|| word.clone())
 }
 

@@ -9,9 +9,9 @@ use crate::{
 };
 
 /// Bonus for two adjacent words in the order of the query.
-const SIDE_BY_SIDE: u32 = 3;
+const ADJACENT_BONUS: u32 = 3;
 /// Bonus for a word with the typed diacritics.
-const AS_TYPED: u32 = 1;
+const DIACRITICS_BONUS: u32 = 1;
 
 /// Match of a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl<'a> Matcher<'a> {
     #[must_use]
     pub fn matches(&self, text: &str) -> Option<Match> {
         let found = tokens(text);
-        if self.query.unwanted.iter().any(|atom| !places(atom, &found).is_empty()) {
+        if self.query.unwanted.iter().any(|atom| !occurrences(atom, &found).is_empty()) {
             return None;
         }
         let mut score = 0;
@@ -67,7 +67,7 @@ impl<'a> Matcher<'a> {
             instead.push(is_typo.then(|| text[best.range.clone()].to_lowercase()));
             let ends: std::collections::HashSet<usize> = before.iter().map(|hit| hit.to + 1).collect();
             if hits.iter().any(|hit| ends.contains(&hit.from)) {
-                score += SIDE_BY_SIDE;
+                score += ADJACENT_BONUS;
             }
             highlights.extend(hits.iter().map(|hit| hit.range.clone()));
             before = hits;
@@ -84,7 +84,7 @@ fn hits(
     text: &str,
     found: &Tokens,
 ) -> Vec<Hit> {
-    let exact = wanted.any.iter().flat_map(|atom| places(atom, found)).map(|place| (place, Similarity::Exact));
+    let exact = wanted.any.iter().flat_map(|atom| occurrences(atom, found)).map(|place| (place, Similarity::Exact));
     let like = found.words.iter().chain(&found.additional).filter_map(|token| {
         let named = others.and_then(|others| others.get(&token.term)).copied();
         let begun = || beginning.filter(|begun| token.term.len() > begun.len() && token.term.starts_with(*begun));
@@ -95,7 +95,7 @@ fn hits(
         .chain(like)
         .map(|((from, to, range), likeness)| {
             let is_as_typed = text[range.clone()].to_lowercase() == wanted.typed;
-            let points = points(likeness) + if is_as_typed { AS_TYPED } else { 0 };
+            let points = points(likeness) + if is_as_typed { DIACRITICS_BONUS } else { 0 };
             Hit { from, to, range, points, likeness }
         })
         .collect()
@@ -112,7 +112,7 @@ const fn points(likeness: Similarity) -> u32 {
 }
 
 /// Occurrences of an atom: the indices of its first and last word, and its range in the text.
-fn places(atom: &Atom, found: &Tokens) -> Vec<(usize, usize, Range<usize>)> {
+fn occurrences(atom: &Atom, found: &Tokens) -> Vec<(usize, usize, Range<usize>)> {
     let single = |is_it: &dyn Fn(&str) -> bool| {
         let tokens = found.words.iter().chain(&found.additional).filter(|token| is_it(&token.term));
         tokens.map(|token| (token.position, token.position, token.range.clone())).collect()
@@ -127,14 +127,14 @@ fn places(atom: &Atom, found: &Tokens) -> Vec<(usize, usize, Range<usize>)> {
                 let is_end = end.term == *last || *is_open && end.term.starts_with(last.as_str());
                 is_end.then_some((begin.position, end.position, begin.range.start..end.range.end))
             };
-            runs(first, &found.words).into_iter().filter_map(place).collect()
+            sequence_starts(first, &found.words).into_iter().filter_map(place).collect()
         }
     }
 }
 
 /// Indices in `words` at which `terms` occur in sequence, in time that is linear in both (Knuth, Morris and Pratt,
 /// "Fast Pattern Matching in Strings"): a text and a phrase may repeat one word hundreds of times.
-fn runs(terms: &[String], words: &[Token]) -> Vec<usize> {
+fn sequence_starts(terms: &[String], words: &[Token]) -> Vec<usize> {
     if terms.is_empty() {
         return (0..words.len()).collect();
     }
@@ -280,7 +280,7 @@ mod tests {
             let words = tokens(&text).words;
             let is_there = |run: &[Token]| run.iter().zip(&terms).all(|(token, term)| token.term == *term);
             let expected: Vec<usize> = words.windows(terms.len()).enumerate().filter(|(_, run)| is_there(run)).map(|(at, _)| at).collect();
-            prop_assert_eq!(runs(&terms, &words), expected);
+            prop_assert_eq!(sequence_starts(&terms, &words), expected);
         }
 
         /// Highlights of any query and text lie within the text, are sorted, and count like JavaScript.

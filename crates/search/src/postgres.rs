@@ -41,7 +41,7 @@ pub fn vector(tokens: &Tokens, conversation: i64, author: Option<i64>, has: impl
 /// `tsquery` that matches any of the atoms.
 #[must_use]
 pub fn any(atoms: &[Atom]) -> String {
-    joined(atoms.iter().map(written), " | ")
+    joined(atoms.iter().map(encode), " | ")
 }
 
 /// `tsquery` that matches any of the conversations.
@@ -71,7 +71,7 @@ fn joined(parts: impl Iterator<Item = String>, by: &str) -> String {
     format!("({})", parts.collect::<Vec<_>>().join(by))
 }
 
-fn written(atom: &Atom) -> String {
+fn encode(atom: &Atom) -> String {
     match atom {
         Atom::Word(word) => quoted(word),
         Atom::Prefix(beginning) => format!("{}:*", quoted(beginning)),

@@ -156,7 +156,7 @@ impl Query {
             if count > MAX_WORDS {
                 return Err(TooManyWords);
             }
-            let (part, after) = cut(rest);
+            let (part, after) = split_part(rest);
             // Nothing was typed after it.
             let is_last = after.is_empty();
             rest = after.trim_start();
@@ -208,12 +208,12 @@ impl Query {
             "is" => {
                 self.is.insert(Is::named(&value.to_ascii_lowercase())?);
             }
-            "before" => self.end_at(span(value, days)?.0),
-            "after" => self.begin_at(span(value, days)?.1),
+            "before" => self.restrict_until(span(value, days)?.0),
+            "after" => self.restrict_from(span(value, days)?.1),
             "on" | "during" => {
                 let (begin, end) = span(value, days)?;
-                self.begin_at(begin);
-                self.end_at(end);
+                self.restrict_from(begin);
+                self.restrict_until(end);
             }
             _ => return None,
         }
@@ -221,18 +221,18 @@ impl Query {
     }
 
     /// Restricts the period to start at `moment` or later.
-    pub fn begin_at(&mut self, moment: i64) {
+    pub fn restrict_from(&mut self, moment: i64) {
         self.from = Some(self.from.map_or(moment, |from| from.max(moment)));
     }
 
     /// Restricts the period to end before `moment`.
-    pub fn end_at(&mut self, moment: i64) {
+    pub fn restrict_until(&mut self, moment: i64) {
         self.until = Some(self.until.map_or(moment, |until| until.min(moment)));
     }
 }
 
 /// Splits `text` at the first space outside of quotation marks; the second part starts with that space.
-fn cut(text: &str) -> (&str, &str) {
+fn split_part(text: &str) -> (&str, &str) {
     let mut is_quoted = false;
     let mut before = None;
     for (at, letter) in text.char_indices() {

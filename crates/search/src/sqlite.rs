@@ -22,14 +22,14 @@ use crate::{
 /// Version of the index file. Increment it with every change of the tokenizer or of the indexed content.
 const VERSION: i64 = 4;
 /// First document number; lower numbers are left for older messages that are indexed later.
-const FIRST: i64 = 1 << 40;
+const FIRST_NUMBER: i64 = 1 << 40;
 /// Cost of including the conversations in the full-text query, in scanned messages: [`NAMED`] per conversation, and one
-/// per [`NAMED_MESSAGES`] of its messages. Measured with a million messages.
-const NAMED: i64 = 64;
-const NAMED_MESSAGES: i64 = 4;
+/// per [`MESSAGES_PER_COST`] of its messages. Measured with a million messages.
+const CONVERSATION_COST: i64 = 64;
+const MESSAGES_PER_COST: i64 = 4;
 
 /// Steps of SQLite's virtual machine between two checks of the deadline.
-const STEPS: i32 = 1_000;
+const STEPS_PER_CHECK: i32 = 1_000;
 
 /// Statement and its parameters.
 type CandidateStatement = (String, Vec<Box<dyn ToSql>>);
@@ -72,7 +72,7 @@ pub struct SqliteIndex {
 impl SqliteIndex {
     /// Opens the file; creates it if it is missing, has another version or is corrupt.
     pub fn open(file: &Path) -> Result<Self, Error> {
-        match existing(file) {
+        match open_existing(file) {
             Ok(Some(connection)) => return Ok(Self { connection }),
             Ok(None) => {}
             // A file that is in use by another process is not corrupt.
@@ -106,14 +106,14 @@ impl SqliteIndex {
         let tx = self.begin()?;
         for change in &batch.changes {
             match change {
-                Change::Upsert(document) => put(&tx, document, batch.is_older)?,
+                Change::Upsert(document) => insert(&tx, document, batch.is_older)?,
                 Change::Remove(message) => {
                     remove(&tx, *message)?;
                 }
             }
         }
         for conversation in &batch.removed_conversations {
-            forget(&tx, *conversation)?;
+            remove_conversation(&tx, *conversation)?;
         }
         for (conversation, seq) in &batch.positions {
             let sql =
@@ -220,9 +220,9 @@ impl SqliteIndex {
     /// Newest messages that may match, newest first; empty if the plan's deadline passes.
     pub fn candidates(&self, plan: &Plan) -> Result<Vec<Candidate>, Error> {
         let deadline = plan.deadline;
-        self.connection.progress_handler(STEPS, Some(move || deadline.is_over()))?;
+        self.connection.progress_handler(STEPS_PER_CHECK, Some(move || deadline.is_over()))?;
         let found = self.find(plan);
-        self.connection.progress_handler(STEPS, None::<fn() -> bool>)?;
+        self.connection.progress_handler(STEPS_PER_CHECK, None::<fn() -> bool>)?;
         match found {
             Err(Error::Database(error)) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
                 Ok(Vec::new())
@@ -316,7 +316,8 @@ impl SqliteIndex {
     /// True if scanning the matches of all conversations is cheaper than including the conversations in the full-text
     /// query.
     fn is_found_everywhere(&self, plan: &Plan, extent: &Extent) -> Result<bool, Error> {
-        let most = extent.conversations.saturating_mul(NAMED).saturating_add(extent.named / NAMED_MESSAGES);
+        let most =
+            extent.conversations.saturating_mul(CONVERSATION_COST).saturating_add(extent.named / MESSAGES_PER_COST);
         if plan.looked_at(extent.all, extent.named) <= most {
             return Ok(true);
         }
@@ -349,7 +350,7 @@ struct Extent {
 }
 
 /// Opens the index file if it has the current version.
-fn existing(file: &Path) -> Result<Option<Connection>, Error> {
+fn open_existing(file: &Path) -> Result<Option<Connection>, Error> {
     let connection = connect(file)?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     Ok((version == VERSION).then_some(connection))
@@ -368,7 +369,7 @@ fn connect(file: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-fn put(tx: &Transaction<'_>, document: &Document, is_older: bool) -> Result<(), Error> {
+fn insert(tx: &Transaction<'_>, document: &Document, is_older: bool) -> Result<(), Error> {
     // An edited message keeps its document number.
     let number = match remove(tx, document.message)? {
         Some(number) => number,
@@ -378,7 +379,7 @@ fn put(tx: &Transaction<'_>, document: &Document, is_older: bool) -> Result<(), 
             } else {
                 "SELECT COALESCE(MAX(doc) + 1, ?1) FROM documents"
             })?
-            .query_row([FIRST], |row| row.get(0))?,
+            .query_row([FIRST_NUMBER], |row| row.get(0))?,
     };
     let sql = "INSERT INTO conversations (id, messages) VALUES (?1, 1) ON CONFLICT (id) DO UPDATE SET messages = messages + 1 RETURNING conv";
     let conv: i64 = tx.prepare_cached(sql)?.query_row([document.conversation.as_bytes()], |row| row.get(0))?;
@@ -416,11 +417,11 @@ fn remove(tx: &Transaction<'_>, message: Uuid) -> Result<Option<i64>, Error> {
     let Some((number, conv)): Option<(i64, i64)> = found else { return Ok(None) };
     tx.prepare_cached("DELETE FROM words WHERE rowid = ?1")?.execute([number])?;
     tx.prepare_cached("UPDATE conversations SET messages = messages - 1 WHERE conv = ?1")?.execute([conv])?;
-    note_removed(tx, 1)?;
+    record_removed(tx, 1)?;
     Ok(Some(number))
 }
 
-fn note_removed(tx: &Transaction<'_>, documents: i64) -> Result<(), Error> {
+fn record_removed(tx: &Transaction<'_>, documents: i64) -> Result<(), Error> {
     if documents > 0 {
         let sql = "INSERT INTO removed (one, documents) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET documents = documents + excluded.documents";
         tx.prepare_cached(sql)?.execute([documents])?;
@@ -428,12 +429,12 @@ fn note_removed(tx: &Transaction<'_>, documents: i64) -> Result<(), Error> {
     Ok(())
 }
 
-fn forget(tx: &Transaction<'_>, conversation: Uuid) -> Result<(), Error> {
+fn remove_conversation(tx: &Transaction<'_>, conversation: Uuid) -> Result<(), Error> {
     let sql = "SELECT d.doc FROM documents d JOIN conversations c ON c.conv = d.conv WHERE c.id = ?1";
     let mut read = tx.prepare_cached(sql)?;
     let numbers: Vec<i64> =
         read.query_map([conversation.as_bytes()], |row| row.get(0))?.collect::<Result<_, rusqlite::Error>>()?;
-    note_removed(tx, i64::try_from(numbers.len()).unwrap_or(i64::MAX))?;
+    record_removed(tx, i64::try_from(numbers.len()).unwrap_or(i64::MAX))?;
     for number in numbers {
         tx.prepare_cached("DELETE FROM words WHERE rowid = ?1")?.execute([number])?;
         tx.prepare_cached("DELETE FROM documents WHERE doc = ?1")?.execute([number])?;
@@ -443,7 +444,7 @@ fn forget(tx: &Transaction<'_>, conversation: Uuid) -> Result<(), Error> {
 }
 
 fn in_text(any: &[Atom]) -> String {
-    let any: Vec<String> = any.iter().map(written).collect();
+    let any: Vec<String> = any.iter().map(encode).collect();
     format!("({})", any.join(" OR "))
 }
 
@@ -454,7 +455,7 @@ fn in_scope(terms: impl Iterator<Item = String>) -> String {
 
 /// Encodes an atom for FTS5. Terms consist of letters and digits, so they are quoted safely. Phrases match the column
 /// `body` only, because adjacent tokens in `others` are not adjacent in the text.
-fn written(atom: &Atom) -> String {
+fn encode(atom: &Atom) -> String {
     match atom {
         Atom::Word(word) => format!("({{body others}} : \"{word}\")"),
         Atom::Prefix(beginning) => format!("({{body others}} : \"{beginning}\" *)"),

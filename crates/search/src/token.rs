@@ -69,7 +69,7 @@ pub fn tokens(text: &str) -> Tokens {
                 end = at + next.len_utf8();
                 chars.next();
             }
-            pairs(text, &run, end, &mut found);
+            push_bigrams(text, &run, end, &mut found);
         } else if first.is_alphanumeric() {
             let mut end = start + first.len_utf8();
             while let Some(&(at, next)) = chars.peek().filter(|(_, next)| continues(*next)) {
@@ -90,7 +90,7 @@ fn continues(next: char) -> bool {
 fn word(text: &str, range: Range<usize>, found: &mut Tokens) {
     let position = found.words.len();
     let mut start = range.start;
-    for hump in humps(&text[range.clone()]) {
+    for hump in camel_case_offsets(&text[range.clone()]) {
         found.push(text, start..range.start + hump);
         start = range.start + hump;
     }
@@ -102,7 +102,7 @@ fn word(text: &str, range: Range<usize>, found: &mut Tokens) {
 }
 
 /// Offsets at which the parts of `getUserName` or `HTTPServer` start, except the first.
-fn humps(word: &str) -> Vec<usize> {
+fn camel_case_offsets(word: &str) -> Vec<usize> {
     let mut found = Vec::new();
     let letters: Vec<(usize, char)> = word.char_indices().filter(|(_, c)| !is_combining_mark(*c)).collect();
     for (place, (at, letter)) in letters.iter().enumerate().skip(1) {
@@ -118,7 +118,7 @@ fn humps(word: &str) -> Vec<usize> {
 }
 
 /// Adds the bigrams of a run without spaces.
-fn pairs(text: &str, run: &[usize], end: usize, found: &mut Tokens) {
+fn push_bigrams(text: &str, run: &[usize], end: usize, found: &mut Tokens) {
     let ends = |place: usize| run.get(place).copied().unwrap_or(end);
     if run.len() < 2 {
         found.push(text, run.first().copied().unwrap_or(end)..end);

@@ -12,7 +12,7 @@ use opentelemetry_sdk::{
 };
 
 /// Timeout of sending the last spans at the end of the process.
-const PATIENCE: Duration = Duration::from_secs(2);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
@@ -71,6 +71,6 @@ pub fn start(version: &'static str, instance: &str) -> Result<Option<ExporterGua
 impl Drop for ExporterGuard {
     fn drop(&mut self) {
         // An unavailable collector must not delay the exit; lost spans are logged by the SDK.
-        let _ = self.0.shutdown_with_timeout(PATIENCE);
+        let _ = self.0.shutdown_with_timeout(SHUTDOWN_TIMEOUT);
     }
 }

@@ -32,14 +32,14 @@ pub struct Span(Option<Context>);
 impl Span {
     /// Starts a span as a child of the current one.
     #[must_use]
-    pub fn begin(kind: SpanRole, name: impl Into<Cow<'static, str>>) -> Self {
-        Self::within(kind, name, None)
+    pub fn start(kind: SpanRole, name: impl Into<Cow<'static, str>>) -> Self {
+        Self::start_within(kind, name, None)
     }
 
     /// Starts a span as a child of a remote or earlier span, identified by its [`traceparent`];
     /// without one, as a child of the current span.
     #[must_use]
-    pub fn within(kind: SpanRole, name: impl Into<Cow<'static, str>>, parent: Option<&str>) -> Self {
+    pub fn start_within(kind: SpanRole, name: impl Into<Cow<'static, str>>, parent: Option<&str>) -> Self {
         let Some(tracer) = tracer() else { return Self(None) };
         let current = Context::current();
         let parent = match parent.and_then(parse) {
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn spans_are_off_without_a_collector() {
-        let span = Span::within(SpanRole::Server, "nothing", Some(PARENT));
+        let span = Span::start_within(SpanRole::Server, "nothing", Some(PARENT));
         assert!(!span.is_on() && span.enter().is_none());
         assert_eq!((traceparent(), trace_id()), (None, None));
     }

@@ -441,11 +441,11 @@ fn finds_events_delivered_after_leaving_a_channel() {
         run.readers[0].seen.insert(at, (5_700, Seen::Left(0)));
     };
     finds(Lie::Intruder, leaves);
-    for comes_back in [Seen::Joined(0), Seen::Resync(Some(BTreeSet::from([0])))] {
+    for rejoin_clause in [Seen::Joined(0), Seen::Resync(Some(BTreeSet::from([0])))] {
         finds_nothing(|run| {
             leaves(run);
             let at = place(run, 6);
-            run.readers[0].seen.insert(at, (5_800, comes_back));
+            run.readers[0].seen.insert(at, (5_800, rejoin_clause));
         });
     }
 }

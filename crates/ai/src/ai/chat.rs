@@ -48,7 +48,7 @@ impl Ai {
         loop {
             let attempt = tries.next().await.map_err(|failure| failure.error)?;
             meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
-            match self.begin_chat(&attempt, (request.owner, &question), meter, deadline).await {
+            match self.start_chat(&attempt, (request.owner, &question), meter, deadline).await {
                 Ok(answer) => {
                     let lease = attempt.succeeded();
                     // The key counts as in use for as long as the answer streams.
@@ -90,7 +90,7 @@ impl Ai {
 
     /// Makes one attempt and waits for the first token, so that earlier failures can still be
     /// retried.
-    async fn begin_chat(
+    async fn start_chat(
         &self,
         attempt: &Attempt<'_>,
         (owner, question): (WorkOwner, &Question),
@@ -100,7 +100,7 @@ impl Ai {
         let upstream = attempt.upstream;
         let own = attempt.takes.as_deref();
         let body = written(upstream.kind, &upstream.base, question, attempt.model, own).map_err(AttemptError::Final)?;
-        meter.estimate_question(estimate(&body));
+        meter.set_estimated_input(estimate(&body));
         let url = upstream.address(attempt.model, true);
         meter.sent();
         let response = upstream.post(owner, attempt, &url, body, true, deadline).await?;

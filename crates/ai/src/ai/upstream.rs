@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use super::{KeyListener, KeyStateChange};
 use crate::{
     AiError, ProviderKind, ProviderSettings,
-    blocking_pool::off_loop,
+    blocking_pool::run,
     canonical::Reader,
     dialect::{EndpointPath, restricted_params},
     keys::{KeyLease, KeyPool},
@@ -34,12 +34,13 @@ use crate::{
 /// Breaker policy for server errors and connection failures, whichever key is used; failures of a
 /// single key are handled by the key pool. Pauses are short because a user waits for each refused
 /// request.
-const POLICY: Policy = Policy { failures: 5, pause: Duration::from_secs(1), longest_pause: Duration::from_secs(15) };
+const BREAKER_POLICY: Policy =
+    Policy { failures: 5, pause: Duration::from_secs(1), longest_pause: Duration::from_secs(15) };
 /// Maximum number of models remembered as refusing `stream_options`; callers may name any model.
-const MOST_REMEMBERED: usize = 1_000;
+const MAX_REMEMBERED_MODELS: usize = 1_000;
 /// Time for which an answer counts as a sign that the provider is healthy, although other calls
 /// time out.
-const WELL: Duration = Duration::from_secs(30);
+const HEALTHY_AFTER_ANSWER: Duration = Duration::from_secs(30);
 
 /// A provider and its keys.
 pub(crate) struct Upstream {
@@ -68,7 +69,7 @@ impl Upstream {
             return Err(SettingsError::Key(settings.name.clone()));
         }
         let keys = KeyPool::new(settings.keys.clone(), settings.requests_per_minute, backoff);
-        let breaker = Breaker::new(format!("ai provider {}", settings.name), POLICY);
+        let breaker = Breaker::new(format!("ai provider {}", settings.name), BREAKER_POLICY);
         let mut upstream = Self {
             name: settings.name.clone(),
             kind: settings.kind,
@@ -82,13 +83,13 @@ impl Upstream {
             answered_at: Mutex::default(),
             without_stream_options: RwLock::default(),
         };
-        let takes_responses = settings.responses && settings.kind.dialect().may_take_responses();
+        let takes_responses = settings.responses && settings.kind.dialect().may_have_responses_api();
         upstream.responses_url = takes_responses.then(|| upstream.url(&EndpointPath::of(["responses"])));
         Ok(upstream)
     }
 
     /// True if provider-hosted tools pass through for an API key with these permissions.
-    pub(crate) fn hands_on_tools(&self, of_key: Option<&[RestrictedParameter]>) -> bool {
+    pub(crate) fn passes_hosted_tools(&self, of_key: Option<&[RestrictedParameter]>) -> bool {
         self.hosted_tools && of_key.is_none_or(|passes| passes.contains(&RestrictedParameter::HostedTools))
     }
 
@@ -100,14 +101,14 @@ impl Upstream {
     }
 
     /// Records that the provider answered.
-    pub(crate) fn note_answer(&self) {
+    pub(crate) fn record_answer(&self) {
         *self.answered_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// True if the provider answered another call within [`WELL`].
-    pub(crate) fn has_answered_lately(&self) -> bool {
+    pub(crate) fn answered_recently(&self) -> bool {
         let answered_at = *self.answered_at.lock().unwrap_or_else(PoisonError::into_inner);
-        answered_at.is_some_and(|at| at.elapsed() < WELL)
+        answered_at.is_some_and(|at| at.elapsed() < HEALTHY_AFTER_ANSWER)
     }
 
     /// Chat endpoint for `model`.
@@ -145,7 +146,7 @@ impl Upstream {
         let (lease, model) = (&attempt.lease, attempt.model);
         // The Responses API reports usage unasked and has different options of this name.
         let may_ask = is_stream && self.responses_url.as_ref() != Some(url);
-        let is_plain = may_ask && self.is_asked_without_stream_options(model);
+        let is_plain = may_ask && self.rejects_stream_options(model);
         let body =
             if is_plain { without_stream_options(owner, &body).await?.map_or(body, |(plain, _)| plain) } else { body };
         let request = self.request(url, lease, body.clone())?;
@@ -156,22 +157,22 @@ impl Upstream {
                 let Some((plain, true)) = without_stream_options(owner, &body).await? else { return Err(failure) };
                 let request = self.request(url, lease, plain)?;
                 let response = self.http.send(request, is_stream, deadline).await?;
-                self.ask_without_stream_options(model);
+                self.remember_stream_options_rejection(model);
                 Ok(response)
             }
             sent => sent,
         }
     }
 
-    fn is_asked_without_stream_options(&self, model: &str) -> bool {
+    fn rejects_stream_options(&self, model: &str) -> bool {
         self.without_stream_options.read().unwrap_or_else(PoisonError::into_inner).contains(model)
     }
 
     /// Remembers a model that rejects `stream_options`; other models of the provider keep reporting
     /// usage.
-    fn ask_without_stream_options(&self, model: &str) {
+    fn remember_stream_options_rejection(&self, model: &str) {
         let mut models = self.without_stream_options.write().unwrap_or_else(PoisonError::into_inner);
-        if models.len() < MOST_REMEMBERED && models.insert(model.to_owned()) {
+        if models.len() < MAX_REMEMBERED_MODELS && models.insert(model.to_owned()) {
             tracing::warn!(provider = %self.name, model, "stream_options rejected by model, omitted from now on");
         }
     }
@@ -221,7 +222,7 @@ impl Upstream {
 /// `include_usage`. `None`: the field is absent.
 async fn without_stream_options(owner: WorkOwner, body: &Bytes) -> Result<Option<(Bytes, bool)>, AiError> {
     let body = body.clone();
-    let writing = off_loop(owner, body.len(), move || {
+    let writing = run(owner, body.len(), move || {
         let (plain, options) = restricted_params::without(&body, &["stream_options"])?;
         let is_ours =
             serde_json::from_str(options.get()).is_ok_and(|options: Value| options == json!({ "include_usage": true }));

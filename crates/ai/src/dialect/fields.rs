@@ -38,7 +38,7 @@ pub(crate) fn listed(list: &RawValue, place: &str) -> Read<Vec<Value>> {
 }
 
 /// Parses a whole number of zero or more, also if written as `4096.0`.
-pub(crate) fn whole(value: &Value) -> Option<u64> {
+pub(crate) fn whole_number(value: &Value) -> Option<u64> {
     let float = || value.as_f64().filter(|float| float.fract() == 0.0 && (0.0..=1e15).contains(float));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and in range")]
     value.as_u64().or_else(|| float().map(|float| float as u64))
@@ -51,7 +51,7 @@ pub(crate) fn mended(json: &[u8], counts: &[&str]) -> Option<String> {
     let fields = value.as_object_mut()?;
     for name in counts {
         if let Some(field) = fields.get_mut(*name)
-            && let Some(count) = whole(field)
+            && let Some(count) = whole_number(field)
         {
             *field = count.into();
         }
@@ -80,7 +80,7 @@ impl<'a> Fields<'a> {
     pub fn at(value: &'a Value, path: String) -> Read<Self> {
         match value {
             Value::Object(map) => Ok(Self { map, path }),
-            _ => Err(wrong(path, "an object")),
+            _ => Err(type_error(path, "an object")),
         }
     }
 
@@ -104,8 +104,8 @@ impl<'a> Fields<'a> {
         self.typed(name, "a string", Value::as_str)
     }
 
-    pub fn needed_text(&self, name: &str) -> Read<&'a str> {
-        self.text(name)?.ok_or_else(|| wrong(self.place(name), "a string"))
+    pub fn required_text(&self, name: &str) -> Read<&'a str> {
+        self.text(name)?.ok_or_else(|| type_error(self.place(name), "a string"))
     }
 
     pub fn flag(&self, name: &str) -> Read<Option<bool>> {
@@ -113,7 +113,7 @@ impl<'a> Fields<'a> {
     }
 
     pub fn count(&self, name: &str) -> Read<Option<u64>> {
-        self.typed(name, "a whole number, zero or more", whole)
+        self.typed(name, "a whole number, zero or more", whole_number)
     }
 
     pub fn integer(&self, name: &str) -> Read<Option<i64>> {
@@ -139,8 +139,8 @@ impl<'a> Fields<'a> {
         self.get(name).map(|value| Self::at(value, self.place(name))).transpose()
     }
 
-    pub fn needed_object(&self, name: &str) -> Read<Self> {
-        self.object(name)?.ok_or_else(|| wrong(self.place(name), "an object"))
+    pub fn required_object(&self, name: &str) -> Read<Self> {
+        self.object(name)?.ok_or_else(|| type_error(self.place(name), "an object"))
     }
 
     /// Accepts a string or a list of strings.
@@ -154,14 +154,14 @@ impl<'a> Fields<'a> {
                     .iter()
                     .map(text)
                     .collect::<Option<_>>()
-                    .ok_or_else(|| wrong(self.place(name), "a list of strings"))
+                    .ok_or_else(|| type_error(self.place(name), "a list of strings"))
             }
-            Some(_) => Err(wrong(self.place(name), "a string or a list of strings")),
+            Some(_) => Err(type_error(self.place(name), "a string or a list of strings")),
         }
     }
 
     fn typed<T>(&self, name: &str, what: &str, read: impl Fn(&'a Value) -> Option<T>) -> Read<Option<T>> {
-        self.get(name).map(|value| read(value).ok_or_else(|| wrong(self.place(name), what))).transpose()
+        self.get(name).map(|value| read(value).ok_or_else(|| type_error(self.place(name), what))).transpose()
     }
 }
 
@@ -173,14 +173,14 @@ pub(crate) fn counted(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| float().map(|float| float.ceil() as u64))
 }
 
-fn wrong(path: String, what: &str) -> GatewayError {
+fn type_error(path: String, what: &str) -> GatewayError {
     let message = format!("`{path}` must be {what}.");
     GatewayError::invalid_param(path, message)
 }
 
 /// Maximum length, in characters, of one text when a server tool call is rendered as text; longer
 /// ones are usually base64 images, which the model can't read.
-const LONGEST_TOLD: usize = 4_000;
+const MAX_RENDERED_TEXT: usize = 4_000;
 
 /// Renders the call or result of a server tool as text, so that it stays in the conversation with
 /// another provider.
@@ -196,7 +196,7 @@ pub(crate) fn told(kind: &str, item: &Fields<'_>) -> String {
 fn shorten(value: &mut Value) {
     match value {
         Value::String(text) => {
-            if let Some((end, _)) = text.char_indices().nth(LONGEST_TOLD) {
+            if let Some((end, _)) = text.char_indices().nth(MAX_RENDERED_TEXT) {
                 text.truncate(end);
                 text.push('…');
             }
@@ -225,7 +225,7 @@ pub(crate) fn media_type(mime: &str) -> &str {
 }
 
 /// Base64 prefixes of the supported types.
-const BEGINNINGS: [(&str, &str); 5] = [
+const BASE64_PREFIXES: [(&str, &str); 5] = [
     ("iVBORw0KGgo", "image/png"),
     ("/9j/", "image/jpeg"),
     ("R0lGOD", "image/gif"),
@@ -241,7 +241,7 @@ pub(crate) fn data(mime: &str, data: &str) -> Source {
     // Audio and video files also start with `RIFF`; WebP is recognised by the end of `WEBP` at this
     // position.
     let is_other = |found: &str| found == "image/webp" && data.get(12..16) != Some("RUJQ");
-    let found = BEGINNINGS.iter().find(|(beginning, found)| data.starts_with(beginning) && !is_other(found));
+    let found = BASE64_PREFIXES.iter().find(|(beginning, found)| data.starts_with(beginning) && !is_other(found));
     let mime = found.map_or_else(|| media_type(mime).to_ascii_lowercase(), |(_, found)| (*found).to_owned());
     Source::Data { mime, data }
 }

@@ -10,27 +10,27 @@ use crate::{GatewayError, canonical::Event};
 
 /// Base of the code points that stand for halves during parsing: private-use characters of the last
 /// plane.
-const MARKS: u32 = 0x10_0000;
+const MARK_BASE: u32 = 0x10_0000;
 /// Ranges of the code units: high surrogates start at `FIRST`, low ones at `SECOND`.
-const FIRST: u32 = 0xd800;
-const SECOND: u32 = 0xdc00;
-const BEHIND: u32 = 0xe000;
+const HIGH_SURROGATES: u32 = 0xd800;
+const LOW_SURROGATES: u32 = 0xdc00;
+const SURROGATES_END: u32 = 0xe000;
 const LOST: char = char::REPLACEMENT_CHARACTER;
 
 /// Replaces lone surrogates by marks. `None` if there are none.
-pub(crate) fn marked(json: &[u8]) -> Option<Vec<u8>> {
-    rewritten(json, |unit| char::from_u32(MARKS + unit - FIRST).unwrap_or(LOST))
+pub(crate) fn mark_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
+    rewritten(json, |unit| char::from_u32(MARK_BASE + unit - HIGH_SURROGATES).unwrap_or(LOST))
 }
 
 /// Replaces lone surrogates by replacement characters. `None` if there are none.
-pub(crate) fn without(json: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn replace_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
     rewritten(json, |_| LOST)
 }
 
 /// Parses a request body, replacing lone surrogates if necessary.
-pub(crate) fn read(body: &[u8]) -> Result<Value, GatewayError> {
+pub(crate) fn parse_request(body: &[u8]) -> Result<Value, GatewayError> {
     serde_json::from_slice(body).or_else(|error| {
-        let mended = without(body).and_then(|mended| serde_json::from_slice(&mended).ok());
+        let mended = replace_lone_surrogates(body).and_then(|mended| serde_json::from_slice(&mended).ok());
         mended.ok_or_else(|| GatewayError::unreadable(&error))
     })
 }
@@ -43,10 +43,10 @@ fn rewritten(json: &[u8], write: impl Fn(u32) -> char) -> Option<Vec<u8>> {
             at = json.len().min(at + 2);
             continue;
         };
-        let is_pair = (FIRST..SECOND).contains(&unit)
-            && unit_at(json, at + 6).is_some_and(|second| (SECOND..BEHIND).contains(&second));
+        let is_pair = (HIGH_SURROGATES..LOW_SURROGATES).contains(&unit)
+            && unit_at(json, at + 6).is_some_and(|second| (LOW_SURROGATES..SURROGATES_END).contains(&second));
         let end = at + if is_pair { 12 } else { 6 };
-        if !is_pair && (FIRST..BEHIND).contains(&unit) {
+        if !is_pair && (HIGH_SURROGATES..SURROGATES_END).contains(&unit) {
             out.extend_from_slice(&json[copied..at]);
             out.extend_from_slice(write(unit).encode_utf8(&mut [0; 4]).as_bytes());
             copied = end;
@@ -71,7 +71,7 @@ fn unit_at(json: &[u8], at: usize) -> Option<u32> {
 
 /// Surrogate that a mark stands for.
 fn half(mark: char) -> Option<u32> {
-    u32::from(mark).checked_sub(MARKS).map(|half| half + FIRST).filter(|unit| *unit < BEHIND)
+    u32::from(mark).checked_sub(MARK_BASE).map(|half| half + HIGH_SURROGATES).filter(|unit| *unit < SURROGATES_END)
 }
 
 /// Text stream of an answer to which a half belongs.
@@ -110,8 +110,8 @@ impl SurrogateJoiner {
         let mut joined = String::with_capacity(text.len());
         for char in text.chars() {
             match (first.take(), half(char)) {
-                (Some(first), Some(second)) if second >= SECOND => {
-                    let code = 0x1_0000 + ((first - FIRST) << 10) + (second - SECOND);
+                (Some(first), Some(second)) if second >= LOW_SURROGATES => {
+                    let code = 0x1_0000 + ((first - HIGH_SURROGATES) << 10) + (second - LOW_SURROGATES);
                     joined.push(char::from_u32(code).unwrap_or(LOST));
                     continue;
                 }
@@ -119,7 +119,7 @@ impl SurrogateJoiner {
                 (None, _) => {}
             }
             match half(char) {
-                Some(unit) if unit < SECOND => first = Some(unit),
+                Some(unit) if unit < LOW_SURROGATES => first = Some(unit),
                 Some(_) => joined.push(LOST),
                 None => joined.push(char),
             }
@@ -138,8 +138,8 @@ mod tests {
     #[test]
     fn marks_only_lone_surrogates() {
         let whole = r#"{"a":"\ud83d\ude00 \\ud83d \n \u00e9","b":"😀"}"#;
-        assert_eq!((marked(whole.as_bytes()), without(whole.as_bytes())), (None, None));
-        let lost = |json: &str| without(json.as_bytes()).map(|json| String::from_utf8(json).unwrap());
+        assert_eq!((mark_lone_surrogates(whole.as_bytes()), replace_lone_surrogates(whole.as_bytes())), (None, None));
+        let lost = |json: &str| replace_lone_surrogates(json.as_bytes()).map(|json| String::from_utf8(json).unwrap());
         assert_eq!(lost(r#"["a\ud83d","\uDE00b",1]"#).as_deref(), Some("[\"a\u{fffd}\",\"\u{fffd}b\",1]"));
         assert_eq!(lost(r#"["\ud83d\u0041"]"#).as_deref(), Some("[\"\u{fffd}\\u0041\"]"));
         for cut in [r#"["\ud83d"#, r#"["\ud8"#, r"\", r"\u", r"\uzzzz"] {
@@ -151,7 +151,7 @@ mod tests {
     fn joins_halves_across_increments() {
         let mut halves = SurrogateJoiner::default();
         let mut said = |choice: u32, json: &str| {
-            let json = marked(json.as_bytes()).unwrap_or_else(|| json.as_bytes().to_vec());
+            let json = mark_lone_surrogates(json.as_bytes()).unwrap_or_else(|| json.as_bytes().to_vec());
             let mut events = vec![Event::Text { choice, text: serde_json::from_slice(&json).unwrap() }];
             halves.join(&mut events);
             events.pop().map(|event| match event {

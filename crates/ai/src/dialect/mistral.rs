@@ -12,7 +12,7 @@ use super::{
     Dialect, EndpointPath, Post, TranscriptionMethod,
     openai_chat::{
         OpenAi,
-        provider_format::{self, hashed},
+        provider_format::{self, sha256_hex},
     },
 };
 use crate::{
@@ -22,11 +22,11 @@ use crate::{
 };
 
 /// OpenAI fields that Mistral rejects.
-const UNKNOWN: [&str; 8] =
+const UNSUPPORTED_FIELDS: [&str; 8] =
     ["stream_options", "user", "verbosity", "logprobs", "top_logprobs", "reasoning_effort", "seed", "prompt_cache_key"];
 
 /// Length of a call id: exactly nine letters and digits.
-const ID: usize = 9;
+const CALL_ID_LEN: usize = 9;
 
 pub(crate) struct Mistral;
 
@@ -50,7 +50,7 @@ impl Dialect for Mistral {
         if let Some(seed) = fields.get("seed").cloned() {
             fields.insert("random_seed".to_owned(), seed);
         }
-        for field in UNKNOWN {
+        for field in UNSUPPORTED_FIELDS {
             fields.shift_remove(field);
         }
         let messages = fields.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten();
@@ -69,7 +69,7 @@ impl Dialect for Mistral {
         OpenAi.write_embedding(body, wish, model)
     }
 
-    fn hearing(&self) -> TranscriptionMethod {
+    fn transcription(&self) -> TranscriptionMethod {
         TranscriptionMethod::Form
     }
 }
@@ -78,9 +78,9 @@ impl Dialect for Mistral {
 fn shorten_ids(message: &mut Value) {
     let shorten = |id: &mut Value| {
         if let Some(own) =
-            id.as_str().filter(|id| id.len() != ID || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+            id.as_str().filter(|id| id.len() != CALL_ID_LEN || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()))
         {
-            *id = Value::from(&hashed(own)[..ID]);
+            *id = Value::from(&sha256_hex(own)[..CALL_ID_LEN]);
         }
     };
     let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten();

@@ -56,22 +56,22 @@ pub(crate) trait Dialect: Sync {
     fn reader(&self) -> Box<dyn Reader>;
 
     /// True if the client format is the provider's own, so that bytes pass through.
-    fn passes(&self, _style: ApiStyle) -> bool {
+    fn passes_through(&self, _style: ApiStyle) -> bool {
         false
     }
 
     /// True if the provider may offer OpenAI's Responses API, if the settings enable it.
-    fn may_take_responses(&self) -> bool {
+    fn may_have_responses_api(&self) -> bool {
         false
     }
 
     /// True if the provider fetches images by URL; otherwise the gateway downloads them.
-    fn fetches_pictures(&self) -> bool {
+    fn fetches_images(&self) -> bool {
         true
     }
 
     /// True if the provider signs tool calls and needs the signatures back.
-    fn signs_calls(&self) -> bool {
+    fn signs_tool_calls(&self) -> bool {
         false
     }
 
@@ -95,11 +95,11 @@ pub(crate) trait Dialect: Sync {
         meter: &Meter,
     ) -> Result<Bytes, Failure> {
         let answer = answers.into_iter().next().ok_or(AiError::Garbled)?;
-        embeddings::pass(answer, wish.base64, meter)
+        embeddings::pass_answer(answer, wish.base64, meter)
     }
 
     /// Transcription method.
-    fn hearing(&self) -> TranscriptionMethod {
+    fn transcription(&self) -> TranscriptionMethod {
         TranscriptionMethod::None
     }
 }

@@ -16,11 +16,11 @@ use crate::{
 };
 
 /// Data above this size, in bytes, is checked only at both ends.
-const LONG: usize = 64 * 1024;
+const MAX_PARSED_DATA: usize = 64 * 1024;
 
 /// True if every line of a block is a JSON object or starts as one of the others. Other blocks are
 /// inspected event by event, which finds the broken one.
-pub(crate) fn is_sound(block: &[u8], others: &[&[u8]]) -> bool {
+pub(crate) fn is_well_formed(block: &[u8], others: &[&[u8]]) -> bool {
     block.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii).all(|line| {
         match line.strip_prefix(b"data:") {
             Some(data) => is_object(data.trim_ascii()),
@@ -31,13 +31,14 @@ pub(crate) fn is_sound(block: &[u8], others: &[&[u8]]) -> bool {
 
 fn is_object(data: &[u8]) -> bool {
     let is_closed = data.starts_with(b"{") && data.ends_with(b"}");
-    data == b"[DONE]" || (is_closed && (data.len() > LONG || serde_json::from_slice::<IgnoredAny>(data).is_ok()))
+    data == b"[DONE]"
+        || (is_closed && (data.len() > MAX_PARSED_DATA || serde_json::from_slice::<IgnoredAny>(data).is_ok()))
 }
 
 /// Format-specific reader of events.
 pub(crate) trait EventReader: Default + Send + Unpin + 'static {
     /// Text length of a block, in quarters of a token.
-    fn delivered(block: &[u8]) -> u64;
+    fn text_quarters(block: &[u8]) -> u64;
     /// True if a block may contain usage, the end, or an error.
     fn is_marked(block: &[u8]) -> bool;
     /// Reads the data of an event.
@@ -47,7 +48,7 @@ pub(crate) trait EventReader: Default + Send + Unpin + 'static {
         failure::of_value(said)
     }
     /// Adapts events to what client libraries of the format expect.
-    fn dressed(events: Bytes) -> Bytes {
+    fn adapt(events: Bytes) -> Bytes {
         events
     }
     /// Notes that these events have passed.
@@ -77,7 +78,7 @@ impl<R: EventReader> PassingTap<R> {
     }
 
     /// Inspects each event; returns those before a failed one.
-    fn look_at(&mut self, block: &Bytes, meter: &Meter) -> Result<Bytes, Failure> {
+    fn inspect(&mut self, block: &Bytes, meter: &Meter) -> Result<Bytes, Failure> {
         let mut splitter = Splitter::default();
         let mut passed = 0;
         splitter.push(block.clone());
@@ -85,7 +86,7 @@ impl<R: EventReader> PassingTap<R> {
         while !self.reader.is_done()
             && let Some(event) = splitter.next()
         {
-            match self.look_at_event(&event, meter) {
+            match self.inspect_event(&event, meter) {
                 Ok(()) => passed += event.len(),
                 Err(failure) if passed == 0 => return Err(failure),
                 Err(failure) => {
@@ -97,7 +98,7 @@ impl<R: EventReader> PassingTap<R> {
         Ok(block.slice(..passed))
     }
 
-    fn look_at_event(&mut self, event: &Bytes, meter: &Meter) -> Result<(), Failure> {
+    fn inspect_event(&mut self, event: &Bytes, meter: &Meter) -> Result<(), Failure> {
         let data = match events::read(event) {
             Event::Data(data) => data,
             Event::Error(data) | Event::Bare(data) => {
@@ -115,7 +116,7 @@ impl<R: EventReader> PassingTap<R> {
 
     fn passed(&mut self, events: Bytes) -> Option<Bytes> {
         self.reader.count(&events);
-        (!events.is_empty()).then(|| R::dressed(events))
+        (!events.is_empty()).then(|| R::adapt(events))
     }
 }
 
@@ -123,15 +124,15 @@ impl<R: EventReader> Tap for PassingTap<R> {
     type Out = Bytes;
 
     fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
-        let quarters = R::delivered(&block);
+        let quarters = R::text_quarters(&block);
         if quarters > 0 {
             meter.deliver(quarters);
         }
-        let is_plain = is_sound(&block, &[b":", b"event:", b"id:", b"retry:"]);
+        let is_plain = is_well_formed(&block, &[b":", b"event:", b"id:", b"retry:"]);
         // The first block is always inspected in full: it decides whether another deployment is
         // tried.
         let is_first = !std::mem::replace(&mut self.has_started, true);
-        let events = if is_first || !is_plain || R::is_marked(&block) { self.look_at(&block, meter)? } else { block };
+        let events = if is_first || !is_plain || R::is_marked(&block) { self.inspect(&block, meter)? } else { block };
         Ok(self.passed(events))
     }
 
@@ -155,7 +156,7 @@ impl<R: EventReader> Tap for PassingTap<R> {
         let mut last = Bytes::new();
         if !rest.trim_ascii().is_empty() {
             // A last event without its blank line, or an error outside the event format.
-            last = self.look_at(&[rest.as_ref(), b"\n\n"].concat().into(), meter)?;
+            last = self.inspect(&[rest.as_ref(), b"\n\n"].concat().into(), meter)?;
         }
         if self.failed.is_none() && !self.reader.is_done() {
             last = [last.as_ref(), self.reader.end(meter)?].concat().into();

@@ -26,10 +26,10 @@ use crate::{
 };
 
 /// Field that enables web search in chat completions.
-pub(crate) const SEARCH: &str = "web_search_options";
+pub(crate) const WEB_SEARCH_FIELD: &str = "web_search_options";
 /// Restricted fields, each with the values that are free of charge and the name of the setting that
 /// allows it.
-const FIELDS: [(&str, &[&str], &str); 12] = [
+const RESTRICTED_FIELDS: [(&str, &[&str], &str); 12] = [
     // OpenRouter and compatible routers.
     ("models", &[], "models"),
     ("route", &[], "route"),
@@ -40,7 +40,7 @@ const FIELDS: [(&str, &[&str], &str); 12] = [
     ("fallbacks", &[], "models"),
     ("preset", &[], "models"),
     // Each search is billed.
-    (SEARCH, &[], SEARCH),
+    (WEB_SEARCH_FIELD, &[], WEB_SEARCH_FIELD),
     ("service_tier", &["auto", "default", "flex", "standard", "standard_only"], "service_tier"),
     ("speed", &["standard"], "speed"),
     ("inference_geo", &["global"], "inference_geo"),
@@ -50,11 +50,11 @@ const FIELDS: [(&str, &[&str], &str); 12] = [
 /// Prefixes of tool types that call another model or are billed separately, each with the setting
 /// that allows it. They are checked regardless of the hosted-tools setting. Anthropic's advisor is
 /// another model of the caller's choice, at its own price.
-const TOOLS: [(&str, &str); 2] = [("advisor", "models"), ("openrouter", "plugins")];
+const RESTRICTED_TOOLS: [(&str, &str); 2] = [("advisor", "models"), ("openrouter", "plugins")];
 static TOOL_MARKS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| ["\"advisor", "\"openrouter"].map(Finder::new));
 
 /// Prefixes of Anthropic betas that cost more or read stored data.
-const BETAS: [&str; 2] = ["fast-mode", "files-api"];
+const RESTRICTED_BETAS: [&str; 2] = ["fast-mode", "files-api"];
 
 static FILE_ID: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| ["\"file_id\""].map(Finder::new));
 
@@ -87,7 +87,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for OrderedFields<'a> {
 
 /// Restricted parameters that the provider passes through, limited to those of the API key if it
 /// has a list.
-pub(crate) fn passing(handed_on: &Arc<[String]>, of_key: Option<&[RestrictedParameter]>) -> Arc<[String]> {
+pub(crate) fn allowed_params(handed_on: &Arc<[String]>, of_key: Option<&[RestrictedParameter]>) -> Arc<[String]> {
     let Some(of_key) = of_key else { return Arc::clone(handed_on) };
     // A setting may name one version of a beta.
     let is_allowed = |name: &&String| of_key.iter().any(|pass| name.starts_with(pass.as_str()));
@@ -95,22 +95,22 @@ pub(crate) fn passing(handed_on: &Arc<[String]>, of_key: Option<&[RestrictedPara
 }
 
 /// Removes restricted fields that are not in `passed`. `None` if the body has none.
-pub(crate) fn without_costly(body: &Bytes, passed: &[String]) -> Result<Option<Bytes>, GatewayError> {
+pub(crate) fn strip_restricted(body: &Bytes, passed: &[String]) -> Result<Option<Bytes>, GatewayError> {
     // Malformed bodies are reported by the code that parses all of it.
     let Ok(OrderedFields(fields)) = serde_json::from_slice(body) else { return Ok(None) };
-    refuse_stored(body, &fields)?;
+    reject_stored_references(body, &fields)?;
     let passes = |name: &str| passed.iter().any(|passed| passed == name);
     let is_kept = |(name, value): &&(Cow<'_, str>, &RawValue)| {
         let plain = value.get().trim_matches('"');
         let is_costly = |(known, free, by): &(&str, &[&str], &str)| {
             *known == name && plain != "null" && !free.contains(&plain) && !passes(by)
         };
-        !FIELDS.iter().any(is_costly)
+        !RESTRICTED_FIELDS.iter().any(is_costly)
     };
     let mut is_same = true;
     let mut kept: Vec<(&str, Cow<'_, str>)> = Vec::with_capacity(fields.len());
     for (name, value) in fields.iter().filter(is_kept) {
-        let own = if name == "tools" { own_tools(value, passes) } else { None };
+        let own = if name == "tools" { strip_restricted_tools(value, passes) } else { None };
         is_same &= own.is_none();
         kept.push((&**name, own.map_or_else(|| value.get().into(), Cow::Owned)));
     }
@@ -119,7 +119,7 @@ pub(crate) fn without_costly(body: &Bytes, passed: &[String]) -> Result<Option<B
 }
 
 /// Removes restricted tools that don't pass. `None` if there are none.
-fn own_tools(tools: &RawValue, passes: impl Fn(&str) -> bool) -> Option<String> {
+fn strip_restricted_tools(tools: &RawValue, passes: impl Fn(&str) -> bool) -> Option<String> {
     #[derive(Deserialize)]
     struct Kind<'a> {
         #[serde(borrow, rename = "type")]
@@ -132,7 +132,7 @@ fn own_tools(tools: &RawValue, passes: impl Fn(&str) -> bool) -> Option<String> 
     let is_kept = |tool: &&&RawValue| match serde_json::from_str::<Kind<'_>>(tool.get()) {
         Ok(Kind { kind }) => {
             let kind = kind.unwrap_or_default();
-            TOOLS.iter().all(|(beginning, by)| !kind.starts_with(beginning) || passes(by))
+            RESTRICTED_TOOLS.iter().all(|(beginning, by)| !kind.starts_with(beginning) || passes(by))
         }
         // With a duplicated `type`, the provider may use either one.
         Err(_) => !may_have(tool.get().as_bytes(), TOOL_MARKS.as_slice()),
@@ -158,7 +158,7 @@ fn written(fields: &[(&str, Cow<'_, str>)]) -> Bytes {
 }
 
 /// Rejects references to stored files and containers.
-fn refuse_stored(body: &Bytes, fields: &[(Cow<'_, str>, &RawValue)]) -> Result<(), GatewayError> {
+fn reject_stored_references(body: &Bytes, fields: &[(Cow<'_, str>, &RawValue)]) -> Result<(), GatewayError> {
     // With a duplicated field, the provider may use either one.
     let all = |name: &'static str| fields.iter().filter(move |(field, _)| field == name).map(|(_, value)| *value);
     if all("container").any(names_container) {
@@ -193,9 +193,10 @@ fn names_file(content: &Value) -> bool {
 }
 
 /// Removes betas that cost more and are not in `passed`.
-pub(crate) fn betas(asked: &str, passed: &[String]) -> String {
+pub(crate) fn strip_costly_betas(asked: &str, passed: &[String]) -> String {
     let is_kept = |beta: &&str| {
-        !BETAS.iter().any(|costly| beta.starts_with(costly)) || passed.iter().any(|passed| beta.starts_with(passed))
+        !RESTRICTED_BETAS.iter().any(|costly| beta.starts_with(costly))
+            || passed.iter().any(|passed| beta.starts_with(passed))
     };
     asked.split(',').map(str::trim).filter(|beta| !beta.is_empty()).filter(is_kept).collect::<Vec<_>>().join(",")
 }
@@ -209,7 +210,7 @@ mod tests {
     fn without(body: &str, passed: &[&str]) -> Result<String, Option<String>> {
         let passed: Vec<String> = passed.iter().map(|name| (*name).to_owned()).collect();
         let bytes = Bytes::from(body.to_owned());
-        let left = without_costly(&bytes, &passed).map_err(|error| error.param)?.unwrap_or(bytes);
+        let left = strip_restricted(&bytes, &passed).map_err(|error| error.param)?.unwrap_or(bytes);
         Ok(String::from_utf8(left.to_vec()).unwrap())
     }
 
@@ -256,15 +257,20 @@ mod tests {
     #[test]
     fn limits_provider_settings_by_key() {
         let handed_on: Arc<[String]> = ["provider", "store", "fast-mode-2026-02-01"].map(str::to_owned).into();
-        assert_eq!(passing(&handed_on, None), handed_on);
+        assert_eq!(allowed_params(&handed_on, None), handed_on);
         let own = [RestrictedParameter::Models, RestrictedParameter::Store, RestrictedParameter::FastMode];
-        assert_eq!(*passing(&handed_on, Some(&own)), ["store".to_owned(), "fast-mode-2026-02-01".to_owned()]);
-        assert!(passing(&handed_on, Some(&[])).is_empty());
+        assert_eq!(*allowed_params(&handed_on, Some(&own)), ["store".to_owned(), "fast-mode-2026-02-01".to_owned()]);
+        assert!(allowed_params(&handed_on, Some(&[])).is_empty());
     }
 
     #[test]
     fn every_restricted_field_can_be_allowed_by_key() {
-        for name in FIELDS.map(|(_, _, by)| by).into_iter().chain(TOOLS.map(|(_, by)| by)).chain(BETAS) {
+        for name in RESTRICTED_FIELDS
+            .map(|(_, _, by)| by)
+            .into_iter()
+            .chain(RESTRICTED_TOOLS.map(|(_, by)| by))
+            .chain(RESTRICTED_BETAS)
+        {
             assert!(name.parse::<RestrictedParameter>().is_ok(), "{name}");
         }
     }
@@ -308,9 +314,9 @@ mod tests {
     #[test]
     fn strips_costly_betas() {
         assert_eq!(
-            betas("claude-code-20250219, fast-mode-2026-02-01,files-api-2025-04-14", &[]),
+            strip_costly_betas("claude-code-20250219, fast-mode-2026-02-01,files-api-2025-04-14", &[]),
             "claude-code-20250219"
         );
-        assert_eq!(betas("fast-mode-2026-02-01", &["fast-mode".to_owned()]), "fast-mode-2026-02-01");
+        assert_eq!(strip_costly_betas("fast-mode-2026-02-01", &["fast-mode".to_owned()]), "fast-mode-2026-02-01");
     }
 }

@@ -5,20 +5,20 @@ use std::{sync::Arc, time::Duration};
 use appcore::event::ProviderKeyChange;
 use tokio::time::Instant;
 
-use super::{Cooldown, DisabledKey, FIRST_PROBE, KeyPool, LAST_PROBE, LONGEST_WAIT};
-use crate::{AiError, Secret, provider_http::failure::LONGEST_ASKED};
+use super::{Cooldown, DisabledKey, FIRST_PROBE_DELAY, KeyPool, MAX_PROBE_DELAY, MAX_RETRY_AFTER};
+use crate::{AiError, Secret, provider_http::failure::MAX_TRUSTED_DELAY};
 
 /// Maximum cooldown after a 429 without a delay; starts with the pool's backoff and doubles.
-const LONGEST_REST: Duration = Duration::from_secs(60);
+const MAX_COOLDOWN: Duration = Duration::from_secs(60);
 /// Cooldown of a key with spent quota, if the provider doesn't say when the quota renews.
-const QUOTA_REST: Duration = Duration::from_secs(600);
+const QUOTA_COOLDOWN: Duration = Duration::from_secs(600);
 /// First cooldown after a 429 with a delay if no other key is ready; doubles up to that delay.
-const FIRST_LONE_REST: Duration = Duration::from_secs(30);
+const FIRST_LONE_COOLDOWN: Duration = Duration::from_secs(30);
 /// Requests of more tokens count as large.
-pub(super) const LARGE: u64 = 20_000;
-/// Cooldown after [`FAILURES_BEFORE_REST`] consecutive server errors.
-pub(super) const FAILURE_REST: Duration = Duration::from_secs(5);
-pub(super) const FAILURES_BEFORE_REST: u32 = 3;
+pub(super) const LARGE_REQUEST_TOKENS: u64 = 20_000;
+/// Cooldown after [`FAILURES_BEFORE_COOLDOWN`] consecutive server errors.
+pub(super) const FAILURE_COOLDOWN: Duration = Duration::from_secs(5);
+pub(super) const FAILURES_BEFORE_COOLDOWN: u32 = 3;
 
 /// A key in use by one request.
 pub struct KeyLease {
@@ -61,7 +61,7 @@ impl KeyLease {
         let was_off = slot.off.take().is_some();
         drop(state);
         if was_off {
-            self.pool.tell(self.index, None, ProviderKeyChange::Enabled);
+            self.pool.publish_state(self.index, None, ProviderKeyChange::Enabled);
         }
     }
 
@@ -74,47 +74,52 @@ impl KeyLease {
         slot.failed += 1;
         match error {
             AiError::Busy { retry_after } => {
-                let from = if self.size > LARGE { self.size / 2 } else { 0 };
+                let from = if self.size > LARGE_REQUEST_TOKENS { self.size / 2 } else { 0 };
                 let before = slot.models.get(&self.model).filter(|rest| (rest.from > 0) == (from > 0)).copied();
                 // Concurrent requests are refused together; they count as one failure.
                 let in_a_row = before.map_or(0, |rest| rest.in_a_row.saturating_sub(u32::from(rest.until > now)));
                 let is_alone = !state.has_other(self.index, &self.model, self.size, now);
                 let wait = match *retry_after {
-                    None => self.pool.backoff.saturating_mul(1 << in_a_row.min(6)).min(LONGEST_REST),
+                    None => self.pool.backoff.saturating_mul(1 << in_a_row.min(6)).min(MAX_COOLDOWN),
                     // Only the renewal of a daily quota is that far away, and its time is exact.
-                    Some(asked) if asked > LONGEST_ASKED => asked.min(LONGEST_WAIT),
-                    Some(asked) if is_alone => asked.min(FIRST_LONE_REST.saturating_mul(1 << in_a_row.min(7))),
+                    Some(asked) if asked > MAX_TRUSTED_DELAY => asked.min(MAX_RETRY_AFTER),
+                    Some(asked) if is_alone => asked.min(FIRST_LONE_COOLDOWN.saturating_mul(1 << in_a_row.min(7))),
                     Some(asked) => asked,
                 };
                 let rest = Cooldown { until: now + wait, in_a_row: in_a_row.saturating_add(1), from };
                 state.rest(self.index, Some(&self.model), rest, now);
                 drop(state);
                 if from == 0 {
-                    self.pool.tell(self.index, Some(&self.model), ProviderKeyChange::Paused(milliseconds(wait)));
+                    self.pool.publish_state(
+                        self.index,
+                        Some(&self.model),
+                        ProviderKeyChange::Paused(milliseconds(wait)),
+                    );
                 }
                 true
             }
             AiError::Quota => {
-                state.rest(self.index, None, Cooldown { until: now + QUOTA_REST, in_a_row: 0, from: 0 }, now);
+                state.rest(self.index, None, Cooldown { until: now + QUOTA_COOLDOWN, in_a_row: 0, from: 0 }, now);
                 drop(state);
-                self.pool.tell(self.index, None, ProviderKeyChange::Paused(milliseconds(QUOTA_REST)));
+                self.pool.publish_state(self.index, None, ProviderKeyChange::Paused(milliseconds(QUOTA_COOLDOWN)));
                 true
             }
             AiError::Credentials => {
-                let wait = slot.off.as_ref().map_or(FIRST_PROBE, |off| off.wait.saturating_mul(2).min(LAST_PROBE));
+                let wait =
+                    slot.off.as_ref().map_or(FIRST_PROBE_DELAY, |off| off.wait.saturating_mul(2).min(MAX_PROBE_DELAY));
                 let since = slot.off.as_ref().map_or(now, |off| off.since);
                 let was_on = slot.off.replace(DisabledKey { since, ..DisabledKey::new(now, wait) }).is_none();
                 drop(state);
                 if was_on {
-                    self.pool.tell(self.index, None, ProviderKeyChange::Disabled);
+                    self.pool.publish_state(self.index, None, ProviderKeyChange::Disabled);
                 }
                 true
             }
             AiError::Unavailable { .. } | AiError::Timeout | AiError::Truncated => {
                 slot.failures = slot.failures.saturating_add(1);
-                if slot.failures >= FAILURES_BEFORE_REST && !alone {
+                if slot.failures >= FAILURES_BEFORE_COOLDOWN && !alone {
                     slot.failures = 0;
-                    slot.resting_until = Some(now + FAILURE_REST);
+                    slot.resting_until = Some(now + FAILURE_COOLDOWN);
                 }
                 false
             }

@@ -1,5 +1,5 @@
 use super::{
-    lease::{FAILURE_REST, FAILURES_BEFORE_REST, LARGE},
+    lease::{FAILURE_COOLDOWN, FAILURES_BEFORE_COOLDOWN, LARGE_REQUEST_TOKENS},
     *,
 };
 use crate::AiError;
@@ -53,8 +53,8 @@ async fn ignores_failures_caused_by_the_request() {
     for (size, error, small, as_large) in [
         (SMALL, limited(), false, false),
         (SMALL, told(), false, false),
-        (LARGE, limited(), false, false),
-        (LARGE + 1, limited(), true, false),
+        (LARGE_REQUEST_TOKENS, limited(), false, false),
+        (LARGE_REQUEST_TOKENS + 1, limited(), true, false),
         (400_000, limited(), true, false),
         (400_000, told(), true, false),
         (400_000, AiError::Quota, false, false),
@@ -79,7 +79,7 @@ async fn cools_down_for_large_requests_until_a_small_one_is_refused() {
     let pool = pool(&["a"]);
     let is_lent = |size| pool.lend(MODEL, size, &[]).is_ok();
     pool.lend(MODEL, 400_000, &[]).expect("a key").failed(&busy(Some(20)));
-    assert_eq!([SMALL, LARGE, 199_999, 200_000].map(is_lent), [true, true, true, false]);
+    assert_eq!([SMALL, LARGE_REQUEST_TOKENS, 199_999, 200_000].map(is_lent), [true, true, true, false]);
     // The success of a small request says nothing about large ones.
     lend(&pool).succeeded();
     assert!(!is_lent(400_000));
@@ -146,7 +146,7 @@ async fn applies_state_changes_of_other_instances() {
     assert_eq!(name(&there.lend("other", SMALL, &[]).expect("a key")), "a", "the cooldown applies to one model");
     here.lend("other", SMALL, &[0]).expect("b").failed(&AiError::Credentials);
     assert_eq!(there.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(30))));
-    tokio::time::advance(FIRST_PROBE).await;
+    tokio::time::advance(FIRST_PROBE_DELAY).await;
     here.lend(MODEL, SMALL, &[0]).expect("a probe").succeeded();
     assert_eq!(name(&there.lend(MODEL, SMALL, &[0]).expect("b")), "b");
 }
@@ -178,7 +178,7 @@ async fn disables_rejected_keys_until_a_probe_succeeds() {
     lend(&pool).failed(&AiError::Credentials);
     assert_eq!(name(&lend(&pool)), "b");
     assert_eq!(name(&lend(&pool)), "b");
-    tokio::time::advance(FIRST_PROBE).await;
+    tokio::time::advance(FIRST_PROBE_DELAY).await;
     let probe = lend(&pool);
     assert_eq!(name(&probe), "a");
     assert_eq!(name(&lend(&pool)), "b", "one probe at a time");
@@ -202,12 +202,12 @@ async fn probes_with_each_request_if_all_keys_are_disabled() {
 async fn cools_down_after_server_errors_only_with_other_keys() {
     let alone = pool(&["a"]);
     let two = pool(&["a", "b"]);
-    for _ in 0..FAILURES_BEFORE_REST {
+    for _ in 0..FAILURES_BEFORE_COOLDOWN {
         lend(&alone).failed(&AiError::Timeout);
         two.lend(MODEL, SMALL, &[1]).expect("a").failed(&AiError::Timeout);
     }
     lend(&alone);
-    assert_eq!(two.lend(MODEL, SMALL, &[1]).err(), Some(NoKeyAvailable::Resting(FAILURE_REST)));
+    assert_eq!(two.lend(MODEL, SMALL, &[1]).err(), Some(NoKeyAvailable::Resting(FAILURE_COOLDOWN)));
     assert_eq!(name(&lend(&two)), "b");
 }
 

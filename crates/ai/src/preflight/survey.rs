@@ -9,14 +9,14 @@ use serde::{
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
 
-use super::MOST_ITEMS;
+use super::MAX_ITEMS;
 use crate::{
-    dialect::{fields::has_escaped, gemini::request::is_googles, lone_surrogates},
+    dialect::{fields::has_escaped, gemini::request::is_fetchable, lone_surrogates},
     meter::quarters,
 };
 
 /// Minimum length of a media string; shorter ones count as text.
-const SHORTEST_MEDIA: usize = 2_048;
+const MIN_MEDIA_LEN: usize = 2_048;
 /// Estimated tokens of an image.
 const MEDIA_TOKENS: u64 = 1_000;
 /// Bytes of base64 per additional token: compressed speech is the densest medium.
@@ -26,7 +26,7 @@ const DOCUMENT_TOKENS: u64 = 20_000;
 /// Estimated tokens of a video referred to by URL: five minutes.
 pub(super) const FILM_TOKENS: u64 = 100_000;
 /// Longer runs without a space are not words: each character counts as about half a token.
-const LONGEST_WORD: usize = 64;
+const MAX_WORD_LEN: usize = 64;
 
 /// Estimates the tokens of a JSON body. Images, audio and documents cost less than their bytes, or
 /// more than their URL, but only at their positions in a message. Anything else counts as text.
@@ -45,10 +45,10 @@ pub(super) struct BodySurvey {
 pub(super) fn survey(body: &[u8]) -> BodySurvey {
     let mut media = Media::default();
     // Most bodies have neither media nor many parts, and are not walked.
-    if has_candidate(body) || memchr_iter(b'{', body).nth(MOST_ITEMS).is_some() {
+    if has_candidate(body) || memchr_iter(b'{', body).nth(MAX_ITEMS).is_some() {
         // A body with a lone surrogate is repaired when it is converted, so its media count.
-        let found =
-            media_in(body).or_else(|cut| lone_surrogates::without(body).map_or(Err(cut), |mended| media_in(&mended)));
+        let found = media_in(body)
+            .or_else(|cut| lone_surrogates::replace_lone_surrogates(body).map_or(Err(cut), |mended| media_in(&mended)));
         media = found.unwrap_or_else(|items| Media { items, ..Media::default() });
     }
     let text = quarters(body) + dense(body).saturating_sub(media.bytes);
@@ -76,7 +76,7 @@ fn has_candidate(body: &[u8]) -> bool {
 fn dense(body: &[u8]) -> u64 {
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_');
     let runs = body.split(|byte| !is_letter(byte)).map(<[u8]>::len);
-    runs.filter(|length| *length > LONGEST_WORD).sum::<usize>() as u64
+    runs.filter(|length| *length > MAX_WORD_LEN).sum::<usize>() as u64
 }
 
 /// Media found in a body.
@@ -93,7 +93,7 @@ struct Media {
 impl Media {
     /// Counts media at a URL, by this estimate unless it is a video that Gemini fetches.
     fn name(&mut self, address: &str, tokens: u64) {
-        let is_film = is_googles(address);
+        let is_film = is_fetchable(address);
         self.has_film |= is_film;
         self.tokens += if is_film { FILM_TOKENS } else { tokens };
     }
@@ -137,7 +137,7 @@ impl ValuePosition<'_> {
         }
         if text.starts_with("https://") || text.starts_with("http://") {
             media.name(text, if self.key == "file_data" { DOCUMENT_TOKENS } else { MEDIA_TOKENS });
-        } else if text.len() >= SHORTEST_MEDIA {
+        } else if text.len() >= MIN_MEDIA_LEN {
             media.bytes += (text.len() + escapes) as u64;
             media.tokens += MEDIA_TOKENS + text.len() as u64 / MEDIA_BYTES_PER_TOKEN;
         }

@@ -67,7 +67,7 @@ async fn normalises_bodies_like_most_libraries() {
     for wrong in [r#"{"model":"m","n":1.5}"#, r#"{"model":"m","max_tokens":"9"}"#, r#"{"model":7,"n":1.0}"#, "[1.0]"] {
         assert!(look(wrong).await.is_err(), "{wrong}");
     }
-    let many = format!(r#"{{"model":"m","n":1.0,"messages":[{}{{}}]}}"#, "{},".repeat(MOST_ITEMS));
+    let many = format!(r#"{{"model":"m","n":1.0,"messages":[{}{{}}]}}"#, "{},".repeat(MAX_ITEMS));
     assert_eq!(super::mended(many.as_bytes()), None);
 }
 

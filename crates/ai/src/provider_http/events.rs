@@ -38,13 +38,13 @@ impl Splitter {
 
     /// Takes all complete events at once.
     pub fn block(&mut self) -> Option<Bytes> {
-        if let Some(end) = self.usual_end() {
+        if let Some(end) = self.last_usual_end() {
             return Some(self.cut(end));
         }
         let bytes = self.bytes();
         let (mut end, mut from) = (0, self.scanned);
         let scanned = loop {
-            match end_of_event(bytes, end, from) {
+            match event_end(bytes, end, from) {
                 Ok(next) => (end, from) = (next, next),
                 Err(scanned) => break scanned,
             }
@@ -55,7 +55,7 @@ impl Splitter {
 
     /// Takes the next complete event with its blank line.
     pub fn next(&mut self) -> Option<Bytes> {
-        match end_of_event(self.bytes(), 0, self.scanned) {
+        match event_end(self.bytes(), 0, self.scanned) {
             Ok(end) => Some(self.cut(end)),
             Err(scanned) => {
                 self.scanned = scanned;
@@ -82,7 +82,7 @@ impl Splitter {
     }
 
     /// End of the last event that ends with the usual blank line.
-    fn usual_end(&mut self) -> Option<usize> {
+    fn last_usual_end(&mut self) -> Option<usize> {
         let bytes = self.bytes();
         let mut until = bytes.len();
         while let Some(at) = memrchr(b'\n', &bytes[self.searched..until]) {
@@ -99,7 +99,7 @@ impl Splitter {
 
 /// End of the event that starts at `start` and has no end before `from`; the error is the position
 /// at which to resume the search.
-fn end_of_event(bytes: &[u8], start: usize, mut from: usize) -> Result<usize, usize> {
+fn event_end(bytes: &[u8], start: usize, mut from: usize) -> Result<usize, usize> {
     while let Some(at) = memchr2(b'\n', b'\r', &bytes[from..]) {
         let at = from + at;
         let Some(next) = line_end(bytes, at) else { return Err(at) };
@@ -138,12 +138,12 @@ pub(crate) enum Event {
 
 /// True if a whole answer is in fact a stream: some relays send one unasked, or label it as JSON.
 pub(crate) fn is_stream(body: &[u8]) -> bool {
-    let body = without_mark(body).trim_ascii_start();
+    let body = without_bom(body).trim_ascii_start();
     [&b"data:"[..], b"event:", b":", b"id:", b"retry:"].iter().any(|beginning| body.starts_with(beginning))
 }
 
 /// Text without a byte order mark.
-pub(crate) fn without_mark(text: &[u8]) -> &[u8] {
+pub(crate) fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text)
 }
 
@@ -152,7 +152,7 @@ pub(crate) fn read(event: &Bytes) -> Event {
     let mut data: Option<Bytes> = None;
     let mut is_error = false;
     let mut start = 0;
-    let bytes = without_mark(event);
+    let bytes = without_bom(event);
     let offset = event.len() - bytes.len();
     while start < bytes.len() {
         let end = memchr2(b'\n', b'\r', &bytes[start..]).map_or(bytes.len(), |at| start + at);

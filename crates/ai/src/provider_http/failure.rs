@@ -47,7 +47,7 @@ impl From<AiError> for Failure {
 
 /// Maximum delay from a provider that is trusted. Only the time until the renewal of a daily quota
 /// is longer.
-pub(crate) const LONGEST_ASKED: Duration = Duration::from_secs(3_600);
+pub(crate) const MAX_TRUSTED_DELAY: Duration = Duration::from_secs(3_600);
 
 /// Parses an unsuccessful response.
 pub fn of_response(status: StatusCode, head: &HeaderMap, body: &[u8]) -> Failure {
@@ -62,7 +62,7 @@ pub fn of_response(status: StatusCode, head: &HeaderMap, body: &[u8]) -> Failure
         "provider returned an error"
     );
     let of_stream_options = matches!(status.as_u16(), 400 | 422) && STREAM_OPTIONS.find(body).is_some();
-    Failure { error, told: told.words_of_its_own(), is_stream_options_error: of_stream_options }
+    Failure { error, told: told.safe_message(), is_stream_options_error: of_stream_options }
 }
 
 /// Parses an error within a stream or a body with status 200; `None` if the value is not an error.
@@ -70,7 +70,7 @@ pub fn of_value(value: &Value) -> Option<Failure> {
     let told = ErrorObject::read(value)?;
     let error = told.classify(told.status, told.retry_delay);
     tracing::warn!(upstream_code = told.safe_code(), code = error.code(), "provider sent an error within its answer");
-    Some(Failure { error, told: told.words_of_its_own(), is_stream_options_error: false })
+    Some(Failure { error, told: told.safe_message(), is_stream_options_error: false })
 }
 
 /// Failure in the data of an error event.

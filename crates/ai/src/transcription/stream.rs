@@ -20,7 +20,7 @@ pub(crate) struct TranscriptEvents {
 }
 
 impl EventReader for TranscriptEvents {
-    fn delivered(_: &[u8]) -> u64 {
+    fn text_quarters(_: &[u8]) -> u64 {
         0
     }
 
@@ -36,7 +36,7 @@ impl EventReader for TranscriptEvents {
             }
             Some("transcript.text.done") => {
                 self.is_done = true;
-                report(&said["usage"], meter);
+                record_usage(&said["usage"], meter);
                 meter.finished(Finish::Stop);
                 meter.close();
             }
@@ -61,7 +61,7 @@ impl EventReader for TranscriptEvents {
 }
 
 /// Records the usage of a transcription, if it is in tokens.
-pub(super) fn report(counts: &Value, meter: &Meter) {
+pub(super) fn record_usage(counts: &Value, meter: &Meter) {
     if let (Some(input), Some(output)) = (counts["input_tokens"].as_u64(), counts["output_tokens"].as_u64()) {
         let audio = counts["input_token_details"]["audio_tokens"].as_u64();
         meter.report(Usage { input: Some(input), output: Some(output), audio, ..Usage::default() });

@@ -53,7 +53,7 @@ fn question() -> ChatRequest {
 }
 
 /// Text of an answer and its outcome.
-async fn ask(ai: &Ai) -> (String, Result<(Finish, Option<Usage>), AiError>) {
+async fn chat_outcome(ai: &Ai) -> (String, Result<(Finish, Option<Usage>), AiError>) {
     let mut text = String::new();
     let mut answer = match ai.chat(&ai.default_route().unwrap(), question(), &Arc::default()).await {
         Ok(answer) => answer,
@@ -109,7 +109,7 @@ fn whole() -> (String, Result<(Finish, Option<Usage>), AiError>) {
 #[tokio::test]
 async fn streams_openai_answers() {
     let (upstream, ai) = openai(vec![hello()], &["secret-key"]).await;
-    assert_eq!(ask(&ai).await, whole());
+    assert_eq!(chat_outcome(&ai).await, whole());
     let request = upstream.requests().remove(0);
     assert!(request.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("authorization: Bearer secret-key\r\n"), "{request}");
@@ -129,7 +129,7 @@ async fn streams_gemini_answers() {
     let script = vec![Step::Write(ok("text/event-stream")), Step::WriteSlowly(frames.as_bytes().to_vec())];
     let upstream = Upstream::start(vec![script]).await;
     let ai = ai(ProviderKind::GEMINI, &upstream, "v1beta", &["secret-key"], limits());
-    assert_eq!(ask(&ai).await, whole());
+    assert_eq!(chat_outcome(&ai).await, whole());
     let request = upstream.requests().remove(0);
     assert!(
         request.starts_with("POST /v1beta/models/test-model:streamGenerateContent?alt=sse HTTP/1.1\r\n"),
@@ -148,13 +148,13 @@ async fn accepts_any_split_of_bytes() {
     let body = [text_chunk("Hello, "), text_chunk("thế giới"), OPENAI_END.to_owned()].concat().replace('\n', "\r\n");
     let (_upstream, ai) =
         openai(vec![vec![Step::Write(ok("text/event-stream")), Step::WriteSlowly(body.into_bytes())]], &[]).await;
-    assert_eq!(ask(&ai).await, whole());
+    assert_eq!(chat_outcome(&ai).await, whole());
 }
 
 #[tokio::test]
 async fn sends_no_key_if_none_is_configured() {
     let (upstream, ai) = openai(vec![hello()], &[]).await;
-    assert_eq!(ask(&ai).await, whole());
+    assert_eq!(chat_outcome(&ai).await, whole());
     assert!(!upstream.requests()[0].contains("authorization"));
 }
 
@@ -162,7 +162,7 @@ async fn sends_no_key_if_none_is_configured() {
 async fn accepts_whole_answers() {
     let body = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello, thế giới"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
     let (_upstream, ai) = openai(vec![answer(200, "content-type: application/json\r\n", body)], &[]).await;
-    assert_eq!(ask(&ai).await, whole());
+    assert_eq!(chat_outcome(&ai).await, whole());
 }
 
 #[tokio::test]
@@ -170,14 +170,14 @@ async fn retries_transient_failures_before_the_first_token() {
     let cut = vec![Step::Write(ok("text/event-stream"))];
     let scripts = vec![answer(429, "", ""), answer(500, "", "oh no"), cut, hello()];
     let (upstream, ai) = openai(scripts, &["k"]).await;
-    assert_eq!(ask(&ai).await, whole());
+    assert_eq!(chat_outcome(&ai).await, whole());
     assert_eq!(upstream.requests().len(), 4);
 }
 
 #[tokio::test]
 async fn reports_the_failure_after_three_retries() {
     let (upstream, ai) = openai(vec![answer(500, "", "")], &["k"]).await;
-    assert_eq!(ask(&ai).await, (String::new(), Err(AiError::Unavailable { retry_after: None })));
+    assert_eq!(chat_outcome(&ai).await, (String::new(), Err(AiError::Unavailable { retry_after: None })));
     assert_eq!(upstream.requests().len(), 4);
 }
 
@@ -185,7 +185,7 @@ async fn reports_the_failure_after_three_retries() {
 async fn respects_retry_after() {
     let (upstream, ai) = openai(vec![answer(429, "retry-after: 1\r\n", ""), hello()], &["k"]).await;
     let started = std::time::Instant::now();
-    assert_eq!(ask(&ai).await, whole());
+    assert_eq!(chat_outcome(&ai).await, whole());
     assert!(started.elapsed() >= Duration::from_secs(1));
     assert_eq!(upstream.requests().len(), 2);
 }
@@ -193,10 +193,10 @@ async fn respects_retry_after() {
 #[tokio::test]
 async fn reports_long_delays_at_once() {
     let (upstream, ai) = openai(vec![answer(429, "retry-after: 90\r\n", ""), hello()], &["k"]).await;
-    let (_, end) = ask(&ai).await;
+    let (_, end) = chat_outcome(&ai).await;
     // The only key is tried again before that.
     assert_eq!(end.unwrap_err().to_string(), "The AI provider is busy. Try again in a minute.");
-    assert!(matches!(ask(&ai).await.1, Err(AiError::Busy { retry_after: Some(_) })));
+    assert!(matches!(chat_outcome(&ai).await.1, Err(AiError::Busy { retry_after: Some(_) })));
     assert_eq!(upstream.requests().len(), 1);
 }
 
@@ -204,8 +204,8 @@ async fn reports_long_delays_at_once() {
 async fn switches_to_another_key_at_once() {
     let scripts = vec![answer(429, "retry-after: 90\r\n", ""), answer(401, "", ""), hello(), hello()];
     let (upstream, ai) = openai(scripts, &["first", "second", "third"]).await;
-    assert_eq!(ask(&ai).await, whole());
-    assert_eq!(ask(&ai).await, whole());
+    assert_eq!(chat_outcome(&ai).await, whole());
+    assert_eq!(chat_outcome(&ai).await, whole());
     let keys: Vec<bool> = upstream.requests().iter().map(|request| request.contains("Bearer third")).collect();
     assert_eq!(keys, [false, false, true, true]);
 }
@@ -214,7 +214,7 @@ async fn switches_to_another_key_at_once() {
 async fn does_not_retry_or_reveal_rejected_credentials() {
     let body = r#"{"error":{"message":"Incorrect API key provided: secret-key","code":"invalid_api_key"}}"#;
     let (upstream, ai) = openai(vec![answer(401, "", body)], &["secret-key"]).await;
-    let (_, end) = ask(&ai).await;
+    let (_, end) = chat_outcome(&ai).await;
     let error = end.unwrap_err();
     assert_eq!(error, AiError::Credentials);
     assert!(!error.to_string().contains("secret-key"));
@@ -225,7 +225,7 @@ async fn does_not_retry_or_reveal_rejected_credentials() {
 async fn does_not_retry_cut_streams_after_the_first_token() {
     let cut = vec![Step::Write([ok("text/event-stream"), text_chunk("Hello, ").into_bytes()].concat())];
     let (upstream, ai) = openai(vec![cut], &["k"]).await;
-    assert_eq!(ask(&ai).await, ("Hello, ".to_owned(), Err(AiError::Truncated)));
+    assert_eq!(chat_outcome(&ai).await, ("Hello, ".to_owned(), Err(AiError::Truncated)));
     assert_eq!(upstream.requests().len(), 1);
 }
 
@@ -235,20 +235,20 @@ async fn reports_truncated_bodies() {
     let text = text_chunk("Hello, ");
     let cut = vec![Step::Write([head, format!("{:x}\r\n{text}\r\n40\r\ndata: ", text.len()).into_bytes()].concat())];
     let (_upstream, ai) = openai(vec![cut], &["k"]).await;
-    assert_eq!(ask(&ai).await, ("Hello, ".to_owned(), Err(AiError::Truncated)));
+    assert_eq!(chat_outcome(&ai).await, ("Hello, ".to_owned(), Err(AiError::Truncated)));
 }
 
 #[tokio::test]
 async fn times_out_silent_streams() {
     let stalls = vec![Step::Write([ok("text/event-stream"), text_chunk("Hello, ").into_bytes()].concat()), Step::Stall];
     let (_upstream, ai) = openai(vec![stalls], &["k"]).await;
-    assert_eq!(ask(&ai).await, ("Hello, ".to_owned(), Err(AiError::Timeout)));
+    assert_eq!(chat_outcome(&ai).await, ("Hello, ".to_owned(), Err(AiError::Timeout)));
 }
 
 #[tokio::test]
 async fn does_not_retry_timeouts() {
     let (upstream, ai) = openai(vec![vec![Step::Stall]], &["k"]).await;
-    assert_eq!(ask(&ai).await, (String::new(), Err(AiError::Timeout)));
+    assert_eq!(chat_outcome(&ai).await, (String::new(), Err(AiError::Timeout)));
     assert_eq!(upstream.requests().len(), 1);
 }
 
@@ -260,9 +260,9 @@ async fn opens_the_breaker_on_timeouts_only_without_other_answers() {
         let is_well = expected == Circuit::Closed;
         let (_upstream, ai) = openai(scripts, &["k"]).await;
         if is_well {
-            assert_eq!(ask(&ai).await, whole());
+            assert_eq!(chat_outcome(&ai).await, whole());
         }
-        for (_, end) in futures_util::future::join_all((0..5).map(|_| ask(&ai))).await {
+        for (_, end) in futures_util::future::join_all((0..5).map(|_| chat_outcome(&ai))).await {
             assert_eq!(end, Err(AiError::Timeout));
         }
         assert_eq!(ai.circuit(), expected);
@@ -277,7 +277,7 @@ async fn applies_one_deadline_to_all_attempts() {
     let upstream = Upstream::start(vec![slow]).await;
     let limits = Limits { deadline: Duration::from_millis(600), idle: Duration::from_secs(30), ..limits() };
     let ai = ai(ProviderKind::OPENAI, &upstream, "v1", &["k"], limits);
-    let (text, end) = ask(&ai).await;
+    let (text, end) = chat_outcome(&ai).await;
     assert_eq!(end, Err(AiError::Timeout));
     assert!(!text.is_empty());
 }
@@ -287,7 +287,7 @@ async fn accepts_answers_without_a_final_frame() {
     let end = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     let stalls = [ok("text/event-stream"), text_chunk("Hello").into_bytes(), end.as_bytes().to_vec()].concat();
     let (_upstream, ai) = openai(vec![vec![Step::Write(stalls), Step::Stall]], &["k"]).await;
-    let (text, end) = ask(&ai).await;
+    let (text, end) = chat_outcome(&ai).await;
     let (finish, usage) = end.unwrap();
     assert_eq!((text.as_str(), finish), ("Hello", Finish::Stop));
     assert!(usage.unwrap().estimated);
@@ -308,7 +308,7 @@ async fn reports_errors_within_streams() {
         ("data: <html>\n\n", AiError::Garbled),
     ] {
         let (_upstream, ai) = openai(vec![inside(frame)], &["k"]).await;
-        assert_eq!(ask(&ai).await, ("Hello".to_owned(), Err(expected)), "{frame}");
+        assert_eq!(chat_outcome(&ai).await, ("Hello".to_owned(), Err(expected)), "{frame}");
     }
 }
 
@@ -325,7 +325,7 @@ async fn parses_or_rejects_answers_that_are_no_streams() {
         (answer(400, json, r#"{"error":{"message":"x"}}"#), AiError::Rejected),
     ] {
         let (_upstream, ai) = openai(vec![script], &["k"]).await;
-        assert_eq!(ask(&ai).await, (String::new(), Err(expected)));
+        assert_eq!(chat_outcome(&ai).await, (String::new(), Err(expected)));
     }
 }
 
@@ -335,7 +335,10 @@ async fn reports_unreachable_providers() {
     // A port that was free a moment ago.
     upstream.address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let ai = ai(ProviderKind::OPENAI, &upstream, "v1", &["k"], limits());
-    assert_eq!(ask(&ai).await.1.unwrap_err().to_string(), "The AI provider is unavailable. Try again in a minute.");
+    assert_eq!(
+        chat_outcome(&ai).await.1.unwrap_err().to_string(),
+        "The AI provider is unavailable. Try again in a minute."
+    );
 }
 
 #[tokio::test]
@@ -375,7 +378,7 @@ fn behind(proxy: String) -> AiSettings {
 async fn sends_requests_through_the_proxy() {
     let proxy = Upstream::start(vec![hello()]).await;
     let settings = behind(format!("http://{}", proxy.address));
-    assert_eq!(ask(&Ai::build(settings).unwrap()).await, whole());
+    assert_eq!(chat_outcome(&Ai::build(settings).unwrap()).await, whole());
     assert!(proxy.requests()[0].starts_with("POST http://provider.invalid/v1/chat/completions HTTP/1.1\r\n"));
 }
 
@@ -425,7 +428,7 @@ async fn lets_the_socks_proxy_resolve_names() {
         // A provider's own proxy overrides the common one.
         let mut settings = behind("http://127.0.0.1:9".to_owned());
         settings.providers[0].proxy = Some(proxy);
-        assert_eq!(ask(&Ai::build(settings).unwrap()).await, whole());
+        assert_eq!(chat_outcome(&Ai::build(settings).unwrap()).await, whole());
         assert_eq!(served.await.unwrap(), "provider.invalid");
     }
 }
@@ -437,7 +440,7 @@ async fn answers_with_the_demo_without_providers() {
     assert_eq!(ai.default_route().unwrap().requested_model, "demo");
     let other = Route { requested_model: "gpt".to_owned(), ..Route::default() };
     assert_eq!(ai.chat(&other, question(), &Arc::default()).await.err(), Some(AiError::UnknownModel));
-    let (text, end) = ask(&ai).await;
+    let (text, end) = chat_outcome(&ai).await;
     assert!(text.contains("no AI provider yet"));
     assert!(end.is_ok());
 }
@@ -450,14 +453,14 @@ async fn opens_and_probes_the_breaker_of_a_failing_provider() {
     let ai = ai(ProviderKind::OPENAI, &upstream, "v1", &["k"], limits);
     for _ in 0..5 {
         assert_eq!(ai.circuit(), Circuit::Closed);
-        assert!(matches!(ask(&ai).await.1, Err(AiError::Unavailable { .. })));
+        assert!(matches!(chat_outcome(&ai).await.1, Err(AiError::Unavailable { .. })));
     }
     assert_eq!(ai.circuit(), Circuit::Open);
-    let refused = ask(&ai).await.1.unwrap_err();
+    let refused = chat_outcome(&ai).await.1.unwrap_err();
     let pause = refused.retry_after().expect("it says when");
     assert_eq!(upstream.requests().len(), 5, "it was not asked");
     // Retries after the announced delay are let through.
     tokio::time::sleep(pause).await;
-    assert_eq!(ask(&ai).await, whole());
+    assert_eq!(chat_outcome(&ai).await, whole());
     assert_eq!(ai.circuit(), Circuit::Closed);
 }

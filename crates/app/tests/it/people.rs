@@ -242,16 +242,16 @@ async fn sessions_are_private_and_end_on_all_instances() {
         assert_eq!(devices.items[0].address.as_deref(), Some("192.0.2.7"));
         assert_eq!((devices.items[1].id, devices.items[1].current), (here.session_id, true));
 
-        let refused = accounts::sessions::end(&app.identity, &stranger, there.session_id).await.unwrap_err();
+        let refused = accounts::sessions::terminate(&app.identity, &stranger, there.session_id).await.unwrap_err();
         assert_eq!(refused.code(), Code::NotFound);
         principal(&other.identity, &there).await;
-        accounts::sessions::end(&app.identity, &by, there.session_id).await.unwrap();
+        accounts::sessions::terminate(&app.identity, &by, there.session_id).await.unwrap();
         assert!(accounts::authenticate(&app.identity, there.access_token.expose()).await.is_err());
         // The other instance processes the event when its listener is scheduled.
         until(async || accounts::authenticate(&other.identity, there.access_token.expose()).await.is_err()).await;
         assert!(accounts::refresh(&app.identity, there.refresh_token.expose(), None, Device::default()).await.is_err());
         assert_eq!(
-            accounts::sessions::end(&app.identity, &by, there.session_id).await.unwrap_err().code(),
+            accounts::sessions::terminate(&app.identity, &by, there.session_id).await.unwrap_err().code(),
             Code::NotFound
         );
         let now = app.clock.now();
@@ -263,7 +263,7 @@ async fn sessions_are_private_and_end_on_all_instances() {
         assert!(later.is_empty(), "{later:?}");
 
         let third = sign_in(&app.identity, &email("Anna"), PASSWORD, Device::default()).await.unwrap();
-        accounts::sessions::end_others(&app.identity, &by).await.unwrap();
+        accounts::sessions::terminate_others(&app.identity, &by).await.unwrap();
         assert!(accounts::authenticate(&app.identity, third.access_token.expose()).await.is_err());
         accounts::logout(&app.identity, &by).await.unwrap();
         assert!(accounts::authenticate(&app.identity, here.access_token.expose()).await.is_err());

@@ -10,7 +10,7 @@ use appcore::{
 use conversations::workspaces::{self, MemberIdentifier, NewWorkspaceMember, add_member, find, list, set_role};
 use identity::{
     accounts,
-    membership::{self, are_together},
+    membership::{self, are_members},
 };
 
 use crate::instances::{Instances as _, Stage, email, newcomer, principal, sign_up, stages};
@@ -122,7 +122,7 @@ async fn users_without_common_workspace_are_invisible() {
         }
         let found = accounts::search(&app.identity, &ben, None, "a", ALL()).await.unwrap();
         assert_eq!(found.total, 0);
-        assert!(!are_together(&app.identity, hers, &[anna.user_id, ben.user_id]).await.unwrap());
+        assert!(!are_members(&app.identity, hers, &[anna.user_id, ben.user_id]).await.unwrap());
 
         // Users who share a workspace see each other in it and nowhere else, and without the e-mail address.
         let team = create(&app, &anna, " Team ").await.unwrap();
@@ -137,8 +137,8 @@ async fn users_without_common_workspace_are_invisible() {
         .unwrap();
         assert_eq!((added.user.id, added.role, added.user.email), (ben.user_id, WorkspaceRole::Member, None));
         assert_eq!(accounts::find(&app.identity, &ben, anna.user_id).await.unwrap().email, None);
-        assert!(are_together(&app.identity, team.id, &[anna.user_id, ben.user_id, ben.user_id]).await.unwrap());
-        assert!(!are_together(&app.identity, team.id, &[anna.user_id, UserId::new()]).await.unwrap());
+        assert!(are_members(&app.identity, team.id, &[anna.user_id, ben.user_id, ben.user_id]).await.unwrap());
+        assert!(!are_members(&app.identity, team.id, &[anna.user_id, UserId::new()]).await.unwrap());
         assert_eq!(accounts::search(&app.identity, &ben, Some(team.id), "ann", ALL()).await.unwrap().total, 1);
         assert_eq!(find(&app.conversations, &ben, hers).await.unwrap_err().code(), gone);
     }

@@ -47,7 +47,7 @@ pub const MAX_BYTES: usize = MAX_CHARS * 12;
 
 /// Common passwords in lower case. The list has only passwords with letters and digits and of
 /// sufficient length: the other rules refuse the rest.
-static COMMON: LazyLock<HashSet<&'static str>> =
+static COMMON_PASSWORDS: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
 impl Password {
@@ -83,7 +83,7 @@ impl Password {
         rule(has(policy.digit, char::is_numeric), "no_digit", "Add a number.".into());
         let is_email = email.is_some_and(|email| lower == email.as_str() || lower == email.local());
         rule(!is_email, "is_email", "Don't use your email as your password.".into());
-        let is_common = policy.common && COMMON.contains(lower.as_str());
+        let is_common = policy.common && COMMON_PASSWORDS.contains(lower.as_str());
         rule(!is_common, "common", "This password is too common. Choose another one.".into());
         if broken.is_empty() { Ok(Self(text.into_owned())) } else { Err(broken) }
     }
@@ -116,7 +116,7 @@ pub fn normalize(text: &str) -> Cow<'_, str> {
 
 /// Loads the list of common passwords at start-up, so that the first password check isn't slower.
 pub fn preload_common_passwords() {
-    LazyLock::force(&COMMON);
+    LazyLock::force(&COMMON_PASSWORDS);
 }
 
 #[cfg(test)]
@@ -172,8 +172,8 @@ mod tests {
 
     #[test]
     fn common_passwords_pass_all_other_rules() {
-        assert!(COMMON.len() > 1_000);
-        for common in COMMON.iter() {
+        assert!(COMMON_PASSWORDS.len() > 1_000);
+        for common in COMMON_PASSWORDS.iter() {
             assert!(common.len() >= USUAL.min_length && *common == common.to_lowercase(), "{common}");
             assert!(common.chars().any(char::is_numeric) && common.chars().any(char::is_alphabetic), "{common}");
         }

@@ -25,7 +25,7 @@ use crate::{SessionId, Timestamp, UserId, view::UserRole};
 
 /// Maximum size of a token that is decoded. Our tokens have about 700 bytes.
 const MAX_TOKEN_BYTES: usize = 4096;
-const TYPE: &str = "at+jwt";
+const TOKEN_TYPE: &str = "at+jwt";
 /// Tolerated clock difference between two instances.
 const LEEWAY_SECONDS: i64 = 5;
 /// `aud` of access tokens.
@@ -159,7 +159,7 @@ impl Keyring {
     pub fn new(issuer: impl Into<String>, signing: SigningKey, others: Vec<SigningKey>) -> anyhow::Result<Self> {
         let issuer = issuer.into();
         let mut header = Header::new(Algorithm::RS256);
-        header.typ = Some(TYPE.to_owned());
+        header.typ = Some(TOKEN_TYPE.to_owned());
         header.kid = Some(signing.kid.clone());
         let mut validation = Validation::new(Algorithm::RS256);
         validation.set_issuer(&[&issuer]);
@@ -206,7 +206,7 @@ impl Keyring {
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| AccessTokenError::Malformed)?;
         // RFC 9068 4: tokens of other types must not be accepted as access tokens.
-        if header.typ.as_deref() != Some(TYPE) || header.alg != Algorithm::RS256 || header.crit.is_some() {
+        if header.typ.as_deref() != Some(TOKEN_TYPE) || header.alg != Algorithm::RS256 || header.crit.is_some() {
             return Err(AccessTokenError::WrongType);
         }
         let key = header.kid.as_ref().and_then(|kid| self.verifying.get(kid)).ok_or(AccessTokenError::UnknownKey)?;
@@ -289,7 +289,7 @@ mod tests {
         });
         claims(&mut said);
         let mut head = Header::new(Algorithm::RS256);
-        head.typ = Some(TYPE.to_owned());
+        head.typ = Some(TOKEN_TYPE.to_owned());
         head.kid = Some(key().kid);
         header(&mut head);
         jsonwebtoken::encode(&head, &said, &key().encoding).unwrap()
@@ -360,15 +360,15 @@ mod tests {
         let part = |json: serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
         let good = token(&ring);
         let parts: Vec<&str> = good.split('.').collect();
-        let none = part(serde_json::json!({"alg": "none", "typ": TYPE, "kid": key().kid}));
-        let symmetric = part(serde_json::json!({"alg": "HS256", "typ": TYPE, "kid": key().kid}));
+        let none = part(serde_json::json!({"alg": "none", "typ": TOKEN_TYPE, "kid": key().kid}));
+        let symmetric = part(serde_json::json!({"alg": "HS256", "typ": TOKEN_TYPE, "kid": key().kid}));
         let other_subject =
             part(serde_json::json!({"iss": "natter", "aud": "natter", "sub": UserId::new(), "sid": SessionId::new(),
             "jti": Uuid::new_v4(), "role": "admin", "iat": NOW.seconds(), "exp": LATER.seconds()}));
         // Signed with the public key as an HMAC secret.
         let hmac = {
             let mut header = Header::new(Algorithm::HS256);
-            header.typ = Some(TYPE.to_owned());
+            header.typ = Some(TOKEN_TYPE.to_owned());
             header.kid = Some(key().kid);
             let claims = ring.verify(&good, NOW).unwrap();
             let public = serde_json::to_vec(&ring.jwks()).unwrap();

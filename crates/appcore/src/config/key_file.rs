@@ -14,7 +14,7 @@ use super::Config;
 use crate::{auth::token, secret::Secret};
 
 /// File name in `server.data_dir`.
-const FILE: &str = "encryption-key";
+const KEY_FILE_NAME: &str = "encryption-key";
 
 impl Config {
     /// In embedded mode, sets `auth.key_encryption_secret` from the key file if it is not
@@ -22,7 +22,7 @@ impl Config {
     /// configure the secret because they have no file in common.
     pub fn with_key_file(mut self) -> anyhow::Result<Self> {
         if self.is_embedded() && self.auth.key_encryption_secret.is_none() {
-            let file = self.server.data_dir.join(FILE);
+            let file = self.server.data_dir.join(KEY_FILE_NAME);
             let secret = read_or_create(&file)
                 .with_context(|| format!("failed to use the key file of the database: {}", file.display()))?;
             self.auth.key_encryption_secret = Some(secret);
@@ -78,10 +78,10 @@ mod tests {
         assert!(made.len() >= 43, "{made} can be guessed");
         assert_eq!(secret(&[]), Some(made));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&folder), mode(&folder.join(FILE))), (0o700, 0o600));
+        assert_eq!((mode(&folder), mode(&folder.join(KEY_FILE_NAME))), (0o700, 0o600));
         assert_eq!(secret(&[("NATTER__AUTH__KEY_ENCRYPTION_SECRET", "another one")]).as_deref(), Some("another one"));
         assert_eq!(secret(&[("NATTER__DATABASE__URL", "postgres://localhost/natter")]), None);
-        fs::write(folder.join(FILE), "\n").unwrap();
+        fs::write(folder.join(KEY_FILE_NAME), "\n").unwrap();
         assert!(config(&folder, &[]).with_key_file().is_err(), "a lost key file must not be replaced silently");
         fs::remove_dir_all(folder).unwrap();
     }

@@ -39,7 +39,7 @@ pub use self::settings::{
 };
 
 /// Configuration file that is read if it exists and no other is named.
-const USUAL_FILE: &str = "config.toml";
+const DEFAULT_FILE: &str = "config.toml";
 
 /// Variable that `serve --role` overrides.
 const ROLE_VARIABLE: &str = "NATTER__SERVER__ROLE";
@@ -72,7 +72,7 @@ pub fn load_with_role(
     file: Option<&Path>,
     role: Option<&str>,
 ) -> Result<LoadedConfig, ConfigError> {
-    let usual = Path::new(USUAL_FILE);
+    let usual = Path::new(DEFAULT_FILE);
     let file = file.or_else(|| usual.exists().then_some(usual));
     let role = role.map(|role| (ROLE_VARIABLE.into(), role.into()));
     let environment = std::env::vars_os().filter(|(name, _)| role.is_none() || name != ROLE_VARIABLE);

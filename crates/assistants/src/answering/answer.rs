@@ -32,7 +32,7 @@ use super::{
     context::{self, AnswerPrompt},
     draft::Draft,
     files::FileReader,
-    generation::{Generation, GenerationError, GenerationOutcome, TELL_EVERY, store},
+    generation::{DELTA_INTERVAL, Generation, GenerationError, GenerationOutcome, store_partial},
     measure::AnswerMetrics,
     stop_registry::StopRegistration,
 };
@@ -43,11 +43,11 @@ use crate::{
 };
 
 /// Grace period for running tool calls at shutdown, because a cancelled call may have taken effect.
-const CALLS_END: Duration = Duration::from_secs(3);
+const TOOL_CALL_GRACE: Duration = Duration::from_secs(3);
 /// Margin added to the expiry of a tool permission request, for clock skew between machines.
-const PAST_EXPIRY: Duration = Duration::from_millis(200);
+const EXPIRY_MARGIN: Duration = Duration::from_millis(200);
 /// Backoff of retries to store the end of an answer.
-const FINISH_AGAIN: [Duration; 7] = [
+const FINISH_BACKOFF: [Duration; 7] = [
     Duration::from_millis(100),
     Duration::from_millis(500),
     Duration::from_secs(2),
@@ -58,14 +58,14 @@ const FINISH_AGAIN: [Duration; 7] = [
 ];
 /// Maximum number of attempts. Above it the answer fails, because it may be what crashes the
 /// workers.
-const MOST_ATTEMPTS: i32 = 8;
+const MAX_ATTEMPTS: i32 = 8;
 
 /// Timeout for the transcript of a spoken question, and its polling interval.
-const HEARING: Duration = Duration::from_secs(60);
-const HEAR_AGAIN: Duration = Duration::from_millis(500);
+const TRANSCRIPT_TIMEOUT: Duration = Duration::from_secs(60);
+const TRANSCRIPT_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Failure message for internal errors, shown to the reader.
-const OUR_FAULT: &str = "Something went wrong on the server. Try again.";
+const INTERNAL_ERROR: &str = "Something went wrong on the server. Try again.";
 const QUESTION_GONE: &str = "The message this replies to was deleted.";
 const ASSISTANT_GONE: &str = "This assistant is no longer available.";
 
@@ -97,7 +97,7 @@ async fn answer(answer: AnswerJob, job: JobContext<'_, AssistantsService>) -> Re
             tracing::error!(%error, answer = %answer.answer_id, "failed to run answer job");
             // If the answer isn't visible to readers yet, it can't fail visibly, so the job's retry
             // schedule applies.
-            if fail(service, &answer, OUR_FAULT).await? { Ok(JobOutcome::Done) } else { Err(error) }
+            if fail(service, &answer, INTERNAL_ERROR).await? { Ok(JobOutcome::Done) } else { Err(error) }
         }
         ended => ended,
     }
@@ -106,9 +106,9 @@ async fn answer(answer: AnswerJob, job: JobContext<'_, AssistantsService>) -> Re
 async fn work(answer: &AnswerJob, job: JobContext<'_, AssistantsService>) -> Result<JobOutcome, AppError> {
     let JobContext { state: service, claim, .. } = job;
     if claim.stop_requested {
-        return end_as_it_is(service, answer, MessageStatus::Stopped, None).await.map(|_| JobOutcome::Done);
+        return end_with_stored_text(service, answer, MessageStatus::Stopped, None).await.map(|_| JobOutcome::Done);
     }
-    if claim.attempt - claim.attempts_before > MOST_ATTEMPTS {
+    if claim.attempt - claim.attempts_before > MAX_ATTEMPTS {
         return Err(AppError::internal(anyhow::anyhow!("too many attempts")));
     }
     match AnswerRun::new(answer, job).run().await {
@@ -183,8 +183,8 @@ impl<'a> AnswerRun<'a> {
         let Some(assistant) = assistant.filter(|row| is_usable_by(row, claim.owner)) else {
             return Err(self.fail(ASSISTANT_GONE).await?);
         };
-        if service.config.ai.transcription_model.is_some() && waits_for_words(service, answer).await? {
-            let is_aside = query::jobs::suspend(&service.db, claim.id, claim.attempt, HEAR_AGAIN).await?;
+        if service.config.ai.transcription_model.is_some() && awaits_transcript(service, answer).await? {
+            let is_aside = query::jobs::suspend(&service.db, claim.id, claim.attempt, TRANSCRIPT_POLL_INTERVAL).await?;
             return Err(Exit::Ended(if is_aside { JobOutcome::Suspended } else { JobOutcome::Lost }));
         }
         let chosen = chosen_model(service, answer, &assistant).await?;
@@ -193,7 +193,7 @@ impl<'a> AnswerRun<'a> {
         if begun.status != MessageStatus::Streaming {
             return Err(Exit::Ended(JobOutcome::Done));
         }
-        let known = AvailableKnowledge::of(service, assistant.id, (answer.conversation_id, claim.owner)).await?;
+        let known = AvailableKnowledge::load(service, assistant.id, (answer.conversation_id, claim.owner)).await?;
         let now = service.clock.now();
         let tokens = service.config.ai.context_tokens - known.tokens;
         let files = FileReader::new(service, job_owner(claim), service.gateway.find_model(&model).as_deref(), tokens);
@@ -230,7 +230,7 @@ impl<'a> AnswerRun<'a> {
             consulted = known.consult(service, asking, self.answer.answer_id, &prepared.request.messages) => consulted,
             interruption = self.interruption() => return Err(Exit::Ended(match interruption {
                 Interruption::Stop => {
-                    end_as_it_is(service, self.answer, MessageStatus::Stopped, None).await?;
+                    end_with_stored_text(service, self.answer, MessageStatus::Stopped, None).await?;
                     JobOutcome::Done
                 }
                 Interruption::HandOn => JobOutcome::Requeued,
@@ -247,7 +247,7 @@ impl<'a> AnswerRun<'a> {
         let Prepared { assistant, model, route, offer, mut transcript, version, content, .. } = prepared;
         let kept = transcript.text_end(&content);
         let mut draft = Draft::after(content, kept);
-        let mut measure = AnswerMetrics::begin(prepared.context, prepared.files);
+        let mut measure = AnswerMetrics::start(prepared.context, prepared.files);
         let request = context::with_tools(prepared.request, &offer);
         let writing = Generation::new(self.job, answer, (&assistant, &model, route), (&offer, request), &self.calling);
         let written = tokio::select! {
@@ -258,7 +258,7 @@ impl<'a> AnswerRun<'a> {
         let (status, reason) = match written {
             Ok(Ok(GenerationOutcome::Complete)) => (MessageStatus::Complete, None),
             Ok(Ok(GenerationOutcome::AwaitingDecision(until))) => {
-                return Err(Exit::Ended(self.put_aside(version, until).await?));
+                return Err(Exit::Ended(self.suspend(version, until).await?));
             }
             Ok(Err(GenerationError::Internal(error))) => return Err(error.into()),
             // The text written so far is kept.
@@ -270,17 +270,17 @@ impl<'a> AnswerRun<'a> {
             Err(Interruption::Stop) => (MessageStatus::Stopped, None),
             Err(Interruption::HandOn) => {
                 if !draft.is_behind() {
-                    store(service, answer.answer_id, draft.text()).await?;
+                    store_partial(service, answer.answer_id, draft.text()).await?;
                 }
                 return Err(Exit::Ended(JobOutcome::Requeued));
             }
             Ok(Err(GenerationError::Obsolete)) => return Err(Exit::Ended(JobOutcome::Done)),
             Ok(Err(GenerationError::Lost)) | Err(Interruption::Lost) => return Err(Exit::Ended(JobOutcome::Lost)),
         };
-        if draft.has_untold() && !draft.overtakes() {
+        if draft.has_unpublished() && !draft.overtakes() {
             // Publish the remainder, so that the deltas add up to the whole text for clients that
             // follow only them.
-            sleep(TELL_EVERY).await;
+            sleep(DELTA_INTERVAL).await;
             writing.tell(&mut draft);
         }
         Ok(Generated { draft, measure, status, reason })
@@ -305,9 +305,9 @@ impl<'a> AnswerRun<'a> {
     }
 
     /// Suspends the job until the pending tool calls are decided or expire.
-    async fn put_aside(&self, version: i64, until: Timestamp) -> Result<JobOutcome, AppError> {
+    async fn suspend(&self, version: i64, until: Timestamp) -> Result<JobOutcome, AppError> {
         let (JobContext { state: service, claim, .. }, answer) = (self.job, self.answer);
-        let wait = Duration::from_millis(u64::try_from(until.0 - service.clock.now().0).unwrap_or(0)) + PAST_EXPIRY;
+        let wait = Duration::from_millis(u64::try_from(until.0 - service.clock.now().0).unwrap_or(0)) + EXPIRY_MARGIN;
         if !query::jobs::suspend(&service.db, claim.id, claim.attempt, wait).await? {
             return Ok(JobOutcome::Lost);
         }
@@ -331,7 +331,7 @@ impl<'a> AnswerRun<'a> {
         let JobContext { state: service, lease, draining, .. } = self.job;
         let drained = async {
             draining.cancelled().await;
-            _ = timeout(CALLS_END, self.calling.lock()).await;
+            _ = timeout(TOOL_CALL_GRACE, self.calling.lock()).await;
         };
         tokio::select! {
             () = self.stop.token().cancelled() => Interruption::Stop,
@@ -345,12 +345,12 @@ impl<'a> AnswerRun<'a> {
 }
 
 /// True if the question is a voice note whose transcript is still pending.
-async fn waits_for_words(service: &AssistantsService, answer: &AnswerJob) -> Result<bool, AppError> {
+async fn awaits_transcript(service: &AssistantsService, answer: &AnswerJob) -> Result<bool, AppError> {
     let Some(question) = query::messages::get(service.db.reader(), answer.question_id).await? else { return Ok(false) };
     let Some(attachments) = question.attachments.filter(|_| question.deleted_at.is_none()) else { return Ok(false) };
     let attachments: Vec<Upload> = serde_json::from_str(&attachments).map_err(AppError::internal)?;
     let is_pending = attachments.iter().any(|upload| upload.transcript_state == Some(TranscriptState::Pending));
-    let patience = Timestamp(service.clock.now().0 - i64::try_from(HEARING.as_millis()).unwrap_or(i64::MAX));
+    let patience = Timestamp(service.clock.now().0 - i64::try_from(TRANSCRIPT_TIMEOUT.as_millis()).unwrap_or(i64::MAX));
     Ok(is_pending && question.created_at > patience)
 }
 
@@ -419,7 +419,7 @@ async fn store_end(service: &AssistantsService, answer: &AnswerJob, end: AnswerE
         thoughts: end.thoughts,
     };
     let change = ServerAction::FinishAnswer(Box::new(finish)).on(answer.conversation_id);
-    let mut waits = FINISH_AGAIN.into_iter();
+    let mut waits = FINISH_BACKOFF.into_iter();
     loop {
         match service.events.writer.submit(change.clone()).await {
             Err(AppError::Unavailable(error)) => match waits.next() {
@@ -436,7 +436,7 @@ async fn store_end(service: &AssistantsService, answer: &AnswerJob, end: AnswerE
 
 /// Ends an answer with the stored text. No effect if it has ended. Returns `false` if it was never
 /// started.
-async fn end_as_it_is(
+async fn end_with_stored_text(
     service: &AssistantsService,
     answer: &AnswerJob,
     status: MessageStatus,
@@ -453,5 +453,5 @@ async fn end_as_it_is(
 
 /// Marks an answer as failed with a reason for the reader. Returns `false` if it was never started.
 async fn fail(service: &AssistantsService, answer: &AnswerJob, reason: &str) -> Result<bool, AppError> {
-    end_as_it_is(service, answer, MessageStatus::Failed, Some(reason.to_owned())).await
+    end_with_stored_text(service, answer, MessageStatus::Failed, Some(reason.to_owned())).await
 }

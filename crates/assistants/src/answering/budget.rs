@@ -13,14 +13,14 @@ use crate::AssistantsService;
 
 /// Reserves the cost of the answers to a message. Returns `None` if the message requests no answer,
 /// or if nothing is charged or budgeted.
-pub async fn hold_for_message(
+pub async fn reserve_for_message(
     service: &AssistantsService,
     access: &access::Lookup<'_>,
     send: &mut SendMessage,
 ) -> Result<Option<PendingReservations>, AppError> {
     let is_assistant = |kind: MentionKind| kind == MentionKind::Assistant;
     let mentioned = send.mentions.iter().filter(|mention| is_assistant(mention.kind)).count() as u64;
-    match hold(service, access, mentioned, &mut send.asking).await {
+    match reserve(service, access, mentioned, &mut send.asking).await {
         // A repeated message was sent before and has its reservation.
         Err(error)
             if matches!(
@@ -39,7 +39,7 @@ pub async fn hold_for_message(
 
 /// Reserves the cost of `answers` answers; in a chat with an assistant every message requests at
 /// least one.
-pub async fn hold(
+pub async fn reserve(
     service: &AssistantsService,
     access: &access::Lookup<'_>,
     answers: u64,
@@ -47,7 +47,7 @@ pub async fn hold(
 ) -> Result<Option<PendingReservations>, AppError> {
     let (by, id) = (access.user, access.id);
     let limits_nobody = !service.gateway.may_have_budgets(by) && !service.billing.is_charging();
-    if limits_nobody && !model_lists::are_there(&service.gateway) && !service.gateway.wants_prices() {
+    if limits_nobody && !model_lists::any_exist(&service.gateway) && !service.gateway.requires_prices() {
         return Ok(None);
     }
     // Conversations between people request no answers.

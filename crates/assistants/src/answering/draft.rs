@@ -98,7 +98,7 @@ impl Draft {
         self.text.len() + 4 > MAX_BYTES
     }
 
-    pub fn has_untold(&self) -> bool {
+    pub fn has_unpublished(&self) -> bool {
         self.published < self.text.len() && !self.is_behind()
     }
 
@@ -130,7 +130,7 @@ mod tests {
         let mut draft = Draft::default();
         draft.push("à😀");
         assert_eq!(draft.tell(), TextDelta { offset: 0, text: "à😀".to_owned() });
-        assert!(!draft.has_untold());
+        assert!(!draft.has_unpublished());
         draft.push("b\0c");
         draft.push("d");
         assert_eq!(draft.tell(), TextDelta { offset: 3, text: "bcd".to_owned() });
@@ -141,11 +141,11 @@ mod tests {
     fn keeps_previous_text_until_it_is_overtaken() {
         let mut draft = Draft::after("Một hai 😀".to_owned(), 0);
         draft.push("Một hai");
-        assert!(draft.is_behind() && !draft.overtakes() && !draft.has_untold() && !draft.has_unstored());
+        assert!(draft.is_behind() && !draft.overtakes() && !draft.has_unpublished() && !draft.has_unstored());
         draft.push(" ba!");
         assert!(draft.overtakes());
         draft.overtook();
-        assert!(!draft.overtakes() && !draft.has_untold());
+        assert!(!draft.overtakes() && !draft.has_unpublished());
         draft.push(" 👋");
         assert_eq!(draft.tell(), TextDelta { offset: 11, text: " 👋".to_owned() });
         let mut shorter = Draft::after("Một hai".to_owned(), 0);
@@ -161,7 +161,7 @@ mod tests {
         draft.push("halfway");
         assert!(draft.overtakes() && draft.text() == "à😀\n\nhalfway");
         let mut whole = Draft::after("à😀".to_owned(), 100);
-        assert!(!whole.is_behind() && !whole.overtakes() && !whole.has_untold());
+        assert!(!whole.is_behind() && !whole.overtakes() && !whole.has_unpublished());
         whole.part();
         whole.push("b");
         assert_eq!(whole.tell(), TextDelta { offset: 3, text: "\n\nb".to_owned() });

@@ -37,14 +37,14 @@ const MAX_PAGES: usize = 100;
 /// providers, 32 MB for Anthropic.
 const MAX_PDF_BYTES: usize = 8 * 1024 * 1024;
 /// Side of the thumbnail that is used unless the model supports larger images, in pixels.
-const SEEN_SIDE: u32 = 1280;
+const THUMBNAIL_SIDE: u32 = 1280;
 /// Maximum number of bytes read of one text file.
-const MAX_TEXT: u64 = 400_000;
+const MAX_TEXT_BYTES: u64 = 400_000;
 /// Capacity of each cache (document texts, scaled images), in bytes, and its idle timeout.
-const KEPT_BYTES: u64 = 32 * 1024 * 1024;
-const KEPT: Duration = Duration::from_secs(10 * 60);
+const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+const CACHE_IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// Divisor of the context window: files may use half of it.
-const SHARE: usize = 2;
+const CONTEXT_DIVISOR: usize = 2;
 
 /// Reader of attachments for one answer.
 #[derive(Clone, Copy)]
@@ -92,12 +92,12 @@ impl<'a> FileReader<'a> {
         // The lowest limit of all deployments, because any of them may answer.
         let sizes = model.into_iter().flat_map(|model| &model.definition.deployments);
         let size = sizes.map(|deployment| ImageLimit::of(&deployment.model)).reduce(ImageLimit::least);
-        let room = window.map_or(tokens, |window| window.min(tokens)) / SHARE;
+        let room = window.map_or(tokens, |window| window.min(tokens)) / CONTEXT_DIVISOR;
         Self {
             service,
             owner,
             sees_pictures: able.is_some_and(|able| able.images),
-            picture_size: size.unwrap_or(ImageLimit::USUAL),
+            picture_size: size.unwrap_or(ImageLimit::DEFAULT),
             reads_pdfs: able.is_some_and(|able| able.pdf),
             token_budget: room,
         }
@@ -138,26 +138,26 @@ impl<'a> FileReader<'a> {
     async fn part(&self, upload: &Upload, room: &mut AttachmentLimits) -> Result<FileInput, OmissionReason> {
         let part = if upload.kind == UploadKind::Voice {
             let text = upload.transcript.clone().ok_or(OmissionReason::NoTranscript)?;
-            cut(text, false, room)
+            truncate(text, false, room)
         } else if upload.media_type.starts_with("image/") && !is_readable(&upload.media_type) {
             self.picture(upload, room).await.map(FileInput::Picture)
         } else if is_readable(&upload.media_type) {
             if room.tokens == 0 {
                 return Err(OmissionReason::TooLarge);
             }
-            let bytes = self.bytes(StoredObject::Whole(upload.id), MAX_TEXT).await?;
+            let bytes = self.bytes(StoredObject::Whole(upload.id), MAX_TEXT_BYTES).await?;
             let is_cut = u64::try_from(upload.size).unwrap_or(u64::MAX) > bytes.len() as u64;
-            cut(beginning(&bytes), is_cut, room)
+            truncate(decode_prefix(&bytes), is_cut, room)
         } else if extract::is_readable(&upload.media_type, &upload.name) {
             if room.tokens == 0 {
                 return Err(OmissionReason::TooLarge);
             }
-            let known = self.taken_out(upload).await?;
+            let known = self.document_text(upload).await?;
             match self.pdf(upload, &known, room).await? {
                 Some(part) => Ok(part),
                 None if known.text.is_empty() && self.reads_pdfs => Err(OmissionReason::TooLarge),
                 None if known.text.is_empty() => Err(OmissionReason::NoText),
-                None => cut(known.text.clone(), known.is_cut, room),
+                None => truncate(known.text.clone(), known.is_cut, room),
             }
         } else {
             Err(OmissionReason::Type)
@@ -194,21 +194,23 @@ impl<'a> FileReader<'a> {
         }
         // Falls back to the thumbnail if the larger size exceeds the limits.
         if let Some(size) = self.larger_size(upload)
-            && let Some(picture) = self.sized(upload, StoredObject::Whole(upload.id), size, room).await
+            && let Some(picture) = self.scaled_picture(upload, StoredObject::Whole(upload.id), size, room).await
         {
             return Ok(picture);
         }
-        let thumbnail = seen_size(upload);
+        let thumbnail = thumbnail_size(upload);
         let size = self.picture_size.fit(thumbnail.0, thumbnail.1);
         if size != thumbnail {
-            let picture = self.sized(upload, StoredObject::Thumbnail(upload.id, SEEN_SIDE), size, room).await;
+            let picture =
+                self.scaled_picture(upload, StoredObject::Thumbnail(upload.id, THUMBNAIL_SIDE), size, room).await;
             return picture.ok_or(OmissionReason::TooMany);
         }
-        let tokens = estimate(size);
+        let tokens = picture_tokens(size);
         if tokens > room.tokens {
             return Err(OmissionReason::TooMany);
         }
-        let bytes = self.bytes(StoredObject::Thumbnail(upload.id, SEEN_SIDE), room.picture_bytes as u64 + 1).await?;
+        let bytes =
+            self.bytes(StoredObject::Thumbnail(upload.id, THUMBNAIL_SIDE), room.picture_bytes as u64 + 1).await?;
         let data: String = STANDARD.encode(&bytes);
         if data.len() > room.picture_bytes {
             return Err(OmissionReason::TooMany);
@@ -221,19 +223,19 @@ impl<'a> FileReader<'a> {
         let side = |side: Option<i32>| side.and_then(|side| u32::try_from(side).ok());
         let size = self.picture_size.fit(side(upload.width)?, side(upload.height)?);
         let can_be_read = u64::try_from(upload.size).is_ok_and(|size| size <= uploads::MAX_PICTURE);
-        (size.0.max(size.1) > SEEN_SIDE && can_be_read).then_some(size)
+        (size.0.max(size.1) > THUMBNAIL_SIDE && can_be_read).then_some(size)
     }
 
     /// Image scaled to this size, or `None` if it exceeds the limits or can't be decoded. Cached,
     /// because images of a chat are sent again with each answer.
-    async fn sized(
+    async fn scaled_picture(
         &self,
         upload: &Upload,
         from: StoredObject,
         size: (u32, u32),
         room: &AttachmentLimits,
     ) -> Option<ChatPicture> {
-        let tokens = estimate(size);
+        let tokens = picture_tokens(size);
         if tokens > room.tokens {
             return None;
         }
@@ -242,7 +244,7 @@ impl<'a> FileReader<'a> {
             Some(picture) => picture,
             None => {
                 let bytes = self.bytes(from, uploads::MAX_PICTURE).await.ok()?;
-                let made = uploads::sized_picture(&self.service.files, self.owner, bytes, size.0.max(size.1)).await?;
+                let made = uploads::downscale(&self.service.files, self.owner, bytes, size.0.max(size.1)).await?;
                 let (media_type, data) = (made.media_type.to_owned(), STANDARD.encode(&made.bytes));
                 let picture = ChatPicture { media_type, data: data.into(), tokens };
                 known.insert(key, picture.clone()).await;
@@ -273,7 +275,7 @@ impl<'a> FileReader<'a> {
     }
 
     /// Extracted beginning of a document's text; empty for a scanned PDF.
-    async fn taken_out(&self, upload: &Upload) -> Result<Arc<DocumentText>, OmissionReason> {
+    async fn document_text(&self, upload: &Upload) -> Result<Arc<DocumentText>, OmissionReason> {
         let texts = &self.service.answering.texts;
         if let Some(known) = texts.get(&upload.id).await {
             return Ok(known);
@@ -323,16 +325,16 @@ impl<'a> FileReader<'a> {
 impl AttachmentInput {
     fn add(&mut self, upload: &Upload, part: Result<FileInput, OmissionReason>) {
         // The name must not close the element.
-        let (name, media_type) = (without_end(&upload.name), &upload.media_type);
+        let (name, media_type) = (escape_closing_tags(&upload.name), &upload.media_type);
         let (how, reason, tokens) = match part {
             Ok(FileInput::Picture(picture)) => {
-                self.say(&format!("[The picture {name:?} is attached.]"));
+                self.append(&format!("[The picture {name:?} is attached.]"));
                 let tokens = picture.tokens;
                 self.pictures.push(picture);
                 (ContextCoverage::Whole, None, Some(tokens))
             }
             Ok(FileInput::Pdf { file, .. }) => {
-                self.say(&format!("[The document {name:?} is attached.]"));
+                self.append(&format!("[The document {name:?} is attached.]"));
                 let tokens = file.tokens;
                 self.files.push(file);
                 (ContextCoverage::Whole, None, Some(tokens))
@@ -340,10 +342,10 @@ impl AttachmentInput {
             Ok(FileInput::Text { text, is_cut }) => {
                 let tokens = estimate_tokens(&text);
                 // The content must not close the element.
-                let text = without_end(&text);
+                let text = escape_closing_tags(&text);
                 let rest = if is_cut { "\n[The rest of the file is left out.]" } else { "" };
                 let what = if upload.kind == UploadKind::Voice { " what=\"the words of a voice note\"" } else { "" };
-                self.say(&format!("<file name={name:?}{what}>\n{text}{rest}\n</file>"));
+                self.append(&format!("<file name={name:?}{what}>\n{text}{rest}\n</file>"));
                 (if is_cut { ContextCoverage::Part } else { ContextCoverage::Whole }, None, Some(tokens))
             }
             Err(reason) => {
@@ -356,7 +358,7 @@ impl AttachmentInput {
                     OmissionReason::NoTranscript => "you can't hear it, and its words aren't written down",
                     OmissionReason::Gone => "it was deleted",
                 };
-                self.say(&format!(
+                self.append(&format!(
                     "[The file {name:?} ({media_type}) is attached, but {why}. Say so where it matters.]"
                 ));
                 (ContextCoverage::Unseen, Some(reason), None)
@@ -366,7 +368,7 @@ impl AttachmentInput {
         self.seen.push(ContextFile { upload_id: upload.id, name: upload.name.clone(), how, reason, tokens });
     }
 
-    fn say(&mut self, text: &str) {
+    fn append(&mut self, text: &str) {
         if !self.text.is_empty() {
             self.text.push_str("\n\n");
         }
@@ -389,7 +391,7 @@ pub(crate) type DocumentTextCache = Cache<UploadId, Arc<DocumentText>>;
 
 pub(super) fn document_texts() -> DocumentTextCache {
     let bytes = |_: &UploadId, known: &Arc<DocumentText>| u32::try_from(known.text.len()).unwrap_or(u32::MAX).max(1);
-    Cache::builder().max_capacity(KEPT_BYTES).weigher(bytes).time_to_idle(KEPT).build()
+    Cache::builder().max_capacity(CACHE_BYTES).weigher(bytes).time_to_idle(CACHE_IDLE_TIMEOUT).build()
 }
 
 /// Cache of scaled images by upload and size.
@@ -399,7 +401,7 @@ pub(super) fn sized_pictures() -> ScaledPictureCache {
     let bytes = |_: &(UploadId, (u32, u32)), picture: &ChatPicture| {
         u32::try_from(picture.data.len()).unwrap_or(u32::MAX).max(1)
     };
-    Cache::builder().max_capacity(KEPT_BYTES).weigher(bytes).time_to_idle(KEPT).build()
+    Cache::builder().max_capacity(CACHE_BYTES).weigher(bytes).time_to_idle(CACHE_IDLE_TIMEOUT).build()
 }
 
 impl DocumentText {
@@ -429,7 +431,7 @@ impl DocumentText {
     }
 
     fn add(&mut self, text: &str) {
-        let room = usize::try_from(MAX_TEXT).unwrap_or(usize::MAX).saturating_sub(self.text.len() + 2);
+        let room = usize::try_from(MAX_TEXT_BYTES).unwrap_or(usize::MAX).saturating_sub(self.text.len() + 2);
         if !self.text.is_empty() {
             self.text.push_str("\n\n");
         }
@@ -440,7 +442,7 @@ impl DocumentText {
 }
 
 /// Truncates a text to the remaining token budget.
-fn cut(mut text: String, mut is_cut: bool, room: &AttachmentLimits) -> Result<FileInput, OmissionReason> {
+fn truncate(mut text: String, mut is_cut: bool, room: &AttachmentLimits) -> Result<FileInput, OmissionReason> {
     if room.tokens == 0 {
         return Err(OmissionReason::TooLarge);
     }
@@ -457,7 +459,7 @@ fn cut(mut text: String, mut is_cut: bool, room: &AttachmentLimits) -> Result<Fi
 }
 
 /// Escapes closing tags of the `file` element, in any spelling.
-fn without_end(text: &str) -> String {
+fn escape_closing_tags(text: &str) -> String {
     let mut parts = text.split('<');
     let mut written = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -470,19 +472,19 @@ fn without_end(text: &str) -> String {
 }
 
 /// Decodes text that may end within a character. NUL characters are removed.
-fn beginning(bytes: &[u8]) -> String {
+fn decode_prefix(bytes: &[u8]) -> String {
     let text = extract::utf16(bytes).map_or_else(|| String::from_utf8_lossy(bytes), Cow::Owned);
     text.trim_end_matches('\u{fffd}').replace('\0', "")
 }
 
 /// Size of the large thumbnail of an image.
-fn seen_size(upload: &Upload) -> (u32, u32) {
-    let side = |side: Option<i32>| side.and_then(|side| u32::try_from(side).ok()).unwrap_or(SEEN_SIDE);
-    ImageLimit { side: SEEN_SIDE, pixels: u32::MAX }.fit(side(upload.width), side(upload.height))
+fn thumbnail_size(upload: &Upload) -> (u32, u32) {
+    let side = |side: Option<i32>| side.and_then(|side| u32::try_from(side).ok()).unwrap_or(THUMBNAIL_SIDE);
+    ImageLimit { side: THUMBNAIL_SIDE, pixels: u32::MAX }.fit(side(upload.width), side(upload.height))
 }
 
 /// Estimated tokens of an image of this size.
-fn estimate((width, height): (u32, u32)) -> usize {
+fn picture_tokens((width, height): (u32, u32)) -> usize {
     ChatPicture::estimate(width as usize, height as usize)
 }
 
@@ -502,10 +504,10 @@ mod tests {
             Ok(FileInput::Text { text, is_cut }) => (text, is_cut),
             Ok(FileInput::Picture(_) | FileInput::Pdf { .. }) | Err(_) => panic!("no text"),
         };
-        assert_eq!(text(cut("12345678".to_owned(), false, &room(2))), ("12345678".to_owned(), false));
-        assert_eq!(text(cut("123456789".to_owned(), false, &room(2))), ("12345678".to_owned(), true));
-        assert_eq!(text(cut("ơơơ".to_owned(), false, &room(2))), ("ơơ".to_owned(), true));
-        assert!(matches!(cut("1".to_owned(), false, &room(0)), Err(OmissionReason::TooLarge)));
+        assert_eq!(text(truncate("12345678".to_owned(), false, &room(2))), ("12345678".to_owned(), false));
+        assert_eq!(text(truncate("123456789".to_owned(), false, &room(2))), ("12345678".to_owned(), true));
+        assert_eq!(text(truncate("ơơơ".to_owned(), false, &room(2))), ("ơơ".to_owned(), true));
+        assert!(matches!(truncate("1".to_owned(), false, &room(0)), Err(OmissionReason::TooLarge)));
         let section = |text: &str, page| Section { text: text.to_owned(), page, ..Section::default() };
         let document = |sections: Vec<Section>, pages| DocumentText::of(&Document { sections, pages });
         let sections = vec![section("one", Some(1)), section("more", Some(1)), section("two", Some(2))];
@@ -515,8 +517,8 @@ mod tests {
         assert!(document(sections, Some(5)).text.starts_with(&format!("{words}\n\n[3 more pages have no text")));
         assert!(document(vec![section(&"x".repeat(500_000), None)], None).is_cut);
         assert_eq!(document(Vec::new(), Some(3)).text, "");
-        assert_eq!(beginning(&"nửa\0".as_bytes()[..4]), "nử");
-        assert_eq!(without_end("a</file></ FILE>< /file></p>đ</"), "a<\\/file><\\/ FILE><\\ /file></p>đ</");
-        assert_eq!(beginning(b"\xff\xfeh\0i\0\0\0=\xd8"), "hi");
+        assert_eq!(decode_prefix(&"nửa\0".as_bytes()[..4]), "nử");
+        assert_eq!(escape_closing_tags("a</file></ FILE>< /file></p>đ</"), "a<\\/file><\\/ FILE><\\ /file></p>đ</");
+        assert_eq!(decode_prefix(b"\xff\xfeh\0i\0\0\0=\xd8"), "hi");
     }
 }

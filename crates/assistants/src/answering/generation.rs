@@ -35,12 +35,12 @@ use crate::{
 };
 
 /// Minimum interval between two text deltas of an answer, for at most 25 per second.
-pub(super) const TELL_EVERY: Duration = Duration::from_millis(40);
+pub(super) const DELTA_INTERVAL: Duration = Duration::from_millis(40);
 /// Minimum interval between two reasoning deltas.
-const THINK_EVERY: Duration = Duration::from_millis(120);
+const REASONING_INTERVAL: Duration = Duration::from_millis(120);
 /// Minimum interval between two writes of the partial text. A reader who reloads sees text that is
 /// at most this old.
-const STORE_EVERY: Duration = Duration::from_millis(500);
+const STORE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Reason for a generation without an answer.
 pub(super) enum GenerationError {
@@ -55,7 +55,7 @@ pub(super) enum GenerationError {
 }
 
 impl GenerationError {
-    fn of_hold(error: AppError) -> Self {
+    fn of_reservation(error: AppError) -> Self {
         match error.code() {
             // `Invalid` stands for a model that the workspace or the asker may not use, or that has
             // no price.
@@ -111,7 +111,7 @@ impl<'a> Generation<'a> {
         let settings = &self.service.config.mcp;
         loop {
             if transcript.is_open()
-                && let Some(until) = self.call(transcript).await?
+                && let Some(until) = self.run_calls(transcript).await?
             {
                 return Ok(GenerationOutcome::AwaitingDecision(until));
             }
@@ -124,7 +124,7 @@ impl<'a> Generation<'a> {
             };
             request.rounds = transcript.rounds(draft.text(), pictures);
             request.tools = self.offer.functions();
-            transcript.name_functions(&mut request.tools);
+            transcript.add_called_functions(&mut request.tools);
             request.forbids_tool_calls =
                 transcript.round_count() >= settings.max_rounds || transcript.calls() >= settings.max_calls;
             if !request.rounds.is_empty() {
@@ -135,7 +135,7 @@ impl<'a> Generation<'a> {
                 return Ok(GenerationOutcome::Complete);
             }
             self.pay(measure, 200);
-            if draft.has_untold() && !draft.overtakes() {
+            if draft.has_unpublished() && !draft.overtakes() {
                 self.tell(draft);
             }
             let Some(asker) = self.asker() else { return Ok(GenerationOutcome::Complete) };
@@ -152,7 +152,7 @@ impl<'a> Generation<'a> {
     }
 
     /// Runs the pending tool calls. Returns a deadline if they wait for permission.
-    async fn call(&self, transcript: &mut ToolTranscript) -> Result<Option<Timestamp>, GenerationError> {
+    async fn run_calls(&self, transcript: &mut ToolTranscript) -> Result<Option<Timestamp>, GenerationError> {
         let _calling = self.calling.lock().await;
         let may_begin = || self.lease.holds() && !self.draining.is_cancelled();
         let ran = tools::run(self.service, self.answer, self.claim.attempt, self.offer, transcript, may_begin).await;
@@ -180,7 +180,7 @@ impl<'a> Generation<'a> {
         let mut calls = Vec::new();
         // The first token is published at once.
         let mut tell_at = Instant::now();
-        let (mut think_at, mut store_at) = (tell_at, tell_at + STORE_EVERY);
+        let (mut think_at, mut store_at) = (tell_at, tell_at + STORE_INTERVAL);
         loop {
             if !self.lease.holds() {
                 return Err(GenerationError::Lost);
@@ -188,44 +188,44 @@ impl<'a> Generation<'a> {
             tokio::select! {
                 // Timers first: a provider that never pauses must not starve them.
                 biased;
-                () = sleep_until(tell_at), if draft.has_untold() => {
+                () = sleep_until(tell_at), if draft.has_unpublished() => {
                     if draft.overtakes() {
                         self.overtake(draft).await?;
                     } else {
                         self.tell(draft);
                     }
-                    tell_at = Instant::now() + TELL_EVERY;
+                    tell_at = Instant::now() + DELTA_INTERVAL;
                 }
-                () = sleep_until(think_at), if measure.has_untold() => {
-                    self.tell_thoughts(measure);
-                    think_at = Instant::now() + THINK_EVERY;
+                () = sleep_until(think_at), if measure.has_unpublished() => {
+                    self.publish_reasoning(measure);
+                    think_at = Instant::now() + REASONING_INTERVAL;
                 }
                 () = sleep_until(store_at), if draft.has_unstored() => {
-                    match store(service, answer.answer_id, draft.text()).await {
+                    match store_partial(service, answer.answer_id, draft.text()).await {
                         Ok(true) => draft.stored(),
                         Ok(false) => return Err(GenerationError::Obsolete),
                         // Not fatal: the text is in memory, and the end of the answer may be
                         // stored.
                         Err(error) => tracing::warn!(%error, answer = %answer.answer_id, "failed to store partial answer"),
                     }
-                    store_at = Instant::now() + STORE_EVERY;
+                    store_at = Instant::now() + STORE_INTERVAL;
                 }
                 delta = said.next() => match delta {
                     Some(Ok(ChatDelta::Thought(thought))) => measure.thought(&thought),
                     Some(Ok(ChatDelta::Calls(wanted))) => calls = wanted,
                     Some(Ok(ChatDelta::Text(text))) => {
                         measure.wrote();
-                        self.tell_thoughts(measure);
+                        self.publish_reasoning(measure);
                         draft.push(&text);
                         if let Some(hold) = measure.outgrown() {
-                            hold.grow().await.map_err(GenerationError::of_hold)?;
+                            hold.grow().await.map_err(GenerationError::of_reservation)?;
                         }
                         if draft.is_full() {
                             return Ok(Vec::new());
                         }
                     }
                     Some(Ok(ChatDelta::Done { finish, usage })) => {
-                        self.tell_thoughts(measure);
+                        self.publish_reasoning(measure);
                         tracing::info!(answer = %answer.answer_id, ?finish, ?usage, "model call finished");
                         return Ok(calls);
                     }
@@ -249,19 +249,22 @@ impl<'a> Generation<'a> {
         };
         let service = self.service;
         let workspace_id =
-            if service.gateway.may_have_budgets(user_id) || gateway::model_lists::are_there(&service.gateway) {
+            if service.gateway.may_have_budgets(user_id) || gateway::model_lists::any_exist(&service.gateway) {
                 let found = query::conversations::workspace(service.db.reader(), self.answer.conversation_id).await;
                 found.map_err(GenerationError::Internal)?
             } else {
                 None
             };
         let asker = BillingIdentity { user_id, workspace_id };
-        gateway::hold_round(&service.gateway, asker, round).await.map(Some).map_err(GenerationError::of_hold)
+        gateway::reserve_model_call(&service.gateway, asker, round)
+            .await
+            .map(Some)
+            .map_err(GenerationError::of_reservation)
     }
 
     /// Records and pays the last model call, with its outcome as an HTTP status.
     pub fn pay(&self, measure: &mut AnswerMetrics, status: u16) {
-        if let Some(round) = measure.take_round() {
+        if let Some(round) = measure.take_call() {
             let cost = self.record(round, status);
             measure.paid(cost);
         }
@@ -287,19 +290,19 @@ impl<'a> Generation<'a> {
     pub fn tell(&self, draft: &mut Draft) {
         let TextDelta { offset, text } = draft.tell();
         let (conversation_id, message_id) = (self.answer.conversation_id, self.answer.answer_id);
-        self.pass(&Event::MessageDelta { conversation_id, message_id, offset, text });
+        self.publish(&Event::MessageDelta { conversation_id, message_id, offset, text });
     }
 
     /// Publishes the new reasoning to the viewers.
-    fn tell_thoughts(&self, measure: &mut AnswerMetrics) {
-        if measure.has_untold() {
+    fn publish_reasoning(&self, measure: &mut AnswerMetrics) {
+        if measure.has_unpublished() {
             let TextDelta { offset, text } = measure.tell();
             let (conversation_id, message_id) = (self.answer.conversation_id, self.answer.answer_id);
-            self.pass(&Event::MessageReasoning { conversation_id, message_id, offset, text });
+            self.publish(&Event::MessageReasoning { conversation_id, message_id, offset, text });
         }
     }
 
-    fn pass(&self, event: &Event) {
+    fn publish(&self, event: &Event) {
         let service = self.service;
         match Envelope::seal(event, Topic::Viewers(self.answer.conversation_id), service.clock.now()) {
             // Ephemeral: delivery isn't awaited, and clients that miss it read the message.
@@ -325,6 +328,6 @@ impl<'a> Generation<'a> {
 }
 
 /// Stores the partial text. Returns `false` if the answer has ended.
-pub(super) async fn store(service: &AssistantsService, id: MessageId, text: &str) -> Result<bool, AppError> {
+pub(super) async fn store_partial(service: &AssistantsService, id: MessageId, text: &str) -> Result<bool, AppError> {
     query::messages::store_partial(service.db.writer(), id, text).await
 }

@@ -55,7 +55,7 @@ impl MeasuredCall {
 
 impl AnswerMetrics {
     /// Starts the measurement of an answer with this context and these files.
-    pub fn begin(context: AnswerContext, files: Vec<ContextFile>) -> Self {
+    pub fn start(context: AnswerContext, files: Vec<ContextFile>) -> Self {
         Self {
             started: Instant::now(),
             context,
@@ -78,7 +78,7 @@ impl AnswerMetrics {
     }
 
     /// Takes the finished model call, so that it is paid once.
-    pub fn take_round(&mut self) -> Option<MeasuredCall> {
+    pub fn take_call(&mut self) -> Option<MeasuredCall> {
         let round = self.round.take()?;
         self.usage = self.usage.plus(round.meter.usage());
         Some(round)
@@ -111,7 +111,7 @@ impl AnswerMetrics {
         self.thoughts.extend(thought.chars().filter(|&char| char != '\0'));
     }
 
-    pub fn has_untold(&self) -> bool {
+    pub fn has_unpublished(&self) -> bool {
         self.published < self.thoughts.len()
     }
 
@@ -164,11 +164,11 @@ mod tests {
 
     #[test]
     fn sums_costs_and_takes_each_call_once() {
-        let mut measure = AnswerMetrics::begin(context(), Vec::new());
+        let mut measure = AnswerMetrics::start(context(), Vec::new());
         for cost in [Some(MicroCredits(3)), None, Some(MicroCredits(4))] {
             measure.ask(None);
             measure.wrote();
-            assert!(measure.take_round().is_some() && measure.take_round().is_none());
+            assert!(measure.take_call().is_some() && measure.take_call().is_none());
             measure.paid(cost);
         }
         let figures = measure.figures();
@@ -179,14 +179,14 @@ mod tests {
 
     #[test]
     fn truncates_reasoning() {
-        let mut measure = AnswerMetrics::begin(context(), Vec::new());
+        let mut measure = AnswerMetrics::start(context(), Vec::new());
         assert_eq!(measure.thoughts(), None);
         measure.thought("h\0m");
         measure.thought(&"ơ".repeat(MAX_THOUGHTS));
         let piece = |offset, text: &str| TextDelta { offset, text: text.to_owned() };
-        assert!(measure.has_untold());
+        assert!(measure.has_unpublished());
         let all = measure.tell();
-        assert!(all.offset == 0 && all.text.starts_with("hmơ") && !measure.has_untold());
+        assert!(all.offset == 0 && all.text.starts_with("hmơ") && !measure.has_unpublished());
         assert_eq!(measure.tell(), piece(all.text.encode_utf16().count() as u64, ""));
         assert!(measure.figures().thought_ms.is_some());
         let thoughts = measure.thoughts().unwrap();

@@ -20,7 +20,7 @@ use appcore::{
 use dbcontext::query;
 use event_log::{
     access,
-    events::{AnswerJob, AnswerOptions, FinishAnswer, HIDDEN, MemberAction, ServerAction},
+    events::{AnswerJob, AnswerOptions, FinishAnswer, MESSAGE_HIDDEN, MemberAction, ServerAction},
 };
 use jobs::{self, JobPayload as _};
 use moka::{policy::EvictionPolicy, sync::Cache};
@@ -41,7 +41,7 @@ pub struct Answering {
 }
 
 /// Capacity of the cache of such conversations.
-const BETWEEN_PEOPLE: u64 = 20_000;
+const PERSON_ONLY_CAPACITY: u64 = 20_000;
 
 impl Default for Answering {
     fn default() -> Self {
@@ -49,7 +49,10 @@ impl Default for Answering {
             watched: stop_registry::StopRegistry::default(),
             texts: files::document_texts(),
             pictures: files::sized_pictures(),
-            person_only: Cache::builder().max_capacity(BETWEEN_PEOPLE).eviction_policy(EvictionPolicy::lru()).build(),
+            person_only: Cache::builder()
+                .max_capacity(PERSON_ONLY_CAPACITY)
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
         }
     }
 }
@@ -61,7 +64,7 @@ impl Answering {
     }
 
     /// Stops an answer if this instance is generating it.
-    pub fn stop_here(&self, answer: MessageId) {
+    pub fn stop_local(&self, answer: MessageId) {
         self.watched.stop(answer);
     }
 }
@@ -102,7 +105,7 @@ pub async fn regenerate(
     id: MessageId,
     asking: AnswerOptions,
 ) -> Result<Message, AppError> {
-    submit_asking(service, by, id, asking, |asking| MemberAction::Regenerate { message_id: id, asking }).await
+    submit_with_reservation(service, by, id, asking, |asking| MemberAction::Regenerate { message_id: id, asking }).await
 }
 
 /// Requests an answer of another model to the same question. It becomes a version of the answer
@@ -113,30 +116,33 @@ pub async fn compare(
     id: MessageId,
     asking: AnswerOptions,
 ) -> Result<Message, AppError> {
-    submit_asking(service, by, id, asking, |asking| MemberAction::Compare { message_id: id, asking }).await
+    submit_with_reservation(service, by, id, asking, |asking| MemberAction::Compare { message_id: id, asking }).await
 }
 
 /// Reserves the cost of another model call about an answer and submits the change.
-async fn submit_asking(
+async fn submit_with_reservation(
     service: &AssistantsService,
     by: &Principal,
     id: MessageId,
     asking: AnswerOptions,
     action: impl FnOnce(AnswerOptions) -> MemberAction,
 ) -> Result<Message, AppError> {
-    let mut asking = checked(service, asking)?;
+    let mut asking = validate_options(service, asking)?;
     let conversation_id = answer(service, by, id).await?.conversation_id;
     let access = access::Lookup::new(&service.events, by.user_id, conversation_id);
-    let queued = budget::hold(service, &access, 1, &mut asking).await?;
+    let queued = budget::reserve(service, &access, 1, &mut asking).await?;
     let asked = service.events.writer.submit(action(asking).by(by.user_id, conversation_id)).await;
     budget::hand_over(queued, &asked);
     asked?.message()
 }
 
 /// Validates the chosen model.
-pub fn checked(service: &AssistantsService, asking: AnswerOptions) -> Result<AnswerOptions, AppError> {
+pub fn validate_options(service: &AssistantsService, asking: AnswerOptions) -> Result<AnswerOptions, AppError> {
     let model = asking.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
-    Ok(AnswerOptions { model: model.map(|model| gateway::known_model(&service.gateway, model)).transpose()?, ..asking })
+    Ok(AnswerOptions {
+        model: model.map(|model| gateway::check_available(&service.gateway, model)).transpose()?,
+        ..asking
+    })
 }
 
 /// Details of an answer that the caller may read, including the reasoning.
@@ -150,7 +156,7 @@ pub async fn details(service: &AssistantsService, by: &Principal, id: MessageId)
     let tool_calls = if message.tool_calls.is_empty() {
         Vec::new()
     } else {
-        let rows = query::tool_calls::shown(service.db.reader(), id).await?;
+        let rows = query::tool_calls::of_current_version(service.db.reader(), id).await?;
         rows.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?
     };
     Ok(AnswerDetails { message_id: id, model: message.model, answer: message.answer, thinking, tool_calls })
@@ -167,7 +173,7 @@ async fn answer(service: &AssistantsService, by: &Principal, id: MessageId) -> R
         return Err(AppError::refused(Code::WrongState, "This is only available for an assistant's answer."));
     }
     if message.hidden_at.is_some() {
-        return Err(AppError::refused(Code::WrongState, HIDDEN));
+        return Err(AppError::refused(Code::WrongState, MESSAGE_HIDDEN));
     }
     access::member(&service.events, by.user_id, message.conversation_id).await?;
     Ok(message)

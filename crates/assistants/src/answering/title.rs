@@ -14,20 +14,20 @@ use crate::AssistantsService;
 /// Maximum length of a title, in characters.
 const MAX_CHARS: usize = 60;
 /// Maximum length of the question and of the answer in the prompt, in characters.
-const READ_CHARS: usize = 1_000;
+const MAX_PROMPT_CHARS: usize = 1_000;
 /// Output of the model after which it is stopped, in bytes.
-const WRITTEN_BYTES: usize = 400;
+const MAX_OUTPUT_BYTES: usize = 400;
 /// Timeout of the model call; afterwards the title is taken from the question.
-const PATIENCE: Duration = Duration::from_secs(60);
+const MODEL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Concurrent title jobs per instance.
-const PLACES: usize = 4;
+const MAX_CONCURRENT: usize = 4;
 
 const INSTRUCTIONS: &str = "Give the conversation a title of two to six words, in its language. Answer with the title alone: no quotes, no \
     Markdown, no full stop.";
 
 impl Job<AssistantsService> for TitleJob {
     fn places(_config: &appcore::config::Config) -> usize {
-        PLACES
+        MAX_CONCURRENT
     }
 
     async fn run(self, work: JobContext<'_, AssistantsService>) -> Result<JobOutcome, AppError> {
@@ -43,7 +43,7 @@ async fn suggest_title(service: &AssistantsService, job: TitleJob) -> Result<(),
     let Some(question) = message_text(service, job.question_id).await? else { return Ok(()) };
     let answer = message_text(service, job.answer_id).await?.unwrap_or_default();
     let by_model = service.config.ai.titles == ChatTitleSource::Model && service.gateway.ai().has_provider();
-    let asked = if by_model { ask_model(service, job, &question, &answer).await? } else { None };
+    let asked = if by_model { generate_title(service, job, &question, &answer).await? } else { None };
     let Some(title) = asked.as_deref().and_then(title).or_else(|| title(&question)) else { return Ok(()) };
     let suggest = ServerAction::SuggestTitle { title }.on(job.conversation_id);
     match service.events.writer.submit(suggest).await {
@@ -60,7 +60,7 @@ async fn message_text(service: &AssistantsService, id: MessageId) -> Result<Opti
 }
 
 /// Title by the model; `None` on failure, without a retry.
-async fn ask_model(
+async fn generate_title(
     service: &AssistantsService,
     job: TitleJob,
     question: &str,
@@ -69,7 +69,7 @@ async fn ask_model(
     let Some(assistant) = query::assistants::get(service.db.reader(), job.assistant_id).await? else {
         return Ok(None);
     };
-    let conversation = format!("Question:\n{}\n\nAnswer:\n{}", beginning(question), beginning(answer));
+    let conversation = format!("Question:\n{}\n\nAnswer:\n{}", prefix(question), prefix(answer));
     let request = ChatRequest {
         system: Some(INSTRUCTIONS.to_owned()),
         messages: vec![ChatMessage::user(conversation)],
@@ -81,9 +81,9 @@ async fn ask_model(
     }
     let written = async {
         let route = route?;
-        service.gateway.ai().text(&route, request, &Arc::default(), |text| text.len() > WRITTEN_BYTES).await
+        service.gateway.ai().text(&route, request, &Arc::default(), |text| text.len() > MAX_OUTPUT_BYTES).await
     };
-    match tokio::time::timeout(PATIENCE, written).await {
+    match tokio::time::timeout(MODEL_TIMEOUT, written).await {
         Ok(Ok(text)) => Ok(Some(text)),
         Ok(Err(error)) => {
             tracing::info!(code = error.code(), conversation = %job.conversation_id, "failed to generate title");
@@ -93,8 +93,8 @@ async fn ask_model(
     }
 }
 
-fn beginning(text: &str) -> &str {
-    text.char_indices().nth(READ_CHARS).map_or(text, |(end, _)| &text[..end])
+fn prefix(text: &str) -> &str {
+    text.char_indices().nth(MAX_PROMPT_CHARS).map_or(text, |(end, _)| &text[..end])
 }
 
 /// Extracts a title from a text: the first line with words, without markup and quotes, truncated

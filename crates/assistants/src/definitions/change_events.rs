@@ -10,7 +10,7 @@ use crate::AssistantsService;
 
 /// Publishes the event to the whole workspace if all members can see the object, or else to its
 /// creator only.
-pub(super) fn tell(
+pub(super) fn publish(
     service: &AssistantsService,
     event: &Event,
     workspace: WorkspaceId,

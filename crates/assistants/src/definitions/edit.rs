@@ -86,10 +86,10 @@ pub async fn create(
     let name = Some(fields.name.clone().unwrap_or_default());
     apply(service, by, &mut row, AssistantFields { name, ..fields }).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    quotas::check_text(&service.files, &tx, by.user_id, 0, bytes(&row)).await?;
+    quotas::check_text(&service.files, &tx, by.user_id, 0, stored_bytes(&row)).await?;
     let row = query::assistants::insert(&tx, row).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service, &row, false);
+    publish_change(service, &row, false);
     view(row, by, Some(place.role))
 }
 
@@ -102,7 +102,7 @@ pub struct EditableAssistant {
 }
 
 impl EditableAssistant {
-    pub async fn ask(service: &AssistantsService, by: &Principal, id: AssistantId) -> Result<Self, AppError> {
+    pub async fn authorize(service: &AssistantsService, by: &Principal, id: AssistantId) -> Result<Self, AppError> {
         let (row, role) = seen(service, by, id).await?;
         if may_edit(&row, by, role) {
             return Ok(Self { by: by.clone(), row, role });
@@ -133,20 +133,20 @@ pub async fn update(
 ) -> Result<Assistant, AppError> {
     let EditableAssistant { by, row, role } = assistant;
     let mut row = row.clone();
-    let before = bytes(&row);
+    let before = stored_bytes(&row);
     let was_seen_by_all = row.visibility == Visibility::Workspace;
     apply(service, by, &mut row, fields).await?;
     row.updated_at = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     // The space is charged to the creator, even if somebody else changes it.
-    quotas::check_text(&service.files, &tx, row.created_by.unwrap_or(by.user_id), before, bytes(&row)).await?;
+    quotas::check_text(&service.files, &tx, row.created_by.unwrap_or(by.user_id), before, stored_bytes(&row)).await?;
     let row = query::assistants::update(&tx, row).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service, &row, was_seen_by_all);
+    publish_change(service, &row, was_seen_by_all);
     view(row, by, *role)
 }
 
-fn bytes(row: &assistant::Model) -> i64 {
+fn stored_bytes(row: &assistant::Model) -> i64 {
     let texts = [&row.description, &row.system_prompt, &row.starters];
     row_bytes(&texts.map(|text| text.as_deref().unwrap_or_default()))
 }
@@ -156,10 +156,10 @@ pub async fn delete(service: &AssistantsService, assistant: &EditableAssistant) 
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     query::assistants::delete(&tx, assistant.row.id, now).await?;
-    cleanup::ask_for_knowledge(&tx, now).await?;
+    cleanup::enqueue_knowledge_sweep(&tx, now).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
-    tell(service, &assistant.row, false);
+    publish_change(service, &assistant.row, false);
     Ok(())
 }
 
@@ -178,13 +178,14 @@ async fn apply(
         }
     }
     if let Some(description) = fields.description {
-        row.description = stated(description.as_deref(), |text| parse_line("description", text, MAX_DESCRIPTION))?;
+        row.description =
+            parse_optional(description.as_deref(), |text| parse_line("description", text, MAX_DESCRIPTION))?;
     }
     if let Some(model) = fields.model {
-        row.model = stated(model.as_deref(), |model| gateway::known_model(&service.gateway, model))?;
+        row.model = parse_optional(model.as_deref(), |model| gateway::check_available(&service.gateway, model))?;
     }
     if let Some(prompt) = fields.system_prompt {
-        row.system_prompt = stated(prompt.as_deref(), parse_prompt)?;
+        row.system_prompt = parse_optional(prompt.as_deref(), parse_prompt)?;
     }
     if let Some(temperature) = fields.temperature {
         row.temperature = temperature.map(hundredths).transpose()?;
@@ -204,7 +205,7 @@ async fn apply(
         row.starters = parse_starters(&starters)?;
     }
     if let Some(chosen) = fields.tools {
-        row.tools = tools::parse_choice(service, by, row.tools.as_deref(), chosen).await?;
+        row.tools = tools::validate_choice(service, by, row.tools.as_deref(), chosen).await?;
     }
     row.tools_enabled = fields.tools_enabled.unwrap_or(row.tools_enabled);
     row.answers_mentions = fields.answers_mentions.unwrap_or(row.answers_mentions);
@@ -213,7 +214,10 @@ async fn apply(
 }
 
 /// Parses a text; a blank one becomes `None`.
-fn stated<T>(text: Option<&str>, parse: impl FnOnce(&str) -> Result<T, AppError>) -> Result<Option<T>, AppError> {
+fn parse_optional<T>(
+    text: Option<&str>,
+    parse: impl FnOnce(&str) -> Result<T, AppError>,
+) -> Result<Option<T>, AppError> {
     text.map(str::trim).filter(|text| !text.is_empty()).map(parse).transpose()
 }
 
@@ -281,10 +285,10 @@ fn parse_starters(starters: &[String]) -> Result<Option<String>, AppError> {
 
 /// Notifies the users who can see the assistant, or could until now, that assistants of the
 /// workspace have changed.
-fn tell(service: &AssistantsService, row: &assistant::Model, was_seen_by_all: bool) {
+fn publish_change(service: &AssistantsService, row: &assistant::Model, was_seen_by_all: bool) {
     let Some(workspace_id) = row.workspace_id else { return };
     let is_seen_by_all = was_seen_by_all || row.visibility == Visibility::Workspace;
-    change_events::tell(
+    change_events::publish(
         service,
         &Event::AssistantsChanged { workspace_id },
         workspace_id,
@@ -295,17 +299,17 @@ fn tell(service: &AssistantsService, row: &assistant::Model, was_seen_by_all: bo
 
 /// Notifies the users who can see the assistant that its knowledge files have changed or
 /// progressed.
-pub(crate) fn tell_of_knowledge(service: &AssistantsService, row: &assistant::Model) {
+pub(crate) fn publish_knowledge_change(service: &AssistantsService, row: &assistant::Model) {
     let Some(workspace_id) = row.workspace_id else { return };
     let is_seen_by_all = row.visibility == Visibility::Workspace;
     let event = Event::KnowledgeChanged { workspace_id, assistant_id: Some(row.id), section_id: None };
-    change_events::tell(service, &event, workspace_id, row.created_by, is_seen_by_all);
+    change_events::publish(service, &event, workspace_id, row.created_by, is_seen_by_all);
 }
 
 /// Notifies a workspace that its shared knowledge files have changed.
-pub(crate) fn tell_of_shared_knowledge(service: &AssistantsService, workspace_id: WorkspaceId) {
+pub(crate) fn publish_shared_knowledge_change(service: &AssistantsService, workspace_id: WorkspaceId) {
     let event = Event::KnowledgeChanged { workspace_id, assistant_id: None, section_id: None };
-    change_events::tell(service, &event, workspace_id, None, true);
+    change_events::publish(service, &event, workspace_id, None, true);
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use identity::membership;
 
 use crate::AssistantsService;
 pub use edit::{AssistantFields, EditableAssistant, create, delete, update};
-pub(crate) use edit::{tell_of_knowledge, tell_of_shared_knowledge};
+pub(crate) use edit::{publish_knowledge_change, publish_shared_knowledge_change};
 pub use query::assistants::DEFAULT_ID;
 
 /// The default assistant and those of a workspace; guests see only those they meet in their

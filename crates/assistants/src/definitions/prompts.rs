@@ -81,7 +81,7 @@ pub async fn find(service: &AssistantsService, by: &Principal, id: PromptId) -> 
 pub async fn create(service: &AssistantsService, by: &Principal, new: NewPrompt) -> Result<Prompt, AppError> {
     let place = membership::resolve(&service.identity, by, new.workspace_id, Permission::View).await?;
     check_may_share(place.role, new.visibility)?;
-    check_room(service, by, place, new.visibility).await?;
+    check_limit(service, by, place, new.visibility).await?;
     let now = service.clock.now();
     let title = parse_line("title", &new.title, MAX_TITLE)?;
     let row = PromptRow {
@@ -97,10 +97,10 @@ pub async fn create(service: &AssistantsService, by: &Principal, new: NewPrompt)
         updated_at: now,
     };
     let tx = service.db.begin().await.map_err(app_error)?;
-    quotas::check_text(&service.files, &tx, by.user_id, 0, bytes(&row)).await?;
+    quotas::check_text(&service.files, &tx, by.user_id, 0, stored_bytes(&row)).await?;
     rows::insert(&tx, &row).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service, &row, false);
+    publish_change(service, &row, false);
     find_written(service, by, row.id, place.role).await
 }
 
@@ -114,7 +114,7 @@ pub async fn update(
 ) -> Result<Prompt, AppError> {
     let (seen, role) = editable(service, by, id).await?;
     let mut row = seen.prompt;
-    let before = bytes(&row);
+    let before = stored_bytes(&row);
     let was_shared = row.visibility == Visibility::Workspace;
     if let Some(command) = change.command {
         row.command = parse_command(&command)?;
@@ -132,27 +132,27 @@ pub async fn update(
             return Err(AppError::refused(Code::Forbidden, "Only the author can keep this prompt to themselves."));
         }
         check_may_share(role, visibility)?;
-        check_room(service, by, Membership { id: row.workspace_id, role }, visibility).await?;
+        check_limit(service, by, Membership { id: row.workspace_id, role }, visibility).await?;
         row.visibility = visibility;
     }
     row.updated_at = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     // The space is charged to the author, even if somebody else changes it.
-    quotas::check_text(&service.files, &tx, row.created_by.unwrap_or(by.user_id), before, bytes(&row)).await?;
+    quotas::check_text(&service.files, &tx, row.created_by.unwrap_or(by.user_id), before, stored_bytes(&row)).await?;
     rows::update(&tx, &row).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service, &row, was_shared);
+    publish_change(service, &row, was_shared);
     find_written(service, by, id, role).await
 }
 
-fn bytes(row: &PromptRow) -> i64 {
+fn stored_bytes(row: &PromptRow) -> i64 {
     row_bytes(&[&row.title, &row.content])
 }
 
 pub async fn delete(service: &AssistantsService, by: &Principal, id: PromptId) -> Result<(), AppError> {
     let (seen, _) = editable(service, by, id).await?;
     rows::delete(service.db.writer(), id).await?;
-    tell(service, &seen.prompt, false);
+    publish_change(service, &seen.prompt, false);
     Ok(())
 }
 
@@ -222,7 +222,7 @@ fn check_may_share(role: WorkspaceRole, visibility: Visibility) -> Result<(), Ap
 }
 
 /// Refuses another prompt if the limit is reached.
-async fn check_room(
+async fn check_limit(
     service: &AssistantsService,
     by: &Principal,
     place: Membership,
@@ -298,10 +298,10 @@ fn variables(content: &str) -> Vec<&str> {
 }
 
 /// Notifies the users who can see the prompt, or could until now.
-fn tell(service: &AssistantsService, row: &PromptRow, was_shared: bool) {
+fn publish_change(service: &AssistantsService, row: &PromptRow, was_shared: bool) {
     let workspace_id = row.workspace_id;
     let is_shared = was_shared || row.visibility == Visibility::Workspace;
-    change_events::tell(service, &Event::PromptsChanged { workspace_id }, workspace_id, row.created_by, is_shared);
+    change_events::publish(service, &Event::PromptsChanged { workspace_id }, workspace_id, row.created_by, is_shared);
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use extract::Section;
 const MAX_HEADING: usize = 300;
 
 /// Chunks of a file in order, or `None` if there are more than `most`. Deterministic.
-pub(super) fn cut(
+pub(super) fn split(
     file_id: KnowledgeFileId,
     sections: &[Section],
     most: usize,
@@ -40,7 +40,7 @@ pub(super) fn cut(
 }
 
 /// Text to embed: the chunk with its file name and heading, which it may not contain.
-pub(super) fn to_embed(name: &str, piece: &PieceRow) -> String {
+pub(super) fn embedding_text(name: &str, piece: &PieceRow) -> String {
     match &piece.heading {
         Some(heading) => format!("{name}, {heading}\n\n{}", piece.text),
         None => format!("{name}\n\n{}", piece.text),
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn chunks_have_a_limited_length_and_cover_the_text() {
         let text: String = (1..=500).map(|n| format!("Line {n} says that the number is {n}, and no more.\n")).collect();
-        let pieces = cut(KnowledgeFileId::new(), &[section(&text)], 1_000).unwrap().unwrap();
+        let pieces = split(KnowledgeFileId::new(), &[section(&text)], 1_000).unwrap().unwrap();
         assert!(pieces.len() > 5);
         for (number, piece) in pieces.iter().enumerate() {
             assert_eq!(piece.number, i32::try_from(number).unwrap());
@@ -71,13 +71,13 @@ mod tests {
         for n in 1..=500 {
             assert!(pieces.iter().any(|piece| piece.text.contains(&format!("number is {n},"))), "{n}");
         }
-        assert!(cut(KnowledgeFileId::new(), &[section(&text)], 3).unwrap().is_none());
+        assert!(split(KnowledgeFileId::new(), &[section(&text)], 3).unwrap().is_none());
     }
 
     #[test]
     fn splits_text_without_boundaries() {
         let text = "ơ".repeat(10_000);
-        let pieces = cut(KnowledgeFileId::new(), &[section(&text)], 1_000).unwrap().unwrap();
+        let pieces = split(KnowledgeFileId::new(), &[section(&text)], 1_000).unwrap().unwrap();
         assert!(pieces.len() >= 12 && pieces.iter().all(|piece| estimate_tokens(&piece.text) <= TOKENS.end));
     }
 
@@ -85,9 +85,9 @@ mod tests {
     fn chunks_stay_within_pages_and_headings() {
         let page = |page, text: &str| Section { page: Some(page), line: None, ..section(text) };
         let headed = Section { heading: Some("Leave".to_owned()), is_markdown: true, ..section("# Leave\n\n25 days") };
-        let pieces = cut(KnowledgeFileId::new(), &[page(1, "One."), page(2, "Two."), headed], 10).unwrap().unwrap();
+        let pieces = split(KnowledgeFileId::new(), &[page(1, "One."), page(2, "Two."), headed], 10).unwrap().unwrap();
         let places: Vec<_> = pieces.iter().map(|piece| (piece.page, piece.heading.as_deref(), piece.line)).collect();
         assert_eq!(places, [(Some(1), None, None), (Some(2), None, None), (None, Some("Leave"), Some(1))]);
-        assert_eq!(to_embed("a.md", &pieces[2]), "a.md, Leave\n\n# Leave\n\n25 days");
+        assert_eq!(embedding_text("a.md", &pieces[2]), "a.md, Leave\n\n# Leave\n\n25 days");
     }
 }

@@ -16,42 +16,42 @@ use dbcontext::{
 };
 
 use super::{
-    chunker::to_embed,
-    search::{AT_ONCE, BLOCK, Hit, ScanBatch, parts},
+    chunker::embedding_text,
+    search::{CHUNKS_PER_ROW, Hit, MAX_LOADED_VECTORS, ScanBatch, parts},
 };
 use crate::AssistantsService;
 
 /// Size of an entry in bytes: a hash of four bytes and a count.
-const ENTRY: usize = 5;
+const ENTRY_LEN: usize = 5;
 /// Maximum number of words in a query.
 const MAX_TERMS: usize = 64;
 /// BM25 parameters k1 (term saturation) and b (length normalisation), with their usual values.
-const SATURATION: f32 = 1.2;
-const BY_LENGTH: f32 = 0.75;
+const TERM_SATURATION: f32 = 1.2;
+const LENGTH_NORMALIZATION: f32 = 0.75;
 /// Minimum score relative to the best hit. Below it a chunk has only words that all chunks have.
-const LEAST: f32 = 0.3;
+const MIN_RELATIVE_SCORE: f32 = 0.3;
 /// Constant k of reciprocal rank fusion, with its usual value.
-const RANK: f32 = 60.0;
+const FUSION_K: f32 = 60.0;
 /// Number of files per batch when indexing earlier files.
-const FILES: usize = 100;
+const FILES_PER_BATCH: usize = 100;
 
 /// Word rows of consecutive chunks.
 pub(super) fn of(name: &str, pieces: &[PieceRow]) -> Vec<WordsRow> {
     pieces
-        .chunks(BLOCK)
+        .chunks(CHUNKS_PER_ROW)
         .filter_map(|part| {
             let first = part.first()?;
             Some(WordsRow {
                 file_id: first.file_id,
                 first: first.number,
                 count: i32::try_from(part.len()).unwrap_or(i32::MAX),
-                words: part.iter().flat_map(|piece| written(&to_embed(name, piece))).collect(),
+                words: part.iter().flat_map(|piece| encode_words(&embedding_text(name, piece))).collect(),
             })
         })
         .collect()
 }
 
-fn written(text: &str) -> Vec<u8> {
+fn encode_words(text: &str) -> Vec<u8> {
     let mut counts: BTreeMap<u32, u8> = BTreeMap::new();
     let mut length = 0_u16;
     for term in terms(text) {
@@ -60,7 +60,7 @@ fn written(text: &str) -> Vec<u8> {
         *count = count.saturating_add(1);
     }
     let size = u16::try_from(counts.len()).unwrap_or(u16::MAX);
-    let mut bytes = Vec::with_capacity(4 + counts.len() * ENTRY);
+    let mut bytes = Vec::with_capacity(4 + counts.len() * ENTRY_LEN);
     bytes.extend(length.to_le_bytes());
     bytes.extend(size.to_le_bytes());
     for (term, count) in counts.into_iter().take(usize::from(size)) {
@@ -136,16 +136,17 @@ impl Bm25Ranking {
             })
             .collect();
         let score = |seen: &MatchingChunk| -> f32 {
-            let held_back = SATURATION * (1.0 - BY_LENGTH + BY_LENGTH * f32::from(seen.length) / mean.max(1.0));
+            let held_back = TERM_SATURATION
+                * (1.0 - LENGTH_NORMALIZATION + LENGTH_NORMALIZATION * f32::from(seen.length) / mean.max(1.0));
             let counted = seen.counts.iter().zip(&weights).map(|(count, weight)| {
                 let count = f32::from(*count);
-                weight * count * (SATURATION + 1.0) / (count + held_back)
+                weight * count * (TERM_SATURATION + 1.0) / (count + held_back)
             });
             counted.sum()
         };
         let mut hits: Vec<Hit> = self.seen.iter().map(|seen| Hit { piece: seen.piece, score: score(seen) }).collect();
         hits.sort_unstable();
-        let least = hits.first().map_or(0.0, |best| best.score * LEAST);
+        let least = hits.first().map_or(0.0, |best| best.score * MIN_RELATIVE_SCORE);
         hits.retain(|hit| hit.score >= least);
         hits.truncate(most);
         hits
@@ -156,16 +157,16 @@ impl Bm25Ranking {
 struct ChunkWords<'a> {
     /// Length, in words.
     length: u16,
-    entries: &'a [[u8; ENTRY]],
+    entries: &'a [[u8; ENTRY_LEN]],
 }
 
 /// Decodes the next chunk and returns the remaining bytes. Returns `None` at the end or for
 /// malformed data.
 fn piece(bytes: &[u8]) -> Option<(ChunkWords<'_>, &[u8])> {
     let ([a, b, c, d], rest) = bytes.split_first_chunk::<4>()?;
-    let (entries, behind) = rest.split_at_checked(usize::from(u16::from_le_bytes([*c, *d])) * ENTRY)?;
+    let (entries, behind) = rest.split_at_checked(usize::from(u16::from_le_bytes([*c, *d])) * ENTRY_LEN)?;
     let length = u16::from_le_bytes([*a, *b]);
-    Some((ChunkWords { length, entries: entries.as_chunks::<ENTRY>().0 }, behind))
+    Some((ChunkWords { length, entries: entries.as_chunks::<ENTRY_LEN>().0 }, behind))
 }
 
 /// The `most` chunks of these files that best match the words of a question, best first.
@@ -180,7 +181,7 @@ pub(super) async fn said(db: &Database, files: &[FileRow], question: &str, most:
             ScanBatch::Long(id) => {
                 let mut first = 0;
                 loop {
-                    let read = rows::words_from(db.reader(), (id, first), AT_ONCE / BLOCK).await?;
+                    let read = rows::words_from(db.reader(), (id, first), MAX_LOADED_VECTORS / CHUNKS_PER_ROW).await?;
                     let Some(last) = read.last() else { break };
                     first = last.first.saturating_add(last.count.max(1));
                     ranking = look_at(ranking, read).await?;
@@ -205,7 +206,7 @@ async fn look_at(mut ranking: Bm25Ranking, rows: Vec<WordsRow>) -> Result<Bm25Ra
 pub(super) fn fused(near: &[Hit], said: &[Hit], most: usize) -> Vec<ChunkId> {
     let mut scores: BTreeMap<ChunkId, f32> = BTreeMap::new();
     for ranking in [near, said] {
-        let mut rank = RANK;
+        let mut rank = FUSION_K;
         for hit in ranking {
             rank += 1.0;
             *scores.entry(hit.piece).or_default() += 1.0 / rank;
@@ -218,14 +219,14 @@ pub(super) fn fused(near: &[Hit], said: &[Hit], most: usize) -> Vec<ChunkId> {
 
 /// Indexes the words of files that were chunked before this index existed. A failing file doesn't
 /// block the others and is retried later.
-pub(super) async fn fill(service: &AssistantsService) -> Result<(), AppError> {
+pub(super) async fn index_earlier_files(service: &AssistantsService) -> Result<(), AppError> {
     let (mut after, mut failed) = (None, None);
     loop {
-        let files = rows::without_words(service.db.reader(), after, FILES).await?;
+        let files = rows::without_words(service.db.reader(), after, FILES_PER_BATCH).await?;
         let Some(last) = files.last() else { return failed.map_or(Ok(()), Err) };
         after = Some(last.id);
         for file in files {
-            if let Err(error) = fill_file(service, file.id, &file.name).await {
+            if let Err(error) = index_file(service, file.id, &file.name).await {
                 if !service.db.is_available() {
                     return Err(error);
                 }
@@ -236,11 +237,11 @@ pub(super) async fn fill(service: &AssistantsService) -> Result<(), AppError> {
     }
 }
 
-async fn fill_file(service: &AssistantsService, id: KnowledgeFileId, name: &str) -> Result<(), AppError> {
+async fn index_file(service: &AssistantsService, id: KnowledgeFileId, name: &str) -> Result<(), AppError> {
     let mut first = 0;
     let mut words = Vec::new();
     loop {
-        let pieces = rows::pieces_from(service.db.reader(), (id, first), AT_ONCE).await?;
+        let pieces = rows::chunks_from(service.db.reader(), (id, first), MAX_LOADED_VECTORS).await?;
         let Some(last) = pieces.last() else { break };
         first = last.number.saturating_add(1);
         let name = name.to_owned();

@@ -47,11 +47,11 @@ use self::owner::KnowledgeOwner;
 use crate::AssistantsService;
 
 /// Polling interval for a change of the embedding model.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Number of polls after which outdated files are searched for in any case.
-const LOOK_ANYWAY: u32 = 120;
+const FULL_CHECK_POLLS: u32 = 120;
 /// Number of files per batch.
-const PART: usize = 100;
+const BATCH_SIZE: usize = 100;
 
 /// Knowledge files of an assistant, a section or a workspace.
 pub async fn list(service: &AssistantsService, shelf: &EditableKnowledge) -> Result<Knowledge, AppError> {
@@ -82,7 +82,7 @@ pub struct AddedFile {
 }
 
 /// Adds an upload of the caller to an assistant, a section or a workspace.
-pub async fn give(
+pub async fn add(
     service: &AssistantsService,
     shelf: &EditableKnowledge,
     upload_id: UploadId,
@@ -123,9 +123,9 @@ pub async fn give(
     if !holder.lock(&tx).await? {
         return Err(Code::NotFound.into());
     }
-    space::check_known(&service.files, &tx, workspace_id, row.size).await?;
+    space::check_knowledge_file(&service.files, &tx, workspace_id, row.size).await?;
     // Locks the upload until it is attached.
-    if uploaded::get_to_send(&tx, [upload_id]).await?.is_empty() {
+    if uploaded::lock_to_send(&tx, [upload_id]).await?.is_empty() {
         return Err(Code::NotFound.into());
     }
     let most = service.config.knowledge.max_files;
@@ -141,7 +141,7 @@ pub async fn give(
     }
     let is_new = rows::insert(&tx, &row).await?;
     if is_new {
-        jobs::ask_for(&tx, now, &ReadJob { file_id: row.id }, (by.user_id, workspace_id)).await?;
+        jobs::enqueue_for(&tx, now, &ReadJob { file_id: row.id }, (by.user_id, workspace_id)).await?;
     }
     tx.commit().await.map_err(app_error)?;
     let known = rows::of_upload(service.db.writer(), id, upload_id).await?.ok_or(Code::NotFound)?;
@@ -193,7 +193,7 @@ pub async fn retry(
     rows::set_state(&tx, file_id, KnowledgeState::Waiting, None, now).await?;
     // A previous job may be dead-lettered or delayed.
     query::jobs::remove_all(&tx, ReadJob::KIND, job.subject()).await?;
-    jobs::ask_for(&tx, now, &job, (shelf.by.user_id, shelf.workspace_id)).await?;
+    jobs::enqueue_for(&tx, now, &job, (shelf.by.user_id, shelf.workspace_id)).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     shelf.owner.tell(service);
@@ -253,25 +253,25 @@ pub async fn cited(service: &AssistantsService, by: &Principal, id: MessageId, n
 }
 
 /// Background task: embeds files again after a change of the embedding model.
-pub(crate) async fn follow(service: Weak<AssistantsService>) {
-    let mut tick = tokio::time::interval(LOOK_EVERY);
+pub(crate) async fn follow_embedding_model(service: Weak<AssistantsService>) {
+    let mut tick = tokio::time::interval(POLL_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut known, mut since, mut are_filled) = (None, 0, false);
     loop {
         tick.tick().await;
         let Some(service) = service.upgrade() else { return };
         if !are_filled {
-            match jobs::caught(keywords::fill(&service)).await {
+            match jobs::catch_panic(keywords::index_earlier_files(&service)).await {
                 Ok(()) => are_filled = true,
                 Err(error) => tracing::warn!(%error, "failed to index words of earlier files, retrying"),
             }
         }
         let Some(embedder) = gateway::embedder(&service.gateway) else { continue };
         since += 1;
-        if known.as_ref() == Some(&embedder.space) && since < LOOK_ANYWAY {
+        if known.as_ref() == Some(&embedder.space) && since < FULL_CHECK_POLLS {
             continue;
         }
-        match jobs::caught(embed_anew(&service, &embedder.space)).await {
+        match jobs::catch_panic(reembed_outdated(&service, &embedder.space)).await {
             Ok(()) => (known, since) = (Some(embedder.space), 0),
             Err(error) => tracing::warn!(%error, "failed to enqueue files for re-embedding, retrying"),
         }
@@ -279,15 +279,15 @@ pub(crate) async fn follow(service: Weak<AssistantsService>) {
 }
 
 /// Enqueues all outdated files. A failing file doesn't block the others and is retried later.
-async fn embed_anew(service: &AssistantsService, space: &str) -> Result<(), AppError> {
+async fn reembed_outdated(service: &AssistantsService, space: &str) -> Result<(), AppError> {
     let (mut after, mut failed) = (None, None);
     loop {
-        let files = rows::of_other_space(service.db.reader(), space, after, PART).await?;
+        let files = rows::of_other_space(service.db.reader(), space, after, BATCH_SIZE).await?;
         let Some(last) = files.last() else { return failed.map_or(Ok(()), Err) };
         after = Some(last.id);
         for file in files {
             let id = file.id;
-            if let Err(error) = embed_file_anew(service, file, space).await {
+            if let Err(error) = reembed_file(service, file, space).await {
                 if !service.db.is_available() {
                     return Err(error);
                 }
@@ -299,14 +299,14 @@ async fn embed_anew(service: &AssistantsService, space: &str) -> Result<(), AppE
     }
 }
 
-async fn embed_file_anew(service: &AssistantsService, file: FileRow, space: &str) -> Result<(), AppError> {
+async fn reembed_file(service: &AssistantsService, file: FileRow, space: &str) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     if rows::reset_embedding(&tx, file.id, space, now).await? {
         let job = ReadJob { file_id: file.id };
         match file.added_by {
-            Some(user_id) => jobs::ask_for(&tx, now, &job, (user_id, file.workspace_id)).await?,
-            None => jobs::ask(&tx, now, &job).await?,
+            Some(user_id) => jobs::enqueue_for(&tx, now, &job, (user_id, file.workspace_id)).await?,
+            None => jobs::enqueue(&tx, now, &job).await?,
         }
     }
     tx.commit().await.map_err(app_error)

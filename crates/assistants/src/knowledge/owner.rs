@@ -109,9 +109,9 @@ impl KnowledgeOwner {
     /// Notifies the users who can see the owner that its files have changed or progressed.
     pub fn tell(&self, service: &AssistantsService) {
         let (id, user_id, workspace_id) = match self {
-            Self::Assistant(row) => return definitions::tell_of_knowledge(service, row),
+            Self::Assistant(row) => return definitions::publish_knowledge_change(service, row),
             Self::Section { id, user_id, workspace_id } => (*id, *user_id, *workspace_id),
-            Self::Workspace { id, .. } => return definitions::tell_of_shared_knowledge(service, *id),
+            Self::Workspace { id, .. } => return definitions::publish_shared_knowledge_change(service, *id),
         };
         let event = Event::KnowledgeChanged { workspace_id, assistant_id: None, section_id: Some(id) };
         if let Err(error) = service.notify_user(user_id, &event) {
@@ -138,7 +138,7 @@ impl EditableKnowledge {
 
     /// Files of a workspace, shared by all assistants in it.
     pub async fn of_workspace(service: &AssistantsService, by: &Principal, id: WorkspaceId) -> Result<Self, AppError> {
-        membership::admit(&service.identity, by, id, Permission::Configure).await?;
+        membership::authorize(&service.identity, by, id, Permission::Configure).await?;
         let owner = rows::workspace_owner(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
         Ok(Self { by: by.clone(), owner: KnowledgeOwner::Workspace { id, owner }, workspace_id: id })
     }

@@ -19,17 +19,17 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{chunker, keywords, owner::KnowledgeOwner, search::BLOCK};
+use super::{chunker, keywords, owner::KnowledgeOwner, search::CHUNKS_PER_ROW};
 use crate::AssistantsService;
 
 /// Concurrent read jobs per instance.
-const PLACES: usize = 2;
+const MAX_CONCURRENT: usize = 2;
 /// Minimum interval between progress events of a file.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum number of attempts. Above it the file fails, because it may be what crashes the workers.
-const MOST_ATTEMPTS: i32 = 8;
+const MAX_ATTEMPTS: i32 = 8;
 
-const OUR_FAULT: &str = "Something went wrong on the server.";
+const INTERNAL_ERROR: &str = "Something went wrong on the server.";
 pub(super) const NO_MODEL: &str = "This server has no embedding model yet. Ask your admin to set one up.";
 
 /// Reads a knowledge file, or embeds it again for another model.
@@ -80,7 +80,7 @@ impl JobPayload for ReadJob {
 
 impl Job<AssistantsService> for ReadJob {
     fn places(_config: &Config) -> usize {
-        PLACES
+        MAX_CONCURRENT
     }
 
     async fn run(self, work: JobContext<'_, AssistantsService>) -> Result<JobOutcome, AppError> {
@@ -94,8 +94,8 @@ impl Job<AssistantsService> for ReadJob {
         let (Some(file), Some(holder)) = (file, holder) else { return Ok(JobOutcome::Done) };
         let failures = claim.attempt - claim.attempts_before;
         let reading = async {
-            if failures > MOST_ATTEMPTS {
-                return Err(KnowledgeReadError::Lasting { sentence: OUR_FAULT.to_owned(), is_ours: true });
+            if failures > MAX_ATTEMPTS {
+                return Err(KnowledgeReadError::Lasting { sentence: INTERNAL_ERROR.to_owned(), is_ours: true });
             }
             read(service, job_owner(claim), &holder, file).await
         };
@@ -112,7 +112,7 @@ impl Job<AssistantsService> for ReadJob {
                 return Ok(if is_ours { JobOutcome::DeadLettered(sentence) } else { JobOutcome::Done });
             }
             Err(KnowledgeReadError::Passing(sentence)) => (sentence.clone(), AppError::unavailable(anyhow!(sentence))),
-            Err(KnowledgeReadError::Internal(error)) => (OUR_FAULT.to_owned(), error),
+            Err(KnowledgeReadError::Internal(error)) => (INTERNAL_ERROR.to_owned(), error),
         };
         let state = if is_last { KnowledgeState::Failed } else { KnowledgeState::Waiting };
         self.set(service, &holder, state, Some(&sentence)).await?;
@@ -152,7 +152,7 @@ async fn read(
     let payer = payer.ok_or_else(|| lasting("No one is left to pay for reading it. Add the file again."))?;
     job.set(service, holder, KnowledgeState::Reading, None).await?;
     if file.pieces == 0 {
-        cut_file(service, owner, holder, &file).await?;
+        chunk_file(service, owner, holder, &file).await?;
         holder.tell(service);
     }
     if !is_current {
@@ -165,14 +165,14 @@ async fn read(
     }
     let mut told = Instant::now();
     loop {
-        let pieces = rows::not_embedded(service.db.writer(), file.id, BLOCK).await?;
+        let pieces = rows::not_embedded(service.db.writer(), file.id, CHUNKS_PER_ROW).await?;
         if pieces.is_empty() {
             break;
         }
         if !embed(service, payer, &embedder, &file, &pieces).await? {
             return Ok(());
         }
-        if told.elapsed() >= TELL_EVERY {
+        if told.elapsed() >= PROGRESS_INTERVAL {
             told = Instant::now();
             holder.tell(service);
         }
@@ -181,7 +181,7 @@ async fn read(
 }
 
 /// Extracts the text of a file, splits it, and stores all chunks in one transaction.
-async fn cut_file(
+async fn chunk_file(
     service: &AssistantsService,
     owner: WorkOwner,
     holder: &KnowledgeOwner,
@@ -198,11 +198,11 @@ async fn cut_file(
     drop(slot);
     let sections = sections.map_err(|why| KnowledgeReadError::Lasting { sentence: why.to_string(), is_ours: false })?;
     let most = service.config.knowledge.max_pieces;
-    let left = most.saturating_sub(rows::pieces_beside(service.db.writer(), file.assistant_id, file.id).await?);
+    let left = most.saturating_sub(rows::count_chunks_beside(service.db.writer(), file.assistant_id, file.id).await?);
     let (id, left) = (file.id, usize::try_from(left).unwrap_or(usize::MAX));
     let name = file.name.clone();
     let cutting = tokio::task::spawn_blocking(move || {
-        let pieces = chunker::cut(id, &sections, left)?;
+        let pieces = chunker::split(id, &sections, left)?;
         Ok::<_, AppError>(pieces.map(|pieces| {
             let words = keywords::of(&name, &pieces);
             (pieces, words)
@@ -229,7 +229,7 @@ async fn embed(
     pieces: &[PieceRow],
 ) -> Result<bool, KnowledgeReadError> {
     let Some(first) = pieces.first().map(|piece| piece.number) else { return Ok(true) };
-    let texts: Vec<String> = pieces.iter().map(|piece| chunker::to_embed(&file.name, piece)).collect();
+    let texts: Vec<String> = pieces.iter().map(|piece| chunker::embedding_text(&file.name, piece)).collect();
     let Embedded { vectors, cost } = gateway::embed(&service.gateway, payer, file.id.0, embedder, &texts).await?;
     let row = VectorsRow {
         file_id: file.id,

@@ -23,19 +23,19 @@ use super::{
 use crate::AssistantsService;
 
 /// Timeout for embedding the question.
-const PATIENCE: Duration = Duration::from_secs(15);
+const EMBEDDING_TIMEOUT: Duration = Duration::from_secs(15);
 /// Number of candidate chunks.
 const CANDIDATES: usize = 24;
 /// Length in characters below which the previous question is added to the query.
-const SHORT_QUESTION: usize = 200;
+const SHORT_QUESTION_CHARS: usize = 200;
 /// Maximum length of the query, in characters; the end is kept, because the question usually
 /// follows what it quotes.
-const MAX_QUESTION: usize = 4_000;
+const MAX_QUERY_CHARS: usize = 4_000;
 /// Length of the excerpt in a citation, in characters.
-const EXCERPT: usize = 240;
+const EXCERPT_CHARS: usize = 240;
 /// Estimated tokens of the markup around a chunk, and of the instructions.
-const AROUND: usize = 40;
-const INSTRUCTIONS: usize = 160;
+const MARKUP_TOKENS: usize = 40;
+const INSTRUCTION_TOKENS: usize = 160;
 
 const SEARCH_FAILED: &str = "The assistant’s files couldn’t be searched.";
 
@@ -58,7 +58,7 @@ pub(crate) struct RetrievedKnowledge {
 
 impl AvailableKnowledge {
     /// Loads the files with a single query, which is the only cost for an assistant without files.
-    pub async fn of(
+    pub async fn load(
         service: &AssistantsService,
         id: AssistantId,
         (conversation, asker): (ConversationId, Option<UserId>),
@@ -87,7 +87,7 @@ impl AvailableKnowledge {
         if self.files.is_empty() && missing == 0 {
             return RetrievedKnowledge::default();
         }
-        match self.look_up(service, (assistant, asker), answer_id, turns).await {
+        match self.retrieve_passages(service, (assistant, asker), answer_id, turns).await {
             Ok(consulted) => consulted,
             Err(reason) => {
                 let state = KnowledgeSearch::Failed;
@@ -97,7 +97,7 @@ impl AvailableKnowledge {
         }
     }
 
-    async fn look_up(
+    async fn retrieve_passages(
         self,
         service: &AssistantsService,
         (assistant, asker): (&assistant::Model, Option<UserId>),
@@ -155,7 +155,7 @@ async fn embedded(
 ) -> Result<Vec<f32>, String> {
     let texts = [question];
     let embedding = gateway::embed(&service.gateway, payer, answer_id.0, embedder, &texts);
-    match timeout(PATIENCE, embedding).await {
+    match timeout(EMBEDDING_TIMEOUT, embedding).await {
         Ok(Ok(embedded)) => embedded.vectors.into_iter().next().ok_or_else(|| SEARCH_FAILED.to_owned()),
         Ok(Err(failure)) => Err(failure.sentence),
         Err(_) => Err("The embedding model took too long.".to_owned()),
@@ -167,10 +167,10 @@ fn question(turns: &[ChatMessage]) -> Option<String> {
     let mut asked = turns.iter().rev().filter(|turn| turn.role == Role::User).map(|turn| turn.text.trim());
     let last = asked.next().filter(|text| !text.is_empty())?;
     let text = match asked.next() {
-        Some(before) if last.chars().count() < SHORT_QUESTION => format!("{before}\n{last}"),
+        Some(before) if last.chars().count() < SHORT_QUESTION_CHARS => format!("{before}\n{last}"),
         _ => last.to_owned(),
     };
-    let skipped = text.chars().count().saturating_sub(MAX_QUESTION);
+    let skipped = text.chars().count().saturating_sub(MAX_QUERY_CHARS);
     Some(text.chars().skip(skipped).collect())
 }
 
@@ -181,10 +181,10 @@ fn passages<'a>(
     tokens: usize,
     mark: &str,
 ) -> (Option<String>, Vec<Citation>) {
-    let mut left = tokens.saturating_sub(INSTRUCTIONS);
+    let mut left = tokens.saturating_sub(INSTRUCTION_TOKENS);
     let (mut text, mut offered) = (String::new(), Vec::new());
     for (file, piece) in ranked {
-        let cost = estimate_tokens(&piece.text) + AROUND;
+        let cost = estimate_tokens(&piece.text) + MARKUP_TOKENS;
         if cost > left {
             continue;
         }
@@ -221,7 +221,7 @@ fn citation(n: usize, file: &FileRow, piece: &PieceRow) -> Citation {
     let number = |number: i32| u32::try_from(number).unwrap_or_default();
     let words: Vec<&str> = piece.text.split_whitespace().collect();
     let words = words.join(" ");
-    let mut excerpt: String = words.chars().take(EXCERPT).collect();
+    let mut excerpt: String = words.chars().take(EXCERPT_CHARS).collect();
     if excerpt.len() < words.len() {
         excerpt.push('…');
     }
@@ -376,8 +376,11 @@ mod tests {
             ChatMessage::user("And here?"),
         ];
         assert_eq!(question(&turns).as_deref(), Some("How many days of leave?\nAnd here?"));
-        let long = "x".repeat(MAX_QUESTION + 10);
-        assert_eq!(question(&[ChatMessage::user("a"), ChatMessage::user(long.as_str())]).unwrap().len(), MAX_QUESTION);
+        let long = "x".repeat(MAX_QUERY_CHARS + 10);
+        assert_eq!(
+            question(&[ChatMessage::user("a"), ChatMessage::user(long.as_str())]).unwrap().len(),
+            MAX_QUERY_CHARS
+        );
         assert_eq!(question(&[ChatMessage::assistant("Hi")]), None);
     }
 }

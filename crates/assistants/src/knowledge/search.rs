@@ -10,9 +10,9 @@ use dbcontext::{
 };
 
 /// Chunks per row of vectors, which is also the batch size of the embedding.
-pub(super) const BLOCK: usize = 32;
+pub(super) const CHUNKS_PER_ROW: usize = 32;
 /// Maximum number of vectors in memory per search.
-pub(super) const AT_ONCE: usize = 16 * BLOCK;
+pub(super) const MAX_LOADED_VECTORS: usize = 16 * CHUNKS_PER_ROW;
 
 /// Chunk with its score. For vectors it is the cosine similarity: 1 is identical, 0 unrelated.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,11 +46,11 @@ struct Nearest {
 }
 
 impl Nearest {
-    fn to(query: Vec<f32>, most: usize) -> Self {
+    fn new(query: Vec<f32>, most: usize) -> Self {
         Self { query, most, found: BinaryHeap::with_capacity(most + 1) }
     }
 
-    fn look_at(&mut self, row: &VectorsRow) {
+    fn add_row(&mut self, row: &VectorsRow) {
         let size = self.query.len() * size_of::<f32>();
         let count = usize::try_from(row.count).unwrap_or_default();
         // Vectors of another dimension can't be compared.
@@ -97,14 +97,15 @@ pub(super) async fn nearest(
     query: Vec<f32>,
     most: usize,
 ) -> Result<Vec<Hit>, AppError> {
-    let mut nearest = Nearest::to(query, most);
+    let mut nearest = Nearest::new(query, most);
     for part in parts(files) {
         match part {
             ScanBatch::Files(ids) => nearest = compare(nearest, rows::vectors(db.reader(), &ids, space).await?).await?,
             ScanBatch::Long(id) => {
                 let mut first = 0;
                 loop {
-                    let read = rows::vectors_from(db.reader(), (id, first), space, AT_ONCE / BLOCK).await?;
+                    let read = rows::vectors_from(db.reader(), (id, first), space, MAX_LOADED_VECTORS / CHUNKS_PER_ROW)
+                        .await?;
                     let Some(last) = read.last() else { break };
                     first = last.first.saturating_add(last.count.max(1));
                     nearest = compare(nearest, read).await?;
@@ -119,7 +120,7 @@ pub(super) async fn nearest(
 async fn compare(mut nearest: Nearest, rows: Vec<VectorsRow>) -> Result<Nearest, AppError> {
     let comparing = move || {
         for row in &rows {
-            nearest.look_at(row);
+            nearest.add_row(row);
         }
         nearest
     };
@@ -140,11 +141,11 @@ pub(super) fn parts(files: &[FileRow]) -> Vec<ScanBatch> {
     let (mut gathered, mut pieces) = (Vec::new(), 0);
     for file in files {
         let size = usize::try_from(file.pieces).unwrap_or(usize::MAX);
-        if size > AT_ONCE {
+        if size > MAX_LOADED_VECTORS {
             parts.push(ScanBatch::Long(file.id));
             continue;
         }
-        if pieces + size > AT_ONCE {
+        if pieces + size > MAX_LOADED_VECTORS {
             parts.push(ScanBatch::Files(std::mem::take(&mut gathered)));
             pieces = 0;
         }
@@ -204,9 +205,9 @@ mod tests {
             most in 1_usize..12,
         ) {
             let id = KnowledgeFileId::new();
-            let mut nearest = Nearest::to(query.clone(), most);
-            for (block, part) in vectors.chunks(BLOCK).enumerate() {
-                nearest.look_at(&row(id, i32::try_from(block * BLOCK).unwrap(), part));
+            let mut nearest = Nearest::new(query.clone(), most);
+            for (block, part) in vectors.chunks(CHUNKS_PER_ROW).enumerate() {
+                nearest.add_row(&row(id, i32::try_from(block * CHUNKS_PER_ROW).unwrap(), part));
             }
             let found = nearest.into_sorted();
             let mut scores: Vec<f32> =
@@ -225,14 +226,14 @@ mod tests {
 
     #[test]
     fn ignores_vectors_of_other_dimensions() {
-        let mut nearest = Nearest::to(vec![1.0, 0.0], 3);
-        nearest.look_at(&row(KnowledgeFileId::new(), 0, &[vec![1.0, 0.0, 0.0]]));
+        let mut nearest = Nearest::new(vec![1.0, 0.0], 3);
+        nearest.add_row(&row(KnowledgeFileId::new(), 0, &[vec![1.0, 0.0, 0.0]]));
         assert!(nearest.into_sorted().is_empty());
     }
 
     #[test]
     fn groups_short_files_and_splits_long_ones() {
-        let most = i64::try_from(AT_ONCE).unwrap();
+        let most = i64::try_from(MAX_LOADED_VECTORS).unwrap();
         let files = [file(10), file(most + 1), file(most - 10), file(1)];
         assert_eq!(
             parts(&files),

@@ -6,7 +6,7 @@ use dbcontext::{constraint::app_error, query::knowledge as rows};
 use jobs::{self, Job, JobContext, JobOutcome};
 use platform::cleanup::{KnowledgeSweepJob, SweepJob};
 
-use super::PART;
+use super::BATCH_SIZE;
 use crate::AssistantsService;
 
 impl Job<AssistantsService> for KnowledgeSweepJob {
@@ -22,7 +22,7 @@ impl Job<AssistantsService> for KnowledgeSweepJob {
 async fn sweep(service: &AssistantsService) -> Result<(), AppError> {
     let (mut after, mut failed) = (None, None);
     loop {
-        let files = rows::orphaned(service.db.writer(), after, PART).await?;
+        let files = rows::orphaned(service.db.writer(), after, BATCH_SIZE).await?;
         let Some(last) = files.last() else { return failed.map_or(Ok(()), Err) };
         after = Some(last.id);
         for file in files {
@@ -39,7 +39,7 @@ pub(super) async fn remove(service: &AssistantsService, id: KnowledgeFileId) -> 
     let tx = service.db.begin().await.map_err(app_error)?;
     let removed = rows::remove(&tx, id).await?;
     if let Some(removed) = removed {
-        jobs::ask(&tx, service.clock.now(), &SweepJob::Upload(removed.upload_id)).await?;
+        jobs::enqueue(&tx, service.clock.now(), &SweepJob::Upload(removed.upload_id)).await?;
     }
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();

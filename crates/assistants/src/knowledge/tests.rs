@@ -14,8 +14,8 @@ use sea_orm::ConnectionTrait as _;
 use stage::{Stage, stages};
 
 use super::{
-    ReadJob, embed_anew, keywords,
-    search::{BLOCK, nearest},
+    ReadJob, keywords, reembed_outdated,
+    search::{CHUNKS_PER_ROW, nearest},
 };
 use crate::{AssistantsService, tests::instance};
 
@@ -51,8 +51,8 @@ async fn file(service: &AssistantsService, space: &str, pieces: usize, toward: i
     let db = service.db.writer();
     assert!(rows::insert(db, &row).await.unwrap());
     assert!(rows::set_embedding_model(db, row.id, ("embed", space), Timestamp(1)).await.unwrap());
-    for first in (0..pieces).step_by(BLOCK) {
-        let last = pieces.min(first + BLOCK);
+    for first in (0..pieces).step_by(CHUNKS_PER_ROW) {
+        let last = pieces.min(first + CHUNKS_PER_ROW);
         let vectors = VectorsRow {
             file_id: row.id,
             first: i32::try_from(first).unwrap(),
@@ -78,7 +78,7 @@ async fn many_files_of_one_user_do_not_delay_others() {
             assert!(rows::set_embedding_model(db, row.id, ("embed", SPACE), Timestamp(1)).await.unwrap());
             given.push(row.id.0);
         }
-        embed_anew(&service, "embed-2").await.unwrap();
+        reembed_outdated(&service, "embed-2").await.unwrap();
         let mut read = Vec::new();
         while let Some(job) =
             query::jobs::claim(db, (ReadJob::KIND, &[]), service.instance_id, Duration::from_secs(60)).await.unwrap()
@@ -113,11 +113,13 @@ async fn failing_file_does_not_block_others() {
     let ids = |files: Vec<FileRow>| -> Vec<KnowledgeFileId> { files.into_iter().map(|file| file.id).collect() };
     let without_words = async || ids(rows::without_words(db, None, 10).await.unwrap());
     let of_other_space = async || ids(rows::of_other_space(db, "embed-2", None, 10).await.unwrap());
-    assert!(keywords::fill(&service).await.is_err() && embed_anew(&service, "embed-2").await.is_err());
+    assert!(
+        keywords::index_earlier_files(&service).await.is_err() && reembed_outdated(&service, "embed-2").await.is_err()
+    );
     assert_eq!((without_words().await, of_other_space().await), (vec![given[0]], vec![given[0]]));
     db.execute_unprepared("DROP TRIGGER stuck").await.unwrap();
-    keywords::fill(&service).await.unwrap();
-    embed_anew(&service, "embed-2").await.unwrap();
+    keywords::index_earlier_files(&service).await.unwrap();
+    reembed_outdated(&service, "embed-2").await.unwrap();
     assert_eq!((without_words().await, of_other_space().await), (Vec::new(), Vec::new()));
 }
 
@@ -164,7 +166,7 @@ async fn finds_chunks_by_words_also_in_earlier_files() {
             assert!(rows::insert_chunks(service.db.writer(), row.id, (cut, words), Timestamp(2)).await.unwrap());
             files.push(rows::get(service.db.writer(), row.id).await.unwrap().unwrap());
         }
-        keywords::fill(&service).await.unwrap();
+        keywords::index_earlier_files(&service).await.unwrap();
         let found = async |question: &str| -> Vec<(usize, i32)> {
             let hits = keywords::said(&service.db, &files, question, 5).await.unwrap();
             let place = |id| files.iter().position(|file| file.id == id).unwrap();

@@ -12,14 +12,14 @@ use platform::work_pools::WorkOwner;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
-use super::{Offer, ToolTranscript, builtin, pictures, shown_json, tell, transcript::EXPIRED};
+use super::{Offer, ToolTranscript, builtin, pictures, publish_call_state, transcript::EXPIRED, truncate_to_json};
 use crate::AssistantsService;
 
 /// Concurrent calls per answer.
-const AT_ONCE: usize = 4;
+const MAX_CONCURRENT_CALLS: usize = 4;
 const UNCONNECTED: &str = "The person has no account connected with this server, or its sign-in has expired. The call was not made. Tell them \
                            that they can connect their account at this call and then ask again; go on without it.";
-const BEYOND: &str = "The person's account at this server doesn't allow this call yet, so it was refused. Tell them that they can connect their \
+const INSUFFICIENT_SCOPE: &str = "The person's account at this server doesn't allow this call yet, so it was refused. Tell them that they can connect their \
                       account anew at this call, which asks for what is missing, and then ask again; go on without it.";
 const GONE: &str = "This tool is no longer available.";
 
@@ -47,7 +47,7 @@ pub(crate) async fn run(
         let before = statuses(&transcript.rows);
         tool_calls::expire(service.db.writer(), transcript.message_id, EXPIRED, service.clock.now()).await?;
         transcript.reload(service).await?;
-        show(service, answer, transcript, &before).await?;
+        publish_states(service, answer, transcript, &before).await?;
         let due: Vec<ToolCallRow> =
             transcript.rows.iter().filter(|row| row.status == ToolCallStatus::Queued.as_str()).cloned().collect();
         let (shared, may_begin) = (&*transcript, &holds);
@@ -57,16 +57,16 @@ pub(crate) async fn run(
                 {
                     return Ok(());
                 }
-                retell(service, answer, shared, &row, one_by_one).await?;
+                publish_call(service, answer, shared, &row, one_by_one).await?;
                 let (status, result, pictures) = called(service, answer, offer, &row).await;
-                let pictures = pictures::keep(service, WorkOwner::user(row.requested_by), pictures).await?;
+                let pictures = pictures::store(service, WorkOwner::user(row.requested_by), pictures).await?;
                 let (db, now) = (service.db.writer(), service.clock.now());
-                if tool_calls::end(db, row.id, attempt, status, (&result, pictures), now).await? {
-                    retell(service, answer, shared, &row, one_by_one).await?;
+                if tool_calls::finish(db, row.id, attempt, status, (&result, pictures), now).await? {
+                    publish_call(service, answer, shared, &row, one_by_one).await?;
                 }
                 Ok::<_, AppError>(())
             })
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(MAX_CONCURRENT_CALLS)
             .try_collect::<()>()
             .await?;
         transcript.reload(service).await?;
@@ -106,7 +106,7 @@ async fn called(
         Ok(result) => (ToolCallStatus::Done, result.text, result.pictures),
         Err(McpError::AccountNotConnected) => (ToolCallStatus::Unconnected, UNCONNECTED.to_owned(), Vec::new()),
         Err(McpError::Scope(_)) if offered.server.auth == McpAuth::Oauth => {
-            (ToolCallStatus::Unconnected, BEYOND.to_owned(), Vec::new())
+            (ToolCallStatus::Unconnected, INSUFFICIENT_SCOPE.to_owned(), Vec::new())
         }
         Err(error) => {
             tracing::info!(%error, server = %row.server_id, call = %row.id, "tool call failed");
@@ -128,7 +128,7 @@ fn statuses(rows: &[ToolCallRow]) -> Vec<String> {
 }
 
 /// Stores the states of all calls with the message and publishes those that differ from `before`.
-async fn show(
+async fn publish_states(
     service: &AssistantsService,
     answer: &AnswerJob,
     transcript: &ToolTranscript,
@@ -137,14 +137,15 @@ async fn show(
     let is_changed = |place: usize, row: &ToolCallRow| before.get(place) != Some(&row.status);
     let changed: Vec<&ToolCallRow> =
         transcript.rows.iter().enumerate().filter(|(place, row)| is_changed(*place, row)).map(|(_, row)| row).collect();
-    tool_calls::show(service.db.writer(), transcript.message_id, shown_json(&transcript.rows)?.as_deref()).await?;
-    changed.into_iter().for_each(|row| tell(service, answer.conversation_id, transcript.message_id, row));
+    tool_calls::set_summary(service.db.writer(), transcript.message_id, truncate_to_json(&transcript.rows)?.as_deref())
+        .await?;
+    changed.into_iter().for_each(|row| publish_call_state(service, answer.conversation_id, transcript.message_id, row));
     Ok(())
 }
 
 /// Stores and publishes the state of one call, read from its row. Serialised, so that the last
 /// stored state is the newest.
-async fn retell(
+async fn publish_call(
     service: &AssistantsService,
     answer: &AnswerJob,
     transcript: &ToolTranscript,
@@ -153,9 +154,9 @@ async fn retell(
 ) -> Result<(), AppError> {
     let _turn = one_by_one.lock().await;
     let rows = tool_calls::of_version(service.db.writer(), transcript.message_id, transcript.version).await?;
-    tool_calls::show(service.db.writer(), transcript.message_id, shown_json(&rows)?.as_deref()).await?;
+    tool_calls::set_summary(service.db.writer(), transcript.message_id, truncate_to_json(&rows)?.as_deref()).await?;
     if let Some(row) = rows.iter().find(|known| known.id == row.id) {
-        tell(service, answer.conversation_id, transcript.message_id, row);
+        publish_call_state(service, answer.conversation_id, transcript.message_id, row);
     }
     Ok(())
 }

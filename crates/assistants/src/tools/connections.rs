@@ -22,8 +22,8 @@ use super::{
 use crate::AssistantsService;
 
 /// Idle timeout of a connection.
-const IDLE: Duration = Duration::from_secs(600);
-const SWEEP: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 const AUTHORIZATION: &str = "authorization";
 
 /// Connection pool of this instance.
@@ -67,7 +67,7 @@ impl Connections {
             let arguments = arguments.clone();
             async move { client.call(tool, arguments).await }
         };
-        self.ask(service, row, user, call).await
+        self.with_client(service, row, user, call).await
     }
 
     /// Tools and prompts of a server, through a new connection, so that no cached list is returned.
@@ -80,7 +80,7 @@ impl Connections {
         self.close(row.id);
         let offered =
             |client: Arc<Client>| async move { Ok::<_, McpError>((client.tools().await?, client.prompts().await?)) };
-        self.ask(service, row, user, offered).await
+        self.with_client(service, row, user, offered).await
     }
 
     /// Text of a prompt.
@@ -96,12 +96,12 @@ impl Connections {
             let arguments = arguments.clone();
             async move { client.prompt(name, arguments).await }
         };
-        self.ask(service, row, user, prompt).await
+        self.with_client(service, row, user, prompt).await
     }
 
     /// Closes the connections to a server after the running calls have ended.
     pub(super) fn close(&self, id: McpServerId) {
-        self.places().retain(|(server, _), _| *server != id);
+        self.places().retain(|(connection_target, _), _| *connection_target != id);
     }
 
     /// Closes a user's connection to a server.
@@ -111,7 +111,7 @@ impl Connections {
 
     /// Runs a request for a user. If the token is rejected, it is renewed and the request repeated
     /// once. Missing scopes are recorded for the next sign-in.
-    async fn ask<T, F>(
+    async fn with_client<T, F>(
         &self,
         service: &AssistantsService,
         row: &McpServerRow,
@@ -154,8 +154,9 @@ impl Connections {
     ) -> Result<Arc<Client>, McpError> {
         let place = self.place(row, signed_in);
         let connect = || {
-            let (server, limits) = (server(service, row, signed_in.map(|(_, access)| access))?, self.limits.clone());
-            Ok(async move { Client::connect(server, limits).await.map(Arc::new) })
+            let (connection_target, limits) =
+                (connection_target(service, row, signed_in.map(|(_, access)| access))?, self.limits.clone());
+            Ok(async move { Client::connect(connection_target, limits).await.map(Arc::new) })
         };
         place.client.get(|client| !client.is_closed(), connect).await
     }
@@ -186,21 +187,26 @@ impl Connections {
 }
 
 async fn close_idle(connections: Weak<Connections>) {
-    let mut tick = tokio::time::interval(SWEEP);
+    let mut tick = tokio::time::interval(SWEEP_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         let Some(connections) = connections.upgrade() else { return };
-        let is_used =
-            |place: &ConnectionSlot| place.last_used.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < IDLE;
+        let is_used = |place: &ConnectionSlot| {
+            place.last_used.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < IDLE_TIMEOUT
+        };
         connections.places().retain(|_, place| is_used(place));
     }
 }
 
 /// Address or program of a server, with its credentials.
-fn server(service: &AssistantsService, row: &McpServerRow, access: Option<&AccessToken>) -> Result<Server, McpError> {
+fn connection_target(
+    service: &AssistantsService,
+    row: &McpServerRow,
+    access: Option<&AccessToken>,
+) -> Result<Server, McpError> {
     let kept = secrets::open(row, service.config.auth.key_encryption_secret.as_ref()).map_err(|error| {
-        tracing::error!(%error, server = %row.id, "failed to decrypt secrets of tool server");
+        tracing::error!(%error, connection_target = %row.id, "failed to decrypt secrets of tool server");
         McpError::Credentials
     })?;
     if row.transport == McpTransport::Stdio.as_str() {

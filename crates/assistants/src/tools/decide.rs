@@ -18,7 +18,9 @@ use jobs::{self, JobPayload as _};
 use mcp::Tool;
 use serde_json::{Map, Value};
 
-use super::{arguments, builtin, permissions::digest, servers, shown_json, tell, transcript::DENIED};
+use super::{
+    arguments, builtin, permissions::digest, publish_call_state, servers, transcript::DENIED, truncate_to_json,
+};
 use crate::AssistantsService;
 
 #[derive(Clone, Debug)]
@@ -37,13 +39,13 @@ pub async fn find(
     message_id: MessageId,
     id: ToolCallId,
 ) -> Result<ToolCallDetails, AppError> {
-    let (_, call) = own(service, by, message_id, id).await?;
+    let (_, call) = find_own_call(service, by, message_id, id).await?;
     let schema = tool(service, &call).await?.map(|tool| tool.schema);
     Ok(ToolCallDetails { call: call.try_into()?, schema })
 }
 
 /// Message and call, for the asker only.
-async fn own(
+async fn find_own_call(
     service: &AssistantsService,
     by: &Principal,
     message_id: MessageId,
@@ -82,7 +84,7 @@ pub async fn decide(
         let field = if remember { "remember" } else { "arguments" };
         return Err(AppError::field(field, "invalid", "This can only be set for allowed calls."));
     }
-    let (message, call) = own(service, by, message_id, id).await?;
+    let (message, call) = find_own_call(service, by, message_id, id).await?;
     let needed = if arguments.is_some() || remember { tool(service, &call).await? } else { None };
     let gone = || AppError::refused(Code::WrongState, "This tool is no longer available.");
     let arguments = match arguments {
@@ -117,13 +119,13 @@ pub async fn decide(
         return Err(AppError::refused(Code::WrongState, "This call is no longer waiting."));
     }
     if let Some(permission) = permission {
-        tool_permissions::put(&tx, &permission, now).await?;
+        tool_permissions::upsert(&tx, &permission, now).await?;
     }
-    let rows = tool_calls::shown(&tx, message_id).await?;
-    tool_calls::show(&tx, message_id, shown_json(&rows)?.as_deref()).await?;
+    let rows = tool_calls::of_current_version(&tx, message_id).await?;
+    tool_calls::set_summary(&tx, message_id, truncate_to_json(&rows)?.as_deref()).await?;
     tx.commit().await.map_err(app_error)?;
     let row = rows.iter().find(|row| row.id == id).ok_or(Code::NotFound)?;
-    tell(service, message.conversation_id, message_id, row);
+    publish_call_state(service, message.conversation_id, message_id, row);
     // After the decision is committed, because a worker that suspends the job checks for decisions
     // afterwards.
     if rows.iter().all(|row| row.status != ToolCallStatus::Waiting.as_str())

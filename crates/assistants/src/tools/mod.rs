@@ -37,18 +37,23 @@ use dbcontext::query::tool_calls::ToolCallRow;
 pub(crate) use calls::{CallsProgress, run};
 pub use connections::Connections;
 pub use decide::{CallDecision, decide, find};
-use event_log::events::tool_calls::{shown_call, shown_json};
+use event_log::events::tool_calls::{truncate_call, truncate_to_json};
 pub(crate) use offer::{Offer, offer};
 pub use servers::ServerFields;
-pub(crate) use servers::parse_choice;
+pub(crate) use servers::validate_choice;
 pub(crate) use transcript::{RequestedCalls, ToolTranscript};
 
 use crate::AssistantsService;
 
 /// Publishes the state of a call to the conversation's viewers on every instance.
-fn tell(service: &AssistantsService, conversation_id: ConversationId, message_id: MessageId, row: &ToolCallRow) {
+fn publish_call_state(
+    service: &AssistantsService,
+    conversation_id: ConversationId,
+    message_id: MessageId,
+    row: &ToolCallRow,
+) {
     let call = match ToolCall::try_from(row.clone()) {
-        Ok(call) => Box::new(shown_call(call)),
+        Ok(call) => Box::new(truncate_call(call)),
         Err(error) => return tracing::error!(%error, "failed to read tool call"),
     };
     let event = Event::MessageToolCall { conversation_id, message_id, call };

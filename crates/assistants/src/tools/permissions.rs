@@ -7,7 +7,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{ToolMode, ToolPermission},
 };
-use aws_lc_rs::digest::{SHA256, digest as hashed};
+use aws_lc_rs::digest::{SHA256, digest as sha256_hex};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dbcontext::query::tool_permissions::{self as rows, PermittedTool};
 use mcp::Tool;
@@ -47,7 +47,7 @@ pub(super) fn digest(tool: &Tool) -> String {
     let mut told = serde_json::json!([tool.name, tool.title, tool.description, tool.schema]);
     // The key order of a schema may vary.
     told.sort_all_objects();
-    STANDARD.encode(hashed(&SHA256, told.to_string().as_bytes()))
+    STANDARD.encode(sha256_hex(&SHA256, told.to_string().as_bytes()))
 }
 
 /// Permissions granted by the caller.

@@ -28,7 +28,7 @@ struct StoredPicture {
 
 /// Downscales the images of a result for storage, as JSON, with their number. Returns `None` if
 /// there are no readable ones.
-pub(super) async fn keep(
+pub(super) async fn store(
     service: &AssistantsService,
     owner: WorkOwner,
     pictures: Vec<String>,
@@ -36,7 +36,7 @@ pub(super) async fn keep(
     let mut kept = Vec::new();
     for data in pictures {
         let Ok(bytes) = STANDARD.decode(data) else { continue };
-        if let Some(small) = uploads::small_picture(&service.files, owner, bytes).await {
+        if let Some(small) = uploads::downscale_for_model(&service.files, owner, bytes).await {
             let (media_type, data) = (small.media_type.to_owned(), STANDARD.encode(&small.bytes));
             kept.push(StoredPicture { media_type, data, tokens: ChatPicture::estimate(small.width, small.height) });
         }

@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 const PURPOSE: &[u8] = b"mcp server";
 
 /// Stores secrets in a row, encrypted if a key is configured.
-pub(super) fn put(
+pub(super) fn set(
     row: &mut McpServerRow,
     secrets: &BTreeMap<String, String>,
     key: Option<&Secret>,
@@ -103,13 +103,13 @@ pub(super) mod tests {
     fn secrets_are_encrypted_and_bound_to_their_server() {
         let (mut row, key) = (row(), Secret::new("k".repeat(32)));
         let secrets = BTreeMap::from([("Authorization".to_owned(), "Bearer top".to_owned())]);
-        put(&mut row, &secrets, Some(&key)).unwrap();
+        set(&mut row, &secrets, Some(&key)).unwrap();
         assert!(row.is_sealed && !String::from_utf8_lossy(row.secrets.as_ref().unwrap()).contains("top"));
         assert_eq!(open(&row, Some(&key)).unwrap(), secrets);
         assert_eq!(names(&row).unwrap(), ["Authorization"]);
         let other = McpServerRow { id: McpServerId::new(), ..row.clone() };
         assert!(open(&other, Some(&key)).is_err() && open(&row, None).is_err());
-        put(&mut row, &BTreeMap::new(), Some(&key)).unwrap();
+        set(&mut row, &BTreeMap::new(), Some(&key)).unwrap();
         assert!(row.secrets.is_none() && open(&row, None).unwrap().is_empty());
     }
 }

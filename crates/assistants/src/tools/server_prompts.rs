@@ -33,7 +33,7 @@ fn view(prompt: Prompt) -> OfferedPrompt {
 }
 
 /// Generates the text of a prompt, for users to whom its server is offered.
-pub async fn make(
+pub async fn render(
     service: &AssistantsService,
     by: &Principal,
     id: McpServerId,

@@ -73,7 +73,7 @@ pub struct ServerFields {
 pub async fn list(service: &AssistantsService, page: PageRequest) -> Result<Page<McpServer>, AppError> {
     let (items, total) = rows::list(service.db.reader(), McpServerFilter::All, page).await?;
     let ids: Vec<McpServerId> = items.iter().map(|row| row.id).collect();
-    let mut clients = mcp_connections::entered_clients(service.db.reader(), &ids).await?;
+    let mut clients = mcp_connections::manual_clients(service.db.reader(), &ids).await?;
     let items = items.into_iter().map(|row| {
         let client_id = clients.remove(&row.id);
         view(row, client_id)
@@ -89,7 +89,7 @@ pub async fn find(service: &AssistantsService, id: McpServerId) -> Result<McpSer
 
 /// View with the client entered for the server.
 async fn shown<C: ConnectionTrait>(db: &C, row: McpServerRow) -> Result<McpServer, AppError> {
-    let client_id = mcp_connections::entered_clients(db, &[row.id]).await?.remove(&row.id);
+    let client_id = mcp_connections::manual_clients(db, &[row.id]).await?.remove(&row.id);
     view(row, client_id)
 }
 
@@ -170,7 +170,7 @@ pub async fn update(
     }
     // Accounts are connected with the previous address.
     if before != (row.auth, row.url.clone()) {
-        mcp_connections::forget_server(&tx, id).await?;
+        mcp_connections::remove_of_server(&tx, id).await?;
     }
     oauth::enter_client(service, &tx, id, client).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::McpServerChanged, Some(id.to_string()))).await?;
@@ -185,8 +185,8 @@ pub async fn remove(service: &AssistantsService, by: &Principal, id: McpServerId
     if !rows::delete(&tx, id).await? {
         return Err(Code::NotFound.into());
     }
-    tool_permissions::forget_server(&tx, id).await?;
-    mcp_connections::forget_server(&tx, id).await?;
+    tool_permissions::remove_of_server(&tx, id).await?;
+    mcp_connections::remove_of_server(&tx, id).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::McpServerRemoved, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     service.tools.close(id);
@@ -204,7 +204,7 @@ pub async fn refresh(service: &AssistantsService, by: &Principal, id: McpServerI
             Err(error.to_string())
         }
     };
-    rows::note_tools(service.db.writer(), id, row.updated_at, found, service.clock.now()).await?;
+    rows::record_tools(service.db.writer(), id, row.updated_at, found, service.clock.now()).await?;
     find_now(service, id).await
 }
 
@@ -244,7 +244,7 @@ fn which_for(by: &Principal) -> McpServerFilter {
 
 /// Validates the tools given to an assistant and serialises them. Choices that it has already stay,
 /// even if somebody else changes it.
-pub(crate) async fn parse_choice(
+pub(crate) async fn validate_choice(
     service: &AssistantsService,
     by: &Principal,
     before: Option<&str>,
@@ -297,23 +297,23 @@ fn apply(service: &AssistantsService, row: &mut McpServerRow, fields: ServerFiel
         row.description = text.map(|text| parse_line("description", text, MAX_DESCRIPTION)).transpose()?;
     }
     if let Some(url) = fields.url {
-        let url = if is_http { parse_url(service, &url)? } else { return Err(not_of_this("url")) };
+        let url = if is_http { parse_url(service, &url)? } else { return Err(wrong_transport("url")) };
         // Secrets belong to the address they were entered for.
         if row.url.as_deref().is_some_and(|before| !same_origin(before, &url)) && row.secrets.is_some() {
-            secrets::put(row, &BTreeMap::new(), None)?;
+            secrets::set(row, &BTreeMap::new(), None)?;
         }
         row.url = Some(url);
     }
     if let Some(command) = fields.command {
         if is_http {
-            return Err(not_of_this("command"));
+            return Err(wrong_transport("command"));
         }
         if !service.config.mcp.commands.iter().any(|known| known.name == command) {
             let message = "Choose a program from this server's configuration (mcp.commands).";
             return Err(AppError::field("command", "unknown", message));
         }
         if row.command.as_ref().is_some_and(|before| *before != command) && row.secrets.is_some() {
-            secrets::put(row, &BTreeMap::new(), None)?;
+            secrets::set(row, &BTreeMap::new(), None)?;
         }
         row.command = Some(command);
     }
@@ -324,7 +324,7 @@ fn apply(service: &AssistantsService, row: &mut McpServerRow, fields: ServerFiel
         row.auth = auth;
     }
     if !fields.secrets.is_empty() {
-        put_secrets(service, row, fields.secrets)?;
+        update_secrets(service, row, fields.secrets)?;
     }
     if !fields.modes.is_empty() {
         let (tools, mut known) = (tools(row)?, modes(row)?);
@@ -341,7 +341,7 @@ fn apply(service: &AssistantsService, row: &mut McpServerRow, fields: ServerFiel
     Ok(())
 }
 
-fn not_of_this(field: &'static str) -> AppError {
+fn wrong_transport(field: &'static str) -> AppError {
     AppError::field(field, "invalid", "Enter an address (http) or a program (stdio).")
 }
 
@@ -366,7 +366,7 @@ fn same_origin(one: &str, other: &str) -> bool {
     }
 }
 
-fn put_secrets(
+fn update_secrets(
     service: &AssistantsService,
     row: &mut McpServerRow,
     changed: BTreeMap<String, Option<String>>,
@@ -387,7 +387,7 @@ fn put_secrets(
     if kept.len() > MAX_SECRETS {
         return Err(AppError::field("secrets", "too_long", format!("Add up to {MAX_SECRETS}.")));
     }
-    secrets::put(row, &kept, key)
+    secrets::set(row, &kept, key)
 }
 
 fn check_secret(service: &AssistantsService, row: &McpServerRow, name: &str, value: &str) -> Result<(), AppError> {

@@ -14,7 +14,7 @@ use mcp::McpError;
 use tokio::time::Instant;
 
 /// Time for which a failure is cached.
-const FAILED_FOR: Duration = Duration::from_secs(10);
+const FAILURE_TTL: Duration = Duration::from_secs(10);
 
 type Attempt<T> = Shared<BoxFuture<'static, Result<T, McpError>>>;
 
@@ -50,7 +50,7 @@ impl<T: Clone + Send + Sync + 'static> SharedLazy<T> {
                 State::Failed { error, until } if Instant::now() < *until => return Err(error.clone()),
                 State::Pending(attempt) => attempt.clone(),
                 State::Empty | State::Ready(_) | State::Failed { .. } => {
-                    let attempt = self.begin(make()?);
+                    let attempt = self.start(make()?);
                     *state = State::Pending(attempt.clone());
                     attempt
                 }
@@ -60,13 +60,13 @@ impl<T: Clone + Send + Sync + 'static> SharedLazy<T> {
     }
 
     /// Runs detached, because others may still need the result when the caller gives up.
-    fn begin(self: &Arc<Self>, making: impl Future<Output = Result<T, McpError>> + Send + 'static) -> Attempt<T> {
+    fn start(self: &Arc<Self>, making: impl Future<Output = Result<T, McpError>> + Send + 'static) -> Attempt<T> {
         let place = Arc::clone(self);
         let attempt = tokio::spawn(async move {
             let made = making.await;
             *place.state() = match &made {
                 Ok(made) => State::Ready(made.clone()),
-                Err(error) => State::Failed { error: error.clone(), until: Instant::now() + FAILED_FOR },
+                Err(error) => State::Failed { error: error.clone(), until: Instant::now() + FAILURE_TTL },
             };
             made
         });
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!((begun.elapsed(), server.asked()), (SILENCE, 1));
         // The failure is cached.
         assert_eq!((get().await, begun.elapsed(), server.asked()), (Err(McpError::Timeout), SILENCE, 1));
-        tokio::time::advance(FAILED_FOR).await;
+        tokio::time::advance(FAILURE_TTL).await;
         assert_eq!((get().await, server.asked()), (Err(McpError::Timeout), 2));
     }
 

@@ -13,7 +13,9 @@ use dbcontext::{
 };
 use event_log::events::AnswerJob;
 
-use super::{Offer, calls::parse_arguments, offer::OfferedFunction, permissions::Permissions, pictures, shown_json};
+use super::{
+    Offer, calls::parse_arguments, offer::OfferedFunction, permissions::Permissions, pictures, truncate_to_json,
+};
 use crate::AssistantsService;
 
 /// Results for the model in place of a tool's result.
@@ -26,8 +28,8 @@ const NO_OBJECT: &str = "The arguments are not a JSON object.";
 const TOO_MANY: &str = "This answer has used up its calls. Answer with what you have.";
 /// Maximum size of all results of an answer in the prompt, in bytes, and the minimum that each
 /// result gets.
-const MAX_RESULTS: usize = 256 * 1024;
-const LEAST_RESULT: usize = 512;
+const MAX_RESULT_BYTES: usize = 256 * 1024;
+const MIN_RESULT_BYTES: usize = 512;
 
 /// Tool calls of one version of an answer.
 pub(crate) struct ToolTranscript {
@@ -78,7 +80,7 @@ impl ToolTranscript {
 
     /// Adds functions that were called but are no longer offered, because providers require a
     /// definition of each function in the conversation.
-    pub fn name_functions(&self, tools: &mut Vec<ChatTool>) {
+    pub fn add_called_functions(&self, tools: &mut Vec<ChatTool>) {
         for row in &self.rows {
             if tools.iter().all(|tool| tool.name != row.function) {
                 let (name, parameters) =
@@ -98,7 +100,7 @@ impl ToolTranscript {
 
     /// Length of the text that belongs to the finished rounds, in bytes.
     pub fn text_end(&self, text: &str) -> usize {
-        self.rows.last().map_or(0, |row| bytes_of(text, row.text_offset))
+        self.rows.last().map_or(0, |row| byte_offset(text, row.text_offset))
     }
 
     /// Images of results by call, for a model that sees them.
@@ -111,16 +113,16 @@ impl ToolTranscript {
 
     /// Rounds for the prompt, with these images.
     pub fn rounds(&self, text: &str, mut pictures: HashMap<ToolCallId, Vec<ChatPicture>>) -> Vec<ChatRound> {
-        let (mut rounds, mut begin, mut room) = (Vec::<ChatRound>::new(), 0, MAX_RESULTS);
+        let (mut rounds, mut begin, mut room) = (Vec::<ChatRound>::new(), 0, MAX_RESULT_BYTES);
         for (place, row) in self.rows.iter().enumerate() {
             if place == 0 || self.rows[place - 1].round != row.round {
-                let end = bytes_of(text, row.text_offset).max(begin);
+                let end = byte_offset(text, row.text_offset).max(begin);
                 rounds.push(ChatRound { text: text[begin..end].trim().to_owned(), ..ChatRound::default() });
                 begin = end;
             }
             let Some(round) = rounds.last_mut() else { continue };
             let full = row.result.as_deref().unwrap_or_default();
-            let result = &full[..full.floor_char_boundary(room.max(LEAST_RESULT))];
+            let result = &full[..full.floor_char_boundary(room.max(MIN_RESULT_BYTES))];
             room = room.saturating_sub(result.len());
             round.calls.push(ChatCall {
                 id: row.call_id.clone(),
@@ -130,7 +132,7 @@ impl ToolTranscript {
             });
             round.results.push(ChatResult {
                 call_id: row.call_id.clone(),
-                text: told(row, if result.is_empty() { "(no result)" } else { result }),
+                text: result_text(row, if result.is_empty() { "(no result)" } else { result }),
                 pictures: pictures.remove(&row.id).unwrap_or_default(),
                 is_error: row.status != ToolCallStatus::Done.as_str(),
             });
@@ -201,12 +203,12 @@ impl ToolTranscript {
             return Ok(false);
         }
         tool_calls::insert(&tx, rows).await?;
-        tool_calls::show(&tx, self.message_id, shown_json(&all)?.as_deref()).await?;
+        tool_calls::set_summary(&tx, self.message_id, truncate_to_json(&all)?.as_deref()).await?;
         tx.commit().await.map_err(app_error)?;
         let new = self.rows.len();
         self.rows = all;
         for row in &self.rows[new..] {
-            super::tell(service, wanted.answer.conversation_id, self.message_id, row);
+            super::publish_call_state(service, wanted.answer.conversation_id, self.message_id, row);
         }
         Ok(true)
     }
@@ -219,7 +221,7 @@ impl ToolTranscript {
 }
 
 /// Result as the model gets it.
-fn told(row: &ToolCallRow, result: &str) -> String {
+fn result_text(row: &ToolCallRow, result: &str) -> String {
     match &row.model_arguments {
         Some(_) => format!("[The person changed the arguments of this call to {}]\n{result}", row.arguments),
         None => result.to_owned(),
@@ -227,7 +229,7 @@ fn told(row: &ToolCallRow, result: &str) -> String {
 }
 
 /// Byte offset of a position in UTF-16 code units.
-fn bytes_of(text: &str, units: i64) -> usize {
+fn byte_offset(text: &str, units: i64) -> usize {
     let mut left = units;
     for (at, char) in text.char_indices() {
         if left <= 0 {
@@ -304,6 +306,6 @@ mod tests {
         let transcript = ToolTranscript { message_id: MessageId::new(), version: 1, rows };
         let total: usize =
             transcript.rounds("", HashMap::new())[0].results.iter().map(|result| result.text.len()).sum();
-        assert!(total <= MAX_RESULTS + 5 * LEAST_RESULT, "{total}");
+        assert!(total <= MAX_RESULT_BYTES + 5 * MIN_RESULT_BYTES, "{total}");
     }
 }

@@ -9,13 +9,13 @@ use dbcontext::{
     query::ledger::{self as rows, EntryFilter},
 };
 use futures_util::{Stream, stream};
-use platform::csv::{inert, table};
+use platform::csv::{escape_formula, table};
 
 use super::AccountHolder;
 use crate::{BillingService, payments::subscriptions::Payer};
 
 /// Entries read per query.
-const PIECE: u64 = 1_000;
+const CHUNK_SIZE: u64 = 1_000;
 const HEADER: [&str; 8] = ["time", "account", "kind", "credits", "balance", "source", "note", "id"];
 
 /// Time range of an export; the end is exclusive.
@@ -40,17 +40,18 @@ pub fn export_of(
     holder: Option<AccountHolder>,
     period: Period,
 ) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
-    let (from, to) = (period.from.unwrap_or(Timestamp(0)), period.to.unwrap_or_else(|| far(service.clock.now())));
+    let (from, to) =
+        (period.from.unwrap_or(Timestamp(0)), period.to.unwrap_or_else(|| end_of_range(service.clock.now())));
     if from > to {
         return Err(AppError::field("from", "invalid", "The start must be before the end."));
     }
-    let (after, before) = rows::id_at(from, to);
+    let (after, before) = rows::id_range_with_margin(from, to);
     let wanted = EntryFilter { account_id: holder.map(AccountHolder::account), from, to, before };
     let header = stream::once(async { table(vec![HEADER.map(str::to_owned)]) });
     let pieces = stream::try_unfold((service, Some(after)), move |(service, after)| async move {
         let Some(after) = after else { return Ok(None) };
-        let found = rows::after(service.db.reader(), wanted, after, PIECE).await?;
-        let is_last = (found.len() as u64) < PIECE;
+        let found = rows::after(service.db.reader(), wanted, after, CHUNK_SIZE).await?;
+        let is_last = (found.len() as u64) < CHUNK_SIZE;
         let next = found.last().map(|row| row.id).filter(|_| !is_last);
         let piece = table(found.into_iter().map(line).collect())?;
         Ok::<_, AppError>(Some((piece, (service, next))))
@@ -59,7 +60,7 @@ pub fn export_of(
 }
 
 /// End of the range if none is given. Entries posted during the export are left out.
-fn far(now: Timestamp) -> Timestamp {
+fn end_of_range(now: Timestamp) -> Timestamp {
     Timestamp(now.0.saturating_add(1))
 }
 
@@ -72,7 +73,7 @@ fn line(row: ledger_entry::Model) -> [String; 8] {
         credits(MicroCredits(amount)),
         credits(row.balance_after),
         format!("{}:{}", row.source, row.source_id),
-        inert(row.note.unwrap_or_default()),
+        escape_formula(row.note.unwrap_or_default()),
         row.id.to_string(),
     ]
 }
@@ -99,7 +100,7 @@ mod tests {
             assert_eq!(credits(MicroCredits(amount)), text);
         }
         for (note, text) in [("=1+1", "'=1+1"), ("-2", "'-2"), ("a = b", "a = b"), ("", "")] {
-            assert_eq!(inert(note.to_owned()), text);
+            assert_eq!(escape_formula(note.to_owned()), text);
         }
         let line = ["a", "b", "c,d", "e\"f", "g\nh", "", "i", "j"].map(str::to_owned);
         assert_eq!(table(vec![line]).unwrap(), "a,b,\"c,d\",\"e\"\"f\",\"g\nh\",,i,j\r\n");

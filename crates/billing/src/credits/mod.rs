@@ -21,20 +21,20 @@ pub use self::export::{Period, export, export_of};
 pub use crate::ledger::{AccountHolder, verify};
 use crate::{
     BillingService,
-    ledger::{LockedAccounts, PostingSource, figures},
+    ledger::{LockedAccounts, PostingSource, balance_view},
     payments::{balances, subscriptions::Payer},
 };
 
 /// Limit of a million credits, in micro-credits.
-const MOST_BY_HAND: i64 = 1_000_000_000_000;
+const MAX_MANUAL_AMOUNT: i64 = 1_000_000_000_000;
 
 /// Lists the entries of the payer's account, newest first.
 pub async fn list(service: &BillingService, payer: Payer, page: PageRequest) -> Result<Page<LedgerEntry>, AppError> {
-    list_of(service, payer.holder(), page).await
+    list_for_holder(service, payer.holder(), page).await
 }
 
 /// Lists the entries of any account, for administrators.
-pub async fn list_of(
+pub async fn list_for_holder(
     service: &BillingService,
     holder: AccountHolder,
     page: PageRequest,
@@ -57,7 +57,7 @@ pub async fn list_of(
 }
 
 /// Grants or withdraws credits of a user or workspace by hand. Withdrawing more than the balance leaves a debt.
-pub async fn give(
+pub async fn adjust_balance(
     service: &BillingService,
     by: &Confirmed,
     holder: AccountHolder,
@@ -67,7 +67,7 @@ pub async fn give(
     if !service.payments.is_charging() {
         return Err(AppError::refused(Code::WrongState, "Nothing is charged here, so there are no credits."));
     }
-    if amount == MicroCredits::ZERO || amount.0.saturating_abs() > MOST_BY_HAND {
+    if amount == MicroCredits::ZERO || amount.0.saturating_abs() > MAX_MANUAL_AMOUNT {
         return Err(AppError::field("amount", "invalid", "Enter an amount other than 0, up to a million credits."));
     }
     match holder {
@@ -81,14 +81,14 @@ pub async fn give(
     if amount > MicroCredits::ZERO {
         book.give(amount, &source, None, Some(reason));
     } else {
-        book.take_away(MicroCredits(-amount.0), &source, Some(reason));
+        book.withdraw(MicroCredits(-amount.0), &source, Some(reason));
     }
     let account = book.account.clone();
     books.store(&tx).await?;
-    let credits = figures(&account, rows::granted(&tx, holder.account()).await?);
+    let credits = balance_view(&account, rows::granted(&tx, holder.account()).await?);
     let target = format!("{}:{amount}", holder.account());
     audit::record(&tx, NewAuditEntry::by(by, Action::CreditsGiven, Some(target))).await?;
     tx.commit().await.map_err(app_error)?;
-    balances::tell_changed(service, holder);
+    balances::notify_changed(service, holder);
     Ok(credits)
 }

@@ -28,7 +28,7 @@ pub use self::{
 };
 
 /// Accounts with expired credits read per query.
-const SWEEP: u64 = 500;
+const SWEEP_BATCH: u64 = 500;
 
 /// Holder of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub enum AccountHolder {
 
 impl AccountHolder {
     /// Returns the holder from a request that must name exactly one of the two.
-    pub fn named(person: Option<UserId>, workspace: Option<WorkspaceId>) -> Result<Self, AppError> {
+    pub fn from_request(person: Option<UserId>, workspace: Option<WorkspaceId>) -> Result<Self, AppError> {
         match (person, workspace) {
             (Some(id), None) => Ok(Self::Person(id)),
             (None, Some(id)) => Ok(Self::Workspace(id)),
@@ -63,12 +63,12 @@ impl AccountHolder {
 }
 
 /// Published figures of an account; `granted` is the total of the grants behind the balance.
-pub(crate) fn figures(row: &ledger_account::Model, granted: MicroCredits) -> Credits {
+pub(crate) fn balance_view(row: &ledger_account::Model, granted: MicroCredits) -> Credits {
     Credits { balance: row.balance, held: row.held, available: row.balance - row.held, owed: row.owed, granted }
 }
 
 /// Figures of a holder without an account.
-pub(crate) const fn none() -> Credits {
+pub(crate) const fn empty_balance() -> Credits {
     let zero = MicroCredits::ZERO;
     Credits { balance: zero, held: zero, available: zero, owed: zero, granted: zero }
 }
@@ -77,7 +77,7 @@ pub(crate) const fn none() -> Credits {
 pub(crate) async fn expire(db: &Database, now: Timestamp) -> Result<(), AppError> {
     let mut after = Uuid::nil();
     loop {
-        let accounts = rows::with_expired(db.reader(), now, after, SWEEP).await?;
+        let accounts = rows::accounts_with_expired(db.reader(), now, after, SWEEP_BATCH).await?;
         let Some(last) = accounts.last() else { return Ok(()) };
         after = *last;
         for account in accounts {
@@ -103,5 +103,5 @@ async fn expire_account(db: &Database, account: Uuid, now: Timestamp) -> Result<
 
 /// Recomputes every balance from its entries, and returns the differences.
 pub async fn verify(db: &Database) -> Result<(LedgerSize, Vec<BalanceMismatch>), AppError> {
-    Ok((rows::extent(db.reader()).await?, rows::differences(db.reader()).await?))
+    Ok((rows::extent(db.reader()).await?, rows::balance_mismatches(db.reader()).await?))
 }

@@ -112,21 +112,21 @@ impl LedgerAccount {
     }
 
     /// Withdraws granted credits. The part that the balance doesn't cover becomes a debt.
-    pub fn take_away(&mut self, credits: MicroCredits, source: &PostingSource, note: Option<String>) {
-        self.lose(credits, HouseAccount::Grants, EntryKind::Take, source, note, None);
+    pub fn withdraw(&mut self, credits: MicroCredits, source: &PostingSource, note: Option<String>) {
+        self.debit(credits, HouseAccount::Grants, EntryKind::Take, source, note, None);
     }
 
     /// Claws back the credits of a payment, from its unspent grants first.
-    pub fn take_back(&mut self, credits: MicroCredits, source: &PostingSource, kind: EntryKind, payment: &str) {
-        self.lose(credits, HouseAccount::Sales, kind, source, None, Some(payment));
+    pub fn claw_back(&mut self, credits: MicroCredits, source: &PostingSource, kind: EntryKind, payment: &str) {
+        self.debit(credits, HouseAccount::Sales, kind, source, None, Some(payment));
     }
 
-    /// Reverses a [clawback](Self::take_back).
-    pub fn return_taken(&mut self, credits: MicroCredits, source: &PostingSource, kind: EntryKind) {
+    /// Reverses a [clawback](Self::claw_back).
+    pub fn reverse_clawback(&mut self, credits: MicroCredits, source: &PostingSource, kind: EntryKind) {
         self.gain(credits, HouseAccount::Sales, kind, source, None, None);
     }
 
-    /// Reserves an amount. [`Self::post_held`] posts it together with the other holds and releases.
+    /// Reserves an amount. [`Self::post_holds`] posts it together with the other holds and releases.
     pub fn hold(&mut self, amount: MicroCredits) {
         self.account.held += amount;
         self.kept += amount;
@@ -140,7 +140,7 @@ impl LedgerAccount {
     }
 
     /// Posts the net of holds and releases as one entry.
-    pub fn post_held(&mut self, source: &PostingSource) {
+    pub fn post_holds(&mut self, source: &PostingSource) {
         let kept = std::mem::take(&mut self.kept);
         if kept > MicroCredits::ZERO {
             self.post(EntryKind::Hold, HouseAccount::Holds, MicroCredits(-kept.0), source, None);
@@ -151,7 +151,7 @@ impl LedgerAccount {
 
     /// Posts the cost of a call.
     pub fn charge(&mut self, cost: MicroCredits, source: &PostingSource) {
-        self.lose(cost, HouseAccount::Revenue, EntryKind::Settle, source, None, None);
+        self.debit(cost, HouseAccount::Revenue, EntryKind::Settle, source, None, None);
     }
 
     /// Pays debts from the available balance.
@@ -219,7 +219,7 @@ impl LedgerAccount {
 
     /// Deducts an amount. The part that isn't available is lent to the account as debt, so that its entries still add
     /// up to its balance.
-    fn lose(
+    fn debit(
         &mut self,
         credits: MicroCredits,
         to: HouseAccount,

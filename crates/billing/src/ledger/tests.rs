@@ -85,21 +85,21 @@ proptest! {
                 Deed::Give(amount, expires) => book.give(MicroCredits(amount), &source, at(expires), None),
                 Deed::Hold(amount) if MicroCredits(amount) <= book.available() => {
                     book.hold(MicroCredits(amount));
-                    book.post_held(&source);
+                    book.post_holds(&source);
                     holds.push(amount);
                 }
                 Deed::Hold(_) => {}
                 Deed::Settle(cost) => {
                     if let Some(held) = holds.pop() {
                         book.free(MicroCredits(held));
-                        book.post_held(&source);
+                        book.post_holds(&source);
                     }
                     book.charge(MicroCredits(cost), &source);
                     book.pay_debts(&source);
                 }
-                Deed::TakeBack(amount) => book.take_back(MicroCredits(amount), &source, EntryKind::Refund, "3"),
-                Deed::Return(amount) => book.return_taken(MicroCredits(amount), &source, EntryKind::RefundFailed),
-                Deed::TakeAway(amount) => book.take_away(MicroCredits(amount), &source, None),
+                Deed::TakeBack(amount) => book.claw_back(MicroCredits(amount), &source, EntryKind::Refund, "3"),
+                Deed::Return(amount) => book.reverse_clawback(MicroCredits(amount), &source, EntryKind::RefundFailed),
+                Deed::TakeAway(amount) => book.withdraw(MicroCredits(amount), &source, None),
                 Deed::Expire => {
                     // As if loaded again.
                     let new = std::mem::take(&mut book.new_grants);
@@ -126,7 +126,7 @@ fn uses_soonest_expiry_first_and_keeps_held_credits() {
     book.give(MicroCredits(50), &PostingSource::new("gift", 1), Some(NOW), None);
     book.grants = std::mem::take(&mut book.new_grants);
     book.hold(MicroCredits(20));
-    book.post_held(&PostingSource::new("hold", 2));
+    book.post_holds(&PostingSource::new("hold", 2));
     book.expire();
     assert_eq!((book.account.balance, book.available()), (MicroCredits(20), MicroCredits::ZERO));
     check(&book);
@@ -137,7 +137,7 @@ fn clawback_beyond_balance_becomes_debt_paid_by_next_credits() {
     let mut book = empty();
     book.buy(MicroCredits(100), &PostingSource::new("payment", 1), None);
     book.charge(MicroCredits(70), &PostingSource::new("usage", 2));
-    book.take_back(MicroCredits(100), &PostingSource::new("refund", 3), EntryKind::Refund, "1");
+    book.claw_back(MicroCredits(100), &PostingSource::new("refund", 3), EntryKind::Refund, "1");
     assert_eq!((book.account.balance, book.account.owed), (MicroCredits::ZERO, MicroCredits(70)));
     book.buy(MicroCredits(100), &PostingSource::new("payment", 4), None);
     assert_eq!((book.account.balance, book.account.owed), (MicroCredits(30), MicroCredits::ZERO));

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use super::{
     balances,
-    fulfilment::{deliver, follow_payments, misfit},
+    fulfilment::{apply_valid_plan, fulfil, review_reason},
     price, receipts, refund,
     reversals::{Reversal, Reversals},
     stage, subscriptions,
@@ -83,7 +83,7 @@ pub(super) async fn news<C: ConnectionTrait>(
 }
 
 /// Applies the events that waited until this payment was paid or rejected.
-pub(super) async fn waiting<C: ConnectionTrait>(
+pub(super) async fn apply_deferred<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
     row: &mut payment::Model,
@@ -117,17 +117,17 @@ pub(super) fn step(row: &mut payment::Model, to: Stage) -> Result<(), AppError> 
     if !next.is_open() {
         row.check_at = None;
     }
-    restate(row)
+    update_status(row)
 }
 
 pub(super) fn quarantine(row: &mut payment::Model, reason: &str) -> Result<(), AppError> {
     tracing::error!(payment = %row.id, gateway = row.gateway, reason, "payment quarantined");
     row.quarantine.get_or_insert_with(|| reason.to_owned());
-    restate(row)
+    update_status(row)
 }
 
 /// Recomputes the status from the other fields.
-pub(super) fn restate(row: &mut payment::Model) -> Result<(), AppError> {
+pub(super) fn update_status(row: &mut payment::Model) -> Result<(), AppError> {
     let standing = PaymentFacts {
         stage: stage(row)?,
         amount: row.amount,
@@ -157,17 +157,17 @@ async fn paid<C: ConnectionTrait>(
     };
     let own_charge = charge.filter(|_| !is_anothers);
     if row.refused_at.is_some() {
-        return paid_though_refused(txn, row, money, own_charge, now).await;
+        return refund_rejected(txn, row, money, own_charge, now).await;
     }
     if money != price(row)? {
-        note(row, money, own_charge)?;
+        record_charge(row, money, own_charge)?;
         quarantine(row, "amount")?;
         return Ok(Applied::WrongAmount);
     }
     // A quarantined payment stays so until an administrator reviews it. The charge is recorded so that it can be
     // refunded.
     if row.quarantine.is_some() {
-        note(row, money, own_charge)?;
+        record_charge(row, money, own_charge)?;
         return Ok(Applied::Done);
     }
     if is_anothers {
@@ -175,16 +175,16 @@ async fn paid<C: ConnectionTrait>(
         return Ok(Applied::Done);
     }
     row.charge = charge.map(str::to_owned);
-    if let Some(reason) = misfit(txn, row, now).await? {
+    if let Some(reason) = review_reason(txn, row, now).await? {
         quarantine(row, reason)?;
         return Ok(Applied::Done);
     }
-    settle(service, txn, row, now).await?;
+    complete(service, txn, row, now).await?;
     Ok(Applied::Done)
 }
 
 /// Records the paid amount and the charge of a payment that isn't accepted.
-fn note(row: &mut payment::Model, money: Money, charge: Option<&str>) -> Result<(), AppError> {
+fn record_charge(row: &mut payment::Model, money: Money, charge: Option<&str>) -> Result<(), AppError> {
     row.charge = row.charge.take().or_else(|| charge.map(str::to_owned));
     if money != price(row)? && row.paid_amount.is_none() {
         row.paid_amount = Some(money.amount);
@@ -195,19 +195,19 @@ fn note(row: &mut payment::Model, money: Money, charge: Option<&str>) -> Result<
 
 /// Handles money for a payment that an administrator has rejected: it is never fulfilled, and refunded once. If an
 /// automatic refund isn't possible, the payment is quarantined again.
-async fn paid_though_refused<C: ConnectionTrait>(
+async fn refund_rejected<C: ConnectionTrait>(
     txn: &C,
     row: &mut payment::Model,
     money: Money,
     charge: Option<&str>,
     now: Timestamp,
 ) -> Result<Applied, AppError> {
-    if is_given_back(txn, row, money).await? {
+    if is_refunded_rejection(txn, row, money).await? {
         return Ok(Applied::Done);
     }
     let is_first = rows::refunds(txn, row.id).await?.is_empty();
     let Some(charge) = charge.filter(|_| is_first && row.quarantine.is_none() && money.amount > 0) else {
-        note(row, money, charge)?;
+        record_charge(row, money, charge)?;
         quarantine(row, "refused")?;
         return Ok(Applied::Done);
     };
@@ -217,7 +217,7 @@ async fn paid_though_refused<C: ConnectionTrait>(
     row.currency = money.currency.code().to_owned();
     let refund = payment_refund::Model {
         check_at: Some(now),
-        ..refund::new(row.id, money.amount, "refused".to_owned(), None, now)
+        ..refund::new_refund(row.id, money.amount, "refused".to_owned(), None, now)
     };
     rows::put_refund(txn, refund).await?;
     Ok(Applied::Done)
@@ -225,7 +225,7 @@ async fn paid_though_refused<C: ConnectionTrait>(
 
 /// True if an administrator has rejected the payment and all of its money is being refunded. Gateways repeat the news
 /// that it was paid.
-pub(super) async fn is_given_back<C: ConnectionTrait>(
+pub(super) async fn is_refunded_rejection<C: ConnectionTrait>(
     db: &C,
     row: &payment::Model,
     money: Money,
@@ -238,7 +238,7 @@ pub(super) async fn is_given_back<C: ConnectionTrait>(
 }
 
 /// Completes a paid payment: assigns the receipt number, fulfils it, and e-mails the payer.
-pub(super) async fn settle<C: ConnectionTrait>(
+pub(super) async fn complete<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
     row: &mut payment::Model,
@@ -250,14 +250,14 @@ pub(super) async fn settle<C: ConnectionTrait>(
     row.receipt_year = Some(year);
     row.receipt_number = Some(number);
     step(row, Stage::Paid)?;
-    deliver(service, txn, row, now).await?;
+    fulfil(service, txn, row, now).await?;
     let letter = MailContent::Paid {
         plan: plan_rows::by_id(txn, row.plan_id).await?.map(|plan| plan.name).unwrap_or_default(),
         amount: price(row)?.to_string(),
         number: format!("{year}-{number:04}"),
         page: page_of(row),
     };
-    mail::post(txn, now, Recipient::User(row.user_id), letter).await
+    mail::enqueue(txn, now, Recipient::User(row.user_id), letter).await
 }
 
 /// Allocates the next number of receipts and credit notes. Numbers of a year have no gaps.
@@ -296,7 +296,7 @@ async fn refunded<C: ConnectionTrait>(
                 // Reconciliation fetches the outcome if no event reports it.
                 check_at: Some(now.plus(service.config.payment.reconcile_after)),
                 unknown_since: Some(now),
-                ..refund::new(row.id, money.amount, "gateway".to_owned(), None, now)
+                ..refund::new_refund(row.id, money.amount, "gateway".to_owned(), None, now)
             });
             let place = claims.refunds.len() - 1;
             if state != RefundState::Failed {
@@ -360,7 +360,7 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
             number: format!("{year}-{number:04}"),
             page: page_of(row),
         };
-        mail::post(txn, now, Recipient::User(row.user_id), letter).await?;
+        mail::enqueue(txn, now, Recipient::User(row.user_id), letter).await?;
     }
     if after == RefundState::Failed && before != after {
         refund.credits = MicroCredits::ZERO;
@@ -371,12 +371,12 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
         claims.give_back(txn, row, claim, now).await?;
     }
     row.refunded = claims.refunded();
-    follow_money(service, txn, row, (gone, claims.gone()), now).await?;
-    restate(row)
+    update_subscription(service, txn, row, (gone, claims.gone()), now).await?;
+    update_status(row)
 }
 
 /// Updates the subscription when all of a payment's money has gone back, or no longer has.
-async fn follow_money<C: ConnectionTrait>(
+async fn update_subscription<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
     row: &payment::Model,
@@ -384,7 +384,7 @@ async fn follow_money<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<(), AppError> {
     if stage(row)? == Stage::Paid && (before >= row.amount) != (after >= row.amount) {
-        follow_payments(service, txn, row, now).await?;
+        apply_valid_plan(service, txn, row, now).await?;
     }
     Ok(())
 }
@@ -451,18 +451,18 @@ async fn disputed<C: ConnectionTrait>(
         claims.give_back(txn, row, Reversal::Dispute(reference), now).await?;
     }
     row.is_disputed = claims.is_disputed();
-    follow_money(service, txn, row, (gone, claims.gone()), now).await?;
-    restate(row)
+    update_subscription(service, txn, row, (gone, claims.gone()), now).await?;
+    update_status(row)
 }
 
 /// Notifies the payer of a change. Call after the commit.
-pub(super) fn tell(service: &BillingService, before: &payment::Model, after: &payment::Model) {
+pub(super) fn notify_payer(service: &BillingService, before: &payment::Model, after: &payment::Model) {
     if before == after {
         return;
     }
-    entitlements::tell(service, after.user_id);
-    balances::stir(service);
+    entitlements::notify_user(service, after.user_id);
+    balances::wake_sweep(service);
     if let Some(id) = after.workspace_id {
-        balances::tell_changed(service, AccountHolder::Workspace(id));
+        balances::notify_changed(service, AccountHolder::Workspace(id));
     }
 }

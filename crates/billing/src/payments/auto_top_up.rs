@@ -21,7 +21,7 @@ use sea_orm::ConnectionTrait;
 use time::{Date, OffsetDateTime};
 
 use super::{
-    balances::{self, LowBalance, MOST_CREDITS},
+    balances::{self, LowBalance, MAX_CREDITS},
     charges, plans, stage,
     subscriptions::{self, Payer, PaymentPurpose, priced},
 };
@@ -72,7 +72,7 @@ pub(super) async fn advance<C: ConnectionTrait>(
         row.stopped = None;
     }
     if row.is_on && row.payment_id.is_none() && balance < row.threshold {
-        to_charge = begin(service, txn, &mut row, now).await?;
+        to_charge = start_purchase(service, txn, &mut row, now).await?;
     }
     row.check_at = if row.payment_id.is_some() {
         Some(now.plus(service.config.payment.reconcile_after))
@@ -93,7 +93,7 @@ pub(super) async fn advance<C: ConnectionTrait>(
 }
 
 /// Stores the purchase to charge, if all settings are still valid. Returns `None` if nothing can be bought now.
-async fn begin<C: ConnectionTrait>(
+async fn start_purchase<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
     row: &mut credit_top_up::Model,
@@ -106,7 +106,7 @@ async fn begin<C: ConnectionTrait>(
         return Ok(None);
     };
     let name = method.gateway.parse().map_err(AppError::internal)?;
-    let Some(gateway) = service.payments.gateway(name).filter(|_| service.payments.is_on(name)) else {
+    let Some(gateway) = service.payments.gateway(name).filter(|_| service.payments.is_enabled(name)) else {
         return Ok(None);
     };
     let plan = plan_rows::by_id(txn, row.plan_id).await?.filter(|plan| plan.is_active).map(plans::view);
@@ -118,7 +118,7 @@ async fn begin<C: ConnectionTrait>(
         return Ok(None);
     };
     let (since, _) = month(now).ok_or_else(|| AppError::internal(anyhow::anyhow!("month out of range")))?;
-    let spent = rows::topped_up(txn, row, since).await?;
+    let spent = rows::topped_up_since(txn, row, since).await?;
     if spent.saturating_add(price.amount) > row.monthly_limit {
         stop(txn, row, StoppedTopUp::MonthlyLimit, now).await?;
         return Ok(None);
@@ -148,7 +148,7 @@ async fn stop<C: ConnectionTrait>(
     }
     row.stopped = Some(why.as_str().to_owned());
     let letter = MailContent::TopUpStopped { why, page: balances::page_of(Payer::from(&*row).holder()) };
-    mail::post(txn, now, Recipient::User(row.user_id), letter).await
+    mail::enqueue(txn, now, Recipient::User(row.user_id), letter).await
 }
 
 /// Charges a stored purchase at the gateway.
@@ -165,7 +165,7 @@ pub(super) async fn charge(service: &BillingService, payment: &payment::Model) -
         charges::apply_charge(service, payment.id, snapshot).await?;
         // The account is swept again after the outcome.
         rows::mark_due(service.db.writer(), account).await?;
-        balances::stir(service);
+        balances::wake_sweep(service);
     }
     Ok(())
 }
@@ -201,7 +201,7 @@ pub async fn settings(service: &BillingService, payer: Payer) -> Result<CreditSe
         price: price.map_or(0, |price| price.amount),
         threshold: row.threshold,
         monthly_limit: row.monthly_limit,
-        spent_this_month: rows::topped_up(db, &row, since).await?,
+        spent_this_month: rows::topped_up_since(db, &row, since).await?,
         is_on: row.is_on,
         stopped: stopped.map_err(|error: appcore::view::UnknownName| AppError::internal(error))?,
         pending: row.payment_id.is_some(),
@@ -216,7 +216,7 @@ pub async fn set_low_balance(
     payer: Payer,
     threshold: Option<MicroCredits>,
 ) -> Result<CreditSettings, AppError> {
-    balances::choose(service, payer.holder(), threshold).await?;
+    balances::set_threshold(service, payer.holder(), threshold).await?;
     settings(service, payer).await
 }
 
@@ -235,7 +235,7 @@ pub async fn set_top_up(
     let name = method.as_ref().ok_or_else(refused)?.gateway.parse().map_err(AppError::internal)?;
     let gateway = service.payments.gateway(name).filter(|gateway| gateway.recurring().is_some()).ok_or_else(refused)?;
     let price = priced(&plan, gateway.as_ref(), order.currency, 1)?;
-    if !(1..=MOST_CREDITS).contains(&order.threshold.0) {
+    if !(1..=MAX_CREDITS).contains(&order.threshold.0) {
         return Err(AppError::field("threshold", "invalid", "Enter an amount above 0."));
     }
     if order.monthly_limit < price.amount {
@@ -243,7 +243,7 @@ pub async fn set_top_up(
     }
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
-    let mut account = balances::open(&tx, payer.holder(), now).await?;
+    let mut account = balances::open_account(&tx, payer.holder(), now).await?;
     let before = rows::lock_top_up(&tx, account.id).await?;
     let row = credit_top_up::Model {
         id: account.id,
@@ -262,19 +262,19 @@ pub async fn set_top_up(
     };
     rows::put_top_up(&tx, row).await?;
     account.is_due = true;
-    rows::store_watch(&tx, &account).await?;
+    rows::update_alerts(&tx, &account).await?;
     tx.commit().await.map_err(app_error)?;
-    balances::stir(service);
+    balances::wake_sweep(service);
     settings(service, payer).await
 }
 
 /// Turns the automatic top-up off. A charge in progress may still be paid.
 pub async fn remove_top_up(service: &BillingService, payer: Payer) -> Result<CreditSettings, AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
-    let mut account = balances::open(&tx, payer.holder(), service.clock.now()).await?;
+    let mut account = balances::open_account(&tx, payer.holder(), service.clock.now()).await?;
     rows::remove_top_up(&tx, account.id).await?;
     account.is_due = true;
-    rows::store_watch(&tx, &account).await?;
+    rows::update_alerts(&tx, &account).await?;
     tx.commit().await.map_err(app_error)?;
     settings(service, payer).await
 }

@@ -22,28 +22,28 @@ use dbcontext::{
 };
 use futures_util::stream::{self, StreamExt as _};
 use identity::mail::{self, MailContent, Recipient};
-use jobs::caught;
+use jobs::catch_panic;
 use sea_orm::ConnectionTrait;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
     auto_top_up::{self, TopUpStep},
-    reconciler::AT_ONCE,
+    reconciler::MAX_CONCURRENT,
 };
 use crate::{BillingService, entitlements, ledger::AccountHolder};
 
 /// Accounts that one sweep claims, and reads per query.
-const MOST: u64 = 100;
+const SWEEP_BATCH: u64 = 100;
 /// Minimum interval between two sweeps of an instance.
-const PACE: Duration = Duration::from_secs(1);
+const MIN_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Default threshold: this fraction (1/n) of the last purchase or grant.
-const USUAL_PART: i64 = 10;
+const DEFAULT_THRESHOLD_DIVISOR: i64 = 10;
 /// Upper limit for amounts in requests, in micro-credits.
-pub(super) const MOST_CREDITS: i64 = 1_000_000_000_000_000;
+pub(super) const MAX_CREDITS: i64 = 1_000_000_000_000_000;
 
 /// Sweeps due balances until shutdown.
-pub(crate) async fn keep(service: Arc<BillingService>) {
+pub(crate) async fn run_sweeps(service: Arc<BillingService>) {
     let mut tick = tokio::time::interval(service.config.payment.reconcile_every);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -52,64 +52,65 @@ pub(crate) async fn keep(service: Arc<BillingService>) {
             () = service.payments.balances_changed.notified() => {}
             () = service.stopping.cancelled() => return,
         }
-        if let Err(error) = caught(look(&service)).await {
+        if let Err(error) = catch_panic(sweep(&service)).await {
             tracing::warn!(%error, "failed to sweep balances");
         }
         tokio::select! {
-            () = tokio::time::sleep(PACE) => {}
+            () = tokio::time::sleep(MIN_SWEEP_INTERVAL) => {}
             () = service.stopping.cancelled() => return,
         }
     }
 }
 
 /// Announces changed accounts to their holders.
-pub(crate) async fn follow(service: Weak<BillingService>, mut changed: mpsc::UnboundedReceiver<UserId>) {
+pub(crate) async fn announce_changes(service: Weak<BillingService>, mut changed: mpsc::UnboundedReceiver<UserId>) {
     while let Some(user_id) = changed.recv().await {
         let Some(service) = service.upgrade() else { return };
-        stir(&service);
+        wake_sweep(&service);
         // Members of a workspace read its balance when they need it.
         if !service.payers.knows(WorkspaceId(user_id.0)) {
-            entitlements::tell(&service, user_id);
+            entitlements::notify_user(&service, user_id);
         }
     }
 }
 
 /// Announces the change of an account. Call after the commit.
-pub(crate) fn tell_changed(service: &BillingService, holder: AccountHolder) {
-    stir(service);
+pub(crate) fn notify_changed(service: &BillingService, holder: AccountHolder) {
+    wake_sweep(service);
     match holder {
-        AccountHolder::Person(id) => entitlements::tell(service, id),
+        AccountHolder::Person(id) => entitlements::notify_user(service, id),
         // The account may pay for its members' usage from now on.
-        AccountHolder::Workspace(id) => note_payer(service, id),
+        AccountHolder::Workspace(id) => announce_payer(service, id),
     }
 }
 
 /// Announces that a workspace has (more) credits and can pay for its members' usage.
-fn note_payer(service: &BillingService, id: WorkspaceId) {
+fn announce_payer(service: &BillingService, id: WorkspaceId) {
     service.payers.add(id);
     // An instance that misses the event learns it with the next change.
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::KeysChanged(vec![id.0]))]));
 }
 
 /// Wakes the sweep. Call after the commit.
-pub(crate) fn stir(service: &BillingService) {
+pub(crate) fn wake_sweep(service: &BillingService) {
     service.payments.balances_changed.notify_one();
 }
 
-async fn look(service: &BillingService) -> Result<(), AppError> {
+async fn sweep(service: &BillingService) -> Result<(), AppError> {
     let now = service.clock.now();
     let claimed =
-        rows::claim_top_ups(service.db.writer(), now, now.plus(service.config.payment.reconcile_after), MOST).await?;
+        rows::claim_top_ups(service.db.writer(), now, now.plus(service.config.payment.reconcile_after), SWEEP_BATCH)
+            .await?;
     let mut some: Vec<(Uuid, bool)> = claimed.iter().map(|id| (*id, true)).collect();
     let mut after = Uuid::nil();
     loop {
-        let due = rows::due(service.db.reader(), after, MOST).await?;
+        let due = rows::due(service.db.reader(), after, SWEEP_BATCH).await?;
         let next = due.last().copied();
         some.extend(due.into_iter().filter(|id| !claimed.contains(id)).map(|id| (id, false)));
         // Several at a time, because a gateway may answer slowly for one.
         stream::iter(std::mem::take(&mut some))
-            .for_each_concurrent(AT_ONCE, |(id, is_claimed)| async move {
-                if let Err(error) = look_at(service, id, is_claimed).await {
+            .for_each_concurrent(MAX_CONCURRENT, |(id, is_claimed)| async move {
+                if let Err(error) = process_account(service, id, is_claimed).await {
                     tracing::warn!(%error, account = %id, "failed to process balance");
                 }
             })
@@ -121,7 +122,7 @@ async fn look(service: &BillingService) -> Result<(), AppError> {
 }
 
 /// Warns the holder, and starts a top-up if one is due. Safe to repeat.
-async fn look_at(service: &BillingService, id: Uuid, is_claimed: bool) -> Result<(), AppError> {
+async fn process_account(service: &BillingService, id: Uuid, is_claimed: bool) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     let Some(mut account) = ledger_rows::lock(&tx, &[id]).await?.pop() else { return Ok(()) };
@@ -140,10 +141,10 @@ async fn look_at(service: &BillingService, id: Uuid, is_claimed: bool) -> Result
     let low_at = Some(threshold).filter(|_| !account.is_low);
     account.check_threshold = low_at.max(top_up.watch_at).filter(|at| *at > MicroCredits::ZERO);
     account.is_due = false;
-    rows::store_watch(&tx, &account).await?;
+    rows::update_alerts(&tx, &account).await?;
     tx.commit().await.map_err(app_error)?;
     for user_id in told {
-        tell(service, user_id, holder, account.balance, threshold);
+        publish_low_balance(service, user_id, holder, account.balance, threshold);
     }
     if let Some(payment) = top_up.to_charge {
         // The next sweep, which follows soon after a payment, sees the outcome.
@@ -159,7 +160,7 @@ pub(super) async fn threshold<C: ConnectionTrait>(
 ) -> Result<MicroCredits, AppError> {
     match account.low_threshold {
         Some(chosen) => Ok(chosen),
-        None => Ok(MicroCredits(rows::last_gain(db, account.id).await?.0 / USUAL_PART)),
+        None => Ok(MicroCredits(rows::last_credit_amount(db, account.id).await?.0 / DEFAULT_THRESHOLD_DIVISOR)),
     }
 }
 
@@ -181,12 +182,12 @@ async fn warn<C: ConnectionTrait>(
             credits: whole_credits(account.balance),
             page: page_of(holder),
         };
-        mail::post(txn, now, Recipient::User(*user_id), letter).await?;
+        mail::enqueue(txn, now, Recipient::User(*user_id), letter).await?;
     }
     Ok(told)
 }
 
-fn tell(
+fn publish_low_balance(
     service: &BillingService,
     user_id: UserId,
     holder: AccountHolder,
@@ -243,28 +244,28 @@ pub(super) async fn low_balance(service: &BillingService, holder: AccountHolder)
 }
 
 /// Sets the balance below which the account holder is warned. `None` restores the default; zero disables the warning.
-pub(super) async fn choose(
+pub(super) async fn set_threshold(
     service: &BillingService,
     holder: AccountHolder,
     threshold: Option<MicroCredits>,
 ) -> Result<(), AppError> {
-    if threshold.is_some_and(|amount| !(0..=MOST_CREDITS).contains(&amount.0)) {
+    if threshold.is_some_and(|amount| !(0..=MAX_CREDITS).contains(&amount.0)) {
         return Err(AppError::field("threshold", "invalid", "Enter 0 or more."));
     }
     let tx = service.db.begin().await.map_err(app_error)?;
-    let mut account = open(&tx, holder, service.clock.now()).await?;
+    let mut account = open_account(&tx, holder, service.clock.now()).await?;
     account.low_threshold = threshold;
     // A holder who sets a threshold above the balance isn't warned.
     account.is_low = account.balance < self::threshold(&tx, &account).await?;
     account.is_due = true;
-    rows::store_watch(&tx, &account).await?;
+    rows::update_alerts(&tx, &account).await?;
     tx.commit().await.map_err(app_error)?;
-    stir(service);
+    wake_sweep(service);
     Ok(())
 }
 
 /// Returns the locked account, and creates it if missing.
-pub(super) async fn open<C: ConnectionTrait>(
+pub(super) async fn open_account<C: ConnectionTrait>(
     txn: &C,
     holder: AccountHolder,
     now: appcore::Timestamp,

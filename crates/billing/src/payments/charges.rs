@@ -16,7 +16,7 @@ use dbcontext::{
 use url::Url;
 use uuid::Uuid;
 
-use super::{address_of, apply, gateway_of, known, price, reconciler};
+use super::{absolute_url, apply, gateway_of, known_payment, price, reconciler};
 use crate::BillingService;
 
 /// Parameters of a charge attempt.
@@ -76,7 +76,7 @@ pub(super) async fn charge(
         tx.commit().await.map_err(app_error)?;
         payment = locked;
     }
-    let asked: KnownPayment<'_> = known(service, &payment)?;
+    let asked: KnownPayment<'_> = known_payment(service, &payment)?;
     if how.fetch_first {
         match gateway.fetch(&asked).await {
             Ok(paid @ Snapshot { remote: RemoteState::Paid(_), .. }) => return Ok(Some(ChargeResult::known(paid))),
@@ -104,7 +104,7 @@ pub(super) async fn charge(
 
 /// URL to which the gateway sends the payer's browser back.
 pub(super) fn return_url(service: &BillingService, row: &payment::Model) -> Result<Url, AppError> {
-    address_of(&service.config, &format!("/r1/payments/callback/{}?payment={}", row.gateway, row.id))
+    absolute_url(&service.config, &format!("/r1/payments/callback/{}?payment={}", row.gateway, row.id))
 }
 
 /// Applies the gateway's answer, under the payment's lock.
@@ -118,7 +118,7 @@ pub(super) async fn apply_charge(
         RemoteState::Failed | RemoteState::Expired => PaymentUpdate::Failed,
         RemoteState::Open | RemoteState::Approved => return Ok(()),
     };
-    reconciler::apply_news(service, payment_id, Some(&news)).await
+    reconciler::apply_update(service, payment_id, Some(&news)).await
 }
 
 /// Charges a payment while the payer is present, who may have to confirm it afterwards. Returns the current payment.

@@ -17,22 +17,22 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{
-    address_of, apply,
+    absolute_url, apply,
     charges::{self, return_url},
-    failed, plans, price, reconciler, stage,
+    plans, price, reconciler, request_error, stage,
     subscriptions::{self, Payer, PaymentPurpose, priced, wrong_state},
 };
 use crate::BillingService;
 
 /// Time in which a payer must pay. Stripe requires at least 30 minutes.
-const PATIENCE: Duration = Duration::from_secs(35 * 60);
-const MAX_KEY: usize = 200;
+const PAYMENT_TIMEOUT: Duration = Duration::from_secs(35 * 60);
+const MAX_KEY_LEN: usize = 200;
 /// Maximum length of a return path, in bytes.
-const MAX_PATH: usize = 500;
+const MAX_PATH_LEN: usize = 500;
 /// Page where the payer's browser ends up.
-const RESULT: &str = "/plans/result";
+const RESULT_PATH: &str = "/plans/result";
 /// Page with saved payment methods and the next charges.
-pub(super) const BILLING: &str = "/plans/billing";
+pub(super) const BILLING_PATH: &str = "/plans/billing";
 
 /// Checkout request.
 #[derive(Clone, Debug)]
@@ -65,11 +65,11 @@ pub struct StartedCheckout {
 }
 
 /// Returns the checkout of a payment. If it can't be paid any more, the URL is its result page.
-pub(super) fn begun_of(service: &BillingService, row: &payment::Model) -> Result<StartedCheckout, AppError> {
+pub(super) fn started_checkout(service: &BillingService, row: &payment::Model) -> Result<StartedCheckout, AppError> {
     let place = row.redirect_url.clone().filter(|_| stage(row).is_ok_and(Stage::is_open));
     let redirect_url = match place {
         Some(url) => url,
-        None => address_of(&service.config, &result_of(row))?.to_string(),
+        None => absolute_url(&service.config, &result_of(row))?.to_string(),
     };
     let status = row.status.parse().map_err(AppError::internal)?;
     Ok(StartedCheckout { payment_id: row.id, redirect_url, expires_at: row.expires_at, status })
@@ -77,11 +77,11 @@ pub(super) fn begun_of(service: &BillingService, row: &payment::Model) -> Result
 
 /// Path of the payment's result page.
 fn result_of(row: &payment::Model) -> String {
-    way_back(row.return_path.as_deref(), RESULT, "payment", row.id)
+    return_location(row.return_path.as_deref(), RESULT_PATH, "payment", row.id)
 }
 
 /// Path to which the browser returns: the requested one, else `usual`, with the id as query parameter `about`.
-pub(super) fn way_back(asked: Option<&str>, usual: &str, about: &str, id: Uuid) -> String {
+pub(super) fn return_location(asked: Option<&str>, usual: &str, about: &str, id: Uuid) -> String {
     // Paths stored by earlier versions were validated less strictly.
     let path = asked.and_then(urls::own_path).unwrap_or_else(|| usual.to_owned());
     let separator = if path.contains('?') { '&' } else { '?' };
@@ -132,7 +132,7 @@ pub(super) fn begun(
         receipt_year: None,
         receipt_number: None,
         created_at: now,
-        expires_at: now.plus(PATIENCE),
+        expires_at: now.plus(PAYMENT_TIMEOUT),
         paid_at: None,
         check_at: Some(now.plus(service.config.payment.reconcile_after)),
         workspace_id: None,
@@ -164,12 +164,12 @@ pub async fn begin(
     };
     let name = gateway_of_method(method.as_ref(), order.gateway)?;
     let name = name.ok_or_else(|| AppError::field("gateway", "required", "Choose a payment method."))?;
-    if !service.payments.is_on(name) {
+    if !service.payments.is_enabled(name) {
         return Err(Code::GatewayOff.into());
     }
     let gateway = service.payments.gateway(name).ok_or(Code::GatewayOff)?;
     let key = order.key.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
-    if key.is_empty() || key.len() > MAX_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if key.is_empty() || key.len() > MAX_KEY_LEN || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(AppError::field(
             "idempotency-key",
             "invalid",
@@ -212,17 +212,17 @@ pub async fn begin(
     };
     tx.commit().await.map_err(app_error)?;
     if row.redirect_url.is_some() {
-        return begun_of(service, &row);
+        return started_checkout(service, &row);
     }
     if let Some(method) = method {
         let is_over = !stage(&row)?.is_open() || now >= row.expires_at;
         let row = if is_over { row } else { charges::charge_present(service, &row, &method).await? };
-        return begun_of(service, &row);
+        return started_checkout(service, &row);
     }
     if stage(&row)? != Stage::Created || now >= row.expires_at {
         return Err(AppError::refused(Code::Conflict, "This payment has already ended. Start a new one."));
     }
-    open(service, row, &plan, order.address).await
+    create_checkout(service, row, &plan, order.address).await
 }
 
 /// Returns the current subscription that this purchase extends: one to any version of the same plan. While a
@@ -235,7 +235,7 @@ async fn held<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<Option<Uuid>, AppError> {
     if let Some(id) = payer.workspace_id {
-        let members = subscription_rows::seated(txn, id, subscriptions::MOST_SEATS + 1).await?;
+        let members = subscription_rows::seated(txn, id, subscriptions::MAX_SEATS + 1).await?;
         if i64::try_from(members.len()).is_ok_and(|members| members > seats) {
             return Err(AppError::field("seats", "invalid", "The workspace has more members than that."));
         }
@@ -260,7 +260,7 @@ async fn held<C: ConnectionTrait>(
 }
 
 /// Creates the checkout at the gateway. Repeating it returns the same checkout.
-pub(super) async fn open(
+pub(super) async fn create_checkout(
     service: &BillingService,
     row: payment::Model,
     plan: &PricingPlan,
@@ -268,7 +268,7 @@ pub(super) async fn open(
 ) -> Result<StartedCheckout, AppError> {
     let gateway = super::gateway_of(service, &row)?;
     let return_url = return_url(service, &row)?;
-    let notify_url = address_of(&service.config, &format!("/r1/payments/webhooks/{}", row.gateway))?;
+    let notify_url = absolute_url(&service.config, &format!("/r1/payments/webhooks/{}", row.gateway))?;
     // The payment method of a subscription is saved for later charges.
     let keeps = plan.kind == PlanKind::Subscription && gateway.recurring().is_some();
     let (customer, email) = if keeps {
@@ -300,7 +300,7 @@ pub(super) async fn open(
             locked.redirect_url = Some(made.redirect_url);
             rows::store(&tx, locked.clone()).await?;
             tx.commit().await.map_err(app_error)?;
-            begun_of(service, &locked)
+            started_checkout(service, &locked)
         }
         Err(error) => {
             // The payer didn't get a URL and can't pay. If it is unknown whether the checkout was created, it expires.
@@ -310,7 +310,7 @@ pub(super) async fn open(
                 tx.commit().await.map_err(app_error)?;
             }
             tracing::warn!(%error, payment = %row.id, "failed to create checkout");
-            Err(failed(error))
+            Err(request_error(error))
         }
     }
 }
@@ -319,7 +319,7 @@ pub(super) async fn open(
 pub(super) fn own_path(service: &BillingService, url: &str) -> Result<String, AppError> {
     let refused = || AppError::field("return_url", "invalid", "This must be a page of this server.");
     let path = url.strip_prefix(&service.config.server.public_url()).unwrap_or(url);
-    urls::own_path(path).filter(|path| path.len() <= MAX_PATH).ok_or_else(refused)
+    urls::own_path(path).filter(|path| path.len() <= MAX_PATH_LEN).ok_or_else(refused)
 }
 
 /// Handles the return of the payer's browser. The return proves nothing: the gateway is queried, and the browser goes
@@ -333,10 +333,10 @@ pub async fn finish(
         Some(id) => rows::by_id(service.db.reader(), id).await?.filter(|row| row.gateway == gateway.as_str()),
         None => None,
     };
-    let Some(row) = row else { return Ok(RESULT.to_owned()) };
+    let Some(row) = row else { return Ok(RESULT_PATH.to_owned()) };
     let (path, id) = (result_of(&row), row.id);
     if stage(&row)?.is_open()
-        && let Err(error) = reconciler::ask(service, row).await
+        && let Err(error) = reconciler::fetch_and_apply(service, row).await
     {
         tracing::info!(%error, payment = %id, "failed to fetch payment on the payer's return");
     }

@@ -21,7 +21,7 @@ use futures_util::future::join_all;
 use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
-use super::{apply, failed, known, reconciler, stage};
+use super::{apply, known_payment, reconciler, request_error, stage};
 use crate::BillingService;
 
 /// Milliseconds per day.
@@ -29,15 +29,15 @@ const DAY: i64 = 86_400_000;
 /// Lease of one instance for a comparison; afterwards another instance starts it again.
 const LEASE: Duration = Duration::from_secs(900);
 /// Margin at the edges of the compared period: the gateway may date a payment outside of it.
-const EDGE: Duration = Duration::from_secs(3_600);
+const EDGE_MARGIN: Duration = Duration::from_secs(3_600);
 /// Payments per query.
-const PART: u64 = 200;
+const QUERY_BATCH: u64 = 200;
 /// Concurrent fetches from a gateway without a list.
 const AT_ONCE: usize = 8;
 /// Consecutive failures after which the comparison is postponed.
-const IN_VAIN: usize = 5;
+const MAX_CONSECUTIVE_FAILURES: usize = 5;
 /// Maximum number of payments compared.
-const MOST: u64 = 20_000;
+const MAX_PAYMENTS: u64 = 20_000;
 
 /// Kind of a difference.
 #[derive(Clone, Copy, Debug)]
@@ -67,19 +67,19 @@ impl DifferenceKind {
 
 /// Runs the comparisons due today. Every instance tries; each gateway is compared by one of them, independently of the
 /// others.
-pub(super) async fn look(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
+pub(super) async fn compare_all(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
     let gateways = service.payments.gateways.values().filter(|gateway| gateway.demo().is_none());
-    let looks: Vec<_> = gateways.map(|gateway| look_at(service, gateway.as_ref(), now)).collect();
+    let looks: Vec<_> = gateways.map(|gateway| compare_gateway(service, gateway.as_ref(), now)).collect();
     join_all(looks).await.into_iter().collect()
 }
 
-async fn look_at(service: &BillingService, gateway: &dyn Gateway, now: Timestamp) -> Result<(), AppError> {
+async fn compare_gateway(service: &BillingService, gateway: &dyn Gateway, now: Timestamp) -> Result<(), AppError> {
     let (name, day) = (gateway.name().as_str(), Timestamp(now.0.div_euclid(DAY) * DAY));
     if !reconciliation::claim(service.db.writer(), name, day, now, now.plus(LEASE)).await? {
         return Ok(());
     }
     match compare(service, gateway, day).await {
-        Ok(()) => reconciliation::end(service.db.writer(), name, day, service.clock.now()).await?,
+        Ok(()) => reconciliation::finish(service.db.writer(), name, day, service.clock.now()).await?,
         Err(error) => tracing::warn!(%error, gateway = name, "failed to compare payments"),
     }
     Ok(())
@@ -90,17 +90,17 @@ async fn compare(service: &BillingService, gateway: &dyn Gateway, day: Timestamp
     let (from, until) = (Timestamp(day.0 - 2 * DAY), day);
     let mut comparison =
         Comparison { service, gateway, now: service.clock.now(), equal: Vec::new(), is_whole: true, in_vain: 0 };
-    let compared = match gateway.list(from, until).await.map_err(failed)? {
-        PaymentListing::Charges(listed) => comparison.with_list(listed, from, until).await,
-        PaymentListing::Unsupported => comparison.one_by_one(from, until).await,
+    let compared = match gateway.list(from, until).await.map_err(request_error)? {
+        PaymentListing::Charges(listed) => comparison.compare_list(listed, from, until).await,
+        PaymentListing::Unsupported => comparison.compare_each(from, until).await,
         PaymentListing::Denied => {
             let name = gateway.name().as_str();
             tracing::warn!(gateway = name, "gateway denies its list of charges, unknown charges can't be found");
-            comparison.one_by_one(from, until).await
+            comparison.compare_each(from, until).await
         }
     };
-    for part in comparison.equal.chunks(PART as usize) {
-        reconciliation::heal(service.db.writer(), gateway.name().as_str(), part.to_vec(), comparison.now).await?;
+    for part in comparison.equal.chunks(QUERY_BATCH as usize) {
+        reconciliation::resolve(service.db.writer(), gateway.name().as_str(), part.to_vec(), comparison.now).await?;
     }
     compared?;
     if comparison.is_whole {
@@ -111,7 +111,7 @@ async fn compare(service: &BillingService, gateway: &dyn Gateway, day: Timestamp
 }
 
 async fn fetch(service: &BillingService, gateway: &dyn Gateway, row: &payment::Model) -> Result<Snapshot, AppError> {
-    gateway.fetch(&known(service, row)?).await.map_err(failed)
+    gateway.fetch(&known_payment(service, row)?).await.map_err(request_error)
 }
 
 struct Comparison<'a> {
@@ -127,14 +127,14 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    async fn with_list(
+    async fn compare_list(
         &mut self,
         listed: Vec<ListedPayment>,
         from: Timestamp,
         until: Timestamp,
     ) -> Result<(), AppError> {
         let (service, name) = (self.service, self.gateway.name().as_str());
-        for part in listed.chunks(PART as usize) {
+        for part in listed.chunks(QUERY_BATCH as usize) {
             let ids = part.iter().filter_map(|one| one.payment_id).collect();
             let charges = part.iter().map(|one| one.charge.clone()).collect();
             let found = reconciliation::payments(service.db.writer(), name, ids, charges).await?;
@@ -154,8 +154,8 @@ impl Comparison<'_> {
             }
         }
         let told: std::collections::HashSet<&str> = listed.iter().map(|one| one.charge.as_str()).collect();
-        let (from, until) = (from.plus(EDGE), until.minus(EDGE));
-        for row in reconciliation::paid_between(service.db.writer(), name, from, until, MOST).await? {
+        let (from, until) = (from.plus(EDGE_MARGIN), until.minus(EDGE_MARGIN));
+        for row in reconciliation::paid_between(service.db.writer(), name, from, until, MAX_PAYMENTS).await? {
             if row.charge.as_deref().is_some_and(|charge| !told.contains(charge)) {
                 let (ours, subject) = (Some(row.amount), row.id.to_string());
                 let compared =
@@ -179,7 +179,7 @@ impl Comparison<'_> {
     fn skip(&mut self, subject: &str, error: &AppError) -> Result<(), AppError> {
         tracing::warn!(%error, gateway = self.gateway.name().as_str(), subject, "failed to compare payment");
         self.in_vain += 1;
-        if self.in_vain == IN_VAIN {
+        if self.in_vain == MAX_CONSECUTIVE_FAILURES {
             return Err(AppError::unavailable(anyhow::anyhow!("too many consecutive failures")));
         }
         Ok(())
@@ -199,9 +199,9 @@ impl Comparison<'_> {
     }
 
     /// Compares payment by payment, for a gateway without a list.
-    async fn one_by_one(&mut self, from: Timestamp, until: Timestamp) -> Result<(), AppError> {
+    async fn compare_each(&mut self, from: Timestamp, until: Timestamp) -> Result<(), AppError> {
         let (service, name) = (self.service, self.gateway.name().as_str());
-        let begun = reconciliation::begun_between(service.db.writer(), name, from, until, MOST).await?;
+        let begun = reconciliation::created_between(service.db.writer(), name, from, until, MAX_PAYMENTS).await?;
         for part in begun.chunks(AT_ONCE) {
             let asked: Vec<_> = part.iter().map(|row| fetch(service, self.gateway, row)).collect();
             for (row, found) in part.iter().zip(join_all(asked).await) {
@@ -238,15 +238,15 @@ impl Comparison<'_> {
     /// True if the payment is paid here as the gateway says, after applying it if necessary.
     async fn is_paid(&mut self, row: &payment::Model, amount: i64, currency: Currency) -> Result<bool, AppError> {
         let (theirs, subject) = (Some((amount, currency)), row.id.to_string());
-        if apply::is_given_back(self.service.db.writer(), row, Money::new(amount, currency)).await? {
+        if apply::is_refunded_rejection(self.service.db.writer(), row, Money::new(amount, currency)).await? {
             return Ok(true);
         }
         if stage(row)? != Stage::Paid {
             if row.quarantine.is_none() {
-                reconciler::ask(self.service, row.clone()).await?;
+                reconciler::fetch_and_apply(self.service, row.clone()).await?;
             }
             let after = rows::by_id(self.service.db.writer(), row.id).await?.ok_or(Code::NotFound)?;
-            if apply::is_given_back(self.service.db.writer(), &after, Money::new(amount, currency)).await? {
+            if apply::is_refunded_rejection(self.service.db.writer(), &after, Money::new(amount, currency)).await? {
                 return Ok(true);
             }
             let is_healed = stage(&after)? == Stage::Paid;

@@ -4,17 +4,17 @@ use ::payment::{DemoOutcome, Gateway as _, WebhookRequest};
 use appcore::{AppError, Code, auth::Principal, view::Payment};
 use uuid::Uuid;
 
-use super::{own, price, read, webhook_inbox};
+use super::{find_visible, price, read, webhook_inbox};
 use crate::BillingService;
 
 /// Completes a demo payment of the caller.
-pub async fn end_demo(
+pub async fn complete_demo(
     service: &BillingService,
     by: &Principal,
     id: Uuid,
     outcome: DemoOutcome,
 ) -> Result<Payment, AppError> {
-    let row = own(service, by, id).await?;
+    let row = find_visible(service, by, id).await?;
     let demo = service.payments.demo().ok_or(Code::GatewayOff)?;
     if row.gateway != demo.name().as_str() {
         return Err(AppError::refused(Code::WrongState, "This isn't a demo payment."));

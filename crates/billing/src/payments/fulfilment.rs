@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Fulfils a paid payment.
-pub(super) async fn deliver<C: ConnectionTrait>(
+pub(super) async fn fulfil<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
     row: &mut payment::Model,
@@ -40,13 +40,13 @@ pub(super) async fn deliver<C: ConnectionTrait>(
     let plan = plans::view(plan)?;
     let credits = row.credits.unwrap_or(plan.credits);
     if plan.kind != PlanKind::Subscription {
-        return give(txn, row, &[subscriptions::account(row)], credits, None, now).await;
+        return grant_credits(txn, row, &[subscriptions::account(row)], credits, None, now).await;
     }
     let purpose: PaymentPurpose = row.purpose.parse()?;
     let current = rows::lock_of(txn, subscriptions::account(row)).await?;
     let before = current.clone();
     let paid = match current {
-        Some(current) => go_on(service, txn, current, purpose, row, &plan, now).await?,
+        Some(current) => continue_subscription(service, txn, current, purpose, row, &plan, now).await?,
         None => {
             let new = first_period(service, row, &plan, now)?;
             if rows::insert(txn, new.clone()).await? {
@@ -54,7 +54,7 @@ pub(super) async fn deliver<C: ConnectionTrait>(
             } else {
                 // A concurrent payment was first.
                 let current = rows::lock_of(txn, subscriptions::account(row)).await?.ok_or(Code::Conflict)?;
-                go_on(service, txn, current, purpose, row, &plan, now).await?
+                continue_subscription(service, txn, current, purpose, row, &plan, now).await?
             }
         }
     };
@@ -71,19 +71,19 @@ pub(super) async fn deliver<C: ConnectionTrait>(
         row.base_payment_id = Some(base);
     }
     match paid.workspace_id {
-        None => give(txn, row, &[row.user_id.0], credits, expires_at, now).await?,
+        None => grant_credits(txn, row, &[row.user_id.0], credits, expires_at, now).await?,
         Some(id) => {
             let members: Vec<Uuid> = rows::seated(txn, id, paid.seats).await?.into_iter().map(|user| user.0).collect();
             match changed_within {
-                None => give(txn, row, &members, credits, expires_at, now).await?,
-                Some(before) => keep_seats(txn, &before, &paid, row, &plan, &members, now).await?,
+                None => grant_credits(txn, row, &members, credits, expires_at, now).await?,
+                Some(before) => transfer_seats(txn, &before, &paid, row, &plan, &members, now).await?,
             }
         }
     }
     if purpose != PaymentPurpose::Renewal
         && super::gateway_of(service, row).is_ok_and(|gateway| gateway.recurring().is_some())
     {
-        jobs::ask(txn, now, &SaveMethodJob { payment_id: row.id }).await?;
+        jobs::enqueue(txn, now, &SaveMethodJob { payment_id: row.id }).await?;
     }
     Ok(())
 }
@@ -91,7 +91,7 @@ pub(super) async fn deliver<C: ConnectionTrait>(
 /// Moves the seats of a period to the payment of a change within it. Members get the difference to the old plan's
 /// credits, for the rest of the period. Seats of former members and guests stay taken without further credits, as far
 /// as there are enough seats. Members without a seat get one [later](seat).
-async fn keep_seats<C: ConnectionTrait>(
+async fn transfer_seats<C: ConnectionTrait>(
     txn: &C,
     before: &subscription::Model,
     paid: &subscription::Model,
@@ -105,8 +105,8 @@ async fn keep_seats<C: ConnectionTrait>(
     let (members, mut others): (Vec<Uuid>, Vec<Uuid>) = taken.partition(|account| members.contains(account));
     let old = plan_rows::by_id(txn, before.plan_id).await?.ok_or(Code::NotFound)?.credits;
     let more = MicroCredits((plan.credits.0 - old.0).max(0));
-    let each = rest_of(paid, more, now).min(share(paid_credits(row, plan.credits), members.len()));
-    give(txn, row, &members, each, Some(paid.period_end), now).await?;
+    let each = prorated(paid, more, now).min(share(paid_credits(row, plan.credits), members.len()));
+    grant_credits(txn, row, &members, each, Some(paid.period_end), now).await?;
     others.truncate(usize::try_from(paid.seats).unwrap_or(0).saturating_sub(members.len()));
     let nothing = |account_id| payment_credit::Model {
         payment_id: row.id,
@@ -114,11 +114,11 @@ async fn keep_seats<C: ConnectionTrait>(
         credits: MicroCredits::ZERO,
         created_at: now,
     };
-    rows::put_credits(txn, others.into_iter().map(nothing).collect()).await
+    rows::upsert_credits(txn, others.into_iter().map(nothing).collect()).await
 }
 
 /// Pro-rated credits for the rest of the period.
-fn rest_of(held: &subscription::Model, credits: MicroCredits, now: Timestamp) -> MicroCredits {
+fn prorated(held: &subscription::Model, credits: MicroCredits, now: Timestamp) -> MicroCredits {
     let (whole, rest) = ((held.period_end.0 - held.starts_at.0).max(1), held.period_end.0 - now.0);
     let part = i128::from(credits.0) * i128::from(rest.max(0)) / i128::from(whole);
     MicroCredits(i64::try_from(part).unwrap_or(i64::MAX))
@@ -133,7 +133,7 @@ fn paid_credits(row: &payment::Model, of_plan: MicroCredits) -> MicroCredits {
     MicroCredits(row.credits.unwrap_or(of_plan).0.saturating_mul(row.seats))
 }
 
-async fn go_on<C: ConnectionTrait>(
+async fn continue_subscription<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
     current: subscription::Model,
@@ -147,7 +147,7 @@ async fn go_on<C: ConnectionTrait>(
             let is_same = row.subscription_id == Some(current.id) || is_version(txn, current.plan_id, plan.id).await?;
             next_period(service, current, row, plan, is_same, now)?
         }
-        PaymentPurpose::Change | PaymentPurpose::Restart => changed(service, current, purpose, row, plan, now)?,
+        PaymentPurpose::Change | PaymentPurpose::Restart => apply_change(service, current, purpose, row, plan, now)?,
         PaymentPurpose::TopUp => {
             return Err(AppError::internal(anyhow::anyhow!("a top-up has no subscription period")));
         }
@@ -162,7 +162,7 @@ fn first_period(
     plan: &PricingPlan,
     now: Timestamp,
 ) -> Result<subscription::Model, AppError> {
-    let cycle = Cycle::beginning(interval_of(plan)?, now);
+    let cycle = Cycle::starting_at(interval_of(plan)?, now);
     let mut new = subscription::Model {
         id: Uuid::now_v7(),
         account_id: subscriptions::account(row),
@@ -177,7 +177,7 @@ fn first_period(
         anchor_day: i64::from(cycle.anchor_day),
         period: 1,
         starts_at: now,
-        period_end: end_of(cycle, now)?,
+        period_end: cycle_end(cycle, now)?,
         ends_at: now,
         next_plan_id: None,
         next_seats: None,
@@ -188,7 +188,7 @@ fn first_period(
         due_at: None,
         updated_at: now,
     };
-    subscriptions::settle(service, &mut new, now)?;
+    subscriptions::reschedule(service, &mut new, now)?;
     Ok(new)
 }
 
@@ -221,7 +221,7 @@ fn next_period(
     let (start, cycle) = if goes_on {
         (current.period_end, Cycle { interval: interval_of(plan)?, ..subscriptions::cycle(&current, plan)? })
     } else {
-        (now, Cycle::beginning(interval_of(plan)?, now))
+        (now, Cycle::starting_at(interval_of(plan)?, now))
     };
     let is_other_gateway = current.gateway.as_deref() != Some(row.gateway.as_str());
     let mut next = subscription::Model {
@@ -235,7 +235,7 @@ fn next_period(
         anchor_day: i64::from(cycle.anchor_day),
         period: current.period + 1,
         starts_at: start,
-        period_end: end_of(cycle, start)?,
+        period_end: cycle_end(cycle, start)?,
         next_plan_id: None,
         next_seats: None,
         method_id: current.method_id.filter(|_| !is_other_gateway),
@@ -244,12 +244,12 @@ fn next_period(
         updated_at: now,
         ..current
     };
-    subscriptions::settle(service, &mut next, now)?;
+    subscriptions::reschedule(service, &mut next, now)?;
     Ok(next)
 }
 
 /// Applies a change of plan or seats. A restart, for a plan with another interval, begins a new period.
-fn changed(
+fn apply_change(
     service: &BillingService,
     current: subscription::Model,
     purpose: PaymentPurpose,
@@ -270,22 +270,22 @@ fn changed(
         ..current
     };
     if purpose == PaymentPurpose::Restart {
-        let cycle = Cycle::beginning(interval_of(plan)?, now);
+        let cycle = Cycle::starting_at(interval_of(plan)?, now);
         next.anchor_day = i64::from(cycle.anchor_day);
         next.period += 1;
         next.starts_at = now;
-        next.period_end = end_of(cycle, now)?;
+        next.period_end = cycle_end(cycle, now)?;
     }
-    subscriptions::settle(service, &mut next, now)?;
+    subscriptions::reschedule(service, &mut next, now)?;
     Ok(next)
 }
 
-fn end_of(cycle: Cycle, start: Timestamp) -> Result<Timestamp, AppError> {
+fn cycle_end(cycle: Cycle, start: Timestamp) -> Result<Timestamp, AppError> {
     cycle.end(start).ok_or_else(|| AppError::internal(anyhow::anyhow!("end of period out of range")))
 }
 
 /// Reason why a paid payment needs a review before it is fulfilled; `None` if it fits.
-pub(super) async fn misfit<C: ConnectionTrait>(
+pub(super) async fn review_reason<C: ConnectionTrait>(
     txn: &C,
     row: &payment::Model,
     now: Timestamp,
@@ -317,7 +317,7 @@ pub(super) async fn misfit<C: ConnectionTrait>(
 }
 
 /// Grants credits of a payment to each account. Idempotent by the ledger's unique key.
-async fn give<C: ConnectionTrait>(
+async fn grant_credits<C: ConnectionTrait>(
     txn: &C,
     row: &payment::Model,
     accounts: &[Uuid],
@@ -334,7 +334,7 @@ async fn give<C: ConnectionTrait>(
         books.store(txn).await?;
     }
     let given = |account_id| payment_credit::Model { payment_id: row.id, account_id, credits, created_at: now };
-    rows::put_credits(txn, accounts.into_iter().map(given).collect()).await
+    rows::upsert_credits(txn, accounts.into_iter().map(given).collect()).await
 }
 
 /// Remaining credits of a payment.
@@ -378,7 +378,7 @@ impl<'a> RemainingCredits<'a> {
     ) -> Result<(), AppError> {
         let gross = i128::from(part.0) * i128::from(self.row.amount.max(1)) / i128::from(self.unclaimed.max(1));
         let gross = MicroCredits(i64::try_from(gross).unwrap_or(i64::MAX));
-        give(txn, self.row, &[user], gross, Some(expires_at), now).await?;
+        grant_credits(txn, self.row, &[user], gross, Some(expires_at), now).await?;
         match self.claims.current() {
             Some(claim) => self.claims.take(txn, self.row, claim, now).await.map(drop),
             None => Ok(()),
@@ -389,7 +389,7 @@ impl<'a> RemainingCredits<'a> {
 /// Gives a member a free seat of a workspace, with the plan's credits for the rest of the period as far as they are
 /// paid for. `payments` are those of the period, locked, with that of `held` last. A member who already had credits of
 /// this period gets none again.
-pub(super) async fn seat<C: ConnectionTrait>(
+pub(super) async fn assign_seat<C: ConnectionTrait>(
     txn: &C,
     held: &subscription::Model,
     payments: &[payment::Model],
@@ -416,7 +416,7 @@ pub(super) async fn seat<C: ConnectionTrait>(
     let left = sources.iter().map(|one| one.credits.0).sum();
     let plan = plan_rows::by_id(txn, held.plan_id).await?.ok_or(Code::NotFound)?;
     // A period paid in advance has not begun.
-    let usual = rest_of(held, plan.credits, now.max(held.starts_at));
+    let usual = prorated(held, plan.credits, now.max(held.starts_at));
     let mut missing = if had_some { MicroCredits::ZERO } else { usual.min(share(MicroCredits(left), free)) };
     for (place, one) in sources.iter().enumerate() {
         let part = missing.min(one.credits);
@@ -443,7 +443,7 @@ pub(super) fn source_of(row: &payment::Model, account: Uuid) -> PostingSource {
 /// The plan in force is that of the last valid payment. A payment is valid while not all of its money has gone back. A
 /// change within a period is valid only while its base payment is, since it paid no more than the difference. Without a
 /// valid payment the subscription ends.
-pub(super) async fn follow_payments<C: ConnectionTrait>(
+pub(super) async fn apply_valid_plan<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
     row: &payment::Model,
@@ -462,15 +462,15 @@ pub(super) async fn follow_payments<C: ConnectionTrait>(
     }
     let Some(current) = all.iter().find(|one| Some(one.id) == held.payment_id) else { return Ok(()) };
     let period = current.period;
-    let deed = if let Some(paid) = standing(txn, &all, period).await? {
+    let deed = if let Some(paid) = last_valid(txn, &all, period).await? {
         if Some(paid.id) == held.payment_id {
             return Ok(());
         }
-        follow(&mut held, paid);
+        switch_to(&mut held, paid);
         None
     } else if let Some(earlier) = running_before(txn, &all, period, now).await? {
         let is_in_advance = held.starts_at > now;
-        follow(&mut held, earlier.paid);
+        switch_to(&mut held, earlier.paid);
         (held.starts_at, held.period_end) = (earlier.starts_at, earlier.period_end);
         held.anchor_day = 0;
         is_in_advance.then_some(SubscriptionTransition::Cancel)
@@ -485,11 +485,11 @@ pub(super) async fn follow_payments<C: ConnectionTrait>(
     if let Some(deed) = deed {
         subscriptions::step(&mut held, deed)?;
     }
-    subscriptions::settle(service, &mut held, now)?;
+    subscriptions::reschedule(service, &mut held, now)?;
     rows::store(txn, held).await
 }
 
-fn follow(held: &mut subscription::Model, paid: &payment::Model) {
+fn switch_to(held: &mut subscription::Model, paid: &payment::Model) {
     held.plan_id = paid.plan_id;
     held.seats = paid.seats;
     held.payment_id = Some(paid.id);
@@ -505,7 +505,7 @@ fn follow(held: &mut subscription::Model, paid: &payment::Model) {
 }
 
 /// Last [valid](follow_payments) payment of the period.
-async fn standing<'a, C: ConnectionTrait>(
+async fn last_valid<'a, C: ConnectionTrait>(
     txn: &C,
     all: &'a [payment::Model],
     period: Option<i64>,
@@ -547,7 +547,7 @@ async fn running_before<'a, C: ConnectionTrait>(
         let Some((starts_at, period_end)) = first.and_then(|first| first.period_start.zip(first.period_end)) else {
             continue;
         };
-        if let Some(paid) = standing(txn, all, period).await? {
+        if let Some(paid) = last_valid(txn, all, period).await? {
             return Ok(Some(EarlierPeriod { paid, starts_at, period_end }));
         }
     }

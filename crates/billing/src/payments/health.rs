@@ -13,11 +13,11 @@ use super::payment_toggles;
 use crate::BillingService;
 
 /// Age of an open payment from which it counts as waiting.
-const WAITS: Duration = Duration::from_secs(10 * 60);
+const WAITING_AGE: Duration = Duration::from_secs(10 * 60);
 
 /// Lists the payment gateways with their last events.
 pub async fn health(service: &BillingService) -> Result<Vec<AdminPaymentGateway>, AppError> {
-    let before = service.clock.now().minus(WAITS);
+    let before = service.clock.now().minus(WAITING_AGE);
     let mut found = Vec::new();
     for gateway in payment_toggles::gateways(service) {
         let heard = rows::heard(service.db.reader(), &gateway.name, before).await?;

@@ -53,7 +53,7 @@ use self::subscriptions::Payer;
 pub use self::{
     checkout::{CheckoutRequest, StartedCheckout, begin, finish},
     daily_comparison::{close as close_difference, differences},
-    demo::end_demo,
+    demo::complete_demo,
     health::{health, test},
     payment_toggles::{gateways, switch},
     quarantine::{details, release},
@@ -102,7 +102,7 @@ impl Payments {
         self.gateways.values().find_map(|gateway| gateway.demo())
     }
 
-    fn is_on(&self, name: GatewayName) -> bool {
+    fn is_enabled(&self, name: GatewayName) -> bool {
         let switches = self.switches.read().unwrap_or_else(PoisonError::into_inner);
         self.gateways.contains_key(&name) && switches.get(&name).copied().unwrap_or(true)
     }
@@ -113,7 +113,7 @@ fn public_url(config: &Config) -> anyhow::Result<Url> {
 }
 
 /// Absolute URL of a path of this server. The path begins with a slash.
-fn address_of(config: &Config, path: &str) -> Result<Url, AppError> {
+fn absolute_url(config: &Config, path: &str) -> Result<Url, AppError> {
     Url::parse(&format!("{}{path}", config.server.public_url())).map_err(AppError::internal)
 }
 
@@ -131,7 +131,7 @@ fn gateway_of<'a>(service: &'a BillingService, row: &payment::Model) -> Result<&
     service.payments.gateway(name).ok_or_else(|| Code::GatewayOff.into())
 }
 
-fn known<'a>(service: &BillingService, row: &'a payment::Model) -> Result<KnownPayment<'a>, AppError> {
+fn known_payment<'a>(service: &BillingService, row: &'a payment::Model) -> Result<KnownPayment<'a>, AppError> {
     Ok(KnownPayment {
         payment_id: row.id,
         reference: row.reference.as_deref().unwrap_or_default(),
@@ -144,7 +144,7 @@ fn known<'a>(service: &BillingService, row: &'a payment::Model) -> Result<KnownP
 }
 
 /// Maps a gateway error to the error of the request that caused the call.
-fn failed(error: GatewayError) -> AppError {
+fn request_error(error: GatewayError) -> AppError {
     match error {
         GatewayError::OutcomeUnknown(reason) => AppError::unavailable(anyhow::anyhow!(reason)),
         GatewayError::Rejected(reason) => {
@@ -166,7 +166,7 @@ pub async fn list(service: &BillingService, payer: Payer, page: PageRequest) -> 
 
 /// Reads one payment of the caller.
 pub async fn read(service: &BillingService, by: &Principal, id: Uuid) -> Result<Payment, AppError> {
-    view(service, own(service, by, id).await?).await
+    view(service, find_visible(service, by, id).await?).await
 }
 
 /// Lists all payments, newest first, for administrators.
@@ -210,7 +210,7 @@ async fn admin_views(service: &BillingService, found: Vec<payment::Model>) -> Re
 }
 
 /// Reads a payment that the caller may see.
-async fn own(service: &BillingService, by: &Principal, id: Uuid) -> Result<payment::Model, AppError> {
+async fn find_visible(service: &BillingService, by: &Principal, id: Uuid) -> Result<payment::Model, AppError> {
     let row = rows::by_id(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
     if row.user_id != by.user_id {
         // A payment of a workspace is visible to everybody who may pay for it.

@@ -10,7 +10,7 @@ use appcore::{
     view::PaymentGateway,
 };
 use dbcontext::{constraint::app_error, query::payments as rows};
-use jobs::caught;
+use jobs::catch_panic;
 use platform::audit::{self, Action, NewAuditEntry};
 
 use crate::{BillingService, entitlements};
@@ -23,7 +23,7 @@ pub fn gateways(service: &BillingService) -> Vec<PaymentGateway> {
         let taken = Currency::ALL.iter().filter(|one| gateway.limits(**one).is_some());
         PaymentGateway {
             name: name.as_str().to_owned(),
-            enabled: payments.is_on(*name),
+            enabled: payments.is_enabled(*name),
             saves_methods: gateway.recurring().is_some(),
             currencies: taken.map(|one| one.code().to_owned()).collect(),
             is_demo: gateway.demo().is_some(),
@@ -41,17 +41,17 @@ pub async fn switch(
 ) -> Result<PaymentGateway, AppError> {
     service.payments.gateway(name).ok_or(Code::NotFound)?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    rows::put_switch(&tx, name.as_str(), enabled).await?;
+    rows::set_toggle(&tx, name.as_str(), enabled).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::GatewaySwitched, Some(format!("{name}:{enabled}")))).await?;
     tx.commit().await.map_err(app_error)?;
-    read(service).await?;
+    reload(service).await?;
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::PaymentSwitchesChanged)]));
     gateways(service).into_iter().find(|gateway| gateway.name == name.as_str()).ok_or_else(|| Code::NotFound.into())
 }
 
 /// Reloads the switches.
-pub(crate) async fn read(service: &BillingService) -> Result<(), AppError> {
-    let found = rows::switches(service.db.writer()).await?;
+pub(crate) async fn reload(service: &BillingService) -> Result<(), AppError> {
+    let found = rows::toggles(service.db.writer()).await?;
     let switches = found.into_iter().filter_map(|(name, enabled)| Some((name.parse().ok()?, enabled))).collect();
     *service.payments.switches.write().unwrap_or_else(PoisonError::into_inner) = switches;
     Ok(())
@@ -63,12 +63,12 @@ pub(crate) async fn follow(service: Weak<BillingService>, mut listener: Listener
     loop {
         {
             let Some(service) = service.upgrade() else { return };
-            if let Err(error) = caught(read(&service)).await {
+            if let Err(error) = catch_panic(reload(&service)).await {
                 tracing::warn!(%error, "failed to read payment gateway switches");
             }
         }
         loop {
-            match tokio::time::timeout(super::reconciler::READ_AGAIN, listener.recv()).await {
+            match tokio::time::timeout(super::reconciler::RELOAD_INTERVAL, listener.recv()).await {
                 Ok(Some(BusMessage::Signal(Signal::PaymentSwitchesChanged | Signal::Gap))) | Err(_) => break,
                 Ok(Some(BusMessage::Signal(Signal::ConnectionReply { asked_by, user_id }))) => {
                     if let Some(service) = service.upgrade().filter(|service| service.instance_id == asked_by) {

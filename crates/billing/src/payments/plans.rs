@@ -154,7 +154,7 @@ pub async fn create(
     let position = rows::list(service.db.reader(), true).await?.iter().map(|plan| plan.position).max().unwrap_or(0) + 1;
     let new = row(definition, (PlanId::new(), None), position, service.clock.now())?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    rows::add(&tx, vec![new.clone()]).await?;
+    rows::insert_missing(&tx, vec![new.clone()]).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::PlanChanged, Some(new.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     view(new)
@@ -189,7 +189,7 @@ pub async fn change(
     // The terms; `is_active` may change without a new version.
     let is_same =
         row(PlanDefinition { is_active: before.is_active, ..after.clone() }, kept, position, created_at)? == old;
-    let changed = if is_same || !rows::is_sold(&tx, id).await? {
+    let changed = if is_same || !rows::is_in_use(&tx, id).await? {
         let changed = row(after, kept, position, created_at)?;
         rows::store(&tx, changed.clone()).await?;
         changed
@@ -198,7 +198,7 @@ pub async fn change(
         old.is_active = false;
         rows::store(&tx, old).await?;
         let new = row(after, (PlanId::new(), Some(family)), position, service.clock.now())?;
-        rows::add(&tx, vec![new.clone()]).await?;
+        rows::insert_missing(&tx, vec![new.clone()]).await?;
         new
     };
     audit::record(&tx, NewAuditEntry::by(by, Action::PlanChanged, Some(id.to_string()))).await?;
@@ -276,5 +276,5 @@ pub(crate) async fn seed(db: &Database, now: Timestamp) -> Result<(), AppError> 
         plan(6, "1,000 credits", None, 1_000, [1_100, 1_650, 270_000], &["They don't expire"])?,
         plan(7, "5,000 credits", None, 5_000, [5_000, 7_500, 1_230_000], &["They don't expire"])?,
     ];
-    rows::add(db.writer(), plans).await
+    rows::insert_missing(db.writer(), plans).await
 }

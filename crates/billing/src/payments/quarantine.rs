@@ -19,13 +19,13 @@ use super::{admin_views, apply, reconciler, refund, reversals::Reversals, stage,
 use crate::BillingService;
 
 /// Maximum number of events, refunds and disputes shown per payment.
-const MOST: u64 = 200;
+const MAX_SHOWN: u64 = 200;
 
 /// Reads a payment with its events, refunds and disputes.
 pub async fn details(service: &BillingService, id: Uuid) -> Result<AdminPaymentDetails, AppError> {
     let db = service.db.reader();
     let row = rows::by_id(db, id).await?.ok_or(Code::NotFound)?;
-    let events = rows::events_of(db, id, MOST).await?.into_iter().map(|event| {
+    let events = rows::events_of(db, id, MAX_SHOWN).await?.into_iter().map(|event| {
         // An unreadable event was skipped and logged.
         let notice = serde_json::from_str::<PaymentWebhookEvent>(&event.notice).ok();
         let money = notice.as_ref().and_then(|notice| notice.news.money());
@@ -38,7 +38,7 @@ pub async fn details(service: &BillingService, id: Uuid) -> Result<AdminPaymentD
             applied_at: event.applied_at,
         }
     });
-    let refunds = rows::refunds(db, id).await?.into_iter().take(MOST as usize).map(|refund| {
+    let refunds = rows::refunds(db, id).await?.into_iter().take(MAX_SHOWN as usize).map(|refund| {
         Ok(PaymentRefund {
             id: refund.id.0,
             amount: refund.amount,
@@ -51,7 +51,7 @@ pub async fn details(service: &BillingService, id: Uuid) -> Result<AdminPaymentD
             next_try_at: refund.check_at,
         })
     });
-    let disputes = rows::disputes(db, id).await?.into_iter().take(MOST as usize).map(|dispute| {
+    let disputes = rows::disputes(db, id).await?.into_iter().take(MAX_SHOWN as usize).map(|dispute| {
         Ok(PaymentDispute {
             reference: dispute.reference,
             amount: dispute.amount,
@@ -80,7 +80,7 @@ pub async fn release(
     reason: String,
 ) -> Result<Payment, AppError> {
     if decision != ReleaseAs::Refused {
-        ask_first(service, id).await?;
+        fetch_charge(service, id).await?;
     }
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -93,7 +93,7 @@ pub async fn release(
     let given_back = Reversals::read(&tx, id).await?.given_back();
     match decision {
         // The payment was paid, and quarantined because of a refund or dispute.
-        ReleaseAs::Asked if is_paid => apply::restate(&mut row)?,
+        ReleaseAs::Asked if is_paid => apply::update_status(&mut row)?,
         ReleaseAs::Paid | ReleaseAs::Refused if is_paid => {
             return Err(wrong_state("It was paid as ordered. If that's wrong, refund it."));
         }
@@ -102,17 +102,17 @@ pub async fn release(
         }
         ReleaseAs::Asked => {
             row.refused_at = None;
-            apply::settle(service, &tx, &mut row, now).await?;
+            apply::complete(service, &tx, &mut row, now).await?;
         }
         ReleaseAs::Paid => {
             row.refused_at = None;
-            let paid = really_paid(&row)?;
+            let paid = amount_paid(&row)?;
             let plan = plan_rows::by_id(&tx, row.plan_id).await?.ok_or(Code::NotFound)?;
             let credits =
                 i128::from(row.credits.unwrap_or(plan.credits).0) * i128::from(paid) / i128::from(row.amount.max(1));
             row.credits = Some(MicroCredits(i64::try_from(credits).unwrap_or(i64::MAX)));
             row.amount = paid;
-            apply::settle(service, &tx, &mut row, now).await?;
+            apply::complete(service, &tx, &mut row, now).await?;
         }
         ReleaseAs::Refused => {
             apply::step(&mut row, Stage::Failed)?;
@@ -126,13 +126,13 @@ pub async fn release(
         }
     }
     // Applies events that were deferred until this decision.
-    apply::waiting(service, &tx, &mut row, now).await?;
+    apply::apply_deferred(service, &tx, &mut row, now).await?;
     let mut refunded = None;
     if decision == ReleaseAs::Refused && row.charge.is_some() {
         let left = row.amount - Reversals::read(&tx, id).await?.given_back();
         if left > 0 {
             // Nothing was granted, so nothing is clawed back.
-            let mut refund = refund::new(row.id, left, reason.clone(), Some(by.user_id), now);
+            let mut refund = refund::new_refund(row.id, left, reason.clone(), Some(by.user_id), now);
             refund.check_at = Some(now);
             refunded = Some(refund.id);
             rows::put_refund(&tx, refund).await?;
@@ -142,7 +142,7 @@ pub async fn release(
     let target = format!("{id}:{}:{reason}", decision.as_str());
     audit::record(&tx, NewAuditEntry::by(by, Action::PaymentReleased, Some(target))).await?;
     tx.commit().await.map_err(app_error)?;
-    apply::tell(service, &before, &row);
+    apply::notify_payer(service, &before, &row);
     if let Some(refund) = refunded {
         refund::complete(service, refund).await?;
     }
@@ -151,12 +151,12 @@ pub async fn release(
 
 /// Fetches the payment from the gateway if no charge is known, so that the charge can be refunded later. A failure
 /// doesn't block the decision.
-async fn ask_first(service: &BillingService, id: Uuid) -> Result<(), AppError> {
+async fn fetch_charge(service: &BillingService, id: Uuid) -> Result<(), AppError> {
     let row = rows::by_id(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
     if row.quarantine.is_some()
         && row.charge.is_none()
         && stage(&row)? != Stage::Paid
-        && let Err(error) = reconciler::ask(service, row).await
+        && let Err(error) = reconciler::fetch_and_apply(service, row).await
     {
         tracing::info!(%error, payment = %id, "failed to fetch payment before its release");
     }
@@ -164,7 +164,7 @@ async fn ask_first(service: &BillingService, id: Uuid) -> Result<(), AppError> {
 }
 
 /// Amount paid instead of the requested one, if it is in the payment's currency.
-fn really_paid(row: &payment::Model) -> Result<i64, AppError> {
+fn amount_paid(row: &payment::Model) -> Result<i64, AppError> {
     let is_same = row.paid_currency.as_deref() == Some(row.currency.as_str());
     let paid = row.paid_amount.filter(|paid| is_same && *paid > 0);
     paid.ok_or_else(|| wrong_state("The amount paid in this currency is unknown. Add what was ordered, or refuse it."))

@@ -12,7 +12,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{
-    own, price,
+    find_visible, price,
     subscriptions::{self, Payer},
 };
 use crate::BillingService;
@@ -64,7 +64,7 @@ pub async fn change_billing_details(
         return refused("country", "Enter a two-letter country code, such as VN.");
     }
     let text = serde_json::to_string(&details).map_err(AppError::internal)?;
-    subscription_rows::put_billing_details(service.db.writer(), payer.account(), &text, service.clock.now()).await?;
+    subscription_rows::upsert_billing_details(service.db.writer(), payer.account(), &text, service.clock.now()).await?;
     Ok(details)
 }
 
@@ -86,7 +86,7 @@ async fn visible(service: &BillingService, by: &Principal, id: Uuid) -> Result<p
     if by.may_administer() {
         return rows::by_id(service.db.reader(), id).await?.ok_or_else(|| Code::NotFound.into());
     }
-    own(service, by, id).await
+    find_visible(service, by, id).await
 }
 
 pub async fn receipt(service: &BillingService, by: &Principal, id: Uuid) -> Result<Document, AppError> {

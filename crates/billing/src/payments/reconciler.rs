@@ -12,40 +12,44 @@ use futures_util::{
     future::join_all,
     stream::{self, StreamExt as _},
 };
-use jobs::caught;
+use jobs::catch_panic;
 use uuid::Uuid;
 
-use super::{apply, daily_comparison, failed, gateway_of, known, refund, setups, stage, subscriptions};
+use super::{apply, daily_comparison, gateway_of, known_payment, refund, request_error, setups, stage, subscriptions};
 use crate::BillingService;
 
 /// Payments of a gateway that one sweep claims, and payments with deferred events read per query.
-const MOST: u64 = 100;
+const SWEEP_BATCH: u64 = 100;
 /// Concurrent requests per sweep.
-pub(super) const AT_ONCE: usize = 16;
+pub(super) const MAX_CONCURRENT: usize = 16;
 const DAY: Duration = Duration::from_secs(86_400);
 /// Time that an event waits for an unknown charge. Gateways retry their events for three days.
-const FOREIGN: Duration = Duration::from_secs(7 * 86_400);
+const UNKNOWN_CHARGE_TTL: Duration = Duration::from_secs(7 * 86_400);
 /// Old events removed per sweep.
-const OLD: u64 = 5_000;
+const CLEANUP_BATCH: u64 = 5_000;
 /// Interval at which the gateway switches are reloaded, in case the bus message was lost.
-pub(super) const READ_AGAIN: Duration = Duration::from_secs(4);
+pub(super) const RELOAD_INTERVAL: Duration = Duration::from_secs(4);
 /// Time after a payment's expiry until it is closed: a payment made at the last moment may be reported late.
-const AFTERTHOUGHT: Duration = Duration::from_secs(3_600);
+const EXPIRY_MARGIN: Duration = Duration::from_secs(3_600);
 
 /// Runs the reconciliation tasks until shutdown. Every instance runs them; each payment is claimed by one.
 pub(crate) async fn keep(service: Arc<BillingService>) {
     let service = service.as_ref();
-    let gateways = GatewayName::all().map(|name| every(service, name.as_str(), move || look(service, name)));
+    let gateways = GatewayName::all().map(|name| run_periodically(service, name.as_str(), move || look(service, name)));
     tokio::join!(
         join_all(gateways),
-        every(service, "events", move || look_at_events(service)),
-        every(service, "setups", move || setups::look(service, service.clock.now())),
-        every(service, "subscriptions", move || subscriptions::look(service, service.clock.now())),
-        every(service, "comparison", move || daily_comparison::look(service, service.clock.now())),
+        run_periodically(service, "events", move || sweep_events(service)),
+        run_periodically(service, "setups", move || setups::sweep(service, service.clock.now())),
+        run_periodically(service, "subscriptions", move || subscriptions::look(service, service.clock.now())),
+        run_periodically(service, "comparison", move || daily_comparison::compare_all(service, service.clock.now())),
     );
 }
 
-async fn every<F: Future<Output = Result<(), AppError>>>(service: &BillingService, what: &str, look: impl Fn() -> F) {
+async fn run_periodically<F: Future<Output = Result<(), AppError>>>(
+    service: &BillingService,
+    what: &str,
+    look: impl Fn() -> F,
+) {
     let mut tick = tokio::time::interval(service.config.payment.reconcile_every);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -53,25 +57,25 @@ async fn every<F: Future<Output = Result<(), AppError>>>(service: &BillingServic
             _ = tick.tick() => {}
             () = service.stopping.cancelled() => return,
         }
-        if let Err(error) = caught(look()).await {
+        if let Err(error) = catch_panic(look()).await {
             tracing::warn!(%error, what, "failed to run reconciliation task");
         }
     }
 }
 
 async fn look(service: &BillingService, gateway: GatewayName) -> Result<(), AppError> {
-    let payments = look_at_payments(service, gateway).await;
-    let refunds = look_at_refunds(service, gateway).await;
+    let payments = sweep_payments(service, gateway).await;
+    let refunds = sweep_refunds(service, gateway).await;
     payments.and(refunds)
 }
 
-async fn look_at_payments(service: &BillingService, gateway: GatewayName) -> Result<(), AppError> {
+async fn sweep_payments(service: &BillingService, gateway: GatewayName) -> Result<(), AppError> {
     let now = service.clock.now();
     let next = now.plus(service.config.payment.reconcile_after);
     // Concurrent, because each request to an unavailable gateway waits for its timeout.
-    let due = rows::claim_due(service.db.writer(), gateway.as_str(), now, next, MOST).await?;
+    let due = rows::claim_due(service.db.writer(), gateway.as_str(), now, next, SWEEP_BATCH).await?;
     stream::iter(due)
-        .for_each_concurrent(AT_ONCE, |id| async move {
+        .for_each_concurrent(MAX_CONCURRENT, |id| async move {
             if let Err(error) = reconcile(service, id).await {
                 tracing::warn!(%error, payment = %id, "failed to reconcile payment");
             }
@@ -80,12 +84,12 @@ async fn look_at_payments(service: &BillingService, gateway: GatewayName) -> Res
     Ok(())
 }
 
-async fn look_at_refunds(service: &BillingService, gateway: GatewayName) -> Result<(), AppError> {
+async fn sweep_refunds(service: &BillingService, gateway: GatewayName) -> Result<(), AppError> {
     let now = service.clock.now();
     let next = now.plus(service.config.payment.reconcile_after);
-    let due = rows::claim_due_refunds(service.db.writer(), gateway.as_str(), now, next, MOST).await?;
+    let due = rows::claim_due_refunds(service.db.writer(), gateway.as_str(), now, next, SWEEP_BATCH).await?;
     stream::iter(due)
-        .for_each_concurrent(AT_ONCE, |id| async move {
+        .for_each_concurrent(MAX_CONCURRENT, |id| async move {
             if let Err(error) = refund::complete(service, id).await {
                 tracing::warn!(%error, refund = %id, "failed to complete refund");
             }
@@ -95,13 +99,13 @@ async fn look_at_refunds(service: &BillingService, gateway: GatewayName) -> Resu
 }
 
 /// Applies deferred events whose payment exists now, and discards those whose payment will not come.
-async fn look_at_events(service: &BillingService) -> Result<(), AppError> {
+async fn sweep_events(service: &BillingService) -> Result<(), AppError> {
     let now = service.clock.now();
     let applied = apply_awaited(service).await;
-    let forgotten = forget_foreign(service, now).await;
+    let forgotten = discard_foreign_events(service, now).await;
     let removed = match service.config.payment.event_retention_days {
         0 => Ok(()),
-        days => rows::remove_events(service.db.writer(), now.minus(DAY * days), OLD).await,
+        days => rows::remove_events(service.db.writer(), now.minus(DAY * days), CLEANUP_BATCH).await,
     };
     applied.and(forgotten).and(removed)
 }
@@ -109,7 +113,7 @@ async fn look_at_events(service: &BillingService) -> Result<(), AppError> {
 async fn apply_awaited(service: &BillingService) -> Result<(), AppError> {
     let mut after = Uuid::nil();
     loop {
-        let part = rows::awaited(service.db.reader(), after, MOST).await?;
+        let part = rows::unblocked(service.db.reader(), after, SWEEP_BATCH).await?;
         let Some(last) = part.last() else { return Ok(()) };
         after = *last;
         for id in part {
@@ -120,8 +124,8 @@ async fn apply_awaited(service: &BillingService) -> Result<(), AppError> {
     }
 }
 
-async fn forget_foreign(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
-    let forgotten = rows::forget_foreign(service.db.writer(), now, now.minus(FOREIGN)).await?;
+async fn discard_foreign_events(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
+    let forgotten = rows::discard_foreign(service.db.writer(), now, now.minus(UNKNOWN_CHARGE_TTL)).await?;
     if forgotten > 0 {
         tracing::info!(forgotten, "deferred events of unknown charges discarded");
     }
@@ -132,38 +136,38 @@ async fn apply_waiting(service: &BillingService, id: Uuid) -> Result<(), AppErro
     let tx = service.db.begin().await.map_err(app_error)?;
     let Some(mut row) = rows::lock(&tx, id).await? else { return Ok(()) };
     let before = row.clone();
-    apply::waiting(service, &tx, &mut row, service.clock.now()).await?;
+    apply::apply_deferred(service, &tx, &mut row, service.clock.now()).await?;
     rows::store(&tx, row.clone()).await?;
     tx.commit().await.map_err(app_error)?;
-    apply::tell(service, &before, &row);
+    apply::notify_payer(service, &before, &row);
     Ok(())
 }
 
 /// Fetches a payment from the gateway, and applies its state.
 pub async fn reconcile(service: &BillingService, id: Uuid) -> Result<(), AppError> {
     let row = rows::by_id(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
-    ask(service, row).await
+    fetch_and_apply(service, row).await
 }
 
 /// Fetches a payment that was already read.
-pub(super) async fn ask(service: &BillingService, row: payment::Model) -> Result<(), AppError> {
+pub(super) async fn fetch_and_apply(service: &BillingService, row: payment::Model) -> Result<(), AppError> {
     let now = service.clock.now();
     // The payer never got a URL to pay at.
     let news = if row.reference.is_none() {
         (now >= row.expires_at).then_some(PaymentUpdate::Expired)
     } else {
         let gateway = gateway_of(service, &row)?;
-        let found = gateway.fetch(&known(service, &row)?).await.map_err(failed)?;
+        let found = gateway.fetch(&known_payment(service, &row)?).await.map_err(request_error)?;
         match found.remote {
             RemoteState::Approved => capture(service, &row).await?,
-            _ => news_of(found),
+            _ => update_from(found),
         }
     };
-    apply_news(service, row.id, news.as_ref()).await
+    apply_update(service, row.id, news.as_ref()).await
 }
 
 /// Applies the gateway's answer, under the payment's lock.
-pub(super) async fn apply_news(
+pub(super) async fn apply_update(
     service: &BillingService,
     id: Uuid,
     news: Option<&PaymentUpdate>,
@@ -174,9 +178,9 @@ pub(super) async fn apply_news(
     let before = locked.clone();
     if let Some(news) = news {
         apply::news(service, &tx, &mut locked, news, now).await?;
-        apply::waiting(service, &tx, &mut locked, now).await?;
+        apply::apply_deferred(service, &tx, &mut locked, now).await?;
     }
-    if stage(&locked)? == Stage::Pending && now >= locked.expires_at.plus(AFTERTHOUGHT) {
+    if stage(&locked)? == Stage::Pending && now >= locked.expires_at.plus(EXPIRY_MARGIN) {
         // If it is paid nevertheless, the payment counts.
         apply::step(&mut locked, Stage::Expired)?;
     }
@@ -184,17 +188,17 @@ pub(super) async fn apply_news(
         rows::store(&tx, locked.clone()).await?;
     }
     tx.commit().await.map_err(app_error)?;
-    apply::tell(service, &before, &locked);
+    apply::notify_payer(service, &before, &locked);
     Ok(())
 }
 
 /// Captures a payment that the payer has approved.
 pub(super) async fn capture(service: &BillingService, row: &payment::Model) -> Result<Option<PaymentUpdate>, AppError> {
     let gateway = gateway_of(service, row)?;
-    Ok(news_of(gateway.capture(&known(service, row)?).await.map_err(failed)?))
+    Ok(update_from(gateway.capture(&known_payment(service, row)?).await.map_err(request_error)?))
 }
 
-fn news_of(snapshot: Snapshot) -> Option<PaymentUpdate> {
+fn update_from(snapshot: Snapshot) -> Option<PaymentUpdate> {
     match snapshot.remote {
         RemoteState::Open | RemoteState::Approved => None,
         RemoteState::Paid(money) => Some(PaymentUpdate::Paid { money, charge: snapshot.charge }),

@@ -27,7 +27,7 @@ use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
 use super::{
-    apply, details, gateway_of, known,
+    apply, details, gateway_of, known_payment,
     reversals::{Reversal, Reversals},
     stage,
     subscriptions::wrong_state,
@@ -38,7 +38,7 @@ use crate::BillingService;
 const DAY: Duration = Duration::from_secs(86_400);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 /// Maximum length of a stored gateway answer, in characters.
-const MAX_ANSWER: usize = 300;
+const MAX_ANSWER_LEN: usize = 300;
 
 /// Refunds a part of a payment, or all that is left. Requires a recent sign-in.
 pub async fn refund(
@@ -68,7 +68,7 @@ pub async fn refund(
     }
     let refund = payment_refund::Model {
         check_at: Some(now.plus(service.config.payment.reconcile_after)),
-        ..new(row.id, amount, reason, Some(by.user_id), now)
+        ..new_refund(row.id, amount, reason, Some(by.user_id), now)
     };
     let id = refund.id;
     claims.refunds.push(refund.clone());
@@ -82,7 +82,7 @@ pub async fn refund(
 }
 
 /// A new refund that was not requested yet. It is only processed once it has a `check_at`.
-pub(super) fn new(
+pub(super) fn new_refund(
     payment_id: Uuid,
     amount: i64,
     reason: String,
@@ -118,9 +118,9 @@ pub(super) fn is_stuck(refund: &payment_refund::Model) -> bool {
 
 /// Requests a pending refund from the gateway, or fetches its state.
 pub(super) async fn complete(service: &BillingService, id: PaymentRefundId) -> Result<(), AppError> {
-    let Some(attempt) = begin(service, id).await? else { return Ok(()) };
-    let said = ask(service, &attempt).await;
-    end(service, &attempt, said).await
+    let Some(attempt) = start_attempt(service, id).await? else { return Ok(()) };
+    let said = request_refund(service, &attempt).await;
+    apply_outcome(service, &attempt, said).await
 }
 
 /// A stored attempt.
@@ -141,7 +141,7 @@ enum AttemptOutcome {
 }
 
 /// Stores an attempt. Returns `None` if the refund is no longer pending.
-async fn begin(service: &BillingService, id: PaymentRefundId) -> Result<Option<Attempt>, AppError> {
+async fn start_attempt(service: &BillingService, id: PaymentRefundId) -> Result<Option<Attempt>, AppError> {
     let Some(found) = rows::refund(service.db.writer(), id).await? else { return Ok(None) };
     let at = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -175,8 +175,8 @@ fn wait(first: Duration, tries: i64) -> Option<Duration> {
     Some(next)
 }
 
-async fn ask(service: &BillingService, attempt: &Attempt) -> AttemptOutcome {
-    let (gateway, payment) = match (gateway_of(service, &attempt.row), known(service, &attempt.row)) {
+async fn request_refund(service: &BillingService, attempt: &Attempt) -> AttemptOutcome {
+    let (gateway, payment) = match (gateway_of(service, &attempt.row), known_payment(service, &attempt.row)) {
         (Ok(gateway), Ok(payment)) => (gateway, payment),
         (Err(error), _) | (_, Err(error)) => return AttemptOutcome::Unknown(error.to_string()),
     };
@@ -191,7 +191,7 @@ async fn ask(service: &BillingService, attempt: &Attempt) -> AttemptOutcome {
     if !attempt.is_first {
         match gateway.fetch_refund(&order).await {
             Ok(Some(found)) => return AttemptOutcome::Told(found),
-            Ok(None) if gateway.repeats_refunds() && order.reference.is_none() => {}
+            Ok(None) if gateway.has_idempotent_refunds() && order.reference.is_none() => {}
             Ok(None) => return AttemptOutcome::Unknown("it doesn't know this refund".to_owned()),
             // A failed fetch says nothing about the refund.
             Err(error) => return AttemptOutcome::Unknown(error.to_string()),
@@ -211,7 +211,7 @@ async fn ask(service: &BillingService, attempt: &Attempt) -> AttemptOutcome {
 }
 
 /// Applies the outcome of an attempt, under the payment's lock.
-async fn end(service: &BillingService, attempt: &Attempt, said: AttemptOutcome) -> Result<(), AppError> {
+async fn apply_outcome(service: &BillingService, attempt: &Attempt, said: AttemptOutcome) -> Result<(), AppError> {
     let (id, now) = (attempt.refund.id, service.clock.now());
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut row = rows::lock(&tx, attempt.row.id).await?.ok_or(Code::NotFound)?;
@@ -250,12 +250,12 @@ async fn end(service: &BillingService, attempt: &Attempt, said: AttemptOutcome) 
         None => rows::put_refund(&tx, refund.clone()).await?,
     }
     tx.commit().await.map_err(app_error)?;
-    apply::tell(service, &before, &row);
+    apply::notify_payer(service, &before, &row);
     Ok(())
 }
 
 fn shortened(answer: &str) -> String {
-    answer.chars().filter(|letter| *letter != '\0').take(MAX_ANSWER).collect()
+    answer.chars().filter(|letter| *letter != '\0').take(MAX_ANSWER_LEN).collect()
 }
 
 /// Applies an administrator's decision about a pending refund, made after checking it at the gateway. Requires a recent
@@ -297,7 +297,7 @@ pub async fn decide_refund(
     let target = format!("{payment_id}:{refund_id}:{}:{reason}", decision.as_str());
     audit::record(&tx, NewAuditEntry::by(by, Action::RefundDecided, Some(target))).await?;
     tx.commit().await.map_err(app_error)?;
-    apply::tell(service, &before, &row);
+    apply::notify_payer(service, &before, &row);
     if decision == RefundDecision::Ask {
         complete(service, refund_id).await?;
     }

@@ -22,11 +22,11 @@ use crate::{BillingService, ledger::EntryKind};
 
 const DAY: i64 = 86_400_000;
 /// Default period of the report.
-const USUAL_DAYS: i64 = 30;
-const USUAL_MONTHS: usize = 12;
+const DEFAULT_DAYS: i64 = 30;
+const DEFAULT_MONTHS: usize = 12;
 /// Maximum number of groups in a report.
-const MOST_DAYS: usize = 366;
-const MOST_MONTHS: usize = 60;
+const MAX_DAYS: usize = 366;
+const MAX_MONTHS: usize = 60;
 
 /// Reports the revenue of the given whole days or months.
 pub async fn revenue(
@@ -143,11 +143,11 @@ fn keys(
     // The end is exclusive.
     let end = to.map_or_else(|| day_of(now) + 1, |to| day_of(Timestamp(to.0.saturating_sub(1))) + 1);
     let (most, begin) = match (grouping, from) {
-        (RevenueGrouping::Day, from) => (MOST_DAYS, from.map_or(end - USUAL_DAYS, day_of)),
+        (RevenueGrouping::Day, from) => (MAX_DAYS, from.map_or(end - DEFAULT_DAYS, day_of)),
         (RevenueGrouping::Month, from) => {
-            let months = if from.is_some() { 1 } else { USUAL_MONTHS };
+            let months = if from.is_some() { 1 } else { DEFAULT_MONTHS };
             let first = date(from.map_or(end - 1, day_of)).and_then(|date| month_before(date, months - 1));
-            (MOST_MONTHS, first.and_then(day_number).ok_or_else(|| refused("This month doesn't exist."))?)
+            (MAX_MONTHS, first.and_then(day_number).ok_or_else(|| refused("This month doesn't exist."))?)
         }
     };
     if begin >= end {

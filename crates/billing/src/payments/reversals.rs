@@ -56,11 +56,11 @@ impl Reversal<'_> {
 }
 
 /// True if the refund's money went back, or is about to.
-pub(super) fn counts(refund: &payment_refund::Model) -> bool {
+pub(super) fn is_effective(refund: &payment_refund::Model) -> bool {
     refund.state != RefundState::Failed.as_str()
 }
 
-fn holds(dispute: &payment_dispute::Model) -> bool {
+fn is_held_back(dispute: &payment_dispute::Model) -> bool {
     dispute.state != DisputeState::Won.as_str()
 }
 
@@ -76,16 +76,16 @@ impl Reversals {
 
     /// Amount that was refunded, or is being refunded.
     pub fn given_back(&self) -> i64 {
-        self.refunds.iter().filter(|refund| counts(refund)).map(|refund| refund.amount).sum()
+        self.refunds.iter().filter(|refund| is_effective(refund)).map(|refund| refund.amount).sum()
     }
 
     pub fn disputed(&self) -> i64 {
-        self.disputes.iter().filter(|dispute| holds(dispute)).map(|dispute| dispute.amount).sum()
+        self.disputes.iter().filter(|dispute| is_held_back(dispute)).map(|dispute| dispute.amount).sum()
     }
 
     /// True if a dispute is open or lost.
     pub fn is_disputed(&self) -> bool {
-        self.disputes.iter().any(holds)
+        self.disputes.iter().any(is_held_back)
     }
 
     /// Amount lost for good: completed refunds and lost disputes.
@@ -107,8 +107,8 @@ impl Reversals {
 
     /// The newest reversal that claws back credits; `None` if there is none.
     pub fn current(&self) -> Option<Reversal<'_>> {
-        let refund = self.refunds.iter().rev().find(|refund| counts(refund)).map(Reversal::of);
-        let dispute = || self.disputes.iter().rev().find(|dispute| holds(dispute));
+        let refund = self.refunds.iter().rev().find(|refund| is_effective(refund)).map(Reversal::of);
+        let dispute = || self.disputes.iter().rev().find(|dispute| is_held_back(dispute));
         refund.or_else(|| dispute().map(|dispute| Reversal::Dispute(&dispute.reference)))
     }
 
@@ -136,7 +136,7 @@ impl Reversals {
             }
             let mut books = LockedAccounts::open(txn, holder_of(row, share.account), now).await?;
             let source = part_of(&claim.source(row), row, share.account);
-            books.only()?.take_back(missing, &source, claim.kinds()[0], &source_of(row, share.account).id);
+            books.only()?.claw_back(missing, &source, claim.kinds()[0], &source_of(row, share.account).id);
             books.store(txn).await?;
             all += missing;
         }
@@ -158,7 +158,7 @@ impl Reversals {
             }
             let mut books = LockedAccounts::open(txn, holder_of(row, share.account), now).await?;
             let source = part_of(&claim.source(row), row, share.account);
-            books.only()?.return_taken(excess, &source, claim.kinds()[1]);
+            books.only()?.reverse_clawback(excess, &source, claim.kinds()[1]);
             books.store(txn).await?;
         }
         Ok(())
@@ -173,9 +173,9 @@ impl Reversals {
         }
         let claimed = self.claimed();
         let mut shares = Vec::new();
-        for (account, credits) in receivers(txn, row).await? {
+        for (account, credits) in grants_of_payment(txn, row).await? {
             let sources = self.all().map(|claim| part_of(&claim.source(row), row, account).id).collect();
-            let entries = ledger_rows::taken_back(txn, account, sources).await?;
+            let entries = ledger_rows::clawed_back(txn, account, sources).await?;
             let taken = entries.into_iter().map(|entry| {
                 let is_taken = entry.from_account == account;
                 if is_taken { entry.amount.0 } else { -entry.amount.0 }
@@ -193,7 +193,10 @@ struct Share {
 }
 
 /// Accounts that received credits of a payment, with the amounts.
-async fn receivers<C: ConnectionTrait>(txn: &C, row: &payment::Model) -> Result<Vec<(Uuid, MicroCredits)>, AppError> {
+async fn grants_of_payment<C: ConnectionTrait>(
+    txn: &C,
+    row: &payment::Model,
+) -> Result<Vec<(Uuid, MicroCredits)>, AppError> {
     let given = subscription_rows::credits_of(txn, row.id).await?;
     if given.is_empty() && row.workspace_id.is_none() {
         // The payment is older than the table `payment_credits`.

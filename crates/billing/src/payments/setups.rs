@@ -22,22 +22,22 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    address_of,
-    checkout::{BILLING, own_path, way_back},
-    failed,
-    reconciler::AT_ONCE,
+    absolute_url,
+    checkout::{BILLING_PATH, own_path, return_location},
+    reconciler::MAX_CONCURRENT,
+    request_error,
     subscriptions::{self, Payer, wrong_state},
 };
 use crate::BillingService;
 
 /// Time in which a payer must finish the setup. Stripe requires at least 30 minutes.
-const PATIENCE: Duration = Duration::from_secs(35 * 60);
+const SETUP_TIMEOUT: Duration = Duration::from_secs(35 * 60);
 /// Time after a setup's expiry until it is closed.
-const AFTERTHOUGHT: Duration = Duration::from_secs(3_600);
+const EXPIRY_MARGIN: Duration = Duration::from_secs(3_600);
 /// Maximum number of saved payment methods per account.
-const MOST: u64 = 20;
+const MAX_METHODS: u64 = 20;
 /// Setups that one sweep claims.
-const LOOK: u64 = 100;
+const SWEEP_BATCH: u64 = 100;
 
 /// Started setup, with the URL where the payer enters the payment method.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ impl JobPayload for FinishSetupJob {
 impl Job<BillingService> for FinishSetupJob {
     async fn run(self, work: JobContext<'_, BillingService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
-            done = ask(work.state, self.setup_id) => done.map(|()| JobOutcome::Done),
+            done = fetch_and_apply(work.state, self.setup_id) => done.map(|()| JobOutcome::Done),
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
             () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
@@ -76,18 +76,18 @@ impl Job<BillingService> for FinishSetupJob {
 }
 
 /// Starts saving a payment method.
-pub async fn begin(
+pub async fn start(
     service: &BillingService,
     payer: Payer,
     name: GatewayName,
     return_url: Option<String>,
 ) -> Result<StartedSetup, AppError> {
-    if !service.payments.is_on(name) {
+    if !service.payments.is_enabled(name) {
         return Err(Code::GatewayOff.into());
     }
     let recurring = service.payments.gateway(name).and_then(|gateway| gateway.recurring()).ok_or(Code::GatewayOff)?;
-    let return_path = own_path(service, return_url.as_deref().unwrap_or(BILLING))?;
-    if rows::count(service.db.reader(), payer.account()).await? >= MOST {
+    let return_path = own_path(service, return_url.as_deref().unwrap_or(BILLING_PATH))?;
+    if rows::count(service.db.reader(), payer.account()).await? >= MAX_METHODS {
         return Err(wrong_state("You've reached the limit of 20 saved payment methods. Remove one first."));
     }
     let now = service.clock.now();
@@ -103,11 +103,11 @@ pub async fn begin(
         return_path,
         method_id: None,
         created_at: now,
-        expires_at: now.plus(PATIENCE),
+        expires_at: now.plus(SETUP_TIMEOUT),
         check_at: Some(now.plus(service.config.payment.reconcile_after)),
     };
     rows::insert_setup(service.db.writer(), row.clone()).await?;
-    let back = address_of(&service.config, &format!("/r1/payment_methods/callback/{name}?setup={}", row.id))?;
+    let back = absolute_url(&service.config, &format!("/r1/payment_methods/callback/{name}?setup={}", row.id))?;
     let user = users::by_id(service.db.reader(), payer.user_id).await?.ok_or(Code::Unauthenticated)?;
     let customer = subscriptions::customer_of(service, payer, name).await?;
     let order = SetupOrder {
@@ -117,7 +117,7 @@ pub async fn begin(
         expires_at: row.expires_at,
     };
     // If it is unknown whether the gateway created it, the setup expires, because the payer didn't get its URL.
-    let made = recurring.create_setup(&order).await.map_err(failed)?;
+    let made = recurring.create_setup(&order).await.map_err(request_error)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut locked = rows::lock_setup(&tx, row.id).await?.ok_or(Code::NotFound)?;
     locked.reference = Some(made.reference);
@@ -128,7 +128,7 @@ pub async fn begin(
 }
 
 /// Reads a setup that the caller may see.
-async fn own(service: &BillingService, by: &Principal, id: PaymentMethodSetupId) -> Result<Model, AppError> {
+async fn find_visible(service: &BillingService, by: &Principal, id: PaymentMethodSetupId) -> Result<Model, AppError> {
     let row = rows::setup(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
     if row.user_id != by.user_id {
         // A setup of a workspace is visible to everybody who may pay for it.
@@ -143,7 +143,7 @@ pub async fn read(
     by: &Principal,
     id: PaymentMethodSetupId,
 ) -> Result<PaymentMethodSetup, AppError> {
-    view(service, own(service, by, id).await?).await
+    view(service, find_visible(service, by, id).await?).await
 }
 
 async fn view(service: &BillingService, row: Model) -> Result<PaymentMethodSetup, AppError> {
@@ -176,23 +176,23 @@ pub async fn finish(
         Some(id) => rows::setup(service.db.reader(), id).await?.filter(|row| row.gateway == gateway.as_str()),
         None => None,
     };
-    let Some(row) = row else { return Ok(BILLING.to_owned()) };
+    let Some(row) = row else { return Ok(BILLING_PATH.to_owned()) };
     if status(&row)? == SetupStatus::Open
-        && let Err(error) = ask(service, row.id).await
+        && let Err(error) = fetch_and_apply(service, row.id).await
     {
         tracing::info!(%error, setup = %row.id, "failed to fetch payment method setup on the payer's return");
     }
-    Ok(way_back(Some(&row.return_path), BILLING, "setup", row.id.0))
+    Ok(return_location(Some(&row.return_path), BILLING_PATH, "setup", row.id.0))
 }
 
 /// Sets the outcome of a demo setup.
-pub async fn end_demo(
+pub async fn complete_demo(
     service: &BillingService,
     by: &Principal,
     id: PaymentMethodSetupId,
     outcome: DemoSetupOutcome,
 ) -> Result<PaymentMethodSetup, AppError> {
-    let row = own(service, by, id).await?;
+    let row = find_visible(service, by, id).await?;
     if row.gateway != GatewayName::DEMO.as_str() {
         return Err(wrong_state("This isn't a demo."));
     }
@@ -201,12 +201,12 @@ pub async fn end_demo(
 }
 
 /// Fetches the setups that are due. Every instance runs this; each setup is claimed by one.
-pub(super) async fn look(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
+pub(super) async fn sweep(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
     let next = now.plus(service.config.payment.reconcile_after);
-    let due = rows::claim_due_setups(service.db.writer(), now, next, LOOK).await?;
+    let due = rows::claim_due_setups(service.db.writer(), now, next, SWEEP_BATCH).await?;
     stream::iter(due)
-        .for_each_concurrent(AT_ONCE, |id| async move {
-            if let Err(error) = ask(service, id).await {
+        .for_each_concurrent(MAX_CONCURRENT, |id| async move {
+            if let Err(error) = fetch_and_apply(service, id).await {
                 tracing::warn!(%error, setup = %id, "failed to fetch payment method setup");
             }
         })
@@ -215,12 +215,12 @@ pub(super) async fn look(service: &BillingService, now: Timestamp) -> Result<(),
 }
 
 /// Fetches the setup from the gateway, and applies its state. Safe to repeat.
-async fn ask(service: &BillingService, id: PaymentMethodSetupId) -> Result<(), AppError> {
+async fn fetch_and_apply(service: &BillingService, id: PaymentMethodSetupId) -> Result<(), AppError> {
     let Some(row) = rows::setup(service.db.writer(), id).await? else { return Ok(()) };
     let name: GatewayName = row.gateway.parse().map_err(AppError::internal)?;
     let recurring = service.payments.gateway(name).and_then(|gateway| gateway.recurring());
     let state = match (recurring, &row.reference) {
-        (Some(recurring), Some(reference)) => recurring.fetch_setup(reference).await.map_err(failed)?,
+        (Some(recurring), Some(reference)) => recurring.fetch_setup(reference).await.map_err(request_error)?,
         _ => SetupState::Open,
     };
     apply(service, id, state).await
@@ -248,7 +248,7 @@ async fn apply(service: &BillingService, id: PaymentMethodSetupId, state: SetupS
         _ if before != SetupStatus::Open => before,
         SetupState::Failed => SetupStatus::Failed,
         SetupState::Expired => SetupStatus::Expired,
-        SetupState::Open if now >= row.expires_at.plus(AFTERTHOUGHT) => SetupStatus::Expired,
+        SetupState::Open if now >= row.expires_at.plus(EXPIRY_MARGIN) => SetupStatus::Expired,
         SetupState::Open => SetupStatus::Open,
     };
     row.state = after.as_str().to_owned();
@@ -259,7 +259,7 @@ async fn apply(service: &BillingService, id: PaymentMethodSetupId, state: SetupS
     rows::store_setup(&tx, row).await?;
     tx.commit().await.map_err(app_error)?;
     if let Some(subscription) = changed {
-        subscriptions::tell(service, &subscription);
+        subscriptions::notify_payer(service, &subscription);
     }
     Ok(())
 }

@@ -180,18 +180,18 @@ impl Buyer {
             Deed::Hold(amount) if MicroCredits(amount) <= book.available() => {
                 let amount = MicroCredits(amount);
                 book.hold(amount);
-                book.post_held(&PostingSource::new("hold", id));
+                book.post_holds(&PostingSource::new("hold", id));
                 let expires_at = now.plus(Duration::from_secs(60));
                 let hold = NewCreditReservation { id, account_id: self.user_id.0, amount, expires_at };
-                ledger_rows::insert_holds(&tx, &[hold]).await.unwrap();
+                ledger_rows::insert_reservations(&tx, &[hold]).await.unwrap();
                 self.holds.push((id, amount.0));
             }
             Deed::Settle(_) | Deed::Release => {
                 if let Some((hold, amount)) = self.holds.pop() {
-                    assert_eq!(ledger_rows::remove_holds(&tx, &[hold]).await.unwrap().len(), 1);
+                    assert_eq!(ledger_rows::remove_reservations(&tx, &[hold]).await.unwrap().len(), 1);
                     let source = PostingSource::new("usage", id);
                     book.free(MicroCredits(amount));
-                    book.post_held(&source);
+                    book.post_holds(&source);
                     if let Deed::Settle(cost) = deed {
                         book.charge(MicroCredits(cost), &source);
                     }
@@ -248,7 +248,7 @@ async fn standing(service: &BillingService, row: &payment::Model) -> (i64, i64) 
         assert!(refund.state != "done" || refund.credit_note_number.is_some(), "{refund:?}");
     }
     let mut again = row.clone();
-    apply::restate(&mut again).unwrap();
+    apply::update_status(&mut again).unwrap();
     assert_eq!(&again, row, "the status follows from the other fields");
     if !is_paid {
         assert!(refunds.is_empty() && disputes.is_empty(), "reversals wait for the payment: {row:?}");
@@ -308,9 +308,10 @@ async fn credits_are_granted_once_and_clawed_back_once() {
                     Deed::GiveBack(payment, part) => {
                         let signed_in =
                             sign_in(&service.identity, &email(ADMIN), PASSWORD, Device::default()).await.unwrap();
-                        let by = Confirmed::ask(&service.identity, &principal(&service.identity, &signed_in).await)
-                            .await
-                            .unwrap();
+                        let by =
+                            Confirmed::authorize(&service.identity, &principal(&service.identity, &signed_in).await)
+                                .await
+                                .unwrap();
                         let amount = (part > 1).then_some(PRICE / part);
                         let done = refund(&service, &by, buyer.payments[payment], amount, "test".to_owned()).await;
                         assert!(done.as_ref().err().is_none_or(|error| error.code().status() < 500), "{done:?}");

@@ -11,11 +11,11 @@ use super::{apply, reconciler, setups::FinishSetupJob};
 use crate::BillingService;
 
 /// Maximum size of an event, in bytes.
-pub const MAX_EVENT: usize = 256 * 1024;
+pub const MAX_EVENT_SIZE: usize = 256 * 1024;
 
 /// Webhook transport of a gateway of this instance.
-pub fn telling(service: &BillingService, name: GatewayName) -> Result<PaymentWebhookTransport, AppError> {
-    service.payments.gateway(name).map(|gateway| gateway.telling()).ok_or_else(|| Code::NotFound.into())
+pub fn webhook_transport(service: &BillingService, name: GatewayName) -> Result<PaymentWebhookTransport, AppError> {
+    service.payments.gateway(name).map(|gateway| gateway.webhook_transport()).ok_or_else(|| Code::NotFound.into())
 }
 
 /// Handles a webhook request, and returns the answer that the gateway expects. An internal failure is reported as such,
@@ -26,17 +26,17 @@ pub async fn receive(
     delivery: &WebhookRequest<'_>,
 ) -> Result<WebhookResponse, AppError> {
     let gateway = service.payments.gateway(name).ok_or(Code::NotFound)?;
-    let outcome = match take(service, gateway.as_ref(), delivery).await {
+    let outcome = match process(service, gateway.as_ref(), delivery).await {
         Ok(outcome) => outcome,
         Err(error) => {
             tracing::error!(%error, gateway = name.as_str(), "failed to apply gateway event");
             WebhookOutcome::OurFailure
         }
     };
-    Ok(gateway.answer(outcome))
+    Ok(gateway.webhook_response(outcome))
 }
 
-async fn take(
+async fn process(
     service: &BillingService,
     gateway: &dyn Gateway,
     delivery: &WebhookRequest<'_>,
@@ -50,11 +50,11 @@ async fn take(
         }
         Err(VerifyError::Unverifiable(error)) => return Err(AppError::unavailable(error)),
     };
-    let (Ok(notice), Ok(raw)) = (gateway.classify(&verified), std::str::from_utf8(verified.raw())) else {
+    let (Ok(notice), Ok(raw)) = (gateway.parse_event(&verified), std::str::from_utf8(verified.raw())) else {
         tracing::error!(gateway = name, "failed to parse signed gateway event");
         return Ok(WebhookOutcome::BadSignature);
     };
-    if raw.len() > MAX_EVENT || raw.contains('\0') {
+    if raw.len() > MAX_EVENT_SIZE || raw.contains('\0') {
         tracing::error!(gateway = name, event = notice.event_id, "gateway event too large to store");
         return Ok(WebhookOutcome::BadSignature);
     }
@@ -100,7 +100,7 @@ pub(super) async fn store(
     if let WebhookSubject::Setup(id) = notice.about {
         if notice.is_ours {
             let setup_id = PaymentMethodSetupId(id);
-            jobs::ask(&tx, now, &FinishSetupJob { setup_id }).await?;
+            jobs::enqueue(&tx, now, &FinishSetupJob { setup_id }).await?;
         }
         rows::mark_event(&tx, name, &notice.event_id, None, None, Some(now)).await?;
         tx.commit().await.map_err(app_error)?;
@@ -140,10 +140,10 @@ pub(super) async fn store(
     let applied_at = awaited_subject.is_none().then_some(now);
     rows::mark_event(&tx, name, &notice.event_id, Some(payment_id), awaited_subject.as_deref(), applied_at).await?;
     if applied == apply::Applied::Done {
-        apply::waiting(service, &tx, &mut row, now).await?;
+        apply::apply_deferred(service, &tx, &mut row, now).await?;
     }
     rows::store(&tx, row.clone()).await?;
     tx.commit().await.map_err(app_error)?;
-    apply::tell(service, &before, &row);
+    apply::notify_payer(service, &before, &row);
     Ok(if applied == apply::Applied::WrongAmount { WebhookOutcome::WrongAmount } else { WebhookOutcome::Applied })
 }

@@ -19,21 +19,21 @@ use uuid::Uuid;
 use super::{Amounts, CallLimits, Origin, Reservation, SpendingLimit};
 
 /// A limit is busy if its calls follow each other within this time.
-const BUSY: Duration = Duration::from_millis(200);
+const BUSY_INTERVAL: Duration = Duration::from_millis(200);
 /// Time after which an unused allotment is returned.
-const IDLE: Duration = Duration::from_secs(1);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Interval at which an allotment is confirmed in the database, so that a changed limit is noticed even if its bus
 /// message was lost.
-const CONFIRM: Duration = Duration::from_secs(2);
+const CONFIRM_INTERVAL: Duration = Duration::from_secs(2);
 /// Time after which an unconfirmed allotment is no longer used.
-const GOOD: Duration = Duration::from_secs(4);
+const CONFIRMATION_TTL: Duration = Duration::from_secs(4);
 /// Pause after a failed or empty reservation.
-const REST: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Calls that the first allotment covers; each soon following one covers twice as many.
-const FIRST_CALLS: i64 = 16;
-const MOST_CALLS: i64 = 512;
+const INITIAL_CALLS: i64 = 16;
+const MAX_CALLS: i64 = 512;
 /// Minimum size: a smaller allotment isn't worth its transaction.
-const LEAST_CALLS: i64 = 4;
+const MIN_CALLS: i64 = 4;
 
 #[derive(Default)]
 pub(super) struct LocalAllotments(Mutex<HashMap<SpendingLimit, Allotment>>);
@@ -97,7 +97,7 @@ impl Allotment {
             owed: MicroCredits::ZERO,
             capacity: MicroCredits::ZERO,
             usual,
-            calls: FIRST_CALLS,
+            calls: INITIAL_CALLS,
             used_at: now,
             reserved_at: None,
             rests_until: None,
@@ -122,7 +122,7 @@ impl Allotment {
     }
 
     fn is_good(&self, now: Instant) -> bool {
-        !self.is_closed && self.reserved_at.is_some_and(|at| now.duration_since(at) < GOOD)
+        !self.is_closed && self.reserved_at.is_some_and(|at| now.duration_since(at) < CONFIRMATION_TTL)
     }
 
     /// Claims the next reservation. Returns false if the allotment pauses or another task has claimed it.
@@ -153,7 +153,7 @@ impl LocalAllotments {
             return None;
         }
         let (mut due, mut held) =
-            (Vec::new(), Reservation { holds: [None; super::MOST], amounts, origin: Origin::Blocks });
+            (Vec::new(), Reservation { holds: [None; super::MAX_LIMITS], amounts, origin: Origin::Blocks });
         for (place, purse) in held.holds.iter_mut().zip(purses.iter().flatten()) {
             let block = blocks.get_mut(purse)?;
             let amount = amounts.of(*purse);
@@ -180,7 +180,7 @@ impl LocalAllotments {
                 blocks.insert(*purse, Allotment::new(amount, now));
                 continue;
             };
-            let is_busy = now.duration_since(block.used_at) < BUSY;
+            let is_busy = now.duration_since(block.used_at) < BUSY_INTERVAL;
             (block.usual, block.used_at) = (amount, now);
             if is_busy && block.claim(now) {
                 busy.push(*purse);
@@ -231,7 +231,7 @@ impl LocalAllotments {
                 id: block.id,
                 needed: block.needed(),
                 extra: calls(block.calls),
-                least: calls(LEAST_CALLS),
+                least: calls(MIN_CALLS),
                 is_closed: block.is_closed,
             })
         };
@@ -245,9 +245,9 @@ impl LocalAllotments {
             (block.amount, block.is_due, block.is_limitless) = (*amount, false, *is_limitless);
             block.capacity = block.free();
             let is_reserved = *is_limitless || block.capacity > MicroCredits::ZERO;
-            block.calls = if is_reserved { (block.calls * 2).min(MOST_CALLS) } else { FIRST_CALLS };
+            block.calls = if is_reserved { (block.calls * 2).min(MAX_CALLS) } else { INITIAL_CALLS };
             block.reserved_at = is_reserved.then_some(now);
-            block.rests_until = (!is_reserved).then(|| now + REST);
+            block.rests_until = (!is_reserved).then(|| now + RETRY_PAUSE);
             if wish.is_closed {
                 block.is_closed = false;
             }
@@ -257,11 +257,11 @@ impl LocalAllotments {
     }
 
     /// Pauses the allotments whose reservation failed.
-    pub fn not_granted(&self, wishes: &[AllotmentRequest], now: Instant) {
+    pub fn reservation_failed(&self, wishes: &[AllotmentRequest], now: Instant) {
         let mut blocks = self.lock();
         for wish in wishes {
             if let Some(block) = blocks.get_mut(&wish.purse) {
-                (block.is_due, block.rests_until) = (false, Some(now + REST));
+                (block.is_due, block.rests_until) = (false, Some(now + RETRY_PAUSE));
             }
         }
     }
@@ -271,12 +271,12 @@ impl LocalAllotments {
         let mut blocks = self.lock();
         blocks.retain(|_, block| {
             let is_empty = block.amount == MicroCredits::ZERO && block.needed() == MicroCredits::ZERO;
-            !is_empty || block.is_due || now.duration_since(block.used_at) < IDLE
+            !is_empty || block.is_due || now.duration_since(block.used_at) < IDLE_TIMEOUT
         });
         let mut due = Vec::new();
         for (purse, block) in blocks.iter_mut() {
-            let is_idle = now.duration_since(block.used_at) >= IDLE && block.free() > MicroCredits::ZERO;
-            let is_old = block.reserved_at.is_some_and(|at| now.duration_since(at) >= CONFIRM);
+            let is_idle = now.duration_since(block.used_at) >= IDLE_TIMEOUT && block.free() > MicroCredits::ZERO;
+            let is_old = block.reserved_at.is_some_and(|at| now.duration_since(at) >= CONFIRM_INTERVAL);
             block.is_closed |= is_idle;
             if (block.is_closed || is_old) && block.claim(now) {
                 due.push(*purse);
@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(blocks.note(&named(), CALL, now), [purse()]);
         assert!(blocks.note(&named(), CALL, now).is_empty(), "a reservation is pending");
         let wish = blocks.wishes(&[purse()])[0];
-        assert_eq!((wish.extra, wish.needed), (MicroCredits(100 * FIRST_CALLS), MicroCredits::ZERO));
+        assert_eq!((wish.extra, wish.needed), (MicroCredits(100 * INITIAL_CALLS), MicroCredits::ZERO));
         blocks.granted(
             &[AllotmentGrant {
                 request: wish,
@@ -379,7 +379,7 @@ mod tests {
         let blocks = reserved(4);
         let (held, _) = blocks.take(&named(), CALL, Instant::now()).unwrap();
         assert!(blocks.due(Instant::now()).is_empty());
-        tokio::time::advance(IDLE).await;
+        tokio::time::advance(IDLE_TIMEOUT).await;
         assert_eq!(blocks.due(Instant::now()), [purse()]);
         assert!(blocks.take(&named(), CALL, Instant::now()).is_none(), "the allotment is closed");
         let wish = blocks.wishes(&[purse()])[0];

@@ -19,7 +19,7 @@ use dbcontext::{
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::{SpendingLimit, begin_anew, period_of, resets_at};
+use super::{SpendingLimit, period_of, resets_at, roll_over};
 use crate::ledger::{LockedAccounts, PostingSource};
 
 /// Total that an account pays in this transaction.
@@ -152,7 +152,7 @@ impl LockedLimits {
         let mut removed = Vec::new();
         if !counter_ids.is_empty() {
             let rows = match which {
-                RemovalFilter::All => counters::remove_holds(txn, &counter_ids).await?,
+                RemovalFilter::All => counters::remove_reservations(txn, &counter_ids).await?,
                 RemovalFilter::Expired => counters::remove_expired(txn, &counter_ids, self.now).await?,
             };
             for row in rows {
@@ -166,7 +166,7 @@ impl LockedLimits {
         }
         if !credit_ids.is_empty() {
             let rows = match which {
-                RemovalFilter::All => accounts::remove_holds(txn, &credit_ids).await?,
+                RemovalFilter::All => accounts::remove_reservations(txn, &credit_ids).await?,
                 RemovalFilter::Expired => accounts::remove_expired(txn, &credit_ids, self.now).await?,
             };
             for row in rows {
@@ -200,7 +200,7 @@ impl LockedLimits {
     pub async fn store<C: ConnectionTrait>(mut self, txn: &C) -> Result<(), AppError> {
         for book in self.books.all_mut() {
             let moved = PostingSource::new("hold", Uuid::now_v7());
-            book.post_held(&moved);
+            book.post_holds(&moved);
             match self.charges.get(&book.account.id) {
                 Some(Charge { cost, source }) => {
                     let source = PostingSource::new("usage", source);
@@ -211,8 +211,8 @@ impl LockedLimits {
             }
         }
         counters::store(txn, &self.counters.values().collect::<Vec<_>>()).await?;
-        counters::insert_holds(txn, &self.counter_holds).await?;
-        accounts::insert_holds(txn, &self.credit_holds).await?;
+        counters::insert_reservations(txn, &self.counter_holds).await?;
+        accounts::insert_reservations(txn, &self.credit_holds).await?;
         self.books.store(txn).await
     }
 }
@@ -262,7 +262,7 @@ async fn read<C: ConnectionTrait>(
         return Ok(found);
     }
     for mut row in counters::lock(txn, ids).await? {
-        begin_anew(&mut row, now);
+        roll_over(&mut row, now);
         found.insert(CounterId::of(&row.scope, row.scope_id)?, row);
     }
     Ok(found)

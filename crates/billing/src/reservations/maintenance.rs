@@ -15,20 +15,20 @@ use dbcontext::{
         ledger as accounts,
     },
 };
-use jobs::caught;
-use platform::bisect::in_halves;
+use jobs::catch_panic;
+use platform::bisect::process_with_bisection;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use super::{Amounts, LockedLimits, MOST, Origin, RemovalFilter, Reservation, Reservations, SpendingLimit};
+use super::{Amounts, LockedLimits, MAX_LIMITS, Origin, RemovalFilter, Reservation, Reservations, SpendingLimit};
 use crate::ledger;
 
 /// Expired reservations released per transaction.
-const SWEEP_HOLDS: u64 = 500;
+const SWEEP_BATCH: u64 = 500;
 /// Sort key before all reservations.
-const FIRST: (Timestamp, Uuid) = (Timestamp(i64::MIN), Uuid::nil());
+const SWEEP_START: (Timestamp, Uuid) = (Timestamp(i64::MIN), Uuid::nil());
 /// Interval at which local allotments are checked.
-const TEND: Duration = Duration::from_millis(500);
+const ALLOTMENT_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Table that is swept.
 #[derive(Clone, Copy)]
@@ -59,45 +59,45 @@ impl From<accounts::CreditReservation> for Expired {
 }
 
 pub(super) fn start(holds: &Arc<Reservations>) {
-    tokio::spawn(keep(Arc::downgrade(holds), holds.expiry / 4));
-    tokio::spawn(tend(Arc::downgrade(holds)));
+    tokio::spawn(run_maintenance(Arc::downgrade(holds), holds.expiry / 4));
+    tokio::spawn(check_allotments(Arc::downgrade(holds)));
 }
 
-async fn keep(holds: Weak<Reservations>, every: Duration) {
+async fn run_maintenance(holds: Weak<Reservations>, every: Duration) {
     let mut tick = interval(every.max(Duration::from_millis(100)));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         let Some(holds) = holds.upgrade() else { return };
-        if let Err(error) = caught(holds.renew()).await {
+        if let Err(error) = catch_panic(holds.renew()).await {
             tracing::warn!(%error, "failed to renew reservations");
         }
-        if let Err(error) = caught(holds.sweep()).await {
+        if let Err(error) = catch_panic(holds.sweep()).await {
             tracing::warn!(%error, "failed to release expired reservations");
         }
-        if let Err(error) = caught(ledger::expire(&holds.db, holds.clock.now())).await {
+        if let Err(error) = catch_panic(ledger::expire(&holds.db, holds.clock.now())).await {
             tracing::warn!(%error, "failed to post expired credits");
         }
     }
 }
 
-async fn tend(holds: Weak<Reservations>) {
-    let mut tick = interval(TEND);
+async fn check_allotments(holds: Weak<Reservations>) {
+    let mut tick = interval(ALLOTMENT_CHECK_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         let Some(holds) = holds.upgrade() else { return };
         let due = holds.blocks.due(Instant::now());
-        holds.reserve_or_say(&due).await;
+        holds.reserve_allotments_or_log(&due).await;
     }
 }
 
 /// Loads the reservation with this id, after renewing it. Returns `None` if it doesn't exist.
 pub(super) async fn adopt(holds: &Reservations, id: Uuid) -> Result<Option<Reservation>, AppError> {
-    holds.renew_these(&[id], &[id]).await?;
+    holds.renew_until_expiry(&[id], &[id]).await?;
     let db = holds.db.writer();
-    let mut held = Reservation { holds: [None; MOST], amounts: Amounts::default(), origin: Origin::Own };
-    let mut found: Vec<(SpendingLimit, MicroCredits)> = Vec::with_capacity(MOST);
+    let mut held = Reservation { holds: [None; MAX_LIMITS], amounts: Amounts::default(), origin: Origin::Own };
+    let mut found: Vec<(SpendingLimit, MicroCredits)> = Vec::with_capacity(MAX_LIMITS);
     for row in counters::reservations(db, &[id]).await? {
         found.push((SpendingLimit::Counter(CounterId::of(&row.scope, row.scope_id)?), row.amount));
     }
@@ -138,17 +138,17 @@ impl Reservations {
                 SpendingLimit::Credits(_) => in_accounts.push(id),
             }
         }
-        self.renew_these(&in_counters, &in_accounts).await
+        self.renew_until_expiry(&in_counters, &in_accounts).await
     }
 
-    async fn renew_these(&self, in_counters: &[Uuid], in_accounts: &[Uuid]) -> Result<(), AppError> {
+    async fn renew_until_expiry(&self, in_counters: &[Uuid], in_accounts: &[Uuid]) -> Result<(), AppError> {
         let expires_at = self.clock.now().plus(self.expiry);
         let mut pieces = Vec::new();
         if !in_counters.is_empty() {
-            pieces.push(counters::renew(in_counters, expires_at));
+            pieces.push(counters::extend_reservations(in_counters, expires_at));
         }
         if !in_accounts.is_empty() {
-            pieces.push(accounts::renew(in_accounts, expires_at));
+            pieces.push(accounts::extend_reservations(in_accounts, expires_at));
         }
         if pieces.is_empty() {
             return Ok(());
@@ -165,7 +165,7 @@ impl Reservations {
     }
 
     async fn sweep_all(&self, of: HoldTable, now: Timestamp) -> Result<(), AppError> {
-        let mut after = FIRST;
+        let mut after = SWEEP_START;
         loop {
             let part = self.expired(of, now, after).await?;
             let Some(last) = part.last() else { return Ok(()) };
@@ -187,12 +187,16 @@ impl Reservations {
     async fn expired(&self, of: HoldTable, now: Timestamp, after: (Timestamp, Uuid)) -> Result<Vec<Expired>, AppError> {
         let db = self.db.reader();
         Ok(match of {
-            HoldTable::Counters => {
-                counters::expired(db, now, after, SWEEP_HOLDS).await?.into_iter().map(Expired::from).collect()
-            }
-            HoldTable::Accounts => {
-                accounts::expired_holds(db, now, after, SWEEP_HOLDS).await?.into_iter().map(Expired::from).collect()
-            }
+            HoldTable::Counters => counters::expired_reservations(db, now, after, SWEEP_BATCH)
+                .await?
+                .into_iter()
+                .map(Expired::from)
+                .collect(),
+            HoldTable::Accounts => accounts::expired_reservations(db, now, after, SWEEP_BATCH)
+                .await?
+                .into_iter()
+                .map(Expired::from)
+                .collect(),
         })
     }
 
@@ -200,7 +204,7 @@ impl Reservations {
     /// sweep.
     async fn release(&self, expired: &[(SpendingLimit, Uuid)], now: Timestamp) -> Result<(), AppError> {
         let work = |some: Vec<(SpendingLimit, Uuid)>| async move { self.release_together(&some, now).await.map(Some) };
-        let rest = in_halves(expired, usize::MAX, |_| self.db.is_available(), work).await;
+        let rest = process_with_bisection(expired, usize::MAX, |_| self.db.is_available(), work).await;
         for ((_, hold), error) in &rest.failed {
             tracing::warn!(%error, %hold, "failed to release expired reservation");
         }
@@ -217,7 +221,7 @@ impl Reservations {
         purses.store(&tx).await?;
         tx.commit().await.map_err(app_error)?;
         tracing::info!(holds = removed.len(), "expired reservations released");
-        self.tell(removed.iter().map(|hold| &hold.purse));
+        self.announce_owners(removed.iter().map(|hold| &hold.purse));
         Ok(())
     }
 }

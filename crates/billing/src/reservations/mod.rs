@@ -39,17 +39,17 @@ use self::{
     locked_limits::{LockedLimits, RemovalFilter},
 };
 pub use self::{
-    period::{begin_anew, period_of, resets_at, start_of},
+    period::{period_of, resets_at, roll_over, start_of},
     spending_limit::{Amounts, SpendingLimit},
 };
 
 /// Maximum number of limits of one call: budgets of its key, user and workspace, two quotas, and credits.
-const MOST: usize = 6;
+const MAX_LIMITS: usize = 6;
 /// A local allotment is at most this fraction (1/n) of what its limit has left.
-const BLOCK_SHARE: i64 = 20;
+const ALLOTMENT_DIVISOR: i64 = 20;
 
 /// The limits that one call counts against.
-type CallLimits = [Option<SpendingLimit>; MOST];
+type CallLimits = [Option<SpendingLimit>; MAX_LIMITS];
 
 /// Reservations of this instance.
 pub struct Reservations {
@@ -100,7 +100,7 @@ pub struct Shortage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reservation {
     /// Reservation id per limit.
-    holds: [Option<(SpendingLimit, Uuid)>; MOST],
+    holds: [Option<(SpendingLimit, Uuid)>; MAX_LIMITS],
     amounts: Amounts,
     origin: Origin,
 }
@@ -153,8 +153,13 @@ impl Settlement {
     /// Creates the settlement of a call that a killed process had finished. Its reservation of these credits, if it
     /// still exists, is released together with the posting, or reduced if it is a local allotment; so the reserved
     /// amount doesn't become debt.
-    pub fn booking(purses: &[SpendingLimit], cost: Amounts, source: Uuid, left: Option<OrphanedReservation>) -> Self {
-        let mut holds = [None; MOST];
+    pub fn for_orphaned_call(
+        purses: &[SpendingLimit],
+        cost: Amounts,
+        source: Uuid,
+        left: Option<OrphanedReservation>,
+    ) -> Self {
+        let mut holds = [None; MAX_LIMITS];
         for (place, purse) in holds.iter_mut().zip(purses) {
             let left = left.filter(|left| purse.account() == Some(left.account));
             *place = Some((*purse, left.map_or(Uuid::nil(), |left| left.hold)));
@@ -201,7 +206,7 @@ impl Reservations {
         amounts: Amounts,
         origin: Origin,
     ) -> Result<Result<Option<Reservation>, Shortage>, AppError> {
-        let mut named = [None; MOST];
+        let mut named = [None; MAX_LIMITS];
         for (place, purse) in named.iter_mut().zip(purses) {
             *place = Some(*purse);
         }
@@ -209,12 +214,12 @@ impl Reservations {
             return self.decide(named, amounts).await;
         }
         if let Some((held, due)) = self.blocks.take(&named, amounts, Instant::now()) {
-            self.reserve_soon(due);
+            self.spawn_reserve_allotments(due);
             return Ok(Ok(held.id().map(|_| held)));
         }
         let taken = self.decide(named, amounts).await?;
         if taken.is_ok() {
-            self.reserve_soon(self.blocks.note(&named, amounts, Instant::now()));
+            self.spawn_reserve_allotments(self.blocks.note(&named, amounts, Instant::now()));
         }
         Ok(taken)
     }
@@ -228,12 +233,12 @@ impl Reservations {
         let (db, clock, expiry) = (self.db.clone(), self.clock.clone(), self.expiry);
         let decide = move |takes: Vec<ReservationRequest>| {
             let (db, now) = (db.clone(), clock.now());
-            async move { decide_all(&db, takes, now, now.plus(expiry)).await }
+            async move { decide_batch(&db, takes, now, now.plus(expiry)).await }
         };
         Ok(match self.takes.ask(take, decide).await? {
             ReservationDecision::Held => {
                 self.live.insert(take.id, ());
-                self.tell(purses.iter().flatten());
+                self.announce_owners(purses.iter().flatten());
                 let holds = purses.map(|purse| purse.map(|purse| (purse, take.id)));
                 Ok(Some(Reservation { holds, amounts, origin: Origin::Own }))
             }
@@ -284,7 +289,7 @@ impl Reservations {
             }
             concerned.extend(held.holds.iter().flatten().map(|(purse, _)| purse));
         }
-        self.tell(concerned);
+        self.announce_owners(concerned);
     }
 
     /// Drops a settlement that will never be posted.
@@ -296,19 +301,19 @@ impl Reservations {
 
     /// Closes the local allotments of these keys, users and workspaces because their budgets or plans have changed.
     pub fn changed(self: &Arc<Self>, ids: &[Uuid]) {
-        self.reserve_soon(self.blocks.close(|purse| ids.contains(&purse.id())));
+        self.spawn_reserve_allotments(self.blocks.close(|purse| ids.contains(&purse.id())));
     }
 
     /// Closes all local allotments, because change events may have been lost.
-    pub fn all_changed(self: &Arc<Self>) {
-        self.reserve_soon(self.blocks.close(|_| true));
+    pub fn close_all_allotments(self: &Arc<Self>) {
+        self.spawn_reserve_allotments(self.blocks.close(|_| true));
     }
 
     /// Returns the free amounts of the local allotments of these limits, or of all. Returns false if there was nothing
     /// to return.
     pub async fn give_back(&self, purses: Option<&[SpendingLimit]>) -> Result<bool, AppError> {
         let closed = self.blocks.close(|purse| purses.is_none_or(|meant| meant.contains(purse)));
-        self.reserve(&closed).await?;
+        self.reserve_allotments(&closed).await?;
         Ok(!closed.is_empty())
     }
 
@@ -323,29 +328,29 @@ impl Reservations {
     }
 
     /// Announces the owners of the limits. The receiver is gone at shutdown.
-    fn tell<'a>(&self, purses: impl IntoIterator<Item = &'a SpendingLimit>) {
+    fn announce_owners<'a>(&self, purses: impl IntoIterator<Item = &'a SpendingLimit>) {
         let owners: BTreeSet<UserId> = purses.into_iter().filter_map(|purse| purse.owner()).collect();
         for owner in owners {
             let _ = self.changed.send(owner);
         }
     }
 
-    fn reserve_soon(self: &Arc<Self>, due: Vec<SpendingLimit>) {
+    fn spawn_reserve_allotments(self: &Arc<Self>, due: Vec<SpendingLimit>) {
         if due.is_empty() {
             return;
         }
         let holds = Arc::clone(self);
-        self.runtime.spawn(async move { holds.reserve_or_say(&due).await });
+        self.runtime.spawn(async move { holds.reserve_allotments_or_log(&due).await });
     }
 
-    async fn reserve_or_say(&self, due: &[SpendingLimit]) {
-        if let Err(error) = self.reserve(due).await {
+    async fn reserve_allotments_or_log(&self, due: &[SpendingLimit]) {
+        if let Err(error) = self.reserve_allotments(due).await {
             tracing::warn!(%error, "failed to reserve local allotments");
         }
     }
 
     /// Reserves local allotments again.
-    async fn reserve(&self, due: &[SpendingLimit]) -> Result<(), AppError> {
+    async fn reserve_allotments(&self, due: &[SpendingLimit]) -> Result<(), AppError> {
         if due.is_empty() {
             return Ok(());
         }
@@ -358,7 +363,7 @@ impl Reservations {
                 Ok(())
             }
             Err(error) => {
-                self.blocks.not_granted(&wishes, Instant::now());
+                self.blocks.reservation_failed(&wishes, Instant::now());
                 Err(error)
             }
         }
@@ -389,7 +394,7 @@ async fn grant(
             });
             continue;
         };
-        let share = MicroCredits((left - wish.needed).0 / BLOCK_SHARE);
+        let share = MicroCredits((left - wish.needed).0 / ALLOTMENT_DIVISOR);
         let extra = if share < wish.least { MicroCredits::ZERO } else { share.min(wish.extra) };
         let wanted = if wish.is_closed { wish.needed } else { before.max(wish.needed + extra) };
         // A balance never goes below zero, not even for amounts drawn from an expired allotment.
@@ -404,7 +409,7 @@ async fn grant(
 }
 
 /// Decides requests in order: the first that fits gets the amount.
-async fn decide_all(
+async fn decide_batch(
     db: &Database,
     takes: Vec<ReservationRequest>,
     now: Timestamp,

@@ -10,7 +10,7 @@ pub fn period_of(row: &budget::Model) -> BudgetPeriod {
 }
 
 /// Resets the spent amount if a new period has begun.
-pub fn begin_anew(row: &mut budget::Model, now: Timestamp) {
+pub fn roll_over(row: &mut budget::Model, now: Timestamp) {
     let start = start_of(period_of(row), now);
     if row.period_start < start {
         row.period_start = start;

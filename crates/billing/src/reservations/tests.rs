@@ -47,7 +47,7 @@ async fn account(db: &Database, credits: i64) -> Uuid {
     id
 }
 
-async fn take(holds: &Arc<Reservations>, account: Uuid, amount: i64, origin: Origin) -> Option<Reservation> {
+async fn reserve(holds: &Arc<Reservations>, account: Uuid, amount: i64, origin: Origin) -> Option<Reservation> {
     let amounts = Amounts::cost(MicroCredits(amount));
     holds.take(&[SpendingLimit::Credits(account)], amounts, origin).await.unwrap().ok().flatten()
 }
@@ -84,7 +84,7 @@ async fn two_hundred_racing_requests_on_balance_for_ten_get_ten() {
             .map(|number| {
                 let holds = Arc::clone(&instances[number % 2]);
                 let origin = if number % 3 == 0 { Origin::Own } else { Origin::Blocks };
-                tokio::spawn(async move { take(&holds, account, 100, origin).await.map(|held| (holds, held)) })
+                tokio::spawn(async move { reserve(&holds, account, 100, origin).await.map(|held| (holds, held)) })
             })
             .collect();
         let mut held = Vec::new();
@@ -102,7 +102,7 @@ async fn two_hundred_racing_requests_on_balance_for_ten_get_ten() {
         }
         assert_eq!(figures(&db, account).await, (0, 0, 391));
         adds_up(&db).await;
-        assert!(take(&instances[0], account, 0, Origin::Own).await.is_none(), "the balance is used up");
+        assert!(reserve(&instances[0], account, 0, Origin::Own).await.is_none(), "the balance is used up");
         let tx = db.begin().await.unwrap();
         assert!(settle(&tx, &booked[..1], NOW).await.is_err(), "the cost was posted before");
     }
@@ -116,12 +116,13 @@ async fn reservation_of_killed_process_pays_for_its_finished_call() {
         let account = account(&db, 1_000).await;
         let restarted = async |cost: i64, left: Option<OrphanedReservation>| {
             let cost = Amounts::cost(MicroCredits(cost));
-            let settlement = Settlement::booking(&[SpendingLimit::Credits(account)], cost, Uuid::now_v7(), left);
+            let settlement =
+                Settlement::for_orphaned_call(&[SpendingLimit::Credits(account)], cost, Uuid::now_v7(), left);
             let tx = db.begin().await.unwrap();
             settle(&tx, &[settlement], NOW).await.unwrap();
             tx.commit().await.unwrap();
         };
-        let held = take(&instances[0], account, 900, Origin::Own).await.unwrap();
+        let held = reserve(&instances[0], account, 900, Origin::Own).await.unwrap();
         let finished = instances[0].end(held, Amounts::cost(MicroCredits(600)), Uuid::now_v7()).unwrap();
         assert_eq!(figures(&db, account).await, (1_000, 900, 0), "killed before posting");
         restarted(600, finished.left()).await;
@@ -130,7 +131,7 @@ async fn reservation_of_killed_process_pays_for_its_finished_call() {
         restarted(100, finished.left()).await;
         assert_eq!(figures(&db, account).await, (300, 0, 0));
         // The rest of an allotment stays reserved until it expires.
-        let block = take(&instances[0], account, 300, Origin::Own).await.unwrap();
+        let block = reserve(&instances[0], account, 300, Origin::Own).await.unwrap();
         let block = OrphanedReservation { hold: block.id().unwrap(), account, is_block: true };
         restarted(100, Some(block)).await;
         assert_eq!(figures(&db, account).await, (200, 200, 0));
@@ -153,7 +154,7 @@ async fn busy_account_is_drawn_from_allotments_to_the_end() {
         while served < CALLS {
             let before = served;
             for holds in &instances {
-                while let Some(held) = take(holds, account, CALL, Origin::Blocks).await {
+                while let Some(held) = reserve(holds, account, CALL, Origin::Blocks).await {
                     book(&db, holds, held, CALL, NOW).await;
                     served += 1;
                 }
@@ -181,8 +182,8 @@ async fn unsettled_reservation_expires_and_late_cost_is_posted() {
         let clock = Clock::stopped_at(NOW);
         let holds = Arc::clone(&instances(&db, &clock)[0]);
         let account = account(&db, 100).await;
-        let held = take(&holds, account, 60, Origin::Own).await.unwrap();
-        assert!(take(&holds, account, 60, Origin::Own).await.is_none());
+        let held = reserve(&holds, account, 60, Origin::Own).await.unwrap();
+        assert!(reserve(&holds, account, 60, Origin::Own).await.is_none());
         clock.advance(EXPIRY - Duration::from_secs(1));
         holds.renew().await.unwrap();
         clock.advance(EXPIRY - Duration::from_secs(1));
@@ -220,7 +221,7 @@ async fn failing_account_does_not_delay_others() {
         for id in accounts {
             let until = Some(NOW.plus(EXPIRY));
             in_books(&db, id, NOW, |book| book.buy(MicroCredits(100), &PostingSource::new("payment", id), until)).await;
-            assert!(take(&holds, id, 60, Origin::Own).await.is_some());
+            assert!(reserve(&holds, id, 60, Origin::Own).await.is_some());
         }
         damage(&db, accounts[1], 60).await;
         holds.forget_all();
@@ -245,7 +246,7 @@ async fn another_instance_adopts_reservation() {
         let clock = Clock::stopped_at(NOW);
         let instances = instances(&db, &clock);
         let account = account(&db, 100).await;
-        let queued = take(&instances[0], account, 60, Origin::Own).await.unwrap();
+        let queued = reserve(&instances[0], account, 60, Origin::Own).await.unwrap();
         instances[0].let_go(&queued);
         clock.advance(EXPIRY - Duration::from_secs(1));
         let adopted = instances[1].adopt(queued.id().unwrap()).await.unwrap().unwrap();
@@ -278,7 +279,7 @@ async fn subscriber(db: &Database, calls: i64, ends_at: Timestamp) -> UserId {
         created_at: NOW,
         family: None,
     };
-    plans::add(db.writer(), vec![plan]).await.unwrap();
+    plans::insert_missing(db.writer(), vec![plan]).await.unwrap();
     let row = subscription::Model {
         id: Uuid::now_v7(),
         account_id: user_id.0,
@@ -419,19 +420,19 @@ impl Play {
                 in_books(&self.db, account, now, |book| book.buy(purchase.amount, &source, expires_at)).await;
                 self.purchases.push(purchase);
             }
-            Deed::Refund(which) => self.take_back(which, EntryKind::Refund, |purchase| &mut purchase.is_refunded).await,
+            Deed::Refund(which) => self.claw_back(which, EntryKind::Refund, |purchase| &mut purchase.is_refunded).await,
             Deed::Dispute(which) => {
-                self.take_back(which, EntryKind::Dispute, |purchase| &mut purchase.is_disputed).await
+                self.claw_back(which, EntryKind::Dispute, |purchase| &mut purchase.is_disputed).await
             }
             Deed::RefundFailed(which) => {
-                self.give_back(which, EntryKind::RefundFailed, |purchase| &mut purchase.is_refunded).await;
+                self.reverse_clawback(which, EntryKind::RefundFailed, |purchase| &mut purchase.is_refunded).await;
             }
             Deed::Won(which) => {
-                self.give_back(which, EntryKind::DisputeWon, |purchase| &mut purchase.is_disputed).await
+                self.reverse_clawback(which, EntryKind::DisputeWon, |purchase| &mut purchase.is_disputed).await
             }
             Deed::Hold(instance, amount, is_own) => {
                 let origin = if is_own { Origin::Own } else { Origin::Blocks };
-                let held = take(&self.instances[instance], account, amount, origin).await;
+                let held = reserve(&self.instances[instance], account, amount, origin).await;
                 self.under_way.extend(held.map(|held| (instance, held)));
             }
             Deed::Settle(which, cost) if which < self.under_way.len() => self.end(which, cost).await,
@@ -452,7 +453,7 @@ impl Play {
         }
     }
 
-    async fn take_back(&mut self, which: usize, kind: EntryKind, fact: fn(&mut Purchase) -> &mut bool) {
+    async fn claw_back(&mut self, which: usize, kind: EntryKind, fact: fn(&mut Purchase) -> &mut bool) {
         let (now, step) = (self.clock.now(), self.steps);
         let Some(purchase) = self.purchases.get_mut(which) else { return };
         if purchase.is_refunded || purchase.is_disputed {
@@ -461,17 +462,17 @@ impl Play {
         *fact(purchase) = true;
         let source = PostingSource::new("back", format_args!("{}:{step}", self.account));
         let (amount, id) = (purchase.amount, purchase.id.clone());
-        in_books(&self.db, self.account, now, |book| book.take_back(amount, &source, kind, &id)).await;
+        in_books(&self.db, self.account, now, |book| book.claw_back(amount, &source, kind, &id)).await;
     }
 
-    async fn give_back(&mut self, which: usize, kind: EntryKind, fact: fn(&mut Purchase) -> &mut bool) {
+    async fn reverse_clawback(&mut self, which: usize, kind: EntryKind, fact: fn(&mut Purchase) -> &mut bool) {
         let (now, step) = (self.clock.now(), self.steps);
         let Some(purchase) = self.purchases.get_mut(which) else { return };
         if !std::mem::take(fact(purchase)) {
             return;
         }
         let (source, amount) = (PostingSource::new("back", format_args!("{}:{step}", self.account)), purchase.amount);
-        in_books(&self.db, self.account, now, |book| book.return_taken(amount, &source, kind)).await;
+        in_books(&self.db, self.account, now, |book| book.reverse_clawback(amount, &source, kind)).await;
     }
 
     async fn end(&mut self, which: usize, cost: i64) {

@@ -9,7 +9,7 @@ use appcore::{
 use dbcontext::{constraint::app_error, query::boards as rows};
 use event_log::access;
 
-use super::{position, tell_viewers, too_many, writer};
+use super::{position, publish_to_viewers, too_many, writer};
 use crate::ConversationsService;
 
 const MAX_NAME_CHARS: usize = 80;
@@ -62,11 +62,15 @@ pub async fn create_column(
     if others.len() >= MAX_COLUMNS {
         return Err(too_many(MAX_COLUMNS as u64, "columns"));
     }
-    let position = placed(place, &others)?;
+    let position = resolve_position(place, &others)?;
     let column = BoardColumn { id: BoardColumnId::new(), conversation_id: id, name, position, done };
     rows::insert_column(&tx, &column, service.clock.now()).await?;
     tx.commit().await.map_err(app_error)?;
-    tell_viewers(service, id, &Event::ColumnCreated { conversation_id: id, board_version, column: column.clone() })?;
+    publish_to_viewers(
+        service,
+        id,
+        &Event::ColumnCreated { conversation_id: id, board_version, column: column.clone() },
+    )?;
     Ok(column)
 }
 
@@ -89,7 +93,7 @@ pub async fn update_column(
     let column = BoardColumn {
         name: name.unwrap_or_else(|| before.name.clone()),
         position: match change.place {
-            Some(place) => placed(Some(place), &others)?,
+            Some(place) => resolve_position(Some(place), &others)?,
             None => before.position.clone(),
         },
         done: change.done.unwrap_or(before.done),
@@ -102,7 +106,7 @@ pub async fn update_column(
     rows::update_column(&tx, &column).await?;
     tx.commit().await.map_err(app_error)?;
     let event = Event::ColumnUpdated { conversation_id, board_version, column: column.clone() };
-    tell_viewers(service, conversation_id, &event)?;
+    publish_to_viewers(service, conversation_id, &event)?;
     Ok(column)
 }
 
@@ -122,11 +126,15 @@ pub async fn delete_column(service: &ConversationsService, by: &Principal, id: B
     }
     rows::delete_column(&tx, id).await?;
     tx.commit().await.map_err(app_error)?;
-    tell_viewers(service, conversation_id, &Event::ColumnDeleted { conversation_id, board_version, column_id: id })
+    publish_to_viewers(
+        service,
+        conversation_id,
+        &Event::ColumnDeleted { conversation_id, board_version, column_id: id },
+    )
 }
 
 /// Resolves a requested placement to a position string among `others`.
-fn placed(place: Option<ColumnPlace>, others: &[BoardColumn]) -> Result<String, AppError> {
+fn resolve_position(place: Option<ColumnPlace>, others: &[BoardColumn]) -> Result<String, AppError> {
     let position_of = |index: usize| others.get(index).map(|column| column.position.as_str());
     match place {
         Some(ColumnPlace::Position(text)) => {

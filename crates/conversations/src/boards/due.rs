@@ -18,7 +18,7 @@ use uuid::{Builder, Uuid};
 
 use crate::ConversationsService;
 
-const BEFORE: Duration = Duration::from_secs(3_600);
+const REMIND_BEFORE: Duration = Duration::from_secs(3_600);
 
 /// Reminds the assignees of a task, or its creator if it has none. Skipped if the task is done,
 /// archived or rescheduled by then.
@@ -51,11 +51,11 @@ impl Job<ConversationsService> for DueJob {
 }
 
 /// Replaces the due-date reminder of a task, in the caller's transaction.
-pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, task: &Task) -> Result<(), AppError> {
+pub(super) async fn reschedule<C: ConnectionTrait>(db: &C, now: Timestamp, task: &Task) -> Result<(), AppError> {
     jobs::cancel::<DueJob>(db, task.id.0).await?;
     let Some(due_at) = task.due_at.filter(|due_at| *due_at > now) else { return Ok(()) };
-    let at = if due_at.minus(BEFORE) > now { due_at.minus(BEFORE) } else { due_at };
-    jobs::ask_for_at(db, now, &DueJob { task_id: task.id, due_at }, at, task.created_by).await
+    let at = if due_at.minus(REMIND_BEFORE) > now { due_at.minus(REMIND_BEFORE) } else { due_at };
+    jobs::enqueue_for_at(db, now, &DueJob { task_id: task.id, due_at }, at, task.created_by).await
 }
 
 async fn remind(service: &ConversationsService, job: DueJob) -> Result<(), AppError> {

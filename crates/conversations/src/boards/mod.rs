@@ -44,11 +44,11 @@ async fn writer(service: &ConversationsService, user: UserId, id: ConversationId
 }
 
 /// Publishes an event to the viewers of the conversation.
-fn tell_viewers(service: &ConversationsService, id: ConversationId, event: &Event) -> Result<(), AppError> {
-    tell(service, Topic::Viewers(id), event)
+fn publish_to_viewers(service: &ConversationsService, id: ConversationId, event: &Event) -> Result<(), AppError> {
+    publish(service, Topic::Viewers(id), event)
 }
 
-fn tell(service: &ConversationsService, topic: Topic, event: &Event) -> Result<(), AppError> {
+fn publish(service: &ConversationsService, topic: Topic, event: &Event) -> Result<(), AppError> {
     let envelope = Envelope::seal(event, topic, service.clock.now()).map_err(AppError::internal)?;
     drop(service.bus.publish(vec![BusMessage::Envelope(envelope.into())]));
     Ok(())

@@ -12,10 +12,10 @@ const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 const MAX_LENGTH: usize = 1_000;
 /// Number of leading digits that are incremented for a position at either end, so that such
 /// positions stay short.
-const COUNTED: usize = 4;
+const COUNTED_DIGITS: usize = 4;
 const FIRST: &str = "V000";
 /// Suffix for a position after another one if there is no room between two.
-const BEHIND: &[u8] = b"V";
+const AFTER_SUFFIX: &[u8] = b"V";
 
 /// Validates a position sent by a client.
 pub(super) fn parse(text: &str) -> Result<String, AppError> {
@@ -42,12 +42,12 @@ pub(super) fn between(after: Option<&str>, before: Option<&str>) -> String {
 /// Adds `by` to the leading digits. Returns `None` on overflow.
 fn step(from: &str, by: i64) -> Option<String> {
     let base = DIGITS.len() as i64;
-    let digits = from.bytes().chain(std::iter::repeat(DIGITS[0])).take(COUNTED);
+    let digits = from.bytes().chain(std::iter::repeat(DIGITS[0])).take(COUNTED_DIGITS);
     let mut number = digits.fold(0, |number, digit| number * base + value(digit)) + by;
-    if number <= 0 || number >= base.pow(COUNTED as u32) {
+    if number <= 0 || number >= base.pow(COUNTED_DIGITS as u32) {
         return None;
     }
-    let mut text = [DIGITS[0]; COUNTED];
+    let mut text = [DIGITS[0]; COUNTED_DIGITS];
     for place in text.iter_mut().rev() {
         *place = digit(number % base);
         number /= base;
@@ -92,7 +92,7 @@ fn middle(after: &[u8], before: Option<&[u8]>) -> String {
     }
     // The bounds are in the wrong order or differ only in trailing zeros.
     text.extend_from_slice(after);
-    text.extend_from_slice(BEHIND);
+    text.extend_from_slice(AFTER_SUFFIX);
     text_of(&text)
 }
 
@@ -155,7 +155,7 @@ mod tests {
             first = assert_between(None, Some(&first));
             last = assert_between(Some(&last), None);
         }
-        assert!(first.len() <= COUNTED && last.len() <= COUNTED, "{first} {last}");
+        assert!(first.len() <= COUNTED_DIGITS && last.len() <= COUNTED_DIGITS, "{first} {last}");
         assert_between(Some("zzzz"), None);
         assert_between(Some("zzzzz"), None);
         assert_between(None, Some("0001"));

@@ -18,7 +18,7 @@ use files::quotas;
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
-use super::{DueJob, OwnTaskFilter, TaskFilter, due, position, tell, tell_viewers, too_many, writer};
+use super::{DueJob, OwnTaskFilter, TaskFilter, due, position, publish, publish_to_viewers, too_many, writer};
 use crate::ConversationsService;
 
 const MAX_TITLE_CHARS: usize = 200;
@@ -116,7 +116,7 @@ pub async fn create(
     // Lock order: users before boards, as in account deletion.
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let board_version = boards::start_change(&tx, id).await?;
-    check_room(&tx, id).await?;
+    check_task_limit(&tx, id).await?;
     check_column(&tx, id, new.column_id).await?;
     let task_id = TaskId::new();
     let position = match new.position {
@@ -141,14 +141,14 @@ pub async fn create(
         created_at: now,
         updated_at: now,
     };
-    quotas::check_text(&service.files, &tx, by.user_id, 0, bytes(&task)?).await?;
+    quotas::check_text(&service.files, &tx, by.user_id, 0, stored_bytes(&task)?).await?;
     rows::insert(&tx, &task).await?;
     rows::set_assignees(&tx, task.id, &task.assignee_ids).await?;
-    due::ask(&tx, now, &task).await?;
+    due::reschedule(&tx, now, &task).await?;
     tx.commit().await.map_err(app_error)?;
     let event = Event::TaskCreated { conversation_id: id, board_version, task: task.clone().into() };
-    tell_of_task(service, &task, &event).await?;
-    tell_assignees(service, &task, &[])?;
+    publish_task(service, &task, &event).await?;
+    notify_assignees(service, &task, &[])?;
     Ok(task)
 }
 
@@ -193,7 +193,7 @@ pub async fn update(
     match change.archived {
         Some(true) => task.archived_at = before.archived_at.or_else(|| Some(service.clock.now())),
         Some(false) if before.archived_at.is_some() => {
-            check_room(&tx, id).await?;
+            check_task_limit(&tx, id).await?;
             task.archived_at = None;
         }
         _ => {}
@@ -203,7 +203,7 @@ pub async fn update(
         return Ok(task);
     }
     // The space is charged to the task's creator, even if somebody else changes it.
-    quotas::check_text(&service.files, &tx, created_by, bytes(&before)?, bytes(&task)?).await?;
+    quotas::check_text(&service.files, &tx, created_by, stored_bytes(&before)?, stored_bytes(&task)?).await?;
     task.version += 1;
     task.updated_at = service.clock.now();
     rows::update(&tx, &task).await?;
@@ -211,12 +211,12 @@ pub async fn update(
         rows::set_assignees(&tx, task_id, &task.assignee_ids).await?;
     }
     if task.due_at != before.due_at {
-        due::ask(&tx, task.updated_at, &task).await?;
+        due::reschedule(&tx, task.updated_at, &task).await?;
     }
     tx.commit().await.map_err(app_error)?;
     let event = Event::TaskUpdated { conversation_id: id, board_version, task: task.clone().into() };
-    tell_of_task(service, &task, &event).await?;
-    tell_assignees(service, &task, &before.assignee_ids)?;
+    publish_task(service, &task, &event).await?;
+    notify_assignees(service, &task, &before.assignee_ids)?;
     Ok(task)
 }
 
@@ -235,8 +235,8 @@ pub async fn delete(
     jobs::cancel::<DueJob>(&tx, task_id.0).await?;
     rows::delete(&tx, task_id).await?;
     tx.commit().await.map_err(app_error)?;
-    tell_viewers(service, id, &Event::TaskDeleted { conversation_id: id, board_version, task_id })?;
-    tell_assignees(service, &task, &[])
+    publish_to_viewers(service, id, &Event::TaskDeleted { conversation_id: id, board_version, task_id })?;
+    notify_assignees(service, &task, &[])
 }
 
 /// Archives the tasks of a column that the caller can see, up to `MAX_AT_ONCE`. Returns the number
@@ -259,26 +259,26 @@ pub async fn archive_column(
     rows::archive(&tx, &tasks.iter().map(|task| task.id).collect::<Vec<_>>(), now).await?;
     // Each task counts as a change of its own, so that clients can detect a missed event.
     let more = i64::try_from(tasks.len() - 1).map_err(AppError::internal)?;
-    boards::count_changes(&tx, id, more).await?;
+    boards::add_changes(&tx, id, more).await?;
     tx.commit().await.map_err(app_error)?;
     let count = tasks.len() as u64;
     for (board_version, task) in (first_version..).zip(tasks) {
         let task = Task { archived_at: Some(now), updated_at: now, version: task.version + 1, ..task };
-        tell_assignees(service, &task, &[])?;
+        notify_assignees(service, &task, &[])?;
         let event = Event::TaskUpdated { conversation_id: id, board_version, task: task.clone().into() };
-        tell_of_task(service, &task, &event).await?;
+        publish_task(service, &task, &event).await?;
     }
     Ok(count)
 }
 
-async fn check_room<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<(), AppError> {
+async fn check_task_limit<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<(), AppError> {
     if rows::count(db, id).await? >= MAX_TASKS {
         return Err(too_many(MAX_TASKS, "tasks"));
     }
     Ok(())
 }
 
-fn bytes(task: &Task) -> Result<i64, AppError> {
+fn stored_bytes(task: &Task) -> Result<i64, AppError> {
     let labels = serde_json::to_string(&task.labels).map_err(AppError::internal)?;
     Ok(row_bytes(&[&task.title, &task.description, &labels]))
 }
@@ -371,19 +371,19 @@ async fn assignees<C: ConnectionTrait>(
 
 /// Publishes a task event to the viewers of its conversation. If the history is hidden from members
 /// who joined after the task was created, the event goes to the users who may see it.
-async fn tell_of_task(service: &ConversationsService, task: &Task, event: &Event) -> Result<(), AppError> {
+async fn publish_task(service: &ConversationsService, task: &Task, event: &Event) -> Result<(), AppError> {
     let Some(people) = rows::viewers(service.db.reader(), task.id).await? else {
-        return tell_viewers(service, task.conversation_id, event);
+        return publish_to_viewers(service, task.conversation_id, event);
     };
-    people.chunks(MAX_NAMED).try_for_each(|part| tell(service, Topic::Users(part.to_vec()), event))
+    people.chunks(MAX_NAMED).try_for_each(|part| publish(service, Topic::Users(part.to_vec()), event))
 }
 
 /// Notifies current and former assignees on all of their connections.
-fn tell_assignees(service: &ConversationsService, task: &Task, before: &[UserId]) -> Result<(), AppError> {
+fn notify_assignees(service: &ConversationsService, task: &Task, before: &[UserId]) -> Result<(), AppError> {
     let people: BTreeSet<UserId> = task.assignee_ids.iter().chain(before).copied().collect();
     if people.is_empty() {
         return Ok(());
     }
     let event = Event::OwnTasksChanged { conversation_id: task.conversation_id, task_id: task.id };
-    tell(service, Topic::Users(people.into_iter().collect()), &event)
+    publish(service, Topic::Users(people.into_iter().collect()), &event)
 }

@@ -17,7 +17,7 @@ use identity::accounts::Confirmed;
 use platform::audit::{self, Action, NewAuditEntry};
 use sea_orm::ConnectionTrait;
 
-use super::{BroadcastJob, concerned, parsed, seen_by_admins, status};
+use super::{BroadcastJob, admin_view, filter_recipients, from_json, status};
 use crate::ConversationsService;
 
 /// Maximum title length, in characters.
@@ -31,7 +31,7 @@ const MAX_PEOPLE: usize = 500;
 /// Number of roles that exist.
 const MAX_ROLES: usize = 2;
 /// Batch size for counting online users.
-const COUNTED: usize = 1_000;
+const PRESENCE_BATCH: usize = 1_000;
 
 #[derive(Clone, Debug)]
 pub struct NewBroadcast {
@@ -63,7 +63,7 @@ pub struct BroadcastChange {
 /// Creates an announcement and schedules its delivery.
 pub async fn create(service: &ConversationsService, by: &Principal, new: NewBroadcast) -> Result<Broadcast, AppError> {
     let now = service.clock.now();
-    let audience = checked(new.audience)?;
+    let audience = validate_audience(new.audience)?;
     let channels = channels(new.channels)?;
     let title = text_field::parse_line("title", &new.title, MAX_TITLE)?;
     let starts_at = new.starts_at.unwrap_or(now).max(now);
@@ -76,8 +76,8 @@ pub async fn create(service: &ConversationsService, by: &Principal, new: NewBroa
         title,
         body,
         severity: new.severity,
-        audience: stored(&audience)?,
-        channels: stored(&channels)?,
+        audience: to_json(&audience)?,
+        channels: to_json(&channels)?,
         dismissible: new.dismissible.unwrap_or(new.severity != Severity::Critical),
         starts_at,
         ends_at: new.ends_at,
@@ -94,10 +94,10 @@ pub async fn create(service: &ConversationsService, by: &Principal, new: NewBroa
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::insert(&tx, row.clone()).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::BroadcastCreated, Some(row.id.to_string()))).await?;
-    ask(&tx, now, &row).await?;
+    schedule_jobs(&tx, now, &row).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
-    seen_by_admins(row, DeliveryCounts::default(), now)
+    admin_view(row, DeliveryCounts::default(), now)
 }
 
 /// Changes an announcement that is not over. Once it has started, its audience, channels and start
@@ -130,22 +130,22 @@ pub async fn change(
     }
     row.dismissible = change.dismissible.unwrap_or(row.dismissible);
     if let Some(audience) = change.audience {
-        let audience = checked(audience)?;
-        if audience != parsed::<Audience>(&row.audience)? {
-            require(is_scheduled)?;
+        let audience = validate_audience(audience)?;
+        if audience != from_json::<Audience>(&row.audience)? {
+            require_scheduled(is_scheduled)?;
             row.recipients = count(service, &audience).await?;
-            row.audience = stored(&audience)?;
+            row.audience = to_json(&audience)?;
         }
     }
     if let Some(wanted) = change.channels {
         let wanted = channels(wanted)?;
-        if wanted != parsed::<Vec<BroadcastChannel>>(&row.channels)? {
-            require(is_scheduled)?;
-            row.channels = stored(&wanted)?;
+        if wanted != from_json::<Vec<BroadcastChannel>>(&row.channels)? {
+            require_scheduled(is_scheduled)?;
+            row.channels = to_json(&wanted)?;
         }
     }
     if let Some(start) = change.starts_at.filter(|start| *start != row.starts_at) {
-        require(is_scheduled)?;
+        require_scheduled(is_scheduled)?;
         row.starts_at = start.max(now);
     }
     if let Some(end) = change.ends_at {
@@ -155,18 +155,18 @@ pub async fn change(
         check_end(row.starts_at, row.ends_at)?;
     }
     if row.mailed_at.is_none() {
-        check_mail(service, by, &parsed::<Vec<BroadcastChannel>>(&row.channels)?).await?;
+        check_mail(service, by, &from_json::<Vec<BroadcastChannel>>(&row.channels)?).await?;
     }
     // Clients apply the version with the later timestamp, so it increases even within one
     // millisecond.
     row.updated_at = now.max(Timestamp(row.updated_at.0 + 1));
     rows::update(&tx, row.clone()).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::BroadcastChanged, Some(id.to_string()))).await?;
-    ask(&tx, now, &row).await?;
+    schedule_jobs(&tx, now, &row).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     let counts = rows::counts(service.db.writer(), &[id]).await?.remove(&id).unwrap_or_default();
-    seen_by_admins(row, counts, now)
+    admin_view(row, counts, now)
 }
 
 /// Withdraws an announcement for good. Returns `WrongState` if it is over already.
@@ -181,7 +181,7 @@ pub async fn withdraw(service: &ConversationsService, by: &Principal, id: Broadc
             rows::update(&tx, row.clone()).await?;
             audit::record(&tx, NewAuditEntry::by(by, Action::BroadcastWithdrawn, Some(id.to_string()))).await?;
             jobs::cancel::<BroadcastJob>(&tx, id.0).await?;
-            jobs::ask(&tx, now, &BroadcastJob { broadcast_id: id }).await?;
+            jobs::enqueue(&tx, now, &BroadcastJob { broadcast_id: id }).await?;
             tx.commit().await.map_err(app_error)?;
             service.wake_workers();
         }
@@ -191,47 +191,47 @@ pub async fn withdraw(service: &ConversationsService, by: &Principal, id: Broadc
         }
     }
     let counts = rows::counts(service.db.writer(), &[id]).await?.remove(&id).unwrap_or_default();
-    seen_by_admins(row, counts, now)
+    admin_view(row, counts, now)
 }
 
 /// Number of recipients of an audience, and how many of them are online.
 pub async fn preview(service: &ConversationsService, audience: Audience) -> Result<BroadcastPreview, AppError> {
-    let audience = checked(audience)?;
+    let audience = validate_audience(audience)?;
     let recipients = count(service, &audience).await?.unsigned_abs();
     let mut online = 0;
     if audience.user_ids.is_empty() {
         // The audience may be everyone: count in batches of online users.
         let mut skip = 0;
         loop {
-            let here = service.identity.presence.here(skip, COUNTED).await;
-            online += concerned(service, &audience, &here).await?.len();
-            if here.len() < COUNTED {
+            let here = service.identity.presence.online(skip, PRESENCE_BATCH).await;
+            online += filter_recipients(service, &audience, &here).await?.len();
+            if here.len() < PRESENCE_BATCH {
                 break;
             }
-            skip += COUNTED;
+            skip += PRESENCE_BATCH;
         }
     } else {
         let presences = service.identity.presence.of(&audience.user_ids).await;
         let here = presences.iter().filter(|presence| presence.status != PresenceStatus::Offline);
         let here: Vec<_> = here.map(|presence| presence.user_id).collect();
-        online = concerned(service, &audience, &here).await?.len();
+        online = filter_recipients(service, &audience, &here).await?.len();
     }
     Ok(BroadcastPreview { recipients, online: online as u64 })
 }
 
 async fn count(service: &ConversationsService, audience: &Audience) -> Result<i64, AppError> {
-    let count = rows::count_concerned(service.db.reader(), audience, service.clock.now()).await?;
+    let count = rows::count_audience(service.db.reader(), audience, service.clock.now()).await?;
     Ok(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
 /// Schedules the delivery jobs: at the start and at the end of the announcement.
-async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, row: &BroadcastRow) -> Result<(), AppError> {
+async fn schedule_jobs<C: ConnectionTrait>(db: &C, now: Timestamp, row: &BroadcastRow) -> Result<(), AppError> {
     let job = BroadcastJob { broadcast_id: row.id };
     let until = |moment: Timestamp| Duration::from_millis(moment.0.saturating_sub(now.0).max(0).unsigned_abs());
     jobs::cancel::<BroadcastJob>(db, row.id.0).await?;
-    jobs::ask_after(db, now, &job, until(row.starts_at)).await?;
+    jobs::enqueue_after(db, now, &job, until(row.starts_at)).await?;
     match row.ends_at {
-        Some(end) => jobs::ask_after(db, now, &job, until(end)).await,
+        Some(end) => jobs::enqueue_after(db, now, &job, until(end)).await,
         None => Ok(()),
     }
 }
@@ -243,17 +243,17 @@ async fn check_mail(
     channels: &[BroadcastChannel],
 ) -> Result<(), AppError> {
     if channels.contains(&BroadcastChannel::Mail) {
-        Confirmed::ask(&service.identity, by).await?;
+        Confirmed::authorize(&service.identity, by).await?;
     }
     Ok(())
 }
 
-fn require(is_scheduled: bool) -> Result<(), AppError> {
+fn require_scheduled(is_scheduled: bool) -> Result<(), AppError> {
     let sentence = "This announcement has started, so its audience, channels and start can no longer change.";
     if is_scheduled { Ok(()) } else { Err(AppError::refused(Code::WrongState, sentence)) }
 }
 
-fn stored(value: &impl serde::Serialize) -> Result<String, AppError> {
+fn to_json(value: &impl serde::Serialize) -> Result<String, AppError> {
     serde_json::to_string(value).map_err(AppError::internal)
 }
 
@@ -283,7 +283,7 @@ fn channels(wanted: Vec<BroadcastChannel>) -> Result<Vec<BroadcastChannel>, AppE
     Ok(all.into_iter().filter(|channel| wanted.contains(channel)).collect())
 }
 
-fn checked(mut audience: Audience) -> Result<Audience, AppError> {
+fn validate_audience(mut audience: Audience) -> Result<Audience, AppError> {
     if audience.is_empty() {
         return Err(AppError::field("audience", "required", "Choose who gets this announcement."));
     }

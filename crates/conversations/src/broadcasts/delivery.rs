@@ -22,13 +22,13 @@ use sea_orm::ConnectionTrait as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{CHUNK, parsed, seen_by_readers, status};
+use super::{MAX_USERS_PER_QUERY, from_json, reader_view, status};
 use crate::ConversationsService;
 
 /// Recipients per transaction.
-const SENT: u64 = 200;
+const RECIPIENTS_PER_TRANSACTION: u64 = 200;
 /// Tolerated clock skew between this instance and the database, which schedules jobs.
-const SKEW: Duration = Duration::from_secs(60);
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// Publishes the current state of an announcement unless that was done already. Idempotent.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -51,26 +51,26 @@ impl JobPayload for BroadcastJob {
 impl Job<ConversationsService> for BroadcastJob {
     async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
-            told = tell(work.state, self.broadcast_id) => told.map(|()| JobOutcome::Done),
+            told = deliver(work.state, self.broadcast_id) => told.map(|()| JobOutcome::Done),
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
             () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }
 }
 
-async fn tell(service: &ConversationsService, id: BroadcastId) -> Result<(), AppError> {
+async fn deliver(service: &ConversationsService, id: BroadcastId) -> Result<(), AppError> {
     // Read from the primary, because the change has just been committed.
     let Some(row) = rows::find(service.db.writer(), id).await? else { return Ok(()) };
     let now = service.clock.now();
     let status = status(&row, now);
     if status == BroadcastStatus::Scheduled {
         let early = Duration::from_millis(row.starts_at.0.saturating_sub(now.0).max(0).unsigned_abs());
-        if early <= SKEW {
-            jobs::ask_after(service.db.writer(), now, &BroadcastJob { broadcast_id: id }, early).await?;
+        if early <= CLOCK_SKEW {
+            jobs::enqueue_after(service.db.writer(), now, &BroadcastJob { broadcast_id: id }, early).await?;
         }
         return Ok(());
     }
-    let channels: Vec<BroadcastChannel> = parsed(&row.channels)?;
+    let channels: Vec<BroadcastChannel> = from_json(&row.channels)?;
     let told = format!("{status}:{}", row.updated_at.0);
     if row.announced_state.as_deref() != Some(&told) {
         // The end of an announcement is published only if its start was.
@@ -81,18 +81,18 @@ async fn tell(service: &ConversationsService, id: BroadcastId) -> Result<(), App
         }
         let recipients = match row.announced_state {
             None if status == BroadcastStatus::Active => {
-                let count = rows::count_concerned(service.db.reader(), &parsed(&row.audience)?, now).await?;
+                let count = rows::count_audience(service.db.reader(), &from_json(&row.audience)?, now).await?;
                 Some(i64::try_from(count).unwrap_or(i64::MAX))
             }
             _ => None,
         };
         if status == BroadcastStatus::Withdrawn && notifies(&channels) {
-            take_back(service, &row).await?;
+            withdraw_notifications(service, &row).await?;
         }
         rows::record_published(service.db.writer(), id, &told, recipients, now).await?;
     }
     if status == BroadcastStatus::Active && (channels.contains(&BroadcastChannel::Mail) || notifies(&channels)) {
-        send(service, row, &channels).await?;
+        send_batches(service, row, &channels).await?;
     }
     Ok(())
 }
@@ -103,10 +103,10 @@ fn notifies(channels: &[BroadcastChannel]) -> bool {
 }
 
 fn envelope(row: &BroadcastRow, now: Timestamp) -> Result<Envelope, AppError> {
-    let shown = seen_by_readers(row, now);
+    let shown = reader_view(row, now);
     let topic = Topic::AnnouncementAudience {
         broadcast_id: row.id,
-        audience: parsed(&row.audience)?,
+        audience: from_json(&row.audience)?,
         is_counted: shown.status == BroadcastStatus::Active,
     };
     Envelope::seal(&Event::Broadcast(shown), topic, now).map_err(AppError::internal)
@@ -114,17 +114,24 @@ fn envelope(row: &BroadcastRow, now: Timestamp) -> Result<Envelope, AppError> {
 
 /// Sends notifications and mails to all recipients in batches. A later run resumes at the last
 /// recipient of the previous one.
-async fn send(
+async fn send_batches(
     service: &ConversationsService,
     mut row: BroadcastRow,
     channels: &[BroadcastChannel],
 ) -> Result<(), AppError> {
     let is_mailed = channels.contains(&BroadcastChannel::Mail);
-    let audience = parsed(&row.audience)?;
+    let audience = from_json(&row.audience)?;
     let letter = MailContent::Announcement { title: row.title.clone(), body: row.body.clone(), page: String::new() };
     while row.mailed_at.is_none() {
         let now = service.clock.now();
-        let part = rows::concerned_after(service.db.reader(), &audience, row.last_mailed_user_id, SENT, now).await?;
+        let part = rows::audience_after(
+            service.db.reader(),
+            &audience,
+            row.last_mailed_user_id,
+            RECIPIENTS_PER_TRANSACTION,
+            now,
+        )
+        .await?;
         let tx = service.db.begin().await.map_err(app_error)?;
         row = match rows::lock(&tx, row.id).await? {
             // Another worker has advanced further.
@@ -151,26 +158,33 @@ async fn send(
             let piece = query::jobs::insert_after(tx.get_database_backend(), letters, now, Duration::ZERO)?;
             query::execute(&tx, vec![piece]).await?;
         }
-        let is_last = (part.len() as u64) < SENT;
+        let is_last = (part.len() as u64) < RECIPIENTS_PER_TRANSACTION;
         row.last_mailed_user_id = part.last().copied().or(row.last_mailed_user_id);
         row.mailed_at = is_last.then_some(now);
         rows::record_mailed(&tx, row.id, row.last_mailed_user_id, row.mailed_at).await?;
         tx.commit().await.map_err(app_error)?;
         service.wake_workers();
-        notifications::tell(&service.events, notified).await?;
+        notifications::publish(&service.events, notified).await?;
     }
     Ok(())
 }
 
 /// Withdraws the notifications of a withdrawn announcement, in batches.
-async fn take_back(service: &ConversationsService, row: &BroadcastRow) -> Result<(), AppError> {
-    let Audience { user_ids, .. } = parsed(&row.audience)?;
+async fn withdraw_notifications(service: &ConversationsService, row: &BroadcastRow) -> Result<(), AppError> {
+    let Audience { user_ids, .. } = from_json(&row.audience)?;
     // Recipients who have left the workspace, plan or role since still have the notification.
     let audience = Audience { all: user_ids.is_empty(), user_ids, ..Audience::default() };
     let mut after = None;
     // Recipients after this cursor were never notified.
     while after < row.last_mailed_user_id {
-        let part = rows::concerned_after(service.db.reader(), &audience, after, SENT, service.clock.now()).await?;
+        let part = rows::audience_after(
+            service.db.reader(),
+            &audience,
+            after,
+            RECIPIENTS_PER_TRANSACTION,
+            service.clock.now(),
+        )
+        .await?;
         let Some(last) = part.last().copied() else { break };
         notifications::withdraw(&service.events, NotificationId(row.id.0), &part).await?;
         service.wake_workers();
@@ -180,11 +194,14 @@ async fn take_back(service: &ConversationsService, row: &BroadcastRow) -> Result
 }
 
 /// Envelopes of announcements published since `since`, for an instance that may have missed them.
-pub async fn told_lately(service: &ConversationsService, since: Timestamp) -> Result<Vec<SharedEnvelope>, AppError> {
+pub async fn published_since(
+    service: &ConversationsService,
+    since: Timestamp,
+) -> Result<Vec<SharedEnvelope>, AppError> {
     let now = service.clock.now();
     let mut envelopes = Vec::new();
-    for row in rows::told_since(service.db.reader(), since).await? {
-        if parsed::<Vec<BroadcastChannel>>(&row.channels)?.contains(&BroadcastChannel::Banner) {
+    for row in rows::published_since(service.db.reader(), since).await? {
+        if from_json::<Vec<BroadcastChannel>>(&row.channels)?.contains(&BroadcastChannel::Banner) {
             envelopes.push(envelope(&row, now)?.into());
         }
     }
@@ -192,12 +209,12 @@ pub async fn told_lately(service: &ConversationsService, since: Timestamp) -> Re
 }
 
 /// Records delivery receipts.
-pub async fn note_delivered(
+pub async fn record_delivered(
     service: &ConversationsService,
     id: BroadcastId,
     people: &[UserId],
 ) -> Result<(), AppError> {
-    for people in people.chunks(CHUNK) {
+    for people in people.chunks(MAX_USERS_PER_QUERY) {
         rows::record_delivered(service.db.writer(), id, people, service.clock.now()).await?;
     }
     Ok(())

@@ -20,23 +20,23 @@ use dbcontext::query::broadcasts::{self as rows, BroadcastRow, DeliveryCounts};
 
 pub use compose::{BroadcastChange, NewBroadcast, change, create, preview, withdraw};
 pub use delivery::BroadcastJob;
-pub use delivery::{note_delivered, told_lately};
+pub use delivery::{published_since, record_delivered};
 pub use reading::{dismiss, find, list, see, shown};
 
 use crate::ConversationsService;
 
 /// Maximum number of users in one query.
-const CHUNK: usize = 500;
+const MAX_USERS_PER_QUERY: usize = 500;
 
 /// Filters `people` down to the recipients of an audience.
-pub async fn concerned(
+pub async fn filter_recipients(
     service: &ConversationsService,
     audience: &Audience,
     people: &[UserId],
 ) -> Result<Vec<UserId>, AppError> {
     let mut found = Vec::new();
-    for people in people.chunks(CHUNK) {
-        found.extend(rows::concerned(service.db.reader(), audience, people, service.clock.now()).await?);
+    for people in people.chunks(MAX_USERS_PER_QUERY) {
+        found.extend(rows::in_audience(service.db.reader(), audience, people, service.clock.now()).await?);
     }
     Ok(found)
 }
@@ -53,17 +53,17 @@ fn status(row: &BroadcastRow, now: Timestamp) -> BroadcastStatus {
     }
 }
 
-fn parsed<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, AppError> {
+fn from_json<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, AppError> {
     serde_json::from_str(json).map_err(AppError::internal)
 }
 
 /// Administrator's view of an announcement.
-fn seen_by_admins(row: BroadcastRow, counts: DeliveryCounts, now: Timestamp) -> Result<Broadcast, AppError> {
+fn admin_view(row: BroadcastRow, counts: DeliveryCounts, now: Timestamp) -> Result<Broadcast, AppError> {
     Ok(Broadcast {
         status: status(&row, now),
         severity: row.severity,
-        audience: parsed(&row.audience)?,
-        channels: parsed(&row.channels)?,
+        audience: from_json(&row.audience)?,
+        channels: from_json(&row.channels)?,
         id: row.id,
         title: row.title,
         body: row.body,
@@ -82,7 +82,7 @@ fn seen_by_admins(row: BroadcastRow, counts: DeliveryCounts, now: Timestamp) -> 
 }
 
 /// Recipient's view of an announcement.
-fn seen_by_readers(row: &BroadcastRow, now: Timestamp) -> ShownBroadcast {
+fn reader_view(row: &BroadcastRow, now: Timestamp) -> ShownBroadcast {
     ShownBroadcast {
         id: row.id,
         title: row.title.clone(),

@@ -9,11 +9,11 @@ use appcore::{
 };
 use dbcontext::query::broadcasts::{self as rows, BroadcastFilter, BroadcastRow};
 
-use super::{concerned, note_delivered, parsed, seen_by_admins, seen_by_readers};
+use super::{admin_view, filter_recipients, from_json, reader_view, record_delivered};
 use crate::ConversationsService;
 
 /// Maximum length of a title filter, in characters.
-const MAX_SOUGHT: usize = 100;
+const MAX_TITLE_FILTER: usize = 100;
 
 /// Announcements, newest first.
 pub async fn list(
@@ -24,8 +24,8 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Page<Broadcast>, AppError> {
     let title = title.as_deref().map(::search::folded_line).filter(|title| !title.is_empty());
-    if title.as_ref().is_some_and(|title| title.chars().count() > MAX_SOUGHT) {
-        return Err(AppError::field("q", "too_long", format!("Use {MAX_SOUGHT} characters or fewer.")));
+    if title.as_ref().is_some_and(|title| title.chars().count() > MAX_TITLE_FILTER) {
+        return Err(AppError::field("q", "too_long", format!("Use {MAX_TITLE_FILTER} characters or fewer.")));
     }
     let now = service.clock.now();
     let sought = BroadcastFilter { status, severity, title };
@@ -34,7 +34,7 @@ pub async fn list(
     let mut counts = rows::counts(service.db.reader(), &ids).await?;
     let items = found.into_iter().map(|row| {
         let counts = counts.remove(&row.id).unwrap_or_default();
-        seen_by_admins(row, counts, now)
+        admin_view(row, counts, now)
     });
     Ok(Page::new(items.collect::<Result<_, _>>()?, page, total))
 }
@@ -43,7 +43,7 @@ pub async fn list(
 pub async fn find(service: &ConversationsService, id: BroadcastId) -> Result<Broadcast, AppError> {
     let row = rows::find(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
     let counts = rows::counts(service.db.reader(), &[id]).await?.remove(&id).unwrap_or_default();
-    seen_by_admins(row, counts, service.clock.now())
+    admin_view(row, counts, service.clock.now())
 }
 
 /// Announcements shown to the caller now: active banners addressed to them that they have not
@@ -53,7 +53,7 @@ pub async fn shown(service: &ConversationsService, by: &Principal) -> Result<Vec
     let mut active = rows::active(service.db.reader(), now).await?;
     let mut of_caller = Vec::new();
     for row in active.drain(..) {
-        if is_banner(&row)? && concerns(service, &row, by.user_id).await? {
+        if is_banner(&row)? && is_recipient(service, &row, by.user_id).await? {
             of_caller.push(row);
         }
     }
@@ -63,22 +63,22 @@ pub async fn shown(service: &ConversationsService, by: &Principal) -> Result<Vec
     let ids: Vec<BroadcastId> = of_caller.iter().map(|row| row.id).collect();
     let (delivered, dismissed) = rows::receipts_of(service.db.reader(), by.user_id, &ids).await?;
     for id in ids.iter().filter(|id| !delivered.contains(id)) {
-        note_delivered(service, *id, &[by.user_id]).await?;
+        record_delivered(service, *id, &[by.user_id]).await?;
     }
     let shown = of_caller.iter().filter(|row| !(row.dismissible && dismissed.contains(&row.id)));
-    Ok(shown.map(|row| seen_by_readers(row, now)).collect())
+    Ok(shown.map(|row| reader_view(row, now)).collect())
 }
 
 /// Records that the caller has seen an announcement.
 pub async fn see(service: &ConversationsService, by: &Principal, id: BroadcastId) -> Result<(), AppError> {
-    told_to(service, by, id).await?;
+    find_addressed(service, by, id).await?;
     rows::record_seen(service.db.writer(), id, by.user_id, service.clock.now()).await
 }
 
 /// Dismisses an announcement for the caller, on all of their devices. Returns `WrongState` if it
 /// isn't dismissible.
 pub async fn dismiss(service: &ConversationsService, by: &Principal, id: BroadcastId) -> Result<(), AppError> {
-    let row = told_to(service, by, id).await?;
+    let row = find_addressed(service, by, id).await?;
     if !row.dismissible {
         return Err(AppError::refused(Code::WrongState, "This announcement can't be dismissed."));
     }
@@ -88,27 +88,31 @@ pub async fn dismiss(service: &ConversationsService, by: &Principal, id: Broadca
 
 /// Resolves a started announcement addressed to the caller. One that has ended meanwhile is
 /// accepted: the client may not know yet.
-async fn told_to(service: &ConversationsService, by: &Principal, id: BroadcastId) -> Result<BroadcastRow, AppError> {
+async fn find_addressed(
+    service: &ConversationsService,
+    by: &Principal,
+    id: BroadcastId,
+) -> Result<BroadcastRow, AppError> {
     let row = rows::find(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
     let is_over_before = row.withdrawn_at.is_some_and(|at| at < row.starts_at);
     let has_begun = row.starts_at <= service.clock.now() && !is_over_before;
-    if !has_begun || !is_banner(&row)? || !concerns(service, &row, by.user_id).await? {
+    if !has_begun || !is_banner(&row)? || !is_recipient(service, &row, by.user_id).await? {
         return Err(Code::NotFound.into());
     }
     Ok(row)
 }
 
 fn is_banner(row: &BroadcastRow) -> Result<bool, AppError> {
-    Ok(parsed::<Vec<BroadcastChannel>>(&row.channels)?.contains(&BroadcastChannel::Banner))
+    Ok(from_json::<Vec<BroadcastChannel>>(&row.channels)?.contains(&BroadcastChannel::Banner))
 }
 
-async fn concerns(service: &ConversationsService, row: &BroadcastRow, user: UserId) -> Result<bool, AppError> {
-    let audience: Audience = parsed(&row.audience)?;
+async fn is_recipient(service: &ConversationsService, row: &BroadcastRow, user: UserId) -> Result<bool, AppError> {
+    let audience: Audience = from_json(&row.audience)?;
     if audience.all {
         return Ok(true);
     }
     if !audience.user_ids.is_empty() && !audience.user_ids.contains(&user) {
         return Ok(false);
     }
-    Ok(!concerned(service, &audience, &[user]).await?.is_empty())
+    Ok(!filter_recipients(service, &audience, &[user]).await?.is_empty())
 }

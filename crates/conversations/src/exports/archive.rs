@@ -13,9 +13,9 @@ use zip::{ZipWriter, result::ZipError, write::SimpleFileOptions};
 use crate::ConversationsService;
 
 /// Capacity of the channels to and from the packing thread, in messages.
-const AHEAD: usize = 4;
+const CHANNEL_CAPACITY: usize = 4;
 /// Chunk size from the packing thread, in bytes.
-const PIECE: usize = 256 * 1024;
+const CHUNK_SIZE: usize = 256 * 1024;
 
 enum ArchiveStep {
     StartFile(String),
@@ -31,17 +31,17 @@ pub(super) struct Archive {
 
 impl Archive {
     pub async fn create(service: &ConversationsService, owner: WorkOwner) -> Result<Self, AppError> {
-        let (steps, mut received) = mpsc::channel(AHEAD);
-        let (packed, mut pieces) = mpsc::channel::<Bytes>(AHEAD);
+        let (steps, mut received) = mpsc::channel(CHANNEL_CAPACITY);
+        let (packed, mut pieces) = mpsc::channel::<Bytes>(CHANNEL_CAPACITY);
         let packing = tokio::task::spawn_blocking(move || {
-            let mut zip = ZipWriter::new_stream(ChunkWriter { out: packed, gathered: Vec::with_capacity(PIECE) });
+            let mut zip = ZipWriter::new_stream(ChunkWriter { out: packed, gathered: Vec::with_capacity(CHUNK_SIZE) });
             while let Some(step) = received.blocking_recv() {
                 match step {
                     ArchiveStep::StartFile(name) => zip.start_file(name, SimpleFileOptions::default())?,
                     ArchiveStep::Bytes(bytes) => zip.write_all(&bytes)?,
                 }
             }
-            zip.finish()?.into_inner().hand_on()?;
+            zip.finish()?.into_inner().forward()?;
             Ok(())
         });
         let mut incoming = service.files.uploads.store.receive(owner).await?;
@@ -80,7 +80,7 @@ impl Archive {
         }
         drop(steps);
         let packed = packing.await.map_err(AppError::internal)?;
-        ended(packed, storing.await.map_err(AppError::internal)?)
+        combine_results(packed, storing.await.map_err(AppError::internal)?)
     }
 
     async fn send(&self, step: ArchiveStep) -> Result<(), AppError> {
@@ -91,11 +91,11 @@ impl Archive {
 
 /// Combined result of packing and storing. A packing error that storing did not cause is a bug, so
 /// it isn't retried.
-fn ended<T>(packed: Result<(), ZipError>, stored: Result<T, AppError>) -> Result<T, AppError> {
+fn combine_results<T>(packed: Result<(), ZipError>, stored: Result<T, AppError>) -> Result<T, AppError> {
     let received = stored?;
     match packed {
         Ok(()) => Ok(received),
-        Err(ZipError::Io(error)) => Err(files::uploads::away(error)),
+        Err(ZipError::Io(error)) => Err(files::uploads::storage_error(error)),
         Err(error) => Err(AppError::internal(error)),
     }
 }
@@ -107,8 +107,8 @@ struct ChunkWriter {
 }
 
 impl ChunkWriter {
-    fn hand_on(&mut self) -> io::Result<()> {
-        let piece = std::mem::replace(&mut self.gathered, Vec::with_capacity(PIECE));
+    fn forward(&mut self) -> io::Result<()> {
+        let piece = std::mem::replace(&mut self.gathered, Vec::with_capacity(CHUNK_SIZE));
         if piece.is_empty() {
             return Ok(());
         }
@@ -119,8 +119,8 @@ impl ChunkWriter {
 impl Write for ChunkWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.gathered.extend_from_slice(bytes);
-        if self.gathered.len() >= PIECE {
-            self.hand_on()?;
+        if self.gathered.len() >= CHUNK_SIZE {
+            self.forward()?;
         }
         Ok(bytes.len())
     }
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn packing_errors_are_internal_unless_caused_by_storage() {
-        let code = |packed, stored| ended(packed, stored).err().map(|error| error.code());
+        let code = |packed, stored| combine_results(packed, stored).err().map(|error| error.code());
         assert_eq!(code(Ok(()), Ok(())), None);
         let is_there_twice = || Err(ZipError::InvalidArchive("Duplicate filename".into()));
         assert_eq!(code(is_there_twice(), Ok(())), Some(Code::Internal));

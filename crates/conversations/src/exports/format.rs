@@ -28,19 +28,19 @@ article{margin:1rem 0}h2{font-size:1rem;margin:0}time{font-weight:400;opacity:.7
 .reply{margin-left:2rem}.gone{opacity:.7}img{display:block;max-width:100%;max-height:24rem;border-radius:.5rem}";
 /// Content security policy of exported pages: no scripts, no remote resources, only images of the
 /// archive.
-const POLICY: &str =
+const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data: file:; base-uri 'none'; form-action 'none'";
 
 /// Extensions that browsers display or download but never execute.
-const PLAIN: [&str; 4] = ["csv", "json", "md", "txt"];
+const SAFE_EXTENSIONS: [&str; 4] = ["csv", "json", "md", "txt"];
 /// Extensions that a browser or an operating system may execute, whatever the media type.
-const RUNS: [&str; 34] = [
+const EXECUTABLE_EXTENSIONS: [&str; 34] = [
     "app", "bat", "cmd", "com", "cpl", "desktop", "exe", "hta", "htm", "html", "jar", "js", "jse", "lnk", "mht",
     "mhtml", "mjs", "msi", "pif", "ps1", "scr", "sh", "shtml", "svg", "svgz", "swf", "url", "vbe", "vbs", "wsf", "xht",
     "xhtml", "xml", "xsl",
 ];
 
-pub(super) fn begin(format: ExportFormat, head: &ExportHead) -> Result<Vec<u8>, AppError> {
+pub(super) fn prologue(format: ExportFormat, head: &ExportHead) -> Result<Vec<u8>, AppError> {
     let people = Some(head.people.join(", ")).filter(|people| !people.is_empty());
     let title = head.title.clone().or(people).unwrap_or_else(|| "Conversation".to_owned());
     Ok(match format {
@@ -55,7 +55,7 @@ pub(super) fn begin(format: ExportFormat, head: &ExportHead) -> Result<Vec<u8>, 
             all
         }
         ExportFormat::Html => format!(
-            "<!doctype html>\n<html><head><meta charset=\"utf-8\"><meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\
+            "<!doctype html>\n<html><head><meta charset=\"utf-8\"><meta http-equiv=\"Content-Security-Policy\" content=\"{CONTENT_SECURITY_POLICY}\">\
              <meta name=\"viewport\" content=\"width=device-width\"><title>{0}</title>\
              <style>{STYLE}</style></head><body><h1>{0}</h1>\n<p class=\"gone\">Exported {1}</p>\n",
             escaped(&title),
@@ -192,24 +192,25 @@ pub(super) fn path_of(file: &Upload) -> String {
     let plain = |char: char| if char.is_control() || r#"/\:*?"<>|"#.contains(char) { '_' } else { char };
     let name: String = file.name.chars().map(plain).collect();
     let name = Some(name.trim_matches(['.', ' ']).trim()).filter(|name| !name.is_empty()).unwrap_or("file");
-    let end = if may_run(name, &file.media_type) { ".txt" } else { "" };
+    let end = if may_execute(name, &file.media_type) { ".txt" } else { "" };
     format!("files/{}/{name}{end}", file.id.0.simple())
 }
 
 /// True if opening the file might execute it. Without a known extension a browser sniffs the
 /// content, so an uncertain media type counts as executable.
-fn may_run(name: &str, media_type: &str) -> bool {
+fn may_execute(name: &str, media_type: &str) -> bool {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
     let is_certain = ["image/", "audio/", "video/", "application/"].iter().any(|kind| media_type.starts_with(kind))
         && media_type != "application/octet-stream"
         && !["xml", "json", "yaml", "script"].iter().any(|end| media_type.ends_with(end));
-    !PLAIN.contains(&extension.as_str()) && (RUNS.contains(&extension.as_str()) || !is_certain)
+    !SAFE_EXTENSIONS.contains(&extension.as_str())
+        && (EXECUTABLE_EXTENSIONS.contains(&extension.as_str()) || !is_certain)
 }
 
 /// True for image types that every browser displays.
 fn is_picture(file: &Upload) -> bool {
     matches!(file.media_type.as_str(), "image/png" | "image/jpeg" | "image/gif" | "image/webp")
-        && !may_run(&file.name, &file.media_type)
+        && !may_execute(&file.name, &file.media_type)
 }
 
 fn one_line(text: &str) -> String {
@@ -289,7 +290,7 @@ mod tests {
             from: None,
             to: None,
         };
-        let mut text = begin(ExportFormat::Json, &head).unwrap();
+        let mut text = prologue(ExportFormat::Json, &head).unwrap();
         text.extend_from_slice(end(ExportFormat::Json));
         let read: serde_json::Value = serde_json::from_slice(&text).unwrap();
         assert_eq!((&read["conversation"]["title"], &read["messages"]), (&"A } B".into(), &serde_json::json!([])));

@@ -23,9 +23,9 @@ use super::{ExportOptions, MEDIA_TYPE, archive::Archive, check, format};
 use crate::ConversationsService;
 
 /// Minimum interval between progress events.
-const TOLD_EVERY: Duration = Duration::from_secs(1);
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 /// Number of member names in the fallback title.
-const NAMED: u32 = 5;
+const TITLE_NAMES: u32 = 5;
 /// Maximum total size of the files in an export, in bytes.
 const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
@@ -74,7 +74,7 @@ impl Job<ConversationsService> for ExportJob {
         let failures = work.claim.attempt.saturating_sub(work.claim.attempts_before).unsigned_abs();
         let is_last = work.state.config.jobs.backoff_after(failures).is_none();
         tokio::select! {
-            ended = write_or_tell(work.state, self, is_last) => ended,
+            ended = write_and_notify(work.state, self, is_last) => ended,
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
             () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
@@ -83,15 +83,19 @@ impl Job<ConversationsService> for ExportJob {
 
 /// Writes the export and notifies its owner. Only `Unavailable` is retried; after any other error
 /// or the last attempt, the owner is notified of the failure.
-async fn write_or_tell(service: &ConversationsService, job: ExportJob, is_last: bool) -> Result<JobOutcome, AppError> {
+async fn write_and_notify(
+    service: &ConversationsService,
+    job: ExportJob,
+    is_last: bool,
+) -> Result<JobOutcome, AppError> {
     let error = match write(service, job).await {
-        Ok(upload) => return told(service, job, Some(upload)).await.map(|()| JobOutcome::Done),
+        Ok(upload) => return notify_owner(service, job, Some(upload)).await.map(|()| JobOutcome::Done),
         Err(AppError::Unavailable(cause)) if !is_last => return Err(AppError::Unavailable(cause)),
         Err(error) => error,
     };
     tracing::info!(%error, export = %job.upload_id, "failed to write export");
     uploads::give_up(&service.files, job.upload_id).await?;
-    told(service, job, None).await?;
+    notify_owner(service, job, None).await?;
     match error {
         AppError::Unavailable(_) => Err(error),
         AppError::Internal(_) => Ok(JobOutcome::DeadLettered(error.to_string())),
@@ -104,7 +108,7 @@ async fn write(service: &ConversationsService, job: ExportJob) -> Result<Upload,
     // Access is checked again, because the user may have been removed since the request.
     let begins_after = check(service, user_id, id).await?.hidden_until_seq();
     let row = conversations::find(service.db.reader(), user_id, id).await?.ok_or(Code::NotFound)?;
-    let people = members::of_conversations(service.db.reader(), &[id], NAMED).await?;
+    let people = members::of_conversations(service.db.reader(), &[id], TITLE_NAMES).await?;
     let head = format::ExportHead {
         id,
         kind: row.kind.parse().map_err(AppError::internal)?,
@@ -121,7 +125,7 @@ async fn write(service: &ConversationsService, job: ExportJob) -> Result<Upload,
     tell(0)?;
     let mut archive = Archive::create(service, WorkOwner::user(user_id)).await?;
     let filled = fill(service, job, &head, begins_after, &mut archive, tell).await;
-    uploads::take_written(&service.files, upload_id, MEDIA_TYPE, archive.finish(filled).await?).await
+    uploads::store_generated(&service.files, upload_id, MEDIA_TYPE, archive.finish(filled).await?).await
 }
 
 /// Writes messages and files into the archive; `tell` reports the number of messages so far.
@@ -135,7 +139,7 @@ async fn fill(
 ) -> Result<(), AppError> {
     let (mut messages, mut told_at) = (0, Instant::now());
     archive.begin(wanted.format.file_name()).await?;
-    archive.write(format::begin(wanted.format, head)?).await?;
+    archive.write(format::prologue(wanted.format, head)?).await?;
     let (mut files, mut paths) = (Vec::new(), HashSet::new());
     let mut is_first = true;
     loop {
@@ -155,7 +159,7 @@ async fn fill(
             is_first = false;
             messages += 1;
         }
-        if told_at.elapsed() >= TOLD_EVERY {
+        if told_at.elapsed() >= PROGRESS_INTERVAL {
             told_at = Instant::now();
             tell(messages)?;
         }
@@ -193,7 +197,7 @@ async fn copy(
 }
 
 /// Notifies the owner that the export has ended, successfully or not.
-async fn told(service: &ConversationsService, job: ExportJob, upload: Option<Upload>) -> Result<(), AppError> {
+async fn notify_owner(service: &ConversationsService, job: ExportJob, upload: Option<Upload>) -> Result<(), AppError> {
     let event = Event::ExportEnded {
         conversation_id: job.conversation_id,
         upload_id: job.upload_id,

@@ -29,7 +29,7 @@ pub use job::ExportJob;
 use crate::ConversationsService;
 
 /// Retention of a finished export.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
+const RETENTION: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// Maximum number of unfinished exports per user.
 const MAX_WAITING: u64 = 3;
 const MEDIA_TYPE: &str = "application/zip";
@@ -53,7 +53,11 @@ pub struct ExportableConversation {
 }
 
 impl ExportableConversation {
-    pub async fn ask(service: &ConversationsService, by: &Principal, id: ConversationId) -> Result<Self, AppError> {
+    pub async fn authorize(
+        service: &ConversationsService,
+        by: &Principal,
+        id: ConversationId,
+    ) -> Result<Self, AppError> {
         let workspace_id = check(service, by.user_id, id).await?.workspace_id;
         Ok(Self { by: by.clone(), id, workspace_id })
     }
@@ -72,7 +76,7 @@ pub async fn begin(
     let now = service.clock.now();
     let upload_id = UploadId::new();
     let job = ExportJob { upload_id, user_id: by.user_id, conversation_id: *id, wanted: wanted.into() };
-    if query::jobs::unfinished(service.db.reader(), &job.concurrency_key()).await? >= MAX_WAITING {
+    if query::jobs::count_unfinished(service.db.reader(), &job.concurrency_key()).await? >= MAX_WAITING {
         let sentence = "Your last exports are still being written. Wait for them, then try again.";
         return Err(AppError::refused(Code::TooMany, sentence));
     }
@@ -91,8 +95,8 @@ pub async fn begin(
     };
     let tx = service.db.begin().await.map_err(app_error)?;
     uploads::insert(&tx, &new).await?;
-    jobs::ask_for(&tx, now, &job, (by.user_id, *workspace_id)).await?;
-    jobs::ask_after(&tx, now, &SweepJob::Upload(upload_id), KEPT).await?;
+    jobs::enqueue_for(&tx, now, &job, (by.user_id, *workspace_id)).await?;
+    jobs::enqueue_after(&tx, now, &SweepJob::Upload(upload_id), RETENTION).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     files::uploads::find(&service.files, by, upload_id).await

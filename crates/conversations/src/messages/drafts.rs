@@ -23,7 +23,7 @@ const MAX_DRAFTS: u64 = 1_000;
 
 /// Stores a draft unless another device has stored a later one, and notifies the caller's
 /// connections. Returns the stored draft.
-pub async fn put(
+pub async fn save(
     service: &ConversationsService,
     by: &Principal,
     mut draft: Draft,

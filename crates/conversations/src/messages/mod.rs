@@ -25,13 +25,13 @@ pub use dbcontext::query::messages::History;
 pub use event_log::events::{Actor, InThread, SendMessage, Sent};
 use event_log::{
     access,
-    events::{AnswerOptions, DeleteMessage, EditMessage, EditPrompt, KEPT_TO_ADMINS, MemberAction, Outcome},
+    events::{AnswerOptions, DeleteMessage, EditMessage, EditPrompt, MENTION_ALL_RESTRICTED, MemberAction, Outcome},
 };
 
 use crate::ConversationsService;
 
 /// Number of mentioned users from which on a confirmation is required.
-const UNASKED_MENTIONS: u64 = 20;
+const CONFIRM_MENTIONS_FROM: u64 = 20;
 const MAX_MENTIONS: usize = 100;
 /// Maximum number of messages before and after a given one.
 pub const MAX_NEIGHBOURS: u64 = 100;
@@ -47,15 +47,15 @@ pub async fn send(
     is_confirmed: bool,
 ) -> Result<Sent, AppError> {
     check_mentions(&send.mentions)?;
-    send.asking = answering::checked(&service.assistants, send.asking)?;
+    send.asking = answering::validate_options(&service.assistants, send.asking)?;
     let (user, id) = (by.user_id, by.conversation_id);
     let access = access::Lookup::new(&service.events, user, id);
     if send.mentions_many() {
-        send.here = mention_many(service, &access, &send.mentions, is_confirmed).await?;
+        send.here = resolve_here(service, &access, &send.mentions, is_confirmed).await?;
     }
-    let queued = budget::hold_for_message(&service.assistants, &access, &mut send).await?;
+    let queued = budget::reserve_for_message(&service.assistants, &access, &mut send).await?;
     let sent = service.events.writer.submit(MemberAction::Send(Box::new(send)).by(user, id)).await;
-    let sent = access::explain(&service.events, user, id, sent).await.and_then(Outcome::sent);
+    let sent = access::explain_not_found(&service.events, user, id, sent).await.and_then(Outcome::sent);
     if let (Some(queued), Ok(Sent { duplicate: false, .. })) = (queued, &sent) {
         queued.hand_over();
     }
@@ -88,7 +88,7 @@ fn check_mentions(mentions: &[Mention]) -> Result<(), AppError> {
 
 /// Resolves the recipients of `@here`. Returns `ConfirmMention` if `@here` or `@all` reaches many
 /// users and is not confirmed.
-async fn mention_many(
+async fn resolve_here(
     service: &ConversationsService,
     access: &access::Lookup<'_>,
     mentions: &[Mention],
@@ -96,7 +96,7 @@ async fn mention_many(
 ) -> Result<Vec<UserId>, AppError> {
     let (id, sender) = (access.id, access.user);
     if access.member().await?.may_mention_all().is_err() {
-        return Err(AppError::refused(Code::Forbidden, KEPT_TO_ADMINS));
+        return Err(AppError::refused(Code::Forbidden, MENTION_ALL_RESTRICTED));
     }
     let has = |kind| mentions.iter().any(|mention| mention.kind == kind);
     let mut here = Vec::new();
@@ -110,7 +110,7 @@ async fn mention_many(
     } else {
         here.len() as u64
     };
-    if told >= UNASKED_MENTIONS && !is_confirmed {
+    if told >= CONFIRM_MENTIONS_FROM && !is_confirmed {
         return Err(AppError::detailed(Code::ConfirmMention, json!({ "count": told })));
     }
     Ok(here)
@@ -122,7 +122,7 @@ pub fn content(service: &ConversationsService, text: impl Into<String>) -> Resul
 }
 
 /// Parses the content of a message with attachments or of a forwarded message; it may be empty.
-pub fn content_beside(
+pub fn parse_content_with_files(
     service: &ConversationsService,
     text: impl Into<String>,
     files: &[UploadId],
@@ -188,27 +188,27 @@ pub async fn edit(
         let (before, after) = (MentionScope::of(&message.mentions), MentionScope::of(mentions));
         if after != before && after != MentionScope::Named {
             let access = access::Lookup::new(&service.events, by.user_id, conversation_id);
-            here = mention_many(service, &access, mentions, is_confirmed || after < before).await?;
+            here = resolve_here(service, &access, mentions, is_confirmed || after < before).await?;
         }
     }
     let edit = MemberAction::Edit(EditMessage { message_id, content, mentions, here });
     let edited = service.events.writer.submit(edit.by(by.user_id, conversation_id)).await;
-    access::explain(&service.events, by.user_id, conversation_id, edited).await?.message()
+    access::explain_not_found(&service.events, by.user_id, conversation_id, edited).await?.message()
 }
 
 /// Replaces the caller's prompt and requests a new answer; the previous prompt and answer are kept
 /// as a version.
-pub async fn ask_again(
+pub async fn edit_prompt(
     service: &ConversationsService,
     by: &Principal,
     message_id: MessageId,
     content: Content,
     asking: AnswerOptions,
 ) -> Result<Message, AppError> {
-    let mut asking = answering::checked(&service.assistants, asking)?;
+    let mut asking = answering::validate_options(&service.assistants, asking)?;
     let conversation_id = find(service, by, message_id).await?.conversation_id;
     let access = access::Lookup::new(&service.events, by.user_id, conversation_id);
-    let queued = budget::hold(&service.assistants, &access, 1, &mut asking).await?;
+    let queued = budget::reserve(&service.assistants, &access, 1, &mut asking).await?;
     let again = MemberAction::EditPrompt(EditPrompt { message_id, content, asking });
     let asked = service.events.writer.submit(again.by(by.user_id, conversation_id)).await;
     budget::hand_over(queued, &asked);
@@ -232,7 +232,7 @@ pub async fn delete(service: &ConversationsService, by: &Principal, message_id: 
     let (conversation_id, has_more) = (message.conversation_id, message.has_more_than_text());
     let delete = MemberAction::Delete(DeleteMessage { message_id, has_more });
     let deleted = service.events.writer.submit(delete.by(by.user_id, conversation_id)).await;
-    access::explain(&service.events, by.user_id, conversation_id, deleted).await?;
+    access::explain_not_found(&service.events, by.user_id, conversation_id, deleted).await?;
     Ok(())
 }
 
@@ -262,9 +262,9 @@ pub async fn neighbours(
                 (found, has_more)
             };
             let id = message.conversation_id;
-            let (mut before, has_more) = cut(query::threads::beside(db, id, place, true, count + 1).await?);
+            let (mut before, has_more) = cut(query::threads::neighbours(db, id, place, true, count + 1).await?);
             before.reverse();
-            let after = query::threads::beside(db, id, place, false, count + 1).await?;
+            let after = query::threads::neighbours(db, id, place, false, count + 1).await?;
             ((before, has_more), cut(after))
         }
     };

@@ -21,15 +21,15 @@ use super::find;
 use crate::ConversationsService;
 
 /// Minimum and maximum number of options.
-const OPTIONS: (usize, usize) = (2, 10);
+const OPTION_COUNT: (usize, usize) = (2, 10);
 /// Maximum length of an option, in characters.
 const MAX_OPTION: usize = 100;
 /// Maximum duration of a poll.
-const LATEST: Duration = Duration::from_secs(366 * 86_400);
+const MAX_DURATION: Duration = Duration::from_secs(366 * 86_400);
 
 /// Validates a new poll.
-pub fn checked(service: &ConversationsService, poll: NewPoll) -> Result<NewPoll, AppError> {
-    let (least, most) = OPTIONS;
+pub fn validate(service: &ConversationsService, poll: NewPoll) -> Result<NewPoll, AppError> {
+    let (least, most) = OPTION_COUNT;
     if poll.options.len() < least {
         return Err(AppError::field("poll.options", "too_short", format!("Add at least {least} options.")));
     }
@@ -42,7 +42,7 @@ pub fn checked(service: &ConversationsService, poll: NewPoll) -> Result<NewPoll,
         return Err(AppError::field("poll.options", "duplicate", "Two options are the same."));
     }
     let now: Timestamp = service.clock.now();
-    if poll.closes_at.is_some_and(|end| end <= now || end > now.plus(LATEST)) {
+    if poll.closes_at.is_some_and(|end| end <= now || end > now.plus(MAX_DURATION)) {
         return Err(AppError::field("poll.closes_at", "invalid", "Choose a time within the next year."));
     }
     Ok(NewPoll { options, ..poll })
@@ -60,7 +60,7 @@ pub async fn vote(
     let choices = choices.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
     let vote = MemberAction::Vote(Vote { message_id, choices });
     let voted = service.events.writer.submit(vote.by(by.user_id, conversation_id)).await;
-    access::explain(&service.events, by.user_id, conversation_id, voted).await?.message()
+    access::explain_not_found(&service.events, by.user_id, conversation_id, voted).await?.message()
 }
 
 /// Options chosen by the caller.
@@ -70,7 +70,7 @@ pub async fn own_vote(
     message_id: MessageId,
 ) -> Result<OwnVote, AppError> {
     find(service, by, message_id).await?;
-    Ok(OwnVote { choices: query::polls::chosen(service.db.reader(), message_id, by.user_id).await? })
+    Ok(OwnVote { choices: query::polls::votes(service.db.reader(), message_id, by.user_id).await? })
 }
 
 /// Closes a poll of the caller.
@@ -78,5 +78,5 @@ pub async fn close(service: &ConversationsService, by: &Principal, message_id: M
     let conversation_id = find(service, by, message_id).await?.conversation_id;
     let close = MemberAction::ClosePoll { message_id };
     let closed = service.events.writer.submit(close.by(by.user_id, conversation_id)).await;
-    access::explain(&service.events, by.user_id, conversation_id, closed).await?.message()
+    access::explain_not_found(&service.events, by.user_id, conversation_id, closed).await?.message()
 }

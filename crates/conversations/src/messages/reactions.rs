@@ -23,10 +23,10 @@ pub async fn react(
     is_added: bool,
 ) -> Result<Message, AppError> {
     let conversation_id = find(service, by, message_id).await?.conversation_id;
-    let emoji = match emoji::own_name(emoji) {
+    let emoji = match emoji::custom_name(emoji) {
         Some(name) => {
             // A removed emoji can still be removed from a message.
-            if is_added && !query::emoji::is_in(service.db.reader(), conversation_id, name).await? {
+            if is_added && !query::emoji::exists_in(service.db.reader(), conversation_id, name).await? {
                 return Err(AppError::field("emoji", "not_found", "This workspace has no such emoji."));
             }
             emoji.to_owned()
@@ -35,7 +35,7 @@ pub async fn react(
     };
     let react = MemberAction::React(React { message_id, emoji, is_added });
     let reacted = service.events.writer.submit(react.by(by.user_id, conversation_id)).await;
-    access::explain(&service.events, by.user_id, conversation_id, reacted).await?.message()
+    access::explain_not_found(&service.events, by.user_id, conversation_id, reacted).await?.message()
 }
 
 /// Pins or unpins a message.
@@ -48,7 +48,7 @@ pub async fn pin(
     let conversation_id = find(service, by, message_id).await?.conversation_id;
     let pin = MemberAction::Pin(Pin { message_id, is_pinned });
     let pinned = service.events.writer.submit(pin.by(by.user_id, conversation_id)).await;
-    access::explain(&service.events, by.user_id, conversation_id, pinned).await?.message()
+    access::explain_not_found(&service.events, by.user_id, conversation_id, pinned).await?.message()
 }
 
 /// Pinned messages of a conversation, newest pin first.

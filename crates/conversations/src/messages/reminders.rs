@@ -31,7 +31,7 @@ use crate::ConversationsService;
 const MAX_REMINDERS: u64 = 1_000;
 const MAX_NOTE_CHARS: usize = 200;
 /// Maximum time ahead.
-const LATEST: Duration = Duration::from_secs(366 * 86_400);
+const MAX_TIME_AHEAD: Duration = Duration::from_secs(366 * 86_400);
 
 /// Creates a reminder of a message for the caller.
 pub async fn create(
@@ -42,7 +42,7 @@ pub async fn create(
     note: Option<&str>,
 ) -> Result<Reminder, AppError> {
     let now = service.clock.now();
-    if at <= now || at > now.plus(LATEST) {
+    if at <= now || at > now.plus(MAX_TIME_AHEAD) {
         return Err(AppError::field("at", "invalid", "Choose a time within the next year."));
     }
     let note = note.map(str::trim).filter(|note| !note.is_empty());
@@ -59,9 +59,9 @@ pub async fn create(
     quotas::check_text(&service.files, &tx, by.user_id, 0, row_bytes(&[row.note.as_deref().unwrap_or_default()]))
         .await?;
     rows::insert(&tx, row.clone()).await?;
-    jobs::ask_for_at(&tx, now, &ReminderJob { reminder_id: row.id }, at, by.user_id).await?;
+    jobs::enqueue_for_at(&tx, now, &ReminderJob { reminder_id: row.id }, at, by.user_id).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service, by.user_id, row.id)?;
+    notify_owner(service, by.user_id, row.id)?;
     Ok(Reminder { id: row.id, message, note: row.note, at, created_at: now })
 }
 
@@ -82,11 +82,11 @@ pub async fn remove(service: &ConversationsService, by: &Principal, id: Reminder
     }
     jobs::cancel::<ReminderJob>(&tx, id.0).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service, by.user_id, id)
+    notify_owner(service, by.user_id, id)
 }
 
 /// Notifies the user's other devices, which reload their reminders.
-fn tell(service: &ConversationsService, user: UserId, reminder_id: ReminderId) -> Result<(), AppError> {
+fn notify_owner(service: &ConversationsService, user: UserId, reminder_id: ReminderId) -> Result<(), AppError> {
     service.notify_user(user, &Event::OwnRemindersChanged { reminder_id })
 }
 
@@ -140,7 +140,7 @@ async fn remind(service: &ConversationsService, id: ReminderId) -> Result<(), Ap
         notifications::notify(&service.events, notice).await?;
     }
     if rows::remove(service.db.writer(), row.user_id, id).await? {
-        tell(service, row.user_id, id)?;
+        notify_owner(service, row.user_id, id)?;
     }
     Ok(())
 }

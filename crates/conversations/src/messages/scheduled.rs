@@ -26,23 +26,23 @@ use dbcontext::{
 };
 use event_log::{
     access,
-    events::{AnswerOptions, no_such_file},
+    events::{AnswerOptions, attachment_not_found},
 };
 use jobs::{self, Job, JobContext, JobOutcome, JobPayload};
 use platform::cleanup::SweepJob;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Actor, InThread, SendMessage, check_mentions, content_beside, may_reply_to, send};
+use super::{Actor, InThread, SendMessage, check_mentions, may_reply_to, parse_content_with_files, send};
 use crate::ConversationsService;
 
 /// Maximum number of scheduled messages per user.
 const MAX_SCHEDULED: u64 = 500;
 /// Minimum and maximum time ahead.
-const SOONEST: Duration = Duration::from_secs(10);
-const LATEST: Duration = Duration::from_secs(366 * 86_400);
+const MIN_TIME_AHEAD: Duration = Duration::from_secs(10);
+const MAX_TIME_AHEAD: Duration = Duration::from_secs(366 * 86_400);
 /// Tolerated clock skew between this instance and the database, which schedules jobs.
-const SKEW: Duration = Duration::from_secs(60);
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// Stored content of a scheduled message, except its target and its time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -86,9 +86,9 @@ pub async fn create(
     let (user, conversation_id) = (by.user_id, by.conversation_id);
     let now = service.clock.now();
     // A repeated request is answered even if the send time is near or past.
-    let same = rows::find_same(service.db.writer(), user, conversation_id, message.client_id.as_str()).await?;
+    let same = rows::by_client_id(service.db.writer(), user, conversation_id, message.client_id.as_str()).await?;
     if let Some(same) = same {
-        return shown(same);
+        return view(same);
     }
     check_time(now, send_at)?;
     if message.poll.is_some() {
@@ -101,10 +101,10 @@ pub async fn create(
     message.content.check_length(service.config.messages.max_chars_in(member.kind))?;
     if message.mentions_many() {
         // The recipients of the mention are resolved when the message is sent.
-        super::mention_many(service, &access, &message.mentions, is_confirmed).await?;
+        super::resolve_here(service, &access, &message.mentions, is_confirmed).await?;
     }
     check_targets(service, by, &message).await?;
-    space::check_sent(&service.files, &access, &message.attachments).await?;
+    space::check_attachments(&service.files, &access, &message.attachments).await?;
     if rows::count(service.db.reader(), user).await? >= MAX_SCHEDULED {
         return Err(AppError::refused(
             Code::TooMany,
@@ -128,7 +128,7 @@ pub async fn create(
         user_id: user,
         conversation_id,
         client_id: message.client_id.as_str().to_owned(),
-        payload: written(&payload)?,
+        payload: encode_payload(&payload)?,
         send_at,
         created_at: now,
         sending_at: None,
@@ -138,19 +138,19 @@ pub async fn create(
     let tx = service.db.begin().await.map_err(app_error)?;
     quotas::check_text(&service.files, &tx, user, 0, row_bytes(&[&row.payload])).await?;
     // Lock the uploads until they are attached.
-    let files = files::get_to_send(&tx, payload.attachments.iter().copied()).await?;
+    let files = files::lock_to_send(&tx, payload.attachments.iter().copied()).await?;
     let is_usable = |id: &UploadId| files.iter().any(|file| file.id == *id && file.is_usable_by(user));
     if !payload.attachments.iter().all(is_usable) {
-        return Err(no_such_file());
+        return Err(attachment_not_found());
     }
     if !rows::insert(&tx, row.clone(), &payload.attachments).await? {
         tx.rollback().await.map_err(app_error)?;
-        let same = rows::find_same(service.db.writer(), user, conversation_id, &row.client_id).await?;
-        return shown(same.ok_or(Code::Conflict)?);
+        let same = rows::by_client_id(service.db.writer(), user, conversation_id, &row.client_id).await?;
+        return view(same.ok_or(Code::Conflict)?);
     }
-    jobs::ask_for_at(&tx, now, &ScheduledJob { scheduled_id: row.id }, send_at, user).await?;
+    jobs::enqueue_for_at(&tx, now, &ScheduledJob { scheduled_id: row.id }, send_at, user).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service, row)
+    publish(service, row)
 }
 
 /// Refuses a reply or thread target that the sender can't read there, as sending it would.
@@ -177,12 +177,12 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Page<Scheduled>, AppError> {
     let (found, total) = rows::list(service.db.reader(), by.user_id, conversation, page).await?;
-    let items = found.into_iter().map(shown).collect::<Result<_, _>>()?;
+    let items = found.into_iter().map(view).collect::<Result<_, _>>()?;
     Ok(Page::new(items, page, total))
 }
 
 pub async fn find(service: &ConversationsService, by: &Principal, id: ScheduledId) -> Result<Scheduled, AppError> {
-    shown(own(service, by, id).await?)
+    view(own(service, by, id).await?)
 }
 
 /// Changes the text, the mentions or the time. A refused message is scheduled again.
@@ -193,10 +193,10 @@ pub async fn change(
     change: ScheduledChange,
 ) -> Result<Scheduled, AppError> {
     let row = own(service, by, id).await?;
-    let mut payload = read(&row)?;
+    let mut payload = decode_payload(&row)?;
     let now = service.clock.now();
     if let Some(text) = change.content {
-        payload.content = content_beside(service, text, &payload.attachments, payload.forwarded.is_some())?;
+        payload.content = parse_content_with_files(service, text, &payload.attachments, payload.forwarded.is_some())?;
         let access = access::member(&service.events, by.user_id, row.conversation_id).await?;
         payload.content.check_length(service.config.messages.max_chars_in(access.kind))?;
     }
@@ -210,19 +210,19 @@ pub async fn change(
             at
         }
         // A refused message has no send time ahead.
-        None if row.failure.is_some() => now.plus(SOONEST),
+        None if row.failure.is_some() => now.plus(MIN_TIME_AHEAD),
         None => row.send_at,
     };
-    let payload = written(&payload)?;
+    let payload = encode_payload(&payload)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     quotas::check_text(&service.files, &tx, by.user_id, row_bytes(&[&row.payload]), row_bytes(&[&payload])).await?;
-    let Some(row) = rows::change(&tx, by.user_id, id, payload, send_at).await? else {
+    let Some(row) = rows::update(&tx, by.user_id, id, payload, send_at).await? else {
         return Err(AppError::refused(Code::WrongState, "This message is being sent right now."));
     };
     jobs::cancel::<ScheduledJob>(&tx, id.0).await?;
-    jobs::ask_for_at(&tx, now, &ScheduledJob { scheduled_id: id }, send_at, by.user_id).await?;
+    jobs::enqueue_for_at(&tx, now, &ScheduledJob { scheduled_id: id }, send_at, by.user_id).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service, row)
+    publish(service, row)
 }
 
 /// Sends a scheduled message now.
@@ -231,7 +231,7 @@ pub async fn send_now(service: &ConversationsService, by: &Principal, id: Schedu
     let (author, message) = message_of(&row)?;
     let sent = send(service, author, message, true).await?;
     jobs::cancel::<ScheduledJob>(service.db.writer(), id.0).await?;
-    gone(service, &row).await?;
+    finish(service, &row).await?;
     Ok(sent.message)
 }
 
@@ -243,11 +243,11 @@ pub async fn remove(service: &ConversationsService, by: &Principal, id: Schedule
         return Err(AppError::refused(Code::WrongState, "This message is being sent right now."));
     }
     jobs::cancel::<ScheduledJob>(&tx, id.0).await?;
-    for upload in read(&row)?.attachments {
-        jobs::ask(&tx, service.clock.now(), &SweepJob::Upload(upload)).await?;
+    for upload in decode_payload(&row)?.attachments {
+        jobs::enqueue(&tx, service.clock.now(), &SweepJob::Upload(upload)).await?;
     }
     tx.commit().await.map_err(app_error)?;
-    tell_gone(service, &row)
+    publish_removal(service, &row)
 }
 
 async fn own(service: &ConversationsService, by: &Principal, id: ScheduledId) -> Result<ScheduledRow, AppError> {
@@ -257,25 +257,25 @@ async fn own(service: &ConversationsService, by: &Principal, id: ScheduledId) ->
 
 fn check_time(now: Timestamp, at: Timestamp) -> Result<(), AppError> {
     // Tolerates one second of clock skew.
-    if at < now.plus(SOONEST - Duration::from_secs(1)) {
+    if at < now.plus(MIN_TIME_AHEAD - Duration::from_secs(1)) {
         return Err(AppError::field("send_at", "invalid", "Choose a time at least 10 seconds from now."));
     }
-    if at > now.plus(LATEST) {
+    if at > now.plus(MAX_TIME_AHEAD) {
         return Err(AppError::field("send_at", "invalid", "Choose a time within the next year."));
     }
     Ok(())
 }
 
-fn written(payload: &ScheduledPayload) -> Result<String, AppError> {
+fn encode_payload(payload: &ScheduledPayload) -> Result<String, AppError> {
     serde_json::to_string(payload).map_err(AppError::internal)
 }
 
-fn read(row: &ScheduledRow) -> Result<ScheduledPayload, AppError> {
+fn decode_payload(row: &ScheduledRow) -> Result<ScheduledPayload, AppError> {
     serde_json::from_str(&row.payload).map_err(AppError::internal)
 }
 
-fn shown(row: ScheduledRow) -> Result<Scheduled, AppError> {
-    let payload = read(&row)?;
+fn view(row: ScheduledRow) -> Result<Scheduled, AppError> {
+    let payload = decode_payload(&row)?;
     Ok(Scheduled {
         id: row.id,
         conversation_id: row.conversation_id,
@@ -293,7 +293,7 @@ fn shown(row: ScheduledRow) -> Result<Scheduled, AppError> {
 }
 
 fn message_of(row: &ScheduledRow) -> Result<(Actor, SendMessage), AppError> {
-    let payload = read(row)?;
+    let payload = decode_payload(row)?;
     let also_to_conversation = payload.also_to_conversation;
     let author = Actor { conversation_id: row.conversation_id, user_id: row.user_id };
     let message = SendMessage {
@@ -312,23 +312,23 @@ fn message_of(row: &ScheduledRow) -> Result<(Actor, SendMessage), AppError> {
     Ok((author, message))
 }
 
-fn tell(service: &ConversationsService, row: ScheduledRow) -> Result<Scheduled, AppError> {
+fn publish(service: &ConversationsService, row: ScheduledRow) -> Result<Scheduled, AppError> {
     let user: UserId = row.user_id;
-    let scheduled = shown(row)?;
+    let scheduled = view(row)?;
     let (conversation_id, id) = (scheduled.conversation_id, scheduled.id);
     let event = Event::ScheduledUpdated { conversation_id, id, scheduled: Some(Box::new(scheduled.clone())) };
     service.notify_user(user, &event)?;
     Ok(scheduled)
 }
 
-fn tell_gone(service: &ConversationsService, row: &ScheduledRow) -> Result<(), AppError> {
+fn publish_removal(service: &ConversationsService, row: &ScheduledRow) -> Result<(), AppError> {
     let (conversation_id, id) = (row.conversation_id, row.id);
     service.notify_user(row.user_id, &Event::ScheduledUpdated { conversation_id, id, scheduled: None })
 }
 
-async fn gone(service: &ConversationsService, row: &ScheduledRow) -> Result<(), AppError> {
-    rows::forget(service.db.writer(), row.id).await?;
-    tell_gone(service, row)
+async fn finish(service: &ConversationsService, row: &ScheduledRow) -> Result<(), AppError> {
+    rows::delete(service.db.writer(), row.id).await?;
+    publish_removal(service, row)
 }
 
 /// Sends a scheduled message that is due. Idempotent.
@@ -362,28 +362,28 @@ impl Job<ConversationsService> for ScheduledJob {
 async fn deliver(service: &ConversationsService, job: ScheduledJob) -> Result<(), AppError> {
     let (id, db) = (job.scheduled_id, service.db.writer());
     let now = service.clock.now();
-    let Some(row) = rows::take(db, id, now).await? else {
+    let Some(row) = rows::claim(db, id, now).await? else {
         // The row is gone, refused or rescheduled. A rescheduled one has a job of its own, unless
         // clock skew made this job run early.
         let Some(row) = rows::find(db, id).await?.filter(|row| row.failure.is_none()) else { return Ok(()) };
-        if row.send_at <= now.plus(SKEW) {
-            jobs::ask_for_at(db, now, &job, row.send_at, row.user_id).await?;
+        if row.send_at <= now.plus(CLOCK_SKEW) {
+            jobs::enqueue_for_at(db, now, &job, row.send_at, row.user_id).await?;
         }
         return Ok(());
     };
     let (author, message) = message_of(&row)?;
     match send(service, author, message, true).await {
-        Ok(_) => gone(service, &row).await,
+        Ok(_) => finish(service, &row).await,
         Err(error @ (AppError::Unavailable(_) | AppError::Internal(_))) => Err(error),
         Err(error) => match error.retry_after() {
             // Rate limited like a message sent by hand: retry later.
             Some(after) => {
-                jobs::ask_for_after(db, now, &job, after.max(Duration::from_secs(1)), row.user_id).await?;
+                jobs::enqueue_for_after(db, now, &job, after.max(Duration::from_secs(1)), row.user_id).await?;
                 rows::release(db, id).await
             }
             None => {
                 let failed = rows::fail(db, id, error.code().as_str(), &error.sentence()).await?;
-                failed.map(|row| tell(service, row)).transpose().map(drop)
+                failed.map(|row| publish(service, row)).transpose().map(drop)
             }
         },
     }

@@ -74,11 +74,11 @@ pub async fn follow(
     access::member(&service.events, by.user_id, root.conversation_id).await?;
     if is_followed {
         let last_no = root.thread.as_ref().map_or(0, |thread| thread.last_no);
-        rows::begin_to_follow(service.db.writer(), by.user_id, root_id, last_no).await?;
+        rows::follow_from_end(service.db.writer(), by.user_id, root_id, last_no).await?;
     } else {
         rows::unfollow(service.db.writer(), by.user_id, root_id).await?;
     }
-    tell(service, by, &root).await
+    publish_position(service, by, &root).await
 }
 
 /// Advances the caller's read position in a thread. No effect if they don't follow it.
@@ -95,11 +95,15 @@ pub async fn read(
     rows::read(service.db.writer(), by.user_id, root_id, no).await?;
     let read = NotificationReadPosition { user_id: by.user_id, place: ReadScope::Thread(root_id), seq: no };
     notifications::passed(&service.db, service.bus.as_ref(), service.clock.now(), &[read]).await?;
-    tell(service, by, &root).await
+    publish_position(service, by, &root).await
 }
 
 /// Publishes the caller's thread position to their own connections.
-async fn tell(service: &ConversationsService, by: &Principal, root: &Message) -> Result<ThreadPosition, AppError> {
+async fn publish_position(
+    service: &ConversationsService,
+    by: &Principal,
+    root: &Message,
+) -> Result<ThreadPosition, AppError> {
     let position = position(root, rows::position(service.db.writer(), by.user_id, root.id).await?);
     let ThreadPosition { following, read_no, unread } = position;
     let (conversation_id, message_id) = (root.conversation_id, root.id);
@@ -120,11 +124,15 @@ pub async fn solve(
     let conversation_id = root(service, by, message_id).await?.conversation_id;
     let solve = MemberAction::Solve(Solve { message_id, is_solved });
     let solved = service.events.writer.submit(solve.by(by.user_id, conversation_id)).await;
-    access::explain(&service.events, by.user_id, conversation_id, solved).await?.message()
+    access::explain_not_found(&service.events, by.user_id, conversation_id, solved).await?.message()
 }
 
 /// Resolves the message to forward, which the caller must be able to read.
-pub async fn origin(service: &ConversationsService, by: &Principal, id: MessageId) -> Result<Forwarded, AppError> {
+pub async fn resolve_forward(
+    service: &ConversationsService,
+    by: &Principal,
+    id: MessageId,
+) -> Result<Forwarded, AppError> {
     let found = query::messages::find(service.db.reader(), by.user_id, id).await?;
     let found = found.filter(|message| message.deleted_at.is_none());
     found

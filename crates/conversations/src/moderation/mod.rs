@@ -59,7 +59,7 @@ pub async fn hidden(service: &ConversationsService, by: &Principal, id: MessageI
         }
         by.require_session()?;
         if !may_read && !rows::is_reported(db, id).await? {
-            Confirmed::ask(&service.identity, by).await?;
+            Confirmed::authorize(&service.identity, by).await?;
         }
         audit::record(service.db.writer(), NewAuditEntry::by(by, Action::HiddenMessageRead, Some(id.to_string())))
             .await?;
@@ -88,8 +88,13 @@ pub async fn warnings(
 }
 
 /// Acknowledges a warning.
-pub async fn see(service: &ConversationsService, by: &Principal, id: WarningId) -> Result<Warning, AppError> {
-    let warning = rows::see(service.db.writer(), by.user_id, id, service.clock.now()).await?.ok_or(Code::NotFound)?;
+pub async fn acknowledge_warning(
+    service: &ConversationsService,
+    by: &Principal,
+    id: WarningId,
+) -> Result<Warning, AppError> {
+    let warning =
+        rows::mark_seen(service.db.writer(), by.user_id, id, service.clock.now()).await?.ok_or(Code::NotFound)?;
     service.notify_user(by.user_id, &Event::WarningChanged { warning: Box::new(warning.clone()) })?;
     Ok(warning)
 }
@@ -115,7 +120,7 @@ pub async fn set_word_filter(
     id: ConversationId,
     filter: WordFilter,
 ) -> Result<WordFilter, AppError> {
-    let filter = word_filter::checked(filter)?;
+    let filter = word_filter::validate(filter)?;
     let stored = match filter.words.is_empty() {
         true => None,
         false => Some(serde_json::to_string(&filter).map_err(AppError::internal)?),

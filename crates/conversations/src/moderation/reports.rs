@@ -14,7 +14,7 @@ use dbcontext::{
     constraint::app_error,
     query::{self, moderation as rows},
 };
-use event_log::events::HIDDEN;
+use event_log::events::MESSAGE_HIDDEN;
 use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{ReportFilter, files, hide};
@@ -23,7 +23,7 @@ use crate::{ConversationsService, messages};
 /// Maximum number of unclosed reports per reporter.
 const MAX_UNCLOSED: u64 = 50;
 /// Maximum length of the reporter's comment and of a warning's text, in characters.
-const MAX_WORDS: usize = 1_000;
+const MAX_TEXT_CHARS: usize = 1_000;
 /// Maximum number of other reports on the author in the details.
 const MAX_OTHERS: u64 = 20;
 
@@ -35,14 +35,14 @@ pub async fn report(
     reason: ReportReason,
     words: Option<&str>,
 ) -> Result<(ReportReceipt, bool), AppError> {
-    let words = checked(words)?;
+    let words = validate_text(words)?;
     let message = messages::find(service, by, message_id).await?;
     check_reportable(by, &message)?;
     let db = service.db.writer();
-    if let Some(known) = rows::unclosed(db, message_id, by.user_id).await? {
+    if let Some(known) = rows::open_report(db, message_id, by.user_id).await? {
         return Ok((known, false));
     }
-    if rows::count_unclosed(db, by.user_id).await? >= MAX_UNCLOSED {
+    if rows::count_open(db, by.user_id).await? >= MAX_UNCLOSED {
         return Err(AppError::refused(
             Code::TooMany,
             "You've reported many messages. Wait until an admin has reviewed them.",
@@ -65,7 +65,7 @@ pub async fn report(
         return Ok((receipt, true));
     }
     // A concurrent request has reported the same message.
-    Ok((rows::unclosed(db, message_id, by.user_id).await?.ok_or(Code::Conflict)?, false))
+    Ok((rows::open_report(db, message_id, by.user_id).await?.ok_or(Code::Conflict)?, false))
 }
 
 fn check_reportable(by: &Principal, message: &Message) -> Result<(), AppError> {
@@ -76,19 +76,19 @@ fn check_reportable(by: &Principal, message: &Message) -> Result<(), AppError> {
     match message.sender.kind {
         SenderKind::User if message.sender.id == Some(by.user_id.0) => refused("You can't report your own messages."),
         SenderKind::System => refused("No one wrote this message, so it can't be reported."),
-        _ if message.hidden_at.is_some() => refused(HIDDEN),
+        _ if message.hidden_at.is_some() => refused(MESSAGE_HIDDEN),
         _ => Ok(()),
     }
 }
 
-fn checked(words: Option<&str>) -> Result<Option<String>, AppError> {
+fn validate_text(words: Option<&str>) -> Result<Option<String>, AppError> {
     let words = normalize_text(words.unwrap_or_default().to_owned());
     let words = words.trim();
     if words.is_empty() {
         return Ok(None);
     }
-    if words.chars().count() > MAX_WORDS {
-        return Err(AppError::field("words", "too_long", format!("Use {MAX_WORDS} characters or fewer.")));
+    if words.chars().count() > MAX_TEXT_CHARS {
+        return Err(AppError::field("words", "too_long", format!("Use {MAX_TEXT_CHARS} characters or fewer.")));
     }
     Ok(Some(words.to_owned()))
 }
@@ -128,15 +128,15 @@ pub async fn details(service: &ConversationsService, by: &Principal, id: ReportI
 
 /// Assigns a report to the caller, also if it is assigned to somebody else.
 pub async fn take(service: &ConversationsService, by: &Principal, id: ReportId) -> Result<Report, AppError> {
-    pass(service, by, id, Some(by.user_id), Action::ReportTaken).await
+    set_assignee(service, by, id, Some(by.user_id), Action::ReportTaken).await
 }
 
 /// Unassigns a report.
 pub async fn release(service: &ConversationsService, by: &Principal, id: ReportId) -> Result<Report, AppError> {
-    pass(service, by, id, None, Action::ReportReleased).await
+    set_assignee(service, by, id, None, Action::ReportReleased).await
 }
 
-async fn pass(
+async fn set_assignee(
     service: &ConversationsService,
     by: &Principal,
     id: ReportId,
@@ -144,7 +144,7 @@ async fn pass(
     action: Action,
 ) -> Result<Report, AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
-    let is_passed = rows::take(&tx, id, to, service.clock.now()).await?;
+    let is_passed = rows::assign(&tx, id, to, service.clock.now()).await?;
     let report = rows::find(&tx, by.user_id, id).await?.ok_or(Code::NotFound)?;
     if !is_passed {
         return Err(closed());
@@ -173,7 +173,7 @@ pub async fn resolve(
     id: ReportId,
     resolution: Resolution,
 ) -> Result<Report, AppError> {
-    let words = checked(resolution.words.as_deref())?;
+    let words = validate_text(resolution.words.as_deref())?;
     let report = rows::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     if report.status == ReportStatus::Closed {
         return Err(closed());

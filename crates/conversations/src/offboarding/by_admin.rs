@@ -7,7 +7,7 @@ use dbcontext::{constraint::app_error, query::users};
 use futures_util::Stream;
 use identity::accounts::{
     Confirmed,
-    user_admin::{entry, keep_an_admin, lock, not_oneself},
+    user_admin::{audit_entry, lock, reject_own_account, require_remaining_admin},
 };
 use platform::{
     audit::{self, Action},
@@ -26,17 +26,18 @@ pub async fn export_of(
     let account = users::by_id(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
     // The data is that of the user; the credentials stay those of the administrator.
     let whose = Principal { user_id: id, role: account.role, ..Principal::clone(by) };
-    export::pieces(service, whose, (entry(by, Action::UserExported, id), WorkOwner::user(by.user_id))).await
+    export::stream_export(service, whose, (audit_entry(by, Action::UserExported, id), WorkOwner::user(by.user_id)))
+        .await
 }
 
 /// Deletes another user's account. Content shared with others stays usable.
 pub async fn delete(service: &ConversationsService, by: &Confirmed, id: UserId) -> Result<(), AppError> {
-    not_oneself(by, id)?;
+    reject_own_account(by, id)?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    keep_an_admin(&tx, id).await?;
+    require_remaining_admin(&tx, id).await?;
     lock(&tx, id).await?;
     let left = deletion::erase(&tx, service, id).await?;
-    audit::record(&tx, entry(by, Action::UserDeleted, id)).await?;
+    audit::record(&tx, audit_entry(by, Action::UserDeleted, id)).await?;
     tx.commit().await.map_err(app_error)?;
     left.follow_up(service).await
 }

@@ -21,7 +21,8 @@ use dbcontext::{
 use event_log::events::ServerAction;
 use identity::{
     accounts::{
-        Device, api_keys::tell_revoked, login_throttle, reauthenticate, sessions::tell_ended, tell_others, user_admin,
+        Device, announce_user_change, api_keys::announce_revoked, login_throttle, reauthenticate,
+        sessions::announce_ended, user_admin,
     },
     mail::MailJob,
     membership::WorkspaceChangeEvent,
@@ -42,11 +43,11 @@ use crate::{
 };
 
 /// Name that replaces the author of remaining messages.
-pub(crate) const NOBODY: &str = "Deleted user";
+pub(crate) const DELETED_USER_NAME: &str = "Deleted user";
 /// Delay of the job, in which the request does the work itself.
-const STAND_BY: Duration = Duration::from_secs(60);
+const JOB_DELAY: Duration = Duration::from_secs(60);
 /// Number of events scanned by one statement.
-const EVENTS: i64 = 1_000;
+const EVENTS_PER_STATEMENT: i64 = 1_000;
 
 /// Deletes the caller's account.
 pub async fn delete_me(
@@ -56,9 +57,9 @@ pub async fn delete_me(
     device: &Device,
 ) -> Result<(), AppError> {
     by.require_session()?;
-    let account = confirmed(service, by, password, device).await?;
+    let account = reauthenticated_account(service, by, password, device).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    user_admin::keep_an_admin(&tx, by.user_id).await?;
+    user_admin::require_remaining_admin(&tx, by.user_id).await?;
     let current = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     // The password was changed by another request since it was verified.
     if current.password_hash != account.password_hash {
@@ -90,18 +91,18 @@ pub(super) async fn erase(
     let revoked = api_keys::revoke_all(tx, user_id, now).await?;
     mail_tokens::remove(tx, user_id.0).await?;
     query::jobs::remove_all(tx, MailJob::KIND, user_id.0).await?;
-    account_erasure::erase(tx, user_id, NOBODY, now).await?;
+    account_erasure::erase(tx, user_id, DELETED_USER_NAME, now).await?;
     query::prompts::remove_author(tx, user_id).await?;
     query::emoji::clear_creator(tx, user_id).await?;
     if let Some(picture) = query::pictures::remove(tx, user_id).await? {
-        jobs::ask(tx, now, &cleanup::SweepJob::Upload(picture)).await?;
+        jobs::enqueue(tx, now, &cleanup::SweepJob::Upload(picture)).await?;
     }
-    query::tool_permissions::forget_user(tx, user_id).await?;
-    query::mcp_connections::forget_user(tx, user_id).await?;
+    query::tool_permissions::remove_of_user(tx, user_id).await?;
+    query::mcp_connections::remove_of_user(tx, user_id).await?;
     query::assistants::remove_creator(tx, user_id, now).await?;
-    cleanup::ask_for_knowledge(tx, now).await?;
+    cleanup::enqueue_knowledge_sweep(tx, now).await?;
     let job = AccountCleanupJob { user_id };
-    jobs::ask_after(tx, now, &job, STAND_BY).await?;
+    jobs::enqueue_after(tx, now, &job, JOB_DELAY).await?;
     Ok(DeletedAccount { job, ended_sessions: ended, revoked_keys: revoked })
 }
 
@@ -111,11 +112,11 @@ impl DeletedAccount {
         let Self { job, ended_sessions: ended, revoked_keys: revoked } = self;
         let user_id = job.user_id;
         drop(service.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(user_id))]));
-        tell_ended(&service.identity, ended).await;
-        tell_revoked(&service.identity, revoked).await;
+        announce_ended(&service.identity, ended).await;
+        announce_revoked(&service.identity, revoked).await;
         // Before the handover, while the shared memberships still exist.
-        tell_others(&service.identity, user_id).await;
-        match pass_on(service, user_id).await {
+        announce_user_change(&service.identity, user_id).await;
+        match hand_over_memberships(service, user_id).await {
             // The log is rewritten in the background.
             Ok(()) => {
                 query::jobs::make_due(service.db.writer(), AccountCleanupJob::KIND, job.subject()).await?;
@@ -128,7 +129,7 @@ impl DeletedAccount {
 }
 
 /// Account of the caller after re-authentication. Wrong passwords count as sign-in attempts.
-async fn confirmed(
+async fn reauthenticated_account(
     service: &ConversationsService,
     by: &Principal,
     password: Option<String>,
@@ -136,7 +137,7 @@ async fn confirmed(
 ) -> Result<user::Model, AppError> {
     let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let guess = login_throttle::begin(&service.identity, &account.email, Some(account.id), device).await?;
-    let checked = reauthenticate::check(&service.identity, by, password).await;
+    let checked = reauthenticate::require_password(&service.identity, by, password).await;
     if checked.as_ref().is_err_and(|error| error.code() == Code::PasswordWrong) {
         guess.failed().await;
     } else {
@@ -168,14 +169,14 @@ impl Job<ConversationsService> for AccountCleanupJob {
     async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<JobOutcome, AppError> {
         let forgetting = async {
             // A failure in one step doesn't stop the others; the job is retried.
-            let passed_on = pass_on(work.state, self.user_id).await;
+            let passed_on = hand_over_memberships(work.state, self.user_id).await;
             let purged = account_erasure::purge_chats(work.state.db.writer(), self.user_id).await;
             let rewritten = rewrite_log(work.state, self.user_id).await;
             work.state.db.purge_removed();
             passed_on.and(purged).and(rewritten)?;
             // Wait until their last connections have closed, so that their last-seen time isn't
             // written again.
-            tokio::time::sleep(presence::GRACE * 2).await;
+            tokio::time::sleep(presence::OFFLINE_GRACE * 2).await;
             work.state.identity.presence.forget(self.user_id).await;
             Ok(())
         };
@@ -188,7 +189,7 @@ impl Job<ConversationsService> for AccountCleanupJob {
 }
 
 /// Leaves all conversations and workspaces; ownership passes to another member.
-async fn pass_on(service: &ConversationsService, user_id: UserId) -> Result<(), AppError> {
+async fn hand_over_memberships(service: &ConversationsService, user_id: UserId) -> Result<(), AppError> {
     let conversations = account_erasure::conversations(service.db.writer(), user_id).await?;
     let changes = conversations.into_iter().map(|id| (id, ServerAction::Depart { user_id }.on(id))).collect();
     let mut failed = submit_all(service, changes).await?;
@@ -206,8 +207,8 @@ async fn leave_workspace(service: &ConversationsService, id: WorkspaceId, user_i
     let tx = service.db.begin().await.map_err(app_error)?;
     query::workspaces::lock(&tx, id).await?;
     let heir = account_erasure::leave(&tx, id, user_id, now).await?;
-    invitations::revoke_beyond(&tx, id, user_id, None, now).await?;
-    emoji::end(&tx, id, now).await?;
+    invitations::revoke_exceeding(&tx, id, user_id, None, now).await?;
+    emoji::remove_ended(&tx, id, now).await?;
     tx.commit().await.map_err(app_error)?;
     if let Some(heir) = heir {
         WorkspaceChangeEvent::of(id, [heir]).tell(&service.identity);
@@ -218,7 +219,7 @@ async fn leave_workspace(service: &ConversationsService, id: WorkspaceId, user_i
 /// Anonymises the events that name the user.
 async fn rewrite_log(service: &ConversationsService, user_id: UserId) -> Result<(), AppError> {
     let mut failed = None;
-    for (conversation, last_seq) in account_erasure::logs(service.db.reader(), user_id).await? {
+    for (conversation, last_seq) in account_erasure::log_ends(service.db.reader(), user_id).await? {
         if let Err(error) = rewrite_log_of(service, user_id, conversation, last_seq).await {
             tracing::warn!(%error, %conversation, "failed to anonymise log of deleted account");
             failed = Some(error);
@@ -236,8 +237,8 @@ async fn rewrite_log_of(
     let id = user_id.to_string();
     let mut after = -1;
     while after < last_seq {
-        let up_to = after + EVENTS;
-        let part = account_erasure::events(service.db.reader(), user_id, conversation_id, (after, up_to)).await?;
+        let up_to = after + EVENTS_PER_STATEMENT;
+        let part = account_erasure::events_about(service.db.reader(), user_id, conversation_id, (after, up_to)).await?;
         after = up_to;
         let mut changed = Vec::new();
         for mut event in part {
@@ -260,12 +261,12 @@ fn anonymise(value: &mut Value, id: &str) -> bool {
             let is = |name: &str, text: &str| fields.get(name).and_then(Value::as_str) == Some(text);
             let (sender, member) = (is("kind", "user") && is("id", id), is("user_id", id));
             if sender {
-                *value = json!({ "kind": "deleted", "id": null, "name": NOBODY });
+                *value = json!({ "kind": "deleted", "id": null, "name": DELETED_USER_NAME });
                 return true;
             }
-            let named = member && fields.contains_key("display_name") && !is("display_name", NOBODY);
+            let named = member && fields.contains_key("display_name") && !is("display_name", DELETED_USER_NAME);
             if named {
-                fields.insert("display_name".to_owned(), NOBODY.into());
+                fields.insert("display_name".to_owned(), DELETED_USER_NAME.into());
             }
             fields.values_mut().fold(named, |named, field| anonymise(field, id) | named)
         }
@@ -288,8 +289,8 @@ mod tests {
         assert_eq!(
             event,
             json!({
-                "message": { "id": "m", "sender": { "kind": "deleted", "id": null, "name": NOBODY }, "content": "u1" },
-                "member": { "user_id": "u1", "display_name": NOBODY, "role": "owner" },
+                "message": { "id": "m", "sender": { "kind": "deleted", "id": null, "name": DELETED_USER_NAME }, "content": "u1" },
+                "member": { "user_id": "u1", "display_name": DELETED_USER_NAME, "role": "owner" },
                 "others": [{ "user_id": "u2", "display_name": "Ben" }, { "kind": "user", "id": "u2", "name": "Ben" }],
             })
         );

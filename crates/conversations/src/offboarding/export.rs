@@ -23,9 +23,9 @@ use uuid::Uuid;
 use crate::{ConversationsService, notes, workspaces};
 
 /// Chunks buffered for a slow reader.
-const AHEAD: usize = 4;
+const BUFFERED_CHUNKS: usize = 4;
 /// Chunk size, in bytes.
-const PIECE: usize = 16 * 1024;
+const CHUNK_SIZE: usize = 16 * 1024;
 
 /// Data of the caller.
 pub async fn export(
@@ -34,17 +34,17 @@ pub async fn export(
 ) -> Result<impl Stream<Item = Result<Vec<u8>, AppError>> + use<>, AppError> {
     let entry = NewAuditEntry::by(&by, Action::Exported, None);
     let owner = WorkOwner::user(by.user_id);
-    pieces(service, by, (entry, owner)).await
+    stream_export(service, by, (entry, owner)).await
 }
 
 /// Streams [`appcore::view::Export`] of `by` as JSON. The audit entry and the work owner identify
 /// the requester.
-pub(super) async fn pieces(
+pub(super) async fn stream_export(
     service: Arc<ConversationsService>,
     by: Principal,
     (entry, owner): (NewAuditEntry, WorkOwner),
 ) -> Result<impl Stream<Item = Result<Vec<u8>, AppError>> + use<>, AppError> {
-    let (sender, receiver) = mpsc::channel(AHEAD);
+    let (sender, receiver) = mpsc::channel(BUFFERED_CHUNKS);
     let slot = Some(service.work.export.acquire(owner).await?);
     tokio::spawn(async move {
         let pool = Arc::clone(&service.work.export);
@@ -99,7 +99,7 @@ impl ExportStream {
             self.text(",");
         }
         self.value(item)?;
-        if self.text.len() >= PIECE { self.flush().await } else { Ok(()) }
+        if self.text.len() >= CHUNK_SIZE { self.flush().await } else { Ok(()) }
     }
 
     async fn flush(&mut self) -> Result<(), ExportStop> {

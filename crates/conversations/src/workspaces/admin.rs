@@ -18,7 +18,7 @@ use identity::{
 };
 use platform::audit::{self, Action, NewAuditEntry};
 
-use super::{departure, end, invitations, wrong_state};
+use super::{delete_rows, departure, invitations, wrong_state};
 use crate::ConversationsService;
 
 /// Workspaces, newest first.
@@ -71,10 +71,10 @@ pub async fn set_owner(
     let former = workspace.owner.map(|owner| owner.id).filter(|former| *former != owner);
     if let Some(former) = former {
         rows::set_role(&tx, id, former, WorkspaceRole::Admin, now).await?;
-        invitations::revoke_beyond(&tx, id, former, Some(WorkspaceRole::Admin), now).await?;
+        invitations::revoke_exceeding(&tx, id, former, Some(WorkspaceRole::Admin), now).await?;
     }
     rows::set_role(&tx, id, owner, WorkspaceRole::Owner, now).await?;
-    let channel = default_channel::settle(&tx, id, owner, WorkspaceRole::Owner, now).await?;
+    let channel = default_channel::sync_member(&tx, id, owner, WorkspaceRole::Owner, now).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceOwnerChanged, Some(format!("{id}:{owner}")))).await?;
     tx.commit().await.map_err(app_error)?;
     // Duplicates are notified once.
@@ -100,7 +100,7 @@ pub async fn delete(
     if workspace.name != name.trim() {
         return Err(AppError::field("name", "invalid", "Enter the workspace's name exactly as it is."));
     }
-    end(&tx, service, id).await?;
+    delete_rows(&tx, service, id).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceRemoved, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     WorkspaceChangeEvent::ended(id).tell(&service.identity);

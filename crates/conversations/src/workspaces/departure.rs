@@ -18,11 +18,11 @@ use uuid::Uuid;
 use crate::ConversationsService;
 
 /// Conversations per query.
-const READ: u64 = 500;
+const CONVERSATIONS_PER_QUERY: u64 = 500;
 /// Concurrent changes; the writer commits them in batches.
-const AT_ONCE: usize = 64;
+const MAX_CONCURRENT_CHANGES: usize = 64;
 /// Delay of the job that completes the cleanup if this instance dies.
-const SECOND_LOOK: Duration = Duration::from_secs(30);
+const CLEANUP_DELAY: Duration = Duration::from_secs(30);
 
 /// Completes the cleanup of an ended membership or workspace if the instance that started it dies.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -33,13 +33,13 @@ pub struct DepartureJob {
 }
 
 /// Enqueues the cleanup job, in the transaction that ends the membership or the workspace.
-pub(super) async fn ask<C: ConnectionTrait>(
+pub(super) async fn enqueue_cleanup<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
     workspace_id: WorkspaceId,
     user_id: Option<UserId>,
 ) -> Result<(), AppError> {
-    jobs::ask_after(db, now, &DepartureJob { workspace_id, user_id }, SECOND_LOOK).await
+    jobs::enqueue_after(db, now, &DepartureJob { workspace_id, user_id }, CLEANUP_DELAY).await
 }
 
 impl JobPayload for DepartureJob {
@@ -58,7 +58,7 @@ impl Job<ConversationsService> for DepartureJob {
     async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<JobOutcome, AppError> {
         let clearing = async {
             match self.user_id {
-                Some(user) => take_out(work.state, self.workspace_id, user).await,
+                Some(user) => remove_from_conversations(work.state, self.workspace_id, user).await,
                 None => dissolve(work.state, self.workspace_id).await,
             }
         };
@@ -71,7 +71,7 @@ impl Job<ConversationsService> for DepartureJob {
 }
 
 /// Removes a former member from all conversations of a workspace.
-pub(super) async fn take_out(
+pub(super) async fn remove_from_conversations(
     service: &ConversationsService,
     workspace: WorkspaceId,
     user: UserId,
@@ -80,15 +80,15 @@ pub(super) async fn take_out(
     if rows::role(service.db.writer(), workspace, user).await?.is_some() {
         return Ok(());
     }
-    each(service, workspace, Some(user), |id| ServerAction::Depart { user_id: user }.on(id)).await
+    submit_for_each(service, workspace, Some(user), |id| ServerAction::Depart { user_id: user }.on(id)).await
 }
 
 /// Dissolves all conversations of a deleted workspace.
 pub(super) async fn dissolve(service: &ConversationsService, workspace: WorkspaceId) -> Result<(), AppError> {
-    each(service, workspace, None, |id| ServerAction::Dissolve.on(id)).await
+    submit_for_each(service, workspace, None, |id| ServerAction::Dissolve.on(id)).await
 }
 
-async fn each(
+async fn submit_for_each(
     service: &ConversationsService,
     workspace: WorkspaceId,
     member: Option<UserId>,
@@ -96,7 +96,8 @@ async fn each(
 ) -> Result<(), AppError> {
     let (mut last, mut failed) = (None, None);
     loop {
-        let found = conversations::of_workspace(service.db.writer(), workspace, member, last, READ).await?;
+        let found =
+            conversations::of_workspace(service.db.writer(), workspace, member, last, CONVERSATIONS_PER_QUERY).await?;
         let Some(next) = found.last() else { return failed.map_or(Ok(()), Err) };
         last = Some(*next);
         let changes = found.into_iter().map(|id| (id, change(id))).collect();
@@ -114,7 +115,7 @@ pub async fn submit_all(
 ) -> Result<Option<AppError>, AppError> {
     let submitted =
         stream::iter(changes).map(|(id, change)| async move { (id, service.events.writer.submit(change).await) });
-    let mut submitted = submitted.buffer_unordered(AT_ONCE);
+    let mut submitted = submitted.buffer_unordered(MAX_CONCURRENT_CHANGES);
     let mut failed = None;
     while let Some((id, outcome)) = submitted.next().await {
         match outcome {

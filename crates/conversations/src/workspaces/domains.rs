@@ -26,7 +26,7 @@ use crate::ConversationsService;
 const MAX_DOMAINS: usize = 10;
 
 /// Domains of public mail providers.
-static PUBLIC: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+static PUBLIC_MAIL_DOMAINS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
     let lines = include_str!("public_mail_domains.txt").lines().map(str::trim);
     lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
 });
@@ -39,7 +39,7 @@ pub async fn offered(
 ) -> Result<Page<OfferedWorkspace>, AppError> {
     let user = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let Some(domain) = verified_domain(&user) else { return Ok(Page::new(Vec::new(), page, 0)) };
-    let (seen, total) = rows::offered(service.db.reader(), by.user_id, domain, page).await?;
+    let (seen, total) = rows::joinable(service.db.reader(), by.user_id, domain, page).await?;
     let items = seen.into_iter().map(|row| OfferedWorkspace { id: row.id, name: row.name }).collect();
     Ok(Page::new(items, page, total))
 }
@@ -54,14 +54,14 @@ pub async fn join(service: &ConversationsService, by: &Principal, id: WorkspaceI
     }
     let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let domain = verified_domain(&user).ok_or(Code::NotFound)?;
-    let is_open = workspaces::name(&tx, id).await?.is_some() && rows::lets_in(&tx, id, domain).await?;
+    let is_open = workspaces::name(&tx, id).await?.is_some() && rows::allows(&tx, id, domain).await?;
     if !is_open || workspaces::removed_at(&tx, id, by.user_id).await?.is_some() {
         return Err(Code::NotFound.into());
     }
     let now = service.clock.now();
     identity::membership::quota::check_members(&tx, id, WorkspaceRole::Member, now).await?;
     workspaces::add(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
-    let channel = default_channel::settle(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
+    let channel = default_channel::sync_member(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceJoined, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     WorkspaceChangeEvent::entered(id, by.user_id).tell(&service.identity);
@@ -91,7 +91,7 @@ pub(super) fn parse(wanted: &[String], known: &[String], by: &user::Model) -> Re
             return wrong("invalid", format!("{text:?} isn't a valid email domain."));
         };
         let domain = address.domain().to_owned();
-        if PUBLIC.contains(domain.as_str()) || !domain.contains('.') {
+        if PUBLIC_MAIL_DOMAINS.contains(domain.as_str()) || !domain.contains('.') {
             return wrong("public", format!("Anyone can get an email at {domain}. Invite people instead."));
         }
         if !known.contains(&domain) && own != Some(domain.as_str()) {
@@ -110,10 +110,10 @@ mod tests {
 
     #[test]
     fn public_domains_are_normalized() {
-        assert!(PUBLIC.len() > 100);
-        for domain in PUBLIC.iter() {
+        assert!(PUBLIC_MAIL_DOMAINS.len() > 100);
+        for domain in PUBLIC_MAIL_DOMAINS.iter() {
             assert_eq!(Email::parse(&format!("a@{domain}")).unwrap().domain(), *domain);
         }
-        assert!(PUBLIC.contains("gmail.com"));
+        assert!(PUBLIC_MAIL_DOMAINS.contains("gmail.com"));
     }
 }

@@ -22,7 +22,7 @@ use crate::ConversationsService;
 
 /// Maximum number of emoji per workspace.
 const MAX_EMOJI: u64 = 500;
-const PICTURE: SmallPictureRules = SmallPictureRules {
+const IMAGE_RULES: SmallPictureRules = SmallPictureRules {
     name: "An emoji",
     media_types: ["image/png", "image/gif", "image/webp"],
     formats: "PNG, GIF or WebP",
@@ -60,8 +60,8 @@ pub async fn add(
         return Err(Code::Forbidden.into());
     }
     // Locks the upload until it is attached.
-    let upload = uploaded::get_to_send(&tx, [upload_id]).await?.pop();
-    PICTURE.check(&upload.filter(|upload| upload.owner_id == Some(by.user_id)).ok_or(Code::NotFound)?)?;
+    let upload = uploaded::lock_to_send(&tx, [upload_id]).await?.pop();
+    IMAGE_RULES.check(&upload.filter(|upload| upload.owner_id == Some(by.user_id)).ok_or(Code::NotFound)?)?;
     if rows::count(&tx, id).await? >= MAX_EMOJI {
         let sentence = format!("A workspace can have up to {MAX_EMOJI} emoji. Remove one first.");
         return Err(AppError::refused(Code::TooMany, sentence));
@@ -69,7 +69,7 @@ pub async fn add(
     rows::insert(&tx, &row).await?;
     let seen = rows::find(&tx, id, &row.name).await?.ok_or(Code::NotFound)?;
     tx.commit().await.map_err(app_error)?;
-    tell(service, id);
+    publish_change(service, id);
     Ok(view(seen, by, role))
 }
 
@@ -88,23 +88,23 @@ pub async fn remove(
     }
     let tx = service.db.begin().await.map_err(app_error)?;
     let picture = rows::remove(&tx, id, name).await?.ok_or(Code::NotFound)?;
-    sweep(&tx, service.clock.now(), picture).await?;
+    enqueue_removal(&tx, service.clock.now(), picture).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
-    tell(service, id);
+    publish_change(service, id);
     Ok(())
 }
 
 /// Removes the emoji of a workspace if the caller's transaction has deleted it.
-pub(crate) async fn end<C: ConnectionTrait>(tx: &C, id: WorkspaceId, now: Timestamp) -> Result<(), AppError> {
-    for picture in rows::remove_ended(tx, id).await? {
-        sweep(tx, now, picture).await?;
+pub(crate) async fn remove_ended<C: ConnectionTrait>(tx: &C, id: WorkspaceId, now: Timestamp) -> Result<(), AppError> {
+    for picture in rows::remove_all(tx, id).await? {
+        enqueue_removal(tx, now, picture).await?;
     }
     Ok(())
 }
 
-async fn sweep<C: ConnectionTrait>(tx: &C, now: Timestamp, picture: UploadId) -> Result<(), AppError> {
-    jobs::ask(tx, now, &SweepJob::Upload(picture)).await
+async fn enqueue_removal<C: ConnectionTrait>(tx: &C, now: Timestamp, picture: UploadId) -> Result<(), AppError> {
+    jobs::enqueue(tx, now, &SweepJob::Upload(picture)).await
 }
 
 async fn role(service: &ConversationsService, by: &Principal, id: WorkspaceId) -> Result<WorkspaceRole, AppError> {
@@ -113,11 +113,11 @@ async fn role(service: &ConversationsService, by: &Principal, id: WorkspaceId) -
 
 fn parse_name(name: &str) -> Result<String, AppError> {
     let name = name.trim().trim_matches(':').to_lowercase();
-    if !emoji::is_name(&name) {
+    if !emoji::is_custom_name(&name) {
         let sentence = "Use 2 to 32 letters from a to z, digits, - and _.";
         return Err(AppError::field("name", "invalid", sentence));
     }
-    if emoji::is_standard(&name) {
+    if emoji::is_unicode_shortcode(&name) {
         return Err(AppError::field(
             "name",
             "taken",
@@ -145,7 +145,7 @@ fn view(seen: SeenEmoji, by: &Principal, role: WorkspaceRole) -> WorkspaceEmoji 
 }
 
 /// Notifies the members of the workspace, who then reload the emoji.
-fn tell(service: &ConversationsService, workspace_id: WorkspaceId) {
+fn publish_change(service: &ConversationsService, workspace_id: WorkspaceId) {
     match Envelope::seal(&Event::EmojiChanged { workspace_id }, Topic::Workspace(workspace_id), service.clock.now()) {
         Ok(envelope) => drop(service.bus.publish(vec![BusMessage::Envelope(envelope.into())])),
         Err(error) => tracing::error!(%error, "failed to encode emoji event"),

@@ -4,7 +4,7 @@
 //! a second token that is only in the mail: presenting it proves access to the mailbox. An emailed
 //! invitation is valid for its address only, once that is verified.
 //!
-//! An invitation is valid as long as its creator may grant its role ([`revoke_beyond`]). A removed
+//! An invitation is valid as long as its creator may grant its role ([`revoke_exceeding`]). A removed
 //! member can only rejoin with an invitation created after the removal.
 
 use std::time::Duration;
@@ -22,16 +22,16 @@ use dbcontext::{
 };
 use identity::{
     mail::{self, MailContent, Recipient},
-    membership::{WorkspaceChangeEvent, admit, invitation::find},
+    membership::{WorkspaceChangeEvent, authorize, invitation::find},
 };
 use platform::audit::{self, Action, NewAuditEntry};
 use sea_orm::ConnectionTrait;
 
-use super::members::may_bring_in;
+use super::members::check_may_add;
 use crate::ConversationsService;
 
 /// Default validity of an invitation.
-const USUAL_TTL: Duration = Duration::from_secs(7 * 24 * 3_600);
+const DEFAULT_TTL: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// Maximum validity of an invitation.
 const MAX_TTL: Duration = Duration::from_secs(366 * 24 * 3_600);
 const MAX_USES: i64 = 10_000;
@@ -39,8 +39,8 @@ const MAX_USES: i64 = 10_000;
 const MAX_OPEN: u64 = 1_000;
 /// Maximum number of emailed invitations per user in [`A_DAY`], across all workspaces, because they
 /// go to strangers.
-const MAILED_A_DAY: usize = 50;
-const A_DAY: Duration = Duration::from_secs(24 * 3_600);
+const MAX_MAILS_PER_DAY: usize = 50;
+const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// Request for an invitation: for an email address, or as a link with a number of uses.
 pub struct NewInvitation {
@@ -87,13 +87,13 @@ pub async fn create(
             return Err(AppError::field("max_uses", "required", "Provide an email, or max_uses for a link."));
         }
     };
-    let expires_at = new.expires_at.unwrap_or_else(|| now.plus(USUAL_TTL));
+    let expires_at = new.expires_at.unwrap_or_else(|| now.plus(DEFAULT_TTL));
     if expires_at <= now || expires_at > now.plus(MAX_TTL) {
         return Err(AppError::field("expires_at", "invalid", "Choose an expiration date within the next year."));
     }
     let tx = service.db.begin().await.map_err(app_error)?;
     workspaces::lock(&tx, workspace_id).await?;
-    may_bring_in(&tx, by, workspace_id, role).await?;
+    check_may_add(&tx, by, workspace_id, role).await?;
     identity::membership::quota::check_members(&tx, workspace_id, role, now).await?;
     if rows::count(&tx, workspace_id, now).await? >= MAX_OPEN {
         return Err(AppError::refused(
@@ -102,7 +102,7 @@ pub async fn create(
         ));
     }
     let inviter = match &email {
-        Some(_) => Some(may_mail(&tx, by, now).await?),
+        Some(_) => Some(check_may_mail(&tx, by, now).await?),
         None => None,
     };
     let known = match &email {
@@ -138,7 +138,7 @@ pub async fn create(
             inviter: inviter.display_name,
             expires_at,
         };
-        mail::post(&tx, now, to, letter).await?;
+        mail::enqueue(&tx, now, to, letter).await?;
     }
     audit::record(&tx, NewAuditEntry::by(by, Action::InvitationCreated, Some(row.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
@@ -148,19 +148,20 @@ pub async fn create(
 }
 
 /// Locks the caller's account and checks that it may email another invitation.
-async fn may_mail<C: ConnectionTrait>(db: &C, by: &Principal, now: Timestamp) -> Result<user::Model, AppError> {
+async fn check_may_mail<C: ConnectionTrait>(db: &C, by: &Principal, now: Timestamp) -> Result<user::Model, AppError> {
     let account = users::lock(db, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     if !account.is_verified() && by.role != UserRole::Admin {
         let message = "Verify your email before you invite people by email, or share an invitation link.";
         return Err(AppError::refused(Code::Forbidden, message));
     }
-    let mailed = rows::mailed_since(db, by.user_id, now.minus(A_DAY), MAILED_A_DAY as u64).await?;
-    let Some(oldest) = mailed.last().filter(|_| mailed.len() >= MAILED_A_DAY) else { return Ok(account) };
-    let wait = oldest.plus(A_DAY).millis() - now.millis();
+    let mailed = rows::mailed_since(db, by.user_id, now.minus(DAY), MAX_MAILS_PER_DAY as u64).await?;
+    let Some(oldest) = mailed.last().filter(|_| mailed.len() >= MAX_MAILS_PER_DAY) else { return Ok(account) };
+    let wait = oldest.plus(DAY).millis() - now.millis();
     Err(AppError::Refused {
         code: Code::RateLimited,
         message: Some(
-            format!("You can email up to {MAILED_A_DAY} invitations a day. Share an invitation link instead.").into(),
+            format!("You can email up to {MAX_MAILS_PER_DAY} invitations a day. Share an invitation link instead.")
+                .into(),
         ),
         retry_after: Some(Duration::from_secs(u64::try_from(wait).unwrap_or_default().div_ceil(1_000).max(1))),
     })
@@ -168,7 +169,7 @@ async fn may_mail<C: ConnectionTrait>(db: &C, by: &Principal, now: Timestamp) ->
 
 /// Revokes the invitations of `maker` that they may no longer grant with `role`; all of them for
 /// `None`.
-pub(crate) async fn revoke_beyond<C: ConnectionTrait>(
+pub(crate) async fn revoke_exceeding<C: ConnectionTrait>(
     db: &C,
     workspace_id: WorkspaceId,
     maker: UserId,
@@ -189,7 +190,7 @@ pub async fn list(
     workspace_id: WorkspaceId,
     page: PageRequest,
 ) -> Result<Page<Invitation>, AppError> {
-    admit(&service.identity, by, workspace_id, Permission::ManageMembers).await?;
+    authorize(&service.identity, by, workspace_id, Permission::ManageMembers).await?;
     let (found, total) = rows::list(service.db.reader(), workspace_id, service.clock.now(), page).await?;
     Ok(Page::new(found.into_iter().map(view).collect(), page, total))
 }
@@ -201,7 +202,7 @@ pub async fn revoke(
     workspace_id: WorkspaceId,
     id: InvitationId,
 ) -> Result<(), AppError> {
-    admit(&service.identity, by, workspace_id, Permission::ManageMembers).await?;
+    authorize(&service.identity, by, workspace_id, Permission::ManageMembers).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
     if !rows::revoke(&tx, workspace_id, id, service.clock.now()).await? {
         return Err(Code::NotFound.into());
@@ -215,8 +216,8 @@ pub async fn preview(service: &ConversationsService, token: &str) -> Result<Invi
     let db = service.db.reader();
     let now = service.clock.now();
     let shown = find(db, token, now).await?.ok_or(Code::NotFound)?;
-    shown.must_stand(now)?;
-    shown.leads_to(db, shown.invitation.role).await
+    shown.require_valid(now)?;
+    shown.describe(db, shown.invitation.role).await
 }
 
 /// Accepts an invitation. An existing member keeps their role, and no use is counted.
@@ -233,9 +234,9 @@ pub async fn accept(
     let id = shown.invitation.workspace_id;
     workspaces::lock(&tx, id).await?;
     if let Some(role) = workspaces::role(&tx, id, by.user_id).await? {
-        return shown.leads_to(&tx, role).await;
+        return shown.describe(&tx, role).await;
     }
-    shown.must_stand(now)?;
+    shown.require_valid(now)?;
     let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     if !shown.is_for(&user) {
         return Err(Code::InvitationMismatch.into());
@@ -244,7 +245,7 @@ pub async fn accept(
         let message = "You were removed from this workspace. Ask one of its admins for a new invitation.";
         return Err(AppError::refused(Code::Forbidden, message));
     }
-    let led_to = shown.leads_to(&tx, shown.invitation.role).await?;
+    let led_to = shown.describe(&tx, shown.invitation.role).await?;
     let channel = shown.bring_in(&tx, by.user_id, now).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::InvitationAccepted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;

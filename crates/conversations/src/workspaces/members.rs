@@ -15,8 +15,8 @@ use dbcontext::{
     },
 };
 use identity::{
-    accounts::fill_in_presence,
-    membership::{WorkspaceChangeEvent, default_channel, permitted},
+    accounts::add_presence,
+    membership::{WorkspaceChangeEvent, authorize_in, default_channel},
 };
 use platform::audit::{self, Action, NewAuditEntry};
 use sea_orm::ConnectionTrait;
@@ -49,7 +49,7 @@ pub async fn members(
     rows::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let (members, total) = rows::members(service.db.reader(), by.user_id, id, text, page).await?;
     let mut items = members.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
-    fill_in_presence(&service.identity, items.iter_mut().map(|member| &mut member.user)).await;
+    add_presence(&service.identity, items.iter_mut().map(|member| &mut member.user)).await;
     Ok(Page::new(items, page, total))
 }
 
@@ -63,7 +63,7 @@ pub async fn add_member(
     let role = new.role.unwrap_or(WorkspaceRole::Member);
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::lock(&tx, id).await?;
-    may_bring_in(&tx, by, id, role).await?;
+    check_may_add(&tx, by, id, role).await?;
     identity::membership::quota::check_members(&tx, id, role, service.clock.now()).await?;
     let user = match new.who {
         MemberIdentifier::Id(user_id) => users::by_id(&tx, user_id).await?,
@@ -76,7 +76,7 @@ pub async fn add_member(
     if !rows::add(&tx, id, user.id, role, service.clock.now()).await? {
         return Err(Code::AlreadyMember.into());
     }
-    let channel = default_channel::settle(&tx, id, user.id, role, service.clock.now()).await?;
+    let channel = default_channel::sync_member(&tx, id, user.id, role, service.clock.now()).await?;
     let member = rows::member(&tx, id, user.id).await?.ok_or(Code::NotFound)?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceMemberAdded, membership(id, user.id))).await?;
     tx.commit().await.map_err(app_error)?;
@@ -86,13 +86,13 @@ pub async fn add_member(
 }
 
 /// Refuses callers who may not add a member with this role, and personal workspaces.
-pub(super) async fn may_bring_in<C: ConnectionTrait>(
+pub(super) async fn check_may_add<C: ConnectionTrait>(
     db: &C,
     by: &Principal,
     id: WorkspaceId,
     role: WorkspaceRole,
 ) -> Result<(), AppError> {
-    let seen = permitted(db, by, id, Permission::ManageMembers).await?;
+    let seen = authorize_in(db, by, id, Permission::ManageMembers).await?;
     if role == WorkspaceRole::Owner {
         return Err(AppError::field(
             "role",
@@ -100,7 +100,7 @@ pub(super) async fn may_bring_in<C: ConnectionTrait>(
             "A new member can't be the owner. Add them first, then make them the owner.",
         ));
     }
-    may_give(seen.role()?, role)?;
+    check_may_grant(seen.role()?, role)?;
     if seen.kind == WorkspaceKind::Personal.as_str() {
         return Err(wrong_state("You can't add people to a personal workspace. Create a new workspace instead."));
     }
@@ -121,21 +121,21 @@ pub async fn set_role(
     rows::lock(&tx, id).await?;
     let own = own_role(&tx, by, id).await?;
     let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
-    may_give(own, role)?;
-    may_give(own, role_of(&member)?)?;
+    check_may_grant(own, role)?;
+    check_may_grant(own, role_of(&member)?)?;
     if role_of(&member)? == WorkspaceRole::Owner && role != WorkspaceRole::Owner {
         return Err(Code::OwnerMustTransfer.into());
     }
     if role == WorkspaceRole::Owner && user_id != by.user_id {
         rows::set_role(&tx, id, by.user_id, WorkspaceRole::Admin, now).await?;
-        invitations::revoke_beyond(&tx, id, by.user_id, Some(WorkspaceRole::Admin), now).await?;
+        invitations::revoke_exceeding(&tx, id, by.user_id, Some(WorkspaceRole::Admin), now).await?;
     }
     if role_of(&member)? == WorkspaceRole::Guest {
         identity::membership::quota::check_members(&tx, id, role, now).await?;
     }
     rows::set_role(&tx, id, user_id, role, now).await?;
-    invitations::revoke_beyond(&tx, id, user_id, Some(role), now).await?;
-    let channel = default_channel::settle(&tx, id, user_id, role, now).await?;
+    invitations::revoke_exceeding(&tx, id, user_id, Some(role), now).await?;
+    let channel = default_channel::sync_member(&tx, id, user_id, role, now).await?;
     let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceRoleChanged, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
@@ -158,17 +158,17 @@ pub async fn remove_member(
     }
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::lock(&tx, id).await?;
-    let own = permitted(&tx, by, id, Permission::ManageMembers).await?.role()?;
+    let own = authorize_in(&tx, by, id, Permission::ManageMembers).await?.role()?;
     let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
-    may_give(own, role_of(&member)?)?;
+    check_may_grant(own, role_of(&member)?)?;
     let now = service.clock.now();
     rows::end_membership(&tx, id, user_id, MembershipEnd::Removed, now).await?;
-    invitations::revoke_beyond(&tx, id, user_id, None, now).await?;
-    departure::ask(&tx, now, id, Some(user_id)).await?;
+    invitations::revoke_exceeding(&tx, id, user_id, None, now).await?;
+    departure::enqueue_cleanup(&tx, now, id, Some(user_id)).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceMemberRemoved, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
     WorkspaceChangeEvent::left(id, user_id).tell(&service.identity);
-    departure::take_out(service, id, user_id).await
+    departure::remove_from_conversations(service, id, user_id).await
 }
 
 /// Leaves a workspace and revokes the caller's invitations. The owner must transfer the workspace
@@ -176,7 +176,7 @@ pub async fn remove_member(
 pub async fn leave(service: &ConversationsService, by: &Principal, id: WorkspaceId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::lock(&tx, id).await?;
-    let seen = permitted(&tx, by, id, Permission::View).await?;
+    let seen = authorize_in(&tx, by, id, Permission::View).await?;
     if seen.kind == WorkspaceKind::Personal.as_str() {
         return Err(wrong_state("You can't leave your personal workspace."));
     }
@@ -185,12 +185,12 @@ pub async fn leave(service: &ConversationsService, by: &Principal, id: Workspace
     }
     let now = service.clock.now();
     rows::end_membership(&tx, id, by.user_id, MembershipEnd::Left, now).await?;
-    invitations::revoke_beyond(&tx, id, by.user_id, None, now).await?;
-    departure::ask(&tx, now, id, Some(by.user_id)).await?;
+    invitations::revoke_exceeding(&tx, id, by.user_id, None, now).await?;
+    departure::enqueue_cleanup(&tx, now, id, Some(by.user_id)).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceLeft, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     WorkspaceChangeEvent::left(id, by.user_id).tell(&service.identity);
-    departure::take_out(service, id, by.user_id).await
+    departure::remove_from_conversations(service, id, by.user_id).await
 }
 
 async fn own_role<C: ConnectionTrait>(db: &C, by: &Principal, id: WorkspaceId) -> Result<WorkspaceRole, AppError> {
@@ -202,7 +202,7 @@ fn membership(id: WorkspaceId, user_id: UserId) -> Option<String> {
     Some(format!("{id}/{user_id}"))
 }
 
-fn may_give(own: WorkspaceRole, role: WorkspaceRole) -> Result<(), AppError> {
+fn check_may_grant(own: WorkspaceRole, role: WorkspaceRole) -> Result<(), AppError> {
     if own.may_assign(role) { Ok(()) } else { Err(Code::Forbidden.into()) }
 }
 

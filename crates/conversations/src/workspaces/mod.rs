@@ -33,7 +33,7 @@ use dbcontext::{
         workspaces::{self as rows, SeenWorkspace, WorkspaceKind},
     },
 };
-use identity::membership::{WorkspaceChangeEvent, default_channel, permitted};
+use identity::membership::{WorkspaceChangeEvent, authorize_in, default_channel};
 use platform::{
     audit::{self, Action, NewAuditEntry},
     cleanup,
@@ -109,7 +109,7 @@ pub async fn create(
     rows::insert(&tx, id, &name, WorkspaceKind::Team, Some(by.user_id), now).await?;
     rows::add(&tx, id, by.user_id, WorkspaceRole::Owner, now).await?;
     default_channel::create(&tx, id, by.user_id, now).await?;
-    let channel = default_channel::settle(&tx, id, by.user_id, WorkspaceRole::Owner, now).await?;
+    let channel = default_channel::sync_member(&tx, id, by.user_id, WorkspaceRole::Owner, now).await?;
     workspace_domains::replace(&tx, id, &join_domains).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceCreated, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
@@ -128,7 +128,7 @@ pub async fn update(
     let name = change.name.as_deref().map(|name| parse_workspace_name("name", name, MAX_NAME_CHARS)).transpose()?;
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::lock(&tx, id).await?;
-    let seen = permitted(&tx, by, id, Permission::Configure).await?;
+    let seen = authorize_in(&tx, by, id, Permission::Configure).await?;
     if let Some(name) = name.filter(|name| *name != seen.name) {
         if seen.kind == WorkspaceKind::Shared.as_str() && service.config.names_shared_workspace() {
             return Err(wrong_state("This workspace's name is set in the server's configuration."));
@@ -155,11 +155,11 @@ pub async fn update(
 pub async fn delete(service: &ConversationsService, by: &Principal, id: WorkspaceId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::lock(&tx, id).await?;
-    let seen = permitted(&tx, by, id, Permission::Delete).await?;
+    let seen = authorize_in(&tx, by, id, Permission::Delete).await?;
     if seen.kind != WorkspaceKind::Team.as_str() {
         return Err(wrong_state("Only team workspaces can be deleted."));
     }
-    end(&tx, service, id).await?;
+    delete_rows(&tx, service, id).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceDeleted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     WorkspaceChangeEvent::ended(id).tell(&service.identity);
@@ -167,12 +167,12 @@ pub async fn delete(service: &ConversationsService, by: &Principal, id: Workspac
 }
 
 /// Deletes a workspace that the caller has locked.
-async fn end(tx: &Transaction, service: &ConversationsService, id: WorkspaceId) -> Result<(), AppError> {
+async fn delete_rows(tx: &Transaction, service: &ConversationsService, id: WorkspaceId) -> Result<(), AppError> {
     let now = service.clock.now();
     rows::delete(tx, id, now).await?;
-    departure::ask(tx, now, id, None).await?;
-    emoji::end(tx, id, now).await?;
-    cleanup::ask_for_knowledge(tx, now).await
+    departure::enqueue_cleanup(tx, now, id, None).await?;
+    emoji::remove_ended(tx, id, now).await?;
+    cleanup::enqueue_knowledge_sweep(tx, now).await
 }
 
 fn wrong_state(sentence: &'static str) -> AppError {

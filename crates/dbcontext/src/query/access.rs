@@ -29,7 +29,7 @@ pub(super) fn is_open_to(conversation: &str, user: &str) -> String {
         "({} AND EXISTS (SELECT 1 FROM workspace_members aw \
            WHERE aw.workspace_id = {conversation}.workspace_id AND aw.user_id = {user} AND NOT aw.is_deleted AND {}))",
         is_open(conversation),
-        sees_open("aw", conversation, user)
+        sees_open_conversations("aw", conversation, user)
     )
 }
 
@@ -41,13 +41,13 @@ pub(super) fn readable(user: &str) -> String {
          UNION SELECT ac.id FROM workspace_members aw JOIN conversations ac ON ac.workspace_id = aw.workspace_id AND {} AND NOT ac.is_deleted \
            WHERE aw.user_id = {user} AND NOT aw.is_deleted AND {}",
         is_open("ac"),
-        sees_open("aw", "ac", user)
+        sees_open_conversations("aw", "ac", user)
     )
 }
 
 /// Condition that the workspace member in the row `member` sees open conversations. Guests never do; a user who was
 /// removed from the conversation does only as a workspace admin.
-fn sees_open(member: &str, conversation: &str, user: &str) -> String {
+fn sees_open_conversations(member: &str, conversation: &str, user: &str) -> String {
     let roles = |are_so: fn(WorkspaceRole) -> bool| {
         let roles = WorkspaceRole::ALL.into_iter().filter(|role| are_so(*role));
         roles.map(|role| format!("'{role}'")).collect::<Vec<_>>().join(", ")
@@ -61,16 +61,16 @@ fn sees_open(member: &str, conversation: &str, user: &str) -> String {
 }
 
 /// Sequence number of the last event before the history that the user bound to `user` may read in `conversation`.
-pub(super) fn reads_after(conversation: &str, user: &str) -> String {
+pub(super) fn history_start(conversation: &str, user: &str) -> String {
     format!(
         "COALESCE((SELECT {} FROM conversation_members rm WHERE rm.conversation_id = {conversation}.id AND rm.user_id = {user} \
            AND NOT rm.is_deleted), 0)",
-        member_reads_after(conversation, "rm")
+        member_history_start(conversation, "rm")
     )
 }
 
 /// [`reads_after`] for the member in the row `member`.
-pub(super) fn member_reads_after(conversation: &str, member: &str) -> String {
+pub(super) fn member_history_start(conversation: &str, member: &str) -> String {
     format!("CASE WHEN {} THEN {member}.from_seq ELSE 0 END", hides_history(conversation))
 }
 
@@ -169,7 +169,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) 
 }
 
 /// Sequence number of the last event before the history that all members may read.
-pub async fn all_read_after<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<i64, AppError> {
+pub async fn common_history_start<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<i64, AppError> {
     #[derive(FromQueryResult)]
     struct ReadAfter {
         seq: i64,
@@ -177,7 +177,7 @@ pub async fn all_read_after<C: ConnectionTrait>(db: &C, id: ConversationId) -> R
     let sql = format!(
         "SELECT CAST(COALESCE(MAX({}), 0) AS BIGINT) AS seq FROM conversation_members rm JOIN conversations c ON c.id = rm.conversation_id \
          WHERE rm.conversation_id = $1 AND NOT rm.is_deleted",
-        member_reads_after("c", "rm")
+        member_history_start("c", "rm")
     );
     let found = raw::find_one::<_, ReadAfter>(db, sql, [id.into()]).await?;
     Ok(found.map_or(0, |row| row.seq))
@@ -263,7 +263,7 @@ mod tests {
                     let access = find(db, id, user).await.unwrap().unwrap();
                     assert_eq!(access.is_removed, is_removed);
                     assert_eq!((access.kind, access.role, access.workspace_role), (kind, role, workspace_role));
-                    let (readable, begins) = (may_read("c", "$2"), reads_after("c", "$2"));
+                    let (readable, begins) = (may_read("c", "$2"), history_start("c", "$2"));
                     let sql = format!("SELECT {begins} AS begins FROM conversations c WHERE c.id = $1 AND {readable}");
                     let statement =
                         Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()]);

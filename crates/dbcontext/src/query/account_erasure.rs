@@ -7,7 +7,7 @@ use super::{boards, events::StoredEvent, raw};
 use crate::{constraint::app_error, entity::disabled_preview};
 
 /// Tables whose rows belong to the user in `user_id` and are deleted with the account.
-pub const PERSONAL: &[&str] = &[
+pub const PERSONAL_TABLES: &[&str] = &[
     "user_sessions",
     "known_devices",
     "api_keys",
@@ -44,7 +44,7 @@ pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Time
     let sql = "DELETE FROM jobs WHERE due_at IS NOT NULL AND status = 'waiting' AND subject IN \
                (SELECT id FROM scheduled_messages WHERE user_id = $1 UNION ALL SELECT id FROM reminders WHERE user_id = $1)";
     raw::run(db, sql, vec![id.into()]).await?;
-    for table in PERSONAL {
+    for table in PERSONAL_TABLES {
         raw::run(db, &format!("DELETE FROM {table} WHERE user_id = $1"), vec![id.into()]).await?;
     }
     disabled_preview::Entity::delete_by_id(id.0).exec(db).await.map_err(app_error)?;
@@ -151,7 +151,7 @@ pub async fn purge_chats<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<
 }
 
 /// Current and former conversations of a user, including deleted ones, with the last sequence numbers of their logs.
-pub async fn logs<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<(ConversationId, i64)>, AppError> {
+pub async fn log_ends<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<(ConversationId, i64)>, AppError> {
     #[derive(FromQueryResult)]
     struct LogEnd {
         id: ConversationId,
@@ -163,7 +163,7 @@ pub async fn logs<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<(Co
 }
 
 /// Events of a conversation that refer to a user, with sequence numbers after `after` and up to `up_to`.
-pub async fn events<C: ConnectionTrait>(
+pub async fn events_about<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
     id: ConversationId,

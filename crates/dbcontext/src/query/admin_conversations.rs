@@ -95,7 +95,10 @@ pub async fn list<C: ConnectionTrait>(db: &C, filter: &Filter, most: u64) -> Res
     if let Ok(id) = text.parse::<Uuid>() {
         and("c.id = {}", id.into());
     } else if !text.is_empty() {
-        and(&format!(r"{CHANNEL_OR_GROUP} AND c.search_title LIKE {{}} ESCAPE '\'"), super::containing(&text).into());
+        and(
+            &format!(r"{CHANNEL_OR_GROUP} AND c.search_title LIKE {{}} ESCAPE '\'"),
+            super::like_containing(&text).into(),
+        );
     }
     match filter.is_archived {
         Some(true) => wanted.push_str(" AND c.archived_at IS NOT NULL"),

@@ -104,7 +104,7 @@ pub async fn list<C: ConnectionTrait>(
         values.push(id.into());
         wanted.push_str(" AND u.id = $1");
     } else if !text.is_empty() {
-        values.push(super::containing(&text).into());
+        values.push(super::like_containing(&text).into());
         wanted.push_str(r" AND (u.search_name LIKE $1 ESCAPE '\' OR u.email LIKE $1 ESCAPE '\')");
     }
     let sql = format!(

@@ -84,7 +84,7 @@ pub async fn list<C: ConnectionTrait>(
         values.push(id.into());
         wanted.push_str(" AND w.id = $1");
     } else if !text.is_empty() {
-        values.push(super::containing(&text).into());
+        values.push(super::like_containing(&text).into());
         wanted.push_str(r" AND LOWER(w.name) LIKE $1 ESCAPE '\'");
     }
     let sql = format!(
@@ -142,7 +142,7 @@ pub(super) async fn people<C: ConnectionTrait>(
     let mut values: Vec<Value> = vec![id];
     let text = ::search::folded_line(text);
     if !text.is_empty() {
-        values.push(super::containing(&text).into());
+        values.push(super::like_containing(&text).into());
         of.push_str(r" AND (u.search_name LIKE $2 ESCAPE '\' OR u.email LIKE $2 ESCAPE '\')");
     }
     let sql = format!(

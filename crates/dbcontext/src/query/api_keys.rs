@@ -7,7 +7,7 @@ use sea_orm::{
     sea_query::{Expr, Query},
 };
 
-use super::rows::rounded;
+use super::rows::padded_to_power_of_two;
 use crate::{
     constraint::app_error,
     entity::{
@@ -50,9 +50,10 @@ pub async fn statuses<C: ConnectionTrait>(
     hashes: &[Vec<u8>],
     now: Timestamp,
 ) -> Result<Vec<ApiKeyStatus>, AppError> {
-    let by_previous =
-        Condition::all().add(Column::PreviousHash.is_in(rounded(hashes))).add(Column::PreviousUntil.gt(now));
-    let named = Condition::any().add(Column::KeyHash.is_in(rounded(hashes))).add(by_previous);
+    let by_previous = Condition::all()
+        .add(Column::PreviousHash.is_in(padded_to_power_of_two(hashes)))
+        .add(Column::PreviousUntil.gt(now));
+    let named = Condition::any().add(Column::KeyHash.is_in(padded_to_power_of_two(hashes))).add(by_previous);
     read(db, usable(now).filter(named)).await
 }
 
@@ -103,7 +104,7 @@ pub async fn revoked_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Resu
 pub async fn record_use<C: ConnectionTrait>(db: &C, ids: &[ApiKeyId], now: Timestamp) -> Result<(), AppError> {
     Entity::update_many()
         .col_expr(Column::LastUsedAt, Expr::value(now))
-        .filter(Column::Id.is_in(rounded(ids)))
+        .filter(Column::Id.is_in(padded_to_power_of_two(ids)))
         .exec(db)
         .await
         .map_err(app_error)?;
@@ -116,17 +117,17 @@ pub async fn list<C: ConnectionTrait>(
     user_id: UserId,
     page: PageRequest,
 ) -> Result<(Vec<Model>, u64), AppError> {
-    super::page::select(db, kept(user_id).order_by_desc(Column::CreatedAt).order_by_desc(Column::Id), page).await
+    super::page::select(db, unrevoked(user_id).order_by_desc(Column::CreatedAt).order_by_desc(Column::Id), page).await
 }
 
 /// Number of keys of a user.
 pub async fn count<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u64, AppError> {
-    kept(user_id).count(db).await.map_err(app_error)
+    unrevoked(user_id).count(db).await.map_err(app_error)
 }
 
 /// Finds a key of a user, even if it has expired.
 pub async fn find<C: ConnectionTrait>(db: &C, user_id: UserId, id: ApiKeyId) -> Result<Option<Model>, AppError> {
-    kept(user_id).filter(Column::Id.eq(id)).one(db).await.map_err(app_error)
+    unrevoked(user_id).filter(Column::Id.eq(id)).one(db).await.map_err(app_error)
 }
 
 pub async fn update<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError> {
@@ -154,7 +155,7 @@ pub async fn revoke<C: ConnectionTrait>(
 
 /// Ids of a user's keys that are not revoked.
 pub async fn ids<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<ApiKeyId>, AppError> {
-    kept(user_id).select_only().column(Column::Id).into_tuple().all(db).await.map_err(app_error)
+    unrevoked(user_id).select_only().column(Column::Id).into_tuple().all(db).await.map_err(app_error)
 }
 
 /// Revokes all keys of a user and returns their ids.
@@ -173,7 +174,7 @@ pub async fn revoke_all<C: ConnectionTrait>(
     Ok(revoked.into_iter().map(|key| key.id).collect())
 }
 
-fn kept(user_id: UserId) -> Select<Entity> {
+fn unrevoked(user_id: UserId) -> Select<Entity> {
     Entity::find().filter(Column::UserId.eq(user_id)).filter(Column::RevokedAt.is_null())
 }
 

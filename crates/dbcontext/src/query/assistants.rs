@@ -82,12 +82,12 @@ fn name_taken(error: DbErr) -> AppError {
 
 /// Soft-deletes an assistant and removes it from its conversations.
 pub async fn delete<C: ConnectionTrait>(db: &C, id: AssistantId, now: Timestamp) -> Result<(), AppError> {
-    end(db, "id = $1", vec![id.into(), now.into()]).await
+    soft_delete(db, "id = $1", vec![id.into(), now.into()]).await
 }
 
 /// Deletes a user's private assistants; shared ones stay without their creator.
 pub async fn remove_creator<C: ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -> Result<(), AppError> {
-    end(db, "created_by = $1 AND visibility = 'private'", vec![user.into(), now.into()]).await?;
+    soft_delete(db, "created_by = $1 AND visibility = 'private'", vec![user.into(), now.into()]).await?;
     assistant::Entity::update_many()
         .set(assistant::ActiveModel { created_by: Set(None), ..Default::default() })
         .filter(assistant::Column::CreatedBy.eq(user))
@@ -97,7 +97,7 @@ pub async fn remove_creator<C: ConnectionTrait>(db: &C, user: UserId, now: Times
     Ok(())
 }
 
-async fn end<C: ConnectionTrait>(db: &C, which: &str, values: Vec<Value>) -> Result<(), AppError> {
+async fn soft_delete<C: ConnectionTrait>(db: &C, which: &str, values: Vec<Value>) -> Result<(), AppError> {
     let sql = format!(
         "UPDATE assistants SET is_deleted = TRUE, system_prompt = NULL, starters = NULL, tools = NULL, updated_at = $2 WHERE {which}"
     );
@@ -201,7 +201,7 @@ pub struct Mention {
 
 /// Resolves mentions to assistants of the conversation's workspace that the user may talk to, even if they are not in
 /// the conversation. Guests may only talk to assistants in their conversations.
-pub async fn mentioned<C: ConnectionTrait>(
+pub async fn resolve_mentions<C: ConnectionTrait>(
     db: &C,
     mentions: Vec<Mention>,
 ) -> Result<Vec<(UserId, MemberAssistant)>, AppError> {

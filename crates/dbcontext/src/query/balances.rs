@@ -40,7 +40,7 @@ async fn change<C: ConnectionTrait>(db: &C, id: Uuid, changed: ledger_account::A
 }
 
 /// Updates the alert columns of a locked account.
-pub async fn store_watch<C: ConnectionTrait>(txn: &C, row: &ledger_account::Model) -> Result<(), AppError> {
+pub async fn update_alerts<C: ConnectionTrait>(txn: &C, row: &ledger_account::Model) -> Result<(), AppError> {
     let watched = ledger_account::ActiveModel {
         low_threshold: Set(row.low_threshold),
         is_low: Set(row.is_low),
@@ -52,7 +52,7 @@ pub async fn store_watch<C: ConnectionTrait>(txn: &C, row: &ledger_account::Mode
 }
 
 /// Amount of the last grant or purchase of an account.
-pub async fn last_gain<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<MicroCredits, AppError> {
+pub async fn last_credit_amount<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<MicroCredits, AppError> {
     use ledger_entry::Column;
     let query = ledger_entry::Entity::find()
         .filter(Column::AccountId.eq(account_id))
@@ -124,7 +124,7 @@ pub async fn claim_top_ups<C: ConnectionTrait>(
 }
 
 /// Amount of automatic purchases in the currency since then, including pending ones.
-pub async fn topped_up<C: ConnectionTrait>(db: &C, row: &Model, since: Timestamp) -> Result<i64, AppError> {
+pub async fn topped_up_since<C: ConnectionTrait>(db: &C, row: &Model, since: Timestamp) -> Result<i64, AppError> {
     #[derive(FromQueryResult)]
     struct Sum {
         amount: i64,

@@ -50,7 +50,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewBan) -> Result<ban::Mode
 
 /// Number of bans in force.
 pub async fn count<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<u64, AppError> {
-    holding(now).count(db).await.map_err(app_error)
+    in_force(now).count(db).await.map_err(app_error)
 }
 
 /// Lists the bans in force, newest first.
@@ -60,13 +60,14 @@ pub async fn list<C: ConnectionTrait>(
     filter: &Filter,
     page: PageRequest,
 ) -> Result<(Vec<ban::Model>, u64), AppError> {
-    let mut query = holding(now);
+    let mut query = in_force(now);
     if let Some(is_automatic) = filter.is_automatic {
         query = query.filter(ban::Column::IsAutomatic.eq(is_automatic));
     }
     let text = filter.text.trim().to_lowercase();
     if !text.is_empty() {
-        let like = |column| Func::lower(Expr::col(column)).like(LikeExpr::new(super::containing(&text)).escape('\\'));
+        let like =
+            |column| Func::lower(Expr::col(column)).like(LikeExpr::new(super::like_containing(&text)).escape('\\'));
         query = query.filter(Condition::any().add(like(ban::Column::Network)).add(like(ban::Column::Reason)));
     }
     let query = query.order_by_desc(ban::Column::CreatedAt).order_by_desc(ban::Column::Id);
@@ -75,7 +76,7 @@ pub async fn list<C: ConnectionTrait>(
 
 /// At most `most` networks that are banned now, latest expiry first.
 pub async fn active<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<ActiveBan>, AppError> {
-    let query = holding(now).select_only().column(ban::Column::Network).column(ban::Column::IsAutomatic);
+    let query = in_force(now).select_only().column(ban::Column::Network).column(ban::Column::IsAutomatic);
     let latest = ban::Column::ExpiresAt.max();
     query
         .column_as(latest.clone(), "expires_at")
@@ -90,13 +91,13 @@ pub async fn active<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Re
 }
 
 /// Expiry of the network's bans, if any are in force.
-pub async fn standing_of<C: ConnectionTrait>(
+pub async fn active_of<C: ConnectionTrait>(
     db: &C,
     network: &str,
     is_automatic: bool,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, AppError> {
-    holding(now)
+    in_force(now)
         .filter(ban::Column::Network.eq(network))
         .filter(ban::Column::IsAutomatic.eq(is_automatic))
         .order_by_desc(ban::Column::ExpiresAt)
@@ -154,6 +155,6 @@ pub async fn delete_ended<C: ConnectionTrait>(db: &C, before: Timestamp) -> Resu
     Ok(())
 }
 
-fn holding(now: Timestamp) -> Select<ban::Entity> {
+fn in_force(now: Timestamp) -> Select<ban::Entity> {
     ban::Entity::find().filter(ban::Column::LiftedAt.is_null()).filter(ban::Column::ExpiresAt.gt(now))
 }

@@ -190,7 +190,7 @@ pub async fn execute_if_unchanged(
             CommitOutcome::Duplicate => OptimisticCommit::Duplicate,
         });
     }
-    let (sql, arguments) = execute_where_seen(seen, pieces)?;
+    let (sql, arguments) = conditional_statement(seen, pieces)?;
     // Uses sqlx directly because sea-orm's arrays cannot contain NULL.
     let cause = |error: sqlx::Error| RuntimeErr::SqlxError(error.into());
     let acquired = db.log().get_postgres_connection_pool().acquire().await;
@@ -209,7 +209,7 @@ pub async fn execute_if_unchanged(
 
 /// Builds a single statement, and thus a single transaction, for PostgreSQL. It returns the conversations that are
 /// unchanged, and writes nothing unless all of them are.
-fn execute_where_seen(
+fn conditional_statement(
     seen: &[ExpectedState],
     pieces: Vec<Piece>,
 ) -> Result<(AssertSqlSafe<String>, PgArguments), AppError> {
@@ -274,7 +274,7 @@ pub async fn duplicates<C: ConnectionTrait>(
 }
 
 /// Messages that exist in these conversations and are visible to these users, as targets of replies.
-pub async fn existing<C: ConnectionTrait>(
+pub async fn existing_messages<C: ConnectionTrait>(
     db: &C,
     asked: &[(ConversationId, MessageId, UserId)],
 ) -> Result<Vec<(ConversationId, MessageId, UserId)>, AppError> {
@@ -293,7 +293,7 @@ pub async fn existing<C: ConnectionTrait>(
         "SELECT m.conversation_id, m.id, w.user_id FROM {} JOIN messages m ON m.id = w.id AND m.conversation_id = w.conversation_id \
          JOIN conversations c ON c.id = m.conversation_id WHERE m.seq > {}",
         asked.table(),
-        access::reads_after("c", "w.user_id")
+        access::history_start("c", "w.user_id")
     );
     let found = Found::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| (row.conversation_id, row.id, row.user_id)).collect())
@@ -411,7 +411,7 @@ pub struct LogHead {
 }
 
 /// Updates the last numbers of conversations.
-pub fn advance(backend: DatabaseBackend, heads: &[LogHead], now: Timestamp) -> Piece {
+pub fn advance_heads(backend: DatabaseBackend, heads: &[LogHead], now: Timestamp) -> Piece {
     const COLUMNS: [Column; 5] =
         [Column::Int("last_seq"), Column::Int("last_no"), Column::Int("at"), Column::Int("talked"), Column::Uuid("id")];
     static POSTGRES: Change<5> = Change::new(

@@ -33,7 +33,7 @@ pub async fn start_change<C: ConnectionTrait>(db: &C, id: ConversationId) -> Res
 }
 
 /// Adds `more` to a board's version, in addition to the increment of the started change.
-pub async fn count_changes<C: ConnectionTrait>(db: &C, id: ConversationId, more: i64) -> Result<(), AppError> {
+pub async fn add_changes<C: ConnectionTrait>(db: &C, id: ConversationId, more: i64) -> Result<(), AppError> {
     board::Entity::update_many()
         .col_expr(board::Column::Version, Expr::col(board::Column::Version).add(more))
         .filter(board::Column::ConversationId.eq(id))

@@ -118,7 +118,7 @@ pub async fn active<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<Vec<Br
 }
 
 /// Announcements whose state was published since then.
-pub async fn told_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<BroadcastRow>, AppError> {
+pub async fn published_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<BroadcastRow>, AppError> {
     let announced = broadcast::Entity::find().filter(broadcast::Column::AnnouncedAt.gte(since));
     announced.order_by_asc(broadcast::Column::AnnouncedAt).all(db).await.map_err(app_error)
 }
@@ -168,13 +168,13 @@ pub async fn record_mailed<C: ConnectionTrait>(
 }
 
 /// Number of users in an audience.
-pub async fn count_concerned<C: ConnectionTrait>(db: &C, audience: &Audience, now: Timestamp) -> Result<u64, AppError> {
+pub async fn count_audience<C: ConnectionTrait>(db: &C, audience: &Audience, now: Timestamp) -> Result<u64, AppError> {
     let of = format!("FROM users u WHERE {}", concerns(db.get_database_backend(), audience, now));
     super::page::count(db, &of, []).await
 }
 
 /// Users among those given who are in the audience.
-pub async fn concerned<C: ConnectionTrait>(
+pub async fn in_audience<C: ConnectionTrait>(
     db: &C,
     audience: &Audience,
     people: &[UserId],
@@ -191,7 +191,7 @@ pub async fn concerned<C: ConnectionTrait>(
 }
 
 /// Users in an audience, ordered by id, after a given id.
-pub async fn concerned_after<C: ConnectionTrait>(
+pub async fn audience_after<C: ConnectionTrait>(
     db: &C,
     audience: &Audience,
     after: Option<UserId>,

@@ -155,7 +155,7 @@ pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[&Model]) -> Result<()
 }
 
 /// Inserts reservations that the counters already include.
-pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewBudgetReservation]) -> Result<(), AppError> {
+pub async fn insert_reservations<C: ConnectionTrait>(txn: &C, holds: &[NewBudgetReservation]) -> Result<(), AppError> {
     static INSERT: Change<5> = Change::insert(
         "budget_holds",
         [
@@ -182,7 +182,10 @@ pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewBudgetReserva
 }
 
 /// Removes reservations; expired ones may be gone already.
-pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<BudgetReservation>, AppError> {
+pub async fn remove_reservations<C: ConnectionTrait>(
+    txn: &C,
+    ids: &[Uuid],
+) -> Result<Vec<BudgetReservation>, AppError> {
     let asked = Rows::ids(txn.get_database_backend(), ids.iter().copied());
     let sql = format!(
         "DELETE FROM budget_holds WHERE id IN (SELECT w.id FROM {}) RETURNING id, scope, scope_id, amount, expires_at",
@@ -192,7 +195,7 @@ pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<V
 }
 
 /// Expired reservations that were neither settled nor renewed, after the cursor `after` (by expiry).
-pub async fn expired<C: ConnectionTrait>(
+pub async fn expired_reservations<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
     after: (Timestamp, Uuid),
@@ -230,7 +233,7 @@ pub async fn reservations<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Ve
 }
 
 /// Extends the reservations of requests in progress.
-pub fn renew(ids: &[Uuid], expires_at: Timestamp) -> Piece {
+pub fn extend_reservations(ids: &[Uuid], expires_at: Timestamp) -> Piece {
     static UPDATE: Change<2> = Change::new(
         [Field::Int("expires_at"), Field::Uuid("id")],
         "UPDATE budget_holds SET expires_at = w.expires_at FROM {} WHERE budget_holds.id = w.id",
@@ -282,7 +285,7 @@ pub async fn of_keys<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Mod
     }
     Entity::find()
         .filter(Column::Scope.eq(BudgetScope::Key.as_str()))
-        .filter(Column::ScopeId.is_in(super::rows::rounded(ids)))
+        .filter(Column::ScopeId.is_in(super::rows::padded_to_power_of_two(ids)))
         .all(db)
         .await
         .map_err(app_error)

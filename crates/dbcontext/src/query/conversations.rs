@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{access, members, mentions, notifications, notifier::SMALL, raw, rows::Rows, single};
+use super::{access, members, mentions, notifications, notifier::MAX_DIRECT_MEMBERS, raw, rows::Rows, single};
 use crate::{
     constraint::{app_error, unique_violation},
     entity::{conversation, conversation_assistant, conversation_count},
@@ -70,7 +70,7 @@ impl SeenConversation {
 }
 
 /// Upper bound of counted mentions; larger numbers are not shown.
-const MOST_MENTIONS: u32 = 1_000;
+const MAX_COUNTED_MENTIONS: u32 = 1_000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -103,22 +103,22 @@ impl Filter {
         }
         let text = ::search::folded_line(&self.text);
         if !text.is_empty() {
-            condition("c.search_title LIKE {} ESCAPE '\\'", members::contains(&text).into());
+            condition("c.search_title LIKE {} ESCAPE '\\'", members::like_pattern(&text).into());
         }
         sql
     }
 }
 
 /// Columns of a conversation `c` with its counts `n` for a user with the membership `m`, if any.
-fn seen(backend: DatabaseBackend) -> String {
-    let everybody = mentions::everybody(backend);
-    let reads_after = access::member_reads_after("c", "m");
-    let level = notifications::level(SMALL);
+fn seen_columns(backend: DatabaseBackend) -> String {
+    let everybody = mentions::everyone_literal(backend);
+    let reads_after = access::member_history_start("c", "m");
+    let level = notifications::level(MAX_DIRECT_MEMBERS);
     format!(
         "SELECT c.id, c.workspace_id, c.kind, c.title, c.topic, c.last_seq, c.last_message_at AS last_activity_at, c.created_at, c.archived_at, c.is_default, \
          c.posting, c.model, c.mention_all, c.history, c.slow_mode_seconds, COALESCE({reads_after}, 0) AS reads_after, COALESCE(n.members, 0) AS member_count, m.role, m.read_seq, c.last_no - m.read_no AS unread, {level} AS notify, m.notify_chosen, m.muted_until, \
          m.pinned, m.section_id, (SELECT COUNT(*) FROM (SELECT 1 FROM mentions x WHERE x.user_id IN (m.user_id, {everybody}) \
-           AND x.conversation_id = c.id AND x.no > m.read_no LIMIT {MOST_MENTIONS}) AS mentioned) AS unread_mentions"
+           AND x.conversation_id = c.id AND x.no > m.read_no LIMIT {MAX_COUNTED_MENTIONS}) AS mentioned) AS unread_mentions"
     )
 }
 
@@ -167,7 +167,7 @@ async fn select<C: ConnectionTrait>(
     // before the page.
     let sql = format!(
         "{} {ANY} AND c.id IN (SELECT c.id {rows} ORDER BY {order} LIMIT {} OFFSET {}) ORDER BY {order}",
-        seen(backend),
+        seen_columns(backend),
         page.page_size,
         page.offset()
     );
@@ -184,7 +184,7 @@ pub async fn find<C: ConnectionTrait>(
     let backend = db.get_database_backend();
     let sql = format!(
         "{} {ANY} AND c.id = $2 AND (m.user_id IS NOT NULL OR {})",
-        seen(backend),
+        seen_columns(backend),
         access::is_open_to("c", "$1")
     );
     SeenConversation::find_by_statement(Statement::from_sql_and_values(backend, sql, [user.into(), id.into()]))
@@ -210,7 +210,7 @@ pub async fn is_title_taken<C: ConnectionTrait>(
 }
 
 /// Finds the conversation with this key: of a pair, or of an id that the creator has chosen.
-pub async fn of_pair<C: ConnectionTrait>(db: &C, pair_key: &str) -> Result<Option<ConversationId>, AppError> {
+pub async fn by_pair_key<C: ConnectionTrait>(db: &C, pair_key: &str) -> Result<Option<ConversationId>, AppError> {
     let found = conversation::Entity::find()
         .filter(conversation::Column::PairKey.eq(pair_key))
         .one(db)
@@ -375,7 +375,7 @@ pub async fn set_archived<C: ConnectionTrait>(
 }
 
 /// Clears the pair key so that the pair can start another conversation.
-pub async fn release_pair<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<(), AppError> {
+pub async fn clear_pair_key<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<(), AppError> {
     conversation::ActiveModel { id: Set(id), pair_key: Set(None), ..Default::default() }
         .update(db)
         .await

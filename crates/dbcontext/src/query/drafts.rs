@@ -20,7 +20,7 @@ impl From<draft::Model> for Draft {
 }
 
 /// Thread id, or the nil id of the main conversation.
-fn place(draft: &Draft) -> Uuid {
+fn thread_key(draft: &Draft) -> Uuid {
     draft.thread_id.map_or(Uuid::nil(), |id| id.0)
 }
 
@@ -32,7 +32,7 @@ pub async fn upsert<C: ConnectionTrait>(db: &C, user: UserId, draft: &Draft) -> 
     let values: Vec<Value> = vec![
         user.into(),
         draft.conversation_id.into(),
-        place(draft).into(),
+        thread_key(draft).into(),
         draft.content.clone().into(),
         draft.reply_to.into(),
         draft.updated_at.into(),
@@ -42,7 +42,7 @@ pub async fn upsert<C: ConnectionTrait>(db: &C, user: UserId, draft: &Draft) -> 
 
 /// Stored draft for the conversation or thread of `like`.
 pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, like: &Draft) -> Result<Option<Draft>, AppError> {
-    let found = draft::Entity::find_by_id((user, like.conversation_id, place(like))).one(db).await;
+    let found = draft::Entity::find_by_id((user, like.conversation_id, thread_key(like))).one(db).await;
     Ok(found.map_err(app_error)?.map(Draft::from))
 }
 

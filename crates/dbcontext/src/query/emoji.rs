@@ -61,7 +61,7 @@ pub async fn count<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<u64, A
 }
 
 /// True if the conversation's workspace has an emoji of this name.
-pub async fn is_in<C: ConnectionTrait>(db: &C, id: ConversationId, name: &str) -> Result<bool, AppError> {
+pub async fn exists_in<C: ConnectionTrait>(db: &C, id: ConversationId, name: &str) -> Result<bool, AppError> {
     let sql = "SELECT 1 AS one FROM conversations c JOIN workspace_emoji e ON e.workspace_id = c.workspace_id AND e.name = $2 \
                WHERE c.id = $1";
     let found = db.query_one_raw(raw::statement(db, sql, vec![id.into(), name.into()])).await.map_err(app_error)?;
@@ -80,7 +80,7 @@ pub async fn remove<C: ConnectionTrait>(db: &C, id: WorkspaceId, name: &str) -> 
 }
 
 /// Deletes the emoji of a deleted workspace; returns their uploads.
-pub async fn remove_ended<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Vec<UploadId>, AppError> {
+pub async fn remove_all<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Vec<UploadId>, AppError> {
     let sql = "DELETE FROM workspace_emoji WHERE workspace_id = $1 \
                AND EXISTS (SELECT 1 FROM workspaces w WHERE w.id = $1 AND w.is_deleted) RETURNING upload_id";
     let removed = raw::find::<_, UploadOf>(db, sql, vec![id.into()]).await?;

@@ -37,7 +37,7 @@ pub async fn after_each<C: ConnectionTrait>(
     positions: &[(ConversationId, i64)],
     limit: u32,
 ) -> Result<Vec<conversation_event::Model>, AppError> {
-    let asked = behind(db.get_database_backend(), positions);
+    let asked = position_rows(db.get_database_backend(), positions);
     // Sequence numbers have no gaps, so they bound the number of events. The page is shared fairly: the first event of
     // each conversation, then the second of each, and so on. Payloads are read last, because sorting needs only their
     // lengths.
@@ -55,14 +55,14 @@ pub async fn after_each<C: ConnectionTrait>(
 }
 
 /// Conversations (`id`) with the last known sequence number of each (`seen`).
-fn behind(backend: DatabaseBackend, positions: &[(ConversationId, i64)]) -> Rows<2> {
+fn position_rows(backend: DatabaseBackend, positions: &[(ConversationId, i64)]) -> Rows<2> {
     let columns = [Column::Uuid("id"), Column::Int("seen")];
     Rows::new(backend, columns, positions.iter().map(|(id, seq)| [id.0.into(), (*seq).into()]))
 }
 
 /// [`after_each`] for log consumers, which an unreadable event would otherwise block. For a single conversation, it
 /// returns the events before the unreadable one, and on the next call a substitute for it.
-pub async fn next_of_each<C: ConnectionTrait>(
+pub async fn next_readable_of_each<C: ConnectionTrait>(
     db: &C,
     positions: &[(ConversationId, i64)],
     limit: u32,
@@ -73,7 +73,7 @@ pub async fn next_of_each<C: ConnectionTrait>(
             (Err(AppError::Internal(_)), [_]) if limit > 1 => limit /= 2,
             (Err(error @ AppError::Internal(_)), [(id, seen)]) => {
                 // Fails if the whole log is unreadable, which is not caused by this event.
-                let event = in_place_of(db, *id, seen + 1).await?;
+                let event = substitute_for(db, *id, seen + 1).await?;
                 tracing::warn!(%error, conversation = %id, seq = event.seq, "unreadable log event skipped");
                 return Ok(vec![event]);
             }
@@ -83,7 +83,7 @@ pub async fn next_of_each<C: ConnectionTrait>(
 }
 
 /// Substitute for an unreadable event: a change of its message, if the event was about a message's text.
-async fn in_place_of<C: ConnectionTrait>(
+async fn substitute_for<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
     seq: i64,
@@ -121,13 +121,13 @@ pub struct EventSubject {
 }
 
 /// Subjects of the events that [`after_each`] returns: at most `limit` in total.
-pub async fn about_each<C: ConnectionTrait>(
+pub async fn subjects_of_each<C: ConnectionTrait>(
     db: &C,
     positions: &[(ConversationId, i64)],
     limit: u32,
 ) -> Result<Vec<EventSubject>, AppError> {
     let backend = db.get_database_backend();
-    let asked = behind(backend, positions);
+    let asked = position_rows(backend, positions);
     let bytes =
         if backend == DatabaseBackend::Postgres { "CONVERT_TO(e.payload, 'UTF8')" } else { "CAST(e.payload AS BLOB)" };
     let sql = format!(
@@ -154,7 +154,7 @@ pub struct StoredEvent {
 }
 
 /// Events that contain a message's text: the one that created it, and later ones.
-pub async fn texts<C: ConnectionTrait>(
+pub async fn text_events<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
     created_seq: i64,
@@ -167,7 +167,7 @@ pub async fn texts<C: ConnectionTrait>(
 }
 
 /// [`texts`] of several messages, given by conversation, sequence number of the creating event, and id.
-pub async fn texts_of_all<C: ConnectionTrait>(
+pub async fn text_events_of_all<C: ConnectionTrait>(
     db: &C,
     messages: &[(ConversationId, i64, MessageId)],
 ) -> Result<Vec<StoredText>, AppError> {
@@ -251,7 +251,7 @@ pub async fn positions_at<C: ConnectionTrait>(
            (SELECT MIN(f.seq) - 1 FROM conversation_events f WHERE f.conversation_id = c.id)) AS seq \
          FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted AND c.last_activity_at > $2 \
          WHERE m.user_id = $1 AND NOT m.is_deleted",
-        access::member_reads_after("c", "m")
+        access::member_history_start("c", "m")
     );
     let values = [user.into(), moment.into()];
     let found = raw::find::<_, Position>(db, sql, values).await?;

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Rows per chunk.
-const PART: u64 = 200;
+const CHUNK_ROWS: u64 = 200;
 
 /// Current and former conversations of a user after the id `after`, ordered by id.
 pub async fn conversations<C: ConnectionTrait>(
@@ -28,7 +28,7 @@ pub async fn conversations<C: ConnectionTrait>(
     }
     let sql = format!(
         "SELECT c.id, c.kind, c.title, m.role, m.joined_at, m.is_deleted FROM conversation_members m \
-         JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted WHERE m.user_id = $1 AND c.id > $2 ORDER BY c.id LIMIT {PART}"
+         JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted WHERE m.user_id = $1 AND c.id > $2 ORDER BY c.id LIMIT {CHUNK_ROWS}"
     );
     let found = raw::find::<_, ExportedMembership>(db, sql, [user_id.into(), after.into()]).await?;
     found
@@ -55,7 +55,7 @@ pub async fn messages<C: ConnectionTrait>(
 ) -> Result<Vec<NamedMessage>, AppError> {
     let sql = format!(
         "SELECT m.*, u.display_name AS sender_name, NULL AS sender_glyph, NULL AS sender_hue FROM messages m JOIN users u ON u.id = m.sender_id \
-         WHERE m.conversation_id = $1 AND m.sender_id = $2 AND m.seq > $3 ORDER BY m.seq LIMIT {PART}"
+         WHERE m.conversation_id = $1 AND m.sender_id = $2 AND m.seq > $3 ORDER BY m.seq LIMIT {CHUNK_ROWS}"
     );
     let values = [id.into(), user_id.into(), after_seq.into()];
     raw::find::<_, NamedMessage>(db, sql, values).await
@@ -95,6 +95,6 @@ pub async fn of_conversation<C: ConnectionTrait>(
     to: Option<Timestamp>,
 ) -> Result<Vec<NamedMessage>, AppError> {
     let (meant, values) = meant(id, after_seq, from, to);
-    let sql = format!("{NAMED} WHERE {meant} ORDER BY m.seq LIMIT {PART}");
+    let sql = format!("{NAMED} WHERE {meant} ORDER BY m.seq LIMIT {CHUNK_ROWS}");
     raw::find::<_, NamedMessage>(db, sql, values).await
 }

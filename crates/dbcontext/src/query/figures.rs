@@ -6,7 +6,7 @@ use sea_orm::{
     QueryFilter, QueryOrder, QuerySelect, Set, Value,
 };
 
-use super::{ledger::ids_between, raw, single};
+use super::{ledger::id_range, raw, single};
 pub use crate::entity::{incident::Model as IncidentRow, instance::Model as InstanceRow};
 use crate::{
     constraint::app_error,
@@ -16,7 +16,7 @@ use crate::{
 const MINUTE: i64 = 60_000;
 /// Tolerance between the time in a message's id and its stored time, in milliseconds: the same machine creates the id
 /// shortly before.
-const SLACK: i64 = 10 * MINUTE;
+const ID_TIME_TOLERANCE: i64 = 10 * MINUTE;
 
 /// Period of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ pub async fn delete_before<C: ConnectionTrait>(db: &C, step: Step, before: Times
 
 /// Number of messages per minute. Ids start with the time, so only the messages of the period are read.
 pub async fn messages<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<(i64, i64)>, AppError> {
-    let (after, before) = ids_between(Timestamp(from.0 - SLACK), Timestamp(to.0 + SLACK));
+    let (after, before) = id_range(Timestamp(from.0 - ID_TIME_TOLERANCE), Timestamp(to.0 + ID_TIME_TOLERANCE));
     let made_then = ("id > $3 AND id < $4", vec![after.into(), before.into()]);
     counted(db, "messages", "COUNT(*)", made_then, from, to).await
 }
@@ -124,7 +124,7 @@ pub async fn costs<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -
 }
 
 /// Number of audit log entries with an action, per minute.
-pub async fn audited<C: ConnectionTrait>(
+pub async fn audit_entries<C: ConnectionTrait>(
     db: &C,
     action: &'static str,
     from: Timestamp,
@@ -152,7 +152,7 @@ async fn counted<C: ConnectionTrait>(
 }
 
 /// Number of users whose devices were active since then.
-pub async fn people_since<C: ConnectionTrait>(db: &C, from: Timestamp) -> Result<i64, AppError> {
+pub async fn count_active_users_since<C: ConnectionTrait>(db: &C, from: Timestamp) -> Result<i64, AppError> {
     let sql = "SELECT COUNT(DISTINCT user_id) AS value FROM user_sessions WHERE last_used_at >= $1";
     number(db, sql, vec![from.0.into()]).await
 }
@@ -163,7 +163,7 @@ pub async fn count_users<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
 }
 
 /// Number of guests.
-pub async fn guests<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
+pub async fn count_guests<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
     let sql = "SELECT COUNT(DISTINCT m.user_id) AS value FROM workspace_members m JOIN users u ON u.id = m.user_id \
                WHERE m.role = 'guest' AND NOT m.is_deleted AND NOT u.is_deleted";
     number(db, sql, Vec::new()).await
@@ -193,7 +193,11 @@ pub async fn maximum<C: ConnectionTrait>(
 }
 
 /// Number of users whose AI requests failed.
-pub async fn people_failed<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<i64, AppError> {
+pub async fn count_users_with_failures<C: ConnectionTrait>(
+    db: &C,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<i64, AppError> {
     let sql = "SELECT COUNT(DISTINCT user_id) AS value FROM usage_requests \
                WHERE created_at >= $1 AND created_at <= $2 AND status >= 500";
     number(db, sql, vec![from.0.into(), to.0.into()]).await
@@ -238,7 +242,7 @@ pub async fn upsert_incident<C: ConnectionTrait>(db: &C, row: IncidentRow) -> Re
 }
 
 /// Ends the open incidents of an instance that is gone.
-pub async fn end_of<C: ConnectionTrait>(db: &C, instance: InstanceId, at: Timestamp) -> Result<(), AppError> {
+pub async fn end_incidents_of<C: ConnectionTrait>(db: &C, instance: InstanceId, at: Timestamp) -> Result<(), AppError> {
     incident::Entity::update_many()
         .set(incident::ActiveModel { ended_at: Set(Some(at)), ..Default::default() })
         .filter(incident::Column::InstanceId.eq(instance))

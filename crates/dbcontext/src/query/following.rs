@@ -30,7 +30,7 @@ pub struct ConnectionSubscriptions {
 }
 
 /// Conversations and workspaces of these users. Users without any are left out.
-pub async fn of<C: ConnectionTrait>(
+pub async fn of_users<C: ConnectionTrait>(
     db: &C,
     users: &[UserId],
 ) -> Result<HashMap<UserId, ConnectionSubscriptions>, AppError> {
@@ -58,7 +58,7 @@ pub async fn of<C: ConnectionTrait>(
            FROM asked a JOIN workspace_members p ON p.user_id = a.id AND NOT p.is_deleted \
            JOIN workspaces s ON s.id = p.workspace_id AND NOT s.is_deleted) AS followed ORDER BY active_at DESC",
         asked.table(),
-        access::member_reads_after("c", "m"),
+        access::member_history_start("c", "m"),
         count_of("c.id"),
     );
     let mut found: HashMap<UserId, ConnectionSubscriptions> = HashMap::new();

@@ -95,7 +95,7 @@ pub async fn remove_all<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<(
 }
 
 /// Marks an ID token as used, and deletes expired marks; returns `false` if it was used before.
-pub async fn use_id_token<C: ConnectionTrait>(
+pub async fn consume_id_token<C: ConnectionTrait>(
     db: &C,
     hash: Vec<u8>,
     expires_at: Timestamp,

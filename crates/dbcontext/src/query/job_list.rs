@@ -84,7 +84,7 @@ fn collect_ids(path: &str, value: &Json, found: &mut BTreeMap<String, String>) {
 }
 
 /// Value of the column `status`.
-const fn stored(status: JobStatus) -> &'static str {
+const fn status_name(status: JobStatus) -> &'static str {
     match status {
         JobStatus::Queued => "waiting",
         JobStatus::Running => "running",
@@ -102,7 +102,7 @@ pub async fn list<C: ConnectionTrait>(
     let (mut of, mut values) = ("FROM jobs j WHERE TRUE".to_owned(), Vec::<Value>::new());
     if let Some(status) = status {
         // A literal, so that a partial index can be used.
-        of.push_str(&format!(" AND j.status = '{}'", stored(status)));
+        of.push_str(&format!(" AND j.status = '{}'", status_name(status)));
     }
     if let Some(kind) = kind {
         values.push(kind.into());

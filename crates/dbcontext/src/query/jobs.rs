@@ -7,7 +7,7 @@
 //! second of everyone, and within a round the first job of each workspace before the second of any workspace. A job's
 //! position is fixed on insertion (`turn`, `scope_turn`): after its owner's last one, and not before the round that is
 //! being claimed, so a queue of thousands delays only its owner. A job with a later start time gets its position when
-//! it is due ([`give_turns`]). Jobs without an owner, and retried jobs, have no `turn` and are claimed when they are
+//! it is due ([`assign_turns`]). Jobs without an owner, and retried jobs, have no `turn` and are claimed when they are
 //! due.
 //!
 //! A claim skips the jobs of users who have reached their limit of running jobs on the claiming instance: otherwise one
@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// Maximum number of jobs that get their positions in one statement.
-const TURNS: usize = 1_000;
+const MAX_TURNS_PER_STATEMENT: usize = 1_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewJob {
@@ -76,7 +76,7 @@ pub struct LeaseState {
 }
 
 /// Number of waiting or running jobs with this concurrency key.
-pub async fn unfinished<C: ConnectionTrait>(db: &C, concurrency_key: &str) -> Result<u64, AppError> {
+pub async fn count_unfinished<C: ConnectionTrait>(db: &C, concurrency_key: &str) -> Result<u64, AppError> {
     let rows = "FROM jobs WHERE concurrency_key = $1 AND due_at IS NOT NULL AND status IN ('waiting', 'running')";
     super::page::count(db, rows, [concurrency_key.to_owned().into()]).await
 }
@@ -156,11 +156,11 @@ fn with_turns(backend: DatabaseBackend, jobs: &str, claimed_in_turn: &str, order
 }
 
 /// Assigns queue positions to users' jobs that have become due, up to [`TURNS`] of a kind at a time.
-pub async fn give_turns<C: ConnectionTrait>(db: &C, kind: &str) -> Result<(), AppError> {
+pub async fn assign_turns<C: ConnectionTrait>(db: &C, kind: &str) -> Result<(), AppError> {
     let backend = db.get_database_backend();
     let due = format!(
-        "(SELECT j.id, j.kind, j.owner, j.scope, j.due_at FROM jobs j WHERE j.kind = $1 AND {} ORDER BY j.due_at LIMIT {TURNS}) AS w",
-        awaits_turn(backend)
+        "(SELECT j.id, j.kind, j.owner, j.scope, j.due_at FROM jobs j WHERE j.kind = $1 AND {} ORDER BY j.due_at LIMIT {MAX_TURNS_PER_STATEMENT}) AS w",
+        awaits_turn_condition(backend)
     );
     let sql = format!(
         "UPDATE jobs SET turn = r.turn, scope_turn = r.scope_turn FROM ({}) AS r WHERE jobs.id = r.id AND jobs.turn IS NULL AND jobs.attempt = 0",
@@ -170,7 +170,7 @@ pub async fn give_turns<C: ConnectionTrait>(db: &C, kind: &str) -> Result<(), Ap
 }
 
 /// Condition that a user's job `j` is due and has no queue position yet; covered by an index.
-fn awaits_turn(backend: DatabaseBackend) -> String {
+fn awaits_turn_condition(backend: DatabaseBackend) -> String {
     format!(
         "j.owner IS NOT NULL AND j.turn IS NULL AND j.attempt = 0 AND j.is_blocked = FALSE AND j.due_at IS NOT NULL AND j.due_at <= {}",
         now(backend)
@@ -178,7 +178,7 @@ fn awaits_turn(backend: DatabaseBackend) -> String {
 }
 
 /// Number of unfinished jobs of a kind per user; users without any are left out.
-pub async fn open_of<C: ConnectionTrait>(
+pub async fn count_open<C: ConnectionTrait>(
     db: &C,
     kind: &str,
     owners: &[UserId],
@@ -236,7 +236,7 @@ impl ClaimOrder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DueKind<'k> {
     pub kind: &'k str,
-    /// True if users' jobs have become due, so that [`give_turns`] must be called before the claim.
+    /// True if users' jobs have become due, so that [`assign_turns`] must be called before the claim.
     pub awaits_turns: bool,
 }
 
@@ -253,7 +253,7 @@ pub async fn due<'k, C: ConnectionTrait>(db: &C, kinds: &[&'k str]) -> Result<Ve
     };
     let of_kind = |place: usize| {
         let [due, in_turn] = ClaimOrder::ALL.map(|way| exists(place, way.waiting(backend)));
-        let awaits_turns = exists(place, awaits_turn(backend));
+        let awaits_turns = exists(place, awaits_turn_condition(backend));
         format!("SELECT CAST({place} AS bigint) AS place, {awaits_turns} AS awaits_turns WHERE {due} OR {in_turn}")
     };
     let sql = (0..kinds.len()).map(of_kind).collect::<Vec<_>>().join(" UNION ALL ") + " ORDER BY place";
@@ -359,21 +359,21 @@ pub async fn renew<C: ConnectionTrait>(
 
 /// Deletes a finished job; returns `false` if the claim is lost.
 pub async fn finish(db: &Database, id: JobId, attempt: i32) -> Result<bool, AppError> {
-    end(db, "DELETE FROM jobs WHERE {claim} RETURNING concurrency_key", id, attempt, vec![]).await
+    end_claim(db, "DELETE FROM jobs WHERE {claim} RETURNING concurrency_key", id, attempt, vec![]).await
 }
 
 /// Requeues a job for an immediate claim. The current claim doesn't count as a failure.
 pub async fn release(db: &Database, id: JobId, attempt: i32) -> Result<bool, AppError> {
     let change = "UPDATE jobs SET status = 'waiting', due_at = {now}, leased_by = NULL, attempts_before = attempts_before + 1, \
                   updated_at = {now} WHERE {claim} RETURNING concurrency_key";
-    end(db, change, id, attempt, vec![]).await
+    end_claim(db, change, id, attempt, vec![]).await
 }
 
 /// Requeues a job for a retry after `wait`.
 pub async fn postpone(db: &Database, id: JobId, attempt: i32, wait: Duration, error: &str) -> Result<bool, AppError> {
     let change = "UPDATE jobs SET status = 'waiting', due_at = {now} + $3, leased_by = NULL, error = $4, updated_at = {now} \
                   WHERE {claim} RETURNING concurrency_key";
-    end(db, change, id, attempt, vec![millis(wait), error.into()]).await
+    end_claim(db, change, id, attempt, vec![millis(wait), error.into()]).await
 }
 
 /// Suspends a job until `wait` has passed or it is [hastened](make_due). Claims so far don't count as failures.
@@ -381,18 +381,18 @@ pub async fn suspend(db: &Database, id: JobId, attempt: i32, wait: Duration) -> 
     let change = "UPDATE jobs SET status = 'waiting', due_at = CASE WHEN stop_requested THEN {now} ELSE {now} + $3 END, leased_by = NULL, \
                   attempts_before = attempt, updated_at = {now} \
                   WHERE {claim} RETURNING concurrency_key";
-    end(db, change, id, attempt, vec![millis(wait)]).await
+    end_claim(db, change, id, attempt, vec![millis(wait)]).await
 }
 
 /// Moves a job to the dead letters.
 pub async fn dead_letter(db: &Database, id: JobId, attempt: i32, error: &str) -> Result<bool, AppError> {
     let change = "UPDATE jobs SET status = 'dead', due_at = NULL, leased_by = NULL, error = $3, updated_at = {now} \
                   WHERE {claim} RETURNING concurrency_key";
-    end(db, change, id, attempt, vec![error.into()]).await
+    end_claim(db, change, id, attempt, vec![error.into()]).await
 }
 
 /// Ends a claim and unblocks the next job with the same concurrency key; returns `false` if the claim is lost.
-async fn end(db: &Database, change: &str, id: JobId, attempt: i32, values: Vec<Value>) -> Result<bool, AppError> {
+async fn end_claim(db: &Database, change: &str, id: JobId, attempt: i32, values: Vec<Value>) -> Result<bool, AppError> {
     let tx = db.begin().await.map_err(app_error)?;
     let backend = tx.get_database_backend();
     let sql =
@@ -464,7 +464,10 @@ pub async fn release_all<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
 
 /// Instances other than `own` that run jobs but don't hold their liveness lock ([`LivenessLock`](crate::LivenessLock)). PostgreSQL
 /// only.
-pub async fn workers_without_sign<C: ConnectionTrait>(db: &C, own: InstanceId) -> Result<Vec<InstanceId>, AppError> {
+pub async fn workers_without_liveness_lock<C: ConnectionTrait>(
+    db: &C,
+    own: InstanceId,
+) -> Result<Vec<InstanceId>, AppError> {
     #[derive(FromQueryResult)]
     struct Worker {
         leased_by: InstanceId,

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Maximum number of chunks per insert statement.
-const WRITTEN_AT_ONCE: usize = 200;
+const CHUNKS_PER_INSERT: usize = 200;
 
 impl FileRow {
     /// True if all assistants of the workspace use the file.
@@ -270,7 +270,7 @@ pub async fn insert_chunks<C: ConnectionTrait>(
             Column::Text("heading"),
             Column::Int("line"),
         ];
-        let part = pieces.by_ref().take(WRITTEN_AT_ONCE).map(|piece| {
+        let part = pieces.by_ref().take(CHUNKS_PER_INSERT).map(|piece| {
             [
                 piece.file_id.0.into(),
                 i64::from(piece.number).into(),
@@ -309,7 +309,7 @@ async fn insert_words<C: ConnectionTrait>(db: &C, words: Vec<WordsRow>) -> Resul
 }
 
 /// Number of chunks in the other files of the assistant or section.
-pub async fn pieces_beside<C: ConnectionTrait>(
+pub async fn count_chunks_beside<C: ConnectionTrait>(
     db: &C,
     assistant: AssistantId,
     id: KnowledgeFileId,
@@ -441,7 +441,7 @@ pub async fn without_words<C: ConnectionTrait>(
 }
 
 /// A page of a file's chunks, starting at this one.
-pub async fn pieces_from<C: ConnectionTrait>(
+pub async fn chunks_from<C: ConnectionTrait>(
     db: &C,
     (file, first): ChunkId,
     limit: usize,

@@ -8,21 +8,21 @@ use sea_orm::{
 use crate::{constraint::app_error, entity::known_device};
 
 /// Maximum number of devices per user; the most recent ones are kept.
-const MOST: u64 = 50;
+const MAX_DEVICES: u64 = 50;
 
 /// Lists a user's devices, most recent first.
 pub async fn of_user<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<known_device::Model>, AppError> {
     known_device::Entity::find()
         .filter(known_device::Column::UserId.eq(user_id))
         .order_by_desc(known_device::Column::LastSeenAt)
-        .limit(MOST)
+        .limit(MAX_DEVICES)
         .all(db)
         .await
         .map_err(app_error)
 }
 
 /// Records a sign-in from a device.
-pub async fn note<C: ConnectionTrait>(db: &C, seen: known_device::Model) -> Result<(), AppError> {
+pub async fn record<C: ConnectionTrait>(db: &C, seen: known_device::Model) -> Result<(), AppError> {
     let row = known_device::ActiveModel {
         user_id: Set(seen.user_id),
         network: Set(seen.network),
@@ -42,7 +42,7 @@ pub async fn trim<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<(), App
     let oldest_kept = known_device::Entity::find()
         .filter(known_device::Column::UserId.eq(user_id))
         .order_by_desc(known_device::Column::LastSeenAt)
-        .offset(MOST)
+        .offset(MAX_DEVICES)
         .one(db)
         .await
         .map_err(app_error)?;

@@ -238,7 +238,7 @@ pub async fn expiring<C: ConnectionTrait>(
 }
 
 /// Accounts with expired credits, after the id `after`.
-pub async fn with_expired<C: ConnectionTrait>(
+pub async fn accounts_with_expired<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
     after: Uuid,
@@ -257,7 +257,7 @@ pub async fn with_expired<C: ConnectionTrait>(
     Ok(rows.into_iter().map(|row| row.account_id).collect())
 }
 
-pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewCreditReservation]) -> Result<(), AppError> {
+pub async fn insert_reservations<C: ConnectionTrait>(txn: &C, holds: &[NewCreditReservation]) -> Result<(), AppError> {
     static INSERT: Change<4> = Change::insert(
         "credit_holds",
         [Field::Uuid("id"), Field::Uuid("account_id"), Field::Int("amount"), Field::Int("expires_at")],
@@ -272,7 +272,10 @@ pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewCreditReserva
 }
 
 /// Removes reservations; expired ones may be gone already.
-pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<CreditReservation>, AppError> {
+pub async fn remove_reservations<C: ConnectionTrait>(
+    txn: &C,
+    ids: &[Uuid],
+) -> Result<Vec<CreditReservation>, AppError> {
     let asked = Rows::ids(txn.get_database_backend(), ids.iter().copied());
     let sql = format!(
         "DELETE FROM credit_holds WHERE id IN (SELECT w.id FROM {}) RETURNING id, account_id, amount, expires_at",
@@ -282,7 +285,7 @@ pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<V
 }
 
 /// Expired reservations that were neither settled nor renewed, after the cursor `after` (by expiry).
-pub async fn expired_holds<C: ConnectionTrait>(
+pub async fn expired_reservations<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
     after: (Timestamp, Uuid),
@@ -320,7 +323,7 @@ pub async fn reservations<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Ve
 }
 
 /// Extends the reservations of requests in progress.
-pub fn renew(ids: &[Uuid], expires_at: Timestamp) -> Piece {
+pub fn extend_reservations(ids: &[Uuid], expires_at: Timestamp) -> Piece {
     static UPDATE: Change<2> = Change::new(
         [Field::Int("expires_at"), Field::Uuid("id")],
         "UPDATE credit_holds SET expires_at = w.expires_at FROM {} WHERE credit_holds.id = w.id",
@@ -330,7 +333,7 @@ pub fn renew(ids: &[Uuid], expires_at: Timestamp) -> Piece {
 }
 
 /// Amount that refunds and disputes clawed back from an account, and the amount restored of it.
-pub async fn taken_back<C: ConnectionTrait>(
+pub async fn clawed_back<C: ConnectionTrait>(
     txn: &C,
     account_id: Uuid,
     source_ids: Vec<String>,
@@ -360,13 +363,13 @@ pub async fn list<C: ConnectionTrait>(
 
 /// Range of ids that contains the entries of a period: ids start with a time in milliseconds, and a day on both sides
 /// exceeds any clock difference.
-pub fn id_at(from: Timestamp, to: Timestamp) -> (Uuid, Uuid) {
+pub fn id_range_with_margin(from: Timestamp, to: Timestamp) -> (Uuid, Uuid) {
     const DAY: i64 = 86_400_000;
-    ids_between(Timestamp(from.0.saturating_sub(DAY)), Timestamp(to.0.saturating_add(DAY)))
+    id_range(Timestamp(from.0.saturating_sub(DAY)), Timestamp(to.0.saturating_add(DAY)))
 }
 
 /// Range of ids created in a period.
-pub(super) fn ids_between(from: Timestamp, to: Timestamp) -> (Uuid, Uuid) {
+pub(super) fn id_range(from: Timestamp, to: Timestamp) -> (Uuid, Uuid) {
     let id = |at: i64| Uuid::from_u128(u128::from(at.clamp(0, (1 << 48) - 1).unsigned_abs()) << 80);
     (id(from.0), id(to.0))
 }
@@ -403,7 +406,7 @@ pub async fn after<C: ConnectionTrait>(
 }
 
 /// Recomputes every account from its entries. A single statement, so that it reads a consistent snapshot.
-pub async fn differences<C: ConnectionTrait>(db: &C) -> Result<Vec<BalanceMismatch>, AppError> {
+pub async fn balance_mismatches<C: ConnectionTrait>(db: &C) -> Result<Vec<BalanceMismatch>, AppError> {
     let sql = "SELECT * FROM (SELECT k.id, COALESCE(a.balance, 0) AS balance, COALESCE(e.booked, 0) AS booked, \
          COALESCE(a.held, 0) AS held, COALESCE(e.booked_held, 0) AS booked_held, COALESCE(h.holds, 0) AS holds, \
          COALESCE(a.owed, 0) AS owed, COALESCE(e.booked_owed, 0) AS booked_owed, COALESCE(g.granted, 0) AS granted \

@@ -33,7 +33,7 @@ impl Purpose {
 }
 
 /// Stores a token's hash; it replaces the previous token.
-pub async fn put<C: ConnectionTrait>(
+pub async fn upsert<C: ConnectionTrait>(
     db: &C,
     purpose: Purpose,
     subject: Uuid,
@@ -79,7 +79,7 @@ pub async fn find<C: ConnectionTrait>(
 }
 
 /// Consumes a token and returns its subject. Returns `None` if it is unknown, expired or already used.
-pub async fn take<C: ConnectionTrait>(
+pub async fn consume<C: ConnectionTrait>(
     db: &C,
     purpose: Purpose,
     hash: &[u8],

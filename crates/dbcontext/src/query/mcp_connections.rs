@@ -39,7 +39,7 @@ pub struct ConnectableRow {
 
 /// Inserts or replaces a connection. Its first version is the current time, so that versions stay unique after a
 /// deletion.
-pub async fn put<C: ConnectionTrait>(
+pub async fn upsert<C: ConnectionTrait>(
     db: &C,
     user: UserId,
     server: McpServerId,
@@ -71,7 +71,7 @@ pub async fn claim<C: ConnectionTrait>(
     until: Timestamp,
     now: Timestamp,
 ) -> Result<bool, AppError> {
-    let claimed = unchanged(row)
+    let claimed = at_version(row)
         .set(ActiveModel { claimed_until: Set(Some(until)), ..Default::default() })
         .filter(Column::IsExpired.eq(false))
         .filter(Column::ClaimedUntil.is_null().or(Column::ClaimedUntil.lt(now)));
@@ -89,12 +89,12 @@ pub async fn renew<C: ConnectionTrait>(db: &C, row: &ConnectionRow, new: NewToke
         ..Default::default()
     };
     let next = Expr::col(Column::Version).add(1);
-    let done = unchanged(row).set(renewed).col_expr(Column::Version, next).exec(db).await.map_err(app_error)?;
+    let done = at_version(row).set(renewed).col_expr(Column::Version, next).exec(db).await.map_err(app_error)?;
     Ok(done.rows_affected > 0)
 }
 
 /// Update of a connection if its version is still that of `row`.
-fn unchanged(row: &ConnectionRow) -> UpdateMany<Entity> {
+fn at_version(row: &ConnectionRow) -> UpdateMany<Entity> {
     Entity::update_many()
         .filter(Column::UserId.eq(row.user_id))
         .filter(Column::ServerId.eq(row.server_id))
@@ -104,14 +104,14 @@ fn unchanged(row: &ConnectionRow) -> UpdateMany<Entity> {
 /// Releases the claim without changing the tokens.
 pub async fn release<C: ConnectionTrait>(db: &C, row: &ConnectionRow) -> Result<(), AppError> {
     let released = ActiveModel { claimed_until: Set(None), ..Default::default() };
-    unchanged(row).set(released).exec(db).await.map_err(app_error)?;
+    at_version(row).set(released).exec(db).await.map_err(app_error)?;
     Ok(())
 }
 
 /// Marks the tokens of this version as invalid, so that the user must sign in again.
 pub async fn expire<C: ConnectionTrait>(db: &C, row: &ConnectionRow) -> Result<(), AppError> {
     let expired = ActiveModel { is_expired: Set(true), claimed_until: Set(None), ..Default::default() };
-    unchanged(row).set(expired).exec(db).await.map_err(app_error)?;
+    at_version(row).set(expired).exec(db).await.map_err(app_error)?;
     Ok(())
 }
 
@@ -139,7 +139,7 @@ async fn extra<C: ConnectionTrait>(db: &C, connection: Select<Entity>) -> Result
 }
 
 /// Sets the additional scope; `None` clears it. The tokens stay valid for other calls meanwhile.
-pub async fn want<C: ConnectionTrait>(
+pub async fn set_extra_scope<C: ConnectionTrait>(
     db: &C,
     user: UserId,
     server: McpServerId,
@@ -162,13 +162,13 @@ pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, server: McpServerI
 }
 
 /// Deletes all connections of a user.
-pub async fn forget_user<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
+pub async fn remove_of_user<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
     Entity::delete_many().filter(Column::UserId.eq(user)).exec(db).await.map_err(app_error)?;
     Ok(())
 }
 
 /// Deletes all connections to a server, and the client registration.
-pub async fn forget_server<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<(), AppError> {
+pub async fn remove_of_server<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<(), AppError> {
     Entity::delete_many().filter(Column::ServerId.eq(server)).exec(db).await.map_err(app_error)?;
     remove_client(db, server).await
 }
@@ -219,7 +219,7 @@ pub async fn client<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<O
 }
 
 /// Client registrations entered by administrators for these servers.
-pub async fn entered_clients<C: ConnectionTrait>(
+pub async fn manual_clients<C: ConnectionTrait>(
     db: &C,
     servers: &[McpServerId],
 ) -> Result<HashMap<McpServerId, String>, AppError> {

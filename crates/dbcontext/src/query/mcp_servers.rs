@@ -28,7 +28,7 @@ pub async fn update<C: ConnectionTrait>(db: &C, row: McpServerRow) -> Result<boo
 }
 
 /// Stores the tools and prompts that a server reported, unless the server was changed meanwhile.
-pub async fn note_tools<C: ConnectionTrait>(
+pub async fn record_tools<C: ConnectionTrait>(
     db: &C,
     id: McpServerId,
     as_of: Timestamp,

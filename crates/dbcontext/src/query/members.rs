@@ -97,7 +97,7 @@ pub async fn page<C: ConnectionTrait>(
     let mut values: Vec<Value> = vec![id.into()];
     let text = ::search::folded_line(text);
     if !text.is_empty() {
-        values.push(contains(&text).into());
+        values.push(like_pattern(&text).into());
         which.push_str(&format!(" AND m.search_name LIKE ${} ESCAPE '\\'", values.len()));
     }
     if let Some(role) = role {
@@ -116,7 +116,7 @@ pub async fn page<C: ConnectionTrait>(
 }
 
 /// `LIKE` pattern for values that contain `text`, with wildcards escaped by `\`.
-pub(super) fn contains(text: &str) -> String {
+pub(super) fn like_pattern(text: &str) -> String {
     format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
 }
 
@@ -188,14 +188,14 @@ pub async fn insert<C: ConnectionTrait>(
         "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, search_name) \
          SELECT w.conversation_id, w.user_id, w.role, w.joined_at, u.search_name FROM {} JOIN users u ON u.id = w.user_id WHERE TRUE {}",
         rows.table(),
-        comes_back(&[])
+        rejoin_clause(&[])
     );
     let done = db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
     change_count(db, id, i64::try_from(done.rows_affected()).unwrap_or(0)).await
 }
 
 /// Hides the history up to this event from a member, and marks it as read.
-pub async fn begin_after<C: ConnectionTrait>(
+pub async fn hide_history_until<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
     user: UserId,
@@ -208,7 +208,7 @@ pub async fn begin_after<C: ConnectionTrait>(
 }
 
 /// Conflict clause: a former member returns, with these columns updated too; a current member stays unchanged.
-fn comes_back(columns: &[&str]) -> String {
+fn rejoin_clause(columns: &[&str]) -> String {
     let columns: String = columns.iter().map(|column| format!(", {column} = excluded.{column}")).collect();
     format!(
         "ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at, \
@@ -239,7 +239,7 @@ pub async fn join<C: ConnectionTrait>(
 }
 
 fn join_sql(is_let_in: bool) -> String {
-    let back = comes_back(&["read_seq", "delivered_seq", "read_no", "from_seq"]);
+    let back = rejoin_clause(&["read_seq", "delivered_seq", "read_no", "from_seq"]);
     let unless_removed = if is_let_in { "" } else { " AND conversation_members.removed_at IS NULL" };
     format!(
         "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, search_name, read_seq, delivered_seq, read_no, from_seq) \
@@ -271,7 +271,7 @@ pub async fn remove<C: ConnectionTrait>(
 }
 
 /// Serialises joins and departures of the conversation until this transaction ends.
-pub async fn hold_count<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<(), AppError> {
+pub async fn lock_count<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<(), AppError> {
     change_count(db, id, 0).await
 }
 

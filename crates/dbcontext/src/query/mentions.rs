@@ -24,7 +24,7 @@ pub struct NewMention {
 }
 
 /// SQL literal that stands for everyone in place of a user id.
-pub(super) const fn everybody(backend: DatabaseBackend) -> &'static str {
+pub(super) const fn everyone_literal(backend: DatabaseBackend) -> &'static str {
     match backend {
         DatabaseBackend::Postgres => "'00000000-0000-0000-0000-000000000000'::uuid",
         _ => "zeroblob(16)",

@@ -12,7 +12,7 @@ use super::{
     pieces::{Change, Piece},
     raw,
     rows::{Column, Field, Rows},
-    versions::BESIDE,
+    versions::PARALLEL_VERSION,
 };
 use crate::{constraint::app_error, entity::message};
 
@@ -80,12 +80,12 @@ impl NamedMessage {
     /// not shown.
     #[must_use]
     pub fn parallel_answer_of(&self) -> Option<MessageId> {
-        self.hidden_by.filter(|_| self.hidden_version == Some(BESIDE))
+        self.hidden_by.filter(|_| self.hidden_version == Some(PARALLEL_VERSION))
     }
 }
 
 /// Parses a JSON column; returns the default if it is empty or the message was deleted.
-fn read<T: DeserializeOwned + Default>(stored: Option<&str>, is_there: bool) -> Result<T, AppError> {
+fn parse_json<T: DeserializeOwned + Default>(stored: Option<&str>, is_there: bool) -> Result<T, AppError> {
     match stored {
         Some(text) if is_there => serde_json::from_str(text).map_err(AppError::internal),
         _ => Ok(T::default()),
@@ -123,21 +123,21 @@ impl TryFrom<NamedMessage> for view::Message {
             reply_to: row.reply_to,
             reason: row.reason,
             model: row.model,
-            mentions: read(row.mentions.as_deref(), is_there && row.hidden_at.is_none())?,
-            attachments: read(row.attachments.as_deref(), is_there)?,
-            previews: read(row.previews.as_deref(), is_there)?,
-            reactions: read(row.reactions.as_deref(), is_there)?,
+            mentions: parse_json(row.mentions.as_deref(), is_there && row.hidden_at.is_none())?,
+            attachments: parse_json(row.attachments.as_deref(), is_there)?,
+            previews: parse_json(row.previews.as_deref(), is_there)?,
+            reactions: parse_json(row.reactions.as_deref(), is_there)?,
             thread_id: row.thread_id,
             also_to_conversation: row.also_to_conversation,
             // Replies of others stay readable.
-            thread: read(row.thread.as_deref(), true)?,
+            thread: parse_json(row.thread.as_deref(), true)?,
             pinned_at: row.pinned_at.filter(|_| is_there),
-            forwarded: read(row.forwarded.as_deref(), is_there)?,
-            poll: read(row.poll.as_deref(), is_there && row.hidden_at.is_none())?,
+            forwarded: parse_json(row.forwarded.as_deref(), is_there)?,
+            poll: parse_json(row.poll.as_deref(), is_there && row.hidden_at.is_none())?,
             versions: (row.version_count > 1)
                 .then_some(view::Versions { index: row.version, count: row.version_count }),
-            tool_calls: read(row.tool_calls.as_deref(), is_there)?,
-            answer: read(row.answer.as_deref(), is_there)?,
+            tool_calls: parse_json(row.tool_calls.as_deref(), is_there)?,
+            answer: parse_json(row.answer.as_deref(), is_there)?,
             edited_at: row.edited_at,
             deleted_at: row.deleted_at,
             hidden_at: row.hidden_at.filter(|_| is_there),
@@ -154,7 +154,7 @@ pub(super) const NAMED: &str = "SELECT m.*, COALESCE(u.display_name, a.name) AS 
 
 /// Finds a message that `reader` may see.
 pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: MessageId) -> Result<Option<NamedMessage>, AppError> {
-    let (readable, begins) = (access::may_read("c", "$1"), access::reads_after("c", "$1"));
+    let (readable, begins) = (access::may_read("c", "$1"), access::history_start("c", "$1"));
     let sql = format!(
         "{NAMED} JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted WHERE m.id = $2 AND {readable} AND m.seq > {begins}"
     );
@@ -215,7 +215,7 @@ impl History {
 }
 
 /// Condition that the message `m` is shown in the conversation itself and not only in a thread.
-pub(super) const IN_MAIN_LINE: &str = "(m.thread_id IS NULL OR m.also_to_conversation)";
+pub(super) const IN_MAIN_CONVERSATION: &str = "(m.thread_id IS NULL OR m.also_to_conversation)";
 
 /// Messages of the main conversation, oldest first, and a flag that is true if more follow in the reading direction.
 /// Includes deleted messages as placeholders.
@@ -224,7 +224,7 @@ pub async fn history<C: ConnectionTrait>(
     id: ConversationId,
     part: History,
 ) -> Result<(Vec<NamedMessage>, bool), AppError> {
-    let mut sql = format!("{NAMED} WHERE m.conversation_id = $1 AND m.hidden_by IS NULL AND {IN_MAIN_LINE}");
+    let mut sql = format!("{NAMED} WHERE m.conversation_id = $1 AND m.hidden_by IS NULL AND {IN_MAIN_CONVERSATION}");
     let mut values: Vec<Value> = vec![id.into()];
     let mut condition = |text: &str, value: Value| {
         values.push(value);
@@ -352,7 +352,7 @@ pub fn update_marks(marked: Vec<(MessageId, MessageMarks)>) -> Piece {
 }
 
 /// Updates texts and marks together, because a message may occur in one statement only.
-pub fn edit_marked(edited: Vec<(MessageId, MessageText, MessageMarks)>, now: Timestamp) -> Piece {
+pub fn edit_with_marks(edited: Vec<(MessageId, MessageText, MessageMarks)>, now: Timestamp) -> Piece {
     static UPDATE: Change<10> = Change::new(
         [
             Column::Text("content"),
@@ -437,7 +437,7 @@ pub async fn delete<C: ConnectionTrait>(db: &C, id: MessageId, now: Timestamp) -
 }
 
 /// Deletes the reactions to deleted messages and their bookmarks.
-pub fn remove_kept(ids: &[MessageId]) -> [Piece; 2] {
+pub fn remove_reactions_and_bookmarks(ids: &[MessageId]) -> [Piece; 2] {
     static REACTIONS: Change<1> = Change::new(
         [Column::Uuid("id")],
         "DELETE FROM reactions WHERE message_id IN (SELECT w.id FROM {})",

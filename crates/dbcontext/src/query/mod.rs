@@ -98,7 +98,7 @@ fn literal(value: impl Into<sea_orm::Value>) -> sea_orm::sea_query::Expr {
 }
 
 /// Pattern of `LIKE … ESCAPE '\'` that matches values containing `text`.
-pub(crate) fn containing(text: &str) -> String {
+pub(crate) fn like_containing(text: &str) -> String {
     format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
 }
 

@@ -57,7 +57,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewReport) -> Result<bool, 
 }
 
 /// Open report of a message by a user.
-pub async fn unclosed<C: ConnectionTrait>(
+pub async fn open_report<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
     reporter: UserId,
@@ -74,7 +74,7 @@ pub async fn unclosed<C: ConnectionTrait>(
 }
 
 /// Number of a user's open reports.
-pub async fn count_unclosed<C: ConnectionTrait>(db: &C, reporter: UserId) -> Result<u64, AppError> {
+pub async fn count_open<C: ConnectionTrait>(db: &C, reporter: UserId) -> Result<u64, AppError> {
     page::count(db, "FROM message_reports WHERE reporter_id = $1 AND status <> 'closed'", [reporter.into()]).await
 }
 
@@ -180,7 +180,7 @@ impl TryFrom<ReportRow> for view::Report {
 }
 
 /// Columns of reports `r` as seen by the user bound to `$1`.
-fn shown() -> String {
+fn columns() -> String {
     let may_read = access::may_read("c", "$1");
     format!(
         "SELECT r.*, reporter.display_name AS reporter_name, COALESCE(author.display_name, assistant.name) AS author_name, \
@@ -232,7 +232,7 @@ pub async fn list<C: ConnectionTrait>(
     let (wanted, values) = conditions(1);
     let sql = format!(
         "{}{wanted} ORDER BY r.created_at DESC, r.id DESC LIMIT {} OFFSET {}",
-        shown(),
+        columns(),
         page.page_size,
         page.offset()
     );
@@ -242,13 +242,13 @@ pub async fn list<C: ConnectionTrait>(
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: ReportId) -> Result<Option<view::Report>, AppError> {
-    let sql = format!("{} WHERE r.id = $2", shown());
+    let sql = format!("{} WHERE r.id = $2", columns());
     let found: Option<ReportRow> = raw::find_one(db, &sql, vec![reader.into(), id.into()]).await?;
     found.map(TryInto::try_into).transpose()
 }
 
 /// Assigns an open report to a moderator or to nobody; returns `false` if it is closed.
-pub async fn take<C: ConnectionTrait>(
+pub async fn assign<C: ConnectionTrait>(
     db: &C,
     id: ReportId,
     by: Option<UserId>,
@@ -381,7 +381,7 @@ pub async fn count_warnings<C: ConnectionTrait>(db: &C, user: UserId) -> Result<
 }
 
 /// Marks a warning as seen by the user; returns `None` if there is none.
-pub async fn see<C: ConnectionTrait>(
+pub async fn mark_seen<C: ConnectionTrait>(
     db: &C,
     user: UserId,
     id: WarningId,
@@ -418,7 +418,7 @@ pub async fn turns<C: ConnectionTrait>(
 }
 
 /// Records the times of posts.
-pub fn take_turns(turns: &BTreeMap<(ConversationId, UserId), Timestamp>) -> Piece {
+pub fn record_posts(turns: &BTreeMap<(ConversationId, UserId), Timestamp>) -> Piece {
     static UPSERT: Change<3> = Change::new(
         [Column::Uuid("conversation_id"), Column::Uuid("user_id"), Column::Int("posted_at")],
         "INSERT INTO slow_mode_posts (conversation_id, user_id, posted_at) SELECT w.conversation_id, w.user_id, w.posted_at FROM {} WHERE TRUE \

@@ -65,7 +65,7 @@ pub async fn last_change<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Opt
 }
 
 /// Inserts or replaces a note.
-pub async fn put<C: ConnectionTrait>(db: &C, user: UserId, note: &Note) -> Result<(), AppError> {
+pub async fn upsert<C: ConnectionTrait>(db: &C, user: UserId, note: &Note) -> Result<(), AppError> {
     let row = ActiveModel {
         user_id: Set(user),
         id: Set(note.id),
@@ -91,7 +91,7 @@ pub async fn put<C: ConnectionTrait>(db: &C, user: UserId, note: &Note) -> Resul
 }
 
 /// Purges notes that were deleted before then.
-pub async fn forget<C: ConnectionTrait>(db: &C, user: UserId, before: Timestamp) -> Result<(), AppError> {
+pub async fn purge_deleted<C: ConnectionTrait>(db: &C, user: UserId, before: Timestamp) -> Result<(), AppError> {
     Entity::delete_many()
         .filter(Column::UserId.eq(user))
         .filter(Column::DeletedAt.lt(before))

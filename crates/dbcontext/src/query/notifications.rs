@@ -269,7 +269,7 @@ pub enum ReadScope {
 }
 
 /// Unread notifications at or before these read positions.
-pub async fn passed<C: ConnectionTrait>(
+pub async fn covered_by<C: ConnectionTrait>(
     db: &C,
     reads: &[NotificationReadPosition],
 ) -> Result<Vec<NotificationKey>, AppError> {
@@ -298,7 +298,7 @@ pub async fn passed<C: ConnectionTrait>(
 }
 
 /// Marks notifications as read; returns those that were unread.
-pub async fn mark_told_read<C: ConnectionTrait>(
+pub async fn mark_keys_read<C: ConnectionTrait>(
     db: &C,
     told: &[NotificationKey],
     at: Timestamp,
@@ -388,7 +388,10 @@ pub async fn withdraw_reactions<C: ConnectionTrait>(
 }
 
 /// Notifications that these messages mention a user or contain a user's keyword.
-pub async fn of_words<C: ConnectionTrait>(db: &C, messages: &[MessageId]) -> Result<Vec<NotificationRow>, AppError> {
+pub async fn about_mentions<C: ConnectionTrait>(
+    db: &C,
+    messages: &[MessageId],
+) -> Result<Vec<NotificationRow>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), messages.iter().map(|id| id.0));
     let sql = format!(
         "SELECT n.* FROM {} JOIN notifications n ON n.message_id = w.id AND n.kind IN ('mention', 'keyword')",
@@ -398,7 +401,7 @@ pub async fn of_words<C: ConnectionTrait>(db: &C, messages: &[MessageId]) -> Res
 }
 
 /// Users among these who want digest emails and have none scheduled, with the delay in minutes.
-pub async fn mailed_after<C: ConnectionTrait>(
+pub async fn digest_delays<C: ConnectionTrait>(
     db: &C,
     people: &[UserId],
     job: &str,
@@ -420,7 +423,7 @@ pub async fn mailed_after<C: ConnectionTrait>(
 }
 
 /// A user's unread notifications that were in no email yet, from readable and unmuted conversations, newest first.
-pub async fn missed<C: ConnectionTrait>(
+pub async fn unmailed<C: ConnectionTrait>(
     db: &C,
     user: UserId,
     now: Timestamp,
@@ -440,7 +443,7 @@ pub async fn missed<C: ConnectionTrait>(
 }
 
 /// Marks notifications as emailed.
-pub async fn note_mailed<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> Result<(), AppError> {
+pub async fn record_mailed<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> Result<(), AppError> {
     let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
     let rows = told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]);
     let rows = Rows::new(db.get_database_backend(), columns, rows);
@@ -465,7 +468,7 @@ pub async fn mail_token<C: ConnectionTrait>(db: &C, user: UserId, fresh: &str) -
 }
 
 /// Disables emails for the user with this token.
-pub async fn stop_mails<C: ConnectionTrait>(db: &C, token: &str) -> Result<(), AppError> {
+pub async fn unsubscribe<C: ConnectionTrait>(db: &C, token: &str) -> Result<(), AppError> {
     notification_settings::Entity::update_many()
         .set(notification_settings::ActiveModel { mail_after_minutes: Set(None), ..Default::default() })
         .filter(notification_settings::Column::MailToken.eq(token))
@@ -476,7 +479,11 @@ pub async fn stop_mails<C: ConnectionTrait>(db: &C, token: &str) -> Result<(), A
 }
 
 /// Some of the notifications older than `before`, oldest first.
-pub async fn older<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<Vec<NotificationKey>, AppError> {
+pub async fn older_than<C: ConnectionTrait>(
+    db: &C,
+    before: Timestamp,
+    most: u64,
+) -> Result<Vec<NotificationKey>, AppError> {
     let sql = format!(
         "SELECT n.user_id, n.id FROM notifications n WHERE n.created_at < $1 ORDER BY n.created_at LIMIT {most}"
     );

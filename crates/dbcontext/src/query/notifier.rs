@@ -16,11 +16,11 @@ use super::{
 use crate::{constraint::app_error, entity::notification_settings};
 
 /// Key of the advisory lock that the notifier holds until the transaction ends.
-const NOTIFYING: i64 = 0x6e61_7474_6572_0002;
+const NOTIFIER_LOCK: i64 = 0x6e61_7474_6572_0002;
 /// Maximum number of members up to which a conversation other than a channel counts as direct.
-pub const SMALL: u32 = 20;
+pub const MAX_DIRECT_MEMBERS: u32 = 20;
 /// Maximum number of members up to which they are examined one by one.
-const FEW: u32 = 200;
+const MAX_SCANNED_MEMBERS: u32 = 200;
 
 /// Acquires the notifier's lock for this transaction; returns `false` if another instance holds it. PostgreSQL only.
 pub async fn try_lock<C: ConnectionTrait>(tx: &C) -> Result<bool, AppError> {
@@ -28,7 +28,7 @@ pub async fn try_lock<C: ConnectionTrait>(tx: &C) -> Result<bool, AppError> {
     struct Locked {
         is_locked: bool,
     }
-    let sql = format!("SELECT pg_try_advisory_xact_lock({NOTIFYING}) AS is_locked");
+    let sql = format!("SELECT pg_try_advisory_xact_lock({NOTIFIER_LOCK}) AS is_locked");
     let found = raw::find_one::<_, Locked>(tx, sql, []).await?;
     Ok(found.is_some_and(|found| found.is_locked))
 }
@@ -104,7 +104,7 @@ struct Member {
 }
 
 /// Members of these conversations who are notified of every message.
-pub async fn told_of_everything<C: ConnectionTrait>(
+pub async fn notified_of_everything<C: ConnectionTrait>(
     db: &C,
     ids: &[ConversationId],
 ) -> Result<Vec<(ConversationId, UserId)>, AppError> {
@@ -118,13 +118,13 @@ pub async fn told_of_everything<C: ConnectionTrait>(
          SELECT m.conversation_id, m.user_id FROM asked a JOIN conversation_members m ON m.conversation_id = a.id \
            AND m.notify_chosen AND m.notify = 'all' AND NOT m.is_deleted \
          UNION SELECT m.conversation_id, m.user_id FROM asked a JOIN conversations c ON c.id = a.id AND c.kind IN ({}) \
-           JOIN conversation_counts n ON n.conversation_id = a.id AND n.members <= {SMALL} \
+           JOIN conversation_counts n ON n.conversation_id = a.id AND n.members <= {MAX_DIRECT_MEMBERS} \
            JOIN conversation_members m ON m.conversation_id = a.id AND NOT m.notify_chosen AND NOT m.is_deleted \
          UNION SELECT m.conversation_id, m.user_id FROM asked a CROSS JOIN conversation_counts n CROSS JOIN conversation_members m \
-           CROSS JOIN notification_settings s WHERE n.conversation_id = a.id AND n.members <= {FEW} \
+           CROSS JOIN notification_settings s WHERE n.conversation_id = a.id AND n.members <= {MAX_SCANNED_MEMBERS} \
            AND m.conversation_id = a.id AND NOT m.notify_chosen AND NOT m.is_deleted AND s.user_id = m.user_id AND s.level = 'all' \
          UNION SELECT m.conversation_id, m.user_id FROM asked a CROSS JOIN conversation_counts n CROSS JOIN everywhere e \
-           CROSS JOIN conversation_members m WHERE n.conversation_id = a.id AND n.members > {FEW} \
+           CROSS JOIN conversation_members m WHERE n.conversation_id = a.id AND n.members > {MAX_SCANNED_MEMBERS} \
            AND m.conversation_id = a.id AND m.user_id = e.user_id AND NOT m.notify_chosen AND NOT m.is_deleted",
         asked.table(),
         access::kinds(|kind| !kind.capabilities().is_channel)
@@ -133,7 +133,7 @@ pub async fn told_of_everything<C: ConnectionTrait>(
 }
 
 /// All members of conversations in which a message mentions everyone.
-pub async fn everybody<C: ConnectionTrait>(
+pub async fn all_members<C: ConnectionTrait>(
     db: &C,
     ids: &[ConversationId],
 ) -> Result<Vec<(ConversationId, UserId)>, AppError> {
@@ -169,7 +169,7 @@ pub async fn mentioned<C: ConnectionTrait>(
            AND NOT m.is_deleted \
          JOIN mentions x ON x.user_id = m.user_id AND x.conversation_id = w.conversation_id AND x.no = w.no WHERE x.user_id <> {}",
         rows.table(),
-        mentions::everybody(backend)
+        mentions::everyone_literal(backend)
     );
     let found = MentionRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| (row.conversation_id, row.no, row.user_id)).collect())
@@ -257,8 +257,8 @@ pub async fn candidates<C: ConnectionTrait>(
          JOIN conversation_members m ON m.conversation_id = w.conversation_id AND m.user_id = w.user_id AND NOT m.is_deleted \
          JOIN conversations c ON c.id = m.conversation_id LEFT JOIN conversation_counts n ON n.conversation_id = c.id \
          LEFT JOIN notification_settings s ON s.user_id = m.user_id",
-        notifications::level(SMALL),
-        access::member_reads_after("c", "m"),
+        notifications::level(MAX_DIRECT_MEMBERS),
+        access::member_history_start("c", "m"),
         rows.table()
     );
     Candidate::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
@@ -302,13 +302,13 @@ pub struct DoNotDisturb {
 }
 
 /// Do-not-disturb state of one user, independent of conversations; `None` if nothing is set.
-pub async fn disturbance<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Option<DoNotDisturb>, AppError> {
+pub async fn do_not_disturb<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Option<DoNotDisturb>, AppError> {
     let found = notification_settings::Entity::find_by_id(user).one(db).await.map_err(app_error)?;
     Ok(found.map(|settings| DoNotDisturb { quiet: settings.quiet, dnd_until: settings.dnd_until }))
 }
 
 /// Do-not-disturb states of those of these users who have set one.
-pub async fn disturbances<C: ConnectionTrait>(
+pub async fn do_not_disturb_of<C: ConnectionTrait>(
     db: &C,
     people: &[UserId],
 ) -> Result<HashMap<UserId, DoNotDisturb>, AppError> {

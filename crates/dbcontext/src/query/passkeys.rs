@@ -51,7 +51,7 @@ pub async fn lock<C: ConnectionTrait>(
 }
 
 /// Records a sign-in and the new signature counter.
-pub async fn used<C: ConnectionTrait>(
+pub async fn record_use<C: ConnectionTrait>(
     db: &C,
     id: PasskeyId,
     credential: String,

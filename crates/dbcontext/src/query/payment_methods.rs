@@ -50,7 +50,7 @@ pub async fn newest<C: ConnectionTrait>(db: &C, account_id: Uuid, gateway: &str)
 }
 
 /// Inserts a payment method unless it exists; returns the stored one.
-pub async fn put<C: ConnectionTrait>(txn: &C, row: Model) -> Result<Option<Model>, AppError> {
+pub async fn insert_or_find<C: ConnectionTrait>(txn: &C, row: Model) -> Result<Option<Model>, AppError> {
     let (gateway, reference, account) = (row.gateway.clone(), row.reference.clone(), row.account_id);
     let again = OnConflict::columns([Column::Gateway, Column::Reference, Column::AccountId]).do_nothing().to_owned();
     let done = Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(txn);
@@ -83,7 +83,7 @@ pub async fn make_default<C: ConnectionTrait>(txn: &C, account_id: Uuid, id: Pay
 }
 
 /// Newest payment method of an account other than this one.
-pub async fn another<C: ConnectionTrait>(
+pub async fn newest_except<C: ConnectionTrait>(
     db: &C,
     account_id: Uuid,
     id: PaymentMethodId,

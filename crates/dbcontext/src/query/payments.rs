@@ -236,7 +236,7 @@ pub async fn waiting<C: ConnectionTrait>(
 }
 
 /// Payments after the id `after` for which an event waits although its subject exists now.
-pub async fn awaited<C: ConnectionTrait>(db: &C, after: Uuid, most: u64) -> Result<Vec<Uuid>, AppError> {
+pub async fn unblocked<C: ConnectionTrait>(db: &C, after: Uuid, most: u64) -> Result<Vec<Uuid>, AppError> {
     // Starts with the few waiting events: in the order of payments, all of them would be read.
     let sql = "WITH awaited AS MATERIALIZED (SELECT DISTINCT p.id FROM payment_events e \
                  JOIN payments p ON p.gateway = e.gateway AND p.charge = e.charge AND p.stage = 'paid' \
@@ -247,7 +247,7 @@ pub async fn awaited<C: ConnectionTrait>(db: &C, after: Uuid, most: u64) -> Resu
 
 /// Discards events that have waited since `before` for a charge without a payment, and clears their content; returns
 /// their number.
-pub async fn forget_foreign<C: ConnectionTrait>(db: &C, now: Timestamp, before: Timestamp) -> Result<u64, AppError> {
+pub async fn discard_foreign<C: ConnectionTrait>(db: &C, now: Timestamp, before: Timestamp) -> Result<u64, AppError> {
     let sql = "UPDATE payment_events SET applied_at = $1, charge = NULL, raw = '' WHERE applied_at IS NULL AND charge IS NOT NULL \
                AND verified_at <= $2 AND NOT EXISTS (SELECT 1 FROM payments p \
                WHERE p.gateway = payment_events.gateway AND p.charge = payment_events.charge)";
@@ -366,12 +366,12 @@ pub async fn heard<C: ConnectionTrait>(db: &C, gateway: &str, before: Timestamp)
 }
 
 /// Gateways that an administrator has switched on or off.
-pub async fn switches<C: ConnectionTrait>(db: &C) -> Result<Vec<(String, bool)>, AppError> {
+pub async fn toggles<C: ConnectionTrait>(db: &C) -> Result<Vec<(String, bool)>, AppError> {
     let rows = payment_toggle::Entity::find().all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| (row.gateway, row.enabled)).collect())
 }
 
-pub async fn put_switch<C: ConnectionTrait>(db: &C, gateway: &str, enabled: bool) -> Result<(), AppError> {
+pub async fn set_toggle<C: ConnectionTrait>(db: &C, gateway: &str, enabled: bool) -> Result<(), AppError> {
     let row = payment_toggle::ActiveModel { gateway: Set(gateway.to_owned()), enabled: Set(enabled) };
     single::upsert(db, row, [payment_toggle::Column::Gateway], [payment_toggle::Column::Enabled]).await
 }

@@ -86,7 +86,7 @@ pub async fn any_since<C: ConnectionTrait>(
 }
 
 /// Deletes a pending sign-in; returns `false` if it was deleted before.
-pub async fn take<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<bool, AppError> {
+pub async fn consume<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<bool, AppError> {
     let done = pending_sign_in::Entity::delete_by_id(id).exec(db).await.map_err(app_error)?;
     Ok(done.rows_affected > 0)
 }
@@ -109,7 +109,7 @@ pub async fn count_failure<C: ConnectionTrait>(db: &C, id: Uuid, most: i32) -> R
 }
 
 /// Deletes all pending sign-ins of a user.
-pub async fn drop_all<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<(), AppError> {
+pub async fn delete_all<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<(), AppError> {
     pending_sign_in::Entity::delete_many()
         .filter(pending_sign_in::Column::UserId.eq(user_id))
         .exec(db)

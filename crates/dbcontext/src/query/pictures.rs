@@ -3,7 +3,7 @@
 use appcore::{AppError, Timestamp, UploadId, UserId, view::UserPicture};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, Value};
 
-use super::{raw, rows::rounded, single, users};
+use super::{raw, rows::padded_to_power_of_two, single, users};
 use crate::{
     constraint::app_error,
     entity::user_picture::{ActiveModel, Column, Entity, Model},
@@ -34,7 +34,7 @@ pub async fn of<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> Resul
     if visible.is_empty() {
         return Ok(Vec::new());
     }
-    let values: Vec<Value> = rounded(&visible).map(Value::from).collect();
+    let values: Vec<Value> = padded_to_power_of_two(&visible).map(Value::from).collect();
     let places: Vec<String> = (1..=values.len()).map(|at| format!("${at}")).collect();
     let sql = format!("SELECT * FROM user_pictures WHERE user_id IN ({})", places.join(", "));
     let found = raw::find::<_, Model>(db, &sql, values).await?;

@@ -56,7 +56,7 @@ pub async fn offered<C: ConnectionTrait>(db: &C, family: PlanId) -> Result<Optio
 }
 
 /// True if the plan was bought, or is part of a pending payment, a trial or a scheduled change.
-pub async fn is_sold<C: ConnectionTrait>(db: &C, id: PlanId) -> Result<bool, AppError> {
+pub async fn is_in_use<C: ConnectionTrait>(db: &C, id: PlanId) -> Result<bool, AppError> {
     let bought = payment::Entity::find().filter(payment::Column::PlanId.eq(id)).one(db).await.map_err(app_error)?;
     let is_held =
         Condition::any().add(subscription::Column::PlanId.eq(id)).add(subscription::Column::NextPlanId.eq(id));
@@ -65,7 +65,7 @@ pub async fn is_sold<C: ConnectionTrait>(db: &C, id: PlanId) -> Result<bool, App
 }
 
 /// Inserts plans; existing ones stay unchanged.
-pub async fn add<C: ConnectionTrait>(db: &C, plans: Vec<pricing_plan::Model>) -> Result<(), AppError> {
+pub async fn insert_missing<C: ConnectionTrait>(db: &C, plans: Vec<pricing_plan::Model>) -> Result<(), AppError> {
     let rows = plans.into_iter().map(IntoActiveModel::into_active_model);
     let again = OnConflict::column(pricing_plan::Column::Id).do_nothing().to_owned();
     pricing_plan::Entity::insert_many(rows).on_conflict(again).exec_without_returning(db).await.map_err(app_error)?;
@@ -100,11 +100,7 @@ pub async fn quotas_of<C: ConnectionTrait>(
 }
 
 /// Quotas of an account's own plan as JSON.
-pub async fn quotas_held<C: ConnectionTrait>(
-    db: &C,
-    account: Uuid,
-    now: Timestamp,
-) -> Result<Option<String>, AppError> {
+pub async fn own_quotas<C: ConnectionTrait>(db: &C, account: Uuid, now: Timestamp) -> Result<Option<String>, AppError> {
     #[derive(FromQueryResult)]
     struct PlanQuotas {
         quotas: String,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Indices of the options that a user has chosen.
-pub async fn chosen<C: ConnectionTrait>(db: &C, message: MessageId, user: UserId) -> Result<Vec<u8>, AppError> {
+pub async fn votes<C: ConnectionTrait>(db: &C, message: MessageId, user: UserId) -> Result<Vec<u8>, AppError> {
     let choices = Entity::find()
         .filter(Column::MessageId.eq(message))
         .filter(Column::UserId.eq(user))
@@ -28,7 +28,7 @@ pub async fn chosen<C: ConnectionTrait>(db: &C, message: MessageId, user: UserId
 }
 
 /// Replaces a user's votes.
-pub async fn choose<C: ConnectionTrait>(
+pub async fn set_votes<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
     user: UserId,
@@ -55,7 +55,7 @@ pub async fn choose<C: ConnectionTrait>(
 }
 
 /// First `most` voters of an option, in order.
-pub async fn first<C: ConnectionTrait>(
+pub async fn first_voters<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
     choice: u8,
@@ -75,7 +75,7 @@ pub async fn first<C: ConnectionTrait>(
 }
 
 /// Stores the summary of a poll.
-pub async fn set<C: ConnectionTrait>(db: &C, message: MessageId, poll: &Poll) -> Result<(), AppError> {
+pub async fn set_summary<C: ConnectionTrait>(db: &C, message: MessageId, poll: &Poll) -> Result<(), AppError> {
     let poll = serde_json::to_string(poll).map_err(AppError::internal)?;
     message::Entity::update_many()
         .set(message::ActiveModel { poll: Set(Some(poll)), ..Default::default() })

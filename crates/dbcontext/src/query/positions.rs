@@ -55,7 +55,7 @@ pub async fn reach<C: ConnectionTrait>(
         "{least}(CASE WHEN w.delivered_seq > w.read_seq AND {count} <= {small} THEN w.delivered_seq ELSE w.read_seq END, c.last_seq)"
     );
     let member_count = count_of("conversation_members.conversation_id");
-    let read_no = no_at("w.conversation_id", "w.read_seq");
+    let read_no = message_no_at("w.conversation_id", "w.read_seq");
     let sql = format!(
         "UPDATE conversation_members SET \
            delivered_seq = {most}(conversation_members.delivered_seq, {delivered}), \
@@ -73,7 +73,7 @@ pub async fn reach<C: ConnectionTrait>(
 }
 
 /// SQL expression for the number of the last message up to a sequence number; 0 if there is none.
-fn no_at(conversation: &str, seq: &str) -> String {
+fn message_no_at(conversation: &str, seq: &str) -> String {
     format!(
         "COALESCE((SELECT n.no FROM messages n WHERE n.conversation_id = {conversation} AND n.seq <= {seq} ORDER BY n.seq DESC LIMIT 1), 0)"
     )
@@ -81,12 +81,17 @@ fn no_at(conversation: &str, seq: &str) -> String {
 
 /// Moves a member's own position back to `seq`, so that later messages are unread again. The position shown to others
 /// stays. Returns `false` if the position was not beyond `seq`.
-pub async fn back<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId, seq: i64) -> Result<bool, AppError> {
+pub async fn move_back<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    user: UserId,
+    seq: i64,
+) -> Result<bool, AppError> {
     let sql = format!(
         "UPDATE conversation_members SET receipt_seq = CASE WHEN receipt_seq > read_seq THEN receipt_seq ELSE read_seq END, \
            read_seq = $3, read_no = {} \
          WHERE conversation_id = $1 AND user_id = $2 AND NOT is_deleted AND read_seq > $3",
-        no_at("$1", "$3")
+        message_no_at("$1", "$3")
     );
     let statement =
         Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into(), seq.into()]);

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// True if neither the user nor the conversation's workspace has disabled link previews.
-pub async fn are_on<C: ConnectionTrait>(
+pub async fn are_enabled_in<C: ConnectionTrait>(
     db: &C,
     author: UserId,
     conversation: ConversationId,
@@ -29,7 +29,7 @@ pub async fn is_on<C: ConnectionTrait>(db: &C, subject: Uuid) -> Result<bool, Ap
 }
 
 /// Enables or disables link previews for a user or workspace.
-pub async fn turn<C: ConnectionTrait>(db: &C, subject: Uuid, is_on: bool) -> Result<(), AppError> {
+pub async fn set_enabled<C: ConnectionTrait>(db: &C, subject: Uuid, is_on: bool) -> Result<(), AppError> {
     if is_on {
         disabled_preview::Entity::delete_by_id(subject).exec(db).await.map_err(app_error)?;
     } else {

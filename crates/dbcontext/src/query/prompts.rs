@@ -72,8 +72,8 @@ pub async fn list<C: ConnectionTrait>(
     let mut values: Vec<Value> = vec![workspace.into(), user.into()];
     if !text.is_empty() {
         of.push_str(" AND (p.command LIKE $3 ESCAPE '\\' OR p.search_title LIKE $4 ESCAPE '\\')");
-        let within = members::contains(text);
-        values.extend([within[1..].into(), members::contains(&::search::folded_line(text)).into()]);
+        let within = members::like_pattern(text);
+        values.extend([within[1..].into(), members::like_pattern(&::search::folded_line(text)).into()]);
     }
     let backend = db.get_database_backend();
     let sql = format!(

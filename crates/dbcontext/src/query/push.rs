@@ -76,14 +76,14 @@ pub async fn remove<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<(), AppError
 }
 
 /// Subscriptions of a user's active sessions.
-pub async fn of<C: ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -> Result<Vec<Subscription>, AppError> {
+pub async fn of_user<C: ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -> Result<Vec<Subscription>, AppError> {
     let sql = "SELECT p.id, p.endpoint, p.p256dh, p.auth FROM push_subscriptions p \
                JOIN user_sessions s ON s.id = p.session_id AND s.ended_at IS NULL AND s.expires_at > $2 WHERE p.user_id = $1";
     raw::find::<_, Subscription>(db, sql, vec![user.into(), now.into()]).await
 }
 
 /// Users among these who have a subscription.
-pub async fn who<C: ConnectionTrait>(db: &C, people: &[UserId]) -> Result<Vec<UserId>, AppError> {
+pub async fn subscribers_among<C: ConnectionTrait>(db: &C, people: &[UserId]) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
     struct Subscriber {
         user_id: UserId,

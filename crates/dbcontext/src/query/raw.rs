@@ -81,7 +81,7 @@ impl<T: DeserializeOwned> JsonRows<T> {
 /// Executes a query with possibly hundreds of rows, which the database aggregates into one row of JSON: SQLite's thread
 /// hands over each row separately, which costs more than reading it. The columns are the fields of `T`, in order; an id
 /// must not be null.
-pub(super) async fn gather<C: ConnectionTrait, T: DeserializeOwned>(
+pub(super) async fn find_as_json<C: ConnectionTrait, T: DeserializeOwned>(
     db: &C,
     columns: &[Column],
     sql: &str,

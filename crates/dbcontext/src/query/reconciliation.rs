@@ -28,7 +28,7 @@ pub async fn claim<C: ConnectionTrait>(
     Ok(raw::execute(db, sql, values).await? > 0)
 }
 
-pub async fn end<C: ConnectionTrait>(db: &C, gateway: &str, day: Timestamp, now: Timestamp) -> Result<(), AppError> {
+pub async fn finish<C: ConnectionTrait>(db: &C, gateway: &str, day: Timestamp, now: Timestamp) -> Result<(), AppError> {
     payment_comparison::Entity::update_many()
         .set(payment_comparison::ActiveModel { ended_at: Set(Some(now)), ..Default::default() })
         .filter(payment_comparison::Column::Gateway.eq(gateway))
@@ -72,7 +72,7 @@ pub async fn paid_between<C: ConnectionTrait>(
 }
 
 /// Payments created in a period that the gateway knows.
-pub async fn begun_between<C: ConnectionTrait>(
+pub async fn created_between<C: ConnectionTrait>(
     db: &C,
     gateway: &str,
     from: Timestamp,
@@ -101,7 +101,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, row: payment_difference::Model) 
 }
 
 /// Resolves the differences of these payments, which are now equal on both sides.
-pub async fn heal<C: ConnectionTrait>(
+pub async fn resolve<C: ConnectionTrait>(
     db: &C,
     gateway: &str,
     payments: Vec<Uuid>,

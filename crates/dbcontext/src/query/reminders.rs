@@ -61,7 +61,7 @@ pub async fn list<C: ConnectionTrait>(
          JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
          WHERE m.deleted_at IS NULL AND {} AND m.seq > {}",
         access::may_read("c", "$1"),
-        access::reads_after("c", "$1")
+        access::history_start("c", "$1")
     );
     let columns = "SELECT r.id AS reminder_id, r.at AS remind_at, r.note, r.created_at AS asked_at, m.*";
     let named = NAMED.replacen("SELECT m.*", columns, 1);

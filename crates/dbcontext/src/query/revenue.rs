@@ -3,7 +3,7 @@
 use appcore::{AppError, PlanId, Timestamp, credits::MicroCredits};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::{ledger::id_at, raw};
+use super::{ledger::id_range_with_margin, raw};
 
 /// Amount of one day in one currency.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -74,7 +74,7 @@ pub async fn disputed<C: ConnectionTrait>(
 /// Ledger entries other than reservations and their releases. Ids start with the time, so only the entries of the
 /// period are read.
 pub async fn booked<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<DailyCredits>, AppError> {
-    let (after, before) = id_at(from, to);
+    let (after, before) = id_range_with_margin(from, to);
     let sql = "SELECT created_at / 86400000 AS day, kind, CAST(SUM(amount) AS BIGINT) AS amount FROM ledger_entries \
                WHERE id > $1 AND id < $2 AND created_at >= $3 AND created_at < $4 AND kind NOT IN ('hold', 'release') GROUP BY 1, 2";
     raw::find(db, sql, vec![after.into(), before.into(), from.0.into(), to.0.into()]).await

@@ -57,7 +57,7 @@ pub async fn list<C: ConnectionTrait>(
          JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
          WHERE m.deleted_at IS NULL AND {} AND m.seq > {}",
         access::may_read("c", "$1"),
-        access::reads_after("c", "$1")
+        access::history_start("c", "$1")
     );
     let named = NAMED.replacen("SELECT m.*", "SELECT s.saved_at, m.*", 1);
     let sql =

@@ -31,7 +31,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ScheduledId) -> Result<Option<
 }
 
 /// Finds the message with this `client_id`.
-pub async fn find_same<C: ConnectionTrait>(
+pub async fn by_client_id<C: ConnectionTrait>(
     db: &C,
     user: UserId,
     conversation: ConversationId,
@@ -74,7 +74,7 @@ pub async fn list<C: ConnectionTrait>(
 }
 
 /// Changes the text and time of a message and clears its failure; returns `None` if the message is being sent.
-pub async fn change<C: ConnectionTrait>(
+pub async fn update<C: ConnectionTrait>(
     db: &C,
     user: UserId,
     id: ScheduledId,
@@ -101,7 +101,7 @@ pub async fn change<C: ConnectionTrait>(
 
 /// Claims a message whose time has come, so that it can't be changed any more. A claimed message can be claimed again,
 /// because its worker must have died.
-pub async fn take<C: ConnectionTrait>(
+pub async fn claim<C: ConnectionTrait>(
     db: &C,
     id: ScheduledId,
     now: Timestamp,
@@ -155,7 +155,7 @@ pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: ScheduledId) -
 }
 
 /// Deletes a message that was sent or can no longer be sent.
-pub async fn forget<C: ConnectionTrait>(db: &C, id: ScheduledId) -> Result<(), AppError> {
+pub async fn delete<C: ConnectionTrait>(db: &C, id: ScheduledId) -> Result<(), AppError> {
     Entity::delete_by_id(id).exec(db).await.map_err(app_error)?;
     release_uploads(db, id).await
 }

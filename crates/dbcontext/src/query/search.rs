@@ -10,7 +10,7 @@ use super::{
     access,
     messages::{NAMED, NamedMessage},
     raw::{self, JsonRows},
-    rows::{Column, Rows, unfold},
+    rows::{Column, Rows, unnest_json},
     single,
 };
 use crate::{constraint::app_error, entity::upload_text};
@@ -34,7 +34,7 @@ const INDEXED: &str = "SELECT m.id, m.conversation_id, m.sender_kind, m.sender_i
                        m.created_at FROM messages m";
 
 /// Current messages by their ids.
-pub async fn indexed<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<IndexedMessage>, AppError> {
+pub async fn messages_to_index<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<IndexedMessage>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!("{INDEXED} JOIN {} ON m.id = w.id", asked.table());
     IndexedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
@@ -78,7 +78,7 @@ pub async fn shown_file_texts<C: ConnectionTrait>(
 ) -> Result<Vec<FileText>, AppError> {
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, messages.iter().copied());
-    let (from, condition) = shown_parts(&unfold(backend, &[Column::Uuid("id")]));
+    let (from, condition) = shown_parts(&unnest_json(backend, &[Column::Uuid("id")]));
     let sql = format!(
         "SELECT f.message_id, f.upload_id, t.text {from} JOIN message_uploads f ON f.message_id = m.id \
          JOIN upload_texts t ON t.upload_id = f.upload_id AND t.length > 0 WHERE {condition}"
@@ -98,7 +98,10 @@ pub struct UnextractedFile {
 }
 
 /// Files of these messages from which no text was extracted yet, except images and voice notes.
-pub async fn unread_files<C: ConnectionTrait>(db: &C, messages: &[Uuid]) -> Result<Vec<UnextractedFile>, AppError> {
+pub async fn unextracted_files<C: ConnectionTrait>(
+    db: &C,
+    messages: &[Uuid],
+) -> Result<Vec<UnextractedFile>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), messages.iter().copied());
     let sql = format!(
         "SELECT DISTINCT u.id, u.name, u.media_type, u.owner_id, c.workspace_id FROM {} JOIN message_uploads f ON f.message_id = w.id \
@@ -111,7 +114,7 @@ pub async fn unread_files<C: ConnectionTrait>(db: &C, messages: &[Uuid]) -> Resu
 }
 
 /// True if the text of a file was extracted.
-pub async fn is_file_read<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
+pub async fn is_file_extracted<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
     let found = upload_text::Entity::find_by_id(id).select_only().column(upload_text::Column::UploadId);
     Ok(found.into_tuple::<UploadId>().one(db).await.map_err(app_error)?.is_some())
 }
@@ -135,7 +138,7 @@ pub async fn set_file_text<C: ConnectionTrait>(
 }
 
 /// Queues the messages with a file for indexing.
-pub async fn touch_messages_of<C: ConnectionTrait>(tx: &C, id: UploadId) -> Result<(), AppError> {
+pub async fn queue_messages_of<C: ConnectionTrait>(tx: &C, id: UploadId) -> Result<(), AppError> {
     let sql = "INSERT INTO search_reindex_queue (message_id, revision) SELECT message_id, $2 FROM message_uploads WHERE upload_id = $1 \
                ON CONFLICT (message_id) DO UPDATE SET revision = excluded.revision";
     raw::run(tx, sql, vec![id.into(), Uuid::now_v7().into()]).await
@@ -155,7 +158,7 @@ pub async fn touched<C: ConnectionTrait>(db: &C, limit: u32) -> Result<Vec<Queue
 }
 
 /// Removes indexed messages from the queue, except those that were queued again meanwhile.
-pub async fn forget_touched<C: ConnectionTrait>(db: &C, touched: &[QueuedMessage]) -> Result<(), AppError> {
+pub async fn dequeue<C: ConnectionTrait>(db: &C, touched: &[QueuedMessage]) -> Result<(), AppError> {
     let backend = db.get_database_backend();
     let columns = [Column::Uuid("id"), Column::Uuid("revision")];
     let rows = Rows::new(backend, columns, touched.iter().map(|one| [one.message_id.0.into(), one.revision.into()]));
@@ -180,7 +183,7 @@ pub async fn all_heads<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, A
 }
 
 /// Approximate number of messages; includes deleted ones.
-pub async fn about_all<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
+pub async fn approximate_count<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
     let sql = "SELECT CAST(COALESCE(SUM(last_no), 0) AS BIGINT) AS count FROM conversations WHERE NOT is_deleted";
     let statement = Statement::from_string(db.get_database_backend(), sql.to_owned());
     let row = db.query_one_raw(statement).await.map_err(app_error)?;
@@ -223,7 +226,7 @@ pub async fn readable<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Re
         Column::Bool("is_archived"),
         Column::Int("last_activity_at"),
     ];
-    raw::gather(db, &columns, &sql, [user.into()]).await?.rows()
+    raw::find_as_json(db, &columns, &sql, [user.into()]).await?.rows()
 }
 
 /// Id and name.
@@ -295,7 +298,7 @@ pub struct MatchCandidate {
 
 /// Shown messages among these that the user may read and that come after the given event of their conversation, in no
 /// particular order; texts are cut after `chars` characters.
-pub async fn compared<C: ConnectionTrait>(
+pub async fn match_candidates<C: ConnectionTrait>(
     db: &C,
     user: UserId,
     ids: &[Uuid],
@@ -309,7 +312,7 @@ pub async fn compared<C: ConnectionTrait>(
              AND t.length > 0 WHERE f.message_id = m.id)) AS has_file_text, \
            (m.thread_id IS NOT NULL OR m.thread IS NOT NULL) AS is_in_thread, m.pinned_at IS NOT NULL AS is_pinned, \
            EXISTS (SELECT 1 FROM saved_messages s WHERE s.user_id = $2 AND s.message_id = m.id) AS is_saved {} AND m.seq > $3",
-        shown(&unfold(backend, &[Column::Uuid("id")]))
+        shown(&unnest_json(backend, &[Column::Uuid("id")]))
     );
     let columns = [
         Column::Uuid("id"),
@@ -321,7 +324,7 @@ pub async fn compared<C: ConnectionTrait>(
         Column::Bool("is_pinned"),
         Column::Bool("is_saved"),
     ];
-    raw::gather(db, &columns, &sql, [asked.parameter()?.into(), user.into(), after_seq.into()]).await
+    raw::find_as_json(db, &columns, &sql, [asked.parameter()?.into(), user.into(), after_seq.into()]).await
 }
 
 /// Shown messages among these that the user may read, in no particular order.
@@ -329,7 +332,7 @@ pub async fn found<C: ConnectionTrait>(db: &C, user: UserId, ids: &[Uuid]) -> Re
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().copied());
     let (select, joins) = NAMED.split_once("FROM messages m").unwrap_or((NAMED, ""));
-    let (from, condition) = shown_parts(&unfold(backend, &[Column::Uuid("id")]));
+    let (from, condition) = shown_parts(&unnest_json(backend, &[Column::Uuid("id")]));
     let sql = format!("{select} {from} {joins} WHERE {condition}");
     raw::find::<_, NamedMessage>(db, sql, [asked.parameter()?.into(), user.into()]).await
 }
@@ -348,7 +351,7 @@ fn shown_parts(asked: &str) -> (String, String) {
         format!(
             "m.deleted_at IS NULL AND m.hidden_by IS NULL AND {} AND m.seq > {}",
             access::may_read("c", "$2"),
-            access::reads_after("c", "$2")
+            access::history_start("c", "$2")
         ),
     )
 }

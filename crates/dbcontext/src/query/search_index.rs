@@ -14,22 +14,22 @@ use super::{
 use crate::constraint::app_error;
 
 /// First document number; lower numbers are left for older messages.
-const FIRST: i64 = 1 << 40;
+const FIRST_NUMBER: i64 = 1 << 40;
 /// Number of hits up to which all of them are read, regardless of the number of messages.
-const RARE: i64 = 10_000;
+const RARE_HITS: i64 = 10_000;
 /// Reciprocal of the share of all messages up to which all hits are read.
-const RARE_PART: i64 = 100;
+const RARE_SHARE: i64 = 100;
 /// Number of visible messages up to which the query filters by conversation; above it, only about as many of the newest
 /// are searched first.
 const WINDOW: i64 = 10_000;
 /// Minimum number of hits among those newest messages for the search to stop there.
-const ENOUGH: usize = 100;
+const MIN_HITS: usize = 100;
 /// Numbers of the searched conversations, the first parameter. As a subquery they are parsed once and not per row.
 const NUMBERS: &str = "(SELECT unnest(CAST($1 AS text)::bigint[]))";
 /// Words of a removed document `d`, one per line, without the lexemes that encode filters.
 const LEXEMES: &str = "array_to_string(ARRAY(SELECT lexeme FROM unnest(tsvector_to_array(d.words)) AS lexeme WHERE lexeme NOT LIKE '=%'), E'\\n')";
 /// Key of the advisory lock that the writer holds until the transaction ends.
-const WRITING: i64 = 0x6e61_7474_6572_0001;
+const WRITER_LOCK: i64 = 0x6e61_7474_6572_0001;
 
 /// Acquires the write lock of the index for this transaction; returns `false` if another instance holds it.
 pub async fn try_lock<C: ConnectionTrait>(tx: &C) -> Result<bool, AppError> {
@@ -37,7 +37,7 @@ pub async fn try_lock<C: ConnectionTrait>(tx: &C) -> Result<bool, AppError> {
     struct Locked {
         is_locked: bool,
     }
-    let sql = format!("SELECT pg_try_advisory_xact_lock({WRITING}) AS is_locked");
+    let sql = format!("SELECT pg_try_advisory_xact_lock({WRITER_LOCK}) AS is_locked");
     let found = Locked::find_by_statement(statement(tx, sql, [])).one(tx).await.map_err(app_error)?;
     Ok(found.is_some_and(|found| found.is_locked))
 }
@@ -84,7 +84,7 @@ pub async fn messages<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
 /// Clears the index so that it is filled again. Term numbers continue, so that caches of the vocabulary learn the new
 /// terms.
 pub async fn clear<C: ConnectionTrait>(tx: &C) -> Result<(), AppError> {
-    execute(tx, format!("SELECT pg_advisory_xact_lock({WRITING})"), []).await?;
+    execute(tx, format!("SELECT pg_advisory_xact_lock({WRITER_LOCK})"), []).await?;
     let sql = "TRUNCATE search_documents, search_conversations, search_authors, search_terms, search_fill";
     execute(tx, sql, []).await
 }
@@ -148,7 +148,7 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
     let authors = numbers(tx, "search_authors", "author", &ids).await?;
     let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
     // Read before the removal, so that the numbers of removed documents stay reserved for them.
-    let mut next = edge(tx, batch.is_older).await?;
+    let mut next = next_number(tx, batch.is_older).await?;
     let (kept, mut gone) = remove(tx, documents.keys().copied(), &mut counts).await?;
     let mut terms: BTreeMap<&str, i64> = BTreeMap::new();
     let mut rows = Vec::with_capacity(put.len());
@@ -211,8 +211,8 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
         );
         tx.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
     }
-    gone.extend(forget(tx, &batch.removed_conversations).await?);
-    forget_terms(tx, gone).await?;
+    gone.extend(remove_conversations(tx, &batch.removed_conversations).await?);
+    decrement_terms(tx, gone).await?;
     if !batch.positions.is_empty() {
         let columns = [Column::Uuid("id"), Column::Int("seq")];
         let positions = batch.positions.iter().map(|(id, seq)| [(*id).into(), (*seq).into()]);
@@ -295,7 +295,7 @@ async fn remove<C: ConnectionTrait>(
 }
 
 /// Decrements the document frequencies of terms, and deletes terms without documents.
-async fn forget_terms<C: ConnectionTrait>(tx: &C, documents: Vec<String>) -> Result<(), AppError> {
+async fn decrement_terms<C: ConnectionTrait>(tx: &C, documents: Vec<String>) -> Result<(), AppError> {
     let mut gone: BTreeMap<String, i64> = BTreeMap::new();
     for term in documents.iter().flat_map(|words| words.lines()) {
         *gone.entry(term.to_owned()).or_default() += 1;
@@ -314,17 +314,17 @@ async fn forget_terms<C: ConnectionTrait>(tx: &C, documents: Vec<String>) -> Res
 }
 
 /// First free document number at the older or newer end.
-async fn edge<C: ConnectionTrait>(tx: &C, is_older: bool) -> Result<i64, AppError> {
+async fn next_number<C: ConnectionTrait>(tx: &C, is_older: bool) -> Result<i64, AppError> {
     let sql = if is_older {
-        format!("SELECT COALESCE(MIN(doc), {FIRST}) - 1 AS count FROM search_documents")
+        format!("SELECT COALESCE(MIN(doc), {FIRST_NUMBER}) - 1 AS count FROM search_documents")
     } else {
-        format!("SELECT COALESCE(MAX(doc) + 1, {FIRST}) AS count FROM search_documents")
+        format!("SELECT COALESCE(MAX(doc) + 1, {FIRST_NUMBER}) AS count FROM search_documents")
     };
     count(tx, &sql, []).await
 }
 
 /// Removes all messages of these conversations; returns their words.
-async fn forget<C: ConnectionTrait>(tx: &C, conversations: &[Uuid]) -> Result<Vec<String>, AppError> {
+async fn remove_conversations<C: ConnectionTrait>(tx: &C, conversations: &[Uuid]) -> Result<Vec<String>, AppError> {
     #[derive(FromQueryResult)]
     struct Removed {
         terms: String,
@@ -365,7 +365,7 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
         return search.read(db, &AccessPath::Newest { goes_by_time: plan.goes_by_time(all, visible) }).await;
     }
     let most = plan.most(&counts);
-    if all < WINDOW || most.iter().flatten().any(|hits| *hits <= RARE.min(all / RARE_PART)) {
+    if all < WINDOW || most.iter().flatten().any(|hits| *hits <= RARE_HITS.min(all / RARE_SHARE)) {
         return search.read(db, &AccessPath::Words).await;
     }
     if visible <= WINDOW {
@@ -385,7 +385,7 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
         .flatten()
         .filter(|needed| *needed < WINDOW)
         .map(|needed| (needed, usize::try_from(plan.limit).unwrap_or(usize::MAX)));
-    for (messages, enough) in few.into_iter().chain([(WINDOW, ENOUGH)]) {
+    for (messages, enough) in few.into_iter().chain([(WINDOW, MIN_HITS)]) {
         let window = messages.saturating_mul(all) / visible.max(1);
         let found = search.read(db, &AccessPath::Since(top.saturating_sub(window))).await?;
         if found.len() >= enough {

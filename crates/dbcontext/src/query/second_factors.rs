@@ -15,7 +15,7 @@ pub async fn lock<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Option<
 }
 
 /// Stores a new secret, which replaces an unconfirmed one.
-pub async fn begin<C: ConnectionTrait>(
+pub async fn start_enrolment<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
     secret: Vec<u8>,
@@ -112,7 +112,7 @@ pub async fn codes_left<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u
 }
 
 /// Consumes a recovery code; returns `false` if it is unknown or already used.
-pub async fn use_code<C: ConnectionTrait>(
+pub async fn consume_code<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
     hash: &[u8],

@@ -7,7 +7,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::rows::rounded;
+use super::rows::padded_to_power_of_two;
 use crate::{
     constraint::app_error,
     entity::{refresh_token, user, user_session},
@@ -64,7 +64,7 @@ pub async fn live_sessions<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<Vec<LiveSession>, AppError> {
     live(now)
-        .filter(user_session::Column::Id.is_in(rounded(ids)))
+        .filter(user_session::Column::Id.is_in(padded_to_power_of_two(ids)))
         .select_only()
         .column(user_session::Column::Id)
         .column(user_session::Column::UserId)
@@ -106,7 +106,7 @@ pub async fn authenticated_at<C: ConnectionTrait>(db: &C, id: SessionId) -> Resu
 }
 
 /// Records a confirmation; returns `false` if the session has ended.
-pub async fn confirm<C: ConnectionTrait>(db: &C, id: SessionId, now: Timestamp) -> Result<bool, AppError> {
+pub async fn record_confirmation<C: ConnectionTrait>(db: &C, id: SessionId, now: Timestamp) -> Result<bool, AppError> {
     let row = user_session::ActiveModel { confirmed_at: Set(Some(now)), ..Default::default() };
     let done = user_session::Entity::update_many()
         .set(row)
@@ -152,7 +152,7 @@ pub async fn end_all<C: ConnectionTrait>(
     kept: Option<SessionId>,
     now: Timestamp,
 ) -> Result<Vec<SessionId>, AppError> {
-    super::pending_sign_ins::drop_all(db, user_id).await?;
+    super::pending_sign_ins::delete_all(db, user_id).await?;
     let mut query = user_session::Entity::update_many()
         .col_expr(user_session::Column::EndedAt, Expr::value(now))
         .filter(user_session::Column::UserId.eq(user_id))
@@ -168,7 +168,7 @@ pub async fn end_all<C: ConnectionTrait>(
 pub async fn record_use<C: ConnectionTrait>(db: &C, ids: &[SessionId], now: Timestamp) -> Result<(), AppError> {
     user_session::Entity::update_many()
         .col_expr(user_session::Column::LastUsedAt, Expr::value(now))
-        .filter(user_session::Column::Id.is_in(rounded(ids)))
+        .filter(user_session::Column::Id.is_in(padded_to_power_of_two(ids)))
         .filter(user_session::Column::LastUsedAt.lt(now))
         .exec(db)
         .await
@@ -177,7 +177,7 @@ pub async fn record_use<C: ConnectionTrait>(db: &C, ids: &[SessionId], now: Time
 }
 
 /// Updates the attributes of a session's device, which change with browser updates and locations.
-pub async fn seen_as<C: ConnectionTrait>(db: &C, id: SessionId, seen: DeviceInfo) -> Result<(), AppError> {
+pub async fn update_device<C: ConnectionTrait>(db: &C, id: SessionId, seen: DeviceInfo) -> Result<(), AppError> {
     let (country, city) = columns(seen.place);
     let row = user_session::ActiveModel {
         user_agent: Set(seen.user_agent),
@@ -243,7 +243,7 @@ pub async fn token<C: ConnectionTrait>(
 }
 
 /// Consumes a refresh token; returns `false` if it was already used.
-pub async fn use_token<C: ConnectionTrait>(
+pub async fn consume_token<C: ConnectionTrait>(
     db: &C,
     id: Uuid,
     successor: Option<Vec<u8>>,

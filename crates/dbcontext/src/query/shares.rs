@@ -8,7 +8,7 @@ use appcore::{
 use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, Set};
 
 use super::{
-    messages::IN_MAIN_LINE,
+    messages::IN_MAIN_CONVERSATION,
     raw,
     rows::{Column, Rows},
     single,
@@ -48,7 +48,7 @@ pub struct VersionContentRow {
 }
 
 /// Newest shown messages of a chat that are complete and not empty, oldest first.
-pub async fn shown<C: ConnectionTrait>(
+pub async fn shareable_messages<C: ConnectionTrait>(
     db: &C,
     conversation: ConversationId,
     most: usize,
@@ -60,7 +60,7 @@ pub async fn shown<C: ConnectionTrait>(
     }
     let sql = format!(
         "SELECT n.id, n.version FROM (SELECT m.id, m.version, m.seq FROM messages m WHERE m.conversation_id = $1 AND m.hidden_by IS NULL \
-           AND {IN_MAIN_LINE} AND m.deleted_at IS NULL AND m.hidden_at IS NULL AND m.sender_kind <> '{}' AND m.status NOT IN ('{}', '{}') \
+           AND {IN_MAIN_CONVERSATION} AND m.deleted_at IS NULL AND m.hidden_at IS NULL AND m.sender_kind <> '{}' AND m.status NOT IN ('{}', '{}') \
            ORDER BY m.seq DESC LIMIT {most}) n ORDER BY n.seq",
         SenderKind::System,
         MessageStatus::Streaming,
@@ -125,7 +125,10 @@ pub async fn readable<C: ConnectionTrait>(db: &C, reader: UserId, id: ShareId) -
 }
 
 /// Contents of those of these versions that are not the current ones.
-pub async fn said<C: ConnectionTrait>(db: &C, versions: &[SharedVersion]) -> Result<Vec<VersionContentRow>, AppError> {
+pub async fn version_contents<C: ConnectionTrait>(
+    db: &C,
+    versions: &[SharedVersion],
+) -> Result<Vec<VersionContentRow>, AppError> {
     let columns = [Column::Uuid("id"), Column::Int("version")];
     let rows = versions.iter().map(|(id, version)| [id.0.into(), (*version).into()]);
     let rows = Rows::new(db.get_database_backend(), columns, rows);

@@ -189,7 +189,7 @@ pub async fn seats_taken<C: ConnectionTrait>(db: &C, payments: &[Uuid]) -> Resul
 }
 
 /// Inserts or updates the credits per account of a payment.
-pub async fn put_credits<C: ConnectionTrait>(txn: &C, rows: Vec<payment_credit::Model>) -> Result<(), AppError> {
+pub async fn upsert_credits<C: ConnectionTrait>(txn: &C, rows: Vec<payment_credit::Model>) -> Result<(), AppError> {
     for part in rows.chunks(200) {
         let rows = part.iter().cloned().map(IntoActiveModel::into_active_model);
         payment_credit::Entity::insert_many(rows).exec_without_returning(txn).await.map_err(app_error)?;
@@ -198,7 +198,7 @@ pub async fn put_credits<C: ConnectionTrait>(txn: &C, rows: Vec<payment_credit::
 }
 
 /// Records a trial of an account or of a mailbox; returns `false` if it had one before.
-pub async fn begin_trial<C: ConnectionTrait>(
+pub async fn record_trial<C: ConnectionTrait>(
     txn: &C,
     account_id: Uuid,
     plan_id: PlanId,
@@ -215,7 +215,7 @@ pub async fn billing_details<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Re
     Ok(found.map(|row| row.details))
 }
 
-pub async fn put_billing_details<C: ConnectionTrait>(
+pub async fn upsert_billing_details<C: ConnectionTrait>(
     db: &C,
     account_id: Uuid,
     details: &str,

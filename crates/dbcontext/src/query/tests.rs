@@ -126,12 +126,12 @@ async fn json_aggregation_preserves_rows() {
     let (id, text) = (Uuid::now_v7(), "[\"a\", null]\n\\ \u{0} \u{2028} Đặng 🦦");
     let twice = format!("{select} UNION ALL {select}");
     let found: Vec<GatheredRow> =
-        raw::gather(&db, &columns, &twice, [id.into(), text.into()]).await.unwrap().rows().unwrap();
+        raw::find_as_json(&db, &columns, &twice, [id.into(), text.into()]).await.unwrap().rows().unwrap();
     let row = (id, text.to_owned(), None, true, false, -9_007_199_254_740_993);
     assert_eq!(found, [row.clone(), row]);
     let none = format!("SELECT * FROM ({select}) WHERE 1 = 0");
     let found: Vec<GatheredRow> =
-        raw::gather(&db, &columns, &none, [id.into(), text.into()]).await.unwrap().rows().unwrap();
+        raw::find_as_json(&db, &columns, &none, [id.into(), text.into()]).await.unwrap().rows().unwrap();
     assert!(found.is_empty());
 }
 
@@ -183,7 +183,7 @@ async fn pages_through_conversations_of_a_workspace_by_index() {
 #[tokio::test]
 async fn finds_members_notified_of_everything_without_reading_all_members() {
     let db = Planned::new().await;
-    notifier::told_of_everything(&db, &[ConversationId::new()]).await.unwrap();
+    notifier::notified_of_everything(&db, &[ConversationId::new()]).await.unwrap();
     let steps = db.take();
     assert!(steps.contains("SEARCH m USING INDEX conversation_members_all (conversation_id=?)"), "{steps}");
     assert!(steps.contains("INDEX notification_settings_all"), "{steps}");
@@ -268,11 +268,11 @@ async fn finds_conversations_changed_since_a_time_by_the_log() {
 #[tokio::test]
 async fn finds_expired_rows_by_time_index() {
     let db = Planned::new().await;
-    ledger::with_expired(&db, Timestamp(5), Uuid::nil(), 10).await.unwrap();
+    ledger::accounts_with_expired(&db, Timestamp(5), Uuid::nil(), 10).await.unwrap();
     db.has("SEARCH g USING INDEX credit_grants_expiry (expires_at>? AND expires_at<?)");
-    ledger::expired_holds(&db, Timestamp(5), (Timestamp(0), Uuid::nil()), 10).await.unwrap();
+    ledger::expired_reservations(&db, Timestamp(5), (Timestamp(0), Uuid::nil()), 10).await.unwrap();
     db.has("INDEX credit_holds_expiry (expires_at>? AND expires_at<?)");
-    budgets::expired(&db, Timestamp(5), (Timestamp(0), Uuid::nil()), 10).await.unwrap();
+    budgets::expired_reservations(&db, Timestamp(5), (Timestamp(0), Uuid::nil()), 10).await.unwrap();
     db.has("INDEX budget_holds_expiry (expires_at>? AND expires_at<?)");
     balances::due(&db, Uuid::nil(), 10).await.unwrap();
     db.has("INDEX ledger_accounts_due (id>?)");
@@ -281,13 +281,13 @@ async fn finds_expired_rows_by_time_index() {
 #[tokio::test]
 async fn deletes_notifications_by_index() {
     let db = Planned::new().await;
-    notifications::older(&db, Timestamp(5), 1_000).await.unwrap();
+    notifications::older_than(&db, Timestamp(5), 1_000).await.unwrap();
     db.has("INDEX notifications_created (created_at<?)");
     notifications::withdraw_conversations(&db, &[ConversationId::new()]).await.unwrap();
     db.has("INDEX notifications_conversation (conversation_id=?)");
     // The other kinds of read positions use the same index.
     let read = |place| notifications::NotificationReadPosition { user_id: UserId::new(), place, seq: 5 };
-    notifications::passed(&db, &[read(notifications::ReadScope::MainLine(ConversationId::new()))]).await.unwrap();
+    notifications::covered_by(&db, &[read(notifications::ReadScope::MainLine(ConversationId::new()))]).await.unwrap();
     db.has("INDEX notifications_unread (user_id=? AND conversation_id=? AND seq<?)");
     let all = notifications::Filter { is_unread: false, kind: None };
     notifications::list(&db, UserId::new(), all, PageRequest::new(None, None)).await.unwrap();
@@ -320,7 +320,7 @@ async fn finds_jobs_of_a_subject_by_index() {
     let db = Planned::new().await;
     jobs::make_due(&db, "answer", Uuid::now_v7()).await.unwrap();
     db.has("jobs USING INDEX jobs_subject (subject=?)");
-    jobs::unfinished(&db, "export").await.unwrap();
+    jobs::count_unfinished(&db, "export").await.unwrap();
     db.has("jobs USING INDEX jobs_concurrency_key (concurrency_key=?)");
     jobs::remove_all(&db, "mail", Uuid::now_v7()).await.unwrap();
     let steps = db.take();
@@ -342,7 +342,7 @@ async fn deletes_by_key() {
     db.has("SEARCH credit_holds USING INDEX sqlite_autoindex_credit_holds_1 (id=?)");
     budgets::remove_expired(&db, &[id], Timestamp(5)).await.unwrap();
     db.has("SEARCH budget_holds USING INDEX sqlite_autoindex_budget_holds_1 (id=?)");
-    super::search::forget_touched(&db, &[super::search::QueuedMessage { message_id: MessageId(id), revision: id }])
+    super::search::dequeue(&db, &[super::search::QueuedMessage { message_id: MessageId(id), revision: id }])
         .await
         .unwrap();
     db.has("SEARCH search_reindex_queue USING INDEX sqlite_autoindex_search_reindex_queue_1 (message_id=?)");
@@ -354,7 +354,7 @@ async fn deletes_by_key() {
 #[tokio::test]
 async fn sums_bytes_of_a_workspace_from_an_index() {
     let db = Planned::new().await;
-    uploads::in_workspace(&db, WorkspaceId::new()).await.unwrap();
+    uploads::bytes_in_workspace(&db, WorkspaceId::new()).await.unwrap();
     db.has("SEARCH message_uploads USING COVERING INDEX message_uploads_space (workspace_id=?)");
 }
 
@@ -479,7 +479,7 @@ async fn finds_events_about_a_user_log_by_log() {
         );
         db.execute_unprepared(&sql).await.unwrap();
     }
-    let found = account_erasure::events(&db, user, id, (0, 3)).await.unwrap();
+    let found = account_erasure::events_about(&db, user, id, (0, 3)).await.unwrap();
     assert_eq!(found.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 3]);
     let steps = db.take();
     let bounded = "USING INDEX sqlite_autoindex_conversation_events_1 (conversation_id=? AND seq>? AND seq<?)";
@@ -505,12 +505,12 @@ async fn log_consumers_skip_an_unreadable_event() {
         db.execute_unprepared(&sql).await.unwrap();
     }
     // With several conversations, the unreadable event can't be attributed to one.
-    assert!(events::next_of_each(&db, &[(id, 0), (whole, 0)], 500).await.is_err());
-    assert_eq!(events::next_of_each(&db, &[(whole, 0)], 500).await.unwrap().len(), 9);
+    assert!(events::next_readable_of_each(&db, &[(id, 0), (whole, 0)], 500).await.is_err());
+    assert_eq!(events::next_readable_of_each(&db, &[(whole, 0)], 500).await.unwrap().len(), 9);
     let (mut seen, mut found) = (0, Vec::new());
     while seen < 9 {
         db.take();
-        let next = events::next_of_each(&db, &[(id, seen)], 500).await.unwrap();
+        let next = events::next_readable_of_each(&db, &[(id, seen)], 500).await.unwrap();
         assert_eq!(
             next.iter().map(|row| row.seq).collect::<Vec<_>>(),
             (seen + 1..).take(next.len()).collect::<Vec<_>>()
@@ -563,7 +563,7 @@ async fn reads_event_subjects_without_payloads() {
     }
     db.execute_unprepared(&sql).await.unwrap();
     let about = async |positions: &[(ConversationId, i64)], limit| {
-        let found = events::about_each(&db, positions, limit).await.unwrap();
+        let found = events::subjects_of_each(&db, positions, limit).await.unwrap();
         found
             .into_iter()
             .map(|event| (event.conversation_id, event.seq, event.message_id, event.payload))
@@ -605,7 +605,7 @@ async fn counts_metrics_from_recent_rows_only() {
     db.has("INDEX sqlite_autoindex_messages_1 (id>? AND id<?)");
     figures::tokens(&db, from, to).await.unwrap();
     db.has("INDEX usage_requests_time (created_at>? AND created_at<?)");
-    figures::audited(&db, "auth.sign_in_failed", from, to).await.unwrap();
+    figures::audit_entries(&db, "auth.sign_in_failed", from, to).await.unwrap();
     db.has("INDEX audit_log_action (action=? AND created_at>? AND created_at<?)");
 }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     access,
-    messages::{IN_MAIN_LINE, NAMED, NamedMessage},
+    messages::{IN_MAIN_CONVERSATION, NAMED, NamedMessage},
     page,
     pieces::{Change, Piece},
     raw,
@@ -131,7 +131,7 @@ pub fn follow(new: &[NewFollower]) -> Piece {
 }
 
 /// Advances the read positions of users who have replied to their replies.
-pub fn read_by_replying(backend: DatabaseBackend, read: &[NewFollower]) -> Piece {
+pub fn advance_replier_positions(backend: DatabaseBackend, read: &[NewFollower]) -> Piece {
     static POSTGRES: Change<3> = Change::new(
         [Column::Int("no"), Column::Uuid("user_id"), Column::Uuid("root_id")],
         "UPDATE thread_followers SET read_no = GREATEST(read_no, w.no) FROM {} \
@@ -155,7 +155,7 @@ pub async fn position<C: ConnectionTrait>(db: &C, user: UserId, root: MessageId)
 }
 
 /// Adds a follower whose read position is the end of the thread.
-pub async fn begin_to_follow<C: ConnectionTrait>(
+pub async fn follow_from_end<C: ConnectionTrait>(
     db: &C,
     user: UserId,
     root: MessageId,
@@ -226,7 +226,7 @@ pub async fn list<C: ConnectionTrait>(
          JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
          JOIN conversation_members cm ON cm.conversation_id = c.id AND cm.user_id = $1 AND NOT cm.is_deleted \
          WHERE m.thread IS NOT NULL AND m.seq > {}{condition}",
-        access::member_reads_after("c", "cm")
+        access::member_history_start("c", "cm")
     );
     let named = NAMED.replacen("SELECT m.*", "SELECT f.read_no, m.*", 1);
     let sql = format!(
@@ -290,7 +290,7 @@ pub async fn pin_counts<C: ConnectionTrait>(
 }
 
 /// Messages of the main conversation before or after a sequence number, nearest first, at most `limit`.
-pub async fn beside<C: ConnectionTrait>(
+pub async fn neighbours<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
     (begins_after, seq): (i64, i64),
@@ -299,7 +299,7 @@ pub async fn beside<C: ConnectionTrait>(
 ) -> Result<Vec<NamedMessage>, AppError> {
     let (sign, order) = if is_before { ("<", "DESC") } else { (">", "ASC") };
     let sql = format!(
-        "{NAMED} WHERE m.conversation_id = $1 AND m.hidden_by IS NULL AND {IN_MAIN_LINE} AND m.seq > $2 AND m.seq {sign} $3 \
+        "{NAMED} WHERE m.conversation_id = $1 AND m.hidden_by IS NULL AND {IN_MAIN_CONVERSATION} AND m.seq > $2 AND m.seq {sign} $3 \
          ORDER BY m.seq {order} LIMIT {limit}"
     );
     let values = [id.into(), begins_after.into(), seq.into()];

@@ -185,7 +185,7 @@ pub async fn pictures_of<C: ConnectionTrait>(
 }
 
 /// Calls of the current version of an answer, in order.
-pub async fn shown<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<Vec<ToolCallRow>, AppError> {
+pub async fn of_current_version<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<Vec<ToolCallRow>, AppError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM tool_calls t JOIN messages m ON m.id = t.message_id AND m.version = t.version \
          WHERE t.message_id = $1 ORDER BY t.round, t.place"
@@ -199,7 +199,7 @@ pub async fn find<C: ConnectionTrait>(
     message: MessageId,
     id: ToolCallId,
 ) -> Result<Option<ToolCallRow>, AppError> {
-    Ok(shown(db, message).await?.into_iter().find(|call| call.id == id))
+    Ok(of_current_version(db, message).await?.into_iter().find(|call| call.id == id))
 }
 
 /// Records the decision about a waiting call, and the arguments if the user edited them; returns `false` if it no
@@ -240,7 +240,7 @@ pub async fn start<C: ConnectionTrait>(db: &C, id: ToolCallId, attempt: i32, now
 }
 
 /// Finishes a call with the images of its result; returns `false` if the call no longer belongs to this claim.
-pub async fn end<C: ConnectionTrait>(
+pub async fn finish<C: ConnectionTrait>(
     db: &C,
     id: ToolCallId,
     attempt: i32,
@@ -305,14 +305,14 @@ pub async fn stop<C: ConnectionTrait>(db: &C, message: MessageId, now: Timestamp
 }
 
 /// Deletes the calls of the current version before the answer is generated again.
-pub async fn remove_shown<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<(), AppError> {
+pub async fn remove_of_current_version<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<(), AppError> {
     let sql = "DELETE FROM tool_calls WHERE message_id = $1 AND version = (SELECT version FROM messages WHERE id = $1)";
     change(db, sql, vec![message.into()]).await?;
-    show(db, message, None).await
+    set_summary(db, message, None).await
 }
 
 /// Stores the public view of the calls with the message, as JSON.
-pub async fn show<C: ConnectionTrait>(db: &C, message: MessageId, calls: Option<&str>) -> Result<(), AppError> {
+pub async fn set_summary<C: ConnectionTrait>(db: &C, message: MessageId, calls: Option<&str>) -> Result<(), AppError> {
     message::Entity::update_many()
         .set(message::ActiveModel { tool_calls: Set(calls.map(str::to_owned)), ..Default::default() })
         .filter(message::Column::Id.eq(message))

@@ -41,7 +41,7 @@ struct Shown {
 }
 
 /// Inserts a permission, or replaces it after the tool has changed.
-pub async fn put<C: ConnectionTrait>(db: &C, new: &NewPermission, now: Timestamp) -> Result<(), AppError> {
+pub async fn upsert<C: ConnectionTrait>(db: &C, new: &NewPermission, now: Timestamp) -> Result<(), AppError> {
     let row = ActiveModel {
         id: Set(ToolPermissionId::new()),
         user_id: Set(new.user_id),
@@ -113,13 +113,13 @@ pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: ToolPermission
 }
 
 /// Deletes all permissions of a user.
-pub async fn forget_user<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
+pub async fn remove_of_user<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
     Entity::delete_many().filter(Column::UserId.eq(user)).exec(db).await.map_err(app_error)?;
     Ok(())
 }
 
 /// Deletes all permissions for a server.
-pub async fn forget_server<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<(), AppError> {
+pub async fn remove_of_server<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<(), AppError> {
     Entity::delete_many().filter(Column::ServerId.eq(server)).exec(db).await.map_err(app_error)?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
 use super::{
     access,
-    messages::{IN_MAIN_LINE, NAMED, NamedMessage},
+    messages::{IN_MAIN_CONVERSATION, NAMED, NamedMessage},
     raw,
 };
 use crate::constraint::app_error;
@@ -23,7 +23,7 @@ const BEHIND: &str = "FROM conversation_members m JOIN conversations c ON c.id =
     WHERE m.user_id = $1 AND NOT m.is_deleted";
 
 fn columns() -> String {
-    let begins = access::member_reads_after("c", "m");
+    let begins = access::member_history_start("c", "m");
     format!("SELECT c.id, c.title, CASE WHEN m.read_seq < {begins} THEN {begins} ELSE m.read_seq END AS after_seq")
 }
 
@@ -72,7 +72,7 @@ pub async fn messages<C: ConnectionTrait>(
         values.extend([one.id.into(), one.after_seq.into()]);
         let (id, after) = (values.len() - 1, values.len());
         parts.push(format!(
-            "SELECT * FROM ({NAMED} WHERE m.conversation_id = ${id} AND m.seq > ${after} AND {IN_MAIN_LINE} AND m.hidden_by IS NULL \
+            "SELECT * FROM ({NAMED} WHERE m.conversation_id = ${id} AND m.seq > ${after} AND {IN_MAIN_CONVERSATION} AND m.hidden_by IS NULL \
                AND m.hidden_at IS NULL AND m.deleted_at IS NULL AND m.sender_kind <> 'system' \
                AND NOT (m.sender_kind = 'user' AND m.sender_id = $1) ORDER BY m.seq DESC LIMIT {each}) AS p{id}"
         ));

@@ -178,7 +178,7 @@ pub async fn finish<C: ConnectionTrait>(db: &C, id: UploadId, done: &FinishedUpl
 
 /// Bytes of a user's uploads, except one, that were created since then or are attached to scheduled messages, and that
 /// are not used by a message, knowledge file, emoji or profile picture. Includes announced sizes.
-pub async fn unsent<C: ConnectionTrait>(
+pub async fn unsent_bytes<C: ConnectionTrait>(
     db: &C,
     owner: UserId,
     since: Timestamp,
@@ -202,14 +202,14 @@ pub async fn bytes_of<C: ConnectionTrait>(db: &C, owner: UserId, but: Option<Upl
 }
 
 /// Bytes of the files in a workspace's messages and knowledge files.
-pub async fn in_workspace<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<i64, AppError> {
+pub async fn bytes_in_workspace<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<i64, AppError> {
     let sql = "SELECT CAST(COALESCE((SELECT SUM(size) FROM message_uploads WHERE workspace_id = $1), 0) \
                  + COALESCE((SELECT SUM(size) FROM knowledge_files WHERE workspace_id = $1), 0) AS BIGINT) AS bytes";
     bytes(db, sql, vec![id.into()]).await
 }
 
 /// Locks a workspace's storage quota until the transaction ends.
-pub async fn lock_space<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<(), AppError> {
+pub async fn lock_workspace_quota<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<(), AppError> {
     // SQLite has a single writer.
     if db.get_database_backend() == DatabaseBackend::Postgres {
         let (_, low) = id.0.as_u64_pair();
@@ -232,7 +232,7 @@ pub async fn readable<C: ConnectionTrait>(
     reader: UserId,
     id: UploadId,
 ) -> Result<Option<StoredUpload>, AppError> {
-    let (may_read, begins) = (access::may_read("c", "$1"), access::reads_after("c", "$1"));
+    let (may_read, begins) = (access::may_read("c", "$1"), access::history_start("c", "$1"));
     let sql = format!(
         "SELECT u.* FROM uploads u WHERE u.id = $2 AND ( \
            u.owner_id = $1 AND u.removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = u.id) \
@@ -269,7 +269,7 @@ pub async fn get_all<C: ConnectionTrait>(
 
 /// Finds uploads to attach to a message, and locks them against removal until the transaction ends. Removed ones are
 /// left out.
-pub async fn get_to_send<C: ConnectionTrait>(
+pub async fn lock_to_send<C: ConnectionTrait>(
     db: &C,
     ids: impl IntoIterator<Item = UploadId>,
 ) -> Result<Vec<StoredUpload>, AppError> {
@@ -351,7 +351,7 @@ pub async fn of_conversation<C: ConnectionTrait>(
     }
     let text = ::search::folded_line(&filter.text);
     if !text.is_empty() {
-        values.push(super::containing(&text).into());
+        values.push(super::like_containing(&text).into());
         is_meant.push_str(&format!(" AND u.search_name LIKE ${} ESCAPE '\\'", values.len()));
     }
     // Scans backwards from the newest message until the limit: a conversation may have ten thousand files.
@@ -414,7 +414,7 @@ pub async fn detach<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<Ve
 }
 
 /// Some of the uploads attached to a conversation's messages.
-pub async fn some_of<C: ConnectionTrait>(
+pub async fn some_of_conversation<C: ConnectionTrait>(
     db: &C,
     conversation: ConversationId,
     limit: u32,
@@ -464,7 +464,7 @@ pub async fn mark_removed<C: ConnectionTrait>(db: &C, ids: &[UploadId], now: Tim
 }
 
 /// True if the upload is used by a message, scheduled message, knowledge file, emoji or profile picture.
-pub async fn is_kept<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
+pub async fn is_referenced<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
     let sql = "SELECT 1 AS one FROM message_uploads WHERE upload_id = $1 \
                UNION ALL SELECT 1 AS one FROM scheduled_uploads WHERE upload_id = $1 UNION ALL SELECT 1 AS one FROM knowledge_files WHERE upload_id = $1 \
                UNION ALL SELECT 1 AS one FROM workspace_emoji WHERE upload_id = $1 \
@@ -474,7 +474,7 @@ pub async fn is_kept<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, A
 }
 
 /// True if the upload is used by a knowledge file.
-pub async fn is_known<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
+pub async fn is_knowledge_file<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
     let known = knowledge_file::Entity::find().filter(knowledge_file::Column::UploadId.eq(id));
     Ok(known.one(db).await.map_err(app_error)?.is_some())
 }
@@ -487,7 +487,7 @@ pub async fn is_emoji<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, 
 
 /// Deletes an upload that is not used by a message, scheduled message, knowledge file, emoji or profile picture;
 /// returns `false` if it is used.
-pub async fn forget<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
+pub async fn delete_unreferenced<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
     let sql = "DELETE FROM uploads WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = uploads.id) \
                AND NOT EXISTS (SELECT 1 FROM scheduled_uploads s WHERE s.upload_id = uploads.id) \
                AND NOT EXISTS (SELECT 1 FROM knowledge_files k WHERE k.upload_id = uploads.id) \
@@ -560,7 +560,7 @@ pub async fn add_part<C: ConnectionTrait>(db: &C, id: UploadId, part: UploadPart
 }
 
 /// Claims the assembly of an upload's parts until then; returns `false` if it is claimed or done.
-pub async fn claim_joining<C: ConnectionTrait>(
+pub async fn claim_assembly<C: ConnectionTrait>(
     db: &C,
     id: UploadId,
     now: Timestamp,
@@ -575,7 +575,11 @@ pub async fn claim_joining<C: ConnectionTrait>(
 }
 
 /// Extends the claim of an assembly; `None` releases it. Called by its holder only.
-pub async fn hold_joining<C: ConnectionTrait>(db: &C, id: UploadId, until: Option<Timestamp>) -> Result<(), AppError> {
+pub async fn extend_assembly<C: ConnectionTrait>(
+    db: &C,
+    id: UploadId,
+    until: Option<Timestamp>,
+) -> Result<(), AppError> {
     upload::Entity::update_many()
         .set(upload::ActiveModel { assembly_lease_until: Set(until), ..Default::default() })
         .filter(upload::Column::Id.eq(id))
@@ -586,7 +590,7 @@ pub async fn hold_joining<C: ConnectionTrait>(db: &C, id: UploadId, until: Optio
     Ok(())
 }
 
-pub async fn forget_parts<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<(), AppError> {
+pub async fn delete_parts<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<(), AppError> {
     upload_part::Entity::delete_many()
         .filter(upload_part::Column::UploadId.eq(id))
         .exec(db)

@@ -13,7 +13,7 @@ use super::{
     page,
     pieces::{Change, Piece},
     raw,
-    rows::{Column, rounded},
+    rows::{Column, padded_to_power_of_two},
 };
 use crate::{
     constraint::app_error,
@@ -23,11 +23,11 @@ use crate::{
 /// A day in milliseconds.
 const DAY: i64 = 86_400_000;
 /// Maximum number of ids per statement.
-const IDS: usize = 512;
-/// Minimum status of unsuccessful requests; [`CLIENT_LEFT`] is the status of requests that the client cancelled, which don't
+const IDS_PER_STATEMENT: usize = 512;
+/// Minimum status of unsuccessful requests; [`CANCELLED_STATUS`] is the status of requests that the client cancelled, which don't
 /// count as failed.
-const FAILED: i64 = 400;
-const CLIENT_LEFT: i64 = 499;
+const MIN_FAILED_STATUS: i64 = 400;
+const CANCELLED_STATUS: i64 = 499;
 
 /// Filter by owner and period; without an owner, all usage.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +112,7 @@ struct Sum {
 
 /// Adds requests to the daily aggregates, under the public names of their models. Rows are updated in a fixed order, so
 /// that two instances can't deadlock.
-pub fn add_up<'a>(requests: impl IntoIterator<Item = (&'a Model, &'a str)>) -> Piece {
+pub fn add_to_days<'a>(requests: impl IntoIterator<Item = (&'a Model, &'a str)>) -> Piece {
     static UPSERT: Change<10> = Change::new(
         [
             Column::Int("day"),
@@ -145,7 +145,7 @@ pub fn add_up<'a>(requests: impl IntoIterator<Item = (&'a Model, &'a str)>) -> P
         let key = request.key_id.map_or(Uuid::nil(), |id| id.0);
         let sum = sums.entry((request.user_id, day, key, model)).or_default();
         sum.requests += 1;
-        sum.failed += i64::from(request.status >= FAILED && request.status != CLIENT_LEFT);
+        sum.failed += i64::from(request.status >= MIN_FAILED_STATUS && request.status != CANCELLED_STATUS);
         sum.input += request.input_tokens;
         sum.cached += request.cached_tokens;
         sum.output += request.output_tokens;
@@ -174,11 +174,11 @@ pub async fn is_stored<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<bool, App
 }
 
 /// Stored requests among these.
-pub async fn stored<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<HashSet<Uuid>, AppError> {
+pub async fn existing<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<HashSet<Uuid>, AppError> {
     let mut found = HashSet::new();
-    for ids in ids.chunks(IDS) {
+    for ids in ids.chunks(IDS_PER_STATEMENT) {
         let query = Entity::find().select_only().column(usage_request::Column::Id);
-        let query = query.filter(usage_request::Column::Id.is_in(rounded(ids)));
+        let query = query.filter(usage_request::Column::Id.is_in(padded_to_power_of_two(ids)));
         found.extend(query.into_tuple::<Uuid>().all(db).await.map_err(app_error)?);
     }
     Ok(found)
@@ -296,7 +296,7 @@ pub async fn spent_since<C: ConnectionTrait>(
 }
 
 /// Deletes at most `most` requests from before then; daily aggregates stay.
-pub async fn forget<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<u64, AppError> {
+pub async fn delete_before<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<u64, AppError> {
     let sql = "DELETE FROM usage_requests WHERE id IN (SELECT id FROM usage_requests WHERE created_at < $1 LIMIT $2)";
     let values = [before.0.into(), raw::limit(most)];
     raw::execute(db, sql, values).await

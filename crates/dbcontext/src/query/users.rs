@@ -73,12 +73,12 @@ pub async fn by_email<C: ConnectionTrait>(db: &C, email: &str) -> Result<Option<
 }
 
 pub(super) fn find_by_email(email: &str) -> sea_orm::Select<user::Entity> {
-    present().filter(user::Column::Email.eq(email))
+    existing().filter(user::Column::Email.eq(email))
 }
 
 /// Finds an account without an access check, for its owner and for internal services.
 pub async fn by_id<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<user::Model>, AppError> {
-    present().filter(user::Column::Id.eq(id)).one(db).await.map_err(app_error)
+    existing().filter(user::Column::Id.eq(id)).one(db).await.map_err(app_error)
 }
 
 /// Public profile of a user.
@@ -90,7 +90,7 @@ pub struct PublicProfile {
 }
 
 /// Public profile of a user, including deleted accounts.
-pub async fn appearance<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<PublicProfile>, AppError> {
+pub async fn public_profile<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<PublicProfile>, AppError> {
     let sql = "SELECT u.display_name, p.upload_id AS picture, u.is_deleted \
                FROM users u LEFT JOIN user_pictures p ON p.user_id = u.id WHERE u.id = $1";
     super::raw::find_one(db, sql, vec![id.into()]).await
@@ -98,19 +98,19 @@ pub async fn appearance<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option
 
 /// [`by_id`], locked until the transaction ends.
 pub async fn lock<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<user::Model>, AppError> {
-    present().filter(user::Column::Id.eq(id)).lock_exclusive().one(db).await.map_err(app_error)
+    existing().filter(user::Column::Id.eq(id)).lock_exclusive().one(db).await.map_err(app_error)
 }
 
 /// Finds a user whom `by` may see: themselves, or a member of a common workspace. A guest sees only users with whom
 /// they share a conversation.
 pub async fn find<C: ConnectionTrait>(db: &C, by: UserId, id: UserId) -> Result<Option<user::Model>, AppError> {
-    present().filter(user::Column::Id.eq(id)).filter(visible_to(by)).one(db).await.map_err(app_error)
+    existing().filter(user::Column::Id.eq(id)).filter(visible_to(by)).one(db).await.map_err(app_error)
 }
 
 /// Users among these whom `by` may see (see [`find`]).
 pub async fn visible<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> Result<Vec<UserId>, AppError> {
-    let asked = super::rows::rounded(ids);
-    let query = present().filter(user::Column::Id.is_in(asked)).filter(visible_to(by));
+    let asked = super::rows::padded_to_power_of_two(ids);
+    let query = existing().filter(user::Column::Id.is_in(asked)).filter(visible_to(by));
     query.select_only().column(user::Column::Id).into_tuple().all(db).await.map_err(app_error)
 }
 
@@ -145,32 +145,33 @@ pub async fn search<C: ConnectionTrait>(
     page: PageRequest,
 ) -> Result<(Vec<user::Model>, u64), AppError> {
     let members = members_of(Condition::all().add(workspace_member::Column::WorkspaceId.eq(workspace_id)));
-    let query = present()
+    let query = existing()
         .filter(user::Column::Id.in_subquery(members))
-        .filter(seen_in(workspace_id, by))
-        .filter(found_by(text))
+        .filter(visible_in(workspace_id, by))
+        .filter(matches_text(text))
         .order_by_asc(user::Column::SearchName)
         .order_by_asc(user::Column::Id);
     super::page::select(db, query, page).await
 }
 
 /// Condition that the name contains `text` or the email address equals it; matches everyone if `text` is blank.
-pub(super) fn found_by(text: &str) -> Condition {
+pub(super) fn matches_text(text: &str) -> Condition {
     let text = text.trim().to_lowercase();
     if text.is_empty() {
         return Condition::all();
     }
-    let pattern = super::containing(&::search::folded_line(&text));
+    let pattern = super::like_containing(&::search::folded_line(&text));
     let name = Expr::col((user::Entity, user::Column::SearchName)).like(LikeExpr::new(pattern).escape('\\'));
     Condition::any().add(name).add(user::Column::Email.eq(text))
 }
 
 /// Condition that `by` may see the user in a workspace: all members, for a guest only those with whom they share one of
 /// its conversations.
-pub(super) fn seen_in(workspace_id: WorkspaceId, by: UserId) -> Condition {
+pub(super) fn visible_in(workspace_id: WorkspaceId, by: UserId) -> Condition {
     let in_it = |seeing| Expr::val(workspace_id).in_subquery(workspaces_of(by, seeing));
-    let as_guest =
-        Condition::any().add(user::Column::Id.eq(by)).add(user::Column::Id.in_subquery(fellows_of(by, workspace_id)));
+    let as_guest = Condition::any()
+        .add(user::Column::Id.eq(by))
+        .add(user::Column::Id.in_subquery(conversation_partners_of(by, workspace_id)));
     Condition::any()
         .add(in_it(RoleVisibility::Everybody))
         .add(Condition::all().add(in_it(RoleVisibility::ConversationPartners)).add(as_guest))
@@ -247,7 +248,7 @@ pub async fn set_password<C: ConnectionTrait>(db: &C, id: UserId, hash: &str, at
 }
 
 /// Removes the password; the account needs another sign-in method.
-pub async fn drop_password<C: ConnectionTrait>(db: &C, id: UserId, at: Timestamp) -> Result<(), AppError> {
+pub async fn remove_password<C: ConnectionTrait>(db: &C, id: UserId, at: Timestamp) -> Result<(), AppError> {
     let row = user::ActiveModel { password_hash: Set(None), updated_at: Set(at), ..Default::default() };
     update(db, id, row).await
 }
@@ -281,7 +282,7 @@ pub(super) async fn update<C: ConnectionTrait>(db: &C, id: UserId, row: user::Ac
     Ok(())
 }
 
-fn present() -> sea_orm::Select<user::Entity> {
+fn existing() -> sea_orm::Select<user::Entity> {
     user::Entity::find().filter(user::Column::IsDeleted.into_expr().eq(literal(false)))
 }
 
@@ -325,7 +326,7 @@ fn conversations_of(user_id: UserId, workspace_id: Option<WorkspaceId>) -> Selec
 }
 
 /// Subquery of the ids of the users who share a conversation of this workspace with the user.
-fn fellows_of(user_id: UserId, workspace_id: WorkspaceId) -> SelectStatement {
+fn conversation_partners_of(user_id: UserId, workspace_id: WorkspaceId) -> SelectStatement {
     Query::select()
         .column(conversation_member::Column::UserId)
         .from(conversation_member::Entity)
@@ -355,7 +356,7 @@ pub struct PresenceSettings {
 }
 
 /// Presences and statuses set by these users; users without any may be left out.
-pub async fn wishes<C: ConnectionTrait>(
+pub async fn presence_settings<C: ConnectionTrait>(
     db: &C,
     people: &[UserId],
     now: Timestamp,

@@ -18,22 +18,26 @@ use crate::{
 };
 
 /// Pseudo version that hides an answer written by a second model next to the current one. No message has this version.
-pub const BESIDE: i64 = 0;
+pub const PARALLEL_VERSION: i64 = 0;
 
 /// Copies the current content of a message to its versions.
-pub async fn keep<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), AppError> {
+pub async fn store_current<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), AppError> {
     let sql = "INSERT INTO message_versions (message_id, version, content, status, reason, model, answer, tool_calls) \
                SELECT id, version, content, status, reason, model, answer, tool_calls FROM messages WHERE id = $1";
     raw::run(db, sql, vec![id.into()]).await
 }
 
 /// Deletes a stored version and returns it.
-pub async fn take<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> Result<Option<KeptVersion>, AppError> {
+pub async fn remove_version<C: ConnectionTrait>(
+    db: &C,
+    id: MessageId,
+    version: i64,
+) -> Result<Option<KeptVersion>, AppError> {
     message_version::Entity::delete_by_id((id, version)).exec_with_returning(db).await.map_err(app_error)
 }
 
 /// Inserts an answer of a second model next to the answer `first`, as a hidden message.
-pub async fn begin_beside<C: ConnectionTrait>(
+pub async fn insert_parallel<C: ConnectionTrait>(
     db: &C,
     id: MessageId,
     first: MessageId,
@@ -44,21 +48,22 @@ pub async fn begin_beside<C: ConnectionTrait>(
     let sql = format!(
         "INSERT INTO messages (id, conversation_id, seq, no, sender_kind, sender_id, content, status, reply_to, model, created_at, \
            hidden_by, hidden_version) \
-         SELECT $1, conversation_id, $3, no, sender_kind, sender_id, '', 'streaming', reply_to, $4, $5, id, {BESIDE} \
+         SELECT $1, conversation_id, $3, no, sender_kind, sender_id, '', 'streaming', reply_to, $4, $5, id, {PARALLEL_VERSION} \
          FROM messages WHERE id = $2"
     );
     raw::run(db, &sql, vec![id.into(), first.into(), seq.into(), model.into(), now.into()]).await
 }
 
 /// Answer of a second model next to this one that has not become a version yet.
-pub async fn beside<C: ConnectionTrait>(db: &C, first: MessageId) -> Result<Option<NamedMessage>, AppError> {
-    let sql =
-        format!("{NAMED} WHERE m.hidden_by = $1 AND m.hidden_version = {BESIDE} AND m.deleted_at IS NULL LIMIT 1");
+pub async fn parallel_answer<C: ConnectionTrait>(db: &C, first: MessageId) -> Result<Option<NamedMessage>, AppError> {
+    let sql = format!(
+        "{NAMED} WHERE m.hidden_by = $1 AND m.hidden_version = {PARALLEL_VERSION} AND m.deleted_at IS NULL LIMIT 1"
+    );
     raw::find_one(db, &sql, vec![first.into()]).await
 }
 
 /// Stores the answer of the second model as this version of the first answer, with its tool calls and reasoning.
-pub async fn keep_beside<C: ConnectionTrait>(
+pub async fn store_parallel<C: ConnectionTrait>(
     db: &C,
     first: MessageId,
     second: MessageId,
@@ -103,7 +108,11 @@ async fn change<C: ConnectionTrait>(db: &C, id: MessageId, changed: message::Act
 }
 
 /// Stores the reasoning of the current version of an answer; `None` stores nothing.
-pub async fn keep_thoughts<C: ConnectionTrait>(db: &C, id: MessageId, thoughts: Option<&str>) -> Result<(), AppError> {
+pub async fn store_reasoning<C: ConnectionTrait>(
+    db: &C,
+    id: MessageId,
+    thoughts: Option<&str>,
+) -> Result<(), AppError> {
     let sql = "DELETE FROM message_reasoning WHERE message_id = $1 AND version = (SELECT version FROM messages WHERE id = $1)";
     raw::run(db, sql, vec![id.into()]).await?;
     let Some(thoughts) = thoughts else { return Ok(()) };

@@ -43,7 +43,7 @@ pub async fn replace<C: ConnectionTrait>(db: &C, id: WorkspaceId, domains: &[Str
 }
 
 /// Workspaces that users of this domain may join, except those that `by` is in or was removed from, by name.
-pub async fn offered<C: ConnectionTrait>(
+pub async fn joinable<C: ConnectionTrait>(
     db: &C,
     by: UserId,
     domain: &str,
@@ -65,7 +65,7 @@ pub async fn offered<C: ConnectionTrait>(
 }
 
 /// True if users of this domain may join a workspace.
-pub async fn lets_in<C: ConnectionTrait>(db: &C, id: WorkspaceId, domain: &str) -> Result<bool, AppError> {
+pub async fn allows<C: ConnectionTrait>(db: &C, id: WorkspaceId, domain: &str) -> Result<bool, AppError> {
     let row = workspace_domain::Entity::find_by_id((id, domain.to_owned())).one(db).await.map_err(app_error)?;
     Ok(row.is_some())
 }

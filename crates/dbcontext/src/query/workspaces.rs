@@ -84,7 +84,7 @@ pub(super) fn find_shared() -> sea_orm::Select<workspace::Entity> {
 }
 
 /// Number of members who occupy a seat, which guests don't.
-pub async fn count_seated<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<i64, AppError> {
+pub async fn count_seats<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<i64, AppError> {
     let query = workspace_member::Entity::find()
         .join(JoinType::InnerJoin, to_user())
         .filter(workspace_member::Column::WorkspaceId.eq(id))
@@ -105,7 +105,7 @@ pub async fn lock<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<(), App
 /// doesn't exist.
 ///
 /// The end of a membership cleans up after its commit, so it also finds what was created under this lock.
-pub async fn hold<C: ConnectionTrait>(db: &C, id: WorkspaceId, users: &[UserId]) -> Result<bool, AppError> {
+pub async fn lock_members<C: ConnectionTrait>(db: &C, id: WorkspaceId, users: &[UserId]) -> Result<bool, AppError> {
     let there = workspace::Entity::find_by_id(id)
         .filter(workspace::Column::IsDeleted.eq(false))
         .lock_shared()
@@ -176,7 +176,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, by: UserId, id: WorkspaceId) -> Re
 }
 
 /// Default workspace of a user: the shared one, else the personal one.
-pub async fn usual<C: ConnectionTrait>(db: &C, by: UserId) -> Result<Option<SeenWorkspace>, AppError> {
+pub async fn default_of<C: ConnectionTrait>(db: &C, by: UserId) -> Result<Option<SeenWorkspace>, AppError> {
     let named = [WorkspaceKind::Shared.as_str(), WorkspaceKind::Personal.as_str()];
     let mut rows: Vec<SeenWorkspace> =
         seen_by(by).filter(workspace::Column::Kind.is_in(named)).into_model().all(db).await.map_err(app_error)?;
@@ -206,7 +206,7 @@ pub async fn members<C: ConnectionTrait>(
     text: &str,
     page: PageRequest,
 ) -> Result<(Vec<MemberRow>, u64), AppError> {
-    let query = memberships(id).filter(super::users::seen_in(id, by)).filter(super::users::found_by(text));
+    let query = memberships(id).filter(super::users::visible_in(id, by)).filter(super::users::matches_text(text));
     let query = named(query).order_by_asc(user::Column::SearchName).order_by_asc(user::Column::Id);
     super::page::select(db, query, page).await
 }

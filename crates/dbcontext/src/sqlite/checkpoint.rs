@@ -1,7 +1,7 @@
 //! Checkpoints SQLite's write-ahead log incrementally, off the commit path.
 //!
 //! SQLite's own checkpoint writes the log's pages and syncs them at once, and the writer's next commit waits for
-//! hundreds of pages, ten times as long as otherwise. Here it is done in steps ([`take_over`]): SQLite writes the pages
+//! hundreds of pages, ten times as long as otherwise. Here it is done in steps ([`checkpoint`]): SQLite writes the pages
 //! without a sync, then the file is synced in chunks, and commits run between the chunks. Meanwhile a read transaction
 //! keeps SQLite from overwriting the log, which holds all pages until the file is on disk.
 
@@ -22,24 +22,24 @@ use tokio::time::MissedTickBehavior;
 use super::{BUSY_TIMEOUT, WriteLock};
 
 /// Interval between checks of the log's length.
-const PERIOD: Duration = Duration::from_millis(300);
+const CHECK_INTERVAL: Duration = Duration::from_millis(300);
 /// Minimum number of pages (4 KiB) that are in the log but not in the file for a checkpoint. Waiting for more copies a
 /// frequently written page once.
-const WORTHWHILE: i64 = 2_000;
+const MIN_CHECKPOINT_PAGES: i64 = 2_000;
 /// Number of pages above which the log is restarted. A restart needs all pages in the file, and a busy writer always
 /// adds some.
-const LONG_LOG: i64 = 16_000;
+const RESTART_PAGES: i64 = 16_000;
 /// Maximum number of pages that are copied while the writer waits.
-const REMAINDER: i64 = 64;
+const MAX_REMAINING_PAGES: i64 = 64;
 /// Maximum number of checkpoints to get below [`REMAINDER`].
-const PASSES: usize = 6;
+const MAX_PASSES: usize = 6;
 /// Minimum interval between two truncations of a log that contains removed text.
-const EMPTY_EVERY: Duration = Duration::from_secs(10);
+const MIN_TRUNCATE_INTERVAL: Duration = Duration::from_secs(10);
 /// Minimum interval between two log messages about failed checkpoints.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
+const WARNING_INTERVAL: Duration = Duration::from_secs(30);
 /// Bytes per sync, and the maximum number of chunks: a large file is synced in larger chunks.
-const PIECE: u64 = 1024 * 1024;
-const PIECES: u64 = 4_096;
+const SYNC_CHUNK_BYTES: u64 = 1024 * 1024;
+const MAX_SYNC_CHUNKS: u64 = 4_096;
 
 /// Checkpoints until the database is closed.
 ///
@@ -51,25 +51,25 @@ pub(super) async fn run(
     removed: Arc<AtomicBool>,
 ) {
     let (mut emptied, mut complained): (Option<Instant>, Option<Instant>) = (None, None);
-    let mut tick = tokio::time::interval(PERIOD);
+    let mut tick = tokio::time::interval(CHECK_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         if beside.is_closed() {
             return;
         }
-        match shorten_log(&beside, &writer, &file).await {
+        match checkpoint_and_restart(&beside, &writer, &file).await {
             Ok(()) => complained = None,
             // Checkpoints are retried continuously, for example on a full disk.
-            Err(error) if complained.is_none_or(|at: Instant| at.elapsed() >= COMPLAIN_EVERY) => {
+            Err(error) if complained.is_none_or(|at: Instant| at.elapsed() >= WARNING_INTERVAL) => {
                 complained = Some(Instant::now());
                 tracing::warn!(%error, "failed to checkpoint SQLite write-ahead log");
             }
             Err(_) => {}
         }
-        if emptied.is_none_or(|at| at.elapsed() >= EMPTY_EVERY) && removed.swap(false, Ordering::Relaxed) {
+        if emptied.is_none_or(|at| at.elapsed() >= MIN_TRUNCATE_INTERVAL) && removed.swap(false, Ordering::Relaxed) {
             emptied = Some(Instant::now());
-            match empty_log(&beside, &writer, &file).await {
+            match truncate_log(&beside, &writer, &file).await {
                 Ok(true) => {}
                 // A reader still needs the log; retry later.
                 Ok(false) => removed.store(true, Ordering::Relaxed),
@@ -83,23 +83,23 @@ pub(super) async fn run(
 }
 
 /// Checkpoints the log, and restarts it if it is long. The writer waits only while the last few pages are copied.
-async fn shorten_log(
+async fn checkpoint_and_restart(
     beside: &SqlitePool,
     (writer, write_lock): &(SqlitePool, WriteLock),
     file: &Arc<File>,
 ) -> anyhow::Result<()> {
-    let mut log = look(beside).await?;
-    if log.left >= WORTHWHILE {
-        log = take_over(beside, file).await?;
+    let mut log = measure_log(beside).await?;
+    if log.left >= MIN_CHECKPOINT_PAGES {
+        log = checkpoint(beside, file).await?;
     }
-    if log.length < LONG_LOG {
+    if log.length < RESTART_PAGES {
         return Ok(());
     }
-    for _ in 1..PASSES {
-        if log.left < REMAINDER {
+    for _ in 1..MAX_PASSES {
+        if log.left < MAX_REMAINING_PAGES {
             break;
         }
-        log = take_over(beside, file).await?;
+        log = checkpoint(beside, file).await?;
     }
     // If no pages are left, the writer restarts the log by itself.
     if log.left > 0 {
@@ -111,13 +111,13 @@ async fn shorten_log(
 
 /// Truncates the log so that no file contains removed text any more; returns `false` if a reader still needs it. The
 /// writer waits only while the last few pages are copied.
-async fn empty_log(
+async fn truncate_log(
     beside: &SqlitePool,
     (writer, write_lock): &(SqlitePool, WriteLock),
     file: &Arc<File>,
 ) -> anyhow::Result<bool> {
-    for _ in 1..PASSES {
-        if take_over(beside, file).await?.left < REMAINDER {
+    for _ in 1..MAX_PASSES {
+        if checkpoint(beside, file).await?.left < MAX_REMAINING_PAGES {
             break;
         }
     }
@@ -139,15 +139,15 @@ pub(super) struct LogPages {
     pub left: i64,
 }
 
-pub(super) async fn look(connections: &SqlitePool) -> Result<LogPages, sqlx::Error> {
+pub(super) async fn measure_log(connections: &SqlitePool) -> Result<LogPages, sqlx::Error> {
     let (_, length, taken): (i64, i64, i64) =
         sqlx::query_as("PRAGMA wal_checkpoint(NOOP)").fetch_one(connections).await?;
     Ok(LogPages { length, left: length - taken })
 }
 
 /// Copies the log's pages into the file and syncs it; returns the state of the log after that.
-async fn take_over(beside: &SqlitePool, file: &Arc<File>) -> Result<LogPages, sqlx::Error> {
-    let reader = hold(beside).await?;
+async fn checkpoint(beside: &SqlitePool, file: &Arc<File>) -> Result<LogPages, sqlx::Error> {
+    let reader = begin_read(beside).await?;
     let mut connection = beside.acquire().await?;
     let copied = copy_pages(&mut connection).await;
     if copied.is_err() {
@@ -157,7 +157,7 @@ async fn take_over(beside: &SqlitePool, file: &Arc<File>) -> Result<LogPages, sq
     drop(connection);
     // Also after a failure, because some pages may be in the file already.
     let file = Arc::clone(file);
-    let written = tokio::task::spawn_blocking(move || write_out(&file)).await;
+    let written = tokio::task::spawn_blocking(move || sync_in_chunks(&file)).await;
     if let Err(error) = written.map_err(io::Error::from).flatten() {
         // The kernel drops pages that it failed to write, while SQLite counts them as written. Only the log still has
         // them, and the next start reads all of it. PostgreSQL does the same (`data_sync_retry`).
@@ -166,11 +166,11 @@ async fn take_over(beside: &SqlitePool, file: &Arc<File>) -> Result<LogPages, sq
     }
     reader.rollback().await?;
     copied?;
-    look(beside).await
+    measure_log(beside).await
 }
 
 /// Opens a read transaction so that SQLite doesn't overwrite the log.
-async fn hold(beside: &SqlitePool) -> Result<Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
+async fn begin_read(beside: &SqlitePool) -> Result<Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
     let mut reader = beside.begin().await?;
     sqlx::query("SELECT 1 FROM sqlite_schema LIMIT 1").execute(&mut *reader).await?;
     Ok(reader)
@@ -183,9 +183,9 @@ async fn copy_pages(connection: &mut SqliteConnection) -> Result<(), sqlx::Error
 }
 
 /// Syncs the file in chunks: a concurrent commit waits for one chunk at most.
-fn write_out(file: &File) -> io::Result<()> {
+fn sync_in_chunks(file: &File) -> io::Result<()> {
     let length = file.metadata()?.len();
-    let piece = PIECE.max(length / PIECES);
+    let piece = SYNC_CHUNK_BYTES.max(length / MAX_SYNC_CHUNKS);
     let mut begin = 0;
     while begin < length && sync_range(file, begin, piece)? {
         begin += piece;
@@ -198,7 +198,7 @@ mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use super::{
-        super::{OVERLONG_LOG, Sqlite},
+        super::{AUTOCHECKPOINT_PAGES, Sqlite},
         *,
     };
 
@@ -218,7 +218,7 @@ mod tests {
     #[tokio::test]
     async fn restarts_the_log_under_a_busy_writer() {
         const TIMES: usize = 3;
-        let overlong: i64 = OVERLONG_LOG.parse().unwrap();
+        let overlong: i64 = AUTOCHECKPOINT_PAGES.parse().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (sqlite, _reader) = Sqlite::open(&url(&folder)).await.unwrap();
         make_table(&sqlite).await;
@@ -237,7 +237,7 @@ mod tests {
         let (mut lengths, mut anew) = (vec![0], 0);
         while anew < TIMES && lengths.len() < 10_000 {
             tokio::time::sleep(Duration::from_millis(2)).await;
-            let length = look(&sqlite.checkpoints).await.unwrap().length;
+            let length = measure_log(&sqlite.checkpoints).await.unwrap().length;
             log_length.store(length, Ordering::Relaxed);
             anew += usize::from(lengths.last().is_some_and(|before| length < *before));
             lengths.push(length);
@@ -253,23 +253,23 @@ mod tests {
         let (sqlite, _reader, file) = Sqlite::connect(&url(&folder)).await.unwrap();
         make_table(&sqlite).await;
         write(&sqlite.writer, 1).await;
-        let reader = hold(&sqlite.checkpoints).await.unwrap();
+        let reader = begin_read(&sqlite.checkpoints).await.unwrap();
         let mut connection = sqlite.checkpoints.acquire().await.unwrap();
         copy_pages(&mut connection).await.unwrap();
         let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *connection).await.unwrap();
         assert_eq!(synchronous, 2, "FULL again");
         drop(connection);
-        let copied = look(&sqlite.checkpoints).await.unwrap();
+        let copied = measure_log(&sqlite.checkpoints).await.unwrap();
         assert_eq!(copied.left, 0);
         write(&sqlite.writer, 2).await;
-        let kept = look(&sqlite.checkpoints).await.unwrap();
+        let kept = measure_log(&sqlite.checkpoints).await.unwrap();
         assert!(kept.length > copied.length, "{kept:?} after {copied:?}");
         reader.rollback().await.unwrap();
 
-        let taken = take_over(&sqlite.checkpoints, &file).await.unwrap();
+        let taken = checkpoint(&sqlite.checkpoints, &file).await.unwrap();
         assert_eq!(taken.left, 0);
         write(&sqlite.writer, 3).await;
-        let anew = look(&sqlite.checkpoints).await.unwrap();
+        let anew = measure_log(&sqlite.checkpoints).await.unwrap();
         assert!(anew.length < taken.length, "{anew:?} after {taken:?}");
     }
 }

@@ -23,7 +23,7 @@ use super::write_lock::WriteGuard;
 use crate::statement::{Field, Piece};
 
 /// Capacity of the statement cache; exceeds the number of distinct statements.
-const PREPARED: usize = 100;
+const STATEMENT_CACHE_CAPACITY: usize = 100;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Committer {
@@ -46,7 +46,7 @@ impl ConnectionOpener {
         let connection = Connection::open(&self.file)?;
         connection.busy_timeout(self.busy_timeout)?;
         connection.execute_batch(&self.settings)?;
-        connection.set_prepared_statement_cache_capacity(PREPARED);
+        connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE_CAPACITY);
         Ok(connection)
     }
 
@@ -54,7 +54,7 @@ impl ConnectionOpener {
     fn start(&self) -> anyhow::Result<Sender<CommitterCommand>> {
         let (connection, opener) = (self.open()?, self.clone());
         let (orders, taken) = mpsc::channel();
-        thread::Builder::new().name("sqlite-commit".to_owned()).spawn(move || work(connection, &opener, &taken))?;
+        thread::Builder::new().name("sqlite-commit".to_owned()).spawn(move || run(connection, &opener, &taken))?;
         Ok(orders)
     }
 }
@@ -109,7 +109,7 @@ impl Committer {
 #[error("SQLite commit connection is closed")]
 struct Closed;
 
-fn work(mut connection: Connection, opener: &ConnectionOpener, orders: &Receiver<CommitterCommand>) {
+fn run(mut connection: Connection, opener: &ConnectionOpener, orders: &Receiver<CommitterCommand>) {
     for order in orders {
         match order {
             CommitterCommand::Commit { pieces, turn, done } => {

@@ -41,9 +41,9 @@ const READERS: u32 = 8;
 const CHECKPOINTERS: u32 = 2;
 /// Length of the log, in pages, at which a writer checkpoints by itself; reached only if the background checkpoints
 /// fall behind.
-const OVERLONG_LOG: &str = "128000";
+const AUTOCHECKPOINT_PAGES: &str = "128000";
 /// Pragmas of every connection.
-const SETTINGS: [(&str, &str); 5] = [
+const PRAGMAS: [(&str, &str); 5] = [
     // An acknowledged message must survive a power cut; group commit makes the fsync cheap.
     ("synchronous", "FULL"),
     ("foreign_keys", "ON"),
@@ -55,7 +55,7 @@ const SETTINGS: [(&str, &str); 5] = [
     ("cache_size", "-2000"),
 ];
 /// Page cache of the committing connection, whose own commits don't invalidate it.
-const COMMITTER_CACHE: &str = "-8000";
+const COMMITTER_CACHE_SIZE: &str = "-8000";
 
 /// Result of committing a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl Sqlite {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .busy_timeout(BUSY_TIMEOUT);
-        let options = SETTINGS.into_iter().fold(options, |options, (name, value)| options.pragma(name, value));
+        let options = PRAGMAS.into_iter().fold(options, |options, (name, value)| options.pragma(name, value));
         let file = Arc::new(open_private(options.get_filename())?);
         let pool = |size: u32| {
             SqlitePoolOptions::new()
@@ -109,7 +109,7 @@ impl Sqlite {
                 // A local file doesn't disconnect, and each test wakes a thread.
                 .test_before_acquire(false)
         };
-        let writing = options.clone().pragma("wal_autocheckpoint", OVERLONG_LOG);
+        let writing = options.clone().pragma("wal_autocheckpoint", AUTOCHECKPOINT_PAGES);
         // SQLite may roll back a transaction by itself, such as on a full disk. sqlx considers it open then and can't
         // begin another one.
         let unless_stuck = pool(1).before_acquire(|connection, _| {
@@ -117,8 +117,9 @@ impl Sqlite {
             Box::pin(async move { Ok(!is_stuck) })
         });
         let writer = unless_stuck.connect_with(writing).await.context("failed to open SQLite database")?;
-        let settings =
-            SETTINGS.into_iter().chain([("wal_autocheckpoint", OVERLONG_LOG), ("cache_size", COMMITTER_CACHE)]);
+        let settings = PRAGMAS
+            .into_iter()
+            .chain([("wal_autocheckpoint", AUTOCHECKPOINT_PAGES), ("cache_size", COMMITTER_CACHE_SIZE)]);
         let settings: String = settings.map(|(name, value)| format!("PRAGMA {name} = {value};")).collect();
         let opener = ConnectionOpener { file: options.get_filename().to_owned(), busy_timeout: BUSY_TIMEOUT, settings };
         let committer = Committer::open(opener).context("failed to open SQLite database")?;

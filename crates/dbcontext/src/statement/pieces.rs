@@ -55,7 +55,7 @@ impl Piece {
             return Ok((texts.lone.as_str().into(), fields));
         }
         let parameter = rows::json(backend, columns, fields.chunks(columns.len()))?;
-        let sql = texts.rows.replace("{}", &rows::unfold(backend, columns));
+        let sql = texts.rows.replace("{}", &rows::unnest_json(backend, columns));
         Ok((sql.into(), vec![parameter.into()]))
     }
 }
@@ -130,7 +130,7 @@ pub async fn execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(
     let sql = match (backend, texts.as_mut_slice()) {
         (_, []) => return Ok(()),
         (_, [text]) => mem::take(text).into_owned(),
-        (DatabaseBackend::Postgres, texts) => format!("WITH {} SELECT 1", expressions(texts)),
+        (DatabaseBackend::Postgres, texts) => format!("WITH {} SELECT 1", join_ctes(texts)),
         (_, texts) => texts.join("; "),
     };
     db.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.map_err(app_error)?;
@@ -160,11 +160,11 @@ pub(crate) fn execute_if(
             }
             Form::Rows { texts, columns, fields } => {
                 rows::bind(&mut arguments, columns, &fields)?;
-                texts.rows.replace("{}", &rows::unfold_arrays(columns, first, HOLDS)).into()
+                texts.rows.replace("{}", &rows::unnest_arrays(columns, first, HOLDS)).into()
             }
         });
     }
-    let sql = format!("WITH claimed AS ({claim}), {} SELECT * FROM claimed", expressions(&texts));
+    let sql = format!("WITH claimed AS ({claim}), {} SELECT * FROM claimed", join_ctes(&texts));
     Ok((AssertSqlSafe(sql), arguments))
 }
 
@@ -183,7 +183,7 @@ fn add(arguments: &mut PgArguments, values: Vec<Field>) -> Result<(), AppError> 
 }
 
 /// Joins statements as common table expressions of PostgreSQL.
-fn expressions(texts: &[Cow<'static, str>]) -> String {
+fn join_ctes(texts: &[Cow<'static, str>]) -> String {
     texts.iter().enumerate().map(|(place, text)| format!("p{place} AS ({text})")).collect::<Vec<_>>().join(", ")
 }
 

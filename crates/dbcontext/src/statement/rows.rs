@@ -2,7 +2,7 @@
 //!
 //! The rows are encoded as a JSON array. PostgreSQL expands objects with `json_to_recordset`, SQLite arrays with
 //! `json_each`, which finds an index faster than a name. Ids are encoded as 32 hexadecimal digits, which both can
-//! parse. The writer of the event log doesn't use JSON: it sends arrays to PostgreSQL ([`unfold_arrays`]), and single
+//! parse. The writer of the event log doesn't use JSON: it sends arrays to PostgreSQL ([`unnest_arrays`]), and single
 //! rows to SQLite.
 
 use std::borrow::Cow;
@@ -112,7 +112,7 @@ impl Serialize for Field {
 }
 
 /// Table expression named `w` that expands a statement's only parameter into rows.
-pub(crate) fn unfold(backend: DatabaseBackend, columns: &[Column]) -> String {
+pub(crate) fn unnest_json(backend: DatabaseBackend, columns: &[Column]) -> String {
     if backend == DatabaseBackend::Postgres {
         let fields: Vec<String> = columns.iter().map(|column| format!("{} {}", column.name(), column.kind())).collect();
         format!("json_to_recordset($1::json) AS w({})", fields.join(", "))
@@ -146,7 +146,7 @@ impl<const N: usize> Rows<N> {
 
     /// Table expression named `w` of the rows, for the text of the statement.
     pub fn table(&self) -> String {
-        unfold(self.backend, &self.columns)
+        unnest_json(self.backend, &self.columns)
     }
 
     /// Parameter that contains the rows.
@@ -195,7 +195,7 @@ impl Serialize for JsonRow<'_> {
 
 /// Table expression named `w` that expands the arrays bound by [`bind`], starting at parameter `first`; it is empty
 /// unless `condition` holds. PostgreSQL reads arrays six times as fast as JSON.
-pub(crate) fn unfold_arrays(columns: &[Column], first: usize, condition: &str) -> String {
+pub(crate) fn unnest_arrays(columns: &[Column], first: usize, condition: &str) -> String {
     let array = |(place, column): (usize, &Column)| format!("${}::{}[]", first + place, column.kind());
     let arrays: Vec<String> = columns.iter().enumerate().map(array).collect();
     let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
@@ -241,6 +241,6 @@ fn array<'a, T>(
 }
 
 /// Pads the values with repetitions to a power of two, because each count is a separate statement to prepare.
-pub(crate) fn rounded<T: Clone>(values: &[T]) -> impl Iterator<Item = T> {
+pub(crate) fn padded_to_power_of_two<T: Clone>(values: &[T]) -> impl Iterator<Item = T> {
     values.iter().cloned().cycle().take(if values.is_empty() { 0 } else { values.len().next_power_of_two() })
 }

@@ -9,7 +9,7 @@ use conversations::admin::{self, Filter};
 use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
 
-use super::conversations::USUAL_LIMIT;
+use super::conversations::DEFAULT_LIMIT;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
@@ -60,7 +60,7 @@ impl Endpoint for ListAllConversations {
             is_archived: request.archived,
             before: request.before,
         };
-        let limit = request.limit.unwrap_or(USUAL_LIMIT);
+        let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
         Ok(Reply::of(admin::list(ctx.conversations(), &filter, limit).await?))
     }
 }

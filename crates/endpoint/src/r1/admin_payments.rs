@@ -18,7 +18,7 @@ use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
 use payment::GatewayName;
 
-use super::plans::whole;
+use super::plans::single_page;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
@@ -265,7 +265,7 @@ impl Endpoint for ListAdminGateways {
     type Response = Page<AdminPaymentGateway>;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Page<AdminPaymentGateway>>, AppError> {
-        Ok(Reply::of(whole(payments::health(ctx.billing()).await?)))
+        Ok(Reply::of(single_page(payments::health(ctx.billing()).await?)))
     }
 }
 
@@ -334,8 +334,8 @@ impl Endpoint for ListLedgerOf {
     type Response = Page<LedgerEntry>;
 
     async fn handle(ctx: &Ctx, request: ListLedgerOfRequest) -> Result<Reply<Page<LedgerEntry>>, AppError> {
-        let holder = AccountHolder::named(request.user_id, request.workspace_id)?;
-        Ok(Reply::of(credits::list_of(ctx.billing(), holder, request.page).await?))
+        let holder = AccountHolder::from_request(request.user_id, request.workspace_id)?;
+        Ok(Reply::of(credits::list_for_holder(ctx.billing(), holder, request.page).await?))
     }
 }
 
@@ -360,7 +360,7 @@ impl Endpoint for GiveCredits {
 
     async fn handle(ctx: &Ctx, request: GiveCreditsRequest, by: &Confirmed) -> Result<Reply<Credits>, AppError> {
         let GiveCreditsRequest { user_id, workspace_id, amount, reason } = request;
-        let holder = AccountHolder::named(user_id, workspace_id)?;
-        Ok(Reply::of(credits::give(ctx.billing(), by, holder, amount, reason).await?))
+        let holder = AccountHolder::from_request(user_id, workspace_id)?;
+        Ok(Reply::of(credits::adjust_balance(ctx.billing(), by, holder, amount, reason).await?))
     }
 }

@@ -240,7 +240,7 @@ impl Endpoint for EndAccountSessions {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: AccountRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        user_admin::end_sessions(ctx.identity(), by, request.id).await?;
+        user_admin::terminate_sessions(ctx.identity(), by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -262,7 +262,7 @@ impl Endpoint for EndAccountSession {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: EndAccountSessionRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        user_admin::end_session(ctx.identity(), by, request.id, request.session_id).await?;
+        user_admin::terminate_session(ctx.identity(), by, request.id, request.session_id).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -32,10 +32,10 @@ pub struct Tokens {
 impl Tokens {
     /// Returns the tokens in the body, or by `Set-Cookie` for `X-Natter-Transport: cookie`.
     pub(super) fn reply(ctx: &Ctx, pair: TokenPair, transport: Option<&str>) -> Reply<Self> {
-        Reply::of(Self::give(ctx, pair, transport))
+        Reply::of(Self::issue(ctx, pair, transport))
     }
 
-    fn give(ctx: &Ctx, pair: TokenPair, transport: Option<&str>) -> Self {
+    fn issue(ctx: &Ctx, pair: TokenPair, transport: Option<&str>) -> Self {
         let (access, refresh) = (pair.access_token.expose().to_owned(), pair.refresh_token.expose().to_owned());
         let tokens = |access_token, refresh_token| Self {
             user: pair.user,
@@ -46,7 +46,7 @@ impl Tokens {
             refresh_expires_at: pair.refresh_expires_at,
         };
         if transport.is_some_and(|transport| transport.eq_ignore_ascii_case("cookie")) {
-            keep(ctx, (access, pair.access_expires_at), (refresh, pair.refresh_expires_at));
+            set_cookies(ctx, (access, pair.access_expires_at), (refresh, pair.refresh_expires_at));
             tokens(None, None)
         } else {
             tokens(Some(access), Some(refresh))
@@ -55,12 +55,12 @@ impl Tokens {
 }
 
 /// Sends the tokens to a browser as cookies.
-pub(super) fn keep_tokens(ctx: &Ctx, pair: &TokenPair) {
+pub(super) fn set_token_cookies(ctx: &Ctx, pair: &TokenPair) {
     let (access, refresh) = (pair.access_token.expose().to_owned(), pair.refresh_token.expose().to_owned());
-    keep(ctx, (access, pair.access_expires_at), (refresh, pair.refresh_expires_at));
+    set_cookies(ctx, (access, pair.access_expires_at), (refresh, pair.refresh_expires_at));
 }
 
-fn keep(ctx: &Ctx, access: (String, Timestamp), refresh: (String, Timestamp)) {
+fn set_cookies(ctx: &Ctx, access: (String, Timestamp), refresh: (String, Timestamp)) {
     ctx.set_cookies(cookies::session(access, refresh, ctx.app().clock.now(), &ctx.app().config.server));
 }
 
@@ -104,7 +104,7 @@ pub enum SignInResult {
 impl SignInResult {
     pub(super) fn reply(ctx: &Ctx, signed_in: SignedIn, transport: Option<&str>) -> Reply<Self> {
         match signed_in {
-            SignedIn::Tokens(pair) => Reply::of(Self::Tokens(Box::new(Tokens::give(ctx, *pair, transport)))),
+            SignedIn::Tokens(pair) => Reply::of(Self::Tokens(Box::new(Tokens::issue(ctx, *pair, transport)))),
             SignedIn::SecondFactor(challenge) => Reply::accepted(Self::SecondFactor(SecondFactorChallenge {
                 challenge: challenge.handle,
                 methods: challenge.methods.into_iter().map(ChallengeMethod::from).collect(),

@@ -56,7 +56,7 @@ impl Endpoint for PutBudget {
     async fn handle(ctx: &Ctx, request: PutBudgetRequest, by: &Confirmed) -> Result<Reply<ScopedBudget>, AppError> {
         let PutBudgetRequest { scope, id, limit, period } = request;
         let limit = BudgetLimit { limit, period };
-        Ok(Reply::of(budgets::set(ctx.gateway(), by, scope, holder(&id)?, limit).await?))
+        Ok(Reply::of(budgets::set(ctx.gateway(), by, scope, parse_owner_id(&id)?, limit).await?))
     }
 }
 
@@ -76,12 +76,12 @@ impl Endpoint for LiftBudget {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: LiftBudgetRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        budgets::lift(ctx.gateway(), by, request.scope, holder(&request.id)?).await?;
+        budgets::lift(ctx.gateway(), by, request.scope, parse_owner_id(&request.id)?).await?;
         Ok(Reply::of(NoData))
     }
 }
 
 /// Parses the id of the user or workspace that the budget belongs to.
-fn holder(id: &str) -> Result<Uuid, AppError> {
+fn parse_owner_id(id: &str) -> Result<Uuid, AppError> {
     id.parse().map_err(|_| Code::NotFound.into())
 }

@@ -20,7 +20,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 ];
 
 /// Deadline of a profile: writing a 30-second profile takes about as long as recording it.
-const PROFILE: Duration = Duration::from_secs(60);
+const PROFILE_DEADLINE: Duration = Duration::from_secs(60);
 
 #[dto(request)]
 pub struct ReadFiguresRequest {
@@ -85,7 +85,7 @@ pub struct TakeProfileRequest {
 /// From the instance that handles the request, in pprof format: CPU (99 samples a second), or heap allocations in use.
 /// Available only in builds with the feature `profiling` (404 otherwise), one at a time (409), and recorded in the
 /// audit log.
-#[endpoint(GET "/r1/admin/profile", tag = "admin", access = Access::Admin, rate = RateGroup::Read, deadline = Bound::Fixed(PROFILE), errors(NotFound, WrongState), content("application/octet-stream"))]
+#[endpoint(GET "/r1/admin/profile", tag = "admin", access = Access::Admin, rate = RateGroup::Read, deadline = Bound::Fixed(PROFILE_DEADLINE), errors(NotFound, WrongState), content("application/octet-stream"))]
 impl Endpoint for TakeProfile {
     type Request = TakeProfileRequest;
     type Response = Raw;

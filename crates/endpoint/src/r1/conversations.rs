@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 use crate::{Access, Ctx, Endpoint, EndpointDef, FromText, NoData, RateGroup, Reply};
 
 /// Default page size of histories and event logs.
-pub(super) const USUAL_LIMIT: u64 = 50;
+pub(super) const DEFAULT_LIMIT: u64 = 50;
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListConversations>(),
@@ -347,7 +347,7 @@ impl Endpoint for ListEvents {
     type Response = Slice<LoggedEvent>;
 
     async fn handle(ctx: &Ctx, request: ListEventsRequest) -> Result<Reply<Slice<LoggedEvent>>, AppError> {
-        let (after_seq, limit) = (request.after_seq.unwrap_or(0), request.limit.unwrap_or(USUAL_LIMIT));
+        let (after_seq, limit) = (request.after_seq.unwrap_or(0), request.limit.unwrap_or(DEFAULT_LIMIT));
         Ok(Reply::of(events::page(&ctx.app().events, ctx.user()?, request.id, after_seq, limit).await?))
     }
 }

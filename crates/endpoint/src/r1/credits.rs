@@ -32,7 +32,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ReadRevenue>(),
 ];
 
-fn table(pieces: impl Stream<Item = Result<Bytes, AppError>> + 'static) -> Reply<Raw> {
+fn csv_reply(pieces: impl Stream<Item = Result<Bytes, AppError>> + 'static) -> Reply<Raw> {
     Reply::stream("text/csv", pieces)
         .header(CACHE_CONTROL, HeaderValue::from_static("private, no-store"))
         .header(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"ledger.csv\""))
@@ -62,7 +62,7 @@ impl Endpoint for ExportLedger {
     async fn handle(ctx: &Ctx, request: ExportLedgerRequest, payer: &Payer) -> Result<Reply<Raw>, AppError> {
         let ExportLedgerRequest { from, to, workspace_id: _ } = request;
         let pieces = credits::export(Arc::clone(ctx.billing()), *payer, Period { from, to })?;
-        Ok(table(pieces))
+        Ok(csv_reply(pieces))
     }
 }
 
@@ -187,9 +187,9 @@ impl Endpoint for ExportAnyLedger {
         let ExportAnyLedgerRequest { from, to, user_id, workspace_id } = request;
         let holder = match (user_id, workspace_id) {
             (None, None) => None,
-            (person, workspace) => Some(AccountHolder::named(person, workspace)?),
+            (person, workspace) => Some(AccountHolder::from_request(person, workspace)?),
         };
-        Ok(table(credits::export_of(Arc::clone(ctx.billing()), holder, Period { from, to })?))
+        Ok(csv_reply(credits::export_of(Arc::clone(ctx.billing()), holder, Period { from, to })?))
     }
 }
 

@@ -49,7 +49,7 @@ impl Endpoint for PutDraft {
     async fn handle(ctx: &Ctx, request: PutDraftRequest) -> Result<Reply<Draft>, AppError> {
         let PutDraftRequest { id, content, thread_id, reply_to, updated_at } = request;
         let draft = Draft { conversation_id: id, thread_id, content, reply_to, updated_at: ctx.app().clock.now() };
-        Ok(Reply::of(drafts::put(ctx.conversations(), ctx.user()?, draft, updated_at).await?))
+        Ok(Reply::of(drafts::save(ctx.conversations(), ctx.user()?, draft, updated_at).await?))
     }
 }
 

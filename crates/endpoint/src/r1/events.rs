@@ -12,7 +12,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<StreamEvents>()
 
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Maximum wait in seconds. Proxies close connections that stay silent longer.
-const LONGEST_WAIT: u64 = 25;
+const MAX_WAIT: u64 = 25;
 
 #[dto(request)]
 pub struct StreamEventsRequest {
@@ -57,8 +57,8 @@ fn shown(view: Option<&str>) -> Result<Vec<ConversationId>, AppError> {
 
 fn wait(seconds: Option<u64>) -> Result<Option<Duration>, AppError> {
     match seconds {
-        Some(seconds) if seconds > LONGEST_WAIT => {
-            Err(AppError::field("wait", "invalid", format!("Wait for at most {LONGEST_WAIT} seconds.")))
+        Some(seconds) if seconds > MAX_WAIT => {
+            Err(AppError::field("wait", "invalid", format!("Wait for at most {MAX_WAIT} seconds.")))
         }
         seconds => Ok(seconds.map(Duration::from_secs)),
     }

@@ -21,11 +21,11 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ReadFile>()];
 
 const UNKNOWN: &str = "application/octet-stream";
 /// Content security policy under which a file can't run anything in this origin.
-const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
+const SANDBOX_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
 const PDF: &str = "application/pdf";
 /// Policy for PDF viewers, which don't start in a sandbox in every browser. Scripts in a PDF run in the viewer,
 /// isolated from this origin.
-const VIEWER: HeaderValue =
+const VIEWER_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; object-src 'self'; style-src 'unsafe-inline'");
 /// Files are immutable, but access to them can be revoked, so only private caches may store them.
 const CACHED: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
@@ -71,7 +71,7 @@ impl Endpoint for ReadFile {
         let shown = if request.view == Some(true) { file.viewed } else { file.inline };
         let headers = ctx.http().headers();
         let tag = format!("\"{}\"", file.etag);
-        if headers.get(IF_NONE_MATCH).is_some_and(|asked| names(asked, &tag)) {
+        if headers.get(IF_NONE_MATCH).is_some_and(|asked| contains_tag(asked, &tag)) {
             let same = Reply::bytes(UNKNOWN, Bytes::new()).status(StatusCode::NOT_MODIFIED);
             return Ok(with_headers(same, &file, shown, &tag));
         }
@@ -82,14 +82,14 @@ impl Endpoint for ReadFile {
             Some(Some(range)) => (StatusCode::PARTIAL_CONTENT, range),
             Some(None) => {
                 let refusal = Reply::bytes(UNKNOWN, Bytes::new()).status(StatusCode::RANGE_NOT_SATISFIABLE);
-                return Ok(with(refusal, CONTENT_RANGE, &format!("bytes */{}", file.size)));
+                return Ok(with_header(refusal, CONTENT_RANGE, &format!("bytes */{}", file.size)));
             }
         };
         let pieces = file.read(ctx.files(), range.clone()).await?;
         let mut reply = Reply::sized(content_type, range.end - range.start, pieces).status(status);
         if status == StatusCode::PARTIAL_CONTENT {
             let part = format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), file.size);
-            reply = with(reply, CONTENT_RANGE, &part);
+            reply = with_header(reply, CONTENT_RANGE, &part);
         }
         Ok(with_headers(reply, &file, shown, &tag))
     }
@@ -98,15 +98,15 @@ impl Endpoint for ReadFile {
 fn with_headers(reply: Reply<Raw>, file: &OpenedFile, shown: Option<&str>, tag: &str) -> Reply<Raw> {
     let kind = if shown.is_some() { "inline" } else { "attachment" };
     let disposition = format!("{kind}; filename*=UTF-8''{}", utf8_percent_encode(&file.name, NAME));
-    let reply = with(with(reply, ETAG, tag), CONTENT_DISPOSITION, &disposition);
+    let reply = with_header(with_header(reply, ETAG, tag), CONTENT_DISPOSITION, &disposition);
     reply
-        .header(CONTENT_SECURITY_POLICY, if shown == Some(PDF) { VIEWER } else { SANDBOX })
+        .header(CONTENT_SECURITY_POLICY, if shown == Some(PDF) { VIEWER_POLICY } else { SANDBOX_POLICY })
         .header(CACHE_CONTROL, CACHED)
         .header(ACCEPT_RANGES, HeaderValue::from_static("bytes"))
 }
 
 /// Adds a header if its value is valid.
-fn with(reply: Reply<Raw>, name: HeaderName, value: &str) -> Reply<Raw> {
+fn with_header(reply: Reply<Raw>, name: HeaderName, value: &str) -> Reply<Raw> {
     match HeaderValue::from_str(value) {
         Ok(value) => reply.header(name, value),
         Err(_) => reply,
@@ -114,7 +114,7 @@ fn with(reply: Reply<Raw>, name: HeaderName, value: &str) -> Reply<Raw> {
 }
 
 /// True if an entity-tag list contains the tag.
-fn names(list: &HeaderValue, tag: &str) -> bool {
+fn contains_tag(list: &HeaderValue, tag: &str) -> bool {
     let list = list.to_str().unwrap_or_default();
     list.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == "*" || one == tag)
 }

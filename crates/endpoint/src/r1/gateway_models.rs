@@ -12,7 +12,7 @@ use gateway::models;
 use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
 
-use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply, input::with_slashes};
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply, input::unescape_slashes};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListModels>(),
@@ -80,7 +80,7 @@ impl Endpoint for FindGatewayModel {
     type Response = GatewayModel;
 
     async fn handle(ctx: &Ctx, request: FindGatewayModelRequest) -> Result<Reply<GatewayModel>, AppError> {
-        Ok(Reply::of(models::find(ctx.gateway(), &with_slashes(&request.name))?))
+        Ok(Reply::of(models::find(ctx.gateway(), &unescape_slashes(&request.name))?))
     }
 }
 
@@ -124,7 +124,7 @@ impl Endpoint for PutGatewayModel {
             capabilities: request.capabilities.unwrap_or_default(),
             parameters: request.parameters.unwrap_or_default(),
         };
-        Ok(Reply::of(models::put(ctx.gateway(), by, &with_slashes(&request.name), definition).await?))
+        Ok(Reply::of(models::put(ctx.gateway(), by, &unescape_slashes(&request.name), definition).await?))
     }
 }
 
@@ -144,7 +144,7 @@ impl Endpoint for RemoveGatewayModel {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: RemoveGatewayModelRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        models::remove(ctx.gateway(), by, &with_slashes(&request.name)).await?;
+        models::remove(ctx.gateway(), by, &unescape_slashes(&request.name)).await?;
         Ok(Reply::of(NoData))
     }
 }

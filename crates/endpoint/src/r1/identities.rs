@@ -13,7 +13,7 @@ use middleware::cookies;
 use natter_macro::{dto, endpoint};
 use url::form_urlencoded::Serializer;
 
-use super::auth::{SignInResult, keep_tokens};
+use super::auth::{SignInResult, set_token_cookies};
 use crate::{Access, Bound, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Redirect, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
@@ -76,16 +76,16 @@ impl Endpoint for StartOauth {
 
     async fn handle(ctx: &Ctx, request: StartOauthRequest) -> Result<Reply<Redirect>, AppError> {
         // Cross-site requests must not be able to start linking.
-        let by = if request.link == Some(true) { Some(ctx.identify_own_page().await?) } else { None };
+        let by = if request.link == Some(true) { Some(ctx.authenticate_same_origin().await?) } else { None };
         let begun = identities::depart(ctx.identity(), &request.p, request.next.as_deref(), by.as_ref()).await;
         let departure = match begun {
             Ok(departure) => departure,
-            Err(error) => return back_to_login(ctx, error),
+            Err(error) => return redirect_to_login(ctx, error),
         };
         let (now, server) = (ctx.app().clock.now(), &ctx.app().config.server);
         let kept = (departure.handle, departure.expires_at);
         if let Some(name) = cookies::oauth_name(&departure.state, server) {
-            ctx.set_cookies(cookies::no_older_oauth(ctx.http().headers(), server));
+            ctx.set_cookies(cookies::expire_oldest_oauth(ctx.http().headers(), server));
             ctx.set_cookies([cookies::oauth(name, kept, now, server, departure.by_form)]);
         }
         Ok(Reply::to(departure.location))
@@ -125,7 +125,7 @@ impl Endpoint for FinishOauth {
     type Response = Redirect;
 
     async fn handle(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect>, AppError> {
-        arrive(ctx, request).await
+        finish_sign_in(ctx, request).await
     }
 }
 
@@ -139,14 +139,14 @@ impl Endpoint for FinishOauthByForm {
     type Response = Redirect;
 
     /// The provider's page sends the form. `state` proves that the sign-in was started by this browser.
-    const FORM_OF_ANOTHER_SITE: bool = true;
+    const ACCEPTS_CROSS_SITE_FORM: bool = true;
 
     async fn handle(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect>, AppError> {
-        arrive(ctx, request).await
+        finish_sign_in(ctx, request).await
     }
 }
 
-async fn arrive(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect>, AppError> {
+async fn finish_sign_in(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect>, AppError> {
     let server = &ctx.app().config.server;
     let name = request.state.as_deref().and_then(|state| cookies::oauth_name(state, server));
     // Cookie of the sign-in that this state belongs to. Other tabs may have sign-ins of their own.
@@ -162,11 +162,11 @@ async fn arrive(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect
     };
     let arrived = identities::arrive(ctx.identity(), &request.p, handle, returned, ctx.device()).await;
     if let Some((_, name)) = kept {
-        ctx.set_cookies([cookies::no_oauth(name, server)]);
+        ctx.set_cookies([cookies::expired_oauth(name, server)]);
     }
     let OauthSignIn { signed_in, next } = match arrived {
         Ok(arrival) => arrival,
-        Err(error) => return back_to_login(ctx, error),
+        Err(error) => return redirect_to_login(ctx, error),
     };
     match signed_in {
         Some(SignedIn::SecondFactor(challenge)) => {
@@ -179,7 +179,7 @@ async fn arrive(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect
             Ok(Reply::to(format!("{LOGIN}?{}", query.finish())))
         }
         Some(SignedIn::Tokens(pair)) => {
-            keep_tokens(ctx, &pair);
+            set_token_cookies(ctx, &pair);
             Ok(Reply::to(next))
         }
         None => Ok(Reply::to(next)),
@@ -188,7 +188,7 @@ async fn arrive(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect
 
 /// Redirects to the sign-in page, since the user sees a page and not the JSON response. Internal errors are still
 /// logged.
-fn back_to_login(ctx: &Ctx, error: AppError) -> Result<Reply<Redirect>, AppError> {
+fn redirect_to_login(ctx: &Ctx, error: AppError) -> Result<Reply<Redirect>, AppError> {
     match &error {
         AppError::Internal(_) => return Err(error),
         AppError::Refused { code: Code::NotFound, .. } => return Err(error),
@@ -231,7 +231,7 @@ impl Endpoint for SignInByIdToken {
         let (token, nonce) = (&request.id_token, request.nonce.as_deref());
         let language = Language::from_accept_language(request.accept_language.as_deref().unwrap_or_default());
         let signed_in =
-            identities::by_id_token(ctx.identity(), &request.p, token, nonce, language, ctx.device()).await?;
+            identities::sign_in_by_id_token(ctx.identity(), &request.p, token, nonce, language, ctx.device()).await?;
         Ok(SignInResult::reply(ctx, signed_in, request.x_natter_transport.as_deref()))
     }
 }

@@ -76,7 +76,7 @@ impl Endpoint for GiveKnowledge {
         assistant: &EditableAssistant,
     ) -> Result<Reply<KnowledgeFile>, AppError> {
         let given =
-            knowledge::give(ctx.assistants(), &EditableKnowledge::of_assistant(assistant)?, request.upload_id).await?;
+            knowledge::add(ctx.assistants(), &EditableKnowledge::of_assistant(assistant)?, request.upload_id).await?;
         Ok(if given.is_new { Reply::of(given.file) } else { Reply::ok(given.file) })
     }
 }
@@ -173,7 +173,7 @@ impl Endpoint for GiveSectionKnowledge {
     async fn handle(ctx: &Ctx, request: GiveSectionKnowledgeRequest) -> Result<Reply<KnowledgeFile>, AppError> {
         let shelf =
             EditableKnowledge::of_section(ctx.assistants(), ctx.user()?, request.id, request.workspace_id).await?;
-        let given = knowledge::give(ctx.assistants(), &shelf, request.upload_id).await?;
+        let given = knowledge::add(ctx.assistants(), &shelf, request.upload_id).await?;
         Ok(if given.is_new { Reply::of(given.file) } else { Reply::ok(given.file) })
     }
 }
@@ -257,7 +257,7 @@ impl Endpoint for GiveWorkspaceKnowledge {
 
     async fn handle(ctx: &Ctx, request: GiveWorkspaceKnowledgeRequest) -> Result<Reply<KnowledgeFile>, AppError> {
         let shelf = EditableKnowledge::of_workspace(ctx.assistants(), ctx.user()?, request.id).await?;
-        let given = knowledge::give(ctx.assistants(), &shelf, request.upload_id).await?;
+        let given = knowledge::add(ctx.assistants(), &shelf, request.upload_id).await?;
         Ok(if given.is_new { Reply::of(given.file) } else { Reply::ok(given.file) })
     }
 }

@@ -95,7 +95,7 @@ impl Endpoint for ResetPassword {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: ResetPasswordRequest) -> Result<Reply<NoData>, AppError> {
-        accounts::redeem_reset(ctx.identity(), &request.token, &request.password, ctx.address()).await?;
+        accounts::reset_password_by_token(ctx.identity(), &request.token, &request.password, ctx.address()).await?;
         Ok(Reply::of(NoData))
     }
 }

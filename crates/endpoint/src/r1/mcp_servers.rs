@@ -77,7 +77,7 @@ impl Endpoint for UseServerPrompt {
     async fn handle(ctx: &Ctx, request: UseServerPromptRequest) -> Result<Reply<PromptText>, AppError> {
         let UseServerPromptRequest { id, name, arguments } = request;
         let text =
-            server_prompts::make(ctx.assistants(), ctx.user()?, id, &name, arguments.unwrap_or_default()).await?;
+            server_prompts::render(ctx.assistants(), ctx.user()?, id, &name, arguments.unwrap_or_default()).await?;
         Ok(Reply::of(PromptText { text }))
     }
 }
@@ -117,7 +117,7 @@ impl Endpoint for SignInToToolServer {
     type Response = ToolSignIn;
 
     async fn handle(ctx: &Ctx, request: SignInToToolServerRequest) -> Result<Reply<ToolSignIn>, AppError> {
-        let url = oauth::begin(ctx.assistants(), ctx.user()?, request.id, request.next.as_deref()).await?;
+        let url = oauth::start(ctx.assistants(), ctx.user()?, request.id, request.next.as_deref()).await?;
         Ok(Reply::of(ToolSignIn { url }))
     }
 }

@@ -21,7 +21,7 @@ use conversations::messages::{self, Actor, History, SendMessage as Send, polls, 
 use event_log::events::AnswerOptions;
 use utoipa::ToSchema;
 
-use super::conversations::USUAL_LIMIT;
+use super::conversations::DEFAULT_LIMIT;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Raw, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
@@ -101,16 +101,16 @@ impl Endpoint for SendMessage {
     async fn handle(ctx: &Ctx, request: SendMessageRequest) -> Result<Reply<SentMessage>, AppError> {
         let attachments = request.attachment_ids.unwrap_or_default();
         let forwarded = match request.forward_of {
-            Some(origin) => Some(threads::origin(ctx.conversations(), ctx.user()?, origin).await?),
+            Some(origin) => Some(threads::resolve_forward(ctx.conversations(), ctx.user()?, origin).await?),
             None => None,
         };
         let by = Actor { conversation_id: request.id, user_id: ctx.user()?.user_id };
         let command = Send {
             thread: messages::in_thread(request.thread_id, request.also_to_conversation.unwrap_or(false))?,
             forwarded,
-            poll: request.poll.map(|poll| polls::checked(ctx.conversations(), poll)).transpose()?,
+            poll: request.poll.map(|poll| polls::validate(ctx.conversations(), poll)).transpose()?,
             client_id: ClientId::parse(request.client_id)?,
-            content: messages::content_beside(
+            content: messages::parse_content_with_files(
                 ctx.conversations(),
                 request.content,
                 &attachments,
@@ -170,7 +170,7 @@ impl Endpoint for ListMessages {
             after_seq: request.after_seq,
             from: request.from,
             to: request.to,
-            limit: request.limit.unwrap_or(USUAL_LIMIT),
+            limit: request.limit.unwrap_or(DEFAULT_LIMIT),
         };
         Ok(Reply::of(messages::page(ctx.conversations(), ctx.user()?, request.id, part).await?))
     }
@@ -271,7 +271,7 @@ impl Endpoint for AskAgain {
     async fn handle(ctx: &Ctx, request: AskAgainRequest) -> Result<Reply<Message>, AppError> {
         let content = messages::content(ctx.conversations(), request.content)?;
         let asking = AnswerOptions { model: request.model, country: ctx.source().country, ..AnswerOptions::default() };
-        Ok(Reply::of(messages::ask_again(ctx.conversations(), ctx.user()?, request.id, content, asking).await?))
+        Ok(Reply::of(messages::edit_prompt(ctx.conversations(), ctx.user()?, request.id, content, asking).await?))
     }
 }
 

@@ -55,7 +55,7 @@ impl Endpoint for PutModelList {
 
     async fn handle(ctx: &Ctx, request: PutModelListRequest, by: &Confirmed) -> Result<Reply<ModelList>, AppError> {
         let PutModelListRequest { scope, id, models } = request;
-        Ok(Reply::of(model_lists::set(ctx.gateway(), by, scope, holder(&id)?, models).await?))
+        Ok(Reply::of(model_lists::set(ctx.gateway(), by, scope, parse_owner_id(&id)?, models).await?))
     }
 }
 
@@ -75,12 +75,12 @@ impl Endpoint for LiftModelList {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: LiftModelListRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        model_lists::lift(ctx.gateway(), by, request.scope, holder(&request.id)?).await?;
+        model_lists::remove(ctx.gateway(), by, request.scope, parse_owner_id(&request.id)?).await?;
         Ok(Reply::of(NoData))
     }
 }
 
 /// Parses the id of the restricted user or workspace.
-fn holder(id: &str) -> Result<Uuid, AppError> {
+fn parse_owner_id(id: &str) -> Result<Uuid, AppError> {
     id.parse().map_err(|_| Code::NotFound.into())
 }

@@ -115,7 +115,7 @@ impl Endpoint for SeeWarning {
     type Response = Warning;
 
     async fn handle(ctx: &Ctx, request: SeeWarningRequest) -> Result<Reply<Warning>, AppError> {
-        Ok(Reply::of(moderation::see(ctx.conversations(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(moderation::acknowledge_warning(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 

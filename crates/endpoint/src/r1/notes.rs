@@ -93,7 +93,7 @@ impl Endpoint for PutNote {
             version: request.version.unwrap_or(0),
             edited_at: request.updated_at,
         };
-        let (note, is_new) = notes::put(ctx.conversations(), ctx.user()?, request.id, text).await?;
+        let (note, is_new) = notes::save(ctx.conversations(), ctx.user()?, request.id, text).await?;
         Ok(if is_new { Reply::of(note) } else { Reply::ok(note) })
     }
 }

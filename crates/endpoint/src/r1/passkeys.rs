@@ -64,7 +64,7 @@ impl Endpoint for StartPasskeyRegistration {
     type Response = PasskeyChallenge;
 
     async fn handle(ctx: &Ctx, _: NoInput, by: &PasskeyEnrolment) -> Result<Reply<PasskeyChallenge>, AppError> {
-        Ok(PasskeyChallenge::reply(passkeys::begin_registration(ctx.identity(), by).await?))
+        Ok(PasskeyChallenge::reply(passkeys::start_registration(ctx.identity(), by).await?))
     }
 }
 
@@ -103,7 +103,7 @@ impl Endpoint for StartPasskeySignIn {
     type Response = PasskeyChallenge;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<PasskeyChallenge>, AppError> {
-        Ok(PasskeyChallenge::reply(passkeys::begin_sign_in(ctx.identity()).await?))
+        Ok(PasskeyChallenge::reply(passkeys::start_sign_in(ctx.identity()).await?))
     }
 }
 

@@ -70,7 +70,7 @@ impl Endpoint for UsePaymentMethod {
         request: UsePaymentMethodRequest,
         payer: &Payer,
     ) -> Result<Reply<PaymentMethod>, AppError> {
-        Ok(Reply::of(subscriptions::use_method(ctx.billing(), *payer, request.id).await?))
+        Ok(Reply::of(subscriptions::set_default(ctx.billing(), *payer, request.id).await?))
     }
 }
 
@@ -159,7 +159,7 @@ impl Endpoint for BeginPaymentMethodSetup {
         let BeginPaymentMethodSetupRequest { gateway, workspace_id: _, return_url } = request;
         let unknown = || AppError::field("gateway", "invalid", "This value isn't available on this server.");
         let gateway = gateway.parse::<GatewayName>().map_err(|_| unknown())?;
-        let begun = setups::begin(ctx.billing(), *payer, gateway, return_url).await?;
+        let begun = setups::start(ctx.billing(), *payer, gateway, return_url).await?;
         Ok(Reply::of(BegunPaymentMethodSetup {
             setup_id: begun.setup_id,
             redirect_url: begun.redirect_url,
@@ -216,7 +216,7 @@ impl Endpoint for EndDemoPaymentMethodSetup {
                 return Err(AppError::field("outcome", "invalid", says));
             }
         };
-        Ok(Reply::of(setups::end_demo(ctx.billing(), ctx.user()?, request.id, outcome).await?))
+        Ok(Reply::of(setups::complete_demo(ctx.billing(), ctx.user()?, request.id, outcome).await?))
     }
 }
 

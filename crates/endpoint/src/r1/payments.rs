@@ -170,7 +170,7 @@ impl Endpoint for EndDemoPayment {
             "failed" => DemoOutcome::Failed,
             _ => return Err(AppError::field("outcome", "invalid", "This must be paid, paid_once or failed.")),
         };
-        Ok(Reply::of(payments::end_demo(ctx.billing(), ctx.user()?, request.id.0, outcome).await?))
+        Ok(Reply::of(payments::complete_demo(ctx.billing(), ctx.user()?, request.id.0, outcome).await?))
     }
 }
 
@@ -195,7 +195,7 @@ impl Endpoint for FinishPayment {
     async fn handle(ctx: &Ctx, request: FinishPaymentRequest) -> Result<Reply<Redirect>, AppError> {
         // Some gateways append their own parameters with a second question mark.
         let id = request.payment.as_deref().and_then(|id| id.split('?').next()).and_then(|id| id.parse().ok());
-        Ok(Reply::to(payments::finish(ctx.billing(), named(&request.gateway)?, id).await?))
+        Ok(Reply::to(payments::finish(ctx.billing(), parse_gateway(&request.gateway)?, id).await?))
     }
 }
 
@@ -210,7 +210,7 @@ pub struct ReceivePaymentEventRequest {
 /// Receive a gateway's webhook
 ///
 /// Called by gateways: an event without a valid signature is refused and not stored; a repeated event has no effect.
-#[endpoint(POST "/r1/payments/webhooks/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Write, content("application/json"), errors(NotFound), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)), max_body = crate::endpoint_trait::Bound::Fixed(webhook_inbox::MAX_EVENT))]
+#[endpoint(POST "/r1/payments/webhooks/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Write, content("application/json"), errors(NotFound), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)), max_body = crate::endpoint_trait::Bound::Fixed(webhook_inbox::MAX_EVENT_SIZE))]
 impl Endpoint for ReceivePaymentEvent {
     type Request = ReceivePaymentEventRequest;
     type Response = Raw;
@@ -239,13 +239,13 @@ impl Endpoint for ReceivePaymentEventByQuery {
     }
 }
 
-fn named(gateway: &str) -> Result<GatewayName, AppError> {
+fn parse_gateway(gateway: &str) -> Result<GatewayName, AppError> {
     gateway.parse().map_err(|_| Code::NotFound.into())
 }
 
 async fn receive(ctx: &Ctx, gateway: &str, by: PaymentWebhookTransport, body: &[u8]) -> Result<Reply<Raw>, AppError> {
-    let gateway = named(gateway)?;
-    if webhook_inbox::telling(ctx.billing(), gateway)? != by {
+    let gateway = parse_gateway(gateway)?;
+    if webhook_inbox::webhook_transport(ctx.billing(), gateway)? != by {
         return Err(Code::NotFound.into());
     }
     // Copied because actix requests are bound to their thread, and this future is awaited elsewhere.

@@ -26,7 +26,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 ];
 
 /// Wraps a short list into a single page.
-pub(super) fn whole<T>(items: Vec<T>) -> Page<T> {
+pub(super) fn single_page<T>(items: Vec<T>) -> Page<T> {
     let total = items.len() as u64;
     Page::new(items, PageRequest::new(None, Some(total.max(1))), total)
 }
@@ -41,7 +41,7 @@ impl Endpoint for ListPlans {
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Page<PricingPlan>>, AppError> {
         let found = if ctx.billing().is_charging() { plans::list(ctx.billing(), false).await? } else { Vec::new() };
-        Ok(Reply::of(whole(found)))
+        Ok(Reply::of(single_page(found)))
     }
 }
 
@@ -52,7 +52,7 @@ impl Endpoint for ListPaymentGateways {
     type Response = Page<PaymentGateway>;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Page<PaymentGateway>>, AppError> {
-        Ok(Reply::of(whole(payments::gateways(ctx.billing()))))
+        Ok(Reply::of(single_page(payments::gateways(ctx.billing()))))
     }
 }
 
@@ -63,7 +63,7 @@ impl Endpoint for ListAllPlans {
     type Response = Page<PricingPlan>;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Page<PricingPlan>>, AppError> {
-        Ok(Reply::of(whole(plans::list(ctx.billing(), true).await?)))
+        Ok(Reply::of(single_page(plans::list(ctx.billing(), true).await?)))
     }
 }
 

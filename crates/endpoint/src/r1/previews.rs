@@ -63,7 +63,7 @@ impl Endpoint for TurnOwnPreviews {
     type Response = PreviewChoice;
 
     async fn handle(ctx: &Ctx, request: TurnOwnPreviewsRequest) -> Result<Reply<PreviewChoice>, AppError> {
-        previews::turn_own(ctx.conversations(), ctx.user()?, request.is_on).await?;
+        previews::set_enabled(ctx.conversations(), ctx.user()?, request.is_on).await?;
         Ok(Reply::of(PreviewChoice { is_on: request.is_on }))
     }
 }
@@ -81,7 +81,7 @@ impl Endpoint for ShowWorkspacePreviews {
     type Response = PreviewChoice;
 
     async fn handle(ctx: &Ctx, request: ShowWorkspacePreviewsRequest) -> Result<Reply<PreviewChoice>, AppError> {
-        let is_on = previews::of_workspace(ctx.conversations(), ctx.user()?, request.id).await?;
+        let is_on = previews::is_enabled_in_workspace(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(PreviewChoice { is_on }))
     }
 }
@@ -100,7 +100,7 @@ impl Endpoint for TurnWorkspacePreviews {
     type Response = PreviewChoice;
 
     async fn handle(ctx: &Ctx, request: TurnWorkspacePreviewsRequest) -> Result<Reply<PreviewChoice>, AppError> {
-        previews::turn_workspace(ctx.conversations(), ctx.user()?, request.id, request.is_on).await?;
+        previews::set_enabled_in_workspace(ctx.conversations(), ctx.user()?, request.id, request.is_on).await?;
         Ok(Reply::of(PreviewChoice { is_on: request.is_on }))
     }
 }

@@ -196,7 +196,7 @@ impl Endpoint for ReviveProviderKey {
     }
 
     async fn handle(ctx: &Ctx, request: ReviveProviderKeyRequest, _: &String) -> Result<Reply<NoData>, AppError> {
-        providers::revive(ctx.gateway(), &request.name, &request.id)?;
+        providers::reactivate(ctx.gateway(), &request.name, &request.id)?;
         Ok(Reply::of(NoData))
     }
 

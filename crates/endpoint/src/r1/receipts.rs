@@ -31,7 +31,7 @@ impl Endpoint for ReadReceipt {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: ReadReceiptRequest) -> Result<Reply<Raw>, AppError> {
-        Ok(file(payments::receipt(ctx.billing(), ctx.user()?, request.id.0).await?))
+        Ok(pdf_reply(payments::receipt(ctx.billing(), ctx.user()?, request.id.0).await?))
     }
 }
 
@@ -52,11 +52,11 @@ impl Endpoint for ReadCreditNote {
 
     async fn handle(ctx: &Ctx, request: ReadCreditNoteRequest) -> Result<Reply<Raw>, AppError> {
         let number = request.number.trim_end_matches(".pdf");
-        Ok(file(payments::credit_note(ctx.billing(), ctx.user()?, request.id.0, number).await?))
+        Ok(pdf_reply(payments::credit_note(ctx.billing(), ctx.user()?, request.id.0, number).await?))
     }
 }
 
-fn file(document: Document) -> Reply<Raw> {
+fn pdf_reply(document: Document) -> Reply<Raw> {
     let reply = Reply::bytes("application/pdf", Bytes::from(document.bytes));
     let reply = reply.header(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     match HeaderValue::from_str(&format!("attachment; filename=\"{}\"", document.name)) {

@@ -57,7 +57,7 @@ impl FromText for SearchSort {
 }
 
 /// Maximum number of values in a comma-separated parameter.
-const SEVERAL: usize = 50;
+const MAX_VALUES: usize = 50;
 
 /// Comma-separated values.
 pub struct CommaSeparated<T>(pub(super) Vec<T>);
@@ -72,8 +72,8 @@ impl<T> ToSchema for CommaSeparated<T> {}
 
 impl<T: FromText> FromText for CommaSeparated<T> {
     fn from_text(text: &str) -> Option<Self> {
-        let values: Vec<T> = text.split(',').take(SEVERAL + 1).map(T::from_text).collect::<Option<_>>()?;
-        (values.len() <= SEVERAL).then_some(Self(values))
+        let values: Vec<T> = text.split(',').take(MAX_VALUES + 1).map(T::from_text).collect::<Option<_>>()?;
+        (values.len() <= MAX_VALUES).then_some(Self(values))
     }
 }
 
@@ -156,7 +156,7 @@ impl Endpoint for Search {
 }
 
 /// Deadline of an answer by a model.
-const ANSWER_WITHIN: Duration = Duration::from_secs(70);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(70);
 
 #[dto(request)]
 pub struct AnswerSearchRequest {
@@ -189,7 +189,7 @@ pub struct AnswerSearchRequest {
 ///
 /// An assistant reads up to 50 messages found for the caller and answers with references to them. Nobody else is
 /// notified, and the answer is not stored. Charged like other answers.
-#[endpoint(POST "/r1/search/answer", tag = "search", access = Access::User, rate = RateGroup::MessageSend, deadline = Bound::Fixed(ANSWER_WITHIN),
+#[endpoint(POST "/r1/search/answer", tag = "search", access = Access::User, rate = RateGroup::MessageSend, deadline = Bound::Fixed(ANSWER_DEADLINE),
     errors(NotFound, OutOfCredits, BudgetExceeded, QuotaReached, Unavailable))]
 impl Endpoint for AnswerSearch {
     type Request = AnswerSearchRequest;
@@ -231,7 +231,7 @@ pub struct CatchUpConversationRequest {
 /// An assistant reads messages by others in the main conversation since the caller last read it, at most the newest 200
 /// messages and 30,000 characters, and summarises them with references. Nobody else is notified, and the answer is not
 /// stored. Charged like other answers.
-#[endpoint(POST "/r1/conversations/{id}/catch-up", tag = "search", access = Access::User, rate = RateGroup::MessageSend, deadline = Bound::Fixed(ANSWER_WITHIN),
+#[endpoint(POST "/r1/conversations/{id}/catch-up", tag = "search", access = Access::User, rate = RateGroup::MessageSend, deadline = Bound::Fixed(ANSWER_DEADLINE),
     errors(NotFound, NotAMember, WrongState, OutOfCredits, BudgetExceeded, QuotaReached, Unavailable))]
 impl Endpoint for CatchUpConversation {
     type Request = CatchUpConversationRequest;
@@ -256,7 +256,7 @@ pub struct CatchUpAllRequest {
 ///
 /// An assistant summarises the caller's unread messages in all conversations of a workspace, except muted ones and
 /// chats with assistants: the 20 most recently active ones, at most 40 messages of each.
-#[endpoint(POST "/r1/catch-up", tag = "search", access = Access::User, rate = RateGroup::MessageSend, deadline = Bound::Fixed(ANSWER_WITHIN),
+#[endpoint(POST "/r1/catch-up", tag = "search", access = Access::User, rate = RateGroup::MessageSend, deadline = Bound::Fixed(ANSWER_DEADLINE),
     errors(NotFound, WrongState, OutOfCredits, BudgetExceeded, QuotaReached, Unavailable))]
 impl Endpoint for CatchUpAll {
     type Request = CatchUpAllRequest;

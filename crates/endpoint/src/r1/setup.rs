@@ -71,7 +71,7 @@ impl Endpoint for TestMail {
     type Response = MailTest;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<MailTest>, AppError> {
-        Ok(Reply::of(setup::try_mail(ctx.ops(), ctx.user()?).await?))
+        Ok(Reply::of(setup::send_test_mail(ctx.ops(), ctx.user()?).await?))
     }
 
     async fn handle_after(ctx: &Ctx, _: Option<&()>, result: Result<&Reply<MailTest>, &AppError>) {
@@ -90,6 +90,6 @@ impl Endpoint for TestQuestion {
     type Response = QuestionTest;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<QuestionTest>, AppError> {
-        Ok(Reply::of(setup::try_question(ctx.ops(), ctx.user()?).await?))
+        Ok(Reply::of(setup::ask_test_question(ctx.ops(), ctx.user()?).await?))
     }
 }

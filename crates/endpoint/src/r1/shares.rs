@@ -54,7 +54,7 @@ impl Endpoint for ShareConversation {
     type Response = Share;
 
     async fn handle(ctx: &Ctx, request: ShareRequest) -> Result<Reply<Share>, AppError> {
-        Ok(Reply::of(share::put(ctx.conversations(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(share::create(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 

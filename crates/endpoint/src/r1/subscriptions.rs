@@ -65,7 +65,7 @@ impl Endpoint for BeginTrial {
     type Response = Subscription;
 
     async fn handle(ctx: &Ctx, request: BeginTrialRequest) -> Result<Reply<Subscription>, AppError> {
-        Ok(Reply::of(subscriptions::try_out(ctx.billing(), ctx.user()?, request.plan_id).await?))
+        Ok(Reply::of(subscriptions::start_trial(ctx.billing(), ctx.user()?, request.plan_id).await?))
     }
 }
 

@@ -13,7 +13,7 @@ use natter_macro::{dto, endpoint};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::conversations::USUAL_LIMIT;
+use super::conversations::DEFAULT_LIMIT;
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply, input::FromText};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
@@ -53,7 +53,7 @@ impl Endpoint for ShowThread {
 
     async fn handle(ctx: &Ctx, request: ShowThreadRequest) -> Result<Reply<Thread>, AppError> {
         let ShowThreadRequest { id, after_no, before_no, limit } = request;
-        let part = ThreadRange { after_no, before_no, limit: limit.unwrap_or(USUAL_LIMIT) };
+        let part = ThreadRange { after_no, before_no, limit: limit.unwrap_or(DEFAULT_LIMIT) };
         Ok(Reply::of(threads::page(ctx.conversations(), ctx.user()?, id, part).await?))
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use actix_web::http::header::CONTENT_TYPE;
 use appcore::{AppError, WorkspaceId};
 use files::uploads;
-use gateway::MAX_RECORDING;
+use gateway::MAX_RECORDING_BYTES;
 use natter_macro::{dto, endpoint};
 
 use crate::{Access, BodyStream, Bound, Ctx, Endpoint, EndpointDef, RateGroup, Reply};
@@ -35,7 +35,7 @@ pub struct Dictation {
 ///
 /// The body is the recording, up to 25 MiB, with its media type as `Content-Type`. Nothing is stored. 409 `wrong_state`
 /// if no model is configured: see `transcriptions` of `GET /r1/auth/policy`. Charged like a call of the gateway.
-#[endpoint(POST "/r1/transcriptions", tag = "uploads", access = Access::User, rate = RateGroup::Upload, deadline = Bound::Fixed(DEADLINE), max_body = Bound::Fixed(MAX_RECORDING),
+#[endpoint(POST "/r1/transcriptions", tag = "uploads", access = Access::User, rate = RateGroup::Upload, deadline = Bound::Fixed(DEADLINE), max_body = Bound::Fixed(MAX_RECORDING_BYTES),
     errors(NotFound, WrongState, TooLarge, TypeRefused, OutOfCredits, BudgetExceeded, QuotaReached, Unavailable))]
 impl Endpoint for Dictate {
     type Request = DictateRequest;
@@ -45,7 +45,7 @@ impl Endpoint for Dictate {
         let by = ctx.user()?;
         let claimed = ctx.http().headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         gateway::check_dictation(ctx.gateway())?;
-        let recording = request.body.whole_up_to(MAX_RECORDING).await?;
+        let recording = request.body.read_up_to(MAX_RECORDING_BYTES).await?;
         let media_type = uploads::detect(&recording, claimed);
         let gateway = Arc::clone(ctx.gateway());
         let text = gateway::dictate(gateway, by, request.workspace_id, recording, media_type).await?;

@@ -35,7 +35,7 @@ const ROOT: &str = "/r1/uploads/tus";
 pub(crate) const VERSION: &str = "1.0.0";
 const EXTENSIONS: &str = "creation,creation-with-upload,termination,expiration";
 /// Media type of file chunks.
-const PIECES: &str = "application/offset+octet-stream";
+const CHUNK_MEDIA_TYPE: &str = "application/offset+octet-stream";
 
 #[dto(request)]
 pub struct CreateTusUploadRequest {
@@ -90,14 +90,14 @@ impl Endpoint for CreateTusUpload {
             conversation_id: request.conversation_id,
         };
         let mut progress = resumable::create(ctx.files(), ctx.user()?, announced, &metadata).await?;
-        if is_pieces(ctx.http().headers()) {
+        if is_chunk(ctx.http().headers()) {
             progress = append(ctx, progress.id, Some(0), request.body).await?;
         } else if progress.length == 0 {
             // An empty file is complete at once.
             progress = resumable::progress(ctx.files(), ctx.user()?, progress.id).await?;
         }
         let location = format!("{}/r1/uploads/tus/{}", ctx.app().config.server.base_path(), progress.id);
-        let reply = with(empty(StatusCode::CREATED), LOCATION, &location);
+        let reply = with_header(empty(StatusCode::CREATED), LOCATION, &location);
         Ok(with_progress(reply, &progress))
     }
 }
@@ -122,9 +122,11 @@ impl Endpoint for ShowTusUpload {
         check_version(request.tus_resumable.as_deref())?;
         let progress = resumable::progress(ctx.files(), ctx.user()?, request.id).await?;
         let reply = with_progress(empty(StatusCode::OK), &progress);
-        let reply = with(reply, HeaderName::from_static("upload-length"), &progress.length.to_string());
+        let reply = with_header(reply, HeaderName::from_static("upload-length"), &progress.length.to_string());
         let metadata = resumable::metadata(ctx.files(), progress.id).await?;
-        Ok(metadata.iter().fold(reply, |reply, text| with(reply, HeaderName::from_static("upload-metadata"), text)))
+        Ok(metadata
+            .iter()
+            .fold(reply, |reply, text| with_header(reply, HeaderName::from_static("upload-metadata"), text)))
     }
 }
 
@@ -177,8 +179,11 @@ async fn append(
     mut body: BodyStream,
 ) -> Result<UploadProgress, AppError> {
     let mut appending = resumable::append(ctx.files(), ctx.user()?, id, offset).await?;
-    if !is_pieces(ctx.http().headers()) {
-        return Err(AppError::refused(Code::UnsupportedMediaType, format!("Send chunks of a file as {PIECES}.")));
+    if !is_chunk(ctx.http().headers()) {
+        return Err(AppError::refused(
+            Code::UnsupportedMediaType,
+            format!("Send chunks of a file as {CHUNK_MEDIA_TYPE}."),
+        ));
     }
     let mut broken = None;
     while let Some(piece) = body.next().await {
@@ -211,7 +216,7 @@ pub(crate) fn options(http: &HttpRequest, path: &str) -> Option<HttpResponse> {
 }
 
 /// Effective method of a request. Some clients and proxies support only `POST` and send the method in a header.
-pub(crate) fn method(http: &HttpRequest, path: &str) -> Method {
+pub(crate) fn effective_method(http: &HttpRequest, path: &str) -> Method {
     let named = || http.headers().get("x-http-method-override").map(HeaderValue::as_bytes);
     let is_override = *http.method() == Method::POST && path.starts_with(ROOT);
     match is_override.then(named).flatten() {
@@ -226,8 +231,8 @@ fn check_version(version: Option<&str>) -> Result<(), AppError> {
     if version == Some(VERSION) { Ok(()) } else { Err(Code::TusVersion.into()) }
 }
 
-fn is_pieces(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == PIECES.as_bytes())
+fn is_chunk(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == CHUNK_MEDIA_TYPE.as_bytes())
 }
 
 /// Value of a key in `Upload-Metadata`.
@@ -239,16 +244,16 @@ fn named(metadata: &str, name: &str) -> Option<String> {
 
 fn empty(status: StatusCode) -> Reply<Raw> {
     let reply = Reply::bytes("application/octet-stream", Bytes::new()).status(status);
-    with(reply, HeaderName::from_static("tus-resumable"), VERSION)
+    with_header(reply, HeaderName::from_static("tus-resumable"), VERSION)
 }
 
 fn with_progress(reply: Reply<Raw>, progress: &UploadProgress) -> Reply<Raw> {
     let expires = UNIX_EPOCH + Duration::from_millis(u64::try_from(progress.expires_at.0).unwrap_or_default());
-    let reply = with(reply, HeaderName::from_static("upload-offset"), &progress.offset.to_string());
-    with(reply, HeaderName::from_static("upload-expires"), &httpdate::fmt_http_date(expires))
+    let reply = with_header(reply, HeaderName::from_static("upload-offset"), &progress.offset.to_string());
+    with_header(reply, HeaderName::from_static("upload-expires"), &httpdate::fmt_http_date(expires))
 }
 
-fn with(reply: Reply<Raw>, name: HeaderName, value: &str) -> Reply<Raw> {
+fn with_header(reply: Reply<Raw>, name: HeaderName, value: &str) -> Reply<Raw> {
     match HeaderValue::from_str(value) {
         Ok(value) => reply.header(name, value),
         Err(_) => reply,

@@ -14,7 +14,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use multer::Multipart;
 use natter_macro::{dto, endpoint};
 
-use super::conversations::USUAL_LIMIT;
+use super::conversations::DEFAULT_LIMIT;
 use crate::{Access, BodyStream, Bound, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply, file_name};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
@@ -28,7 +28,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 pub(super) const DEADLINE: Duration = Duration::from_secs(4 * 60 * 60);
 /// Maximum size of a file in a form, in bytes.
 const MAX_FORM_FILE: usize = 5 * 1024 * 1024;
-const FORM: usize = 64 * 1024;
+const FORM_OVERHEAD: usize = 64 * 1024;
 
 #[dto(request)]
 pub struct UploadFileRequest {
@@ -67,7 +67,7 @@ impl Endpoint for UploadFile {
         let header = |name| ctx.http().headers().get(name).and_then(|value| value.to_str().ok());
         let content_type = header(CONTENT_TYPE).unwrap_or_default();
         let mut announced = UploadMetadata {
-            name: request.x_filename.as_deref().map(file_name::decoded).unwrap_or_default(),
+            name: request.x_filename.as_deref().map(file_name::decode).unwrap_or_default(),
             media_type: content_type.to_owned(),
             size: header(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
             kind: request.kind.unwrap_or(UploadKind::File),
@@ -125,13 +125,13 @@ async fn read_form(content_type: &str, body: BodyStream) -> Result<FormFile, App
         AppError::refused(Code::TooLarge, "A file in a form can have up to 5 MiB. Send larger ones as the body itself.")
     };
     let boundary = multer::parse_boundary(content_type).map_err(unreadable)?;
-    let whole = body.whole_up_to(MAX_FORM_FILE + FORM).await;
+    let whole = body.read_up_to(MAX_FORM_FILE + FORM_OVERHEAD).await;
     let whole = whole.map_err(|error| if error.code() == Code::TooLarge { too_large() } else { error })?;
     let mut parts = Multipart::new(stream::once(async move { Ok::<_, Infallible>(whole) }), boundary);
     while let Some(part) = parts.next_field().await.map_err(unreadable)? {
         if part.name() == Some("file") {
             let disposition = part.headers().get("content-disposition").map(|value| value.as_bytes());
-            let name = file_name::of_form(disposition.unwrap_or_default(), part.file_name());
+            let name = file_name::from_disposition(disposition.unwrap_or_default(), part.file_name());
             let media_type = part.content_type().map(ToString::to_string).unwrap_or_default();
             let bytes = part.bytes().await.map_err(unreadable)?;
             return if bytes.len() > MAX_FORM_FILE {
@@ -210,7 +210,7 @@ impl Endpoint for ListFiles {
             kind: request.kind,
             author: request.author,
             text: request.q.unwrap_or_default(),
-            limit: request.limit.unwrap_or(USUAL_LIMIT),
+            limit: request.limit.unwrap_or(DEFAULT_LIMIT),
         };
         Ok(Reply::of(uploads::of_conversation(ctx.files(), ctx.user()?, request.id, filter).await?))
     }

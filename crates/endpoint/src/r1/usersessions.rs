@@ -40,7 +40,7 @@ impl Endpoint for EndOtherUserSessions {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<NoData>, AppError> {
-        sessions::end_others(ctx.identity(), ctx.user()?).await?;
+        sessions::terminate_others(ctx.identity(), ctx.user()?).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -58,7 +58,7 @@ impl Endpoint for EndUserSession {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: EndUserSessionRequest) -> Result<Reply<NoData>, AppError> {
-        sessions::end(ctx.identity(), ctx.user()?, request.id).await?;
+        sessions::terminate(ctx.identity(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -50,6 +50,6 @@ impl Endpoint for ChangeWorkspaceTools {
     type Response = WorkspaceTools;
 
     async fn handle(ctx: &Ctx, request: ChangeWorkspaceToolsRequest) -> Result<Reply<WorkspaceTools>, AppError> {
-        Ok(Reply::of(builtin::change(ctx.assistants(), ctx.user()?, request.id, request.modes).await?))
+        Ok(Reply::of(builtin::set_modes(ctx.assistants(), ctx.user()?, request.id, request.modes).await?))
     }
 }

@@ -29,18 +29,18 @@ const MISS: HeaderValue = HeaderValue::from_static("miss");
 /// Cost in micro-credits.
 const COST: HeaderName = HeaderName::from_static("x-natter-cost");
 /// Number of provider attempts.
-const TRIES: HeaderName = HeaderName::from_static("x-natter-tries");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-natter-tries");
 /// Time until the start of the answer, in milliseconds, under OpenAI's header name.
 const PROCESSING: HeaderName = HeaderName::from_static("openai-processing-ms");
-const EVENTS: &str = "text/event-stream";
+const EVENT_STREAM: &str = "text/event-stream";
 
 /// Rate limit headers: limit, remaining, and time until fully replenished.
-const REQUESTS: [HeaderName; 3] = [
+const REQUEST_LIMITS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-limit-requests"),
     HeaderName::from_static("x-ratelimit-remaining-requests"),
     HeaderName::from_static("x-ratelimit-reset-requests"),
 ];
-const TOKENS: [HeaderName; 3] = [
+const TOKEN_LIMITS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-limit-tokens"),
     HeaderName::from_static("x-ratelimit-remaining-tokens"),
     HeaderName::from_static("x-ratelimit-reset-tokens"),
@@ -88,14 +88,14 @@ impl<'a> CallContext<'a> {
     /// Renders the answer or error in the client's format.
     pub fn reply(self, answer: Result<Reply<Raw>, GatewayError>) -> Reply<Raw> {
         let reply = match answer {
-            Ok(reply) => failure::identified(reply, self.style, &self.request_id),
+            Ok(reply) => failure::with_request_id(reply, self.style, &self.request_id),
             Err(error) => failure::reply(&error, self.style, &self.request_id),
         };
-        limited(reply, self.limits)
+        with_rate_limits(reply, self.limits)
     }
 
     /// Parses the request body and admits the call.
-    async fn let_in(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<AdmittedCall, GatewayError> {
+    async fn admit_request(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<AdmittedCall, GatewayError> {
         let caller = caller(self.ctx).await.map_err(|error| failure::told(&error))?;
         let owner = caller.work_owner();
         // Items that are only referenced count as if they had been sent.
@@ -144,7 +144,7 @@ impl<'a> CallContext<'a> {
         }
         let question = admission.question(call.body.clone(), call.betas.clone());
         if let Some(kept) = admission.kept(&question, wish).await {
-            let cost = admission.settle_kept(&kept);
+            let cost = admission.settle_cached(&kept);
             let reply = Reply::bytes(kept.content_type, kept.body.clone()).header(COST, HeaderValue::from(cost.0));
             return Ok(named(reply, &kept.model).header(CACHE, HIT));
         }
@@ -186,7 +186,7 @@ impl<'a> CallContext<'a> {
     ) -> Result<Reply<Raw>, GatewayError> {
         // The call is settled in any case: if the client disconnects, `settling` is dropped.
         let settling = CallSettlement::new(admission, Arc::clone(&meter));
-        self.settled(settling, meter, answer, question).await
+        self.serve_and_settle(settling, meter, answer, question).await
     }
 
     /// [`Self::serve`] for a stream. If no provider has started to answer within the heartbeat interval, the response
@@ -202,12 +202,12 @@ impl<'a> CallContext<'a> {
         let every = self.ctx.app().config.gateway.heartbeat;
         let mut answer = answer.boxed_local();
         match timeout(every, &mut answer).await {
-            Ok(answer) => self.settled(settling, meter, ready(answer), None).await,
-            Err(_) => Ok(Reply::stream(EVENTS, LiveStream::late(self.style, answer, every, settling))),
+            Ok(answer) => self.serve_and_settle(settling, meter, ready(answer), None).await,
+            Err(_) => Ok(Reply::stream(EVENT_STREAM, LiveStream::delayed(self.style, answer, every, settling))),
         }
     }
 
-    async fn settled(
+    async fn serve_and_settle(
         &self,
         settling: CallSettlement,
         meter: Arc<Meter>,
@@ -235,16 +235,16 @@ impl<'a> CallContext<'a> {
             }
         };
         let processing = u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let reply = reply.header(TRIES, meter.tries().into()).header(PROCESSING, processing.into());
+        let reply = reply.header(ATTEMPTS, meter.tries().into()).header(PROCESSING, processing.into());
         Ok(named(reply, &meter.served().model))
     }
 }
 
 /// Forwards a prompt to a model through one of the three APIs.
-pub(super) async fn ask(ctx: &Ctx, style: ApiStyle, body: Bytes) -> Result<Reply<Raw>, AppError> {
+pub(super) async fn complete(ctx: &Ctx, style: ApiStyle, body: Bytes) -> Result<Reply<Raw>, AppError> {
     let mut asking = CallContext::new(ctx, style);
     let answer = async {
-        let entered = asking.let_in(endpoint(style), body).await?;
+        let entered = asking.admit_request(endpoint(style), body).await?;
         let ai = asking.ai();
         asking.answer(entered, |call| async move { ai.forward(call).await }).await
     };
@@ -256,7 +256,7 @@ pub(super) async fn ask(ctx: &Ctx, style: ApiStyle, body: Bytes) -> Result<Reply
 pub(super) async fn embed(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
     let mut asking = CallContext::new(ctx, ApiStyle::Chat);
     let answer = async {
-        let entered = asking.let_in(GatewayEndpoint::Embeddings, body).await?;
+        let entered = asking.admit_request(GatewayEndpoint::Embeddings, body).await?;
         let ai = asking.ai();
         asking.answer(entered, |call| async move { ai.forward_embeddings(call).await }).await
     };
@@ -308,24 +308,24 @@ const fn endpoint(style: ApiStyle) -> GatewayEndpoint {
 }
 
 /// Adds the rate limit headers of the key.
-fn limited(reply: Reply<Raw>, figures: KeyLimitStates) -> Reply<Raw> {
-    let named = [(REQUESTS, figures.requests), (TOKENS, figures.tokens)];
+fn with_rate_limits(reply: Reply<Raw>, figures: KeyLimitStates) -> Reply<Raw> {
+    let named = [(REQUEST_LIMITS, figures.requests), (TOKEN_LIMITS, figures.tokens)];
     named.into_iter().fold(reply, |reply, (names, figure)| match figure {
-        Some(figure) => figured(reply, names, figure),
+        Some(figure) => with_limit_headers(reply, names, figure),
         None => reply,
     })
 }
 
-fn figured(reply: Reply<Raw>, [limit, remaining, reset]: [HeaderName; 3], figure: LimitState) -> Reply<Raw> {
+fn with_limit_headers(reply: Reply<Raw>, [limit, remaining, reset]: [HeaderName; 3], figure: LimitState) -> Reply<Raw> {
     let reply = reply.header(limit, figure.limit.into()).header(remaining, figure.remaining.into());
-    match HeaderValue::from_str(&spelled(figure.reset)) {
+    match HeaderValue::from_str(&format_duration(figure.reset)) {
         Ok(value) => reply.header(reset, value),
         Err(_) => reply,
     }
 }
 
 /// Duration in OpenAI's format: `1s`, `6m0s`.
-fn spelled(duration: Duration) -> String {
+fn format_duration(duration: Duration) -> String {
     let seconds = duration.as_millis().div_ceil(1_000);
     let (minutes, seconds) = (seconds / 60, seconds % 60);
     if minutes == 0 { format!("{seconds}s") } else { format!("{minutes}m{seconds}s") }

@@ -10,7 +10,7 @@ use actix_web::{
 use ai::{ApiStyle, ErrorKind, GatewayError, Rendered};
 use appcore::{AppError, Code};
 
-use crate::{Raw, Reply, answer::start};
+use crate::{Raw, Reply, answer::response_builder};
 
 /// Anthropic's name for `x-request-id`.
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -33,14 +33,14 @@ pub(crate) fn status(path: &str, code: Code) -> u16 {
 /// Response to errors before the endpoint is reached, and to unknown paths.
 pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> HttpResponse {
     let style = style_of(http);
-    let told = match misaddressed(http.path()).filter(|_| error.code() == Code::NotFound) {
+    let told = match url_mistake(http.path()).filter(|_| error.code() == Code::NotFound) {
         Some(sentence) => GatewayError::new(ErrorKind::NotFound, sentence),
         None => told(error),
     };
     let Rendered { status, headers, body } = told.render(style, request_id);
     // Used by the log only, since the client is gone.
     let status = if error.code() == Code::ClientGone { Code::ClientGone.status() } else { status };
-    let mut response = start(http, status_code(status), "application/json");
+    let mut response = response_builder(http, status_code(status), "application/json");
     headers.into_iter().for_each(|header| _ = response.insert_header(header));
     if status == 401 {
         response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
@@ -52,7 +52,7 @@ pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> 
 }
 
 /// Hint about a common mistake in a composed URL.
-fn misaddressed(path: &str) -> Option<&'static str> {
+fn url_mistake(path: &str) -> Option<&'static str> {
     if path == "/v1/v1" || path.starts_with("/v1/v1/") {
         return Some("The address has `/v1` twice. Leave it out of the base URL, or out of the path.");
     }
@@ -72,11 +72,11 @@ pub(crate) fn reply(error: &GatewayError, style: ApiStyle, request_id: &str) -> 
             reply = reply.header(HeaderName::from_static(name), value);
         }
     }
-    identified(reply, style, request_id)
+    with_request_id(reply, style, request_id)
 }
 
 /// Adds the request id under the header that the client library reads.
-pub(crate) fn identified(reply: Reply<Raw>, style: ApiStyle, request_id: &str) -> Reply<Raw> {
+pub(crate) fn with_request_id(reply: Reply<Raw>, style: ApiStyle, request_id: &str) -> Reply<Raw> {
     match (style, HeaderValue::from_str(request_id)) {
         (ApiStyle::Messages, Ok(id)) => reply.header(REQUEST_ID, id),
         _ => reply,

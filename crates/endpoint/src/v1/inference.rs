@@ -6,7 +6,7 @@ use bytes::Bytes;
 use natter_macro::{dto, endpoint};
 
 use super::{
-    call::{ask, count, embed},
+    call::{complete, count, embed},
     deadline, max_body,
 };
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply};
@@ -34,7 +34,7 @@ impl Endpoint for CompleteChat {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, question: Question) -> Result<Reply<Raw>, AppError> {
-        ask(ctx, ApiStyle::Chat, question.body).await
+        complete(ctx, ApiStyle::Chat, question.body).await
     }
 }
 
@@ -48,7 +48,7 @@ impl Endpoint for CreateResponse {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, question: Question) -> Result<Reply<Raw>, AppError> {
-        ask(ctx, ApiStyle::Responses, question.body).await
+        complete(ctx, ApiStyle::Responses, question.body).await
     }
 }
 
@@ -59,7 +59,7 @@ impl Endpoint for CreateMessage {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, question: Question) -> Result<Reply<Raw>, AppError> {
-        ask(ctx, ApiStyle::Messages, question.body).await
+        complete(ctx, ApiStyle::Messages, question.body).await
     }
 }
 

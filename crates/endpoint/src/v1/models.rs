@@ -8,14 +8,14 @@ use natter_macro::{dto, endpoint};
 use serde_json::{Value, json};
 
 use super::{call::caller, failure};
-use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply, input::with_slashes};
+use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply, input::unescape_slashes};
 
 pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ListV1Models>(), EndpointDef::of::<ShowV1Model>()];
 
 /// Maximum page size in Anthropic's format.
-const MOST: usize = 1_000;
+const MAX_LIMIT: usize = 1_000;
 /// Default page size.
-const USUAL: usize = 20;
+const DEFAULT_LIMIT: usize = 20;
 
 #[dto(request)]
 pub struct ListV1ModelsRequest {
@@ -42,7 +42,7 @@ impl Endpoint for ListV1Models {
         let style = failure::style_of(ctx.http());
         let names = names(ctx).await?;
         let described = |names: &[String]| -> Vec<Value> { names.iter().map(|name| described(style, name)).collect() };
-        Ok(written(&match style {
+        Ok(json_reply(&match style {
             ApiStyle::Messages => {
                 let (page, has_more) = page(&names, &request)?;
                 let (first, last) = (page.first(), page.last());
@@ -55,9 +55,9 @@ impl Endpoint for ListV1Models {
 
 /// The requested page, and true if there are more models in its direction.
 fn page<'a>(names: &'a [String], request: &ListV1ModelsRequest) -> Result<(&'a [String], bool), AppError> {
-    let limit = request.limit.map_or(USUAL, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    if !(1..=MOST).contains(&limit) {
-        return Err(AppError::field("limit", "invalid", format!("Choose a number from 1 to {MOST}.")));
+    let limit = request.limit.map_or(DEFAULT_LIMIT, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(AppError::field("limit", "invalid", format!("Choose a number from 1 to {MAX_LIMIT}.")));
     }
     let place = |id: &String| names.binary_search(id);
     let start = request.after_id.as_ref().map_or(0, |id| place(id).map_or_else(|at| at, |at| at + 1));
@@ -86,13 +86,13 @@ impl Endpoint for ShowV1Model {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: ShowV1ModelRequest) -> Result<Reply<Raw>, AppError> {
-        let id = with_slashes(&request.id);
+        let id = unescape_slashes(&request.id);
         let caller = caller(ctx).await?;
         let style = failure::style_of(ctx.http());
         if !gateway::may_call(ctx.gateway(), &caller, &id) {
             return Ok(failure::reply(&GatewayError::unknown_model(&id), style, &request_id(ctx.http())));
         }
-        Ok(written(&described(style, &id)))
+        Ok(json_reply(&described(style, &id)))
     }
 }
 
@@ -117,7 +117,7 @@ fn described(style: ApiStyle, name: &str) -> Value {
     }
 }
 
-fn written(body: &Value) -> Reply<Raw> {
+fn json_reply(body: &Value) -> Reply<Raw> {
     Reply::bytes("application/json", Bytes::from(body.to_string()))
 }
 

@@ -9,7 +9,7 @@ use gateway::{Admission, CallOutcome, Refusal, ReservationGuard};
 
 const DONE: u16 = 200;
 /// Status recorded if the provider aborted the answer.
-const BROKEN: u16 = 502;
+const PROVIDER_ABORTED: u16 = 502;
 
 /// Pending extension of a reservation.
 pub(super) type PendingExtension = BoxFuture<'static, Result<ReservationGuard, Refusal>>;
@@ -36,11 +36,11 @@ impl CallSettlement {
     }
 
     /// Settles a stream after its last frame.
-    pub fn end_stream(&mut self) {
+    pub fn finish_stream(&mut self) {
         let status = match (self.meter.cut(), self.meter.finish()) {
             (Some(_), _) => Code::BudgetExceeded.status(),
             (None, Some(_)) => DONE,
-            (None, None) => BROKEN,
+            (None, None) => PROVIDER_ABORTED,
         };
         self.settle(status);
     }
@@ -75,6 +75,6 @@ impl Drop for CallSettlement {
         let Some(admission) = self.admission.take() else { return };
         // Some libraries disconnect after the last frame, or before the usage is reported.
         let status = if self.meter.finish().is_some() { DONE } else { Code::ClientGone.status() };
-        admission.settle_left(&self.meter, status);
+        admission.settle_disconnected(&self.meter, status);
     }
 }

@@ -48,7 +48,7 @@ impl LiveStream {
     }
 
     /// Stream of an answer that has not started in time. It begins with a heartbeat.
-    pub fn late(
+    pub fn delayed(
         style: ApiStyle,
         answer: LocalBoxFuture<'static, Result<Forwarded, GatewayError>>,
         every: Duration,
@@ -105,7 +105,7 @@ impl LiveStream {
         }
     }
 
-    fn poll_growth(&mut self, context: &mut Context<'_>) {
+    fn poll_extension(&mut self, context: &mut Context<'_>) {
         if let Some(growth) = &mut self.extension
             && let Poll::Ready(held) = growth.as_mut().poll(context)
         {
@@ -120,18 +120,18 @@ impl Stream for LiveStream {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        this.poll_growth(context);
+        this.poll_extension(context);
         // A fast provider can exhaust the reservation before the database extends it.
         let waits = this.extension.is_some() && this.settling.is_used_up();
         if !waits && let Poll::Ready(next) = this.poll_frames(context) {
             let Some(frames) = next else {
-                this.settling.end_stream();
+                this.settling.finish_stream();
                 return Poll::Ready(None);
             };
             this.last_frame_at = Instant::now();
             if this.extension.is_none() {
                 this.extension = this.settling.growth();
-                this.poll_growth(context);
+                this.poll_extension(context);
             }
             return Poll::Ready(Some(Ok(frames)));
         }

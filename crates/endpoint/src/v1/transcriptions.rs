@@ -18,7 +18,7 @@ pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<Transcribe>()];
 /// Maximum number of form fields besides the file and the model.
 const MAX_FIELDS: usize = 64;
 /// Maximum length of such a field, in bytes.
-const MAX_FIELD: usize = 64 * 1024;
+const MAX_FIELD_LEN: usize = 64 * 1024;
 
 #[dto(request)]
 pub struct TranscribeRequest {
@@ -42,7 +42,7 @@ impl Endpoint for Transcribe {
 async fn transcribe(ctx: &Ctx, asking: &mut CallContext<'_>, body: Bytes) -> Result<Reply<Raw>, GatewayError> {
     let content_type = ctx.http().headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let Form { model, file, file_name, content_type, fields } = read(content_type.unwrap_or_default(), body).await?;
-    let wanted = TokenEstimate { has_sound: true, ..TokenEstimate::words(tokens(&file, &fields), None) };
+    let wanted = TokenEstimate { has_sound: true, ..TokenEstimate::text_only(tokens(&file, &fields), None) };
     let admission = asking.admit(GatewayEndpoint::Transcriptions, &model, wanted).await?;
     let meter = Arc::new(Meter::default());
     let recording = Recording {
@@ -66,7 +66,7 @@ async fn transcribe(ctx: &Ctx, asking: &mut CallContext<'_>, body: Bytes) -> Res
 /// Estimated input tokens: the recording and the text fields, which the model reads as well.
 fn tokens(file: &[u8], fields: &[(String, String)]) -> u64 {
     let said: usize = fields.iter().map(|(_, value)| ai::estimate_tokens(value)).sum();
-    ai::sound_tokens(file.len() as u64).saturating_add(said as u64)
+    ai::audio_tokens(file.len() as u64).saturating_add(said as u64)
 }
 
 /// Parsed form, whose fields may arrive in any order.
@@ -94,7 +94,7 @@ async fn read(content_type: &str, body: Bytes) -> Result<Form, GatewayError> {
             continue;
         }
         let value = part.text().await.map_err(unreadable)?;
-        if value.len() > MAX_FIELD || form.fields.len() == MAX_FIELDS {
+        if value.len() > MAX_FIELD_LEN || form.fields.len() == MAX_FIELDS {
             return Err(GatewayError::invalid("The form has too many fields, or too long ones."));
         }
         if name == "model" {
@@ -116,8 +116,8 @@ mod tests {
     #[test]
     fn counts_the_tokens_of_text_fields() {
         let prompt = ("prompt".to_owned(), "Natter! ".repeat(1_000));
-        assert_eq!(tokens(&[0; 3_000], &[]), ai::sound_tokens(3_000));
-        assert_eq!(tokens(&[0; 3_000], &[prompt]), ai::sound_tokens(3_000) + 2_000);
+        assert_eq!(tokens(&[0; 3_000], &[]), ai::audio_tokens(3_000));
+        assert_eq!(tokens(&[0; 3_000], &[prompt]), ai::audio_tokens(3_000) + 2_000);
     }
 
     #[actix_web::test]

@@ -23,7 +23,7 @@ use serde_json::value::RawValue;
 pub use jobs::AnswerOptions;
 pub use jobs::{AnswerJob, PreviewJob, TitleJob, TranscribeJob};
 pub use outbox_publisher::OutboxPublisher;
-pub use writer::no_such_file;
+pub use writer::attachment_not_found;
 pub use writer::{
     Actor, Change, CreateConversation, Created, DeleteMessage, EditMessage, EditPrompt, FinishAnswer, HideMessage,
     InThread, Limits as WriterLimits, MemberAction, Outcome, Pin, React, SendMessage, Sent, ServerAction, SetPreviews,
@@ -33,8 +33,8 @@ pub use writer::{
 use crate::EventLogService;
 use crate::access;
 
-pub const HIDDEN: &str = "A moderator has hidden this message.";
-pub const KEPT_TO_ADMINS: &str = "Only admins can mention everyone in this channel.";
+pub const MESSAGE_HIDDEN: &str = "A moderator has hidden this message.";
+pub const MENTION_ALL_RESTRICTED: &str = "Only admins can mention everyone in this channel.";
 
 /// Returns a page of a conversation's durable events after `after_seq`. The caller must be allowed
 /// to read the conversation. Fails with `CursorExpired` if events after `after_seq` have been
@@ -69,7 +69,7 @@ pub async fn page(
 
 /// Returns the events of [`page`] as envelopes ready for delivery. Doesn't check access: callers
 /// have checked the membership.
-pub async fn news_after(
+pub async fn envelopes_after(
     service: &EventLogService,
     id: ConversationId,
     after_seq: i64,
@@ -82,7 +82,7 @@ pub async fn news_after(
 /// Loads the next events of several conversations in one query: at most `limit` events per
 /// conversation after its position. Events may be missing from the result if they were trimmed or
 /// the query's total limit was reached.
-pub async fn news_after_each(
+pub async fn envelopes_after_each(
     service: &EventLogService,
     positions: &[(ConversationId, i64)],
     limit: u32,

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use appcore::{AppError, event::BusMessage};
 use dbcontext::query;
-use jobs::caught;
+use jobs::catch_panic;
 use metrics::metrics;
 
 use super::log;
@@ -18,38 +18,38 @@ use crate::EventLogService;
 /// Age from which other instances may claim an outbox entry, and lifetime of a claim. Well above
 /// the normal lifetime of an entry (0.2 s plus a commit), and well below the two seconds within
 /// which connected clients must receive an event.
-const PATIENCE: Duration = Duration::from_millis(600);
+const CLAIM_TIMEOUT: Duration = Duration::from_millis(600);
 /// Polling interval.
-const PERIOD: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// Timeout of one round.
-const ROUND: Duration = Duration::from_secs(10);
+const ROUND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum number of outbox entries per round.
-const BATCH: u32 = 64;
+const MAX_ENTRIES_PER_ROUND: u32 = 64;
 
 pub struct OutboxPublisher;
 
 impl OutboxPublisher {
     /// Polls for unpublished events until the task is aborted.
     pub async fn run(service: Arc<EventLogService>) {
-        let mut tick = tokio::time::interval(PERIOD);
+        let mut tick = tokio::time::interval(POLL_INTERVAL);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut most = BATCH;
+        let mut most = MAX_ENTRIES_PER_ROUND;
         loop {
             tick.tick().await;
-            while service.db.is_available() && round(&service, &mut most).await {}
+            while service.db.is_available() && run_round(&service, &mut most).await {}
         }
     }
 }
 
 /// Publishes up to `most` outbox entries. Returns true if there may be more.
-async fn round(service: &EventLogService, most: &mut u32) -> bool {
-    let published = match tokio::time::timeout(ROUND, caught(publish_again(service, *most))).await {
+async fn run_round(service: &EventLogService, most: &mut u32) -> bool {
+    let published = match tokio::time::timeout(ROUND_TIMEOUT, catch_panic(publish_due_entries(service, *most))).await {
         Ok(published) => published,
         Err(_) => Err(AppError::unavailable(anyhow::anyhow!("outbox round timed out"))),
     };
     match published {
         Ok(Some(count)) if count >= *most as usize => {
-            *most = BATCH;
+            *most = MAX_ENTRIES_PER_ROUND;
             true
         }
         Ok(Some(_)) => false,
@@ -71,9 +71,9 @@ async fn round(service: &EventLogService, most: &mut u32) -> bool {
 ///
 /// Entries are claimed, not locked: publishing to Redis may be slow, and a writer that removes its
 /// own entry must not wait for it.
-async fn publish_again(service: &EventLogService, most: u32) -> Result<Option<usize>, AppError> {
+async fn publish_due_entries(service: &EventLogService, most: u32) -> Result<Option<usize>, AppError> {
     let now = service.clock.now();
-    let before = now.minus(PATIENCE);
+    let before = now.minus(CLAIM_TIMEOUT);
     if !query::events::any_unpublished(service.db.reader(), before).await? {
         return Ok(Some(0));
     }
@@ -149,15 +149,15 @@ mod tests {
             let entry = "INSERT INTO event_outbox (id, created_at) VALUES (randomblob(16), 0)";
             back.db.writer().execute_unprepared(entry).await.unwrap();
         }
-        let mut most = BATCH;
-        assert!(!round(&cut_off, &mut most).await);
+        let mut most = MAX_ENTRIES_PER_ROUND;
+        assert!(!run_round(&cut_off, &mut most).await);
         assert_eq!(most, 1);
         stage.pass(1);
-        assert!(!round(&cut_off, &mut most).await);
-        assert!(round(&back, &mut most).await, "a full round reports that there may be more");
-        assert_eq!(most, BATCH);
+        assert!(!run_round(&cut_off, &mut most).await);
+        assert!(run_round(&back, &mut most).await, "a full round reports that there may be more");
+        assert_eq!(most, MAX_ENTRIES_PER_ROUND);
         stage.pass(1);
-        assert!(!round(&back, &mut most).await);
+        assert!(!run_round(&back, &mut most).await);
         assert!(!query::events::any_unpublished(back.db.reader(), Timestamp(i64::MAX)).await.unwrap());
     }
 }

@@ -5,22 +5,22 @@ use dbcontext::query::tool_calls::ToolCallRow;
 
 /// Limits on the arguments and results stored with a message, in characters: per field,
 /// approximately in total, and the minimum per field. The full texts are in the answer's details.
-const SHOWN: usize = 2_000;
-const SHOWN_IN_ALL: usize = 32_000;
-const LEAST_SHOWN: usize = 100;
+const MAX_FIELD_CHARS: usize = 2_000;
+const MAX_TOTAL_CHARS: usize = 32_000;
+const MIN_FIELD_CHARS: usize = 100;
 
 /// Converts the stored tool calls of a message to the truncated form shown to readers.
-pub(crate) fn shown(rows: &[ToolCallRow]) -> Result<Vec<ToolCall>, AppError> {
-    let most = (SHOWN_IN_ALL / (2 * rows.len().max(1))).clamp(LEAST_SHOWN, SHOWN);
-    rows.iter().map(|row| ToolCall::try_from(row.clone()).map(|call| cut(call, most))).collect()
+pub(crate) fn truncate_all(rows: &[ToolCallRow]) -> Result<Vec<ToolCall>, AppError> {
+    let most = (MAX_TOTAL_CHARS / (2 * rows.len().max(1))).clamp(MIN_FIELD_CHARS, MAX_FIELD_CHARS);
+    rows.iter().map(|row| ToolCall::try_from(row.clone()).map(|call| truncate(call, most))).collect()
 }
 
 /// Truncates a call in progress for viewers.
-pub fn shown_call(call: ToolCall) -> ToolCall {
-    cut(call, SHOWN)
+pub fn truncate_call(call: ToolCall) -> ToolCall {
+    truncate(call, MAX_FIELD_CHARS)
 }
 
-fn cut(call: ToolCall, most: usize) -> ToolCall {
+fn truncate(call: ToolCall, most: usize) -> ToolCall {
     let short = |text: String| match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
@@ -29,9 +29,9 @@ fn cut(call: ToolCall, most: usize) -> ToolCall {
 }
 
 /// Serialises the truncated tool calls for storage with their message; `None` if there are none.
-pub fn shown_json(rows: &[ToolCallRow]) -> Result<Option<String>, AppError> {
+pub fn truncate_to_json(rows: &[ToolCallRow]) -> Result<Option<String>, AppError> {
     if rows.is_empty() {
         return Ok(None);
     }
-    serde_json::to_string(&shown(rows)?).map(Some).map_err(AppError::internal)
+    serde_json::to_string(&truncate_all(rows)?).map(Some).map_err(AppError::internal)
 }

@@ -14,7 +14,7 @@ use dbcontext::{
 };
 use sea_orm::ConnectionTrait;
 
-use super::{MAX_TEXT, describe, quiet_hours, tell_of_end};
+use super::{MAX_TEXT_CHARS, describe, publish_removal, quiet_hours};
 use crate::EventLogService;
 use crate::push;
 
@@ -39,11 +39,11 @@ pub async fn announce<C: ConnectionTrait>(
     if people.is_empty() {
         return Ok(Vec::new());
     }
-    let said = notifier::disturbances(db, people).await?;
-    let text: String = describe::plain(announced.body).chars().take(MAX_TEXT).collect();
+    let said = notifier::do_not_disturb_of(db, people).await?;
+    let text: String = describe::plain_text(announced.body).chars().take(MAX_TEXT_CHARS).collect();
     let row = |user: &UserId| {
         let silent = match said.get(user) {
-            Some(said) => quiet_hours::disturbs(said.quiet.as_deref(), said.dnd_until, now)?,
+            Some(said) => quiet_hours::is_silenced_by(said.quiet.as_deref(), said.dnd_until, now)?,
             None => false,
         };
         Ok::<_, AppError>(NotificationRow {
@@ -54,7 +54,7 @@ pub async fn announce<C: ConnectionTrait>(
     };
     let stored = rows::insert(db, people.iter().map(row).collect::<Result<_, _>>()?).await?;
     if announced.channels.contains(&BroadcastChannel::Push) {
-        push::ask(db, now, &stored).await?;
+        push::enqueue(db, now, &stored).await?;
     }
     Ok(stored)
 }
@@ -65,8 +65,8 @@ pub async fn withdraw(service: &EventLogService, id: NotificationId, people: &[U
     let told: Vec<NotificationKey> = people.iter().map(|user| NotificationKey { user_id: *user, id }).collect();
     let tx = service.db.begin().await.map_err(app_error)?;
     let gone = rows::withdraw(&tx, &told).await?;
-    push::take_back_gone(&tx, now, &gone).await?;
+    push::enqueue_withdrawn(&tx, now, &gone).await?;
     tx.commit().await.map_err(app_error)?;
     let gone: Vec<NotificationKey> = gone.iter().map(NotificationKey::from).collect();
-    tell_of_end(service.bus.as_ref(), now, &gone, |ids| Event::NotificationsWithdrawn { ids })
+    publish_removal(service.bus.as_ref(), now, &gone, |ids| Event::NotificationsWithdrawn { ids })
 }

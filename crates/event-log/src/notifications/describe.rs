@@ -17,11 +17,14 @@ use uuid::Uuid;
 use crate::EventLogService;
 
 /// Limits for the text of a message, in characters: read from the message, and shown.
-const LOOKED_AT: usize = 2_000;
-const SHOWN: usize = 200;
+const MAX_READ_CHARS: usize = 2_000;
+const MAX_SHOWN_CHARS: usize = 200;
 
 /// Renders notifications, with three queries at most.
-pub(super) async fn all(service: &EventLogService, rows: Vec<NotificationRow>) -> Result<Vec<Notification>, AppError> {
+pub(super) async fn render_all(
+    service: &EventLogService,
+    rows: Vec<NotificationRow>,
+) -> Result<Vec<Notification>, AppError> {
     let db = service.db.reader();
     let ids: BTreeSet<MessageId> =
         rows.iter().filter(|row| row.text.is_none() || row.title.is_none()).filter_map(|row| row.message_id).collect();
@@ -44,10 +47,10 @@ pub(super) async fn all(service: &EventLogService, rows: Vec<NotificationRow>) -
         let ids: Vec<Uuid> = actors.into_iter().collect();
         names.extend(search::names(db, &ids).await?.into_iter().map(|named| (named.id, named.name)));
     }
-    rows.into_iter().map(|row| one(row, &messages, &conversations, &names)).collect()
+    rows.into_iter().map(|row| render(row, &messages, &conversations, &names)).collect()
 }
 
-fn one(
+fn render(
     row: NotificationRow,
     messages: &HashMap<MessageId, Message>,
     conversations: &HashMap<ConversationId, NotifiedConversation>,
@@ -69,7 +72,7 @@ fn one(
         (Some(actor), None) => actor.name.clone(),
         (None, place) => place.unwrap_or("Natter").to_owned(),
     });
-    let text = row.text.or_else(|| message.map(said)).unwrap_or_default();
+    let text = row.text.or_else(|| message.map(excerpt)).unwrap_or_default();
     Ok(Notification {
         id: row.id,
         kind,
@@ -89,11 +92,11 @@ fn one(
 }
 
 /// Returns the start of a message, or the name of its first file.
-fn said(message: &Message) -> String {
+fn excerpt(message: &Message) -> String {
     if message.deleted_at.is_some() || message.hidden_at.is_some() {
         return String::new();
     }
-    let text = plain(&message.content);
+    let text = plain_text(&message.content);
     if text.is_empty() {
         return message.attachments.first().map(|file| file.name.clone()).unwrap_or_default();
     }
@@ -101,8 +104,8 @@ fn said(message: &Message) -> String {
 }
 
 /// Returns the start of a Markdown text on one line, without markup.
-pub(super) fn plain(markdown: &str) -> String {
-    let end = markdown.char_indices().nth(LOOKED_AT).map_or(markdown.len(), |(at, _)| at);
+pub(super) fn plain_text(markdown: &str) -> String {
+    let end = markdown.char_indices().nth(MAX_READ_CHARS).map_or(markdown.len(), |(at, _)| at);
     let mut text = String::new();
     for event in Parser::new_ext(&markdown[..end], Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TABLES) {
         match event {
@@ -117,7 +120,7 @@ pub(super) fn plain(markdown: &str) -> String {
         }
     }
     let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((at, _)) = words.char_indices().nth(SHOWN) {
+    if let Some((at, _)) = words.char_indices().nth(MAX_SHOWN_CHARS) {
         words.truncate(at);
         words.push('…');
     }
@@ -131,12 +134,12 @@ mod tests {
     #[test]
     fn removes_markup() {
         assert_eq!(
-            plain("**Code freeze** at [18:00](https://x.test), `main` *only*"),
+            plain_text("**Code freeze** at [18:00](https://x.test), `main` *only*"),
             "Code freeze at 18:00, main only"
         );
-        assert_eq!(plain("# Plan\n\n- one\n- two\n\n```rust\nfn main() {}\n```"), "Plan one two fn main() {}");
-        assert_eq!(plain("a\nb   c"), "a b c");
-        assert_eq!(plain(&"ă".repeat(500)).chars().count(), SHOWN + 1);
-        assert_eq!(plain(" \n "), "");
+        assert_eq!(plain_text("# Plan\n\n- one\n- two\n\n```rust\nfn main() {}\n```"), "Plan one two fn main() {}");
+        assert_eq!(plain_text("a\nb   c"), "a b c");
+        assert_eq!(plain_text(&"ă".repeat(500)).chars().count(), MAX_SHOWN_CHARS + 1);
+        assert_eq!(plain_text(" \n "), "");
     }
 }

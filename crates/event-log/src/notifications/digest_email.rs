@@ -29,8 +29,8 @@ use crate::EventLogService;
 
 /// Maximum number of notifications listed in a digest; further ones are only counted, up to
 /// [`MOST`].
-const SHOWN: usize = 20;
-const MOST: u64 = 200;
+const MAX_LISTED: usize = 20;
+const MAX_COUNTED: u64 = 200;
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -62,7 +62,11 @@ impl Job<EventLogService> for DigestJob {
 
 /// Enqueues digest jobs for users who want digests, in the transaction that stores the
 /// notifications. One pending job per user.
-pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[NotificationRow]) -> Result<(), AppError> {
+pub(super) async fn enqueue<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    new: &[NotificationRow],
+) -> Result<(), AppError> {
     let mut people: Vec<UserId> = Vec::new();
     for row in new {
         if row.kind()? != NotificationKind::Reaction {
@@ -73,7 +77,7 @@ pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[Notif
         return Ok(());
     }
     let mut by_wait: BTreeMap<i64, Vec<UserId>> = BTreeMap::new();
-    for (user, minutes) in rows::mailed_after(db, &people, DigestJob::KIND).await? {
+    for (user, minutes) in rows::digest_delays(db, &people, DigestJob::KIND).await? {
         by_wait.entry(minutes).or_default().push(user);
     }
     for (minutes, people) in by_wait {
@@ -95,7 +99,7 @@ impl DigestJob {
         let settings = rows::settings(service.db.reader(), self.user_id).await?;
         let Some(minutes) = settings.mail_after_minutes else { return Ok(JobOutcome::Done) };
         let patience = MINUTE * u32::try_from(minutes).unwrap_or(u32::MAX);
-        let missed = rows::missed(service.db.writer(), self.user_id, now, MOST).await?;
+        let missed = rows::unmailed(service.db.writer(), self.user_id, now, MAX_COUNTED).await?;
         let Some(oldest) = missed.iter().map(|row| row.created_at).min() else { return Ok(JobOutcome::Done) };
         // Postponed if the oldest notification has been read meanwhile, or if the user is online
         // and about to see them.
@@ -104,13 +108,13 @@ impl DigestJob {
         let is_here = presence.first().is_some_and(|presence| presence.status == PresenceStatus::Online);
         if left > 0 || is_here {
             let wait = if left > 0 { Duration::from_millis(left.unsigned_abs()) } else { patience };
-            jobs::ask_for_after(service.db.writer(), now, &self, wait, self.user_id).await?;
+            jobs::enqueue_for_after(service.db.writer(), now, &self, wait, self.user_id).await?;
             return Ok(JobOutcome::Done);
         }
         let count = missed.len();
         let told: Vec<_> =
             missed.iter().map(|row| rows::NotificationKey { user_id: self.user_id, id: row.id }).collect();
-        let shown = describe::all(service, missed.into_iter().take(SHOWN).collect()).await?;
+        let shown = describe::render_all(service, missed.into_iter().take(MAX_LISTED).collect()).await?;
         let lines = shown.into_iter().map(|one| {
             let text = if settings.show_text { one.text } else { String::new() };
             let count = if one.count > 1 { format!(" ({})", one.count) } else { String::new() };
@@ -122,9 +126,10 @@ impl DigestJob {
         let token = rows::mail_token(service.db.writer(), self.user_id, &fresh).await?;
         let public = service.config.server.public_url();
         let unsubscribe = format!("{public}/r1/notifications/unsubscribe?token={token}");
-        let ended = mail::send_listed(work.on(&*work.state.identity), self.user_id, letter, unsubscribe).await?;
+        let ended =
+            mail::send_subscription_mail(work.on(&*work.state.identity), self.user_id, letter, unsubscribe).await?;
         if ended == JobOutcome::Done {
-            rows::note_mailed(service.db.writer(), &told).await?;
+            rows::record_mailed(service.db.writer(), &told).await?;
         }
         Ok(ended)
     }
@@ -132,5 +137,5 @@ impl DigestJob {
 
 /// Unsubscribes the user with this token from digests. An unknown token has no effect.
 pub async fn unsubscribe(service: &EventLogService, token: &str) -> Result<(), AppError> {
-    rows::stop_mails(service.db.writer(), token).await
+    rows::unsubscribe(service.db.writer(), token).await
 }

@@ -12,7 +12,7 @@ use dbcontext::{
     query::notifications::{self as rows, Filter, NotificationKey, NotificationReadPosition},
 };
 
-use super::{describe, tell_of_end};
+use super::{describe, publish_removal};
 use crate::EventLogService;
 use crate::push;
 
@@ -24,7 +24,7 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Page<Notification>, AppError> {
     let (found, total) = rows::list(service.db.reader(), by.user_id, filter, page).await?;
-    Ok(Page::new(describe::all(service, found).await?, page, total))
+    Ok(Page::new(describe::render_all(service, found).await?, page, total))
 }
 
 /// Marks the given notifications of the caller as read, or all.
@@ -33,7 +33,7 @@ pub async fn read(service: &EventLogService, by: &Principal, ids: Option<&[Notif
     if !read.is_empty() {
         let told: Vec<NotificationKey> =
             read.iter().map(|id| NotificationKey { user_id: by.user_id, id: *id }).collect();
-        push::take_back(service.db.writer(), service.clock.now(), &told).await?;
+        push::enqueue_read(service.db.writer(), service.clock.now(), &told).await?;
         let ids = ids.map(|_| read);
         service.notify_user(by.user_id, &Event::NotificationsRead { ids })?;
     }
@@ -48,11 +48,11 @@ pub async fn passed(
     reads: &[NotificationReadPosition],
 ) -> Result<(), AppError> {
     // Usually there are none, and then nothing has to wait for the write lock.
-    let passed = rows::passed(db.reader(), reads).await?;
+    let passed = rows::covered_by(db.reader(), reads).await?;
     if passed.is_empty() {
         return Ok(());
     }
-    let read = rows::mark_told_read(db.writer(), &passed, now).await?;
-    push::take_back(db.writer(), now, &read).await?;
-    tell_of_end(bus, now, &read, |ids| Event::NotificationsRead { ids: Some(ids) })
+    let read = rows::mark_keys_read(db.writer(), &passed, now).await?;
+    push::enqueue_read(db.writer(), now, &read).await?;
+    publish_removal(bus, now, &read, |ids| Event::NotificationsRead { ids: Some(ids) })
 }

@@ -10,7 +10,7 @@ use dbcontext::entity::conversation_event;
 use serde::{Deserialize, de::IgnoredAny};
 
 /// True for the kinds of events that affect notifications.
-pub(super) fn matters(kind: &str) -> bool {
+pub(super) fn is_relevant(kind: &str) -> bool {
     matches!(
         kind,
         "message.created"
@@ -60,7 +60,7 @@ impl LoggedMessage {
     }
 
     /// True for a complete, visible message of a user or an assistant that isn't empty.
-    fn says_something(&self) -> bool {
+    fn is_notifiable(&self) -> bool {
         let is_somebody = matches!(self.sender.kind, SenderKind::User | SenderKind::Assistant);
         let is_whole = self.status != MessageStatus::Streaming && self.status != MessageStatus::Failed;
         is_somebody && is_whole && self.is_shown() && !(self.content.is_empty() && self.attachments.is_empty())
@@ -112,7 +112,7 @@ impl LogEvents {
             self.deleted_conversations.insert(row.conversation_id);
             return;
         }
-        if !matters(&row.kind) {
+        if !is_relevant(&row.kind) {
             return;
         }
         let payload: Payload = match serde_json::from_str(&row.payload) {
@@ -121,7 +121,7 @@ impl LogEvents {
             Err(error) => return tracing::debug!(%error, kind = row.kind, "failed to parse event"),
         };
         match (row.kind.as_str(), payload) {
-            ("message.deleted", Payload { message_id: Some(id), .. }) => self.lose(id),
+            ("message.deleted", Payload { message_id: Some(id), .. }) => self.remove(id),
             ("reaction.added", Payload { message_id: Some(id), emoji: Some(emoji), user_id: Some(user), .. })
                 if row.created_at >= since =>
             {
@@ -137,16 +137,16 @@ impl LogEvents {
             }
             (kind, Payload { message: Some(message), .. }) => {
                 let arrived = ArrivedMessage { message, seq: row.seq, at: row.created_at };
-                self.take_message(kind, arrived, since);
+                self.add_message(kind, arrived, since);
             }
             _ => {}
         }
     }
 
-    fn take_message(&mut self, kind: &str, arrived: ArrivedMessage, since: Timestamp) {
+    fn add_message(&mut self, kind: &str, arrived: ArrivedMessage, since: Timestamp) {
         let ArrivedMessage { message, seq, at } = &arrived;
         if !message.is_shown() {
-            return self.lose(message.id);
+            return self.remove(message.id);
         }
         if kind == "message.created"
             && message.is_in_main_line()
@@ -155,7 +155,7 @@ impl LogEvents {
         {
             self.read_by_writing.insert((UserId(id), message.conversation_id), *seq);
         }
-        if !message.says_something() || *at < since {
+        if !message.is_notifiable() || *at < since {
             return;
         }
         if kind == "message.updated" {
@@ -169,7 +169,7 @@ impl LogEvents {
         }
     }
 
-    fn lose(&mut self, id: MessageId) {
+    fn remove(&mut self, id: MessageId) {
         if self.arrived.remove(&id).is_none() {
             self.deleted.insert(id);
         }

@@ -45,7 +45,7 @@ use crate::EventLogService;
 use crate::push;
 
 /// Maximum length of texts stored with notifications that don't refer to a message, in characters.
-const MAX_TEXT: usize = 300;
+const MAX_TEXT_CHARS: usize = 300;
 
 /// Notification created by another component.
 #[derive(Clone, Debug)]
@@ -72,8 +72,8 @@ pub async fn notify(service: &EventLogService, notice: NewNotification) -> Resul
     let now = service.clock.now();
     // Reminders are never silent: the user has chosen their time.
     let silent =
-        notice.kind != NotificationKind::Reminder && quiet_hours::is_disturbed(service, notice.user_id, now).await?;
-    let cut = |text: String| text.chars().take(MAX_TEXT).collect::<String>();
+        notice.kind != NotificationKind::Reminder && quiet_hours::is_silenced(service, notice.user_id, now).await?;
+    let cut = |text: String| text.chars().take(MAX_TEXT_CHARS).collect::<String>();
     let row = NotificationRow {
         conversation_id: notice.conversation_id,
         message_id: notice.message_id,
@@ -85,23 +85,23 @@ pub async fn notify(service: &EventLogService, notice: NewNotification) -> Resul
     };
     let tx = service.db.begin().await.map_err(app_error)?;
     let stored = rows::insert(&tx, vec![row]).await?;
-    let has_device = push::ask(&tx, now, &stored).await?;
-    digest_email::ask(&tx, now, &stored).await?;
+    let has_device = push::enqueue(&tx, now, &stored).await?;
+    digest_email::enqueue(&tx, now, &stored).await?;
     tx.commit().await.map_err(app_error)?;
     if has_device {
         service.wake_workers();
     }
-    tell(service, stored).await
+    publish(service, stored).await
 }
 
 /// Renders a single notification.
 async fn describe_one(service: &EventLogService, row: NotificationRow) -> Result<Notification, AppError> {
-    let described = describe::all(service, vec![row]).await?.pop();
+    let described = describe::render_all(service, vec![row]).await?.pop();
     described.ok_or_else(|| AppError::internal(anyhow::anyhow!("rendered notification is missing")))
 }
 
 /// Publishes notifications to the connections of their recipients.
-pub async fn tell(service: &EventLogService, stored: Vec<NotificationRow>) -> Result<(), AppError> {
+pub async fn publish(service: &EventLogService, stored: Vec<NotificationRow>) -> Result<(), AppError> {
     if stored.is_empty() {
         return Ok(());
     }
@@ -113,7 +113,7 @@ pub async fn tell(service: &EventLogService, stored: Vec<NotificationRow>) -> Re
         alike.entry(key).or_insert_with(|| (row, Vec::new())).1.push(user);
     }
     let (first, people): (Vec<_>, Vec<_>) = alike.into_values().unzip();
-    let described = describe::all(service, first).await?;
+    let described = describe::render_all(service, first).await?;
     let mut messages = Vec::new();
     for (notification, people) in described.into_iter().zip(people) {
         let event = Event::Notification(notification);
@@ -127,7 +127,7 @@ pub async fn tell(service: &EventLogService, stored: Vec<NotificationRow>) -> Re
 }
 
 /// Publishes that notifications have been read or withdrawn.
-fn tell_of_end(
+fn publish_removal(
     bus: &dyn EventBus,
     now: Timestamp,
     told: &[NotificationKey],

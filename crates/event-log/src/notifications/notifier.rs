@@ -27,45 +27,45 @@ use dbcontext::{
         notifier,
     },
 };
-use jobs::caught;
+use jobs::catch_panic;
 use platform::{
-    bisect::{in_halves, is_of_one},
-    chunked_delete::in_parts,
+    bisect::{is_of_one, process_with_bisection},
+    chunked_delete::delete_in_chunks,
     sweep_schedule::{SweepSchedule, SweepWindow},
 };
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
     digest_email,
-    log_events::{LogEvents, matters},
-    recipients, tell, tell_of_end,
+    log_events::{LogEvents, is_relevant},
+    publish, publish_removal, recipients,
 };
 use crate::EventLogService;
 use crate::push;
 
 /// Delay for coalescing announcements, and bounds of the pause as a multiple of the working time.
-const GATHER: Duration = Duration::from_millis(100);
-const REST: u32 = 4;
-const SHORTEST_REST: Duration = Duration::from_millis(150);
-const LONGEST_REST: Duration = Duration::from_secs(2);
+const COALESCE_DELAY: Duration = Duration::from_millis(100);
+const PAUSE_FACTOR: u32 = 4;
+const MIN_PAUSE: Duration = Duration::from_millis(150);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 /// Retry interval while another instance holds the lock.
-const AGAIN: Duration = Duration::from_millis(250);
+const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(250);
 /// Pause after a failure.
-const AFTER_FAILURE: Duration = Duration::from_secs(2);
+const FAILURE_PAUSE: Duration = Duration::from_secs(2);
 /// Interval of the sweep for events missed on the bus.
-const SWEEP: Duration = Duration::from_secs(30);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 /// Maximum age of events that produce notifications.
-const TOO_OLD: Duration = Duration::from_secs(24 * 3_600);
+const MAX_EVENT_AGE: Duration = Duration::from_secs(24 * 3_600);
 /// Retention of notifications, interval of the clean-up, and rows per statement, which is bounded
 /// so that the writer never waits long.
-const KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
-const REMOVAL: Duration = Duration::from_secs(3_600);
-const REMOVED: u64 = 1_000;
+const RETENTION: Duration = Duration::from_secs(90 * 24 * 3_600);
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(3_600);
+const MAX_DELETED_PER_STATEMENT: u64 = 1_000;
 /// Maximum number of conversations per round, and of events per conversation.
-const CONVERSATIONS: usize = 200;
-const EVENTS: u32 = 500;
+const MAX_CONVERSATIONS: usize = 200;
+const MAX_EVENTS: u32 = 500;
 /// Rows stored per transaction; other writers get their turn in between.
-const PART: usize = 500;
+const ROWS_PER_TRANSACTION: usize = 500;
 
 /// Unprocessed conversations and their newest known sequence numbers.
 #[derive(Default)]
@@ -93,8 +93,8 @@ impl PendingHeads {
 pub(crate) fn start(service: &Arc<EventLogService>) {
     let news = Arc::new(PendingHeads::default());
     tokio::spawn(listen(service.bus.subscribe(), Arc::clone(&news)));
-    tokio::spawn(keep(Arc::downgrade(service), news));
-    tokio::spawn(forget(Arc::downgrade(service)));
+    tokio::spawn(run(Arc::downgrade(service), news));
+    tokio::spawn(run_cleanup(Arc::downgrade(service)));
 }
 
 async fn listen(mut listener: Listener, news: Arc<PendingHeads>) {
@@ -102,7 +102,7 @@ async fn listen(mut listener: Listener, news: Arc<PendingHeads>) {
         match message {
             BusMessage::Envelope(envelope) => {
                 let (Topic::Conversation(id), Some(position)) = (&envelope.topic, envelope.position) else { continue };
-                if matters(&envelope.kind) {
+                if is_relevant(&envelope.kind) {
                     news.hear(*id, position.seq);
                 }
             }
@@ -115,22 +115,22 @@ async fn listen(mut listener: Listener, news: Arc<PendingHeads>) {
     }
 }
 
-async fn keep(service: Weak<EventLogService>, news: Arc<PendingHeads>) {
-    let mut lookout = SweepSchedule::new(SWEEP);
+async fn run(service: Weak<EventLogService>, news: Arc<PendingHeads>) {
+    let mut lookout = SweepSchedule::new(SWEEP_INTERVAL);
     loop {
         let wait = lookout.wait(&news.has_gap);
         let _ = tokio::time::timeout(wait, news.arrived.notified()).await;
-        tokio::time::sleep(GATHER).await;
+        tokio::time::sleep(COALESCE_DELAY).await;
         let Some(service) = service.upgrade() else { return };
         if service.stopping.is_cancelled() {
             return;
         }
         let begun = Instant::now();
-        let rest = match caught(turn(&service, &news, &mut lookout)).await {
-            Ok(()) => (begun.elapsed() * REST).clamp(SHORTEST_REST, LONGEST_REST),
+        let rest = match catch_panic(turn(&service, &news, &mut lookout)).await {
+            Ok(()) => (begun.elapsed() * PAUSE_FACTOR).clamp(MIN_PAUSE, MAX_PAUSE),
             Err(error) => {
                 tracing::warn!(%error, "failed to resolve notification recipients");
-                AFTER_FAILURE
+                FAILURE_PAUSE
             }
         };
         drop(service);
@@ -140,7 +140,7 @@ async fn keep(service: Weak<EventLogService>, news: Arc<PendingHeads>) {
 
 async fn turn(service: &EventLogService, news: &PendingHeads, lookout: &mut SweepSchedule) -> Result<(), AppError> {
     if let Some(look) = lookout.due(&news.has_gap, service.clock.now()) {
-        for (id, head) in waiting(service, look).await? {
+        for (id, head) in find_unprocessed(service, look).await? {
             news.hear(id, head);
         }
         // Heads reported by the sweep stay queued until they are processed.
@@ -149,30 +149,33 @@ async fn turn(service: &EventLogService, news: &PendingHeads, lookout: &mut Swee
     // Announcements that arrive meanwhile are left for the next round; otherwise there would be no
     // pause under load, and some conversations would starve.
     let all = news.take();
-    let work = |some: Vec<(ConversationId, i64)>| async move { caught(look_through(service, news, &some)).await };
-    let mut rest = in_halves(&all, CONVERSATIONS, is_of_one, work).await;
+    let work = |some: Vec<(ConversationId, i64)>| async move { catch_panic(process(service, news, &some)).await };
+    let mut rest = process_with_bisection(&all, MAX_CONVERSATIONS, is_of_one, work).await;
     rest.rows().for_each(|(id, head)| news.hear(*id, *head));
     if let Some(error) = rest.error {
         return Err(error);
     }
     if !rest.not_attempted.is_empty() {
         // The other instance may have read the log before these events were written.
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(LOCK_RETRY_INTERVAL).await;
     }
     rest.failed.pop().map_or(Ok(()), |(_, error)| Err(error))
 }
 
 /// Returns the conversations that a sweep finds: all that are unprocessed, or those with events
 /// since the last sweep.
-async fn waiting(service: &EventLogService, look: SweepWindow) -> Result<Vec<(ConversationId, i64)>, AppError> {
+async fn find_unprocessed(
+    service: &EventLogService,
+    look: SweepWindow,
+) -> Result<Vec<(ConversationId, i64)>, AppError> {
     match look.since {
         Some(since) => events::heads_since(service.db.reader(), since).await,
-        None => notifier::waiting(service.db.reader(), service.clock.now().minus(TOO_OLD)).await,
+        None => notifier::waiting(service.db.reader(), service.clock.now().minus(MAX_EVENT_AGE)).await,
     }
 }
 
 /// Processes new events of these conversations. Returns `None` if another instance holds the lock.
-async fn look_through(
+async fn process(
     service: &EventLogService,
     news: &PendingHeads,
     some: &[(ConversationId, i64)],
@@ -184,7 +187,7 @@ async fn look_through(
     if some.iter().all(|(id, head)| seen.get(id).is_some_and(|seen| seen >= head)) {
         return Ok(Some(()));
     }
-    let Some(turn) = begin(service).await? else { return Ok(None) };
+    let Some(turn) = try_lock(service).await? else { return Ok(None) };
     let seen: HashMap<_, _> = match &turn {
         Some(tx) => notifier::positions(tx, &ids).await?.into_iter().collect(),
         None => seen,
@@ -197,13 +200,13 @@ async fn look_through(
         .map(|(id, seen, _)| (id, seen))
         .collect();
     if behind.is_empty() {
-        return give_up(turn).await;
+        return release_lock(turn).await;
     }
     let now = service.clock.now();
     let mut happenings = LogEvents::default();
     let mut reached: HashMap<ConversationId, i64> = HashMap::new();
-    for row in events::next_of_each(service.db.reader(), &behind, EVENTS).await? {
-        happenings.take(&row, now.minus(TOO_OLD));
+    for row in events::next_readable_of_each(service.db.reader(), &behind, MAX_EVENTS).await? {
+        happenings.take(&row, now.minus(MAX_EVENT_AGE));
         reached.insert(row.conversation_id, row.seq);
     }
     // The query's total result is bounded, so some of several conversations may get no rows.
@@ -212,16 +215,16 @@ async fn look_through(
     for (id, seen) in &behind {
         let head = heads.get(id).copied().unwrap_or(0);
         // Events missing from the log were trimmed and are too old for notifications.
-        let now = *reached.entry(*id).or_insert(if is_alone { head.min(seen + i64::from(EVENTS)) } else { *seen });
+        let now = *reached.entry(*id).or_insert(if is_alone { head.min(seen + i64::from(MAX_EVENTS)) } else { *seen });
         if now < head {
             news.hear(*id, head);
         }
     }
-    let found = match recipients::find(service, &happenings, now).await {
+    let found = match recipients::resolve(service, &happenings, now).await {
         Ok(found) => found,
         Err(error) => {
             // Releases the lock for the other conversations of this round.
-            give_up(turn).await?;
+            release_lock(turn).await?;
             return Err(error);
         }
     };
@@ -231,7 +234,7 @@ async fn look_through(
 
 /// Acquires the right to process until the end of the transaction. A single process (SQLite) needs
 /// no lock, so the write transaction is opened only when there is something to write.
-async fn begin(service: &EventLogService) -> Result<Option<Option<Transaction>>, AppError> {
+async fn try_lock(service: &EventLogService) -> Result<Option<Option<Transaction>>, AppError> {
     if service.db.is_sqlite() {
         return Ok(Some(None));
     }
@@ -243,7 +246,7 @@ async fn begin(service: &EventLogService) -> Result<Option<Option<Transaction>>,
     Ok(None)
 }
 
-async fn give_up(turn: Option<Transaction>) -> Result<Option<()>, AppError> {
+async fn release_lock(turn: Option<Transaction>) -> Result<Option<()>, AppError> {
     if let Some(tx) = turn {
         tx.rollback().await.map_err(app_error)?;
     }
@@ -258,7 +261,7 @@ async fn store(
     reached: HashMap<ConversationId, i64>,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let new = store_parts(service, found.new, now).await?;
+    let new = store_in_parts(service, found.new, now).await?;
     let tx = match turn {
         Some(tx) => tx,
         None => service.db.begin().await.map_err(app_error)?,
@@ -280,43 +283,43 @@ async fn store(
         seq,
     });
     let written: Vec<NotificationReadPosition> = written.collect();
-    let read = if written.is_empty() { Vec::new() } else { rows::passed(&tx, &written).await? };
-    let read = if read.is_empty() { read } else { rows::mark_told_read(&tx, &read, now).await? };
+    let read = if written.is_empty() { Vec::new() } else { rows::covered_by(&tx, &written).await? };
+    let read = if read.is_empty() { read } else { rows::mark_keys_read(&tx, &read, now).await? };
     let new = add(&tx, new, now).await?;
-    push::take_back(&tx, now, &read).await?;
-    push::take_back_gone(&tx, now, &withdrawn).await?;
+    push::enqueue_read(&tx, now, &read).await?;
+    push::enqueue_withdrawn(&tx, now, &withdrawn).await?;
     let mut reached: Vec<_> = reached.into_iter().collect();
     reached.sort_unstable();
     notifier::set_positions(&tx, &reached).await?;
     tx.commit().await.map_err(app_error)?;
     let withdrawn: Vec<NotificationKey> = withdrawn.iter().map(NotificationKey::from).collect();
-    tell_of_end(service.bus.as_ref(), now, &withdrawn, |ids| Event::NotificationsWithdrawn { ids })?;
-    tell_of_end(service.bus.as_ref(), now, &read, |ids| Event::NotificationsRead { ids: Some(ids) })?;
-    tell(service, new).await
+    publish_removal(service.bus.as_ref(), now, &withdrawn, |ids| Event::NotificationsWithdrawn { ids })?;
+    publish_removal(service.bus.as_ref(), now, &read, |ids| Event::NotificationsRead { ids: Some(ids) })?;
+    publish(service, new).await
 }
 
 /// Stores parts of a very large result that are safe to store again, such as a mention of
 /// everybody. Rows that are merged into existing ones are left for the transaction that stores the
 /// position.
-async fn store_parts(
+async fn store_in_parts(
     service: &EventLogService,
     new: Vec<NotificationRow>,
     now: Timestamp,
 ) -> Result<Vec<NotificationRow>, AppError> {
-    if new.len() <= PART {
+    if new.len() <= ROWS_PER_TRANSACTION {
         return Ok(new);
     }
     let (grouped, single): (Vec<_>, Vec<_>) = new.into_iter().partition(|row| row.group_id.is_some());
     let mut single = single.into_iter();
     loop {
-        let part: Vec<NotificationRow> = single.by_ref().take(PART).collect();
+        let part: Vec<NotificationRow> = single.by_ref().take(ROWS_PER_TRANSACTION).collect();
         if part.is_empty() {
             return Ok(grouped);
         }
         let tx = service.db.begin().await.map_err(app_error)?;
         let stored = add(&tx, part, now).await?;
         tx.commit().await.map_err(app_error)?;
-        tell(service, stored).await?;
+        publish(service, stored).await?;
     }
 }
 
@@ -324,17 +327,17 @@ async fn store_parts(
 /// enqueue nothing.
 async fn add(tx: &Transaction, new: Vec<NotificationRow>, now: Timestamp) -> Result<Vec<NotificationRow>, AppError> {
     let stored = rows::insert(tx, new).await?;
-    push::ask(tx, now, &stored).await?;
-    digest_email::ask(tx, now, &stored).await?;
+    push::enqueue(tx, now, &stored).await?;
+    digest_email::enqueue(tx, now, &stored).await?;
     Ok(stored)
 }
 
 /// Deletes expired notifications periodically.
-async fn forget(service: Weak<EventLogService>) {
+async fn run_cleanup(service: Weak<EventLogService>) {
     loop {
-        tokio::time::sleep(REMOVAL).await;
+        tokio::time::sleep(CLEANUP_INTERVAL).await;
         let Some(service) = service.upgrade() else { return };
-        match caught(remove_old(&service)).await {
+        match catch_panic(remove_old(&service)).await {
             Ok(removed) => tracing::debug!(removed, "expired notifications deleted"),
             Err(error) => tracing::warn!(%error, "failed to delete expired notifications"),
         }
@@ -342,9 +345,9 @@ async fn forget(service: Weak<EventLogService>) {
 }
 
 async fn remove_old(service: &EventLogService) -> Result<u64, AppError> {
-    let before = service.clock.now().minus(KEPT);
-    in_parts(REMOVED, || async {
-        let old = rows::older(service.db.reader(), before, REMOVED).await?;
+    let before = service.clock.now().minus(RETENTION);
+    delete_in_chunks(MAX_DELETED_PER_STATEMENT, || async {
+        let old = rows::older_than(service.db.reader(), before, MAX_DELETED_PER_STATEMENT).await?;
         rows::withdraw(service.db.writer(), &old).await?;
         Ok::<_, AppError>(old.len() as u64)
     })
@@ -373,14 +376,14 @@ mod tests {
         for stage in stages().await {
             let service = instance(&stage).await;
             let anna = sign_up(&service, "Anna").await;
-            let kept = service.clock.now().minus(KEPT);
+            let kept = service.clock.now().minus(RETENTION);
             for _ in 0..5 {
                 let old = (0..500).map(|_| told(anna, Timestamp(kept.0 - 1))).collect();
                 rows::insert(service.db.writer(), old).await.unwrap();
             }
             let young = rows::insert(service.db.writer(), vec![told(anna, kept)]).await.unwrap();
             assert_eq!(remove_old(&service).await.unwrap(), 2_500);
-            let left = rows::older(service.db.writer(), service.clock.now(), 10).await.unwrap();
+            let left = rows::older_than(service.db.writer(), service.clock.now(), 10).await.unwrap();
             assert_eq!(left, [NotificationKey { user_id: anna, id: young[0].id }]);
         }
     }
@@ -407,7 +410,7 @@ mod tests {
         service.db.writer().execute_unprepared(&sql).await.unwrap();
         // The events before it, itself, and those after it.
         for _ in 0..3 {
-            assert!(look_through(&service, &PendingHeads::default(), &[(id, 3)]).await.unwrap().is_some());
+            assert!(process(&service, &PendingHeads::default(), &[(id, 3)]).await.unwrap().is_some());
         }
         assert_eq!(notifier::positions(service.db.reader(), &[id]).await.unwrap(), [(id, 3)]);
     }

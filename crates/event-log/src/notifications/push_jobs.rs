@@ -12,10 +12,10 @@ use crate::EventLogService;
 use crate::push::{DeliveryOutcome, PushJob, PushMessage, deliver, is_shown};
 
 /// Maximum number of attempts per device while its push service is unavailable.
-const TRIES: u32 = 5;
+const MAX_ATTEMPTS: u32 = 5;
 /// Delay before the first retry if the push service doesn't specify one; doubled on each further
 /// retry.
-const FIRST_WAIT: Duration = Duration::from_secs(15);
+const INITIAL_BACKOFF: Duration = Duration::from_secs(15);
 
 impl Job<EventLogService> for PushJob {
     fn places(_: &appcore::config::Config) -> usize {
@@ -40,7 +40,7 @@ impl PushJob {
     async fn push(&self, service: &EventLogService) -> Result<(), AppError> {
         let Some(message) = self.message(service).await? else { return Ok(()) };
         let now = service.clock.now();
-        let mut devices = rows::of(service.db.reader(), self.user_id, now).await?;
+        let mut devices = rows::of_user(service.db.reader(), self.user_id, now).await?;
         if let Some((device, _)) = self.again {
             devices.retain(|known| known.id == device);
         }
@@ -58,7 +58,7 @@ impl PushJob {
             let noted = match outcome {
                 DeliveryOutcome::Sent | DeliveryOutcome::Refused => Ok(()),
                 DeliveryOutcome::Gone => rows::remove(service.db.writer(), device.id).await,
-                DeliveryOutcome::Later(wait) => self.try_again(service, device.id, wait).await,
+                DeliveryOutcome::Later(wait) => self.retry_later(service, device.id, wait).await,
             };
             if let Err(error) = noted {
                 tracing::warn!(%error, device = %device.id, "failed to record push result");
@@ -83,7 +83,7 @@ impl PushJob {
         let status = presence.first().map_or(PresenceStatus::Offline, |presence| presence.status);
         // Do-not-disturb chosen on one device applies to all, even after that device has gone
         // offline.
-        let wishes = users::wishes(service.db.reader(), &[self.user_id], service.clock.now()).await?;
+        let wishes = users::presence_settings(service.db.reader(), &[self.user_id], service.clock.now()).await?;
         let chosen = wishes.first().and_then(|wish| wish.chosen);
         if [Some(status), chosen].contains(&Some(PresenceStatus::Dnd)) {
             return Ok(None);
@@ -99,14 +99,19 @@ impl PushJob {
         Ok(Some(PushMessage::waking(&notification, settings.show_text)))
     }
 
-    async fn try_again(&self, service: &EventLogService, device: Uuid, wait: Option<Duration>) -> Result<(), AppError> {
+    async fn retry_later(
+        &self,
+        service: &EventLogService,
+        device: Uuid,
+        wait: Option<Duration>,
+    ) -> Result<(), AppError> {
         let tries = self.again.map_or(0, |(_, tries)| tries) + 1;
-        if tries >= TRIES {
+        if tries >= MAX_ATTEMPTS {
             tracing::info!(%device, "push abandoned after repeated failures");
             return Ok(());
         }
-        let wait = wait.unwrap_or(FIRST_WAIT * 2_u32.pow(tries - 1));
+        let wait = wait.unwrap_or(INITIAL_BACKOFF * 2_u32.pow(tries - 1));
         let job = Self { again: Some((device, tries)), ..self.clone() };
-        jobs::ask_for_after(service.db.writer(), service.clock.now(), &job, wait, self.user_id).await
+        jobs::enqueue_for_after(service.db.writer(), service.clock.now(), &job, wait, self.user_id).await
     }
 }

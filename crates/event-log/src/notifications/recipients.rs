@@ -35,7 +35,7 @@ pub(super) struct NotificationChanges {
 }
 
 /// Resolves the recipients, with a fixed number of queries per batch.
-pub(super) async fn find(
+pub(super) async fn resolve(
     service: &EventLogService,
     happenings: &LogEvents,
     now: Timestamp,
@@ -49,10 +49,10 @@ pub(super) async fn find(
         keywords(service, &told_of, &mut reasons).await?;
     }
     if !happenings.edited.is_empty() {
-        found.withdrawn = edited_away(service, happenings, &reasons).await?;
+        found.withdrawn = removed_by_edits(service, happenings, &reasons).await?;
     }
     threads(service, &happenings.arrived, &mut reasons).await?;
-    everything(service, &happenings.arrived, &mut reasons).await?;
+    all_messages(service, &happenings.arrived, &mut reasons).await?;
     let mut asked: BTreeSet<(ConversationId, UserId)> = BTreeSet::new();
     for (message, user) in reasons.keys() {
         if let Some(arrived) = told_of.get(message) {
@@ -76,7 +76,7 @@ pub(super) async fn find(
         let Some(ArrivedMessage { message, seq, at }) = told_of.get(id) else { continue };
         let Some(candidate) = candidates.get(&(message.conversation_id, *user)) else { continue };
         let is_own = message.sender.kind == SenderKind::User && message.sender.id == Some(user.0);
-        if is_own || !may_be_told(candidate, *kind, message.seq, now)? {
+        if is_own || !is_allowed(candidate, *kind, message.seq, now)? {
             continue;
         }
         // Users who have the conversation open have already read the message.
@@ -106,7 +106,7 @@ pub(super) async fn find(
     }
     for reaction in reactions {
         let Some(candidate) = candidates.get(&(reaction.conversation_id, reaction.author)) else { continue };
-        if may_be_told(candidate, NotificationKind::Reaction, reaction.seq, now)? {
+        if is_allowed(candidate, NotificationKind::Reaction, reaction.seq, now)? {
             rows.add(reaction.row());
         }
     }
@@ -120,7 +120,7 @@ fn notification_id(conversation_id: ConversationId, seq: i64) -> NotificationId 
 }
 
 /// True if the user's settings for the conversation allow this kind of notification.
-fn may_be_told(candidate: &Candidate, kind: NotificationKind, seq: i64, now: Timestamp) -> Result<bool, AppError> {
+fn is_allowed(candidate: &Candidate, kind: NotificationKind, seq: i64, now: Timestamp) -> Result<bool, AppError> {
     let level: Notify = candidate.level.parse().map_err(AppError::internal)?;
     let is_muted = candidate.muted_until.is_some_and(|until| until > now);
     let is_meant = matches!(kind, NotificationKind::Mention | NotificationKind::Keyword);
@@ -130,7 +130,7 @@ fn may_be_told(candidate: &Candidate, kind: NotificationKind, seq: i64, now: Tim
 /// True if the notification is only listed, without a push.
 fn is_silent(candidate: &Candidate, now: Timestamp) -> Result<bool, AppError> {
     let is_muted = candidate.muted_until.is_some_and(|until| until > now);
-    Ok(is_muted || quiet_hours::disturbs(candidate.quiet.as_deref(), candidate.dnd_until, now)?)
+    Ok(is_muted || quiet_hours::is_silenced_by(candidate.quiet.as_deref(), candidate.dnd_until, now)?)
 }
 
 /// Collects rows and merges those of a group.
@@ -191,7 +191,7 @@ async fn mentions(
     };
     if !for_all.is_empty() {
         let ids: Vec<_> = for_all.keys().copied().collect();
-        for (conversation, user) in notifier::everybody(service.db.reader(), &ids).await? {
+        for (conversation, user) in notifier::all_members(service.db.reader(), &ids).await? {
             for message in for_all.get(&conversation).into_iter().flatten() {
                 mention(*message, user, "all");
             }
@@ -247,7 +247,7 @@ async fn keywords(
 }
 
 /// Returns the notifications of mentions and keywords that an edit has removed.
-async fn edited_away(
+async fn removed_by_edits(
     service: &EventLogService,
     happenings: &LogEvents,
     reasons: &Reasons,
@@ -257,7 +257,7 @@ async fn edited_away(
         let Some(message) = row.message_id else { return false };
         !reasons.contains_key(&(message, row.user_id))
     };
-    let known = dbcontext::query::notifications::of_words(service.db.reader(), &ids).await?;
+    let known = dbcontext::query::notifications::about_mentions(service.db.reader(), &ids).await?;
     Ok(known
         .iter()
         .filter(|row| is_over(row))
@@ -290,7 +290,7 @@ async fn threads(
     Ok(())
 }
 
-async fn everything(
+async fn all_messages(
     service: &EventLogService,
     of: &BTreeMap<MessageId, ArrivedMessage>,
     reasons: &mut Reasons,
@@ -305,7 +305,7 @@ async fn everything(
         return Ok(());
     }
     let ids: Vec<ConversationId> = messages.keys().copied().collect();
-    for (conversation, user) in notifier::told_of_everything(service.db.reader(), &ids).await? {
+    for (conversation, user) in notifier::notified_of_everything(service.db.reader(), &ids).await? {
         for id in messages.get(&conversation).into_iter().flatten() {
             reasons.entry((*id, user)).or_insert((NotificationKind::Message, None));
         }

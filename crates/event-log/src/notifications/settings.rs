@@ -15,9 +15,9 @@ use crate::EventLogService;
 
 const MAX_KEYWORDS: usize = 50;
 /// Maximum length of a keyword, in characters.
-const MAX_KEYWORD: usize = 60;
+const MAX_KEYWORD_CHARS: usize = 60;
 /// Range of the digest delay, in minutes.
-const MAIL_AFTER: std::ops::RangeInclusive<i64> = 5..=7 * 24 * 60;
+const DIGEST_DELAY_MINUTES: std::ops::RangeInclusive<i64> = 5..=7 * 24 * 60;
 
 /// Changes of the settings; `None` leaves a setting unchanged.
 #[derive(Clone, Debug, Default)]
@@ -43,9 +43,9 @@ pub async fn change_settings(
     change: SettingsChange,
 ) -> Result<NotificationSettings, AppError> {
     let keywords = change.keywords.map(checked).transpose()?;
-    let quiet = change.quiet.map(|quiet| quiet.map(quiet_hours::checked).transpose()).transpose()?;
+    let quiet = change.quiet.map(|quiet| quiet.map(quiet_hours::validated).transpose()).transpose()?;
     if let Some(Some(minutes)) = change.mail_after_minutes
-        && !MAIL_AFTER.contains(&minutes)
+        && !DIGEST_DELAY_MINUTES.contains(&minutes)
     {
         return Err(AppError::field("mail_after_minutes", "invalid", "Choose between 5 minutes and 7 days."));
     }
@@ -75,7 +75,7 @@ fn checked(keywords: Vec<String>) -> Result<Vec<(String, String)>, AppError> {
     let mut known = HashSet::new();
     let mut checked = Vec::new();
     for keyword in keywords {
-        let keyword = text_field::parse_line("keywords", &keyword, MAX_KEYWORD)?;
+        let keyword = text_field::parse_line("keywords", &keyword, MAX_KEYWORD_CHARS)?;
         let words: Vec<String> = search::tokens(&keyword).words.into_iter().map(|token| token.term).collect();
         let Some(first) = words.first().cloned() else {
             return Err(AppError::field("keywords", "invalid", "A keyword needs at least one letter or digit."));

@@ -17,18 +17,18 @@ use reqwest::{
 use serde_json::json;
 use url::Url;
 
-use super::encryption::{MAX_TEXT, encrypt};
+use super::encryption::{MAX_PLAINTEXT_LEN, encrypt};
 use crate::EventLogService;
 
 /// Time for which the push service keeps an undelivered message (`TTL` header), in seconds: one
 /// day.
-const KEPT: &str = "86400";
+const TTL_SECONDS: &str = "86400";
 /// Maximum length of a topic (RFC 8030), in characters.
-const TOPIC_CHARS: usize = 32;
+const MAX_TOPIC_LEN: usize = 32;
 const LIMITS: FetchLimits =
     FetchLimits { max_bytes: 16 * 1024, timeout: Duration::from_secs(10), redirects: 0, truncates: false };
 /// Upper bound for `Retry-After` of a push service.
-const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 /// Push message.
 pub(crate) struct PushMessage {
@@ -70,7 +70,7 @@ impl PushMessage {
         };
         let brief = json("");
         let mut text = if with_text { json(&notification.text) } else { brief.clone() };
-        if text.len() > MAX_TEXT {
+        if text.len() > MAX_PLAINTEXT_LEN {
             text.clone_from(&brief);
         }
         let is_urgent = !matches!(notification.kind, NotificationKind::Export | NotificationKind::System);
@@ -87,7 +87,7 @@ impl PushMessage {
 fn topic(conversation_id: Option<ConversationId>) -> String {
     let name = conversation_id.map_or_else(|| "natter".to_owned(), |id| id.to_string());
     let mut topic = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("topic:{name}").as_bytes()));
-    topic.truncate(TOPIC_CHARS);
+    topic.truncate(MAX_TOPIC_LEN);
     topic
 }
 
@@ -149,7 +149,7 @@ async fn send(service: &EventLogService, device: &Subscription, message: &PushMe
     match service.outgoing.send(request, LIMITS).await {
         Ok(answer) => {
             let seconds = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-            let retry_after = seconds.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT));
+            let retry_after = seconds.map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
             PushResponse { status: Some(answer.status), retry_after }
         }
         // Retrying can't help: the host name now resolves to a forbidden address.
@@ -170,7 +170,7 @@ fn request(
     let url = Url::parse(&device.endpoint)?;
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, service.push.vapid.authorization(&url, service.clock.now())?.parse()?);
-    headers.insert(HeaderName::from_static("ttl"), HeaderValue::from_static(KEPT));
+    headers.insert(HeaderName::from_static("ttl"), HeaderValue::from_static(TTL_SECONDS));
     headers.insert(
         HeaderName::from_static("urgency"),
         HeaderValue::from_static(if message.is_urgent { "high" } else { "low" }),

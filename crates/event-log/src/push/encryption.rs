@@ -10,7 +10,7 @@ use aws_lc_rs::{
 
 /// Maximum plaintext length, in bytes, so that the message fits into the 4,096 bytes that push
 /// services accept.
-pub(super) const MAX_TEXT: usize = 3_993;
+pub(super) const MAX_PLAINTEXT_LEN: usize = 3_993;
 /// Size of the single record, in bytes.
 const RECORD_SIZE: u32 = 4_096;
 const SALT: usize = 16;
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn encrypts_the_longest_text() {
         let device = PrivateKey::generate(&ECDH_P256).unwrap().compute_public_key().unwrap();
-        let body = encrypt(device.as_ref(), &[7; AUTH], &[b'x'; MAX_TEXT]).unwrap();
+        let body = encrypt(device.as_ref(), &[7; AUTH], &[b'x'; MAX_PLAINTEXT_LEN]).unwrap();
         assert!(body.len() <= 4_096, "{}", body.len());
         assert!(!is_public_key(&[4; POINT]), "a point that is not on the curve");
         assert!(!is_public_key(b"short"));

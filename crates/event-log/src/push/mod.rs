@@ -48,10 +48,10 @@ const MAX_DEVICES: u32 = 10;
 /// Maximum length of a push endpoint.
 const MAX_ENDPOINT: usize = 2_000;
 /// Delay of a push, so that a user who is looking at the app can read the message first.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+const PUSH_DELAY: Duration = Duration::from_millis(1_500);
 /// Timeout for answers of other instances. Only reached for users who are online but don't show the
 /// conversation.
-const ANSWER: Duration = Duration::from_secs(1);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Push keys and pending questions to other instances.
 pub struct Push {
@@ -92,16 +92,16 @@ pub async fn subscribe(
     auth: &str,
 ) -> Result<(), AppError> {
     let session = by.require_session()?;
-    let url = address(endpoint)?;
+    let url = parse_endpoint(endpoint)?;
     service
         .outgoing
         .check(&url)
         .map_err(|_| AppError::field("endpoint", "invalid", "This server isn't allowed to connect to this address."))?;
-    let p256dh = decoded("keys.p256dh", p256dh)?;
+    let p256dh = decode_base64url("keys.p256dh", p256dh)?;
     if !encryption::is_public_key(&p256dh) {
         return Err(AppError::field("keys.p256dh", "invalid", "This isn't a public key."));
     }
-    let auth = decoded("keys.auth", auth)?;
+    let auth = decode_base64url("keys.auth", auth)?;
     if auth.len() != encryption::AUTH {
         return Err(AppError::field("keys.auth", "invalid", "This isn't a secret of 16 bytes."));
     }
@@ -111,28 +111,32 @@ pub async fn subscribe(
 
 /// Removes a device of the caller. Idempotent.
 pub async fn unsubscribe(service: &EventLogService, by: &Principal, endpoint: &str) -> Result<(), AppError> {
-    rows::unsubscribe(service.db.writer(), by.user_id, address(endpoint)?.as_str()).await.map(drop)
+    rows::unsubscribe(service.db.writer(), by.user_id, parse_endpoint(endpoint)?.as_str()).await.map(drop)
 }
 
 /// Parses the endpoint URL of a device.
-fn address(endpoint: &str) -> Result<Url, AppError> {
+fn parse_endpoint(endpoint: &str) -> Result<Url, AppError> {
     let url = Url::parse(endpoint).ok().filter(|_| endpoint.len() <= MAX_ENDPOINT);
     url.ok_or_else(|| AppError::field("endpoint", "invalid", "This isn't the address of a push service."))
 }
 
-fn decoded(field: &'static str, text: &str) -> Result<Vec<u8>, AppError> {
+fn decode_base64url(field: &'static str, text: &str) -> Result<Vec<u8>, AppError> {
     let text = text.trim_end_matches('=');
     BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| AppError::field(field, "invalid", "This isn't base64url."))
 }
 
 /// Enqueues pushes of new notifications, in the transaction that stores them. Returns true if any
 /// recipient has a device.
-pub(crate) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[NotificationRow]) -> Result<bool, AppError> {
+pub(crate) async fn enqueue<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    new: &[NotificationRow],
+) -> Result<bool, AppError> {
     let people: Vec<UserId> = new.iter().filter(|row| !row.silent).map(|row| row.user_id).collect();
     if people.is_empty() {
         return Ok(false);
     }
-    let with_device = rows::who(db, &people).await?;
+    let with_device = rows::subscribers_among(db, &people).await?;
     let jobs = new.iter().filter(|row| !row.silent && with_device.contains(&row.user_id));
     let jobs = jobs.map(|row| {
         // Scheduled on behalf of the sender, so that a mention of a thousand users doesn't delay
@@ -140,11 +144,11 @@ pub(crate) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[Notif
         let owner = row.actor_id.map_or(row.user_id, UserId);
         PushJob::wake(row.user_id, row.id, row.conversation_id).new_job_for(owner)
     });
-    store(db, now, jobs.collect::<Result<_, AppError>>()?, PATIENCE).await
+    store(db, now, jobs.collect::<Result<_, AppError>>()?, PUSH_DELAY).await
 }
 
 /// Enqueues the removal of withdrawn notifications from devices.
-pub(crate) async fn take_back_gone<C: ConnectionTrait>(
+pub(crate) async fn enqueue_withdrawn<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
     withdrawn: &[Withdrawn],
@@ -156,7 +160,7 @@ pub(crate) async fn take_back_gone<C: ConnectionTrait>(
 }
 
 /// Enqueues the removal of read notifications from devices.
-pub(crate) async fn take_back<C: ConnectionTrait>(
+pub(crate) async fn enqueue_read<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
     told: &[NotificationKey],
@@ -192,7 +196,7 @@ pub(crate) async fn is_shown(service: &EventLogService, user_id: UserId, convers
     let (question, answered) = (Uuid::now_v7(), Arc::new(Notify::new()));
     service.push.asked().insert(question, Arc::clone(&answered));
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::ViewQuery { question, user_id, conversation_id })]));
-    let is_shown = tokio::time::timeout(ANSWER, answered.notified()).await.is_ok();
+    let is_shown = tokio::time::timeout(ANSWER_TIMEOUT, answered.notified()).await.is_ok();
     service.push.asked().remove(&question);
     is_shown
 }

@@ -29,7 +29,7 @@ use dbcontext::{
         positions::{AdvancedPosition, ReportedPosition},
     },
 };
-use jobs::caught;
+use jobs::catch_panic;
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
@@ -41,9 +41,9 @@ use crate::{
 
 /// Capacity of the queue. Excess receipts are dropped: a later receipt of the same reader
 /// supersedes them.
-const QUEUE: usize = 16_384;
+const QUEUE_CAPACITY: usize = 16_384;
 /// Maximum number of positions per statement.
-const BATCH: usize = 512;
+const MAX_POSITIONS_PER_STATEMENT: usize = 512;
 /// Maximum number of members up to which viewers see the read positions of others.
 const MAX_READERS_SHOWN: i64 = 100;
 
@@ -71,7 +71,7 @@ pub struct Receipts {
 impl Receipts {
     #[must_use]
     pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock, small_conversation: u32) -> Self {
-        let (queue, waiting) = mpsc::channel(QUEUE);
+        let (queue, waiting) = mpsc::channel(QUEUE_CAPACITY);
         tokio::spawn(run(PositionStore { db, bus, clock, small_conversation }, waiting));
         Self { queue }
     }
@@ -108,7 +108,7 @@ pub async fn mark(
         clock: service.clock.clone(),
         small_conversation: service.config.realtime.small_conversation,
     };
-    store.move_to(&[ReportedPosition { conversation_id, user_id, delivered_seq: seq, read_seq }]).await
+    store.apply(&[ReportedPosition { conversation_id, user_id, delivered_seq: seq, read_seq }]).await
 }
 
 /// Marks the message at `seq` and all later ones as unread for the caller, and notifies their own
@@ -123,7 +123,7 @@ pub async fn mark_unread(
     let before = seq.saturating_sub(1).max(access.hidden_until_seq());
     // A pending receipt of the caller's connection would otherwise move the position forward again.
     service.receipts.settled().await;
-    let is_moved = query::positions::back(service.db.writer(), id, by.user_id, before).await?;
+    let is_moved = query::positions::move_back(service.db.writer(), id, by.user_id, before).await?;
     let seen = query::conversations::find(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let own = seen.own_membership()?.ok_or(Code::NotFound)?;
     if is_moved {
@@ -136,7 +136,7 @@ pub async fn mark_unread(
 
 async fn run(store: PositionStore, mut waiting: mpsc::Receiver<QueueItem>) {
     let mut received = Vec::new();
-    while waiting.recv_many(&mut received, BATCH).await > 0 {
+    while waiting.recv_many(&mut received, MAX_POSITIONS_PER_STATEMENT).await > 0 {
         let mut furthest: HashMap<(ConversationId, UserId), ReportedPosition> = HashMap::new();
         let mut settling = Vec::new();
         for one in received.drain(..) {
@@ -159,7 +159,7 @@ async fn run(store: PositionStore, mut waiting: mpsc::Receiver<QueueItem>) {
         // Sorted, so that statements of different instances can't deadlock.
         reaches.sort_by_key(|reach| (reach.conversation_id, reach.user_id));
         if !reaches.is_empty()
-            && let Err(error) = caught(store.move_to(&reaches)).await
+            && let Err(error) = catch_panic(store.apply(&reaches)).await
         {
             tracing::warn!(%error, "failed to store receipts");
         }
@@ -178,7 +178,7 @@ struct PositionStore {
 }
 
 impl PositionStore {
-    async fn move_to(&self, reaches: &[ReportedPosition]) -> Result<(), AppError> {
+    async fn apply(&self, reaches: &[ReportedPosition]) -> Result<(), AppError> {
         let mut messages = Vec::new();
         let mut gathered: BTreeMap<ConversationId, Vec<ReadPosition>> = BTreeMap::new();
         let mut reads = Vec::new();

@@ -12,7 +12,7 @@ use crate::EventLogService;
 
 /// Publishes to a conversation's viewers that the user has started or stopped typing. The caller
 /// has checked the membership.
-pub fn set(
+pub fn publish(
     service: &EventLogService,
     user_id: UserId,
     conversation_id: ConversationId,

@@ -31,15 +31,15 @@ const MAX_REDUCED_SIDE: u32 = 20_000;
 const MAX_SCANS: u8 = 64;
 const MIB: u64 = 1024 * 1024;
 /// Additional memory for downscaling, in bytes.
-const MAKING_SMALLER: u64 = 32 * MIB;
+const DOWNSCALING_MEMORY: u64 = 32 * MIB;
 /// Memory limit for PNG data other than pixels, such as an inflated colour profile, in bytes.
-/// Covered by [`MAKING_SMALLER`].
+/// Covered by [`DOWNSCALING_MEMORY`].
 const PNG_METADATA: u64 = 8 * MIB;
 const JPEG_QUALITY: u8 = 80;
 /// End marker of a JPEG.
 const JPEG_END: &[u8] = &[0xff, 0xd9];
 /// Longer side of the image from which a thumbhash is computed, in pixels.
-const HASHED: u32 = 100;
+const THUMBHASH_SIDE: u32 = 100;
 
 /// Decoding plan of an image, and the memory it needs.
 #[derive(Clone, Copy, Debug)]
@@ -80,10 +80,10 @@ pub fn measure(from: &mut (impl BufRead + Seek), media_type: &str, side: u32) ->
     from.rewind()?;
     let header = Header::read(from, format)?;
     if let Some(frame) = header.frame
-        && let Some(held) = held_reduced(frame, side)
+        && let Some(held) = reduced_decoding_memory(frame, side)
     {
         // The decoder may hold the whole file.
-        let bytes = held.saturating_add(length).saturating_add(MAKING_SMALLER);
+        let bytes = held.saturating_add(length).saturating_add(DOWNSCALING_MEMORY);
         anyhow::ensure!(bytes <= MEMORY, "image exceeds memory limit");
         // Each scan takes the time of the whole image, however few bytes it has; one per component
         // is enough.
@@ -94,14 +94,14 @@ pub fn measure(from: &mut (impl BufRead + Seek), media_type: &str, side: u32) ->
     let (pixels, longer) = (header.pixels(), header.width.max(header.height));
     anyhow::ensure!(pixels > 0 && pixels <= MAX_PIXELS && longer <= MAX_SIDE, "image exceeds pixel limit");
     let held = if is_read_first { length } else { 0 };
-    let bytes = pixels * (header.depth + header.overhead) + held + MAKING_SMALLER;
+    let bytes = pixels * (header.depth + header.overhead) + held + DOWNSCALING_MEMORY;
     anyhow::ensure!(bytes <= MEMORY, "image exceeds memory limit");
     Ok(DecodePlan { format, bytes, reduced_to: None, max_scans: MAX_SCANS })
 }
 
 /// Memory for decoding a JPEG at a reduced size, in bytes; `None` if it is decoded at full size or
 /// not at all.
-fn held_reduced(frame: Frame, side: u32) -> Option<u64> {
+fn reduced_decoding_memory(frame: Frame, side: u32) -> Option<u64> {
     let (width, height) = (u32::from(frame.width), u32::from(frame.height));
     let (pixels, longer) = (u64::from(width) * u64::from(height), width.max(height));
     let is_small = pixels <= REDUCED_PIXELS && longer <= MAX_SIDE;
@@ -195,32 +195,32 @@ pub(super) fn thumbnails(from: impl BufRead + Seek, measured: DecodePlan) -> any
     );
     let (width, height) = if is_turned { (height, width) } else { (width, height) };
     // Downscales before rotating, because rotating discarded pixels is expensive.
-    let mut picture = smaller(picture, THUMBNAILS[1]);
+    let mut picture = downscale(picture, THUMBNAILS[1]);
     picture.apply_orientation(orientation);
-    let small = smaller(picture.clone(), THUMBNAILS[0]);
-    let tiny = smaller(small.clone(), HASHED).into_rgba8();
+    let small = downscale(picture.clone(), THUMBNAILS[0]);
+    let tiny = downscale(small.clone(), THUMBHASH_SIDE).into_rgba8();
     let (tiny_width, tiny_height) = (usize::try_from(tiny.width())?, usize::try_from(tiny.height())?);
     let hash = thumbhash::rgba_to_thumb_hash(tiny_width, tiny_height, tiny.as_raw());
     let has_alpha = picture.color().has_alpha();
-    let pictures = [encoded(&small, has_alpha)?, encoded(&picture, has_alpha)?].map(|bytes| STANDARD.encode(bytes));
+    let pictures = [encode(&small, has_alpha)?, encode(&picture, has_alpha)?].map(|bytes| STANDARD.encode(bytes));
     Ok(Thumbnails { width, height, thumbhash: STANDARD.encode(hash), is_png: has_alpha, pictures })
 }
 
 /// Downscales an image to a longer side of at most `side` pixels.
 pub(super) fn resized(from: impl BufRead + Seek, measured: DecodePlan, side: u32) -> anyhow::Result<super::Resized> {
     let Decoded { picture, orientation, .. } = decode(from, measured)?;
-    let mut picture = smaller(picture, side);
+    let mut picture = downscale(picture, side);
     picture.apply_orientation(orientation);
     let is_png = picture.color().has_alpha();
     let (width, height) = (picture.width(), picture.height());
-    Ok(super::Resized { width, height, is_png, picture: STANDARD.encode(encoded(&picture, is_png)?) })
+    Ok(super::Resized { width, height, is_png, picture: STANDARD.encode(encode(&picture, is_png)?) })
 }
 
-fn smaller(picture: DynamicImage, side: u32) -> DynamicImage {
+fn downscale(picture: DynamicImage, side: u32) -> DynamicImage {
     if picture.width().max(picture.height()) > side { picture.thumbnail(side, side) } else { picture }
 }
 
-fn encoded(picture: &DynamicImage, has_alpha: bool) -> anyhow::Result<Vec<u8>> {
+fn encode(picture: &DynamicImage, has_alpha: bool) -> anyhow::Result<Vec<u8>> {
     let mut out = Cursor::new(Vec::new());
     if has_alpha {
         DynamicImage::from(picture.to_rgba8()).write_to(&mut out, ImageFormat::Png)?;

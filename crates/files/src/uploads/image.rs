@@ -21,16 +21,16 @@ use extract::{
 };
 
 use super::{
-    blocking,
-    media_type::{self, HEAD, UNKNOWN},
+    media_type::{self, HEAD_LEN, UNKNOWN},
     reader,
     receive::{ReceivedFile, TemporaryFile},
+    run_blocking,
 };
 
 const BUFFER: usize = 256 * 1024;
 /// Memory for decoding all images together, in MiB.
-pub(super) const DECODING: usize = 256;
-const _: () = assert!(DECODING as u64 * 1024 * 1024 == picture::MEMORY);
+pub(super) const DECODING_MEMORY_MIB: usize = 256;
+const _: () = assert!(DECODING_MEMORY_MIB as u64 * 1024 * 1024 == picture::MEMORY);
 
 /// Result of inspecting a file.
 pub(super) struct MediaProbe {
@@ -65,9 +65,9 @@ impl MediaProbe {
 }
 
 /// Reads the header of a received file. An image that is too large to be decoded is not measured.
-pub(super) fn look(path: &Path, claimed: &str) -> anyhow::Result<MediaProbe> {
+pub(super) fn probe(path: &Path, claimed: &str) -> anyhow::Result<MediaProbe> {
     let mut head = Vec::new();
-    File::open(path)?.take(HEAD as u64).read_to_end(&mut head)?;
+    File::open(path)?.take(HEAD_LEN as u64).read_to_end(&mut head)?;
     let mut looked = MediaProbe::of(media_type::detect(&head, claimed));
     if looked.is_picture() {
         let mut file = BufReader::new(File::open(path)?);
@@ -84,7 +84,7 @@ pub(super) async fn process(path: PathBuf, copy: PathBuf, looked: &mut MediaProb
     let task = Task::UploadedPicture(UploadTask { media_type, path, copy, memory });
     let parsed = reader::parse_bytes(&task, Bytes::new()).await?;
     match parsed.line(0)? {
-        Some(Copied::Whole) => looked.rewritten = Some(blocking(move || summed(written)).await?),
+        Some(Copied::Whole) => looked.rewritten = Some(run_blocking(move || checksum(written)).await?),
         Some(Copied::Malformed) => {
             UNKNOWN.clone_into(&mut looked.media_type);
             return Ok(());
@@ -120,7 +120,7 @@ pub(super) fn measure_bytes(bytes: &[u8], side: u32) -> anyhow::Result<(String, 
 }
 
 /// Downscales the longer side to `side` pixels.
-pub(super) async fn sized(
+pub(super) async fn resize(
     bytes: Bytes,
     media_type: String,
     measured: DecodePlan,
@@ -145,7 +145,7 @@ pub fn has_thumbnails(media_type: &str) -> bool {
 }
 
 /// Size and checksum of a written file.
-fn summed(written: TemporaryFile) -> anyhow::Result<ReceivedFile> {
+fn checksum(written: TemporaryFile) -> anyhow::Result<ReceivedFile> {
     let (mut context, mut size) = (Hashing::new(&SHA256), 0);
     let mut from = File::open(written.path())?;
     let mut piece = vec![0; BUFFER];

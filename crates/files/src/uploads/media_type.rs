@@ -23,9 +23,9 @@ const INLINE: [&str; 12] = [
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Signature of a ZIP entry, and the offsets of its name's length and of the name.
-const ENTRY: &[u8] = b"PK\x03\x04";
-const NAME_LENGTH: usize = 26;
-const NAME: usize = 30;
+const ZIP_ENTRY_SIGNATURE: &[u8] = b"PK\x03\x04";
+const NAME_LENGTH_OFFSET: usize = 26;
+const NAME_OFFSET: usize = 30;
 /// Prefixes of the first entry of an Office document.
 const OFFICE_PARTS: [&[u8]; 3] = [b"[Content_Types].xml", b"_rels/", b"docProps/"];
 /// Folders of Office documents with their types.
@@ -35,17 +35,17 @@ const OFFICE: [(&[u8], &str); 3] = [
     (b"ppt/", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
 ];
 /// Number of bytes at the start of a file that determine its type.
-pub(super) const HEAD: usize = 8 * 1024;
+pub(super) const HEAD_LEN: usize = 8 * 1024;
 /// Signature of OLE compound files, used by Office before 2007 and for documents with a password.
 /// The document type is not in the head.
-const COMPOUND: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
+const COMPOUND_SIGNATURE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 const OLD_OFFICE: [&str; 3] = ["application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"];
 
 /// Detects the type by the first [`HEAD`] bytes. Falls back to the claimed type if that is
 /// plausible.
 #[must_use]
 pub fn detect(content: &[u8], claimed: &str) -> String {
-    let head = &content[..content.len().min(HEAD)];
+    let head = &content[..content.len().min(HEAD_LEN)];
     let claimed = essence(claimed);
     let is_text = is_text(head);
     if let Some(found) = office(head, &claimed) {
@@ -53,7 +53,7 @@ pub fn detect(content: &[u8], claimed: &str) -> String {
     }
     // Some signatures are two or three letters that a text may start with as well; a file of such a
     // type is not text otherwise.
-    let found = infer::get(head).map(|found| found.mime_type()).filter(|found| !is_text || is_written(found, head));
+    let found = infer::get(head).map(|found| found.mime_type()).filter(|found| !is_text || may_be_text(found, head));
     if let Some(found) = found {
         // A recording without video has the same container as a video.
         let is_recording =
@@ -78,7 +78,7 @@ pub fn inline(media_type: &str) -> Option<&'static str> {
 /// Type for an explicit request to view a file: also PDFs, whose viewer is isolated from our
 /// origin, and source texts as plain text.
 #[must_use]
-pub(super) fn viewed(media_type: &str) -> Option<&'static str> {
+pub(super) fn view_type(media_type: &str) -> Option<&'static str> {
     match media_type {
         "application/pdf" => Some("application/pdf"),
         // The source of these is of no use to a viewer.
@@ -109,17 +109,21 @@ fn essence(claimed: &str) -> String {
 
 /// Type of an Office document, independent of the order of its entries.
 fn office(head: &[u8], claimed: &str) -> Option<&'static str> {
-    if head.starts_with(COMPOUND) {
+    if head.starts_with(COMPOUND_SIGNATURE) {
         let new = OFFICE.into_iter().map(|(_, media_type)| media_type);
         return OLD_OFFICE.into_iter().chain(new).find(|known| *known == claimed);
     }
-    if !head.starts_with(ENTRY) {
+    if !head.starts_with(ZIP_ENTRY_SIGNATURE) {
         return None;
     }
-    let begins = head.windows(ENTRY.len()).enumerate().filter(|(_, bytes)| *bytes == ENTRY).map(|(at, _)| at);
+    let begins = head
+        .windows(ZIP_ENTRY_SIGNATURE.len())
+        .enumerate()
+        .filter(|(_, bytes)| *bytes == ZIP_ENTRY_SIGNATURE)
+        .map(|(at, _)| at);
     let mut names = begins.filter_map(|at| {
-        let length = head.get(at + NAME_LENGTH..)?.first_chunk::<2>()?;
-        let name = head.get(at + NAME..)?;
+        let length = head.get(at + NAME_LENGTH_OFFSET..)?.first_chunk::<2>()?;
+        let name = head.get(at + NAME_OFFSET..)?;
         name.get(..usize::from(u16::from_le_bytes(*length)).min(name.len()))
     });
     let folder = |name: &[u8]| OFFICE.into_iter().find(|(folder, _)| name.starts_with(folder));
@@ -140,7 +144,7 @@ fn plain_name(found: &'static str) -> &'static str {
 }
 
 /// True if files of this detected type may be text.
-fn is_written(media_type: &str, head: &[u8]) -> bool {
+fn may_be_text(media_type: &str, head: &[u8]) -> bool {
     match media_type {
         // The signature is also searched further on, where a text may mention it.
         "application/pdf" => head.starts_with(b"%PDF"),
@@ -215,7 +219,7 @@ mod tests {
         let archive = |names: &[&str]| -> Vec<u8> {
             let entry = |name: &&str| {
                 let length = u16::try_from(name.len()).unwrap().to_le_bytes();
-                [ENTRY, &[0; 22], &length, &[0; 2], name.as_bytes(), b"content"].concat()
+                [ZIP_ENTRY_SIGNATURE, &[0; 22], &length, &[0; 2], name.as_bytes(), b"content"].concat()
             };
             names.iter().flat_map(entry).collect()
         };
@@ -229,7 +233,7 @@ mod tests {
         ] {
             assert_eq!(detect(&archive(names), UNKNOWN), found, "{names:?}");
         }
-        let old = [COMPOUND, &[0; 100]].concat();
+        let old = [COMPOUND_SIGNATURE, &[0; 100]].concat();
         for (claimed, found) in [
             ("application/vnd.ms-excel", "application/vnd.ms-excel"),
             (OFFICE[0].1, OFFICE[0].1),
@@ -248,11 +252,14 @@ mod tests {
             assert!(inline(hidden).is_none(), "{hidden}");
         }
         for hidden in ["image/svg+xml", "text/html", "application/xhtml+xml", UNKNOWN] {
-            assert!(viewed(hidden).is_none(), "{hidden}");
+            assert!(view_type(hidden).is_none(), "{hidden}");
         }
         for written in ["text/markdown", "text/xml", "text/javascript", "application/json", "text/plain"] {
-            assert_eq!(viewed(written), Some(TEXT), "{written}");
+            assert_eq!(view_type(written), Some(TEXT), "{written}");
         }
-        assert_eq!((viewed("application/pdf"), viewed("image/png")), (Some("application/pdf"), Some("image/png")));
+        assert_eq!(
+            (view_type("application/pdf"), view_type("image/png")),
+            (Some("application/pdf"), Some("image/png"))
+        );
     }
 }

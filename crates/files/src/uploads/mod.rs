@@ -46,7 +46,7 @@ use platform::{
     cleanup::SweepJob,
     work_pools::{WorkOwner, WorkPool},
 };
-pub use previews::{drop_previews, keep_preview};
+pub use previews::{remove_previews, store_preview};
 pub use rows::FileFilter;
 pub use store::StoredObject;
 pub use store::{ByteChunks, open_s3};
@@ -56,7 +56,7 @@ pub use receive::{IncomingFile, ReceivedFile};
 use store::Store;
 
 /// Retention of a file that no message refers to.
-pub const UNSENT: Duration = Duration::from_secs(24 * 60 * 60);
+pub const UNSENT_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// Maximum length of a file name in bytes, as in file systems, and of the extension that is kept
 /// when a name is truncated.
 const MAX_NAME: usize = 255;
@@ -73,7 +73,7 @@ pub struct Uploads {
 
 impl Uploads {
     pub(crate) fn open(config: &Config, disk: Arc<WorkPool>) -> anyhow::Result<Arc<Self>> {
-        let decoding = Arc::new(Semaphore::new(image::DECODING));
+        let decoding = Arc::new(Semaphore::new(image::DECODING_MEMORY_MIB));
         Ok(Arc::new(Self { store: Store::open(config, disk)?, decoding }))
     }
 }
@@ -165,10 +165,10 @@ async fn announce(
     };
     let _slot = service.work.disk.acquire_for_job(WorkOwner::user(by.user_id)).await;
     let tx = service.db.begin().await.map_err(app_error)?;
-    let taken = space::take(service, &tx, by.user_id, size).await?;
+    let taken = space::reserve(service, &tx, by.user_id, size).await?;
     new.reserved_bytes = size.is_none().then_some(taken);
     rows::insert(&tx, &new).await?;
-    jobs::ask_after(&tx, now, &SweepJob::Upload(new.id), UNSENT).await?;
+    jobs::enqueue_after(&tx, now, &SweepJob::Upload(new.id), UNSENT_RETENTION).await?;
     tx.commit().await.map_err(app_error)?;
     Ok((new.id, taken.unsigned_abs()))
 }
@@ -178,7 +178,7 @@ impl ActiveUpload {
     pub async fn write(&mut self, service: &FilesService, piece: &Bytes) -> Result<(), AppError> {
         let size = self.incoming.size() + piece.len() as u64;
         if self.reserved.is_some_and(|taken| taken < size) {
-            self.reserved = Some(space::take_more(service, self.owner, self.id, size).await?);
+            self.reserved = Some(space::extend_reservation(service, self.owner, self.id, size).await?);
         }
         self.incoming.write(piece).await
     }
@@ -187,7 +187,7 @@ impl ActiveUpload {
     pub async fn finish(self, service: &FilesService) -> Result<Upload, AppError> {
         let Self { id, owner, incoming, claimed, .. } = self;
         let taken = match incoming.close().await {
-            Ok(received) => take_in(service, (id, WorkOwner::user(owner)), &claimed, received).await,
+            Ok(received) => store_received(service, (id, WorkOwner::user(owner)), &claimed, received).await,
             Err(error) => Err(error),
         };
         if taken.is_err() {
@@ -213,13 +213,13 @@ async fn remove(service: &FilesService, id: UploadId, owner: UserId) {
 }
 
 /// Stores a file that this program has generated for a pending upload.
-pub async fn take_written(
+pub async fn store_generated(
     service: &FilesService,
     id: UploadId,
     media_type: &str,
     written: ReceivedFile,
 ) -> Result<Upload, AppError> {
-    take_in(service, (id, WorkOwner::System), media_type, written).await
+    store_received(service, (id, WorkOwner::System), media_type, written).await
 }
 
 /// Cancels a pending upload.
@@ -234,7 +234,7 @@ fn is_final(error: &AppError) -> bool {
 
 /// Inspects a complete file and stores it. Images are parsed in turns by user; other files don't
 /// wait.
-async fn take_in(
+async fn store_received(
     service: &FilesService,
     (id, owner): (UploadId, WorkOwner),
     claimed: &str,
@@ -242,7 +242,7 @@ async fn take_in(
 ) -> Result<Upload, AppError> {
     let (path, claimed) = (received.path.path(), claimed.to_owned());
     let looked_at = path.clone();
-    let mut looked = blocking(move || image::look(&looked_at, &claimed)).await?;
+    let mut looked = run_blocking(move || image::probe(&looked_at, &claimed)).await?;
     if looked.is_picture() {
         let _slot = service.work.parsing.acquire(owner).await?;
         let memory = match looked.measured {
@@ -256,7 +256,7 @@ async fn take_in(
         return Err(Code::TypeRefused.into());
     }
     // A completed upload is immutable: a repeated request may bring other bytes.
-    let before = rows::get_to_send(service.db.writer(), [id]).await?.pop();
+    let before = rows::lock_to_send(service.db.writer(), [id]).await?.pop();
     if let Some(ready) = before.filter(|row| row.status == UploadStatus::Ready.as_str()) {
         return ready.try_into();
     }
@@ -287,7 +287,7 @@ async fn take_in(
         quotas::check_storage(service, &tx, owner, done.size, Some(id)).await?;
     }
     let is_finished = rows::finish(&tx, id, &done).await?;
-    let row = rows::get_to_send(&tx, [id]).await?.pop();
+    let row = rows::lock_to_send(&tx, [id]).await?.pop();
     tx.commit().await.map_err(app_error)?;
     drop(slot);
     if row.is_none() && !is_finished {
@@ -295,7 +295,7 @@ async fn take_in(
         sweep::remove_objects(service, id).await?;
     }
     if let Some(owner) = owner {
-        entitlements::tell(&service.billing, owner);
+        entitlements::notify_user(&service.billing, owner);
     }
     row.ok_or(Code::NotFound)?.try_into()
 }
@@ -326,7 +326,7 @@ pub async fn delete(service: &FilesService, by: &Principal, id: UploadId) -> Res
         let sentence = "This file was sent. Delete its message to delete it.";
         return Err(if is_own { AppError::refused(Code::WrongState, sentence) } else { Code::Forbidden.into() });
     }
-    if rows::is_known(service.db.writer(), id).await? {
+    if rows::is_knowledge_file(service.db.writer(), id).await? {
         let sentence = "An assistant or a project has this file. Remove it there first.";
         return Err(AppError::refused(Code::WrongState, sentence));
     }
@@ -338,7 +338,7 @@ pub async fn delete(service: &FilesService, by: &Principal, id: UploadId) -> Res
         return Err(AppError::refused(Code::WrongState, sentence));
     }
     sweep::sweep(service, id).await?;
-    entitlements::tell(&service.billing, by.user_id);
+    entitlements::notify_user(&service.billing, by.user_id);
     Ok(())
 }
 
@@ -376,7 +376,7 @@ pub async fn open(
             id,
             name: row.name,
             inline: inline(&row.media_type),
-            viewed: media_type::viewed(&row.media_type),
+            viewed: media_type::view_type(&row.media_type),
             size,
             etag: tag,
             object: StoredObject::Whole(id),
@@ -400,17 +400,17 @@ impl OpenedFile {
 fn file_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let cleaned: String = last.chars().filter(|char| !char.is_control()).collect();
-    let cut = cut_name(cleaned.trim());
+    let cut = truncate_name(cleaned.trim());
     if cut.is_empty() || cut.chars().all(|char| char == '.') {
         return "file".to_owned();
     }
     // An invalid name is simplified rather than refused, because nobody renames a file for an
     // upload.
-    parse_line("name", &cut, MAX_NAME).unwrap_or_else(|_| plain_name(&cut))
+    parse_line("name", &cut, MAX_NAME).unwrap_or_else(|_| simplify_name(&cut))
 }
 
 /// Truncates a name to the limit of file systems and keeps its extension.
-fn cut_name(name: &str) -> String {
+fn truncate_name(name: &str) -> String {
     let (stem, extension) = match name.rsplit_once('.') {
         Some((stem, extension)) if extension.len() <= MAX_EXTENSION => (stem, &name[stem.len()..]),
         _ => (name, ""),
@@ -422,7 +422,7 @@ fn cut_name(name: &str) -> String {
     format!("{}{extension}", &stem[..end])
 }
 
-fn plain_name(name: &str) -> String {
+fn simplify_name(name: &str) -> String {
     let plain: String = name.chars().filter(|char| char.is_alphanumeric() || " ._-()".contains(*char)).collect();
     let plain = plain.trim();
     if plain.is_empty() { "file".to_owned() } else { plain.to_owned() }
@@ -440,32 +440,27 @@ pub const MAX_PICTURE: u64 = MAX_READ;
 
 /// Downscales an image that is not an upload to the size that models use; `None` if it can't be
 /// read.
-pub async fn small_picture(service: &FilesService, owner: WorkOwner, bytes: Vec<u8>) -> Option<SmallPicture> {
-    sized_picture(service, owner, bytes, THUMBNAILS[1]).await
+pub async fn downscale_for_model(service: &FilesService, owner: WorkOwner, bytes: Vec<u8>) -> Option<SmallPicture> {
+    downscale(service, owner, bytes, THUMBNAILS[1]).await
 }
 
 /// Downscales the longer side of an image to `side` pixels; `None` if it can't be read.
-pub async fn sized_picture(
-    service: &FilesService,
-    owner: WorkOwner,
-    bytes: Vec<u8>,
-    side: u32,
-) -> Option<SmallPicture> {
+pub async fn downscale(service: &FilesService, owner: WorkOwner, bytes: Vec<u8>, side: u32) -> Option<SmallPicture> {
     let (media_type, measured) = image::measure_bytes(&bytes, side).ok()?;
     let _slot = service.work.parsing.acquire_for_job(owner).await;
     let _memory = memory(service, measured).await.ok()?;
-    image::sized(bytes.into(), media_type, measured, side).await.ok()
+    image::resize(bytes.into(), media_type, measured, side).await.ok()
 }
 
 /// Runs blocking work on another thread.
-pub(crate) async fn blocking<T: Send + 'static>(
+pub(crate) async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> Result<T, AppError> {
-    tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?.map_err(away)
+    tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?.map_err(storage_error)
 }
 
 /// Error of a store that is unreachable, not writable or full.
-pub fn away(cause: impl Into<anyhow::Error>) -> AppError {
+pub fn storage_error(cause: impl Into<anyhow::Error>) -> AppError {
     let cause = cause.into();
     let is_full = |cause: &(dyn std::error::Error + 'static)| {
         let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);

@@ -10,11 +10,11 @@ use dbcontext::{
 };
 use platform::{cleanup::SweepJob, work_pools::WorkOwner};
 
-use super::{SmallPicture, UNSENT, sweep, take_in};
+use super::{SmallPicture, UNSENT_RETENTION, store_received, sweep};
 use crate::FilesService;
 
 /// Removes the preview images of a deleted message.
-pub async fn drop_previews(service: &FilesService, message: MessageId) -> Result<(), AppError> {
+pub async fn remove_previews(service: &FilesService, message: MessageId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     let pictures = query::previews::pictures(&tx, message).await?;
     for picture in &pictures {
@@ -30,7 +30,7 @@ pub async fn drop_previews(service: &FilesService, message: MessageId) -> Result
 
 /// Stores a preview image as an upload without an owner. It is removed after a day unless a message
 /// refers to it.
-pub async fn keep_preview(
+pub async fn store_preview(
     service: &FilesService,
     owner: WorkOwner,
     picture: SmallPicture,
@@ -51,9 +51,9 @@ pub async fn keep_preview(
     };
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::insert(&tx, &new).await?;
-    jobs::ask_after(&tx, now, &SweepJob::Upload(new.id), UNSENT).await?;
+    jobs::enqueue_after(&tx, now, &SweepJob::Upload(new.id), UNSENT_RETENTION).await?;
     tx.commit().await.map_err(app_error)?;
     let mut incoming = service.uploads.store.receive(owner).await?;
     incoming.write(&picture.bytes).await?;
-    Ok(take_in(service, (new.id, owner), picture.media_type, incoming.close().await?).await?.id)
+    Ok(store_received(service, (new.id, owner), picture.media_type, incoming.close().await?).await?.id)
 }

@@ -16,10 +16,10 @@ use aws_lc_rs::digest::{Context, SHA256};
 use bytes::{Bytes, BytesMut};
 use platform::host_health;
 
-use super::blocking;
+use super::run_blocking;
 
 /// Write buffer, in bytes.
-const GATHERED: usize = 256 * 1024;
+const WRITE_BUFFER: usize = 256 * 1024;
 
 /// File being received; removed if dropped before its end.
 pub struct IncomingFile {
@@ -41,7 +41,7 @@ impl MinFreeSpace {
     /// Refuses `bytes` more if they would leave less.
     pub fn check(self, place: &Path, bytes: u64) -> io::Result<()> {
         // An unreadable disk fails at the write.
-        match host_health::free(place) {
+        match host_health::free_bytes(place) {
             Ok(free) if free < self.0.saturating_add(bytes) => Err(io::ErrorKind::StorageFull.into()),
             _ => Ok(()),
         }
@@ -93,7 +93,7 @@ impl IncomingFile {
     ) -> Result<Self, AppError> {
         let path = TemporaryFile::new(path);
         let place = path.path();
-        let file = blocking(move || Ok(File::create(place)?)).await?;
+        let file = run_blocking(move || Ok(File::create(place)?)).await?;
         let file = Some((file, Context::new(&SHA256)));
         Ok(Self { path, buffer: BytesMut::new(), file, size: 0, floor, disk, owner })
     }
@@ -101,7 +101,7 @@ impl IncomingFile {
     pub async fn write(&mut self, piece: &Bytes) -> Result<(), AppError> {
         self.buffer.extend_from_slice(piece);
         self.size += piece.len() as u64;
-        if self.buffer.len() >= GATHERED { self.flush(false).await } else { Ok(()) }
+        if self.buffer.len() >= WRITE_BUFFER { self.flush(false).await } else { Ok(()) }
     }
 
     pub const fn size(&self) -> u64 {
@@ -125,7 +125,7 @@ impl IncomingFile {
         let length = gathered.len() as u64;
         let start = self.size - length;
         let slot = self.disk.acquire_for_job(self.owner).await;
-        let written = blocking(move || {
+        let written = run_blocking(move || {
             let _slot = slot;
             floor.check(&place, length)?;
             context.update(&gathered);
@@ -161,20 +161,20 @@ mod tests {
             IncomingFile::create(folder.path().join(name), MinFreeSpace(0), Arc::clone(&disk), owner)
         };
         let (greedy, other) = (user(), user());
-        let part = Bytes::from(vec![7; GATHERED]);
+        let part = Bytes::from(vec![7; WRITE_BUFFER]);
         let mut large = create("large", greedy).await.unwrap();
         large.write(&part).await.unwrap();
         let running = disk.acquire_for_job(greedy).await;
         let waiting = tokio::spawn(async move {
-            large.write(&Bytes::from(vec![7; GATHERED])).await.unwrap();
+            large.write(&Bytes::from(vec![7; WRITE_BUFFER])).await.unwrap();
             large.close().await.unwrap().size
         });
         let mut small = create("small", other).await.unwrap();
         small.write(&part).await.unwrap();
         small.write(&Bytes::from_static(b"the end")).await.unwrap();
-        assert_eq!(small.close().await.unwrap().size, GATHERED as u64 + 7);
+        assert_eq!(small.close().await.unwrap().size, WRITE_BUFFER as u64 + 7);
         assert!(!waiting.is_finished());
         drop(running);
-        assert_eq!(waiting.await.unwrap(), 2 * GATHERED as u64);
+        assert_eq!(waiting.await.unwrap(), 2 * WRITE_BUFFER as u64);
     }
 }

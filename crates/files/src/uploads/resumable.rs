@@ -16,21 +16,21 @@ use platform::work_pools::WorkOwner;
 use uuid::Uuid;
 
 use super::{
-    UNSENT, UploadMetadata, announce,
+    UNSENT_RETENTION, UploadMetadata, announce,
     receive::{IncomingFile, ReceivedFile},
     store::StoredObject,
-    sweep, take_in,
+    store_received, sweep,
 };
 use crate::FilesService;
 
 /// Part size in bytes, the maximum that is lost if an instance dies.
-const PIECE: u64 = 8 * 1024 * 1024;
+const PART_SIZE: u64 = 8 * 1024 * 1024;
 
 /// Duration of a claim to join parts, and its renewal interval.
-const CLAIM: Duration = Duration::from_secs(30);
-const RENEWAL: Duration = Duration::from_secs(5);
+const CLAIM_TTL: Duration = Duration::from_secs(30);
+const CLAIM_RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
 /// Polling interval while waiting for the claim of another instance.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Progress of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub async fn create(
 }
 
 fn expiry(created_at: Timestamp) -> Timestamp {
-    Timestamp(created_at.0.saturating_add(i64::try_from(UNSENT.as_millis()).unwrap_or(i64::MAX)))
+    Timestamp(created_at.0.saturating_add(i64::try_from(UNSENT_RETENTION.as_millis()).unwrap_or(i64::MAX)))
 }
 
 /// Metadata of the client, as sent.
@@ -124,9 +124,9 @@ impl UploadAppend<'_> {
             return Err(AppError::refused(Code::TooLarge, "The file is larger than announced."));
         }
         while !piece.is_empty() {
-            let space = usize::try_from(PIECE.saturating_sub(self.incoming.size())).unwrap_or(usize::MAX);
+            let space = usize::try_from(PART_SIZE.saturating_sub(self.incoming.size())).unwrap_or(usize::MAX);
             self.incoming.write(&piece.split_to(space.min(piece.len()))).await?;
-            if self.incoming.size() >= PIECE {
+            if self.incoming.size() >= PART_SIZE {
                 self.store().await?;
             }
         }
@@ -150,7 +150,7 @@ impl UploadAppend<'_> {
         if received.size == 0 {
             return Ok(());
         }
-        let (position, size) = (stored(self.progress.offset), stored(received.size));
+        let (position, size) = (to_db_size(self.progress.offset), to_db_size(received.size));
         let part = UploadPart { position, size, part_id: Uuid::now_v7() };
         let object = StoredObject::Part(self.row.id, part.part_id);
         store.put_file(object, received.path).await?;
@@ -164,7 +164,7 @@ impl UploadAppend<'_> {
     }
 }
 
-fn stored(size: u64) -> i64 {
+fn to_db_size(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
 
@@ -174,31 +174,31 @@ async fn complete(service: &FilesService, row: &StoredUpload) -> Result<(), AppE
     let db = service.db.writer();
     loop {
         let now = service.clock.now();
-        if rows::claim_joining(db, row.id, now, now.plus(CLAIM)).await? {
+        if rows::claim_assembly(db, row.id, now, now.plus(CLAIM_TTL)).await? {
             break;
         }
-        let known = rows::get_to_send(db, [row.id]).await?.pop().ok_or(Code::NotFound)?;
+        let known = rows::lock_to_send(db, [row.id]).await?.pop().ok_or(Code::NotFound)?;
         if known.status != UploadStatus::Pending.as_str() {
             return Ok(());
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     let joined = tokio::select! {
         joined = join(service, row) => joined,
-        error = hold(service, row.id) => Err(error),
+        error = renew_claim(service, row.id) => Err(error),
     };
     if joined.is_err() {
-        rows::hold_joining(db, row.id, None).await?;
+        rows::extend_assembly(db, row.id, None).await?;
     }
     joined
 }
 
 /// Renews the claim until that fails.
-async fn hold(service: &FilesService, id: UploadId) -> AppError {
+async fn renew_claim(service: &FilesService, id: UploadId) -> AppError {
     loop {
-        tokio::time::sleep(RENEWAL).await;
-        let until = service.clock.now().plus(CLAIM);
-        if let Err(error) = rows::hold_joining(service.db.writer(), id, Some(until)).await {
+        tokio::time::sleep(CLAIM_RENEWAL_INTERVAL).await;
+        let until = service.clock.now().plus(CLAIM_TTL);
+        if let Err(error) = rows::extend_assembly(service.db.writer(), id, Some(until)).await {
             return error;
         }
     }
@@ -206,11 +206,11 @@ async fn hold(service: &FilesService, id: UploadId) -> AppError {
 
 async fn join(service: &FilesService, row: &StoredUpload) -> Result<(), AppError> {
     let owner = owner(row);
-    let received = gather(service, row.id, owner).await?;
-    if row.size != Some(stored(received.size)) {
+    let received = concatenate(service, row.id, owner).await?;
+    if row.size != Some(to_db_size(received.size)) {
         return Err(AppError::unavailable(anyhow::anyhow!("parts of upload {} are missing", row.id)));
     }
-    match take_in(service, (row.id, owner), &row.media_type, received).await {
+    match store_received(service, (row.id, owner), &row.media_type, received).await {
         Ok(_) => sweep::remove_parts(service, row.id).await,
         Err(error) if super::is_final(&error) => {
             sweep::sweep(service, row.id).await?;
@@ -224,7 +224,7 @@ fn owner(row: &StoredUpload) -> WorkOwner {
     row.owner_id.map_or(WorkOwner::System, WorkOwner::user)
 }
 
-async fn gather(service: &FilesService, id: UploadId, owner: WorkOwner) -> Result<ReceivedFile, AppError> {
+async fn concatenate(service: &FilesService, id: UploadId, owner: WorkOwner) -> Result<ReceivedFile, AppError> {
     let store = &service.uploads.store;
     let mut whole = store.receive(owner).await?;
     for part in rows::parts(service.db.writer(), id).await? {

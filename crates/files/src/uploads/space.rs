@@ -14,34 +14,39 @@ use event_log::access;
 use platform::work_pools::WorkOwner;
 use sea_orm::ConnectionTrait;
 
-use super::UNSENT;
+use super::UNSENT_RETENTION;
 use crate::{FilesService, quotas};
 
 /// Bytes that a file of unknown size reserves at a time.
-const STEP: i64 = 8 * 1024 * 1024;
+const RESERVATION_STEP: i64 = 8 * 1024 * 1024;
 
 /// Reserves space for a file, or for the first step if its size is unknown. Returns the reserved
 /// bytes.
-pub(super) async fn take<C: ConnectionTrait>(
+pub(super) async fn reserve<C: ConnectionTrait>(
     service: &FilesService,
     txn: &C,
     owner: UserId,
     size: Option<i64>,
 ) -> Result<i64, AppError> {
     let (least, most) = size.map_or((1, first_step(service)), |size| (size, size));
-    take_between(service, txn, owner, (least, most), None).await
+    reserve_between(service, txn, owner, (least, most), None).await
 }
 
 fn first_step(service: &FilesService) -> i64 {
-    i64::try_from(service.config.uploads.max_bytes).unwrap_or(i64::MAX).min(STEP)
+    i64::try_from(service.config.uploads.max_bytes).unwrap_or(i64::MAX).min(RESERVATION_STEP)
 }
 
 /// Extends the reservation of a file that has outgrown it.
-pub(super) async fn take_more(service: &FilesService, owner: UserId, id: UploadId, size: u64) -> Result<u64, AppError> {
+pub(super) async fn extend_reservation(
+    service: &FilesService,
+    owner: UserId,
+    id: UploadId,
+    size: u64,
+) -> Result<u64, AppError> {
     let least = i64::try_from(size).unwrap_or(i64::MAX);
     let _slot = service.work.disk.acquire_for_job(WorkOwner::user(owner)).await;
     let tx = service.db.begin().await.map_err(app_error)?;
-    let taken = take_between(service, &tx, owner, (least, least.saturating_add(STEP)), Some(id)).await?;
+    let taken = reserve_between(service, &tx, owner, (least, least.saturating_add(RESERVATION_STEP)), Some(id)).await?;
     if !rows::reserve(&tx, id, taken).await? {
         return Err(Code::NotFound.into());
     }
@@ -49,7 +54,7 @@ pub(super) async fn take_more(service: &FilesService, owner: UserId, id: UploadI
     Ok(taken.unsigned_abs())
 }
 
-async fn take_between<C: ConnectionTrait>(
+async fn reserve_between<C: ConnectionTrait>(
     service: &FilesService,
     txn: &C,
     owner: UserId,
@@ -57,8 +62,10 @@ async fn take_between<C: ConnectionTrait>(
     known: Option<UploadId>,
 ) -> Result<i64, AppError> {
     users::lock(txn, owner).await?;
-    let since = Timestamp(service.clock.now().0.saturating_sub(i64::try_from(UNSENT.as_millis()).unwrap_or(i64::MAX)));
-    let left = service.config.uploads.unsent_bytes.saturating_sub(rows::unsent(txn, owner, since, known).await?);
+    let since = Timestamp(
+        service.clock.now().0.saturating_sub(i64::try_from(UNSENT_RETENTION.as_millis()).unwrap_or(i64::MAX)),
+    );
+    let left = service.config.uploads.unsent_bytes.saturating_sub(rows::unsent_bytes(txn, owner, since, known).await?);
     if least > left {
         return Err(AppError::refused(
             Code::QuotaExceeded,
@@ -86,7 +93,7 @@ pub(super) async fn check_workspace(
 
 /// Refuses a knowledge file that exceeds the limit of its workspace. Locks the workspace's space
 /// until the transaction ends.
-pub async fn check_known<C: ConnectionTrait>(
+pub async fn check_knowledge_file<C: ConnectionTrait>(
     service: &FilesService,
     txn: &C,
     workspace: WorkspaceId,
@@ -96,12 +103,12 @@ pub async fn check_known<C: ConnectionTrait>(
     if most == 0 {
         return Ok(());
     }
-    rows::lock_space(txn, workspace).await?;
+    rows::lock_workspace_quota(txn, workspace).await?;
     check_fits(txn, workspace, size, most).await
 }
 
 /// Refuses files that exceed the limit of the workspace they will be sent to.
-pub async fn check_sent(
+pub async fn check_attachments(
     service: &FilesService,
     access: &access::Lookup<'_>,
     uploads: &[UploadId],
@@ -117,7 +124,7 @@ pub async fn check_sent(
 }
 
 async fn check_fits<C: ConnectionTrait>(db: &C, workspace: WorkspaceId, size: i64, most: i64) -> Result<(), AppError> {
-    if rows::in_workspace(db, workspace).await?.saturating_add(size) > most {
+    if rows::bytes_in_workspace(db, workspace).await?.saturating_add(size) > most {
         return Err(AppError::refused(
             Code::QuotaExceeded,
             "This workspace has too little storage left. Delete files there, or ask its admins.",

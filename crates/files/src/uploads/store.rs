@@ -31,16 +31,16 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    blocking,
     receive::{IncomingFile, MinFreeSpace, TemporaryFile},
+    run_blocking,
 };
 
 /// Chunk size of reads and uploads to the store, in bytes.
-const PIECE: usize = 256 * 1024;
+const CHUNK_SIZE: usize = 256 * 1024;
 /// Concurrent parts of a multipart upload to S3.
-const PARTS_AT_ONCE: usize = 2;
+const MAX_CONCURRENT_PARTS: usize = 2;
 /// Age at which incoming files of a dead instance are removed at the start.
-const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
+const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Object of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,14 +114,14 @@ impl Store {
     /// Refuses a file that would exceed the disk space.
     pub async fn check_room(&self, size: u64) -> Result<(), AppError> {
         let (floor, place) = (self.floor, self.incoming.clone());
-        blocking(move || Ok(floor.check(&place, size)?)).await
+        run_blocking(move || Ok(floor.check(&place, size)?)).await
     }
 
     /// Refuses a text if the disk of files or of `server.data_dir` would have less than
     /// `server.min_free_bytes` left.
-    pub async fn check_room_for_text(&self, size: u64) -> Result<(), AppError> {
+    pub async fn check_space_for_text(&self, size: u64) -> Result<(), AppError> {
         let (floor, places) = (self.floor, [self.incoming.clone(), self.data_dir.clone()]);
-        blocking(move || Ok(places.iter().try_for_each(|place| floor.check(place, size))?)).await
+        run_blocking(move || Ok(places.iter().try_for_each(|place| floor.check(place, size))?)).await
     }
 
     /// Folder for incoming files, and whether its disk has space.
@@ -139,18 +139,20 @@ impl Store {
         let path = object.path();
         if let Some(folder) = &self.folder {
             let target = folder.join(path.as_ref());
-            return blocking(move || move_file(file, &target)).await;
+            return run_blocking(move || move_file(file, &target)).await;
         }
         let received = file.path();
-        let received = blocking(move || Ok(File::open(received)?)).await?;
-        let upload = self.objects.put_multipart(&path).await.map_err(super::away)?;
+        let received = run_blocking(move || Ok(File::open(received)?)).await?;
+        let upload = self.objects.put_multipart(&path).await.map_err(super::storage_error)?;
         let mut upload = WriteMultipart::new(upload);
-        let mut read = file_pieces(received, u64::MAX);
+        let mut read = file_chunks(received, u64::MAX);
         while let Some(piece) = read.next().await {
             let waited = match piece {
-                Ok(piece) => {
-                    upload.wait_for_capacity(PARTS_AT_ONCE).await.map(|()| upload.put(piece)).map_err(super::away)
-                }
+                Ok(piece) => upload
+                    .wait_for_capacity(MAX_CONCURRENT_PARTS)
+                    .await
+                    .map(|()| upload.put(piece))
+                    .map_err(super::storage_error),
                 Err(error) => Err(error),
             };
             if let Err(error) = waited {
@@ -158,7 +160,7 @@ impl Store {
                 return Err(error);
             }
         }
-        upload.finish().await.map(drop).map_err(super::away)
+        upload.finish().await.map(drop).map_err(super::storage_error)
     }
 
     /// Stores a small object.
@@ -167,14 +169,14 @@ impl Store {
             let file = TemporaryFile::new(self.incoming());
             let written = file.path();
             let slot = self.disk.acquire_for_job(owner).await;
-            blocking(move || {
+            run_blocking(move || {
                 let _slot = slot;
                 write_file(&written, &bytes)
             })
             .await?;
             return self.put_file(object, file).await;
         }
-        self.objects.put(&object.path(), PutPayload::from_bytes(bytes)).await.map(drop).map_err(super::away)
+        self.objects.put(&object.path(), PutPayload::from_bytes(bytes)).await.map(drop).map_err(super::storage_error)
     }
 
     /// Streams a range of an object. The stream completes even if the object is removed meanwhile,
@@ -185,24 +187,24 @@ impl Store {
         }
         let (start, length) = (range.start, range.end - range.start);
         let found = self.objects.get_opts(&object.path(), GetOptions::new().with_range(Some(range))).await;
-        Ok(match found.map_err(away)?.payload {
+        Ok(match found.map_err(store_error)?.payload {
             GetResultPayload::File(mut file, _) => {
-                file.seek(SeekFrom::Start(start)).map_err(super::away)?;
-                file_pieces(file, length)
+                file.seek(SeekFrom::Start(start)).map_err(super::storage_error)?;
+                file_chunks(file, length)
             }
-            GetResultPayload::Stream(pieces) => pieces.map(|piece| piece.map_err(away)).boxed(),
+            GetResultPayload::Stream(pieces) => pieces.map(|piece| piece.map_err(store_error)).boxed(),
         })
     }
 
     pub async fn size(&self, object: StoredObject) -> Result<u64, AppError> {
-        Ok(self.objects.head(&object.path()).await.map_err(away)?.size)
+        Ok(self.objects.head(&object.path()).await.map_err(store_error)?.size)
     }
 
     /// Removes an object. Idempotent.
     pub async fn remove(&self, object: StoredObject) -> Result<(), AppError> {
         match self.objects.delete(&object.path()).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(away(error)),
+            Err(error) => Err(store_error(error)),
         }
     }
 }
@@ -232,7 +234,7 @@ fn prepare(incoming: &FilePath) -> anyhow::Result<()> {
     let unusable = || format!("can't use the folder {}", incoming.display());
     std::fs::create_dir_all(incoming).with_context(unusable)?;
     for entry in std::fs::read_dir(incoming).with_context(unusable)?.flatten() {
-        let is_old = |time: SystemTime| time.elapsed().is_ok_and(|age| age > LEFT_OVER);
+        let is_old = |time: SystemTime| time.elapsed().is_ok_and(|age| age > LEFTOVER_AGE);
         if entry.metadata().and_then(|data| data.modified()).is_ok_and(is_old) {
             let _ = std::fs::remove_file(entry.path());
         }
@@ -261,13 +263,13 @@ fn write_file(path: &FilePath, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 /// Remaining bytes of an open file, in chunks that justify a blocking call.
-fn file_pieces(file: File, length: u64) -> ByteChunks {
+fn file_chunks(file: File, length: u64) -> ByteChunks {
     let next = move |(mut file, left): (File, u64)| async move {
         if left == 0 {
             return Ok(None);
         }
-        blocking(move || {
-            let wanted = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+        run_blocking(move || {
+            let wanted = usize::try_from(left).unwrap_or(CHUNK_SIZE).min(CHUNK_SIZE);
             let mut piece = Vec::with_capacity(wanted);
             file.by_ref().take(wanted as u64).read_to_end(&mut piece)?;
             let left = left.saturating_sub(piece.len() as u64);
@@ -279,10 +281,10 @@ fn file_pieces(file: File, length: u64) -> ByteChunks {
 }
 
 /// Maps an error of the store.
-fn away(error: object_store::Error) -> AppError {
+fn store_error(error: object_store::Error) -> AppError {
     match error {
         object_store::Error::NotFound { .. } => appcore::Code::NotFound.into(),
-        error => super::away(error),
+        error => super::storage_error(error),
     }
 }
 
@@ -300,7 +302,7 @@ mod tests {
         let config = appcore::config::load_core(None, [data_dir]).unwrap().config;
         let store = Store::open(&config, WorkPools::default().disk).unwrap();
         let object = StoredObject::Whole(UploadId::new());
-        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(2 * PIECE + 7).collect();
+        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(2 * CHUNK_SIZE + 7).collect();
         store.put(object, Bytes::from(bytes.clone()), WorkOwner::System).await.unwrap();
         let size = bytes.len() as u64;
         let whole = store.read(object, 0..size).await.unwrap();

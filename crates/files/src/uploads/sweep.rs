@@ -10,7 +10,7 @@ use super::{image::THUMBNAILS, store::StoredObject};
 use crate::FilesService;
 
 /// Number of files per batch.
-const PART: u32 = 100;
+const BATCH_SIZE: u32 = 100;
 
 impl Job<FilesService> for SweepJob {
     async fn run(self, work: JobContext<'_, FilesService>) -> Result<JobOutcome, AppError> {
@@ -30,7 +30,7 @@ impl Job<FilesService> for SweepJob {
 
 async fn sweep_conversation(service: &FilesService, id: ConversationId) -> Result<(), AppError> {
     loop {
-        let part = rows::some_of(service.db.writer(), id, PART).await?;
+        let part = rows::some_of_conversation(service.db.writer(), id, BATCH_SIZE).await?;
         if part.is_empty() {
             return Ok(());
         }
@@ -41,7 +41,7 @@ async fn sweep_conversation(service: &FilesService, id: ConversationId) -> Resul
             rows::mark_removed(&tx, &[upload], now).await?;
             // The link to the conversation is gone now, so an interrupted removal needs a job of
             // its own.
-            jobs::ask(&tx, now, &SweepJob::Upload(upload)).await?;
+            jobs::enqueue(&tx, now, &SweepJob::Upload(upload)).await?;
             tx.commit().await.map_err(app_error)?;
         }
         service.wake_workers();
@@ -53,14 +53,14 @@ async fn sweep_conversation(service: &FilesService, id: ConversationId) -> Resul
 pub(super) async fn sweep(service: &FilesService, id: UploadId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::mark_removed(&tx, &[id], service.clock.now()).await?;
-    let is_kept = rows::is_kept(&tx, id).await?;
+    let is_kept = rows::is_referenced(&tx, id).await?;
     tx.commit().await.map_err(app_error)?;
     remove_parts(service, id).await?;
     if is_kept {
         return Ok(());
     }
     remove_objects(service, id).await?;
-    rows::forget(service.db.writer(), id).await.map(drop)
+    rows::delete_unreferenced(service.db.writer(), id).await.map(drop)
 }
 
 /// Removes the bytes of a file and its thumbnails.
@@ -77,5 +77,5 @@ pub(super) async fn remove_parts(service: &FilesService, id: UploadId) -> Result
     for part in rows::parts(service.db.writer(), id).await? {
         service.uploads.store.remove(StoredObject::Part(id, part.part_id)).await?;
     }
-    rows::forget_parts(service.db.writer(), id).await
+    rows::delete_parts(service.db.writer(), id).await
 }

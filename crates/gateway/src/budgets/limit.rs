@@ -7,7 +7,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Budget, BudgetLimit, BudgetScope, ScopedBudget},
 };
-use billing::reservations::{begin_anew, period_of, resets_at, start_of};
+use billing::reservations::{period_of, resets_at, roll_over, start_of};
 use dbcontext::{
     constraint::app_error,
     entity::budget,
@@ -28,7 +28,7 @@ use crate::{GatewayService, policy::check_budget};
 /// reserved.
 pub(crate) fn view(service: &GatewayService, id: BudgetId, mut row: budget::Model) -> Budget {
     let now = service.clock.now();
-    begin_anew(&mut row, now);
+    roll_over(&mut row, now);
     let period = period_of(&row);
     let (unused, owed) = service.billing.reservations.unseen(id.into());
     let held = (row.held - unused).max(MicroCredits::ZERO);
@@ -47,7 +47,7 @@ pub(crate) async fn put<C: ConnectionTrait>(
     let known = rows::lock(txn, &[id.into()]).await?.pop();
     // If the period is the same, the existing counter is exact, whereas the totals may lag behind.
     let counted = known.as_ref().filter(|row| row.period == limit.period.as_str()).cloned().map(|mut row| {
-        begin_anew(&mut row, now);
+        roll_over(&mut row, now);
         row.spent
     });
     let spent = match counted {
@@ -95,7 +95,7 @@ pub async fn set(
     let row = put(&tx, BudgetId { scope, id }, limit, now).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::BudgetChanged, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
-    service.note_budget(BudgetId { scope, id }, true);
+    service.record_budget(BudgetId { scope, id }, true);
     announce_changed(service, id).await;
     Ok(ScopedBudget { scope, id, budget: view(service, BudgetId { scope, id }, row) })
 }
@@ -111,7 +111,7 @@ pub async fn lift(service: &GatewayService, by: &Principal, scope: BudgetScope, 
     }
     audit::record(&tx, NewAuditEntry::by(by, Action::BudgetRemoved, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
-    service.note_budget(BudgetId { scope, id }, false);
+    service.record_budget(BudgetId { scope, id }, false);
     announce_changed(service, id).await;
     Ok(())
 }

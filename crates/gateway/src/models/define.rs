@@ -26,9 +26,9 @@ const MAX_TOKENS: u64 = 1_000_000_000;
 /// Maximum number of models that administrators can define.
 const MAX_MODELS: usize = 2_000;
 /// Maximum length of the description of thinking parameters, in bytes; all efforts fit.
-const MAX_THINKING: usize = 200;
+const MAX_THINKING_LEN: usize = 200;
 /// Maximum length of a search text, in characters.
-const MAX_SOUGHT: usize = 100;
+const MAX_SEARCH_CHARS: usize = 100;
 
 fn view(model: &Model) -> GatewayModel {
     GatewayModel {
@@ -46,11 +46,11 @@ fn view(model: &Model) -> GatewayModel {
 /// Lists models for administrators, filtered by a part of their names or deployments.
 pub fn list(service: &GatewayService, sought: Option<&str>, page: PageRequest) -> Result<Page<GatewayModel>, AppError> {
     let sought = ::search::folded_line(sought.unwrap_or_default());
-    if sought.chars().count() > MAX_SOUGHT {
-        return Err(AppError::field("q", "too_long", format!("Use {MAX_SOUGHT} characters or fewer.")));
+    if sought.chars().count() > MAX_SEARCH_CHARS {
+        return Err(AppError::field("q", "too_long", format!("Use {MAX_SEARCH_CHARS} characters or fewer.")));
     }
     let table = service.table();
-    let found = table.models().filter(|model| model.has(&sought));
+    let found = table.models().filter(|model| model.matches(&sought));
     Ok(paged(found.map(|model| view(model.as_ref())), page))
 }
 
@@ -69,10 +69,10 @@ pub async fn usable(
     page: PageRequest,
 ) -> Result<Page<UsableModel>, AppError> {
     if let Some(workspace_id) = workspace_id {
-        membership::admit(&service.identity, by, workspace_id, Permission::View).await?;
+        membership::authorize(&service.identity, by, workspace_id, Permission::View).await?;
     }
     let (table, asker) = (service.table(), BillingIdentity { user_id: by.user_id, workspace_id });
-    Ok(paged(usable_of(service, &table, |model| service.offers(&table, asker, model)).into_iter(), page))
+    Ok(paged(usable_of(service, &table, |model| service.lists_for(&table, asker, model)).into_iter(), page))
 }
 
 /// Returns the models that satisfy `may_use`, in the form shown to their users.
@@ -210,7 +210,7 @@ fn check(service: &GatewayService, name: &str, definition: &ModelDefinition) -> 
         let message = format!("Context window and longest answer can be up to {MAX_TOKENS} tokens.");
         return Err(AppError::field("capabilities", "invalid", message));
     }
-    let is_long = definition.parameters.thinking.as_ref().is_some_and(|thinking| thinking.len() > MAX_THINKING);
+    let is_long = definition.parameters.thinking.as_ref().is_some_and(|thinking| thinking.len() > MAX_THINKING_LEN);
     if is_long || ::ai::ModelParamOverrides::read(&definition.parameters, None).is_none() {
         let message = "Write `none`, `any`, or `efforts`, `adaptive`, `levels` or `budget` with what they take, such as `efforts:low,high`.";
         return Err(AppError::field("parameters.thinking", "invalid", message));

@@ -203,7 +203,7 @@ async fn admits_free_calls_without_budget_and_credits() {
             }
             queue(model).await.unwrap();
             let round = ModelCall { model, estimated_input: 100, max_output: None, queued: None, is_first: true };
-            drop(hold_round(&service, asker, round).await.unwrap());
+            drop(reserve_model_call(&service, asker, round).await.unwrap());
         }
     }
 }
@@ -256,12 +256,12 @@ async fn answers_count_against_the_budgets_of_user_and_workspace() {
                 queued,
                 is_first,
             };
-            let first = hold_round(&other, asker, round(ids.first().copied(), true)).await.unwrap();
+            let first = reserve_model_call(&other, asker, round(ids.first().copied(), true)).await.unwrap();
             assert_eq!(spent_and_held(&service, budget).await, (0, 72_960), "its reservation stays");
             assert_eq!(record(&other, answer.clone(), Some(first)), Some(MicroCredits(150)));
             other.flush().await;
             assert_eq!(spent_and_held(&service, budget).await, (150, 0));
-            let mut second = hold_round(&other, asker, round(None, false)).await.unwrap();
+            let mut second = reserve_model_call(&other, asker, round(None, false)).await.unwrap();
             assert_eq!(spent_and_held(&service, budget).await, (150, 41_060));
             assert!(second.is_outgrown(&used(100, 4_000).usage) && !second.is_outgrown(&used(100, 3_000).usage));
             second.grow().await.unwrap();

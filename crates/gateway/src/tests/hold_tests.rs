@@ -16,7 +16,7 @@ async fn stream_with_unlimited_output_extends_its_reservation() {
         assert!(limited.growth(&used(100, 10).usage).is_none(), "the caller limits its output");
         drop(limited);
         service.flush().await;
-        let question = CallRequest { wanted: TokenEstimate::words(100, None), ..request("small") };
+        let question = CallRequest { wanted: TokenEstimate::text_only(100, None), ..request("small") };
         let mut stream = authorize(&service, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
         assert!(stream.growth(&used(100, 3_000).usage).is_none());
         let more = stream.growth(&used(100, 4_000).usage).unwrap().await.ok().unwrap();
@@ -40,7 +40,7 @@ async fn releases_reservations_of_callers_who_are_gone() {
         let (id, secret) = key(&service, &anna, with_budget(1_000_000)).await;
         let caller = caller(&service, &secret).await;
         let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
-        let question = CallRequest { wanted: TokenEstimate::words(100, None), ..request("small") };
+        let question = CallRequest { wanted: TokenEstimate::text_only(100, None), ..request("small") };
         let stream = authorize(&service, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
         let mut growth = Box::pin(stream.growth(&used(100, 4_000).usage).unwrap());
         assert!(poll_fn(|context| Poll::Ready(growth.as_mut().poll(context).is_pending())).await);
@@ -62,7 +62,7 @@ async fn stream_with_unlimited_searches_extends_its_reservation() {
         let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
         let asking = async |has_open_tools: bool| {
             let tools = ToolUses { searches: 2, ..ToolUses::default() };
-            let wanted = TokenEstimate { tools, has_open_tools, ..TokenEstimate::words(100, Some(10)) };
+            let wanted = TokenEstimate { tools, has_open_tools, ..TokenEstimate::text_only(100, Some(10)) };
             let question = CallRequest { wanted, ..request("small") };
             authorize(&service, &caller, GatewayEndpoint::Messages, question).await.ok().unwrap()
         };
@@ -94,12 +94,18 @@ async fn growing_stream_owes_nothing_that_was_reserved() {
         priced(&service, &anna).await;
         // All but a hundred are reserved in the end.
         let (holder, present) = (AccountHolder::Person(anna.user_id), MicroCredits(82_220));
-        credits::give(&service.billing, &confirmed(&service, &anna).await, holder, present, "A present".to_owned())
-            .await
-            .unwrap();
+        credits::adjust_balance(
+            &service.billing,
+            &confirmed(&service, &anna).await,
+            holder,
+            present,
+            "A present".to_owned(),
+        )
+        .await
+        .unwrap();
         let (_, secret) = key(&service, &anna, PolicyChange::default()).await;
         let caller = caller(&service, &secret).await;
-        let question = CallRequest { wanted: TokenEstimate::words(100, None), ..request("small") };
+        let question = CallRequest { wanted: TokenEstimate::text_only(100, None), ..request("small") };
         let mut stream = authorize(&service, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
         let more = stream.growth(&used(100, 4_000).usage).unwrap().await.ok().unwrap();
         stream.grown(more);

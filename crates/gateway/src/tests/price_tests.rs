@@ -14,11 +14,11 @@ async fn refuses_models_without_price_on_every_path() {
         let asker = BillingIdentity { user_id: anna.user_id, workspace_id: None };
         let round = async |service: &Arc<GatewayService>, model: &str| {
             let round = ModelCall { model, estimated_input: 100, max_output: None, queued: None, is_first: true };
-            hold_round(service, asker, round).await.map(drop)
+            reserve_model_call(service, asker, round).await.map(drop)
         };
         let side = async |model: &str| {
             let model = service.find_model(model).unwrap();
-            InternalModelCall::begin(&service, asker, &model, (GatewayEndpoint::Chat, 100)).await.map(drop)
+            InternalModelCall::reserve(&service, asker, &model, (GatewayEndpoint::Chat, 100)).await.map(drop)
         };
         assert!(ask(&service, &caller, "small").await.is_ok());
         round(&service, "small").await.unwrap();

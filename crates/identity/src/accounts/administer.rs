@@ -36,7 +36,7 @@ pub async fn create_admin(db: &Database, config: &Config, clock: &Clock, request
         at: clock.now(),
     };
     let user = signup::create(&tx, config, new).await?;
-    audit::record(&tx, of_the_operator(Action::SignUp, user.id)).await?;
+    audit::record(&tx, operator_entry(Action::SignUp, user.id)).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(session_tokens::own_view(&user))
 }
@@ -59,12 +59,12 @@ pub async fn reset_password(
     let user = user.ok_or_else(|| AppError::refused(Code::NotFound, "No account found with this email."))?;
     users::set_password(&tx, user.id, &hash, now).await?;
     rows::end_all(&tx, user.id, None, now).await?;
-    audit::record(&tx, of_the_operator(Action::PasswordReset, user.id)).await?;
+    audit::record(&tx, operator_entry(Action::PasswordReset, user.id)).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(session_tokens::own_view(&user))
 }
 
 /// Audit entry of the command line, whose user has no account.
-fn of_the_operator(action: Action, account: UserId) -> NewAuditEntry {
+fn operator_entry(action: Action, account: UserId) -> NewAuditEntry {
     NewAuditEntry { action, actor: None, target: Some(account.to_string()), address: None }
 }

@@ -23,18 +23,18 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    authenticate::TOUCH_EVERY,
+    authenticate::LAST_USE_RESOLUTION,
     credential_status::{CachedKey, Fingerprint},
     key_policy::KeyPolicy,
 };
 use crate::IdentityService;
 
 /// Prefix of every key.
-pub const MARK: &str = "nk_";
+pub const KEY_PREFIX: &str = "nk_";
 /// Our keys have 46 characters.
 const MAX_KEY_BYTES: usize = 128;
 /// Maximum time that a revocation waits for its bus message to be published.
-const TELL_WITHIN: Duration = Duration::from_secs(1);
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Revokes one of the caller's keys, and closes the connections opened with it.
 pub async fn revoke(service: &IdentityService, by: &Principal, id: ApiKeyId) -> Result<(), AppError> {
@@ -45,37 +45,37 @@ pub async fn revoke(service: &IdentityService, by: &Principal, id: ApiKeyId) -> 
     }
     audit::record(&tx, NewAuditEntry::by(by, Action::ApiKeyRevoked, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    tell_revoked(service, vec![id]).await;
+    announce_revoked(service, vec![id]).await;
     Ok(())
 }
 
 /// Announces revoked keys, here at once and to the other instances by the bus.
-pub async fn tell_revoked(service: &IdentityService, ids: Vec<ApiKeyId>) {
+pub async fn announce_revoked(service: &IdentityService, ids: Vec<ApiKeyId>) {
     if ids.is_empty() {
         return;
     }
     service.accounts.standings.revoke(&ids).await;
-    tell(service, Signal::ApiKeysRevoked(ids)).await;
+    publish(service, Signal::ApiKeysRevoked(ids)).await;
 }
 
 /// Announces changed permissions of keys. `ids` are those of keys, owners or workspaces.
-pub async fn tell_changed(service: &IdentityService, ids: Vec<Uuid>) {
+pub async fn announce_changed(service: &IdentityService, ids: Vec<Uuid>) {
     service.accounts.standings.readmit(&ids).await;
     service.accounts.standings.change(&ids).await;
-    tell(service, Signal::KeysChanged(ids)).await;
+    publish(service, Signal::KeysChanged(ids)).await;
 }
 
-async fn tell(service: &IdentityService, signal: Signal) {
+async fn publish(service: &IdentityService, signal: Signal) {
     let left = service.bus.publish(vec![BusMessage::Signal(signal)]);
     // If the bus is unavailable, the others notice when their cache entries expire after five seconds.
-    if !matches!(tokio::time::timeout(TELL_WITHIN, left).await, Ok(Ok(Ok(())))) {
+    if !matches!(tokio::time::timeout(PUBLISH_TIMEOUT, left).await, Ok(Ok(Ok(())))) {
         tracing::warn!("failed to publish change of API keys");
     }
 }
 
 /// True for an API key, false for an access token.
 pub(super) fn is_key(text: &str) -> bool {
-    text.starts_with(MARK)
+    text.starts_with(KEY_PREFIX)
 }
 
 /// Authenticates an API key.
@@ -90,9 +90,9 @@ pub async fn authenticate_key(service: &IdentityService, key: &str) -> Result<(P
         return Err(refused());
     }
     let fingerprint: Fingerprint = token::hash_token(key).try_into().map_err(|_| refused())?;
-    let standing = match service.accounts.standings.recall_key(&fingerprint) {
+    let standing = match service.accounts.standings.get_key(&fingerprint) {
         Some(standing) => standing,
-        None => look_up(service, fingerprint).await?.ok_or_else(refused)?,
+        None => load_key(service, fingerprint).await?.ok_or_else(refused)?,
     };
     if standing.expires_at <= service.clock.now() || service.accounts.standings.is_revoked(standing.id).await {
         return Err(refused());
@@ -102,7 +102,7 @@ pub async fn authenticate_key(service: &IdentityService, key: &str) -> Result<(P
 }
 
 /// Current principal of a key that was authenticated before; `None` if the key has ended.
-pub(super) async fn owner(service: &IdentityService, id: ApiKeyId) -> Result<Option<Principal>, AppError> {
+pub(super) async fn current_principal(service: &IdentityService, id: ApiKeyId) -> Result<Option<Principal>, AppError> {
     if service.accounts.standings.is_revoked(id).await {
         return Ok(None);
     }
@@ -110,7 +110,7 @@ pub(super) async fn owner(service: &IdentityService, id: ApiKeyId) -> Result<Opt
     row.map(|row| read(&row).map(principal)).transpose()
 }
 
-async fn look_up(service: &IdentityService, fingerprint: Fingerprint) -> Result<Option<CachedKey>, AppError> {
+async fn load_key(service: &IdentityService, fingerprint: Fingerprint) -> Result<Option<CachedKey>, AppError> {
     let (now, begun) = (service.clock.now(), Instant::now());
     let (db, clock) = (service.db.clone(), service.clock.clone());
     let read_all = move |asked: Vec<Fingerprint>| {
@@ -137,16 +137,16 @@ async fn look_up(service: &IdentityService, fingerprint: Fingerprint) -> Result<
     if row.key_hash != fingerprint {
         standing.expires_at = standing.expires_at.min(row.previous_until.unwrap_or(now));
     }
-    service.accounts.standings.remember_key(fingerprint, standing.clone(), begun).await;
-    if row.last_used_at.is_none_or(|last| last.plus(TOUCH_EVERY) <= now) {
+    service.accounts.standings.insert_key(fingerprint, standing.clone(), begun).await;
+    if row.last_used_at.is_none_or(|last| last.plus(LAST_USE_RESOLUTION) <= now) {
         let (db, touched) = (service.db.clone(), service.accounts.lookups.key_uses.clone());
-        tokio::spawn(async move { touched.ask(row.id, move |ids| touch(db.clone(), ids, now)).await });
+        tokio::spawn(async move { touched.ask(row.id, move |ids| record_use(db.clone(), ids, now)).await });
     }
     Ok(Some(standing))
 }
 
 /// Best effort: the next use of the key is recorded instead.
-async fn touch(db: Database, ids: Vec<ApiKeyId>, now: Timestamp) -> Result<HashMap<ApiKeyId, ()>, AppError> {
+async fn record_use(db: Database, ids: Vec<ApiKeyId>, now: Timestamp) -> Result<HashMap<ApiKeyId, ()>, AppError> {
     if let Err(error) = rows::record_use(db.writer(), &ids, now).await {
         tracing::debug!(%error, "failed to record last use of API keys");
     }

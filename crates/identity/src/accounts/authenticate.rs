@@ -22,7 +22,7 @@ use super::{
 use crate::IdentityService;
 
 /// Resolution of the last use of sessions and API keys.
-pub(super) const TOUCH_EVERY: Duration = Duration::from_secs(60);
+pub(super) const LAST_USE_RESOLUTION: Duration = Duration::from_secs(60);
 
 /// Batchers that combine concurrent look-ups and updates.
 #[derive(Default)]
@@ -73,7 +73,7 @@ async fn is_forged(service: &IdentityService, access_token: &str) -> bool {
 impl IdentityService {
     /// Counts a rejected credential as a violation if this installation has not issued it. Returns `AddressBanned` if
     /// the firewall had banned the address already.
-    pub async fn note_refused_token(&self, source: RequestSource, token: &str) -> Result<(), AppError> {
+    pub async fn count_rejected_token(&self, source: RequestSource, token: &str) -> Result<(), AppError> {
         if source.attributable_address().is_none() || !is_forged(self, token).await {
             return Ok(());
         }
@@ -93,18 +93,18 @@ pub(super) async fn standing(service: &IdentityService, id: SessionId) -> Result
         CachedStatus::Unknown => {}
     }
     let asked = Instant::now();
-    let Some(row) = look_up(service, id).await? else { return Ok(None) };
+    let Some(row) = load_session(service, id).await? else { return Ok(None) };
     let role = row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?;
     let standing = CachedSession { user_id: row.user_id, role, expires_at: row.expires_at };
     service.accounts.standings.remember(id, standing, asked).await;
-    if row.last_used_at.plus(TOUCH_EVERY) <= now {
+    if row.last_used_at.plus(LAST_USE_RESOLUTION) <= now {
         let (db, touched) = (service.db.clone(), Arc::clone(&service.accounts.lookups.session_uses));
-        tokio::spawn(async move { touched.ask(id, move |ids| touch(db.clone(), ids, now)).await });
+        tokio::spawn(async move { touched.ask(id, move |ids| record_use(db.clone(), ids, now)).await });
     }
     Ok(Some(standing))
 }
 
-async fn look_up(service: &IdentityService, id: SessionId) -> Result<Option<rows::LiveSession>, AppError> {
+async fn load_session(service: &IdentityService, id: SessionId) -> Result<Option<rows::LiveSession>, AppError> {
     let (db, clock) = (service.db.clone(), service.clock.clone());
     let read = move |ids: Vec<SessionId>| {
         let (db, now) = (db.clone(), clock.now());
@@ -117,7 +117,7 @@ async fn look_up(service: &IdentityService, id: SessionId) -> Result<Option<rows
 }
 
 /// Best effort: the next use of the session is recorded instead.
-async fn touch(db: Database, ids: Vec<SessionId>, now: Timestamp) -> Result<HashMap<SessionId, ()>, AppError> {
+async fn record_use(db: Database, ids: Vec<SessionId>, now: Timestamp) -> Result<HashMap<SessionId, ()>, AppError> {
     if let Err(error) = rows::record_use(db.writer(), &ids, now).await {
         tracing::debug!(%error, "failed to record last use of sessions");
     }

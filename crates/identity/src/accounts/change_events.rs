@@ -13,15 +13,16 @@ use dbcontext::query::{account_erasure, users};
 use crate::IdentityService;
 
 /// Publishes the user's current name and picture. Best effort, because clients refresh them.
-pub async fn tell_others(service: &IdentityService, user_id: UserId) {
-    if let Err(error) = tell(service, user_id).await {
+pub async fn announce_user_change(service: &IdentityService, user_id: UserId) {
+    if let Err(error) = publish_user_change(service, user_id).await {
         tracing::warn!(%error, %user_id, "failed to publish user change");
     }
 }
 
-async fn tell(service: &IdentityService, user_id: UserId) -> Result<(), AppError> {
+async fn publish_user_change(service: &IdentityService, user_id: UserId) -> Result<(), AppError> {
     let db = service.db.writer();
-    let Some(users::PublicProfile { display_name, picture, is_deleted }) = users::appearance(db, user_id).await? else {
+    let Some(users::PublicProfile { display_name, picture, is_deleted }) = users::public_profile(db, user_id).await?
+    else {
         return Ok(());
     };
     let event = Event::UserChanged { user_id, display_name, picture, deleted: is_deleted };

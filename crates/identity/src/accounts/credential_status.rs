@@ -19,9 +19,9 @@ use uuid::Uuid;
 use super::key_policy::KeyPolicy;
 
 /// Lifetime of a cached look-up, if no change event arrives.
-const KEEP_LIVE: Duration = Duration::from_secs(5);
+const LOOKUP_TTL: Duration = Duration::from_secs(5);
 /// Longer than the slowest look-up plus the lifetime of its cached result.
-const KEEP_ENDED: Duration = Duration::from_secs(60);
+const ENDED_TTL: Duration = Duration::from_secs(60);
 const MAX_SESSIONS: u64 = 100_000;
 const MAX_LIVE: u64 = 100_000;
 
@@ -80,17 +80,17 @@ impl CredentialStatusCache {
     pub(super) fn start(bus: &dyn EventBus) -> Self {
         let standings = Self {
             live: lookup_cache(),
-            ended: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
+            ended: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(ENDED_TTL).build(),
             live_keys: lookup_cache(),
-            revoked_keys: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
-            changed: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
+            revoked_keys: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(ENDED_TTL).build(),
+            changed: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(ENDED_TTL).build(),
         };
         tokio::spawn(standings.clone().follow(bus.subscribe()));
         standings
     }
 
     async fn follow(self, mut envelope: Listener) {
-        let mut tidying = tokio::time::interval(KEEP_LIVE);
+        let mut tidying = tokio::time::interval(LOOKUP_TTL);
         tidying.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let message = tokio::select! {
@@ -106,7 +106,7 @@ impl CredentialStatusCache {
             match message {
                 BusMessage::Signal(Signal::SessionsEnded(sessions)) => self.end(&sessions).await,
                 BusMessage::Signal(Signal::ApiKeysRevoked(keys)) => self.revoke(&keys).await,
-                BusMessage::Signal(Signal::UserChanged(user_id)) => self.change_person(user_id).await,
+                BusMessage::Signal(Signal::UserChanged(user_id)) => self.invalidate_user(user_id).await,
                 BusMessage::Signal(Signal::KeysChanged(ids)) => {
                     // Includes keys of restored users: the database decides whether they are valid again.
                     self.readmit(&ids).await;
@@ -138,7 +138,7 @@ impl CredentialStatusCache {
     }
 
     /// Invalidates a user's sessions and keys.
-    pub(super) async fn change_person(&self, id: UserId) {
+    pub(super) async fn invalidate_user(&self, id: UserId) {
         self.change(&[id.0]).await;
         invalidate_if(&self.live, move |standing| standing.user_id == id);
     }
@@ -154,12 +154,12 @@ impl CredentialStatusCache {
         }
     }
 
-    pub(super) fn recall_key(&self, fingerprint: &Fingerprint) -> Option<CachedKey> {
+    pub(super) fn get_key(&self, fingerprint: &Fingerprint) -> Option<CachedKey> {
         self.live_keys.get(fingerprint)
     }
 
     /// Caches the result of a look-up that started at `asked`.
-    pub(super) async fn remember_key(&self, fingerprint: Fingerprint, standing: CachedKey, asked: Instant) {
+    pub(super) async fn insert_key(&self, fingerprint: Fingerprint, standing: CachedKey, asked: Instant) {
         for id in standing.concerned() {
             if self.has_changed(id, asked).await {
                 return;
@@ -198,13 +198,13 @@ impl CredentialStatusCache {
     }
 }
 
-/// Cache of look-ups, with a lifetime of [`KEEP_LIVE`].
+/// Cache of look-ups, with a lifetime of [`LOOKUP_TTL`].
 fn lookup_cache<K, V>() -> sync::Cache<K, V>
 where
     K: Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    sync::Cache::builder().max_capacity(MAX_LIVE).time_to_live(KEEP_LIVE).support_invalidation_closures().build()
+    sync::Cache::builder().max_capacity(MAX_LIVE).time_to_live(LOOKUP_TTL).support_invalidation_closures().build()
 }
 
 fn invalidate_if<K, V>(cache: &sync::Cache<K, V>, is_stale: impl Fn(&V) -> bool + Send + Sync + 'static)

@@ -23,8 +23,8 @@ use dbcontext::{
 use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
-    Device, api_keys::tell_revoked, hashing::QueuedCaller, identities, login_throttle, password_hash::PasswordCheck,
-    sessions::tell_ended, signin,
+    Device, api_keys::announce_revoked, hashing::QueuedCaller, identities, login_throttle,
+    password_hash::PasswordCheck, sessions::announce_ended, signin,
 };
 use crate::IdentityService;
 use crate::mail::{self, MailContent, Recipient};
@@ -44,13 +44,13 @@ pub async fn forgot_password(service: &IdentityService, email: &str) -> Result<(
 
 async fn request(service: &IdentityService, email: &str, letter: MailContent) -> Result<(), AppError> {
     let email = Email::parse(email).map_err(|error| AppError::Invalid(vec![error]))?;
-    mail::post(service.db.writer(), service.clock.now(), Recipient::Account(email), letter).await?;
+    mail::enqueue(service.db.writer(), service.clock.now(), Recipient::Account(email), letter).await?;
     service.wake_workers();
     Ok(())
 }
 
 /// Verifies an address by its mailed token together with the account's session or password. The caller has both the
-/// mail and the account, so no session is ended. With the mail alone, the password can be reset ([`redeem_reset`]).
+/// mail and the account, so no session is ended. With the mail alone, the password can be reset ([`reset_password_by_token`]).
 ///
 /// A claim ([`identities::claim`]) needs neither: it takes the account away from its creator.
 pub async fn verify_email(
@@ -71,7 +71,7 @@ pub async fn verify_email(
         require_password(service, &account, password, device).await?;
     }
     let tx = service.db.begin().await.map_err(app_error)?;
-    let taken = mail_tokens::take(&tx, Purpose::Verification, &hash, now).await?;
+    let taken = mail_tokens::consume(&tx, Purpose::Verification, &hash, now).await?;
     let current = users::lock(&tx, account.id).await?.filter(|_| taken == Some(subject)).ok_or(Code::TokenInvalid)?;
     // The password was changed by a concurrent request.
     if !is_signed_in && current.password_hash != account.password_hash {
@@ -106,7 +106,7 @@ async fn require_password(
         == PasswordCheck::Wrong
     {
         guess.failed().await;
-        signin::note_failure(service, Some(account.id), device).await;
+        signin::record_failure(service, Some(account.id), device).await;
         return Err(AppError::refused(Code::PasswordWrong, "That's not the password of this account."));
     }
     guess.passed().await;
@@ -117,23 +117,23 @@ async fn require_password(
 async fn claim(service: &IdentityService, hash: &[u8], address: Option<IpAddr>) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
-    let pending = mail_tokens::take(&tx, Purpose::Claim, hash, now).await?.ok_or(Code::TokenInvalid)?;
+    let pending = mail_tokens::consume(&tx, Purpose::Claim, hash, now).await?.ok_or(Code::TokenInvalid)?;
     let user_id = identities::claim(&tx, service, pending).await?;
     let account = users::lock(&tx, user_id).await?.ok_or(Code::TokenInvalid)?;
-    users::drop_password(&tx, account.id, now).await?;
+    users::remove_password(&tx, account.id, now).await?;
     users::verify(&tx, account.id, now).await?;
     mail_tokens::remove(&tx, account.id.0).await?;
     audit::record(&tx, entry(Action::EmailVerified, account.id, address)).await?;
     let ended = sessions::end_all(&tx, account.id, None, now).await?;
     let revoked = api_keys::revoke_all(&tx, account.id, now).await?;
     tx.commit().await.map_err(app_error)?;
-    tell_ended(service, ended).await;
-    tell_revoked(service, revoked).await;
+    announce_ended(service, ended).await;
+    announce_revoked(service, revoked).await;
     Ok(())
 }
 
 /// Sets a new password by the mailed token, and signs all devices out. Reading the mail verifies the address.
-pub async fn redeem_reset(
+pub async fn reset_password_by_token(
     service: &IdentityService,
     shown: &str,
     password: &str,
@@ -154,21 +154,21 @@ pub async fn redeem_reset(
     let stored = service.accounts.hashing.hash(QueuedCaller::user(account.id), password.expose().to_owned()).await?;
 
     let tx = service.db.begin().await.map_err(app_error)?;
-    let subject = mail_tokens::take(&tx, Purpose::PasswordReset, &hash, now).await?.ok_or(Code::TokenInvalid)?;
+    let subject = mail_tokens::consume(&tx, Purpose::PasswordReset, &hash, now).await?.ok_or(Code::TokenInvalid)?;
     let account = users::lock(&tx, UserId(subject)).await?.ok_or(Code::TokenInvalid)?;
     users::set_password(&tx, account.id, &stored, now).await?;
     if users::verify(&tx, account.id, now).await? {
         // Removes everything that was added before the address was verified.
-        identities::forget_other_ways(&tx, service, account.id).await?;
+        identities::remove_other_methods(&tx, service, account.id).await?;
     }
     mail_tokens::remove(&tx, account.id.0).await?;
     let ended = sessions::end_all(&tx, account.id, None, now).await?;
     let revoked = api_keys::revoke_all(&tx, account.id, now).await?;
     audit::record(&tx, entry(Action::PasswordReset, account.id, address)).await?;
-    mail::post(&tx, now, Recipient::User(account.id), MailContent::PasswordChanged { at: now }).await?;
+    mail::enqueue(&tx, now, Recipient::User(account.id), MailContent::PasswordChanged { at: now }).await?;
     tx.commit().await.map_err(app_error)?;
-    tell_ended(service, ended).await;
-    tell_revoked(service, revoked).await;
+    announce_ended(service, ended).await;
+    announce_revoked(service, revoked).await;
     service.wake_workers();
     Ok(())
 }

@@ -27,7 +27,7 @@ use super::{
 };
 
 /// Maximum queueing time. Shorter than the endpoint timeout of 14 seconds.
-const MAX_WAIT: Duration = Duration::from_secs(10);
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum queue length per core: about the work of a core in that time. One network may take half of a queue: on two
 /// cores, 500 users who sign in at the same moment behind one address all fit.
 const MAX_QUEUE_PER_CORE: usize = 600;
@@ -136,7 +136,7 @@ impl PasswordHasher {
     }
 
     async fn turn(&self, applicant: QueuedCaller) -> Result<HashingSlot, AppError> {
-        match timeout(MAX_WAIT, self.line_up(applicant)?).await {
+        match timeout(QUEUE_TIMEOUT, self.enqueue(applicant)?).await {
             Ok(Ok(turn)) => Ok(turn),
             Ok(Err(dropped)) => Err(AppError::internal(dropped)),
             Err(_) => Err(busy()),
@@ -144,21 +144,21 @@ impl PasswordHasher {
     }
 
     /// Enqueues the caller, unless the queue is full.
-    fn line_up(&self, applicant: QueuedCaller) -> Result<oneshot::Receiver<HashingSlot>, AppError> {
+    fn enqueue(&self, applicant: QueuedCaller) -> Result<oneshot::Receiver<HashingSlot>, AppError> {
         let (sender, receiver) = oneshot::channel();
         let mut state = lock(&self.state);
         let max = state.max_waiting;
         if !state.queues[applicant.priority as usize].push(applicant.neighbourhood, sender, max) {
             return Err(busy());
         }
-        state.give_out(&self.state);
+        state.assign_slots(&self.state);
         Ok(receiver)
     }
 }
 
 impl State {
     /// Assigns free slots to waiting callers.
-    fn give_out(&mut self, shared: &Arc<Mutex<Self>>) {
+    fn assign_slots(&mut self, shared: &Arc<Mutex<Self>>) {
         while self.free > 0
             && let Some((priority, waiting)) = self.next()
         {
@@ -184,7 +184,7 @@ impl State {
         self.queues[chosen as usize].pop().map(|waiting| (chosen, waiting))
     }
 
-    fn give_back(&mut self, priority: Priority) {
+    fn release_slot(&mut self, priority: Priority) {
         self.free += 1;
         self.doubted -= usize::from(priority == Priority::Doubted);
     }
@@ -207,7 +207,7 @@ impl Queue {
     /// Returns false if the queue is full, or the network has half of it.
     fn push(&mut self, neighbourhood: String, sender: oneshot::Sender<HashingSlot>, max: usize) -> bool {
         if self.length >= max {
-            self.forget_gone();
+            self.remove_dropped();
         }
         let neighbours = self.waiting.get(&neighbourhood).map_or(0, VecDeque::len);
         if self.length >= max || neighbours >= max.div_ceil(2) {
@@ -235,7 +235,7 @@ impl Queue {
     }
 
     /// Removes callers that are gone.
-    fn forget_gone(&mut self) {
+    fn remove_dropped(&mut self) {
         self.waiting.retain(|_, waiting| {
             waiting.retain(|sender| !sender.is_closed());
             !waiting.is_empty()
@@ -256,8 +256,8 @@ impl Drop for HashingSlot {
     fn drop(&mut self) {
         if let Some(shared) = self.state.take() {
             let mut state = lock(&shared);
-            state.give_back(self.priority);
-            state.give_out(&shared);
+            state.release_slot(self.priority);
+            state.assign_slots(&shared);
         }
     }
 }
@@ -285,14 +285,14 @@ mod tests {
     #[test]
     fn full_queue_rejects_and_freed_slot_is_taken() {
         let hashing = PasswordHasher::with(1, 2);
-        let turn = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
-        let mut second = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
-        assert!(is_refused(hashing.line_up(from(Priority::New, "192.0.2.1"))), "a network may take half of the queue");
-        let third = hashing.line_up(from(Priority::New, "192.0.2.2")).unwrap();
-        assert!(is_refused(hashing.line_up(from(Priority::New, "192.0.2.3"))));
-        hashing.line_up(from(Priority::Known, "192.0.2.3")).map(drop).unwrap();
+        let turn = hashing.enqueue(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
+        let mut second = hashing.enqueue(from(Priority::New, "192.0.2.1")).unwrap();
+        assert!(is_refused(hashing.enqueue(from(Priority::New, "192.0.2.1"))), "a network may take half of the queue");
+        let third = hashing.enqueue(from(Priority::New, "192.0.2.2")).unwrap();
+        assert!(is_refused(hashing.enqueue(from(Priority::New, "192.0.2.3"))));
+        hashing.enqueue(from(Priority::Known, "192.0.2.3")).map(drop).unwrap();
         drop(third);
-        let mut fourth = hashing.line_up(from(Priority::New, "192.0.2.3")).unwrap();
+        let mut fourth = hashing.enqueue(from(Priority::New, "192.0.2.3")).unwrap();
         assert!(second.try_recv().is_err());
         drop(turn);
         let second = second.try_recv().unwrap();
@@ -305,10 +305,10 @@ mod tests {
     #[test]
     fn slot_of_a_dropped_caller_is_passed_on() {
         let hashing = PasswordHasher::with(1, 10);
-        let turn = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
-        let gone = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
-        let held = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
-        let mut last = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
+        let turn = hashing.enqueue(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
+        let gone = hashing.enqueue(from(Priority::New, "192.0.2.1")).unwrap();
+        let held = hashing.enqueue(from(Priority::New, "192.0.2.1")).unwrap();
+        let mut last = hashing.enqueue(from(Priority::New, "192.0.2.1")).unwrap();
         drop(gone);
         drop(turn);
         // The slot is in the channel, and the caller is dropped before receiving it.
@@ -320,10 +320,10 @@ mod tests {
     #[test]
     fn five_hundred_users_behind_one_address_fit_and_others_wait_for_one() {
         let hashing = PasswordHasher::with(2, MAX_QUEUE_PER_CORE);
-        let from_office = || hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
+        let from_office = || hashing.enqueue(from(Priority::New, "192.0.2.1")).unwrap();
         let [first, second] = [(); 2].map(|()| from_office().try_recv().unwrap());
         let mut office: Vec<_> = (0..500).map(|_| from_office()).collect();
-        let mut elsewhere = hashing.line_up(from(Priority::New, "203.0.113.1")).unwrap();
+        let mut elsewhere = hashing.enqueue(from(Priority::New, "203.0.113.1")).unwrap();
         drop(first);
         assert!(elsewhere.try_recv().is_err(), "a caller of the office is next");
         drop(second);
@@ -361,10 +361,10 @@ mod tests {
     #[test]
     fn guesses_from_many_addresses_do_not_delay_others() {
         let hashing = PasswordHasher::with(1, 200);
-        let turn = hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
+        let turn = hashing.enqueue(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
         let mut waiting = Vec::new();
         let mut come = |name, priority, address: String| {
-            waiting.push((name, hashing.line_up(from(priority, &address)).unwrap()));
+            waiting.push((name, hashing.enqueue(from(priority, &address)).unwrap()));
         };
         for n in 0..60 {
             // A /48 of IPv6 without failures so far, and many addresses with failures.
@@ -386,12 +386,12 @@ mod tests {
     fn callers_with_failures_never_get_all_cores() {
         let hashing = PasswordHasher::with(4, 200);
         let mut doubted: Vec<_> =
-            (0..4).map(|n| hashing.line_up(from(Priority::Doubted, &format!("192.0.2.{n}"))).unwrap()).collect();
+            (0..4).map(|n| hashing.enqueue(from(Priority::Doubted, &format!("192.0.2.{n}"))).unwrap()).collect();
         let turns: Vec<HashingSlot> = doubted.iter_mut().filter_map(|receiver| receiver.try_recv().ok()).collect();
         assert_eq!(turns.len(), 2);
         for n in 0..2 {
             std::mem::forget(
-                hashing.line_up(from(Priority::New, &format!("192.0.2.{n}"))).unwrap().try_recv().unwrap(),
+                hashing.enqueue(from(Priority::New, &format!("192.0.2.{n}"))).unwrap().try_recv().unwrap(),
             );
         }
         drop(turns);

@@ -41,7 +41,11 @@ impl KeyPolicy {
             models: models(row.models.as_deref()),
             endpoints: endpoints(row.endpoints.as_deref()),
             passes: passes(row.passes.as_deref()).map(Into::into),
-            limit: KeyLimit { rpm: whole(row.rpm), tpm: whole(row.tpm), parallel: whole(row.parallel) },
+            limit: KeyLimit {
+                rpm: parse_limit(row.rpm),
+                tpm: parse_limit(row.tpm),
+                parallel: parse_limit(row.parallel),
+            },
             budgets: scopes.into_iter().filter_map(budget).collect(),
         }
     }
@@ -52,18 +56,18 @@ pub fn models(stored: Option<&str>) -> Vec<String> {
 }
 
 pub fn endpoints(stored: Option<&str>) -> Vec<GatewayEndpoint> {
-    stored.map(named).unwrap_or_default()
+    stored.map(parse_names).unwrap_or_default()
 }
 
 pub fn passes(stored: Option<&str>) -> Option<Vec<RestrictedParameter>> {
-    stored.map(named)
+    stored.map(parse_names)
 }
 
 /// Skips names unknown to this version.
-fn named<T: FromStr>(stored: &str) -> Vec<T> {
+fn parse_names<T: FromStr>(stored: &str) -> Vec<T> {
     stored.split(',').filter_map(|name| name.parse().ok()).collect()
 }
 
-pub fn whole(stored: Option<i64>) -> Option<u32> {
+pub fn parse_limit(stored: Option<i64>) -> Option<u32> {
     stored.and_then(|number| u32::try_from(number).ok())
 }

@@ -23,13 +23,13 @@ use tokio::{sync::Mutex, time::Instant};
 
 const PURPOSE: &[u8] = b"signing key";
 /// Issuer of an installation without a configured URL. The same for instances on different ports.
-const USUAL_ISSUER: &str = "natter";
+const DEFAULT_ISSUER: &str = "natter";
 /// Interval at which an instance polls for changed keys.
-const LOOK: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Minimum interval of reloads, because anybody can send tokens with unknown keys.
-const BETWEEN: Duration = Duration::from_millis(100);
+const MIN_RELOAD_INTERVAL: Duration = Duration::from_millis(100);
 /// Margin for all instances to notice a rotated key.
-const SLACK: Duration = Duration::from_secs(60);
+const ROTATION_MARGIN: Duration = Duration::from_secs(60);
 
 /// The keys known to this instance.
 pub(super) struct SigningKeys {
@@ -58,7 +58,7 @@ impl SigningKeys {
             ring: RwLock::new(Arc::new(ring)),
             loaded: Mutex::new((names(&rows), Instant::now())),
         });
-        tokio::spawn(follow(Arc::downgrade(&keys)));
+        tokio::spawn(poll(Arc::downgrade(&keys)));
         Ok(keys)
     }
 
@@ -84,7 +84,7 @@ impl SigningKeys {
         if looked.1 > asked {
             return;
         }
-        tokio::time::sleep_until(looked.1 + BETWEEN).await;
+        tokio::time::sleep_until(looked.1 + MIN_RELOAD_INTERVAL).await;
         looked.1 = Instant::now();
         let read = async {
             let rows = signing_keys::all(self.db.reader()).await?;
@@ -104,8 +104,8 @@ impl SigningKeys {
     }
 }
 
-async fn follow(keys: Weak<SigningKeys>) {
-    let mut tick = tokio::time::interval(LOOK);
+async fn poll(keys: Weak<SigningKeys>) {
+    let mut tick = tokio::time::interval(POLL_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
@@ -125,7 +125,7 @@ pub async fn rotate(db: &Database, config: &Config, clock: &Clock) -> Result<Str
     let now = clock.now();
     let tx = db.begin().await.map_err(app_error)?;
     signing_keys::retire(&tx, now).await?;
-    signing_keys::remove_retired_before(&tx, now.minus(config.auth.access_ttl).minus(SLACK)).await?;
+    signing_keys::remove_retired_before(&tx, now.minus(config.auth.access_ttl).minus(ROTATION_MARGIN)).await?;
     let (kid, is_ours) = store_new(&tx, config, now).await.map_err(AppError::internal)?;
     if !is_ours {
         return Err(AppError::refused(Code::Conflict, "The keys are already being rotated. Try again in a moment."));
@@ -154,8 +154,8 @@ fn names(rows: &[signing_key::Model]) -> Vec<String> {
 
 /// Builds the keyring for signing and verification.
 async fn ring(db: &Database, config: &Config, now: Timestamp, rows: &[signing_key::Model]) -> anyhow::Result<Keyring> {
-    let issuer = config.server.public_url.as_ref().map_or(USUAL_ISSUER.to_owned(), |_| config.server.public_url());
-    let good_since = now.minus(config.auth.access_ttl).minus(SLACK);
+    let issuer = config.server.public_url.as_ref().map_or(DEFAULT_ISSUER.to_owned(), |_| config.server.public_url());
+    let good_since = now.minus(config.auth.access_ttl).minus(ROTATION_MARGIN);
     let mut stored = Vec::new();
     for row in rows.iter().filter(|row| row.retired_at.is_none_or(|at| at > good_since)) {
         stored.push(read(db, config.auth.key_encryption_secret.as_ref(), row).await?);
@@ -175,13 +175,13 @@ async fn ring(db: &Database, config: &Config, now: Timestamp, rows: &[signing_ke
 
 /// Reads a stored key. A plaintext key is encrypted once a secret is configured.
 async fn read(db: &Database, secret: Option<&Secret>, row: &signing_key::Model) -> anyhow::Result<SigningKey> {
-    let bytes = opened(row, secret)?;
+    let bytes = decrypt(row, secret)?;
     if let Some(secret) = secret.filter(|_| !row.is_sealed) {
         signing_keys::seal(db.writer(), &row.kid, sealed(secret, &row.kid, &bytes)?).await?;
     }
     SigningKey::from_pkcs8(&bytes).with_context(|| format!("the signing key {} is damaged", row.kid))
 }
-fn opened(row: &signing_key::Model, secret: Option<&Secret>) -> anyhow::Result<Vec<u8>> {
+fn decrypt(row: &signing_key::Model, secret: Option<&Secret>) -> anyhow::Result<Vec<u8>> {
     if !row.is_sealed {
         return Ok(row.private_key.clone());
     }

@@ -26,7 +26,7 @@ pub(super) async fn is_known<C: ConnectionTrait>(
 
 /// Records a sign-in, in the caller's transaction. One from a new network or program is mailed about, except the
 /// account's first.
-pub(super) async fn note(
+pub(super) async fn record_sign_in(
     tx: &Transaction,
     service: &IdentityService,
     account: &user::Model,
@@ -43,9 +43,9 @@ pub(super) async fn note(
             place: device.place(&service.geoip),
             at: now,
         };
-        mail::post(tx, now, Recipient::User(account.id), letter).await?;
+        mail::enqueue(tx, now, Recipient::User(account.id), letter).await?;
     }
     let seen = known_device::Model { user_id: account.id, network, agent, last_seen_at: now };
-    known_devices::note(tx, seen).await?;
+    known_devices::record(tx, seen).await?;
     known_devices::trim(tx, account.id).await
 }

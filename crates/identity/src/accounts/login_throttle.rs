@@ -62,7 +62,7 @@ pub async fn begin(
     let attempt = service.attempts.begin(subjects, settings.failed_window).await?;
     let priority = if is_known {
         Priority::Known
-    } else if attempt.is_doubted() {
+    } else if attempt.has_recent_failures() {
         Priority::Doubted
     } else {
         Priority::New

@@ -8,7 +8,7 @@ use dbcontext::{
 };
 
 /// Fails if the account has no sign-in method left. Called after the removal, in the same transaction.
-pub(super) async fn require_one(tx: &Transaction, account: &user::Model) -> Result<(), AppError> {
+pub(super) async fn require_any(tx: &Transaction, account: &user::Model) -> Result<(), AppError> {
     let left = account.password_hash.is_some()
         || identities::count(tx, account.id).await? > 0
         || passkeys::count(tx, account.id).await? > 0;

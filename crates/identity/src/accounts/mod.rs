@@ -46,12 +46,12 @@ mod verified_tokens;
 
 pub use administer::{create_admin, reset_password};
 pub use authenticate::authenticate;
-pub use change_events::tell_others;
+pub use change_events::announce_user_change;
 pub use device::Device;
-pub use email_links::{forgot_password, redeem_reset, resend_verification, verify_email};
+pub use email_links::{forgot_password, resend_verification, reset_password_by_token, verify_email};
 pub use keys::rotate as rotate_keys;
 pub use picture::{pictures, remove_picture, set_picture};
-pub use profile::fill_in_presence;
+pub use profile::add_presence;
 pub use profile::{PasswordChange, ProfileChange, find, me, search, update_me};
 pub use reauthenticate::{ConfirmMethod, Confirmation, Confirmed, Freshness, confirm, freshness};
 pub use refresh::{refresh, token_family};

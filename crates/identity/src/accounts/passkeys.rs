@@ -40,8 +40,8 @@ const CEREMONY_TTL: Duration = Duration::from_secs(300);
 /// Maximum number of passkeys per account; all of them are sent when another one is registered.
 const MAX_PASSKEYS: usize = 50;
 const MAX_NAME_CHARS: usize = 80;
-const NAMELESS: &str = "Passkey";
-const SITE: &str = "Natter";
+const DEFAULT_NAME: &str = "Passkey";
+const RELYING_PARTY: &str = "Natter";
 
 /// Challenge for the authenticator.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ pub(super) fn site(config: &Config) -> anyhow::Result<Option<Webauthn>> {
     let Some(name) = here.domain().map(str::to_owned) else { return Ok(None) };
     let built = WebauthnBuilder::new(&name, &here)
         // Without `server.public_url` the port outside may differ.
-        .and_then(|builder| builder.rp_name(SITE).timeout(CEREMONY_TTL).allow_any_port(!is_told).build());
+        .and_then(|builder| builder.rp_name(RELYING_PARTY).timeout(CEREMONY_TTL).allow_any_port(!is_told).build());
     built.map(Some).map_err(|error| anyhow::anyhow!("server.public_url can't have passkeys: {error}"))
 }
 
@@ -87,14 +87,14 @@ pub struct PasskeyEnrolment(Confirmed);
 
 impl PasskeyEnrolment {
     /// Checks that passkeys are possible, before the caller has to confirm.
-    pub async fn ask(service: &IdentityService, by: &Principal) -> Result<Self, AppError> {
+    pub async fn authorize(service: &IdentityService, by: &Principal) -> Result<Self, AppError> {
         open_site(service)?;
-        Ok(Self(Confirmed::ask(service, by).await?))
+        Ok(Self(Confirmed::authorize(service, by).await?))
     }
 }
 
 /// Starts the registration of a passkey.
-pub async fn begin_registration(
+pub async fn start_registration(
     service: &IdentityService,
     PasskeyEnrolment(by): &PasskeyEnrolment,
 ) -> Result<WebauthnChallenge, AppError> {
@@ -106,14 +106,14 @@ pub async fn begin_registration(
     }
     let (mut asked, state) = site
         .start_passkey_registration(account.id.0, &account.email, &account.display_name, Some(known))
-        .map_err(defect)?;
+        .map_err(challenge_error)?;
     // Sign-in needs no name, so the authenticator must store the account (resident key).
     if let Some(selection) = &mut asked.public_key.authenticator_selection {
         selection.require_resident_key = true;
     }
     let mut public_key = json(&asked.public_key)?;
     public_key["authenticatorSelection"]["residentKey"] = "required".into();
-    begin(service, PendingKind::PasskeyRegistration, Some(account.id), &state, public_key).await
+    store_challenge(service, PendingKind::PasskeyRegistration, Some(account.id), &state, public_key).await
 }
 
 /// Stores the passkey that the authenticator has created.
@@ -127,16 +127,17 @@ pub async fn finish_registration(
     let site = open_site(service)?;
     let name = name.map(|name| parse_line("name", name, MAX_NAME_CHARS)).transpose()?;
     let credential = read(credential)?;
-    let (owner, state) = take::<PasskeyRegistration>(service, PendingKind::PasskeyRegistration, ceremony).await?;
+    let (owner, state) =
+        consume_challenge::<PasskeyRegistration>(service, PendingKind::PasskeyRegistration, ceremony).await?;
     if owner != Some(by.user_id) {
-        return Err(late());
+        return Err(challenge_expired());
     }
     let made = site.finish_passkey_registration(&credential, &state).map_err(refused)?;
     let new = rows::NewPasskey {
         user_id: by.user_id,
         credential_id: made.cred_id().to_vec(),
         credential: serde_json::to_string(&made).map_err(AppError::internal)?,
-        name: name.unwrap_or_else(|| NAMELESS.to_owned()),
+        name: name.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
         at: service.clock.now(),
     };
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -147,10 +148,10 @@ pub async fn finish_registration(
 }
 
 /// Starts a sign-in with any passkey of this site.
-pub async fn begin_sign_in(service: &IdentityService) -> Result<WebauthnChallenge, AppError> {
-    let (asked, state) = open_site(service)?.start_discoverable_authentication().map_err(defect)?;
+pub async fn start_sign_in(service: &IdentityService) -> Result<WebauthnChallenge, AppError> {
+    let (asked, state) = open_site(service)?.start_discoverable_authentication().map_err(challenge_error)?;
     let public_key = json(&asked.public_key)?;
-    begin(service, PendingKind::PasskeySignIn, None, &state, public_key).await
+    store_challenge(service, PendingKind::PasskeySignIn, None, &state, public_key).await
 }
 
 /// Signs in the owner of the passkey that answered.
@@ -162,7 +163,7 @@ pub async fn finish_sign_in(
 ) -> Result<TokenPair, AppError> {
     let answered = check_answer(service, ceremony, credential, &device).await;
     if let Err(AppError::Refused { code: Code::InvalidCredentials, .. }) = &answered {
-        signin::note_failure(service, None, &device).await;
+        signin::record_failure(service, None, &device).await;
     }
     answered
 }
@@ -173,8 +174,8 @@ async fn check_answer(
     credential: Value,
     device: &Device,
 ) -> Result<TokenPair, AppError> {
-    let (tx, account) = recognise(service, ceremony, credential).await?;
-    let signed_in = session_start::admit(&tx, service, &account, AuthMethod::Passkey, device).await?;
+    let (tx, account) = identify(service, ceremony, credential).await?;
+    let signed_in = session_start::start_session(&tx, service, &account, AuthMethod::Passkey, device).await?;
     let SignedIn::Tokens(pair) = signed_in else {
         return Err(AppError::internal(anyhow::anyhow!("unexpected second-factor challenge after passkey")));
     };
@@ -183,13 +184,13 @@ async fn check_answer(
 }
 
 /// Verifies a passkey's answer for a user who is already signed in; the challenge is that of a sign-in.
-pub(super) async fn show(
+pub(super) async fn verify_answer(
     service: &IdentityService,
     user_id: UserId,
     ceremony: &str,
     credential: Value,
 ) -> Result<(), AppError> {
-    let (tx, account) = recognise(service, ceremony, credential).await?;
+    let (tx, account) = identify(service, ceremony, credential).await?;
     if account.id != user_id {
         return Err(Code::InvalidCredentials.into());
     }
@@ -197,14 +198,15 @@ pub(super) async fn show(
 }
 
 /// Returns the account of the passkey that answered. The caller commits.
-async fn recognise(
+async fn identify(
     service: &IdentityService,
     ceremony: &str,
     credential: Value,
 ) -> Result<(Transaction, user::Model), AppError> {
     let site = open_site(service)?;
     let credential = read(credential)?;
-    let (_, state) = take::<DiscoverableAuthentication>(service, PendingKind::PasskeySignIn, ceremony).await?;
+    let (_, state) =
+        consume_challenge::<DiscoverableAuthentication>(service, PendingKind::PasskeySignIn, ceremony).await?;
     let (user_id, credential_id) = site.identify_discoverable_authentication(&credential).map_err(refused)?;
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -215,7 +217,7 @@ async fn recognise(
     // The library rejects a counter that did not increase, which indicates a copied passkey.
     known.update_credential(&seen);
     let stored = serde_json::to_string(&known).map_err(AppError::internal)?;
-    rows::used(&tx, row.id, stored, now).await?;
+    rows::record_use(&tx, row.id, stored, now).await?;
     Ok((tx, account))
 }
 
@@ -244,7 +246,7 @@ pub async fn remove(service: &IdentityService, by: &Confirmed, id: PasskeyId) ->
     if !rows::remove(&tx, account.id, id).await? {
         return Err(Code::NotFound.into());
     }
-    methods::require_one(&tx, &account).await?;
+    methods::require_any(&tx, &account).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::PasskeyRemoved, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)
 }
@@ -258,23 +260,23 @@ fn open_site(service: &IdentityService) -> Result<&Webauthn, AppError> {
     })
 }
 
-async fn begin<T: Serialize>(
+async fn store_challenge<T: Serialize>(
     service: &IdentityService,
     kind: PendingKind,
     user_id: Option<UserId>,
     state: &T,
     public_key: Value,
 ) -> Result<WebauthnChallenge, AppError> {
-    let begun = pending::begin(service.db.writer(), kind, user_id, state, service.clock.now(), CEREMONY_TTL).await?;
+    let begun = pending::store(service.db.writer(), kind, user_id, state, service.clock.now(), CEREMONY_TTL).await?;
     Ok(WebauthnChallenge { id: begun.handle, public_key })
 }
 
-async fn take<T: DeserializeOwned>(
+async fn consume_challenge<T: DeserializeOwned>(
     service: &IdentityService,
     kind: PendingKind,
     ceremony: &str,
 ) -> Result<(Option<UserId>, T), AppError> {
-    pending::take(&service.db, kind, ceremony, service.clock.now()).await?.ok_or_else(late)
+    pending::consume(&service.db, kind, ceremony, service.clock.now()).await?.ok_or_else(challenge_expired)
 }
 
 fn read<T: DeserializeOwned>(credential: Value) -> Result<T, AppError> {
@@ -291,7 +293,7 @@ fn view(row: passkey::Model) -> OwnPasskey {
 }
 
 /// The challenge has expired, was answered before, or belongs to someone else.
-fn late() -> AppError {
+fn challenge_expired() -> AppError {
     AppError::field("challenge_id", "invalid", "This request timed out or was already used. Try again.")
 }
 
@@ -300,6 +302,6 @@ fn refused(error: WebauthnError) -> AppError {
     Code::InvalidCredentials.into()
 }
 
-fn defect(error: WebauthnError) -> AppError {
+fn challenge_error(error: WebauthnError) -> AppError {
     AppError::internal(anyhow::anyhow!("failed to create passkey challenge: {error}"))
 }

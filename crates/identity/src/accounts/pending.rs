@@ -50,7 +50,7 @@ pub struct PendingHandle {
 }
 
 /// Stores a pending sign-in that must continue within `ttl`.
-pub async fn begin<C: ConnectionTrait, T: Serialize>(
+pub async fn store<C: ConnectionTrait, T: Serialize>(
     db: &C,
     kind: PendingKind,
     user_id: Option<UserId>,
@@ -88,7 +88,7 @@ pub(super) async fn find<C: ConnectionTrait>(
 }
 
 /// Consumes the pending sign-in of a handle; only the first caller gets it.
-pub async fn take<T: DeserializeOwned>(
+pub async fn consume<T: DeserializeOwned>(
     db: &Database,
     kind: PendingKind,
     handle: &str,
@@ -96,7 +96,7 @@ pub async fn take<T: DeserializeOwned>(
 ) -> Result<Option<(Option<UserId>, T)>, AppError> {
     // Unknown handles are rejected before the write lock.
     let Some(row) = find(db.reader(), kind, handle, now).await? else { return Ok(None) };
-    if !rows::take(db.writer(), row.id).await? {
+    if !rows::consume(db.writer(), row.id).await? {
         return Ok(None);
     }
     let plain =

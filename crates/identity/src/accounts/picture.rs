@@ -7,10 +7,10 @@ use dbcontext::{
 };
 use platform::{cleanup::SweepJob, small_picture::SmallPictureRules};
 
-use super::change_events::tell_others;
+use super::change_events::announce_user_change;
 use crate::IdentityService;
 
-const PICTURE: SmallPictureRules = SmallPictureRules {
+const PICTURE_LIMITS: SmallPictureRules = SmallPictureRules {
     name: "A profile picture",
     media_types: ["image/png", "image/jpeg", "image/webp"],
     formats: "PNG, JPEG or WebP",
@@ -33,17 +33,17 @@ pub async fn set_picture(
     let tx = service.db.begin().await.map_err(app_error)?;
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     // Locks the upload against removal until it is referenced.
-    let upload = uploaded::get_to_send(&tx, [upload_id]).await?.pop();
-    PICTURE.check(&upload.filter(|upload| upload.owner_id == Some(by.user_id)).ok_or(Code::NotFound)?)?;
+    let upload = uploaded::lock_to_send(&tx, [upload_id]).await?.pop();
+    PICTURE_LIMITS.check(&upload.filter(|upload| upload.owner_id == Some(by.user_id)).ok_or(Code::NotFound)?)?;
     let before = rows::set(&tx, by.user_id, upload_id, now).await?;
     let is_other = before != Some(upload_id);
     if let Some(picture) = before.filter(|before| *before != upload_id) {
-        jobs::ask(&tx, now, &SweepJob::Upload(picture)).await?;
+        jobs::enqueue(&tx, now, &SweepJob::Upload(picture)).await?;
     }
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     if is_other {
-        tell_others(service, by.user_id).await;
+        announce_user_change(service, by.user_id).await;
     }
     service.notify_account_changed(by.user_id)?;
     Ok(UserPicture { user_id: by.user_id, upload_id })
@@ -56,12 +56,12 @@ pub async fn remove_picture(service: &IdentityService, by: &Principal) -> Result
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let before = rows::remove(&tx, by.user_id).await?;
     if let Some(picture) = before {
-        jobs::ask(&tx, now, &SweepJob::Upload(picture)).await?;
+        jobs::enqueue(&tx, now, &SweepJob::Upload(picture)).await?;
     }
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     if before.is_some() {
-        tell_others(service, by.user_id).await;
+        announce_user_change(service, by.user_id).await;
     }
     service.notify_account_changed(by.user_id)
 }

@@ -19,8 +19,8 @@ use platform::{
 };
 
 use super::{
-    Device, change_events::tell_others, hashing::QueuedCaller, login_throttle, password_hash::PasswordCheck,
-    session_tokens, sessions::tell_ended, signup::parse_name,
+    Device, change_events::announce_user_change, hashing::QueuedCaller, login_throttle, password_hash::PasswordCheck,
+    session_tokens, sessions::announce_ended, signup::parse_name,
 };
 use crate::IdentityService;
 use crate::{
@@ -54,7 +54,7 @@ pub struct PasswordChange {
 /// Reads the caller's own account.
 pub async fn me(service: &IdentityService, by: &Principal) -> Result<User, AppError> {
     let user = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    Ok(seen(service, session_tokens::own_view(&user)).await)
+    Ok(with_presence(service, session_tokens::own_view(&user)).await)
 }
 
 /// Reads a user with whom the caller shares a workspace.
@@ -63,7 +63,7 @@ pub async fn find(service: &IdentityService, by: &Principal, id: UserId) -> Resu
         return me(service, by).await;
     }
     let user = users::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
-    Ok(seen(service, session_tokens::others_view(&user)).await)
+    Ok(with_presence(service, session_tokens::others_view(&user)).await)
 }
 
 /// Searches users of a workspace by a part of their name or by their whole address; an empty text lists all.
@@ -78,7 +78,7 @@ pub async fn search(
     let place = membership::resolve(service, by, workspace_id, Permission::View).await?;
     let (rows, total) = users::search(service.db.reader(), by.user_id, place.id, text, page).await?;
     let mut items = rows.iter().map(session_tokens::others_view).collect::<Vec<_>>();
-    fill_in_presence(service, &mut items).await;
+    add_presence(service, &mut items).await;
     Ok(Page::new(items, page, total))
 }
 
@@ -89,7 +89,7 @@ pub async fn update_me(service: &IdentityService, by: &Principal, change: Profil
     let timezone = change.timezone.map(|name| name.as_deref().map(parse_timezone).transpose()).transpose()?;
     let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let hash = match change.password {
-        Some(password) => Some(verified(service, &account, password).await?),
+        Some(password) => Some(new_password_hash(service, &account, password).await?),
         None => None,
     };
     let now = service.clock.now();
@@ -104,7 +104,7 @@ pub async fn update_me(service: &IdentityService, by: &Principal, change: Profil
         users::set_password(&tx, by.user_id, &hash, now).await?;
         ended = rows::end_all(&tx, by.user_id, own, now).await?;
         mail_tokens::remove(&tx, by.user_id.0).await?;
-        mail::post(&tx, now, Recipient::User(by.user_id), MailContent::PasswordChanged { at: now }).await?;
+        mail::enqueue(&tx, now, Recipient::User(by.user_id), MailContent::PasswordChanged { at: now }).await?;
         audit::record(&tx, NewAuditEntry::by(by, Action::PasswordChanged, None)).await?;
     }
     if let Some(name) = &display_name {
@@ -122,29 +122,29 @@ pub async fn update_me(service: &IdentityService, by: &Principal, change: Profil
     let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let is_renamed = user.display_name != current.display_name;
     tx.commit().await.map_err(app_error)?;
-    tell_ended(service, ended).await;
+    announce_ended(service, ended).await;
     if display_name.is_some() {
         drop(service.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(by.user_id))]));
     }
     if is_renamed {
-        tell_others(service, by.user_id).await;
+        announce_user_change(service, by.user_id).await;
     }
     if change.chosen_presence.is_some() {
         presence::announce(service, &presence::of(service, &[by.user_id]).await).await?;
     }
     service.notify_account_changed(by.user_id)?;
-    Ok(seen(service, session_tokens::own_view(&user)).await)
+    Ok(with_presence(service, session_tokens::own_view(&user)).await)
 }
 
 /// Canonical name of a time zone, matched case-insensitively.
 fn parse_timezone(name: &str) -> Result<String, AppError> {
     let zone = time_zone::find(name);
     let name = zone.as_ref().and_then(|zone| zone.iana_name());
-    name.map(str::to_owned).ok_or_else(|| AppError::field("timezone", "invalid", time_zone::REFUSED))
+    name.map(str::to_owned).ok_or_else(|| AppError::field("timezone", "invalid", time_zone::INVALID_TIME_ZONE))
 }
 
 /// Adds presence, last activity and custom status.
-pub async fn fill_in_presence<'a>(service: &IdentityService, people: impl IntoIterator<Item = &'a mut User>) {
+pub async fn add_presence<'a>(service: &IdentityService, people: impl IntoIterator<Item = &'a mut User>) {
     let people: Vec<&mut User> = people.into_iter().collect();
     let ids: Vec<UserId> = people.iter().map(|person| person.id).collect();
     for (person, presence) in people.into_iter().zip(presence::of(service, &ids).await) {
@@ -154,13 +154,13 @@ pub async fn fill_in_presence<'a>(service: &IdentityService, people: impl IntoIt
     }
 }
 
-async fn seen(service: &IdentityService, mut user: User) -> User {
-    fill_in_presence(service, [&mut user]).await;
+async fn with_presence(service: &IdentityService, mut user: User) -> User {
+    add_presence(service, [&mut user]).await;
     user
 }
 
 /// Checks the current password and the new one, and returns the hash of the new one.
-async fn verified(
+async fn new_password_hash(
     service: &IdentityService,
     account: &user::Model,
     change: PasswordChange,

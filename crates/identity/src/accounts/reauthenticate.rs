@@ -62,7 +62,7 @@ impl Confirmed {
     /// Rejects a caller whose last confirmation is too old. An administrator's key with the scope `admin` is accepted
     /// instead: it got that scope in a confirmed session, and no key reaches the operations on credentials that require
     /// confirmation.
-    pub async fn ask(service: &IdentityService, by: &Principal) -> Result<Self, AppError> {
+    pub async fn authorize(service: &IdentityService, by: &Principal) -> Result<Self, AppError> {
         if by.session_id().is_none() && by.may_administer() {
             return Ok(Self(by.clone()));
         }
@@ -119,17 +119,17 @@ pub async fn confirm(
     let session = by.require_session()?;
     let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let guess = login_throttle::begin(service, &account.email, Some(account.id), device).await?;
-    if let Err(refusal) = examine(service, &account, proof).await {
+    if let Err(refusal) = verify_confirmation(service, &account, proof).await {
         if matches!(refusal.code(), Code::PasswordWrong | Code::MfaInvalid | Code::InvalidCredentials) {
             guess.failed().await;
-            signin::note_failure(service, Some(account.id), device).await;
+            signin::record_failure(service, Some(account.id), device).await;
         }
         return Err(refusal);
     }
     guess.passed().await;
     let tx = service.db.begin().await.map_err(app_error)?;
     // A session that has ended in the meantime stays ended.
-    if !sessions::confirm(&tx, session, service.clock.now()).await? {
+    if !sessions::record_confirmation(&tx, session, service.clock.now()).await? {
         return Err(Code::Unauthenticated.into());
     }
     audit::record(&tx, NewAuditEntry::by(by, Action::Confirmed, None)).await?;
@@ -137,7 +137,11 @@ pub async fn confirm(
     freshness(service, by).await
 }
 
-async fn examine(service: &IdentityService, account: &user::Model, proof: Confirmation) -> Result<(), AppError> {
+async fn verify_confirmation(
+    service: &IdentityService,
+    account: &user::Model,
+    proof: Confirmation,
+) -> Result<(), AppError> {
     match proof {
         Confirmation::Password(shown) => {
             match service
@@ -152,13 +156,13 @@ async fn examine(service: &IdentityService, account: &user::Model, proof: Confir
         }
         Confirmation::SecondFactor(answer) => second_factor::show(service, account.id, &answer).await,
         Confirmation::Passkey { ceremony, credential } => {
-            passkeys::show(service, account.id, &ceremony, credential).await
+            passkeys::verify_answer(service, account.id, &ceremony, credential).await
         }
     }
 }
 
 /// Returns the caller's account after checking its password. An account without a password needs a recent sign-in.
-pub async fn check(
+pub async fn require_password(
     service: &IdentityService,
     by: &Principal,
     password: Option<String>,
@@ -173,7 +177,7 @@ pub async fn check(
         }
         (Some(_), None) => return Err(AppError::field("password", "required", "Enter your password.")),
         (None, _) => {
-            Confirmed::ask(service, by).await?;
+            Confirmed::authorize(service, by).await?;
         }
     }
     Ok(account)

@@ -20,7 +20,7 @@ use sea_orm::ConnectionTrait;
 use super::{
     Device, TokenPair,
     session_tokens::{IssuedTokens, own_view},
-    sessions::tell_ended,
+    sessions::announce_ended,
 };
 use crate::IdentityService;
 
@@ -81,7 +81,7 @@ pub async fn refresh(
             .await?;
         tx.commit().await.map_err(app_error)?;
         tracing::warn!(session_id = %session.id, user_id = %session.user_id, "refresh token reused, session ended");
-        tell_ended(service, vec![session.id]).await;
+        announce_ended(service, vec![session.id]).await;
     }
     Err(Code::RefreshReused.into())
 }
@@ -124,11 +124,11 @@ impl RefreshAttempt<'_> {
             }
             None => None,
         };
-        if !rows::use_token(tx, token.id, successor, self.now).await? {
+        if !rows::consume_token(tx, token.id, successor, self.now).await? {
             return Ok(None);
         }
         rows::insert_token(tx, session.id, tokens.fingerprint(), self.now).await?;
-        rows::seen_as(tx, session.id, device.seen(&self.service.geoip, self.now)).await?;
+        rows::update_device(tx, session.id, device.seen(&self.service.geoip, self.now)).await?;
         rows::delete_successors(tx, session.id, self.now.minus(self.service.config.auth.refresh_grace)).await?;
         Ok(Some(tokens.for_user(user, session.id)))
     }

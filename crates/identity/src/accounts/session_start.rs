@@ -68,43 +68,43 @@ impl SecondFactorMethod {
 }
 
 /// Opens a session, or creates a second-factor challenge. The caller holds the lock of the user's row.
-pub(super) async fn admit(
+pub(super) async fn start_session(
     tx: &Transaction,
     service: &IdentityService,
     account: &user::Model,
     proof: AuthMethod,
     device: &Device,
 ) -> Result<SignedIn, AppError> {
-    must_be_active(account)?;
+    require_active(account)?;
     if account.second_factor && proof != AuthMethod::Passkey {
         return challenge(tx, service, account.id).await.map(SignedIn::SecondFactor);
     }
-    open(tx, service, account, device).await.map(|pair| SignedIn::Tokens(Box::new(pair)))
+    open_authenticated(tx, service, account, device).await.map(|pair| SignedIn::Tokens(Box::new(pair)))
 }
 
 /// Opens the session, after all checks.
-pub(super) async fn open(
+pub(super) async fn open_authenticated(
     tx: &Transaction,
     service: &IdentityService,
     account: &user::Model,
     device: &Device,
 ) -> Result<TokenPair, AppError> {
-    must_be_active(account)?;
+    require_active(account)?;
     sessions::delete_expired(tx, account.id, service.clock.now()).await?;
     let entry = NewAuditEntry { action: Action::SignIn, actor: Some(account.id), target: None, address: device.ip() };
     audit::record(tx, entry).await?;
-    known_devices::note(tx, service, account, device).await?;
+    known_devices::record_sign_in(tx, service, account, device).await?;
     session_tokens::open_session(tx, service, account, device).await
 }
 
 /// Rejects a suspended account. The suspension is only revealed after authentication.
-fn must_be_active(account: &user::Model) -> Result<(), AppError> {
+fn require_active(account: &user::Model) -> Result<(), AppError> {
     if account.suspended_at.is_some() { Err(Code::AccountSuspended.into()) } else { Ok(()) }
 }
 
 async fn challenge(tx: &Transaction, service: &IdentityService, user_id: UserId) -> Result<Challenge, AppError> {
     let begun =
-        pending::begin(tx, PendingKind::SecondFactor, Some(user_id), &(), service.clock.now(), CHALLENGE_TTL).await?;
+        pending::store(tx, PendingKind::SecondFactor, Some(user_id), &(), service.clock.now(), CHALLENGE_TTL).await?;
     let mut methods = vec![SecondFactorMethod::Totp];
     if second_factors::codes_left(tx, user_id).await? > 0 {
         methods.push(SecondFactorMethod::RecoveryCode);

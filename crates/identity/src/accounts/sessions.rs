@@ -19,7 +19,7 @@ use platform::audit::{self, Action, NewAuditEntry};
 use crate::IdentityService;
 
 /// Maximum time that a sign-out waits for its bus message to be published.
-const TELL_WITHIN: Duration = Duration::from_secs(1);
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Ends the caller's session.
 pub async fn logout(service: &IdentityService, by: &Principal) -> Result<(), AppError> {
@@ -28,7 +28,7 @@ pub async fn logout(service: &IdentityService, by: &Principal) -> Result<(), App
     rows::end(&tx, by.user_id, own, service.clock.now()).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::SignOut, None)).await?;
     tx.commit().await.map_err(app_error)?;
-    tell_ended(service, vec![own]).await;
+    announce_ended(service, vec![own]).await;
     Ok(())
 }
 
@@ -54,25 +54,25 @@ pub fn views(by: &Principal, sessions: Vec<user_session::Model>) -> Vec<UserSess
 }
 
 /// Ends one of the caller's sessions.
-pub async fn end(service: &IdentityService, by: &Principal, id: SessionId) -> Result<(), AppError> {
+pub async fn terminate(service: &IdentityService, by: &Principal, id: SessionId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     if !rows::end(&tx, by.user_id, id, service.clock.now()).await? {
         return Err(Code::NotFound.into());
     }
     audit::record(&tx, NewAuditEntry::by(by, Action::SessionEnded, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    tell_ended(service, vec![id]).await;
+    announce_ended(service, vec![id]).await;
     Ok(())
 }
 
 /// Ends all other sessions of the caller.
-pub async fn end_others(service: &IdentityService, by: &Principal) -> Result<(), AppError> {
+pub async fn terminate_others(service: &IdentityService, by: &Principal) -> Result<(), AppError> {
     let own = by.require_session()?;
     let tx = service.db.begin().await.map_err(app_error)?;
     let ended = rows::end_all(&tx, by.user_id, Some(own), service.clock.now()).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::SessionEnded, None)).await?;
     tx.commit().await.map_err(app_error)?;
-    tell_ended(service, ended).await;
+    announce_ended(service, ended).await;
     Ok(())
 }
 
@@ -86,14 +86,14 @@ pub async fn ended_since(service: &IdentityService, since: Timestamp) -> Result<
 }
 
 /// Announces ended sessions, here at once and to the other instances by the bus.
-pub async fn tell_ended(service: &IdentityService, ids: Vec<SessionId>) {
+pub async fn announce_ended(service: &IdentityService, ids: Vec<SessionId>) {
     if ids.is_empty() {
         return;
     }
     service.accounts.standings.end(&ids).await;
     let left = service.bus.publish(vec![BusMessage::Signal(Signal::SessionsEnded(ids))]);
     // If the bus is unavailable, the others notice when their cache entries expire after five seconds.
-    if !matches!(tokio::time::timeout(TELL_WITHIN, left).await, Ok(Ok(Ok(())))) {
+    if !matches!(tokio::time::timeout(PUBLISH_TIMEOUT, left).await, Ok(Ok(Ok(())))) {
         tracing::warn!("failed to publish ended sessions");
     }
 }

@@ -56,22 +56,25 @@ pub async fn signin(
     if let Some(hash) = renewed {
         users::set_password(&tx, account.id, &hash, now).await?;
     }
-    let signed_in = session_start::admit(&tx, service, &account, AuthMethod::Password, &device).await?;
+    let signed_in = session_start::start_session(&tx, service, &account, AuthMethod::Password, &device).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     Ok(signed_in)
 }
 
 async fn refuse(service: &IdentityService, account: Option<UserId>, device: &Device) -> AppError {
-    note_failure(service, account, device).await;
+    record_failure(service, account, device).await;
     Code::InvalidCredentials.into()
 }
 
 /// Records a failed attempt, in the same way whether the account exists or not.
-pub(super) async fn note_failure(service: &IdentityService, account: Option<UserId>, device: &Device) {
+pub(super) async fn record_failure(service: &IdentityService, account: Option<UserId>, device: &Device) {
     let target = account.map(|id| id.to_string());
-    audit::note(service, NewAuditEntry { action: Action::SignInFailed, actor: None, target, address: device.ip() })
-        .await;
+    audit::record_detached(
+        service,
+        NewAuditEntry { action: Action::SignInFailed, actor: None, target, address: device.ip() },
+    )
+    .await;
     count_violation(service, account, device).await;
 }
 

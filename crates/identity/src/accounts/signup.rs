@@ -62,7 +62,7 @@ pub async fn signup(service: &IdentityService, request: SignUp, device: Device) 
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     let invitation = match &request.invitation {
-        Some(token) => Some(invitation::show(&tx, token, &newcomer.email, now).await?),
+        Some(token) => Some(invitation::validate(&tx, token, &newcomer.email, now).await?),
         None => None,
     };
     let new = users::NewUser {
@@ -80,7 +80,7 @@ pub async fn signup(service: &IdentityService, request: SignUp, device: Device) 
         Err(AppError::Refused { code: Code::EmailTaken, message, retry_after }) => {
             tx.rollback().await.map_err(app_error)?;
             // Mails the address's owner about the attempt.
-            mail::post(service.db.writer(), now, Recipient::Account(newcomer.email), MailContent::SignUpAttempt)
+            mail::enqueue(service.db.writer(), now, Recipient::Account(newcomer.email), MailContent::SignUpAttempt)
                 .await?;
             service.wake_workers();
             return Err(AppError::Refused { code: Code::EmailTaken, message, retry_after });
@@ -91,10 +91,10 @@ pub async fn signup(service: &IdentityService, request: SignUp, device: Device) 
         invitation.welcome(&tx, user.id, device.ip(), now).await?;
     }
     let pair = session_tokens::open_session(&tx, service, &user, &device).await?;
-    known_devices::note(&tx, service, &user, &device).await?;
+    known_devices::record_sign_in(&tx, service, &user, &device).await?;
     let entry = NewAuditEntry { action: Action::SignUp, actor: Some(user.id), target: None, address: device.ip() };
     audit::record(&tx, entry).await?;
-    mail::post(&tx, now, Recipient::User(user.id), MailContent::Verification).await?;
+    mail::enqueue(&tx, now, Recipient::User(user.id), MailContent::Verification).await?;
     tx.commit().await.map_err(app_error)?;
     service.accounts.setup.end();
     service.wake_workers();
@@ -146,6 +146,6 @@ pub(super) async fn create<C: ConnectionTrait>(
 ) -> Result<user::Model, AppError> {
     let (role, at) = (new.role, new.at);
     let user = users::insert(db, new).await?;
-    membership::settle(db, config, user.id, role, at).await?;
+    membership::add_new_account(db, config, user.id, role, at).await?;
     Ok(user)
 }

@@ -40,7 +40,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
 });
 
 /// Composes `letter` in `language`; `host` is the public name of this installation.
-pub(super) fn write(
+pub(super) fn compose_mail(
     letter: &MailContent,
     language: Language,
     host: &str,

@@ -11,13 +11,13 @@ use jobs::{Job, JobContext, JobOutcome, JobPayload};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{MOST, MailContent, Recipient, compose, transport::SendError};
+use super::{ADDRESS_QUOTA, MailContent, Recipient, compose, transport::SendError};
 use crate::IdentityService;
 
 /// Maximum number of mails sent concurrently by all instances, so that a hanging server doesn't block every worker.
-const LANES: usize = 8;
+const MAX_CONCURRENT: usize = 8;
 /// Time that a shutdown waits for a mail in transmission, because an interrupted one might arrive twice.
-const HAND_OVER: Duration = Duration::from_secs(3);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 
 /// Job for one mail. It contains personal data and is deleted after sending.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ impl JobPayload for MailJob {
             Recipient::User(id) => id.to_string(),
             Recipient::Account(email) | Recipient::Address { email, .. } => email.as_str().to_owned(),
         };
-        let lane = name.bytes().fold(0, |sum, byte| (sum * 31 + usize::from(byte)) % LANES);
+        let lane = name.bytes().fold(0, |sum, byte| (sum * 31 + usize::from(byte)) % MAX_CONCURRENT);
         format!("{}:{lane}", Self::KIND)
     }
 
@@ -60,7 +60,7 @@ impl Job<IdentityService> for MailJob {
     async fn run(self, work: JobContext<'_, IdentityService>) -> Result<JobOutcome, AppError> {
         let stopping = async {
             work.draining.cancelled().await;
-            tokio::time::sleep(HAND_OVER).await;
+            tokio::time::sleep(SHUTDOWN_GRACE).await;
         };
         tokio::select! {
             sent = self.send(work) => sent,
@@ -72,21 +72,21 @@ impl Job<IdentityService> for MailJob {
 
 /// Sends a subscription mail immediately, if the user's address is verified. `unsubscribe` is the URL for
 /// unsubscription.
-pub async fn send_listed(
+pub async fn send_subscription_mail(
     work: JobContext<'_, IdentityService>,
     to: UserId,
     letter: MailContent,
     unsubscribe: String,
 ) -> Result<JobOutcome, AppError> {
-    MailJob { to: Recipient::User(to), letter }.hand_over(work, Some(unsubscribe)).await
+    MailJob { to: Recipient::User(to), letter }.compose_and_send(work, Some(unsubscribe)).await
 }
 
 impl MailJob {
     async fn send(&self, work: JobContext<'_, IdentityService>) -> Result<JobOutcome, AppError> {
-        self.hand_over(work, None).await
+        self.compose_and_send(work, None).await
     }
 
-    async fn hand_over(
+    async fn compose_and_send(
         &self,
         work: JobContext<'_, IdentityService>,
         unsubscribe: Option<String>,
@@ -102,7 +102,7 @@ impl MailJob {
         let subject = format!("mail:{}:{}", self.letter.name(), addressee.email.as_str());
         // A retry is not counted again.
         let is_limited = self.letter.page().is_none();
-        if is_limited && work.claim.attempt <= 1 && !service.attempts.spend(subject, MOST).await? {
+        if is_limited && work.claim.attempt <= 1 && !service.attempts.spend(subject, ADDRESS_QUOTA).await? {
             tracing::warn!(job = %work.claim.id, letter = self.letter.name(), "mail dropped by the rate limit of its address");
             return Ok(JobOutcome::Done);
         }
@@ -111,12 +111,14 @@ impl MailJob {
             Some(link) => {
                 let token = token::random_token().map_err(AppError::internal)?;
                 let hash = token::hash_token(&token);
-                mail_tokens::put(service.db.writer(), link.purpose, link.subject, hash, now, link.expires_at).await?;
+                mail_tokens::upsert(service.db.writer(), link.purpose, link.subject, hash, now, link.expires_at)
+                    .await?;
                 Some(format!("{}/{}?token={token}", service.config.server.public_url(), link.page))
             }
             None => self.letter.page().map(|page| format!("{}/{page}", service.config.server.public_url())),
         };
-        let mut written = compose::write(&self.letter, addressee.language, &service.config.server.public_host(), link)?;
+        let mut written =
+            compose::compose_mail(&self.letter, addressee.language, &service.config.server.public_host(), link)?;
         written.unsubscribe = unsubscribe;
         if !work.lease.holds() {
             return Ok(JobOutcome::Lost);

@@ -25,16 +25,16 @@ use uuid::Uuid;
 
 use crate::IdentityService;
 
-pub use job::{MailJob, send_listed};
+pub use job::{MailJob, send_subscription_mail};
 pub use transport::{Mailer, sends_password_in_clear};
 
 /// Lifetime of a verification link.
-const VERIFICATION: Duration = Duration::from_secs(24 * 3_600);
-pub const PASSWORD_RESET: Duration = Duration::from_secs(3_600);
+const VERIFICATION_TTL: Duration = Duration::from_secs(24 * 3_600);
+pub const PASSWORD_RESET_TTL: Duration = Duration::from_secs(3_600);
 /// Lifetime of the link to set the first password of an account created by an administrator.
-pub const WELCOME: Duration = Duration::from_secs(7 * 86_400);
+pub const WELCOME_TTL: Duration = Duration::from_secs(7 * 86_400);
 /// Rate limit of mails of one kind per address, because strangers can trigger most of them.
-const MOST: Quota = Quota { limit: 10, window: Duration::from_secs(3_600) };
+const ADDRESS_QUOTA: Quota = Quota { limit: 10, window: Duration::from_secs(3_600) };
 
 /// Tests the connection to the configured mail server; false if there is none.
 pub async fn probe(config: &Config) -> anyhow::Result<bool> {
@@ -243,9 +243,9 @@ impl MailContent {
             user.map(|user| MailLink { purpose, subject: user.0, page, expires_at: now.plus(lifetime) })
         };
         match self {
-            Self::Verification => of_user(Purpose::Verification, "verify-email", VERIFICATION),
-            Self::PasswordReset => of_user(Purpose::PasswordReset, "reset-password", PASSWORD_RESET),
-            Self::Welcome => of_user(Purpose::PasswordReset, "reset-password", WELCOME),
+            Self::Verification => of_user(Purpose::Verification, "verify-email", VERIFICATION_TTL),
+            Self::PasswordReset => of_user(Purpose::PasswordReset, "reset-password", PASSWORD_RESET_TTL),
+            Self::Welcome => of_user(Purpose::PasswordReset, "reset-password", WELCOME_TTL),
             Self::Invitation { invitation_id, expires_at, .. } => Some(MailLink {
                 purpose: Purpose::Invitation,
                 subject: *invitation_id,
@@ -256,7 +256,7 @@ impl MailContent {
                 purpose: Purpose::Claim,
                 subject: *pending,
                 page: "verify-email",
-                expires_at: now.plus(PASSWORD_RESET),
+                expires_at: now.plus(PASSWORD_RESET_TTL),
             }),
             _ => None,
         }
@@ -264,8 +264,8 @@ impl MailContent {
 }
 
 /// Sends a test mail immediately. The error is the mail server's answer.
-pub async fn try_out(service: &IdentityService, to: &Email, language: Language) -> Result<(), String> {
-    let written = compose::write(&MailContent::Test, language, &service.config.server.public_host(), None);
+pub async fn send_test(service: &IdentityService, to: &Email, language: Language) -> Result<(), String> {
+    let written = compose::compose_mail(&MailContent::Test, language, &service.config.server.public_host(), None);
     let written = written.map_err(|error| error.to_string())?;
     match service.mailer.send(JobId::new(), to, written).await {
         Ok(()) => Ok(()),
@@ -276,11 +276,11 @@ pub async fn try_out(service: &IdentityService, to: &Email, language: Language) 
 
 /// Enqueues a mail in the caller's transaction. It is sent within a second; [`jobs::wake`] after the commit speeds this
 /// up.
-pub async fn post<C: ConnectionTrait>(
+pub async fn enqueue<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
     to: Recipient,
     letter: MailContent,
 ) -> Result<(), AppError> {
-    jobs::ask(db, now, &MailJob { to, letter }).await
+    jobs::enqueue(db, now, &MailJob { to, letter }).await
 }

@@ -80,7 +80,7 @@ fn every_mail_is_composed_in_every_language_with_its_link_once() {
         for letter in letters() {
             let has_link = letter.page().is_some() || letter.link(Some(appcore::UserId::new()), Timestamp(0)).is_some();
             let link = has_link.then(|| LINK.to_owned());
-            let written = compose::write(&letter, language, "chat.example.org", link).unwrap();
+            let written = compose::compose_mail(&letter, language, "chat.example.org", link).unwrap();
             for part in [&written.text, &written.html] {
                 assert_eq!(part.matches(LINK).count(), usize::from(has_link), "{letter:?} {language:?}: {part}");
                 assert!(!part.contains("{{") && !part.contains("{%"), "{part}");
@@ -102,7 +102,7 @@ fn uses_singular_for_one_credit() {
     ] {
         for workspace in [None, Some(text("Team"))] {
             let letter = MailContent::CreditsLow { workspace, credits: text(credits), page: page() };
-            let written = compose::write(&letter, language, "chat.example.org", Some(LINK.to_owned())).unwrap();
+            let written = compose::compose_mail(&letter, language, "chat.example.org", Some(LINK.to_owned())).unwrap();
             assert!(written.text.contains(said), "{}", written.text);
         }
     }
@@ -111,7 +111,8 @@ fn uses_singular_for_one_credit() {
 #[test]
 fn values_become_neither_markup_nor_headers() {
     let letter = invitation("<img src=x onerror=alert(1)>", "Eve {{ 7 * 7 }}");
-    let write = |letter| compose::write(letter, Language::En, "chat.example.org", Some(LINK.to_owned())).unwrap();
+    let write =
+        |letter| compose::compose_mail(letter, Language::En, "chat.example.org", Some(LINK.to_owned())).unwrap();
     let written = write(&letter);
     assert!(!written.html.contains("<img") && written.html.contains("&lt;img"), "{}", written.html);
     assert!(!written.subject.contains(['\r', '\n']), "{}", written.subject);

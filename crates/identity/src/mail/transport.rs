@@ -23,9 +23,9 @@ use url::Url;
 use super::compose::ComposedMail;
 
 /// Timeout of each step of the SMTP dialogue.
-const STEP: Duration = Duration::from_secs(10);
+const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout of sending one mail.
-const WHOLE: Duration = Duration::from_secs(60);
+const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 /// Folder in `server.data_dir` for mails if no server is configured.
 const OUTBOX: &str = "outbox";
 /// Default port without TLS.
@@ -33,7 +33,7 @@ const PORT: u16 = 25;
 /// Default port for submission.
 const SUBMISSION_PORT: u16 = 587;
 /// RFC 5321 4.5.3.1.6, without the line end.
-const LONGEST_LINE: usize = 998;
+const MAX_LINE_LEN: usize = 998;
 
 pub struct Mailer {
     from: Mailbox,
@@ -110,7 +110,9 @@ impl Mailer {
                 let builder = builder.context(
                     "The setting mail.smtp_url is not the address of a mail server: smtps://…, or smtp://… with ?tls=required, opportunistic or none.",
                 )?;
-                MailTransport::Smtp(builder.timeout(Some(STEP)).pool_config(PoolConfig::new().max_size(8)).build())
+                MailTransport::Smtp(
+                    builder.timeout(Some(STEP_TIMEOUT)).pool_config(PoolConfig::new().max_size(8)).build(),
+                )
             }
             None => {
                 let folder = config.server.data_dir.join(OUTBOX);
@@ -131,7 +133,7 @@ impl Mailer {
     pub(super) async fn send(&self, id: JobId, to: &Email, letter: ComposedMail) -> Result<(), SendError> {
         let message = self.envelop(id, to, letter).map_err(SendError::Temporary)?;
         match &self.way {
-            MailTransport::Smtp(server) => match tokio::time::timeout(WHOLE, server.send(message)).await {
+            MailTransport::Smtp(server) => match tokio::time::timeout(SEND_TIMEOUT, server.send(message)).await {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(error)) if is_final(&error) => {
                     Err(SendError::Rejected(format!("the mail server said: {error}")))
@@ -143,7 +145,8 @@ impl Mailer {
                 // File names sort by time.
                 let at: String = self.clock.now().to_string().chars().filter(char::is_ascii_alphanumeric).collect();
                 let (folder, name) = (folder.clone(), format!("{at}-{id}"));
-                let written = tokio::task::spawn_blocking(move || put(&folder, &name, &message.formatted())).await;
+                let written =
+                    tokio::task::spawn_blocking(move || write_file(&folder, &name, &message.formatted())).await;
                 written.map_err(anyhow::Error::new).and_then(|done| done).map_err(SendError::Temporary)
             }
         }
@@ -181,7 +184,7 @@ impl Mailer {
 
 /// Plain ASCII is sent unencoded, so that links are readable in the source.
 fn part(kind: ContentType, text: String) -> SinglePart {
-    let plain = text.is_ascii() && text.lines().all(|line| line.len() <= LONGEST_LINE);
+    let plain = text.is_ascii() && text.lines().all(|line| line.len() <= MAX_LINE_LEN);
     let body = if plain {
         let lines: Vec<&str> = text.lines().collect();
         Body::dangerous_pre_encoded((lines.join("\r\n") + "\r\n").into_bytes(), ContentTransferEncoding::SevenBit)
@@ -218,7 +221,7 @@ fn is_final(error: &SmtpError) -> bool {
 
 /// Writes a file atomically. It may contain a link that grants access to an account, so only the server's user may read
 /// it.
-fn put(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+fn write_file(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
     let failed = || format!("failed to write mail to {}", folder.display());
     DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(failed)?;
     let (unfinished, whole) = (folder.join(format!(".{name}")), folder.join(format!("{name}.eml")));

@@ -28,7 +28,7 @@ pub async fn create<C: ConnectionTrait>(
 }
 
 /// Adds or removes a user according to their new role in the workspace.
-pub async fn settle<C: ConnectionTrait>(
+pub async fn sync_member<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
     user: UserId,

@@ -31,7 +31,7 @@ pub struct PresentedInvitation {
 }
 
 /// Returns the invitation of a token presented at sign-up, if it is valid for this address.
-pub async fn show<C: ConnectionTrait>(
+pub async fn validate<C: ConnectionTrait>(
     db: &C,
     token: &str,
     email: &Email,
@@ -40,11 +40,11 @@ pub async fn show<C: ConnectionTrait>(
     let unknown = || AppError::field("invitation", "not_found", "This invitation doesn't exist.");
     let shown = find(db, token, now).await?.ok_or_else(unknown)?;
     workspaces::lock(db, shown.invitation.workspace_id).await?;
-    shown.must_stand(now)?;
+    shown.require_valid(now)?;
     if shown.invitation.email.as_deref().is_some_and(|invited| invited != email.as_str()) {
         return Err(Code::InvitationMismatch.into());
     }
-    shown.leads_to(db, shown.invitation.role).await?;
+    shown.describe(db, shown.invitation.role).await?;
     Ok(shown)
 }
 
@@ -85,10 +85,10 @@ impl PresentedInvitation {
         let (id, role) = (self.invitation.workspace_id, self.invitation.role);
         quota::check_members(db, id, role, now).await?;
         workspaces::add(db, id, user_id, role, now).await?;
-        default_channel::settle(db, id, user_id, role, now).await
+        default_channel::sync_member(db, id, user_id, role, now).await
     }
 
-    pub fn must_stand(&self, now: Timestamp) -> Result<(), AppError> {
+    pub fn require_valid(&self, now: Timestamp) -> Result<(), AppError> {
         let row = &self.invitation;
         if row.revoked_at.is_some() || row.expires_at <= now || row.uses >= row.max_uses {
             return Err(Code::InvitationExpired.into());
@@ -103,7 +103,7 @@ impl PresentedInvitation {
         }
     }
 
-    pub async fn leads_to<C: ConnectionTrait>(
+    pub async fn describe<C: ConnectionTrait>(
         &self,
         db: &C,
         role: WorkspaceRole,

@@ -38,7 +38,7 @@ pub async fn resolve(
 ) -> Result<Membership, AppError> {
     let seen = match id {
         Some(id) => rows::find(service.db.reader(), by.user_id, id).await?,
-        None => rows::usual(service.db.reader(), by.user_id).await?,
+        None => rows::default_of(service.db.reader(), by.user_id).await?,
     };
     let seen = seen.ok_or(Code::NotFound)?;
     let place = Membership { id: seen.id, role: seen.role()? };
@@ -46,7 +46,7 @@ pub async fn resolve(
 }
 
 /// Checks that the caller's role has the permission. For non-members the workspace doesn't exist.
-pub async fn admit(
+pub async fn authorize(
     service: &IdentityService,
     by: &Principal,
     id: WorkspaceId,
@@ -57,7 +57,7 @@ pub async fn admit(
 }
 
 /// [`admit`] within a transaction.
-pub async fn permitted<C: ConnectionTrait>(
+pub async fn authorize_in<C: ConnectionTrait>(
     db: &C,
     by: &Principal,
     id: WorkspaceId,
@@ -68,7 +68,7 @@ pub async fn permitted<C: ConnectionTrait>(
 }
 
 /// True if all users are members of the workspace.
-pub async fn are_together(service: &IdentityService, id: WorkspaceId, users: &[UserId]) -> Result<bool, AppError> {
+pub async fn are_members(service: &IdentityService, id: WorkspaceId, users: &[UserId]) -> Result<bool, AppError> {
     let mut users = users.to_vec();
     users.sort_unstable();
     users.dedup();
@@ -76,7 +76,7 @@ pub async fn are_together(service: &IdentityService, id: WorkspaceId, users: &[U
 }
 
 /// Creates a new account's personal workspace and adds it to the shared one, in the caller's transaction.
-pub async fn settle<C: ConnectionTrait>(
+pub async fn add_new_account<C: ConnectionTrait>(
     db: &C,
     config: &Config,
     user_id: UserId,
@@ -96,7 +96,7 @@ pub async fn settle<C: ConnectionTrait>(
     };
     rows::add(db, shared, user_id, role, now).await?;
     // A new account has no connections to notify.
-    let _ = default_channel::settle(db, shared, user_id, role, now).await?;
+    let _ = default_channel::sync_member(db, shared, user_id, role, now).await?;
     Ok(())
 }
 

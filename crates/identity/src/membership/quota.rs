@@ -30,7 +30,7 @@ pub async fn check_members<C: ConnectionTrait>(
         1 => "This workspace's plan has room for one member. Its owner can choose a larger plan.".to_owned(),
         limit => format!("This workspace's plan has room for {limit} members. Its owner can choose a larger plan."),
     };
-    Err(refused(Code::QuotaReached, message, quota))
+    Err(quota_error(Code::QuotaReached, message, quota))
 }
 
 /// Number of members and limit of the workspace's plan. Guests don't count, as they take no seats.
@@ -39,13 +39,13 @@ pub async fn members<C: ConnectionTrait>(
     id: WorkspaceId,
     now: Timestamp,
 ) -> Result<Option<QuotaUse>, AppError> {
-    let Some(quotas) = plans::quotas_held(db, id.0, now).await? else { return Ok(None) };
+    let Some(quotas) = plans::own_quotas(db, id.0, now).await? else { return Ok(None) };
     let Some(limit) = limit(&quotas, QuotaMetric::Members)? else { return Ok(None) };
-    Ok(Some(kept(QuotaMetric::Members, workspaces::count_seated(db, id).await?, limit)))
+    Ok(Some(without_reset(QuotaMetric::Members, workspaces::count_seats(db, id).await?, limit)))
 }
 
 /// Creates a quota that does not reset.
-pub const fn kept(metric: QuotaMetric, used: i64, limit: i64) -> QuotaUse {
+pub const fn without_reset(metric: QuotaMetric, used: i64, limit: i64) -> QuotaUse {
     QuotaUse { metric, used, limit, resets_at: None }
 }
 
@@ -56,7 +56,7 @@ pub fn limit(quotas: &str, metric: QuotaMetric) -> Result<Option<i64>, AppError>
 }
 
 /// Error that offers a larger plan.
-pub fn refused(code: Code, message: String, quota: QuotaUse) -> AppError {
+pub fn quota_error(code: Code, message: String, quota: QuotaUse) -> AppError {
     let QuotaUse { metric, used, limit, .. } = quota;
     let details = json!({ "next": "change_plan", "metric": metric, "used": used, "limit": limit });
     AppError::Detailed { code, message: Some(message.into()), details: Box::new(details) }

@@ -18,7 +18,7 @@ use super::{announce, of};
 use crate::IdentityService;
 
 /// Maximum length of the text, in characters.
-const MAX_TEXT: usize = 100;
+const MAX_TEXT_LEN: usize = 100;
 
 /// Change of the custom status. `None` leaves a field unchanged; an inner `None` clears it.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,8 @@ pub struct StatusChange {
 pub async fn set_custom(service: &IdentityService, by: &Principal, change: StatusChange) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
-    let old = users::wishes(&tx, &[by.user_id], now).await?.into_iter().next().and_then(|wish| wish.custom_status);
+    let old =
+        users::presence_settings(&tx, &[by.user_id], now).await?.into_iter().next().and_then(|wish| wish.custom_status);
     let old = old.unwrap_or(CustomStatus { emoji: None, text: None, until: None });
     let emoji = match change.emoji {
         Some(Some(emoji)) => Some(emoji::parse(&emoji)?.to_owned()),
@@ -40,7 +41,7 @@ pub async fn set_custom(service: &IdentityService, by: &Principal, change: Statu
         None => old.emoji,
     };
     let text = match change.text {
-        Some(Some(text)) if !text.trim().is_empty() => Some(text_field::parse_line("text", &text, MAX_TEXT)?),
+        Some(Some(text)) if !text.trim().is_empty() => Some(text_field::parse_line("text", &text, MAX_TEXT_LEN)?),
         Some(_) => None,
         None => old.text,
     };
@@ -56,12 +57,12 @@ pub async fn set_custom(service: &IdentityService, by: &Principal, change: Statu
 }
 
 /// Adds custom status and chosen presence. Both are left out if they can't be read.
-pub(super) async fn filled_in(service: &IdentityService, mut presences: Vec<Presence>) -> Vec<Presence> {
+pub(super) async fn with_custom(service: &IdentityService, mut presences: Vec<Presence>) -> Vec<Presence> {
     let people: Vec<UserId> = presences.iter().map(|presence| presence.user_id).collect();
     if people.is_empty() {
         return presences;
     }
-    match users::wishes(service.db.reader(), &people, service.clock.now()).await {
+    match users::presence_settings(service.db.reader(), &people, service.clock.now()).await {
         Ok(found) => {
             let mut wishes: HashMap<UserId, PresenceSettings> = found.into_iter().map(|wish| (wish.id, wish)).collect();
             for presence in &mut presences {

@@ -11,7 +11,7 @@ use appcore::{
 };
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::{MEMORY, PresenceStore, reported::most_active};
+use super::{PresenceStore, RETENTION, reported::most_active};
 
 #[derive(Debug, Default)]
 pub struct MemoryPresence {
@@ -48,7 +48,7 @@ impl MemoryPresence {
         self.people.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn hold_now(&self, people: &[UserId], instance: InstanceId, until: Timestamp) -> Vec<Presence> {
+    pub(super) fn renew_leases_now(&self, people: &[UserId], instance: InstanceId, until: Timestamp) -> Vec<Presence> {
         let mut known = self.people();
         let mut came = Vec::new();
         for id in people {
@@ -67,7 +67,7 @@ impl MemoryPresence {
         came
     }
 
-    pub(super) fn choose_now(
+    pub(super) fn report_now(
         &self,
         id: UserId,
         instance: InstanceId,
@@ -87,7 +87,7 @@ impl MemoryPresence {
         (before != after).then_some(after)
     }
 
-    pub(super) fn settle_now(&self, now: Timestamp) -> Vec<Presence> {
+    pub(super) fn collect_offline_now(&self, now: Timestamp) -> Vec<Presence> {
         let mut gone = Vec::new();
         self.people().retain(|id, person| {
             person.leases.retain(|(_, until)| *until > now);
@@ -96,16 +96,16 @@ impl MemoryPresence {
                 person.last_seen = Some(now);
                 gone.push(person.presence(*id));
             }
-            person.is_online || person.last_seen.is_some_and(|seen| seen.plus(MEMORY) > now)
+            person.is_online || person.last_seen.is_some_and(|seen| seen.plus(RETENTION) > now)
         });
         gone
     }
 
-    pub(super) fn forget_now(&self, person: UserId) {
+    pub(super) fn remove_now(&self, person: UserId) {
         self.people().remove(&person);
     }
 
-    pub(super) fn here_now(&self, skip: usize, most: usize) -> Vec<UserId> {
+    pub(super) fn online_now(&self, skip: usize, most: usize) -> Vec<UserId> {
         let mut here: Vec<UserId> =
             self.people().iter().filter(|(_, person)| person.is_online).map(|(id, _)| *id).collect();
         here.sort_unstable();
@@ -126,7 +126,7 @@ impl PresenceStore for MemoryPresence {
         instance: InstanceId,
         until: Timestamp,
     ) -> BoxFuture<'a, Vec<Presence>> {
-        async move { self.hold_now(people, instance, until) }.boxed()
+        async move { self.renew_leases_now(people, instance, until) }.boxed()
     }
 
     fn choose(
@@ -136,19 +136,19 @@ impl PresenceStore for MemoryPresence {
         status: Option<PresenceStatus>,
         now: Timestamp,
     ) -> BoxFuture<'_, Option<Presence>> {
-        async move { self.choose_now(person, instance, status, now) }.boxed()
+        async move { self.report_now(person, instance, status, now) }.boxed()
     }
 
     fn settle(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>> {
-        async move { self.settle_now(now) }.boxed()
+        async move { self.collect_offline_now(now) }.boxed()
     }
 
     fn forget(&self, person: UserId) -> BoxFuture<'_, ()> {
-        async move { self.forget_now(person) }.boxed()
+        async move { self.remove_now(person) }.boxed()
     }
 
-    fn here(&self, skip: usize, most: usize) -> BoxFuture<'_, Vec<UserId>> {
-        async move { self.here_now(skip, most) }.boxed()
+    fn online(&self, skip: usize, most: usize) -> BoxFuture<'_, Vec<UserId>> {
+        async move { self.online_now(skip, most) }.boxed()
     }
 
     fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>> {

@@ -33,15 +33,15 @@ pub use reported::{PresenceReporter, ReportedPresence};
 use crate::IdentityService;
 
 /// Duration of a lease.
-pub const HOLD: Duration = Duration::from_secs(60);
+pub const LEASE: Duration = Duration::from_secs(60);
 /// Renewal interval of leases.
-pub const RENEWAL: Duration = Duration::from_secs(20);
+pub const RENEWAL_INTERVAL: Duration = Duration::from_secs(20);
 /// Time for which a user counts as online after the last connection.
-pub const GRACE: Duration = Duration::from_secs(4);
+pub const OFFLINE_GRACE: Duration = Duration::from_secs(4);
 /// Users per query of conversations.
-const ANNOUNCED: usize = 100;
+const ANNOUNCE_BATCH: usize = 100;
 /// Retention of the last activity and the reported presence.
-const MEMORY: Duration = Duration::from_secs(30 * 24 * 3_600);
+const RETENTION: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// Store of presence. Best effort: if its backend is unavailable, it answers from the knowledge of this instance.
 pub trait PresenceStore: Send + Sync + 'static {
@@ -67,7 +67,7 @@ pub trait PresenceStore: Send + Sync + 'static {
     fn forget(&self, person: UserId) -> BoxFuture<'_, ()>;
 
     /// Returns a page of the users online: about `most` after the first `skip`.
-    fn here(&self, skip: usize, most: usize) -> BoxFuture<'_, Vec<UserId>>;
+    fn online(&self, skip: usize, most: usize) -> BoxFuture<'_, Vec<UserId>>;
 
     /// Returns the presence of these users, in the given order.
     fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>>;
@@ -76,8 +76,8 @@ pub trait PresenceStore: Send + Sync + 'static {
 /// Announces presence changes to members of common small conversations, and to watchers.
 pub async fn announce(service: &IdentityService, changes: &[Presence]) -> Result<(), AppError> {
     let small = service.config.realtime.small_conversation;
-    for changes in changes.chunks(ANNOUNCED) {
-        let changes = custom_status::filled_in(service, changes.to_vec()).await;
+    for changes in changes.chunks(ANNOUNCE_BATCH) {
+        let changes = custom_status::with_custom(service, changes.to_vec()).await;
         let mut messages = vec![BusMessage::Coalesced(Coalesced::Presence(changes.to_vec()).into())];
         let people: Vec<UserId> = changes.iter().map(|presence| presence.user_id).collect();
         let mut shared: HashMap<UserId, Vec<ConversationId>> = HashMap::new();
@@ -99,7 +99,7 @@ pub async fn announce(service: &IdentityService, changes: &[Presence]) -> Result
 
 /// Returns the presence of these users in the given order, with custom status and chosen presence.
 pub async fn of(service: &IdentityService, people: &[UserId]) -> Vec<Presence> {
-    custom_status::filled_in(service, service.presence.of(people).await).await
+    custom_status::with_custom(service, service.presence.of(people).await).await
 }
 
 /// Returns the users whom `by` may see: members of a common workspace or conversation.
@@ -129,7 +129,7 @@ pub async fn say(
 
 /// Removes the report of a closed connection after [`GRACE`], so that reloading a page changes nothing.
 pub async fn leave(service: Arc<IdentityService>, person: UserId, speaker: PresenceReporter) {
-    tokio::time::sleep(GRACE).await;
+    tokio::time::sleep(OFFLINE_GRACE).await;
     if service.reported_presence.leave(person, speaker)
         && let Err(error) = choose(&service, person).await
     {

@@ -9,7 +9,7 @@ use std::{
 use appcore::{AppError, UserId, view::PresenceStatus};
 
 /// Minimum interval between two changes of one user.
-const INTERVAL: Duration = Duration::from_secs(1);
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Presence reported by a user's connections; `None` if there is no report.
 type ReportedStatus = Option<PresenceStatus>;
@@ -42,7 +42,7 @@ impl PresenceRateLimit {
         let choices = self.clone();
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(INTERVAL).await;
+                tokio::time::sleep(MIN_INTERVAL).await;
                 let Some(status) = choices.next(person) else { return };
                 if let Err(error) = apply(status).await {
                     tracing::debug!(%error, "failed to announce presence change");

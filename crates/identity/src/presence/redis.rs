@@ -12,14 +12,14 @@ use deadpool_redis::redis::{self, Script};
 use futures_util::{FutureExt, future::BoxFuture};
 use platform::redis::Redis;
 
-use super::{MEMORY, MemoryPresence, PresenceStore};
+use super::{MemoryPresence, PresenceStore, RETENTION};
 
 /// Prefix of all keys.
 const PREFIX: &str = "natter:presence";
 /// Users per script call or query.
 const BATCH: usize = 100;
 /// Timeout of Redis requests. Presence must not delay anything.
-const PATIENCE: Duration = Duration::from_secs(2);
+const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub struct RedisPresence {
     redis: Redis,
@@ -52,8 +52,8 @@ impl RedisPresence {
     }
 
     /// Runs a Redis request; `None` if Redis is unavailable.
-    async fn shared<T>(&self, question: impl Future<Output = anyhow::Result<T>>) -> Option<T> {
-        match self.redis.within(PATIENCE, question).await {
+    async fn try_redis<T>(&self, question: impl Future<Output = anyhow::Result<T>>) -> Option<T> {
+        match self.redis.within(REDIS_TIMEOUT, question).await {
             Ok(answer) => Some(answer),
             Err(error) => {
                 tracing::debug!(error = %format!("{error:#}"), "Redis unavailable, using local presence");
@@ -66,7 +66,7 @@ impl RedisPresence {
         format!("{}:{person}", self.prefix)
     }
 
-    async fn hold_shared(
+    async fn renew_leases_shared(
         &self,
         people: &[UserId],
         instance: InstanceId,
@@ -97,7 +97,7 @@ impl RedisPresence {
         Ok(came)
     }
 
-    async fn choose_shared(
+    async fn report_shared(
         &self,
         person: UserId,
         instance: InstanceId,
@@ -107,13 +107,13 @@ impl RedisPresence {
         let mut connection = self.redis.connection().await?;
         let mut call = self.choose.key(&self.here);
         call.key(self.hash_of(person)).arg(person.to_string()).arg(instance.to_string());
-        call.arg(status.map_or("", |status| status.as_str())).arg(now.millis()).arg(milliseconds(MEMORY));
+        call.arg(status.map_or("", |status| status.as_str())).arg(now.millis()).arg(milliseconds(RETENTION));
         let told: String = call.invoke_async(&mut connection).await?;
         let status = told.parse::<PresenceStatus>().ok();
         Ok(status.map(|status| Presence { user_id: person, status, last_seen: None, custom_status: None }))
     }
 
-    async fn settle_shared(&self, now: Timestamp) -> anyhow::Result<Vec<Presence>> {
+    async fn collect_offline_shared(&self, now: Timestamp) -> anyhow::Result<Vec<Presence>> {
         let mut connection = self.redis.connection().await?;
         let mut gone = Vec::new();
         loop {
@@ -124,7 +124,7 @@ impl RedisPresence {
                     continue;
                 };
                 let mut call = self.settle.key(&self.here);
-                call.key(self.hash_of(user_id)).arg(id).arg(now.millis()).arg(milliseconds(MEMORY));
+                call.key(self.hash_of(user_id)).arg(id).arg(now.millis()).arg(milliseconds(RETENTION));
                 let is_gone: bool = call.invoke_async(&mut connection).await?;
                 if is_gone {
                     gone.push(Presence {
@@ -148,7 +148,7 @@ impl RedisPresence {
         Ok(look.query_async(connection).await?)
     }
 
-    async fn forget_shared(&self, person: UserId) -> anyhow::Result<()> {
+    async fn remove_shared(&self, person: UserId) -> anyhow::Result<()> {
         let mut connection = self.redis.connection().await?;
         let mut pipe = redis::pipe();
         pipe.cmd("ZREM").arg(&self.here).arg(person.to_string());
@@ -157,7 +157,7 @@ impl RedisPresence {
         Ok(())
     }
 
-    async fn here_shared(&self, skip: usize, most: usize) -> anyhow::Result<Vec<UserId>> {
+    async fn online_shared(&self, skip: usize, most: usize) -> anyhow::Result<Vec<UserId>> {
         let mut connection = self.redis.connection().await?;
         let mut look = redis::cmd("ZRANGE");
         look.arg(&self.here).arg(skip).arg(skip.saturating_add(most).saturating_sub(1));
@@ -201,8 +201,8 @@ impl PresenceStore for RedisPresence {
         until: Timestamp,
     ) -> BoxFuture<'a, Vec<Presence>> {
         async move {
-            let own = self.own.hold_now(people, instance, until);
-            self.shared(self.hold_shared(people, instance, until)).await.unwrap_or(own)
+            let own = self.own.renew_leases_now(people, instance, until);
+            self.try_redis(self.renew_leases_shared(people, instance, until)).await.unwrap_or(own)
         }
         .boxed()
     }
@@ -215,33 +215,33 @@ impl PresenceStore for RedisPresence {
         now: Timestamp,
     ) -> BoxFuture<'_, Option<Presence>> {
         async move {
-            let own = self.own.choose_now(person, instance, status, now);
-            self.shared(self.choose_shared(person, instance, status, now)).await.unwrap_or(own)
+            let own = self.own.report_now(person, instance, status, now);
+            self.try_redis(self.report_shared(person, instance, status, now)).await.unwrap_or(own)
         }
         .boxed()
     }
 
     fn settle(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>> {
         async move {
-            let own = self.own.settle_now(now);
-            self.shared(self.settle_shared(now)).await.unwrap_or(own)
+            let own = self.own.collect_offline_now(now);
+            self.try_redis(self.collect_offline_shared(now)).await.unwrap_or(own)
         }
         .boxed()
     }
 
     fn forget(&self, person: UserId) -> BoxFuture<'_, ()> {
         async move {
-            self.own.forget_now(person);
-            self.shared(self.forget_shared(person)).await.unwrap_or_default();
+            self.own.remove_now(person);
+            self.try_redis(self.remove_shared(person)).await.unwrap_or_default();
         }
         .boxed()
     }
 
-    fn here(&self, skip: usize, most: usize) -> BoxFuture<'_, Vec<UserId>> {
+    fn online(&self, skip: usize, most: usize) -> BoxFuture<'_, Vec<UserId>> {
         async move {
-            match self.shared(self.here_shared(skip, most)).await {
+            match self.try_redis(self.online_shared(skip, most)).await {
                 Some(here) => here,
-                None => self.own.here_now(skip, most),
+                None => self.own.online_now(skip, most),
             }
         }
         .boxed()
@@ -249,7 +249,7 @@ impl PresenceStore for RedisPresence {
 
     fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>> {
         async move {
-            match self.shared(self.of_shared(people)).await {
+            match self.try_redis(self.of_shared(people)).await {
                 Some(answers) => answers,
                 None => self.own.of_now(people),
             }

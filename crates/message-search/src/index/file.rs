@@ -95,7 +95,7 @@ impl SearchIndex for FileIndex {
 
     async fn waiting(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError> {
         let read = self.reading(SqliteIndex::positions).await?;
-        super::behind(db, read).await
+        super::incomplete(db, read).await
     }
 
     async fn begin(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
@@ -131,7 +131,7 @@ impl IndexWriter for FileIndex {
         SearchIndex::fill(self).await
     }
 
-    async fn give_up(self: Box<Self>) -> Result<(), AppError> {
+    async fn abort(self: Box<Self>) -> Result<(), AppError> {
         Ok(())
     }
 

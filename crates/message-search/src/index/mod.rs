@@ -25,7 +25,7 @@ const FILE: &str = "search.db";
 
 /// Path of the index of an installation on SQLite.
 #[must_use]
-pub fn file(data_dir: &Path) -> PathBuf {
+pub fn path(data_dir: &Path) -> PathBuf {
     data_dir.join(FILE)
 }
 
@@ -35,7 +35,7 @@ pub(super) trait SearchIndex: Send + Sync {
     async fn candidates(&self, plan: Plan) -> Result<Vec<Candidate>, AppError>;
 
     /// True if the index determines similar words itself. It has no vocabulary to read then.
-    fn has_own_words(&self) -> bool {
+    fn has_builtin_similarity(&self) -> bool {
         false
     }
 
@@ -75,7 +75,7 @@ pub(super) trait IndexWriter: Send + Sync {
 
     async fn fill(&self) -> Result<Option<FillState>, AppError>;
 
-    async fn give_up(self: Box<Self>) -> Result<(), AppError>;
+    async fn abort(self: Box<Self>) -> Result<(), AppError>;
 
     /// Writes the whole batch. If it is interrupted, the positions are not advanced and the batch is repeated.
     async fn commit(self: Box<Self>, batch: Batch) -> Result<(), AppError>;
@@ -83,22 +83,22 @@ pub(super) trait IndexWriter: Send + Sync {
 
 /// Opens the configured index.
 pub(super) fn open(config: &Config, db: &Database) -> anyhow::Result<Box<dyn SearchIndex>> {
-    if let Some(engine) = MeilisearchIndex::of(config, db)? {
+    if let Some(engine) = MeilisearchIndex::from_config(config, db)? {
         return Ok(Box::new(engine));
     }
     if !db.is_sqlite() {
         return Ok(Box::new(PostgresIndex::new(db.clone())));
     }
-    Ok(Box::new(FileIndex::open(&file(&config.server.data_dir))?))
+    Ok(Box::new(FileIndex::open(&path(&config.server.data_dir))?))
 }
 
 /// Conversations whose indexed position differs from the end of their log, with the sequence number of the last event.
-async fn behind(db: &Database, read: Vec<(Uuid, i64)>) -> Result<Vec<(Uuid, i64)>, AppError> {
-    Ok(unequal(rows::all_heads(db.reader()).await?, read))
+async fn incomplete(db: &Database, read: Vec<(Uuid, i64)>) -> Result<Vec<(Uuid, i64)>, AppError> {
+    Ok(incomplete_among(rows::all_heads(db.reader()).await?, read))
 }
 
 /// Conversations among these whose indexed position differs from the end of their log.
-pub(super) fn unequal(heads: Vec<(Uuid, i64)>, read: Vec<(Uuid, i64)>) -> Vec<(Uuid, i64)> {
+pub(super) fn incomplete_among(heads: Vec<(Uuid, i64)>, read: Vec<(Uuid, i64)>) -> Vec<(Uuid, i64)> {
     let read: HashMap<Uuid, i64> = read.into_iter().collect();
     let is_waiting = |(id, head): &(Uuid, i64)| read.get(id).copied().unwrap_or(0) != *head;
     heads.into_iter().filter(is_waiting).collect()

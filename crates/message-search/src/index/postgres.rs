@@ -88,7 +88,7 @@ impl IndexWriter for PostgresWriter {
         rows::fill(&self.0).await
     }
 
-    async fn give_up(self: Box<Self>) -> Result<(), AppError> {
+    async fn abort(self: Box<Self>) -> Result<(), AppError> {
         self.0.rollback().await.map_err(app_error)
     }
 

@@ -60,7 +60,7 @@ async fn unreadable_conversation_does_not_block_others() {
         let head = PendingHead { seq: 1, since: Instant::now() };
         let all: Vec<(Uuid, PendingHead)> = (0..500).map(|_| (Uuid::now_v7(), head)).collect();
         let (broken, _) = all[250];
-        let failed = read_all(&service, &Broken(broken), &news, &all).await.unwrap();
+        let failed = index_conversations(&service, &Broken(broken), &news, &all).await.unwrap();
         assert!(failed.is_some_and(|error| error.to_string().contains("it is a test")));
         let left: Vec<Uuid> = news.take().into_iter().map(|(id, _)| id).collect();
         assert_eq!(left, [broken]);
@@ -147,7 +147,7 @@ async fn unreadable_event_does_not_block_others() {
     news.hear(one, 4);
     news.hear(other, 1);
     until(async || {
-        let failed = read_all(&service, index, &news, &news.take()).await.unwrap();
+        let failed = index_conversations(&service, index, &news, &news.take()).await.unwrap();
         assert!(failed.is_none(), "{failed:?}");
         news.is_empty()
     })

@@ -9,10 +9,10 @@ use appcore::{
 use platform::host_health::{DiskSpace, OpenFiles};
 use rustix::process::{Resource, getrlimit};
 
-use super::not_yet;
+use super::created_at_start;
 
 /// Number of open files below which an installation can serve only a few hundred users.
-const FEW_FILES: u64 = 10_000;
+const MIN_FILE_LIMIT: u64 = 10_000;
 
 /// Data directory: writable, and with how much space.
 #[must_use]
@@ -21,7 +21,7 @@ pub fn disk(config: &Config) -> Vec<Check> {
     let folder = &config.server.data_dir;
     let shown = folder.display();
     if !folder.exists() {
-        return vec![not_yet(ABOUT, shown)];
+        return vec![created_at_start(ABOUT, shown)];
     }
     let mut found = Vec::new();
     if let Err(error) = try_to_write(folder) {
@@ -29,14 +29,14 @@ pub fn disk(config: &Config) -> Vec<Check> {
         found.push(Check::fault(ABOUT, format!("Can't write to {shown}: {error}. {advice}")));
     }
     found.push(match DiskSpace::of(folder) {
-        Ok(room) => of_room(room, &shown.to_string()),
+        Ok(room) => disk_space(room, &shown.to_string()),
         Err(error) => Check::fault(ABOUT, format!("Can't read {shown}: {error}. Check server.data_dir")),
     });
     found
 }
 
 /// Check of the free disk space.
-pub(super) fn of_room(room: DiskSpace, place: &str) -> Check {
+pub(super) fn disk_space(room: DiskSpace, place: &str) -> Check {
     let mib = |bytes: u64| bytes / 1024 / 1024;
     match room {
         DiskSpace::Enough(bytes) => Check::ok(CheckAbout::Disk, format!("{} MiB free in {place}", mib(bytes))),
@@ -79,7 +79,7 @@ pub fn key(config: &Config) -> Check {
             Err(error) => Check::fault(ABOUT, format!("{error:#}")),
         }
     } else if config.is_embedded() {
-        not_yet(ABOUT, file.display())
+        created_at_start(ABOUT, file.display())
     } else {
         let risk = "anyone with a copy of the database can sign in as any user";
         Check::warning(
@@ -93,9 +93,9 @@ pub fn key(config: &Config) -> Check {
 
 /// Limit of open files for a server started here.
 #[must_use]
-pub fn most_files() -> Check {
+pub fn open_file_limit() -> Check {
     let most = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
-    if most >= FEW_FILES {
+    if most >= MIN_FILE_LIMIT {
         Check::ok(CheckAbout::Files, "The open-file limit is high enough")
     } else {
         Check::warning(
@@ -109,7 +109,7 @@ pub fn most_files() -> Check {
 pub(super) fn open_files(files: OpenFiles) -> Check {
     let OpenFiles { open, limit: most } = files;
     let advice = "Each connection uses one: raise LimitNOFILE (ulimit -n) and restart, or add an instance";
-    if files.run_out() {
+    if files.are_exhausted() {
         let says = format!(
             "The open-file limit is nearly reached ({open} of {most}), so new connections are refused. {advice}"
         );

@@ -17,9 +17,9 @@ use tokio::sync::Mutex;
 use crate::OpsService;
 
 /// Timeout of a single check.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Cache lifetime of the results, so that several console windows run the checks once.
-const GOOD_FOR: Duration = Duration::from_secs(10);
+const CACHE_TTL: Duration = Duration::from_secs(10);
 
 /// Latest results.
 #[derive(Default)]
@@ -28,20 +28,20 @@ pub(crate) struct CheckCache(Mutex<Option<(Instant, Checks)>>);
 /// Results of all checks, at most some seconds old. Concurrent callers wait for the same run.
 pub async fn all(service: &OpsService) -> Checks {
     let mut last = service.checks.0.lock().await;
-    if let Some((_, known)) = last.as_ref().filter(|(at, _)| at.elapsed() < GOOD_FOR) {
+    if let Some((_, known)) = last.as_ref().filter(|(at, _)| at.elapsed() < CACHE_TTL) {
         return known.clone();
     }
     let found =
-        Checks { instance_id: service.instance_id, checked_at: service.clock.now(), checks: look(service).await };
+        Checks { instance_id: service.instance_id, checked_at: service.clock.now(), checks: run_all(service).await };
     *last = Some((Instant::now(), found.clone()));
     found
 }
 
-async fn look(service: &OpsService) -> Vec<Check> {
+async fn run_all(service: &OpsService) -> Vec<Check> {
     let config = &service.config;
     let program = async {
         match service.program.get() {
-            Some(program) => in_time(async { Ok(program.checks(service).await) })
+            Some(program) => with_timeout(async { Ok(program.checks(service).await) })
                 .await
                 .map_or_else(|_| Vec::new(), |(found, _)| found),
             None => Vec::new(),
@@ -58,7 +58,7 @@ async fn look(service: &OpsService) -> Vec<Check> {
     let clock =
         async { if is_there && !service.db.is_sqlite() { Some(remote::clock(&service.db).await) } else { None } };
     let (quick, program, database, clock, mail, ai, address) = join!(
-        quick::look(service),
+        quick::run(service),
         program,
         database,
         clock,
@@ -75,20 +75,20 @@ async fn look(service: &OpsService) -> Vec<Check> {
 }
 
 /// Result with its duration in milliseconds.
-pub async fn in_time<T>(asked: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<(T, u128)> {
+pub async fn with_timeout<T>(asked: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<(T, u128)> {
     let begun = Instant::now();
-    match tokio::time::timeout(PATIENCE, asked).await {
+    match tokio::time::timeout(CHECK_TIMEOUT, asked).await {
         Ok(answer) => Ok((answer?, begun.elapsed().as_millis())),
-        Err(_) => Err(anyhow::anyhow!("no answer within {} s", PATIENCE.as_secs())),
+        Err(_) => Err(anyhow::anyhow!("no answer within {} s", CHECK_TIMEOUT.as_secs())),
     }
 }
 
 /// Runs checks of one kind concurrently.
-async fn each<F: Future<Output = Option<Check>>>(asked: impl IntoIterator<Item = F>) -> Vec<Check> {
+async fn run_concurrently<F: Future<Output = Option<Check>>>(asked: impl IntoIterator<Item = F>) -> Vec<Check> {
     join_all(asked).await.into_iter().flatten().collect()
 }
 
 /// Warning for something that the first start creates.
-fn not_yet(about: CheckAbout, what: impl std::fmt::Display) -> Check {
+fn created_at_start(about: CheckAbout, what: impl std::fmt::Display) -> Check {
     Check::warning(about, format!("{what} doesn't exist yet. The first start creates it"))
 }

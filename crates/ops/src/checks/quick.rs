@@ -20,11 +20,11 @@ use super::local;
 use crate::OpsService;
 
 /// Timeout of a dependency.
-const PATIENCE: Duration = Duration::from_secs(3);
+const DEPENDENCY_TIMEOUT: Duration = Duration::from_secs(3);
 /// Maximum delay of the search index.
-const BEHIND: Duration = Duration::from_secs(30);
+const MAX_SEARCH_LAG: Duration = Duration::from_secs(30);
 /// Time for which a clock jump is reported.
-const JUMP_TOLD: Duration = Duration::from_secs(600);
+const JUMP_REPORT_PERIOD: Duration = Duration::from_secs(600);
 
 /// State of an instance's dependencies, with the check results.
 pub struct QuickReport {
@@ -44,7 +44,7 @@ pub struct Dependency {
     pub circuit: Option<Circuit>,
 }
 
-pub async fn look(service: &OpsService) -> QuickReport {
+pub async fn run(service: &OpsService) -> QuickReport {
     let (database, redis, (storage, on_disk)) = join!(database(service), redis(service), storage(service));
     let ai = ai(service);
     let ms = |dependency: &Dependency| dependency.latency.unwrap_or_default().as_millis();
@@ -85,7 +85,7 @@ pub async fn look(service: &OpsService) -> QuickReport {
 
 /// A database that responds but commits nothing is down.
 async fn database(service: &OpsService) -> Dependency {
-    let asked = measure(async { service.db.ping().await.is_ok() && service.events.writer.is_healthy() }).await;
+    let asked = probe(async { service.db.ping().await.is_ok() && service.events.writer.is_healthy() }).await;
     Dependency { circuit: Some(service.db.circuit()), ..asked }
 }
 
@@ -95,7 +95,7 @@ async fn redis(service: &OpsService) -> Option<Dependency> {
         let mut connection = redis.connection().await?;
         Ok(deadpool_redis::redis::cmd("PING").query_async::<String>(&mut connection).await?)
     };
-    let asked = measure(async { redis.within(PATIENCE, ping).await.is_ok() }).await;
+    let asked = probe(async { redis.within(DEPENDENCY_TIMEOUT, ping).await.is_ok() }).await;
     Some(Dependency { circuit: Some(redis.circuit()), ..asked })
 }
 
@@ -105,15 +105,15 @@ async fn storage(service: &OpsService) -> (Dependency, Vec<Check>) {
     let (folder, uploads) = (service.config.server.data_dir.clone(), Arc::clone(&service.files.uploads));
     let begun = Instant::now();
     let looked =
-        tokio::task::spawn_blocking(move || (room(&folder), no_room_for_files(&uploads), OpenFiles::of_this_process()));
-    let Ok(Ok((room, no_room, files))) = timeout(PATIENCE, looked).await else {
+        tokio::task::spawn_blocking(move || (room(&folder), upload_space(&uploads), OpenFiles::of_this_process()));
+    let Ok(Ok((room, no_room, files))) = timeout(DEPENDENCY_TIMEOUT, looked).await else {
         let says = "The disk with server.data_dir doesn't respond. Check it, and the network connection if it's remote";
         let down = Dependency { is_up: false, latency: None, circuit: None };
         return (down, vec![Check::fault(CheckAbout::Disk, says)]);
     };
     // An unreadable folder says nothing about its disk.
     let is_up = service.db.refusal().is_none() && !matches!(room, Some(DiskSpace::Full(_)));
-    let checks = room.map(|room| local::of_room(room, "server.data_dir"));
+    let checks = room.map(|room| local::disk_space(room, "server.data_dir"));
     let latency = is_up.then(|| begun.elapsed());
     let checks = checks.into_iter().chain(no_room).chain(files.map(local::open_files)).collect();
     (Dependency { is_up, latency, circuit: None }, checks)
@@ -123,7 +123,7 @@ fn room(folder: &Path) -> Option<DiskSpace> {
     DiskSpace::of(folder).ok()
 }
 
-fn no_room_for_files(uploads: &Uploads) -> Option<Check> {
+fn upload_space(uploads: &Uploads) -> Option<Check> {
     let (folder, has_room) = uploads.store.room();
     (!has_room).then(|| {
         let says = format!(
@@ -142,7 +142,7 @@ fn ai(service: &OpsService) -> Dependency {
 
 /// Delay of the search index.
 fn search(lag: Duration) -> Option<Check> {
-    (lag > BEHIND).then(|| {
+    (lag > MAX_SEARCH_LAG).then(|| {
         let says = format!(
             "Search misses messages from the last {} s: the search index can't be written, or can't keep up. It catches up automatically; the log has the error",
             lag.as_secs()
@@ -152,7 +152,7 @@ fn search(lag: Duration) -> Option<Check> {
 }
 
 fn clock(service: &OpsService) -> Check {
-    match service.clock_monitor.last_jump(JUMP_TOLD) {
+    match service.clock_monitor.last_jump(JUMP_REPORT_PERIOD) {
         None => Check::ok(CheckAbout::Clock, "No clock jumps lately"),
         Some(jump) => Check::warning(
             CheckAbout::Clock,
@@ -163,9 +163,9 @@ fn clock(service: &OpsService) -> Check {
     }
 }
 
-async fn measure(answers: impl Future<Output = bool>) -> Dependency {
+async fn probe(answers: impl Future<Output = bool>) -> Dependency {
     let begun = Instant::now();
-    let is_up = timeout(PATIENCE, answers).await.unwrap_or(false);
+    let is_up = timeout(DEPENDENCY_TIMEOUT, answers).await.unwrap_or(false);
     Dependency { is_up, latency: is_up.then(|| begun.elapsed()), circuit: None }
 }
 
@@ -178,8 +178,8 @@ mod tests {
     #[test]
     fn search_lag_above_the_limit_is_a_fault() {
         assert_eq!(search(Duration::ZERO), None);
-        assert_eq!(search(BEHIND), None);
-        let check = search(BEHIND + Duration::from_secs(12)).unwrap();
+        assert_eq!(search(MAX_SEARCH_LAG), None);
+        let check = search(MAX_SEARCH_LAG + Duration::from_secs(12)).unwrap();
         assert_eq!((check.about, check.verdict), (CheckAbout::Search, Verdict::Fault));
         assert!(check.says.contains("the last 42 s"), "{}", check.says);
     }

@@ -8,21 +8,21 @@ use appcore::{
 };
 use dbcontext::{Database, query};
 
-use super::{each, in_time};
+use super::{run_concurrently, with_timeout};
 
 /// Maximum difference to the clock of the database, in milliseconds.
-const CLOCKS: u64 = 2_000;
+const MAX_CLOCK_SKEW_MILLIS: u64 = 2_000;
 /// Maximum waiting time of a due job, in milliseconds.
-const LONG_WAIT: i64 = 300_000;
+const MAX_JOB_WAIT_MILLIS: i64 = 300_000;
 
 /// Compares the clocks of this machine and the database.
 pub async fn clock(database: &Database) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Clock;
     let asked = async { Ok(query::jobs::database_time(database.reader()).await?) };
-    match in_time(asked).await {
+    match with_timeout(asked).await {
         Ok((there, _)) => {
             let apart = there.abs_diff(Clock::system().now().millis());
-            if apart <= CLOCKS {
+            if apart <= MAX_CLOCK_SKEW_MILLIS {
                 Check::ok(ABOUT, format!("{apart} ms apart from the database's clock"))
             } else {
                 let says = format!("{} s apart from the database's clock. Use NTP on both machines", apart / 1_000);
@@ -36,7 +36,7 @@ pub async fn clock(database: &Database) -> Check {
 /// Search index of messages.
 pub async fn search(config: &Config, database: &Database) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Search;
-    match in_time(message_search::state(config, database)).await {
+    match with_timeout(message_search::state(config, database)).await {
         Ok((None, _)) => Check::ok(ABOUT, "No search index yet. A running server builds it"),
         Ok((Some(state), _)) if state.is_filling => Check::warning(
             ABOUT,
@@ -57,13 +57,13 @@ pub async fn search(config: &Config, database: &Database) -> Check {
 /// Checks that jobs are processed and that there are no dead letters.
 pub async fn jobs(database: &Database) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Jobs;
-    let kinds = match in_time(async { Ok(query::job_list::stats_by_kind(database.reader()).await?) }).await {
+    let kinds = match with_timeout(async { Ok(query::job_list::stats_by_kind(database.reader()).await?) }).await {
         Ok((kinds, _)) => kinds,
         Err(error) => return Check::fault(ABOUT, format!("Couldn't count the jobs: {error:#}")),
     };
     let (due, dead): (i64, i64) = kinds.iter().fold((0, 0), |sum, kind| (sum.0 + kind.due, sum.1 + kind.dead));
     let longest = kinds.iter().map(|kind| kind.longest_wait).max().unwrap_or(0);
-    if longest > LONG_WAIT {
+    if longest > MAX_JOB_WAIT_MILLIS {
         let says = format!(
             "A job has been due for {} minutes. Check that an instance with the role all or worker is running",
             longest / 60_000
@@ -90,7 +90,7 @@ pub async fn redis(config: &Config) -> Check {
             Check::warning(ABOUT, format!("{says}. Several instances need Redis"))
         };
     };
-    let pinged = in_time(async {
+    let pinged = with_timeout(async {
         let client = deadpool_redis::redis::Client::open(url.expose())?;
         let mut connection = client.get_multiplexed_async_connection().await?;
         Ok(deadpool_redis::redis::cmd("PING").query_async::<String>(&mut connection).await?)
@@ -111,7 +111,7 @@ pub async fn redis(config: &Config) -> Check {
 
 pub async fn mail(config: &Config) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Mail;
-    match in_time(identity::mail::probe(config)).await {
+    match with_timeout(identity::mail::probe(config)).await {
         Ok((true, took)) if identity::mail::sends_password_in_clear(config) => Check::warning(
             ABOUT,
             format!(
@@ -139,7 +139,7 @@ pub async fn ai(ai: &Ai) -> Vec<Check> {
     }
     let ask = async |name: &str, is_added: bool| {
         let there = if is_added { format!("{name} in the console") } else { format!("ai.providers.{name}") };
-        match in_time(async { Ok(ai.test(name).await) }).await {
+        match with_timeout(async { Ok(ai.test(name).await) }).await {
             Ok((Some(Ok(took)), _)) => Some(Check::ok(ABOUT, format!("{name} answers within {} ms", took.as_millis()))),
             Ok((Some(Err(error)), _)) => {
                 Some(Check::fault(ABOUT, format!("{name}: {error}. Check {there} and its keys")))
@@ -150,7 +150,7 @@ pub async fn ai(ai: &Ai) -> Vec<Check> {
             }
         }
     };
-    each(providers.iter().map(|provider| ask(&provider.settings.name, provider.is_added))).await
+    run_concurrently(providers.iter().map(|provider| ask(&provider.settings.name, provider.is_added))).await
 }
 
 /// Checks that `server.public_url` leads to a Natter server.
@@ -158,7 +158,7 @@ pub async fn public_address(config: &Config) -> Option<Check> {
     const ABOUT: CheckAbout = CheckAbout::PublicAddress;
     let url = config.server.public_url.as_ref()?;
     let shown = url.as_str().trim_end_matches('/');
-    let asked = in_time(async {
+    let asked = with_timeout(async {
         let client = reqwest::Client::builder().no_proxy().build()?;
         Ok(client.get(format!("{shown}/health/simple")).send().await?.error_for_status()?)
     });

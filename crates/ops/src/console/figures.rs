@@ -17,19 +17,19 @@ use dbcontext::{
 };
 use metrics::{HistogramSnapshot, RequestTotals, metrics};
 
-use super::{KEPT, incidents};
+use super::{RETENTION, incidents};
 use crate::OpsService;
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 86_400_000;
 /// Time for which a user counts as present after the last sign of a device.
-const THERE: Duration = Duration::from_secs(300);
+const PRESENCE_WINDOW: Duration = Duration::from_secs(300);
 const ACTIVE_DAY: Duration = Duration::from_secs(86_400);
 /// Row name of the users active on a day, recorded per minute and shown per day only.
 const PEOPLE_OF_DAY: &str = "people_of_day";
 
 /// Aggregation of the values of instances and minutes.
-const NAMES: [(FigureName, Aggregation); 10] = [
+const AGGREGATIONS: [(FigureName, Aggregation); 10] = [
     (FigureName::People, Aggregation::Most),
     (FigureName::Connections, Aggregation::Most),
     (FigureName::Messages, Aggregation::Sum),
@@ -80,14 +80,18 @@ impl FigureRecorder {
             (FigureName::Messages, rows::messages(db, from, to).await?),
             (FigureName::Tokens, rows::tokens(db, from, to).await?),
             (FigureName::Cost, rows::costs(db, from, to).await?),
-            (FigureName::FailedSignIns, rows::audited(db, Action::SignInFailed.as_str(), from, to).await?),
+            (FigureName::FailedSignIns, rows::audit_entries(db, Action::SignInFailed.as_str(), from, to).await?),
         ];
         for (name, minutes) in counted {
             seen.extend(minutes.into_iter().map(|(at, value)| figure(name.as_str(), at, value)));
         }
         let of_day = Timestamp(minute.div_euclid(DAY) * DAY);
-        seen.push(figure(PEOPLE_OF_DAY, minute, rows::people_since(db, of_day).await?));
-        seen.push(figure(FigureName::People.as_str(), minute, rows::people_since(db, now.minus(THERE)).await?));
+        seen.push(figure(PEOPLE_OF_DAY, minute, rows::count_active_users_since(db, of_day).await?));
+        seen.push(figure(
+            FigureName::People.as_str(),
+            minute,
+            rows::count_active_users_since(db, now.minus(PRESENCE_WINDOW)).await?,
+        ));
         let waiting = job_list::stats_by_kind(db).await?.iter().map(|kind| kind.due).sum();
         seen.push(figure(FigureName::JobsWaiting.as_str(), minute, waiting));
         if let Some(latency) = http.since(self.before).p99() {
@@ -108,7 +112,7 @@ impl FigureRecorder {
         rows::merge(&tx, Step::Minute, Aggregation::Sum, &own).await?;
         tx.commit().await.map_err(app_error)?;
         (self.connections, self.requests) = (connections, http);
-        self.close_days(service, now).await
+        self.aggregate_days(service, now).await
     }
 
     /// 99th percentile of the response time in this minute.
@@ -122,16 +126,16 @@ impl FigureRecorder {
     }
 
     /// Aggregates the last two complete days, once a day, and deletes expired figures.
-    async fn close_days(&mut self, service: &OpsService, now: Timestamp) -> Result<(), AppError> {
+    async fn aggregate_days(&mut self, service: &OpsService, now: Timestamp) -> Result<(), AppError> {
         let today = now.0.div_euclid(DAY) * DAY;
         // Some minutes after midnight, when every instance has recorded the last one.
         if self.day == today || now.0 - today < 5 * MINUTE {
             return Ok(());
         }
         let minutes = rows::since(service.db.reader(), Step::Minute, Timestamp(today - DAY)).await?;
-        let yesterday = by_days(minutes.into_iter().filter(|figure| figure.at.0 < today));
+        let yesterday = aggregate_by_day(minutes.into_iter().filter(|figure| figure.at.0 < today));
         rows::merge(service.db.writer(), Step::Day, Aggregation::Most, &yesterday).await?;
-        for (step, kept) in KEPT {
+        for (step, kept) in RETENTION {
             rows::delete_before(service.db.writer(), step, now.minus(kept)).await?;
         }
         rows::delete_incidents_before(service.db.writer(), now.minus(Duration::from_secs(31 * 86_400))).await?;
@@ -145,12 +149,12 @@ fn figure(name: &str, at: i64, value: i64) -> MetricValue {
 }
 
 /// Aggregates minutes to days.
-fn by_days(minutes: impl Iterator<Item = MetricValue>) -> Vec<MetricValue> {
+fn aggregate_by_day(minutes: impl Iterator<Item = MetricValue>) -> Vec<MetricValue> {
     let mut days: HashMap<(i64, &'static str), i64> = HashMap::new();
     for MetricValue { at, name, value } in minutes {
         let Some((name, union)) = of_day(&name) else { continue };
         let day = at.0.div_euclid(DAY) * DAY;
-        days.entry((day, name)).and_modify(|sum| *sum = unite(union, *sum, value)).or_insert(value);
+        days.entry((day, name)).and_modify(|sum| *sum = combine(union, *sum, value)).or_insert(value);
     }
     days.into_iter().map(|((day, name), value)| figure(name, day, value)).collect()
 }
@@ -160,13 +164,14 @@ fn of_day(name: &str) -> Option<(&'static str, Aggregation)> {
     match name {
         PEOPLE_OF_DAY => Some((FigureName::People.as_str(), Aggregation::Most)),
         "people" => None,
-        name => {
-            NAMES.into_iter().find(|(known, _)| known.as_str() == name).map(|(known, union)| (known.as_str(), union))
-        }
+        name => AGGREGATIONS
+            .into_iter()
+            .find(|(known, _)| known.as_str() == name)
+            .map(|(known, union)| (known.as_str(), union)),
     }
 }
 
-const fn unite(union: Aggregation, one: i64, other: i64) -> i64 {
+const fn combine(union: Aggregation, one: i64, other: i64) -> i64 {
     match union {
         Aggregation::Sum => one.saturating_add(other),
         Aggregation::Most if one > other => one,
@@ -195,7 +200,7 @@ pub(super) async fn read(service: &OpsService, range: FiguresRange) -> Result<Fi
         // Days that have not been aggregated yet.
         let known = days.iter().map(|figure| figure.at.0).max().unwrap_or(i64::MIN);
         let open = Timestamp((known.saturating_add(DAY)).max(last - DAY));
-        days.extend(by_days(rows::since(db, Step::Minute, open).await?.into_iter()));
+        days.extend(aggregate_by_day(rows::since(db, Step::Minute, open).await?.into_iter()));
         days
     } else {
         rows::since(db, Step::Minute, from).await?
@@ -204,9 +209,9 @@ pub(super) async fn read(service: &OpsService, range: FiguresRange) -> Result<Fi
     let sum = |value: fn(&job_list::KindStats) -> i64| census.iter().map(value).sum();
     let now = FiguresNow {
         people: rows::count_users(db).await?,
-        people_of_day: rows::people_since(db, now.minus(ACTIVE_DAY)).await?,
-        people_of_month: rows::people_since(db, now.minus(ACTIVE_DAY * 30)).await?,
-        guests: rows::guests(db).await?,
+        people_of_day: rows::count_active_users_since(db, now.minus(ACTIVE_DAY)).await?,
+        people_of_month: rows::count_active_users_since(db, now.minus(ACTIVE_DAY * 30)).await?,
+        guests: rows::count_guests(db).await?,
         bans: bans::count(db, now).await?,
         dead_letters: sum(|kind| kind.dead),
         jobs_waiting: sum(|kind| kind.due),
@@ -230,13 +235,13 @@ fn series(kept: &[MetricValue], from: Timestamp, step: i64, count: usize) -> Vec
     for place in kept.iter().filter_map(|figure| place(figure.at)) {
         is_noted[place] = true;
     }
-    NAMES
+    AGGREGATIONS
         .into_iter()
         .map(|(name, union)| {
             let mut values: Vec<Option<i64>> = is_noted.iter().map(|noted| noted.then_some(0)).collect();
             let own = kept.iter().filter(|figure| figure.name == name.as_str());
             for (place, value) in own.filter_map(|figure| Some((place(figure.at)?, figure.value))) {
-                values[place] = values[place].map(|sum| unite(union, sum, value));
+                values[place] = values[place].map(|sum| combine(union, sum, value));
             }
             FigureSeries { name, values }
         })
@@ -266,7 +271,7 @@ mod tests {
         assert_eq!(of(FigureName::Connections, &quarters), [None, Some(7), None]);
         assert_eq!(of(FigureName::People, &quarters), [None, Some(2), None]);
         assert_eq!(of(FigureName::Errors, &quarters), [None, Some(0), None]);
-        let days = series(&by_days(minutes.into_iter()), Timestamp(DAY), DAY, 1);
+        let days = series(&aggregate_by_day(minutes.into_iter()), Timestamp(DAY), DAY, 1);
         assert_eq!(of(FigureName::People, &days), [Some(9)]);
         assert_eq!(of(FigureName::Messages, &days), [Some(7)]);
     }

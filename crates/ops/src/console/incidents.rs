@@ -16,14 +16,14 @@ use metrics::metrics;
 use platform::host_health::DiskSpace;
 use uuid::Uuid;
 
-use super::{GONE, figures::start_of_minute, instances};
+use super::{DEAD_AFTER, figures::start_of_minute, instances};
 use crate::OpsService;
 
 /// Maximum number of incidents in a response.
-const MOST: u64 = 500;
+const MAX_INCIDENTS: u64 = 500;
 /// Incidents that are closer together are merged: several instances noticed the same one, or it
 /// came back at once.
-const TOGETHER_MS: i64 = 5_000;
+const MERGE_WINDOW_MILLIS: i64 = 5_000;
 /// Length of the period before an incident that belongs to it: it is detected by failures that
 /// precede it, and figures may not be recorded while it lasts.
 const BEFORE: Duration = Duration::from_secs(60);
@@ -85,12 +85,12 @@ impl IncidentMonitor {
             self.tell(IncidentKind::Redis, is_down(redis.circuit()), now, counted.events.changes());
         }
         self.tell(IncidentKind::Ai, is_down(service.gateway.ai().circuit()), now, counted.ai.failed());
-        self.look_at_providers(service.gateway.ai().states(), now);
-        self.look_at_storage(self.is_full || service.db.refusal().is_some(), service.db.refusals(), now);
+        self.check_providers(service.gateway.ai().states(), now);
+        self.check_storage(self.is_full || service.db.refusal().is_some(), service.db.refusals(), now);
     }
 
     /// A single provider that fails is reported as an outage of all.
-    fn look_at_providers(&mut self, states: Vec<ProviderState>, now: Timestamp) {
+    fn check_providers(&mut self, states: Vec<ProviderState>, now: Timestamp) {
         let about = |name: &str| IncidentSubject { kind: IncidentKind::Provider, detail: Some(name.to_owned()) };
         let is_gone = |open: &&IncidentSubject| {
             open.kind == IncidentKind::Provider
@@ -114,7 +114,7 @@ impl IncidentMonitor {
 
     /// Refusals between two checks are an incident as well, because a small change may have
     /// succeeded in between.
-    fn look_at_storage(&mut self, is_wrong: bool, refusals: u64, now: Timestamp) {
+    fn check_storage(&mut self, is_wrong: bool, refusals: u64, now: Timestamp) {
         let is_new = std::mem::replace(&mut self.refusals, refusals) != refusals;
         self.tell(IncidentKind::Storage, is_new || is_wrong, now, refusals);
     }
@@ -126,7 +126,7 @@ impl IncidentMonitor {
 
     /// Checks the disk space before anything is written: incidents that can't be recorded now are
     /// recorded once there is space.
-    pub fn look_at_disk(&mut self, service: &OpsService) {
+    pub fn check_disk(&mut self, service: &OpsService) {
         self.is_full = matches!(DiskSpace::of(&service.config.server.data_dir), Ok(DiskSpace::Full(_)));
     }
 
@@ -135,11 +135,11 @@ impl IncidentMonitor {
         let now = service.clock.now();
         let dead: i64 = job_list::stats_by_kind(service.db.reader()).await?.iter().map(|kind| kind.dead).sum();
         self.tell(IncidentKind::DeadLetters, dead > 0, now, dead.unsigned_abs());
-        self.tell_how_much();
+        self.record_growth();
         Ok(())
     }
 
-    pub fn has_news(&self) -> bool {
+    pub fn has_changes(&self) -> bool {
         !self.changes.is_empty()
     }
 
@@ -172,7 +172,7 @@ impl IncidentMonitor {
     }
 
     /// Records open incidents again if their impact has grown.
-    fn tell_how_much(&mut self) {
+    fn record_growth(&mut self) {
         for (about, open) in &mut self.open {
             if std::mem::replace(&mut open.recorded, open.felt) != open.felt {
                 let OpenIncident { id, began_at, felt, .. } = *open;
@@ -217,7 +217,9 @@ async fn people(
         IncidentKind::Database | IncidentKind::Redis | IncidentKind::Storage => {
             rows::maximum(service.db.reader(), FigureName::People.as_str(), first_minute(began_at), ended_at).await
         }
-        IncidentKind::Ai => rows::people_failed(service.db.reader(), began_at.minus(BEFORE), ended_at).await.map(Some),
+        IncidentKind::Ai => {
+            rows::count_users_with_failures(service.db.reader(), began_at.minus(BEFORE), ended_at).await.map(Some)
+        }
         IncidentKind::Provider | IncidentKind::DeadLetters | IncidentKind::Instance => Ok(None),
     }
 }
@@ -229,9 +231,9 @@ fn first_minute(began_at: Timestamp) -> Timestamp {
 }
 
 /// Removes instances that died without deregistering, and records incidents for them.
-pub(super) async fn bury(service: &OpsService) -> Result<(), AppError> {
+pub(super) async fn remove_dead_instances(service: &OpsService) -> Result<(), AppError> {
     let now = service.clock.now();
-    for gone in rows::delete_stale_instances(service.db.writer(), now.minus(GONE)).await? {
+    for gone in rows::delete_stale_instances(service.db.writer(), now.minus(DEAD_AFTER)).await? {
         let row = IncidentRow {
             id: Uuid::now_v7(),
             kind: IncidentKind::Instance.as_str().to_owned(),
@@ -243,7 +245,7 @@ pub(super) async fn bury(service: &OpsService) -> Result<(), AppError> {
             affected_users: None,
         };
         let said = async {
-            rows::end_of(service.db.writer(), gone.id, gone.seen_at).await?;
+            rows::end_incidents_of(service.db.writer(), gone.id, gone.seen_at).await?;
             rows::upsert_incident(service.db.writer(), row).await
         };
         // They are removed already, so this is not retried.
@@ -256,11 +258,11 @@ pub(super) async fn bury(service: &OpsService) -> Result<(), AppError> {
 
 /// Incidents since `from`, earliest first.
 pub(super) async fn since(service: &OpsService, from: Timestamp) -> Result<Vec<Incident>, AppError> {
-    Ok(together(rows::incidents(service.db.reader(), from, MOST).await?))
+    Ok(merge(rows::incidents(service.db.reader(), from, MAX_INCIDENTS).await?))
 }
 
 /// Merges rows of several instances about the same incident. The rows are ordered by their start.
-fn together(rows: Vec<IncidentRow>) -> Vec<Incident> {
+fn merge(rows: Vec<IncidentRow>) -> Vec<Incident> {
     let mut incidents: Vec<(Incident, Vec<InstanceId>)> = Vec::new();
     for row in rows {
         let Ok(kind) = row.kind.parse::<IncidentKind>() else { continue };
@@ -268,7 +270,7 @@ fn together(rows: Vec<IncidentRow>) -> Vec<Incident> {
             incident.kind == kind
                 && incident.detail == row.detail
                 && kind != IncidentKind::Instance
-                && incident.ended_at.is_none_or(|ended| row.began_at.0 - ended.0 <= TOGETHER_MS)
+                && incident.ended_at.is_none_or(|ended| row.began_at.0 - ended.0 <= MERGE_WINDOW_MILLIS)
         });
         match same {
             Some((incident, noticed)) => {
@@ -324,7 +326,7 @@ mod tests {
     fn merges_incidents_of_several_instances() {
         let (one, other) = (InstanceId::new(), InstanceId::new());
         let (redis, dead) = (IncidentKind::Redis, IncidentKind::DeadLetters);
-        let incidents = together(vec![
+        let incidents = merge(vec![
             row(redis, one, 1_000, Some(9_000), Some(4)),
             row(redis, other, 2_000, Some(9_500), Some(3)),
             row(dead, one, 3_000, None, Some(5)),
@@ -361,11 +363,11 @@ mod tests {
             let wait = wait.map(Duration::from_secs);
             vec![ProviderState { name: "main".to_owned(), is_failing, wait, failures }]
         };
-        watch.look_at_providers(one(Some(3), true, 4), at(1));
+        watch.check_providers(one(Some(3), true, 4), at(1));
         assert!(told(&watch).is_empty(), "short waits, and failures of the only provider, are no provider incident");
-        watch.look_at_providers(one(Some(30), false, 6), at(2));
-        watch.look_at_providers(one(Some(2), false, 6), at(3));
-        watch.look_at_providers(one(None, false, 7), at(4));
+        watch.check_providers(one(Some(30), false, 6), at(2));
+        watch.check_providers(one(Some(2), false, 6), at(3));
+        watch.check_providers(one(None, false, 7), at(4));
         assert_eq!(told(&watch), [(2, None, 2), (2, Some(4), 3)]);
         assert_eq!(watch.changes[0].about.detail.as_deref(), Some("main"));
         watch.changes.clear();
@@ -373,9 +375,9 @@ mod tests {
             let other = ProviderState { name: "other".to_owned(), is_failing, wait: None, failures: 1 };
             one(None, false, 7).into_iter().chain([other]).collect()
         };
-        watch.look_at_providers(both(true), at(5));
+        watch.check_providers(both(true), at(5));
         // The provider was removed.
-        watch.look_at_providers(one(None, false, 7), at(6));
+        watch.check_providers(one(None, false, 7), at(6));
         assert_eq!(told(&watch), [(5, None, 0), (5, Some(6), 0)]);
         assert_eq!(watch.changes[1].about.detail.as_deref(), Some("other"));
     }
@@ -384,7 +386,7 @@ mod tests {
     fn refusals_between_checks_are_an_incident() {
         let (mut watch, at) = (IncidentMonitor::default(), Timestamp);
         for (is_wrong, refusals, now) in [(false, 0, 1), (false, 3, 2), (true, 3, 3), (false, 4, 4), (false, 4, 5)] {
-            watch.look_at_storage(is_wrong, refusals, at(now));
+            watch.check_storage(is_wrong, refusals, at(now));
         }
         assert_eq!(told(&watch), [(2, None, 3), (2, Some(5), 4)]);
     }
@@ -406,7 +408,7 @@ mod tests {
         let (mut watch, at) = (IncidentMonitor::default(), Timestamp);
         for (dead, now) in [(0, 1), (2, 2), (7, 3), (4, 4), (0, 5)] {
             watch.tell(IncidentKind::DeadLetters, dead > 0, at(now), dead);
-            watch.tell_how_much();
+            watch.record_growth();
         }
         assert_eq!(told(&watch), [(2, None, 2), (2, None, 7), (2, Some(5), 7)]);
     }

@@ -9,7 +9,7 @@ use metrics::metrics;
 use crate::OpsService;
 
 /// Publishes the state of this instance.
-pub(super) async fn show(
+pub(super) async fn publish(
     service: &OpsService,
     latency: Option<Duration>,
     delivery: Option<Duration>,

@@ -26,15 +26,15 @@ pub use self::{profile::profile, users::user};
 use crate::OpsService;
 
 /// Interval of incident checks.
-const LOOK: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Interval of recording figures.
-const NOTE: Duration = Duration::from_secs(10);
+const RECORD_INTERVAL: Duration = Duration::from_secs(10);
 /// Silence after which an instance counts as gone.
-const GONE: Duration = Duration::from_secs(25);
+const DEAD_AFTER: Duration = Duration::from_secs(25);
 
 /// Records figures and incidents until the instance stops.
-pub(crate) async fn keep(service: Arc<OpsService>) {
-    let mut looks = interval(LOOK);
+pub(crate) async fn run(service: Arc<OpsService>) {
+    let mut looks = interval(CHECK_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut noted_at = None;
     let (mut noted, mut watch) = (FigureRecorder::default(), IncidentMonitor::default());
@@ -44,20 +44,20 @@ pub(crate) async fn keep(service: Arc<OpsService>) {
             () = service.stopping.cancelled() => break,
         }
         if watch.is_full() {
-            watch.look_at_disk(&service);
+            watch.check_disk(&service);
         }
         watch.look(&service);
         if let Some(jump) = service.clock_monitor.look(service.clock.now()) {
             tracing::warn!("system clock was set {jump}");
         }
         let now = tokio::time::Instant::now();
-        let is_due = noted_at.is_none_or(|at| now - at >= NOTE);
-        if !service.db.is_available() || !(is_due || watch.has_news()) {
+        let is_due = noted_at.is_none_or(|at| now - at >= RECORD_INTERVAL);
+        if !service.db.is_available() || !(is_due || watch.has_changes()) {
             continue;
         }
         if is_due {
             noted_at = Some(now);
-            watch.look_at_disk(&service);
+            watch.check_disk(&service);
             if let Err(error) = note(&service, &mut noted, &mut watch).await {
                 tracing::debug!(%error, "failed to record figures");
             }
@@ -76,8 +76,8 @@ async fn note(service: &OpsService, noted: &mut FigureRecorder, watch: &mut Inci
     // A failing step doesn't stop the others: an instance that isn't published counts as gone.
     let figures = noted.note(service).await;
     let counted = watch.count(service).await;
-    let shown = instances::show(service, noted.latency(), noted.delivery()).await;
-    figures.and(counted).and(shown).and(incidents::bury(service).await)
+    let shown = instances::publish(service, noted.latency(), noted.delivery()).await;
+    figures.and(counted).and(shown).and(incidents::remove_dead_instances(service).await)
 }
 
 /// Figures of the period that ends now.
@@ -92,5 +92,5 @@ pub async fn instances(service: &OpsService) -> Result<Vec<Instance>, AppError> 
 
 /// Retention of figures. Minutes are kept for two days, so that a day is complete when it is
 /// aggregated.
-const KEPT: [(Step, Duration); 2] =
+const RETENTION: [(Step, Duration); 2] =
     [(Step::Minute, Duration::from_secs(49 * 3_600)), (Step::Day, Duration::from_secs(400 * 86_400))];

@@ -26,12 +26,12 @@ use tokio::time::Instant;
 use crate::OpsService;
 
 /// Limit of test mails and test questions per administrator.
-const TESTS: Quota = Quota { limit: 20, window: Duration::from_secs(3_600) };
+const TEST_QUOTA: Quota = Quota { limit: 20, window: Duration::from_secs(3_600) };
 /// Timeout of the test question.
-const PATIENCE: Duration = Duration::from_secs(30);
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(30);
 const QUESTION: &str = "Answer in one short sentence: are you there?";
 /// Maximum length of the shown answer, in characters.
-const SHOWN_CHARS: usize = 400;
+const MAX_SHOWN_CHARS: usize = 400;
 
 /// Progress of the setup.
 pub async fn read(service: &OpsService, by: &Principal, own_url: &str) -> Result<Setup, AppError> {
@@ -77,11 +77,11 @@ pub async fn finish(service: &OpsService, by: &Principal, is_done: bool) -> Resu
 }
 
 /// Sends a test mail to the caller, and waits until the mail server has accepted it.
-pub async fn try_mail(service: &OpsService, by: &Principal) -> Result<MailTest, AppError> {
+pub async fn send_test_mail(service: &OpsService, by: &Principal) -> Result<MailTest, AppError> {
     let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    spend(service, by, "mail").await?;
+    check_quota(service, by, "mail").await?;
     let email = Email::parse(&account.email).map_err(|error| AppError::Invalid(vec![error]))?;
-    let sent = mail::try_out(&service.identity, &email, Language::from_stored_tag(&account.language)).await;
+    let sent = mail::send_test(&service.identity, &email, Language::from_stored_tag(&account.language)).await;
     if sent.is_ok() && service.config.mail.smtp_url.is_some() {
         rows::record(service.db.writer(), MAIL_TESTED, service.clock.now()).await?;
     }
@@ -89,8 +89,8 @@ pub async fn try_mail(service: &OpsService, by: &Principal) -> Result<MailTest, 
 }
 
 /// Asks the default model a test question, in the same way as an assistant.
-pub async fn try_question(service: &OpsService, by: &Principal) -> Result<QuestionTest, AppError> {
-    spend(service, by, "question").await?;
+pub async fn ask_test_question(service: &OpsService, by: &Principal) -> Result<QuestionTest, AppError> {
+    check_quota(service, by, "question").await?;
     let (model, route) = gateway::answering(&service.gateway, None);
     if route.is_ok()
         && let Err(refused) = gateway::check_price(&service.gateway, &model, "model")
@@ -102,11 +102,11 @@ pub async fn try_question(service: &OpsService, by: &Principal) -> Result<Questi
     let asked = async {
         let route = route?;
         let request = ChatRequest { messages: vec![ChatMessage::user(QUESTION.to_owned())], ..ChatRequest::default() };
-        let is_enough = |text: &str| text.len() > SHOWN_CHARS * 4;
+        let is_enough = |text: &str| text.len() > MAX_SHOWN_CHARS * 4;
         let text = service.gateway.ai().text(&route, request, &Arc::default(), is_enough).await?;
-        Ok::<_, AiError>((model, text.trim().chars().take(SHOWN_CHARS).collect::<String>()))
+        Ok::<_, AiError>((model, text.trim().chars().take(MAX_SHOWN_CHARS).collect::<String>()))
     };
-    let answered = tokio::time::timeout(PATIENCE, asked).await;
+    let answered = tokio::time::timeout(QUESTION_TIMEOUT, asked).await;
     let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let failed = |error: String| QuestionTest { ok: false, model: None, answer: None, duration_ms, error: Some(error) };
     Ok(match answered {
@@ -117,12 +117,12 @@ pub async fn try_question(service: &OpsService, by: &Principal) -> Result<Questi
             QuestionTest { ok: true, model: Some(model), answer: Some(answer), duration_ms, error: None }
         }
         Ok(Err(error)) => failed(error.to_string()),
-        Err(_) => failed(format!("no answer within {} s", PATIENCE.as_secs())),
+        Err(_) => failed(format!("no answer within {} s", QUESTION_TIMEOUT.as_secs())),
     })
 }
 
-async fn spend(service: &OpsService, by: &Principal, what: &str) -> Result<(), AppError> {
-    if service.identity.attempts.spend(format!("setup:{what}:{}", by.user_id), TESTS).await? {
+async fn check_quota(service: &OpsService, by: &Principal, what: &str) -> Result<(), AppError> {
+    if service.identity.attempts.spend(format!("setup:{what}:{}", by.user_id), TEST_QUOTA).await? {
         Ok(())
     } else {
         Err(Code::RateLimited.into())

@@ -45,9 +45,9 @@ const CARD: &str = "demo_card";
 const DECLINED_CARD: &str = "demo_card_declined";
 const CONFIRMED_CARD: &str = "demo_card_confirm";
 /// Prefix of references of charges.
-const CHARGE: &str = "charge:";
+const CHARGE_PREFIX: &str = "charge:";
 /// Prefix of charges paid with the card that is declined later.
-const ONCE: &str = "once:";
+const ONCE_PREFIX: &str = "once:";
 
 pub struct Demo {
     secret: Secret,
@@ -90,15 +90,15 @@ impl SetupOutcome {
     #[must_use]
     pub fn state(self) -> SetupState {
         match self {
-            Self::Saved => SetupState::Kept(kept(CARD)),
-            Self::SavedDeclined => SetupState::Kept(kept(DECLINED_CARD)),
-            Self::SavedConfirm => SetupState::Kept(kept(CONFIRMED_CARD)),
+            Self::Saved => SetupState::Kept(saved_card(CARD)),
+            Self::SavedDeclined => SetupState::Kept(saved_card(DECLINED_CARD)),
+            Self::SavedConfirm => SetupState::Kept(saved_card(CONFIRMED_CARD)),
             Self::Failed => SetupState::Failed,
         }
     }
 }
 
-fn kept(card: &str) -> SavedMethod {
+fn saved_card(card: &str) -> SavedMethod {
     let last4 = match card {
         DECLINED_CARD => "0002",
         CONFIRMED_CARD => "3155",
@@ -149,7 +149,7 @@ impl Demo {
 
 /// Card of a charge; `None` for a checkout.
 fn card_of(reference: &str) -> Option<&str> {
-    reference.strip_prefix(CHARGE).and_then(|rest| rest.split_once(':')).map(|(card, _)| card)
+    reference.strip_prefix(CHARGE_PREFIX).and_then(|rest| rest.split_once(':')).map(|(card, _)| card)
 }
 
 #[async_trait]
@@ -208,12 +208,12 @@ impl Gateway for Demo {
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
 
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent> {
+    fn parse_event(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent> {
         let event: Event = serde_json::from_slice(verified.raw()).map_err(|_| MalformedEvent)?;
         let news = match event.outcome {
             Outcome::Paid => PaymentUpdate::Paid { money: event.money, charge: Some(event.payment_id.to_string()) },
             Outcome::PaidOnce => {
-                PaymentUpdate::Paid { money: event.money, charge: Some(format!("{ONCE}{}", event.payment_id)) }
+                PaymentUpdate::Paid { money: event.money, charge: Some(format!("{ONCE_PREFIX}{}", event.payment_id)) }
             }
             Outcome::Failed => PaymentUpdate::Failed,
         };
@@ -226,7 +226,7 @@ impl Gateway for Demo {
         })
     }
 
-    fn answer(&self, outcome: WebhookOutcome) -> WebhookResponse {
+    fn webhook_response(&self, outcome: WebhookOutcome) -> WebhookResponse {
         WebhookResponse::by_status(outcome, 200)
     }
 
@@ -241,14 +241,14 @@ impl Gateway for Demo {
 
 #[async_trait]
 impl Recurring for Demo {
-    async fn kept(&self, payment: &KnownPayment<'_>) -> Result<Option<SavedMethod>, GatewayError> {
+    async fn saved_method(&self, payment: &KnownPayment<'_>) -> Result<Option<SavedMethod>, GatewayError> {
         let Some(charge) = payment.charge else { return Ok(None) };
-        let usual = if charge.starts_with(ONCE) { DECLINED_CARD } else { CARD };
-        Ok(Some(kept(card_of(payment.reference).unwrap_or(usual))))
+        let usual = if charge.starts_with(ONCE_PREFIX) { DECLINED_CARD } else { CARD };
+        Ok(Some(saved_card(card_of(payment.reference).unwrap_or(usual))))
     }
 
     async fn prepare(&self, charge: &ChargeOrder<'_>) -> Result<String, GatewayError> {
-        Ok(format!("{CHARGE}{}:{}", charge.method, charge.payment_id))
+        Ok(format!("{CHARGE_PREFIX}{}:{}", charge.method, charge.payment_id))
     }
 
     async fn charge(
@@ -275,7 +275,7 @@ impl Recurring for Demo {
         Ok(SetupState::Open)
     }
 
-    async fn forget(&self, _: &str) -> Result<(), GatewayError> {
+    async fn delete_method(&self, _: &str) -> Result<(), GatewayError> {
         Ok(())
     }
 

@@ -115,7 +115,7 @@ mod tests {
                 Currency::ALL.iter().filter(|one| gateway.limits(**one).is_some()).map(|one| one.code()).collect();
             let taken = if taken.len() == Currency::ALL.len() { "all currencies".to_owned() } else { taken.join(", ") };
             let charges = if gateway.recurring().is_some() { "yes" } else { "no: the payer is mailed a link" };
-            let tells = match gateway.telling() {
+            let tells = match gateway.webhook_transport() {
                 PaymentWebhookTransport::Body => "POST",
                 PaymentWebhookTransport::Query => "GET",
             };

@@ -74,7 +74,7 @@ impl Momo {
         Hash::Sha256.sign(self.secret_key.expose(), joined(fields).as_bytes())
     }
 
-    async fn ask<T: serde::de::DeserializeOwned>(
+    async fn send<T: serde::de::DeserializeOwned>(
         &self,
         path: &str,
         body: &serde_json::Value,
@@ -142,7 +142,7 @@ enum PaymentResult {
 
 /// Final result codes of payments. All codes:
 /// <https://developers.momo.vn/v3/docs/payment/api/result-handling/resultcode>.
-fn result(code: i64) -> PaymentResult {
+fn payment_result(code: i64) -> PaymentResult {
     match code {
         0 => PaymentResult::Paid,
         1005 => PaymentResult::Expired,
@@ -168,7 +168,7 @@ const fn refund_result(code: i64) -> RefundState {
 }
 
 /// Webhook fields in signature order, without the access key, which is signed but not sent.
-const NOTICE: [&str; 12] = [
+const SIGNED_FIELDS: [&str; 12] = [
     "amount",
     "extraData",
     "message",
@@ -224,10 +224,13 @@ impl Gateway for Momo {
             "amount": order.price.amount, "orderInfo": order.title, "requestId": id, "extraData": "", "lang": "vi",
             "autoCapture": true, "signature": signature,
         });
-        let made: CreateResponse = self.ask("/v2/gateway/api/create", &body).await?;
+        let made: CreateResponse = self.send("/v2/gateway/api/create", &body).await?;
         match (made.result_code, made.pay_url) {
             (0, Some(redirect_url)) => Ok(Checkout { reference: id, redirect_url }),
-            (code, _) if is_refusal(code) || matches!(result(code), PaymentResult::Failed | PaymentResult::Expired) => {
+            (code, _)
+                if is_refusal(code)
+                    || matches!(payment_result(code), PaymentResult::Failed | PaymentResult::Expired) =>
+            {
                 Err(GatewayError::Rejected(format!("{code}: {}", made.message)))
             }
             (code, _) => Err(GatewayError::OutcomeUnknown(format!("{code}: {}", made.message))),
@@ -245,8 +248,8 @@ impl Gateway for Momo {
         let body = json!({
             "partnerCode": self.partner_code, "requestId": request, "orderId": id, "lang": "vi", "signature": signature,
         });
-        let found: QueryResponse = self.ask("/v2/gateway/api/query", &body).await?;
-        let remote = match result(found.result_code) {
+        let found: QueryResponse = self.send("/v2/gateway/api/query", &body).await?;
+        let remote = match payment_result(found.result_code) {
             PaymentResult::Paid => RemoteState::Paid(Money::new(found.amount, Currency::Vnd)),
             PaymentResult::Failed => RemoteState::Failed,
             PaymentResult::Expired => RemoteState::Expired,
@@ -280,7 +283,7 @@ impl Gateway for Momo {
             "partnerCode": self.partner_code, "orderId": id, "requestId": id, "amount": order.money.amount,
             "transId": transaction, "lang": "vi", "description": "", "signature": signature,
         });
-        let done: QueryResponse = self.ask("/v2/gateway/api/refund", &body).await?;
+        let done: QueryResponse = self.send("/v2/gateway/api/refund", &body).await?;
         match done.result_code {
             0 => Ok(RefundResult { reference: id, state: RefundState::Done }),
             code if is_refusal(code) => Err(done.refused()),
@@ -299,7 +302,7 @@ impl Gateway for Momo {
         let body = json!({
             "partnerCode": self.partner_code, "requestId": request, "orderId": id, "lang": "vi", "signature": signature,
         });
-        let found: QueryResponse = self.ask("/v2/gateway/api/refund/query", &body).await?;
+        let found: QueryResponse = self.send("/v2/gateway/api/refund/query", &body).await?;
         match found.result_code {
             0 => {
                 let made = found.refund_trans.iter().flatten().find(|made| made.order_id == id);
@@ -338,9 +341,9 @@ impl Gateway for Momo {
     async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError> {
         let unreadable = VerifyError::Signature("malformed event");
         let Ok(fields) = serde_json::from_slice::<Fields>(delivery.body) else { return Err(unreadable) };
-        let values = NOTICE.map(|name| text(&fields, name));
+        let values = SIGNED_FIELDS.map(|name| text(&fields, name));
         let mut signed = vec![("accessKey", self.access_key.as_str())];
-        signed.extend(NOTICE.into_iter().zip(values.iter().map(String::as_str)));
+        signed.extend(SIGNED_FIELDS.into_iter().zip(values.iter().map(String::as_str)));
         let signature = text(&fields, "signature");
         if !Hash::Sha256.is_signed(self.secret_key.expose(), joined(&signed).as_bytes(), &signature) {
             return Err(VerifyError::Signature("invalid signature"));
@@ -348,11 +351,11 @@ impl Gateway for Momo {
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
 
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent> {
+    fn parse_event(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent> {
         let fields: Fields = serde_json::from_slice(verified.raw()).map_err(|_| MalformedEvent)?;
         let number = |name: &str| text(&fields, name).parse::<i64>().map_err(|_| MalformedEvent);
         let (order, transaction, code) = (text(&fields, "orderId"), text(&fields, "transId"), number("resultCode")?);
-        let news = match result(code) {
+        let news = match payment_result(code) {
             PaymentResult::Paid => PaymentUpdate::Paid {
                 money: Money::new(number("amount")?, Currency::Vnd),
                 charge: Some(transaction.clone()),
@@ -370,7 +373,7 @@ impl Gateway for Momo {
         })
     }
 
-    fn answer(&self, outcome: WebhookOutcome) -> WebhookResponse {
+    fn webhook_response(&self, outcome: WebhookOutcome) -> WebhookResponse {
         WebhookResponse::by_status(outcome, 204)
     }
 }
@@ -448,7 +451,7 @@ mod tests {
             (9000, false, "open", false, Pending),
             (123_456, false, "open", false, Pending),
         ] {
-            let said = match result(code) {
+            let said = match payment_result(code) {
                 PaymentResult::Paid => "paid",
                 PaymentResult::Open => "open",
                 PaymentResult::Failed => "failed",
@@ -473,9 +476,9 @@ mod tests {
     #[tokio::test]
     async fn accepts_events_signed_over_all_fields() {
         let momo = momo();
-        let values = NOTICE.map(|name| text(&serde_json::from_slice(&notice("")).unwrap(), name));
+        let values = SIGNED_FIELDS.map(|name| text(&serde_json::from_slice(&notice("")).unwrap(), name));
         let mut fields = vec![("accessKey", "AK")];
-        fields.extend(NOTICE.into_iter().zip(values.iter().map(String::as_str)));
+        fields.extend(SIGNED_FIELDS.into_iter().zip(values.iter().map(String::as_str)));
         let signature = momo.sign(&fields);
         assert!(signature.starts_with("de77a91557f9eb5f"), "{signature}");
         let verify = async |body: &[u8]| {
@@ -484,7 +487,7 @@ mod tests {
         };
         let good = notice(&signature);
         let verified = verify(&good).await.unwrap();
-        let read = momo.classify(&verified).unwrap();
+        let read = momo.parse_event(&verified).unwrap();
         assert_eq!((read.event_id.as_str(), read.is_ours), ("o1:42:0", true));
         let money = Money::new(50_000, Currency::Vnd);
         assert_eq!(read.news, PaymentUpdate::Paid { money, charge: Some("42".to_owned()) });

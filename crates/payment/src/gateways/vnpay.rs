@@ -19,7 +19,8 @@ use url::{Url, form_urlencoded};
 use uuid::Uuid;
 
 use self::fields::{
-    RefundFailure, SignedQuery, TransactionResponse, amount, encoded, local, read, refund_status, refunded,
+    RefundFailure, SignedQuery, TransactionResponse, amount, encoded, parse_query, refund_result, refund_status,
+    vietnam_time,
 };
 use crate::{
     Checkout, CheckoutOrder, Currency, Gateway, GatewayError, GatewayKind, GatewayName, KnownPayment, MalformedEvent,
@@ -59,9 +60,9 @@ struct Settings {
 const VERSION: &str = "2.1.0";
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Client address of our requests. It is signed, but not checked by VNPay.
-const HERE: &str = "127.0.0.1";
+const CLIENT_ADDRESS: &str = "127.0.0.1";
 /// Factor of amounts.
-const SCALE: i64 = 100;
+const AMOUNT_FACTOR: i64 = 100;
 
 pub struct Vnpay {
     /// Base URL of the payment page.
@@ -89,7 +90,7 @@ impl Vnpay {
 
     /// Signed text of a query.
     fn query_message(&self, request: &str, reference: &str, created: &str, now: &str) -> String {
-        [request, VERSION, "querydr", &self.tmn_code, reference, created, now, HERE, reference].join("|")
+        [request, VERSION, "querydr", &self.tmn_code, reference, created, now, CLIENT_ADDRESS, reference].join("|")
     }
 
     /// Signed text of a refund of an amount of a transaction.
@@ -103,7 +104,7 @@ impl Vnpay {
         now: &str,
     ) -> String {
         let paid = [reference, amount, transaction, created].join("|");
-        [request, VERSION, "refund", &self.tmn_code, kind, &paid, "natter", now, HERE, reference].join("|")
+        [request, VERSION, "refund", &self.tmn_code, kind, &paid, "natter", now, CLIENT_ADDRESS, reference].join("|")
     }
 
     /// Queries a transaction of a payment, identified by the time at which it was recorded.
@@ -113,20 +114,21 @@ impl Vnpay {
         recorded_at: Timestamp,
         kind: Option<&str>,
     ) -> Result<TransactionResponse, GatewayError> {
-        let (request, recorded, now) = (Uuid::now_v7().simple().to_string(), local(recorded_at), local(payment.now));
+        let (request, recorded, now) =
+            (Uuid::now_v7().simple().to_string(), vietnam_time(recorded_at), vietnam_time(payment.now));
         let message = self.query_message(&request, payment.reference, &recorded, &now);
         let mut body = json!({
             "vnp_RequestId": request, "vnp_Version": VERSION, "vnp_Command": "querydr", "vnp_TmnCode": self.tmn_code,
             "vnp_TxnRef": payment.reference, "vnp_OrderInfo": payment.reference, "vnp_TransactionDate": recorded,
-            "vnp_CreateDate": now, "vnp_IpAddr": HERE, "vnp_SecureHash": self.sign(&message),
+            "vnp_CreateDate": now, "vnp_IpAddr": CLIENT_ADDRESS, "vnp_SecureHash": self.sign(&message),
         });
         if let Some(kind) = kind {
             body["vnp_TransactionType"] = kind.into();
         }
-        self.ask(body).await
+        self.send(body).await
     }
 
-    async fn ask(&self, body: serde_json::Value) -> Result<TransactionResponse, GatewayError> {
+    async fn send(&self, body: serde_json::Value) -> Result<TransactionResponse, GatewayError> {
         let url = self.api.url("/merchant_webapi/api/transaction");
         let answered: TransactionResponse = self.api.json(self.api.client.post(url).json(&body)).await?;
         if !Hash::Sha512.is_signed(
@@ -163,12 +165,13 @@ impl Gateway for Vnpay {
 
     async fn create_checkout(&self, order: &CheckoutOrder<'_>) -> Result<Checkout, GatewayError> {
         let id = order.payment_id.simple().to_string();
-        let address = order.address.map_or_else(|| HERE.to_owned(), |address| address.to_canonical().to_string());
+        let address =
+            order.address.map_or_else(|| CLIENT_ADDRESS.to_owned(), |address| address.to_canonical().to_string());
         let fields: BTreeMap<String, String> = [
             ("vnp_Version", VERSION.to_owned()),
             ("vnp_Command", "pay".to_owned()),
             ("vnp_TmnCode", self.tmn_code.clone()),
-            ("vnp_Amount", order.price.amount.saturating_mul(SCALE).to_string()),
+            ("vnp_Amount", order.price.amount.saturating_mul(AMOUNT_FACTOR).to_string()),
             ("vnp_CurrCode", "VND".to_owned()),
             ("vnp_TxnRef", id.clone()),
             // VNPay accepts only letters without accents here, and plans may have any name.
@@ -177,8 +180,8 @@ impl Gateway for Vnpay {
             ("vnp_Locale", "vn".to_owned()),
             ("vnp_ReturnUrl", order.return_url.to_string()),
             ("vnp_IpAddr", address),
-            ("vnp_CreateDate", local(order.created_at)),
-            ("vnp_ExpireDate", local(order.expires_at)),
+            ("vnp_CreateDate", vietnam_time(order.created_at)),
+            ("vnp_ExpireDate", vietnam_time(order.expires_at)),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
@@ -213,22 +216,22 @@ impl Gateway for Vnpay {
         let payment = order.payment;
         // VNPay finds a refund by its creation time.
         let (request, created, now) =
-            (order.refund_id.simple().to_string(), local(payment.created_at), local(order.created_at));
-        let amount = order.money.amount.saturating_mul(SCALE).to_string();
+            (order.refund_id.simple().to_string(), vietnam_time(payment.created_at), vietnam_time(order.created_at));
+        let amount = order.money.amount.saturating_mul(AMOUNT_FACTOR).to_string();
         let kind = refund_kind(order);
         let charge = payment.charge.unwrap_or_default();
         let message = self.refund_message(&request, kind, payment.reference, (&amount, charge), &created, &now);
         let done = self
-            .ask(json!({
+            .send(json!({
                 "vnp_RequestId": request, "vnp_Version": VERSION, "vnp_Command": "refund", "vnp_TmnCode": self.tmn_code,
                 "vnp_TransactionType": kind, "vnp_TxnRef": payment.reference, "vnp_Amount": amount,
                 "vnp_TransactionNo": charge, "vnp_TransactionDate": created, "vnp_CreateBy": "natter",
-                "vnp_CreateDate": now, "vnp_IpAddr": HERE, "vnp_OrderInfo": payment.reference,
+                "vnp_CreateDate": now, "vnp_IpAddr": CLIENT_ADDRESS, "vnp_OrderInfo": payment.reference,
                 "vnp_SecureHash": self.sign(&message),
             }))
             .await?;
-        match refunded(&done.text("vnp_ResponseCode"), &done.text("vnp_TransactionStatus")) {
-            Ok(_) if done.text("vnp_Amount") != amount => Err(another_amount()),
+        match refund_result(&done.text("vnp_ResponseCode"), &done.text("vnp_TransactionStatus")) {
+            Ok(_) if done.text("vnp_Amount") != amount => Err(amount_mismatch()),
             Ok(state) => Ok(RefundResult { reference: request, state }),
             Err(RefundFailure::Refused) => Err(GatewayError::Rejected(done.reason())),
             Err(RefundFailure::Unknown) => Err(GatewayError::OutcomeUnknown(done.reason())),
@@ -241,8 +244,8 @@ impl Gateway for Vnpay {
             "00" if found.text("vnp_TransactionType") != refund_kind(order) => {
                 Err(GatewayError::OutcomeUnknown("its answer is about another transaction".to_owned()))
             }
-            "00" if found.text("vnp_Amount") != order.money.amount.saturating_mul(SCALE).to_string() => {
-                Err(another_amount())
+            "00" if found.text("vnp_Amount") != order.money.amount.saturating_mul(AMOUNT_FACTOR).to_string() => {
+                Err(amount_mismatch())
             }
             "00" => Ok(Some(RefundResult {
                 reference: order.refund_id.simple().to_string(),
@@ -254,7 +257,7 @@ impl Gateway for Vnpay {
     }
 
     /// A request id is idempotent for one day only; a later repetition is another refund.
-    fn repeats_refunds(&self) -> bool {
+    fn has_idempotent_refunds(&self) -> bool {
         false
     }
 
@@ -279,20 +282,20 @@ impl Gateway for Vnpay {
         self.fetch(&nobodys).await.map(drop)
     }
 
-    fn telling(&self) -> PaymentWebhookTransport {
+    fn webhook_transport(&self) -> PaymentWebhookTransport {
         PaymentWebhookTransport::Query
     }
 
     async fn verify(&self, delivery: &WebhookRequest<'_>) -> Result<VerifiedWebhook, VerifyError> {
         let SignedQuery { raw, encoded, signature } =
-            read(delivery.query).ok_or(VerifyError::Signature("signature missing"))?;
+            parse_query(delivery.query).ok_or(VerifyError::Signature("signature missing"))?;
         let signed = [raw, encoded]
             .into_iter()
             .find(|message| Hash::Sha512.is_signed(self.hash_secret.expose(), message.as_bytes(), &signature));
         signed.map(|message| VerifiedWebhook(message.into_bytes())).ok_or(VerifyError::Signature("invalid signature"))
     }
 
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent> {
+    fn parse_event(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent> {
         let fields: BTreeMap<String, String> = form_urlencoded::parse(verified.raw()).into_owned().collect();
         let text = |name: &str| fields.get(name).map_or("", String::as_str);
         let (order, code, status) = (text("vnp_TxnRef"), text("vnp_ResponseCode"), text("vnp_TransactionStatus"));
@@ -316,7 +319,7 @@ impl Gateway for Vnpay {
     }
 
     /// The status is always 200; the code in the body is decisive.
-    fn answer(&self, outcome: WebhookOutcome) -> WebhookResponse {
+    fn webhook_response(&self, outcome: WebhookOutcome) -> WebhookResponse {
         let (code, message) = match outcome {
             WebhookOutcome::Applied => ("00", "Confirm Success"),
             WebhookOutcome::AppliedBefore => ("02", "Order already confirmed"),
@@ -330,6 +333,6 @@ impl Gateway for Vnpay {
     }
 }
 
-fn another_amount() -> GatewayError {
+fn amount_mismatch() -> GatewayError {
     GatewayError::OutcomeUnknown("its answer is about another amount".to_owned())
 }

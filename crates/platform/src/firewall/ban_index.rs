@@ -17,10 +17,10 @@ use appcore::Timestamp;
 use dashmap::DashMap;
 use ipnet::IpNet;
 
-use super::network::cut;
+use super::network::network_of_len;
 
 /// Prefix lengths per word of the mask.
-const WORD: u8 = 64;
+const WORD_BITS: u8 = 64;
 
 #[derive(Default)]
 pub(super) struct BanIndex {
@@ -43,13 +43,13 @@ impl BanIndex {
             IpAddr::V6(_) => &self.lengths[1..],
         };
         let mut latest = None;
-        for (word, first) in words.iter().zip([0, WORD, 2 * WORD]) {
+        for (word, first) in words.iter().zip([0, WORD_BITS, 2 * WORD_BITS]) {
             let mut left = word.load(Ordering::Relaxed);
             while left != 0 {
                 // A word has 64 bits.
                 let length = first + u8::try_from(left.trailing_zeros()).unwrap_or_default();
                 left &= left - 1;
-                let found = self.until.get(&cut(address, length)).map(|until| *until);
+                let found = self.until.get(&network_of_len(address, length)).map(|until| *until);
                 latest = latest.max(found.filter(|until| *until > now));
             }
         }
@@ -58,20 +58,20 @@ impl BanIndex {
 
     /// Bans a network, until the later of this time and that of an existing ban.
     pub(super) fn put(&self, network: IpNet, until: Timestamp) {
-        let mut changed = self.change();
+        let mut changed = self.lock_changed();
         changed.insert(network, Instant::now());
         self.until.entry(network).and_modify(|known| *known = until.max(*known)).or_insert(until);
-        self.mark(network);
+        self.add_prefix_len(network);
     }
 
     /// Sets the ban of a network to its state in the table.
     pub(super) fn set(&self, network: IpNet, until: Option<Timestamp>) {
-        let mut changed = self.change();
+        let mut changed = self.lock_changed();
         changed.insert(network, Instant::now());
         match until {
             Some(until) => {
                 self.until.insert(network, until);
-                self.mark(network);
+                self.add_prefix_len(network);
             }
             None => {
                 self.until.remove(&network);
@@ -83,7 +83,7 @@ impl BanIndex {
     /// Replaces all bans by the state of the table when the read started. Networks that have
     /// changed since then are left as they are.
     pub(super) fn replace(&self, standing: &HashMap<IpNet, Timestamp>, began: Instant) {
-        let mut changed = self.change();
+        let mut changed = self.lock_changed();
         changed.retain(|_, at| *at >= began);
         self.until.retain(|network, _| standing.contains_key(network) || changed.contains_key(network));
         for (network, until) in standing {
@@ -94,12 +94,12 @@ impl BanIndex {
         self.remark();
     }
 
-    fn change(&self) -> MutexGuard<'_, HashMap<IpNet, Instant>> {
+    fn lock_changed(&self) -> MutexGuard<'_, HashMap<IpNet, Instant>> {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn mark(&self, network: IpNet) {
-        let (word, bit) = place(network);
+    fn add_prefix_len(&self, network: IpNet) {
+        let (word, bit) = mask_bit(network);
         self.lengths[word].fetch_or(bit, Ordering::Relaxed);
     }
 
@@ -107,7 +107,7 @@ impl BanIndex {
     fn remark(&self) {
         let mut lengths = [0; 4];
         for entry in &self.until {
-            let (word, bit) = place(*entry.key());
+            let (word, bit) = mask_bit(*entry.key());
             lengths[word] |= bit;
         }
         for (word, bits) in self.lengths.iter().zip(lengths) {
@@ -117,13 +117,13 @@ impl BanIndex {
 }
 
 /// Word and bit of a prefix length in the mask.
-fn place(network: IpNet) -> (usize, u64) {
+fn mask_bit(network: IpNet) -> (usize, u64) {
     let length = network.prefix_len();
     let first = match network {
         IpNet::V4(_) => 0,
         IpNet::V6(_) => 1,
     };
-    (first + usize::from(length / WORD), 1 << (length % WORD))
+    (first + usize::from(length / WORD_BITS), 1 << (length % WORD_BITS))
 }
 
 #[cfg(test)]

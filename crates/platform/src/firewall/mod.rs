@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jobs::caught;
+use jobs::catch_panic;
 
 use crate::audit::{self, Action, NewAuditEntry};
 use appcore::{
@@ -45,18 +45,18 @@ use tokio::sync::Notify;
 use self::{ban_index::BanIndex, violations::Violations};
 
 /// Interval of reading the table, for changes that were missed on the bus.
-const READ_EVERY: Duration = Duration::from_secs(5);
+const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 /// Maximum number of bans in memory; those that end last are kept.
-const MOST: u64 = 100_000;
+const MAX_BANS: u64 = 100_000;
 /// Time without a ban after which the next one has the first duration again.
-const QUIET: Duration = Duration::from_secs(7 * 86_400);
+const ESCALATION_RESET: Duration = Duration::from_secs(7 * 86_400);
 /// Interval of deleting old bans, and their retention after their end.
-const SWEEP: Duration = Duration::from_secs(3_600);
-const KEEP: Duration = Duration::from_secs(30 * 86_400);
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(3_600);
+const BAN_RETENTION: Duration = Duration::from_secs(30 * 86_400);
 /// Time to wait for the signal of a ban or its end to be sent to the other instances.
-const TELL_WITHIN: Duration = Duration::from_secs(1);
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum duration of a ban: ten years.
-const MAX_SECONDS: u64 = 315_360_000;
+const MAX_BAN_SECONDS: u64 = 315_360_000;
 const MAX_REASON_CHARS: usize = 200;
 
 /// Firewall of this instance.
@@ -193,10 +193,10 @@ impl Firewall {
                 self.clock.now().plus(self.duration(0))
             }
         };
-        metrics().gates.banned_one();
+        metrics().gates.ban_added();
         tracing::info!(%network, %until, last = violation.as_str(), "address banned");
         self.automatic.put(network, until);
-        self.tell(Signal::Banned { network, until, is_manual: false }).await;
+        self.publish(Signal::Banned { network, until, is_manual: false }).await;
     }
 
     /// Lists the bans in force, the newest first.
@@ -226,7 +226,7 @@ impl Firewall {
         if self.is_on {
             self.manual.put(network, ban.expires_at);
         }
-        self.tell(Signal::Banned { network, until: ban.expires_at, is_manual: true }).await;
+        self.publish(Signal::Banned { network, until: ban.expires_at, is_manual: true }).await;
         Ok(view(ban))
     }
 
@@ -235,7 +235,7 @@ impl Firewall {
         let now = self.clock.now();
         let tx = self.db.begin().await.map_err(app_error)?;
         let ban::Model { network, is_automatic, .. } = rows::lift(&tx, id, now).await?.ok_or(Code::NotFound)?;
-        let until = rows::standing_of(&tx, &network, is_automatic, now).await?;
+        let until = rows::active_of(&tx, &network, is_automatic, now).await?;
         let target = Some(network.clone());
         audit::record(&tx, NewAuditEntry::by(by, Action::BanLifted, target)).await?;
         tx.commit().await.map_err(app_error)?;
@@ -243,7 +243,7 @@ impl Firewall {
         if self.is_on {
             self.book(is_automatic).set(network, until);
         }
-        self.tell(Signal::BanLifted(network)).await;
+        self.publish(Signal::BanLifted(network)).await;
         Ok(())
     }
 
@@ -256,10 +256,14 @@ impl Firewall {
             }
             Ok(network)
         });
-        let seconds = if (1..=MAX_SECONDS).contains(&request.seconds) {
+        let seconds = if (1..=MAX_BAN_SECONDS).contains(&request.seconds) {
             Ok(())
         } else {
-            Err(AppError::field("seconds", "invalid", format!("Choose a duration from 1 to {MAX_SECONDS} seconds.")))
+            Err(AppError::field(
+                "seconds",
+                "invalid",
+                format!("Choose a duration from 1 to {MAX_BAN_SECONDS} seconds."),
+            ))
         };
         let reason = parse_line("reason", &request.reason, MAX_REASON_CHARS);
         match (network, seconds, reason) {
@@ -276,10 +280,10 @@ impl Firewall {
     async fn ban_for(&self, network: IpNet, last: Violation) -> Result<Timestamp, AppError> {
         let (now, name) = (self.clock.now(), network.to_string());
         let tx = self.db.begin().await.map_err(app_error)?;
-        if let Some(until) = rows::standing_of(&tx, &name, true, now).await? {
+        if let Some(until) = rows::active_of(&tx, &name, true, now).await? {
             return Ok(until);
         }
-        let earlier = rows::count_automatic(&tx, &name, now.minus(QUIET)).await?;
+        let earlier = rows::count_automatic(&tx, &name, now.minus(ESCALATION_RESET)).await?;
         let expires_at = now.plus(self.duration(earlier));
         let reason = format!(
             "{} violations within {} s, the last one: {}",
@@ -308,17 +312,17 @@ impl Firewall {
         self.trusted.iter().any(|network| network.contains(&address))
     }
 
-    async fn tell(&self, signal: Signal) {
+    async fn publish(&self, signal: Signal) {
         let left = self.bus.publish(vec![BusMessage::Signal(signal)]);
         // If the bus is unavailable, the other instances read the table within seconds.
-        if !matches!(tokio::time::timeout(TELL_WITHIN, left).await, Ok(Ok(Ok(())))) {
+        if !matches!(tokio::time::timeout(PUBLISH_TIMEOUT, left).await, Ok(Ok(Ok(())))) {
             tracing::warn!("failed to publish ban change, other instances read it from the table");
         }
     }
 
     async fn read(&self) -> Result<(), AppError> {
         let began = Instant::now();
-        let rows = rows::active(self.db.reader(), self.clock.now(), MOST).await?;
+        let rows = rows::active(self.db.reader(), self.clock.now(), MAX_BANS).await?;
         let (mut automatic, mut manual) = (HashMap::new(), HashMap::new());
         for row in rows {
             if let Ok(network) = row.network.parse::<IpNet>() {
@@ -349,18 +353,18 @@ impl Firewall {
     }
 
     async fn keep(self: Arc<Self>) {
-        let mut reading = tokio::time::interval(READ_EVERY);
+        let mut reading = tokio::time::interval(RELOAD_INTERVAL);
         reading.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut sweeping = tokio::time::interval(SWEEP);
+        let mut sweeping = tokio::time::interval(CLEANUP_INTERVAL);
         sweeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let done = tokio::select! {
-                () = self.reload_due.notified() => caught(self.read()).await,
+                () = self.reload_due.notified() => catch_panic(self.read()).await,
                 _ = reading.tick() => {
                     self.violations.sweep();
-                    caught(self.read()).await
+                    catch_panic(self.read()).await
                 }
-                _ = sweeping.tick() => caught(rows::delete_ended(self.db.writer(), self.clock.now().minus(KEEP))).await,
+                _ = sweeping.tick() => catch_panic(rows::delete_ended(self.db.writer(), self.clock.now().minus(BAN_RETENTION))).await,
             };
             if let Err(error) = done {
                 tracing::debug!(%error, "failed to read bans");

@@ -8,19 +8,19 @@ use ipnet::IpNet;
 /// A client with one IPv6 address usually has its whole /64.
 const IPV6_PREFIX: u8 = 64;
 /// Shortest prefix that can be banned.
-const WIDEST_IPV4: u8 = 8;
-const WIDEST_IPV6: u8 = 16;
+const MIN_PREFIX_IPV4: u8 = 8;
+const MIN_PREFIX_IPV6: u8 = 16;
 
 /// Network by which an address is counted and banned.
 pub(super) fn of(address: IpAddr) -> IpNet {
     match address.to_canonical() {
         IpAddr::V4(address) => IpNet::from(IpAddr::V4(address)),
-        address => cut(address, IPV6_PREFIX),
+        address => network_of_len(address, IPV6_PREFIX),
     }
 }
 
 /// Network of an address with the given prefix length.
-pub(super) fn cut(address: IpAddr, length: u8) -> IpNet {
+pub(super) fn network_of_len(address: IpAddr, length: u8) -> IpNet {
     // Callers pass only lengths that the address family has.
     IpNet::new(address, length).unwrap_or_else(|_| IpNet::from(address)).trunc()
 }
@@ -36,8 +36,8 @@ pub(super) fn parse(text: &str) -> Result<IpNet, AppError> {
         AppError::field("address", "invalid", "Enter an IP address or range, such as 203.0.113.0/24 or 2001:db8::/48.")
     })?;
     let widest = match network {
-        IpNet::V4(_) => WIDEST_IPV4,
-        IpNet::V6(_) => WIDEST_IPV6,
+        IpNet::V4(_) => MIN_PREFIX_IPV4,
+        IpNet::V6(_) => MIN_PREFIX_IPV6,
     };
     if network.prefix_len() < widest {
         return Err(AppError::field(

@@ -10,10 +10,10 @@ use deadpool_redis::redis::Script;
 use ipnet::IpNet;
 
 /// Timeout of counting a violation in Redis.
-const PATIENCE: Duration = Duration::from_secs(1);
+const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum number of networks counted in this process, which bounds the memory that an attacker can
 /// use.
-const MOST: usize = 100_000;
+const MAX_NETWORKS: usize = 100_000;
 
 pub(super) struct Violations {
     most: usize,
@@ -41,9 +41,9 @@ impl Violations {
         if self.most == 0 {
             return false;
         }
-        match self.count_together(network).await {
+        match self.record_in_redis(network).await {
             Some(is_enough) => is_enough,
-            None => self.count_alone(network),
+            None => self.record_locally(network),
         }
     }
 
@@ -54,7 +54,7 @@ impl Violations {
     }
 
     /// Counts in Redis. Returns `None` if it is unavailable.
-    async fn count_together(&self, network: IpNet) -> Option<bool> {
+    async fn record_in_redis(&self, network: IpNet) -> Option<bool> {
         let shared = self.shared.as_ref()?;
         let asked = async {
             let mut connection = shared.redis.connection().await?;
@@ -62,7 +62,7 @@ impl Violations {
             let mut call = shared.script.key(format!("natter:violations:{network}"));
             anyhow::Ok(call.arg(self.most).arg(window).invoke_async::<bool>(&mut connection).await?)
         };
-        match shared.redis.within(PATIENCE, asked).await {
+        match shared.redis.within(REDIS_TIMEOUT, asked).await {
             Ok(is_enough) => Some(is_enough),
             Err(error) => {
                 tracing::debug!(error = format!("{error:#}"), "redis unavailable, counting violations per instance");
@@ -71,8 +71,8 @@ impl Violations {
         }
     }
 
-    fn count_alone(&self, network: IpNet) -> bool {
-        if self.own.len() >= MOST && !self.own.contains_key(&network) {
+    fn record_locally(&self, network: IpNet) -> bool {
+        if self.own.len() >= MAX_NETWORKS && !self.own.contains_key(&network) {
             return false;
         }
         let now = self.clock.now();
@@ -98,7 +98,7 @@ mod tests {
 
     /// A network that is unique to the test.
     fn somebody() -> IpNet {
-        super::super::network::cut(std::net::Ipv6Addr::from(uuid::Uuid::new_v4().as_u128()).into(), 64)
+        super::super::network::network_of_len(std::net::Ipv6Addr::from(uuid::Uuid::new_v4().as_u128()).into(), 64)
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use super::LimitSubject;
 
 /// Maximum size of a small body. The last quarter of the instance's budget is reserved for these,
 /// so that a few users with large bodies don't block sign-ins and messages.
-const SMALL: usize = 64 * 1024;
+const SMALL_BODY_BYTES: usize = 64 * 1024;
 /// Suggested delay before a retry.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
@@ -89,20 +89,20 @@ impl BodyLease {
     /// Maximum size of a body, in bytes, even with an unused budget.
     #[must_use]
     pub fn largest(&self) -> usize {
-        let large = self.budget.most_of_large().max(SMALL.min(self.budget.limit));
+        let large = self.budget.most_of_large().max(SMALL_BODY_BYTES.min(self.budget.limit));
         self.subject.map_or(large, |subject| large.min(self.budget.most_of(subject)))
     }
 
     /// Takes more of the budget. Returns `RateLimited` if the caller's share is exhausted,
     /// `Unavailable` if the instance's is.
     pub fn grow(&mut self, bytes: usize) -> Result<(), AppError> {
-        let most = if self.bytes + bytes > SMALL { self.budget.most_of_large() } else { self.budget.limit };
+        let most = if self.bytes + bytes > SMALL_BODY_BYTES { self.budget.most_of_large() } else { self.budget.limit };
         let mut held = self.budget.lock();
         if let Some(subject) = self.subject {
             let of_subject = held.by.get(&subject).copied().unwrap_or_default() + bytes;
             if of_subject > self.budget.most_of(subject) {
                 metrics().gates.body_refused("caller");
-                return Err(refused(Code::RateLimited, "You're sending too much at once. Try again in a moment."));
+                return Err(refusal(Code::RateLimited, "You're sending too much at once. Try again in a moment."));
             }
             if held.all + bytes <= most {
                 held.by.insert(subject, of_subject);
@@ -110,7 +110,7 @@ impl BodyLease {
         }
         if held.all + bytes > most {
             metrics().gates.body_refused("instance");
-            return Err(refused(Code::Unavailable, "The server is receiving too much at once. Try again in a moment."));
+            return Err(refusal(Code::Unavailable, "The server is receiving too much at once. Try again in a moment."));
         }
         held.all += bytes;
         self.bytes += bytes;
@@ -136,7 +136,7 @@ impl Drop for BodyLease {
     }
 }
 
-fn refused(code: Code, message: &'static str) -> AppError {
+fn refusal(code: Code, message: &'static str) -> AppError {
     AppError::Refused { code, message: Some(message.into()), retry_after: Some(RETRY_AFTER) }
 }
 
@@ -185,7 +185,7 @@ mod tests {
         large.iter_mut().for_each(|lease| lease.grow(100 * KIB).unwrap());
         assert_eq!(large[0].grow(1).unwrap_err().code(), Code::Unavailable);
         let mut small = budget.begin(None);
-        small.grow(SMALL).unwrap();
+        small.grow(SMALL_BODY_BYTES).unwrap();
         assert_eq!(small.grow(1).unwrap_err().code(), Code::Unavailable, "it has become a large body");
         assert_eq!(budget.begin(None).grow(37 * KIB).unwrap_err().code(), Code::Unavailable);
         assert_eq!((budget.held(), small.largest()), (364 * KIB, 300 * KIB));

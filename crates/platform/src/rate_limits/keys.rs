@@ -21,14 +21,14 @@ use crate::redis::Redis;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// Timeout of a limit check in Redis.
-const PATIENCE: Duration = Duration::from_secs(1);
+const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Lifetime of a request in progress without renewal; after that its instance is considered dead.
-const LIFETIME: Duration = Duration::from_secs(90);
-const RENEW_EVERY: Duration = Duration::from_secs(30);
+const SLOT_TTL: Duration = Duration::from_secs(90);
+const RENEW_INTERVAL: Duration = Duration::from_secs(30);
 /// Number of keys that are renewed concurrently.
-const KEYS_AT_ONCE: usize = 16;
+const MAX_CONCURRENT_RENEWALS: usize = 16;
 /// Suggested delay before a retry if too many requests are in progress.
-const NEXT_SLOT: Duration = Duration::from_secs(1);
+const PARALLEL_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Limits of a key. `None`: unlimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl KeyLimits {
             under_way: DashMap::new(),
         });
         let state = Arc::new(State { own: DashMap::new(), shared });
-        tokio::spawn(keep(Arc::downgrade(&state)));
+        tokio::spawn(maintain(Arc::downgrade(&state)));
         Self(state)
     }
 
@@ -145,7 +145,7 @@ impl KeyLimits {
                 }
             }
         }
-        self.take_own(key, limit, tokens)
+        self.admit_locally(key, limit, tokens)
     }
 
     fn taken(
@@ -164,7 +164,7 @@ impl KeyLimits {
         KeyAdmission { figures, tokens, slot }
     }
 
-    fn take_own(&self, key: ApiKeyId, limit: KeyLimit, tokens: u32) -> Result<KeyAdmission, Exceeded> {
+    fn admit_locally(&self, key: ApiKeyId, limit: KeyLimit, tokens: u32) -> Result<KeyAdmission, Exceeded> {
         let now = Instant::now();
         let mut minute = self.0.own.entry(key).or_insert(Minute { began: now, requests: 0, tokens: 0, under_way: 0 });
         if now.duration_since(minute.began) >= MINUTE {
@@ -180,7 +180,7 @@ impl KeyLimits {
             return Err(refused(KeyMeasure::Tokens, left));
         }
         if limit.parallel.is_some_and(|most| minute.under_way >= most) {
-            return Err(refused(KeyMeasure::Parallel, NEXT_SLOT));
+            return Err(refused(KeyMeasure::Parallel, PARALLEL_RETRY_AFTER));
         }
         minute.requests += 1;
         minute.tokens = minute.tokens.saturating_add(tokens);
@@ -232,7 +232,7 @@ fn slots_key(key: ApiKeyId) -> String {
 }
 
 fn lifetime() -> i64 {
-    i64::try_from(LIFETIME.as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(SLOT_TTL.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Shared {
@@ -259,7 +259,7 @@ impl Shared {
                 .await?;
             Ok(answer)
         };
-        let (refusal, requests, tokens, left) = self.redis.within(PATIENCE, asking).await?;
+        let (refusal, requests, tokens, left) = self.redis.within(REDIS_TIMEOUT, asking).await?;
         let left = Duration::from_millis(left);
         let figures = KeyLimitStates::new(limit, requests, tokens, left);
         let refused = |measure, retry_after| Ok(Err(Exceeded { measure, retry_after, figures }));
@@ -267,7 +267,7 @@ impl Shared {
             0 => Ok(Ok((figures, id))),
             1 => refused(KeyMeasure::Requests, left),
             2 => refused(KeyMeasure::Tokens, left),
-            _ => refused(KeyMeasure::Parallel, NEXT_SLOT),
+            _ => refused(KeyMeasure::Parallel, PARALLEL_RETRY_AFTER),
         }
     }
 
@@ -276,7 +276,7 @@ impl Shared {
             let mut connection = self.redis.connection().await?;
             Ok(self.tokens.key(minute_key(key)).arg(tokens).invoke_async::<()>(&mut connection).await?)
         };
-        if let Err(error) = self.redis.within(PATIENCE, correcting).await {
+        if let Err(error) = self.redis.within(REDIS_TIMEOUT, correcting).await {
             tracing::debug!(error = format!("{error:#}"), "failed to correct the tokens of a request");
         }
     }
@@ -290,7 +290,8 @@ impl Shared {
             under_way.entry(*entry.value()).or_default().push(entry.key().simple().to_string());
         }
         let renewing = under_way.into_iter().map(|(key, ids)| self.renew_of(key, ids));
-        let renewed = stream::iter(renewing).buffer_unordered(KEYS_AT_ONCE).try_for_each(|()| ready(Ok(()))).await;
+        let renewed =
+            stream::iter(renewing).buffer_unordered(MAX_CONCURRENT_RENEWALS).try_for_each(|()| ready(Ok(()))).await;
         if let Err(error) = renewed {
             tracing::debug!(error = format!("{error:#}"), "failed to renew requests in progress");
         }
@@ -303,13 +304,13 @@ impl Shared {
             renewal.arg(lifetime()).arg(ids);
             Ok(renewal.invoke_async::<()>(&mut connection).await?)
         };
-        self.redis.within(PATIENCE, renewing).await
+        self.redis.within(REDIS_TIMEOUT, renewing).await
     }
 }
 
 /// Removes expired minutes, and renews requests in progress.
-async fn keep(state: Weak<State>) {
-    let mut tick = tokio::time::interval(RENEW_EVERY);
+async fn maintain(state: Weak<State>) {
+    let mut tick = tokio::time::interval(RENEW_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
@@ -350,7 +351,7 @@ impl Drop for KeySlot {
                 let leave = cmd("ZREM").arg(slots_key(key)).arg(id.simple().to_string()).to_owned();
                 Ok(leave.query_async::<()>(&mut connection).await?)
             };
-            if let Err(error) = redis.within(PATIENCE, leaving).await {
+            if let Err(error) = redis.within(REDIS_TIMEOUT, leaving).await {
                 tracing::debug!(error = format!("{error:#}"), "failed to release concurrency slot");
             }
         });
@@ -424,9 +425,9 @@ mod tests {
             }
         }
         shared.renew().await;
-        for (key, count) in [(one, 2), (other, 1)] {
+        for (key, record_refusal) in [(one, 2), (other, 1)] {
             let renewed = cmd("ZCOUNT").arg(slots_key(key)).arg(2).arg("+inf").to_owned();
-            assert_eq!(renewed.query_async::<i64>(&mut connection).await.unwrap(), count);
+            assert_eq!(renewed.query_async::<i64>(&mut connection).await.unwrap(), record_refusal);
         }
         drop(taken);
     }

@@ -23,7 +23,7 @@ use governor::{
 use super::{LimitSubject, RateDecision, Window, slices::SlidingWindow};
 
 /// Interval of the removal of expired counters.
-const SWEEP: Duration = Duration::from_secs(60);
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
 
 type Key = (RateGroup, LimitSubject);
 type Buckets = RateLimiter<LimitSubject, DashMapStateStore<LimitSubject>, DefaultClock, StateInformationMiddleware>;
@@ -76,14 +76,14 @@ impl MemoryLimits {
     ) -> (RateDecision, Option<ConcurrencySlot>) {
         let key = (group, subject);
         match limit.strategy {
-            Strategy::FixedWindow => (self.count(key, limit), None),
+            Strategy::FixedWindow => (self.count_fixed_window(key, limit), None),
             Strategy::SlidingWindow => (self.state.sliding.entry(key).or_default().take(self.clock.now(), limit), None),
-            Strategy::TokenBucket => (self.draw(group, limit, subject), None),
-            Strategy::Concurrency => self.enter(key, limit),
+            Strategy::TokenBucket => (self.draw_token(group, limit, subject), None),
+            Strategy::Concurrency => self.acquire_slot(key, limit),
         }
     }
 
-    fn count(&self, key: Key, limit: Limit) -> RateDecision {
+    fn count_fixed_window(&self, key: Key, limit: Limit) -> RateDecision {
         let (window, elapsed) = window_of(self.clock.now(), limit.window);
         let mut counter = self.state.counters.entry(key).or_default();
         if window > counter.window {
@@ -99,7 +99,7 @@ impl MemoryLimits {
         RateDecision { limit: limit.limit, window: Some(Window { remaining, reset: left }), retry_after }
     }
 
-    fn draw(&self, group: RateGroup, limit: Limit, subject: LimitSubject) -> RateDecision {
+    fn draw_token(&self, group: RateGroup, limit: Limit, subject: LimitSubject) -> RateDecision {
         let Some(buckets) = self.state.buckets.get(&group) else {
             return RateDecision { limit: limit.limit, window: None, retry_after: None };
         };
@@ -111,7 +111,7 @@ impl MemoryLimits {
         RateDecision { limit: limit.limit, window: Some(Window { remaining, reset }), retry_after }
     }
 
-    fn enter(&self, key: Key, limit: Limit) -> (RateDecision, Option<ConcurrencySlot>) {
+    fn acquire_slot(&self, key: Key, limit: Limit) -> (RateDecision, Option<ConcurrencySlot>) {
         let mut under_way = self.state.under_way.entry(key).or_default();
         if *under_way >= limit.limit {
             let retry_after = Some(Duration::from_secs(1));
@@ -138,7 +138,7 @@ fn buckets(limit: Limit) -> Option<Buckets> {
 }
 
 async fn sweep(state: Weak<State>, clock: Clock) {
-    let mut tick = tokio::time::interval(SWEEP);
+    let mut tick = tokio::time::interval(CLEANUP_INTERVAL);
     loop {
         tick.tick().await;
         let Some(state) = state.upgrade() else { return };

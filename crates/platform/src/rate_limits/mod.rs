@@ -135,12 +135,12 @@ impl RateLimits {
 
     /// Counts a call on this instance only, without a round trip to Redis, for frequent and cheap
     /// calls.
-    pub fn take_local(&self, group: RateGroup, subject: LimitSubject) -> Result<(), AppError> {
+    pub fn admit_local(&self, group: RateGroup, subject: LimitSubject) -> Result<(), AppError> {
         if !self.config.enabled {
             return Ok(());
         }
         let (verdict, _) = self.own.take(group, self.config.limit_for(group), subject.canonical());
-        count(group, &verdict);
+        record_refusal(group, &verdict);
         verdict.check()
     }
 
@@ -158,17 +158,17 @@ impl RateLimits {
         if let Some(shared) = &self.shared
             && let Some((verdict, place)) = shared.take(group, limit, subject).await
         {
-            count(group, &verdict);
+            record_refusal(group, &verdict);
             return Some((verdict, place.map(|place| ConcurrencyPermit(HeldSlot::Shared(place)))));
         }
         let (verdict, place) = self.own.take(group, limit, subject);
-        count(group, &verdict);
+        record_refusal(group, &verdict);
         Some((verdict, place.map(|place| ConcurrencyPermit(HeldSlot::Here(place)))))
     }
 }
 
 /// Records refusals in the metrics.
-fn count(group: RateGroup, verdict: &RateDecision) {
+fn record_refusal(group: RateGroup, verdict: &RateDecision) {
     if verdict.retry_after.is_some() {
         metrics().gates.limited(group.as_str());
     }

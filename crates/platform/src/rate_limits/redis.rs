@@ -11,9 +11,9 @@ use super::{LimitSubject, RateDecision, Window, slices::SLICES};
 use crate::redis::Redis;
 
 /// Timeout of a limit check in Redis.
-const PATIENCE: Duration = Duration::from_secs(1);
+const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Lifetime of a call in progress; after that its instance is considered dead.
-const LIFETIME: Duration = Duration::from_secs(120);
+const SLOT_TTL: Duration = Duration::from_secs(120);
 
 pub(super) struct RedisLimits {
     redis: Redis,
@@ -44,7 +44,7 @@ impl RedisLimits {
         // Instances of an earlier version store another format under `limit`.
         let kind = if limit.strategy == Strategy::SlidingWindow { "slices" } else { "limit" };
         let key = format!("natter:{kind}:{}:{subject}", group.as_str());
-        match self.redis.within(PATIENCE, self.ask(key, limit)).await {
+        match self.redis.within(REDIS_TIMEOUT, self.invoke(key, limit)).await {
             Ok(answer) => Some(answer),
             Err(error) => {
                 tracing::debug!(error = format!("{error:#}"), "redis unavailable, counting rate limits per instance");
@@ -53,7 +53,7 @@ impl RedisLimits {
         }
     }
 
-    async fn ask(&self, key: String, limit: Limit) -> anyhow::Result<(RateDecision, Option<ConcurrencySlot>)> {
+    async fn invoke(&self, key: String, limit: Limit) -> anyhow::Result<(RateDecision, Option<ConcurrencySlot>)> {
         let mut connection = self.redis.connection().await?;
         let window = i64::try_from(limit.window.as_millis()).unwrap_or(i64::MAX);
         let script = match limit.strategy {
@@ -81,7 +81,7 @@ impl RedisLimits {
         limit: Limit,
     ) -> anyhow::Result<(RateDecision, Option<ConcurrencySlot>)> {
         let id = Uuid::now_v7().simple().to_string();
-        let lifetime = i64::try_from(LIFETIME.as_millis()).unwrap_or(i64::MAX);
+        let lifetime = i64::try_from(SLOT_TTL.as_millis()).unwrap_or(i64::MAX);
         let allowed: bool =
             self.enter.key(&key).arg(limit.limit).arg(&id).arg(lifetime).invoke_async(connection).await?;
         let retry_after = (!allowed).then_some(Duration::from_secs(1));
@@ -107,7 +107,7 @@ impl Drop for ConcurrencySlot {
                 let mut connection = redis.connection().await?;
                 Ok(cmd("ZREM").arg(key).arg(id).query_async::<()>(&mut connection).await?)
             };
-            if let Err(error) = redis.within(PATIENCE, leaving).await {
+            if let Err(error) = redis.within(REDIS_TIMEOUT, leaving).await {
                 tracing::debug!(%error, "failed to release concurrency slot");
             }
         });

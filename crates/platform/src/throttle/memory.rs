@@ -9,10 +9,10 @@ use std::{
 use appcore::{Clock, Timestamp};
 use uuid::Uuid;
 
-use super::{Admission, Attempt, LIFETIME};
+use super::{Admission, Attempt, PENDING_TTL};
 
 /// Above this many subjects, expired counters are evicted.
-const MANY: usize = 10_000;
+const EVICTION_THRESHOLD: usize = 10_000;
 
 pub(super) struct MemoryThrottle {
     clock: Clock,
@@ -80,7 +80,7 @@ impl MemoryThrottle {
                 until: now,
                 pending: HashMap::new(),
             });
-            counter.pending.insert(attempt.id, now.plus(LIFETIME));
+            counter.pending.insert(attempt.id, now.plus(PENDING_TTL));
         }
         Admission::Admit { has_failed }
     }
@@ -117,7 +117,7 @@ impl MemoryThrottle {
 
 impl Subjects {
     fn tidy(&mut self, now: Timestamp) {
-        if self.counters.len() < self.evict_at.max(MANY) {
+        if self.counters.len() < self.evict_at.max(EVICTION_THRESHOLD) {
             return;
         }
         self.counters.retain(|_, counter| {

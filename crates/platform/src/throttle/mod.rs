@@ -19,11 +19,11 @@ use self::{memory::MemoryThrottle, redis::RedisThrottle};
 use crate::redis::Redis;
 
 /// Time that an attempt waits while other attempts, which may all fail, are pending.
-const PATIENCE: Duration = Duration::from_secs(4);
+const MAX_WAIT: Duration = Duration::from_secs(4);
 /// Polling interval while an attempt waits.
-const AGAIN: Duration = Duration::from_millis(25);
+const POLL_INTERVAL: Duration = Duration::from_millis(25);
 /// Lifetime of a pending attempt; after that its instance is considered dead.
-const LIFETIME: Duration = Duration::from_secs(30);
+const PENDING_TTL: Duration = Duration::from_secs(30);
 
 /// Allowed number of uses, and the window that starts with the first one.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +78,7 @@ impl Throttle {
         if !self.enabled {
             return Ok(attempt);
         }
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let deadline = tokio::time::Instant::now() + MAX_WAIT;
         loop {
             match self.counters.begin(&attempt).await {
                 Admission::Admit { has_failed } => {
@@ -87,8 +87,8 @@ impl Throttle {
                     return Ok(attempt);
                 }
                 Admission::Exhausted(wait) => return Err(refusal(wait)),
-                Admission::Wait if tokio::time::Instant::now() >= deadline => return Err(refusal(AGAIN)),
-                Admission::Wait => tokio::time::sleep(AGAIN).await,
+                Admission::Wait if tokio::time::Instant::now() >= deadline => return Err(refusal(POLL_INTERVAL)),
+                Admission::Wait => tokio::time::sleep(POLL_INTERVAL).await,
             }
         }
     }
@@ -147,7 +147,7 @@ pub struct Attempt {
 
 impl Attempt {
     /// True if one of its subjects has failed recently.
-    pub fn is_doubted(&self) -> bool {
+    pub fn has_recent_failures(&self) -> bool {
         self.has_failed
     }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use deadpool_redis::redis::Script;
 
-use super::{Admission, Attempt, LIFETIME};
+use super::{Admission, Attempt, PENDING_TTL};
 use crate::redis::Redis;
 
 /// Timeout of a call to Redis.
-const PATIENCE: Duration = Duration::from_millis(500);
+const REDIS_TIMEOUT: Duration = Duration::from_millis(500);
 
 pub(super) struct RedisThrottle {
     redis: Redis,
@@ -24,9 +24,9 @@ impl RedisThrottle {
 
     /// Starts an attempt. Returns `None` if Redis is unavailable.
     pub async fn begin(&self, attempt: &Attempt) -> Option<Admission> {
-        let mut arguments = vec![attempt.id.to_string(), millis(LIFETIME).to_string()];
+        let mut arguments = vec![attempt.id.to_string(), millis(PENDING_TTL).to_string()];
         arguments.extend(attempt.subjects.iter().map(|subject| subject.limit.to_string()));
-        Some(match self.ask(&self.begin, attempt, arguments).await? {
+        Some(match self.invoke(&self.begin, attempt, arguments).await? {
             0 => Admission::Admit { has_failed: false },
             -2 => Admission::Admit { has_failed: true },
             -1 => Admission::Wait,
@@ -37,12 +37,12 @@ impl RedisThrottle {
     /// Ends an attempt. Returns false if Redis is unavailable.
     pub async fn finish(&self, attempt: &Attempt, failed: bool) -> bool {
         let window = millis(attempt.window).to_string();
-        self.ask(&self.finish, attempt, vec![attempt.id.to_string(), u8::from(failed).to_string(), window])
+        self.invoke(&self.finish, attempt, vec![attempt.id.to_string(), u8::from(failed).to_string(), window])
             .await
             .is_some()
     }
 
-    async fn ask(&self, script: &Script, attempt: &Attempt, arguments: Vec<String>) -> Option<i64> {
+    async fn invoke(&self, script: &Script, attempt: &Attempt, arguments: Vec<String>) -> Option<i64> {
         let call = async {
             let mut connection = self.redis.connection().await?;
             let mut call = script.prepare_invoke();
@@ -55,7 +55,7 @@ impl RedisThrottle {
             }
             anyhow::Ok(call.invoke_async(&mut connection).await?)
         };
-        match self.redis.within(PATIENCE, call).await {
+        match self.redis.within(REDIS_TIMEOUT, call).await {
             Ok(answer) => Some(answer),
             Err(error) => {
                 tracing::debug!(error = format!("{error:#}"), "redis unavailable, counting attempts per instance");

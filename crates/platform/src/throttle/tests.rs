@@ -95,11 +95,11 @@ async fn subjects_have_their_own_limits_and_recent_failures_are_reported() {
         let (pair, wide) = (subject(), ThrottleSubject { limit: 7, ..subject() });
         let both = || vec![pair.clone(), wide.clone()];
         let first = one.begin(both(), WINDOW).await.unwrap();
-        assert!(!first.is_doubted());
+        assert!(!first.has_recent_failures());
         first.failed().await;
         for _ in 1..5 {
             let attempt = other.begin(both(), WINDOW).await.unwrap();
-            assert!(attempt.is_doubted());
+            assert!(attempt.has_recent_failures());
             attempt.failed().await;
         }
         waits(one.begin(both(), WINDOW).await);
@@ -107,7 +107,7 @@ async fn subjects_have_their_own_limits_and_recent_failures_are_reported() {
             one.begin(vec![subject(), wide.clone()], WINDOW).await.unwrap().failed().await;
         }
         waits(other.begin(vec![subject(), wide.clone()], WINDOW).await);
-        assert!(!one.begin(vec![subject()], WINDOW).await.unwrap().is_doubted());
+        assert!(!one.begin(vec![subject()], WINDOW).await.unwrap().has_recent_failures());
     }
 }
 

@@ -3,6 +3,6 @@
 mod redis;
 mod wire_message;
 
+pub(crate) use redis::HEARTBEAT_INTERVAL;
 pub use redis::RedisBus;
-pub(crate) use redis::SIGN_OF_LIFE;
 pub(crate) use wire_message::{WireMessage, channels};

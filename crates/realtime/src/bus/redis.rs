@@ -15,20 +15,20 @@ use appcore::{
 use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, aio::MultiplexedConnection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::wire_message::{CONTROL, WireMessage, channel};
+use super::wire_message::{CONTROL_CHANNEL, WireMessage, channel};
 use crate::pubsub::PubSubService;
 
 /// Connect timeout for Redis.
-const CONNECT: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Response timeout for Redis.
-const ANSWER: Duration = Duration::from_secs(2);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Circuit breaker policy after a failure.
-const POLICY: Policy =
+const BREAKER_POLICY: Policy =
     Policy { failures: 1, pause: Duration::from_millis(250), longest_pause: Duration::from_millis(500) };
 /// Maximum number of publications per pipeline.
-const BATCH: usize = 256;
+const MAX_PIPELINED: usize = 256;
 /// Interval of the heartbeats that an instance sends to itself through Redis.
-pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Publishes messages to all instances that use the same Redis.
 pub struct RedisBus {
@@ -54,7 +54,7 @@ impl RedisBus {
                 client: client.clone(),
                 instance,
                 connection: None,
-                breaker: Breaker::new("redis bus", POLICY),
+                breaker: Breaker::new("redis bus", BREAKER_POLICY),
             }
             .run(publications),
         );
@@ -87,11 +87,11 @@ struct Publisher {
 impl Publisher {
     async fn run(mut self, mut publications: mpsc::UnboundedReceiver<Publication>) {
         let mut batch = Vec::new();
-        let mut signs = tokio::time::interval(SIGN_OF_LIFE);
+        let mut signs = tokio::time::interval(HEARTBEAT_INTERVAL);
         signs.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let sign = tokio::select! {
-                taken = publications.recv_many(&mut batch, BATCH) => {
+                taken = publications.recv_many(&mut batch, MAX_PIPELINED) => {
                     if taken == 0 {
                         break;
                     }
@@ -118,7 +118,7 @@ impl Publisher {
         if sign {
             let wire_message = WireMessage::seal(self.instance, None, None)
                 .map_err(|error| BusError::Unavailable(error.to_string()))?;
-            pipe.publish(CONTROL, wire_message).ignore();
+            pipe.publish(CONTROL_CHANNEL, wire_message).ignore();
         }
         let away = |error: &dyn Display| BusError::Unavailable(error.to_string());
         let admitted = self.breaker.admit().map_err(|error| away(&error))?;
@@ -146,8 +146,9 @@ async fn send(
     let mut connection = match connection {
         Some(connection) => connection,
         None => {
-            let config =
-                AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(ANSWER));
+            let config = AsyncConnectionConfig::new()
+                .set_connection_timeout(Some(CONNECT_TIMEOUT))
+                .set_response_timeout(Some(RESPONSE_TIMEOUT));
             client.get_multiplexed_async_connection_with_config(&config).await?
         }
     };

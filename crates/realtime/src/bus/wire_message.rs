@@ -22,9 +22,9 @@ use uuid::Uuid;
 pub(crate) const SHARDS: u8 = 64;
 
 /// Channel for signals, heartbeats and messages that belong to no conversation.
-pub(crate) const CONTROL: &str = "natter:control";
+pub(crate) const CONTROL_CHANNEL: &str = "natter:control";
 
-const ORIGIN: usize = 16;
+const ORIGIN_LEN: usize = 16;
 
 /// Version of the format that follows. The first releases had no version byte: their messages start
 /// with 0x81, a MessagePack map of one entry. In version 1, envelopes had an audience instead of a
@@ -71,12 +71,12 @@ impl WireMessage {
 
     /// Returns the origin without decoding the message.
     pub(crate) fn origin(bytes: &[u8]) -> Option<InstanceId> {
-        Some(InstanceId(Uuid::from_slice(bytes.get(..ORIGIN)?).ok()?))
+        Some(InstanceId(Uuid::from_slice(bytes.get(..ORIGIN_LEN)?).ok()?))
     }
 
     pub(crate) fn open(bytes: &[u8]) -> Result<Self, DecodeError> {
         let origin = Self::origin(bytes).ok_or(DecodeError::Foreign)?;
-        let mut rest = match &bytes[ORIGIN..] {
+        let mut rest = match &bytes[ORIGIN_LEN..] {
             [] => return Ok(Self { origin, message: None, traceparent: None }),
             [VERSION, rest @ ..] => rest,
             [version, ..] => return Err(DecodeError::Version(*version)),
@@ -89,7 +89,7 @@ impl WireMessage {
 
 /// All channels of a cluster.
 pub(crate) fn channels() -> Vec<String> {
-    (0..SHARDS).map(shard).chain([CONTROL.to_owned()]).collect()
+    (0..SHARDS).map(shard).chain([CONTROL_CHANNEL.to_owned()]).collect()
 }
 
 fn shard(number: u8) -> String {
@@ -105,15 +105,15 @@ pub(crate) fn channel(message: &BusMessage) -> String {
                 *conversation_id
             }
             (.., Topic::Conversation(id) | Topic::Viewers(id)) => *id,
-            _ => return CONTROL.to_owned(),
+            _ => return CONTROL_CHANNEL.to_owned(),
         },
         BusMessage::Coalesced(gathered) => match &**gathered {
             Coalesced::Receipts { conversation_id, .. } | Coalesced::MemberCount { conversation_id, .. } => {
                 *conversation_id
             }
-            Coalesced::Presence(_) => return CONTROL.to_owned(),
+            Coalesced::Presence(_) => return CONTROL_CHANNEL.to_owned(),
         },
-        BusMessage::Signal(_) => return CONTROL.to_owned(),
+        BusMessage::Signal(_) => return CONTROL_CHANNEL.to_owned(),
     };
     // The last byte of a UUIDv7 is random.
     shard(conversation.0.as_bytes()[15] % SHARDS)
@@ -202,7 +202,7 @@ mod tests {
         let opened = WireMessage::open(&bytes).unwrap();
         assert_eq!((opened.traceparent.as_deref(), opened.message.as_ref()), (traceparent, Some(&message)));
         // Decoded like a release that doesn't know the field.
-        assert_eq!(rmp_serde::from_slice::<BusMessage>(&bytes[ORIGIN + 1..]).unwrap(), message);
+        assert_eq!(rmp_serde::from_slice::<BusMessage>(&bytes[ORIGIN_LEN + 1..]).unwrap(), message);
     }
 
     /// Messages of other releases: without a version byte, with a later version, and with an

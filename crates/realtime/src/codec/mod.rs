@@ -152,12 +152,12 @@ pub enum AnswerTo {
 }
 
 /// Maximum length of a frame id that is repeated in answers, in bytes.
-const LONGEST_ID: usize = 128;
+const MAX_FRAME_ID_LEN: usize = 128;
 
 impl AnswerTo {
     fn frame(id: Option<Cow<'_, str>>) -> Self {
         match id {
-            Some(id) if id.len() <= LONGEST_ID => Self::Frame(id.into()),
+            Some(id) if id.len() <= MAX_FRAME_ID_LEN => Self::Frame(id.into()),
             _ => Self::Nobody,
         }
     }

@@ -13,12 +13,12 @@ use futures_util::StreamExt as _;
 use tokio::{net::TcpStream, sync::oneshot};
 
 use super::{Engine, EngineRefusal, PollResult, SessionHandlerFactory, SessionRequest, Sid, Upgraded, UpgradingSocket};
-use crate::{close::Close, frame, sender::Sender, socket::see_off};
+use crate::{close::Close, frame, sender::Sender, socket::linger};
 
 /// Timeout for receiving a request body.
-const BODY: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum length of a query string, in bytes.
-const QUERY: usize = 2_048;
+const MAX_QUERY_LEN: usize = 2_048;
 
 /// Parsed query of an Engine.IO request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum Transport {
 impl EngineQuery {
     /// Parses the query string of a request.
     pub fn parse(query: Option<&str>) -> Result<Self, EngineRefusal> {
-        let query = query.filter(|query| query.len() <= QUERY).unwrap_or_default();
+        let query = query.filter(|query| query.len() <= MAX_QUERY_LEN).unwrap_or_default();
         let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|_| EngineRefusal::BadRequest)?;
         let value = |name: &str| pairs.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()));
         let transport = match value("transport") {
@@ -74,7 +74,7 @@ pub async fn poll<H: SessionHandlerFactory>(
             engine.router().bring(&sid, SessionRequest::Post(body, reply));
             let limit = engine.settings().max_payload;
             // If the client disconnects, `arrived` is dropped, which the session notices.
-            if let Some(body) = read(payload, limit, room).await {
+            if let Some(body) = read_body(payload, limit, room).await {
                 let _ = arrived.send(body);
             }
         }
@@ -85,7 +85,7 @@ pub async fn poll<H: SessionHandlerFactory>(
 }
 
 /// Reads the whole body. Returns `None` if the client doesn't send all of it in time.
-pub async fn read(
+pub async fn read_body(
     mut payload: web::Payload,
     limit: usize,
     mut room: impl FnMut(usize) -> Result<(), EngineRefusal>,
@@ -104,7 +104,7 @@ pub async fn read(
         }
         Some(Ok(body.freeze()))
     };
-    tokio::time::timeout(BODY, whole).await.ok().flatten()
+    tokio::time::timeout(BODY_TIMEOUT, whole).await.ok().flatten()
 }
 
 /// Converts the result to an HTTP response.
@@ -132,7 +132,7 @@ pub fn respond(answer: PollResult) -> HttpResponse {
 /// Passes a socket to its session for the upgrade. Returns the socket if there is no such session.
 /// If the session already has a socket, this one is accepted and closed, because Engine.IO doesn't
 /// treat that as a client error.
-pub async fn go_over<H: SessionHandlerFactory>(
+pub async fn upgrade<H: SessionHandlerFactory>(
     engine: &Engine<H>,
     sid: &Sid,
     upgraded: Upgraded,
@@ -153,7 +153,7 @@ pub async fn go_over<H: SessionHandlerFactory>(
             sender.greet(preface);
             sender.greet(frame::close_frame(Close::PROTOCOL));
             sender.flush();
-            see_off(&sender).await;
+            linger(&sender).await;
             Ok(())
         }
     }
@@ -177,6 +177,9 @@ mod tests {
         assert_eq!(parse("EIO=3&transport=polling"), Err(EngineRefusal::Version));
         assert_eq!(parse("EIO=4&transport=polling&sid=x"), Err(EngineRefusal::UnknownSid));
         assert_eq!(EngineQuery::parse(None), Err(EngineRefusal::Transport));
-        assert_eq!(parse(&format!("EIO=4&transport=polling&x={}", "x".repeat(QUERY))), Err(EngineRefusal::Transport));
+        assert_eq!(
+            parse(&format!("EIO=4&transport=polling&x={}", "x".repeat(MAX_QUERY_LEN))),
+            Err(EngineRefusal::Transport)
+        );
     }
 }

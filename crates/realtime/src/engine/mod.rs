@@ -134,8 +134,8 @@ impl EngineRefusal {
 
 /// Encodes the last frame for a client, depending on its transport.
 #[must_use]
-pub fn goodbye(sender: &Sender, close: Close) -> Bytes {
-    if sender.socket().is_some() { frame::close_frame(close) } else { packet::bare(packet::CLOSE) }
+pub fn encode_close(sender: &Sender, close: Close) -> Bytes {
+    if sender.socket().is_some() { frame::close_frame(close) } else { packet::encode_empty(packet::CLOSE) }
 }
 
 /// Socket of a client that requested WebSocket.
@@ -243,7 +243,7 @@ impl<H: SessionHandlerFactory> Engine<H> {
         }
     }
 
-    fn forget(&self, sid: &Sid) {
+    fn remove_session(&self, sid: &Sid) {
         let mut sessions = self.sessions.borrow_mut();
         sessions.remove(&sid.secret);
         if sessions.capacity() > 64 && sessions.len() < sessions.capacity() / 4 {

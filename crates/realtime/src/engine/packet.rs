@@ -73,7 +73,7 @@ pub const NOOP: &str = "6";
 
 /// Encodes a packet without data as a frame.
 #[must_use]
-pub fn bare(packet: &'static str) -> Bytes {
+pub fn encode_empty(packet: &'static str) -> Bytes {
     frame::frame(Kind::Text, packet.as_bytes())
 }
 

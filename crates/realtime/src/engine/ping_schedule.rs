@@ -27,7 +27,7 @@ impl PingSchedule {
     }
 
     /// True if the session's deadline is pending, i.e. the client isn't authenticated yet.
-    pub fn is_stranger(&self) -> bool {
+    pub fn is_unauthenticated(&self) -> bool {
         self.deadline.as_ref().is_some_and(|deadline| !deadline.is_met.get())
     }
 
@@ -36,7 +36,7 @@ impl PingSchedule {
         if sender.silence(now) >= self.silence_timeout {
             return Some(Close::HEARTBEAT);
         }
-        if !self.is_stranger() {
+        if !self.is_unauthenticated() {
             self.deadline = None;
         }
         self.deadline.as_ref().filter(|deadline| now >= deadline.at).map(|deadline| deadline.close)
@@ -51,7 +51,7 @@ impl PingSchedule {
             }
             if now >= self.next_ping {
                 self.next_ping = now.max(self.next_ping + self.interval);
-                if !sender.push(packet::bare(packet::PING)) {
+                if !sender.push(packet::encode_empty(packet::PING)) {
                     return Close::TOO_SLOW;
                 }
                 sender.flush();

@@ -23,12 +23,12 @@ use super::{
 use crate::{close::Close, frame_limit::TokenBucket, sender::Sender};
 
 /// Time that the close packet waits to be fetched by the client.
-const FAREWELL: Duration = Duration::from_secs(5);
+const CLOSE_FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum number of packets per poll; python-engineio accepts no more.
-const PACKETS: usize = 16;
+const MAX_PACKETS_PER_POLL: usize = 16;
 /// Delay after which a poll is released that arrives during an upgrade. Not immediately, because
 /// the client may have upgraded already and its upgrade packet be in flight.
-const RELEASE: Duration = Duration::from_millis(50);
+const UPGRADE_RELEASE_DELAY: Duration = Duration::from_millis(50);
 
 type Reply = oneshot::Sender<PollResult>;
 
@@ -42,7 +42,7 @@ pub(super) async fn serve<H: SessionHandlerFactory>(
 ) {
     let settings = engine.settings();
     let rhythm = PingSchedule::new(settings, &guest);
-    let counted = rhythm.is_stranger();
+    let counted = rhythm.is_unauthenticated();
     engine.unauthenticated.set(engine.unauthenticated.get() + usize::from(counted));
     let allowance = settings.packets_per_second.map(|limit| TokenBucket::new(limit, Instant::now()));
     let mut session = Session {
@@ -60,7 +60,7 @@ pub(super) async fn serve<H: SessionHandlerFactory>(
         is_counted: counted,
     };
     let end = session.run().await;
-    session.count_out();
+    session.uncount_unauthenticated();
     let Session { mut guest, sender, rhythm, probe, poll, post, .. } = session;
     let calls = std::iter::from_fn(|| mailbox.take());
     match (end, probe) {
@@ -73,11 +73,11 @@ pub(super) async fn serve<H: SessionHandlerFactory>(
             let inbound = probe.conclude(&sender, engine.settings());
             actix_rt::spawn(async move {
                 websocket::serve(guest, sender, inbound, rhythm).await;
-                engine.forget(&sid);
+                engine.remove_session(&sid);
             });
         }
         _ => {
-            engine.forget(&sid);
+            engine.remove_session(&sid);
             calls.for_each(|call| call.refuse(EngineRefusal::UnknownSid));
             guest.leave();
             refuse(poll, EngineRefusal::UnknownSid);
@@ -147,10 +147,10 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
             if let Err(end) = self.take_packets().await {
                 return end;
             }
-            if !self.rhythm.is_stranger() {
-                self.count_out();
+            if !self.rhythm.is_unauthenticated() {
+                self.uncount_unauthenticated();
             }
-            if let Err(end) = self.bring() {
+            if let Err(end) = self.answer_poll_with_frames() {
                 return end;
             }
             let event = self.next().await;
@@ -160,7 +160,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
         }
     }
 
-    fn count_out(&mut self) {
+    fn uncount_unauthenticated(&mut self) {
         if std::mem::take(&mut self.is_counted) {
             self.engine.unauthenticated.set(self.engine.unauthenticated.get().saturating_sub(1));
         }
@@ -260,7 +260,8 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
             return Err(self.end(Close::PROTOCOL));
         }
         self.poll = Some(reply);
-        self.release_at = self.probe.as_ref().filter(|probe| probe.has_asked()).map(|_| Instant::now() + RELEASE);
+        self.release_at =
+            self.probe.as_ref().filter(|probe| probe.is_probed()).map(|_| Instant::now() + UPGRADE_RELEASE_DELAY);
         Ok(())
     }
 
@@ -305,7 +306,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
     }
 
     /// Answers the waiting GET with queued frames, if there are any.
-    fn bring(&mut self) -> Result<(), End> {
+    fn answer_poll_with_frames(&mut self) -> Result<(), End> {
         if self.sender.is_broken() {
             return Err(End::Over);
         }
@@ -314,7 +315,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
             && let Some(reply) = self.poll.take()
         {
             self.release_at = None;
-            let frames = std::iter::from_fn(|| self.sender.pop()).take(PACKETS);
+            let frames = std::iter::from_fn(|| self.sender.pop()).take(MAX_PACKETS_PER_POLL);
             if reply.send(Ok(payload::join(frames))).is_err() {
                 // Its frames are lost with it.
                 return Err(End::Over);
@@ -325,7 +326,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
                 return Err(End::Over);
             }
             self.probe = None;
-            self.linger_until.get_or_insert_with(|| Instant::now() + FAREWELL);
+            self.linger_until.get_or_insert_with(|| Instant::now() + CLOSE_FETCH_TIMEOUT);
         }
         Ok(())
     }
@@ -344,7 +345,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
             };
             match taken {
                 Ok(()) => {}
-                Err(close) if !self.sender.is_open() && !is_fault(close) => break,
+                Err(close) if !self.sender.is_open() && !is_client_error(close) => break,
                 // The client has sent a close packet and gets no further data.
                 Err(Close::NORMAL) => {
                     self.answer_post(Ok(Bytes::from_static(b"ok")));
@@ -406,14 +407,14 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
     /// Ends the session immediately: pending requests are answered, further ones aren't.
     fn end(&mut self, close: Close) -> End {
         self.guest.close(close);
-        let _ = self.bring();
+        let _ = self.answer_poll_with_frames();
         self.answer_post(Err(EngineRefusal::BadRequest));
         End::Over
     }
 }
 
 /// True for client errors, after which the session doesn't wait for the close packet to be fetched.
-fn is_fault(close: Close) -> bool {
+fn is_client_error(close: Close) -> bool {
     [Close::PROTOCOL, Close::NOT_UTF8, Close::TOO_LARGE, Close::FLOOD, Close::HEARTBEAT].contains(&close)
 }
 

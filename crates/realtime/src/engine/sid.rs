@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use uuid::Uuid;
 
 /// Length in bytes: instance, thread and secret.
-const LENGTH: usize = 16 + 2 + 16;
+const SID_LEN: usize = 16 + 2 + 16;
 
 /// Location of a session, and its secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Sid {
 
 impl fmt::Display for Sid {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = [0; LENGTH];
+        let mut bytes = [0; SID_LEN];
         bytes[..16].copy_from_slice(self.instance.as_bytes());
         bytes[16..18].copy_from_slice(&self.thread.to_be_bytes());
         bytes[18..].copy_from_slice(self.secret.as_bytes());
@@ -44,9 +44,9 @@ impl FromStr for Sid {
     type Err = InvalidSid;
 
     fn from_str(text: &str) -> Result<Self, InvalidSid> {
-        let mut bytes = [0; LENGTH];
+        let mut bytes = [0; SID_LEN];
         match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
-            Ok(LENGTH) => {}
+            Ok(SID_LEN) => {}
             _ => return Err(InvalidSid),
         }
         let uuid = |from: usize| Uuid::from_slice(&bytes[from..from + 16]).map_err(|_| InvalidSid);

@@ -44,7 +44,7 @@ pub(super) async fn serve(
     let mut talk = PacketHandler { guest, sender: Rc::clone(&sender) };
     let ended = tokio::select! {
         biased;
-        () = socket::exchange(&sender, &mut inbound, &mut talk) => None,
+        () = socket::run(&sender, &mut inbound, &mut talk) => None,
         close = rhythm.keep(&sender) => Some(close),
     };
     drop((inbound, rhythm));
@@ -53,7 +53,7 @@ pub(super) async fn serve(
     }
     talk.guest.leave();
     if !sender.is_broken() {
-        Box::pin(socket::see_off(&sender)).await;
+        Box::pin(socket::linger(&sender)).await;
     }
     sender.give_up();
 }
@@ -146,7 +146,7 @@ impl Probe {
         self.until
     }
 
-    pub fn has_asked(&self) -> bool {
+    pub fn is_probed(&self) -> bool {
         self.is_probed
     }
 

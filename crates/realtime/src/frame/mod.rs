@@ -17,7 +17,7 @@ use crate::close::Close;
 pub const MAX_MESSAGE: usize = 64 * 1024;
 
 /// Maximum length of a server frame's header, in bytes.
-const LONGEST_HEADER: usize = 10;
+const MAX_HEADER_LEN: usize = 10;
 
 const FINAL: u8 = 0x80;
 /// Flag of permessage-deflate in the first frame of a message.
@@ -42,18 +42,18 @@ pub struct Writer {
 impl Writer {
     #[must_use]
     pub fn new(kind: Kind, expected: usize) -> Self {
-        Self::beginning(FINAL | kind as u8, expected)
+        Self::with_first_byte(FINAL | kind as u8, expected)
     }
 
     /// Starts the compressed version of a frame.
     #[must_use]
     fn compressed(frame: &[u8], expected: usize) -> Self {
-        Self::beginning(frame.first().copied().unwrap_or_default() | COMPRESSED, expected)
+        Self::with_first_byte(frame.first().copied().unwrap_or_default() | COMPRESSED, expected)
     }
 
-    fn beginning(first: u8, expected: usize) -> Self {
-        let mut buffer = BytesMut::with_capacity(LONGEST_HEADER + expected);
-        buffer.put_bytes(0, LONGEST_HEADER);
+    fn with_first_byte(first: u8, expected: usize) -> Self {
+        let mut buffer = BytesMut::with_capacity(MAX_HEADER_LEN + expected);
+        buffer.put_bytes(0, MAX_HEADER_LEN);
         Self { first, buffer }
     }
 
@@ -64,11 +64,11 @@ impl Writer {
     /// Writes the header directly before the payload.
     #[must_use]
     pub fn finish(mut self) -> Bytes {
-        let length = self.buffer.len() - LONGEST_HEADER;
-        let mut header = [0; LONGEST_HEADER];
+        let length = self.buffer.len() - MAX_HEADER_LEN;
+        let mut header = [0; MAX_HEADER_LEN];
         let used = write_header(&mut header, self.first, length);
-        let start = LONGEST_HEADER - used;
-        self.buffer[start..LONGEST_HEADER].copy_from_slice(&header[..used]);
+        let start = MAX_HEADER_LEN - used;
+        self.buffer[start..MAX_HEADER_LEN].copy_from_slice(&header[..used]);
         self.buffer.freeze().slice(start..)
     }
 }
@@ -95,13 +95,13 @@ pub fn close_frame(close: Close) -> Bytes {
 pub(crate) fn payload(frame: &[u8]) -> &[u8] {
     let header = match frame.get(1) {
         Some(126) => 4,
-        Some(127) => LONGEST_HEADER,
+        Some(127) => MAX_HEADER_LEN,
         _ => 2,
     };
     frame.get(header..).unwrap_or_default()
 }
 
-fn write_header(header: &mut [u8; LONGEST_HEADER], first: u8, length: usize) -> usize {
+fn write_header(header: &mut [u8; MAX_HEADER_LEN], first: u8, length: usize) -> usize {
     header[0] = first;
     if length <= 125 {
         header[1] = length as u8;

@@ -177,7 +177,7 @@ impl Reader {
                 return finish(header.opcode == TEXT, header.is_compressed, payload, self.limit).map(Some);
             }
             buffer.advance(header.size);
-            let partial = self.partial.get_or_insert_with(|| Box::new(Partial::begin(&header)));
+            let partial = self.partial.get_or_insert_with(|| Box::new(Partial::start(&header)));
             partial.open = Some(OpenFrame { left: length, key: header.key, is_final: header.is_final });
         }
     }
@@ -199,7 +199,7 @@ impl Reader {
 }
 
 impl Partial {
-    fn begin(header: &Header) -> Self {
+    fn start(header: &Header) -> Self {
         Self {
             is_text: header.opcode == TEXT,
             is_compressed: header.is_compressed,

@@ -2,11 +2,11 @@ use bytes::BufMut as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::frame::{LONGEST_HEADER, MAX_MESSAGE, write_header};
+use crate::frame::{MAX_HEADER_LEN, MAX_MESSAGE, write_header};
 
 /// Encodes a masked client frame.
 fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut header = [0; LONGEST_HEADER];
+    let mut header = [0; MAX_HEADER_LEN];
     let used = write_header(&mut header, first, payload.len());
     header[1] |= 0x80;
     let key = [1, 2, 3, 4];

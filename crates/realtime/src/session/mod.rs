@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Maximum number of conversations in which one connection can be typing at once.
-const TYPING_CONVERSATIONS: usize = 8;
+const MAX_TYPING_CONVERSATIONS: usize = 8;
 
 /// Actor of one connection.
 pub struct WsSession {
@@ -84,7 +84,7 @@ impl WsSession {
         if !client.shard.follows(client.principal.user_id, conversation) {
             return Err(Code::NotFound.into());
         }
-        if active && !self.typing.contains_key(&conversation) && self.typing.len() >= TYPING_CONVERSATIONS {
+        if active && !self.typing.contains_key(&conversation) && self.typing.len() >= MAX_TYPING_CONVERSATIONS {
             return Err(Code::RateLimited.into());
         }
         let told = self.typing.entry(conversation).or_default().state.set(active, Instant::now());
@@ -92,7 +92,7 @@ impl WsSession {
         let is_limited = self.client.app().config.rate_limit.enabled;
         match told {
             None if is_limited => Ok(()),
-            _ => tell_typing(&self.client, conversation, active),
+            _ => publish_typing(&self.client, conversation, active),
         }
     }
 
@@ -103,7 +103,7 @@ impl WsSession {
         if let Some(timer) = typing.timer.take() {
             context.cancel_future(timer);
         }
-        let Some(moment) = typing.state.next_look(now) else {
+        let Some(moment) = typing.state.next_check(now) else {
             self.typing.remove(&conversation);
             return;
         };
@@ -114,7 +114,7 @@ impl WsSession {
             // A former member can only stop typing.
             let may_type = this.client.shard.follows(this.client.principal.user_id, conversation);
             if let Some(active) = announced.filter(|active| !active || may_type) {
-                log(tell_typing(&this.client, conversation, active));
+                log_error(publish_typing(&this.client, conversation, active));
             }
             this.schedule_typing(conversation, context);
         });
@@ -144,9 +144,9 @@ impl WsSession {
         context: &mut Context<Self>,
     ) {
         let client = Rc::clone(&self.client);
-        slot.span = Span::begin(SpanRole::Server, command.name());
+        slot.span = Span::start(SpanRole::Server, command.name());
         let _entered = slot.span.enter();
-        if !command.only_reads()
+        if !command.is_read_only()
             && let Err(error) = client.principal.require_scope(Scope::Write)
         {
             return client.refuse(&error, &answer_to);
@@ -164,13 +164,13 @@ impl WsSession {
                 client.app().events.receipts.record(client.principal.user_id, conversation_id, seq, state);
             }
             Command::Typing { conversation_id, active } => {
-                let allowed = take_ephemeral(&client);
+                let allowed = check_ephemeral_limit(&client);
                 if let Err(error) = allowed.and_then(|()| self.set_typing(conversation_id, active, context)) {
                     client.refuse(&error, &answer_to);
                 }
             }
             Command::Presence(status) => {
-                if let Err(error) = take_ephemeral(&client) {
+                if let Err(error) = check_ephemeral_limit(&client) {
                     return client.refuse(&error, &answer_to);
                 }
                 let speaker = *self.speaker.get_or_insert_with(|| presence::speaker(&client.app().identity));
@@ -183,11 +183,11 @@ impl WsSession {
                     drop(slot);
                 });
             }
-            Command::View(conversations) => match take_ephemeral(&client) {
+            Command::View(conversations) => match check_ephemeral_limit(&client) {
                 Ok(()) => client.shard.show(&client.out, conversations),
                 Err(error) => client.refuse(&error, &answer_to),
             },
-            Command::WatchPresence(people) => match take_ephemeral(&client) {
+            Command::WatchPresence(people) => match check_ephemeral_limit(&client) {
                 Ok(()) => self.watch_presence(people, answer_to, slot),
                 Err(error) => client.refuse(&error, &answer_to),
             },
@@ -214,7 +214,7 @@ impl Actor for WsSession {
 
     fn stopped(&mut self, _: &mut Self::Context) {
         for (conversation, _) in self.typing.iter().filter(|(_, typing)| typing.state.is_shown()) {
-            log(tell_typing(&self.client, *conversation, false));
+            log_error(publish_typing(&self.client, *conversation, false));
         }
         // On shutdown the runtime is gone, and the presence is left to expire.
         if let (Some(speaker), Ok(runtime)) = (self.speaker, Handle::try_current()) {
@@ -237,15 +237,15 @@ impl StreamHandler<(Request, CommandSlot)> for WsSession {
 }
 
 /// Applies the rate limit of ephemeral frames.
-fn take_ephemeral(client: &ClientContext) -> Result<(), AppError> {
-    client.app().limits.take_local(RateGroup::Ephemeral, LimitSubject::User(client.principal.user_id))
+fn check_ephemeral_limit(client: &ClientContext) -> Result<(), AppError> {
+    client.app().limits.admit_local(RateGroup::Ephemeral, LimitSubject::User(client.principal.user_id))
 }
 
-fn tell_typing(client: &ClientContext, conversation: ConversationId, active: bool) -> Result<(), AppError> {
-    event_log::typing::set(&client.app().events, client.principal.user_id, conversation, active)
+fn publish_typing(client: &ClientContext, conversation: ConversationId, active: bool) -> Result<(), AppError> {
+    event_log::typing::publish(&client.app().events, client.principal.user_id, conversation, active)
 }
 
-fn log(result: Result<(), AppError>) {
+fn log_error(result: Result<(), AppError>) {
     if let Err(error) = result {
         tracing::warn!(error = %cause(&error), "failed to publish typing indicator");
     }

@@ -54,7 +54,7 @@ impl Sends {
                 has_previews,
                 ..
             } = send;
-            let content = messages::content_beside(&app.conversations, content, &attachments, false)?;
+            let content = messages::parse_content_with_files(&app.conversations, content, &attachments, false)?;
             let turn = this.turn.lock().await;
             let counted = app.limits.take(RateGroup::MessageSend, LimitSubject::User(sender)).await;
             if let Some((verdict, _)) = &counted {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// Lifetime of a typing indicator unless it is repeated. Clients use the same value.
 const LIFETIME: Duration = Duration::from_secs(6);
 /// Minimum interval between two announcements that the user is typing.
-const REPEAT: Duration = Duration::from_secs(3);
+const MIN_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Typing state of one connection in one conversation.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ impl TypingState {
             return std::mem::take(&mut self.is_shown).then_some(false);
         }
         let is_news = !self.is_shown || self.is_repeated;
-        if !is_news || self.announced_at.is_some_and(|told_at| now < told_at + REPEAT) {
+        if !is_news || self.announced_at.is_some_and(|told_at| now < told_at + MIN_INTERVAL) {
             return None;
         }
         self.announced_at = Some(now);
@@ -53,8 +53,8 @@ impl TypingState {
 
     /// Returns the time of the next call of [`Self::announcement`]. `None` means that the state can
     /// be dropped.
-    pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
-        let may_repeat = self.announced_at.map(|told_at| told_at + REPEAT);
+    pub(super) fn next_check(&self, now: Instant) -> Option<Instant> {
+        let may_repeat = self.announced_at.map(|told_at| told_at + MIN_INTERVAL);
         match self.until {
             Some(until) if self.is_repeated => Some(may_repeat.unwrap_or(now).min(until)),
             Some(until) => Some(until),
@@ -81,7 +81,7 @@ mod tests {
             for (_, active) in said.iter().filter(|(moment, _)| *moment == at) {
                 told.extend(state.set(*active, now).map(|active| (at, active)));
             }
-            if state.next_look(now).is_some_and(|moment| moment <= now) {
+            if state.next_check(now).is_some_and(|moment| moment <= now) {
                 told.extend(state.announcement(now).map(|active| (at, active)));
             }
         }
@@ -114,10 +114,10 @@ mod tests {
     #[test]
     fn drops_an_expired_state_once_a_new_announcement_is_allowed() {
         let (now, mut state) = (Instant::now(), TypingState::default());
-        assert_eq!(state.next_look(now), None);
+        assert_eq!(state.next_check(now), None);
         state.set(true, now);
         state.set(false, now);
-        assert_eq!(state.next_look(now), Some(now + REPEAT));
-        assert_eq!(state.next_look(now + REPEAT), None);
+        assert_eq!(state.next_check(now), Some(now + MIN_INTERVAL));
+        assert_eq!(state.next_check(now + MIN_INTERVAL), None);
     }
 }

@@ -14,7 +14,7 @@ use super::Shard;
 
 /// Period before an outage whose broadcasts are repeated after it, because clocks differ and
 /// delivery may have failed shortly before it was noticed.
-const LOOK_BACK: Duration = Duration::from_secs(10);
+const LOOKBACK: Duration = Duration::from_secs(10);
 
 /// Broadcasts delivered after an outage, to deliver each once.
 #[derive(Default)]
@@ -23,7 +23,7 @@ pub(super) struct RecoveredBroadcasts(RefCell<HashMap<Bytes, Timestamp>>);
 impl Shard {
     /// Delivers a broadcast to its recipients on this shard. Returns true if the envelope is a
     /// broadcast.
-    pub(super) fn tell_concerned(self: &Rc<Self>, envelope: &SharedEnvelope) -> bool {
+    pub(super) fn deliver_broadcast(self: &Rc<Self>, envelope: &SharedEnvelope) -> bool {
         let Topic::AnnouncementAudience { broadcast_id, audience, is_counted } = &envelope.topic else { return false };
         let (shard, envelope) = (Rc::clone(self), SharedEnvelope::clone(envelope));
         let (id, is_counted, audience) = (*broadcast_id, *is_counted, audience.clone());
@@ -32,7 +32,11 @@ impl Shard {
                 let users = shard.concerned(&audience).await?;
                 shard.subscriptions.borrow_mut().deliver_to(&users, &envelope);
                 shard.subscriptions.borrow_mut().flush();
-                if is_counted { broadcasts::note_delivered(&shard.app.conversations, id, &users).await } else { Ok(()) }
+                if is_counted {
+                    broadcasts::record_delivered(&shard.app.conversations, id, &users).await
+                } else {
+                    Ok(())
+                }
             };
             if let Err(error) = told.await {
                 tracing::warn!(%error, %id, "failed to deliver broadcast");
@@ -44,22 +48,22 @@ impl Shard {
     async fn concerned(&self, audience: &Audience) -> Result<Vec<appcore::UserId>, AppError> {
         let candidates = self.subscriptions.borrow().candidates(audience);
         if audience.needs_database() {
-            broadcasts::concerned(&self.app.conversations, audience, &candidates).await
+            broadcasts::filter_recipients(&self.app.conversations, audience, &candidates).await
         } else {
             Ok(candidates)
         }
     }
 
     /// Delivers broadcasts that other instances have published during a bus outage.
-    pub(super) async fn tell_missed_broadcasts(self: &Rc<Self>) -> Result<(), AppError> {
+    pub(super) async fn deliver_missed_broadcasts(self: &Rc<Self>) -> Result<(), AppError> {
         let now = self.app.clock.now();
-        for envelope in broadcasts::told_lately(&self.app.conversations, now.minus(LOOK_BACK)).await? {
+        for envelope in broadcasts::published_since(&self.app.conversations, now.minus(LOOKBACK)).await? {
             let is_new = self.recovered_broadcasts.0.borrow_mut().insert(envelope.payload.clone(), now).is_none();
             if is_new {
-                self.tell_concerned(&envelope);
+                self.deliver_broadcast(&envelope);
             }
         }
-        self.recovered_broadcasts.0.borrow_mut().retain(|_, at| at.plus(LOOK_BACK * 2) > now);
+        self.recovered_broadcasts.0.borrow_mut().retain(|_, at| at.plus(LOOKBACK * 2) > now);
         Ok(())
     }
 }

@@ -14,12 +14,12 @@ use tokio::time::Instant;
 use super::Shard;
 
 /// Time without a report after which an outage is over.
-const OVER: Duration = Duration::from_millis(2_500);
+const OUTAGE_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// Interval of reading memberships and ended sessions during an outage; an ended session is
 /// disconnected within this time.
-const PERIOD: Duration = Duration::from_secs(4);
+const RELOAD_INTERVAL: Duration = Duration::from_secs(4);
 /// Maximum number of conversations or users per query.
-const CHUNK: usize = 500;
+const MAX_IDS_PER_QUERY: usize = 500;
 
 /// State of an outage.
 #[derive(Default)]
@@ -40,19 +40,19 @@ impl Outage {
 }
 
 impl Shard {
-    pub(super) fn note_outage(self: &Rc<Self>, now: Instant) {
+    pub(super) fn record_outage(self: &Rc<Self>, now: Instant) {
         self.outage.reports.set(self.outage.reports.get().wrapping_add(1));
         let is_new = self.outage.last_report.replace(Some(now)).is_none();
         if is_new {
             self.subscriptions.borrow_mut().resync_all();
-            actix_rt::spawn(Rc::clone(self).wait_for_the_end());
+            actix_rt::spawn(Rc::clone(self).wait_until_over());
         }
         self.look(now);
     }
 
-    async fn wait_for_the_end(self: Rc<Self>) {
+    async fn wait_until_over(self: Rc<Self>) {
         while let Some(sign) = self.outage.last_report.get() {
-            let end = sign + OVER;
+            let end = sign + OUTAGE_TIMEOUT;
             if Instant::now() >= end {
                 break;
             }
@@ -71,7 +71,7 @@ impl Shard {
             self.outage.reads_again.set(true);
             return;
         }
-        let looks_at_people = self.outage.last_reload.get().is_none_or(|last| now >= last + PERIOD);
+        let looks_at_people = self.outage.last_reload.get().is_none_or(|last| now >= last + RELOAD_INTERVAL);
         if looks_at_people {
             self.outage.last_reload.set(Some(now));
         }
@@ -79,10 +79,10 @@ impl Shard {
         actix_rt::spawn(async move {
             let result = async {
                 shard.announce_heads().await?;
-                shard.tell_missed_broadcasts().await?;
+                shard.deliver_missed_broadcasts().await?;
                 if looks_at_people {
-                    shard.put_out_ended().await?;
-                    shard.reread_all().await?;
+                    shard.close_ended_sessions().await?;
+                    shard.reload_all_memberships().await?;
                 }
                 Ok::<(), AppError>(())
             };
@@ -98,7 +98,7 @@ impl Shard {
 
     async fn announce_heads(&self) -> Result<(), AppError> {
         let ids = self.subscriptions.borrow().conversations();
-        for ids in ids.chunks(CHUNK) {
+        for ids in ids.chunks(MAX_IDS_PER_QUERY) {
             let heads = events::heads(&self.app.events, ids).await?;
             self.subscriptions.borrow_mut().announce(&heads, Instant::now());
         }
@@ -106,9 +106,9 @@ impl Shard {
         Ok(())
     }
 
-    async fn reread_all(self: &Rc<Self>) -> Result<(), AppError> {
+    async fn reload_all_memberships(self: &Rc<Self>) -> Result<(), AppError> {
         let people = self.subscriptions.borrow().people();
-        for people in people.chunks(CHUNK) {
+        for people in people.chunks(MAX_IDS_PER_QUERY) {
             self.reread(people).await?;
         }
         Ok(())

@@ -16,10 +16,10 @@ use crate::{
 };
 
 /// Minimum number of sends for which io_uring is used.
-const WORTH_A_RING: usize = 3;
+const MIN_RING_SENDS: usize = 3;
 /// Maximum number of copied bytes before they are sent, because readers of many conversations may
 /// wait for different frames.
-pub(super) const COPIED: usize = 1024 * 1024;
+pub(super) const MAX_COPIED_BYTES: usize = 1024 * 1024;
 
 /// Frames on their way to the sockets.
 pub(super) struct Deliveries {
@@ -69,7 +69,7 @@ impl Deliveries {
 
     pub(super) fn push(&mut self, out: &Rc<ConnectionHandle>, frame: Bytes) {
         out.push(frame);
-        if out.becomes_dirty() {
+        if out.mark_dirty() {
             self.outs.push(Rc::clone(out));
         }
     }
@@ -79,7 +79,7 @@ impl Deliveries {
         let (mut joined, mut ready) = (Joined::default(), Vec::<Ready<'_, Bytes>>::new());
         for out in &outs {
             out.cleaned();
-            if joined.copied() > COPIED {
+            if joined.copied() > MAX_COPIED_BYTES {
                 self.send(&ready);
                 ready.clear();
                 joined = Joined::default();
@@ -99,14 +99,14 @@ impl Deliveries {
     /// Sends bytes to each connection as far as its socket accepts them. A connection may occur
     /// only once.
     fn send<T: Borrow<Bytes>>(&mut self, ready: &[Ready<'_, T>]) {
-        if ready.len() < WORTH_A_RING || !self.ring.is_open() {
+        if ready.len() < MIN_RING_SENDS || !self.ring.is_open() {
             for (out, frame, socket) in ready {
-                out.went_out(frame.borrow(), socket.try_write(frame.borrow()));
+                out.record_sent(frame.borrow(), socket.try_write(frame.borrow()));
             }
         } else {
             let outcomes = self.ring.send(ready, |(_, frame, socket)| (socket.as_fd(), frame.borrow()));
             for ((out, frame, _), outcome) in ready.iter().zip(outcomes) {
-                out.went_out(frame.borrow(), outcome);
+                out.record_sent(frame.borrow(), outcome);
             }
         }
     }

@@ -12,11 +12,11 @@ use crate::{close::Close, connection_handle::ConnectionHandle};
 
 /// Interval of the database check for ended sessions. Another process may have ended them without a
 /// bus message.
-pub(super) const SESSION_CHECK: Duration = Duration::from_secs(15);
+pub(super) const SESSION_CHECK_INTERVAL: Duration = Duration::from_secs(15);
 /// Overlap of consecutive checks, because transactions may commit out of order and clocks differ.
-const OVERLAP: Duration = Duration::from_secs(60);
+const CHECK_OVERLAP: Duration = Duration::from_secs(60);
 /// Interval of the check for stalled clients, while there may be any.
-const SWEEP: Duration = Duration::from_millis(250);
+const STALL_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Shard {
     /// Visits the next slot of the heartbeat wheel.
@@ -32,7 +32,7 @@ impl Shard {
     /// Closes connections whose clients have stalled while much is queued for them.
     fn end_stalled(&self) {
         let now = Instant::now();
-        if !self.shards.backlog().is_exceeded() || now < self.swept_at.get() + SWEEP {
+        if !self.shards.backlog().is_exceeded() || now < self.swept_at.get() + STALL_CHECK_INTERVAL {
             return;
         }
         self.swept_at.set(now);
@@ -64,7 +64,7 @@ impl Shard {
     }
 
     /// Closes a connection whose address was banned by an administrator while it was being opened.
-    pub fn keep_out(&self, out: &ConnectionHandle) {
+    pub fn close_if_banned(&self, out: &ConnectionHandle) {
         if self.app.firewall.check_manual(|| out.address()).is_err() {
             out.close(Close::BANNED);
         }
@@ -72,7 +72,7 @@ impl Shard {
 
     /// Closes the connections of addresses banned by an administrator. Connections have valid
     /// credentials, so automatic bans leave them open.
-    pub(super) fn put_out(&self, is_banned: impl Fn(IpAddr) -> bool) {
+    pub(super) fn close_banned(&self, is_banned: impl Fn(IpAddr) -> bool) {
         let concerns = |out: &&Rc<ConnectionHandle>| out.address().is_some_and(&is_banned);
         let banned: Vec<Rc<ConnectionHandle>> = self.wheel.borrow().all().filter(concerns).cloned().collect();
         for out in banned {
@@ -82,19 +82,20 @@ impl Shard {
 
     pub(super) fn check_sessions(self: &Rc<Self>) {
         // Covers bans whose bus message was lost.
-        self.put_out(|address| self.app.firewall.banned_manually_until(address).is_some());
+        self.close_banned(|address| self.app.firewall.banned_manually_until(address).is_some());
         let shard = Rc::clone(self);
         actix_rt::spawn(async move {
-            if let Err(error) = shard.put_out_ended().await {
+            if let Err(error) = shard.close_ended_sessions().await {
                 tracing::warn!(%error, "failed to read ended sessions");
             }
         });
     }
 
     /// Closes the connections whose session or API key has ended since the last check.
-    pub(super) async fn put_out_ended(&self) -> Result<(), AppError> {
+    pub(super) async fn close_ended_sessions(&self) -> Result<(), AppError> {
         let now = self.app.clock.now();
-        let ended = accounts::sessions::ended_since(&self.app.identity, self.ended_until.get().minus(OVERLAP)).await?;
+        let ended =
+            accounts::sessions::ended_since(&self.app.identity, self.ended_until.get().minus(CHECK_OVERLAP)).await?;
         self.ended_until.set(now);
         self.subscriptions.borrow_mut().end(&ended);
         Ok(())

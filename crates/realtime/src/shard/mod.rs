@@ -55,17 +55,17 @@ const BATCH_BYTES: usize = 32 * 1024;
 /// delivered in one round over all readers instead of several.
 const LONG_WRITE: Duration = Duration::from_millis(2);
 /// Divisor of the write duration for the pause, and its maximum.
-const REST_PART: u32 = 2;
-const LONGEST_REST: Duration = Duration::from_millis(4);
+const PAUSE_DIVISOR: u32 = 2;
+const MAX_PAUSE: Duration = Duration::from_millis(4);
 /// Maximum number of events per read of the log.
 const PAGE: u64 = 200;
 /// Maximum number of membership reads while concurrent joins or bus outages make the result
 /// outdated.
-const READS: usize = 3;
+const MAX_MEMBERSHIP_READS: usize = 3;
 /// Delay after a join before the membership is verified in the database.
-const SECOND_LOOK: Duration = Duration::from_secs(1);
+const JOIN_CHECK_DELAY: Duration = Duration::from_secs(1);
 /// Minimum interval between two frames of coalesced events.
-const GATHERING: Duration = Duration::from_secs(1);
+const COALESCE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Connections of one worker thread.
 pub struct Shard {
@@ -150,10 +150,10 @@ impl Shard {
     async fn run(self: Rc<Self>, mut listener: Listener, mut instructions: mpsc::UnboundedReceiver<Instruction>) {
         // Late ticks are caught up, so that the wheel turns once per heartbeat even under load.
         let mut tick = tokio::time::interval(self.wheel.borrow().tick());
-        let mut check = tokio::time::interval(expiry::SESSION_CHECK);
+        let mut check = tokio::time::interval(expiry::SESSION_CHECK_INTERVAL);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // The first tick after a pause fires immediately, and the next one after the full interval.
-        let mut gathering = tokio::time::interval(GATHERING);
+        let mut gathering = tokio::time::interval(COALESCE_INTERVAL);
         gathering.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let (next_gap, rest) = (self.subscriptions.borrow().next_gap(), self.rest.get());
@@ -161,13 +161,13 @@ impl Shard {
             tokio::select! {
                 message = listener.recv(), if rest.is_none() => {
                     let Some(message) = message else { break };
-                    self.take(message, &mut listener).await;
+                    self.process(message, &mut listener).await;
                 }
                 () = until(rest), if rest.is_some() => self.rest.set(None),
                 () = self.touched.notified() => self.subscriptions.borrow_mut().flush(),
                 _ = tick.tick() => self.beat(),
-                _ = gathering.tick(), if has_gathered => self.tell_gathered(),
-                () = until(next_gap) => self.ask_the_log(),
+                _ = gathering.tick(), if has_gathered => self.deliver_coalesced(),
+                () = until(next_gap) => self.fill_due_gaps(),
                 _ = check.tick() => self.check_sessions(),
                 Some(Instruction::Drain(window)) = instructions.recv() => self.drain(window),
             }
@@ -175,12 +175,12 @@ impl Shard {
     }
 
     /// Processes this message and those queued behind it, then writes.
-    async fn take(self: &Rc<Self>, first: BusMessage, listener: &mut Listener) {
+    async fn process(self: &Rc<Self>, first: BusMessage, listener: &mut Listener) {
         let now = Instant::now();
         let (mut taken, mut bytes) = (1, weight(&first));
         match &first {
-            BusMessage::Envelope(envelope) if listener.is_empty() && !is_for_concerned(envelope) => {
-                self.subscriptions.borrow_mut().receive_alone(envelope, now);
+            BusMessage::Envelope(envelope) if listener.is_empty() && !is_broadcast(envelope) => {
+                self.subscriptions.borrow_mut().receive_single(envelope, now);
             }
             _ => self.handle(first, now),
         }
@@ -195,15 +195,15 @@ impl Shard {
         let (joined, doubtful) = {
             let mut subscriptions = self.subscriptions.borrow_mut();
             subscriptions.flush();
-            (subscriptions.take_joined(), subscriptions.take_doubtful())
+            (subscriptions.take_joined(), subscriptions.take_unchecked_watchers())
         };
         let took = now.elapsed();
         let is_behind = taken == BATCH || bytes >= BATCH_BYTES;
         if taken > 1 && !is_behind && took >= LONG_WRITE {
-            self.rest.set(Some(now + took + (took / REST_PART).min(LONGEST_REST)));
+            self.rest.set(Some(now + took + (took / PAUSE_DIVISOR).min(MAX_PAUSE)));
         }
         if !joined.is_empty() {
-            self.look_again(joined);
+            self.verify_joins(joined);
         }
         if !doubtful.is_empty() {
             self.check_watches(doubtful);
@@ -216,7 +216,7 @@ impl Shard {
     fn handle(self: &Rc<Self>, message: BusMessage, now: Instant) {
         match message {
             BusMessage::Envelope(envelope) => {
-                if !self.tell_concerned(&envelope) {
+                if !self.deliver_broadcast(&envelope) {
                     self.subscriptions.borrow_mut().receive(&envelope, now);
                 }
             }
@@ -225,9 +225,11 @@ impl Shard {
                 self.end(sessions.into_iter().map(CredentialId::Session));
             }
             BusMessage::Signal(Signal::ApiKeysRevoked(keys)) => self.end(keys.into_iter().map(CredentialId::ApiKey)),
-            BusMessage::Signal(Signal::Gap) => self.note_outage(now),
+            BusMessage::Signal(Signal::Gap) => self.record_outage(now),
             BusMessage::Signal(Signal::Banned { network, is_manual, .. }) => {
-                self.put_out(|address| is_manual && network.contains(&address) && self.app.firewall.may_ban(address));
+                self.close_banned(|address| {
+                    is_manual && network.contains(&address) && self.app.firewall.may_ban(address)
+                });
             }
             BusMessage::Signal(Signal::ViewQuery { question, user_id, conversation_id }) => {
                 if self.subscriptions.borrow().is_shown(user_id, conversation_id) {
@@ -257,12 +259,12 @@ impl Shard {
     }
 
     /// Reads the log for gaps that have persisted.
-    fn ask_the_log(self: &Rc<Self>) {
+    fn fill_due_gaps(self: &Rc<Self>) {
         let due = self.subscriptions.borrow_mut().due_gaps(Instant::now());
         for (conversation, last) in due {
             let shard = Rc::clone(self);
             actix_rt::spawn(async move {
-                let logged = match events::news_after(&shard.app.events, conversation, last, PAGE).await {
+                let logged = match events::envelopes_after(&shard.app.events, conversation, last, PAGE).await {
                     Ok(logged) => logged,
                     Err(error) => {
                         tracing::warn!(%error, %conversation, "failed to fill gap, telling readers to resync");
@@ -285,10 +287,10 @@ impl Shard {
 
     /// Verifies joins in the database, because an event that arrived late may have let a user
     /// follow a conversation again that they had left.
-    fn look_again(self: &Rc<Self>, joined: Vec<UserId>) {
+    fn verify_joins(self: &Rc<Self>, joined: Vec<UserId>) {
         let shard = Rc::clone(self);
         actix_rt::spawn(async move {
-            tokio::time::sleep(SECOND_LOOK).await;
+            tokio::time::sleep(JOIN_CHECK_DELAY).await;
             if let Err(error) = shard.reread(&joined).await {
                 tracing::warn!(%error, "failed to reload memberships");
             }
@@ -298,7 +300,7 @@ impl Shard {
     /// Corrects the subscriptions of these users.
     async fn reread(self: &Rc<Self>, people: &[UserId]) -> Result<(), AppError> {
         let arrivals: Vec<PendingJoin> = people.iter().map(|user| self.arrive(*user)).collect();
-        let mut found = conversations::following_many(&self.app.conversations, people).await?;
+        let mut found = conversations::subscriptions_of_many(&self.app.conversations, people).await?;
         for arrival in arrivals {
             let following = found.remove(&arrival.user).unwrap_or_default();
             if self.subscriptions.borrow().is_outdated(arrival.user, &following) {
@@ -323,7 +325,7 @@ impl Shard {
         let arrival = self.arrive(user);
         let mut signs = self.outage.signs();
         let mut following = conversations::following(&self.app.conversations, user).await?;
-        for _ in 1..READS {
+        for _ in 1..MAX_MEMBERSHIP_READS {
             // Buffered changes are merged later, but not those that the bus has lost.
             let is_from_before_a_gap = signs != self.outage.signs();
             if !is_from_before_a_gap && !self.subscriptions.borrow().is_outdated(user, &following) {
@@ -377,7 +379,7 @@ impl Shard {
 
     /// Reads a page of the log for a connection that catches up.
     pub async fn page(&self, conversation: ConversationId, after: i64) -> Result<Vec<SharedEnvelope>, AppError> {
-        events::news_after(&self.app.events, conversation, after, PAGE).await
+        events::envelopes_after(&self.app.events, conversation, after, PAGE).await
     }
 
     /// Closes all connections at random times within the window, so that clients don't reconnect
@@ -425,7 +427,7 @@ impl Drop for PendingJoin {
 }
 
 /// True for broadcasts, whose recipients have to be resolved first.
-fn is_for_concerned(envelope: &SharedEnvelope) -> bool {
+fn is_broadcast(envelope: &SharedEnvelope) -> bool {
     matches!(envelope.topic, Topic::AnnouncementAudience { .. })
 }
 

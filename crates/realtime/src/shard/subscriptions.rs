@@ -172,10 +172,10 @@ impl Subscriptions {
                 }
             }
         }
-        self.forget_if_gone(out.user_id);
+        self.remove_if_disconnected(out.user_id);
     }
 
-    fn forget_if_gone(&mut self, user: UserId) {
+    fn remove_if_disconnected(&mut self, user: UserId) {
         let Some(person) = self.people.get_mut(&user) else { return };
         if !person.connections.is_empty() {
             return;
@@ -225,7 +225,7 @@ impl Subscriptions {
     /// Processes an event with nothing queued behind it and sends it immediately, bypassing the
     /// queues. A second pass over thousands of readers would find none of them in the processor's
     /// cache.
-    pub fn receive_alone(&mut self, envelope: &SharedEnvelope, now: Instant) {
+    pub fn receive_single(&mut self, envelope: &SharedEnvelope, now: Instant) {
         self.deliveries.set_alone(true);
         self.receive(envelope, now);
         self.deliveries.set_alone(false);
@@ -236,7 +236,7 @@ impl Subscriptions {
         if self.joining_count > 0
             && let Some(position) = envelope.position
         {
-            self.write_down(position, &envelope.effect);
+            self.buffer_change(position, &envelope.effect);
         }
         match envelope.position {
             Some(position) if position.seq > 0 => self.receive_durable(position, envelope, now),
@@ -244,7 +244,7 @@ impl Subscriptions {
                 self.follow(position, &envelope.effect);
                 self.deliver(envelope);
             }
-            None => self.receive_passing(envelope),
+            None => self.receive_ephemeral(envelope),
         }
     }
 
@@ -252,7 +252,7 @@ impl Subscriptions {
         let LogPosition { conversation_id, seq } = position;
         if !self.subscriptions.contains_key(&conversation_id) {
             // The conversation isn't followed here, unless this event adds a member.
-            if !self.lets_in(&envelope.effect) {
+            if !self.adds_connected_user(&envelope.effect) {
                 return;
             }
             self.subscriptions.insert(conversation_id, Subscription::after(seq - 1));
@@ -265,23 +265,23 @@ impl Subscriptions {
             // The event has closed a gap: each connection gets several events in one write.
             self.deliveries.set_alone(false);
         }
-        self.pass(&passed);
+        self.deliver_in_order(&passed);
     }
 
-    fn lets_in(&self, effect: &FollowChange) -> bool {
+    fn adds_connected_user(&self, effect: &FollowChange) -> bool {
         let FollowChange::Follow(users) = effect else { return false };
         users.iter().any(|user| self.people.get(user).is_some_and(|person| !person.connections.is_empty()))
     }
 
     /// Delivers events in order. Joins take effect before the delivery of their event, leaves after
     /// it.
-    fn pass(&mut self, passed: &[SharedEnvelope]) {
+    fn deliver_in_order(&mut self, passed: &[SharedEnvelope]) {
         for envelope in passed {
             let Some(position) = envelope.position else { continue };
             self.follow(position, &envelope.effect);
             self.deliver(envelope);
             let lag = self.clock.now().millis().saturating_sub(envelope.timestamp.millis());
-            metrics().realtime.fanned_out(Duration::from_millis(u64::try_from(lag).unwrap_or(0)));
+            metrics().realtime.record_fan_out(Duration::from_millis(u64::try_from(lag).unwrap_or(0)));
             match &envelope.effect {
                 FollowChange::Unfollow(users) => {
                     self.count_leaves(position, users.len());
@@ -298,12 +298,12 @@ impl Subscriptions {
 
     fn follow(&mut self, position: LogPosition, effect: &FollowChange) {
         let FollowChange::Follow(users) = effect else { return };
-        self.let_in(position, users);
+        self.add_follower(position, users);
         self.count_joins(position, users.len());
     }
 
     /// Subscribes these users to the conversation from this position on.
-    fn let_in(&mut self, position: LogPosition, users: &[UserId]) {
+    fn add_follower(&mut self, position: LogPosition, users: &[UserId]) {
         let conversation = position.conversation_id;
         for user in users {
             let Some(person) = self.people.get_mut(user).filter(|person| !person.connections.is_empty()) else {
@@ -315,7 +315,7 @@ impl Subscriptions {
                 subscription.readers.extend(person.connections.iter().cloned());
                 if position.seq > subscription.order.last() {
                     // Earlier events that this thread has yet to deliver aren't for the new reader.
-                    person.connections.iter().for_each(|out| out.pass_at_least(conversation, position.seq));
+                    person.connections.iter().for_each(|out| out.skip_at_least(conversation, position.seq));
                 }
                 for out in person.connections.iter().filter(|out| out.shows(conversation)) {
                     viewers::add(&mut self.viewers, conversation, out);
@@ -341,7 +341,7 @@ impl Subscriptions {
             if person.unfollow(conversation) {
                 for out in &person.connections {
                     subscription.remove(out);
-                    out.hold_no_more(conversation);
+                    out.end_withholding(conversation);
                     viewers::remove(&mut self.viewers, conversation, out);
                 }
             }
@@ -362,10 +362,10 @@ impl Subscriptions {
     /// Tells all clients to resync.
     pub fn resync_all(&mut self) {
         let all: Vec<Rc<ConnectionHandle>> = self.connections().cloned().collect();
-        self.tell_to_resync(&all, None);
+        self.send_resync(&all, None);
     }
 
-    fn tell_to_resync(&mut self, outs: &[Rc<ConnectionHandle>], conversations: Option<&[ConversationId]>) {
+    fn send_resync(&mut self, outs: &[Rc<ConnectionHandle>], conversations: Option<&[ConversationId]>) {
         let payload = serde_json::to_vec(&Resync { conversation_ids: conversations }).unwrap_or_default();
         let forms = FrameEncodings::of(FrameBody::control(Resync::KIND, self.clock.now(), &payload, None));
         self.deliveries.deliver(outs, &forms);

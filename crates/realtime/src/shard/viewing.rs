@@ -37,9 +37,9 @@ impl Shard {
     }
 
     /// Delivers coalesced events.
-    pub(super) fn tell_gathered(&self) {
+    pub(super) fn deliver_coalesced(&self) {
         let mut subscriptions = self.subscriptions.borrow_mut();
-        subscriptions.tell_gathered();
+        subscriptions.deliver_coalesced();
         subscriptions.flush();
     }
 

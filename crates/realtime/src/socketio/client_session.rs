@@ -17,13 +17,13 @@ use crate::{
     per_address::AddressSlot,
     sender::Sender,
     shard::Shard,
-    upgrade_request::{Token, prepare, recognise},
+    upgrade_request::{Token, authenticate_token, prepare_opening},
 };
 
 /// Timeout for authentication.
-const INTRODUCTION: Duration = Duration::from_secs(10);
+const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum number of authentication attempts.
-const INTRODUCTIONS: usize = 5;
+const MAX_AUTH_ATTEMPTS: usize = 5;
 
 /// Data of a client's first request.
 pub struct Caller {
@@ -44,7 +44,7 @@ impl SessionHandlerFactory for ClientSessionFactory {
 
     fn receive(&self, caller: Caller, sender: Rc<Sender>) -> Result<SocketIoClient, EngineRefusal> {
         let slot = self.shard.shards().anonymous().take(caller.source.address).ok_or(EngineRefusal::TooMany)?;
-        let (at, is_met) = (Instant::now() + INTRODUCTION, Rc::new(Cell::new(false)));
+        let (at, is_met) = (Instant::now() + AUTH_TIMEOUT, Rc::new(Cell::new(false)));
         Ok(SocketIoClient {
             stage: Stage::Unauthenticated(Box::new(UnauthenticatedClient {
                 caller,
@@ -88,14 +88,14 @@ impl UnauthenticatedClient {
         // An administrator may have banned the address since the session started.
         app.firewall.check_manual(|| source.address)?;
         let principal = match (&token, &self.caller.token) {
-            (Some(token), _) => recognise(app, token, source).await?,
+            (Some(token), _) => authenticate_token(app, token, source).await?,
             (None, Some(token)) if token.by_cookie && source.is_cross_site => {
                 return Err(Code::CrossSite.into());
             }
-            (None, Some(token)) => recognise(app, &token.text, source).await?,
+            (None, Some(token)) => authenticate_token(app, &token.text, source).await?,
             (None, None) => return Err(Code::Unauthenticated.into()),
         };
-        prepare(shard, principal, Wire::SocketIo, source).await
+        prepare_opening(shard, principal, Wire::SocketIo, source).await
     }
 
     fn tell(&self, frame: Bytes) -> Result<(), Close> {
@@ -119,17 +119,17 @@ impl SocketIoClient {
             // The client must authenticate first.
             (Stage::Unauthenticated(_), DecodedPacket::Request(_)) => Err(Close::PROTOCOL),
             (Stage::Authenticated(live), DecodedPacket::UnknownNamespace(namespace)) => {
-                live.push(socketio::encode_elsewhere(&namespace));
+                live.push(socketio::encode_unknown_namespace(&namespace));
                 Ok(())
             }
             (Stage::Unauthenticated(stranger), DecodedPacket::UnknownNamespace(namespace)) => {
                 stranger.tries += 1;
-                stranger.tell(socketio::encode_elsewhere(&namespace))?;
-                if stranger.tries > INTRODUCTIONS { Err(Close::CREDENTIALS) } else { Ok(()) }
+                stranger.tell(socketio::encode_unknown_namespace(&namespace))?;
+                if stranger.tries > MAX_AUTH_ATTEMPTS { Err(Close::CREDENTIALS) } else { Ok(()) }
             }
             (Stage::Unauthenticated(stranger), DecodedPacket::Connect { token }) => {
                 stranger.tries += 1;
-                if stranger.tries > INTRODUCTIONS {
+                if stranger.tries > MAX_AUTH_ATTEMPTS {
                     return Err(Close::CREDENTIALS);
                 }
                 match Box::pin(stranger.admit(&self.shard, token)).await {
@@ -169,7 +169,7 @@ impl SessionHandler for SocketIoClient {
     fn close(&self, close: Close) {
         match &self.stage {
             Stage::Unauthenticated(stranger) => {
-                stranger.sender.close(close, [engine::goodbye(&stranger.sender, close)])
+                stranger.sender.close(close, [engine::encode_close(&stranger.sender, close)])
             }
             Stage::Authenticated(live) => live.close(close),
         }

@@ -21,15 +21,15 @@ use crate::{
 };
 
 /// Header that marks forwarded requests.
-pub(crate) const HOP: &str = "x-natter-forwarded";
+pub(crate) const FORWARDED_HEADER: &str = "x-natter-forwarded";
 /// Connect timeout. An instance that doesn't accept a connection in time is considered dead.
-const CONNECT: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Timeout of a forwarded POST or upgrade.
-const POST: Duration = Duration::from_secs(20);
+const POST_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time for which an idle connection is kept.
-const IDLE: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum response size in bytes, above the maximum that is queued for one client.
-const ANSWER: usize = 16 * 1024 * 1024;
+const MAX_RESPONSE_LEN: usize = 16 * 1024 * 1024;
 
 /// HTTP client for the sessions of other instances, one per thread.
 pub(super) struct Forwarder {
@@ -44,8 +44,8 @@ impl Forwarder {
         let client = Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .pool_idle_timeout(IDLE)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .http1_only()
             .tcp_nodelay(true)
             .build()?;
@@ -65,8 +65,9 @@ impl Forwarder {
         let request = match *method {
             Method::GET => self.request(reqwest::Method::GET, sid, "polling").await?.timeout(self.patience),
             Method::POST => {
-                let body = http::read(payload, frame::MAX_MESSAGE, room).await.ok_or(EngineRefusal::BadRequest)??;
-                self.request(reqwest::Method::POST, sid, "polling").await?.timeout(POST).body(body)
+                let body =
+                    http::read_body(payload, frame::MAX_MESSAGE, room).await.ok_or(EngineRefusal::BadRequest)??;
+                self.request(reqwest::Method::POST, sid, "polling").await?.timeout(POST_TIMEOUT).body(body)
             }
             _ => return Err(EngineRefusal::BadRequest),
         };
@@ -90,7 +91,8 @@ impl Forwarder {
                 request = request.header(name.as_str(), value.as_bytes());
             }
         }
-        let answered = tokio::time::timeout(POST, request.send()).await.map_err(|_| EngineRefusal::UnknownSid)?;
+        let answered =
+            tokio::time::timeout(POST_TIMEOUT, request.send()).await.map_err(|_| EngineRefusal::UnknownSid)?;
         let response = answered.map_err(unreachable)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Err(EngineRefusal::BadRequest);
@@ -106,7 +108,7 @@ impl Forwarder {
     ) -> Result<RequestBuilder, EngineRefusal> {
         let owner = self.instances.find(sid.instance).await.ok_or(EngineRefusal::UnknownSid)?;
         let url = format!("{owner}{SOCKET_IO}?EIO=4&transport={transport}&sid={sid}");
-        Ok(self.client.request(method, url).header(HOP, "1"))
+        Ok(self.client.request(method, url).header(FORWARDED_HEADER, "1"))
     }
 }
 
@@ -127,7 +129,7 @@ async fn fetch(request: RequestBuilder) -> Result<PollResult, reqwest::Error> {
     };
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > ANSWER {
+        if body.len() + chunk.len() > MAX_RESPONSE_LEN {
             return Ok(Err(EngineRefusal::UnknownSid));
         }
         body.extend_from_slice(&chunk);

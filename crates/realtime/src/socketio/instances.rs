@@ -22,13 +22,13 @@ use tokio::{
 use uuid::Uuid;
 
 /// Interval of the registration.
-const RENEWAL: Duration = Duration::from_secs(5);
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
 /// Lifetime of a registration.
 const LIFETIME: Duration = Duration::from_secs(15);
 /// Minimum interval between refreshes, including those caused by unknown instances.
-const PAUSE: Duration = Duration::from_millis(250);
+const MIN_REFRESH_INTERVAL: Duration = Duration::from_millis(250);
 /// Timeout of a Redis call.
-const PATIENCE: Duration = Duration::from_secs(1);
+const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Instances of a cluster.
 pub struct Instances {
@@ -75,7 +75,7 @@ impl Instances {
         for _ in 0..2 {
             self.wanted.notify_one();
             // Look up again, whether or not the refresh succeeded.
-            let _ = timeout(PATIENCE + PAUSE, asked.changed()).await;
+            let _ = timeout(REDIS_TIMEOUT + MIN_REFRESH_INTERVAL, asked.changed()).await;
             if let Some(url) = self.known(instance) {
                 return Some(url);
             }
@@ -91,17 +91,17 @@ impl Instances {
     async fn keep(self: Arc<Self>) {
         loop {
             tokio::select! {
-                () = tokio::time::sleep(RENEWAL) => {}
+                () = tokio::time::sleep(RENEWAL_INTERVAL) => {}
                 () = self.wanted.notified() => {}
             }
             self.refresh().await;
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(MIN_REFRESH_INTERVAL).await;
         }
     }
 
     async fn refresh(&self) {
         if let Some(redis) = &self.app.redis {
-            match redis.within(PATIENCE, self.exchange(redis)).await {
+            match redis.within(REDIS_TIMEOUT, self.exchange(redis)).await {
                 Ok(all) => self.learn(all),
                 Err(error) => tracing::debug!(error = format!("{error:#}"), "failed to refresh instance list"),
             }

@@ -20,7 +20,7 @@ use bytes::BytesMut;
 use app::App;
 pub use client_session::Caller;
 use client_session::ClientSessionFactory;
-use forward::{Forwarder, HOP};
+use forward::{FORWARDED_HEADER, Forwarder};
 pub use instances::Instances;
 use platform::rate_limits::{BodyLease, LimitSubject};
 
@@ -28,7 +28,7 @@ use crate::{
     engine::{Engine, EngineRefusal, SessionRouter, Settings, Upgraded, http},
     frame, handshake,
     shard::Shard,
-    upgrade_request::{Rejection, UpgradeRequest, agree, verify},
+    upgrade_request::{Rejection, UpgradeRequest, negotiate_compression, verify},
 };
 
 /// Time beyond the heartbeat that a client waits for the next ping.
@@ -125,7 +125,7 @@ impl SocketIo {
             }
         }
         if let Some((sid, forwarder)) =
-            question.sid.zip(self.forwarder(&question, upgrade.request.headers().contains_key(HOP)))
+            question.sid.zip(self.forwarder(&question, upgrade.request.headers().contains_key(FORWARDED_HEADER)))
         {
             return match forwarder.upgrade(&sid, &upgrade).await {
                 Ok(owner) => {
@@ -133,14 +133,14 @@ impl SocketIo {
                     let preface = handshake::switching(request.headers(), None, None, &request_id);
                     let shard = Rc::clone(&self.shard);
                     actix_rt::spawn(async move {
-                        socket_proxy::join(&shard, socket, preface, owner, unread.freeze()).await
+                        socket_proxy::proxy_until_draining(&shard, socket, preface, owner, unread.freeze()).await
                     });
                     Ok(None)
                 }
                 Err(refused) => Err((refusal(refused), Some(upgrade))),
             };
         }
-        let deflate = agree(&self.shard, upgrade.request.headers());
+        let deflate = negotiate_compression(&self.shard, upgrade.request.headers());
         let preface = handshake::switching(upgrade.request.headers(), None, deflate, &upgrade.request_id);
         let UpgradeRequest { request, socket, unread, token, source, request_id } = upgrade;
         let upgraded = Upgraded { socket, unread, preface, deflate };
@@ -153,7 +153,7 @@ impl SocketIo {
                 },
             );
         };
-        match http::go_over(&self.engine, &sid, upgraded).await {
+        match http::upgrade(&self.engine, &sid, upgraded).await {
             Ok(()) => Ok(None),
             Err(None) => Err((refusal(EngineRefusal::UnknownSid), None)),
             Err(Some((socket, refused))) => {
@@ -188,7 +188,7 @@ pub async fn respond(
         return http::respond(answer);
     }
     let room = |bytes| lease.grow(bytes).map_err(|error| refused_for(&error));
-    let answer = match (question.sid, socket_io.forwarder(&question, http.headers().contains_key(HOP))) {
+    let answer = match (question.sid, socket_io.forwarder(&question, http.headers().contains_key(FORWARDED_HEADER))) {
         (Some(sid), Some(forwarder)) => forwarder.poll(&sid, http.method(), payload, room, &socket_io.shard).await,
         _ => http::poll(&socket_io.engine, http.method(), question, payload, room, caller).await,
     };

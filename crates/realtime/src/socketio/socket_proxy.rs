@@ -23,12 +23,12 @@ use crate::shard::Shard;
 /// Maximum number of bytes per read.
 const CHUNK: usize = 8 * 1024;
 /// Number of reads after which the task yields.
-const TURN: usize = 8;
+const READS_PER_POLL: usize = 8;
 /// Time over which connections are closed on shutdown, so that clients don't reconnect all at once.
-const GOODBYE: Duration = Duration::from_secs(2);
+const DRAIN_WINDOW: Duration = Duration::from_secs(2);
 
 /// Proxies until one side closes. `preface` is sent to the client first, `unread` to the owner.
-pub(super) async fn join(
+pub(super) async fn proxy_until_draining(
     shard: &Shard,
     client: TcpStream,
     preface: Bytes,
@@ -36,16 +36,16 @@ pub(super) async fn join(
     unread: Bytes,
 ) {
     tokio::select! {
-        _ = splice(client, preface, owner, unread) => {}
+        _ = proxy(client, preface, owner, unread) => {}
         () = async {
             shard.until_draining().await;
-            let pause = GOODBYE.mul_f64(rand::rng().random());
+            let pause = DRAIN_WINDOW.mul_f64(rand::rng().random());
             tokio::time::sleep(pause).await;
         } => {}
     }
 }
 
-async fn splice(
+async fn proxy(
     client: impl AsyncRead + AsyncWrite + Unpin,
     mut to_client: Bytes,
     owner: impl AsyncRead + AsyncWrite + Unpin,
@@ -70,7 +70,7 @@ fn pump(
     rest: &mut Bytes,
     context: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
-    for _ in 0..TURN {
+    for _ in 0..READS_PER_POLL {
         while !rest.is_empty() {
             let written = ready!(to.as_mut().poll_write(context, rest))?;
             if written == 0 {
@@ -105,7 +105,7 @@ mod tests {
     #[tokio::test]
     async fn proxies_everything_in_order_to_slow_readers() {
         let ((mut client, near), (mut owner, far)) = (duplex(7), duplex(5));
-        let joined = tokio::spawn(splice(near, Bytes::from_static(b"head;"), far, Bytes::from_static(b"early;")));
+        let joined = tokio::spawn(proxy(near, Bytes::from_static(b"head;"), far, Bytes::from_static(b"early;")));
         let upward: Vec<u8> = (0..50_000_u32).map(|n| n as u8).collect();
         let sent = upward.clone();
         let (mut client_reads, mut client_writes) = tokio::io::split(&mut client);

@@ -43,7 +43,7 @@ fn searches_only_given_conversations() {
     assert!(found(&index, &plan("blue", &[30])).is_empty() && found(&index, &plan("blue", &[])).is_empty());
     assert_eq!(found(&index, &plan("-blue", &[10, 20])), [3]);
     assert_eq!(found(&index, &plan("\"blue whale\"", &[10, 20])), [1]);
-    assert_eq!(found(&index, &Plan { below: Some(FIRST + 1), ..plan("blue", &[10, 20]) }), [1]);
+    assert_eq!(found(&index, &Plan { below: Some(FIRST_NUMBER + 1), ..plan("blue", &[10, 20]) }), [1]);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn reads_matches_without_sorting() {
             assert!(steps.starts_with("SCAN words") && !steps.contains("B-TREE"), "{query}: {steps}");
         }
     }
-    assert_eq!(found(&index, &Plan { limit: 2, below: Some(FIRST + 3), ..plan("word", &[10, 20]) }), [102, 101]);
+    assert_eq!(found(&index, &Plan { limit: 2, below: Some(FIRST_NUMBER + 3), ..plan("word", &[10, 20]) }), [102, 101]);
     assert_eq!(found(&index, &plan("word -other", &[20, 30])), [2]);
 }
 
@@ -119,7 +119,7 @@ fn reads_newest_messages_without_sorting() {
     let of_large = plan("", &[10, 20]);
     assert_eq!(found(&index, &Plan { limit: 3, ..of_large.clone() }), [1, 399, 398]);
     assert!(!steps(&index, &of_large).contains("B-TREE"), "{}", steps(&index, &of_large));
-    let below = Plan { below: Some(FIRST + 2), ..of_large };
+    let below = Plan { below: Some(FIRST_NUMBER + 2), ..of_large };
     assert_eq!(found(&index, &below), [101, 100]);
     assert!(!steps(&index, &below).contains("B-TREE"), "{}", steps(&index, &below));
     // A small conversation is read by its own index.

@@ -12,7 +12,7 @@ use crate::{
     Finish, Usage,
     canonical::{Answer, Block, Event, Writer},
     dialect::AnswerHead,
-    reasoning_blocks::MARK,
+    reasoning_blocks::MARKER,
 };
 
 /// Writes a whole answer.
@@ -30,10 +30,10 @@ fn block(block: &Block) -> Value {
     match block {
         Block::Text(text) | Block::Refusal(text) => json!({"type": "text", "text": text}),
         Block::Thinking { text, signature } => {
-            json!({"type": "thinking", "thinking": text, "signature": signature.as_deref().unwrap_or(MARK)})
+            json!({"type": "thinking", "thinking": text, "signature": signature.as_deref().unwrap_or(MARKER)})
         }
         Block::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
-        Block::Picture { mime, .. } => json!({"type": "text", "text": made(mime)}),
+        Block::Picture { mime, .. } => json!({"type": "text", "text": image_placeholder(mime)}),
         // Unreachable: this format has no free-form tools to call.
         Block::FreeCall(call) => {
             json!({"type": "tool_use", "id": call.id, "name": call.name, "input": {"input": call.arguments}})
@@ -47,7 +47,7 @@ fn block(block: &Block) -> Value {
 }
 
 /// Text that replaces a generated image, which this format can't carry.
-fn made(mime: &str) -> String {
+fn image_placeholder(mime: &str) -> String {
     format!("[A picture ({mime}) was made. This form can't hold it: ask by chat completions or responses.]")
 }
 
@@ -94,7 +94,7 @@ impl MessageWriter {
         }
     }
 
-    fn begin(&mut self, out: &mut Vec<u8>) {
+    fn start_message(&mut self, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.has_started, true) {
             let asked = Usage { input: Some(self.estimated_input), ..Usage::default() };
             let message = json!({
@@ -116,7 +116,7 @@ impl MessageWriter {
         event("content_block_delta", &delta, out);
     }
 
-    fn stop(&mut self, out: &mut Vec<u8>) {
+    fn stop_block(&mut self, out: &mut Vec<u8>) {
         event("content_block_stop", &json!({"type": "content_block_stop", "index": self.index}), out);
         self.open = None;
         self.index += 1;
@@ -127,17 +127,17 @@ impl MessageWriter {
         if self.open == Some(OpenBlock::Thinking) {
             // Client libraries drop thinking without a signature, but it has to come back with the
             // next request.
-            self.delta(&json!({"type": "signature_delta", "signature": MARK}), out);
+            self.delta(&json!({"type": "signature_delta", "signature": MARKER}), out);
         }
         if self.open.is_some() {
-            self.stop(out);
+            self.stop_block(out);
         }
         for call in std::mem::take(&mut self.buffered) {
             self.start_call(call.tool, &call.id, &call.name, out);
             if !call.arguments.is_empty() {
                 self.delta(&json!({"type": "input_json_delta", "partial_json": call.arguments}), out);
             }
-            self.stop(out);
+            self.stop_block(out);
         }
     }
 
@@ -145,7 +145,7 @@ impl MessageWriter {
         self.start(Some(OpenBlock::Call(tool)), &json!({"type": "tool_use", "id": id, "name": name, "input": {}}), out);
     }
 
-    fn say(&mut self, text: &str, out: &mut Vec<u8>) {
+    fn write_text(&mut self, text: &str, out: &mut Vec<u8>) {
         if self.open != Some(OpenBlock::Text) {
             self.close(out);
             self.start(Some(OpenBlock::Text), &json!({"type": "text", "text": ""}), out);
@@ -190,10 +190,10 @@ impl Writer for MessageWriter {
         if choice_of(event) != 0 {
             return;
         }
-        self.begin(out);
+        self.start_message(out);
         match event {
-            Event::Text { text, .. } | Event::Refusal { text, .. } => self.say(text, out),
-            Event::Picture { mime, .. } => self.say(&made(mime), out),
+            Event::Text { text, .. } | Event::Refusal { text, .. } => self.write_text(text, out),
+            Event::Picture { mime, .. } => self.write_text(&image_placeholder(mime), out),
             Event::Thinking { text, .. } => {
                 self.open_thinking(out);
                 self.delta(&json!({"type": "thinking_delta", "thinking": text}), out);
@@ -201,12 +201,12 @@ impl Writer for MessageWriter {
             Event::Signature { signature, .. } => {
                 self.open_thinking(out);
                 self.delta(&json!({"type": "signature_delta", "signature": signature}), out);
-                self.stop(out);
+                self.stop_block(out);
             }
             Event::Redacted { data, .. } => {
                 self.close(out);
                 self.start(None, &json!({"type": "redacted_thinking", "data": data}), out);
-                self.stop(out);
+                self.stop_block(out);
             }
             Event::Call { tool, id, name, .. } => {
                 if matches!(self.open, Some(OpenBlock::Call(_))) {
@@ -230,7 +230,7 @@ impl Writer for MessageWriter {
     }
 
     fn end(&mut self, usage: &Usage, out: &mut Vec<u8>) {
-        self.begin(out);
+        self.start_message(out);
         self.close(out);
         let delta = json!({"stop_reason": reason(self.finish), "stop_sequence": null});
         event("message_delta", &json!({"type": "message_delta", "delta": delta, "usage": usage::write(usage)}), out);

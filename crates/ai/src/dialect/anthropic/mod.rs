@@ -49,12 +49,12 @@ impl Dialect for Anthropic {
         Box::new(answer::AnthropicReader::default())
     }
 
-    fn passes(&self, style: ApiStyle) -> bool {
+    fn passes_through(&self, style: ApiStyle) -> bool {
         style == ApiStyle::Messages
     }
 
     fn count(&self, body: &Bytes, _question: &Request, model: &str) -> Result<Option<CountRequest>, GatewayError> {
-        let signed = passthrough::without_unsigned(body);
+        let signed = passthrough::strip_unsigned_thinking(body);
         let (body, _) = openai_chat::passthrough::replace_model(signed.as_ref().unwrap_or(body), model)?;
         Ok(Some(CountRequest {
             post: Post { place: EndpointPath::of(["messages", "count_tokens"]), body },

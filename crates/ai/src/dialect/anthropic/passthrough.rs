@@ -20,7 +20,7 @@ use crate::{
         events::{self, Event, Splitter},
         failure::{self, Failure},
     },
-    reasoning_blocks::{MARK, is_ours},
+    reasoning_blocks::{MARKER, is_own_marker},
 };
 
 pub(crate) type MessagesTap = PassingTap<MessageEvents>;
@@ -35,14 +35,14 @@ struct ToolsField<'a> {
 ///
 /// If the maximum cost is reserved, web searches of a non-streamed answer are bounded to the
 /// reserved number, because they can't be metered while it runs.
-pub(crate) fn rewrite(body: &Bytes, model: &str, is_held: bool) -> Result<RewrittenRequest, GatewayError> {
-    let signed = without_unsigned(body);
+pub(crate) fn rewrite_request(body: &Bytes, model: &str, is_held: bool) -> Result<RewrittenRequest, GatewayError> {
+    let signed = strip_unsigned_thinking(body);
     let (body, stream) = replace_model(signed.as_ref().unwrap_or(body), model)?;
     let tools = serde_json::from_slice::<ToolsField<'_>>(&body).ok().and_then(|offered| offered.tools);
     let pays_for_code = server_tools::may_use(tools, AssumedUses::of(stream))?.0.containers > 0;
     let bounded = tools
         .filter(|_| is_held && !stream)
-        .and_then(|tools| Some((place(&body, tools), server_tools::bounded(tools)?)));
+        .and_then(|tools| Some((place(&body, tools), server_tools::bound_searches(tools)?)));
     let bounded = bounded.map(|part| replace(&body, vec![part]));
     let body = bounded.unwrap_or(body);
     Ok(RewrittenRequest {
@@ -67,11 +67,11 @@ fn text_of<'a>(body: &'a [u8], at: usize, key: &Finder<'_>) -> Option<&'a [u8]> 
 
 /// Removes thinking blocks of other models, which carry this gateway's placeholder signature or
 /// none: Anthropic rejects them. `None` if there are none.
-pub(super) fn without_unsigned(body: &Bytes) -> Option<Bytes> {
+pub(super) fn strip_unsigned_thinking(body: &Bytes) -> Option<Bytes> {
     let (mut signatures, mut has_none) = (0, false);
     for signature in SIGNATURE.find_iter(body).filter_map(|at| text_of(body, at, &SIGNATURE)) {
         signatures += 1;
-        has_none |= signature.starts_with(b"\"") || signature.starts_with(MARK.as_bytes());
+        has_none |= signature.starts_with(b"\"") || signature.starts_with(MARKER.as_bytes());
     }
     // A thinking block may lack the signature field.
     let thoughts = || THOUGHT.find_iter(body).filter(|at| text_of(body, *at, &THOUGHT).is_some()).count();
@@ -100,18 +100,18 @@ pub(super) fn without_unsigned(body: &Bytes) -> Option<Bytes> {
     }
     messages.retain(|message| message["content"].as_array().is_none_or(|content| !content.is_empty()));
     if is_off {
-        stop_thinking(&mut value);
+        disable_thinking(&mut value);
     }
     Some(value.to_string().into())
 }
 
 fn is_unsigned(block: &Value) -> bool {
-    let is_none = |signature: &str| signature.is_empty() || is_ours(signature);
+    let is_none = |signature: &str| signature.is_empty() || is_own_marker(signature);
     block["type"] == "thinking" && block["signature"].as_str().is_none_or(is_none)
 }
 
 /// Turns thinking off: a tool round that started without thinking can't continue with it.
-fn stop_thinking(body: &mut Value) {
+fn disable_thinking(body: &mut Value) {
     let Some(fields) = body.as_object_mut() else { return };
     fields.shift_remove("thinking");
     // Clearing of thinking is rejected if thinking is off.
@@ -136,7 +136,7 @@ pub(crate) fn meter_whole(body: &[u8], meter: &Meter, pays_for_code: bool) -> Re
     meter.deliver(delivered(body));
     let mut usage = MessageUsage::default();
     if pays_for_code {
-        usage.note_container(&message["container"]);
+        usage.record_container(&message["container"]);
     }
     read_report(&message, &message["usage"], &mut usage, meter)?;
     meter.close();
@@ -156,7 +156,7 @@ fn read_report(said: &Value, counts: &Value, usage: &mut MessageUsage, meter: &M
 static TEXTS: LazyLock<[Finder<'static>; 3]> =
     LazyLock::new(|| [r#""text":"#, r#""thinking":"#, r#""partial_json":"#].map(Finder::new));
 /// Substrings of frames with usage, a server tool, the end, or an error.
-static MARKS: LazyLock<[Finder<'static>; 4]> =
+static METERED_EVENT_MARKS: LazyLock<[Finder<'static>; 4]> =
     LazyLock::new(|| [r#""usage""#, "message_stop", r#""error""#, r#""server_tool_use""#].map(Finder::new));
 
 /// Text length of a block, in quarters of a token.
@@ -195,16 +195,16 @@ impl MessageEvents {
 }
 
 impl EventReader for MessageEvents {
-    fn delivered(block: &[u8]) -> u64 {
+    fn text_quarters(block: &[u8]) -> u64 {
         delivered(block)
     }
 
     fn is_marked(block: &[u8]) -> bool {
-        MARKS.iter().any(|mark| mark.find(block).is_some())
+        METERED_EVENT_MARKS.iter().any(|mark| mark.find(block).is_some())
     }
 
     /// Adds missing `event:` lines: client libraries dispatch on them, and some relays omit them.
-    fn dressed(events: Bytes) -> Bytes {
+    fn adapt(events: Bytes) -> Bytes {
         if !events.starts_with(b"data:") {
             return events;
         }
@@ -228,12 +228,12 @@ impl EventReader for MessageEvents {
                 read_report(&Value::Null, &said["message"]["usage"], &mut self.usage, meter)?;
             }
             Some("content_block_start") if is_search(&said["content_block"]) => {
-                self.usage.note_search();
+                self.usage.record_search();
                 meter.report(self.usage.into());
             }
             Some("message_delta") => {
                 if self.pays_for_code {
-                    self.usage.note_container(&said["delta"]["container"]);
+                    self.usage.record_container(&said["delta"]["container"]);
                 }
                 self.has_stop |= read_report(&said["delta"], &said["usage"], &mut self.usage, meter)?;
             }

@@ -9,20 +9,20 @@ use crate::{
     canonical::{
         Effort, Format, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult, Turn,
     },
-    dialect::{fields::text_of_file, openai_chat::provider_format::hashed},
+    dialect::{fields::text_of_file, openai_chat::provider_format::sha256_hex},
     params::{self, Sampling, Thinking},
     schema,
 };
 
 /// `max_tokens` sent if the caller sets none; the field is required.
-const MAX_TOKENS: u64 = 8_192;
+const DEFAULT_MAX_TOKENS: u64 = 8_192;
 /// Minimum thinking budget that Anthropic accepts, in tokens.
-const LEAST_BUDGET: u64 = 1_024;
+const MIN_THINKING_BUDGET: u64 = 1_024;
 /// Models before the adaptive ones that reject a prefilled answer: the last turn must be the
 /// user's.
-const ENDS_WITH_USER: [&str; 2] = ["claude-opus-4-6", "claude-sonnet-4-6"];
+const NO_PREFILL_MODELS: [&str; 2] = ["claude-opus-4-6", "claude-sonnet-4-6"];
 /// Maximum number of `cache_control` marks that Anthropic accepts.
-const MOST_MARKS: usize = 4;
+const MAX_CACHE_MARKS: usize = 4;
 const JSON_ONLY: &str = "Answer with a single JSON object and nothing else.";
 
 pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayError> {
@@ -53,17 +53,17 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
             system.take().ok_or_else(|| GatewayError::invalid_param("messages", "The conversation is empty."))?;
         messages.push(json!({"role": "user", "content": text}));
     }
-    let takes = params::of_question(request, model);
+    let takes = params::of_request(request, model);
     let is_adaptive = takes.is_some_and(|takes| matches!(takes.thinking, Thinking::Adaptive(_)));
     let has_beginning = messages.last().is_some_and(|message| message["role"] == "assistant");
-    if has_beginning && (is_adaptive || ENDS_WITH_USER.iter().any(|name| params::plain(model).starts_with(name))) {
+    if has_beginning && (is_adaptive || NO_PREFILL_MODELS.iter().any(|name| params::plain(model).starts_with(name))) {
         messages.push(json!({"role": "user", "content": "Continue."}));
     }
     if request.format == Format::Json {
         system = Some(system.map_or_else(|| JSON_ONLY.to_owned(), |text| format!("{text}\n\n{JSON_ONLY}")));
     }
     let most = takes.and_then(|takes| takes.most_output).unwrap_or(u64::MAX);
-    let mut max_tokens = request.max_output.unwrap_or_else(|| MAX_TOKENS.min(most));
+    let mut max_tokens = request.max_output.unwrap_or_else(|| DEFAULT_MAX_TOKENS.min(most));
     let mut body = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -77,9 +77,9 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     let stops: Vec<&String> = request.stop.iter().filter(|stop| !stop.trim().is_empty()).collect();
     put("stop_sequences", (!stops.is_empty()).then(|| json!(stops)));
     put("stream", request.stream.then(|| true.into()));
-    put("metadata", request.user.as_deref().map(|user| json!({"user_id": nameless(user)})));
+    put("metadata", request.user.as_deref().map(|user| json!({"user_id": anonymous_user(user)})));
     let (thinking, effort) =
-        if is_adaptive { adaptive(request) } else { (thinking(request, &mut max_tokens, most), None) };
+        if is_adaptive { adaptive_thinking(request) } else { (thinking(request, &mut max_tokens, most), None) };
     let mut output = Map::new();
     if let Format::Schema { schema, .. } = &request.format {
         output.insert("format".to_owned(), json!({"type": "json_schema", "schema": schema::for_claude(schema)}));
@@ -100,13 +100,13 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
         put("tools", Some(tools.into()));
         put("tool_choice", tool_choice(request));
     }
-    limit_marks(&mut body);
+    limit_cache_marks(&mut body);
     Ok(Value::Object(body))
 }
 
 /// Removes the first cache marks of the conversation if there are more than Anthropic accepts.
 /// Tools and system text keep theirs because they change least.
-fn limit_marks(body: &mut Map<String, Value>) {
+fn limit_cache_marks(body: &mut Map<String, Value>) {
     fn clear<'a>(blocks: impl Iterator<Item = &'a mut Value>, excess: &mut usize) {
         for block in blocks {
             if *excess > 0 && block.as_object_mut().and_then(|fields| fields.shift_remove("cache_control")).is_some() {
@@ -123,7 +123,7 @@ fn limit_marks(body: &mut Map<String, Value>) {
         blocks.map(count).sum()
     };
     let marks: usize = ["tools", "system", "messages"].into_iter().map(|name| list(body, name)).sum();
-    let mut excess = marks.saturating_sub(MOST_MARKS);
+    let mut excess = marks.saturating_sub(MAX_CACHE_MARKS);
     if excess == 0 {
         return;
     }
@@ -137,19 +137,19 @@ fn limit_marks(body: &mut Map<String, Value>) {
 
 /// User id of at most 256 characters without e-mail addresses or telephone numbers, which Anthropic
 /// rejects; other ids are sent as a hash.
-fn nameless(user: &str) -> Cow<'_, str> {
-    const LONGEST: usize = 256;
+fn anonymous_user(user: &str) -> Cow<'_, str> {
+    const MAX_USER_LEN: usize = 256;
     let is_of_number = |letter: char| letter.is_ascii_digit() || matches!(letter, '+' | '-' | '(' | ')' | ' ');
     let is_number = user.len() >= 7 && user.chars().all(is_of_number);
-    if user.chars().count() <= LONGEST && !user.contains('@') && !is_number {
+    if user.chars().count() <= MAX_USER_LEN && !user.contains('@') && !is_number {
         return user.into();
     }
-    hashed(user).into()
+    sha256_hex(user).into()
 }
 
 /// Thinking of adaptive models, which choose their own budget: the `thinking` field and the effort.
 /// Thinking text is returned only if a summary is requested.
-fn adaptive(request: &Request) -> (Option<Value>, Option<Effort>) {
+fn adaptive_thinking(request: &Request) -> (Option<Value>, Option<Effort>) {
     let Some(reasoning) = &request.reasoning else { return (None, None) };
     let effort = reasoning.effort.or_else(|| reasoning.budget.map(Effort::of_budget));
     if effort == Some(Effort::None) {
@@ -175,19 +175,19 @@ fn is_forced(request: &Request) -> bool {
 fn thinking(request: &Request, max_tokens: &mut u64, most: u64) -> Option<Value> {
     let reasoning = request.reasoning.as_ref()?;
     let budget = reasoning.budget.or_else(|| reasoning.effort.map(Effort::budget))?;
-    if budget == 0 || is_forced(request) || lost_thought(request) {
+    if budget == 0 || is_forced(request) || lacks_signed_thinking(request) {
         return None;
     }
-    let budget = budget.max(LEAST_BUDGET);
+    let budget = budget.max(MIN_THINKING_BUDGET);
     if request.max_output.is_none() {
         *max_tokens = max_tokens.saturating_add(budget).min(most);
     }
     let budget = budget.min(max_tokens.saturating_sub(1));
-    (budget >= LEAST_BUDGET).then(|| json!({"type": "enabled", "budget_tokens": budget}))
+    (budget >= MIN_THINKING_BUDGET).then(|| json!({"type": "enabled", "budget_tokens": budget}))
 }
 
 /// True if the last tool round started without signed thinking; thinking can't be on then.
-fn lost_thought(request: &Request) -> bool {
+fn lacks_signed_thinking(request: &Request) -> bool {
     let last = request.turns.iter().rev().find(|turn| turn.speaker == Speaker::Assistant);
     last.is_some_and(|turn| {
         let calls = turn.parts.iter().any(|part| matches!(part, Part::Call(_)));
@@ -201,7 +201,7 @@ fn blocks(turn: &Turn, is_last: bool) -> Result<Vec<Value>, GatewayError> {
     for part in &turn.parts {
         if let Part::Cached(control) = part {
             if let Some((_, before)) = written.last_mut() {
-                cache(before, control);
+                mark_cached(before, control);
             }
             continue;
         }
@@ -223,7 +223,7 @@ fn blocks(turn: &Turn, is_last: bool) -> Result<Vec<Value>, GatewayError> {
 }
 
 /// Sets the cache mark on a block. Thinking blocks can't carry one.
-fn cache(block: &mut Value, control: &Value) {
+fn mark_cached(block: &mut Value, control: &Value) {
     if block["type"] != "thinking" && block["type"] != "redacted_thinking" {
         block["cache_control"] = control.clone();
     }
@@ -239,7 +239,7 @@ fn write_system(request: &Request, text: String) -> Value {
         .map(|(place, text)| {
             let mut block = json!({"type": "text", "text": text});
             if let Some(control) = request.system_cached.get(&place) {
-                cache(&mut block, control);
+                mark_cached(&mut block, control);
             }
             block
         })
@@ -332,7 +332,7 @@ fn write_tool(tool: &Tool) -> Value {
         written["description"] = description.as_str().into();
     }
     if let Some(control) = &tool.cached {
-        cache(&mut written, control);
+        mark_cached(&mut written, control);
     }
     written
 }

@@ -45,7 +45,7 @@ fn read_without_limit(fields: &Fields<'_>, max_output: Option<u64>) -> Read<Requ
         return Err(fields.error("messages", "`messages` must have at least one message."));
     }
     for message in &messages {
-        match message.needed_text("role")? {
+        match message.required_text("role")? {
             "user" => {
                 let parts = read_content(message)?;
                 request.say(Speaker::User, parts);
@@ -64,7 +64,7 @@ fn read_without_limit(fields: &Fields<'_>, max_output: Option<u64>) -> Read<Requ
             continue;
         }
         // Counting leaves out the server tools.
-        if max_output.is_some() || is_callers(&tool)? {
+        if max_output.is_some() || is_client_tool(&tool)? {
             request.tools.push(read_tool(&tool)?);
         }
     }
@@ -77,7 +77,7 @@ fn system_texts(fields: &Fields<'_>, name: &str) -> Read<Vec<String>> {
     match fields.get(name) {
         None => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![text.clone()]),
-        Some(_) => fields.objects(name)?.iter().map(|block| Ok(block.needed_text("text")?.to_owned())).collect(),
+        Some(_) => fields.objects(name)?.iter().map(|block| Ok(block.required_text("text")?.to_owned())).collect(),
     }
 }
 
@@ -88,7 +88,7 @@ fn read_content(message: &Fields<'_>) -> Read<Vec<Part>> {
         Some(_) => {
             let mut parts = Vec::new();
             for block in message.objects("content")? {
-                match cited(&block)? {
+                match citable_content(&block)? {
                     Some(content) => {
                         parts.extend(block.text("title")?.map(|title| Part::Text(title.to_owned())));
                         parts.extend(read_content(&content)?);
@@ -102,11 +102,11 @@ fn read_content(message: &Fields<'_>) -> Read<Vec<Part>> {
 }
 
 /// Holder of the content of a citable block: a document of blocks or a search result.
-fn cited<'a>(block: &Fields<'a>) -> Read<Option<Fields<'a>>> {
-    match block.needed_text("type")? {
+fn citable_content<'a>(block: &Fields<'a>) -> Read<Option<Fields<'a>>> {
+    match block.required_text("type")? {
         "document" => {
-            let source = block.needed_object("source")?;
-            Ok((source.needed_text("type")? == "content").then_some(source))
+            let source = block.required_object("source")?;
+            Ok((source.required_text("type")? == "content").then_some(source))
         }
         "search_result" => Ok(Some(block.clone())),
         _ => Ok(None),
@@ -116,19 +116,19 @@ fn cited<'a>(block: &Fields<'a>) -> Read<Option<Fields<'a>>> {
 /// Parses a content block.
 pub(crate) fn read_block(block: &Fields<'_>) -> Read<Part> {
     let text = |name: &str| Ok::<_, GatewayError>(block.text(name)?.unwrap_or_default().to_owned());
-    match block.needed_text("type")? {
-        "text" => Ok(Part::Text(block.needed_text("text")?.to_owned())),
+    match block.required_text("type")? {
+        "text" => Ok(Part::Text(block.required_text("text")?.to_owned())),
         "image" => Ok(Part::Media(read_media(block, MediaKind::Image)?)),
         "document" => {
-            let source = block.needed_object("source")?;
-            match source.needed_text("type")? {
-                "text" => Ok(Part::Text(source.needed_text("data")?.to_owned())),
+            let source = block.required_object("source")?;
+            match source.required_text("type")? {
+                "text" => Ok(Part::Text(source.required_text("data")?.to_owned())),
                 _ => Ok(Part::Media(read_media(block, MediaKind::File)?)),
             }
         }
         "tool_use" => Ok(Part::Call(ToolCall {
-            id: block.needed_text("id")?.to_owned(),
-            name: block.needed_text("name")?.to_owned(),
+            id: block.required_text("id")?.to_owned(),
+            name: block.required_text("name")?.to_owned(),
             arguments: match block.get("input") {
                 // Some clients send the arguments as the JSON text that they received.
                 Some(Value::String(text)) if text.trim_start().starts_with('{') => text.clone(),
@@ -137,7 +137,7 @@ pub(crate) fn read_block(block: &Fields<'_>) -> Read<Part> {
             signature: None,
         })),
         "tool_result" => Ok(Part::Result(ToolResult {
-            id: block.needed_text("tool_use_id")?.to_owned(),
+            id: block.required_text("tool_use_id")?.to_owned(),
             parts: read_content(block)?,
             is_error: block.flag("is_error")?.unwrap_or(false),
         })),
@@ -145,7 +145,7 @@ pub(crate) fn read_block(block: &Fields<'_>) -> Read<Part> {
         "redacted_thinking" => Ok(Part::Redacted(text("data")?)),
         // Summary that replaces the conversation before it.
         "compaction" => Ok(Part::Text(text("content")?)),
-        "tool_reference" => Ok(Part::Text(format!("Tool available: {}", block.needed_text("tool_name")?))),
+        "tool_reference" => Ok(Part::Text(format!("Tool available: {}", block.required_text("tool_name")?))),
         // Calls of server tools and their results.
         kind if kind.ends_with("_tool_use") || kind.ends_with("_tool_result") || kind == "container_upload" => {
             Ok(Part::Text(told(kind, block)))
@@ -155,27 +155,27 @@ pub(crate) fn read_block(block: &Fields<'_>) -> Read<Part> {
 }
 
 fn read_media(block: &Fields<'_>, kind: MediaKind) -> Read<Media> {
-    let source = block.needed_object("source")?;
-    let source = match source.needed_text("type")? {
-        "base64" => data(source.needed_text("media_type")?, source.needed_text("data")?),
-        "url" => Source::Url(source.needed_text("url")?.to_owned()),
+    let source = block.required_object("source")?;
+    let source = match source.required_text("type")? {
+        "base64" => data(source.required_text("media_type")?, source.required_text("data")?),
+        "url" => Source::Url(source.required_text("url")?.to_owned()),
         _ => return Err(source.error("type", "A source must be base64 or url. Files aren't stored here.")),
     };
     Ok(Media { kind, source, detail: None, name: block.text("title")?.map(str::to_owned) })
 }
 
 /// True if the caller runs the tool.
-fn is_callers(tool: &Fields<'_>) -> Read<bool> {
+fn is_client_tool(tool: &Fields<'_>) -> Read<bool> {
     Ok(matches!(tool.text("type")?, None | Some("custom")))
 }
 
 fn read_tool(tool: &Fields<'_>) -> Read<Tool> {
-    if !is_callers(tool)? {
-        let kind = tool.needed_text("type")?;
+    if !is_client_tool(tool)? {
+        let kind = tool.required_text("type")?;
         return Err(tool.error("type", format!("Tools of type `{kind}` aren't available for this model.")));
     }
     Ok(Tool {
-        name: tool.needed_text("name")?.to_owned(),
+        name: tool.required_text("name")?.to_owned(),
         description: tool.text("description")?.map(str::to_owned),
         parameters: tool.get("input_schema").cloned(),
         strict: tool.flag("strict")?,
@@ -185,11 +185,11 @@ fn read_tool(tool: &Fields<'_>) -> Read<Tool> {
 
 fn read_tool_choice(fields: &Fields<'_>, request: &mut Request) -> Read<()> {
     let Some(choice) = fields.object("tool_choice")? else { return Ok(()) };
-    request.tool_choice = Some(match choice.needed_text("type")? {
+    request.tool_choice = Some(match choice.required_text("type")? {
         "auto" => ToolChoice::Auto,
         "any" => ToolChoice::Required,
         "none" => ToolChoice::None,
-        "tool" => ToolChoice::Named(choice.needed_text("name")?.to_owned()),
+        "tool" => ToolChoice::Named(choice.required_text("name")?.to_owned()),
         _ => return Err(choice.error("type", "`tool_choice.type` must be auto, any, tool or none.")),
     });
     request.parallel_tools = choice.flag("disable_parallel_tool_use")?.map(|disabled| !disabled);
@@ -203,7 +203,7 @@ fn read_thinking(fields: &Fields<'_>, request: &mut Request) -> Read<()> {
         None => None,
     };
     if let Some(thinking) = fields.object("thinking")? {
-        request.reasoning = match thinking.needed_text("type")? {
+        request.reasoning = match thinking.required_text("type")? {
             "disabled" => Some(Reasoning { effort: Some(Effort::None), budget: None, shown: false }),
             _ => Some(Reasoning { effort, budget: thinking.count("budget_tokens")?, shown: true }),
         };

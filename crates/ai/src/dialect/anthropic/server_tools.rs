@@ -13,15 +13,16 @@ use crate::{
 };
 
 /// Prefixes of the billed tool types.
-static BILLED: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| ["\"web_search", "\"code_execution"].map(Finder::new));
+static BILLED_TOOL_MARKS: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| ["\"web_search", "\"code_execution"].map(Finder::new));
 
 /// First edition of the web tools with which code execution is free of charge.
-const FREE_SINCE: &str = "20260209";
+const FREE_CODE_SINCE: &str = "20260209";
 
 /// Maximum uses of billed tools, and true if that is an assumption: a tool without `max_uses` may
 /// search without limit.
 pub(crate) fn may_use(tools: Option<&RawValue>, assumed: AssumedUses) -> Result<(ToolUses, bool), GatewayError> {
-    let tools = tools.map(billed).transpose()?.unwrap_or_default();
+    let tools = tools.map(parse_billed_tools).transpose()?.unwrap_or_default();
     let kinds = || tools.iter().filter_map(|tool| tool["type"].as_str().map(|kind| (tool, kind)));
     let searching = kinds().filter(|(_, kind)| is_search(kind));
     let most: Vec<Option<u64>> = searching.map(|(tool, _)| counted(&tool["max_uses"])).collect();
@@ -33,8 +34,8 @@ pub(crate) fn may_use(tools: Option<&RawValue>, assumed: AssumedUses) -> Result<
 }
 
 /// Adds a `max_uses` bound to search tools without one. `None` if there are none.
-pub(crate) fn bounded(tools: &RawValue) -> Option<String> {
-    let mut tools = billed(tools).ok()?;
+pub(crate) fn bound_searches(tools: &RawValue) -> Option<String> {
+    let mut tools = parse_billed_tools(tools).ok()?;
     let is_open = |tool: &Value| tool["type"].as_str().is_some_and(is_search) && tool["max_uses"].is_null();
     let mut has_open = false;
     for tool in tools.iter_mut().filter(|tool| is_open(tool)) {
@@ -45,8 +46,8 @@ pub(crate) fn bounded(tools: &RawValue) -> Option<String> {
 }
 
 /// Parses the tools if the list may contain a billed one.
-fn billed(tools: &RawValue) -> Result<Vec<Value>, GatewayError> {
-    if !may_have(tools.get().as_bytes(), BILLED.as_slice()) {
+fn parse_billed_tools(tools: &RawValue) -> Result<Vec<Value>, GatewayError> {
+    if !may_have(tools.get().as_bytes(), BILLED_TOOL_MARKS.as_slice()) {
         return Ok(Vec::new());
     }
     listed(tools, "tools")
@@ -58,5 +59,5 @@ fn is_search(kind: &str) -> bool {
 
 fn makes_code_free(kind: &str) -> bool {
     let edition = kind.strip_prefix("web_search_").or_else(|| kind.strip_prefix("web_fetch_"));
-    edition.is_some_and(|edition| edition >= FREE_SINCE)
+    edition.is_some_and(|edition| edition >= FREE_CODE_SINCE)
 }

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use crate::{ExtraCalls, Usage, dialect::fields::counted, meter::updated};
 
 /// Iterations that the totals leave out: conversation compaction, and calls to the advisor model.
-const BESIDE: [&str; 2] = ["compaction", "advisor_message"];
+const EXTRA_ITERATIONS: [&str; 2] = ["compaction", "advisor_message"];
 
 /// Fields whose sum is the input of an iteration.
-const INPUT: [&str; 3] = ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"];
+const INPUT_FIELDS: [&str; 3] = ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"];
 
 /// Parsed leniently: malformed usage must not fail the answer.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -30,11 +30,11 @@ pub(crate) struct MessageUsage {
 
 impl From<Value> for MessageUsage {
     fn from(said: Value) -> Self {
-        let is_beside = |round: &&Value| round["type"].as_str().is_some_and(|kind| BESIDE.contains(&kind));
+        let is_beside = |round: &&Value| round["type"].as_str().is_some_and(|kind| EXTRA_ITERATIONS.contains(&kind));
         let rounds: Vec<&Value> = said["iterations"].as_array().into_iter().flatten().filter(is_beside).collect();
         let beside = |name: &str| rounds.iter().filter_map(|round| counted(&round[name])).reduce(u64::saturating_add);
         let input =
-            |round: &&Value| INPUT.iter().filter_map(|name| counted(&round[*name])).fold(0, u64::saturating_add);
+            |round: &&Value| INPUT_FIELDS.iter().filter_map(|name| counted(&round[*name])).fold(0, u64::saturating_add);
         Self {
             input_tokens: counted(&said["input_tokens"]),
             cache_read_input_tokens: counted(&said["cache_read_input_tokens"]),
@@ -66,12 +66,12 @@ impl MessageUsage {
 
     /// Counts a started web search. The final report replaces the count, since failed searches are
     /// free.
-    pub fn note_search(&mut self) {
+    pub fn record_search(&mut self) {
         self.searches = Some(self.searches.unwrap_or(0) + 1);
     }
 
     /// Records the container in which code ran, if the message has one.
-    pub fn note_container(&mut self, container: &Value) {
+    pub fn record_container(&mut self, container: &Value) {
         if container["id"].is_string() {
             self.containers = Some(1);
         }

@@ -94,7 +94,7 @@ struct Top {
 pub(crate) struct UsageMetadata(Usage);
 
 /// Audio tokens; `None` if not reported.
-fn sound(counts: &Value) -> Option<u64> {
+fn audio_tokens(counts: &Value) -> Option<u64> {
     let heard = counts.as_array()?.iter().filter(|count| count["modality"] == "AUDIO");
     heard.filter_map(|count| counted(&count["tokenCount"])).reduce(u64::saturating_add)
 }
@@ -103,7 +103,8 @@ impl From<Value> for UsageMetadata {
     fn from(said: Value) -> Self {
         let count = |name: &str| counted(&said[name]);
         let sum = |counts: [Option<u64>; 2]| counts.into_iter().flatten().reduce(u64::saturating_add);
-        let (heard, spoken) = (sound(&said["promptTokensDetails"]), sound(&said["candidatesTokensDetails"]));
+        let (heard, spoken) =
+            (audio_tokens(&said["promptTokensDetails"]), audio_tokens(&said["candidatesTokensDetails"]));
         Self(Usage {
             input: sum([count("promptTokenCount"), count("toolUsePromptTokenCount")]),
             cached: count("cachedContentTokenCount"),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{Recording, forward::JSON, transcription::Format};
 
 /// Builds the transcription request.
-pub(super) fn question(recording: &Recording, format: Format) -> Value {
+pub(super) fn transcription_request(recording: &Recording, format: Format) -> Value {
     let mut asked =
         "Write down what is said in this recording, word by word, in its own language, and nothing else.".to_owned();
     // Writing to a string can't fail.
@@ -86,7 +86,7 @@ mod tests {
                 fields: Vec::new(),
                 meter: Arc::default(),
             };
-            let asked = question(&recording, Format::Json);
+            let asked = transcription_request(&recording, Format::Json);
             assert_eq!(asked["contents"][0]["parts"][0]["inlineData"]["mimeType"], expected, "{content_type} {name}");
         }
     }

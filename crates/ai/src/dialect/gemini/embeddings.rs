@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Maximum number of requests in a batch.
-const MOST_IN_A_BATCH: usize = 100;
+const MAX_BATCH_LEN: usize = 100;
 
 /// Writes batches with one request per text.
 pub(super) fn write(wish: &EmbeddingParams, model: &str) -> Result<Vec<Value>, GatewayError> {
@@ -30,7 +30,7 @@ pub(super) fn write(wish: &EmbeddingParams, model: &str) -> Result<Vec<Value>, G
         let requests: Vec<Value> = texts.iter().map(request).collect();
         json!({ "requests": requests })
     };
-    Ok(wish.texts.chunks(MOST_IN_A_BATCH).map(batch).collect())
+    Ok(wish.texts.chunks(MAX_BATCH_LEN).map(batch).collect())
 }
 
 /// Converts the vectors of all batches to OpenAI's format, in order.
@@ -38,7 +38,7 @@ pub(super) fn read(answers: &[Bytes], wish: &EmbeddingParams, model: &str, meter
     let mut data = Vec::with_capacity(wish.texts.len());
     // The total is unknown if one batch has no count.
     let mut counted = Some(0_u64);
-    for (answer, texts) in answers.iter().zip(wish.texts.chunks(MOST_IN_A_BATCH)) {
+    for (answer, texts) in answers.iter().zip(wish.texts.chunks(MAX_BATCH_LEN)) {
         let value: Value = serde_json::from_slice(answer).map_err(|_| AiError::Garbled)?;
         if let Some(failure) = failure::of_value(&value) {
             return Err(failure);

@@ -53,11 +53,11 @@ impl Dialect for Gemini {
         Box::new(answer::GeminiReader::default())
     }
 
-    fn fetches_pictures(&self) -> bool {
+    fn fetches_images(&self) -> bool {
         false
     }
 
-    fn signs_calls(&self) -> bool {
+    fn signs_tool_calls(&self) -> bool {
         true
     }
 
@@ -83,8 +83,8 @@ impl Dialect for Gemini {
         embeddings::read(&answers, wish, model, meter)
     }
 
-    fn hearing(&self) -> TranscriptionMethod {
-        TranscriptionMethod::Question(audio::question)
+    fn transcription(&self) -> TranscriptionMethod {
+        TranscriptionMethod::Question(audio::transcription_request)
     }
 }
 

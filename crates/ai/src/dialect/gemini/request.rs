@@ -91,7 +91,7 @@ fn parts(request: &Request, place: usize, model: &str) -> Result<Vec<Value>, Gat
 fn inline(media: &Media) -> Result<Value, GatewayError> {
     match &media.source {
         Source::Data { mime, data } => Ok(json!({"inlineData": {"mimeType": mime, "data": data}})),
-        Source::Url(url) if is_googles(url) => Ok(json!({"fileData": {"fileUri": url}})),
+        Source::Url(url) if is_fetchable(url) => Ok(json!({"fileData": {"fileUri": url}})),
         Source::Url(_) => Err(GatewayError::invalid(
             "This model can't fetch files from the web. Send the file as a data URL with base64.",
         )),
@@ -99,7 +99,7 @@ fn inline(media: &Media) -> Result<Value, GatewayError> {
 }
 
 /// True for URLs that Gemini can fetch itself.
-pub(crate) fn is_googles(url: &str) -> bool {
+pub(crate) fn is_fetchable(url: &str) -> bool {
     ["https://generativelanguage.googleapis.com/", "https://www.youtube.com/", "https://youtu.be/"]
         .iter()
         .any(|prefix| url.starts_with(prefix))
@@ -162,7 +162,7 @@ fn generation_config(request: &Request, model: &str, is_told: bool) -> Map<Strin
     put("stopSequences", (!stops.is_empty()).then(|| json!(stops)));
     put("seed", request.seed.map(|seed| short_seed(seed).into()));
     // Newer models reject penalties; zero is their default anyway.
-    let weighs = |penalty: &f64| *penalty != 0.0 && is_old(model);
+    let weighs = |penalty: &f64| *penalty != 0.0 && predates_2_5(model);
     put("presencePenalty", request.presence_penalty.filter(weighs).map(Into::into));
     put("frequencyPenalty", request.frequency_penalty.filter(weighs).map(Into::into));
     if let Some(top) = request.logprobs {
@@ -189,7 +189,7 @@ fn short_seed(seed: i64) -> i32 {
 }
 
 /// True for models before 2.5.
-fn is_old(model: &str) -> bool {
+fn predates_2_5(model: &str) -> bool {
     ["gemini-1", "gemini-2.0"].iter().any(|old| model.contains(old))
 }
 
@@ -204,7 +204,7 @@ fn generation(model: &str) -> u32 {
 }
 
 fn thinking_config(reasoning: &Reasoning, model: &str) -> Option<Value> {
-    if is_old(model) {
+    if predates_2_5(model) {
         return None;
     }
     let effort = reasoning.effort.or_else(|| reasoning.budget.map(Effort::of_budget));

@@ -23,8 +23,10 @@ pub(crate) fn whole(head: &AnswerHead, answer: &Answer, usage: &Usage) -> Value 
 
 fn write_choice(index: usize, choice: &Choice) -> Value {
     let (text, refusal, thinking) = (choice.text(), choice.refusal(), choice.thinking());
-    let calls: Vec<Value> =
-        choice.calls().map(|(call, is_free)| if is_free { write_free(call) } else { write_call(call) }).collect();
+    let calls: Vec<Value> = choice
+        .calls()
+        .map(|(call, is_free)| if is_free { write_custom_call(call) } else { write_call(call) })
+        .collect();
     let content = if text.is_empty() && (!calls.is_empty() || !refusal.is_empty()) { Value::Null } else { text.into() };
     let refusal = if refusal.is_empty() { Value::Null } else { refusal.into() };
     let mut message = json!({"role": "assistant", "content": content, "refusal": refusal});
@@ -62,7 +64,7 @@ fn write_call(call: &ToolCall) -> Value {
     written
 }
 
-fn write_free(call: &ToolCall) -> Value {
+fn write_custom_call(call: &ToolCall) -> Value {
     json!({"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}})
 }
 

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Host suffixes of OpenAI's own service and of Azure's clouds.
-const PUBLIC: [&str; 4] = ["openai.com", ".azure.com", ".azure.us", ".azure.cn"];
+const PUBLIC_HOSTS: [&str; 4] = ["openai.com", ".azure.com", ".azure.us", ".azure.cn"];
 
 pub(crate) struct OpenAi;
 
@@ -44,11 +44,11 @@ impl Dialect for OpenAi {
         Box::new(provider_format::ChatReader::default())
     }
 
-    fn passes(&self, style: ApiStyle) -> bool {
+    fn passes_through(&self, style: ApiStyle) -> bool {
         style == ApiStyle::Chat
     }
 
-    fn may_take_responses(&self) -> bool {
+    fn may_have_responses_api(&self) -> bool {
         true
     }
 
@@ -57,22 +57,22 @@ impl Dialect for OpenAi {
         Ok(vec![Post { place: EndpointPath::of(["embeddings"]), body }])
     }
 
-    fn hearing(&self) -> TranscriptionMethod {
+    fn transcription(&self) -> TranscriptionMethod {
         TranscriptionMethod::Form
     }
 }
 
 fn is_public(base: &Url) -> bool {
-    base.host_str().is_some_and(|host| PUBLIC.iter().any(|end| host.ends_with(end)))
+    base.host_str().is_some_and(|host| PUBLIC_HOSTS.iter().any(|end| host.ends_with(end)))
 }
 
 /// Other hosts that document `max_completion_tokens`.
-const KNOWING: [&str; 3] = ["openrouter.ai", "api.x.ai", "api.cerebras.ai"];
+const NEWER_LIMIT_HOSTS: [&str; 3] = ["openrouter.ai", "api.x.ai", "api.cerebras.ai"];
 
 /// True if the server is known to accept `max_completion_tokens`. Others may ignore it and generate
 /// without a limit.
 fn knows_newer_limit(base: &Url) -> bool {
-    let is_knowing = || base.host_str().is_some_and(|host| KNOWING.contains(&host));
+    let is_knowing = || base.host_str().is_some_and(|host| NEWER_LIMIT_HOSTS.contains(&host));
     // Groq, Gemini, and proxies of OpenAI or Azure.
     let is_like_openai =
         || base.path_segments().is_some_and(|mut segments| segments.any(|segment| segment == "openai"));

@@ -16,15 +16,15 @@ use bytes::Bytes;
 use memchr::{memchr, memmem::Finder};
 use serde_json::Value;
 
-use self::chunk::{ParsedChunk, Roles, readable};
+use self::chunk::{ParsedChunk, Roles, normalise};
 pub(crate) use self::{
     chunk::meter_whole,
-    request::{RewrittenRequest, beginning, place, present, replace, replace_model, rewrite},
+    request::{RewrittenRequest, beginning, place, present, replace, replace_model, rewrite_request},
 };
 use super::provider_format::reason;
 use crate::{
     AiError, Finish,
-    dialect::passthrough::is_sound,
+    dialect::passthrough::is_well_formed,
     meter::{Meter, quarters},
     provider_http::{
         events::{self, Event, Splitter},
@@ -99,10 +99,10 @@ impl ChatTap {
             }
         };
         if data.trim_ascii() == b"[DONE]" {
-            return self.end_frames(meter, out);
+            return self.final_frames(meter, out);
         }
         let Ok(chunk) = serde_json::from_slice::<ParsedChunk<'_>>(&data) else {
-            return self.pass_frame(&format!("data: {}\n\n", readable(&data)?).into(), meter, out);
+            return self.pass_frame(&format!("data: {}\n\n", normalise(&data)?).into(), meter, out);
         };
         if chunk.is_error() {
             return Err(failure::of_event(&data));
@@ -134,7 +134,7 @@ impl ChatTap {
     }
 
     /// Writes the final frames, including those that the provider omitted.
-    fn end_frames(&mut self, meter: &Meter, out: &mut Vec<u8>) -> Result<(), Failure> {
+    fn final_frames(&mut self, meter: &Meter, out: &mut Vec<u8>) -> Result<(), Failure> {
         if !self.is_done {
             let left_out = match (self.has_finish, self.has_calls, self.has_text) {
                 (true, ..) => None,
@@ -194,7 +194,7 @@ impl Tap for ChatTap {
             // tried.
             return self.pass_each(block, meter);
         }
-        let marked = !is_sound(&block, &[b":"])
+        let marked = !is_well_formed(&block, &[b":"])
             || self.choices.is_some()
             || !matches!(self.roles, Roles::Sent)
             || says_more_than_null(&USAGE, &block)
@@ -232,7 +232,7 @@ impl Tap for ChatTap {
         if !self.is_whole() {
             return Err(AiError::Truncated.into());
         }
-        self.end_frames(meter, &mut out)?;
+        self.final_frames(meter, &mut out)?;
         Ok(said(out))
     }
 }

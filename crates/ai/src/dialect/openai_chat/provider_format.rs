@@ -25,7 +25,7 @@ pub(crate) enum Server {
 }
 
 /// Maximum number of stop sequences that OpenAI accepts.
-const MOST_STOPS: usize = 4;
+const MAX_STOP_SEQUENCES: usize = 4;
 
 /// OpenAI's reasoning models, which reject parameters that other models accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub(super) fn wants_newer_limit(model: &str) -> bool {
 /// The only reasoning effort that OpenAI accepts together with tools in chat completions: from 5.4
 /// on the model doesn't reason there, and from 5.6 on the effort must be `none`. `None`: any
 /// effort.
-fn beside_tools(model: &str) -> Option<Option<&'static str>> {
+fn effort_with_tools(model: &str) -> Option<Option<&'static str>> {
     let plain = params::plain(model);
     let is_of = |names: &[&str]| names.iter().any(|name| plain.starts_with(name));
     if is_of(&["gpt-5.6", "gpt-6"]) {
@@ -72,7 +72,7 @@ fn beside_tools(model: &str) -> Option<Option<&'static str>> {
 
 /// Encodes a request.
 pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Value, GatewayError> {
-    refuse_addresses(request)?;
+    reject_file_urls(request)?;
     let mut body = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -80,7 +80,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
         }
     };
     put("model", Some(model.into()));
-    let thoughts = params::of_question(request, model).map_or(Thoughts::Never, |takes| takes.thoughts);
+    let thoughts = params::of_request(request, model).map_or(Thoughts::Never, |takes| takes.thoughts);
     put("messages", Some(messages(request, server, thoughts)));
     let kind = OpenAiFamily::of(model);
     let is_new = server == Server::OpenAi || wants_newer_limit(model);
@@ -89,7 +89,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     put("temperature", request.temperature.map(Into::into));
     put("top_p", request.top_p.map(Into::into));
     // OpenAI accepts four stop sequences, and none for reasoning models.
-    let stops: Vec<&String> = request.stop.iter().filter(|stop| !stop.is_empty()).take(MOST_STOPS).collect();
+    let stops: Vec<&String> = request.stop.iter().filter(|stop| !stop.is_empty()).take(MAX_STOP_SEQUENCES).collect();
     put("stop", (!stops.is_empty() && kind == OpenAiFamily::Other).then(|| json!(stops)));
     put("n", request.choices.map(Into::into));
     put("seed", request.seed.map(Into::into));
@@ -97,7 +97,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     put("frequency_penalty", request.frequency_penalty.map(Into::into));
     put("user", request.user.as_deref().map(|user| short_user(user).into()));
     // Models before GPT-5, and servers without this parameter, reject it.
-    let is_plain = params::of_question(request, model).is_some_and(|takes| takes.thinking == Thinking::None);
+    let is_plain = params::of_request(request, model).is_some_and(|takes| takes.thinking == Thinking::None);
     let is_verbose =
         kind == OpenAiFamily::Gpt5 || (server == Server::OpenAi && kind == OpenAiFamily::Other && !is_plain);
     put("verbosity", request.verbosity.clone().filter(|_| is_verbose).map(Into::into));
@@ -109,7 +109,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
         .reasoning
         .as_ref()
         .and_then(|reasoning| reasoning.effort.or_else(|| reasoning.budget.map(Effort::of_budget)));
-    let effort = match beside_tools(model) {
+    let effort = match effort_with_tools(model) {
         Some(only) if server == Server::OpenAi && !request.tools.is_empty() => only,
         _ => effort.map(Effort::name),
     };
@@ -138,7 +138,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
 }
 
 /// Rejects files by URL: this format would send them as images.
-fn refuse_addresses(request: &Request) -> Result<(), GatewayError> {
+fn reject_file_urls(request: &Request) -> Result<(), GatewayError> {
     fn is_refused(part: &Part) -> bool {
         match part {
             Part::Media(Media { kind: MediaKind::File, source: Source::Url(_), .. }) => true,
@@ -156,12 +156,12 @@ fn refuse_addresses(request: &Request) -> Result<(), GatewayError> {
 /// Shortens the user id to a hash if necessary. OpenAI accepts 64 characters and others up to 128;
 /// Claude Code sends 150.
 fn short_user(user: &str) -> String {
-    const LONGEST: usize = 64;
-    if user.chars().count() <= LONGEST { user.to_owned() } else { hashed(user) }
+    const MAX_USER_LEN: usize = 64;
+    if user.chars().count() <= MAX_USER_LEN { user.to_owned() } else { sha256_hex(user) }
 }
 
 /// SHA-256 of a name, in hexadecimal.
-pub(crate) fn hashed(name: &str) -> String {
+pub(crate) fn sha256_hex(name: &str) -> String {
     hex::encode(Sha256::digest(name))
 }
 
@@ -192,7 +192,7 @@ fn user_messages(parts: &[Part], waiting: &mut Vec<Value>, messages: &mut Vec<Va
             // A message of the role `tool` can't carry images; they follow in a user message.
             Part::Result(result) => {
                 let (text, others) = split_text(&result.parts);
-                let text = if result.is_error { failed(&text) } else { text };
+                let text = if result.is_error { mark_failed(&text) } else { text };
                 messages.push(json!({"role": "tool", "tool_call_id": result.id, "content": text}));
                 content.extend(others.into_iter().filter_map(user_part));
             }
@@ -208,7 +208,7 @@ fn user_messages(parts: &[Part], waiting: &mut Vec<Value>, messages: &mut Vec<Va
 }
 
 /// Marks a failed tool result, which this format can only express as text.
-fn failed(text: &str) -> String {
+fn mark_failed(text: &str) -> String {
     let begins = text.trim_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("error"));
     if begins { text.to_owned() } else { format!("Error: {text}").trim_end().to_owned() }
 }

@@ -112,7 +112,7 @@ fn read_thinking(fields: &Fields<'_>, request: &mut Request) -> Read<()> {
 }
 
 fn read_message(message: &Fields<'_>, request: &mut Request) -> Read<()> {
-    match message.needed_text("role")? {
+    match message.required_text("role")? {
         "system" | "developer" => {
             let parts = read_content(message)?;
             let is_top = request.turns.is_empty();
@@ -157,21 +157,21 @@ fn read_message(message: &Fields<'_>, request: &mut Request) -> Read<()> {
                 parts.push(Part::Call(read_call(&call)?));
             }
             if let Some(call) = message.object("function_call")? {
-                let name = call.needed_text("name")?.to_owned();
+                let name = call.required_text("name")?.to_owned();
                 let arguments = read_arguments(&call)?;
                 parts.push(Part::Call(ToolCall { id: format!("call_{name}"), name, arguments, signature: None }));
             }
             request.say(Speaker::Assistant, parts);
         }
         "tool" => {
-            let id = message.needed_text("tool_call_id")?.to_owned();
+            let id = message.required_text("tool_call_id")?.to_owned();
             let is_mark = |part: &Part| matches!(part, Part::Cached(_));
             let (marks, parts): (Vec<Part>, Vec<Part>) = read_content(message)?.into_iter().partition(is_mark);
             let result = Part::Result(ToolResult { id, parts, is_error: false });
             request.say(Speaker::User, [result].into_iter().chain(marks.into_iter().take(1)));
         }
         "function" => {
-            let id = format!("call_{}", message.needed_text("name")?);
+            let id = format!("call_{}", message.required_text("name")?);
             let parts = read_content(message)?;
             request.say(Speaker::User, [Part::Result(ToolResult { id, parts, is_error: false })]);
         }
@@ -181,16 +181,16 @@ fn read_message(message: &Fields<'_>, request: &mut Request) -> Read<()> {
 }
 
 fn read_call(call: &Fields<'_>) -> Read<ToolCall> {
-    let id = call.needed_text("id")?.to_owned();
+    let id = call.required_text("id")?.to_owned();
     let google = call.object("extra_content")?.map(|extra| extra.object("google")).transpose()?.flatten();
     let signature = google.map(|google| google.text("thought_signature")).transpose()?.flatten().map(str::to_owned);
     if let Some(custom) = call.object("custom")? {
-        let arguments = free_arguments(custom.text("input")?.unwrap_or_default());
-        return Ok(ToolCall { id, name: custom.needed_text("name")?.to_owned(), arguments, signature });
+        let arguments = custom_arguments(custom.text("input")?.unwrap_or_default());
+        return Ok(ToolCall { id, name: custom.required_text("name")?.to_owned(), arguments, signature });
     }
-    let function = call.needed_object("function")?;
+    let function = call.required_object("function")?;
     let arguments = read_arguments(&function)?;
-    Ok(ToolCall { id, name: function.needed_text("name")?.to_owned(), arguments, signature })
+    Ok(ToolCall { id, name: function.required_text("name")?.to_owned(), arguments, signature })
 }
 
 /// Arguments as JSON text. Some clients send the object itself.
@@ -236,37 +236,37 @@ pub(crate) fn read_cache_key(fields: &Fields<'_>, request: &mut Request) -> Read
 }
 
 fn read_part(part: &Fields<'_>) -> Read<Part> {
-    match part.needed_text("type")? {
-        "text" | "input_text" | "output_text" => Ok(Part::Text(part.needed_text("text")?.to_owned())),
+    match part.required_text("type")? {
+        "text" | "input_text" | "output_text" => Ok(Part::Text(part.required_text("text")?.to_owned())),
         "thinking" => {
             let text = part.get("thinking").map(thought).unwrap_or_default();
             Ok(reasoning_blocks::read(text, part.text("signature")?))
         }
         "redacted_thinking" => Ok(Part::Redacted(part.text("data")?.unwrap_or_default().to_owned())),
-        "refusal" => Ok(Part::Text(part.needed_text("refusal")?.to_owned())),
+        "refusal" => Ok(Part::Text(part.required_text("refusal")?.to_owned())),
         "image_url" => {
             // Some clients send the URL directly.
             let (url, detail) = match part.get("image_url") {
                 Some(Value::String(url)) => (url.as_str(), None),
                 _ => {
-                    let image = part.needed_object("image_url")?;
-                    (image.needed_text("url")?, image.text("detail")?.map(str::to_owned))
+                    let image = part.required_object("image_url")?;
+                    (image.required_text("url")?, image.text("detail")?.map(str::to_owned))
                 }
             };
             let source = source(part, url)?;
             Ok(Part::Media(Media { kind: kind_of(&source, MediaKind::Image), source, detail, name: None }))
         }
         "input_audio" => {
-            let audio = part.needed_object("input_audio")?;
-            let mime = match audio.needed_text("format")? {
+            let audio = part.required_object("input_audio")?;
+            let mime = match audio.required_text("format")? {
                 "mp3" => "audio/mp3".to_owned(),
                 format => format!("audio/{format}"),
             };
-            let source = Source::Data { mime, data: audio.needed_text("data")?.to_owned() };
+            let source = Source::Data { mime, data: audio.required_text("data")?.to_owned() };
             Ok(Part::Media(Media { kind: MediaKind::Audio, source, detail: None, name: None }))
         }
         "file" => {
-            let file = part.needed_object("file")?;
+            let file = part.required_object("file")?;
             let sent = file.text("file_data")?.ok_or_else(|| {
                 part.error("file", "Only files with `file_data` can be sent; stored files aren't kept here.")
             })?;
@@ -307,17 +307,17 @@ fn read_tools(fields: &Fields<'_>, free: &mut Vec<String>) -> Read<Vec<Tool>> {
                 // Some clients use the format of the Responses API or Anthropic's.
                 let object = match tool.object("function")? {
                     None if tool.get("name").is_some() => tool.clone(),
-                    None => tool.needed_object("function")?,
+                    None => tool.required_object("function")?,
                     Some(function) => function,
                 };
                 let cached = cache_control(&tool).or_else(|| cache_control(&object));
                 tools.push(Tool { cached, ..read_function(&object)? });
             }
             "custom" => {
-                let custom = tool.needed_object("custom")?;
+                let custom = tool.required_object("custom")?;
                 let grammar = custom.object("format")?.map(|format| format.object("grammar")).transpose()?.flatten();
-                tools.push(read_free(&custom, grammar.as_ref())?);
-                free.push(custom.needed_text("name")?.to_owned());
+                tools.push(read_custom_tool(&custom, grammar.as_ref())?);
+                free.push(custom.required_text("name")?.to_owned());
             }
             other => {
                 return Err(tool.error("type", format!("Tools of type `{other}` aren't available for this model.")));
@@ -332,16 +332,16 @@ fn read_tools(fields: &Fields<'_>, free: &mut Vec<String>) -> Read<Vec<Tool>> {
 
 /// Converts a free-form tool to a function. Its grammar goes into the description because only
 /// OpenAI enforces it.
-pub(crate) fn read_free(tool: &Fields<'_>, grammar: Option<&Fields<'_>>) -> Read<Tool> {
+pub(crate) fn read_custom_tool(tool: &Fields<'_>, grammar: Option<&Fields<'_>>) -> Read<Tool> {
     let mut description = tool.text("description")?.unwrap_or_default().to_owned();
     if let Some(grammar) = grammar {
-        let (syntax, definition) = (grammar.text("syntax")?.unwrap_or_default(), grammar.needed_text("definition")?);
+        let (syntax, definition) = (grammar.text("syntax")?.unwrap_or_default(), grammar.required_text("definition")?);
         // Writing to a string can't fail.
         let _ = write!(description, "\n\n`input` must match this grammar ({syntax}):\n{definition}");
     }
     let description = description.trim();
     Ok(Tool {
-        name: tool.needed_text("name")?.to_owned(),
+        name: tool.required_text("name")?.to_owned(),
         description: (!description.is_empty()).then(|| description.to_owned()),
         parameters: Some(json!({"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]})),
         strict: None,
@@ -350,14 +350,14 @@ pub(crate) fn read_free(tool: &Fields<'_>, grammar: Option<&Fields<'_>>) -> Read
 }
 
 /// Arguments of a call of a converted free-form tool.
-pub(crate) fn free_arguments(input: &str) -> String {
+pub(crate) fn custom_arguments(input: &str) -> String {
     json!({ "input": input }).to_string()
 }
 
 /// Parses a function with its schema.
 pub(crate) fn read_function(function: &Fields<'_>) -> Read<Tool> {
     Ok(Tool {
-        name: function.needed_text("name")?.to_owned(),
+        name: function.required_text("name")?.to_owned(),
         description: function.text("description")?.map(str::to_owned),
         parameters: function.get("parameters").or(function.get("input_schema")).cloned(),
         strict: function.flag("strict")?,
@@ -378,10 +378,10 @@ fn read_tool_choice(fields: &Fields<'_>) -> Read<Option<ToolChoice>> {
             _ => Err(wrong()),
         },
         Some(_) => {
-            let choice = fields.needed_object(name)?;
+            let choice = fields.required_object(name)?;
             if let Some(allowed) = choice.object("allowed_tools")? {
                 let of_function = |tool: Fields<'_>| -> Read<String> {
-                    Ok(tool.needed_object("function")?.needed_text("name")?.to_owned())
+                    Ok(tool.required_object("function")?.required_text("name")?.to_owned())
                 };
                 let names: Read<Vec<String>> = allowed.objects("tools")?.into_iter().map(of_function).collect();
                 let required = allowed.text("mode")? == Some("required");
@@ -398,17 +398,17 @@ fn read_tool_choice(fields: &Fields<'_>) -> Read<Option<ToolChoice>> {
                 Some(function) => function,
                 None => choice.object("custom")?.unwrap_or(choice),
             };
-            Ok(Some(ToolChoice::Named(function.needed_text("name")?.to_owned())))
+            Ok(Some(ToolChoice::Named(function.required_text("name")?.to_owned())))
         }
     }
 }
 
 fn read_format(fields: &Fields<'_>) -> Read<Format> {
     let Some(format) = fields.object("response_format")? else { return Ok(Format::Text) };
-    match format.needed_text("type")? {
+    match format.required_text("type")? {
         "text" => Ok(Format::Text),
         "json_object" => Ok(Format::Json),
-        "json_schema" => read_schema(&format.needed_object("json_schema")?),
+        "json_schema" => read_schema(&format.required_object("json_schema")?),
         _ => Err(format.error("type", "`response_format.type` must be text, json_object or json_schema.")),
     }
 }

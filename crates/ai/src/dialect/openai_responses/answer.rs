@@ -40,7 +40,7 @@ fn write_usage(usage: &Usage) -> Value {
     })
 }
 
-fn ended(finish: Finish, mut response: Value) -> Value {
+fn with_incomplete_reason(finish: Finish, mut response: Value) -> Value {
     if finish == Finish::Filtered {
         response["incomplete_details"] = json!({"reason": "content_filter"});
     }
@@ -79,7 +79,7 @@ fn function_call(id: &str, status: &str, call: &ToolCall) -> Value {
     })
 }
 
-fn free_call(id: &str, status: &str, call: &ToolCall) -> Value {
+fn custom_call(id: &str, status: &str, call: &ToolCall) -> Value {
     json!({
         "id": id, "type": "custom_tool_call", "status": status, "call_id": call.id, "name": call.name,
         "input": call.arguments,
@@ -113,7 +113,7 @@ fn redacted(id: &str, data: &str) -> Value {
 pub(crate) fn whole(head: &AnswerHead, repeated: &Value, answer: &Answer, usage: &Usage) -> Value {
     let choice = answer.choices.first();
     let logprobs = choice.map(|choice| choice.logprobs.as_slice()).unwrap_or_default();
-    let names = FunctionNames::of(repeated);
+    let names = FunctionNames::from_echoed(repeated);
     let item = |block: &Block| match block {
         Block::Text(text) => message(&new_id("msg"), "completed", &[text_part(text, logprobs)]),
         Block::Refusal(text) => message(&new_id("msg"), "completed", &[refusal_part(text)]),
@@ -121,11 +121,11 @@ pub(crate) fn whole(head: &AnswerHead, repeated: &Value, answer: &Answer, usage:
         Block::Redacted(data) => redacted(&new_id("rs"), data),
         Block::Picture { data, .. } => picture(data),
         Block::Call(call) => names.restore(function_call(&new_id(names.prefix(&call.name)), "completed", call)),
-        Block::FreeCall(call) => free_call(&new_id("ctc"), "completed", call),
+        Block::FreeCall(call) => custom_call(&new_id("ctc"), "completed", call),
     };
     let output: Vec<Value> = choice.map(|choice| choice.blocks.iter().map(item).collect()).unwrap_or_default();
     let finish = choice.and_then(|choice| choice.finish).unwrap_or(Finish::Stop);
-    ended(finish, response(head, repeated, status(finish), &output, Some(usage)))
+    with_incomplete_reason(finish, response(head, repeated, status(finish), &output, Some(usage)))
 }
 
 /// The open item for text or reasoning.
@@ -175,7 +175,7 @@ pub(crate) struct ResponseWriter {
 impl ResponseWriter {
     pub fn new(head: AnswerHead, repeated: Value, record: Option<ResponseRecorder>) -> Self {
         let (output, calls, free) = (Vec::new(), Vec::new(), Vec::new());
-        let names = FunctionNames::of(&repeated);
+        let names = FunctionNames::from_echoed(&repeated);
         Self {
             head,
             repeated,
@@ -199,7 +199,7 @@ impl ResponseWriter {
         let _ = write!(out, "event: {kind}\ndata: {data}\n\n");
     }
 
-    fn begin(&mut self, out: &mut Vec<u8>) {
+    fn start_response(&mut self, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.has_started, true) {
             for kind in ["response.created", "response.in_progress"] {
                 let response = response(&self.head, &self.repeated, "in_progress", &[], None);
@@ -254,7 +254,7 @@ impl ResponseWriter {
         self.open.get_or_insert_with(new)
     }
 
-    fn say(&mut self, kind: OpenItemKind, text: &str, out: &mut Vec<u8>) {
+    fn write_text(&mut self, kind: OpenItemKind, text: &str, out: &mut Vec<u8>) {
         let open = self.open(kind, out);
         open.text.push_str(text);
         let (id, index) = (open.id.clone(), open.index);
@@ -341,11 +341,11 @@ impl ResponseWriter {
 
 impl Writer for ResponseWriter {
     fn write(&mut self, event: &Event, out: &mut Vec<u8>) {
-        self.begin(out);
+        self.start_response(out);
         match event {
-            Event::Text { choice: 0, text } => self.say(OpenItemKind::Text, text, out),
-            Event::Refusal { choice: 0, text } => self.say(OpenItemKind::Refusal, text, out),
-            Event::Thinking { choice: 0, text } => self.say(OpenItemKind::Reasoning, text, out),
+            Event::Text { choice: 0, text } => self.write_text(OpenItemKind::Text, text, out),
+            Event::Refusal { choice: 0, text } => self.write_text(OpenItemKind::Refusal, text, out),
+            Event::Thinking { choice: 0, text } => self.write_text(OpenItemKind::Reasoning, text, out),
             Event::Signature { choice: 0, signature } => {
                 self.open(OpenItemKind::Reasoning, out).signature = Some(signature.clone());
                 self.close(out);
@@ -392,7 +392,7 @@ impl Writer for ResponseWriter {
                 }
                 let call = ToolCall { id: call_id.clone(), name: name.clone(), ..ToolCall::default() };
                 let id = new_id("ctc");
-                let index = self.add(free_call(&id, "in_progress", &call), out);
+                let index = self.add(custom_call(&id, "in_progress", &call), out);
                 self.custom_calls.push(OpenCall { id, index, tool: *tool, call });
             }
             Event::Input { choice: 0, tool, text } => {
@@ -402,7 +402,7 @@ impl Writer for ResponseWriter {
                 let at = |field: &str| json!({"item_id": id, "output_index": index, field: text});
                 self.event("response.custom_tool_call_input.delta", at("delta"), out);
                 self.event("response.custom_tool_call_input.done", at("input"), out);
-                self.done(index, free_call(&id, "completed", &call), out);
+                self.done(index, custom_call(&id, "completed", &call), out);
             }
             Event::Logprobs { choice: 0, tokens } => {
                 if let Some(open) = &mut self.open {
@@ -416,10 +416,13 @@ impl Writer for ResponseWriter {
     }
 
     fn end(&mut self, usage: &Usage, out: &mut Vec<u8>) {
-        self.begin(out);
+        self.start_response(out);
         self.close(out);
         let status = status(self.finish);
-        let response = ended(self.finish, response(&self.head, &self.repeated, status, &self.output, Some(usage)));
+        let response = with_incomplete_reason(
+            self.finish,
+            response(&self.head, &self.repeated, status, &self.output, Some(usage)),
+        );
         if let Some(record) = &self.record {
             record.keep(&response);
         }

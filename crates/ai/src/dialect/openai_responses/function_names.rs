@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 /// Type of the client's tool search, and the function name that stands for it at other providers.
-pub(super) const SEARCH: &str = "tool_search";
+pub(super) const TOOL_SEARCH: &str = "tool_search";
 
 /// True if the client runs the search, not OpenAI.
-fn is_clients(search: &Value) -> bool {
+fn is_client_side(search: &Value) -> bool {
     search["execution"] == "client"
 }
 
 /// Flat name of a function in a namespace.
-pub(super) fn flat(space: Option<&str>, name: &str) -> String {
+pub(super) fn flat_name(space: Option<&str>, name: &str) -> String {
     space.map_or_else(|| name.to_owned(), |space| format!("{space}__{name}"))
 }
 
@@ -28,22 +28,22 @@ pub(super) struct FunctionNames {
 
 impl FunctionNames {
     /// Reads the names from the tools that an answer echoes.
-    pub fn of(repeated: &Value) -> Self {
+    pub fn from_echoed(repeated: &Value) -> Self {
         let mut spaces = BTreeMap::new();
         let tools = || repeated["tools"].as_array().into_iter().flatten();
         for space in tools().filter(|tool| tool["type"] == "namespace") {
             let Some(space_name) = space["name"].as_str() else { continue };
             for name in space["tools"].as_array().into_iter().flatten().filter_map(|tool| tool["name"].as_str()) {
-                spaces.insert(flat(Some(space_name), name), (space_name.to_owned(), name.to_owned()));
+                spaces.insert(flat_name(Some(space_name), name), (space_name.to_owned(), name.to_owned()));
             }
         }
-        let searches = tools().any(|tool| tool["type"] == SEARCH && is_clients(tool));
+        let searches = tools().any(|tool| tool["type"] == TOOL_SEARCH && is_client_side(tool));
         Self { spaces, searches }
     }
 
     /// True if a call of this name is a tool search.
     pub fn is_search(&self, name: &str) -> bool {
-        self.searches && name == SEARCH
+        self.searches && name == TOOL_SEARCH
     }
 
     /// Id prefix of a call of this name; OpenAI checks it when the conversation continues there.

@@ -14,8 +14,8 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use serde_json::{Value, json};
 
-pub(super) use self::request::LATER;
-pub(crate) use self::request::{PassthroughTerms, rewrite};
+pub(super) use self::request::LATER_TOOLS_MARK;
+pub(crate) use self::request::{PassthroughTerms, rewrite_request};
 use super::server_tools::BilledUses;
 use crate::{
     AiError, Finish, Usage,
@@ -110,13 +110,13 @@ pub(crate) struct ResponseEvents {
 
 impl ResponseEvents {
     /// Stores the answer if there is a record.
-    pub fn kept(record: Option<ResponseRecorder>) -> Self {
+    pub fn recording(record: Option<ResponseRecorder>) -> Self {
         Self { record, ..Self::default() }
     }
 }
 
 impl EventReader for ResponseEvents {
-    fn delivered(block: &[u8]) -> u64 {
+    fn text_quarters(block: &[u8]) -> u64 {
         delivered(&DELTA, block)
     }
 
@@ -127,13 +127,13 @@ impl EventReader for ResponseEvents {
     fn read(&mut self, said: &Value, meter: &Meter) -> Result<(), Failure> {
         match said["type"].as_str() {
             Some("response.created") => {
-                self.used.note_tools(&said["response"]);
+                self.used.record_tools(&said["response"]);
                 Ok(())
             }
             // Clients that disconnect early pay for the tool uses so far, including partial images.
             Some(kind @ ("response.output_item.done" | "response.image_generation_call.partial_image")) => {
                 let is_done = kind == "response.output_item.done";
-                let is_new = if is_done { self.used.note(&said["item"]) } else { self.used.note_seen(said) };
+                let is_new = if is_done { self.used.note(&said["item"]) } else { self.used.record_partial_image(said) };
                 if is_new && let Some(tools) = self.used.usage() {
                     meter.report(tools);
                 }

@@ -12,7 +12,7 @@ use crate::{
     dialect::{
         fields::{Fields, data, data_url, kind_of, told},
         openai_chat::request::{
-            free_arguments, read_arguments, read_cache_key, read_free, read_function, read_schema, source,
+            custom_arguments, read_arguments, read_cache_key, read_custom_tool, read_function, read_schema, source,
         },
     },
     reasoning_blocks,
@@ -21,9 +21,9 @@ use crate::{
 type Read<T> = Result<T, GatewayError>;
 
 /// Fields that need a stored response.
-const STORED: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
+const STORED_RESPONSE_FIELDS: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
 /// Text in place of a conversation that OpenAI compacted.
-pub(crate) const UNREADABLE: &str =
+pub(crate) const COMPACTED_PLACEHOLDER: &str =
     "[What was said before this was shortened to a form that only its provider can read.]";
 
 /// Request fields that a response echoes, with their defaults.
@@ -38,8 +38,8 @@ fn defaults() -> Value {
 /// Parses a request; the second value holds the fields that the response echoes.
 pub(crate) fn read(body: &Value) -> Read<(Request, Value)> {
     let fields = Fields::root(body)?;
-    if let Some(name) = STORED.into_iter().find(|name| fields.get(name).is_some()) {
-        return Err(stored(name));
+    if let Some(name) = STORED_RESPONSE_FIELDS.into_iter().find(|name| fields.get(name).is_some()) {
+        return Err(stored_response_error(name));
     }
     if fields.flag("background")?.unwrap_or(false) {
         return Err(in_background());
@@ -94,7 +94,7 @@ pub(crate) fn read(body: &Value) -> Read<(Request, Value)> {
 }
 
 /// Error for a field that refers to a stored response.
-pub(super) fn stored(name: &str) -> GatewayError {
+pub(super) fn stored_response_error(name: &str) -> GatewayError {
     let message = format!("`{name}` isn't available: answers aren't stored here. Send the whole conversation.");
     GatewayError::invalid_param(name, message)
 }
@@ -104,34 +104,36 @@ pub(super) fn in_background() -> GatewayError {
 }
 
 /// Error for an item that only refers to another one. `place` is its path.
-pub(super) fn referenced(place: impl Into<String>) -> GatewayError {
+pub(super) fn item_reference_error(place: impl Into<String>) -> GatewayError {
     let message = "Items aren't stored here. Send the items themselves, and `store: false`.";
     GatewayError::invalid_param(place, message)
 }
 
 /// Client-run tools become functions. Tools that only OpenAI could run are left out.
 fn read_tool(tool: &Fields<'_>, request: &mut Request) -> Read<()> {
-    match tool.needed_text("type")? {
+    match tool.required_text("type")? {
         "function" => request.tools.push(read_function(tool)?),
         "custom" => {
             let grammar = tool.object("format")?.filter(|format| format.get("definition").is_some());
-            request.tools.push(read_free(tool, grammar.as_ref())?);
-            request.custom_tools.push(tool.needed_text("name")?.to_owned());
+            request.tools.push(read_custom_tool(tool, grammar.as_ref())?);
+            request.custom_tools.push(tool.required_text("name")?.to_owned());
         }
         // OpenAI's own tool search is left out: all tools are sent at once.
-        function_names::SEARCH if is_clients(tool)? => request.tools.push(Tool {
-            name: function_names::SEARCH.to_owned(),
+        function_names::TOOL_SEARCH if is_client_side(tool)? => request.tools.push(Tool {
+            name: function_names::TOOL_SEARCH.to_owned(),
             description: tool.text("description")?.map(str::to_owned),
             parameters: tool.get("parameters").cloned(),
             strict: None,
             cached: None,
         }),
         "namespace" => {
-            let space = tool.needed_text("name")?;
+            let space = tool.required_text("name")?;
             for function in tool.objects("tools")? {
                 if function.text("type")?.unwrap_or("function") == "function" {
                     let function = read_function(&function)?;
-                    request.tools.push(Tool { name: function_names::flat(Some(space), &function.name), ..function });
+                    request
+                        .tools
+                        .push(Tool { name: function_names::flat_name(Some(space), &function.name), ..function });
                 }
             }
         }
@@ -154,7 +156,7 @@ fn repeated(fields: &Fields<'_>) -> Value {
         let lists = items.filter(|item| item["type"] == "additional_tools" || item["type"] == "tool_search_output");
         let later = lists.filter_map(|item| item["tools"].as_array()).flatten();
         tools.extend(
-            later.filter(|tool| tool["type"] == "namespace" || tool["type"] == function_names::SEARCH).cloned(),
+            later.filter(|tool| tool["type"] == "namespace" || tool["type"] == function_names::TOOL_SEARCH).cloned(),
         );
     }
     repeated
@@ -164,7 +166,7 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
     match item.text("type")?.unwrap_or("message") {
         "message" => {
             let parts = read_content(item, "content")?;
-            match item.needed_text("role")? {
+            match item.required_text("role")? {
                 "user" => request.say(Speaker::User, parts),
                 "assistant" => request.say(Speaker::Assistant, parts),
                 "system" | "developer" => request.instruct(parts.into_iter().filter_map(|part| match part {
@@ -176,8 +178,8 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
         }
         "function_call" => {
             let call = ToolCall {
-                id: item.needed_text("call_id")?.to_owned(),
-                name: function_names::flat(item.text("namespace")?, item.needed_text("name")?),
+                id: item.required_text("call_id")?.to_owned(),
+                name: function_names::flat_name(item.text("namespace")?, item.required_text("name")?),
                 arguments: read_arguments(item)?,
                 signature: None,
             };
@@ -185,15 +187,15 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
         }
         "custom_tool_call" => {
             let call = ToolCall {
-                id: item.needed_text("call_id")?.to_owned(),
-                name: item.needed_text("name")?.to_owned(),
-                arguments: free_arguments(item.text("input")?.unwrap_or_default()),
+                id: item.required_text("call_id")?.to_owned(),
+                name: item.required_text("name")?.to_owned(),
+                arguments: custom_arguments(item.text("input")?.unwrap_or_default()),
                 signature: None,
             };
             request.say(Speaker::Assistant, [Part::Call(call)]);
         }
         "function_call_output" | "custom_tool_call_output" => {
-            let id = item.needed_text("call_id")?.to_owned();
+            let id = item.required_text("call_id")?.to_owned();
             let result = ToolResult { id, parts: read_content(item, "output")?, is_error: false };
             request.say(Speaker::User, [Part::Result(result)]);
         }
@@ -212,7 +214,7 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
             for tool in item.objects("tools")? {
                 read_tool(&tool, request)?;
             }
-            if let (true, Some(id)) = (kind == "tool_search_output" && is_clients(item)?, item.text("call_id")?) {
+            if let (true, Some(id)) = (kind == "tool_search_output" && is_client_side(item)?, item.text("call_id")?) {
                 let found: Vec<&str> = request.tools.iter().skip(before).map(|tool| tool.name.as_str()).collect();
                 let text = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
                 let parts = vec![Part::Text(format!("Tools available: {text}"))];
@@ -220,10 +222,10 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
             }
         }
         // The client's tool searches.
-        "tool_search_call" if is_clients(item)? && item.get("call_id").is_some() => {
+        "tool_search_call" if is_client_side(item)? && item.get("call_id").is_some() => {
             let call = ToolCall {
-                id: item.needed_text("call_id")?.to_owned(),
-                name: function_names::SEARCH.to_owned(),
+                id: item.required_text("call_id")?.to_owned(),
+                name: function_names::TOOL_SEARCH.to_owned(),
                 arguments: read_arguments(item)?,
                 signature: None,
             };
@@ -233,11 +235,11 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
         "tool_search_call" | "mcp_list_tools" => {}
         // Readable only by OpenAI. The placeholder tells the model that something is missing.
         "compaction" | "compaction_summary" | "context_compaction" => {
-            request.say(Speaker::User, [Part::Text(UNREADABLE.to_owned())]);
+            request.say(Speaker::User, [Part::Text(COMPACTED_PLACEHOLDER.to_owned())]);
         }
         // Items for the client's own use.
         "compaction_trigger" | "ghost_snapshot" => {}
-        "item_reference" => return Err(referenced(item.place("type"))),
+        "item_reference" => return Err(item_reference_error(item.place("type"))),
         kind if kind.ends_with("_output") || kind == "mcp_approval_response" => {
             request.say(Speaker::User, [Part::Text(told(kind, item))]);
         }
@@ -250,7 +252,7 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
 }
 
 /// True if the client runs the tool search itself.
-fn is_clients(search: &Fields<'_>) -> Read<bool> {
+fn is_client_side(search: &Fields<'_>) -> Read<bool> {
     Ok(search.text("execution")? == Some("client"))
 }
 
@@ -266,13 +268,13 @@ fn read_content(item: &Fields<'_>, name: &str) -> Read<Vec<Part>> {
 
 fn read_part(part: &Fields<'_>) -> Read<Part> {
     let media = |kind, source, detail, name| Part::Media(Media { kind, source, detail, name });
-    match part.needed_text("type")? {
-        "input_text" | "output_text" | "text" => Ok(Part::Text(part.needed_text("text")?.to_owned())),
-        "refusal" => Ok(Part::Text(part.needed_text("refusal")?.to_owned())),
+    match part.required_text("type")? {
+        "input_text" | "output_text" | "text" => Ok(Part::Text(part.required_text("text")?.to_owned())),
+        "refusal" => Ok(Part::Text(part.required_text("refusal")?.to_owned())),
         "input_image" => {
             // Some clients use the format of chat completions.
             let url = match part.get("image_url") {
-                Some(Value::Object(_)) => part.needed_object("image_url")?.text("url")?,
+                Some(Value::Object(_)) => part.required_object("image_url")?.text("url")?,
                 _ => part.text("image_url")?,
             };
             let url = url.ok_or_else(|| {
@@ -293,9 +295,14 @@ fn read_part(part: &Fields<'_>) -> Read<Part> {
             Ok(media(kind_of(&source, MediaKind::File), source, None, name))
         }
         "input_audio" => {
-            let audio = part.needed_object("input_audio")?;
-            let mime = format!("audio/{}", audio.needed_text("format")?);
-            Ok(media(MediaKind::Audio, Source::Data { mime, data: audio.needed_text("data")?.to_owned() }, None, None))
+            let audio = part.required_object("input_audio")?;
+            let mime = format!("audio/{}", audio.required_text("format")?);
+            Ok(media(
+                MediaKind::Audio,
+                Source::Data { mime, data: audio.required_text("data")?.to_owned() },
+                None,
+                None,
+            ))
         }
         other => Err(part.error("type", format!("Parts of type `{other}` aren't supported."))),
     }
@@ -313,13 +320,13 @@ fn read_tool_choice(fields: &Fields<'_>) -> Read<Option<ToolChoice>> {
             _ => Err(wrong()),
         },
         Some(_) => {
-            let choice = fields.needed_object("tool_choice")?;
-            match choice.needed_text("type")? {
-                "function" | "custom" => Ok(Some(ToolChoice::Named(choice.needed_text("name")?.to_owned()))),
+            let choice = fields.required_object("tool_choice")?;
+            match choice.required_text("type")? {
+                "function" | "custom" => Ok(Some(ToolChoice::Named(choice.required_text("name")?.to_owned()))),
                 "allowed_tools" => {
                     let tools = choice.objects("tools")?;
                     let own = tools.iter().filter(|tool| tool.get("name").is_some());
-                    let names: Read<Vec<String>> = own.map(|tool| Ok(tool.needed_text("name")?.to_owned())).collect();
+                    let names: Read<Vec<String>> = own.map(|tool| Ok(tool.required_text("name")?.to_owned())).collect();
                     let required = choice.text("mode")? == Some("required");
                     Ok(Some(ToolChoice::Among { names: names?, required }))
                 }
@@ -332,7 +339,7 @@ fn read_tool_choice(fields: &Fields<'_>) -> Read<Option<ToolChoice>> {
 
 fn read_format(text: &Fields<'_>) -> Read<Format> {
     let Some(format) = text.object("format")? else { return Ok(Format::Text) };
-    match format.needed_text("type")? {
+    match format.required_text("type")? {
         "text" => Ok(Format::Text),
         "json_object" => Ok(Format::Json),
         "json_schema" => read_schema(&format),

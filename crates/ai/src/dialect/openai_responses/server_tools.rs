@@ -12,10 +12,10 @@ use crate::{
     meter::{AssumedUses, ToolUses},
 };
 
-use super::passthrough::LATER;
+use super::passthrough::LATER_TOOLS_MARK;
 
 /// Prefixes of the billed tool types.
-static BILLED: LazyLock<[Finder<'static>; 4]> =
+static BILLED_TOOL_MARKS: LazyLock<[Finder<'static>; 4]> =
     LazyLock::new(|| ["\"web_search", "\"code_interpreter", "\"image_generation", "\"shell"].map(Finder::new));
 
 /// Maximum uses of billed tools, including tools declared later in the input. `most_calls` is the
@@ -26,9 +26,9 @@ pub(crate) fn may_use(
     most_calls: Option<u64>,
     assumed: AssumedUses,
 ) -> Result<ToolUses, GatewayError> {
-    let offered = tools.map(|tools| billed_of(tools, "tools")).transpose()?.unwrap_or_default();
-    let with_later = input.filter(|input| may_have(input.get().as_bytes(), LATER.as_slice()));
-    let came_later = with_later.map(|input| billed_of(input, "input")).transpose()?;
+    let offered = tools.map(|tools| parse_billed(tools, "tools")).transpose()?.unwrap_or_default();
+    let with_later = input.filter(|input| may_have(input.get().as_bytes(), LATER_TOOLS_MARK.as_slice()));
+    let came_later = with_later.map(|input| parse_billed(input, "input")).transpose()?;
     let later = came_later.unwrap_or_default().into_iter().filter(|item| item["type"] == "additional_tools");
     let later = later.filter_map(|mut item| match item.get_mut("tools").map(Value::take) {
         Some(Value::Array(tools)) => Some(tools),
@@ -56,8 +56,8 @@ pub(crate) fn may_use(
 }
 
 /// Parses the list if it may contain a billed tool.
-fn billed_of(list: &RawValue, place: &str) -> Result<Vec<Value>, GatewayError> {
-    if !may_have(list.get().as_bytes(), BILLED.as_slice()) {
+fn parse_billed(list: &RawValue, place: &str) -> Result<Vec<Value>, GatewayError> {
+    if !may_have(list.get().as_bytes(), BILLED_TOOL_MARKS.as_slice()) {
         return Ok(Vec::new());
     }
     listed(list, place)
@@ -91,7 +91,7 @@ impl BilledUses {
     /// Counts the uses of a whole response.
     pub fn of(response: &Value) -> Self {
         let mut used = Self::default();
-        used.note_tools(response);
+        used.record_tools(response);
         for item in response["output"].as_array().into_iter().flatten() {
             used.note(item);
         }
@@ -101,13 +101,13 @@ impl BilledUses {
     }
 
     /// Reads the container memory from the tools that a response echoes.
-    pub fn note_tools(&mut self, response: &Value) {
+    pub fn record_tools(&mut self, response: &Value) {
         let tools = response["tools"].as_array().into_iter().flatten();
         self.gigabytes = tools.map(gigabytes).fold(self.gigabytes, Ord::max);
     }
 
     /// Counts a partial image. Returns true if it is the first of its item.
-    pub fn note_seen(&mut self, partial: &Value) -> bool {
+    pub fn record_partial_image(&mut self, partial: &Value) -> bool {
         let is_new = partial["item_id"].as_str().is_some_and(|item| self.started_images.insert(item.to_owned()));
         self.images += u64::from(is_new);
         is_new

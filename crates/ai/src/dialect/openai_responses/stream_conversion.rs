@@ -18,7 +18,7 @@ use crate::{
 
 /// Extracts the response from the end of a stream. If the end omits the output, the preceding items
 /// are used.
-pub(crate) fn of_stream(body: &[u8]) -> Result<Bytes, Failure> {
+pub(crate) fn response_of_stream(body: &[u8]) -> Result<Bytes, Failure> {
     let (mut splitter, mut items) = (Splitter::default(), Vec::new());
     splitter.push([body, b"\n\n"].concat().into());
     while let Some(event) = splitter.next() {
@@ -174,7 +174,7 @@ mod tests {
             assert_eq!(of("response.reasoning_summary_text.delta")[0]["delta"], "hm");
             assert_eq!(of("response.function_call_arguments.done")[0]["arguments"], "{\"a\":1}");
             assert_eq!(events.last().unwrap()["response"], whole);
-            assert_eq!(of_stream(&text).unwrap(), whole.to_string());
+            assert_eq!(response_of_stream(&text).unwrap(), whole.to_string());
         }
     }
 
@@ -185,7 +185,7 @@ mod tests {
         let end =
             json!({"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": []}});
         let text = format!("data: {done}\n\ndata: {end}\n\n");
-        let read: Value = serde_json::from_slice(&of_stream(text.as_bytes()).unwrap()).unwrap();
+        let read: Value = serde_json::from_slice(&response_of_stream(text.as_bytes()).unwrap()).unwrap();
         assert_eq!(read["output"], json!([item]));
     }
 
@@ -193,9 +193,9 @@ mod tests {
     fn rejects_cut_and_failed_streams() {
         let text = frames(&response("completed"));
         let cut = &text[..text.len() / 2];
-        assert_eq!(of_stream(cut).unwrap_err(), AiError::Truncated.into());
+        assert_eq!(response_of_stream(cut).unwrap_err(), AiError::Truncated.into());
         let failed =
             "event: error\ndata: {\"type\":\"error\",\"code\":\"rate_limit_exceeded\",\"message\":\"slow\"}\n\n";
-        assert_eq!(of_stream(failed.as_bytes()).unwrap_err().error, AiError::Busy { retry_after: None });
+        assert_eq!(response_of_stream(failed.as_bytes()).unwrap_err().error, AiError::Busy { retry_after: None });
     }
 }

@@ -471,9 +471,9 @@ fn joins_split_surrogates() {
         assert!(text.contains("😀b") && !text.contains('\u{fffd}'), "{style:?}: {text}");
     }
     let body = r#"{"model":"m","messages":[{"role":"user","content":"a\ud83d"}]}"#;
-    let asked = crate::dialect::lone_surrogates::read(body.as_bytes()).unwrap();
+    let asked = crate::dialect::lone_surrogates::parse_request(body.as_bytes()).unwrap();
     assert_eq!(asked["messages"][0]["content"], "a\u{fffd}");
-    assert!(crate::dialect::lone_surrogates::read(b"{").is_err());
+    assert!(crate::dialect::lone_surrogates::parse_request(b"{").is_err());
 }
 
 #[test]

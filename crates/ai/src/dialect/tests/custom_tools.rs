@@ -194,7 +194,7 @@ fn restores_later_namespaces_without_duplicate_tools() {
         {"type": "tool_search_output", "call_id": "c", "tools": [space, function]},
         {"role": "user", "content": "x"}]});
     let (mut request, repeated) = openai_responses::request::read(&body).unwrap();
-    crate::tool_names::fit(&mut request);
+    crate::tool_names::normalise(&mut request);
     let names: Vec<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
     assert_eq!(names, ["agents__close", "close"]);
     let call = json!({"id": "c1", "function": {"name": "agents__close", "arguments": "{}"}});

@@ -126,7 +126,8 @@ fn reads_file_parts_of_other_formats() {
     let items = json!({"model": "m", "input": [
         {"type": "compaction", "encrypted_content": "gAAAA"}, {"type": "ghost_snapshot", "ghost_commit": {}}, {"role": "user", "content": "x"}]});
     let openai = translated(ApiStyle::Responses, ProviderKind::OPENAI, &items);
-    let texts = [openai_responses::request::UNREADABLE, "x"].map(|text| json!({"type": "text", "text": text}));
+    let texts =
+        [openai_responses::request::COMPACTED_PLACEHOLDER, "x"].map(|text| json!({"type": "text", "text": text}));
     assert_eq!(openai["messages"], json!([{"role": "user", "content": texts}]));
     let object = json!({"model": "m", "input": [{"role": "user", "content": {"type": "input_text", "text": "x"}}]});
     assert!(read(ApiStyle::Responses, &object).is_err(), "only what a tool has answered with may be an object");

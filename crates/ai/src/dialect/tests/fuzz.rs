@@ -154,11 +154,11 @@ proptest! {
         let cut = text.as_bytes()[..cut.min(text.len())].to_vec();
         for body in [text.into_bytes(), named.into_bytes(), cut, bytes].map(Bytes::from) {
             let rewritten = [
-                openai_chat::passthrough::rewrite(&body, "up", true),
-                openai_chat::passthrough::rewrite(&body, "up", false),
-                anthropic::passthrough::rewrite(&body, "up", true),
-                openai_responses::passthrough::rewrite(&body, "gpt-5", PassthroughTerms { is_stored: true, ..PassthroughTerms::default() }),
-                openai_responses::passthrough::rewrite(&body, "up", PassthroughTerms { hosted: true, ..PassthroughTerms::default() }),
+                openai_chat::passthrough::rewrite_request(&body, "up", true),
+                openai_chat::passthrough::rewrite_request(&body, "up", false),
+                anthropic::passthrough::rewrite_request(&body, "up", true),
+                openai_responses::passthrough::rewrite_request(&body, "gpt-5", PassthroughTerms { is_stored: true, ..PassthroughTerms::default() }),
+                openai_responses::passthrough::rewrite_request(&body, "up", PassthroughTerms { hosted: true, ..PassthroughTerms::default() }),
             ];
             for rewritten in rewritten {
                 match rewritten {

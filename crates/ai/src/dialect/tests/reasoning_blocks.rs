@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     ApiStyle, ProviderKind,
-    reasoning_blocks::{MARK, OpaqueBlock},
+    reasoning_blocks::{MARKER, OpaqueBlock},
 };
 
 /// The next request of a client that sends this answer back unchanged.
@@ -71,7 +71,7 @@ fn returns_or_disables_thinking_in_tool_loops() {
             assert_eq!(thoughts_of(&claude), expected, "{place}: {claude}");
             let gemini = asked(style, &body, ProviderKind::GEMINI, "gemini-3-pro");
             for written in [deepseek, other, claude, gemini] {
-                assert!(!written.to_string().contains(MARK), "{place}: {written}");
+                assert!(!written.to_string().contains(MARKER), "{place}: {written}");
             }
         }
     }
@@ -113,7 +113,7 @@ fn streams_thinking_with_a_signature() {
     let (events, _) = streamed(ProviderKind::OPENAI, ApiStyle::Messages, &frames(ProviderKind::OPENAI)).unwrap();
     let signed: Vec<&Value> = events.iter().filter(|event| event["delta"]["type"] == "signature_delta").collect();
     assert_eq!(signed.len(), 1);
-    assert_eq!((&signed[0]["index"], &signed[0]["delta"]["signature"]), (&json!(0), &json!(MARK)));
+    assert_eq!((&signed[0]["index"], &signed[0]["delta"]["signature"]), (&json!(0), &json!(MARKER)));
     let (events, _) = streamed(ProviderKind::ANTHROPIC, ApiStyle::Messages, &frames(ProviderKind::ANTHROPIC)).unwrap();
     let signed: Vec<&str> = events.iter().filter_map(|event| event["delta"]["signature"].as_str()).collect();
     assert_eq!(signed, ["sig"]);

@@ -75,7 +75,7 @@ fn bounds_searches_of_whole_answers_by_the_reservation() {
         let tools = json!([{"type": "web_search_20250305", "name": "web_search"}, {"name": "f"},
             {"type": "web_search_20260209", "name": "again", "max_uses": 3}]);
         let body = json!({"model": "m", "max_tokens": 9, "stream": stream, "tools": tools, "messages": []}).to_string();
-        let request = anthropic::passthrough::rewrite(&body.into(), "up", is_held).unwrap();
+        let request = anthropic::passthrough::rewrite_request(&body.into(), "up", is_held).unwrap();
         serde_json::from_slice::<Value>(&request.body).unwrap()["tools"].clone()
     };
     let bounded = asked(false, true);

@@ -33,7 +33,7 @@ fn round(style: ApiStyle, name: &str) -> Value {
 
 fn fitted(style: ApiStyle, name: &str) -> Request {
     let mut request = read(style, &round(style, name)).unwrap();
-    tool_names::fit(&mut request);
+    tool_names::normalise(&mut request);
     request
 }
 
@@ -96,7 +96,7 @@ fn keeps_names_distinct() {
             names.iter().map(|name| json!({"type": "function", "function": {"name": name}})).collect();
         let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": tools});
         let mut request = read(ApiStyle::Chat, &body).unwrap();
-        tool_names::fit(&mut request);
+        tool_names::normalise(&mut request);
         let names: Vec<String> = request.tools.into_iter().map(|tool| tool.name).collect();
         (names, request.renamed)
     };

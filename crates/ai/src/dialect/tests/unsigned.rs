@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::anthropic::passthrough::rewrite;
+use super::anthropic::passthrough::rewrite_request;
 use crate::{ProviderKind, canonical::Request};
 
 fn passed(body: &Value) -> Value {
-    serde_json::from_slice(&rewrite(&body.to_string().into(), "up", false).unwrap().body).unwrap()
+    serde_json::from_slice(&rewrite_request(&body.to_string().into(), "up", false).unwrap().body).unwrap()
 }
 
 fn asked(assistant: &Value) -> Value {
@@ -72,6 +72,6 @@ fn passes_other_bodies_unchanged() {
         let body = format!(
             r#"{{ "model":"up",  "messages":[ {{"role":"assistant","content":[{content}]}} ],"max_tokens":9.0 }}"#
         );
-        assert_eq!(rewrite(&body.clone().into(), "up", false).unwrap().body, body);
+        assert_eq!(rewrite_request(&body.clone().into(), "up", false).unwrap().body, body);
     }
 }

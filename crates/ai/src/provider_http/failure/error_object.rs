@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use super::{
-    LONGEST_ASKED,
+    MAX_TRUSTED_DELAY,
     retry::{seconds, until_renewal},
     safe_message::SafeMessage,
 };
@@ -13,15 +13,15 @@ use crate::AiError;
 
 /// Messages of a 402 for a request whose price exceeds the remaining credit, while smaller requests
 /// would succeed.
-const ASKS_FOR_TOO_MUCH: [&str; 3] = ["can only afford", "fewer max_tokens", "prompt tokens limit exceeded"];
+const INSUFFICIENT_CREDIT_PHRASES: [&str; 3] = ["can only afford", "fewer max_tokens", "prompt tokens limit exceeded"];
 /// Prefixes of Anthropic's message for an account without credit, and of Google's for an invalid
 /// key. Only prefixes count: providers quote invalid parts of a request ("Invalid value: …"), and a
 /// caller who writes these words must not disable the key for everybody.
-const OUT_OF_MONEY: [&str; 2] = ["your credit balance is too low", "credit balance is too low"];
-const OF_A_BAD_KEY: [&str; 2] = ["api key not valid", "api key expired"];
+const NO_CREDIT_PREFIXES: [&str; 2] = ["your credit balance is too low", "credit balance is too low"];
+const INVALID_KEY_PREFIXES: [&str; 2] = ["api key not valid", "api key expired"];
 
 /// Messages for a request that exceeds the context window.
-const TOO_LONG: [&str; 17] = [
+const CONTEXT_LENGTH_PHRASES: [&str; 17] = [
     "context length",
     "context_length_exceeded",
     "maximum context",
@@ -44,14 +44,14 @@ const TOO_LONG: [&str; 17] = [
 
 /// Messages of a 403 if the provider doesn't serve this server's country. If only a model is
 /// unavailable there, another model may work.
-const OF_ANOTHER_COUNTRY: [&str; 5] =
+const UNSUPPORTED_COUNTRY_PHRASES: [&str; 5] =
     ["country, region, or territory", "your country", "your region", "your territory", "your location"];
 
 /// Prefix of Google's message in that case, sent with 400.
-const OF_GOOGLES_COUNTRIES: [&str; 1] = ["user location is not supported"];
+const GOOGLE_UNSUPPORTED_COUNTRY_PREFIXES: [&str; 1] = ["user location is not supported"];
 
 /// Messages of a 403 if the model is unavailable to this account or region.
-const OF_ANOTHER_PLACE: [&str; 8] = [
+const UNAVAILABLE_MODEL_PHRASES: [&str; 8] = [
     "country",
     "region",
     "territory",
@@ -65,9 +65,9 @@ const OF_ANOTHER_PLACE: [&str; 8] = [
 /// Extracts the message from any wrapping: a text, a nested error, or a list of errors with their
 /// paths.
 fn words(said: &Value) -> String {
-    const DEEPEST: usize = 4;
+    const MAX_DEPTH: usize = 4;
     fn read(said: &Value, depth: usize) -> String {
-        if depth == DEEPEST {
+        if depth == MAX_DEPTH {
             return String::new();
         }
         match said {
@@ -210,17 +210,17 @@ impl ErrorObject {
         }
     }
 
-    pub(super) fn words_of_its_own(&self) -> Option<SafeMessage> {
+    pub(super) fn safe_message(&self) -> Option<SafeMessage> {
         SafeMessage::cleaned(&self.told, self.param.as_deref(), self.code.as_deref())
     }
 
-    fn says(&self, words: &[&str]) -> bool {
+    fn has_code(&self, words: &[&str]) -> bool {
         self.words.iter().any(|word| words.contains(&word.as_str()))
     }
 
     /// True if the message starts with one of the phrases. Prefixes come from the provider, never
     /// from a quoted request.
-    fn begins(&self, phrases: &[&str]) -> bool {
+    fn starts_with_any(&self, phrases: &[&str]) -> bool {
         phrases.iter().any(|phrase| self.message.trim_start().starts_with(phrase))
     }
 
@@ -229,28 +229,28 @@ impl ErrorObject {
     }
 
     pub(super) fn classify(&self, status: u16, wait: Option<Duration>) -> AiError {
-        let wait = wait.map(|wait| wait.min(LONGEST_ASKED));
-        if status == 402 && self.mentions(&ASKS_FOR_TOO_MUCH) {
+        let wait = wait.map(|wait| wait.min(MAX_TRUSTED_DELAY));
+        if status == 402 && self.mentions(&INSUFFICIENT_CREDIT_PHRASES) {
             return AiError::Rejected;
         }
-        if self.says(&["insufficient_quota", "billing_hard_limit_reached", "billing_error"])
+        if self.has_code(&["insufficient_quota", "billing_hard_limit_reached", "billing_error"])
             || status == 402
-            || self.begins(&OUT_OF_MONEY)
+            || self.starts_with_any(&NO_CREDIT_PREFIXES)
         {
             return AiError::Quota;
         }
-        if self.says(&["api_key_invalid", "invalid_api_key", "authentication_error", "unauthenticated"])
-            || (status == 400 && self.begins(&OF_A_BAD_KEY))
+        if self.has_code(&["api_key_invalid", "invalid_api_key", "authentication_error", "unauthenticated"])
+            || (status == 400 && self.starts_with_any(&INVALID_KEY_PREFIXES))
         {
             return AiError::Credentials;
         }
-        if self.says(&["context_length_exceeded", "exceed_context_size_error", "model_max_prompt_tokens_exceeded"])
-            || (matches!(status, 0 | 400 | 413 | 422) && self.mentions(&TOO_LONG))
-            || (matches!(status, 0 | 429) && self.is_over_a_limit_alone())
+        if self.has_code(&["context_length_exceeded", "exceed_context_size_error", "model_max_prompt_tokens_exceeded"])
+            || (matches!(status, 0 | 400 | 413 | 422) && self.mentions(&CONTEXT_LENGTH_PHRASES))
+            || (matches!(status, 0 | 429) && self.exceeds_whole_limit())
         {
             return AiError::TooLong;
         }
-        if self.says(&["content_filter", "content_policy_violation"]) {
+        if self.has_code(&["content_filter", "content_policy_violation"]) {
             return AiError::Declined;
         }
         match status {
@@ -259,9 +259,11 @@ impl ErrorObject {
             }
             // A firewall doesn't check keys: it objects to the content or origin of the request.
             403 if self.is_page => AiError::Barred,
-            400 if self.begins(&OF_GOOGLES_COUNTRIES) => AiError::WrongCountry,
-            403 if self.is_of_another_country() => AiError::WrongCountry,
-            403 if self.says(&["model_not_found"]) || self.mentions(&OF_ANOTHER_PLACE) => AiError::UnknownModel,
+            400 if self.starts_with_any(&GOOGLE_UNSUPPORTED_COUNTRY_PREFIXES) => AiError::WrongCountry,
+            403 if self.is_unsupported_country() => AiError::WrongCountry,
+            403 if self.has_code(&["model_not_found"]) || self.mentions(&UNAVAILABLE_MODEL_PHRASES) => {
+                AiError::UnknownModel
+            }
             403 if self.is_declined() => AiError::Declined,
             401 | 403 => AiError::Credentials,
             404 => AiError::UnknownModel,
@@ -273,13 +275,13 @@ impl ErrorObject {
         }
     }
 
-    fn is_of_another_country(&self) -> bool {
-        self.says(&["unsupported_country_region_territory"])
-            || (self.mentions(&OF_ANOTHER_COUNTRY) && !self.mentions(&["model"]))
+    fn is_unsupported_country(&self) -> bool {
+        self.has_code(&["unsupported_country_region_territory"])
+            || (self.mentions(&UNSUPPORTED_COUNTRY_PHRASES) && !self.mentions(&["model"]))
     }
 
     /// True if the single request exceeds the whole limit, so that waiting doesn't help.
-    fn is_over_a_limit_alone(&self) -> bool {
+    fn exceeds_whole_limit(&self) -> bool {
         let numbers = (self.number_after("requested"), self.number_after("limit"));
         self.mentions(&["request too large"]) || matches!(numbers, (Some(asked), Some(limit)) if asked > limit)
     }
@@ -295,20 +297,25 @@ impl ErrorObject {
 
     /// True if the request's content was refused, not the key.
     fn is_declined(&self) -> bool {
-        let is_of_a_filter = self.says(&["moderation", "safety", "content_policy", "policy_violation"])
+        let is_of_a_filter = self.has_code(&["moderation", "safety", "content_policy", "policy_violation"])
             || self.mentions(&["moderation", "flagged", "safety", "policy", "policies"]);
         // Account permissions are called policies too.
         is_of_a_filter && !self.mentions(&["api key", "not authorized", "identity-based"])
     }
 
     fn classify_words(&self, wait: Option<Duration>) -> AiError {
-        if self.says(&["rate_limit_error", "rate_limit_exceeded", "resource_exhausted", "tokens", "requests"]) {
+        if self.has_code(&["rate_limit_error", "rate_limit_exceeded", "resource_exhausted", "tokens", "requests"]) {
             AiError::Busy { retry_after: wait }
-        } else if self.says(&["permission_error", "permission_denied"]) {
+        } else if self.has_code(&["permission_error", "permission_denied"]) {
             AiError::Credentials
-        } else if self.says(&["model_not_found", "not_found_error", "not_found"]) {
+        } else if self.has_code(&["model_not_found", "not_found_error", "not_found"]) {
             AiError::UnknownModel
-        } else if self.says(&["invalid_request_error", "invalid_argument", "failed_precondition", "badrequesterror"]) {
+        } else if self.has_code(&[
+            "invalid_request_error",
+            "invalid_argument",
+            "failed_precondition",
+            "badrequesterror",
+        ]) {
             AiError::Rejected
         } else {
             AiError::Unavailable { retry_after: wait }

@@ -21,7 +21,7 @@ pub use auth::{Auth, Mail, OauthKind, OauthProvider, SignUpPolicy};
 pub use conversations::{Jobs, Messages, Realtime};
 pub use limits::{Firewall, RateLimit};
 pub use payment::{GatewaySettings, Payment, Seller};
-use server::OWN_PATHS;
+use server::RESERVED_PATHS;
 pub use server::{Audit, Database, DatabaseKind, Metrics, Outgoing, Redis, Role, Server, Workspaces};
 pub use storage::{Backup, Search, Uploads};
 
@@ -140,7 +140,7 @@ impl Config {
         if !self.server.is_base_path_valid() {
             return Err(ConfigError::new(format!(
                 "The setting server.public_url may end with a path of letters, digits, '-', '.', '_' and '~', such as https://example.org/chat, but with no query and no fragment; and the path must not begin with one of ours ({}).",
-                OWN_PATHS.join(", ")
+                RESERVED_PATHS.join(", ")
             )));
         }
         if self.auth.refresh_ttl < self.auth.access_ttl {

@@ -170,7 +170,7 @@ impl Server {
         let path = path.strip_suffix('/').unwrap_or(path);
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
         let is_segment = |segment: &str| !segment.is_empty() && segment.bytes().all(is_plain);
-        let is_own = path.split('/').next().is_some_and(|first| OWN_PATHS.contains(&first));
+        let is_own = path.split('/').next().is_some_and(|first| RESERVED_PATHS.contains(&first));
         url.query().is_none()
             && url.fragment().is_none()
             && (path.is_empty() || (path.split('/').all(is_segment) && !is_own))
@@ -219,5 +219,5 @@ impl Database {
 }
 
 /// First path segments that belong to the API or to static files.
-pub(super) const OWN_PATHS: [&str; 9] =
+pub(super) const RESERVED_PATHS: [&str; 9] =
     ["r1", "v1", "files", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];

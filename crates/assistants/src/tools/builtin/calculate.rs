@@ -16,29 +16,29 @@ use mcp::Tool;
 use platform::work_pools::WorkOwner;
 use serde_json::{Map, Value, json};
 
-use super::{failed, needed};
+use super::{error_text, required_text};
 use crate::AssistantsService;
 
 pub(super) const NAME: &str = "calculate";
-const LONGEST: usize = 300;
+const MAX_EXPRESSION_LEN: usize = 300;
 /// Maximum length of a result, in characters.
-const LONGEST_RESULT: usize = 2_000;
-const PATIENCE: Duration = Duration::from_secs(1);
-const STACK: usize = 64 * 1024 * 1024;
-const NO_END: &str = "This can't be calculated.";
+const MAX_RESULT_CHARS: usize = 2_000;
+const TIME_LIMIT: Duration = Duration::from_secs(1);
+const STACK_BYTES: usize = 64 * 1024 * 1024;
+const FAILED_MESSAGE: &str = "This can't be calculated.";
 /// Allowed characters besides letters and digits.
-const SIGNS: &str = " +-*/^%().,!";
+const ALLOWED_SIGNS: &str = " +-*/^%().,!";
 
 pub(super) fn tool() -> Tool {
     let description = "Calculates exactly. Use it for any arithmetic instead of doing it yourself. It knows + - * / ^ %, brackets, functions such as \
         sqrt, ln, log10, sin and round, and units, such as `3.5% of 1200`, `2^64 - 1`, `180 cm to feet` or `45 minutes to hours`.";
     let schema = json!({
         "type": "object",
-        "properties": { "expression": { "type": "string", "maxLength": LONGEST, "description": "One expression, with . before decimals." } },
+        "properties": { "expression": { "type": "string", "maxLength": MAX_EXPRESSION_LEN, "description": "One expression, with . before decimals." } },
         "required": ["expression"],
         "additionalProperties": false,
     });
-    super::reader(NAME, "Calculate", description, schema)
+    super::read_only_tool(NAME, "Calculate", description, schema)
 }
 
 pub(super) async fn call(
@@ -46,9 +46,9 @@ pub(super) async fn call(
     asker: UserId,
     arguments: &Map<String, Value>,
 ) -> Result<String, String> {
-    let expression = needed(arguments, "expression")?.to_owned();
-    let _slot = service.work.compute.acquire(WorkOwner::user(asker)).await.map_err(failed)?;
-    tokio::task::spawn_blocking(move || calculated(expression)).await.unwrap_or_else(|_| Err(NO_END.to_owned()))
+    let expression = required_text(arguments, "expression")?.to_owned();
+    let _slot = service.work.compute.acquire(WorkOwner::user(asker)).await.map_err(error_text)?;
+    tokio::task::spawn_blocking(move || evaluate(expression)).await.unwrap_or_else(|_| Err(FAILED_MESSAGE.to_owned()))
 }
 
 struct TimeLimit(Instant);
@@ -59,21 +59,22 @@ impl Interrupt for TimeLimit {
     }
 }
 
-fn calculated(expression: String) -> Result<String, String> {
-    if expression.len() > LONGEST {
-        return Err(format!("The expression is too long: use up to {LONGEST} characters."));
+fn evaluate(expression: String) -> Result<String, String> {
+    if expression.len() > MAX_EXPRESSION_LEN {
+        return Err(format!("The expression is too long: use up to {MAX_EXPRESSION_LEN} characters."));
     }
-    if let Some(sign) = expression.chars().find(|char| !char.is_ascii_alphanumeric() && !SIGNS.contains(*char)) {
-        return Err(format!("The sign {sign:?} isn't known here. Use letters, digits and {SIGNS:?}."));
+    if let Some(sign) = expression.chars().find(|char| !char.is_ascii_alphanumeric() && !ALLOWED_SIGNS.contains(*char))
+    {
+        return Err(format!("The sign {sign:?} isn't known here. Use letters, digits and {ALLOWED_SIGNS:?}."));
     }
     let work = move || -> Result<String, String> {
-        let until = TimeLimit(Instant::now() + PATIENCE);
+        let until = TimeLimit(Instant::now() + TIME_LIMIT);
         let done = evaluate_with_interrupt(&expression, &mut Context::new(), &until)?;
-        Ok(done.get_main_result().chars().take(LONGEST_RESULT).collect())
+        Ok(done.get_main_result().chars().take(MAX_RESULT_CHARS).collect())
     };
-    let working = thread::Builder::new().stack_size(STACK).spawn(work);
+    let working = thread::Builder::new().stack_size(STACK_BYTES).spawn(work);
     // A panic is a failed calculation.
-    working.ok().and_then(|working| working.join().ok()).unwrap_or_else(|| Err(NO_END.to_owned()))
+    working.ok().and_then(|working| working.join().ok()).unwrap_or_else(|| Err(FAILED_MESSAGE.to_owned()))
 }
 
 #[cfg(test)]
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     fn result(expression: &str) -> Result<String, String> {
-        calculated(expression.to_owned())
+        evaluate(expression.to_owned())
     }
 
     #[test]
@@ -107,9 +108,9 @@ mod tests {
             // Only termination matters.
             drop(result(endless));
         }
-        for refused in ["\\x. x x", "f = x: f x", "\"text\"", "@debug 1", &"1".repeat(LONGEST + 1)] {
+        for refused in ["\\x. x x", "f = x: f x", "\"text\"", "@debug 1", &"1".repeat(MAX_EXPRESSION_LEN + 1)] {
             assert!(result(refused).is_err(), "{refused}");
         }
-        assert!(result("10^1900").is_ok_and(|digits| digits.len() <= LONGEST_RESULT));
+        assert!(result("10^1900").is_ok_and(|digits| digits.len() <= MAX_RESULT_CHARS));
     }
 }

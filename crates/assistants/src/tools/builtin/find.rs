@@ -12,14 +12,14 @@ use mcp::Tool;
 use message_search::{MessageSearchRequest, search_for};
 use serde_json::{Map, Value, json};
 
-use super::{failed, needed};
+use super::{error_text, required_text};
 use crate::AssistantsService;
 
 pub(super) const NAME: &str = "search_messages";
-const USUAL: u64 = 10;
-const MOST: u64 = 20;
+const DEFAULT_LIMIT: u64 = 10;
+const MAX_LIMIT: u64 = 20;
 /// Maximum length of a message in the result, in characters.
-const SAID: usize = 1_000;
+const MAX_MESSAGE_CHARS: usize = 1_000;
 
 pub(super) fn tool() -> Tool {
     let description = "Searches the messages and files that the person who asks can read here: in their own chat with you the whole workspace, elsewhere the \
@@ -29,12 +29,12 @@ pub(super) fn tool() -> Tool {
         "type": "object",
         "properties": {
             "query": { "type": "string", "maxLength": 200, "description": "What is searched for; a few words find more than a sentence." },
-            "limit": { "type": "integer", "minimum": 1, "maximum": MOST },
+            "limit": { "type": "integer", "minimum": 1, "maximum": MAX_LIMIT },
         },
         "required": ["query"],
         "additionalProperties": false,
     });
-    super::reader(NAME, "Search messages", description, schema)
+    super::read_only_tool(NAME, "Search messages", description, schema)
 }
 
 pub(super) async fn call(
@@ -43,14 +43,14 @@ pub(super) async fn call(
     asker: UserId,
     arguments: &Map<String, Value>,
 ) -> Result<String, String> {
-    let text = needed(arguments, "query")?.to_owned();
-    let limit = arguments.get("limit").and_then(Value::as_u64).unwrap_or(USUAL).clamp(1, MOST);
-    let Some(place) = query::access::find(service.db.reader(), conversation, asker).await.map_err(failed)? else {
+    let text = required_text(arguments, "query")?.to_owned();
+    let limit = arguments.get("limit").and_then(Value::as_u64).unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+    let Some(place) = query::access::find(service.db.reader(), conversation, asker).await.map_err(error_text)? else {
         return Err("Nothing can be searched here any more.".to_owned());
     };
     let is_alone = place.kind.capabilities().asks_every_message;
     let after_seq = if !is_alone && place.hides_history() {
-        query::access::all_read_after(service.db.reader(), conversation).await.map_err(failed)?
+        query::access::common_history_start(service.db.reader(), conversation).await.map_err(error_text)?
     } else {
         0
     };
@@ -67,7 +67,7 @@ pub(super) async fn call(
         Ok(found) => found,
         // The query of the model was too long.
         Err(error @ AppError::Invalid(_)) => return Err(error.sentence().into_owned()),
-        Err(error) => return Err(failed(error)),
+        Err(error) => return Err(error_text(error)),
     };
     let said: Vec<String> = found.items.iter().filter_map(|hit| said(service, hit)).collect();
     if said.is_empty() {
@@ -81,7 +81,7 @@ pub(super) async fn call(
 fn said(service: &AssistantsService, hit: &SearchHit) -> Option<String> {
     let (message, conversation) = (hit.message.as_ref()?, hit.conversation.as_ref()?);
     let place = conversation.title.as_deref().unwrap_or("a direct conversation");
-    let content: String = message.content.chars().take(SAID).collect();
+    let content: String = message.content.chars().take(MAX_MESSAGE_CHARS).collect();
     let mut said = format!("{} in {place}, {}:\n{content}", message.sender.name, message.created_at);
     for file in &message.attachments {
         said.push_str(&format!("\n[File: {}]", file.name));

@@ -47,7 +47,7 @@ pub(super) fn tool(name: &str) -> Option<Tool> {
 }
 
 /// Definition of a read-only tool whose arguments `schema` describes.
-fn reader(name: &str, title: &str, description: &str, schema: Value) -> Tool {
+fn read_only_tool(name: &str, title: &str, description: &str, schema: Value) -> Tool {
     Tool {
         name: name.to_owned(),
         title: Some(title.to_owned()),
@@ -105,18 +105,18 @@ pub async fn of_workspace(
     by: &Principal,
     id: WorkspaceId,
 ) -> Result<WorkspaceTools, AppError> {
-    membership::admit(&service.identity, by, id, Permission::View).await?;
+    membership::authorize(&service.identity, by, id, Permission::View).await?;
     Ok(view(&rows::of(service.db.reader(), id).await?))
 }
 
 /// Sets the modes of the given tools.
-pub async fn change(
+pub async fn set_modes(
     service: &AssistantsService,
     by: &Principal,
     id: WorkspaceId,
     modes: BTreeMap<String, ToolMode>,
 ) -> Result<WorkspaceTools, AppError> {
-    membership::admit(&service.identity, by, id, Permission::Configure).await?;
+    membership::authorize(&service.identity, by, id, Permission::Configure).await?;
     if modes.keys().any(|name| tool(name).is_none()) {
         return Err(AppError::field("modes", "unknown", "There is no such tool."));
     }
@@ -165,23 +165,23 @@ pub(super) async fn call(
         Ok(text) => (text, false),
         Err(text) => (text, true),
     };
-    CallResult { text: bounded(text, service.config.mcp.max_result_bytes), pictures: Vec::new(), is_error }
+    CallResult { text: truncate(text, service.config.mcp.max_result_bytes), pictures: Vec::new(), is_error }
 }
 
 /// Required text argument, or an error message for the model.
-fn needed<'a>(arguments: &'a Map<String, Value>, name: &str) -> Result<&'a str, String> {
+fn required_text<'a>(arguments: &'a Map<String, Value>, name: &str) -> Result<&'a str, String> {
     let text = arguments.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
     text.ok_or_else(|| format!("The argument {name:?} is missing: give a text."))
 }
 
 /// Error message of an internal failure for the model.
-fn failed(error: AppError) -> String {
+fn error_text(error: AppError) -> String {
     tracing::warn!(%error, "built-in tool failed");
     error.sentence().into_owned()
 }
 
 /// Truncates a text and removes NUL characters, which PostgreSQL can't store.
-fn bounded(text: String, most: usize) -> String {
+fn truncate(text: String, most: usize) -> String {
     let mut text = if text.contains('\0') { text.replace('\0', "") } else { text };
     if text.len() > most {
         let end = text.floor_char_boundary(most);
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn results_are_bounded() {
-        assert_eq!(bounded("a\0b".to_owned(), 10), "ab");
-        assert_eq!(bounded("ơơơ".to_owned(), 3), "ơ\n[4 more bytes were left out]");
+        assert_eq!(truncate("a\0b".to_owned(), 10), "ab");
+        assert_eq!(truncate("ơơơ".to_owned(), 3), "ơ\n[4 more bytes were left out]");
     }
 }

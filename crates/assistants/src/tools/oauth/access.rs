@@ -20,12 +20,12 @@ use super::{
 use crate::AssistantsService;
 
 /// Time before its expiry at which a token is renewed.
-const MARGIN: Duration = Duration::from_secs(60);
+const RENEWAL_MARGIN: Duration = Duration::from_secs(60);
 /// Lease of a worker on the renewal of a token; other workers wait for it.
-const CLAIM: Duration = Duration::from_secs(30);
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+const CLAIM_TTL: Duration = Duration::from_secs(30);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// Maximum length of a requested scope, in bytes.
-const MAX_SCOPE: usize = 2_000;
+const MAX_SCOPE_LEN: usize = 2_000;
 /// Error code for a client that the authorization server no longer knows.
 const CLIENT_FORGOTTEN: &str = "invalid_client";
 
@@ -47,22 +47,22 @@ pub(in crate::tools) async fn access(
     if server.auth != McpAuth::Oauth {
         return Ok(None);
     }
-    let (until, mut is_renewed) = (Instant::now() + CLAIM, false);
+    let (until, mut is_renewed) = (Instant::now() + CLAIM_TTL, false);
     loop {
         let row = rows::find(service.db.writer(), user, server.id).await.map_err(|error| broken(server.id, &error))?;
         let row = row.filter(|row| !row.is_expired).ok_or(McpError::AccountNotConnected)?;
-        let tokens = token::opened(&row, service.config.auth.key_encryption_secret.as_ref());
+        let tokens = token::decrypt_tokens(&row, service.config.auth.key_encryption_secret.as_ref());
         let tokens = tokens.map_err(|error| broken(server.id, &error))?;
         let now = service.clock.now();
         let is_good = refused != Some(row.version);
-        let is_fresh = is_good && row.expires_at.is_none_or(|at| at > now.plus(MARGIN));
+        let is_fresh = is_good && row.expires_at.is_none_or(|at| at > now.plus(RENEWAL_MARGIN));
         let is_usable = is_good && row.expires_at.is_none_or(|at| at > now);
         let given = AccessToken { token: Secret::new(tokens.access.as_str()), version: row.version };
         // A token that has just been renewed is accepted even if it expires soon.
         if is_fresh || (is_good && is_renewed) || (is_usable && tokens.refresh.is_none()) {
             return Ok(Some(given));
         }
-        if rows::claim(service.db.writer(), &row, now.plus(CLAIM), now)
+        if rows::claim(service.db.writer(), &row, now.plus(CLAIM_TTL), now)
             .await
             .map_err(|error| broken(server.id, &error))?
         {
@@ -74,7 +74,7 @@ pub(in crate::tools) async fn access(
         } else if Instant::now() >= until {
             return Err(McpError::Timeout);
         } else {
-            sleep(LOOK_AGAIN).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 }
@@ -101,9 +101,9 @@ pub(in crate::tools) async fn want(service: &AssistantsService, server: McpServe
         let tx = service.db.begin().await.map_err(app_error)?;
         // A concurrent call may record another scope.
         let before = rows::lock_extra_scope(&tx, user, server).await?.unwrap_or_default();
-        let wanted = discovery::joined(before, &scope);
-        if wanted.len() <= MAX_SCOPE {
-            rows::want(&tx, user, server, Some(wanted)).await?;
+        let wanted = discovery::union_scopes(before, &scope);
+        if wanted.len() <= MAX_SCOPE_LEN {
+            rows::set_extra_scope(&tx, user, server, Some(wanted)).await?;
         }
         tx.commit().await.map_err(app_error)
     };
@@ -121,11 +121,14 @@ async fn renew(service: &AssistantsService, row: &ConnectionRow, tokens: &Connec
         return Err(McpError::AccountNotConnected);
     };
     let place = TokenTarget { client: &tokens.client, resource: &tokens.resource, endpoint: &tokens.token_endpoint };
-    match token::have(service, place, &[("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())]).await {
+    match token::request_tokens(service, place, &[("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())])
+        .await
+    {
         Ok(given) => {
             let refresh = given.refresh.or_else(|| tokens.refresh.clone());
             let tokens = ConnectionTokens { access: given.access, refresh, ..tokens.clone() };
-            let kept = token::kept(service, &context(row.user_id, row.server_id.0), &tokens, given.expires_at);
+            let kept =
+                token::encrypt_tokens(service, &context(row.user_id, row.server_id.0), &tokens, given.expires_at);
             rows::renew(db, row, kept.map_err(broken)?).await.map_err(broken)?;
             Ok(())
         }

@@ -157,7 +157,7 @@ async fn register(
     let is_known = |method: &&str| metadata.auth_methods().any(|known| known == *method);
     // Prefers a public client, which has no secret to lose: PKCE protects the code.
     let method = [NO_SECRET, SECRET_IN_FORM, SECRET_IN_HEADER].into_iter().find(is_known).unwrap_or(NO_SECRET);
-    let natter = described(service, redirect_uri, method);
+    let natter = client_metadata(service, redirect_uri, method);
     let headers = HeaderMap::from_iter([
         (ACCEPT, HeaderValue::from_static("application/json")),
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
@@ -182,7 +182,7 @@ async fn register(
 /// with the shared redirect URI of earlier sign-ins.
 #[must_use]
 pub fn document(service: &AssistantsService, server: Option<McpServerId>) -> Value {
-    let mut natter = described(service, &redirect_uri(service, server), NO_SECRET);
+    let mut natter = client_metadata(service, &redirect_uri(service, server), NO_SECRET);
     natter["client_id"] = Value::from(address(service, server));
     natter
 }
@@ -192,7 +192,7 @@ fn address(service: &AssistantsService, server: Option<McpServerId>) -> String {
     server.map_or_else(|| format!("{public_url}{PAGE}.json"), |id| format!("{public_url}{PAGE}/{id}.json"))
 }
 
-fn described(service: &AssistantsService, redirect_uri: &str, method: &str) -> Value {
+fn client_metadata(service: &AssistantsService, redirect_uri: &str, method: &str) -> Value {
     json!({
         "client_name": "Natter",
         "client_uri": service.config.server.public_url(),

@@ -89,10 +89,10 @@ pub(super) async fn discover(service: &AssistantsService, url: &Url) -> Result<A
     let challenge = challenge(service, url).await?;
     let told = challenge.metadata.as_deref().and_then(|told| url.join(told).ok());
     let candidates = told.map_or_else(|| resource_places(url), |told| vec![told]);
-    let resource: Option<Resource> = first(service, candidates).await;
+    let resource: Option<Resource> = first_document(service, candidates).await;
     let (resource, issuer, scopes) = match resource {
         Some(found) => {
-            if !is_of(&found.resource, url) {
+            if !covers(&found.resource, url) {
                 return Err(unusable("Its metadata belongs to another address."));
             }
             let issuer = found.authorization_servers.into_iter().next();
@@ -107,7 +107,7 @@ pub(super) async fn discover(service: &AssistantsService, url: &Url) -> Result<A
         None => (url.to_string(), url.origin().ascii_serialization(), Vec::new()),
     };
     let named = Url::parse(&issuer).map_err(|_| unusable("It doesn't name an authorization server."))?;
-    let server: Metadata = first(service, server_places(&named)).await.ok_or_else(|| {
+    let server: Metadata = first_document(service, server_places(&named)).await.ok_or_else(|| {
         unusable("Its authorization server publishes no metadata. Use a secret header instead, if it supports one.")
     })?;
     check(service, &server, &issuer)?;
@@ -136,11 +136,11 @@ fn check(service: &AssistantsService, server: &Metadata, issuer: &str) -> Result
 fn scope(asked: Option<String>, known: Vec<String>, server: &Metadata) -> Option<String> {
     let scope = asked.or_else(|| (!known.is_empty()).then(|| known.join(" ")))?;
     let is_offered = server.scopes_supported.iter().any(|one| one == OFFLINE);
-    Some(if is_offered { joined(scope, OFFLINE) } else { scope })
+    Some(if is_offered { union_scopes(scope, OFFLINE) } else { scope })
 }
 
 /// Union of two scopes without duplicates.
-pub(super) fn joined(mut scope: String, more: &str) -> String {
+pub(super) fn union_scopes(mut scope: String, more: &str) -> String {
     for one in more.split_whitespace() {
         if !scope.split(' ').any(|known| known == one) {
             scope.push_str(if scope.is_empty() { "" } else { " " });
@@ -160,7 +160,7 @@ pub(super) fn unusable(why: &str) -> AppError {
 }
 
 /// First document that is available and valid.
-async fn first<T: DeserializeOwned>(service: &AssistantsService, places: Vec<Url>) -> Option<T> {
+async fn first_document<T: DeserializeOwned>(service: &AssistantsService, places: Vec<Url>) -> Option<T> {
     for place in places {
         let mut request = OutgoingRequest::get(place);
         request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -224,7 +224,7 @@ fn parameter(header: &str, name: &str) -> Option<String> {
 }
 
 /// True if the resource identifier is this URL or a parent of it.
-fn is_of(resource: &str, url: &Url) -> bool {
+fn covers(resource: &str, url: &Url) -> bool {
     let Ok(resource) = Url::parse(resource) else { return false };
     let whole = resource.path().trim_end_matches('/');
     let rest = url.path().strip_prefix(whole);
@@ -275,8 +275,11 @@ mod tests {
     fn adds_missing_scopes() {
         let challenge = r#"Bearer error="insufficient_scope", scope="files:read files:write""#;
         let wanted = scope_of(challenge).unwrap();
-        assert_eq!(joined("files:read offline_access".to_owned(), &wanted), "files:read offline_access files:write");
-        assert_eq!(joined(String::new(), &wanted), "files:read files:write");
+        assert_eq!(
+            union_scopes("files:read offline_access".to_owned(), &wanted),
+            "files:read offline_access files:write"
+        );
+        assert_eq!(union_scopes(String::new(), &wanted), "files:read files:write");
         assert_eq!(scope_of(r#"Bearer error="insufficient_scope""#), None);
     }
 
@@ -309,10 +312,10 @@ mod tests {
     fn resource_matches_the_url_or_a_parent() {
         let url = Url::parse("https://a.example/public/mcp").unwrap();
         for right in ["https://a.example/public/mcp", "https://a.example", "https://a.example/public/"] {
-            assert!(is_of(right, &url), "{right}");
+            assert!(covers(right, &url), "{right}");
         }
         for wrong in ["https://b.example/public/mcp", "http://a.example", "https://a.example/pub", "public/mcp", ""] {
-            assert!(!is_of(wrong, &url), "{wrong}");
+            assert!(!covers(wrong, &url), "{wrong}");
         }
     }
 }

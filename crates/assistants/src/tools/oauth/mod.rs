@@ -46,11 +46,11 @@ use crate::AssistantsService;
 /// registered by hand use the page itself.
 const PAGE: &str = "/tools/connected";
 /// Default page after the sign-in.
-const FRONT: &str = "/settings#tool-connections";
+const DEFAULT_PATH: &str = "/settings#tool-connections";
 /// Time limit of a sign-in.
-const VISIT_TTL: Duration = Duration::from_secs(600);
+const SIGN_IN_TTL: Duration = Duration::from_secs(600);
 /// Error codes for a declined request (RFC 6749, section 4.1.2.1).
-const NOT_ALLOWED: [&str; 2] = ["access_denied", "invalid_scope"];
+const DECLINED_CODES: [&str; 2] = ["access_denied", "invalid_scope"];
 /// Maximum length of an authorization code, in bytes.
 const MAX_CODE: usize = 4_096;
 
@@ -106,18 +106,18 @@ pub async fn list(
 
 /// Returns the authorization URL for the caller. Also allowed for servers offered to administrators
 /// only, because any asker may trigger their tools.
-pub async fn begin(
+pub async fn start(
     service: &AssistantsService,
     by: &Principal,
     id: McpServerId,
     next: Option<&str>,
 ) -> Result<String, AppError> {
-    let server = mcp_servers::find(service.db.reader(), id).await?.filter(takes_accounts).ok_or(Code::NotFound)?;
+    let server = mcp_servers::find(service.db.reader(), id).await?.filter(supports_accounts).ok_or(Code::NotFound)?;
     let url = server.url.as_deref().and_then(|url| Url::parse(url).ok()).ok_or(Code::NotFound)?;
     let found = discovery::discover(service, &url).await?;
     let extra = rows::extra_scope(service.db.writer(), by.user_id, id).await?;
     let scope = match extra {
-        Some(extra) => Some(discovery::joined(found.scope.unwrap_or_default(), &extra)),
+        Some(extra) => Some(discovery::union_scopes(found.scope.unwrap_or_default(), &extra)),
         None => found.scope,
     };
     let (client, redirect_uri) = client::client(service, id, &found.server).await?;
@@ -134,11 +134,12 @@ pub async fn begin(
         client,
         redirect_uri,
         verifier,
-        next: next.and_then(urls::own_path).unwrap_or_else(|| FRONT.to_owned()),
+        next: next.and_then(urls::own_path).unwrap_or_else(|| DEFAULT_PATH.to_owned()),
     };
     let now = service.clock.now();
     let begun =
-        pending::begin(service.db.writer(), PendingKind::ToolServer, Some(by.user_id), &visit, now, VISIT_TTL).await?;
+        pending::store(service.db.writer(), PendingKind::ToolServer, Some(by.user_id), &visit, now, SIGN_IN_TTL)
+            .await?;
     let mut address = found.server.authorization_endpoint;
     address.set_fragment(None);
     address
@@ -161,7 +162,7 @@ pub async fn finish(
     returned: RedirectParams,
 ) -> Result<ToolConnected, AppError> {
     let now = service.clock.now();
-    let taken = pending::take::<PendingSignIn>(&service.db, PendingKind::ToolServer, &returned.state, now).await?;
+    let taken = pending::consume::<PendingSignIn>(&service.db, PendingKind::ToolServer, &returned.state, now).await?;
     let (_, visit) = taken.filter(|(user, _)| *user == Some(by.user_id)).ok_or(Code::OauthState)?;
     if redirect_uri(service, returned.server_id) != visit.redirect_uri {
         return Err(failed("the browser came back to another server's address"));
@@ -176,14 +177,14 @@ pub async fn finish(
     if let Some(error) = &returned.error {
         // If the user declined an additional scope, the connection goes on without it. After any
         // other error it is requested again.
-        if NOT_ALLOWED.contains(&error.as_str()) {
-            rows::want(service.db.writer(), by.user_id, visit.server_id, None).await?;
+        if DECLINED_CODES.contains(&error.as_str()) {
+            rows::set_extra_scope(service.db.writer(), by.user_id, visit.server_id, None).await?;
         }
         return Err(AppError::refused(Code::OauthDenied, "The account wasn't connected."));
     }
     let code = returned.code.filter(|code| !code.is_empty() && code.len() <= MAX_CODE);
     let code = code.ok_or_else(|| failed("no code came back"))?;
-    let server = mcp_servers::find(service.db.reader(), visit.server_id).await?.filter(takes_accounts);
+    let server = mcp_servers::find(service.db.reader(), visit.server_id).await?.filter(supports_accounts);
     let server = server.filter(|server| server.url.as_deref() == Some(visit.url.as_str())).ok_or(Code::NotFound)?;
     let place = TokenTarget { client: &visit.client, resource: &visit.resource, endpoint: &visit.token_endpoint };
     let fields = [
@@ -192,7 +193,7 @@ pub async fn finish(
         ("redirect_uri", visit.redirect_uri.as_str()),
         ("code_verifier", visit.verifier.as_str()),
     ];
-    let given = match token::have(service, place, &fields).await {
+    let given = match token::request_tokens(service, place, &fields).await {
         Ok(given) => given,
         Err(why) => {
             // The client is registered again at the next attempt.
@@ -210,8 +211,8 @@ pub async fn finish(
         token_endpoint: visit.token_endpoint,
         revocation_endpoint: visit.revocation_endpoint,
     };
-    let kept = token::kept(service, &context(by.user_id, server.id.0), &tokens, given.expires_at)?;
-    rows::put(service.db.writer(), by.user_id, server.id, kept, now).await?;
+    let kept = token::encrypt_tokens(service, &context(by.user_id, server.id.0), &tokens, given.expires_at)?;
+    rows::upsert(service.db.writer(), by.user_id, server.id, kept, now).await?;
     service.tools.close_for(server.id, by.user_id);
     Ok(ToolConnected { server_id: server.id, server: server.name, next: visit.next })
 }
@@ -223,7 +224,7 @@ pub async fn disconnect(service: &AssistantsService, by: &Principal, id: McpServ
         return Err(Code::NotFound.into());
     }
     service.tools.close_for(id, by.user_id);
-    match token::opened(&row, service.config.auth.key_encryption_secret.as_ref()) {
+    match token::decrypt_tokens(&row, service.config.auth.key_encryption_secret.as_ref()) {
         Ok(tokens) => token::revoke(service, &tokens).await,
         Err(error) => tracing::warn!(%error, server = %id, "failed to decrypt tokens for revocation"),
     }
@@ -244,7 +245,7 @@ async fn forget_client(service: &AssistantsService, server: McpServerId) -> Resu
     }
 }
 
-fn takes_accounts(server: &McpServerRow) -> bool {
+fn supports_accounts(server: &McpServerRow) -> bool {
     server.is_enabled && server.auth == McpAuth::Oauth
 }
 

@@ -19,9 +19,9 @@ use super::discovery::DOCUMENT;
 use crate::{AssistantsService, tools::secrets};
 
 /// Maximum accepted lifetime of a token.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+const MAX_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 /// Maximum length of a quoted error code, in characters.
-const QUOTED: usize = 100;
+const MAX_QUOTED_CHARS: usize = 100;
 
 /// Client of Natter at an authorization server.
 #[derive(Clone, Serialize, Deserialize)]
@@ -89,7 +89,7 @@ struct Refusal {
 }
 
 /// Encrypted tokens for storage.
-pub(super) fn kept(
+pub(super) fn encrypt_tokens(
     service: &AssistantsService,
     context: &[u8],
     tokens: &ConnectionTokens,
@@ -100,7 +100,7 @@ pub(super) fn kept(
 }
 
 /// Decrypts the tokens of a connection.
-pub(super) fn opened(row: &ConnectionRow, key: Option<&Secret>) -> Result<ConnectionTokens, AppError> {
+pub(super) fn decrypt_tokens(row: &ConnectionRow, key: Option<&Secret>) -> Result<ConnectionTokens, AppError> {
     secrets::unsealed(&context(row.user_id, row.server_id.0), (row.tokens.as_slice(), row.is_sealed), key)
 }
 
@@ -110,7 +110,7 @@ pub(super) fn context(user: UserId, server: uuid::Uuid) -> Vec<u8> {
 }
 
 /// Requests tokens for a code or a refresh token.
-pub(super) async fn have(
+pub(super) async fn request_tokens(
     service: &AssistantsService,
     place: TokenTarget<'_>,
     fields: &[(&str, &str)],
@@ -119,13 +119,13 @@ pub(super) async fn have(
     fields.push(("resource", place.resource));
     let sent = post(service, place.client, place.endpoint, &fields).await;
     let answer = sent.map_err(|error| TokenRequestError::Unavailable(error.to_string()))?;
-    read(&answer, service.clock.now())
+    parse_response(&answer, service.clock.now())
 }
 
-fn read(answer: &FetchedResponse, now: Timestamp) -> Result<TokenGrant, TokenRequestError> {
+fn parse_response(answer: &FetchedResponse, now: Timestamp) -> Result<TokenGrant, TokenRequestError> {
     // Some servers refuse with a wrong status.
     if let Ok(Refusal { error }) = serde_json::from_slice(&answer.body) {
-        let error: String = error.chars().filter(|char| !char.is_control()).take(QUOTED).collect();
+        let error: String = error.chars().filter(|char| !char.is_control()).take(MAX_QUOTED_CHARS).collect();
         let is_passing = answer.status.is_server_error() || error == "temporarily_unavailable" || error == "slow_down";
         return Err(if is_passing { TokenRequestError::Unavailable(error) } else { TokenRequestError::Refused(error) });
     }
@@ -144,7 +144,7 @@ fn read(answer: &FetchedResponse, now: Timestamp) -> Result<TokenGrant, TokenReq
     Ok(TokenGrant {
         access: given.access_token,
         refresh: given.refresh_token.filter(|token| !token.is_empty()),
-        expires_at: seconds.map(|seconds| now.plus(Duration::from_secs(seconds).min(LONGEST))),
+        expires_at: seconds.map(|seconds| now.plus(Duration::from_secs(seconds).min(MAX_LIFETIME))),
     })
 }
 
@@ -217,13 +217,13 @@ mod tests {
     #[test]
     fn classifies_token_responses() {
         let given = r#"{"access_token":"a","token_type":"bearer","expires_in":60,"refresh_token":"r"}"#;
-        let given = read(&answer(200, given), Timestamp(0)).ok().unwrap();
+        let given = parse_response(&answer(200, given), Timestamp(0)).ok().unwrap();
         assert_eq!((given.access.as_str(), given.refresh.as_deref()), ("a", Some("r")));
         assert_eq!(given.expires_at, Some(Timestamp(60_000)));
         let text = r#"{"access_token":"a","token_type":"Bearer","expires_in":"60"}"#;
-        assert_eq!(read(&answer(200, text), Timestamp(0)).ok().unwrap().expires_at, Some(Timestamp(60_000)));
+        assert_eq!(parse_response(&answer(200, text), Timestamp(0)).ok().unwrap().expires_at, Some(Timestamp(60_000)));
         for status in [200, 400, 401] {
-            let refused = read(&answer(status, r#"{"error":"invalid_grant"}"#), Timestamp(0)).err().unwrap();
+            let refused = parse_response(&answer(status, r#"{"error":"invalid_grant"}"#), Timestamp(0)).err().unwrap();
             assert!(
                 matches!(&refused, TokenRequestError::Refused(why) if why == "invalid_grant"),
                 "{status}: {refused}"
@@ -236,7 +236,7 @@ mod tests {
             (200, r#"{"access_token":"a","token_type":"mac"}"#),
             (200, "{\"access_token\":\"a\\n\",\"token_type\":\"bearer\"}"),
         ] {
-            let nothing = read(&answer(status, body), Timestamp(0)).err().unwrap();
+            let nothing = parse_response(&answer(status, body), Timestamp(0)).err().unwrap();
             assert!(matches!(nothing, TokenRequestError::Unavailable(_)), "{status} {body}: {nothing}");
         }
     }

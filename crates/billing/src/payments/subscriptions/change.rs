@@ -16,7 +16,7 @@ use dbcontext::{
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::{MOST_SEATS, Payer, PaymentPurpose, interval_of, methods, price_of, state, tell, view, wrong_state};
+use super::{MAX_SEATS, Payer, PaymentPurpose, interval_of, methods, notify_payer, price_of, state, view, wrong_state};
 use crate::{
     BillingService, entitlements,
     payments::{self, StartedCheckout, charges, checkout, plans},
@@ -65,19 +65,19 @@ pub async fn preview(
         credit: money(unused),
         takes_effect_at: at,
         next: money(price.amount),
-        excess: if row.workspace_id.is_none() { beyond(service, &row, &plan, now).await? } else { Vec::new() },
+        excess: if row.workspace_id.is_none() { exceeded_quotas(service, &row, &plan, now).await? } else { Vec::new() },
         seats_missing: missing,
     })
 }
 
 /// Quotas exceeded today under the new plan.
-async fn beyond(
+async fn exceeded_quotas(
     service: &BillingService,
     row: &subscription::Model,
     plan: &PricingPlan,
     now: Timestamp,
 ) -> Result<Vec<QuotaUse>, AppError> {
-    let uses = entitlements::uses(service, row.user_id, &plan.quotas, now).await?;
+    let uses = entitlements::quota_usage(service, row.user_id, &plan.quotas, now).await?;
     Ok(uses.into_iter().filter(|quota| quota.used > quota.limit).collect())
 }
 
@@ -99,7 +99,7 @@ async fn plan_change<C: ConnectionTrait>(
     let plan = plans::view(plan.ok_or(Code::NotFound)?)?;
     let seats = checked_seats(&row, seats)?;
     let missing = match row.workspace_id {
-        Some(id) => (rows::seated(db, id, MOST_SEATS + 1).await?.len() as i64 - seats).max(0),
+        Some(id) => (rows::seated(db, id, MAX_SEATS + 1).await?.len() as i64 - seats).max(0),
         None => 0,
     };
     let refused = || AppError::field("plan_id", "invalid", "This plan can't be paid in your currency.");
@@ -118,7 +118,7 @@ async fn plan_change<C: ConnectionTrait>(
 
 fn checked_seats(row: &subscription::Model, seats: Option<i64>) -> Result<i64, AppError> {
     let seats = seats.unwrap_or(row.seats);
-    let most = if row.workspace_id.is_some() { MOST_SEATS } else { 1 };
+    let most = if row.workspace_id.is_some() { MAX_SEATS } else { 1 };
     if (1..=most).contains(&seats) { Ok(seats) } else { Err(bad_seats()) }
 }
 
@@ -160,7 +160,7 @@ pub async fn change(
         row.updated_at = now;
         rows::store(&tx, row.clone()).await?;
         tx.commit().await.map_err(app_error)?;
-        tell(service, &row);
+        notify_payer(service, &row);
         return Ok(ChangeResult { subscription: view(service, row).await?, payment_id: None, redirect_url: None });
     };
     let purpose = if is_new_period { PaymentPurpose::Restart } else { PaymentPurpose::Change };
@@ -194,7 +194,7 @@ pub async fn change(
     tx.commit().await.map_err(app_error)?;
     let payment_id = Some(new.id);
     let Some(method) = method else {
-        let begun = checkout::open(service, new, &plan, address).await?;
+        let begun = checkout::create_checkout(service, new, &plan, address).await?;
         let redirect_url = Some(begun.redirect_url);
         return Ok(ChangeResult { subscription: view(service, row).await?, payment_id, redirect_url });
     };
@@ -244,7 +244,7 @@ pub async fn pay(service: &BillingService, payer: Payer, order: PayRequest) -> R
         Some(name) => name,
         None => row.gateway.as_deref().unwrap_or_default().parse().map_err(|_| Code::GatewayOff)?,
     };
-    if !service.payments.is_on(name) {
+    if !service.payments.is_enabled(name) {
         return Err(Code::GatewayOff.into());
     }
     let way = service.payments.gateway(name).ok_or(Code::GatewayOff)?;
@@ -255,7 +255,7 @@ pub async fn pay(service: &BillingService, payer: Payer, order: PayRequest) -> R
                     && open.purpose == PaymentPurpose::Purchase.as_str()
                     && open.method_id == method_id =>
             {
-                checkout::begun_of(service, &open)
+                checkout::started_checkout(service, &open)
             }
             _ => Err(wrong_state("A payment for your plan is in progress. Finish it, or wait until it expires.")),
         };
@@ -280,8 +280,8 @@ pub async fn pay(service: &BillingService, payer: Payer, order: PayRequest) -> R
     payment_rows::insert(&tx, new.clone()).await?;
     tx.commit().await.map_err(app_error)?;
     match method {
-        Some(method) => checkout::begun_of(service, &charges::charge_present(service, &new, &method).await?),
-        None => checkout::open(service, new, &plan, address).await,
+        Some(method) => checkout::started_checkout(service, &charges::charge_present(service, &new, &method).await?),
+        None => checkout::create_checkout(service, new, &plan, address).await,
     }
 }
 
@@ -292,7 +292,7 @@ pub(in crate::payments) fn priced(
     currency: Option<Currency>,
     seats: i64,
 ) -> Result<Money, AppError> {
-    if !(1..=MOST_SEATS).contains(&seats) {
+    if !(1..=MAX_SEATS).contains(&seats) {
         return Err(bad_seats());
     }
     let refused = || AppError::field("currency", "invalid", "This can't be paid in this currency here.");

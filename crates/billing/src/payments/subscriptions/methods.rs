@@ -16,10 +16,10 @@ use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Payer, account, settle, state, tell, wrong_state};
+use super::{Payer, account, notify_payer, reschedule, state, wrong_state};
 use crate::{
     BillingService,
-    payments::{self, failed, known},
+    payments::{self, known_payment, request_error},
 };
 
 /// Job that saves the payment method of a purchase for later periods.
@@ -56,22 +56,25 @@ impl SaveMethodJob {
         let Some(payment) = payment_rows::by_id(service.db.writer(), self.payment_id).await? else { return Ok(()) };
         let Ok(gateway) = payments::gateway_of(service, &payment) else { return Ok(()) };
         let Some(recurring) = gateway.recurring() else { return Ok(()) };
-        let Some(kept) = recurring.kept(&known(service, &payment)?).await.map_err(failed)? else { return Ok(()) };
+        let Some(kept) = recurring.saved_method(&known_payment(service, &payment)?).await.map_err(request_error)?
+        else {
+            return Ok(());
+        };
         let now = service.clock.now();
         let tx = service.db.begin().await.map_err(app_error)?;
         let held = rows::lock_of(&tx, account(&payment)).await?;
         let payer = Payer { user_id: payment.user_id, workspace_id: payment.workspace_id };
-        let method = put(&tx, payer, &payment.gateway, kept, now).await?;
+        let method = upsert(&tx, payer, &payment.gateway, kept, now).await?;
         if let Some(mut row) = held
             && row.payment_id == Some(payment.id)
             && !row.is_charging
         {
             method_rows::make_default(&tx, payer.account(), method.id).await?;
             row.method_id = Some(method.id);
-            settle(service, &mut row, now)?;
+            reschedule(service, &mut row, now)?;
             rows::store(&tx, row.clone()).await?;
             tx.commit().await.map_err(app_error)?;
-            tell(service, &row);
+            notify_payer(service, &row);
             return Ok(());
         }
         tx.commit().await.map_err(app_error)
@@ -80,7 +83,7 @@ impl SaveMethodJob {
 
 /// Saves a method, unless it is saved already. The first method of an account becomes its default. Runs in the caller's
 /// transaction.
-async fn put<C: ConnectionTrait>(
+async fn upsert<C: ConnectionTrait>(
     txn: &C,
     payer: Payer,
     gateway: &str,
@@ -101,7 +104,7 @@ async fn put<C: ConnectionTrait>(
         created_at: now,
         is_default: false,
     };
-    let mut method = method_rows::put(txn, new).await?.ok_or(Code::Conflict)?;
+    let mut method = method_rows::insert_or_find(txn, new).await?.ok_or(Code::Conflict)?;
     if method_rows::default_of(txn, payer.account()).await?.is_none() {
         method_rows::make_default(txn, payer.account(), method.id).await?;
         method.is_default = true;
@@ -120,14 +123,14 @@ pub(in crate::payments) async fn save<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<(payment_method::Model, Option<subscription::Model>), AppError> {
     let held = rows::lock_of(txn, payer.account()).await?;
-    let method = put(txn, payer, gateway, kept, now).await?;
+    let method = upsert(txn, payer, gateway, kept, now).await?;
     let Some(mut row) = held else { return Ok((method, None)) };
     let is_without = row.method_id.is_none() && !row.is_charging && row.gateway.as_deref() == Some(gateway);
     if !is_without || !renews(&row)? {
         return Ok((method, None));
     }
     row.method_id = Some(method.id);
-    settle(service, &mut row, now)?;
+    reschedule(service, &mut row, now)?;
     rows::store(txn, row.clone()).await?;
     Ok((method, Some(row)))
 }
@@ -185,7 +188,7 @@ fn charging() -> AppError {
 }
 
 /// Makes a method the default, for later charges and for the current plan.
-pub async fn use_method(
+pub async fn set_default(
     service: &BillingService,
     payer: Payer,
     id: PaymentMethodId,
@@ -207,13 +210,13 @@ pub async fn use_method(
         }
         row.gateway = Some(method.gateway.clone());
         row.method_id = Some(id);
-        settle(service, &mut row, now)?;
+        reschedule(service, &mut row, now)?;
         rows::store(&tx, row.clone()).await?;
         told = Some(row);
     }
     tx.commit().await.map_err(app_error)?;
     if let Some(row) = told {
-        tell(service, &row);
+        notify_payer(service, &row);
     }
     Ok(view(&method))
 }
@@ -222,20 +225,20 @@ pub async fn use_method(
 /// be removed.
 pub async fn forget(service: &BillingService, payer: Payer, id: PaymentMethodId) -> Result<(), AppError> {
     let method = own(service, payer, id).await?;
-    leave(service, payer, &method).await?;
+    detach(service, payer, &method).await?;
     let name = method.gateway.parse().map_err(AppError::internal)?;
     if let Some(recurring) = service.payments.gateway(name).and_then(|gateway| gateway.recurring()) {
-        recurring.forget(&method.reference).await.map_err(failed)?;
+        recurring.delete_method(&method.reference).await.map_err(request_error)?;
     }
     method_rows::remove(service.db.writer(), id).await
 }
 
 /// Replaces a method wherever it is used.
-async fn leave(service: &BillingService, payer: Payer, method: &payment_method::Model) -> Result<(), AppError> {
+async fn detach(service: &BillingService, payer: Payer, method: &payment_method::Model) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     let held = rows::lock_of(&tx, payer.account()).await?;
-    let other = method_rows::another(&tx, payer.account(), method.id).await?;
+    let other = method_rows::newest_except(&tx, payer.account(), method.id).await?;
     let mut told = None;
     if let Some(mut row) = held.filter(|row| row.method_id == Some(method.id)) {
         if row.is_charging {
@@ -250,7 +253,7 @@ async fn leave(service: &BillingService, payer: Payer, method: &payment_method::
         if let Some(other) = &other {
             row.gateway = Some(other.gateway.clone());
         }
-        settle(service, &mut row, now)?;
+        reschedule(service, &mut row, now)?;
         rows::store(&tx, row.clone()).await?;
         told = Some(row);
     }
@@ -259,19 +262,20 @@ async fn leave(service: &BillingService, payer: Payer, method: &payment_method::
     }
     tx.commit().await.map_err(app_error)?;
     if let Some(row) = told {
-        tell(service, &row);
+        notify_payer(service, &row);
     }
     Ok(())
 }
 
 /// Page of the gateway where the payer manages saved payment methods.
 pub async fn portal(service: &BillingService, payer: Payer, return_url: Option<String>) -> Result<String, AppError> {
-    let path = payments::checkout::own_path(service, return_url.as_deref().unwrap_or(payments::checkout::BILLING))?;
-    let back = payments::address_of(&service.config, &path)?;
+    let path =
+        payments::checkout::own_path(service, return_url.as_deref().unwrap_or(payments::checkout::BILLING_PATH))?;
+    let back = payments::absolute_url(&service.config, &path)?;
     for (name, gateway) in &service.payments.gateways {
         let Some(recurring) = gateway.recurring() else { continue };
         let Some(customer) = customer_of(service, payer, *name).await? else { continue };
-        if let Some(url) = recurring.portal(&customer, &back).await.map_err(failed)? {
+        if let Some(url) = recurring.portal(&customer, &back).await.map_err(request_error)? {
             return Ok(url);
         }
     }

@@ -40,7 +40,7 @@ pub(super) use self::{
 };
 pub use self::{
     change::{ChangeResult, PayRequest, change, pay, preview},
-    methods::{forget, methods, portal, use_method},
+    methods::{forget, methods, portal, set_default},
 };
 use super::plans;
 pub(super) use crate::entitlements::state;
@@ -50,7 +50,7 @@ use crate::{
 };
 
 /// Maximum number of seats of a workspace.
-pub(super) const MOST_SEATS: i64 = 1_000;
+pub(super) const MAX_SEATS: i64 = 1_000;
 
 /// Purpose of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +136,7 @@ pub(super) fn interval_of(plan: &PricingPlan) -> Result<PlanInterval, AppError> 
 
 /// Billing cycle of a subscription.
 pub(super) fn cycle(row: &subscription::Model, plan: &PricingPlan) -> Result<Cycle, AppError> {
-    let usual = Cycle::beginning(interval_of(plan)?, row.period_end);
+    let usual = Cycle::starting_at(interval_of(plan)?, row.period_end);
     let anchor_day = u8::try_from(row.anchor_day).ok().filter(|day| *day > 0).unwrap_or(usual.anchor_day);
     Ok(Cycle { anchor_day, ..usual })
 }
@@ -169,7 +169,11 @@ pub(super) fn course(service: &BillingService, row: &subscription::Model) -> Res
 }
 
 /// Recomputes the end and the next due time.
-pub(super) fn settle(service: &BillingService, row: &mut subscription::Model, now: Timestamp) -> Result<(), AppError> {
+pub(super) fn reschedule(
+    service: &BillingService,
+    row: &mut subscription::Model,
+    now: Timestamp,
+) -> Result<(), AppError> {
     row.ends_at = match state(row)? {
         SubscriptionState::Active | SubscriptionState::PastDue => row.period_end.plus(service.config.payment.grace),
         SubscriptionState::Canceling | SubscriptionState::Trialing => row.period_end,
@@ -181,8 +185,8 @@ pub(super) fn settle(service: &BillingService, row: &mut subscription::Model, no
 }
 
 /// Notifies the payer of a change. Members with seats read it when they need it.
-pub(super) fn tell(service: &BillingService, row: &subscription::Model) {
-    entitlements::tell(service, row.user_id);
+pub(super) fn notify_payer(service: &BillingService, row: &subscription::Model) {
+    entitlements::notify_user(service, row.user_id);
 }
 
 /// Reads the payer's subscription; `None` if there never was one.
@@ -283,7 +287,7 @@ pub(super) fn price_of(plan: &PricingPlan, row: &subscription::Model) -> Option<
 
 /// Starts a trial of a plan without payment: once per account and mailbox, for accounts with a verified address and
 /// without an earlier subscription.
-pub async fn try_out(service: &BillingService, by: &Principal, plan_id: PlanId) -> Result<Subscription, AppError> {
+pub async fn start_trial(service: &BillingService, by: &Principal, plan_id: PlanId) -> Result<Subscription, AppError> {
     let now = service.clock.now();
     let plan = plan_rows::by_id(service.db.reader(), plan_id).await?.filter(|plan| plan.is_active);
     let plan = plans::view(plan.ok_or(Code::NotFound)?)?;
@@ -292,7 +296,7 @@ pub async fn try_out(service: &BillingService, by: &Principal, plan_id: PlanId) 
     }
     let length = i64::from(plan.trial_days) * 86_400_000;
     let end = Timestamp(now.0.saturating_add(length));
-    let cycle = Cycle::beginning(interval_of(&plan)?, now);
+    let cycle = Cycle::starting_at(interval_of(&plan)?, now);
     let period = cycle.end(now).map_or(length, |end| end.0 - now.0);
     let part = i128::from(plan.credits.0) * i128::from(length.min(period)) / i128::from(period.max(1));
     let account = by.user_id.0;
@@ -302,7 +306,7 @@ pub async fn try_out(service: &BillingService, by: &Principal, plan_id: PlanId) 
         return Err(AppError::refused(Code::Forbidden, "Verify your email address before you start a trial."));
     }
     for subject in [account, mailbox(&user.email)] {
-        if !rows::begin_trial(&tx, subject, plan.id, now).await? {
+        if !rows::record_trial(&tx, subject, plan.id, now).await? {
             return Err(wrong_state("You've already had your trial."));
         }
     }
@@ -331,7 +335,7 @@ pub async fn try_out(service: &BillingService, by: &Principal, plan_id: PlanId) 
         due_at: None,
         updated_at: now,
     };
-    settle(service, &mut row, now)?;
+    reschedule(service, &mut row, now)?;
     if !rows::insert(&tx, row.clone()).await? {
         return Err(wrong_state("A trial is for those who haven't had a plan yet."));
     }
@@ -340,7 +344,7 @@ pub async fn try_out(service: &BillingService, by: &Principal, plan_id: PlanId) 
     books.only()?.give(credits, &PostingSource::new("trial", row.id), Some(end), None);
     books.store(&tx).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service, &row);
+    notify_payer(service, &row);
     view(service, row).await
 }
 
@@ -356,23 +360,23 @@ fn mailbox(email: &str) -> Uuid {
     };
     let hash = digest(&SHA256, format!("natter trial {plain}").as_bytes());
     let mut bytes = [0; 16];
-    for (byte, hashed) in bytes.iter_mut().zip(hash.as_ref()) {
-        *byte = *hashed;
+    for (byte, sha256_hex) in bytes.iter_mut().zip(hash.as_ref()) {
+        *byte = *sha256_hex;
     }
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 /// Cancels at the end of the paid period; an unpaid subscription ends at once.
 pub async fn cancel(service: &BillingService, payer: Payer) -> Result<Subscription, AppError> {
-    take(service, payer, SubscriptionTransition::Cancel, "There is nothing to cancel.").await
+    transition(service, payer, SubscriptionTransition::Cancel, "There is nothing to cancel.").await
 }
 
 /// Reverts a cancellation.
 pub async fn resume(service: &BillingService, payer: Payer) -> Result<Subscription, AppError> {
-    take(service, payer, SubscriptionTransition::Resume, "There is nothing to resume.").await
+    transition(service, payer, SubscriptionTransition::Resume, "There is nothing to resume.").await
 }
 
-async fn take(
+async fn transition(
     service: &BillingService,
     payer: Payer,
     deed: SubscriptionTransition,
@@ -397,10 +401,10 @@ async fn take(
     if deed == SubscriptionTransition::Cancel {
         (row.next_plan_id, row.next_seats) = (None, None);
     }
-    settle(service, &mut row, now)?;
+    reschedule(service, &mut row, now)?;
     rows::store(&tx, row.clone()).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service, &row);
+    notify_payer(service, &row);
     view(service, row).await
 }
 

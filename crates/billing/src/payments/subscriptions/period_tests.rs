@@ -151,9 +151,10 @@ impl Group {
                     let amount = (part > 1).then_some(row.amount / part);
                     let signed_in =
                         sign_in(&service.identity, &email(ADMIN), PASSWORD, Device::default()).await.unwrap();
-                    let admin = Confirmed::ask(&service.identity, &principal(&service.identity, &signed_in).await)
-                        .await
-                        .unwrap();
+                    let admin =
+                        Confirmed::authorize(&service.identity, &principal(&service.identity, &signed_in).await)
+                            .await
+                            .unwrap();
                     allowed(payments::refund(service, &admin, row.id, amount, "test".to_owned()).await);
                 }
             }
@@ -161,7 +162,7 @@ impl Group {
                 if let Some(row) = self.nth(service, which).await.filter(|row| row.stage == Stage::Paid.as_str()) {
                     let money = Some(Money::new(row.amount, row.currency.parse().unwrap()));
                     let news = PaymentUpdate::Dispute { reference: "dp_1".to_owned(), money, state };
-                    payments::reconciler::apply_news(service, row.id, Some(&news)).await.unwrap();
+                    payments::reconciler::apply_update(service, row.id, Some(&news)).await.unwrap();
                 }
             }
             Step::Add(who, is_guest) => {

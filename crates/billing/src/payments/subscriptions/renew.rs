@@ -12,43 +12,43 @@ use identity::mail::{self, MailContent, Recipient};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::{PaymentPurpose, course, price_of, settle, state, step, tell};
+use super::{PaymentPurpose, course, notify_payer, price_of, reschedule, state, step};
 use crate::{
     BillingService,
     payments::{
         self,
         charges::{self, ChargeOptions, apply_charge},
         fulfilment, plans,
-        reconciler::AT_ONCE,
+        reconciler::MAX_CONCURRENT,
     },
 };
 
 /// Subscriptions that one sweep claims.
-const MOST: u64 = 100;
+const SWEEP_BATCH: u64 = 100;
 
 /// Processes due subscriptions, and members without a seat. Every instance runs this; each subscription is claimed by
 /// one.
 pub(in crate::payments) async fn look(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
     let next = now.plus(service.config.payment.reconcile_after);
-    let due = rows::claim_due(service.db.writer(), now, next, MOST).await?;
+    let due = rows::claim_due(service.db.writer(), now, next, SWEEP_BATCH).await?;
     stream::iter(due)
-        .for_each_concurrent(AT_ONCE, |id| async move {
+        .for_each_concurrent(MAX_CONCURRENT, |id| async move {
             if let Err(error) = advance(service, id).await {
                 tracing::warn!(%error, subscription = %id, "failed to process due subscription");
             }
         })
         .await;
-    give_seats(service, now).await
+    assign_seats(service, now).await
 }
 
-async fn give_seats(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
+async fn assign_seats(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
     let mut after = (Timestamp(i64::MIN), UserId(Uuid::nil()), Uuid::nil());
     loop {
-        let part = rows::unseated(service.db.reader(), now, after, MOST).await?;
+        let part = rows::unseated(service.db.reader(), now, after, SWEEP_BATCH).await?;
         let Some(last) = part.last() else { return Ok(()) };
         after = (last.since, last.user_id, last.id);
         for rows::Unseated { id, user_id, .. } in part {
-            if let Err(error) = take_seat(service, id, user_id).await {
+            if let Err(error) = assign_free_seat(service, id, user_id).await {
                 tracing::warn!(%error, subscription = %id, "failed to assign seat");
             }
         }
@@ -61,7 +61,7 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     let Some(mut row) = rows::lock(&tx, id).await? else { return Ok(()) };
     let Some(due) = course(service, &row)?.due(now) else {
-        settle(service, &mut row, now)?;
+        reschedule(service, &mut row, now)?;
         rows::store(&tx, row).await?;
         return tx.commit().await.map_err(app_error);
     };
@@ -71,21 +71,21 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
         DueAction::Remind => {
             let letter = reminder(service, &row, &plan)?;
             row.reminded_period = row.period;
-            mail::post(&tx, now, Recipient::User(row.user_id), letter).await?;
-            settle(service, &mut row, now)?;
+            mail::enqueue(&tx, now, Recipient::User(row.user_id), letter).await?;
+            reschedule(service, &mut row, now)?;
         }
         DueAction::Lapse => {
             step(&mut row, SubscriptionTransition::Lapse)?;
-            settle(service, &mut row, now)?;
+            reschedule(service, &mut row, now)?;
             let letter = MailContent::PlanUnpaid { plan: plan.name.clone(), until: row.ends_at, page: page_of(&row) };
-            mail::post(&tx, now, Recipient::User(row.user_id), letter).await?;
+            mail::enqueue(&tx, now, Recipient::User(row.user_id), letter).await?;
         }
         DueAction::End => {
             step(&mut row, SubscriptionTransition::End)?;
             row.ends_at = now;
-            settle(service, &mut row, now)?;
+            reschedule(service, &mut row, now)?;
             let letter = MailContent::PlanEnded { plan: plan.name.clone(), page: page_of(&row) };
-            mail::post(&tx, now, Recipient::User(row.user_id), letter).await?;
+            mail::enqueue(&tx, now, Recipient::User(row.user_id), letter).await?;
         }
         DueAction::Charge | DueAction::Ask => {
             if due == DueAction::Charge && !may_charge(service, &tx, &mut row, &plan, now).await? {
@@ -98,7 +98,7 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
                 step(&mut row, SubscriptionTransition::Lapse)?;
                 row.attempts += 1;
                 row.is_charging = true;
-                settle(service, &mut row, now)?;
+                reschedule(service, &mut row, now)?;
             }
             row.due_at = Some(now.plus(service.config.payment.reconcile_after));
             rows::store(&tx, row.clone()).await?;
@@ -109,7 +109,7 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
     rows::store(&tx, row.clone()).await?;
     tx.commit().await.map_err(app_error)?;
     if row != before {
-        tell(service, &row);
+        notify_payer(service, &row);
     }
     Ok(())
 }
@@ -153,7 +153,7 @@ async fn may_charge<C: ConnectionTrait>(
         // The payer or the workspace was deleted.
         row.state = SubscriptionState::Ended.as_str().to_owned();
         row.ends_at = now;
-        settle(service, row, now)?;
+        reschedule(service, row, now)?;
         return Ok(false);
     }
     // The payer may be paying manually at this moment.
@@ -163,7 +163,7 @@ async fn may_charge<C: ConnectionTrait>(
     }
     if price_of(plan, row).is_none() {
         row.method_id = None;
-        settle(service, row, now)?;
+        reschedule(service, row, now)?;
         return Ok(false);
     }
     Ok(true)
@@ -259,7 +259,7 @@ pub(in crate::payments) async fn attempt_failed<C: ConnectionTrait>(
         return Ok(());
     }
     row.is_charging = false;
-    settle(service, &mut row, now)?;
+    reschedule(service, &mut row, now)?;
     let course = course(service, &row)?;
     let letter = MailContent::ChargeFailed {
         plan: plan_rows::by_id(txn, payment.plan_id).await?.map(|plan| plan.name).unwrap_or_default(),
@@ -268,12 +268,12 @@ pub(in crate::payments) async fn attempt_failed<C: ConnectionTrait>(
         until: row.ends_at,
         page: page_of(&row),
     };
-    mail::post(txn, now, Recipient::User(row.user_id), letter).await?;
+    mail::enqueue(txn, now, Recipient::User(row.user_id), letter).await?;
     rows::store(txn, row).await
 }
 
 /// Gives a member a free seat.
-async fn take_seat(service: &BillingService, id: Uuid, user_id: UserId) -> Result<(), AppError> {
+async fn assign_free_seat(service: &BillingService, id: Uuid, user_id: UserId) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     let Some(payment_id) = rows::by_id(&tx, id).await?.and_then(|row| row.payment_id) else { return Ok(()) };
@@ -288,8 +288,8 @@ async fn take_seat(service: &BillingService, id: Uuid, user_id: UserId) -> Resul
     locked.sort_by_key(|one| one.id == payment_id);
     let row = rows::lock(&tx, id).await?.filter(|row| row.payment_id == Some(payment_id) && row.period_end > now);
     let Some(row) = row else { return Ok(()) };
-    fulfilment::seat(&tx, &row, &locked, user_id.0, now).await?;
+    fulfilment::assign_seat(&tx, &row, &locked, user_id.0, now).await?;
     tx.commit().await.map_err(app_error)?;
-    crate::entitlements::tell(service, user_id);
+    crate::entitlements::notify_user(service, user_id);
     Ok(())
 }

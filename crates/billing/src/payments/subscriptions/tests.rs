@@ -18,7 +18,7 @@ use stage::{PASSWORD, email, principal, sign_in, sign_up, stages};
 use uuid::Uuid;
 
 use super::{
-    PayRequest, Payer, SaveMethodJob, cancel, change, course, forget, methods, pay, resume, state, use_method,
+    PayRequest, Payer, SaveMethodJob, cancel, change, course, forget, methods, pay, resume, set_default, state,
 };
 use crate::{
     BillingService, ledger,
@@ -95,7 +95,7 @@ pub(super) async fn all_payments(service: &BillingService, user_id: UserId) -> V
 
 /// Completes a demo payment, and runs the jobs that follow.
 pub(super) async fn tell(service: &BillingService, by: &Principal, id: Uuid, outcome: DemoOutcome) {
-    if allowed(payments::end_demo(service, by, id, outcome).await).is_some() {
+    if allowed(payments::complete_demo(service, by, id, outcome).await).is_some() {
         SaveMethodJob { payment_id: id }.keep(service).await.unwrap();
     }
 }
@@ -144,15 +144,15 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
             }
         }
         Deed::Save(outcome) => {
-            if let Some(begun) = allowed(setups::begin(service, payer, GatewayName::DEMO, None).await) {
+            if let Some(begun) = allowed(setups::start(service, payer, GatewayName::DEMO, None).await) {
                 for _ in 0..2 {
-                    allowed(setups::end_demo(service, by, begun.setup_id, outcome).await);
+                    allowed(setups::complete_demo(service, by, begun.setup_id, outcome).await);
                 }
             }
         }
         Deed::Use(which) => {
             if let Some(id) = saved(service, payer, which).await {
-                allowed(use_method(service, payer, id).await);
+                allowed(set_default(service, payer, id).await);
             }
         }
         Deed::Tell(which, outcome) => {
@@ -164,8 +164,9 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
             if let Some(row) = nth(which).await {
                 let amount = (part > 1).then_some(row.amount / part);
                 let signed_in = sign_in(&service.identity, &email(ADMIN), PASSWORD, Device::default()).await.unwrap();
-                let admin =
-                    Confirmed::ask(&service.identity, &principal(&service.identity, &signed_in).await).await.unwrap();
+                let admin = Confirmed::authorize(&service.identity, &principal(&service.identity, &signed_in).await)
+                    .await
+                    .unwrap();
                 allowed(payments::refund(service, &admin, row.id, amount, "test".to_owned()).await);
             }
         }
@@ -173,7 +174,7 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
             if let Some(row) = nth(which).await.filter(|row| row.stage == Stage::Paid.as_str()) {
                 let money = Some(Money::new(row.amount, row.currency.parse().unwrap()));
                 let news = PaymentUpdate::Dispute { reference: "dp_1".to_owned(), money, state: dispute };
-                payments::reconciler::apply_news(service, row.id, Some(&news)).await.unwrap();
+                payments::reconciler::apply_update(service, row.id, Some(&news)).await.unwrap();
             }
         }
         Deed::Cancel => drop(allowed(cancel(service, payer).await)),
@@ -228,7 +229,7 @@ async fn check(
             *renewals.entry(row.period).or_default() += 1;
         }
         let mut again = row.clone();
-        apply::restate(&mut again).unwrap();
+        apply::update_status(&mut again).unwrap();
         assert_eq!(&again, row, "the status follows from the other fields");
     }
     assert!(renewals.values().all(|count| *count == 1), "a period was charged twice: {renewals:?}");

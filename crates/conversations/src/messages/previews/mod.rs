@@ -29,18 +29,18 @@ use url::Url;
 use crate::ConversationsService;
 
 /// Concurrent preview jobs per instance.
-const PLACES: usize = 8;
+const MAX_CONCURRENT: usize = 8;
 /// Limits for pages. The beginning suffices, because the metadata is in the head.
-const PAGE: FetchLimits =
+const PAGE_LIMITS: FetchLimits =
     FetchLimits { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 3, truncates: true };
-const PICTURE: FetchLimits =
+const IMAGE_LIMITS: FetchLimits =
     FetchLimits { max_bytes: 4 * 1024 * 1024, timeout: Duration::from_secs(5), redirects: 3, truncates: false };
 /// Maximum length of a previewed URL, in bytes.
-const MAX_ADDRESS: usize = 2_000;
+const MAX_URL_LEN: usize = 2_000;
 
 impl Job<ConversationsService> for PreviewJob {
     fn places(_config: &appcore::config::Config) -> usize {
-        PLACES
+        MAX_CONCURRENT
     }
 
     async fn run(self, work: JobContext<'_, ConversationsService>) -> Result<JobOutcome, AppError> {
@@ -60,7 +60,7 @@ async fn set_previews(service: &ConversationsService, job: PreviewJob, owner: Wo
     let Some(message) = query::messages::get(service.db.reader(), job.message_id).await? else { return Ok(()) };
     let message = Message::try_from(message)?;
     if message.deleted_at.is_some() {
-        return uploads::drop_previews(&service.files, job.message_id).await;
+        return uploads::remove_previews(&service.files, job.message_id).await;
     }
     if message.hidden_at.is_some() {
         return Ok(());
@@ -68,7 +68,9 @@ async fn set_previews(service: &ConversationsService, job: PreviewJob, owner: Wo
     let is_wanted = match message.sender {
         ref sender if sender.kind != SenderKind::User => false,
         ref sender => match sender.id {
-            Some(author) => query::previews::are_on(service.db.reader(), UserId(author), job.conversation_id).await?,
+            Some(author) => {
+                query::previews::are_enabled_in(service.db.reader(), UserId(author), job.conversation_id).await?
+            }
             None => false,
         },
     };
@@ -78,13 +80,13 @@ async fn set_previews(service: &ConversationsService, job: PreviewJob, owner: Wo
         url.path().strip_prefix(server.base_path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     let is_own = |url: &Url| Some(url.origin()) == own && is_below(url);
-    let links = urls::of(&message.content).into_iter().filter(|url| !is_own(url));
+    let links = urls::extract_links(&message.content).into_iter().filter(|url| !is_own(url));
     let links: Vec<Url> = if is_wanted { links.collect() } else { Vec::new() };
-    let found = join_all(links.into_iter().map(|url| preview(service, url, owner))).await;
+    let found = join_all(links.into_iter().map(|url| fetch_preview(service, url, owner))).await;
     let previews: Vec<Preview> = found.into_iter().flatten().collect();
     if previews.is_empty() && message.previews.is_empty() {
         // Previews of an earlier text may be stored still.
-        return uploads::drop_previews(&service.files, job.message_id).await;
+        return uploads::remove_previews(&service.files, job.message_id).await;
     }
     let PreviewJob { conversation_id, message_id } = job;
     let set = ServerAction::SetPreviews(SetPreviews { message_id, edited_at: message.edited_at, previews });
@@ -92,8 +94,9 @@ async fn set_previews(service: &ConversationsService, job: PreviewJob, owner: Wo
 }
 
 /// Fetches the preview of a URL; `None` if the page is unreachable or has no metadata.
-async fn preview(service: &ConversationsService, url: Url, owner: WorkOwner) -> Option<Preview> {
-    let fetched = service.outgoing.get(url.clone(), PAGE).await.ok().filter(|fetched| fetched.status.is_success())?;
+async fn fetch_preview(service: &ConversationsService, url: Url, owner: WorkOwner) -> Option<Preview> {
+    let fetched =
+        service.outgoing.get(url.clone(), PAGE_LIMITS).await.ok().filter(|fetched| fetched.status.is_success())?;
     let media_type = media_type(&fetched)?;
     let address = url.as_str();
     let shown = Preview {
@@ -103,7 +106,7 @@ async fn preview(service: &ConversationsService, url: Url, owner: WorkOwner) -> 
         image_upload_id: None,
         site: url.host_str().map(|host| host.trim_start_matches("www.").to_owned()),
     };
-    if !matches!(media_type.as_str(), "text/html" | "application/xhtml+xml") || address.len() > MAX_ADDRESS {
+    if !matches!(media_type.as_str(), "text/html" | "application/xhtml+xml") || address.len() > MAX_URL_LEN {
         return None;
     }
     let base = fetched.url.clone();
@@ -121,7 +124,7 @@ async fn preview(service: &ConversationsService, url: Url, owner: WorkOwner) -> 
     let title = page.title?;
     let image = page.image.and_then(|image| base.join(&image).ok());
     let image_upload_id = match image {
-        Some(image) => picture(service, image, owner).await,
+        Some(image) => fetch_image(service, image, owner).await,
         None => None,
     };
     let site = page.site.or(shown.site.clone());
@@ -129,13 +132,13 @@ async fn preview(service: &ConversationsService, url: Url, owner: WorkOwner) -> 
 }
 
 /// Downloads a page's image and stores a thumbnail of it. Returns `None` on failure.
-async fn picture(service: &ConversationsService, url: Url, owner: WorkOwner) -> Option<UploadId> {
-    let fetched = service.outgoing.get(url, PICTURE).await.ok().filter(|fetched| fetched.status.is_success())?;
+async fn fetch_image(service: &ConversationsService, url: Url, owner: WorkOwner) -> Option<UploadId> {
+    let fetched = service.outgoing.get(url, IMAGE_LIMITS).await.ok().filter(|fetched| fetched.status.is_success())?;
     if !uploads::has_thumbnails(&media_type(&fetched)?) {
         return None;
     }
-    let small = uploads::small_picture(&service.files, owner, fetched.body.to_vec()).await?;
-    match uploads::keep_preview(&service.files, owner, small).await {
+    let small = uploads::downscale_for_model(&service.files, owner, fetched.body.to_vec()).await?;
+    match uploads::store_preview(&service.files, owner, small).await {
         Ok(id) => Some(id),
         Err(error) => {
             tracing::warn!(%error, "failed to store preview image");
@@ -154,7 +157,7 @@ pub async fn remove(service: &ConversationsService, by: &Principal, id: MessageI
     let conversation_id = super::find(service, by, id).await?.conversation_id;
     let remove = MemberAction::RemovePreviews { message_id: id };
     let removed = service.events.writer.submit(remove.by(by.user_id, conversation_id)).await;
-    access::explain(&service.events, by.user_id, conversation_id, removed).await.map(|_: Outcome| ())
+    access::explain_not_found(&service.events, by.user_id, conversation_id, removed).await.map(|_: Outcome| ())
 }
 
 /// True if links in the caller's messages are previewed.
@@ -163,18 +166,22 @@ pub async fn own(service: &ConversationsService, by: &Principal) -> Result<bool,
 }
 
 /// Turns previews of links in the caller's messages on or off.
-pub async fn turn_own(service: &ConversationsService, by: &Principal, is_on: bool) -> Result<(), AppError> {
-    query::previews::turn(service.db.writer(), by.user_id.0, is_on).await
+pub async fn set_enabled(service: &ConversationsService, by: &Principal, is_on: bool) -> Result<(), AppError> {
+    query::previews::set_enabled(service.db.writer(), by.user_id.0, is_on).await
 }
 
 /// True if links are previewed in the workspace.
-pub async fn of_workspace(service: &ConversationsService, by: &Principal, id: WorkspaceId) -> Result<bool, AppError> {
+pub async fn is_enabled_in_workspace(
+    service: &ConversationsService,
+    by: &Principal,
+    id: WorkspaceId,
+) -> Result<bool, AppError> {
     membership::resolve(&service.identity, by, Some(id), Permission::View).await?;
     query::previews::is_on(service.db.reader(), id.0).await
 }
 
 /// Turns link previews of a workspace on or off.
-pub async fn turn_workspace(
+pub async fn set_enabled_in_workspace(
     service: &ConversationsService,
     by: &Principal,
     id: WorkspaceId,
@@ -182,7 +189,7 @@ pub async fn turn_workspace(
 ) -> Result<(), AppError> {
     membership::resolve(&service.identity, by, Some(id), Permission::Configure).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    query::previews::turn(&tx, id.0, is_on).await?;
+    query::previews::set_enabled(&tx, id.0, is_on).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)
 }

@@ -29,17 +29,17 @@ use super::{
 };
 
 /// Maximum number of assistants that one message addresses.
-const MAX_ASKED: usize = 3;
+const MAX_ADDRESSED: usize = 3;
 /// Maximum number of `@` signs examined per message.
-const MAX_SIGNS: usize = 20;
+const MAX_MENTION_SIGNS: usize = 20;
 /// Maximum number of words after an `@` that may form a name.
 const MAX_WORDS: usize = 6;
 /// Maximum length of a name, in characters.
 const MAX_NAME: usize = 60;
 /// Bytes before an `@` that are examined for a URL.
-const MAX_ADDRESS: usize = 1_000;
+const URL_LOOKBEHIND: usize = 1_000;
 /// Signs that introduce a mention; the second is the full-width form.
-const SIGNS: [char; 2] = ['@', '\u{ff20}'];
+const MENTION_SIGNS: [char; 2] = ['@', '\u{ff20}'];
 
 /// Loads the assistants that the messages may address, and the number of unfinished answers of
 /// their senders.
@@ -48,7 +48,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
     let mut askers: BTreeSet<UserId> = BTreeSet::new();
     for (by, send) in sends(changes) {
         let Ok(able) = batch.capabilities(by.conversation_id) else { continue };
-        let mentioned = if able.asks_every_message { Vec::new() } else { mentions_of(by, send) };
+        let mentioned = if able.asks_every_message { Vec::new() } else { mention_candidates(by, send) };
         if able.asks_every_message || !mentioned.is_empty() {
             addressed.insert(by.conversation_id);
             askers.insert(by.user_id);
@@ -63,22 +63,22 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
         batch.assistants.entry(assistant.conversation_id).or_default().push(assistant);
     }
     if !mentions.is_empty() {
-        for (user, assistant) in query::assistants::mentioned(batch.db, mentions).await? {
+        for (user, assistant) in query::assistants::resolve_mentions(batch.db, mentions).await? {
             batch.mentioned.entry((assistant.conversation_id, user)).or_default().push(assistant);
         }
     }
-    answers::load_open(batch, askers).await
+    answers::load_open_answers(batch, askers).await
 }
 
 /// Returns the assistants that answer a message, in the order of their mentions, at most
-/// [`MAX_ASKED`].
+/// [`MAX_ADDRESSED`].
 pub(super) fn assistants(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> Result<Vec<AssistantId>, AppError> {
     let (id, sender) = (by.conversation_id, by.user_id);
     let present = batch.assistants.get(&id).map_or(&[][..], Vec::as_slice);
     let usable = present.iter().filter(|assistant| assistant.is_usable_by(sender));
     if batch.capabilities(id)?.asks_every_message {
-        let asked: Vec<AssistantId> = usable.map(|assistant| assistant.assistant_id).take(MAX_ASKED).collect();
-        return if asked.is_empty() { Err(nobody_answers()) } else { Ok(asked) };
+        let asked: Vec<AssistantId> = usable.map(|assistant| assistant.assistant_id).take(MAX_ADDRESSED).collect();
+        return if asked.is_empty() { Err(assistant_unavailable()) } else { Ok(asked) };
     }
     let elsewhere = batch.mentioned.get(&(id, sender)).map_or(&[][..], Vec::as_slice);
     let candidates: Vec<&MemberAssistant> = usable.chain(elsewhere).collect();
@@ -87,34 +87,34 @@ pub(super) fn assistants(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> Re
     }
     let names: Vec<String> = candidates.iter().map(|assistant| folded(&assistant.name)).collect();
     let text = said(send.content.as_str());
-    let found = named_in(&text, &names);
+    let found = find_names(&text, &names);
     let mut named: Vec<(usize, AssistantId)> = Vec::new();
     for (assistant, name) in candidates.iter().zip(&names) {
         let at = found.iter().find(|(_, said)| said == name).map(|(at, _)| *at);
         // Assistants mentioned only by id come after all that are named.
-        if let Some(at) = at.or_else(|| is_meant(send, assistant).then_some(text.len()))
+        if let Some(at) = at.or_else(|| is_mentioned_by_id(send, assistant).then_some(text.len()))
             && named.iter().all(|(_, known)| *known != assistant.assistant_id)
         {
             named.push((at, assistant.assistant_id));
         }
     }
     named.sort_by_key(|(at, _)| *at);
-    Ok(named.into_iter().map(|(_, assistant)| assistant).take(MAX_ASKED).collect())
+    Ok(named.into_iter().map(|(_, assistant)| assistant).take(MAX_ADDRESSED).collect())
 }
 
 /// Error for a chat whose assistant no longer exists.
-pub(super) fn nobody_answers() -> AppError {
+pub(super) fn assistant_unavailable() -> AppError {
     AppError::refused(Code::WrongState, "This assistant is no longer available. Start a chat with another one.")
 }
 
 /// True if the message mentions the assistant by id.
-fn is_meant(send: &SendMessage, assistant: &MemberAssistant) -> bool {
+fn is_mentioned_by_id(send: &SendMessage, assistant: &MemberAssistant) -> bool {
     let id = Some(assistant.assistant_id.0);
     send.mentions.iter().any(|mention| mention.kind == MentionKind::Assistant && mention.id == id)
 }
 
 /// Collects the assistants that a message may mention, for the lookup.
-fn mentions_of(by: Actor, send: &SendMessage) -> Vec<Mention> {
+fn mention_candidates(by: Actor, send: &SendMessage) -> Vec<Mention> {
     let Actor { conversation_id, user_id } = by;
     let mention = |name, assistant_id| Mention { conversation_id, user_id, name, assistant_id };
     let by_id = send.mentions.iter().filter(|mentioned| mentioned.kind == MentionKind::Assistant);
@@ -122,7 +122,7 @@ fn mentions_of(by: Actor, send: &SendMessage) -> Vec<Mention> {
         by_id.filter_map(|mentioned| Some(mention(None, Some(AssistantId(mentioned.id?))))).collect();
     // Names in the form in which they are stored. The form as written is looked up too, for names
     // stored before another name with the same folded form.
-    let said = names_in(&said(send.content.as_str()));
+    let said = name_candidates(&said(send.content.as_str()));
     let names: BTreeSet<String> = said.iter().map(|name| ::search::folded_line(name)).collect();
     mentions.extend(names.union(&said).map(|name| mention(Some(name.clone()), None)));
     mentions
@@ -131,7 +131,7 @@ fn mentions_of(by: Actor, send: &SendMessage) -> Vec<Mention> {
 /// Returns the folded text in which mentions are matched: without code, links and quotes, and with
 /// a line break wherever markup separates text. A name never spans a line break.
 fn said(markdown: &str) -> String {
-    if markdown.contains(SIGNS) { folded(&plain(markdown)).replace(SIGNS, "@") } else { String::new() }
+    if markdown.contains(MENTION_SIGNS) { folded(&plain(markdown)).replace(MENTION_SIGNS, "@") } else { String::new() }
 }
 
 /// Extracts the plain text of a Markdown document.
@@ -141,14 +141,14 @@ fn plain(markdown: &str) -> String {
     let parser = Parser::new_ext(markdown, Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TABLES);
     let definitions = parser.reference_definitions().iter();
     let mut unused: Vec<Range<usize>> =
-        definitions.filter(|(_, link)| !is_address(&link.dest)).map(|(_, link)| link.span.clone()).collect();
+        definitions.filter(|(_, link)| !is_link_destination(&link.dest)).map(|(_, link)| link.span.clone()).collect();
     unused.sort_unstable_by_key(|span| span.start);
     for (event, range) in parser.into_offset_iter() {
         match event {
             Event::Text(part) | Event::Html(part) | Event::InlineHtml(part) if kept_out == 0 => {
                 // An escaped sign isn't a mention.
-                let is_escaped = part.starts_with(SIGNS) && markdown[..range.start].ends_with('\\');
-                text.push_str(if is_escaped { part.strip_prefix(SIGNS).unwrap_or(&part) } else { &part });
+                let is_escaped = part.starts_with(MENTION_SIGNS) && markdown[..range.start].ends_with('\\');
+                text.push_str(if is_escaped { part.strip_prefix(MENTION_SIGNS).unwrap_or(&part) } else { &part });
                 continue;
             }
             Event::Start(Tag::CodeBlock(_) | Tag::Link { .. } | Tag::Image { .. } | Tag::BlockQuote(_)) => {
@@ -170,7 +170,7 @@ fn plain(markdown: &str) -> String {
 }
 
 /// True if `text` looks like a link destination.
-fn is_address(text: &str) -> bool {
+fn is_link_destination(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["http://", "https://", "mailto:", "tel:", "/c/"].iter().any(|begin| text.starts_with(begin))
 }
@@ -178,12 +178,12 @@ fn is_address(text: &str) -> bool {
 /// Folds case, Unicode form and width, independently of how the text was typed.
 fn folded(text: &str) -> String {
     let letters = text.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
-    let folded: String = letters.map(plain_sign).collect();
+    let folded: String = letters.map(plain_character).collect();
     folded.replace("i\u{307}", "i")
 }
 
 /// Maps typographic variants of a character to the plain one.
-const fn plain_sign(letter: char) -> char {
+const fn plain_character(letter: char) -> char {
     match letter {
         '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2bc}' | '\u{2032}' => '\'',
         '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
@@ -193,19 +193,21 @@ const fn plain_sign(letter: char) -> char {
 }
 
 /// Returns the name candidates in a folded text: up to a few words after each `@`.
-fn names_in(text: &str) -> BTreeSet<String> {
+fn name_candidates(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for (at, _) in text.match_indices('@').filter(|(at, _)| may_be_one(&text[..*at])).take(MAX_SIGNS) {
+    for (at, _) in
+        text.match_indices('@').filter(|(at, _)| may_start_mention_after(&text[..*at])).take(MAX_MENTION_SIGNS)
+    {
         let after = &text[at + 1..];
         let mut words = 0;
         let mut last = None;
         let ends = after.char_indices().map(|(end, next)| (end, Some(next))).chain([(after.len(), None)]);
         for (end, next) in ends.take(MAX_NAME + 1) {
             let name = &after[..end];
-            if end > 0 && (may_end(&after[end..]) || after[end..].starts_with('@')) && name.trim() == name {
+            if end > 0 && (may_end_before(&after[end..]) || after[end..].starts_with('@')) && name.trim() == name {
                 names.insert(name.to_owned());
             }
-            words += usize::from(!next.is_some_and(is_part) && last.is_some_and(is_part));
+            words += usize::from(!next.is_some_and(is_word_character) && last.is_some_and(is_word_character));
             if words >= MAX_WORDS || next == Some('\n') {
                 break;
             }
@@ -217,20 +219,20 @@ fn names_in(text: &str) -> BTreeSet<String> {
 
 /// Returns the position and name of each mention in a folded text. The longest name that fits at a
 /// position wins. Combining marks may be omitted if the result is unambiguous.
-fn named_in<'a>(text: &str, names: &'a [String]) -> Vec<(usize, &'a str)> {
+fn find_names<'a>(text: &str, names: &'a [String]) -> Vec<(usize, &'a str)> {
     // From the end backwards, because names may follow each other without a space.
     let mut whole: BTreeMap<usize, NameMatch<'a>> = BTreeMap::new();
     let names: Vec<(&'a str, Letters<'a>)> =
-        names.iter().filter(|name| !name.is_empty()).map(|name| (name.as_str(), letters_of(name))).collect();
+        names.iter().filter(|name| !name.is_empty()).map(|name| (name.as_str(), split_letters(name))).collect();
     for (at, _) in text.rmatch_indices('@') {
         let after = &text[at + 1..];
         let mut best: Option<NameMatch<'a>> = None;
         for &(name, ref letters) in &names {
             let exact = after.strip_prefix(name);
-            let Some(rest) = exact.or_else(|| behind(after, letters)) else { continue };
+            let Some(rest) = exact.or_else(|| strip_letters(after, letters)) else { continue };
             let fit = NameMatch { name, end: text.len() - rest.len(), is_exact: exact.is_some(), is_clear: true };
-            if may_end(rest) || whole.contains_key(&fit.end) {
-                best = Some(best.map_or(fit, |best| best.or_better(fit)));
+            if may_end_before(rest) || whole.contains_key(&fit.end) {
+                best = Some(best.map_or(fit, |best| best.better_of(fit)));
             }
         }
         if let Some(fit) = best.filter(|fit| fit.is_clear) {
@@ -240,7 +242,7 @@ fn named_in<'a>(text: &str, names: &'a [String]) -> Vec<(usize, &'a str)> {
     let mut named = Vec::new();
     let mut ended = None;
     for (at, NameMatch { name, end, .. }) in whole {
-        if ended == Some(at) || may_begin(&text[..at]) {
+        if ended == Some(at) || may_start_after(&text[..at]) {
             named.push((at, name));
             ended = Some(end);
         }
@@ -261,7 +263,7 @@ struct NameMatch<'a> {
 
 impl NameMatch<'_> {
     /// Selects the better of two matches at one position.
-    fn or_better(self, other: Self) -> Self {
+    fn better_of(self, other: Self) -> Self {
         match (other.end, other.is_exact).cmp(&(self.end, self.is_exact)) {
             Ordering::Greater => other,
             Ordering::Equal => Self { is_clear: self.is_clear && self.name == other.name, ..self },
@@ -273,72 +275,72 @@ impl NameMatch<'_> {
 /// Letters of a folded name, each with its form without combining marks.
 type Letters<'a> = Vec<(&'a str, String)>;
 
-fn letters_of(name: &str) -> Letters<'_> {
+fn split_letters(name: &str) -> Letters<'_> {
     let mut letters = Vec::new();
     let mut rest = name;
     while let Some(first) = rest.chars().next() {
         let marks = &rest[first.len_utf8()..];
         let end = marks.find(|mark: char| !is_combining_mark(mark)).unwrap_or(marks.len());
-        let (letter, behind) = rest.split_at(first.len_utf8() + end);
+        let (letter, strip_letters) = rest.split_at(first.len_utf8() + end);
         let plain = if first.is_whitespace() { letter.to_owned() } else { ::search::folded_line(letter) };
         letters.push((letter, plain));
-        rest = behind;
+        rest = strip_letters;
     }
     letters
 }
 
 /// Returns the text after `letters`, or `None` if the text doesn't start with them.
-fn behind<'t>(text: &'t str, letters: &[(&str, String)]) -> Option<&'t str> {
+fn strip_letters<'t>(text: &'t str, letters: &[(&str, String)]) -> Option<&'t str> {
     letters.iter().try_fold(text, |rest, (letter, plain)| {
         rest.strip_prefix(*letter).or_else(|| rest.strip_prefix(plain.as_str()))
     })
 }
 
 /// True if the character is part of a word.
-fn is_part(letter: char) -> bool {
+fn is_word_character(letter: char) -> bool {
     letter.is_alphanumeric() || letter == '_' || is_combining_mark(letter)
 }
 
 /// True if the character extends the adjacent word. Scripts without spaces between words are
 /// excluded.
-fn joins(letter: char) -> bool {
-    is_part(letter) && !::search::is_unspaced(letter)
+fn extends_word(letter: char) -> bool {
+    is_word_character(letter) && !::search::is_unspaced(letter)
 }
 
 /// True if a name may start after `before`: it doesn't end within a word, path or URL.
-fn may_begin(before: &str) -> bool {
+fn may_start_after(before: &str) -> bool {
     let mut letters = before.chars().rev();
     let goes_on = match letters.next() {
         Some('/') => true,
         // Dots and hyphens that don't follow a word are punctuation.
-        Some('.' | '-') => letters.next().is_some_and(joins),
-        last => last.is_some_and(joins),
+        Some('.' | '-') => letters.next().is_some_and(extends_word),
+        last => last.is_some_and(extends_word),
     };
-    !goes_on && !ends_in_address(before)
+    !goes_on && !ends_in_url(before)
 }
 
 /// True if a name may start after `before`, or after a name at its end.
-fn may_be_one(before: &str) -> bool {
-    may_begin(before) || before.chars().rev().take(MAX_NAME).any(|letter| letter == '@')
+fn may_start_mention_after(before: &str) -> bool {
+    may_start_after(before) || before.chars().rev().take(MAX_NAME).any(|letter| letter == '@')
 }
 
 /// True if the text ends within a URL. URLs have no spaces; non-ASCII letters aren't counted as
 /// part of one.
-fn ends_in_address(text: &str) -> bool {
+fn ends_in_url(text: &str) -> bool {
     let is_of_it = |byte: &u8| byte.is_ascii() && !byte.is_ascii_whitespace();
-    let length = text.bytes().rev().take(MAX_ADDRESS).take_while(is_of_it).count();
+    let length = text.bytes().rev().take(URL_LOOKBEHIND).take_while(is_of_it).count();
     let address = &text[text.len() - length..];
     address.contains("://") || address.contains("www.")
 }
 
 /// True if a name may end before `after`: the word is complete and isn't the start of a path or
 /// URL.
-fn may_end(after: &str) -> bool {
+fn may_end_before(after: &str) -> bool {
     let mut letters = after.chars();
     match letters.next() {
         Some('/' | '\\' | '@') => false,
-        Some('.' | '-') => !letters.next().is_some_and(joins),
-        next => !next.is_some_and(joins),
+        Some('.' | '-') => !letters.next().is_some_and(extends_word),
+        next => !next.is_some_and(extends_word),
     }
 }
 
@@ -368,23 +370,24 @@ mod tests {
         for Case { text, names, called } in cases {
             let names: Vec<String> = names.iter().map(|name| folded(name)).collect();
             let said = said(&text);
-            let found: BTreeSet<&str> = named_in(&said, &names).into_iter().map(|(_, name)| name).collect();
+            let found: BTreeSet<&str> = find_names(&said, &names).into_iter().map(|(_, name)| name).collect();
             let called: Vec<String> = called.iter().map(|name| folded(name)).collect();
             assert_eq!(found, called.iter().map(String::as_str).collect::<BTreeSet<&str>>(), "{text:?}");
             // Mentioned names must also be found by the lookup, in their stored form.
-            let looked: BTreeSet<String> = names_in(&said).iter().map(|name| ::search::folded_line(name)).collect();
+            let looked: BTreeSet<String> =
+                name_candidates(&said).iter().map(|name| ::search::folded_line(name)).collect();
             assert!(called.iter().all(|name| looked.contains(&::search::folded_line(name))), "{text:?}: {looked:?}");
         }
     }
 
     #[test]
     fn collects_name_candidates_up_to_word_ends() {
-        let names = names_in("mail@x, @ada lovelace, and @c++: go");
+        let names = name_candidates("mail@x, @ada lovelace, and @c++: go");
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         assert!(names.contains(&"ada") && names.contains(&"ada lovelace") && names.contains(&"c++"), "{names:?}");
         assert!(!names.contains(&"x") && !names.contains(&"ada love"), "{names:?}");
-        assert!(names_in(&"@a ".repeat(10_000)).len() < 200);
-        assert!(names_in(&"@明".repeat(10_000)).len() < 200);
+        assert!(name_candidates(&"@a ".repeat(10_000)).len() < 200);
+        assert!(name_candidates(&"@明".repeat(10_000)).len() < 200);
     }
 
     #[test]
@@ -401,8 +404,8 @@ mod tests {
                 ("看", "看"),
             ] {
                 let text = format!("{before}@{name}{after}");
-                assert!(!named_in(&text, &[name.to_owned()]).is_empty(), "{text:?}");
-                assert!(names_in(&text).contains(name), "{text:?} {name:?}: {:?}", names_in(&text));
+                assert!(!find_names(&text, &[name.to_owned()]).is_empty(), "{text:?}");
+                assert!(name_candidates(&text).contains(name), "{text:?} {name:?}: {:?}", name_candidates(&text));
             }
         }
     }
@@ -411,10 +414,10 @@ mod tests {
         #[test]
         fn parses_arbitrary_text(text in "(@|＠|[a-zé小ー_`*~>#|\\[\\]()<\\\\./:\n -]|https://|www\\.){0,60}") {
             let said = said(&text);
-            for name in names_in(&said) {
+            for name in name_candidates(&said) {
                 prop_assert!(!name.is_empty() && name.chars().count() <= 2 * MAX_NAME);
             }
-            for (at, name) in named_in(&said, &["a".to_owned(), "é".to_owned(), "小".to_owned()]) {
+            for (at, name) in find_names(&said, &["a".to_owned(), "é".to_owned(), "小".to_owned()]) {
                 let written = &said[at + 1..];
                 prop_assert!(written.starts_with(name) || (name == "é" && written.starts_with('e')));
             }

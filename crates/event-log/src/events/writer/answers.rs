@@ -14,7 +14,7 @@ use super::{
     batch::Batch,
     change::{Actor, FinishAnswer, Outcome, StartAnswer},
     comparisons, log_redaction,
-    messages::{create, not_archived, target_row},
+    messages::{create, live_message_row, require_not_archived},
     threads, versions,
 };
 use crate::events::{
@@ -28,9 +28,9 @@ pub(super) const MAX_OPEN_ANSWERS: usize = 20;
 pub(super) const ANSWERS_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// Loads the number of unfinished answers of each user.
-pub(super) async fn load_open(batch: &mut Batch<'_>, people: BTreeSet<UserId>) -> Result<(), AppError> {
+pub(super) async fn load_open_answers(batch: &mut Batch<'_>, people: BTreeSet<UserId>) -> Result<(), AppError> {
     let people: Vec<UserId> = people.into_iter().collect();
-    for (user, open) in query::jobs::open_of(batch.db, AnswerJob::KIND, &people).await? {
+    for (user, open) in query::jobs::count_open(batch.db, AnswerJob::KIND, &people).await? {
         batch.open_answers.insert(user, usize::try_from(open).unwrap_or(usize::MAX));
     }
     Ok(())
@@ -44,7 +44,7 @@ pub(super) async fn begin(
     batch.conversation(conversation_id)?;
     if query::messages::get(batch.db, begin.answer_id).await?.is_some() {
         // Missing if a reader has deleted the message meanwhile; the job ends with `NotFound`.
-        let row = target_row(batch, conversation_id, begin.answer_id).await?;
+        let row = live_message_row(batch, conversation_id, begin.answer_id).await?;
         let beside = row.parallel_answer_of();
         let message = Message::try_from(row)?;
         // Text written by the previous worker stays visible until the new text is longer.
@@ -61,7 +61,7 @@ pub(super) async fn begin(
     {
         return Err(Code::NotFound.into());
     }
-    let root = threads::of_question(batch, conversation_id, begin.reply_to).await?;
+    let root = threads::root_of_question(batch, conversation_id, begin.reply_to).await?;
     let assistant = query::assistants::get(batch.db, begin.assistant_id).await?.ok_or(Code::NotFound)?;
     let picture = query::assistants::picture(assistant.glyph, assistant.hue);
     let sender = Sender { kind: SenderKind::Assistant, id: Some(begin.assistant_id.0), name: assistant.name, picture };
@@ -78,7 +78,7 @@ pub(super) async fn begin(
     };
     create(batch, &mut message)?;
     if let Some(root) = root {
-        threads::add(batch, root, &message)?;
+        threads::add_reply(batch, root, &message)?;
     }
     Ok(Outcome::Message(Box::new(message)))
 }
@@ -88,7 +88,7 @@ pub(super) async fn finish(
     conversation_id: ConversationId,
     finish: &FinishAnswer,
 ) -> Result<Outcome, AppError> {
-    let row = target_row(batch, conversation_id, finish.answer_id).await?;
+    let row = live_message_row(batch, conversation_id, finish.answer_id).await?;
     let beside = row.parallel_answer_of();
     let mut message = Message::try_from(row)?;
     batch.conversation(conversation_id)?;
@@ -107,23 +107,23 @@ pub(super) async fn finish(
     .await?;
     if !message.tool_calls.is_empty() {
         query::tool_calls::stop(batch.db, message.id, batch.now).await?;
-        let calls = query::tool_calls::shown(batch.db, message.id).await?;
-        query::tool_calls::show(batch.db, message.id, tool_calls::shown_json(&calls)?.as_deref()).await?;
-        message.tool_calls = tool_calls::shown(&calls)?;
+        let calls = query::tool_calls::of_current_version(batch.db, message.id).await?;
+        query::tool_calls::set_summary(batch.db, message.id, tool_calls::truncate_to_json(&calls)?.as_deref()).await?;
+        message.tool_calls = tool_calls::truncate_all(&calls)?;
     }
-    query::versions::keep_thoughts(batch.db, message.id, finish.thoughts.as_deref()).await?;
+    query::versions::store_reasoning(batch.db, message.id, finish.thoughts.as_deref()).await?;
     message.content.clone_from(&finish.content);
     message.status = finish.status;
     message.reason.clone_from(&finish.reason);
     message.model = finish.model.clone().or(message.model);
     message.answer.clone_from(&finish.figures);
     if let Some(first_id) = beside {
-        comparisons::end(batch, &message, first_id).await?;
+        comparisons::finish(batch, &message, first_id).await?;
         return Ok(Outcome::Message(Box::new(message)));
     }
-    comparisons::take_in(batch, &mut message).await?;
+    comparisons::attach_as_version(batch, &mut message).await?;
     // After a takeover, an earlier event may contain a part of the text.
-    log_redaction::take_out(batch, &message).await?;
+    log_redaction::redact(batch, &message).await?;
     let ended = Box::new(message.clone());
     let body = match finish.status {
         MessageStatus::Failed => {
@@ -133,12 +133,12 @@ pub(super) async fn finish(
         MessageStatus::Complete | MessageStatus::Stopped => DurableBody::MessageCompleted { message: ended },
     };
     batch.emit(conversation_id, body)?;
-    ask_title(batch, &message)?;
+    enqueue_title(batch, &message)?;
     Ok(Outcome::Message(Box::new(message)))
 }
 
 /// Enqueues the title job of a chat with an assistant once it has a finished answer and no title.
-fn ask_title(batch: &mut Batch<'_>, answer: &Message) -> Result<(), AppError> {
+fn enqueue_title(batch: &mut Batch<'_>, answer: &Message) -> Result<(), AppError> {
     let conversation_id = answer.conversation_id;
     let is_said = matches!(answer.status, MessageStatus::Complete | MessageStatus::Stopped);
     let is_named = batch.conversation(conversation_id)?.title.is_some();
@@ -161,8 +161,8 @@ pub(super) async fn regenerate(
 ) -> Result<Outcome, AppError> {
     let Actor { conversation_id, user_id } = by;
     batch.standing(conversation_id, user_id)?;
-    not_archived(batch, conversation_id)?;
-    let row = target_row(batch, conversation_id, message_id).await?;
+    require_not_archived(batch, conversation_id)?;
+    let row = live_message_row(batch, conversation_id, message_id).await?;
     if row.parallel_answer_of().is_some() {
         return Err(Code::NotFound.into());
     }
@@ -175,7 +175,7 @@ pub(super) async fn regenerate(
     if message.status == MessageStatus::Streaming {
         return Err(AppError::refused(Code::WrongState, "The assistant is still answering. Stop it first."));
     }
-    load_open(batch, BTreeSet::from([user_id])).await?;
+    load_open_answers(batch, BTreeSet::from([user_id])).await?;
     batch.check_open_answers(user_id, 1)?;
     let job = AnswerJob {
         conversation_id,
@@ -185,31 +185,31 @@ pub(super) async fn regenerate(
         beside: None,
         asking: asking.clone(),
     };
-    let is_kept = versions::keep_answer(batch, &mut message).await?;
+    let is_kept = versions::keep_as_version(batch, &mut message).await?;
     if !message.tool_calls.is_empty() {
-        query::tool_calls::remove_shown(batch.db, message.id).await?;
+        query::tool_calls::remove_of_current_version(batch.db, message.id).await?;
         message.tool_calls.clear();
     }
-    batch.ask_answer(&job, user_id)?;
+    batch.enqueue_answer(&job, user_id)?;
     restart(batch, message, job.asking.model, (None, is_kept)).await
 }
 
 /// Stores and publishes the text of a worker that took the answer over, once it is longer than the
 /// previous text.
-pub(super) async fn overtake(
+pub(super) async fn replace_text(
     batch: &mut Batch<'_>,
     conversation_id: ConversationId,
     answer_id: MessageId,
     content: &str,
 ) -> Result<Outcome, AppError> {
-    let row = target_row(batch, conversation_id, answer_id).await?;
+    let row = live_message_row(batch, conversation_id, answer_id).await?;
     let beside = row.parallel_answer_of();
     let mut message = Message::try_from(row)?;
     batch.conversation(conversation_id)?;
     if message.status == MessageStatus::Streaming {
         content.clone_into(&mut message.content);
         query::messages::set_answer(batch.db, message.id, &message.content, message.status, None, None, None).await?;
-        tell(batch, &message, (beside, false)).await?;
+        publish(batch, &message, (beside, false)).await?;
     }
     Ok(Outcome::Message(Box::new(message)))
 }
@@ -228,21 +228,21 @@ async fn restart(
     message.status = MessageStatus::Streaming;
     message.reason = None;
     message.model = model.or(message.model);
-    tell(batch, &message, told).await?;
+    publish(batch, &message, told).await?;
     Ok(Outcome::Message(Box::new(message)))
 }
 
 /// Publishes an answer's state: in the log, or only to viewers if it is compared with another
 /// answer.
-async fn tell(
+async fn publish(
     batch: &mut Batch<'_>,
     message: &Message,
     (beside, branch_changed): (Option<MessageId>, bool),
 ) -> Result<(), AppError> {
     if let Some(first_id) = beside {
-        return comparisons::tell(batch, message, first_id, None);
+        return comparisons::publish(batch, message, first_id, None);
     }
-    log_redaction::take_out(batch, message).await?;
+    log_redaction::redact(batch, message).await?;
     let conversation_id = message.conversation_id;
     batch.emit(conversation_id, DurableBody::MessageUpdated { message: Box::new(message.clone()), branch_changed })?;
     Ok(())

@@ -146,9 +146,9 @@ impl<'a> Batch<'a> {
     }
 
     /// Parses the word filter again after a change.
-    pub fn reread_filter(&mut self, id: ConversationId) {
+    pub fn reload_filter(&mut self, id: ConversationId) {
         if let Some(known) = self.conversations.get_mut(&id) {
-            known.reread_filter();
+            known.reload_filter();
         }
     }
 
@@ -171,7 +171,7 @@ impl<'a> Batch<'a> {
         self.conversations.get(&id).and_then(|known| known.members.get(&user)).ok_or_else(|| Code::NotFound.into())
     }
 
-    pub fn set_standing(&mut self, id: ConversationId, user: UserId, standing: Option<ActingMember>) {
+    pub fn set_acting_member(&mut self, id: ConversationId, user: UserId, standing: Option<ActingMember>) {
         let Some(known) = self.conversations.get_mut(&id) else { return };
         match standing {
             Some(standing) => known.members.insert(user, standing),
@@ -206,7 +206,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Publishes an ephemeral event after the commit; it isn't stored in the log.
-    pub fn tell_passing(&mut self, event: &Event, topic: Topic) -> Result<(), AppError> {
+    pub fn emit_ephemeral(&mut self, event: &Event, topic: Topic) -> Result<(), AppError> {
         self.envelopes.push(Envelope::seal(event, topic, self.now).map_err(AppError::internal)?);
         Ok(())
     }
@@ -268,7 +268,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Enqueues an assistant's answer on behalf of a user.
-    pub fn ask_answer(&mut self, job: &AnswerJob, by: UserId) -> Result<(), AppError> {
+    pub fn enqueue_answer(&mut self, job: &AnswerJob, by: UserId) -> Result<(), AppError> {
         self.ask_for(job, job.conversation_id, by)?;
         *self.open_answers.entry(by).or_default() += 1;
         Ok(())

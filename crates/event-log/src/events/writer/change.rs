@@ -344,7 +344,7 @@ impl Change {
 
     /// True if the change runs no queries of its own: its reads and writes are batched with those
     /// of the other changes.
-    pub(super) const fn is_gathered(&self) -> bool {
+    pub(super) const fn is_batchable(&self) -> bool {
         let Self::Member { action, .. } = self else { return false };
         matches!(
             action,

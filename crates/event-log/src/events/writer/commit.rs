@@ -32,7 +32,7 @@ use super::{
 };
 
 /// Time for which a conversation is committed under locks after a write conflict.
-const CONTENDED: Duration = Duration::from_secs(1);
+const CONTENTION_PERIOD: Duration = Duration::from_secs(1);
 
 /// Result of a committed batch.
 pub(super) struct Committed {
@@ -77,34 +77,34 @@ impl Committer {
     }
 
     /// True if the change can be committed without a lock.
-    pub fn may_go_unlocked(&mut self, change: &Change) -> bool {
+    pub fn is_lock_free(&mut self, change: &Change) -> bool {
         let now = Instant::now();
         self.contended.retain(|_, until| *until > now);
-        change.is_gathered()
+        change.is_batchable()
             && !change.has_files()
             && change.conversation_id().is_some_and(|id| !self.contended.contains_key(&id))
     }
 
     /// Returns the batch of a failed attempt that may have been committed nevertheless: the
     /// connection broke during the commit, or the commit timed out.
-    pub fn take_unsure(&mut self) -> Option<Committed> {
+    pub fn take_uncertain(&mut self) -> Option<Committed> {
         self.in_flight.take().filter(|storing| storing.batch.is_some())
     }
 
     /// Commits `changes` in one transaction and removes the acknowledged outbox entries `told` with
     /// it. After an error, nothing was committed or the outcome is unknown: see
-    /// [`take_unsure`](Self::take_unsure).
+    /// [`take_uncertain`](Self::take_unsure).
     pub async fn commit(&mut self, changes: &[Change], now: Timestamp, told: &[Uuid]) -> Result<Committed, AppError> {
         self.in_flight = None;
-        while changes.iter().all(|change| self.may_go_unlocked(change)) {
-            match self.commit_unless_moved(changes, now, told).await? {
+        while changes.iter().all(|change| self.is_lock_free(change)) {
+            match self.commit_optimistic(changes, now, told).await? {
                 CommitAttempt::Committed(committed) => return Ok(committed),
                 CommitAttempt::NeedsLocks => break,
                 // The outdated state has been removed from the cache, so the next attempt reads it
                 // from the database.
                 CommitAttempt::Outdated => {}
                 CommitAttempt::WriteConflict(moved) => {
-                    let until = Instant::now() + CONTENDED;
+                    let until = Instant::now() + CONTENTION_PERIOD;
                     self.contended.extend(moved.into_iter().map(|id| (id, until)));
                 }
             }
@@ -114,7 +114,7 @@ impl Committer {
 
     /// Commits changes that an earlier attempt may have committed. Once the locks are acquired,
     /// that attempt has ended, and the log shows whether it was committed.
-    pub async fn commit_again(
+    pub async fn commit_uncertain(
         &mut self,
         changes: &[Change],
         now: Timestamp,
@@ -124,7 +124,7 @@ impl Committer {
         self.commit_locked(changes, now, told, Some(unsure)).await
     }
 
-    async fn commit_unless_moved(
+    async fn commit_optimistic(
         &mut self,
         changes: &[Change],
         now: Timestamp,
@@ -132,7 +132,7 @@ impl Committer {
     ) -> Result<CommitAttempt, AppError> {
         let db = Statements::on(self.db.log());
         let mut batch = Batch::new(&db, &self.limits, now, self.relayed).look(changes, &mut self.memory).await?;
-        if !batch.are_gathered(changes) {
+        if !batch.are_batchable(changes) {
             return Ok(CommitAttempt::NeedsLocks);
         }
         let is_remembered = batch.used_cache;

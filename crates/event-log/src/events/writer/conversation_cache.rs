@@ -40,12 +40,12 @@ pub(super) struct CachedConversation {
 
 impl CachedConversation {
     pub fn new(state: ConversationState) -> Self {
-        let filter = state.word_filter.as_deref().and_then(CompiledWordFilter::read);
+        let filter = state.word_filter.as_deref().and_then(CompiledWordFilter::from_stored);
         Self { state, members: HashMap::new(), filter, cached_at: Instant::now() }
     }
 
-    pub fn reread_filter(&mut self) {
-        self.filter = self.state.word_filter.as_deref().and_then(CompiledWordFilter::read);
+    pub fn reload_filter(&mut self) {
+        self.filter = self.state.word_filter.as_deref().and_then(CompiledWordFilter::from_stored);
     }
 
     fn is_fresh(&self) -> bool {

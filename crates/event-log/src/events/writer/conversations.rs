@@ -20,7 +20,7 @@ use sea_orm::ConnectionTrait as _;
 use super::{
     batch::{ActingMember, Batch},
     change::{Actor, CreateConversation, Created, Outcome, UpdateConversation},
-    messages::{self, not_archived},
+    messages::{self, require_not_archived},
 };
 
 /// Maximum number of assistants per conversation.
@@ -28,7 +28,7 @@ const MAX_ASSISTANTS: usize = 10;
 
 pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> Result<Outcome, AppError> {
     let everyone: Vec<UserId> = new.members.iter().map(|(user, _)| *user).collect();
-    if !query::workspaces::hold(batch.db, new.workspace_id, &everyone).await? {
+    if !query::workspaces::lock_members(batch.db, new.workspace_id, &everyone).await? {
         return Err(Code::NotFound.into());
     }
     let row = conversation::Model {
@@ -58,7 +58,7 @@ pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> R
     if !query::conversations::insert(batch.db, row).await? {
         // A retried creation conflicts with its own title, which is no error.
         if let Some(key) = &new.pair_key
-            && query::conversations::of_pair(batch.db, key).await?.is_some()
+            && query::conversations::by_pair_key(batch.db, key).await?.is_some()
         {
             return Ok(Outcome::Created(Created::Existing));
         }
@@ -97,7 +97,7 @@ async fn check_title(
 
 pub(super) async fn update(batch: &mut Batch<'_>, by: Actor, update: &UpdateConversation) -> Result<Outcome, AppError> {
     let id = by.conversation_id;
-    manager(batch, by).await?;
+    require_manager(batch, by).await?;
     let old = settings(batch, id)?;
     let is_for_channels = update.posting.is_some()
         || update.mention_all.is_some()
@@ -124,7 +124,7 @@ pub(super) async fn update(batch: &mut Batch<'_>, by: Actor, update: &UpdateConv
         if new.title != old.title {
             check_title(batch, id, batch.conversation(id)?.workspace_id, new.kind, new.title.as_deref()).await?;
         }
-        set(batch, id, new).await?;
+        apply_settings(batch, id, new).await?;
     }
     if let Some(entry) = &update.entry {
         audit::record(batch.db, entry.clone()).await?;
@@ -152,15 +152,15 @@ pub(super) async fn convert(batch: &mut Batch<'_>, by: Actor, kind: Conversation
     if !old.kind.can_become(kind) {
         return Err(AppError::refused(Code::WrongState, "This conversation can't be converted to that."));
     }
-    not_archived(batch, id)?;
+    require_not_archived(batch, id)?;
     check_title(batch, id, access.workspace_id, kind, old.title.as_deref()).await?;
     let is_open = kind.capabilities().is_open;
     // History that was public once stays visible.
     let history = if is_open { HistoryScope::All } else { old.history };
-    set(batch, id, Settings { kind, history, ..old }).await?;
+    apply_settings(batch, id, Settings { kind, history, ..old }).await?;
     let name = query::users::by_id(batch.db, by.user_id).await?.map_or_else(String::new, |user| user.display_name);
     let what = if is_open { "made this channel public" } else { "made this a private channel" };
-    messages::say(batch, id, format!("{name} {what}."))?;
+    messages::post_system_message(batch, id, format!("{name} {what}."))?;
     Ok(Outcome::Done)
 }
 
@@ -203,7 +203,7 @@ fn settings(batch: &Batch<'_>, id: ConversationId) -> Result<Settings, AppError>
     })
 }
 
-async fn set(batch: &mut Batch<'_>, id: ConversationId, new: Settings) -> Result<(), AppError> {
+async fn apply_settings(batch: &mut Batch<'_>, id: ConversationId, new: Settings) -> Result<(), AppError> {
     let is_renamed = batch.conversation(id)?.title != new.title;
     query::conversations::update_settings(batch.db, id, &new, is_renamed).await?;
     let state = batch.conversation_mut(id)?;
@@ -214,8 +214,8 @@ async fn set(batch: &mut Batch<'_>, id: ConversationId, new: Settings) -> Result
     state.slow_mode_seconds = new.slow_mode_seconds;
     state.word_filter = new.word_filter;
     (state.title, state.topic, state.model) = (new.title, new.topic, new.model);
-    batch.reread_filter(id);
-    tell_update(batch, id).await?;
+    batch.reload_filter(id);
+    emit_update(batch, id).await?;
     Ok(())
 }
 
@@ -225,7 +225,7 @@ pub(super) async fn suggest_title(batch: &mut Batch<'_>, id: ConversationId, tit
         return Ok(Outcome::Done);
     }
     let new = Settings { title: Some(title.to_owned()), ..settings(batch, id)? };
-    set(batch, id, new).await?;
+    apply_settings(batch, id, new).await?;
     Ok(Outcome::Done)
 }
 
@@ -240,7 +240,11 @@ pub(super) async fn delete(batch: &mut Batch<'_>, by: Actor) -> Result<Outcome, 
     dissolve(batch, by.conversation_id).await
 }
 
-pub(super) async fn end(batch: &mut Batch<'_>, id: ConversationId, entry: &NewAuditEntry) -> Result<Outcome, AppError> {
+pub(super) async fn delete_by_admin(
+    batch: &mut Batch<'_>,
+    id: ConversationId,
+    entry: &NewAuditEntry,
+) -> Result<Outcome, AppError> {
     audit::record(batch.db, entry.clone()).await?;
     dissolve(batch, id).await
 }
@@ -252,7 +256,7 @@ pub(super) async fn dissolve(batch: &mut Batch<'_>, conversation_id: Conversatio
     let state = batch.conversation(conversation_id)?;
     let (last_seq, last_no) = (state.last_seq, state.last_no);
     let head = LogHead { id: conversation_id, last_seq, last_no, has_new_messages: false };
-    let advance = query::batches::advance(batch.db.get_database_backend(), &[head], batch.now);
+    let advance = query::batches::advance_heads(batch.db.get_database_backend(), &[head], batch.now);
     query::execute(batch.db, vec![advance]).await?;
     query::conversations::delete(batch.db, conversation_id).await?;
     batch.ask(SweepJob::Conversation(conversation_id).new_job()?);
@@ -262,24 +266,24 @@ pub(super) async fn dissolve(batch: &mut Batch<'_>, conversation_id: Conversatio
 
 pub(super) async fn add_member(batch: &mut Batch<'_>, by: Actor, user_id: UserId) -> Result<Outcome, AppError> {
     let id = by.conversation_id;
-    manager(batch, by).await?;
-    in_log(batch, id)?;
+    require_manager(batch, by).await?;
+    require_logged_members(batch, id)?;
     if batch.standing(id, user_id).is_ok() {
         return Err(Code::AlreadyMember.into());
     }
     let workspace_id = batch.conversation(id)?.workspace_id;
-    if !query::workspaces::hold(batch.db, workspace_id, &[user_id]).await? {
+    if !query::workspaces::lock_members(batch.db, workspace_id, &[user_id]).await? {
         return Err(Code::NotFound.into());
     }
     query::members::insert(batch.db, id, [(user_id, MemberRole::Member)], batch.now).await?;
     if settings(batch, id)?.history == HistoryScope::FromJoin {
         let state = batch.conversation(id)?;
         let position = (state.last_seq, state.last_no);
-        query::members::begin_after(batch.db, id, user_id, position).await?;
+        query::members::hide_history_until(batch.db, id, user_id, position).await?;
     }
     let member = member(batch, id, user_id).await?;
     let standing = ActingMember { role: member.role, display_name: member.display_name.clone() };
-    batch.set_standing(id, user_id, Some(standing));
+    batch.set_acting_member(id, user_id, Some(standing));
     batch.emit(id, DurableBody::MemberAdded { member: member.clone() })?;
     Ok(Outcome::Member(member))
 }
@@ -290,7 +294,7 @@ pub(super) async fn add_assistant(
     assistant_id: AssistantId,
 ) -> Result<Outcome, AppError> {
     let id = by.conversation_id;
-    manager(batch, by).await?;
+    require_manager(batch, by).await?;
     let present = query::conversations::assistants(batch.db, &[id]).await?;
     let is_there = present.iter().any(|assistant| assistant.assistant_id == assistant_id);
     if !is_there && present.len() >= MAX_ASSISTANTS {
@@ -302,7 +306,7 @@ pub(super) async fn add_assistant(
     if !query::conversations::add_assistant(batch.db, id, assistant_id, batch.now).await? {
         return Err(AppError::refused(Code::AlreadyMember, "This assistant is already in the conversation."));
     }
-    let assistants = tell_update(batch, id).await?;
+    let assistants = emit_update(batch, id).await?;
     assistants
         .into_iter()
         .find(|assistant| assistant.id == assistant_id)
@@ -314,7 +318,7 @@ pub(super) async fn remove_member(batch: &mut Batch<'_>, by: Actor, user_id: Use
     let id = by.conversation_id;
     let leaving = by.user_id == user_id;
     let own_role = batch.standing(id, by.user_id)?.role;
-    in_log(batch, id)?;
+    require_logged_members(batch, id)?;
     let their_role = batch.standing(id, user_id)?.role;
     if leaving {
         let heir = query::members::heir(batch.db, id, user_id).await?;
@@ -331,7 +335,7 @@ pub(super) async fn remove_member(batch: &mut Batch<'_>, by: Actor, user_id: Use
         ));
     }
     query::members::remove(batch.db, id, user_id, None).await?;
-    batch.set_standing(id, user_id, None);
+    batch.set_acting_member(id, user_id, None);
     batch.emit(id, DurableBody::MemberRemoved { user_id })?;
     Ok(Outcome::Done)
 }
@@ -346,7 +350,7 @@ pub(super) async fn set_role(
     if batch.standing(id, by.user_id)?.role != MemberRole::Owner {
         return Err(AppError::refused(Code::Forbidden, "Only the owner can change roles."));
     }
-    in_log(batch, id)?;
+    require_logged_members(batch, id)?;
     batch.standing(id, user_id)?;
     if by.user_id == user_id {
         if role == MemberRole::Owner {
@@ -361,13 +365,13 @@ pub(super) async fn set_role(
 }
 
 /// Transfers the ownership. Only for conversations whose membership changes are in the log.
-pub(super) async fn hand_over(
+pub(super) async fn transfer_ownership(
     batch: &mut Batch<'_>,
     id: ConversationId,
     heir: UserId,
     entry: &NewAuditEntry,
 ) -> Result<Outcome, AppError> {
-    in_log(batch, id)?;
+    require_logged_members(batch, id)?;
     batch.standing(id, heir)?;
     audit::record(batch.db, entry.clone()).await?;
     let owner = query::members::owner(batch.db, id).await?;
@@ -388,7 +392,11 @@ pub(super) async fn change_role(
 ) -> Result<Member, AppError> {
     query::members::set_role(batch.db, conversation_id, user, role).await?;
     let member = member(batch, conversation_id, user).await?;
-    batch.set_standing(conversation_id, user, Some(ActingMember { role, display_name: member.display_name.clone() }));
+    batch.set_acting_member(
+        conversation_id,
+        user,
+        Some(ActingMember { role, display_name: member.display_name.clone() }),
+    );
     batch.emit(conversation_id, DurableBody::MemberUpdated { member: member.clone() })?;
     Ok(member)
 }
@@ -398,7 +406,7 @@ async fn member(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<M
 }
 
 /// Emits the conversation's settings and assistants.
-async fn tell_update(batch: &mut Batch<'_>, conversation_id: ConversationId) -> Result<Vec<AssistantMember>, AppError> {
+async fn emit_update(batch: &mut Batch<'_>, conversation_id: ConversationId) -> Result<Vec<AssistantMember>, AppError> {
     let assistants: Vec<AssistantMember> = query::conversations::assistants(batch.db, &[conversation_id])
         .await?
         .into_iter()
@@ -430,7 +438,7 @@ async fn access(batch: &Batch<'_>, by: Actor) -> Result<Access, AppError> {
 }
 
 /// Fails unless the user manages the conversation and its kind can be managed.
-async fn manager(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
+async fn require_manager(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
     let access = access(batch, by).await?;
     if !access.kind.capabilities().is_managed {
         return Err(AppError::refused(Code::WrongState, "A direct message can't be renamed or have more members."));
@@ -438,11 +446,11 @@ async fn manager(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
     if !access.may_manage() {
         return Err(AppError::refused(Code::Forbidden, "Only an owner or admin of this conversation can do this."));
     }
-    not_archived(batch, by.conversation_id)
+    require_not_archived(batch, by.conversation_id)
 }
 
 /// Fails for kinds whose membership changes aren't in the log.
-fn in_log(batch: &Batch<'_>, id: ConversationId) -> Result<(), AppError> {
+fn require_logged_members(batch: &Batch<'_>, id: ConversationId) -> Result<(), AppError> {
     let able = batch.capabilities(id)?;
     if able.members_are_durable && !able.fixed_members {
         return Ok(());

@@ -26,7 +26,7 @@ pub(super) async fn depart(
     };
     let able = batch.capabilities(conversation_id)?;
     if !able.members_are_durable {
-        query::members::hold_count(batch.db, conversation_id).await?;
+        query::members::lock_count(batch.db, conversation_id).await?;
     }
     let heir = query::members::heir(batch.db, conversation_id, user_id).await?;
     match heir {
@@ -35,7 +35,7 @@ pub(super) async fn depart(
         None if !able.is_open => return dissolve(batch, conversation_id).await,
         Some(_) if able.asks_every_message => return dissolve(batch, conversation_id).await,
         // The remaining user keeps the messages. A later conversation of the same pair starts anew.
-        Some(_) if able.is_pair => query::conversations::release_pair(batch.db, conversation_id).await?,
+        Some(_) if able.is_pair => query::conversations::clear_pair_key(batch.db, conversation_id).await?,
         Some(heir) if able.has_owner && leaver.role == MemberRole::Owner.as_str() => {
             if able.members_are_durable {
                 change_role(batch, conversation_id, heir, MemberRole::Owner).await?;
@@ -44,17 +44,17 @@ pub(super) async fn depart(
                 let member = query::members::find(batch.db, conversation_id, heir).await?.ok_or(Code::NotFound)?;
                 let (member, last_seq) = (member.try_into()?, batch.conversation(conversation_id)?.last_seq);
                 let event = Event::MemberRoleChanged { conversation_id, member, last_seq };
-                batch.tell_passing(&event, Topic::User(heir))?;
+                batch.emit_ephemeral(&event, Topic::User(heir))?;
             }
         }
         None | Some(_) => {}
     }
     query::members::remove(batch.db, conversation_id, user_id, None).await?;
-    batch.set_standing(conversation_id, user_id, None);
+    batch.set_acting_member(conversation_id, user_id, None);
     if able.members_are_durable {
         batch.emit(conversation_id, DurableBody::MemberRemoved { user_id })?;
     } else {
-        batch.tell_passing(&Event::MemberLeft { conversation_id, user_id }, Topic::User(user_id))?;
+        batch.emit_ephemeral(&Event::MemberLeft { conversation_id, user_id }, Topic::User(user_id))?;
     }
     Ok(Outcome::Done)
 }

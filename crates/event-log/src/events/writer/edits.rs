@@ -20,7 +20,7 @@ use super::{
     change::{Change, MemberAction, ServerAction, member_actions},
     log_redaction,
     mentions::TimelinePosition,
-    messages::listed,
+    messages::to_json_list,
     reactions::Reactions,
 };
 
@@ -82,12 +82,12 @@ impl Edits {
             .map(|message| (message.conversation_id, message.seq, message.id))
             .collect();
         if !places.is_empty() {
-            for text in query::events::texts_of_all(db, &places).await? {
+            for text in query::events::text_events_of_all(db, &places).await? {
                 self.texts.entry(text.message_id).or_default().push(text.event);
             }
         }
         let said: Vec<MessageId> = rewritten.union(&hidden).copied().collect();
-        self.read_here(db, &said).await?;
+        self.load_here_recipients(db, &said).await?;
         if !pinned.is_empty() {
             let pinned: Vec<ConversationId> = pinned.into_iter().collect();
             self.pins.extend(query::threads::pin_counts(db, &pinned).await?);
@@ -107,7 +107,7 @@ impl Edits {
     }
 
     /// Loads the recipients of `@here` for messages that mention it.
-    async fn read_here<C: ConnectionTrait>(&mut self, db: &C, ids: &[MessageId]) -> Result<(), AppError> {
+    async fn load_here_recipients<C: ConnectionTrait>(&mut self, db: &C, ids: &[MessageId]) -> Result<(), AppError> {
         let says_here = |id: &&MessageId| {
             self.messages.get(id).is_some_and(|it| MentionScope::of(&it.mentions) == MentionScope::Here)
         };
@@ -131,12 +131,12 @@ impl Edits {
         self.positions.get(&id).cloned()
     }
 
-    pub fn set_place(&mut self, id: MessageId, place: TimelinePosition) {
+    pub fn set_position(&mut self, id: MessageId, place: TimelinePosition) {
         self.positions.insert(id, place);
     }
 
     /// Loads a message that no change refers to, unless it is already loaded.
-    pub async fn read_one<C: ConnectionTrait>(&mut self, db: &C, id: MessageId) -> Result<Option<Message>, AppError> {
+    pub async fn load_one<C: ConnectionTrait>(&mut self, db: &C, id: MessageId) -> Result<Option<Message>, AppError> {
         if !self.messages.contains_key(&id) {
             self.read(db, vec![id]).await?;
         }
@@ -180,40 +180,43 @@ impl Edits {
 
     fn rewrite(&mut self, message: &Message) -> Result<(), AppError> {
         for event in self.texts.get(&message.id).into_iter().flatten() {
-            let payload = log_redaction::rewritten(&event.payload, message, event.seq == message.seq)?;
+            let payload = log_redaction::redacted(&event.payload, message, event.seq == message.seq)?;
             self.rewritten.insert((event.conversation_id, event.seq), StoredEvent { payload, ..event.clone() });
         }
         Ok(())
     }
 
     /// Returns statements for the changes since the last call.
-    pub fn take_pieces(&mut self, backend: DatabaseBackend, now: Timestamp) -> Result<Vec<Piece>, AppError> {
-        let mut pieces = self.reactions.take_pieces();
+    pub fn take_statements(&mut self, backend: DatabaseBackend, now: Timestamp) -> Result<Vec<Piece>, AppError> {
+        let mut pieces = self.reactions.take_statements();
         let (edited, marked) = (std::mem::take(&mut self.edited), std::mem::take(&mut self.marked));
         let deleted = std::mem::take(&mut self.deleted);
         let known = |id: &MessageId| self.messages.get(id);
         // A deleted message may have got another reply since.
         let is_there = |id: &&MessageId| !deleted.contains(*id);
-        let texts = edited.difference(&marked).filter_map(known).map(|it| Ok((it.id, words_of(it)?)));
+        let texts = edited.difference(&marked).filter_map(known).map(|it| Ok((it.id, text_columns(it)?)));
         let texts = texts.collect::<Result<Vec<_>, AppError>>()?;
         if !texts.is_empty() {
             pieces.push(query::messages::edit(texts, now));
         }
-        let marks = marked.difference(&edited).filter(is_there).filter_map(known).map(|it| Ok((it.id, marks_of(it)?)));
+        let marks =
+            marked.difference(&edited).filter(is_there).filter_map(known).map(|it| Ok((it.id, metadata_columns(it)?)));
         let marks = marks.collect::<Result<Vec<_>, AppError>>()?;
         if !marks.is_empty() {
             pieces.push(query::messages::update_marks(marks));
         }
         let both = edited.intersection(&marked).filter_map(known);
-        let both = both.map(|it| Ok((it.id, words_of(it)?, marks_of(it)?))).collect::<Result<Vec<_>, AppError>>()?;
+        let both = both
+            .map(|it| Ok((it.id, text_columns(it)?, metadata_columns(it)?)))
+            .collect::<Result<Vec<_>, AppError>>()?;
         if !both.is_empty() {
-            pieces.push(query::messages::edit_marked(both, now));
+            pieces.push(query::messages::edit_with_marks(both, now));
         }
         if !deleted.is_empty() {
-            let gone = deleted.iter().filter_map(known).map(|it| Ok((it.id, marks_of(it)?)));
+            let gone = deleted.iter().filter_map(known).map(|it| Ok((it.id, metadata_columns(it)?)));
             pieces.push(query::messages::delete_all(gone.collect::<Result<Vec<_>, AppError>>()?, now));
             let deleted: Vec<MessageId> = deleted.into_iter().collect();
-            pieces.extend(query::messages::remove_kept(&deleted));
+            pieces.extend(query::messages::remove_reactions_and_bookmarks(&deleted));
         }
         if !self.rewritten.is_empty() {
             let rewritten = std::mem::take(&mut self.rewritten).into_values().collect();
@@ -231,22 +234,22 @@ impl Edits {
         }
         if !self.repliers.is_empty() {
             let read: Vec<NewFollower> = std::mem::take(&mut self.repliers).into_values().collect();
-            pieces.push(query::threads::read_by_replying(backend, &read));
+            pieces.push(query::threads::advance_replier_positions(backend, &read));
         }
         Ok(pieces)
     }
 }
 
 /// Returns the columns that store a message's text.
-fn words_of(message: &Message) -> Result<MessageText, AppError> {
-    Ok(MessageText { content: message.content.clone(), mentions: listed(&message.mentions)? })
+fn text_columns(message: &Message) -> Result<MessageText, AppError> {
+    Ok(MessageText { content: message.content.clone(), mentions: to_json_list(&message.mentions)? })
 }
 
 /// Returns the columns that store a message's metadata besides its text.
-fn marks_of(message: &Message) -> Result<MessageMarks, AppError> {
+fn metadata_columns(message: &Message) -> Result<MessageMarks, AppError> {
     let thread = message.thread.as_ref();
     Ok(MessageMarks {
-        reactions: listed(&message.reactions)?,
+        reactions: to_json_list(&message.reactions)?,
         pinned_at: message.pinned_at,
         thread: thread.map(serde_json::to_string).transpose().map_err(AppError::internal)?,
         thread_last_no: thread.map(|thread| thread.last_no),

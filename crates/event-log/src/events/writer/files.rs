@@ -18,7 +18,7 @@ use super::{
     batch::Batch,
     change::{Actor, Change, Outcome, SendMessage, SetPreviews, SetTranscript},
     log_redaction,
-    messages::{listed, sends, target},
+    messages::{live_message, sends, to_json_list},
 };
 use crate::events::jobs::TranscribeJob;
 
@@ -31,7 +31,7 @@ pub(super) struct BatchAttachments {
 }
 
 impl BatchAttachments {
-    pub fn into_pieces(self) -> Option<Piece> {
+    pub fn into_statement(self) -> Option<Piece> {
         (!self.attached.is_empty()).then(|| query::uploads::attach(self.attached))
     }
 
@@ -54,12 +54,12 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
             .filter_map(|(by, _)| batch.conversation(by.conversation_id).ok().map(|state| state.workspace_id))
             .collect();
         for place in places {
-            query::uploads::lock_space(batch.db, place).await?;
-            let taken = query::uploads::in_workspace(batch.db, place).await?;
+            query::uploads::lock_workspace_quota(batch.db, place).await?;
+            let taken = query::uploads::bytes_in_workspace(batch.db, place).await?;
             batch.files.used_bytes.insert(place, taken);
         }
     }
-    for row in query::uploads::get_to_send(batch.db, asked).await? {
+    for row in query::uploads::lock_to_send(batch.db, asked).await? {
         batch.files.uploads.insert(row.id, row);
     }
     Ok(())
@@ -70,7 +70,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
 pub(super) fn attachments(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> Result<Vec<Upload>, AppError> {
     let mut found: Vec<Upload> = Vec::with_capacity(send.attachments.len());
     for id in &send.attachments {
-        let upload = batch.files.of(by.user_id, *id).ok_or_else(no_such_file)?;
+        let upload = batch.files.of(by.user_id, *id).ok_or_else(attachment_not_found)?;
         if !found.iter().any(|other| other.id == *id) {
             found.push(upload.clone().try_into()?);
         }
@@ -87,7 +87,7 @@ pub(super) fn attachments(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> R
 }
 
 /// Error for an attachment that is missing, incomplete or not the sender's.
-pub fn no_such_file() -> AppError {
+pub fn attachment_not_found() -> AppError {
     AppError::field("attachment_ids", "not_found", "One of the files doesn't exist or isn't complete. Add it again.")
 }
 
@@ -116,7 +116,7 @@ pub(super) async fn set_transcript(
     set: &SetTranscript,
 ) -> Result<Outcome, AppError> {
     batch.conversation(conversation_id)?;
-    let mut message = target(batch, conversation_id, set.message_id).await?;
+    let mut message = live_message(batch, conversation_id, set.message_id).await?;
     let pending = message
         .attachments
         .iter_mut()
@@ -125,9 +125,9 @@ pub(super) async fn set_transcript(
     let state = if set.transcript.is_some() { TranscriptState::Ready } else { TranscriptState::Failed };
     upload.transcript.clone_from(&set.transcript);
     upload.transcript_state = Some(state);
-    let message_row = (message.id, listed(&message.attachments)?);
+    let message_row = (message.id, to_json_list(&message.attachments)?);
     query::uploads::set_transcript(batch.db, message_row, set.upload_id, set.transcript.as_deref(), state).await?;
-    log_redaction::take_out(batch, &message).await?;
+    log_redaction::redact(batch, &message).await?;
     batch.emit(
         conversation_id,
         DurableBody::MessageUpdated { message: Box::new(message.clone()), branch_changed: false },
@@ -142,7 +142,7 @@ pub(super) async fn set_previews(
     set: &SetPreviews,
 ) -> Result<Outcome, AppError> {
     batch.conversation(conversation_id)?;
-    let message = target(batch, conversation_id, set.message_id).await?;
+    let message = live_message(batch, conversation_id, set.message_id).await?;
     if message.edited_at != set.edited_at || message.hidden_at.is_some() {
         return Ok(Outcome::Done);
     }
@@ -156,7 +156,7 @@ pub(super) async fn remove_previews(
     message_id: MessageId,
 ) -> Result<Outcome, AppError> {
     batch.conversation(by.conversation_id)?;
-    let message = target(batch, by.conversation_id, message_id).await?;
+    let message = live_message(batch, by.conversation_id, message_id).await?;
     if message.sender.kind != SenderKind::User || message.sender.id != Some(by.user_id.0) {
         return Err(AppError::refused(Code::Forbidden, "You can only remove the previews of your own messages."));
     }
@@ -181,13 +181,13 @@ async fn replace_previews(
     if message.previews == previews {
         return Ok(Outcome::Done);
     }
-    for row in query::uploads::get_to_send(batch.db, pictures).await? {
+    for row in query::uploads::lock_to_send(batch.db, pictures).await? {
         let (upload_id, size) = (row.id, row.size.unwrap_or_default());
         batch.files.attached.push(Attachment { message_id, upload_id, conversation_id, workspace_id, size });
     }
     message.previews = previews.to_vec();
-    query::previews::set(batch.db, message_id, listed(&message.previews)?).await?;
-    log_redaction::take_out_previews(batch, &message).await?;
+    query::previews::set(batch.db, message_id, to_json_list(&message.previews)?).await?;
+    log_redaction::redact_previews(batch, &message).await?;
     batch.emit(conversation_id, DurableBody::MessagePreviews { message_id, previews: message.previews })?;
     Ok(Outcome::Done)
 }

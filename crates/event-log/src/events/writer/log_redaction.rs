@@ -12,18 +12,18 @@ use serde_json::{Value, json};
 use super::batch::Batch;
 
 /// Removes the previous content of `message`, given in its new state, from its events.
-pub(super) async fn take_out(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
-    let found = query::events::texts(batch.db, message.conversation_id, message.seq, message.id).await?;
+pub(super) async fn redact(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
+    let found = query::events::text_events(batch.db, message.conversation_id, message.seq, message.id).await?;
     let mut changed = Vec::with_capacity(found.len());
     for mut event in found {
         let is_creation = event.seq == message.seq;
         if !is_creation || is_about(&event.payload, message)? {
-            event.payload = rewritten(&event.payload, message, is_creation)?;
+            event.payload = redacted(&event.payload, message, is_creation)?;
             changed.push(event);
         }
     }
     query::events::rewrite(batch.db, changed, true).await?;
-    take_out_pending(batch, message)
+    redact_pending(batch, message)
 }
 
 /// True if the event is about this message. A compared answer shares the sequence number of an
@@ -34,8 +34,8 @@ fn is_about(payload: &str, message: &Message) -> Result<bool, AppError> {
 }
 
 /// Removes the link previews from a message's events; the text stays.
-pub(super) async fn take_out_previews(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
-    let events = query::events::texts(batch.db, message.conversation_id, message.seq, message.id).await?;
+pub(super) async fn redact_previews(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
+    let events = query::events::text_events(batch.db, message.conversation_id, message.seq, message.id).await?;
     let mut changed = Vec::new();
     for mut event in events {
         let mut payload: Value = serde_json::from_str(&event.payload).map_err(AppError::internal)?;
@@ -51,13 +51,13 @@ pub(super) async fn take_out_previews(batch: &mut Batch<'_>, message: &Message) 
 }
 
 /// Redacts events of this batch that aren't stored yet, for a message that is changed twice.
-pub(super) fn take_out_pending(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
-    batch.rewrite_pending(message.id, |payload| rewritten(payload, message, false))?;
+pub(super) fn redact_pending(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
+    batch.rewrite_pending(message.id, |payload| redacted(payload, message, false))?;
     batch.has_removed_text = true;
     Ok(())
 }
 
-pub(super) fn rewritten(payload: &str, message: &Message, is_creation: bool) -> Result<String, AppError> {
+pub(super) fn redacted(payload: &str, message: &Message, is_creation: bool) -> Result<String, AppError> {
     let mut payload: Value = serde_json::from_str(payload).map_err(AppError::internal)?;
     if let Some(previews) = payload.get_mut("previews") {
         *previews = json!([]);

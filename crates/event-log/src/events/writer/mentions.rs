@@ -26,36 +26,36 @@ pub(super) fn add(
     mentions: &[Mention],
     here: &[UserId],
 ) {
-    set(batch, (conversation_id, no), &BTreeSet::new(), &meant(mentions, here));
+    set(batch, (conversation_id, no), &BTreeSet::new(), &mentioned(mentions, here));
 }
 
 /// Replaces the mentions of a loaded message. `here` are the recipients of a new `@here`; an
 /// `@here` that was there before keeps its recipients.
 pub(super) fn replace(batch: &mut Batch<'_>, message: &Message, mentions: &[Mention], here: &[UserId]) {
     let Some(TimelinePosition { no, here: known }) = batch.edits.place(message.id) else { return };
-    let before = meant(&message.mentions, &known);
+    let before = mentioned(&message.mentions, &known);
     let is_same =
         MentionScope::of(mentions) == MentionScope::Here && MentionScope::of(&message.mentions) == MentionScope::Here;
     let here = if is_same { known } else { here.to_vec() };
-    set(batch, (message.conversation_id, no), &before, &meant(mentions, &here));
-    batch.edits.set_place(message.id, TimelinePosition { no, here });
+    set(batch, (message.conversation_id, no), &before, &mentioned(mentions, &here));
+    batch.edits.set_position(message.id, TimelinePosition { no, here });
 }
 
 /// Removes the mentions of a hidden message.
-pub(super) fn take_back(batch: &mut Batch<'_>, message: &Message) {
+pub(super) fn remove_all(batch: &mut Batch<'_>, message: &Message) {
     replace(batch, message, &[], &[]);
 }
 
 /// Restores the mentions of a message that is shown again, except for `@here`: the users who were
 /// online when it was sent are no longer known.
-pub(super) fn give_back(batch: &mut Batch<'_>, message: &Message) {
+pub(super) fn restore(batch: &mut Batch<'_>, message: &Message) {
     if let Some(TimelinePosition { no, .. }) = batch.edits.place(message.id) {
         add(batch, (message.conversation_id, no), &message.mentions, &[]);
     }
 }
 
 /// Returns the users mentioned in `now` but not in `before`.
-pub(super) fn newly_named(before: &[Mention], now: &[Mention]) -> BTreeSet<UserId> {
+pub(super) fn newly_mentioned(before: &[Mention], now: &[Mention]) -> BTreeSet<UserId> {
     let before: BTreeSet<UserId> = named(before).collect();
     named(now).filter(|user| !before.contains(user)).collect()
 }
@@ -64,7 +64,7 @@ fn named(mentions: &[Mention]) -> impl Iterator<Item = UserId> {
     mentions.iter().filter(|mention| mention.kind == MentionKind::User).filter_map(|mention| mention.id.map(UserId))
 }
 
-fn meant(mentions: &[Mention], here: &[UserId]) -> BTreeSet<MentionTarget> {
+fn mentioned(mentions: &[Mention], here: &[UserId]) -> BTreeSet<MentionTarget> {
     if MentionScope::of(mentions) == MentionScope::Everybody {
         return BTreeSet::from([MentionTarget::Everybody]);
     }
@@ -96,20 +96,20 @@ mod tests {
     fn mention_of_everybody_replaces_single_mentions() {
         let (mai, tom) = (UserId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2)));
         let named = [mention(MentionKind::User, Some(1)), mention(MentionKind::Assistant, Some(9))];
-        assert_eq!(meant(&named, &[]), BTreeSet::from([MentionTarget::Person(mai)]));
+        assert_eq!(mentioned(&named, &[]), BTreeSet::from([MentionTarget::Person(mai)]));
         assert_eq!(
-            meant(&named, &[tom, mai]),
+            mentioned(&named, &[tom, mai]),
             BTreeSet::from([MentionTarget::Person(mai), MentionTarget::Person(tom)])
         );
         let all = [named[0], mention(MentionKind::Here, None), mention(MentionKind::All, None)];
-        assert_eq!(meant(&all, &[tom]), BTreeSet::from([MentionTarget::Everybody]));
+        assert_eq!(mentioned(&all, &[tom]), BTreeSet::from([MentionTarget::Everybody]));
     }
 
     #[test]
     fn users_mentioned_before_are_not_newly_mentioned() {
         let mai = mention(MentionKind::User, Some(1));
         let tom = mention(MentionKind::User, Some(2));
-        assert_eq!(newly_named(&[mai], &[tom, mai]), BTreeSet::from([UserId(Uuid::from_u128(2))]));
-        assert!(newly_named(&[mai, tom], &[mai]).is_empty());
+        assert_eq!(newly_mentioned(&[mai], &[tom, mai]), BTreeSet::from([UserId(Uuid::from_u128(2))]));
+        assert!(newly_mentioned(&[mai, tom], &[mai]).is_empty());
     }
 }

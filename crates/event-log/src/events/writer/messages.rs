@@ -20,12 +20,12 @@ use super::{
     files, log_redaction, mentions, moderation, polls, threads, versions,
 };
 use crate::events::{
-    HIDDEN, KEPT_TO_ADMINS,
+    MENTION_ALL_RESTRICTED, MESSAGE_HIDDEN,
     jobs::{AnswerJob, PreviewJob},
 };
 
 /// Loads those of the messages that were sent before.
-pub(super) async fn load_repeated(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
+pub(super) async fn load_resent(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
     let asked = sends(changes).map(|(by, send)| (by.conversation_id, by.user_id, send.client_id.as_str())).collect();
     load_sent(batch, asked).await
 }
@@ -55,7 +55,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
         .flat_map(|(by, send)| send.refers_to().map(move |id| (by.conversation_id, id, by.user_id)))
         .collect();
     if !replies.is_empty() {
-        batch.replyable.extend(query::batches::existing(batch.db, &replies).await?);
+        batch.replyable.extend(query::batches::existing_messages(batch.db, &replies).await?);
     }
     let doubtful: Vec<(ConversationId, UserId)> = sends(changes)
         .filter(|(by, send)| {
@@ -65,9 +65,9 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
             })
         })
         .map(|(by, _)| by)
-        .chain(doubtful_edits(batch, changes))
-        .chain(doubtful_pins(batch, changes))
-        .chain(foreign_deletes(batch, changes))
+        .chain(edits_to_authorize(batch, changes))
+        .chain(pins_to_authorize(batch, changes))
+        .chain(deletes_to_authorize(batch, changes))
         .map(|by| (by.conversation_id, by.user_id))
         .collect();
     if !doubtful.is_empty() {
@@ -79,7 +79,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
 }
 
 /// Returns the authors of edits that mention everybody where only admins may.
-fn doubtful_edits(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
+fn edits_to_authorize(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
     let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.mention_all == MentionAll::Admins.as_str());
     let mentions_many =
         |edit: &EditMessage| MentionScope::of(edit.mentions.as_deref().unwrap_or_default()) != MentionScope::Named;
@@ -89,7 +89,7 @@ fn doubtful_edits(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
 }
 
 /// Returns the members who pin messages where only admins may write.
-fn doubtful_pins(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
+fn pins_to_authorize(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
     let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.posting == Posting::Admins.as_str());
     member_actions(changes)
         .filter(|(by, action)| matches!(action, MemberAction::Pin(_)) && is_kept(by.conversation_id))
@@ -98,11 +98,11 @@ fn doubtful_pins(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
 }
 
 /// Returns the members who delete messages that only managers of the conversation may delete.
-fn foreign_deletes(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
+fn deletes_to_authorize(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
     let is_allowed = |by: Actor, delete: &DeleteMessage| {
         let message = batch.edits.message(by.conversation_id, delete.message_id);
         let is_own = message.is_some_and(|message| message.sender.id == Some(by.user_id.0));
-        is_own && not_archived(batch, by.conversation_id).is_ok()
+        is_own && require_not_archived(batch, by.conversation_id).is_ok()
     };
     let deletes = member_actions(changes)
         .filter_map(|(by, action)| if let MemberAction::Delete(delete) = action { Some((by, delete)) } else { None });
@@ -131,12 +131,12 @@ pub(super) fn send(batch: &mut Batch<'_>, by: Actor, send: &SendMessage) -> Resu
             "The message you're replying to isn't in this conversation.",
         ));
     }
-    may_write(batch, by)?;
-    moderation::check_turn(batch, by)?;
-    let content = moderation::filtered(batch, conversation_id, send.content.as_str())?;
+    require_may_write(batch, by)?;
+    moderation::check_slow_mode(batch, by)?;
+    let content = moderation::apply_word_filter(batch, conversation_id, send.content.as_str())?;
     let root = send.thread.map(|thread| threads::root(batch, by, thread.root_id)).transpose()?;
     if send.mentions_many() {
-        may_mention_all(batch, by)?;
+        require_may_mention_all(batch, by)?;
     }
     batch.check_length(conversation_id, &send.content)?;
     let asked = addressed_assistants::assistants(batch, by, send)?;
@@ -151,7 +151,7 @@ pub(super) fn send(batch: &mut Batch<'_>, by: Actor, send: &SendMessage) -> Resu
         thread_id: send.thread.map(|thread| thread.root_id),
         also_to_conversation: send.thread.is_some_and(|thread| thread.also_to_conversation),
         forwarded: send.forwarded,
-        poll: polls::begun(batch, conversation_id, send)?,
+        poll: polls::new_poll(batch, conversation_id, send)?,
         ..Message::new(MessageId::new(), conversation_id, sender, content, batch.now)
     };
     let is_in_main_line = root.is_none() || message.also_to_conversation;
@@ -159,29 +159,31 @@ pub(super) fn send(batch: &mut Batch<'_>, by: Actor, send: &SendMessage) -> Resu
     message.no = root.as_ref().map_or(main_no, threads::next_no);
     create(batch, &mut message)?;
     files::attach(batch, &message, user_id)?;
-    if send.has_previews && urls::may_have(&message.content) && !batch.capabilities(conversation_id)?.asks_every_message
+    if send.has_previews
+        && urls::may_contain_link(&message.content)
+        && !batch.capabilities(conversation_id)?.asks_every_message
     {
         batch.ask_for(&PreviewJob { conversation_id, message_id: message.id }, conversation_id, user_id)?;
     }
-    moderation::take_turn(batch, by)?;
+    moderation::record_slow_mode(batch, by)?;
     if is_in_main_line {
         mentions::add(batch, (conversation_id, main_no), &send.mentions, &send.here);
     }
     if let Some(root) = root {
-        threads::add(batch, root, &message)?;
+        threads::add_reply(batch, root, &message)?;
     }
     for (number, assistant_id) in asked.into_iter().enumerate() {
         let (question_id, answer_id) = (message.id, MessageId::new());
         let asking = send.asking.of_answer(number);
         let job = AnswerJob { conversation_id, question_id, assistant_id, answer_id, beside: None, asking };
-        batch.ask_answer(&job, user_id)?;
+        batch.enqueue_answer(&job, user_id)?;
     }
     batch.sent.insert(key, message.clone());
     Ok(Outcome::Sent(Box::new(Sent { message, duplicate: false })))
 }
 
 /// Serialises a list for storage; `None` if it is empty.
-pub(super) fn listed<T: Serialize>(items: &[T]) -> Result<Option<String>, AppError> {
+pub(super) fn to_json_list<T: Serialize>(items: &[T]) -> Result<Option<String>, AppError> {
     if items.is_empty() {
         return Ok(None);
     }
@@ -189,7 +191,11 @@ pub(super) fn listed<T: Serialize>(items: &[T]) -> Result<Option<String>, AppErr
 }
 
 /// Posts a system message.
-pub(super) fn say(batch: &mut Batch<'_>, conversation_id: ConversationId, content: String) -> Result<(), AppError> {
+pub(super) fn post_system_message(
+    batch: &mut Batch<'_>,
+    conversation_id: ConversationId,
+    content: String,
+) -> Result<(), AppError> {
     let sender = Sender { kind: SenderKind::System, id: None, name: "Natter".to_owned(), picture: None };
     let mut message = Message {
         no: batch.next_no(conversation_id)?,
@@ -216,8 +222,8 @@ pub(super) fn create(batch: &mut Batch<'_>, message: &mut Message) -> Result<(),
         sender_id: message.sender.id,
         client_id: message.client_id.clone(),
         content: message.content.clone(),
-        mentions: listed(&message.mentions)?,
-        attachments: listed(&message.attachments)?,
+        mentions: to_json_list(&message.mentions)?,
+        attachments: to_json_list(&message.attachments)?,
         status: message.status.as_str(),
         reply_to: message.reply_to,
         model: message.model.clone(),
@@ -234,7 +240,7 @@ pub(super) fn create(batch: &mut Batch<'_>, message: &mut Message) -> Result<(),
 }
 
 /// Fails if the member may not write: the conversation is archived, or only admins may post.
-pub(super) fn may_write(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
+pub(super) fn require_may_write(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
     batch.standing(by.conversation_id, by.user_id)?;
     let conversation = batch.conversation(by.conversation_id)?;
     if conversation.archived_at.is_some() {
@@ -246,9 +252,9 @@ pub(super) fn may_write(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
     Ok(())
 }
 
-fn may_mention_all(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
+fn require_may_mention_all(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
     if batch.conversation(by.conversation_id)?.mention_all == MentionAll::Admins.as_str() && !is_admin(batch, by)? {
-        return Err(AppError::refused(Code::Forbidden, KEPT_TO_ADMINS));
+        return Err(AppError::refused(Code::Forbidden, MENTION_ALL_RESTRICTED));
     }
     Ok(())
 }
@@ -263,35 +269,35 @@ pub(super) fn is_admin(batch: &Batch<'_>, by: Actor) -> Result<bool, AppError> {
 pub(super) fn edit(batch: &mut Batch<'_>, by: Actor, edit: &EditMessage) -> Result<Outcome, AppError> {
     let Actor { conversation_id, user_id } = by;
     batch.standing(conversation_id, user_id)?;
-    not_archived(batch, conversation_id)?;
+    require_not_archived(batch, conversation_id)?;
     batch.check_length(conversation_id, &edit.content)?;
     let mut message = batch.edits.message(conversation_id, edit.message_id).ok_or(Code::NotFound)?;
     if message.sender.kind != SenderKind::User || message.sender.id != Some(user_id.0) {
         return Err(AppError::refused(Code::Forbidden, "You can only edit your own messages."));
     }
     if message.hidden_at.is_some() {
-        return Err(AppError::refused(Code::WrongState, HIDDEN));
+        return Err(AppError::refused(Code::WrongState, MESSAGE_HIDDEN));
     }
-    let content = moderation::filtered(batch, conversation_id, edit.content.as_str())?;
+    let content = moderation::apply_word_filter(batch, conversation_id, edit.content.as_str())?;
     let mentioned = edit.mentions.as_ref().filter(|mentioned| **mentioned != message.mentions);
     if message.content == content && mentioned.is_none() {
         return Ok(Outcome::Message(Box::new(message)));
     }
     if let Some(mentioned) = mentioned {
         if MentionScope::of(mentioned) > MentionScope::of(&message.mentions) {
-            may_mention_all(batch, by)?;
+            require_may_mention_all(batch, by)?;
         }
-        threads::follow(batch, &message, mentions::newly_named(&message.mentions, mentioned));
+        threads::follow(batch, &message, mentions::newly_mentioned(&message.mentions, mentioned));
         mentions::replace(batch, &message, mentioned, &edit.here);
         message.mentions.clone_from(mentioned);
     }
-    if asks_for_previews(&message, &content) {
+    if needs_previews(&message, &content) {
         batch.ask_for(&PreviewJob { conversation_id, message_id: message.id }, conversation_id, user_id)?;
     }
     message.previews.clear();
     message.content = content;
     message.edited_at = Some(batch.now);
-    log_redaction::take_out_pending(batch, &message)?;
+    log_redaction::redact_pending(batch, &message)?;
     batch.edits.store(message.clone())?;
     batch.emit(
         conversation_id,
@@ -305,10 +311,10 @@ pub(super) async fn delete(batch: &mut Batch<'_>, by: Actor, delete: &DeleteMess
     batch.standing(conversation_id, by.user_id)?;
     let mut message = batch.edits.message(conversation_id, message_id).ok_or(Code::NotFound)?;
     if delete.has_more || message.has_more_than_text() {
-        message = target(batch, conversation_id, message_id).await?;
+        message = live_message(batch, conversation_id, message_id).await?;
     }
     let own = message.sender.kind == SenderKind::User && message.sender.id == Some(by.user_id.0);
-    let is_archived = not_archived(batch, conversation_id);
+    let is_archived = require_not_archived(batch, conversation_id);
     if (!own || is_archived.is_err()) && !manages(batch, by)? {
         is_archived?;
         return Err(AppError::refused(
@@ -317,7 +323,7 @@ pub(super) async fn delete(batch: &mut Batch<'_>, by: Actor, delete: &DeleteMess
         ));
     }
     let has_more = message.has_more_than_text();
-    mentions::take_back(batch, &message);
+    mentions::remove_all(batch, &message);
     message.content.clear();
     message.mentions.clear();
     message.attachments.clear();
@@ -333,11 +339,11 @@ pub(super) async fn delete(batch: &mut Batch<'_>, by: Actor, delete: &DeleteMess
     if has_more {
         query::messages::delete(batch.db, message_id, batch.now).await?;
         files::detach(batch, message_id).await?;
-        log_redaction::take_out(batch, &message).await?;
+        log_redaction::redact(batch, &message).await?;
         versions::remove(batch, &message).await?;
-        thread = threads::take_out(batch, &message).await?;
+        thread = threads::remove_reply(batch, &message).await?;
     } else {
-        log_redaction::take_out_pending(batch, &message)?;
+        log_redaction::redact_pending(batch, &message)?;
         batch.edits.delete(message)?;
     }
     batch.emit(conversation_id, DurableBody::MessageDeleted { message_id, thread_id, thread })?;
@@ -353,21 +359,21 @@ fn manages(batch: &Batch<'_>, by: Actor) -> Result<bool, AppError> {
 }
 
 /// Fails if the conversation is archived.
-pub(super) fn not_archived(batch: &Batch<'_>, id: ConversationId) -> Result<(), AppError> {
+pub(super) fn require_not_archived(batch: &Batch<'_>, id: ConversationId) -> Result<(), AppError> {
     if batch.conversation(id)?.archived_at.is_some() { Err(Code::Archived.into()) } else { Ok(()) }
 }
 
 /// Returns a message of the conversation that isn't deleted.
-pub(super) async fn target(
+pub(super) async fn live_message(
     batch: &Batch<'_>,
     conversation_id: ConversationId,
     id: MessageId,
 ) -> Result<Message, AppError> {
-    target_row(batch, conversation_id, id).await?.try_into()
+    live_message_row(batch, conversation_id, id).await?.try_into()
 }
 
 /// Returns the row of a message of the conversation that isn't deleted.
-pub(super) async fn target_row(
+pub(super) async fn live_message_row(
     batch: &Batch<'_>,
     conversation_id: ConversationId,
     id: MessageId,
@@ -381,6 +387,6 @@ pub(super) async fn target_row(
 
 /// True if an edit needs new previews: it adds the first link, or the existing previews belong to
 /// the old text.
-fn asks_for_previews(before: &Message, text: &str) -> bool {
-    !before.previews.is_empty() || (urls::may_have(text) && !urls::may_have(&before.content))
+fn needs_previews(before: &Message, text: &str) -> bool {
+    !before.previews.is_empty() || (urls::may_contain_link(text) && !urls::may_contain_link(&before.content))
 }

@@ -58,20 +58,20 @@ pub use change::{
     StartAnswer, UpdateConversation, Vote,
 };
 use commit::{Committed, Committer};
-pub use files::no_such_file;
-use jobs::caught;
+pub use files::attachment_not_found;
+use jobs::catch_panic;
 pub use limits::Limits;
 
 /// Maximum number of changes per transaction.
-const MAX_GROUP: usize = 256;
+const MAX_BATCH_SIZE: usize = 256;
 /// Capacity of the queue; further submissions wait for a free slot.
-const QUEUE: usize = 8_192;
+const QUEUE_CAPACITY: usize = 8_192;
 /// Timeout of one transaction, from its first statement to its commit. Two attempts fit into
 /// [`SUBMIT_TIMEOUT`], so a connection that went silent costs its changes one attempt.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Processing time of one batch after which the writer counts as stuck and the instance as
 /// unhealthy.
-const STUCK: Duration = Duration::from_secs(15);
+const STUCK_AFTER: Duration = Duration::from_secs(15);
 /// Timeout of a submission, including queueing. The change may still be committed; resending it is
 /// safe.
 const SUBMIT_TIMEOUT: Duration = Duration::from_secs(13);
@@ -99,7 +99,7 @@ impl Writer {
     /// delivered its events to the other instances.
     #[must_use]
     pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock, limits: Limits, relayed: bool) -> Self {
-        let (queue, submissions) = mpsc::channel(QUEUE);
+        let (queue, submissions) = mpsc::channel(QUEUE_CAPACITY);
         let committer = Committer::new(db.clone(), limits, relayed);
         let heard = bus.subscribe();
         let busy_since = Arc::default();
@@ -121,7 +121,7 @@ impl Writer {
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         let busy_since = *self.busy_since.lock().unwrap_or_else(PoisonError::into_inner);
-        !self.queue.is_closed() && busy_since.is_none_or(|since| since.elapsed() < STUCK)
+        !self.queue.is_closed() && busy_since.is_none_or(|since| since.elapsed() < STUCK_AFTER)
     }
 
     /// Number of queued changes.
@@ -196,7 +196,7 @@ impl Task {
         loop {
             tokio::select! {
                 biased;
-                count = submissions.recv_many(&mut waiting, MAX_GROUP) => {
+                count = submissions.recv_many(&mut waiting, MAX_BATCH_SIZE) => {
                     if count == 0 {
                         break;
                     }
@@ -231,9 +231,9 @@ impl Task {
             .filter_map(|submission| submission.change.conversation_id())
             .collect();
         let is_behind = |change: &Change| change.conversation_id().is_some_and(|id| with_files.contains(&id));
-        let (unlocked, locked): (Vec<_>, Vec<_>) = batch.into_iter().partition(|submission| {
-            self.committer.may_go_unlocked(&submission.change) && !is_behind(&submission.change)
-        });
+        let (unlocked, locked): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .partition(|submission| self.committer.is_lock_free(&submission.change) && !is_behind(&submission.change));
         for part in [unlocked, locked] {
             if !part.is_empty() {
                 let span = trace(&part);
@@ -249,7 +249,7 @@ impl Task {
         let begun = Instant::now();
         let mut result = self.attempt(&changes, None).await;
         if matches!(result, Err(AppError::Unavailable(_))) {
-            let unsure = self.committer.take_unsure();
+            let unsure = self.committer.take_uncertain();
             result = self.attempt(&changes, unsure).await;
         }
         metrics().events.committed(changes.len(), begun.elapsed(), result.is_ok());
@@ -301,12 +301,12 @@ impl Task {
         let committing = async {
             match unsure {
                 None => self.committer.commit(changes, now, &acknowledged).await,
-                Some(unsure) => self.committer.commit_again(changes, now, &acknowledged, unsure).await,
+                Some(unsure) => self.committer.commit_uncertain(changes, now, &acknowledged, unsure).await,
             }
         };
         // A panicking change is handled like one that the database rejects; otherwise the writer's
         // task would end.
-        let result = caught(self.db.commit_within(COMMIT_TIMEOUT, committing)).await;
+        let result = catch_panic(self.db.commit_within(COMMIT_TIMEOUT, committing)).await;
         if result.is_err() {
             self.outbox.put_back(acknowledged);
         }
@@ -353,14 +353,14 @@ impl Task {
 /// A single change is traced within its caller's span; a transaction of several is linked to each.
 fn trace(part: &[Submission]) -> Span {
     let [only] = part else {
-        let span = Span::begin(SpanRole::Internal, "commit");
+        let span = Span::start(SpanRole::Internal, "commit");
         for submission in part {
             span.follow(submission.traceparent.as_deref());
         }
         span.set("natter.changes", i64::try_from(part.len()).unwrap_or(i64::MAX));
         return span;
     };
-    Span::within(SpanRole::Internal, "commit", only.traceparent.as_deref())
+    Span::start_within(SpanRole::Internal, "commit", only.traceparent.as_deref())
 }
 
 /// Sleeps until `moment`; never resolves if there is none.

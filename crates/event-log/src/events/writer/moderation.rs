@@ -16,7 +16,7 @@ use super::{
     batch::Batch,
     change::{Actor, Change, HideMessage, Outcome, SendMessage},
     log_redaction, mentions,
-    messages::{self, sends, target},
+    messages::{self, live_message, sends},
 };
 use crate::events::jobs::PreviewJob;
 
@@ -42,7 +42,7 @@ fn is_slow(batch: &Batch<'_>, id: ConversationId) -> bool {
 }
 
 /// Fails if the member has written within the slow-mode interval.
-pub(super) fn check_turn(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
+pub(super) fn check_slow_mode(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
     let (id, user) = (by.conversation_id, by.user_id);
     if !is_slow(batch, id) || messages::is_admin(batch, by)? {
         return Ok(());
@@ -59,7 +59,7 @@ pub(super) fn check_turn(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
 }
 
 /// Records the time of a message in a conversation with slow mode.
-pub(super) fn take_turn(batch: &mut Batch<'_>, by: Actor) -> Result<(), AppError> {
+pub(super) fn record_slow_mode(batch: &mut Batch<'_>, by: Actor) -> Result<(), AppError> {
     let (id, user) = (by.conversation_id, by.user_id);
     if is_slow(batch, id) && !messages::is_admin(batch, by)? {
         batch.last_writes.insert((id, user), batch.now);
@@ -69,7 +69,7 @@ pub(super) fn take_turn(batch: &mut Batch<'_>, by: Actor) -> Result<(), AppError
 }
 
 /// Applies the word filter: returns the text, possibly masked, or fails.
-pub(super) fn filtered(batch: &Batch<'_>, id: ConversationId, text: &str) -> Result<String, AppError> {
+pub(super) fn apply_word_filter(batch: &Batch<'_>, id: ConversationId, text: &str) -> Result<String, AppError> {
     let Some(filter) = batch.filter(id) else { return Ok(text.to_owned()) };
     match filter.check(text) {
         FilterOutcome::Clean => Ok(text.to_owned()),
@@ -87,7 +87,7 @@ pub(super) async fn hide(
     if batch.capabilities(conversation_id)?.asks_every_message {
         return Err(AppError::refused(Code::WrongState, "Messages in chats with an assistant can't be hidden."));
     }
-    let mut message = target(batch, conversation_id, hide.message_id).await?;
+    let mut message = live_message(batch, conversation_id, hide.message_id).await?;
     if message.hidden_at.is_some() == hide.is_hidden {
         return Ok(Outcome::Message(Box::new(message)));
     }
@@ -96,15 +96,15 @@ pub(super) async fn hide(
     }
     if hide.is_hidden {
         query::moderation::hide(batch.db, message.id, hide.by, batch.now).await?;
-        mentions::take_back(batch, &message);
+        mentions::remove_all(batch, &message);
         conceal(&mut message);
         message.hidden_at = Some(batch.now);
-        log_redaction::take_out(batch, &message).await?;
+        log_redaction::redact(batch, &message).await?;
     } else {
         query::moderation::restore(batch.db, message.id).await?;
-        message = target(batch, conversation_id, hide.message_id).await?;
-        mentions::give_back(batch, &message);
-        if urls::may_have(&message.content) {
+        message = live_message(batch, conversation_id, hide.message_id).await?;
+        mentions::restore(batch, &message);
+        if urls::may_contain_link(&message.content) {
             batch.ask(PreviewJob { conversation_id, message_id: message.id }.new_job()?);
         }
     }

@@ -13,15 +13,15 @@ use sea_orm::ConnectionTrait;
 use super::{
     batch::Batch,
     change::{Actor, Change, MemberAction, Outcome, Pin, React, member_actions},
-    messages::{may_write, not_archived},
+    messages::{require_may_write, require_not_archived},
 };
 
 /// Maximum number of different emoji per message.
 const MAX_EMOJI: usize = 50;
 /// Maximum number of users listed per reaction.
-const SHOWN: usize = 20;
+const MAX_LISTED_USERS: usize = 20;
 /// Number of users loaded if listed ones may be removed.
-const SPARE: usize = 2 * SHOWN;
+const LOADED_USERS: usize = 2 * MAX_LISTED_USERS;
 /// Maximum number of pinned messages per conversation.
 const MAX_PINS: i64 = 100;
 
@@ -57,7 +57,7 @@ impl Reactions {
         self.stored.extend(query::reactions::existing(db, keys.into_iter().collect()).await?);
         let has_many = |react: &&React| {
             let shown = messages.get(&react.message_id).and_then(|message| shown(message, &react.emoji));
-            !react.is_added && shown.is_some_and(|reaction| reaction.count > SHOWN as u64)
+            !react.is_added && shown.is_some_and(|reaction| reaction.count > MAX_LISTED_USERS as u64)
         };
         let many: HashSet<(MessageId, String)> = asked
             .into_iter()
@@ -66,7 +66,7 @@ impl Reactions {
             .map(|react| (react.message_id, react.emoji.clone()))
             .collect();
         if !many.is_empty() {
-            for one in query::reactions::first(db, many.into_iter().collect(), SPARE).await? {
+            for one in query::reactions::first(db, many.into_iter().collect(), LOADED_USERS).await? {
                 self.first.entry((one.message_id, one.emoji)).or_default().push(one.user_id);
             }
         }
@@ -82,7 +82,7 @@ impl Reactions {
         self.changed.retain(|reacted, _| reacted.message_id != message);
     }
 
-    pub fn take_pieces(&mut self) -> Vec<Piece> {
+    pub fn take_statements(&mut self) -> Vec<Piece> {
         let (mut new, mut gone) = (Vec::new(), Vec::new());
         for (reacted, (is_there, seq)) in std::mem::take(&mut self.changed) {
             match (self.stored.contains(&reacted), is_there) {
@@ -119,7 +119,7 @@ fn shown<'a>(message: &'a Message, emoji: &str) -> Option<&'a Reaction> {
 pub(super) fn react(batch: &mut Batch<'_>, by: Actor, react: &React) -> Result<Outcome, AppError> {
     let conversation_id = by.conversation_id;
     batch.standing(conversation_id, by.user_id)?;
-    not_archived(batch, conversation_id)?;
+    require_not_archived(batch, conversation_id)?;
     let mut message = batch.edits.message(conversation_id, react.message_id).ok_or(Code::NotFound)?;
     let reacted = key(by.user_id, react);
     if batch.edits.reactions.is_there(&reacted) == react.is_added {
@@ -159,7 +159,7 @@ fn add(reactions: &mut Vec<Reaction>, user_id: UserId, react: &React) {
         return;
     };
     reaction.count += 1;
-    if reaction.user_ids.len() < SHOWN {
+    if reaction.user_ids.len() < MAX_LISTED_USERS {
         reaction.user_ids.push(user_id);
     }
 }
@@ -175,7 +175,8 @@ fn remove(reactions: &mut Vec<Reaction>, user_id: UserId, react: &React, others:
     }
     reaction.user_ids.retain(|user| *user != user_id);
     for user in others {
-        if reaction.user_ids.len() >= SHOWN.min(usize::try_from(reaction.count).unwrap_or(SHOWN)) {
+        if reaction.user_ids.len() >= MAX_LISTED_USERS.min(usize::try_from(reaction.count).unwrap_or(MAX_LISTED_USERS))
+        {
             break;
         }
         if !reaction.user_ids.contains(&user) {
@@ -186,7 +187,7 @@ fn remove(reactions: &mut Vec<Reaction>, user_id: UserId, react: &React, others:
 
 /// Pins or unpins a message.
 pub(super) fn pin(batch: &mut Batch<'_>, by: Actor, pin: &Pin) -> Result<Outcome, AppError> {
-    may_write(batch, by)?;
+    require_may_write(batch, by)?;
     let Actor { conversation_id, user_id } = by;
     let message_id = pin.message_id;
     let mut message = batch.edits.message(conversation_id, message_id).ok_or(Code::NotFound)?;

@@ -15,11 +15,11 @@ use super::{
     batch::Batch,
     change::{Actor, Outcome, Solve},
     mentions,
-    messages::not_archived,
+    messages::require_not_archived,
 };
 
 /// Maximum number of participants listed per thread.
-const SHOWN: usize = 5;
+const MAX_LISTED_PARTICIPANTS: usize = 5;
 
 /// Returns the root message of a reply.
 pub(super) fn root(batch: &Batch<'_>, by: Actor, id: MessageId) -> Result<Message, AppError> {
@@ -40,7 +40,7 @@ pub(super) fn next_no(root: &Message) -> i64 {
 }
 
 /// Records a new reply: updates the thread's summary and its followers.
-pub(super) fn add(batch: &mut Batch<'_>, mut root: Message, reply: &Message) -> Result<(), AppError> {
+pub(super) fn add_reply(batch: &mut Batch<'_>, mut root: Message, reply: &Message) -> Result<(), AppError> {
     let participant = reply.sender.id.map(|id| Participant { kind: reply.sender.kind, id });
     let is_first = root.thread.is_none();
     let thread = root.thread.get_or_insert_with(|| ThreadSummary {
@@ -54,7 +54,7 @@ pub(super) fn add(batch: &mut Batch<'_>, mut root: Message, reply: &Message) -> 
     thread.last_no = reply.no;
     thread.last_reply_at = reply.created_at;
     if let Some(participant) = participant
-        && thread.participants.len() < SHOWN
+        && thread.participants.len() < MAX_LISTED_PARTICIPANTS
         && !thread.participants.contains(&participant)
     {
         thread.participants.push(participant);
@@ -68,8 +68,8 @@ pub(super) fn add(batch: &mut Batch<'_>, mut root: Message, reply: &Message) -> 
     if is_first && let Some(author) = person(root.sender.kind, root.sender.id) {
         batch.edits.followers.push(follow(author, 0));
     }
-    self::follow(batch, reply, mentions::newly_named(&[], &reply.mentions));
-    tell(batch, root)
+    self::follow(batch, reply, mentions::newly_mentioned(&[], &reply.mentions));
+    publish(batch, root)
 }
 
 /// Makes mentioned users follow the thread from this reply on.
@@ -83,9 +83,9 @@ pub(super) fn follow(batch: &mut Batch<'_>, reply: &Message, mentioned: BTreeSet
 ///
 /// The summary is adjusted instead of recomputed, and the reads are bounded, so the cost of a
 /// deletion doesn't depend on the length of the thread.
-pub(super) async fn take_out(batch: &mut Batch<'_>, reply: &Message) -> Result<Option<ThreadSummary>, AppError> {
+pub(super) async fn remove_reply(batch: &mut Batch<'_>, reply: &Message) -> Result<Option<ThreadSummary>, AppError> {
     let Some(root_id) = reply.thread_id else { return Ok(None) };
-    let Some(mut root) = batch.edits.read_one(batch.db, root_id).await? else { return Ok(None) };
+    let Some(mut root) = batch.edits.load_one(batch.db, root_id).await? else { return Ok(None) };
     let Some(mut thread) = root.thread.take() else { return Ok(None) };
     // `last_no` isn't decremented, so that no read position exceeds it.
     thread.reply_count = thread.reply_count.saturating_sub(1);
@@ -112,28 +112,28 @@ pub(super) async fn take_out(batch: &mut Batch<'_>, reply: &Message) -> Result<O
             repliers.extend(new.sender_id.map(|id| Participant { kind, id }));
         }
         for replier in repliers {
-            if thread.participants.len() < SHOWN && !thread.participants.contains(&replier) {
+            if thread.participants.len() < MAX_LISTED_PARTICIPANTS && !thread.participants.contains(&replier) {
                 thread.participants.push(replier);
             }
         }
     }
     root.thread = Some(thread.clone());
-    tell(batch, root)?;
+    publish(batch, root)?;
     Ok(Some(thread))
 }
 
-fn tell(batch: &mut Batch<'_>, root: Message) -> Result<(), AppError> {
+fn publish(batch: &mut Batch<'_>, root: Message) -> Result<(), AppError> {
     let conversation_id = root.conversation_id;
     let event = Event::ThreadUpdated { conversation_id, message_id: root.id, thread: root.thread.clone() };
     batch.edits.mark(root);
-    batch.tell_passing(&event, Topic::Viewers(conversation_id))
+    batch.emit_ephemeral(&event, Topic::Viewers(conversation_id))
 }
 
 /// Marks a thread as solved, or reopens it.
 pub(super) fn solve(batch: &mut Batch<'_>, by: Actor, solve: &Solve) -> Result<Outcome, AppError> {
     let conversation_id = by.conversation_id;
     batch.standing(conversation_id, by.user_id)?;
-    not_archived(batch, conversation_id)?;
+    require_not_archived(batch, conversation_id)?;
     let mut message = batch.edits.message(conversation_id, solve.message_id).ok_or(Code::NotFound)?;
     let now = batch.now;
     let Some(thread) = &mut message.thread else {
@@ -152,7 +152,7 @@ pub(super) fn solve(batch: &mut Batch<'_>, by: Actor, solve: &Solve) -> Result<O
 }
 
 /// Returns the root of the thread that the question is in, if any.
-pub(super) async fn of_question(
+pub(super) async fn root_of_question(
     batch: &mut Batch<'_>,
     conversation_id: ConversationId,
     question: Option<MessageId>,
@@ -160,6 +160,6 @@ pub(super) async fn of_question(
     let Some(question) = question else { return Ok(None) };
     let asked = query::messages::get(batch.db, question).await?;
     let Some(root_id) = asked.and_then(|asked| asked.thread_id) else { return Ok(None) };
-    let root = batch.edits.read_one(batch.db, root_id).await?;
+    let root = batch.edits.load_one(batch.db, root_id).await?;
     Ok(root.filter(|root| root.conversation_id == conversation_id))
 }

@@ -15,7 +15,7 @@ use super::{
     batch::Batch,
     change::{Actor, EditPrompt, Outcome},
     files, log_redaction,
-    messages::target,
+    messages::live_message,
 };
 use crate::events::jobs::AnswerJob;
 
@@ -24,28 +24,28 @@ const MAX_VERSIONS: i64 = 50;
 
 /// Replaces the text of a prompt and requests a new answer; the messages after the old text are
 /// kept with the old version.
-pub(super) async fn ask_again(batch: &mut Batch<'_>, by: Actor, again: &EditPrompt) -> Result<Outcome, AppError> {
+pub(super) async fn edit_prompt(batch: &mut Batch<'_>, by: Actor, again: &EditPrompt) -> Result<Outcome, AppError> {
     let Actor { conversation_id, user_id } = by;
     batch.standing(conversation_id, user_id)?;
     batch.check_length(conversation_id, &again.content)?;
-    let mut message = target(batch, conversation_id, again.message_id).await?;
+    let mut message = live_message(batch, conversation_id, again.message_id).await?;
     if message.sender.kind != SenderKind::User || message.sender.id != Some(user_id.0) {
         return Err(AppError::refused(Code::Forbidden, "You can only edit your own messages."));
     }
-    let assistants = quiet_assistants(batch, conversation_id).await?;
+    let assistants = idle_assistants(batch, conversation_id).await?;
     if assistants.is_empty() {
-        return Err(addressed_assistants::nobody_answers());
+        return Err(addressed_assistants::assistant_unavailable());
     }
-    answers::load_open(batch, BTreeSet::from([user_id])).await?;
+    answers::load_open_answers(batch, BTreeSet::from([user_id])).await?;
     batch.check_open_answers(user_id, assistants.len())?;
-    begin_version(batch, &mut message).await?;
+    start_version(batch, &mut message).await?;
     query::versions::set_text(batch.db, message.id, again.content.as_str()).await?;
     again.content.as_str().clone_into(&mut message.content);
-    tell(batch, &message).await?;
+    publish(batch, &message).await?;
     for assistant_id in assistants {
         let (question_id, answer_id, asking) = (message.id, MessageId::new(), again.asking.clone());
         let job = AnswerJob { conversation_id, question_id, assistant_id, answer_id, beside: None, asking };
-        batch.ask_answer(&job, user_id)?;
+        batch.enqueue_answer(&job, user_id)?;
     }
     Ok(Outcome::Message(Box::new(message)))
 }
@@ -59,16 +59,16 @@ pub(super) async fn show(
 ) -> Result<Outcome, AppError> {
     let conversation_id = by.conversation_id;
     batch.standing(conversation_id, by.user_id)?;
-    let mut message = target(batch, conversation_id, message_id).await?;
-    quiet_assistants(batch, conversation_id).await?;
+    let mut message = live_message(batch, conversation_id, message_id).await?;
+    idle_assistants(batch, conversation_id).await?;
     let shown = message.versions.unwrap_or(Versions { index: 1, count: 1 });
     if index == shown.index {
         return Ok(Outcome::Message(Box::new(message)));
     }
-    let Some(kept) = query::versions::take(batch.db, message.id, index).await? else {
+    let Some(kept) = query::versions::remove_version(batch.db, message.id, index).await? else {
         return Err(AppError::field("index", "not_found", "This version doesn't exist."));
     };
-    query::versions::keep(batch.db, message.id).await?;
+    query::versions::store_current(batch.db, message.id).await?;
     message.content = kept.content;
     message.status = kept.status;
     message.reason = kept.reason;
@@ -81,7 +81,7 @@ pub(super) async fn show(
         Some(calls) => serde_json::from_str(calls).map_err(AppError::internal)?,
         None => Vec::new(),
     };
-    query::tool_calls::show(batch.db, message.id, kept.tool_calls.as_deref()).await?;
+    query::tool_calls::set_summary(batch.db, message.id, kept.tool_calls.as_deref()).await?;
     message.versions = Some(Versions { index, ..shown });
     let (reason, model) = (message.reason.as_deref(), message.model.as_deref());
     let figures = message.answer.as_ref();
@@ -89,19 +89,19 @@ pub(super) async fn show(
     query::versions::set(batch.db, message.id, index, shown.count).await?;
     query::versions::hide(batch.db, conversation_id, message.seq, message.id, shown.index).await?;
     query::versions::unhide(batch.db, message.id, index).await?;
-    tell(batch, &message).await?;
+    publish(batch, &message).await?;
     Ok(Outcome::Message(Box::new(message)))
 }
 
 /// Keeps an answer as a version before it is regenerated. Returns false if it is to be overwritten
 /// instead.
-pub(super) async fn keep_answer(batch: &mut Batch<'_>, message: &mut Message) -> Result<bool, AppError> {
+pub(super) async fn keep_as_version(batch: &mut Batch<'_>, message: &mut Message) -> Result<bool, AppError> {
     let is_answer = matches!(message.status, MessageStatus::Complete | MessageStatus::Stopped);
     if !batch.capabilities(message.conversation_id)?.asks_every_message || !is_answer || message.content.is_empty() {
         return Ok(false);
     }
-    quiet_assistants(batch, message.conversation_id).await?;
-    begin_version(batch, message).await?;
+    idle_assistants(batch, message.conversation_id).await?;
+    start_version(batch, message).await?;
     Ok(true)
 }
 
@@ -118,7 +118,7 @@ pub(super) async fn remove(batch: &mut Batch<'_>, message: &Message) -> Result<(
             query::versions::remove(batch.db, hidden.id).await?;
             hidden.content.clear();
             hidden.deleted_at = Some(batch.now);
-            log_redaction::take_out(batch, &hidden).await?;
+            log_redaction::redact(batch, &hidden).await?;
             behind.push(hidden.id);
         }
     }
@@ -126,7 +126,7 @@ pub(super) async fn remove(batch: &mut Batch<'_>, message: &Message) -> Result<(
 }
 
 /// Fails if the message has the maximum number of versions.
-pub(super) fn check_room(versions: Versions) -> Result<(), AppError> {
+pub(super) fn check_version_limit(versions: Versions) -> Result<(), AppError> {
     if versions.count < MAX_VERSIONS {
         return Ok(());
     }
@@ -138,11 +138,11 @@ pub(super) fn check_room(versions: Versions) -> Result<(), AppError> {
 
 /// Stores the current state of the message as a version and starts the next one, with no messages
 /// after it.
-async fn begin_version(batch: &mut Batch<'_>, message: &mut Message) -> Result<(), AppError> {
+async fn start_version(batch: &mut Batch<'_>, message: &mut Message) -> Result<(), AppError> {
     let old = message.versions.unwrap_or(Versions { index: 1, count: 1 });
-    check_room(old)?;
+    check_version_limit(old)?;
     let new = Versions { index: old.count + 1, count: old.count + 1 };
-    query::versions::keep(batch.db, message.id).await?;
+    query::versions::store_current(batch.db, message.id).await?;
     query::versions::set(batch.db, message.id, new.index, new.count).await?;
     query::versions::hide(batch.db, message.conversation_id, message.seq, message.id, old.index).await?;
     message.versions = Some(new);
@@ -150,7 +150,7 @@ async fn begin_version(batch: &mut Batch<'_>, message: &mut Message) -> Result<(
 }
 
 /// Returns the assistants of an assistant chat. Fails while one of them is answering.
-async fn quiet_assistants(batch: &Batch<'_>, id: ConversationId) -> Result<Vec<AssistantId>, AppError> {
+async fn idle_assistants(batch: &Batch<'_>, id: ConversationId) -> Result<Vec<AssistantId>, AppError> {
     if !batch.capabilities(id)?.asks_every_message {
         return Err(AppError::refused(
             Code::WrongState,
@@ -167,8 +167,8 @@ async fn quiet_assistants(batch: &Batch<'_>, id: ConversationId) -> Result<Vec<A
     Ok(assistants.into_iter().map(|assistant| assistant.assistant_id).take(1).collect())
 }
 
-async fn tell(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
-    log_redaction::take_out(batch, message).await?;
+async fn publish(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
+    log_redaction::redact(batch, message).await?;
     let conversation_id = message.conversation_id;
     batch.emit(
         conversation_id,

@@ -5,11 +5,11 @@ pub(super) const JPEG_HEAD: usize = 10;
 
 /// Orientation from a JPEG's Exif segment; `None` if upright.
 pub(super) fn orientation(segment: &[u8]) -> Option<u8> {
-    turned(segment.strip_prefix(b"Exif\0\0")?)
+    orientation_of_tiff(segment.strip_prefix(b"Exif\0\0")?)
 }
 
 /// Orientation from Exif data, as in a PNG.
-pub(super) fn turned(tiff: &[u8]) -> Option<u8> {
+pub(super) fn orientation_of_tiff(tiff: &[u8]) -> Option<u8> {
     const TAG: u16 = 0x0112;
     let is_little = match tiff.get(..4)? {
         [b'I', b'I', 42, 0] => true,

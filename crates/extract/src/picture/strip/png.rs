@@ -6,12 +6,12 @@ use flate2::read::ZlibDecoder;
 
 use super::{
     MAX_BLOCK, MAX_PROFILE, array, copy,
-    exif::{JPEG_HEAD, exif, turned},
+    exif::{JPEG_HEAD, exif, orientation_of_tiff},
     malformed, skip,
 };
 
 /// PNG chunks that are kept: pixels and colour information.
-const PNG_KEPT: [&[u8; 4]; 19] = [
+const KEPT_CHUNKS: [&[u8; 4]; 19] = [
     b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"bKGD", b"hIST",
     b"pHYs", b"sPLT", b"acTL", b"fcTL", b"fdAT", b"cICP", b"mDCV",
 ];
@@ -46,9 +46,9 @@ pub(super) fn png(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()
             }
         } else if matches!(&kind, b"IHDR" | b"PLTE" | b"IEND") && size > MAX_BLOCK {
             return Err(malformed());
-        } else if PNG_KEPT.contains(&&kind) && !is_data && size > MAX_BLOCK {
+        } else if KEPT_CHUNKS.contains(&&kind) && !is_data && size > MAX_BLOCK {
             skip(from, rest)?;
-        } else if PNG_KEPT.contains(&&kind) {
+        } else if KEPT_CHUNKS.contains(&&kind) {
             to.write_all(&length)?;
             to.write_all(&kind)?;
             copy(from, to, rest)?;
@@ -86,7 +86,7 @@ fn png_orientation(from: &mut impl BufRead, length: u32) -> io::Result<Option<u8
     from.read_exact(&mut tiff)?;
     // Skips the rest and the checksum.
     skip(from, u64::from(length - looked_at) + 4)?;
-    Ok(turned(&tiff))
+    Ok(orientation_of_tiff(&tiff))
 }
 
 pub(super) fn write_chunk(to: &mut impl Write, kind: [u8; 4], content: &[u8]) -> io::Result<()> {

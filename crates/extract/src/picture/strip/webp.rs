@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Seek, SeekFrom, Write};
 use super::{MAX_BLOCK, MAX_PROFILE, array, copy, malformed, skip};
 
 /// WebP chunks that are kept: pixels and colour information.
-const WEBP_KEPT: [&[u8; 4]; 7] = [b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"ICCP"];
+const KEPT_CHUNKS: [&[u8; 4]; 7] = [b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"ICCP"];
 
 pub(super) fn webp(from: &mut impl BufRead, to: &mut (impl Write + Seek)) -> io::Result<()> {
     /// VP8X flags of Exif and XMP.
@@ -28,7 +28,7 @@ pub(super) fn webp(from: &mut impl BufRead, to: &mut (impl Write + Seek)) -> io:
         let padded = u64::from(size) + u64::from(size % 2);
         left = left.saturating_sub(8 + padded);
         let is_refused_profile = kind == *b"ICCP" && (has_profile || size > MAX_PROFILE);
-        if !WEBP_KEPT.contains(&&kind) || is_refused_profile {
+        if !KEPT_CHUNKS.contains(&&kind) || is_refused_profile {
             skip(from, padded)?;
             continue;
         }

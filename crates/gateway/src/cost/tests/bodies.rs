@@ -17,7 +17,7 @@ use futures_util::FutureExt as _;
 use proptest::{prelude::*, sample::select};
 use serde_json::{Value, json};
 
-use super::{cost, most_output, prices, worst_cost};
+use super::{cost, max_cost, most_output, prices};
 
 const ASSUMED: u64 = 500;
 
@@ -214,7 +214,7 @@ proptest! {
             containers: Some(part(allowed.containers, 8)),
             ..Usage::default()
         };
-        let held = worst_cost(&price, wanted, most_output(wanted, ASSUMED, model_most));
+        let held = max_cost(&price, wanted, most_output(wanted, ASSUMED, model_most));
         prop_assert!(cost(&price, &usage) <= held, "{text}: {allowed:?}");
     }
 }

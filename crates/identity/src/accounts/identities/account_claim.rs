@@ -26,7 +26,7 @@ use crate::{
 /// Lifetime of an offer: longer than that of the mailed link, because the mail may be late.
 const OFFER_TTL: Duration = Duration::from_secs(24 * 3_600);
 /// Minimum interval of mails, so that repeated attempts don't fill the owner's mailbox.
-const ONE_MAIL_IN: Duration = Duration::from_secs(600);
+const MIN_MAIL_INTERVAL: Duration = Duration::from_secs(600);
 
 /// The identity to link. Contains no secrets.
 #[derive(Serialize, Deserialize)]
@@ -47,7 +47,7 @@ pub(super) async fn offer(
     if taken.email_verified_at.is_some() || !identity.email_verified {
         return Ok(());
     }
-    if pending::any_since(tx, PendingKind::Claim.as_str(), taken.id, now.minus(ONE_MAIL_IN)).await? {
+    if pending::any_since(tx, PendingKind::Claim.as_str(), taken.id, now.minus(MIN_MAIL_INTERVAL)).await? {
         return Ok(());
     }
     let offer = ClaimOffer { provider: provider.to_owned(), identity: identity.clone() };
@@ -62,7 +62,7 @@ pub(super) async fn offer(
     };
     let id = pending::insert(tx, new).await?;
     let letter = MailContent::Claim { provider: provider.to_owned(), pending: id };
-    mail::post(tx, now, Recipient::User(taken.id), letter).await
+    mail::enqueue(tx, now, Recipient::User(taken.id), letter).await
 }
 
 /// Gives the account to the reader of the mail: the identity becomes its only sign-in method. The caller ends its
@@ -74,10 +74,10 @@ pub async fn claim(tx: &Transaction, service: &IdentityService, offer: Uuid) -> 
     let user_id = row.user_id.ok_or(Code::TokenInvalid)?;
     let account = users::lock(tx, user_id).await?.filter(|account| account.email_verified_at.is_none());
     let account = account.ok_or(Code::TokenInvalid)?;
-    if !pending::take(tx, row.id).await? {
+    if !pending::consume(tx, row.id).await? {
         return Err(Code::TokenInvalid.into());
     }
-    forget_other_ways(tx, service, account.id).await?;
+    remove_other_methods(tx, service, account.id).await?;
     if identities::by_subject(tx, &offer.identity.issuer, &offer.identity.subject).await?.is_some() {
         return Err(Code::TokenInvalid.into());
     }
@@ -87,10 +87,14 @@ pub async fn claim(tx: &Transaction, service: &IdentityService, offer: Uuid) -> 
 
 /// Removes every sign-in method except the password, and the second factor, after an account turned out to belong to
 /// someone other than its creator.
-pub async fn forget_other_ways(tx: &Transaction, service: &IdentityService, user_id: UserId) -> Result<(), AppError> {
+pub async fn remove_other_methods(
+    tx: &Transaction,
+    service: &IdentityService,
+    user_id: UserId,
+) -> Result<(), AppError> {
     identities::remove_all(tx, user_id).await?;
     passkeys::remove_all(tx, user_id).await?;
     second_factors::remove(tx, user_id).await?;
-    pending::drop_all(tx, user_id).await?;
+    pending::delete_all(tx, user_id).await?;
     users::set_second_factor(tx, user_id, false, service.clock.now()).await
 }

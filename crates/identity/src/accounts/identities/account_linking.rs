@@ -30,10 +30,10 @@ pub(super) struct NewAccountData<'a> {
 }
 
 /// Display name if the provider's name can't be shown.
-const NAMELESS: &str = "Newcomer";
+const DEFAULT_NAME: &str = "Newcomer";
 
 /// Signs in with an ID token that the client already has, such as a mobile app.
-pub async fn by_id_token(
+pub async fn sign_in_by_id_token(
     service: &IdentityService,
     provider: &str,
     id_token: &str,
@@ -50,7 +50,7 @@ pub async fn by_id_token(
     };
     let signed_in = shown.await;
     if signed_in.as_ref().is_err_and(|error| error.code() == Code::OauthInvalid) {
-        signin::note_failure(service, None, &device).await;
+        signin::record_failure(service, None, &device).await;
     }
     signed_in
 }
@@ -63,10 +63,10 @@ pub(super) async fn sign_in(
     device: &Device,
 ) -> Result<SignedIn, AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
-    use_up(&tx, service, &identity).await?;
-    let account = match known(&tx, service, &identity).await? {
+    consume_token(&tx, service, &identity).await?;
+    let account = match linked_account(&tx, service, &identity).await? {
         Some(account) => account,
-        None => match by_address(&tx, &identity).await? {
+        None => match account_by_address(&tx, &identity).await? {
             Some(taken) => {
                 account_claim::offer(&tx, service, &taken, newcomer.provider, &identity).await?;
                 // The token is consumed in this case, too.
@@ -77,23 +77,27 @@ pub(super) async fn sign_in(
             None => create(&tx, service, &identity, newcomer, device).await?,
         },
     };
-    let signed_in = session_start::admit(&tx, service, &account, AuthMethod::IdentityProvider, device).await?;
+    let signed_in = session_start::start_session(&tx, service, &account, AuthMethod::IdentityProvider, device).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     Ok(signed_in)
 }
 
 /// Consumes an ID token. Each token signs in once, on any path.
-pub(super) async fn use_up(tx: &Transaction, service: &IdentityService, identity: &Identity) -> Result<(), AppError> {
+pub(super) async fn consume_token(
+    tx: &Transaction,
+    service: &IdentityService,
+    identity: &Identity,
+) -> Result<(), AppError> {
     let (hash, until) = (identity.token_hash.clone(), identity.usable_until);
-    if rows::use_id_token(tx, hash, until, service.clock.now()).await? {
+    if rows::consume_id_token(tx, hash, until, service.clock.now()).await? {
         Ok(())
     } else {
         Err(Code::OauthInvalid.into())
     }
 }
 
-async fn known(
+async fn linked_account(
     tx: &Transaction,
     service: &IdentityService,
     identity: &Identity,
@@ -104,7 +108,7 @@ async fn known(
     Ok(Some(account))
 }
 
-async fn by_address(tx: &Transaction, identity: &Identity) -> Result<Option<user::Model>, AppError> {
+async fn account_by_address(tx: &Transaction, identity: &Identity) -> Result<Option<user::Model>, AppError> {
     match &identity.email {
         Some(email) => users::by_email(tx, email).await,
         None => Ok(None),
@@ -129,7 +133,7 @@ async fn create(
     let new = users::NewUser {
         id: UserId::new(),
         email: email.as_str().to_owned(),
-        display_name: name.unwrap_or_else(|| NAMELESS.to_owned()),
+        display_name: name.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
         password_hash: None,
         // The provider's page can't ask for the setup token.
         role: signup::role_of_newcomer(tx, service, (None, device.source())).await.map_err(|error| match error {
@@ -150,7 +154,7 @@ async fn create(
     let entry = NewAuditEntry { action: Action::SignUp, actor: Some(account.id), target: None, address: device.ip() };
     audit::record(tx, entry).await?;
     if !identity.email_verified {
-        mail::post(tx, now, Recipient::User(account.id), MailContent::Verification).await?;
+        mail::enqueue(tx, now, Recipient::User(account.id), MailContent::Verification).await?;
     }
     insert(tx, service, &account, newcomer.provider, identity, device).await?;
     Ok(account)

@@ -57,7 +57,7 @@ pub async fn unlink(service: &IdentityService, by: &Confirmed, id: IdentityId) -
     if !rows::remove(&tx, account.id, id).await? {
         return Err(Code::NotFound.into());
     }
-    methods::require_one(&tx, &account).await?;
+    methods::require_any(&tx, &account).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::IdentityUnlinked, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)
 }
@@ -74,7 +74,7 @@ pub(super) async fn link(
     standing(service, session_id).await?.filter(|standing| standing.user_id == user_id).ok_or(Code::OauthState)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     let account = users::lock(&tx, user_id).await?.ok_or(Code::OauthState)?;
-    account_linking::use_up(&tx, service, &identity).await?;
+    account_linking::consume_token(&tx, service, &identity).await?;
     match rows::by_subject(&tx, &identity.issuer, &identity.subject).await? {
         Some(row) if row.user_id == user_id => {
             rows::record_sign_in(&tx, row.id, identity.email, service.clock.now()).await?

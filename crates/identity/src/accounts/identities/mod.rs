@@ -12,8 +12,8 @@ mod oauth_flow;
 mod providers;
 
 pub use self::{
-    account_claim::{claim, forget_other_ways},
-    account_linking::by_id_token,
+    account_claim::{claim, remove_other_methods},
+    account_linking::sign_in_by_id_token,
     linked_identities::{LinkedIdentity, list, unlink},
     oauth_flow::{OauthCallback, OauthRedirect, OauthSignIn, arrive, depart},
     providers::{ProviderName, Providers, available},

@@ -23,9 +23,9 @@ use crate::accounts::{
 };
 
 /// Lifetime of a flow.
-const VISIT_TTL: Duration = Duration::from_secs(600);
+const FLOW_TTL: Duration = Duration::from_secs(600);
 /// Page after the flow if none was requested.
-const FRONT: &str = "/";
+const DEFAULT_PATH: &str = "/";
 /// Providers' codes are shorter.
 const MAX_CODE_BYTES: usize = 4_096;
 
@@ -81,7 +81,7 @@ pub async fn depart(
 ) -> Result<OauthRedirect, AppError> {
     let provider = service.accounts.providers.find(provider)?;
     let link_to = match link_to {
-        Some(by) => Some(Confirmed::ask(service, by).await?),
+        Some(by) => Some(Confirmed::authorize(service, by).await?),
         None => None,
     };
     // Each provider has its own redirect URI, so that none can pass off another's code as its own.
@@ -91,16 +91,16 @@ pub async fn depart(
     let visit = OauthFlow {
         provider: provider.name().to_owned(),
         trip: departure.trip,
-        next: next.and_then(urls::own_path).unwrap_or_else(|| FRONT.to_owned()),
+        next: next.and_then(urls::own_path).unwrap_or_else(|| DEFAULT_PATH.to_owned()),
         link_to: link_to.as_deref().map(Principal::require_session).transpose()?,
     };
-    let begun = pending::begin(
+    let begun = pending::store(
         service.db.writer(),
         PendingKind::Oauth,
         link_to.as_ref().map(|by| by.user_id),
         &visit,
         service.clock.now(),
-        VISIT_TTL,
+        FLOW_TTL,
     )
     .await?;
     Ok(OauthRedirect {
@@ -122,7 +122,7 @@ pub async fn arrive(
 ) -> Result<OauthSignIn, AppError> {
     let arrived = check(service, provider, handle, returned, &device).await;
     if arrived.as_ref().is_err_and(|error| error.code() == Code::OauthInvalid) {
-        signin::note_failure(service, None, &device).await;
+        signin::record_failure(service, None, &device).await;
     }
     arrived
 }
@@ -138,7 +138,7 @@ async fn check(
     let now = service.clock.now();
     let handle = handle.ok_or(Code::OauthState)?;
     // Any answer consumes the flow: a second attempt starts over.
-    let taken = pending::take(&service.db, PendingKind::Oauth, handle, now).await?;
+    let taken = pending::consume(&service.db, PendingKind::Oauth, handle, now).await?;
     let (user_id, visit): (_, OauthFlow) = taken.ok_or(Code::OauthState)?;
     let state = returned.state.unwrap_or_default();
     if visit.provider != provider.name() || token::hash_token(&state) != token::hash_token(&visit.trip.state) {
@@ -146,7 +146,7 @@ async fn check(
     }
     if let Some(error) = returned.error {
         tracing::info!(provider = provider.name(), error = shortened(&error), "provider returned an error");
-        return Err(refusal_of(&error).into());
+        return Err(error_code(&error).into());
     }
     let code = returned.code.filter(|code| !code.is_empty() && code.len() <= MAX_CODE_BYTES);
     let code = code.ok_or(Code::OauthInvalid)?;
@@ -173,7 +173,7 @@ async fn check(
 }
 
 /// Error code for an error parameter: denied by the user, or invalid.
-fn refusal_of(error: &str) -> Code {
+fn error_code(error: &str) -> Code {
     match error {
         "access_denied"
         | "user_cancelled_authorize"

@@ -7,7 +7,7 @@ use dbcontext::{
     query::{pending_sign_ins, second_factors as rows, users},
 };
 
-use super::{CodeCheck, recovery, try_code, wrong};
+use super::{CodeCheck, invalid_code, recovery, try_code};
 use crate::IdentityService;
 use crate::accounts::{
     Device, TokenPair,
@@ -33,24 +33,25 @@ pub async fn answer_challenge(
 ) -> Result<TokenPair, AppError> {
     let now = service.clock.now();
     // Unknown challenges are rejected before the write lock.
-    let found =
-        pending::find(service.db.reader(), PendingKind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
-    let user_id = found.user_id.ok_or_else(wrong)?;
+    let found = pending::find(service.db.reader(), PendingKind::SecondFactor, challenge, now)
+        .await?
+        .ok_or_else(invalid_code)?;
+    let user_id = found.user_id.ok_or_else(invalid_code)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     // The account's row is locked first, as everywhere, to avoid deadlocks.
-    let account = users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(wrong)?;
-    let pending = pending::find(&tx, PendingKind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
+    let account = users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(invalid_code)?;
+    let pending = pending::find(&tx, PendingKind::SecondFactor, challenge, now).await?.ok_or_else(invalid_code)?;
     let verdict = try_answer(&tx, service, user_id, &answer, now).await?;
     if verdict == CodeCheck::Wrong {
         pending_sign_ins::count_failure(&tx, pending.id, MAX_FAILURES).await?;
         tx.commit().await.map_err(app_error)?;
-        signin::note_failure(service, Some(user_id), &device).await;
-        return Err(wrong());
+        signin::record_failure(service, Some(user_id), &device).await;
+        return Err(invalid_code());
     }
-    if !pending_sign_ins::take(&tx, pending.id).await? {
+    if !pending_sign_ins::consume(&tx, pending.id).await? {
         return Err(Code::MfaInvalid.into());
     }
-    let pair = session_start::open(&tx, service, &account, &device).await?;
+    let pair = session_start::open_authenticated(&tx, service, &account, &device).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(pair)
 }
@@ -62,11 +63,11 @@ pub(in crate::accounts) async fn show(
     answer: &SecondFactor,
 ) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
-    users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(wrong)?;
+    users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(invalid_code)?;
     let verdict = try_answer(&tx, service, user_id, answer, service.clock.now()).await?;
     // Commits the failure count of a wrong answer, too.
     tx.commit().await.map_err(app_error)?;
-    if verdict == CodeCheck::Right { Ok(()) } else { Err(wrong()) }
+    if verdict == CodeCheck::Right { Ok(()) } else { Err(invalid_code()) }
 }
 
 async fn try_answer(
@@ -79,7 +80,7 @@ async fn try_answer(
     match answer {
         SecondFactor::Code(code) => try_code(tx, service, user_id, code, now).await,
         SecondFactor::RecoveryCode(code) => {
-            let used = rows::use_code(tx, user_id, &recovery::fingerprint(code), now).await?;
+            let used = rows::consume_code(tx, user_id, &recovery::fingerprint(code), now).await?;
             Ok(if used { CodeCheck::Right } else { CodeCheck::Wrong })
         }
     }

@@ -10,7 +10,7 @@ use dbcontext::{
 };
 use platform::audit::{self, Action, NewAuditEntry};
 
-use super::{CodeCheck, recovery, totp, try_code, wrong};
+use super::{CodeCheck, invalid_code, recovery, totp, try_code};
 use crate::IdentityService;
 use crate::accounts::reauthenticate;
 
@@ -28,7 +28,7 @@ pub struct Enrolment {
 
 /// Creates a secret. It is active after [`confirm`] has verified one of its codes.
 pub async fn enrol(service: &IdentityService, by: &Principal, password: Option<String>) -> Result<Enrolment, AppError> {
-    let account = reauthenticate::check(service, by, password).await?;
+    let account = reauthenticate::require_password(service, by, password).await?;
     let secret = token::random_bytes::<SECRET_BYTES>().map_err(AppError::internal)?;
     let (stored, is_sealed) = totp::sealed(account.id, &secret, service.config.auth.key_encryption_secret.as_ref())?;
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -39,7 +39,7 @@ pub async fn enrol(service: &IdentityService, by: &Principal, password: Option<S
             "You already have an authenticator app set up. Remove it first.",
         ));
     }
-    rows::begin(&tx, account.id, stored, is_sealed, service.clock.now()).await?;
+    rows::start_enrolment(&tx, account.id, stored, is_sealed, service.clock.now()).await?;
     tx.commit().await.map_err(app_error)?;
     let authenticator = totp::authenticator(&secret, &account.email)?;
     let uri = authenticator.to_url().map_err(|error| AppError::internal(anyhow::anyhow!("{error}")))?;
@@ -64,7 +64,7 @@ pub async fn confirm(service: &IdentityService, by: &Principal, code: &str) -> R
     }
     if try_code(&tx, service, account.id, code, now).await? == CodeCheck::Wrong {
         tx.commit().await.map_err(app_error)?;
-        return Err(wrong());
+        return Err(invalid_code());
     }
     rows::confirm(&tx, account.id, now).await?;
     rows::replace_codes(&tx, account.id, codes.iter().map(|code| recovery::fingerprint(code)).collect()).await?;
@@ -83,10 +83,10 @@ pub async fn remove(service: &IdentityService, by: &Principal, code: &str) -> Re
     if !account.second_factor {
         return Err(AppError::refused(Code::WrongState, "You don't have an authenticator app set up."));
     }
-    let recovered = rows::use_code(&tx, account.id, &recovery::fingerprint(code), now).await?;
+    let recovered = rows::consume_code(&tx, account.id, &recovery::fingerprint(code), now).await?;
     if !recovered && try_code(&tx, service, account.id, code, now).await? == CodeCheck::Wrong {
         tx.commit().await.map_err(app_error)?;
-        return Err(wrong());
+        return Err(invalid_code());
     }
     rows::remove(&tx, account.id).await?;
     users::set_second_factor(&tx, account.id, false, now).await?;

@@ -45,8 +45,8 @@ async fn try_code(
     now: Timestamp,
 ) -> Result<CodeCheck, AppError> {
     let Some(mut row) = rows::lock(tx, user_id).await? else { return Ok(CodeCheck::Wrong) };
-    let secret = totp::opened(&row, service.config.auth.key_encryption_secret.as_ref())?;
-    totp::check_patience(&row, now)?;
+    let secret = totp::decrypt(&row, service.config.auth.key_encryption_secret.as_ref())?;
+    totp::check_failures(&row, now)?;
     let verdict = match totp::use_code(&secret, code, now, &mut row)? {
         true => CodeCheck::Right,
         false => CodeCheck::Wrong,
@@ -58,6 +58,6 @@ async fn try_code(
     Ok(verdict)
 }
 
-fn wrong() -> AppError {
+fn invalid_code() -> AppError {
     Code::MfaInvalid.into()
 }

@@ -13,9 +13,9 @@ const STEP_SECONDS: i64 = 30;
 /// Maximum number of wrong codes of an account within [`PATIENCE`], for all purposes. Users make fewer mistakes; a
 /// thief who has the password would need years.
 const MAX_FAILURES: i32 = 20;
-const PATIENCE: Duration = Duration::from_secs(3_600);
+const FAILURE_WINDOW: Duration = Duration::from_secs(3_600);
 /// Number of past steps whose use is recorded: more than the tolerance needs.
-const REMEMBERED: i64 = 60;
+const TRACKED_STEPS: i64 = 60;
 
 /// Encrypts a secret for storage, if a key is configured.
 pub(super) fn sealed(user_id: UserId, secret: &[u8], key: Option<&Secret>) -> Result<(Vec<u8>, bool), AppError> {
@@ -29,7 +29,7 @@ pub(super) fn sealed(user_id: UserId, secret: &[u8], key: Option<&Secret>) -> Re
 }
 
 /// Decrypts a stored secret.
-pub(super) fn opened(row: &Model, key: Option<&Secret>) -> Result<Vec<u8>, AppError> {
+pub(super) fn decrypt(row: &Model, key: Option<&Secret>) -> Result<Vec<u8>, AppError> {
     if !row.is_sealed {
         return Ok(row.secret.clone());
     }
@@ -52,33 +52,33 @@ pub(super) fn use_code(secret: &[u8], code: &str, now: Timestamp, row: &mut Mode
     let Some(step) = authenticator(secret, ISSUER)?.check(code.trim(), seconds) else { return Ok(false) };
     let step = i64::try_from(step).unwrap_or(i64::MAX);
     debug_assert!((now.seconds() / STEP_SECONDS - step).abs() <= 1, "step count differs from the library's");
-    let Some((newest, used)) = marked(row.newest_step, row.used_steps, step) else { return Ok(false) };
+    let Some((newest, used)) = mark_used(row.newest_step, row.used_steps, step) else { return Ok(false) };
     (row.newest_step, row.used_steps) = (newest, used);
     (row.failures, row.failures_since) = (0, now);
     Ok(true)
 }
 
 /// Marks a step as used. Returns `None` if it was used before, or is too old to know.
-fn marked(newest: i64, used: i64, step: i64) -> Option<(i64, i64)> {
+fn mark_used(newest: i64, used: i64, step: i64) -> Option<(i64, i64)> {
     if step > newest {
         let ahead = step - newest;
-        let moved = if ahead >= REMEMBERED { 0 } else { (used << ahead) & ((1 << REMEMBERED) - 1) };
+        let moved = if ahead >= TRACKED_STEPS { 0 } else { (used << ahead) & ((1 << TRACKED_STEPS) - 1) };
         return Some((step, moved | 1));
     }
-    let bit = 1 << (newest - step).min(REMEMBERED);
-    (newest - step < REMEMBERED && used & bit == 0).then_some((newest, used | bit))
+    let bit = 1 << (newest - step).min(TRACKED_STEPS);
+    (newest - step < TRACKED_STEPS && used & bit == 0).then_some((newest, used | bit))
 }
 
 pub(super) fn count_failure(row: &mut Model, now: Timestamp) {
-    if row.failures_since.plus(PATIENCE) <= now {
+    if row.failures_since.plus(FAILURE_WINDOW) <= now {
         (row.failures, row.failures_since) = (0, now);
     }
     row.failures += 1;
 }
 
 /// Fails if there were too many wrong codes.
-pub(super) fn check_patience(row: &Model, now: Timestamp) -> Result<(), AppError> {
-    let until = row.failures_since.plus(PATIENCE);
+pub(super) fn check_failures(row: &Model, now: Timestamp) -> Result<(), AppError> {
+    let until = row.failures_since.plus(FAILURE_WINDOW);
     if row.failures < MAX_FAILURES || until <= now {
         return Ok(());
     }
@@ -145,30 +145,30 @@ mod tests {
 
     #[test]
     fn used_steps_are_remembered() {
-        let (newest, used) = marked(0, 0, 100).unwrap();
-        assert_eq!(marked(newest, used, 100), None);
-        let (newest, used) = marked(newest, used, 99).unwrap();
-        let (newest, used) = marked(newest, used, 101).unwrap();
+        let (newest, used) = mark_used(0, 0, 100).unwrap();
+        assert_eq!(mark_used(newest, used, 100), None);
+        let (newest, used) = mark_used(newest, used, 99).unwrap();
+        let (newest, used) = mark_used(newest, used, 101).unwrap();
         for step in [99, 100, 101] {
-            assert_eq!(marked(newest, used, step), None, "{step}");
+            assert_eq!(mark_used(newest, used, step), None, "{step}");
         }
-        assert_eq!(marked(newest, used, 101 - REMEMBERED), None, "too old to know");
-        assert!(marked(newest, used, 102 - REMEMBERED).is_some());
-        let (newest, used) = marked(newest, used, 100 + REMEMBERED).unwrap();
-        assert_eq!(marked(newest, used, 101), None);
+        assert_eq!(mark_used(newest, used, 101 - TRACKED_STEPS), None, "too old to know");
+        assert!(mark_used(newest, used, 102 - TRACKED_STEPS).is_some());
+        let (newest, used) = mark_used(newest, used, 100 + TRACKED_STEPS).unwrap();
+        assert_eq!(mark_used(newest, used, 101), None);
     }
 
     #[test]
     fn guessing_is_limited() {
         let mut row = row();
         for _ in 0..MAX_FAILURES {
-            check_patience(&row, NOW).unwrap();
+            check_failures(&row, NOW).unwrap();
             count_failure(&mut row, NOW);
         }
-        let refused = check_patience(&row, NOW).unwrap_err();
-        assert_eq!((refused.code(), refused.retry_after()), (Code::TooManySignins, Some(PATIENCE)));
-        check_patience(&row, NOW.plus(PATIENCE)).unwrap();
-        count_failure(&mut row, NOW.plus(PATIENCE));
+        let refused = check_failures(&row, NOW).unwrap_err();
+        assert_eq!((refused.code(), refused.retry_after()), (Code::TooManySignins, Some(FAILURE_WINDOW)));
+        check_failures(&row, NOW.plus(FAILURE_WINDOW)).unwrap();
+        count_failure(&mut row, NOW.plus(FAILURE_WINDOW));
         assert_eq!(row.failures, 1);
     }
 
@@ -178,9 +178,9 @@ mod tests {
         let (secret, is_sealed) = sealed(user_id, SECRET, Some(&key)).unwrap();
         assert!(is_sealed && !secret.windows(SECRET.len()).any(|window| window == SECRET));
         let stored = Model { user_id, secret, is_sealed, ..row() };
-        assert_eq!(opened(&stored, Some(&key)).unwrap(), SECRET);
-        assert!(opened(&stored, None).is_err());
-        assert!(opened(&Model { user_id: UserId::new(), ..stored }, Some(&key)).is_err(), "bound to one account");
+        assert_eq!(decrypt(&stored, Some(&key)).unwrap(), SECRET);
+        assert!(decrypt(&stored, None).is_err());
+        assert!(decrypt(&Model { user_id: UserId::new(), ..stored }, Some(&key)).is_err(), "bound to one account");
         assert_eq!(sealed(user_id, SECRET, None).unwrap(), (SECRET.to_vec(), false));
     }
 }

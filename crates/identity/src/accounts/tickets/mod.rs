@@ -57,7 +57,7 @@ pub async fn redeem_ticket(service: &IdentityService, ticket: &str) -> Result<Pr
     let holder = service.tickets.take(&token::hash_token(ticket)).await.ok_or(Code::Unauthenticated)?;
     let role = match holder.credential {
         Credential::Session(id) => standing(service, id).await?.map(|standing| standing.role),
-        Credential::ApiKey { id, .. } => api_keys::owner(service, id).await?.map(|owner| owner.role),
+        Credential::ApiKey { id, .. } => api_keys::current_principal(service, id).await?.map(|owner| owner.role),
     };
     Ok(Principal {
         user_id: holder.user_id,

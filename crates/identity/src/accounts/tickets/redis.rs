@@ -10,7 +10,7 @@ use platform::redis::Redis;
 use super::{MemoryTickets, TICKET_TTL, TicketHolder, TicketStore};
 
 /// Timeout of a Redis request.
-const PATIENCE: Duration = Duration::from_secs(2);
+const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub struct RedisTickets {
     redis: Redis,
@@ -46,7 +46,7 @@ fn key(fingerprint: &[u8]) -> Vec<u8> {
 #[async_trait]
 impl TicketStore for RedisTickets {
     async fn put(&self, fingerprint: &[u8], holder: TicketHolder) {
-        let kept = self.redis.within(PATIENCE, self.set(fingerprint, &holder)).await;
+        let kept = self.redis.within(REDIS_TIMEOUT, self.set(fingerprint, &holder)).await;
         if kept.is_err() {
             tracing::debug!("Redis unavailable, storing ticket locally");
             self.own.put(fingerprint, holder).await;
@@ -57,6 +57,6 @@ impl TicketStore for RedisTickets {
         if let Some(holder) = self.own.take(fingerprint).await {
             return Some(holder);
         }
-        self.redis.within(PATIENCE, self.get_and_delete(fingerprint)).await.ok()?
+        self.redis.within(REDIS_TIMEOUT, self.get_and_delete(fingerprint)).await.ok()?
     }
 }

@@ -18,14 +18,14 @@ use dbcontext::{
 };
 use platform::audit::{self, Action, NewAuditEntry};
 
-use super::{Confirmed, after, entry, lock, not_oneself};
+use super::{Confirmed, audit_entry, lock, read_changed, reject_own_account};
 use crate::IdentityService;
 use crate::{
     accounts::{
-        sessions::{tell_ended, views},
+        sessions::{announce_ended, views},
         signup,
     },
-    mail::{self, MailContent, PASSWORD_RESET, Recipient, WELCOME},
+    mail::{self, MailContent, PASSWORD_RESET_TTL, Recipient, WELCOME_TTL},
 };
 
 /// A user to be invited.
@@ -60,11 +60,11 @@ pub async fn invite(
     };
     let tx = service.db.begin().await.map_err(app_error)?;
     signup::create(&tx, &service.config, row).await?;
-    let link = link(&tx, service, id, MailContent::Welcome, (now, WELCOME), own_url).await?;
-    audit::record(&tx, entry(by, Action::UserInvited, id)).await?;
+    let link = link(&tx, service, id, MailContent::Welcome, (now, WELCOME_TTL), own_url).await?;
+    audit::record(&tx, audit_entry(by, Action::UserInvited, id)).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
-    Ok(InvitedUser { user: after(service, id).await?, link })
+    Ok(InvitedUser { user: read_changed(service, id).await?, link })
 }
 
 /// Sends a password reset link. The present password works until it is used.
@@ -77,8 +77,8 @@ pub async fn send_reset(
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     lock(&tx, id).await?;
-    let link = link(&tx, service, id, MailContent::PasswordReset, (now, PASSWORD_RESET), own_url).await?;
-    audit::record(&tx, entry(by, Action::UserPasswordReset, id)).await?;
+    let link = link(&tx, service, id, MailContent::PasswordReset, (now, PASSWORD_RESET_TTL), own_url).await?;
+    audit::record(&tx, audit_entry(by, Action::UserPasswordReset, id)).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     Ok(link)
@@ -95,12 +95,12 @@ async fn link(
 ) -> Result<SentLink, AppError> {
     let expires_at = now.plus(lifetime);
     if service.config.mail.smtp_url.is_some() {
-        mail::post(tx, now, Recipient::User(id), letter).await?;
+        mail::enqueue(tx, now, Recipient::User(id), letter).await?;
         return Ok(SentLink { mailed: true, url: None, expires_at });
     }
     let token = token::random_token().map_err(AppError::internal)?;
     let hash = token::hash_token(&token);
-    mail_tokens::put(tx, Purpose::PasswordReset, id.0, hash, now, expires_at).await?;
+    mail_tokens::upsert(tx, Purpose::PasswordReset, id.0, hash, now, expires_at).await?;
     Ok(SentLink { mailed: false, url: Some(format!("{own_url}/reset-password?token={token}")), expires_at })
 }
 
@@ -117,19 +117,19 @@ pub async fn sessions_of(
 }
 
 /// Ends all of a user's sessions.
-pub async fn end_sessions(service: &IdentityService, by: &Confirmed, id: UserId) -> Result<(), AppError> {
-    not_oneself(by, id)?;
+pub async fn terminate_sessions(service: &IdentityService, by: &Confirmed, id: UserId) -> Result<(), AppError> {
+    reject_own_account(by, id)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     lock(&tx, id).await?;
     let ended = rows::end_all(&tx, id, None, service.clock.now()).await?;
-    audit::record(&tx, entry(by, Action::UserSessionsEnded, id)).await?;
+    audit::record(&tx, audit_entry(by, Action::UserSessionsEnded, id)).await?;
     tx.commit().await.map_err(app_error)?;
-    tell_ended(service, ended).await;
+    announce_ended(service, ended).await;
     Ok(())
 }
 
 /// Ends one of a user's sessions.
-pub async fn end_session(
+pub async fn terminate_session(
     service: &IdentityService,
     by: &Confirmed,
     id: UserId,
@@ -141,13 +141,13 @@ pub async fn end_session(
     }
     audit::record(&tx, NewAuditEntry::by(by, Action::UserSessionsEnded, Some(format!("{id}:{session}")))).await?;
     tx.commit().await.map_err(app_error)?;
-    tell_ended(service, vec![session]).await;
+    announce_ended(service, vec![session]).await;
     Ok(())
 }
 
 /// Removes a user's authenticator and recovery codes.
 pub async fn remove_second_factor(service: &IdentityService, by: &Confirmed, id: UserId) -> Result<(), AppError> {
-    not_oneself(by, id)?;
+    reject_own_account(by, id)?;
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     if !lock(&tx, id).await?.second_factor {
@@ -155,8 +155,8 @@ pub async fn remove_second_factor(service: &IdentityService, by: &Confirmed, id:
     }
     second_factors::remove(&tx, id).await?;
     users::set_second_factor(&tx, id, false, now).await?;
-    mail::post(&tx, now, Recipient::User(id), MailContent::SecondFactorRemoved { at: now }).await?;
-    audit::record(&tx, entry(by, Action::UserSecondFactorRemoved, id)).await?;
+    mail::enqueue(&tx, now, Recipient::User(id), MailContent::SecondFactorRemoved { at: now }).await?;
+    audit::record(&tx, audit_entry(by, Action::UserSecondFactorRemoved, id)).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     service.notify_account_changed(id)

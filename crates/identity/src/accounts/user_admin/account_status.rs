@@ -13,12 +13,12 @@ use dbcontext::{
 use platform::audit::{self, Action};
 use uuid::Uuid;
 
-use super::{Confirmed, after, entry, keep_an_admin, lock, not_oneself};
+use super::{Confirmed, audit_entry, lock, read_changed, reject_own_account, require_remaining_admin};
 use crate::IdentityService;
 use crate::{
     accounts::{
-        api_keys::{tell_changed, tell_revoked},
-        sessions::tell_ended,
+        api_keys::{announce_changed, announce_revoked},
+        sessions::announce_ended,
     },
     mail::{self, MailContent, Recipient},
 };
@@ -42,7 +42,7 @@ pub async fn change(
     change: AccountChange,
 ) -> Result<AdminUser, AppError> {
     apply(service, by, id, change).await?;
-    after(service, id).await
+    read_changed(service, id).await
 }
 
 /// Validates a reason; blank means none.
@@ -61,18 +61,18 @@ pub(super) async fn apply(
     let reason = checked_reason(change.reason.as_deref())?;
     let suspends = change.status == Some(UserStatus::Suspended);
     if suspends {
-        not_oneself(by, id)?;
+        reject_own_account(by, id)?;
     }
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     if suspends || change.role == Some(UserRole::User) {
-        keep_an_admin(&tx, id).await?;
+        require_remaining_admin(&tx, id).await?;
     }
     let account = lock(&tx, id).await?;
     let new_role = change.role.filter(|new| *new != account.role);
     if let Some(role) = new_role {
         rows::set_role(&tx, id, role, now).await?;
-        audit::record(&tx, entry(by, Action::UserRoleChanged, id)).await?;
+        audit::record(&tx, audit_entry(by, Action::UserRoleChanged, id)).await?;
     }
     let (mut ended, mut keys) = (Vec::new(), Vec::new());
     match (change.status, account.suspended_at) {
@@ -80,32 +80,32 @@ pub(super) async fn apply(
             rows::suspend(&tx, id, by.user_id, reason, now).await?;
             ended = sessions::end_all(&tx, id, None, now).await?;
             keys = api_keys::ids(&tx, id).await?;
-            mail::post(&tx, now, Recipient::User(id), MailContent::Suspended { at: now }).await?;
-            audit::record(&tx, entry(by, Action::UserSuspended, id)).await?;
+            mail::enqueue(&tx, now, Recipient::User(id), MailContent::Suspended { at: now }).await?;
+            audit::record(&tx, audit_entry(by, Action::UserSuspended, id)).await?;
         }
         (Some(UserStatus::Active), Some(_)) => {
             rows::restore(&tx, id, now).await?;
             keys = api_keys::ids(&tx, id).await?;
-            mail::post(&tx, now, Recipient::User(id), MailContent::Restored).await?;
-            audit::record(&tx, entry(by, Action::UserRestored, id)).await?;
+            mail::enqueue(&tx, now, Recipient::User(id), MailContent::Restored).await?;
+            audit::record(&tx, audit_entry(by, Action::UserRestored, id)).await?;
         }
         _ => {}
     }
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     // Takes effect here at once, and elsewhere by the bus.
-    service.accounts.standings.change_person(id).await;
+    service.accounts.standings.invalidate_user(id).await;
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(id))]));
     if new_role.is_some() {
         service.notify_account_changed(id)?;
     }
-    tell_ended(service, ended).await;
+    announce_ended(service, ended).await;
     if suspends {
-        tell_revoked(service, keys).await;
+        announce_revoked(service, keys).await;
     } else {
         let keys: Vec<Uuid> = keys.into_iter().map(|key| key.0).collect();
         if !keys.is_empty() {
-            tell_changed(service, keys).await;
+            announce_changed(service, keys).await;
         }
     }
     Ok(())

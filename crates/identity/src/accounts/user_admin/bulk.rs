@@ -37,7 +37,7 @@ pub async fn several(
                 account_status::apply(service, by, id, change(UserStatus::Suspended, reason.as_ref())).await
             }
             BulkAction::Restore => account_status::apply(service, by, id, change(UserStatus::Active, None)).await,
-            BulkAction::EndSessions => access::end_sessions(service, by, id).await,
+            BulkAction::EndSessions => access::terminate_sessions(service, by, id).await,
         };
         match changed {
             Ok(()) => done.changed += 1,

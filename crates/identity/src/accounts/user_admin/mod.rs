@@ -1,7 +1,7 @@
 //! Administration of other users' accounts.
 //!
 //! Operations that can't be undone or grant access require a [`Confirmed`] caller. Each change is audited in its own
-//! transaction, and one administrator who can sign in always remains ([`keep_an_admin`]). A suspended account keeps its
+//! transaction, and one administrator who can sign in always remains ([`require_remaining_admin`]). A suspended account keeps its
 //! data, but no session opens ([`super::admit`]), its keys are rejected, and its connections are closed on every
 //! instance.
 
@@ -9,7 +9,9 @@ mod access;
 mod account_status;
 mod bulk;
 
-pub use access::{NewAccount, end_session, end_sessions, invite, remove_second_factor, send_reset, sessions_of};
+pub use access::{
+    NewAccount, invite, remove_second_factor, send_reset, sessions_of, terminate_session, terminate_sessions,
+};
 pub use account_status::{AccountChange, change};
 pub use bulk::{BulkAction, several};
 
@@ -39,7 +41,7 @@ pub async fn list(service: &IdentityService, filter: Filter, page: PageRequest) 
 }
 
 /// Reads an account after a change.
-async fn after(service: &IdentityService, id: UserId) -> Result<AdminUser, AppError> {
+async fn read_changed(service: &IdentityService, id: UserId) -> Result<AdminUser, AppError> {
     rows::find(service.db.writer(), id, service.clock.now()).await?.ok_or_else(|| Code::NotFound.into())
 }
 
@@ -49,19 +51,19 @@ pub async fn lock(tx: &Transaction, id: UserId) -> Result<user::Model, AppError>
 }
 
 /// Fails if the installation would be left without an administrator. Called before the account itself is locked.
-pub async fn keep_an_admin(tx: &Transaction, leaving: UserId) -> Result<(), AppError> {
+pub async fn require_remaining_admin(tx: &Transaction, leaving: UserId) -> Result<(), AppError> {
     let admins = rows::lock_admins(tx).await?;
     if admins.contains(&leaving) && admins.len() == 1 { Err(Code::LastAdmin.into()) } else { Ok(()) }
 }
 
 /// Rejects operations on the caller's own account, which Settings offers.
-pub fn not_oneself(by: &Principal, id: UserId) -> Result<(), AppError> {
+pub fn reject_own_account(by: &Principal, id: UserId) -> Result<(), AppError> {
     if by.user_id == id {
         return Err(AppError::refused(Code::WrongState, "This is your own account. Use Settings for that."));
     }
     Ok(())
 }
 
-pub fn entry(by: &Principal, action: Action, id: UserId) -> NewAuditEntry {
+pub fn audit_entry(by: &Principal, action: Action, id: UserId) -> NewAuditEntry {
     NewAuditEntry::by(by, action, Some(id.to_string()))
 }

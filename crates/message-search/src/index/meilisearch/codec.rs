@@ -55,7 +55,7 @@ pub(super) fn number(message: Uuid) -> i64 {
     i64::try_from((millis << 5) | within).unwrap_or(i64::MAX)
 }
 
-pub(super) fn question(plan: &Plan) -> Value {
+pub(super) fn encode_query(plan: &Plan) -> Value {
     let mut filter = vec![one_of("conversation", &plan.conversations)];
     filter.extend(plan.authors.as_deref().map(|authors| one_of("author", authors)));
     filter.extend(plan.has.iter().map(|has| format!("has = \"{}\"", flag(*has))));
@@ -152,7 +152,7 @@ mod tests {
             limit: 500,
             ..Plan::default()
         };
-        let asked = question(&plan);
+        let asked = encode_query(&plan);
         assert_eq!(asked["q"], "tran \"good morning\" nat 12 pla");
         let filter = json!([
             format!("conversation IN [\"{CONVERSATION}\"]"),
@@ -162,7 +162,7 @@ mod tests {
             "number < 9",
         ]);
         assert_eq!((&asked["filter"], &asked["attributesToSearchOn"]), (&filter, &json!(["exact"])));
-        assert_eq!(question(&Plan { is_wide: true, ..plan })["attributesToSearchOn"], json!(["similar"]));
+        assert_eq!(encode_query(&Plan { is_wide: true, ..plan })["attributesToSearchOn"], json!(["similar"]));
     }
 
     #[test]

@@ -30,11 +30,11 @@ use uuid::Uuid;
 use super::{IndexWriter, SearchIndex, postgres};
 
 /// Timeout of a response, and of a task.
-const PATIENCE: Duration = Duration::from_secs(10);
-const TASK_PATIENCE: Duration = Duration::from_secs(120);
-const LOOK_AGAIN: Duration = Duration::from_millis(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+const TASK_TIMEOUT: Duration = Duration::from_secs(120);
+const TASK_POLL_INTERVAL: Duration = Duration::from_millis(30);
 /// Positions per page.
-const PAGE: usize = 1_000;
+const POSITIONS_PER_PAGE: usize = 1_000;
 /// Name of the index; increment the number with every change of the tokenizer or of the indexed content.
 const MESSAGES: &str = "natter_messages_1";
 const STATE: &str = "natter_state_1";
@@ -53,9 +53,9 @@ pub(super) struct MeilisearchIndex {
 
 impl MeilisearchIndex {
     /// `None` if no Meilisearch is configured.
-    pub fn of(config: &Config, db: &Database) -> anyhow::Result<Option<Self>> {
+    pub fn from_config(config: &Config, db: &Database) -> anyhow::Result<Option<Self>> {
         let Some(url) = &config.search.url else { return Ok(None) };
-        let client = Client::builder().no_proxy().timeout(PATIENCE).build()?;
+        let client = Client::builder().no_proxy().timeout(REQUEST_TIMEOUT).build()?;
         let url = url.as_str().trim_end_matches('/').to_owned();
         let key = config.search.key.clone();
         Ok(Some(Self { client, url, key, db: db.clone(), is_prepared: Arc::default() }))
@@ -84,26 +84,26 @@ impl MeilisearchIndex {
     }
 
     /// Starts a task and waits until it is done; the inner error is the task's error code.
-    async fn attempt(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Result<(), String>, AppError> {
+    async fn run_task(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Result<(), String>, AppError> {
         let asked = self.call(method, path, body).await?;
         let task = asked.as_ref().and_then(|asked| asked["taskUid"].as_u64());
         let task = task.ok_or_else(|| AppError::unavailable(anyhow!("search engine returned no task for {path}")))?;
         let begun = Instant::now();
-        while begun.elapsed() < TASK_PATIENCE {
+        while begun.elapsed() < TASK_TIMEOUT {
             let looked = self.call(Method::GET, &format!("/tasks/{task}"), None).await?.unwrap_or_default();
             match looked["status"].as_str() {
                 Some("succeeded") => return Ok(Ok(())),
                 Some("failed" | "canceled") => {
                     return Ok(Err(looked["error"]["code"].as_str().unwrap_or("canceled").to_owned()));
                 }
-                _ => sleep(LOOK_AGAIN).await,
+                _ => sleep(TASK_POLL_INTERVAL).await,
             }
         }
         Err(AppError::unavailable(anyhow!("search engine task {task} timed out")))
     }
 
     async fn task(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(), AppError> {
-        let done = self.attempt(method, path, body).await?;
+        let done = self.run_task(method, path, body).await?;
         done.map_err(|code| AppError::unavailable(anyhow!("search engine task for {path} failed: {code}")))
     }
 
@@ -114,7 +114,7 @@ impl MeilisearchIndex {
         }
         for (index, settings) in [(MESSAGES, codec::settings_of_messages()), (STATE, codec::settings_of_state())] {
             let made = json!({ "uid": index, "primaryKey": "id" });
-            match self.attempt(Method::POST, "/indexes", Some(&made)).await? {
+            match self.run_task(Method::POST, "/indexes", Some(&made)).await? {
                 Err(code) if code != "index_already_exists" => {
                     return Err(AppError::unavailable(anyhow!("failed to create search engine index: {code}")));
                 }
@@ -183,11 +183,11 @@ impl SearchIndex for MeilisearchIndex {
             return Ok(Vec::new());
         }
         let path = format!("/indexes/{MESSAGES}/search");
-        let found = self.call(Method::POST, &path, Some(&codec::question(&plan))).await?.unwrap_or_default();
+        let found = self.call(Method::POST, &path, Some(&codec::encode_query(&plan))).await?.unwrap_or_default();
         Ok(found["hits"].as_array().into_iter().flatten().filter_map(codec::candidate).collect())
     }
 
-    fn has_own_words(&self) -> bool {
+    fn has_builtin_similarity(&self) -> bool {
         true
     }
 
@@ -211,13 +211,14 @@ impl SearchIndex for MeilisearchIndex {
     async fn waiting(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError> {
         let mut read = Vec::new();
         for page in 0.. {
-            let found = self.documents(&json!({ "offset": page * PAGE, "limit": PAGE })).await?;
+            let found =
+                self.documents(&json!({ "offset": page * POSITIONS_PER_PAGE, "limit": POSITIONS_PER_PAGE })).await?;
             read.extend(found.iter().filter_map(codec::position));
-            if found.len() < PAGE {
+            if found.len() < POSITIONS_PER_PAGE {
                 break;
             }
         }
-        super::behind(db, read).await
+        super::incomplete(db, read).await
     }
 
     async fn begin(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
@@ -258,7 +259,7 @@ impl IndexWriter for MeilisearchWriter {
         self.engine.read_fill().await
     }
 
-    async fn give_up(self: Box<Self>) -> Result<(), AppError> {
+    async fn abort(self: Box<Self>) -> Result<(), AppError> {
         match self.lock {
             Some(lock) => lock.rollback().await.map_err(app_error),
             None => Ok(()),

@@ -22,14 +22,14 @@ const HOSTS: [&str; 4] = ["api.paypal.com", "api-m.paypal.com", "api.sandbox.pay
 const PATH: &str = "/v1/notifications/certs/";
 const DOMAIN: &str = ".paypal.com";
 /// Maximum number of cached certificates. PayPal uses a few.
-const MOST: usize = 16;
+const MAX_CACHED: usize = 16;
 /// Maximum number of certificates per file.
-const CHAIN: usize = 8;
+const MAX_CHAIN_LEN: usize = 8;
 /// Time for which a failed URL is not fetched again.
-const REST: Duration = Duration::from_secs(60);
+const FAILURE_TTL: Duration = Duration::from_secs(60);
 /// Failed URLs per that time, after which no new URL is fetched. This limits the requests to PayPal that forged
 /// webhooks cause; PayPal must repeat real webhooks with an unknown certificate in the meantime.
-const NEW_IN_A_REST: usize = 8;
+const MAX_FAILED_URLS: usize = 8;
 
 /// Trusted certificate authorities.
 pub struct Roots(Vec<TrustAnchor<'static>>);
@@ -65,7 +65,7 @@ impl CertificateCache {
         signature: &str,
         now: Timestamp,
     ) -> Result<(), VerifyError> {
-        if !is_paypals(address) {
+        if !is_paypal_url(address) {
             return Err(VerifyError::Signature("certificate URL is not PayPal's"));
         }
         let signature = STANDARD.decode(signature).map_err(|_| VerifyError::Signature("malformed signature"))?;
@@ -78,8 +78,8 @@ impl CertificateCache {
             drop(in_vain);
             return check_chain(&chain, &self.roots, message, &signature, now);
         }
-        in_vain.retain(|_, at| at.elapsed() < REST);
-        if in_vain.contains_key(address) || in_vain.len() >= NEW_IN_A_REST {
+        in_vain.retain(|_, at| at.elapsed() < FAILURE_TTL);
+        if in_vain.contains_key(address) || in_vain.len() >= MAX_FAILED_URLS {
             return Err(VerifyError::Unverifiable(GatewayError::OutcomeUnknown(
                 "the certificate was asked for in vain".to_owned(),
             )));
@@ -91,7 +91,7 @@ impl CertificateCache {
         match checked {
             Ok(chain) => {
                 let mut kept = self.chains.lock().unwrap_or_else(PoisonError::into_inner);
-                if kept.len() == MOST {
+                if kept.len() == MAX_CACHED {
                     kept.clear();
                 }
                 kept.insert(address.to_owned(), Arc::new(chain));
@@ -114,13 +114,13 @@ impl CertificateCache {
             return Err(VerifyError::Unverifiable(reply.failure()));
         }
         let unreadable = VerifyError::Signature("malformed certificate");
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&reply.body).take(CHAIN).collect();
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&reply.body).take(MAX_CHAIN_LEN).collect();
         chain.map_err(|_| unreadable)
     }
 }
 
 /// True for a certificate URL of PayPal: `CERT-` with hexadecimal digits and hyphens at the end of the path.
-pub(super) fn is_paypals(address: &str) -> bool {
+pub(super) fn is_paypal_url(address: &str) -> bool {
     let Ok(url) = Url::parse(address) else { return false };
     url.scheme() == "https"
         && url.port().is_none()
@@ -180,7 +180,7 @@ mod tests {
             ("file:///v1/notifications/certs/CERT-1", false),
             ("", false),
         ] {
-            assert_eq!(is_paypals(address), good, "{address}");
+            assert_eq!(is_paypal_url(address), good, "{address}");
         }
     }
 
@@ -202,7 +202,7 @@ mod tests {
                 assert!(matches!(checked, Err(VerifyError::Unverifiable(_))), "{number}: {checked:?}");
             }
         }
-        assert_eq!(certificates.failures.lock().await.len(), NEW_IN_A_REST, "no further URL was fetched");
+        assert_eq!(certificates.failures.lock().await.len(), MAX_FAILED_URLS, "no further URL was fetched");
     }
 
     /// Test certificates, whose keys no longer exist: an authority, a certificate issued by it to PayPal, one issued to

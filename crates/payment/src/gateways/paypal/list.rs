@@ -15,7 +15,7 @@ use crate::{GatewayError, ListedPayment, Money, PaymentListing};
 /// Page size. PayPal allows up to 500, which might exceed our size limit for answers.
 const PAGE_SIZE: u32 = 200;
 /// PayPal lists at most 10,000 transactions of a period.
-const MOST_PAGES: u32 = 50;
+const MAX_PAGES: u32 = 50;
 /// Milliseconds per day.
 const DAY: i64 = 86_400_000;
 
@@ -116,7 +116,7 @@ impl Paypal {
     ) -> Result<bool, GatewayError> {
         // Both ends are inclusive.
         let last = Timestamp(until.0 - 1_000);
-        for number in 1..=MOST_PAGES {
+        for number in 1..=MAX_PAGES {
             let path = format!(
                 "/v1/reporting/transactions?start_date={}&end_date={}&fields=transaction_info&page_size={PAGE_SIZE}&page={number}",
                 second(from),

@@ -181,12 +181,12 @@ impl Paypal {
     }
 
     async fn order(&self, reference: &str) -> Result<PaypalOrder, GatewayError> {
-        read_as(self.ask(Method::GET, &format!("/v2/checkout/orders/{reference}"), None, None).await?)
+        parse_success(self.ask(Method::GET, &format!("/v2/checkout/orders/{reference}"), None, None).await?)
     }
 }
 
 /// Parses a successful answer.
-fn read_as<T: serde::de::DeserializeOwned>(reply: Reply) -> Result<T, GatewayError> {
+fn parse_success<T: serde::de::DeserializeOwned>(reply: Reply) -> Result<T, GatewayError> {
     if reply.status.is_success() { reply.json() } else { Err(failure(&reply)) }
 }
 
@@ -246,7 +246,7 @@ impl Gateway for Paypal {
         });
         let request = Some(format!("order-{id}"));
         let reply = self.ask(Method::POST, "/v2/checkout/orders", request, Some(body.to_string().into_bytes())).await?;
-        let made: PaypalOrder = read_as(reply)?;
+        let made: PaypalOrder = parse_success(reply)?;
         let link = |rel: &str| made.links.iter().find(|link| link.rel == rel).map(|link| link.href.clone());
         let redirect_url = link("payer-action").or_else(|| link("approve"));
         let redirect_url =
@@ -262,7 +262,7 @@ impl Gateway for Paypal {
         if is_forgotten && payment.now >= payment.expires_at {
             return Ok(Snapshot { remote: RemoteState::Expired, charge: None });
         }
-        let snapshot = read_as::<PaypalOrder>(reply)?.snapshot()?;
+        let snapshot = parse_success::<PaypalOrder>(reply)?.snapshot()?;
         if snapshot.remote == RemoteState::Open && snapshot.charge.is_none() && payment.now >= payment.expires_at {
             return Ok(Snapshot { remote: RemoteState::Expired, charge: None });
         }
@@ -292,14 +292,14 @@ impl Gateway for Paypal {
         let path = format!("/v2/payments/captures/{charge}/refund");
         let request = Some(format!("refund-{}", order.refund_id));
         let reply = self.ask(Method::POST, &path, request, Some(body.to_string().into_bytes())).await?;
-        Ok(read_as::<Refund>(reply)?.told())
+        Ok(parse_success::<Refund>(reply)?.told())
     }
 
     /// The order contains all refunds of its capture, with our ids.
     async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError> {
         if let Some(reference) = order.reference {
             let reply = self.ask(Method::GET, &format!("/v2/payments/refunds/{reference}"), None, None).await?;
-            return Ok(Some(read_as::<Refund>(reply)?.told()));
+            return Ok(Some(parse_success::<Refund>(reply)?.told()));
         }
         let id = order.refund_id.to_string();
         let found = self.order(order.payment.reference).await?;
@@ -330,7 +330,7 @@ impl Gateway for Paypal {
         if !algorithm.eq_ignore_ascii_case("SHA256withRSA") {
             return Err(VerifyError::Signature("unknown signature algorithm"));
         }
-        if !certificate::is_paypals(&certificate) {
+        if !certificate::is_paypal_url(&certificate) {
             return Err(VerifyError::Signature("certificate URL is not PayPal's"));
         }
         match self.check {
@@ -374,7 +374,7 @@ impl Gateway for Paypal {
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
 
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent> {
+    fn parse_event(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent> {
         let event: Event = serde_json::from_slice(verified.raw()).map_err(|_| MalformedEvent)?;
         let at = event.create_time.as_deref().and_then(|at| Timestamp::parse(at).ok());
         let (about, news) = read(&event.event_type, event.resource, at)?;
@@ -389,7 +389,7 @@ impl Gateway for Paypal {
             return Err(GatewayError::OutcomeUnknown("this is no capture of PayPal's".to_owned()));
         }
         let reply = self.ask(Method::GET, &format!("/v2/payments/captures/{charge}"), None, None).await?;
-        let capture: Capture = read_as(reply)?;
+        let capture: Capture = parse_success(reply)?;
         if capture.id != *charge || !is_captured(&capture.status) {
             return Err(GatewayError::OutcomeUnknown("PayPal says that this was not captured".to_owned()));
         }
@@ -397,7 +397,7 @@ impl Gateway for Paypal {
         Ok(PaymentWebhookEvent { about, news, ..notice })
     }
 
-    fn answer(&self, outcome: WebhookOutcome) -> WebhookResponse {
+    fn webhook_response(&self, outcome: WebhookOutcome) -> WebhookResponse {
         WebhookResponse::by_status(outcome, 200)
     }
 }

@@ -195,7 +195,7 @@ pub(super) fn read(
             let about = charge.map_or(WebhookSubject::Nothing, WebhookSubject::Charge);
             let money = dispute.dispute_amount.and_then(|amount| amount.money());
             let ruling = dispute.dispute_outcome.filter(|_| dispute.status == "RESOLVED");
-            let state = ruling.map_or(DisputeState::Open, |ruling| ruled(&ruling.outcome_code));
+            let state = ruling.map_or(DisputeState::Open, |ruling| dispute_outcome(&ruling.outcome_code));
             (about, PaymentUpdate::Dispute { reference: dispute.dispute_id, money, state })
         }
         _ => (WebhookSubject::Nothing, PaymentUpdate::Other),
@@ -204,7 +204,7 @@ pub(super) fn read(
 
 /// Outcome of a dispute. An unknown outcome leaves it open, so that the credits stay held back until an administrator
 /// reviews it.
-fn ruled(outcome: &str) -> DisputeState {
+fn dispute_outcome(outcome: &str) -> DisputeState {
     match outcome {
         "RESOLVED_BUYER_FAVOUR" | "ACCEPTED" => DisputeState::Lost,
         // With a payout, PayPal itself pays the buyer.

@@ -20,13 +20,13 @@ use crate::{
 use super::{Stripe, failure, objects::Reference};
 
 /// Pages of 100 charges, for two days.
-const MOST_PAGES: usize = 200;
+const MAX_PAGES: usize = 200;
 /// Prefix of intent ids.
-const INTENT: &str = "pi_";
+const INTENT_PREFIX: &str = "pi_";
 
 /// True if the reference is that of a charge, not of a checkout.
 pub(crate) fn is_charge(reference: &str) -> bool {
-    reference.starts_with(INTENT)
+    reference.starts_with(INTENT_PREFIX)
 }
 
 #[derive(Deserialize)]
@@ -113,7 +113,7 @@ impl ExpandedMethod {
 }
 
 impl Intent {
-    fn is_payer_there(&self) -> bool {
+    fn is_payer_present(&self) -> bool {
         self.metadata.as_ref().is_some_and(|metadata| metadata.off_session.as_deref() == Some("false"))
     }
 
@@ -136,7 +136,7 @@ impl Intent {
             "canceled" => RemoteState::Failed,
             // After a decline the intent waits for another method, or for the payer.
             "requires_payment_method" if self.last_payment_error.is_some() => RemoteState::Failed,
-            "requires_action" if !self.is_payer_there() => RemoteState::Failed,
+            "requires_action" if !self.is_payer_present() => RemoteState::Failed,
             _ => RemoteState::Open,
         };
         Ok(Snapshot { remote, charge: Some(self.id) })
@@ -144,7 +144,7 @@ impl Intent {
 }
 
 /// Update of an event about an intent.
-pub(crate) fn told(kind: &str, intent: &Intent) -> (WebhookSubject, PaymentUpdate) {
+pub(crate) fn intent_update(kind: &str, intent: &Intent) -> (WebhookSubject, PaymentUpdate) {
     let metadata = intent.metadata.as_ref();
     let ours = metadata.filter(|metadata| metadata.off_session.is_some()).and_then(|metadata| metadata.payment_id);
     let Some(payment_id) = ours else { return (WebhookSubject::Nothing, PaymentUpdate::Other) };
@@ -200,7 +200,7 @@ impl Stripe {
     /// Lists all charges of a period.
     pub(crate) async fn charges(&self, from: Timestamp, until: Timestamp) -> Result<Vec<ListedPayment>, GatewayError> {
         let (mut listed, mut after) = (Vec::new(), String::new());
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let (from, until) = (from.seconds(), until.seconds());
             let path = format!("/v1/charges?limit=100&created[gte]={from}&created[lt]={until}{after}");
             let page: Charges = self.ask(self.request(Method::GET, &path)).await?;
@@ -222,7 +222,7 @@ impl Stripe {
 
 #[async_trait]
 impl Recurring for Stripe {
-    async fn kept(&self, payment: &KnownPayment<'_>) -> Result<Option<SavedMethod>, GatewayError> {
+    async fn saved_method(&self, payment: &KnownPayment<'_>) -> Result<Option<SavedMethod>, GatewayError> {
         let Some(charge) = payment.charge else { return Ok(None) };
         let intent = self.intent(charge).await?;
         let (Some(customer), Some(ExpandableMethod::Whole(method))) = (intent.customer, intent.payment_method) else {
@@ -293,7 +293,7 @@ impl Recurring for Stripe {
         self.setup_state(reference).await
     }
 
-    async fn forget(&self, method: &str) -> Result<(), GatewayError> {
+    async fn delete_method(&self, method: &str) -> Result<(), GatewayError> {
         let path = format!("/v1/payment_methods/{method}/detach");
         let reply = self.http.send(self.request(Method::POST, &path)).await?;
         match failure(&reply) {
@@ -355,13 +355,13 @@ mod tests {
 
     #[test]
     fn ignores_events_about_checkout_intents() {
-        let (about, news) = told("payment_intent.succeeded", &intent("succeeded", false));
+        let (about, news) = intent_update("payment_intent.succeeded", &intent("succeeded", false));
         let paid = PaymentUpdate::Paid { money: Money::new(2_400, Currency::Usd), charge: Some("pi_1".to_owned()) };
         assert_eq!((about, news), (WebhookSubject::Payment(Uuid::from_u128(7)), paid));
         let mut of_checkout = intent("requires_payment_method", true);
         of_checkout.metadata = Some(Metadata { payment_id: Some(Uuid::from_u128(7)), off_session: None });
         assert_eq!(
-            told("payment_intent.payment_failed", &of_checkout),
+            intent_update("payment_intent.payment_failed", &of_checkout),
             (WebhookSubject::Nothing, PaymentUpdate::Other)
         );
     }

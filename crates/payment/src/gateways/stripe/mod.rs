@@ -18,7 +18,9 @@ use natter_macro::Settings;
 use serde::Deserialize;
 use url::Url;
 
-use self::objects::{Event, Reference, Refund, RefundedCharge, Refunds, Session, about_intent, of_dispute, of_session};
+use self::objects::{
+    Event, Reference, Refund, RefundedCharge, Refunds, Session, dispute_update, intent_subject, session_update,
+};
 use crate::{
     Checkout, CheckoutOrder, Currency, Gateway, GatewayError, GatewayKind, GatewayName, KnownPayment, MalformedEvent,
     PaymentListing, PaymentUpdate, PaymentWebhookEvent, Recurring, RefundOrder, RefundResult, RemoteState, Snapshot,
@@ -235,24 +237,24 @@ impl Gateway for Stripe {
         Ok(VerifiedWebhook(delivery.body.to_vec()))
     }
 
-    fn classify(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent> {
+    fn parse_event(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent> {
         let event: Event<'_> = serde_json::from_slice(verified.raw()).map_err(|_| MalformedEvent)?;
         let is_ours = event.livemode == self.is_live();
         let (about, news) = match event.kind.as_str() {
-            kind if kind.starts_with("checkout.session.") => of_session(kind, event.data.read()?),
+            kind if kind.starts_with("checkout.session.") => session_update(kind, event.data.read()?),
             "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
                 let mut refund: Refund = event.data.read()?;
-                let about = about_intent(refund.payment_intent.take());
+                let about = intent_subject(refund.payment_intent.take());
                 let at = event.created.map(|seconds| Timestamp(seconds.saturating_mul(1_000)));
                 (about, refund.news(at).map_or(PaymentUpdate::Foreign, PaymentUpdate::Refund))
             }
             // The refunds are fetched, because the endpoint may be subscribed to no other refund event.
-            "charge.refunded" => match about_intent(event.data.read::<RefundedCharge>()?.payment_intent) {
+            "charge.refunded" => match intent_subject(event.data.read::<RefundedCharge>()?.payment_intent) {
                 WebhookSubject::Nothing => (WebhookSubject::Nothing, PaymentUpdate::Other),
                 about => (about, PaymentUpdate::Refunds(Vec::new())),
             },
-            kind if kind.starts_with("charge.dispute.") => of_dispute(event.data.read()?),
-            kind if kind.starts_with("payment_intent.") => charges::told(kind, &event.data.read()?),
+            kind if kind.starts_with("charge.dispute.") => dispute_update(event.data.read()?),
+            kind if kind.starts_with("payment_intent.") => charges::intent_update(kind, &event.data.read()?),
             _ => (WebhookSubject::Nothing, PaymentUpdate::Other),
         };
         Ok(PaymentWebhookEvent { event_id: event.id, kind: event.kind, about, is_ours, news })
@@ -270,7 +272,7 @@ impl Gateway for Stripe {
         Ok(PaymentWebhookEvent { news: told.map_or(PaymentUpdate::Foreign, PaymentUpdate::Refunds), ..notice })
     }
 
-    fn answer(&self, outcome: WebhookOutcome) -> WebhookResponse {
+    fn webhook_response(&self, outcome: WebhookOutcome) -> WebhookResponse {
         WebhookResponse::by_status(outcome, 200)
     }
 

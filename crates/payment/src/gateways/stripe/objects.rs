@@ -152,7 +152,7 @@ impl Data<'_> {
     }
 }
 
-pub(super) fn of_session(kind: &str, session: Session) -> (WebhookSubject, PaymentUpdate) {
+pub(super) fn session_update(kind: &str, session: Session) -> (WebhookSubject, PaymentUpdate) {
     let ours = session.client_reference_id.as_deref().and_then(|id| id.parse().ok());
     if session.mode.as_deref() == Some("setup") {
         // Nothing was paid; the saved method is fetched.
@@ -179,12 +179,12 @@ pub(super) fn of_session(kind: &str, session: Session) -> (WebhookSubject, Payme
     (about, news)
 }
 
-pub(super) fn about_intent(intent: Option<Reference>) -> WebhookSubject {
+pub(super) fn intent_subject(intent: Option<Reference>) -> WebhookSubject {
     intent.map_or(WebhookSubject::Nothing, |intent| WebhookSubject::Charge(intent.into_id()))
 }
 
-pub(super) fn of_dispute(dispute: Dispute) -> (WebhookSubject, PaymentUpdate) {
-    let about = about_intent(dispute.payment_intent);
+pub(super) fn dispute_update(dispute: Dispute) -> (WebhookSubject, PaymentUpdate) {
+    let about = intent_subject(dispute.payment_intent);
     let state = match dispute.status.as_str() {
         "won" => DisputeState::Won,
         "lost" => DisputeState::Lost,

@@ -80,7 +80,7 @@ async fn refunded_charge_event_is_confirmed_by_a_fetch() {
             r#"{{"id":"evt_1","type":"charge.refunded","livemode":{live},"data":{{"object":{{"id":"ch_1","amount_refunded":300,
                    "payment_intent":{intent}}}}}}}"#
         );
-        stripe.classify(&VerifiedWebhook(body.into_bytes())).unwrap()
+        stripe.parse_event(&VerifiedWebhook(body.into_bytes())).unwrap()
     };
     let told = event(false, r#""pi_1""#);
     assert_eq!(
@@ -141,7 +141,7 @@ fn session_is_paid_only_if_it_says_so() {
             r#"{{"id":"evt_1","type":"{kind}","livemode":{live},"data":{{"object":{{"id":"cs_1","payment_status":"{status}",
                    "amount_total":500,"currency":"vnd","payment_intent":"pi_1","client_reference_id":"{id}"}}}}}}"#
         );
-        stripe.classify(&VerifiedWebhook(body.into_bytes())).unwrap()
+        stripe.parse_event(&VerifiedWebhook(body.into_bytes())).unwrap()
     };
     let paid = event("checkout.session.completed", "paid", false);
     let money = Money::new(500, Currency::Vnd);
@@ -150,15 +150,15 @@ fn session_is_paid_only_if_it_says_so() {
     assert_eq!(event("checkout.session.completed", "unpaid", false).news, PaymentUpdate::Pending);
     assert_eq!(event("checkout.session.something_new", "paid", false).news, PaymentUpdate::Other);
     assert!(!event("checkout.session.completed", "paid", true).is_ours, "real money, where tests are meant");
-    assert_eq!(stripe.classify(&VerifiedWebhook(b"[]".to_vec())), Err(MalformedEvent));
+    assert_eq!(stripe.parse_event(&VerifiedWebhook(b"[]".to_vec())), Err(MalformedEvent));
     let setup = format!(
         r#"{{"id":"evt_1","type":"checkout.session.completed","data":{{"object":{{"id":"cs_1","mode":"setup",
                "payment_status":"no_payment_required","client_reference_id":"{id}"}}}}}}"#
     );
-    let setup = stripe.classify(&VerifiedWebhook(setup.into_bytes())).unwrap();
+    let setup = stripe.parse_event(&VerifiedWebhook(setup.into_bytes())).unwrap();
     assert_eq!((setup.about, setup.news), (WebhookSubject::Setup(id), PaymentUpdate::Other), "nothing was bought");
     let other = r#"{"id":"evt_1","type":"checkout.session.completed","data":{"object":{"id":"cs_2","payment_status":"paid",
             "amount_total":500,"currency":"chf"}}}"#;
-    let other = stripe.classify(&VerifiedWebhook(other.as_bytes().to_vec())).unwrap();
+    let other = stripe.parse_event(&VerifiedWebhook(other.as_bytes().to_vec())).unwrap();
     assert_eq!(other.news, PaymentUpdate::Foreign, "another program of the account sells for francs");
 }

@@ -7,13 +7,13 @@ use serde::Deserialize;
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
 use url::form_urlencoded;
 
-use super::SCALE;
+use super::AMOUNT_FACTOR;
 use crate::{Currency, MalformedEvent, Money, RefundState};
 
 /// Result of a refund request: the code is about the request, the status about the refund. See
 /// <https://sandbox.vnpayment.vn/apis/docs/truy-van-hoan-tien/querydr&refund.html>. 95 means that the transaction has
 /// failed, but is also returned after a successful full refund.
-pub(super) fn refunded(code: &str, status: &str) -> Result<RefundState, RefundFailure> {
+pub(super) fn refund_result(code: &str, status: &str) -> Result<RefundState, RefundFailure> {
     match code {
         "00" => Ok(refund_status(status)),
         "02" | "03" | "91" | "97" => Err(RefundFailure::Refused),
@@ -84,7 +84,7 @@ impl TransactionResponse {
 }
 
 /// Formats a time as `yyyyMMddHHmmss` in Vietnam time.
-pub(super) fn local(moment: Timestamp) -> String {
+pub(super) fn vietnam_time(moment: Timestamp) -> String {
     let format = format_description!("[year][month][day][hour][minute][second]");
     OffsetDateTime::from_unix_timestamp(moment.seconds())
         .ok()
@@ -108,7 +108,7 @@ pub(super) struct SignedQuery {
 }
 
 /// Parses a query. Returns `None` if the signature is missing or a field is repeated.
-pub(super) fn read(query: &str) -> Option<SignedQuery> {
+pub(super) fn parse_query(query: &str) -> Option<SignedQuery> {
     let (mut pairs, mut fields, mut signature) = (BTreeMap::new(), BTreeMap::new(), None);
     for pair in query.split('&') {
         let Some((name, value)) = form_urlencoded::parse(pair.as_bytes()).into_owned().next() else { continue };
@@ -132,8 +132,8 @@ pub(super) fn read(query: &str) -> Option<SignedQuery> {
 /// Parses an amount that is multiplied by 100.
 pub(super) fn amount(text: &str) -> Result<Money, MalformedEvent> {
     let scaled: i64 = text.parse().map_err(|_| MalformedEvent)?;
-    if scaled < 0 || scaled % SCALE != 0 {
+    if scaled < 0 || scaled % AMOUNT_FACTOR != 0 {
         return Err(MalformedEvent);
     }
-    Ok(Money::new(scaled / SCALE, Currency::Vnd))
+    Ok(Money::new(scaled / AMOUNT_FACTOR, Currency::Vnd))
 }

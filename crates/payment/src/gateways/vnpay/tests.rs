@@ -49,7 +49,7 @@ fn maps_each_documented_refund_code() {
         ("", "", Err(RefundFailure::Unknown)),
         ("77", "", Err(RefundFailure::Unknown)),
     ] {
-        assert_eq!(refunded(code, status), meaning, "{code} {status}");
+        assert_eq!(refund_result(code, status), meaning, "{code} {status}");
     }
 }
 
@@ -176,7 +176,7 @@ async fn accepts_signed_events_and_requires_both_codes_for_paid() {
         let (first, rest) = fields.split_once('&').unwrap();
         format!("{rest}&{first}&vnp_SecureHash={signature}&utm=1")
     };
-    let paid = vnpay.classify(&verify(&signed("00", "00")).await.unwrap()).unwrap();
+    let paid = vnpay.parse_event(&verify(&signed("00", "00")).await.unwrap()).unwrap();
     assert_eq!((paid.about, paid.is_ours), (WebhookSubject::Payment(Uuid::from_u128(7)), true));
     let money = Money::new(249_000, Currency::Vnd);
     assert_eq!(paid.news, PaymentUpdate::Paid { money, charge: Some("9".to_owned()) });
@@ -186,7 +186,7 @@ async fn accepts_signed_events_and_requires_both_codes_for_paid() {
         ("11", "02", PaymentUpdate::Expired),
         ("07", "07", PaymentUpdate::Pending),
     ] {
-        let read = vnpay.classify(&verify(&signed(code, status)).await.unwrap()).unwrap();
+        let read = vnpay.parse_event(&verify(&signed(code, status)).await.unwrap()).unwrap();
         assert_eq!(read.news, news, "{code} {status}");
     }
     let good = signed("00", "00");

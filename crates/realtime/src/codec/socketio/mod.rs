@@ -19,7 +19,7 @@ use crate::{close::Close, command, frame};
 
 /// Maximum number of binary attachments per packet. No command accepts any; they are read only to
 /// answer with an error.
-const ATTACHMENTS: usize = 8;
+const MAX_ATTACHMENTS: usize = 8;
 
 /// Decoded Socket.IO packet.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub struct Decoder(packet::Decoder);
 
 impl Default for Decoder {
     fn default() -> Self {
-        Self(packet::Decoder::new(frame::MAX_MESSAGE, ATTACHMENTS))
+        Self(packet::Decoder::new(frame::MAX_MESSAGE, MAX_ATTACHMENTS))
     }
 }
 
@@ -112,7 +112,7 @@ pub fn encode_refused(message: &str, code: Code) -> Bytes {
 
 /// Encodes the response to a connect to an unknown namespace.
 #[must_use]
-pub fn encode_elsewhere(namespace: &str) -> Bytes {
+pub fn encode_unknown_namespace(namespace: &str) -> Bytes {
     packet::refused(namespace, "Invalid namespace")
 }
 
@@ -171,7 +171,7 @@ mod tests {
             text(&encode_refused("Sign in first.", Code::Unauthenticated)),
             r#"44{"message":"Sign in first.","data":{"code":"unauthenticated"}}"#
         );
-        assert_eq!(text(&encode_elsewhere("/admin")), r#"44/admin,{"message":"Invalid namespace"}"#);
+        assert_eq!(text(&encode_unknown_namespace("/admin")), r#"44/admin,{"message":"Invalid namespace"}"#);
         assert_eq!(text(&encode_disconnected()), "41");
         assert_eq!(text(&encode_event("typing", b"{\"active\":true}")), r#"42["typing",{"active":true}]"#);
         assert_eq!(text(&encode_acknowledgement(12, b"{\"seq\":1}")), r#"4312[{"seq":1}]"#);

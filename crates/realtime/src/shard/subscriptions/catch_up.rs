@@ -34,15 +34,15 @@ impl Subscriptions {
     pub fn release(&mut self, out: &Rc<ConnectionHandle>, conversation: ConversationId, seq: i64) -> CatchUp {
         let is_in = self.follows(out.user_id, conversation);
         let Some(subscription) = self.subscriptions.get_mut(&conversation).filter(|_| is_in) else {
-            out.pass_no_more(conversation);
+            out.resume(conversation);
             return CatchUp::NotAMember;
         };
         subscription.order.announce(seq);
         subscription.note_gap(conversation, Instant::now(), &mut self.gaps);
         match seq.cmp(&subscription.order.last()) {
             Ordering::Less => return CatchUp::Behind,
-            Ordering::Equal => out.pass_no_more(conversation),
-            Ordering::Greater => out.pass_until(conversation, seq),
+            Ordering::Equal => out.resume(conversation),
+            Ordering::Greater => out.skip_until(conversation, seq),
         }
         CatchUp::CaughtUp
     }

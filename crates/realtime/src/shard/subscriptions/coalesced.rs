@@ -59,19 +59,22 @@ impl Subscriptions {
     }
 
     /// Delivers the recorded changes.
-    pub fn tell_gathered(&mut self) {
+    pub fn deliver_coalesced(&mut self) {
         let Pending { receipts, member_counts, presence } = std::mem::take(&mut self.coalesced);
         for (conversation_id, positions) in receipts {
             let items = positions.into_iter().map(|(user_id, read_seq)| ReadPosition { user_id, read_seq }).collect();
-            self.tell(&Event::Receipts { conversation_id, items }, Topic::Viewers(conversation_id));
+            self.deliver_event(&Event::Receipts { conversation_id, items }, Topic::Viewers(conversation_id));
         }
         for (conversation_id, member_count) in member_counts {
-            self.tell(&Event::ConversationCount { conversation_id, member_count }, Topic::Viewers(conversation_id));
+            self.deliver_event(
+                &Event::ConversationCount { conversation_id, member_count },
+                Topic::Viewers(conversation_id),
+            );
         }
         self.tell_presence(&presence);
     }
 
-    fn tell(&mut self, event: &Event, topic: Topic) {
+    fn deliver_event(&mut self, event: &Event, topic: Topic) {
         match Envelope::seal(event, topic, self.clock.now()) {
             Ok(envelope) => self.deliver(&envelope.into()),
             Err(error) => tracing::error!(%error, "failed to encode coalesced event"),

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Subscription, Subscriptions};
 
 /// Duration of a gap before the log is read.
-pub(super) const GAP: Duration = Duration::from_millis(100);
+pub(super) const GAP_TOLERANCE: Duration = Duration::from_millis(100);
 
 impl Subscriptions {
     /// Records the heads of conversations, regardless of what the bus has delivered.
@@ -54,7 +54,7 @@ impl Subscriptions {
                 subscription.order.offer(position.seq, SharedEnvelope::clone(envelope), &mut passed);
             }
         }
-        self.pass(&passed);
+        self.deliver_in_order(&passed);
     }
 
     /// Ends a read of the log from `last` on. If it did not close the gap, readers are told to
@@ -69,8 +69,8 @@ impl Subscriptions {
             let mut passed = Vec::new();
             subscription.order.skip_gap(&mut passed);
             let readers = subscription.readers.clone();
-            self.tell_to_resync(&readers, Some(&[conversation]));
-            self.pass(&passed);
+            self.send_resync(&readers, Some(&[conversation]));
+            self.deliver_in_order(&passed);
         }
         // The log has more events, or there is another gap behind this one.
         if let Some(subscription) =
@@ -91,7 +91,7 @@ impl Subscription {
     ) {
         if self.order.is_waiting() && !self.is_late {
             self.is_late = true;
-            gaps.push_back((now + GAP, id));
+            gaps.push_back((now + GAP_TOLERANCE, id));
         }
     }
 }

@@ -34,7 +34,7 @@ impl Subscriptions {
     /// Stops buffering; the connection wasn't opened.
     pub fn abandon(&mut self, user: UserId) {
         self.arrived(user);
-        self.forget_if_gone(user);
+        self.remove_if_disconnected(user);
     }
 
     /// True if `following` may lack a conversation that the user joined during the read. It must
@@ -74,7 +74,7 @@ impl Subscriptions {
             if !person.follows(*id) {
                 subscription.readers.extend(person.connections.iter().cloned());
                 if followed.reads_after > subscription.order.last() {
-                    person.connections.iter().for_each(|out| out.pass_at_least(*id, followed.reads_after));
+                    person.connections.iter().for_each(|out| out.skip_at_least(*id, followed.reads_after));
                 }
                 for out in person.connections.iter().filter(|out| out.shows(*id)) {
                     viewers::add(&mut self.viewers, *id, out);
@@ -86,7 +86,7 @@ impl Subscriptions {
             if let Some(new) = new {
                 subscription.readers.push(Rc::clone(new));
                 if *last > subscription.order.last() {
-                    new.pass_until(*id, *last);
+                    new.skip_until(*id, *last);
                 }
             }
             subscription.note_gap(*id, now, &mut self.gaps);
@@ -107,9 +107,9 @@ impl Subscriptions {
         }
         // The other connections have never received the past events of these conversations.
         if !found.is_empty() {
-            self.tell_to_resync(&others, Some(&found));
+            self.send_resync(&others, Some(&found));
         }
-        self.forget_if_gone(user);
+        self.remove_if_disconnected(user);
         answer
     }
 
@@ -128,7 +128,7 @@ impl Subscriptions {
         }
     }
 
-    pub(super) fn write_down(&mut self, position: LogPosition, effect: &FollowChange) {
+    pub(super) fn buffer_change(&mut self, position: LogPosition, effect: &FollowChange) {
         let LogPosition { conversation_id, seq } = position;
         let seen = self.seen.entry(conversation_id).or_default();
         *seen = (*seen).max(seq);
@@ -150,7 +150,7 @@ impl Subscriptions {
 
     /// Buffers a join or leave without a sequence number. It counts as later than everything read
     /// before.
-    pub(super) fn note_change(&mut self, conversation: ConversationId, user: UserId, is_join: bool) {
+    pub(super) fn buffer_unnumbered_change(&mut self, conversation: ConversationId, user: UserId, is_join: bool) {
         if let Some(arriving) = self.people.get_mut(&user).and_then(|person| person.joining.as_mut()) {
             arriving.changes.insert(conversation, (i64::MAX, is_join));
         }

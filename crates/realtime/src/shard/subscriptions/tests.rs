@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
 use uuid::Uuid;
 
-use super::{super::delivery::COPIED, gaps::GAP, *};
+use super::{super::delivery::MAX_COPIED_BYTES, gaps::GAP_TOLERANCE, *};
 use crate::connection_handle::tests::{stream, stream_on};
 
 const SMALL: u32 = 20;
@@ -196,7 +196,7 @@ async fn coalesces_receipts_and_presence_for_subscribers() {
     let is = |user_id, status| Presence { user_id, status, last_seen: None, custom_status: None };
     subscriptions.gather(&Coalesced::Presence(vec![is(ben, PresenceStatus::Offline), is(anna, PresenceStatus::Away)]));
     subscriptions.gather(&Coalesced::Presence(vec![is(ben, PresenceStatus::Online), is(eve, PresenceStatus::Dnd)]));
-    subscriptions.tell_gathered();
+    subscriptions.deliver_coalesced();
     assert!(!subscriptions.has_gathered() && kinds(&other).is_empty());
     let told: Vec<String> =
         std::iter::from_fn(|| viewer.pop()).map(|chunk| String::from_utf8_lossy(&chunk).into_owned()).collect();
@@ -206,7 +206,7 @@ async fn coalesces_receipts_and_presence_for_subscribers() {
     assert_eq!(told.len(), 2);
     // Watches are checked again for users who may no longer see each other.
     subscriptions.receive(&durable(id, 6, FollowChange::Unfollow(vec![ben])), Instant::now());
-    assert_eq!(subscriptions.take_doubtful().len(), 1);
+    assert_eq!(subscriptions.take_unchecked_watchers().len(), 1);
 }
 
 #[tokio::test]

@@ -11,14 +11,16 @@ use crate::{codec::FrameBody, shard::delivery::FrameEncodings};
 
 impl Subscriptions {
     /// Processes an envelope without a sequence number.
-    pub(super) fn receive_passing(&mut self, envelope: &SharedEnvelope) {
+    pub(super) fn receive_ephemeral(&mut self, envelope: &SharedEnvelope) {
         match &envelope.effect {
             FollowChange::Join { conversation_id, user_id, last_seq } => {
-                self.note_change(*conversation_id, *user_id, true);
+                self.buffer_unnumbered_change(*conversation_id, *user_id, true);
                 let joined_at = LogPosition { conversation_id: *conversation_id, seq: *last_seq };
-                self.let_in(joined_at, &[*user_id]);
+                self.add_follower(joined_at, &[*user_id]);
             }
-            FollowChange::Leave { user_id, conversation_id } => self.note_change(*conversation_id, *user_id, false),
+            FollowChange::Leave { user_id, conversation_id } => {
+                self.buffer_unnumbered_change(*conversation_id, *user_id, false)
+            }
             FollowChange::EnterWorkspace { user_id, workspace_id } => self.enter_workspace(*workspace_id, *user_id),
             _ => {}
         }

@@ -23,7 +23,7 @@ impl Subscriptions {
                 add(&mut self.viewers, *id, out);
             }
         }
-        for id in out.replace_shown(conversations) {
+        for id in out.replace_displayed(conversations) {
             if !out.shows(id) {
                 remove(&mut self.viewers, id, out);
             }
@@ -62,13 +62,13 @@ impl Subscriptions {
     /// between users may have changed.
     pub(super) fn doubt(&mut self, user: UserId) {
         let own = self.people.get(&user).into_iter().flat_map(|person| &person.connections);
-        let own = own.filter(|out| out.watches_somebody());
+        let own = own.filter(|out| out.watches_presence());
         self.unchecked_watchers.extend(own.chain(self.watchers.get(&user).into_iter().flatten()).cloned());
     }
 
     /// Removes and returns the connections whose watches are to be checked again.
     #[must_use]
-    pub fn take_doubtful(&mut self) -> Vec<Rc<ConnectionHandle>> {
+    pub fn take_unchecked_watchers(&mut self) -> Vec<Rc<ConnectionHandle>> {
         let mut doubtful = std::mem::take(&mut self.unchecked_watchers);
         doubtful.sort_unstable_by_key(Rc::as_ptr);
         doubtful.dedup_by(|one, other| Rc::ptr_eq(one, other));

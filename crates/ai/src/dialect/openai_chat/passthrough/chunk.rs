@@ -122,7 +122,7 @@ impl ParsedChunk<'_> {
 }
 
 /// Normalises an answer or chunk that can't be parsed as it is.
-pub(super) fn readable(data: &[u8]) -> Result<String, AiError> {
+pub(super) fn normalise(data: &[u8]) -> Result<String, AiError> {
     let mended = mended(data, &[]).ok_or(AiError::Garbled)?;
     let is_read = serde_json::from_str::<ParsedChunk<'_>>(&mended).is_ok();
     if is_read { Ok(mended) } else { Err(AiError::Garbled) }
@@ -131,7 +131,7 @@ pub(super) fn readable(data: &[u8]) -> Result<String, AiError> {
 /// Meters a whole answer; fails if the body isn't one.
 pub(crate) fn meter_whole(body: &[u8], meter: &Meter) -> Result<(), Failure> {
     let Ok(whole) = serde_json::from_slice::<ParsedChunk<'_>>(body) else {
-        return meter_whole(readable(body)?.as_bytes(), meter);
+        return meter_whole(normalise(body)?.as_bytes(), meter);
     };
     if whole.is_error() || whole.choices.is_none() {
         let value: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;

@@ -51,7 +51,7 @@ static NEWER: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| [Finder::new(NEW
 /// Sends the output limit under the one name that the server knows: some know only the older one
 /// and would generate without a limit. If both are set, the newer one wins, as at OpenAI, which
 /// rejects both. `None` if nothing changes.
-fn with_one_limit(body: &Bytes, knows_newer: bool) -> Option<Bytes> {
+fn unify_limit(body: &Bytes, knows_newer: bool) -> Option<Bytes> {
     #[derive(Deserialize)]
     struct Limits<'a> {
         max_tokens: Option<IgnoredAny>,
@@ -74,8 +74,8 @@ fn with_one_limit(body: &Bytes, knows_newer: bool) -> Option<Bytes> {
 
 /// Sets the provider's model, and `include_usage` for a stream. `knows_newer` is true if the server
 /// accepts `max_completion_tokens`.
-pub(crate) fn rewrite(body: &Bytes, model: &str, knows_newer: bool) -> Result<RewrittenRequest, GatewayError> {
-    let limited = with_one_limit(body, knows_newer);
+pub(crate) fn rewrite_request(body: &Bytes, model: &str, knows_newer: bool) -> Result<RewrittenRequest, GatewayError> {
+    let limited = unify_limit(body, knows_newer);
     let body = limited.as_ref().unwrap_or(body);
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
     let stream = head.stream.unwrap_or(false);

@@ -5,7 +5,7 @@ use super::{
 use crate::Usage;
 
 fn rewritten(body: &str) -> (String, bool) {
-    let out = rewrite(&Bytes::copy_from_slice(body.as_bytes()), "up\"stream", true).unwrap();
+    let out = rewrite_request(&Bytes::copy_from_slice(body.as_bytes()), "up\"stream", true).unwrap();
     (String::from_utf8(out.body.to_vec()).unwrap(), out.wants_usage)
 }
 
@@ -32,7 +32,7 @@ fn rewrites_only_model_and_usage() {
 #[test]
 fn sends_one_limit_under_the_known_name() {
     let sent = |body: &str, knows_newer: bool| {
-        let out = rewrite(&Bytes::copy_from_slice(body.as_bytes()), "m", knows_newer).unwrap();
+        let out = rewrite_request(&Bytes::copy_from_slice(body.as_bytes()), "m", knows_newer).unwrap();
         String::from_utf8(out.body.to_vec()).unwrap()
     };
     for (body, newer, older) in [

@@ -16,7 +16,7 @@ use crate::{
         openai_chat::passthrough::{RewrittenRequest, beginning, place, present, replace},
     },
     params,
-    reasoning_blocks::is_ours,
+    reasoning_blocks::is_own_marker,
 };
 
 #[derive(Deserialize)]
@@ -52,8 +52,12 @@ pub(crate) struct PassthroughTerms {
 }
 
 /// Sets the provider's model, disables storage, and removes reasoning that the provider can't read.
-pub(crate) fn rewrite(body: &Bytes, model: &str, terms: PassthroughTerms) -> Result<RewrittenRequest, GatewayError> {
-    let readable = without_unreadable(body);
+pub(crate) fn rewrite_request(
+    body: &Bytes,
+    model: &str,
+    terms: PassthroughTerms,
+) -> Result<RewrittenRequest, GatewayError> {
+    let readable = strip_unreadable_reasoning(body);
     let body = readable.as_ref().unwrap_or(body);
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
     let stored = [
@@ -62,13 +66,13 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, terms: PassthroughTerms) -> Res
         ("prompt", head.prompt),
     ];
     if let Some((name, _)) = stored.iter().find(|(_, value)| value.is_some()) {
-        return Err(request::stored(name));
+        return Err(request::stored_response_error(name));
     }
     if head.background == Some(true) {
         return Err(request::in_background());
     }
     if let Some(input) = head.input {
-        refuse_stored_items(input)?;
+        reject_stored_items(input)?;
     }
     let not_stored = match head.store {
         Some(store) => (place(body, store), "false".to_owned()),
@@ -77,14 +81,14 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, terms: PassthroughTerms) -> Res
     let mut parts = vec![(place(body, head.model), Value::from(model).to_string()), not_stored];
     let is_kept = terms.is_stored && head.store.is_none_or(|store| store.get() != "false");
     if is_kept && terms.thinks.unwrap_or_else(|| thinks(model)) {
-        parts.extend(with_thoughts(body, head.include));
+        parts.extend(include_encrypted_reasoning(body, head.include));
     }
     let later = head.input.map(later_tools).transpose()?.unwrap_or_default();
     if terms.hosted {
         let with_hosted = later.iter().map(|(tools, _)| *tools);
-        head.tools.into_iter().chain(with_hosted).try_for_each(refuse_stored_sources)?;
+        head.tools.into_iter().chain(with_hosted).try_for_each(reject_stored_sources)?;
     } else {
-        let kept = head.tools.and_then(own_tools);
+        let kept = head.tools.and_then(strip_hosted_tools);
         let is_empty = kept.as_deref() == Some("[]");
         if let (Some(choice), true) = (head.tool_choice, is_empty || head.tool_choice.is_some_and(names_hosted)) {
             parts.push((place(body, choice), r#""auto""#.to_owned()));
@@ -108,7 +112,7 @@ fn thinks(model: &str) -> bool {
 
 /// Requests encrypted reasoning, which can be sent back although the provider stores nothing.
 /// Models without reasoning reject it.
-fn with_thoughts(body: &Bytes, include: Option<&RawValue>) -> Option<((usize, usize), String)> {
+fn include_encrypted_reasoning(body: &Bytes, include: Option<&RawValue>) -> Option<((usize, usize), String)> {
     const THOUGHTS: &str = "reasoning.encrypted_content";
     let Some(raw) = include else { return Some((beginning(body), format!(r#""include":["{THOUGHTS}"],"#))) };
     let mut names: Vec<String> = serde_json::from_str::<Option<_>>(raw.get()).ok()?.unwrap_or_default();
@@ -123,7 +127,7 @@ static SUMMARY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""sum
 
 /// Removes reasoning items of other models and those without encrypted content. `None` if there are
 /// none.
-fn without_unreadable(body: &Bytes) -> Option<Bytes> {
+fn strip_unreadable_reasoning(body: &Bytes) -> Option<Bytes> {
     #[derive(Deserialize)]
     struct RequestBody<'a> {
         #[serde(borrow)]
@@ -150,7 +154,11 @@ fn is_unreadable(item: &RawValue) -> bool {
     let Ok(thought) = serde_json::from_str::<Thought<'_>>(item.get()) else { return false };
     let says_nothing = || thought.content.is_none_or(|content| content.get() == "[]");
     thought.kind.as_deref() == Some("reasoning")
-        && thought.encrypted_content.as_deref().filter(|field| !field.is_empty()).map_or_else(says_nothing, is_ours)
+        && thought
+            .encrypted_content
+            .as_deref()
+            .filter(|field| !field.is_empty())
+            .map_or_else(says_nothing, is_own_marker)
 }
 
 #[derive(Deserialize)]
@@ -165,7 +173,7 @@ fn kind_of(raw: &RawValue) -> Option<Cow<'_, str>> {
 
 /// Tools that the caller runs. All others count as provider-hosted, including unknown ones, whose
 /// price is unknown too.
-const OWN: [&str; 8] = [
+const CLIENT_TOOLS: [&str; 8] = [
     "function",
     "custom",
     "namespace",
@@ -188,12 +196,12 @@ fn is_hosted(tool: &RawValue) -> bool {
             let shell = serde_json::from_str::<Shell<'_>>(tool.get()).ok();
             shell.and_then(|shell| kind_of(shell.environment)).is_none_or(|place| place != "local")
         }
-        kind => kind.is_none_or(|kind| !OWN.contains(&kind.as_ref())),
+        kind => kind.is_none_or(|kind| !CLIENT_TOOLS.contains(&kind.as_ref())),
     }
 }
 
 /// Removes provider-hosted tools. `None` if there are none.
-fn own_tools(list: &RawValue) -> Option<String> {
+fn strip_hosted_tools(list: &RawValue) -> Option<String> {
     let tools: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
     let own: Vec<&str> = tools.iter().filter(|tool| !is_hosted(tool)).map(|tool| tool.get()).collect();
     (own.len() < tools.len()).then(|| format!("[{}]", own.join(",")))
@@ -201,7 +209,7 @@ fn own_tools(list: &RawValue) -> Option<String> {
 
 /// True if the choice names a provider-hosted tool. Unreadable choices are left to the provider.
 fn names_hosted(choice: &RawValue) -> bool {
-    kind_of(choice).is_some_and(|kind| kind != "allowed_tools" && !OWN.contains(&kind.as_ref()))
+    kind_of(choice).is_some_and(|kind| kind != "allowed_tools" && !CLIENT_TOOLS.contains(&kind.as_ref()))
 }
 
 /// Tool lists in the input that contain provider-hosted tools, with the remaining tools.
@@ -213,7 +221,7 @@ fn later_tools(input: &RawValue) -> Result<Vec<(&RawValue, String)>, GatewayErro
         #[serde(borrow)]
         tools: Option<&'a RawValue>,
     }
-    if !may_have(input.get().as_bytes(), LATER.as_slice()) {
+    if !may_have(input.get().as_bytes(), LATER_TOOLS_MARK.as_slice()) {
         return Ok(Vec::new());
     }
     let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(input.get()) else { return Ok(Vec::new()) };
@@ -224,7 +232,7 @@ fn later_tools(input: &RawValue) -> Result<Vec<(&RawValue, String)>, GatewayErro
         };
         let item: Item<'_> = serde_json::from_str(item.get()).map_err(unreadable)?;
         if let (Some("additional_tools"), Some(tools)) = (item.kind.as_deref(), item.tools)
-            && let Some(kept) = own_tools(tools)
+            && let Some(kept) = strip_hosted_tools(tools)
         {
             lists.push((tools, kept));
         }
@@ -232,26 +240,26 @@ fn later_tools(input: &RawValue) -> Result<Vec<(&RawValue, String)>, GatewayErro
     Ok(lists)
 }
 
-pub(in crate::dialect::openai_responses) static LATER: LazyLock<[Finder<'static>; 1]> =
+pub(in crate::dialect::openai_responses) static LATER_TOOLS_MARK: LazyLock<[Finder<'static>; 1]> =
     LazyLock::new(|| ["additional_tools"].map(Finder::new));
 
 /// Marks of references to stored data, as a key or a type.
-static BY_ID: LazyLock<[Finder<'static>; 2]> =
+static STORED_REFERENCE_MARKS: LazyLock<[Finder<'static>; 2]> =
     LazyLock::new(|| [r#""file_id""#, r#""item_reference""#].map(Finder::new));
 
 static ID: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| [r#""id""#].map(Finder::new));
 
 /// Rejects items and parts that refer to data stored under the provider's API key.
-fn refuse_stored_items(input: &RawValue) -> Result<(), GatewayError> {
+fn reject_stored_items(input: &RawValue) -> Result<(), GatewayError> {
     if let Some(index) = bare_reference(input) {
-        return Err(request::referenced(format!("input[{index}]")));
+        return Err(request::item_reference_error(format!("input[{index}]")));
     }
-    if !may_have(input.get().as_bytes(), BY_ID.as_slice()) {
+    if !may_have(input.get().as_bytes(), STORED_REFERENCE_MARKS.as_slice()) {
         return Ok(());
     }
     for (index, item) in listed(input, "input")?.iter().enumerate() {
         if item["type"] == "item_reference" {
-            return Err(request::referenced(format!("input[{index}].type")));
+            return Err(request::item_reference_error(format!("input[{index}].type")));
         }
         for name in ["content", "output"] {
             let parts = item[name].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -285,7 +293,7 @@ fn bare_reference(input: &RawValue) -> Option<usize> {
 }
 
 /// Rejects provider-hosted tools that read data stored under the API key.
-fn refuse_stored_sources(tools: &RawValue) -> Result<(), GatewayError> {
+fn reject_stored_sources(tools: &RawValue) -> Result<(), GatewayError> {
     for (index, tool) in listed(tools, "tools")?.iter().enumerate() {
         let container = &tool["container"];
         let by_id = [

@@ -18,7 +18,7 @@ fn bytes(text: &'static str) -> Bytes {
 #[test]
 fn disables_storage_at_the_provider() {
     let rewritten = |body: &'static str| {
-        rewrite(&bytes(body), "best", PassthroughTerms::default()).map(|request| request.body).unwrap()
+        rewrite_request(&bytes(body), "best", PassthroughTerms::default()).map(|request| request.body).unwrap()
     };
     assert_eq!(rewritten(r#"{"model":"m","input":"x"}"#), r#"{"store":false,"model":"best","input":"x"}"#);
     assert_eq!(rewritten(r#"{"store": true,"model":"m"}"#), r#"{"store": false,"model":"best"}"#);
@@ -29,7 +29,7 @@ fn disables_storage_at_the_provider() {
 fn strips_hosted_tools_unless_allowed() {
     let rewritten = |body: String, hosted| {
         let terms = PassthroughTerms { hosted, ..PassthroughTerms::default() };
-        let request = rewrite(&Bytes::from(body), "m", terms).unwrap();
+        let request = rewrite_request(&Bytes::from(body), "m", terms).unwrap();
         serde_json::from_slice::<Value>(&request.body).unwrap()
     };
     let custom = json!({"type": "custom", "name": "apply_patch", "format": {"type": "grammar", "syntax": "lark", "definition": "start: /.+/s"}});
@@ -68,14 +68,14 @@ fn strips_unreadable_reasoning() {
     let open = json!({"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]});
     let body = |input: &[&Value]| json!({"model": "m", "store": false, "input": input});
     let all = body(&[&user, &thought(json!("nt1.e30")), &own, &thought(Value::Null), &open]);
-    let passed = rewrite(&Bytes::from(all.to_string()), "m", PassthroughTerms::default()).unwrap().body;
+    let passed = rewrite_request(&Bytes::from(all.to_string()), "m", PassthroughTerms::default()).unwrap().body;
     assert_eq!(serde_json::from_slice::<Value>(&passed).unwrap(), body(&[&user, &own, &open]));
 }
 
 #[test]
 fn requests_encrypted_reasoning_for_stored_answers() {
     let included = |body: Value, model: &str, terms: PassthroughTerms| {
-        let passed = rewrite(&Bytes::from(body.to_string()), model, terms).unwrap().body;
+        let passed = rewrite_request(&Bytes::from(body.to_string()), model, terms).unwrap().body;
         serde_json::from_slice::<Value>(&passed).unwrap()["include"].clone()
     };
     let include = |body: Value, model: &str, is_kept: bool| {
@@ -102,7 +102,7 @@ fn rejects_references_to_stored_data() {
     let file = json!([{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]);
     let reference = json!([{"type": "item_reference", "id": "rs_1"}]);
     let hidden = r#"{"model":"m","input":[{"role":"user","content":[{"type":"input_file","file\u005fid":"file-1"}]}]}"#;
-    let refused = rewrite(&bytes(hidden), "m", HOSTED).err().and_then(|error| error.param);
+    let refused = rewrite_request(&bytes(hidden), "m", HOSTED).err().and_then(|error| error.param);
     assert_eq!(refused.as_deref(), Some("input[0].content[0].file_id"));
     for (body, at) in [
         (json!({"model": "m", "input": "x", "previous_response_id": "r"}), "previous_response_id"),
@@ -124,7 +124,7 @@ fn rejects_references_to_stored_data() {
             "tools[0].vector_store_ids",
         ),
     ] {
-        let refused = rewrite(&Bytes::from(body.to_string()), "m", HOSTED).err().and_then(|error| error.param);
+        let refused = rewrite_request(&Bytes::from(body.to_string()), "m", HOSTED).err().and_then(|error| error.param);
         assert_eq!(refused.as_deref(), Some(at));
     }
     for (unreadable, at) in [
@@ -134,13 +134,13 @@ fn rejects_references_to_stored_data() {
             "tools",
         ),
     ] {
-        let refused = rewrite(&bytes(unreadable), "m", HOSTED).err().and_then(|error| error.param);
+        let refused = rewrite_request(&bytes(unreadable), "m", HOSTED).err().and_then(|error| error.param);
         assert_eq!(refused.as_deref(), Some(at));
     }
     let own = json!({"model": "m", "input": [{"role": "assistant", "id": "msg_1", "content": "x"}, {"type": "reasoning", "id": "rs_1"}]});
-    assert!(rewrite(&Bytes::from(own.to_string()), "m", HOSTED).is_ok());
+    assert!(rewrite_request(&Bytes::from(own.to_string()), "m", HOSTED).is_ok());
     let open = json!({"model": "m", "previous_response_id": null, "tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]});
-    assert!(rewrite(&Bytes::from(open.to_string()), "m", HOSTED).is_ok());
+    assert!(rewrite_request(&Bytes::from(open.to_string()), "m", HOSTED).is_ok());
 }
 
 #[test]
@@ -202,7 +202,7 @@ proptest! {
     #[test]
     fn garbage_never_panics(body in prop::collection::vec(any::<u8>(), 0..300)) {
         let (mut tap, meter, body) = (ResponsesTap::default(), Meter::default(), Bytes::from(body));
-        let _ = (rewrite(&body, "m", HOSTED).is_ok(), rewrite(&body, "m", PassthroughTerms::default()).is_ok(), meter_whole(&body, &meter, None).is_ok(), tap.pass(body.clone(), &meter).is_ok());
+        let _ = (rewrite_request(&body, "m", HOSTED).is_ok(), rewrite_request(&body, "m", PassthroughTerms::default()).is_ok(), meter_whole(&body, &meter, None).is_ok(), tap.pass(body.clone(), &meter).is_ok());
         let _ = tap.end(body, &meter).is_ok();
     }
 }

@@ -28,14 +28,14 @@ impl Batch<'_> {
     /// Executes the changes, gathered ones first. Each has its own outcome.
     pub async fn apply_all(&mut self, changes: &[Change]) -> Result<Vec<Result<Outcome, AppError>>, AppError> {
         let mut order: Vec<usize> = (0..changes.len()).collect();
-        order.sort_by_key(|place| !self.is_gathered(&changes[*place]));
+        order.sort_by_key(|place| !self.is_batchable(&changes[*place]));
         let mut outcomes: Vec<(usize, Result<Outcome, AppError>)> = Vec::with_capacity(changes.len());
         for place in order {
             let change = &changes[place];
-            if !self.is_gathered(change) {
+            if !self.is_batchable(change) {
                 // Other changes read and modify the same messages in the database, so pending edits
                 // are stored first.
-                query::execute(self.db, self.edits.take_pieces(self.db.get_database_backend(), self.now)?).await?;
+                query::execute(self.db, self.edits.take_statements(self.db.get_database_backend(), self.now)?).await?;
             }
             let before = self.progress();
             match self.apply(change).await {
@@ -49,11 +49,11 @@ impl Batch<'_> {
     }
 
     /// True if none of the changes needs further queries after loading.
-    pub fn are_gathered(&self, changes: &[Change]) -> bool {
-        changes.iter().all(|change| self.is_gathered(change))
+    pub fn are_batchable(&self, changes: &[Change]) -> bool {
+        changes.iter().all(|change| self.is_batchable(change))
     }
 
-    fn is_gathered(&self, change: &Change) -> bool {
+    fn is_batchable(&self, change: &Change) -> bool {
         let removes_more = match change {
             Change::Member { by, action: MemberAction::Delete(delete) } => {
                 let message = self.edits.message(by.conversation_id, delete.message_id);
@@ -61,7 +61,7 @@ impl Batch<'_> {
             }
             _ => false,
         };
-        change.is_gathered() && !removes_more
+        change.is_batchable() && !removes_more
     }
 
     fn progress(&self) -> Progress {
@@ -101,9 +101,9 @@ impl Batch<'_> {
         match action {
             MemberAction::Send(send) => messages::send(self, by, send),
             MemberAction::Edit(edit) => messages::edit(self, by, edit),
-            MemberAction::EditPrompt(again) => versions::ask_again(self, by, again).await,
+            MemberAction::EditPrompt(again) => versions::edit_prompt(self, by, again).await,
             MemberAction::ShowVersion { message_id, index } => versions::show(self, by, *message_id, *index).await,
-            MemberAction::Compare { message_id, asking } => comparisons::begin(self, by, *message_id, asking).await,
+            MemberAction::Compare { message_id, asking } => comparisons::start(self, by, *message_id, asking).await,
             MemberAction::Regenerate { message_id, asking } => answers::regenerate(self, by, *message_id, asking).await,
             MemberAction::Delete(delete) => messages::delete(self, by, delete).await,
             MemberAction::RemovePreviews { message_id } => files::remove_previews(self, by, *message_id).await,
@@ -127,13 +127,15 @@ impl Batch<'_> {
         match action {
             ServerAction::Hide(hide) => moderation::hide(self, id, hide).await,
             ServerAction::SuggestTitle { title } => conversations::suggest_title(self, id, title).await,
-            ServerAction::DeleteByAdmin { entry } => conversations::end(self, id, entry).await,
+            ServerAction::DeleteByAdmin { entry } => conversations::delete_by_admin(self, id, entry).await,
             ServerAction::Depart { user_id } => departures::depart(self, id, *user_id).await,
-            ServerAction::HandOver { user_id, entry } => conversations::hand_over(self, id, *user_id, entry).await,
+            ServerAction::HandOver { user_id, entry } => {
+                conversations::transfer_ownership(self, id, *user_id, entry).await
+            }
             ServerAction::StartAnswer(begin) => answers::begin(self, id, begin).await,
             ServerAction::FinishAnswer(finish) => answers::finish(self, id, finish).await,
             ServerAction::ReplaceAnswerText { answer_id, content } => {
-                answers::overtake(self, id, *answer_id, content).await
+                answers::replace_text(self, id, *answer_id, content).await
             }
             ServerAction::SetTranscript(set) => files::set_transcript(self, id, set).await,
             ServerAction::SetPreviews(set) => files::set_previews(self, id, set).await,
@@ -192,7 +194,7 @@ mod tests {
 
         let before = batch.progress();
         let workspace_id = appcore::WorkspaceId::new();
-        batch.tell_passing(&Event::WorkspaceChanged { workspace_id }, Topic::Everyone).unwrap();
+        batch.emit_ephemeral(&Event::WorkspaceChanged { workspace_id }, Topic::Everyone).unwrap();
         assert!(matches!(batch.check_unchanged(before, refusal()), Err(AppError::Internal(_))));
     }
 

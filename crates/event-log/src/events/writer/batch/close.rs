@@ -72,7 +72,7 @@ impl Batch<'_> {
                 seen.members.push((*user, member.role.as_str()));
             }
         }
-        let mut pieces = self.edits.take_pieces(backend, self.now)?;
+        let mut pieces = self.edits.take_statements(backend, self.now)?;
         if !self.new_messages.is_empty() {
             pieces.extend(query::batches::insert_messages(self.new_messages));
         }
@@ -80,7 +80,7 @@ impl Batch<'_> {
             pieces.push(query::batches::advance_sender_positions(backend, &written));
         }
         if !self.new_last_writes.is_empty() {
-            pieces.push(query::moderation::take_turns(&self.new_last_writes));
+            pieces.push(query::moderation::record_posts(&self.new_last_writes));
         }
         let (new, gone): (Vec<_>, Vec<_>) = self.mentions.into_iter().partition(|(_, is_there)| *is_there);
         let rows = |mentions: Vec<(NewMention, bool)>| mentions.into_iter().map(|(mention, _)| mention).collect();
@@ -90,7 +90,7 @@ impl Batch<'_> {
         if !gone.is_empty() {
             pieces.push(query::mentions::remove(rows(gone)));
         }
-        pieces.extend(self.files.into_pieces());
+        pieces.extend(self.files.into_statement());
         let noted = self.id.filter(|_| !self.events.is_empty());
         if !self.events.is_empty() {
             pieces.push(query::batches::insert(self.events));
@@ -99,7 +99,7 @@ impl Batch<'_> {
             pieces.push(query::batches::insert_outbox_entry(id, self.now));
         }
         if !heads.is_empty() {
-            pieces.push(query::batches::advance(backend, &heads, self.now));
+            pieces.push(query::batches::advance_heads(backend, &heads, self.now));
         }
         if !told.is_empty() {
             pieces.push(query::batches::remove_outbox_entries(told));

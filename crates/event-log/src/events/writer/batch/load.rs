@@ -32,10 +32,10 @@ impl Batch<'_> {
         if !people.is_empty() {
             for row in query::batches::memberships(self.db, &people).await? {
                 let standing = ActingMember::parse(&row.role, row.display_name)?;
-                self.set_standing(row.conversation_id, row.user_id, Some(standing));
+                self.set_acting_member(row.conversation_id, row.user_id, Some(standing));
             }
         }
-        messages::load_repeated(&mut self, changes).await?;
+        messages::load_resent(&mut self, changes).await?;
         messages::load(&mut self, changes).await?;
         Ok(self)
     }
@@ -71,7 +71,7 @@ impl Batch<'_> {
                     (Some(role), Some(name)) => Some(ActingMember::parse(&role, name)?),
                     _ => None,
                 };
-                self.set_standing(id, row.user_id, standing);
+                self.set_acting_member(id, row.user_id, standing);
             }
         }
         messages::load(&mut self, changes).await?;

@@ -19,7 +19,7 @@ async fn fills_a_persistent_gap_from_the_log() {
     subscriptions.receive(&durable(id, 8, FollowChange::None), now);
     assert!(subscriptions.due_gaps(now).is_empty());
     let later = subscriptions.next_gap().unwrap();
-    assert_eq!(later, now + GAP);
+    assert_eq!(later, now + GAP_TOLERANCE);
     assert_eq!(subscriptions.due_gaps(later), [(id, 5)]);
     let logged: Vec<_> = (6..=9).map(|seq| durable(id, seq, FollowChange::None)).collect();
     fill(&mut subscriptions, (id, 5), &logged, later);
@@ -33,9 +33,9 @@ async fn a_gap_that_closes_by_itself_needs_no_log_read() {
     join(&mut subscriptions, UserId::new(), &[(id, 5)]);
     subscriptions.receive(&durable(id, 7, FollowChange::None), now);
     subscriptions.receive(&durable(id, 6, FollowChange::None), now);
-    assert!(subscriptions.due_gaps(now + GAP).is_empty());
+    assert!(subscriptions.due_gaps(now + GAP_TOLERANCE).is_empty());
     subscriptions.receive(&durable(id, 9, FollowChange::None), now);
-    assert_eq!(subscriptions.due_gaps(now + GAP), [(id, 7)], "the next gap is recorded again");
+    assert_eq!(subscriptions.due_gaps(now + GAP_TOLERANCE), [(id, 7)], "the next gap is recorded again");
 }
 
 #[tokio::test]
@@ -43,8 +43,8 @@ async fn sends_resync_before_skipping_a_gap() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let out = join(&mut subscriptions, UserId::new(), &[(id, 5)]);
     subscriptions.receive(&durable(id, 8, FollowChange::None), now);
-    subscriptions.due_gaps(now + GAP);
-    fill(&mut subscriptions, (id, 5), &[], now + GAP);
+    subscriptions.due_gaps(now + GAP_TOLERANCE);
+    fill(&mut subscriptions, (id, 5), &[], now + GAP_TOLERANCE);
     assert_eq!(kinds(&out), ["resync", "event.8"]);
     subscriptions.receive(&durable(id, 9, FollowChange::None), now);
     assert_eq!(kinds(&out), ["event.9"]);
@@ -55,14 +55,14 @@ async fn reads_the_next_page_of_the_log_immediately() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let out = join(&mut subscriptions, UserId::new(), &[(id, 0)]);
     subscriptions.receive(&durable(id, 4, FollowChange::None), now);
-    subscriptions.due_gaps(now + GAP);
-    fill(&mut subscriptions, (id, 0), &[durable(id, 1, FollowChange::None)], now + GAP);
-    assert_eq!(subscriptions.due_gaps(now + GAP), [(id, 1)]);
+    subscriptions.due_gaps(now + GAP_TOLERANCE);
+    fill(&mut subscriptions, (id, 0), &[durable(id, 1, FollowChange::None)], now + GAP_TOLERANCE);
+    assert_eq!(subscriptions.due_gaps(now + GAP_TOLERANCE), [(id, 1)]);
     fill(
         &mut subscriptions,
         (id, 1),
         &[durable(id, 2, FollowChange::None), durable(id, 3, FollowChange::None)],
-        now + GAP,
+        now + GAP_TOLERANCE,
     );
     assert_eq!(kinds(&out), ["event.1", "event.2", "event.3", "event.4"]);
 }
@@ -164,7 +164,7 @@ proptest! {
                         }
                     }
                     _ => {
-                        now += GAP;
+                        now += GAP_TOLERANCE;
                         look(&mut subscriptions, &log, now);
                     }
                 }
@@ -177,7 +177,7 @@ proptest! {
                 subscriptions.receive(&last.clone(), now);
             }
             while subscriptions.next_gap().is_some() {
-                now += GAP;
+                now += GAP_TOLERANCE;
                 look(&mut subscriptions, &log, now);
             }
             for reader in &mut readers {

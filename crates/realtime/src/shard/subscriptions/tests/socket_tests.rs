@@ -62,7 +62,7 @@ async fn delivers_everything_in_order_with_and_without_io_uring() {
         };
         // Alone, several together, and alone in the queue.
         for _ in 0..EVENTS / 4 {
-            subscriptions.receive_alone(&next(), Instant::now());
+            subscriptions.receive_single(&next(), Instant::now());
             subscriptions.receive(&next(), Instant::now());
             subscriptions.receive(&next(), Instant::now());
             subscriptions.flush();
@@ -83,7 +83,7 @@ async fn delivers_frames_that_no_other_connection_waits_for() {
         let mut subscriptions = Subscriptions::new(Clock::stopped_at(Timestamp(0)), ring, SMALL);
         let mut readers = Vec::new();
         // More than is copied at a time.
-        for number in 0..=COPIED / LENGTH {
+        for number in 0..=MAX_COPIED_BYTES / LENGTH {
             let id = conversation(number as u128);
             readers.push(connect(&mut subscriptions, id).await);
             for seq in 1..=2 {
