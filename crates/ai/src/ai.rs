@@ -27,7 +27,8 @@ use crate::{
 /// Model and provider name of the built-in demo.
 const DEMO_NAME: &str = "demo";
 
-/// Configured and added providers; the demo answers if there are none.
+/// AI client with the configured providers and those added at runtime. The built-in demo answers if
+/// there are none.
 pub struct Ai {
     /// Replaced as a whole; a call in progress keeps the snapshot that it started with.
     upstreams: RwLock<Arc<ProviderSnapshot>>,
@@ -68,7 +69,7 @@ pub(crate) struct RegisteredProvider {
     pub is_added: bool,
 }
 
-/// Key state change on one instance, sent to the others.
+/// Change in the state of a provider's API key on one instance, sent to the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyStateChange {
     pub provider: String,
@@ -280,7 +281,7 @@ impl Ai {
         })
     }
 
-    /// True if a deployment of the route signs tool calls.
+    /// True if a provider of the route signs tool calls and needs the signatures back.
     pub(crate) fn signs_calls(&self, route: &Route) -> bool {
         self.any_deployment(route, |upstream| upstream.kind.dialect().signs_tool_calls())
     }
@@ -295,7 +296,7 @@ impl Ai {
         Arc::clone(&self.upstreams.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// True if a real model answers, not the demo.
+    /// True if at least one provider is available, so that the demo doesn't answer.
     pub fn has_provider(&self) -> bool {
         self.upstreams().default.is_some()
     }
@@ -310,7 +311,7 @@ impl Ai {
         Ok(Route { requested_model: deployment.model.clone(), deployments: vec![deployment], ..Route::default() })
     }
 
-    /// Best breaker state of all providers: open only if every provider's breaker is open.
+    /// Breaker state of the healthiest provider: open only if every provider's breaker is open.
     pub fn circuit(&self) -> Circuit {
         let upstreams = self.upstreams();
         let circuits = || upstreams.known().iter().map(|known| known.upstream.breaker.circuit());

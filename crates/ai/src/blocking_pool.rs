@@ -19,7 +19,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const REQUESTS: PoolLimits = PoolLimits {
     slots: 2,
     per_user: 1,
-    // As many as fit into the 64 MiB of bodies allowed per user.
+    // 64 MiB of bodies are allowed per user; this is the number of the smallest large bodies that
+    // fit.
     max_waiting: 256,
     max_wait: Duration::from_secs(10),
     sentence: "Too many large requests are being read. Please try again in a moment.",

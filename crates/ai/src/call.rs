@@ -87,18 +87,18 @@ pub struct Call {
     pub(crate) owner: WorkOwner,
     /// Value of the `anthropic-beta` header, sent only to Anthropic upstreams.
     pub betas: Option<String>,
-    /// Restricted parameters that the API key may pass through, within the provider's settings.
-    /// `None`: everything that the provider passes.
+    /// Restricted parameters that the API key may pass through, as far as the provider's settings
+    /// allow them. `None`: all that the provider's settings allow.
     passes: Option<Arc<[RestrictedParameter]>>,
     /// API key whose stored responses the call may refer to, and the response that it continues.
     pub(crate) history: Option<(ApiKeyId, Option<PreviousResponse>)>,
-    /// Publication of its answer to the other instances.
+    /// Pending writes that publish this call's answer to the other instances.
     pub(crate) publication: Arc<PendingWrites>,
     /// Estimated input tokens, if already known.
     input: Option<u64>,
     /// Maximum output tokens, as far as known; providers count them against rate limits in advance.
     pub most_output: u64,
-    /// True if the maximum cost is reserved.
+    /// True if the call's maximum cost has been reserved.
     is_reserved: bool,
     /// Filled while the call runs. The billing code keeps a clone so that a call whose client
     /// disconnects is billed too.
@@ -128,8 +128,8 @@ impl Call {
         }
     }
 
-    /// Makes the answer referable by this API key. `followed` is the response that the request
-    /// [referred to](crate::Ai::fill_in).
+    /// Stores the answer, so that later requests of this API key can refer to it. `followed` is the
+    /// earlier response that this request [referred to](crate::Ai::fill_in).
     #[must_use]
     pub fn of_key(self, key: ApiKeyId, followed: Option<PreviousResponse>) -> Self {
         Self { history: Some((key, followed)), ..self }
@@ -158,8 +158,9 @@ impl Call {
         Self { input: Some(input), most_output, ..self }
     }
 
-    /// Marks the maximum cost as reserved: usage that can't be reserved later is then bounded where
-    /// the caller sets no bound.
+    /// Sets whether the maximum cost has been reserved. If it has, web searches of a non-streamed
+    /// answer are limited to the reserved number unless the caller sets a limit, because the
+    /// reservation can't be extended while the call runs.
     #[must_use]
     pub fn held(self, is_held: bool) -> Self {
         Self { is_reserved: is_held, ..self }
@@ -169,17 +170,17 @@ impl Call {
         self.is_reserved
     }
 
-    /// Restricted parameters that pass to this provider.
+    /// Restricted parameters of the call that are passed on to this provider.
     pub(crate) fn passing(&self, upstream: &Upstream) -> Arc<[String]> {
         restricted_params::allowed_params(&upstream.passthrough_params, self.passes.as_deref())
     }
 
-    /// True if tools that this provider runs pass through.
+    /// True if tools that this provider runs itself stay in the request.
     pub(crate) fn passes_hosted_tools(&self, upstream: &Upstream) -> bool {
         upstream.passes_hosted_tools(self.passes.as_deref())
     }
 
-    /// `anthropic-beta` value that passes to this provider.
+    /// `anthropic-beta` header value that is passed on to this provider.
     pub(crate) fn betas_for(&self, upstream: &Upstream) -> Option<String> {
         let asked = self.betas.as_deref()?;
         Some(restricted_params::strip_costly_betas(asked, &self.passing(upstream))).filter(|betas| !betas.is_empty())

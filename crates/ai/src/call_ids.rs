@@ -13,7 +13,7 @@ use crate::{
 };
 
 const MAX_ID_LEN: usize = 40;
-/// Hash characters kept of a longer id.
+/// Number of hash characters in the id that replaces one above the maximum length.
 const HASH_LEN: usize = 32;
 
 /// New ids of the calls that share one original id.
@@ -106,10 +106,11 @@ fn pair_results(request: &mut Request) {
     request.turns = paired;
 }
 
-/// The user's parts with one result for each of these calls; other results become text.
+/// Returns the parts of the user's turn with exactly one result for each of these calls. Results of
+/// other calls become text.
 fn answered(parts: Vec<Part>, calls: &[String]) -> Vec<Part> {
     let mut said: Vec<Part> = Vec::with_capacity(parts.len());
-    // Index of each call's result, once seen.
+    // Index of each call's result in `parts`; `None` until it is found.
     let mut places: HashMap<&str, Option<usize>> = calls.iter().map(|id| (id.as_str(), None)).collect();
     for part in parts {
         let Part::Result(result) = part else {
@@ -165,7 +166,8 @@ mod tests {
     use super::*;
     use crate::canonical::ToolCall;
 
-    /// Ids of a conversation: rounds of calls with their results.
+    /// Normalises a conversation whose tool rounds have these ids of calls and results, and returns
+    /// the new ids.
     fn ids(rounds: &[(&[&str], &[&str])]) -> Vec<(Vec<String>, Vec<String>)> {
         let mut request = Request::default();
         for (calls, results) in rounds {
@@ -260,7 +262,7 @@ mod tests {
     #[test]
     fn avoids_collisions_with_given_ids() {
         const CALLS: usize = 40;
-        // Ids that collide with generated ones, and as many calls without an id.
+        // Ids that the generator would produce too, and as many calls without an id.
         let own: Vec<String> = (0..CALLS).map(|number| format!("call_{}", CALLS + number)).collect();
         let mut all: Vec<&str> = own.iter().map(String::as_str).collect();
         all.resize(2 * CALLS, "");

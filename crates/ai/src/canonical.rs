@@ -37,7 +37,7 @@ pub(crate) struct Request {
     pub seed: Option<i64>,
     pub presence_penalty: Option<f64>,
     pub frequency_penalty: Option<f64>,
-    /// Number of alternatives per token.
+    /// Number of alternative tokens whose log-probability is returned per token.
     pub logprobs: Option<u64>,
     pub reasoning: Option<Reasoning>,
     pub verbosity: Option<String>,
@@ -47,7 +47,7 @@ pub(crate) struct Request {
     pub custom_tools: Vec<String>,
     /// Original tool names by the replacement names, for tools whose names no provider accepts.
     pub renamed: BTreeMap<String, String>,
-    /// Fields that only OpenAI's API knows.
+    /// Fields that exist only in OpenAI's API.
     pub extra: BTreeMap<&'static str, Value>,
     /// Model parameters, if they differ from the built-in ones.
     pub params: Option<Arc<ModelParams>>,
@@ -61,7 +61,7 @@ pub(crate) enum Speaker {
     System,
 }
 
-/// Consecutive parts of one speaker.
+/// Consecutive parts of a conversation by one speaker.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Turn {
     pub speaker: Speaker,
@@ -145,7 +145,7 @@ pub(crate) enum ToolChoice {
     None,
     Required,
     Named(String),
-    /// Choice among some of the tools; `required` if one must be called.
+    /// The model may call only the tools of these names; `required` is true if it must call one.
     Among {
         names: Vec<String>,
         required: bool,
@@ -264,8 +264,8 @@ impl Request {
         }
     }
 
-    /// The request for a provider that has no system turns within the conversation: they become
-    /// marked user text.
+    /// Returns the request for providers that accept no system turns within the conversation. These
+    /// turns become user text that is marked as a system instruction.
     pub fn two_sided(&self) -> Cow<'_, Self> {
         if self.turns.iter().all(|turn| turn.speaker != Speaker::System) {
             return Cow::Borrowed(self);
@@ -364,7 +364,7 @@ pub(crate) enum Event {
         id: String,
         name: String,
     },
-    /// Complete input of that call.
+    /// Complete input of a free-form tool call.
     Input {
         choice: u32,
         tool: u32,
@@ -397,7 +397,7 @@ pub(crate) trait Writer: Send + 'static {
     fn write(&mut self, event: &Event, out: &mut Vec<u8>);
     /// Writes the end of a complete answer.
     fn end(&mut self, usage: &Usage, out: &mut Vec<u8>);
-    /// Number of frames numbered so far.
+    /// Number of frames sent so far in a format that numbers its frames; 0 in other formats.
     fn sequence(&self) -> u64 {
         0
     }
@@ -412,7 +412,7 @@ pub(crate) struct FinishTracker {
 }
 
 impl FinishTracker {
-    /// Removes finish events from the parsed ones; [`ends`](Self::ends) returns them.
+    /// Removes the finish events from `events` and remembers them for [`ends`](Self::ends).
     pub fn keep(&mut self, events: &mut Vec<Event>) {
         events.retain(|event| match event {
             Event::Finish { choice, finish } => {

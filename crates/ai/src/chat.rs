@@ -39,7 +39,7 @@ impl ChatFile {
     /// text.
     #[must_use]
     pub fn estimate(pages: usize, text: &str) -> usize {
-        // Letter page at 100 dpi.
+        // Size of a US Letter page at 100 dpi.
         const PAGE: usize = ChatPicture::estimate(850, 1_100);
         pages.saturating_mul(PAGE).saturating_add(estimate_tokens(text))
     }
@@ -55,8 +55,8 @@ pub struct ChatPicture {
 }
 
 impl ChatPicture {
-    /// Estimates the tokens of an image of this size in pixels, at the rate of the provider that
-    /// counts most; others count between some hundred and some thousand.
+    /// Estimates the tokens of an image of this size in pixels. Uses the rate of the provider that
+    /// counts the most; other providers count a few hundred to a few thousand tokens.
     #[must_use]
     pub const fn estimate(width: usize, height: usize) -> usize {
         const PIXELS_PER_TOKEN: usize = 750;
@@ -152,7 +152,7 @@ impl ChatRequest {
         });
         let system = estimate_tokens(self.system.as_deref().unwrap_or_default());
         let text: usize = system + turns.chain(tools).chain(rounds).sum::<usize>();
-        // Allowance for markup.
+        // Adds an allowance for the markup around messages and tools.
         (text + text / 8 + 64) as u64
     }
 

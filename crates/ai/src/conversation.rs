@@ -1,4 +1,5 @@
-//! Converts Natter's own chat requests and answers, using the same format code as the gateway.
+//! Converts Natter's own chat requests to the provider-independent form and answers from it, so
+//! that they use the same format code as the gateway.
 
 use std::collections::HashSet;
 
@@ -28,7 +29,7 @@ pub(crate) fn request(asked: &ChatRequest) -> Request {
             Role::User => Speaker::User,
             Role::Assistant => Speaker::Assistant,
         };
-        // Media go before the text that refers to them.
+        // Files and images go before the text that refers to them.
         let given = turn.files.into_iter().map(file).chain(turn.pictures.into_iter().map(picture));
         let text = (!turn.text.is_empty()).then_some(Part::Text(turn.text));
         request.say(speaker, given.chain(text));
@@ -117,7 +118,7 @@ impl ChatDeltaReader {
         Ok(said)
     }
 
-    /// Takes the calls, and assigns ids where the server gave none or a duplicate.
+    /// Returns the collected calls. Calls without an id or with a duplicate one get a new id.
     fn drain_calls(&mut self) -> Vec<ChatCall> {
         let mut calls = std::mem::take(&mut self.calls);
         let mut known = HashSet::new();

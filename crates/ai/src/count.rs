@@ -37,7 +37,7 @@ impl Ai {
             Err(AttemptError::Final(error)) => Err(error),
             Err(AttemptError::Retryable(failure)) => {
                 tracing::info!(code = failure.error.code(), "failed to count tokens, using estimate");
-                // The failure is recorded for the key, but not retried.
+                // The failure affects the key's state, but the count is not retried.
                 let _ = tries.failed(attempt, failure);
                 Ok(estimated)
             }
@@ -66,7 +66,8 @@ async fn count_at_provider(call: &Call, attempt: &Attempt<'_>, deadline: Instant
     } else {
         parse_request(call).await.map_err(AttemptError::Final)?
     };
-    // Requests that can't be encoded as they are, such as images by URL, are estimated.
+    // If the provider can't count this request, for example because of an image by URL, the tokens
+    // are estimated.
     let Ok(Some(CountRequest { post, field })) = dialect.count(&call.body, &request, attempt.model) else {
         return Ok(None);
     };

@@ -126,10 +126,10 @@ async fn embed(
 
 /// Returns the provider's answer with its vectors in the requested encoding.
 pub(crate) fn pass_answer(answer: Bytes, base64: bool, meter: &Meter) -> Result<Bytes, Failure> {
-    // Vectors are most of the answer, so the field is searched rather than parsed.
+    // Vectors make up most of the answer, so it is searched for the field instead of being parsed.
     let is_text = memmem::find_iter(&answer, VECTOR_FIELD).find_map(|at| {
         let mut rest = answer[at + VECTOR_FIELD.len()..].iter().filter(|byte| !byte.is_ascii_whitespace());
-        // The word is also the value of `object`.
+        // The word `embedding` is also the value of the field `object`.
         (rest.next() == Some(&b':')).then(|| rest.next() == Some(&b'"'))
     });
     let is_right = is_text == Some(base64);
@@ -157,7 +157,7 @@ pub(crate) fn pass_answer(answer: Bytes, base64: bool, meter: &Meter) -> Result<
 struct Head<'a> {
     #[serde(borrow)]
     data: Option<&'a serde_json::value::RawValue>,
-    /// Parsed leniently: malformed usage must not fail the answer.
+    /// Parsed leniently, because malformed usage must not fail the answer.
     usage: Option<Value>,
 }
 

@@ -128,8 +128,9 @@ impl Ai {
         }
     }
 
-    /// Retry policy: one retry after a transient failure. Waits are returned at once, since every
-    /// client library backs off itself.
+    /// Retry policy of gateway calls: one retry after a transient failure. If a provider requires a
+    /// delay, that is reported to the caller at once, because every client library backs off
+    /// itself.
     pub(crate) fn persistence(&self) -> RetryPolicy {
         RetryPolicy { times: 1, wait: self.limits().backoff, max_delay: Duration::ZERO }
     }
@@ -301,14 +302,14 @@ impl Ai {
         Ok(StartedAnswer::Responses(Box::new(relay)))
     }
 
-    /// Record that stores the answer, if the caller may refer to it.
+    /// Recorder that stores the answer, if the caller may refer to it later.
     fn record(&self, call: &Call) -> Option<ResponseRecorder> {
         let (key, followed) = call.history.as_ref()?;
         let record = ResponseRecorder::new(self.given(), *key, &call.body, followed.as_ref());
         Some(record.shared(self.sharing(call)))
     }
 
-    /// Publisher of the answer to the other instances.
+    /// Publisher that makes the answer known to the other instances.
     fn sharing(&self, call: &Call) -> Option<ResponsePublisher> {
         let ((key, _), shelf) = call.history.as_ref().zip(self.shelf())?;
         Some(ResponsePublisher::new(shelf, *key, &call.publication))

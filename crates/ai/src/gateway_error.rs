@@ -47,7 +47,7 @@ pub struct GatewayError {
     pub(crate) param: Option<String>,
     code: Option<String>,
     retry_after: Option<Duration>,
-    /// Overrides the default of the kind.
+    /// Whether the client should retry; overrides the default of the error kind.
     should_retry: Option<bool>,
 }
 
@@ -262,7 +262,8 @@ impl From<Failure> for GatewayError {
             error,
             AiError::Credentials | AiError::Quota | AiError::Barred | AiError::WrongCountry | AiError::TooLarge
         );
-        // The provider's text is passed on only for the caller's mistakes, which it explains.
+        // The provider's error text is passed on only if the caller made a mistake, because it
+        // explains the mistake.
         let told =
             told.filter(|_| matches!(kind, ErrorKind::Invalid | ErrorKind::ContextTooLong | ErrorKind::Declined));
         let (message, param, code) = match told {

@@ -26,7 +26,7 @@ pub struct ProviderHealth {
     pub is_circuit_open: bool,
 }
 
-/// A provider whose keys cool down for less counts as busy, not as unavailable.
+/// Minimum cooldown for which a provider without a ready key counts as unavailable instead of busy.
 const LONG_COOLDOWN: Duration = Duration::from_secs(10);
 
 /// Availability of a provider.

@@ -68,7 +68,7 @@ pub(crate) async fn inline_images(outgoing: &Outgoing, request: &mut Request) ->
     Ok(())
 }
 
-/// URL of a medium that its provider can't fetch.
+/// URL of a medium that the provider can't fetch itself.
 fn address(media: &Media) -> Option<&str> {
     match &media.source {
         Source::Url(url) if media.kind != MediaKind::Audio && !is_fetchable(url) => Some(url),
@@ -100,7 +100,7 @@ fn picture(fetched: &FetchedResponse) -> Result<(String, String), GatewayError> 
     Ok((mime.to_owned(), STANDARD.encode(&fetched.body)))
 }
 
-/// Media type by the first bytes, because a server's `Content-Type` may be wrong.
+/// Detects the media type by the first bytes, because a server's `Content-Type` may be wrong.
 fn media_type(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x89, b'P', b'N', b'G', ..] => Some("image/png"),

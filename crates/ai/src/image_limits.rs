@@ -31,7 +31,7 @@ impl ImageLimit {
     /// Default for unknown models.
     pub const DEFAULT: Self = Self { side: 1_280, pixels: 1_280 * 1_280 };
 
-    /// Size for a model, by the provider's name of it.
+    /// Limit of a model; `model` is the provider's name of it.
     #[must_use]
     pub fn of(model: &str) -> Self {
         let plain = params::plain(model);
@@ -41,7 +41,7 @@ impl ImageLimit {
             .map_or(Self::DEFAULT, |(_, size)| *size)
     }
 
-    /// Minimum of two sizes, for images shown to both models.
+    /// Minimum of two limits, for images that are shown to both models.
     #[must_use]
     pub fn least(self, other: Self) -> Self {
         Self { side: self.side.min(other.side), pixels: self.pixels.min(other.pixels) }

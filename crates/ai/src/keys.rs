@@ -53,8 +53,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub struct KeyPool {
     listener: OnceLock<StateListener>,
     requests_per_minute: Option<u32>,
-    /// First cooldown after a 429 without a delay: at most the delay before the next attempt, or
-    /// each attempt would come too early.
+    /// First cooldown after a 429 that names no delay. It must not exceed the delay before the next
+    /// attempt; otherwise each attempt would find the key still cooling down.
     backoff: Duration,
     state: Mutex<State>,
 }
@@ -87,7 +87,7 @@ struct Slot {
 struct Cooldown {
     until: Instant,
     in_a_row: u32,
-    /// Applies to requests of at least this many tokens; 0 applies to all.
+    /// Minimum size of the requests that the cooldown applies to, in tokens; 0 for all requests.
     from: u64,
 }
 
@@ -218,7 +218,8 @@ impl State {
             |(index, slot): &(usize, &mut Slot)| *index == key || (project.is_some() && slot.project == project);
         for (_, slot) in self.slots.iter_mut().enumerate().filter(concerned) {
             match model {
-                // A large request's 429 is no news for a key that already cools down for its size.
+                // The key already cools down for requests of this size, so another 429 for a large
+                // request changes nothing.
                 Some(model) if rest.from > 0 && slot.rests(model, rest.from, now) => {}
                 Some(model) => _ = slot.models.insert(model.to_owned(), rest),
                 None => slot.resting_until = Some(rest.until),

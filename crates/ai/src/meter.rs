@@ -40,7 +40,7 @@ impl AssumedUses {
     }
 }
 
-/// Marks in the names of OpenAI models that search the web for each answer.
+/// Substrings of the names of OpenAI models that search the web for each answer.
 const SEARCH_MODEL_MARKS: [&str; 2] = ["-search-preview", "-search-api"];
 
 /// True if a model searches the web for each answer, which is billed separately.
@@ -68,7 +68,8 @@ pub struct ExtraCalls {
     pub cached: u64,
     pub cache_write: u64,
     pub output: u64,
-    /// Largest input of one of these calls, which decides about long-context prices.
+    /// Largest input of one of these calls, in tokens. It decides whether long-context prices
+    /// apply.
     pub longest: u64,
 }
 
@@ -94,7 +95,7 @@ impl ExtraCalls {
     }
 }
 
-/// Tokens as counted by the provider; `None` if not reported. Zero is a count.
+/// Tokens as counted by the provider; `None` if not reported. Zero is a reported count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Whole input, including `cached` and `cache_write`.
@@ -237,7 +238,8 @@ struct State {
     finish: Option<Finish>,
     served: ServedBy,
     tries: u32,
-    /// Time since which a provider has been working and has not refused.
+    /// Time at which the request was sent to the provider that is working on it; `None` after a
+    /// refusal.
     asked_at: Option<Instant>,
     /// True if the web is searched for the answer, whether the provider counts that or not.
     searches: bool,
@@ -256,7 +258,7 @@ impl State {
         self.is_closed || (self.finish.is_some() && is_counted())
     }
 
-    /// Adds the web search of the answer, if there is one.
+    /// Adds the answer's web search to the usage, if the web is searched for it.
     fn searched(&self, usage: Usage) -> Usage {
         if !self.searches || usage.total() == 0 {
             return usage;
@@ -266,7 +268,7 @@ impl State {
 }
 
 impl Meter {
-    /// Usage to bill, by the rules above.
+    /// Usage to bill, by the rules in the documentation of this module.
     #[must_use]
     pub fn usage(&self) -> Usage {
         let state = self.state();
@@ -365,8 +367,8 @@ impl Meter {
         self.state().searches = true;
     }
 
-    /// Records that the request is being sent, from which time a provider is working. Image
-    /// downloads and queueing come before.
+    /// Records that the request is being sent, so that a provider counts as working from now on.
+    /// Called after image downloads and queueing.
     pub(crate) fn sent(&self) {
         self.state().asked_at.get_or_insert_with(Instant::now);
     }

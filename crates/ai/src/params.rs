@@ -105,7 +105,7 @@ static BUILT_IN_ROWS: LazyLock<Rows> = LazyLock::new(|| {
     longest_first(rows.collect())
 });
 
-/// Rows of the setting `ai.takes`, which override the table. Set once at start-up.
+/// Rows of the setting `ai.takes`, which override the built-in table. Set once at start-up.
 static CONFIGURED_ROWS: OnceLock<Rows> = OnceLock::new();
 
 /// Sets the configured rows: the model name, and the fields as in the table, separated by spaces,
@@ -116,7 +116,8 @@ pub(crate) fn set_configured_rows(rows: &BTreeMap<String, String>) -> Result<(),
         Ok((name.to_ascii_lowercase(), read(&fields).ok_or_else(|| name.clone())?))
     };
     let rows = rows.iter().map(row).collect::<Result<Rows, String>>()?;
-    // Other instances of the client in this process have the same configuration.
+    // If the process has several clients, they have the same configuration, so the first one sets
+    // the rows.
     CONFIGURED_ROWS.get_or_init(|| longest_first(rows));
     Ok(())
 }
@@ -190,12 +191,12 @@ pub(crate) fn plain(model: &str) -> String {
     }
 }
 
-/// True if a row of this name applies to the model.
+/// True if the table row of this name applies to the model.
 pub(crate) fn matches_model(name: &str, plain: &str) -> bool {
     name.strip_suffix('*').map_or(plain == name, |beginning| plain.starts_with(beginning))
 }
 
-/// Parameters to which a request was [fitted](fit).
+/// Model parameters to which a request was [fitted](fit).
 pub(crate) fn of_request<'a>(question: &'a Request, model: &str) -> Option<&'a ModelParams> {
     question.params.as_deref().or_else(|| of(model))
 }

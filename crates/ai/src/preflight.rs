@@ -57,7 +57,7 @@ pub struct TokenEstimate {
     pub has_sound: bool,
     /// Estimated uses of provider-run tools.
     pub tools: ToolUses,
-    /// True if tool uses may exceed the estimate because the caller sets no bound.
+    /// True if tool uses may exceed the estimate because the caller sets no limit.
     pub has_open_tools: bool,
     /// True if the provider may compact the conversation: the whole input is then billed twice, and
     /// so is the output.

@@ -43,8 +43,8 @@ pub(crate) enum Opened {
 }
 
 impl Http {
-    /// Creates a client. Redirects are not followed, since they would carry the key elsewhere; the
-    /// environment's proxies are not used.
+    /// Creates a client. Redirects are not followed, since they would carry the key elsewhere.
+    /// Proxies in environment variables are ignored.
     pub fn new(proxy: Option<&str>, limits: Arc<Limits>) -> Result<Self, SettingsError> {
         let builder = outgoing::client_builder().connect_timeout(limits.connect);
         let builder = match proxy.map(str::trim).filter(|proxy| !proxy.is_empty()) {
@@ -62,8 +62,8 @@ impl Http {
 
     /// Sends a request and returns once headers with a success status have arrived.
     ///
-    /// A plain answer is silent until it is complete, so only the deadline applies; the headers of
-    /// a stream must arrive within the idle timeout.
+    /// The provider sends nothing before a non-streamed answer is complete, so only the deadline
+    /// applies to it. The headers of a stream must arrive within the idle timeout.
     pub(crate) async fn send(
         &self,
         mut request: reqwest::Request,
@@ -87,14 +87,14 @@ impl Http {
         span.fail("");
         let head = response.headers().clone();
         let body = within_time(response.bytes_stream().map_err(of_transport), self.limits.idle, deadline);
-        // A truncated body tells less, but the status stands.
+        // If the body is incomplete, the failure is still classified by its status.
         let (body, _) = collect(body, MAX_FAILURE_BYTES).await;
         Err(failure::of_response(status, &head, &body))
     }
 
     /// Bytes of an answer as they arrive.
     pub(crate) fn body(&self, mut response: Response) -> ByteStream {
-        // The span lasts as long as the answer.
+        // The tracing span stays open until the answer has ended.
         let span = response.extensions_mut().remove::<Arc<Span>>();
         let body = response.bytes_stream().map_err(of_transport);
         if span.is_some() { body.inspect(move |_| _ = &span).boxed() } else { body.boxed() }
@@ -187,8 +187,8 @@ async fn collect(mut body: ByteStream, limit: usize) -> (Vec<u8>, Result<(), AiE
     (collected, Ok(()))
 }
 
-/// Maps a failure below HTTP. Only its kind is logged, because the error's text contains the
-/// address.
+/// Maps a failure below HTTP to an error. Only the kind of failure is logged, because the error's
+/// text contains the address.
 fn of_transport(error: reqwest::Error) -> AiError {
     tracing::warn!(
         connect = error.is_connect(),

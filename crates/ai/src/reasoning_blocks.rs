@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::canonical::Part;
 
-/// Prefix of our data in such a field. Alone, it stands for unsigned reasoning.
+/// Prefix of the gateway's own data in such a field. The prefix alone stands for unsigned
+/// reasoning.
 pub(crate) const MARKER: &str = "nt1.";
 /// Prefix of OpenAI's encrypted data, which no other provider can read.
 const OPENAI_PREFIX: &str = "gAAAA";
 
-/// Data behind the marker.
+/// Data that follows the marker in the field.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct OpaqueBlock {
@@ -38,7 +39,7 @@ impl OpaqueBlock {
         Self { redacted: Some(data.to_owned()), ..Self::default() }
     }
 
-    /// Value of the field.
+    /// Encodes the data as the value of the opaque field.
     pub fn written(&self) -> String {
         let json = serde_json::to_vec(self).unwrap_or_default();
         format!("{MARKER}{}", URL_SAFE_NO_PAD.encode(json))

@@ -278,7 +278,7 @@ impl KeyEntries {
         }
     }
 
-    /// Time of the last insertion.
+    /// Time at which the last entry was inserted.
     fn last_at(&self) -> Option<Instant> {
         self.order.back().and_then(|id| self.entries.get(id)).map(|(_, at)| *at)
     }

@@ -25,8 +25,8 @@ pub(crate) struct RetryPolicy {
     pub times: usize,
     /// First delay; doubles with each retry.
     pub wait: Duration,
-    /// Maximum delay requested by a provider that is waited for; a longer one is returned to the
-    /// caller. Zero: every delay is returned.
+    /// Longest delay requested by a provider for which the gateway waits itself; a longer one is
+    /// reported to the caller. With zero, every delay is reported.
     pub max_delay: Duration,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct RouteAttempts<'a> {
     /// Estimated input tokens plus the maximum output.
     size: u64,
     queue: VecDeque<&'a Deployment>,
-    /// Keys of the first deployment in the queue that were tried.
+    /// Keys that were already tried for the first deployment in the queue.
     tried: Vec<usize>,
     spent: UsedFallbacks,
     last: Option<Failure>,
@@ -45,7 +45,7 @@ pub(crate) struct RouteAttempts<'a> {
     pub deadline: Instant,
 }
 
-/// Fallbacks that were used.
+/// Groups of fallbacks that were already used.
 #[derive(Default)]
 struct UsedFallbacks {
     context_length: bool,
@@ -146,7 +146,7 @@ impl<'a> RouteAttempts<'a> {
         self.queue = weighted_order(fallbacks);
         self.tried.clear();
         self.last = Some(failure);
-        // No further fallbacks follow these, whatever the cause of the switch.
+        // Marks all fallbacks as used: none follow these, whatever caused the switch.
         self.spent.failure = true;
         Ok(())
     }
@@ -165,7 +165,8 @@ impl<'a> RouteAttempts<'a> {
         self.tried.clear();
     }
 
-    /// Remembers a failure; of two delays the shorter.
+    /// Remembers the failure to report. Of two rate-limit failures with a delay, the one with the
+    /// shorter delay is kept.
     fn remember(&mut self, failure: Failure) {
         if let (
             Some(Failure { error: AiError::Busy { retry_after: Some(before) }, .. }),

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 /// parts.
 const MAX_MERGE_DEPTH: usize = 5;
 const MAX_MERGED_PARTS: usize = 64;
-/// Keywords at the top of a schema in place of an object's own fields. OpenAI and Anthropic reject
-/// them there, and Gemini ignores the parameters.
+/// Keywords that stand at the top of a schema in place of an object's own fields. OpenAI and
+/// Anthropic reject them there, and Gemini ignores parameters described so.
 const COMPOSITION_KEYWORDS: [&str; 6] = ["$ref", "anyOf", "oneOf", "allOf", "not", "enum"];
 /// Fields that an object takes from its parts besides properties.
 const INHERITED_FIELDS: [&str; 3] = ["title", "description", "additionalProperties"];
@@ -64,7 +64,7 @@ struct Object<'a> {
 
 struct Merging<'a> {
     root: &'a Value,
-    /// Number of parts that may still be read.
+    /// Number of parts that may still be merged.
     left: usize,
     has_merged: bool,
 }
@@ -133,7 +133,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Merges a part that also applies.
+    /// Merges a part that applies in addition: one of an `allOf`, or the target of a reference.
     fn join(&mut self, part: &Object<'a>) {
         self.add_properties(part);
         self.require(part.required.iter().copied());
@@ -144,7 +144,8 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Merges parts of which one applies: only properties required by all of them are required.
+    /// Merges parts of which only one applies, as in `anyOf`: only properties required by all of
+    /// them are required.
     fn merge_any(&mut self, parts: &[Object<'a>]) {
         let Some((first, others)) = parts.split_first() else { return };
         parts.iter().for_each(|part| self.add_properties(part));

@@ -12,7 +12,7 @@ use crate::{AiError, ProviderKind, Secret};
 pub struct AiSettings {
     /// Default model; the first provider's first model if unset.
     pub default_model: Option<String>,
-    /// Outbound proxy, `http://…` or `socks5://…`. The environment's proxies are never used.
+    /// Outbound proxy, `http://…` or `socks5://…`. Proxies in environment variables are never used.
     pub proxy: Option<String>,
     /// Providers in order of preference. If there are none, the built-in demo answers.
     pub providers: Vec<ProviderSettings>,
@@ -69,8 +69,8 @@ pub struct Limits {
     pub backoff: Duration,
     /// Number of retries after the first attempt (3).
     pub retries: usize,
-    /// Maximum delay requested by a provider that is waited for; a longer one is reported to the
-    /// user (15 s).
+    /// Longest delay requested by a provider for which the server waits itself; a longer one is
+    /// reported to the user (15 s).
     pub max_retry_after: Duration,
     /// Maximum size of a stream frame, in bytes (16 MiB): an image arrives in one frame.
     pub max_frame_bytes: usize,

@@ -37,7 +37,7 @@ pub(crate) trait Tap: Send + Unpin + 'static {
     fn failure(&mut self) -> Option<Failure>;
     /// Handles the end of the provider's stream; `rest` is an incomplete event.
     fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Self::Out>, Failure>;
-    /// Number of frames numbered so far.
+    /// Number of frames sent so far in a format that numbers its frames; 0 in other formats.
     fn sequence(&self) -> u64 {
         0
     }
@@ -115,7 +115,8 @@ impl<T: Tap> TappedStream<T> {
                 Poll::Ready(chunk) => chunk,
                 Poll::Pending => {
                     ready!(self.poll_timeout(cx));
-                    // Missing usage is not the reader's problem.
+                    // The answer is complete, so the client gets no error because its usage is
+                    // missing.
                     if self.tap.is_whole() { None } else { Some(Err(AiError::Timeout)) }
                 }
             };
@@ -165,7 +166,7 @@ impl<T: Tap> TappedStream<T> {
         Ok(out)
     }
 
-    /// Time at which the provider counts as silent.
+    /// Time at which the idle timeout of the provider expires.
     fn due(&self) -> Instant {
         let patience = if self.tap.is_whole() { self.limits.linger } else { self.limits.idle };
         self.deadline.min(self.heard_at + patience)

@@ -1,6 +1,6 @@
 //! Normalises tool names for all providers: up to 64 characters of `A-Z a-z 0-9 _ -`, starting with
-//! a letter or `_` (Gemini's rule). Clients name tools after servers and methods, with longer names
-//! and dots, for which a provider rejects the whole request.
+//! a letter or `_` (Gemini's rule). Clients name tools after servers and methods, so names may be
+//! longer or contain dots; a provider rejects the whole request for such a name.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 

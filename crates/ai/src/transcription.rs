@@ -213,7 +213,7 @@ fn meter_answer(body: &[u8], format: Format, meter: &Meter) -> Result<(), Failur
 }
 
 fn form(recording: &Recording, model: &str, boundary: &str) -> Bytes {
-    // These characters would end the name.
+    // These characters would end the quoted name in the form's header.
     let clean = |text: &str| text.replace(['"', '\r', '\n'], "_");
     let mut form = Vec::with_capacity(recording.file.len() + 1_024);
     let others = recording.fields.iter().filter(|field| field.0 != "model" && field.0 != "file");

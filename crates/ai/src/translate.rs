@@ -31,7 +31,7 @@ pub(crate) struct AnswerParser {
     /// Original tool names by the names that were sent.
     renamed: BTreeMap<String, String>,
     is_done: bool,
-    /// Joins split surrogates, once there is one.
+    /// Joiner of split surrogates, created when the first one arrives.
     halves: Option<SurrogateJoiner>,
     /// Failure that arrived after good events.
     failed: Option<Failure>,
@@ -212,11 +212,11 @@ impl PendingCustomCall {
         let Self { choice, tool, arguments } = self;
         let read: Option<serde_json::Value> = serde_json::from_str(&arguments).ok();
         let text = read.and_then(|read| match read.as_object() {
-            // No input, as Claude writes it.
+            // Claude sends an empty object if there is no input.
             Some(fields) if fields.is_empty() => Some(String::new()),
             _ => read.get("input")?.as_str().map(str::to_owned),
         });
-        // If the model ignores the schema, its output is taken as the input.
+        // If the model ignores the schema, the arguments themselves are taken as the input.
         Event::Input { choice, tool, text: text.unwrap_or(arguments) }
     }
 }

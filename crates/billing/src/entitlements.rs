@@ -251,14 +251,14 @@ pub async fn credits(service: &BillingService, holder: AccountHolder) -> Result<
     Ok(ledger::balance_view(&row, ledger_rows::granted(service.db.reader(), account).await?))
 }
 
-/// Daily quotas (UTC) of the user's plan, with their use.
+/// Daily quotas of the user's plan with the amounts used today (UTC).
 async fn quotas(service: &BillingService, user_id: UserId, now: Timestamp) -> Result<Vec<QuotaUse>, AppError> {
     let Some(text) = plan_rows::quotas_of(service.db.reader(), user_id, now).await? else { return Ok(Vec::new()) };
     let limits: BTreeMap<QuotaMetric, i64> = serde_json::from_str(&text).map_err(AppError::internal)?;
     quota_usage(service, user_id, &limits, now).await
 }
 
-/// Use of the given limits: today for daily quotas, in total for storage. Workspace quotas are left out.
+/// Amounts used of the given limits: today for daily quotas, in total for storage. Quotas of workspaces are left out.
 pub(crate) async fn quota_usage(
     service: &BillingService,
     user_id: UserId,
@@ -301,7 +301,7 @@ pub fn add_limits(
     account: Uuid,
 ) {
     let quota = |metric| SpendingLimit::Counter(CounterId::Quota(metric, user_id));
-    // A continued call was already counted.
+    // The continuation of a call was already counted and has a count of zero.
     if amounts.count > 0 {
         purses.push(quota(metric));
     }
@@ -340,7 +340,7 @@ async fn run_steps(service: Arc<BillingService>, user_id: UserId, found: Arc<Not
             Step::Ask => {
                 let question = Signal::ConnectionQuery { asked_by: service.instance_id, user_id };
                 drop(service.bus.publish(vec![BusMessage::Signal(question)]));
-                // The timeout also keeps the minimum interval if no answer comes.
+                // If no answer comes, the timeout keeps the minimum interval.
                 let _ = tokio::time::timeout(MIN_INTERVAL, found.notified()).await;
             }
             Step::Tell => {
@@ -389,7 +389,7 @@ mod tests {
         found.notified().await;
         assert_eq!(notifier.next(user), Step::Tell);
         assert!(notifier.find(user).is_none());
-        // While the entitlements are being read and published.
+        // This change arrives while the entitlements are being read and published.
         assert!(notifier.note(user).is_none());
         assert_eq!(notifier.next(user), Step::Ask);
         assert!(notifier.find(user).is_none());

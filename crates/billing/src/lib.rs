@@ -33,7 +33,7 @@ pub struct BillingService {
     pub core: Arc<Core>,
     pub identity: Arc<IdentityService>,
     pub payments: Payments,
-    /// Reservations of calls in budgets, quotas and credits.
+    /// Reservations of calls against budgets, quotas and credits.
     pub reservations: Arc<Reservations>,
     /// Workspaces with a credit account, which pays for their members' calls.
     pub payers: WorkspacePayers,

@@ -7,7 +7,7 @@ use sea_orm::ConnectionTrait;
 
 use crate::BillingService;
 
-/// Total bytes of the user's files and texts, without the upload `but`.
+/// Total bytes of the user's files and texts, without those of the upload `but`.
 pub async fn stored_bytes<C: ConnectionTrait>(db: &C, owner: UserId, but: Option<UploadId>) -> Result<i64, AppError> {
     Ok(uploads::bytes_of(db, owner, but).await?.saturating_add(texts::bytes_of(db, owner).await?))
 }
@@ -31,7 +31,7 @@ pub async fn storage_limit<C: ConnectionTrait>(
     Ok(least.map(|bytes| StorageLimit { bytes, is_plan_quota: of_plan == Some(bytes) }))
 }
 
-/// Storage quota of the person's plan, in bytes.
+/// Storage quota of the user's plan, in bytes.
 async fn plan_storage_limit<C: ConnectionTrait>(
     service: &BillingService,
     db: &C,

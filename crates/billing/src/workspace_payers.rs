@@ -10,8 +10,8 @@ use appcore::{WorkspaceId, credits::MicroCredits};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// Time during which an account that fell short is not tried for the same or a larger amount. Saves two transactions
-/// per call.
+/// Time during which an account that could not pay an amount is not tried for the same or a larger one. This saves two
+/// transactions per call.
 const SHORTFALL_TTL: Duration = Duration::from_secs(1);
 
 #[derive(Default)]

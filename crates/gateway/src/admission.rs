@@ -139,7 +139,8 @@ impl From<Shortage> for Refusal {
 }
 
 impl Refusal {
-    /// Returns advice for the reader of the error message, if something is used up.
+    /// Returns advice for the reader of the error message, if credits, a quota or a budget are used
+    /// up.
     const fn help(&self) -> Option<&'static str> {
         match self {
             Self::OutOfCredits => Some("Buy some at /plans."),
@@ -150,7 +151,7 @@ impl Refusal {
         }
     }
 
-    /// Returns machine-readable advice, if something is used up.
+    /// Returns machine-readable advice, if credits, a quota or a budget are used up.
     fn next(&self) -> Option<serde_json::Value> {
         match self {
             Self::OutOfCredits => Some(json!({ "next": "buy_credits" })),
@@ -209,7 +210,7 @@ impl From<Refusal> for GatewayError {
     }
 }
 
-/// Admitted call. Dropped without being settled, it costs nothing.
+/// Admitted call. If it is dropped without being settled, it costs nothing.
 #[must_use]
 pub struct Admission {
     gateway: Arc<GatewayService>,
@@ -318,7 +319,7 @@ async fn admit(
 ) -> Result<Admission, Refusal> {
     let policy = &caller.policy;
     let model = find_allowed(service, caller, endpoint, request.model)?;
-    // Tools that aren't passed on cost nothing.
+    // Tools that aren't passed on to the provider cost nothing.
     let passes = policy.passes.as_deref();
     let has_tools = match endpoint {
         GatewayEndpoint::Chat => service.ai.passes_web_search(&model.route, passes),
@@ -464,7 +465,7 @@ impl Admission {
         CacheKey { key_id: self.key_id, endpoint: self.endpoint, betas, body }
     }
 
-    /// Returns the cached answer to the same request.
+    /// Returns the cached answer to an identical request.
     pub async fn kept(&self, question: &CacheKey, wish: CacheDirectives) -> Option<Arc<CachedAnswer>> {
         self.gateway.answers.find(question, wish).await
     }
@@ -477,9 +478,9 @@ impl Admission {
         self.settle(CallOutcome { status: 200, usage: none, model, deployment, ..CallOutcome::default() })
     }
 
-    /// Returns a future that reserves the same amount again, if the call is about to exceed its
-    /// reservation because its output is unlimited, or has exceeded it because its tools are
-    /// unlimited or the provider ignores the limit.
+    /// Returns a future that reserves the same amount again, if the call needs more. That is the
+    /// case if its output is unlimited and it is about to exceed its reservation, or if it has
+    /// exceeded the reservation because its tools are unlimited or the provider ignores the limit.
     #[must_use]
     pub fn growth(
         &self,
@@ -542,7 +543,7 @@ impl Admission {
             duration: self.began.elapsed(),
             tries,
         });
-        // Failed calls without usage don't count.
+        // Failed calls without usage don't count as calls.
         let counts = row.status < MIN_FAILED_STATUS || tokens(&row) > 0;
         self.held.settle(row, Arc::clone(&self.model.name), i64::from(counts));
         cost

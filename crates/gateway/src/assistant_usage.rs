@@ -39,7 +39,7 @@ pub fn answering(service: &GatewayService, asked: Option<&str>) -> (String, Resu
 
 /// Endpoint recorded in usage rows.
 const ENDPOINT: &str = "assistant";
-/// Number of left-behind rows that are booked together.
+/// Maximum number of usage rows of a killed process that are booked together.
 const MAX_BOOKED_ROWS: usize = 5_000;
 /// Minimum status of a failure.
 pub(super) const MIN_FAILED_STATUS: i64 = 400;
@@ -58,7 +58,7 @@ pub struct AnswerUsage {
     /// Provider and model that answered, and the number of attempts.
     pub served: ServedBy,
     pub tries: u32,
-    /// HTTP status: 200, 499 if a reader stopped it, 502 if the provider failed.
+    /// HTTP status: 200, 499 if a reader stopped the answer, 502 if the provider failed.
     pub status: u16,
     pub first_token: Option<Duration>,
     pub duration: Duration,
@@ -98,7 +98,7 @@ pub fn record(
     });
     match held {
         Some(held) => {
-            // Failed answers without output don't count.
+            // Failed answers without output don't count as answers.
             let counts = held.is_first && (row.status < MIN_FAILED_STATUS || row.output_tokens > 0);
             held.settle(row, name, i64::from(counts));
         }
@@ -108,8 +108,8 @@ pub fn record(
 }
 
 impl GatewayService {
-    /// Books usage that a killed process left behind, with the credits reserved for it. Budget
-    /// reservations expire by themselves.
+    /// Books the usage of calls that a killed process had finished, and releases the credits
+    /// reserved for them. Reservations in budgets expire by themselves.
     pub(super) async fn book(&self, left_behind: &[JournalEntry]) -> Result<(), AppError> {
         for part in left_behind.chunks(MAX_BOOKED_ROWS) {
             self.book_part(part).await?;
@@ -128,7 +128,7 @@ impl GatewayService {
             let key = row.key_id.map(|id| BudgetId { scope: BudgetScope::Key, id: id.0 });
             let user = Some(BudgetId { scope: BudgetScope::User, id: row.user_id.0 });
             let workspace = row.workspace_id.map(|id| BudgetId { scope: BudgetScope::Workspace, id: id.0 });
-            // Missing budgets are ignored.
+            // Scopes without a budget are ignored when the cost is booked.
             let budgets: Vec<BudgetId> = [key, user, workspace].into_iter().flatten().collect();
             // An answer in a chat counts once, however many calls it takes; which of them counted
             // is unknown.

@@ -3,8 +3,8 @@
 use ::ai::{TokenEstimate, ToolUses, Usage};
 use appcore::{credits::MicroCredits, view::ModelPrice};
 
-/// Returns the cost of the given usage. The long-input price is determined separately for internal
-/// calls and for the one that answers.
+/// Returns the cost of the given usage. Whether the long-input price applies is determined
+/// separately for the provider's extra calls (such as a compaction) and for the call that answers.
 pub fn cost(price: &ModelPrice, usage: &Usage) -> MicroCredits {
     let beside = usage.extra;
     let without = |count: Option<u64>, beside: u64| count.map(|count| count.saturating_sub(beside));
@@ -65,7 +65,8 @@ pub(super) fn max_cost(price: &ModelPrice, wanted: TokenEstimate, output: u64) -
         (input.cost_of_tokens(asked), answer.cost_of_tokens(output))
     });
     let [(input, answer), (long_input, long_answer)] = costs;
-    // If a conversation is shortened, one call may have a long input and another one not.
+    // If the provider shortens the conversation, it makes two calls, and only one of them may have
+    // a long input.
     let tokens = if wanted.is_shortened {
         input.max(long_input) + answer.max(long_answer)
     } else {
@@ -155,7 +156,7 @@ mod tests {
         assert_eq!(cost(&price, &usage(200, 0, 10)), MicroCredits(300));
         assert_eq!(cost(&price, &usage(201, 0, 10)), MicroCredits(552));
         assert_eq!(cost(&price, &usage(300, 100, 0)), MicroCredits(420));
-        // A conversation that was shortened: the call that read all of it, and the one that
+        // Usage of a shortened conversation: of the call that read all of it, and of the one that
         // answers.
         let shortened = |input: u64, longest: u64| Usage {
             extra: ExtraCalls { input, longest, cached: 50, output: 10, ..ExtraCalls::default() },

@@ -1,9 +1,9 @@
 //! Model providers added by administrators in the console, in addition to those of the
 //! configuration.
 //!
-//! They are stored in the database, their keys encrypted with `auth.key_encryption_secret`.
-//! Instances load them together with the models: the changing instance immediately, the others on
-//! the same signal.
+//! They are stored in the database, and their keys are encrypted with `auth.key_encryption_secret`.
+//! Instances load them together with the models: the instance that changes them at once, the others
+//! on the signal that announces changed models.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -101,7 +101,7 @@ pub async fn add(service: &GatewayService, by: &Confirmed, new: NewProvider) -> 
     view(service, &row.name)
 }
 
-/// Changes an added provider, with effect on later calls. A base URL with a different origin
+/// Changes a custom provider, with effect on later calls. A base URL with a different origin
 /// removes the stored keys, so that they are never sent to an address that they were not entered
 /// for.
 pub async fn change(
@@ -143,8 +143,8 @@ pub async fn change(
         seal_keys(service, &mut row, kept)?;
     }
     check(service, &row)?;
-    // Always later than the stored timestamp, so that concurrent changes of the old row fail with
-    // `Stale`.
+    // The new timestamp is always later than the stored one, so that concurrent changes based on
+    // the old row fail with `Stale`.
     row.updated_at = service.clock.now().max(as_of.plus(Duration::from_millis(1)));
     let tx = service.db.begin().await.map_err(app_error)?;
     if !rows::update(&tx, row.clone(), as_of).await? {
@@ -156,7 +156,8 @@ pub async fn change(
     view(service, &row.name)
 }
 
-/// Removes an added provider with its keys. Fails while models defined by administrators use it.
+/// Removes a custom provider with its keys. Fails while a model defined by an administrator uses
+/// it.
 pub async fn remove(service: &GatewayService, by: &Confirmed, name: &str) -> Result<(), AppError> {
     let row = stored(service, name).await?;
     let table = service.table();
@@ -226,8 +227,8 @@ fn parse_url(url: Option<&str>) -> Result<Option<String>, AppError> {
     Ok(Some(url.to_owned()))
 }
 
-/// Scheme, host and port that keys are sent to; `None` for the public service of the provider's
-/// kind.
+/// Scheme, host and port of the address that keys are sent to; `None` for the public service of the
+/// provider's kind.
 fn origin(base_url: Option<&str>) -> Option<url::Origin> {
     base_url.and_then(|url| url::Url::parse(url).ok()).map(|url| url.origin())
 }

@@ -1,4 +1,5 @@
-//! Embeddings for the server's own use: files known to assistants, and queries on them.
+//! Embeddings for the server's own use: of assistants' knowledge files and of the questions about
+//! them.
 
 use std::{sync::Arc, time::Instant};
 

@@ -13,7 +13,7 @@ use crate::{
     usage_row::{ServedCall, UsageRow},
 };
 
-/// Reservation of an internal call. Dropped without being settled, the call costs nothing.
+/// Reservation of an internal call. If it is dropped without being settled, the call costs nothing.
 #[must_use]
 pub struct InternalModelCall {
     held: ReservationGuard,

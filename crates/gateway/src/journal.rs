@@ -37,7 +37,8 @@ pub(super) struct Journal {
     has_failed: AtomicBool,
 }
 
-/// File that is being emptied, tracked by the writer.
+/// Journal file whose rows are being written to the database, and the row count at which it can be
+/// truncated.
 #[derive(Debug, Default)]
 pub(super) struct JournalRotation(Option<(FileIndex, u64)>);
 
@@ -124,22 +125,24 @@ impl Journal {
     fn empty(&self, side: FileIndex) {
         let Some(files) = &self.files else { return };
         if let Err(error) = files[side.0].file.set_len(0) {
-            // Rows that are found again aren't booked twice.
+            // If the file isn't truncated, its rows are found again at the next start, but they
+            // aren't booked twice.
             tracing::debug!(%error, "failed to truncate usage journal");
         }
     }
 }
 
 impl JournalRotation {
-    /// Called before rows are written; `taken` is the number of rows received so far. Calls must be
-    /// serialised with [`Journal::keep`].
+    /// Must be called before rows are written; `taken` is the number of rows received so far. Calls
+    /// must be serialised with [`Journal::keep`].
     pub fn begin(&mut self, journal: &Journal, taken: u64) {
         if self.0.is_none() {
             self.0 = Some((journal.rotate(), taken));
         }
     }
 
-    /// Called after rows were written or given up; `done` is their total number.
+    /// Must be called after rows were written or given up; `done` is their total number since the
+    /// start.
     pub fn end(&mut self, journal: &Journal, done: u64) {
         if let Some((side, _)) = self.0.take_if(|(_, taken)| done >= *taken) {
             journal.empty(side);
@@ -168,7 +171,7 @@ impl AbandonedRows {
             if !path.extension().is_some_and(|side| side == "a" || side == "b") {
                 continue;
             }
-            // Another process may have taken it over.
+            // Another process may have taken the file over and removed it.
             let Ok(file) = OpenOptions::new().read(true).write(true).open(&path) else { continue };
             if file.try_lock().is_err() {
                 continue;
@@ -246,7 +249,7 @@ mod tests {
         let side = first.rotate();
         first.keep(&row("last"), "small", None, &[]);
         {
-            // A concurrent process finds nothing.
+            // A second process that runs at the same time finds no rows to book.
             let (_second, left_behind) = Journal::open(folder.path());
             assert!(left_behind.rows.is_empty());
         }
@@ -310,7 +313,7 @@ mod tests {
         };
         (0..3).for_each(|_| keep(&mut taken));
         for _ in 0..100 {
-            // Three rows are always waiting.
+            // At any time three rows are waiting to be written.
             turns.begin(&journal, taken);
             keep(&mut taken);
             done += 1;

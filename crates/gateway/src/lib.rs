@@ -106,10 +106,10 @@ pub struct GatewayService {
     models: Models,
     /// Model lists of users and workspaces.
     lists: ModelLists,
-    /// Existing budgets of users and workspaces.
+    /// Users and workspaces that have a budget.
     scoped: RwLock<HashSet<BudgetId>>,
     limits: KeyLimits,
-    /// Requests per minute of keys without such a limit.
+    /// Limit of requests per minute for keys that have none of their own.
     default_rpm: Option<u32>,
     answers: ResponseCache,
     writer: UsageLedger,
@@ -225,7 +225,8 @@ impl GatewayService {
         self.ai.tell_to(move |KeyStateChange { provider, key, model, fate }| {
             if let Some(bus) = bus.upgrade() {
                 let signal = Signal::ProviderKeyObserved { by, provider, key, model, fate };
-                // Instances that miss the signal learn it by themselves.
+                // An instance that misses the signal learns the state of the key from its own
+                // requests.
                 drop(bus.publish(vec![BusMessage::Signal(signal)]));
             }
         });
@@ -301,7 +302,7 @@ impl Deref for GatewayService {
 async fn handle_signals(gateway: Weak<GatewayService>, mut listener: Listener, bus: Weak<dyn EventBus>) {
     let mut tick = tokio::time::interval(RELOAD_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // A reload has failed and must be repeated.
+    // True if a reload has failed and must be repeated.
     let mut is_behind = false;
     loop {
         let is_due = tokio::select! {

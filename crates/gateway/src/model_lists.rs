@@ -61,7 +61,7 @@ impl ModelLists {
         self.0.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// Returns the owner of a list that excludes the model, or `None` if it may be used.
+    /// Returns the owner of a list that excludes the model, or `None` if the model may be used.
     pub fn refusing(&self, table: &Table, asker: BillingIdentity, model: &Model) -> Option<ListOwner> {
         let lists = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if lists.is_empty() {
@@ -77,7 +77,7 @@ impl ModelLists {
     }
 }
 
-/// True if there is any model list.
+/// True if any user or workspace has a model list.
 pub fn any_exist(service: &GatewayService) -> bool {
     !service.lists.is_empty()
 }

@@ -317,7 +317,7 @@ fn model(
     };
     let deployed = deployments_of(&definition);
     let mut definition = definition;
-    // Without configured capabilities, the known ones apply.
+    // If no capabilities are configured, those of the price table apply.
     if let Some(known) = known
         && definition.capabilities == ModelCapabilities::default()
     {
@@ -346,9 +346,10 @@ fn model(
     }
 }
 
-/// Returns the maximum output tokens over a route. `known` is the entry of the model itself, whose
-/// deployments may have their own names. A configured limit below the known one doesn't shorten
-/// passthrough requests.
+/// Returns the maximum number of output tokens over all deployments of a route. `known` is the
+/// price table's entry of the model itself; its deployments may have other names. The larger of the
+/// configured and the known limit counts, because passthrough requests aren't shortened to the
+/// configured one.
 fn max_route_output(route: &ai::Route, known: Option<&'static prices::PriceEntry>) -> Option<u64> {
     let of = |deployment: &ai::Deployment, known: Option<&'static prices::PriceEntry>| {
         let said = deployment.takes.as_deref().and_then(ModelParamOverrides::most_output);
@@ -362,7 +363,7 @@ fn max_route_output(route: &ai::Route, known: Option<&'static prices::PriceEntry
     all?.into_iter().max()
 }
 
-/// Converts the deployments of a definition, with its parameter overrides.
+/// Converts the deployments of a definition, and adds its parameter overrides to each.
 fn deployments_of(definition: &ModelDefinition) -> Vec<ai::Deployment> {
     let own = ModelParamOverrides::read(&definition.parameters, definition.capabilities.max_output);
     let own = own.filter(|own| !own.is_empty()).map(Arc::new);

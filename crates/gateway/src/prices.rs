@@ -1,6 +1,6 @@
 //! Prices and capabilities of models from the shipped table.
 //!
-//! One credit of the table is one US dollar. Prices set by administrators take precedence.
+//! One credit equals one US dollar of the table. Prices set by administrators take precedence.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -17,17 +17,18 @@ use crate::{GatewayService, Model, Refusal};
 const VERSION: &str = "litellm-1.109.1-2026-11-24";
 
 /// Price of a web search by Anthropic's own tool, which all of its models have: 10 US dollars per
-/// thousand (docs.claude.com, web search tool, "Usage and pricing"). Not in the table.
+/// thousand (docs.claude.com, web search tool, "Usage and pricing"). The table doesn't contain it.
 const CLAUDE_SEARCH: MicroCredits = MicroCredits(10_000);
 
 /// Price of a container in which Anthropic runs code: 0.05 US dollars per hour, with a minimum of
 /// five minutes (docs.claude.com, code execution tool, "Usage and pricing").
 const CLAUDE_CONTAINER: MicroCredits = MicroCredits(4_167);
 
-/// Prices of OpenAI's tools (platform.openai.com/docs/pricing, "Built-in tools"), which aren't in
-/// the table either: 10 US dollars per thousand web searches, 25 with `web_search_preview` and a
-/// model without reasoning; 0.03 per GiB of a container; an image, which is billed by its own
-/// tokens, as much as a large one of the highest quality.
+/// Prices of OpenAI's tools (platform.openai.com/docs/pricing, "Built-in tools"), which the table
+/// doesn't contain either. A thousand web searches cost 10 US dollars, or 25 with
+/// `web_search_preview` and a model without reasoning. A container costs 0.03 US dollars per GiB.
+/// An image is billed by tokens of its own; its price here is that of a large one of the highest
+/// quality.
 const OPENAI_SEARCH: MicroCredits = MicroCredits(10_000);
 const OPENAI_PLAIN_SEARCH: MicroCredits = MicroCredits(25_000);
 const OPENAI_CONTAINER: MicroCredits = MicroCredits(30_000);

@@ -21,8 +21,8 @@ use crate::GatewayService;
 /// Maximum pause of a key.
 const MAX_PAUSE: Duration = Duration::from_secs(30 * 86_400);
 
-/// Tokens used per key, by provider and the key's last characters; an empty string if the key has
-/// none to show.
+/// Tokens used per key, by provider and the key's last characters. These are an empty string if the
+/// key is too short to show any.
 #[derive(Default)]
 pub(super) struct KeyTokens(Mutex<HashMap<String, HashMap<String, u64>>>);
 
@@ -114,7 +114,7 @@ fn set_paused(service: &GatewayService, provider: &str, key: &str, until: Option
     Ok(())
 }
 
-/// Tests a provider by requesting its models with the next key.
+/// Tests a provider by requesting its list of models with the key that is next in turn.
 pub async fn test(service: &GatewayService, provider: &str) -> Result<ProviderTest, AppError> {
     Ok(match service.ai.test(provider).await.ok_or(Code::NotFound)? {
         Ok(latency) => {

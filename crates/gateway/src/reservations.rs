@@ -23,17 +23,17 @@ use crate::{
     usage_row::tokens, writer::UsageEntry,
 };
 
-/// Reservations of a call. Dropped without being settled, they are released and the call costs
-/// nothing.
+/// Reservations of a call. If they are dropped without being settled, they are released and the
+/// call costs nothing.
 #[must_use]
 pub struct ReservationGuard {
     gateway: Arc<GatewayService>,
-    /// Several if the call turned out to be longer than estimated.
+    /// Reservations made so far: more than one if the call turned out to be longer than estimated.
     held: Vec<Reservation>,
 }
 
-/// Spending limits and credits that a use of models counts against. The paying account stays the
-/// same until the end.
+/// Spending limits and credits that a call or an answer counts against. The paying account stays
+/// the same until it has ended.
 #[derive(Clone, Debug)]
 pub(super) struct ChargePlan {
     purses: Vec<SpendingLimit>,
@@ -46,7 +46,7 @@ pub(super) struct ChargePlan {
 pub(super) struct Payer {
     pub user_id: UserId,
     pub workspace_id: Option<WorkspaceId>,
-    /// Account that already pays for the use, if any.
+    /// Account that already pays for the call or answer, if any.
     pub account: Option<Uuid>,
 }
 
@@ -71,7 +71,7 @@ impl ChargePlan {
         self.purses.iter().find_map(|purse| purse.account())
     }
 
-    /// Returns the bill with the given account as payer.
+    /// Returns the charge plan with the given account as payer.
     fn of(&self, account: Uuid) -> Self {
         let other =
             |purse: &SpendingLimit| if purse.account().is_some() { SpendingLimit::Credits(account) } else { *purse };
@@ -86,7 +86,7 @@ impl From<BillingIdentity> for Payer {
 }
 
 impl GatewayService {
-    /// Reserves the amounts in all spending limits of the bill, or reports the limit that is
+    /// Reserves the amounts in all spending limits of the plan, or reports the limit that is
     /// exceeded.
     pub(super) async fn hold(
         self: &Arc<Self>,
@@ -138,7 +138,8 @@ impl GatewayService {
     ) -> Result<Option<Reservation>, Refusal> {
         let taken = self.billing.reservations.take(purses, amounts, origin).await.map_err(Refusal::Failed)?;
         let Err(shortage) = taken else { return taken.map_err(Refusal::from) };
-        // Finished calls may not be released yet, and allotments may hold unused amounts.
+        // More may be left than it seems: the reservations of finished calls may not be released
+        // yet, and allotments may hold unused amounts. Both are released before a second attempt.
         let is_behind = self.writer.is_behind();
         if is_behind {
             self.writer.flush().await;
@@ -162,7 +163,8 @@ impl GatewayService {
         self.hold(&bill, worst, Origin::Blocks).await
     }
 
-    /// Builds the bill of a use of models. Free use counts against no budget and needs no credits.
+    /// Builds the charge plan of a call or an answer. A free one counts against no budget and needs
+    /// no credits.
     pub(super) fn bill(&self, payer: Payer, budgets: &[BudgetId], metric: QuotaMetric, amounts: Amounts) -> ChargePlan {
         let budgets = if amounts.cost > MicroCredits::ZERO { budgets } else { &[] };
         let mut purses: Vec<SpendingLimit> = budgets.iter().map(|budget| (*budget).into()).collect();
@@ -218,7 +220,7 @@ impl Drop for ReservationGuard {
     }
 }
 
-/// Requester of an answer in a chat.
+/// User whose request is paid for, and the workspace in which it was made.
 #[derive(Clone, Copy, Debug)]
 pub struct BillingIdentity {
     pub user_id: UserId,
@@ -232,8 +234,8 @@ impl BillingIdentity {
     }
 }
 
-/// Reservations of queued answers until their workers take over. Dropped without a hand-over, they
-/// are released.
+/// Reservations of queued answers until their workers take over. If they are dropped without a
+/// hand-over, they are released.
 #[must_use]
 pub struct PendingReservations(Vec<ReservationGuard>);
 
@@ -296,7 +298,7 @@ pub struct ModelCallReservation {
     asker: BillingIdentity,
     worst: Amounts,
     amount: MicroCredits,
-    /// Set if no more could be reserved; the call ends when the reservation is used up.
+    /// Reason why no more could be reserved. The call ends when its reservation is used up.
     refused: Option<Refusal>,
     pub is_first: bool,
 }

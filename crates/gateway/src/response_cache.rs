@@ -91,7 +91,7 @@ impl ResponseCache {
     }
 
     pub async fn find(&self, question: &CacheKey, wish: CacheDirectives) -> Option<Arc<CachedAnswer>> {
-        // Long requests are never cached, and hashing them is expensive.
+        // Long requests are not looked up: they are never cached, and hashing them is expensive.
         let (answers, max_age) = (self.0.as_ref().filter(|_| question.body.len() <= LONGEST)?, wish.max_age?);
         answers.get(question).await.filter(|answer| answer.cached_at.elapsed() <= max_age)
     }

@@ -47,7 +47,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("ai.model_map.fast", "main/small"),
 ];
 
-/// One micro-credit per input token, ten per output token.
+/// Price of one micro-credit per input token and ten per output token.
 const PRICE: ModelPrice = ModelPrice {
     input: MicroCredits(1_000_000),
     output: MicroCredits(10_000_000),

@@ -34,7 +34,7 @@ pub struct StoredRecording {
 }
 
 /// Transcribes a stored recording, whose bytes are read once the cost is reserved. Returns `None`
-/// if no model can transcribe it, now or later; an error may be temporary.
+/// if no model will ever be able to transcribe it; an error may be temporary.
 pub async fn transcribe(
     service: &Arc<GatewayService>,
     asker: BillingIdentity,
@@ -113,8 +113,8 @@ fn transcription_model(service: &GatewayService) -> Result<Arc<Model>, AppError>
         .ok_or_else(|| AppError::refused(Code::WrongState, "This server has no transcription model."))
 }
 
-/// Has a model transcribe a recording and returns its response. The call is charged however it
-/// ends.
+/// Calls the model to transcribe a recording and returns its response. The call is charged however
+/// it ends.
 async fn call_model(
     service: &Arc<GatewayService>,
     held: InternalModelCall,

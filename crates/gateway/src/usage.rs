@@ -26,7 +26,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UsageQuery {
     pub from: Option<Timestamp>,
-    /// Exclusive.
+    /// End of the period, exclusive.
     pub to: Option<Timestamp>,
     pub key_id: Option<ApiKeyId>,
     /// Defaults to the caller; for administrators to all users.
@@ -62,7 +62,7 @@ pub async fn grouped(
     let mut filter = query.filter(by, service.clock.now())?;
     // A partial first day is included as a whole.
     filter.from = Timestamp(filter.from.0.div_euclid(86_400_000) * 86_400_000);
-    // Names contain no NUL, and databases can't search for it.
+    // No model's name contains NUL, and databases can't search for it.
     if model.is_some_and(|model| model.contains('\0')) {
         return Ok(Page::new(Vec::new(), page, 0));
     }

@@ -137,11 +137,11 @@ impl UsageLedger {
         }
     }
 
-    /// Waits until all earlier entries are written.
+    /// Waits until all entries pushed so far are written.
     pub async fn flush(&self) {
         let target = self.0.lock().taken;
         self.0.calls.urgent.notify_one();
-        // The sender lives as long as this handle.
+        // Waiting can't fail, because the sender lives as long as this handle.
         let _ = self.0.done.subscribe().wait_for(|done| *done >= target).await;
     }
 
@@ -232,7 +232,7 @@ impl Shared {
                     group.iter().for_each(|entry| self.drop_entry(entry));
                     return;
                 }
-                // The database rejects one of them.
+                // The database rejects one of the rows, so each is written separately.
                 Err(_) => {
                     for entry in group {
                         Box::pin(self.write(vec![entry])).await;
@@ -298,7 +298,7 @@ mod tests {
         calls.urgent.notify_one();
         calls.until_due(3).await;
         assert_eq!(begun.elapsed(), COALESCE_DELAY);
-        // The first one.
+        // Wakes the task for the first row.
         calls.wake.notify_one();
         calls.until_due(0).await;
         assert_eq!(begun.elapsed(), COALESCE_DELAY * 2);

@@ -27,8 +27,9 @@ impl Ai {
     ///
     /// Until then transient failures (429, 5xx, connections that fail or break) are retried: with
     /// another key at once, with the same key after an exponential backoff or the provider's
-    /// `Retry-After`. A wait longer than `Limits::patience` is returned to the caller. Dropping the
-    /// future or the stream cancels the request. The meter has the usage so far at any moment.
+    /// `Retry-After`. If that delay is longer than `Limits::max_retry_after`, the failure is
+    /// returned instead. Dropping the future or the stream cancels the request. `meter` holds the
+    /// usage so far at any moment.
     pub async fn chat(&self, route: &Route, request: ChatRequest, meter: &Arc<Meter>) -> Result<ChatStream, AiError> {
         let upstreams = self.upstreams();
         if upstreams.default.is_none() {

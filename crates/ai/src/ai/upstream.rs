@@ -38,8 +38,7 @@ const BREAKER_POLICY: Policy =
     Policy { failures: 5, pause: Duration::from_secs(1), longest_pause: Duration::from_secs(15) };
 /// Maximum number of models remembered as refusing `stream_options`; callers may name any model.
 const MAX_REMEMBERED_MODELS: usize = 1_000;
-/// Time for which an answer counts as a sign that the provider is healthy, although other calls
-/// time out.
+/// Time after an answer during which the provider counts as healthy even if other calls time out.
 const HEALTHY_AFTER_ANSWER: Duration = Duration::from_secs(30);
 
 /// A provider and its keys.
@@ -58,7 +57,7 @@ pub(crate) struct Upstream {
     pub breaker: Breaker,
     /// Time of the last answer, whatever its status.
     answered_at: Mutex<Option<Instant>>,
-    /// Models that reject `stream_options`, by which the usage of a stream is requested.
+    /// Models that reject `stream_options`, the field that requests usage figures in a stream.
     without_stream_options: RwLock<HashSet<String>>,
 }
 
@@ -105,7 +104,7 @@ impl Upstream {
         *self.answered_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// True if the provider answered another call within [`WELL`].
+    /// True if the provider answered another call within [`HEALTHY_AFTER_ANSWER`].
     pub(crate) fn answered_recently(&self) -> bool {
         let answered_at = *self.answered_at.lock().unwrap_or_else(PoisonError::into_inner);
         answered_at.is_some_and(|at| at.elapsed() < HEALTHY_AFTER_ANSWER)
@@ -144,7 +143,7 @@ impl Upstream {
         deadline: Instant,
     ) -> Result<Response, Failure> {
         let (lease, model) = (&attempt.lease, attempt.model);
-        // The Responses API reports usage unasked and has different options of this name.
+        // The Responses API always reports usage, and its field of this name has other options.
         let may_ask = is_stream && self.responses_url.as_ref() != Some(url);
         let is_plain = may_ask && self.rejects_stream_options(model);
         let body =
@@ -168,8 +167,8 @@ impl Upstream {
         self.without_stream_options.read().unwrap_or_else(PoisonError::into_inner).contains(model)
     }
 
-    /// Remembers a model that rejects `stream_options`; other models of the provider keep reporting
-    /// usage.
+    /// Remembers that a model rejects `stream_options`, so that later requests to it omit the
+    /// field. Requests to other models keep it, because it makes the provider report usage.
     fn remember_stream_options_rejection(&self, model: &str) {
         let mut models = self.without_stream_options.write().unwrap_or_else(PoisonError::into_inner);
         if models.len() < MAX_REMEMBERED_MODELS && models.insert(model.to_owned()) {
@@ -218,8 +217,8 @@ impl Upstream {
     }
 }
 
-/// Removes `stream_options` from a body. The flag is true if the field held only our
-/// `include_usage`. `None`: the field is absent.
+/// Removes `stream_options` from a body. The returned flag is true if the field held only the
+/// gateway's own `include_usage`. Returns `None` if the field is absent.
 async fn without_stream_options(owner: WorkOwner, body: &Bytes) -> Result<Option<(Bytes, bool)>, AiError> {
     let body = body.clone();
     let writing = run(owner, body.len(), move || {

@@ -46,8 +46,8 @@ impl Answer {
     }
 
     fn choice(&mut self, index: u32) -> &mut Choice {
-        // No provider is asked for more than 128 choices; a larger index is invalid and counts as
-        // the last.
+        // Requests ask for at most 128 choices. A larger index is invalid and counts as that of the
+        // last choice.
         let index = index.min(127) as usize;
         if self.choices.len() <= index {
             self.choices.resize_with(index + 1, Choice::default);
@@ -128,7 +128,7 @@ impl Choice {
         self.blocks.iter().filter_map(text).map(String::as_str).collect()
     }
 
-    /// Calls, each with true if its input is free-form.
+    /// Tool calls, each with a flag that is true if its input is free-form.
     pub fn calls(&self) -> impl Iterator<Item = (&ToolCall, bool)> {
         self.blocks.iter().filter_map(|block| match block {
             Block::Call(call) => Some((call, false)),

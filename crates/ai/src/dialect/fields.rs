@@ -203,7 +203,7 @@ fn shorten(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(shorten),
         Value::Object(fields) => {
-            // Readable only by the provider that encrypted it.
+            // Only the provider that encrypted these fields can read them.
             fields.retain(|name, _| !name.starts_with("encrypted_"));
             fields.values_mut().for_each(shorten);
         }
@@ -224,7 +224,7 @@ pub(crate) fn media_type(mime: &str) -> &str {
     if mime.eq_ignore_ascii_case("image/jpg") { "image/jpeg" } else { mime }
 }
 
-/// Base64 prefixes of the supported types.
+/// Base64 of the first bytes of the supported file types, with their media types.
 const BASE64_PREFIXES: [(&str, &str); 5] = [
     ("iVBORw0KGgo", "image/png"),
     ("/9j/", "image/jpeg"),
@@ -238,8 +238,8 @@ const BASE64_PREFIXES: [(&str, &str); 5] = [
 pub(crate) fn data(mime: &str, data: &str) -> Source {
     let has_spaces = memchr::memchr2(b'\n', b' ', data.as_bytes()).is_some();
     let data: String = if has_spaces { data.split_ascii_whitespace().collect() } else { data.to_owned() };
-    // Audio and video files also start with `RIFF`; WebP is recognised by the end of `WEBP` at this
-    // position.
+    // Audio and video files start with `RIFF` too. A WebP image has the base64 of `WEBP` after it,
+    // whose last characters are at this position.
     let is_other = |found: &str| found == "image/webp" && data.get(12..16) != Some("RUJQ");
     let found = BASE64_PREFIXES.iter().find(|(beginning, found)| data.starts_with(beginning) && !is_other(found));
     let mime = found.map_or_else(|| media_type(mime).to_ascii_lowercase(), |(_, found)| (*found).to_owned());
@@ -256,7 +256,8 @@ pub(crate) fn text_of_file(source: &Source) -> Option<Result<String, ()>> {
     is_text.then(|| read().ok_or(()))
 }
 
-/// Media kind by the media type: some clients send images as files and documents as images.
+/// Kind of a medium according to its media type, because some clients send images as files and
+/// documents as images.
 pub(crate) fn kind_of(source: &Source, sent_as: MediaKind) -> MediaKind {
     match source {
         Source::Data { mime, .. } if mime.starts_with("image/") => MediaKind::Image,

@@ -8,16 +8,18 @@ use serde_json::Value;
 
 use crate::{GatewayError, canonical::Event};
 
-/// Base of the code points that stand for halves during parsing: private-use characters of the last
-/// plane.
+/// First of the code points that stand for lone surrogates during parsing. They are private-use
+/// characters of the last Unicode plane.
 const MARK_BASE: u32 = 0x10_0000;
-/// Ranges of the code units: high surrogates start at `FIRST`, low ones at `SECOND`.
+/// First code unit of the high surrogates; the low ones follow from [`LOW_SURROGATES`] to
+/// [`SURROGATES_END`].
 const HIGH_SURROGATES: u32 = 0xd800;
 const LOW_SURROGATES: u32 = 0xdc00;
 const SURROGATES_END: u32 = 0xe000;
 const LOST: char = char::REPLACEMENT_CHARACTER;
 
-/// Replaces lone surrogates by marks. `None` if there are none.
+/// Replaces each lone surrogate by the private-use character that stands for it. `None` if there
+/// are none.
 pub(crate) fn mark_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
     rewritten(json, |unit| char::from_u32(MARK_BASE + unit - HIGH_SURROGATES).unwrap_or(LOST))
 }
@@ -69,12 +71,12 @@ fn unit_at(json: &[u8], at: usize) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// Surrogate that a mark stands for.
+/// Surrogate that a private-use character stands for.
 fn half(mark: char) -> Option<u32> {
     u32::from(mark).checked_sub(MARK_BASE).map(|half| half + HIGH_SURROGATES).filter(|unit| *unit < SURROGATES_END)
 }
 
-/// Text stream of an answer to which a half belongs.
+/// Text stream of an answer to which a surrogate half belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum TextStream {
     Text,
@@ -86,7 +88,7 @@ enum TextStream {
 /// Joins surrogate halves across the increments of an answer.
 #[derive(Debug, Default)]
 pub(crate) struct SurrogateJoiner {
-    /// High surrogates waiting for their low one.
+    /// High surrogates whose low surrogate has not arrived yet, by choice and text stream.
     waiting: HashMap<(u32, TextStream), u32>,
 }
 

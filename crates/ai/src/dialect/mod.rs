@@ -107,7 +107,8 @@ pub(crate) trait Dialect: Sync {
 /// Path below a provider's base URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EndpointPath {
-    /// Escaped when added to a URL: a model name may come from a user.
+    /// Path segments. They are escaped when added to a URL, because a model name may come from a
+    /// user.
     pub segments: Vec<String>,
     pub query: Option<&'static str>,
 }
@@ -130,7 +131,7 @@ pub(crate) struct CountRequest {
 /// Method by which a provider transcribes a recording.
 #[derive(Clone, Copy)]
 pub(crate) enum TranscriptionMethod {
-    /// No transcription.
+    /// The provider offers no transcription.
     None,
     /// OpenAI's multipart form.
     Form,
@@ -190,7 +191,7 @@ impl EndpointPath {
     }
 }
 
-/// Identity of an answer, sent in every frame.
+/// Id, model and time of an answer, which every frame repeats.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AnswerHead {
     pub id: String,

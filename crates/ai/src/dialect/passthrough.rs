@@ -18,8 +18,8 @@ use crate::{
 /// Data above this size, in bytes, is checked only at both ends.
 const MAX_PARSED_DATA: usize = 64 * 1024;
 
-/// True if every line of a block is a JSON object or starts as one of the others. Other blocks are
-/// inspected event by event, which finds the broken one.
+/// True if every line of a block holds a JSON object or starts with one of `others`. If not, the
+/// block must be inspected event by event to find the broken one.
 pub(crate) fn is_well_formed(block: &[u8], others: &[&[u8]]) -> bool {
     block.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii).all(|line| {
         match line.strip_prefix(b"data:") {
@@ -51,7 +51,7 @@ pub(crate) trait EventReader: Default + Send + Unpin + 'static {
     fn adapt(events: Bytes) -> Bytes {
         events
     }
-    /// Notes that these events have passed.
+    /// Counts events that were passed on, in formats that number their events.
     fn count(&mut self, _passed: &[u8]) {}
     fn is_done(&self) -> bool;
     fn is_whole(&self) -> bool;

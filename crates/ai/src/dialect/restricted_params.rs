@@ -192,7 +192,7 @@ fn names_file(content: &Value) -> bool {
     })
 }
 
-/// Removes betas that cost more and are not in `passed`.
+/// Removes beta features that cost more or read stored data and are not in `passed`.
 pub(crate) fn strip_costly_betas(asked: &str, passed: &[String]) -> String {
     let is_kept = |beta: &&str| {
         !RESTRICTED_BETAS.iter().any(|costly| beta.starts_with(costly))

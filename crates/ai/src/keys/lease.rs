@@ -65,7 +65,7 @@ impl KeyLease {
         }
     }
 
-    /// Records a failure. Returns true if another key may succeed at once.
+    /// Records a failure. Returns true if the request may succeed at once with another key.
     pub fn failed(&self, error: &AiError) -> bool {
         let now = Instant::now();
         let mut state = self.pool.state();
@@ -81,7 +81,8 @@ impl KeyLease {
                 let is_alone = !state.has_other(self.index, &self.model, self.size, now);
                 let wait = match *retry_after {
                     None => self.pool.backoff.saturating_mul(1 << in_a_row.min(6)).min(MAX_COOLDOWN),
-                    // Only the renewal of a daily quota is that far away, and its time is exact.
+                    // Only the time until the renewal of a daily quota is that long, and it is
+                    // exact.
                     Some(asked) if asked > MAX_TRUSTED_DELAY => asked.min(MAX_RETRY_AFTER),
                     Some(asked) if is_alone => asked.min(FIRST_LONE_COOLDOWN.saturating_mul(1 << in_a_row.min(7))),
                     Some(asked) => asked,

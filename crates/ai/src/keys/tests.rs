@@ -106,7 +106,7 @@ async fn retries_a_lone_key_early_with_backoff() {
     let together: Vec<KeyLease> = (0..9).map(|_| lend(&pool)).collect();
     together.iter().for_each(|lease| _ = lease.failed(&busy(Some(200))));
     assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(30))));
-    // The renewal of a daily quota is waited for.
+    // The key cools down until its daily quota is renewed.
     let day = KeyPool::new(vec![Secret::new("a")], None, Duration::from_secs(1));
     lend(&day).failed(&busy(Some(20 * 3_600)));
     assert_eq!(day.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(20 * 3_600))));

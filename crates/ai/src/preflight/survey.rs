@@ -1,5 +1,5 @@
-//! Estimates the tokens of a body without converting it: text by its length, media by their
-//! position.
+//! Estimates the tokens of a body without converting it. Text counts by its length; media are
+//! recognised by their position in the body.
 
 use std::{borrow::Cow, fmt};
 
@@ -28,8 +28,9 @@ pub(super) const FILM_TOKENS: u64 = 100_000;
 /// Longer runs without a space are not words: each character counts as about half a token.
 const MAX_WORD_LEN: usize = 64;
 
-/// Estimates the tokens of a JSON body. Images, audio and documents cost less than their bytes, or
-/// more than their URL, but only at their positions in a message. Anything else counts as text.
+/// Estimates the tokens of a JSON body. Images, audio and documents have estimates of their own,
+/// because they cost less than their bytes and more than their URL. They count as media only at
+/// positions where a message can contain media; anything else counts as text.
 pub(crate) fn estimate(body: &[u8]) -> u64 {
     survey(body).tokens
 }
@@ -38,7 +39,7 @@ pub(super) struct BodySurvey {
     pub(super) tokens: u64,
     /// Number of messages and parts, if there are many.
     pub(super) items: usize,
-    /// True if it may refer to a video, which has audio.
+    /// True if the body may refer to a video, which has audio.
     pub(super) has_film: bool,
 }
 
@@ -72,7 +73,7 @@ fn has_candidate(body: &[u8]) -> bool {
     names.iter().any(|name| memmem::find(body, name).is_some()) || has_escaped(body)
 }
 
-/// Additional quarters of a token, one per character outside words.
+/// Additional quarters of a token: one per character of runs that are too long to be words.
 fn dense(body: &[u8]) -> u64 {
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_');
     let runs = body.split(|byte| !is_letter(byte)).map(<[u8]>::len);
@@ -91,7 +92,8 @@ struct Media {
 }
 
 impl Media {
-    /// Counts media at a URL, by this estimate unless it is a video that Gemini fetches.
+    /// Counts a medium given by URL, with the estimate `tokens` unless it is a video that Gemini
+    /// fetches.
     fn name(&mut self, address: &str, tokens: u64) {
         let is_film = is_fetchable(address);
         self.has_film |= is_film;
@@ -170,7 +172,8 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        // The string has escapes; some clients escape each slash in base64.
+        // The string contains escapes. The slashes are counted as such, because some clients escape
+        // each slash in base64.
         self.place.look(text, text.bytes().filter(|byte| *byte == b'/').count(), self.media);
         Ok(())
     }

@@ -45,8 +45,8 @@ impl From<AiError> for Failure {
     }
 }
 
-/// Maximum delay from a provider that is trusted. Only the time until the renewal of a daily quota
-/// is longer.
+/// Maximum delay that is accepted from a provider; longer ones are shortened to it. Only the time
+/// until the renewal of a daily quota may be longer.
 pub(crate) const MAX_TRUSTED_DELAY: Duration = Duration::from_secs(3_600);
 
 /// Parses an unsuccessful response.
@@ -79,7 +79,7 @@ pub fn of_event(data: &[u8]) -> Failure {
     value.as_ref().and_then(of_value).unwrap_or_else(unknown)
 }
 
-/// Failure without any information.
+/// Failure about which the provider says nothing.
 pub fn unknown() -> Failure {
     AiError::Unavailable { retry_after: None }.into()
 }

@@ -24,7 +24,7 @@ impl EventReader for TranscriptEvents {
         0
     }
 
-    // Events are few, so all are read.
+    // A transcription has few events, so all of them are parsed.
     fn is_marked(_: &[u8]) -> bool {
         true
     }
@@ -40,7 +40,7 @@ impl EventReader for TranscriptEvents {
                 meter.finished(Finish::Stop);
                 meter.close();
             }
-            // Segments with speakers, and unknown events.
+            // Segments with speakers and unknown events need no metering.
             Some(_) => {}
             None => return Err(AiError::Garbled.into()),
         }

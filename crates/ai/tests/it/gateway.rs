@@ -490,7 +490,7 @@ async fn streams_transcriptions() {
     assert!(text.starts_with(events) && text.contains("transcript.text.done"), "{text}");
     let counted = Usage { input: Some(9), output: Some(2), ..Usage::default() };
     assert_eq!((meter.usage(), meter.finish()), (counted, Some(Finish::Stop)));
-    // Many models ignore the request for a stream.
+    // Many models answer as a whole although a stream was requested.
     let (text, meter) = hear().await.unwrap();
     assert!(text.contains(r#""delta":"Hello""#) && text.contains("transcript.text.done"), "{text}");
     assert_eq!(meter.finish(), Some(Finish::Stop));

@@ -194,7 +194,7 @@ async fn respects_retry_after() {
 async fn reports_long_delays_at_once() {
     let (upstream, ai) = openai(vec![answer(429, "retry-after: 90\r\n", ""), hello()], &["k"]).await;
     let (_, end) = chat_outcome(&ai).await;
-    // The only key is tried again before that.
+    // The provider names 90 seconds, but the only key is tried again sooner.
     assert_eq!(end.unwrap_err().to_string(), "The AI provider is busy. Try again in a minute.");
     assert!(matches!(chat_outcome(&ai).await.1, Err(AiError::Busy { retry_after: Some(_) })));
     assert_eq!(upstream.requests().len(), 1);
@@ -459,7 +459,7 @@ async fn opens_and_probes_the_breaker_of_a_failing_provider() {
     let refused = chat_outcome(&ai).await.1.unwrap_err();
     let pause = refused.retry_after().expect("it says when");
     assert_eq!(upstream.requests().len(), 5, "it was not asked");
-    // Retries after the announced delay are let through.
+    // After the announced delay the breaker lets a request through.
     tokio::time::sleep(pause).await;
     assert_eq!(chat_outcome(&ai).await, whole());
     assert_eq!(ai.circuit(), Circuit::Closed);

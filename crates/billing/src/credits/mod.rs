@@ -25,7 +25,7 @@ use crate::{
     payments::{balances, subscriptions::Payer},
 };
 
-/// Limit of a million credits, in micro-credits.
+/// Maximum amount of a manual grant or withdrawal: a million credits, in micro-credits.
 const MAX_MANUAL_AMOUNT: i64 = 1_000_000_000_000;
 
 /// Lists the entries of the payer's account, newest first.

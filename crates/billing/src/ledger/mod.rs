@@ -38,7 +38,7 @@ pub enum AccountHolder {
 }
 
 impl AccountHolder {
-    /// Returns the holder from a request that must name exactly one of the two.
+    /// Returns the account holder of a request that must name either a user or a workspace.
     pub fn from_request(person: Option<UserId>, workspace: Option<WorkspaceId>) -> Result<Self, AppError> {
         match (person, workspace) {
             (Some(id), None) => Ok(Self::Person(id)),
@@ -62,7 +62,7 @@ impl AccountHolder {
     }
 }
 
-/// Published figures of an account; `granted` is the total of the grants behind the balance.
+/// Figures of an account as its holder sees them; `granted` is the total of the grants that the balance consists of.
 pub(crate) fn balance_view(row: &ledger_account::Model, granted: MicroCredits) -> Credits {
     Credits { balance: row.balance, held: row.held, available: row.balance - row.held, owed: row.owed, granted }
 }
@@ -73,7 +73,8 @@ pub(crate) const fn empty_balance() -> Credits {
     Credits { balance: zero, held: zero, available: zero, owed: zero, granted: zero }
 }
 
-/// Expires grants, except for held parts. An account whose posting fails doesn't delay the others.
+/// Expires grants that are past their date, except for their held parts. An account whose posting fails doesn't delay
+/// the others.
 pub(crate) async fn expire(db: &Database, now: Timestamp) -> Result<(), AppError> {
     let mut after = Uuid::nil();
     loop {

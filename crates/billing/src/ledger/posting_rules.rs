@@ -73,7 +73,7 @@ pub struct LedgerAccount {
     /// Ids of the `grants` that were used.
     pub used_grants: Vec<Uuid>,
     pub entries: Vec<ledger_entry::Model>,
-    /// Amount held minus amount released since the last posting.
+    /// Amount held minus amount released since the last posting, in micro-credits.
     kept: MicroCredits,
     now: Timestamp,
 }
@@ -184,13 +184,14 @@ impl LedgerAccount {
                 self.used_grants.push(id);
             }
             self.account.balance = self.account.balance - lost;
-            // The held part expires later, under another source id, because the remaining amount differs.
+            // The held part expires later. Its entry has another source id, because the id contains the remaining
+            // amount.
             let source = PostingSource::new("grant", format_args!("{id}:{}", left.0));
             self.post(EntryKind::Expire, HouseAccount::Grants, MicroCredits(-lost.0), &source, None);
         }
     }
 
-    /// Marks the account for the balance check if it is below its threshold.
+    /// Marks the account for the low-balance check if its balance is below its threshold.
     pub fn watch(&mut self) {
         if self.account.check_threshold.is_some_and(|at| self.account.balance < at) {
             self.account.is_due = true;
@@ -257,7 +258,7 @@ impl LedgerAccount {
         self.new_grants.push(grant);
     }
 
-    /// Consumes grants: those of the source `first`, then by expiry.
+    /// Consumes grants: first those of the source `first`, then the others in the order of their expiry.
     fn consume(&mut self, credits: MicroCredits, first: Option<&str>) {
         let mut left = credits;
         let mut order: Vec<&mut credit_grant::Model> = self.grants.iter_mut().chain(&mut self.new_grants).collect();

@@ -101,7 +101,7 @@ proptest! {
                 Deed::Return(amount) => book.reverse_clawback(MicroCredits(amount), &source, EntryKind::RefundFailed),
                 Deed::TakeAway(amount) => book.withdraw(MicroCredits(amount), &source, None),
                 Deed::Expire => {
-                    // As if loaded again.
+                    // Simulates that the account is stored and loaded again.
                     let new = std::mem::take(&mut book.new_grants);
                     book.grants.extend(new);
                     book.expire();

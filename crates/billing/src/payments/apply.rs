@@ -193,8 +193,8 @@ fn record_charge(row: &mut payment::Model, money: Money, charge: Option<&str>) -
     Ok(())
 }
 
-/// Handles money for a payment that an administrator has rejected: it is never fulfilled, and refunded once. If an
-/// automatic refund isn't possible, the payment is quarantined again.
+/// Handles money that arrives for a payment that an administrator has rejected. The payment is never fulfilled, and the
+/// money is refunded once. If an automatic refund isn't possible, the payment is quarantined again.
 async fn refund_rejected<C: ConnectionTrait>(
     txn: &C,
     row: &mut payment::Model,
@@ -223,8 +223,8 @@ async fn refund_rejected<C: ConnectionTrait>(
     Ok(Applied::Done)
 }
 
-/// True if an administrator has rejected the payment and all of its money is being refunded. Gateways repeat the news
-/// that it was paid.
+/// True if an administrator has rejected the payment and all of its money is being refunded. Gateways may then report
+/// again that it was paid.
 pub(super) async fn is_refunded_rejection<C: ConnectionTrait>(
     db: &C,
     row: &payment::Model,
@@ -266,7 +266,7 @@ pub(super) async fn next_number<C: ConnectionTrait>(txn: &C, now: Timestamp) -> 
     Ok((year, rows::next_receipt(txn, year).await?))
 }
 
-/// Path of the payer's page of a payment.
+/// Path of the page on which the payer sees the payment.
 fn page_of(row: &payment::Model) -> String {
     format!("plans/result?payment={}", row.id)
 }
@@ -285,7 +285,7 @@ async fn refunded<C: ConnectionTrait>(
     };
     let place = match claims.refunds.iter().position(is_meant) {
         Some(place) => place,
-        // The refund was made at the gateway, not by us.
+        // The refund was made at the gateway and not requested by Natter.
         None => {
             let is_too_much = state != RefundState::Failed && claims.given_back() + money.amount > row.amount;
             if money.currency.code() != row.currency || money.amount <= 0 || is_too_much {
@@ -350,7 +350,7 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
         claims.refunds[place].credits = claims.take(txn, row, claim, now).await?;
     }
     let refund = &mut claims.refunds[place];
-    // A payment that was rejected when it was paid has no receipt.
+    // A payment that was rejected when it was paid has no receipt, so its refund gets no credit note.
     if after == RefundState::Done && refund.credit_note_number.is_none() && row.receipt_number.is_some() {
         let (year, number) = next_number(txn, now).await?;
         (refund.credit_note_year, refund.credit_note_number, refund.refunded_at) =
@@ -375,7 +375,8 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
     update_status(row)
 }
 
-/// Updates the subscription when all of a payment's money has gone back, or no longer has.
+/// Updates the subscription after all of a payment's money was returned to the payer, or after such a return has
+/// failed.
 async fn update_subscription<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
@@ -423,7 +424,7 @@ async fn disputed<C: ConnectionTrait>(
                 reported_currency: told.map(|(_, currency)| currency.to_owned()),
             });
             let place = claims.disputes.len() - 1;
-            // The credits are held back while the dispute is open. A dispute reported as won takes none.
+            // The credits are clawed back while the dispute is open. A dispute that is reported as won claws back none.
             claims.disputes[place].credits = claims.take(txn, row, Reversal::Dispute(reference), now).await?;
             place
         }

@@ -39,7 +39,7 @@ pub(super) struct TopUpStep {
 pub struct TopUpRequest {
     pub plan_id: PlanId,
     pub method_id: PaymentMethodId,
-    /// `None`: the plan's first currency that the method's gateway accepts.
+    /// Currency; `None` selects the plan's first currency that the method's gateway accepts.
     pub currency: Option<Currency>,
     pub threshold: MicroCredits,
     pub monthly_limit: i64,
@@ -68,7 +68,7 @@ pub(super) async fn advance<C: ConnectionTrait>(
         }
     }
     if row.stopped.as_deref() == Some(StoppedTopUp::MonthlyLimit.as_str()) {
-        // Continues in the next month.
+        // A top-up that was stopped by its monthly limit continues in the next month.
         row.stopped = None;
     }
     if row.is_on && row.payment_id.is_none() && balance < row.threshold {
@@ -79,7 +79,7 @@ pub(super) async fn advance<C: ConnectionTrait>(
     } else if row.stopped.as_deref() == Some(StoppedTopUp::MonthlyLimit.as_str()) {
         month(now).map(|(_, end)| end)
     } else if row.is_on && balance < row.threshold {
-        // The gateway is switched off.
+        // No purchase was started although the balance is low: the gateway is switched off.
         Some(now.plus(service.config.payment.reconcile_after))
     } else {
         None

@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{BillingService, entitlements, ledger::AccountHolder};
 
-/// Accounts that one sweep claims, and reads per query.
+/// Maximum number of accounts that a sweep claims and that a query reads.
 const SWEEP_BATCH: u64 = 100;
 /// Minimum interval between two sweeps of an instance.
 const MIN_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -87,7 +87,7 @@ pub(crate) fn notify_changed(service: &BillingService, holder: AccountHolder) {
 /// Announces that a workspace has (more) credits and can pay for its members' usage.
 fn announce_payer(service: &BillingService, id: WorkspaceId) {
     service.payers.add(id);
-    // An instance that misses the event learns it with the next change.
+    // An instance that misses the signal learns of the credits with the next one.
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::KeysChanged(vec![id.0]))]));
 }
 
@@ -107,7 +107,7 @@ async fn sweep(service: &BillingService) -> Result<(), AppError> {
         let due = rows::due(service.db.reader(), after, SWEEP_BATCH).await?;
         let next = due.last().copied();
         some.extend(due.into_iter().filter(|id| !claimed.contains(id)).map(|id| (id, false)));
-        // Several at a time, because a gateway may answer slowly for one.
+        // Several accounts are processed at a time, because a gateway may answer slowly for one of them.
         stream::iter(std::mem::take(&mut some))
             .for_each_concurrent(MAX_CONCURRENT, |(id, is_claimed)| async move {
                 if let Err(error) = process_account(service, id, is_claimed).await {
@@ -115,7 +115,7 @@ async fn sweep(service: &BillingService) -> Result<(), AppError> {
                 }
             })
             .await;
-        // A failing account stays due, and doesn't delay those behind it.
+        // An account whose processing fails stays due and doesn't delay the accounts after it.
         let Some(next) = next else { return Ok(()) };
         after = next;
     }
@@ -147,7 +147,7 @@ async fn process_account(service: &BillingService, id: Uuid, is_claimed: bool) -
         publish_low_balance(service, user_id, holder, account.balance, threshold);
     }
     if let Some(payment) = top_up.to_charge {
-        // The next sweep, which follows soon after a payment, sees the outcome.
+        // The next sweep sees the outcome; it follows soon after a payment.
         auto_top_up::charge(service, &payment).await?;
     }
     Ok(())
@@ -164,7 +164,7 @@ pub(super) async fn threshold<C: ConnectionTrait>(
     }
 }
 
-/// E-mails the people who pay for the account, and returns them.
+/// E-mails the users who pay for the account, and returns their ids.
 async fn warn<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,

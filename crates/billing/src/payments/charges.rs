@@ -67,7 +67,8 @@ pub(super) async fn charge(
         };
         let tx = service.db.begin().await.map_err(app_error)?;
         let mut locked = rows::lock(&tx, payment.id).await?.ok_or(Code::NotFound)?;
-        // A concurrent call may have stored its reference first: that one is charged, ours never.
+        // A concurrent call may have stored its reference first. Then the payment of that reference is charged, and the
+        // one prepared here never.
         if locked.reference.is_none() {
             locked.reference = Some(reference);
             apply::step(&mut locked, Stage::Pending)?;

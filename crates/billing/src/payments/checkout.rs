@@ -29,24 +29,24 @@ const PAYMENT_TIMEOUT: Duration = Duration::from_secs(35 * 60);
 const MAX_KEY_LEN: usize = 200;
 /// Maximum length of a return path, in bytes.
 const MAX_PATH_LEN: usize = 500;
-/// Page where the payer's browser ends up.
+/// Path of the page on which the payer's browser ends up.
 const RESULT_PATH: &str = "/plans/result";
-/// Page with saved payment methods and the next charges.
+/// Path of the page with saved payment methods and the next charges.
 pub(super) const BILLING_PATH: &str = "/plans/billing";
 
 /// Checkout request.
 #[derive(Clone, Debug)]
 pub struct CheckoutRequest {
     pub plan_id: PlanId,
-    /// `None`: the gateway of the method.
+    /// Gateway to pay at; `None` selects the gateway of the saved method.
     pub gateway: Option<GatewayName>,
     /// Saved payment method to charge immediately.
     pub method_id: Option<PaymentMethodId>,
-    /// `None`: the plan's first currency that the gateway accepts.
+    /// Currency; `None` selects the plan's first currency that the gateway accepts.
     pub currency: Option<Currency>,
     /// Total price shown to the payer, including seats.
     pub shown: Option<Price>,
-    /// Path on this server.
+    /// Path on this server to which the browser returns.
     pub return_url: Option<String>,
     /// Idempotency key: a repeated request with this key returns the same payment.
     pub key: Option<String>,
@@ -88,7 +88,7 @@ pub(super) fn return_location(asked: Option<&str>, usual: &str, about: &str, id:
     format!("{path}{separator}{about}={id}")
 }
 
-/// Gateway of the request; a saved method determines it.
+/// Returns the gateway of the request. If a saved method is given, it is the gateway of that method.
 pub(super) fn gateway_of_method(
     method: Option<&payment_method::Model>,
     asked: Option<GatewayName>,
@@ -225,8 +225,8 @@ pub async fn begin(
     create_checkout(service, row, &plan, order.address).await
 }
 
-/// Returns the current subscription that this purchase extends: one to any version of the same plan. While a
-/// subscription is current, buying another plan is a change.
+/// Returns the current subscription that this purchase extends; it may be to another version of the same plan. Another
+/// plan can't be purchased while a subscription is current: that is a change of plan.
 async fn held<C: ConnectionTrait>(
     txn: &C,
     payer: Payer,
@@ -269,7 +269,7 @@ pub(super) async fn create_checkout(
     let gateway = super::gateway_of(service, &row)?;
     let return_url = return_url(service, &row)?;
     let notify_url = absolute_url(&service.config, &format!("/r1/payments/webhooks/{}", row.gateway))?;
-    // The payment method of a subscription is saved for later charges.
+    // The payment method of a subscription is saved for later charges, if the gateway supports it.
     let keeps = plan.kind == PlanKind::Subscription && gateway.recurring().is_some();
     let (customer, email) = if keeps {
         let payer = Payer { user_id: row.user_id, workspace_id: row.workspace_id };
@@ -294,7 +294,7 @@ pub(super) async fn create_checkout(
     let mut locked = rows::lock(&tx, row.id).await?.ok_or(Code::NotFound)?;
     match made {
         Ok(made) => {
-            // A webhook may have arrived first.
+            // A webhook may have advanced the payment already.
             apply::step(&mut locked, Stage::Pending)?;
             locked.reference = Some(made.reference);
             locked.redirect_url = Some(made.redirect_url);
@@ -303,7 +303,8 @@ pub(super) async fn create_checkout(
             started_checkout(service, &locked)
         }
         Err(error) => {
-            // The payer didn't get a URL and can't pay. If it is unknown whether the checkout was created, it expires.
+            // The payer got no URL and can't pay. If it is unknown whether the gateway created the checkout, the
+            // payment stays open until it expires.
             if matches!(error, GatewayError::Rejected(_)) {
                 apply::step(&mut locked, Stage::Failed)?;
                 rows::store(&tx, locked).await?;

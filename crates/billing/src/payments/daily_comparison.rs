@@ -26,13 +26,13 @@ use crate::BillingService;
 
 /// Milliseconds per day.
 const DAY: i64 = 86_400_000;
-/// Lease of one instance for a comparison; afterwards another instance starts it again.
+/// Lease of an instance for a comparison. After it has expired, another instance starts the comparison again.
 const LEASE: Duration = Duration::from_secs(900);
 /// Margin at the edges of the compared period: the gateway may date a payment outside of it.
 const EDGE_MARGIN: Duration = Duration::from_secs(3_600);
-/// Payments per query.
+/// Maximum number of payments read per query.
 const QUERY_BATCH: u64 = 200;
-/// Concurrent fetches from a gateway without a list.
+/// Maximum number of concurrent fetches from a gateway that can't list payments.
 const AT_ONCE: usize = 8;
 /// Consecutive failures after which the comparison is postponed.
 const MAX_CONSECUTIVE_FAILURES: usize = 5;
@@ -42,7 +42,7 @@ const MAX_PAYMENTS: u64 = 20_000;
 /// Kind of a difference.
 #[derive(Clone, Copy, Debug)]
 enum DifferenceKind {
-    /// The gateway took money for an unknown payment.
+    /// The gateway took money for a payment that is unknown here.
     UnknownHere,
     /// Paid at the gateway only.
     NotPaidHere,
@@ -118,11 +118,11 @@ struct Comparison<'a> {
     service: &'a BillingService,
     gateway: &'a dyn Gateway,
     now: Timestamp,
-    /// Payments that are equal on both sides.
+    /// Ids of the payments that are equal on both sides.
     equal: Vec<Uuid>,
     /// True if every reported payment could be compared.
     is_whole: bool,
-    /// Consecutive failures.
+    /// Number of consecutive failures.
     in_vain: usize,
 }
 
@@ -198,7 +198,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Compares payment by payment, for a gateway without a list.
+    /// Compares one payment after the other, for a gateway that can't list payments.
     async fn compare_each(&mut self, from: Timestamp, until: Timestamp) -> Result<(), AppError> {
         let (service, name) = (self.service, self.gateway.name().as_str());
         let begun = reconciliation::created_between(service.db.writer(), name, from, until, MAX_PAYMENTS).await?;
@@ -211,7 +211,7 @@ impl Comparison<'_> {
                         let compared = self.one(row, found.remote).await;
                         self.note(&subject, compared)?;
                     }
-                    // It is fetched again tomorrow.
+                    // The payment is compared again tomorrow.
                     Err(error) => self.skip(&subject, &error)?,
                 }
             }
@@ -235,7 +235,8 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// True if the payment is paid here as the gateway says, after applying it if necessary.
+    /// True if the payment is paid here with the amount that the gateway reports. A missing payment state is applied
+    /// first.
     async fn is_paid(&mut self, row: &payment::Model, amount: i64, currency: Currency) -> Result<bool, AppError> {
         let (theirs, subject) = (Some((amount, currency)), row.id.to_string());
         if apply::is_refunded_rejection(self.service.db.writer(), row, Money::new(amount, currency)).await? {

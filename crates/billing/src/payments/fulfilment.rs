@@ -1,8 +1,8 @@
 //! Fulfilment: grants credits, takes seats and updates the subscription for a paid payment, and follows its refunds and
 //! disputes. Runs in the caller's transaction.
 //!
-//! A paid payment pays for `credits` for each of its `seats`, and never grants more than that, whoever has the seats in
-//! the meantime. So the credits granted in a period never exceed what its payments pay for, also after refunds.
+//! A paid payment pays for `credits` for each of its `seats` and never grants more than that, even if the seats change
+//! hands. So the credits granted in a period never exceed what its payments pay for, also after refunds.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -52,7 +52,7 @@ pub(super) async fn fulfil<C: ConnectionTrait>(
             if rows::insert(txn, new.clone()).await? {
                 new
             } else {
-                // A concurrent payment was first.
+                // A concurrent payment has created the subscription in the meantime.
                 let current = rows::lock_of(txn, subscriptions::account(row)).await?.ok_or(Code::Conflict)?;
                 continue_subscription(service, txn, current, purpose, row, &plan, now).await?
             }
@@ -128,7 +128,7 @@ fn share(credits: MicroCredits, among: usize) -> MicroCredits {
     MicroCredits(credits.0.max(0) / i64::try_from(among.max(1)).unwrap_or(i64::MAX))
 }
 
-/// Total credits of a payment.
+/// Total credits of a payment, for all of its seats.
 fn paid_credits(row: &payment::Model, of_plan: MicroCredits) -> MicroCredits {
     MicroCredits(row.credits.unwrap_or(of_plan).0.saturating_mul(row.seats))
 }
@@ -199,7 +199,7 @@ async fn is_version<C: ConnectionTrait>(txn: &C, one: PlanId, other: PlanId) -> 
     Ok(one == other || (family(one).is_some() && family(one) == family(other)))
 }
 
-/// True if there is paid time left.
+/// True if the subscription has paid time left.
 fn is_paid_for(current: &subscription::Model, now: Timestamp) -> Result<bool, AppError> {
     let is_paid = matches!(subscriptions::state(current)?, SubscriptionState::Active | SubscriptionState::Canceling);
     Ok(is_paid && current.period_end > now)
@@ -284,7 +284,7 @@ fn cycle_end(cycle: Cycle, start: Timestamp) -> Result<Timestamp, AppError> {
     cycle.end(start).ok_or_else(|| AppError::internal(anyhow::anyhow!("end of period out of range")))
 }
 
-/// Reason why a paid payment needs a review before it is fulfilled; `None` if it fits.
+/// Reason why a paid payment needs a review before it is fulfilled; `None` if it can be fulfilled.
 pub(super) async fn review_reason<C: ConnectionTrait>(
     txn: &C,
     row: &payment::Model,
@@ -343,7 +343,7 @@ struct RemainingCredits<'a> {
     claims: Reversals,
     /// Credits paid for and not granted, without the reversed part.
     credits: MicroCredits,
-    /// Part of `row.amount` that is not reversed.
+    /// Part of `row.amount` that is not reversed, in the currency's smallest unit.
     unclaimed: i64,
     has_user: bool,
     /// True if all seats are taken.
@@ -366,8 +366,8 @@ impl<'a> RemainingCredits<'a> {
         Ok(Self { row, claims, credits, unclaimed, has_user, is_full })
     }
 
-    /// Grants a part of the remaining credits. The reversed share is granted and clawed back as well, so that it
-    /// returns if the reversal fails.
+    /// Grants a part of the remaining credits. The share that belongs to reversed money is granted and clawed back at
+    /// once, so that it can be returned if the reversal fails.
     async fn grant<C: ConnectionTrait>(
         &self,
         txn: &C,
@@ -420,7 +420,7 @@ pub(super) async fn assign_seat<C: ConnectionTrait>(
     let mut missing = if had_some { MicroCredits::ZERO } else { usual.min(share(MicroCredits(left), free)) };
     for (place, one) in sources.iter().enumerate() {
         let part = missing.min(one.credits);
-        // The seat belongs to the current payment, with or without credits.
+        // The seat belongs to the current payment even if no credits are granted.
         if place == 0 || part > MicroCredits::ZERO {
             one.grant(txn, user, part, held.period_end, now).await?;
             missing = missing - part;
@@ -429,7 +429,7 @@ pub(super) async fn assign_seat<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Ledger source of an account's purchase.
+/// Source of the ledger entry for an account's share of a payment.
 pub(super) fn source_of(row: &payment::Model, account: Uuid) -> PostingSource {
     if account == row.user_id.0 && row.workspace_id.is_none() {
         PostingSource::new("payment", row.id)
@@ -438,9 +438,9 @@ pub(super) fn source_of(row: &payment::Model, account: Uuid) -> PostingSource {
     }
 }
 
-/// Updates the plan in force after all money of a payment went back, or came again.
+/// Updates the plan in force after all money of a payment was returned, or after such a return has failed.
 ///
-/// The plan in force is that of the last valid payment. A payment is valid while not all of its money has gone back. A
+/// The plan in force is that of the last valid payment. A payment is valid unless all of its money was returned. A
 /// change within a period is valid only while its base payment is, since it paid no more than the difference. Without a
 /// valid payment the subscription ends.
 pub(super) async fn apply_valid_plan<C: ConnectionTrait>(
@@ -475,7 +475,7 @@ pub(super) async fn apply_valid_plan<C: ConnectionTrait>(
         held.anchor_day = 0;
         is_in_advance.then_some(SubscriptionTransition::Cancel)
     } else if held.starts_at > now {
-        // The lost period was paid in advance: the current one still holds.
+        // The period whose payment was returned was paid in advance; the current period remains valid.
         held.period_end = held.starts_at;
         Some(SubscriptionTransition::Cancel)
     } else {
@@ -504,7 +504,7 @@ fn switch_to(held: &mut subscription::Model, paid: &payment::Model) {
     }
 }
 
-/// Last [valid](follow_payments) payment of the period.
+/// Last [valid](apply_valid_plan) payment of the period.
 async fn last_valid<'a, C: ConnectionTrait>(
     txn: &C,
     all: &'a [payment::Model],

@@ -1,9 +1,9 @@
 //! Payments: plans, checkout, webhooks, refunds, and subscriptions.
 //!
-//! A [checkout](checkout) sends a payer to a gateway. The gateway reports the outcome to the [webhook inbox](inbox),
-//! where each event is verified, and then stored and applied in one transaction, exactly once. Payments without an
-//! event are [fetched](reconcile) from the gateway. Both produce [updates](apply), which change the payment under the
-//! lock of its row and may arrive in any order. The state machine is in the crate `payment`.
+//! A [checkout](checkout) sends a payer to a gateway. The gateway reports the outcome to the [webhook
+//! inbox](webhook_inbox), where each event is verified, and then stored and applied in one transaction, exactly once.
+//! Payments without an event are [fetched](reconciler) from the gateway. Both produce [updates](apply), which change
+//! the payment under the lock of its row and may arrive in any order. The state machine is in the crate `payment`.
 
 mod apply;
 pub mod auto_top_up;

@@ -18,7 +18,7 @@ use crate::BillingService;
 const MAX_FEATURES: usize = 20;
 const MAX_TEXT: usize = 200;
 const MAX_TRIAL: u32 = 90;
-/// Limit of a million credits, in micro-credits.
+/// Maximum number of credits of a plan: a million, in micro-credits.
 const MAX_CREDITS: i64 = 1_000_000_000_000;
 
 /// Definition of a plan by an administrator.
@@ -186,7 +186,7 @@ pub async fn change(
     edit(&mut after);
     check(&after)?;
     normalize(&mut after);
-    // The terms; `is_active` may change without a new version.
+    // Only the terms are compared, because `is_active` may change without a new version.
     let is_same =
         row(PlanDefinition { is_active: before.is_active, ..after.clone() }, kept, position, created_at)? == old;
     let changed = if is_same || !rows::is_in_use(&tx, id).await? {

@@ -92,7 +92,7 @@ pub async fn release(
     let is_paid = stage(&row)? == Stage::Paid;
     let given_back = Reversals::read(&tx, id).await?.given_back();
     match decision {
-        // The payment was paid, and quarantined because of a refund or dispute.
+        // The payment was paid before it was quarantined because of a refund or dispute.
         ReleaseAs::Asked if is_paid => apply::update_status(&mut row)?,
         ReleaseAs::Paid | ReleaseAs::Refused if is_paid => {
             return Err(wrong_state("It was paid as ordered. If that's wrong, refund it."));
@@ -163,7 +163,7 @@ async fn fetch_charge(service: &BillingService, id: Uuid) -> Result<(), AppError
     Ok(())
 }
 
-/// Amount paid instead of the requested one, if it is in the payment's currency.
+/// Amount that was paid instead of the requested one. Fails if it is in another currency than the payment.
 fn amount_paid(row: &payment::Model) -> Result<i64, AppError> {
     let is_same = row.paid_currency.as_deref() == Some(row.currency.as_str());
     let paid = row.paid_amount.filter(|paid| is_same && *paid > 0);

@@ -1,7 +1,7 @@
 //! Reconciliation: queries the gateways about payments and refunds without an event.
 //!
-//! Each gateway has its own task, so that one that doesn't answer doesn't delay the others; so have payment-method
-//! setups, subscriptions and the daily [comparison](compare).
+//! Each gateway has its own task, so that one that doesn't answer doesn't delay the others. Setups of payment methods,
+//! subscriptions and the [daily comparison](daily_comparison) have their own tasks, too.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,14 +18,15 @@ use uuid::Uuid;
 use super::{apply, daily_comparison, gateway_of, known_payment, refund, request_error, setups, stage, subscriptions};
 use crate::BillingService;
 
-/// Payments of a gateway that one sweep claims, and payments with deferred events read per query.
+/// Maximum number of payments of a gateway that a sweep claims, and of payments with deferred events that a query
+/// reads.
 const SWEEP_BATCH: u64 = 100;
-/// Concurrent requests per sweep.
+/// Maximum number of concurrent requests per sweep.
 pub(super) const MAX_CONCURRENT: usize = 16;
 const DAY: Duration = Duration::from_secs(86_400);
 /// Time that an event waits for an unknown charge. Gateways retry their events for three days.
 const UNKNOWN_CHARGE_TTL: Duration = Duration::from_secs(7 * 86_400);
-/// Old events removed per sweep.
+/// Maximum number of old events removed per sweep.
 const CLEANUP_BATCH: u64 = 5_000;
 /// Interval at which the gateway switches are reloaded, in case the bus message was lost.
 pub(super) const RELOAD_INTERVAL: Duration = Duration::from_secs(4);
@@ -72,7 +73,7 @@ async fn look(service: &BillingService, gateway: GatewayName) -> Result<(), AppE
 async fn sweep_payments(service: &BillingService, gateway: GatewayName) -> Result<(), AppError> {
     let now = service.clock.now();
     let next = now.plus(service.config.payment.reconcile_after);
-    // Concurrent, because each request to an unavailable gateway waits for its timeout.
+    // The payments are fetched concurrently, because each request to an unavailable gateway waits for its timeout.
     let due = rows::claim_due(service.db.writer(), gateway.as_str(), now, next, SWEEP_BATCH).await?;
     stream::iter(due)
         .for_each_concurrent(MAX_CONCURRENT, |id| async move {
@@ -149,7 +150,7 @@ pub async fn reconcile(service: &BillingService, id: Uuid) -> Result<(), AppErro
     fetch_and_apply(service, row).await
 }
 
-/// Fetches a payment that was already read.
+/// Fetches the state of a payment whose row was already read.
 pub(super) async fn fetch_and_apply(service: &BillingService, row: payment::Model) -> Result<(), AppError> {
     let now = service.clock.now();
     // The payer never got a URL to pay at.
@@ -181,7 +182,7 @@ pub(super) async fn apply_update(
         apply::apply_deferred(service, &tx, &mut locked, now).await?;
     }
     if stage(&locked)? == Stage::Pending && now >= locked.expires_at.plus(EXPIRY_MARGIN) {
-        // If it is paid nevertheless, the payment counts.
+        // If the payment is paid nevertheless, it is still applied.
         apply::step(&mut locked, Stage::Expired)?;
     }
     if locked != before {

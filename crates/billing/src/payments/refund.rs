@@ -4,10 +4,9 @@
 //! together don't exceed the payment, and the credits are clawed back. Each attempt is stored before its request is
 //! sent, so a process that dies in between leaves an attempt with unknown outcome.
 //!
-//! Only the gateway's final answer ends a refund, such as the answer to the first attempt. After an attempt with
-//! unknown outcome, the refund is fetched from the gateway. It is requested again only if the gateway doesn't know it
-//! and requests are idempotent there. The attempts back off and continue for a week; then the refund is stuck, and an
-//! administrator decides it.
+//! A refund ends only with a final answer of the gateway. After an attempt with unknown outcome, the refund is fetched
+//! from the gateway. It is requested again only if the gateway doesn't know it and requests are idempotent there. The
+//! attempts back off and continue for a week; then the refund is stuck, and an administrator decides about it.
 
 use std::time::Duration;
 
@@ -127,7 +126,7 @@ pub(super) async fn complete(service: &BillingService, id: PaymentRefundId) -> R
 struct Attempt {
     row: payment::Model,
     refund: payment_refund::Model,
-    /// True if the gateway can't know the refund yet.
+    /// True for the first attempt, before which the gateway can't know the refund.
     is_first: bool,
     at: Timestamp,
 }
@@ -201,7 +200,7 @@ async fn request_refund(service: &BillingService, attempt: &Attempt) -> AttemptO
         Ok(refunded) => AttemptOutcome::Told(refunded),
         Err(error @ GatewayError::OutcomeUnknown(_)) => AttemptOutcome::Unknown(error.to_string()),
         Err(GatewayError::Rejected(reason)) if attempt.is_first => AttemptOutcome::Refused(reason),
-        // The rejection may be due to an earlier attempt that succeeded.
+        // The gateway may have rejected the request because an earlier attempt succeeded.
         Err(GatewayError::Rejected(reason)) => match gateway.fetch_refund(&order).await {
             Ok(Some(found)) => AttemptOutcome::Told(found),
             Ok(None) => AttemptOutcome::Refused(reason),
@@ -218,7 +217,7 @@ async fn apply_outcome(service: &BillingService, attempt: &Attempt, said: Attemp
     let before = row.clone();
     let mut claims = Reversals::read(&tx, row.id).await?;
     let Some(refund) = claims.refunds.iter_mut().find(|refund| refund.id == id) else { return Ok(()) };
-    // A newer attempt may have succeeded.
+    // A failure counts only for the newest attempt, because a newer one may have succeeded.
     let is_newest = refund.attempts == attempt.refund.attempts;
     let state = match said {
         AttemptOutcome::Told(refunded) => {

@@ -117,7 +117,7 @@ impl GroupSum {
             EntryKind::Expire => *expired += amount,
             EntryKind::Refund | EntryKind::Dispute | EntryKind::Take => *clawed_back += amount,
             EntryKind::RefundFailed | EntryKind::DisputeWon => *clawed_back = *clawed_back - amount,
-            // Debts and reservations are no revenue.
+            // Debts and reservations don't count as revenue.
             EntryKind::Owed | EntryKind::OwedPaid | EntryKind::Hold | EntryKind::Release => {}
         }
     }
@@ -140,7 +140,7 @@ fn keys(
 ) -> Result<Vec<(i64, String)>, AppError> {
     let refused = |message: &'static str| AppError::field("from", "invalid", message);
     let day_of = |at: Timestamp| at.0.div_euclid(DAY);
-    // The end is exclusive.
+    // The end of the requested period is exclusive.
     let end = to.map_or_else(|| day_of(now) + 1, |to| day_of(Timestamp(to.0.saturating_sub(1))) + 1);
     let (most, begin) = match (grouping, from) {
         (RevenueGrouping::Day, from) => (MAX_DAYS, from.map_or(end - DEFAULT_DAYS, day_of)),
@@ -185,7 +185,7 @@ fn day_number(date: Date) -> Option<i64> {
     Some(i64::from(date.to_julian_day() - epoch.to_julian_day()))
 }
 
-/// First day of the month `months` before.
+/// First day of the month that is `months` before the month of `date`.
 fn month_before(date: Date, months: usize) -> Option<Date> {
     let mut first = date.replace_day(1).ok()?;
     for _ in 0..months {

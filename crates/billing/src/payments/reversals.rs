@@ -27,7 +27,7 @@ pub(super) struct Reversals {
 pub(super) enum Reversal<'a> {
     Refund {
         id: PaymentRefundId,
-        /// Number of successes after a failure; distinguishes their ledger entries.
+        /// Number of times that the refund succeeded after a failure. It distinguishes the ledger entries of each time.
         reversals: i64,
     },
     Dispute(&'a str),
@@ -88,7 +88,7 @@ impl Reversals {
         self.disputes.iter().any(is_held_back)
     }
 
-    /// Amount lost for good: completed refunds and lost disputes.
+    /// Amount that was finally lost by completed refunds and lost disputes.
     pub fn gone(&self) -> i64 {
         let lost = self.disputes.iter().filter(|dispute| dispute.state == DisputeState::Lost.as_str());
         self.refunded() + lost.map(|dispute| dispute.amount).sum::<i64>()
@@ -100,7 +100,7 @@ impl Reversals {
         done.map(|refund| refund.amount).sum()
     }
 
-    /// Part of these credits of `row` that is not reversed.
+    /// Part of the given credits of `row` that is not reversed.
     pub fn unclaimed(&self, row: &payment::Model, credits: MicroCredits) -> MicroCredits {
         credits - part(row, credits, self.claimed())
     }
@@ -143,7 +143,7 @@ impl Reversals {
         Ok(all)
     }
 
-    /// Returns the clawed-back credits that no reversal claims any more.
+    /// Returns clawed-back credits to their accounts if no reversal claims them any more.
     pub async fn give_back<C: ConnectionTrait>(
         &self,
         txn: &C,
@@ -164,8 +164,8 @@ impl Reversals {
         Ok(())
     }
 
-    /// Shares of the accounts that received credits: the amount to claw back, and the amount clawed back so far by the
-    /// ledger.
+    /// Shares of the accounts that received credits: for each, the amount to claw back and the amount clawed back so
+    /// far according to the ledger.
     async fn shares<C: ConnectionTrait>(&self, txn: &C, row: &payment::Model) -> Result<Vec<Share>, AppError> {
         // A payment that was rejected when it was paid has granted nothing.
         if stage(row)? != Stage::Paid {

@@ -36,7 +36,7 @@ const SETUP_TIMEOUT: Duration = Duration::from_secs(35 * 60);
 const EXPIRY_MARGIN: Duration = Duration::from_secs(3_600);
 /// Maximum number of saved payment methods per account.
 const MAX_METHODS: u64 = 20;
-/// Setups that one sweep claims.
+/// Maximum number of setups that a sweep claims.
 const SWEEP_BATCH: u64 = 100;
 
 /// Started setup, with the URL where the payer enters the payment method.

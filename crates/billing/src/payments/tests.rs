@@ -37,7 +37,7 @@ const DEEDS: usize = 50;
 const ORDERS: usize = 24;
 const PAYMENTS: usize = 3;
 const ADMIN: &str = "Admin";
-/// Together they are the full price.
+/// Amounts of the refunds, in cents. Together they are the full price.
 const REFUNDS: [i64; 3] = [200, 250, 150];
 const DISPUTES: [i64; 2] = [600, 150];
 /// Price of the credit pack, in cents.
@@ -50,11 +50,11 @@ const MOMENTS: i64 = 5;
 enum Told {
     Pending,
     Paid,
-    /// Paid with another amount.
+    /// The payment was paid with another amount than requested.
     PaidOther,
     Failed,
     Expired,
-    /// With the second of its report time.
+    /// Refund with this index and state, reported at this second.
     Refund(usize, RefundState, i64),
     Dispute(usize, DisputeState),
 }
@@ -68,7 +68,7 @@ enum Deed {
     GiveBack(usize, i64),
     Gift(i64),
     Hold(i64),
-    /// Cost of the newest reservation.
+    /// Settles the newest reservation at this cost.
     Settle(i64),
     Release,
     Hours(u32),
@@ -214,7 +214,7 @@ impl Buyer {
         ledger_rows::after(service.db.writer(), wanted, Uuid::nil(), 100_000).await.unwrap()
     }
 
-    /// Debits minus credits of the account by entries of these kinds.
+    /// Amount that entries of these kinds have debited from the account, minus the amount that they have credited.
     async fn lost(&self, service: &BillingService, kinds: &[&str]) -> i64 {
         let entries = self.entries(service).await.into_iter().filter(|entry| kinds.contains(&entry.kind.as_str()));
         entries.map(|entry| if entry.from_account == self.user_id.0 { entry.amount.0 } else { -entry.amount.0 }).sum()
@@ -329,7 +329,7 @@ async fn credits_are_granted_once_and_clawed_back_once() {
     }
 }
 
-/// Events of one payment: that it was paid, and one course of each refund and dispute.
+/// Events of one payment: that it was paid, and one sequence of states for each refund and dispute.
 fn course() -> impl Strategy<Value = Vec<Told>> {
     let states = proptest::collection::vec((refund_state(), 0..MOMENTS), 0..4);
     let refunds = proptest::collection::vec(states, REFUNDS.len());

@@ -27,12 +27,12 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(2);
 /// Time after which an unconfirmed allotment is no longer used.
 const CONFIRMATION_TTL: Duration = Duration::from_secs(4);
-/// Pause after a failed or empty reservation.
+/// Pause after an attempt to reserve an allotment has failed or yielded nothing.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// Calls that the first allotment covers; each soon following one covers twice as many.
+/// Number of calls that the first allotment covers. Each further allotment that follows soon covers twice as many.
 const INITIAL_CALLS: i64 = 16;
 const MAX_CALLS: i64 = 512;
-/// Minimum size: a smaller allotment isn't worth its transaction.
+/// Minimum number of calls per allotment. A smaller one isn't worth its transaction.
 const MIN_CALLS: i64 = 4;
 
 #[derive(Default)]
@@ -60,7 +60,7 @@ struct Allotment {
     is_closed: bool,
     /// True while a reservation is pending.
     is_due: bool,
-    /// True if nothing is limited, so that nothing has to be drawn.
+    /// True if there is no limit, so that calls draw nothing.
     is_limitless: bool,
 }
 
@@ -285,8 +285,8 @@ impl LocalAllotments {
         due
     }
 
-    /// Closes the matching allotments that have a free amount or no limit, and returns their limits, so that the caller
-    /// returns the amounts.
+    /// Closes the matching allotments that have a free amount or no limit. Returns their limits, so that the caller can
+    /// return the free amounts to them.
     pub fn close(&self, is_meant: impl Fn(&SpendingLimit) -> bool) -> Vec<SpendingLimit> {
         let mut blocks = self.lock();
         let has_something = |block: &Allotment| block.is_limitless || block.amount > block.needed();
@@ -306,7 +306,7 @@ impl LocalAllotments {
         reserved.map(|(purse, block)| (*purse, block.id)).collect()
     }
 
-    /// Amount reserved without a call that has drawn it, and the costs not posted yet.
+    /// Amount of the allotment that no call has drawn, and the costs that are not posted yet.
     pub fn unseen(&self, purse: SpendingLimit) -> (MicroCredits, MicroCredits) {
         let blocks = self.lock();
         blocks.get(&purse).map_or_else(Default::default, |block| (block.amount - block.in_use, block.owed))

@@ -32,7 +32,7 @@ struct Charge {
 
 pub(super) struct LockedLimits {
     counters: BTreeMap<CounterId, budget::Model>,
-    /// Quotas that the current plans limit.
+    /// Quotas that the users' current plans limit.
     limited: BTreeSet<CounterId>,
     books: LockedAccounts,
     charges: BTreeMap<Uuid, Charge>,

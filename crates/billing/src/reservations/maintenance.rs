@@ -92,7 +92,7 @@ async fn check_allotments(holds: Weak<Reservations>) {
     }
 }
 
-/// Loads the reservation with this id, after renewing it. Returns `None` if it doesn't exist.
+/// Renews and loads the reservation with this id. Returns `None` if it doesn't exist.
 pub(super) async fn adopt(holds: &Reservations, id: Uuid) -> Result<Option<Reservation>, AppError> {
     holds.renew_until_expiry(&[id], &[id]).await?;
     let db = holds.db.writer();
@@ -156,7 +156,7 @@ impl Reservations {
         query::execute(self.db.writer(), pieces).await
     }
 
-    /// Releases expired reservations. One that can't be released doesn't delay the others.
+    /// Releases expired reservations. A reservation that can't be released doesn't delay the others.
     pub async fn sweep(&self) -> Result<(), AppError> {
         let now = self.clock.now();
         let of_counters = self.sweep_all(HoldTable::Counters, now).await;
@@ -200,8 +200,8 @@ impl Reservations {
         })
     }
 
-    /// Releases the reservations together, and bisects the batch if that fails. The failing one is retried by the next
-    /// sweep.
+    /// Releases the reservations together, and bisects the batch if that fails. The next sweep retries those that
+    /// failed.
     async fn release(&self, expired: &[(SpendingLimit, Uuid)], now: Timestamp) -> Result<(), AppError> {
         let work = |some: Vec<(SpendingLimit, Uuid)>| async move { self.release_together(&some, now).await.map(Some) };
         let rest = process_with_bisection(expired, usize::MAX, |_| self.db.is_available(), work).await;

@@ -3,7 +3,7 @@
 //!
 //! Concurrent requests are decided in one transaction, which locks the limits, so that instances together never reserve
 //! more than is available. For a busy limit with much left, an instance reserves a local allotment in advance, from
-//! which calls draw without a transaction ([`blocks`]). The reservations of calls in progress are renewed; a
+//! which calls draw without a transaction ([`local_allotments`]). The reservations of calls in progress are renewed; a
 //! reservation that is never settled because its instance died expires.
 
 mod local_allotments;
@@ -89,7 +89,7 @@ enum ReservationDecision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shortage {
     pub purse: SpendingLimit,
-    /// Used and held amount, for counters.
+    /// Used and held amount; zero for credits.
     pub used: i64,
     pub limit: i64,
     /// Start of the limit's next period.
@@ -299,7 +299,7 @@ impl Reservations {
         }
     }
 
-    /// Closes the local allotments of these keys, users and workspaces because their budgets or plans have changed.
+    /// Closes the local allotments of these keys, users and workspaces, whose budgets or plans have changed.
     pub fn changed(self: &Arc<Self>, ids: &[Uuid]) {
         self.spawn_reserve_allotments(self.blocks.close(|purse| ids.contains(&purse.id())));
     }
@@ -327,7 +327,8 @@ impl Reservations {
         self.runtime.spawn(task)
     }
 
-    /// Announces the owners of the limits. The receiver is gone at shutdown.
+    /// Sends the owners of the limits to the notifier of entitlement changes. At shutdown there is no receiver any
+    /// more.
     fn announce_owners<'a>(&self, purses: impl IntoIterator<Item = &'a SpendingLimit>) {
         let owners: BTreeSet<UserId> = purses.into_iter().filter_map(|purse| purse.owner()).collect();
         for owner in owners {
@@ -370,8 +371,8 @@ impl Reservations {
     }
 }
 
-/// Sets the reservations of local allotments. Amounts that calls drew in the meantime are kept: only a closed allotment
-/// shrinks.
+/// Sets the reserved amounts of local allotments in the database. Amounts that calls have drawn in the meantime stay
+/// reserved: only a closed allotment shrinks.
 async fn grant(
     db: &Database,
     wishes: &[AllotmentRequest],

@@ -46,7 +46,7 @@ impl SpendingLimit {
     }
 }
 
-/// Amount of a call in each unit.
+/// Amounts of a call in the units of the limits: calls, tokens and credits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Amounts {
     pub cost: MicroCredits,
@@ -79,7 +79,7 @@ impl Amounts {
             SpendingLimit::Counter(CounterId::Quota(QuotaMetric::Answers | QuotaMetric::GatewayCalls, _)) => {
                 MicroCredits(self.count)
             }
-            // Calls don't use up storage and members.
+            // Calls don't count against the quotas of storage and members.
             SpendingLimit::Counter(CounterId::Quota(QuotaMetric::Storage | QuotaMetric::Members, _)) => {
                 MicroCredits::ZERO
             }

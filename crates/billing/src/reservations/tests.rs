@@ -52,7 +52,7 @@ async fn reserve(holds: &Arc<Reservations>, account: Uuid, amount: i64, origin: 
     holds.take(&[SpendingLimit::Credits(account)], amounts, origin).await.unwrap().ok().flatten()
 }
 
-/// Posts the cost of a finished call, and returns what was posted.
+/// Posts the cost of a finished call, and returns the settlement that was posted.
 async fn book(db: &Database, holds: &Reservations, held: Reservation, cost: i64, now: Timestamp) -> Option<Settlement> {
     let settlement = holds.end(held, Amounts::cost(MicroCredits(cost)), Uuid::now_v7())?;
     let _turn = holds.turn().await;
@@ -94,7 +94,7 @@ async fn two_hundred_racing_requests_on_balance_for_ten_get_ten() {
         assert_eq!(held.len(), 10);
         adds_up(&db).await;
 
-        // The last one costs more than is available.
+        // The last call costs more than is available.
         let costs = std::iter::repeat_n(99, 9).chain([500]);
         let mut booked = Vec::new();
         for ((holds, held), cost) in held.into_iter().zip(costs) {
@@ -158,7 +158,7 @@ async fn busy_account_is_drawn_from_allotments_to_the_end() {
                     book(&db, holds, held, CALL, NOW).await;
                     served += 1;
                 }
-                // As the gateway does before it refuses a call.
+                // Returns the unused amounts, as the gateway does before it refuses a call.
                 holds.give_back(Some(&[SpendingLimit::Credits(account)])).await.unwrap();
             }
             assert!(served <= CALLS);
@@ -334,7 +334,7 @@ async fn racing_calls_stay_within_quota_and_next_day_resets_it() {
         assert_eq!((held.len(), refused.len()), (10, 90));
         assert_eq!((refused[0].used, refused[0].limit), (10, 10));
         assert!(refused[0].resets_at.is_some_and(|at| at > NOW));
-        // One call failed, and is not counted.
+        // One call has failed and is not counted.
         for (number, (instance, held)) in held.into_iter().enumerate() {
             let cost = Amounts { count: i64::from(number > 0), ..Amounts::default() };
             let settlement = instances[instance].end(held, cost, Uuid::now_v7()).unwrap();

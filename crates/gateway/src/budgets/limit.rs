@@ -45,7 +45,8 @@ pub(crate) async fn put<C: ConnectionTrait>(
 ) -> Result<budget::Model, AppError> {
     let period_start = start_of(limit.period, now);
     let known = rows::lock(txn, &[id.into()]).await?.pop();
-    // If the period is the same, the existing counter is exact, whereas the totals may lag behind.
+    // If the period stays the same, the existing counter is kept, because it is exact and the daily
+    // totals may lag behind.
     let counted = known.as_ref().filter(|row| row.period == limit.period.as_str()).cloned().map(|mut row| {
         roll_over(&mut row, now);
         row.spent

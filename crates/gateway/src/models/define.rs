@@ -25,7 +25,7 @@ const MAX_PRICE: i64 = 1_000_000_000_000;
 const MAX_TOKENS: u64 = 1_000_000_000;
 /// Maximum number of models that administrators can define.
 const MAX_MODELS: usize = 2_000;
-/// Maximum length of the description of thinking parameters, in bytes; all efforts fit.
+/// Maximum length of the description of thinking parameters, in bytes; a list of all efforts fits.
 const MAX_THINKING_LEN: usize = 200;
 /// Maximum length of a search text, in characters.
 const MAX_SEARCH_CHARS: usize = 100;
@@ -142,7 +142,8 @@ pub async fn remove(service: &GatewayService, by: &Principal, name: &str) -> Res
     tell(service).await
 }
 
-/// Makes all instances reload models and providers, this one before it returns.
+/// Makes all instances reload models and providers. This instance has reloaded them when the
+/// function returns.
 pub(crate) async fn tell(service: &GatewayService) -> Result<(), AppError> {
     service.reload().await?;
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::ModelsChanged)]));
@@ -236,7 +237,8 @@ fn prices_of(price: ModelPrice) -> impl Iterator<Item = i64> {
 
 const NAME_RULE: &str = "Names have up to 120 characters, without spaces and control characters.";
 
-/// True if the name is valid. Of its characters, only the slash needs escaping in a URL path.
+/// True if the name is valid. The slash is the only valid character that needs escaping in a URL
+/// path.
 pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.chars().all(|letter| letter.is_ascii_graphic())
 }

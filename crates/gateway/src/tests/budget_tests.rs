@@ -9,7 +9,7 @@ async fn concurrent_calls_on_two_instances_never_overdraw() {
         let other = if stage.is_sqlite() { Arc::clone(&service) } else { instance(&stage).await };
         let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
         priced(&service, &anna).await;
-        // Each call may cost 200.
+        // Each call may cost 200 micro-credits.
         let (id, secret) = key(&service, &anna, with_budget(2_000)).await;
         let callers = [caller(&service, &secret).await, caller(&other, &secret).await];
         until(async || other.find_model("small").is_some_and(|model| model.price.is_some())).await;
@@ -31,7 +31,7 @@ async fn concurrent_calls_on_two_instances_never_overdraw() {
         let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
         assert_eq!(spent_and_held(&service, budget).await, (0, 2_000));
         for (n, admission) in admitted.into_iter().enumerate() {
-            // One is dropped, as if its client had disconnected before the answer.
+            // The first call is dropped, as if its client had disconnected before the answer.
             if n > 0 {
                 admission.settle(used(100, 10));
             }
@@ -46,8 +46,8 @@ async fn concurrent_calls_on_two_instances_never_overdraw() {
     }
 }
 
-/// Creates a model whose calls cost at most 200, and two instances with a key that has this budget.
-/// SQLite has one instance.
+/// Creates a model whose calls cost at most 200 micro-credits, and two instances with a key that
+/// has this budget. On SQLite both are the same instance.
 async fn pair(stage: &Stage, limit: i64) -> ([(Arc<GatewayService>, GatewayCaller); 2], Principal, BudgetId) {
     let service = instance(stage).await;
     let other = if stage.is_sqlite() { Arc::clone(&service) } else { instance(stage).await };
@@ -220,7 +220,7 @@ async fn answers_count_against_the_budgets_of_user_and_workspace() {
         assert!(queue().await.unwrap().is_none(), "there is no budget");
         for (scope, of) in [(BudgetScope::User, anna.user_id.0), (BudgetScope::Workspace, workspace.0)] {
             let budget = BudgetId { scope, id: of };
-            // One answer may cost 32,000 input tokens and 4,096 output tokens.
+            // One answer reserves the price of 32,000 input tokens and 4,096 output tokens.
             budgets::set(&service, &anna, scope, of, per(100_000, BudgetPeriod::None)).await.unwrap();
             drop(queue().await.unwrap().unwrap());
             service.flush().await;

@@ -8,7 +8,8 @@ async fn stream_with_unlimited_output_extends_its_reservation() {
         let service = instance(&stage).await;
         let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
         priced(&service, &anna).await;
-        // 4,096 tokens are reserved for an answer without a limit: 41,060 with the input.
+        // An answer without a limit reserves 4,096 output tokens: 41,060 micro-credits with the
+        // input.
         let (id, secret) = key(&service, &anna, with_budget(100_000)).await;
         let caller = caller(&service, &secret).await;
         let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
@@ -45,7 +46,7 @@ async fn releases_reservations_of_callers_who_are_gone() {
         let mut growth = Box::pin(stream.growth(&used(100, 4_000).usage).unwrap());
         assert!(poll_fn(|context| Poll::Ready(growth.as_mut().poll(context).is_pending())).await);
         drop((growth, stream));
-        // Requests are decided in order.
+        // Reservation requests are decided in their order of arrival.
         drop(ask(&service, &caller, "small").await.ok().unwrap());
         until(async || spent_and_held(&service, budget).await == (0, 0)).await;
     }
@@ -71,7 +72,7 @@ async fn stream_with_unlimited_searches_extends_its_reservation() {
         assert!(bounded.growth(&searched(3)).is_none(), "the caller limits its tools");
         drop(bounded);
         service.flush().await;
-        // Two searches are reserved, and 200 for the tokens.
+        // Two searches are reserved, and 200 micro-credits for the tokens.
         let mut stream = asking(true).await;
         assert!(stream.growth(&searched(2)).is_none());
         let more = stream.growth(&searched(3)).unwrap().await.ok().unwrap();
@@ -92,7 +93,7 @@ async fn growing_stream_owes_nothing_that_was_reserved() {
         let service = instance_with(&stage, &settings).await;
         let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
         priced(&service, &anna).await;
-        // All but a hundred are reserved in the end.
+        // In the end all but a hundred micro-credits are reserved.
         let (holder, present) = (AccountHolder::Person(anna.user_id), MicroCredits(82_220));
         credits::adjust_balance(
             &service.billing,
@@ -141,7 +142,7 @@ async fn unsettled_reservation_expires_and_a_late_cost_is_booked() {
         stage.pass(79);
         service.billing.reservations.sweep().await.unwrap();
         assert_eq!(spent_and_held(&service, budget).await, (0, 200), "a call in progress keeps its reservation");
-        // Simulates the death of its instance, which then renews nothing.
+        // Simulates the death of the instance, which then no longer renews the reservation.
         stage.pass(2);
         service.billing.reservations.sweep().await.unwrap();
         assert_eq!(spent_and_held(&service, budget).await, (0, 0));

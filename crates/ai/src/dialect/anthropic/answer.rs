@@ -17,7 +17,8 @@ pub(crate) struct AnthropicReader {
     usage: MessageUsage,
     /// Call index by content block index.
     calls: BTreeMap<u64, u32>,
-    /// Call blocks without arguments so far; a block that ends so is called with `{}`.
+    /// Call blocks whose arguments have not arrived yet. A call whose block ends without any gets
+    /// `{}`.
     without_arguments: BTreeSet<u64>,
     is_done: bool,
 }
@@ -42,7 +43,7 @@ impl Reader for AnthropicReader {
                 self.read_usage(&event["usage"], out)?;
             }
             Some("message_stop") => self.is_done = true,
-            // Pings, block ends, and unknown events.
+            // Pings, block ends and unknown events are ignored.
             Some(_) => {}
             None => return Err(AiError::Garbled.into()),
         }

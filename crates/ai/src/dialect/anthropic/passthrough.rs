@@ -58,8 +58,8 @@ pub(crate) fn rewrite_request(body: &Bytes, model: &str, is_held: bool) -> Resul
 static SIGNATURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""signature""#));
 static THOUGHT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""thinking""#));
 
-/// Content of the string field at `at`, from its first character; `None` if the key is followed by
-/// something else.
+/// Body from the first character of the string whose key is at `at`; `None` if the key's value
+/// isn't a string.
 fn text_of<'a>(body: &'a [u8], at: usize, key: &Finder<'_>) -> Option<&'a [u8]> {
     let value = body[at + key.needle().len()..].trim_ascii_start().strip_prefix(b":")?;
     value.trim_ascii_start().strip_prefix(b"\"")
@@ -114,7 +114,7 @@ fn is_unsigned(block: &Value) -> bool {
 fn disable_thinking(body: &mut Value) {
     let Some(fields) = body.as_object_mut() else { return };
     fields.shift_remove("thinking");
-    // Clearing of thinking is rejected if thinking is off.
+    // Anthropic rejects the context edit that clears thinking if thinking is off.
     let edits = fields.get_mut("context_management").and_then(|context| context.get_mut("edits"));
     if let Some(edits) = edits.and_then(Value::as_array_mut) {
         edits.retain(|edit| !edit["type"].as_str().is_some_and(|kind| kind.starts_with("clear_thinking")));

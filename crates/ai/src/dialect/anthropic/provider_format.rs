@@ -18,8 +18,8 @@ use crate::{
 const DEFAULT_MAX_TOKENS: u64 = 8_192;
 /// Minimum thinking budget that Anthropic accepts, in tokens.
 const MIN_THINKING_BUDGET: u64 = 1_024;
-/// Models before the adaptive ones that reject a prefilled answer: the last turn must be the
-/// user's.
+/// Models that reject a prefilled answer, so that the last turn must be the user's. All newer
+/// models with adaptive thinking reject it too and aren't listed.
 const NO_PREFILL_MODELS: [&str; 2] = ["claude-opus-4-6", "claude-sonnet-4-6"];
 /// Maximum number of `cache_control` marks that Anthropic accepts.
 const MAX_CACHE_MARKS: usize = 4;
@@ -259,7 +259,7 @@ fn block(part: &Part) -> Result<Value, GatewayError> {
         Part::Thinking { text, signature: Some(signature) } => {
             json!({"type": "thinking", "thinking": text, "signature": signature})
         }
-        // Unsigned thinking is not Anthropic's own and would be rejected.
+        // Unsigned thinking is from another provider's model, and Anthropic would reject it.
         Part::Thinking { signature: None, .. } | Part::Cached(_) => Value::Null,
         Part::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
     })

@@ -63,7 +63,8 @@ fn read_without_limit(fields: &Fields<'_>, max_output: Option<u64>) -> Read<Requ
         if tool.text("type")?.is_some_and(|kind| kind.starts_with("tool_search_tool")) {
             continue;
         }
-        // Counting leaves out the server tools.
+        // A request to count tokens (without `max_tokens`) ignores server tools instead of
+        // rejecting them.
         if max_output.is_some() || is_client_tool(&tool)? {
             request.tools.push(read_tool(&tool)?);
         }
@@ -101,7 +102,8 @@ fn read_content(message: &Fields<'_>) -> Read<Vec<Part>> {
     }
 }
 
-/// Holder of the content of a citable block: a document of blocks or a search result.
+/// Object that holds the content of a citable block: the source of a document made of blocks, or
+/// the search result itself. `None` for other blocks.
 fn citable_content<'a>(block: &Fields<'a>) -> Read<Option<Fields<'a>>> {
     match block.required_text("type")? {
         "document" => {
@@ -143,7 +145,7 @@ pub(crate) fn read_block(block: &Fields<'_>) -> Read<Part> {
         })),
         "thinking" => Ok(reasoning_blocks::read(text("thinking")?, block.text("signature")?)),
         "redacted_thinking" => Ok(Part::Redacted(text("data")?)),
-        // Summary that replaces the conversation before it.
+        // Summary that replaces the earlier part of the conversation.
         "compaction" => Ok(Part::Text(text("content")?)),
         "tool_reference" => Ok(Part::Text(format!("Tool available: {}", block.required_text("tool_name")?))),
         // Calls of server tools and their results.

@@ -16,11 +16,11 @@ use crate::{
 static BILLED_TOOL_MARKS: LazyLock<[Finder<'static>; 2]> =
     LazyLock::new(|| ["\"web_search", "\"code_execution"].map(Finder::new));
 
-/// First edition of the web tools with which code execution is free of charge.
+/// Version date of the web tools from which on code execution is free of charge together with them.
 const FREE_CODE_SINCE: &str = "20260209";
 
-/// Maximum uses of billed tools, and true if that is an assumption: a tool without `max_uses` may
-/// search without limit.
+/// Returns the maximum uses of billed tools, and whether this is an assumption: a tool without
+/// `max_uses` may search without limit.
 pub(crate) fn may_use(tools: Option<&RawValue>, assumed: AssumedUses) -> Result<(ToolUses, bool), GatewayError> {
     let tools = tools.map(parse_billed_tools).transpose()?.unwrap_or_default();
     let kinds = || tools.iter().filter_map(|tool| tool["type"].as_str().map(|kind| (tool, kind)));

@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 
 use crate::{ExtraCalls, Usage, dialect::fields::counted, meter::updated};
 
-/// Iterations that the totals leave out: conversation compaction, and calls to the advisor model.
+/// Types of iterations whose tokens the totals exclude: conversation compaction, and calls to the
+/// advisor model.
 const EXTRA_ITERATIONS: [&str; 2] = ["compaction", "advisor_message"];
 
 /// Fields whose sum is the input of an iteration.
 const INPUT_FIELDS: [&str; 3] = ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"];
 
-/// Parsed leniently: malformed usage must not fail the answer.
+/// Parsed leniently, because malformed usage must not fail the answer.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(from = "Value")]
 pub(crate) struct MessageUsage {
@@ -22,9 +23,9 @@ pub(crate) struct MessageUsage {
     output_tokens: Option<u64>,
     searches: Option<u64>,
     containers: Option<u64>,
-    /// Usage of iterations outside the totals: input, cache reads, cache writes, output.
+    /// Tokens of iterations that the totals exclude: input, cache reads, cache writes, output.
     extra: [Option<u64>; 4],
-    /// Largest input of one of these iterations.
+    /// Largest input of one of these iterations, in tokens.
     longest_extra: Option<u64>,
 }
 

@@ -88,7 +88,7 @@ struct Top {
     candidates: Vec<Chosen>,
 }
 
-/// Parsed leniently: malformed usage must not fail the answer.
+/// Parsed leniently, because malformed usage must not fail the answer.
 #[derive(Deserialize)]
 #[serde(from = "Value")]
 pub(crate) struct UsageMetadata(Usage);
@@ -188,7 +188,7 @@ impl GeminiReader {
         if let Some(text) = part.text.filter(|text| !text.is_empty()) {
             out.push(if is_thought { Event::Thinking { choice, text } } else { Event::Text { choice, text } });
         }
-        // Images within thoughts are drafts.
+        // Images within thoughts are drafts and are not passed on.
         if let Some(InlineData { mime_type: Some(mime), data: Some(data) }) = part.inline_data
             && !is_thought
             && mime.starts_with("image/")

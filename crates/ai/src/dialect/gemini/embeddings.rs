@@ -36,7 +36,7 @@ pub(super) fn write(wish: &EmbeddingParams, model: &str) -> Result<Vec<Value>, G
 /// Converts the vectors of all batches to OpenAI's format, in order.
 pub(super) fn read(answers: &[Bytes], wish: &EmbeddingParams, model: &str, meter: &Meter) -> Result<Bytes, Failure> {
     let mut data = Vec::with_capacity(wish.texts.len());
-    // The total is unknown if one batch has no count.
+    // The total is unknown if the provider reports no count for one of the batches.
     let mut counted = Some(0_u64);
     for (answer, texts) in answers.iter().zip(wish.texts.chunks(MAX_BATCH_LEN)) {
         let value: Value = serde_json::from_slice(answer).map_err(|_| AiError::Garbled)?;

@@ -120,7 +120,8 @@ fn function_call(call: &ToolCall, needs_signature: bool) -> Value {
 fn function_response(request: &Request, place: usize, result: &ToolResult) -> Value {
     let (text, _) = split_text(&result.parts);
     let response = match serde_json::from_str::<Value>(&text) {
-        // Gemini would try to resolve a `$ref`, and reject the request.
+        // Gemini would try to resolve a `$ref` in the result and reject the request, so such a
+        // result is sent as text.
         _ if text.contains("\"$ref\"") && !result.is_error => json!({ "result": text }),
         Ok(object @ Value::Object(_)) if !result.is_error => object,
         _ if result.is_error => json!({ "error": text }),
@@ -144,7 +145,8 @@ fn format_in_words(request: &Request, model: &str) -> Option<String> {
     }
 }
 
-/// Generation config. `is_told` is true if the answer format is in the instructions instead.
+/// Generation config. If `is_told` is true, the instructions describe the answer format, so it is
+/// left out here.
 fn generation_config(request: &Request, model: &str, is_told: bool) -> Map<String, Value> {
     let mut config = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
@@ -246,7 +248,7 @@ fn write_tools(request: &Request, body: &mut Value) {
         _ => true,
     };
     let declarations: Vec<Value> = request.tools.iter().filter(offered).map(declaration).collect();
-    // A tool choice without tools is rejected.
+    // Gemini rejects a tool choice without tools.
     if declarations.is_empty() {
         return;
     }

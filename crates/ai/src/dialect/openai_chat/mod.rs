@@ -73,7 +73,7 @@ const NEWER_LIMIT_HOSTS: [&str; 3] = ["openrouter.ai", "api.x.ai", "api.cerebras
 /// without a limit.
 fn knows_newer_limit(base: &Url) -> bool {
     let is_knowing = || base.host_str().is_some_and(|host| NEWER_LIMIT_HOSTS.contains(&host));
-    // Groq, Gemini, and proxies of OpenAI or Azure.
+    // Groq, Gemini, and proxies of OpenAI or Azure have `openai` in the path.
     let is_like_openai =
         || base.path_segments().is_some_and(|mut segments| segments.any(|segment| segment == "openai"));
     is_public(base) || is_knowing() || is_like_openai()
@@ -84,8 +84,8 @@ pub(crate) fn has_newer_limit(base: &Url, model: &str) -> bool {
     knows_newer_limit(base) || provider_format::wants_newer_limit(model)
 }
 
-/// True if the model may ignore its limit: its name is an OpenAI one that accepts only
-/// `max_completion_tokens`, but the server may not know that field.
+/// True if the model may ignore the output limit: judging by its name, it is an OpenAI model that
+/// accepts the limit only as `max_completion_tokens`, but the server may not know that field.
 pub(crate) fn may_ignore_limit(base: &Url, model: &str) -> bool {
     !knows_newer_limit(base) && provider_format::wants_newer_limit(model)
 }

@@ -46,10 +46,10 @@ static ARGUMENTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""a
 #[derive(Debug, Default)]
 pub(crate) struct ChatTap {
     wants_usage: bool,
-    /// First frame with a choice, the template of frames that we add.
+    /// First frame with a choice. It is the template of frames that the gateway adds.
     first: Option<Bytes>,
     roles: Roles,
-    /// Choices that have ended, if several were requested.
+    /// Whether each choice has ended; tracked only if several choices were requested.
     choices: Option<BTreeMap<u32, bool>>,
     has_finish: bool,
     has_usage: bool,
@@ -90,8 +90,8 @@ impl ChatTap {
             Event::Data(data) => data,
             Event::Error(data) | Event::Bare(data) => return Err(failure::of_event(&data)),
             Event::Nothing => {
-                // Comment, used as a keep-alive. Client libraries of this format accept no other
-                // lines.
+                // Comments serve as keep-alives and are passed on. Client libraries of this format
+                // reject all other lines without data.
                 if frame.starts_with(b":") {
                     out.extend_from_slice(frame);
                 }
@@ -117,7 +117,8 @@ impl ChatTap {
             self.has_finish = true;
             meter.finished(finish);
         }
-        // Clients that asked for usage get it in the usual place.
+        // Only usage in the standard field counts as delivered. Usage in other fields is added to
+        // the final frames for clients that asked for it.
         self.has_usage |= chunk.usage.is_some();
         if let Some(usage) = chunk.usage() {
             meter.report(usage.into());
@@ -256,7 +257,7 @@ fn said(out: Vec<u8>) -> Option<Bytes> {
     (!out.is_empty()).then(|| out.into())
 }
 
-/// True if one of the keys has a value other than null.
+/// True if the block contains this key with a value other than null.
 fn says_more_than_null(key: &Finder<'_>, block: &[u8]) -> bool {
     key.find_iter(block).any(|at| {
         let mut value = block[at + key.needle().len()..].iter();

@@ -30,7 +30,7 @@ const MAX_STOP_SEQUENCES: usize = 4;
 /// OpenAI's reasoning models, which reject parameters that other models accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OpenAiFamily {
-    /// Excludes the chat-only variants.
+    /// GPT-5 and later without the chat-only variants.
     Gpt5,
     /// o1, o3, o4-mini.
     O,
@@ -57,9 +57,9 @@ pub(super) fn wants_newer_limit(model: &str) -> bool {
     matches!(OpenAiFamily::of(model), OpenAiFamily::Gpt5 | OpenAiFamily::O)
 }
 
-/// The only reasoning effort that OpenAI accepts together with tools in chat completions: from 5.4
-/// on the model doesn't reason there, and from 5.6 on the effort must be `none`. `None`: any
-/// effort.
+/// Reasoning effort that OpenAI requires in chat completions with tools: GPT-5.4 and 5.5 require
+/// that the field is omitted (`Some(None)`) and don't reason then; later models require `none`.
+/// Returns `None` if any effort is accepted.
 fn effort_with_tools(model: &str) -> Option<Option<&'static str>> {
     let plain = params::plain(model);
     let is_of = |names: &[&str]| names.iter().any(|name| plain.starts_with(name));
@@ -116,7 +116,8 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     put("reasoning_effort", effort.map(Into::into));
     put("response_format", response_format(&request.format));
     if !request.tools.is_empty() {
-        // Only OpenAI has a choice among some tools; other servers are offered only those tools.
+        // Only OpenAI supports a choice among some of the tools. For other servers the remaining
+        // tools are removed from the request.
         let some = match &request.tool_choice {
             Some(ToolChoice::Among { names, required }) if server != Server::OpenAi => Some((names, *required)),
             _ => None,
@@ -250,7 +251,7 @@ fn media_part(media: &Media) -> Value {
         }
         (MediaKind::File, Source::Data { .. }) => {
             let name = media.name.as_deref().unwrap_or("file");
-            // Text files are rejected as files.
+            // Servers reject text files that are sent as files, so they are sent as text.
             if let Some(Ok(text)) = text_of_file(&media.source) {
                 return json!({"type": "text", "text": format!("{name}:\n{text}")});
             }
@@ -294,7 +295,8 @@ fn assistant_message(parts: &[Part], server: Server, thoughts: Thoughts) -> Opti
     let mut message = json!({"role": "assistant", "content": content});
     match thoughts {
         Thoughts::Known | Thoughts::Always if !thought.is_empty() => message["reasoning_content"] = thought.into(),
-        // Thinking of another model, or lost; an empty string is rejected as well.
+        // The thinking was lost or is from another model. The server requires the field and rejects
+        // an empty string.
         Thoughts::Always => message["reasoning_content"] = " ".into(),
         Thoughts::Known | Thoughts::Never => {}
     }
@@ -376,12 +378,13 @@ struct Call {
 }
 
 impl Call {
-    /// True if an increment with a name starts a new call although its id or index is this one's:
-    /// some servers number all calls alike, and some repeat the name in each increment.
+    /// True if an increment with a name starts a new call although it has the id or index of this
+    /// call: some servers give all calls the same index, and some repeat the name in each
+    /// increment.
     fn is_over(&self, index: Option<u64>, name: &str, has_arguments: bool) -> bool {
         let is_elsewhere = index.is_some() && self.index.is_some() && index != self.index;
-        // Parsed in full only if an object may have ended here; otherwise the cost would be
-        // quadratic in the number of increments.
+        // The arguments are parsed only if the increment may have ended an object; otherwise the
+        // cost would be quadratic in the number of increments.
         let is_whole =
             || self.arguments.trim_end().ends_with('}') && serde_json::from_str::<IgnoredAny>(&self.arguments).is_ok();
         is_elsewhere || ((has_arguments || self.name != name) && is_whole())
@@ -472,7 +475,7 @@ impl ChatReader {
         let name = text("name").filter(|name| !name.is_empty());
         let arguments = match function.and_then(|function| function.get("arguments")) {
             Some(Value::String(json)) => json.clone(),
-            // Some servers send the object itself.
+            // Some servers send the arguments as an object instead of JSON text.
             Some(object @ Value::Object(_)) => object.to_string(),
             _ => String::new(),
         };
@@ -505,7 +508,7 @@ impl ChatReader {
                 self.calls.push(Call { choice, tool, index, id, name, arguments: String::new() });
                 tool
             }
-            // Increment of a call that never started.
+            // The increment belongs to no call that has started.
             (None, None) => return,
         };
         if !arguments.is_empty() {
@@ -529,7 +532,7 @@ fn text_of(said: &Value, name: &str) -> Result<Option<String>, AiError> {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
-        // Parts, as some servers send them.
+        // Some servers send the text as a list of parts.
         Some(Value::Array(parts)) => {
             let text: String = parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect();
             Ok((!text.is_empty()).then_some(text))

@@ -19,7 +19,7 @@ use crate::{
 
 type Read<T> = Result<T, GatewayError>;
 
-/// Options of the answer's format, outside the provider-independent form.
+/// Options for writing the answer that are not part of the provider-independent request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct WriteOptions {
     pub usage: bool,
@@ -193,7 +193,7 @@ fn read_call(call: &Fields<'_>) -> Read<ToolCall> {
     Ok(ToolCall { id, name: function.required_text("name")?.to_owned(), arguments, signature })
 }
 
-/// Arguments as JSON text. Some clients send the object itself.
+/// Returns the arguments as JSON text. Some clients send an object instead of JSON text.
 pub(crate) fn read_arguments(call: &Fields<'_>) -> Read<String> {
     match call.get("arguments") {
         Some(object @ Value::Object(_)) => Ok(object.to_string()),
@@ -228,7 +228,7 @@ fn cache_control(fields: &Fields<'_>) -> Option<Value> {
     fields.get("cache_control").filter(|control| control.is_object()).cloned()
 }
 
-/// Key of OpenAI's prompt cache.
+/// Reads the key of OpenAI's prompt cache.
 pub(crate) fn read_cache_key(fields: &Fields<'_>, request: &mut Request) -> Read<()> {
     let key = fields.text("prompt_cache_key")?;
     request.extra.extend(key.map(|key| ("prompt_cache_key", Value::from(key))));

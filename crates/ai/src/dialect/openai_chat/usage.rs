@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{Usage, dialect::fields::counted};
 
-/// Parsed leniently: malformed usage must not fail the answer.
+/// Parsed leniently, because malformed usage must not fail the answer.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(from = "Value")]
 pub(crate) struct CompletionUsage(Usage);

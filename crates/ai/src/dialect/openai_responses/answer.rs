@@ -13,7 +13,7 @@ use crate::{
     response_history::ResponseRecorder,
 };
 
-/// Response object. `repeated` holds the request's fields that it echoes.
+/// Builds a response object. `repeated` holds the request fields that it echoes.
 fn response(head: &AnswerHead, repeated: &Value, status: &str, output: &[Value], usage: Option<&Usage>) -> Value {
     let mut response: Map<String, Value> = repeated.as_object().cloned().unwrap_or_default();
     let details = match status {
@@ -410,7 +410,7 @@ impl Writer for ResponseWriter {
                 }
             }
             Event::Finish { choice: 0, finish } => self.finish = *finish,
-            // Other choices: this format has a single one.
+            // Events of other choices are ignored, because this format has a single one.
             _ => {}
         }
     }

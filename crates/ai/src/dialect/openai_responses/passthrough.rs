@@ -31,7 +31,7 @@ use crate::{
 
 pub(crate) type ResponsesTap = PassingTap<ResponseEvents>;
 
-/// Parsed leniently: malformed usage must not fail the answer.
+/// Parses usage leniently, because malformed usage must not fail the answer.
 fn read_usage(said: &Value) -> Usage {
     Usage {
         input: counted(&said["input_tokens"]),
@@ -109,7 +109,7 @@ pub(crate) struct ResponseEvents {
 }
 
 impl ResponseEvents {
-    /// Stores the answer if there is a record.
+    /// Creates a reader that also stores the answer if `record` is given.
     pub fn recording(record: Option<ResponseRecorder>) -> Self {
         Self { record, ..Self::default() }
     }

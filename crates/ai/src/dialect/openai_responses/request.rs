@@ -109,7 +109,8 @@ pub(super) fn item_reference_error(place: impl Into<String>) -> GatewayError {
     GatewayError::invalid_param(place, message)
 }
 
-/// Client-run tools become functions. Tools that only OpenAI could run are left out.
+/// Parses a tool. Tools that the client runs become functions; tools that only OpenAI could run are
+/// left out.
 fn read_tool(tool: &Fields<'_>, request: &mut Request) -> Read<()> {
     match tool.required_text("type")? {
         "function" => request.tools.push(read_function(tool)?),
@@ -149,8 +150,8 @@ fn repeated(fields: &Fields<'_>) -> Value {
             *value = asked.clone();
         }
     }
-    // Also echoes tools declared in the input, from which the answer restores the namespaces of
-    // functions.
+    // Tools declared in the input are echoed too, because the answer restores the namespaces of
+    // functions from the echoed tools.
     if let Some(tools) = repeated["tools"].as_array_mut() {
         let items = fields.get("input").and_then(Value::as_array).into_iter().flatten();
         let lists = items.filter(|item| item["type"] == "additional_tools" || item["type"] == "tool_search_output");
@@ -231,13 +232,13 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
             };
             request.say(Speaker::Assistant, [Part::Call(call)]);
         }
-        // OpenAI's own tool searches and mere listings.
+        // OpenAI's own tool searches and lists of tools are dropped.
         "tool_search_call" | "mcp_list_tools" => {}
         // Readable only by OpenAI. The placeholder tells the model that something is missing.
         "compaction" | "compaction_summary" | "context_compaction" => {
             request.say(Speaker::User, [Part::Text(COMPACTED_PLACEHOLDER.to_owned())]);
         }
-        // Items for the client's own use.
+        // Items that serve only the client are dropped.
         "compaction_trigger" | "ghost_snapshot" => {}
         "item_reference" => return Err(item_reference_error(item.place("type"))),
         kind if kind.ends_with("_output") || kind == "mcp_approval_response" => {
@@ -330,7 +331,7 @@ fn read_tool_choice(fields: &Fields<'_>) -> Read<Option<ToolChoice>> {
                     let required = choice.text("mode")? == Some("required");
                     Ok(Some(ToolChoice::Among { names: names?, required }))
                 }
-                // Choice of a tool that is left out.
+                // The chosen tool was left out of the request.
                 _ => Ok(None),
             }
         }

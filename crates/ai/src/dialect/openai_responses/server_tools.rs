@@ -49,8 +49,8 @@ pub(crate) fn may_use(
         };
         *count = count.saturating_add(most);
     }
-    // Matches the final count, in which a container's memory size isn't known, so the largest is
-    // used.
+    // All containers count with the largest memory size, because the final count can't tell which
+    // container had which size either.
     uses.containers = containers.saturating_mul(largest);
     Ok(uses)
 }
@@ -80,7 +80,7 @@ fn gigabytes(tool: &Value) -> u64 {
 pub(super) struct BilledUses {
     searches: u64,
     images: u64,
-    /// Items of images that are counted but not complete.
+    /// Ids of image items that are counted but not complete yet.
     started_images: BTreeSet<String>,
     containers: BTreeSet<String>,
     /// Largest container memory, in GiB.
@@ -117,7 +117,7 @@ impl BilledUses {
     pub fn note(&mut self, item: &Value) -> bool {
         let has_failed = item["status"] == "failed";
         let container = match item["type"].as_str() {
-            // Opening pages and searching within them is free.
+            // Opening pages and searching within them is free of charge.
             Some("web_search_call") if !has_failed && is_search(&item["action"]) => {
                 self.searches += 1;
                 return true;
@@ -134,7 +134,8 @@ impl BilledUses {
         container.as_str().is_some_and(|id| self.containers.insert(id.to_owned()))
     }
 
-    /// Merges with the counts of the same response from another place.
+    /// Merges counts of the same response, such as those of its events and of the final response
+    /// object.
     pub fn add(&mut self, other: Self) {
         self.searches = self.searches.max(other.searches);
         self.images = self.images.max(other.images);

@@ -85,7 +85,7 @@ impl EventFrames {
         for (field, nothing) in
             [("content", json!([])), ("summary", json!([])), ("arguments", json!("")), ("input", json!(""))]
         {
-            // Only existing fields: items of other types lack them.
+            // Only existing fields are emptied, because items of other types lack them.
             if begun[field].is_array() || begun[field].is_string() {
                 begun[field] = nothing;
             }

@@ -39,7 +39,7 @@ pub(super) fn frames(kind: ProviderKind) -> Vec<Value> {
             delta(
                 json!({"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\""}}]}),
             ),
-            // Interleaved, as permitted.
+            // The increments of the two calls are interleaved, which the format permits.
             delta(
                 json!({"tool_calls": [{"index": 1, "id": "c2", "type": "function", "function": {"name": "g", "arguments": "{\"b\":"}}]}),
             ),
@@ -53,7 +53,7 @@ pub(super) fn frames(kind: ProviderKind) -> Vec<Value> {
             part(json!({"text": "Look."})),
             part(json!({"functionCall": {"id": "c1", "name": "f", "args": {"a": 1}}, "thoughtSignature": "sig"})),
             part(json!({"functionCall": {"id": "c2", "name": "g", "args": {"b": 2}}})),
-            // The finish comes in a later chunk.
+            // The finish reason comes in a later chunk than the call.
             json!({"candidates": [{"content": {"role": "model"}, "finishReason": "STOP"}], "usageMetadata": whole_answer(kind)["usageMetadata"]}),
         ],
         _ => vec![

@@ -24,7 +24,7 @@ fn as_file(data: &str) -> Value {
     asked(&json!({"type": "file", "file": {"filename": "a", "file_data": data}}))
 }
 
-/// The part as sent to Claude.
+/// Second part of the first message, as it is sent to Claude.
 fn at_claude(body: &Value) -> Value {
     translated(ApiStyle::Chat, ProviderKind::ANTHROPIC, body)["messages"][0]["content"][1].clone()
 }

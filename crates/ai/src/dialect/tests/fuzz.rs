@@ -1,4 +1,4 @@
-//! No input of a caller or provider panics a format, wherever it is split.
+//! No input of a caller or provider makes a format's code panic, wherever the input is split.
 
 use std::sync::Arc;
 

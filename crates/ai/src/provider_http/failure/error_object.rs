@@ -47,7 +47,8 @@ const CONTEXT_LENGTH_PHRASES: [&str; 17] = [
 const UNSUPPORTED_COUNTRY_PHRASES: [&str; 5] =
     ["country, region, or territory", "your country", "your region", "your territory", "your location"];
 
-/// Prefix of Google's message in that case, sent with 400.
+/// Prefixes of Google's message if it doesn't serve this server's country; Google sends it with
+/// status 400.
 const GOOGLE_UNSUPPORTED_COUNTRY_PREFIXES: [&str; 1] = ["user location is not supported"];
 
 /// Messages of a 403 if the model is unavailable to this account or region.
@@ -135,7 +136,7 @@ impl ErrorObject {
         let error = match object.get("error") {
             Some(Value::Null) | None if object.get("object").and_then(Value::as_str) == Some("error") => value,
             Some(Value::Null) | None => return None,
-            // Some servers send an empty error with each answer.
+            // Some servers send an empty error with each answer; it doesn't count as an error.
             Some(error) if is_nothing(error) => return None,
             Some(Value::String(message)) => {
                 return Some(Self { message: message.to_lowercase(), told: message.clone(), ..Self::default() });
@@ -184,7 +185,7 @@ impl ErrorObject {
             told.words = words.map(str::to_lowercase).collect();
         } else if value.is_null() {
             let text = std::str::from_utf8(body).unwrap_or_default().trim();
-            // HTML pages have no message for programs.
+            // An HTML page contains no message that could be classified.
             told.is_page = body.trim_ascii_start().starts_with(b"<");
             if !told.is_page && text != "null" {
                 told.say(text.to_owned());

@@ -36,10 +36,10 @@ struct CalculatedChange {
     row: subscription::Model,
     plan: PricingPlan,
     seats: i64,
-    /// Price of one period.
+    /// Price of one period of the new plan, including seats.
     price: Price,
     change: CalculatedPrice,
-    /// Members who would have no seat.
+    /// Number of members who would have no seat.
     missing: i64,
 }
 
@@ -204,7 +204,7 @@ pub async fn change(
             return Err(wrong_state("The charge was declined, so nothing has changed. Try another payment method."));
         }
         Stage::Paid => None,
-        // The payer confirms the charge there.
+        // At this URL the payer confirms the charge.
         Stage::Created | Stage::Pending => charged.redirect_url,
     };
     let row = rows::of(service.db.writer(), payer.account()).await?.ok_or(Code::NotFound)?;
@@ -214,7 +214,7 @@ pub async fn change(
 /// Manual payment of the next period.
 #[derive(Clone, Debug, Default)]
 pub struct PayRequest {
-    /// `None`: the current gateway, or that of the method.
+    /// Gateway to pay at; `None` selects the current one, or that of the saved method.
     pub gateway: Option<GatewayName>,
     /// Saved payment method to charge immediately.
     pub method_id: Option<PaymentMethodId>,

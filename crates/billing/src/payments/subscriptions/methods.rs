@@ -112,8 +112,8 @@ async fn upsert<C: ConnectionTrait>(
     Ok(method)
 }
 
-/// Saves a payment method without a purchase. A renewing plan of that gateway without a method will be charged to it;
-/// then the subscription is returned as well. Runs in the caller's transaction.
+/// Saves a payment method without a purchase. If the account has a renewing subscription at that gateway without a
+/// method, the new method will be charged, and the subscription is returned as well. Runs in the caller's transaction.
 pub(in crate::payments) async fn save<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
@@ -135,7 +135,7 @@ pub(in crate::payments) async fn save<C: ConnectionTrait>(
     Ok((method, Some(row)))
 }
 
-/// True if another period will be charged.
+/// True if the subscription will be charged for another period.
 fn renews(row: &subscription::Model) -> Result<bool, AppError> {
     Ok(matches!(state(row)?, SubscriptionState::Active | SubscriptionState::PastDue))
 }
@@ -233,7 +233,7 @@ pub async fn forget(service: &BillingService, payer: Payer, id: PaymentMethodId)
     method_rows::remove(service.db.writer(), id).await
 }
 
-/// Replaces a method wherever it is used.
+/// Replaces a method by another one wherever it is used, before it is removed.
 async fn detach(service: &BillingService, payer: Payer, method: &payment_method::Model) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;

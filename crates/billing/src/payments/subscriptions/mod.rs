@@ -1,10 +1,10 @@
 //! Subscriptions of users and workspaces.
 //!
-//! One state machine for all gateways, with the table of `payment::SubscriptionState`. A period starts when its payment
-//! is [fulfilled](super::deliver), in the same transaction, whether the payer paid at a gateway or the [renewal](renew)
-//! charged the saved method. The time of the next action is stored in the row (`due_at`); each instance looks for due
-//! subscriptions, and one claims each. A period has one automatic payment and one payment intent at the gateway, so it
-//! is never charged twice, whatever crashes or clock differences occur.
+//! All gateways share one state machine, whose table is in `payment::SubscriptionState`. A period starts when its
+//! payment is [fulfilled](super::fulfilment), in the same transaction, whether the payer paid at a gateway or the
+//! [renewal](renew) charged the saved method. The time of the next action is stored in the row (`due_at`); each
+//! instance looks for due subscriptions, and one claims each. A period has one automatic payment and one payment intent
+//! at the gateway, so it is never charged twice, even after crashes or with clock differences between instances.
 
 mod change;
 mod methods;
@@ -148,7 +148,7 @@ pub(super) fn step(row: &mut subscription::Model, deed: SubscriptionTransition) 
     Ok(true)
 }
 
-/// True if it can be charged without the payer being present.
+/// True if the subscription can be charged without the payer being present.
 pub(super) fn is_automatic(service: &BillingService, row: &subscription::Model) -> bool {
     let gateway =
         row.gateway.as_deref().and_then(|name| name.parse().ok()).and_then(|name| service.payments.gateway(name));
@@ -168,7 +168,7 @@ pub(super) fn course(service: &BillingService, row: &subscription::Model) -> Res
     })
 }
 
-/// Recomputes the end and the next due time.
+/// Recomputes the end of the subscription and the time of its next action.
 pub(super) fn reschedule(
     service: &BillingService,
     row: &mut subscription::Model,
@@ -184,7 +184,7 @@ pub(super) fn reschedule(
     Ok(())
 }
 
-/// Notifies the payer of a change. Members with seats read it when they need it.
+/// Notifies the payer of a change. Members with seats read the subscription when they need it.
 pub(super) fn notify_payer(service: &BillingService, row: &subscription::Model) {
     entitlements::notify_user(service, row.user_id);
 }
@@ -366,7 +366,7 @@ fn mailbox(email: &str) -> Uuid {
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
-/// Cancels at the end of the paid period; an unpaid subscription ends at once.
+/// Cancels the subscription at the end of the paid period; an unpaid subscription ends at once.
 pub async fn cancel(service: &BillingService, payer: Payer) -> Result<Subscription, AppError> {
     transition(service, payer, SubscriptionTransition::Cancel, "There is nothing to cancel.").await
 }

@@ -49,7 +49,7 @@ const SEQUENCES: usize = 10;
 const STEPS: usize = 25;
 const PEOPLE: usize = 4;
 const ADMIN: &str = "Admin";
-/// Micro-credits per cent, in every plan.
+/// Micro-credits that one cent buys in every plan.
 const CREDIT: i64 = 1_000_000;
 
 #[derive(Clone, Copy, Debug)]
@@ -178,7 +178,7 @@ impl Group {
             }
             Step::Hours(hours) => service.clock.advance(Duration::from_secs(u64::from(hours) * 3_600)),
         }
-        // Due work, as each instance does it continuously.
+        // Processes due work, as each instance does continuously.
         for _ in 0..4 {
             subscriptions::look(service, service.clock.now()).await.unwrap();
         }
@@ -261,7 +261,7 @@ impl Group {
         for (period, granted) in granted {
             let of_period: Vec<&payment::Model> = paid.iter().filter(|one| one.period == period).collect();
             let money: i64 = of_period.iter().map(|one| kept[&one.id]).sum();
-            // Each amount is rounded to a cent.
+            // Each payment may be off by one cent, because amounts are rounded.
             let most = money * CREDIT + i64::try_from(of_period.len()).unwrap() * CREDIT;
             assert!(granted <= most, "period {period:?}: {granted} granted, {most} paid for: {of_period:#?}");
         }

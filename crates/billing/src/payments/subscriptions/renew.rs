@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Subscriptions that one sweep claims.
+/// Maximum number of subscriptions that a sweep claims.
 const SWEEP_BATCH: u64 = 100;
 
 /// Processes due subscriptions, and members without a seat. Every instance runs this; each subscription is claimed by
@@ -128,7 +128,7 @@ fn reminder(service: &BillingService, row: &subscription::Model, plan: &PricingP
     })
 }
 
-/// Path of the payer's page of the subscription.
+/// Path of the page on which the payer sees the subscription.
 fn page_of(row: &subscription::Model) -> String {
     match row.workspace_id {
         Some(id) => format!("plans/billing?workspace_id={id}"),
@@ -187,7 +187,7 @@ async fn renewal<C: ConnectionTrait>(
     };
     let seats = row.next_seats.unwrap_or(row.seats);
     let counted = subscription::Model { seats, ..row.clone() };
-    // A plan without a price in this currency isn't switched to.
+    // The subscription doesn't switch to a plan without a price in its currency.
     let (next, price) = match price_of(&next, &counted) {
         Some(price) => (next, price),
         None => (plan.clone(), price_of(plan, &counted).ok_or(Code::WrongState)?),
@@ -203,7 +203,7 @@ async fn renewal<C: ConnectionTrait>(
         // Clients can't send such a key, because it contains spaces.
         idempotency_key: format!("renewal {} {period}", row.id),
         expires_at: row.period_end.plus(service.config.payment.grace),
-        // The subscription's schedule checks this payment.
+        // Reconciliation skips this payment, because the subscription's schedule checks it.
         check_at: None,
         ..payments::begun(service, row.user_id, next.id, &gateway, money, now)
     };
@@ -280,7 +280,7 @@ async fn assign_free_seat(service: &BillingService, id: Uuid, user_id: UserId) -
     let mut payments = rows::paid(&tx, id).await?;
     let period = payments.iter().find(|one| one.id == payment_id).and_then(|one| one.period);
     payments.retain(|one| one.period == period);
-    // Payments are locked before the subscription, as in fulfilment and refunds.
+    // Payments are locked before the subscription, in the same order as in fulfilment and refunds.
     let mut locked = Vec::new();
     for one in payments {
         locked.extend(payment_rows::lock(&tx, one.id).await?);

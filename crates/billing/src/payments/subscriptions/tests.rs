@@ -79,7 +79,7 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
-/// Returns `None` for rejected operations, which change nothing.
+/// Returns `None` if the operation was rejected, which must change nothing.
 pub(super) fn allowed<T>(done: Result<T, AppError>) -> Option<T> {
     match done {
         Ok(value) => Some(value),
@@ -199,7 +199,7 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
         Deed::Hours(hours) => service.clock.advance(Duration::from_secs(u64::from(hours) * 3_600)),
         Deed::ClockBack(hours) => service.clock.rewind(Duration::from_secs(u64::from(hours) * 3_600)),
     }
-    // Due work, as each instance does it continuously.
+    // Processes due work, as each instance does continuously.
     for _ in 0..12 {
         subscriptions::look(service, service.clock.now()).await.unwrap();
     }

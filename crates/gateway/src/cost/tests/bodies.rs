@@ -21,7 +21,7 @@ use super::{cost, max_cost, most_output, prices};
 
 const ASSUMED: u64 = 500;
 
-/// Generates a number in the spellings that programs use, or nothing.
+/// Generates a number in the spellings that clients use, or no number.
 fn number(most: u64) -> BoxedStrategy<Value> {
     let written = |(number, form): (u64, u8)| match form {
         0 => Value::Null,
@@ -93,18 +93,18 @@ fn written(fields: &[(&'static str, Value)]) -> String {
     format!("{{\"model\":\"m\",{fields}\"end\":true}}")
 }
 
-/// Usage that a provider may report for a request.
+/// Upper bounds of the usage that a provider may report for a request.
 #[derive(Debug)]
 struct Allowed {
     /// Tokens per answer (if limited), predicted tokens, and number of answers.
     output: Option<u64>,
     predicted: u64,
     answers: u64,
-    /// Number of times that the input is read, and that answers are written.
+    /// Number of times that the provider reads the input and writes the answers.
     times: u64,
     searches: u64,
     images: u64,
-    /// Total of searches and images.
+    /// Maximum number of searches and images together.
     calls: u64,
     containers: u64,
 }

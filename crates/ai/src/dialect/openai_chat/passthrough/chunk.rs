@@ -23,7 +23,7 @@ pub(super) struct ParsedChunk<'a> {
     #[serde(borrow)]
     pub(super) choices: Option<Vec<ParsedChoice<'a>>>,
     pub(super) usage: Option<CompletionUsage>,
-    /// Groq's field, with usage that was not requested.
+    /// Groq's field, which contains usage even if it was not requested.
     x_groq: Option<Value>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
@@ -39,7 +39,7 @@ pub(super) struct ParsedChoice<'a> {
     delta: Option<&'a RawValue>,
     #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,
-    /// Used by Kimi.
+    /// Usage within a choice, as Kimi sends it.
     usage: Option<CompletionUsage>,
 }
 
@@ -67,12 +67,12 @@ pub(super) enum Roles {
     #[default]
     Unknown,
     Sent,
-    /// The server omits roles; choices for which we added it.
+    /// The server omits the role; these are the choices for which the gateway has added it.
     Omitted(BTreeSet<u32>),
 }
 
 impl Roles {
-    /// Insertions into a frame, with their byte ranges.
+    /// Returns the texts to insert into a frame to add missing roles, with their byte ranges.
     pub(super) fn add(&mut self, data: &Bytes, choices: &[ParsedChoice<'_>]) -> Vec<((usize, usize), String)> {
         let mut parts = Vec::new();
         for choice in choices {
@@ -101,7 +101,7 @@ impl Roles {
 
 impl ParsedChunk<'_> {
     pub(super) fn is_error(&self) -> bool {
-        // Some servers send an empty error with each answer.
+        // Some servers send an empty error with each answer; it doesn't count as an error.
         let is_told = |error: &RawValue| !matches!(error.get(), r#""""# | "{}" | "[]" | "false" | "0");
         self.error.is_some_and(is_told) || self.object.is_some_and(|object| object.get() == r#""error""#)
     }
@@ -121,7 +121,7 @@ impl ParsedChunk<'_> {
     }
 }
 
-/// Normalises an answer or chunk that can't be parsed as it is.
+/// Normalises an answer or chunk that can't be parsed without changes.
 pub(super) fn normalise(data: &[u8]) -> Result<String, AiError> {
     let mended = mended(data, &[]).ok_or(AiError::Garbled)?;
     let is_read = serde_json::from_str::<ParsedChunk<'_>>(&mended).is_ok();

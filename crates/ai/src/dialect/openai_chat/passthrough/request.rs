@@ -48,9 +48,9 @@ const OLDER_LIMIT: &str = "max_tokens";
 const NEWER_LIMIT: &str = "max_completion_tokens";
 static NEWER: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| [Finder::new(NEWER_LIMIT)]);
 
-/// Sends the output limit under the one name that the server knows: some know only the older one
-/// and would generate without a limit. If both are set, the newer one wins, as at OpenAI, which
-/// rejects both. `None` if nothing changes.
+/// Renames the output limit to the field that the server knows: some servers know only the older
+/// one and would generate without a limit. If both fields are set, only the value of the newer one
+/// is sent, because OpenAI rejects requests with both. `None` if nothing changes.
 fn unify_limit(body: &Bytes, knows_newer: bool) -> Option<Bytes> {
     #[derive(Deserialize)]
     struct Limits<'a> {
@@ -67,7 +67,7 @@ fn unify_limit(body: &Bytes, knows_newer: bool) -> Option<Bytes> {
         limits.max_tokens?;
         return without(body, &[OLDER_LIMIT]).map(|(body, _)| body);
     }
-    // The older field may be present and null.
+    // The older field may be present with the value null, so it is removed as well.
     let (plain, _) = without(body, &[OLDER_LIMIT, NEWER_LIMIT])?;
     Some(replace(&plain, vec![(beginning(&plain), format!("\"{OLDER_LIMIT}\":{},", newer.get()))]))
 }
@@ -103,7 +103,7 @@ pub(crate) fn replace_model(body: &Bytes, model: &str) -> Result<(Bytes, bool), 
     Ok((replace(body, parts), head.stream.unwrap_or(false)))
 }
 
-/// Byte range of an insertion before the first field.
+/// Empty byte range before the first field, at which a field can be inserted.
 pub(crate) fn beginning(body: &Bytes) -> (usize, usize) {
     let start = memchr(b'{', body).map_or(0, |at| at + 1);
     (start, start)

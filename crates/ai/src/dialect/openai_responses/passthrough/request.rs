@@ -47,7 +47,7 @@ pub(crate) struct PassthroughTerms {
     pub hosted: bool,
     /// True if the answer is stored by the gateway, unless the caller asks for `store: false`.
     pub is_stored: bool,
-    /// True if the model reasons, if configured.
+    /// Whether the model reasons; `None` if that isn't configured.
     pub thinks: Option<bool>,
 }
 
@@ -147,7 +147,7 @@ fn is_unreadable(item: &RawValue) -> bool {
         kind: Option<Cow<'a, str>>,
         #[serde(borrow)]
         encrypted_content: Option<Cow<'a, str>>,
-        /// Content of servers that don't hide reasoning.
+        /// Readable reasoning text, sent by servers that don't hide it.
         #[serde(borrow)]
         content: Option<&'a RawValue>,
     }
@@ -243,7 +243,7 @@ fn later_tools(input: &RawValue) -> Result<Vec<(&RawValue, String)>, GatewayErro
 pub(in crate::dialect::openai_responses) static LATER_TOOLS_MARK: LazyLock<[Finder<'static>; 1]> =
     LazyLock::new(|| ["additional_tools"].map(Finder::new));
 
-/// Marks of references to stored data, as a key or a type.
+/// Substrings of references to stored data: as a JSON key, or as an item type.
 static STORED_REFERENCE_MARKS: LazyLock<[Finder<'static>; 2]> =
     LazyLock::new(|| [r#""file_id""#, r#""item_reference""#].map(Finder::new));
 
