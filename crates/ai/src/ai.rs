@@ -34,8 +34,8 @@ pub struct Ai {
     upstreams: RwLock<Arc<ProviderSnapshot>>,
     /// Default model from the configuration.
     configured_default: Option<Target>,
-    /// Default model named by the configuration but offered by none of its providers; an added
-    /// provider may offer it.
+    /// Default model that the configuration names but none of its providers offers. A provider that
+    /// is added at runtime may offer it.
     unresolved_default: Option<String>,
     /// HTTP client of providers without a proxy of their own.
     shared: Http,
@@ -53,7 +53,7 @@ pub struct Ai {
 /// Listener for key state changes on this instance.
 type KeyListener = Arc<dyn Fn(KeyStateChange) + Send + Sync>;
 
-/// Snapshot of the providers: configured ones first, then added ones.
+/// Snapshot of the providers: first the configured ones, then those added at runtime.
 pub(crate) struct ProviderSnapshot {
     providers: Vec<RegisteredProvider>,
     /// Default model; `None` if only the demo is available.
@@ -158,14 +158,14 @@ impl Ai {
             Arc::new(ProviderSnapshot { providers: known, default });
     }
 
-    /// Names and models of the added providers in use.
+    /// Names and models of the providers in use that were added at runtime.
     pub fn added(&self) -> Vec<(String, Vec<String>)> {
         let upstreams = self.upstreams();
         let added = upstreams.known().iter().filter(|known| known.is_added);
         added.map(|known| (known.settings.name.clone(), known.settings.models.clone())).collect()
     }
 
-    /// Default model, if it comes from an added provider.
+    /// Default model, if it comes from a provider that was added at runtime.
     pub fn added_default(&self) -> Option<String> {
         let upstreams = self.upstreams();
         upstreams.default.as_ref().filter(|_| self.configured_default.is_none()).map(|default| default.model.clone())
@@ -176,8 +176,9 @@ impl Ai {
         self.build_added(settings).map(drop)
     }
 
-    /// Builds an added provider. Its requests go through the guarded client (`outgoing.allow`)
-    /// because administrators who add providers need not control the server's network.
+    /// Builds a provider that is added at runtime. Its requests go through the guarded client
+    /// (`outgoing.allow`), because administrators who add providers need not control the server's
+    /// network.
     fn build_added(&self, settings: &ProviderSettings) -> Result<Arc<Upstream>, SettingsError> {
         let guarded = self.outgoing.client_for(&settings.base()?);
         let guarded = guarded.map_err(|_| SettingsError::BaseUrl(settings.name.clone()))?;

@@ -2,7 +2,7 @@
 //!
 //! Owns the rows of assistants, prompts, knowledge files and tool servers; answers are written
 //! through the event log. Uses `gateway` for models, `message-search` for messages that a user may
-//! read, and `files` for documents. Conversations request answers from it.
+//! read, and `files` for documents. The crate `conversations` requests answers from it.
 
 pub mod answering;
 pub mod definitions;
@@ -52,8 +52,8 @@ impl AssistantsService {
         })
     }
 
-    /// Starts the task that embeds knowledge files again after a change of the model. For instances
-    /// with workers.
+    /// Starts the task that embeds knowledge files again after a change of the embedding model.
+    /// Only instances with workers need it.
     pub fn start(self: &Arc<Self>) {
         tokio::spawn(knowledge::follow_embedding_model(Arc::downgrade(self)));
     }

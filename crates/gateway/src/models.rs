@@ -1,6 +1,6 @@
 //! Available models with their deployments and prices.
 //!
-//! Models come from the providers (`ai.providers`, `ai.model_map` and added providers) and from
+//! Models come from the providers (`ai.providers`, `ai.model_map` and custom providers) and from
 //! definitions of administrators, which take precedence. Each instance keeps them in a table that
 //! is replaced as a whole. Changes are announced on the bus; while the bus is unavailable, the
 //! table is reloaded periodically.
@@ -125,7 +125,8 @@ impl Models {
         self.table().listed.contains(name)
     }
 
-    /// Replaces the stored definitions and added providers. Returns true if anything has changed.
+    /// Replaces the stored definitions and the custom providers. Returns true if anything has
+    /// changed.
     pub fn replace(&self, defined: Vec<gateway_model::Model>, added: Vec<ListedProvider>) -> bool {
         let stored = StoredDefinitions { defined, added };
         let mut known = self.stored.lock().unwrap_or_else(PoisonError::into_inner);

@@ -34,7 +34,7 @@ const MAX_ERROR_BODY: usize = 4 * 1024;
 pub struct Client {
     service: RunningService<RoleClient, ClientConfig>,
     limits: Limits,
-    /// Dropped after the service.
+    /// Process of a local server. It is dropped after the service.
     _process: Option<Process>,
 }
 
@@ -69,12 +69,12 @@ impl Client {
         self.service.is_closed() || self.service.is_transport_closed()
     }
 
-    /// Lists the server's tools, including those for its resources.
+    /// Lists the server's tools. If it has resources, the two tools for them are included.
     pub async fn tools(&self) -> Result<Vec<Tool>, McpError> {
         with_timeout(self.limits.call, async {
             let able = self.service.peer().peer_info().map(|info| info.capabilities.clone()).unwrap_or_default();
             let (mut offered, mut cursor) = (Vec::new(), None);
-            // A server may offer only resources.
+            // A server that offers only resources has no tools to list.
             let pages = if able.tools.is_none() && able.resources.is_some() { 0 } else { MAX_PAGES };
             for _ in 0..pages {
                 let page = self.service.list_tools(Some(PaginatedRequestParams::default().with_cursor(cursor))).await?;
@@ -149,7 +149,7 @@ impl Client {
                 break;
             }
         }
-        // Many servers have no templates and reject the method.
+        // Many servers have no resource templates and reject the method.
         let templates = match self.service.peer().list_resource_templates(None).await {
             Ok(page) => page.resource_templates,
             Err(ServiceError::McpError(_)) => Vec::new(),

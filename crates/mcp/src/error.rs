@@ -71,12 +71,12 @@ impl From<ClientInitializeError> for McpError {
     }
 }
 
-/// The challenge, if it names the missing scope.
+/// Returns the challenge if it names the missing scope.
 fn scope_challenge(challenge: Option<&str>) -> Option<String> {
     challenge.filter(|told| told.contains("insufficient_scope") && told.contains("scope=")).map(str::to_owned)
 }
 
-/// Beginning of a text, on one line.
+/// Returns the beginning of a text on one line, for quoting in a message.
 pub(crate) fn quoted(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(MAX_QUOTED_CHARS).collect()
 }

@@ -34,7 +34,8 @@ impl Process {
         }
         command.envs(program.environment.iter().map(|(name, value)| (name, value.expose())));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        // A process group of its own, so that descendants of launchers such as npx are killed too.
+        // The program gets a process group of its own, so that the processes started by launchers
+        // such as npx are killed too.
         command.process_group(0);
         let mut child = command.spawn().map_err(failed)?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
@@ -64,7 +65,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         let group = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(group) = group {
-            // The program may have exited by itself.
+            // An error is ignored, because the program may have exited by itself.
             _ = kill_process_group(group, Signal::KILL);
         }
     }

@@ -60,13 +60,13 @@ pub(crate) fn kept(prompts: Vec<rmcp::model::Prompt>) -> Vec<Prompt> {
     kept
 }
 
-/// True if a form can ask for the argument.
+/// True if the argument's name is one that the app's form can ask for.
 fn is_argument(name: &str) -> bool {
     (1..=MAX_ARGUMENT_NAME).contains(&name.len())
         && name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.'))
 }
 
-/// Text of a rendered prompt, as shown to the user before sending.
+/// Converts a rendered prompt to the text that the user sees before sending it.
 pub(crate) fn said(messages: Vec<PromptMessage>, limit: usize) -> String {
     let has_answers = messages.iter().any(|message| matches!(message.role, Role::Assistant));
     let mut pictures = Vec::new();

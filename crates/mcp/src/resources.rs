@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{McpError, Tool};
 
-/// Tool names; they are the protocol's method names, which no server uses for a tool.
+/// Tool names. They are method names of the protocol, which no server uses as the name of a tool.
 pub(crate) const LIST_TOOL: &str = "resources/list";
 pub(crate) const READ_TOOL: &str = "resources/read";
 pub(crate) const TOOL_COUNT: usize = 2;
@@ -14,7 +14,7 @@ pub(crate) const TOOL_COUNT: usize = 2;
 pub(crate) const MAX_LISTED: usize = 200;
 const MAX_DESCRIPTION: usize = 200;
 
-/// Both tools, for a server with resources.
+/// Definitions of the two tools that are offered for a server with resources.
 pub(crate) fn tools() -> [Tool; TOOL_COUNT] {
     let tool = |name: &str, title: &str, description: &str, schema: Value| Tool {
         name: name.to_owned(),
@@ -41,13 +41,13 @@ pub(crate) fn tools() -> [Tool; TOOL_COUNT] {
     ]
 }
 
-/// URI argument of the read tool.
+/// Returns the URI argument of a call of the tool that reads a resource.
 pub(crate) fn uri(arguments: &Map<String, Value>) -> Result<&str, McpError> {
     let uri = arguments.get("uri").and_then(Value::as_str).map(str::trim).filter(|uri| !uri.is_empty());
     uri.ok_or_else(|| McpError::Refused("name the resource by its uri".to_owned()))
 }
 
-/// Listing as text for a model.
+/// Formats a list of resources as text for a model.
 pub(crate) fn render_listing(resources: &[Resource], templates: &[ResourceTemplate]) -> String {
     let about = |title: Option<&String>, name: &String, description: Option<&String>, mime: Option<&String>| {
         let mut line = title.unwrap_or(name).clone();

@@ -25,9 +25,9 @@ pub struct Tool {
     pub description: Option<String>,
     /// JSON Schema of the arguments.
     pub schema: Value,
-    /// Server's claim that the tool changes nothing.
+    /// True if the server claims that the tool changes nothing.
     pub is_read_only: bool,
-    /// Server's claim that repeating a call has no further effect.
+    /// True if the server claims that repeating a call has no further effect.
     pub is_idempotent: bool,
 }
 
@@ -39,7 +39,7 @@ const MAX_PICTURE_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallResult {
     pub text: String,
-    /// Base64 data, as received.
+    /// Images as base64 data, unchanged.
     pub pictures: Vec<String>,
     /// True if the tool reports a failure.
     pub is_error: bool,
@@ -106,7 +106,7 @@ pub(crate) fn result(result: CallToolResult, limit: usize) -> CallResult {
     CallResult { text: truncate(&texts.join("\n"), limit), pictures, is_error: result.is_error.unwrap_or(false) }
 }
 
-/// Wraps a text as a result.
+/// Creates a result that consists of a text.
 pub(crate) fn text(text: &str, limit: usize) -> CallResult {
     CallResult { text: truncate(text, limit), pictures: Vec::new(), is_error: false }
 }
@@ -118,8 +118,8 @@ pub(crate) fn resource(read: Vec<ResourceContents>, limit: usize) -> CallResult 
     CallResult { pictures, ..text(&texts.join("\n"), limit) }
 }
 
-/// Text of a content block for a model. Images are collected for models with image input; audio and
-/// other media are only named.
+/// Converts a content block to text for a model. Images are collected for models with image input;
+/// audio and other media are only named.
 pub(crate) fn block(block: ContentBlock, pictures: &mut Vec<String>) -> String {
     match block {
         ContentBlock::Text(text) => text.text,
@@ -131,7 +131,7 @@ pub(crate) fn block(block: ContentBlock, pictures: &mut Vec<String>) -> String {
     }
 }
 
-/// Text of a resource for a model.
+/// Converts a resource to text for a model.
 fn contents(contents: ResourceContents, pictures: &mut Vec<String>) -> String {
     match contents {
         ResourceContents::TextResourceContents { text, .. } => text,

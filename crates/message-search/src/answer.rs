@@ -29,9 +29,9 @@ const INSTRUCTIONS: &str = "You answer from messages that somebody has found in 
 #[derive(Clone, Debug, Default)]
 pub struct SearchQuestion {
     pub ask: MessageSearchRequest,
-    /// `None`: summarise the messages about the search terms.
+    /// Question; `None` asks for a summary of the messages about the search terms.
     pub text: Option<String>,
-    /// `None`: the default assistant.
+    /// Assistant that answers; `None` selects the default assistant.
     pub assistant_id: Option<AssistantId>,
 }
 

@@ -23,13 +23,13 @@ use crate::SearchService;
 const MAX_MESSAGE_CHARS: usize = 1_200;
 /// Maximum length of all messages together, in characters.
 pub(super) const MAX_MATERIAL_CHARS: usize = 30_000;
-/// Maximum length of an answer in tokens, and in characters if the model exceeds it.
+/// Maximum length of an answer in tokens, and in characters in case that the model ignores the former.
 const MAX_ANSWER_TOKENS: u32 = 700;
 const MAX_ANSWER_CHARS: usize = 6_000;
 /// Timeout of the model.
 const MODEL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Text of a message for the model; `None` if it has none.
+/// Returns the text of a message for the model; `None` if the message has no text.
 pub(super) fn said(message: &Message) -> Option<String> {
     let names = message.attachments.iter().map(|file| file.transcript.as_ref().unwrap_or(&file.name));
     let said: Vec<&str> = std::iter::once(&message.content).chain(names).map(String::as_str).collect();
@@ -37,7 +37,7 @@ pub(super) fn said(message: &Message) -> Option<String> {
     (!said.trim().is_empty()).then(|| said.chars().take(MAX_MESSAGE_CHARS).collect())
 }
 
-/// Messages for the model, and their citation numbers.
+/// Messages that the model reads, with the numbers by which it cites them.
 #[derive(Default)]
 pub(super) struct SourceMessages {
     sources: Vec<SearchSource>,
@@ -50,8 +50,8 @@ impl SourceMessages {
         self.sources.is_empty()
     }
 
-    /// Adds a message of the conversation with this title and the excerpts of its files; returns `false` if it doesn't
-    /// fit.
+    /// Adds a message with the title of its conversation and the excerpts of its files. Returns `false` if there is no
+    /// room left.
     pub fn add(&mut self, message: &Message, title: Option<&str>, in_files: Option<&str>) -> bool {
         let Some(mut part) = said(message) else { return true };
         if let Some(more) = in_files {
@@ -93,7 +93,7 @@ impl AssistantReader {
         Ok(Self { assistant })
     }
 
-    /// Answers from the material, billed to a workspace of the caller.
+    /// Answers from the given messages. The model call is billed to a workspace of the caller.
     pub async fn answer(
         self,
         service: &SearchService,
@@ -128,7 +128,7 @@ impl AssistantReader {
     }
 }
 
-/// Model call. It is recorded and charged however it ends, including when the caller is gone.
+/// Model call that is recorded and charged however it ends, even if the caller is gone.
 struct RecordedCall<'a> {
     service: &'a SearchService,
     asker: BillingIdentity,
@@ -215,7 +215,7 @@ fn unavailable(error: AiError) -> AppError {
     AppError::unavailable(anyhow::anyhow!("model call failed: {}", error.code()))
 }
 
-/// Citation numbers in square brackets.
+/// Returns the citation numbers that a text contains in square brackets.
 fn cited(text: &str) -> BTreeSet<u64> {
     let parts = text.split('[').skip(1).filter_map(|part| part.split_once(']'));
     parts.flat_map(|(numbers, _)| numbers.split(',').filter_map(|number| number.trim().parse().ok())).collect()

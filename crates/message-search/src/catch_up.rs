@@ -37,7 +37,7 @@ const INSTRUCTIONS: &str = "You tell somebody what they have missed in their cha
 /// Scope of a summary.
 #[derive(Clone, Copy, Debug)]
 pub enum CatchUpScope {
-    /// Single conversation: messages after the event `since`, or else the unread ones.
+    /// A single conversation: the messages after the event `since` or, if that is `None`, the unread ones.
     Conversation { id: ConversationId, since: Option<i64> },
     /// All conversations of a workspace; `None`: the default workspace.
     Workspace(Option<WorkspaceId>),
@@ -103,12 +103,13 @@ pub async fn catch_up(
     })
 }
 
-/// Number of the newest messages that are read: at most `each`, and as many as fit into `room`, but at least one.
+/// Returns how many of the newest messages are read: at most `each`, and as many as fit into `room` characters, but at
+/// least one.
 fn count_fitting(newest: &[Message], each: u64, room: usize) -> usize {
     let most = usize::try_from(each).unwrap_or(usize::MAX).min(newest.len());
     let mut left = room;
     for (at, message) in newest[..most].iter().enumerate() {
-        // Includes the header.
+        // The length of a message includes its header.
         let chars = said(message).map_or(0, |text| text.chars().count() + HEAD_CHARS);
         if chars > left && at > 0 {
             return at;

@@ -12,10 +12,11 @@ use appcore::{
 };
 use dbcontext::query::search::IndexedMessage;
 
-/// Texts of the files of one message.
+/// Extracted texts of the files of a message, by upload.
 pub(super) type Texts = HashMap<UploadId, String>;
 
-/// Index change for a message. An unfinished answer is indexed when it is complete; system messages are not searchable.
+/// Returns the index change for a message. An unfinished answer is not indexed before it is complete; system messages
+/// are not searchable.
 pub(super) fn change(row: IndexedMessage, texts: &Texts) -> Change {
     let is_shown = row.deleted_at.is_none()
         && row.status != MessageStatus::Streaming.as_str()
@@ -47,7 +48,8 @@ pub(super) fn text(content: &str, files: &[Upload]) -> String {
     text
 }
 
-/// [`text`] of a message followed by the texts of its files, with the range of each file's text by the file's index.
+/// Returns the [`text`] of a message followed by the texts of its files. The list has the index of each file and the
+/// byte range of its text.
 pub(super) fn text_with_files(content: &str, files: &[Upload], texts: &Texts) -> (String, Vec<(usize, Range<usize>)>) {
     let mut text = text(content, files);
     let mut places = Vec::new();

@@ -57,7 +57,7 @@ impl JobPayload for FileTextJob {
 }
 
 impl Job<SearchService> for FileTextJob {
-    /// Number of places: one per slot of the file parsers, because each job waits for a slot.
+    /// Number of jobs that run at the same time: one per slot of the file parsers, because each job waits for a slot.
     fn places(_config: &Config) -> usize {
         MAX_CONCURRENT_FILES
     }
@@ -79,7 +79,7 @@ impl FileTextJob {
         let is_read = rows::is_file_extracted(service.db.reader(), id).await?;
         let mut text = String::new();
         if !is_read && !is_hopeless {
-            // The file was removed meanwhile.
+            // The file may have been removed in the meantime.
             let Some(file) = uploads::get_all(service.db.reader(), [id]).await?.pop() else { return Ok(()) };
             let size = file.size.unwrap_or_default();
             if file.status == UploadStatus::Ready.as_str() && size <= MAX_FILE_BYTES {
@@ -106,7 +106,7 @@ impl FileTextJob {
     }
 }
 
-/// Start of a file's text.
+/// Joins the sections of a file's text up to the maximum size.
 fn join_sections(sections: &[Section]) -> String {
     let mut text = String::new();
     for section in sections {
@@ -122,7 +122,7 @@ fn join_sections(sections: &[Section]) -> String {
     text
 }
 
-/// Texts of these messages' files. Enqueues jobs for files without an extracted text.
+/// Returns the texts of these messages' files, and enqueues jobs for files without an extracted text.
 pub(super) async fn texts(service: &SearchService, found: &[IndexedMessage]) -> Result<HashMap<Uuid, Texts>, AppError> {
     let carrying: Vec<Uuid> =
         found.iter().filter(|row| row.deleted_at.is_none() && row.attachments.is_some()).map(|row| row.id.0).collect();

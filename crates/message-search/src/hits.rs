@@ -16,7 +16,7 @@ use crate::{SearchService, document, files, plan::PlannedSearch, run_blocking, w
 const MAX_EXCERPT_BYTES: usize = 240;
 const MAX_EXCERPT_BYTES_BEFORE: usize = 60;
 
-/// Current messages of the hits that the user may read.
+/// Returns the hits as current messages. Those that the user may not read are left out.
 pub(super) async fn shown_hits(
     service: &SearchService,
     asked: &PlannedSearch,
@@ -40,7 +40,7 @@ pub(super) async fn shown_hits(
         let message = match Message::try_from(row) {
             Ok(message) => message,
             Err(error) => {
-                // The other hits are returned.
+                // This hit is left out; the others are returned.
                 tracing::warn!(%error, id = %hit.candidate.message, "failed to read found message");
                 continue;
             }
@@ -62,7 +62,8 @@ pub(super) async fn shown_hits(
     Ok(shown)
 }
 
-/// Message with highlights in its own text or in the `texts` of its files; `None` if they no longer match.
+/// Returns a message with highlights in its own text or in the `texts` of its files; `None` if neither matches any
+/// more.
 fn located(
     matcher: &Matcher<'_>,
     message: Message,
@@ -82,7 +83,7 @@ fn located(
     Some(SearchHit { message: Some(message), highlights, file, ..SearchHit::default() })
 }
 
-/// Excerpt of a message's first matching file around the highlights.
+/// Returns an excerpt, around the highlights, of the first of a message's files that matches.
 fn file_excerpt(message: &Message, text: &str, parts: &[(usize, Range<usize>)], found: &Match) -> Option<FoundInFile> {
     let (first, (number, part)) = found.highlights.iter().find_map(|place| {
         let part = parts.iter().find(|(_, part)| part.start <= place.start && place.end <= part.end)?;
@@ -97,7 +98,7 @@ fn file_excerpt(message: &Message, text: &str, parts: &[(usize, Range<usize>)], 
         .filter(|place| start <= place.start && place.end <= end)
         .map(|place| place.start - start..place.end - start)
         .collect();
-    // Replaces line breaks by single bytes, so that offsets stay valid.
+    // Line breaks and tabs are replaced by spaces, which have one byte too, so that offsets stay valid.
     let excerpt = text.get(start..end)?.replace(['\n', '\t'], " ");
     let highlights = utf16(&excerpt, &within);
     Some(FoundInFile { upload_id: file.id, name: file.name.clone(), excerpt, highlights })

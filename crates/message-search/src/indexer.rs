@@ -1,8 +1,9 @@
 //! Indexer: a log consumer that updates the index asynchronously, so senders don't wait for it.
 //!
-//! The bus announces conversations with new events; a sweep finds those that the bus has missed. Positions are written
-//! together with the words, so an interrupted batch is repeated, and repetitions are idempotent: the log says which
-//! messages have changed, and their current content is read from the messages. One instance writes at a time.
+//! The bus announces conversations with new events; a sweep finds those whose announcement was lost. The position in a
+//! conversation's log is written together with the words, so an interrupted batch is repeated, and repetitions are
+//! idempotent: the log says which messages have changed, and their current content is read from the messages. One
+//! instance writes at a time.
 
 #[cfg(test)]
 mod tests;
@@ -53,16 +54,16 @@ const MAX_PAUSE: Duration = Duration::from_millis(500);
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(250);
 /// Delay after a failure.
 const FAILURE_DELAY: Duration = Duration::from_secs(2);
-/// Interval of sweeps for events that the bus has missed.
+/// Interval between sweeps for events whose announcement on the bus was lost.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
-/// Interval of checks if the index was cleared.
+/// Interval at which the indexer checks whether the index was cleared.
 const FILL_CHECK_INTERVAL: Duration = Duration::from_secs(3);
-/// Interval of purges of the words of removed messages.
+/// Interval at which the words of removed messages are purged.
 const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
-/// Maximum number of conversations per batch, and of their events in total.
+/// Maximum number of conversations per batch, and of events of all of them together.
 const BATCH_CONVERSATIONS: usize = 200;
 const BATCH_EVENTS: u32 = 1_000;
-/// Maximum number of old messages per batch, and of messages in the reindex queue.
+/// Maximum number per batch of old messages, and of messages that are indexed again.
 const BATCH_OLD_MESSAGES: u32 = 500;
 const BATCH_QUEUED_MESSAGES: u32 = 100;
 
@@ -80,7 +81,7 @@ pub(super) struct PendingWork {
 #[derive(Default)]
 struct PendingHeads {
     waiting: HashMap<Uuid, PendingHead>,
-    /// Number of conversations in the current batch, and the time since which the first of them waits.
+    /// Number of conversations in the current batch, and the time since which the oldest of them has been waiting.
     taken: Option<(usize, Instant)>,
 }
 
@@ -228,7 +229,7 @@ async fn run(service: Weak<SearchService>, news: Arc<PendingWork>) {
 }
 
 struct BatchResult {
-    /// True if old messages are left to index.
+    /// True if the initial fill still has old messages to index.
     fills: bool,
 }
 
@@ -250,11 +251,11 @@ async fn index_batch(
         for (id, head) in waiting(service, index, look).await? {
             news.hear(id, head);
         }
-        // Announced events stay pending until they are indexed.
+        // The sweep counts as done, because the events that it found stay pending until they are indexed.
         lookout.looked(look);
     }
-    // Later events are left for the next batch; otherwise old messages and some conversations would starve while users
-    // write.
+    // Events that arrive from now on wait for the next batch; otherwise old messages and some conversations would never
+    // be indexed while users write.
     let all = news.take();
     let read = index_conversations(service, index, news, &all).await;
     news.finish_batch();
@@ -265,13 +266,13 @@ async fn index_batch(
         news.is_touched.store(true, Relaxed);
         return Err(error);
     }
-    // The index may have been cleared meanwhile.
+    // The index may have been cleared in the meantime.
     let fills = match index.fill().await? {
         None => true,
         Some(FillState { is_done: false, .. }) => index_old(service, index).await?,
         Some(_) => false,
     };
-    // Set also after failures, which may last for long.
+    // The flag is set even if indexing has failed, because failures may last for long.
     news.is_filling.store(fills, Relaxed);
     failed.map_or(Ok(BatchResult { fills }), Err)
 }
@@ -363,7 +364,7 @@ async fn read(
         return Ok(());
     }
     let Some(writing) = index.begin().await? else {
-        // The current writer may be indexing the same conversations.
+        // The instance that is writing may be indexing the same conversations.
         for (id, head) in some {
             news.put(id, head);
         }
@@ -372,7 +373,7 @@ async fn read(
     };
     let ids: Vec<Uuid> = some.iter().map(|(id, _)| *id).collect();
     let mut read: HashMap<Uuid, i64> = writing.positions(ids).await?.into_iter().collect();
-    // Announced numbers may be older than the position that another instance has reached.
+    // The announced sequence numbers may be older than the position that another instance has indexed.
     let heads: HashMap<ConversationId, i64> =
         events::heads(service.db.reader(), some.iter().map(|(id, _)| ConversationId(*id))).await?.into_iter().collect();
     let mut behind = Vec::new();
@@ -445,7 +446,7 @@ async fn index_queued(service: &SearchService, index: &dyn SearchIndex, news: &P
         return Ok(());
     };
     let Some(fill) = writing.fill().await? else { return Ok(()) };
-    // Messages that are not indexed yet will be indexed with their current content.
+    // Messages that the initial fill has not reached are skipped, because it will index their current content.
     let is_in_it = |id: &Uuid| fill.is_done || *id >= fill.below;
     let ids: Vec<Uuid> = touched.iter().map(|one| one.message_id.0).filter(is_in_it).collect();
     let changes = changes(service, ids).await?;
@@ -457,17 +458,19 @@ async fn index_queued(service: &SearchService, index: &dyn SearchIndex, news: &P
     Ok(())
 }
 
-/// Clears the index if the log no longer contains the needed events, so that it is filled from the messages.
+/// Clears the index, so that it is filled again from the messages. Used if the log no longer contains the events that
+/// are needed.
 async fn reset_index(service: &SearchService, writing: Box<dyn IndexWriter>, why: &str) -> Result<(), AppError> {
     tracing::warn!(why, "search index cleared, filling it again");
     writing.abort().await?;
     service.index.clear().await
 }
 
-/// Index changes of these messages, ordered by id. An unreadable message is skipped: it can't be found, but later ones
-/// can.
+/// Returns the index changes of these messages, ordered by id. An unreadable message is skipped, so that later ones can
+/// still be found.
 async fn changes(service: &SearchService, mut ids: Vec<Uuid>) -> Result<Vec<Change>, AppError> {
-    // Ids increase with time, and so must the document numbers of new messages.
+    // Ids increase with time. Messages are sorted by id, so that the document numbers of new messages increase with
+    // time too.
     ids.sort_unstable();
     let work = |some: Vec<Uuid>| async move {
         match (catch_panic(tokenize(service, &some)).await, some.as_slice()) {
@@ -484,9 +487,10 @@ async fn changes(service: &SearchService, mut ids: Vec<Uuid>) -> Result<Vec<Chan
     Ok(changes)
 }
 
-/// Index change for an unreadable message.
+/// Returns the index changes in place of an unreadable message, after checking that only this message is the cause.
 async fn skip_unreadable(service: &SearchService, id: Uuid, error: &AppError) -> Result<Vec<Change>, AppError> {
-    // Fails if no message is readable at all: then this message is not the cause, and others would be skipped as well.
+    // Tests whether any message can be read. If not, this message isn't the cause, and others must not be skipped as
+    // well.
     rows::messages_to_index(service.db.reader(), &[Uuid::max()]).await.map_err(AppError::unavailable)?;
     tracing::warn!(%error, %id, "unreadable message left out of the search index");
     Ok(vec![Change::Remove(id)])

@@ -4,12 +4,14 @@
 //! Owns the search index and its maintenance. The crate `search` contains the tokenizer, the queries and the index on
 //! SQLite. Uses `event-log` for new events, `files` for text extraction, and `gateway` for models.
 //!
-//! An [index](SearchIndex) returns candidates only. Each message is read from the database by a statement that checks
-//! read access, and matched with the query again, so deleted, edited and unreadable content is never found.
+//! An [index](SearchIndex) only returns candidates. Each message is read from the database by a statement that checks
+//! read access, and matched with the query again. So deleted or unreadable messages and earlier versions of edited ones
+//! are never found.
 //!
 //! [Texts of files](files) are searched with the messages that they are attached to.
 //!
-//! A search scans the newest candidates, [`window::WINDOW`] at a time; [`Cursor`]s store its position.
+//! A search scans the newest candidates, [`window::WINDOW`] at a time. A [`Cursor`] stores the position at which it
+//! continues.
 
 mod answer;
 mod assistant_reader;
@@ -68,7 +70,7 @@ use self::{
 
 /// Maximum number of windows that one call scans.
 const MAX_WINDOWS: usize = 5;
-/// Minimum number of hits; with fewer, similar words are searched as well.
+/// Number of hits below which similar words are searched as well.
 const MIN_EXACT_HITS: usize = 10;
 /// Time limit of a search, after which it returns its partial result.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
@@ -84,7 +86,7 @@ pub struct SearchService {
     pub gateway: Arc<GatewayService>,
     index: Box<dyn SearchIndex>,
     words: RwLock<Dictionary>,
-    /// Serialises updates of the vocabulary.
+    /// Mutex that serialises updates of the vocabulary.
     reading_words: tokio::sync::Mutex<()>,
     news: Arc<PendingWork>,
 }
@@ -115,7 +117,7 @@ impl SearchService {
         self.news.lag()
     }
 
-    /// Current vocabulary; after the deadline, the part that was read so far.
+    /// Returns the current vocabulary. If the deadline passes, it is the part that was read so far.
     async fn words(&self, deadline: Deadline) -> Result<Dictionary, AppError> {
         let known = || self.words.read().unwrap_or_else(PoisonError::into_inner).clone();
         let turn = timeout(deadline.remaining().unwrap_or(Duration::MAX), self.reading_words.lock()).await;
@@ -260,7 +262,7 @@ async fn messages(
             shown += part.len();
             items.extend(shown_hits(service, &asked, &window.reading, &part).await?);
             if shown < window.hits.len() {
-                // New messages don't shift the results.
+                // The search continues below the newest hit's number, so that new messages don't shift the results.
                 let top = window.hits.iter().map(|hit| hit.candidate.number).max().unwrap_or(below);
                 let next = Cursor { is_wide, shown, below: below.min(top.saturating_add(1)) };
                 return Ok::<_, AppError>((items, Some(next), None));

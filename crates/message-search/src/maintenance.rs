@@ -1,4 +1,4 @@
-//! Maintenance of an installation's index from outside of the server.
+//! Maintenance of an installation's index from the command line, without the server.
 
 use std::path::Path;
 

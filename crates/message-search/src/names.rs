@@ -13,7 +13,7 @@ use crate::run_blocking;
 /// Maximum number of people whose names are examined.
 pub(super) const MAX_PEOPLE: u32 = 20_000;
 
-/// People with one of these names or prefixes; `me` is the caller.
+/// Finds the people who have one of these names or whose names start with one; `me` stands for the caller.
 pub(super) async fn authors<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -29,7 +29,7 @@ pub(super) async fn authors<C: ConnectionTrait>(
     Ok(meant)
 }
 
-/// Conversations whose title, or whose other members' names, have one of these names or prefixes.
+/// Finds the conversations whose title or the names of whose other members are one of these names or start with one.
 pub(super) async fn places<'a, C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -43,7 +43,7 @@ pub(super) async fn places<'a, C: ConnectionTrait>(
     resolve_unfolded(names, known).await
 }
 
-/// [`meant`] with unfolded names, on a blocking thread because there may be thousands.
+/// Folds the known names and calls [`meant`], on a blocking thread because there may be thousands of names.
 async fn resolve_unfolded(names: &[String], known: Vec<(Uuid, String)>) -> Result<BTreeSet<Uuid>, AppError> {
     let names = names.to_vec();
     run_blocking(move || {
@@ -53,7 +53,7 @@ async fn resolve_unfolded(names: &[String], known: Vec<(Uuid, String)>) -> Resul
     .await
 }
 
-/// Exact matches of the names; if there are none, prefix matches.
+/// Returns the exact matches of the names or, if there are none, the prefix matches.
 fn meant(names: &[String], known: &[(Uuid, String)]) -> BTreeSet<Uuid> {
     let mut meant = BTreeSet::new();
     for name in names {
@@ -71,7 +71,7 @@ fn is_exactly(known: &str, name: &str) -> bool {
     known == name || known.chars().filter(|letter| !letter.is_whitespace()).eq(name.chars())
 }
 
-/// True if a name, or a word in it, has this prefix. Both are folded.
+/// True if a known name, or a word in it, starts with this prefix. Both must be folded.
 pub(super) fn has_prefix(known: &str, name: &str) -> bool {
     let words = known
         .char_indices()

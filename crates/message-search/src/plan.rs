@@ -20,18 +20,19 @@ pub struct MessageSearchRequest {
     pub text: String,
     pub kind_of_hit: SearchType,
     pub workspace_id: Option<WorkspaceId>,
-    /// Required authors (users or assistants), any of them; empty: no restriction.
+    /// Authors (users or assistants), one of whom must have written the message; empty: any author.
     pub authors: Vec<UserId>,
     /// Searched conversations; empty: all.
     pub conversations: Vec<ConversationId>,
-    /// Event of the single conversation after which messages are searched; 0: all.
+    /// Sequence number of the event after which messages are searched, if there is a single conversation; 0: all
+    /// messages.
     pub after_seq: i64,
     pub kind: Option<ConversationKind>,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
-    /// Time zone of dates; `None`: the user's own, or UTC.
+    /// Time zone of dates in the query; `None`: the user's own, or UTC if it isn't known.
     pub timezone: Option<String>,
-    /// Required content, all of them.
+    /// Kinds of content that a message must have, all of them.
     pub has: Vec<SearchHas>,
     pub sort: SearchSort,
     /// True to search the words exactly as typed, regardless of the number of hits.
@@ -45,7 +46,7 @@ pub struct MessageSearchRequest {
 pub(super) struct Cursor {
     /// True if similar words are searched as well.
     pub(super) is_wide: bool,
-    /// Number of hits of the window that were returned.
+    /// Number of hits of the current window that were already returned.
     pub(super) shown: usize,
     /// Document number below which the window starts.
     pub(super) below: i64,
@@ -80,7 +81,7 @@ pub(super) struct PlannedSearch {
     pub(super) deadline: Deadline,
 }
 
-/// Days in the user's time zone at the current time.
+/// Converts dates of a query to times, in the user's time zone and relative to the current day.
 struct LocalDays<'a> {
     zone: &'a TimeZone,
     now: Timestamp,

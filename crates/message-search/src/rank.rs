@@ -25,7 +25,7 @@ pub(super) fn rank(mut hits: Vec<Hit>) -> Vec<Hit> {
         .zip(turns)
         .map(|(hit, turn)| {
             let of_word = of_word.get(&(hit.score, hit.found.corrections.as_slice())).copied().unwrap_or_default();
-            // Without a correction, hits stay in the order of time.
+            // Without a corrected word, hits stay ordered by score and time.
             let of_word = if turn == 0 { 0 } else { of_word };
             (Reverse(hit.score), turn, Reverse(of_word), Reverse(hit.candidate.number))
         })
@@ -35,7 +35,7 @@ pub(super) fn rank(mut hits: Vec<Hit>) -> Vec<Hit> {
     placed.into_iter().map(|(_, hit)| hit).collect()
 }
 
-/// Spelling corrections: for words without exact hits, the words that most hits contain instead.
+/// Returns spelling corrections: for each word without exact hits, the word that most hits contain instead.
 pub(super) fn corrections(query: &Query, hits: &[Hit]) -> Vec<SearchCorrection> {
     let of = |(at, wanted): (usize, &RequiredTerm)| {
         let mut counts: HashMap<&str, usize> = HashMap::new();

@@ -19,8 +19,8 @@ use crate::{SearchService, document, files, plan::PlannedSearch, rank::rank, run
 pub(super) const WINDOW: u32 = 500;
 /// Maximum number of characters per message that are matched.
 const MAX_MATCHED_CHARS: u32 = 16_000;
-/// Maximum number of messages per window whose files are matched as well; the others count as matches until they are
-/// shown.
+/// Maximum number of messages per window whose files are matched as well. Of further messages the files are assumed to
+/// match, and are checked when the message is shown.
 const MAX_MATCHED_FILES: usize = 20;
 /// Bonus for a message in a conversation of the user.
 const OWN_CONVERSATION_BONUS: u32 = 1;
@@ -35,12 +35,12 @@ pub(super) struct Hit {
     pub(super) is_in_files: bool,
 }
 
-/// Part of the results, in order.
+/// Part of the results, best hit first.
 pub(super) struct Window {
     pub(super) hits: Vec<Hit>,
     /// Document number below which there may be more.
     pub(super) next: Option<i64>,
-    /// Time of the last readable message that was examined.
+    /// Time of the oldest readable message that was examined.
     pub(super) end: Option<i64>,
     /// Interpretation of the words.
     pub(super) reading: Interpretation,
@@ -96,8 +96,8 @@ pub(super) async fn candidates(
     }
 }
 
-/// Interpretation of the words if the index determines similar words itself: derived from the words of the found
-/// messages.
+/// Returns the interpretation of the words if the index finds similar words itself. It is derived from the words of the
+/// found messages.
 fn interpret_hits(
     query: &Query,
     (is_wide, deadline): (bool, Deadline),
@@ -115,11 +115,11 @@ fn interpret_hits(
 struct MatchedWindow {
     /// Best first.
     hits: Vec<Hit>,
-    /// Time of the last readable message; the times of unreadable ones must not be disclosed.
+    /// Time of the oldest readable message. The times of unreadable messages must not be disclosed.
     end: Option<i64>,
     /// Interpretation of the words.
     reading: Interpretation,
-    /// Number of the last message that was matched before the deadline, if there were more.
+    /// Document number of the last message that was matched before the deadline, if others were left.
     stopped_at: Option<i64>,
 }
 
@@ -170,7 +170,7 @@ async fn match_window(
             }
             let files = document::files(text.attachments.as_deref());
             let found = matcher.matches(&document::text(&text.content, &files));
-            // Content after the cut is assumed to match.
+            // The end of a truncated text is not examined and is assumed to match.
             let is_in_files = found.is_none() && text.has_file_text && !text.is_cut;
             let Some(found) = found.or_else(|| (text.is_cut || is_in_files).then(Match::default)) else { continue };
             let score = found.score + if own.contains(&candidate.conversation) { OWN_CONVERSATION_BONUS } else { 0 };

@@ -8,7 +8,7 @@ use url::Url;
 pub(crate) struct AuthorizationRequest<'a> {
     pub client_id: &'a str,
     pub redirect_uri: &'a str,
-    /// Without `openid`, which is always added.
+    /// Scopes to request, without `openid`, which is always added.
     pub scopes: &'a [String],
     pub state: &'a str,
     pub nonce: &'a str,
@@ -19,7 +19,7 @@ pub(crate) struct AuthorizationRequest<'a> {
 }
 
 impl AuthorizationRequest<'_> {
-    /// URL of the request at this endpoint. Existing query parameters are kept.
+    /// Builds the URL of the request at this endpoint. Query parameters of the endpoint are kept.
     pub(crate) fn url(&self, endpoint: &Url) -> Url {
         let others = self.scopes.iter().map(String::as_str).filter(|scope| *scope != "openid");
         let scopes: Vec<&str> = std::iter::once("openid").chain(others).collect();

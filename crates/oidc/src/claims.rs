@@ -1,6 +1,6 @@
-//! Claims of ID tokens and UserInfo responses. Only the needed ones are parsed, because others have various forms and
-//! sizes: Auth0 writes `updated_at` as a date, Keycloak an `address` of its own, others long lists of groups. Malformed
-//! optional claims count as missing.
+//! Claims of ID tokens and UserInfo responses. Only the needed ones are parsed, because providers send other claims in
+//! various forms and sizes: Auth0 writes `updated_at` as a date, Keycloak has its own form of `address`, and some send
+//! long lists of groups. Malformed optional claims count as missing.
 
 use appcore::Timestamp;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -11,10 +11,10 @@ use serde_json::Value;
 pub(crate) struct TokenClaims {
     #[serde(rename = "iss")]
     pub issuer: String,
-    /// May be a string instead of a list.
+    /// Audiences of the token. The claim may be a string instead of a list.
     #[serde(rename = "aud", default, deserialize_with = "one_or_many")]
     pub audiences: Vec<String>,
-    /// Authorized party, required with several audiences.
+    /// Authorized party (`azp`), required if there are several audiences.
     #[serde(rename = "azp")]
     pub authorized_party: Option<String>,
     #[serde(rename = "exp", deserialize_with = "seconds")]
@@ -34,7 +34,7 @@ pub(crate) struct PersonClaims {
     pub subject: String,
     #[serde(default, deserialize_with = "text")]
     pub email: Option<String>,
-    /// Anything but a clear yes counts as false.
+    /// True if the provider has confirmed the address. Any value other than a clear yes counts as false.
     #[serde(default, deserialize_with = "lenient_bool")]
     pub email_verified: bool,
     #[serde(default, deserialize_with = "text")]

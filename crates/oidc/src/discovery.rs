@@ -13,7 +13,8 @@ use crate::{
     quirks,
 };
 
-/// Required members of the document. The issuer is not parsed as URL, because Microsoft's is a template.
+/// Members of the discovery document that are needed. The issuer is not parsed as a URL, because Microsoft's is a
+/// template.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Discovery {
     pub issuer: String,
@@ -23,7 +24,7 @@ pub(crate) struct Discovery {
     pub userinfo_endpoint: Option<Url>,
     #[serde(default)]
     token_endpoint_auth_methods_supported: Vec<String>,
-    /// RFC 9207: the authorization response contains the issuer.
+    /// True if the authorization response contains the issuer (RFC 9207).
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
 }

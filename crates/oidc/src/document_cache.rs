@@ -7,12 +7,12 @@ use tokio::{sync::Mutex, time::Instant};
 
 use crate::OidcError;
 
-/// Minimum and maximum lifetime, regardless of the response's `Cache-Control`.
+/// Minimum and maximum lifetime of a cached document, regardless of the response's `Cache-Control`.
 const MIN_TTL: Duration = Duration::from_secs(300);
 const MAX_TTL: Duration = Duration::from_secs(86_400);
-/// Time until the next fetch after a failed one, if an older value is available.
+/// Time until the next fetch after a failed one, during which an older value is used if there is one.
 const RETRY_PAUSE: Duration = Duration::from_secs(60);
-/// Minimum interval of early fetches, made because the cached value doesn't suffice.
+/// Minimum interval between early fetches, which are made before the cached value expires because it doesn't suffice.
 const EARLY_FETCH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A cached value. Concurrent requests wait for a single fetch.
@@ -60,7 +60,7 @@ impl<T> CachedDocument<T> {
         fetch: impl AsyncFnOnce() -> Result<(T, Duration), OidcError>,
     ) -> Option<Arc<T>> {
         let mut state = self.0.lock().await;
-        // A concurrent caller has fetched it.
+        // A concurrent caller has fetched a newer value already.
         if let Some(entry) = state.entry.as_ref().filter(|entry| !Arc::ptr_eq(&entry.value, old)) {
             return Some(Arc::clone(&entry.value));
         }
@@ -84,7 +84,7 @@ fn store<T>(entry: &mut Option<Entry<T>>, value: T, lasts: Duration) -> Arc<T> {
     value
 }
 
-/// Lifetime from `Cache-Control: max-age`.
+/// Lifetime of a response by its `Cache-Control: max-age`.
 pub(crate) fn lasts(headers: &HeaderMap) -> Duration {
     let text = headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let seconds = text.split(',').find_map(|part| part.trim().strip_prefix("max-age=")?.trim_matches('"').parse().ok());

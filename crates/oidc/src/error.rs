@@ -9,7 +9,7 @@ pub enum OidcError {
     /// The provider's answer or token is invalid.
     #[error("{0}")]
     Invalid(String),
-    /// Invalid settings, or a failure of our system.
+    /// The settings are invalid, or Natter itself has failed.
     #[error("{0}")]
     Settings(String),
 }

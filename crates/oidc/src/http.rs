@@ -77,7 +77,7 @@ pub(crate) fn request(method: Method, url: &Url) -> Request {
     request
 }
 
-/// True if the connection is encrypted, or local.
+/// True if the connection is encrypted or stays on this machine.
 pub(crate) fn is_safe(url: &Url) -> bool {
     let is_here = match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

@@ -20,7 +20,7 @@ use crate::{
 /// Maximum size of a token. Most have one or two kilobytes; some list every group of the user.
 const MAX_BYTES: usize = 64 * 1024;
 const MAX_SUBJECT_BYTES: usize = 255;
-/// Maximum clock difference to the provider.
+/// Maximum difference between the clocks of the provider and this server.
 const LEEWAY: Duration = Duration::from_secs(60);
 /// Maximum age of a token that comes directly from the provider.
 const MAX_AGE: Duration = Duration::from_secs(600);
@@ -29,14 +29,14 @@ const MAX_AGE: Duration = Duration::from_secs(600);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     pub issuer: String,
-    /// Never reassigned to another user by this issuer.
+    /// Id of the user at the issuer, which never reassigns it to another user.
     pub subject: String,
     pub email: Option<String>,
     /// True if the provider confirms the address and is trusted to do so.
     pub email_verified: bool,
     pub name: Option<String>,
-    /// Fingerprint of the signed part, to accept each token only once. The signature is excluded, because it can be
-    /// encoded in several ways.
+    /// Hash of the token's signed part, by which each token is accepted only once. The signature is not hashed, because
+    /// it can be encoded in several ways.
     pub token_hash: Vec<u8>,
     /// Time after which the token is rejected as too old.
     pub usable_until: Timestamp,
@@ -45,10 +45,10 @@ pub struct Identity {
 /// Expected properties of a token.
 pub(crate) struct Expectation<'a> {
     pub kind: OauthKind,
-    /// From the discovery document; Microsoft's is a template.
+    /// Issuer in the discovery document; Microsoft's is a template.
     pub issuer: &'a str,
     pub client_id: &'a str,
-    /// Expected nonce; with `None`, the token must not have one.
+    /// Expected nonce; if `None`, the token must not have one.
     pub nonce: Option<&'a str>,
     pub trusts_email: bool,
     pub now: Timestamp,
@@ -64,7 +64,7 @@ struct Header {
     crit: Option<IgnoredAny>,
 }
 
-/// Rejection of a token. An unknown key may be resolved by fetching newer keys.
+/// Reason for rejecting a token. If the key is unknown, the token may become valid after newer keys are fetched.
 pub(crate) enum TokenError {
     UnknownKey,
     Final(OidcError),
@@ -81,12 +81,13 @@ pub(crate) fn read(text: &str, keys: &KeySet, expected: &Expectation<'_>) -> Res
     let algorithm = header.algorithm()?;
     let said = decoded(claims)?;
     let claims: TokenClaims = serde_json::from_slice(&said).map_err(invalid)?;
-    // OpenID Connect Core 3.1.3.7: with several audiences, `azp` must name ours.
+    // OpenID Connect Core 3.1.3.7: if there are several audiences, `azp` must be Natter's client id.
     let is_for_us = claims.audiences.iter().any(|audience| audience == expected.client_id);
     if !is_for_us || claims.audiences.len() > 1 && claims.authorized_party.as_deref() != Some(expected.client_id) {
         return Err(invalid("the token is for another audience"));
     }
-    // Checked before the key, so that a malformed signature doesn't trigger a fetch of newer keys.
+    // The signature is decoded before the key is looked up, so that a malformed one doesn't trigger a fetch of newer
+    // keys.
     decoded(signature)?;
     verify(header.kid.as_deref(), algorithm, signed, signature, keys)?;
     check_time(&claims, expected.now)?;
@@ -98,7 +99,8 @@ pub(crate) fn read(text: &str, keys: &KeySet, expected: &Expectation<'_>) -> Res
     }
     let person: PersonClaims = serde_json::from_slice(&said).map_err(invalid)?;
     let subject = &person.subject;
-    // OpenID Connect Core 2: at most 255 ASCII characters. PostgreSQL can't store NUL.
+    // OpenID Connect Core 2 allows at most 255 ASCII characters. Control characters are rejected because PostgreSQL
+    // can't store NUL.
     if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES || subject.chars().any(char::is_control) {
         return Err(invalid("the token's subject is empty, too long or holds control characters"));
     }
@@ -115,7 +117,7 @@ pub(crate) fn read(text: &str, keys: &KeySet, expected: &Expectation<'_>) -> Res
 }
 
 impl Header {
-    /// Signature algorithm, if it is accepted and the header is otherwise ordinary.
+    /// Returns the signature algorithm, if it is accepted and the header has no unsupported parameters.
     fn algorithm(&self) -> Result<SignatureAlgorithm, TokenError> {
         let kind = self.typ.as_deref().unwrap_or("JWT").to_ascii_lowercase();
         if !matches!(kind.strip_prefix("application/").unwrap_or(&kind), "jwt" | "jose") {

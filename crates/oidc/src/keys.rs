@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::claims::text;
 
-/// Accepts set trailing bits in the last character, which some providers' encoders produce.
+/// Base64 decoder for keys. It accepts set unused bits in the last character, which some providers' encoders produce.
 const KEY_BASE64: GeneralPurpose =
     GeneralPurpose::new(&alphabet::URL_SAFE, NO_PAD.with_decode_allow_trailing_bits(true));
 /// Minimum size of an RSA modulus, in bits. The cryptography library refuses smaller keys and those of more than 8192 bits.
@@ -116,13 +116,13 @@ pub(crate) struct PublicKey {
     material: Material,
 }
 
-/// Key material in the form of the cryptography library.
+/// Key material in the form that the cryptography library needs.
 #[derive(Debug)]
 enum Material {
     Usable(DecodingKey),
     /// An RSA key of fewer than [`MIN_RSA_BITS`] bits.
     TooShort,
-    /// Malformed, of another type, or on another curve.
+    /// A key that is malformed, of another type, or on another curve.
     Unsupported,
 }
 
@@ -177,7 +177,7 @@ impl Material {
     fn p256(x: Option<&str>, y: Option<&str>) -> Self {
         let coordinate = |member| decode(member).filter(|bytes| bytes.len() == P256_COORDINATE_LEN);
         let (Some(x), Some(y)) = (coordinate(x), coordinate(y)) else { return Self::Unsupported };
-        // SEC 1, 2.3.3: an uncompressed point. `from_ec_der` takes it as it is.
+        // An uncompressed point (SEC 1, 2.3.3), which `from_ec_der` accepts as it is.
         Self::Usable(DecodingKey::from_ec_der(&[&[0x04_u8][..], &x, &y].concat()))
     }
 }
@@ -255,7 +255,7 @@ mod tests {
         serde_json::from_value(json!({ "keys": keys })).unwrap()
     }
 
-    /// Number of candidates, and whether one of them made the signature.
+    /// Returns the number of candidate keys, and whether one of them made the signature.
     fn check(keys: &[Value], id: Option<&str>, algorithm: SignatureAlgorithm, signature: &str) -> (usize, bool) {
         let keys = set(keys);
         let candidates = keys.candidates(id, algorithm);
@@ -301,7 +301,7 @@ mod tests {
             (json!({ "kty": "oct" }), Some("1"), false),
             (json!({ "kty": "rsa" }), Some("1"), false),
             (json!({ "kty": null }), Some("1"), false),
-            // Members that are not needed.
+            // Malformed members that are not needed don't matter.
             (json!({ "x5c": "no list", "x5t": 7, "key_ops": "verify", "ext": [] }), Some("1"), true),
         ] {
             let found = check(&[rsa(&changed)], id, SignatureAlgorithm::Rs256, &signature);
@@ -314,7 +314,7 @@ mod tests {
             let signature = sign(&es256_key, Algorithm::ES256);
             assert_eq!(check(&keys, id, SignatureAlgorithm::Es256, &signature), (1, true));
         }
-        // Of several keys with one id, each is tried.
+        // If several keys have the same id, each is tried.
         let (_, stranger) = ec("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING);
         let signature = sign(&es256_key, Algorithm::ES256);
         let keys = [stranger, keys[1].clone()];
@@ -410,7 +410,7 @@ mod tests {
         let (p256, public) = ec("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING);
         let (keys, signature) = ([public], sign(&p256, Algorithm::ES256));
         assert_eq!(check(&keys, None, SignatureAlgorithm::Es256, &signature), (1, true));
-        // r = s = 0 satisfies careless verifiers.
+        // A signature with r = s = 0 passes careless verifiers.
         for forged in [BASE64_URL_SAFE_NO_PAD.encode([0; 64]), BASE64_URL_SAFE_NO_PAD.encode([0; 63])] {
             assert_eq!(check(&keys, None, SignatureAlgorithm::Es256, &forged), (1, false));
         }
@@ -423,7 +423,8 @@ mod tests {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(key["n"].as_str().unwrap()).unwrap();
         let zeros = BASE64_URL_SAFE_NO_PAD.encode([&[0_u8, 0][..], &bytes].concat());
         let mut trailing = key["n"].as_str().unwrap().to_owned();
-        // 256 bytes leave four unused bits in the last of 342 characters; those of an encoder are zero.
+        // A signature of 256 bytes has 342 characters in base64. The last one has four unused bits, which a correct
+        // encoder sets to zero.
         let last = trailing.pop().unwrap();
         assert!("AQgw".contains(last), "{last}");
         trailing.push(char::from(u8::try_from(last).unwrap() + 1));

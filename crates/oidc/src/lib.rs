@@ -6,13 +6,13 @@
 //!
 //! Only the needed claims are parsed ([`claims`]), whatever form the others have. The requests are those of the
 //! authorization code flow with PKCE ([`authorization`], [`tokens`]). Signatures are verified with the provider's
-//! published keys ([`keys`]); the cryptography is aws-lc-rs, by way of `jsonwebtoken`.
+//! published keys ([`keys`]). The cryptography is that of aws-lc-rs, used through `jsonwebtoken`.
 //!
-//! A provider's document and keys are fetched on first use and cached ([`kept`]): by one request at a time, again when
-//! a token names an unknown key but at most once a minute, and expired values are used while the provider is
-//! unavailable.
+//! A provider's document and keys are fetched on first use and cached ([`document_cache`]). Only one request fetches at
+//! a time. If a token names an unknown key, the keys are fetched again, at most once a minute. Expired values are used
+//! while the provider is unavailable.
 //!
-//! This crate knows neither the database nor our HTTP API; mapping identities to accounts is the service's task.
+//! This crate knows neither the database nor Natter's HTTP API; its callers map identities to accounts.
 
 mod authorization;
 mod claims;

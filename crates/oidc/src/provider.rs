@@ -46,11 +46,11 @@ enum Credential {
 /// Redirect of a browser to the provider.
 pub struct AuthorizationRedirect {
     pub url: String,
-    /// State for the callback.
+    /// State that is kept until the callback.
     pub trip: FlowState,
 }
 
-/// State needed when the browser returns.
+/// State of a sign-in that is needed when the browser returns.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct FlowState {
     /// Parameter `state`, which the browser returns; prevents forged callbacks.
@@ -153,13 +153,13 @@ impl Provider {
         let known = identity.clone();
         let filled =
             user_info::add_missing_claims(&self.http, place, &tokens.access_token, identity, self.trusts_email).await;
-        // A missing name alone doesn't fail the sign-in.
+        // If only the name is missing, the sign-in doesn't fail.
         if known.email.is_some() { Ok(filled.unwrap_or(known)) } else { filled }
     }
 
     /// Verifies an ID token.
     pub async fn verify(&self, id_token: &str, nonce: Option<&str>, now: Timestamp) -> Result<Identity, OidcError> {
-        // Malformed tokens don't trigger requests to the provider.
+        // A malformed token is rejected before any request to the provider.
         if id_token.split('.').count() != 3 {
             return Err(OidcError::invalid("malformed ID token"));
         }
@@ -197,7 +197,8 @@ impl Provider {
             Credential::Secret(secret) => secret.clone(),
             Credential::Apple(key) => key.secret(&self.client_id, now)?,
         };
-        // Apple's document requires the body; compatible servers may not declare it.
+        // Apple's discovery document says that the secret must be in the body; servers compatible with Apple's may not
+        // say so.
         let is_in_body = discovery.wants_secret_in_body() || self.kind == OauthKind::Apple;
         Ok(if is_in_body { ClientAuth::Body(secret) } else { ClientAuth::Header(secret) })
     }
@@ -227,7 +228,7 @@ fn check_redirect_uri(text: &str) -> Result<(), OidcError> {
     Url::parse(text).map(|_| ()).map_err(|error| OidcError::Settings(format!("server.public_url: {error}")))
 }
 
-/// 256 random bits, for `state`, `nonce` and the code verifier.
+/// Generates a text with 256 random bits, for `state`, `nonce` and the code verifier.
 fn random_text() -> Result<String, OidcError> {
     token::random_token().map_err(|error| OidcError::Settings(error.to_string()))
 }

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::OidcError;
 
-/// Audience of Apple's client secret, and Apple's issuer.
+/// Apple's issuer, which is also the audience of Apple's client secret.
 const APPLE: &str = "https://appleid.apple.com";
 /// Lifetime of Apple's client secret. Apple allows half a year; it is created for each request.
 const SECRET_TTL: Duration = Duration::from_secs(300);
-/// Placeholder of the tenant in Microsoft's issuer.
+/// Placeholder for the tenant in Microsoft's issuer.
 const TENANT: &str = "{tenantid}";
 
 /// Issuer of the provider, if the settings name none.
@@ -42,7 +42,8 @@ pub(crate) const fn answers_by_form(kind: OauthKind) -> bool {
     matches!(kind, OauthKind::Apple)
 }
 
-/// True if the document's issuer matches the settings. Microsoft's issuer is a template, so only its origin must match.
+/// True if the issuer in the discovery document matches the settings. Microsoft's is a template, so only its origin
+/// must match.
 pub(crate) fn matches_issuer(kind: OauthKind, configured: &str, said: &str) -> bool {
     let place = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
     match kind {
@@ -51,7 +52,7 @@ pub(crate) fn matches_issuer(kind: OauthKind, configured: &str, said: &str) -> b
     }
 }
 
-/// Issuer that a token must name, from the document's issuer and the token's tenant.
+/// Returns the issuer that a token must name, from the issuer in the discovery document and the token's tenant.
 pub(crate) fn token_issuer(kind: OauthKind, said: &str, tenant: Option<&str>) -> Result<String, OidcError> {
     if !has_tenant_placeholder(kind, said) {
         return Ok(said.to_owned());
@@ -61,7 +62,7 @@ pub(crate) fn token_issuer(kind: OauthKind, said: &str, tenant: Option<&str>) ->
     Ok(said.replace(TENANT, tenant))
 }
 
-/// True if the document's issuer is a template for the tenant.
+/// True if the issuer in the discovery document contains the placeholder for the tenant.
 pub(crate) fn has_tenant_placeholder(kind: OauthKind, said: &str) -> bool {
     kind == OauthKind::Microsoft && said.contains(TENANT)
 }
@@ -75,7 +76,7 @@ fn is_guid(text: &str) -> bool {
         })
 }
 
-/// Apple's client credential: a key of the developer account, in place of a secret.
+/// Apple's client credential: a key of the developer account, which is used instead of a secret.
 pub(crate) struct AppleKey {
     pub team_id: String,
     pub key_id: String,

@@ -23,7 +23,7 @@ pub(crate) struct CodeExchange<'a> {
     pub code: &'a str,
     /// PKCE code verifier.
     pub verifier: &'a str,
-    /// The same as in the authorization request.
+    /// Redirect URI, the same as in the authorization request.
     pub redirect_uri: &'a str,
 }
 
@@ -37,11 +37,11 @@ pub(crate) enum ClientAuth {
     Body(Secret),
 }
 
-/// Needed members of a token response.
+/// Members of a token response that are needed.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Tokens {
     pub access_token: Secret,
-    /// Unverified, see [`crate::id_token`].
+    /// ID token, which is not verified yet; see [`crate::id_token`].
     pub id_token: Option<String>,
 }
 
@@ -71,7 +71,7 @@ impl CodeExchange<'_> {
     }
 }
 
-/// Value of the header `Authorization`. RFC 6749 2.3.1: both parts are form-encoded first.
+/// Builds the value of the header `Authorization`. Both parts are form-encoded first (RFC 6749 2.3.1).
 fn basic(client_id: &str, secret: &Secret) -> Result<HeaderValue, OidcError> {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let credentials = BASE64_STANDARD.encode(format!("{}:{}", encode(client_id), encode(secret.expose())));
@@ -100,7 +100,7 @@ impl Tokens {
     }
 }
 
-/// Error of a response with another status than 200 (RFC 6749 5.2).
+/// Converts a response with another status than 200 to an error (RFC 6749 5.2).
 fn refusal(body: &[u8]) -> OidcError {
     #[derive(Deserialize)]
     struct Refusal {
@@ -122,7 +122,7 @@ fn refusal(body: &[u8]) -> OidcError {
     }
 }
 
-/// Omits the parser's message, because it quotes values that may be tokens.
+/// Creates an error without the parser's message, because that quotes values that may be tokens.
 fn unreadable(error: &serde_json::Error) -> OidcError {
     let (kind, line, column) = (error.classify(), error.line(), error.column());
     OidcError::Invalid(format!("the tokens can't be read: {kind:?} error at line {line}, column {column}"))

@@ -14,7 +14,7 @@ use crate::{
     id_token::TrustedEmail,
 };
 
-/// Adds what the ID token lacks.
+/// Adds address and name to the identity if the ID token lacks them.
 pub(crate) async fn add_missing_claims(
     http: &Http,
     place: &Url,

@@ -33,7 +33,7 @@ pub(crate) struct GatewayKind {
     pub name: &'static str,
     /// Display name.
     pub label: &'static str,
-    /// All settings of the gateway: `payment.{name}.enabled`, and the ones it needs.
+    /// All settings of the gateway: `payment.{name}.enabled`, and those that it needs to work.
     pub settings: &'static [Setting],
     pub build: fn(&GatewaySettings, &PaymentContext) -> BuildResult,
 }
@@ -73,12 +73,12 @@ pub enum GatewayError {
 /// A payment in a gateway's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedPayment {
-    /// Our payment id, as passed to the gateway.
+    /// Id of the payment in Natter, as passed to the gateway.
     pub payment_id: Option<Uuid>,
-    /// Same id as [`Snapshot::charge`].
+    /// Id of the charge, the same as [`Snapshot::charge`].
     pub charge: String,
     pub money: Money,
-    /// Refunded amount.
+    /// Refunded amount, in the currency's smallest unit.
     pub refunded: i64,
 }
 
@@ -108,7 +108,8 @@ pub trait Gateway: Send + Sync {
     /// Fetches the state of a payment.
     async fn fetch(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError>;
 
-    /// Captures a payment that the payer has approved. Gateways that capture automatically only fetch.
+    /// Captures a payment that the payer has approved. For gateways that capture automatically, this only fetches the
+    /// state.
     async fn capture(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError>;
 
     /// Requests a refund.
@@ -140,8 +141,8 @@ pub trait Gateway: Send + Sync {
     /// Parses a verified request.
     fn parse_event(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent>;
 
-    /// Completes an event that isn't sufficient to grant credits, or lacks details, with a request to the gateway.
-    /// Other events are returned unchanged.
+    /// Fetches what is missing in an event from the gateway, if the event alone doesn't prove enough to grant credits
+    /// or lacks details. Other events are returned unchanged.
     async fn confirm(&self, notice: PaymentWebhookEvent, _now: Timestamp) -> Result<PaymentWebhookEvent, GatewayError> {
         Ok(notice)
     }

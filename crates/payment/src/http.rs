@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::GatewayError;
 
-/// Maximum size of an answer.
+/// Maximum size of an answer, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
 /// Maximum length of an error body in the log, in characters.
 const MAX_REASON: usize = 300;
@@ -27,7 +27,7 @@ pub(crate) struct Reply {
 }
 
 impl Http {
-    /// `base` has no version segment.
+    /// Creates a client for the gateway at `base`, which has no version segment.
     pub fn new(base: &Url, timeout: Duration) -> Result<Self, GatewayError> {
         let client = Client::builder()
             .user_agent(concat!("natter/", env!("CARGO_PKG_VERSION")))
@@ -39,7 +39,7 @@ impl Http {
         Ok(Self { client, base: base.clone() })
     }
 
-    /// URL of a path at the gateway.
+    /// Builds the URL of a path at the gateway.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base.as_str().trim_end_matches('/'))
     }
@@ -76,13 +76,13 @@ impl Reply {
             .map_err(|_| GatewayError::OutcomeUnknown("its answer can't be read".to_owned()))
     }
 
-    /// Error of an unsuccessful answer: outcome unknown. A status alone proves nothing: 401 and 403 are about our keys,
-    /// 404 may come from a proxy.
+    /// Converts an unsuccessful answer to an error with unknown outcome. The status alone doesn't prove that the
+    /// request was rejected: 401 and 403 are about Natter's keys, 404 may come from a proxy.
     pub fn failure(&self) -> GatewayError {
         GatewayError::OutcomeUnknown(self.reason())
     }
 
-    /// Error of an answer in which the gateway finally rejects the request.
+    /// Converts an answer in which the gateway finally rejects the request to an error.
     pub fn refusal(&self) -> GatewayError {
         GatewayError::Rejected(self.reason())
     }

@@ -1,12 +1,13 @@
-//! Payment gateways: one adapter each behind the trait [`Gateway`], listed in one [registry](GatewayName), with the
-//! types of amounts, currencies and states.
+//! Payment gateways: one adapter per gateway, each implementing the trait [`Gateway`] and listed in one
+//! [registry](GatewayName), with the types of amounts, currencies and states.
 //!
 //! A gateway creates a [checkout](Gateway::create_checkout) to which a payer is sent, and reports the outcome by a
-//! webhook. A webhook is only parsed after its [verification](Gateway::verify), and then states one [update](PaymentUpdate) of
-//! one payment. The return of a browser proves nothing: it only triggers a [fetch](Gateway::fetch).
+//! webhook. A webhook is parsed only after its [verification](Gateway::verify), and yields one [update](PaymentUpdate)
+//! of one payment. The browser's redirect back to Natter proves nothing: it only triggers a [fetch](Gateway::fetch)
+//! from the gateway.
 //!
-//! This crate knows neither the database nor our HTTP API. The transition tables are in [`Stage`] and [`PaymentFacts`]; the
-//! service applies them.
+//! This crate knows neither the database nor Natter's HTTP API. The transition tables are in [`Stage`] and
+//! [`PaymentFacts`]; the crate `billing` applies them.
 
 mod gateway;
 mod gateways;

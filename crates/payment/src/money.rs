@@ -65,7 +65,7 @@ impl Money {
         Self { amount, currency }
     }
 
-    /// Decimal number: `12.34`, `500`.
+    /// Formats the amount as a decimal number, such as `12.34` or `500`.
     #[must_use]
     pub fn decimal(self) -> String {
         let decimals = self.currency.decimals() as usize;

@@ -1,6 +1,6 @@
 //! Single-page PDF documents with text in the embedded fonts.
 //!
-//! The output depends on the input only: the same content gives the same bytes.
+//! The output depends only on the input: the same content gives the same bytes.
 
 mod font;
 
@@ -160,14 +160,14 @@ impl Properties<'_> {
 
 /// Characters of a document in one font.
 ///
-/// Each character has a CID of its own, from 1. So text can be copied and searched even where characters share a glyph, as those do
-/// that the font lacks.
+/// Each character has a character id (CID) of its own, from 1. So text can be copied and searched even if several
+/// characters have the same glyph, as those do that the font lacks.
 struct FontSubset {
     font: &'static Font,
-    /// Name in the page's resources.
+    /// Name of the font in the page's resources.
     resource: &'static str,
     cids: HashMap<char, u16>,
-    /// Characters by CID, less 1.
+    /// Used characters with their glyphs; the index is the CID minus 1.
     characters: Vec<(char, GlyphId)>,
 }
 
@@ -202,7 +202,7 @@ impl FontSubset {
         if let Some(cid) = self.cids.get(&char) {
             return *cid;
         }
-        // CID 0 is `.notdef`.
+        // CIDs start at 1, because CID 0 is the glyph `.notdef`.
         let Ok(cid) = u16::try_from(self.characters.len() + 1) else { return 0 };
         self.characters.push((char, id));
         self.cids.insert(char, cid);
@@ -240,7 +240,8 @@ impl FontSubset {
         metrics.bbox(Rect::new(bounds[0], bounds[1], bounds[2], bounds[3]));
         metrics.ascent(thousandths(face.ascender())).descent(thousandths(face.descender()));
         metrics.cap_height(thousandths(face.capital_height().unwrap_or_else(|| face.ascender())));
-        // An estimate: TrueType fonts have no such value, and it only matters for substitutes of the font.
+        // The stem width is an estimate: TrueType fonts have no such value, and viewers need it only if they substitute
+        // the font.
         metrics.stem_v(10.0 + 0.244 * (f32::from(face.weight().to_number()) - 50.0));
         metrics.finish();
         let length = i32::try_from(data.len()).unwrap_or(i32::MAX);

@@ -18,7 +18,7 @@ const INK: [u8; 3] = [28, 28, 30];
 /// Maximum number of lines of a party's address.
 const MAX_LINES: usize = 8;
 
-/// Seller or buyer.
+/// Seller or buyer on a receipt.
 #[derive(Clone, Debug, Default)]
 pub struct Party {
     pub name: String,
@@ -65,11 +65,11 @@ pub struct Receipt {
     /// Purchased plan.
     pub title: String,
     pub quantity: i64,
-    /// Period that was paid for.
+    /// Period that was paid for; `None` if the plan has none.
     pub period: Option<(Timestamp, Timestamp)>,
     pub amount: Money,
     pub tax: Option<Tax>,
-    /// Payment gateway.
+    /// Name of the payment gateway.
     pub method: String,
 }
 
@@ -261,7 +261,7 @@ fn shortened(text: &str, most: usize) -> String {
     text.chars().take(most - 1).chain(['…']).collect()
 }
 
-/// UTC date.
+/// Formats the UTC date of a time.
 fn date(at: Timestamp) -> String {
     at.to_string().chars().take(10).collect()
 }

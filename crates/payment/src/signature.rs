@@ -24,7 +24,7 @@ impl Hash {
 
     /// True if the hexadecimal digits, in any case, are the signature.
     pub fn is_signed(self, secret: &str, message: &[u8], signature: &str) -> bool {
-        // An empty secret is not configured, and signs nothing.
+        // An empty secret counts as not configured, so no signature is valid.
         !secret.is_empty()
             && hex::decode(signature)
                 .is_ok_and(|signature| hmac::verify(&self.key(secret.as_bytes()), message, &signature).is_ok())

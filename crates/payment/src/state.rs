@@ -59,8 +59,8 @@ impl Stage {
 pub enum RefundState {
     Pending,
     Done,
-    /// May follow `done`, if the money came back; or precede it, if the gateway executed a refund that an administrator
-    /// had given up.
+    /// The refund has failed. This state may follow `done` if the money came back, and precede it if the gateway
+    /// executed a refund that an administrator had given up.
     Failed,
 }
 
@@ -102,7 +102,8 @@ impl DisputeState {
     }
 }
 
-/// All transitions of a payment. A payment that failed or expired here may have been paid nevertheless.
+/// All transitions of a payment. A payment that has failed or expired here can still become paid, because the payer may
+/// have paid nevertheless.
 const STEPS: &[(Stage, Stage)] = &[
     (Stage::Created, Stage::Pending),
     (Stage::Created, Stage::Paid),
@@ -116,7 +117,7 @@ const STEPS: &[(Stage, Stage)] = &[
 ];
 
 impl Stage {
-    /// Stage after an update; late updates change nothing.
+    /// Returns the stage after an update. Updates that arrive late change nothing.
     #[must_use]
     pub fn step(self, to: Self) -> Self {
         if STEPS.contains(&(self, to)) { to } else { self }
@@ -130,10 +131,10 @@ impl Stage {
 }
 
 impl RefundState {
-    /// State after an update, and the time that the gateway reported for it. Gateway reports win, and of several the
-    /// newest, at a resolution of one second; of two in the same second, a failure. So the result doesn't depend on
-    /// their order. An update without a time isn't from a gateway: it ends a pending refund, and any gateway report
-    /// overrides it.
+    /// Returns the state after an update, and the time that the gateway reported for it. Reports of the gateway are
+    /// ordered by their time in whole seconds: the newest counts, and of two in the same second the failure. So the
+    /// result doesn't depend on the order in which they arrive. An update without a time isn't from the gateway: it
+    /// ends a pending refund, and any report of the gateway overrides it.
     #[must_use]
     pub fn step(self, of: Option<Timestamp>, to: Self, at: Option<Timestamp>) -> (Self, Option<Timestamp>) {
         let rank = |moment: Timestamp, state: Self| (moment.seconds(), state == Self::Failed);
@@ -152,7 +153,7 @@ impl RefundState {
 }
 
 impl DisputeState {
-    /// State after an update; a decided dispute doesn't reopen.
+    /// Returns the state after an update. A decided dispute doesn't reopen.
     #[must_use]
     pub const fn step(self, to: Self) -> Self {
         match self {
@@ -167,7 +168,7 @@ impl DisputeState {
 pub struct PaymentFacts {
     pub stage: Stage,
     pub amount: i64,
-    /// Completed refunds.
+    /// Amount of the completed refunds, in the currency's smallest unit.
     pub refunded: i64,
     /// True if a dispute is open or lost.
     pub is_disputed: bool,

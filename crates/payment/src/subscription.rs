@@ -6,7 +6,7 @@ use appcore::{Timestamp, view::PlanInterval};
 use time::{Date, Month, OffsetDateTime};
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// Days after the end of a period on which the charge of the next one is attempted.
+/// Days after the end of a period on which the charge for the next period is attempted.
 const ATTEMPT_DAYS: [u32; 4] = [0, 1, 3, 5];
 
 /// State of a subscription.
@@ -27,11 +27,11 @@ const ATTEMPT_DAYS: [u32; 4] = [0, 1, 3, 5];
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum SubscriptionState {
-    /// No payment yet.
+    /// Trial without a payment so far.
     Trialing,
-    /// Paid, and renews after the period.
+    /// Paid; renews after the current period.
     Active,
-    /// Paid, and ends with the period.
+    /// Paid, but canceled; ends with the current period.
     Canceling,
     /// The period is over and the next one isn't paid; still usable during the grace period.
     PastDue,
@@ -88,7 +88,7 @@ const STEPS: &[(SubscriptionState, SubscriptionTransition, SubscriptionState)] =
 };
 
 impl SubscriptionState {
-    /// State after a transition; `None` if it is invalid.
+    /// Returns the state after a transition; `None` if the transition is invalid.
     #[must_use]
     pub fn step(self, deed: SubscriptionTransition) -> Option<Self> {
         STEPS.iter().find(|(from, by, _)| (*from, *by) == (self, deed)).map(|(_, _, to)| *to)
@@ -111,7 +111,8 @@ impl Cycle {
         Self { interval, anchor_day }
     }
 
-    /// End of the period that starts at `start`, at the same time of day. `None` if out of the calendar's range.
+    /// End of the period that starts at `start`, at the same time of day. `None` if the date is outside of the
+    /// calendar's range.
     #[must_use]
     pub fn end(self, start: Timestamp) -> Option<Timestamp> {
         let date = moment(start)?.date();
@@ -141,7 +142,7 @@ pub struct SubscriptionSchedule {
     pub ends_at: Timestamp,
     /// True if the payer was reminded of the end of the period.
     pub is_reminded: bool,
-    /// True if it can be charged without the payer being present.
+    /// True if the subscription can be charged without the payer being present.
     pub is_automatic: bool,
     /// Attempts to charge the next period: failed ones, and one in progress.
     pub attempts: u32,
@@ -176,7 +177,7 @@ impl SubscriptionSchedule {
         match self.state {
             SubscriptionState::Ended => None,
             SubscriptionState::Canceling => Some((self.period_end, DueAction::End)),
-            // A reminder that isn't before the end is skipped.
+            // A reminder that would not come before the end is skipped.
             SubscriptionState::Trialing => {
                 Some(reminder.filter(|(at, _)| *at < self.period_end).unwrap_or((self.period_end, DueAction::End)))
             }
@@ -199,8 +200,8 @@ impl SubscriptionSchedule {
         Some(self.period_end.plus(DAY * *days))
     }
 
-    /// Time of the reminder: a week before the end; three days before an automatic renewal of a period shorter than a
-    /// year; for short periods halfway.
+    /// Time of the reminder: a week before the end of the period, but three days before it for trials and for automatic
+    /// renewals of periods of up to 60 days. In short periods it is not earlier than halfway.
     fn remind_at(&self) -> Timestamp {
         let length = self.period_end.0.saturating_sub(self.starts_at.0).max(0);
         let is_long = length > DAY.as_millis() as i64 * 60;
@@ -235,7 +236,7 @@ pub enum CalculatedPrice {
         /// Value of the unused paid rest of the period.
         unused: i64,
         due: i64,
-        /// Credits per seat (of the new number of seats) that `due` pays for.
+        /// Micro-credits that `due` pays for, per seat of the new number of seats.
         credits: i64,
         /// True if a new period begins, because the interval differs.
         is_new_period: bool,
@@ -244,10 +245,11 @@ pub enum CalculatedPrice {
     Downgrade,
 }
 
-/// Calculates a change. The rest of the paid period is credited pro rata by the millisecond, rounded to the smallest
-/// unit. With the same interval, the rest of the period is paid at the new price; with another one, a period of the new
-/// plan begins. If nothing would be due, the change waits for the end of the period. Credits follow the same rule:
-/// those of the rest of the old period are deducted whether they were spent or not, since they were granted with it.
+/// Calculates the price of a change. The unused rest of the paid period is credited pro rata by the millisecond,
+/// rounded to the smallest unit. If the billing interval stays the same, the payer pays the new price for the rest of
+/// the period; if not, a period of the new plan begins. If nothing would be due, the change waits for the end of the
+/// period. Credits follow the same rule: those of the rest of the old period are deducted even if they were spent,
+/// because they were granted with it.
 #[must_use]
 pub fn change(old: PlanTerms, new: PlanTerms, start: Timestamp, end: Timestamp, now: Timestamp) -> CalculatedPrice {
     let (whole, rest) = (i128::from((end.0 - start.0).max(1)), i128::from((end.0 - now.0).max(0)));
@@ -364,7 +366,7 @@ mod tests {
         let year = terms(PlanInterval::Year, 24_000, 240);
         assert_eq!(change(month(2_400, 20), year, start, end, half), upgrade(1_200, 22_800, 230, true));
         assert_eq!(change(year, month(2_400, 20), start, end, half), CalculatedPrice::Downgrade);
-        // Two periods paid in advance.
+        // Two periods are paid in advance, so the change comes before the last one starts.
         assert_eq!(change(month(10, 0), month(20, 0), start, end, Timestamp(-1_000)), upgrade(20, 20, 0, false));
         assert_eq!(
             change(month(3, 0), month(4, 0), start, end, Timestamp(999)),

@@ -1,8 +1,8 @@
 //! Answer job of an assistant: from the claim of the job to the one durable end of the answer.
 //!
 //! Interruptions (a stop request, shutdown, the loss of the lease) are awaited concurrently with
-//! the generation; the first one wins. The text so far is owned by neither, so it survives the
-//! interruption.
+//! the generation; whichever comes first ends the run. The text so far belongs to neither of the
+//! two tasks, so it survives the interruption.
 //!
 //! A failure is shown to the reader: the message ends as failed, with a sentence and the option to
 //! retry, and the job is done. The retry schedule of [`jobs`] applies only if the answer could not
@@ -44,9 +44,9 @@ use crate::{
 
 /// Grace period for running tool calls at shutdown, because a cancelled call may have taken effect.
 const TOOL_CALL_GRACE: Duration = Duration::from_secs(3);
-/// Margin added to the expiry of a tool permission request, for clock skew between machines.
+/// Margin added to the expiry of a tool permission request, because the clocks of machines differ.
 const EXPIRY_MARGIN: Duration = Duration::from_millis(200);
-/// Backoff of retries to store the end of an answer.
+/// Delays between the attempts to store the end of an answer.
 const FINISH_BACKOFF: [Duration; 7] = [
     Duration::from_millis(100),
     Duration::from_millis(500),
@@ -56,11 +56,11 @@ const FINISH_BACKOFF: [Duration; 7] = [
     Duration::from_secs(20),
     Duration::from_secs(30),
 ];
-/// Maximum number of attempts. Above it the answer fails, because it may be what crashes the
+/// Maximum number of attempts. After that the answer fails, because it may be the cause of crashing
 /// workers.
 const MAX_ATTEMPTS: i32 = 8;
 
-/// Timeout for the transcript of a spoken question, and its polling interval.
+/// Maximum time to wait for the transcript of a spoken question, and the polling interval.
 const TRANSCRIPT_TIMEOUT: Duration = Duration::from_secs(60);
 const TRANSCRIPT_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -91,7 +91,7 @@ impl Job<AssistantsService> for AnswerJob {
 async fn answer(answer: AnswerJob, job: JobContext<'_, AssistantsService>) -> Result<JobOutcome, AppError> {
     let service = job.state;
     match work(&answer, job).await {
-        // The conversation, the assistant or the answer was deleted.
+        // The job is done: the conversation, the assistant or the answer was deleted.
         Err(AppError::Refused { code: Code::NotFound, .. }) => Ok(JobOutcome::Done),
         Err(error) => {
             tracing::error!(%error, answer = %answer.answer_id, "failed to run answer job");
@@ -126,7 +126,7 @@ struct AnswerRun<'a> {
     calling: Mutex<()>,
 }
 
-/// Early end of a run.
+/// Reason why a run ends before the answer is finished.
 enum Exit {
     Ended(JobOutcome),
     Failed(AppError),
@@ -149,7 +149,7 @@ struct Prepared {
     offer: tools::Offer,
     transcript: ToolTranscript,
     version: i64,
-    /// Text of a previous attempt.
+    /// Text that a previous attempt has written.
     content: String,
 }
 
@@ -311,7 +311,8 @@ impl<'a> AnswerRun<'a> {
         if !query::jobs::suspend(&service.db, claim.id, claim.attempt, wait).await? {
             return Ok(JobOutcome::Lost);
         }
-        // A decision made before the job was suspended has not resumed it.
+        // A decision that was made before the job was suspended has not resumed it, so decisions
+        // are checked once more.
         let calls = query::tool_calls::of_version(service.db.writer(), answer.answer_id, version).await?;
         if calls.iter().all(|call| call.status != ToolCallStatus::Waiting.as_str())
             && query::jobs::make_due(service.db.writer(), AnswerJob::KIND, answer.answer_id.0).await?
@@ -360,12 +361,12 @@ fn status_of(written: &Result<Result<GenerationOutcome, GenerationError>, Interr
         Ok(Ok(_)) => 200,
         Ok(Err(GenerationError::Provider(_))) => 502,
         Ok(Err(GenerationError::Refused(_))) => Code::BudgetExceeded.status(),
-        // 499: the client closed the request.
+        // Status 499 means that the client closed the request.
         Ok(Err(GenerationError::Obsolete | GenerationError::Lost | GenerationError::Internal(_))) | Err(_) => 499,
     }
 }
 
-/// End of an answer, as stored.
+/// Data that is stored at the end of an answer.
 #[derive(Debug)]
 struct AnswerEnd {
     content: String,
@@ -375,7 +376,8 @@ struct AnswerEnd {
     thoughts: Option<String>,
 }
 
-/// True if `asker` may still use the assistant; its visibility may have changed since the question.
+/// True if the user who asked may still use the assistant, whose visibility may have changed since
+/// the question.
 fn is_usable_by(assistant: &assistant::Model, asker: Option<UserId>) -> bool {
     assistant.visibility == Visibility::Workspace || (asker.is_some() && assistant.created_by == asker)
 }
@@ -434,8 +436,8 @@ async fn store_end(service: &AssistantsService, answer: &AnswerJob, end: AnswerE
     }
 }
 
-/// Ends an answer with the stored text. No effect if it has ended. Returns `false` if it was never
-/// started.
+/// Ends an answer with the text stored so far. Has no effect if the answer has already ended.
+/// Returns `false` if it was never started.
 async fn end_with_stored_text(
     service: &AssistantsService,
     answer: &AnswerJob,

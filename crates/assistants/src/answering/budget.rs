@@ -21,7 +21,8 @@ pub async fn reserve_for_message(
     let is_assistant = |kind: MentionKind| kind == MentionKind::Assistant;
     let mentioned = send.mentions.iter().filter(|mention| is_assistant(mention.kind)).count() as u64;
     match reserve(service, access, mentioned, &mut send.asking).await {
-        // A repeated message was sent before and has its reservation.
+        // A message that is sent again already has its reservation, so the error doesn't apply to
+        // it.
         Err(error)
             if matches!(
                 error.code(),
@@ -54,7 +55,7 @@ pub async fn reserve(
     if answers == 0 && service.answering.person_only.get(&id).is_some() {
         return Ok(None);
     }
-    // The writer reports missing access.
+    // Missing access is reported later by the writer.
     let Some(access) = access.find().await? else { return Ok(None) };
     let answers = if access.kind.capabilities().asks_every_message { answers.max(1) } else { answers };
     if answers == 0 {
@@ -65,7 +66,7 @@ pub async fn reserve(
     let model = chosen_model(service, id, asking).await?;
     let (model, route) = gateway::answering(&service.gateway, model.as_deref());
     model_lists::check(&service.gateway, asker, &model, "model")?;
-    // An unknown model is reported by the answer.
+    // An unknown model is reported later by the answer.
     if route.is_ok() {
         gateway::check_price(&service.gateway, &model, "model")?;
     }
@@ -90,7 +91,8 @@ async fn chosen_model(
     Ok(assistants.into_iter().find_map(|assistant| assistant.model))
 }
 
-/// Hands the reservations over to the answers if these were queued.
+/// Hands the reservations over to the workers if the answers were queued; otherwise they are
+/// released.
 pub fn hand_over<T>(queued: Option<PendingReservations>, asked: &Result<T, AppError>) {
     if let (Some(queued), Ok(_)) = (queued, asked) {
         queued.hand_over();

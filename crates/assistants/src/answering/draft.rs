@@ -10,11 +10,12 @@ pub(super) struct Draft {
     /// Text published by a previous worker. It stays visible until the new text is longer.
     before: String,
     before_units: u64,
-    /// Published bytes of `text`, and the same in UTF-16 code units, which the wire uses.
+    /// Length of the published part of `text`, in bytes and in the UTF-16 code units that events
+    /// use.
     published: usize,
     published_units: u64,
     stored: usize,
-    /// True if a paragraph break precedes the next text.
+    /// True if a paragraph break is inserted before the next text.
     is_parted: bool,
 }
 
@@ -26,8 +27,8 @@ pub(super) struct TextDelta {
 }
 
 impl Draft {
-    /// Draft of an answer of which `before` is published already. Its first `kept` bytes are kept,
-    /// the rest is generated again.
+    /// Creates the draft of an answer of which `before` is already published. The first `kept`
+    /// bytes of that text are kept, the rest is generated again.
     pub fn after(before: String, kept: usize) -> Self {
         let text = before[..before.floor_char_boundary(kept)].to_owned();
         let (units, kept) = (text.encode_utf16().count() as u64, text.len());
@@ -67,7 +68,7 @@ impl Draft {
         self.units < self.before_units
     }
 
-    /// True if the text has caught up with the one of the previous worker, which is still visible.
+    /// True if the text has become as long as that of the previous worker, which is still visible.
     pub fn overtakes(&self) -> bool {
         !self.before.is_empty() && !self.is_behind()
     }
@@ -94,7 +95,7 @@ impl Draft {
 
     /// True if no more text fits, so that the generation can stop.
     pub fn is_full(&self) -> bool {
-        // A character of up to 4 bytes may not have fitted.
+        // The last character may have been left out, because it has up to 4 bytes.
         self.text.len() + 4 > MAX_BYTES
     }
 

@@ -23,7 +23,7 @@ use platform::work_pools::WorkOwner;
 
 use crate::AssistantsService;
 
-/// Maximum number of images per answer, and their total size in base64 bytes.
+/// Maximum number of images per answer, and their maximum total size in bytes of base64.
 const MAX_PICTURES: usize = 8;
 const MAX_PICTURE_BYTES: usize = 6 * 1024 * 1024;
 /// Maximum number of PDF pages per answer, the lowest limit of the providers. Anthropic allows 600,
@@ -32,15 +32,17 @@ const MAX_PICTURE_BYTES: usize = 6 * 1024 * 1024;
 /// (<https://ai.google.dev/gemini-api/docs/document-processing>); OpenAI is limited by the window
 /// only.
 const MAX_PAGES: usize = 100;
-/// Maximum total size of PDFs, in base64 bytes. A limit of our own, because they are sent again
+/// Maximum total size of PDFs, in bytes of base64. Providers allow more, but PDFs are sent again
 /// with each question: with images and texts the request stays far below the smallest limit of the
 /// providers, 32 MB for Anthropic.
 const MAX_PDF_BYTES: usize = 8 * 1024 * 1024;
-/// Side of the thumbnail that is used unless the model supports larger images, in pixels.
+/// Length of the longer side of the thumbnail, in pixels. The thumbnail is used unless the model
+/// supports larger images.
 const THUMBNAIL_SIDE: u32 = 1280;
 /// Maximum number of bytes read of one text file.
 const MAX_TEXT_BYTES: u64 = 400_000;
-/// Capacity of each cache (document texts, scaled images), in bytes, and its idle timeout.
+/// Capacity of each of the two caches (document texts, scaled images), in bytes, and their idle
+/// timeout.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 const CACHE_IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// Divisor of the context window: files may use half of it.
@@ -68,7 +70,7 @@ pub(super) struct AttachmentInput {
     pub seen: Vec<ContextFile>,
 }
 
-/// Remaining limits.
+/// Numbers, bytes and tokens that further attachments of the answer may use.
 struct AttachmentLimits {
     pictures: usize,
     picture_bytes: usize,
@@ -89,7 +91,7 @@ impl<'a> FileReader<'a> {
     pub fn new(service: &'a AssistantsService, owner: WorkOwner, model: Option<&Model>, tokens: usize) -> Self {
         let able = model.map(|model| &model.definition.capabilities);
         let window = able.and_then(|able| able.context_window).and_then(|window| usize::try_from(window).ok());
-        // The lowest limit of all deployments, because any of them may answer.
+        // The lowest image limit of all deployments applies, because any of them may answer.
         let sizes = model.into_iter().flat_map(|model| &model.definition.deployments);
         let size = sizes.map(|deployment| ImageLimit::of(&deployment.model)).reduce(ImageLimit::least);
         let room = window.map_or(tokens, |window| window.min(tokens)) / CONTEXT_DIVISOR;
@@ -119,8 +121,8 @@ impl<'a> FileReader<'a> {
             let attachments: Vec<Upload> = match serde_json::from_str(attachments) {
                 Ok(attachments) => attachments,
                 Err(error) => {
-                    // Skipped, because an error would block all further answers in the
-                    // conversation.
+                    // The attachments are skipped, because an error would block all further answers
+                    // in the conversation.
                     tracing::warn!(%error, id = %message.id, "failed to parse attachments");
                     continue;
                 }
@@ -254,7 +256,7 @@ impl<'a> FileReader<'a> {
         (picture.data.len() <= room.picture_bytes).then_some(picture)
     }
 
-    /// Unchanged PDF, if the model reads PDFs and all pages fit.
+    /// Returns the unchanged PDF, if the model reads PDFs and all pages fit into the limits.
     async fn pdf(
         &self,
         upload: &Upload,
@@ -299,7 +301,7 @@ impl<'a> FileReader<'a> {
         Ok(known)
     }
 
-    /// First bytes of an object.
+    /// Reads at most the first `most` bytes of an object.
     async fn bytes(&self, object: StoredObject, most: u64) -> Result<Vec<u8>, OmissionReason> {
         let store = &self.service.files.uploads.store;
         let found = async {
@@ -324,7 +326,7 @@ impl<'a> FileReader<'a> {
 
 impl AttachmentInput {
     fn add(&mut self, upload: &Upload, part: Result<FileInput, OmissionReason>) {
-        // The name must not close the element.
+        // Closing tags in the name are escaped, so that it can't close the element.
         let (name, media_type) = (escape_closing_tags(&upload.name), &upload.media_type);
         let (how, reason, tokens) = match part {
             Ok(FileInput::Picture(picture)) => {
@@ -341,7 +343,7 @@ impl AttachmentInput {
             }
             Ok(FileInput::Text { text, is_cut }) => {
                 let tokens = estimate_tokens(&text);
-                // The content must not close the element.
+                // Closing tags in the content are escaped, so that it can't close the element.
                 let text = escape_closing_tags(&text);
                 let rest = if is_cut { "\n[The rest of the file is left out.]" } else { "" };
                 let what = if upload.kind == UploadKind::Voice { " what=\"the words of a voice note\"" } else { "" };

@@ -42,11 +42,11 @@ const REASONING_INTERVAL: Duration = Duration::from_millis(120);
 /// at most this old.
 const STORE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Reason for a generation without an answer.
+/// Reason why a generation ended without a complete answer.
 pub(super) enum GenerationError {
     Provider(AiError),
     Internal(AppError),
-    /// The asker's budget doesn't cover more.
+    /// The budget of the user who asked doesn't cover more, or the model may not be used.
     Refused(AppError),
     /// The answer has ended or was deleted.
     Obsolete,
@@ -57,8 +57,8 @@ pub(super) enum GenerationError {
 impl GenerationError {
     fn of_reservation(error: AppError) -> Self {
         match error.code() {
-            // `Invalid` stands for a model that the workspace or the asker may not use, or that has
-            // no price.
+            // `Invalid` stands for a model that the workspace or the user who asked may not use, or
+            // that has no price.
             Code::OutOfCredits | Code::QuotaReached | Code::BudgetExceeded | Code::Invalid => Self::Refused(error),
             _ => Self::Internal(error),
         }
@@ -69,7 +69,7 @@ impl GenerationError {
 pub(super) enum GenerationOutcome {
     /// The answer is complete.
     Complete,
-    /// A tool call waits for the asker's permission, until this time.
+    /// A tool call waits for the permission of the user who asked, until this time.
     AwaitingDecision(Timestamp),
 }
 
@@ -159,7 +159,7 @@ impl<'a> Generation<'a> {
         match ran.map_err(GenerationError::Internal)? {
             CallsProgress::All => Ok(None),
             CallsProgress::AwaitingDecision(until) => Ok(Some(until)),
-            // During shutdown the interruption is about to hand the job over.
+            // During shutdown this waits, because the interruption is about to hand the job over.
             CallsProgress::Lost if self.draining.is_cancelled() => pending().await,
             CallsProgress::Lost => Err(GenerationError::Lost),
         }
@@ -186,7 +186,8 @@ impl<'a> Generation<'a> {
                 return Err(GenerationError::Lost);
             }
             tokio::select! {
-                // Timers first: a provider that never pauses must not starve them.
+                // The timers are polled first, so that a provider that never pauses can't starve
+                // them.
                 biased;
                 () = sleep_until(tell_at), if draft.has_unpublished() => {
                     if draft.overtakes() {
@@ -204,8 +205,8 @@ impl<'a> Generation<'a> {
                     match store_partial(service, answer.answer_id, draft.text()).await {
                         Ok(true) => draft.stored(),
                         Ok(false) => return Err(GenerationError::Obsolete),
-                        // Not fatal: the text is in memory, and the end of the answer may be
-                        // stored.
+                        // The generation goes on: the text is in memory, and storing the end of the
+                        // answer may succeed.
                         Err(error) => tracing::warn!(%error, answer = %answer.answer_id, "failed to store partial answer"),
                     }
                     store_at = Instant::now() + STORE_INTERVAL;
@@ -262,7 +263,7 @@ impl<'a> Generation<'a> {
             .map_err(GenerationError::of_reservation)
     }
 
-    /// Records and pays the last model call, with its outcome as an HTTP status.
+    /// Records the last model call and charges its cost; `status` is its outcome as an HTTP status.
     pub fn pay(&self, measure: &mut AnswerMetrics, status: u16) {
         if let Some(round) = measure.take_call() {
             let cost = self.record(round, status);
@@ -305,13 +306,15 @@ impl<'a> Generation<'a> {
     fn publish(&self, event: &Event) {
         let service = self.service;
         match Envelope::seal(event, Topic::Viewers(self.answer.conversation_id), service.clock.now()) {
-            // Ephemeral: delivery isn't awaited, and clients that miss it read the message.
+            // The event is ephemeral: its delivery isn't awaited, and clients that miss it read the
+            // message.
             Ok(envelope) => drop(service.bus.publish(vec![BusMessage::Envelope(Arc::new(envelope))])),
             Err(error) => tracing::error!(%error, "failed to encode answer event"),
         }
     }
 
-    /// Replaces the visible text of a previous worker. An unavailable database is retried later.
+    /// Replaces the visible text of a previous worker. If the database is unavailable, this is
+    /// retried later.
     async fn overtake(&self, draft: &mut Draft) -> Result<(), GenerationError> {
         let answer = self.answer;
         let overtake =

@@ -1,4 +1,4 @@
-//! Measurement of an answer: time, tokens, cost and reasoning.
+//! Measurement of an answer: its times, tokens, cost and reasoning.
 //!
 //! A model that calls tools is called several times for one answer. Each model call is paid
 //! separately; the figures of the answer are totals.
@@ -26,7 +26,7 @@ pub(super) struct AnswerMetrics {
     thought_at: Option<Instant>,
     first_word: Option<Instant>,
     thoughts: String,
-    /// Published bytes of `thoughts`, and the same in UTF-16 code units.
+    /// Length of the published part of `thoughts`, in bytes and in UTF-16 code units.
     published: usize,
     published_units: u64,
     /// Model call in progress.
@@ -38,7 +38,7 @@ pub(super) struct AnswerMetrics {
 /// Model call with its measurement.
 pub(super) struct MeasuredCall {
     pub meter: Arc<Meter>,
-    /// Reservation of the call, if an asker is known.
+    /// Reservation for the cost of the call; `None` if the user who asked is unknown.
     pub reservation: Option<ModelCallReservation>,
     started: Instant,
 }
@@ -77,14 +77,14 @@ impl AnswerMetrics {
         Arc::clone(&self.round.insert(round).meter)
     }
 
-    /// Takes the finished model call, so that it is paid once.
+    /// Removes and returns the finished model call, so that it is paid only once.
     pub fn take_call(&mut self) -> Option<MeasuredCall> {
         let round = self.round.take()?;
         self.usage = self.usage.plus(round.meter.usage());
         Some(round)
     }
 
-    /// Reservation of the current call, if it no longer covers the usage.
+    /// Returns the reservation of the current call, if it no longer covers the usage.
     pub fn outgrown(&mut self) -> Option<&mut ModelCallReservation> {
         let MeasuredCall { meter, reservation: hold, .. } = self.round.as_mut()?;
         hold.as_mut().filter(|hold| hold.is_outgrown(&meter.usage()))
@@ -115,7 +115,7 @@ impl AnswerMetrics {
         self.published < self.thoughts.len()
     }
 
-    /// Takes the unpublished reasoning and marks it as published.
+    /// Returns the unpublished reasoning and marks it as published.
     pub fn tell(&mut self) -> TextDelta {
         let (text, offset) = (self.thoughts[self.published..].to_owned(), self.published_units);
         self.published = self.thoughts.len();
@@ -147,7 +147,7 @@ impl AnswerMetrics {
         }
     }
 
-    /// Takes the reasoning; `None` if there is none.
+    /// Removes and returns the reasoning; `None` if there is none.
     pub fn thoughts(&mut self) -> Option<String> {
         let thoughts = std::mem::take(&mut self.thoughts);
         (!thoughts.trim().is_empty()).then_some(thoughts)

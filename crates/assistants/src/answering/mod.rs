@@ -40,7 +40,7 @@ pub struct Answering {
     person_only: Cache<ConversationId, ()>,
 }
 
-/// Capacity of the cache of such conversations.
+/// Capacity of the cache of conversations in which assistants answer only if mentioned.
 const PERSON_ONLY_CAPACITY: u64 = 20_000;
 
 impl Default for Answering {
@@ -77,14 +77,15 @@ pub async fn stop(service: &AssistantsService, by: &Principal, id: MessageId) ->
         return Ok(message);
     }
     if query::jobs::request_stop(service.db.writer(), id.0).await? {
-        // The job may be suspended for a decision about a tool call.
+        // A job that is suspended until a tool call is decided must be resumed to notice the
+        // request.
         if query::jobs::make_due(service.db.writer(), AnswerJob::KIND, id.0).await? {
             service.wake_workers();
         }
         drop(service.bus.publish(vec![BusMessage::Signal(Signal::StopGeneration(id))]));
         return Ok(message);
     }
-    // Without a live job, which is dead-lettered, end the answer here.
+    // If no job is alive because it is dead-lettered, the answer is ended here.
     let finish = FinishAnswer {
         answer_id: id,
         content: message.content,
@@ -136,7 +137,7 @@ async fn submit_with_reservation(
     asked?.message()
 }
 
-/// Validates the chosen model.
+/// Checks that the chosen model exists and may be used.
 pub fn validate_options(service: &AssistantsService, asking: AnswerOptions) -> Result<AnswerOptions, AppError> {
     let model = asking.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
     Ok(AnswerOptions {

@@ -15,11 +15,11 @@ use crate::AssistantsService;
 const MAX_CHARS: usize = 60;
 /// Maximum length of the question and of the answer in the prompt, in characters.
 const MAX_PROMPT_CHARS: usize = 1_000;
-/// Output of the model after which it is stopped, in bytes.
+/// Length of the model's output, in bytes, after which the call is stopped.
 const MAX_OUTPUT_BYTES: usize = 400;
 /// Timeout of the model call; afterwards the title is taken from the question.
 const MODEL_TIMEOUT: Duration = Duration::from_secs(60);
-/// Concurrent title jobs per instance.
+/// Maximum number of concurrent title jobs per instance.
 const MAX_CONCURRENT: usize = 4;
 
 const INSTRUCTIONS: &str = "Give the conversation a title of two to six words, in its language. Answer with the title alone: no quotes, no \
@@ -47,7 +47,7 @@ async fn suggest_title(service: &AssistantsService, job: TitleJob) -> Result<(),
     let Some(title) = asked.as_deref().and_then(title).or_else(|| title(&question)) else { return Ok(()) };
     let suggest = ServerAction::SuggestTitle { title }.on(job.conversation_id);
     match service.events.writer.submit(suggest).await {
-        // The conversation was deleted or titled meanwhile.
+        // The job is done even if the conversation was deleted or got a title in the meantime.
         Err(AppError::Refused { .. }) | Ok(_) => Ok(()),
         Err(error) => Err(error),
     }
@@ -59,7 +59,7 @@ async fn message_text(service: &AssistantsService, id: MessageId) -> Result<Opti
     Ok(message.filter(|message| message.deleted_at.is_none()).map(|message| message.content))
 }
 
-/// Title by the model; `None` on failure, without a retry.
+/// Lets the model write the title. Returns `None` on failure; there is no retry.
 async fn generate_title(
     service: &AssistantsService,
     job: TitleJob,

@@ -1,5 +1,5 @@
-//! Change events of assistants and prompts. The event doesn't contain the change: clients reload,
-//! and see what they may see by then.
+//! Change events of assistants and prompts. An event doesn't contain the changed data: clients load
+//! it again, and so get only what they may see at that time.
 
 use appcore::{
     UserId, WorkspaceId,

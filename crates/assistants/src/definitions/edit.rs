@@ -24,7 +24,7 @@ const MAX_NAME: usize = 60;
 const MAX_DESCRIPTION: usize = 200;
 /// Maximum length of a system prompt, in characters.
 const MAX_SYSTEM_PROMPT: usize = 8_000;
-/// Higher temperatures are useless, and most models reject them.
+/// Maximum temperature. Higher ones are useless, and most models reject them.
 const MAX_TEMPERATURE: f64 = 2.0;
 const MAX_ANSWER_TOKENS: u32 = 100_000;
 const MAX_STARTERS: usize = 8;
@@ -82,7 +82,7 @@ pub async fn create(
         updated_at: now,
         is_deleted: false,
     };
-    // A missing name is refused as empty.
+    // A missing name is treated as an empty one, which is refused.
     let name = Some(fields.name.clone().unwrap_or_default());
     apply(service, by, &mut row, AssistantFields { name, ..fields }).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -115,12 +115,12 @@ impl EditableAssistant {
         Err(AppError::refused(Code::Forbidden, message))
     }
 
-    /// Principal who may change it.
+    /// User who may change the assistant.
     pub(crate) fn by(&self) -> &Principal {
         &self.by
     }
 
-    /// Row at the time of the check.
+    /// Row of the assistant at the time of the permission check.
     pub(crate) fn row(&self) -> &assistant::Model {
         &self.row
     }
@@ -138,7 +138,7 @@ pub async fn update(
     apply(service, by, &mut row, fields).await?;
     row.updated_at = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
-    // The space is charged to the creator, even if somebody else changes it.
+    // The storage counts against the creator's quota, even if somebody else changes the assistant.
     quotas::check_text(&service.files, &tx, row.created_by.unwrap_or(by.user_id), before, stored_bytes(&row)).await?;
     let row = query::assistants::update(&tx, row).await?;
     tx.commit().await.map_err(app_error)?;
@@ -213,7 +213,7 @@ async fn apply(
     Ok(())
 }
 
-/// Parses a text; a blank one becomes `None`.
+/// Parses an optional text; a blank one becomes `None`.
 fn parse_optional<T>(
     text: Option<&str>,
     parse: impl FnOnce(&str) -> Result<T, AppError>,
@@ -267,7 +267,7 @@ fn check_picture(picture: &Picture) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Serialised starters without blank ones.
+/// Serialises the conversation starters without blank ones.
 fn parse_starters(starters: &[String]) -> Result<Option<String>, AppError> {
     if starters.len() > MAX_STARTERS {
         return Err(AppError::field("starters", "too_long", format!("Add up to {MAX_STARTERS} starters.")));

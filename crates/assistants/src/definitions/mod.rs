@@ -22,8 +22,8 @@ pub use edit::{AssistantFields, EditableAssistant, create, delete, update};
 pub(crate) use edit::{publish_knowledge_change, publish_shared_knowledge_change};
 pub use query::assistants::DEFAULT_ID;
 
-/// The default assistant and those of a workspace; guests see only those they meet in their
-/// conversations.
+/// Lists the default assistant and those of a workspace. Guests see only assistants that take part
+/// in their conversations.
 pub async fn list(
     service: &AssistantsService,
     by: &Principal,

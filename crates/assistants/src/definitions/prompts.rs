@@ -54,8 +54,8 @@ pub struct PromptChange {
     pub visibility: Option<Visibility>,
 }
 
-/// Private prompts of the caller in a workspace and its shared ones, by command. Guests see only
-/// their own.
+/// Lists the caller's private prompts in a workspace and the prompts shared with it, sorted by
+/// command. Guests see only their own.
 pub async fn list(
     service: &AssistantsService,
     by: &Principal,
@@ -127,7 +127,8 @@ pub async fn update(
         row.content = parse_content(content)?;
     }
     if let Some(visibility) = change.visibility.filter(|visibility| *visibility != row.visibility) {
-        // If its author has left, nobody could see it any more.
+        // Only the author may make a prompt private. If the author has left, nobody could see it
+        // any more.
         if row.created_by != Some(by.user_id) {
             return Err(AppError::refused(Code::Forbidden, "Only the author can keep this prompt to themselves."));
         }
@@ -137,7 +138,7 @@ pub async fn update(
     }
     row.updated_at = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
-    // The space is charged to the author, even if somebody else changes it.
+    // The storage counts against the author's quota, even if somebody else changes the prompt.
     quotas::check_text(&service.files, &tx, row.created_by.unwrap_or(by.user_id), before, stored_bytes(&row)).await?;
     rows::update(&tx, &row).await?;
     tx.commit().await.map_err(app_error)?;
@@ -221,7 +222,7 @@ fn check_may_share(role: WorkspaceRole, visibility: Visibility) -> Result<(), Ap
     Ok(())
 }
 
-/// Refuses another prompt if the limit is reached.
+/// Returns an error if the limit on the number of prompts is reached.
 async fn check_limit(
     service: &AssistantsService,
     by: &Principal,
@@ -256,7 +257,7 @@ fn parse_command(text: &str) -> Result<String, AppError> {
     Ok(command)
 }
 
-/// Combining marks, for example of decomposed Vietnamese letters.
+/// True for combining marks, for example of decomposed Vietnamese letters.
 fn is_mark(letter: char) -> bool {
     matches!(letter, '\u{300}'..='\u{36f}')
 }
@@ -277,7 +278,8 @@ fn parse_content(text: String) -> Result<String, AppError> {
     Ok(text)
 }
 
-/// Distinct names between `{{` and `}}`, in order. Braces around anything else are text.
+/// Returns the distinct variable names between `{{` and `}}`, in order. Braces around anything else
+/// are ordinary text.
 fn variables(content: &str) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     let mut rest = content;
@@ -297,7 +299,7 @@ fn variables(content: &str) -> Vec<&str> {
     names
 }
 
-/// Notifies the users who can see the prompt, or could until now.
+/// Notifies the users who can see the prompt, or could see it before the change.
 fn publish_change(service: &AssistantsService, row: &PromptRow, was_shared: bool) {
     let workspace_id = row.workspace_id;
     let is_shared = was_shared || row.visibility == Visibility::Workspace;

@@ -9,7 +9,8 @@ use extract::Section;
 /// Maximum length of a stored heading, in characters.
 const MAX_HEADING: usize = 300;
 
-/// Chunks of a file in order, or `None` if there are more than `most`. Deterministic.
+/// Splits a file into chunks, in order. Returns `None` if there are more than `most`. The same text
+/// always yields the same chunks.
 pub(super) fn split(
     file_id: KnowledgeFileId,
     sections: &[Section],
@@ -22,7 +23,7 @@ pub(super) fn split(
             if pieces.len() >= most {
                 return Ok(None);
             }
-            // Chunks overlap, but their starts are increasing.
+            // Chunks overlap, but their starts increase, so each line break is counted once.
             let passed = section.text.get(counted..at).unwrap_or_default().matches('\n').count();
             counted = at.max(counted);
             line = line.map(|line| line.saturating_add(i32::try_from(passed).unwrap_or(i32::MAX)));
@@ -39,7 +40,8 @@ pub(super) fn split(
     Ok(Some(pieces))
 }
 
-/// Text to embed: the chunk with its file name and heading, which it may not contain.
+/// Returns the text to embed: the chunk preceded by its file name and heading, which the chunk
+/// itself may not contain.
 pub(super) fn embedding_text(name: &str, piece: &PieceRow) -> String {
     match &piece.heading {
         Some(heading) => format!("{name}, {heading}\n\n{}", piece.text),

@@ -1,9 +1,9 @@
 //! Keyword search in knowledge files: finds names and numbers that vector search misses.
 //!
-//! The words of each block of chunks are stored next to its vectors, tokenised as in the message
+//! For each block of chunks its words are stored next to its vectors, tokenised as in the message
 //! search: per chunk its length and, for each distinct word, a hash and a count. A query reads all
-//! of them in batches and ranks the chunks by BM25. The words take a sixth of the bytes of the
-//! vectors, so no index is needed either.
+//! of them in batches and ranks the chunks by BM25. The words take only a sixth of the bytes of the
+//! vectors, which a query reads completely too, so an index isn't needed.
 
 use std::collections::BTreeMap;
 
@@ -21,21 +21,22 @@ use super::{
 };
 use crate::AssistantsService;
 
-/// Size of an entry in bytes: a hash of four bytes and a count.
+/// Size of the entry of a word, in bytes: a hash of four bytes and a count of one byte.
 const ENTRY_LEN: usize = 5;
 /// Maximum number of words in a query.
 const MAX_TERMS: usize = 64;
 /// BM25 parameters k1 (term saturation) and b (length normalisation), with their usual values.
 const TERM_SATURATION: f32 = 1.2;
 const LENGTH_NORMALIZATION: f32 = 0.75;
-/// Minimum score relative to the best hit. Below it a chunk has only words that all chunks have.
+/// Minimum score relative to the best hit. A chunk below it contains only words that nearly all
+/// chunks contain.
 const MIN_RELATIVE_SCORE: f32 = 0.3;
 /// Constant k of reciprocal rank fusion, with its usual value.
 const FUSION_K: f32 = 60.0;
 /// Number of files per batch when indexing earlier files.
 const FILES_PER_BATCH: usize = 100;
 
-/// Word rows of consecutive chunks.
+/// Creates the rows with the words of consecutive chunks.
 pub(super) fn of(name: &str, pieces: &[PieceRow]) -> Vec<WordsRow> {
     pieces
         .chunks(CHUNKS_PER_ROW)
@@ -75,7 +76,7 @@ fn terms(text: &str) -> Vec<u32> {
     found.words.iter().chain(&found.additional).map(|token| crc32fast::hash(token.term.as_bytes())).collect()
 }
 
-/// Chunk with words of the query.
+/// Chunk that contains words of the query.
 #[derive(Debug)]
 struct MatchingChunk {
     piece: ChunkId,
@@ -125,7 +126,7 @@ impl Bm25Ranking {
         }
     }
 
-    /// The best `most` chunks, best first.
+    /// Returns the `most` best chunks, best first.
     #[allow(clippy::cast_precision_loss, reason = "counts of pieces and words")]
     fn best(self, most: usize) -> Vec<Hit> {
         let (pieces, mean) = (self.pieces as f32, self.length as f32 / self.pieces.max(1) as f32);
@@ -169,7 +170,7 @@ fn piece(bytes: &[u8]) -> Option<(ChunkWords<'_>, &[u8])> {
     Some((ChunkWords { length, entries: entries.as_chunks::<ENTRY_LEN>().0 }, behind))
 }
 
-/// The `most` chunks of these files that best match the words of a question, best first.
+/// Returns the `most` chunks of these files that best match the words of a question, best first.
 pub(super) async fn said(db: &Database, files: &[FileRow], question: &str, most: usize) -> Result<Vec<Hit>, AppError> {
     let mut ranking = Bm25Ranking::of(question);
     if ranking.terms.is_empty() {
@@ -289,8 +290,8 @@ mod tests {
         assert_eq!(found(&texts, "err-4711"), [1]);
         assert_eq!(found(&texts, "Is the filter in the cellar?")[0], 2);
         assert_eq!(found(&texts, "Đà Nẵng"), [] as [i32; 0]);
-        // Tokenised as in the message search: without diacritics, and also in scripts without
-        // spaces.
+        // Words are tokenised as in the message search: without diacritics, and also in scripts
+        // without spaces.
         assert_eq!(found(&["Kho hàng Đà Nẵng", "Kho hàng Huế"], "da nang"), [0]);
         assert_eq!(found(&["東京の倉庫", "大阪の港"], "倉庫"), [0]);
     }

@@ -3,11 +3,12 @@
 //! An uploaded file is added to an assistant by somebody who may change it, to a section by its
 //! owner, or to a workspace by its admins. A [job](ReadJob) extracts its text, splits it into
 //! chunks and embeds them; the owner of the assistant, the section or the workspace pays. For an
-//! answer the question is embedded as well, and the chunks [nearest](search) to it or [matching its
-//! words](words) are [added to the prompt](consult), numbered, so that the answer can cite them.
+//! answer the question is embedded as well. The chunks [nearest](search) to it and those [matching
+//! its words](keywords) are [added to the prompt](retrieval) with numbers, so that the answer can
+//! cite them.
 //!
-//! Vectors of different models are never compared: the `space` of a file identifies its model, and
-//! files of another model than the current one are [embedded again](follow).
+//! Vectors of different models are never compared: the `space` of a file identifies the model that
+//! made its vectors, and files of another model than the current one are [embedded again](follow).
 
 mod chunker;
 mod keywords;
@@ -46,11 +47,11 @@ pub(crate) use retrieval::{AvailableKnowledge, RetrievedKnowledge};
 use self::owner::KnowledgeOwner;
 use crate::AssistantsService;
 
-/// Polling interval for a change of the embedding model.
+/// Interval at which a change of the embedding model is checked for.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Number of polls after which outdated files are searched for in any case.
 const FULL_CHECK_POLLS: u32 = 120;
-/// Number of files per batch.
+/// Number of files that are enqueued per batch.
 const BATCH_SIZE: usize = 100;
 
 /// Knowledge files of an assistant, a section or a workspace.
@@ -74,7 +75,7 @@ pub async fn list(service: &AssistantsService, shelf: &EditableKnowledge) -> Res
     })
 }
 
-/// Added file; `is_new` is false if it had been added before.
+/// Result of adding a file; `is_new` is false if the file had been added before.
 #[derive(Debug)]
 pub struct AddedFile {
     pub file: KnowledgeFile,
@@ -191,7 +192,7 @@ pub async fn retry(
     let now = service.clock.now();
     let job = ReadJob { file_id };
     rows::set_state(&tx, file_id, KnowledgeState::Waiting, None, now).await?;
-    // A previous job may be dead-lettered or delayed.
+    // An earlier job of the file may be dead-lettered or delayed, so it is removed.
     query::jobs::remove_all(&tx, ReadJob::KIND, job.subject()).await?;
     jobs::enqueue_for(&tx, now, &job, (shelf.by.user_id, shelf.workspace_id)).await?;
     tx.commit().await.map_err(app_error)?;

@@ -70,7 +70,7 @@ impl KnowledgeOwner {
         }
     }
 
-    /// Workspace, if the files are shared with all of it.
+    /// Workspace with which the files are shared; `None` for other owners.
     pub fn workspace_id(&self) -> Option<WorkspaceId> {
         match self {
             Self::Assistant(_) | Self::Section { .. } => None,
@@ -78,7 +78,7 @@ impl KnowledgeOwner {
         }
     }
 
-    /// User-visible name of the owner's kind.
+    /// Word for the owner's kind in messages to users.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Assistant(_) => "assistant",
@@ -87,7 +87,7 @@ impl KnowledgeOwner {
         }
     }
 
-    /// Payer of the embedding; `None` if there is nobody left.
+    /// Payer of the embedding; `None` if nobody is left who could pay.
     pub fn payer(&self, file: &FileRow) -> Option<BillingIdentity> {
         let (user_id, workspace_id) = match self {
             Self::Assistant(row) => (row.created_by.or(file.added_by)?, row.workspace_id),
@@ -120,8 +120,9 @@ impl KnowledgeOwner {
     }
 }
 
-/// Knowledge files that the caller may change: those of an assistant that they may change, of a
-/// section of theirs, or of a workspace that they may configure. Witness of the permission check.
+/// Knowledge files that the caller may change: those of an assistant that the caller may change, of
+/// the caller's own section, or of a workspace that the caller may configure. A value of this type
+/// proves that the permission was checked.
 #[derive(Debug)]
 pub struct EditableKnowledge {
     pub(super) by: Principal,
@@ -136,14 +137,15 @@ impl EditableKnowledge {
         Ok(Self { by: assistant.by().clone(), owner: KnowledgeOwner::Assistant(Box::new(row.clone())), workspace_id })
     }
 
-    /// Files of a workspace, shared by all assistants in it.
+    /// Returns the files of a workspace, which all of its assistants use.
     pub async fn of_workspace(service: &AssistantsService, by: &Principal, id: WorkspaceId) -> Result<Self, AppError> {
         membership::authorize(&service.identity, by, id, Permission::Configure).await?;
         let owner = rows::workspace_owner(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
         Ok(Self { by: by.clone(), owner: KnowledgeOwner::Workspace { id, owner }, workspace_id: id })
     }
 
-    /// Files of a section in a workspace; `None`: the shared workspace, or else the caller's own.
+    /// Returns the files of a section in a workspace. `None` selects the shared workspace or, if
+    /// there is none, the caller's own.
     pub async fn of_section(
         service: &AssistantsService,
         by: &Principal,
@@ -157,7 +159,7 @@ impl EditableKnowledge {
         Ok(Self { by: by.clone(), owner: holder, workspace_id })
     }
 
-    /// Files of a section in the workspace of one of them.
+    /// Returns the files of a section in the workspace of the given file.
     pub async fn of_section_file(
         service: &AssistantsService,
         by: &Principal,

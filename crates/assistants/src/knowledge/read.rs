@@ -1,7 +1,7 @@
 //! Job that reads a knowledge file: splits it into chunks and embeds them in batches.
 //!
-//! Progress is stored after each batch: a worker that takes over continues after the last embedded
-//! chunk, so a crash costs one call to the model at most.
+//! Progress is stored after each batch. A worker that takes over continues after the last embedded
+//! chunk, so a crash wastes at most one call to the model.
 
 use std::time::Duration;
 
@@ -22,11 +22,12 @@ use uuid::Uuid;
 use super::{chunker, keywords, owner::KnowledgeOwner, search::CHUNKS_PER_ROW};
 use crate::AssistantsService;
 
-/// Concurrent read jobs per instance.
+/// Maximum number of concurrent read jobs per instance.
 const MAX_CONCURRENT: usize = 2;
 /// Minimum interval between progress events of a file.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum number of attempts. Above it the file fails, because it may be what crashes the workers.
+/// Maximum number of attempts. After that the file fails, because it may be the cause of crashing
+/// workers.
 const MAX_ATTEMPTS: i32 = 8;
 
 const INTERNAL_ERROR: &str = "Something went wrong on the server.";
@@ -40,9 +41,9 @@ pub struct ReadJob {
 
 /// Reason why a file could not be read.
 enum KnowledgeReadError {
-    /// Temporary. The sentence is shown to users.
+    /// Temporary failure, with the message that users see.
     Passing(String),
-    /// Permanent until somebody acts. `is_ours`: the operator has to.
+    /// Failure that lasts until somebody acts. `is_ours` is true if that must be the operator.
     Lasting {
         sentence: String,
         is_ours: bool,
@@ -90,7 +91,7 @@ impl Job<AssistantsService> for ReadJob {
             Some(file) => KnowledgeOwner::of(service, file).await?,
             None => None,
         };
-        // Removed meanwhile.
+        // The file or its owner was removed in the meantime.
         let (Some(file), Some(holder)) = (file, holder) else { return Ok(JobOutcome::Done) };
         let failures = claim.attempt - claim.attempts_before;
         let reading = async {

@@ -24,12 +24,12 @@ use crate::AssistantsService;
 
 /// Timeout for embedding the question.
 const EMBEDDING_TIMEOUT: Duration = Duration::from_secs(15);
-/// Number of candidate chunks.
+/// Number of chunks that are considered for the prompt.
 const CANDIDATES: usize = 24;
-/// Length in characters below which the previous question is added to the query.
+/// Length of a question, in characters, below which the previous question is added to the query.
 const SHORT_QUESTION_CHARS: usize = 200;
-/// Maximum length of the query, in characters; the end is kept, because the question usually
-/// follows what it quotes.
+/// Maximum length of the query, in characters. Of a longer one the end is kept, because a question
+/// usually follows the text that it quotes.
 const MAX_QUERY_CHARS: usize = 4_000;
 /// Length of the excerpt in a citation, in characters.
 const EXCERPT_CHARS: usize = 240;
@@ -74,8 +74,8 @@ impl AvailableKnowledge {
         Ok(Self { files, missing, tokens: tokens.min(service.config.ai.context_tokens / 2) })
     }
 
-    /// Retrieves passages for the question. Never fails: an answer without knowledge that says so
-    /// is better than none.
+    /// Retrieves passages for the question. Never fails: if the retrieval fails, the result says so
+    /// and the answer is written without the files.
     pub async fn consult(
         self,
         service: &AssistantsService,
@@ -116,7 +116,8 @@ impl AvailableKnowledge {
         }
         let Some(question) = question(turns) else { return Ok(RetrievedKnowledge::default()) };
         let payer = asker.or(assistant.created_by).ok_or("No one is left to pay for the search.")?;
-        // The default assistant has no workspace; the files of a section have one.
+        // The default assistant has no workspace; then the workspace of the section's files is
+        // used.
         let workspace_id = assistant.workspace_id.or(files.first().map(|file| file.workspace_id));
         let payer = BillingIdentity { user_id: payer, workspace_id };
         let query = embedded(service, payer, answer_id, &embedder, question.clone()).await?;
@@ -174,8 +175,8 @@ fn question(turns: &[ChatMessage]) -> Option<String> {
     Some(text.chars().skip(skipped).collect())
 }
 
-/// Formats the best chunks that fit, numbered, in elements whose names contain a random mark that
-/// the author of a file can't know.
+/// Formats the best chunks that fit. Each is numbered and stands in an element whose name contains
+/// a random mark, so that the author of a file can't close the element.
 fn passages<'a>(
     ranked: impl Iterator<Item = (&'a FileRow, &'a PieceRow)>,
     tokens: usize,
@@ -212,7 +213,7 @@ fn passages<'a>(
     (Some(prompt), offered)
 }
 
-/// JSON string, so that the text can't break out of the attribute.
+/// Quotes the text as a JSON string, so that it can't break out of the attribute.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -258,7 +259,7 @@ impl RetrievedKnowledge {
         (request, context)
     }
 
-    /// Figures of the answer, with the citations that its text uses.
+    /// Adds to the figures of the answer the citations that its text uses.
     pub fn figures(&self, figures: AnswerStats, text: &str) -> AnswerStats {
         let numbers = cited_numbers(text);
         let citations = self.citations.iter().filter(|citation| numbers.contains(&citation.n)).cloned().collect();
@@ -266,7 +267,7 @@ impl RetrievedKnowledge {
     }
 }
 
-/// Numbers in brackets such as `[1]` or `[1, 2]`, except in code.
+/// Returns the numbers in brackets such as `[1]` or `[1, 2]`, except in code.
 fn cited_numbers(text: &str) -> Vec<u32> {
     let mut numbers = Vec::new();
     let mut is_fenced = false;
@@ -279,7 +280,8 @@ fn cited_numbers(text: &str) -> Vec<u32> {
         if is_fenced {
             continue;
         }
-        // Odd parts are between backticks; an unclosed backtick starts no code.
+        // Parts with an odd index are between backticks, that is, code. An unclosed backtick starts
+        // no code.
         let parts: Vec<&str> = line.split('`').collect();
         let closed = parts.len() % 2 == 1;
         for (place, part) in parts.iter().enumerate() {

@@ -30,13 +30,13 @@ impl PartialOrd for Hit {
 }
 
 impl Ord for Hit {
-    /// Orders by descending score, then by chunk, so that the worst hit is the greatest.
+    /// Compares hits by descending score, then by chunk, so that the worst hit is the greatest.
     fn cmp(&self, other: &Self) -> Ordering {
         other.score.total_cmp(&self.score).then_with(|| self.piece.cmp(&other.piece))
     }
 }
 
-/// Accumulator of the nearest chunks.
+/// Collector of the nearest chunks found so far.
 #[derive(Debug)]
 struct Nearest {
     query: Vec<f32>,
@@ -89,7 +89,7 @@ fn dot(query: &[f32], vector: &[u8]) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
-/// The `most` chunks nearest to a vector, best first.
+/// Returns the `most` chunks nearest to a vector, best first.
 pub(super) async fn nearest(
     db: &Database,
     files: &[FileRow],
@@ -116,7 +116,8 @@ pub(super) async fn nearest(
     Ok(nearest.into_sorted())
 }
 
-/// Compares on a blocking thread, because it takes thousands of multiplications per chunk.
+/// Compares the vectors on a blocking thread, because each chunk takes thousands of
+/// multiplications.
 async fn compare(mut nearest: Nearest, rows: Vec<VectorsRow>) -> Result<Nearest, AppError> {
     let comparing = move || {
         for row in &rows {
@@ -127,11 +128,11 @@ async fn compare(mut nearest: Nearest, rows: Vec<VectorsRow>) -> Result<Nearest,
     tokio::task::spawn_blocking(comparing).await.map_err(AppError::internal)
 }
 
-/// Batch of a scan.
+/// Batch of a scan: files that are read with one query, or a single long file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ScanBatch {
     Files(Vec<KnowledgeFileId>),
-    /// File that exceeds one batch.
+    /// File with more vectors than a batch, which is read in several queries.
     Long(KnowledgeFileId),
 }
 

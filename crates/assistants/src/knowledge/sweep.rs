@@ -1,5 +1,5 @@
-//! Removal of unreachable knowledge files: their chunks, and their bytes if nothing else refers to
-//! them.
+//! Removal of knowledge files that nobody can reach any more: their chunks, and their bytes if
+//! nothing else refers to them.
 
 use appcore::{AppError, KnowledgeFileId};
 use dbcontext::{constraint::app_error, query::knowledge as rows};

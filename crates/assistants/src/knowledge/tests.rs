@@ -21,7 +21,7 @@ use crate::{AssistantsService, tests::instance};
 
 const SPACE: &str = "embed-1";
 
-/// File that is ready.
+/// Creates a file that is ready for the search.
 fn ready(space: &str, added_by: Option<UserId>) -> FileRow {
     FileRow {
         id: KnowledgeFileId::new(),
@@ -45,7 +45,8 @@ fn ready(space: &str, added_by: Option<UserId>) -> FileRow {
     }
 }
 
-/// File that is ready, with `pieces` chunks. The vector of chunk `n` is `toward(n)`.
+/// Stores a file that is ready for the search, with `pieces` chunks. The vector of chunk `n` is
+/// `toward(n)`.
 async fn file(service: &AssistantsService, space: &str, pieces: usize, toward: impl Fn(usize) -> Vec<f32>) -> FileRow {
     let row = FileRow { pieces: i64::try_from(pieces).unwrap(), ..ready(space, None) };
     let db = service.db.writer();
@@ -91,7 +92,7 @@ async fn many_files_of_one_user_do_not_delay_others() {
 
 #[tokio::test]
 async fn failing_file_does_not_block_others() {
-    // On PostgreSQL a trigger would need a function as well.
+    // Runs on SQLite only, because a trigger on PostgreSQL would need a function as well.
     let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
     let service = instance(&stage).await;
     let db = service.db.writer();
@@ -137,7 +138,7 @@ async fn finds_the_nearest_across_files() {
         let places: Vec<_> = found.iter().map(|hit| hit.piece).collect();
         assert_eq!(places[..2], [(long.id, 900), (short.id, 1)]);
         assert_eq!(places[2].0, short.id, "vectors of another model are ignored");
-        // Removing a file removes its vectors and prevents late ones.
+        // Removing a file removes its vectors, and vectors that arrive later are rejected.
         rows::remove(service.db.writer(), long.id).await.unwrap();
         let found = nearest(&service.db, &files, SPACE, vec![1.0, 0.0], 30).await.unwrap();
         assert!(found.len() == 3 && found.iter().all(|hit| hit.piece.0 == short.id));
@@ -185,7 +186,8 @@ async fn finds_chunks_by_words_also_in_earlier_files() {
     }
 }
 
-/// `cargo test --release -p assistants knowledge::tests::benchmark -- --ignored --nocapture`
+/// Benchmark of the search. Run it with `cargo test --release -p assistants
+/// knowledge::tests::benchmark -- --ignored --nocapture`.
 #[tokio::test]
 #[ignore = "benchmark, needs gigabytes of memory"]
 async fn benchmark_exact_search() {

@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use super::{Offer, ToolTranscript, builtin, pictures, publish_call_state, transcript::EXPIRED, truncate_to_json};
 use crate::AssistantsService;
 
-/// Concurrent calls per answer.
+/// Maximum number of concurrent calls per answer.
 const MAX_CONCURRENT_CALLS: usize = 4;
 const UNCONNECTED: &str = "The person has no account connected with this server, or its sign-in has expired. The call was not made. Tell them \
                            that they can connect their account at this call and then ask again; go on without it.";
@@ -27,13 +27,14 @@ const GONE: &str = "This tool is no longer available.";
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CallsProgress {
     All,
-    /// Calls wait for the asker's decision until this time.
+    /// Calls wait until this time for the decision of the user who asked.
     AwaitingDecision(Timestamp),
-    /// Another worker executes them.
+    /// Another worker executes the calls.
     Lost,
 }
 
-/// Executes the queued calls under claim `attempt` of the answer's job, while `holds` is true.
+/// Executes the queued calls for attempt `attempt` of the answer's job, as long as `holds` returns
+/// true.
 pub(crate) async fn run(
     service: &AssistantsService,
     answer: &AnswerJob,
@@ -70,8 +71,8 @@ pub(crate) async fn run(
             .try_collect::<()>()
             .await?;
         transcript.reload(service).await?;
-        // A waiting call may have been allowed meanwhile; a job that isn't suspended can't be
-        // resumed for it.
+        // If no call is queued, one that waited may have been allowed in the meantime. The job
+        // isn't suspended, so the decision could not resume it.
         if !has(transcript, ToolCallStatus::Queued) || !holds() {
             break;
         }

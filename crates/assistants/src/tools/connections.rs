@@ -32,14 +32,16 @@ pub struct Connections {
     slots: Lock<HashMap<Key, Arc<ConnectionSlot>>>,
 }
 
-/// Server, and the user whose account is connected.
+/// Id of the server, and of the user with whose account it is called.
 type Key = (McpServerId, Option<UserId>);
 
-/// Slot of a connection.
+/// Slot of the connection pool.
 struct ConnectionSlot {
-    /// `updated_at` of the server at the time of the connection; a changed server is reconnected.
+    /// `updated_at` of the server when the connection was opened. If the server was changed since,
+    /// it is connected again.
     server_version: Timestamp,
-    /// Version of the access token; another version is reconnected.
+    /// Version of the access token that the connection uses. If the token was renewed, the server
+    /// is connected again.
     token: Option<i64>,
     client: Arc<SharedLazy<Arc<Client>>>,
     last_used: Lock<Instant>,
@@ -70,7 +72,8 @@ impl Connections {
         self.with_client(service, row, user, call).await
     }
 
-    /// Tools and prompts of a server, through a new connection, so that no cached list is returned.
+    /// Lists the tools and prompts of a server over a new connection, so that no cached list is
+    /// returned.
     pub(super) async fn offered(
         &self,
         service: &AssistantsService,
@@ -83,7 +86,7 @@ impl Connections {
         self.with_client(service, row, user, offered).await
     }
 
-    /// Text of a prompt.
+    /// Returns the text that a server renders for a prompt.
     pub(super) async fn prompt(
         &self,
         service: &AssistantsService,
@@ -215,8 +218,8 @@ fn connection_target(
             return Err(McpError::StartFailed("this server's configuration doesn't name it any more".to_owned()));
         };
         let mut environment = known.env_pairs();
-        // Limited to the variables that the operator allows, because a variable may change what the
-        // program runs.
+        // Only environment variables that the operator allows are passed, because a variable may
+        // change what the program does.
         let allowed = kept.into_iter().filter(|(name, _)| known.env_names.contains(name));
         environment.extend(allowed.map(|(name, value)| (name, value.into())));
         return Ok(Server::Program(Program { command: known.command.clone(), environment }));
@@ -231,7 +234,7 @@ fn connection_target(
     let headers = kept.into_iter().chain(token).map(header).collect::<Result<_, McpError>>()?;
     let url = row.url.as_deref().and_then(|url| Url::parse(url).ok());
     let url = url.ok_or_else(|| McpError::Unreachable("its address isn't one".to_owned()))?;
-    // The client is limited to this address and follows no redirects.
+    // The HTTP client can reach only this address and follows no redirects.
     let http = service.outgoing.client_for(&url).map_err(|error| McpError::Unreachable(error.to_string()))?;
     Ok(Server::Address { url: url.into(), headers, http })
 }

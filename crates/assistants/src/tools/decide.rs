@@ -1,4 +1,4 @@
-//! Decision of the asker about a tool call that waits for permission.
+//! Decision of the user who asked about a tool call that waits for permission.
 
 use appcore::{
     AppError, AssistantId, Code, MessageId, ToolCallId,
@@ -26,13 +26,14 @@ use crate::AssistantsService;
 #[derive(Clone, Debug)]
 pub struct CallDecision {
     pub decision: ToolDecision,
-    /// Arguments that replace those of the model.
+    /// Arguments that replace those of the model; `None` keeps them.
     pub arguments: Option<Map<String, Value>>,
-    /// Allows such calls from now on.
+    /// True if such calls are allowed permanently.
     pub remember: bool,
 }
 
-/// Call of an answer that the caller requested, with its complete arguments and their schema.
+/// Returns a call of an answer that the caller has requested, with its complete arguments and their
+/// schema.
 pub async fn find(
     service: &AssistantsService,
     by: &Principal,
@@ -44,7 +45,7 @@ pub async fn find(
     Ok(ToolCallDetails { call: call.try_into()?, schema })
 }
 
-/// Message and call, for the asker only.
+/// Returns a call with its message, if the caller is the user who asked.
 async fn find_own_call(
     service: &AssistantsService,
     by: &Principal,
@@ -126,8 +127,8 @@ pub async fn decide(
     tx.commit().await.map_err(app_error)?;
     let row = rows.iter().find(|row| row.id == id).ok_or(Code::NotFound)?;
     publish_call_state(service, message.conversation_id, message_id, row);
-    // After the decision is committed, because a worker that suspends the job checks for decisions
-    // afterwards.
+    // The job is resumed after the commit, because a worker that suspends it checks for committed
+    // decisions afterwards.
     if rows.iter().all(|row| row.status != ToolCallStatus::Waiting.as_str())
         && query::jobs::make_due(service.db.writer(), AnswerJob::KIND, message_id.0).await?
     {

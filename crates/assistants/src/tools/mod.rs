@@ -1,13 +1,14 @@
 //! Tools of assistants: MCP servers added by administrators, and the tool calls of models.
 //!
-//! The tool list of a server is stored and changes only on an administrator's request, so that the
-//! reviewed tools are the offered ones. An assistant offers the tools it was given to its model
+//! The tool list of a server is stored and changes only on an administrator's request, so that only
+//! reviewed tools are offered. An assistant offers the tools that it was given to its model
 //! ([`Offer`]). Calls are stored before they are executed ([`ToolTranscript`]), with a state that
-//! only one worker can change: a call is started once, and one that may have taken effect before
-//! its worker died is not repeated. Results are bounded, and data to the model. The asker decides
-//! about calls that need confirmation, may change their arguments, and may allow the same tool for
-//! the assistant permanently ([permissions]). Some servers are called with the [account](oauth)
-//! that the asker has connected. Some tools are [built in](builtin).
+//! only one worker can change: a call is started once, and a call that may have taken effect before
+//! its worker died is not repeated. Results are limited in size, and the model is told to treat
+//! them as data. The user who asked decides about calls that need confirmation, may change their
+//! arguments, and may allow the same tool for the assistant permanently ([permissions]). Some
+//! servers are called with the [account](oauth) that this user has connected. Some tools are [built
+//! in](builtin).
 
 mod arguments;
 pub mod builtin;
@@ -58,7 +59,7 @@ fn publish_call_state(
     };
     let event = Event::MessageToolCall { conversation_id, message_id, call };
     match Envelope::seal(&event, Topic::Viewers(conversation_id), service.clock.now()) {
-        // Ephemeral: clients that miss it read the message.
+        // The event is ephemeral: clients that miss it read the message.
         Ok(envelope) => drop(service.bus.publish(vec![BusMessage::Envelope(Arc::new(envelope))])),
         Err(error) => tracing::error!(%error, "failed to encode tool call event"),
     }

@@ -47,7 +47,7 @@ impl OfferedFunction {
     }
 }
 
-/// Tools of an assistant that are available and enabled in a conversation.
+/// Returns the tools of an assistant that are available and enabled in a conversation.
 pub(crate) async fn offer(
     service: &AssistantsService,
     assistant: &assistant::Model,
@@ -105,17 +105,17 @@ impl Offer {
         self.0.values().map(|offered| offered.mode)
     }
 
-    /// Tool of a function.
+    /// Returns the tool that is offered under this function name.
     pub(super) fn find(&self, function: &str) -> Option<&OfferedFunction> {
         self.0.get(function)
     }
 
-    /// Tool of a stored call, whatever its function name is now.
+    /// Returns the tool of a stored call, even if its function name has changed since.
     pub(super) fn of(&self, server: McpServerId, tool: &str) -> Option<&OfferedFunction> {
         self.0.values().find(|offered| offered.server.id == server && offered.tool.name == tool)
     }
 
-    /// Unused function name: letters, digits, `_` and `-`.
+    /// Returns an unused function name of letters, digits, `_` and `-`.
     fn free_name(&self, server: &str, tool: &str) -> String {
         let plain = |text: &str| -> String {
             let is_plain = |char: char| char.is_ascii_alphanumeric() || char == '-' || char == '_';

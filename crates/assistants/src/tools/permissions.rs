@@ -1,5 +1,5 @@
-//! Permanent permissions for tool calls: per user, assistant, and tool in its current definition. A
-//! tool whose server changes its description needs confirmation again.
+//! Permanent permissions for tool calls, each for a user, an assistant, and a tool with its current
+//! definition. If the server changes the description of a tool, calls need confirmation again.
 
 use appcore::{
     AppError, AssistantId, Code, ToolPermissionId, UserId,
@@ -45,7 +45,7 @@ impl Permissions {
 /// Digest of a tool's definition.
 pub(super) fn digest(tool: &Tool) -> String {
     let mut told = serde_json::json!([tool.name, tool.title, tool.description, tool.schema]);
-    // The key order of a schema may vary.
+    // Keys are sorted, because their order in a schema may vary.
     told.sort_all_objects();
     STANDARD.encode(sha256_hex(&SHA256, told.to_string().as_bytes()))
 }

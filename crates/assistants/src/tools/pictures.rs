@@ -1,5 +1,5 @@
-//! Images in tool results, for models that see them. They are downscaled to what models use before
-//! they are stored.
+//! Images in tool results, for models that see them. Before they are stored, they are downscaled to
+//! the size that models use.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::ToolTranscript;
 use crate::AssistantsService;
 
-/// Maximum number of images shown to a model with the results of all calls.
+/// Maximum number of images that a model gets with the results of all calls together.
 const MAX_SHOWN: usize = 8;
 
 /// Stored image.
@@ -26,8 +26,8 @@ struct StoredPicture {
     tokens: usize,
 }
 
-/// Downscales the images of a result for storage, as JSON, with their number. Returns `None` if
-/// there are no readable ones.
+/// Downscales the images of a result. Returns them as JSON for storage, with their number; `None`
+/// if there are no readable ones.
 pub(super) async fn store(
     service: &AssistantsService,
     owner: WorkOwner,
@@ -55,7 +55,8 @@ pub struct Picture {
     pub bytes: Bytes,
 }
 
-/// Image of a call's result by its number from 1, for readers of the answer.
+/// Returns an image of a call's result by its number, which starts at 1. Allowed to readers of the
+/// answer.
 pub async fn find(
     service: &AssistantsService,
     by: &Principal,
@@ -75,7 +76,7 @@ pub async fn find(
     Ok(Picture { media_type: shown_type(&kept.media_type), bytes: bytes.into() })
 }
 
-/// Media types of downscaled images.
+/// Returns the media type of an image after downscaling.
 fn shown_type(media_type: &str) -> &'static str {
     match media_type {
         "image/png" => "image/png",
@@ -84,7 +85,7 @@ fn shown_type(media_type: &str) -> &'static str {
     }
 }
 
-/// Latest images of an answer's calls.
+/// Returns the latest images in the results of an answer's calls.
 pub(super) async fn shown(
     service: &AssistantsService,
     transcript: &ToolTranscript,

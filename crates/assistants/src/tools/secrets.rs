@@ -54,13 +54,13 @@ pub(super) fn unsealed<T: DeserializeOwned>(
     serde_json::from_slice(plain).map_err(AppError::internal)
 }
 
-/// Secrets of a row.
+/// Returns the secrets that are stored in a row.
 pub(super) fn open(row: &McpServerRow, key: Option<&Secret>) -> Result<BTreeMap<String, String>, AppError> {
     let Some(kept) = &row.secrets else { return Ok(BTreeMap::new()) };
     unsealed(row.id.0.as_bytes(), (kept.as_slice(), row.is_sealed), key)
 }
 
-/// Names of a row's secrets.
+/// Returns the names of the secrets that are stored in a row.
 pub(super) fn names(row: &McpServerRow) -> Result<Vec<String>, AppError> {
     serde_json::from_str(&row.secret_names).map_err(AppError::internal)
 }

@@ -16,7 +16,7 @@ use crate::AssistantsService;
 /// Maximum length of an argument, in characters.
 const MAX_ARGUMENT: usize = 2_000;
 
-/// Prompts that a server offers.
+/// Returns the prompts that a server offers.
 pub(super) fn of(row: &McpServerRow) -> Result<Vec<OfferedPrompt>, AppError> {
     let told: Vec<Prompt> = serde_json::from_str(&row.prompts).map_err(AppError::internal)?;
     Ok(told.into_iter().map(view).collect())

@@ -69,7 +69,7 @@ pub struct ServerFields {
     pub modes: BTreeMap<String, ToolMode>,
 }
 
-/// Servers, for administrators.
+/// Lists the servers for administrators.
 pub async fn list(service: &AssistantsService, page: PageRequest) -> Result<Page<McpServer>, AppError> {
     let (items, total) = rows::list(service.db.reader(), McpServerFilter::All, page).await?;
     let ids: Vec<McpServerId> = items.iter().map(|row| row.id).collect();
@@ -81,19 +81,19 @@ pub async fn list(service: &AssistantsService, page: PageRequest) -> Result<Page
     Ok(Page::new(items.collect::<Result<_, _>>()?, page, total))
 }
 
-/// Server, for administrators.
+/// Returns a server for administrators.
 pub async fn find(service: &AssistantsService, id: McpServerId) -> Result<McpServer, AppError> {
     let row = rows::find(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
     shown(service.db.reader(), row).await
 }
 
-/// View with the client entered for the server.
+/// Converts a server to its view, which includes the OAuth client entered for it.
 async fn shown<C: ConnectionTrait>(db: &C, row: McpServerRow) -> Result<McpServer, AppError> {
     let client_id = mcp_connections::manual_clients(db, &[row.id]).await?.remove(&row.id);
     view(row, client_id)
 }
 
-/// Programs of the configuration.
+/// Lists the programs in the configuration that can be used as local servers.
 #[must_use]
 pub fn commands(service: &AssistantsService, page: PageRequest) -> Page<McpCommand> {
     let all = &service.config.mcp.commands;
@@ -136,7 +136,7 @@ pub async fn create(
         created_at: now,
         updated_at: now,
     };
-    // A missing name is refused as empty.
+    // A missing name is treated as an empty one, which is refused.
     let name = Some(fields.name.clone().unwrap_or_default());
     let (url, command) = match transport {
         McpTransport::Http => (Some(fields.url.clone().unwrap_or_default()), fields.command.clone()),
@@ -162,13 +162,13 @@ pub async fn update(
     let mut row = rows::find(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
     let (before, client) = ((row.auth, row.url.clone()), fields.client.clone());
     apply(service, &mut row, fields)?;
-    // Strictly increasing, because connections are tied to a version of the server.
+    // The timestamp always increases, because a connection belongs to one version of the server.
     row.updated_at = service.clock.now().max(row.updated_at.plus(std::time::Duration::from_millis(1)));
     let tx = service.db.begin().await.map_err(app_error)?;
     if !rows::update(&tx, row.clone()).await? {
         return Err(Code::NotFound.into());
     }
-    // Accounts are connected with the previous address.
+    // Connected accounts are removed, because they belong to the previous address.
     if before != (row.auth, row.url.clone()) {
         mcp_connections::remove_of_server(&tx, id).await?;
     }
@@ -179,7 +179,7 @@ pub async fn update(
     shown(service.db.writer(), row).await
 }
 
-/// Removes a server. Assistants lose its tools.
+/// Removes a server. The assistants that use its tools lose them.
 pub async fn remove(service: &AssistantsService, by: &Principal, id: McpServerId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     if !rows::delete(&tx, id).await? {
@@ -242,8 +242,8 @@ fn which_for(by: &Principal) -> McpServerFilter {
     if by.is_admin() { McpServerFilter::Enabled } else { McpServerFilter::OfferedToEveryone }
 }
 
-/// Validates the tools given to an assistant and serialises them. Choices that it has already stay,
-/// even if somebody else changes it.
+/// Validates the tools given to an assistant and serialises them. Tools that the assistant already
+/// has may stay, even if the caller could not add them.
 pub(crate) async fn validate_choice(
     service: &AssistantsService,
     by: &Principal,
@@ -263,7 +263,7 @@ pub(crate) async fn validate_choice(
     }
     let mut known = rows::find_all(service.db.reader(), &ids).await?;
     if ids.contains(&builtin::SERVER) {
-        // The enabled ones depend on the workspace.
+        // All built-in tools may be chosen; which of them are enabled depends on the workspace.
         known.push(builtin::server(&BTreeMap::new())?);
     }
     for choice in &chosen {
@@ -298,7 +298,8 @@ fn apply(service: &AssistantsService, row: &mut McpServerRow, fields: ServerFiel
     }
     if let Some(url) = fields.url {
         let url = if is_http { parse_url(service, &url)? } else { return Err(wrong_transport("url")) };
-        // Secrets belong to the address they were entered for.
+        // Secrets are removed if the origin changes, because they belong to the address for which
+        // they were entered.
         if row.url.as_deref().is_some_and(|before| !same_origin(before, &url)) && row.secrets.is_some() {
             secrets::set(row, &BTreeMap::new(), None)?;
         }
@@ -424,7 +425,8 @@ pub(super) fn modes(row: &McpServerRow) -> Result<BTreeMap<String, ToolMode>, Ap
     serde_json::from_str(&row.modes).map_err(AppError::internal)
 }
 
-/// Mode of a tool: the administrator's choice, or else confirmation, whatever the server declares.
+/// Returns the mode of a tool: the administrator's choice or, if there is none, confirmation. The
+/// server's declarations don't matter.
 pub(super) fn mode_of(tool: &Tool, modes: &BTreeMap<String, ToolMode>) -> ToolMode {
     modes.get(&tool.name).copied().unwrap_or(ToolMode::Ask)
 }

@@ -1,5 +1,6 @@
-//! Shared lazy value: concurrent callers wait for the same attempt, and a failure is cached for a
-//! while. So an unresponsive server costs all callers one timeout together.
+//! Shared lazy value: concurrent callers wait for the same attempt to create it, and a failure is
+//! cached for a while. So all callers together wait only once for the timeout of an unresponsive
+//! server.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -34,7 +35,7 @@ impl<T> Default for SharedLazy<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> SharedLazy<T> {
-    /// Returns the current value if it is good, or else the result of creating it.
+    /// Returns the current value if it is usable, otherwise the result of creating a new one.
     pub async fn get<F>(
         self: &Arc<Self>,
         is_good: impl FnOnce(&T) -> bool,
@@ -59,7 +60,8 @@ impl<T: Clone + Send + Sync + 'static> SharedLazy<T> {
         attempt.await
     }
 
-    /// Runs detached, because others may still need the result when the caller gives up.
+    /// Starts an attempt in a task of its own, because other callers may need the result after this
+    /// one gives up.
     fn start(self: &Arc<Self>, making: impl Future<Output = Result<T, McpError>> + Send + 'static) -> Attempt<T> {
         let place = Arc::clone(self);
         let attempt = tokio::spawn(async move {
@@ -116,7 +118,7 @@ mod tests {
         let begun = Instant::now();
         assert!(join_all((0..20).map(|_| get())).await.iter().all(|got| *got == Err(McpError::Timeout)));
         assert_eq!((begun.elapsed(), server.asked()), (SILENCE, 1));
-        // The failure is cached.
+        // The second call gets the cached failure.
         assert_eq!((get().await, begun.elapsed(), server.asked()), (Err(McpError::Timeout), SILENCE, 1));
         tokio::time::advance(FAILURE_TTL).await;
         assert_eq!((get().await, server.asked()), (Err(McpError::Timeout), 2));

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::AssistantsService;
 
-/// Results for the model in place of a tool's result.
+/// Texts that the model gets in place of a tool's result.
 pub(super) const DENIED: &str = "The person denied this call. Don't try it again; go on without it.";
 pub(super) const EXPIRED: &str = "The person didn't decide about this call in time. It was not made.";
 pub(super) const INTERRUPTED: &str =
@@ -26,8 +26,8 @@ pub(super) const INTERRUPTED: &str =
 const UNKNOWN: &str = "There is no such tool.";
 const NO_OBJECT: &str = "The arguments are not a JSON object.";
 const TOO_MANY: &str = "This answer has used up its calls. Answer with what you have.";
-/// Maximum size of all results of an answer in the prompt, in bytes, and the minimum that each
-/// result gets.
+/// Maximum size in the prompt of all results of an answer together, and the minimum size granted to
+/// each result, in bytes.
 const MAX_RESULT_BYTES: usize = 256 * 1024;
 const MIN_RESULT_BYTES: usize = 512;
 
@@ -41,7 +41,7 @@ pub(crate) struct ToolTranscript {
 /// Tool calls requested by a model.
 pub(crate) struct RequestedCalls<'a> {
     pub answer: &'a AnswerJob,
-    /// User who asked, and who decides about the calls.
+    /// User who asked for the answer and who decides about the calls.
     pub asker: UserId,
     /// Text of the answer so far.
     pub text: &'a str,
@@ -54,8 +54,8 @@ impl ToolTranscript {
         Self { message_id, version, rows: Vec::new() }
     }
 
-    /// Loads the previous calls. Calls that another worker left running are restarted if they are
-    /// repeatable.
+    /// Loads the calls made so far. Calls that another worker has left running are started again if
+    /// they are repeatable.
     pub async fn load(
         service: &AssistantsService,
         message_id: MessageId,
@@ -103,7 +103,7 @@ impl ToolTranscript {
         self.rows.last().map_or(0, |row| byte_offset(text, row.text_offset))
     }
 
-    /// Images of results by call, for a model that sees them.
+    /// Loads the images of results, by call, for a model that sees them.
     pub async fn pictures(
         &self,
         service: &AssistantsService,
@@ -111,7 +111,7 @@ impl ToolTranscript {
         if self.rows.is_empty() { Ok(HashMap::new()) } else { pictures::shown(service, self).await }
     }
 
-    /// Rounds for the prompt, with these images.
+    /// Returns the rounds of tool calls for the prompt, with the given images.
     pub fn rounds(&self, text: &str, mut pictures: HashMap<ToolCallId, Vec<ChatPicture>>) -> Vec<ChatRound> {
         let (mut rounds, mut begin, mut room) = (Vec::<ChatRound>::new(), 0, MAX_RESULT_BYTES);
         for (place, row) in self.rows.iter().enumerate() {
@@ -213,14 +213,14 @@ impl ToolTranscript {
         Ok(true)
     }
 
-    /// Earliest expiry of the calls that wait for a decision.
+    /// Earliest time at which a call that waits for a decision expires.
     pub(super) fn waits_until(&self) -> Option<Timestamp> {
         let waits = |row: &&ToolCallRow| row.status == ToolCallStatus::Waiting.as_str();
         self.rows.iter().filter(waits).filter_map(|row| row.expires_at).min()
     }
 }
 
-/// Result as the model gets it.
+/// Returns the result of a call as the model gets it.
 fn result_text(row: &ToolCallRow, result: &str) -> String {
     match &row.model_arguments {
         Some(_) => format!("[The person changed the arguments of this call to {}]\n{result}", row.arguments),

@@ -22,11 +22,12 @@ const READERS: usize = 4;
 #[derive(Clone)]
 pub(super) struct FileIndex(Arc<FileConnections>);
 
-/// Connections: queries don't wait for writes, and rarely for other queries.
+/// Connections to the file. There are several readers, so that queries don't wait for writes and rarely for other
+/// queries.
 struct FileConnections {
     writer: Mutex<SqliteIndex>,
     readers: Vec<Mutex<SqliteIndex>>,
-    /// Reader to wait for if none is free.
+    /// Index of the reader to wait for if none is free.
     next: AtomicUsize,
 }
 
@@ -106,7 +107,7 @@ impl SearchIndex for FileIndex {
         self.writing(SqliteIndex::clear).await
     }
 
-    /// Runs in steps, so that messages are written in between.
+    /// Purges in steps, so that messages can be written in between.
     async fn purge(&self) -> Result<bool, AppError> {
         let removed = self.reading(SqliteIndex::removed).await?;
         if removed == 0 {

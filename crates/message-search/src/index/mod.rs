@@ -1,7 +1,7 @@
 //! Storage of the message index: a file next to the SQLite database, tables of PostgreSQL, or the operator's search
 //! engine.
 //!
-//! In each case its results are candidates only: it never decides on read access.
+//! In each case the results are only candidates: the index never decides who may read a message.
 
 mod file;
 mod meilisearch;
@@ -31,15 +31,15 @@ pub fn path(data_dir: &Path) -> PathBuf {
 
 #[async_trait]
 pub(super) trait SearchIndex: Send + Sync {
-    /// Newest messages that may match, newest first.
+    /// Returns the newest messages that may match, newest first.
     async fn candidates(&self, plan: Plan) -> Result<Vec<Candidate>, AppError>;
 
-    /// True if the index determines similar words itself. It has no vocabulary to read then.
+    /// True if the index finds similar words itself. It then has no vocabulary to read.
     fn has_builtin_similarity(&self) -> bool {
         false
     }
 
-    /// First [`TERMS`](::search::TERMS) words with numbers above this one.
+    /// Returns the first [`TERMS`](::search::TERMS) words of the vocabulary whose numbers are above this one.
     async fn terms_after(&self, number: i64) -> Result<Vec<Term>, AppError>;
 
     /// State of the initial fill; `None` if it has not started.
@@ -48,7 +48,8 @@ pub(super) trait SearchIndex: Send + Sync {
     /// Number of indexed messages.
     async fn messages(&self) -> Result<u64, AppError>;
 
-    /// Indexed positions in the logs of these conversations; conversations that were never indexed may be left out.
+    /// Returns the positions up to which the event logs of these conversations are indexed. Conversations that were
+    /// never indexed may be left out.
     async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError>;
 
     /// Conversations whose indexed position differs from the end of their log, with the sequence number of the last
@@ -97,7 +98,7 @@ async fn incomplete(db: &Database, read: Vec<(Uuid, i64)>) -> Result<Vec<(Uuid, 
     Ok(incomplete_among(rows::all_heads(db.reader()).await?, read))
 }
 
-/// Conversations among these whose indexed position differs from the end of their log.
+/// Returns those of the conversations in `heads` whose indexed position differs from the end of their log.
 pub(super) fn incomplete_among(heads: Vec<(Uuid, i64)>, read: Vec<(Uuid, i64)>) -> Vec<(Uuid, i64)> {
     let read: HashMap<Uuid, i64> = read.into_iter().collect();
     let is_waiting = |(id, head): &(Uuid, i64)| read.get(id).copied().unwrap_or(0) != *head;

@@ -12,7 +12,7 @@ use super::{IndexWriter, SearchIndex};
 
 pub(super) struct PostgresIndex {
     db: Database,
-    /// PostgreSQL's counter at the last purge.
+    /// Value of PostgreSQL's counter of deleted terms at the last purge.
     deleted_terms: AtomicI64,
 }
 

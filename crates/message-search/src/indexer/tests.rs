@@ -9,7 +9,7 @@ use stage::{Stage, stages, until};
 use super::*;
 use crate::instances_for_tests::instance;
 
-/// Index that has read all conversations, and panics if it is asked about this one.
+/// Index that has indexed all conversations, and panics if it is asked about this one.
 struct Broken(Uuid);
 
 fn unused<T>() -> Result<T, AppError> {
@@ -77,7 +77,7 @@ fn group(id: Uuid, events: usize) -> String {
     )
 }
 
-/// Invalid UTF-8 as text, which PostgreSQL doesn't accept.
+/// SQL expression for a text of invalid UTF-8, which SQLite accepts and PostgreSQL doesn't.
 const DAMAGED: &str = "CAST(x'ff' AS TEXT)";
 
 /// Inserts a message with this content, and its event; both may be [`DAMAGED`].

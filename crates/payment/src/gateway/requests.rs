@@ -11,7 +11,7 @@ use crate::{Money, RefundState};
 /// Checkout request.
 #[derive(Clone, Debug)]
 pub struct CheckoutOrder<'a> {
-    /// Also the idempotency key.
+    /// Id in Natter, which is also the idempotency key.
     pub payment_id: Uuid,
     pub price: Money,
     pub title: &'a str,
@@ -23,7 +23,7 @@ pub struct CheckoutOrder<'a> {
     pub expires_at: Timestamp,
     /// IP address of the payer.
     pub address: Option<IpAddr>,
-    /// Request to save the payment method for later charges, if the gateway supports it.
+    /// Owner of the payment method, if the gateway should save it for later charges.
     pub keep: Option<MethodOwner<'a>>,
 }
 
@@ -50,7 +50,7 @@ pub struct SavedMethod {
 /// Request to save a payment method without a purchase.
 #[derive(Clone, Copy, Debug)]
 pub struct SetupOrder<'a> {
-    /// Also the idempotency key.
+    /// Id in Natter, which is also the idempotency key.
     pub setup_id: Uuid,
     pub keep: MethodOwner<'a>,
     /// URL to which the browser returns, whatever the outcome.
@@ -70,7 +70,7 @@ pub enum SetupState {
 /// Charge of a saved payment method.
 #[derive(Clone, Copy, Debug)]
 pub struct ChargeOrder<'a> {
-    /// Also the idempotency key.
+    /// Id in Natter, which is also the idempotency key.
     pub payment_id: Uuid,
     pub price: Money,
     pub title: &'a str,
@@ -82,9 +82,9 @@ pub struct ChargeOrder<'a> {
 /// Presence of the payer, who may have to confirm a charge for the bank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PayerPresence {
-    /// A charge that needs confirmation fails.
+    /// The payer isn't present: a charge that needs a confirmation fails.
     Absent,
-    /// The payer is sent to the bank if it requires a confirmation.
+    /// The payer is present, and is sent to the bank if it requires a confirmation.
     Present,
 }
 
@@ -103,12 +103,12 @@ pub struct ChargeAttempt<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChargeResult {
     pub snapshot: Snapshot,
-    /// URL where the payer confirms the charge.
+    /// URL at which the payer confirms the charge, if that is necessary.
     pub redirect_url: Option<String>,
 }
 
 impl ChargeResult {
-    /// A result that needs no action of the payer.
+    /// Creates a result that needs no action of the payer.
     #[must_use]
     pub const fn known(snapshot: Snapshot) -> Self {
         Self { snapshot, redirect_url: None }
@@ -163,7 +163,7 @@ pub struct Snapshot {
 /// Refund request.
 #[derive(Clone, Copy, Debug)]
 pub struct RefundOrder<'a> {
-    /// Also the idempotency key.
+    /// Id in Natter, which is also the idempotency key.
     pub refund_id: Uuid,
     pub money: Money,
     pub payment: KnownPayment<'a>,

@@ -31,7 +31,7 @@ pub struct WebhookRequest<'a> {
 pub struct VerifiedWebhook(pub(crate) Vec<u8>);
 
 impl VerifiedWebhook {
-    /// Signed content, to be stored.
+    /// Signed content, as it is stored.
     #[must_use]
     pub fn raw(&self) -> &[u8] {
         &self.0
@@ -43,7 +43,7 @@ impl VerifiedWebhook {
 pub enum VerifyError {
     #[error("{0}")]
     Signature(&'static str),
-    /// The data for the verification isn't available now.
+    /// Data that is needed for the verification can't be fetched at the moment.
     #[error("failed to verify the request: {0}")]
     Unverifiable(GatewayError),
 }
@@ -70,11 +70,11 @@ pub enum WebhookSubject {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefundUpdate {
     pub reference: String,
-    /// [`RefundOrder::refund_id`](crate::RefundOrder::refund_id), if we requested it.
+    /// [`RefundOrder::refund_id`](crate::RefundOrder::refund_id), if Natter has requested the refund.
     pub ours: Option<Uuid>,
     pub money: Money,
     pub state: RefundState,
-    /// Time of the state, if the gateway reports it.
+    /// Time at which the refund reached this state, if the gateway reports it.
     #[serde(default)]
     pub at: Option<Timestamp>,
 }
@@ -82,7 +82,7 @@ pub struct RefundUpdate {
 /// Update reported by an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PaymentUpdate {
-    /// The payer has finished; the bank has not decided.
+    /// The payer has finished, but the bank has not decided yet.
     Pending,
     /// The payer has approved; the payment must be captured.
     Approved,
@@ -97,13 +97,13 @@ pub enum PaymentUpdate {
     Refunds(Vec<RefundUpdate>),
     Dispute {
         reference: String,
-        /// Disputed amount. `None` if the gateway doesn't report it, or in an unknown currency.
+        /// Disputed amount. `None` if the gateway doesn't report it, or reports it in an unknown currency.
         money: Option<Money>,
         state: DisputeState,
     },
     /// A payment or refund in an unknown currency.
     Foreign,
-    /// An update that isn't used.
+    /// An event that Natter doesn't use.
     Other,
 }
 

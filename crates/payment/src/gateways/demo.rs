@@ -24,7 +24,7 @@ pub(crate) static KIND: GatewayKind = GatewayKind {
     settings: Settings::SETTINGS,
     build: |settings, around| {
         let Settings {} = settings.read()?;
-        // The same instance signs and verifies.
+        // A random secret suffices, because the same instance signs and verifies.
         let secret = token::random_token().map_err(|error| BuildError::Random(error.to_string()))?;
         Ok(Arc::new(Demo::new(Secret::from(secret), around.public_url.clone())))
     },
@@ -44,9 +44,9 @@ pub const SIGNATURE: &str = "natter-demo-signature";
 const CARD: &str = "demo_card";
 const DECLINED_CARD: &str = "demo_card_declined";
 const CONFIRMED_CARD: &str = "demo_card_confirm";
-/// Prefix of references of charges.
+/// Prefix of the references of charges to a saved card.
 const CHARGE_PREFIX: &str = "charge:";
-/// Prefix of charges paid with the card that is declined later.
+/// Prefix of charge ids that were paid with the card whose later charges are declined.
 const ONCE_PREFIX: &str = "once:";
 
 pub struct Demo {
@@ -86,7 +86,7 @@ pub enum SetupOutcome {
 }
 
 impl SetupOutcome {
-    /// State of the setup after this outcome.
+    /// State that a setup reaches by this outcome.
     #[must_use]
     pub fn state(self) -> SetupState {
         match self {
@@ -147,7 +147,7 @@ impl Demo {
     }
 }
 
-/// Card of a charge; `None` for a checkout.
+/// Card that a charge uses; `None` for a checkout.
 fn card_of(reference: &str) -> Option<&str> {
     reference.strip_prefix(CHARGE_PREFIX).and_then(|rest| rest.split_once(':')).map(|(card, _)| card)
 }
@@ -166,7 +166,7 @@ impl Gateway for Demo {
         Ok(Checkout { reference: order.payment_id.to_string(), redirect_url: self.page("payment", order.payment_id) })
     }
 
-    /// The outcome of a checkout arrives as an event, and the outcome of a charge follows from its card.
+    /// Derives the outcome of a charge from its card. The outcome of a checkout arrives as an event instead.
     async fn fetch(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         let charge = Some(payment.payment_id.to_string());
         match card_of(payment.reference) {
@@ -187,7 +187,7 @@ impl Gateway for Demo {
         Ok(RefundResult { reference: order.refund_id.to_string(), state: RefundState::Done })
     }
 
-    /// Every requested refund succeeds.
+    /// Reports success, because every requested refund succeeds.
     async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError> {
         self.refund(order).await.map(Some)
     }
@@ -270,7 +270,7 @@ impl Recurring for Demo {
         Ok(Checkout { reference: order.setup_id.to_string(), redirect_url: self.page("setup", order.setup_id) })
     }
 
-    /// The payer chooses the outcome on our page.
+    /// Reports an open setup, because the payer chooses the outcome on a page of the app.
     async fn fetch_setup(&self, _: &str) -> Result<SetupState, GatewayError> {
         Ok(SetupState::Open)
     }

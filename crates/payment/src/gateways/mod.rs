@@ -128,7 +128,7 @@ mod tests {
         hold("docs/payments.md", &format!("{}{table}{}", &page[..begin], &page[end..]));
     }
 
-    /// The frontend has this table for payments of which it only knows the gateway's name.
+    /// The frontend needs this table for payments of which it knows only the gateway's name.
     #[test]
     fn frontend_table_matches() {
         let known: BTreeMap<&str, serde_json::Value> = built()

@@ -49,7 +49,7 @@ struct Settings {
     secret_key: Secret,
 }
 
-/// MoMo requires at least 30 s.
+/// Timeout of a request. MoMo requires at least 30 s.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const REQUEST_TYPE: &str = "captureWallet";
 
@@ -147,7 +147,8 @@ fn payment_result(code: i64) -> PaymentResult {
         0 => PaymentResult::Paid,
         1005 => PaymentResult::Expired,
         98 | 99 | 1001..=1004 | 1006 | 1007 | 1017 | 1026 | 2019 | 4001 | 4002 | 4100 => PaymentResult::Failed,
-        // Authorised, in progress, about a request or a refund, or unknown: fetched again later.
+        // The code means authorised or in progress, is about a request or a refund, or is unknown: the payment is
+        // fetched again later.
         _ => PaymentResult::Open,
     }
 }
@@ -185,7 +186,7 @@ const SIGNED_FIELDS: [&str; 12] = [
 
 type Fields = HashMap<String, serde_json::Value>;
 
-/// Text of a field as it is signed.
+/// Returns the text of a field as it is signed.
 fn text(fields: &Fields, name: &str) -> String {
     match fields.get(name) {
         Some(serde_json::Value::String(text)) => text.clone(),
@@ -267,7 +268,7 @@ impl Gateway for Momo {
 
     async fn refund(&self, order: &RefundOrder<'_>) -> Result<RefundResult, GatewayError> {
         let charge = order.payment.charge.ok_or_else(|| GatewayError::Rejected("nothing was paid".to_owned()))?;
-        // A refund is an order of its own, for the purchase's transaction.
+        // At MoMo a refund is an order of its own, which refers to the transaction of the purchase.
         let (id, amount) = (order.refund_id.to_string(), order.money.amount.to_string());
         let signature = self.sign(&[
             ("accessKey", &self.access_key),
@@ -311,7 +312,7 @@ impl Gateway for Momo {
                     made.ok_or_else(|| GatewayError::OutcomeUnknown("its answer is about another refund".to_owned()))?;
                 Ok(Some(RefundResult { reference: id, state: refund_result(made.result_code) }))
             }
-            // Unknown order.
+            // MoMo doesn't know the order.
             42 => Ok(None),
             _ => Err(found.away()),
         }
@@ -321,7 +322,7 @@ impl Gateway for Momo {
         Ok(PaymentListing::Unsupported)
     }
 
-    /// Queries an order that doesn't exist.
+    /// Tests the connection by querying an order that doesn't exist.
     async fn probe(&self, now: Timestamp) -> Result<(), GatewayError> {
         let id = Uuid::now_v7();
         let price = Money::new(0, Currency::Vnd);
@@ -458,7 +459,7 @@ mod tests {
                 PaymentResult::Expired => "expired",
             };
             assert_eq!((said, is_refusal(code), refund_result(code)), (payment, is_refused, refund), "{code}");
-            // A final code ends a payment, except codes about refunds; other codes don't.
+            // A final code must end a payment unless it is about refunds; other codes must not.
             assert_eq!(said != "open", is_final && !(1080..=1088).contains(&code), "{code}");
         }
     }

@@ -1,6 +1,6 @@
 //! VNPay 2.1.0: payments in Vietnamese dong by Vietnamese banks.
 //!
-//! The payer is sent to a URL that we sign ourselves, without a request to VNPay. VNPay reports the result by a GET
+//! The payer is sent to a URL that Natter signs itself, without a request to VNPay. VNPay reports the result by a GET
 //! whose query is signed in the same way: all its fields, sorted, in form encoding as received. Amounts are multiplied
 //! by 100, times are in Vietnam time.
 
@@ -59,9 +59,9 @@ struct Settings {
 
 const VERSION: &str = "2.1.0";
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Client address of our requests. It is signed, but not checked by VNPay.
+/// Client address in requests to VNPay. The field is required and signed, but VNPay doesn't check it.
 const CLIENT_ADDRESS: &str = "127.0.0.1";
-/// Factor of amounts.
+/// Factor by which amounts are multiplied.
 const AMOUNT_FACTOR: i64 = 100;
 
 pub struct Vnpay {
@@ -88,12 +88,12 @@ impl Vnpay {
         Hash::Sha512.sign(self.hash_secret.expose(), message.as_bytes())
     }
 
-    /// Signed text of a query.
+    /// Builds the text that is signed for a query.
     fn query_message(&self, request: &str, reference: &str, created: &str, now: &str) -> String {
         [request, VERSION, "querydr", &self.tmn_code, reference, created, now, CLIENT_ADDRESS, reference].join("|")
     }
 
-    /// Signed text of a refund of an amount of a transaction.
+    /// Builds the text that is signed for a refund.
     fn refund_message(
         &self,
         request: &str,
@@ -256,7 +256,7 @@ impl Gateway for Vnpay {
         }
     }
 
-    /// A request id is idempotent for one day only; a later repetition is another refund.
+    /// Returns false, because a request id is idempotent for one day only; a later repetition would be another refund.
     fn has_idempotent_refunds(&self) -> bool {
         false
     }
@@ -265,7 +265,7 @@ impl Gateway for Vnpay {
         Ok(PaymentListing::Unsupported)
     }
 
-    /// Queries an order that doesn't exist.
+    /// Tests the connection by querying an order that doesn't exist.
     async fn probe(&self, now: Timestamp) -> Result<(), GatewayError> {
         let id = Uuid::now_v7();
         let price = Money::new(0, Currency::Vnd);
@@ -318,7 +318,7 @@ impl Gateway for Vnpay {
         })
     }
 
-    /// The status is always 200; the code in the body is decisive.
+    /// Answers with status 200 in any case, because VNPay evaluates only the code in the body.
     fn webhook_response(&self, outcome: WebhookOutcome) -> WebhookResponse {
         let (code, message) = match outcome {
             WebhookOutcome::Applied => ("00", "Confirm Success"),

@@ -1,6 +1,7 @@
 //! Embedded fonts: characters to glyphs, advance widths and pair kerning.
 //!
-//! There is no shaping beyond that: text is normalised to NFC, and marks without a precomposed letter are drawn at the font's own offset.
+//! There is no further shaping: text is normalised to NFC, and combining marks that have no precomposed letter are
+//! drawn at the font's own offset.
 
 use std::sync::LazyLock;
 
@@ -36,7 +37,7 @@ pub(super) struct Glyph {
     pub(super) char: char,
     pub(super) id: GlyphId,
     pub(super) advance: u16,
-    /// Correction of the advance for the pair with the next glyph.
+    /// Kerning: correction of the advance width for the pair with the next glyph.
     pub(super) kerning: i16,
 }
 
@@ -81,7 +82,7 @@ impl Font {
             let advance = self.face.glyph_hor_advance(id).unwrap_or(0);
             glyphs.push(Glyph { char, id, advance, kerning: 0 });
         };
-        // Wide and narrow spaces look like a space.
+        // Wide and narrow spaces are drawn like an ordinary space.
         let id = self.face.glyph_index(char);
         let id = id.or_else(|| char.is_whitespace().then(|| self.face.glyph_index(' ')).flatten());
         if let Some(id) = id {
@@ -112,7 +113,7 @@ impl Font {
     }
 }
 
-/// Tables of the feature `kern` for Latin script.
+/// Returns the tables of the feature `kern` for Latin script.
 fn pair_adjustments(face: &Face<'static>) -> Vec<PairAdjustment<'static>> {
     let Some(layout) = face.tables().gpos else { return Vec::new() };
     let Some(language) = layout.scripts.find(Tag::from_bytes(b"latn")).and_then(|script| script.default_language)

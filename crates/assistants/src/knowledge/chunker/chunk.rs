@@ -4,13 +4,14 @@ use std::{cmp::Reverse, collections::BTreeMap, ops::Range};
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
-/// Estimated tokens of a chunk: it ends at the first end of the largest unit in this range.
+/// Length of a chunk in estimated tokens. Within this range it ends at the first end of the largest
+/// unit (paragraph, line, sentence or word).
 pub(super) const TOKENS: Range<usize> = 400..800;
 /// Maximum overlap of consecutive chunks in estimated tokens, so that no passage is lost at a
 /// boundary.
 const OVERLAP: usize = 60;
 
-/// Kind of a boundary, by the unit that ends there.
+/// Kind of a boundary, named after the unit that ends there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Unit {
     Word,
@@ -19,7 +20,8 @@ enum Unit {
     Paragraph,
 }
 
-/// Chunks of a text with their byte offsets, trimmed. Deterministic.
+/// Returns the chunks of a text, trimmed, with their byte offsets. The same text always yields the
+/// same chunks.
 pub(super) fn chunks(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut next = 0;
     std::iter::from_fn(move || {

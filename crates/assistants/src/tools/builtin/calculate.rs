@@ -1,9 +1,9 @@
 //! Calculator: exact arithmetic, percentages, functions and units, which models get wrong on their
 //! own.
 //!
-//! The input is bounded before parsing (length, and characters: without those of function
-//! definitions there is no recursion) and during the evaluation (time, and a stack that is large
-//! enough for the deepest nesting).
+//! The input is limited before parsing: in its length, and in its characters, because without those
+//! of function definitions there is no recursion. The evaluation is limited in time, and its stack
+//! is large enough for the deepest nesting that the input can have.
 
 use std::{
     thread,
@@ -73,7 +73,7 @@ fn evaluate(expression: String) -> Result<String, String> {
         Ok(done.get_main_result().chars().take(MAX_RESULT_CHARS).collect())
     };
     let working = thread::Builder::new().stack_size(STACK_BYTES).spawn(work);
-    // A panic is a failed calculation.
+    // A panic counts as a failed calculation.
     working.ok().and_then(|working| working.join().ok()).unwrap_or_else(|| Err(FAILED_MESSAGE.to_owned()))
 }
 
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(result(&deep).as_deref(), Ok("1"));
         let minus = format!("{}1", "-".repeat(299));
         for endless in ["9^9^9^9", "999999999!", "10^(10^10)", &minus, &"(".repeat(300), "1 +"] {
-            // Only termination matters.
+            // The result doesn't matter, only that the calculation ends.
             drop(result(endless));
         }
         for refused in ["\\x. x x", "f = x: f x", "\"text\"", "@debug 1", &"1".repeat(MAX_EXPRESSION_LEN + 1)] {

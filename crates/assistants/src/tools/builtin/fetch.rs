@@ -63,7 +63,7 @@ pub(super) async fn call(
 
 fn joined(sections: &[Section]) -> String {
     let section = |section: &Section| match &section.heading {
-        // Markdown contains its headings.
+        // The text of a Markdown section already contains its heading.
         Some(heading) if !section.is_markdown => format!("{heading}\n\n{}", section.text),
         _ => section.text.clone(),
     };

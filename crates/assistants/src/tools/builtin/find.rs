@@ -1,7 +1,8 @@
-//! Tool that searches messages the asker may read.
+//! Tool that searches the messages that the user who asked may read.
 //!
-//! If others read the answer, the search is limited to the conversation itself, and to the messages
-//! that all its members may read, so that an answer discloses nothing to anybody.
+//! If others can read the answer too, the search is limited to the conversation itself and to the
+//! messages that all its members may read. So an answer never discloses a message to somebody who
+//! may not read it.
 
 use appcore::{
     AppError, ConversationId, UserId,
@@ -65,7 +66,7 @@ pub(super) async fn call(
     };
     let found = match search_for(&service.search, asker, ask).await {
         Ok(found) => found,
-        // The query of the model was too long.
+        // The model is told the error, such as that its query is too long.
         Err(error @ AppError::Invalid(_)) => return Err(error.sentence().into_owned()),
         Err(error) => return Err(error_text(error)),
     };
@@ -77,7 +78,7 @@ pub(super) async fn call(
     Ok(format!("{}{more}", said.join("\n\n")))
 }
 
-/// Message as text for the model: author, conversation, time, content and link.
+/// Formats a message as text for the model: author, conversation, time, content and link.
 fn said(service: &AssistantsService, hit: &SearchHit) -> Option<String> {
     let (message, conversation) = (hit.message.as_ref()?, hit.conversation.as_ref()?);
     let place = conversation.title.as_deref().unwrap_or("a direct conversation");

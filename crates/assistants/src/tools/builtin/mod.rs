@@ -1,7 +1,7 @@
 //! Built-in tools. The admins of a workspace enable each of them; by default all are off.
 //!
-//! They belong to a virtual server without a row, so that everything that applies to tools
-//! (permissions, confirmations, limits, display) applies to them.
+//! They belong to a virtual server without a database row, so that the rules for tools of servers
+//! (permissions, confirmations, limits, display) apply to them too.
 
 mod calculate;
 mod fetch;
@@ -34,7 +34,7 @@ use crate::AssistantsService;
 
 /// Id of the virtual server.
 pub(super) const SERVER: McpServerId = McpServerId(Uuid::from_u128(0x0000_0000_0000_7000_8000_6e61_7474_6572));
-/// Transport of the virtual server; no added server has it.
+/// Transport of the virtual server. Servers that administrators add have other transports.
 const TRANSPORT: &str = "builtin";
 
 pub(super) fn tools() -> Vec<Tool> {
@@ -46,7 +46,7 @@ pub(super) fn tool(name: &str) -> Option<Tool> {
     tools().into_iter().find(|tool| tool.name == name)
 }
 
-/// Definition of a read-only tool whose arguments `schema` describes.
+/// Defines a read-only tool whose arguments `schema` describes.
 fn read_only_tool(name: &str, title: &str, description: &str, schema: Value) -> Tool {
     Tool {
         name: name.to_owned(),
@@ -58,7 +58,7 @@ fn read_only_tool(name: &str, title: &str, description: &str, schema: Value) -> 
     }
 }
 
-/// Virtual server with these modes; tools without one are off.
+/// Creates the virtual server with these modes of its tools. Tools without a mode are off.
 pub(super) fn server(modes: &BTreeMap<String, ToolMode>) -> Result<McpServerRow, AppError> {
     let tools = tools();
     let mode = |tool: &Tool| (tool.name.clone(), modes.get(&tool.name).copied().unwrap_or(ToolMode::Off));
@@ -144,7 +144,7 @@ fn view(modes: &BTreeMap<String, ToolMode>) -> WorkspaceTools {
     }
 }
 
-/// Calls a built-in tool on behalf of the asker.
+/// Calls a built-in tool on behalf of the user who asked.
 pub(super) async fn call(
     service: &AssistantsService,
     conversation: ConversationId,
@@ -168,13 +168,13 @@ pub(super) async fn call(
     CallResult { text: truncate(text, service.config.mcp.max_result_bytes), pictures: Vec::new(), is_error }
 }
 
-/// Required text argument, or an error message for the model.
+/// Returns a required text argument, or an error message for the model.
 fn required_text<'a>(arguments: &'a Map<String, Value>, name: &str) -> Result<&'a str, String> {
     let text = arguments.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
     text.ok_or_else(|| format!("The argument {name:?} is missing: give a text."))
 }
 
-/// Error message of an internal failure for the model.
+/// Returns the message that the model gets for an internal failure.
 fn error_text(error: AppError) -> String {
     tracing::warn!(%error, "built-in tool failed");
     error.sentence().into_owned()

@@ -32,12 +32,13 @@ const CLIENT_FORGOTTEN: &str = "invalid_client";
 /// Access token for a server.
 pub(in crate::tools) struct AccessToken {
     pub token: Secret,
-    /// Changes with each token.
+    /// Version, which changes with each new token.
     pub version: i64,
 }
 
-/// Access token of a user for a server; `None` if the server has no user accounts. A token of
-/// version `refused` is renewed in any case.
+/// Returns the access token of a user for a server; `None` if the server has no user accounts. If
+/// the server has refused the token of version `refused`, that token is renewed even if it hasn't
+/// expired.
 pub(in crate::tools) async fn access(
     service: &AssistantsService,
     server: &McpServerRow,
@@ -58,7 +59,7 @@ pub(in crate::tools) async fn access(
         let is_fresh = is_good && row.expires_at.is_none_or(|at| at > now.plus(RENEWAL_MARGIN));
         let is_usable = is_good && row.expires_at.is_none_or(|at| at > now);
         let given = AccessToken { token: Secret::new(tokens.access.as_str()), version: row.version };
-        // A token that has just been renewed is accepted even if it expires soon.
+        // A token that has just been renewed is used even if it expires soon.
         if is_fresh || (is_good && is_renewed) || (is_usable && tokens.refresh.is_none()) {
             return Ok(Some(given));
         }
@@ -99,7 +100,7 @@ pub(in crate::tools) async fn want(service: &AssistantsService, server: McpServe
     let done = async {
         let Some(scope) = discovery::scope_of(challenge) else { return Ok(()) };
         let tx = service.db.begin().await.map_err(app_error)?;
-        // A concurrent call may record another scope.
+        // The row is locked, because a concurrent call may record another scope.
         let before = rows::lock_extra_scope(&tx, user, server).await?.unwrap_or_default();
         let wanted = discovery::union_scopes(before, &scope);
         if wanted.len() <= MAX_SCOPE_LEN {
@@ -147,7 +148,7 @@ async fn renew(service: &AssistantsService, row: &ConnectionRow, tokens: &Connec
     }
 }
 
-/// Logs an internal error; the caller gets a generic one.
+/// Logs an internal error and returns a generic one for the caller.
 fn broken(server: McpServerId, error: &AppError) -> McpError {
     tracing::error!(%error, %server, "failed to read or store tool server connection");
     McpError::Unreachable("the connection can't be read".to_owned())

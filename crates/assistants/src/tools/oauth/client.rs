@@ -23,7 +23,7 @@ use crate::{AssistantsService, tools::secrets};
 
 const MAX_ID: usize = 500;
 const MAX_SECRET: usize = 2_000;
-/// Path of the metadata document, without its extension.
+/// Path of the metadata document, without its file extension.
 const PAGE: &str = "/.well-known/oauth-client";
 /// Prefix of the encryption context of client secrets.
 const SECRET: &[u8] = b"client of ";
@@ -63,7 +63,8 @@ pub(in crate::tools) async fn enter<C: ConnectionTrait>(
         if secret.is_some_and(|secret| filled(secret).is_some()) {
             return Err(AppError::field("client_id", "missing", "A client secret belongs to a client ID."));
         }
-        // A dynamically registered client stays.
+        // A client that was registered dynamically stays; only one entered by an administrator is
+        // removed.
         return if before.is_some() { rows::remove_client(db, server).await } else { Ok(()) };
     };
     if id.len() > MAX_ID || id.chars().any(char::is_control) {
@@ -92,8 +93,8 @@ pub(in crate::tools) async fn enter<C: ConnectionTrait>(
     rows::put_client(db, row).await
 }
 
-/// Client of Natter at a server's authorization server and its redirect URI. Registers the client
-/// if there is none yet.
+/// Returns Natter's client at the authorization server of a tool server, with its redirect URI.
+/// Registers the client if there is none yet.
 pub(super) async fn client(
     service: &AssistantsService,
     server: McpServerId,
@@ -117,8 +118,9 @@ pub(super) async fn client(
             return Ok((OauthClient { id: row.client_id, secret: secret.transpose()?, is_in_form }, redirect_uri));
         }
     }
-    // Tried before the metadata document, against the order of the protocol, because the
-    // authorization server often can't reach an instance in a private network.
+    // Dynamic registration is tried before the metadata document. The protocol has the opposite
+    // order, but an authorization server often can't fetch the document from an instance in a
+    // private network.
     let Some(endpoint) = &metadata.registration_endpoint else {
         let address = address(service, Some(server));
         if metadata.client_id_metadata_document_supported && address.starts_with("https://") {
@@ -178,8 +180,8 @@ async fn register(
     Ok(given)
 }
 
-/// Client ID Metadata Document of Natter for one server, with that server's redirect URI; `None`:
-/// with the shared redirect URI of earlier sign-ins.
+/// Returns Natter's Client ID Metadata Document for one server, with that server's redirect URI.
+/// With `None`, it has the shared redirect URI that earlier sign-ins used.
 #[must_use]
 pub fn document(service: &AssistantsService, server: Option<McpServerId>) -> Value {
     let mut natter = client_metadata(service, &redirect_uri(service, server), NO_SECRET);

@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::AssistantsService;
 
-/// Limits for metadata documents, which have a few kilobytes.
+/// Limits for fetching metadata documents, which have a few kilobytes.
 pub(super) const DOCUMENT: FetchLimits =
     FetchLimits { max_bytes: 256 * 1024, timeout: Duration::from_secs(10), redirects: 3, truncates: false };
 const RESOURCE: &str = "/.well-known/oauth-protected-resource";
@@ -50,10 +50,10 @@ pub(super) struct Metadata {
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     scopes_supported: Vec<String>,
-    /// Supports Client ID Metadata Documents.
+    /// True if the server supports Client ID Metadata Documents.
     #[serde(default)]
     pub client_id_metadata_document_supported: bool,
-    /// Adds the `iss` parameter to the redirect (RFC 9207).
+    /// True if the server adds the `iss` parameter to the redirect (RFC 9207).
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
 }
@@ -62,7 +62,7 @@ impl Metadata {
     /// Supported client authentication methods of the token endpoint.
     pub fn auth_methods(&self) -> impl Iterator<Item = &str> {
         let told = self.token_endpoint_auth_methods_supported.as_deref();
-        // Default if the metadata has no list (RFC 8414).
+        // RFC 8414 defines this default for metadata without a list.
         let untold = told.is_none().then_some(SECRET_IN_HEADER);
         told.unwrap_or_default().iter().map(String::as_str).chain(untold)
     }
@@ -132,7 +132,8 @@ fn check(service: &AssistantsService, server: &Metadata, issuer: &str) -> Result
     Ok(())
 }
 
-/// Scope of the challenge, or else of the metadata, plus `offline_access` if it is supported.
+/// Returns the scope to request: that of the challenge or, if it has none, that of the metadata,
+/// plus `offline_access` if it is supported.
 fn scope(asked: Option<String>, known: Vec<String>, server: &Metadata) -> Option<String> {
     let scope = asked.or_else(|| (!known.is_empty()).then(|| known.join(" ")))?;
     let is_offered = server.scopes_supported.iter().any(|one| one == OFFLINE);
@@ -159,7 +160,7 @@ pub(super) fn unusable(why: &str) -> AppError {
     AppError::refused(Code::WrongState, format!("This server can't be signed in to. {why}"))
 }
 
-/// First document that is available and valid.
+/// Returns the first of the documents at these URLs that is available and valid.
 async fn first_document<T: DeserializeOwned>(service: &AssistantsService, places: Vec<Url>) -> Option<T> {
     for place in places {
         let mut request = OutgoingRequest::get(place);
@@ -195,7 +196,7 @@ async fn challenge(service: &AssistantsService, url: &Url) -> Result<Challenge, 
         Err(error @ (OutgoingError::Forbidden | OutgoingError::Unreachable)) => {
             return Err(unusable(&format!("Reason: {error}.")));
         }
-        // A token may be required later.
+        // The server answered without a challenge; it may require a token later.
         Ok(_) | Err(_) => return Ok(Challenge::default()),
     };
     let told = answer.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
@@ -207,7 +208,7 @@ fn read_challenge(header: &str) -> Challenge {
     Challenge { metadata: parameter(header, "resource_metadata"), scope }
 }
 
-/// Parameter of a challenge, quoted or not.
+/// Returns a parameter of a challenge, which may be quoted.
 fn parameter(header: &str, name: &str) -> Option<String> {
     let mut rest = header;
     while let Some(at) = rest.find(name) {
@@ -247,7 +248,7 @@ fn server_places(issuer: &Url) -> Vec<Url> {
     paths.iter().filter_map(|path| at(issuer, path)).collect()
 }
 
-/// URL of a path on the same origin.
+/// Returns the URL of a path on the same origin.
 fn at(place: &Url, path: &str) -> Option<Url> {
     let mut url = place.join("/").ok()?;
     url.set_path(path);

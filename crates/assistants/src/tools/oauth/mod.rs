@@ -1,12 +1,12 @@
 //! User accounts at tool servers, connected by the authorization of the Model Context Protocol
 //! (OAuth 2.1).
 //!
-//! [`begin`] runs the [discovery], makes sure that Natter has a [client], and returns
-//! the authorization URL for the browser. The browser returns to a page of the app, which passes
-//! the parameters to [`finish`] in the session of the user who started: nobody can be tricked into
-//! connecting their account for somebody else. The [tokens](token) are stored encrypted, are bound
-//! to the one server (RFC 8707), and are sent nowhere else. A tool call uses the connection of the
-//! asker (`access`), so it can do no more than the asker.
+//! [`begin`] runs the [discovery], makes sure that Natter has a [client], and returns the
+//! authorization URL for the browser. The browser returns to a page of the app, which passes the
+//! parameters to [`finish`] in the session of the user who started. So nobody can be tricked into
+//! connecting their own account for somebody else. The [tokens](token) are stored encrypted, are
+//! bound to the one server (RFC 8707), and are sent nowhere else. A tool call uses the connection
+//! of the user who asked (`access`), so it can do no more than that user.
 
 mod access;
 mod client;
@@ -41,9 +41,9 @@ use token::{ConnectionTokens, OauthClient, TokenRequestError, TokenTarget, conte
 
 use crate::AssistantsService;
 
-/// Redirect page of the app, with a path below it for each server, so that the response of one
-/// authorization server is never taken for another's (mix-up, RFC 9700, section 4.4). Clients
-/// registered by hand use the page itself.
+/// Page of the app to which the browser returns. Each server has its own path below it, so that the
+/// response of one authorization server is never taken for that of another (mix-up attack, RFC
+/// 9700, section 4.4). Clients that were registered by hand use the page itself.
 const PAGE: &str = "/tools/connected";
 /// Default page after the sign-in.
 const DEFAULT_PATH: &str = "/settings#tool-connections";
@@ -62,7 +62,7 @@ pub struct RedirectParams {
     pub state: String,
     pub code: Option<String>,
     pub error: Option<String>,
-    /// Issuer (RFC 9207).
+    /// Issuer that the authorization server adds to the redirect (RFC 9207).
     pub issuer: Option<String>,
 }
 
@@ -83,7 +83,7 @@ struct PendingSignIn {
     next: String,
 }
 
-/// Servers that the caller can connect an account to, or has connected.
+/// Lists the servers to which the caller can connect an account or has connected one.
 pub async fn list(
     service: &AssistantsService,
     by: &Principal,
@@ -104,8 +104,8 @@ pub async fn list(
     Ok(Page::new(items.into_iter().map(view).collect(), page, total))
 }
 
-/// Returns the authorization URL for the caller. Also allowed for servers offered to administrators
-/// only, because any asker may trigger their tools.
+/// Returns the authorization URL for the caller. Also allowed for servers that only administrators
+/// may give to assistants, because the question of any user may trigger their tools.
 pub async fn start(
     service: &AssistantsService,
     by: &Principal,
@@ -175,8 +175,8 @@ pub async fn finish(
         return Err(failed("another authorization server has answered"));
     }
     if let Some(error) = &returned.error {
-        // If the user declined an additional scope, the connection goes on without it. After any
-        // other error it is requested again.
+        // If the user has declined an additional scope, the connection stays without it. After any
+        // other error the scope is requested again at the next sign-in.
         if DECLINED_CODES.contains(&error.as_str()) {
             rows::set_extra_scope(service.db.writer(), by.user_id, visit.server_id, None).await?;
         }
@@ -231,7 +231,8 @@ pub async fn disconnect(service: &AssistantsService, by: &Principal, id: McpServ
     Ok(())
 }
 
-/// Redirect URI for a server; `None`: the shared one of clients registered by hand.
+/// Returns the redirect URI for a server; with `None`, the shared one of clients that were
+/// registered by hand.
 fn redirect_uri(service: &AssistantsService, server: Option<McpServerId>) -> String {
     let page = format!("{}{PAGE}", service.config.server.public_url());
     server.map_or_else(|| page.clone(), |id| format!("{page}/{id}"))

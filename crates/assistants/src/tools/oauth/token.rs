@@ -44,7 +44,7 @@ pub(super) struct ConnectionTokens {
     pub revocation_endpoint: Option<Url>,
 }
 
-/// Target of a token request.
+/// Client, resource and endpoint of a token request.
 pub(super) struct TokenTarget<'a> {
     pub client: &'a OauthClient,
     pub resource: &'a str,
@@ -58,7 +58,7 @@ pub(super) struct TokenGrant {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Failure to get tokens.
+/// Reason why no tokens were obtained.
 #[derive(Debug)]
 pub(super) enum TokenRequestError {
     /// Refused with this error code; the user has to sign in again.
@@ -78,7 +78,7 @@ impl std::fmt::Display for TokenRequestError {
 struct Answer {
     access_token: String,
     token_type: String,
-    /// A number, or a text at some servers.
+    /// Lifetime in seconds: a number, or a text at some servers.
     expires_in: Option<Value>,
     refresh_token: Option<String>,
 }
@@ -88,7 +88,7 @@ struct Refusal {
     error: String,
 }
 
-/// Encrypted tokens for storage.
+/// Encrypts tokens for storage.
 pub(super) fn encrypt_tokens(
     service: &AssistantsService,
     context: &[u8],
@@ -104,7 +104,7 @@ pub(super) fn decrypt_tokens(row: &ConnectionRow, key: Option<&Secret>) -> Resul
     secrets::unsealed(&context(row.user_id, row.server_id.0), (row.tokens.as_slice(), row.is_sealed), key)
 }
 
-/// Encryption context: the user and the server.
+/// Builds the encryption context, which binds stored tokens to the user and the server.
 pub(super) fn context(user: UserId, server: uuid::Uuid) -> Vec<u8> {
     [user.0.as_bytes().as_slice(), server.as_bytes()].concat()
 }
@@ -123,7 +123,7 @@ pub(super) async fn request_tokens(
 }
 
 fn parse_response(answer: &FetchedResponse, now: Timestamp) -> Result<TokenGrant, TokenRequestError> {
-    // Some servers refuse with a wrong status.
+    // Refusals are recognised by the body, because some servers send them with a wrong status.
     if let Ok(Refusal { error }) = serde_json::from_slice(&answer.body) {
         let error: String = error.chars().filter(|char| !char.is_control()).take(MAX_QUOTED_CHARS).collect();
         let is_passing = answer.status.is_server_error() || error == "temporarily_unavailable" || error == "slow_down";

@@ -52,7 +52,7 @@ impl<'s> Checker<'s> {
         self.check(schema, target.at(value, location.as_ref()))
     }
 
-    /// Checks the items after the first `skipped`.
+    /// Checks the items after the first `skipped` ones against a schema.
     fn items(&mut self, rule: &'s Value, skipped: usize, items: &[Value], target: Target) -> Result<Verdict, Stop> {
         let rest = items.get(skipped..).unwrap_or_default();
         if rule == &Value::Bool(false) && skipped > 0 && !rest.is_empty() {

@@ -1,4 +1,4 @@
-//! Canonical keys: texts that equal values have in common.
+//! Canonical keys: texts that are the same for equal JSON values.
 
 use std::fmt::Write as _;
 
@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::{Checker, Stop, integer};
 
 impl<'s> Checker<'s> {
-    /// Canonical text of a value, independent of the order of properties and the spelling of
-    /// numbers.
+    /// Returns the canonical text of a value, which doesn't depend on the order of properties and
+    /// the spelling of numbers.
     pub(super) fn key(&mut self, value: &Value) -> Result<String, Stop> {
         let mut key = String::new();
         self.write_key(value, &mut key)?;

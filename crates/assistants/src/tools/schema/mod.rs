@@ -1,7 +1,8 @@
 //! JSON Schema validator with fixed bounds on recursion and work.
 //!
-//! The schemas come from foreign MCP servers, so a schema must neither overflow the stack nor occupy a thread. A part that is beyond the bounds,
-//! unsupported or malformed accepts every value: the server that the arguments are for checks them again.
+//! The schemas come from MCP servers that aren't trusted, so a schema must neither overflow the
+//! stack nor occupy a thread for long. A part of a schema that exceeds the limits or is unsupported
+//! or malformed accepts every value. That is safe, because the server checks the arguments again.
 
 mod array;
 mod key;
@@ -29,21 +30,22 @@ const MAX_SHOWN_LEN: usize = 80;
 const MAX_DEPTH: usize = 64;
 /// Maximum work of one check: visited schemas and keywords, examined values, and the surcharges of long texts and patterns.
 const MAX_STEPS: usize = 20_000;
-/// Maximum steps of one search with a regular expression; longer texts are not searched.
+/// Maximum number of steps of one search with a regular expression; texts that would need more are
+/// not searched.
 const MAX_SEARCH_STEPS: usize = 5_000;
-/// Bytes of a text that one step measures or compares.
+/// Number of bytes of a text that are measured or compared per step.
 const BYTES_PER_STEP: usize = 64;
 
 /// Result of a check; `None` if the schema has a part that can't be judged.
 type Verdict = Option<bool>;
 
-/// Ends a check: the steps are used up, or enough faults are known.
+/// Reason to end a check: the steps are used up, or enough faults are known.
 struct Stop;
 
 /// Faults of a value, each with its location as a JSON pointer. Empty if the schema accepts the
 /// value or can't be judged.
 pub(super) fn faults(schema: &Value, value: &Value) -> Vec<String> {
-    // Up to draft 7, `$ref` replaces the keywords beside it.
+    // Up to draft 7 of JSON Schema, `$ref` replaces the keywords beside it.
     let is_early_draft = schema.get("$schema").and_then(Value::as_str).is_some_and(|draft| draft.contains("/draft-0"));
     let mut checker =
         Checker { root: schema, is_early_draft, steps: MAX_STEPS, patterns: HashMap::new(), faults: Vec::new() };
@@ -75,9 +77,10 @@ impl Location<'_> {
 #[derive(Clone, Copy)]
 struct Target<'a> {
     value: &'a Value,
-    /// `None`: faults are not recorded, because they decide about another schema (`not`, `anyOf`).
+    /// Location of the value. `None` if faults are not recorded, because they only decide whether
+    /// another schema applies (`not`, `anyOf`).
     location: Option<&'a Location<'a>>,
-    /// Number of schemas around the current one.
+    /// Number of schemas that surround the current one.
     depth: usize,
 }
 
@@ -142,7 +145,8 @@ impl<'s> Checker<'s> {
             Value::Object(keywords) => keywords,
             _ => return Ok(None),
         };
-        // References in a schema with an identifier of its own don't start at the root.
+        // References in a nested schema with an `$id` of its own are relative to it and not to the
+        // root, so they can't be judged.
         let is_embedded = |id: &Value| target.depth > 1 && id.as_str().is_some_and(|id| !id.starts_with('#'));
         if keywords.get("$id").is_some_and(is_embedded) {
             return Ok(None);
@@ -305,7 +309,7 @@ impl<'s> Checker<'s> {
     }
 }
 
-/// Verdict of two schemas that both apply.
+/// Combines the verdicts of two schemas that both apply.
 fn both(one: Verdict, other: Verdict) -> Verdict {
     match (one, other) {
         (Some(false), _) | (_, Some(false)) => Some(false),
@@ -314,7 +318,7 @@ fn both(one: Verdict, other: Verdict) -> Verdict {
     }
 }
 
-/// The number if it has no fraction; `1.0` is 1.
+/// Returns the number as an integer if it has no fraction; `1.0` is 1.
 #[allow(clippy::cast_possible_truncation, reason = "it is in the range of i128")]
 fn integer(number: &Number) -> Option<i128> {
     let float = || number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 1e30);
@@ -331,7 +335,7 @@ fn unexpected_list(unexpected: Vec<String>) -> String {
     format!("{} {verb} unexpected)", list(unexpected.into_iter(), ", "))
 }
 
-/// JSON of a value within a sentence.
+/// Formats a value as JSON for a sentence, truncated if it is long.
 fn shown(value: &Value) -> String {
     cut(&value.to_string(), MAX_SHOWN_LEN)
 }

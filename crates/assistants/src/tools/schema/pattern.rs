@@ -9,10 +9,10 @@ const MAX_DFA_SIZE: usize = 64 * 1024;
 
 /// Size class of compiled regular expressions: large ones take longer to compile and to search with.
 pub(super) struct SizeClass {
-    /// In bytes.
+    /// Maximum size of the compiled regular expression, in bytes.
     max_size: usize,
     pub(super) compile_steps: usize,
-    /// Steps for searching one byte of text.
+    /// Number of steps that searching one byte of text counts as.
     pub(super) steps_per_byte: usize,
 }
 

@@ -33,7 +33,7 @@ impl<'s> Checker<'s> {
         target: Target,
     ) -> Result<Verdict, Stop> {
         let exclusive = match (keyword, rule) {
-            // In draft 4 it is a modifier of `minimum` and `maximum`.
+            // In draft 4 the keyword is a boolean that modifies `minimum` and `maximum`.
             ("exclusiveMinimum" | "exclusiveMaximum", Value::Bool(_)) => return Ok(Some(true)),
             ("minimum", _) => schema.get("exclusiveMinimum") == Some(&Value::Bool(true)),
             ("maximum", _) => schema.get("exclusiveMaximum") == Some(&Value::Bool(true)),
@@ -82,12 +82,14 @@ fn compare(one: &Number, other: &Number) -> Option<Ordering> {
     }
 }
 
-/// Returns `None` if the quotient is too large for a reliable result.
+/// True if `number` is a multiple of `divisor`. Returns `None` if the quotient is too large for a
+/// reliable result.
 fn is_multiple(number: &Number, divisor: &Number) -> Option<bool> {
     if let (Some(number), Some(divisor)) = (integer(number), integer(divisor)) {
         return (divisor > 0).then(|| number % divisor == 0);
     }
     let quotient = number.as_f64()? / divisor.as_f64()?;
-    // Decimal fractions such as 0.01 have no exact binary form.
+    // The quotient is compared with a tolerance, because decimal fractions such as 0.01 have no
+    // exact binary form.
     (quotient.abs() < 1e9).then(|| (quotient - quotient.round()).abs() < 1e-6)
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 
-/// Faults as the crate `jsonschema` reports them.
+/// Returns the faults that the crate `jsonschema` reports.
 fn library_faults(schema: &Value, value: &Value) -> Vec<String> {
     let validator = jsonschema::validator_for(schema).unwrap();
     let fault = |error: jsonschema::ValidationError| {
@@ -143,7 +143,8 @@ fn accepts_what_cannot_be_judged() {
         for schema in
             [json!({ "not": &schema }), json!({ "not": { "not": &schema } }), json!({ "anyOf": [&schema, false] })]
         {
-            // References start at the root, so they would point elsewhere.
+            // Schemas with a `#` reference are skipped: nested in another schema, the reference
+            // would resolve against the new root.
             if !schema.to_string().contains("\"#\"") && !schema.to_string().contains("format") {
                 assert_eq!(faults(&schema, &value), Vec::<String>::new(), "{schema}");
             }

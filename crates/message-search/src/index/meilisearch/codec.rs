@@ -4,11 +4,11 @@ use ::search::{Atom, Candidate, Document, FillState, Has, Plan};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Minimum number of letters of a word for one typo, and for two.
+/// Minimum number of letters of a word in which one typo is tolerated, and in which two are.
 const ONE_TYPO: u8 = 4;
 const TWO_TYPOS: u8 = 8;
 
-/// Attribute without typo tolerance, and the one with it.
+/// Name of the attribute without typo tolerance, and of the one with it.
 const EXACT: &str = "exact";
 const SIMILAR: &str = "similar";
 
@@ -17,7 +17,7 @@ pub(super) fn settings_of_messages() -> Value {
         "searchableAttributes": [EXACT, SIMILAR],
         "filterableAttributes": ["conversation", "author", "has", "created_at", "number"],
         "sortableAttributes": ["number"],
-        // Newest first; the ranking by relevance is computed from the texts.
+        // Meilisearch returns the newest messages first; the ranking by relevance is computed later from the texts.
         "rankingRules": ["sort", "words", "typo", "proximity", "attribute", "exactness"],
         "typoTolerance": {
             "minWordSizeForTypos": { "oneTypo": ONE_TYPO, "twoTypos": TWO_TYPOS },
@@ -47,8 +47,8 @@ pub(super) fn document(document: &Document) -> Value {
     })
 }
 
-/// Document number that orders messages: from the milliseconds of the id and the bits after them. Fits into JSON's
-/// exact integers.
+/// Document number by which messages are ordered. It consists of the milliseconds in the message's id and some bits
+/// after them, and is small enough to be exact in JSON.
 pub(super) fn number(message: Uuid) -> i64 {
     let (high, _) = message.as_u64_pair();
     let (millis, within) = (high >> 16, (high >> 7) & 0x1f);
@@ -73,8 +73,9 @@ pub(super) fn encode_query(plan: &Plan) -> Value {
     })
 }
 
-/// First alternative of each word, which is the typed one, since Meilisearch finds similar words itself. It treats the
-/// last word as a prefix, so an open word is placed last. Extra hits are harmless because they are matched again.
+/// Returns the words to search, in the spelling that was typed, since Meilisearch finds similar words itself.
+/// Meilisearch treats the last word as a prefix, so a word that the user has not finished is placed last. Extra hits
+/// are harmless, because they are matched again.
 fn words(plan: &Plan) -> String {
     let (mut words, mut beginnings) = (Vec::new(), Vec::new());
     for atom in plan.all.iter().filter_map(|any| any.first()) {

@@ -1,8 +1,8 @@
 //! Index in the operator's Meilisearch (`search.url`).
 //!
 //! Meilisearch receives the same words as the other indexes, and no texts. It determines similar words by itself, so
-//! words are indexed twice: in an attribute with typo tolerance and in one without. Positions in the logs are also
-//! stored there, in a separate index: if its data are lost, it is filled again.
+//! words are indexed twice: in an attribute with typo tolerance and in one without. The indexed positions in the event
+//! logs are also stored there, in a separate index: if Meilisearch loses its data, the index is filled again.
 //!
 //! Meilisearch executes requests asynchronously, as a queue of tasks. Positions are advanced only after the preceding
 //! tasks are done.
@@ -29,7 +29,7 @@ use uuid::Uuid;
 
 use super::{IndexWriter, SearchIndex, postgres};
 
-/// Timeout of a response, and of a task.
+/// Maximum time to wait for a response, and for the end of a task.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const TASK_TIMEOUT: Duration = Duration::from_secs(120);
 const TASK_POLL_INTERVAL: Duration = Duration::from_millis(30);
@@ -44,7 +44,7 @@ const FILL: &str = "fill";
 #[derive(Clone)]
 pub(super) struct MeilisearchIndex {
     client: Client,
-    /// Without a trailing slash.
+    /// Base URL, without a trailing slash.
     url: String,
     key: Option<Secret>,
     db: Database,
@@ -52,7 +52,7 @@ pub(super) struct MeilisearchIndex {
 }
 
 impl MeilisearchIndex {
-    /// `None` if no Meilisearch is configured.
+    /// Creates the index; `None` if no Meilisearch is configured.
     pub fn from_config(config: &Config, db: &Database) -> anyhow::Result<Option<Self>> {
         let Some(url) = &config.search.url else { return Ok(None) };
         let client = Client::builder().no_proxy().timeout(REQUEST_TIMEOUT).build()?;
@@ -235,7 +235,7 @@ impl SearchIndex for MeilisearchIndex {
 
     async fn clear(&self) -> Result<(), AppError> {
         self.prepare().await?;
-        // Without the state the index is filled again, so the state is deleted last.
+        // The state is deleted last, because the index is filled again as soon as it is missing.
         for index in [MESSAGES, STATE] {
             self.task(Method::DELETE, &format!("/indexes/{index}/documents"), None).await?;
         }

@@ -27,8 +27,8 @@ const MAX_CACHED: usize = 16;
 const MAX_CHAIN_LEN: usize = 8;
 /// Time for which a failed URL is not fetched again.
 const FAILURE_TTL: Duration = Duration::from_secs(60);
-/// Failed URLs per that time, after which no new URL is fetched. This limits the requests to PayPal that forged
-/// webhooks cause; PayPal must repeat real webhooks with an unknown certificate in the meantime.
+/// Maximum number of failed URLs within [`FAILURE_TTL`]; above it no new URL is fetched. This limits the requests to
+/// PayPal that forged webhooks can cause. PayPal must repeat real webhooks with an unknown certificate in the meantime.
 const MAX_FAILED_URLS: usize = 8;
 
 /// Trusted certificate authorities.
@@ -48,7 +48,7 @@ pub(crate) struct CertificateCache {
     http: Http,
     roots: Roots,
     chains: Mutex<HashMap<String, Chain>>,
-    /// Time of the last failure per URL. Locked during a fetch, so that each URL is fetched once.
+    /// Time of the last failure per URL. The mutex is locked during a fetch, so that each URL is fetched once.
     failures: tokio::sync::Mutex<HashMap<String, Instant>>,
 }
 
@@ -73,7 +73,7 @@ impl CertificateCache {
             return check_chain(&chain, &self.roots, message, &signature, now);
         }
         let mut in_vain = self.failures.lock().await;
-        // A concurrent request may have fetched it.
+        // A concurrent request may have fetched the certificate in the meantime.
         if let Some(chain) = self.kept(address) {
             drop(in_vain);
             return check_chain(&chain, &self.roots, message, &signature, now);
@@ -217,7 +217,7 @@ mod tests {
     const SELF_MADE: [&str; 2] =
         [include_str!("../../../tests/certificates/self.pem"), include_str!("../../../tests/certificates/self.sig")];
     const MESSAGE: &[u8] = b"t-1|2026-11-23T06:00:00Z|WH-1|2394574875";
-    /// In 2030.
+    /// A time in 2030, within the validity of the certificates.
     const NOW: Timestamp = Timestamp(1_900_000_000_000);
 
     fn chain(pem: &str) -> Vec<CertificateDer<'static>> {

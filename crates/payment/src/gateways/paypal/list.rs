@@ -12,9 +12,10 @@ use serde::Deserialize;
 use super::{Paypal, objects::Amount};
 use crate::{GatewayError, ListedPayment, Money, PaymentListing};
 
-/// Page size. PayPal allows up to 500, which might exceed our size limit for answers.
+/// Number of transactions per page. PayPal allows up to 500, but such an answer might exceed the size limit for
+/// answers.
 const PAGE_SIZE: u32 = 200;
-/// PayPal lists at most 10,000 transactions of a period.
+/// Maximum number of pages: PayPal lists at most 10,000 transactions of a period.
 const MAX_PAGES: u32 = 50;
 /// Milliseconds per day.
 const DAY: i64 = 86_400_000;
@@ -51,14 +52,15 @@ struct Transaction {
 }
 
 impl Transaction {
-    /// True for money received from a payer: `T00…`. Amounts that we send are negative.
+    /// True for money received from a payer: the code is `T00…`, and the amount isn't negative, as it is for money
+    /// sent.
     fn is_payment(&self) -> bool {
-        // Completed, or completed and later reversed or refunded.
+        // The transaction was completed, and perhaps reversed or refunded later.
         let is_done = matches!(self.transaction_status.as_str(), "S" | "V" | "F");
         is_done && self.transaction_event_code.starts_with("T00") && !self.transaction_amount.value.starts_with('-')
     }
 
-    /// True for refunds: `T1106` by PayPal, `T1107` by us.
+    /// True for refunds: the code is `T1106` if PayPal made it and `T1107` if the merchant made it.
     fn is_refund(&self) -> bool {
         matches!(self.transaction_event_code.as_str(), "T1106" | "T1107") && self.transaction_status == "S"
     }
@@ -114,7 +116,7 @@ impl Paypal {
         until: Timestamp,
         found: &mut Vec<Transaction>,
     ) -> Result<bool, GatewayError> {
-        // Both ends are inclusive.
+        // PayPal includes both ends of the period.
         let last = Timestamp(until.0 - 1_000);
         for number in 1..=MAX_PAGES {
             let path = format!(

@@ -68,7 +68,7 @@ struct Settings {
 }
 
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// Margin before the expiry of an access token.
+/// Time before its expiry at which an access token is no longer used.
 const TOKEN_MARGIN: Duration = Duration::from_secs(60);
 
 /// Verification of webhooks.
@@ -87,7 +87,7 @@ pub struct Paypal {
     webhook_id: String,
     check: WebhookVerification,
     certificates: CertificateCache,
-    /// Locked during a fetch, so that the token is fetched once.
+    /// Access token. The mutex is locked during a fetch, so that the token is fetched once.
     token: Mutex<TokenCache>,
 }
 
@@ -95,7 +95,7 @@ pub struct Paypal {
 #[derive(Default)]
 struct TokenCache {
     token: Option<(Secret, Instant)>,
-    /// Last failure and its time.
+    /// Last failed fetch of a token, and its time.
     failure: Option<(GatewayError, Instant)>,
 }
 
@@ -210,8 +210,8 @@ fn failure(reply: &Reply) -> GatewayError {
     if is_final { reply.refusal() } else { reply.failure() }
 }
 
-/// True for PayPal's final errors. "Already refunded" may be the result of our own earlier request, so it isn't final.
-/// See <https://developer.paypal.com/api/rest/responses/>.
+/// True for PayPal's final errors. "Already refunded" may be the result of an earlier request of Natter, so it isn't
+/// final. See <https://developer.paypal.com/api/rest/responses/>.
 fn is_refusal<'a>(status: u16, name: &str, mut issues: impl Iterator<Item = &'a str>) -> bool {
     let is_final = matches!(
         (status, name),
@@ -226,7 +226,7 @@ impl Gateway for Paypal {
         GatewayName::of(&KIND)
     }
 
-    /// PayPal supports neither dong nor won.
+    /// Returns the limits of PayPal, which supports neither dong nor won.
     fn limits(&self, currency: Currency) -> Option<RangeInclusive<i64>> {
         (!matches!(currency, Currency::Vnd | Currency::Krw)).then_some(1..=1_000_000_000)
     }
@@ -256,7 +256,7 @@ impl Gateway for Paypal {
 
     async fn fetch(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         let reply = self.ask(Method::GET, &format!("/v2/checkout/orders/{}", payment.reference), None, None).await?;
-        // PayPal deletes orders that were not approved.
+        // PayPal deletes orders that were not approved, so an unknown order has expired.
         let is_forgotten =
             reply.status == StatusCode::NOT_FOUND && matches!(failure(&reply), GatewayError::Rejected(_));
         if is_forgotten && payment.now >= payment.expires_at {
@@ -277,7 +277,7 @@ impl Gateway for Paypal {
             return reply.json::<PaypalOrder>()?.snapshot();
         }
         match failure(&reply) {
-            // Captured before, or not approved: the order shows which.
+            // The payment was captured before, or the payer has not approved it: the order shows which.
             GatewayError::Rejected(_) => self.order(payment.reference).await?.snapshot(),
             away => Err(away),
         }
@@ -295,7 +295,7 @@ impl Gateway for Paypal {
         Ok(parse_success::<Refund>(reply)?.told())
     }
 
-    /// The order contains all refunds of its capture, with our ids.
+    /// Searches the order, which contains all refunds of its capture with the ids of Natter's refunds.
     async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError> {
         if let Some(reference) = order.reference {
             let reply = self.ask(Method::GET, &format!("/v2/payments/refunds/{reference}"), None, None).await?;
@@ -312,7 +312,7 @@ impl Gateway for Paypal {
     }
 
     async fn probe(&self, _: Timestamp) -> Result<(), GatewayError> {
-        // A cached token proves nothing about the current state.
+        // The cached token is dropped, because it doesn't prove that the credentials are still valid.
         self.token.lock().await.token = None;
         self.token().await.map(drop)
     }
@@ -381,8 +381,8 @@ impl Gateway for Paypal {
         Ok(PaymentWebhookEvent { event_id: event.id, kind: event.event_type, about, is_ours: true, news })
     }
 
-    /// The signature covers only a checksum of the body, which can be forged by a collision. So payments are confirmed
-    /// by fetching the capture.
+    /// Confirms payments by fetching the capture, because the signature covers only a checksum of the body, for which
+    /// another body with the same checksum can be made.
     async fn confirm(&self, notice: PaymentWebhookEvent, _: Timestamp) -> Result<PaymentWebhookEvent, GatewayError> {
         let PaymentUpdate::Paid { charge: Some(charge), .. } = &notice.news else { return Ok(notice) };
         if !is_id(charge) {

@@ -148,7 +148,7 @@ pub(super) fn is_captured(status: &str) -> bool {
     matches!(status, "COMPLETED" | "REFUNDED" | "PARTIALLY_REFUNDED")
 }
 
-/// Returns the payment with our id.
+/// Returns the payment with this id of Natter as the subject of an event.
 fn of_payment(id: Option<String>) -> WebhookSubject {
     id.and_then(|id| id.parse().ok()).map_or(WebhookSubject::Nothing, WebhookSubject::Payment)
 }
@@ -178,7 +178,7 @@ pub(super) fn read(
         "PAYMENT.CAPTURE.DENIED" | "PAYMENT.CAPTURE.DECLINED" => {
             (of_payment(parsed::<Capture>(resource)?.custom_id), PaymentUpdate::Failed)
         }
-        // Reversed: the buyer's bank took the money back for good.
+        // `REVERSED` means that the buyer's bank took the money back for good.
         "PAYMENT.CAPTURE.REFUNDED" | "PAYMENT.CAPTURE.REVERSED" => {
             let refund: Refund = parsed(resource)?;
             let charge =
@@ -207,7 +207,7 @@ pub(super) fn read(
 fn dispute_outcome(outcome: &str) -> DisputeState {
     match outcome {
         "RESOLVED_BUYER_FAVOUR" | "ACCEPTED" => DisputeState::Lost,
-        // With a payout, PayPal itself pays the buyer.
+        // With a payout, PayPal pays the buyer from its own money.
         "RESOLVED_SELLER_FAVOUR" | "RESOLVED_WITH_PAYOUT" | "CANCELED_BY_BUYER" | "DENIED" | "NONE" => {
             DisputeState::Won
         }

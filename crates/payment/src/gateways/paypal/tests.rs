@@ -74,7 +74,7 @@ async fn concurrent_callers_share_a_failed_token_fetch() {
     let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     let paypal =
         Paypal::new(&url, "id".to_owned(), "secret".into(), "hook".to_owned(), WebhookVerification::Api).unwrap();
-    // Reads the request, and closes the connection without an answer.
+    // A server that reads the request and closes the connection without an answer.
     let hanging_up = async {
         let (mut socket, _) = listener.accept().await.unwrap();
         assert!(socket.read(&mut [0; 8_192]).await.unwrap() > 0);
@@ -82,7 +82,7 @@ async fn concurrent_callers_share_a_failed_token_fetch() {
     let ((), one, two, three) = tokio::join!(hanging_up, paypal.token(), paypal.token(), paypal.token());
     assert!(one.is_err() && two.is_err() && three.is_err());
     assert!(tokio::time::timeout(Duration::ZERO, listener.accept()).await.is_err(), "requested more than once");
-    // Later callers fetch again.
+    // Callers that come after the failure fetch again.
     let answering = async {
         let (mut socket, _) = listener.accept().await.unwrap();
         assert!(socket.read(&mut [0; 8_192]).await.unwrap() > 0);

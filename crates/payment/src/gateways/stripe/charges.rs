@@ -19,7 +19,7 @@ use crate::{
 
 use super::{Stripe, failure, objects::Reference};
 
-/// Pages of 100 charges, for two days.
+/// Maximum number of pages, of 100 charges each, that are read for the two days of a comparison.
 const MAX_PAGES: usize = 200;
 /// Prefix of intent ids.
 const INTENT_PREFIX: &str = "pi_";
@@ -64,7 +64,8 @@ struct RedirectTo {
 struct Metadata {
     #[serde(default)]
     payment_id: Option<Uuid>,
-    /// Set on our charges only; the intents of checkouts are reported by the checkout. `false`: the payer was present.
+    /// Metadata that is set on charges of saved methods only; the intents of checkouts lack it, because the checkout
+    /// reports their outcome. `false` means that the payer was present.
     #[serde(default)]
     off_session: Option<String>,
 }
@@ -143,7 +144,7 @@ impl Intent {
     }
 }
 
-/// Update of an event about an intent.
+/// Converts an event about an intent to an update of a payment.
 pub(crate) fn intent_update(kind: &str, intent: &Intent) -> (WebhookSubject, PaymentUpdate) {
     let metadata = intent.metadata.as_ref();
     let ours = metadata.filter(|metadata| metadata.off_session.is_some()).and_then(|metadata| metadata.payment_id);
@@ -272,9 +273,9 @@ impl Recurring for Stripe {
             return reply.json::<Intent>()?.charged();
         }
         match failure(&reply) {
-            // Declined, or confirmation by the payer required.
+            // The charge was declined, or the payer would have to confirm it.
             GatewayError::Rejected(_) if reply.status == StatusCode::PAYMENT_REQUIRED => Ok(ChargeResult::declined()),
-            // Paid before, or not payable in this way: the intent shows which.
+            // The intent was paid before or can't be paid in this way: fetching it shows which.
             GatewayError::Rejected(reason) => match self.intent(payment.reference).await?.charged()? {
                 ChargeResult { snapshot: Snapshot { remote: RemoteState::Open, .. }, redirect_url: None } => {
                     Err(GatewayError::Rejected(reason))
@@ -298,7 +299,7 @@ impl Recurring for Stripe {
         let reply = self.http.send(self.request(Method::POST, &path)).await?;
         match failure(&reply) {
             _ if reply.status.is_success() => Ok(()),
-            // Already detached.
+            // The method was already detached.
             GatewayError::Rejected(_) if matches!(reply.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND) => {
                 Ok(())
             }

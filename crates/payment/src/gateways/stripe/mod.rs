@@ -1,8 +1,8 @@
 //! Stripe client with a pinned API version.
 //!
-//! The version is pinned for our requests; the webhook endpoint at Stripe must be created with the same version.
-//! Unknown values are ignored, so that new ones break nothing. Events arrive in any order and repeatedly; each states a
-//! fact that stays true, so it can be applied as it arrives.
+//! The version is pinned for the requests sent to Stripe; the webhook endpoint at Stripe must be created with the same
+//! version. Unknown values are ignored, so that new ones break nothing. Events arrive in any order and repeatedly; each
+//! states a fact that stays true, so it can be applied as it arrives.
 
 mod charges;
 mod objects;
@@ -57,13 +57,13 @@ struct Settings {
 
 const VERSION: &str = "2026-10-28.endive";
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Maximum clock difference for signatures, in both directions.
+/// Maximum difference between the time of a signature and the server's clock, in both directions.
 const TOLERANCE_SECONDS: i64 = 300;
 
 pub struct Stripe {
     pub(crate) http: Http,
     secret_key: Secret,
-    /// Two during a rotation.
+    /// Signing secrets of the webhook: one, or two during a rotation.
     webhook_secrets: Vec<Secret>,
 }
 
@@ -119,8 +119,8 @@ pub(crate) fn failure(reply: &Reply) -> GatewayError {
     if is_final { reply.refusal() } else { reply.failure() }
 }
 
-/// True for Stripe's final errors. Wrong keys have the same type but another status. "Already refunded" may be the
-/// result of our own earlier request, so it isn't final. See <https://docs.stripe.com/api/errors>.
+/// True for Stripe's final errors. Errors about wrong keys have the same type but another status. "Already refunded"
+/// may be the result of an earlier request of Natter, so it isn't final. See <https://docs.stripe.com/api/errors>.
 fn is_refusal(status: u16, kind: &str, code: Option<&str>) -> bool {
     matches!(status, 400 | 402 | 404)
         && matches!(kind, "card_error" | "invalid_request_error")
@@ -145,7 +145,7 @@ impl Gateway for Stripe {
             ("mode", "payment"),
             ("client_reference_id", &id),
             ("metadata[payment_id]", &id),
-            // Stripe doesn't copy the session's metadata to the intent.
+            // The id is set on the intent too, because Stripe doesn't copy the session's metadata to it.
             ("payment_intent_data[metadata][payment_id]", &id),
             ("line_items[0][quantity]", "1"),
             ("line_items[0][price_data][currency]", &currency),
@@ -204,7 +204,8 @@ impl Gateway for Stripe {
         Ok(refund.told())
     }
 
-    /// Stripe forgets idempotency keys after a day; the refund's metadata contains our id.
+    /// Searches the payment's refunds for the one whose metadata contains the refund id, because Stripe forgets
+    /// idempotency keys after a day.
     async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError> {
         if let Some(reference) = order.reference {
             let path = format!("/v1/refunds/{reference}");
@@ -260,7 +261,7 @@ impl Gateway for Stripe {
         Ok(PaymentWebhookEvent { event_id: event.id, kind: event.kind, about, is_ours, news })
     }
 
-    /// `charge.refunded` names neither the refunds nor their states.
+    /// Fetches the refunds of a `charge.refunded` event, which names neither the refunds nor their states.
     async fn confirm(&self, notice: PaymentWebhookEvent, now: Timestamp) -> Result<PaymentWebhookEvent, GatewayError> {
         let (true, PaymentUpdate::Refunds(_), WebhookSubject::Charge(charge)) =
             (notice.is_ours, &notice.news, &notice.about)
@@ -281,7 +282,7 @@ impl Gateway for Stripe {
     }
 }
 
-/// Verifies a header `t=…,v1=…`, with several `v1` during a rotation.
+/// Verifies a signature header `t=…,v1=…`, which has several `v1` during a rotation of the secret.
 fn check(header: &str, body: &[u8], secrets: &[Secret], now: Timestamp) -> Result<(), VerifyError> {
     let parts = || header.split(',').filter_map(|part| part.trim().split_once('='));
     let stamp = parts().find(|(name, _)| *name == "t").map(|(_, value)| value);

@@ -77,7 +77,7 @@ pub(super) struct Refund {
     metadata: Option<RefundMetadata>,
 }
 
-/// Tolerant of any value, because other programs of the account set metadata as well.
+/// Metadata of a refund. Any value is accepted, because other programs of the account set metadata as well.
 #[derive(Deserialize)]
 struct RefundMetadata {
     #[serde(default)]
@@ -100,7 +100,7 @@ impl Refund {
         }
     }
 
-    /// Our refund id.
+    /// Id of the refund in Natter.
     pub(super) fn ours(&self) -> Option<Uuid> {
         self.metadata.as_ref()?.refund_id.as_deref()?.parse().ok()
     }
@@ -109,7 +109,7 @@ impl Refund {
         RefundResult { state: self.state(), reference: self.id }
     }
 
-    /// Returns `None` for an unknown currency.
+    /// Converts the refund to an update; `None` for an unknown currency.
     pub(super) fn news(self, at: Option<Timestamp>) -> Option<RefundUpdate> {
         let money = Money::new(self.amount, self.currency.parse().ok()?);
         Some(RefundUpdate { ours: self.ours(), money, state: self.state(), at, reference: self.id })
@@ -155,7 +155,7 @@ impl Data<'_> {
 pub(super) fn session_update(kind: &str, session: Session) -> (WebhookSubject, PaymentUpdate) {
     let ours = session.client_reference_id.as_deref().and_then(|id| id.parse().ok());
     if session.mode.as_deref() == Some("setup") {
-        // Nothing was paid; the saved method is fetched.
+        // The session is a setup without a payment; the saved method is fetched.
         return (ours.map_or(WebhookSubject::Nothing, WebhookSubject::Setup), PaymentUpdate::Other);
     }
     let about = ours.map_or_else(|| WebhookSubject::Reference(session.id.clone()), WebhookSubject::Payment);
@@ -188,7 +188,7 @@ pub(super) fn dispute_update(dispute: Dispute) -> (WebhookSubject, PaymentUpdate
     let state = match dispute.status.as_str() {
         "won" => DisputeState::Won,
         "lost" => DisputeState::Lost,
-        // An inquiry; no money has moved.
+        // The dispute is only an inquiry; no money has moved.
         status if status.starts_with("warning_") => return (about, PaymentUpdate::Other),
         _ => DisputeState::Open,
     };

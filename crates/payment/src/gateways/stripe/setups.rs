@@ -6,7 +6,8 @@ use serde::Deserialize;
 use super::{Stripe, charges::ExpandableMethod, objects::Reference};
 use crate::{Checkout, GatewayError, SetupOrder, SetupState};
 
-/// Stripe requires a currency to choose the methods offered. A card works for all currencies.
+/// Currency from which Stripe derives the methods that it offers. The field is required, but a saved card works for all
+/// currencies.
 const CURRENCY: &str = "usd";
 
 #[derive(Deserialize)]
@@ -20,7 +21,7 @@ struct Session {
     setup_intent: Option<SetupIntent>,
 }
 
-/// Expanded, or by its id. The order matters, because the second variant accepts anything.
+/// A setup intent, expanded or by its id. The order matters, because the second variant accepts anything.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum SetupIntent {

@@ -99,7 +99,7 @@ async fn refunded_charge_event_is_confirmed_by_a_fetch() {
 #[test]
 fn signature_matches_the_official_package() {
     let signature = Hash::Sha256.sign("whsec_test", b"1700000000.{\"id\":\"evt_1\"}");
-    // `stripe.webhooks.generateTestHeaderString` of npm stripe 23.1.0.
+    // Expected signature, made by `stripe.webhooks.generateTestHeaderString` of npm stripe 23.1.0.
     assert_eq!(signature, "c89214b5b5da833daed6f0b8c5bb6bd58cea9022bd80ccc78230f3942d632925");
     let header = format!("t=1700000000,v1={signature}");
     let body = b"{\"id\":\"evt_1\"}";

@@ -10,9 +10,9 @@ use url::form_urlencoded;
 use super::AMOUNT_FACTOR;
 use crate::{Currency, MalformedEvent, Money, RefundState};
 
-/// Result of a refund request: the code is about the request, the status about the refund. See
-/// <https://sandbox.vnpayment.vn/apis/docs/truy-van-hoan-tien/querydr&refund.html>. 95 means that the transaction has
-/// failed, but is also returned after a successful full refund.
+/// Maps the answer to a refund request. The code is about the request, the status about the refund; see
+/// <https://sandbox.vnpayment.vn/apis/docs/truy-van-hoan-tien/querydr&refund.html>. Code 95 means that the transaction
+/// has failed, but it is also returned after a successful full refund.
 pub(super) fn refund_result(code: &str, status: &str) -> Result<RefundState, RefundFailure> {
     match code {
         "00" => Ok(refund_status(status)),
@@ -59,7 +59,7 @@ impl TransactionResponse {
         format!("{}: {}", self.text("vnp_ResponseCode"), self.text("vnp_Message"))
     }
 
-    /// Signed text; refunds have fewer fields.
+    /// Builds the text that VNPay has signed; answers to refunds have fewer fields.
     pub(super) fn message(&self) -> String {
         let mut names = vec![
             "vnp_ResponseId",
@@ -102,7 +102,7 @@ pub(super) fn encoded(fields: &BTreeMap<String, String>) -> String {
 pub(super) struct SignedQuery {
     /// Pairs as received, sorted by name.
     pub(super) raw: String,
-    /// Pairs in form encoding, for the case that a proxy has re-encoded the query.
+    /// Pairs in form encoding, in case that a proxy has re-encoded the query.
     pub(super) encoded: String,
     pub(super) signature: String,
 }

@@ -89,7 +89,7 @@ async fn accepts_signatures_in_any_encoding() {
     let verify = async |query: &str| {
         vnpay.verify(&WebhookRequest { header: &header, query, body: b"", now: Timestamp(0) }).await
     };
-    // Spaces, characters that only forms encode, and lower-case hex.
+    // Queries with spaces, with characters that only form encoding escapes, and with lower-case hexadecimal digits.
     for (sent, meant) in [
         ("A*B", "A*B"),
         ("A%2AB", "A*B"),
@@ -107,11 +107,11 @@ async fn accepts_signatures_in_any_encoding() {
         let read: BTreeMap<String, String> = form_urlencoded::parse(verified.raw()).into_owned().collect();
         assert_eq!(read["vnp_OrderInfo"], meant, "{sent}");
         assert!(verify(&good.replace(sent, "other")).await.is_err(), "{sent}");
-        // The same name in another encoding.
+        // A repeated field whose name is encoded in another way.
         assert!(verify(&format!("{good}&vnp%5FAmount=900")).await.is_err(), "{sent}");
         assert!(verify(&format!("{good}&vnp_SecureHash={signature}")).await.is_err(), "{sent}");
     }
-    // Re-encoded by a proxy.
+    // A query that a proxy has re-encoded.
     let signature = vnpay.sign("vnp_OrderInfo=500+credits&vnp_TxnRef=7");
     let anew = format!("vnp_OrderInfo=500%20credits&vnp_TxnRef=7&vnp_SecureHash={signature}");
     assert!(verify(&anew).await.is_ok());
@@ -172,7 +172,7 @@ async fn accepts_signed_events_and_requires_both_codes_for_paid() {
              &vnp_TransactionStatus={status}&vnp_TxnRef=00000000000000000000000000000007"
         );
         let signature = vnpay.sign(&fields);
-        // In any order, with unsigned fields in between.
+        // The fields may come in any order, with unsigned ones in between.
         let (first, rest) = fields.split_once('&').unwrap();
         format!("{rest}&{first}&vnp_SecureHash={signature}&utm=1")
     };
