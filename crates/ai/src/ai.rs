@@ -30,7 +30,8 @@ const DEMO_NAME: &str = "demo";
 /// AI client with the configured providers and those added at runtime. The built-in demo answers if
 /// there are none.
 pub struct Ai {
-    /// Replaced as a whole; a call in progress keeps the snapshot that it started with.
+    /// Current snapshot of the providers. It is replaced as a whole; a call in progress keeps the
+    /// snapshot with which it started.
     upstreams: RwLock<Arc<ProviderSnapshot>>,
     /// Default model from the configuration.
     configured_default: Option<Target>,
@@ -75,7 +76,7 @@ pub struct KeyStateChange {
     pub provider: String,
     /// Index of the key in the configuration.
     pub key: usize,
-    /// `None` if the change concerns all models.
+    /// Model that the change concerns; `None` for all models.
     pub model: Option<String>,
     pub fate: ProviderKeyChange,
 }
@@ -253,13 +254,15 @@ impl Ai {
         &self.limits
     }
 
-    /// True if a deployment of the route passes provider-hosted tools of the Responses API through.
+    /// True if at least one provider of the route lets provider-hosted tools of the Responses API
+    /// pass.
     #[must_use]
     pub fn passes_hosted_tools(&self, route: &Route, of_key: Option<&[RestrictedParameter]>) -> bool {
         self.any_deployment(route, |upstream| upstream.responses_url.is_some() && upstream.passes_hosted_tools(of_key))
     }
 
-    /// True if a deployment of the route passes the web-search options of chat completions through.
+    /// True if at least one provider of the route lets the web-search options of chat completions
+    /// pass.
     #[must_use]
     pub fn passes_web_search(&self, route: &Route, of_key: Option<&[RestrictedParameter]>) -> bool {
         let hands_on = |upstream: &Upstream| {

@@ -29,7 +29,7 @@ const REQUESTS: PoolLimits = PoolLimits {
 /// the slots apply.
 const ANSWERS: PoolLimits = PoolLimits { slots: 4, per_user: 3, ..REQUESTS };
 
-/// Pools of this process.
+/// The two pools of this process, for requests and for answers.
 static POOLS: LazyLock<BodyPools> = LazyLock::new(BodyPools::default);
 
 /// Fair admission to the processing of large bodies. Requests and answers have separate pools so

@@ -83,7 +83,7 @@ pub struct Call {
     pub body: Bytes,
     pub route: Arc<Route>,
     pub request_id: String,
-    /// Fairness key: large bodies are processed in turn by owner.
+    /// Owner of the call. The large bodies of different owners are processed in turn.
     pub(crate) owner: WorkOwner,
     /// Value of the `anthropic-beta` header, sent only to Anthropic upstreams.
     pub betas: Option<String>,
@@ -100,8 +100,8 @@ pub struct Call {
     pub most_output: u64,
     /// True if the call's maximum cost has been reserved.
     is_reserved: bool,
-    /// Filled while the call runs. The billing code keeps a clone so that a call whose client
-    /// disconnects is billed too.
+    /// Meter that is filled while the call runs. The billing code keeps a clone so that a call
+    /// whose client disconnects is billed too.
     pub meter: Arc<Meter>,
 }
 
@@ -135,7 +135,7 @@ impl Call {
         Self { history: Some((key, followed)), ..self }
     }
 
-    /// Sets the owner.
+    /// Sets the owner of the call.
     #[must_use]
     pub fn on_behalf_of(self, owner: WorkOwner) -> Self {
         Self { owner, ..self }

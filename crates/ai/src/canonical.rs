@@ -32,7 +32,7 @@ pub(crate) struct Request {
     pub top_p: Option<f64>,
     pub top_k: Option<u64>,
     pub stop: Vec<String>,
-    /// Number of answers.
+    /// Number of answers to generate.
     pub choices: Option<u64>,
     pub seed: Option<i64>,
     pub presence_penalty: Option<f64>,
@@ -61,7 +61,7 @@ pub(crate) enum Speaker {
     System,
 }
 
-/// Consecutive parts of a conversation by one speaker.
+/// Turn of a conversation: consecutive parts by one speaker.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Turn {
     pub speaker: Speaker,
@@ -103,7 +103,7 @@ pub(crate) struct Media {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// Base64.
+    /// Content in base64.
     Data {
         mime: String,
         data: String,
@@ -115,7 +115,7 @@ pub(crate) enum Source {
 pub(crate) struct ToolCall {
     pub id: String,
     pub name: String,
-    /// JSON.
+    /// Arguments as JSON text.
     pub arguments: String,
     /// Gemini's `thoughtSignature`.
     pub signature: Option<String>,
@@ -132,7 +132,7 @@ pub(crate) struct ToolResult {
 pub(crate) struct Tool {
     pub name: String,
     pub description: Option<String>,
-    /// JSON Schema.
+    /// JSON Schema of the tool's arguments.
     pub parameters: Option<Value>,
     pub strict: Option<bool>,
     /// Anthropic's `cache_control`.
@@ -169,7 +169,7 @@ pub(crate) enum Format {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Reasoning {
     pub effort: Option<Effort>,
-    /// Maximum reasoning tokens.
+    /// Maximum number of reasoning tokens.
     pub budget: Option<u64>,
     /// True if the caller wants to see the reasoning.
     pub shown: bool,
@@ -279,7 +279,8 @@ impl Request {
             match request.turns.last_mut() {
                 Some(last) if last.speaker == turn.speaker => {
                     last.parts.append(&mut turn.parts);
-                    // Nothing may come between a call and its result.
+                    // Results are moved to the front, because nothing may come between a call and
+                    // its result.
                     last.parts.sort_by_key(|part| !matches!(part, Part::Result(_)));
                 }
                 _ => request.turns.push(turn),
@@ -288,7 +289,8 @@ impl Request {
         Cow::Owned(request)
     }
 
-    /// Tool name of a call: the last one with this id before a turn, since some clients reuse ids.
+    /// Returns the tool name of the call with this id. Some clients reuse ids, so it is the last
+    /// such call before the given turn.
     pub fn called(&self, id: &str, before: usize) -> Option<&str> {
         self.turns.iter().take(before).rev().flat_map(|turn| turn.parts.iter().rev()).find_map(|part| match part {
             Part::Call(call) if call.id == id => Some(call.name.as_str()),
@@ -296,7 +298,7 @@ impl Request {
         })
     }
 
-    /// Joined system prompt.
+    /// Returns the parts of the system prompt as one text.
     pub fn system_text(&self) -> Option<String> {
         let texts: Vec<&str> = self.system.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
         (!texts.is_empty()).then(|| texts.join("\n\n"))
@@ -340,7 +342,7 @@ pub(crate) enum Event {
     Picture {
         choice: u32,
         mime: String,
-        /// Base64.
+        /// Content in base64.
         data: String,
     },
     /// Start of a call. `tool` is its index in the choice.

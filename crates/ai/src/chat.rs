@@ -28,7 +28,7 @@ pub struct ChatMessage {
 pub struct ChatFile {
     pub name: String,
     pub media_type: String,
-    /// Base64.
+    /// Content in base64.
     pub data: Arc<str>,
     /// Estimated tokens.
     pub tokens: usize,
@@ -48,7 +48,7 @@ impl ChatFile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatPicture {
     pub media_type: String,
-    /// Base64.
+    /// Content in base64.
     pub data: Arc<str>,
     /// Estimated tokens.
     pub tokens: usize,
@@ -119,7 +119,7 @@ pub struct ChatRound {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChatRequest {
     pub model: String,
-    /// Fairness key: large bodies are processed in turn by owner.
+    /// Owner of the request. The large bodies of different owners are processed in turn.
     pub owner: WorkOwner,
     pub system: Option<String>,
     pub messages: Vec<ChatMessage>,
@@ -128,9 +128,9 @@ pub struct ChatRequest {
     pub rounds: Vec<ChatRound>,
     /// True if the model may call no more tools.
     pub forbids_tool_calls: bool,
-    /// `None`: the model's default.
+    /// Sampling temperature; `None` for the model's default.
     pub temperature: Option<f64>,
-    /// Maximum output tokens. `None`: the model's default.
+    /// Maximum output tokens; `None` for the model's default.
     pub max_tokens: Option<u32>,
 }
 
@@ -181,7 +181,7 @@ impl ChatRequest {
         turns
     }
 
-    /// System prompt, unless blank.
+    /// Returns the system prompt, unless it is blank.
     pub fn system_text(&self) -> Option<&str> {
         self.system.as_deref().map(str::trim).filter(|text| !text.is_empty())
     }

@@ -23,7 +23,7 @@ use crate::{
     route::{Attempt, RouteAttempts},
 };
 
-/// Field with a vector.
+/// Name of the field with a vector.
 const VECTOR_FIELD: &[u8] = br#""embedding""#;
 /// Maximum number of inputs per call.
 const MAX_INPUTS: usize = 2_048;
@@ -78,7 +78,7 @@ pub(crate) fn read(body: &Bytes) -> Result<EmbeddingParams, GatewayError> {
             return Err(fields.error("input", format!("`input` can have up to {MAX_INPUTS} items.")));
         }
         Some(Value::Array(items)) if items.iter().all(Value::is_string) => fields.texts("input")?,
-        // Token input has meaning only to the model that it was made for.
+        // Input in the form of token ids has a meaning only to the model for which it was made.
         Some(Value::Array(items)) if items.iter().all(|item| item.is_u64() || item.is_array()) => {
             let count = |item: &Value| item.as_array().map_or(1, Vec::len);
             if items.iter().map(count).sum::<usize>() > MAX_INPUT_TOKENS {

@@ -114,7 +114,7 @@ impl GatewayError {
         self.retry_after
     }
 
-    /// HTTP status in this format.
+    /// HTTP status of the failure in this client format.
     #[must_use]
     pub fn status(&self, style: ApiStyle) -> u16 {
         match self.kind {

@@ -42,7 +42,7 @@ pub struct ProviderState {
 }
 
 impl ProviderState {
-    /// True if no key is usable for longer than a short rate limit.
+    /// True if no key will be usable for longer than a short rate limit lasts.
     #[must_use]
     pub fn is_out_of_keys(&self) -> bool {
         self.wait.is_some_and(|wait| wait >= LONG_COOLDOWN)
@@ -59,7 +59,7 @@ impl Ai {
             ProviderState {
                 name: known.settings.name.clone(),
                 is_failing: known.upstream.breaker.is_open(),
-                // A rejected key has no known recovery time.
+                // A rejected key has no known recovery time, so it doesn't shorten the wait.
                 wait: (!is_ready).then(|| rests.min().unwrap_or(Duration::MAX)),
                 failures: keys.iter().map(|key| key.failures).sum(),
             }

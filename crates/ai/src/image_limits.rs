@@ -54,7 +54,8 @@ impl ImageLimit {
         let by_side = f64::from(self.side) / wide.max(high);
         let by_pixels = (f64::from(self.pixels) / (wide * high)).sqrt();
         let scale = by_side.min(by_pixels).min(1.0);
-        // Corrects for rounding of a side scaled to exactly the maximum.
+        // The added value keeps a side that is scaled to exactly the maximum from being rounded
+        // down.
         let scaled = |side: f64| (side * scale + 1e-6).floor().max(1.0) as u32;
         (scaled(wide), scaled(high))
     }

@@ -68,12 +68,12 @@ struct State {
 
 #[derive(Debug, Default)]
 struct Slot {
-    /// `None` for a provider that needs no key.
+    /// API key; `None` for a provider that needs none.
     key: Option<Secret>,
     in_flight: u32,
     used: u64,
     failed: u64,
-    /// Consecutive server errors.
+    /// Number of consecutive server errors.
     failures: u32,
     /// Cooldowns per model, with the number of consecutive 429s.
     models: HashMap<String, Cooldown>,

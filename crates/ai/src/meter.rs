@@ -144,7 +144,7 @@ impl Usage {
         }
     }
 
-    /// Sum of two usages.
+    /// Returns the sum of two usages.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
@@ -172,7 +172,7 @@ impl Usage {
         self.input.unwrap_or(0).saturating_add(self.output.unwrap_or(0))
     }
 
-    /// Uses of provider-run tools.
+    /// Returns the uses of provider-run tools.
     #[must_use]
     pub fn tools(&self) -> ToolUses {
         let [searches, containers, images] =

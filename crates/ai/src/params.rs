@@ -28,7 +28,7 @@ pub(crate) struct ModelParams {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Thinking {
     None,
-    /// Passed on as requested.
+    /// The model accepts any value, so it is passed on as requested.
     Any,
     /// Named efforts, in ascending order.
     Efforts(Vec<Effort>),
@@ -36,7 +36,7 @@ pub(crate) enum Thinking {
     Adaptive(Vec<Effort>),
     /// Gemini's named levels.
     Levels(Vec<Effort>),
-    /// Budget in tokens.
+    /// Number of reasoning tokens.
     Budget {
         least: u64,
         most: u64,

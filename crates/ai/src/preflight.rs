@@ -145,7 +145,7 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'_>, Gat
         return Err(GatewayError::invalid_param("n", format!("`n` must be between 1 and {MAX_CHOICES}.")));
     }
     let (max_output, choices) = match style {
-        // If both are set, the provider may use either one.
+        // If both limits are set, the provider may use either one, so the larger counts.
         ApiStyle::Chat => (head.max_completion_tokens.max(head.max_tokens), choices),
         ApiStyle::Responses => (head.max_output_tokens, 1),
         ApiStyle::Messages => (head.max_tokens, 1),
@@ -198,8 +198,8 @@ fn may_have_audio(body: &[u8]) -> bool {
 /// substring search.
 const HIDDEN: [&[u8]; 3] = [br"\u004", br"\u002f", br"\u002F"];
 
-/// True if the media type of a recording occurs anywhere: any file part may be one, which Gemini
-/// transcribes.
+/// True if the media type of a recording occurs anywhere in the body, because any file part may be
+/// a recording, and Gemini transcribes it.
 fn names_recording(body: &[u8]) -> bool {
     let is_kind = |before: &[u8]| {
         let before = before.strip_suffix(b"\\").unwrap_or(before);

@@ -38,7 +38,7 @@ pub(crate) type ByteStream = BoxStream<'static, Result<Bytes, AiError>>;
 /// Answer to a request for a stream, by its content type and first bytes.
 pub(crate) enum Opened {
     Stream(ByteStream),
-    /// JSON.
+    /// A whole answer in JSON.
     Whole(Bytes),
 }
 
@@ -171,7 +171,7 @@ where
     .boxed()
 }
 
-/// Reads the first `limit` bytes of a body; the result tells whether it was truncated.
+/// Reads at most the first `limit` bytes of a body. The error tells why the rest is missing.
 async fn collect(mut body: ByteStream, limit: usize) -> (Vec<u8>, Result<(), AiError>) {
     let mut collected = Vec::new();
     while let Some(chunk) = body.next().await {

@@ -52,7 +52,7 @@ struct ResponsesState {
 #[derive(Debug, Default)]
 struct KeyEntries {
     entries: HashMap<String, (Entry, Instant)>,
-    /// Oldest first.
+    /// Names of the entries, oldest first.
     order: VecDeque<String>,
     bytes: usize,
 }
@@ -111,7 +111,7 @@ pub(crate) fn may_have_references(body: &[u8]) -> bool {
     REFERENCE_MARKS.iter().any(|name| name.find(body).is_some())
 }
 
-/// Ids that a request refers to.
+/// Returns the ids that a request refers to.
 pub(crate) fn named(body: &[u8]) -> Vec<String> {
     let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return Vec::new() };
     let previous = fields.get("previous_response_id").and_then(Value::as_str).map(str::to_owned);
@@ -473,7 +473,7 @@ mod tests {
             (Arc::new(StoredResponses::default()), Arc::new(StoredResponses::default()), ApiKeyId::new());
         let shelf: Arc<dyn ResponseStore> = Arc::new(InMemoryStore::default());
         let under_way = Arc::new(PendingWrites::default());
-        // Alternates between two instances.
+        // The calls alternate between two instances.
         let mut body = json!({"model": "m", "input": "one"});
         for turn in 1..=3 {
             let given = if turn % 2 == 1 { &one } else { &other };

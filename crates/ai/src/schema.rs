@@ -240,7 +240,7 @@ fn adapt_for_claude(schema: &mut Value) {
     for (name, value) in std::mem::take(fields) {
         match name.as_str() {
             "$ref" | "$defs" | "definitions" => _ = kept.insert(name, value),
-            // No other keyword may stand beside a reference.
+            // Other keywords are dropped, because none may stand beside a reference.
             _ if is_reference => {}
             "oneOf" => _ = kept.entry("anyOf").or_insert(value),
             "additionalProperties" if value.is_boolean() => {}
@@ -254,7 +254,7 @@ fn adapt_for_claude(schema: &mut Value) {
             }
         }
     }
-    // OpenAPI's `nullable`.
+    // OpenAPI's `nullable` is expressed by the additional type `null`.
     if is_nullable && let Some(Value::String(kind)) = kept.get("type") {
         let kinds = json!([kind, "null"]);
         kept.insert("type".to_owned(), kinds);

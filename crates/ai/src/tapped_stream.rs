@@ -25,7 +25,7 @@ use crate::{
 
 /// Passes or converts the events of one answer.
 pub(crate) trait Tap: Send + Unpin + 'static {
-    /// Output type.
+    /// Type of the output.
     type Out: Send + Unpin;
     /// Processes complete events; returns output, if any.
     fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Self::Out>, Failure>;
@@ -100,7 +100,7 @@ impl<T: Tap> TappedStream<T> {
         Self { _lease: Some(lease), ..self }
     }
 
-    /// Next frames; `None` at the end.
+    /// Polls for the next frames; `None` at the end of the stream.
     fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<T::Out>, Failure>> {
         loop {
             if let Some(failure) = self.tap.failure() {
@@ -135,7 +135,7 @@ impl<T: Tap> TappedStream<T> {
         }
     }
 
-    /// Next frames, or the failure that ends the answer.
+    /// Polls for the next frames, or for the failure that ends the answer.
     pub fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T::Out, Failure>>> {
         if let Some(ready) = self.ready.take() {
             return Poll::Ready(Some(Ok(ready)));

@@ -30,7 +30,7 @@ pub(crate) struct SignatureCache(Mutex<SignatureState>);
 #[derive(Debug, Default)]
 struct SignatureState {
     by_call: HashMap<String, String>,
-    /// Oldest first.
+    /// Ids of the calls, oldest first.
     order: VecDeque<String>,
     bytes: usize,
 }

@@ -45,7 +45,7 @@ pub const fn audio_tokens(bytes: u64) -> u64 {
 pub struct Recording {
     pub route: Arc<Route>,
     pub request_id: String,
-    /// Fairness key: large bodies are processed in turn by owner.
+    /// Owner of the call. The large bodies of different owners are processed in turn.
     pub owner: WorkOwner,
     pub file: Bytes,
     pub file_name: String,
@@ -133,7 +133,7 @@ impl Ai {
                 }
                 TranscriptionMethod::Question(write) => {
                     let asked = recording.clone();
-                    // The recording is embedded in the request as text.
+                    // The recording is embedded in the request as base64 text.
                     match run(asked.owner, asked.file.len(), move || write(&asked, format).to_string()).await {
                         Ok(question) => transcribe_by_chat(&recording, (format, question), &attempt, deadline).await,
                         Err(error) => Err(AttemptError::Final(error)),
@@ -165,7 +165,7 @@ impl Ai {
     }
 }
 
-/// Forwards the form with the provider's model.
+/// Forwards the caller's form with the provider's name of the model.
 async fn forward_form(
     recording: &Recording,
     format: Format,

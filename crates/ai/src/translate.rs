@@ -263,7 +263,8 @@ impl FormatConverter {
         Self { listener, writer }
     }
 
-    /// Writes frames for a whole answer although a stream was requested.
+    /// Converts a whole answer to frames, for a provider that sent no stream although one was
+    /// requested.
     pub fn whole(mut self, body: &[u8], meter: &Meter) -> Result<Bytes, Failure> {
         let events = self.listener.whole(body, meter)?;
         let mut out = Vec::new();

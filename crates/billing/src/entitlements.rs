@@ -1,6 +1,6 @@
 //! Entitlements of a user or workspace: plan, credits, and remaining quotas.
 //!
-//! Usage is [reserved](crate::holds) in every applicable limit ([`add_limits`]) before a call is made.
+//! Usage is [reserved](crate::reservations) in every applicable limit ([`add_limits`]) before a call is made.
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry},
@@ -102,7 +102,7 @@ impl EntitlementNotifier {
         match self.changed().entry(user_id) {
             Entry::Occupied(mut changed) => {
                 let changed = changed.get_mut();
-                // Every worker thread with a connection of the user answers.
+                // Later answers are ignored: every worker thread with a connection of the user sends one.
                 if changed.search == Search::Asked {
                     changed.search = Search::Found;
                     changed.found.notify_one();
@@ -373,7 +373,7 @@ mod tests {
         let (notifier, user) = (EntitlementNotifier::new(Weak::new()), UserId::new());
         assert!(notifier.note(user).is_some());
         assert_eq!(notifier.next(user), Step::Ask);
-        // A task runs for the user already.
+        // A task is already running for the user.
         assert!(notifier.note(user).is_none());
         assert_eq!(notifier.next(user), Step::Ask, "another change is pending");
         assert_eq!(notifier.next(user), Step::End);

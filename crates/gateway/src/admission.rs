@@ -63,7 +63,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Returns the message for users.
+    /// Returns the message for users, as a sentence.
     #[must_use]
     pub fn sentence(&self) -> Cow<'static, str> {
         match self {
@@ -224,7 +224,7 @@ pub struct Admission {
     limit: KeyLimit,
     figures: KeyLimitStates,
     counted_tokens: u32,
-    /// Counts against the key's parallel calls until the call ends.
+    /// Slot that counts against the key's limit of parallel calls until the call ends.
     _slot: Option<KeySlot>,
     /// Reservations of the call, and their total.
     held: ReservationGuard,

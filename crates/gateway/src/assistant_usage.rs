@@ -29,7 +29,8 @@ pub fn answering(service: &GatewayService, asked: Option<&str>) -> (String, Resu
     match (found, asked) {
         (Some(model), _) => (model.name.to_string(), Ok(Arc::clone(&model.route))),
         (None, Some(asked)) => (asked.to_owned(), Err(AiError::UnknownModel)),
-        // The default may be a model that its provider doesn't list.
+        // The default may be a model that its provider doesn't list, so the table has no entry for
+        // it.
         (None, None) => match service.ai().default_route() {
             Ok(route) => (route.requested_model.clone(), Ok(Arc::new(route))),
             Err(error) => (String::new(), Err(error)),
@@ -41,13 +42,13 @@ pub fn answering(service: &GatewayService, asked: Option<&str>) -> (String, Resu
 const ENDPOINT: &str = "assistant";
 /// Maximum number of usage rows of a killed process that are booked together.
 const MAX_BOOKED_ROWS: usize = 5_000;
-/// Minimum status of a failure.
+/// Lowest HTTP status that counts as a failure.
 pub(super) const MIN_FAILED_STATUS: i64 = 400;
 
 /// Usage of an assistant's answer.
 #[derive(Clone, Debug)]
 pub struct AnswerUsage {
-    /// Requesting user.
+    /// User who asked for the answer.
     pub user_id: UserId,
     pub workspace_id: Option<WorkspaceId>,
     /// Id of the answer.
@@ -113,7 +114,7 @@ impl GatewayService {
     pub(super) async fn book(&self, left_behind: &[JournalEntry]) -> Result<(), AppError> {
         for part in left_behind.chunks(MAX_BOOKED_ROWS) {
             self.book_part(part).await?;
-            // Limits the number of rows waiting in the writer.
+            // Flushing after each part limits the number of rows that wait in the writer.
             self.writer.flush().await;
         }
         Ok(())
@@ -130,8 +131,8 @@ impl GatewayService {
             let workspace = row.workspace_id.map(|id| BudgetId { scope: BudgetScope::Workspace, id: id.0 });
             // Scopes without a budget are ignored when the cost is booked.
             let budgets: Vec<BudgetId> = [key, user, workspace].into_iter().flatten().collect();
-            // An answer in a chat counts once, however many calls it takes; which of them counted
-            // is unknown.
+            // Calls for an answer in a chat are not counted here: the answer counts once, however
+            // many calls it takes, and it is unknown which of them counted.
             let is_call = key.is_some() && (row.status < MIN_FAILED_STATUS || row.output_tokens > 0);
             let cost = Amounts { cost: row.cost, tokens: tokens(row), count: i64::from(is_call) };
             let metric = if key.is_some() { QuotaMetric::GatewayCalls } else { QuotaMetric::Answers };

@@ -39,7 +39,7 @@ const MAX_PER_MINUTE: u32 = 1_000_000;
 pub struct NewProvider {
     pub name: String,
     pub kind: String,
-    /// `None` means the public service of its kind.
+    /// Base URL; `None` means the public service of the provider's kind.
     pub base_url: Option<String>,
     pub keys: Vec<String>,
     pub models: Vec<String>,

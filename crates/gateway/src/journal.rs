@@ -67,7 +67,8 @@ struct JournalLine<'a> {
 pub(super) struct JournalEntry {
     pub row: usage_request::Model,
     pub model: String,
-    /// `None` means the user's account. Missing in lines of older versions.
+    /// Account that pays; `None` means the user's own. Lines of older versions don't have this
+    /// field.
     #[serde(default)]
     pub account: Option<Uuid>,
     #[serde(default)]
@@ -103,7 +104,8 @@ impl Journal {
     /// Appends a row. Calls must be serialised with each other and with [`Self::rotate`].
     pub fn keep(&self, row: &usage_request::Model, model: &str, account: Option<Uuid>, held: &[OrphanedReservation]) {
         let Some(files) = &self.files else { return };
-        // Starts with a newline, because the previous line may be incomplete after a full disk.
+        // The line starts with a newline, because the previous one may be incomplete if the disk
+        // was full.
         let mut line = vec![b'\n'];
         if serde_json::to_writer(&mut line, &JournalLine { row, model, account, held }).is_err() {
             return;
@@ -180,7 +182,7 @@ impl AbandonedRows {
             if (&file).take(MAX_FILE_BYTES).read_to_end(&mut text).is_err() {
                 continue;
             }
-            // The last line may be incomplete.
+            // A line that can't be parsed is skipped, because the last one may be incomplete.
             found.rows.extend(text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()));
             found.files.push(LockedFile { path, file });
         }

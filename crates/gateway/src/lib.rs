@@ -10,7 +10,7 @@
 //! status ([`KeyPolicy`]), models are in an in-memory table ([`models`]), rate limits are counted
 //! in Redis or locally ([`platform::rate_limits`]), and usage rows are written in groups
 //! ([`writer`]). A budget or a charge may require a transaction, which is batched with others
-//! ([`billing::holds`]).
+//! ([`billing::reservations`]).
 
 mod admission;
 mod assistant_usage;
@@ -98,7 +98,7 @@ pub struct GatewayService {
     pub core: Arc<Core>,
     pub identity: Arc<IdentityService>,
     pub billing: Arc<BillingService>,
-    /// Identifies this instance's own signals.
+    /// Id by which this instance recognises its own signals.
     id: Uuid,
     ai: Arc<Ai>,
     /// Tokens used per provider key since the start.

@@ -39,7 +39,7 @@ pub(crate) enum ListOwner {
     Workspace,
 }
 
-/// All lists, as loaded by this instance.
+/// All model lists, as loaded by this instance.
 #[derive(Debug, Default)]
 pub(super) struct ModelLists(RwLock<HashMap<BudgetId, Vec<String>>>);
 
@@ -48,7 +48,7 @@ impl ModelLists {
         let read = |row: model_list::Model| match (budgets::scope(&row.scope), serde_json::from_str(&row.models)) {
             (Ok(scope), Ok(models)) => Some((BudgetId { scope, id: row.scope_id }, models)),
             _ => {
-                // Unreadable lists allow nothing instead of everything.
+                // A list that can't be read allows no model instead of all models.
                 tracing::error!(id = %row.scope_id, "failed to read model list");
                 budgets::scope(&row.scope).ok().map(|scope| (BudgetId { scope, id: row.scope_id }, Vec::new()))
             }

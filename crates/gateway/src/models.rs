@@ -40,7 +40,7 @@ pub struct Model {
     pub name: Arc<str>,
     pub definition: ModelDefinition,
     pub source: Source,
-    /// `None` if unknown.
+    /// Price; `None` if it is unknown.
     pub price: Option<ModelPrice>,
     pub price_version: Arc<str>,
     /// Maximum output tokens over all deployments of the route; `None` if it is unknown for one of

@@ -13,7 +13,7 @@ use appcore::{
 
 use crate::{GatewayService, Model, Refusal};
 
-/// Version of the table.
+/// Version of the price table.
 const VERSION: &str = "litellm-1.109.1-2026-11-24";
 
 /// Price of a web search by Anthropic's own tool, which all of its models have: 10 US dollars per
@@ -36,7 +36,7 @@ const OPENAI_IMAGE: MicroCredits = MicroCredits(250_000);
 /// Prefixes of OpenAI's model names.
 const OPENAI_PREFIXES: [&str; 6] = ["gpt-", "o1", "o3", "o4", "chat-latest", "computer-use"];
 
-/// Entry of the table.
+/// Entry of the price table.
 #[derive(Clone, Debug)]
 pub(super) struct PriceEntry {
     pub price: ModelPrice,

@@ -271,8 +271,8 @@ pub async fn queue_answers(
     if bill.is_empty() {
         return Ok(None);
     }
-    // Reserved individually in the database instead of from an allotment, because a worker on
-    // another instance needs the id.
+    // The amount is reserved individually in the database and not from an allotment, because a
+    // worker on another instance needs the id of the reservation.
     let held =
         try_join_all((0..answers).map(|_| service.hold(&bill, amounts, Origin::Own))).await.map_err(chat_error)?;
     Ok(Some(PendingReservations(held)))

@@ -93,7 +93,8 @@ pub async fn dictate(
     let asker = BillingIdentity { user_id: by.user_id, workspace_id: Some(place.id) };
     let question = (GatewayEndpoint::Transcriptions, ai::audio_tokens(recording.len() as u64));
     let held = InternalModelCall::reserve(&service, asker, &model, question).await?;
-    // Runs to the end even if the caller is gone, because the provider has been called already.
+    // The call runs to its end even if the caller is gone, because the provider has already been
+    // called.
     let hearing = async move { call_model(&service, held, &model, Uuid::now_v7(), recording, media_type).await };
     match tokio::spawn(hearing).await.map_err(AppError::internal)? {
         Ok(body) => Ok(body.map_or(Ok(None), |body| parse_transcript(&body))?.unwrap_or_default()),

@@ -29,7 +29,7 @@ pub struct UsageQuery {
     /// End of the period, exclusive.
     pub to: Option<Timestamp>,
     pub key_id: Option<ApiKeyId>,
-    /// Defaults to the caller; for administrators to all users.
+    /// User whose usage is queried; by default the caller, and for administrators all users.
     pub user_id: Option<UserId>,
 }
 

@@ -13,7 +13,7 @@ use crate::BillingIdentity;
 pub(crate) struct UsageRow {
     pub created_at: Timestamp,
     pub request_id: String,
-    /// `None` for internal calls.
+    /// API key of the call; `None` for internal calls.
     pub key_id: Option<ApiKeyId>,
     pub asker: BillingIdentity,
     pub endpoint: String,
@@ -28,7 +28,7 @@ pub(crate) struct ServedCall<'a> {
     /// Upstream name of the model.
     pub model: String,
     pub deployment: String,
-    /// HTTP status.
+    /// HTTP status that describes the outcome.
     pub status: u16,
     pub first_token: Option<Duration>,
     pub duration: Duration,

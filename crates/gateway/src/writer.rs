@@ -43,7 +43,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// Record of a finished request.
 #[derive(Clone, Debug)]
 pub(super) struct UsageEntry {
-    /// `None` if the request came to nothing and only releases its reservations.
+    /// Usage row; `None` if no call was made and only the reservations are released.
     pub row: Option<usage_request::Model>,
     /// Name of the model on this server.
     pub model: Arc<str>,
@@ -159,7 +159,7 @@ impl UsageLedger {
         let mut turns = JournalRotation::default();
         let mut is_cut = false;
         loop {
-            // Entries left over by a full group have already waited.
+            // Entries that didn't fit into the previous group have already waited.
             if !is_cut {
                 let waiting = self.0.lock().waiting.len();
                 self.0.calls.until_due(waiting).await;
@@ -200,7 +200,8 @@ impl Shared {
     fn drop_entry(&self, entry: &UsageEntry) {
         entry.settlements.iter().for_each(|settlement| self.holds.forgotten(settlement));
         let before = self.lost.fetch_add(1, Ordering::Relaxed);
-        // Logged at powers of two only, so that an outage doesn't fill the log.
+        // The loss is logged only when the count reaches a power of two, so that an outage doesn't
+        // fill the log.
         if before == 0 || before.ilog2() != (before + 1).ilog2() {
             tracing::error!(lost = before + 1, "requests not recorded, the database accepts too few");
         }
@@ -221,8 +222,8 @@ impl Shared {
                         return;
                     }
                 }
-                // Stored before by a commit whose response was lost, or by a process that was
-                // killed during it.
+                // The row was stored before, by a commit whose response was lost or by a process
+                // that was killed during the commit.
                 Err(_) if group.len() == 1 && self.is_stored(&group).await => {
                     self.holds.booked(group.iter().flat_map(|entry| &entry.settlements));
                     return;

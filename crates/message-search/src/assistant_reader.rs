@@ -26,7 +26,7 @@ pub(super) const MAX_MATERIAL_CHARS: usize = 30_000;
 /// Maximum length of an answer in tokens, and in characters in case that the model ignores the former.
 const MAX_ANSWER_TOKENS: u32 = 700;
 const MAX_ANSWER_CHARS: usize = 6_000;
-/// Timeout of the model.
+/// Timeout of a model call.
 const MODEL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Returns the text of a message for the model; `None` if the message has no text.
@@ -138,7 +138,7 @@ struct RecordedCall<'a> {
     held: Option<InternalModelCall>,
     meter: Arc<Meter>,
     begun: Instant,
-    /// HTTP status.
+    /// HTTP status that describes the outcome.
     status: u16,
 }
 

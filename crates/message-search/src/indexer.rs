@@ -518,7 +518,7 @@ async fn tokenize(service: &SearchService, ids: &[Uuid]) -> Result<Vec<Change>, 
     Ok(changes)
 }
 
-/// Message that an event is about.
+/// Returns the id of the message that an event is about.
 fn message(event: &EventSubject) -> Option<Uuid> {
     #[derive(Deserialize)]
     struct About {

@@ -262,7 +262,8 @@ async fn messages(
             shown += part.len();
             items.extend(shown_hits(service, &asked, &window.reading, &part).await?);
             if shown < window.hits.len() {
-                // The search continues below the newest hit's number, so that new messages don't shift the results.
+                // The next call scans this window again, from its newest hit on, so that new messages don't shift the
+                // results.
                 let top = window.hits.iter().map(|hit| hit.candidate.number).max().unwrap_or(below);
                 let next = Cursor { is_wide, shown, below: below.min(top.saturating_add(1)) };
                 return Ok::<_, AppError>((items, Some(next), None));

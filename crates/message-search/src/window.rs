@@ -113,7 +113,7 @@ fn interpret_hits(
 
 /// Result of matching a window.
 struct MatchedWindow {
-    /// Best first.
+    /// Hits, best first.
     hits: Vec<Hit>,
     /// Time of the oldest readable message. The times of unreadable messages must not be disclosed.
     end: Option<i64>,

@@ -36,7 +36,7 @@ pub enum Currency {
 impl Currency {
     pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// ISO 4217 code.
+    /// ISO 4217 code of the currency.
     #[must_use]
     pub const fn code(self) -> &'static str {
         self.into_str()

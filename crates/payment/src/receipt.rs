@@ -62,7 +62,7 @@ pub struct Receipt {
     pub credits: Option<String>,
     pub seller: Party,
     pub buyer: Party,
-    /// Purchased plan.
+    /// Name of the purchased plan.
     pub title: String,
     pub quantity: i64,
     /// Period that was paid for; `None` if the plan has none.

@@ -17,7 +17,7 @@ impl Hash {
         hmac::Key::new(algorithm, secret)
     }
 
-    /// Signature in hexadecimal digits.
+    /// Returns the signature of a message in hexadecimal digits.
     pub fn sign(self, secret: &str, message: &[u8]) -> String {
         hex::encode(hmac::sign(&self.key(secret.as_bytes()), message))
     }

@@ -170,7 +170,7 @@ impl SubscriptionSchedule {
         self.next().filter(|(at, _)| *at <= now).map(|(_, due)| due)
     }
 
-    /// Next action and its time.
+    /// Returns the next action and the time at which it is due.
     #[must_use]
     pub fn next(&self) -> Option<(Timestamp, DueAction)> {
         let reminder = (!self.is_reminded).then(|| (self.remind_at(), DueAction::Remind));
@@ -231,7 +231,7 @@ impl PlanTerms {
 /// Result of a change of plan or seats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CalculatedPrice {
-    /// Applies immediately, after a payment.
+    /// The change applies at once, after a payment.
     Upgrade {
         /// Value of the unused paid rest of the period.
         unused: i64,
@@ -241,7 +241,7 @@ pub enum CalculatedPrice {
         /// True if a new period begins, because the interval differs.
         is_new_period: bool,
     },
-    /// Applies with the next period.
+    /// The change applies with the next period.
     Downgrade,
 }
 

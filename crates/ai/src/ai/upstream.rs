@@ -31,12 +31,13 @@ use crate::{
     settings::SettingsError,
 };
 
-/// Breaker policy for server errors and connection failures, whichever key is used; failures of a
-/// single key are handled by the key pool. Pauses are short because a user waits for each refused
+/// Breaker policy for server errors and connection failures, whichever key is used. The key pool
+/// handles failures of a single key. Pauses are short because a user waits for each refused
 /// request.
 const BREAKER_POLICY: Policy =
     Policy { failures: 5, pause: Duration::from_secs(1), longest_pause: Duration::from_secs(15) };
-/// Maximum number of models remembered as refusing `stream_options`; callers may name any model.
+/// Maximum number of models that are remembered as rejecting `stream_options`. The number must be
+/// limited because callers may name any model.
 const MAX_REMEMBERED_MODELS: usize = 1_000;
 /// Time after an answer during which the provider counts as healthy even if other calls time out.
 const HEALTHY_AFTER_ANSWER: Duration = Duration::from_secs(30);
@@ -110,7 +111,7 @@ impl Upstream {
         answered_at.is_some_and(|at| at.elapsed() < HEALTHY_AFTER_ANSWER)
     }
 
-    /// Chat endpoint for `model`.
+    /// Returns the URL of the chat endpoint for `model`.
     pub(crate) fn address(&self, model: &str, is_stream: bool) -> Url {
         self.url(&self.kind.dialect().chat(model, is_stream))
     }
@@ -120,7 +121,7 @@ impl Upstream {
         self.kind.dialect().reader()
     }
 
-    /// Resolves an address below the provider's base URL.
+    /// Returns the URL of a path below the provider's base URL.
     pub(crate) fn url(&self, place: &EndpointPath) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {

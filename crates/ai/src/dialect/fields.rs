@@ -11,8 +11,8 @@ use crate::{
     canonical::{MediaKind, Source},
 };
 
-/// Prefixes of escaped lower-case letters and `_`; clients escape them only to hide a word from a
-/// substring search.
+/// Prefixes of the JSON escapes of lower-case letters and `_`. Clients escape these characters only
+/// to hide a word from a substring search.
 static ESCAPED: LazyLock<[Finder<'static>; 3]> = LazyLock::new(|| [r"\u005", r"\u006", r"\u007"].map(Finder::new));
 
 /// True if the JSON contains escaped lower-case letters.

@@ -44,7 +44,7 @@ impl Dialect for Mistral {
     }
 
     fn write(&self, question: &Request, model: &str, _base: &Url) -> Result<Value, GatewayError> {
-        // The last message must not be a system message.
+        // Mistral rejects a system message at the end, so system turns become user text.
         let mut body = provider_format::write(&question.two_sided(), model, provider_format::Server::Mistral)?;
         let Some(fields) = body.as_object_mut() else { return Ok(body) };
         if let Some(seed) = fields.get("seed").cloned() {

@@ -15,7 +15,8 @@ use crate::{
     tapped_stream::Tap,
 };
 
-/// Data above this size, in bytes, is checked only at both ends.
+/// Maximum size of data that is parsed to check it, in bytes. Of larger data only the first and the
+/// last character are checked.
 const MAX_PARSED_DATA: usize = 64 * 1024;
 
 /// True if every line of a block holds a JSON object or starts with one of `others`. If not, the
@@ -37,7 +38,7 @@ fn is_object(data: &[u8]) -> bool {
 
 /// Format-specific reader of events.
 pub(crate) trait EventReader: Default + Send + Unpin + 'static {
-    /// Text length of a block, in quarters of a token.
+    /// Estimated length of the text in a block, in quarters of a token.
     fn text_quarters(block: &[u8]) -> u64;
     /// True if a block may contain usage, the end, or an error.
     fn is_marked(block: &[u8]) -> bool;
@@ -58,12 +59,12 @@ pub(crate) trait EventReader: Default + Send + Unpin + 'static {
     fn sequence(&self) -> u64 {
         0
     }
-    /// Handles the end of the provider's stream. Returns the omitted final events if the answer is
-    /// complete, an error otherwise.
+    /// Handles the end of the provider's stream. Returns the final events that the provider has
+    /// omitted if the answer is complete, an error otherwise.
     fn end(&mut self, meter: &Meter) -> Result<&'static [u8], Failure>;
 }
 
-/// Passes the events of a stream.
+/// Passes on the events of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct PassingTap<R> {
     reader: R,
@@ -155,7 +156,8 @@ impl<R: EventReader> Tap for PassingTap<R> {
     fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
         let mut last = Bytes::new();
         if !rest.trim_ascii().is_empty() {
-            // A last event without its blank line, or an error outside the event format.
+            // The rest is a last event without its blank line, or an error outside the event
+            // format.
             last = self.inspect(&[rest.as_ref(), b"\n\n"].concat().into(), meter)?;
         }
         if self.failed.is_none() && !self.reader.is_done() {

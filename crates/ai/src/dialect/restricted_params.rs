@@ -30,13 +30,13 @@ pub(crate) const WEB_SEARCH_FIELD: &str = "web_search_options";
 /// Restricted fields, each with the values that are free of charge and the name of the setting that
 /// allows it.
 const RESTRICTED_FIELDS: [(&str, &[&str], &str); 12] = [
-    // OpenRouter and compatible routers.
+    // Fields of OpenRouter and compatible routers.
     ("models", &[], "models"),
     ("route", &[], "route"),
     ("provider", &[], "provider"),
     ("plugins", &[], "plugins"),
     ("transforms", &[], "transforms"),
-    // Other models, as named by LiteLLM, Anthropic and OpenRouter.
+    // Fields by which LiteLLM, Anthropic and OpenRouter select other models.
     ("fallbacks", &[], "models"),
     ("preset", &[], "models"),
     // Each search is billed.
@@ -134,7 +134,8 @@ fn strip_restricted_tools(tools: &RawValue, passes: impl Fn(&str) -> bool) -> Op
             let kind = kind.unwrap_or_default();
             RESTRICTED_TOOLS.iter().all(|(beginning, by)| !kind.starts_with(beginning) || passes(by))
         }
-        // With a duplicated `type`, the provider may use either one.
+        // If `type` is duplicated, the provider may use either value, so the tool stays only if it
+        // contains no restricted type at all.
         Err(_) => !may_have(tool.get().as_bytes(), TOOL_MARKS.as_slice()),
     };
     let kept: Vec<&str> = tools.iter().filter(is_kept).map(|tool| tool.get()).collect();
@@ -159,7 +160,7 @@ fn written(fields: &[(&str, Cow<'_, str>)]) -> Bytes {
 
 /// Rejects references to stored files and containers.
 fn reject_stored_references(body: &Bytes, fields: &[(Cow<'_, str>, &RawValue)]) -> Result<(), GatewayError> {
-    // With a duplicated field, the provider may use either one.
+    // If a field is duplicated, the provider may use either value, so all values are checked.
     let all = |name: &'static str| fields.iter().filter(move |(field, _)| field == name).map(|(_, value)| *value);
     if all("container").any(names_container) {
         let message = "Provider containers aren't kept. Leave `container` out, or send its configuration.";

@@ -23,7 +23,7 @@ const MEDIA_TOKENS: u64 = 1_000;
 const MEDIA_BYTES_PER_TOKEN: u64 = 300;
 /// Estimated tokens of a document referred to by URL or id.
 const DOCUMENT_TOKENS: u64 = 20_000;
-/// Estimated tokens of a video referred to by URL: five minutes.
+/// Estimated tokens of a video that is referred to by URL, for a length of five minutes.
 pub(super) const FILM_TOKENS: u64 = 100_000;
 /// Longer runs without a space are not words: each character counts as about half a token.
 const MAX_WORD_LEN: usize = 64;
@@ -45,7 +45,7 @@ pub(super) struct BodySurvey {
 
 pub(super) fn survey(body: &[u8]) -> BodySurvey {
     let mut media = Media::default();
-    // Most bodies have neither media nor many parts, and are not walked.
+    // The body is parsed only if it may contain media or many parts; most bodies don't.
     if has_candidate(body) || memchr_iter(b'{', body).nth(MAX_ITEMS).is_some() {
         // A body with a lone surrogate is repaired when it is converted, so its media count.
         let found = media_in(body)
@@ -184,7 +184,8 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             let is_argument = is_argument
                 || matches!(&*key, "arguments" | "args" | "parameters" | "input_schema")
-                // The Responses API uses the same name for its top-level input.
+                // At the top level, `input` is the input of the Responses API and not a tool
+                // argument.
                 || (depth > 0 && key == "input");
             let place = ValuePosition { parent, key: &key, depth: depth + 1, is_argument, in_list: false };
             map.next_value_seed(Walk { place, media: self.media })?;

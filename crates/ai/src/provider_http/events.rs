@@ -126,7 +126,7 @@ fn line_end(bytes: &[u8], at: usize) -> Option<usize> {
 /// Content of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// Data field.
+    /// Content of the data field.
     Data(Bytes),
     /// Data of an event named `error`.
     Error(Bytes),
@@ -142,7 +142,7 @@ pub(crate) fn is_stream(body: &[u8]) -> bool {
     [&b"data:"[..], b"event:", b":", b"id:", b"retry:"].iter().any(|beginning| body.starts_with(beginning))
 }
 
-/// Text without a byte order mark.
+/// Returns the text without a byte order mark.
 pub(crate) fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text)
 }
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn scans_events_in_many_chunks_once() {
-        // Without line ends, and with lines that end no event.
+        // Pieces without line ends, and pieces with lines that end no event.
         for piece in [b"x".repeat(64), b"data: x\n".repeat(8), b"data: x\r\n".repeat(7)] {
             let (moved, looked_at) = effort(Box::leak(piece.into_boxed_slice()), 16_384);
             assert!(moved <= 3 && looked_at <= 3, "{moved} {looked_at}");

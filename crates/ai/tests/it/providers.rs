@@ -332,7 +332,7 @@ async fn parses_or_rejects_answers_that_are_no_streams() {
 #[tokio::test]
 async fn reports_unreachable_providers() {
     let mut upstream = Upstream::start(vec![hello()]).await;
-    // A port that was free a moment ago.
+    // Nobody listens on this port, which was free a moment ago.
     upstream.address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let ai = ai(ProviderKind::OPENAI, &upstream, "v1", &["k"], limits());
     assert_eq!(

@@ -261,7 +261,7 @@ impl<'a> AnswerRun<'a> {
                 return Err(Exit::Ended(self.suspend(version, until).await?));
             }
             Ok(Err(GenerationError::Internal(error))) => return Err(error.into()),
-            // The text written so far is kept.
+            // The answer fails, but the text written so far is kept.
             Ok(Err(GenerationError::Refused(error))) => (MessageStatus::Failed, Some(error.sentence().into_owned())),
             Ok(Err(GenerationError::Provider(error))) => {
                 tracing::warn!(code = error.code(), answer = %answer.answer_id, "provider failed");

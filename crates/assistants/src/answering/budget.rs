@@ -51,7 +51,7 @@ pub async fn reserve(
     if limits_nobody && !model_lists::any_exist(&service.gateway) && !service.gateway.requires_prices() {
         return Ok(None);
     }
-    // Conversations between people request no answers.
+    // In a conversation between people, a message that mentions no assistant requests no answer.
     if answers == 0 && service.answering.person_only.get(&id).is_some() {
         return Ok(None);
     }

@@ -40,7 +40,7 @@ const MAX_CONTEXT_MESSAGES: u64 = 100;
 /// Prompt of an answer.
 pub(crate) struct AnswerPrompt {
     pub request: ChatRequest,
-    /// Use of the context window.
+    /// Figures about the use of the context window.
     pub context: AnswerContext,
     /// Files of the conversation, each with whether the model was given it.
     pub files: Vec<ContextFile>,

@@ -163,7 +163,7 @@ pub async fn details(service: &AssistantsService, by: &Principal, id: MessageId)
     Ok(AnswerDetails { message_id: id, model: message.model, answer: message.answer, thinking, tool_calls })
 }
 
-/// Message of an assistant in a conversation that the caller is a member of.
+/// Finds an answer of an assistant in a conversation of which the caller is a member.
 async fn answer(service: &AssistantsService, by: &Principal, id: MessageId) -> Result<Message, AppError> {
     let found = query::messages::find(service.db.reader(), by.user_id, id).await?;
     let message = Message::try_from(found.ok_or(Code::NotFound)?)?;

@@ -283,8 +283,8 @@ fn parse_starters(starters: &[String]) -> Result<Option<String>, AppError> {
     serde_json::to_string(&starters).map(Some).map_err(AppError::internal)
 }
 
-/// Notifies the users who can see the assistant, or could until now, that assistants of the
-/// workspace have changed.
+/// Notifies the users who can see the assistant, or could see it before the change, that assistants
+/// of the workspace have changed.
 fn publish_change(service: &AssistantsService, row: &assistant::Model, was_seen_by_all: bool) {
     let Some(workspace_id) = row.workspace_id else { return };
     let is_seen_by_all = was_seen_by_all || row.visibility == Visibility::Workspace;

@@ -33,7 +33,7 @@ const LENGTH_NORMALIZATION: f32 = 0.75;
 const MIN_RELATIVE_SCORE: f32 = 0.3;
 /// Constant k of reciprocal rank fusion, with its usual value.
 const FUSION_K: f32 = 60.0;
-/// Number of files per batch when indexing earlier files.
+/// Number of files per batch when files that were added before this index existed are indexed.
 const FILES_PER_BATCH: usize = 100;
 
 /// Creates the rows with the words of consecutive chunks.
@@ -85,7 +85,7 @@ struct MatchingChunk {
     counts: Vec<u8>,
 }
 
-/// BM25 accumulator.
+/// Collector of the matching chunks, from which their BM25 scores are computed.
 #[derive(Debug)]
 struct Bm25Ranking {
     /// Sorted hashes of the query words.

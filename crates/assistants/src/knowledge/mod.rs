@@ -47,9 +47,9 @@ pub(crate) use retrieval::{AvailableKnowledge, RetrievedKnowledge};
 use self::owner::KnowledgeOwner;
 use crate::AssistantsService;
 
-/// Interval at which a change of the embedding model is checked for.
+/// Interval between checks whether the embedding model has changed.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// Number of polls after which outdated files are searched for in any case.
+/// Number of checks after which outdated files are searched even if the model has not changed.
 const FULL_CHECK_POLLS: u32 = 120;
 /// Number of files that are enqueued per batch.
 const BATCH_SIZE: usize = 100;

@@ -163,7 +163,8 @@ async fn embedded(
     }
 }
 
-/// Search query: the question, with the previous one if it is too short to stand alone.
+/// Returns the search query: the question, preceded by the previous one if it is too short to stand
+/// alone.
 fn question(turns: &[ChatMessage]) -> Option<String> {
     let mut asked = turns.iter().rev().filter(|turn| turn.role == Role::User).map(|turn| turn.text.trim());
     let last = asked.next().filter(|text| !text.is_empty())?;

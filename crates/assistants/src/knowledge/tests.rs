@@ -61,7 +61,7 @@ async fn file(service: &AssistantsService, space: &str, pieces: usize, toward: i
             vectors: (first..last).flat_map(&toward).flat_map(f32::to_le_bytes).collect(),
         };
         assert!(rows::add_vectors(db, vectors.clone(), space, Timestamp(1)).await.unwrap());
-        // A concurrent duplicate changes nothing.
+        // Adding the same vectors again changes nothing, as if another worker had added them.
         assert!(rows::add_vectors(db, vectors, space, Timestamp(1)).await.unwrap());
     }
     row

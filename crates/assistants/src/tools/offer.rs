@@ -22,7 +22,8 @@ use super::{
 };
 use crate::AssistantsService;
 
-/// Maximum number of offered tools, because each takes tokens of the context window.
+/// Maximum number of offered tools. It is limited because each tool takes tokens of the context
+/// window.
 const MAX_OFFERED: usize = 128;
 /// Maximum length of a function name that every provider accepts, in bytes.
 const MAX_FUNCTION: usize = 64;
@@ -100,7 +101,7 @@ impl Offer {
         self.0.iter().map(function).collect()
     }
 
-    /// Mode of each tool.
+    /// Returns the mode of each tool.
     pub(super) fn modes(&self) -> impl Iterator<Item = ToolMode> {
         self.0.values().map(|offered| offered.mode)
     }

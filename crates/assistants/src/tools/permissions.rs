@@ -42,7 +42,7 @@ impl Permissions {
     }
 }
 
-/// Digest of a tool's definition.
+/// Returns a digest of a tool's definition.
 pub(super) fn digest(tool: &Tool) -> String {
     let mut told = serde_json::json!([tool.name, tool.title, tool.description, tool.schema]);
     // Keys are sorted, because their order in a schema may vary.

@@ -415,7 +415,7 @@ fn check_secret(service: &AssistantsService, row: &McpServerRow, name: &str, val
     Ok(())
 }
 
-/// Tools that a server offers.
+/// Returns the tools that a server offers.
 pub(super) fn tools(row: &McpServerRow) -> Result<Vec<Tool>, AppError> {
     serde_json::from_str(&row.tools).map_err(AppError::internal)
 }

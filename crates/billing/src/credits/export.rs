@@ -14,7 +14,7 @@ use platform::csv::{escape_formula, table};
 use super::AccountHolder;
 use crate::{BillingService, payments::subscriptions::Payer};
 
-/// Entries read per query.
+/// Maximum number of entries read per query.
 const CHUNK_SIZE: u64 = 1_000;
 const HEADER: [&str; 8] = ["time", "account", "kind", "credits", "balance", "source", "note", "id"];
 

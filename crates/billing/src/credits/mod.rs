@@ -1,5 +1,5 @@
 //! Credit operations: ledger listing, CSV export, and manual grants by administrators. Built on the
-//! [ledger](crate::ledger) and the [reservations](crate::holds).
+//! [ledger](crate::ledger) and the [reservations](crate::reservations).
 
 mod export;
 

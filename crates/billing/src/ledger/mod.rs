@@ -4,7 +4,7 @@
 //! zero. Users and workspaces have accounts with rows ([`LedgerAccount`]); the accounts of the [`HouseAccount`] have none, so that
 //! transactions don't contend for them. The unique key `(source, source_id, kind)` makes every posting idempotent.
 //!
-//! The worst-case cost of a call is [reserved](crate::holds) before the call. An account can't go below zero: the rules
+//! The worst-case cost of a call is [reserved](crate::reservations) before the call. An account can't go below zero: the rules
 //! are checked under the lock of its row, and a table constraint checks them again. A cost above the balance, or a
 //! refund of used credits, becomes *debt* (`owed`), which the next credits pay first.
 
@@ -27,7 +27,7 @@ pub use self::{
     posting_rules::{EntryKind, LedgerAccount, PostingSource},
 };
 
-/// Accounts with expired credits read per query.
+/// Maximum number of accounts with expired credits that are read per query.
 const SWEEP_BATCH: u64 = 500;
 
 /// Holder of an account.

@@ -150,7 +150,7 @@ async fn paid<C: ConnectionTrait>(
     if stage(row)? == Stage::Paid {
         return Ok(Applied::Done);
     }
-    // One charge of the gateway can't pay for two payments.
+    // A charge at the gateway can't pay for two payments.
     let is_anothers = match charge {
         Some(charge) => rows::by_charge(txn, &row.gateway, charge).await?.is_some_and(|other| other.id != row.id),
         None => false,

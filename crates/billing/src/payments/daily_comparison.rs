@@ -106,7 +106,7 @@ async fn compare(service: &BillingService, gateway: &dyn Gateway, day: Timestamp
     if comparison.is_whole {
         return Ok(());
     }
-    // Recorded differences are not recorded again.
+    // The error makes the comparison run again; differences recorded so far are not recorded twice.
     Err(AppError::unavailable(anyhow::anyhow!("some payments could not be compared")))
 }
 

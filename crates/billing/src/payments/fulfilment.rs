@@ -415,7 +415,7 @@ pub(super) async fn assign_seat<C: ConnectionTrait>(
     }
     let left = sources.iter().map(|one| one.credits.0).sum();
     let plan = plan_rows::by_id(txn, held.plan_id).await?.ok_or(Code::NotFound)?;
-    // A period paid in advance has not begun.
+    // If the period was paid in advance and has not begun yet, the credits are those of the whole period.
     let usual = prorated(held, plan.credits, now.max(held.starts_at));
     let mut missing = if had_some { MicroCredits::ZERO } else { usual.min(share(MicroCredits(left), free)) };
     for (place, one) in sources.iter().enumerate() {

@@ -237,7 +237,7 @@ pub(crate) async fn seed(db: &Database, now: Timestamp) -> Result<(), AppError> 
             trial_days: 0,
             is_active: true,
         };
-        // Fixed ids, so that instances starting at the same time insert the same rows.
+        // The ids are fixed, so that instances starting at the same time insert the same rows.
         row(
             definition,
             (PlanId(Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 + number)), None),

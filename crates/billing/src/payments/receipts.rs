@@ -155,7 +155,7 @@ async fn draft(service: &BillingService, row: &payment::Model) -> Result<Receipt
 
 async fn written(paper: Receipt) -> Result<Document, AppError> {
     let name = format!("{}.pdf", paper.number);
-    // Rendering takes a few milliseconds.
+    // Rendering takes a few milliseconds, so it runs on a blocking thread.
     let bytes = tokio::task::spawn_blocking(move || ::payment::write_receipt(&paper)).await;
     let bytes = bytes.map_err(AppError::internal)?.map_err(AppError::internal)?;
     Ok(Document { name, bytes })

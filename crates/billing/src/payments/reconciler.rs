@@ -153,7 +153,7 @@ pub async fn reconcile(service: &BillingService, id: Uuid) -> Result<(), AppErro
 /// Fetches the state of a payment whose row was already read.
 pub(super) async fn fetch_and_apply(service: &BillingService, row: payment::Model) -> Result<(), AppError> {
     let now = service.clock.now();
-    // The payer never got a URL to pay at.
+    // Without a reference the payer never got a URL to pay at, so there is nothing to fetch.
     let news = if row.reference.is_none() {
         (now >= row.expires_at).then_some(PaymentUpdate::Expired)
     } else {

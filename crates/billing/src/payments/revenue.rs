@@ -214,7 +214,7 @@ fn counts(subscribed: &[(SubscriptionState, PlanSubscriptions)]) -> Subscription
 
 /// Monthly recurring revenue of the active and past-due subscriptions, by currency.
 fn monthly(subscribed: &[(SubscriptionState, PlanSubscriptions)], plans: &BTreeMap<PlanId, PricingPlan>) -> Vec<Price> {
-    // Summed per year, so that prices not divisible by twelve aren't rounded one by one.
+    // Amounts are summed per year, so that prices that aren't divisible by twelve aren't rounded one by one.
     let mut yearly: BTreeMap<&str, i64> = BTreeMap::new();
     for (state, row) in subscribed {
         if !matches!(state, SubscriptionState::Active | SubscriptionState::PastDue) {

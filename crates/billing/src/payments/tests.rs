@@ -64,7 +64,7 @@ enum Deed {
     Tell(usize, Told),
     /// Repeats an earlier event.
     Again(usize),
-    /// Refund by an administrator.
+    /// An administrator refunds a part of a payment.
     GiveBack(usize, i64),
     Gift(i64),
     Hold(i64),

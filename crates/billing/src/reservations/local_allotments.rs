@@ -251,7 +251,7 @@ impl LocalAllotments {
             if wish.is_closed {
                 block.is_closed = false;
             }
-            // The limit was reduced.
+            // A limit that no longer covers the allotment was reduced, so the allotment is closed.
             block.is_closed |= !is_covered;
         }
     }

@@ -25,7 +25,7 @@ use crate::ledger;
 
 /// Expired reservations released per transaction.
 const SWEEP_BATCH: u64 = 500;
-/// Sort key before all reservations.
+/// Sort key that precedes those of all reservations.
 const SWEEP_START: (Timestamp, Uuid) = (Timestamp(i64::MIN), Uuid::nil());
 /// Interval at which local allotments are checked.
 const ALLOTMENT_CHECK_INTERVAL: Duration = Duration::from_millis(500);

@@ -99,7 +99,7 @@ pub struct Shortage {
 /// Reservation of a call: settled with the call's usage row, or released on drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reservation {
-    /// Reservation id per limit.
+    /// Id of the reservation in each limit.
     holds: [Option<(SpendingLimit, Uuid)>; MAX_LIMITS],
     amounts: Amounts,
     origin: Origin,
@@ -425,7 +425,7 @@ async fn decide_batch(
         verdicts.insert(take, verdict);
     }
     if verdicts.values().all(|verdict| *verdict != ReservationDecision::Held) {
-        // Nothing to store; the roll-over to a new period is repeated next time.
+        // No amount was reserved. The roll-over to a new period isn't stored either; it is repeated next time.
         tx.rollback().await.map_err(app_error)?;
         return Ok(verdicts);
     }
@@ -439,7 +439,8 @@ fn decide(purses: &mut LockedLimits, take: &ReservationRequest, expires_at: Time
     for purse in take.purses.iter().flatten() {
         let Some(left) = purses.left(*purse) else { continue };
         any = true;
-        // Every listed limit is needed: budgets and credits are not listed for calls without cost.
+        // A limit with nothing left refuses the call. This doesn't affect calls without cost: budgets and credits are
+        // not in their list of limits.
         if left < take.amounts.of(*purse) || left <= MicroCredits::ZERO {
             let (used, limit, resets_at) = purses.figures(*purse);
             return ReservationDecision::Refused(Shortage { purse: *purse, used, limit, resets_at });

@@ -18,7 +18,7 @@ pub fn roll_over(row: &mut budget::Model, now: Timestamp) {
     }
 }
 
-/// Start of the current period.
+/// Returns the start of the current period.
 pub fn start_of(period: BudgetPeriod, now: Timestamp) -> Timestamp {
     let today = date(now);
     match period {

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{Amounts, Origin, OrphanedReservation, Reservation, Reservations, Settlement, SpendingLimit, settle};
 use crate::ledger::{self, AccountHolder, EntryKind, LockedAccounts, PostingSource, verify};
 
-/// Time at which the test clock stands still, because the expiry of reservations uses it.
+/// Time of the test clock. It stands still unless a test advances it, because reservations expire by it.
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const EXPIRY: Duration = Duration::from_secs(80);
 
@@ -63,7 +63,7 @@ async fn book(db: &Database, holds: &Reservations, held: Reservation, cost: i64,
     Some(settlement)
 }
 
-/// Balance, held amount, and debt.
+/// Returns the balance, the held amount and the debt of an account.
 async fn figures(db: &Database, account: Uuid) -> (i64, i64, i64) {
     let row = rows::account(db.reader(), account).await.unwrap().unwrap();
     (row.balance.0, row.held.0, row.owed.0)
@@ -127,7 +127,7 @@ async fn reservation_of_killed_process_pays_for_its_finished_call() {
         assert_eq!(figures(&db, account).await, (1_000, 900, 0), "killed before posting");
         restarted(600, finished.left()).await;
         assert_eq!(figures(&db, account).await, (400, 0, 0), "the reserved amount is no debt");
-        // The reservation has expired in the meantime.
+        // This time the reservation no longer exists, as if it had expired.
         restarted(100, finished.left()).await;
         assert_eq!(figures(&db, account).await, (300, 0, 0));
         // The rest of an allotment stays reserved until it expires.

@@ -1,4 +1,4 @@
-//! Budget settings. Reservations and period resets are handled by [`holds`](billing::holds).
+//! Budget settings. Reservations and period resets are handled by [`billing::reservations`].
 
 mod limit;
 

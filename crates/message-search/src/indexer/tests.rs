@@ -115,7 +115,7 @@ async fn skips_unreadable_messages_old_and_new() {
     service.db.writer().execute_unprepared(&old).await.unwrap();
     service.index.clear().await.unwrap();
 
-    // Fills the index on start.
+    // The instance fills the index when it starts.
     let service = instance(&stage).await;
     let index = service.index.as_ref();
     until(async || index.fill().await.unwrap().is_some_and(|fill| fill.is_done)).await;

@@ -17,7 +17,7 @@ pub struct CheckoutOrder<'a> {
     pub title: &'a str,
     /// URL to which the browser returns, whatever the outcome.
     pub return_url: &'a Url,
-    /// Webhook URL.
+    /// URL to which the gateway sends its webhooks.
     pub notify_url: &'a Url,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,

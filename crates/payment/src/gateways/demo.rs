@@ -78,9 +78,9 @@ impl Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetupOutcome {
     Saved,
-    /// Later charges are declined.
+    /// A card is saved whose later charges are declined.
     SavedDeclined,
-    /// The payer must confirm each charge.
+    /// A card is saved whose charges the payer must confirm.
     SavedConfirm,
     Failed,
 }
@@ -171,7 +171,7 @@ impl Gateway for Demo {
         let charge = Some(payment.payment_id.to_string());
         match card_of(payment.reference) {
             Some(CARD) => return Ok(Snapshot { remote: RemoteState::Paid(payment.price), charge }),
-            // The outcome arrives as an event.
+            // The outcome is still open; it arrives as an event.
             Some(CONFIRMED_CARD) | None => {}
             Some(_) => return Ok(Snapshot { remote: RemoteState::Failed, charge }),
         }

@@ -159,7 +159,7 @@ const fn is_refusal(code: i64) -> bool {
     matches!(code, 11 | 12 | 13 | 20 | 21 | 22 | 42 | 47 | 1081 | 1088)
 }
 
-/// State of a requested refund.
+/// Maps a result code to the state of a requested refund.
 const fn refund_result(code: i64) -> RefundState {
     match code {
         0 => RefundState::Done,

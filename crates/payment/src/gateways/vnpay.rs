@@ -305,7 +305,7 @@ impl Gateway for Vnpay {
                 PaymentUpdate::Paid { money: amount(text("vnp_Amount"))?, charge: Some(transaction.to_owned()) }
             }
             ("11" | "15", _) => PaymentUpdate::Expired,
-            // 07: the money was taken, but VNPay investigates the transaction.
+            // Code 07 means that the money was taken, but VNPay investigates the transaction.
             ("07", _) | (_, "01" | "04" | "07") => PaymentUpdate::Pending,
             _ => PaymentUpdate::Failed,
         };

@@ -25,7 +25,7 @@ pub(crate) struct Fonts {
 }
 
 pub(crate) struct Font {
-    /// PostScript name.
+    /// PostScript name of the font.
     pub(super) name: &'static str,
     pub(super) data: &'static [u8],
     pub(super) face: Face<'static>,

@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct AnthropicReader {
     usage: MessageUsage,
-    /// Call index by content block index.
+    /// Index of each tool call, by the index of its content block.
     calls: BTreeMap<u64, u32>,
     /// Call blocks whose arguments have not arrived yet. A call whose block ends without any gets
     /// `{}`.

@@ -125,8 +125,8 @@ impl MessageWriter {
     /// Ends the open block and writes the buffered calls.
     fn close(&mut self, out: &mut Vec<u8>) {
         if self.open == Some(OpenBlock::Thinking) {
-            // Client libraries drop thinking without a signature, but it has to come back with the
-            // next request.
+            // The thinking gets a placeholder signature: client libraries drop thinking without
+            // one, but it has to come back with the next request.
             self.delta(&json!({"type": "signature_delta", "signature": MARKER}), out);
         }
         if self.open.is_some() {

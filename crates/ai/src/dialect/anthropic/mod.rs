@@ -73,7 +73,7 @@ pub(crate) fn finish(reason: &str) -> Finish {
     }
 }
 
-/// `stop_reason` for a finish.
+/// Returns the `stop_reason` that stands for a finish.
 pub(crate) fn reason(finish: Finish) -> &'static str {
     match finish {
         Finish::Stop => "end_turn",

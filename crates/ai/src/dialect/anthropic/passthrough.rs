@@ -159,7 +159,7 @@ static TEXTS: LazyLock<[Finder<'static>; 3]> =
 static METERED_EVENT_MARKS: LazyLock<[Finder<'static>; 4]> =
     LazyLock::new(|| [r#""usage""#, "message_stop", r#""error""#, r#""server_tool_use""#].map(Finder::new));
 
-/// Text length of a block, in quarters of a token.
+/// Estimated length of the text in a block, in quarters of a token.
 fn delivered(block: &[u8]) -> u64 {
     let texts = TEXTS.iter().flat_map(|key| {
         key.find_iter(block).map(|at| text_length(&block[at + key.needle().len()..])).collect::<Vec<_>>()

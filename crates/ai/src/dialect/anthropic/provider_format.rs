@@ -147,8 +147,8 @@ fn anonymous_user(user: &str) -> Cow<'_, str> {
     sha256_hex(user).into()
 }
 
-/// Thinking of adaptive models, which choose their own budget: the `thinking` field and the effort.
-/// Thinking text is returned only if a summary is requested.
+/// Returns the `thinking` field and the effort for adaptive models, which choose their own budget.
+/// They return thinking text only if a summary is requested.
 fn adaptive_thinking(request: &Request) -> (Option<Value>, Option<Effort>) {
     let Some(reasoning) = &request.reasoning else { return (None, None) };
     let effort = reasoning.effort.or_else(|| reasoning.budget.map(Effort::of_budget));
@@ -170,8 +170,8 @@ fn is_forced(request: &Request) -> bool {
     )
 }
 
-/// Thinking with a budget within `max_tokens`, which includes it. Raises `max_tokens` only if the
-/// caller set none, up to the model's maximum `most`.
+/// Returns the `thinking` field with a token budget. The budget counts against `max_tokens`, which
+/// is raised, up to the model's maximum `most`, only if the caller set none.
 fn thinking(request: &Request, max_tokens: &mut u64, most: u64) -> Option<Value> {
     let reasoning = request.reasoning.as_ref()?;
     let budget = reasoning.budget.or_else(|| reasoning.effort.map(Effort::budget))?;
@@ -229,7 +229,8 @@ fn mark_cached(block: &mut Value, control: &Value) {
     }
 }
 
-/// System prompt: one text, or several blocks if some are marked for the cache.
+/// Writes the system prompt as one text, or as several blocks if some of them are marked for the
+/// cache.
 fn write_system(request: &Request, text: String) -> Value {
     if request.system_cached.is_empty() {
         return text.into();

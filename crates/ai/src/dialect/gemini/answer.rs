@@ -126,7 +126,7 @@ impl From<UsageMetadata> for Usage {
 /// Parses `GenerateContentResponse`s, streamed or whole.
 #[derive(Debug, Default)]
 pub(crate) struct GeminiReader {
-    /// Number of calls per candidate.
+    /// Number of tool calls so far, per candidate.
     calls: BTreeMap<u32, u32>,
 }
 

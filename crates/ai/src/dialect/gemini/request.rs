@@ -60,7 +60,7 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     Ok(body)
 }
 
-/// Parts of the turn at this index.
+/// Encodes the parts of the turn at this index.
 fn parts(request: &Request, place: usize, model: &str) -> Result<Vec<Value>, GatewayError> {
     let mut written = Vec::new();
     let mut is_first_call = true;
@@ -190,7 +190,7 @@ fn short_seed(seed: i64) -> i32 {
     i32::try_from(seed).or_else(|_| i32::try_from(seed & POSITIVE)).unwrap_or_default()
 }
 
-/// True for models before 2.5.
+/// True for Gemini models before version 2.5.
 fn predates_2_5(model: &str) -> bool {
     ["gemini-1", "gemini-2.0"].iter().any(|old| model.contains(old))
 }

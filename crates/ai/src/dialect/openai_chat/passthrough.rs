@@ -42,7 +42,7 @@ static CALLS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""tool_
 static CONTENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#"content":"#));
 static ARGUMENTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""arguments":"#));
 
-/// Passes the frames of a stream.
+/// Passes on the frames of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct ChatTap {
     wants_usage: bool,
@@ -66,7 +66,7 @@ impl ChatTap {
         Self { wants_usage, choices: wants_several.then(BTreeMap::new), ..Self::default() }
     }
 
-    /// Passes a block frame by frame.
+    /// Passes on a block, frame by frame.
     fn pass_each(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
         let mut splitter = Splitter::default();
         let mut out = Vec::with_capacity(block.len() + 256);
@@ -220,7 +220,8 @@ impl Tap for ChatTap {
     fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
         let mut out = Vec::new();
         if !rest.trim_ascii().is_empty() {
-            // A last frame without its blank line, or an error outside the event format.
+            // The rest is a last frame without its blank line, or an error outside the event
+            // format.
             let frame = [rest.as_ref(), b"\n\n"].concat();
             out.extend(self.pass_each(frame.into(), meter)?.unwrap_or_default());
             if let Some(failure) = self.failed.take() {
@@ -248,7 +249,7 @@ fn write_frame(frame: &Bytes, data: &Bytes, out: &mut Vec<u8>) {
         return;
     }
     out.extend_from_slice(b"data: ");
-    // JSON strings contain no raw line breaks.
+    // Line breaks become spaces, which is safe because JSON strings contain no raw line breaks.
     out.extend(data.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
     out.extend_from_slice(b"\n\n");
 }
@@ -273,7 +274,7 @@ fn has_calls(block: &[u8]) -> bool {
     })
 }
 
-/// Text length of a block, in quarters of a token.
+/// Estimated length of the text in a block, in quarters of a token.
 fn delivered(block: &[u8]) -> u64 {
     let texts = |key: &Finder<'_>| -> u64 {
         key.find_iter(block).map(|at| text_length(&block[at + key.needle().len()..])).sum()
@@ -281,7 +282,7 @@ fn delivered(block: &[u8]) -> u64 {
     texts(&CONTENT) + texts(&ARGUMENTS)
 }
 
-/// Length of a JSON string value, in quarters of a token.
+/// Estimated length of a JSON string value, in quarters of a token.
 pub(crate) fn text_length(value: &[u8]) -> u64 {
     let Some(text) = value.strip_prefix(b"\"").or_else(|| value.strip_prefix(b" \"")) else { return 0 };
     let mut from = 0;

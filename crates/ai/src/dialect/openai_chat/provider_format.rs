@@ -19,7 +19,7 @@ use crate::{
 pub(crate) enum Server {
     /// OpenAI's own service or Azure's: knows the newer field names and rejects unknown fields.
     OpenAi,
-    /// Rejects unknown fields.
+    /// Mistral's service, which rejects unknown fields.
     Mistral,
     Other,
 }
@@ -96,7 +96,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     put("presence_penalty", request.presence_penalty.map(Into::into));
     put("frequency_penalty", request.frequency_penalty.map(Into::into));
     put("user", request.user.as_deref().map(|user| short_user(user).into()));
-    // Models before GPT-5, and servers without this parameter, reject it.
+    // Models before GPT-5 and servers without the parameter reject `verbosity`.
     let is_plain = params::of_request(request, model).is_some_and(|takes| takes.thinking == Thinking::None);
     let is_verbose =
         kind == OpenAiFamily::Gpt5 || (server == Server::OpenAi && kind == OpenAiFamily::Other && !is_plain);
@@ -214,7 +214,7 @@ fn mark_failed(text: &str) -> String {
     if begins { text.to_owned() } else { format!("Error: {text}").trim_end().to_owned() }
 }
 
-/// Joined text of the parts, and the other parts.
+/// Returns the joined text of the parts, and the parts that aren't text.
 pub(crate) fn split_text(parts: &[Part]) -> (String, Vec<&Part>) {
     let mut texts = Vec::new();
     let mut others = Vec::new();
@@ -373,7 +373,7 @@ struct Call {
     index: Option<u64>,
     id: String,
     name: String,
-    /// Arguments so far.
+    /// Arguments received so far.
     arguments: String,
 }
 
@@ -438,7 +438,7 @@ impl ChatReader {
                 }
             }
             let parts = || said.get("content").and_then(Value::as_array).into_iter().flatten();
-            // Mistral's format.
+            // Mistral sends the thinking as parts of the content.
             for part in parts().filter(|part| part["type"] == "thinking") {
                 out.extend(text_of(part, "thinking")?.map(|text| Event::Thinking { choice, text }));
             }
@@ -542,7 +542,7 @@ fn text_of(said: &Value, name: &str) -> Result<Option<String>, AiError> {
     }
 }
 
-/// `finish_reason` for a finish.
+/// Returns the `finish_reason` that stands for a finish.
 pub(crate) fn reason(finish: Finish) -> &'static str {
     match finish {
         Finish::Stop => "stop",

@@ -387,7 +387,7 @@ fn read_tool_choice(fields: &Fields<'_>) -> Read<Option<ToolChoice>> {
                 let required = allowed.text("mode")? == Some("required");
                 return Ok(Some(ToolChoice::Among { names: names?, required }));
             }
-            // Anthropic's format.
+            // Some clients send the tool choice in Anthropic's format.
             match choice.text("type")? {
                 Some("auto") => return Ok(Some(ToolChoice::Auto)),
                 Some("none") => return Ok(Some(ToolChoice::None)),

@@ -13,20 +13,20 @@ pub(crate) struct CompletionUsage(Usage);
 impl From<Value> for CompletionUsage {
     fn from(said: Value) -> Self {
         let (prompt, completion) = (&said["prompt_tokens_details"], &said["completion_tokens_details"]);
-        // Fields of OpenRouter and Perplexity.
+        // OpenRouter and Perplexity report searches in different fields.
         let searches = counted(&said["server_tool_use"]["web_search_requests"]);
         let [heard, spoken] = [prompt, completion].map(|details| counted(&details["audio_tokens"]));
         let first = |values: [&Value; 4]| values.into_iter().find_map(counted);
         Self(Usage {
             input: counted(&said["prompt_tokens"]).or_else(|| counted(&said["input_tokens"])),
-            // Fields of OpenAI, DeepSeek, Kimi, and proxies of Claude.
+            // Names of the field at OpenAI, DeepSeek, Kimi and proxies of Claude, in this order.
             cached: first([
                 &prompt["cached_tokens"],
                 &said["prompt_cache_hit_tokens"],
                 &said["cached_tokens"],
                 &said["cache_read_input_tokens"],
             ]),
-            // Fields of OpenRouter and LiteLLM.
+            // Names of the field at OpenRouter and LiteLLM.
             cache_write: first([
                 &prompt["cache_write_tokens"],
                 &prompt["cache_creation_tokens"],

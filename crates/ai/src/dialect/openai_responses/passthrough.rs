@@ -93,7 +93,7 @@ static MARKS: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
     .map(Finder::new)
 });
 
-/// Length of the strings under this key, in quarters of a token.
+/// Estimated length of the strings under this key, in quarters of a token.
 fn delivered(key: &Finder<'static>, block: &[u8]) -> u64 {
     key.find_iter(block).map(|at| text_length(&block[at + key.needle().len()..])).sum()
 }

@@ -22,7 +22,7 @@ type Read<T> = Result<T, GatewayError>;
 
 /// Fields that need a stored response.
 const STORED_RESPONSE_FIELDS: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
-/// Text in place of a conversation that OpenAI compacted.
+/// Text that stands in place of the part of a conversation that OpenAI has compacted.
 pub(crate) const COMPACTED_PLACEHOLDER: &str =
     "[What was said before this was shortened to a form that only its provider can read.]";
 
@@ -222,7 +222,7 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
                 request.say(Speaker::User, [Part::Result(ToolResult { id: id.to_owned(), parts, is_error: false })]);
             }
         }
-        // The client's tool searches.
+        // Tool searches that the client has run become tool calls.
         "tool_search_call" if is_client_side(item)? && item.get("call_id").is_some() => {
             let call = ToolCall {
                 id: item.required_text("call_id")?.to_owned(),

@@ -382,7 +382,7 @@ fn separates_calls_with_equal_indexes() {
     // The name is repeated with each increment of one call, and once after it.
     let pieces = ["", "{\"a\"", ":1}", ""].map(|arguments| call(json!(""), json!(0), "f", arguments));
     assert_eq!(calls_of(&pieces), two[..1]);
-    // The same tool twice.
+    // The same tool is called twice.
     let pieces = ["{\"a\":1}", "{\"a\":1}"].map(|arguments| call(json!("f"), json!(0), "f", arguments));
     assert_eq!(calls_of(&pieces), [two[0].clone(), two[0].clone()]);
 }

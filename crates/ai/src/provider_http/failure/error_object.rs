@@ -31,7 +31,7 @@ const CONTEXT_LENGTH_PHRASES: [&str; 17] = [
     "prompt is too long",
     "input is too long",
     "prompt too long",
-    // xAI, vLLM, Kimi, GLM, Qwen, Copilot, Groq and Cohere.
+    // Phrases of xAI, vLLM, Kimi, GLM, Qwen, Copilot, Groq and Cohere.
     "maximum prompt length",
     "maximum model length",
     "exceeded model token limit",

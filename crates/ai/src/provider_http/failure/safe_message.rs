@@ -5,7 +5,7 @@ pub struct SafeMessage {
     pub message: String,
     /// Name of the invalid field.
     pub param: Option<String>,
-    /// Error code.
+    /// Error code of the provider.
     pub code: Option<String>,
 }
 

@@ -71,7 +71,7 @@ fn classifies_failures_by_status_and_message() {
 fn attributes_failures_by_message() {
     let busy = AiError::Busy { retry_after: None };
     let cases = [
-        // A request above the limit, and one that has to wait.
+        // A request that exceeds the whole limit, and one that only has to wait.
         (
             429,
             "Request too large for gpt-4o in organization org-1 on tokens per min (TPM): Limit 30000, Requested 342389. The input or output tokens must be reduced.",
@@ -94,7 +94,7 @@ fn attributes_failures_by_message() {
         (429, "Limit 99999999999999999999999, Requested 2", busy.clone()),
         (429, "Limit, Requested", busy.clone()),
         (429, "", busy),
-        // Insufficient funds for the request, and no funds at all.
+        // The remaining funds are too small for the request, or there are none at all.
         (
             402,
             "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can only afford 3434.",
@@ -103,12 +103,12 @@ fn attributes_failures_by_message() {
         (402, "Prompt tokens limit exceeded: 12000 > 9000", AiError::Rejected),
         (402, "Insufficient credits. Add more.", AiError::Quota),
         (402, "", AiError::Quota),
-        // Moderation of the content, and the key.
+        // The content was refused by moderation, or the key was refused.
         (403, "Your input was flagged for \"sexual\". No credits were charged.", AiError::Declined),
         (403, "gpt-4o requires moderation on OpenAI.", AiError::Declined),
         (403, "Blocked by our safety system", AiError::Declined),
         (403, "It violates our usage policies.", AiError::Declined),
-        // Country of the server, and models available there.
+        // The provider doesn't serve the server's country, or a model isn't available there.
         (403, "Country, region, or territory not supported", AiError::WrongCountry),
         (403, "Our API is not available in your region.", AiError::WrongCountry),
         (403, "This service is not available in your country", AiError::WrongCountry),

@@ -49,7 +49,7 @@ impl Upstream {
         Self { address, requests }
     }
 
-    /// Requests so far, raw headers and body.
+    /// Returns the requests received so far, with their raw headers and bodies.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().expect("no panic").clone()
     }
@@ -99,7 +99,7 @@ pub fn ok(content_type: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\nconnection: close\r\n\r\n").into_bytes()
 }
 
-/// A whole answer with a status.
+/// Script of a whole answer with this status.
 pub fn answer(status: u16, headers: &str, body: &str) -> Script {
     let length = body.len();
     let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n");

@@ -157,7 +157,8 @@ async fn register(
     redirect_uri: &str,
 ) -> Result<Registered, AppError> {
     let is_known = |method: &&str| metadata.auth_methods().any(|known| known == *method);
-    // Prefers a public client, which has no secret to lose: PKCE protects the code.
+    // A public client is preferred, because it has no secret that could leak; PKCE protects the
+    // code.
     let method = [NO_SECRET, SECRET_IN_FORM, SECRET_IN_HEADER].into_iter().find(is_known).unwrap_or(NO_SECRET);
     let natter = client_metadata(service, redirect_uri, method);
     let headers = HeaderMap::from_iter([

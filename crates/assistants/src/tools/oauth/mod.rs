@@ -45,7 +45,7 @@ use crate::AssistantsService;
 /// response of one authorization server is never taken for that of another (mix-up attack, RFC
 /// 9700, section 4.4). Clients that were registered by hand use the page itself.
 const PAGE: &str = "/tools/connected";
-/// Default page after the sign-in.
+/// Path of the page to which the user returns after the sign-in by default.
 const DEFAULT_PATH: &str = "/settings#tool-connections";
 /// Time limit of a sign-in.
 const SIGN_IN_TTL: Duration = Duration::from_secs(600);

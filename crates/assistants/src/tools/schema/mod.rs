@@ -49,7 +49,7 @@ pub(super) fn faults(schema: &Value, value: &Value) -> Vec<String> {
     let is_early_draft = schema.get("$schema").and_then(Value::as_str).is_some_and(|draft| draft.contains("/draft-0"));
     let mut checker =
         Checker { root: schema, is_early_draft, steps: MAX_STEPS, patterns: HashMap::new(), faults: Vec::new() };
-    // A stopped check has recorded only definite faults.
+    // The result isn't needed: even a check that was stopped has recorded only definite faults.
     let _: Result<Verdict, Stop> = checker.check(schema, Target { value, location: Some(&Location::Root), depth: 0 });
     checker.faults
 }
@@ -101,7 +101,7 @@ impl<'a> Target<'a> {
 struct Checker<'s> {
     root: &'s Value,
     is_early_draft: bool,
-    /// Steps left.
+    /// Number of steps that the check may still use.
     steps: usize,
     /// Compiled regular expressions; `None` for those that can't be used.
     patterns: HashMap<&'s str, Option<(Regex, &'static SizeClass)>>,

@@ -142,7 +142,7 @@ pub async fn change(
     if row.is_charging {
         return Err(wrong_state("A charge is in progress. Try again in a few minutes."));
     }
-    // Shared lock, so that the plan doesn't change before the commit.
+    // The plan is locked (shared), so that it doesn't change before the commit.
     plan_rows::lock_shared(&tx, plan_id).await?.ok_or(Code::NotFound)?;
     let planned = plan_change(&tx, row, plan_id, seats, now).await?;
     let CalculatedChange { mut row, plan, seats, price, change, missing } = planned;

@@ -94,7 +94,7 @@ impl std::str::FromStr for PaymentPurpose {
 #[derive(Clone, Copy, Debug)]
 pub struct Payer {
     pub(super) user_id: UserId,
-    /// `None`: the user pays for themselves.
+    /// Workspace that the user pays for; `None` if the user pays for themselves.
     pub(super) workspace_id: Option<WorkspaceId>,
 }
 

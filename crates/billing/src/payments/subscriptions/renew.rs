@@ -93,7 +93,7 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
                 return tx.commit().await.map_err(app_error);
             }
             let payment = renewal(service, &tx, &row, &plan, now).await?;
-            // Stored before the charge, so that after a crash the outcome is fetched.
+            // The attempt is stored before the charge is made, so that its outcome is fetched after a crash.
             if due == DueAction::Charge {
                 step(&mut row, SubscriptionTransition::Lapse)?;
                 row.attempts += 1;
@@ -150,13 +150,13 @@ async fn may_charge<C: ConnectionTrait>(
         None => true,
     };
     if payer.is_none() || !is_there {
-        // The payer or the workspace was deleted.
+        // The payer or the workspace was deleted, so the subscription ends.
         row.state = SubscriptionState::Ended.as_str().to_owned();
         row.ends_at = now;
         reschedule(service, row, now)?;
         return Ok(false);
     }
-    // The payer may be paying manually at this moment.
+    // The payer may be paying manually at this moment, so nothing is charged before that payment is over.
     if let Some(open) = rows::open_payment(txn, row.id, now).await? {
         row.due_at = Some(Timestamp(open.expires_at.0 + 1_000));
         return Ok(false);
@@ -224,7 +224,7 @@ async fn charge(
     };
     let found = match method {
         Some(method) => charged(service, &payment, &method, row.attempts, ask).await,
-        // The method was removed in the meantime.
+        // The method was removed in the meantime, so the charge fails.
         None => Ok(Some(Snapshot { remote: RemoteState::Failed, charge: None })),
     };
     match found {

@@ -100,7 +100,7 @@ pub(super) async fn tell(service: &BillingService, by: &Principal, id: Uuid, out
     }
 }
 
-/// Saved methods, newest first.
+/// Returns a saved method by its index, newest first.
 async fn saved(service: &BillingService, payer: Payer, which: usize) -> Option<PaymentMethodId> {
     let kept = methods(service, payer, PageRequest::new(None, Some(10))).await.unwrap();
     kept.items.get(which).map(|method| PaymentMethodId(method.id))

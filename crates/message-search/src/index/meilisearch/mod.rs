@@ -33,7 +33,7 @@ use super::{IndexWriter, SearchIndex, postgres};
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const TASK_TIMEOUT: Duration = Duration::from_secs(120);
 const TASK_POLL_INTERVAL: Duration = Duration::from_millis(30);
-/// Positions per page.
+/// Number of positions read per page.
 const POSITIONS_PER_PAGE: usize = 1_000;
 /// Name of the index; increment the number with every change of the tokenizer or of the indexed content.
 const MESSAGES: &str = "natter_messages_1";

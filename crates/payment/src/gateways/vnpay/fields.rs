@@ -21,12 +21,12 @@ pub(super) fn refund_result(code: &str, status: &str) -> Result<RefundState, Ref
     }
 }
 
-/// State of a refund.
+/// Maps VNPay's status to the state of a refund.
 pub(super) fn refund_status(status: &str) -> RefundState {
     match status {
         "00" => RefundState::Done,
         "09" => RefundState::Failed,
-        // 05: in progress; 06: sent to the bank.
+        // Status 05 means in progress, and 06 sent to the bank.
         _ => RefundState::Pending,
     }
 }

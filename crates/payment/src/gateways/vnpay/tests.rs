@@ -7,7 +7,7 @@ fn vnpay() -> Vnpay {
 #[test]
 fn signs_queries_and_refunds_like_another_package() {
     let (vnpay, created, now) = (vnpay(), "20231115051320", "20231115060000");
-    // Made by npm vnpay 2.5.0: `queryDr` and `refund` with these values and the same secret.
+    // Expected signatures, made by `queryDr` and `refund` of npm vnpay 2.5.0 with these values and the same secret.
     for (message, signature) in [
         (
             vnpay.query_message("r1", "t1", created, now),

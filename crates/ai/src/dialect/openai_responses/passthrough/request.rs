@@ -43,7 +43,7 @@ struct Head<'a> {
 /// Conditions under which a request passes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PassthroughTerms {
-    /// True if provider-hosted tools stay.
+    /// True if provider-hosted tools stay in the request.
     pub hosted: bool,
     /// True if the answer is stored by the gateway, unless the caller asks for `store: false`.
     pub is_stored: bool,
@@ -287,7 +287,8 @@ fn bare_reference(input: &RawValue) -> Option<usize> {
     let items: Vec<&RawValue> = serde_json::from_str(input.get()).ok()?;
     items.iter().position(|item| match serde_json::from_str::<Item<'_>>(item.get()) {
         Ok(item) => item.id.is_some() && item.role.is_none() && item.kind.is_none(),
-        // With a duplicated key, the provider may use either one.
+        // If a key is duplicated, the provider may use either value, so the item counts as a
+        // reference.
         Err(_) => item.get().starts_with('{'),
     })
 }
