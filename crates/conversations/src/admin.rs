@@ -89,7 +89,7 @@ pub async fn delete(
     Ok(())
 }
 
-/// Conversation of a kind that has an owner.
+/// Conversation whose kind has an owner; refused for other kinds.
 async fn owned(service: &ConversationsService, id: ConversationId) -> Result<AdminConversation, AppError> {
     let conversation = seen::find(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
     if conversation.kind.capabilities().has_owner {

@@ -1,6 +1,7 @@
 //! Channel membership. Joining and leaving change one row and a counter, whatever the number of
-//! members. They use no `seq`, take no lock that messages wait for, and are published as ephemeral
-//! events. The writer revalidates its cached memberships when it stores messages.
+//! members. These changes have no sequence number (`seq`), take no lock that messages wait for, and
+//! are published as ephemeral events. The writer revalidates its cached memberships when it stores
+//! messages.
 
 use std::time::Duration;
 
@@ -22,8 +23,8 @@ use crate::ConversationsService;
 /// Timeout for confirming the publication to other instances before the request is answered.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Joins an open channel. For an existing member the event is published again, because the instance
-/// that added them may have died before it published.
+/// Joins an open channel. If the user is a member already, the event is published again, because
+/// the instance that added them may have crashed before it published the event.
 pub async fn join(
     service: &ConversationsService,
     by: &Principal,
@@ -31,7 +32,7 @@ pub async fn join(
 ) -> Result<Conversation, AppError> {
     let access = access::Lookup::new(&service.events, by.user_id, id).find().await?.ok_or(Code::NotFound)?;
     access.may_join()?;
-    // A removed user passes the access check only as a manager of the workspace, so they may
+    // The access check lets a removed user pass only if they manage the workspace, so they may
     // rejoin.
     let is_new =
         access.role.is_none() && add_to_channel(service, &access, by.user_id, access.is_removed).await?.is_some();
@@ -53,7 +54,7 @@ pub(super) async fn add(
     add_to_channel(service, &access, user, true).await?.ok_or_else(|| Code::AlreadyMember.into())
 }
 
-/// Adds a member; returns `None` if they are one already.
+/// Adds a member; returns `None` if the user is a member already.
 async fn add_to_channel(
     service: &ConversationsService,
     access: &Access,
@@ -196,7 +197,7 @@ async fn role(tx: &Transaction, id: ConversationId, user: UserId) -> Result<Memb
     member.role.parse().map_err(AppError::internal)
 }
 
-/// Member, with the latest `seq` of the conversation.
+/// Member of a conversation, with the conversation's latest `seq`.
 async fn member_with_seq<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -207,8 +208,8 @@ async fn member_with_seq<C: ConnectionTrait>(
     Ok((member, last_seq))
 }
 
-/// Publishes a membership event to the user and to the channel's viewers. Waits for the
-/// publication, so that the caller's next action is ordered after it on the other instances.
+/// Publishes a membership event to the user and to the channel's viewers. Waits until it is
+/// published, so that the other instances process it before the caller's next action.
 async fn publish(
     service: &ConversationsService,
     id: ConversationId,

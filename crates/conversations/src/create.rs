@@ -24,13 +24,13 @@ pub struct NewConversation {
     pub kind: ConversationKind,
     pub title: Option<String>,
     pub topic: Option<String>,
-    /// Channels only.
+    /// Who may post; only for channels.
     pub posting: Option<Posting>,
-    /// Channels only.
+    /// Who may use `@all`; only for channels.
     pub mention_all: Option<MentionAll>,
     /// Visibility of earlier messages to members who join later.
     pub history: Option<HistoryScope>,
-    /// `None`: the shared workspace, or else the caller's own.
+    /// Workspace; `None` means the shared one or, if there is none, the caller's personal one.
     pub workspace_id: Option<WorkspaceId>,
     /// Other members; the caller is always one.
     pub member_ids: Vec<UserId>,
@@ -39,8 +39,8 @@ pub struct NewConversation {
     pub client_id: Option<ClientId>,
 }
 
-/// Creates a conversation. The flag is false if it existed already: a direct message of the same
-/// pair or the same `client_id`.
+/// Creates a conversation. The flag is false if it existed already: a direct message between the
+/// same two users, or a conversation with the same `client_id`.
 pub async fn create(
     service: &ConversationsService,
     by: &Principal,
@@ -155,7 +155,7 @@ fn pair_key(workspace: WorkspaceId, one: UserId, other: UserId) -> String {
     format!("{workspace}:{low}:{high}")
 }
 
-/// Uniqueness key that makes creation with a `client_id` idempotent.
+/// Key with a unique index, which makes creation with a `client_id` idempotent.
 fn client_key(by: UserId, client_id: &ClientId) -> String {
     format!("{by} {}", client_id.as_str())
 }

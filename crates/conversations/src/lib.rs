@@ -60,7 +60,8 @@ pub struct ConversationsService {
     pub files: Arc<FilesService>,
     pub gateway: Arc<GatewayService>,
     pub assistants: Arc<AssistantsService>,
-    /// Coalesces concurrent look-ups of subscriptions when many clients connect at once.
+    /// Batches concurrent look-ups of subscriptions, which are numerous when many clients reconnect
+    /// at once.
     subscriptions: Arc<Batcher<UserId, ConnectionSubscriptions>>,
 }
 
@@ -91,7 +92,7 @@ pub const MAX_TITLE_CHARS: usize = 120;
 pub const MAX_SLOW_SECONDS: i64 = 21_600;
 pub const MAX_TOPIC_CHARS: usize = 500;
 
-/// Number of members listed in a conversation; the rest is available by the paged member list.
+/// Number of members listed in a conversation; the member list returns all of them in pages.
 const LISTED_MEMBERS: u32 = 20;
 
 /// Conversations of the caller, most recent activity first.
@@ -137,7 +138,7 @@ pub struct ConversationChange {
     pub title: Option<String>,
     pub topic: Option<String>,
     pub posting: Option<Posting>,
-    /// Model of a chat with an assistant.
+    /// Model that answers in a chat with an assistant.
     pub model: Option<String>,
     pub mention_all: Option<MentionAll>,
     pub slow_mode_seconds: Option<i64>,
@@ -212,7 +213,8 @@ pub async fn following(service: &ConversationsService, user: UserId) -> Result<C
     service.subscriptions.ask(user, read).await
 }
 
-/// Batched [`following`]; users without conversations and workspaces are omitted.
+/// Reads the result of [`following`] for many users at once. Users without conversations and
+/// workspaces are omitted.
 pub async fn subscriptions_of_many(
     service: &ConversationsService,
     users: &[UserId],
@@ -265,8 +267,8 @@ async fn views(service: &ConversationsService, rows: Vec<SeenConversation>) -> R
                 is_default: row.is_default,
                 archived_at: row.archived_at,
                 member_count: row.member_count.unsigned_abs(),
-                // This is the newest message of the conversation; it is omitted if the reader may
-                // not see it.
+                // The row is the newest message of the conversation. It is omitted if the reader
+                // may not see it.
                 last_message: last.remove(&row.id).filter(|message| message.seq > row.reads_after),
                 members: members.remove(&row.id),
                 assistants: assistants.remove(&row.id).unwrap_or_default(),

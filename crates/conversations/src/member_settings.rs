@@ -14,14 +14,14 @@ use crate::ConversationsService;
 /// Partial update of the settings. `None` leaves a field unchanged; an inner `None` clears it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MemberSettingsChange {
-    /// An inner `None` resets it to the user's default.
+    /// Notification level; an inner `None` resets it to the user's default.
     pub notify: Option<Option<Notify>>,
     pub muted_until: Option<Option<Timestamp>>,
     pub pinned: Option<bool>,
     pub section_id: Option<Option<SectionId>>,
 }
 
-/// Changes the settings and notifies the caller's connections.
+/// Changes the settings and notifies the caller's other connections of them.
 pub async fn set_own(
     service: &ConversationsService,
     by: &Principal,

@@ -19,14 +19,14 @@ use identity::{membership, presence};
 use super::channels;
 use crate::ConversationsService;
 
-/// New member of a conversation.
+/// Member that was added to a conversation.
 #[derive(Clone, Debug)]
 pub enum JoinedMember {
     Person(Member),
     Assistant(AssistantMember),
 }
 
-/// Page of the users in a conversation that the caller may read: owners first, then by name.
+/// Lists the users in a conversation that the caller may read: owners first, then by name.
 pub async fn members(
     service: &ConversationsService,
     by: &Principal,
@@ -86,8 +86,8 @@ pub async fn add_member(
     who: Result<UserId, AssistantId>,
 ) -> Result<JoinedMember, AppError> {
     let access = access::reader(&service.events, by.user_id, id).await?;
-    // A guest may have a role in a conversation but still has no access to other people in the
-    // workspace.
+    // A guest may have a role in the conversation, but may not add others, since guests see only
+    // the people and assistants in their own conversations.
     membership::authorize(&service.identity, by, access.workspace_id, Permission::CreateContent).await?;
     let action = match who {
         Ok(user_id) => {

@@ -1,6 +1,6 @@
-//! Personal notes, synchronised across a user's devices with optimistic locking. A device sends its
-//! changes with the version they are based on; on a conflict the server refuses them and the device
-//! keeps both versions.
+//! Personal notes, synchronised across a user's devices with optimistic locking. A device sends
+//! each change with the version that it is based on. If the note has changed since, the server
+//! refuses the change and the device keeps both versions.
 
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ pub const MAX_CONTENT_CHARS: usize = 100_000;
 const MAX_NOTES: u64 = 5_000;
 /// Maximum page size, because a page is held in memory and a note may be long.
 const MAX_PAGE: u64 = 25;
-/// Retention of tombstones, and so the maximum age of a synchronisation cursor.
+/// Time for which deleted notes are kept as tombstones, and so the maximum age of a synchronisation
+/// cursor.
 const TOMBSTONE_RETENTION: Duration = Duration::from_secs(90 * 24 * 3_600);
 
 /// Content of a note, as a device sends it.
@@ -36,7 +37,7 @@ pub struct NoteInput {
     pub title: String,
     pub content: String,
     pub pinned: bool,
-    /// Version the change is based on; 0 for a new note.
+    /// Version that the change is based on; 0 for a new note.
     pub version: i64,
     /// Time of the edit, by the device's clock.
     pub edited_at: Option<Timestamp>,
@@ -89,7 +90,7 @@ pub async fn save(
             return Err(stale(before));
         }
     } else if text.version != 0 {
-        // Deleted so long ago that its tombstone is gone.
+        // The note was deleted so long ago that its tombstone is gone.
         return Err(Code::NotFound.into());
     }
     let is_there = before.as_ref().is_some_and(|before| before.deleted_at.is_none());

@@ -1,6 +1,6 @@
-//! Sidebar folders of a user. A section with instructions or [files](assistants::knowledge) is a
-//! project: assistants follow the instructions and answer from the files in the user's one-to-one
-//! chats of that section.
+//! Sidebar sections (folders) of a user. A section with instructions or
+//! [files](assistants::knowledge) is a project: in the user's one-to-one chats of that section,
+//! assistants follow the instructions and answer from the files.
 
 use appcore::{AppError, Code, SectionId, auth::Principal, event::Event, text_field::parse_line, view::Section};
 use assistants::definitions::instructions;
@@ -83,7 +83,7 @@ pub async fn update(
     sections.into_iter().find(|section| section.id == id).ok_or_else(|| Code::NotFound.into())
 }
 
-/// Removes a section with its files. Its conversations stay, without a section.
+/// Removes a section with its files. Its conversations remain, but are in no section.
 pub async fn remove(service: &ConversationsService, by: &Principal, id: SectionId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
@@ -98,7 +98,7 @@ pub async fn remove(service: &ConversationsService, by: &Principal, id: SectionI
     publish(service, by, &sections)
 }
 
-/// Instructions for assistants in a section; empty if there are none.
+/// Instructions of a section for assistants; empty if there are none.
 pub async fn instructions(service: &ConversationsService, by: &Principal, id: SectionId) -> Result<String, AppError> {
     rows::instructions(service.db.reader(), by.user_id, id).await?.ok_or_else(|| Code::NotFound.into())
 }

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::ConversationsService;
 
-/// Maximum number of messages in a snapshot; the newest are taken.
+/// Maximum number of messages in a snapshot; of a longer chat, the newest are taken.
 const MAX_MESSAGES: usize = 1_000;
 
 /// Share of the caller's chat, if there is one.
@@ -35,7 +35,7 @@ pub async fn own(
     rows::of_conversation(service.db.reader(), id).await?.map(view).transpose()
 }
 
-/// Shares the caller's chat as it is now. An existing link stays the same.
+/// Shares the caller's chat as it is now. If it is shared already, the link stays the same.
 pub async fn create(service: &ConversationsService, by: &Principal, id: ConversationId) -> Result<Share, AppError> {
     let access = access::member(&service.events, by.user_id, id).await?;
     if !access.kind.capabilities().asks_every_message {
@@ -59,7 +59,7 @@ pub async fn revoke(service: &ConversationsService, by: &Principal, id: Conversa
     rows::remove(service.db.writer(), id).await
 }
 
-/// Shared chat of somebody in the caller's workspace.
+/// Finds a shared chat of somebody in the caller's workspace.
 pub async fn find(service: &ConversationsService, by: &Principal, id: ShareId) -> Result<SharedChat, AppError> {
     let row = readable(service, by, id).await?;
     Ok(SharedChat {
@@ -71,7 +71,8 @@ pub async fn find(service: &ConversationsService, by: &Principal, id: ShareId) -
     })
 }
 
-/// Messages of a shared chat, oldest first. A page is shorter if messages are gone.
+/// Messages of a shared chat, oldest first. A page has fewer messages if some were deleted or
+/// hidden.
 pub async fn messages(
     service: &ConversationsService,
     by: &Principal,
@@ -90,7 +91,7 @@ async fn readable(service: &ConversationsService, by: &Principal, id: ShareId) -
     rows::readable(service.db.reader(), by.user_id, id).await?.ok_or_else(|| Code::NotFound.into())
 }
 
-/// Loads these message versions as far as they are still readable.
+/// Loads messages in the given versions, without those that may no longer be read.
 async fn load_messages(service: &ConversationsService, part: &[SharedVersion]) -> Result<Vec<SharedMessage>, AppError> {
     let ids: Vec<MessageId> = part.iter().map(|(id, _)| *id).collect();
     let found = query::messages::get_all(service.db.reader(), &ids).await?;

@@ -1,8 +1,8 @@
 //! Identity: accounts, sessions and credentials, workspace membership, presence, and account mail.
 //!
-//! Owns the rows of sessions, API keys, sign-in methods, memberships, presence and mails. Depends on `platform`, `oidc`
-//! and the crates below them. Announces changes by signals on the bus; it does not know about conversations and
-//! payments.
+//! Owns the rows of sessions, API keys, sign-in methods, memberships, presence and mails. Depends
+//! on `platform`, `oidc` and the crates below them. Announces changes by signals on the bus.
+//! Contains no code about messages or payments.
 
 pub mod accounts;
 pub mod mail;
@@ -31,12 +31,13 @@ pub struct IdentityService {
     presence_rate_limit: presence::PresenceRateLimit,
     reported_presence: presence::ReportedPresence,
     mailer: Mailer,
-    /// Throttle of failed sign-ins, and of other actions limited by user or address.
+    /// Throttle of failed sign-ins and of other actions that are limited per user or address.
     pub attempts: Throttle,
 }
 
 impl IdentityService {
-    /// Loads the signing keys, creating the first if there is none, and builds the mailer and the identity providers.
+    /// Loads the signing keys, creates the first one if there is none, and builds the mailer and
+    /// the identity providers.
     pub async fn build(core: Arc<Core>) -> anyhow::Result<Arc<Self>> {
         let accounts = Accounts::load(&core.db, &core.config, &core.clock, core.bus.as_ref()).await?;
         let mailer = Mailer::build(&core.config, core.clock.clone())?;

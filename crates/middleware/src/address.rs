@@ -26,7 +26,7 @@ pub fn source(http: &HttpRequest, config: &Config) -> RequestSource {
     source
 }
 
-/// Source of a request without a cache.
+/// Source of a request, computed without the cache.
 #[must_use]
 pub fn source_of(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> RequestSource {
     let address = client_address(peer, headers, config);
@@ -48,7 +48,8 @@ fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config
 fn client_country(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> Option<Country> {
     let header = config.server.country_header()?;
     peer_address(peer).filter(|peer| is_trusted(*peer, config))?;
-    // A proxy that appends its header keeps the client's forged one before it.
+    // A proxy that appends to the header leaves a value forged by the client before its own. So
+    // only the last value counts.
     let told = headers.get_all(header).next_back()?;
     Country::parse(told.to_str().ok()?)
 }
@@ -124,7 +125,8 @@ mod tests {
             assert_eq!(from(&[hidden, b"203.0.113.66"]).as_deref(), Some("203.0.113.66"), "{hidden:?}");
             let behind_another = [hidden, b", 203.0.113.66, 10.0.0.2"].concat();
             assert_eq!(from(&[&behind_another]).as_deref(), Some("203.0.113.66"), "{hidden:?}");
-            // An unreadable hop of the proxy itself yields an unknown client, never the proxy.
+            // An unreadable last hop was appended by the proxy itself. It yields the unknown
+            // client, never the proxy's address.
             assert_eq!(from(&[b"203.0.113.66", hidden]).as_deref(), Some("0.0.0.0"), "{hidden:?}");
         }
         assert_eq!(from(&[]).as_deref(), Some("10.0.0.1"), "a proxy's own request");
@@ -146,7 +148,7 @@ mod tests {
         assert_eq!(country("203.0.113.9:80", &[b"VN"]), None);
     }
 
-    /// Value of a key that occurs once in the compose file.
+    /// Value of a key that must occur exactly once in the compose file.
     fn of_compose<'a>(text: &'a str, key: &str) -> &'a str {
         let mut found =
             text.lines().filter_map(|line| line.split_once(key)).filter(|(before, _)| !before.contains('#'));
@@ -171,7 +173,7 @@ mod tests {
         let networks = &trusted.server.trusted_proxies;
         assert!(networks.len() == 1 && networks[0].prefix_len() == networks[0].max_prefix_len(), "{networks:?}");
         assert!(!is_trusted(of_compose(text, "gateway:").parse().unwrap(), &trusted));
-        // Addresses that Docker assigns to other containers must never be HAProxy's.
+        // HAProxy's address must not be one that Docker assigns to other containers.
         let (subnet, range) = (config(of_compose(text, "subnet:")), config(of_compose(text, "ip_range:")));
         assert!(is_trusted(address, &subnet) && !is_trusted(address, &range));
     }

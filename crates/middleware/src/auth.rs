@@ -12,10 +12,11 @@ use crate::{address::source, cookies};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// Access token of a request.
+/// Access token or API key of a request.
 pub struct Credentials {
     pub token: String,
-    /// True for a cookie, which browsers also add to cross-site requests. A bearer token is always set by the caller.
+    /// True if the token comes from a cookie, which browsers also add to cross-site requests. A
+    /// bearer token is always set by the caller.
     pub by_cookie: bool,
 }
 
@@ -37,8 +38,9 @@ impl Credentials {
     }
 }
 
-/// Finds an API key of the gateway: in the headers of other credentials, or in the one of Anthropic's libraries. If
-/// both are present, the one in Natter's format wins, since the other may be a provider's key.
+/// Finds the gateway API key of a request, in `Authorization: Bearer` or in `x-api-key`, which
+/// Anthropic's libraries send. If both are present, the one in Natter's format wins, since the
+/// other may be a provider's key.
 #[must_use]
 pub fn find_key(headers: &HeaderMap) -> Option<Credentials> {
     let own = headers.get(API_KEY).and_then(|value| value.to_str().ok()).map(|text| text.trim().to_owned());

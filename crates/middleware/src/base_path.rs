@@ -28,7 +28,8 @@ pub fn strip_prefix(uri: &Uri, path: &str) -> Option<Uri> {
     let rest: PathAndQuery = match rest.bytes().next() {
         None | Some(b'?') => format!("/{rest}").parse().ok()?,
         Some(b'/') => rest.parse().ok()?,
-        // Longer segment with the same beginning.
+        // The first segment only starts with the same characters, such as `/chatter` for the base
+        // path `/chat`.
         Some(_) => return None,
     };
     let mut parts = uri.clone().into_parts();

@@ -1,13 +1,16 @@
-//! Client socket that detects disconnects while a response is being prepared, and limits read-ahead.
+//! Client socket that detects disconnects while a response is being prepared, and limits
+//! read-ahead.
 //!
-//! actix reads from the socket while a handler runs, but handles an end of the stream only after the response, since
-//! the client may have closed only its sending direction. Some handlers have to stop as soon as the client is gone.
-//! Therefore the socket records the end of the stream, and each request carries a [`Client`] that can be awaited.
+//! actix reads from the socket while a handler runs, but handles an end of the stream only after
+//! the response, since the client may have closed only its sending direction. Some handlers have to
+//! stop as soon as the client is gone. Therefore the socket records the end of the stream, and each
+//! request carries a [`Client`] that can be awaited.
 //!
-//! actix reads everything available, up to 128 KiB, before it checks whether the data is wanted, and its buffer keeps
-//! the capacity: 1,000 bodies, 872 of them refused, took 283 MiB. Therefore the socket returns at most [`READ_LIMIT`]
-//! bytes until actix has processed them: bodies that are consumed or dropped on arrival need no more memory. A body
-//! that its handler leaves unread still fills the buffer.
+//! actix reads everything available, up to 128 KiB, before it checks whether the data is wanted,
+//! and its buffer keeps the capacity: 1,000 bodies, 872 of them refused, took 283 MiB. Therefore
+//! the socket returns at most [`READ_LIMIT`] bytes until actix has processed them: a body that is
+//! consumed or dropped on arrival needs no more memory than that. A body that its handler leaves
+//! unread still fills the buffer.
 
 use std::{
     cell::{Cell, RefCell},
@@ -23,7 +26,8 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Bytes that a connection may read before it yields to other connections and to its own reader.
+/// Bytes that a connection may read before it yields to other connections and to the task that
+/// processes its own data.
 const READ_LIMIT: u64 = 16 * 1024;
 
 pub struct ClientSocket {
@@ -32,19 +36,20 @@ pub struct ClientSocket {
     client: Client,
 }
 
-/// Connection state of a client.
+/// Client of a connection, shared by the socket and its requests.
 #[derive(Clone, Default)]
 pub struct Client(Rc<ConnectionState>);
 
 #[derive(Default)]
 struct ConnectionState {
     is_closed: Cell<bool>,
-    /// Waker of the current request. A connection has one request at a time.
+    /// Waker of the current request's task. A connection has one request at a time.
     waker: RefCell<Option<Waker>>,
 }
 
 impl Client {
-    /// Client of a request. A request that did not arrive by a [`ClientSocket`] has a client that never disconnects.
+    /// Client of a request. For a request that did not arrive through a [`ClientSocket`], it is a
+    /// client that never disconnects.
     #[must_use]
     pub fn of(http: &HttpRequest) -> Self {
         http.conn_data::<Self>().cloned().unwrap_or_default()
@@ -184,7 +189,7 @@ mod tests {
         let (mut read, mut turns) = (0, 0);
         std::future::poll_fn(|context| {
             let mut in_a_turn = 0;
-            // Buffers smaller and larger than the read limit.
+            // Alternates between buffers smaller and larger than the read limit.
             let size = if turns % 2 == 0 { 4096 } else { 4 * TURN };
             turns += 1;
             let mut room = vec![0; size];

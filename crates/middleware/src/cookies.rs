@@ -1,11 +1,13 @@
 //! Cookies with the tokens of a browser.
 //!
-//! On https the access cookie is bound to the host (`__Host-`). The refresh cookie is sent only to the endpoints that
-//! need it; with a path it can only be `__Secure-`. Under a base path, all cookies are `__Secure-` and restricted to
-//! that path.
+//! On https the access cookie is bound to the host (`__Host-`). The refresh cookie is restricted to
+//! the path of the endpoints that need it. Browsers allow `__Host-` only for the path `/`, so its
+//! prefix is `__Secure-`. Under a base path, all cookies are `__Secure-` and restricted to that
+//! path.
 //!
-//! A browser may be signing in at identity providers in several tabs. Each sign-in has its own cookie with a prefix of
-//! its `state` in the name, so that a returning tab finds and removes only its own.
+//! A browser may be signing in at identity providers in several tabs. Each sign-in has its own
+//! cookie with a prefix of its `state` in the name, so that a returning tab finds and removes only
+//! its own.
 
 use std::borrow::Cow;
 
@@ -25,11 +27,12 @@ const ROOT_PATH: &str = "/";
 /// Path of the endpoints that read the refresh token.
 const REFRESH_PATH: &str = "/r1/auth";
 
-/// Prefix of the cookies for sign-ins at identity providers, followed by a part of the `state`.
+/// Prefix of the names of cookies for sign-ins at identity providers. The start of the `state`
+/// follows.
 const OAUTH_PREFIX: &str = "natter_oauth_";
 const SECURE_OAUTH_PREFIX: &str = "__Host-natter_oauth_";
 const SUBPATH_OAUTH_PREFIX: &str = "__Secure-natter_oauth_";
-/// Number of bytes of the `state` in the name.
+/// Number of bytes of the `state` that the cookie's name contains.
 const STATE_BYTES: usize = 8;
 /// Maximum number of concurrent provider sign-ins per browser.
 const MAX_OAUTH_COOKIES: usize = 5;
@@ -42,7 +45,7 @@ fn oauth_prefix(server: &Server) -> &'static str {
     }
 }
 
-/// Cookie name for a `state`; `None` if its format is not Natter's.
+/// Name of the sign-in cookie for a `state`; `None` if the `state` is not in Natter's format.
 #[must_use]
 pub fn oauth_name(state: &str, server: &Server) -> Option<String> {
     let piece = state.get(..STATE_BYTES).filter(|piece| is_state_prefix(piece))?;
@@ -83,7 +86,7 @@ fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
         .filter(|(_, value)| !value.is_empty())
 }
 
-/// Token cookies, which scripts can't read.
+/// Cookies with the access token and the refresh token. Scripts can't read them.
 #[must_use]
 pub fn session(
     access: (String, Timestamp),
@@ -98,8 +101,9 @@ pub fn session(
     ]
 }
 
-/// Cookie for a sign-in at a provider. If the provider returns by a form post, the cookie must be sent on a cross-site
-/// request, which browsers allow only on https.
+/// Cookie for a sign-in at an identity provider. With `by_form`, the provider returns the user by a
+/// form post, which is a cross-site request. Browsers add the cookie to it only with
+/// `SameSite=None`, which they allow only on https.
 #[must_use]
 pub fn oauth(
     name: String,
@@ -116,13 +120,14 @@ pub fn oauth(
     cookie
 }
 
-/// Removes a provider sign-in cookie.
+/// Cookie that makes the browser delete a provider sign-in cookie.
 #[must_use]
 pub fn expired_oauth(name: String, server: &Server) -> Cookie<'static> {
     cookie(name, String::new(), ROOT_PATH, time::Duration::ZERO, server)
 }
 
-/// Removes the oldest abandoned provider sign-ins to make room for another. Browsers send the oldest cookie first.
+/// Cookies that make the browser delete its oldest provider sign-in cookies, so that there is room
+/// for another one. They belong to abandoned sign-ins. Browsers send the oldest cookie first.
 #[must_use]
 pub fn expire_oldest_oauth(headers: &HeaderMap, server: &Server) -> Vec<Cookie<'static>> {
     let is_one = |name: &str| name.strip_prefix(oauth_prefix(server)).is_some_and(is_state_prefix);
@@ -131,7 +136,7 @@ pub fn expire_oldest_oauth(headers: &HeaderMap, server: &Server) -> Vec<Cookie<'
     there.into_iter().take(too_many).map(|name| expired_oauth(name.to_owned(), server)).collect()
 }
 
-/// Removes the token cookies.
+/// Cookies that make the browser delete the token cookies.
 #[must_use]
 pub fn none(server: &Server) -> [Cookie<'static>; 2] {
     [
@@ -163,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    /// Server settings with this public URL; without one, plain HTTP.
+    /// Server settings with this public URL; an empty one means plain HTTP.
     fn server(public_url: &str) -> Server {
         let url = ("NATTER__SERVER__PUBLIC_URL".into(), public_url.into());
         let settings = if public_url.is_empty() { vec![] } else { vec![url] };

@@ -22,11 +22,13 @@ use crate::origin::is_listed;
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 const REQUEST_HEADERS: &str =
     "Authorization, Content-Type, Accept, Idempotency-Key, X-Natter-Transport, X-Request-Id, Last-Event-ID";
-/// Headers and header prefixes sent by the libraries of OpenAI and Anthropic and by gateway clients.
+/// Allowed request headers, in addition to Natter's own: exact names of those that the libraries of
+/// OpenAI and Anthropic and gateway clients send.
 const CLIENT_HEADERS: [&str; 6] =
     ["x-api-key", "x-app", "x-client-request-id", "http-referer", "x-title", "cache-control"];
 const CLIENT_HEADER_PREFIXES: [&str; 3] = ["x-stainless-", "anthropic-", "openai-"];
-/// Response headers visible to scripts, including those that control the retries of these libraries.
+/// Response headers that scripts may read, including those that control the retries of the OpenAI
+/// and Anthropic libraries.
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
     "X-Request-Id, Request-Id, Retry-After, Retry-After-Ms, X-Should-Retry, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset",
 );
@@ -57,7 +59,8 @@ pub async fn answer<B: MessageBody>(
     Ok(response)
 }
 
-/// Allowed request headers: Natter's own, and those requested headers that client libraries send.
+/// Value of `Access-Control-Allow-Headers`: Natter's own headers, and those of the requested
+/// headers that client libraries send.
 fn allowed_headers(asked: &HeaderMap) -> HeaderValue {
     let asked = asked.get_all(ACCESS_CONTROL_REQUEST_HEADERS).filter_map(|value| value.to_str().ok());
     let names = asked.flat_map(|names| names.split(',')).map(|name| name.trim().to_ascii_lowercase());

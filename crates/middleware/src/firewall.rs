@@ -66,8 +66,8 @@ pub async fn admit_public(
     app.firewall.check_automatic(|| address::source(http, &app.config).address)
 }
 
-/// Counts refused credentials as a violation if this installation has not issued them. Returns the ban as error if the
-/// address is banned.
+/// Counts refused credentials as a violation if this installation did not issue them. Returns an
+/// error if the address is banned.
 pub async fn record_refused(
     app: &App,
     http: &HttpRequest,

@@ -1,10 +1,9 @@
 //! Flood guard: limits the total number of requests per address.
 //!
-//! This is a coarse limit in front of everything; the limits of each rate group follow in [`crate::rate_limit`]. With
-//! the feature `flood-guard`, requests are counted by `actix-governor`. Without it, and for handshakes, which bypass
-//! actix-web's middleware, the same kind of counters is used directly. Not counted are trusted proxies and API calls
-//! with recently validated credentials: many users and programs may share an address, and each has limits of its own.
-//! Requests with other credentials are counted.
+//! This is a coarse limit in front of everything; the limits of each rate group follow in
+//! [`crate::rate_limit`]. With the feature `flood-guard`, requests are counted by `actix-governor`.
+//! Without it, and for handshakes, which bypass actix-web's middleware, the same kind of counters
+//! is used directly.
 
 use std::{
     num::NonZeroU32,
@@ -46,7 +45,7 @@ impl FloodGuard {
     /// valid quota.
     #[must_use]
     pub fn start(config: &Config) -> Option<Self> {
-        // Arbitrary if the guard is disabled.
+        // With a disabled guard the quota is not used, so any value will do.
         let rate = NonZeroU32::new(config.rate_limit.flood_per_second).unwrap_or(NonZeroU32::MIN);
         let burst = NonZeroU32::new(config.rate_limit.flood_burst).unwrap_or(NonZeroU32::MIN);
         let guard = Self::with(Quota::per_second(rate).allow_burst(burst))?;
@@ -101,7 +100,8 @@ pub fn record_credentials(app: &App, credentials: Option<&Credentials>, refusal:
     }
 }
 
-/// True for an API call with recently validated credentials. A cookie on a cross-site request doesn't suffice.
+/// True for an API call with recently validated credentials. A cookie that a browser added to a
+/// cross-site request doesn't count as credentials.
 fn has_valid_credentials(request: &ServiceRequest) -> bool {
     let path = request.path();
     if !API_PREFIXES.iter().any(|root| path.starts_with(root)) {
@@ -167,7 +167,7 @@ mod governed {
     #[derive(Clone)]
     pub struct BySubject;
 
-    /// Key error of a request without a subject, or one that is not counted.
+    /// Key extraction error: the request has no subject, or is not counted.
     #[derive(Debug)]
     pub struct NotCounted;
 

@@ -8,15 +8,15 @@ use appcore::{
 };
 use identity::membership;
 
-/// Callers that may call an endpoint.
+/// Group of callers that may call an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Everybody.
     Public,
     /// Signed-in users, and programs with their API keys.
     User,
-    /// Members of the workspace with the id `{id}` in the path whose role has this permission. For everybody else the
-    /// workspace doesn't exist.
+    /// Members of the workspace with the id `{id}` in the path whose role has this permission. For
+    /// everybody else the answer is that the workspace does not exist.
     Member(Permission),
     /// Administrators of the installation.
     Admin,
@@ -111,7 +111,8 @@ mod tests {
         for (access, method, path) in [
             (Access::Admin, Method::GET, "/r1/admin/users"),
             (Access::Admin, Method::DELETE, "/r1/admin/bans/{id}"),
-            // Administrator endpoints outside of `/r1/admin`, and other endpoints under it.
+            // Endpoints for administrators that are not under `/r1/admin`, and an endpoint under it
+            // that is not for administrators.
             (Access::Admin, Method::GET, "/r1/broadcasts"),
             (Access::Admin, Method::POST, "/r1/broadcasts"),
             (Access::User, Method::GET, "/r1/admin/something"),

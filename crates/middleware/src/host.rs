@@ -23,8 +23,8 @@ pub fn check(path: &str, headers: &HeaderMap, config: &Config) -> Result<(), App
     if EXEMPT_PATHS.contains(&path) || is_ours() { Ok(()) } else { Err(Code::WrongHost.into()) }
 }
 
-/// True if the host name is that of this machine. A proxy in front of the server forwards the name that it was called
-/// by.
+/// True if the `Host` header names this machine (`localhost` or a loopback address) or is missing.
+/// A proxy on this machine forwards the public name instead.
 pub fn is_loopback_host(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(HOST) else { return true };
     host.to_str().ok().and_then(|host| literal_address(host_name(host))).is_some_and(|address| address.is_loopback())
@@ -43,7 +43,8 @@ fn is_own_name(name: &str, server: &Server) -> bool {
         return true;
     }
     let Some(public) = &server.public_url else {
-        // On a network the server may have any name; on loopback only the names above.
+        // A server on a network may have any name. A server on loopback has only the names accepted
+        // above.
         return !server.is_on_loopback();
     };
     let listed = server.cors_origins.iter().filter_map(|origin| Url::parse(origin).ok());

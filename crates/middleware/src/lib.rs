@@ -1,9 +1,10 @@
 //! Middleware around the endpoints, one file per concern.
 //!
-//! Checks that don't depend on the endpoint ([`below::strip`], [`tracing::observe`], [`flood_guard::FloodGuard`],
-//! [`security_headers::add`], [`host::check`], [`firewall::admit`], [`cors::answer`]) are installed as actix middleware
-//! by the program's `app.rs`. Checks that depend on it ([`auth`], [`origin`], [`rate_limit`], [`guard`]) are functions,
-//! called by the endpoint crate's request guard and by the upgrade of real-time connections.
+//! Checks that don't depend on the endpoint ([`base_path::strip`], [`tracing::observe`],
+//! [`flood_guard::FloodGuard`], [`security_headers::add`], [`host::check`], [`firewall::admit`],
+//! [`cors::answer`]) are installed as actix middleware by the program's `app.rs`. Checks that
+//! depend on it ([`auth`], [`origin`], [`rate_limit`], [`guard`]) are functions, called by the
+//! endpoint crate's request guard and by the upgrade of real-time connections.
 
 pub mod address;
 pub mod auth;

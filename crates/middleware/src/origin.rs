@@ -20,7 +20,7 @@ pub fn changes_state(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// Refuses cross-site requests. For state-changing requests without a bearer token.
+/// Refuses cross-site requests. Called for state-changing requests without a bearer token.
 pub fn check(headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
     let origin = header(headers, ORIGIN.as_str());
     if origin.is_some_and(|origin| is_trusted(origin, config)) {
@@ -31,7 +31,8 @@ pub fn check(headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
         (_, Some(_)) if config.server.public_url.is_some() => false,
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => matches_host(origin, headers, config),
-        // No current browser. A program that uses cookies must send its origin.
+        // The client sends no such header, so it is not a current browser. A program that uses
+        // cookies must send an `Origin`.
         (None, None) => [cookies::access_name(&config.server), cookies::refresh_name(&config.server)]
             .iter()
             .all(|name| cookies::find(headers, name).is_none()),
@@ -44,7 +45,7 @@ pub fn check(headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
 #[must_use]
 pub fn base_url(headers: &HeaderMap, config: &Config) -> String {
     if config.server.public_url.is_none() {
-        // A browser's `Origin` reflects TLS that ends at a proxy.
+        // TLS may end at a proxy. The scheme in a browser's `Origin` is the one before the proxy.
         let origin =
             header(headers, ORIGIN.as_str()).filter(|origin| matches_host(origin, headers, config)).map(str::to_owned);
         let host = || header(headers, HOST.as_str()).map(|host| format!("http://{host}"));
@@ -87,7 +88,8 @@ pub(crate) fn is_listed(origin: &str, config: &Config) -> bool {
     config.server.cors_origins.iter().any(|listed| listed.trim_end_matches('/').eq_ignore_ascii_case(origin))
 }
 
-/// True if the origin's host is the requested host, for servers without a public URL.
+/// True if the host of the origin is the one in the `Host` header. Used only without a configured
+/// public URL.
 fn matches_host(origin: &str, headers: &HeaderMap, config: &Config) -> bool {
     let place = origin.split_once("://").map(|(_, place)| place);
     config.server.public_url.is_none()
@@ -129,7 +131,7 @@ mod tests {
         let passes_in =
             |config: &Config, pairs: &[(&'static str, &'static str)]| check(&request(pairs), config).is_ok();
         let passes = |pairs: &[(&'static str, &'static str)]| passes_in(&config, pairs);
-        // Cookie names with and without TLS.
+        // Both cookie names: the one used with TLS and the one used without.
         let cookie = ("cookie", "__Host-natter_access=x; natter_access=x");
         assert!(passes(&[cookie, ("sec-fetch-site", "same-origin")]));
         assert!(passes(&[cookie, ("sec-fetch-site", "cross-site"), ("origin", "https://app.example")]));
@@ -200,7 +202,7 @@ mod tests {
             &[host, ("sec-fetch-site", "cross-site")],
             &[host, ("sec-fetch-site", "same-site")],
             &[host, ("sec-fetch-site", "cross-site"), ("referer", "https://evil.example/")],
-            // On plain HTTP, browsers send only this.
+            // On plain HTTP, browsers send only `Referer`.
             &[("host", "chat.lan"), ("referer", "http://evil.example/page")],
         ] {
             assert!(is_foreign(foreign), "{foreign:?}");

@@ -17,11 +17,11 @@ const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
-/// Counts a call by its user, or by its address, and refuses it beyond the limit. The permit is held until the response
-/// is complete.
+/// Counts a call by its user, or by its address if the user is unknown, and refuses it beyond the
+/// limit. The permit is held until the response is complete.
 ///
-/// An excess is a violation of the address only if the caller is unknown: the limit of a user or key doesn't concern
-/// others at the same address.
+/// A call beyond the limit is a violation of the address only if the caller is unknown. The limit
+/// of a user or key doesn't concern others at the same address.
 pub async fn count(
     app: &App,
     http: &HttpRequest,

@@ -19,7 +19,7 @@ const ALWAYS: [(HeaderName, HeaderValue); 4] = [
 const DEFAULTS: [(HeaderName, HeaderValue); 3] = [
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
-    // Data responses are never rendered as a page.
+    // A response with data must never be rendered as a page.
     (
         CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
@@ -27,7 +27,7 @@ const DEFAULTS: [(HeaderName, HeaderValue); 3] = [
 ];
 /// HSTS for two years, as browsers' preload lists require.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
-/// HSTS under a base path: subdomains belong to others.
+/// HSTS under a base path. The header doesn't cover subdomains, since they may belong to others.
 const HSTS_HOST_ONLY: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
 /// HSTS header, if the server is reached over https.

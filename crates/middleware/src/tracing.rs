@@ -17,12 +17,12 @@ use metrics::metrics;
 use telemetry::{Span, SpanRole};
 use uuid::Uuid;
 
-/// Request id header, of requests and responses.
+/// Header with the request id, in requests and responses.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_ID_BYTES: usize = 64;
-/// Route name in the log of unknown paths.
+/// Route name that the log shows for unknown paths.
 const UNKNOWN_ROUTE: &str = "(unknown)";
-/// W3C Trace Context header with the parent span.
+/// Header of W3C Trace Context, which names the parent span.
 const TRACEPARENT: &str = "traceparent";
 const UNNAMED: HeaderValue = HeaderValue::from_static("-");
 
@@ -57,13 +57,13 @@ struct RequestRecord {
     caller: Cell<Option<UserId>>,
 }
 
-/// [`RequestId`] that [`observe`] assigned to the request.
+/// Id that [`observe`] assigned to the request; empty without one.
 #[must_use]
 pub fn request_id(http: &HttpRequest) -> String {
     http.extensions().get::<RequestRecord>().map_or_else(String::new, |observed| observed.id.as_str().to_owned())
 }
 
-/// Records the route, which spares the log line a look-up.
+/// Records the route, so that the log line doesn't have to look it up.
 pub fn record_route(http: &HttpRequest, route: &'static str) {
     if let Some(observed) = http.extensions().get::<RequestRecord>() {
         observed.route.set(Some(route));
@@ -77,14 +77,16 @@ pub fn record_caller(http: &HttpRequest, user_id: UserId) {
     }
 }
 
-/// Outermost middleware, so that refused requests are logged as well.
+/// Outermost middleware: assigns the request id and writes the log line. Refused requests are
+/// logged as well.
 pub async fn observe(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let (start, id, method) = (Instant::now(), RequestId::from_headers(request.headers()), request.method().clone());
     request.extensions_mut().insert(RequestRecord { id: id.clone(), route: Cell::default(), caller: Cell::default() });
-    // Debug level, since the log line has all fields; the span's cost is only justified when debugging.
+    // The span is at debug level: the log line has all fields, so the span's cost is only justified
+    // when debugging.
     let span = debug_span!("request", request_id = id.as_str());
     let parent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
     let traced = Span::start_within(SpanRole::Server, "request", parent);
@@ -96,7 +98,7 @@ pub async fn observe(
             Ok(mut response) => {
                 let (route, caller) = recorded_fields(response.request());
                 let (request_id, status) = (id.as_str(), response.status().as_u16());
-                // Paths without an endpoint share one metric label.
+                // All paths without an endpoint share one value of the metric label.
                 let label = match route {
                     Cow::Borrowed(route) if route != UNKNOWN_ROUTE => route,
                     _ => metrics::OTHER,

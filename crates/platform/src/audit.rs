@@ -2,7 +2,7 @@
 //!
 //! The entry of a change is written in the change's own transaction, so that neither exists without
 //! the other. Other events, such as a failed sign-in, are [recorded on their own](note), and a
-//! failure to do so refuses no request.
+//! request succeeds even if its entry can't be written.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -42,9 +42,9 @@ const MAX_TARGET_CHARS: usize = 200;
 #[derive(Clone, Debug)]
 pub struct NewAuditEntry {
     pub action: Action,
-    /// `None` if the caller is not signed in, or if the server itself acts.
+    /// User who acted; `None` if the caller is not signed in, or if the server itself acts.
     pub actor: Option<UserId>,
-    /// Object of the action: an id or a network, no personal data.
+    /// Object of the action: an id or a network, but never personal data.
     pub target: Option<String>,
     pub address: Option<IpAddr>,
 }
@@ -65,7 +65,7 @@ pub async fn record<C: ConnectionTrait>(db: &C, entry: NewAuditEntry) -> Result<
         actor,
         target: target.map(|target| target.chars().take(MAX_TARGET_CHARS).collect()),
         address: address.map(|address| address.to_canonical().to_string()),
-        // Real time, even with a stopped clock in tests.
+        // The entry has the real time, even in tests that stop the clock.
         at: Clock::system().now(),
     };
     rows::insert(db, new).await
@@ -131,7 +131,7 @@ fn csv_row(entry: AuditEntry) -> [String; 7] {
     ]
 }
 
-/// Deletes entries that are older than `days`, until the task is aborted.
+/// Deletes entries that are older than `days` every hour, until the task is aborted.
 pub async fn delete_old_entries(core: Arc<Core>, days: u32) {
     let mut tick = tokio::time::interval(CLEANUP_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

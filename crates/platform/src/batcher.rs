@@ -7,8 +7,9 @@
 //! waits for the next one, even for the same key, because its caller relies on the effect of its
 //! earlier actions (see `realtime::shard`).
 //!
-//! A failed statement is not repeated: all its callers get the error. A slow one, such as on a
-//! silent connection, delays only its own callers: the next one does not wait for it.
+//! A failed statement is not repeated: all its callers get the error. A slow statement, such as one
+//! on a connection that no longer responds, delays only its own callers: after a second the next
+//! statement starts without waiting for it.
 
 use std::{
     collections::HashMap,
@@ -26,17 +27,17 @@ use tokio::{
 
 /// Maximum number of keys of one statement.
 const MAX_BATCH_KEYS: usize = 512;
-/// Time that the next statement waits for the previous one.
+/// Time that the next statement waits for the previous one to complete.
 const SLOW_STATEMENT_AFTER: Duration = Duration::from_secs(1);
 /// Maximum number of concurrent statements, including slow ones.
 const MAX_CONCURRENT_STATEMENTS: usize = 4;
 
-/// Batcher of one kind of read.
+/// Batcher for one kind of read.
 pub struct Batcher<K, V> {
     waiting: Mutex<ReadQueue<K, V>>,
     statements: Arc<Semaphore>,
-    /// Runtime that created the batcher. The runtime of a caller may end earlier, but other callers
-    /// wait for the result, too.
+    /// Runtime that created the batcher and runs its statements. A caller's runtime may end while
+    /// other callers still wait for the result.
     runtime: Option<Handle>,
 }
 
@@ -76,7 +77,7 @@ where
             !std::mem::replace(&mut waiting.is_running, true)
         };
         if begins {
-            // A separate task, because the first caller may be dropped.
+            // The batch runs in a separate task, because the first caller may be dropped.
             let turn = BatchRunner { batcher: Arc::clone(self), is_over: false };
             self.runtime.clone().unwrap_or_else(Handle::current).spawn(async move { turn.run(read).await });
         }
@@ -100,11 +101,11 @@ impl<K, V> Batcher<K, V> {
     }
 }
 
-/// Runs the statements. If it ends early, its callers are released and the next request starts
-/// another.
+/// Task that runs the statements. If it ends early, the waiting callers get an error and the next
+/// request starts another task.
 struct BatchRunner<K, V> {
     batcher: Arc<Batcher<K, V>>,
-    /// True once its callers are released; requests that wait now belong to the next turn.
+    /// True once no caller waits any more. Later requests start a task of their own.
     is_over: bool,
 }
 
@@ -118,7 +119,7 @@ where
         R: Fn(Vec<K>) -> F,
         F: Future<Output = Result<HashMap<K, V>, AppError>> + Send + 'static,
     {
-        // The semaphore is never closed.
+        // Acquiring fails only on a closed semaphore, and this one is never closed.
         while let Ok(statement) = Arc::clone(&self.batcher.statements).acquire_owned().await {
             let questions = self.batcher.next();
             if questions.is_empty() {
@@ -137,7 +138,7 @@ where
                 deliver(questions, answers, reading.await);
                 drop(statement);
             });
-            // A late statement finishes in the background.
+            // After the timeout the statement continues in the background.
             let _ = tokio::time::timeout(SLOW_STATEMENT_AFTER, asked).await;
         }
     }
@@ -190,7 +191,7 @@ mod tests {
 
     type Doubles = Arc<Batcher<u32, u32>>;
 
-    /// Answers each number with its double, once the gate is opened for a statement.
+    /// Requests the double of `key` from a batcher whose statements wait for a permit of `gate`.
     fn ask(
         gather: &Doubles,
         key: u32,
@@ -233,8 +234,8 @@ mod tests {
         for (n, other) in others.into_iter().enumerate() {
             assert_eq!(other.await.unwrap().unwrap(), 2 * (n as u32 % 10));
         }
-        // The first key was in that batch and was requested again: its earlier result may be older
-        // than the second request.
+        // The second batch contains the first key as well: its first result may be older than the
+        // second request.
         assert_eq!(asked.load(Ordering::Relaxed), 2);
         gate.add_permits(1);
         assert_eq!(ask(&gather, 7, &gate, &asked).await.unwrap().unwrap(), 14, "the next request runs a statement");
@@ -268,7 +269,7 @@ mod tests {
         assert_eq!(second.await.unwrap().unwrap(), 4);
     }
 
-    /// Simulates a silent connection.
+    /// Simulates a connection that never responds.
     #[tokio::test(start_paused = true)]
     async fn hanging_statements_delay_only_their_own_callers() {
         let gather = Doubles::default();

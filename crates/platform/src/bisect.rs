@@ -22,7 +22,7 @@ impl<T, R> BatchOutcome<T, R> {
 }
 
 /// Processes batches of up to `most` rows, and bisects those that fail. The run is aborted if
-/// `work` returns `None`, and if it fails with an error that would also affect other rows (not
+/// `work` returns `None`, or if it fails with an error that would also affect other rows (see
 /// `is_of_one`).
 pub async fn process_with_bisection<T: Copy, R, F: Future<Output = Result<Option<R>, AppError>>>(
     rows: &[T],
@@ -57,7 +57,8 @@ pub async fn process_with_bisection<T: Copy, R, F: Future<Output = Result<Option
     BatchOutcome { outputs: done, failed, not_attempted: parts.concat(), error }
 }
 
-/// True for errors of a row that can't be read. Other errors would also affect other rows.
+/// True for errors that concern a single row, such as one that can't be parsed. Other errors would
+/// also affect other rows.
 pub fn is_of_one(error: &AppError) -> bool {
     matches!(error, AppError::Internal(_))
 }
@@ -68,8 +69,8 @@ mod tests {
 
     use super::*;
 
-    /// Processes 1 to 10 in batches of up to four with `work` (`false` aborts). Returns the
-    /// processed rows, and the rest.
+    /// Processes the rows 1 to 10 in batches of up to four with `work`; `Ok(false)` aborts the run.
+    /// Returns the processed rows and the outcome.
     async fn worked(work: impl Fn(&[u8]) -> Result<bool, AppError>) -> (Vec<u8>, BatchOutcome<u8, Vec<u8>>) {
         let rows: Vec<u8> = (1..=10).collect();
         let rest = process_with_bisection(&rows, 4, is_of_one, |some| {

@@ -3,8 +3,9 @@
 use appcore::AppError;
 use tokio::time::Instant;
 
-/// Deletes chunks of up to `most` rows until a chunk is smaller. Pauses after each chunk for as
-/// long as it took, so that other writers get their turn. Returns the number of deleted rows.
+/// Deletes chunks of up to `most` rows until a chunk is smaller than that. Pauses after each chunk
+/// for as long as it took, so that other writers get their turn. Returns the number of deleted
+/// rows.
 pub async fn delete_in_chunks<F: Future<Output = Result<u64, AppError>>>(
     most: u64,
     remove: impl Fn() -> F,

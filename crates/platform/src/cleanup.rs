@@ -1,5 +1,5 @@
-//! Jobs that delete unused files. Code that drops a reference to a file enqueues one; a
-//! higher-level crate executes them.
+//! Jobs that delete unused files. Code that drops a reference to a file enqueues such a job; a
+//! higher-level crate executes it.
 
 use appcore::{AppError, ConversationId, Timestamp, UploadId};
 use jobs::JobPayload;

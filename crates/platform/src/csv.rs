@@ -13,7 +13,7 @@ pub fn table<const N: usize>(lines: Vec<[String; N]>) -> Result<Bytes, AppError>
     Ok(Bytes::from(bytes))
 }
 
-/// Escapes user content that a spreadsheet would interpret as a formula.
+/// Prefixes user content with an apostrophe if a spreadsheet would interpret it as a formula.
 pub fn escape_formula(text: String) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
 }

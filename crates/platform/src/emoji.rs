@@ -5,13 +5,14 @@ use appcore::AppError;
 /// Maximum length of an emoji sequence, in bytes.
 const MAX_BYTES: usize = 64;
 
-/// Parses the emoji of a reaction. The variants of an emoji are unified.
+/// Parses the emoji of a reaction. Spellings with and without a variation selector give the same
+/// result.
 pub fn parse(text: &str) -> Result<&'static str, AppError> {
     let found = if text.len() > MAX_BYTES { None } else { emojis::get(text) };
     found.map(emojis::Emoji::as_str).ok_or_else(|| AppError::field("emoji", "invalid", "React with one emoji."))
 }
 
-/// Length of the name of a custom emoji.
+/// Allowed length of the name of a custom emoji, in characters.
 const NAME_LEN: std::ops::RangeInclusive<usize> = 2..=32;
 
 /// True if the name is valid for a custom emoji.
@@ -40,7 +41,7 @@ mod tests {
         {
             assert_eq!(parse(emoji).unwrap(), emoji);
         }
-        // Unicode 16.
+        // Emoji that Unicode 16 added.
         for emoji in ["🫩", "🫆", "🪾", "🫜", "🪉", "🪏", "🫟", "🇨🇶"] {
             assert_eq!(parse(emoji).unwrap(), emoji);
         }

@@ -24,7 +24,8 @@ impl GeoIp {
         let broken = || format!("The setting server.geoip_database names {}, which can't be used", file.display());
         let database = Reader::open_readfile(file).with_context(broken)?;
         let kind = database.metadata().database_type.clone();
-        // Other databases, such as those of network owners, have the same format.
+        // Databases of other kinds, such as owners of networks, have the same format but no
+        // locations.
         if !["City", "Country", "Enterprise"].iter().any(|word| kind.contains(word)) {
             return Err(anyhow::anyhow!("the database type is {kind:?}, expected cities or countries"))
                 .with_context(broken);
@@ -33,8 +34,9 @@ impl GeoIp {
         Ok(Self { database: Some(database) })
     }
 
-    /// Location of an address. The database takes precedence over `told`, the proxy's country,
-    /// which may be forwarded without verification.
+    /// Location of an address. The database takes precedence over `told`, the country from the
+    /// proxy's header, because a proxy may forward that header from the client without verifying
+    /// it.
     #[must_use]
     pub fn of(&self, address: Option<IpAddr>, told: Option<Country>) -> Option<GeoLocation> {
         let found = address.and_then(|address| self.look_up(address));

@@ -10,12 +10,12 @@ use std::{
 use appcore::Timestamp;
 use rustix::process::{Resource, getrlimit};
 
-/// Below this, writes may fail.
+/// Free bytes below which writes may fail.
 const FULL_BELOW: u64 = 16 * 1024 * 1024;
-/// Below this, the operator should free space.
+/// Free bytes below which the operator should free space.
 const SCARCE_BELOW: u64 = 1024 * 1024 * 1024;
 
-/// Free disk space, in bytes.
+/// Free disk space in bytes, with a rating.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskSpace {
     Enough(u64),
@@ -46,7 +46,7 @@ impl From<u64> for DiskSpace {
     }
 }
 
-/// Open files of this process, including connections, and their limit.
+/// Number of open files of this process, including connections, and the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenFiles {
     pub open: u64,
@@ -56,10 +56,12 @@ pub struct OpenFiles {
 impl OpenFiles {
     const FD_DIR: &str = "/proc/self/fd";
 
-    /// Returns `None` if the kernel doesn't report the limit or the files.
+    /// Reads the numbers of this process. Returns `None` if the kernel doesn't report the limit or
+    /// the open files.
     #[must_use]
     pub fn of_this_process() -> Option<Self> {
-        // Linux 6.2 and newer report the count as the size of the directory, without a listing.
+        // On Linux 6.2 and newer, the size of the directory is the number of open files. Older
+        // kernels report 0, so the directory has to be listed.
         let open = match fs::metadata(Self::FD_DIR).ok()?.len() {
             0 => fs::read_dir(Self::FD_DIR).ok()?.count() as u64,
             open => open,
@@ -67,8 +69,8 @@ impl OpenFiles {
         Some(Self { open, limit: getrlimit(Resource::Nofile).current? })
     }
 
-    /// True if new connections are refused or about to be: the rest is reserved for files and the
-    /// database.
+    /// True if new connections are refused or soon will be. The remaining files are reserved for
+    /// the disk and the database.
     #[must_use]
     pub fn are_exhausted(self) -> bool {
         self.open + (self.limit / 50).clamp(4, 64) >= self.limit

@@ -3,7 +3,7 @@
 //! without a domain.
 //!
 //! Depends on `appcore`, `dbcontext`, `jobs`, `metrics`, `outgoing` and libraries. Domain crates
-//! depend on it, and it knows no domain.
+//! depend on this crate; it contains no code of any domain.
 
 pub mod audit;
 pub mod batcher;

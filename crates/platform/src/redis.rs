@@ -22,7 +22,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Redis {
     pool: Pool,
     breaker: Arc<Breaker>,
-    /// Runtime of the connections, so that they outlive the worker thread that needed them first.
+    /// Runtime of the connections. They must outlive the worker thread that first used them.
     runtime: Handle,
 }
 
@@ -33,7 +33,7 @@ impl Redis {
         Self { pool, breaker: Arc::new(Breaker::new("redis", BREAKER_POLICY)), runtime: Handle::current() }
     }
 
-    /// A connection, for a command within [`Self::within`].
+    /// Connection from the pool, for a command that runs in [`Self::within`].
     pub async fn connection(&self) -> Result<Connection, PoolError> {
         self.pool.get().await
     }
@@ -63,7 +63,7 @@ impl Redis {
         asked.await
     }
 
-    /// Number of open connections, and of idle ones among them.
+    /// Number of open connections, and how many of them are idle.
     #[must_use]
     pub fn connections(&self) -> (usize, usize) {
         let status = self.pool.status();

@@ -5,10 +5,10 @@ use appcore::{AppError, Code, view::UploadStatus};
 use dbcontext::query::uploads::StoredUpload;
 
 pub struct SmallPictureRules {
-    /// Name at the start of a sentence: `An emoji`.
+    /// Name of the picture as it starts a sentence, such as `An emoji`.
     pub name: &'static str,
     pub media_types: [&'static str; 3],
-    /// Media types in a sentence: `PNG, GIF or WebP`.
+    /// Media types as they appear in a sentence, such as `PNG, GIF or WebP`.
     pub formats: &'static str,
     pub max_bytes: i64,
     /// Maximum length of the longest side, in pixels.

@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{firewall::Firewall, geoip::GeoIp, redis::Redis, work_pools::WorkPools};
 
-/// State of an instance, built once at the start. Each domain's state has it in an `Arc`.
+/// State of an instance, built once at the start. The state of each domain holds it in an `Arc`.
 pub struct Core {
     pub config: Arc<Config>,
     pub instance_id: InstanceId,
@@ -81,13 +81,14 @@ impl Core {
         self.notify_user(user_id, &Event::OwnAccountChanged { user_id })
     }
 
-    /// Wakes the workers of all instances. Without it they find new jobs within a second.
+    /// Wakes the workers of all instances. Workers that miss the signal find new jobs within a
+    /// second.
     pub fn wake_workers(&self) {
         jobs::wake(&*self.bus);
     }
 }
 
-/// Cause of an error that prevents the start of an instance.
+/// Converts an error into the cause for which an instance can't start.
 #[must_use]
 pub fn start_error(error: AppError) -> anyhow::Error {
     match error {

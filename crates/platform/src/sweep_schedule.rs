@@ -9,21 +9,22 @@ use std::{
 use appcore::Timestamp;
 use tokio::time::Instant;
 
-/// Time after a sweep during which gaps cause no further sweep. While the bus is unavailable it
-/// signals a gap every second.
+/// Time after a sweep during which gaps on the bus cause no further sweep. Without this limit there
+/// would be a sweep every second while the bus is unavailable, since it signals a gap that often.
 const GAP_COOLDOWN: Duration = Duration::from_secs(5);
-/// Interval of full sweeps, which don't rely on timestamps: they may be wrong, and an external
-/// index may be restored to an earlier state.
+/// Interval of full sweeps, which don't rely on timestamps. They find events with wrong timestamps,
+/// and repair an external index that was restored to an earlier state.
 const FULL_SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
-/// Overlap with the previous sweep: an event has the time at which its batch started, on a machine
-/// whose clock may differ, and a batch is tried twice, for some seconds each.
+/// Overlap with the previous sweep. An event may become visible later than its timestamp says: it
+/// carries the start time of its batch, by a clock that may differ between machines, and a batch is
+/// tried twice, for some seconds each.
 const OVERLAP: Duration = Duration::from_secs(60);
 
 /// Schedule of the sweeps; the first one is due at once.
 pub struct SweepSchedule {
     every: Duration,
     next: Instant,
-    /// Time from which a gap causes a sweep.
+    /// Time before which gaps cause no sweep.
     gaps_count_at: Instant,
     /// Time of the next full sweep.
     full_sweep_at: Instant,
@@ -45,8 +46,8 @@ impl SweepSchedule {
         Self { every, next: now, gaps_count_at: now, full_sweep_at: now, last: None }
     }
 
-    /// Time until the next sweep is due, depending on whether the bus may have lost messages since
-    /// the last one.
+    /// Time until the next sweep is due. `is_incomplete` is set if the bus may have lost messages
+    /// since the last sweep.
     pub fn wait(&self, is_incomplete: &AtomicBool) -> Duration {
         let due = if is_incomplete.load(Relaxed) { self.next.min(self.gaps_count_at) } else { self.next };
         due.saturating_duration_since(Instant::now())
@@ -61,7 +62,7 @@ impl SweepSchedule {
         is_incomplete.store(false, Relaxed);
         self.next = Instant::now();
         let last = self.last.filter(|_| self.next < self.full_sweep_at);
-        // After the clock was set back, the sweep must not start in the future.
+        // If the clock was set back, the sweep must not start in the future.
         Some(SweepWindow { since: last.map(|last| last.min(now).minus(OVERLAP)), started_at: now })
     }
 

@@ -11,7 +11,7 @@ const DAY: i64 = 86_400_000;
 /// Maximum length of a time zone name.
 const MAX_NAME: usize = 64;
 
-/// Error sentence for unknown time zones.
+/// Error message for unknown time zones.
 pub const INVALID_TIME_ZONE: &str = "Choose a time zone such as Europe/Berlin.";
 
 /// Time zone with this name, if it is known.
@@ -30,8 +30,8 @@ pub fn day_of(zone: &TimeZone, moment: Timestamp) -> i64 {
     }
 }
 
-/// First moment of a day in this time zone. It is not midnight if clocks are set forward at
-/// midnight.
+/// First moment of a day in this time zone. This is later than midnight on a day when clocks are
+/// set forward at midnight.
 pub fn start_of_day(zone: &TimeZone, day: i64) -> Timestamp {
     let utc = Timestamp(day.saturating_mul(DAY));
     let Ok(at) = jiff::Timestamp::from_millisecond(utc.0) else { return utc };
@@ -50,8 +50,8 @@ mod tests {
             ("UTC", "2026-11-23T23:59:59.999Z", "2026-11-23T00:00:00.000Z"),
             ("Asia/Ho_Chi_Minh", "2026-11-23T18:30:00.000Z", "2026-11-23T17:00:00.000Z"),
             ("America/New_York", "2026-11-24T04:59:00.000Z", "2026-11-23T05:00:00.000Z"),
-            // The day on which daylight saving time starts has no midnight in Cairo, and 23 hours
-            // in Berlin.
+            // On the day on which daylight saving time starts, Cairo has no midnight and Berlin has
+            // 23 hours.
             ("Africa/Cairo", "2026-04-24T10:00:00.000Z", "2026-04-23T22:00:00.000Z"),
             ("Europe/Berlin", "2026-03-29T21:59:00.000Z", "2026-03-28T23:00:00.000Z"),
             ("Europe/Berlin", "2026-03-29T22:00:00.000Z", "2026-03-29T22:00:00.000Z"),

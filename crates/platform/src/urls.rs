@@ -11,7 +11,7 @@ const SCHEME: &str = "http";
 /// Maximum length of a URL, in bytes.
 const MAX_URL_LEN: usize = 2_000;
 
-/// True if the text may contain a link. A cheap check before [`of`].
+/// True if the text may contain a link. This is a cheap check before [`of`].
 pub fn may_contain_link(text: &str) -> bool {
     SCHEMES.iter().any(|scheme| text.contains(scheme))
 }
@@ -28,7 +28,7 @@ pub fn extract_links(text: &str) -> Vec<Url> {
         if is_fenced {
             continue;
         }
-        // Every second part is between backticks.
+        // Text between backticks is code: only every second part is outside of it.
         for part in line.split('`').step_by(2) {
             for url in extract_from_segment(part) {
                 if !found.contains(&url) {
@@ -99,7 +99,7 @@ pub fn own_path(text: &str) -> Option<String> {
     let here = Url::parse("https://natter.invalid").ok()?;
     let there = here.join(text).ok().filter(|there| there.origin() == here.origin())?;
     let path = &there[Position::BeforePath..];
-    // A path with `..` segments may start with two slashes after normalization.
+    // After normalisation, a path with `..` segments may start with two slashes.
     (!path.starts_with("//")).then(|| path.to_owned())
 }
 

@@ -8,7 +8,7 @@ use appcore::{
 };
 use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 
-/// Maximum number of words per channel, and maximum length of a word in characters.
+/// Maximum number of words per channel.
 const MAX_WORDS: usize = 200;
 const MAX_WORD_CHARS: usize = 60;
 const MASK: char = '*';
@@ -35,7 +35,7 @@ pub struct CompiledWordFilter {
 #[derive(Clone, Debug, Default)]
 struct Node {
     next: HashMap<char, usize>,
-    /// Index of the word that ends here.
+    /// Index of the word whose last letter is this node.
     word: Option<usize>,
 }
 
@@ -43,7 +43,8 @@ struct Node {
 struct FoldedWord {
     word: String,
     folded: Vec<char>,
-    /// True if the script has no spaces, so that the word matches anywhere.
+    /// True if the word's script has no spaces between words, so that it matches anywhere in the
+    /// text.
     is_unspaced: bool,
 }
 
@@ -153,8 +154,8 @@ pub fn validate(filter: WordFilter) -> Result<WordFilter, AppError> {
     Ok(WordFilter { words, ..filter })
 }
 
-/// Folds case and accents, removes invisible characters and collapses spaces. Each letter has its
-/// index in the text.
+/// Folds case and accents, removes invisible characters and collapses spaces. Each resulting letter
+/// comes with its index in the original text.
 fn fold(text: &str) -> Vec<(char, usize)> {
     let mut folded: Vec<(char, usize)> = Vec::with_capacity(text.len());
     for (place, letter) in text.chars().enumerate() {
@@ -185,7 +186,8 @@ fn fold(text: &str) -> Vec<(char, usize)> {
     folded
 }
 
-/// True for diacritics, false for the vowel signs that are letters of their script.
+/// True for combining marks that are accents. False for vowel signs, which are letters of their
+/// script.
 fn is_accent(mark: char) -> bool {
     is_combining_mark(mark)
         && matches!(u32::from(mark),
@@ -249,7 +251,7 @@ mod tests {
         for text in ["darning", "undarned", "dar n", "darn2", ""] {
             assert_eq!(filter(WordAction::Refuse, &["darn"]).check(text), FilterOutcome::Clean, "{text}");
         }
-        // Scripts without spaces between words.
+        // Words of scripts without spaces match inside a longer text.
         assert_eq!(masked("这是坏话吗", &["坏话"]), "这是**吗");
     }
 

@@ -9,12 +9,12 @@ use dbcontext::entity::job;
 pub struct WorkPools {
     /// Searches and calculations of assistants: short work on blocking threads.
     pub compute: Arc<WorkPool>,
-    /// Untrusted data: documents, pages and pictures.
+    /// Parsing of untrusted data: documents, pages and pictures.
     pub parsing: Arc<WorkPool>,
     /// Exports of all data of a user.
     pub export: Arc<WorkPool>,
-    /// Uploads on the disk and in the database: a slot is held for one chunk of a file, or for one
-    /// transaction. Each of them delays other commits of the database.
+    /// Uploads, which use the disk and the database. A slot is held for one chunk of a file or for
+    /// one transaction, each of which delays other commits of the database.
     pub disk: Arc<WorkPool>,
 }
 
@@ -45,8 +45,8 @@ impl Default for WorkPools {
             disk: WorkPool::new(PoolLimits {
                 slots: 4,
                 per_user: 1,
-                // Chunks wait without a limit: a waiting chunk keeps its sender from sending the
-                // next one.
+                // The number of waiting chunks is not limited: a sender sends its next chunk only
+                // after the previous one was stored.
                 max_waiting: usize::MAX,
                 max_wait: Duration::MAX,
                 sentence: "",

@@ -15,7 +15,7 @@ use crate::ConversationsService;
 const MAX_NAME_CHARS: usize = 80;
 const MAX_COLUMNS: usize = 30;
 
-/// Requested placement of a column.
+/// Requested position of a column on its board.
 #[derive(Clone, Debug)]
 pub enum ColumnPlace {
     /// 0-based index among the other columns.
@@ -74,7 +74,7 @@ pub async fn create_column(
     Ok(column)
 }
 
-/// Renames, moves or marks a column as done.
+/// Renames or moves a column, or changes whether its tasks count as done.
 pub async fn update_column(
     service: &ConversationsService,
     by: &Principal,
@@ -133,7 +133,7 @@ pub async fn delete_column(service: &ConversationsService, by: &Principal, id: B
     )
 }
 
-/// Resolves a requested placement to a position string among `others`.
+/// Resolves a requested position among the `others` columns to a position string.
 fn resolve_position(place: Option<ColumnPlace>, others: &[BoardColumn]) -> Result<String, AppError> {
     let position_of = |index: usize| others.get(index).map(|column| column.position.as_str());
     match place {
@@ -141,7 +141,7 @@ fn resolve_position(place: Option<ColumnPlace>, others: &[BoardColumn]) -> Resul
             let wanted = position::parse(&text)?;
             let at = others.iter().position(|column| column.position >= wanted);
             match at.filter(|at| others[*at].position == wanted) {
-                // The position is taken by a concurrent change: insert right after it.
+                // A concurrent change has taken the position, so the column goes right after it.
                 Some(at) => Ok(position::between(Some(&wanted), position_of(at + 1))),
                 None => Ok(wanted),
             }

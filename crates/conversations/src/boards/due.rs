@@ -20,8 +20,8 @@ use crate::ConversationsService;
 
 const REMIND_BEFORE: Duration = Duration::from_secs(3_600);
 
-/// Reminds the assignees of a task, or its creator if it has none. Skipped if the task is done,
-/// archived or rescheduled by then.
+/// Reminds the assignees of a task, or its creator if it has none. Does nothing if the task is
+/// done, archived or rescheduled by then.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct DueJob {
     pub task_id: TaskId,
@@ -108,8 +108,8 @@ async fn remind_person(
     notify(&service.events, notice).await
 }
 
-/// Deterministic notification id, so that retries of the job are idempotent: the random half of the
-/// task id and the due time.
+/// Deterministic notification id, made of the random half of the task id and the due time. It makes
+/// retries of the job idempotent.
 fn notice_id(DueJob { task_id, due_at }: DueJob) -> NotificationId {
     let mut bytes = *task_id.0.as_bytes();
     bytes[..6].copy_from_slice(&due_at.millis().to_be_bytes()[2..]);

@@ -2,8 +2,8 @@
 //! change it.
 //!
 //! A change locks the board's row, increments its version and is sent to the viewers of the
-//! conversation as an ephemeral event. `hello` contains the version too, so a client detects missed
-//! events by it.
+//! conversation as an ephemeral event. `hello` contains the version too, from which a client sees
+//! that it has missed events.
 
 mod columns;
 mod due;
@@ -30,13 +30,14 @@ use crate::ConversationsService;
 /// Board of a conversation, without its tasks.
 pub async fn show(service: &ConversationsService, by: &Principal, id: ConversationId) -> Result<Board, AppError> {
     access::reader(&service.events, by.user_id, id).await?;
-    // Read the version first: events published meanwhile carry a newer version.
+    // The version is read first, so that the events of concurrent changes carry a newer version
+    // than the one returned.
     let version = query::boards::version(service.db.reader(), id).await?;
     let columns = query::boards::columns(service.db.reader(), id).await?;
     Ok(Board { conversation_id: id, version, columns })
 }
 
-/// Access of a user who may change the board.
+/// Checks that a user may change the board.
 async fn writer(service: &ConversationsService, user: UserId, id: ConversationId) -> Result<Access, AppError> {
     let access = access::reader(&service.events, user, id).await?;
     access.may_write()?;

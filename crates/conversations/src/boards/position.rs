@@ -1,20 +1,20 @@
-//! Fractional indexing: positions as strings, with room for another one between any two, so that a
-//! move writes one row.
+//! Fractional indexing: positions are strings, and there is always room for another one between two
+//! of them, so that a move writes only one row.
 //!
 //! Positions are ordered bytewise. Clients may generate them with any library, as long as they
-//! consist of digits and letters. (The crate `fractional_index` accepts only its own hexadecimal
-//! keys.)
+//! consist of digits and letters. (The crate `fractional_index` isn't used because it accepts only
+//! its own hexadecimal keys.)
 
 use appcore::AppError;
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Maximum length of a position, in characters.
 const MAX_LENGTH: usize = 1_000;
-/// Number of leading digits that are incremented for a position at either end, so that such
-/// positions stay short.
+/// Number of leading digits that are treated as a counter. A position at either end of a list
+/// increments or decrements it, so such positions stay short.
 const COUNTED_DIGITS: usize = 4;
 const FIRST: &str = "V000";
-/// Suffix for a position after another one if there is no room between two.
+/// Suffix that makes a position just after another one, if there is no room before the next.
 const AFTER_SUFFIX: &[u8] = b"V";
 
 /// Validates a position sent by a client.
@@ -39,7 +39,7 @@ pub(super) fn between(after: Option<&str>, before: Option<&str>) -> String {
     }
 }
 
-/// Adds `by` to the leading digits. Returns `None` on overflow.
+/// Adds `by` to the leading digits, read as a number. Returns `None` on overflow.
 fn step(from: &str, by: i64) -> Option<String> {
     let base = DIGITS.len() as i64;
     let digits = from.bytes().chain(std::iter::repeat(DIGITS[0])).take(COUNTED_DIGITS);
@@ -52,7 +52,8 @@ fn step(from: &str, by: i64) -> Option<String> {
         *place = digit(number % base);
         number /= base;
     }
-    // Fixed length, so that a position derived by appending a letter sorts before the next step.
+    // The length is fixed, so that a position made by appending a letter sorts before the next
+    // step.
     Some(text.into_iter().map(char::from).collect())
 }
 
@@ -72,7 +73,7 @@ fn middle(after: &[u8], before: Option<&[u8]>) -> String {
             return text_of(&text);
         }
         match before {
-            // Same digit: compare the next one.
+            // The digits are equal, so the next ones decide.
             Some(rest) if high == value(low) => {
                 text.push(low);
                 before = Some(&rest[1..]);
@@ -90,7 +91,7 @@ fn middle(after: &[u8], before: Option<&[u8]>) -> String {
         }
         after = after.get(1..).unwrap_or_default();
     }
-    // The bounds are in the wrong order or differ only in trailing zeros.
+    // The bounds are in the wrong order, or differ only in trailing zeros.
     text.extend_from_slice(after);
     text.extend_from_slice(AFTER_SUFFIX);
     text_of(&text)

@@ -38,7 +38,7 @@ pub struct NewTask {
     pub assignee_ids: Vec<UserId>,
     pub due_at: Option<Timestamp>,
     pub labels: Vec<String>,
-    /// Message the task is created from.
+    /// Message that the task is created from.
     pub message_id: Option<MessageId>,
     /// Position string; `None` appends the task to its column.
     pub position: Option<String>,
@@ -47,7 +47,8 @@ pub struct NewTask {
 /// Partial update of a task; `None` leaves a value unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct TaskChange {
-    /// Version that the change is based on, for optimistic locking. `None`: last writer wins.
+    /// Version that the change is based on, for optimistic locking. With `None`, the change applies
+    /// to any version.
     pub version: Option<i64>,
     pub title: Option<String>,
     pub column_id: Option<BoardColumnId>,
@@ -113,7 +114,7 @@ pub async fn create(
     let assignees = assignees(service.db.reader(), id, &new.assignee_ids, &[]).await?;
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
-    // Lock order: users before boards, as in account deletion.
+    // Users are locked before boards, as in account deletion, to avoid deadlocks.
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let board_version = boards::start_change(&tx, id).await?;
     check_task_limit(&tx, id).await?;
@@ -177,7 +178,7 @@ pub async fn update(
     task.labels = labels.unwrap_or(task.labels);
     task.due_at = change.due_at.unwrap_or(task.due_at);
     if let Some(people) = change.assignee_ids {
-        // Former members may stay assigned.
+        // Former members may stay assigned to a task, but not be assigned anew.
         task.assignees = assignees(&tx, id, &people, &before.assignees).await?;
         task.assignee_ids = task.assignees.iter().map(|person| person.id).collect();
     }
@@ -202,7 +203,7 @@ pub async fn update(
         tx.rollback().await.map_err(app_error)?;
         return Ok(task);
     }
-    // The space is charged to the task's creator, even if somebody else changes it.
+    // The storage counts for the task's creator, even if somebody else changes the task.
     quotas::check_text(&service.files, &tx, created_by, stored_bytes(&before)?, stored_bytes(&task)?).await?;
     task.version += 1;
     task.updated_at = service.clock.now();
@@ -257,7 +258,8 @@ pub async fn archive_column(
     }
     let now = service.clock.now();
     rows::archive(&tx, &tasks.iter().map(|task| task.id).collect::<Vec<_>>(), now).await?;
-    // Each task counts as a change of its own, so that clients can detect a missed event.
+    // Each task counts as one change in the board's version, so that clients can detect each missed
+    // event.
     let more = i64::try_from(tasks.len() - 1).map_err(AppError::internal)?;
     boards::add_changes(&tx, id, more).await?;
     tx.commit().await.map_err(app_error)?;
@@ -297,8 +299,8 @@ async fn check_column<C: ConnectionTrait>(db: &C, id: ConversationId, column: Bo
     }
 }
 
-/// Returns the requested position, or the next free one after it if another task has it: two people
-/// may drop tasks at the same place.
+/// Returns the requested position, or the next free one after it if another task has it. Two people
+/// may drop tasks at the same place at the same time.
 async fn free_position<C: ConnectionTrait>(
     db: &C,
     column: BoardColumnId,
@@ -329,7 +331,7 @@ fn description(text: String) -> Result<String, AppError> {
     }
 }
 
-/// Validated labels without duplicates, in their order.
+/// Validates labels and removes duplicates, keeping the order.
 fn labels(labels: Vec<String>) -> Result<Vec<String>, AppError> {
     if labels.len() > MAX_LABELS {
         return Err(AppError::field("labels", "too_long", format!("Use up to {MAX_LABELS} labels.")));
@@ -378,7 +380,7 @@ async fn publish_task(service: &ConversationsService, task: &Task, event: &Event
     people.chunks(MAX_NAMED).try_for_each(|part| publish(service, Topic::Users(part.to_vec()), event))
 }
 
-/// Notifies current and former assignees on all of their connections.
+/// Notifies current and former assignees on all their connections.
 fn notify_assignees(service: &ConversationsService, task: &Task, before: &[UserId]) -> Result<(), AppError> {
     let people: BTreeSet<UserId> = task.assignee_ids.iter().chain(before).copied().collect();
     if people.is_empty() {

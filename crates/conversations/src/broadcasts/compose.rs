@@ -24,13 +24,13 @@ use crate::ConversationsService;
 const MAX_TITLE: usize = 120;
 /// Maximum body length, in characters.
 const MAX_BODY: usize = 2_000;
-/// Maximum number of workspaces or plans in an audience.
+/// Maximum number of workspaces in an audience, and likewise of plans.
 const MAX_GROUPS: usize = 100;
 /// Maximum number of individual users in an audience.
 const MAX_PEOPLE: usize = 500;
 /// Number of roles that exist.
 const MAX_ROLES: usize = 2;
-/// Batch size for counting online users.
+/// Number of online users per query when counting those in an audience.
 const PRESENCE_BATCH: usize = 1_000;
 
 #[derive(Clone, Debug)]
@@ -40,9 +40,9 @@ pub struct NewBroadcast {
     pub severity: Severity,
     pub audience: Audience,
     pub channels: Vec<BroadcastChannel>,
-    /// `None`: dismissible unless the severity is critical.
+    /// Whether recipients can dismiss it. `None` means yes, unless the severity is critical.
     pub dismissible: Option<bool>,
-    /// `None`: immediately.
+    /// Start; `None` means immediately.
     pub starts_at: Option<Timestamp>,
     pub ends_at: Option<Timestamp>,
 }
@@ -100,8 +100,9 @@ pub async fn create(service: &ConversationsService, by: &Principal, new: NewBroa
     admin_view(row, DeliveryCounts::default(), now)
 }
 
-/// Changes an announcement that is not over. Once it has started, its audience, channels and start
-/// are fixed. Returns `WrongState` otherwise.
+/// Changes an announcement that has not ended. After its start, the audience, the channels and the
+/// start can't be changed any more. Returns `WrongState` for such a change and for an ended
+/// announcement.
 pub async fn change(
     service: &ConversationsService,
     by: &Principal,
@@ -157,8 +158,8 @@ pub async fn change(
     if row.mailed_at.is_none() {
         check_mail(service, by, &from_json::<Vec<BroadcastChannel>>(&row.channels)?).await?;
     }
-    // Clients apply the version with the later timestamp, so it increases even within one
-    // millisecond.
+    // Of two versions, clients apply the one with the later timestamp, so it increases even within
+    // one millisecond.
     row.updated_at = now.max(Timestamp(row.updated_at.0 + 1));
     rows::update(&tx, row.clone()).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::BroadcastChanged, Some(id.to_string()))).await?;
@@ -200,7 +201,7 @@ pub async fn preview(service: &ConversationsService, audience: Audience) -> Resu
     let recipients = count(service, &audience).await?.unsigned_abs();
     let mut online = 0;
     if audience.user_ids.is_empty() {
-        // The audience may be everyone: count in batches of online users.
+        // The audience may be everybody, so the online users are counted in batches.
         let mut skip = 0;
         loop {
             let here = service.identity.presence.online(skip, PRESENCE_BATCH).await;
@@ -224,7 +225,7 @@ async fn count(service: &ConversationsService, audience: &Audience) -> Result<i6
     Ok(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
-/// Schedules the delivery jobs: at the start and at the end of the announcement.
+/// Enqueues the delivery jobs: one at the start and one at the end of the announcement.
 async fn schedule_jobs<C: ConnectionTrait>(db: &C, now: Timestamp, row: &BroadcastRow) -> Result<(), AppError> {
     let job = BroadcastJob { broadcast_id: row.id };
     let until = |moment: Timestamp| Duration::from_millis(moment.0.saturating_sub(now.0).max(0).unsigned_abs());
@@ -273,7 +274,7 @@ fn check_end(after: Timestamp, end: Option<Timestamp>) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Validated channels without duplicates, in canonical order.
+/// Validates channels, removes duplicates and sorts them.
 fn channels(wanted: Vec<BroadcastChannel>) -> Result<Vec<BroadcastChannel>, AppError> {
     if wanted.is_empty() {
         return Err(AppError::field("channels", "required", "Choose at least one way to reach people."));

@@ -1,5 +1,5 @@
-//! Delivery of announcements: one envelope for all instances, notifications and mails per
-//! recipient, and delivery receipts.
+//! Delivery of announcements: an envelope that all instances receive, notifications and mails for
+//! each recipient, and delivery receipts.
 
 use std::time::Duration;
 
@@ -30,7 +30,8 @@ const RECIPIENTS_PER_TRANSACTION: u64 = 200;
 /// Tolerated clock skew between this instance and the database, which schedules jobs.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// Publishes the current state of an announcement unless that was done already. Idempotent.
+/// Job that publishes the current state of an announcement unless that was done already.
+/// Idempotent.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct BroadcastJob {
     pub broadcast_id: BroadcastId,
@@ -73,7 +74,7 @@ async fn deliver(service: &ConversationsService, id: BroadcastId) -> Result<(), 
     let channels: Vec<BroadcastChannel> = from_json(&row.channels)?;
     let told = format!("{status}:{}", row.updated_at.0);
     if row.announced_state.as_deref() != Some(&told) {
-        // The end of an announcement is published only if its start was.
+        // The end of an announcement is published only if its start was published.
         if channels.contains(&BroadcastChannel::Banner)
             && (row.announced_state.is_some() || status == BroadcastStatus::Active)
         {
@@ -97,7 +98,7 @@ async fn deliver(service: &ConversationsService, id: BroadcastId) -> Result<(), 
     Ok(())
 }
 
-/// True if recipients get a notification; push goes by notifications too.
+/// True if recipients get a notification. The push channel uses notifications too.
 fn notifies(channels: &[BroadcastChannel]) -> bool {
     channels.iter().any(|channel| matches!(channel, BroadcastChannel::Notification | BroadcastChannel::Push))
 }
@@ -134,7 +135,7 @@ async fn send_batches(
         .await?;
         let tx = service.db.begin().await.map_err(app_error)?;
         row = match rows::lock(&tx, row.id).await? {
-            // Another worker has advanced further.
+            // Another worker is ahead, or the announcement is not active any more.
             Some(current)
                 if current.last_mailed_user_id == row.last_mailed_user_id
                     && status(&current, now) == BroadcastStatus::Active =>
@@ -172,10 +173,11 @@ async fn send_batches(
 /// Withdraws the notifications of a withdrawn announcement, in batches.
 async fn withdraw_notifications(service: &ConversationsService, row: &BroadcastRow) -> Result<(), AppError> {
     let Audience { user_ids, .. } = from_json(&row.audience)?;
-    // Recipients who have left the workspace, plan or role since still have the notification.
+    // The notifications of recipients who have since left the workspace, plan or role are to be
+    // withdrawn as well.
     let audience = Audience { all: user_ids.is_empty(), user_ids, ..Audience::default() };
     let mut after = None;
-    // Recipients after this cursor were never notified.
+    // Recipients after this cursor were never notified, so they have no notification.
     while after < row.last_mailed_user_id {
         let part = rows::audience_after(
             service.db.reader(),
@@ -208,7 +210,7 @@ pub async fn published_since(
     Ok(envelopes)
 }
 
-/// Records delivery receipts.
+/// Records that these users have received an announcement.
 pub async fn record_delivered(
     service: &ConversationsService,
     id: BroadcastId,

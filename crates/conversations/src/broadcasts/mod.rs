@@ -1,12 +1,12 @@
 //! Announcements of the administrators.
 //!
-//! The recipients are an [`Audience`]: a condition that is stored with the announcement and never
-//! resolved into a list. Each change of an announcement (created, changed, withdrawn) commits
-//! together with the [job](BroadcastJob) that delivers it; its start and its end are jobs with a
-//! due time. The job publishes one envelope with the audience as its topic, and each instance
-//! selects the recipients among its own connections. Clients that connect later request [the active
-//! announcements](shown). Views and dismissals are one row per user, from which the counts are
-//! computed.
+//! The recipients are defined by an [`Audience`]: a condition that is stored with the announcement
+//! and never expanded into a stored list. Each change of an announcement (created, changed,
+//! withdrawn) commits together with the [job](BroadcastJob) that delivers it; its start and its end
+//! have jobs with a due time. The job publishes one envelope with the audience as its topic, and
+//! each instance selects the recipients among its own connections. Clients that connect later
+//! request [the active announcements](shown). Views and dismissals are one row per user, from which
+//! the counts are computed.
 
 mod compose;
 mod delivery;

@@ -1,4 +1,4 @@
-//! Announcements as administrators and recipients read them, and the recipients' acknowledgements.
+//! Announcements as shown to administrators and recipients, and the recipients' acknowledgements.
 
 use appcore::{
     AppError, BroadcastId, Code, UserId,
@@ -86,8 +86,8 @@ pub async fn dismiss(service: &ConversationsService, by: &Principal, id: Broadca
     service.notify_user(by.user_id, &Event::BroadcastDismissed { id })
 }
 
-/// Resolves a started announcement addressed to the caller. One that has ended meanwhile is
-/// accepted: the client may not know yet.
+/// Finds an announcement that has started and is addressed to the caller. It may have ended in the
+/// meantime, because the client may not know that yet.
 async fn find_addressed(
     service: &ConversationsService,
     by: &Principal,

@@ -12,9 +12,9 @@ use zip::{ZipWriter, result::ZipError, write::SimpleFileOptions};
 
 use crate::ConversationsService;
 
-/// Capacity of the channels to and from the packing thread, in messages.
+/// Capacity of the channels to and from the compressing thread, in messages.
 const CHANNEL_CAPACITY: usize = 4;
-/// Chunk size from the packing thread, in bytes.
+/// Size of the chunks from the compressing thread, in bytes.
 const CHUNK_SIZE: usize = 256 * 1024;
 
 enum ArchiveStep {
@@ -69,11 +69,11 @@ impl Archive {
         self.size
     }
 
-    /// Finishes the archive unless `filled` is an error. If packing or storing failed, returns that
-    /// error rather than the subsequent one in `filled`.
+    /// Finishes the archive unless `filled` is an error. If compressing or storing failed, that
+    /// error is returned, because the one in `filled` only follows from it.
     pub async fn finish(self, filled: Result<(), AppError>) -> Result<ReceivedFile, AppError> {
         let Self { steps, packing, storing, .. } = self;
-        // The tasks stop early only on an error.
+        // The channel to the tasks is closed early only after an error.
         let is_stopped = steps.is_closed();
         if !is_stopped {
             filled?;
@@ -84,13 +84,13 @@ impl Archive {
     }
 
     async fn send(&self, step: ArchiveStep) -> Result<(), AppError> {
-        // Packing or storing has stopped early; `finish` returns the reason.
+        // Compressing or storing has stopped early; `finish` returns the reason.
         self.steps.send(step).await.map_err(|_| AppError::unavailable(anyhow::anyhow!("failed to store export")))
     }
 }
 
-/// Combined result of packing and storing. A packing error that storing did not cause is a bug, so
-/// it isn't retried.
+/// Combines the results of compressing and storing. A compression error that was not caused by
+/// storing is a bug, so it isn't retried.
 fn combine_results<T>(packed: Result<(), ZipError>, stored: Result<T, AppError>) -> Result<T, AppError> {
     let received = stored?;
     match packed {

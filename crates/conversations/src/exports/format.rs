@@ -15,7 +15,7 @@ pub(super) struct ExportHead {
     pub id: ConversationId,
     pub kind: ConversationKind,
     pub title: Option<String>,
-    /// Member names; used as title of a conversation without one.
+    /// Names of members, used as the title of a conversation without one.
     #[serde(skip)]
     pub people: Vec<String>,
     pub exported_at: Timestamp,
@@ -26,7 +26,7 @@ pub(super) struct ExportHead {
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}\
 article{margin:1rem 0}h2{font-size:1rem;margin:0}time{font-weight:400;opacity:.7}p{margin:.25rem 0;white-space:pre-wrap;overflow-wrap:anywhere}\
 .reply{margin-left:2rem}.gone{opacity:.7}img{display:block;max-width:100%;max-height:24rem;border-radius:.5rem}";
-/// Content security policy of exported pages: no scripts, no remote resources, only images of the
+/// Content security policy of exported pages: no scripts, no remote resources, only images from the
 /// archive.
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data: file:; base-uri 'none'; form-action 'none'";
@@ -46,7 +46,7 @@ pub(super) fn prologue(format: ExportFormat, head: &ExportHead) -> Result<Vec<u8
     Ok(match format {
         ExportFormat::Json => {
             let mut text = serde_json::to_vec(head).map_err(AppError::internal)?;
-            // Strip the closing bracket to append the message list.
+            // Removes the closing brace, so that the message list can be appended to the object.
             text.pop();
             let start = b"{\"conversation\":";
             let mut all = start.to_vec();
@@ -186,7 +186,7 @@ pub(super) const fn end(format: ExportFormat) -> &'static [u8] {
     }
 }
 
-/// Path of a file in the archive. The id makes it unique, characters that some systems reject are
+/// Path of a file in the archive. The id makes it unique. Characters that some systems reject are
 /// replaced, and files that might be executed get the extension `.txt`.
 pub(super) fn path_of(file: &Upload) -> String {
     let plain = |char: char| if char.is_control() || r#"/\:*?"<>|"#.contains(char) { '_' } else { char };

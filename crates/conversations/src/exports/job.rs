@@ -24,7 +24,7 @@ use crate::ConversationsService;
 
 /// Minimum interval between progress events.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
-/// Number of member names in the fallback title.
+/// Number of member names in the title of a conversation without one.
 const TITLE_NAMES: u32 = 5;
 /// Maximum total size of the files in an export, in bytes.
 const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
@@ -43,7 +43,7 @@ impl From<ExportOptions> for StoredExportOptions {
     }
 }
 
-/// Writes a conversation into the reserved upload. Restartable from the beginning at any time.
+/// Writes a conversation into the upload reserved for it. The job can start over at any time.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ExportJob {
     pub upload_id: UploadId,
@@ -65,7 +65,7 @@ impl JobPayload for ExportJob {
 }
 
 impl Job<ConversationsService> for ExportJob {
-    /// Limit of one, because exports use disk space and are not urgent.
+    /// One export at a time, because exports use disk space and are not urgent.
     fn places(_config: &appcore::config::Config) -> usize {
         1
     }
@@ -128,7 +128,8 @@ async fn write(service: &ConversationsService, job: ExportJob) -> Result<Upload,
     uploads::store_generated(&service.files, upload_id, MEDIA_TYPE, archive.finish(filled).await?).await
 }
 
-/// Writes messages and files into the archive; `tell` reports the number of messages so far.
+/// Writes messages and files into the archive. `tell` is called with the number of messages written
+/// so far.
 async fn fill(
     service: &ConversationsService,
     ExportJob { conversation_id: id, wanted, .. }: ExportJob,
@@ -185,7 +186,7 @@ async fn copy(
     use futures_util::StreamExt as _;
     let mut pieces = match service.files.uploads.store.read(StoredObject::Whole(id), 0..size).await {
         Ok(pieces) => pieces,
-        // Deleted since its message was read.
+        // The file was deleted after its message was read.
         Err(error) if error.code() == Code::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
@@ -206,7 +207,7 @@ async fn notify_owner(service: &ConversationsService, job: ExportJob, upload: Op
     service.notify_user(job.user_id, &event)?;
     let Some(upload) = upload else { return Ok(()) };
     let notice = NewNotification {
-        // Deterministic id: one notification per export.
+        // The id is derived from the upload, so that there is one notification per export.
         id: NotificationId(job.upload_id.0),
         user_id: job.user_id,
         kind: NotificationKind::Export,

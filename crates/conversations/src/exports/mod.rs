@@ -28,7 +28,7 @@ pub use job::ExportJob;
 
 use crate::ConversationsService;
 
-/// Retention of a finished export.
+/// Time for which a finished export is kept.
 const RETENTION: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// Maximum number of unfinished exports per user.
 const MAX_WAITING: u64 = 3;
@@ -40,7 +40,7 @@ pub struct ExportOptions {
     pub format: ExportFormat,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
-    /// Includes the attached files.
+    /// True to include the attached files.
     pub files: bool,
 }
 

@@ -21,8 +21,8 @@ use crate::ConversationsService;
 /// Maximum number of drafts per user.
 const MAX_DRAFTS: u64 = 1_000;
 
-/// Stores a draft unless another device has stored a later one, and notifies the caller's
-/// connections. Returns the stored draft.
+/// Stores a draft unless another device has stored a more recent one, and notifies the caller's
+/// connections. Returns the draft that is stored afterwards.
 pub async fn save(
     service: &ConversationsService,
     by: &Principal,
@@ -54,11 +54,11 @@ pub async fn save(
                 "The message you're replying to isn't in this conversation.",
             ));
         }
-        // A draft must be removable after its message is gone.
+        // The message replied to may have been deleted, and removing a draft must still work then.
         draft.reply_to = None;
     }
     let now = service.clock.now();
-    // Capped at the server's time, so that a device whose clock is ahead doesn't win forever.
+    // The time is capped at the server's, so that a device whose clock is ahead doesn't always win.
     draft.updated_at = written_at.unwrap_or(now).min(now);
     let tx = service.db.begin().await.map_err(app_error)?;
     let before = rows::find(&tx, by.user_id, &draft).await?;

@@ -30,7 +30,7 @@ use event_log::{
 
 use crate::ConversationsService;
 
-/// Number of mentioned users from which on a confirmation is required.
+/// Minimum number of mentioned users for which the sender has to confirm.
 const CONFIRM_MENTIONS_FROM: u64 = 20;
 const MAX_MENTIONS: usize = 100;
 /// Maximum number of messages before and after a given one.
@@ -62,7 +62,7 @@ pub async fn send(
     sent
 }
 
-/// Target of a message: a thread, or the main line of the conversation.
+/// Target of a message: a thread, or `None` for the main timeline of the conversation.
 pub fn in_thread(root_id: Option<MessageId>, also_to_conversation: bool) -> Result<Option<InThread>, AppError> {
     if root_id.is_none() && also_to_conversation {
         return Err(AppError::field(
@@ -86,8 +86,8 @@ fn check_mentions(mentions: &[Mention]) -> Result<(), AppError> {
     Err(AppError::field("mentions", "invalid", "Mention users and assistants by ID, and all or here without one."))
 }
 
-/// Resolves the recipients of `@here`. Returns `ConfirmMention` if `@here` or `@all` reaches many
-/// users and is not confirmed.
+/// Resolves `@here` to its recipients. Returns `ConfirmMention` if `@here` or `@all` reaches many
+/// users and the sender has not confirmed it.
 async fn resolve_here(
     service: &ConversationsService,
     access: &access::Lookup<'_>,
@@ -116,7 +116,7 @@ async fn resolve_here(
     Ok(here)
 }
 
-/// Parses the content of a message. The limit of the target conversation is checked by the writer.
+/// Parses the content of a message. The writer later checks the length limit of the conversation.
 pub fn content(service: &ConversationsService, text: impl Into<String>) -> Result<Content, AppError> {
     Content::parse(text, max_chars(service))
 }
@@ -170,8 +170,8 @@ pub struct MessageEdit {
     pub mentions: Option<Vec<Mention>>,
 }
 
-/// Edits the caller's own message. If the new text mentions many users for the first time, a
-/// confirmation is required.
+/// Edits the caller's own message. The caller has to confirm if the new text mentions many users
+/// and the old one didn't.
 pub async fn edit(
     service: &ConversationsService,
     by: &Principal,
@@ -196,8 +196,8 @@ pub async fn edit(
     access::explain_not_found(&service.events, by.user_id, conversation_id, edited).await?.message()
 }
 
-/// Replaces the caller's prompt and requests a new answer; the previous prompt and answer are kept
-/// as a version.
+/// Replaces the caller's prompt to an assistant and requests a new answer. The previous prompt and
+/// answer are kept as a version.
 pub async fn edit_prompt(
     service: &ConversationsService,
     by: &Principal,
@@ -236,8 +236,8 @@ pub async fn delete(service: &ConversationsService, by: &Principal, message_id: 
     Ok(())
 }
 
-/// Message with up to `count` messages before and after it, from the main line or, for a reply,
-/// from its thread.
+/// Returns a message with up to `count` messages before and after it. They are from the main
+/// timeline or, for a reply, from its thread.
 pub async fn neighbours(
     service: &ConversationsService,
     by: &Principal,

@@ -56,7 +56,7 @@ pub async fn vote(
     choices: Vec<u8>,
 ) -> Result<Message, AppError> {
     let conversation_id = find(service, by, message_id).await?.conversation_id;
-    // Without duplicates, in order.
+    // Removes duplicates and sorts the choices.
     let choices = choices.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
     let vote = MemberAction::Vote(Vote { message_id, choices });
     let voted = service.events.writer.submit(vote.by(by.user_id, conversation_id)).await;
@@ -73,7 +73,7 @@ pub async fn own_vote(
     Ok(OwnVote { choices: query::polls::votes(service.db.reader(), message_id, by.user_id).await? })
 }
 
-/// Closes a poll of the caller.
+/// Closes a poll that the caller has created.
 pub async fn close(service: &ConversationsService, by: &Principal, message_id: MessageId) -> Result<Message, AppError> {
     let conversation_id = find(service, by, message_id).await?.conversation_id;
     let close = MemberAction::ClosePoll { message_id };

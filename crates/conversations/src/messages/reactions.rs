@@ -25,7 +25,7 @@ pub async fn react(
     let conversation_id = find(service, by, message_id).await?.conversation_id;
     let emoji = match emoji::custom_name(emoji) {
         Some(name) => {
-            // A removed emoji can still be removed from a message.
+            // A reaction can be removed even if the workspace no longer has its emoji.
             if is_added && !query::emoji::exists_in(service.db.reader(), conversation_id, name).await? {
                 return Err(AppError::field("emoji", "not_found", "This workspace has no such emoji."));
             }

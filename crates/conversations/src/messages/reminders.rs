@@ -1,4 +1,5 @@
-//! Message reminders: a row and a [job](ReminderJob) with its due time, committed together.
+//! Message reminders. A reminder is a row and a [job](ReminderJob) with its due time, committed
+//! together.
 
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ use crate::ConversationsService;
 /// Maximum number of reminders per user.
 const MAX_REMINDERS: u64 = 1_000;
 const MAX_NOTE_CHARS: usize = 200;
-/// Maximum time ahead.
+/// Maximum time between now and the reminder.
 const MAX_TIME_AHEAD: Duration = Duration::from_secs(366 * 86_400);
 
 /// Creates a reminder of a message for the caller.
@@ -90,7 +91,7 @@ fn notify_owner(service: &ConversationsService, user: UserId, reminder_id: Remin
     service.notify_user(user, &Event::OwnRemindersChanged { reminder_id })
 }
 
-/// Delivers a reminder once. Idempotent.
+/// Job that delivers a reminder. Idempotent.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ReminderJob {
     pub reminder_id: ReminderId,

@@ -2,8 +2,8 @@
 //!
 //! A scheduled message is a row and a [job](ScheduledJob) with its due time, committed together.
 //! Changing the time replaces the job, and a job that runs too early enqueues another one. The
-//! message is sent with its `client_id`, so a repeated job doesn't send it twice. A refused message
-//! is kept with the reason.
+//! message is sent with its `client_id`, so a repeated job doesn't send it twice. A message that is
+//! refused when it is due is kept with the reason.
 
 use std::time::Duration;
 
@@ -38,13 +38,13 @@ use crate::ConversationsService;
 
 /// Maximum number of scheduled messages per user.
 const MAX_SCHEDULED: u64 = 500;
-/// Minimum and maximum time ahead.
+/// Minimum and maximum time between now and the send time.
 const MIN_TIME_AHEAD: Duration = Duration::from_secs(10);
 const MAX_TIME_AHEAD: Duration = Duration::from_secs(366 * 86_400);
 /// Tolerated clock skew between this instance and the database, which schedules jobs.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// Stored content of a scheduled message, except its target and its time.
+/// Stored content of a scheduled message, without its conversation and its time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct ScheduledPayload {
     content: Content,
@@ -85,7 +85,7 @@ pub async fn create(
 ) -> Result<Scheduled, AppError> {
     let (user, conversation_id) = (by.user_id, by.conversation_id);
     let now = service.clock.now();
-    // A repeated request is answered even if the send time is near or past.
+    // A repeated request returns the message that exists, even if its send time is near or past.
     let same = rows::by_client_id(service.db.writer(), user, conversation_id, message.client_id.as_str()).await?;
     if let Some(same) = same {
         return view(same);
@@ -100,7 +100,8 @@ pub async fn create(
     member.may_write()?;
     message.content.check_length(service.config.messages.max_chars_in(member.kind))?;
     if message.mentions_many() {
-        // The recipients of the mention are resolved when the message is sent.
+        // The result is ignored: only the confirmation is checked here, and the recipients are
+        // resolved when the message is sent.
         super::resolve_here(service, &access, &message.mentions, is_confirmed).await?;
     }
     check_targets(service, by, &message).await?;
@@ -120,7 +121,7 @@ pub async fn create(
         also_to_conversation: message.thread.is_some_and(|thread| thread.also_to_conversation),
         forwarded: message.forwarded,
         has_previews: message.has_previews,
-        // Reservations are made when the answer is requested.
+        // Credits are reserved when the answer is requested, not now.
         asking: AnswerOptions { holds: Vec::new(), ..message.asking },
     };
     let row = ScheduledRow {
@@ -137,7 +138,7 @@ pub async fn create(
     };
     let tx = service.db.begin().await.map_err(app_error)?;
     quotas::check_text(&service.files, &tx, user, 0, row_bytes(&[&row.payload])).await?;
-    // Lock the uploads until they are attached.
+    // The uploads are locked until they are attached.
     let files = files::lock_to_send(&tx, payload.attachments.iter().copied()).await?;
     let is_usable = |id: &UploadId| files.iter().any(|file| file.id == *id && file.is_usable_by(user));
     if !payload.attachments.iter().all(is_usable) {
@@ -153,7 +154,7 @@ pub async fn create(
     publish(service, row)
 }
 
-/// Refuses a reply or thread target that the sender can't read there, as sending it would.
+/// Refuses a message whose reply or thread target the sender can't read, as sending it would.
 async fn check_targets(service: &ConversationsService, by: Actor, message: &SendMessage) -> Result<(), AppError> {
     let targets = [
         ("reply_to", message.reply_to, "The message you're replying to isn't in this conversation."),
@@ -185,7 +186,7 @@ pub async fn find(service: &ConversationsService, by: &Principal, id: ScheduledI
     view(own(service, by, id).await?)
 }
 
-/// Changes the text, the mentions or the time. A refused message is scheduled again.
+/// Changes the text, the mentions or the time. A message that was refused is scheduled again.
 pub async fn change(
     service: &ConversationsService,
     by: &Principal,
@@ -209,7 +210,7 @@ pub async fn change(
             check_time(now, at)?;
             at
         }
-        // A refused message has no send time ahead.
+        // The send time of a refused message is in the past.
         None if row.failure.is_some() => now.plus(MIN_TIME_AHEAD),
         None => row.send_at,
     };
@@ -256,7 +257,7 @@ async fn own(service: &ConversationsService, by: &Principal, id: ScheduledId) ->
 }
 
 fn check_time(now: Timestamp, at: Timestamp) -> Result<(), AppError> {
-    // Tolerates one second of clock skew.
+    // The client's clock may differ by up to one second.
     if at < now.plus(MIN_TIME_AHEAD - Duration::from_secs(1)) {
         return Err(AppError::field("send_at", "invalid", "Choose a time at least 10 seconds from now."));
     }
@@ -331,7 +332,7 @@ async fn finish(service: &ConversationsService, row: &ScheduledRow) -> Result<()
     publish_removal(service, row)
 }
 
-/// Sends a scheduled message that is due. Idempotent.
+/// Job that sends a scheduled message that is due. Idempotent.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ScheduledJob {
     pub scheduled_id: ScheduledId,
@@ -363,8 +364,8 @@ async fn deliver(service: &ConversationsService, job: ScheduledJob) -> Result<()
     let (id, db) = (job.scheduled_id, service.db.writer());
     let now = service.clock.now();
     let Some(row) = rows::claim(db, id, now).await? else {
-        // The row is gone, refused or rescheduled. A rescheduled one has a job of its own, unless
-        // clock skew made this job run early.
+        // Nothing to do if the row is gone, refused or rescheduled. A rescheduled message has
+        // another job. Only if this job ran early because of clock skew, a new one is needed.
         let Some(row) = rows::find(db, id).await?.filter(|row| row.failure.is_none()) else { return Ok(()) };
         if row.send_at <= now.plus(CLOCK_SKEW) {
             jobs::enqueue_for_at(db, now, &job, row.send_at, row.user_id).await?;
@@ -376,7 +377,7 @@ async fn deliver(service: &ConversationsService, job: ScheduledJob) -> Result<()
         Ok(_) => finish(service, &row).await,
         Err(error @ (AppError::Unavailable(_) | AppError::Internal(_))) => Err(error),
         Err(error) => match error.retry_after() {
-            // Rate limited like a message sent by hand: retry later.
+            // Rate limits apply as to a message sent by hand, so the job is retried later.
             Some(after) => {
                 jobs::enqueue_for_after(db, now, &job, after.max(Duration::from_secs(1)), row.user_id).await?;
                 rows::release(db, id).await

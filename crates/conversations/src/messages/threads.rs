@@ -19,7 +19,7 @@ use event_log::{
 use super::find;
 use crate::ConversationsService;
 
-/// Page of a thread with the caller's position in it.
+/// Lists the messages of a thread, with the caller's read position in it.
 pub async fn page(
     service: &ConversationsService,
     by: &Principal,
@@ -63,7 +63,7 @@ pub async fn list(
     Ok(Page::new(items, page, total))
 }
 
-/// Follows a thread, with all present replies read, or unfollows it.
+/// Follows a thread, with all existing replies marked as read, or unfollows it.
 pub async fn follow(
     service: &ConversationsService,
     by: &Principal,
@@ -127,7 +127,7 @@ pub async fn solve(
     access::explain_not_found(&service.events, by.user_id, conversation_id, solved).await?.message()
 }
 
-/// Resolves the message to forward, which the caller must be able to read.
+/// Finds the message to forward, which the caller must be able to read.
 pub async fn resolve_forward(
     service: &ConversationsService,
     by: &Principal,

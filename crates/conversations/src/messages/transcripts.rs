@@ -1,5 +1,5 @@
 //! Transcripts of voice notes. Sending a voice note enqueues the job, and the text is published
-//! with `message.updated`. Assistants addressed by voice wait for it briefly.
+//! with `message.updated`. An assistant addressed by a voice note waits briefly for the transcript.
 
 use appcore::{AppError, Code, view::TranscriptState};
 use bytes::Bytes;
@@ -31,7 +31,7 @@ impl Job<ConversationsService> for TranscribeJob {
 async fn transcribe(service: &ConversationsService, job: TranscribeJob, is_last: bool) -> Result<(), AppError> {
     let row = rows::get_all(service.db.reader(), [job.upload_id]).await?.pop().ok_or(Code::NotFound)?;
     if row.transcript_state.as_deref() != Some(TranscriptState::Pending.as_str()) {
-        // Transcribed already for another message with the same upload.
+        // The same upload was already transcribed for another message.
         return set_transcript(service, job, row.transcript).await;
     }
     match transcript(service, job, row).await {
@@ -40,7 +40,7 @@ async fn transcribe(service: &ConversationsService, job: TranscribeJob, is_last:
             set_transcript(service, job, None).await?;
             Err(error)
         }
-        // Retried by the job's schedule.
+        // The worker retries the job later.
         Err(error) => Err(error),
     }
 }
@@ -55,7 +55,7 @@ async fn set_transcript(
     service.events.writer.submit(set.on(conversation_id)).await.map(drop)
 }
 
-/// Returns `None` if the recording can't be transcribed, now or later.
+/// Transcribes a recording. Returns `None` if it can't be transcribed, now or later.
 async fn transcript(
     service: &ConversationsService,
     job: TranscribeJob,

@@ -46,8 +46,9 @@ pub async fn hide(
 
 /// Content of a hidden message, for its author and for administrators.
 ///
-/// An administrator needs a session, and a fresh sign-in where the message was never reported and they can't read its conversation: by
-/// hiding a message they could otherwise read any whose id they know. Each read by an administrator is in the audit log.
+/// An administrator needs a session. They need a recent sign-in too if the message was never
+/// reported and they can't read its conversation: otherwise they could read any message whose id
+/// they know, by hiding it. Each read by an administrator is in the audit log.
 pub async fn hidden(service: &ConversationsService, by: &Principal, id: MessageId) -> Result<HiddenMessage, AppError> {
     let db = service.db.reader();
     let found = rows::hidden(db, id).await?.ok_or(Code::NotFound)?;

@@ -20,14 +20,15 @@ use platform::audit::{self, Action, NewAuditEntry};
 use super::{ReportFilter, files, hide};
 use crate::{ConversationsService, messages};
 
-/// Maximum number of unclosed reports per reporter.
+/// Maximum number of open reports per reporter.
 const MAX_UNCLOSED: u64 = 50;
 /// Maximum length of the reporter's comment and of a warning's text, in characters.
 const MAX_TEXT_CHARS: usize = 1_000;
-/// Maximum number of other reports on the author in the details.
+/// Maximum number of other reports about the same author that the details include.
 const MAX_OTHERS: u64 = 20;
 
-/// Reports a message that the caller can read. The flag is false if they have reported it already.
+/// Reports a message that the caller can read. The flag is true for a new report, and false if the
+/// caller has an open one on the message already.
 pub async fn report(
     service: &ConversationsService,
     by: &Principal,
@@ -104,7 +105,8 @@ pub async fn list(
     Ok(Page::new(items, page, total))
 }
 
-/// Report with its attachments, other reports on the author and the number of their warnings.
+/// Report with its attachments, other reports about the author, and the number of warnings that the
+/// author has received.
 pub async fn details(service: &ConversationsService, by: &Principal, id: ReportId) -> Result<ReportDetails, AppError> {
     let db = service.db.reader();
     let report = rows::find(db, by.user_id, id).await?.ok_or(Code::NotFound)?;

@@ -17,14 +17,14 @@ use platform::{
 use super::{deletion, export};
 use crate::ConversationsService;
 
-/// Export of another user's data, as they would export it themselves.
+/// Exports another user's data in the form in which the user would get it.
 pub async fn export_of(
     service: Arc<ConversationsService>,
     by: &Confirmed,
     id: UserId,
 ) -> Result<impl Stream<Item = Result<Vec<u8>, AppError>> + use<>, AppError> {
     let account = users::by_id(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
-    // The data is that of the user; the credentials stay those of the administrator.
+    // The exported data is the user's; session and permissions stay those of the administrator.
     let whose = Principal { user_id: id, role: account.role, ..Principal::clone(by) };
     export::stream_export(service, whose, (audit_entry(by, Action::UserExported, id), WorkOwner::user(by.user_id)))
         .await

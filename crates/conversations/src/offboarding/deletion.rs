@@ -2,8 +2,9 @@
 //!
 //! One transaction removes all personal data and ends all sessions. Content shared with others
 //! stays usable: messages are attributed to a "Deleted user", and ownership passes to another
-//! member. That part touches every conversation of the user, so it runs after the commit: right
-//! away if possible, and in any case by a [job](AccountCleanupJob), which also rewrites the event log.
+//! member. Passing on the ownership touches every conversation of the user, so it runs after the
+//! commit. The request tries to do it at once, and a [job](AccountCleanupJob) completes it in any
+//! case. The job also rewrites the event log.
 
 use std::time::Duration;
 
@@ -42,9 +43,9 @@ use crate::{
     workspaces::{emoji, invitations, submit_all},
 };
 
-/// Name that replaces the author of remaining messages.
+/// Name shown as the author of the messages that remain.
 pub(crate) const DELETED_USER_NAME: &str = "Deleted user";
-/// Delay of the job, in which the request does the work itself.
+/// Delay of the cleanup job. In this time the request tries to do the work itself.
 const JOB_DELAY: Duration = Duration::from_secs(60);
 /// Number of events scanned by one statement.
 const EVENTS_PER_STATEMENT: i64 = 1_000;
@@ -72,15 +73,15 @@ pub async fn delete_me(
     left.follow_up(service).await
 }
 
-/// Deleted account, with the work left for after the commit.
+/// Deleted account and the work that remains after the commit.
 pub(super) struct DeletedAccount {
     job: AccountCleanupJob,
     ended_sessions: Vec<SessionId>,
     revoked_keys: Vec<ApiKeyId>,
 }
 
-/// Removes the personal data of an account that the caller has locked, and ends its sessions and
-/// API keys.
+/// Removes the personal data of an account, and ends its sessions and API keys. The caller has
+/// locked the account.
 pub(super) async fn erase(
     tx: &Transaction,
     service: &ConversationsService,
@@ -107,17 +108,18 @@ pub(super) async fn erase(
 }
 
 impl DeletedAccount {
-    /// Notifies the other instances and hands over what the account owned.
+    /// Notifies the other instances and passes on the ownership of shared content.
     pub(super) async fn follow_up(self, service: &ConversationsService) -> Result<(), AppError> {
         let Self { job, ended_sessions: ended, revoked_keys: revoked } = self;
         let user_id = job.user_id;
         drop(service.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(user_id))]));
         announce_ended(&service.identity, ended).await;
         announce_revoked(&service.identity, revoked).await;
-        // Before the handover, while the shared memberships still exist.
+        // Runs before the memberships are passed on, because the recipients are those who share a
+        // conversation with the user.
         announce_user_change(&service.identity, user_id).await;
         match hand_over_memberships(service, user_id).await {
-            // The log is rewritten in the background.
+            // The job rewrites the log in the background.
             Ok(()) => {
                 query::jobs::make_due(service.db.writer(), AccountCleanupJob::KIND, job.subject()).await?;
                 service.wake_workers();
@@ -128,7 +130,7 @@ impl DeletedAccount {
     }
 }
 
-/// Account of the caller after re-authentication. Wrong passwords count as sign-in attempts.
+/// Account of the caller, whose identity is confirmed. A wrong password counts as a failed sign-in.
 async fn reauthenticated_account(
     service: &ConversationsService,
     by: &Principal,
@@ -146,7 +148,7 @@ async fn reauthenticated_account(
     checked
 }
 
-/// Hands over the memberships of a deleted account and removes the name from the event log.
+/// Passes on the memberships of a deleted account and removes the user's name from the event log.
 /// Idempotent.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct AccountCleanupJob {
@@ -174,8 +176,8 @@ impl Job<ConversationsService> for AccountCleanupJob {
             let rewritten = rewrite_log(work.state, self.user_id).await;
             work.state.db.purge_removed();
             passed_on.and(purged).and(rewritten)?;
-            // Wait until their last connections have closed, so that their last-seen time isn't
-            // written again.
+            // Waits until the user's last connections have closed. Otherwise they would write the
+            // last-seen time again.
             tokio::time::sleep(presence::OFFLINE_GRACE * 2).await;
             work.state.identity.presence.forget(self.user_id).await;
             Ok(())
@@ -188,7 +190,7 @@ impl Job<ConversationsService> for AccountCleanupJob {
     }
 }
 
-/// Leaves all conversations and workspaces; ownership passes to another member.
+/// Ends all memberships in conversations and workspaces. Ownership passes to another member.
 async fn hand_over_memberships(service: &ConversationsService, user_id: UserId) -> Result<(), AppError> {
     let conversations = account_erasure::conversations(service.db.writer(), user_id).await?;
     let changes = conversations.into_iter().map(|id| (id, ServerAction::Depart { user_id }.on(id))).collect();
@@ -253,7 +255,7 @@ async fn rewrite_log_of(
     Ok(())
 }
 
-/// Anonymises the user in an event payload. Returns true if they were named in it.
+/// Anonymises the user in an event payload. Returns true if the payload named the user.
 fn anonymise(value: &mut Value, id: &str) -> bool {
     match value {
         Value::Array(items) => items.iter_mut().fold(false, |named, item| anonymise(item, id) | named),

@@ -22,12 +22,12 @@ use uuid::Uuid;
 
 use crate::{ConversationsService, notes, workspaces};
 
-/// Chunks buffered for a slow reader.
+/// Number of chunks buffered for a slow reader.
 const BUFFERED_CHUNKS: usize = 4;
 /// Chunk size, in bytes.
 const CHUNK_SIZE: usize = 16 * 1024;
 
-/// Data of the caller.
+/// Exports the data of the caller.
 pub async fn export(
     service: Arc<ConversationsService>,
     by: Principal,
@@ -37,8 +37,8 @@ pub async fn export(
     stream_export(service, by, (entry, owner)).await
 }
 
-/// Streams [`appcore::view::Export`] of `by` as JSON. The audit entry and the work owner identify
-/// the requester.
+/// Streams [`appcore::view::Export`] of `by` as JSON. The audit entry and the owner of the work are
+/// those of the requester.
 pub(super) async fn stream_export(
     service: Arc<ConversationsService>,
     by: Principal,
@@ -72,9 +72,10 @@ impl From<AppError> for ExportStop {
 struct ExportStream {
     sender: mpsc::Sender<Result<Vec<u8>, AppError>>,
     text: Vec<u8>,
-    /// True while the current list has no items.
+    /// True as long as the current list has no items.
     first: bool,
-    /// `None` while waiting for a slow reader, so that the slot is free for others.
+    /// Slot in the work pool. It is released while waiting for a slow reader, so that others can
+    /// use it.
     slot: Option<WorkSlot>,
     pool: Arc<WorkPool>,
     owner: WorkOwner,
@@ -116,7 +117,7 @@ impl ExportStream {
         Ok(())
     }
 
-    /// Sends the last chunk.
+    /// Sends the remaining text as the last chunk.
     async fn finish(&mut self) -> Result<(), ExportStop> {
         self.slot = None;
         self.sender.send(Ok(std::mem::take(&mut self.text))).await.map_err(|_| ExportStop::ReaderClosed)
@@ -150,7 +151,8 @@ async fn write(
     entry: NewAuditEntry,
     out: &mut ExportStream,
 ) -> Result<(), ExportStop> {
-    // Recorded before any data is sent, so that no export is missing from the audit log.
+    // The entry is written before any data is sent, so that no export is missing from the audit
+    // log.
     audit::record(service.db.writer(), entry).await?;
     let db = service.db.reader();
     let user = users::by_id(db, by.user_id).await?.ok_or(AppError::from(Code::Unauthenticated))?;

@@ -77,7 +77,8 @@ pub async fn set_owner(
     let channel = default_channel::sync_member(&tx, id, owner, WorkspaceRole::Owner, now).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceOwnerChanged, Some(format!("{id}:{owner}")))).await?;
     tx.commit().await.map_err(app_error)?;
-    // Duplicates are notified once.
+    // The two users are the same person if the owner didn't change; duplicates are notified only
+    // once.
     WorkspaceChangeEvent::of(id, [former.unwrap_or(owner), owner]).tell(&service.identity);
     channel.tell(&service.identity);
     seen::find(service.db.writer(), id).await?.ok_or_else(|| Code::NotFound.into())

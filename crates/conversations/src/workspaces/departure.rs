@@ -1,8 +1,10 @@
-//! Cleanup after a membership: removes a former workspace member from its conversations.
+//! Cleanup after the end of a membership: removes the former workspace member from the workspace's
+//! conversations.
 //!
-//! The membership ends first, and requests that create a conversation or add a member lock the
-//! memberships they rely on ([`rows::hold`]). So the conversations found afterwards are complete.
-//! Each one is left through the writer, ordered with its other changes.
+//! The membership ends first. Requests that create a conversation or add a member lock the
+//! memberships that they rely on, so no conversation can gain the former member afterwards, and the
+//! list of conversations is complete. Each conversation is left through the writer, so that the
+//! change is ordered with the conversation's other changes.
 
 use std::time::Duration;
 
@@ -19,16 +21,17 @@ use crate::ConversationsService;
 
 /// Conversations per query.
 const CONVERSATIONS_PER_QUERY: u64 = 500;
-/// Concurrent changes; the writer commits them in batches.
+/// Maximum number of concurrent changes. The writer commits them in batches.
 const MAX_CONCURRENT_CHANGES: usize = 64;
-/// Delay of the job that completes the cleanup if this instance dies.
+/// Delay of the job that completes the cleanup if this instance crashes.
 const CLEANUP_DELAY: Duration = Duration::from_secs(30);
 
-/// Completes the cleanup of an ended membership or workspace if the instance that started it dies.
+/// Job that completes the cleanup of an ended membership or workspace if the instance that started
+/// it crashes.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct DepartureJob {
     workspace_id: WorkspaceId,
-    /// `None`: all members, because the workspace is deleted.
+    /// Former member; `None` stands for all members of a deleted workspace.
     user_id: Option<UserId>,
 }
 
@@ -76,7 +79,7 @@ pub(super) async fn remove_from_conversations(
     workspace: WorkspaceId,
     user: UserId,
 ) -> Result<(), AppError> {
-    // They may have rejoined since.
+    // The user may have rejoined in the meantime.
     if rows::role(service.db.writer(), workspace, user).await?.is_some() {
         return Ok(());
     }
@@ -107,8 +110,8 @@ async fn submit_for_each(
     }
 }
 
-/// Submits the changes. Failures in single conversations don't stop the others; the last error is
-/// returned.
+/// Submits changes to several conversations. A failure in one conversation doesn't stop the others;
+/// the last error is returned.
 pub async fn submit_all(
     service: &ConversationsService,
     changes: Vec<(ConversationId, Change)>,
@@ -120,9 +123,9 @@ pub async fn submit_all(
     while let Some((id, outcome)) = submitted.next().await {
         match outcome {
             Ok(_) => {}
-            // Removed concurrently, with the same result.
+            // The member was removed by a concurrent request, which has the same result.
             Err(error) if error.code() == Code::NotFound => {}
-            // Unavailability affects all conversations, so stop here.
+            // If the database is unavailable, all other conversations would fail too.
             Err(error @ AppError::Unavailable(_)) => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, conversation = %id, "failed to remove departed member");

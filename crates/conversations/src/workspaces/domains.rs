@@ -1,7 +1,8 @@
-//! Joining a workspace by the domain of a verified address.
+//! Joining a workspace by the domain of a verified email address.
 //!
-//! Allowing a domain requires a verified address at it, and public mail providers are refused:
-//! otherwise a stranger could impersonate a colleague or lure other people's colleagues.
+//! Allowing a domain requires a verified address at that domain, and domains of public mail
+//! providers are refused. Otherwise a stranger could impersonate a colleague, or lure the
+//! colleagues of others into a workspace.
 
 use std::{collections::HashSet, sync::LazyLock};
 
@@ -44,8 +45,8 @@ pub async fn offered(
     Ok(Page::new(items, page, total))
 }
 
-/// Adds the caller to a workspace that allows their domain. Returns `NotFound` for everybody else
-/// and for removed members.
+/// Adds the caller to a workspace that allows the domain of their address. Returns `NotFound` for
+/// everybody else and for removed members.
 pub async fn join(service: &ConversationsService, by: &Principal, id: WorkspaceId) -> Result<Workspace, AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     workspaces::lock(&tx, id).await?;
@@ -69,7 +70,7 @@ pub async fn join(service: &ConversationsService, by: &Principal, id: WorkspaceI
     find(service, by, id).await
 }
 
-/// Domain of an account's address, if it is verified.
+/// Domain of an account's email address; `None` if the address is not verified.
 fn verified_domain(user: &user::Model) -> Option<&str> {
     if !user.is_verified() {
         return None;
@@ -77,7 +78,8 @@ fn verified_domain(user: &user::Model) -> Option<&str> {
     user.email.split_once('@').map(|(_, domain)| domain)
 }
 
-/// Validated domains. New ones must be the caller's own.
+/// Validates the allowed domains. A domain that isn't in `known` must be that of the caller's
+/// address.
 pub(super) fn parse(wanted: &[String], known: &[String], by: &user::Model) -> Result<Vec<String>, AppError> {
     let wrong = |code: &'static str, message: String| Err(AppError::field("join_domains", code, message));
     if wanted.len() > MAX_DOMAINS {

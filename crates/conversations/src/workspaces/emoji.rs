@@ -95,7 +95,7 @@ pub async fn remove(
     Ok(())
 }
 
-/// Removes the emoji of a workspace if the caller's transaction has deleted it.
+/// Removes all emoji of a workspace that is deleted in the caller's transaction.
 pub(crate) async fn remove_ended<C: ConnectionTrait>(tx: &C, id: WorkspaceId, now: Timestamp) -> Result<(), AppError> {
     for picture in rows::remove_all(tx, id).await? {
         enqueue_removal(tx, now, picture).await?;

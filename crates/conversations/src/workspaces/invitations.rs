@@ -1,11 +1,11 @@
 //! Invitations: by email for one address, or as a link for a limited number of people.
 //!
-//! The token is shown once, to the creator, and stored as a fingerprint. An emailed invitation has
-//! a second token that is only in the mail: presenting it proves access to the mailbox. An emailed
-//! invitation is valid for its address only, once that is verified.
+//! The token is shown once, to the creator. Only its fingerprint is stored. An emailed invitation
+//! has a second token that is only in the mail: presenting it proves access to the mailbox. An
+//! emailed invitation is valid only for an account with its address, once that address is verified.
 //!
-//! An invitation is valid as long as its creator may grant its role ([`revoke_exceeding`]). A removed
-//! member can only rejoin with an invitation created after the removal.
+//! An invitation is valid as long as its creator may grant its role ([`revoke_exceeding`]). A
+//! removed member can only rejoin with an invitation created after the removal.
 
 use std::time::Duration;
 
@@ -37,12 +37,12 @@ const MAX_TTL: Duration = Duration::from_secs(366 * 24 * 3_600);
 const MAX_USES: i64 = 10_000;
 /// Maximum number of open invitations per workspace.
 const MAX_OPEN: u64 = 1_000;
-/// Maximum number of emailed invitations per user in [`A_DAY`], across all workspaces, because they
-/// go to strangers.
+/// Maximum number of emailed invitations per user in [`A_DAY`], across all workspaces. They are
+/// limited because they go to strangers.
 const MAX_MAILS_PER_DAY: usize = 50;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// Request for an invitation: for an email address, or as a link with a number of uses.
+/// Request for an invitation: by email to one address, or as a link with a maximum number of uses.
 pub struct NewInvitation {
     pub email: Option<String>,
     pub max_uses: Option<i64>,
@@ -50,7 +50,7 @@ pub struct NewInvitation {
     pub expires_at: Option<Timestamp>,
 }
 
-/// New invitation with the secrets that are shown once.
+/// New invitation with its link, which is shown only once.
 pub struct CreatedInvitation {
     pub invitation: Invitation,
     pub token: Secret,
@@ -58,7 +58,7 @@ pub struct CreatedInvitation {
 }
 
 /// Creates an invitation to a workspace, and mails it if it is for an address. The returned link
-/// starts with `base_url`; links in mails start with `server.public_url`.
+/// starts with `base_url`, links in mails with `server.public_url`.
 pub async fn create(
     service: &ConversationsService,
     by: &Principal,
@@ -167,8 +167,8 @@ async fn check_may_mail<C: ConnectionTrait>(db: &C, by: &Principal, now: Timesta
     })
 }
 
-/// Revokes the invitations of `maker` that they may no longer grant with `role`; all of them for
-/// `None`.
+/// Revokes the invitations made by `maker` whose role the maker may no longer grant, given their
+/// new `role`. With `None`, revokes all of them.
 pub(crate) async fn revoke_exceeding<C: ConnectionTrait>(
     db: &C,
     workspace_id: WorkspaceId,
@@ -211,7 +211,7 @@ pub async fn revoke(
     tx.commit().await.map_err(app_error)
 }
 
-/// Workspace of an invitation, for the holder of its token.
+/// Details of an invitation for the holder of its token.
 pub async fn preview(service: &ConversationsService, token: &str) -> Result<InvitationDetails, AppError> {
     let db = service.db.reader();
     let now = service.clock.now();
@@ -220,14 +220,14 @@ pub async fn preview(service: &ConversationsService, token: &str) -> Result<Invi
     shown.describe(db, shown.invitation.role).await
 }
 
-/// Accepts an invitation. An existing member keeps their role, and no use is counted.
+/// Accepts an invitation. An existing member keeps their role, and the invitation isn't used up.
 pub async fn accept(
     service: &ConversationsService,
     by: &Principal,
     token: &str,
 ) -> Result<InvitationDetails, AppError> {
     let now = service.clock.now();
-    // Invalid tokens are refused before the write lock is taken.
+    // Invalid tokens are refused here already, before the write lock is taken.
     find(service.db.reader(), token, now).await?.ok_or(Code::NotFound)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     let shown = find(&tx, token, now).await?.ok_or(Code::NotFound)?;

@@ -36,8 +36,8 @@ pub enum MemberIdentifier {
     Email(String),
 }
 
-/// Members of the caller's workspace that they may see, by name; filtered by `text` unless it is
-/// empty.
+/// Lists the members of a workspace whom the caller may see, by name. A non-empty `text` filters
+/// them.
 pub async fn members(
     service: &ConversationsService,
     by: &Principal,
@@ -53,7 +53,7 @@ pub async fn members(
     Ok(Page::new(items, page, total))
 }
 
-/// Adds any account as a member. Requires an owner or administrator of the workspace.
+/// Adds any existing account as a member. Requires an owner or administrator of the workspace.
 pub async fn add_member(
     service: &ConversationsService,
     by: &Principal,
@@ -85,7 +85,7 @@ pub async fn add_member(
     view(member)
 }
 
-/// Refuses callers who may not add a member with this role, and personal workspaces.
+/// Refuses callers who may not add a member with this role. Refuses personal workspaces too.
 pub(super) async fn check_may_add<C: ConnectionTrait>(
     db: &C,
     by: &Principal,
@@ -139,13 +139,13 @@ pub async fn set_role(
     let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceRoleChanged, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
-    // Includes the caller, whose own role changes with a transfer.
+    // The caller is included, because a transfer of ownership changes the caller's role as well.
     WorkspaceChangeEvent::of(id, [by.user_id, user_id]).tell(&service.identity);
     channel.tell(&service.identity);
     view(member)
 }
 
-/// Removes a member, also from all conversations of the workspace, and revokes their invitations.
+/// Removes a member from the workspace and all of its conversations, and revokes their invitations.
 /// They can't rejoin by themselves: see [`MembershipEnd::Removed`].
 pub async fn remove_member(
     service: &ConversationsService,
@@ -197,7 +197,7 @@ async fn own_role<C: ConnectionTrait>(db: &C, by: &Principal, id: WorkspaceId) -
     role_of(&rows::member(db, id, by.user_id).await?.ok_or(Code::NotFound)?)
 }
 
-/// Membership as audit-log target.
+/// Formats a membership as the target of an audit entry.
 fn membership(id: WorkspaceId, user_id: UserId) -> Option<String> {
     Some(format!("{id}/{user_id}"))
 }

@@ -1,9 +1,9 @@
-//! Workspaces: tenants. To non-members a workspace does not exist.
+//! Workspaces: tenants. For non-members, a workspace seems not to exist.
 //!
-//! [`Permission`] defines what each role may do. Guests have access only to conversations they were
-//! added to: they create none, and see only the people and assistants in them. A personal workspace
-//! belongs to one person as long as their account exists; the shared one belongs to the
-//! installation, which names it; the others are teams.
+//! [`Permission`] defines what each role may do. Guests have access only to conversations that they
+//! were added to. They can't create conversations, and see only the people and assistants in their
+//! own. A personal workspace belongs to one person as long as their account exists; the shared one
+//! belongs to the installation, which names it; the others are teams.
 
 pub mod admin;
 mod departure;
@@ -72,7 +72,7 @@ async fn find_in<C: ConnectionTrait>(db: &C, by: &Principal, id: WorkspaceId) ->
     views(db, by, vec![seen]).await?.pop().ok_or_else(|| Code::NotFound.into())
 }
 
-/// Views of these rows; administrators of a workspace see its domains.
+/// Builds the views of workspaces; only administrators of a workspace see its domains.
 async fn views<C: ConnectionTrait>(
     db: &C,
     by: &Principal,

@@ -1,4 +1,4 @@
-//! Account operations of the operator's command line, beside running instances.
+//! Account operations of the operator's command line. They work while instances are running.
 
 use appcore::{
     AppError, Clock, Code, UserId,
@@ -24,7 +24,7 @@ pub async fn create_admin(db: &Database, config: &Config, clock: &Clock, request
     let newcomer = Newcomer::parse(policy, &request.email, &request.password, &request.display_name)?;
     let hash = password_hash::hash(newcomer.password.expose()).map_err(AppError::internal)?;
     let tx = db.begin().await.map_err(app_error)?;
-    // The operator vouches for the address.
+    // The operator vouches for the email address, so it counts as verified.
     let new = users::NewUser {
         id: UserId::new(),
         email: newcomer.email.as_str().to_owned(),
@@ -64,7 +64,8 @@ pub async fn reset_password(
     Ok(session_tokens::own_view(&user))
 }
 
-/// Audit entry of the command line, whose user has no account.
+/// Audit entry for an action on the command line. The operator there has no account, so the actor
+/// is empty.
 fn operator_entry(action: Action, account: UserId) -> NewAuditEntry {
     NewAuditEntry { action, actor: None, target: Some(account.to_string()), address: None }
 }

@@ -1,8 +1,9 @@
 //! API keys: authentication and revocation. They are created and changed in `gateway::keys`.
 //!
-//! A key is 256 random bits with the prefix `nk_`; only its fingerprint and its first characters, by which the owner
-//! recognises it, are stored. The permissions of a key are checked at each use, by [`Principal::require_scope`];
-//! operations on credentials never accept an API key, so that a stolen one can't be made permanent.
+//! A key is 256 random bits with the prefix `nk_`; only its fingerprint and its first characters,
+//! by which the owner recognises it, are stored. The permissions of a key are checked at each use,
+//! by [`Principal::require_scope`]; operations on credentials never accept an API key, so that the
+//! thief of a key can't gain permanent access.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -31,9 +32,9 @@ use crate::IdentityService;
 
 /// Prefix of every key.
 pub const KEY_PREFIX: &str = "nk_";
-/// Our keys have 46 characters.
+/// Maximum length of a presented key. Our keys have 46 characters.
 const MAX_KEY_BYTES: usize = 128;
-/// Maximum time that a revocation waits for its bus message to be published.
+/// Maximum time that a change of keys waits for its bus message to be published.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Revokes one of the caller's keys, and closes the connections opened with it.
@@ -49,7 +50,7 @@ pub async fn revoke(service: &IdentityService, by: &Principal, id: ApiKeyId) -> 
     Ok(())
 }
 
-/// Announces revoked keys, here at once and to the other instances by the bus.
+/// Announces revoked keys: on this instance at once, to the other instances by the bus.
 pub async fn announce_revoked(service: &IdentityService, ids: Vec<ApiKeyId>) {
     if ids.is_empty() {
         return;
@@ -58,7 +59,8 @@ pub async fn announce_revoked(service: &IdentityService, ids: Vec<ApiKeyId>) {
     publish(service, Signal::ApiKeysRevoked(ids)).await;
 }
 
-/// Announces changed permissions of keys. `ids` are those of keys, owners or workspaces.
+/// Announces that permissions of keys have changed. `ids` are the ids of the keys, their owners or
+/// their workspaces.
 pub async fn announce_changed(service: &IdentityService, ids: Vec<Uuid>) {
     service.accounts.standings.readmit(&ids).await;
     service.accounts.standings.change(&ids).await;
@@ -67,7 +69,8 @@ pub async fn announce_changed(service: &IdentityService, ids: Vec<Uuid>) {
 
 async fn publish(service: &IdentityService, signal: Signal) {
     let left = service.bus.publish(vec![BusMessage::Signal(signal)]);
-    // If the bus is unavailable, the others notice when their cache entries expire after five seconds.
+    // If the bus is unavailable, the other instances notice when their cache entries expire after
+    // five seconds.
     if !matches!(tokio::time::timeout(PUBLISH_TIMEOUT, left).await, Ok(Ok(Ok(())))) {
         tracing::warn!("failed to publish change of API keys");
     }
@@ -83,7 +86,7 @@ pub(super) async fn authenticate(service: &IdentityService, key: &str) -> Result
     Ok(authenticate_key(service, key).await?.0)
 }
 
-/// [`authenticate`], with the policy of the key.
+/// Authenticates an API key; also returns its policy.
 pub async fn authenticate_key(service: &IdentityService, key: &str) -> Result<(Principal, Arc<KeyPolicy>), AppError> {
     let refused = || AppError::from(Code::Unauthenticated);
     if key.len() > MAX_KEY_BYTES || !is_key(key) {
@@ -101,7 +104,8 @@ pub async fn authenticate_key(service: &IdentityService, key: &str) -> Result<(P
     Ok((principal(standing), policy))
 }
 
-/// Current principal of a key that was authenticated before; `None` if the key has ended.
+/// Current principal of a key that was authenticated before; `None` if the key was revoked or has
+/// expired.
 pub(super) async fn current_principal(service: &IdentityService, id: ApiKeyId) -> Result<Option<Principal>, AppError> {
     if service.accounts.standings.is_revoked(id).await {
         return Ok(None);
@@ -145,7 +149,7 @@ async fn load_key(service: &IdentityService, fingerprint: Fingerprint) -> Result
     Ok(Some(standing))
 }
 
-/// Best effort: the next use of the key is recorded instead.
+/// Records the last use of keys. After a failure, the next use is recorded instead.
 async fn record_use(db: Database, ids: Vec<ApiKeyId>, now: Timestamp) -> Result<HashMap<ApiKeyId, ()>, AppError> {
     if let Err(error) = rows::record_use(db.writer(), &ids, now).await {
         tracing::debug!(%error, "failed to record last use of API keys");
@@ -164,7 +168,8 @@ fn read(row: &rows::ApiKeyStatus) -> Result<CachedKey, AppError> {
     })
 }
 
-/// Without the scope `admin`, an administrator's key has the rights of an ordinary account everywhere.
+/// Principal of a key. Without the scope `admin`, an administrator's key only has the rights of an
+/// ordinary account.
 fn principal(standing: CachedKey) -> Principal {
     let role = if standing.scopes.contains(Scope::Admin) { standing.role } else { UserRole::User };
     Principal {

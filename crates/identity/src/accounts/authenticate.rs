@@ -21,10 +21,10 @@ use super::{
 };
 use crate::IdentityService;
 
-/// Resolution of the last use of sessions and API keys.
+/// Precision with which the last use of sessions and API keys is recorded.
 pub(super) const LAST_USE_RESOLUTION: Duration = Duration::from_secs(60);
 
-/// Batchers that combine concurrent look-ups and updates.
+/// Batchers that combine concurrent look-ups and updates of sessions and API keys.
 #[derive(Default)]
 pub(super) struct LookUpBatchers {
     standings: Arc<Batcher<SessionId, Option<rows::LiveSession>>>,
@@ -33,7 +33,8 @@ pub(super) struct LookUpBatchers {
     pub(super) key_uses: Arc<Batcher<ApiKeyId, ()>>,
 }
 
-/// Authenticates an access token (signature, kind, time, and that its session has not ended) or an API key.
+/// Authenticates an API key or an access token. A token must have a valid signature, the right kind
+/// and a current validity period, and its session must not have ended.
 pub async fn authenticate(service: &IdentityService, access_token: &str) -> Result<Principal, AppError> {
     if api_keys::is_key(access_token) {
         return api_keys::authenticate(service, access_token).await;
@@ -49,16 +50,17 @@ pub async fn authenticate(service: &IdentityService, access_token: &str) -> Resu
     Ok(Principal {
         user_id: proof.user_id,
         credential: Credential::Session(proof.session_id),
-        // The current role, not that at the time of signing.
+        // The role may have changed since the token was signed, so the current one is used.
         role: standing.role,
         expires_at: Timestamp(proof.expires_at.saturating_mul(1000)),
         address: None,
     })
 }
 
-/// True if the token was not signed by this installation. Expired tokens and those of ended sessions were. Unknown API
-/// keys don't count, because they can't be guessed; nor do tokens with an unknown signing key, because after a change
-/// of keys all clients present such tokens until they sign in again.
+/// True if the token was not signed by this installation. Expired tokens and tokens of ended
+/// sessions are not forged. Unknown API keys don't count either, because keys can't be guessed.
+/// Tokens with an unknown signing key don't count, because after a change of keys all clients
+/// present such tokens until they sign in again.
 async fn is_forged(service: &IdentityService, access_token: &str) -> bool {
     if api_keys::is_key(access_token) {
         return false;
@@ -71,8 +73,8 @@ async fn is_forged(service: &IdentityService, access_token: &str) -> bool {
 }
 
 impl IdentityService {
-    /// Counts a rejected credential as a violation if this installation has not issued it. Returns `AddressBanned` if
-    /// the firewall had banned the address already.
+    /// Counts a rejected credential as a violation if it is forged. Returns `AddressBanned` if the
+    /// firewall had already banned the address.
     pub async fn count_rejected_token(&self, source: RequestSource, token: &str) -> Result<(), AppError> {
         if source.attributable_address().is_none() || !is_forged(self, token).await {
             return Ok(());
@@ -116,7 +118,7 @@ async fn load_session(service: &IdentityService, id: SessionId) -> Result<Option
     service.accounts.lookups.standings.ask(id, read).await
 }
 
-/// Best effort: the next use of the session is recorded instead.
+/// Records the last use of sessions. After a failure, the next use is recorded instead.
 async fn record_use(db: Database, ids: Vec<SessionId>, now: Timestamp) -> Result<HashMap<SessionId, ()>, AppError> {
     if let Err(error) = rows::record_use(db.writer(), &ids, now).await {
         tracing::debug!(%error, "failed to record last use of sessions");

@@ -1,8 +1,9 @@
-//! Change events of users: another name or another picture.
+//! Change events of users: a new name or a new picture.
 //!
-//! The recipients share a conversation with the user, whatever its size, or watch the user's presence, as clients do
-//! for users they show. The event is published after the commit and not stored; clients that were offline read names
-//! and pictures again.
+//! The recipients are those who share a conversation with the user, whatever its size, and those
+//! who watch the user's presence, as clients do for the users that they display. The event is
+//! published after the commit and not stored. Clients that were offline read names and pictures
+//! again.
 
 use appcore::{
     AppError, ConversationId, UserId,
@@ -12,7 +13,8 @@ use dbcontext::query::{account_erasure, users};
 
 use crate::IdentityService;
 
-/// Publishes the user's current name and picture. Best effort, because clients refresh them.
+/// Publishes the user's current name and picture. A failure is only logged, because clients refresh
+/// names and pictures later.
 pub async fn announce_user_change(service: &IdentityService, user_id: UserId) {
     if let Err(error) = publish_user_change(service, user_id).await {
         tracing::warn!(%error, %user_id, "failed to publish user change");
@@ -29,7 +31,7 @@ async fn publish_user_change(service: &IdentityService, user_id: UserId) -> Resu
     let conversations = account_erasure::conversations(db, user_id).await?;
     let mut parts: Vec<&[ConversationId]> = conversations.chunks(MAX_NAMED).collect();
     if parts.is_empty() {
-        // Other users may still watch the presence.
+        // Users without a common conversation may still watch this user's presence.
         parts.push(&[]);
     }
     let now = service.clock.now();
@@ -39,7 +41,7 @@ async fn publish_user_change(service: &IdentityService, user_id: UserId) -> Resu
         let envelope = Envelope::seal(&event, topic, now).map_err(AppError::internal)?;
         messages.push(BusMessage::Envelope(envelope.into()));
     }
-    // Not awaited: clients refresh names and pictures sooner or later.
+    // The publication is not awaited, because clients refresh names and pictures sooner or later.
     drop(service.bus.publish(messages));
     Ok(())
 }

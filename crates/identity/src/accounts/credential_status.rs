@@ -1,8 +1,9 @@
 //! Cache of the status of sessions and API keys.
 //!
-//! Looking up a session for every request would double the cost of most, so the result is cached for five seconds. An
-//! end takes effect at once: ended sessions are in a second list that is checked first, and kept there longer than a
-//! concurrent look-up could cache the old state.
+//! Looking up a session for every request would double the cost of most requests, so the result is
+//! cached for five seconds. The end of a session takes effect at once: ended sessions are in a
+//! second list that is checked first. They stay there for longer than a concurrent look-up could
+//! cache the old state.
 
 use std::{hash::Hash, sync::Arc, time::Duration};
 
@@ -18,14 +19,15 @@ use uuid::Uuid;
 
 use super::key_policy::KeyPolicy;
 
-/// Lifetime of a cached look-up, if no change event arrives.
+/// Lifetime of a cached look-up if no change event invalidates it earlier.
 const LOOKUP_TTL: Duration = Duration::from_secs(5);
-/// Longer than the slowest look-up plus the lifetime of its cached result.
+/// Lifetime of an entry in the list of ended sessions and revoked keys. It is longer than the
+/// slowest look-up plus the lifetime of its cached result.
 const ENDED_TTL: Duration = Duration::from_secs(60);
 const MAX_SESSIONS: u64 = 100_000;
 const MAX_LIVE: u64 = 100_000;
 
-/// A valid session.
+/// Session that has not ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CachedSession {
     pub(super) user_id: UserId,
@@ -33,10 +35,10 @@ pub(super) struct CachedSession {
     pub(super) expires_at: Timestamp,
 }
 
-/// SHA-256 of a key.
+/// SHA-256 of an API key.
 pub(super) type Fingerprint = [u8; 32];
 
-/// A valid API key.
+/// API key that is neither revoked nor expired.
 #[derive(Clone, Debug)]
 pub(super) struct CachedKey {
     pub(super) id: ApiKeyId,
@@ -48,7 +50,7 @@ pub(super) struct CachedKey {
 }
 
 impl CachedKey {
-    /// True if the id is that of the key, its owner or its workspace.
+    /// True if `id` is the id of the key, its owner or its workspace.
     fn concerns(&self, id: Uuid) -> bool {
         self.id.0 == id || self.user_id.0 == id || self.policy.workspace_id.is_some_and(|workspace| workspace.0 == id)
     }
@@ -64,7 +66,8 @@ pub(super) struct CredentialStatusCache {
     ended: Cache<SessionId, ()>,
     live_keys: sync::Cache<Fingerprint, CachedKey>,
     revoked_keys: Cache<ApiKeyId, ()>,
-    /// Time of the last permission change per key, owner or workspace: a look-up started before is not cached.
+    /// Time of the last permission change per key, owner or workspace. A look-up that started
+    /// earlier is not cached.
     changed: Cache<Uuid, Instant>,
 }
 
@@ -96,7 +99,7 @@ impl CredentialStatusCache {
             let message = tokio::select! {
                 message = envelope.recv() => message,
                 _ = tidying.tick() => {
-                    // An idle cache doesn't evict expired entries by itself.
+                    // An idle cache doesn't remove expired entries by itself.
                     self.live.run_pending_tasks();
                     self.live_keys.run_pending_tasks();
                     continue;
@@ -108,11 +111,12 @@ impl CredentialStatusCache {
                 BusMessage::Signal(Signal::ApiKeysRevoked(keys)) => self.revoke(&keys).await,
                 BusMessage::Signal(Signal::UserChanged(user_id)) => self.invalidate_user(user_id).await,
                 BusMessage::Signal(Signal::KeysChanged(ids)) => {
-                    // Includes keys of restored users: the database decides whether they are valid again.
+                    // A user may have been restored, so their keys leave the revoked list. The
+                    // database decides whether they are valid.
                     self.readmit(&ids).await;
                     self.change(&ids).await;
                 }
-                // The end of a session or key may have been lost.
+                // The message that a session or key has ended may have been lost.
                 BusMessage::Signal(Signal::Gap) => {
                     self.live.invalidate_all();
                     self.live_keys.invalidate_all();
@@ -137,7 +141,7 @@ impl CredentialStatusCache {
         }
     }
 
-    /// Invalidates a user's sessions and keys.
+    /// Invalidates the cached sessions and keys of a user.
     pub(super) async fn invalidate_user(&self, id: UserId) {
         self.change(&[id.0]).await;
         invalidate_if(&self.live, move |standing| standing.user_id == id);
@@ -179,7 +183,7 @@ impl CredentialStatusCache {
         }
     }
 
-    /// True if the key was revoked so recently that a look-up might have missed it.
+    /// True if the key was revoked so recently that a concurrent look-up might not have seen it.
     pub(super) async fn is_revoked(&self, id: ApiKeyId) -> bool {
         self.revoked_keys.get(&id).await.is_some()
     }
@@ -212,11 +216,12 @@ where
     K: Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    // Fails only on a cache without support for closures.
+    // Invalidation fails only on a cache that doesn't support closures, and this one does.
     drop(cache.invalidate_entries_if(move |_, value| is_stale(value)));
 }
 
-/// Ids whose workspace keys are invalid: of a user who left, or of an ended workspace.
+/// Ids of the user who left a workspace, or of the workspace that ended. Cached workspace keys with
+/// one of them are outdated.
 fn left(envelope: &Envelope) -> Vec<Uuid> {
     match &envelope.effect {
         FollowChange::LeaveWorkspace { user_id, .. } => vec![user_id.0],

@@ -6,7 +6,8 @@ use appcore::{Country, GeoLocation, RequestSource, Timestamp};
 use dbcontext::query::sessions::DeviceInfo;
 use platform::geoip::GeoIp;
 
-/// Marks of programs in user agents. Each program also claims to be those below it.
+/// Names of programs in user agents, with the name to show. A program's user agent also contains
+/// the names of programs further down the list, so the first match counts.
 const PROGRAMS: [(&str, &str); 10] = [
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -78,12 +79,12 @@ impl Device {
         self
     }
 
-    /// Approximate location.
+    /// Approximate location, by the address or the proxy's country.
     pub(super) fn place(&self, places: &GeoIp) -> Option<GeoLocation> {
         places.of(self.address, self.country)
     }
 
-    /// Data for the list of sessions.
+    /// Data of the device for the list of sessions.
     pub(super) fn seen(&self, places: &GeoIp, at: Timestamp) -> DeviceInfo {
         DeviceInfo { user_agent: self.user_agent(), address: self.address(), place: self.place(places), at }
     }
@@ -92,7 +93,8 @@ impl Device {
         self.user_agent.clone()
     }
 
-    /// Program and system, named from our own list, because a user agent may contain anything.
+    /// Name of the program and the system. It is taken from our own list, because a user agent may
+    /// contain any text.
     pub(super) fn name(&self) -> Option<String> {
         let agent = self.user_agent.as_deref()?;
         let find =
@@ -118,7 +120,8 @@ impl Device {
         }
     }
 
-    /// Network by which an address is recognised again: for IPv6 the /64, which belongs to one subscriber.
+    /// Network by which an address is recognised again. For IPv6 this is the /64, which belongs to
+    /// one subscriber.
     pub(super) fn network(&self) -> String {
         match self.address {
             Some(IpAddr::V6(address)) => {
@@ -130,7 +133,8 @@ impl Device {
         }
     }
 
-    /// Network for fair queueing: for IPv6 the /48 that a provider typically assigns.
+    /// Network for fair queueing. For IPv6 this is the /48 that a provider typically assigns to a
+    /// customer.
     pub(super) fn neighbourhood(&self) -> String {
         match self.address {
             Some(IpAddr::V6(address)) => Ipv6Addr::from(u128::from(address) & (u128::MAX << 80)).to_string(),
@@ -138,7 +142,7 @@ impl Device {
         }
     }
 
-    /// User agent without digits and dots, so that it is recognised after an update.
+    /// User agent without digits and dots, so that a program is recognised after an update.
     pub(super) fn agent(&self) -> String {
         let agent = self.user_agent.as_deref().unwrap_or_default();
         agent.chars().filter(|character| !character.is_numeric() && *character != '.').collect()

@@ -1,9 +1,10 @@
 //! Mailed links: address verification and password reset.
 //!
-//! No answer reveals whether an account exists, nor does its timing: the mail worker does the look-up. Somebody who
-//! signed up with another person's address is locked out once the owner resets the password: a reset ends the account's
-//! sessions and keys and all pending changes (arXiv 2205.10174). The mail alone verifies no address, because its reader
-//! may not know whose account it is about: the account's session or password is required as well.
+//! No answer reveals whether an account exists, nor does its timing: the mail worker does the
+//! look-up. Somebody who signed up with another person's address is locked out once the address's
+//! owner resets the password: a reset ends the account's sessions, its keys and all pending changes
+//! (arXiv 2205.10174). The mailed link alone does not verify an address, because the reader may not
+//! know whose account the mail is about. The account's session or password is required as well.
 
 use std::net::IpAddr;
 
@@ -29,10 +30,11 @@ use super::{
 use crate::IdentityService;
 use crate::mail::{self, MailContent, Recipient};
 
-/// Our tokens have 43 characters.
+/// Maximum length of a presented token. Our tokens have 43 characters.
 const MAX_TOKEN_BYTES: usize = 128;
 
-/// Mails another verification link, if there is an account with an unverified address.
+/// Mails another verification link if there is an account with this address and the address is not
+/// verified yet.
 pub async fn resend_verification(service: &IdentityService, email: &str) -> Result<(), AppError> {
     request(service, email, MailContent::Verification).await
 }
@@ -49,10 +51,12 @@ async fn request(service: &IdentityService, email: &str, letter: MailContent) ->
     Ok(())
 }
 
-/// Verifies an address by its mailed token together with the account's session or password. The caller has both the
-/// mail and the account, so no session is ended. With the mail alone, the password can be reset ([`reset_password_by_token`]).
+/// Verifies an address by its mailed token together with the account's session or password. The
+/// caller has access to the mailbox and to the account, so no session is ended. With the mail
+/// alone, the password can be reset ([`reset_password_by_token`]).
 ///
-/// A claim ([`identities::claim`]) needs neither: it takes the account away from its creator.
+/// A claim ([`identities::claim`]) needs neither session nor password: it takes the account away
+/// from its creator.
 pub async fn verify_email(
     service: &IdentityService,
     shown: &str,
@@ -89,7 +93,8 @@ pub async fn verify_email(
     Ok(())
 }
 
-/// Checks the password of an account that isn't signed in here. Guesses count like failed sign-ins.
+/// Checks the password of an account that isn't signed in on this device. Wrong passwords count
+/// like failed sign-ins.
 async fn require_password(
     service: &IdentityService,
     account: &user::Model,
@@ -113,7 +118,8 @@ async fn require_password(
     Ok(())
 }
 
-/// Gives an account to the reader of its address's mail, and ends all earlier sessions, keys and sign-in methods.
+/// Gives an account to the person who reads mail at its address, and ends all earlier sessions,
+/// keys and sign-in methods.
 async fn claim(service: &IdentityService, hash: &[u8], address: Option<IpAddr>) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -141,7 +147,7 @@ pub async fn reset_password_by_token(
 ) -> Result<(), AppError> {
     let hash = fingerprint(shown)?;
     let now = service.clock.now();
-    // A rejected password doesn't consume the token.
+    // The token is only read here, so that a rejected password doesn't consume it.
     let subject = mail_tokens::find(service.db.reader(), Purpose::PasswordReset, &hash, now).await?;
     let account = match subject {
         Some(subject) => users::by_id(service.db.reader(), UserId(subject)).await?,
@@ -158,7 +164,8 @@ pub async fn reset_password_by_token(
     let account = users::lock(&tx, UserId(subject)).await?.ok_or(Code::TokenInvalid)?;
     users::set_password(&tx, account.id, &stored, now).await?;
     if users::verify(&tx, account.id, now).await? {
-        // Removes everything that was added before the address was verified.
+        // The account may have been created by somebody else, so all that was added before the
+        // address was verified is removed.
         identities::remove_other_methods(&tx, service, account.id).await?;
     }
     mail_tokens::remove(&tx, account.id.0).await?;

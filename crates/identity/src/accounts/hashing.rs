@@ -1,16 +1,18 @@
 //! Password hashing on the blocking pool, with bounded concurrency and fair queueing.
 //!
-//! Each hash takes a core and 19 MiB for about 20 ms. More concurrent hashes than cores slow down all of them, and a
-//! flood of sign-ins would exhaust the memory. So they are queued, and a full queue rejects with `Retry-After`.
+//! Each hash takes a core and 19 MiB for about 20 ms. More concurrent hashes than cores slow down
+//! all of them, and a flood of sign-ins would exhaust the memory. So they are queued, and a full
+//! queue rejects with `Retry-After`.
 //!
-//! There is a queue per [`Priority`]; all of them are served, the higher ones more often. Within a queue, networks (an
-//! IPv4 address, a /48 of IPv6) are served round-robin, so that a hundred guesses from one provider's addresses wait
-//! for each other. Networks with recent failures never get all cores.
+//! There is a queue per [`Priority`]. All queues are served, those with a higher priority more
+//! often. Within a queue, networks (an IPv4 address or an IPv6 /48) are served round-robin, so that
+//! a hundred guesses from one customer's addresses wait for each other. Callers with recent
+//! failures never get all cores.
 //!
-//! This is not a [work pool](appcore::work_pool). A pool reserves slots for other users and has no priorities. Here the
-//! user is unknown until the password is checked, an address may stand for a whole office that needs all cores, and
-//! guesses must wait for everybody else. A hash is so short that round-robin suffices: another network waits for one
-//! hash on each core.
+//! This is not a [work pool](appcore::work_pool). A pool reserves slots for other users and has no
+//! priorities. Here the user is unknown until the password is checked, an address may stand for a
+//! whole office that needs all cores, and guesses must wait for everybody else. A hash is so short
+//! that round-robin suffices: another network waits for one hash on each core.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -26,14 +28,15 @@ use super::{
     password_hash::{self, PasswordCheck},
 };
 
-/// Maximum queueing time. Shorter than the endpoint timeout of 14 seconds.
+/// Maximum time in the queue. It is shorter than the endpoint timeout of 14 seconds.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Maximum queue length per core: about the work of a core in that time. One network may take half of a queue: on two
-/// cores, 500 users who sign in at the same moment behind one address all fit.
+/// Maximum queue length per core: about the number of hashes that a core computes in the queue
+/// timeout. One network may take half of a queue. On two cores, this is enough for 500 users who
+/// sign in at the same moment from behind one address.
 const MAX_QUEUE_PER_CORE: usize = 600;
 /// `Retry-After` of a rejected request.
 const RETRY_AFTER: Duration = Duration::from_secs(3);
-/// Service order of the queues while none is empty.
+/// Order in which the queues are served while none is empty.
 const CYCLE: [Priority; 7] = [
     Priority::Known,
     Priority::New,
@@ -55,11 +58,11 @@ pub(super) enum Priority {
     Doubted,
 }
 
-/// A caller in the queue.
+/// Caller in the queue.
 #[derive(Clone, Debug)]
 pub(super) struct QueuedCaller {
     priority: Priority,
-    /// Fairness key: callers with the same one wait for each other.
+    /// Fairness key. Callers with the same key wait for each other.
     neighbourhood: String,
 }
 
@@ -68,7 +71,7 @@ impl QueuedCaller {
         Self { priority, neighbourhood: device.neighbourhood() }
     }
 
-    /// A user who is signed in, or has presented a mailed token.
+    /// Caller who is signed in, or has presented a mailed token.
     pub(super) fn user(id: UserId) -> Self {
         Self { priority: Priority::Known, neighbourhood: id.to_string() }
     }
@@ -81,12 +84,12 @@ pub(super) struct PasswordHasher {
 struct State {
     /// Free slots.
     free: usize,
-    /// Maximum and current number of slots used by callers with failures.
+    /// Maximum and current number of slots that callers with failures use.
     max_failed_slots: usize,
     doubted: usize,
     queues: [Queue; 3],
     max_waiting: usize,
-    /// Position in the [`CYCLE`].
+    /// Current position in the [`CYCLE`].
     place: usize,
 }
 
@@ -111,7 +114,7 @@ impl PasswordHasher {
         self.run(applicant, move || password_hash::hash(&text)).await
     }
 
-    /// Verifies a password. Takes as long if no hash is stored.
+    /// Verifies a password. Without a stored hash, it takes as long.
     pub(super) async fn verify(
         &self,
         applicant: QueuedCaller,
@@ -128,7 +131,7 @@ impl PasswordHasher {
     ) -> Result<T, AppError> {
         let turn = self.turn(applicant).await?;
         let done = tokio::task::spawn_blocking(move || {
-            // The slot is released when the work ends, even if the caller is gone.
+            // The slot is released when the work ends, even if the caller was dropped.
             let _turn = turn;
             work()
         });
@@ -167,13 +170,14 @@ impl State {
                     self.free -= 1;
                     self.doubted += usize::from(priority == Priority::Doubted);
                 }
-                // The caller is gone. No slot was taken, so none is released.
+                // The caller was dropped. No slot was taken for it, so none is released.
                 Err(mut unused) => unused.state = None,
             }
         }
     }
 
-    /// Next caller: by the cycle, or the highest priority if that queue is empty.
+    /// Removes the next caller from the queue that is due in the cycle. If that queue is empty, the
+    /// highest priority with a waiting caller is used.
     fn next(&mut self) -> Option<(Priority, oneshot::Sender<HashingSlot>)> {
         let due = CYCLE[self.place];
         let may_doubt = self.doubted < self.max_failed_slots;
@@ -194,7 +198,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Callers waiting with one priority.
+/// Waiting callers of one priority.
 #[derive(Default)]
 struct Queue {
     /// Networks with waiting callers, in service order.
@@ -204,7 +208,8 @@ struct Queue {
 }
 
 impl Queue {
-    /// Returns false if the queue is full, or the network has half of it.
+    /// Adds a caller. Returns false if the queue is full, or if the caller's network takes up half
+    /// of it.
     fn push(&mut self, neighbourhood: String, sender: oneshot::Sender<HashingSlot>, max: usize) -> bool {
         if self.length >= max {
             self.remove_dropped();
@@ -234,7 +239,7 @@ impl Queue {
         first
     }
 
-    /// Removes callers that are gone.
+    /// Removes callers that were dropped.
     fn remove_dropped(&mut self) {
         self.waiting.retain(|_, waiting| {
             waiting.retain(|sender| !sender.is_closed());
@@ -245,9 +250,9 @@ impl Queue {
     }
 }
 
-/// A slot, released on drop.
+/// Slot for one hash, released on drop.
 struct HashingSlot {
-    /// `None` if no slot was taken.
+    /// State to return the slot to; `None` if no slot was taken.
     state: Option<Arc<Mutex<State>>>,
     priority: Priority,
 }
@@ -311,7 +316,7 @@ mod tests {
         let mut last = hashing.enqueue(from(Priority::New, "192.0.2.1")).unwrap();
         drop(gone);
         drop(turn);
-        // The slot is in the channel, and the caller is dropped before receiving it.
+        // The slot is already in the channel when the caller is dropped without receiving it.
         drop(held);
         drop(last.try_recv().unwrap());
         assert_eq!(lock(&hashing.state).free, 1);
@@ -341,7 +346,7 @@ mod tests {
         assert_eq!(refused.code(), Code::Unavailable);
     }
 
-    /// Runs all hashes one after the other, and returns their order.
+    /// Runs all waiting hashes one after the other, and returns their order.
     fn order(
         mut turn: HashingSlot,
         mut waiting: Vec<(&'static str, oneshot::Receiver<HashingSlot>)>,
@@ -367,7 +372,8 @@ mod tests {
             waiting.push((name, hashing.enqueue(from(priority, &address)).unwrap()));
         };
         for n in 0..60 {
-            // A /48 of IPv6 without failures so far, and many addresses with failures.
+            // Guesses arrive from an IPv6 /48 without failures so far, and from many addresses with
+            // failures.
             come("guess", Priority::New, format!("2001:db8:7:{n:x}::1"));
             come("doubted", Priority::Doubted, format!("198.51.100.{n}"));
         }
@@ -377,7 +383,7 @@ mod tests {
         let place = |name: &str| order.iter().position(|turn| *turn == name).unwrap();
         assert!(place("owner") <= 1, "{order:?}");
         assert!(place("newcomer") <= 4, "{order:?}");
-        // All callers are served eventually.
+        // Callers with failures are served too, but late.
         assert_eq!(order.iter().filter(|turn| **turn == "doubted").count(), 60);
         assert!(place("doubted") <= 6, "{order:?}");
     }

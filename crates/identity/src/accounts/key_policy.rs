@@ -1,4 +1,4 @@
-//! Restrictions of an API key beside its scopes.
+//! Restrictions of an API key in addition to its scopes.
 
 use std::{str::FromStr, sync::Arc};
 
@@ -10,7 +10,7 @@ use dbcontext::query::{api_keys::ApiKeyStatus, budgets::BudgetId};
 use platform::rate_limits::KeyLimit;
 use uuid::Uuid;
 
-/// Policy of a key, cached with its status.
+/// Restrictions of a key, cached together with its status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyPolicy {
     pub workspace_id: Option<WorkspaceId>,
@@ -18,10 +18,11 @@ pub struct KeyPolicy {
     pub models: Vec<String>,
     /// Allowed endpoints; empty allows all.
     pub endpoints: Vec<GatewayEndpoint>,
-    /// Allowed pass-through features that affect routing or cost. `None` allows all that the provider supports.
+    /// Allowed pass-through parameters that affect routing or cost. `None` allows all that the
+    /// provider supports.
     pub passes: Option<Arc<[RestrictedParameter]>>,
     pub limit: KeyLimit,
-    /// Budgets that exist for the key. Without one, no query is needed.
+    /// Budgets that apply to the key. If there are none, budget checks need no query.
     pub budgets: Vec<BudgetId>,
 }
 
@@ -63,7 +64,7 @@ pub fn passes(stored: Option<&str>) -> Option<Vec<RestrictedParameter>> {
     stored.map(parse_names)
 }
 
-/// Skips names unknown to this version.
+/// Parses a comma-separated list. Names that this version doesn't know are skipped.
 fn parse_names<T: FromStr>(stored: &str) -> Vec<T> {
     stored.split(',').filter_map(|name| name.parse().ok()).collect()
 }

@@ -1,8 +1,8 @@
 //! Signing keys of access tokens, shared by all instances through the database.
 //!
-//! A rotated key keeps verifying until the tokens that it signed have expired. Instances poll for changed keys every
-//! few seconds, and reload at once when a token names an unknown key, so no caller is rejected because an instance
-//! hasn't seen a new key yet.
+//! After a rotation, the old key still verifies tokens until the last one that it signed has
+//! expired. Instances poll for changed keys every few seconds, and reload at once when a token
+//! names an unknown key, so no caller is rejected because an instance hasn't seen a new key yet.
 
 use std::{
     sync::{Arc, PoisonError, RwLock, Weak},
@@ -22,16 +22,18 @@ use dbcontext::{Database, constraint::app_error, entity::signing_key, query::sig
 use tokio::{sync::Mutex, time::Instant};
 
 const PURPOSE: &[u8] = b"signing key";
-/// Issuer of an installation without a configured URL. The same for instances on different ports.
+/// Issuer of tokens if no public URL is configured. It is the same for instances on different
+/// ports.
 const DEFAULT_ISSUER: &str = "natter";
 /// Interval at which an instance polls for changed keys.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// Minimum interval of reloads, because anybody can send tokens with unknown keys.
+/// Minimum interval between reloads. It is needed because anybody can send tokens with unknown
+/// keys.
 const MIN_RELOAD_INTERVAL: Duration = Duration::from_millis(100);
-/// Margin for all instances to notice a rotated key.
+/// Additional time for which an old key is kept, so that all instances have noticed the rotation.
 const ROTATION_MARGIN: Duration = Duration::from_secs(60);
 
-/// The keys known to this instance.
+/// Signing keys known to this instance.
 pub(super) struct SigningKeys {
     db: Database,
     config: Arc<Config>,
@@ -42,12 +44,13 @@ pub(super) struct SigningKeys {
 }
 
 impl SigningKeys {
-    /// Loads the keys. The first instance creates one; of several concurrent ones, the fastest.
+    /// Loads the keys, and creates one if there is none. If several instances start at once, the
+    /// first to store its key wins.
     pub async fn load(db: &Database, config: &Arc<Config>, clock: &Clock) -> anyhow::Result<Arc<Self>> {
         let mut rows = signing_keys::all(db.writer()).await?;
         if rows.is_empty() && config.auth.private_key_file.is_none() {
             store_new(db.writer(), config, clock.now()).await?;
-            // Our key, or that of an instance started at the same time.
+            // The stored key is ours or that of an instance that started at the same time.
             rows = signing_keys::all(db.writer()).await?;
         }
         let ring = ring(db, config, clock.now(), &rows).await?;
@@ -66,7 +69,8 @@ impl SigningKeys {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Verifies a token. An unknown key triggers a reload, because it may have been created a moment ago.
+    /// Verifies a token. If its key is unknown, the keys are reloaded first, because the key may
+    /// have just been created.
     pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, AccessTokenError> {
         match self.ring().verify(token, now) {
             Err(AccessTokenError::UnknownKey) => {
@@ -114,7 +118,8 @@ async fn poll(keys: Weak<SigningKeys>) {
     }
 }
 
-/// Replaces the signing key, and removes those whose tokens have all expired. Returns the new key's id.
+/// Replaces the signing key, and removes keys whose tokens have all expired. Returns the new key's
+/// id.
 pub async fn rotate(db: &Database, config: &Config, clock: &Clock) -> Result<String, AppError> {
     if let Some(file) = &config.auth.private_key_file {
         return Err(AppError::internal(anyhow::anyhow!(
@@ -152,7 +157,7 @@ fn names(rows: &[signing_key::Model]) -> Vec<String> {
     rows.iter().map(|row| row.kid.clone()).collect()
 }
 
-/// Builds the keyring for signing and verification.
+/// Builds the keyring that signs and verifies tokens.
 async fn ring(db: &Database, config: &Config, now: Timestamp, rows: &[signing_key::Model]) -> anyhow::Result<Keyring> {
     let issuer = config.server.public_url.as_ref().map_or(DEFAULT_ISSUER.to_owned(), |_| config.server.public_url());
     let good_since = now.minus(config.auth.access_ttl).minus(ROTATION_MARGIN);
@@ -165,7 +170,8 @@ async fn ring(db: &Database, config: &Config, now: Timestamp, rows: &[signing_ke
             .with_context(|| format!("failed to read auth.private_key_file: {}", file.display()))?;
         let key = SigningKey::from_pem(&pem)
             .with_context(|| format!("failed to parse auth.private_key_file: {}", file.display()))?;
-        // Tokens signed with the database's keys stay valid until they expire.
+        // The configured key signs. Tokens signed with the keys in the database stay valid until
+        // they expire.
         return Keyring::new(issuer, key, stored);
     }
     anyhow::ensure!(!stored.is_empty(), "the database has no signing key");
@@ -173,7 +179,7 @@ async fn ring(db: &Database, config: &Config, now: Timestamp, rows: &[signing_ke
     Keyring::new(issuer, signing, stored)
 }
 
-/// Reads a stored key. A plaintext key is encrypted once a secret is configured.
+/// Decrypts a stored key. If it is stored in plaintext and a secret is configured, it is encrypted.
 async fn read(db: &Database, secret: Option<&Secret>, row: &signing_key::Model) -> anyhow::Result<SigningKey> {
     let bytes = decrypt(row, secret)?;
     if let Some(secret) = secret.filter(|_| !row.is_sealed) {

@@ -1,4 +1,5 @@
-//! Networks and programs from which an account signs in: used by the login throttle, and for mails about new devices.
+//! Networks and programs from which an account has signed in. The login throttle uses them, and so
+//! do mails about new devices.
 
 use appcore::{AppError, UserId};
 use dbcontext::{
@@ -13,7 +14,8 @@ use super::Device;
 use crate::IdentityService;
 use crate::mail::{self, MailContent, Recipient};
 
-/// True if the account was signed in from this network before. Takes as long if there is no account.
+/// True if the account has signed in from this network before. Without an account, the look-up
+/// takes as long.
 pub(super) async fn is_known<C: ConnectionTrait>(
     db: &C,
     user_id: Option<UserId>,
@@ -24,8 +26,8 @@ pub(super) async fn is_known<C: ConnectionTrait>(
     Ok(known.iter().any(|known| known.network == network))
 }
 
-/// Records a sign-in, in the caller's transaction. One from a new network or program is mailed about, except the
-/// account's first.
+/// Records a sign-in in the caller's transaction. A sign-in from a new network or program is mailed
+/// to the user, except for the account's first one.
 pub(super) async fn record_sign_in(
     tx: &Transaction,
     service: &IdentityService,
@@ -35,7 +37,7 @@ pub(super) async fn record_sign_in(
     let (network, agent, now) = (device.network(), device.agent(), service.clock.now());
     let known = known_devices::of_user(tx, account.id).await?;
     let is_new = !known.iter().any(|known| known.network == network) || !known.iter().any(|known| known.agent == agent);
-    // An unverified address may belong to a stranger.
+    // No mail goes to an unverified address, which may belong to a stranger.
     if is_new && !known.is_empty() && account.is_verified() {
         let letter = MailContent::NewDevice {
             user_agent: device.name(),

@@ -1,12 +1,15 @@
-//! Throttle of password guesses, by account and address together, by address, and by account, whether the account
-//! exists or not.
+//! Throttle of password guesses. There are limits per pair of account and address, per address, and
+//! per account, whether the account exists or not.
 //!
-//! The first limit is narrow, so that a typo locks out only its author. The other two are wider: they stop guesses at
-//! many accounts, and from many addresses. An address from which the account was signed in before neither counts
-//! against the account's limit nor is rejected by it, so that guesses of strangers can't lock the owner out.
+//! The first limit is narrow, so that typing errors lock out only the person who makes them. The
+//! other two are wider: they stop guesses at many accounts from one address, and guesses at one
+//! account from many addresses. An address from which the account was signed in before neither
+//! counts against the account's limit nor is rejected by it, so that strangers can't lock the owner
+//! out by guessing.
 //!
-//! An address banned by the firewall may still sign in, because others may share it. During a ban, accounts not used
-//! there before share a fourth, narrow limit, so that a guesser gets fewer guesses than without a ban.
+//! An address banned by the firewall may still sign in, because others may share it. During a ban,
+//! accounts not used there before share a fourth, narrow limit, so that a guesser gets fewer
+//! guesses than without a ban.
 
 use appcore::{AppError, UserId, auth::token};
 use platform::throttle::{Attempt, ThrottleSubject};
@@ -18,14 +21,14 @@ use super::{
 };
 use crate::IdentityService;
 
-/// A guess in progress.
+/// Password guess in progress.
 pub struct PasswordGuess {
     attempt: Attempt,
     applicant: QueuedCaller,
 }
 
 impl PasswordGuess {
-    /// Queue entry for checking the password.
+    /// Queue entry for hashing the guessed password.
     pub(super) fn applicant(&self) -> QueuedCaller {
         self.applicant.clone()
     }
@@ -39,7 +42,8 @@ impl PasswordGuess {
     }
 }
 
-/// Starts a guess at the account with the address `name`; `account` is its id, if it exists.
+/// Starts a guess at the account with the email address `name`. `account` is the account's id, if
+/// it exists.
 pub async fn begin(
     service: &IdentityService,
     name: &str,
@@ -70,7 +74,7 @@ pub async fn begin(
     Ok(PasswordGuess { attempt, applicant: QueuedCaller::new(priority, device) })
 }
 
-/// Redis only stores fingerprints, never addresses.
+/// Fingerprint of an email address, so that Redis never stores the address itself.
 fn subject(name: &str) -> String {
     hex::encode(&token::hash_token(name)[..16])
 }

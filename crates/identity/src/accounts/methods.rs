@@ -7,7 +7,8 @@ use dbcontext::{
     query::{identities, passkeys},
 };
 
-/// Fails if the account has no sign-in method left. Called after the removal, in the same transaction.
+/// Fails if the account has no sign-in method left. Must be called after a method was removed, in
+/// the same transaction.
 pub(super) async fn require_any(tx: &Transaction, account: &user::Model) -> Result<(), AppError> {
     let left = account.password_hash.is_some()
         || identities::count(tx, account.id).await? > 0

@@ -1,16 +1,20 @@
 //! Accounts: users, their sessions, and their credentials.
 //!
-//! A sign-in is a *session* (`user_sessions`): it has a chain of refresh tokens, of which one is unused, and any number
-//! of short-lived access tokens that name it. A refresh token that is used twice was stolen: the session ends
-//! ([`refresh`]). An access token is only as good as its session, which [`authenticate`] looks up and caches for a few
-//! seconds; the end of a session is published to all instances at once ([`standings`]).
+//! A sign-in is a *session* (`user_sessions`): it has a chain of refresh tokens, of which only the
+//! last is unused, and any number of short-lived access tokens that contain its id. A refresh token
+//! that is used twice counts as stolen, and the session ends ([`refresh`]). An access token is
+//! valid only as long as its session: [`authenticate`] looks up the session and caches the result
+//! for a few seconds. The end of a session is published to all instances at once
+//! ([`credential_status`]).
 //!
-//! A program acts for a user by an API key ([`api_keys`]), which may have fewer permissions than a sign-in, and
-//! expires. Every sign-in, whatever its method, ends in [`admit`], which requires the second factor if there is one
-//! ([`second_factor`]). A multi-step sign-in in progress is a row ([`pending`]).
+//! A program acts for a user by an API key ([`api_keys`]), which may have fewer permissions than a
+//! sign-in, and expires. Every sign-in, whatever its method, ends in [`session_start::admit`],
+//! which requires the second factor if there is one ([`second_factor`]). A multi-step sign-in in
+//! progress is a row ([`pending`]).
 //!
-//! Passwords are hashed on the blocking pool, a few at a time ([`hashing`]). The keys that sign access tokens are in
-//! the database, so that every instance verifies what any other has signed ([`keys`]).
+//! Passwords are hashed on the blocking pool, a few at a time ([`hashing`]). The keys that sign
+//! access tokens are in the database, so that every instance verifies what any other has signed
+//! ([`keys`]).
 
 mod administer;
 pub mod api_keys;
@@ -81,12 +85,13 @@ pub struct Accounts {
     standings: CredentialStatusCache,
     lookups: authenticate::LookUpBatchers,
     providers: identities::Providers,
-    /// `None` if the server has no domain name for passkeys.
+    /// WebAuthn relying party; `None` if the server has no domain name for passkeys.
     relying_party: Option<webauthn_rs::Webauthn>,
 }
 
 impl Accounts {
-    /// Loads the signing keys, creating the first if there is none, and subscribes to ended sessions.
+    /// Loads the signing keys, creates the first one if there is none, and subscribes to messages
+    /// about ended sessions.
     pub async fn load(db: &Database, config: &Arc<Config>, clock: &Clock, bus: &dyn EventBus) -> anyhow::Result<Self> {
         let keys = SigningKeys::load(db, config, clock).await?;
         second_factor::seal_all(db, config).await?;
@@ -103,7 +108,7 @@ impl Accounts {
         })
     }
 
-    /// True if the next account is the first one and requires the setup token.
+    /// True if the next account will be the first one and its creation requires the setup token.
     pub async fn asks_for_setup_token(&self, db: &Database, source: RequestSource) -> Result<bool, AppError> {
         self.setup.is_required(db, source).await
     }

@@ -37,7 +37,8 @@ use crate::IdentityService;
 
 /// Lifetime of a challenge.
 const CEREMONY_TTL: Duration = Duration::from_secs(300);
-/// Maximum number of passkeys per account; all of them are sent when another one is registered.
+/// Maximum number of passkeys per account. When another one is registered, all of them are sent to
+/// the browser.
 const MAX_PASSKEYS: usize = 50;
 const MAX_NAME_CHARS: usize = 80;
 const DEFAULT_NAME: &str = "Passkey";
@@ -46,13 +47,13 @@ const RELYING_PARTY: &str = "Natter";
 /// Challenge for the authenticator.
 #[derive(Debug)]
 pub struct WebauthnChallenge {
-    /// Id for the answer; usable once.
+    /// Id of the challenge, sent back with the answer. Valid once.
     pub id: String,
     /// WebAuthn options as JSON.
     pub public_key: Value,
 }
 
-/// A passkey of the caller.
+/// Passkey of the caller.
 #[derive(Clone, Debug)]
 pub struct OwnPasskey {
     pub id: PasskeyId,
@@ -61,13 +62,14 @@ pub struct OwnPasskey {
     pub last_used_at: Option<Timestamp>,
 }
 
-/// Relying party of passkeys. `None` if the server has no domain name but only an IP address, which WebAuthn does not
-/// allow.
+/// WebAuthn relying party. `None` if the server has no domain name but only an IP address, which
+/// WebAuthn does not allow.
 pub(super) fn site(config: &Config) -> anyhow::Result<Option<Webauthn>> {
     let mut public = Url::parse(&config.server.public_url())?;
-    // A relying party is identified by its origin.
+    // Only the origin identifies a relying party, so the path is removed.
     public.set_path("/");
-    // IP addresses can't have passkeys; on a developer's machine 127.0.0.1 is opened as localhost.
+    // WebAuthn doesn't allow IP addresses. On a developer's machine, 127.0.0.1 is opened as
+    // localhost instead.
     let is_told = config.server.public_url.is_some();
     let here = match public.host() {
         Some(Host::Domain(_)) => public,
@@ -76,17 +78,17 @@ pub(super) fn site(config: &Config) -> anyhow::Result<Option<Webauthn>> {
     };
     let Some(name) = here.domain().map(str::to_owned) else { return Ok(None) };
     let built = WebauthnBuilder::new(&name, &here)
-        // Without `server.public_url` the port outside may differ.
+        // Without `server.public_url`, the port that clients use may differ from the server's.
         .and_then(|builder| builder.rp_name(RELYING_PARTY).timeout(CEREMONY_TTL).allow_any_port(!is_told).build());
     built.map(Some).map_err(|error| anyhow::anyhow!("server.public_url can't have passkeys: {error}"))
 }
 
-/// A confirmed caller of a server that supports passkeys. Only constructed by [`Self::ask`].
+/// Confirmed caller, on a server that supports passkeys. Only [`Self::ask`] constructs it.
 #[derive(Debug)]
 pub struct PasskeyEnrolment(Confirmed);
 
 impl PasskeyEnrolment {
-    /// Checks that passkeys are possible, before the caller has to confirm.
+    /// Checks that the server supports passkeys before it requires a confirmation of the caller.
     pub async fn authorize(service: &IdentityService, by: &Principal) -> Result<Self, AppError> {
         open_site(service)?;
         Ok(Self(Confirmed::authorize(service, by).await?))
@@ -107,7 +109,8 @@ pub async fn start_registration(
     let (mut asked, state) = site
         .start_passkey_registration(account.id.0, &account.email, &account.display_name, Some(known))
         .map_err(challenge_error)?;
-    // Sign-in needs no name, so the authenticator must store the account (resident key).
+    // At sign-in no account name is entered, so the authenticator must store the account with the
+    // passkey (resident key).
     if let Some(selection) = &mut asked.public_key.authenticator_selection {
         selection.require_resident_key = true;
     }
@@ -154,7 +157,7 @@ pub async fn start_sign_in(service: &IdentityService) -> Result<WebauthnChalleng
     store_challenge(service, PendingKind::PasskeySignIn, None, &state, public_key).await
 }
 
-/// Signs in the owner of the passkey that answered.
+/// Verifies the answer and signs in the owner of the passkey.
 pub async fn finish_sign_in(
     service: &IdentityService,
     ceremony: &str,
@@ -183,7 +186,8 @@ async fn check_answer(
     Ok(*pair)
 }
 
-/// Verifies a passkey's answer for a user who is already signed in; the challenge is that of a sign-in.
+/// Verifies a passkey's answer for a user who is already signed in. The challenge is created as for
+/// a sign-in.
 pub(super) async fn verify_answer(
     service: &IdentityService,
     user_id: UserId,
@@ -197,7 +201,7 @@ pub(super) async fn verify_answer(
     tx.commit().await.map_err(app_error)
 }
 
-/// Returns the account of the passkey that answered. The caller commits.
+/// Verifies a passkey's answer and returns the account. The caller must commit the transaction.
 async fn identify(
     service: &IdentityService,
     ceremony: &str,
@@ -292,7 +296,7 @@ fn view(row: passkey::Model) -> OwnPasskey {
     OwnPasskey { id: row.id, name: row.name, created_at: row.created_at, last_used_at: row.last_used_at }
 }
 
-/// The challenge has expired, was answered before, or belongs to someone else.
+/// Error for a challenge that has expired, was answered before, or belongs to somebody else.
 fn challenge_expired() -> AppError {
     AppError::field("challenge_id", "invalid", "This request timed out or was already used. Try again.")
 }

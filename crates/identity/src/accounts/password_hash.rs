@@ -10,23 +10,25 @@ use argon2::{
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
-/// Environment variable that makes hashes cheap in debug builds, because black-box tests sign up thousands of users.
-/// Release builds don't read it.
+/// Environment variable that makes hashes cheap in debug builds. Black-box tests need it because
+/// they sign up thousands of users. Release builds don't read it.
 #[cfg(debug_assertions)]
 const CHEAP_HASHES: &str = "NATTER_TEST_CHEAP_HASHES";
-/// Hash for accounts that don't exist: the same cost, and no password matches.
+/// Hash to compare with if the account doesn't exist. Comparing costs as much as with a real hash,
+/// and no password matches.
 const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Result of comparing a password with the stored hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PasswordCheck {
     Right,
-    /// Matches, but with a weaker cost than today's: hash it again.
+    /// The password matches, but the hash has a lower cost than today's hashes and should be
+    /// replaced.
     RightButOutdated,
     Wrong,
 }
 
-/// Memory in KiB, passes and lanes of new hashes.
+/// Cost of new hashes: memory in KiB, passes and lanes.
 fn cost() -> (u32, u32, u32) {
     #[cfg(debug_assertions)]
     if std::env::var_os(CHEAP_HASHES).is_some() {
@@ -41,7 +43,8 @@ fn hasher() -> Result<Argon2<'static>, HashError> {
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
-/// Hashes with a random salt. Takes tens of milliseconds and 19 MiB, so never call it on a thread that serves requests.
+/// Hashes with a random salt. This takes tens of milliseconds and 19 MiB, so it must not run on a
+/// thread that serves requests.
 pub(super) fn hash(text: &str) -> anyhow::Result<String> {
     let hash: PasswordHash = hasher()
         .and_then(|hasher| hasher.hash_password(normalize(text).as_bytes()))
@@ -49,12 +52,13 @@ pub(super) fn hash(text: &str) -> anyhow::Result<String> {
     Ok(hash.to_string())
 }
 
-/// Compares with a stored hash. If there is none, takes as long and returns [`PasswordCheck::Wrong`]. As slow as
-/// [`hash`], or twice if the text is not normalized, because old hashes are of the text as typed.
+/// Compares with a stored hash. Without one, it takes as long and returns [`PasswordCheck::Wrong`].
+/// The cost is that of [`hash`]. It doubles if normalisation changes the text, because old hashes
+/// are of the text as it was typed.
 pub(super) fn verify(text: &str, stored: Option<&str>) -> anyhow::Result<PasswordCheck> {
     let failed = |error| anyhow::anyhow!("failed to verify stored password hash: {error}");
     let hasher = hasher().map_err(failed)?;
-    // No password is this long, but the work must be the same.
+    // A password longer than the maximum can't match, but the comparison must take as long.
     let typed = if text.len() > MAX_BYTES { "" } else { text };
     let shown = normalize(typed);
     let shown: &str = &shown;

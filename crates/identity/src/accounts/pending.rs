@@ -1,7 +1,9 @@
-//! Multi-step sign-ins in progress: OAuth flow, second factor, passkey, OAuth flow of a tool server.
+//! Multi-step sign-ins in progress: OAuth flow, second factor, passkey, and the OAuth flow of a
+//! tool server.
 //!
-//! Each is a row, so that any instance can continue it, with Redis or without. The caller has a handle of 256 random
-//! bits; the row has only its fingerprint, and the state is encrypted with the handle, so the database reveals nothing.
+//! Each one is a row, so that any instance can continue it, with or without Redis. The caller has a
+//! handle of 256 random bits. The row contains only the handle's fingerprint, and the state is
+//! encrypted with the handle, so the database alone reveals nothing.
 
 use std::time::Duration;
 
@@ -14,19 +16,19 @@ use sea_orm::ConnectionTrait;
 use serde::{Serialize, de::DeserializeOwned};
 
 const PURPOSE: &[u8] = b"pending sign-in";
-/// Our handles have 43 characters.
+/// Maximum length of a presented handle. Our handles have 43 characters.
 const MAX_HANDLE_BYTES: usize = 128;
 
-/// Kind of a pending sign-in.
+/// Kind of multi-step sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PendingKind {
     Oauth,
     SecondFactor,
     PasskeyRegistration,
     PasskeySignIn,
-    /// Identity to be linked once the owner has answered the account's mail.
+    /// Identity to be linked once the owner of the account's address has opened the mailed link.
     Claim,
-    /// Account to be connected with a tool server.
+    /// Connection of an account to a tool server.
     ToolServer,
 }
 
@@ -43,7 +45,7 @@ impl PendingKind {
     }
 }
 
-/// Handle for the caller.
+/// Handle of a pending sign-in, which the caller has to present to continue it.
 pub struct PendingHandle {
     pub handle: String,
     pub expires_at: Timestamp,
@@ -94,7 +96,7 @@ pub async fn consume<T: DeserializeOwned>(
     handle: &str,
     now: Timestamp,
 ) -> Result<Option<(Option<UserId>, T)>, AppError> {
-    // Unknown handles are rejected before the write lock.
+    // Unknown handles are rejected here already, before the write lock is taken.
     let Some(row) = find(db.reader(), kind, handle, now).await? else { return Ok(None) };
     if !rows::consume(db.writer(), row.id).await? {
         return Ok(None);

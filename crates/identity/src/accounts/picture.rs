@@ -18,7 +18,8 @@ const PICTURE_LIMITS: SmallPictureRules = SmallPictureRules {
     max_side: 1024,
 };
 
-/// Reads the pictures of the given users as far as the caller may see them; users without one are left out.
+/// Pictures of the given users, as far as the caller may see these users. Users without a picture
+/// are left out.
 pub async fn pictures(service: &IdentityService, by: &Principal, ids: &[UserId]) -> Result<Vec<UserPicture>, AppError> {
     rows::of(service.db.reader(), by.user_id, ids).await
 }
@@ -32,7 +33,7 @@ pub async fn set_picture(
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    // Locks the upload against removal until it is referenced.
+    // Locks the upload, so that it isn't removed before the account refers to it.
     let upload = uploaded::lock_to_send(&tx, [upload_id]).await?.pop();
     PICTURE_LIMITS.check(&upload.filter(|upload| upload.owner_id == Some(by.user_id)).ok_or(Code::NotFound)?)?;
     let before = rows::set(&tx, by.user_id, upload_id, now).await?;

@@ -1,4 +1,4 @@
-//! User profiles: the caller's own, and others' as far as visible.
+//! User profiles: the caller's own, and those of other users as far as the caller may see them.
 
 use appcore::{
     AppError, Code, Language, UserId, WorkspaceId,
@@ -34,11 +34,11 @@ pub struct ProfileChange {
     pub display_name: Option<String>,
     /// Language of mails.
     pub language: Option<Language>,
-    /// Inner `None` clears the time zone.
+    /// Time zone; an inner `None` clears it.
     pub timezone: Option<Option<String>>,
-    /// True if others see the time zone.
+    /// True to show the time zone to others.
     pub show_timezone: Option<bool>,
-    /// Presence shown for all devices of the user.
+    /// Presence that is shown for all devices of the user.
     pub chosen_presence: Option<ChosenPresence>,
     pub password: Option<PasswordChange>,
 }
@@ -46,18 +46,18 @@ pub struct ProfileChange {
 pub struct PasswordChange {
     pub current: String,
     pub new: String,
-    /// Name of the new password's field in the request.
+    /// Name of the request field with the new password, for error messages.
     pub field: &'static str,
     pub device: Device,
 }
 
-/// Reads the caller's own account.
+/// Returns the caller's own account.
 pub async fn me(service: &IdentityService, by: &Principal) -> Result<User, AppError> {
     let user = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     Ok(with_presence(service, session_tokens::own_view(&user)).await)
 }
 
-/// Reads a user with whom the caller shares a workspace.
+/// Returns a user with whom the caller shares a workspace.
 pub async fn find(service: &IdentityService, by: &Principal, id: UserId) -> Result<User, AppError> {
     if id == by.user_id {
         return me(service, by).await;
@@ -66,7 +66,8 @@ pub async fn find(service: &IdentityService, by: &Principal, id: UserId) -> Resu
     Ok(with_presence(service, session_tokens::others_view(&user)).await)
 }
 
-/// Searches users of a workspace by a part of their name or by their whole address; an empty text lists all.
+/// Searches users of a workspace by a part of their name or by their complete email address. An
+/// empty text finds all of them.
 pub async fn search(
     service: &IdentityService,
     by: &Principal,
@@ -82,7 +83,8 @@ pub async fn search(
     Ok(Page::new(items, page, total))
 }
 
-/// Changes the caller's name, language, time zone, chosen presence and password, all or nothing.
+/// Changes the caller's name, language, time zone, chosen presence and password. If one change is
+/// refused, none is made.
 pub async fn update_me(service: &IdentityService, by: &Principal, change: ProfileChange) -> Result<User, AppError> {
     let own = if change.password.is_some() { Some(by.require_session()?) } else { None };
     let display_name = change.display_name.as_deref().map(parse_name).transpose()?;
@@ -136,14 +138,14 @@ pub async fn update_me(service: &IdentityService, by: &Principal, change: Profil
     Ok(with_presence(service, session_tokens::own_view(&user)).await)
 }
 
-/// Canonical name of a time zone, matched case-insensitively.
+/// Canonical name of a time zone. Case is ignored.
 fn parse_timezone(name: &str) -> Result<String, AppError> {
     let zone = time_zone::find(name);
     let name = zone.as_ref().and_then(|zone| zone.iana_name());
     name.map(str::to_owned).ok_or_else(|| AppError::field("timezone", "invalid", time_zone::INVALID_TIME_ZONE))
 }
 
-/// Adds presence, last activity and custom status.
+/// Adds presence, last activity and custom status to the users.
 pub async fn add_presence<'a>(service: &IdentityService, people: impl IntoIterator<Item = &'a mut User>) {
     let people: Vec<&mut User> = people.into_iter().collect();
     let ids: Vec<UserId> = people.iter().map(|person| person.id).collect();

@@ -1,8 +1,9 @@
 //! Reauthentication before sensitive changes.
 //!
-//! A recent sign-in (`auth.fresh_for`) suffices. Later the user confirms again ([`confirm`]) by any available method of
-//! the account; an account with only a provider signs in again. So a stolen session can't add sign-in methods.
-//! Operations that require it take the caller as [`Confirmed`].
+//! A recent sign-in (`auth.fresh_for`) suffices. Later the user has to confirm their identity
+//! ([`confirm`]) by any method that the account has. An account that only has an identity provider
+//! must sign in again. So a stolen session can't add sign-in methods. Operations that require it
+//! take the caller as [`Confirmed`].
 
 use std::ops::Deref;
 
@@ -25,7 +26,7 @@ use super::{
 };
 use crate::IdentityService;
 
-/// Credential by which a signed-in user confirms.
+/// Credential with which a signed-in user confirms their identity.
 pub enum Confirmation {
     Password(String),
     SecondFactor(SecondFactor),
@@ -45,23 +46,23 @@ pub enum ConfirmMethod {
     Passkey,
 }
 
-/// Time of the last confirmation, and the methods to confirm again.
+/// Time until which the last confirmation is valid, and the methods for a new one.
 #[derive(Debug)]
 pub struct Freshness {
-    /// `None` if confirmation is required now.
+    /// Time until which no confirmation is needed; `None` if one is needed now.
     pub fresh_until: Option<Timestamp>,
-    /// Empty if the user must sign in again.
+    /// Methods that can be used to confirm; empty if the user must sign in again.
     pub methods: Vec<ConfirmMethod>,
 }
 
-/// A caller who has signed in or confirmed recently. Only constructed by [`Self::ask`].
+/// Caller who has signed in or confirmed recently. Only [`Self::ask`] constructs it.
 #[derive(Debug)]
 pub struct Confirmed(Principal);
 
 impl Confirmed {
-    /// Rejects a caller whose last confirmation is too old. An administrator's key with the scope `admin` is accepted
-    /// instead: it got that scope in a confirmed session, and no key reaches the operations on credentials that require
-    /// confirmation.
+    /// Rejects a caller whose last confirmation is too old. An administrator's key with the scope
+    /// `admin` is accepted without a confirmation: it got that scope in a confirmed session, and
+    /// operations on credentials that require confirmation accept no keys at all.
     pub async fn authorize(service: &IdentityService, by: &Principal) -> Result<Self, AppError> {
         if by.session_id().is_none() && by.may_administer() {
             return Ok(Self(by.clone()));
@@ -88,7 +89,7 @@ async fn fresh_until(service: &IdentityService, by: &Principal) -> Result<Timest
     Ok(proved_at.plus(service.config.auth.fresh_for))
 }
 
-/// Returns until when the caller counts as confirmed, and the methods to confirm.
+/// Returns the time until which the caller counts as confirmed, and the methods to confirm again.
 pub async fn freshness(service: &IdentityService, by: &Principal) -> Result<Freshness, AppError> {
     let db = service.db.reader();
     let account = users::by_id(db, by.user_id).await?.ok_or(Code::Unauthenticated)?;
@@ -109,7 +110,7 @@ pub async fn freshness(service: &IdentityService, by: &Principal) -> Result<Fres
     Ok(Freshness { fresh_until: Some(until).filter(|until| *until > service.clock.now()), methods: means })
 }
 
-/// Confirms the caller's identity. A wrong credential counts like a failed sign-in.
+/// Confirms the caller's identity. A wrong credential counts as a failed sign-in.
 pub async fn confirm(
     service: &IdentityService,
     by: &Principal,
@@ -128,7 +129,7 @@ pub async fn confirm(
     }
     guess.passed().await;
     let tx = service.db.begin().await.map_err(app_error)?;
-    // A session that has ended in the meantime stays ended.
+    // If the session has ended in the meantime, it stays ended.
     if !sessions::record_confirmation(&tx, session, service.clock.now()).await? {
         return Err(Code::Unauthenticated.into());
     }

@@ -1,8 +1,9 @@
 //! Refresh token rotation.
 //!
-//! A refresh token works once. The statement that consumes it decides between concurrent requests. A lost answer can be
-//! requested again: the same `Idempotency-Key` within the grace period gets the same tokens, which were stored
-//! encrypted with a key derived from the presented token. Any other reuse of a token ends the session.
+//! A refresh token works once. The statement that consumes it decides between concurrent requests.
+//! A client that lost the response can repeat the request: with the same `Idempotency-Key` within
+//! the grace period, it gets the same tokens. For this they are stored, encrypted with a key
+//! derived from the presented token. Any other reuse of a token ends the session.
 
 use appcore::{
     AppError, Code, SessionId, Timestamp,
@@ -25,7 +26,7 @@ use super::{
 use crate::IdentityService;
 
 const PURPOSE: &[u8] = b"refresh successor";
-/// Our tokens have 43 characters.
+/// Maximum length of a presented token. Our tokens have 43 characters.
 const MAX_TOKEN_BYTES: usize = 128;
 const MAX_KEY_BYTES: usize = 255;
 
@@ -52,7 +53,7 @@ pub async fn refresh(
         return Err(Code::Unauthenticated.into());
     }
     let hash = token::hash_token(shown);
-    // Unknown tokens are rejected before the write lock.
+    // Unknown tokens are rejected here already, before the write lock is taken.
     if rows::token(service.db.reader(), &hash).await?.is_none() {
         return Err(Code::Unauthenticated.into());
     }
@@ -66,7 +67,7 @@ pub async fn refresh(
         tx.commit().await.map_err(app_error)?;
         return Ok(pair);
     }
-    // The token was used before, or by a concurrent request.
+    // The token was used before, perhaps by a concurrent request.
     let (token, session) = attempt.read(&tx, &hash).await?;
     if token.used_at.is_none() {
         return Err(Code::Unauthenticated.into());
@@ -133,7 +134,7 @@ impl RefreshAttempt<'_> {
         Ok(Some(tokens.for_user(user, session.id)))
     }
 
-    /// Returns the earlier answer if the same request is repeated within the grace period.
+    /// Returns the earlier tokens if the same request is repeated within the grace period.
     async fn repeat(
         &self,
         tx: &Transaction,

@@ -1,4 +1,4 @@
-//! Session start after authentication, the same for all sign-in methods.
+//! Start of a session after authentication. It is the same for all sign-in methods.
 
 use std::time::Duration;
 
@@ -30,29 +30,30 @@ pub(super) enum AuthMethod {
     Passkey,
 }
 
-/// Result of a sign-in.
+/// Result of authenticating: the tokens of a session, or a challenge.
 #[derive(Debug)]
 pub enum SignedIn {
     Tokens(Box<TokenPair>),
-    /// A second factor is required first.
+    /// The user has to present a second factor first.
     SecondFactor(Challenge),
 }
 
 /// Second-factor challenge of a sign-in.
 #[derive(Debug)]
 pub struct Challenge {
-    /// Represents the user until it expires, so it is as secret as a token.
+    /// Handle of the challenge. It represents the user until it expires, so it is as secret as a
+    /// token.
     pub handle: String,
     pub methods: Vec<SecondFactorMethod>,
     pub expires_at: Timestamp,
 }
 
-/// Method to answer a challenge.
+/// Method by which a challenge can be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecondFactorMethod {
     Totp,
     RecoveryCode,
-    /// Sign-in by passkey instead, which needs no second factor.
+    /// Sign-in by passkey instead, which needs no other factor.
     Passkey,
 }
 
@@ -67,7 +68,8 @@ impl SecondFactorMethod {
     }
 }
 
-/// Opens a session, or creates a second-factor challenge. The caller holds the lock of the user's row.
+/// Opens a session, or creates a second-factor challenge. The caller must have locked the user's
+/// row.
 pub(super) async fn start_session(
     tx: &Transaction,
     service: &IdentityService,
@@ -97,7 +99,8 @@ pub(super) async fn open_authenticated(
     session_tokens::open_session(tx, service, account, device).await
 }
 
-/// Rejects a suspended account. The suspension is only revealed after authentication.
+/// Rejects a suspended account. This is checked after authentication, so that a stranger doesn't
+/// learn of the suspension.
 fn require_active(account: &user::Model) -> Result<(), AppError> {
     if account.suspended_at.is_some() { Err(Code::AccountSuspended.into()) } else { Ok(()) }
 }

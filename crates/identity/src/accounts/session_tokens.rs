@@ -19,7 +19,8 @@ pub struct TokenPair {
     pub refresh_expires_at: Timestamp,
 }
 
-/// The part of a [`TokenPair`] that is new each time; stored encrypted for repeated requests.
+/// Part of a [`TokenPair`] that is new for each issuance. It is stored encrypted, for repeated
+/// requests.
 #[derive(Serialize, Deserialize)]
 pub(super) struct IssuedTokens {
     access_token: String,
@@ -29,7 +30,8 @@ pub(super) struct IssuedTokens {
 }
 
 impl IssuedTokens {
-    /// Creates the tokens of a session that ends at `expires_at` at the latest.
+    /// Creates the tokens of a session. They expire no later than the session, which ends at
+    /// `expires_at`.
     pub(super) fn make(
         service: &IdentityService,
         user: &view::User,
@@ -48,7 +50,7 @@ impl IssuedTokens {
         Ok(Self { access_token, access_expires_at, refresh_token, refresh_expires_at: expires_at })
     }
 
-    /// Fingerprint of the refresh token, which is stored instead of it.
+    /// Fingerprint of the refresh token. It is stored instead of the token.
     pub(super) fn fingerprint(&self) -> Vec<u8> {
         token::hash_token(&self.refresh_token)
     }
@@ -99,7 +101,7 @@ pub fn own_view(user: &user::Model) -> view::User {
     }
 }
 
-/// View of an account for others.
+/// View of an account for other users.
 pub(super) fn others_view(user: &user::Model) -> view::User {
     view::User {
         id: user.id,

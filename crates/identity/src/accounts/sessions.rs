@@ -1,4 +1,4 @@
-//! Sessions of the caller, and ending them.
+//! Sessions of the caller: listing and ending them.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -38,7 +38,7 @@ pub async fn list(service: &IdentityService, by: &Principal, page: PageRequest) 
     Ok(Page::new(views(by, sessions), page, total))
 }
 
-/// View of sessions for their owner and for administrators.
+/// Converts sessions to the view for their owner and for administrators.
 pub fn views(by: &Principal, sessions: Vec<user_session::Model>) -> Vec<UserSession> {
     let own = by.session_id();
     let view = |session: user_session::Model| UserSession {
@@ -76,8 +76,8 @@ pub async fn terminate_others(service: &IdentityService, by: &Principal) -> Resu
     Ok(())
 }
 
-/// Sessions and keys ended since a time, for checking open connections. The cost doesn't depend on the number of
-/// connections.
+/// Sessions and API keys that have ended since a time, to find open connections that must be
+/// closed. The cost doesn't depend on the number of connections.
 pub async fn ended_since(service: &IdentityService, since: Timestamp) -> Result<HashSet<CredentialId>, AppError> {
     let db = service.db.reader();
     let sessions = rows::ended_since(db, since).await?.into_iter().map(CredentialId::Session);
@@ -85,14 +85,15 @@ pub async fn ended_since(service: &IdentityService, since: Timestamp) -> Result<
     Ok(sessions.chain(keys).collect())
 }
 
-/// Announces ended sessions, here at once and to the other instances by the bus.
+/// Announces ended sessions: on this instance at once, to the other instances by the bus.
 pub async fn announce_ended(service: &IdentityService, ids: Vec<SessionId>) {
     if ids.is_empty() {
         return;
     }
     service.accounts.standings.end(&ids).await;
     let left = service.bus.publish(vec![BusMessage::Signal(Signal::SessionsEnded(ids))]);
-    // If the bus is unavailable, the others notice when their cache entries expire after five seconds.
+    // If the bus is unavailable, the other instances notice when their cache entries expire after
+    // five seconds.
     if !matches!(tokio::time::timeout(PUBLISH_TIMEOUT, left).await, Ok(Ok(Ok(())))) {
         tracing::warn!("failed to publish ended sessions");
     }

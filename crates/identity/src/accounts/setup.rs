@@ -1,5 +1,6 @@
-//! Setup token. In embedded mode the first account is the administrator's; if the server is reachable from elsewhere,
-//! creating it requires the token, which is in the log and in a file that only the operator can read.
+//! Setup token. In embedded mode the first account is an administrator's. If the server is
+//! reachable from other machines, creating that account requires the token, which is in the log and
+//! in a file that only the operator can read.
 
 use std::{
     fs,
@@ -13,22 +14,24 @@ use anyhow::Context as _;
 use appcore::{AppError, RequestSource, Secret, auth::token, config::Config};
 use dbcontext::{Database, query::users};
 
-/// File name, in `server.data_dir`.
+/// Name of the token's file in `server.data_dir`.
 const FILE: &str = "setup-token";
 
-/// Requirements for the first account.
+/// Setup token of an instance, if one is required.
 pub(super) struct SetupToken {
-    /// `None` if there is an account already, or the server isn't reachable from elsewhere.
+    /// Token; `None` if there is an account already, or if the server isn't reachable from other
+    /// machines.
     token: Option<Secret>,
-    /// File of the token, unless it is from the settings.
+    /// File with the token; `None` if the token is from the settings.
     file: Option<PathBuf>,
-    /// True if local requests need the token as well, because a published container port looks local from inside.
+    /// True if requests from this machine need the token as well. In a container, requests through
+    /// a published port seem to come from the machine itself.
     requires_locally: bool,
     is_over: AtomicBool,
 }
 
 impl SetupToken {
-    /// Creates a token if one is needed, and reuses it until there is an account.
+    /// Creates a token if one is needed. It is reused at later starts until there is an account.
     pub(super) async fn load(db: &Database, config: &Config) -> anyhow::Result<Self> {
         let file = config.server.data_dir.join(FILE);
         let is_needed = config.is_embedded()
@@ -53,7 +56,7 @@ impl SetupToken {
             Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
             _ => make(&file).with_context(|| format!("failed to write setup token to {}", file.display()))?,
         };
-        // Safe to log: the token is useless once there is an account.
+        // The token may be logged, because it is useless once there is an account.
         tracing::warn!(
             page,
             setup_token = token,
@@ -68,7 +71,7 @@ impl SetupToken {
         })
     }
 
-    /// True if the next account requires the token, when created from this source.
+    /// True if the next account requires the token when it is created from this source.
     pub(super) async fn is_required(&self, db: &Database, source: RequestSource) -> Result<bool, AppError> {
         if self.is_over.load(Ordering::Relaxed) || self.spares(source) {
             return Ok(false);
@@ -84,7 +87,7 @@ impl SetupToken {
         source.is_local && !self.requires_locally
     }
 
-    /// Rejects the creation of the first account without the required token.
+    /// Rejects the creation of the first account if the required token is missing or wrong.
     pub(super) fn check(&self, shown: Option<&str>, source: RequestSource) -> Result<(), AppError> {
         let Some(token) = self.token.as_ref().filter(|_| !self.spares(source)) else { return Ok(()) };
         match shown.map(str::trim).filter(|shown| !shown.is_empty()) {
@@ -97,7 +100,7 @@ impl SetupToken {
         }
     }
 
-    /// Called once there is an account.
+    /// Ends the requirement and removes the file, once there is an account.
     pub(super) fn end(&self) {
         if !self.is_over.swap(true, Ordering::Relaxed)
             && let Some(file) = &self.file

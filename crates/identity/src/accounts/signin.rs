@@ -13,7 +13,8 @@ use super::{
 };
 use crate::IdentityService;
 
-/// Signs in. The answer and the duration are the same for an unknown account and a wrong password.
+/// Signs in. The response and its duration are the same for an unknown account and a wrong
+/// password.
 pub async fn signin(
     service: &IdentityService,
     email: &str,
@@ -50,7 +51,8 @@ pub async fn signin(
     };
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
-    // A concurrent change of the password ends all sessions; this one must not be opened after that.
+    // A concurrent password change ends all sessions. A session must not be opened after that, so
+    // the password must still be the one that was checked.
     let account = users::lock(&tx, account.id).await?.filter(|account| account.password_hash == stored);
     let account = account.ok_or(Code::InvalidCredentials)?;
     if let Some(hash) = renewed {
@@ -78,8 +80,9 @@ pub(super) async fn record_failure(service: &IdentityService, account: Option<Us
     count_violation(service, account, device).await;
 }
 
-/// Counts a sign-in to an unknown account as a violation, because guessing accounts indicates an attack. A wrong
-/// password of an existing account is none, since users mistype theirs; [`guesses`] limits those.
+/// Counts a sign-in to an unknown account as a violation, because guessing account names is a sign
+/// of an attack. A wrong password for an existing account is no violation, since users mistype
+/// theirs; [`login_throttle`] limits those.
 async fn count_violation(service: &IdentityService, account: Option<UserId>, device: &Device) {
     if account.is_none() {
         service.firewall.note(device.source(), Violation::FailedSignin).await;

@@ -27,9 +27,9 @@ pub struct SignUp {
     pub email: String,
     pub password: String,
     pub display_name: String,
-    /// Invitation token.
+    /// Token of an invitation to a workspace.
     pub invitation: Option<String>,
-    /// Setup token, required for the first account.
+    /// Setup token. Required only for the first account.
     pub setup_token: Option<String>,
     /// Language of mails.
     pub language: Language,
@@ -44,8 +44,8 @@ pub(super) struct Newcomer {
 
 const MAX_NAME_CHARS: usize = 80;
 
-/// Creates an account with its personal workspace, adds it to the shared one, and signs it in. In embedded mode the
-/// first account is the administrator's.
+/// Creates an account with a personal workspace, adds it to the shared workspace, and signs it in.
+/// In embedded mode the first account is an administrator's.
 pub async fn signup(service: &IdentityService, request: SignUp, device: Device) -> Result<TokenPair, AppError> {
     match service.config.auth.signup {
         config::SignUpPolicy::Open => {}
@@ -71,7 +71,7 @@ pub async fn signup(service: &IdentityService, request: SignUp, device: Device) 
         display_name: newcomer.display_name,
         password_hash: Some(hash),
         role: role_of_newcomer(&tx, service, (request.setup_token.as_deref(), device.source())).await?,
-        // The invitation token was mailed, so it verifies the address.
+        // If the invitation's token was mailed to the address, it verifies the address.
         verified_at: invitation.as_ref().filter(|invitation| invitation.proves_address()).map(|_| now),
         language: request.language,
         at: now,
@@ -79,7 +79,7 @@ pub async fn signup(service: &IdentityService, request: SignUp, device: Device) 
     let user = match create(&tx, &service.config, new).await {
         Err(AppError::Refused { code: Code::EmailTaken, message, retry_after }) => {
             tx.rollback().await.map_err(app_error)?;
-            // Mails the address's owner about the attempt.
+            // The address belongs to an existing account, so its owner is informed of the attempt.
             mail::enqueue(service.db.writer(), now, Recipient::Account(newcomer.email), MailContent::SignUpAttempt)
                 .await?;
             service.wake_workers();
@@ -119,8 +119,8 @@ impl Newcomer {
     }
 }
 
-/// Role of a new account. In embedded mode the first account is the administrator's and requires the setup token, if
-/// there is one.
+/// Role of a new account. In embedded mode the first account is an administrator's. Its creation
+/// requires the setup token, if there is one.
 pub(super) async fn role_of_newcomer<C: ConnectionTrait>(
     db: &C,
     service: &IdentityService,

@@ -1,7 +1,8 @@
 //! Cache of verified access tokens.
 //!
-//! A token is sent with every request, and verifying its signature is most of the cost of authentication. A verified
-//! signature stays valid: only expiry and session are checked again.
+//! A token is sent with every request, and verifying its signature is most of the cost of
+//! authentication. A signature that was verified once stays valid. Only the expiry and the session
+//! have to be checked for each request.
 
 use appcore::{
     SessionId, Timestamp, UserId,
@@ -18,13 +19,13 @@ const MAX_TOKENS: u64 = 40_000;
 pub(super) struct VerifiedToken {
     pub(super) user_id: UserId,
     pub(super) session_id: SessionId,
-    /// Unix time, in seconds.
+    /// Expiry, as Unix time in seconds.
     pub(super) expires_at: i64,
 }
 
 pub(super) struct VerifiedTokenCache(Cache<Fingerprint, VerifiedToken>);
 
-/// Half of a token's SHA-256, still long enough to prevent collisions.
+/// First half of a token's SHA-256, which is still long enough to prevent collisions.
 type Fingerprint = [u8; 16];
 
 impl VerifiedTokenCache {

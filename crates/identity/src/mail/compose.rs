@@ -1,7 +1,8 @@
 //! Composition of mails: subject, text and HTML, in the reader's language.
 //!
-//! Sentences and page layouts are templates. In HTML every value is escaped; only the link is inserted unescaped,
-//! because it is ours. Subjects contain nothing chosen by users; names in the text are quoted.
+//! Sentences and page layouts are templates. In HTML, every value is escaped except the link, which
+//! this installation has created itself. Subjects contain no text chosen by users; names in the
+//! text are quoted.
 
 use std::sync::LazyLock;
 
@@ -16,7 +17,7 @@ use super::{
 /// Maximum length of a quoted name of a user or workspace, in characters.
 const MAX_QUOTED_CHARS: usize = 80;
 
-/// A composed mail.
+/// Composed mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ComposedMail {
     pub subject: String,
@@ -39,7 +40,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment
 });
 
-/// Composes `letter` in `language`; `host` is the public name of this installation.
+/// Composes the mail `letter` in `language`; `host` is the public name of this installation.
 pub(super) fn compose_mail(
     letter: &MailContent,
     language: Language,
@@ -59,7 +60,7 @@ fn compose(
     let text = texts.of_letter(letter);
     let values = values(letter, host);
     let subject = ENVIRONMENT.render_named_str("subject.txt", text.subject, &values)?;
-    // A header must be a single line.
+    // A line break in a header would start another header, so control characters are removed.
     let subject: String = subject.chars().filter(|character| !character.is_control()).collect();
     let page = |kind: &str| {
         let sentences = |sources: &[&str]| {
@@ -127,8 +128,9 @@ fn values(letter: &MailContent, host: &str) -> Value {
     }
 }
 
-/// Returns a user-chosen name if it is safe to quote in a mail to strangers. `None` if mail programs would turn it into
-/// a link, or if it predates the rules for names.
+/// Returns a name chosen by a user if it is safe to quote in a mail to strangers. Returns `None` if
+/// mail programs would turn it into a link, or if it violates today's rules for names, as an old
+/// one may.
 fn quotable(name: &str) -> Option<&str> {
     let is_line = text_field::parse_line("name", name, MAX_QUOTED_CHARS).is_ok();
     (is_line && !text_field::is_auto_linked(name)).then_some(name)

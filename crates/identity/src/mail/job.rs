@@ -14,19 +14,20 @@ use uuid::Uuid;
 use super::{ADDRESS_QUOTA, MailContent, Recipient, compose, transport::SendError};
 use crate::IdentityService;
 
-/// Maximum number of mails sent concurrently by all instances, so that a hanging server doesn't block every worker.
+/// Maximum number of mails that all instances send concurrently, so that a mail server that doesn't
+/// respond can't occupy every worker.
 const MAX_CONCURRENT: usize = 8;
-/// Time that a shutdown waits for a mail in transmission, because an interrupted one might arrive twice.
+/// Time that a shutdown waits for a mail in transmission. An interrupted mail might arrive twice.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 
-/// Job for one mail. It contains personal data and is deleted after sending.
+/// Job that sends one mail. It contains personal data and is deleted after sending.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailJob {
     pub to: Recipient,
     pub letter: MailContent,
 }
 
-/// Recipient data at the time of sending.
+/// Recipient's data, read when the mail is sent.
 struct MailRecipient {
     email: Email,
     language: Language,
@@ -37,7 +38,7 @@ struct MailRecipient {
 impl JobPayload for MailJob {
     const KIND: &'static str = "mail";
 
-    /// Mails to one recipient keep their order.
+    /// Mails to one recipient are sent one after the other, in order.
     fn concurrency_key(&self) -> String {
         let name = match &self.to {
             Recipient::User(id) => id.to_string(),
@@ -70,8 +71,8 @@ impl Job<IdentityService> for MailJob {
     }
 }
 
-/// Sends a subscription mail immediately, if the user's address is verified. `unsubscribe` is the URL for
-/// unsubscription.
+/// Sends a mail that the user has subscribed to, without another job, if the address is verified.
+/// `unsubscribe` is the URL for unsubscribing.
 pub async fn send_subscription_mail(
     work: JobContext<'_, IdentityService>,
     to: UserId,
@@ -100,7 +101,7 @@ impl MailJob {
             return Ok(JobOutcome::Done);
         }
         let subject = format!("mail:{}:{}", self.letter.name(), addressee.email.as_str());
-        // A retry is not counted again.
+        // A retry does not count against the limit again.
         let is_limited = self.letter.page().is_none();
         if is_limited && work.claim.attempt <= 1 && !service.attempts.spend(subject, ADDRESS_QUOTA).await? {
             tracing::warn!(job = %work.claim.id, letter = self.letter.name(), "mail dropped by the rate limit of its address");
@@ -133,7 +134,7 @@ impl MailJob {
         }
     }
 
-    /// Returns `None` if there is no account to write to.
+    /// Reads the recipient. Returns `None` if there is no account to write to.
     async fn addressee(&self, service: &IdentityService) -> Result<Option<MailRecipient>, AppError> {
         let user = match &self.to {
             Recipient::User(id) => users::by_id(service.db.reader(), *id).await?,

@@ -1,9 +1,10 @@
 //! Mails to users, in their language.
 //!
-//! A service [posts](post) a [`MailContent`] in the transaction of the change that it is about, as a [job](job). A worker
-//! composes it ([`compose`], with the texts of [`texts`]) and sends it to the mail server or, if none is configured,
-//! writes it to a file ([`transport`]). The job holds no token: the worker creates the token of the mail's link when
-//! sending, and stores its fingerprint; a retry replaces it.
+//! A service [enqueues](post) a [`MailContent`] as a [job](job), in the transaction of the change
+//! that the mail is about. A worker composes it ([`compose`], with the texts of [`texts`]) and
+//! sends it to the mail server or, if none is configured, writes it to a file ([`transport`]). The
+//! job contains no token: the worker creates the token of the mail's link when it sends the mail,
+//! and stores the token's fingerprint. A retry replaces both.
 
 mod compose;
 mod job;
@@ -33,10 +34,10 @@ const VERIFICATION_TTL: Duration = Duration::from_secs(24 * 3_600);
 pub const PASSWORD_RESET_TTL: Duration = Duration::from_secs(3_600);
 /// Lifetime of the link to set the first password of an account created by an administrator.
 pub const WELCOME_TTL: Duration = Duration::from_secs(7 * 86_400);
-/// Rate limit of mails of one kind per address, because strangers can trigger most of them.
+/// Limit on mails of one kind per address. It is needed because strangers can trigger most of them.
 const ADDRESS_QUOTA: Quota = Quota { limit: 10, window: Duration::from_secs(3_600) };
 
-/// Tests the connection to the configured mail server; false if there is none.
+/// Tests the connection to the configured mail server. Returns false if none is configured.
 pub async fn probe(config: &Config) -> anyhow::Result<bool> {
     Mailer::build(config, Clock::system())?.probe().await
 }
@@ -46,24 +47,24 @@ pub async fn probe(config: &Config) -> anyhow::Result<bool> {
 #[serde(rename_all = "snake_case")]
 pub enum Recipient {
     User(UserId),
-    /// The account with this address, if any. The worker looks it up, so that neither the answer nor its timing reveals
-    /// whether there is one.
+    /// Account with this address, if there is one. The worker looks it up, so that neither the
+    /// response nor its timing reveals whether there is one.
     Account(Email),
-    /// An address without an account, or with one.
+    /// Address, whether or not it belongs to an account.
     Address {
         email: Email,
         language: Language,
     },
 }
 
-/// Kind of mail, with its data.
+/// Kind of mail, with the values for its text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MailContent {
     /// Address verification; skipped if the address is already verified.
     Verification,
     PasswordReset,
-    /// An administrator has created an account.
+    /// Notice that an administrator has created an account for the recipient.
     Welcome,
     /// Test mail requested by an administrator.
     Test,
@@ -73,7 +74,8 @@ pub enum MailContent {
         inviter: String,
         expires_at: Timestamp,
     },
-    /// A sign-in by a provider has the address of an account that never verified it.
+    /// Offer to take over an account: a sign-in by a provider has the address of an account that
+    /// never verified it.
     Claim {
         provider: String,
         /// Id of the pending claim.
@@ -83,7 +85,7 @@ pub enum MailContent {
     NewDevice {
         user_agent: Option<String>,
         address: Option<String>,
-        /// Approximate location; missing in jobs of older versions.
+        /// Approximate location. It is missing in jobs of older versions.
         #[serde(default)]
         place: Option<GeoLocation>,
         at: Timestamp,
@@ -91,33 +93,33 @@ pub enum MailContent {
     PasswordChanged {
         at: Timestamp,
     },
-    /// An administrator has suspended the account.
+    /// Notice that an administrator has suspended the account.
     Suspended {
         at: Timestamp,
     },
-    /// An administrator has restored the account.
+    /// Notice that an administrator has restored the account.
     Restored,
-    /// An administrator has removed the second factor.
+    /// Notice that an administrator has removed the second factor.
     SecondFactorRemoved {
         at: Timestamp,
     },
-    /// Sign-up with the address of an existing account.
+    /// Notice to the owner of an account that somebody tried to sign up with its address.
     SignUpAttempt,
-    /// A payment was made. `number` is the receipt number; `page` is the path of the linked page, as in the following
-    /// kinds.
+    /// Notice of a payment. `number` is the receipt number. `page` is the path of the linked page,
+    /// as in the following kinds.
     Paid {
         plan: String,
         amount: String,
         number: String,
         page: String,
     },
-    /// A refund was made. `number` is the credit note number.
+    /// Notice of a refund. `number` is the credit note number.
     Refunded {
         amount: String,
         number: String,
         page: String,
     },
-    /// The charge for the next period was declined.
+    /// Notice that the charge for the next period was declined.
     ChargeFailed {
         plan: String,
         amount: String,
@@ -125,7 +127,7 @@ pub enum MailContent {
         until: Timestamp,
         page: String,
     },
-    /// The period is over, and the next one is not paid.
+    /// Notice that the period is over and the next one is not paid.
     PlanUnpaid {
         plan: String,
         until: Timestamp,
@@ -135,14 +137,14 @@ pub enum MailContent {
         plan: String,
         page: String,
     },
-    /// The period ends soon, and the next one must be paid manually.
+    /// Notice that the period ends soon and the next one must be paid manually.
     PlanExpiring {
         plan: String,
         amount: String,
         at: Timestamp,
         page: String,
     },
-    /// The period ends soon, and the next one is charged automatically.
+    /// Notice that the period ends soon and the next one is charged automatically.
     PlanRenewing {
         plan: String,
         amount: String,
@@ -154,18 +156,18 @@ pub enum MailContent {
         at: Timestamp,
         page: String,
     },
-    /// Low balance, of a workspace if one is named.
+    /// Notice of a low credit balance; of a workspace if one is named, otherwise of the user.
     CreditsLow {
         workspace: Option<String>,
         credits: String,
         page: String,
     },
-    /// The automatic top-up has stopped.
+    /// Notice that the automatic top-up has stopped.
     TopUpStopped {
         why: StoppedTopUp,
         page: String,
     },
-    /// Digest of missed events. Composed and sent immediately.
+    /// Digest of missed events. It is composed and sent at once, not as a job.
     Missed {
         count: usize,
         /// Events, separated by line breaks.
@@ -175,13 +177,13 @@ pub enum MailContent {
     /// Announcement by the administrators.
     Announcement {
         title: String,
-        /// Markdown, used as plain text.
+        /// Markdown source, which is sent as plain text.
         body: String,
         page: String,
     },
 }
 
-/// Link of a mail, before the token is created.
+/// Purpose and lifetime of a mail's link, before its token is created.
 struct MailLink {
     purpose: Purpose,
     subject: Uuid,
@@ -219,7 +221,8 @@ impl MailContent {
         }
     }
 
-    /// Path of the linked page, for mails without a token. Strangers can't trigger these mails.
+    /// Path of the linked page, for mails whose link has no token. Strangers can't trigger these
+    /// mails.
     fn page(&self) -> Option<&str> {
         match self {
             Self::Paid { page, .. }
@@ -263,7 +266,7 @@ impl MailContent {
     }
 }
 
-/// Sends a test mail immediately. The error is the mail server's answer.
+/// Sends a test mail at once. The error is the mail server's response.
 pub async fn send_test(service: &IdentityService, to: &Email, language: Language) -> Result<(), String> {
     let written = compose::compose_mail(&MailContent::Test, language, &service.config.server.public_host(), None);
     let written = written.map_err(|error| error.to_string())?;
@@ -274,8 +277,8 @@ pub async fn send_test(service: &IdentityService, to: &Email, language: Language
     }
 }
 
-/// Enqueues a mail in the caller's transaction. It is sent within a second; [`jobs::wake`] after the commit speeds this
-/// up.
+/// Enqueues a mail in the caller's transaction. It is sent within a second, or at once if the
+/// caller wakes the workers after the commit.
 pub async fn enqueue<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,

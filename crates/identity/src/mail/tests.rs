@@ -118,7 +118,7 @@ fn values_become_neither_markup_nor_headers() {
     assert!(!written.subject.contains(['\r', '\n']), "{}", written.subject);
     assert!(written.text.contains("<img src=x onerror=alert(1)>"), "{}", written.text);
     assert!(written.text.contains("{{ 7 * 7 }}"), "values aren't templates");
-    // Names that violate today's rules are left out.
+    // Names that violate today's rules for names are left out.
     let written = write(&invitation("pay at https://evil.example", "Eve\r\nBcc: all@example.org"));
     for part in [&written.subject, &written.text, &written.html] {
         assert!(!part.contains("evil") && !part.contains("Bcc"), "{part}");

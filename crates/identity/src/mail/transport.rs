@@ -22,17 +22,17 @@ use url::Url;
 
 use super::compose::ComposedMail;
 
-/// Timeout of each step of the SMTP dialogue.
+/// Timeout for each step of the SMTP dialogue.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
-/// Timeout of sending one mail.
+/// Timeout for sending one mail.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 /// Folder in `server.data_dir` for mails if no server is configured.
 const OUTBOX: &str = "outbox";
-/// Default port without TLS.
+/// Default port of the mail server without TLS.
 const PORT: u16 = 25;
-/// Default port for submission.
+/// Default port of the mail server for submission.
 const SUBMISSION_PORT: u16 = 587;
-/// RFC 5321 4.5.3.1.6, without the line end.
+/// Maximum length of a line without its line break (RFC 5321, section 4.5.3.1.6).
 const MAX_LINE_LEN: usize = 998;
 
 pub struct Mailer {
@@ -50,7 +50,7 @@ enum MailTransport {
 /// Reason why a mail was not sent.
 #[derive(Debug)]
 pub(super) enum SendError {
-    /// Permanently rejected by the server.
+    /// The server has permanently rejected the mail. The text is its response.
     Rejected(String),
     Temporary(anyhow::Error),
 }
@@ -58,14 +58,14 @@ pub(super) enum SendError {
 /// Parsed address of the mail server.
 struct ServerAddress {
     url: Url,
-    /// True if a password is sent in plaintext, which only happens on request.
+    /// True if the password is sent in plaintext. This only happens if the operator requests it.
     in_clear: bool,
 }
 
 impl ServerAddress {
-    /// Parses the setting. The library sends a password in plaintext by default, even if the server offers TLS. Here a
-    /// password requires STARTTLS, so a server that doesn't offer it, or an attacker who hides it, doesn't get the
-    /// password.
+    /// Parses the setting. By default, the library sends a password in plaintext even if the server
+    /// offers TLS. Here a password requires STARTTLS. So the password is sent neither to a server
+    /// that doesn't offer STARTTLS, nor to an attacker who hides the offer.
     fn of(text: &str) -> Option<Self> {
         let mut url = Url::parse(text).ok()?;
         let has_password = url.password().is_some();
@@ -88,14 +88,15 @@ impl ServerAddress {
     }
 }
 
-/// True if the configured mail server gets its password in plaintext.
+/// True if the configured mail server gets the password in plaintext.
 pub fn sends_password_in_clear(config: &Config) -> bool {
     let url = config.mail.smtp_url.as_ref();
     url.and_then(|url| ServerAddress::of(url.expose())).is_some_and(|server| server.in_clear)
 }
 
 impl Mailer {
-    /// Builds the mailer from the settings `mail`. An unavailable server doesn't prevent the start.
+    /// Builds the mailer from the `mail` settings. A mail server that is unavailable doesn't
+    /// prevent the start.
     pub fn build(config: &Config, clock: Clock) -> anyhow::Result<Self> {
         let host = config.server.public_host();
         let from = config.mail.from.clone().unwrap_or_else(|| format!("Natter <natter@{}>", mail_domain(&host)));
@@ -123,7 +124,7 @@ impl Mailer {
         Ok(Self { from, host, clock, way })
     }
 
-    /// Tests the connection to the mail server; false if there is none.
+    /// Tests the connection to the mail server. Returns false if none is configured.
     pub async fn probe(&self) -> anyhow::Result<bool> {
         let MailTransport::Smtp(server) = &self.way else { return Ok(false) };
         anyhow::ensure!(server.test_connection().await.map_err(explained)?, "the mail server did not greet");
@@ -153,7 +154,7 @@ impl Mailer {
     }
 
     fn envelop(&self, id: JobId, to: &Email, letter: ComposedMail) -> anyhow::Result<Message> {
-        // Prevents automatic replies (RFC 3834).
+        // This header prevents automatic replies (RFC 3834).
         let by_machine =
             HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
         let language =
@@ -170,7 +171,7 @@ impl Mailer {
             .to(Mailbox::new(None, to.as_str().parse()?))
             .subject(letter.subject)
             .date_now()
-            // The same for each attempt, so that mail programs recognise a duplicate.
+            // The id is the same for each attempt, so that mail programs recognise a duplicate.
             .message_id(Some(format!("<{id}@{}>", mail_domain(&self.host))))
             .raw_header(by_machine)
             .raw_header(language)
@@ -182,7 +183,8 @@ impl Mailer {
     }
 }
 
-/// Plain ASCII is sent unencoded, so that links are readable in the source.
+/// Builds a part of the mail. Plain ASCII is sent unencoded, so that links are readable in the
+/// source.
 fn part(kind: ContentType, text: String) -> SinglePart {
     let plain = text.is_ascii() && text.lines().all(|line| line.len() <= MAX_LINE_LEN);
     let body = if plain {
@@ -194,13 +196,13 @@ fn part(kind: ContentType, text: String) -> SinglePart {
     SinglePart::builder().header(kind).body(body)
 }
 
-/// Domain for mail addresses: a name, since many mail servers don't accept IP addresses.
+/// Domain for mail addresses. It must be a name, since many mail servers don't accept IP addresses.
 fn mail_domain(host: &str) -> &str {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     if bare.parse::<std::net::IpAddr>().is_ok() { "localhost" } else { host }
 }
 
-/// Adds an explanation to the library's error for a server without TLS.
+/// Converts the library's error, and explains it if the server doesn't offer TLS.
 fn explained(error: SmtpError) -> anyhow::Error {
     let is_plain = error.is_client() && error.to_string().contains("STARTTLS");
     let error = anyhow::Error::new(error);

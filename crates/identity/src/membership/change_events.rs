@@ -1,8 +1,9 @@
-//! Change events of workspaces: membership, role, name, end.
+//! Change events of workspaces: a change of membership, role or name, or the end of the workspace.
 //!
-//! The event doesn't contain the change: clients read the workspace again, and get what the user may see by then. It is
-//! published after the commit and not stored; clients that were offline read their workspaces when they connect.
-//! Connections also update their workspace subscriptions by it.
+//! The event doesn't contain the change: clients read the workspace again, and get what the user
+//! may see by then. It is published after the commit and not stored; clients that were offline read
+//! their workspaces when they connect. The event also updates the workspace subscriptions of
+//! connections.
 
 use appcore::{
     UserId, WorkspaceId,
@@ -11,7 +12,7 @@ use appcore::{
 
 use crate::IdentityService;
 
-/// Recipients, and how the subscriptions of their connections change.
+/// Event to publish: its recipients, and how the subscriptions of their connections change.
 #[must_use]
 pub struct WorkspaceChangeEvent {
     workspace_id: WorkspaceId,
@@ -19,18 +20,18 @@ pub struct WorkspaceChangeEvent {
 }
 
 impl WorkspaceChangeEvent {
-    /// Addresses all members of the workspace.
+    /// Event to all members of the workspace.
     pub fn to_all(workspace_id: WorkspaceId) -> Self {
         Self { workspace_id, concerns: vec![(Topic::Workspace(workspace_id), FollowChange::None)] }
     }
 
-    /// The workspace has ended; addresses all former members.
+    /// Event to all former members of a workspace that was deleted.
     pub fn ended(workspace_id: WorkspaceId) -> Self {
         let concerns = vec![(Topic::Workspace(workspace_id), FollowChange::EndWorkspace(workspace_id))];
         Self { workspace_id, concerns }
     }
 
-    /// Addresses these members.
+    /// Event to these members.
     pub fn of<const COUNT: usize>(workspace_id: WorkspaceId, people: [UserId; COUNT]) -> Self {
         let mut people = people.to_vec();
         people.dedup();
@@ -40,12 +41,12 @@ impl WorkspaceChangeEvent {
         }
     }
 
-    /// The user has joined the workspace.
+    /// Event about a user who has joined the workspace.
     pub fn entered(workspace_id: WorkspaceId, user_id: UserId) -> Self {
         Self::concerning(workspace_id, user_id, FollowChange::EnterWorkspace { user_id, workspace_id })
     }
 
-    /// The user has left the workspace.
+    /// Event about a user who has left the workspace.
     pub fn left(workspace_id: WorkspaceId, user_id: UserId) -> Self {
         Self::concerning(workspace_id, user_id, FollowChange::LeaveWorkspace { user_id, workspace_id })
     }
@@ -54,7 +55,7 @@ impl WorkspaceChangeEvent {
         Self { workspace_id, concerns: vec![(Topic::User(user_id), effect)] }
     }
 
-    /// Publishes the change, without waiting.
+    /// Publishes the event without waiting for its delivery.
     pub fn tell(self, service: &IdentityService) {
         let event = Event::WorkspaceChanged { workspace_id: self.workspace_id };
         let now = service.clock.now();

@@ -1,4 +1,5 @@
-//! Default channel of a workspace, which all members but guests are in. Personal workspaces have none.
+//! Default channel of a workspace. All members except guests are in it. Personal workspaces have
+//! none.
 
 use appcore::{
     AppError, Code, Timestamp, UserId, WorkspaceId,
@@ -13,7 +14,7 @@ use crate::IdentityService;
 
 const TITLE: &str = "general";
 
-/// Event to publish after the commit.
+/// Change of the channel's members, to be published after the commit.
 #[must_use]
 pub struct DefaultChannelChange(Option<(UserId, Event)>);
 
@@ -27,7 +28,8 @@ pub async fn create<C: ConnectionTrait>(
     rows::insert_default(db, workspace, TITLE, by, now).await
 }
 
-/// Adds or removes a user according to their new role in the workspace.
+/// Adds a user to the default channel or removes them, according to their new role in the
+/// workspace.
 pub async fn sync_member<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
@@ -53,7 +55,7 @@ pub async fn sync_member<C: ConnectionTrait>(
 }
 
 impl DefaultChannelChange {
-    /// Publishes the change to the user's connections, without waiting.
+    /// Publishes the change to the user's connections without waiting for its delivery.
     pub fn tell(self, service: &IdentityService) {
         let Some((user, event)) = self.0 else { return };
         match Envelope::seal(&event, Topic::User(user), service.clock.now()) {

@@ -1,4 +1,4 @@
-//! Invitations: validation of a presented token, and the resulting membership.
+//! Invitations: validation of a presented token, and the membership that results.
 
 use std::net::IpAddr;
 
@@ -20,17 +20,17 @@ use sea_orm::ConnectionTrait;
 
 use super::{default_channel, quota};
 
-/// Our tokens have 43 characters.
+/// Maximum length of a presented token. Our tokens have 43 characters.
 const MAX_TOKEN_BYTES: usize = 128;
 
-/// An invitation whose token was presented.
+/// Invitation whose token was presented.
 pub struct PresentedInvitation {
     pub invitation: invitation::Model,
-    /// True if the token was mailed to the invitation's address.
+    /// True if the presented token is the one that was mailed to the invitation's address.
     by_mail: bool,
 }
 
-/// Returns the invitation of a token presented at sign-up, if it is valid for this address.
+/// Returns the invitation for a token presented at sign-up, if it is valid for this email address.
 pub async fn validate<C: ConnectionTrait>(
     db: &C,
     token: &str,
@@ -49,13 +49,13 @@ pub async fn validate<C: ConnectionTrait>(
 }
 
 impl PresentedInvitation {
-    /// True if the mailed token verifies the address.
+    /// True if the presented token proves that the user has access to the mailbox.
     pub const fn proves_address(&self) -> bool {
         self.by_mail
     }
 
-    /// Adds a new user to the workspace. A user whose address isn't verified yet accepts the invitation afterwards.
-    /// `address` is that of the request.
+    /// Adds a new user to the workspace. A user whose address isn't verified yet has to accept the
+    /// invitation afterwards. `address` is the client address of the request.
     pub async fn welcome<C: ConnectionTrait>(
         &self,
         db: &C,
@@ -66,7 +66,7 @@ impl PresentedInvitation {
         if self.invitation.email.is_some() && !self.by_mail {
             return Ok(());
         }
-        // A new account has no connections to notify.
+        // There is nobody to notify, since a new account has no connections.
         let _ = self.bring_in(db, user_id, now).await?;
         let target = Some(self.invitation.workspace_id.to_string());
         let entry = NewAuditEntry { action: Action::InvitationAccepted, actor: Some(user_id), target, address };

@@ -1,5 +1,5 @@
-//! Workspace membership: permission checks, and the memberships of new accounts. Management of workspaces is in the
-//! crate `workspaces`.
+//! Workspace membership: permission checks, and the memberships of new accounts. Workspaces are
+//! managed in the crate `conversations`.
 
 mod change_events;
 pub mod default_channel;
@@ -21,15 +21,16 @@ use crate::IdentityService;
 /// Name of personal workspaces.
 const PERSONAL_NAME: &str = "Personal";
 
-/// A workspace and the caller's role in it.
+/// Workspace, and the caller's role in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Membership {
     pub id: WorkspaceId,
     pub role: WorkspaceRole,
 }
 
-/// Resolves the workspace of a request: the given one if the caller is a member, else the shared one, else the personal
-/// one. The caller's role must have the permission.
+/// Resolves the workspace of a request: the given one, of which the caller must be a member. If none
+/// is given, the shared workspace is used, or else the personal one. The caller's role must have the
+/// permission.
 pub async fn resolve(
     service: &IdentityService,
     by: &Principal,
@@ -45,7 +46,8 @@ pub async fn resolve(
     if place.role.may(permission) { Ok(place) } else { Err(Code::Forbidden.into()) }
 }
 
-/// Checks that the caller's role has the permission. For non-members the workspace doesn't exist.
+/// Checks that the caller's role has the permission. For non-members, the workspace seems not to
+/// exist.
 pub async fn authorize(
     service: &IdentityService,
     by: &Principal,
@@ -56,7 +58,7 @@ pub async fn authorize(
     if role.may(permission) { Ok(()) } else { Err(Code::Forbidden.into()) }
 }
 
-/// [`admit`] within a transaction.
+/// Checks the permission like [`admit`], within a transaction.
 pub async fn authorize_in<C: ConnectionTrait>(
     db: &C,
     by: &Principal,
@@ -95,12 +97,13 @@ pub async fn add_new_account<C: ConnectionTrait>(
         UserRole::Admin => WorkspaceRole::Owner,
     };
     rows::add(db, shared, user_id, role, now).await?;
-    // A new account has no connections to notify.
+    // There is nobody to notify, since a new account has no connections.
     let _ = default_channel::sync_member(db, shared, user_id, role, now).await?;
     Ok(())
 }
 
-/// Returns the shared workspace, creating it for the first account, and renames it to `name` if the setting is set.
+/// Returns the shared workspace. Creates it for the first account. If the setting for its name is
+/// set, renames it.
 async fn shared<C: ConnectionTrait>(
     db: &C,
     name: &str,
@@ -112,7 +115,7 @@ async fn shared<C: ConnectionTrait>(
     if is_new {
         rows::insert(db, WorkspaceId::new(), name, WorkspaceKind::Shared, None, now).await?;
     }
-    // Ours, or that of a concurrent sign-up.
+    // The workspace is the one created here or by a concurrent sign-up.
     let workspace =
         rows::shared(db).await?.ok_or_else(|| AppError::internal(anyhow::anyhow!("no shared workspace")))?;
     if is_new {

@@ -1,5 +1,5 @@
-//! Member quota of a workspace's plan. Checked under the lock of the workspace, so that concurrent requests don't
-//! exceed it together.
+//! Member quota of a workspace's plan. It is checked while the workspace is locked, so that
+//! concurrent requests can't exceed it together.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use dbcontext::query::{plans, workspaces};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
-/// Fails if the workspace's plan has no room for another member with this role. The caller holds the lock of the
-/// workspace.
+/// Fails if the workspace's plan has no room for another member with this role. The caller must
+/// have locked the workspace.
 pub async fn check_members<C: ConnectionTrait>(
     txn: &C,
     id: WorkspaceId,
@@ -33,7 +33,8 @@ pub async fn check_members<C: ConnectionTrait>(
     Err(quota_error(Code::QuotaReached, message, quota))
 }
 
-/// Number of members and limit of the workspace's plan. Guests don't count, as they take no seats.
+/// Number of members, and the limit of the workspace's plan. Guests don't count, since they take no
+/// seats.
 pub async fn members<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
@@ -44,18 +45,18 @@ pub async fn members<C: ConnectionTrait>(
     Ok(Some(without_reset(QuotaMetric::Members, workspaces::count_seats(db, id).await?, limit)))
 }
 
-/// Creates a quota that does not reset.
+/// Creates the state of a quota that never resets.
 pub const fn without_reset(metric: QuotaMetric, used: i64, limit: i64) -> QuotaUse {
     QuotaUse { metric, used, limit, resets_at: None }
 }
 
-/// Parses a limit from the quotas of a plan, a JSON object.
+/// Parses a limit from the quotas of a plan, which are a JSON object.
 pub fn limit(quotas: &str, metric: QuotaMetric) -> Result<Option<i64>, AppError> {
     let limits: BTreeMap<QuotaMetric, i64> = serde_json::from_str(quotas).map_err(AppError::internal)?;
     Ok(limits.get(&metric).copied())
 }
 
-/// Error that offers a larger plan.
+/// Error that suggests a larger plan.
 pub fn quota_error(code: Code, message: String, quota: QuotaUse) -> AppError {
     let QuotaUse { metric, used, limit, .. } = quota;
     let details = json!({ "next": "change_plan", "metric": metric, "used": used, "limit": limit });

@@ -1,4 +1,4 @@
-//! Custom status, and the presence chosen by hand.
+//! Custom status, and the presence that a user has chosen by hand.
 
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ pub struct StatusChange {
     pub until: Option<Option<Timestamp>>,
 }
 
-/// Changes the caller's custom status, and announces it.
+/// Changes the caller's custom status and announces the change.
 pub async fn set_custom(service: &IdentityService, by: &Principal, change: StatusChange) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -56,7 +56,8 @@ pub async fn set_custom(service: &IdentityService, by: &Principal, change: Statu
     announce(service, &of(service, &[by.user_id]).await).await
 }
 
-/// Adds custom status and chosen presence. Both are left out if they can't be read.
+/// Adds custom status and chosen presence to these presences. Both are left out if they can't be
+/// read.
 pub(super) async fn with_custom(service: &IdentityService, mut presences: Vec<Presence>) -> Vec<Presence> {
     let people: Vec<UserId> = presences.iter().map(|presence| presence.user_id).collect();
     if people.is_empty() {

@@ -21,11 +21,12 @@ pub struct MemoryPresence {
 #[derive(Debug, Default)]
 struct Person {
     chosen: Option<PresenceStatus>,
-    /// Expiry per instance that has connections of the user: nearly always one.
+    /// Expiry of the lease of each instance that has connections of the user. There is nearly
+    /// always one instance.
     leases: Vec<(InstanceId, Timestamp)>,
     /// Presence reported by each instance.
     reports: Vec<(InstanceId, PresenceStatus)>,
-    /// True if the user was announced as online.
+    /// True if the user was last announced as online.
     is_online: bool,
     last_seen: Option<Timestamp>,
 }

@@ -1,10 +1,11 @@
-//! Presence: a lease per user and instance, renewed by every instance with a connection of the user, with changes
-//! announced.
+//! Presence of users. An instance that has connections of a user holds a lease for the user, and
+//! renews it. Changes are announced.
 //!
-//! There is no counter that could become inconsistent: each instance holds a lease on the user and renews it while it
-//! has a connection. After the last connection the instance only shortens its lease to [`GRACE`], so that reloading a
-//! page changes nothing; an instance that dies stops renewing. A user without a lease is offline, and
-//! [`PresenceStore::settle`] reports each of them once, to whichever instance asks first.
+//! There is no counter that could become inconsistent. When the last connection of a user closes,
+//! the instance only shortens its lease to [`OFFLINE_GRACE`], so that reloading a page changes
+//! nothing. An instance that crashes stops renewing. A user without a lease is offline.
+//! [`PresenceStore::settle`] reports each user who goes offline once, to the instance that calls it
+//! first.
 
 mod custom_status;
 mod memory;
@@ -36,22 +37,23 @@ use crate::IdentityService;
 pub const LEASE: Duration = Duration::from_secs(60);
 /// Renewal interval of leases.
 pub const RENEWAL_INTERVAL: Duration = Duration::from_secs(20);
-/// Time for which a user counts as online after the last connection.
+/// Time for which a user counts as online after the last connection has closed.
 pub const OFFLINE_GRACE: Duration = Duration::from_secs(4);
-/// Users per query of conversations.
+/// Number of users whose conversations are read in one query.
 const ANNOUNCE_BATCH: usize = 100;
-/// Retention of the last activity and the reported presence.
+/// Time for which the last activity and the reported presence are kept.
 const RETENTION: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// Store of presence. Best effort: if its backend is unavailable, it answers from the knowledge of this instance.
+/// Store of presence. If its backend is unavailable, it answers from what this instance knows.
 pub trait PresenceStore: Send + Sync + 'static {
-    /// Leases these users to `instance` until then. Returns those who came online.
+    /// Gives `instance` a lease on these users until this time. Returns the users who came online
+    /// by it.
     fn hold<'a>(&'a self, people: &'a [UserId], instance: InstanceId, until: Timestamp)
     -> BoxFuture<'a, Vec<Presence>>;
 
-    /// Sets the presence reported by the user's connections to `instance`; `None` after the last report. The most
-    /// active report of all instances with a lease counts, and is stored for the next visit. Returns the presence if it
-    /// changed.
+    /// Sets the presence that the user's connections to `instance` report; `None` if none of them
+    /// reports any more. Of the reports of all instances with a lease, the most active counts. It
+    /// is stored for the user's next visit. Returns the user's presence if it has changed.
     fn choose(
         &self,
         person: UserId,
@@ -60,20 +62,21 @@ pub trait PresenceStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> BoxFuture<'_, Option<Presence>>;
 
-    /// Returns users who went offline, each once among all instances.
+    /// Returns users who have gone offline. Each is reported to only one instance.
     fn settle(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>>;
 
-    /// Removes the entry of a user without connections.
+    /// Removes the entry of a user who has no connections.
     fn forget(&self, person: UserId) -> BoxFuture<'_, ()>;
 
-    /// Returns a page of the users online: about `most` after the first `skip`.
+    /// Returns a page of the online users: about `most` of them, without the first `skip`.
     fn online(&self, skip: usize, most: usize) -> BoxFuture<'_, Vec<UserId>>;
 
     /// Returns the presence of these users, in the given order.
     fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>>;
 }
 
-/// Announces presence changes to members of common small conversations, and to watchers.
+/// Announces changes of presence to the members of common small conversations, and to those who
+/// watch the users.
 pub async fn announce(service: &IdentityService, changes: &[Presence]) -> Result<(), AppError> {
     let small = service.config.realtime.small_conversation;
     for changes in changes.chunks(ANNOUNCE_BATCH) {
@@ -91,7 +94,7 @@ pub async fn announce(service: &IdentityService, changes: &[Presence]) -> Result
                 messages.push(BusMessage::Envelope(envelope.map_err(AppError::internal)?.into()));
             }
         }
-        // Not awaited: a missed change is superseded by the next one.
+        // The publication is not awaited, because the next change supersedes a lost one.
         drop(service.bus.publish(messages));
     }
     Ok(())
@@ -102,7 +105,7 @@ pub async fn of(service: &IdentityService, people: &[UserId]) -> Vec<Presence> {
     custom_status::with_custom(service, service.presence.of(people).await).await
 }
 
-/// Returns the users whom `by` may see: members of a common workspace or conversation.
+/// Returns those of `people` whom `by` may see: members of a common workspace or conversation.
 pub async fn visible(service: &IdentityService, by: UserId, people: &[UserId]) -> Result<Vec<UserId>, AppError> {
     if people.is_empty() {
         return Ok(Vec::new());
@@ -116,7 +119,8 @@ pub fn speaker(service: &IdentityService) -> PresenceReporter {
     service.reported_presence.speaker()
 }
 
-/// Sets the presence reported by a connection, and announces the user's most active one.
+/// Sets the presence that a connection reports, and announces the most active one of the user's
+/// connections.
 pub async fn say(
     service: &Arc<IdentityService>,
     person: UserId,
@@ -127,7 +131,8 @@ pub async fn say(
     choose(service, person).await
 }
 
-/// Removes the report of a closed connection after [`GRACE`], so that reloading a page changes nothing.
+/// Removes the report of a closed connection after [`OFFLINE_GRACE`], so that reloading a page
+/// changes nothing.
 pub async fn leave(service: Arc<IdentityService>, person: UserId, speaker: PresenceReporter) {
     tokio::time::sleep(OFFLINE_GRACE).await;
     if service.reported_presence.leave(person, speaker)
@@ -137,7 +142,8 @@ pub async fn leave(service: Arc<IdentityService>, person: UserId, speaker: Prese
     }
 }
 
-/// Announces the presence reported for a user: at most once a second, and always the last report.
+/// Announces the presence reported for a user, at most once a second. The last report is always
+/// announced.
 async fn choose(service: &Arc<IdentityService>, person: UserId) -> Result<(), AppError> {
     let status = service.reported_presence.of(person);
     let apply = {

@@ -1,4 +1,5 @@
-//! Rate limit of presence changes: one per second and user; of several within a second only the last is applied.
+//! Rate limit of presence changes: one change per second and user. Of several changes within a
+//! second, only the last is applied.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -14,14 +15,16 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Presence reported by a user's connections; `None` if there is no report.
 type ReportedStatus = Option<PresenceStatus>;
 
-/// Users with a change within the last [`INTERVAL`], each with the change that waits for its end.
+/// Users with a change within the last [`MIN_INTERVAL`], each with the change that waits for the
+/// end of the interval, if any.
 #[derive(Clone, Default)]
 pub struct PresenceRateLimit {
     recent: Arc<Mutex<HashMap<UserId, Option<ReportedStatus>>>>,
 }
 
 impl PresenceRateLimit {
-    /// Applies the change now, or at the end of the interval unless another one replaces it.
+    /// Applies a change now if the interval since the last one is over. Otherwise applies it at the
+    /// end of the interval, unless another change replaces it.
     pub async fn run<F>(
         &self,
         person: UserId,
@@ -52,7 +55,7 @@ impl PresenceRateLimit {
         now.await
     }
 
-    /// Returns the waiting change. Without one, the user is removed.
+    /// Removes and returns the waiting change of a user. If there is none, the user is removed.
     fn next(&self, person: UserId) -> Option<ReportedStatus> {
         let mut recent = self.recent();
         let waiting = recent.get_mut(&person)?.take();

@@ -1,6 +1,6 @@
-//! Presence store shared by all instances, in Redis: one sorted set of the users online and one small hash per user,
-//! changed by scripts so that each transition is reported to exactly one instance. While Redis is unavailable, every
-//! instance answers for its own users.
+//! Presence store in Redis, shared by all instances. It consists of a sorted set of the online
+//! users and a small hash per user. Scripts change them, so that each transition is reported to
+//! exactly one instance. While Redis is unavailable, every instance answers for its own users.
 
 use std::time::Duration;
 
@@ -16,20 +16,21 @@ use super::{MemoryPresence, PresenceStore, RETENTION};
 
 /// Prefix of all keys.
 const PREFIX: &str = "natter:presence";
-/// Users per script call or query.
+/// Number of users per script call or query.
 const BATCH: usize = 100;
-/// Timeout of Redis requests. Presence must not delay anything.
+/// Timeout of Redis requests. It is short, because presence must not delay anything else.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub struct RedisPresence {
     redis: Redis,
     prefix: String,
-    /// Users online, scored by the time of the next check.
+    /// Key of the set of online users. The score is the time at which the user's leases are to be
+    /// checked next.
     here: String,
     hold: Script,
     choose: Script,
     settle: Script,
-    /// State of this instance alone.
+    /// State of this instance alone, for times when Redis is unavailable.
     own: MemoryPresence,
 }
 
@@ -141,7 +142,7 @@ impl RedisPresence {
         }
     }
 
-    /// Users whose lease has expired, unless it was renewed.
+    /// Users whose leases have to be checked now; some may have been renewed.
     async fn due(&self, now: Timestamp, connection: &mut deadpool_redis::Connection) -> anyhow::Result<Vec<String>> {
         let mut look = redis::cmd("ZRANGEBYSCORE");
         look.arg(&self.here).arg("-inf").arg(now.millis()).arg("LIMIT").arg(0).arg(BATCH);

@@ -1,4 +1,5 @@
-//! Presence reported by this instance's connections, aggregated per user (most active wins).
+//! Presence that the connections to this instance report. Of a user's connections, the most active
+//! one counts.
 
 use std::{
     collections::HashMap,
@@ -11,7 +12,7 @@ use std::{
 
 use appcore::{UserId, view::PresenceStatus};
 
-/// A connection that reports presence.
+/// Connection that reports presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PresenceReporter(NonZeroU64);
 
@@ -48,7 +49,7 @@ impl ReportedPresence {
         before != after
     }
 
-    /// Returns `None` if no connection has reported.
+    /// Most active presence that the user's connections report; `None` if there is no report.
     pub(super) fn of(&self, person: UserId) -> Option<PresenceStatus> {
         most_active(self.people().get(&person)?.iter().map(|(_, status)| *status))
     }
@@ -58,8 +59,8 @@ impl ReportedPresence {
     }
 }
 
-/// Most active presence. Do not disturb on one connection applies to all; away on one connection doesn't exclude
-/// activity on another.
+/// Most active of these presences. Do not disturb on one connection applies to all of them. Away on
+/// one connection doesn't matter while another is active.
 pub(super) fn most_active(said: impl Iterator<Item = PresenceStatus>) -> Option<PresenceStatus> {
     said.max_by_key(|status| match status {
         PresenceStatus::Offline => 0,

@@ -1,4 +1,5 @@
-//! Conformance suite for all stores. Redis is included if `NATTER_TEST_REDIS` names a server.
+//! Conformance tests for all presence stores. Redis is included if `NATTER_TEST_REDIS` names a
+//! server.
 
 use std::sync::Arc;
 

@@ -19,15 +19,16 @@ use ipnet::IpNet;
 
 use super::network::network_of_len;
 
-/// Prefix lengths per word of the mask.
+/// Number of prefix lengths that one word of the bit mask covers.
 const WORD_BITS: u8 = 64;
 
 #[derive(Default)]
 pub(super) struct BanIndex {
     until: DashMap<IpNet, Timestamp>,
-    /// Prefix lengths in use: those of IPv4 in the first word, those of IPv6 in the others.
+    /// Bit mask of the prefix lengths in use: those of IPv4 in the first word, those of IPv6 in the
+    /// others.
     lengths: [AtomicU64; 4],
-    /// Networks changed since the last read of the table started.
+    /// Networks changed since the last read of the table started, with the time of the change.
     changed: Mutex<HashMap<IpNet, Instant>>,
 }
 
@@ -36,7 +37,7 @@ impl BanIndex {
         self.lengths.iter().all(|word| word.load(Ordering::Relaxed) == 0)
     }
 
-    /// End of the longest ban of this address, if it is banned.
+    /// End of the longest ban that covers this address, if it is banned.
     pub(super) fn until(&self, address: IpAddr, now: Timestamp) -> Option<Timestamp> {
         let words = match address {
             IpAddr::V4(_) => &self.lengths[..1],
@@ -46,7 +47,7 @@ impl BanIndex {
         for (word, first) in words.iter().zip([0, WORD_BITS, 2 * WORD_BITS]) {
             let mut left = word.load(Ordering::Relaxed);
             while left != 0 {
-                // A word has 64 bits.
+                // A word has 64 bits, so the position always fits into a `u8`.
                 let length = first + u8::try_from(left.trailing_zeros()).unwrap_or_default();
                 left &= left - 1;
                 let found = self.until.get(&network_of_len(address, length)).map(|until| *until);
@@ -56,7 +57,7 @@ impl BanIndex {
         latest
     }
 
-    /// Bans a network, until the later of this time and that of an existing ban.
+    /// Bans a network. If it is banned already, the later of the two ends applies.
     pub(super) fn put(&self, network: IpNet, until: Timestamp) {
         let mut changed = self.lock_changed();
         changed.insert(network, Instant::now());
@@ -64,7 +65,7 @@ impl BanIndex {
         self.add_prefix_len(network);
     }
 
-    /// Sets the ban of a network to its state in the table.
+    /// Sets the ban of a network to its state in the table; `None` removes it.
     pub(super) fn set(&self, network: IpNet, until: Option<Timestamp>) {
         let mut changed = self.lock_changed();
         changed.insert(network, Instant::now());
@@ -103,7 +104,8 @@ impl BanIndex {
         self.lengths[word].fetch_or(bit, Ordering::Relaxed);
     }
 
-    /// Recomputes the prefix lengths in use. Requires the lock, so that none is added concurrently.
+    /// Recomputes the prefix lengths in use. The caller must hold the lock of `changed`, so that no
+    /// ban is added concurrently.
     fn remark(&self) {
         let mut lengths = [0; 4];
         for entry in &self.until {
@@ -116,7 +118,7 @@ impl BanIndex {
     }
 }
 
-/// Word and bit of a prefix length in the mask.
+/// Position of a network's prefix length in the mask: index of the word, and the bit.
 fn mask_bit(network: IpNet) -> (usize, u64) {
     let length = network.prefix_len();
     let first = match network {

@@ -1,13 +1,13 @@
 //! Firewall: temporarily bans addresses with too many violations.
 //!
-//! Violations are [recorded](Firewall::note) where they happen. A number of them from one address
-//! (of IPv6 its /64) within the window bans it; each further ban within a week of the last one is
+//! Violations are [recorded](Firewall::note) where they happen. An address (for IPv6 its /64) with
+//! too many of them within the window is banned. Each further ban within a week of the last one is
 //! longer. Violations are counted in Redis and may be lost; bans are rows, and every instance has a
-//! copy of those in force ([`BanIndex`]). Another instance's ban arrives over the bus at once, or from
-//! the table within seconds while the bus is unavailable.
+//! copy of those in force ([`BanIndex`]). Another instance's ban arrives over the bus at once, or
+//! from the table within seconds while the bus is unavailable.
 //!
-//! Many people may share an address, so violations are indicators of an attack, and never a limit
-//! that one user or key exceeds. An automatic ban refuses only requests without valid credentials,
+//! Many people may share an address, so only signs of an attack count as violations. A user or key
+//! that exceeds a limit does not. An automatic ban refuses only requests without valid credentials,
 //! and open connections stay open. A ban by an administrator refuses all requests.
 //!
 //! A trusted proxy is never banned: the client's address is the one behind it, or unknown.
@@ -44,16 +44,17 @@ use tokio::sync::Notify;
 
 use self::{ban_index::BanIndex, violations::Violations};
 
-/// Interval of reading the table, for changes that were missed on the bus.
+/// Interval of reading the table, in case a change was missed on the bus.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 /// Maximum number of bans in memory; those that end last are kept.
 const MAX_BANS: u64 = 100_000;
-/// Time without a ban after which the next one has the first duration again.
+/// Time without a ban after which the next ban has the first, shortest duration again.
 const ESCALATION_RESET: Duration = Duration::from_secs(7 * 86_400);
-/// Interval of deleting old bans, and their retention after their end.
+/// Interval of deleting old bans. They are kept for `BAN_RETENTION` after their end.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(3_600);
 const BAN_RETENTION: Duration = Duration::from_secs(30 * 86_400);
-/// Time to wait for the signal of a ban or its end to be sent to the other instances.
+/// Maximum time to wait until the signal of a ban, or of its end, has been sent to the other
+/// instances.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum duration of a ban: ten years.
 const MAX_BAN_SECONDS: u64 = 315_360_000;
@@ -72,7 +73,7 @@ pub struct Firewall {
     /// Bans by administrators.
     manual: BanIndex,
     violations: Violations,
-    /// Triggers an immediate read of the table.
+    /// Wakes the task that reads the table, so that it does so at once.
     reload_due: Notify,
 }
 
@@ -152,7 +153,7 @@ impl Firewall {
             && address().is_some_and(|address| self.banned_automatically_until(address).is_some())
     }
 
-    /// End of the firewall's own ban of this address.
+    /// End of the firewall's automatic ban of this address.
     #[must_use]
     pub fn banned_automatically_until(&self, address: IpAddr) -> Option<Timestamp> {
         self.until(&self.automatic, address)
@@ -172,8 +173,8 @@ impl Firewall {
         book.until(address, self.clock.now()).filter(|_| !self.is_trusted(address))
     }
 
-    /// Records a violation of an address, unless a page of another site made a browser send the
-    /// request. If the address has reached the limit, it is banned when this returns.
+    /// Records a violation by an address, unless a page of another site made a browser send the
+    /// request. If the address has reached the limit, it is banned when this function returns.
     pub async fn note(&self, source: RequestSource, violation: Violation) {
         let Some(address) = source.attributable_address().map(|address| address.to_canonical()) else { return };
         if !self.is_on || !self.config.violations.contains(&violation) || self.is_trusted(address) {
@@ -187,8 +188,8 @@ impl Firewall {
         let until = match self.ban_for(network, violation).await {
             Ok(until) => until,
             Err(error) => {
-                // Without the database the ban applies to this instance, until the table can be
-                // read again.
+                // Without the database the ban applies only to this instance, and only until the
+                // table can be read again.
                 tracing::warn!(%error, %network, "failed to store ban");
                 self.clock.now().plus(self.duration(0))
             }
@@ -275,8 +276,8 @@ impl Firewall {
         }
     }
 
-    /// Stores an automatic ban. If one is in force already, another instance was faster, and its
-    /// end is returned.
+    /// Stores an automatic ban. If another instance has stored one in the meantime, the end of that
+    /// ban is returned.
     async fn ban_for(&self, network: IpNet, last: Violation) -> Result<Timestamp, AppError> {
         let (now, name) = (self.clock.now(), network.to_string());
         let tx = self.db.begin().await.map_err(app_error)?;
@@ -300,11 +301,11 @@ impl Firewall {
         Ok(expires_at)
     }
 
-    /// Duration of the next ban after `earlier` ones.
+    /// Duration of a ban that follows `earlier` recent ones.
     fn duration(&self, earlier: u64) -> Duration {
         let durations = &self.config.durations;
         let place = usize::try_from(earlier).unwrap_or(usize::MAX).min(durations.len().saturating_sub(1));
-        // The configuration requires a non-empty list.
+        // The configuration check guarantees a non-empty list.
         durations.get(place).copied().unwrap_or_default()
     }
 

@@ -5,13 +5,15 @@ use std::net::IpAddr;
 use appcore::AppError;
 use ipnet::IpNet;
 
-/// A client with one IPv6 address usually has its whole /64.
+/// Prefix length by which IPv6 addresses are counted: a client with one address usually has its
+/// whole /64.
 const IPV6_PREFIX: u8 = 64;
-/// Shortest prefix that can be banned.
+/// Shortest prefix that an administrator can ban, so that a typing error doesn't ban half of the
+/// internet.
 const MIN_PREFIX_IPV4: u8 = 8;
 const MIN_PREFIX_IPV6: u8 = 16;
 
-/// Network by which an address is counted and banned.
+/// Network by which the violations of an address are counted and by which it is banned.
 pub(super) fn of(address: IpAddr) -> IpNet {
     match address.to_canonical() {
         IpAddr::V4(address) => IpNet::from(IpAddr::V4(address)),

@@ -1,5 +1,5 @@
-//! Violation counters: in Redis for all instances together, in this process without Redis or while
-//! it is unavailable.
+//! Violation counters. They are in Redis and shared by all instances, or in this process without
+//! Redis and while it is unavailable.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -47,7 +47,7 @@ impl Violations {
         }
     }
 
-    /// Removes counters that are out of the window.
+    /// Removes counters whose violations are all older than the window.
     pub(super) fn sweep(&self) {
         let since = self.clock.now().minus(self.window);
         self.own.retain(|_, moments| moments.back().is_some_and(|latest| *latest >= since));

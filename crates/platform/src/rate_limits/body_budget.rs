@@ -12,8 +12,8 @@ use metrics::metrics;
 
 use super::LimitSubject;
 
-/// Maximum size of a small body. The last quarter of the instance's budget is reserved for these,
-/// so that a few users with large bodies don't block sign-ins and messages.
+/// Maximum size of a small body. The last quarter of the instance's budget is reserved for small
+/// bodies, so that a few users with large bodies don't block sign-ins and messages.
 const SMALL_BODY_BYTES: usize = 64 * 1024;
 /// Suggested delay before a retry.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -33,11 +33,11 @@ struct BudgetUsage {
     by: HashMap<LimitSubject, usize>,
 }
 
-/// Share of the budget that one body takes, until this is dropped.
+/// Part of the budget that one body occupies until the lease is dropped.
 #[derive(Debug)]
 pub struct BodyLease {
     budget: Arc<BodyBudget>,
-    /// `None`: counted for the instance only.
+    /// Caller that the bytes count for; with `None` they count for the instance only.
     subject: Option<LimitSubject>,
     bytes: usize,
 }
@@ -62,7 +62,7 @@ impl BodyBudget {
         BodyLease { budget: Arc::clone(self), subject: subject.map(LimitSubject::canonical), bytes: 0 }
     }
 
-    /// Bytes in use.
+    /// Bytes that all bodies currently occupy.
     #[must_use]
     pub fn held(&self) -> usize {
         self.lock().all
@@ -79,22 +79,22 @@ impl BodyBudget {
         self.limit / 4 * 3
     }
 
-    // No statement leaves the sums inconsistent, so a poisoned lock is usable.
+    // A panic can't leave the sums inconsistent, so a poisoned lock is still usable.
     fn lock(&self) -> MutexGuard<'_, BudgetUsage> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl BodyLease {
-    /// Maximum size of a body, in bytes, even with an unused budget.
+    /// Maximum size of a single body in bytes, which applies even when the budget is unused.
     #[must_use]
     pub fn largest(&self) -> usize {
         let large = self.budget.most_of_large().max(SMALL_BODY_BYTES.min(self.budget.limit));
         self.subject.map_or(large, |subject| large.min(self.budget.most_of(subject)))
     }
 
-    /// Takes more of the budget. Returns `RateLimited` if the caller's share is exhausted,
-    /// `Unavailable` if the instance's is.
+    /// Reserves more bytes for the body. Returns `RateLimited` if the caller's share is exhausted,
+    /// `Unavailable` if the instance's budget is.
     pub fn grow(&mut self, bytes: usize) -> Result<(), AppError> {
         let most = if self.bytes + bytes > SMALL_BODY_BYTES { self.budget.most_of_large() } else { self.budget.limit };
         let mut held = self.budget.lock();
@@ -164,7 +164,7 @@ mod tests {
         let budget = budget(1_000 * KIB);
         let mut first = budget.begin(at("2001:db8::1"));
         first.grow(60 * KIB).unwrap();
-        // IPv6 addresses are counted by their /64.
+        // Both IPv6 addresses are in one /64 and share a budget.
         let mut second = budget.begin(at("2001:db8::2"));
         let error = second.grow(60 * KIB).unwrap_err();
         assert_eq!((error.code(), error.retry_after()), (Code::RateLimited, Some(RETRY_AFTER)));
@@ -208,7 +208,7 @@ mod tests {
                 }
             };
             let threads: Vec<_> = (0..THREADS).map(|n| scope.spawn(each(n))).collect();
-            // Keeps all leases until the last attempt.
+            // Keeps all leases until the last thread has tried.
             let ended: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
             ended.iter().map(|(took, _)| took).sum()
         });

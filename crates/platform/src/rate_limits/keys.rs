@@ -1,8 +1,8 @@
 //! Limits of API keys at the gateway: requests and tokens per minute, and concurrent requests.
 //!
-//! The minute starts with the first request. With Redis one script call decides for all instances;
-//! without it, and while it is unavailable, each instance counts on its own. A request first counts
-//! with its estimated tokens, which are corrected at its end.
+//! A key's minute starts with its first request. With Redis one script call decides for all
+//! instances; without it, and while it is unavailable, each instance counts on its own. A request
+//! first counts with its estimated number of tokens, which is corrected when it ends.
 
 use std::{
     collections::HashMap,
@@ -22,10 +22,11 @@ use crate::redis::Redis;
 const MINUTE: Duration = Duration::from_secs(60);
 /// Timeout of a limit check in Redis.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
-/// Lifetime of a request in progress without renewal; after that its instance is considered dead.
+/// Time for which a request in progress is counted without a renewal. Then its instance is
+/// considered dead.
 const SLOT_TTL: Duration = Duration::from_secs(90);
 const RENEW_INTERVAL: Duration = Duration::from_secs(30);
-/// Number of keys that are renewed concurrently.
+/// Number of keys whose requests are renewed concurrently.
 const MAX_CONCURRENT_RENEWALS: usize = 16;
 /// Suggested delay before a retry if too many requests are in progress.
 const PARALLEL_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -44,7 +45,7 @@ impl KeyLimit {
     }
 }
 
-/// Remaining capacity of a limit, for `x-ratelimit-*`.
+/// Value and remaining capacity of a limit, for the `x-ratelimit-*` headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitState {
     pub limit: u32,
@@ -52,14 +53,14 @@ pub struct LimitState {
     pub reset: Duration,
 }
 
-/// Remaining capacity in a key's current minute.
+/// Limits and remaining capacity in a key's current minute; `None` for a measure without a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyLimitStates {
     pub requests: Option<LimitState>,
     pub tokens: Option<LimitState>,
 }
 
-/// Limited measure of a key.
+/// Measure that a key's limit applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyMeasure {
     Requests,
@@ -67,7 +68,7 @@ pub enum KeyMeasure {
     Parallel,
 }
 
-/// Refusal of a request.
+/// Limit that a refused request would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exceeded {
     pub measure: KeyMeasure,
@@ -79,7 +80,7 @@ pub struct Exceeded {
 #[must_use]
 pub struct KeyAdmission {
     pub figures: KeyLimitStates,
-    /// Tokens counted so far.
+    /// Number of tokens that the request was counted with.
     pub tokens: u32,
     pub slot: Option<KeySlot>,
 }
@@ -126,13 +127,15 @@ impl KeyLimits {
         Self(state)
     }
 
-    /// Counts a request with `tokens` estimated tokens. Returns [`Exceeded`] if a limit is reached.
+    /// Counts a request with an estimate of `tokens` tokens. Returns [`Exceeded`] if a limit is
+    /// reached.
     pub async fn take(&self, key: ApiKeyId, limit: KeyLimit, tokens: u64) -> Result<KeyAdmission, Exceeded> {
         let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
         if limit.is_none() {
             return Ok(KeyAdmission { figures: KeyLimitStates::default(), tokens: 0, slot: None });
         }
-        // A request that is larger than the limit is admitted as the only one of its minute.
+        // The estimate is capped at the limit, so that a request larger than the limit is admitted
+        // as the only one of its minute.
         let tokens = limit.tpm.map_or(0, |most| tokens.min(most));
         if let Some(shared) = &self.0.shared {
             match shared.take(key, limit, tokens).await {
@@ -191,7 +194,8 @@ impl KeyLimits {
         Ok(KeyAdmission { figures: figures(&minute), tokens, slot })
     }
 
-    /// Corrects the counted tokens of a request to the used ones, at its end.
+    /// Replaces the estimated number of tokens of an ended request (`counted`) by the number
+    /// actually used.
     pub fn correct(&self, key: ApiKeyId, limit: KeyLimit, counted: u32, used: u64) {
         let used = u32::try_from(used).unwrap_or(u32::MAX);
         if limit.tpm.is_none() || counted == used {
@@ -222,7 +226,8 @@ impl KeyLimitStates {
     }
 }
 
-/// The braces put both keys into the same hash slot of a Redis cluster.
+/// Key of the counters in Redis. The braces put both keys of an API key into the same hash slot of
+/// a Redis cluster.
 fn minute_key(key: ApiKeyId) -> String {
     format!("natter:key:{{{key}}}")
 }
@@ -281,10 +286,10 @@ impl Shared {
         }
     }
 
-    /// Renews the requests in progress, with one call per key, so that it completes well within
-    /// their lifetime.
+    /// Renews the requests in progress with one call to Redis per API key, so that all of them are
+    /// renewed well before they expire.
     async fn renew(&self) {
-        // Copied first, so that no lock is held during the calls to Redis.
+        // The ids are copied first, so that no lock is held during the calls to Redis.
         let mut under_way: HashMap<ApiKeyId, Vec<String>> = HashMap::new();
         for entry in &self.under_way {
             under_way.entry(*entry.value()).or_default().push(entry.key().simple().to_string());
@@ -308,7 +313,8 @@ impl Shared {
     }
 }
 
-/// Removes expired minutes, and renews requests in progress.
+/// Removes expired minutes and renews requests in progress, until all clones of the limits are
+/// dropped.
 async fn maintain(state: Weak<State>) {
     let mut tick = tokio::time::interval(RENEW_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -327,7 +333,7 @@ async fn maintain(state: Weak<State>) {
 pub struct KeySlot {
     state: Arc<State>,
     key: ApiKeyId,
-    /// Id in Redis, if the slot is counted there.
+    /// Id of the request in Redis; `None` if it is counted in this process.
     shared: Option<Uuid>,
 }
 
@@ -342,7 +348,7 @@ impl Drop for KeySlot {
         let (state, key) = (Arc::clone(&self.state), self.key);
         let Some(shared) = &state.shared else { return };
         shared.under_way.remove(&id);
-        // Without a runtime the process is exiting, and the entry expires.
+        // Without a runtime the process is exiting. The entry in Redis then expires by itself.
         let Ok(runtime) = Handle::try_current() else { return };
         let redis = shared.redis.clone();
         runtime.spawn(async move {
@@ -412,7 +418,7 @@ mod tests {
         for key in [one, one, other] {
             taken.push(limits.take(key, limit, 1).await.ok().unwrap());
         }
-        // A request that ended in the meantime.
+        // Adds the entry of a request that has ended in the meantime and is gone from Redis.
         let shared = limits.0.shared.as_ref().unwrap();
         shared.under_way.insert(Uuid::now_v7(), one);
         let mut connection = redis.connection().await.unwrap();

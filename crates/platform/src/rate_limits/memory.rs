@@ -42,7 +42,7 @@ struct State {
     windows: HashMap<RateGroup, Duration>,
 }
 
-/// Calls in the latest window that had any.
+/// Number of calls in the latest window that had any.
 #[derive(Clone, Copy, Default)]
 struct Counter {
     window: u64,
@@ -123,7 +123,7 @@ impl MemoryLimits {
     }
 }
 
-/// Number of the current window, and its elapsed time.
+/// Number of the current window since 1970, and the time elapsed in it.
 fn window_of(now: Timestamp, window: Duration) -> (u64, Duration) {
     let length = i64::try_from(window.as_millis()).unwrap_or(i64::MAX).max(1);
     let (number, elapsed) = (now.millis().div_euclid(length), now.millis().rem_euclid(length));
@@ -143,7 +143,7 @@ async fn sweep(state: Weak<State>, clock: Clock) {
         tick.tick().await;
         let Some(state) = state.upgrade() else { return };
         let now = clock.now();
-        // Iterates over all callers, so it runs on a blocking thread.
+        // Visits the counters of all callers, which takes long, so it runs on a blocking thread.
         let swept = tokio::task::spawn_blocking(move || {
             let window = |group: &RateGroup| state.windows.get(group).copied().unwrap_or_default();
             state.counters.retain(|(group, _), counter| counter.window >= window_of(now, window(group)).0);

@@ -31,11 +31,11 @@ pub use self::valid_credentials::ValidCredentials;
 use self::{memory::MemoryLimits, redis::RedisLimits};
 use crate::redis::Redis;
 
-/// Caller that is counted.
+/// Caller whose calls are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LimitSubject {
     User(UserId),
-    /// A session with its family of refresh tokens.
+    /// Session, identified by its family of refresh tokens.
     Session(SessionId),
     Address(IpAddr),
     /// Pages of other sites that make browsers at this address send requests. Counted separately,
@@ -127,14 +127,15 @@ impl RateLimits {
         Self { config: config.clone(), own: MemoryLimits::new(config, clock), shared: redis.map(RedisLimits::new) }
     }
 
-    /// True if calls of this group are counted by address even if the user is known.
+    /// True if calls of this group are counted by address even if the user is known. This applies
+    /// to groups with a concurrency limit.
     #[must_use]
     pub fn is_by_address(&self, group: RateGroup) -> bool {
         self.config.limit_for(group).strategy == Strategy::Concurrency
     }
 
-    /// Counts a call on this instance only, without a round trip to Redis, for frequent and cheap
-    /// calls.
+    /// Counts a call on this instance only. This saves a round trip to Redis for calls that are
+    /// frequent and cheap.
     pub fn admit_local(&self, group: RateGroup, subject: LimitSubject) -> Result<(), AppError> {
         if !self.config.enabled {
             return Ok(());

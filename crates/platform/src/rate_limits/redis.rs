@@ -12,7 +12,7 @@ use crate::redis::Redis;
 
 /// Timeout of a limit check in Redis.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
-/// Lifetime of a call in progress; after that its instance is considered dead.
+/// Time for which a call in progress is counted at most. Then its instance is considered dead.
 const SLOT_TTL: Duration = Duration::from_secs(120);
 
 pub(super) struct RedisLimits {
@@ -41,7 +41,8 @@ impl RedisLimits {
         limit: Limit,
         subject: LimitSubject,
     ) -> Option<(RateDecision, Option<ConcurrencySlot>)> {
-        // Instances of an earlier version store another format under `limit`.
+        // The key must differ from `limit`, under which instances of an earlier version store
+        // another format.
         let kind = if limit.strategy == Strategy::SlidingWindow { "slices" } else { "limit" };
         let key = format!("natter:{kind}:{}:{subject}", group.as_str());
         match self.redis.within(REDIS_TIMEOUT, self.invoke(key, limit)).await {
@@ -62,8 +63,8 @@ impl RedisLimits {
             Strategy::TokenBucket => &self.bucket,
             Strategy::Concurrency => return self.enter(&mut connection, key, limit).await,
         };
-        // Allowed; remaining calls; milliseconds until the limit is full again; milliseconds to
-        // wait before a retry.
+        // Result of the script: whether the call is allowed, the remaining calls, milliseconds
+        // until the limit is full again, and milliseconds to wait before a retry.
         let (allowed, remaining, reset, wait): (bool, u32, u64, u64) =
             script.key(key).arg(limit.limit).arg(window).arg(SLICES).invoke_async(&mut connection).await?;
         let verdict = RateDecision {
@@ -99,7 +100,7 @@ pub(super) struct ConcurrencySlot {
 
 impl Drop for ConcurrencySlot {
     fn drop(&mut self) {
-        // Without a runtime the process is exiting, and the entry expires.
+        // Without a runtime the process is exiting. The entry in Redis then expires by itself.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let (redis, key, id) = (self.redis.clone(), std::mem::take(&mut self.key), std::mem::take(&mut self.id));
         runtime.spawn(async move {

@@ -1,8 +1,8 @@
-//! Sliding window in slices.
+//! Sliding window, divided into slices.
 //!
-//! Calls are counted by slice of the window, and a slice counts in full until all of it is outside
-//! of the window. So no interval of the window's length has more calls than the limit; the price is
-//! that a call counts for up to one slice longer than necessary.
+//! Calls are counted per slice. A slice counts in full until all of it is outside of the window, so
+//! no interval of the window's length ever has more calls than the limit. The price is that a call
+//! counts for up to one slice longer than necessary.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -10,7 +10,7 @@ use appcore::{Timestamp, limit::Limit};
 
 use super::{RateDecision, Window};
 
-/// Number of slices of a window: a call counts for at most 1/32 of the window too long.
+/// Number of slices of a window. A call counts for too long by at most 1/32 of the window.
 pub(super) const SLICES: u32 = 32;
 
 /// Calls of one caller, the oldest slice first. At most [`SLICES`] + 1 entries.
@@ -26,7 +26,8 @@ impl SlidingWindow {
     /// Counts a call if the limit allows it.
     pub fn take(&mut self, now: Timestamp, limit: Limit) -> RateDecision {
         let length = length(limit.window);
-        // Slices stay counted if the clock is set back.
+        // If the clock is set back, time continues in the newest slice, so that earlier calls stay
+        // counted.
         let newest = self.0.back().map_or(i64::MIN, |slice| slice.number);
         let current = now.millis().div_euclid(length).max(newest);
         while self.0.front().is_some_and(|slice| slice.number < current - i64::from(SLICES)) {

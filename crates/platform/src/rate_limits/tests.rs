@@ -31,7 +31,8 @@ fn configured(variables: Vec<(String, String)>) -> Config {
         .config
 }
 
-/// Limits in memory and, if there is a Redis, of two instances that share it.
+/// Limiters to test: one in memory and, if a Redis server is available, two instances that share
+/// it.
 fn each(strategy: &str, limit: u32, window: u64) -> Vec<Vec<RateLimits>> {
     let config = config(strategy, limit, window);
     let mut each = vec![vec![RateLimits::new(&config, Clock::system(), None)]];
@@ -74,7 +75,7 @@ async fn reports_the_remaining_calls() {
             for n in 0..4 {
                 let (verdict, _) = take(&instances[n % instances.len()], subject).await;
                 let window = verdict.window.unwrap();
-                // A sliding window counts a call for up to one slice longer.
+                // A sliding window may count a call for one slice too long.
                 assert!(
                     window.reset <= Duration::from_secs(DAY + DAY / 32) && window.reset > Duration::ZERO,
                     "{verdict:?}"
@@ -159,7 +160,7 @@ fn sliding_windows_never_exceed_the_limit() {
         let millis = u64::try_from(window.as_millis()).unwrap();
         let (mut slices, mut now, mut allowed) = (SlidingWindow::default(), 1_700_000_000_000, Vec::new());
         for _ in 0..2_000 {
-            // Bursts, steady calls, pauses.
+            // Mixes bursts, steady calls and pauses.
             now += match dice.below(10) {
                 0..6 => 0,
                 6..9 => dice.below(millis / 8 + 2),
@@ -170,7 +171,7 @@ fn sliding_windows_never_exceed_the_limit() {
                 allowed.push(now);
                 continue;
             };
-            // Some calls wait for the suggested time.
+            // Some calls wait as long as the refusal suggests.
             if dice.below(5) == 0 {
                 now += u64::try_from(wait.as_millis()).unwrap();
                 assert!(slices.take(Timestamp(i64::try_from(now).unwrap()), limit).check().is_ok(), "seed {seed}");

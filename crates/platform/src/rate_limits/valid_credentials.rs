@@ -1,9 +1,10 @@
 //! Cache of recently validated credentials.
 //!
 //! Many users and API clients may share an address, each with their own limits, so their calls
-//! don't count against the address as well. The validity of credentials is known only behind the
-//! flood guard, which therefore uses the latest result. Neither the credentials nor comparable
-//! hashes are stored: the hash is keyed with a secret of this process.
+//! don't count against the address as well. Credentials are validated only after the flood guard
+//! has counted the request, so the flood guard relies on the latest result for the same
+//! credentials. Neither the credentials nor comparable hashes are stored: the hash is keyed with a
+//! secret of this process.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -14,7 +15,8 @@ use moka::{policy::EvictionPolicy, sync::Cache};
 
 /// Lifetime of a result.
 const TTL: Duration = Duration::from_secs(60);
-/// Maximum number of credentials. Calls with others count against their address.
+/// Maximum number of remembered credentials. Calls with other credentials count against their
+/// address.
 const CAPACITY: u64 = 20_000;
 
 /// Credentials that this instance has recently found valid.

@@ -29,7 +29,7 @@ struct Counter {
     failed: u32,
     /// Time at which the failures expire.
     until: Timestamp,
-    /// Pending attempts, with the time at which they expire.
+    /// Pending attempts, each with the time at which it expires.
     pending: HashMap<Uuid, Timestamp>,
 }
 

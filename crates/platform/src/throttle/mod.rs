@@ -1,9 +1,10 @@
 //! Throttle of operations with a limited number of failures, such as password checks.
 //!
-//! An attempt reserves a place before it is made and reports its outcome afterwards. So concurrent
-//! attempts get no more tries than sequential ones, and successful attempts cost nothing. With
-//! Redis all instances count together, with one call at the start and one at the end; without it,
-//! and while it is unavailable, each instance counts on its own.
+//! An attempt counts as pending before it is made and reports its outcome afterwards. Pending
+//! attempts count against the limit, so concurrent attempts get no more tries than sequential ones.
+//! Successful attempts are not counted. With Redis all instances count together, with one call at
+//! the start and one at the end; without it, and while it is unavailable, each instance counts on
+//! its own.
 
 mod memory;
 mod redis;
@@ -18,11 +19,12 @@ use uuid::Uuid;
 use self::{memory::MemoryThrottle, redis::RedisThrottle};
 use crate::redis::Redis;
 
-/// Time that an attempt waits while other attempts, which may all fail, are pending.
+/// Maximum time that an attempt waits while other pending attempts could exhaust the limit if all
+/// of them failed.
 const MAX_WAIT: Duration = Duration::from_secs(4);
-/// Polling interval while an attempt waits.
+/// Interval at which a waiting attempt tries again.
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
-/// Lifetime of a pending attempt; after that its instance is considered dead.
+/// Time for which a pending attempt is counted at most. Then its instance is considered dead.
 const PENDING_TTL: Duration = Duration::from_secs(30);
 
 /// Allowed number of uses, and the window that starts with the first one.
@@ -44,12 +46,13 @@ pub struct ThrottleSubject {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Admission {
     Admit {
-        /// True if one of its subjects has failed in the window.
+        /// True if one of the attempt's subjects has failed in the window.
         has_failed: bool,
     },
-    /// Pending attempts may use up the limit.
+    /// The attempt has to wait, because the pending attempts would exhaust the limit if all of them
+    /// failed.
     Wait,
-    /// The limit is exhausted; time until the failures expire.
+    /// The limit is exhausted. The value is the time until the failures expire.
     Exhausted(Duration),
 }
 
@@ -123,8 +126,8 @@ impl Counters {
     }
 
     async fn finish(&self, attempt: &Attempt, failed: bool) {
-        // Also if the attempt started in this process while Redis was unavailable; an unknown
-        // attempt changes nothing.
+        // The attempt may have started in this process while Redis was unavailable, so it is
+        // finished here as well. Finishing an unknown attempt changes nothing.
         self.own.finish(attempt, failed && self.shared.is_none());
         if let Some(shared) = &self.shared
             && !shared.finish(attempt, failed).await
@@ -134,7 +137,7 @@ impl Counters {
     }
 }
 
-/// Pending attempt. Dropping it counts as not failed.
+/// Pending attempt. Dropping it ends the attempt without a failure.
 #[must_use]
 pub struct Attempt {
     /// `None` if the throttle is disabled, or if the attempt has ended.
@@ -146,7 +149,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// True if one of its subjects has failed recently.
+    /// True if one of the attempt's subjects has failed recently.
     pub fn has_recent_failures(&self) -> bool {
         self.has_failed
     }
@@ -167,7 +170,7 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         let Some(counters) = self.counters.take() else { return };
-        // Without a runtime the process is exiting, and the entry expires.
+        // Without a runtime the process is exiting. The entry in Redis then expires by itself.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let left = Self {
             counters: None,

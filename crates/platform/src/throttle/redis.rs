@@ -1,5 +1,5 @@
-//! Counters of all instances together, in Redis. Each operation is one script call, so it is atomic
-//! and takes one round trip.
+//! Attempt counters in Redis, shared by all instances. Each operation is one script call, so it is
+//! atomic and takes one round trip.
 
 use std::time::Duration;
 

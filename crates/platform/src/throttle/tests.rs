@@ -11,7 +11,7 @@ use crate::redis::Redis;
 
 const WINDOW: Duration = Duration::from_secs(900);
 
-/// Two instances that share counters; in memory they are the same one.
+/// Pairs of instances that share counters. In memory, both are the same instance.
 fn pairs() -> Vec<[Arc<Throttle>; 2]> {
     let instance = |redis| Arc::new(Throttle::new(true, Clock::system(), redis));
     let alone = instance(None);
@@ -119,7 +119,7 @@ async fn failures_expire_after_the_window() {
         attempts.begin(vec![a.clone()], WINDOW).await.unwrap().failed().await;
         clock.advance(Duration::from_secs(60));
     }
-    // Five minutes after the first failure.
+    // The last failure was five minutes after the first one, and the window starts with the first.
     assert_eq!(waits(attempts.begin(vec![a.clone()], WINDOW).await), Duration::from_secs(600));
     clock.advance(Duration::from_secs(600));
     attempts.begin(vec![a.clone()], WINDOW).await.unwrap().passed().await;

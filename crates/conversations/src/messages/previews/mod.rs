@@ -1,6 +1,6 @@
-//! Link previews: title, description and image of linked pages. A job fetches them after the
-//! message is sent, through the client that is protected against SSRF, and publishes them as
-//! `message.previews`.
+//! Link previews: title, description and image of linked pages. A job fetches the pages after the
+//! message is sent and publishes the previews as `message.previews`. Its HTTP client is protected
+//! against SSRF.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use crate::ConversationsService;
 
 /// Concurrent preview jobs per instance.
 const MAX_CONCURRENT: usize = 8;
-/// Limits for pages. The beginning suffices, because the metadata is in the head.
+/// Limits for fetching a page. Longer pages are truncated, because the metadata is in the head.
 const PAGE_LIMITS: FetchLimits =
     FetchLimits { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 3, truncates: true };
 const IMAGE_LIMITS: FetchLimits =
@@ -85,7 +85,7 @@ async fn set_previews(service: &ConversationsService, job: PreviewJob, owner: Wo
     let found = join_all(links.into_iter().map(|url| fetch_preview(service, url, owner))).await;
     let previews: Vec<Preview> = found.into_iter().flatten().collect();
     if previews.is_empty() && message.previews.is_empty() {
-        // Previews of an earlier text may be stored still.
+        // Preview images for an earlier text of the message may still be stored.
         return uploads::remove_previews(&service.files, job.message_id).await;
     }
     let PreviewJob { conversation_id, message_id } = job;
@@ -110,7 +110,7 @@ async fn fetch_preview(service: &ConversationsService, url: Url, owner: WorkOwne
         return None;
     }
     let base = fetched.url.clone();
-    // Acquired after the request, so that the slot isn't held while waiting for another site.
+    // The slot is acquired after the request, so that it isn't held while waiting for another site.
     let slot = service.work.parsing.acquire_for_job(owner).await;
     let read = uploads::text::page(fetched.body, &slot).await;
     drop(slot);
@@ -152,7 +152,7 @@ fn media_type(fetched: &FetchedResponse) -> Option<String> {
     Some(value.split(';').next()?.trim().to_ascii_lowercase())
 }
 
-/// Removes the previews of one's own message for everybody.
+/// Removes the previews of one of the caller's messages for everybody.
 pub async fn remove(service: &ConversationsService, by: &Principal, id: MessageId) -> Result<(), AppError> {
     let conversation_id = super::find(service, by, id).await?.conversation_id;
     let remove = MemberAction::RemovePreviews { message_id: id };

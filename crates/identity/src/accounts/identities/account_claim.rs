@@ -1,8 +1,8 @@
-//! Claim of an account that was created with somebody else's address, perhaps by an attacker (pre-hijacking): the owner
-//! of the address gets it by mail.
+//! Claim of an account that was created with somebody else's address, perhaps by an attacker
+//! (pre-hijacking). The owner of the address gets the account through a mail.
 //!
-//! Only offered if a trusted provider confirms the address; otherwise the mail would lead its reader to let a stranger
-//! in.
+//! A claim is only offered if a trusted provider confirms the address. Otherwise a stranger could
+//! trigger the mail, and its reader would let the stranger into the account.
 
 use std::time::Duration;
 
@@ -23,12 +23,13 @@ use crate::{
     mail::{self, MailContent, Recipient},
 };
 
-/// Lifetime of an offer: longer than that of the mailed link, because the mail may be late.
+/// Lifetime of an offer. It is longer than that of the mailed link, because the mail may be
+/// delayed.
 const OFFER_TTL: Duration = Duration::from_secs(24 * 3_600);
-/// Minimum interval of mails, so that repeated attempts don't fill the owner's mailbox.
+/// Minimum interval between mails, so that repeated attempts don't fill the owner's mailbox.
 const MIN_MAIL_INTERVAL: Duration = Duration::from_secs(600);
 
-/// The identity to link. Contains no secrets.
+/// Identity that the claim links to the account. Contains no secrets.
 #[derive(Serialize, Deserialize)]
 struct ClaimOffer {
     provider: String,
@@ -54,7 +55,7 @@ pub(super) async fn offer(
     let new = pending::NewPendingSignIn {
         kind: PendingKind::Claim.as_str(),
         user_id: Some(taken.id),
-        // The mail has its own token; this handle is given to nobody.
+        // The mail contains a token of its own, so nobody gets this handle.
         handle_hash: token::hash_token(&token::random_token().map_err(AppError::internal)?),
         state: serde_json::to_vec(&offer).map_err(AppError::internal)?,
         at: now,
@@ -65,8 +66,8 @@ pub(super) async fn offer(
     mail::enqueue(tx, now, Recipient::User(taken.id), letter).await
 }
 
-/// Gives the account to the reader of the mail: the identity becomes its only sign-in method. The caller ends its
-/// sessions and removes its password in the same transaction.
+/// Gives the account to the reader of the mail. The identity becomes the account's only sign-in
+/// method; the caller must end its sessions and remove its password in the same transaction.
 pub async fn claim(tx: &Transaction, service: &IdentityService, offer: Uuid) -> Result<UserId, AppError> {
     let row =
         pending::by_id(tx, PendingKind::Claim.as_str(), offer, service.clock.now()).await?.ok_or(Code::TokenInvalid)?;

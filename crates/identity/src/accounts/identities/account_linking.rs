@@ -22,17 +22,17 @@ use crate::{
     mail::{self, MailContent, Recipient},
 };
 
-/// Data for a new account, beside the identity.
+/// Data for a new account that is not part of the identity.
 pub(super) struct NewAccountData<'a> {
     pub(super) provider: &'a str,
     pub(super) name: Option<String>,
     pub(super) language: Language,
 }
 
-/// Display name if the provider's name can't be shown.
+/// Display name if the provider reports none that can be shown.
 const DEFAULT_NAME: &str = "Newcomer";
 
-/// Signs in with an ID token that the client already has, such as a mobile app.
+/// Signs in with an ID token that the client obtained itself, as mobile apps do.
 pub async fn sign_in_by_id_token(
     service: &IdentityService,
     provider: &str,
@@ -69,7 +69,8 @@ pub(super) async fn sign_in(
         None => match account_by_address(&tx, &identity).await? {
             Some(taken) => {
                 account_claim::offer(&tx, service, &taken, newcomer.provider, &identity).await?;
-                // The token is consumed in this case, too.
+                // The transaction is committed although the sign-in is refused: the token is
+                // consumed and the claim is offered.
                 tx.commit().await.map_err(app_error)?;
                 service.wake_workers();
                 return Err(Code::LinkRequired.into());
@@ -83,7 +84,7 @@ pub(super) async fn sign_in(
     Ok(signed_in)
 }
 
-/// Consumes an ID token. Each token signs in once, on any path.
+/// Consumes an ID token, so that it can't be used for a second sign-in, by whatever endpoint.
 pub(super) async fn consume_token(
     tx: &Transaction,
     service: &IdentityService,
@@ -135,7 +136,7 @@ async fn create(
         email: email.as_str().to_owned(),
         display_name: name.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
         password_hash: None,
-        // The provider's page can't ask for the setup token.
+        // A user who comes from the provider's page had no chance to enter the setup token.
         role: signup::role_of_newcomer(tx, service, (None, device.source())).await.map_err(|error| match error {
             AppError::Invalid(_) => AppError::refused(
                 Code::SignupClosed,
@@ -149,7 +150,7 @@ async fn create(
     };
     let created = signup::create(tx, &service.config, new).await;
     let account = created
-        // A concurrent sign-up took the address.
+        // A concurrent sign-up has taken the address.
         .map_err(|error| if error.code() == Code::EmailTaken { Code::LinkRequired.into() } else { error })?;
     let entry = NewAuditEntry { action: Action::SignUp, actor: Some(account.id), target: None, address: device.ip() };
     audit::record(tx, entry).await?;
@@ -181,7 +182,7 @@ pub(super) async fn insert(
     audit::record(tx, entry).await
 }
 
-/// Sanitises a name for display.
+/// Removes control characters from a name and limits its length.
 fn shown(text: &str) -> Option<String> {
     let mut text: String = text.chars().filter(|character| !character.is_control()).take(80).collect();
     text.truncate(text.trim_end().len());

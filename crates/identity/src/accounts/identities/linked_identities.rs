@@ -17,12 +17,12 @@ use super::account_linking;
 use crate::IdentityService;
 use crate::accounts::{Confirmed, Device, authenticate::standing, methods};
 
-/// A linked identity of the caller.
+/// Identity that is linked to the caller's account.
 #[derive(Clone, Debug)]
 pub struct LinkedIdentity {
     pub id: IdentityId,
     pub provider: String,
-    /// `None` if the provider is no longer configured.
+    /// Kind of the provider; `None` if it is no longer configured.
     pub kind: Option<OauthKind>,
     pub email: Option<String>,
     pub created_at: Timestamp,

@@ -1,4 +1,4 @@
-//! OAuth flow of a browser: redirect to the provider and back.
+//! OAuth flow of a browser: the redirect to the provider and the way back.
 
 use std::time::Duration;
 
@@ -22,19 +22,19 @@ use crate::accounts::{
     signin,
 };
 
-/// Lifetime of a flow.
+/// Maximum duration of a flow.
 const FLOW_TTL: Duration = Duration::from_secs(600);
-/// Page after the flow if none was requested.
+/// Page to show after the flow if the client requested none.
 const DEFAULT_PATH: &str = "/";
-/// Providers' codes are shorter.
+/// Maximum length of a provider's code. Real codes are shorter.
 const MAX_CODE_BYTES: usize = 4_096;
 
 /// Redirect to the provider.
 pub struct OauthRedirect {
     pub location: String,
-    /// The `state` that the provider returns.
+    /// Value of `state` that the provider returns.
     pub state: String,
-    /// Secret kept only by the browser during the flow.
+    /// Secret of the flow. Only the browser keeps it, in a cookie.
     pub handle: String,
     pub expires_at: Timestamp,
     /// True if the provider answers with a cross-site form POST.
@@ -47,9 +47,9 @@ pub struct OauthCallback {
     pub state: Option<String>,
     pub code: Option<String>,
     pub error: Option<String>,
-    /// Issuer parameter (RFC 9207).
+    /// Issuer, from the parameter `iss` (RFC 9207).
     pub issuer: Option<String>,
-    /// Apple's form field `user`.
+    /// Form field `user`, which Apple sends.
     pub user: Option<String>,
     /// Language of mails to a new account.
     pub language: Language,
@@ -57,9 +57,10 @@ pub struct OauthCallback {
 
 /// Result of a flow.
 pub struct OauthSignIn {
-    /// `None` if the identity was linked to the signed-in account.
+    /// Result of the sign-in; `None` if the identity was linked to the account that was signed in
+    /// already.
     pub signed_in: Option<SignedIn>,
-    /// Path on this server.
+    /// Path on this server to redirect the browser to.
     pub next: String,
 }
 
@@ -72,7 +73,7 @@ struct OauthFlow {
     link_to: Option<SessionId>,
 }
 
-/// Starts a flow. With `link_to`, the identity is linked to that account.
+/// Starts a flow. With `link_to`, the identity is linked to that caller's account.
 pub async fn depart(
     service: &IdentityService,
     provider: &str,
@@ -84,7 +85,8 @@ pub async fn depart(
         Some(by) => Some(Confirmed::authorize(service, by).await?),
         None => None,
     };
-    // Each provider has its own redirect URI, so that none can pass off another's code as its own.
+    // Each provider has its own redirect URI, so that no provider can pass off a code from another
+    // provider as its own.
     let redirect_uri = format!("{}/r1/auth/oauth/{}/callback", service.config.server.public_url(), provider.name());
     let departure = provider.begin(&redirect_uri).await.map_err(|error| app_error(provider, error))?;
     let state = departure.trip.state.clone();
@@ -112,7 +114,7 @@ pub async fn depart(
     })
 }
 
-/// Handles the callback. `handle` is the browser's secret.
+/// Handles the provider's callback. `handle` is the secret from the browser's cookie.
 pub async fn arrive(
     service: &IdentityService,
     provider: &str,
@@ -137,7 +139,7 @@ async fn check(
     let provider = service.accounts.providers.find(provider)?;
     let now = service.clock.now();
     let handle = handle.ok_or(Code::OauthState)?;
-    // Any answer consumes the flow: a second attempt starts over.
+    // Any callback consumes the flow, so a second attempt has to start over.
     let taken = pending::consume(&service.db, PendingKind::Oauth, handle, now).await?;
     let (user_id, visit): (_, OauthFlow) = taken.ok_or(Code::OauthState)?;
     let state = returned.state.unwrap_or_default();
@@ -172,7 +174,7 @@ async fn check(
     Ok(OauthSignIn { signed_in, next: visit.next })
 }
 
-/// Error code for an error parameter: denied by the user, or invalid.
+/// Error code for the provider's `error` parameter: denied by the user, or invalid.
 fn error_code(error: &str) -> Code {
     match error {
         "access_denied"

@@ -41,7 +41,7 @@ pub fn available(service: &IdentityService) -> Vec<ProviderName> {
     providers.map(|provider| ProviderName { name: provider.name().to_owned(), kind: provider.kind() }).collect()
 }
 
-/// Maps a provider error to the client's error; the reason is only logged.
+/// Converts a provider error to the error that the client gets. The reason is only logged.
 pub(super) fn app_error(provider: &Provider, error: OidcError) -> AppError {
     match error {
         OidcError::Invalid(reason) => {

@@ -15,7 +15,7 @@ use crate::accounts::{
     session_start, signin,
 };
 
-/// Wrong answers after which a challenge is invalid.
+/// Number of wrong answers after which a challenge becomes invalid.
 const MAX_FAILURES: i32 = 5;
 
 /// Answer to a challenge, or to a confirmation.
@@ -32,13 +32,13 @@ pub async fn answer_challenge(
     device: Device,
 ) -> Result<TokenPair, AppError> {
     let now = service.clock.now();
-    // Unknown challenges are rejected before the write lock.
+    // Unknown challenges are rejected here already, before the write lock is taken.
     let found = pending::find(service.db.reader(), PendingKind::SecondFactor, challenge, now)
         .await?
         .ok_or_else(invalid_code)?;
     let user_id = found.user_id.ok_or_else(invalid_code)?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    // The account's row is locked first, as everywhere, to avoid deadlocks.
+    // The account's row is locked first, as everywhere, so that there are no deadlocks.
     let account = users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(invalid_code)?;
     let pending = pending::find(&tx, PendingKind::SecondFactor, challenge, now).await?.ok_or_else(invalid_code)?;
     let verdict = try_answer(&tx, service, user_id, &answer, now).await?;
@@ -65,7 +65,7 @@ pub(in crate::accounts) async fn show(
     let tx = service.db.begin().await.map_err(app_error)?;
     users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(invalid_code)?;
     let verdict = try_answer(&tx, service, user_id, answer, service.clock.now()).await?;
-    // Commits the failure count of a wrong answer, too.
+    // The commit also stores the failure count after a wrong answer.
     tx.commit().await.map_err(app_error)?;
     if verdict == CodeCheck::Right { Ok(()) } else { Err(invalid_code()) }
 }

@@ -14,19 +14,19 @@ use super::{CodeCheck, invalid_code, recovery, totp, try_code};
 use crate::IdentityService;
 use crate::accounts::reauthenticate;
 
-/// 160 bits, as RFC 4226 recommends.
+/// Length of a secret: 160 bits, as RFC 4226 recommends.
 const SECRET_BYTES: usize = 20;
 
 /// Setup data of an authenticator app.
 #[derive(Debug)]
 pub struct Enrolment {
-    /// Base32, for manual entry.
+    /// Secret in base32, for typing it in.
     pub secret: Secret,
     /// `otpauth` URI, for a QR code.
     pub uri: Secret,
 }
 
-/// Creates a secret. It is active after [`confirm`] has verified one of its codes.
+/// Creates a secret. It becomes active once [`confirm`] has verified one of its codes.
 pub async fn enrol(service: &IdentityService, by: &Principal, password: Option<String>) -> Result<Enrolment, AppError> {
     let account = reauthenticate::require_password(service, by, password).await?;
     let secret = token::random_bytes::<SECRET_BYTES>().map_err(AppError::internal)?;
@@ -45,12 +45,12 @@ pub async fn enrol(service: &IdentityService, by: &Principal, password: Option<S
     let uri = authenticator.to_url().map_err(|error| AppError::internal(anyhow::anyhow!("{error}")))?;
     Ok(Enrolment {
         secret: authenticator.secret().to_base32().into(),
-        // The defaults of authenticator apps, stated explicitly.
+        // The parameters are stated explicitly, although they are the defaults of authenticator apps.
         uri: format!("{uri}&algorithm=SHA1&digits=6&period=30").into(),
     })
 }
 
-/// Activates the second factor, and returns the recovery codes.
+/// Verifies a code, activates the second factor, and returns the recovery codes.
 pub async fn confirm(service: &IdentityService, by: &Principal, code: &str) -> Result<Vec<Secret>, AppError> {
     let now = service.clock.now();
     let codes = recovery::make()?;

@@ -1,8 +1,9 @@
 //! Second factor: an authenticator app (RFC 6238), and recovery codes.
 //!
-//! A secret is active once a code has confirmed it. A code works once across all instances: the used steps are in the
-//! secret's row ([`totp`]). Wrong codes are counted there too, across all sign-ins, because with a limit per challenge
-//! a thief of the password could open new challenges.
+//! A secret is active once a code has confirmed it. A code can be used once across all instances:
+//! the secret's row records the time steps whose codes were used ([`totp`]). Wrong codes are
+//! counted there too, across all sign-ins. A limit per challenge would not suffice, because
+//! somebody who has stolen the password could open new challenges.
 
 mod answer;
 mod enrol;
@@ -36,7 +37,8 @@ enum CodeCheck {
     Wrong,
 }
 
-/// Checks an authenticator code in the caller's transaction, which must be committed whatever the result.
+/// Checks an authenticator code in the caller's transaction. The transaction must be committed
+/// whatever the result, because it counts failures.
 async fn try_code(
     tx: &Transaction,
     service: &IdentityService,

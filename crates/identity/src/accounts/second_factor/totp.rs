@@ -1,4 +1,4 @@
-//! TOTP codes: SHA-1, 6 digits, 30 seconds, one step tolerance.
+//! TOTP codes: SHA-1, 6 digits, steps of 30 seconds, and a tolerance of one step.
 
 use std::time::Duration;
 
@@ -10,14 +10,16 @@ use totp_rs::{Builder, Totp};
 pub(super) const ISSUER: &str = "Natter";
 const PURPOSE: &[u8] = b"totp";
 const STEP_SECONDS: i64 = 30;
-/// Maximum number of wrong codes of an account within [`PATIENCE`], for all purposes. Users make fewer mistakes; a
-/// thief who has the password would need years.
+/// Maximum number of wrong codes for an account within [`FAILURE_WINDOW`], for all purposes
+/// together. Users make fewer mistakes, and a thief who has the password would need years to guess
+/// a code.
 const MAX_FAILURES: i32 = 20;
 const FAILURE_WINDOW: Duration = Duration::from_secs(3_600);
-/// Number of past steps whose use is recorded: more than the tolerance needs.
+/// Number of past steps whose use is recorded. The tolerance needs fewer.
 const TRACKED_STEPS: i64 = 60;
 
-/// Encrypts a secret for storage, if a key is configured.
+/// Encrypts a secret for storage if an encryption key is configured. Returns the bytes to store,
+/// and whether they are encrypted.
 pub(super) fn sealed(user_id: UserId, secret: &[u8], key: Option<&Secret>) -> Result<(Vec<u8>, bool), AppError> {
     match key {
         Some(key) => {
@@ -46,7 +48,7 @@ pub(super) fn authenticator(secret: &[u8], account: &str) -> Result<Totp, AppErr
         .map_err(|error| AppError::internal(anyhow::anyhow!("invalid authenticator secret: {error}")))
 }
 
-/// Checks the code, and consumes its step. Returns false if it is wrong or was used before.
+/// Checks a code and marks its step as used. Returns false if the code is wrong or was used before.
 pub(super) fn use_code(secret: &[u8], code: &str, now: Timestamp, row: &mut Model) -> Result<bool, AppError> {
     let seconds = u64::try_from(now.seconds()).unwrap_or_default();
     let Some(step) = authenticator(secret, ISSUER)?.check(code.trim(), seconds) else { return Ok(false) };
@@ -58,7 +60,8 @@ pub(super) fn use_code(secret: &[u8], code: &str, now: Timestamp, row: &mut Mode
     Ok(true)
 }
 
-/// Marks a step as used. Returns `None` if it was used before, or is too old to know.
+/// Marks a step as used. Returns `None` if it was used before, or is too old for its use to be
+/// recorded.
 fn mark_used(newest: i64, used: i64, step: i64) -> Option<(i64, i64)> {
     if step > newest {
         let ahead = step - newest;
@@ -117,7 +120,7 @@ mod tests {
 
     #[test]
     fn generates_the_codes_of_rfc_6238() {
-        // Appendix B; authenticator apps show the last six digits.
+        // Test vectors of RFC 6238, appendix B. Authenticator apps show the last six digits.
         for (seconds, expected) in [(59, "287082"), (1_111_111_109, "081804"), (20_000_000_000, "353130")] {
             assert_eq!(code(Timestamp(seconds * 1_000)), expected);
         }
@@ -130,7 +133,7 @@ mod tests {
         let mut tries = |at: Timestamp, code: &str| use_code(SECRET, code, at, &mut row).unwrap();
         assert!(!tries(NOW, &code(NOW.plus(step * 2))));
         assert!(!tries(NOW, &code(NOW.minus(step * 2))));
-        // In any order, once each.
+        // Each code within the tolerance is accepted once, in any order.
         for at in [NOW, NOW.plus(step), NOW.minus(step)] {
             assert!(tries(NOW, &code(at)));
             assert!(!tries(NOW, &code(at)), "a second time");

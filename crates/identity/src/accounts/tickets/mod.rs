@@ -1,4 +1,5 @@
-//! Tickets for opening a connection if neither a header nor a cookie can be sent: valid once, for 30 seconds.
+//! Tickets for opening a connection when the client can send neither a header nor a cookie. A
+//! ticket can be used once, within 30 seconds.
 
 mod memory;
 mod redis;
@@ -20,7 +21,7 @@ use crate::IdentityService;
 
 /// Lifetime of a ticket.
 pub const TICKET_TTL: Duration = Duration::from_secs(30);
-/// Our tickets have 43 characters.
+/// Maximum length of a presented ticket. Our tickets have 43 characters.
 const MAX_TICKET_BYTES: usize = 128;
 
 /// Holder of a ticket.
@@ -31,13 +32,13 @@ pub struct TicketHolder {
     pub expires_at: Timestamp,
 }
 
-/// Store of unused tickets. Only fingerprints are stored.
+/// Store of unused tickets. It stores only their fingerprints.
 #[async_trait]
 pub trait TicketStore: Send + Sync + 'static {
     /// Stores a ticket for [`TICKET_TTL`].
     async fn put(&self, fingerprint: &[u8], holder: TicketHolder);
 
-    /// Consumes a ticket.
+    /// Consumes a ticket. Returns its holder, or `None` if the ticket is unknown, used or expired.
     async fn take(&self, fingerprint: &[u8]) -> Option<TicketHolder>;
 }
 
@@ -49,7 +50,8 @@ pub async fn issue_ticket(service: &IdentityService, by: &Principal) -> Result<S
     Ok(ticket)
 }
 
-/// Returns the principal of a ticket. Fails if its session or key has ended in the meantime.
+/// Consumes a ticket and returns its principal. Fails if the session or key has ended in the
+/// meantime.
 pub async fn redeem_ticket(service: &IdentityService, ticket: &str) -> Result<Principal, AppError> {
     if ticket.len() > MAX_TICKET_BYTES {
         return Err(Code::Unauthenticated.into());

@@ -1,5 +1,6 @@
-//! Tickets that any instance of a cluster accepts. While Redis is unavailable, an instance stores its own; a client
-//! that reaches another instance requests a new one.
+//! Tickets in Redis, which any instance of a cluster accepts. While Redis is unavailable, an
+//! instance stores the tickets that it issues. A client that then reaches another instance has to
+//! request a new ticket.
 
 use std::time::Duration;
 

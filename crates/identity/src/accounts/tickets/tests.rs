@@ -1,4 +1,4 @@
-//! Conformance suite for all stores.
+//! Conformance tests for all ticket stores.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ async fn redis_store_conforms() {
     let Some(pool) = stage::redis_pool() else { return };
     keeps_what_a_store_of_tickets_promises(Arc::new(RedisTickets::new(Redis::new(pool.clone())))).await;
 
-    // Two instances share them, and they expire.
+    // Two instances share the tickets, and tickets expire.
     let (one, other) = (RedisTickets::new(Redis::new(pool.clone())), RedisTickets::new(Redis::new(pool.clone())));
     let (shared, holder) = (fingerprint(), holder());
     one.put(&shared, holder.clone()).await;

@@ -28,16 +28,18 @@ use crate::{
     mail::{self, MailContent, PASSWORD_RESET_TTL, Recipient, WELCOME_TTL},
 };
 
-/// A user to be invited.
+/// User to be invited.
 pub struct NewAccount {
     pub email: String,
-    /// Defaults to the local part of the address. The user can change it in Settings.
+    /// Display name; by default the part of the address before the `@`. The user can change it in
+    /// Settings.
     pub display_name: Option<String>,
     pub role: UserRole,
     pub language: Language,
 }
 
-/// Creates an account without a password, and a link by which its owner chooses one. Works also if sign-up is closed.
+/// Creates an account without a password, and a link with which its owner sets one. This works even
+/// if sign-up is closed.
 pub async fn invite(
     service: &IdentityService,
     by: &Confirmed,
@@ -67,7 +69,7 @@ pub async fn invite(
     Ok(InvitedUser { user: read_changed(service, id).await?, link })
 }
 
-/// Sends a password reset link. The present password works until it is used.
+/// Sends a password reset link. The current password stays valid until the link is used.
 pub async fn send_reset(
     service: &IdentityService,
     by: &Confirmed,
@@ -84,7 +86,8 @@ pub async fn send_reset(
     Ok(link)
 }
 
-/// Mails the link or, if no mail server is configured, returns it for the administrator to hand over.
+/// Mails the link. If no mail server is configured, returns it instead, so that the administrator
+/// can pass it on.
 async fn link(
     tx: &Transaction,
     service: &IdentityService,

@@ -25,7 +25,7 @@ use crate::{
 
 const MAX_REASON_CHARS: usize = 200;
 
-/// Changes to an account; empty fields stay unchanged.
+/// Changes to an account; `None` leaves a field unchanged.
 #[derive(Default)]
 pub struct AccountChange {
     pub role: Option<UserRole>,
@@ -45,13 +45,13 @@ pub async fn change(
     read_changed(service, id).await
 }
 
-/// Validates a reason; blank means none.
+/// Validates a reason. Blank text counts as none.
 pub(super) fn checked_reason(reason: Option<&str>) -> Result<Option<String>, AppError> {
     let said = reason.map(str::trim).filter(|reason| !reason.is_empty());
     said.map(|reason| parse_line("reason", reason, MAX_REASON_CHARS)).transpose()
 }
 
-/// Applies a [`change`] without reading the account afterwards.
+/// Applies a change like [`change`], but doesn't return the account.
 pub(super) async fn apply(
     service: &IdentityService,
     by: &Confirmed,
@@ -93,7 +93,8 @@ pub(super) async fn apply(
     }
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
-    // Takes effect here at once, and elsewhere by the bus.
+    // The change takes effect on this instance at once, and on the others when they get the bus
+    // message.
     service.accounts.standings.invalidate_user(id).await;
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(id))]));
     if new_role.is_some() {

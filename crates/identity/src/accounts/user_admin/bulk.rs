@@ -16,7 +16,8 @@ pub enum BulkAction {
     EndSessions,
 }
 
-/// Applies the operation to each account separately. Rejected ones are reported and don't stop the others.
+/// Applies the operation to each account separately. A rejected account is reported and doesn't
+/// stop the others.
 pub async fn several(
     service: &IdentityService,
     by: &Confirmed,

@@ -1,7 +1,7 @@
 //! Mail texts, one file per language. A missing text is a compile error.
 //!
-//! Sentences are templates: `{{ host }}` is the name of this installation, other values are those of the mail. They
-//! contain no markup.
+//! Sentences are templates without markup: `{{ host }}` stands for the name of this installation,
+//! other variables for the values of the mail.
 
 mod de;
 mod en;
@@ -37,7 +37,7 @@ pub(super) struct Texts {
     top_up_stopped: Text,
     missed: Text,
     announcement: Text,
-    /// Reason for receiving the mail.
+    /// Sentence that says why the recipient gets the mail.
     pub footer: &'static str,
 }
 
