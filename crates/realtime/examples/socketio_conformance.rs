@@ -1,6 +1,7 @@
-//! Conformance server: the Engine.IO and Socket.IO implementation without the product, as the
-//! public test suites of Engine.IO (protocol 4) and Socket.IO (protocol 5) expect it. Listens on
-//! port 3000; `/engine.io/` echoes messages, `/socket.io/` has the namespaces `/` and `/custom`.
+//! Conformance server: the Engine.IO and Socket.IO implementation without the product, with the
+//! behaviour that the public test suites of Engine.IO (protocol 4) and Socket.IO (protocol 5)
+//! expect. Listens on port 3000; `/engine.io/` echoes messages, `/socket.io/` has the namespaces
+//! `/` and `/custom`.
 //!
 //! `cargo run -p realtime --example socketio_conformance`
 
@@ -29,8 +30,9 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use uuid::Uuid;
 
 const PORT: u16 = 3000;
-/// Delay between the response to a connect and the following event. The suites install a new
-/// listener for each message and would miss the second of two that arrive together.
+/// Delay between the response to a connect packet and the event that follows it. The suites install
+/// a new listener for each message. They would miss the second of two messages that arrive
+/// together.
 const PAUSE: Duration = Duration::from_millis(10);
 
 fn settings() -> Settings {
@@ -44,7 +46,7 @@ fn settings() -> Settings {
     }
 }
 
-/// Sends frames to a client and fails for a client that doesn't read.
+/// Queues frames for a client. Returns an error for a client that doesn't read.
 fn send(sender: &Sender, frames: impl IntoIterator<Item = Bytes>) -> Result<(), Close> {
     for frame in frames {
         if !sender.push(frame) {
@@ -165,7 +167,7 @@ impl SessionHandler for Visitor {
     }
 }
 
-/// Both engines of a thread.
+/// The two engines of a thread.
 struct Engines {
     echo: Rc<Engine<Echo>>,
     namespaces: Rc<Engine<Namespaces>>,
@@ -188,7 +190,7 @@ async fn poll(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     }
 }
 
-/// Opens a session, or upgrades an existing one. Returns the socket if the request is refused.
+/// Opens a session, or upgrades an existing one. If the request is refused, returns its socket.
 async fn take_over<H: SessionHandlerFactory<Caller = ()>>(
     engine: &Rc<Engine<H>>,
     sid: Option<Sid>,
@@ -236,7 +238,7 @@ pub fn serve(listener: TcpListener) -> io::Result<Server> {
         let application = App::new().app_data(Rc::clone(&engines)).default_service(web::to(poll));
         HttpService::build()
             .tcp_nodelay(true)
-            // A client that closes its end has cancelled its poll.
+            // A client that closes its sending direction has cancelled its poll.
             .h1_allow_half_closed(false)
             .upgrade(fn_service(move |(request, framed)| upgrade(Rc::clone(&engines), request, framed)))
             .h1(map_config(application, |_| AppConfig::default()))
@@ -248,7 +250,7 @@ pub fn serve(listener: TcpListener) -> io::Result<Server> {
 #[allow(dead_code, reason = "the tests include this file and serve elsewhere")]
 fn main() -> io::Result<()> {
     actix_rt::System::new().block_on(async {
-        // Both address families if available, because `localhost` may resolve to either.
+        // Listens on both address families if available, because `localhost` may resolve to either.
         let listener = TcpListener::bind(("::", PORT)).or_else(|_| TcpListener::bind(("0.0.0.0", PORT)))?;
         listener.set_nonblocking(true)?;
         serve(listener)?.await

@@ -24,7 +24,7 @@ use tokio::net::TcpStream;
 
 /// Size of Autobahn's largest message, in bytes.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
-/// Limit on queued bytes per client; two of the largest messages fit.
+/// Limit on queued bytes per client. Two of the largest messages fit.
 const BACKLOG: usize = 2 * MAX_MESSAGE;
 /// Number of queued bytes above which reading pauses.
 const ENOUGH: usize = 1024 * 1024;

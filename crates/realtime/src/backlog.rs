@@ -1,7 +1,7 @@
 //! Limits on the bytes queued for slow clients.
 //!
-//! Up to [`Backlog::free`] bytes may be queued for any connection. More are allowed up to a hard
-//! cap for a connection whose client reads some of them at least every [`STALL`], as long as the
+//! Up to [`Backlog::free`] bytes may be queued for any connection. A client that reads some of the
+//! queued bytes at least every [`STALL`] may have more queued, up to a hard cap, as long as the
 //! excess of all connections of the instance stays within a budget. This bounds memory without
 //! disconnecting a reading client because of a burst.
 
@@ -16,7 +16,8 @@ use appcore::config::Realtime;
 /// disconnected.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Limits and total excess of queued bytes; shared by all connections of an instance.
+/// Limits on queued bytes, and the total number of bytes above the free ones. Shared by all
+/// connections of an instance.
 #[derive(Debug)]
 pub struct Backlog {
     free: usize,
@@ -26,14 +27,14 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// Creates limits, in bytes: `free` per connection, `cap` per connection that makes progress,
-    /// and `budget` for the excess over `free` of all connections.
+    /// Creates limits, in bytes: `free` for any connection, `cap` for a connection whose client
+    /// makes progress, and `budget` for the total of the bytes above `free` of all connections.
     #[must_use]
     pub fn new(free: usize, cap: usize, budget: usize) -> Self {
         Self { free, cap: cap.max(free), budget, excess: AtomicUsize::new(0) }
     }
 
-    /// Creates a fixed limit of `bytes` per connection.
+    /// Creates a limit of `bytes` for each connection, which no connection may exceed.
     #[must_use]
     pub fn fixed(bytes: usize) -> Self {
         Self::new(bytes, bytes, 0)
@@ -57,14 +58,14 @@ impl Backlog {
         self.cap
     }
 
-    /// True if any connection has more queued bytes than its free ones.
+    /// True if any connection has more queued bytes than [`Backlog::free`].
     #[must_use]
     pub fn is_exceeded(&self) -> bool {
         self.excess.load(Ordering::Relaxed) > 0
     }
 
     /// Updates the total when a connection's queued bytes change from `before` to `waiting`.
-    /// Returns false if the total exceeds the budget.
+    /// Returns false if the total then exceeds the budget.
     pub(crate) fn recount(&self, before: usize, waiting: usize) -> bool {
         let beyond = |waiting: usize| waiting.saturating_sub(self.free);
         let (before, now) = (beyond(before), beyond(waiting));

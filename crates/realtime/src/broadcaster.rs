@@ -1,8 +1,8 @@
-//! [`WsBroadcaster`], the actor that all connections of this instance register with. Tracks online
-//! users, their connection counts and their presence.
+//! [`WsBroadcaster`], the actor that all connections of this instance register with. It tracks
+//! which users are online and their number of connections.
 //!
-//! Events don't pass through it (see [`crate::shard`]). It handles cross-thread concerns: the
-//! connection limit per user, presence, and closing all connections on shutdown.
+//! Events don't pass through it (see [`crate::shard`]). It handles the tasks that concern all
+//! threads: the connection limit per user, presence, and closing all connections on shutdown.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -31,9 +31,9 @@ pub struct WsBroadcaster {
 
 /// Command for the presence task.
 enum PresenceCommand {
-    /// The user stays online for this time unless it is renewed.
+    /// Keeps the user online for this time, unless it is renewed.
     Hold(UserId, Duration),
-    /// Answered after all earlier commands are written.
+    /// Requests an answer once all earlier commands are written.
     Flush(oneshot::Sender<()>),
 }
 
@@ -60,13 +60,13 @@ impl WsBroadcaster {
     }
 
     fn hold(&self, user: UserId, how_long: Duration) {
-        // The receiver lives as long as this sender.
+        // Sending can't fail, because the receiver lives as long as this sender.
         let _ = self.notes.send(PresenceCommand::Hold(user, how_long));
     }
 }
 
-/// Writes presence changes to the store in order, so that reloading a page doesn't leave the user
-/// offline.
+/// Writes presence changes to the store in the order in which they were made. Otherwise a user who
+/// reloads a page could end up offline.
 async fn write_presence(app: Arc<App>, mut notes: mpsc::UnboundedReceiver<PresenceCommand>) {
     let mut received = Vec::new();
     while notes.recv_many(&mut received, MAX_CHANGES_PER_WRITE).await > 0 {
@@ -123,8 +123,8 @@ impl Actor for WsBroadcaster {
     }
 }
 
-/// Registers a connection. The answer is its permit, which is returned by being dropped if the
-/// requester is gone.
+/// Registers a connection. The answer is its permit. If the requester is gone, the permit is
+/// dropped, which releases it.
 #[derive(Message)]
 #[rtype(result = "Result<Permit, AppError>")]
 struct Register(UserId);
@@ -233,7 +233,7 @@ impl ShardHandle {
         &self.backlog
     }
 
-    /// Rate limit for reading the log.
+    /// Rate limit for reading the event log.
     #[must_use]
     pub(crate) fn sync_pace(&self) -> &SyncRateLimit {
         &self.sync_pace
@@ -251,8 +251,8 @@ impl ShardHandle {
         *self.total.borrow()
     }
 
-    /// Closes all connections, spread over the window, and waits until they are gone and the
-    /// presence store is updated.
+    /// Closes all connections, spread over `window`, and waits until they are gone and the presence
+    /// store is updated.
     pub async fn drain(&self, window: Duration) {
         self.broadcaster.do_send(Drain(window));
         let mut total = self.total.clone();
@@ -309,7 +309,7 @@ mod tests {
         {
             let mut admitted = Box::pin(shards.admit(user));
             assert!(futures_util::poll!(&mut admitted).is_pending());
-            // The client disconnects before the answer arrives.
+            // The client disconnects before its registration is answered.
         }
         let mut total = shards.total.clone();
         let permit = loop {

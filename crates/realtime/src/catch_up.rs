@@ -1,10 +1,10 @@
 //! Catch-up from the log: sends a client the events that it missed.
 //!
 //! While a conversation is read for a connection, its live events are withheld from that
-//! connection. Live delivery resumes from the end of the read, once the log was read up to its head
-//! at the start of the catch-up and up to the point that the thread has delivered. The client thus
-//! gets each event once and in order, and nothing has to be buffered. Each event is sent only when
-//! the client has read enough of the earlier ones.
+//! connection. Live delivery resumes at the end of the read. For this, the log must have been read
+//! up to the head that it had when the catch-up started, and up to the last event that the thread
+//! has delivered. The client thus gets each event once and in order, and nothing has to be
+//! buffered. An event is sent only when the client has read enough of the earlier ones.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -23,11 +23,12 @@ use crate::{
     sync_rate_limit::READ_COST,
 };
 
-/// Interval at which a paced read checks whether the connection is still open.
+/// Interval at which a delayed read of the log checks whether the connection is still open.
 const PACE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum number of conversations whose first events are loaded in one query.
 const CONVERSATIONS_PER_QUERY: usize = 64;
-/// Events per conversation in that query; most clients have missed no more.
+/// Number of events per conversation that this query loads. Most clients have missed no more than
+/// that.
 const FIRST_EVENTS: u32 = 32;
 
 /// Answers `sync`: sends the missed events of each conversation in order, then `sync.done`.
@@ -43,8 +44,8 @@ pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>,
     let mut done = SyncDone::default();
     let refuse = |done: &mut SyncDone, id, error: &AppError| {
         done.refused.push(RefusedConversation { id, code: error.code() });
-        // A Socket.IO acknowledgement is sent once, at the end; native clients get an error per
-        // conversation.
+        // A Socket.IO acknowledgement can be sent only once, so it is sent at the end. Native
+        // clients get an error per conversation.
         if !matches!(answer_to, AnswerTo::Acknowledgement(_)) {
             client.refuse_about(error, Some(id), answer_to);
         }
@@ -57,7 +58,7 @@ pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>,
         };
         let (cursor, last) = (cursor.max(followed.reads_after), followed.last_seq);
         if cursor >= last {
-            // Nothing was missed; further events arrive live.
+            // No event was missed, and further events arrive live.
             done.conversations.push(ReachedConversation { id, last_seq: cursor, board_version: None });
         } else {
             behind.push((id, cursor, last));
@@ -123,8 +124,7 @@ pub async fn resume(client: &ClientContext, cursor: sse::Cursor, heads: HashMap<
             client.answer(&Resync { conversation_ids: Some(&[id]) }, &AnswerTo::Nobody);
         }
     }
-    // From here on the stream's cursor is the current time instead of the position it was resumed
-    // from.
+    // All conversations are caught up, so from here on the stream's cursor is the current time.
     let now = client.app().clock.now();
     let done = serde_json::to_vec(&SyncDone::default()).unwrap_or_default();
     let chunk = sse::encode(
@@ -134,10 +134,10 @@ pub async fn resume(client: &ClientContext, cursor: sse::Cursor, heads: HashMap<
     client.shard.push(&client.out, chunk);
 }
 
-/// Sends the conversation's events after `cursor`, at least up to `head`, then resumes live
-/// delivery. Returns the last sequence number sent. `beginning` are events that are already loaded.
-/// If given, `resumed_from` is sent as the cursor of each event, because other conversations of the
-/// stream are still to be caught up.
+/// Sends the events of a conversation after `cursor`, at least up to `head`, then resumes live
+/// delivery. Returns the last sequence number sent. `beginning` contains events that are already
+/// loaded. A stream still has other conversations to catch up, so each event is sent with
+/// `resumed_from` as its cursor, if given.
 async fn catch_up(
     client: &ClientContext,
     id: ConversationId,
@@ -165,7 +165,8 @@ async fn catch_up(
         if let Some(first) = page.first().and_then(|envelope| envelope.position)
             && first.seq > at + 1
         {
-            // Trimmed: the client has to reload the conversation and continues live.
+            // The log was trimmed, so the client has to reload the conversation. Live delivery
+            // continues.
             out.resume(id);
             return Err(Code::CursorExpired.into());
         }
@@ -184,7 +185,7 @@ async fn catch_up(
                 return Ok(at);
             }
         }
-        // The thread may lag behind the log and would deliver events live that belong to the
+        // The thread may be behind the log. It would then deliver events live that are part of the
         // catch-up.
         if at < head && !is_last {
             continue;
@@ -192,11 +193,13 @@ async fn catch_up(
         match shard.release(out, id, at) {
             CatchUp::CaughtUp | CatchUp::NotAMember => return Ok(at),
             CatchUp::Behind if is_last && was_behind => {
-                // Events that have passed aren't in the log, so they have just been trimmed.
+                // The thread has delivered events that aren't in the log, so the log has just been
+                // trimmed.
                 out.resume(id);
                 return Err(Code::CursorExpired.into());
             }
-            // Events that passed after an empty page was read are on the next page.
+            // If the page was empty, events have been delivered after it was read. The next page
+            // contains them.
             CatchUp::Behind => was_behind = true,
         }
     }

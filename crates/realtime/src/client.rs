@@ -12,7 +12,7 @@ use crate::{
     shard::Shard,
 };
 
-/// Client of a connection and the means to answer it.
+/// Client of a connection, with what is needed to answer it.
 pub struct ClientContext {
     pub shard: Rc<Shard>,
     pub out: Rc<ConnectionHandle>,
@@ -28,7 +28,7 @@ impl ClientContext {
     }
 
     pub fn answer<T: ControlFrame>(&self, payload: &T, answer_to: &AnswerTo) {
-        // Answers consist of ids and numbers, which always serialise to JSON.
+        // An answer consists of ids and numbers, so serialising it can't fail.
         let payload = serde_json::to_vec(payload).unwrap_or_default();
         let frame = codec::encode_answer(self.out.wire, T::KIND, self.app().clock.now(), &payload, answer_to);
         self.shard.push(&self.out, frame);
@@ -38,7 +38,8 @@ impl ClientContext {
         self.refuse_about(error, None, answer_to);
     }
 
-    /// Sends an error; `conversation` is set if it concerns one of several conversations.
+    /// Sends an error. `conversation` is set if the error concerns one of several conversations in
+    /// the request.
     pub fn refuse_about(&self, error: &AppError, conversation: Option<ConversationId>, answer_to: &AnswerTo) {
         if matches!(error, AppError::Internal(_) | AppError::Unavailable(_)) {
             tracing::error!(error = %cause(error), user_id = %self.principal.user_id, "command failed");

@@ -1,4 +1,4 @@
-//! Reasons for which the server closes a connection; the only place that defines close codes.
+//! Reasons for which the server closes a connection. All close codes are defined here.
 //!
 //! Codes below 3000 are those of RFC 6455, codes from 4000 on are ours. Each tells the client
 //! whether to reconnect, so that clients don't retry in vain and don't stay away after a restart.
@@ -19,19 +19,19 @@ pub enum Reconnect {
     No,
     /// Reconnect after a backoff.
     Yes,
-    /// Reconnect after a random delay, because many clients are disconnected at about the same
-    /// time.
+    /// Reconnect after a random delay. Many clients are disconnected at about the same time and
+    /// must not reconnect all at once.
     WithJitter,
 }
 
 impl Close {
     /// The client has closed the connection.
     pub const NORMAL: Self = Self::new(1000, "bye", Reconnect::No);
-    /// Invalid WebSocket frames (RFC 6455) or Engine.IO packets.
+    /// The client has sent invalid WebSocket frames (RFC 6455) or invalid Engine.IO packets.
     pub const PROTOCOL: Self = Self::new(1002, "protocol error", Reconnect::Yes);
-    /// Text that isn't valid UTF-8.
+    /// The client has sent text that isn't valid UTF-8.
     pub const NOT_UTF8: Self = Self::new(1007, "text is not UTF-8", Reconnect::Yes);
-    /// Message over 64 KiB, in one frame or in fragments.
+    /// The client has sent a message of more than 64 KiB, in one frame or in fragments.
     pub const TOO_LARGE: Self = Self::new(1009, "frame too large", Reconnect::Yes);
     /// The client's address is banned.
     pub const BANNED: Self = Self::new(1008, "address banned", Reconnect::WithJitter);
@@ -39,13 +39,13 @@ impl Close {
     pub const RESTARTING: Self = Self::new(1012, "restarting", Reconnect::WithJitter);
     /// A dependency such as the database is unavailable.
     pub const TRY_LATER: Self = Self::new(1013, "try again later", Reconnect::WithJitter);
-    /// Credentials revoked, expired or never sent.
+    /// The credentials were revoked, have expired or were never sent.
     pub const CREDENTIALS: Self = Self::new(4401, "credentials ended", Reconnect::No);
-    /// Cookie authentication from a page of another origin.
+    /// A page of another origin has opened the connection with the user's cookie.
     pub const ORIGIN: Self = Self::new(4403, "origin not allowed", Reconnect::No);
-    /// Heartbeat timeout.
+    /// The client has not answered heartbeats in time.
     pub const HEARTBEAT: Self = Self::new(4408, "heartbeat missed", Reconnect::Yes);
-    /// Too many frames per second, or too many connections.
+    /// The client has sent too many frames per second, or the user has too many connections.
     pub const FLOOD: Self = Self::new(4429, "too many frames", Reconnect::WithJitter);
     /// The client reads more slowly than its events arrive.
     pub const TOO_SLOW: Self = Self::new(4508, "too slow", Reconnect::Yes);
@@ -66,7 +66,7 @@ impl Close {
         Self::TOO_SLOW,
     ];
 
-    /// Answers a client's close frame with its own code.
+    /// Answer to a client's close frame, with the code that the client sent.
     #[must_use]
     pub fn answer(code: Option<u16>) -> Self {
         Self { code: code.unwrap_or(Self::NORMAL.code), reason: "", reconnect: Reconnect::Yes }

@@ -20,10 +20,10 @@ use crate::{
     shard::{MAX_SHOWN, MAX_WATCHED},
 };
 
-/// Maximum number of conversations per `sync`. Clients with more send several.
+/// Maximum number of conversations per `sync`. A client with more conversations sends several.
 pub const MAX_SYNC_CONVERSATIONS: usize = 1_000;
 
-/// Maximum length of a parser error that is passed on, in characters.
+/// Maximum length of a parser's error message that is passed on to the client, in characters.
 const MAX_PARSE_ERROR_CHARS: usize = 200;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,8 @@ impl Command {
     }
 }
 
-/// Message to send. The length of its text is checked later, where the limit is known.
+/// Message to send. The length of its text is checked later, because the limit depends on the
+/// conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Send {
     pub conversation_id: ConversationId,
@@ -88,11 +89,11 @@ pub struct Send {
     pub content: String,
     pub reply_to: Option<MessageId>,
     pub mentions: Vec<Mention>,
-    /// Uploads of the sender.
+    /// Attached uploads, which must be the sender's.
     pub attachments: Vec<UploadId>,
-    /// Confirmation that the message may mention many users.
+    /// True if the sender has confirmed that the message may mention many users.
     pub confirm: bool,
-    /// Model that answers.
+    /// Model to answer the message.
     pub model: Option<String>,
     pub thread_id: Option<MessageId>,
     pub also_to_conversation: bool,
@@ -101,7 +102,7 @@ pub struct Send {
 
 /// Payload of one type of client frame.
 trait CommandPayload: DeserializeOwned + ToSchema {
-    /// The frame's `type`.
+    /// Value of the frame's `type`.
     const KIND: &'static str;
 
     fn into_command(self) -> Result<Command, AppError>;
@@ -134,7 +135,8 @@ const COMMAND_TYPES: &[CommandType] = &[
     CommandType { parse: |_| Ok(Command::Ping), ..CommandType::of::<PingPayload>() },
 ];
 
-/// Counters of received frames in the order of [`KNOWN`], followed by the one for unknown types.
+/// Counters of received frames in the order of [`COMMAND_TYPES`], followed by the counter of
+/// unknown types.
 static RECEIVED: LazyLock<Vec<Counter>> = LazyLock::new(|| {
     COMMAND_TYPES
         .iter()
@@ -159,7 +161,7 @@ pub(crate) fn schemas(components: &mut Components) -> Vec<(&'static str, RefOr<S
     COMMAND_TYPES.iter().map(|known| (known.kind, (known.schema)(components))).collect()
 }
 
-/// Sends a message. Answered by `ack` once it is stored.
+/// Sends a message. The answer is `ack` once the message is stored.
 #[derive(Deserialize, ToSchema)]
 struct SendPayload {
     conversation_id: ConversationId,
@@ -170,7 +172,7 @@ struct SendPayload {
     reply_to: Option<MessageId>,
     #[serde(default)]
     mentions: Vec<Mention>,
-    /// Uploads of the sender, at most 10. With uploads, `content` may be empty.
+    /// Uploads of the sender to attach, at most 10. With uploads, `content` may be empty.
     #[serde(default)]
     attachment_ids: Vec<UploadId>,
     /// Confirms that the message may mention many users.
@@ -180,13 +182,14 @@ struct SendPayload {
     /// or the assistant.
     #[serde(default)]
     model: Option<String>,
-    /// Root message of the thread that this message replies in.
+    /// Root message of the thread to reply in.
     #[serde(default)]
     thread_id: Option<MessageId>,
-    /// Also shows a thread reply in the main timeline.
+    /// True to show a reply in a thread in the main timeline as well.
     #[serde(default)]
     also_to_conversation: bool,
-    /// Shows link previews unless `false`, or unless the sender or the workspace has disabled them.
+    /// False to show no link previews. Otherwise they are shown, unless the sender or the workspace
+    /// has disabled them.
     previews: Option<bool>,
 }
 
@@ -224,7 +227,7 @@ impl CommandPayload for SendPayload {
     }
 }
 
-/// Reports the delivered or read position. Not answered.
+/// Reports the position up to which messages were delivered or read. There is no answer.
 #[derive(Deserialize, ToSchema)]
 struct ReceiptPayload {
     conversation_id: ConversationId,
@@ -249,7 +252,7 @@ impl CommandPayload for ReceiptPayload {
     }
 }
 
-/// Reports that the user has started or stopped typing. Not answered.
+/// Reports that the user has started or stopped typing. There is no answer.
 #[derive(Deserialize, ToSchema)]
 struct TypingPayload {
     conversation_id: ConversationId,
@@ -264,7 +267,7 @@ impl CommandPayload for TypingPayload {
     }
 }
 
-/// Sets the user's own presence. `offline` is set automatically. Not answered.
+/// Sets the user's own presence. The server sets `offline` itself. There is no answer.
 #[derive(Deserialize, ToSchema)]
 struct PresencePayload {
     status: PresenceStatus,
@@ -283,7 +286,8 @@ impl CommandPayload for PresencePayload {
     }
 }
 
-/// Sets the conversations that the client displays, replacing the previous list. Not answered.
+/// Sets the conversations that the client displays, replacing the previous list. There is no
+/// answer.
 #[derive(Deserialize, ToSchema)]
 struct ViewPayload {
     #[schema(max_items = 8)]
@@ -299,7 +303,7 @@ impl CommandPayload for ViewPayload {
     }
 }
 
-/// Sets the users whose presence the client watches, replacing the previous list. Answered by
+/// Sets the users whose presence the client watches, replacing the previous list. The answer is
 /// `presences`.
 #[derive(Deserialize, ToSchema)]
 struct WatchPayload {
@@ -318,7 +322,8 @@ impl CommandPayload for WatchPayload {
     }
 }
 
-/// Requests the events after these log positions. Answered by the events, then `sync.done`.
+/// Requests the events after these positions in the log. The server sends the events, then
+/// `sync.done`.
 #[derive(Deserialize, ToSchema)]
 struct SyncPayload {
     #[schema(value_type = HashMap<String, i64>)]
@@ -340,7 +345,7 @@ impl CommandPayload for SyncPayload {
     }
 }
 
-/// Stops an answer in progress. Answered by `ack`.
+/// Stops an answer in progress. The answer to this frame is `ack`.
 #[derive(Deserialize, ToSchema)]
 struct StopPayload {
     message_id: MessageId,
@@ -354,7 +359,7 @@ impl CommandPayload for StopPayload {
     }
 }
 
-/// Answered by `pong`.
+/// Checks the connection. The answer is `pong`.
 #[derive(Deserialize, ToSchema)]
 struct PingPayload {}
 
@@ -381,7 +386,8 @@ fn too_many(sentence: String) -> AppError {
 fn read<T: DeserializeOwned>(payload: Payload<'_>) -> Result<T, AppError> {
     payload.read().map_err(|error| {
         let complaint = error.to_string();
-        // The position within the payload is meaningless to a client that built it as an object.
+        // The position within the payload is removed, because it means nothing to a client that
+        // built the payload as an object.
         let complaint: String =
             complaint.split(" at line ").next().unwrap_or_default().chars().take(MAX_PARSE_ERROR_CHARS).collect();
         AppError::refused(Code::Invalid, format!("The payload isn't valid: {complaint}."))

@@ -36,7 +36,7 @@ pub(crate) struct Opening {
 }
 
 impl Opening {
-    /// Opens the connection: sends `preface`, then `hello`, then all later events.
+    /// Opens the connection: sends `preface`, then `hello`, then all events that follow.
     pub(crate) fn open(self, sender: Rc<Sender>, preface: Bytes) -> OpenConnection {
         let Self { shard, principal, permit, arrival, following, wire, source } = self;
         let app = shard.app();
@@ -156,8 +156,8 @@ mod tests {
         socket::Inbound,
     };
 
-    /// `docs/connections.md` documents the memory per connection. The actual sizes may be somewhat
-    /// smaller.
+    /// Compares the sizes with `docs/connections.md`, which documents the memory per connection.
+    /// They may be somewhat smaller than documented.
     #[test]
     fn connection_sizes_match_the_documentation() {
         fn future<A, B, F>(_: fn(A, B) -> F) -> usize {

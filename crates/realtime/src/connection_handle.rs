@@ -37,21 +37,23 @@ pub struct ConnectionHandle {
     address: Cell<Option<IpAddr>>,
     /// True if the connection is in the shard's flush list.
     is_dirty: Cell<bool>,
-    /// Stamp of the last delivery to several conversations, so that each connection gets it once.
+    /// Number of the last delivery to several conversations, by which each connection gets its
+    /// frame only once.
     stamp: Cell<u64>,
     slot: Cell<u8>,
     /// Sequence number per conversation up to which live events are skipped, because the connection
-    /// gets them in another way. Usually empty.
+    /// gets these events from the log. Usually empty.
     passed: RefCell<Option<BoxedSkips>>,
-    /// Conversations displayed and users watched by the client. Separate from the fields that every
-    /// delivery reads.
+    /// Conversations that the client displays and users that it watches. They are stored apart from
+    /// the fields that every delivery reads.
     shown: RefCell<Option<Box<ClientSubscriptions>>>,
 }
 
-/// Withholds all live events.
+/// Position that stands for all events: live delivery is withheld.
 const ALL_EVENTS: i64 = i64::MAX;
 
-/// Boxed and present only while non-empty, because a map would enlarge every connection.
+/// Boxed and only present while it is not empty, because an inline map would enlarge every
+/// connection.
 type BoxedSkips = Box<SkippedPositions>;
 
 #[derive(Default)]
@@ -150,12 +152,12 @@ impl ConnectionHandle {
         !self.is_dirty.replace(true)
     }
 
-    /// Clears the flag when the shard takes the connection off its flush list.
+    /// Clears the flag. The shard calls this when it removes the connection from its flush list.
     pub fn cleaned(&self) {
         self.is_dirty.set(false);
     }
 
-    /// Returns true on the first call with this stamp.
+    /// Returns true on the first call with this delivery number.
     #[must_use]
     pub fn takes(&self, stamp: u64) -> bool {
         self.stamp.replace(stamp) != stamp
@@ -208,14 +210,15 @@ impl ConnectionHandle {
         before
     }
 
-    /// Withholds live events of the conversation until it is [released](Self::pass_no_more).
+    /// Withholds live events of the conversation until [`Self::resume`].
     pub fn hold(&self, conversation: ConversationId) {
         self.skip_until(conversation, ALL_EVENTS);
     }
 
-    /// Ends the withholding of a conversation that the user has left. A position announced in
-    /// `hello` remains: the leave may be older than it, and a user who rejoined before it has
-    /// received the events in between.
+    /// Stops withholding the live events of a conversation that the user has left. A position
+    /// announced in `hello` stays in effect, and events up to it are still skipped. The leave may
+    /// be older than `hello`; if the user rejoined before it, the client has the events in between
+    /// already.
     pub fn end_withholding(&self, conversation: ConversationId) {
         let until = self.passed.borrow().as_ref().and_then(|passed| passed.until.get(&conversation).copied());
         if until == Some(ALL_EVENTS) {
@@ -228,7 +231,8 @@ impl ConnectionHandle {
         self.passed.borrow_mut().get_or_insert_default().until.insert(conversation, seq);
     }
 
-    /// Skips live events up to `seq` unless more are already skipped; see [`Self::skip_until`].
+    /// Skips live events up to `seq`, or further if that was requested earlier; see
+    /// [`Self::skip_until`].
     pub fn skip_at_least(&self, conversation: ConversationId, seq: i64) {
         let mut passed = self.passed.borrow_mut();
         let until = passed.get_or_insert_default().until.entry(conversation).or_insert(seq);
@@ -246,7 +250,7 @@ impl ConnectionHandle {
         }
     }
 
-    /// True if the connection gets this live event.
+    /// True if this live event is to be delivered to the connection.
     #[must_use]
     pub fn wants(&self, conversation: ConversationId, seq: i64) -> bool {
         let until = match self.passed.borrow().as_ref() {

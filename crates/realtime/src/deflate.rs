@@ -1,11 +1,11 @@
 //! permessage-deflate (RFC 7692) without per-connection state.
 //!
 //! Neither side keeps its window between messages (`no_context_takeover`). A compressed event
-//! therefore has the same bytes for all readers and is compressed once, and one compressor and
-//! decompressor per thread serve all its connections. The loss in compression ratio is small; with
-//! context takeover each connection would hold a window of some 100 KB, and each event would be
-//! compressed for each reader. The send window is small (see [`WINDOW_BITS`]); offers of an even
-//! smaller one are declined.
+//! therefore has the same bytes for all readers and is compressed only once. One compressor and one
+//! decompressor per thread serve all its connections. The compression ratio is only slightly worse.
+//! With context takeover, each connection would need about 100 KB for its window, and each event
+//! would be compressed for each reader. The server compresses with a small window (see
+//! [`WINDOW_BITS`]). Offers that request an even smaller window are declined.
 
 use std::cell::RefCell;
 
@@ -15,14 +15,14 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 
 use crate::close::Close;
 
-/// Window size of the server's compressor, as a power of two: 4 KiB, the maximum length of a
-/// message and the limit that clients commonly request.
+/// Window size of the server's compressor, as a power of two. 4 KiB is the maximum length of a
+/// message's text, and the limit that clients commonly request.
 const WINDOW_BITS: u8 = 12;
-/// End of a sync flush, which is omitted on the wire.
+/// Last bytes of a sync flush. They are omitted on the wire.
 const FLUSH_TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 /// Slack of the output buffer in bytes, in addition to an eighth of the input length.
 const OUTPUT_SLACK: usize = 1024;
-/// Initial estimate of the inflation ratio.
+/// Initial estimate of a message's size when decompressed, as a multiple of its compressed size.
 const INFLATION_ESTIMATE: usize = 4;
 
 thread_local! {
@@ -37,7 +37,7 @@ fn compressor() -> Compress {
 /// Negotiated permessage-deflate parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateParams {
-    /// Maximum window of the client for received messages, if specified.
+    /// Maximum window for messages to the client, as a power of two, if the client specified one.
     window: Option<u8>,
 }
 
@@ -69,9 +69,9 @@ impl DeflateParams {
             }
             seen.push(name);
             match (name, value) {
-                // Always satisfied.
+                // The server fulfils these requests in any case.
                 ("server_no_context_takeover" | "client_no_context_takeover", None) => {}
-                // Clients may use any window for what they send.
+                // The server accepts any window in messages from the client.
                 ("client_max_window_bits", None) => {}
                 ("client_max_window_bits", Some(bits)) => drop(window_bits(bits)?),
                 ("server_max_window_bits", Some(bits)) => {
@@ -103,8 +103,8 @@ fn window_bits(text: &str) -> Option<u8> {
 /// Compresses a message's payload. Returns `None` if compression fails.
 #[must_use]
 pub fn compress(payload: &[u8]) -> Option<Vec<u8>> {
-    // Large enough to compress in one call: zlib-rs 0.6.8 keeps unwritten output across a reset and
-    // then produces garbage.
+    // The buffer is large enough to compress in one call. This is required because zlib-rs 0.6.8
+    // keeps unwritten output across a reset and then produces garbage.
     let mut out = vec![0; payload.len() + payload.len() / 8 + OUTPUT_SLACK];
     let written = COMPRESS.with_borrow_mut(|compress| {
         compress.reset();
@@ -144,7 +144,7 @@ pub fn inflate(compressed: &[u8], limit: usize) -> Result<Bytes, Close> {
                     return Err(Close::TOO_LARGE);
                 }
                 match status {
-                    // A final block may be followed by more data, at least by padding.
+                    // The final block may be followed by more data, at least by padding.
                     Ok(Status::StreamEnd) => decompress.reset(false),
                     Ok(_) if taken > 0 || out.len() > given => {}
                     Ok(_) if rest.is_empty() => {}

@@ -20,7 +20,7 @@ impl TokenBucket {
         Self { per_second, left: per_second * BURST_SECONDS, at: now }
     }
 
-    /// Takes `frames` tokens. Returns false if there are fewer.
+    /// Takes `frames` tokens from the bucket. Returns false if it has fewer.
     pub fn take(&mut self, frames: u32, now: Instant) -> bool {
         let earned = now.saturating_duration_since(self.at).as_secs_f64() * self.per_second;
         self.left = (self.left + earned).min(self.per_second * BURST_SECONDS);

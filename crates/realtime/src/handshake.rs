@@ -10,7 +10,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 
 use crate::deflate::DeflateParams;
 
-/// True if the client offers this subprotocol.
+/// True if the client offers the subprotocol `protocol`.
 #[must_use]
 pub fn offers(headers: &HeaderMap, protocol: &str) -> bool {
     headers

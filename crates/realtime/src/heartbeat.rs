@@ -15,14 +15,15 @@ use crate::{close::Close, connection_handle::ConnectionHandle};
 /// Number of slots of the wheel.
 const SLOTS: usize = 256;
 
-/// Silence that closes a connection, in heartbeat intervals: 60 s at the default of 25 s.
+/// Time without a sign of life after which a connection is closed, in heartbeat intervals: 60 s at
+/// the default of 25 s.
 const TIMEOUT_HEARTBEATS: f64 = 2.4;
 
 /// Timer wheel with the connections of one thread.
 pub struct HeartbeatWheel {
     slots: Vec<Vec<Rc<ConnectionHandle>>>,
     heartbeat: Duration,
-    /// Slot of the last added connection.
+    /// Slot that the last added connection was put into.
     next: usize,
     /// Slot that was visited last.
     at: usize,
@@ -40,7 +41,7 @@ impl HeartbeatWheel {
         (self.heartbeat / SLOTS as u32).max(Duration::from_millis(1))
     }
 
-    /// Silence that closes a connection.
+    /// Time without a sign of life after which a connection is closed.
     #[must_use]
     pub fn patience(&self) -> Duration {
         self.heartbeat.mul_f64(TIMEOUT_HEARTBEATS)

@@ -39,6 +39,6 @@ pub fn hello(
         server_time: now,
         conversations: &conversations,
     };
-    // Ids and numbers always serialise to JSON.
+    // The payload consists of ids and numbers, so serialising it can't fail.
     serde_json::to_vec(&hello).unwrap_or_default()
 }

@@ -8,11 +8,11 @@
 //!                                           ▼ services
 //! ```
 //!
-//! [`upgrade`] turns a request into a connection, [`sse`] into a stream. [`socket`] reads and writes
-//! it, [`connection`] decodes frames, [`session`] executes commands, [`shard`] delivers the events
-//! of the followed conversations, and [`broadcaster`] tracks who is online. [`bus`] carries events
-//! between instances. [`protocol`], [`codec`], [`frame`], [`deflate`], [`order`], [`queue`] and
-//! [`heartbeat`] are logic without sockets.
+//! [`upgrade`] turns a request into a connection, [`sse`] into a stream. [`socket`] reads from the
+//! connection's socket and writes to it, [`connection`] decodes frames, [`session`] executes
+//! commands, [`shard`] delivers the events of the followed conversations, and [`broadcaster`]
+//! tracks who is online. [`bus`] carries events between instances. [`protocol`], [`codec`],
+//! [`frame`], [`deflate`], [`resequencer`], [`queue`] and [`heartbeat`] are logic without sockets.
 
 pub mod backlog;
 pub mod broadcaster;

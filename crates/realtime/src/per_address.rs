@@ -1,4 +1,4 @@
-//! Limit on concurrent resources per client address.
+//! Limit on resources that one client address may use at the same time.
 
 use std::{
     collections::HashMap,
@@ -6,11 +6,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Counter of open resources per address. IPv6 addresses are counted per /64, because a client
-/// usually controls a whole /64.
+/// Counter of the resources in use per address. IPv6 addresses are counted per /64, because a
+/// client usually controls a whole /64.
 #[derive(Debug)]
 pub struct PerAddress {
-    /// Maximum per address; 0 means unlimited.
+    /// Maximum number per address; 0 means unlimited.
     most: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
 }

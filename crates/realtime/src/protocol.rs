@@ -1,7 +1,7 @@
-//! Protocol frames: type, payload and OpenAPI schema of each.
+//! Protocol frames: the type, payload and OpenAPI schema of each.
 //!
-//! The server sends an [`Event`] or a [`ControlFrame`], clients send a [`command`](crate::command).
-//! The web app's types are generated from the schemas.
+//! The server sends [`Event`] and [`ControlFrame`] frames, clients send [commands](crate::command).
+//! The types of the web app are generated from the schemas.
 
 use appcore::{
     Code, ConversationId, FieldError, InstanceId, MessageId, Timestamp, UserId, event::Event, view::Presence,
@@ -20,7 +20,7 @@ use crate::command;
 
 /// Server frame that isn't an event.
 pub trait ControlFrame: Serialize + ToSchema {
-    /// The frame's `type`.
+    /// Value of the frame's `type`.
     const KIND: &'static str;
 }
 
@@ -48,7 +48,7 @@ control_frames! {
 /// First frame on every connection.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Hello<'a> {
-    /// Id of the sign-in, or of the API key used instead.
+    /// Id of the session, or of the API key used instead.
     #[schema(value_type = String, format = Uuid)]
     pub session_id: Uuid,
     pub user_id: UserId,
@@ -59,17 +59,18 @@ pub struct Hello<'a> {
     pub conversations: &'a [ReachedConversation],
 }
 
-/// Conversation with the head of its log.
+/// Conversation with the last sequence number in its log.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReachedConversation {
     pub id: ConversationId,
     pub last_seq: i64,
-    /// Version of the conversation's board. Present in `hello` only, and only if there is a board.
+    /// Version of the conversation's task board. Present only in `hello`, and only if there is a
+    /// board.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub board_version: Option<i64>,
 }
 
-/// Confirms a command. Contains the message, if one was sent.
+/// Confirms a command. If the command sent a message, the frame contains its ids.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Acknowledgement {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,33 +106,34 @@ pub struct ErrorPayload<'a> {
     pub retry_after: Option<u64>,
 }
 
-/// Events may have been missed. Clients must send `sync`.
+/// Reports that events may have been missed. The client must send `sync`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Resync<'a> {
-    /// Conversations to sync; null means all.
+    /// Conversations to synchronise; null means all.
     #[schema(value_type = Option<Vec<ConversationId>>, required)]
     pub conversation_ids: Option<&'a [ConversationId]>,
 }
 
-/// Current presence of the users requested by `presence.watch`, in the format of the event.
+/// Current presence of the users in `presence.watch`. The items have the same format as in the
+/// event.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Presences {
     pub items: Vec<Presence>,
 }
 
-// Uses the schema of the event.
+// The items have the schema of the event.
 impl ControlFrame for Presences {
     const KIND: &'static str = "presences";
 }
 
-/// Completes a `sync`.
+/// Reports the end of a `sync`.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct SyncDone {
     pub conversations: Vec<ReachedConversation>,
     pub refused: Vec<RefusedConversation>,
 }
 
-/// Conversation that couldn't be synced.
+/// Conversation that couldn't be synchronised.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RefusedConversation {
     pub id: ConversationId,
@@ -142,7 +144,7 @@ pub struct RefusedConversation {
 /// Schemas by name.
 pub type Components = Vec<(String, RefOr<Schema>)>;
 
-/// Returns the payload's schema and adds the schemas it refers to to `components`.
+/// Returns the schema of a payload, and adds the schemas that it refers to to `components`.
 pub(crate) fn payload<T: ToSchema>(components: &mut Components) -> RefOr<Schema> {
     T::schemas(components);
     T::schema()
@@ -218,7 +220,8 @@ fn any_of(description: &str, names: Vec<String>) -> RefOr<Schema> {
     Schema::OneOf(names.into_iter().fold(any, |any, name| any.item(Ref::from_schema_name(name))).build()).into()
 }
 
-/// Converts `message.created` to `MessageCreatedFrame`.
+/// Converts a frame type to the name of its schema, such as `message.created` to
+/// `MessageCreatedFrame`.
 fn component_name(kind: &str, suffix: &str) -> String {
     let words = kind.split(['.', '_']).map(|word| {
         let mut letters = word.chars();
@@ -242,7 +245,7 @@ mod tests {
         {
             assert!(names.contains(name), "{name} is not among {names:?}");
         }
-        // Two different schemas with the same name would lose one of them.
+        // If two different schemas had the same name, one of them would be lost.
         for (name, schema) in &components {
             for (other, other_schema) in &components {
                 assert!(name != other || schema == other_schema, "{name} has two different schemas");

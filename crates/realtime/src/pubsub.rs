@@ -1,11 +1,11 @@
 //! [`PubSubService`], the actor that receives messages of other instances.
 //!
-//! Uses its own Redis connection, subscribes to all channels, drops the instance's own messages,
-//! and delivers the rest to the bus of this process, which every shard listens to. Pub/Sub isn't
-//! durable: messages published without a subscriber are lost. Whenever the connection is lost,
-//! every second until it is restored, and once more afterwards, this process delivers
-//! [`Signal::Gap`] to itself, and the shards read the log. A half-open connection is detected by
-//! the absence of the instance's own heartbeats.
+//! It has its own Redis connection and subscribes to all channels. It drops the instance's own
+//! messages and delivers the rest to the bus of this process, which every shard listens to. Pub/Sub
+//! isn't durable: a message that is published while this instance isn't subscribed is lost.
+//! Therefore the actor delivers [`Signal::Gap`] to this process when the connection is lost, every
+//! second until it is restored, and once more afterwards. The shards then read the log. A half-open
+//! connection is noticed because the instance's own heartbeats don't come back.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,13 +23,13 @@ use crate::bus::{HEARTBEAT_INTERVAL, WireMessage, channels};
 
 /// Timeout for connecting and subscribing.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Bounds of the backoff between connection attempts.
+/// Maximum and minimum delay between connection attempts.
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 const MIN_BACKOFF: Duration = Duration::from_millis(50);
-/// Silence after which the connection is considered lost.
+/// Time without any message after which the connection is considered lost.
 const SILENCE_TIMEOUT: Duration = HEARTBEAT_INTERVAL.saturating_mul(4);
 
-/// Minimum interval between gaps caused by undecodable messages.
+/// Minimum interval between gap signals for messages that can't be decoded.
 const GAP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Receiver of messages of other instances.
@@ -92,7 +92,7 @@ impl Subscriber {
     async fn subscribe(&self) -> Result<impl Stream<Item = Msg> + use<>, redis::RedisError> {
         let (mut sink, stream) = self.client.get_async_pubsub().await?.split();
         sink.subscribe(channels()).await?;
-        // The subscription ends with its sink, so the stream keeps both.
+        // The subscription ends when its sink is dropped, so the stream keeps the sink as well.
         Ok(stream.map(move |message| {
             let _ = &sink;
             message
@@ -102,7 +102,7 @@ impl Subscriber {
     async fn forward(&self, messages: impl Stream<Item = Msg>) {
         tokio::pin!(messages);
         let mut silence = Instant::now() + SILENCE_TIMEOUT;
-        // Time at which to report a gap for undecodable messages.
+        // Time at which to signal a gap for messages that couldn't be decoded.
         let mut gap: Option<Instant> = None;
         let mut last_gap: Option<Instant> = None;
         loop {
@@ -127,7 +127,8 @@ impl Subscriber {
                     self.local.deliver(&[message]);
                 }
                 Ok(WireMessage { message: None, .. }) => {}
-                // Usually sent by another release; durable events in it are in the log.
+                // Such a message is usually from another release. Durable events in it are in the
+                // log as well.
                 Err(error) if gap.is_none() => {
                     tracing::warn!(%error, channel = message.get_channel_name(), "failed to decode message from redis");
                     let now = Instant::now();

@@ -1,8 +1,8 @@
-//! Outgoing queue of one client: whole frames, limited in bytes.
+//! Outgoing queue of one client. It contains whole frames and is limited in bytes.
 //!
 //! The limit is in bytes instead of frames, because memory is what a slow client costs. The
-//! [`Sender`](crate::sender::Sender) decides about exceeding it. An empty queue releases its
-//! memory, so an idle connection costs only the struct.
+//! [`Sender`](crate::sender::Sender) decides whether a frame may exceed the limit. An empty queue
+//! releases its memory, so an idle connection takes only the memory of the struct.
 
 use std::{
     collections::VecDeque,
@@ -11,21 +11,22 @@ use std::{
 
 use bytes::Bytes;
 
-/// Maximum number of slices per system call; the kernel's own limit is 1,024.
+/// Maximum number of slices per system call. The kernel's limit is 1,024.
 const MAX_SLICES: usize = 64;
-/// Maximum number of bytes that are copied to send several frames as one.
+/// Maximum number of bytes that are copied to send several frames as one buffer.
 const MAX_JOINED_BYTES: usize = 64 * 1024;
-/// Capacity above which an empty queue releases its memory.
+/// Maximum capacity that an empty queue keeps, in frames. A larger one is released.
 const KEPT_CAPACITY: usize = 4;
 
 /// Frames that are still to be written to one client.
 #[derive(Debug)]
 pub struct Queue {
     frames: VecDeque<Bytes>,
-    /// Bytes of the first frame that have been written.
+    /// Number of bytes of the first frame that are already written.
     sent: usize,
     bytes: usize,
-    /// Bytes at the front that don't count against the limit, because `hello` may exceed it.
+    /// Number of bytes at the front that don't count against the limit, because `hello` may exceed
+    /// it.
     exempt: usize,
     limit: usize,
 }
@@ -34,8 +35,8 @@ pub struct Queue {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overflow;
 
-/// Cache of the last joined frames. Readers of a conversation usually wait for the same frames and
-/// then share the copy.
+/// Cache of the frames that were joined last. Readers of a conversation usually wait for the same
+/// frames, and then share the joined copy.
 #[derive(Default)]
 pub struct Joined {
     frames: Vec<Bytes>,
@@ -104,13 +105,13 @@ impl Queue {
         Ok(())
     }
 
-    /// Adds a frame that exceeds the limit, and counts it.
+    /// Adds a frame although it exceeds the limit. The frame is counted.
     pub fn push_beyond(&mut self, frame: Bytes) {
         self.push_exempt(frame, 0);
     }
 
-    /// Adds a frame that doesn't count against the limit: `hello`, whose length depends on its
-    /// contents, or a close frame.
+    /// Adds a frame that doesn't count against the limit: `hello`, whose length depends on the
+    /// number of conversations, or a close frame.
     pub fn push_uncounted(&mut self, frame: Bytes) {
         let length = frame.len();
         self.push_exempt(frame, length);
@@ -137,8 +138,8 @@ impl Queue {
         Some(frame)
     }
 
-    /// Removes all frames as one buffer, if none is partially written and they are small. Receivers
-    /// of the same frames share the buffer.
+    /// Removes all frames as one buffer, if no frame is partially written and the frames are small.
+    /// Clients that wait for the same frames share the buffer.
     pub fn take_whole(&mut self, joined: &mut Joined) -> Option<Bytes> {
         if self.sent > 0 || self.frames.is_empty() || self.bytes > MAX_JOINED_BYTES {
             return None;
@@ -280,7 +281,7 @@ mod tests {
         };
         let (first, second) = (take(&frames), take(&frames));
         assert_eq!(first.as_ptr(), second.as_ptr());
-        // A different frame of the same length.
+        // Frames of the same length but with another content, which must not come from the cache.
         take(&[frames[0].clone(), frames[1].clone(), Bytes::from(vec![6])]);
         take(&frames[..2]);
         assert_eq!(take(&frames[..1]).as_ptr(), frames[0].as_ptr());

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-/// Maximum number of early events held per conversation. Further ones are dropped and later read
-/// from the log.
+/// Maximum number of early events held per conversation. Events beyond that are dropped and later
+/// read from the log.
 const MAX_HELD: usize = 1_024;
 
 /// Resequencer of one conversation's events.
@@ -16,7 +16,7 @@ const MAX_HELD: usize = 1_024;
 pub struct Resequencer<T> {
     last: i64,
     held: BTreeMap<i64, T>,
-    /// Highest `seq` known to exist.
+    /// Highest `seq` that is known to exist.
     known: i64,
 }
 
@@ -27,13 +27,13 @@ impl<T> Resequencer<T> {
         Self { last, held: BTreeMap::new(), known: last }
     }
 
-    /// Last `seq` that was passed on.
+    /// Sequence number of the last event that was passed on.
     #[must_use]
     pub fn last(&self) -> i64 {
         self.last
     }
 
-    /// True if known events are missing.
+    /// True if events are known to exist that were not passed on yet.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.known > self.last
@@ -59,8 +59,8 @@ impl<T> Resequencer<T> {
         }
     }
 
-    /// Skips the gap before the first held event and continues from there, or after all known
-    /// events if none is held. Readers must have been told to resync.
+    /// Skips the gap before the first held event and continues from there. If no event is held,
+    /// continues after the last known event. Readers must have been told to resync.
     pub fn skip_gap(&mut self, passed: &mut Vec<T>) {
         self.last = self.held.first_key_value().map_or(self.known, |(seq, _)| seq - 1);
         self.release_held(passed);
@@ -133,8 +133,8 @@ mod tests {
     }
 
     proptest! {
-        /// The bus duplicates, reorders and loses events; the log fills gaps whenever the owner
-        /// looks, and once at the end.
+        /// The bus duplicates, reorders and loses events. The log fills gaps whenever it is read,
+        /// and once at the end.
         #[test]
         fn passes_events_in_order_and_without_gaps(
             first in 0_i64..5,

@@ -1,12 +1,12 @@
 //! Sending half of a connection: a queue limited in bytes, and the socket it is written to.
 //!
-//! The [`Backlog`] limits the queued bytes. Below its free bytes only the queue's own length is
-//! checked, so a delivery needs no clock and no shared counter; only the excess is counted for the
-//! instance and measured against time.
+//! The [`Backlog`] limits the queued bytes. As long as no more than the free bytes are queued, only
+//! the queue's own length is checked, so a delivery needs no clock and no shared counter. Only
+//! bytes beyond that are counted for the instance, and only then is the time since the client's
+//! last read checked.
 //!
 //! Frames for the client are pushed on the connection's own thread. Closing is a push too: the
-//! close frame is queued, and the connection's task ensures that the socket doesn't outlive it for
-//! long.
+//! close frame is queued, and the connection's task ensures that the socket is closed soon after.
 //!
 //! Without a socket (an SSE stream or a polling client), the HTTP response takes frames from the
 //! queue. A socket may be attached later, when a polling client upgrades to WebSocket; queued
@@ -29,7 +29,8 @@ use crate::{
     queue::{Joined, Progress, Queue},
 };
 
-/// Divisor of the free bytes: reads from the log pause while more than this share is queued.
+/// Divisor that defines a share of the free bytes. Reads from the log pause while more than this
+/// share is queued.
 const PAGE_ROOM_DIVISOR: usize = 4;
 
 /// Sending half of one connection.
@@ -37,9 +38,10 @@ pub struct Sender {
     socket: OnceCell<TcpStream>,
     queue: RefCell<Queue>,
     backlog: Arc<Backlog>,
-    /// Bytes counted by the backlog; 0 while no more than the free bytes are queued.
+    /// Number of queued bytes as counted by the backlog; 0 while no more than the free bytes are
+    /// queued.
     counted: Cell<usize>,
-    /// Time since which the client has read nothing. Maintained while bytes are counted.
+    /// Time since which the client has read nothing. Only maintained while bytes are counted.
     stalled_since: Cell<Instant>,
     state: Cell<State>,
     /// True if the socket is full; the connection's task waits until it is writable.
@@ -47,9 +49,9 @@ pub struct Sender {
     /// Minimum size of compressed frames, in bytes; 0 disables compression.
     deflates_from: Cell<usize>,
     last_activity: Cell<Instant>,
-    /// Wakes the connection's task or the stream.
+    /// Wakes the connection's task, or the stream that takes frames from the queue.
     task: Notify,
-    /// Wakes tasks that wait for room in the queue.
+    /// Wakes tasks that wait until the queue has room.
     subscription: Notify,
 }
 
@@ -58,7 +60,7 @@ enum State {
     Open,
     /// The close frame is queued.
     Closing(Close),
-    /// Nothing can be written any more.
+    /// The socket is gone, so nothing can be written any more.
     Broken,
 }
 
@@ -107,7 +109,8 @@ impl Sender {
         from > 0 && length >= from
     }
 
-    /// Compresses a frame for this client only, if applicable.
+    /// Compresses a frame for this client only, if the client's frames of this length are
+    /// compressed.
     #[must_use]
     pub fn fit(&self, frame: Bytes) -> Bytes {
         if self.deflates(frame.len()) { frame::shrink(&frame) } else { frame }
@@ -141,7 +144,7 @@ impl Sender {
         self.push_beyond(frame)
     }
 
-    /// Queues a frame that exceeds the free bytes, if the client is making progress and the backlog
+    /// Queues a frame beyond the free bytes, if the client is making progress and the backlog
     /// allows it; see [`Self::push`].
     #[cold]
     fn push_beyond(&self, frame: Bytes) -> bool {
@@ -165,13 +168,14 @@ impl Sender {
         true
     }
 
-    /// True if the client has read nothing for [`STALL`] while more than the free bytes are queued.
+    /// True if more than the free bytes are queued and the client has read nothing for [`STALL`].
     #[must_use]
     pub fn is_stalled(&self, now: Instant) -> bool {
         self.counted.get() > 0 && now.saturating_duration_since(self.stalled_since.get()) >= STALL_TIMEOUT
     }
 
-    /// Updates the bytes counted by the backlog. Returns false if the total exceeds the budget.
+    /// Updates the number of bytes that the backlog counts. Returns false if the total exceeds the
+    /// budget.
     fn count(&self, waiting: usize) -> bool {
         self.backlog.recount(self.counted.replace(waiting), waiting)
     }
@@ -189,7 +193,8 @@ impl Sender {
         self.count(if waiting > self.backlog.free() { waiting } else { 0 });
     }
 
-    /// Returns the socket if a frame may bypass the queue because it is empty.
+    /// Returns the socket if it is ready and the queue is empty, so that a frame may bypass the
+    /// queue.
     #[must_use]
     pub fn ready_socket(&self) -> Option<&TcpStream> {
         let is_ready = !self.is_blocked.get() && self.is_open() && self.queue.borrow().is_empty();
@@ -207,8 +212,8 @@ impl Sender {
         Some((self.queue.borrow_mut().take_whole(joined)?, socket))
     }
 
-    /// Records the result of a send that bypassed the queue. The unsent rest is queued at the
-    /// front.
+    /// Records the result of a send that bypassed the queue. The part that was not sent is queued
+    /// at the front.
     pub fn record_sent(&self, frame: &Bytes, outcome: io::Result<usize>) {
         let sent = match outcome {
             Ok(sent) if sent == frame.len() => return,
@@ -221,15 +226,15 @@ impl Sender {
         self.task.notify_one();
     }
 
-    /// Queues the first frame, which may exceed the limit.
+    /// Queues the first frame of the connection, which may exceed the limit.
     pub fn greet(&self, frame: Bytes) {
         if self.is_open() {
             self.queue.borrow_mut().push_uncounted(frame);
         }
     }
 
-    /// Closes the connection with the given frames, after all queued ones. If the client is too
-    /// slow, queued frames are dropped.
+    /// Closes the connection with the given frames, which are sent after all queued ones. If the
+    /// client reads too slowly, the queued frames are dropped.
     pub fn close(&self, close: Close, goodbye: impl IntoIterator<Item = Bytes>) {
         if !self.is_open() {
             return;
@@ -277,7 +282,7 @@ impl Sender {
         });
         self.record_progress();
         match written {
-            // Waking takes a lock, so it is skipped unless room became available.
+            // Waking takes a lock, so it is skipped if there was room already.
             Ok(Progress::Empty) if had_page_room => {}
             Ok(Progress::Empty) => self.subscription.notify_waiters(),
             Ok(Progress::Blocked) => {
@@ -332,7 +337,7 @@ impl Sender {
         }
     }
 
-    /// Waits until the connection's task has something to do.
+    /// Waits until the connection's task is woken.
     pub async fn woken(&self) {
         self.task.notified().await;
     }
@@ -341,18 +346,18 @@ impl Sender {
         self.task.notify_one();
     }
 
-    /// Records a sign of life.
+    /// Records that the client has sent something.
     pub fn heard(&self) {
         self.last_activity.set(Instant::now());
     }
 
-    /// Time of the last sign of life.
+    /// Time at which the client last sent something.
     #[must_use]
     pub fn heard_at(&self) -> Instant {
         self.last_activity.get()
     }
 
-    /// Time since the last sign of life.
+    /// Time since the client last sent something.
     #[must_use]
     pub fn silence(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.last_activity.get())

@@ -2,8 +2,9 @@
 //!
 //! It reads only while the [`Handler`] accepts another message, so a client that sends faster than
 //! it is answered is slowed down by TCP instead of consuming memory. After a partial write it waits
-//! until the socket is writable. Once the connection is closing (by any side), it gives the close
-//! frame a short time to arrive and then drops the socket, whether or not the client reads.
+//! until the socket is writable. Once either side closes the connection, the loop waits a short
+//! time for the close frame to arrive, and then drops the socket, whether or not the client has
+//! read the frame.
 //!
 //! The meaning of messages is up to the handler: `connection` for the product, an echo in
 //! `examples/ws_echo.rs`.
@@ -25,9 +26,9 @@ use crate::{
 const READ_CHUNK: usize = 4_096;
 /// Number of bytes read after which the task yields.
 const YIELD_AFTER: usize = 64 * 1024;
-/// Timeout for sending the close frame to the client.
+/// Timeout for sending the close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Timeout for the client's own close after that.
+/// Timeout for the client to close the connection after it was sent the close frame.
 const PEER_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Receiving half of a connection: buffer and parser.
@@ -45,7 +46,7 @@ impl Inbound {
         Self { reader, buffer: BytesMut::from(unread), allowance }
     }
 
-    /// Reads available bytes. An error means that the connection is gone.
+    /// Reads the available bytes. An error means that the connection is gone.
     pub fn receive(&mut self, socket: &TcpStream) -> Result<usize, Disconnected> {
         let mut chunk = [0; READ_CHUNK];
         match socket.try_read(&mut chunk) {
@@ -59,7 +60,7 @@ impl Inbound {
         }
     }
 
-    /// Returns the next complete message. An empty buffer releases its memory.
+    /// Returns the next complete message. If the buffer is empty, its memory is released.
     pub fn next_message(&mut self) -> Result<Option<Incoming>, Close> {
         if self.buffer.is_empty() {
             return Ok(None);
@@ -79,7 +80,7 @@ impl Inbound {
     }
 }
 
-/// The peer has closed the socket.
+/// Error if the client has closed the socket.
 #[derive(Debug)]
 pub struct Disconnected;
 
@@ -89,7 +90,7 @@ pub trait Handler {
     /// true.
     fn has_slot(&self) -> bool;
 
-    /// Handles a message, except pings and close frames. An error closes the connection.
+    /// Handles a message that is neither a ping nor a close frame. An error closes the connection.
     fn take(&mut self, message: Incoming) -> impl Future<Output = Result<(), Close>>;
 
     /// Closes the connection in its wire format.
@@ -99,7 +100,8 @@ pub trait Handler {
 /// Reads and writes until the connection is closing or the client is gone.
 pub async fn run(sender: &Sender, inbound: &mut Inbound, handler: &mut impl Handler) {
     let Some(socket) = sender.socket() else { return };
-    // The client may have sent frames together with its request.
+    // The client may have sent frames right after its request, which were received together with
+    // it.
     take_messages(sender, inbound, handler).await;
     let mut in_turn = 0;
     while sender.is_open() {
@@ -133,7 +135,7 @@ pub async fn run(sender: &Sender, inbound: &mut Inbound, handler: &mut impl Hand
     }
 }
 
-/// Handles received messages as far as the handler accepts them.
+/// Handles received messages as long as the handler accepts them.
 async fn take_messages(sender: &Sender, inbound: &mut Inbound, handler: &mut impl Handler) {
     let mut has_answered = false;
     while sender.is_open() && handler.has_slot() {
@@ -157,9 +159,9 @@ async fn take_messages(sender: &Sender, inbound: &mut Inbound, handler: &mut imp
     }
 }
 
-/// Waits until the client has read the close frame, i.e. it has closed too, or until a timeout.
-/// Received data is discarded, because closing a socket with unread data resets the connection and
-/// drops sent data.
+/// Waits until the client has read the close frame, which means that it has closed its side too, or
+/// until a timeout. Received data is discarded, because closing a socket with unread data resets
+/// the connection, and sent data would be lost.
 pub async fn linger(sender: &Sender) {
     let Some(socket) = sender.socket() else { return };
     let mut deadline = Instant::now() + CLOSE_TIMEOUT;
@@ -168,8 +170,8 @@ pub async fn linger(sender: &Sender) {
     while !sender.is_broken() {
         if !is_told && sender.waiting() == 0 {
             is_told = true;
-            // Nothing follows the close frame. A client that keeps reading sees the end immediately
-            // and closes.
+            // No data follows the close frame, so the sending direction is closed. A client that
+            // keeps reading sees this at once and closes.
             if SockRef::from(socket).shutdown(Shutdown::Write).is_err() {
                 return;
             }

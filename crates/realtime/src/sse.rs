@@ -1,9 +1,9 @@
 //! `GET /r1/events`: the events as an endless HTTP response.
 //!
 //! It is a regular actix-web response, so only actix writes to its socket: the shard fills the
-//! queue and the response body takes from it. A reader that stops is disconnected when its queue is
-//! full, which releases the queue immediately. Actix doesn't poll a full socket; it is closed by
-//! `TCP_USER_TIMEOUT` (see the server's listener).
+//! queue and the response body takes from it. A client that stops reading is disconnected when its
+//! queue is full, which releases the queue immediately. Actix doesn't notice this while the socket
+//! is full; `TCP_USER_TIMEOUT` then closes the socket (see the server's listener).
 
 use std::{
     ops::RangeInclusive,
@@ -39,21 +39,21 @@ use crate::{
 
 /// Interval of keep-alive comments on an idle stream.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
-/// Range of the reconnect delay in milliseconds; random, because all clients may have been
-/// disconnected at once.
+/// Range of the reconnect delay in milliseconds. The delay is random, because all clients may have
+/// been disconnected at once.
 const RETRY: RangeInclusive<u32> = 1_000..=5_000;
 /// Maximum length of a `Last-Event-ID`, in bytes.
 const MAX_CURSOR_LEN: usize = 128;
 
-/// Time that a bounded response continues after its first event, so that simultaneous events are
-/// sent together.
+/// Time for which a bounded response continues after its first event, so that events at about the
+/// same time are sent together.
 const COALESCE_DELAY: Duration = Duration::from_millis(50);
-/// Timeout for the initial events of such a response, which may include many missed ones.
+/// Timeout for the initial events of a bounded response, which may include many missed events.
 const INITIAL_EVENTS_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Opens an event stream. `last_event_id` resumes one; an invalid cursor starts a new one. With
-/// `wait`, the response is bounded: it ends as soon as it has delivered events, or after `wait`
-/// without any.
+/// Opens an event stream. `last_event_id` resumes an earlier stream; an invalid one starts a new
+/// stream. With `wait`, the response is bounded: it ends as soon as it has delivered events, or
+/// after `wait` if there are none.
 pub async fn follow(
     request: &HttpRequest,
     principal: &Principal,
@@ -73,7 +73,7 @@ pub async fn follow(
     let now = app.clock.now();
     let resumed = last_event_id.and_then(cursor);
     let hello = hello::hello(app, principal, &conversations, &following, now);
-    // A resumed stream keeps its cursor until it has caught up.
+    // A resumed stream keeps its old cursor until it has caught up.
     let here = resumed.unwrap_or(Cursor { moment: now, position: None });
     out.greet(sse::encode_retry(rand::rng().random_range(RETRY)));
     out.greet(sse::encode(&FrameBody::control(Hello::KIND, now, &hello, None), Some(&here)));
@@ -104,11 +104,11 @@ fn cursor(text: &str) -> Option<Cursor> {
     if text.len() > MAX_CURSOR_LEN { None } else { Cursor::parse(text) }
 }
 
-/// Body of the response.
+/// Body of the response: the frames of the connection.
 struct EventStream {
     out: Rc<ConnectionHandle>,
     shard: Rc<Shard>,
-    /// Pending wake-up of the queue.
+    /// Future that completes when frames are queued, if the body waits for them.
     waiting: Option<LocalBoxFuture<'static, ()>>,
     comments: Interval,
     ending: Option<BoundedResponse>,
@@ -157,7 +157,7 @@ struct BoundedResponse {
     at: Pin<Box<Sleep>>,
     /// Time to wait for events after the initial ones.
     wait: Duration,
-    /// Type of the last initial event; `None` once it was sent.
+    /// Type of the last of the initial events; `None` once that event was sent.
     beginning: Option<&'static str>,
     has_events: bool,
 }
@@ -165,7 +165,7 @@ struct BoundedResponse {
 impl BoundedResponse {
     fn new(wait: Duration, is_resumed: bool) -> Self {
         let at = Box::pin(tokio::time::sleep(INITIAL_EVENTS_TIMEOUT));
-        // A new stream ends its initial events with `hello`.
+        // In a new stream, `hello` is the last of the initial events.
         let (wait, beginning) = if is_resumed { (wait, SyncDone::KIND) } else { (Duration::ZERO, Hello::KIND) };
         Self { at, wait, beginning: Some(beginning), has_events: false }
     }

@@ -1,5 +1,5 @@
 //! Rate limit for reading the log by `sync` or a resumed stream: a token bucket in bytes per user.
-//! A faster reader is delayed and loses nothing, because unread events stay in the log.
+//! A client that reads faster is delayed. It loses nothing, because unread events stay in the log.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use std::{
 use appcore::UserId;
 use tokio::time::Instant;
 
-/// Capacity of the bucket, in seconds.
+/// Capacity of the bucket, in seconds of the allowed rate.
 const BURST_SECONDS: f64 = 16.0;
 /// Cost of one read of the log in bytes, in addition to its data.
 pub const READ_COST: usize = 4 * 1024;
@@ -20,7 +20,7 @@ const CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
 /// Bytes read recently per user, over all connections of this instance.
 #[derive(Debug)]
 pub struct SyncRateLimit {
-    /// Bytes per second; `None` means unlimited.
+    /// Allowed rate in bytes per second; `None` means unlimited.
     per_second: Option<f64>,
     readers: Mutex<Readers>,
 }
@@ -31,7 +31,7 @@ struct Readers {
     tidied_at: Instant,
 }
 
-/// Bytes read and not yet compensated by time.
+/// Bytes that a user has read and that the allowed rate has not made up for yet.
 #[derive(Clone, Copy, Debug)]
 struct Debt {
     bytes: f64,

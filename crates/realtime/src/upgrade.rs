@@ -1,7 +1,7 @@
 //! Upgrade of an HTTP request to a connection.
 //!
 //! actix-web hands over the socket of an upgrade request before any middleware has run
-//! (docs/architecture.md explains why that is wanted). The checks of the middleware are therefore
+//! (docs/architecture.md explains why this is intended). The checks of the middleware are therefore
 //! repeated here, and a refusal is written in the format of the REST API.
 
 use std::{rc::Rc, time::Duration};
@@ -39,8 +39,8 @@ use crate::{
 /// Timeout for sending a refusal.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Answers an upgrade request, which was admitted or refused before, and serves the resulting
-/// connection in its own task.
+/// Answers an upgrade request that earlier checks have admitted or refused. Serves the resulting
+/// connection in a separate task.
 pub async fn answer(
     shard: Rc<Shard>,
     socket_io: Rc<SocketIo>,
@@ -60,7 +60,7 @@ pub async fn answer(
         Ok(()) => Err((Rejection::from(Code::NotFound), Some(upgrade))),
     };
     let milliseconds = || begun.elapsed().as_secs_f64() * 1_000.0;
-    // Logged like a REST request, with the fields known here.
+    // The request is logged like a REST request, with the fields that are known here.
     let route = if path.starts_with(SOCKET_IO.trim_end_matches('/')) { SOCKET_IO } else { WEBSOCKET };
     match result {
         Ok(user_id) => {
@@ -124,7 +124,8 @@ fn inbound(shard: &Shard, deflate: Option<DeflateParams>, unread: &[u8]) -> Inbo
     Inbound::new(Reader::new(frame::MAX_MESSAGE, deflate.is_some()), allowance, unread)
 }
 
-/// Authenticates by ticket, otherwise by token. A cookie is accepted from our own pages only.
+/// Authenticates by ticket, or else by token. A cookie is accepted only from the server's own pages
+/// and trusted origins.
 async fn authenticate(shard: &Shard, upgrade: &UpgradeRequest) -> Result<Principal, Rejection> {
     if let Some(ticket) = query(&upgrade.request, "ticket") {
         return Ok(accounts::redeem_ticket(&shard.app().identity, &ticket).await?);
@@ -136,8 +137,8 @@ async fn authenticate(shard: &Shard, upgrade: &UpgradeRequest) -> Result<Princip
     }
 }
 
-/// Closes the sending half and discards received data; otherwise a reset could discard the
-/// response.
+/// Closes the sending direction and discards received data. Otherwise the connection could be reset
+/// and the client would lose the response.
 async fn close_gracefully(socket: &mut TcpStream) -> std::io::Result<()> {
     socket.shutdown().await?;
     let mut dropped = [0; 512];
@@ -155,7 +156,7 @@ fn query(request: &Request, name: &str) -> Option<String> {
         .find_map(|(key, value)| (key == name).then_some(value))
 }
 
-/// Selects JSON unless the client offers MessagePack and not JSON.
+/// Selects JSON, unless the client offers only MessagePack.
 fn choose_wire(headers: &HeaderMap) -> Wire {
     if offers(headers, "natter.msgpack") && !offers(headers, "natter.json") { Wire::MessagePack } else { Wire::Json }
 }
@@ -177,7 +178,7 @@ async fn refuse(upgrade: UpgradeRequest, refusal: &Rejection) {
     };
     let body = match refusal.body {
         Some(body) => body.to_owned(),
-        // A failure consists of text and always serialises.
+        // The error consists of text, so serialising it can't fail.
         None => serde_json::to_string(&failure).unwrap_or_default(),
     };
     let mut answer = format!("HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or_default());

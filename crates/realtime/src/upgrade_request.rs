@@ -23,21 +23,21 @@ pub const WEBSOCKET: &str = "/r1/websocket";
 /// Path of Socket.IO connections.
 pub const SOCKET_IO: &str = "/socket.io/";
 
-/// Request for a connection, and its socket.
+/// Request for a connection, together with its socket.
 pub struct UpgradeRequest {
     pub request: Request,
     pub socket: TcpStream,
     /// Bytes received after the request.
     pub unread: BytesMut,
-    /// Access token or API key from the `Authorization` header, or the token from a cookie.
+    /// Access token or API key from the `Authorization` header, or the access token from a cookie.
     pub token: Option<Token>,
-    /// Address, country and page origin of the client; cookies are accepted from our own pages
-    /// only.
+    /// Address, country and page origin of the client. A cookie is accepted only from the server's
+    /// own pages.
     pub source: RequestSource,
     pub request_id: String,
 }
 
-/// Access token and its origin.
+/// Access token, and whether it comes from a cookie.
 pub struct Token {
     pub text: String,
     pub by_cookie: bool,
@@ -63,7 +63,7 @@ impl From<Code> for Rejection {
     }
 }
 
-/// Acquires a permit and loads the user's subscriptions.
+/// Acquires a permit for the connection and loads the user's subscriptions.
 pub(crate) async fn prepare_opening(
     shard: &Rc<Shard>,
     principal: Principal,
@@ -82,7 +82,7 @@ pub(crate) fn negotiate_compression(shard: &Shard, headers: &HeaderMap) -> Optio
     is_on.then(|| DeflateParams::negotiate(headers)).flatten()
 }
 
-/// Authenticates a token. Forged tokens are counted by the firewall.
+/// Authenticates a token. The firewall counts forged tokens.
 pub(crate) async fn authenticate_token(app: &App, token: &str, source: RequestSource) -> Result<Principal, AppError> {
     let recognised = accounts::authenticate(&app.identity, token).await;
     if recognised.as_ref().is_err_and(|refusal| refusal.code() == Code::Unauthenticated) {

@@ -1,9 +1,9 @@
 //! Batched sends through io_uring(7).
 //!
 //! A conversation with a thousand readers needs a thousand sends, and entering the kernel for each
-//! costs a sixth of their time. Here they are queued in a ring and submitted with one system call.
-//! Each send is tried once without blocking, so all are finished when the call returns and nothing
-//! is in flight between calls.
+//! costs a sixth of their time. Here the sends are queued in a ring and submitted with one system
+//! call. Each send is tried once without blocking, so all of them are finished when the call
+//! returns.
 //!
 //! If the kernel is too old or forbids io_uring, as in many containers, the ring stays closed and
 //! each send is a separate system call.
@@ -17,16 +17,16 @@ use io_uring::{IoUring, opcode, types::Fd};
 
 /// Maximum number of sends per system call.
 const ENTRIES: usize = 1_024;
-/// Result of a send that wasn't executed.
+/// Result that stands for a send that wasn't executed.
 const NOT_EXECUTED: i32 = -libc::EAGAIN;
 
-/// Bytes for a socket.
+/// Bytes to send, with their socket.
 pub type Send<'a> = (BorrowedFd<'a>, &'a [u8]);
 
 /// Ring of one thread.
 pub struct SendRing {
     ring: Option<IoUring>,
-    /// Result of each send: number of bytes, or a negative error number.
+    /// Result of each send: the number of bytes sent, or a negative error number.
     results: Vec<i32>,
 }
 
@@ -43,7 +43,7 @@ impl SendRing {
         Self { ring, results: Vec::new() }
     }
 
-    /// Creates a ring that is never used.
+    /// Creates a ring that is closed, so that it is never used.
     #[must_use]
     pub const fn closed() -> Self {
         Self { ring: None, results: Vec::new() }
@@ -54,9 +54,9 @@ impl SendRing {
         self.ring.is_some()
     }
 
-    /// Sends bytes to each socket as far as it accepts them, and returns the results in the same
-    /// order. A socket may occur only once; otherwise a second send could be executed although the
-    /// first one wasn't.
+    /// Sends bytes to each socket as far as the socket accepts them. Returns the results in the
+    /// same order. A socket may occur only once: otherwise its second send could be executed
+    /// although the first one wasn't, and bytes would be missing.
     pub fn send<'a, T>(
         &mut self,
         sends: &'a [T],
@@ -68,7 +68,7 @@ impl SendRing {
             let Some(ring) = &mut self.ring else { break };
             if let Err(error) = submit(ring, sends.iter().map(&parts), results) {
                 tracing::warn!(%error, "io_uring failed, falling back to send(2)");
-                // Drops queued sends that weren't executed.
+                // Closing the ring drops queued sends that weren't executed.
                 self.ring = None;
             }
         }
@@ -76,7 +76,7 @@ impl SendRing {
     }
 }
 
-/// Executes at most [`ENTRIES`] sends. None is in flight when this returns.
+/// Executes at most [`ENTRIES`] sends. All of them are finished when this returns.
 fn submit<'a>(ring: &mut IoUring, sends: impl Iterator<Item = Send<'a>>, results: &mut [i32]) -> io::Result<()> {
     let mut entries = ring.submission();
     for (at, (socket, bytes)) in sends.enumerate() {
@@ -103,7 +103,8 @@ fn submit<'a>(ring: &mut IoUring, sends: impl Iterator<Item = Send<'a>>, results
         match outcome {
             Ok(_) => {}
             Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY)) => {}
-            // The kernel will never execute entries it hasn't accepted; accepted ones are awaited.
+            // The kernel never executes entries that it hasn't accepted. Accepted entries are
+            // awaited.
             Err(error) if ring.submission().len() + answered >= results.len() => return Err(error),
             Err(_) => {}
         }
@@ -113,8 +114,8 @@ fn submit<'a>(ring: &mut IoUring, sends: impl Iterator<Item = Send<'a>>, results
 
 #[cfg(test)]
 impl SendRing {
-    /// Opens a ring if the kernel allows it. Fails if it doesn't and `NATTER_TEST_REQUIRE_IO_URING`
-    /// is set.
+    /// Opens a ring if the kernel allows it. If it doesn't and `NATTER_TEST_REQUIRE_IO_URING` is
+    /// set, the test fails.
     pub(crate) fn for_test() -> Self {
         let ring = Self::open();
         let is_required = std::env::var_os("NATTER_TEST_REQUIRE_IO_URING").is_some();

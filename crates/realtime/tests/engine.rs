@@ -1,4 +1,4 @@
-//! Tests of Engine.IO and Socket.IO by their specifications, against
+//! Tests of the Engine.IO and Socket.IO specifications, against the server in
 //! `examples/socketio_conformance.rs`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -20,7 +20,7 @@ use tokio_tungstenite::{
     tungstenite::{self, Message},
 };
 
-/// Timeout that no step of the tests reaches.
+/// Timeout that no step of the tests reaches unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
 const ENGINE: &str = "/engine.io/";
 const SOCKET: &str = "/socket.io/";
@@ -31,7 +31,7 @@ struct Server {
 }
 
 impl Server {
-    /// Starts a server whose threads end with the test's.
+    /// Starts a server whose threads end with those of the test.
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -99,7 +99,7 @@ impl Socket {
         self.0.send(Message::Binary(Bytes::from_static(bytes))).await.unwrap();
     }
 
-    /// Returns the next message of any kind; `None` at the end.
+    /// Returns the next message of any kind; `None` at the end of the connection.
     async fn next(&mut self) -> Option<Message> {
         match tokio::time::timeout(PATIENCE, self.0.next()).await.expect("a message arrives") {
             Some(Ok(Message::Close(_)) | Err(_)) | None => None,
@@ -170,7 +170,7 @@ async fn pings_a_session_and_ends_it_after_silence() {
         assert_eq!(socket.text().await, "2");
         socket.send("3").await;
     }
-    // A client that only fetches is told of the timeout in the end.
+    // A client that only polls and never answers pings is told of the timeout in the end.
     let sid = server.open(ENGINE).await;
     assert_eq!(server.get(ENGINE, &sid).await, (200, "2".to_owned()));
     assert_eq!(server.get(ENGINE, &sid).await, (200, "1".to_owned()));
@@ -193,11 +193,11 @@ async fn ends_the_session_on_a_second_or_dropped_request() {
     assert_eq!(server.get(ENGINE, &sid).await.0, 400);
     let sid = server.open(ENGINE).await;
     let polling = actix_rt::spawn(server.request("GET", ENGINE, &sid).send());
-    // Sent for certain once a later request is answered.
+    // Once this later request is answered, the poll has certainly arrived.
     assert_eq!(server.post(ENGINE, &sid, "6").await.0, 200);
     polling.abort();
     assert_eq!(server.get(ENGINE, &sid).await.0, 400);
-    // A POST without its body, and another one.
+    // Sends one POST whose body never ends, and then another one.
     let sid = server.open(ENGINE).await;
     let begun = futures_util::stream::once(async { Ok::<_, std::io::Error>(Bytes::from_static(b"4")) });
     let endless = reqwest::Body::wrap_stream(begun.chain(futures_util::stream::pending()));
@@ -221,7 +221,7 @@ async fn a_closing_client_releases_its_poll() {
             assert_eq!(polled.text().await.unwrap(), "6");
             return;
         }
-        // The poll arrived after the close: they use different connections.
+        // The two requests use different connections, so the poll may arrive after the close.
         assert_eq!(polled.status(), 400);
     }
     panic!("no poll was waiting before its client closed");
@@ -237,7 +237,7 @@ async fn upgrades_a_session_to_websocket() {
         assert_eq!(socket.text().await, "3probe");
     });
     assert_eq!(polled, (200, "6".to_owned()));
-    // There is already one.
+    // The session has a socket already, so another one is closed.
     server.socket(ENGINE, &sid).await.unwrap().ends().await;
     assert_eq!(server.post(ENGINE, &sid, "4waits").await.0, 200);
     socket.send("5").await;
@@ -247,7 +247,7 @@ async fn upgrades_a_session_to_websocket() {
     for (method, body) in [("GET", ""), ("POST", "4again")] {
         assert_eq!(answer(server.request(method, ENGINE, &sid).body(body)).await.0, 400);
     }
-    // The session is upgraded.
+    // The session was upgraded already, so another socket is closed.
     server.socket(ENGINE, &sid).await.unwrap().ends().await;
     socket.send("4still").await;
     assert_eq!(socket.message().await, Message::text("4still"));
@@ -311,7 +311,7 @@ async fn joins_leaves_and_refuses_namespaces() {
     socket.send("41/custom,").await;
     socket.send(r#"42["message",1,"2",{"3":[true]}]"#).await;
     assert_eq!(socket.message().await, Message::text(r#"42["message-back",1,"2",{"3":[true]}]"#));
-    // No namespace is joined any more.
+    // The client is in no namespace any more.
     socket.send(r#"42/custom,["message"]"#).await;
     socket.ends().await;
     let mut socket = server.opened(SOCKET).await;
@@ -340,7 +340,7 @@ async fn events_and_acknowledgements_carry_binary_data() {
     }
     socket.send(r#"42456["message-with-ack",1,"2",{"3":[false]}]"#).await;
     assert_eq!(socket.message().await, Message::text(r#"43456[1,"2",{"3":[false]}]"#));
-    // The same over polling, in base64.
+    // Sends the same over polling, with the attachments in base64.
     let sid = server.open(SOCKET).await;
     let sent = format!("40\u{1e}452-[\"message\",{placeholders}]\u{1e}bAQID\u{1e}bBAUG");
     assert_eq!(server.post(SOCKET, &sid, &sent).await.0, 200);
@@ -360,7 +360,7 @@ async fn closes_the_connection_on_invalid_packets() {
         let mut socket = joined(&server, "/").await;
         socket.send(wrong).await;
         if wrong.starts_with("451") {
-            // A text instead of the attachment.
+            // Sends a text message where an attachment is expected.
             socket.send("40").await;
         }
         socket.ends().await;

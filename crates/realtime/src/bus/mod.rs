@@ -1,4 +1,4 @@
-//! Event bus between instances. The bus within a process is [`appcore::event::MemoryBus`].
+//! Event bus between instances. The bus within one process is [`appcore::event::MemoryBus`].
 
 mod redis;
 mod wire_message;

@@ -1,8 +1,9 @@
 //! Bus of a cluster: delivers to this process directly and to the other instances through Redis.
 //!
-//! Publishes over one connection, with all waiting messages in one pipeline. While Redis is
-//! unavailable nothing is queued: publishers get an error (the outbox publisher retries later), but
-//! this process has received the messages. [`PubSubService`] is the receiving side.
+//! All waiting messages are published over one connection, in one pipeline. While Redis is
+//! unavailable, nothing is queued: publishers get an error (the outbox publisher retries later),
+//! but the listeners in this process have received the messages. [`PubSubService`] is the receiving
+//! side.
 
 use std::{fmt::Display, sync::Arc, time::Duration};
 
@@ -22,12 +23,12 @@ use crate::pubsub::PubSubService;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Response timeout for Redis.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Circuit breaker policy after a failure.
+/// Circuit breaker: after a failure, publishing is refused for a moment.
 const BREAKER_POLICY: Policy =
     Policy { failures: 1, pause: Duration::from_millis(250), longest_pause: Duration::from_millis(500) };
 /// Maximum number of publications per pipeline.
 const MAX_PIPELINED: usize = 256;
-/// Interval of the heartbeats that an instance sends to itself through Redis.
+/// Interval of the heartbeats that an instance sends to itself through Redis, to check the path.
 pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Publishes messages to all instances that use the same Redis.
@@ -122,7 +123,7 @@ impl Publisher {
         }
         let away = |error: &dyn Display| BusError::Unavailable(error.to_string());
         let admitted = self.breaker.admit().map_err(|error| away(&error))?;
-        // Taken out of the struct, so that a connection that failed isn't used again.
+        // The connection is taken out of the struct, so that it isn't used again after a failure.
         match send(&self.client, self.connection.take(), &pipe).await {
             Ok(connection) => {
                 admitted.succeeded();
@@ -137,7 +138,7 @@ impl Publisher {
     }
 }
 
-/// Sends over the given connection, or over a new one, and returns the connection.
+/// Sends over the given connection, or over a new one if there is none, and returns the connection.
 async fn send(
     client: &Client,
     connection: Option<MultiplexedConnection>,
@@ -166,7 +167,7 @@ mod tests {
         BusMessage::Signal(Signal::SessionsEnded(vec![SessionId::new()]))
     }
 
-    /// Waits for the expected message and skips gaps and messages of other tests.
+    /// Waits for the expected message. Skips gap signals and messages of other tests.
     async fn next(listener: &mut Listener, expected: &BusMessage) {
         let arrives = async { while listener.recv().await.as_ref() != Some(expected) {} };
         tokio::time::timeout(Duration::from_secs(10), arrives).await.expect("the message arrives");
@@ -182,7 +183,7 @@ mod tests {
         next(&mut listener, &BusMessage::Signal(Signal::Gap)).await;
     }
 
-    /// Runs only if `NATTER_TEST_REDIS` is set.
+    /// The test runs only if `NATTER_TEST_REDIS` is set.
     #[actix_rt::test]
     async fn delivers_once_to_each_instance_through_redis() {
         let Ok(url) = std::env::var("NATTER_TEST_REDIS") else {

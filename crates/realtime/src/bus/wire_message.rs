@@ -1,12 +1,12 @@
-//! Wire format of messages in Redis: origin instance, version, message in MessagePack, and
-//! optionally the `traceparent` as text.
+//! Wire format of messages in Redis: the origin instance, a version, the message in MessagePack,
+//! and optionally the `traceparent` as text.
 //!
 //! The origin comes first, so that an instance can drop its own messages without decoding them. A
 //! message that consists of the origin only is a heartbeat that an instance sends to itself: as
 //! long as it comes back, the path through Redis works.
 //!
 //! **Versions.** Fields are named, so a later release may add fields with a default without a new
-//! version. A change that an older release would misread takes a new version. An instance that
+//! version. A change that an older release would misread needs a new version. An instance that
 //! can't decode a message (another version, an unknown event or signal) delivers
 //! [`Signal::Gap`](appcore::event::Signal::Gap) to itself and reads the log, so that two releases
 //! can run side by side without losing durable events.
@@ -26,16 +26,16 @@ pub(crate) const CONTROL_CHANNEL: &str = "natter:control";
 
 const ORIGIN_LEN: usize = 16;
 
-/// Version of the format that follows. The first releases had no version byte: their messages start
-/// with 0x81, a MessagePack map of one entry. In version 1, envelopes had an audience instead of a
-/// topic.
+/// Version of the format of the bytes that follow it. The first releases had no version byte: their
+/// messages continue with 0x81, a MessagePack map of one entry. In version 1, envelopes had an
+/// audience instead of a topic.
 const VERSION: u8 = 2;
 
-/// Message of an instance.
+/// Message as it is sent through Redis.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct WireMessage {
     pub origin: InstanceId,
-    /// `None` for a heartbeat.
+    /// Message; `None` for a heartbeat.
     pub message: Option<BusMessage>,
     /// Trace context of the publisher.
     pub traceparent: Option<String>,
@@ -63,13 +63,13 @@ impl WireMessage {
         if let Some(message) = message {
             bytes.put_u8(VERSION);
             rmp_serde::encode::write_named(&mut (&mut bytes).writer(), message)?;
-            // Earlier releases read no further than the message.
+            // Releases without the `traceparent` read no further than the message.
             bytes.put_slice(traceparent.unwrap_or_default().as_bytes());
         }
         Ok(bytes.into())
     }
 
-    /// Returns the origin without decoding the message.
+    /// Returns the origin of an encoded message without decoding the message.
     pub(crate) fn origin(bytes: &[u8]) -> Option<InstanceId> {
         Some(InstanceId(Uuid::from_slice(bytes.get(..ORIGIN_LEN)?).ok()?))
     }
@@ -87,7 +87,7 @@ impl WireMessage {
     }
 }
 
-/// All channels of a cluster.
+/// All Redis channels of a cluster.
 pub(crate) fn channels() -> Vec<String> {
     (0..SHARDS).map(shard).chain([CONTROL_CHANNEL.to_owned()]).collect()
 }
@@ -115,7 +115,7 @@ pub(crate) fn channel(message: &BusMessage) -> String {
         },
         BusMessage::Signal(_) => return CONTROL_CHANNEL.to_owned(),
     };
-    // The last byte of a UUIDv7 is random.
+    // The last byte of a UUIDv7 is random, so conversations are distributed evenly.
     shard(conversation.0.as_bytes()[15] % SHARDS)
 }
 
@@ -201,11 +201,11 @@ mod tests {
         let bytes = WireMessage::seal(origin, Some(&message), traceparent).unwrap();
         let opened = WireMessage::open(&bytes).unwrap();
         assert_eq!((opened.traceparent.as_deref(), opened.message.as_ref()), (traceparent, Some(&message)));
-        // Decoded like a release that doesn't know the field.
+        // Decodes the message as a release does that doesn't know the `traceparent`.
         assert_eq!(rmp_serde::from_slice::<BusMessage>(&bytes[ORIGIN_LEN + 1..]).unwrap(), message);
     }
 
-    /// Messages of other releases: without a version byte, with a later version, and with an
+    /// Tests messages of other releases: without a version byte, with a later version, and with an
     /// unknown signal.
     #[test]
     fn rejects_messages_of_incompatible_releases() {
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(WireMessage::open(b"PING"), Err(DecodeError::Foreign));
     }
 
-    /// Fields added by later releases are ignored.
+    /// Tests that fields added by later releases are ignored.
     #[test]
     fn ignores_unknown_fields() {
         #[derive(serde::Serialize)]

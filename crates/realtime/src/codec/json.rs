@@ -20,7 +20,7 @@ struct Frame<'a> {
     payload: Option<&'a RawValue>,
 }
 
-/// Extracts the id of a frame that is otherwise invalid.
+/// Part of a frame that is otherwise invalid: its id, so that the error can be correlated.
 #[derive(Deserialize)]
 struct Named<'a> {
     #[serde(borrow)]

@@ -1,8 +1,8 @@
 //! Wire formats of events and frames, as pure functions.
 //!
-//! Payloads arrive here as compact JSON text, since events are sealed with it. JSON and SSE copy
-//! it, Socket.IO wraps it, MessagePack transcodes it. The output is ready for the socket: WebSocket
-//! formats include the frame header.
+//! Payloads arrive here as compact JSON text, the form in which events are stored in their
+//! envelopes. JSON and SSE copy the text, Socket.IO wraps it, MessagePack transcodes it. The output
+//! is ready for the socket: WebSocket formats include the frame header.
 
 pub mod json;
 pub mod msgpack;
@@ -42,7 +42,7 @@ impl Wire {
         self as usize
     }
 
-    /// Label of the connection metrics.
+    /// Label of this format in the connection metrics.
     #[must_use]
     pub const fn transport(self) -> &'static str {
         match self {
@@ -69,7 +69,7 @@ impl Wire {
     pub fn heartbeat(self) -> Option<Bytes> {
         match self {
             Self::Json | Self::MessagePack => Some(Bytes::from_static(&[0x80 | Kind::Ping as u8, 0])),
-            // The Socket.IO engine sends its own pings; an SSE client can't answer.
+            // The Socket.IO engine sends pings of its own. An SSE client can't answer a heartbeat.
             Self::SocketIo | Self::Sse => None,
         }
     }
@@ -79,14 +79,14 @@ impl Wire {
 #[derive(Clone, Copy, Debug)]
 pub struct FrameBody<'a> {
     pub id: EventId,
-    /// The frame's `type`.
+    /// Value of the frame's `type`.
     pub kind: &'a str,
     pub timestamp: Timestamp,
-    /// Compact JSON.
+    /// Payload in compact JSON.
     pub payload: &'a [u8],
     /// Id of the request frame that this one answers, as the client wrote it.
     pub reply_to: Option<&'a str>,
-    /// Position in the log.
+    /// Position of the event in the log, if it is durable.
     pub position: Option<appcore::event::LogPosition>,
 }
 
@@ -109,7 +109,7 @@ impl<'a> FrameBody<'a> {
         Self { id: EventId::new(), kind, timestamp, payload, reply_to, position: None }
     }
 
-    /// Upper bound of the bytes besides the payload, in JSON.
+    /// Upper bound of the frame's length in JSON without its payload, in bytes.
     fn overhead(&self) -> usize {
         160 + self.kind.len() + self.reply_to.map_or(0, |id| 20 + 6 * id.len())
     }
@@ -139,10 +139,10 @@ pub struct Request {
     pub command: Result<Command, AppError>,
 }
 
-/// Correlation of an answer with its request.
+/// Address of an answer: the request that it belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AnswerTo {
-    /// The frame had no id or couldn't be parsed that far.
+    /// No request: the frame had no id, or its id couldn't be parsed.
     #[default]
     Nobody,
     /// The `id` of a native frame.
@@ -191,8 +191,8 @@ impl Payload<'_> {
     }
 }
 
-/// Encodes an answer: for a native client an envelope with `reply_to`; for a Socket.IO client the
-/// requested acknowledgement, or an event.
+/// Encodes an answer. A native client gets an envelope with `reply_to`. A Socket.IO client gets the
+/// acknowledgement that it requested, or else an event.
 #[must_use]
 pub fn encode_answer(wire: Wire, kind: &str, timestamp: Timestamp, payload: &[u8], answer_to: &AnswerTo) -> Bytes {
     match answer_to {

@@ -63,7 +63,7 @@ struct Frame<'a> {
 /// Encodes a binary frame, including its WebSocket header.
 #[must_use]
 pub fn encode(envelope: &FrameBody<'_>) -> Bytes {
-    // Payloads are always valid JSON; an invalid one would be sent as null.
+    // Payloads are always valid JSON. An invalid one would be sent as null.
     let payload = serde_json::from_slice(envelope.payload).unwrap_or(Value::Null);
     let frame = Frame {
         id: envelope.id.to_string(),

@@ -2,9 +2,10 @@
 //!
 //! The cursor must be short, the same for all readers of an event (so that its chunk is encoded
 //! once), and valid on every instance. It therefore contains the event's time and position. A
-//! client that resumes gets exactly the later events of that conversation; of its other
-//! conversations it gets the events since that time minus [`MARGIN`], because instance clocks
-//! differ and commits take time. Clients drop duplicates by `conversation_id` and `seq`.
+//! client that resumes gets exactly the later events of the conversation that the cursor names. Of
+//! its other conversations it gets the events since the cursor's time minus [`MARGIN`], because the
+//! clocks of instances differ and commits take time. Clients drop duplicates by `conversation_id`
+//! and `seq`.
 
 use std::{fmt, time::Duration};
 
@@ -16,7 +17,7 @@ use super::FrameBody;
 /// Tolerance for clock skew and commit duration.
 pub const MARGIN: Duration = Duration::from_secs(10);
 
-/// Comment that keeps proxies from closing an idle stream.
+/// Comment line that keeps proxies from closing an idle stream.
 pub const COMMENT: &[u8] = b":\n\n";
 
 /// Resume position of a stream.
@@ -70,7 +71,8 @@ pub fn encode_retry(milliseconds: u32) -> Bytes {
 pub fn encode(envelope: &FrameBody<'_>, cursor: Option<&Cursor>) -> Bytes {
     use std::fmt::Write as _;
     let mut out = BytesMut::with_capacity(envelope.payload.len() + envelope.overhead() + 90);
-    // Writing into a growing buffer can't fail. Compact JSON has no line breaks.
+    // Writing into a growing buffer can't fail. Compact JSON has no line breaks, which would end
+    // the `data:` line.
     let _ = writeln!(out, "event: {}", envelope.kind);
     if let Some(cursor) = cursor {
         let _ = writeln!(out, "id: {cursor}");

@@ -24,7 +24,7 @@ const MAX_QUERY_LEN: usize = 2_048;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineQuery {
     pub transport: Transport,
-    /// `None` starts a new session.
+    /// Session id; `None` starts a new session.
     pub sid: Option<Sid>,
 }
 
@@ -50,8 +50,8 @@ impl EngineQuery {
     }
 }
 
-/// Handles a long-polling request if the session belongs to this instance. `room` reserves memory
-/// for the given number of further bytes of the body.
+/// Handles a long-polling request for a session on this instance. `room` reserves memory for a
+/// number of further bytes of the body.
 pub async fn poll<H: SessionHandlerFactory>(
     engine: &Rc<Engine<H>>,
     method: &Method,
@@ -61,7 +61,7 @@ pub async fn poll<H: SessionHandlerFactory>(
     caller: impl FnOnce() -> H::Caller,
 ) -> PollResult {
     if question.transport == Transport::WebSocket {
-        // WebSocket transport requires a handshake.
+        // The WebSocket transport requires a handshake, so this request can't use it.
         return Err(EngineRefusal::BadRequest);
     }
     let (reply, answer) = oneshot::channel();
@@ -73,7 +73,7 @@ pub async fn poll<H: SessionHandlerFactory>(
             let (arrived, body) = oneshot::channel();
             engine.router().bring(&sid, SessionRequest::Post(body, reply));
             let limit = engine.settings().max_payload;
-            // If the client disconnects, `arrived` is dropped, which the session notices.
+            // If the client disconnects, `arrived` is dropped. The session notices this.
             if let Some(body) = read_body(payload, limit, room).await {
                 let _ = arrived.send(body);
             }
@@ -130,8 +130,8 @@ pub fn respond(answer: PollResult) -> HttpResponse {
 }
 
 /// Passes a socket to its session for the upgrade. Returns the socket if there is no such session.
-/// If the session already has a socket, this one is accepted and closed, because Engine.IO doesn't
-/// treat that as a client error.
+/// If the session has a socket already, the new one is accepted and then closed, because Engine.IO
+/// doesn't treat a second socket as a client error.
 pub async fn upgrade<H: SessionHandlerFactory>(
     engine: &Engine<H>,
     sid: &Sid,

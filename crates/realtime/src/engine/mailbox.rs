@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use super::SessionRequest;
 
 /// Requests that the session's task hasn't handled yet. Each entry is a pending HTTP request, so
-/// there are no more entries than connections.
+/// there can't be more entries than connections.
 #[derive(Default)]
 pub(super) struct Mailbox {
     calls: RefCell<VecDeque<SessionRequest>>,

@@ -1,16 +1,16 @@
-//! Engine.IO 4: sessions that start over HTTP long-polling or WebSocket and may be upgraded from
-//! the former to the latter.
+//! Engine.IO 4: sessions over HTTP long-polling or WebSocket. A session that starts with
+//! long-polling may be upgraded to WebSocket.
 //!
-//! The engine is independent of the product. Messages are handled by a [`Guest`], which a [`SessionHandlerFactory`]
-//! creates for each session. The product's Socket.IO connections are one implementation,
-//! `examples/socketio_conformance.rs` has others.
+//! The engine is independent of the product. A [`SessionHandler`] handles the messages of a
+//! session; a [`SessionHandlerFactory`] creates it. The product's Socket.IO connections are one
+//! implementation, and `examples/socketio_conformance.rs` has others.
 //!
 //! A session lives on one thread, like everything that is sent to clients (see [`crate::sender`]).
 //! A WebSocket session has a socket on that thread. A polling client sends many requests, each on
 //! any thread: the session id contains the session's thread, and the [`SessionRouter`] passes the
-//! request to it. Queued data are WebSocket frames in either case. For a poll they are unwrapped;
-//! after an upgrade the queue gets a socket. Each frame leaves the queue once, so the upgrade loses
-//! and duplicates nothing.
+//! request to it. Queued data are WebSocket frames in either case. A poll is answered with their
+//! contents. After an upgrade they are written to the session's new socket. Each frame leaves the
+//! queue once, so the upgrade loses and duplicates nothing.
 
 pub mod http;
 mod mailbox;
@@ -58,13 +58,13 @@ pub struct Settings {
     pub backlog: Arc<Backlog>,
     /// Timeout of an upgrade to WebSocket; 10 s by default.
     pub upgrade_timeout: Duration,
-    /// Minimum frame size for compression, in bytes, if the client supports it; `None` (the
-    /// default) disables compression.
+    /// Minimum size of a frame to be compressed, in bytes, if the client supports compression;
+    /// `None` (the default) disables compression.
     pub compress_from: Option<usize>,
     /// Maximum number of packets per second from a client; `None` (the default) means unlimited.
     pub packets_per_second: Option<u32>,
-    /// Maximum number of unauthenticated polling sessions per thread; 10,000 by default. They cost
-    /// the client nothing.
+    /// Maximum number of unauthenticated polling sessions per thread; 10,000 by default. A limit is
+    /// needed because such sessions cost the client nothing.
     pub max_unauthenticated: usize,
 }
 
@@ -85,14 +85,14 @@ impl Default for Settings {
     }
 }
 
-/// Reason for refusing a request, in terms of the Engine.IO protocol.
+/// Reason for refusing a request, as defined by the Engine.IO protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineRefusal {
     /// Transport other than polling or websocket.
     Transport,
     /// The session doesn't exist or has ended.
     UnknownSid,
-    /// Sessions must be started with GET.
+    /// The request would start a session, but its method is not GET.
     Method,
     /// Any other invalid request.
     BadRequest,
@@ -155,8 +155,8 @@ pub struct Engine<H: SessionHandlerFactory> {
     settings: Settings,
     router: SessionRouter,
     thread: u16,
-    /// Sessions that started with polling, by their secret. The mailbox is `None` after the upgrade
-    /// to WebSocket.
+    /// Sessions that started with polling, by their secret. The mailbox is `None` once the session
+    /// was upgraded to WebSocket.
     sessions: RefCell<HashMap<Uuid, Option<Rc<Mailbox>>>>,
     /// Number of unauthenticated polling sessions.
     unauthenticated: Cell<usize>,
@@ -207,7 +207,7 @@ impl<H: SessionHandlerFactory> Engine<H> {
         Ok(packet::open(&sid, &self.settings, &["websocket"]).into())
     }
 
-    /// Starts a WebSocket session. Returns the socket if the client is refused.
+    /// Starts a WebSocket session. If the client is refused, returns the socket.
     pub fn open_websocket(
         self: &Rc<Self>,
         caller: H::Caller,
@@ -231,7 +231,7 @@ impl<H: SessionHandlerFactory> Engine<H> {
         Ok(())
     }
 
-    /// Receives requests routed to this thread.
+    /// Receives requests that were routed to this thread.
     async fn receive(self: Rc<Self>, mut visits: tokio::sync::mpsc::UnboundedReceiver<RoutedRequest>) {
         while let Some(RoutedRequest { secret, call }) = visits.recv().await {
             let mailbox = self.sessions.borrow().get(&secret).cloned();

@@ -1,4 +1,4 @@
-//! Packets of Engine.IO 4: the first character of a text message is the packet type. A binary
+//! Packets of Engine.IO 4. The first character of a text message is the packet type. A binary
 //! message has no type and is always a message packet.
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -9,7 +9,7 @@ use crate::frame::{self, Kind, Writer};
 /// Type of a message packet.
 pub const MESSAGE: u8 = b'4';
 
-/// Data of the ping that probes a socket before an upgrade.
+/// Data of the ping with which a client probes a socket before an upgrade.
 pub const PROBE: &str = "probe";
 
 /// Engine.IO packet.
@@ -65,10 +65,10 @@ fn milliseconds(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Close packet, for transports without a close of their own.
+/// Close packet, for transports that have no close frame.
 pub const CLOSE: &str = "1";
 pub const PING: &str = "2";
-/// Packet that releases a poll without data.
+/// Packet that answers a poll when there is no data.
 pub const NOOP: &str = "6";
 
 /// Encodes a packet without data as a frame.
@@ -95,7 +95,7 @@ pub fn message(data: &str) -> Bytes {
     })
 }
 
-/// Writes a text frame of about the expected length.
+/// Writes a text frame. `expected` is the approximate length of its payload in bytes.
 pub(crate) fn text(expected: usize, write: impl FnOnce(&mut BytesMut)) -> Bytes {
     let mut writer = Writer::new(Kind::Text, expected);
     write(writer.payload());

@@ -1,8 +1,8 @@
 //! Long-polling payloads: bodies of requests and responses.
 //!
-//! Packets are separated by U+001E; binary data is base64 after a `b`. The queue of a client
-//! contains WebSocket frames, because one encoding of an event serves all readers; a payload is
-//! built from their contents.
+//! Packets are separated by U+001E. Binary data is in base64 after a `b`. The queue of a client
+//! contains WebSocket frames, because one encoding of an event serves all readers. A payload is
+//! built from the contents of these frames.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -21,7 +21,7 @@ pub struct Payload {
 /// Packet of a payload.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PayloadPacket {
-    /// Packet in text form, valid UTF-8.
+    /// Packet in text form. The bytes are valid UTF-8.
     Text(Bytes),
     Binary(Bytes),
 }
@@ -56,7 +56,7 @@ impl Iterator for Payload {
     }
 }
 
-/// Builds a payload from our own frames. Control frames are skipped.
+/// Builds a payload from frames that the server has encoded. Control frames are skipped.
 #[must_use]
 pub fn join(frames: impl IntoIterator<Item = Bytes>) -> Bytes {
     let mut out = BytesMut::new();
@@ -75,7 +75,7 @@ pub fn join(frames: impl IntoIterator<Item = Bytes>) -> Bytes {
     out.freeze()
 }
 
-/// Returns the content of one of our own frames, and true if it is text.
+/// Returns the content of a frame that the server has encoded, and true if it is text.
 fn content(frame: &[u8]) -> Option<(bool, &[u8])> {
     let (first, second) = (*frame.first()?, *frame.get(1)?);
     let header = match second {

@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep_until};
 use super::{Deadline, SessionHandler, Settings, packet};
 use crate::{close::Close, sender::Sender};
 
-/// Ping schedule of one session. The first ping is sent a full interval after its start, so pings
-/// are spread like the starts.
+/// Ping schedule of one session. The first ping is sent a full interval after the session's start.
+/// So the pings of all sessions are spread over time like their starts.
 pub(super) struct PingSchedule {
     next_ping: Instant,
     interval: Duration,
@@ -26,7 +26,8 @@ impl PingSchedule {
         }
     }
 
-    /// True if the session's deadline is pending, i.e. the client isn't authenticated yet.
+    /// True if the session has a deadline that is not met yet, which means that the client isn't
+    /// authenticated.
     pub fn is_unauthenticated(&self) -> bool {
         self.deadline.as_ref().is_some_and(|deadline| !deadline.is_met.get())
     }
@@ -42,7 +43,7 @@ impl PingSchedule {
         self.deadline.as_ref().filter(|deadline| now >= deadline.at).map(|deadline| deadline.close)
     }
 
-    /// Sends pings until the session has timed out. Cancel safe.
+    /// Sends pings until the session has timed out, and returns the close reason. Cancel safe.
     pub async fn keep(&mut self, sender: &Sender) -> Close {
         loop {
             let now = Instant::now();

@@ -1,8 +1,8 @@
 //! Task of a polling session, until it ends or is upgraded to WebSocket.
 //!
 //! Requests are put into the session's [`Mailbox`] and answered by this task. At most one GET waits
-//! for data and at most one POST is processed; a second one of either kind is a client error (or
-//! two clients) and ends the session.
+//! for data and at most one POST is processed. A second request of the same kind is a client error,
+//! or comes from a second client, and ends the session.
 
 use std::{rc::Rc, time::Duration};
 
@@ -22,12 +22,12 @@ use super::{
 };
 use crate::{close::Close, frame_limit::TokenBucket, sender::Sender};
 
-/// Time that the close packet waits to be fetched by the client.
+/// Time that the session waits for the client to fetch the close packet.
 const CLOSE_FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum number of packets per poll; python-engineio accepts no more.
 const MAX_PACKETS_PER_POLL: usize = 16;
-/// Delay after which a poll is released that arrives during an upgrade. Not immediately, because
-/// the client may have upgraded already and its upgrade packet be in flight.
+/// Delay before a poll that arrives during an upgrade is answered without data. It isn't answered
+/// at once, because the client may have upgraded already and its upgrade packet may be on its way.
 const UPGRADE_RELEASE_DELAY: Duration = Duration::from_millis(50);
 
 type Reply = oneshot::Sender<PollResult>;
@@ -67,7 +67,7 @@ pub(super) async fn serve<H: SessionHandlerFactory>(
         (End::Upgraded, Some(probe)) => {
             engine.sessions.borrow_mut().insert(sid.secret, None);
             calls.for_each(|call| call.refuse(EngineRefusal::BadRequest));
-            // A client that upgrades correctly has neither pending.
+            // A client that upgrades correctly has neither request pending.
             refuse(poll, EngineRefusal::BadRequest);
             drop(post);
             let inbound = probe.conclude(&sender, engine.settings());
@@ -103,17 +103,18 @@ struct Session<'a, H: SessionHandlerFactory> {
     mailbox: &'a Mailbox,
     rhythm: PingSchedule,
     allowance: Option<TokenBucket>,
-    /// Waiting GET.
+    /// GET that waits for data.
     poll: Option<Reply>,
-    /// Time at which the waiting GET is released without data.
+    /// Time at which the waiting GET is answered without data.
     release_at: Option<Instant>,
     /// POST in progress.
     post: Option<Post>,
     /// Socket of an upgrade in progress.
     probe: Option<Probe>,
-    /// Set while the close packet waits to be fetched.
+    /// Time until which the session waits for the close packet to be fetched; `None` while it is
+    /// open.
     linger_until: Option<Instant>,
-    /// True if counted as unauthenticated by the engine.
+    /// True if the engine counts the session as unauthenticated.
     is_counted: bool,
 }
 
@@ -135,7 +136,7 @@ enum Event {
     Called(SessionRequest),
     Arrived(Result<Bytes, EngineRefusal>),
     Upgrade(UpgradeEvent),
-    /// The client has dropped its waiting request.
+    /// The client has cancelled its request.
     Abandoned,
     Ended(Close),
     Alarm,
@@ -179,14 +180,14 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
         };
         let arrived = async {
             match post {
-                // A closed channel means that the client disconnected during the upload.
+                // The channel is closed if the client disconnects during the upload.
                 Some(Post::Coming(body, _)) => body.await.map_or(Event::Abandoned, Event::Arrived),
                 _ => std::future::pending().await,
             }
         };
         let signed = async {
             match probe {
-                // Packets sent by POST come before those sent on the socket.
+                // Packets sent by POST are processed before those sent on the socket.
                 Some(probe) if !is_taking => probe.next().await,
                 _ => std::future::pending().await,
             }
@@ -279,12 +280,12 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
         Ok(())
     }
 
-    /// Handles the state of the upgrade's socket.
+    /// Handles an event of the upgrade's socket.
     fn on_message(&mut self, sign: UpgradeEvent) -> Result<(), End> {
         match sign {
             UpgradeEvent::Probed => {
-                // Releases the poll: nothing may be in flight on the old transport when the client
-                // leaves it.
+                // Answers the poll: no response may be on its way when the client leaves the old
+                // transport.
                 self.answer_poll(packet::NOOP);
                 Ok(())
             }
@@ -296,7 +297,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
         }
     }
 
-    /// Answers the waiting GET, if any, with this packet only.
+    /// Answers the waiting GET, if there is one, with this packet only.
     fn answer_poll(&mut self, packet: &'static str) {
         self.release_at = None;
         if let Some(reply) = self.poll.take() {
@@ -317,7 +318,8 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
             self.release_at = None;
             let frames = std::iter::from_fn(|| self.sender.pop()).take(MAX_PACKETS_PER_POLL);
             if reply.send(Ok(payload::join(frames))).is_err() {
-                // Its frames are lost with it.
+                // The frames taken from the queue are lost with the request, so the session has to
+                // end.
                 return Err(End::Over);
             }
         }
@@ -346,7 +348,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
             match taken {
                 Ok(()) => {}
                 Err(close) if !self.sender.is_open() && !is_client_error(close) => break,
-                // The client has sent a close packet and gets no further data.
+                // The client has sent a close packet, so it gets no further data.
                 Err(Close::NORMAL) => {
                     self.answer_post(Ok(Bytes::from_static(b"ok")));
                     self.answer_poll(packet::NOOP);
@@ -404,7 +406,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
         if self.sender.push(frame) { Ok(()) } else { Err(Close::TOO_SLOW) }
     }
 
-    /// Ends the session immediately: pending requests are answered, further ones aren't.
+    /// Ends the session immediately: pending requests are answered, later ones aren't.
     fn end(&mut self, close: Close) -> End {
         self.guest.close(close);
         let _ = self.answer_poll_with_frames();
@@ -413,7 +415,8 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
     }
 }
 
-/// True for client errors, after which the session doesn't wait for the close packet to be fetched.
+/// True for client errors. After such an error the session doesn't wait until the client has
+/// fetched the close packet.
 fn is_client_error(close: Close) -> bool {
     [Close::PROTOCOL, Close::NOT_UTF8, Close::TOO_LARGE, Close::FLOOD, Close::HEARTBEAT].contains(&close)
 }

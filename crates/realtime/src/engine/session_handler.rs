@@ -14,7 +14,8 @@ pub trait SessionHandlerFactory: 'static {
     type Caller;
     type Handler: SessionHandler;
 
-    /// Creates the handler of a new session, or refuses the client. `sender` sends to the client.
+    /// Creates the handler of a new session, or refuses the client. `sender` sends frames to the
+    /// client.
     fn receive(&self, caller: Self::Caller, sender: Rc<Sender>) -> Result<Self::Handler, EngineRefusal>;
 }
 
@@ -27,28 +28,30 @@ pub enum Message<'a> {
 
 /// Handler of one session's messages.
 pub trait SessionHandler: 'static {
-    /// True if a message is accepted now. When this changes to true, the handler wakes the sender.
+    /// True if a message is accepted now. When this changes to true, the handler must wake the
+    /// sender.
     fn has_slot(&self) -> bool {
         true
     }
 
-    /// Handles a message. An error ends the session; [`Guest::close`] is called with it.
+    /// Handles a message. An error ends the session and is passed to [`SessionHandler::close`].
     fn take(&mut self, message: Message<'_>) -> impl Future<Output = Result<(), Close>>;
 
-    /// Sends the close reason to the client.
+    /// Sends the reason for closing the session to the client.
     fn close(&self, close: Close);
 
-    /// Deadline of the session, queried once when it starts.
+    /// Deadline of the session, if there is one. It is queried once, when the session starts.
     fn deadline(&self) -> Option<Deadline> {
         None
     }
 
-    /// Called after the session has ended: no more messages arrive, and only queued frames are
-    /// still sent.
+    /// Called after the session has ended: no more messages arrive, and only frames that are
+    /// already queued are sent.
     fn leave(&mut self) {}
 }
 
-/// Deadline for a condition, such as authentication. Setting `is_met` cancels it.
+/// Time by which a condition must be met, such as authentication. Setting `is_met` cancels the
+/// deadline.
 #[derive(Clone, Debug)]
 pub struct Deadline {
     pub at: Instant,

@@ -1,4 +1,4 @@
-//! Router from any thread of an instance to the thread of a session.
+//! Router that passes requests from any thread of an instance to the thread of their session.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -12,7 +12,7 @@ use crate::deflate::DeflateParams;
 /// Response to a polling request: a payload, or the reason of a refusal.
 pub type PollResult = Result<Bytes, EngineRefusal>;
 
-/// Body that is being received; the sender is dropped if the client disconnects.
+/// Body that is still being received. If the client disconnects, the sender is dropped.
 pub type Body = oneshot::Receiver<Result<Bytes, EngineRefusal>>;
 
 /// Request to a session.
@@ -26,10 +26,11 @@ pub enum SessionRequest {
     Upgrade(Box<UpgradingSocket>),
 }
 
-/// Socket of a client that upgrades. It is returned through `refused` if the upgrade is refused.
+/// Socket of a client that requests an upgrade. If the upgrade is refused, the socket is returned
+/// through `refused`.
 #[derive(Debug)]
 pub struct UpgradingSocket {
-    /// Detached from the reactor of any thread.
+    /// Socket, not registered with the event loop of any thread.
     pub socket: std::net::TcpStream,
     /// Bytes received after the request.
     pub unread: BytesMut,
@@ -77,13 +78,13 @@ impl SessionRouter {
     pub(super) fn open(&self) -> (u16, mpsc::UnboundedReceiver<RoutedRequest>) {
         let (visits, received) = mpsc::unbounded_channel();
         let mut threads = self.threads.write().unwrap_or_else(PoisonError::into_inner);
-        // `server.workers` limits threads to 1,024.
+        // The setting `server.workers` limits the number of threads to 1,024.
         let thread = u16::try_from(threads.len()).unwrap_or(u16::MAX);
         threads.push(visits);
         (thread, received)
     }
 
-    /// Routes the call to the session's thread; refuses it if the session belongs to another
+    /// Passes a request to the session's thread. Refuses it if the session belongs to another
     /// instance.
     pub fn bring(&self, sid: &Sid, call: SessionRequest) {
         if sid.instance != self.instance {

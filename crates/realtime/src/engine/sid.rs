@@ -9,13 +9,13 @@ use uuid::Uuid;
 /// Length in bytes: instance, thread and secret.
 const SID_LEN: usize = 16 + 2 + 16;
 
-/// Location of a session, and its secret.
+/// Id of a session: its location and its secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sid {
     pub instance: Uuid,
-    /// Index of the thread within the instance, see [`super::SessionRouter`].
+    /// Index of the session's thread within the instance; see [`super::SessionRouter`].
     pub thread: u16,
-    /// 122 random bits. The other parts aren't secret.
+    /// Secret of 122 random bits. The other parts aren't secret.
     pub(super) secret: Uuid,
 }
 

@@ -1,4 +1,4 @@
-//! WebSocket transport: one packet per message, binary data unencoded.
+//! WebSocket transport: each message is one packet, and binary data is sent as it is.
 
 use std::rc::Rc;
 
@@ -25,7 +25,7 @@ pub(super) fn inbound(settings: &Settings, deflate: Option<DeflateParams>, unrea
     Inbound::new(Reader::new(settings.max_payload, deflate.is_some()), allowance, unread)
 }
 
-/// Enables compression of long frames if both sides support it.
+/// Enables compression of long frames, if both the settings and the client allow it.
 pub(super) fn compress(sender: &Sender, deflate: Option<DeflateParams>, settings: &Settings) {
     if let Some(bytes) = settings.compress_from
         && deflate.is_some()
@@ -107,7 +107,7 @@ pub(super) struct Probe {
     inbound: Inbound,
     /// Unsent bytes, starting with the response to the request.
     unsent: BytesMut,
-    /// Event to report once they are sent.
+    /// Event to report once the unsent bytes are written.
     sign: Option<UpgradeEvent>,
     until: Instant,
     is_probed: bool,
@@ -120,15 +120,15 @@ pub(super) enum UpgradeEvent {
     Probed,
     /// The client has switched to this socket.
     Upgraded,
-    /// The upgrade failed; the session stays on the old transport.
+    /// The upgrade has failed, and the session stays with the old transport.
     Failed,
 }
 
 impl Probe {
-    /// Starts the upgrade. Returns `None` if the socket is gone already.
+    /// Starts the upgrade. Returns `None` if the socket is already closed.
     pub fn start(visitor: UpgradingSocket, settings: &Settings) -> Option<Self> {
         let UpgradingSocket { socket, unread, preface, deflate, refused } = visitor;
-        // Dropping the channel tells the requester that it wasn't refused.
+        // Dropping the channel informs the requester that the upgrade wasn't refused.
         drop(refused);
         Some(Self {
             socket: TcpStream::from_std(socket).ok()?,
@@ -202,7 +202,7 @@ impl Probe {
         self.sign = Some(UpgradeEvent::Failed);
     }
 
-    /// Attaches the socket to the session.
+    /// Attaches the socket to the session and returns its receiving half.
     pub fn conclude(self, sender: &Sender, settings: &Settings) -> Inbound {
         compress(sender, self.deflate, settings);
         sender.heard();

@@ -5,7 +5,7 @@ use bytes::{BufMut as _, Bytes};
 use super::{Writer, payload};
 use crate::deflate;
 
-/// Compresses a message frame, or returns it unchanged if compression gains nothing.
+/// Compresses a message frame. Returns it unchanged if the compressed frame isn't shorter.
 #[must_use]
 pub fn shrink(plain: &Bytes) -> Bytes {
     compress(plain).filter(|compressed| compressed.len() < plain.len()).unwrap_or_else(|| plain.clone())
@@ -51,8 +51,8 @@ mod tests {
         }
     }
 
-    /// The second frame would be garbage if state of the first were left; incompressible data
-    /// leaves most.
+    /// Compresses incompressible data first, because it leaves the most state in the compressor. If
+    /// any remained, the second frame would be garbage.
     #[test]
     fn incompressible_data_leaves_no_state() {
         let mut state = 0x9E37_79B9_7F4A_7C15_u64;

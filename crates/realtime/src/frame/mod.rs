@@ -1,7 +1,7 @@
 //! WebSocket frames: [`Reader`] parses client frames, [`Writer`] writes server frames.
 //!
-//! Headers are written manually. Server frames aren't masked, so one encoding of an event, header
-//! included, serves every connection.
+//! Headers are encoded here rather than by a library. Frames from the server aren't masked, so one
+//! encoding of an event, including its header, serves every connection.
 
 mod compressed;
 mod reader;
@@ -61,7 +61,7 @@ impl Writer {
         &mut self.buffer
     }
 
-    /// Writes the header directly before the payload.
+    /// Writes the header directly before the payload, and returns the frame.
     #[must_use]
     pub fn finish(mut self) -> Bytes {
         let length = self.buffer.len() - MAX_HEADER_LEN;
@@ -117,7 +117,7 @@ fn write_header(header: &mut [u8; MAX_HEADER_LEN], first: u8, length: usize) -> 
     }
 }
 
-/// Applies or removes a client's mask (XOR).
+/// Applies a client's mask, or removes it (XOR).
 fn mask(bytes: &mut [u8], key: [u8; 4]) {
     let wide = u64::from_ne_bytes([key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3]]);
     let (chunks, rest) = bytes.as_chunks_mut::<8>();

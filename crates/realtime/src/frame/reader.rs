@@ -1,9 +1,9 @@
 //! Parser of client frames: RFC 6455, and the extension of RFC 7692 (permessage-deflate).
 //!
-//! A header is validated as soon as it is complete, and its announced length before any payload is
-//! buffered. A message that arrives in one piece isn't copied. A fragmented message is reassembled
-//! under one limit for all fragments, and its text is validated incrementally, so that invalid text
-//! is rejected before the end of the message.
+//! A header is validated as soon as it is complete. The length that it announces is checked before
+//! any payload is buffered. A message that arrives in one piece isn't copied. A fragmented message
+//! is reassembled under one limit for all fragments, and its text is validated incrementally, so
+//! that invalid text is rejected before the end of the message.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
@@ -20,12 +20,12 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// Maximum payload of a control frame (RFC 6455), in bytes.
+/// Maximum payload of a control frame, in bytes (RFC 6455).
 const MAX_CONTROL: u64 = 125;
-/// Maximum growth of an incompressible message by compression, in bytes.
+/// Maximum number of bytes by which compression enlarges an incompressible message.
 const DEFLATE_OVERHEAD: usize = 1024;
 
-/// Text validated as UTF-8.
+/// Text that was validated as UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(Bytes);
 
@@ -67,9 +67,9 @@ struct Partial {
     is_text: bool,
     is_compressed: bool,
     payload: BytesMut,
-    /// Length of the prefix that is validated as UTF-8.
+    /// Length of the part that was already validated as UTF-8, in bytes.
     checked: usize,
-    /// Frame with missing payload.
+    /// Frame whose payload is not complete yet.
     open: Option<OpenFrame>,
 }
 
@@ -85,12 +85,12 @@ struct Header {
     opcode: u8,
     length: u64,
     key: [u8; 4],
-    /// Length of the header itself; 0 while the key is incomplete.
+    /// Length of the header in bytes; 0 while the masking key is incomplete.
     size: usize,
 }
 
 impl Header {
-    /// Parses a header. Returns `None` while it is incomplete. Invalid headers are rejected at the
+    /// Parses a header. Returns `None` while it is incomplete. An invalid header is rejected at the
     /// first byte that shows it.
     fn parse(bytes: &[u8], inflates: bool) -> Result<Option<Self>, Close> {
         let Some(&first) = bytes.first() else { return Ok(None) };
@@ -124,7 +124,7 @@ impl Header {
             is_compressed,
             opcode,
             length,
-            // The key is still incomplete, but the announced length can be checked.
+            // The masking key is still incomplete, but the announced length can be checked.
             size: if key.is_some() { start + 4 } else { 0 },
             key: key.unwrap_or_default(),
         }))
@@ -182,7 +182,7 @@ impl Reader {
         }
     }
 
-    /// Checks the order and length of a frame; returns its length.
+    /// Checks that the frame may follow the previous ones and isn't too long. Returns its length.
     fn check(&self, header: &Header) -> Result<usize, Close> {
         let (so_far, is_compressed) = match (&self.partial, header.opcode) {
             (_, CLOSE..) => (0, false),
@@ -209,7 +209,7 @@ impl Partial {
         }
     }
 
-    /// Consumes available payload of the open frame. Returns true if the frame is complete.
+    /// Consumes the available payload of the current frame. Returns true if the frame is complete.
     fn fill(&mut self, buffer: &mut BytesMut) -> Result<bool, Close> {
         let Some(open) = &mut self.open else { return Ok(true) };
         let mut piece = buffer.split_to(open.left.min(buffer.len()));
@@ -227,8 +227,8 @@ impl Partial {
         Ok(is_all)
     }
 
-    /// Validates the text received so far. A character may be split across fragments, but not at
-    /// the end of the message.
+    /// Validates the text received so far. A character may be split between two fragments, but must
+    /// be complete at the end of the message.
     fn check(&mut self, is_last: bool) -> Result<(), Close> {
         match std::str::from_utf8(&self.payload[self.checked..]) {
             Ok(_) => self.checked = self.payload.len(),

@@ -16,7 +16,7 @@ fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Parses the bytes, received `step` at a time.
+/// Parses the bytes when `step` of them are received at a time.
 fn read_by(mut reader: Reader, bytes: &[u8], step: usize) -> Result<Vec<Incoming>, Close> {
     let (mut buffer, mut messages) = (BytesMut::new(), Vec::new());
     for piece in bytes.chunks(step.max(1)) {
@@ -161,7 +161,7 @@ fn applies_limits_and_checks_to_compressed_messages() {
     assert_eq!(read_by(inflating(), &masked(0xC2, &long), long.len()), Err(Close::TOO_LARGE));
 }
 
-/// Generates valid, invalid and nearly valid frames of all kinds.
+/// Generates frames of all kinds: valid, invalid and nearly valid ones.
 fn frames() -> impl Strategy<Value = Vec<u8>> {
     let opcode = prop_oneof![8 => 0_u8..3, 1 => 3_u8..8, 3 => 8_u8..11, 1 => 11_u8..16];
     let flags = prop_oneof![4 => Just(0x80_u8), 2 => Just(0), 2 => Just(0xC0), 1 => Just(0x40), 1 => Just(0x90)];

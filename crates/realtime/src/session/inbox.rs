@@ -14,8 +14,8 @@ use crate::{codec::Request, connection_handle::ConnectionHandle};
 /// Maximum number of concurrent commands per connection.
 const COMMAND_SLOTS: usize = 64;
 
-/// Bounded queue of requests between a connection's task and its session. Both run on one thread
-/// and the slots bound its length, so it needs neither locks nor channel buffers.
+/// Bounded queue of requests from a connection's task to its session. Both run on one thread, and
+/// the command slots bound the length, so the queue needs neither locks nor channel buffers.
 #[derive(Default)]
 pub struct Inbox {
     requests: RefCell<VecDeque<(Request, CommandSlot)>>,
@@ -70,7 +70,7 @@ impl Inbox {
 pub struct CommandSlot {
     inbox: Rc<Inbox>,
     out: Rc<ConnectionHandle>,
-    /// Span of the command.
+    /// Tracing span of the command.
     pub(super) span: Span,
 }
 

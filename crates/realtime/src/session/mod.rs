@@ -1,6 +1,6 @@
 //! [`WsSession`], the actor of one connection: executes the client's commands.
 //!
-//! The task that reads the socket puts each request into the session's [`Inbox`] with a
+//! The task that reads the socket puts each request into the session's [`Inbox`], together with a
 //! [`CommandSlot`]. A connection has a fixed number of slots; while all are taken, nothing more is
 //! read from its socket. Messages are sent and acknowledged in the order in which they arrived
 //! ([`sends`]). Events of conversations don't pass through here (see [`crate::shard`]).
@@ -42,9 +42,10 @@ pub struct WsSession {
     sends: Rc<Sends>,
     syncs: Rc<Syncs>,
     typing: HashMap<ConversationId, Typing>,
-    /// Number of presence requests; only the latest one takes effect.
+    /// Number of `presence.watch` requests so far. Only the latest one takes effect.
     watches: Rc<Cell<u64>>,
-    /// Identity of this connection in the presence store, once it has reported a status.
+    /// Identity of this connection in the presence store. Set once the connection has reported a
+    /// status.
     speaker: Option<presence::PresenceReporter>,
     _permit: Permit,
 }
@@ -56,7 +57,8 @@ struct Typing {
 }
 
 impl WsSession {
-    /// Starts the session on this thread. It handles requests of the inbox until that is closed.
+    /// Starts the session on this thread. It handles the requests in the inbox until the inbox is
+    /// closed.
     pub fn start(client: ClientContext, permit: Permit) -> Rc<Inbox> {
         let inbox: Rc<Inbox> = Rc::default();
         let client = Rc::new(client);
@@ -96,7 +98,7 @@ impl WsSession {
         }
     }
 
-    /// Schedules the next typing announcement, or removes an expired state.
+    /// Schedules the next typing announcement, or removes the state if it has expired.
     fn schedule_typing(&mut self, conversation: ConversationId, context: &mut Context<Self>) {
         let now = Instant::now();
         let Some(typing) = self.typing.get_mut(&conversation) else { return };
@@ -111,7 +113,7 @@ impl WsSession {
             let Some(typing) = this.typing.get_mut(&conversation) else { return };
             typing.timer = None;
             let announced = typing.state.announcement(Instant::now());
-            // A former member can only stop typing.
+            // If the user has left the conversation, only the end of typing is announced.
             let may_type = this.client.shard.follows(this.client.principal.user_id, conversation);
             if let Some(active) = announced.filter(|active| !active || may_type) {
                 log_error(publish_typing(&this.client, conversation, active));
@@ -121,7 +123,7 @@ impl WsSession {
         typing.timer = Some(timer);
     }
 
-    /// Answers with the users' presence and subscribes to its changes.
+    /// Answers with the presence of these users, and subscribes to changes of it.
     fn watch_presence(&self, people: Vec<UserId>, answer_to: AnswerTo, slot: CommandSlot) {
         let (client, watches) = (Rc::clone(&self.client), Rc::clone(&self.watches));
         let turn = watches.get() + 1;
@@ -156,7 +158,7 @@ impl WsSession {
             Command::Send(send) => self.sends.begin(client, *send, answer_to, slot),
             Command::Sync(cursors) => self.syncs.begin(client, cursors, answer_to, slot),
             Command::Receipt { conversation_id, seq, is_read } => {
-                // Larger conversations don't store delivered positions.
+                // In larger conversations, delivered positions aren't stored.
                 if !is_read && !client.shard.is_small(conversation_id) {
                     return;
                 }
@@ -216,7 +218,7 @@ impl Actor for WsSession {
         for (conversation, _) in self.typing.iter().filter(|(_, typing)| typing.state.is_shown()) {
             log_error(publish_typing(&self.client, *conversation, false));
         }
-        // On shutdown the runtime is gone, and the presence is left to expire.
+        // On shutdown there is no runtime any more, and the presence expires by itself.
         if let (Some(speaker), Ok(runtime)) = (self.speaker, Handle::try_current()) {
             runtime.spawn(presence::leave(
                 Arc::clone(&self.client.app().identity),

@@ -17,10 +17,10 @@ use platform::rate_limits::LimitSubject;
 use super::inbox::CommandSlot;
 use crate::{client::ClientContext, codec::AnswerTo, command::Send, protocol::Acknowledgement};
 
-/// Messages being sent, in the order of their acknowledgements.
+/// Messages that are being sent, in the order in which they are to be acknowledged.
 #[derive(Default)]
 pub(super) struct Sends {
-    /// Serialises rate limiting, so that messages are submitted in the order of arrival.
+    /// Held during the rate limit check, so that messages are submitted in the order of arrival.
     turn: tokio::sync::Mutex<()>,
     waiting: RefCell<VecDeque<Sending>>,
     is_answering: Cell<bool>,
@@ -37,8 +37,8 @@ impl Sends {
         slot: CommandSlot,
     ) {
         let (app, sender, country) = (Arc::clone(client.app()), client.principal.user_id, client.country);
-        // Tasks of one thread are first polled in the order of creation, and a message is submitted
-        // on its first poll.
+        // Tasks of one thread are first polled in the order of their creation, and a message is
+        // submitted on the first poll of its task. So the order is kept.
         let this = Rc::clone(self);
         let sending = actix_rt::spawn(slot.span.around(async move {
             let thread = messages::in_thread(send.thread_id, send.also_to_conversation)?;
@@ -75,7 +75,8 @@ impl Sends {
                 poll: None,
                 asking,
             };
-            // Boxed, because a task is moved as a whole whenever it is handed on.
+            // The future is boxed because it is large, and a task is moved as a whole whenever it
+            // is passed on.
             let mut sending = Box::pin(messages::send(&app.conversations, by, send, confirm));
             let queued = futures_util::poll!(&mut sending);
             drop(turn);

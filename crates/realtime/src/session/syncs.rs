@@ -1,4 +1,4 @@
-//! Executes the syncs of a connection one at a time.
+//! Executes the `sync` requests of a connection one at a time.
 
 use std::{
     cell::{Cell, RefCell},
@@ -11,7 +11,7 @@ use appcore::ConversationId;
 use super::inbox::CommandSlot;
 use crate::{catch_up, client::ClientContext, codec::AnswerTo};
 
-/// Queue of syncs.
+/// Queue of `sync` requests.
 #[derive(Default)]
 pub(super) struct Syncs {
     waiting: RefCell<VecDeque<Sync>>,

@@ -1,14 +1,15 @@
-//! Typing state of one user in one conversation: announced immediately, then at most every
-//! [`REPEAT`].
+//! Typing state of one user in one conversation: announced immediately, then at most once per
+//! [`MIN_INTERVAL`].
 //!
-//! Clients repeat `typing` while the user types. Of two changes in quick succession only the last
-//! is announced, after [`REPEAT`], so toggling costs the other members no more than typing does.
+//! Clients repeat `typing` while the user types. Of several changes in quick succession only the
+//! last is announced, at the end of [`MIN_INTERVAL`]. So toggling the state causes no more traffic
+//! to the other members than typing does.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Lifetime of a typing indicator unless it is repeated. Clients use the same value.
+/// Lifetime of a typing indicator that is not repeated. Clients use the same value.
 const LIFETIME: Duration = Duration::from_secs(6);
 /// Minimum interval between two announcements that the user is typing.
 const MIN_INTERVAL: Duration = Duration::from_secs(3);
@@ -22,12 +23,12 @@ pub(super) struct TypingState {
     is_shown: bool,
     /// Expiry of the typing state, unless the client repeats it.
     until: Option<Instant>,
-    /// True if the client has repeated it since the last announcement.
+    /// True if the client has repeated the typing state since the last announcement.
     is_repeated: bool,
 }
 
 impl TypingState {
-    /// Records what the client reports. Returns the state to announce now, if any.
+    /// Records the state that the client reports. Returns the state to announce now, if any.
     pub(super) fn set(&mut self, active: bool, now: Instant) -> Option<bool> {
         self.until = active.then(|| now + LIFETIME);
         self.is_repeated = active;
@@ -72,8 +73,8 @@ impl TypingState {
 mod tests {
     use super::*;
 
-    /// Simulates reports at the given times, in milliseconds, and returns the announcements with
-    /// their times.
+    /// Simulates reports at the given times, in milliseconds. Returns the announcements with their
+    /// times.
     fn told(said: &[(u64, bool)], end: u64) -> Vec<(u64, bool)> {
         let (begin, mut state, mut told) = (Instant::now(), TypingState::default(), Vec::new());
         for at in 0..=end {
@@ -101,7 +102,8 @@ mod tests {
     #[test]
     fn toggling_is_throttled_and_the_last_state_is_announced() {
         let toggled: Vec<(u64, bool)> = (0..600).map(|n| (n * 10, n % 2 == 0)).collect();
-        // The state after three seconds is announced; the toggling ends inactive.
+        // The state at the end of each interval of three seconds is announced. After the toggling
+        // the user isn't typing.
         let all = told(&toggled, 20_000);
         assert!(all.len() <= 6, "{all:?}");
         assert_eq!(all.last().map(|(_, active)| *active), Some(false));

@@ -12,11 +12,11 @@ use conversations::broadcasts;
 
 use super::Shard;
 
-/// Period before an outage whose broadcasts are repeated after it, because clocks differ and
-/// delivery may have failed shortly before it was noticed.
+/// Period before an outage whose broadcasts are repeated after the outage. Clocks differ, and
+/// delivery may have failed shortly before the outage was noticed.
 const LOOKBACK: Duration = Duration::from_secs(10);
 
-/// Broadcasts delivered after an outage, to deliver each once.
+/// Broadcasts that were delivered after an outage, so that each is delivered only once.
 #[derive(Default)]
 pub(super) struct RecoveredBroadcasts(RefCell<HashMap<Bytes, Timestamp>>);
 

@@ -1,9 +1,10 @@
 //! Recovery of a shard after the bus may have lost messages.
 //!
-//! The bus reports an outage immediately and then every second until it is over. Each time the
-//! shard reads the heads of its conversations and fills gaps from the log, so durable events still
-//! arrive, somewhat later. Memberships and ended sessions are read again too, less often. Ephemeral
-//! events are lost, so clients are told to resync at the start and end of an outage.
+//! The bus reports an outage immediately and then every second until it is over. With each report,
+//! the shard reads the last sequence numbers of its conversations and fills gaps from the log, so
+//! durable events arrive, only later. It also reads memberships and ended sessions again, but less
+//! often. Ephemeral events are lost, so clients are told to resync at the start and end of an
+//! outage.
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
@@ -15,8 +16,8 @@ use super::Shard;
 
 /// Time without a report after which an outage is over.
 const OUTAGE_TIMEOUT: Duration = Duration::from_millis(2_500);
-/// Interval of reading memberships and ended sessions during an outage; an ended session is
-/// disconnected within this time.
+/// Interval of reading memberships and ended sessions during an outage. The connections of an ended
+/// session are closed within this time.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(4);
 /// Maximum number of conversations or users per query.
 const MAX_IDS_PER_QUERY: usize = 500;
@@ -27,13 +28,14 @@ pub(super) struct Outage {
     last_report: Cell<Option<Instant>>,
     last_reload: Cell<Option<Instant>>,
     is_reading: Cell<bool>,
-    /// True if a report arrived during a read, whose result may be older.
+    /// True if a report arrived while data was being read. The data may be older than the report,
+    /// so it has to be read again.
     reads_again: Cell<bool>,
     reports: Cell<u64>,
 }
 
 impl Outage {
-    /// Number of reported gaps.
+    /// Number of gaps reported so far.
     pub(super) fn signs(&self) -> u64 {
         self.reports.get()
     }
@@ -65,7 +67,7 @@ impl Shard {
         self.look(Instant::now());
     }
 
-    /// Recovers missed data, or schedules another run if one is in progress.
+    /// Reads the missed data. If a read is in progress, another one is scheduled after it.
     fn look(self: &Rc<Self>, now: Instant) {
         if self.outage.is_reading.replace(true) {
             self.outage.reads_again.set(true);

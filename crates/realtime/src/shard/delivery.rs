@@ -1,5 +1,5 @@
-//! Delivery of frames to connections: encoded once per wire format, written to each socket once per
-//! batch.
+//! Delivery of frames to connections. A frame is encoded once per wire format, and each socket is
+//! written to once per batch.
 
 use std::{borrow::Borrow, cell::OnceCell, os::fd::AsFd as _, rc::Rc};
 
@@ -17,16 +17,16 @@ use crate::{
 
 /// Minimum number of sends for which io_uring is used.
 const MIN_RING_SENDS: usize = 3;
-/// Maximum number of copied bytes before they are sent, because readers of many conversations may
-/// wait for different frames.
+/// Number of copied bytes after which they are sent. Readers of many conversations may wait for
+/// different frames, so copies could otherwise use much memory.
 pub(super) const MAX_COPIED_BYTES: usize = 1024 * 1024;
 
-/// Frames on their way to the sockets.
+/// Frames that are being delivered to connections.
 pub(super) struct Deliveries {
     /// Connections with unflushed frames.
     outs: Vec<Rc<ConnectionHandle>>,
-    /// True if the delivered frame is the only one for each connection. It then bypasses empty
-    /// queues.
+    /// True if the current frame is the only one for each connection in this round. It is then sent
+    /// directly where the queue is empty.
     is_alone: bool,
     ring: SendRing,
 }
@@ -36,14 +36,14 @@ impl Deliveries {
         Self { outs: Vec::new(), is_alone: false, ring }
     }
 
-    /// Sets whether the following frame is the only one for each connection.
+    /// Sets whether the following frame is the only one for each connection in this round.
     pub(super) fn set_alone(&mut self, is_alone: bool) {
         self.is_alone = is_alone;
     }
 
-    /// Delivers one frame to each connection in its wire format. Only queued frames are reference
-    /// counted: an atomic increment for each of a thousand readers would keep the processor from
-    /// prefetching the next reader's memory.
+    /// Delivers one frame to each connection in its wire format. The reference count of a frame is
+    /// only incremented if the frame is queued: an atomic increment for each of a thousand readers
+    /// would keep the processor from prefetching the next reader's memory.
     pub(super) fn deliver<'a>(
         &mut self,
         outs: impl IntoIterator<Item = &'a Rc<ConnectionHandle>>,
@@ -115,7 +115,8 @@ impl Deliveries {
 /// Connection, bytes that bypass its queue, and its socket.
 type Ready<'a, T> = (&'a ConnectionHandle, T, &'a TcpStream);
 
-/// Encodings of one frame: each is created for its first reader and shared by the others.
+/// Encodings of one frame. Each is created for the first reader that needs it and shared by the
+/// others.
 pub(super) struct FrameEncodings<'a> {
     envelope: FrameBody<'a>,
     plain: [OnceCell<Bytes>; Wire::COUNT],

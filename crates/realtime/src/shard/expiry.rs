@@ -1,5 +1,5 @@
-//! Closing of connections by the server: heartbeats, expired or revoked credentials, banned
-//! addresses, stalled clients.
+//! Closing of connections by the server: on missed heartbeats, expired or revoked credentials,
+//! banned addresses and stalled clients.
 
 use std::{collections::HashSet, net::IpAddr, rc::Rc, time::Duration};
 
@@ -10,12 +10,12 @@ use tokio::time::Instant;
 use super::Shard;
 use crate::{close::Close, connection_handle::ConnectionHandle};
 
-/// Interval of the database check for ended sessions. Another process may have ended them without a
-/// bus message.
+/// Interval of the database check for ended sessions. It finds sessions that another process has
+/// ended without a bus message.
 pub(super) const SESSION_CHECK_INTERVAL: Duration = Duration::from_secs(15);
 /// Overlap of consecutive checks, because transactions may commit out of order and clocks differ.
 const CHECK_OVERLAP: Duration = Duration::from_secs(60);
-/// Interval of the check for stalled clients, while there may be any.
+/// Interval of the check for stalled clients while any connection has exceeded its free bytes.
 const STALL_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Shard {
@@ -29,7 +29,7 @@ impl Shard {
         self.end_stalled();
     }
 
-    /// Closes connections whose clients have stalled while much is queued for them.
+    /// Closes connections whose clients have stopped reading while many bytes are queued for them.
     fn end_stalled(&self) {
         let now = Instant::now();
         if !self.shards.backlog().is_exceeded() || now < self.swept_at.get() + STALL_CHECK_INTERVAL {
@@ -49,8 +49,8 @@ impl Shard {
         self.subscriptions.borrow_mut().end(&ended);
     }
 
-    /// Closes the connection when its credentials expire, if they expire within a heartbeat
-    /// interval; otherwise a later visit of the wheel schedules it.
+    /// Closes the connection when its credentials expire, if they do so within a heartbeat
+    /// interval. Otherwise a later visit of the heartbeat wheel calls this again.
     pub fn end_when_expired(&self, out: &Rc<ConnectionHandle>) {
         let left = out.expires_at.millis().saturating_sub(self.app.clock.now().millis());
         let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
@@ -63,7 +63,7 @@ impl Shard {
         }
     }
 
-    /// Closes a connection whose address was banned by an administrator while it was being opened.
+    /// Closes a connection if an administrator has banned its address while it was being opened.
     pub fn close_if_banned(&self, out: &ConnectionHandle) {
         if self.app.firewall.check_manual(|| out.address()).is_err() {
             out.close(Close::BANNED);
@@ -81,7 +81,7 @@ impl Shard {
     }
 
     pub(super) fn check_sessions(self: &Rc<Self>) {
-        // Covers bans whose bus message was lost.
+        // This also covers bans whose bus message was lost.
         self.close_banned(|address| self.app.firewall.banned_manually_until(address).is_some());
         let shard = Rc::clone(self);
         actix_rt::spawn(async move {

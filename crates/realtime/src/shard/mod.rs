@@ -2,9 +2,10 @@
 //! to its connections.
 //!
 //! There is one shard per worker thread. It shares nothing with other threads, so it needs no
-//! locks. A shard processes up to [`BATCH`] events, writes each affected socket once, and then
-//! yields: events queued meanwhile are sent with one system call, and a single event is written
-//! immediately. After long rounds it pauses briefly, so that more events are sent per round.
+//! locks. A shard processes up to [`BATCH`] events, writes to each affected socket once, and then
+//! yields. So events that have queued up are sent to a socket with one system call, and a single
+//! event is sent immediately. After a long round the shard pauses briefly, so that the next round
+//! sends more events at once.
 
 mod announcement_delivery;
 mod bus_outage;
@@ -45,26 +46,26 @@ use subscriptions::Subscriptions;
 pub(crate) use subscriptions::size_of_person;
 pub use viewing::{MAX_SHOWN, MAX_WATCHED};
 
-/// Maximum number of events processed before the sockets are written.
+/// Maximum number of events that are processed before the sockets are written to.
 const BATCH: usize = 64;
-/// Number of payload bytes after which the sockets are written, so that a burst fits between two
-/// writes.
+/// Number of payload bytes after which the sockets are written to. It limits how much a burst of
+/// events queues per connection.
 const BATCH_BYTES: usize = 32 * 1024;
-/// Duration of a write of several events after which the shard pauses. During the pause, clients
-/// that waited for these events send the next ones and the writer commits them. They are then
+/// Duration of writing several events after which the shard pauses. During the pause, clients that
+/// waited for these events send their next messages and the writer commits them. They are then
 /// delivered in one round over all readers instead of several.
 const LONG_WRITE: Duration = Duration::from_millis(2);
-/// Divisor of the write duration for the pause, and its maximum.
+/// Divisor that yields the pause from the duration of the write.
 const PAUSE_DIVISOR: u32 = 2;
 const MAX_PAUSE: Duration = Duration::from_millis(4);
 /// Maximum number of events per read of the log.
 const PAGE: u64 = 200;
-/// Maximum number of membership reads while concurrent joins or bus outages make the result
-/// outdated.
+/// Maximum number of times that memberships are read for a connection. They are read again if
+/// concurrent joins or a bus outage have made the result outdated.
 const MAX_MEMBERSHIP_READS: usize = 3;
 /// Delay after a join before the membership is verified in the database.
 const JOIN_CHECK_DELAY: Duration = Duration::from_secs(1);
-/// Minimum interval between two frames of coalesced events.
+/// Minimum interval between two deliveries of coalesced events.
 const COALESCE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Connections of one worker thread.
@@ -73,13 +74,13 @@ pub struct Shard {
     shards: ShardHandle,
     subscriptions: RefCell<Subscriptions>,
     wheel: RefCell<HeartbeatWheel>,
-    /// Signals frames that were pushed outside the shard's own loop.
+    /// Signals that frames were pushed outside the shard's own loop and must be flushed.
     touched: Notify,
     outage: bus_outage::Outage,
     recovered_broadcasts: announcement_delivery::RecoveredBroadcasts,
-    /// End of a pause after a long write.
+    /// End of the pause after a long write, if there is one.
     rest: Cell<Option<Instant>>,
-    /// Time up to which ended sessions and API keys are known.
+    /// Time up to which this shard knows all ended sessions and API keys.
     ended_until: Cell<Timestamp>,
     /// Time of the last check for stalled clients.
     swept_at: Cell<Instant>,
@@ -141,14 +142,15 @@ impl Shard {
         }
     }
 
-    /// Silence that closes a connection.
+    /// Time without a sign of life after which a connection is closed.
     #[must_use]
     pub fn patience(&self) -> Duration {
         self.wheel.borrow().patience()
     }
 
     async fn run(self: Rc<Self>, mut listener: Listener, mut instructions: mpsc::UnboundedReceiver<Instruction>) {
-        // Late ticks are caught up, so that the wheel turns once per heartbeat even under load.
+        // Late ticks are made up for, so that the wheel makes one turn per heartbeat interval even
+        // under load.
         let mut tick = tokio::time::interval(self.wheel.borrow().tick());
         let mut check = tokio::time::interval(expiry::SESSION_CHECK_INTERVAL);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -174,7 +176,7 @@ impl Shard {
         }
     }
 
-    /// Processes this message and those queued behind it, then writes.
+    /// Processes this message and those queued behind it, then writes to the sockets.
     async fn process(self: &Rc<Self>, first: BusMessage, listener: &mut Listener) {
         let now = Instant::now();
         let (mut taken, mut bytes) = (1, weight(&first));
@@ -258,7 +260,7 @@ impl Shard {
         }
     }
 
-    /// Reads the log for gaps that have persisted.
+    /// Reads the log to fill gaps that have persisted.
     fn fill_due_gaps(self: &Rc<Self>) {
         let due = self.subscriptions.borrow_mut().due_gaps(Instant::now());
         for (conversation, last) in due {
@@ -285,8 +287,8 @@ impl Shard {
         }
     }
 
-    /// Verifies joins in the database, because an event that arrived late may have let a user
-    /// follow a conversation again that they had left.
+    /// Verifies joins in the database. A join event that arrives late may let a user follow a
+    /// conversation again that they have left since.
     fn verify_joins(self: &Rc<Self>, joined: Vec<UserId>) {
         let shard = Rc::clone(self);
         actix_rt::spawn(async move {
@@ -297,14 +299,14 @@ impl Shard {
         });
     }
 
-    /// Corrects the subscriptions of these users.
+    /// Reads the memberships of these users and corrects their subscriptions.
     async fn reread(self: &Rc<Self>, people: &[UserId]) -> Result<(), AppError> {
         let arrivals: Vec<PendingJoin> = people.iter().map(|user| self.arrive(*user)).collect();
         let mut found = conversations::subscriptions_of_many(&self.app.conversations, people).await?;
         for arrival in arrivals {
             let following = found.remove(&arrival.user).unwrap_or_default();
             if self.subscriptions.borrow().is_outdated(arrival.user, &following) {
-                // A concurrent join triggers its own verification.
+                // The concurrent join has scheduled another verification.
                 continue;
             }
             arrival.settle(&following, None);
@@ -319,14 +321,14 @@ impl Shard {
         PendingJoin { shard: Rc::clone(self), user, is_settled: false }
     }
 
-    /// Reads the conversations and workspaces of a user. The result stays valid until
-    /// [`PendingJoin::settle`], because concurrent changes are buffered.
+    /// Reads the conversations and workspaces of a user. The result can be used until
+    /// [`PendingJoin::settle`], because changes in the meantime are buffered.
     pub async fn invite(self: &Rc<Self>, user: UserId) -> Result<(PendingJoin, ConnectionSubscriptions), AppError> {
         let arrival = self.arrive(user);
         let mut signs = self.outage.signs();
         let mut following = conversations::following(&self.app.conversations, user).await?;
         for _ in 1..MAX_MEMBERSHIP_READS {
-            // Buffered changes are merged later, but not those that the bus has lost.
+            // Changes that were buffered are merged later, but those that the bus has lost are not.
             let is_from_before_a_gap = signs != self.outage.signs();
             if !is_from_before_a_gap && !self.subscriptions.borrow().is_outdated(user, &following) {
                 break;
@@ -348,7 +350,8 @@ impl Shard {
         self.subscriptions.borrow_mut().leave(out);
     }
 
-    /// Queues a frame for one connection, flushed together with other frames for it.
+    /// Queues a frame for one connection. It is flushed together with other frames for the
+    /// connection.
     pub fn push(&self, out: &Rc<ConnectionHandle>, frame: Bytes) {
         self.subscriptions.borrow_mut().push(out, frame);
         self.touched.notify_one();
@@ -406,8 +409,9 @@ pub struct PendingJoin {
 }
 
 impl PendingJoin {
-    /// Merges the read memberships with the buffered changes; see [`Subscriptions::settle`].
-    /// `hello` must be pushed before anything else runs.
+    /// Merges the memberships read from the database with the buffered changes; see
+    /// [`Subscriptions::settle`]. The caller must push `hello` before anything else runs on this
+    /// thread.
     pub fn settle(
         mut self,
         following: &ConnectionSubscriptions,
@@ -431,7 +435,7 @@ fn is_broadcast(envelope: &SharedEnvelope) -> bool {
     matches!(envelope.topic, Topic::AnnouncementAudience { .. })
 }
 
-/// Approximate number of bytes that a message adds to a queue.
+/// Approximate number of bytes that a message adds to a connection's queue.
 fn weight(message: &BusMessage) -> usize {
     match message {
         BusMessage::Envelope(envelope) => envelope.payload.len(),
@@ -439,7 +443,7 @@ fn weight(message: &BusMessage) -> usize {
     }
 }
 
-/// Number of events that are pushed before the sockets are written; at least 1.
+/// Number of events to process before the sockets are written to; at least 1.
 fn portion(envelope: &[SharedEnvelope]) -> usize {
     let mut bytes = 0;
     let fitting = envelope.iter().take_while(|envelope| {

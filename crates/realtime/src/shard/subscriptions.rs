@@ -1,7 +1,8 @@
-//! Subscriptions of one thread's connections, and delivery to them. Has no sockets, database or
-//! timers of its own.
+//! Subscriptions of one thread's connections, and delivery to them. Contains no sockets, database
+//! access or timers.
 //!
-//! A *subscription* is a conversation followed on this thread: its [`Resequencer`] and its readers. A
+//! A *subscription* is a conversation followed on this thread: its [`Resequencer`] and its readers.
+//! A
 //! *person* is a user with open connections on this thread, or with one being opened. All
 //! connections of a person follow the same conversations and workspaces; each has its own displayed
 //! conversations and watched users.
@@ -11,8 +12,8 @@
 //! of the user's memberships are buffered until the membership query returns, and then merged with
 //! its result ([`Subscriptions::settle`]). For each conversation, `hello` contains the sequence
 //! number up to which the client must catch up; later events arrive live. The same is done after a
-//! bus outage and shortly after each join, so that late events don't leave incorrect subscriptions
-//! behind.
+//! bus outage and shortly after each join, because lost or late events could otherwise leave
+//! subscriptions incorrect.
 
 mod catch_up;
 mod coalesced;
@@ -56,19 +57,21 @@ pub struct Subscriptions {
     people: HashMap<UserId, Person>,
     /// Number of users whose conversations are being read.
     joining_count: usize,
-    /// Highest sequence number delivered per conversation while users connect.
+    /// Highest sequence number delivered per conversation. Only recorded while users are
+    /// connecting.
     seen: HashMap<ConversationId, i64>,
     /// Subscriptions with a gap, by the time at which the log is read.
     gaps: VecDeque<(Instant, ConversationId)>,
     /// Users who have joined a conversation and whose membership is to be verified.
     unverified_joins: Vec<UserId>,
-    /// Maximum number of members up to which all followers of a conversation count as viewers.
+    /// Maximum number of members of a small conversation, in which all followers count as viewers.
     small_conversation: u32,
     /// Connections that display a conversation and follow it.
     viewers: HashMap<ConversationId, Vec<Rc<ConnectionHandle>>>,
     /// Connections that watch a user's presence.
     watchers: HashMap<UserId, Vec<Rc<ConnectionHandle>>>,
-    /// Connections whose watches are to be checked again.
+    /// Connections whose watches have to be checked again, because visibility between users may
+    /// have changed.
     unchecked_watchers: Vec<Rc<ConnectionHandle>>,
     /// Connected users per workspace.
     workspaces: HashMap<WorkspaceId, HashSet<UserId>>,
@@ -82,7 +85,7 @@ struct Subscription {
     readers: Vec<Rc<ConnectionHandle>>,
     /// Number of members of the conversation; `None` if unknown.
     members: Option<u32>,
-    /// Event up to which `members` includes joins and leaves.
+    /// Sequence number of the last event whose joins and leaves are included in `members`.
     counted_at: i64,
     /// True if the subscription is in `gaps`, or the log is being read for it.
     is_late: bool,
@@ -91,20 +94,21 @@ struct Subscription {
 #[derive(Default)]
 struct Person {
     connections: Vec<Rc<ConnectionHandle>>,
-    /// Sorted. Exactly sized, because there is one per connected user.
+    /// Conversations that the user follows, sorted. The list has no spare capacity, because there
+    /// is one per connected user.
     follows: Vec<ConversationId>,
     workspaces: Vec<WorkspaceId>,
-    /// Present only while the user's conversations are being read.
+    /// Changes buffered while the user's conversations are being read.
     joining: Option<Box<BufferedChanges>>,
 }
 
 #[derive(Default)]
 struct BufferedChanges {
-    /// Number of connections being opened.
+    /// Number of connections that are being opened.
     count: u32,
-    /// Buffered joins (true) and leaves, with their sequence numbers.
+    /// Buffered joins (true) and leaves (false), with their sequence numbers.
     changes: HashMap<ConversationId, (i64, bool)>,
-    /// Buffered workspace joins (true) and leaves.
+    /// Buffered joins (true) and leaves (false) of workspaces.
     workspaces: HashMap<WorkspaceId, bool>,
 }
 
@@ -118,7 +122,7 @@ impl Person {
         self.follows.binary_search(&conversation).is_ok()
     }
 
-    /// Returns false if the conversation was already followed.
+    /// Adds a conversation. Returns false if the user already followed it.
     fn follow(&mut self, conversation: ConversationId) -> bool {
         match self.follows.binary_search(&conversation) {
             Ok(_) => false,
@@ -129,7 +133,7 @@ impl Person {
         }
     }
 
-    /// Returns false if the conversation wasn't followed.
+    /// Removes a conversation. Returns false if the user didn't follow it.
     fn unfollow(&mut self, conversation: ConversationId) -> bool {
         let place = self.follows.binary_search(&conversation);
         place.map(|place| self.follows.remove(place)).is_ok()
@@ -222,9 +226,9 @@ impl Subscriptions {
         }
     }
 
-    /// Processes an event with nothing queued behind it and sends it immediately, bypassing the
-    /// queues. A second pass over thousands of readers would find none of them in the processor's
-    /// cache.
+    /// Processes an event that has no others queued behind it. It is sent immediately without being
+    /// queued. A second pass over thousands of readers to flush their queues would find none of
+    /// them in the processor's cache any more.
     pub fn receive_single(&mut self, envelope: &SharedEnvelope, now: Instant) {
         self.deliveries.set_alone(true);
         self.receive(envelope, now);
@@ -251,7 +255,8 @@ impl Subscriptions {
     fn receive_durable(&mut self, position: LogPosition, envelope: &SharedEnvelope, now: Instant) {
         let LogPosition { conversation_id, seq } = position;
         if !self.subscriptions.contains_key(&conversation_id) {
-            // The conversation isn't followed here, unless this event adds a member.
+            // The conversation isn't followed on this thread. The event matters only if it adds a
+            // member who is connected here.
             if !self.adds_connected_user(&envelope.effect) {
                 return;
             }
@@ -262,7 +267,7 @@ impl Subscriptions {
         subscription.order.offer(seq, SharedEnvelope::clone(envelope), &mut passed);
         subscription.note_gap(conversation_id, now, &mut self.gaps);
         if passed.len() > 1 {
-            // The event has closed a gap: each connection gets several events in one write.
+            // The event has closed a gap, so each connection gets several events in one write.
             self.deliveries.set_alone(false);
         }
         self.deliver_in_order(&passed);
@@ -273,8 +278,8 @@ impl Subscriptions {
         users.iter().any(|user| self.people.get(user).is_some_and(|person| !person.connections.is_empty()))
     }
 
-    /// Delivers events in order. Joins take effect before the delivery of their event, leaves after
-    /// it.
+    /// Delivers events that are in order. A join takes effect before its event is delivered, a
+    /// leave afterwards.
     fn deliver_in_order(&mut self, passed: &[SharedEnvelope]) {
         for envelope in passed {
             let Some(position) = envelope.position else { continue };
@@ -314,7 +319,8 @@ impl Subscriptions {
                     self.subscriptions.entry(conversation).or_insert_with(|| Subscription::after(position.seq));
                 subscription.readers.extend(person.connections.iter().cloned());
                 if position.seq > subscription.order.last() {
-                    // Earlier events that this thread has yet to deliver aren't for the new reader.
+                    // The new reader must not get earlier events, which this thread may not have
+                    // delivered yet.
                     person.connections.iter().for_each(|out| out.skip_at_least(conversation, position.seq));
                 }
                 for out in person.connections.iter().filter(|out| out.shows(conversation)) {
@@ -359,7 +365,7 @@ impl Subscriptions {
         self.deliveries.push(out, out.fit(frame));
     }
 
-    /// Tells all clients to resync.
+    /// Tells all clients to synchronise again.
     pub fn resync_all(&mut self) {
         let all: Vec<Rc<ConnectionHandle>> = self.connections().cloned().collect();
         self.send_resync(&all, None);
@@ -383,7 +389,7 @@ impl Subscriptions {
         std::mem::take(&mut self.unverified_joins)
     }
 
-    /// Flushes pushed frames, once per connection.
+    /// Flushes the queued frames, once per connection.
     pub fn flush(&mut self) {
         self.deliveries.flush();
     }

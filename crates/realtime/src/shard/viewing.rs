@@ -1,4 +1,4 @@
-//! Displayed conversations and watched users of clients.
+//! Conversations that clients display, and users whose presence they watch.
 
 use std::{collections::HashSet, rc::Rc};
 
@@ -19,9 +19,9 @@ impl Shard {
         self.subscriptions.borrow_mut().show(out, conversations);
     }
 
-    /// Watches the presence of those of `people` that the connection's user may see, unless
-    /// `is_latest` returns false because the client has sent a newer request. Returns their current
-    /// presence.
+    /// Watches the presence of those of `people` that the connection's user may see. Does nothing
+    /// if `is_latest` returns false, because the client has sent a newer request. Returns the
+    /// current presence of the watched users.
     pub async fn watch_presence(
         &self,
         out: &Rc<ConnectionHandle>,
@@ -30,7 +30,7 @@ impl Shard {
     ) -> Result<Vec<Presence>, AppError> {
         let visible = presence::visible(&self.app.identity, out.user_id, people).await?;
         if is_latest() {
-            // Subscribes before reading, so that no change is missed in between.
+            // The watch starts before the presence is read, so that no change is missed in between.
             self.subscriptions.borrow_mut().watch(out, visible.clone());
         }
         Ok(presence::of(&self.app.identity, &visible).await)
@@ -43,7 +43,7 @@ impl Shard {
         subscriptions.flush();
     }
 
-    /// Removes users from the connections' watches whom their users may no longer see.
+    /// Removes watches on users that the connection's user may no longer see.
     pub(super) fn check_watches(self: &Rc<Self>, outs: Vec<Rc<ConnectionHandle>>) {
         let shard = Rc::clone(self);
         actix_rt::spawn(async move {

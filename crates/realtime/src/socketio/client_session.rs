@@ -1,4 +1,5 @@
-//! Socket.IO client: unauthenticated at first, then a session like any other.
+//! Socket.IO client. It is unauthenticated at first; after authentication its session is like any
+//! other.
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
@@ -20,7 +21,7 @@ use crate::{
     upgrade_request::{Token, authenticate_token, prepare_opening},
 };
 
-/// Timeout for authentication.
+/// Time within which a client must authenticate.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum number of authentication attempts.
 const MAX_AUTH_ATTEMPTS: usize = 5;
@@ -78,14 +79,14 @@ struct UnauthenticatedClient {
     tries: usize,
     at: Instant,
     is_met: Rc<Cell<bool>>,
-    /// Slot among the unauthenticated sessions of its address.
+    /// One of the slots that its address has for unauthenticated sessions.
     _slot: AddressSlot,
 }
 
 impl UnauthenticatedClient {
     async fn admit(&self, shard: &Rc<Shard>, token: Option<String>) -> Result<Opening, AppError> {
         let (app, source) = (shard.app(), self.caller.source);
-        // An administrator may have banned the address since the session started.
+        // An administrator may have banned the address since the client's first request.
         app.firewall.check_manual(|| source.address)?;
         let principal = match (&token, &self.caller.token) {
             (Some(token), _) => authenticate_token(app, token, source).await?,

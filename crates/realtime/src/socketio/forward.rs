@@ -1,9 +1,10 @@
 //! Forwards requests to the instance that has the session.
 //!
-//! Only the session id and the body are forwarded, no client identity: the session knows it from
-//! its first request, and the holder of the id may act for the client. The address comes from the
-//! cluster's own registry, never from the request. A forwarded request is marked by a header
-//! ([`HOP`]) and not forwarded again; sent by a client, the header can only make the request fail.
+//! Only the session id and the body are forwarded, but not the client's identity: the session knows
+//! it from its first request, and whoever holds the session id may act for the client. The address
+//! of the other instance comes from the cluster's own registry, never from the request. A forwarded
+//! request has a header ([`FORWARDED_HEADER`]) and isn't forwarded again. If a client sends this
+//! header, it can only make its request fail.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,13 +23,15 @@ use crate::{
 
 /// Header that marks forwarded requests.
 pub(crate) const FORWARDED_HEADER: &str = "x-natter-forwarded";
-/// Connect timeout. An instance that doesn't accept a connection in time is considered dead.
+/// Timeout for connecting to an instance. An instance that doesn't accept a connection in time is
+/// considered dead.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Timeout of a forwarded POST or upgrade.
 const POST_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time for which an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Maximum response size in bytes, above the maximum that is queued for one client.
+/// Maximum size of a response in bytes. It is larger than the maximum that is queued for one
+/// client.
 const MAX_RESPONSE_LEN: usize = 16 * 1024 * 1024;
 
 /// HTTP client for the sessions of other instances, one per thread.
@@ -52,8 +55,8 @@ impl Forwarder {
         Ok(Self { client, instances, patience })
     }
 
-    /// Forwards a GET or POST and returns the owner's answer. The session is unknown if its owner
-    /// is gone.
+    /// Forwards a GET or POST to the owner of the session and returns its response. If the owner is
+    /// gone, the session is unknown.
     pub async fn poll(
         &self,
         sid: &Sid,
@@ -78,7 +81,7 @@ impl Forwarder {
         }
     }
 
-    /// Opens a WebSocket to the owner for a client's upgrade.
+    /// Opens a WebSocket to the owner of the session, for a client that upgrades.
     pub async fn upgrade(&self, sid: &Sid, upgrade: &UpgradeRequest) -> Result<Upgraded, EngineRefusal> {
         let headers = upgrade.request.headers();
         let mut request = self
@@ -112,14 +115,14 @@ impl Forwarder {
     }
 }
 
-/// Treats an unreachable owner as an unknown session. The URL is not logged, because the session id
-/// in it is a secret.
+/// Converts the error to an unknown session, since an owner that can't be reached is considered
+/// dead. The URL is not logged, because it contains the session id, which is a secret.
 fn unreachable(error: reqwest::Error) -> EngineRefusal {
     tracing::debug!(error = %error.without_url(), "failed to reach session owner");
     EngineRefusal::UnknownSid
 }
 
-/// Reads the owner's response: a payload, or a refusal that is passed on.
+/// Reads the owner's response. It is a payload, or a refusal to be passed on to the client.
 async fn fetch(request: RequestBuilder) -> Result<PollResult, reqwest::Error> {
     let mut response = request.send().await?;
     let refused = match response.status().as_u16() {

@@ -2,8 +2,8 @@
 //!
 //! Each instance periodically writes its URL to Redis, reads all URLs in the same call, and answers
 //! look-ups from memory. A request with a forged session id thus causes no extra Redis traffic, and
-//! a dead instance is removed after [`LIFETIME`]. While Redis is unavailable, the last known state
-//! is used.
+//! a dead instance is removed after [`LIFETIME`]. While Redis is unavailable, the instances known
+//! so far are used.
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-/// Interval of the registration.
+/// Interval at which an instance renews its registration.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
 /// Lifetime of a registration.
 const LIFETIME: Duration = Duration::from_secs(15);
@@ -35,7 +35,7 @@ pub struct Instances {
     app: Arc<App>,
     own_url: String,
     known: RwLock<HashMap<Uuid, InstanceEntry>>,
-    /// Requests a refresh because an instance is unknown.
+    /// Requests a refresh, because a session id contains an unknown instance.
     wanted: Notify,
     /// Signals that a refresh has finished.
     asked: watch::Sender<()>,
@@ -48,8 +48,8 @@ struct InstanceEntry {
 }
 
 impl Instances {
-    /// Registers this instance and keeps it registered. Returns `None` without Redis, i.e. with a
-    /// single instance.
+    /// Registers this instance and keeps it registered. Returns `None` without Redis, since there
+    /// is only one instance then.
     pub async fn join(app: &Arc<App>) -> Option<Arc<Self>> {
         app.redis.as_ref()?;
         let instances = Arc::new(Self {
@@ -59,22 +59,23 @@ impl Instances {
             wanted: Notify::new(),
             asked: watch::Sender::new(()),
         });
-        // Registered before the first session id with this instance is issued.
+        // The instance is registered before it issues its first session id.
         instances.refresh().await;
         actix_rt::spawn(Arc::clone(&instances).keep());
         Some(instances)
     }
 
-    /// Returns the URL of an instance.
+    /// Returns the URL of an instance; `None` if it is unknown.
     pub async fn find(&self, instance: Uuid) -> Option<Arc<str>> {
         if let Some(url) = self.known(instance) {
             return Some(url);
         }
         let mut asked = self.asked.subscribe();
-        // The first refresh to finish may have started before the instance was registered.
+        // The first refresh that finishes may have started before the instance registered itself,
+        // so a second one is awaited.
         for _ in 0..2 {
             self.wanted.notify_one();
-            // Look up again, whether or not the refresh succeeded.
+            // The look-up is repeated whether or not the refresh succeeded.
             let _ = timeout(REDIS_TIMEOUT + MIN_REFRESH_INTERVAL, asked.changed()).await;
             if let Some(url) = self.known(instance) {
                 return Some(url);
@@ -122,7 +123,8 @@ impl Instances {
         Ok(answer)
     }
 
-    /// Missing instances are kept until they expire, because Redis may have lost its data.
+    /// Adds the instances read from Redis. Known instances that are missing are kept until they
+    /// expire, because Redis may have lost its data.
     fn learn(&self, all: HashMap<String, String>) {
         let now = Instant::now();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -134,8 +136,8 @@ impl Instances {
     }
 }
 
-/// Returns the URL at which other instances reach this one. If it listens on all addresses and no
-/// URL is configured, the address of its route to Redis is used.
+/// Returns the URL at which other instances reach this one. If the server listens on all addresses
+/// and no URL is configured, it uses the local address from which it reaches Redis.
 fn own_url(app: &App) -> String {
     let server = &app.config.server;
     let listens_everywhere = server.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
@@ -153,7 +155,7 @@ fn own_url(app: &App) -> String {
     url.unwrap_or_else(|| server.advertise_url())
 }
 
-/// Returns the local address of the route to a host.
+/// Returns the local address from which this machine reaches a host.
 fn outward_address(host: &str, port: u16) -> Option<IpAddr> {
     (host, port).to_socket_addrs().ok()?.find_map(|other| {
         let any: IpAddr = if other.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };

@@ -31,14 +31,14 @@ use crate::{
     upgrade_request::{Rejection, UpgradeRequest, negotiate_compression, verify},
 };
 
-/// Time beyond the heartbeat that a client waits for the next ping.
+/// Time that a client waits for the next ping in addition to the ping interval.
 const PING_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// State shared by the threads of an instance.
 #[derive(Clone)]
 pub struct SocketIoCluster {
     router: SessionRouter,
-    /// `None` if this is the only instance.
+    /// Other instances; `None` if this is the only one.
     instances: Option<Arc<Instances>>,
 }
 
@@ -87,7 +87,7 @@ impl SocketIo {
     }
 
     /// Returns the forwarder if the session belongs to another instance and the request hasn't been
-    /// forwarded.
+    /// forwarded yet.
     fn forwarder(&self, question: &http::EngineQuery, was_forwarded: bool) -> Option<&Forwarder> {
         let is_ours = question.sid.is_none_or(|sid| sid.instance == self.engine.router().instance());
         self.forwarder.as_ref().filter(|_| !is_ours && !was_forwarded)

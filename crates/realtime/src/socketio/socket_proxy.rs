@@ -1,6 +1,6 @@
-//! Proxies a client's socket to the instance that has its session.
+//! Proxies a client's socket to the instance that has the client's session.
 //!
-//! Nothing is buffered while both sides accept data, so an idle connection holds two sockets and
+//! Nothing is buffered while both sides accept data, so an idle connection costs two sockets and
 //! little else.
 
 use std::{
@@ -27,7 +27,8 @@ const READS_PER_POLL: usize = 8;
 /// Time over which connections are closed on shutdown, so that clients don't reconnect all at once.
 const DRAIN_WINDOW: Duration = Duration::from_secs(2);
 
-/// Proxies until one side closes. `preface` is sent to the client first, `unread` to the owner.
+/// Proxies data until one side closes. `preface` is sent to the client first, and `unread` to the
+/// session's instance.
 pub(super) async fn proxy_until_draining(
     shard: &Shard,
     client: TcpStream,
@@ -63,7 +64,7 @@ async fn proxy(
     .await
 }
 
-/// Copies available bytes. Ready when one direction has ended.
+/// Copies the available bytes of one direction. Ready when the direction has ended.
 fn pump(
     mut from: Pin<&mut impl AsyncRead>,
     mut to: Pin<&mut impl AsyncWrite>,

@@ -2,10 +2,10 @@
 //!
 //! Incoming packets and handshake packets use `socketioxide-core` (packets) and
 //! `socketioxide-parser-common` (text format: type, attachments, namespace, acknowledgement number,
-//! data), which has limits on binary attachments, needs no runtime, and doesn't panic on any text
-//! (property test below). Two parts are our own: outgoing events and acknowledgements, because an
-//! event's frame is encoded once and shared by all its readers, while the crate's packets own their
-//! data; and Engine.IO ([`crate::engine`]), because `engineioxide` depends on hyper.
+//! data). This parser limits binary attachments, needs no runtime, and doesn't panic on any text
+//! (property test below). Two parts are our own. Outgoing events and acknowledgements are, because
+//! an event's frame is encoded once and shared by all its readers, while the crate's packets own
+//! their data. Engine.IO ([`crate::engine`]) is, because `engineioxide` depends on hyper.
 
 pub mod packet;
 
@@ -17,23 +17,23 @@ use self::packet::{Content, MAIN, Packet};
 use super::{AnswerTo, Payload, Request, text_frame};
 use crate::{close::Close, command, frame};
 
-/// Maximum number of binary attachments per packet. No command accepts any; they are read only to
-/// answer with an error.
+/// Maximum number of binary attachments per packet. No command accepts attachments. They are read
+/// only so that the client gets an error.
 const MAX_ATTACHMENTS: usize = 8;
 
 /// Decoded Socket.IO packet.
 #[derive(Debug)]
 pub enum DecodedPacket {
-    /// Connect to the main namespace, possibly with a token in `auth`.
+    /// Connect packet for the main namespace, possibly with a token in `auth`.
     Connect {
         token: Option<String>,
     },
-    /// Connect to an unknown namespace.
+    /// Connect packet for an unknown namespace.
     UnknownNamespace(Box<str>),
     /// The client disconnects.
     Disconnect,
     Request(Request),
-    /// Ignored packet: an acknowledgement, or a packet that isn't complete yet.
+    /// Packet without effect: an acknowledgement, or a packet whose attachments are still missing.
     Nothing,
 }
 
@@ -64,7 +64,7 @@ fn read(packet: Packet) -> Result<DecodedPacket, Close> {
     Ok(match packet.content {
         Content::Connect(_) if !is_ours => DecodedPacket::UnknownNamespace(packet.namespace),
         Content::Connect(auth) => DecodedPacket::Connect { token: auth.as_ref().and_then(|auth| token(auth.as_str())) },
-        // Events in a namespace that the client can't have joined.
+        // The event is for a namespace that the client can't have joined.
         Content::Event { .. } if !is_ours => return Err(Close::PROTOCOL),
         _ if !is_ours => DecodedPacket::Nothing,
         Content::Disconnect => DecodedPacket::Disconnect,
@@ -102,8 +102,8 @@ pub fn encode_connected(sid: &str) -> Bytes {
     packet::connected(MAIN, sid)
 }
 
-/// Encodes the response to a refused connect: `message` is shown in the client's `connect_error`,
-/// `data.code` is for programs.
+/// Encodes the response to a refused connect packet. `message` is passed to the client's
+/// `connect_error` handler, and `data.code` is for programs.
 #[must_use]
 pub fn encode_refused(message: &str, code: Code) -> Bytes {
     let data = serde_json::json!({ "message": message, "data": { "code": code.as_str() } }).to_string();
@@ -116,7 +116,7 @@ pub fn encode_unknown_namespace(namespace: &str) -> Bytes {
     packet::refused(namespace, "Invalid namespace")
 }
 
-/// Encodes a disconnect by the server, after which clients don't reconnect automatically.
+/// Encodes a disconnect by the server. Clients don't reconnect automatically after it.
 #[must_use]
 pub fn encode_disconnected() -> Bytes {
     packet::disconnected(MAIN)

@@ -1,6 +1,6 @@
 //! Socket.IO packets of all namespaces.
 //!
-//! Parsed by `socketioxide-parser-common` (type, attachments, namespace, acknowledgement number,
+//! `socketioxide-parser-common` parses them (type, attachments, namespace, acknowledgement number,
 //! data). The data of an event stays JSON text until it is needed.
 
 use std::{borrow::Cow, fmt::Write as _};
@@ -20,7 +20,7 @@ use crate::{
     frame::{self, Kind},
 };
 
-/// Main namespace, which is omitted on the wire.
+/// Main namespace. Its name is omitted on the wire.
 pub const MAIN: &str = "/";
 
 /// Packet from a client.
@@ -32,22 +32,22 @@ pub struct Packet {
 
 #[derive(Debug)]
 pub enum Content {
-    /// Connect, possibly with `auth` data.
+    /// Connect packet, possibly with `auth` data.
     Connect(Option<Str>),
     /// The client disconnects.
     Disconnect,
-    /// Event; `data` is JSON text with a placeholder for each attachment. See [`event`].
+    /// Event. `data` is JSON text with a placeholder for each attachment; [`event`] parses it.
     Event { number: Option<i64>, data: Str, attachments: Vec<Bytes> },
-    /// Acknowledgement of a server event, which we never request.
+    /// Acknowledgement of an event from the server. The server never requests one.
     Acknowledgement,
 }
 
 /// Decoder of one connection's messages.
 #[derive(Debug)]
 pub struct Decoder {
-    /// Maximum total size of a packet's attachments, in bytes, and their maximum number.
+    /// Maximum total size of a packet's attachments in bytes, and their maximum number.
     limits: (usize, usize),
-    /// State of a packet with missing attachments; `None` for most connections.
+    /// State of a packet whose attachments are still missing; `None` for most connections.
     attachments: Option<Box<ParserState>>,
 }
 
@@ -117,7 +117,7 @@ pub struct Event<'a> {
     pub arguments: Vec<&'a RawValue>,
 }
 
-/// Parses an event: an array whose first element is its name, a string or a number. Anything else
+/// Parses an event: an array that starts with the event's name, a string or a number. Anything else
 /// is a protocol error.
 pub fn event(data: &str) -> Result<Event<'_>, Close> {
     let mut arguments: Vec<&RawValue> = serde_json::from_str(data).map_err(|_| Close::PROTOCOL)?;

@@ -8,12 +8,12 @@ use tokio::time::Instant;
 use super::Subscriptions;
 use crate::connection_handle::ConnectionHandle;
 
-/// State of a connection after a page of the log.
+/// State of a connection after it was sent a page of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CatchUp {
     /// Caught up: live events are delivered from here on.
     CaughtUp,
-    /// Further events have passed meanwhile.
+    /// The thread has delivered further events in the meantime, so another page has to be read.
     Behind,
     /// The user isn't a member of the conversation.
     NotAMember,
@@ -29,8 +29,8 @@ impl Subscriptions {
         CatchUp::Behind
     }
 
-    /// Resumes live events if the thread hasn't delivered events after `seq`; the connection has
-    /// received everything up to `seq` from the log.
+    /// Resumes live events, unless the thread has already delivered events after `seq`. The
+    /// connection must have received everything up to `seq` from the log.
     pub fn release(&mut self, out: &Rc<ConnectionHandle>, conversation: ConversationId, seq: i64) -> CatchUp {
         let is_in = self.follows(out.user_id, conversation);
         let Some(subscription) = self.subscriptions.get_mut(&conversation).filter(|_| is_in) else {

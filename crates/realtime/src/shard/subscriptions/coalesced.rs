@@ -1,4 +1,5 @@
-//! Coalesced events: only the latest state counts, published at most once a second.
+//! Coalesced events, of which only the latest state counts. They are delivered at most once a
+//! second.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,7 +15,7 @@ use appcore::{
 use super::Subscriptions;
 use crate::{codec::FrameBody, connection_handle::ConnectionHandle, shard::delivery::FrameEncodings};
 
-/// Changes since the last publication.
+/// Changes since the last delivery.
 #[derive(Default)]
 pub(super) struct Pending {
     receipts: HashMap<ConversationId, BTreeMap<UserId, i64>>,
@@ -81,7 +82,7 @@ impl Subscriptions {
         }
     }
 
-    /// Delivers one frame per watcher with all changes that it watches.
+    /// Delivers one frame per watching connection, with all changes of users that it watches.
     fn tell_presence(&mut self, changes: &HashMap<UserId, Presence>) {
         let mut told: HashMap<*const ConnectionHandle, (Rc<ConnectionHandle>, Vec<Presence>)> = HashMap::new();
         for (user, presence) in changes {

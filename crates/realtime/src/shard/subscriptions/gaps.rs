@@ -7,11 +7,12 @@ use tokio::time::Instant;
 
 use super::{Subscription, Subscriptions};
 
-/// Duration of a gap before the log is read.
+/// Time that a gap must last before the log is read.
 pub(super) const GAP_TOLERANCE: Duration = Duration::from_millis(100);
 
 impl Subscriptions {
-    /// Records the heads of conversations, regardless of what the bus has delivered.
+    /// Records the last sequence numbers of conversations, regardless of what the bus has
+    /// delivered.
     pub fn announce(&mut self, heads: &[(ConversationId, i64)], now: Instant) {
         for (id, last) in heads {
             if let Some(subscription) = self.subscriptions.get_mut(id) {
@@ -27,7 +28,8 @@ impl Subscriptions {
         self.gaps.front().map(|(at, _)| *at)
     }
 
-    /// Returns subscriptions whose gap is due, with the last sequence number they delivered.
+    /// Returns the conversations whose gap is to be filled now, with the last sequence number
+    /// delivered.
     pub fn due_gaps(&mut self, now: Instant) -> Vec<(ConversationId, i64)> {
         let mut due = Vec::new();
         while let Some((at, id)) = self.gaps.front().copied() {
@@ -57,8 +59,8 @@ impl Subscriptions {
         self.deliver_in_order(&passed);
     }
 
-    /// Ends a read of the log from `last` on. If it did not close the gap, readers are told to
-    /// resync, and delivery continues after the gap.
+    /// Ends a read of the log that started after `last`. If it did not close the gap, readers are
+    /// told to synchronise again, and delivery continues after the gap.
     pub fn conclude(&mut self, conversation: ConversationId, last: i64, now: Instant) {
         let Some(subscription) = self.subscriptions.get_mut(&conversation) else { return };
         subscription.is_late = false;
@@ -72,7 +74,7 @@ impl Subscriptions {
             self.send_resync(&readers, Some(&[conversation]));
             self.deliver_in_order(&passed);
         }
-        // The log has more events, or there is another gap behind this one.
+        // The log contains more events, or there is another gap behind this one.
         if let Some(subscription) =
             self.subscriptions.get_mut(&conversation).filter(|subscription| subscription.order.is_waiting())
         {

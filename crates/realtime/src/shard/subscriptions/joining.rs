@@ -1,5 +1,5 @@
-//! Users that are connecting: buffering of changes while their conversations are read, and the
-//! merge of both.
+//! Users that are connecting: changes are buffered while their conversations are read from the
+//! database, and then both are merged.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -31,14 +31,14 @@ impl Subscriptions {
         self.people.entry(user).or_default().joining.get_or_insert_default().count += 1;
     }
 
-    /// Stops buffering; the connection wasn't opened.
+    /// Stops buffering, because the connection wasn't opened.
     pub fn abandon(&mut self, user: UserId) {
         self.arrived(user);
         self.remove_if_disconnected(user);
     }
 
-    /// True if `following` may lack a conversation that the user joined during the read. It must
-    /// then be read again.
+    /// True if `following` may lack a conversation that the user has joined since it was read. It
+    /// must then be read again.
     #[must_use]
     pub fn is_outdated(&self, user: UserId, following: &ConnectionSubscriptions) -> bool {
         let Some(arriving) = self.people.get(&user).and_then(|person| person.joining.as_ref()) else { return false };
@@ -46,9 +46,9 @@ impl Subscriptions {
         joins.any(|(id, _)| !following.conversations.iter().any(|followed| followed.conversation_id == *id))
     }
 
-    /// Merges the read memberships with the buffered changes and updates the user's subscriptions;
-    /// `new` is the connection being opened. Returns the conversations with the sequence number
-    /// after which all events arrive live.
+    /// Merges the memberships read from the database with the buffered changes, and updates the
+    /// user's subscriptions. `new` is the connection being opened. Returns the conversations with
+    /// the sequence number after which all events arrive live.
     pub fn settle(
         &mut self,
         user: UserId,
@@ -105,7 +105,7 @@ impl Subscriptions {
         for id in left {
             self.unfollow(id, &[user]);
         }
-        // The other connections have never received the past events of these conversations.
+        // The user's other connections didn't follow these conversations and may lack past events.
         if !found.is_empty() {
             self.send_resync(&others, Some(&found));
         }
@@ -148,8 +148,8 @@ impl Subscriptions {
         }
     }
 
-    /// Buffers a join or leave without a sequence number. It counts as later than everything read
-    /// before.
+    /// Buffers a join or leave without a sequence number. It counts as later than everything that
+    /// was read before.
     pub(super) fn buffer_unnumbered_change(&mut self, conversation: ConversationId, user: UserId, is_join: bool) {
         if let Some(arriving) = self.people.get_mut(&user).and_then(|person| person.joining.as_mut()) {
             arriving.changes.insert(conversation, (i64::MAX, is_join));

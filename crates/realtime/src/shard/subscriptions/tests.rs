@@ -21,7 +21,7 @@ fn subscriptions() -> Subscriptions {
     Subscriptions::new(Clock::stopped_at(Timestamp(0)), SendRing::closed(), SMALL)
 }
 
-/// Database result for a user in these conversations, each with two members.
+/// Result of the database for a user in these conversations, each with two members.
 fn following(conversations: &[(ConversationId, i64)]) -> ConnectionSubscriptions {
     sized(conversations, 2)
 }
@@ -66,7 +66,7 @@ fn passing(topic: Topic) -> SharedEnvelope {
     .into()
 }
 
-/// Simulates a read of the log with this result.
+/// Simulates a read of the log that returns these events.
 fn fill(subscriptions: &mut Subscriptions, (id, last): (ConversationId, i64), logged: &[SharedEnvelope], now: Instant) {
     subscriptions.offer(id, logged);
     subscriptions.conclude(id, last, now);
@@ -204,7 +204,7 @@ async fn coalesces_receipts_and_presence_for_subscribers() {
     assert!(told[1].starts_with("event: presences") && told[1].contains("online"), "{}", told[1]);
     assert!(!told[1].contains("offline") && !told[1].contains("away"), "{}", told[1]);
     assert_eq!(told.len(), 2);
-    // Watches are checked again for users who may no longer see each other.
+    // The watches of users who may no longer see each other are checked again.
     subscriptions.receive(&durable(id, 6, FollowChange::Unfollow(vec![ben])), Instant::now());
     assert_eq!(subscriptions.take_unchecked_watchers().len(), 1);
 }
@@ -247,7 +247,7 @@ async fn keeps_no_state_of_closed_connections() {
     subscriptions.watch(&outs[0], vec![UserId::new()]);
     for out in &outs {
         subscriptions.leave(out);
-        // Responses to requests that arrive after the end change nothing.
+        // Requests that are processed after the end of the connection change nothing.
         subscriptions.show(out, vec![id]);
         subscriptions.watch(out, vec![user]);
     }

@@ -28,8 +28,8 @@ impl Subscriptions {
         match &envelope.effect {
             FollowChange::Leave { user_id, conversation_id } => {
                 self.unfollow(*conversation_id, &[*user_id]);
-                // A leave has no sequence number here and may have arrived after a later join: the
-                // database is authoritative.
+                // A leave has no sequence number here and may have arrived after a later join, so
+                // the database has to be asked.
                 self.unverified_joins.push(*user_id);
             }
             FollowChange::LeaveWorkspace { user_id, workspace_id } => self.leave_workspace(*workspace_id, *user_id),
@@ -38,8 +38,8 @@ impl Subscriptions {
         }
     }
 
-    /// Returns the connected users who may be recipients of a broadcast, as far as known without
-    /// the database.
+    /// Returns the connected users who may be recipients of a broadcast, as far as this can be
+    /// decided without the database.
     #[must_use]
     pub fn candidates(&self, audience: &Audience) -> Vec<UserId> {
         let is_in = |user: &UserId| {
@@ -105,7 +105,7 @@ impl Subscriptions {
                 let readers = people.flat_map(|person| &person.connections).filter(|out| out.takes(self.stamp));
                 self.deliveries.deliver(readers, &forms);
             }
-            // The shard resolves the recipients first and delivers to them.
+            // Nothing to do: the shard resolves the recipients first and delivers to them.
             Topic::AnnouncementAudience { .. } => {}
             Topic::Everyone => {
                 self.deliveries.deliver(self.people.values().flat_map(|person| &person.connections), &forms);

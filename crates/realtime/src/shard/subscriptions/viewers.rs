@@ -1,4 +1,4 @@
-//! Displayed conversations, conversation sizes, and presence watches.
+//! Conversations that connections display, sizes of conversations, and watches of users' presence.
 
 use std::{collections::HashMap, rc::Rc, slice};
 
@@ -10,8 +10,8 @@ use crate::connection_handle::ConnectionHandle;
 type Index<K> = HashMap<K, Vec<Rc<ConnectionHandle>>>;
 
 impl Subscriptions {
-    /// Replaces the conversations that the connection displays. It gets their ephemeral events
-    /// while its user follows them.
+    /// Replaces the conversations that the connection displays. The connection gets their ephemeral
+    /// events as long as its user follows them.
     pub fn show(&mut self, out: &Rc<ConnectionHandle>, mut conversations: Vec<ConversationId>) {
         if !conversations.is_empty() && !self.is_here(out) {
             return;
@@ -36,8 +36,8 @@ impl Subscriptions {
         self.people.get(&user).is_some_and(|person| person.connections.iter().any(|out| out.shows(conversation)))
     }
 
-    /// Replaces the users whose presence changes the connection gets. Callers have checked that its
-    /// user may see them.
+    /// Replaces the users whose changes of presence the connection gets. The caller must have
+    /// checked that the connection's user may see them.
     pub fn watch(&mut self, out: &Rc<ConnectionHandle>, mut people: Vec<UserId>) {
         if !people.is_empty() && !self.is_here(out) {
             return;
@@ -52,14 +52,14 @@ impl Subscriptions {
         }
     }
 
-    /// True if the conversation is so small that all followers count as viewers.
+    /// True if the conversation has so few members that all followers count as viewers.
     #[must_use]
     pub fn is_small(&self, conversation: ConversationId) -> bool {
         self.subscriptions.get(&conversation).is_none_or(|subscription| subscription.is_small(self.small_conversation))
     }
 
-    /// Schedules a check of the user's watches and of watches on the user, because visibility
-    /// between users may have changed.
+    /// Schedules a check of the user's watches and of others' watches of the user, because
+    /// visibility between users may have changed.
     pub(super) fn doubt(&mut self, user: UserId) {
         let own = self.people.get(&user).into_iter().flat_map(|person| &person.connections);
         let own = own.filter(|out| out.watches_presence());
@@ -75,8 +75,8 @@ impl Subscriptions {
         doubtful
     }
 
-    /// Adds the members who joined with this event. A creation event lists the members, possibly in
-    /// several parts.
+    /// Adds the members who joined with this event. The creation of a conversation lists its
+    /// members, possibly in several parts.
     pub(super) fn count_joins(&mut self, position: LogPosition, joined: usize) {
         let joined = u32::try_from(joined).unwrap_or(u32::MAX);
         if position.seq > 0 {
@@ -121,7 +121,7 @@ impl Subscription {
     }
 }
 
-/// Returns the viewers of a conversation; in a small one all followers.
+/// Returns the viewers of a conversation. In a small conversation these are all followers.
 pub(super) fn of<'a>(
     subscriptions: &'a HashMap<ConversationId, Subscription>,
     viewers: &'a Index<ConversationId>,

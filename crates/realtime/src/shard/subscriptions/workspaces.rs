@@ -7,7 +7,7 @@ use appcore::{UserId, WorkspaceId};
 use super::Subscriptions;
 
 impl Subscriptions {
-    /// Sets the user's workspaces to those from the database, merged with buffered changes.
+    /// Sets the user's workspaces to those read from the database, merged with buffered changes.
     pub(super) fn settle_workspaces(&mut self, user: UserId, found: &[WorkspaceId]) {
         let Some(person) = self.people.get_mut(&user) else { return };
         let mut current: Vec<WorkspaceId> = found.to_vec();

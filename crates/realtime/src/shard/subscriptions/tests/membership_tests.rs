@@ -72,7 +72,7 @@ async fn member_who_rejoined_before_hello_gets_nothing_twice() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let (anna, ben) = (UserId::new(), UserId::new());
     let behind = join(&mut subscriptions, ben, &[(id, 5)]);
-    // The database is ahead of the events delivered here.
+    // The result of the database is more recent than the events that are delivered now.
     let out = join(&mut subscriptions, anna, &[(id, 9)]);
     for (seq, effect) in [(6, FollowChange::Unfollow(vec![anna])), (7, FollowChange::Follow(vec![anna]))] {
         subscriptions.receive(&durable(id, seq, effect), now);
@@ -128,7 +128,8 @@ async fn conversation_size_follows_joins_and_leaves() {
     subscriptions.receive(&durable(id, 6, FollowChange::Follow(vec![ben])), now);
     subscriptions.receive(&passing(Topic::Viewers(id)), now);
     assert_eq!(kinds(&out), ["typing", "event.6"]);
-    // Repeated events, or events that the database has already counted, aren't counted again.
+    // Events that are repeated, or whose members the database has counted already, don't change the
+    // number of members.
     subscriptions.receive(&durable(id, 6, FollowChange::Follow(vec![ben])), now);
     subscriptions.arrive(anna);
     subscriptions.settle(anna, &sized(&[(id, 7)], SMALL), None);
@@ -185,7 +186,7 @@ async fn joins_and_leaves_without_sequence_number_take_effect() {
     assert_eq!(kinds(&of_ben), ["typing", "event.6", "typing"]);
     assert_eq!(kinds(&of_anna), ["event.6", "event.7"]);
     assert_eq!(subscriptions.take_joined(), [ben, ben], "the database is authoritative");
-    // A leave during connecting is later than the data read before.
+    // A leave that arrives while the user is connecting is later than the data read before.
     subscriptions.arrive(ben);
     subscriptions.receive(&told(FollowChange::Leave { user_id: ben, conversation_id: id }), now);
     assert!(subscriptions.settle(ben, &sized(&[(id, 7)], 50), None).is_empty());

@@ -104,8 +104,8 @@ async fn waits_for_events_known_from_the_database_only() {
     assert_eq!(kinds(&other), ["event.4", "event.5"]);
 }
 
-/// Expectations of a connection: all events in order from the position in its `hello` on, unless
-/// told to resync.
+/// Checks what a connection receives: all events in order from the position in its `hello` on,
+/// unless it is told to resync.
 struct Reader {
     out: Rc<ConnectionHandle>,
     at: i64,

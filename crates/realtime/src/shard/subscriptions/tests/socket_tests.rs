@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Connects a reader with a socket; returns both ends.
+/// Connects a reader with a real socket. Returns both ends.
 async fn connect(subscriptions: &mut Subscriptions, id: ConversationId) -> (Rc<ConnectionHandle>, TcpStream) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -47,7 +47,8 @@ async fn delivers_everything_in_order_with_and_without_io_uring() {
         for place in 0..5 {
             let (out, client) = connect(&mut subscriptions, id).await;
             if place == 2 {
-                // This client reads only a part; the rest stays in its queue.
+                // With these small buffers, only a part of the frames fits into the socket. The
+                // rest stays in the queue.
                 socket2::SockRef::from(out.socket().unwrap()).set_send_buffer_size(4_096).unwrap();
                 socket2::SockRef::from(&client).set_recv_buffer_size(4_096).unwrap();
             }
@@ -60,7 +61,7 @@ async fn delivers_everything_in_order_with_and_without_io_uring() {
             envelope.payload = format!("{{\"text\":\"{}\"}}", "a".repeat(1_000)).into();
             SharedEnvelope::from(envelope)
         };
-        // Alone, several together, and alone in the queue.
+        // Events are sent directly, several together, and alone through the queue.
         for _ in 0..EVENTS / 4 {
             subscriptions.receive_single(&next(), Instant::now());
             subscriptions.receive(&next(), Instant::now());
@@ -82,7 +83,7 @@ async fn delivers_frames_that_no_other_connection_waits_for() {
     for ring in [SendRing::for_test(), SendRing::closed()] {
         let mut subscriptions = Subscriptions::new(Clock::stopped_at(Timestamp(0)), ring, SMALL);
         let mut readers = Vec::new();
-        // More than is copied at a time.
+        // Has more bytes in total than are copied at a time.
         for number in 0..=MAX_COPIED_BYTES / LENGTH {
             let id = conversation(number as u128);
             readers.push(connect(&mut subscriptions, id).await);
