@@ -1,4 +1,4 @@
-//! Converts handler results into HTTP responses: envelope, wire form and common headers.
+//! Conversion of handler results into HTTP responses: envelope, format and common headers.
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder, body,
@@ -23,7 +23,8 @@ pub(crate) fn finish(mut ctx: Ctx, def: &EndpointDef, result: Result<Encoded, Ap
         Err(error) => def.failure.answer(ctx.http(), &error),
     };
     for cookie in ctx.cookies.take() {
-        // Cookies consist of tokens and fixed names, which are valid header values.
+        // A cookie consists of tokens and a fixed name, which are valid header values, so this
+        // doesn't fail.
         if let Err(error) = response.add_cookie(&cookie) {
             return def.failure.answer(ctx.http(), &AppError::internal(error));
         }
@@ -44,7 +45,8 @@ fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
         return response
             .insert_header((header::LOCATION, location))
             .insert_header((header::CACHE_CONTROL, "no-store"))
-            // The URL of this request may contain secrets such as an authorization code.
+            // The browser must not send this request's URL as referrer, because it may contain
+            // secrets such as an authorization code.
             .insert_header((header::REFERRER_POLICY, "no-referrer"))
             .finish();
     }
@@ -101,17 +103,17 @@ fn buffered(http: &HttpRequest, def: &EndpointDef, mut response: HttpResponseBui
     }
 }
 
-/// A response body in progress. An error aborts it.
+/// Response body that is being sent. An error aborts it.
 struct StreamedBody {
     pieces: ChunkStream,
     id: String,
-    /// Counts as a concurrent request until the body is sent.
+    /// Held until the body is sent, so that the request counts as a concurrent one until then.
     _permit: Option<platform::rate_limits::ConcurrencyPermit>,
 }
 
 impl StreamedBody {
-    /// Ends the stream when the client disconnects, if `client` is given. The source is then dropped at once and not at
-    /// the next write.
+    /// Ends the stream when `client` disconnects, if it is given. The source is then dropped at
+    /// once instead of at the next write.
     fn until(self, client: Option<Client>) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
         let Self { pieces, id, _permit: _held } = self;
         let left = async move {

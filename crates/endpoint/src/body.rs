@@ -1,4 +1,5 @@
-//! Reads request bodies within limits on size, time, and total memory of all bodies.
+//! Reading of request bodies, with limits on their size, on the time, and on the total memory of
+//! all bodies.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,31 +16,31 @@ use tokio::time::{Instant, timeout, timeout_at};
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Minimum time limit for a body that is buffered completely.
 const MIN_READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// Minimum transfer rate of larger buffered bodies, in bytes per second.
+/// Minimum transfer rate of buffered bodies beyond that time, in bytes per second.
 const MIN_BYTES_PER_SECOND: u64 = 64 * 1024;
 /// Initial buffer capacity, in bytes.
 const INITIAL_CAPACITY: usize = 4 * 1024;
-/// Maximum number of bytes that a streamed body is accounted with, since its reader buffers no more before writing it
-/// out.
+/// Maximum number of bytes that a streamed body counts with in the memory budget. Its reader
+/// buffers no more before it writes the bytes out.
 const MAX_READER_BUFFER: usize = 1024 * 1024;
 
 /// Body that an endpoint accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyForm {
-    /// No body; if one is sent, it is ignored.
+    /// No body. If one is sent, it is ignored.
     Nothing,
-    /// Map of fields, in JSON or MessagePack.
+    /// Object of named fields, in JSON or MessagePack.
     Fields,
     /// Raw bytes, buffered in memory.
     Bytes,
-    /// Raw bytes, streamed.
+    /// Raw bytes, passed to the handler as a stream.
     Stream,
 }
 
 /// Streamed body, limited in size and in the time between two chunks.
 pub struct BodyStream {
     payload: Payload,
-    /// Value of `Content-Length`.
+    /// Value of the `Content-Length` header, if there is one.
     content_length: Option<usize>,
     read: usize,
     limit: usize,
@@ -48,7 +49,7 @@ pub struct BodyStream {
     charged: usize,
 }
 
-/// Completely buffered body. Its memory lease is held until the last reference is dropped.
+/// Buffered body. Its part of the memory budget is released when the last reference is dropped.
 pub(crate) struct BufferedBody {
     bytes: Vec<u8>,
     lease: Arc<BodyLease>,
@@ -71,7 +72,7 @@ impl BufferedBody {
 }
 
 impl BodyStream {
-    /// Refuses a body whose declared length exceeds the limit before reading it.
+    /// Opens a body. If its declared length exceeds the limit, it is refused before it is read.
     pub(crate) fn open(
         headers: &HeaderMap,
         payload: Payload,
@@ -93,7 +94,8 @@ impl BodyStream {
         Ok(self)
     }
 
-    /// The next chunk; `None` at the end. Chunks are charged to the memory lease up to the reader's buffer size.
+    /// Returns the next chunk; `None` at the end. Chunks count in the memory budget up to the size
+    /// of the reader's buffer.
     pub async fn next(&mut self) -> Option<Result<Bytes, AppError>> {
         let piece = self.piece().await?;
         Some(piece.and_then(|piece| {
@@ -124,8 +126,8 @@ impl BodyStream {
         Ok(self.up_to(limit)?.whole().await?.into_bytes())
     }
 
-    /// Buffers the body. The total time is limited by a minimum transfer rate, so that tiny chunks can't keep a request
-    /// open indefinitely.
+    /// Buffers the whole body. A minimum transfer rate limits the total time, so that tiny chunks
+    /// can't keep a request open indefinitely.
     pub(crate) async fn whole(self) -> Result<BufferedBody, AppError> {
         let limit = self.lease.largest();
         let mut body = self.up_to(limit)?;
@@ -144,7 +146,8 @@ impl BodyStream {
         }
     }
 
-    /// Grows the buffer with the bytes received and not with the declared length.
+    /// Makes room for `more` bytes. The buffer grows with the bytes received, because the declared
+    /// length can't be trusted.
     fn reserve(&mut self, bytes: &mut Vec<u8>, more: usize) -> Result<(), AppError> {
         let (needed, had) = (bytes.len() + more, bytes.capacity());
         if needed <= had {
@@ -157,7 +160,7 @@ impl BodyStream {
         Ok(())
     }
 
-    /// URL-encoded form; empty if there is no body.
+    /// Reads the body as a URL-encoded form. Returns an empty text if there is no body.
     pub(crate) async fn form(self, headers: &HeaderMap) -> Result<(String, Arc<BodyLease>), AppError> {
         let body = self.whole().await?;
         let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -37,7 +37,7 @@ pub(crate) fn set_components(document: &mut Value, kind: &str, components: Compo
     }
 }
 
-/// Names of the schemas that a part of the document mentions, directly or by another schema.
+/// Names of the schemas that a part of the document refers to, directly or through other schemas.
 pub(crate) fn referenced_schemas<'a>(part: &'a Value, schemas: &'a Components) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut open = vec![part];
@@ -66,8 +66,9 @@ fn children(value: &Value) -> Vec<&Value> {
     }
 }
 
-/// Drops `required: false`, the type beside an enumeration of strings, the type of an `allOf` part that extends a
-/// reference, and the format of unsigned numbers, since OpenAPI's integer formats are signed.
+/// Drops keys that state nothing: `required: false`, the type beside an enumeration of strings, the
+/// type of an `allOf` part that extends a reference, and the format of unsigned numbers, since
+/// OpenAPI's integer formats are signed.
 fn drop_defaults(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -121,7 +122,7 @@ fn inline_single_use_responses(document: &mut Value) {
     set_components(document, "responses", components);
 }
 
-/// Replaces equal parameters by references to one component, where that makes the document smaller.
+/// Replaces equal parameters by references to one component, if this makes the document smaller.
 fn share_parameters(document: &mut Value) {
     let mut components = remove_components(document, "parameters");
     let mut uses: HashMap<String, usize> = HashMap::new();
@@ -135,7 +136,7 @@ fn share_parameters(document: &mut Value) {
             *parameter = reference.clone();
             continue;
         }
-        // A reference to a component has no name.
+        // A parameter without a name is already a reference to a component.
         let Some(name) = parameter.get("name").and_then(Value::as_str) else { continue };
         let name = free_name(&components, name);
         let reference = json!({ "$ref": format!("{PARAMETERS}{name}") });
@@ -148,7 +149,7 @@ fn share_parameters(document: &mut Value) {
     set_components(document, "parameters", components);
 }
 
-/// The name, with a number appended if another component has it.
+/// Returns the name, with a number appended if another component has the same name.
 fn free_name(components: &Components, name: &str) -> String {
     let mut free = name.to_owned();
     let mut number = 1;

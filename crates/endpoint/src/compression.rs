@@ -1,4 +1,4 @@
-//! Gzip compression of responses; JSON shrinks to about an eighth.
+//! Gzip compression of responses. JSON shrinks to about an eighth of its size.
 
 use std::io::Write as _;
 
@@ -8,10 +8,11 @@ use actix_web::{
 };
 use flate2::{Compression, write::GzEncoder};
 
-/// Minimum body size, in bytes. Below it, the headers outweigh the savings.
+/// Minimum size of a body to be compressed, in bytes. For smaller ones the headers outweigh the
+/// savings.
 const MIN_SIZE: usize = 1_024;
-/// Paths whose responses contain credentials. Compressing them together with attacker-controlled data would reveal the
-/// credentials by the compressed length (BREACH).
+/// Paths whose responses contain credentials and are never compressed. If an attacker can add data
+/// to such a response, its compressed length would reveal the credentials (BREACH).
 const SECRET_PATHS: [&str; 2] = ["/r1/auth", "/r1/api_keys"];
 
 /// Compresses the body with gzip if it is large enough and the client accepts it.

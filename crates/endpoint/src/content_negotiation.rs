@@ -4,7 +4,8 @@ use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use appcore::{AppError, Code};
 use serde_json::{Map, Value};
 
-/// Maximum nesting depth of request bodies. Deeper values have no meaning in this API and consume stack.
+/// Maximum nesting depth of request bodies. The API has no deeper values, and parsing them takes
+/// stack.
 const MAX_DEPTH: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ impl WireFormat {
         }
     }
 
-    /// Form of the request body, from `Content-Type`.
+    /// Format of the request body, by its `Content-Type`.
     pub fn of_body(headers: &HeaderMap) -> Result<Self, AppError> {
         Self::refuse_compression(headers)?;
         let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -45,7 +46,7 @@ impl WireFormat {
         }
     }
 
-    /// Form of the response, from `Accept`; JSON by default.
+    /// Format of the response, by the `Accept` header; JSON by default.
     pub fn accepted(headers: &HeaderMap) -> Result<Self, AppError> {
         let mut best: Option<(Self, f32)> = None;
         let mut asked = false;
@@ -85,7 +86,7 @@ impl WireFormat {
         }
     }
 
-    /// Fields of a body. An empty body has none.
+    /// Parses the fields of a body. An empty body has no fields.
     pub fn parse(self, body: &[u8]) -> Result<Map<String, Value>, AppError> {
         if body.is_empty() {
             return Ok(Map::new());
@@ -100,7 +101,7 @@ impl WireFormat {
         }
     }
 
-    /// Converts serialised JSON into this form.
+    /// Converts serialised JSON into this format.
     pub fn transcode(self, json: Vec<u8>) -> Result<Vec<u8>, AppError> {
         match self {
             Self::Json => Ok(json),
@@ -169,7 +170,8 @@ mod tests {
         for wrong in [&b"["[..], b"[]", b"null", b"{\"a\":1} {}", b"\xff", b"{\"a\":}"] {
             assert_eq!(WireFormat::Json.parse(wrong).unwrap_err().code(), Code::MalformedBody, "{wrong:?}");
         }
-        // An array, a missing length, binary instead of text, trailing bytes, an invalid marker, unbounded nesting.
+        // In this order: an array, a missing length, binary data instead of text, trailing bytes,
+        // an invalid marker, and unbounded nesting.
         let deep: Vec<u8> =
             std::iter::once(0x81).chain([0xa1, b'a']).chain(std::iter::repeat_n(0x91, 100_000)).collect();
         for wrong in [&b"\x90"[..], b"\xdf\xff\xff\xff\xff", b"\x81\xa1a\xc4\x01\x00", b"\x80\x80", b"\xc1", &deep] {

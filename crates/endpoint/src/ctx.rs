@@ -93,12 +93,14 @@ impl Ctx {
         &self.http
     }
 
-    /// The authenticated caller. Returns `Unauthenticated` only for endpoints with `Access::Public`.
+    /// Caller of an endpoint that requires authentication. Returns `Unauthenticated` only at
+    /// endpoints with `Access::Public`.
     pub fn user(&self) -> Result<&Principal, AppError> {
         self.principal.as_ref().ok_or_else(|| Code::Unauthenticated.into())
     }
 
-    /// Authenticates the caller of a public endpoint, and refuses cross-site requests with cookies.
+    /// Authenticates the caller of a public endpoint. Refuses requests from other sites that rely
+    /// on cookies.
     pub async fn authenticate_same_origin(&self) -> Result<Principal, AppError> {
         let credentials = auth::Credentials::find(self.http.headers(), &self.app.config);
         if credentials.as_ref().is_some_and(|credentials| credentials.by_cookie) {
@@ -107,15 +109,15 @@ impl Ctx {
         Ok(auth::authenticate(&self.app, credentials.as_ref()).await?.with_address(self.address()))
     }
 
-    /// Records an action of the caller in the audit log. Called from `handle_after`, outside of transactions; a failure
-    /// is only logged.
+    /// Records an action of the caller in the audit log. Called from `handle_after`, outside of a
+    /// transaction. A failure is only logged.
     pub async fn note(&self, action: Action, target: Option<String>) {
         if let Some(by) = &self.principal {
             audit::record_detached(&self.app, NewAuditEntry::by(by, action, target)).await;
         }
     }
 
-    /// The caller of a public endpoint, if the request has valid credentials.
+    /// Caller of a public endpoint, if the request has valid credentials.
     pub async fn caller(&self) -> Option<Principal> {
         let credentials = auth::Credentials::find(self.http.headers(), &self.app.config);
         auth::authenticate(&self.app, credentials.as_ref()).await.ok()
@@ -156,7 +158,7 @@ impl Ctx {
         self.cookies.borrow_mut().extend(cookies);
     }
 
-    /// Removes the token cookies from a browser that has any.
+    /// Removes the token cookies, if the browser has sent any.
     pub fn clear_cookies(&self) {
         let server = &self.app.config.server;
         if [cookies::access_name(server), cookies::refresh_name(server)]

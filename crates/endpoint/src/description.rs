@@ -40,8 +40,8 @@ pub(crate) const SUCCESS: &str = "Success";
 /// Name of the shared `default` response for refusals.
 pub(crate) const DEFAULT_RESPONSE: &str = "refused";
 
-/// Errors that follow from general properties of a call. They are described once in the `default` response instead of
-/// in each operation.
+/// Errors that follow from general properties of a call, with these properties. They are described
+/// once, in the `default` response, instead of in each operation.
 const GENERAL_ERRORS: [(&str, &[Code]); 7] = [
     ("Any call", &[Code::AddressBanned, Code::NotAcceptable, Code::RateLimited, Code::Unavailable]),
     ("Calls that need credentials", &[Code::Unauthenticated, Code::ScopeMissing]),
@@ -52,17 +52,17 @@ const GENERAL_ERRORS: [(&str, &[Code]); 7] = [
     ("Calls for administrators", &[Code::Forbidden]),
 ];
 
-/// Extension of an operation with its error codes other than the [`GENERAL`] ones. The `default` response describes
-/// them with status and sentence.
+/// Name of the OpenAPI extension that lists the error codes of an operation, except those in
+/// [`GENERAL_ERRORS`]. The `default` response describes each code with status and message.
 const CODES_EXTENSION: &str = "x-codes";
 
-/// An operation with the components that it references.
+/// OpenAPI operation, together with the components that it refers to.
 pub(crate) struct Operation {
     pub operation: utoipa::openapi::path::Operation,
     pub schemas: Vec<(String, RefOr<Schema>)>,
     pub responses: Vec<(String, Response)>,
     pub parameters: Vec<(String, Parameter)>,
-    /// Error codes for the [`CODES`] extension.
+    /// Error codes for the [`CODES_EXTENSION`] extension.
     pub codes: Vec<Code>,
 }
 
@@ -75,10 +75,10 @@ enum BodySchema {
     Raw(&'static str),
 }
 
-/// Collects the parameters, body and schemas of a request.
+/// Parameters, body and schemas of an endpoint's request and responses, as far as collected.
 #[derive(Default)]
 pub struct Description {
-    /// Parameters; those with a name are shared as components.
+    /// Parameters. A parameter with a name is shared as a component.
     parameters: Vec<(Option<String>, Parameter)>,
     body: Option<BodySchema>,
     schemas: Vec<(String, RefOr<Schema>)>,
@@ -87,7 +87,7 @@ pub struct Description {
 impl Description {
     pub fn path<T: ToSchema>(&mut self, name: &str, documentation: &str) {
         let schema = self.schema_of::<T>();
-        // A parameter without its own description is described by its type.
+        // A parameter without a description of its own is described by its type, and can be shared.
         let is_shared = documentation.is_empty() && matches!(schema, RefOr::Ref(_));
         let component = is_shared.then(|| format!("{name}.{}", T::name()));
         self.add_parameter(component, described(name, ParameterIn::Path, documentation, true, schema));
@@ -98,7 +98,8 @@ impl Description {
         self.add_parameter(None, described(name, ParameterIn::Query, documentation, required, schema));
     }
 
-    /// Adds a header; `idempotency_key` becomes `Idempotency-Key`.
+    /// Adds a header parameter. The field name `idempotency_key` stands for the header
+    /// `Idempotency-Key`.
     pub fn header<T: ToSchema>(&mut self, name: &str, documentation: &str, required: bool) {
         let words = name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]);
         let schema = self.schema_of::<T>();
@@ -109,7 +110,7 @@ impl Description {
     pub fn page(&mut self) {
         let size = format!("Items of a page, at most {MAX_PAGE_SIZE}.");
         for (name, documentation) in [("page", "Which page, from 1."), ("page_size", size.as_str())] {
-            // No maximum, since values out of range are clamped.
+            // There is no maximum, since larger values are reduced to it.
             let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).into();
             self.add_parameter(
                 Some(name.to_owned()),
@@ -122,7 +123,7 @@ impl Description {
         self.parameters.push((component, parameter));
     }
 
-    /// Reference to the type's component, or an inline schema for types without one.
+    /// Returns a reference to the type's component, or an inline schema if the type has none.
     fn schema_of<T: ToSchema>(&mut self) -> RefOr<Schema> {
         match T::schema() {
             RefOr::T(Schema::Object(object)) if object.description.is_some() => {
@@ -147,7 +148,7 @@ impl Description {
         self.body = Some(BodySchema::Fields { name, required });
     }
 
-    /// Adds a body that the endpoint reads itself.
+    /// Adds a body that the endpoint parses itself.
     pub fn raw_body(&mut self, content_type: &'static str) {
         self.body = Some(BodySchema::Raw(content_type));
     }
@@ -197,7 +198,7 @@ impl Description {
                     RefOr::Ref(Ref::from_response_name(SUCCESS))
                 }
                 (false, true) => {
-                    // Lists are inlined, since a name would add nothing to that of the items.
+                    // Lists are inlined: a name would say no more than the name of the items.
                     let data = if is_list { T::schema() } else { Ref::from_schema_name(&name).into() };
                     responses.push((name.clone(), success(enveloped(data))));
                     RefOr::Ref(Ref::from_response_name(&name))
@@ -259,7 +260,7 @@ fn raw(def: &EndpointDef) -> Response {
     response.build()
 }
 
-/// Default security requirements of the document.
+/// Security requirements that apply to operations without their own.
 pub(crate) fn default_security() -> Vec<SecurityRequirement> {
     security_requirements(Access::User, Some(Scope::Write))
 }
@@ -275,7 +276,7 @@ pub(crate) fn security_requirements(access: Access, scope: Option<Scope>) -> Vec
     signed_in.chain(key).collect()
 }
 
-/// Common part of all success responses. `data` is null if there is nothing to return.
+/// Common part of all successful responses. `data` is null if there is nothing to return.
 pub(crate) fn success_schema() -> RefOr<Schema> {
     ObjectBuilder::new()
         .property("status", ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["success"])))
@@ -287,12 +288,12 @@ pub(crate) fn success_schema() -> RefOr<Schema> {
         .into()
 }
 
-/// Success schema with the given schema as `data`.
+/// Schema of a successful response with the given schema as `data`.
 fn enveloped(data: RefOr<Schema>) -> RefOr<Schema> {
     AllOfBuilder::new().item(Ref::from_schema_name(SUCCESS)).item(ObjectBuilder::new().property("data", data)).into()
 }
 
-/// Success response with the given envelope.
+/// Successful response with the given schema.
 fn success(envelope: RefOr<Schema>) -> Response {
     ResponseBuilder::new().description("Success.").content("application/json", Content::new(Some(envelope))).build()
 }
@@ -306,8 +307,8 @@ pub(crate) fn failure(sentences: &str) -> Response {
     error_response(FailureForm::Envelope, 400, sentences)
 }
 
-/// Shared error response with the headers of all errors. Its description lists the [`GENERAL`] codes and those that
-/// operations name in [`CODES`].
+/// Shared error response, with the headers of all errors. Its description lists the codes in
+/// [`GENERAL_ERRORS`] and the `named` codes, which operations list in [`CODES_EXTENSION`].
 pub(crate) fn default_response(named: &[Code]) -> Response {
     let line = |code: &Code| format!("{} `{code}`: {}", code.status(), code.sentence());
     let groups = GENERAL_ERRORS.map(|(calls, codes)| {
@@ -324,7 +325,7 @@ pub(crate) fn default_response(named: &[Code]) -> Response {
     error_response(FailureForm::Envelope, 429, &sentences)
 }
 
-/// Error response with the headers of its status.
+/// Error response with the headers that belong to its status.
 fn error_response(form: FailureForm, status: u16, sentences: &str) -> Response {
     let content = match form {
         FailureForm::Envelope => Content::new(Some(Ref::from_schema_name(FAILURE))),
@@ -353,7 +354,8 @@ fn error_response(form: FailureForm, status: u16, sentences: &str) -> Response {
     response.description(sentences).content("application/json", content).build()
 }
 
-/// Component name, such as `v1.403.address_banned.forbidden`. Responses with the same codes share it.
+/// Name of an error response's component, such as `v1.403.address_banned.forbidden`. Responses with
+/// the same codes share a component.
 fn error_response_name(status: u16, codes: &[Code]) -> String {
     let codes: Vec<String> = codes.iter().map(Code::to_string).collect();
     format!("v1.{status}.{}", codes.join("."))
@@ -364,8 +366,8 @@ fn sentences(codes: &[Code]) -> String {
     sentences.join(" ")
 }
 
-/// Error codes of an endpoint, ordered by status and name: its own and those of its precondition. [`GENERAL`] codes are
-/// included only for error formats other than the envelope.
+/// Error codes of an endpoint and of its precondition, ordered by status and name. Codes in
+/// [`GENERAL_ERRORS`] are included only if the errors are not in the envelope.
 fn refusals(def: &EndpointDef, has_input: bool) -> Vec<Code> {
     let mut codes = Vec::new();
     if let Access::Member(_) = def.access {
@@ -378,7 +380,7 @@ fn refusals(def: &EndpointDef, has_input: bool) -> Vec<Code> {
         FailureForm::Envelope => codes.retain(|code| !general.contains(code)),
         FailureForm::Gateway => codes.extend(general),
     }
-    // Sorted, so that equal sets have the same component name.
+    // Sorted, so that equal sets of codes have the same component name.
     codes.sort_by_key(|code| (def.failure.status(def.path, *code), code.to_string()));
     codes.dedup();
     codes
@@ -392,7 +394,7 @@ fn by_status(def: &EndpointDef, codes: &[Code]) -> BTreeMap<u16, Vec<Code>> {
     by_status
 }
 
-/// [`GENERAL`] codes that apply to the endpoint.
+/// Codes in [`GENERAL_ERRORS`] that apply to the endpoint.
 fn general(def: &EndpointDef, has_input: bool) -> Vec<Code> {
     let mut codes = vec![Code::AddressBanned, Code::RateLimited, Code::Unavailable];
     if !matches!(def.method, Method::GET | Method::HEAD) {
@@ -422,7 +424,7 @@ fn general(def: &EndpointDef, has_input: bool) -> Vec<Code> {
     codes
 }
 
-/// Schema name of a type; `Page<User>` becomes `UserPage`.
+/// Schema name of a type. For `Page<User>` this is `UserPage`.
 fn schema_name<T: ToSchema>() -> String {
     generic_names::<T>().map_or_else(|| T::name().into_owned(), |(outer, inner)| format!("{inner}{outer}"))
 }

@@ -29,11 +29,12 @@ impl<T: Serialize + ToSchema + 'static> Output for T {}
 
 /// Declaration of an HTTP endpoint: route, documentation, access and limits.
 pub trait Endpoint: 'static {
-    /// Path, query, headers and body in one struct; `NoInput` if there are none.
+    /// Path, query, headers and body of the request in one struct; `NoInput` if there are none.
     type Request: Input;
-    /// `data` of the envelope; `NoData` if there is none.
+    /// Type of `data` in the envelope; `NoData` if there is none.
     type Response: Output;
-    /// Result of `handle_before`, passed to the other two phases: the witness required by `requires`, or `()`.
+    /// Result of `handle_before`, which is passed to `handle` and `handle_after`: the witness that
+    /// `requires` names, or `()`.
     type Loaded: 'static;
 
     const NAME: &'static str;
@@ -42,32 +43,39 @@ pub trait Endpoint: 'static {
     const SUMMARY: &'static str;
     const DESCRIPTION: &'static str = "";
     const TAG: &'static str;
-    /// Access to the endpoint. Without a default, so that it is always decided explicitly.
+    /// Callers who may call the endpoint. There is no default, so that every endpoint decides
+    /// explicitly.
     const ACCESS: Access;
-    /// Rate limit of the endpoint. Without a default, so that it is always decided explicitly.
+    /// Rate limit group of the endpoint. There is no default, so that every endpoint decides
+    /// explicitly.
     const RATE: RateGroup;
-    /// Success statuses. The first one is used unless the reply sets another.
+    /// Possible statuses on success. The first one is used unless the reply sets another.
     const STATUSES: &'static [u16] = &[200];
-    /// Error codes, other than those implied by method, request and access.
+    /// Error codes, in addition to those that follow from the method, the request and the access.
     const ERRORS: &'static [Code] = &[];
-    /// Error codes of its [`Precondition`](crate::Precondition).
+    /// Error codes of the endpoint's [`Precondition`](crate::Precondition).
     const REFUSALS: &'static [Code] = &[];
-    /// True if pages of other sites may post a form to it. Form fields are then read like query parameters.
+    /// True if pages of other sites may post a form to the endpoint. Form fields are then read like
+    /// query parameters.
     const ACCEPTS_CROSS_SITE_FORM: bool = false;
-    /// Deadline of the handler, mainly against an unresponsive database. A streamed response must start within it.
+    /// Deadline of the handler. It protects mainly against a database that doesn't respond. A
+    /// streamed response must have started by then.
     const DEADLINE: Bound<Duration> = Bound::Fixed(Duration::from_secs(14));
     /// Maximum body size, in bytes.
     const MAX_BODY: Bound<usize> = Bound::Fixed(1024 * 1024);
     /// Maximum time between two chunks of a body.
     const BODY_IDLE: Duration = Duration::from_secs(30);
-    /// Media types of a [`Raw`](crate::Raw) response. If empty, the response is JSON or MessagePack in the envelope.
+    /// Media types of a [`Raw`](crate::Raw) response. If empty, the response is in the envelope, in
+    /// JSON or MessagePack.
     const CONTENT_TYPES: &'static [&'static str] = &[];
     /// Format of error responses.
     const FAILURE: FailureForm = FailureForm::Envelope;
-    /// If true, the handler is cancelled when the client disconnects. Work that must complete has to be spawned.
+    /// If true, the handler is cancelled when the client disconnects. Work that must complete has
+    /// to be spawned as a task.
     const ENDS_WITH_CLIENT: bool = false;
 
-    /// Checks conditions beyond the shape of the request and the caller's role, such as ownership and entitlement.
+    /// Checks conditions beyond the form of the request and the caller's role, such as ownership
+    /// and entitlements.
     fn handle_before(ctx: &Ctx, request: &mut Self::Request) -> impl Future<Output = Result<Self::Loaded, AppError>>;
 
     fn handle(
@@ -76,8 +84,9 @@ pub trait Endpoint: 'static {
         facts: &Self::Loaded,
     ) -> impl Future<Output = Result<Reply<Self::Response>, AppError>>;
 
-    /// Runs for every request that was admitted, after success and failure: audit log, cache updates. `_facts` is
-    /// `None` if the request failed before they were known.
+    /// Runs after every request that was admitted, whether it succeeded or failed, for example to
+    /// write the audit log or update caches. `_facts` is `None` if the request failed before
+    /// `handle_before` had returned them.
     fn handle_after(
         _ctx: &Ctx,
         _facts: Option<&Self::Loaded>,
@@ -103,7 +112,7 @@ impl<T: Copy> Bound<T> {
     }
 }
 
-/// Type-erased endpoint.
+/// Endpoint without its types, as used by the router and the OpenAPI document.
 pub struct EndpointDef {
     pub name: &'static str,
     pub method: Method,
@@ -177,8 +186,9 @@ impl EndpointDef {
     }
 }
 
-/// Processes a request. Everything that doesn't depend on the types is in [`gate::enter`] and in [`answer`], so that it
-/// is compiled once.
+/// Processes a request. All code that doesn't depend on the endpoint's types is in
+/// [`request_guard`](crate::request_guard) and [`answer`](crate::answer), so that it is compiled
+/// only once.
 fn run<E: Endpoint>(
     def: &'static EndpointDef,
     http: HttpRequest,
@@ -189,8 +199,9 @@ fn run<E: Endpoint>(
             Ok(entered) => entered,
             Err(refusal) => return refusal,
         };
-        // Boxed and created only when the request is complete. Otherwise a slow request would occupy memory for the
-        // whole handler, several times over, since each surrounding future contains a copy.
+        // The future of the handler is boxed, and created only when the request is complete.
+        // Otherwise a slow request would occupy the memory for the whole handler, even several
+        // times, since each surrounding future contains a copy.
         let facts = OnceCell::new();
         let handled = async {
             let mut request = E::Request::read(&mut source)?;
@@ -208,7 +219,7 @@ fn run<E: Endpoint>(
     .boxed_local()
 }
 
-/// Limits the handler by the deadline and, if configured, by the client's connection.
+/// Limits the handler by the deadline and, if configured, ends it when the client disconnects.
 async fn with_deadline<T>(def: &EndpointDef, ctx: &Ctx, handled: LocalBoxFuture<'_, T>) -> Result<T, AppError> {
     let in_time = async {
         let deadline = def.deadline.of(&ctx.app().config);

@@ -17,17 +17,17 @@ use crate::{answer::response_builder, content_negotiation::WireFormat, r1, v1};
 pub enum FailureForm {
     /// Envelope, in JSON or MessagePack.
     Envelope,
-    /// Format of OpenAI or Anthropic, depending on the client.
+    /// Format of OpenAI or Anthropic, depending on the client's library.
     Gateway,
 }
 
-/// Error response in the format of the requested path.
+/// Error response in the format that belongs to the requested path.
 pub fn failure(http: &HttpRequest, error: &AppError) -> HttpResponse {
     FailureForm::of_path(http.path()).answer(http, error)
 }
 
 impl FailureForm {
-    /// Format for errors that occur before the endpoint is known.
+    /// Format for a path, used for errors that occur before the endpoint is known.
     pub(crate) fn of_path(path: &str) -> Self {
         let is_gateway = path.strip_prefix(v1::ROOT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if is_gateway { Self::Gateway } else { Self::Envelope }
@@ -70,7 +70,7 @@ fn envelope(http: &HttpRequest, error: &AppError, request_id: &str) -> HttpRespo
         errors: error.fields(),
     };
     let form = WireFormat::accepted(http.headers()).unwrap_or(WireFormat::Json);
-    // Serialising strings can't fail; an empty body is the fallback.
+    // Serialising strings can't fail. If it did, the body would be empty.
     let body =
         serde_json::to_vec(&body).map_err(AppError::internal).and_then(|json| form.transcode(json)).unwrap_or_default();
     let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -1,9 +1,11 @@
-//! Parses file names from headers. Browsers, mail programs and scripts encode non-ASCII names differently.
+//! Parsing of file names in headers. Browsers, mail programs and scripts encode names that aren't
+//! ASCII in different ways.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use percent_encoding::percent_decode_str;
 
-/// Decodes a header as UTF-8, or else as Latin-1, the historical encoding of HTTP headers.
+/// Decodes a header as UTF-8. If it isn't valid UTF-8, decodes it as Latin-1, the historical
+/// encoding of HTTP headers.
 pub(crate) fn header_text(bytes: &[u8]) -> String {
     std::str::from_utf8(bytes).map_or_else(|_| decode_latin1(bytes), str::to_owned)
 }
@@ -12,14 +14,16 @@ fn decode_latin1(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 
-/// Decodes a file name that is the value of a header of its own: percent-encoded, or in one of the other encodings.
+/// Decodes a file name that is the whole value of a header. It may be percent-encoded or in one of
+/// the other encodings.
 pub(crate) fn decode(name: &str) -> String {
     let other = decode_extended(name).or_else(|| words(name));
     other.unwrap_or_else(|| percent_decode_str(name).decode_utf8_lossy().into_owned())
 }
 
-/// File name of a form field. In the plain parameter, browsers escape three characters. Some programs send an extended
-/// parameter (RFC 5987) or an encoded word (RFC 2047). `plain` is the fallback.
+/// File name of a form field. Browsers send the plain parameter, in which they escape three
+/// characters. Some programs send an extended parameter (RFC 5987) or an encoded word (RFC 2047).
+/// `plain` is used if none of them can be decoded.
 pub(crate) fn from_disposition(disposition: &[u8], plain: Option<&str>) -> Option<String> {
     let disposition = header_text(disposition);
     let all = parameters(&disposition);
@@ -49,8 +53,8 @@ fn parameters(text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Splits at the closing quotation mark. A backslash escapes only a quotation mark, since others belong to Windows
-/// paths.
+/// Splits at the closing quotation mark. A backslash is an escape only before a quotation mark,
+/// since other backslashes belong to Windows paths.
 fn split_quoted(quoted: &str) -> (String, &str) {
     let mut text = String::new();
     let mut letters = quoted.char_indices().peekable();

@@ -1,4 +1,5 @@
-//! Liveness and readiness checks for load balancers and operators, without an envelope.
+//! Liveness and readiness checks for load balancers and operators. Their responses have no
+//! envelope.
 
 use actix_web::{
     HttpResponse,
@@ -23,20 +24,20 @@ pub(crate) struct Health {
     status: HealthStatus,
     instance_id: String,
     version: &'static str,
-    /// Reasons for a status other than `ok`, one sentence each.
+    /// Reasons for a status other than `ok`, each in one sentence.
     reasons: Vec<String>,
     database: Dependency,
     redis: Dependency,
-    /// AI providers: down if none of them is available.
+    /// AI providers; `down` if none of them is available.
     ai: Dependency,
-    /// Disks of this instance and its database: down if they are full or read-only.
+    /// Disks of this instance, and its database; `down` if they are full or read-only.
     storage: Dependency,
 }
 
 #[derive(Serialize, ToSchema)]
 struct Dependency {
     status: DependencyStatus,
-    /// Response time; null if there was no response or no request.
+    /// Response time in milliseconds; null if there was no response or no request.
     latency_ms: Option<f64>,
     /// State of the circuit breaker; null if there is none.
     circuit: Option<Circuit>,
@@ -59,7 +60,7 @@ enum HealthStatus {
 enum DependencyStatus {
     Up,
     Down,
-    /// Not configured: this is the only instance.
+    /// Not in use, because this is the only instance.
     Off,
 }
 

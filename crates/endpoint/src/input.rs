@@ -1,4 +1,5 @@
-//! Request input: collects path, query, headers and body into one struct, and reports every invalid field.
+//! Request input. Path, query, headers and body are collected into one struct, and every invalid
+//! field is reported.
 
 mod bounds;
 
@@ -45,7 +46,7 @@ pub trait Input: Sized + 'static {
     fn describe(description: &mut Description);
 }
 
-/// Request of endpoints without input.
+/// Request of an endpoint that has no input.
 pub struct NoInput;
 
 impl Input for NoInput {
@@ -137,30 +138,30 @@ from_text!(
 
 impl FromText for String {
     fn from_text(text: &str) -> Option<Self> {
-        // Databases can't store NUL characters.
+        // Text with a NUL character is refused, since databases can't store it.
         (!text.contains('\0')).then(|| text.to_owned())
     }
 }
 
 impl FromText for Timestamp {
     fn from_text(text: &str) -> Option<Self> {
-        // An unescaped plus sign in a query is decoded as a space.
+        // A plus sign that isn't escaped in a query was decoded as a space.
         Self::parse(&text.replace(' ', "+")).ok()
     }
 }
 
-/// Request that is being parsed. Invalid fields are collected, and [`Source::finish`] reports them together.
+/// Request that is being parsed. [`Source::finish`] reports all invalid fields together.
 pub struct Source {
     http: HttpRequest,
     query: Vec<(String, String)>,
     body: RequestBody,
     errors: Vec<FieldError>,
-    /// Accounts for the parsed body's memory until the request is answered.
+    /// Memory of the parsed body, which counts in the memory budget until the request is answered.
     #[expect(dead_code, reason = "held for its Drop")]
     lease: Option<Arc<BodyLease>>,
 }
 
-/// Body as read before parsing.
+/// Body of a request before its fields are parsed.
 pub(crate) enum RequestBody {
     Fields(Map<String, Value>),
     Bytes(Bytes),
@@ -179,7 +180,7 @@ impl Source {
         Self { http, query, body, errors: Vec::new(), lease: None }
     }
 
-    /// Form fields take precedence over query parameters.
+    /// Creates a source from a posted form. Form fields take precedence over query parameters.
     pub(crate) fn of_form(http: HttpRequest, form: &str) -> Self {
         let mut query = url_query(form);
         query.extend(url_query(http.query_string()));
@@ -190,13 +191,14 @@ impl Source {
         Self { lease: Some(lease), ..self }
     }
 
-    /// Path parameter. Returns `NotFound` if it can't be parsed, since it identifies nothing.
+    /// Parses a path parameter. Returns `NotFound` if it is invalid, since nothing can have such an
+    /// id.
     pub fn path<T: FromText>(&self, name: &str) -> Result<T, AppError> {
         self.http.match_info().get(name).and_then(T::from_text).ok_or_else(|| Code::NotFound.into())
     }
 
     pub fn query<T: FromText>(&mut self, name: &'static str) -> Text<'_, T> {
-        // An empty parameter counts as absent.
+        // A parameter without a value counts as absent.
         let text = self
             .query
             .iter()
@@ -240,7 +242,7 @@ impl Source {
         }
     }
 
-    /// The request, if all fields are valid and no unknown ones remain.
+    /// Returns the request, if all fields are valid and the body has no unknown fields.
     pub fn finish<T: Input>(&mut self, whole: Option<T>) -> Result<T, AppError> {
         let mut errors = std::mem::take(&mut self.errors);
         if let RequestBody::Fields(fields) = &self.body {
@@ -261,7 +263,7 @@ impl Source {
     }
 }
 
-/// Field that is text on the wire.
+/// Field that is sent as text.
 pub struct Text<'a, T> {
     name: &'static str,
     text: Option<Cow<'a, str>>,
@@ -307,7 +309,7 @@ impl<T: DeserializeOwned> Body<'_, T> {
         }
     }
 
-    /// Null counts as absent.
+    /// Value of an optional field; null counts as absent.
     pub fn optional(mut self) -> Option<Option<T>> {
         match self.value.take().filter(|value| !value.is_null()) {
             Some(value) => self.read(value).map(Some),
@@ -315,7 +317,7 @@ impl<T: DeserializeOwned> Body<'_, T> {
         }
     }
 
-    /// Null is a value, which removes the current one.
+    /// Value of an optional field that can be removed; null is a value and removes the current one.
     pub fn stated(mut self) -> Option<Option<T>> {
         match self.value.take() {
             Some(value) => self.read(value).map(Some),
@@ -351,10 +353,10 @@ fn required(name: &'static str) -> FieldError {
     FieldError::new(name, "required", format!("The field {name} is missing."))
 }
 
-/// Converts integral floats to integers: JSON allows `3.0` for an integer, and some MessagePack libraries encode large
-/// integers as floats.
+/// Converts floating-point numbers without a fraction to integers. JSON allows `3.0` for an
+/// integer, and some MessagePack libraries encode large integers as floating-point numbers.
 fn normalize_integers(value: &mut Value) {
-    /// Up to this value a double represents every integer exactly.
+    /// Largest integer up to which a double represents every integer exactly.
     const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
     match value {
         Value::Number(number) => {
@@ -371,7 +373,8 @@ fn normalize_integers(value: &mut Value) {
     }
 }
 
-/// True if any text contains a NUL character. The recursion depth is bounded by the parsers.
+/// True if any text in the value contains a NUL character. The parsers limit the depth of the
+/// recursion.
 fn contains_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
@@ -381,7 +384,7 @@ fn contains_nul(value: &Value) -> bool {
     }
 }
 
-/// Truncates text for error messages that quote the input.
+/// Truncates text that an error message quotes from the input.
 pub(crate) fn truncate(text: &str) -> String {
     const MAX_CHARS: usize = 160;
     match text.char_indices().nth(MAX_CHARS) {
@@ -396,7 +399,7 @@ fn url_query(text: &str) -> Vec<(String, String)> {
         .unwrap_or_default()
 }
 
-/// Decodes slashes in a name from a path, which the router leaves escaped.
+/// Decodes the slashes in a name from a path. The router leaves them escaped.
 pub(crate) fn unescape_slashes(name: &str) -> String {
     name.replace("%2F", "/").replace("%2f", "/")
 }

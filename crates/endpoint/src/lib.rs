@@ -1,9 +1,10 @@
 //! REST API: the declarations of all endpoints, and everything that is derived from them.
 //!
-//! An [`Endpoint`] declares its route, request, response, access and rate limit. [`EndpointDef`] is its type-erased
-//! form. The lists of those under `r1` and `v1` are the source of the routes ([`configure`]), the OpenAPI document
-//! ([`openapi`]) and the access-matrix test. A request passes the request guard, is parsed into an [`Input`], reaches
-//! the endpoint, and its result leaves through `answer`.
+//! An [`Endpoint`] declares its route, request, response, access and rate limit. [`EndpointDef`] is
+//! its type-erased form. The lists of those under `r1` and `v1` are the source of the routes
+//! ([`configure`]), the OpenAPI document ([`openapi`]) and the access-matrix test. A request passes
+//! the request guard, is parsed into an [`Input`] and reaches the endpoint. The module `answer`
+//! turns the result into a response.
 
 // The macros refer to this crate by name, also from within it.
 extern crate self as endpoint;

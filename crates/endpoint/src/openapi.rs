@@ -26,7 +26,7 @@ use crate::{
 /// Maximum line length of the committed document, unless a single string is longer.
 const MAX_LINE_LEN: usize = 160;
 
-/// Root schemas of the frames document.
+/// Schemas that the frames document contains, with those that they refer to.
 const FRAMES: [&str; 3] = ["ServerFrame", "DurableFrame", "ClientFrame"];
 
 /// Complete document: operations and frames of the real-time protocol.
@@ -97,8 +97,8 @@ fn described() -> OpenApi {
         .build()
 }
 
-/// Operations document as served by an instance under the given base path: compacted, without schemas used only by
-/// frames.
+/// Operations document as an instance serves it under the given base path. It is compacted and
+/// lacks schemas that only frames use.
 pub fn served(path: &str) -> Result<String, serde_json::Error> {
     let mut document = document()?;
     let mut schemas = compact::remove_components(&mut document, "schemas");
@@ -113,7 +113,8 @@ pub fn served(path: &str) -> Result<String, serde_json::Error> {
     serde_json::to_string(&document)
 }
 
-/// Frames document as served: schemas without operations, since OpenAPI has no operation for frames.
+/// Frames document as an instance serves it. It consists of schemas without operations, since
+/// OpenAPI has no operation for frames.
 pub fn frames() -> Result<String, serde_json::Error> {
     let mut document = document()?;
     let mut schemas = compact::remove_components(&mut document, "schemas");
@@ -126,20 +127,22 @@ pub fn frames() -> Result<String, serde_json::Error> {
     )
 }
 
-/// Document as printed by `natter openapi`.
+/// Complete document as `natter openapi` prints it.
 pub fn text() -> Result<String, serde_json::Error> {
     pretty(&document()?)
 }
 
-/// Committed JSON, formatted for readable diffs: indented, with short values on one line.
+/// Formats JSON that is committed so that diffs are readable: indented, with short values on one
+/// line.
 pub fn pretty(value: &Value) -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(value).map(|text| join_short_values(&text))
 }
 
-/// Joins each object and each list that fits into a line. Strings contain no line breaks.
+/// Joins each object and each list that fits into one line. This works on the text, because strings
+/// contain no line breaks.
 fn join_short_values(pretty: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
-    // Start offsets of unclosed brackets.
+    // Offsets at which brackets were opened that are not closed yet.
     let mut open = Vec::new();
     for line in pretty.lines() {
         if line.ends_with(['{', '[']) {

@@ -1,5 +1,6 @@
-//! OpenAPI operations that have no [`Endpoint`](crate::Endpoint): the WebSocket, whose connection is taken over before
-//! routing, and the health checks for load balancers, which are exempt from all limits.
+//! OpenAPI operations that have no [`Endpoint`](crate::Endpoint): the WebSocket, whose connection
+//! is taken over before routing, and the health checks for load balancers, to which no limits
+//! apply.
 
 use utoipa::{
     PartialSchema, ToSchema,

@@ -1,7 +1,8 @@
-//! Preconditions of endpoints, and the witnesses that they produce.
+//! Preconditions of endpoints, and the witnesses that they yield.
 //!
-//! A witness is a type of a service crate that can be created only by checking the condition. Functions that depend on
-//! the condition take the witness instead of the caller, so that they can't be called without the check.
+//! A witness is a type of a service crate that can only be created by checking the condition. A
+//! function that relies on the condition takes the witness instead of the caller, so that it can't
+//! be called without the check.
 
 use std::future::Future;
 
@@ -13,11 +14,13 @@ use identity::accounts::{Confirmed, passkeys::PasskeyEnrolment};
 
 use crate::Ctx;
 
-/// Precondition for `#[endpoint(…, requires = Witness(field))]`, beyond the shape of the request and the caller's role.
+/// Condition that an endpoint declares with `#[endpoint(…, requires = Witness(field))]`. It goes
+/// beyond the form of the request and the caller's role.
 pub trait Precondition: Sized + 'static {
-    /// Field of the request that the condition is about; `()` if it is about the caller only.
+    /// Type of the request's field that the condition is about; `()` if it is only about the
+    /// caller.
     type About: 'static;
-    /// Error codes of the check, other than those implied by the access.
+    /// Error codes of the check, in addition to those that follow from the access.
     const REFUSALS: &'static [Code];
 
     fn ask(ctx: &Ctx, by: &Principal, about: &Self::About) -> impl Future<Output = Result<Self, AppError>>;
@@ -41,7 +44,7 @@ impl Precondition for PasskeyEnrolment {
     }
 }
 
-/// Witness for the given workspace, or for the caller if there is none.
+/// Witness for the given workspace. If none is given, for the caller.
 impl Precondition for Payer {
     type About = Option<WorkspaceId>;
     const REFUSALS: &'static [Code] = &[Code::NotFound];

@@ -13,7 +13,7 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, SchemaFormat, Type, schema::Schema},
 };
 
-/// Data of a success response, with its status.
+/// Result of a handler: data of a successful response, with its status.
 pub struct Reply<T> {
     status: Option<StatusCode>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -26,14 +26,14 @@ pub(crate) type ChunkStream = LocalBoxStream<'static, Result<Bytes, AppError>>;
 
 enum Data<T> {
     Whole(T),
-    /// Body with its media type.
+    /// Media type and body.
     Raw(&'static str, RawBody),
 }
 
 pub(crate) enum RawBody {
     Whole(Bytes),
     Streamed(ChunkStream),
-    /// Stream of known length, in bytes.
+    /// Stream whose length in bytes is known.
     Sized(u64, ChunkStream),
 }
 
@@ -57,7 +57,7 @@ impl<T> Reply<T> {
         Self { status: Some(StatusCode::ACCEPTED), ..Self::with(Data::Whole(data)) }
     }
 
-    /// Streamed JSON within the envelope, for data too large to buffer.
+    /// Streams JSON within the envelope, for data that is too large to buffer.
     pub fn pieces(pieces: impl Stream<Item = Result<Vec<u8>, AppError>> + 'static) -> Self {
         let text = |text: &'static str| stream::once(async move { Ok(Bytes::from_static(text.as_bytes())) });
         let data = pieces.map(|piece| piece.map(Bytes::from));
@@ -72,7 +72,7 @@ impl<T> Reply<T> {
         self
     }
 
-    /// Sets a status other than the declared ones.
+    /// Sets a status that the endpoint doesn't declare.
     #[must_use]
     pub fn status(mut self, status: StatusCode) -> Self {
         self.status = Some(status);
@@ -95,13 +95,13 @@ impl Reply<Raw> {
         Self::with(Data::Raw(content_type, RawBody::Whole(bytes)))
     }
 
-    /// Replies with a stream. An error aborts the response. The endpoint's deadline doesn't apply to the stream, only
-    /// to the handler.
+    /// Replies with a stream. An error aborts the response. The endpoint's deadline applies to the
+    /// handler, but not to the stream.
     pub fn stream(content_type: &'static str, pieces: impl Stream<Item = Result<Bytes, AppError>> + 'static) -> Self {
         Self::with(Data::Raw(content_type, RawBody::Streamed(pieces.boxed_local())))
     }
 
-    /// [`Self::stream`] with a known length, in bytes.
+    /// Replies with a stream like [`Self::stream`], whose length in bytes is known.
     pub fn sized(
         content_type: &'static str,
         length: u64,
@@ -123,7 +123,7 @@ impl<T: Serialize> Reply<T> {
     }
 }
 
-/// Type-erased reply.
+/// Reply without the type of its data.
 pub(crate) struct Encoded {
     pub status: Option<StatusCode>,
     pub headers: Vec<(HeaderName, HeaderValue)>,
@@ -133,12 +133,12 @@ pub(crate) struct Encoded {
 }
 
 pub(crate) enum EncodedBody {
-    /// JSON with the envelope, to be encoded in the wire form that the client accepts.
+    /// JSON in the envelope. It is encoded later, in the format that the client accepts.
     Enveloped(Vec<u8>),
     Raw(&'static str, RawBody),
 }
 
-/// Response data of endpoints that return none: `null`.
+/// Response of endpoints that return no data. It is sent as `null`.
 #[derive(Debug, Serialize)]
 pub struct NoData;
 
@@ -150,7 +150,7 @@ impl PartialSchema for NoData {
 
 impl ToSchema for NoData {}
 
-/// Response of endpoints that redirect the browser: no body.
+/// Response of endpoints that redirect the browser. It has no body.
 #[derive(Debug, Serialize)]
 pub struct Redirect;
 
@@ -162,7 +162,8 @@ impl PartialSchema for Redirect {
 
 impl ToSchema for Redirect {}
 
-/// Response that an endpoint writes itself, without an envelope, with the media types of `content(…)`.
+/// Response that an endpoint writes itself, without the envelope. Its media types are those in
+/// `content(…)`.
 #[derive(Debug, Serialize)]
 pub struct Raw;
 

@@ -1,4 +1,4 @@
-//! Checks that every request passes before it reaches its endpoint.
+//! Request guard: the checks that every request passes before it reaches its endpoint.
 
 use std::cell::RefCell;
 
@@ -22,14 +22,14 @@ use crate::{
     input::{RequestBody, Source},
 };
 
-/// Admits the request with its caller and input, or returns the error response.
+/// Admits a request and returns its context and its input, or returns the error response.
 ///
-/// Complete order, from the outside: log line and request id → flood guard → security headers → host → firewall → CORS
+/// All steps of a request, from the outside: log line and request id → flood guard → security headers → host → firewall → CORS
 /// (actix middleware, in the program's `app.rs`) → the steps below → the endpoint's own `handle_before`, `handle`,
 /// `handle_after`.
 ///
-/// Steps that may query a database are boxed: a body may take half a minute to arrive, and the request would occupy
-/// memory for them until then.
+/// The futures of steps that may query a database are boxed. Otherwise a request would occupy memory
+/// for them while its body arrives, which may take half a minute.
 pub(crate) async fn admit(
     def: &'static EndpointDef,
     http: HttpRequest,
@@ -74,7 +74,7 @@ async fn check(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) 
                 Ok(principal) => Some(principal.with_address(address::source(http, &app.config).address)),
                 Err(refusal) => {
                     firewall::record_refused(&app, http, credentials.as_ref(), &refusal).boxed_local().await?;
-                    // Failed authentication attempts are counted by address.
+                    // A failed authentication counts against the limit of the address.
                     if credentials.is_some() {
                         rate_limit::count_refused(&app, http, def.rate).boxed_local().await?;
                     } else {
@@ -91,7 +91,7 @@ async fn check(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) 
     }
     guard::check(&app, http, def.access, def.path, principal.as_ref()).await?;
 
-    // Content negotiation applies only to enveloped responses.
+    // Only responses in the envelope can be sent in another format.
     if def.is_enveloped() && !def.redirects() {
         WireFormat::accepted(http.headers())?;
     }
@@ -121,7 +121,7 @@ async fn read_input(
         BodyForm::Fields => {
             let body = stream(payload)?.whole().await?;
             let bytes = body.as_ref();
-            // An empty body needs no content type.
+            // A request without a body needs no content type.
             let fields =
                 if bytes.is_empty() { serde_json::Map::new() } else { WireFormat::of_body(headers)?.parse(bytes)? };
             return Ok(Source::new(http.clone(), RequestBody::Fields(fields)).holding(body.lease()));
@@ -147,7 +147,7 @@ async fn authenticate(
     credentials: Option<&auth::Credentials>,
 ) -> Result<Principal, AppError> {
     let principal = auth::authenticate(app, credentials).await?;
-    // Sessions are not accepted where an API key is required.
+    // Where an API key is required, sessions are not accepted.
     if access == Access::Key && principal.session_id().is_some() {
         return Err(AppError::refused(Code::Unauthenticated, "Use an API key for this."));
     }

@@ -14,22 +14,23 @@ use middleware::tracing::record_route;
 
 use crate::{all, answer, endpoint_trait::EndpointDef, r1, streams, v1};
 
-/// Path tree of endpoints, since actix would match hundreds of patterns one after the other.
+/// Endpoints in a tree by path. It is faster than actix, which would try hundreds of patterns one
+/// after the other.
 pub struct Routes {
     root: &'static str,
     paths: matchit::Router<PathEndpoints>,
 }
 
-/// Endpoints of one path.
+/// Endpoints that have the same path.
 struct PathEndpoints {
     path: &'static str,
     fields: ResourceDef,
     defs: Vec<&'static EndpointDef>,
-    /// Their methods, as listed in the `Allow` header.
+    /// Methods of the endpoints, as listed in the `Allow` header.
     allowed: String,
 }
 
-/// Registers everything under `/r1`, `/files` and `/v1`, and Socket.IO.
+/// Registers all endpoints under `/r1`, `/files` and `/v1`, and Socket.IO.
 pub fn configure(config: &mut ServiceConfig) {
     static R1: LazyLock<Routes> = LazyLock::new(|| Routes::new(r1::ROOT, all()));
     static FILES: LazyLock<Routes> = LazyLock::new(|| Routes::new(r1::FILES, all()));
@@ -75,7 +76,7 @@ impl Routes {
             endpoints.fields.capture_match_info(&mut request);
         }
         let method = r1::tus::effective_method(request.request(), endpoints.path);
-        // GET endpoints accept HEAD as well; actix omits the body.
+        // An endpoint for GET accepts HEAD as well; actix then omits the body.
         let takes = |def: &&&EndpointDef| def.method == method || (def.method == Method::GET && method == Method::HEAD);
         let def = endpoints.defs.iter().find(takes);
         let (http, payload) = request.into_parts();
@@ -91,7 +92,7 @@ impl Routes {
     }
 }
 
-/// Read-only resource, for handlers that are not an [`Endpoint`](crate::Endpoint).
+/// Resource that supports only reading, for handlers that are not an [`Endpoint`](crate::Endpoint).
 pub fn only_get<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args>,
@@ -121,7 +122,7 @@ mod tests {
     fn finds_each_endpoint_by_path() {
         let roots = [r1::ROOT, r1::FILES, v1::ROOT].map(|root| Routes::new(root, all()));
         for def in all() {
-            // A path field matches any text, including its own name in braces.
+            // A path field matches any text, so also its own name in braces.
             let found = roots.iter().find_map(|routes| routes.paths.at(def.path.strip_prefix(routes.root)?).ok());
             let found = found.unwrap().value;
             assert_eq!(found.path, def.path);

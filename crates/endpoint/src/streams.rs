@@ -15,18 +15,20 @@ use crate::answer;
 pub fn configure(config: &mut ServiceConfig) {
     let only_get = || web::to(|http: HttpRequest| async move { answer::method_not_allowed(&http, "GET") });
     config.service(web::resource("/r1/websocket").route(web::get().to(no_handshake)).default_service(only_get()));
-    // Two literal paths are compared; a combined resource would be a pattern matched against every request.
+    // Two literal paths are registered, because one resource with both would be a pattern, which is
+    // slower to match against every request.
     for path in ["/socket.io", "/socket.io/"] {
         config.service(web::resource(path).to(socket_io));
     }
 }
 
-/// Response to requests that are not a handshake. Connections of handshakes are taken over before routing.
+/// Response to a request that is not a handshake. The connection of a handshake is taken over
+/// before routing.
 async fn no_handshake(http: HttpRequest) -> HttpResponse {
     crate::failure(&http, &AppError::refused(Code::MalformedRequest, "Connect to this endpoint with a WebSocket."))
 }
 
-/// Socket.IO long polling. The protocol itself identifies the session.
+/// Socket.IO over long polling. The session id in the request identifies the caller.
 async fn socket_io(http: HttpRequest, payload: web::Payload, app: Data<App>) -> HttpResponse {
     let caller = || Caller {
         token: Credentials::find(http.headers(), &app.config)

@@ -1,4 +1,4 @@
-//! Endpoints that read and write raw bodies, over real HTTP.
+//! Tests of endpoints that read and write raw bodies, over real HTTP.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -153,7 +153,7 @@ impl Server {
         Self { address, app, _folder: folder }
     }
 
-    /// Sends a body except for its last byte, and waits until the server has buffered it or refused it.
+    /// Sends a body without its last byte, and waits until the server has buffered or refused it.
     async fn begin_body(&self, from: [u8; 4], length: usize) -> Result<TcpStream, String> {
         let before = self.app.bodies.held();
         let socket = TcpSocket::new_v4().unwrap();
@@ -174,7 +174,8 @@ impl Server {
                 read = socket.read_buf(&mut answer) => assert!(matches!(read, Ok(1..)), "{read:?}"),
                 () = sleep(Duration::from_millis(1)) => {}
             }
-            // The server closes the connection later, after draining the request.
+            // The whole response has arrived. The server closes the connection later, after it has
+            // read the rest of the request.
             if answer.ends_with(b"}") {
                 return Err(String::from_utf8(answer).unwrap());
             }
@@ -199,7 +200,7 @@ async fn raw_bodies_are_unchanged_and_limited() {
     let answer = server.ask("POST /t/bytes?again=true HTTP/1.1\ncontent-length: 3", b"\x00{,").await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\x00{,\x00{,"), "{answer}");
     assert!(answer.contains("content-type: application/octet-stream"), "{answer}");
-    // Refused by its headers, before any body is sent.
+    // The request is refused because of its headers, before a body is sent.
     let answer = server.ask("POST /t/bytes HTTP/1.1\ncontent-length: 4097", b"").await;
     assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("4 KiB or smaller"), "{answer}");
     let chunk = format!("1001\r\n{}\r\n0\r\n\r\n", "x".repeat(LIMIT + 1));
@@ -233,14 +234,14 @@ async fn slow_bodies_stay_within_the_memory_budget() {
     for answer in refused {
         assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("\r\nretry-after: 2\r\n"), "{answer}");
     }
-    // Another address is served until the limit of the instance is reached.
+    // Another address is still served, until the limit of the instance is reached.
     while let Ok(socket) = server.begin_body([127, 0, 0, 2], LIMIT).await {
         held.push(socket);
     }
     assert_eq!((held.len(), server.app.bodies.held()), (MOST / LIMIT, MOST));
     let answer = server.begin_body([127, 0, 0, 3], LIMIT).await.unwrap_err();
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\r\nretry-after: 2\r\n"), "{answer}");
-    // Pending requests complete normally.
+    // The pending requests complete normally.
     for mut socket in held {
         socket.write_all(b"x").await.unwrap();
         let mut answer = Vec::new();
@@ -281,7 +282,7 @@ async fn errors_use_the_format_of_the_endpoint() {
     assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("\"type\":\"insufficient_quota\""), "{answer}");
     let answer = server.ask("POST /t/refuse HTTP/1.1\ncontent-length: 1\nanthropic-version: 1", b"x").await;
     assert!(answer.starts_with("HTTP/1.1 402") && answer.contains("\"type\":\"billing_error\""), "{answer}");
-    // Errors before the endpoint is reached have the same format.
+    // An error that occurs before the endpoint is reached has the same format.
     let answer = server.ask("POST /t/refuse HTTP/1.1\ncontent-length: 9999999", b"").await;
     assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("\"type\":\"invalid_request_error\""), "{answer}");
 }

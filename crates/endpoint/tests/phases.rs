@@ -1,4 +1,5 @@
-//! Phases of an endpoint: the result of the first is passed to the others, and the last one always runs.
+//! Tests of the phases of an endpoint: the result of the first phase is passed to the others, and
+//! the last one always runs.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -15,7 +16,7 @@ use migration::{Migrator, MigratorTrait as _};
 use natter_macro::{dto, endpoint};
 
 static ENDPOINTS: [EndpointDef; 1] = [EndpointDef::of::<CountLetters>()];
-/// Arguments of the last phase.
+/// Arguments with which the last phase was called.
 static SHOWN: Mutex<Vec<(Option<usize>, Option<Code>)>> = Mutex::new(Vec::new());
 
 #[dto(request)]

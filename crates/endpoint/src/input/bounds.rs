@@ -2,7 +2,7 @@
 
 use appcore::FieldError;
 
-/// Smallest and largest permitted size of a field.
+/// Smallest and largest permitted value or length of a field.
 pub struct Bounds {
     pub min: Option<i64>,
     pub max: Option<i64>,
@@ -10,12 +10,12 @@ pub struct Bounds {
     pub message: Option<&'static str>,
 }
 
-/// Text, measured in characters, or a list, measured in items.
+/// Field with a length: a text, measured in characters, or a list, measured in items.
 pub trait HasLength {
     /// Unit in error messages: `" characters"` or `" items"`.
     const UNIT: &'static str;
 
-    /// Returns `None` if the field is missing or null.
+    /// Length of the field; `None` if it is missing or null.
     fn length(&self) -> Option<usize>;
 }
 
@@ -45,7 +45,7 @@ impl<T: HasLength> HasLength for Option<T> {
 
 /// Integer field.
 pub trait Number: Copy {
-    /// Returns `None` if the field is missing or null.
+    /// Value of the field; `None` if it is missing or null.
     fn value(self) -> Option<i128>;
 }
 
@@ -73,7 +73,7 @@ impl<T: Number> Number for Option<T> {
     }
 }
 
-/// Collects the fields that exceed their bounds.
+/// Collects the fields whose value or length is out of bounds.
 pub struct BoundChecks<'a> {
     errors: &'a mut Vec<FieldError>,
 }
@@ -101,7 +101,7 @@ impl<'a> BoundChecks<'a> {
     }
 }
 
-/// Violated bound, with the error message.
+/// Bound that a field violates, with the error message.
 enum Exceeded {
     Min(String),
     Max(String),

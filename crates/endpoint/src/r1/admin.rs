@@ -27,10 +27,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListBansRequest {
-    /// Substring of the network or the reason.
+    /// Text that the network or the reason must contain.
     #[from(query)]
     pub q: Option<String>,
-    /// If `true`, only bans set by the firewall; if `false`, only bans set by administrators.
+    /// If true, lists only bans set by the firewall; if false, only bans set by administrators.
     #[from(query)]
     pub automatic: Option<bool>,
     #[from(page)]
@@ -64,8 +64,8 @@ pub struct AddBanRequest {
 
 /// Ban an address or network
 ///
-/// On every instance, its requests are refused with `address_banned` and its open connections are closed. Trusted
-/// proxies can't be banned.
+/// Every instance refuses its requests with `address_banned` and closes its open connections.
+/// Trusted proxies can't be banned.
 #[endpoint(POST "/r1/admin/bans", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, requires = Confirmed)]
 impl Endpoint for AddBan {
     type Request = AddBanRequest;
@@ -107,12 +107,12 @@ pub struct ListAuditLogRequest {
     /// Restricts the list to actions of this user.
     #[from(query)]
     pub actor: Option<UserId>,
-    /// Substring of the target, the address or the actor's name.
+    /// Text that the target, the address or the actor's name must contain.
     #[from(query)]
     pub q: Option<String>,
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// End of the period, exclusive.
+    /// End of the period. Entries at this time are not included.
     #[from(query)]
     pub to: Option<Timestamp>,
     #[from(page)]
@@ -145,20 +145,20 @@ pub struct ExportAuditLogRequest {
     /// Restricts the list to actions of this user.
     #[from(query)]
     pub actor: Option<UserId>,
-    /// Substring of the target, the address or the actor's name.
+    /// Text that the target, the address or the actor's name must contain.
     #[from(query)]
     pub q: Option<String>,
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// End of the period, exclusive.
+    /// End of the period. Entries at this time are not included.
     #[from(query)]
     pub to: Option<Timestamp>,
 }
 
 /// Export the audit log as CSV
 ///
-/// Newest first, with the columns `time`, `action`, `actor`, `actor_name`, `target`, `address` and `id`. The export
-/// itself is recorded in the audit log.
+/// The entries are in descending order of time, with the columns `time`, `action`, `actor`,
+/// `actor_name`, `target`, `address` and `id`. The export itself is recorded in the audit log.
 #[endpoint(GET "/r1/admin/audit_log/export", tag = "admin", access = Access::Admin, rate = RateGroup::Read, content("text/csv"))]
 impl Endpoint for ExportAuditLog {
     type Request = ExportAuditLogRequest;

@@ -1,4 +1,4 @@
-//! Administration of conversations. Exposes metadata and sizes, never content.
+//! Administration of conversations. Administrators see metadata and sizes, but no content.
 
 use appcore::{
     AppError, ConversationId, UserId, WorkspaceId,
@@ -22,17 +22,19 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListAllConversationsRequest {
-    /// Substring of the title of a channel or group, or the complete id.
+    /// Text that the title of a channel or group must contain, or the complete id of a
+    /// conversation.
     #[from(query)]
     pub q: Option<String>,
     #[from(query)]
     pub kind: Option<ConversationKind>,
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
-    /// If `true`, only archived conversations; if `false`, only those that are not archived.
+    /// If true, lists only archived conversations; if false, only those that are not archived.
     #[from(query)]
     pub archived: Option<bool>,
-    /// Cursor: only conversations created before this one (the `id` of the last item).
+    /// Cursor: the `id` of the last item on the previous page. Only conversations created before
+    /// that one are listed.
     #[from(query)]
     pub before: Option<ConversationId>,
     /// Page size, at most 200.
@@ -42,8 +44,8 @@ pub struct ListAllConversationsRequest {
 
 /// List all conversations
 ///
-/// Newest first, with sizes. Neither messages nor their authors are included. Chats with assistants have no title here,
-/// since it reveals what was asked.
+/// Newest first, with sizes. Neither messages nor their authors are included. Chats with assistants
+/// have no title here, since a title may reveal the question.
 #[endpoint(GET "/r1/admin/conversations", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListAllConversations {
     type Request = ListAllConversationsRequest;
@@ -88,7 +90,7 @@ impl Endpoint for ShowAnyConversation {
 pub struct ListAnyConversationMembersRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Substring of the name or e-mail address.
+    /// Text that the name or e-mail address must contain.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
@@ -116,7 +118,7 @@ impl Endpoint for ListAnyConversationMembers {
 pub struct ChangeConversationOwnerRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// A member of the conversation.
+    /// New owner, who must be a member of the conversation.
     pub owner_id: UserId,
 }
 
@@ -141,14 +143,15 @@ impl Endpoint for ChangeConversationOwner {
 pub struct DeleteAnyConversationRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// The exact title as listed here, or the id of a conversation without a title. Protects against deleting the wrong
-    /// conversation.
+    /// Exact title of the conversation as listed here, or its id if it has no title. Protects
+    /// against deleting the wrong conversation.
     pub name: String,
 }
 
 /// Delete any conversation
 ///
-/// Deletes it for all members. Requires a fresh sign-in. The default channel of a workspace can't be deleted.
+/// Deletes the conversation for all members. Requires a fresh sign-in. The default channel of a
+/// workspace can't be deleted.
 #[endpoint(DELETE "/r1/admin/conversations/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(DefaultChannel))]
 impl Endpoint for DeleteAnyConversation {
     type Request = DeleteAnyConversationRequest;

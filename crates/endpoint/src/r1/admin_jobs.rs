@@ -1,4 +1,4 @@
-//! Administration of durable jobs: pending and dead-lettered ones.
+//! Administration of durable jobs, both pending jobs and those that have failed permanently.
 
 use appcore::{
     AppError, JobId,
@@ -22,7 +22,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListJobsRequest {
-    /// Restricts the list to jobs with this status. `dead`: jobs that exhausted their attempts.
+    /// Restricts the list to jobs with this status. `dead` means that all attempts have failed.
     #[from(query)]
     pub status: Option<JobStatus>,
     /// Restricts the list to jobs of this kind, such as `mail`.
@@ -60,7 +60,7 @@ impl Endpoint for ListJobKinds {
 
 #[dto(request)]
 pub struct RequeueJobsRequest {
-    /// Kind of the jobs; all kinds if omitted.
+    /// Kind of the jobs; if omitted, jobs of all kinds.
     pub kind: Option<String>,
 }
 
@@ -86,7 +86,7 @@ impl Endpoint for RequeueJobs {
 
 #[dto(request)]
 pub struct DeleteJobsRequest {
-    /// Kind of the jobs; all kinds if omitted.
+    /// Kind of the jobs; if omitted, jobs of all kinds.
     pub kind: Option<String>,
 }
 

@@ -49,7 +49,8 @@ pub struct ListAllPaymentsRequest {
     /// Restricts the list to payments by this user.
     #[from(query)]
     pub user_id: Option<UserId>,
-    /// Restricts the list to payments with a refund in this state; `stuck` refunds wait for an administrator.
+    /// Restricts the list to payments with a refund in this state. `stuck` means that the refund
+    /// waits for an administrator's decision.
     #[from(query)]
     pub refund: Option<RefundFilter>,
     #[from(page)]
@@ -123,8 +124,8 @@ pub struct ReleasePaymentRequest {
 
 /// Release a payment from quarantine
 ///
-/// Accepts it as requested, accepts the amount that was paid, or rejects it and refunds the amount. Requires a fresh
-/// sign-in.
+/// Either accepts the payment as requested, accepts the amount that was actually paid, or rejects
+/// the payment and refunds the amount. Requires a fresh sign-in.
 #[endpoint(POST "/r1/admin/payments/{id}/release", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for ReleasePayment {
     type Request = ReleasePaymentRequest;
@@ -140,7 +141,7 @@ impl Endpoint for ReleasePayment {
 pub struct RefundPaymentRequest {
     #[from(path)]
     pub id: PaymentId,
-    /// Amount in the currency's smallest unit. If omitted, the remaining amount.
+    /// Amount in the currency's smallest unit. If omitted, all that remains is refunded.
     pub amount: Option<i64>,
     #[validate(length(min = 1, max = 500))]
     pub reason: String,
@@ -148,8 +149,9 @@ pub struct RefundPaymentRequest {
 
 /// Refund a payment
 ///
-/// The corresponding credits are clawed back: unspent credits at once, the rest becomes debt. If the outcome is
-/// uncertain, the gateway is polled for a week; after that an administrator decides.
+/// The corresponding credits are taken back. Unspent credits are removed at once, and the rest
+/// becomes debt. If the outcome at the gateway is uncertain, the gateway is polled for a week;
+/// after that an administrator has to decide.
 #[endpoint(POST "/r1/admin/payments/{id}/refund", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for RefundPayment {
     type Request = RefundPaymentRequest;
@@ -174,8 +176,8 @@ pub struct DecideRefundRequest {
 
 /// Resolve a pending refund
 ///
-/// Polls the gateway again, or records the outcome as shown in the gateway's dashboard. A later answer of the gateway
-/// takes precedence. Requires a fresh sign-in.
+/// Polls the gateway again, or records the outcome that the gateway's dashboard shows. If the
+/// gateway reports another outcome later, that one applies. Requires a fresh sign-in.
 #[endpoint(POST "/r1/admin/payments/{id}/refunds/{refund_id}/decide", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for DecideRefund {
     type Request = DecideRefundRequest;
@@ -220,7 +222,7 @@ pub struct ListPaymentDifferencesRequest {
 
 /// List differences between gateways and the ledger
 ///
-/// The last two days are compared once a day. Newest first.
+/// Newest first. Once a day, the payments of the last two days are compared.
 #[endpoint(GET "/r1/admin/payment_differences", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListPaymentDifferences {
     type Request = ListPaymentDifferencesRequest;
@@ -298,7 +300,8 @@ pub struct SwitchGatewayRequest {
 
 /// Enable or disable a payment gateway
 ///
-/// Applies to new payments, at once and on every instance. Payments in progress continue.
+/// Applies to new payments, at once and on every instance. Payments in progress are still
+/// completed.
 #[endpoint(PATCH "/r1/admin/gateways/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for SwitchGateway {
     type Request = SwitchGatewayRequest;
@@ -318,7 +321,7 @@ impl Endpoint for SwitchGateway {
 pub struct ListLedgerOfRequest {
     #[from(query)]
     pub user_id: Option<UserId>,
-    /// Workspace instead of a user.
+    /// Workspace whose entries are listed, instead of a user.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(page)]
@@ -327,7 +330,7 @@ pub struct ListLedgerOfRequest {
 
 /// List the ledger entries of any credit account
 ///
-/// Of a user or a workspace.
+/// The account is that of a user or of a workspace.
 #[endpoint(GET "/r1/admin/ledger", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListLedgerOf {
     type Request = ListLedgerOfRequest;
@@ -342,7 +345,7 @@ impl Endpoint for ListLedgerOf {
 #[dto(request)]
 pub struct GiveCreditsRequest {
     pub user_id: Option<UserId>,
-    /// Workspace instead of a user.
+    /// Workspace whose credits are adjusted, instead of a user.
     pub workspace_id: Option<WorkspaceId>,
     /// Amount in micro-credits; a negative amount removes credits.
     pub amount: MicroCredits,
@@ -352,7 +355,8 @@ pub struct GiveCreditsRequest {
 
 /// Adjust the credits of a user or workspace
 ///
-/// The reason is recorded in the ledger. If more credits are removed than available, the rest becomes debt.
+/// The reason is recorded in the ledger. If more credits are removed than are available, the rest
+/// becomes debt.
 #[endpoint(POST "/r1/admin/credits", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(NotFound, WrongState))]
 impl Endpoint for GiveCredits {
     type Request = GiveCreditsRequest;

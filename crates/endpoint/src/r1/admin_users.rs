@@ -38,14 +38,15 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListAccountsRequest {
-    /// Substring of the name or e-mail address, or the complete id.
+    /// Text that the name or e-mail address must contain, or the complete id of an account.
     #[from(query)]
     pub q: Option<String>,
     #[from(query)]
     pub status: Option<UserStatus>,
     #[from(query)]
     pub role: Option<UserRole>,
-    /// Restricts the list to accounts created before this time without an active device since.
+    /// Restricts the list to accounts that were created before this time and have not been used on
+    /// any device since.
     #[from(query)]
     pub idle_since: Option<Timestamp>,
     #[from(page)]
@@ -71,9 +72,9 @@ impl Endpoint for ListAccounts {
 pub struct InviteAccountRequest {
     #[schema(format = Email)]
     pub email: String,
-    /// If omitted, the local part of the e-mail address.
+    /// Name shown to others; if omitted, the part of the e-mail address before the `@`.
     pub display_name: Option<String>,
-    /// If omitted, `user`.
+    /// Role of the account; if omitted, `user`.
     pub role: Option<UserRole>,
     /// Language of e-mails to the user.
     pub language: Option<Language>,
@@ -111,15 +112,16 @@ pub struct ChangeAccountsRequest {
     pub action: AccountsAction,
     #[validate(length(min = 1, max = 100))]
     pub ids: Vec<UserId>,
-    /// Reason for the suspension, visible to administrators.
+    /// Reason for the suspension. Administrators can see it.
     #[schema(max_length = 200)]
     pub reason: Option<String>,
 }
 
 /// Suspend, restore or sign out several accounts
 ///
-/// Each account is processed independently: a refusal, such as for the caller's own account or the last administrator,
-/// doesn't affect the others and is listed in the response. Requires a fresh sign-in.
+/// Each account is processed on its own. If one is refused, such as the caller's own account or the
+/// last administrator's, it is listed in the response and the others are not affected. Requires a
+/// fresh sign-in.
 #[endpoint(POST "/r1/admin/users/batch", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ChangeAccounts {
     type Request = ChangeAccountsRequest;
@@ -162,7 +164,7 @@ pub struct ChangeAccountRequest {
     pub id: UserId,
     pub role: Option<UserRole>,
     pub status: Option<UserStatus>,
-    /// Reason for the suspension, visible to administrators.
+    /// Reason for the suspension. Administrators can see it.
     #[schema(max_length = 200)]
     pub reason: Option<String>,
 }
@@ -186,8 +188,8 @@ impl Endpoint for ChangeAccount {
 
 /// Delete an account
 ///
-/// Same effect as when users delete their own account. The last administrator's account can't be deleted. Requires a
-/// fresh sign-in.
+/// Has the same effect as when users delete their own account. The last administrator's account
+/// can't be deleted. Requires a fresh sign-in.
 #[endpoint(DELETE "/r1/admin/users/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(LastAdmin, WrongState))]
 impl Endpoint for DeleteAccount {
     type Request = AccountRequest;
@@ -201,7 +203,8 @@ impl Endpoint for DeleteAccount {
 
 /// Export the data of an account
 ///
-/// Same content as the user's own export, for users who request it and can't sign in. Requires a fresh sign-in.
+/// Contains the same data as the user's own export. Meant for users who request it but can't sign
+/// in. Requires a fresh sign-in.
 #[endpoint(GET "/r1/admin/users/{id}/export", tag = "admin", access = Access::Admin, rate = RateGroup::Read, requires = Confirmed)]
 impl Endpoint for ExportAccount {
     type Request = AccountRequest;
@@ -233,7 +236,7 @@ impl Endpoint for ListAccountSessions {
 
 /// Sign an account out on all devices
 ///
-/// At once, on every instance. Requires a fresh sign-in.
+/// Takes effect at once, on every instance. Requires a fresh sign-in.
 #[endpoint(DELETE "/r1/admin/users/{id}/sessions", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for EndAccountSessions {
     type Request = AccountRequest;
@@ -269,8 +272,8 @@ impl Endpoint for EndAccountSession {
 
 /// Send a password reset link
 ///
-/// Sent by e-mail. If no mail server is configured, the link is in the response. The current password remains valid
-/// until a new one is chosen. Requires a fresh sign-in.
+/// The link is sent by e-mail. If no mail server is configured, it is in the response instead. The
+/// current password stays valid until a new one is set. Requires a fresh sign-in.
 #[endpoint(POST "/r1/admin/users/{id}/password-reset", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ResetAccountPassword {
     type Request = AccountRequest;

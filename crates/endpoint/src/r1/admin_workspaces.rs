@@ -1,4 +1,4 @@
-//! Administration of workspaces. Exposes metadata and sizes, never content.
+//! Administration of workspaces. Administrators see metadata and sizes, but no content.
 
 use appcore::{
     AppError, UserId, WorkspaceId,
@@ -21,10 +21,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListAllWorkspacesRequest {
-    /// Substring of the name, or the complete id.
+    /// Text that the name must contain, or the complete id of a workspace.
     #[from(query)]
     pub q: Option<String>,
-    /// If omitted, all but personal workspaces.
+    /// Kind of workspaces to list; if omitted, all except personal workspaces.
     #[from(query)]
     pub kind: Option<WorkspaceKind>,
     #[from(page)]
@@ -68,7 +68,7 @@ impl Endpoint for ShowAnyWorkspace {
 pub struct ListAnyMembersRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// Substring of the name or e-mail address.
+    /// Text that the name or e-mail address must contain.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
@@ -93,7 +93,7 @@ impl Endpoint for ListAnyMembers {
 pub struct ChangeOwnerRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// A member who is not a guest.
+    /// New owner, who must be a member of the workspace and not a guest.
     pub owner_id: UserId,
 }
 
@@ -114,13 +114,13 @@ impl Endpoint for ChangeOwner {
 pub struct DeleteAnyWorkspaceRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// The exact name of the workspace. Protects against deleting the wrong one.
+    /// Exact name of the workspace. Protects against deleting the wrong one.
     pub name: String,
 }
 
 /// Delete any workspace
 ///
-/// Deletes it and all its conversations for all members. Requires a fresh sign-in.
+/// Deletes the workspace and all its conversations, for all members. Requires a fresh sign-in.
 #[endpoint(DELETE "/r1/admin/workspaces/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for DeleteAnyWorkspace {
     type Request = DeleteAnyWorkspaceRequest;

@@ -35,7 +35,7 @@ pub struct ListApiKeysRequest {
 
 /// List your API keys
 ///
-/// Without their secrets, which are shown only once.
+/// The secrets of the keys are not included; they are shown only once.
 #[endpoint(GET "/r1/api_keys", tag = "api_keys", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListApiKeys {
     type Request = ListApiKeysRequest;
@@ -51,39 +51,41 @@ pub struct CreateApiKeyRequest {
     /// Label of the key.
     #[schema(min_length = 1, max_length = 80)]
     pub name: String,
-    /// `read`: GET requests and events; `write`: other requests; `gateway`: `/v1`; `admin`: administration of the
-    /// installation, including reads. Only administrators can grant `admin`. No key can call sign-in, API key or
-    /// session endpoints, or delete the account.
+    /// Scopes of the key. `read` allows GET requests and events, `write` other requests, `gateway`
+    /// the endpoints of `/v1`, and `admin` administration of the installation, including reads.
+    /// Only administrators can grant `admin`. Endpoints for sign-in, API keys and sessions accept
+    /// no key, nor does deletion of the account.
     #[validate(length(min = 1, max = 10, message = "Choose at least one permission."))]
     pub scopes: Vec<Scope>,
-    /// If omitted, the key is valid until it is revoked.
+    /// Time at which the key expires. If omitted, it is valid until it is revoked.
     pub expires_at: Option<Timestamp>,
-    /// Workspace whose budget the usage counts against as well. The key stops working when the caller's membership ends.
+    /// Workspace whose budget the usage counts against, in addition to the owner's. The key stops
+    /// working when the owner's membership ends.
     pub workspace_id: Option<WorkspaceId>,
-    /// Models that the key may call, by name or alias. If omitted or empty, all models.
+    /// Models that the key may call, by name or alias. If omitted or empty, all models are allowed.
     #[validate(length(max = 200))]
     pub models: Option<Vec<String>>,
-    /// Endpoints of `/v1` that the key may call. If omitted or empty, all endpoints.
+    /// Endpoints of `/v1` that the key may call. If omitted or empty, all of them are allowed.
     #[validate(length(max = 20))]
     pub endpoints: Option<Vec<GatewayEndpoint>>,
-    /// Restricted parameters that are passed through to the provider, as far as its settings allow. If omitted,
-    /// everything that the settings allow; if empty, none.
+    /// Restricted parameters that may be passed through to the provider, as far as the provider's
+    /// settings allow them. If omitted, all that the settings allow are passed; if empty, none.
     #[validate(length(max = 20))]
     pub passthrough: Option<Vec<RestrictedParameter>>,
-    /// Requests per minute.
+    /// Maximum number of requests per minute.
     #[validate(range(min = 1, max = 1_000_000_000))]
     pub rpm: Option<u32>,
-    /// Tokens per minute.
+    /// Maximum number of tokens per minute.
     #[validate(range(min = 1, max = 1_000_000_000))]
     pub tpm: Option<u32>,
-    /// Concurrent requests.
+    /// Maximum number of concurrent requests.
     #[validate(range(min = 1, max = 100_000))]
     pub parallel: Option<u32>,
-    /// If omitted, only the limits of the owner and the workspace apply.
+    /// Budget of the key. If omitted, only the limits of the owner and the workspace apply.
     pub budget: Option<BudgetLimit>,
 }
 
-/// A newly created API key, with its secret.
+/// New API key with its secret.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NewKey {
     #[serde(flatten)]
@@ -126,23 +128,24 @@ pub struct ChangeApiKeyRequest {
     pub name: Option<String>,
     #[validate(length(min = 1, max = 10, message = "Choose at least one permission."))]
     pub scopes: Option<Vec<Scope>>,
-    /// If null, the key is valid until it is revoked.
+    /// Time at which the key expires. If null, it is valid until it is revoked.
     pub expires_at: Option<Option<Timestamp>>,
-    /// If null, no workspace.
+    /// Workspace whose budget the usage counts against as well. If null, there is none.
     pub workspace_id: Option<Option<WorkspaceId>>,
-    /// If null or empty, all models.
+    /// Models that the key may call. If null or empty, all models are allowed.
     pub models: Option<Option<Vec<String>>>,
-    /// If null or empty, all endpoints of `/v1`.
+    /// Endpoints of `/v1` that the key may call. If null or empty, all of them are allowed.
     pub endpoints: Option<Option<Vec<GatewayEndpoint>>>,
-    /// If null, everything that the provider's settings allow; if empty, none.
+    /// Restricted parameters that may be passed through. If null, all that the provider's settings
+    /// allow are passed; if empty, none.
     pub passthrough: Option<Option<Vec<RestrictedParameter>>>,
-    /// If null, no limit.
+    /// Maximum number of requests per minute. If null, there is no limit.
     pub rpm: Option<Option<u32>>,
-    /// If null, no limit.
+    /// Maximum number of tokens per minute. If null, there is no limit.
     pub tpm: Option<Option<u32>>,
-    /// If null, no limit.
+    /// Maximum number of concurrent requests. If null, there is no limit.
     pub parallel: Option<Option<u32>>,
-    /// If null, the budget is removed.
+    /// Budget of the key. If null, it is removed.
     pub budget: Option<Option<BudgetLimit>>,
 }
 
@@ -176,7 +179,8 @@ impl Endpoint for ChangeApiKey {
 pub struct RotateApiKeyRequest {
     #[from(path)]
     pub id: ApiKeyId,
-    /// Time for which the previous secret remains valid, in seconds. If omitted, it is invalid at once.
+    /// Time for which the previous secret stays valid, in seconds. If omitted, it becomes invalid
+    /// at once.
     #[validate(range(max = 2_592_000))]
     pub grace_seconds: Option<u32>,
 }

@@ -20,7 +20,8 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListAssistantsRequest {
-    /// If omitted, the shared workspace, or the caller's personal one if there is none.
+    /// Workspace whose assistants are listed. Defaults to the shared workspace, or to the caller's
+    /// personal one if there is no shared one.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(page)]
@@ -47,16 +48,16 @@ pub struct CreateAssistantRequest {
     /// Purpose of the assistant, in one line.
     #[schema(max_length = 200)]
     pub description: Option<String>,
-    /// If omitted, the installation's default model.
+    /// Model of the assistant. Defaults to the installation's default model.
     pub model: Option<String>,
-    /// Role and behaviour of the assistant. `{{user.name}}`, `{{date}}` and `{{workspace}}` are replaced for each
-    /// answer.
+    /// Instructions for the assistant: its role and behaviour. `{{user.name}}`, `{{date}}` and
+    /// `{{workspace}}` are replaced for each answer.
     #[schema(max_length = 8_000)]
     pub system_prompt: Option<String>,
-    /// Between 0 and 2. If omitted, the model's default.
+    /// Sampling temperature, between 0 and 2. Defaults to that of the model.
     #[schema(minimum = 0, maximum = 2)]
     pub temperature: Option<f64>,
-    /// If omitted, the model's default.
+    /// Maximum number of tokens in an answer. Defaults to that of the model.
     #[schema(minimum = 1, maximum = 100_000)]
     pub max_answer_tokens: Option<u32>,
     pub picture: Option<Picture>,
@@ -65,16 +66,17 @@ pub struct CreateAssistantRequest {
     /// Tools of the assistant, from the servers that `GET /r1/mcp_servers` lists.
     #[schema(max_items = 20)]
     pub tools: Option<Vec<AssistantTools>>,
-    /// If omitted, visible to all members of the workspace.
+    /// Users who can see the assistant. Defaults to all members of the workspace.
     pub visibility: Option<Visibility>,
-    /// If omitted, `true`: the assistant answers messages that mention it.
+    /// If true (the default), the assistant answers messages that mention it.
     pub answers_mentions: Option<bool>,
-    /// If omitted, `true`: users may choose another model.
+    /// If true (the default), users may choose another model.
     pub model_choice: Option<bool>,
     /// Suggested first questions, at most 8, each one line.
     #[schema(max_items = 8)]
     pub starters: Option<Vec<String>>,
-    /// If omitted, the shared workspace, or the caller's personal one if there is none.
+    /// Workspace of the assistant. Defaults to the shared workspace, or to the caller's personal
+    /// one if there is no shared one.
     pub workspace_id: Option<WorkspaceId>,
 }
 
@@ -127,21 +129,21 @@ pub struct ChangeAssistantRequest {
     pub id: AssistantId,
     #[schema(min_length = 1, max_length = 60)]
     pub name: Option<String>,
-    /// If null, the description is removed.
+    /// Purpose of the assistant. If null, it is removed.
     #[schema(max_length = 200)]
     pub description: Option<Option<String>>,
-    /// If null, the installation's default model.
+    /// Model of the assistant. If null, the installation's default model is used.
     pub model: Option<Option<String>>,
-    /// If null, the system prompt is removed.
+    /// Instructions for the assistant. If null, they are removed.
     #[schema(max_length = 8_000)]
     pub system_prompt: Option<Option<String>>,
-    /// If null, the model's default.
+    /// Sampling temperature. If null, the model's default is used.
     #[schema(minimum = 0, maximum = 2)]
     pub temperature: Option<Option<f64>>,
-    /// If null, the model's default.
+    /// Maximum number of tokens in an answer. If null, the model's default is used.
     #[schema(minimum = 1, maximum = 100_000)]
     pub max_answer_tokens: Option<Option<u32>>,
-    /// If null, the picture is removed.
+    /// Picture of the assistant. If null, it is removed.
     pub picture: Option<Option<Picture>>,
     /// If true, the assistant may use its tools.
     pub tools_enabled: Option<bool>,
@@ -157,8 +159,9 @@ pub struct ChangeAssistantRequest {
 
 /// Change an assistant
 ///
-/// Available to its creator and for the workspace's owner and admins. Omitted fields stay unchanged. Changes apply to
-/// answers that start later; users who can see the assistant receive `assistants.changed`.
+/// Allowed to the assistant's creator and to the workspace's owner and admins. Omitted fields stay
+/// unchanged. Changes apply to answers that start later. Users who can see the assistant receive
+/// `assistants.changed`.
 #[endpoint(PATCH "/r1/assistants/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id), errors(QuotaExceeded))]
 impl Endpoint for ChangeAssistant {
     type Request = ChangeAssistantRequest;
@@ -190,8 +193,8 @@ impl Endpoint for ChangeAssistant {
 
 /// Delete an assistant
 ///
-/// Available to its creator and for the workspace's owner and admins. Its chats remain readable, but new messages in
-/// them are not answered.
+/// Allowed to the assistant's creator and to the workspace's owner and admins. Chats with the
+/// assistant stay readable, but new messages in them are not answered.
 #[endpoint(DELETE "/r1/assistants/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id))]
 impl Endpoint for DeleteAssistant {
     type Request = ShowAssistantRequest;

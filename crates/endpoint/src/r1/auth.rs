@@ -30,7 +30,8 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Returns the tokens in the body, or by `Set-Cookie` for `X-Natter-Transport: cookie`.
+    /// Builds the reply with the tokens. They are in the body or, with `X-Natter-Transport:
+    /// cookie`, in cookies.
     pub(super) fn reply(ctx: &Ctx, pair: TokenPair, transport: Option<&str>) -> Reply<Self> {
         Reply::of(Self::issue(ctx, pair, transport))
     }
@@ -67,14 +68,15 @@ fn set_cookies(ctx: &Ctx, access: (String, Timestamp), refresh: (String, Timesta
 /// Second-factor challenge that must be answered before tokens are issued.
 #[dto(response)]
 pub struct SecondFactorChallenge {
-    /// Handle for `POST /r1/auth/signin/challenge`. As secret as a token.
+    /// Handle to be sent to `POST /r1/auth/signin/challenge`. It is as secret as a token.
     pub challenge: String,
-    /// Accepted methods. `passkey`: signing in by passkey is accepted as well.
+    /// Methods by which the challenge can be answered. `passkey` means that the user can sign in by
+    /// passkey instead.
     pub methods: Vec<ChallengeMethod>,
     pub expires_at: Timestamp,
 }
 
-/// Method of answering a challenge.
+/// Method by which a challenge can be answered.
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChallengeMethod {
@@ -93,7 +95,7 @@ impl From<SecondFactorMethod> for ChallengeMethod {
     }
 }
 
-/// Result of a sign-in: tokens, or with status 202 a second-factor challenge.
+/// Result of a sign-in: tokens or, with status 202, a second-factor challenge.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum SignInResult {
@@ -116,10 +118,10 @@ impl SignInResult {
 
 #[dto(request)]
 pub struct SignUpRequest {
-    /// `cookie`: the tokens are sent as cookies that scripts can't read, and not in the body.
+    /// With `cookie`, the tokens are not in the body but in cookies, which scripts can't read.
     #[from(header)]
     pub x_natter_transport: Option<String>,
-    /// Preferred languages, of which the first available one is used for e-mails.
+    /// Preferred languages. E-mails use the first one that is available.
     #[from(header)]
     pub accept_language: Option<String>,
     #[schema(format = Email)]
@@ -128,9 +130,10 @@ pub struct SignUpRequest {
     pub password: String,
     #[schema(min_length = 1)]
     pub display_name: String,
-    /// Token of an invitation to a workspace; required if sign-up is by invitation only.
+    /// Token of an invitation to a workspace. Required if sign-up is by invitation only.
     pub invitation: Option<String>,
-    /// Setup token from the server's log; required for the first account if `GET /r1/auth/policy` says so.
+    /// Setup token from the server's log. Required for the first account if `GET /r1/auth/policy`
+    /// says so.
     pub setup_token: Option<String>,
 }
 
@@ -158,7 +161,7 @@ impl Endpoint for SignUp {
 
 #[dto(request)]
 pub struct SignInRequest {
-    /// `cookie`: the tokens are sent as cookies that scripts can't read, and not in the body.
+    /// With `cookie`, the tokens are not in the body but in cookies, which scripts can't read.
     #[from(header)]
     pub x_natter_transport: Option<String>,
     #[schema(format = Email)]
@@ -169,7 +172,8 @@ pub struct SignInRequest {
 
 /// Sign in
 ///
-/// Status 202 means that a second factor is required: continue with `POST /r1/auth/signin/challenge`.
+/// Status 202 means that a second factor is required, which is sent to `POST
+/// /r1/auth/signin/challenge`.
 #[endpoint(POST "/r1/auth/signin", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status(200, 202), errors(InvalidCredentials, TooManySignins))]
 impl Endpoint for SignIn {
     type Request = SignInRequest;
@@ -183,20 +187,21 @@ impl Endpoint for SignIn {
 
 #[dto(request)]
 pub struct RefreshRequest {
-    /// `cookie`: the tokens are sent as cookies that scripts can't read, and not in the body.
+    /// With `cookie`, the tokens are not in the body but in cookies, which scripts can't read.
     #[from(header)]
     pub x_natter_transport: Option<String>,
-    /// A retry with the same key within a short time returns the same tokens, in case the response was lost.
+    /// Key chosen by the client. If the response was lost, a retry with the same key within a short
+    /// time returns the same tokens.
     #[from(header)]
     pub idempotency_key: Option<String>,
-    /// If omitted, the cookie is used.
+    /// Refresh token. If omitted, the cookie is used.
     pub refresh_token: Option<String>,
 }
 
 /// Exchange a refresh token for new tokens
 ///
-/// The old refresh token becomes invalid. Using it again ends the session, since one of the two copies must have been
-/// stolen.
+/// The old refresh token becomes invalid. If it is used again, the session ends, since one of the
+/// two users of the token must have stolen it.
 #[endpoint(POST "/r1/auth/refresh", tag = "auth", access = Access::Public, rate = RateGroup::Refresh, errors(MalformedRequest, Unauthenticated, RefreshReused))]
 impl Endpoint for Refresh {
     type Request = RefreshRequest;
@@ -222,7 +227,8 @@ impl Endpoint for Refresh {
 
 /// Sign out
 ///
-/// The access token becomes invalid at once on every instance, and its connections are closed.
+/// The access token becomes invalid at once on every instance, and connections opened with it are
+/// closed.
 #[endpoint(POST "/r1/auth/logout", tag = "auth", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for LogOut {
     type Request = NoInput;

@@ -35,7 +35,7 @@ pub struct BoardRequest {
 
 /// Show the board of a conversation
 ///
-/// Its columns and its version. Tasks are listed separately.
+/// Returns its columns and its version. Tasks are listed separately.
 #[endpoint(GET "/r1/conversations/{id}/board", tag = "boards", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowBoard {
     type Request = BoardRequest;
@@ -56,7 +56,7 @@ pub struct ListColumnsRequest {
 
 /// List the columns of a board
 ///
-/// In board order.
+/// The columns are in the order of the board.
 #[endpoint(GET "/r1/conversations/{id}/board/columns", tag = "boards", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListColumns {
     type Request = ListColumnsRequest;
@@ -67,7 +67,7 @@ impl Endpoint for ListColumns {
     }
 }
 
-/// Position of a column: an ordering key (string), or a zero-based index.
+/// Position of a column: an ordering key (a string), or a zero-based index (a number).
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum ColumnPosition {
@@ -90,7 +90,7 @@ pub struct CreateColumnRequest {
     pub id: ConversationId,
     #[schema(min_length = 1, max_length = 80)]
     pub name: String,
-    /// If omitted, the column is appended.
+    /// Position of the column. If omitted, it is added at the end.
     pub position: Option<ColumnPosition>,
     /// If true, tasks in this column count as done.
     pub done: Option<bool>,
@@ -143,7 +143,7 @@ pub struct DeleteColumnRequest {
 
 /// Delete a column
 ///
-/// A column that contains tasks is refused with `wrong_state`.
+/// The column must be empty: otherwise the request is refused with `wrong_state`.
 #[endpoint(DELETE "/r1/columns/{id}", tag = "boards", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, WrongState))]
 impl Endpoint for DeleteColumn {
     type Request = DeleteColumnRequest;
@@ -190,10 +190,10 @@ pub struct ListTasksRequest {
     /// Restricts the list to tasks assigned to this user.
     #[from(query)]
     pub assignee: Option<UserId>,
-    /// If true, archived tasks instead of the others, most recently archived first.
+    /// If true, lists archived tasks instead of the others, the most recently archived first.
     #[from(query)]
     pub archived: Option<bool>,
-    /// If true, only tasks created from a message.
+    /// If true, lists only tasks that were created from a message.
     #[from(query)]
     pub from_message: Option<bool>,
     #[from(page)]
@@ -202,7 +202,7 @@ pub struct ListTasksRequest {
 
 /// List the tasks of a board
 ///
-/// Grouped by column, in column order.
+/// Tasks are grouped by column, in the order of the columns.
 #[endpoint(GET "/r1/conversations/{id}/tasks", tag = "boards", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListTasks {
     type Request = ListTasksRequest;
@@ -229,16 +229,16 @@ pub struct CreateTaskRequest {
     /// Description in Markdown.
     #[schema(max_length = 10_000)]
     pub description: Option<String>,
-    /// Members of the conversation, at most 20.
+    /// Users to whom the task is assigned. They must be members of the conversation; at most 20.
     #[schema(max_items = 20)]
     pub assignee_ids: Option<Vec<UserId>>,
     pub due_at: Option<Timestamp>,
     /// At most 10 labels of up to 40 characters each.
     #[schema(max_items = 10)]
     pub labels: Option<Vec<String>>,
-    /// Message of this conversation that the task is created from.
+    /// Message that the task is created from. It must be in this conversation.
     pub message_id: Option<MessageId>,
-    /// If omitted, the task is appended to its column.
+    /// Position in the column. If omitted, the task is added at the end.
     #[schema(min_length = 1, max_length = 1_000, pattern = "^[0-9A-Za-z]+$")]
     pub position: Option<String>,
 }
@@ -284,7 +284,7 @@ impl FromText for Assignee {
 pub struct ListOwnTasksRequest {
     #[from(query)]
     pub assignee: Option<Assignee>,
-    /// If true, only archived tasks and tasks in a `done` column; if false, only the others.
+    /// If true, lists only archived tasks and tasks in a `done` column; if false, only the others.
     #[from(query)]
     pub done: Option<bool>,
     /// Restricts the list to tasks on the board of this conversation.
@@ -302,7 +302,8 @@ pub struct ListOwnTasksRequest {
 
 /// List your tasks
 ///
-/// From all boards that the caller can read. Ordered by due date, tasks without one last.
+/// Lists the tasks on all boards that the caller can read, ordered by due date. Tasks without a due
+/// date are last.
 #[endpoint(GET "/r1/tasks", tag = "boards", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListOwnTasks {
     type Request = ListOwnTasksRequest;
@@ -342,27 +343,28 @@ impl Endpoint for ShowTask {
 pub struct ChangeTaskRequest {
     #[from(path)]
     pub id: TaskId,
-    /// Version that the change is based on. If the task has another version, the request is refused with `stale` and
-    /// the current task in `details`. If omitted, the last write wins.
+    /// Version that the change is based on. If the task has another version by now, the request is
+    /// refused with `stale`, and `details` contains the current task. If omitted, the change
+    /// applies to any version.
     pub version: Option<i64>,
     #[schema(min_length = 1, max_length = 200)]
     pub title: Option<String>,
-    /// Another column of the same board.
+    /// Column of the same board to move the task to.
     pub column_id: Option<BoardColumnId>,
     #[schema(max_length = 10_000)]
     pub description: Option<String>,
     #[schema(max_items = 20)]
     pub assignee_ids: Option<Vec<UserId>>,
-    /// If null, no due date.
+    /// Due date. If null, it is removed.
     pub due_at: Option<Option<Timestamp>>,
     #[schema(max_items = 10)]
     pub labels: Option<Vec<String>>,
-    /// If omitted, a task moved to another column is appended to it. If another task already has this position, the
-    /// task is placed directly after it.
+    /// Position in the column. If omitted, a task that is moved to another column is added at its
+    /// end. If another task already has this position, the task is placed right after it.
     #[schema(min_length = 1, max_length = 1_000, pattern = "^[0-9A-Za-z]+$")]
     pub position: Option<String>,
-    /// If true, archives the task: it leaves the board and its reminders stop. If false, returns it to its former
-    /// place.
+    /// If true, archives the task: it leaves the board and its reminders stop. If false, puts it
+    /// back to its former position.
     pub archived: Option<bool>,
 }
 
@@ -392,7 +394,8 @@ impl Endpoint for ChangeTask {
 pub struct DeleteTaskRequest {
     #[from(path)]
     pub id: TaskId,
-    /// Version that was last seen. If the task has another version, the request is refused with `stale`.
+    /// Version that the client has seen last. If the task has another version by now, the request
+    /// is refused with `stale`.
     #[from(query)]
     pub version: Option<i64>,
 }

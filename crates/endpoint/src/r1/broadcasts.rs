@@ -30,7 +30,7 @@ pub struct ListBroadcastsRequest {
     /// Restricts the list to announcements with this severity.
     #[from(query)]
     pub severity: Option<Severity>,
-    /// Substring of the title.
+    /// Text that the title must contain.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
@@ -58,23 +58,25 @@ pub struct CreateBroadcastRequest {
     /// Body in Markdown.
     #[schema(max_length = 2_000)]
     pub body: String,
-    /// If omitted, `info`.
+    /// Severity; if omitted, `info`.
     pub severity: Option<Severity>,
     pub audience: Audience,
-    /// Start of the announcement. If omitted or in the past, now.
+    /// Start of the announcement. If omitted or in the past, it starts now.
     pub starts_at: Option<Timestamp>,
     /// End of the announcement. If omitted, it is shown until it is withdrawn.
     pub ends_at: Option<Timestamp>,
-    /// If true, users can dismiss it. If omitted, true unless the severity is critical.
+    /// If true, users can dismiss the announcement. If omitted, they can unless the severity is
+    /// critical.
     pub dismissible: Option<bool>,
-    /// If omitted, `banner`.
+    /// Channels by which it is delivered; if omitted, only `banner`.
     pub channels: Option<Vec<BroadcastChannel>>,
 }
 
 /// Create an announcement
 ///
-/// Connected users of the audience receive `broadcast` within a second of its start, on every instance; others read
-/// `GET /r1/broadcasts/active` later. Delivery by `mail` can't be undone and requires a fresh sign-in.
+/// Users in the audience who are connected receive `broadcast` within a second of its start, on
+/// every instance. Others get it later from `GET /r1/broadcasts/active`. Delivery by `mail` can't
+/// be undone and requires a fresh sign-in.
 #[endpoint(POST "/r1/broadcasts", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Write, status = 201, errors(FreshSignInRequired))]
 impl Endpoint for CreateBroadcast {
     type Request = CreateBroadcastRequest;
@@ -102,7 +104,7 @@ pub struct PreviewBroadcastRequest {
 
 /// Preview the audience of an announcement
 ///
-/// Number of accounts in the audience, and how many of them are online.
+/// Returns the number of accounts in the audience, and how many of them are online.
 #[endpoint(POST "/r1/broadcasts/preview", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for PreviewBroadcast {
     type Request = PreviewBroadcastRequest;
@@ -115,7 +117,8 @@ impl Endpoint for PreviewBroadcast {
 
 /// List the announcements shown to you
 ///
-/// Active announcements for the caller that they have not dismissed, earliest first.
+/// Active announcements for the caller, without those that the caller has dismissed. The earliest
+/// is first.
 #[endpoint(GET "/r1/broadcasts/active", tag = "broadcasts", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListShownBroadcasts {
     type Request = NoInput;
@@ -136,7 +139,7 @@ pub struct BroadcastRequest {
 
 /// Show an announcement
 ///
-/// With the number of users it was delivered to, who saw it and who dismissed it.
+/// Includes the numbers of users who have received, seen and dismissed it.
 #[endpoint(GET "/r1/broadcasts/{id}", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ReadBroadcast {
     type Request = BroadcastRequest;
@@ -157,21 +160,21 @@ pub struct ChangeBroadcastRequest {
     #[schema(max_length = 2_000)]
     pub body: Option<String>,
     pub severity: Option<Severity>,
-    /// Can be changed only before the announcement starts.
+    /// Audience. It can be changed only before the announcement starts.
     pub audience: Option<Audience>,
-    /// Can be changed only before the announcement starts.
+    /// Start of the announcement. It can be changed only before the announcement starts.
     pub starts_at: Option<Timestamp>,
-    /// If null, it is shown until it is withdrawn.
+    /// End of the announcement. If null, it is shown until it is withdrawn.
     pub ends_at: Option<Option<Timestamp>>,
     pub dismissible: Option<bool>,
-    /// Can be changed only before the announcement starts.
+    /// Channels by which it is delivered. They can be changed only before the announcement starts.
     pub channels: Option<Vec<BroadcastChannel>>,
 }
 
 /// Change an announcement
 ///
-/// Possible until it ends. Users who have received it get the update at once. Requires a fresh sign-in if it has yet to
-/// be sent by `mail`.
+/// Possible until the announcement ends. Users who have received it get the update at once.
+/// Requires a fresh sign-in if the announcement is yet to be sent by `mail`.
 #[endpoint(PATCH "/r1/broadcasts/{id}", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState))]
 impl Endpoint for ChangeBroadcast {
     type Request = ChangeBroadcastRequest;
@@ -194,7 +197,8 @@ impl Endpoint for ChangeBroadcast {
 
 /// Withdraw an announcement
 ///
-/// Removes it wherever it is shown: users who have received it get an update with `withdrawn_at`. Idempotent.
+/// The announcement is no longer shown: users who have received it get an update with
+/// `withdrawn_at`. Idempotent.
 #[endpoint(POST "/r1/broadcasts/{id}/withdraw", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for WithdrawBroadcast {
     type Request = BroadcastRequest;
@@ -219,7 +223,8 @@ impl Endpoint for SeeBroadcast {
 
 /// Dismiss an announcement
 ///
-/// Applies to the user: their other connections receive `broadcast.dismissed`.
+/// It is dismissed on all of the user's devices: their other connections receive
+/// `broadcast.dismissed`.
 #[endpoint(POST "/r1/broadcasts/{id}/dismiss", tag = "broadcasts", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for DismissBroadcast {
     type Request = BroadcastRequest;

@@ -1,4 +1,4 @@
-//! Budgets of users and workspaces. API keys get theirs from their owners.
+//! Budgets of users and workspaces. Budgets of API keys are set by the keys' owners.
 
 use appcore::{
     AppError, Code,
@@ -35,19 +35,19 @@ impl Endpoint for ListBudgets {
 
 #[dto(request)]
 pub struct PutBudgetRequest {
-    /// `user` or `workspace`.
+    /// Owner of the budget: `user` or `workspace`.
     #[from(path)]
     pub scope: BudgetScope,
     #[from(path)]
     pub id: String,
-    /// Limit in micro-credits.
+    /// Maximum amount per period, in micro-credits.
     pub limit: MicroCredits,
     pub period: BudgetPeriod,
 }
 
 /// Set the budget of a user or workspace
 ///
-/// Applies at once on every instance. Amounts already spent in the current period count.
+/// Applies at once on every instance. Amounts that were already spent in the current period count.
 #[endpoint(PUT "/r1/admin/budgets/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for PutBudget {
     type Request = PutBudgetRequest;
@@ -62,7 +62,7 @@ impl Endpoint for PutBudget {
 
 #[dto(request)]
 pub struct LiftBudgetRequest {
-    /// `user` or `workspace`.
+    /// Owner of the budget: `user` or `workspace`.
     #[from(path)]
     pub scope: BudgetScope,
     #[from(path)]

@@ -12,7 +12,7 @@ use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ShowFreshness>(), EndpointDef::of::<ConfirmSignIn>()];
 
-/// Method of re-authentication.
+/// Method by which users confirm their identity.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConfirmationMethod {
@@ -33,11 +33,11 @@ impl From<ConfirmMethod> for ConfirmationMethod {
     }
 }
 
-/// State of the fresh sign-in.
+/// Freshness of a sign-in.
 #[dto(response)]
 pub struct Freshness {
-    /// Time until which the sign-in counts as fresh. If null, it is not fresh, and operations that need it are refused
-    /// with `fresh_sign_in_required`.
+    /// Time until which the sign-in counts as fresh. If null, it is not fresh, and operations that
+    /// require a fresh sign-in are refused with `fresh_sign_in_required`.
     pub fresh_until: Option<Timestamp>,
     /// Methods that `POST /r1/auth/confirm` accepts for this account. If empty, the user must sign in again.
     pub methods: Vec<ConfirmationMethod>,
@@ -68,12 +68,13 @@ impl Endpoint for ShowFreshness {
 pub struct ConfirmSignInRequest {
     #[schema(format = Password)]
     pub password: Option<String>,
-    /// Code shown by the authenticator.
+    /// Code that the authenticator app shows.
     pub code: Option<String>,
     pub recovery_code: Option<String>,
-    /// Challenge of a passkey, together with `credential`: the id returned by `POST /r1/auth/passkeys/signin/start`.
+    /// Id of a passkey challenge, as returned by `POST /r1/auth/passkeys/signin/start`. Sent
+    /// together with `credential`.
     pub challenge_id: Option<String>,
-    /// `PublicKeyCredential.toJSON()` of the assertion signed by the authenticator.
+    /// Answer of the authenticator: `PublicKeyCredential.toJSON()`.
     #[schema(value_type = Option<Object>)]
     pub credential: Option<Value>,
 }
@@ -97,8 +98,8 @@ impl ConfirmSignInRequest {
 
 /// Confirm your identity
 ///
-/// Requires one credential: password, authenticator code, recovery code or passkey. A wrong one counts as a failed
-/// sign-in.
+/// Requires exactly one credential: a password, authenticator code, recovery code or passkey. A
+/// wrong credential counts as a failed sign-in.
 #[endpoint(POST "/r1/auth/confirm", tag = "auth", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong, MfaInvalid, InvalidCredentials, TooManySignins, WrongState))]
 impl Endpoint for ConfirmSignIn {
     type Request = ConfirmSignInRequest;

@@ -19,7 +19,8 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<TakeProfile>(),
 ];
 
-/// Deadline of a profile: writing a 30-second profile takes about as long as recording it.
+/// Deadline of a request for a profile. Writing a 30-second profile takes about as long as
+/// recording it.
 const PROFILE_DEADLINE: Duration = Duration::from_secs(60);
 
 #[dto(request)]
@@ -30,8 +31,9 @@ pub struct ReadFiguresRequest {
 
 /// Show key figures of the installation
 ///
-/// Ten figures aggregated over all instances for the last hour (default), day or thirty days, with current values and
-/// problems in that period. The last value is of an incomplete interval.
+/// Ten figures, aggregated over all instances, for the last hour (the default), day or thirty days.
+/// Includes the current values and the problems in that period. The last value belongs to an
+/// interval that is not over yet.
 #[endpoint(GET "/r1/admin/figures", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ReadFigures {
     type Request = ReadFiguresRequest;
@@ -44,7 +46,8 @@ impl Endpoint for ReadFigures {
 
 /// List the running instances
 ///
-/// Longest running first, as reported by each instance within the last minute.
+/// The longest running instance is first. The data is what each instance has reported within the
+/// last minute.
 #[endpoint(GET "/r1/admin/instances", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListInstances {
     type Request = NoInput;
@@ -57,9 +60,10 @@ impl Endpoint for ListInstances {
 
 /// Run the installation's health checks
 ///
-/// Same checks as `natter doctor`, from the instance that handles the request: configuration, disk, key, database,
-/// clock, search, Redis, mail server, AI providers, public address, backups, open files, jobs. The result is cached for
-/// ten seconds. Failures of dependencies also appear in `/health`.
+/// Runs the same checks as `natter doctor`, on the instance that handles the request:
+/// configuration, disk, key, database, clock, search, Redis, mail server, AI providers, public
+/// address, backups, open files and jobs. The result is cached for ten seconds. Failures of
+/// dependencies also appear in `/health`.
 #[endpoint(GET "/r1/admin/checks", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for RunChecks {
     type Request = NoInput;
@@ -82,9 +86,10 @@ pub struct TakeProfileRequest {
 
 /// Record a profile
 ///
-/// From the instance that handles the request, in pprof format: CPU (99 samples a second), or heap allocations in use.
-/// Available only in builds with the feature `profiling` (404 otherwise), one at a time (409), and recorded in the
-/// audit log.
+/// Profiles the instance that handles the request: its CPU usage (99 samples per second) or its
+/// heap allocations in use. The result is in pprof format. Available only in builds with the
+/// feature `profiling` (otherwise status 404). Only one profile can be recorded at a time
+/// (otherwise 409). Recorded in the audit log.
 #[endpoint(GET "/r1/admin/profile", tag = "admin", access = Access::Admin, rate = RateGroup::Read, deadline = Bound::Fixed(PROFILE_DEADLINE), errors(NotFound, WrongState), content("application/octet-stream"))]
 impl Endpoint for TakeProfile {
     type Request = TakeProfileRequest;

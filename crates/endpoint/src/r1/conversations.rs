@@ -41,14 +41,14 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<RemoveMember>(),
 ];
 
-/// Selection of conversations to list.
+/// Conversations to list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ConversationScope {
     /// Conversations of the caller.
     #[default]
     Own,
-    /// Public channels of a workspace, joined or not.
+    /// Public channels of a workspace, whether the caller has joined them or not.
     Browse,
 }
 
@@ -66,18 +66,19 @@ impl FromText for ConversationScope {
 pub struct ListConversationsRequest {
     #[from(query)]
     pub scope: Option<ConversationScope>,
-    /// Workspace for `browse`. If omitted, the shared workspace, or the caller's personal one if there is none.
+    /// Workspace for `browse`. Defaults to the shared workspace, or to the caller's personal one if
+    /// there is no shared one.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(query)]
     pub kind: Option<ConversationKind>,
-    /// Substring of the title.
+    /// Text that the title must contain.
     #[from(query)]
     pub q: Option<String>,
-    /// If true, archived channels instead of the others.
+    /// If true, lists archived channels instead of the others.
     #[from(query)]
     pub archived: Option<bool>,
-    /// If true, only channels that the caller has joined; if false, only the others.
+    /// If true, lists only channels that the caller has joined; if false, only the others.
     #[from(query)]
     pub joined: Option<bool>,
     #[from(page)]
@@ -86,8 +87,9 @@ pub struct ListConversationsRequest {
 
 /// List conversations
 ///
-/// The caller's conversations, newest activity first; or, with `scope=browse`, the public channels of a workspace,
-/// joined or not, those with most members first. Guests can't browse.
+/// By default, the caller's conversations, with the most recent activity first. With
+/// `scope=browse`, the public channels of a workspace, whether joined or not, with the largest
+/// first. Guests can't browse.
 #[endpoint(GET "/r1/conversations", tag = "conversations", access = Access::User, rate = RateGroup::Read, errors(Forbidden, NotFound))]
 impl Endpoint for ListConversations {
     type Request = ListConversationsRequest;
@@ -112,32 +114,36 @@ impl Endpoint for ListConversations {
 #[dto(request)]
 pub struct CreateConversationRequest {
     pub kind: ConversationKind,
-    /// Required for channels. Titles of public channels are unique within the workspace.
+    /// Title. Required for channels; titles of public channels must be unique within the workspace.
     pub title: Option<String>,
     pub topic: Option<String>,
-    /// Members who may post in a channel; if omitted, everyone.
+    /// Members who may post in a channel. If omitted, everyone may.
     pub posting: Option<Posting>,
-    /// Members who may mention everybody in a channel; if omitted, everyone.
+    /// Members who may mention everybody in a channel. If omitted, everyone may.
     pub mention_all: Option<MentionAll>,
-    /// History of groups and private channels that is visible to members who join later; if omitted, all of it. Can't
-    /// be changed later, except by making the channel public.
+    /// Earlier messages of a group or private channel that are visible to members who join later.
+    /// If omitted, all of them are. This can't be changed later, except by making the channel
+    /// public.
     pub history: Option<HistoryScope>,
-    /// If omitted, the shared workspace, or the caller's personal one if there is none.
+    /// Workspace of the conversation. Defaults to the shared workspace, or to the caller's personal
+    /// one if there is no shared one.
     pub workspace_id: Option<WorkspaceId>,
-    /// The other members. Exactly one for `single`, at least two for `group`; at most 1,000.
+    /// Members other than the caller: exactly one for `single`, at least two for `group`, and at
+    /// most 1,000.
     pub member_ids: Option<Vec<UserId>>,
-    /// Assistant of an `assistant` conversation. If omitted, the default assistant. In a `group`, the assistant becomes
-    /// a member.
+    /// Assistant of an `assistant` conversation; if omitted, the default assistant. In a `group`,
+    /// the assistant becomes a member.
     pub assistant_id: Option<AssistantId>,
-    /// Idempotency key chosen by the client: a request with the same id returns the conversation created first.
+    /// Idempotency key chosen by the client. If it was used before, the request returns the
+    /// conversation that was created then.
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$")]
     pub client_id: Option<String>,
 }
 
 /// Create a conversation
 ///
-/// Two users have one `single` conversation in a workspace: if it exists, it is returned with status 200. The same
-/// applies to a `client_id` that was used before.
+/// Two users can have only one `single` conversation in a workspace. If it exists, it is returned
+/// with status 200. The same applies if the `client_id` was used before.
 #[endpoint(POST "/r1/conversations", tag = "conversations", access = Access::User, rate = RateGroup::Conversation, status(201, 200), errors(Forbidden, NotFound, NameTaken))]
 impl Endpoint for CreateConversation {
     type Request = CreateConversationRequest;
@@ -169,8 +175,8 @@ pub struct ConversationRequest {
 
 /// Show a conversation
 ///
-/// With up to 20 of its members: owners first, then by name. Users who may join a public channel can read it, its
-/// history and its events.
+/// Includes up to 20 of the members: owners first, then by name. Users who may join a public
+/// channel can read the channel, its history and its events.
 #[endpoint(GET "/r1/conversations/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowConversation {
     type Request = ConversationRequest;
@@ -185,13 +191,14 @@ impl Endpoint for ShowConversation {
 pub struct ChangeConversationRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// If null, the title is removed.
+    /// Title. If null, it is removed.
     pub title: Option<Option<String>>,
-    /// If null, the topic is removed.
+    /// Topic. If null, it is removed.
     pub topic: Option<Option<String>>,
     /// Members who may post in a channel.
     pub posting: Option<Posting>,
-    /// Model for a chat with an assistant that allows the choice. If null, the assistant's own model.
+    /// Model of a chat with an assistant that lets users choose one. If null, the assistant's own
+    /// model is used.
     pub model: Option<Option<String>>,
     /// Members who may mention everybody in a channel by `@all` or `@here`.
     pub mention_all: Option<MentionAll>,
@@ -222,7 +229,7 @@ impl Endpoint for ChangeConversation {
 
 /// Delete a conversation
 ///
-/// Deletes it for all members.
+/// Deletes the conversation for all members.
 #[endpoint(DELETE "/r1/conversations/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel))]
 impl Endpoint for DeleteConversation {
     type Request = ConversationRequest;
@@ -238,18 +245,20 @@ impl Endpoint for DeleteConversation {
 pub struct ChangeOwnRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// If null, the default from the notification settings (`level`).
+    /// Messages to be notified of. If null, the default from the notification settings (`level`)
+    /// applies.
     pub notify: Option<Option<Notify>>,
-    /// If null, not muted.
+    /// Time until which the conversation is muted. If null, it is not muted.
     pub muted_until: Option<Option<Timestamp>>,
     pub pinned: Option<bool>,
-    /// Section of the caller; if null, none.
+    /// Section of the caller that contains the conversation. If null, it is in no section.
     pub section_id: Option<Option<SectionId>>,
 }
 
 /// Change your settings of a conversation
 ///
-/// Visible to the caller only. The caller's other connections receive `conversation.own`.
+/// Only the caller can see these settings. The caller's other connections receive
+/// `conversation.own`.
 #[endpoint(PATCH "/r1/conversations/{id}/own", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(NotAMember))]
 impl Endpoint for ChangeOwn {
     type Request = ChangeOwnRequest;
@@ -268,8 +277,9 @@ impl Endpoint for ChangeOwn {
 
 /// Leave a conversation
 ///
-/// The owner of a group transfers the ownership first; a channel gets a remaining member as owner. If no member
-/// remains, the conversation is deleted, unless it is a public channel.
+/// The owner of a group must transfer the ownership first. If the owner of a channel leaves, a
+/// remaining member becomes the owner. If no member remains, the conversation is deleted, unless it
+/// is a public channel.
 #[endpoint(POST "/r1/conversations/{id}/leave", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, DefaultChannel, OwnerMustTransfer, WrongState))]
 impl Endpoint for LeaveConversation {
     type Request = ConversationRequest;
@@ -313,8 +323,8 @@ pub struct MarkUnreadRequest {
 
 /// Mark a message and all later ones as unread
 ///
-/// Affects only the caller: read receipts already sent to others stay. The caller's other connections receive
-/// `conversation.unread`.
+/// Affects only the caller: read receipts that others have already received are not withdrawn. The
+/// caller's other connections receive `conversation.unread`.
 #[endpoint(POST "/r1/conversations/{id}/unread", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(NotAMember))]
 impl Endpoint for MarkUnread {
     type Request = MarkUnreadRequest;
@@ -329,18 +339,19 @@ impl Endpoint for MarkUnread {
 pub struct ListEventsRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Sequence number of the last event received.
+    /// Sequence number of the last event that the client has received. Later events are listed.
     #[from(query)]
     #[validate(range(min = 0))]
     pub after_seq: Option<i64>,
-    /// At most 200.
+    /// Maximum number of events, at most 200.
     #[from(query)]
     pub limit: Option<u64>,
 }
 
 /// List the events of a conversation
 ///
-/// All durable events in order and without gaps, for catching up after a disconnect.
+/// Lists all durable events in order and without gaps, so that clients can catch up after a
+/// disconnect.
 #[endpoint(GET "/r1/conversations/{id}/events", tag = "conversations", access = Access::User, rate = RateGroup::Read, errors(CursorExpired))]
 impl Endpoint for ListEvents {
     type Request = ListEventsRequest;
@@ -356,7 +367,7 @@ impl Endpoint for ListEvents {
 pub struct ListMembersRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Substring of the name.
+    /// Text that the name must contain.
     #[from(query)]
     pub q: Option<String>,
     #[from(query)]
@@ -367,7 +378,7 @@ pub struct ListMembersRequest {
 
 /// List the members of a conversation
 ///
-/// Owners first, then by name.
+/// Owners are first; otherwise the order is by name.
 #[endpoint(GET "/r1/conversations/{id}/members", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListMembers {
     type Request = ListMembersRequest;
@@ -405,12 +416,12 @@ impl Endpoint for ShowMember {
 pub struct AddMemberRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Either this or `assistant_id`.
+    /// User to add. Either this or `assistant_id` is required.
     pub user_id: Option<UserId>,
     pub assistant_id: Option<AssistantId>,
 }
 
-/// The added member: a user or an assistant.
+/// Member that was added: a user or an assistant.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum AddedMember {
@@ -443,7 +454,7 @@ pub struct ChangeMemberRequest {
     pub id: ConversationId,
     #[from(path)]
     pub user_id: UserId,
-    /// `owner` transfers the ownership.
+    /// New role. `owner` transfers the ownership to the member.
     pub role: MemberRole,
 }
 

@@ -42,18 +42,18 @@ fn csv_reply(pieces: impl Stream<Item = Result<Bytes, AppError>> + 'static) -> R
 pub struct ExportLedgerRequest {
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// End of the period, exclusive.
+    /// End of the period. Entries at this time are not included.
     #[from(query)]
     pub to: Option<Timestamp>,
-    /// A workspace that the caller owns or administers. If omitted, the caller's own account.
+    /// Workspace that the caller owns or administers. If omitted, the caller's own account is used.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
 }
 
 /// Export the ledger of a credit account as CSV
 ///
-/// Oldest first, with the columns `time`, `account`, `kind`, `credits` (negative for debits), `balance` after the
-/// entry, `source`, `note` and `id`.
+/// The oldest entry is first. The columns are `time`, `account`, `kind`, `credits` (negative for
+/// debits), `balance` (after the entry), `source`, `note` and `id`.
 #[endpoint(GET "/r1/ledger/export", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id), content("text/csv"))]
 impl Endpoint for ExportLedger {
     type Request = ExportLedgerRequest;
@@ -89,8 +89,9 @@ impl Endpoint for ReadCreditSettings {
 
 #[dto(request)]
 pub struct SetLowBalanceRequest {
-    /// Balance below which the user is warned, once each time it is crossed, by a frame and an e-mail. If null, a tenth
-    /// of the last purchase or grant. 0 disables the warning.
+    /// Balance in micro-credits below which the user is warned by a frame and an e-mail, once each
+    /// time the balance falls below it. If null, it is a tenth of the last purchase or grant. 0
+    /// disables the warning.
     pub threshold: Option<MicroCredits>,
     pub workspace_id: Option<WorkspaceId>,
 }
@@ -112,13 +113,14 @@ impl Endpoint for SetLowBalance {
 
 #[dto(request)]
 pub struct SetTopUpRequest {
-    /// Plan of kind `credits`.
+    /// Plan to buy, which must be of kind `credits`.
     pub plan_id: PlanId,
     /// Payment method saved for this account.
     pub method_id: PaymentMethodId,
-    /// If omitted, the plan's first currency that the payment method supports.
+    /// Currency of the charge. Defaults to the plan's first currency that the payment method
+    /// supports.
     pub currency: Option<String>,
-    /// Balance below which credits are bought.
+    /// Balance in micro-credits below which credits are bought.
     pub threshold: MicroCredits,
     /// Maximum total charge per UTC month, in the currency's smallest unit.
     pub monthly_limit: i64,
@@ -127,8 +129,9 @@ pub struct SetTopUpRequest {
 
 /// Enable auto top-up
 ///
-/// Makes one purchase at a time. Auto top-up is suspended, with an e-mail, if the charge is declined, the plan or
-/// payment method no longer exists, or the monthly limit is reached; this request enables it again.
+/// At most one purchase is in progress at a time. Auto top-up is suspended, and an e-mail is sent,
+/// if a charge is declined, if the plan or the payment method no longer exists, or if the monthly
+/// limit is reached. This request enables it again.
 #[endpoint(PUT "/r1/credit_settings/top_up", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound))]
 impl Endpoint for SetTopUp {
     type Request = SetTopUpRequest;
@@ -164,7 +167,7 @@ impl Endpoint for RemoveTopUp {
 pub struct ExportAnyLedgerRequest {
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// End of the period, exclusive.
+    /// End of the period. Entries at this time are not included.
     #[from(query)]
     pub to: Option<Timestamp>,
     /// Restricts the list to entries of this user.
@@ -177,7 +180,7 @@ pub struct ExportAnyLedgerRequest {
 
 /// Export the ledgers of all credit accounts as CSV
 ///
-/// Of all accounts, one user or one workspace.
+/// The export can be restricted to one user or one workspace.
 #[endpoint(GET "/r1/admin/ledger/export", tag = "admin", access = Access::Admin, rate = RateGroup::Read, content("text/csv"))]
 impl Endpoint for ExportAnyLedger {
     type Request = ExportAnyLedgerRequest;
@@ -195,10 +198,10 @@ impl Endpoint for ExportAnyLedger {
 
 #[dto(request)]
 pub struct ReadRevenueRequest {
-    /// Start of the period. A day or month that has started counts as a whole.
+    /// Start of the period, rounded down to the start of its day or month.
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// End of the period, exclusive.
+    /// End of the period. It is not part of the period.
     #[from(query)]
     pub to: Option<Timestamp>,
     #[from(query)]
@@ -207,8 +210,9 @@ pub struct ReadRevenueRequest {
 
 /// Show the revenue
 ///
-/// By UTC day (30 by default, at most 366) or month (12 by default, at most 60): amounts by currency, and credits.
-/// Includes the active subscriptions, the recurring revenue per month, and the total credits of users and workspaces.
+/// Shows the amounts by currency, and the credits, by UTC day (30 days by default, at most 366) or
+/// by month (12 by default, at most 60). Includes the active subscriptions, the recurring revenue
+/// per month, and the total credits of users and workspaces.
 #[endpoint(GET "/r1/admin/revenue", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ReadRevenue {
     type Request = ReadRevenueRequest;

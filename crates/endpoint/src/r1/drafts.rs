@@ -27,20 +27,21 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 pub struct PutDraftRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// At most as long as a message. An empty text deletes the draft.
+    /// Text of the draft, at most as long as a message may be. An empty text deletes the draft.
     pub content: String,
     /// Root message of the thread that the draft belongs to.
     pub thread_id: Option<MessageId>,
     /// Message that the draft replies to.
     pub reply_to: Option<MessageId>,
-    /// Time of the last edit, for drafts synchronised later. If omitted or in the future, the server's time.
+    /// Time of the last edit, for a draft that is uploaded some time after it. If omitted or in the
+    /// future, the server's time is used.
     pub updated_at: Option<Timestamp>,
 }
 
 /// Store a draft
 ///
-/// The caller's other connections receive `draft.updated`. If another device has stored a later edit, nothing is
-/// changed and that draft is returned.
+/// The caller's other connections receive `draft.updated`. If another device has stored a more
+/// recent edit, nothing is changed and that draft is returned.
 #[endpoint(PUT "/r1/conversations/{id}/draft", tag = "drafts", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded, TooMany))]
 impl Endpoint for PutDraft {
     type Request = PutDraftRequest;
@@ -83,7 +84,8 @@ pub struct ListScheduledRequest {
 
 /// List your scheduled messages
 ///
-/// Earliest send time first. They are created by `POST /r1/conversations/{id}/messages` with `send_at`.
+/// The message with the earliest send time is first. Messages are scheduled by `POST
+/// /r1/conversations/{id}/messages` with `send_at`.
 #[endpoint(GET "/r1/scheduled", tag = "drafts", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListScheduled {
     type Request = ListScheduledRequest;
@@ -118,13 +120,14 @@ pub struct ChangeScheduledRequest {
     pub content: Option<String>,
     #[validate(length(max = 100))]
     pub mentions: Option<Vec<Mention>>,
-    /// Between 10 seconds and a year from now.
+    /// New send time, between 10 seconds and a year from now.
     pub send_at: Option<Timestamp>,
 }
 
 /// Change a scheduled message
 ///
-/// A message that failed at its send time is scheduled again. Refused while the message is being sent.
+/// A message that failed at its send time is scheduled again. The request is refused while the
+/// message is being sent.
 #[endpoint(PATCH "/r1/scheduled/{id}", tag = "drafts", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded, WrongState, NotAMember))]
 impl Endpoint for ChangeScheduled {
     type Request = ChangeScheduledRequest;
@@ -149,7 +152,7 @@ impl Endpoint for SendScheduled {
 
 /// Delete a scheduled message
 ///
-/// Refused while the message is being sent.
+/// The request is refused while the message is being sent.
 #[endpoint(DELETE "/r1/scheduled/{id}", tag = "drafts", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for DeleteScheduled {
     type Request = ScheduledRequest;

@@ -38,16 +38,19 @@ impl Endpoint for ListEmoji {
 pub struct AddEmojiRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// Letters from a to z, digits, `-` and `_`; not the name of a Unicode emoji.
+    /// Name of the emoji: letters from a to z, digits, `-` and `_`. The name of a Unicode emoji is
+    /// refused.
     #[schema(min_length = 2, max_length = 32)]
     pub name: String,
-    /// An uploaded PNG, GIF or WebP image of the caller: at most 256 KiB and 512 pixels wide and high.
+    /// Image uploaded by the caller: PNG, GIF or WebP, at most 256 KiB, and at most 512 pixels wide
+    /// and high.
     pub upload_id: UploadId,
 }
 
 /// Add a custom emoji to a workspace
 ///
-/// Usable as `:name:` in reactions and texts of its conversations. A workspace has at most 500.
+/// The emoji can be used as `:name:` in reactions and texts of the workspace's conversations. A
+/// workspace can have up to 500 emoji.
 #[endpoint(POST "/r1/workspaces/{id}/emoji", tag = "workspaces", access = Access::Member(Permission::CreateContent), rate = RateGroup::Write, status = 201, errors(TypeRefused, TooLarge, WrongState, TooMany))]
 impl Endpoint for AddEmoji {
     type Request = AddEmojiRequest;
@@ -69,8 +72,8 @@ pub struct RemoveEmojiRequest {
 
 /// Remove a custom emoji from a workspace
 ///
-/// Available to the user who added it and to the workspace's owner and admins. Existing texts and reactions keep
-/// `:name:`.
+/// Allowed to the user who added it and to the workspace's owner and admins. Existing texts and
+/// reactions still contain `:name:`.
 #[endpoint(DELETE "/r1/workspaces/{id}/emoji/{name}", tag = "workspaces", access = Access::Member(Permission::View), rate = RateGroup::Write, errors(Forbidden))]
 impl Endpoint for RemoveEmoji {
     type Request = RemoveEmojiRequest;

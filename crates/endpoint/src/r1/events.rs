@@ -11,26 +11,27 @@ use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Reply};
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<StreamEvents>()];
 
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-/// Maximum wait in seconds. Proxies close connections that stay silent longer.
+/// Maximum wait in seconds. Many proxies close connections that are silent for longer.
 const MAX_WAIT: u64 = 25;
 
 #[dto(request)]
 pub struct StreamEventsRequest {
-    /// Conversations currently shown, separated by commas: at most 8.
+    /// Ids of the conversations that the client displays, separated by commas; at most 8.
     #[from(query)]
     pub view: Option<String>,
-    /// Long polling: seconds to wait, up to 25. The response ends after the first events or after this time. For
-    /// clients behind a proxy that buffers responses.
+    /// Number of seconds to wait for events (long polling), at most 25. The response ends after the
+    /// first events or after this time. Meant for clients behind a proxy that buffers responses.
     #[from(query)]
     pub wait: Option<u64>,
-    /// `id` of the last event received: later events are sent first.
+    /// Cursor of the last event received, from its `id`. The events after it are sent first.
     #[from(header)]
     pub last_event_id: Option<String>,
 }
 
 /// Stream events (Server-Sent Events)
 ///
-/// `event` is the type, `data` the envelope, `id` the cursor to resume from.
+/// In each event, `event` is the type, `data` the envelope, and `id` the cursor from which the
+/// stream can be resumed.
 #[endpoint(GET "/r1/events", tag = "realtime", access = Access::User, rate = RateGroup::Read, content("text/event-stream"), ends_with_client = true, errors(TooManyConnections))]
 impl Endpoint for StreamEvents {
     type Request = StreamEventsRequest;
@@ -43,7 +44,7 @@ impl Endpoint for StreamEvents {
         let events = realtime::sse::follow(ctx.http(), ctx.user()?, shown, last_event_id, wait).await?;
         Ok(Reply::stream("text/event-stream", events)
             .header(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"))
-            // Compression and buffering proxies would delay events.
+            // A proxy that compresses or buffers the response would delay events.
             .header(CONTENT_ENCODING, HeaderValue::from_static("identity"))
             .header(BUFFERING, HeaderValue::from_static("no")))
     }

@@ -26,9 +26,9 @@ pub struct ExportConversationRequest {
 
 /// Export a conversation
 ///
-/// Creates a zip file in the background: the response is its upload, which is `pending` until the export finishes. The
-/// caller's other connections receive `export.ended`. The file is stored for 7 days. A channel, or a group that is not
-/// small, can be exported by its owner and admins only.
+/// Creates a zip file in the background. The response contains its upload, which is `pending` until
+/// the export has finished. The caller's connections receive `export.ended`. The file is kept for 7
+/// days. Channels and larger groups can be exported only by their owner and admins.
 #[endpoint(POST "/r1/conversations/{id}/export", tag = "conversations", access = Access::User, rate = RateGroup::Write, status = 202, requires = ExportableConversation(id), errors(TooMany))]
 impl Endpoint for ExportConversation {
     type Request = ExportConversationRequest;

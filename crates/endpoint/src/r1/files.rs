@@ -20,14 +20,15 @@ use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Reply};
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ReadFile>()];
 
 const UNKNOWN: &str = "application/octet-stream";
-/// Content security policy under which a file can't run anything in this origin.
+/// Content security policy under which a file can't execute anything in the origin of the app.
 const SANDBOX_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
 const PDF: &str = "application/pdf";
-/// Policy for PDF viewers, which don't start in a sandbox in every browser. Scripts in a PDF run in the viewer,
-/// isolated from this origin.
+/// Content security policy for PDF files. A PDF viewer doesn't start in a sandbox in every browser.
+/// Scripts in a PDF run in the viewer, isolated from the origin of the app.
 const VIEWER_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; object-src 'self'; style-src 'unsafe-inline'");
-/// Files are immutable, but access to them can be revoked, so only private caches may store them.
+/// Caching of files. Their content never changes, but access to them can be revoked, so only the
+/// browser's own cache may store them.
 const CACHED: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 /// Characters of a file name that are not percent-encoded (RFC 5987).
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -36,24 +37,25 @@ const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.')
 pub struct ReadFileRequest {
     #[from(path)]
     pub id: UploadId,
-    /// Any name: the file is looked up by its id.
+    /// Name of the file. Any name is accepted, since the file is looked up by its id.
     #[from(path)]
     #[allow(dead_code, reason = "browsers name what they store by it")]
     pub name: String,
-    /// Thumbnail of an image with this length of the longer side: 320 or 1280.
+    /// Length of the longer side in pixels, to get a thumbnail of an image: 320 or 1280.
     #[from(query)]
     pub size: Option<u64>,
-    /// If true, the browser shows the file: a PDF in its viewer, where `#page=3` opens that page; Markdown, code and
-    /// other text as plain text.
+    /// If true, the browser shows the file instead of downloading it: a PDF in its viewer, where
+    /// `#page=3` opens that page, and Markdown, code and other text as plain text.
     #[from(query)]
     pub view: Option<bool>,
 }
 
 /// Download a file
 ///
-/// Accessible to its uploader until it is sent, then to everyone who can read a message that contains it; pictures of
-/// users to everyone who can see the user. Images, audio, video and plain text are shown inline, as are PDF and other
-/// text files with `view=true`; all other types are sent as attachments. `Range` requests are supported.
+/// A file is accessible to its uploader until it is sent, and then to everyone who can read a
+/// message that contains it. The picture of a user is accessible to everyone who can see the user.
+/// Images, audio, video and plain text are shown inline, and so are PDF and other text files with
+/// `view=true`. All other types are sent as attachments. `Range` requests are supported.
 #[endpoint(GET "/files/{id}/{name}", tag = "uploads", access = Access::User, rate = RateGroup::Read, status(200, 206, 304, 416), content("application/octet-stream"))]
 impl Endpoint for ReadFile {
     type Request = ReadFileRequest;
@@ -105,7 +107,7 @@ fn with_headers(reply: Reply<Raw>, file: &OpenedFile, shown: Option<&str>, tag: 
         .header(ACCEPT_RANGES, HeaderValue::from_static("bytes"))
 }
 
-/// Adds a header if its value is valid.
+/// Adds a header, unless its value is invalid.
 fn with_header(reply: Reply<Raw>, name: HeaderName, value: &str) -> Reply<Raw> {
     match HeaderValue::from_str(value) {
         Ok(value) => reply.header(name, value),
@@ -113,14 +115,14 @@ fn with_header(reply: Reply<Raw>, name: HeaderName, value: &str) -> Reply<Raw> {
     }
 }
 
-/// True if an entity-tag list contains the tag.
+/// True if a list of entity tags contains the tag of the file.
 fn contains_tag(list: &HeaderValue, tag: &str) -> bool {
     let list = list.to_str().unwrap_or_default();
     list.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == "*" || one == tag)
 }
 
-/// The requested byte range; the inner `None` means that it is not satisfiable. Multiple ranges are answered with the
-/// whole file.
+/// Byte range that the request asks for. The inner `None` means that the range can't be satisfied.
+/// For several ranges, the whole file is returned.
 fn range(headers: &HeaderMap, size: u64) -> Option<Option<Range<u64>>> {
     let asked = headers.get(RANGE)?.to_str().ok()?.strip_prefix("bytes=")?;
     let (first, last) = asked.split_once('-').filter(|_| !asked.contains(','))?;

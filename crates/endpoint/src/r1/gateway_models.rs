@@ -24,7 +24,8 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListModelsRequest {
-    /// Models usable in this workspace. If omitted, models that the caller can use anywhere.
+    /// Workspace in which the models can be used. If omitted, lists all models that the caller can
+    /// use anywhere.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(page)]
@@ -33,7 +34,7 @@ pub struct ListModelsRequest {
 
 /// List the models that you can use
 ///
-/// With their capabilities.
+/// Includes the capabilities of each model.
 #[endpoint(GET "/r1/models", tag = "assistants", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
 impl Endpoint for ListModels {
     type Request = ListModelsRequest;
@@ -46,7 +47,7 @@ impl Endpoint for ListModels {
 
 #[dto(request)]
 pub struct ListGatewayModelsRequest {
-    /// Substring of the model's name, of its provider's name, or of its name at the provider.
+    /// Text that the model's name, its provider's name or its name at the provider must contain.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
@@ -55,7 +56,7 @@ pub struct ListGatewayModelsRequest {
 
 /// List all models
 ///
-/// Models from the configuration, and models defined by administrators.
+/// Lists the models from the configuration and those defined by administrators.
 #[endpoint(GET "/r1/admin/models", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListGatewayModels {
     type Request = ListGatewayModelsRequest;
@@ -68,7 +69,7 @@ impl Endpoint for ListGatewayModels {
 
 #[dto(request)]
 pub struct FindGatewayModelRequest {
-    /// Slashes are written as `%2F`.
+    /// Name of the model, in which slashes are written as `%2F`.
     #[from(path)]
     pub name: String,
 }
@@ -86,13 +87,13 @@ impl Endpoint for FindGatewayModel {
 
 #[dto(request)]
 pub struct PutGatewayModelRequest {
-    /// Slashes are written as `%2F`.
+    /// Name of the model, in which slashes are written as `%2F`.
     #[from(path)]
     pub name: String,
-    /// Alternative names.
+    /// Alternative names of the model.
     #[validate(length(max = 50))]
     pub aliases: Option<Vec<String>>,
-    /// Provider deployments of the model. Optional if the configuration defines the model.
+    /// Deployments of the model at providers. Optional if the configuration defines the model.
     #[validate(length(max = 50))]
     pub deployments: Option<Vec<ModelDeployment>>,
     pub fallbacks: Option<ModelFallbacks>,
@@ -105,7 +106,8 @@ pub struct PutGatewayModelRequest {
 
 /// Define a model
 ///
-/// Replaces an earlier definition and the configuration's entry of this name, at once and on every instance.
+/// Replaces an earlier definition, and the configuration's entry with this name, at once and on
+/// every instance.
 #[endpoint(PUT "/r1/admin/models/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for PutGatewayModel {
     type Request = PutGatewayModelRequest;
@@ -130,14 +132,14 @@ impl Endpoint for PutGatewayModel {
 
 #[dto(request)]
 pub struct RemoveGatewayModelRequest {
-    /// Slashes are written as `%2F`.
+    /// Name of the model, in which slashes are written as `%2F`.
     #[from(path)]
     pub name: String,
 }
 
 /// Remove a model definition
 ///
-/// If the configuration defines the model, that entry applies again.
+/// If the configuration defines the model as well, the configured definition applies again.
 #[endpoint(DELETE "/r1/admin/models/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for RemoveGatewayModel {
     type Request = RemoveGatewayModelRequest;

@@ -31,12 +31,12 @@ const LOGIN: &str = "/login";
 /// Maximum size of a form posted by a provider, in bytes.
 const MAX_FORM: usize = 64 * 1024;
 
-/// An identity provider.
+/// Identity provider.
 #[dto(response)]
 pub struct OauthProvider {
-    /// Name for the path of `start`.
+    /// Name of the provider, as used in the path of `start`.
     pub name: String,
-    /// Kind of the provider, which determines its button.
+    /// Kind of the provider. It determines the look of the sign-in button.
     pub kind: OauthKind,
 }
 
@@ -57,25 +57,26 @@ pub struct StartOauthRequest {
     /// Name of the provider.
     #[from(path)]
     pub p: String,
-    /// Path on this server to return to; anything else is replaced by `/`.
+    /// Path on this server to return to. Anything else is replaced by `/`.
     #[from(query)]
     pub next: Option<String>,
-    /// `true`: link the identity to the account that is signed in.
+    /// If true, links the identity to the account that is signed in.
     #[from(query)]
     pub link: Option<bool>,
 }
 
 /// Start an OAuth sign-in
 ///
-/// Redirects the browser to the provider. On failure it redirects to `/login?error=` with `unavailable`, or, if `link`
-/// is set and the sign-in is not fresh (see `POST /r1/auth/confirm`), with `fresh_sign_in_required`.
+/// Redirects the browser to the provider. On failure, redirects to `/login?error=unavailable`. If
+/// `link` is set and the sign-in is not fresh (see `POST /r1/auth/confirm`), redirects to
+/// `/login?error=fresh_sign_in_required`.
 #[endpoint(GET "/r1/auth/oauth/{p}/start", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 302, errors(Unauthenticated, CrossSite))]
 impl Endpoint for StartOauth {
     type Request = StartOauthRequest;
     type Response = Redirect;
 
     async fn handle(ctx: &Ctx, request: StartOauthRequest) -> Result<Reply<Redirect>, AppError> {
-        // Cross-site requests must not be able to start linking.
+        // Another site must not be able to start linking an identity to the user's account.
         let by = if request.link == Some(true) { Some(ctx.authenticate_same_origin().await?) } else { None };
         let begun = identities::depart(ctx.identity(), &request.p, request.next.as_deref(), by.as_ref()).await;
         let departure = match begun {
@@ -103,22 +104,23 @@ pub struct FinishOauthRequest {
     pub code: Option<String>,
     #[from(query)]
     pub error: Option<String>,
-    /// Issuer of the response (RFC 9207).
+    /// Issuer of the provider's response (RFC 9207).
     #[from(query)]
     pub iss: Option<String>,
-    /// Apple only: the user's name, sent at the first sign-in.
+    /// Name of the user. Only Apple sends it, at the first sign-in.
     #[from(query)]
     pub user: Option<String>,
-    /// Preferred languages, of which the first available one is used for e-mails to a new account.
+    /// Preferred languages. E-mails to a new account use the first one that is available.
     #[from(header)]
     pub accept_language: Option<String>,
 }
 
 /// Finish an OAuth sign-in
 ///
-/// Redirects to the requested page with the tokens as cookies; to `/login?error=` with `oauth_state`, `oauth_denied`,
-/// `oauth_invalid`, `link_required`, `signup_closed` or `unavailable`; or to `/login?challenge=` if a second factor is
-/// required.
+/// On success, redirects to the requested page and sets the tokens as cookies. If a second factor
+/// is required, redirects to `/login?challenge=`. Otherwise redirects to `/login?error=` with
+/// `oauth_state`, `oauth_denied`, `oauth_invalid`, `link_required`, `signup_closed` or
+/// `unavailable`.
 #[endpoint(GET "/r1/auth/oauth/{p}/callback", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 303)]
 impl Endpoint for FinishOauth {
     type Request = FinishOauthRequest;
@@ -131,14 +133,15 @@ impl Endpoint for FinishOauth {
 
 /// Finish an OAuth sign-in by form
 ///
-/// Called by providers that post the response, such as Apple. The fields may be in an
+/// Used by providers that post their response, such as Apple. The fields may be in an
 /// `application/x-www-form-urlencoded` body.
 #[endpoint(POST "/r1/auth/oauth/{p}/callback", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 303, max_body = Bound::Fixed(MAX_FORM))]
 impl Endpoint for FinishOauthByForm {
     type Request = FinishOauthRequest;
     type Response = Redirect;
 
-    /// The provider's page sends the form. `state` proves that the sign-in was started by this browser.
+    /// The form comes from the provider's page. `state` proves that this browser started the
+    /// sign-in.
     const ACCEPTS_CROSS_SITE_FORM: bool = true;
 
     async fn handle(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect>, AppError> {
@@ -149,7 +152,8 @@ impl Endpoint for FinishOauthByForm {
 async fn finish_sign_in(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect>, AppError> {
     let server = &ctx.app().config.server;
     let name = request.state.as_deref().and_then(|state| cookies::oauth_name(state, server));
-    // Cookie of the sign-in that this state belongs to. Other tabs may have sign-ins of their own.
+    // Finds the cookie of the sign-in that this state belongs to. Other tabs may have sign-ins in
+    // progress as well.
     let kept = name.and_then(|name| Some((cookies::find(ctx.http().headers(), &name)?, name)));
     let handle = kept.as_ref().map(|(handle, _)| handle.as_str());
     let returned = OauthCallback {
@@ -186,8 +190,8 @@ async fn finish_sign_in(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<
     }
 }
 
-/// Redirects to the sign-in page, since the user sees a page and not the JSON response. Internal errors are still
-/// logged.
+/// Redirects to the sign-in page with the error, because the user would otherwise see a JSON
+/// response. Internal errors are logged nevertheless.
 fn redirect_to_login(ctx: &Ctx, error: AppError) -> Result<Reply<Redirect>, AppError> {
     match &error {
         AppError::Internal(_) => return Err(error),
@@ -204,16 +208,17 @@ fn redirect_to_login(ctx: &Ctx, error: AppError) -> Result<Reply<Redirect>, AppE
 
 #[dto(request)]
 pub struct SignInByIdTokenRequest {
-    /// `cookie`: the tokens are sent as cookies that scripts can't read, and not in the body.
+    /// With `cookie`, the tokens are not in the body but in cookies, which scripts can't read.
     #[from(header)]
     pub x_natter_transport: Option<String>,
-    /// Preferred languages, of which the first available one is used for e-mails to a new account.
+    /// Preferred languages. E-mails to a new account use the first one that is available.
     #[from(header)]
     pub accept_language: Option<String>,
     /// Name of the provider.
     #[from(path)]
     pub p: String,
-    /// ID token issued for this server, at most ten minutes old, and not used before.
+    /// ID token that was issued for this server. It must be at most ten minutes old and not have
+    /// been used before.
     pub id_token: String,
     /// Nonce of the ID token. Required if the token contains one.
     pub nonce: Option<String>,
@@ -221,7 +226,7 @@ pub struct SignInByIdTokenRequest {
 
 /// Sign in with an ID token
 ///
-/// Intended for mobile apps whose system obtains the token from the provider.
+/// Meant for mobile apps that get the token from the provider through the operating system.
 #[endpoint(POST "/r1/auth/oauth/{p}/token", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status(200, 202), errors(OauthInvalid, LinkRequired, SignupClosed))]
 impl Endpoint for SignInByIdToken {
     type Request = SignInByIdTokenRequest;
@@ -242,7 +247,7 @@ pub struct Identity {
     pub id: IdentityId,
     /// Name of the provider in the configuration.
     pub provider: String,
-    /// If null, the configuration no longer contains the provider.
+    /// Kind of the provider. If null, the provider is no longer configured.
     pub kind: Option<OauthKind>,
     pub email: Option<String>,
     pub created_at: Timestamp,

@@ -30,7 +30,7 @@ pub struct ListInvitationsRequest {
 
 /// List the invitations of a workspace
 ///
-/// Valid invitations, without their tokens.
+/// Lists the valid invitations, without their tokens.
 #[endpoint(GET "/r1/workspaces/{id}/invitations", tag = "invitations", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Read)]
 impl Endpoint for ListInvitations {
     type Request = ListInvitationsRequest;
@@ -45,24 +45,26 @@ impl Endpoint for ListInvitations {
 pub struct CreateInvitationRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// Restricts the invitation to this address, to which it is sent. Either this or `max_uses`.
+    /// E-mail address to which the invitation is sent. Only this address can use it. Either this or
+    /// `max_uses` is required.
     #[schema(format = Email)]
     pub email: Option<String>,
-    /// Number of times that the link can be used.
+    /// Maximum number of times that the link can be used.
     #[schema(minimum = 1, maximum = 10000)]
     pub max_uses: Option<i64>,
-    /// If omitted, `member`.
+    /// Role of the new members; if omitted, `member`.
     pub role: Option<WorkspaceRole>,
-    /// If omitted, in one week; at most one year from now.
+    /// Time at which the invitation expires, at most one year from now. If omitted, it expires in
+    /// one week.
     pub expires_at: Option<Timestamp>,
 }
 
-/// A newly created invitation, with its token.
+/// New invitation with its token.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NewInvitation {
     #[serde(flatten)]
     pub invitation: Invitation,
-    /// Shown only once.
+    /// Token of the invitation. It is shown only once.
     pub token: String,
     /// Link for accepting the invitation.
     pub url: String,
@@ -70,7 +72,7 @@ pub struct NewInvitation {
 
 /// Create an invitation to a workspace
 ///
-/// Sent by e-mail, or shared as a link.
+/// The invitation is sent by e-mail, or can be shared as a link.
 #[endpoint(POST "/r1/workspaces/{id}/invitations", tag = "invitations", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Write, status = 201, errors(AlreadyMember, WrongState))]
 impl Endpoint for CreateInvitation {
     type Request = CreateInvitationRequest;
@@ -102,7 +104,7 @@ pub struct RevokeInvitationRequest {
 
 /// Revoke an invitation
 ///
-/// Members who joined by it stay.
+/// Members who have already joined with it stay.
 #[endpoint(DELETE "/r1/workspaces/{id}/invitations/{invitation_id}", tag = "invitations", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Write)]
 impl Endpoint for RevokeInvitation {
     type Request = RevokeInvitationRequest;
@@ -132,7 +134,7 @@ impl Endpoint for PreviewInvitation {
 
 /// Accept an invitation
 ///
-/// Existing members keep their role.
+/// Users who are already members keep their role.
 #[endpoint(POST "/r1/invitations/accept", tag = "invitations", access = Access::User, rate = RateGroup::Write, errors(NotFound, InvitationMismatch, InvitationExpired))]
 impl Endpoint for AcceptInvitation {
     type Request = InvitationTokenRequest;

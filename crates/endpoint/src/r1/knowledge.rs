@@ -37,7 +37,8 @@ pub struct ListKnowledgeRequest {
 
 /// List the knowledge files of an assistant
 ///
-/// Available to users who may change it, with the processing state of each file. `knowledge.changed` announces changes.
+/// Allowed to users who may change the assistant. Includes the processing state of each file.
+/// Changes are announced by `knowledge.changed`.
 #[endpoint(GET "/r1/assistants/{id}/knowledge", tag = "assistants", access = Access::User, rate = RateGroup::Read, requires = EditableAssistant(id))]
 impl Endpoint for ListKnowledge {
     type Request = ListKnowledgeRequest;
@@ -56,15 +57,16 @@ impl Endpoint for ListKnowledge {
 pub struct GiveKnowledgeRequest {
     #[from(path)]
     pub id: AssistantId,
-    /// A file uploaded by the caller.
+    /// File to add, which the caller has uploaded.
     pub upload_id: UploadId,
 }
 
 /// Add a knowledge file to an assistant
 ///
-/// The file is split into chunks and embedded at the expense of the assistant's owner; then the assistant uses and
-/// cites it in answers. Returns 200 with the existing entry if the assistant already has the file. Supported are text,
-/// Markdown, code, web pages, CSV, PDF, Office (.docx, .xlsx, .xls, .pptx) and OpenDocument files.
+/// The file is split into chunks and embedded, which the assistant's owner pays for. Then the
+/// assistant uses the file in answers and cites it. If the assistant already has the file, the
+/// existing entry is returned with status 200. Supported are text, Markdown, code, web pages, CSV,
+/// PDF, Office (.docx, .xlsx, .xls, .pptx) and OpenDocument files.
 #[endpoint(POST "/r1/assistants/{id}/knowledge", tag = "assistants", access = Access::User, rate = RateGroup::Write, status(201, 200), requires = EditableAssistant(id), errors(WrongState, TooLarge, QuotaExceeded, TypeRefused))]
 impl Endpoint for GiveKnowledge {
     type Request = GiveKnowledgeRequest;
@@ -91,7 +93,7 @@ pub struct KnowledgeFileRequest {
 
 /// Retry a knowledge file
 ///
-/// Applies to a file that failed or that waits for an automatic retry.
+/// Possible if processing of the file has failed or waits for an automatic retry.
 #[endpoint(POST "/r1/assistants/{id}/knowledge/{file_id}/retry", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id), errors(WrongState))]
 impl Endpoint for RetryKnowledge {
     type Request = KnowledgeFileRequest;
@@ -110,7 +112,7 @@ impl Endpoint for RetryKnowledge {
 
 /// Remove a knowledge file from an assistant
 ///
-/// Deletes its chunks as well; answers that cite it keep their excerpts.
+/// Deletes the file's chunks as well. Answers that cite it keep their excerpts.
 #[endpoint(DELETE "/r1/assistants/{id}/knowledge/{file_id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id))]
 impl Endpoint for RemoveKnowledge {
     type Request = KnowledgeFileRequest;
@@ -130,15 +132,17 @@ impl Endpoint for RemoveKnowledge {
 pub struct ListSectionKnowledgeRequest {
     #[from(path)]
     pub id: SectionId,
-    /// If omitted, the shared workspace, or the caller's personal one if there is none.
+    /// Workspace. Defaults to the shared one, or to the caller's personal one if there is no shared
+    /// one.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
 }
 
 /// List the knowledge files of a section
 ///
-/// The caller's files, with the processing state of each. Assistants use them in the caller's one-to-one chats in the
-/// section, within the same workspace. `knowledge.changed` announces changes.
+/// Lists the caller's files with the processing state of each. Assistants use them in the caller's
+/// one-to-one chats in the section, within the same workspace. Changes are announced by
+/// `knowledge.changed`.
 #[endpoint(GET "/r1/sections/{id}/knowledge", tag = "conversations", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ListSectionKnowledge {
     type Request = ListSectionKnowledgeRequest;
@@ -155,16 +159,17 @@ impl Endpoint for ListSectionKnowledge {
 pub struct GiveSectionKnowledgeRequest {
     #[from(path)]
     pub id: SectionId,
-    /// A file uploaded by the caller.
+    /// File to add, which the caller has uploaded.
     pub upload_id: UploadId,
-    /// If omitted, the shared workspace, or the caller's personal one if there is none.
+    /// Workspace. Defaults to the shared one, or to the caller's personal one if there is no shared
+    /// one.
     pub workspace_id: Option<WorkspaceId>,
 }
 
 /// Add a knowledge file to a section
 ///
-/// Processed as for assistants, at the expense of the section's owner. Returns 200 with the existing entry if the
-/// section already has the file.
+/// The file is processed as for an assistant, which the section's owner pays for. If the section
+/// already has the file, the existing entry is returned with status 200.
 #[endpoint(POST "/r1/sections/{id}/knowledge", tag = "conversations", access = Access::User, rate = RateGroup::Write, status(201, 200), errors(Forbidden, WrongState, TooLarge, QuotaExceeded, TypeRefused))]
 impl Endpoint for GiveSectionKnowledge {
     type Request = GiveSectionKnowledgeRequest;
@@ -188,7 +193,7 @@ pub struct SectionKnowledgeFileRequest {
 
 /// Retry a knowledge file of a section
 ///
-/// Applies to a file that failed or that waits for an automatic retry.
+/// Possible if processing of the file has failed or waits for an automatic retry.
 #[endpoint(POST "/r1/sections/{id}/knowledge/{file_id}/retry", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for RetrySectionKnowledge {
     type Request = SectionKnowledgeFileRequest;
@@ -203,7 +208,7 @@ impl Endpoint for RetrySectionKnowledge {
 
 /// Remove a knowledge file from a section
 ///
-/// Deletes its chunks as well; answers that cite it keep their excerpts.
+/// Deletes the file's chunks as well. Answers that cite it keep their excerpts.
 #[endpoint(DELETE "/r1/sections/{id}/knowledge/{file_id}", tag = "conversations", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for RemoveSectionKnowledge {
     type Request = SectionKnowledgeFileRequest;
@@ -225,8 +230,9 @@ pub struct ListWorkspaceKnowledgeRequest {
 
 /// List the knowledge files of a workspace
 ///
-/// With the processing state of each file. All assistants use them in the workspace's conversations, except in
-/// conversations with a guest. `knowledge.changed` announces changes.
+/// Includes the processing state of each file. All assistants use the files in the workspace's
+/// conversations, except in conversations with a guest. Changes are announced by
+/// `knowledge.changed`.
 #[endpoint(GET "/r1/workspaces/{id}/knowledge", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Read)]
 impl Endpoint for ListWorkspaceKnowledge {
     type Request = ListWorkspaceKnowledgeRequest;
@@ -242,14 +248,14 @@ impl Endpoint for ListWorkspaceKnowledge {
 pub struct GiveWorkspaceKnowledgeRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// A file uploaded by the caller.
+    /// File to add, which the caller has uploaded.
     pub upload_id: UploadId,
 }
 
 /// Add a knowledge file to a workspace
 ///
-/// Processed as for assistants, at the expense of the workspace's owner. Returns 200 with the existing entry if the
-/// workspace already has the file.
+/// The file is processed as for an assistant, which the workspace's owner pays for. If the
+/// workspace already has the file, the existing entry is returned with status 200.
 #[endpoint(POST "/r1/workspaces/{id}/knowledge", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Write, status(201, 200), errors(WrongState, TooLarge, QuotaExceeded, TypeRefused))]
 impl Endpoint for GiveWorkspaceKnowledge {
     type Request = GiveWorkspaceKnowledgeRequest;
@@ -272,7 +278,7 @@ pub struct WorkspaceKnowledgeFileRequest {
 
 /// Retry a knowledge file of a workspace
 ///
-/// Applies to a file that failed or that waits for an automatic retry.
+/// Possible if processing of the file has failed or waits for an automatic retry.
 #[endpoint(POST "/r1/workspaces/{id}/knowledge/{file_id}/retry", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for RetryWorkspaceKnowledge {
     type Request = WorkspaceKnowledgeFileRequest;
@@ -286,7 +292,7 @@ impl Endpoint for RetryWorkspaceKnowledge {
 
 /// Remove a knowledge file from a workspace
 ///
-/// Deletes its chunks as well; answers that cite it keep their excerpts.
+/// Deletes the file's chunks as well. Answers that cite it keep their excerpts.
 #[endpoint(DELETE "/r1/workspaces/{id}/knowledge/{file_id}", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Write)]
 impl Endpoint for RemoveWorkspaceKnowledge {
     type Request = WorkspaceKnowledgeFileRequest;
@@ -303,15 +309,15 @@ impl Endpoint for RemoveWorkspaceKnowledge {
 pub struct ShowCitationRequest {
     #[from(path)]
     pub id: MessageId,
-    /// Number of the citation, as shown in brackets in the answer.
+    /// Number of the citation, which the answer shows in brackets.
     #[from(path)]
     pub n: u64,
 }
 
 /// Show a cited passage
 ///
-/// The complete chunk and its neighbours, for users who can read the answer. 404 if the assistant no longer has the
-/// file.
+/// Returns the complete chunk and its neighbours. Allowed to users who can read the answer. Status
+/// 404 if the assistant no longer has the file.
 #[endpoint(GET "/r1/messages/{id}/citations/{n}", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowCitation {
     type Request = ShowCitationRequest;

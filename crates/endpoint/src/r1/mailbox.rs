@@ -1,4 +1,4 @@
-//! Actions of e-mailed links: address verification and password reset.
+//! Actions of the links in e-mails: address verification and password reset.
 
 use appcore::AppError;
 use identity::accounts;
@@ -15,7 +15,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct VerifyEmailRequest {
-    /// Token from the e-mailed link: valid once, for 24 hours.
+    /// Token from the link in the e-mail. It can be used once, within 24 hours.
     pub token: String,
     /// Password of the account; required if the caller is not signed in to it.
     #[schema(format = Password)]
@@ -24,8 +24,8 @@ pub struct VerifyEmailRequest {
 
 /// Verify your e-mail address
 ///
-/// Requires a session of the account or its password (403 `password_required` otherwise). Existing sessions stay signed
-/// in.
+/// Requires a session of the account or its password (otherwise 403 with `password_required`).
+/// Existing sessions stay signed in.
 #[endpoint(POST "/r1/auth/verify-email", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(TokenInvalid, Forbidden, PasswordRequired, PasswordWrong, TooManySignins))]
 impl Endpoint for VerifyEmail {
     type Request = VerifyEmailRequest;
@@ -80,7 +80,7 @@ impl Endpoint for ForgotPassword {
 
 #[dto(request)]
 pub struct ResetPasswordRequest {
-    /// Token from the e-mailed link: valid once, for one hour.
+    /// Token from the link in the e-mail. It can be used once, within one hour.
     pub token: String,
     #[schema(format = Password, min_length = 8)]
     pub password: String,

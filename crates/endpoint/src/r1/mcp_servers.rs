@@ -45,7 +45,8 @@ pub struct ListMcpServersRequest {
 
 /// List the MCP servers whose tools you can give to assistants
 ///
-/// Servers offered to everyone; for administrators of the installation, all enabled servers.
+/// Lists the servers that are offered to everyone. Administrators of the installation get all
+/// enabled servers.
 #[endpoint(GET "/r1/mcp_servers", tag = "assistants", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListOfferedServers {
     type Request = ListMcpServersRequest;
@@ -62,13 +63,13 @@ pub struct UseServerPromptRequest {
     pub id: McpServerId,
     /// Name of one of the server's `prompts`.
     pub name: String,
-    /// Arguments by name, each value up to 2,000 characters.
+    /// Arguments by name. Each value may have up to 2,000 characters.
     pub arguments: Option<BTreeMap<String, String>>,
 }
 
 /// Render a prompt of an MCP server
 ///
-/// Returns the text to the caller for review. No message is sent.
+/// Returns the text, so that the caller can review it. No message is sent.
 #[endpoint(POST "/r1/mcp_servers/{id}/prompts", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(WrongState), deadline = Bound::Fixed(std::time::Duration::from_secs(90)))]
 impl Endpoint for UseServerPrompt {
     type Request = UseServerPromptRequest;
@@ -84,8 +85,8 @@ impl Endpoint for UseServerPrompt {
 
 /// List the MCP servers that you can connect an account with
 ///
-/// Servers offered to the caller, and servers that they have connected. If `state` is `expired`, the user must connect
-/// again.
+/// Lists the servers that are offered to the caller and those that the caller has connected. If
+/// `state` is `expired`, the user must connect again.
 #[endpoint(GET "/r1/mcp_connections", tag = "assistants", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListToolConnections {
     type Request = ListMcpServersRequest;
@@ -100,17 +101,18 @@ impl Endpoint for ListToolConnections {
 pub struct SignInToToolServerRequest {
     #[from(path)]
     pub id: McpServerId,
-    /// Page of the app to return to.
+    /// Page of the app to return to in the end.
     #[schema(max_length = 2_000)]
     pub next: Option<String>,
 }
 
 /// Start connecting an account with an MCP server
 ///
-/// Discovers the server's authorization server (RFC 9728, RFC 8414), registers a client there if needed (RFC 7591), and
-/// returns the authorization URL for the browser (OAuth 2.1 with PKCE, RFC 8707). The browser returns to
-/// `/tools/connected/{id}` of the app (to `/tools/connected` if an administrator registered the client manually) with
-/// the parameters of `POST /r1/mcp_connections`.
+/// Discovers the server's authorization server (RFC 9728, RFC 8414), registers a client there if
+/// needed (RFC 7591), and returns the authorization URL for the browser (OAuth 2.1 with PKCE, RFC
+/// 8707). The browser returns to `/tools/connected/{id}` of the app, with the parameters for `POST
+/// /r1/mcp_connections`. If an administrator has registered the client manually, it returns to
+/// `/tools/connected`.
 #[endpoint(POST "/r1/mcp_servers/{id}/connection", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(WrongState), deadline = Bound::Fixed(std::time::Duration::from_secs(90)))]
 impl Endpoint for SignInToToolServer {
     type Request = SignInToToolServerRequest;
@@ -124,20 +126,20 @@ impl Endpoint for SignInToToolServer {
 
 #[dto(request)]
 pub struct ConnectToolServerRequest {
-    /// Server id from the path that the browser returned to. Omitted for `/tools/connected`.
+    /// Server id from the path that the browser has returned to. Omitted for `/tools/connected`.
     pub server_id: Option<McpServerId>,
     pub state: String,
     pub code: Option<String>,
-    /// Error code if the authorization server or the user refused.
+    /// Error code, if the authorization server or the user has refused.
     pub error: Option<String>,
-    /// Issuer of the response (RFC 9207).
+    /// Issuer of the authorization server's response (RFC 9207).
     pub iss: Option<String>,
 }
 
 /// Connect an account with an MCP server
 ///
-/// Takes the parameters that the browser returned with from the authorization server. Valid once, within ten minutes,
-/// for the user who started.
+/// Takes the parameters with which the browser has returned from the authorization server. They can
+/// be used once, within ten minutes, by the user who started.
 #[endpoint(POST "/r1/mcp_connections", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(OauthState, OauthDenied, WrongState, NotFound), deadline = Bound::Fixed(std::time::Duration::from_secs(30)))]
 impl Endpoint for ConnectToolServer {
     type Request = ConnectToolServerRequest;
@@ -152,7 +154,8 @@ impl Endpoint for ConnectToolServer {
 
 /// Disconnect your account from an MCP server
 ///
-/// Deletes its tokens, and revokes them if the authorization server supports that (RFC 7009).
+/// Deletes the tokens of the connection. If the authorization server supports it, revokes them as
+/// well (RFC 7009).
 #[endpoint(DELETE "/r1/mcp_servers/{id}/connection", tag = "assistants", access = Access::User, rate = RateGroup::Write, deadline = Bound::Fixed(std::time::Duration::from_secs(30)))]
 impl Endpoint for DisconnectToolServer {
     type Request = McpServerRequest;
@@ -166,7 +169,8 @@ impl Endpoint for DisconnectToolServer {
 
 /// List the commands of local MCP servers
 ///
-/// They are defined only in the configuration (`mcp.commands`): no request can specify a program to run.
+/// Commands are defined only in the configuration (`mcp.commands`), so that no request can specify
+/// a program to run.
 #[endpoint(GET "/r1/admin/mcp_commands", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListMcpCommands {
     type Request = ListMcpServersRequest;
@@ -195,31 +199,32 @@ pub struct AddMcpServerRequest {
     #[schema(max_length = 300)]
     pub description: Option<String>,
     pub transport: McpTransport,
-    /// URL of an `http` server: an https URL, or one that `outgoing.allow` contains.
+    /// URL of an `http` server. It must be an https URL or allowed by the setting `outgoing.allow`.
     #[schema(max_length = 2_000)]
     pub url: Option<String>,
-    /// Command of a `stdio` server, one of `GET /r1/admin/mcp_commands`.
+    /// Command of a `stdio` server, from `GET /r1/admin/mcp_commands`.
     pub command: Option<String>,
-    /// Headers for `http`, environment variables for `stdio`. Stored encrypted and never returned.
+    /// Headers of an `http` server, or environment variables of a `stdio` server. They are stored
+    /// encrypted and never returned.
     pub secrets: Option<BTreeMap<String, String>>,
-    /// If omitted, `secrets`.
+    /// Authentication at the server; if omitted, `secrets`.
     pub auth: Option<McpAuth>,
-    /// Client id of Natter for `oauth`, at the authorization server. If omitted, Natter registers itself where the
-    /// server supports it.
+    /// Client id of Natter at the authorization server, for `oauth`. If omitted, Natter registers
+    /// itself if the authorization server supports it.
     #[schema(max_length = 500)]
     pub client_id: Option<String>,
-    /// Stored encrypted and never returned.
+    /// Client secret that belongs to `client_id`. It is stored encrypted and never returned.
     #[schema(max_length = 2_000)]
     pub client_secret: Option<String>,
-    /// If omitted, true.
+    /// If true (the default), the server can be used.
     pub is_enabled: Option<bool>,
-    /// If omitted, administrators.
+    /// Users to whom the server is offered; if omitted, only administrators.
     pub visible_to: Option<ToolVisibility>,
 }
 
 /// Add an MCP server
 ///
-/// Load its tools with `POST …/refresh`.
+/// `POST …/refresh` loads its tools afterwards.
 #[endpoint(POST "/r1/admin/mcp_servers", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, requires = Confirmed, errors(WrongState))]
 impl Endpoint for AddMcpServer {
     type Request = AddMcpServerRequest;
@@ -266,33 +271,35 @@ pub struct ChangeMcpServerRequest {
     pub id: McpServerId,
     #[schema(min_length = 1, max_length = 60)]
     pub name: Option<String>,
-    /// If null, the description is removed.
+    /// Description. If null, it is removed.
     #[schema(max_length = 300)]
     pub description: Option<Option<String>>,
-    /// Changing it deletes the stored secrets.
+    /// URL of the server. Changing it deletes the stored secrets.
     #[schema(max_length = 2_000)]
     pub url: Option<String>,
-    /// Changing it deletes the stored secrets.
+    /// Command of the server. Changing it deletes the stored secrets.
     pub command: Option<String>,
-    /// Secrets to set by name; null removes one.
+    /// Secrets to set, by name. Null removes a secret.
     pub secrets: Option<BTreeMap<String, Option<String>>>,
-    /// Changing the authentication or the URL deletes the accounts that users have connected.
+    /// Authentication at the server. Changing the authentication or the URL deletes the connections
+    /// of users' accounts.
     pub auth: Option<McpAuth>,
-    /// If null, the client id is removed. Changing it deletes the client secret.
+    /// Client id at the authorization server. If null, it is removed. Changing it deletes the
+    /// client secret.
     #[schema(max_length = 500)]
     pub client_id: Option<Option<String>>,
-    /// If null, the client secret is removed.
+    /// Client secret. If null, it is removed.
     #[schema(max_length = 2_000)]
     pub client_secret: Option<Option<String>>,
     pub is_enabled: Option<bool>,
     pub visible_to: Option<ToolVisibility>,
-    /// Modes by tool name. Omitted tools stay unchanged.
+    /// Modes of tools, by tool name. Tools that are omitted keep their mode.
     pub modes: Option<BTreeMap<String, ToolMode>>,
 }
 
 /// Change an MCP server
 ///
-/// Applies to calls that start later. Omitted fields stay unchanged.
+/// Omitted fields stay unchanged. Changes apply to calls that start later.
 #[endpoint(PATCH "/r1/admin/mcp_servers/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ChangeMcpServer {
     type Request = ChangeMcpServerRequest;
@@ -317,7 +324,7 @@ impl Endpoint for ChangeMcpServer {
 
 /// Remove an MCP server
 ///
-/// Assistants lose its tools.
+/// Assistants can no longer use its tools.
 #[endpoint(DELETE "/r1/admin/mcp_servers/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for RemoveMcpServer {
     type Request = McpServerRequest;
@@ -331,9 +338,10 @@ impl Endpoint for RemoveMcpServer {
 
 /// Refresh the tools of an MCP server
 ///
-/// The list is stored and used until the next refresh. If the server can't be reached, `error` contains the reason. A
-/// new tool is called without confirmation (`auto`) if the server declares it read-only; otherwise the user who asked
-/// the assistant must confirm each call (`ask`).
+/// The list of tools is stored and used until the next refresh. If the server can't be reached,
+/// `error` contains the reason. A new tool is called without confirmation (`auto`) if the server
+/// declares it as read-only. Otherwise the user who asked the assistant must confirm each call
+/// (`ask`).
 #[endpoint(POST "/r1/admin/mcp_servers/{id}/refresh", tag = "admin", access = Access::Admin, rate = RateGroup::Write, deadline = Bound::Fixed(std::time::Duration::from_secs(90)))]
 impl Endpoint for RefreshMcpServer {
     type Request = McpServerRequest;

@@ -45,41 +45,46 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 pub struct SendMessageRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Idempotency key chosen by the client: a request with the same id returns the message sent first.
+    /// Idempotency key chosen by the client. If it was used before, the request returns the message
+    /// that was sent then.
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$")]
     pub client_id: String,
-    /// May be empty if there are attachments. At most 5,000 characters, in an `assistant` conversation 100,000, unless
-    /// the operator has configured other limits (see `GET /r1/auth/policy`). Control characters other than line breaks
-    /// and tabs are removed; CR LF becomes LF.
+    /// Text of the message. It may be empty if there are attachments. The maximum length is 5,000
+    /// characters, or 100,000 in an `assistant` conversation, unless the operator has configured
+    /// other limits (see `GET /r1/auth/policy`). Control characters other than line breaks and tabs
+    /// are removed, and CR LF is replaced by LF.
     pub content: String,
     pub reply_to: Option<MessageId>,
-    /// Mentions. `user` and `assistant` with an `id`; `all`: every member; `here`: members who are online. At most 100.
+    /// Mentions, at most 100. Mentions of kind `user` and `assistant` have an `id`. `all` mentions
+    /// every member, and `here` all members who are online.
     #[validate(length(max = 100))]
     pub mentions: Option<Vec<Mention>>,
-    /// Confirms that `all` or `here` mentions more than 20 users.
+    /// True to confirm that `all` or `here` mentions more than 20 users.
     pub confirm: Option<bool>,
-    /// Uploads of the caller (`POST /r1/uploads`), in display order.
+    /// Uploads of the caller (`POST /r1/uploads`) to attach, in display order.
     #[validate(length(max = 10))]
     pub attachment_ids: Option<Vec<UploadId>>,
-    /// Model for the answer, if an assistant is addressed that allows the choice. If omitted, the model of the chat or
-    /// the assistant.
+    /// Model for the answer, if the message addresses an assistant that lets users choose one.
+    /// Defaults to the model of the chat or the assistant.
     pub model: Option<String>,
     /// Root message of the thread to reply in. Chats with assistants have no threads.
     pub thread_id: Option<MessageId>,
-    /// If true, the thread reply is shown in the main conversation as well.
+    /// If true, a reply in a thread is shown in the main timeline as well.
     pub also_to_conversation: Option<bool>,
-    /// Message to forward, which the sender can read.
+    /// Message to forward. The sender must be able to read it.
     pub forward_of: Option<MessageId>,
-    /// If `false`, links are not previewed. Otherwise they are, unless the sender or the workspace has disabled
-    /// previews.
+    /// If false, links are not previewed. Otherwise they are, unless the sender or the workspace
+    /// has disabled previews.
     pub previews: Option<bool>,
-    /// Options of a poll; the content is the question. Not available in chats with assistants or with `send_at`.
+    /// Options of a poll, whose question is `content`. Not available in chats with assistants, nor
+    /// together with `send_at`.
     pub poll: Option<NewPoll>,
-    /// Send time: between 10 seconds and a year from now. If omitted, the message is sent at once.
+    /// Time to send the message, between 10 seconds and a year from now. If omitted, it is sent at
+    /// once.
     pub send_at: Option<Timestamp>,
 }
 
-/// The message, or with status 202 the scheduled message.
+/// Message that was sent or, with status 202, scheduled.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum SentMessage {
@@ -89,10 +94,11 @@ pub enum SentMessage {
 
 /// Send a message
 ///
-/// Returns 201 the first time, 200 with the same message for a `client_id` that was used before. In an `assistant`
-/// conversation every message is answered; elsewhere the first three assistants of the workspace that are mentioned
-/// (`@name` or `mentions`) answer. A message that needs another answer is refused while the caller has 20 unfinished
-/// answers. With `send_at` the message is scheduled (202): see `GET /r1/scheduled`.
+/// Returns 201 for a new message. If the `client_id` was used before, returns 200 with the earlier
+/// message. In an `assistant` conversation every message is answered. Elsewhere, the first three
+/// assistants of the workspace that are mentioned (`@name` or `mentions`) answer. A message to an
+/// assistant is refused while the caller has 20 unfinished answers. With `send_at` the message is
+/// scheduled (202); see `GET /r1/scheduled`.
 #[endpoint(POST "/r1/conversations/{id}/messages", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status(201, 200, 202), errors(Forbidden, NotAMember, Archived, ConfirmMention, TooMany, TooManyAnswers, QuotaExceeded, SlowMode, WordRefused))]
 impl Endpoint for SendMessage {
     type Request = SendMessageRequest;
@@ -138,10 +144,10 @@ impl Endpoint for SendMessage {
 pub struct ListMessagesRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// The newest messages before this sequence number.
+    /// Sequence number; the newest messages before it are listed.
     #[from(query)]
     pub before_seq: Option<i64>,
-    /// The oldest messages after this sequence number.
+    /// Sequence number; the oldest messages after it are listed.
     #[from(query)]
     pub after_seq: Option<i64>,
     /// Restricts the list to messages sent at or after this time.
@@ -150,14 +156,14 @@ pub struct ListMessagesRequest {
     /// Restricts the list to messages sent before this time.
     #[from(query)]
     pub to: Option<Timestamp>,
-    /// At most 200.
+    /// Maximum number of messages, at most 200.
     #[from(query)]
     pub limit: Option<u64>,
 }
 
 /// List the messages of a conversation
 ///
-/// Oldest first. Without a cursor, the newest messages.
+/// The oldest message is first. Without a cursor, the newest messages are listed.
 #[endpoint(GET "/r1/conversations/{id}/messages", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListMessages {
     type Request = ListMessagesRequest;
@@ -186,12 +192,13 @@ pub struct MessageRequest {
 pub struct ShowMessageRequest {
     #[from(path)]
     pub id: MessageId,
-    /// Number of messages before and after it to include: 1 to 100. If omitted, only the message.
+    /// Number of messages to include before and after the message, from 1 to 100. If omitted, only
+    /// the message is returned.
     #[from(query)]
     pub around: Option<u64>,
 }
 
-/// The message, or with `around` the message with its neighbours.
+/// Message or, with `around`, the message with its neighbours.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum ShownMessage {
@@ -224,17 +231,17 @@ pub struct EditMessageRequest {
     pub id: MessageId,
     #[schema(min_length = 1)]
     pub content: String,
-    /// New mentions, as when sending. If omitted, the mentions stay unchanged.
+    /// New mentions, in the same form as for sending. If omitted, the mentions stay unchanged.
     #[validate(length(max = 100))]
     pub mentions: Option<Vec<Mention>>,
-    /// Confirms that a newly added `all` or `here` mentions more than 20 users.
+    /// True to confirm that a newly added `all` or `here` mentions more than 20 users.
     pub confirm: Option<bool>,
 }
 
 /// Edit your message
 ///
-/// Newly mentioned users are notified, and notifications for removed mentions are withdrawn. Assistants don't answer
-/// again.
+/// Users who are newly mentioned are notified, and notifications of mentions that were removed are
+/// withdrawn. Assistants don't answer again.
 #[endpoint(PATCH "/r1/messages/{id}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, ConfirmMention, WrongState, WordRefused))]
 impl Endpoint for EditMessage {
     type Request = EditMessageRequest;
@@ -254,15 +261,15 @@ pub struct AskAgainRequest {
     pub id: MessageId,
     #[schema(min_length = 1)]
     pub content: String,
-    /// Model for the answer. If omitted, the model of the chat or the assistant.
+    /// Model for the answer. Defaults to the model of the chat or the assistant.
     pub model: Option<String>,
 }
 
 /// Edit your prompt and regenerate the answer
 ///
-/// In an `assistant` conversation. The message keeps its id and sequence number; the previous text becomes a version of
-/// it. The messages that follow it are hidden until that version is shown again. Refused while the assistant is
-/// answering.
+/// Available in an `assistant` conversation. The message keeps its id and sequence number, and the
+/// previous text becomes a version of it. The messages that follow it are hidden until that version
+/// is shown again. Refused while the assistant is answering.
 #[endpoint(POST "/r1/messages/{id}/versions", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status = 201, errors(Forbidden, WrongState, TooManyAnswers))]
 impl Endpoint for AskAgain {
     type Request = AskAgainRequest;
@@ -279,14 +286,15 @@ impl Endpoint for AskAgain {
 pub struct ShowVersionRequest {
     #[from(path)]
     pub id: MessageId,
-    /// From 1 to the number of versions.
+    /// Number of the version, from 1 to the number of versions.
     #[validate(range(min = 1))]
     pub index: i64,
 }
 
 /// Show another version of a prompt or an answer
 ///
-/// The messages that followed that version are shown again. Refused while the assistant is answering.
+/// The messages that followed that version are shown again as well. Refused while the assistant is
+/// answering.
 #[endpoint(PUT "/r1/messages/{id}/version", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for ShowVersion {
     type Request = ShowVersionRequest;
@@ -311,7 +319,7 @@ impl Endpoint for DeleteMessage {
 
 /// Stop an assistant's answer
 ///
-/// The partial answer stays.
+/// The text written so far stays.
 #[endpoint(POST "/r1/messages/{id}/stop", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for StopMessage {
     type Request = MessageRequest;
@@ -326,14 +334,15 @@ impl Endpoint for StopMessage {
 pub struct RegenerateMessageRequest {
     #[from(path)]
     pub id: MessageId,
-    /// Model for the answer. If omitted, the model of the chat or the assistant.
+    /// Model for the answer. Defaults to the model of the chat or the assistant.
     pub model: Option<String>,
 }
 
 /// Regenerate an assistant's answer
 ///
-/// The same message is reset, and events deliver the new answer. In an `assistant` conversation the previous answer
-/// becomes a version of it, and the messages that follow it are hidden.
+/// The same message is reset, and events deliver the new answer. In an `assistant` conversation,
+/// the previous answer becomes a version of the message, and the messages that follow it are
+/// hidden.
 #[endpoint(POST "/r1/messages/{id}/regenerate", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(WrongState, TooManyAnswers))]
 impl Endpoint for RegenerateMessage {
     type Request = RegenerateMessageRequest;
@@ -349,17 +358,18 @@ impl Endpoint for RegenerateMessage {
 pub struct CompareAnswerRequest {
     #[from(path)]
     pub id: MessageId,
-    /// The other model.
+    /// Name of the other model.
     pub model: String,
 }
 
 /// Answer the same prompt with another model
 ///
-/// In an `assistant` conversation, alongside an answer that is in progress or complete. Returns the other model's
-/// answer, a message that isn't listed: viewers receive `message.delta`, `message.thought` and `message.tool_call` with
-/// its id, and `message.compared`. It can be stopped like any other answer. When both are complete, it becomes a
-/// version of the first answer, which `PUT /r1/messages/{id}/version` shows, and its own id refers to a deleted
-/// message. One comparison at a time.
+/// Available in an `assistant` conversation, while the first answer is in progress or after it is
+/// complete. The response is the other model's answer, which is a message that is not listed.
+/// Viewers receive `message.delta`, `message.thought` and `message.tool_call` with its id, and
+/// `message.compared`. It can be stopped like any other answer. When both answers are complete, the
+/// second one becomes a version of the first, which `PUT /r1/messages/{id}/version` shows; its own
+/// id then refers to a deleted message. Only one comparison at a time is possible.
 #[endpoint(POST "/r1/messages/{id}/compare", tag = "messages", access = Access::User, rate = RateGroup::Write, status = 201, errors(WrongState, TooManyAnswers))]
 impl Endpoint for CompareAnswer {
     type Request = CompareAnswerRequest;
@@ -379,18 +389,19 @@ pub struct DecideToolCallRequest {
     #[from(path)]
     pub call_id: ToolCallId,
     pub decision: ToolDecision,
-    /// Replaces the model's arguments, with `allow`. They must match the tool's schema. `ToolCall.is_edited` is set in
-    /// this case.
+    /// Arguments that replace those of the model, with `allow`. They must match the tool's schema.
+    /// `ToolCall.is_edited` is then set.
     #[schema(value_type = Option<Object>)]
     pub arguments: Option<serde_json::Map<String, serde_json::Value>>,
-    /// With `allow`: the assistant may call this tool for the caller without confirmation from now on.
+    /// With `allow`: if true, the assistant may call this tool for the caller without confirmation
+    /// from now on.
     pub remember: Option<bool>,
 }
 
 /// Allow or deny a tool call
 ///
-/// Available to the user who asked the assistant, while the call is pending (`status` `waiting`). The answer continues
-/// when all its calls are decided.
+/// Allowed to the user who asked the assistant, while the call is pending (`status` is `waiting`).
+/// The answer continues when all of its calls are decided.
 #[endpoint(POST "/r1/messages/{id}/tool_calls/{call_id}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState))]
 impl Endpoint for DecideToolCall {
     type Request = DecideToolCallRequest;
@@ -413,7 +424,7 @@ pub struct ToolCallRequest {
 
 /// Show a tool call
 ///
-/// Available to the user who asked the assistant: the complete arguments and their schema.
+/// Allowed to the user who asked the assistant. Returns the complete arguments and their schema.
 #[endpoint(GET "/r1/messages/{id}/tool_calls/{call_id}", tag = "messages", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ShowToolCall {
     type Request = ToolCallRequest;
@@ -430,14 +441,15 @@ pub struct ShowToolPictureRequest {
     pub id: MessageId,
     #[from(path)]
     pub call_id: ToolCallId,
-    /// From 1 to the call's `pictures`.
+    /// Number of the image, from 1 to the call's `pictures`.
     #[from(path)]
     pub number: u64,
 }
 
 /// Show an image of a tool result
 ///
-/// Downscaled as sent to models, for users who can read the answer.
+/// The image has the reduced size in which it is sent to models. Allowed to users who can read the
+/// answer.
 #[endpoint(GET "/r1/messages/{id}/tool_calls/{call_id}/pictures/{number}", tag = "messages", access = Access::User, rate = RateGroup::Read, content("application/octet-stream"))]
 impl Endpoint for ShowToolPicture {
     type Request = ShowToolPictureRequest;
@@ -446,7 +458,7 @@ impl Endpoint for ShowToolPicture {
     async fn handle(ctx: &Ctx, request: ShowToolPictureRequest) -> Result<Reply<Raw>, AppError> {
         let ShowToolPictureRequest { id, call_id, number } = request;
         let Picture { media_type, bytes } = pictures::find(ctx.assistants(), ctx.user()?, id, call_id, number).await?;
-        // Tool results are immutable.
+        // Tool results never change, so they can be cached.
         let kept = HeaderValue::from_static("private, max-age=86400, immutable");
         Ok(Reply::bytes(media_type, bytes).header(CACHE_CONTROL, kept))
     }
@@ -454,7 +466,8 @@ impl Endpoint for ShowToolPicture {
 
 /// Show the details of an answer
 ///
-/// Duration, usage and the model's reasoning, for the version that is shown.
+/// Returns the duration, the usage and the model's reasoning, for the version of the answer that is
+/// shown.
 #[endpoint(GET "/r1/messages/{id}/details", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowAnswerDetails {
     type Request = MessageRequest;

@@ -1,4 +1,5 @@
-//! Endpoints under `/r1` and `/files`, one file per resource. An endpoint exists only if it is in this list.
+//! Endpoints under `/r1` and `/files`, with one file per resource. Only endpoints in the lists
+//! below exist.
 
 mod admin;
 mod admin_conversations;

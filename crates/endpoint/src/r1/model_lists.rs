@@ -1,4 +1,5 @@
-//! Allowed models of users and workspaces. API keys get theirs from their owners.
+//! Allowed models of users and workspaces. The allowed models of API keys are set by the keys'
+//! owners.
 
 use appcore::{
     AppError, Code,
@@ -34,20 +35,20 @@ impl Endpoint for ListModelLists {
 
 #[dto(request)]
 pub struct PutModelListRequest {
-    /// `user` or `workspace`.
+    /// Kind of the restricted object: `user` or `workspace`.
     #[from(path)]
     pub scope: BudgetScope,
     #[from(path)]
     pub id: String,
-    /// Models by name or alias.
+    /// Allowed models, by name or alias.
     #[validate(length(min = 1, max = 200))]
     pub models: Vec<String>,
 }
 
 /// Restrict a user or workspace to some models
 ///
-/// Applies to their API keys and chats, at once and on every instance. A key may call the models that its own list, its
-/// owner's list and its workspace's list have in common.
+/// Applies to their API keys and chats, at once and on every instance. A key may call only models
+/// that are in its own list, its owner's list and its workspace's list.
 #[endpoint(PUT "/r1/admin/model_lists/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for PutModelList {
     type Request = PutModelListRequest;
@@ -61,7 +62,7 @@ impl Endpoint for PutModelList {
 
 #[dto(request)]
 pub struct LiftModelListRequest {
-    /// `user` or `workspace`.
+    /// Kind of the restricted object: `user` or `workspace`.
     #[from(path)]
     pub scope: BudgetScope,
     #[from(path)]

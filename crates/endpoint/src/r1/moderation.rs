@@ -37,14 +37,15 @@ pub struct ReportMessageRequest {
     #[from(path)]
     pub id: MessageId,
     pub reason: ReportReason,
-    /// Comment by the reporter. At most 1,000 characters.
+    /// Comment by the reporter, at most 1,000 characters.
     pub words: Option<String>,
 }
 
 /// Report a message
 ///
-/// Sends a report with the current content of the message to the administrators of the installation. Returns 201 the
-/// first time, 200 while an earlier report of the same message by the caller is open.
+/// Sends a report with the current content of the message to the administrators of the
+/// installation. Returns 201 for a new report, and 200 if the caller has already reported the
+/// message and that report is still open.
 #[endpoint(POST "/r1/messages/{id}/report", tag = "moderation", access = Access::User, rate = RateGroup::Write, status(201, 200), errors(WrongState, TooMany))]
 impl Endpoint for ReportMessage {
     type Request = ReportMessageRequest;
@@ -66,9 +67,9 @@ pub struct MessageRequest {
 
 /// Show the content of a hidden message
 ///
-/// Available to its author, and for administrators in a session. A fresh sign-in is required if the message was never
-/// reported and the administrator is not a member of the conversation. The access is recorded in the audit log. Returns
-/// 404 to everyone else.
+/// Allowed to its author, and to administrators in a session. Administrators need a fresh sign-in
+/// if the message was never reported and they are not members of the conversation, and their access
+/// is recorded in the audit log. Returns 404 to everyone else.
 #[endpoint(GET "/r1/messages/{id}/hidden", tag = "moderation", access = Access::User, rate = RateGroup::Read, errors(ScopeMissing, FreshSignInRequired))]
 impl Endpoint for ShowHiddenMessage {
     type Request = MessageRequest;
@@ -81,7 +82,7 @@ impl Endpoint for ShowHiddenMessage {
 
 #[dto(request)]
 pub struct ListWarningsRequest {
-    /// If true, only unread warnings.
+    /// If true, lists only unread warnings.
     #[from(query)]
     pub unseen: Option<bool>,
     #[from(page)]
@@ -127,7 +128,7 @@ pub struct ChannelRequest {
 
 /// Show the word filter of a channel
 ///
-/// Available to users who manage the channel.
+/// Allowed to users who manage the channel.
 #[endpoint(GET "/r1/conversations/{id}/word_filter", tag = "moderation", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ShowWordFilter {
     type Request = ChannelRequest;
@@ -143,16 +144,16 @@ pub struct SetWordFilterRequest {
     #[from(path)]
     pub id: ConversationId,
     pub action: WordAction,
-    /// Up to 200 words or phrases of up to 60 characters each. An empty list disables the filter.
+    /// Words or phrases, up to 200 of up to 60 characters each. An empty list disables the filter.
     #[validate(length(max = 1000))]
     pub words: Vec<String>,
 }
 
 /// Set the word filter of a channel
 ///
-/// Matches whole words and phrases, ignoring case and accents, in messages sent or edited from now on. A matching
-/// message is refused with `word_refused` and `details.word`, or sent with the word masked. For users who manage the
-/// channel.
+/// The filter finds whole words and phrases, regardless of case and accents, in messages that are
+/// sent or edited from now on. Such a message is refused with `word_refused` and `details.word`, or
+/// it is sent with the words masked. Allowed to users who manage the channel.
 #[endpoint(PUT "/r1/conversations/{id}/word_filter", tag = "moderation", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState, Archived))]
 impl Endpoint for SetWordFilter {
     type Request = SetWordFilterRequest;
@@ -201,7 +202,8 @@ pub struct ReportRequest {
 
 /// Show a report
 ///
-/// With the attachments of the message, other reports about its author, and the number of warnings they have received.
+/// Includes the attachments of the message, other reports about its author, and the number of
+/// warnings that the author has received.
 #[endpoint(GET "/r1/admin/reports/{id}", tag = "moderation", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ShowReport {
     type Request = ReportRequest;
@@ -214,7 +216,7 @@ impl Endpoint for ShowReport {
 
 /// Take a report
 ///
-/// Shows the other administrators who is handling it. Another administrator may take it over.
+/// The other administrators can see who is handling the report. Any of them may take it over.
 #[endpoint(POST "/r1/admin/reports/{id}/take", tag = "moderation", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for TakeReport {
     type Request = ReportRequest;
@@ -242,13 +244,14 @@ pub struct ResolveReportRequest {
     pub id: ReportId,
     /// Actions to take. If empty, the report is dismissed.
     pub actions: Vec<ReportAction>,
-    /// Text of the warning to the author. At most 1,000 characters.
+    /// Text of the warning to the author, at most 1,000 characters.
     pub words: Option<String>,
 }
 
 /// Resolve a report
 ///
-/// Also resolves all other reports of the same message, and deletes their copies of its content.
+/// Also resolves all other reports of the same message, and deletes the copies of the content that
+/// the reports contain.
 #[endpoint(POST "/r1/admin/reports/{id}/resolve", tag = "moderation", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for ResolveReport {
     type Request = ResolveReportRequest;
@@ -265,13 +268,14 @@ impl Endpoint for ResolveReport {
 #[dto(response)]
 pub struct MessageHidden {
     pub id: MessageId,
-    /// Time at which it was hidden; null if it is visible.
+    /// Time at which the message was hidden; null if it is visible.
     pub hidden_at: Option<Timestamp>,
 }
 
 /// Hide a message
 ///
-/// The message remains in the conversation with `hidden_at`; only its author and administrators can read the content.
+/// The message stays in the conversation with `hidden_at`. Only its author and administrators can
+/// read the content.
 #[endpoint(POST "/r1/admin/messages/{id}/hide", tag = "moderation", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for HideMessage {
     type Request = MessageRequest;

@@ -19,7 +19,8 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListNotesRequest {
-    /// Sync cursor, the `updated_at` of the last note received: only notes stored later, including deleted ones.
+    /// Sync cursor: the `updated_at` of the last note that the client has received. Only notes
+    /// stored after it are listed, including deleted ones.
     #[from(query)]
     pub since: Option<Timestamp>,
     #[from(page)]
@@ -28,8 +29,9 @@ pub struct ListNotesRequest {
 
 /// List your notes
 ///
-/// In the order in which they were stored, at most 25 per page. With `since`, deleted notes are included for 90 days
-/// (`deleted_at`); an older cursor is refused with `cursor_expired`, and the client must list all notes again.
+/// Notes are listed in the order in which they were stored, at most 25 per page. With `since`,
+/// notes that were deleted in the last 90 days are included (see `deleted_at`). An older cursor is
+/// refused with `cursor_expired`, and the client must list all notes again.
 #[endpoint(GET "/r1/notes", tag = "notes", access = Access::User, rate = RateGroup::Read, errors(CursorExpired))]
 impl Endpoint for ListNotes {
     type Request = ListNotesRequest;
@@ -59,7 +61,7 @@ impl Endpoint for ShowNote {
 
 #[dto(request)]
 pub struct PutNoteRequest {
-    /// Id chosen by the client, also for a new note.
+    /// Id of the note. The client also chooses the id of a new note.
     #[from(path)]
     pub id: NoteId,
     #[schema(max_length = 200)]
@@ -68,18 +70,19 @@ pub struct PutNoteRequest {
     #[schema(max_length = 100_000)]
     pub content: Option<String>,
     pub pinned: Option<bool>,
-    /// Version that the change is based on; 0 or omitted for a new note.
+    /// Version that the change is based on. For a new note, 0 or omitted.
     #[validate(range(min = 0))]
     pub version: Option<i64>,
-    /// Time of the edit.
+    /// Time of the edit, by the client's clock.
     pub updated_at: Option<Timestamp>,
 }
 
 /// Store a note
 ///
-/// Returns 201 the first time. If the note has another version by now, the request is refused with `stale` and the
-/// current note in `details`: keep both, with the other one under a new id. A note deleted on another device is
-/// restored by a change based on its current version. Repeating a request has no effect.
+/// Returns 201 for a new note. If the note has another version by now, the request is refused with
+/// `stale`, and `details` contains the current note. The client should then keep both, and store
+/// its own under a new id. A change that is based on the version of a deleted note restores the
+/// note. Repeating a request has no effect.
 #[endpoint(PUT "/r1/notes/{id}", tag = "notes", access = Access::User, rate = RateGroup::Write, status(201, 200), errors(QuotaExceeded, NotFound, Stale, TooMany))]
 impl Endpoint for PutNote {
     type Request = PutNoteRequest;
@@ -102,14 +105,15 @@ impl Endpoint for PutNote {
 pub struct DeleteNoteRequest {
     #[from(path)]
     pub id: NoteId,
-    /// Version that was last seen. If the note has another version, the request is refused with `stale`.
+    /// Version that the client has seen last. If the note has another version by now, the request
+    /// is refused with `stale`.
     #[from(query)]
     pub version: Option<i64>,
 }
 
 /// Delete a note
 ///
-/// Deletes it on all devices.
+/// The note is deleted on all devices.
 #[endpoint(DELETE "/r1/notes/{id}", tag = "notes", access = Access::User, rate = RateGroup::Write, errors(Stale))]
 impl Endpoint for DeleteNote {
     type Request = DeleteNoteRequest;

@@ -19,7 +19,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<UnsubscribeFromMails>(),
 ];
 
-/// Maximum number of notifications marked as read per request.
+/// Maximum number of notifications that a request marks as read.
 const MAX_READ: usize = 500;
 
 impl FromText for NotificationKind {
@@ -30,7 +30,7 @@ impl FromText for NotificationKind {
 
 #[dto(request)]
 pub struct ListNotificationsRequest {
-    /// If true, only unread notifications.
+    /// If true, lists only unread notifications.
     #[from(query)]
     pub unread: Option<bool>,
     #[from(query)]
@@ -41,8 +41,9 @@ pub struct ListNotificationsRequest {
 
 /// List your notifications
 ///
-/// Newest first. Notifications about deleted messages are removed. Unread messages of a conversation, replies in a
-/// thread and reactions to a message are grouped into one notification each. Stored for 90 days.
+/// Newest first. Unread messages in a conversation, replies in a thread and reactions to a message
+/// are each grouped into one notification. Notifications about deleted messages are removed.
+/// Notifications are kept for 90 days.
 #[endpoint(GET "/r1/notifications", tag = "notifications", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListNotifications {
     type Request = ListNotificationsRequest;
@@ -56,16 +57,16 @@ impl Endpoint for ListNotifications {
 
 #[dto(request)]
 pub struct ReadNotificationsRequest {
-    /// At most 500.
+    /// Ids of the notifications to mark, at most 500.
     pub ids: Option<Vec<NotificationId>>,
-    /// If true, marks all notifications as read, instead of `ids`.
+    /// If true, marks all notifications as read; `ids` is then not needed.
     pub all: Option<bool>,
 }
 
 /// Mark notifications as read
 ///
-/// Notifications about messages are also marked as read when the conversation or thread is read that far. The caller's
-/// other connections receive `notifications.read`.
+/// Notifications about messages are also marked as read when the user reads the conversation or
+/// thread that far. The caller's other connections receive `notifications.read`.
 #[endpoint(POST "/r1/notifications/read", tag = "notifications", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for ReadNotifications {
     type Request = ReadNotificationsRequest;
@@ -98,17 +99,19 @@ impl Endpoint for ShowNotificationSettings {
 
 #[dto(request)]
 pub struct ChangeNotificationSettingsRequest {
-    /// Messages to be notified of, in conversations without a setting of their own (`PATCH
+    /// Messages to be notified of in conversations that have no setting of their own (`PATCH
     /// /r1/conversations/{id}/own`).
     pub level: Option<Notify>,
-    /// Complete list of keywords, at most 50. Case and accents are ignored.
+    /// Keywords to be notified of, at most 50. The list replaces the previous one. Case and accents
+    /// are ignored.
     #[schema(max_items = 50)]
     pub keywords: Option<Vec<String>>,
-    /// If null, no quiet hours.
+    /// Quiet hours. If null, there are none.
     pub quiet: Option<Option<QuietHours>>,
-    /// If null, do not disturb ends.
+    /// Time until which "do not disturb" is on. If null, it is turned off.
     pub dnd_until: Option<Option<Timestamp>>,
-    /// Between 5 and 10,080. If null, no e-mails.
+    /// Time after which missed notifications are e-mailed, in minutes, between 5 and 10,080. If
+    /// null, none are e-mailed.
     pub mail_after_minutes: Option<Option<i64>>,
     pub push: Option<bool>,
     pub show_text: Option<bool>,
@@ -144,14 +147,14 @@ pub struct UnsubscribeFromMailsRequest {
     /// Token from the e-mail.
     #[from(query)]
     pub token: String,
-    /// Body sent by mail programs (RFC 8058); it is ignored.
+    /// Body that mail programs send (RFC 8058). It is ignored.
     #[from(bytes, "application/x-www-form-urlencoded")]
     pub body: Bytes,
 }
 
 /// Unsubscribe from notification e-mails
 ///
-/// Called by mail programs, without signing in. An unknown token has no effect.
+/// Mail programs call this without signing in. An unknown token has no effect.
 #[endpoint(POST "/r1/notifications/unsubscribe", tag = "notifications", access = Access::Public, rate = RateGroup::Write)]
 impl Endpoint for UnsubscribeFromMails {
     type Request = UnsubscribeFromMailsRequest;

@@ -24,10 +24,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<RemovePasskey>(),
 ];
 
-/// Request for the browser's authenticator (WebAuthn).
+/// WebAuthn challenge for the authenticator.
 #[dto(response)]
 pub struct PasskeyChallenge {
-    /// Id to pass to `finish`; valid once.
+    /// Id of the challenge, to be sent to `finish`. It can be used once.
     pub challenge_id: String,
     /// Options for `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON` (WebAuthn Level
     /// 3).
@@ -42,7 +42,7 @@ impl PasskeyChallenge {
     }
 }
 
-/// A passkey of the caller.
+/// Passkey of the caller.
 #[dto(response)]
 pub struct Passkey {
     pub id: PasskeyId,
@@ -71,7 +71,7 @@ impl Endpoint for StartPasskeyRegistration {
 #[dto(request)]
 pub struct FinishPasskeyRegistrationRequest {
     pub challenge_id: String,
-    /// `PublicKeyCredential.toJSON()` of the credential created by the authenticator.
+    /// Credential that the authenticator has created: `PublicKeyCredential.toJSON()`.
     #[schema(value_type = Object)]
     pub credential: Value,
     /// Label chosen by the user.
@@ -96,7 +96,7 @@ impl Endpoint for FinishPasskeyRegistration {
 
 /// Start signing in by passkey
 ///
-/// No user name is needed: the authenticator selects the account.
+/// No e-mail address is needed, because the authenticator selects the account.
 #[endpoint(POST "/r1/auth/passkeys/signin/start", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(WrongState))]
 impl Endpoint for StartPasskeySignIn {
     type Request = NoInput;
@@ -109,18 +109,18 @@ impl Endpoint for StartPasskeySignIn {
 
 #[dto(request)]
 pub struct FinishPasskeySignInRequest {
-    /// `cookie`: the tokens are sent as cookies that scripts can't read, and not in the body.
+    /// With `cookie`, the tokens are not in the body but in cookies, which scripts can't read.
     #[from(header)]
     pub x_natter_transport: Option<String>,
     pub challenge_id: String,
-    /// `PublicKeyCredential.toJSON()` of the assertion signed by the authenticator.
+    /// Answer of the authenticator: `PublicKeyCredential.toJSON()`.
     #[schema(value_type = Object)]
     pub credential: Value,
 }
 
 /// Sign in by passkey
 ///
-/// The authenticator verifies the user, so no second factor is required.
+/// The authenticator has verified the user, so no second factor is required.
 #[endpoint(POST "/r1/auth/passkeys/signin/finish", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(InvalidCredentials, WrongState))]
 impl Endpoint for FinishPasskeySignIn {
     type Request = FinishPasskeySignInRequest;

@@ -1,4 +1,4 @@
-//! Saved payment methods, and saving one without a purchase.
+//! Saved payment methods. A payment method can also be saved without a purchase.
 
 use appcore::{
     AppError, Code, PaymentMethodId, PaymentMethodSetupId, Timestamp, WorkspaceId,
@@ -59,7 +59,7 @@ pub struct UsePaymentMethodRequest {
 
 /// Make a saved payment method the default
 ///
-/// Future charges use it, including renewals of the current plan.
+/// It is used for future charges, including renewals of the current plan.
 #[endpoint(POST "/r1/payment_methods/{id}/default", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState))]
 impl Endpoint for UsePaymentMethod {
     type Request = UsePaymentMethodRequest;
@@ -84,8 +84,8 @@ pub struct RemovePaymentMethodRequest {
 
 /// Remove a saved payment method
 ///
-/// Also removed at the gateway. Another saved one becomes the default. The last one can't be removed while a plan
-/// renews with it.
+/// It is removed at the gateway as well. If it was the default, another saved payment method
+/// becomes the default. The last one can't be removed while a plan renews with it.
 #[endpoint(DELETE "/r1/payment_methods/{id}", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for RemovePaymentMethod {
     type Request = RemovePaymentMethodRequest;
@@ -100,7 +100,7 @@ impl Endpoint for RemovePaymentMethod {
 #[dto(request)]
 pub struct OpenPaymentPortalRequest {
     pub workspace_id: Option<WorkspaceId>,
-    /// Page of this server that the portal links back to. If omitted, `/plans/billing`.
+    /// Page of this server that the gateway's portal links back to. If omitted, `/plans/billing`.
     pub return_url: Option<String>,
 }
 
@@ -126,11 +126,11 @@ impl Endpoint for OpenPaymentPortal {
 
 #[dto(request)]
 pub struct BeginPaymentMethodSetupRequest {
-    /// A gateway with `saves_methods`, from `GET /r1/payment_gateways`.
+    /// Name of a gateway that has `saves_methods` in `GET /r1/payment_gateways`.
     pub gateway: String,
     pub workspace_id: Option<WorkspaceId>,
-    /// Page of this server that the browser finally returns to, with `setup` in its query. If omitted,
-    /// `/plans/billing`.
+    /// Page of this server to which the browser returns in the end, with `setup` in its query. If
+    /// omitted, `/plans/billing`.
     pub return_url: Option<String>,
 }
 
@@ -145,7 +145,8 @@ pub struct BegunPaymentMethodSetup {
 
 /// Save a payment method without a purchase
 ///
-/// Redirect the browser to `redirect_url`. Its return doesn't prove success: read the setup for the result.
+/// The client must send the browser to `redirect_url`. When the browser returns, this does not
+/// prove success; `GET /r1/payment_methods/setups/{id}` shows the result.
 #[endpoint(POST "/r1/payment_methods/setups", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, requires = Payer(workspace_id), errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for BeginPaymentMethodSetup {
     type Request = BeginPaymentMethodSetupRequest;
@@ -189,14 +190,15 @@ impl Endpoint for ReadPaymentMethodSetup {
 pub struct EndDemoPaymentMethodSetupRequest {
     #[from(path)]
     pub id: PaymentMethodSetupId,
-    /// `saved`, `failed`, `saved_declined`: a card whose charges are declined, or `saved_confirm`: a card whose charges
-    /// the payer must confirm.
+    /// Result of the setup: `saved`, `failed`, `saved_declined` (a card whose charges are
+    /// declined), or `saved_confirm` (a card whose charges the payer must confirm).
     pub outcome: String,
 }
 
 /// Complete a demo payment method setup
 ///
-/// No real money. Available only if the demo gateway is enabled, for the caller's own setups.
+/// No real money is involved. Available only if the demo gateway is enabled, for the caller's own
+/// setups.
 #[endpoint(POST "/r1/payment_methods/setups/{id}/demo", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, GatewayOff, WrongState))]
 impl Endpoint for EndDemoPaymentMethodSetup {
     type Request = EndDemoPaymentMethodSetupRequest;
@@ -224,15 +226,15 @@ impl Endpoint for EndDemoPaymentMethodSetup {
 pub struct FinishPaymentMethodSetupRequest {
     #[from(path)]
     pub gateway: String,
-    /// Id of the setup; gateways may append parameters.
+    /// Id of the setup. The gateway may append parameters to it.
     #[from(query)]
     pub setup: Option<String>,
 }
 
 /// Return from a payment method setup
 ///
-/// Target of the browser's redirect. The result is read from the gateway, not from the request; then the browser is
-/// redirected.
+/// The gateway redirects the browser here. The result is read from the gateway and not from the
+/// request, and the browser is redirected to the requested page.
 #[endpoint(GET "/r1/payment_methods/callback/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Read, status = 303, deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for FinishPaymentMethodSetup {
     type Request = FinishPaymentMethodSetupRequest;

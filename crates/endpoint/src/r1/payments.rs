@@ -25,36 +25,40 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct BeginPaymentRequest {
-    /// A request with the same key returns the same payment.
+    /// Idempotency key. A request with the same key returns the same payment.
     #[from(header)]
     pub idempotency_key: Option<String>,
     pub plan_id: PlanId,
-    /// Name from `GET /r1/payment_gateways`. If omitted, the gateway of `payment_method_id`.
+    /// Name of a gateway from `GET /r1/payment_gateways`. Defaults to the gateway of
+    /// `payment_method_id`.
     pub gateway: Option<String>,
-    /// Saved payment method, which is charged at once.
+    /// Saved payment method to charge at once.
     pub payment_method_id: Option<PaymentMethodId>,
-    /// If omitted, the plan's first currency that the gateway supports.
+    /// Currency of the payment. Defaults to the plan's first currency that the gateway supports.
     pub currency: Option<String>,
-    /// Price shown to the payer, for all seats. If the price has changed since: 409 `plan_changed` with the current
-    /// plan in `details.plan`.
+    /// Price for all seats that the payer was shown. If it has changed since, the request is
+    /// refused with 409 `plan_changed` and the current plan in `details.plan`.
     pub price: Option<Price>,
-    /// Page of this server that the browser finally returns to, with `payment` in its query. If omitted,
-    /// `/plans/result`.
+    /// Page of this server to which the browser returns in the end, with `payment` in its query. If
+    /// omitted, `/plans/result`.
     pub return_url: Option<String>,
-    /// Buys for a workspace that the caller owns or administers, instead of for the caller.
+    /// Workspace to buy for, which the caller owns or administers. If omitted, the caller buys for
+    /// themselves.
     pub workspace_id: Option<WorkspaceId>,
-    /// Number of seats of a workspace: at least its number of members.
+    /// Number of seats for a workspace, at least its number of members.
     pub seats: Option<i64>,
 }
 
 #[dto(response)]
 pub struct BegunPayment {
     pub payment_id: PaymentId,
-    /// Page for payment or confirmation. If no action is left, the page of this server that shows the result.
+    /// Page on which the payer pays or confirms. If nothing is left to do, the page of this server
+    /// that shows the result.
     pub redirect_url: String,
     /// Time at which `redirect_url` expires.
     pub expires_at: Timestamp,
-    /// `pending`, or immediately `paid` or `failed` if a saved payment method was charged.
+    /// Status of the payment: `pending`. If a saved payment method was charged, it may already be
+    /// `paid` or `failed`.
     pub status: PaymentStatus,
 }
 
@@ -67,9 +71,10 @@ impl From<StartedCheckout> for BegunPayment {
 
 /// Start a payment
 ///
-/// Redirect the browser to `redirect_url`. Its return doesn't prove success: read the payment for the result;
-/// `quota.updated` announces changes. With `payment_method_id` the method is charged at once; if the payer's bank
-/// requires confirmation, it takes place at `redirect_url`.
+/// The client must send the browser to `redirect_url`. When the browser returns, this does not
+/// prove success: `GET /r1/payments/{id}` shows the result, and `quota.updated` announces changes.
+/// With `payment_method_id`, the payment method is charged at once. If the payer's bank requires a
+/// confirmation, it takes place at `redirect_url`.
 #[endpoint(POST "/r1/payments/checkout", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, requires = Payer(workspace_id), errors(NotFound, GatewayOff, Conflict, PlanChanged, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for BeginPayment {
     type Request = BeginPaymentRequest;
@@ -109,7 +114,8 @@ impl Endpoint for BeginPayment {
 
 #[dto(request)]
 pub struct ListPaymentsRequest {
-    /// Payments of a workspace that the caller owns or administers. If omitted, the caller's own.
+    /// Workspace that the caller owns or administers and whose payments are listed. If omitted, the
+    /// caller's own payments are listed.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(page)]
@@ -150,14 +156,15 @@ impl Endpoint for ReadPayment {
 pub struct EndDemoPaymentRequest {
     #[from(path)]
     pub id: PaymentId,
-    /// `paid`, `failed`, or `paid_once`: paid now, but declined at the next charge.
+    /// Result of the payment: `paid`, `failed`, or `paid_once` (paid now, but the next charge is
+    /// declined).
     pub outcome: String,
 }
 
 /// Complete a demo payment
 ///
-/// No real money. Available only if the demo gateway is enabled, for the caller's own payments. Processed like a real
-/// payment from here on.
+/// No real money is involved. Available only if the demo gateway is enabled, for the caller's own
+/// payments. Apart from that, the payment is processed like a real one.
 #[endpoint(POST "/r1/payments/{id}/demo", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(GatewayOff, WrongState))]
 impl Endpoint for EndDemoPayment {
     type Request = EndDemoPaymentRequest;
@@ -178,22 +185,22 @@ impl Endpoint for EndDemoPayment {
 pub struct FinishPaymentRequest {
     #[from(path)]
     pub gateway: String,
-    /// Id of the payment; gateways append parameters.
+    /// Id of the payment. The gateway may append parameters to it.
     #[from(query)]
     pub payment: Option<String>,
 }
 
 /// Return from a payment gateway
 ///
-/// Target of the browser's redirect. The result is read from the gateway, not from the request; then the browser is
-/// redirected to a page that waits for the result.
+/// The gateway redirects the browser here. The result is read from the gateway and not from the
+/// request, and the browser is redirected to a page that waits for the result.
 #[endpoint(GET "/r1/payments/callback/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Read, status = 303, deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for FinishPayment {
     type Request = FinishPaymentRequest;
     type Response = Redirect;
 
     async fn handle(ctx: &Ctx, request: FinishPaymentRequest) -> Result<Reply<Redirect>, AppError> {
-        // Some gateways append their own parameters with a second question mark.
+        // Some gateways append their parameters with a second question mark.
         let id = request.payment.as_deref().and_then(|id| id.split('?').next()).and_then(|id| id.parse().ok());
         Ok(Reply::to(payments::finish(ctx.billing(), parse_gateway(&request.gateway)?, id).await?))
     }
@@ -209,7 +216,8 @@ pub struct ReceivePaymentEventRequest {
 
 /// Receive a gateway's webhook
 ///
-/// Called by gateways: an event without a valid signature is refused and not stored; a repeated event has no effect.
+/// Gateways call this. An event without a valid signature is refused and not stored. An event that
+/// was received before has no effect.
 #[endpoint(POST "/r1/payments/webhooks/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Write, content("application/json"), errors(NotFound), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)), max_body = crate::endpoint_trait::Bound::Fixed(webhook_inbox::MAX_EVENT_SIZE))]
 impl Endpoint for ReceivePaymentEvent {
     type Request = ReceivePaymentEventRequest;
@@ -228,7 +236,7 @@ pub struct ReceivePaymentEventByQueryRequest {
 
 /// Receive a gateway's webhook by query
 ///
-/// Called by VNPay, which always gets status 200 with a code, even on errors.
+/// VNPay calls this. It always gets status 200 with a code in the body, even on errors.
 #[endpoint(GET "/r1/payments/webhooks/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Write, content("application/json"), errors(NotFound))]
 impl Endpoint for ReceivePaymentEventByQuery {
     type Request = ReceivePaymentEventByQueryRequest;
@@ -248,7 +256,8 @@ async fn receive(ctx: &Ctx, gateway: &str, by: PaymentWebhookTransport, body: &[
     if webhook_inbox::webhook_transport(ctx.billing(), gateway)? != by {
         return Err(Code::NotFound.into());
     }
-    // Copied because actix requests are bound to their thread, and this future is awaited elsewhere.
+    // The headers are copied, because an actix request can't leave its thread, and this future may
+    // be awaited on another one.
     let headers: Vec<(String, String)> = ctx
         .http()
         .headers()

@@ -25,7 +25,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ChangePlan>(),
 ];
 
-/// Wraps a short list into a single page.
+/// Wraps a short list that is not paged into a single page.
 pub(super) fn single_page<T>(items: Vec<T>) -> Page<T> {
     let total = items.len() as u64;
     Page::new(items, PageRequest::new(None, Some(total.max(1))), total)
@@ -33,7 +33,7 @@ pub(super) fn single_page<T>(items: Vec<T>) -> Page<T> {
 
 /// List the plans
 ///
-/// Active plans in display order. Empty if billing is disabled.
+/// Lists the active plans in display order. The list is empty if billing is disabled.
 #[endpoint(GET "/r1/pricing_plans", tag = "payments", access = Access::Public, rate = RateGroup::Read)]
 impl Endpoint for ListPlans {
     type Request = NoInput;
@@ -73,16 +73,16 @@ pub struct CreatePlanRequest {
     pub kind: PlanKind,
     /// Billing interval of a subscription.
     pub interval: Option<PlanInterval>,
-    /// Prices, one per currency.
+    /// Prices of the plan, one per currency.
     pub prices: Vec<Price>,
-    /// Credits in micro-credits, granted once or in each period.
+    /// Micro-credits that the plan grants, once or in each period.
     pub credits: MicroCredits,
-    /// Quotas by metric. A metric without an entry is unlimited.
+    /// Quotas by metric. A metric that is omitted is unlimited.
     pub quotas: Option<BTreeMap<QuotaMetric, i64>>,
     pub features: Option<Vec<String>>,
-    /// Length of the trial of a subscription, in days. If omitted, no trial.
+    /// Length of a subscription's trial, in days. If omitted, there is no trial.
     pub trial_days: Option<u32>,
-    /// If omitted, true.
+    /// If true (the default), the plan can be bought.
     pub is_active: Option<bool>,
 }
 
@@ -125,7 +125,8 @@ pub struct ChangePlanRequest {
 
 /// Change a plan
 ///
-/// A plan that was sold is deactivated instead; the response is the plan that replaces it, with a new id.
+/// If the plan was already sold, it is deactivated, and a new plan with a new id replaces it. The
+/// response is then the new plan.
 #[endpoint(PATCH "/r1/admin/pricing_plans/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ChangePlan {
     type Request = ChangePlanRequest;

@@ -1,4 +1,4 @@
-//! Public policies that forms need before sign-in.
+//! Public policies that clients need for forms before sign-in.
 
 use appcore::{
     AppError,
@@ -17,8 +17,8 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ShowPolicy>()];
 pub struct EntryPolicy {
     /// Users who may create an account.
     pub signup: SignUpPolicy,
-    /// True if there is no account yet, and the first account, an administrator, is created with the setup token from
-    /// the server's log.
+    /// True if there is no account yet and creating the first one, an administrator's, requires the
+    /// setup token from the server's log.
     pub setup_token: bool,
     pub password: PasswordPolicy,
     pub messages: MessagePolicy,
@@ -31,9 +31,9 @@ pub struct EntryPolicy {
 /// Maximum length of messages, in characters.
 #[dto(response)]
 pub struct MessagePolicy {
-    /// In conversations between users.
+    /// Maximum in conversations between users.
     pub max_chars: usize,
-    /// In an `assistant` conversation.
+    /// Maximum in `assistant` conversations.
     pub max_prompt_chars: usize,
 }
 
@@ -42,7 +42,7 @@ pub struct MessagePolicy {
 pub struct UploadPolicy {
     /// Maximum size of a file, in bytes.
     pub max_bytes: usize,
-    /// Media types that are refused; `video/*` stands for a whole family.
+    /// Media types that are refused. `video/*` stands for all video types.
     pub refused_types: Vec<String>,
 }
 
@@ -50,13 +50,13 @@ pub struct UploadPolicy {
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MailDelivery {
-    /// Sent by a mail server.
+    /// E-mails are sent through a mail server.
     Smtp,
-    /// No mail server is configured: e-mails are written to files on the server and not delivered.
+    /// No mail server is configured. E-mails are written to files on the server and not delivered.
     Outbox,
 }
 
-/// Requirements for passwords. The e-mail address is never accepted as password.
+/// Requirements for passwords. In addition, the e-mail address is never accepted as password.
 #[dto(response)]
 pub struct PasswordPolicy {
     pub min_length: usize,
@@ -93,7 +93,8 @@ impl EntryPolicy {
 
 /// Show the public policies
 ///
-/// Sign-up, passwords, messages, uploads and e-mail delivery, so that forms can validate input while it is typed.
+/// Returns the policies for sign-up, passwords, messages, uploads and e-mail delivery, so that
+/// forms can check the input while it is typed.
 #[endpoint(GET "/r1/auth/policy", tag = "auth", access = Access::Public, rate = RateGroup::Read)]
 impl Endpoint for ShowPolicy {
     type Request = NoInput;

@@ -22,7 +22,8 @@ pub struct RemovePreviewsRequest {
 
 /// Remove the link previews of your message
 ///
-/// Applies to everybody. They return only if an edit adds the first link to the message.
+/// Removes them for everybody. There are previews again only if an edit adds a link to the message
+/// after it had none.
 #[endpoint(DELETE "/r1/messages/{id}/previews", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden))]
 impl Endpoint for RemovePreviews {
     type Request = RemovePreviewsRequest;
@@ -34,7 +35,7 @@ impl Endpoint for RemovePreviews {
     }
 }
 
-/// State of link previews.
+/// Setting of link previews.
 #[dto(response)]
 pub struct PreviewChoice {
     pub is_on: bool,

@@ -20,10 +20,11 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListPromptsRequest {
-    /// If omitted, the shared workspace, or the caller's personal one if there is none.
+    /// Workspace. Defaults to the shared one, or to the caller's personal one if there is no shared
+    /// one.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
-    /// Prefix of the command, or substring of the title.
+    /// Text that the command must start with or the title must contain.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
@@ -32,7 +33,8 @@ pub struct ListPromptsRequest {
 
 /// List prompts
 ///
-/// The caller's own prompts in a workspace and those shared in it, ordered by command. Guests see only their own.
+/// Lists the caller's own prompts in a workspace and those that are shared in it, ordered by
+/// command. Guests see only their own.
 #[endpoint(GET "/r1/prompts", tag = "assistants", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
 impl Endpoint for ListPrompts {
     type Request = ListPromptsRequest;
@@ -46,8 +48,8 @@ impl Endpoint for ListPrompts {
 
 #[dto(request)]
 pub struct CreatePromptRequest {
-    /// Command typed after the slash: letters, digits, `-` and `_`. Unique among the caller's own prompts, and among
-    /// those of the workspace.
+    /// Command that is typed after a slash: letters, digits, `-` and `_`. It must be unique among
+    /// the caller's own prompts, and among the shared prompts of the workspace.
     #[schema(min_length = 1, max_length = 32)]
     pub command: String,
     #[schema(min_length = 1, max_length = 120)]
@@ -55,9 +57,10 @@ pub struct CreatePromptRequest {
     /// Text with `{{name}}` placeholders.
     #[schema(min_length = 1, max_length = 20_000)]
     pub content: String,
-    /// If omitted, visible to the caller only.
+    /// Users who can see the prompt. If omitted, only the caller can.
     pub visibility: Option<Visibility>,
-    /// If omitted, the shared workspace, or the caller's personal one if there is none.
+    /// Workspace. Defaults to the shared one, or to the caller's personal one if there is no shared
+    /// one.
     pub workspace_id: Option<WorkspaceId>,
 }
 
@@ -111,7 +114,7 @@ pub struct ChangePromptRequest {
 
 /// Change a prompt
 ///
-/// Available to its author; a shared one also for the workspace's owner and admins.
+/// Allowed to its author. A shared prompt can also be changed by the workspace's owner and admins.
 #[endpoint(PATCH "/r1/prompts/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded, Forbidden, WrongState))]
 impl Endpoint for ChangePrompt {
     type Request = ChangePromptRequest;

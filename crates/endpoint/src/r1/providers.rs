@@ -28,8 +28,8 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 /// List the AI providers
 ///
-/// Providers from the configuration, then those added by administrators, with the state of their keys on the instance
-/// that handles the request.
+/// Lists the providers from the configuration first, then those added by administrators. Includes
+/// the state of their keys on the instance that handles the request.
 #[endpoint(GET "/r1/admin/providers", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListProviders {
     type Request = NoInput;
@@ -42,29 +42,32 @@ impl Endpoint for ListProviders {
 
 #[dto(request)]
 pub struct AddProviderRequest {
-    /// Lower-case letters, digits, `-` and `_`. Can't be changed.
+    /// Name of the provider: lower-case letters, digits, `-` and `_`. It can't be changed later.
     #[schema(min_length = 1, max_length = 40)]
     pub name: String,
-    /// `openai` (and every server with its protocol), `anthropic`, `gemini` or `mistral`.
+    /// Protocol of the provider: `openai` (which many other servers support), `anthropic`, `gemini`
+    /// or `mistral`.
     pub kind: String,
-    /// Base URL with the version segment: https, or a URL that `outgoing.allow` contains. If omitted, the public
-    /// service of the kind.
+    /// Base URL including the version segment. It must be an https URL or allowed by the setting
+    /// `outgoing.allow`. If omitted, the URL of the public service of this kind.
     #[schema(max_length = 500)]
     pub base_url: Option<String>,
-    /// Stored encrypted and never returned. `project=key` names the project whose quota the key shares.
+    /// API keys. They are stored encrypted and never returned. In the form `project=key`, keys with
+    /// the same project share its quota at the provider.
     #[schema(max_items = 50)]
     pub keys: Option<Vec<String>>,
-    /// Models available at the provider.
+    /// Names of the models that are available at the provider.
     #[schema(min_items = 1, max_items = 200)]
     pub models: Vec<String>,
-    /// Limit per instance.
+    /// Maximum number of requests per minute that each instance sends.
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub requests_per_minute: Option<u32>,
 }
 
 /// Add an AI provider
 ///
-/// In addition to those in the configuration, on all instances and without a restart. Requires a fresh sign-in.
+/// The provider is added to those in the configuration, on all instances and without a restart.
+/// Requires a fresh sign-in.
 #[endpoint(POST "/r1/admin/providers", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, requires = Confirmed, errors(WrongState))]
 impl Endpoint for AddProvider {
     type Request = AddProviderRequest;
@@ -82,11 +85,11 @@ impl Endpoint for AddProvider {
 pub struct ChangeProviderRequest {
     #[from(path)]
     pub name: String,
-    /// If null, the public service of the kind. Changing the scheme, host or port removes the stored keys: send the
-    /// keys of the new address along.
+    /// Base URL. If null, the URL of the public service of this kind. If its scheme, host or port
+    /// changes, the stored keys are removed, so the keys for the new address must be sent along.
     #[schema(max_length = 500)]
     pub base_url: Option<Option<String>>,
-    /// Keys to add to the existing ones.
+    /// API keys to add to the existing ones.
     #[schema(max_items = 50)]
     pub add_keys: Option<Vec<String>>,
     /// Ids of the keys to remove.
@@ -94,14 +97,15 @@ pub struct ChangeProviderRequest {
     pub remove_keys: Option<Vec<String>>,
     #[schema(min_items = 1, max_items = 200)]
     pub models: Option<Vec<String>>,
-    /// If null, no limit.
+    /// Maximum number of requests per minute that each instance sends. If null, there is no limit.
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub requests_per_minute: Option<Option<u32>>,
 }
 
 /// Change an added AI provider
 ///
-/// Providers from the configuration can be changed only there (409). Requires a fresh sign-in.
+/// A provider from the configuration is refused with 409: it can be changed only there. Requires a
+/// fresh sign-in.
 #[endpoint(PATCH "/r1/admin/providers/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState, Stale))]
 impl Endpoint for ChangeProvider {
     type Request = ChangeProviderRequest;
@@ -123,8 +127,8 @@ pub struct RemoveProviderRequest {
 
 /// Remove an added AI provider
 ///
-/// Deletes it and its keys on all instances. Refused (409) while models defined by administrators use it. Requires a
-/// fresh sign-in.
+/// Deletes the provider and its keys on all instances. Refused with 409 while models defined by
+/// administrators use the provider. Requires a fresh sign-in.
 #[endpoint(DELETE "/r1/admin/providers/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for RemoveProvider {
     type Request = RemoveProviderRequest;
@@ -148,7 +152,7 @@ pub struct RestProviderKeyRequest {
 
 /// Pause a provider's key
 ///
-/// Applies to all instances.
+/// No instance uses the key until the pause ends or the key is reactivated.
 #[endpoint(POST "/r1/admin/providers/{name}/keys/{id}/rest", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
 impl Endpoint for RestProviderKey {
     type Request = RestProviderKeyRequest;
@@ -215,7 +219,7 @@ pub struct TestProviderRequest {
 
 /// Test an AI provider
 ///
-/// Requests its list of models, which is free of charge.
+/// Requests the provider's list of models, which is free of charge.
 #[endpoint(POST "/r1/admin/providers/{name}/test", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
 impl Endpoint for TestProvider {
     type Request = TestProviderRequest;

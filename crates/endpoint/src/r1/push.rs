@@ -14,7 +14,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] =
 /// VAPID public key of this server.
 #[dto(response)]
 pub struct PushKey {
-    /// Value for `applicationServerKey`, in base64url.
+    /// Public key in base64url, for the option `applicationServerKey`.
     pub key: String,
 }
 
@@ -35,7 +35,7 @@ impl Endpoint for ShowPushKey {
 pub struct PushKeys {
     /// Public key of the device.
     pub p256dh: String,
-    /// Secret shared with this server.
+    /// Secret that the device shares with this server.
     pub auth: String,
 }
 
@@ -49,10 +49,12 @@ pub struct SubscribeToPushRequest {
 
 /// Subscribe this device to push messages
 ///
-/// By Web Push, for `notification` frames that aren't silent, while no connection of the caller shows the conversation
-/// (`view`). A message is JSON `{id, kind, conversation_id, message_id, title, text}`; an empty one tells the device
-/// that shown notifications may have been read. Subscribing the same endpoint again replaces the subscription. The last
-/// ten subscriptions of a user are active, as long as their sessions last.
+/// Push messages are sent by Web Push for `notification` frames that aren't silent, while no
+/// connection of the caller shows the conversation (`view`). A message contains the JSON `{id,
+/// kind, conversation_id, message_id, title, text}`. An empty message tells the device that
+/// notifications it shows may have been read. If the endpoint is subscribed already, the
+/// subscription is replaced. A user's last ten subscriptions are active, each as long as its
+/// session lasts.
 #[endpoint(POST "/r1/push/subscriptions", tag = "notifications", access = Access::User, rate = RateGroup::Write, status = 201, errors(ScopeMissing))]
 impl Endpoint for SubscribeToPush {
     type Request = SubscribeToPushRequest;

@@ -26,14 +26,14 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 pub struct ReactionRequest {
     #[from(path)]
     pub id: MessageId,
-    /// A single emoji, or `:name:` of a custom emoji of the workspace, percent-encoded.
+    /// Single emoji, or `:name:` of a custom emoji of the workspace; percent-encoded.
     #[from(path)]
     pub emoji: String,
 }
 
 /// Add a reaction to a message
 ///
-/// Idempotent. A message has at most 50 different reactions.
+/// Idempotent. A message can have up to 50 different reactions.
 #[endpoint(PUT "/r1/messages/{id}/reactions/{emoji}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, TooMany))]
 impl Endpoint for AddReaction {
     type Request = ReactionRequest;
@@ -63,7 +63,8 @@ pub struct MarkRequest {
 
 /// Pin a message
 ///
-/// Available to members who may send messages in the conversation. A conversation has at most 100 pinned messages.
+/// Allowed to members who may send messages in the conversation. A conversation can have up to 100
+/// pinned messages.
 #[endpoint(PUT "/r1/messages/{id}/pin", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, TooMany))]
 impl Endpoint for PinMessage {
     type Request = MarkRequest;
@@ -95,7 +96,7 @@ pub struct ListPinsRequest {
 
 /// List the pinned messages of a conversation
 ///
-/// Most recently pinned first.
+/// The message that was pinned last is first.
 #[endpoint(GET "/r1/conversations/{id}/pins", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListPins {
     type Request = ListPinsRequest;
@@ -108,7 +109,7 @@ impl Endpoint for ListPins {
 
 /// Save a message
 ///
-/// Visible to the caller only. At most 10,000 saved messages.
+/// Only the caller can see this. A user can have up to 10,000 saved messages.
 #[endpoint(PUT "/r1/messages/{id}/saved", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(TooMany))]
 impl Endpoint for SaveMessage {
     type Request = MarkRequest;
@@ -151,7 +152,8 @@ pub struct ListSavedRequest {
 
 /// List your saved messages
 ///
-/// Most recently saved first, as far as the caller can still read them.
+/// The message that was saved last is first. Messages that the caller can no longer read are
+/// omitted.
 #[endpoint(GET "/r1/saved", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListSaved {
     type Request = ListSavedRequest;

@@ -23,8 +23,8 @@ pub struct ReadReceiptRequest {
 
 /// Download the receipt of a payment
 ///
-/// A PDF, for the payer, for users who manage billing of the workspace, and for administrators. Available once the
-/// payment is paid.
+/// The receipt is a PDF. It is available once the payment is paid. Allowed to the payer, to users
+/// who manage the billing of the workspace, and to administrators.
 #[endpoint(GET "/r1/payments/{id}/receipt.pdf", tag = "payments", access = Access::User, rate = RateGroup::Read, content("application/pdf"))]
 impl Endpoint for ReadReceipt {
     type Request = ReadReceiptRequest;
@@ -90,16 +90,16 @@ impl Endpoint for ReadBillingDetails {
 pub struct ChangeBillingDetailsRequest {
     pub workspace_id: Option<WorkspaceId>,
     pub name: Option<String>,
-    /// Address lines.
+    /// Lines of the address.
     pub address: Option<String>,
-    /// ISO 3166-1 alpha-2 code.
+    /// Country, as ISO 3166-1 alpha-2 code.
     pub country: Option<String>,
     pub vat_id: Option<String>,
 }
 
 /// Change your billing details
 ///
-/// Applies to future receipts; existing receipts stay unchanged.
+/// The change applies to future receipts. Existing receipts stay unchanged.
 #[endpoint(PUT "/r1/billing_details", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id))]
 impl Endpoint for ChangeBillingDetails {
     type Request = ChangeBillingDetailsRequest;

@@ -59,7 +59,7 @@ impl FromText for SearchSort {
 /// Maximum number of values in a comma-separated parameter.
 const MAX_VALUES: usize = 50;
 
-/// Comma-separated values.
+/// Values separated by commas.
 pub struct CommaSeparated<T>(pub(super) Vec<T>);
 
 impl<T> PartialSchema for CommaSeparated<T> {
@@ -79,23 +79,26 @@ impl<T: FromText> FromText for CommaSeparated<T> {
 
 #[dto(request)]
 pub struct SearchRequest {
-    /// Words and operators: `"a phrase"`, `-without`, `begin*`, `from:name`, `in:title`, `has:file`, `is:thread`,
-    /// `is:pinned`, `is:saved`, and `before:`, `after:` and `on:` with a date such as `2026-11-23`, `2026-11`, `today`.
-    /// At most 512 characters and 24 words. If omitted, everything.
+    /// Words and operators: `"a phrase"`, `-without`, `begin*`, `from:name`, `in:title`,
+    /// `has:file`, `is:thread`, `is:pinned`, `is:saved`, and `before:`, `after:` and `on:` with a
+    /// date such as `2026-11-23`, `2026-11` or `today`. At most 512 characters and 24 words. If
+    /// omitted, everything matches.
     #[from(query)]
     pub q: Option<String>,
-    /// If omitted, messages.
+    /// Type of the results; if omitted, messages.
     #[from(query)]
     pub r#type: Option<SearchType>,
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
-    /// A user or an assistant, or several separated by commas, of which any matches.
+    /// Author of the messages: a user or an assistant. Several ids are separated by commas, and any
+    /// of them may match.
     #[from(query)]
     pub author: Option<CommaSeparated<UserId>>,
-    /// A conversation, or several separated by commas, of which any matches.
+    /// Conversation of the messages. Several ids are separated by commas, and any of them may
+    /// match.
     #[from(query)]
     pub conversation_id: Option<CommaSeparated<ConversationId>>,
-    /// Restricts the list to conversations of this kind.
+    /// Restricts the results to conversations of this kind.
     #[from(query)]
     pub kind: Option<ConversationKind>,
     /// Start of the period.
@@ -104,30 +107,33 @@ pub struct SearchRequest {
     /// End of the period.
     #[from(query)]
     pub to: Option<Timestamp>,
-    /// IANA time zone of dates in `q` and of `facets.day`. If omitted, the caller's time zone, or UTC.
+    /// IANA time zone of the dates in `q` and of `facets.day`. Defaults to the caller's time zone,
+    /// or to UTC if it is unknown.
     #[from(query)]
     pub timezone: Option<String>,
-    /// `file`, `image`, `link`, `voice`, or several separated by commas, of which all must match.
+    /// Content that the messages must have: `file`, `image`, `link` or `voice`. Several values are
+    /// separated by commas, and all of them must match.
     #[from(query)]
     pub has: Option<CommaSeparated<SearchHas>>,
     #[from(query)]
     pub sort: Option<SearchSort>,
-    /// If true, only exact words match, without similar ones.
+    /// If true, only the exact words match, but not similar ones.
     #[from(query)]
     pub exact: Option<bool>,
-    /// At most 50; 20 if omitted.
+    /// Maximum number of results, at most 50; by default 20.
     #[from(query)]
     pub limit: Option<u64>,
-    /// `next` of the previous response to the same search.
+    /// Value of `next` in the previous response to the same search.
     #[from(query)]
     pub cursor: Option<String>,
 }
 
 /// Search
 ///
-/// Covers content that the caller can read now. Case and diacritics are ignored. If there are few results, words with
-/// typos (one typo from four letters on, two from eight) and parts of words match as well, with a lower rank. A message
-/// can be found within a second after it was sent.
+/// Searches content that the caller can read now. Case and diacritics are ignored. If there are few
+/// results, parts of words and words with typing errors match as well, with a lower rank; words
+/// from four letters on may have one error, and words from eight letters on two. A message can be
+/// found within a second after it was sent.
 #[endpoint(GET "/r1/search", tag = "search", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for Search {
     type Request = SearchRequest;
@@ -155,7 +161,7 @@ impl Endpoint for Search {
     }
 }
 
-/// Deadline of an answer by a model.
+/// Deadline of a request that a model answers.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(70);
 
 #[dto(request)]
@@ -163,32 +169,34 @@ pub struct AnswerSearchRequest {
     /// Query, as in `GET /r1/search`.
     pub q: Option<String>,
     pub workspace_id: Option<WorkspaceId>,
-    /// Authors, of which any matches.
+    /// Authors of the messages, any of which may match.
     #[validate(length(max = 50))]
     pub authors: Option<Vec<UserId>>,
-    /// Conversations, of which any matches.
+    /// Conversations of the messages, any of which may match.
     #[validate(length(max = 50))]
     pub conversation_ids: Option<Vec<ConversationId>>,
     pub kind: Option<ConversationKind>,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
-    /// IANA time zone of dates in `q`. If omitted, the caller's time zone, or UTC.
+    /// IANA time zone of the dates in `q`. Defaults to the caller's time zone, or to UTC if it is
+    /// unknown.
     pub timezone: Option<String>,
-    /// Content types, of which all must match.
+    /// Content types that the messages must have, all of which must match.
     #[validate(length(max = 4))]
     pub has: Option<Vec<SearchHas>>,
     pub sort: Option<SearchSort>,
     pub exact: Option<bool>,
-    /// Question about the results. If omitted, what the messages say about `q`. At most 500 characters.
+    /// Question about the results, at most 500 characters. If omitted, the assistant says what the
+    /// messages say about `q`.
     pub question: Option<String>,
-    /// If omitted, the default assistant.
+    /// Assistant that answers; if omitted, the default assistant.
     pub assistant_id: Option<AssistantId>,
 }
 
 /// Answer a question from search results
 ///
-/// An assistant reads up to 50 messages found for the caller and answers with references to them. Nobody else is
-/// notified, and the answer is not stored. Charged like other answers.
+/// An assistant reads up to 50 messages found for the caller, and answers with references to them.
+/// Nobody else is notified, and the answer is not stored. The cost is charged as for other answers.
 #[endpoint(POST "/r1/search/answer", tag = "search", access = Access::User, rate = RateGroup::MessageSend, deadline = Bound::Fixed(ANSWER_DEADLINE),
     errors(NotFound, OutOfCredits, BudgetExceeded, QuotaReached, Unavailable))]
 impl Endpoint for AnswerSearch {
@@ -219,18 +227,20 @@ impl Endpoint for AnswerSearch {
 pub struct CatchUpConversationRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Restricts the summary to messages after this event. If omitted, the caller's unread messages.
+    /// Sequence number of an event; only messages after it are summarised. If omitted, the caller's
+    /// unread messages are.
     #[schema(minimum = 0)]
     pub since: Option<i64>,
-    /// If omitted, the default assistant.
+    /// Assistant that summarises; if omitted, the default assistant.
     pub assistant_id: Option<AssistantId>,
 }
 
 /// Summarise unread messages of a conversation
 ///
-/// An assistant reads messages by others in the main conversation since the caller last read it, at most the newest 200
-/// messages and 30,000 characters, and summarises them with references. Nobody else is notified, and the answer is not
-/// stored. Charged like other answers.
+/// An assistant reads the messages of others in the main timeline since the caller last read the
+/// conversation: at most the newest 200 messages and 30,000 characters. It summarises them with
+/// references. Nobody else is notified, and the answer is not stored. The cost is charged as for
+/// other answers.
 #[endpoint(POST "/r1/conversations/{id}/catch-up", tag = "search", access = Access::User, rate = RateGroup::MessageSend, deadline = Bound::Fixed(ANSWER_DEADLINE),
     errors(NotFound, NotAMember, WrongState, OutOfCredits, BudgetExceeded, QuotaReached, Unavailable))]
 impl Endpoint for CatchUpConversation {
@@ -246,16 +256,18 @@ impl Endpoint for CatchUpConversation {
 
 #[dto(request)]
 pub struct CatchUpAllRequest {
-    /// If omitted, the shared workspace, or the caller's personal one if there is none.
+    /// Workspace. Defaults to the shared one, or to the caller's personal one if there is no shared
+    /// one.
     pub workspace_id: Option<WorkspaceId>,
-    /// If omitted, the default assistant.
+    /// Assistant that summarises; if omitted, the default assistant.
     pub assistant_id: Option<AssistantId>,
 }
 
 /// Summarise unread messages of a workspace
 ///
-/// An assistant summarises the caller's unread messages in all conversations of a workspace, except muted ones and
-/// chats with assistants: the 20 most recently active ones, at most 40 messages of each.
+/// An assistant summarises the caller's unread messages in the conversations of a workspace, except
+/// in muted ones and in chats with assistants. It reads the 20 conversations with the most recent
+/// activity, and at most 40 messages of each.
 #[endpoint(POST "/r1/catch-up", tag = "search", access = Access::User, rate = RateGroup::MessageSend, deadline = Bound::Fixed(ANSWER_DEADLINE),
     errors(NotFound, WrongState, OutOfCredits, BudgetExceeded, QuotaReached, Unavailable))]
 impl Endpoint for CatchUpAll {

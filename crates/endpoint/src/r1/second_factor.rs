@@ -16,20 +16,20 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct AnswerChallengeRequest {
-    /// `cookie`: the tokens are sent as cookies that scripts can't read, and not in the body.
+    /// With `cookie`, the tokens are not in the body but in cookies, which scripts can't read.
     #[from(header)]
     pub x_natter_transport: Option<String>,
-    /// `challenge` from the sign-in.
+    /// Value of `challenge` in the response to the sign-in.
     pub challenge: String,
-    /// Code shown by the authenticator.
+    /// Code that the authenticator app shows.
     pub code: Option<String>,
-    /// A recovery code, instead of `code`.
+    /// Recovery code, instead of `code`.
     pub recovery_code: Option<String>,
 }
 
 /// Answer a second-factor challenge
 ///
-/// After five wrong answers the challenge becomes invalid. A code is valid once.
+/// A challenge becomes invalid after five wrong answers. Each code can be used only once.
 #[endpoint(POST "/r1/auth/signin/challenge", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(MfaInvalid, TooManySignins))]
 impl Endpoint for AnswerChallenge {
     type Request = AnswerChallengeRequest;
@@ -53,23 +53,24 @@ impl Endpoint for AnswerChallenge {
 
 #[dto(request)]
 pub struct EnrolAuthenticatorRequest {
-    /// May be omitted if the account has no password; then a fresh sign-in is required (see `POST /r1/auth/confirm`).
+    /// Current password. It may be omitted if the account has none; then a fresh sign-in is
+    /// required (see `POST /r1/auth/confirm`).
     #[schema(format = Password)]
     pub password: Option<String>,
 }
 
-/// Enrolment data for an authenticator app.
+/// Data for setting up an authenticator app.
 #[dto(response)]
 pub struct Authenticator {
-    /// Secret in base32, for manual entry.
+    /// Secret in base32, for typing it in.
     pub secret: String,
-    /// `otpauth:` URI with the secret, for a QR code.
+    /// `otpauth:` URI with the secret, to be shown as a QR code.
     pub uri: String,
 }
 
 /// Enrol an authenticator app
 ///
-/// Active once one of its codes is confirmed.
+/// It becomes active when one of its codes is sent to `POST /r1/auth/totp/confirm`.
 #[endpoint(POST "/r1/auth/totp", tag = "auth", access = Access::User, rate = RateGroup::Write, status = 201, errors(PasswordWrong, FreshSignInRequired, WrongState))]
 impl Endpoint for EnrolAuthenticator {
     type Request = EnrolAuthenticatorRequest;
@@ -86,11 +87,11 @@ impl Endpoint for EnrolAuthenticator {
 
 #[dto(request)]
 pub struct AuthenticatorCodeRequest {
-    /// Code shown by the authenticator.
+    /// Code that the authenticator app shows.
     pub code: String,
 }
 
-/// Recovery codes that replace a lost authenticator, each valid once.
+/// Recovery codes, which replace a lost authenticator. Each can be used once.
 #[dto(response)]
 pub struct RecoveryCodes {
     pub recovery_codes: Vec<String>,
@@ -112,7 +113,7 @@ impl Endpoint for ConfirmAuthenticator {
 
 #[dto(request)]
 pub struct RemoveAuthenticatorRequest {
-    /// Code shown by the authenticator, or a recovery code.
+    /// Code that the authenticator app shows, or a recovery code.
     pub code: String,
 }
 

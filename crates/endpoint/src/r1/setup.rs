@@ -20,7 +20,8 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 /// List the settings
 ///
-/// Of the instance that handles the request, with the source of each value. Secrets are masked.
+/// Lists the settings of the instance that handles the request, with the source of each value.
+/// Secrets are masked.
 #[endpoint(GET "/r1/admin/settings", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListSettings {
     type Request = NoInput;
@@ -44,7 +45,7 @@ impl Endpoint for ShowSetup {
 
 #[dto(request)]
 pub struct FinishSetupRequest {
-    /// `false`: the set-up steps are offered again.
+    /// False to offer the set-up steps again.
     pub finished: bool,
 }
 
@@ -64,7 +65,8 @@ impl Endpoint for FinishSetup {
 
 /// Send a test e-mail to yourself
 ///
-/// Returns when the mail server has accepted it, or with the server's error. At most 20 per hour.
+/// The response is sent when the mail server has accepted the e-mail, or contains the server's
+/// error. At most 20 per hour.
 #[endpoint(POST "/r1/admin/setup/mail", tag = "admin", access = Access::Admin, rate = RateGroup::Write, deadline = Bound::Fixed(std::time::Duration::from_secs(70)))]
 impl Endpoint for TestMail {
     type Request = NoInput;
@@ -83,7 +85,7 @@ impl Endpoint for TestMail {
 
 /// Send a test prompt to a model
 ///
-/// To the default model. At most 20 per hour.
+/// The prompt is sent to the default model. At most 20 per hour.
 #[endpoint(POST "/r1/admin/setup/question", tag = "admin", access = Access::Admin, rate = RateGroup::Write, deadline = Bound::Fixed(std::time::Duration::from_secs(40)))]
 impl Endpoint for TestQuestion {
     type Request = NoInput;

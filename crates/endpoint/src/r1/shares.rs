@@ -27,7 +27,7 @@ pub struct ShareRequest {
 /// Sharing state of a chat.
 #[dto(response)]
 pub struct ConversationShare {
-    /// Null if the chat isn't shared.
+    /// Share of the chat; null if it isn't shared.
     pub share: Option<Share>,
 }
 
@@ -45,9 +45,10 @@ impl Endpoint for ShowShare {
 
 /// Share a chat with an assistant
 ///
-/// Creates a snapshot, readable by members of its workspace (not guests) through a link. Sharing again updates the
-/// snapshot and keeps the link. At most the newest 1,000 messages. Messages deleted or hidden later disappear from it;
-/// attachments are named but not shared.
+/// Creates a snapshot of the chat, which members of its workspace except guests can read through a
+/// link. It contains at most the newest 1,000 messages. Sharing the chat again updates the snapshot
+/// and keeps the link. Messages that are deleted or hidden later disappear from the snapshot.
+/// Attachments are named but not shared.
 #[endpoint(PUT "/r1/conversations/{id}/share", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(NotAMember, WrongState))]
 impl Endpoint for ShareConversation {
     type Request = ShareRequest;
@@ -60,7 +61,7 @@ impl Endpoint for ShareConversation {
 
 /// Stop sharing a chat
 ///
-/// The link becomes invalid. Sharing again creates another link.
+/// The link becomes invalid. Sharing the chat again creates another link.
 #[endpoint(DELETE "/r1/conversations/{id}/share", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(NotAMember))]
 impl Endpoint for UnshareConversation {
     type Request = ShareRequest;
@@ -99,7 +100,7 @@ pub struct ListSharedMessagesRequest {
 
 /// List the messages of a shared chat
 ///
-/// Oldest first.
+/// The oldest message is first.
 #[endpoint(GET "/r1/shared/{id}/messages", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListSharedMessages {
     type Request = ListSharedMessagesRequest;

@@ -23,14 +23,14 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ReadSubscriptionRequest {
-    /// A workspace that the caller owns or administers. If omitted, the caller's own account.
+    /// Workspace that the caller owns or administers. If omitted, the caller's own account is used.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
 }
 
 #[dto(response)]
 pub struct HeldSubscription {
-    /// Null if there never was one.
+    /// Current or last subscription; null if there never was one.
     #[schema(required)]
     pub subscription: Option<Subscription>,
 }
@@ -57,8 +57,8 @@ pub struct BeginTrialRequest {
 
 /// Start a trial of a plan
 ///
-/// Once per account and per mailbox, if there has been no plan yet. Requires a verified e-mail address. Nothing is
-/// charged when the trial ends.
+/// Possible once per account and per mailbox, and only if there has been no plan yet. Requires a
+/// verified e-mail address. Nothing is charged when the trial ends.
 #[endpoint(POST "/r1/subscription/trial", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, errors(NotFound, Forbidden, WrongState))]
 impl Endpoint for BeginTrial {
     type Request = BeginTrialRequest;
@@ -76,7 +76,8 @@ pub struct CancelSubscriptionRequest {
 
 /// Cancel your subscription
 ///
-/// Takes effect at the end of the paid period. A trial or an unpaid subscription ends at once.
+/// The subscription ends at the end of the paid period. A trial or an unpaid subscription ends at
+/// once.
 #[endpoint(POST "/r1/subscription/cancel", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState))]
 impl Endpoint for CancelSubscription {
     type Request = CancelSubscriptionRequest;
@@ -114,15 +115,15 @@ impl Endpoint for ResumeSubscription {
 #[dto(request)]
 pub struct PreviewSubscriptionChangeRequest {
     pub plan_id: PlanId,
-    /// Number of seats of a workspace. If omitted, unchanged.
+    /// Number of seats for a workspace. If omitted, it stays unchanged.
     pub seats: Option<i64>,
     pub workspace_id: Option<WorkspaceId>,
 }
 
 /// Preview a change of plan
 ///
-/// The rest of the paid period is credited pro rata, by the millisecond. A downgrade takes effect at the end of the
-/// period.
+/// The rest of the paid period is credited proportionally, to the millisecond. A downgrade takes
+/// effect at the end of the period.
 #[endpoint(POST "/r1/subscription/change/preview", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState))]
 impl Endpoint for PreviewSubscriptionChange {
     type Request = PreviewSubscriptionChangeRequest;
@@ -140,9 +141,10 @@ impl Endpoint for PreviewSubscriptionChange {
 #[dto(request)]
 pub struct ChangeSubscriptionRequest {
     pub plan_id: PlanId,
-    /// Number of seats of a workspace. If omitted, unchanged.
+    /// Number of seats for a workspace. If omitted, it stays unchanged.
     pub seats: Option<i64>,
-    /// Price of a period as shown to the payer (`next` of the preview). If it has changed since: 409 `plan_changed`.
+    /// Price per period that the payer was shown (`next` of the preview). If it has changed since,
+    /// the request is refused with 409 `plan_changed`.
     pub price: Option<Price>,
     pub workspace_id: Option<WorkspaceId>,
 }
@@ -150,19 +152,19 @@ pub struct ChangeSubscriptionRequest {
 #[dto(response)]
 pub struct ChangedSubscription {
     pub subscription: Subscription,
-    /// Payment for the difference.
+    /// Payment for the difference; null if there is none.
     #[schema(required)]
     pub payment_id: Option<PaymentId>,
-    /// Page for the payment; null if no action is left.
+    /// Page on which the payer pays or confirms; null if nothing is left to do.
     #[schema(required)]
     pub redirect_url: Option<String>,
 }
 
 /// Change the plan or the seats
 ///
-/// An upgrade takes effect at once: the difference is charged to the saved payment method, or paid or confirmed at
-/// `redirect_url`. A downgrade takes effect in the next period. Changing to the current plan cancels a pending
-/// downgrade.
+/// An upgrade takes effect at once. The difference is charged to the saved payment method, or the
+/// payer pays or confirms it at `redirect_url`. A downgrade takes effect in the next period. A
+/// change to the current plan cancels a pending downgrade.
 #[endpoint(POST "/r1/subscription/change", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, GatewayOff, PlanChanged, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for ChangeSubscription {
     type Request = ChangeSubscriptionRequest;
@@ -185,19 +187,20 @@ impl Endpoint for ChangeSubscription {
 
 #[dto(request)]
 pub struct PaySubscriptionRequest {
-    /// If omitted, the gateway of the last payment, or that of `payment_method_id`.
+    /// Name of the gateway. Defaults to that of `payment_method_id` or, without one, of the last
+    /// payment.
     pub gateway: Option<String>,
-    /// Saved payment method, which is charged at once.
+    /// Saved payment method to charge at once.
     pub payment_method_id: Option<PaymentMethodId>,
     pub workspace_id: Option<WorkspaceId>,
-    /// Page of this server that the browser finally returns to. If omitted, `/plans/result`.
+    /// Page of this server to which the browser returns in the end. If omitted, `/plans/result`.
     pub return_url: Option<String>,
 }
 
 /// Pay the next period manually
 ///
-/// Applies to subscriptions that can't be charged automatically, before the end of a period and during the grace period
-/// after it.
+/// Meant for subscriptions that can't be charged automatically. Possible before the end of a
+/// period, and during the grace period after it.
 #[endpoint(POST "/r1/subscription/pay", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, requires = Payer(workspace_id), errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for PaySubscription {
     type Request = PaySubscriptionRequest;

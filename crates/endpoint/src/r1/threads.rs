@@ -1,4 +1,4 @@
-//! Threads, and the neighbours of a message.
+//! Threads, and the messages around a message.
 
 use appcore::{
     AppError, MessageId,
@@ -32,20 +32,20 @@ pub struct ShowThreadRequest {
     /// Root message of the thread.
     #[from(path)]
     pub id: MessageId,
-    /// The oldest replies after this number.
+    /// Number of a reply; the oldest replies after it are listed.
     #[from(query)]
     pub after_no: Option<i64>,
-    /// The newest replies before this number.
+    /// Number of a reply; the newest replies before it are listed.
     #[from(query)]
     pub before_no: Option<i64>,
-    /// At most 200.
+    /// Maximum number of replies, at most 200.
     #[from(query)]
     pub limit: Option<u64>,
 }
 
 /// Show a thread
 ///
-/// Oldest reply first. Without a number, the newest replies.
+/// The oldest reply is first. Without `after_no` and `before_no`, the newest replies are listed.
 #[endpoint(GET "/r1/messages/{id}/thread", tag = "threads", access = Access::User, rate = RateGroup::Read, errors(WrongState))]
 impl Endpoint for ShowThread {
     type Request = ShowThreadRequest;
@@ -58,7 +58,7 @@ impl Endpoint for ShowThread {
     }
 }
 
-/// Selection of the caller's threads.
+/// Threads of the caller to list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ThreadFilter {
@@ -89,8 +89,8 @@ pub struct ListThreadsRequest {
 
 /// List the threads that you follow
 ///
-/// Newest reply first. A user follows a thread by replying in it, by being mentioned in it, by having written its root
-/// message, or by request.
+/// The thread with the newest reply is first. Users follow a thread when they reply in it, when
+/// they are mentioned in it, when they have written its root message, or on request.
 #[endpoint(GET "/r1/threads", tag = "threads", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListThreads {
     type Request = ListThreadsRequest;
@@ -140,14 +140,15 @@ pub struct ReadThreadRequest {
     /// Root message of the thread.
     #[from(path)]
     pub id: MessageId,
-    /// Number of the last reply read.
+    /// Number of the last reply that the caller has read.
     #[validate(range(min = 0))]
     pub no: i64,
 }
 
 /// Mark a thread as read up to a reply
 ///
-/// The position never moves back. Has no effect for users who don't follow the thread.
+/// The read position never moves back. For users who don't follow the thread, the request has no
+/// effect.
 #[endpoint(POST "/r1/messages/{id}/thread/read", tag = "threads", access = Access::User, rate = RateGroup::Write, errors(NotAMember, WrongState))]
 impl Endpoint for ReadThread {
     type Request = ReadThreadRequest;
@@ -184,7 +185,7 @@ impl Endpoint for ReopenThread {
 pub struct ShowNeighboursRequest {
     #[from(path)]
     pub id: MessageId,
-    /// Number of messages before and after it: 1 to 100; 20 if omitted.
+    /// Number of messages before and after the message, from 1 to 100; by default 20.
     #[from(query)]
     pub count: Option<u64>,
 }

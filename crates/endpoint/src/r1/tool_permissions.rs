@@ -24,8 +24,8 @@ pub struct ListToolPermissionsRequest {
 
 /// List the tools that assistants may call without confirmation
 ///
-/// Granted by `remember` when a call was allowed. If the server changes a tool's description, calls need confirmation
-/// again.
+/// A permission is granted by allowing a call with `remember`. If the server changes the tool's
+/// description, calls need a confirmation again.
 #[endpoint(GET "/r1/tool_permissions", tag = "assistants", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListToolPermissions {
     type Request = ListToolPermissionsRequest;

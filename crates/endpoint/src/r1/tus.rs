@@ -1,4 +1,5 @@
-//! Resumable uploads by tus 1.0.0 with the extensions creation, creation-with-upload, termination and expiration.
+//! Resumable uploads according to tus 1.0.0, with the extensions creation, creation-with-upload,
+//! termination and expiration.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -44,10 +45,11 @@ pub struct CreateTusUploadRequest {
     /// Size of the complete file, in bytes.
     #[from(header)]
     pub upload_length: u64,
-    /// `filename` and `filetype`, each with its value in base64, separated by commas.
+    /// Metadata with the keys `filename` and `filetype`, separated by commas. Each value is in
+    /// base64.
     #[from(header)]
     pub upload_metadata: Option<String>,
-    /// `voice`: a voice note.
+    /// Kind of upload; `voice` for a voice note.
     #[from(query)]
     pub kind: Option<UploadKind>,
     /// Waveform of a voice note: 64 numbers from 0 to 255, separated by commas.
@@ -57,7 +59,8 @@ pub struct CreateTusUploadRequest {
     #[from(query)]
     #[validate(range(min = 0, max = 86_400_000))]
     pub duration_ms: Option<i64>,
-    /// Target conversation, so that the upload is refused at once if it exceeds the quota there.
+    /// Conversation that the file is for. If the file exceeds the quota there, the upload is
+    /// refused at once.
     #[from(query)]
     pub conversation_id: Option<ConversationId>,
     #[from(stream, "application/offset+octet-stream")]
@@ -66,8 +69,8 @@ pub struct CreateTusUploadRequest {
 
 /// Start a resumable upload (tus)
 ///
-/// `Location` is the URL for the remaining chunks; it ends with the id of the `Upload`. The body may contain the first
-/// chunk.
+/// The header `Location` is the URL for the remaining chunks. It ends with the id of the `Upload`.
+/// The body may contain the first chunk.
 #[endpoint(POST "/r1/uploads/tus", tag = "uploads", access = Access::User, rate = RateGroup::Upload, status = 201, content("application/octet-stream"), errors(NotFound, NotAMember, TooLarge, QuotaExceeded, TypeRefused, TusVersion), deadline = Bound::Fixed(DEADLINE), max_body = Bound::Setting(|config| config.uploads.max_bytes))]
 impl Endpoint for CreateTusUpload {
     type Request = CreateTusUploadRequest;
@@ -112,7 +115,7 @@ pub struct TusUploadRequest {
 
 /// Show the progress of a resumable upload (tus)
 ///
-/// `HEAD` returns the same: `Upload-Offset` is the offset to resume from.
+/// `HEAD` returns the same. The header `Upload-Offset` is the offset from which to resume.
 #[endpoint(GET "/r1/uploads/tus/{id}", tag = "uploads", access = Access::User, rate = RateGroup::Read, content("application/octet-stream"), errors(TusVersion, TypeRefused), deadline = Bound::Fixed(DEADLINE))]
 impl Endpoint for ShowTusUpload {
     type Request = TusUploadRequest;
@@ -136,7 +139,7 @@ pub struct AppendToTusUploadRequest {
     pub id: UploadId,
     #[from(header)]
     pub tus_resumable: Option<String>,
-    /// Current size of the upload. Required.
+    /// Number of bytes that the server has received so far. Required.
     #[from(header)]
     pub upload_offset: Option<u64>,
     #[from(stream, "application/offset+octet-stream")]
@@ -145,8 +148,8 @@ pub struct AppendToTusUploadRequest {
 
 /// Append to a resumable upload (tus)
 ///
-/// Data received before a connection loss is kept. After the last byte the file is analysed, and `GET /r1/uploads/{id}`
-/// returns its type.
+/// Data that was received before the connection broke is kept. After the last byte the file is
+/// analysed, and `GET /r1/uploads/{id}` returns its type.
 #[endpoint(PATCH "/r1/uploads/tus/{id}", tag = "uploads", access = Access::User, rate = RateGroup::Upload, status = 204, content("application/octet-stream"), errors(TusVersion, UploadConflict, TooLarge, TypeRefused, UnsupportedMediaType), deadline = Bound::Fixed(DEADLINE), max_body = Bound::Setting(|config| config.uploads.max_bytes))]
 impl Endpoint for AppendToTusUpload {
     type Request = AppendToTusUploadRequest;
@@ -199,7 +202,8 @@ async fn append(
     broken.map_or(Ok(progress), Err)
 }
 
-/// Response to an `OPTIONS` request without credentials: the server's capabilities. `None` for other requests.
+/// Response to an `OPTIONS` request, which needs no credentials: the capabilities of the server.
+/// `None` for other requests.
 pub(crate) fn options(http: &HttpRequest, path: &str) -> Option<HttpResponse> {
     if *http.method() != Method::OPTIONS || !path.starts_with(ROOT) {
         return None;
@@ -215,7 +219,8 @@ pub(crate) fn options(http: &HttpRequest, path: &str) -> Option<HttpResponse> {
     Some(response.finish())
 }
 
-/// Effective method of a request. Some clients and proxies support only `POST` and send the method in a header.
+/// Method that the request is meant to have. Some clients and proxies support only `POST` and send
+/// the actual method in a header.
 pub(crate) fn effective_method(http: &HttpRequest, path: &str) -> Method {
     let named = || http.headers().get("x-http-method-override").map(HeaderValue::as_bytes);
     let is_override = *http.method() == Method::POST && path.starts_with(ROOT);
@@ -235,7 +240,7 @@ fn is_chunk(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == CHUNK_MEDIA_TYPE.as_bytes())
 }
 
-/// Value of a key in `Upload-Metadata`.
+/// Decoded value of a key in `Upload-Metadata`.
 fn named(metadata: &str, name: &str) -> Option<String> {
     let mut pairs = metadata.split(',').filter_map(|pair| pair.trim().split_once(' '));
     let (_, value) = pairs.find(|(key, _)| *key == name)?;

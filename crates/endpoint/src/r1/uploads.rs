@@ -32,10 +32,10 @@ const FORM_OVERHEAD: usize = 64 * 1024;
 
 #[dto(request)]
 pub struct UploadFileRequest {
-    /// File name, percent-encoded UTF-8.
+    /// File name in UTF-8, percent-encoded.
     #[from(header)]
     pub x_filename: Option<String>,
-    /// `voice`: a voice note.
+    /// Kind of upload; `voice` for a voice note.
     #[from(query)]
     pub kind: Option<UploadKind>,
     /// Waveform of a voice note: 64 numbers from 0 to 255, separated by commas.
@@ -45,7 +45,8 @@ pub struct UploadFileRequest {
     #[from(query)]
     #[validate(range(min = 0, max = 86_400_000))]
     pub duration_ms: Option<i64>,
-    /// Target conversation, so that the upload is refused at once if it exceeds the quota there.
+    /// Conversation that the file is for. If the file exceeds the quota there, the upload is
+    /// refused at once.
     #[from(query)]
     pub conversation_id: Option<ConversationId>,
     #[from(stream)]
@@ -54,10 +55,11 @@ pub struct UploadFileRequest {
 
 /// Upload a file
 ///
-/// The body is the file, with its media type as `Content-Type`; or, up to 5 MiB, a form (`multipart/form-data`) with
-/// the field `file`. The actual type is detected from the content. Metadata of images (location, camera, names) is
-/// removed. A file that is not part of a message after 24 hours is deleted. For large files over unreliable connections
-/// use tus 1.0.0 at `/r1/uploads/tus`.
+/// The body is the file, with its media type as `Content-Type`. For files of up to 5 MiB, it may
+/// instead be a form (`multipart/form-data`) with the field `file`. The actual type is detected
+/// from the content. Metadata of images (location, camera, names) is removed. A file that is in no
+/// message after 24 hours is deleted. For large files over unreliable connections, tus 1.0.0 is
+/// available at `/r1/uploads/tus`.
 #[endpoint(POST "/r1/uploads", tag = "uploads", access = Access::User, rate = RateGroup::Upload, status = 201, errors(NotFound, NotAMember, TooLarge, QuotaExceeded, TypeRefused), deadline = Bound::Fixed(DEADLINE), max_body = Bound::Setting(|config| config.uploads.max_bytes))]
 impl Endpoint for UploadFile {
     type Request = UploadFileRequest;
@@ -91,7 +93,7 @@ impl Endpoint for UploadFile {
     }
 }
 
-/// Streams a file to storage. An aborted upload leaves nothing behind.
+/// Streams a file to storage. If the upload is aborted, nothing is stored.
 async fn receive(
     ctx: &Ctx,
     announced: UploadMetadata,
@@ -163,7 +165,7 @@ impl Endpoint for ShowUpload {
 
 /// Delete your unsent file
 ///
-/// Sent files are deleted with their message.
+/// Files that were sent are deleted together with their message.
 #[endpoint(DELETE "/r1/uploads/{id}", tag = "uploads", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState))]
 impl Endpoint for DeleteUpload {
     type Request = UploadRequest;
@@ -184,13 +186,14 @@ pub struct ListFilesRequest {
     /// Restricts the list to files sent by this user.
     #[from(query)]
     pub author: Option<UserId>,
-    /// Substring of the file name, ignoring case and diacritics.
+    /// Text that the file name must contain. Case and diacritics are ignored.
     #[from(query)]
     pub q: Option<String>,
-    /// Cursor: only files of earlier messages (the `seq` of the last item).
+    /// Cursor: the `seq` of the last item on the previous page. Only files of earlier messages are
+    /// listed.
     #[from(query)]
     pub before_seq: Option<i64>,
-    /// Maximum number of messages, at most 200.
+    /// Maximum number of messages whose files are listed, at most 200.
     #[from(query)]
     pub limit: Option<u64>,
 }

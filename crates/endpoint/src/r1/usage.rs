@@ -14,21 +14,21 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ReadUsage>(), E
 
 #[dto(request)]
 pub struct ReadUsageRequest {
-    /// First day; thirty days ago if omitted.
+    /// First day of the period; by default thirty days ago.
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// End of the period, exclusive.
+    /// End of the period. It is not part of the period.
     #[from(query)]
     pub to: Option<Timestamp>,
-    /// If omitted, by day.
+    /// Grouping of the usage; by default by day.
     #[from(query)]
     pub group: Option<UsageGrouping>,
     #[from(query)]
     pub key_id: Option<ApiKeyId>,
-    /// Restricts the usage to this model, by its name in groups of `model`.
+    /// Restricts the usage to this model, by the name that groups of `model` have.
     #[from(query)]
     pub model: Option<String>,
-    /// Usage of this user. Only administrators may name another user.
+    /// User whose usage is shown. Only administrators may name another user.
     #[from(query)]
     pub user_id: Option<UserId>,
     #[from(page)]
@@ -37,8 +37,8 @@ pub struct ReadUsageRequest {
 
 /// Show AI usage
 ///
-/// By whole UTC days, in micro-credits and tokens. Of the caller; for administrators of all users, unless `user_id` is
-/// set.
+/// Usage in micro-credits and tokens, for whole UTC days. Users get their own usage, and
+/// administrators that of all users unless `user_id` is set.
 #[endpoint(GET "/r1/usage", tag = "usage", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ReadUsage {
     type Request = ReadUsageRequest;
@@ -55,15 +55,15 @@ impl Endpoint for ReadUsage {
 
 #[dto(request)]
 pub struct ListUsageRequestsRequest {
-    /// Start of the period; thirty days ago if omitted.
+    /// Start of the period; by default thirty days ago.
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// End of the period, exclusive.
+    /// End of the period. It is not part of the period.
     #[from(query)]
     pub to: Option<Timestamp>,
     #[from(query)]
     pub key_id: Option<ApiKeyId>,
-    /// Requests of this user. Only administrators may name another user.
+    /// User whose requests are listed. Only administrators may name another user.
     #[from(query)]
     pub user_id: Option<UserId>,
     #[from(page)]
@@ -72,7 +72,8 @@ pub struct ListUsageRequestsRequest {
 
 /// List requests to AI models
 ///
-/// Returns one item per request, newest first. Of the caller; for administrators of all users, unless `user_id` is set.
+/// Lists one item per request, newest first. Users get their own requests, and administrators those
+/// of all users unless `user_id` is set.
 #[endpoint(GET "/r1/usage/requests", tag = "usage", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ListUsageRequests {
     type Request = ListUsageRequestsRequest;

@@ -52,14 +52,15 @@ pub struct ChangeMeRequest {
     pub display_name: Option<String>,
     /// Language of e-mails to the caller.
     pub language: Option<Language>,
-    /// IANA name, such as `Europe/Berlin`; null if unknown.
+    /// IANA name of the time zone, such as `Europe/Berlin`; null if unknown.
     #[schema(max_length = 64)]
     pub timezone: Option<Option<String>>,
-    /// If true (the default), the time zone is visible to others.
+    /// If true (the default), others can see the time zone.
     pub show_timezone: Option<bool>,
-    /// Presence shown on all devices while the caller is connected; `online`: the actual presence.
+    /// Presence to show on all devices while the caller is connected. With `online`, the actual
+    /// presence is shown.
     pub chosen_presence: Option<ChosenPresence>,
-    /// New password; requires `current_password`.
+    /// New password. Requires `current_password`.
     #[schema(format = Password, min_length = 8)]
     pub password: Option<String>,
     #[schema(format = Password)]
@@ -98,16 +99,18 @@ impl Endpoint for ChangeMe {
 
 #[dto(request)]
 pub struct DeleteMeRequest {
-    /// May be omitted if the account has no password; then a fresh sign-in is required (see `POST /r1/auth/confirm`).
+    /// Current password. It may be omitted if the account has none; then a fresh sign-in is
+    /// required (see `POST /r1/auth/confirm`).
     #[schema(format = Password)]
     pub password: Option<String>,
 }
 
 /// Delete your account
 ///
-/// Signs out all devices at once and deletes all personal data. Messages stay, as those of a "Deleted user"; owned
-/// conversations and workspaces pass to their longest-standing member. The last administrator of the installation must
-/// appoint another one first.
+/// Signs out all devices at once and deletes all personal data. The user's messages stay and are
+/// attributed to a "Deleted user". Conversations and workspaces that the user owns pass to their
+/// longest-standing member. The last administrator of the installation must appoint another one
+/// first.
 #[endpoint(DELETE "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Write, errors(LastAdmin, PasswordWrong, FreshSignInRequired, TooManySignins))]
 impl Endpoint for DeleteMe {
     type Request = DeleteMeRequest;
@@ -122,7 +125,7 @@ impl Endpoint for DeleteMe {
 
 /// Export your data
 ///
-/// All of it, as one streamed JSON document.
+/// Returns all of the caller's data as one JSON document, which is streamed.
 #[endpoint(GET "/r1/users/me/export", tag = "users", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ExportMe {
     type Request = NoInput;
@@ -136,8 +139,8 @@ impl Endpoint for ExportMe {
 
 /// Show your storage usage
 ///
-/// Total size of the caller's files and texts, and its limit. Administrators find the same in `GET
-/// /r1/admin/users/{id}`.
+/// Returns the total size of the caller's files and texts, and its limit. Administrators find the
+/// same for other users in `GET /r1/admin/users/{id}`.
 #[endpoint(GET "/r1/users/me/storage", tag = "users", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ReadStorage {
     type Request = NoInput;
@@ -150,19 +153,19 @@ impl Endpoint for ReadStorage {
 
 #[dto(request)]
 pub struct ChangeStatusRequest {
-    /// A single emoji; if null, none.
+    /// Single emoji; null removes it.
     pub emoji: Option<Option<String>>,
-    /// At most 100 characters; if null, none.
+    /// Text of at most 100 characters; null removes it.
     #[schema(max_length = 100)]
     pub text: Option<Option<String>>,
-    /// If null, the status stays until it is removed.
+    /// Time at which the status is removed. If null, it stays until it is removed by hand.
     pub until: Option<Option<Timestamp>>,
 }
 
 /// Set your custom status
 ///
-/// Omitted fields stay unchanged. It is part of presences (`custom_status`), and users who watch the caller's presence
-/// are notified.
+/// Omitted fields stay unchanged. The status is part of the presence (`custom_status`), and users
+/// who watch the caller's presence are notified.
 #[endpoint(PATCH "/r1/users/me/status", tag = "users", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for ChangeStatus {
     type Request = ChangeStatusRequest;
@@ -177,13 +180,15 @@ impl Endpoint for ChangeStatus {
 
 #[dto(request)]
 pub struct SetPictureRequest {
-    /// An uploaded PNG, JPEG or WebP image of the caller: at most 512 KiB and 1,024 pixels wide and high.
+    /// Image uploaded by the caller: PNG, JPEG or WebP, at most 512 KiB, and at most 1,024 pixels
+    /// wide and high.
     pub upload_id: UploadId,
 }
 
 /// Set your picture
 ///
-/// Replaces the previous one. Users who can see the caller read it by `/files/{upload_id}/picture`.
+/// Replaces the previous picture. Users who can see the caller can read it at
+/// `/files/{upload_id}/picture`.
 #[endpoint(PUT "/r1/users/me/picture", tag = "users", access = Access::User, rate = RateGroup::Write, errors(NotFound, TypeRefused, TooLarge, WrongState))]
 impl Endpoint for SetPicture {
     type Request = SetPictureRequest;
@@ -209,7 +214,7 @@ impl Endpoint for RemovePicture {
 /// General instructions of a user for assistants.
 #[dto(response)]
 pub struct Instructions {
-    /// Empty if there are none.
+    /// Text of the instructions; empty if there are none.
     pub instructions: String,
 }
 
@@ -226,15 +231,15 @@ impl Endpoint for ShowInstructions {
 
 #[dto(request)]
 pub struct SetInstructionsRequest {
-    /// At most 2,000 characters; empty for none.
+    /// Text of the instructions, at most 2,000 characters. An empty text removes them.
     #[schema(max_length = 2_000)]
     pub instructions: String,
 }
 
 /// Set your instructions for assistants
 ///
-/// Sent to assistants with each prompt in the caller's one-to-one chats, after the assistant's own instructions. Not
-/// used where others read the answers.
+/// In the caller's one-to-one chats, assistants get the instructions with each prompt, after their
+/// own instructions. They are not used where others can read the answers.
 #[endpoint(PUT "/r1/users/me/instructions", tag = "users", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded))]
 impl Endpoint for SetInstructions {
     type Request = SetInstructionsRequest;
@@ -248,7 +253,7 @@ impl Endpoint for SetInstructions {
 
 #[dto(request)]
 pub struct ListPicturesRequest {
-    /// Users to include: at most 50 ids, separated by commas.
+    /// Users whose pictures are listed: at most 50 ids, separated by commas.
     #[from(query)]
     pub user_id: Option<CommaSeparated<UserId>>,
 }
@@ -269,10 +274,11 @@ impl Endpoint for ListPictures {
 
 #[dto(request)]
 pub struct ListUsersRequest {
-    /// If omitted, the shared workspace, or the caller's personal one if there is none.
+    /// Workspace. Defaults to the shared one, or to the caller's personal one if there is no shared
+    /// one.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
-    /// Substring of the name, or the complete e-mail address.
+    /// Text that the name must contain, or a complete e-mail address.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]

@@ -10,13 +10,13 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<IssueTicket>()]
 
 #[dto(response)]
 pub struct Ticket {
-    /// Value for `GET /r1/websocket?ticket=`.
+    /// Ticket, for `GET /r1/websocket?ticket=`.
     pub ticket: String,
 }
 
 /// Create a ticket for a WebSocket
 ///
-/// Valid once, for 30 seconds.
+/// The ticket can be used once, within 30 seconds.
 #[endpoint(POST "/r1/websocket/ticket", tag = "realtime", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for IssueTicket {
     type Request = NoInput;

@@ -23,8 +23,8 @@ pub struct ShowWorkspaceToolsRequest {
 
 /// Show the built-in tools of a workspace
 ///
-/// All are off until an admin of the workspace enables them. An assistant uses the tools assigned to it by their
-/// `server_id`.
+/// All of them are off until an admin of the workspace enables them. An assistant uses those tools
+/// that are assigned to it by their `server_id`.
 #[endpoint(GET "/r1/workspaces/{id}/tools", tag = "workspaces", access = Access::Member(Permission::View), rate = RateGroup::Read)]
 impl Endpoint for ShowWorkspaceTools {
     type Request = ShowWorkspaceToolsRequest;
@@ -39,7 +39,7 @@ impl Endpoint for ShowWorkspaceTools {
 pub struct ChangeWorkspaceToolsRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// Modes by tool name. Omitted tools stay unchanged.
+    /// Modes of tools, by tool name. Tools that are omitted keep their mode.
     pub modes: BTreeMap<String, ToolMode>,
 }
 

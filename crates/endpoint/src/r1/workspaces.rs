@@ -46,8 +46,9 @@ impl Endpoint for ListWorkspaces {
 pub struct CreateWorkspaceRequest {
     #[schema(min_length = 1, max_length = 80)]
     pub name: String,
-    /// Users with a verified address in one of these domains may join. Only the domain of the caller's address is
-    /// accepted, and no public e-mail domain.
+    /// E-mail domains whose users may join the workspace if their address is verified. Only the
+    /// domain of the caller's own verified address is accepted, and no domain of a public e-mail
+    /// provider.
     #[schema(max_items = 10)]
     pub join_domains: Option<Vec<String>>,
 }
@@ -73,7 +74,7 @@ pub struct ListJoinableWorkspacesRequest {
 
 /// List the workspaces that you may join
 ///
-/// Workspaces open to the domain of the caller's verified address.
+/// Lists the workspaces that allow the domain of the caller's verified address.
 #[endpoint(GET "/r1/workspaces/joinable", tag = "workspaces", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListJoinableWorkspaces {
     type Request = ListJoinableWorkspacesRequest;
@@ -110,7 +111,8 @@ pub struct ChangeWorkspaceRequest {
     pub id: WorkspaceId,
     #[schema(min_length = 1, max_length = 80)]
     pub name: Option<String>,
-    /// Complete list of domains. A new one must be the domain of the caller's verified address.
+    /// E-mail domains whose users may join. The list replaces the previous one. A domain that is
+    /// added must be that of the caller's verified address.
     #[schema(max_items = 10)]
     pub join_domains: Option<Vec<String>>,
 }
@@ -130,7 +132,8 @@ impl Endpoint for ChangeWorkspace {
 
 /// Delete a workspace
 ///
-/// Deletes it and all its conversations for all members. Personal workspaces and the shared one can't be deleted.
+/// Deletes the workspace and all its conversations, for all members. Personal workspaces and the
+/// shared one can't be deleted.
 #[endpoint(DELETE "/r1/workspaces/{id}", tag = "workspaces", access = Access::Member(Permission::Delete), rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for DeleteWorkspace {
     type Request = WorkspaceRequest;
@@ -156,7 +159,7 @@ impl Endpoint for JoinWorkspace {
 
 /// Leave a workspace
 ///
-/// Leaves all its conversations as well. The owner transfers the ownership first.
+/// The caller leaves all of its conversations as well. The owner must transfer the ownership first.
 #[endpoint(POST "/r1/workspaces/{id}/leave", tag = "workspaces", access = Access::Member(Permission::View), rate = RateGroup::Write, errors(OwnerMustTransfer, WrongState))]
 impl Endpoint for LeaveWorkspace {
     type Request = WorkspaceRequest;
@@ -172,7 +175,7 @@ impl Endpoint for LeaveWorkspace {
 pub struct ListWorkspaceMembersRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// Substring of the name, or the complete e-mail address.
+    /// Text that the name must contain, or a complete e-mail address.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
@@ -197,9 +200,9 @@ impl Endpoint for ListWorkspaceMembers {
 pub struct AddWorkspaceMemberRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// Either this or `email`.
+    /// Account to add. Either this or `email` is required.
     pub user_id: Option<UserId>,
-    /// Complete e-mail address of an account.
+    /// Complete e-mail address of the account to add.
     #[schema(format = Email)]
     pub email: Option<String>,
     pub role: Option<WorkspaceRole>,
@@ -229,7 +232,7 @@ pub struct ChangeWorkspaceMemberRequest {
     pub id: WorkspaceId,
     #[from(path)]
     pub user_id: UserId,
-    /// `owner` transfers the ownership.
+    /// New role. `owner` transfers the ownership to the member.
     pub role: WorkspaceRole,
 }
 
@@ -256,7 +259,7 @@ pub struct RemoveWorkspaceMemberRequest {
 
 /// Remove a member from a workspace
 ///
-/// Removes them from all its conversations as well.
+/// The member is removed from all of its conversations as well.
 #[endpoint(DELETE "/r1/workspaces/{id}/members/{user_id}", tag = "workspaces", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Write, errors(OwnerMustTransfer))]
 impl Endpoint for RemoveWorkspaceMember {
     type Request = RemoveWorkspaceMemberRequest;

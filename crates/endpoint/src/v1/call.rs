@@ -1,4 +1,5 @@
-//! Processing of a gateway call: admits it, forwards it along its model's route, and answers in the client's format.
+//! Processing of a gateway call: it is admitted, forwarded along the route of its model, and
+//! answered in the client's format.
 
 use std::{
     future::ready,
@@ -19,22 +20,23 @@ use tokio::time::timeout;
 use super::{failure, settlement::CallSettlement, stream::LiveStream};
 use crate::{Ctx, Raw, Reply};
 
-/// Maximum length of the forwarded list of beta headers, in bytes.
+/// Maximum length of the list of beta headers that is forwarded, in bytes.
 const MAX_BETAS: usize = 1_000;
 const MODEL: HeaderName = HeaderName::from_static("x-natter-model");
-/// `hit`, or `miss` if a cached answer would have been accepted.
+/// Cache header: `hit`, or `miss` if a cached answer would have been accepted.
 const CACHE: HeaderName = HeaderName::from_static("x-natter-cache");
 const HIT: HeaderValue = HeaderValue::from_static("hit");
 const MISS: HeaderValue = HeaderValue::from_static("miss");
-/// Cost in micro-credits.
+/// Header with the cost in micro-credits.
 const COST: HeaderName = HeaderName::from_static("x-natter-cost");
-/// Number of provider attempts.
+/// Header with the number of attempts at providers.
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-natter-tries");
-/// Time until the start of the answer, in milliseconds, under OpenAI's header name.
+/// Header that OpenAI uses for the time until the start of the answer, in milliseconds.
 const PROCESSING: HeaderName = HeaderName::from_static("openai-processing-ms");
 const EVENT_STREAM: &str = "text/event-stream";
 
-/// Rate limit headers: limit, remaining, and time until fully replenished.
+/// Rate limit headers: the limit, the remaining amount, and the time until all of it is available
+/// again.
 const REQUEST_LIMITS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-limit-requests"),
     HeaderName::from_static("x-ratelimit-remaining-requests"),
@@ -52,7 +54,7 @@ pub(super) async fn caller(ctx: &Ctx) -> Result<GatewayCaller, AppError> {
     gateway::authenticate(ctx.gateway(), &key.token).await
 }
 
-/// Admitted call with its cache options.
+/// Admitted call, and how the answer is cached.
 struct AdmittedCall {
     admission: Admission,
     call: Call,
@@ -60,7 +62,7 @@ struct AdmittedCall {
     cache_options: CacheDirectives,
 }
 
-/// Call in progress with the remaining rate limits of its key.
+/// Gateway call in progress, with the remaining rate limits of its key.
 pub(super) struct CallContext<'a> {
     ctx: &'a Ctx,
     style: ApiStyle,
@@ -98,7 +100,7 @@ impl<'a> CallContext<'a> {
     async fn admit_request(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<AdmittedCall, GatewayError> {
         let caller = caller(self.ctx).await.map_err(|error| failure::told(&error))?;
         let owner = caller.work_owner();
-        // Items that are only referenced count as if they had been sent.
+        // Items that the request only refers to count as if they had been sent.
         let filled = match self.style {
             ApiStyle::Responses => self.ctx.app().gateway.ai().fill_in(owner, caller.key_id, &body).await?,
             ApiStyle::Chat | ApiStyle::Messages => None,
@@ -184,14 +186,16 @@ impl<'a> CallContext<'a> {
         answer: impl Future<Output = Result<Forwarded, GatewayError>>,
         question: Option<CacheKey>,
     ) -> Result<Reply<Raw>, GatewayError> {
-        // The call is settled in any case: if the client disconnects, `settling` is dropped.
+        // The call is settled in any case: if the client disconnects, `settling` is dropped, which
+        // settles it.
         let settling = CallSettlement::new(admission, Arc::clone(&meter));
         self.serve_and_settle(settling, meter, answer, question).await
     }
 
-    /// [`Self::serve`] for a stream. If no provider has started to answer within the heartbeat interval, the response
-    /// starts with a heartbeat, since proxies close silent connections. Another provider can still take over until the
-    /// first frame arrives.
+    /// Waits for the provider's stream like [`Self::serve`]. Proxies close connections that are
+    /// silent, so if no provider has started to answer within the heartbeat interval, the response
+    /// starts with a heartbeat. Until the first frame arrives, another provider can still take
+    /// over.
     pub async fn serve_stream(
         &self,
         admission: Admission,
@@ -240,7 +244,7 @@ impl<'a> CallContext<'a> {
     }
 }
 
-/// Forwards a prompt to a model through one of the three APIs.
+/// Forwards a prompt to a model. `style` is the API that the client uses.
 pub(super) async fn complete(ctx: &Ctx, style: ApiStyle, body: Bytes) -> Result<Reply<Raw>, AppError> {
     let mut asking = CallContext::new(ctx, style);
     let answer = async {
@@ -252,7 +256,7 @@ pub(super) async fn complete(ctx: &Ctx, style: ApiStyle, body: Bytes) -> Result<
     Ok(asking.reply(answer))
 }
 
-/// Forwards texts for embedding.
+/// Forwards texts to a model for embedding.
 pub(super) async fn embed(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
     let mut asking = CallContext::new(ctx, ApiStyle::Chat);
     let answer = async {
@@ -285,7 +289,7 @@ pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
     Ok(asking.reply(answer))
 }
 
-/// Beta headers of an Anthropic client, joined into one list.
+/// Beta headers of an Anthropic client, joined into one list; `None` if there are none.
 fn betas(ctx: &Ctx) -> Option<String> {
     let lists = ctx.http().headers().get_all("anthropic-beta").filter_map(|list| list.to_str().ok());
     let mut all = lists.fold(String::new(), |mut all, list| {
@@ -307,7 +311,7 @@ const fn endpoint(style: ApiStyle) -> GatewayEndpoint {
     }
 }
 
-/// Adds the rate limit headers of the key.
+/// Adds headers with the remaining rate limits of the key.
 fn with_rate_limits(reply: Reply<Raw>, figures: KeyLimitStates) -> Reply<Raw> {
     let named = [(REQUEST_LIMITS, figures.requests), (TOKEN_LIMITS, figures.tokens)];
     named.into_iter().fold(reply, |reply, (names, figure)| match figure {
@@ -324,14 +328,14 @@ fn with_limit_headers(reply: Reply<Raw>, [limit, remaining, reset]: [HeaderName;
     }
 }
 
-/// Duration in OpenAI's format: `1s`, `6m0s`.
+/// Formats a duration as OpenAI does: `1s`, `6m0s`.
 fn format_duration(duration: Duration) -> String {
     let seconds = duration.as_millis().div_ceil(1_000);
     let (minutes, seconds) = (seconds / 60, seconds % 60);
     if minutes == 0 { format!("{seconds}s") } else { format!("{minutes}m{seconds}s") }
 }
 
-/// Adds the provider's name of the model that answered.
+/// Adds a header with the model that answered, by its name at the provider.
 fn named(reply: Reply<Raw>, model: &str) -> Reply<Raw> {
     match HeaderValue::from_str(model) {
         Ok(model) => reply.header(MODEL, model),

@@ -12,10 +12,11 @@ use appcore::{AppError, Code};
 
 use crate::{Raw, Reply, answer::response_builder};
 
-/// Anthropic's name for `x-request-id`.
+/// Header that Anthropic uses for the request id, instead of `x-request-id`.
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
-/// Error format of a request: of the client library if its headers identify it, otherwise of the path.
+/// Error format for a request: that of the client library if the headers identify it, otherwise
+/// that of the path.
 pub(crate) fn style_of(http: &HttpRequest) -> ApiStyle {
     if http.headers().contains_key("anthropic-version") { ApiStyle::Messages } else { style_of_path(http.path()) }
 }
@@ -30,7 +31,7 @@ pub(crate) fn status(path: &str, code: Code) -> u16 {
     told(&code.into()).status(style_of_path(path))
 }
 
-/// Response to errors before the endpoint is reached, and to unknown paths.
+/// Response to an unknown path, or to an error before the endpoint is reached.
 pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> HttpResponse {
     let style = style_of(http);
     let told = match url_mistake(http.path()).filter(|_| error.code() == Code::NotFound) {
@@ -38,7 +39,7 @@ pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> 
         None => told(error),
     };
     let Rendered { status, headers, body } = told.render(style, request_id);
-    // Used by the log only, since the client is gone.
+    // Only the log uses this status, since the client is gone.
     let status = if error.code() == Code::ClientGone { Code::ClientGone.status() } else { status };
     let mut response = response_builder(http, status_code(status), "application/json");
     headers.into_iter().for_each(|header| _ = response.insert_header(header));
@@ -51,7 +52,7 @@ pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> 
     response.body(body)
 }
 
-/// Hint about a common mistake in a composed URL.
+/// Hint about a common mistake in the URL.
 fn url_mistake(path: &str) -> Option<&'static str> {
     if path == "/v1/v1" || path.starts_with("/v1/v1/") {
         return Some("The address has `/v1` twice. Leave it out of the base URL, or out of the path.");

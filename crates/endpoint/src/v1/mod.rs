@@ -1,6 +1,7 @@
-//! AI gateway: OpenAI- and Anthropic-compatible APIs for programs.
+//! AI gateway: APIs for programs that are compatible with those of OpenAI and Anthropic.
 //!
-//! A call is forwarded to a provider ([`ai::Ai::forward`]) and cancelled when its client disconnects.
+//! A call is forwarded to a provider ([`ai::Ai::forward`]). If the client disconnects, it is
+//! cancelled.
 
 mod call;
 pub(crate) mod failure;
@@ -16,7 +17,7 @@ use crate::{Bound, EndpointDef};
 
 /// Prefix of all gateway paths.
 pub(crate) const ROOT: &str = "/v1";
-/// Time added to the provider's deadline for local processing.
+/// Time by which a call's deadline exceeds the provider's, for processing on this server.
 const OVERHEAD: Duration = Duration::from_secs(10);
 
 const RESOURCES: &[&[EndpointDef]] = &[inference::ENDPOINTS, transcriptions::ENDPOINTS, models::ENDPOINTS];
@@ -26,7 +27,8 @@ pub(crate) fn all() -> impl Iterator<Item = &'static EndpointDef> {
     RESOURCES.iter().flat_map(|resource| resource.iter())
 }
 
-/// Deadline of a call, later than the provider's, so that the provider's error is reported.
+/// Deadline of a call. It is later than that of the provider, so that the provider's error is
+/// reported.
 const fn deadline() -> Bound<Duration> {
     Bound::Setting(|config| config.ai.answer_timeout.saturating_add(OVERHEAD))
 }

@@ -1,4 +1,4 @@
-//! Models that an API key may call, in the format of each client library.
+//! Models that an API key may call, in the format of the client's library.
 
 use ai::{ApiStyle, GatewayError};
 use appcore::AppError;
@@ -14,25 +14,26 @@ pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ListV1Models>()
 
 /// Maximum page size in Anthropic's format.
 const MAX_LIMIT: usize = 1_000;
-/// Default page size.
+/// Default page size in Anthropic's format.
 const DEFAULT_LIMIT: usize = 20;
 
 #[dto(request)]
 pub struct ListV1ModelsRequest {
-    /// Anthropic's format only: page size, 20 by default.
+    /// Page size, by default 20. Only in Anthropic's format.
     #[from(query)]
     pub limit: Option<u64>,
-    /// Anthropic's format only: models before this one.
+    /// Name of a model; the models before it are listed. Only in Anthropic's format.
     #[from(query)]
     pub before_id: Option<String>,
-    /// Anthropic's format only: models after this one.
+    /// Name of a model; the models after it are listed. Only in Anthropic's format.
     #[from(query)]
     pub after_id: Option<String>,
 }
 
 /// List the models that this key may call
 ///
-/// In OpenAI's format without pages, or in Anthropic's if `anthropic-version` is sent.
+/// The list is in OpenAI's format and not paged. If the header `anthropic-version` is sent, it is
+/// in Anthropic's format and paged.
 #[endpoint(GET "/v1/models", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), failure = FailureForm::Gateway)]
 impl Endpoint for ListV1Models {
     type Request = ListV1ModelsRequest;
@@ -53,7 +54,7 @@ impl Endpoint for ListV1Models {
     }
 }
 
-/// The requested page, and true if there are more models in its direction.
+/// Requested page, and true if there are more models in the direction of paging.
 fn page<'a>(names: &'a [String], request: &ListV1ModelsRequest) -> Result<(&'a [String], bool), AppError> {
     let limit = request.limit.map_or(DEFAULT_LIMIT, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     if !(1..=MAX_LIMIT).contains(&limit) {
@@ -63,7 +64,7 @@ fn page<'a>(names: &'a [String], request: &ListV1ModelsRequest) -> Result<(&'a [
     let start = request.after_id.as_ref().map_or(0, |id| place(id).map_or_else(|at| at, |at| at + 1));
     let end = request.before_id.as_ref().map_or(names.len(), |id| place(id).unwrap_or_else(|at| at));
     let between = names.get(start..end).unwrap_or_default();
-    // Paging backwards returns the models directly before the cursor.
+    // Paging backwards returns the models that are directly before the cursor.
     Ok(if request.before_id.is_some() && request.after_id.is_none() {
         let from = between.len().saturating_sub(limit);
         (&between[from..], from > 0)
@@ -74,7 +75,7 @@ fn page<'a>(names: &'a [String], request: &ListV1ModelsRequest) -> Result<(&'a [
 
 #[dto(request)]
 pub struct ShowV1ModelRequest {
-    /// Slashes are written as `%2F`.
+    /// Name of the model, in which slashes are written as `%2F`.
     #[from(path)]
     pub id: String,
 }
@@ -105,7 +106,7 @@ async fn names(ctx: &Ctx) -> Result<Vec<String>, AppError> {
     Ok(names)
 }
 
-/// Renders a model. Both formats require a creation time, which is unknown, so the Unix epoch is used.
+/// Renders a model. Both formats require a creation time. It is unknown, so the Unix epoch is used.
 fn described(style: ApiStyle, name: &str) -> Value {
     match style {
         ApiStyle::Messages => {

@@ -8,14 +8,14 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use gateway::{Admission, CallOutcome, Refusal, ReservationGuard};
 
 const DONE: u16 = 200;
-/// Status recorded if the provider aborted the answer.
+/// Status recorded for a call whose provider has aborted the answer.
 const PROVIDER_ABORTED: u16 = 502;
 
-/// Pending extension of a reservation.
+/// Extension of a reservation that is in progress.
 pub(super) type PendingExtension = BoxFuture<'static, Result<ReservationGuard, Refusal>>;
 
 pub(super) struct CallSettlement {
-    /// `None` once the call is settled.
+    /// Admission with the reservation; `None` once the call is settled.
     admission: Option<Admission>,
     meter: Arc<Meter>,
 }
@@ -30,7 +30,7 @@ impl CallSettlement {
         self.settle(status)
     }
 
-    /// Settles a stream that has started but got no answer.
+    /// Settles a stream that has started although no answer arrived.
     pub fn fail(&mut self, status: u16) {
         self.settle(status);
     }
@@ -45,7 +45,8 @@ impl CallSettlement {
         self.settle(status);
     }
 
-    /// Extends the reservation if a stream exceeds the estimate; `None` if no extension is needed.
+    /// Starts to extend the reservation if the stream exceeds the estimate. Returns `None` if no
+    /// extension is needed.
     pub fn growth(&self) -> Option<PendingExtension> {
         Some(self.admission.as_ref()?.growth(&self.meter.usage())?.boxed())
     }
@@ -55,7 +56,7 @@ impl CallSettlement {
         self.admission.as_ref().is_some_and(|admission| admission.is_used_up(&self.meter.usage()))
     }
 
-    /// Applies the extended reservation. A refusal ends the stream.
+    /// Applies the extended reservation. If the extension was refused, the stream ends.
     pub fn grown(&mut self, held: Result<ReservationGuard, Refusal>) {
         match (held, &mut self.admission) {
             (Ok(held), Some(admission)) => admission.grown(held),
@@ -73,7 +74,8 @@ impl CallSettlement {
 impl Drop for CallSettlement {
     fn drop(&mut self) {
         let Some(admission) = self.admission.take() else { return };
-        // Some libraries disconnect after the last frame, or before the usage is reported.
+        // Some libraries disconnect right after the last frame of the answer, even before the usage
+        // is reported.
         let status = if self.meter.finish().is_some() { DONE } else { Code::ClientGone.status() };
         admission.settle_disconnected(&self.meter, status);
     }

@@ -14,7 +14,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::settlement::{CallSettlement, PendingExtension};
 
-/// Heartbeat frame. Provider frames are complete, so a heartbeat never splits one.
+/// Heartbeat frame. The provider's frames are forwarded as a whole, so a heartbeat never splits
+/// one.
 const fn heartbeat(style: ApiStyle) -> &'static str {
     match style {
         ApiStyle::Chat | ApiStyle::Responses => ": ping\n\n",
@@ -22,12 +23,13 @@ const fn heartbeat(style: ApiStyle) -> &'static str {
     }
 }
 
-/// Source of the frames. It is dropped with the stream, which closes the connection to the provider.
+/// Source of the frames. It is dropped together with the stream, which closes the connection to the
+/// provider.
 enum FrameSource {
-    /// No provider has started to answer.
+    /// No provider has started to answer yet.
     Pending(LocalBoxFuture<'static, Result<Forwarded, GatewayError>>),
     Frames(Frames),
-    /// No provider answered, or the answer was sent as a whole.
+    /// No provider has answered, or the whole answer was sent.
     Ended,
 }
 
@@ -47,7 +49,8 @@ impl LiveStream {
         Self::of(style, FrameSource::Frames(frames), every, (Instant::now(), settling))
     }
 
-    /// Stream of an answer that has not started in time. It begins with a heartbeat.
+    /// Stream of an answer that has not started within the heartbeat interval. It begins with a
+    /// heartbeat.
     pub fn delayed(
         style: ApiStyle,
         answer: LocalBoxFuture<'static, Result<Forwarded, GatewayError>>,
@@ -77,7 +80,7 @@ impl LiveStream {
         }
     }
 
-    /// The next frames of the provider, or its error as a frame.
+    /// Returns the next frames of the provider, or its error as a frame.
     fn poll_frames(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             match &mut self.coming {
@@ -121,7 +124,8 @@ impl Stream for LiveStream {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         this.poll_extension(context);
-        // A fast provider can exhaust the reservation before the database extends it.
+        // If the reservation is exhausted, the next frames have to wait until the database has
+        // extended it.
         let waits = this.extension.is_some() && this.settling.is_used_up();
         if !waits && let Poll::Ready(next) = this.poll_frames(context) {
             let Some(frames) = next else {
@@ -137,7 +141,7 @@ impl Stream for LiveStream {
         }
         loop {
             ready!(this.heartbeat_timer.poll_unpin(context));
-            // The timer is reset when it fires and not with every frame.
+            // To save work, the timer is only reset when it fires, and not with every frame.
             let due = this.last_frame_at + this.every;
             let is_silent = Instant::now() >= due;
             if is_silent {

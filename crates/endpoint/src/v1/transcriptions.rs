@@ -15,9 +15,9 @@ use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Rep
 
 pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<Transcribe>()];
 
-/// Maximum number of form fields besides the file and the model.
+/// Maximum number of form fields in addition to the file and the model.
 const MAX_FIELDS: usize = 64;
-/// Maximum length of such a field, in bytes.
+/// Maximum length of one of these fields, in bytes.
 const MAX_FIELD_LEN: usize = 64 * 1024;
 
 #[dto(request)]
@@ -63,7 +63,8 @@ async fn transcribe(ctx: &Ctx, asking: &mut CallContext<'_>, body: Bytes) -> Res
     asking.serve(admission, meter, answer, None).await
 }
 
-/// Estimated input tokens: the recording and the text fields, which the model reads as well.
+/// Estimated number of input tokens: those of the recording, and those of the text fields, which
+/// the model reads as well.
 fn tokens(file: &[u8], fields: &[(String, String)]) -> u64 {
     let said: usize = fields.iter().map(|(_, value)| ai::estimate_tokens(value)).sum();
     ai::audio_tokens(file.len() as u64).saturating_add(said as u64)
