@@ -1,12 +1,12 @@
-//! Conversation permissions: reading, writing and management. `dbcontext::query::access` has the
-//! rule for reading as an SQL predicate; a test there compares the two.
+//! Conversation permissions: reading, writing and management. The rule for reading also exists as
+//! an SQL predicate in `dbcontext::query::access`; a test there compares the two.
 
 use crate::{
     Code, ConversationId, WorkspaceId,
     view::{ConversationKind, HistoryScope, MemberRole, MentionAll, Posting, WorkspaceRole},
 };
 
-/// A user's relation to an existing conversation.
+/// Relation of a user to an existing conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
     pub conversation_id: ConversationId,
@@ -14,18 +14,19 @@ pub struct Access {
     pub kind: ConversationKind,
     pub last_seq: i64,
     pub is_archived: bool,
-    /// True for the workspace's default channel.
+    /// True if the conversation is the workspace's default channel.
     pub is_default: bool,
     pub posting: Posting,
     pub mention_all: MentionAll,
     pub history: HistoryScope,
-    /// Last event number of the conversation when the user joined; 0 for its first members.
+    /// Last sequence number of the conversation's events when the user joined; 0 for the first
+    /// members.
     pub joined_at_seq: i64,
-    /// `None` if the user is not a member of the conversation.
+    /// Role in the conversation; `None` if the user is not a member of it.
     pub role: Option<MemberRole>,
-    /// `None` if the user is not a member of the workspace.
+    /// Role in the workspace; `None` if the user is not a member of it.
     pub workspace_role: Option<WorkspaceRole>,
-    /// True if the user was removed and has not been added again.
+    /// True if the user was removed from the conversation and has not been added again.
     pub is_removed: bool,
 }
 
@@ -39,13 +40,14 @@ impl Access {
         self.kind.capabilities().is_open && self.workspace_role.is_some_and(sees_open_channels)
     }
 
-    /// A removal doesn't bind owners and admins of the workspace.
+    /// True if the user was removed and may not come back on their own. Owners and admins of the
+    /// workspace always may.
     fn is_excluded(&self) -> bool {
         self.is_removed && !self.workspace_role.is_some_and(administers_workspace)
     }
 
-    /// Checks that the user may join on their own. Returns `Removed` if they were removed from an
-    /// open channel, `NotFound` if the conversation is not open to them.
+    /// Checks that the user may join on their own. Returns `Removed` if the user was removed from
+    /// an open channel, and `NotFound` if the conversation is not open to them.
     pub fn may_join(&self) -> Result<(), Code> {
         if self.may_read() {
             return Ok(());
@@ -53,20 +55,20 @@ impl Access {
         Err(if self.is_open_to_user() { Code::Removed } else { Code::NotFound })
     }
 
-    /// True if the messages from before the user joined are hidden from them.
+    /// True if messages from before the user joined are hidden from the user.
     #[must_use]
     pub fn hides_history(&self) -> bool {
         self.history == HistoryScope::FromJoin && self.kind.capabilities().may_hide_history
     }
 
-    /// Number of the last event that is hidden from the user.
+    /// Sequence number of the last event that is hidden from the user.
     #[must_use]
     pub fn hidden_until_seq(&self) -> i64 {
         if self.hides_history() { self.joined_at_seq } else { 0 }
     }
 
-    /// The user's role. Returns `NotAMember` if they may only read, `NotFound` if they may not read
-    /// either.
+    /// Returns the user's role. Fails with `NotAMember` if the user may only read, and with
+    /// `NotFound` if the user may not even read.
     pub fn require_member(&self) -> Result<MemberRole, Code> {
         match self.role {
             Some(role) => Ok(role),
@@ -98,15 +100,15 @@ impl Access {
         if is_everybodys || self.may_manage() { Ok(()) } else { Err(Code::Forbidden) }
     }
 
-    /// True for owners and admins of the conversation and, in a channel that they may read, of its
-    /// workspace.
+    /// True for owners and admins of the conversation. In a channel that they may read, it is also
+    /// true for owners and admins of the workspace.
     #[must_use]
     pub fn may_manage(&self) -> bool {
         matches!(self.role, Some(MemberRole::Owner | MemberRole::Admin)) || self.is_workspace_admin()
     }
 
-    /// True for the owner of the conversation and, in a channel that they may read, for owners and
-    /// admins of the workspace.
+    /// True for the owner of the conversation. In a channel that they may read, it is also true for
+    /// owners and admins of the workspace.
     #[must_use]
     pub fn has_owner_rights(&self) -> bool {
         self.role == Some(MemberRole::Owner) || self.is_workspace_admin()
@@ -116,8 +118,8 @@ impl Access {
         self.kind.capabilities().is_channel && self.may_read() && self.workspace_role.is_some_and(administers_workspace)
     }
 
-    /// Checks that the user may manage the conversation. Returns `Forbidden` if they may only read
-    /// it, `NotFound` otherwise.
+    /// Checks that the user may manage the conversation. Fails with `Forbidden` if the user may
+    /// only read it, and with `NotFound` otherwise.
     pub fn require_manager(&self) -> Result<(), Code> {
         match (self.may_manage(), self.may_read()) {
             (true, _) => Ok(()),
@@ -133,7 +135,7 @@ pub fn sees_open_channels(role: WorkspaceRole) -> bool {
     role != WorkspaceRole::Guest
 }
 
-/// True if the role manages those channels of the workspace that it may read.
+/// True if the role manages the channels of the workspace that it may read.
 #[must_use]
 pub fn administers_workspace(role: WorkspaceRole) -> bool {
     matches!(role, WorkspaceRole::Owner | WorkspaceRole::Admin)
@@ -172,7 +174,7 @@ mod tests {
             let access = public(Some(role));
             assert_eq!((access.may_join(), access.require_manager()), (Ok(()), Ok(())), "{role}");
         }
-        // Guests must not learn that it exists.
+        // Guests must not learn that the channel exists.
         assert_eq!(public(Some(WorkspaceRole::Guest)).may_join(), Err(Code::NotFound));
         assert_eq!(public(None).may_join(), Err(Code::NotFound));
         let private = removed(ConversationKind::PrivateChannel, Some(WorkspaceRole::Member));

@@ -7,7 +7,8 @@ use utoipa::{
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-        /// Audited action. One row each: name, and name on the wire.
+        /// Action that the audit log records. Each row of the table is the action's name in the
+        /// code and its name in the log.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Action { $($(#[$doc])* $name),* }
 
@@ -60,7 +61,8 @@ actions! {
     ApiKeyChanged = "auth.api_key_changed";
     ApiKeyRotated = "auth.api_key_rotated";
     ApiKeyRevoked = "auth.api_key_revoked";
-    /// Added by an administrator; [`Action::AddressBanned`] is automatic.
+    /// An administrator added a ban. [`AddressBanned`](Action::AddressBanned) stands for automatic
+    /// bans.
     BanAdded = "admin.ban_added";
     BanLifted = "admin.ban_lifted";
     UserInvited = "admin.user_invited";
@@ -115,10 +117,10 @@ actions! {
     /// An administrator read another user's hidden message.
     HiddenMessageRead = "moderation.message_read";
     AuthorWarned = "moderation.author_warned";
-    /// Changed by a manager of the channel.
+    /// A manager of the channel changed it.
     SlowModeChanged = "moderation.slow_mode_changed";
     WordFilterChanged = "moderation.word_filter_changed";
-    /// Banned automatically by the firewall.
+    /// The firewall banned the address automatically.
     AddressBanned = "firewall.address_banned";
 }
 

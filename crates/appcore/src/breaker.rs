@@ -14,7 +14,7 @@ use std::{
 use serde::Serialize;
 use tokio::{sync::watch, time::Instant};
 
-/// Thresholds and pauses of a breaker.
+/// Policy of a breaker: when it opens, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     /// Consecutive failures that open the breaker.
@@ -33,7 +33,7 @@ pub enum Circuit {
     Closed,
     /// Calls are refused at once.
     Open,
-    /// One call is under way as a probe; all others are refused.
+    /// One call is in progress as a probe; all others are refused.
     HalfOpen,
 }
 
@@ -42,7 +42,7 @@ pub enum Circuit {
 #[error("{name} is unavailable; the next attempt is in {} ms", retry_after.as_millis())]
 pub struct CircuitOpen {
     name: String,
-    /// Time until the next probe is let through.
+    /// Time until the next probe is admitted.
     pub retry_after: Duration,
 }
 
@@ -75,8 +75,8 @@ impl Breaker {
         Self { name: name.into(), policy, state: Mutex::default(), is_open: watch::Sender::new(false) }
     }
 
-    /// Lets a call through, or refuses it. The caller reports the outcome; a guard that is dropped
-    /// reports none.
+    /// Lets a call through, or refuses it. The caller reports the outcome to the guard. A guard
+    /// that is dropped reports no outcome.
     pub fn admit(&self) -> Result<Admitted<'_>, CircuitOpen> {
         let now = Instant::now();
         let mut state = self.state();
@@ -103,7 +103,7 @@ impl Breaker {
         }
     }
 
-    /// True if calls are refused, apart from probes.
+    /// True if calls are refused. Probes are still admitted.
     #[must_use]
     pub fn is_open(&self) -> bool {
         *self.is_open.borrow()
@@ -151,7 +151,7 @@ impl Breaker {
         }
     }
 
-    // No statement leaves the state inconsistent, so a poisoned lock is usable.
+    // A panic can't leave the state inconsistent, so a poisoned lock is still usable.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -223,7 +223,7 @@ mod tests {
         let probe = breaker.admit().unwrap();
         assert_eq!(breaker.circuit(), Circuit::HalfOpen);
         assert!(breaker.admit().is_err());
-        // A dropped probe lets the next one through.
+        // After a probe is dropped, the next one is admitted.
         drop(probe);
         let probe = breaker.admit().unwrap();
         probe.succeeded();

@@ -1,5 +1,5 @@
-//! Timestamps and the clock: milliseconds since the Unix epoch internally, RFC 3339 in UTC with
-//! milliseconds on the wire.
+//! Timestamps and the clock. Timestamps are milliseconds since the Unix epoch internally, and RFC
+//! 3339 in UTC with milliseconds in requests and responses.
 
 use std::{
     sync::{
@@ -12,8 +12,8 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description};
 
-/// Point in time with millisecond precision. Stored as a 64-bit integer, which sorts and compares
-/// alike on every database.
+/// Point in time with millisecond precision. It is stored as a 64-bit integer, which every database
+/// sorts and compares in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sea_orm::DeriveValueType, utoipa::ToSchema)]
 #[schema(value_type = String, format = DateTime)]
 pub struct Timestamp(pub i64);
@@ -31,19 +31,19 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
-    /// The timestamp `duration` later; saturates.
+    /// Timestamp that is `duration` later; the maximum on overflow.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// The timestamp `duration` earlier; saturates.
+    /// Timestamp that is `duration` earlier; the minimum on overflow.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// Parses RFC 3339 with any offset.
+    /// Parses RFC 3339 with any UTC offset.
     pub fn parse(text: &str) -> Result<Self, time::error::Parse> {
         let moment = OffsetDateTime::parse(text, &Rfc3339)?;
         Ok(Self(i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000)).unwrap_or(i64::MAX)))
@@ -97,7 +97,7 @@ impl Clock {
         }
     }
 
-    /// Moves a stopped clock back, as a time correction of the host does. Has no effect on the
+    /// Moves a stopped clock back, as a correction of the system time does. Has no effect on the
     /// system clock.
     pub fn rewind(&self, by: Duration) {
         if let Some(at) = &self.0 {

@@ -1,10 +1,11 @@
-//! Table of error codes: code on the wire, HTTP status, and the sentence for users.
+//! Table of error codes: the code in responses, the HTTP status, and the message for users.
 
 use serde::Serialize;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $status:literal, $sentence:literal;)*) => {
-        /// Reason for a refusal. One row each: name, code on the wire, HTTP status, sentence.
+        /// Reason for refusing a request. Each row of the table is the name in the code, the code
+        /// in responses, the HTTP status and the message.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Code { $($(#[$doc])* $name),* }
 
@@ -12,7 +13,7 @@ macro_rules! codes {
             /// All codes, in the order of the table.
             pub const ALL: &'static [Code] = &[$(Code::$name),*];
 
-            /// Code on the wire.
+            /// Code in responses.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Code::$name => $code),* }
@@ -23,7 +24,7 @@ macro_rules! codes {
                 match self { $(Code::$name => $status),* }
             }
 
-            /// Sentence for users that says what they can do.
+            /// Message for users. It says what they can do.
             #[must_use]
             pub const fn sentence(self) -> &'static str {
                 match self { $(Code::$name => $sentence),* }
@@ -95,7 +96,7 @@ codes! {
     TooManyAnswers = "too_many_answers", 429, "The assistants are still answering your last messages. Wait for some of them, then try again.";
     SlowMode = "slow_mode", 429, "This channel is in slow mode. Wait a moment before you write again.";
     TooManyConnections = "too_many_connections", 429, "You have too many open connections. Close one, then try again.";
-    /// Never sent, because the client is gone; appears in the log.
+    /// The client is gone. The code only appears in the log, since there is nobody to send it to.
     ClientGone = "client_gone", 499, "The connection was closed before the response was ready.";
     Internal = "internal", 500, "Something went wrong on the server. Try again. If it keeps happening, give your admin the request ID.";
     Unavailable = "unavailable", 503, "The server is temporarily unavailable. Try again in a moment.";

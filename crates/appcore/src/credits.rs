@@ -1,5 +1,5 @@
-//! Prices and balances of AI use, as integers in millionths of a credit, so that sums have no
-//! rounding errors.
+//! Prices of AI use and balances. Amounts are integers in millionths of a credit (micro-credits),
+//! so that sums have no rounding errors.
 
 use std::{
     iter::Sum,
@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// Amount in millionths of a credit.
+/// Amount in micro-credits, which are millionths of a credit.
 #[derive(
     Clone,
     Copy,
@@ -31,14 +31,14 @@ pub struct MicroCredits(pub i64);
 impl MicroCredits {
     pub const ZERO: Self = Self(0);
 
-    /// Cost of `tokens` at this price per million tokens, unrounded, in millionths of a
-    /// micro-credit.
+    /// Cost of `tokens`, if this is the price per million tokens. The result is not rounded, and in
+    /// millionths of a micro-credit.
     #[must_use]
     pub fn cost_of_tokens(self, tokens: u64) -> i128 {
         i128::from(self.0) * i128::from(tokens)
     }
 
-    /// Rounds a sum of such amounts up to whole micro-credits.
+    /// Rounds an amount in millionths of a micro-credit up to whole micro-credits.
     #[must_use]
     pub fn round_up_millionths(millionths: i128) -> Self {
         const MILLION: i128 = 1_000_000;

@@ -1,10 +1,10 @@
-//! Writing of large files in ranges.
+//! Syncing of large files to the disk in ranges.
 
 use std::{fs::File, io, os::fd::AsRawFd as _};
 
-/// Waits until the kernel has written a byte range of a file, without the file's metadata.
-/// Otherwise a database commit waits until the whole file is written. Returns false if the file
-/// system can't sync a range; a failed write is an error.
+/// Waits until the kernel has written a byte range of a file to the disk, but not the file's
+/// metadata. Without it, the next database commit would have to wait until the whole file is
+/// written. Returns false if the file system can't sync a range. A failed write is an error.
 pub fn sync_range(file: &File, start: u64, length: u64) -> io::Result<bool> {
     const FLAGS: u32 =
         libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;

@@ -1,4 +1,4 @@
-//! Envelope of every REST response under `/r1`.
+//! Envelope of all REST responses under `/r1`.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The application error, which every layer returns and the HTTP layer turns into a response.
+//! Error of the application. Every layer returns it, and the HTTP layer turns it into a response.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -9,12 +9,12 @@ use crate::code::Code;
 /// Validation error of a field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct FieldError {
-    /// Name of the field; dots separate nested names.
+    /// Name of the field. Dots separate the names of nested fields.
     pub field: Cow<'static, str>,
     /// Machine-readable code: `required`, `too_short`, `too_long`, `invalid`, `weak`, …
     #[schema(value_type = String)]
     pub code: Cow<'static, str>,
-    /// Sentence for the user who fills in the form.
+    /// Message for the user who fills in the form.
     pub message: Cow<'static, str>,
 }
 
@@ -31,19 +31,19 @@ impl FieldError {
 /// Error of a request.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// Refusal with a code; `message` replaces the code's own sentence.
+    /// Refusal with a code. `message` replaces the message that belongs to the code.
     #[error("{code}")]
     Refused { code: Code, message: Option<Cow<'static, str>>, retry_after: Option<Duration> },
     /// Refusal with machine-readable details.
     #[error("{code}")]
     Detailed { code: Code, message: Option<Cow<'static, str>>, details: Box<serde_json::Value> },
-    /// Fields of the request are invalid (422).
+    /// The request has invalid fields (422).
     #[error("invalid fields")]
     Invalid(Vec<FieldError>),
-    /// A dependency is unavailable (503); the cause is logged and not shown.
+    /// A dependency is unavailable (503). The cause is only logged.
     #[error("unavailable: {0:#}")]
     Unavailable(anyhow::Error),
-    /// Internal error (500); the cause is logged and not shown.
+    /// Internal error (500). The cause is only logged.
     #[error("internal: {0:#}")]
     Internal(anyhow::Error),
 }
@@ -62,7 +62,7 @@ impl AppError {
         Self::Invalid(vec![FieldError::new(field, code, message)])
     }
 
-    /// Refusal with the code's own sentence and machine-readable details.
+    /// Refusal with the message that belongs to the code, and with machine-readable details.
     #[must_use]
     pub fn detailed(code: Code, details: serde_json::Value) -> Self {
         Self::Detailed { code, message: None, details: Box::new(details) }
@@ -86,7 +86,7 @@ impl AppError {
         }
     }
 
-    /// Sentence for the user.
+    /// Message for the user.
     #[must_use]
     pub fn sentence(&self) -> Cow<'static, str> {
         match self {

@@ -10,7 +10,8 @@ use utoipa::ToSchema;
 pub struct Country([u8; 2]);
 
 impl Country {
-    /// Returns `None` if the text is no country code. `XX` means unknown; `T1` is the Tor network.
+    /// Parses a country code. Returns `None` if the text is not a code of two letters, or is `XX`
+    /// (unknown) or `T1` (the Tor network).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let [first, second] = text.trim().as_bytes() else { return None };
@@ -42,7 +43,7 @@ impl<'de> Deserialize<'de> for Country {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Place)]
 pub struct GeoLocation {
-    /// ISO 3166-1 code of two letters.
+    /// Country, as ISO 3166-1 code of two letters.
     #[schema(value_type = String, min_length = 2, max_length = 2)]
     pub country: Country,
     /// City as named by the geolocation database; null if only the country is known.
@@ -50,14 +51,14 @@ pub struct GeoLocation {
 }
 
 impl GeoLocation {
-    /// Restores a stored location; `None` without a valid country.
+    /// Restores a location from its stored parts. Returns `None` without a valid country.
     #[must_use]
     pub fn from_stored(country: Option<&str>, city: Option<String>) -> Option<Self> {
         Some(Self { country: Country::parse(country?)?, city })
     }
 }
 
-/// Formats as `Berlin, DE`.
+/// Formats the location, such as `Berlin, DE`.
 impl fmt::Display for GeoLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(city) = &self.city {

@@ -1,5 +1,5 @@
-//! Identifiers. Each kind is a UUIDv7 in its own type, so that ids of different kinds can't be
-//! mixed up.
+//! Identifiers. All are UUIDs of version 7, but each kind has a type of its own, so that ids of
+//! different kinds can't be mixed up.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -15,7 +15,7 @@ macro_rules! id {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// New id, ordered by time of creation.
+            /// Creates an id. Ids are ordered by their time of creation.
             #[must_use]
             #[allow(clippy::new_without_default, reason = "each call returns a different id, which is no default")]
             pub fn new() -> Self {
@@ -48,7 +48,7 @@ macro_rules! id {
 id! {
     /// A user account.
     UserId,
-    /// A sign-in on one device: the family of its refresh tokens, and the `sid` of its access
+    /// A sign-in on one device. It has a family of refresh tokens, and is the `sid` of its access
     /// tokens.
     SessionId,
     /// An API key of a user.
@@ -59,7 +59,7 @@ id! {
     InvitationId,
     /// A conversation of any kind.
     ConversationId,
-    /// A folder of a user's sidebar.
+    /// A section of a user's sidebar.
     SectionId,
     /// A shared chat.
     ShareId,
@@ -91,7 +91,7 @@ id! {
     McpServerId,
     /// A tool call.
     ToolCallId,
-    /// A user's standing permission for an assistant to call a tool.
+    /// A user's permission for an assistant to call a tool without confirmation.
     ToolPermissionId,
     /// A durable job.
     JobId,
@@ -119,7 +119,7 @@ id! {
     PaymentMethodId,
     /// The process of saving a payment method without a purchase.
     PaymentMethodSetupId,
-    /// A mismatch between our records of a payment and the gateway's.
+    /// A difference between our records of a payment and the gateway's.
     PaymentDifferenceId,
     /// A refund of a payment.
     PaymentRefundId,

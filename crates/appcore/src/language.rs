@@ -23,29 +23,30 @@ impl Language {
         }
     }
 
-    /// The language of a tag such as `de-AT`, if it is supported.
+    /// Language of a tag such as `de-AT`, if it is supported.
     #[must_use]
     pub fn from_tag(tag: &str) -> Option<Self> {
         let primary = tag.split(['-', '_']).next().unwrap_or_default();
         Self::ALL.into_iter().find(|language| language.as_str().eq_ignore_ascii_case(primary))
     }
 
-    /// Parses a stored tag. Unknown tags are the default language.
+    /// Parses a stored tag. An unknown tag yields the default language.
     #[must_use]
     pub fn from_stored_tag(tag: &str) -> Self {
         Self::from_tag(tag).unwrap_or_default()
     }
 
-    /// Selects the preferred supported language of an `Accept-Language` header (RFC 9110 12.5.4).
+    /// Selects the supported language that an `Accept-Language` header prefers (RFC 9110, section
+    /// 12.5.4).
     #[must_use]
     pub fn from_accept_language(header: &str) -> Self {
-        /// Bounds the work per header.
+        /// Maximum number of languages that are read from a header, which bounds the work.
         const MAX_LANGUAGES: usize = 20;
         let mut best = (0.0, Self::default());
         for part in header.split(',').take(MAX_LANGUAGES) {
             let (tag, weight) = part.split_once(';').unwrap_or((part, ""));
             let weight = weight.trim().strip_prefix("q=").and_then(|text| text.parse::<f32>().ok()).unwrap_or(1.0);
-            // Of equal weights the first wins.
+            // Of languages with equal weights, the first one is selected.
             if let Some(language) = Self::from_tag(tag.trim()).filter(|_| weight > best.0 && weight <= 1.0) {
                 best = (weight, language);
             }

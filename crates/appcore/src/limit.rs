@@ -1,15 +1,16 @@
-//! Rate limits: groups of calls, the limit of each, and violations that are counted per address.
+//! Rate limits: groups of calls, the limit of each group, and violations, which are counted per
+//! address.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
-/// Calls that share a limit.
+/// Group of calls that share a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RateGroup {
-    /// Sign-up, sign-in and the calls that send or follow an email.
+    /// Sign-up, sign-in, and calls that send an e-mail or use the link in one.
     Auth,
-    /// Session refresh. Counted by token family.
+    /// Session refresh. It is counted by token family.
     Refresh,
     MessageSend,
     /// Uploads.
@@ -21,7 +22,8 @@ pub enum RateGroup {
     /// New Socket.IO sessions, before authentication.
     Handshake,
     Read,
-    /// Creating conversations and adding people, who can't decline.
+    /// Creating conversations and adding people to them. It has its own limit because people can't
+    /// decline to be added.
     Conversation,
     Write,
 }
@@ -61,19 +63,21 @@ impl RateGroup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
-    /// `limit` in each window; windows start at multiples of their length since the Unix epoch.
+    /// Allows `limit` calls in each window. Windows start at multiples of their length since the
+    /// Unix epoch.
     FixedWindow,
-    /// `limit` in the window that ends now; the previous window is weighted by its share that is
-    /// still inside (<https://blog.cloudflare.com/counting-things-a-lot-of-different-things/>).
+    /// Allows `limit` calls in the window that ends now. It is estimated: the calls of the previous
+    /// window are weighted by the share of it that is still inside
+    /// (<https://blog.cloudflare.com/counting-things-a-lot-of-different-things/>).
     SlidingWindow,
-    /// A bucket of `limit` tokens, refilled evenly over a window (the generic cell rate algorithm,
-    /// ITU-T I.371).
+    /// Bucket of `limit` tokens, which is refilled evenly in the course of a window (the generic
+    /// cell rate algorithm, ITU-T I.371).
     TokenBucket,
-    /// `limit` at the same time, by address.
+    /// Allows `limit` calls of an address at the same time.
     Concurrency,
 }
 
-/// Limit of a group.
+/// Limit of a group of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
@@ -83,22 +87,22 @@ pub struct Limit {
     pub window: Duration,
 }
 
-/// Indicator of an attack. An address with too many violations is banned.
+/// Sign of an attack. An address with too many violations is banned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Violation {
-    /// A request that only scanners send: `/.env`, `/.git/config`, `/wp-login.php`.
+    /// Request that only scanners send, such as `/.env`, `/.git/config` or `/wp-login.php`.
     Probe,
-    /// A call without credentials beyond a limit by address.
+    /// Call without credentials that exceeds the limit of its address.
     RateLimited,
-    /// A sign-in to an account that doesn't exist.
+    /// Sign-in to an account that doesn't exist.
     FailedSignin,
     /// Credentials that this server has not issued.
     ForgedToken,
 }
 
 impl Violation {
-    /// Name in the setting and in the reason of a ban.
+    /// Name of the violation in the setting and in the reason of a ban.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -13,7 +13,7 @@ pub const MAX_PAGE_SIZE: u64 = 200;
 /// Default number of items in a page.
 pub const DEFAULT_PAGE_SIZE: u64 = 50;
 
-/// Page of a list; pages are numbered from 1.
+/// Requested page of a list. Pages are numbered from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageRequest {
     pub page: u64,
@@ -21,7 +21,7 @@ pub struct PageRequest {
 }
 
 impl PageRequest {
-    /// Applies the defaults and clamps to the limits.
+    /// Creates a request. Missing values get their defaults, and values out of range are clamped.
     #[must_use]
     pub fn new(page: Option<u64>, page_size: Option<u64>) -> Self {
         Self {
@@ -36,7 +36,7 @@ impl PageRequest {
     }
 }
 
-/// A page of a list.
+/// Page of a list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Page<T> {
     pub items: Vec<T>,
@@ -59,7 +59,7 @@ impl<T> Page<T> {
     }
 }
 
-/// Part of a history, oldest first.
+/// Part of a history, with the oldest item first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Slice<T> {
     pub items: Vec<T>,
@@ -122,7 +122,7 @@ fn with_required<const COUNT: usize>(list: ObjectBuilder, names: [&str; COUNT]) 
     list.into()
 }
 
-/// Registers the schemas of the items. A derived schema of a generic list would not include them.
+/// Registers the schemas of the items. The derived schema of a generic list would lack them.
 fn register_schemas<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
     schemas.push((T::name().into_owned(), T::schema()));
     T::schemas(schemas);

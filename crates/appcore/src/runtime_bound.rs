@@ -1,9 +1,10 @@
 //! Binding of connections to the runtime that opened them.
 //!
 //! A socket is served by the runtime that opened it, and a connection returns to its pool in a
-//! task. Each worker thread of the server has its own runtime, which ends before the program does:
-//! a connection opened there would break for all other users ("a Tokio 1.x context was found, but
-//! it is being shutdown"), and one dropped there would find no runtime for its task.
+//! task. Each worker thread of the server has its own runtime, which ends before the program does.
+//! A connection that was opened there would then fail for all other threads ("a Tokio 1.x context
+//! was found, but it is being shutdown"). A connection that is dropped there may find no runtime
+//! for its task.
 
 use std::{
     pin::Pin,
@@ -12,7 +13,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-/// Value that is polled and dropped within a given runtime, from any thread.
+/// Value that is always polled and dropped within a given runtime, whatever thread uses it.
 #[derive(Debug)]
 pub struct RuntimeBound<T> {
     runtime: Handle,
@@ -25,7 +26,7 @@ impl<T> RuntimeBound<T> {
         Self { runtime, inside: Some(inside) }
     }
 
-    /// The value, or `None` after [`RuntimeBound::take`].
+    /// Value, or `None` after [`RuntimeBound::take`].
     #[must_use]
     pub const fn get(&self) -> Option<&T> {
         self.inside.as_ref()
@@ -59,7 +60,7 @@ mod tests {
 
     use super::*;
 
-    /// Spawns a task on drop, as a pooled connection does.
+    /// Spawns a task when it is dropped, as a pooled connection does.
     struct GivenBackByATask;
     impl Drop for GivenBackByATask {
         fn drop(&mut self) {

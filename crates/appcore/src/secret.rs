@@ -12,7 +12,7 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The plain value.
+    /// Returns the secret in plain text.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

@@ -1,11 +1,12 @@
-//! Text sent by users and API clients: parsed once at the edge, valid by type afterwards.
+//! Text sent by users and API clients. It is parsed once when it is received; after that its type
+//! guarantees that it is valid.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{error::AppError, text_field::is_blank};
 
-/// Idempotency key of a message, chosen by the client: one message per key, sender and
-/// conversation.
+/// Idempotency key of a message, chosen by the client. A sender can use each key for only one
+/// message per conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
 #[serde(transparent)]
 pub struct ClientId(String);
@@ -27,8 +28,8 @@ impl ClientId {
     }
 }
 
-/// Normalizes text for storage: unifies line breaks, and removes control characters, which are
-/// invisible and come from text pasted from a terminal, slides or a PDF.
+/// Normalizes text for storage: unifies line breaks and removes control characters. Control
+/// characters are invisible, and come from text that was pasted from a terminal, slides or a PDF.
 #[must_use]
 pub fn normalize_text(text: String) -> String {
     if !text.chars().any(is_removed_control) {
@@ -41,7 +42,7 @@ pub fn normalize_text(text: String) -> String {
             '\r' if letters.peek() == Some(&'\n') => {}
             '\r' | '\u{b}' | '\u{c}' | '\u{85}' => plain.push('\n'),
             '\u{1b}' => {
-                // ANSI escape sequence of a terminal, such as ESC [ 3 2 m.
+                // Skips an ANSI escape sequence of a terminal, such as ESC [ 3 2 m.
                 let mut rest = letters.clone();
                 if rest.next() == Some('[')
                     && rest.find(|sign| !matches!(*sign, ' '..='?')).is_some_and(ends_ansi_sequence)
@@ -64,8 +65,8 @@ const fn ends_ansi_sequence(sign: char) -> bool {
     matches!(sign, '@'..='~')
 }
 
-/// Text of a message: visible, of limited length, and without control characters other than line
-/// breaks and tabs, as [`plain`] leaves it.
+/// Text of a message. It has visible characters and a limited length, and no control characters
+/// other than line breaks and tabs; see [`normalize_text`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Content(String);
@@ -79,7 +80,7 @@ impl Content {
         Ok(content)
     }
 
-    /// Parses the text of a message with files, which may be empty.
+    /// Parses the text of a message with attachments, which may be empty.
     pub fn parse_with_files(text: impl Into<String>, max_chars: usize) -> Result<Self, AppError> {
         let text = normalize_text(text.into());
         if is_blank(&text) {
@@ -90,10 +91,10 @@ impl Content {
         Ok(content)
     }
 
-    /// Checks the length in characters. The limit may be known only once the conversation is
-    /// loaded.
+    /// Checks the length in characters. It is separate from parsing, because the limit may be known
+    /// only once the conversation is loaded.
     pub fn check_length(&self, max_chars: usize) -> Result<(), AppError> {
-        // Counts characters only if the byte length exceeds the limit.
+        // The characters are only counted if the length in bytes exceeds the limit.
         if self.0.len() > max_chars && self.0.chars().count() > max_chars {
             return Err(AppError::field(
                 "content",

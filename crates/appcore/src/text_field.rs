@@ -13,30 +13,30 @@ use url::Host;
 
 use crate::error::AppError;
 
-/// Maximum number of combining marks on one character. Decomposed Vietnamese has two, Tibetan and
-/// pointed Hebrew up to four.
+/// Maximum number of combining marks on one character. Decomposed Vietnamese has two, while Tibetan
+/// and pointed Hebrew have up to four.
 const MAX_MARKS: usize = 4;
-/// Minimum number of digits that phones recognise as a telephone number.
+/// Minimum number of digits that phones recognise as a phone number.
 const MIN_PHONE_DIGITS: usize = 7;
 
 const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
-/// Set the direction of neutral characters beside them.
+/// Marks that set the direction of neutral characters next to them.
 const DIRECTION_MARKS: [char; 3] = ['\u{200e}', '\u{200f}', '\u{61c}'];
 const BLACK_FLAG: char = '\u{1f3f4}';
 const END_OF_FLAG: char = '\u{e007f}';
 const KEYCAP: char = '\u{20e3}';
-/// A symbol that looks like a space.
+/// Symbol that looks like a space.
 const BLANK_BRAILLE: char = '\u{2800}';
 
-/// Top-level domains, to tell hosts from abbreviations.
+/// Top-level domains, by which host names are told from abbreviations.
 static TOP_LEVEL_DOMAINS: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| include_str!("top_level_domains.txt").lines().filter(|line| !line.starts_with('#')).collect());
 
-/// Parses a short text such as a title: trimmed, of up to `max_chars` characters, and without
-/// invisible characters.
+/// Parses a short text such as a title. It is trimmed, must have 1 to `max_chars` characters, and
+/// must not contain invisible characters.
 pub fn parse_line(field: &'static str, text: &str, max_chars: usize) -> Result<String, AppError> {
-    // Right-to-left editors leave direction marks at the ends, where they have no effect.
+    // Right-to-left editors leave direction marks at the ends of a text, where they have no effect.
     let text = text.trim_matches(|character: char| character.is_whitespace() || DIRECTION_MARKS.contains(&character));
     if text.is_empty() {
         return Err(AppError::field(field, "required", "This can't be empty."));
@@ -59,7 +59,7 @@ pub fn parse_line(field: &'static str, text: &str, max_chars: usize) -> Result<S
 /// Maximum length of a search text, in characters.
 const MAX_SEARCH_CHARS: usize = 200;
 
-/// Validates the query parameter `q` of a list.
+/// Validates the search text in the query parameter `q` of a list.
 pub fn validate_search_text(text: &str) -> Result<(), AppError> {
     if text.chars().count() > MAX_SEARCH_CHARS || text.contains('\0') {
         return Err(AppError::field("q", "invalid", format!("Use {MAX_SEARCH_CHARS} characters or fewer.")));
@@ -78,7 +78,7 @@ pub fn parse_name(field: &'static str, text: &str, max_chars: usize) -> Result<S
     Ok(name)
 }
 
-/// Parses the name of a workspace. Unlike user names it may contain any number.
+/// Parses the name of a workspace. Unlike the name of a user, it may contain numbers of any length.
 pub fn parse_workspace_name(field: &'static str, text: &str, max_chars: usize) -> Result<String, AppError> {
     let name = parse_line(field, text, max_chars)?;
     if has_address(&name, LinkReader::Human) {
@@ -87,10 +87,11 @@ pub fn parse_workspace_name(field: &'static str, text: &str, max_chars: usize) -
     Ok(name)
 }
 
-/// Reader whose link detection is applied to words with a dot.
+/// Reader who might take a word with a dot for a link.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LinkReader {
-    /// Abbreviations have a capital letter, or end with a dot: `Dr.med.`, `Co.Ltd`.
+    /// Person, who recognises abbreviations by a capital letter or a dot at the end: `Dr.med.`,
+    /// `Co.Ltd`.
     Human,
     MailProgram,
 }
@@ -102,7 +103,7 @@ pub fn is_auto_linked(text: &str) -> bool {
 }
 
 fn has_address(text: &str, reading: LinkReader) -> bool {
-    // Browsers treat these as dots.
+    // Browsers treat these characters as dots.
     let text = text.replace(['\u{3002}', '\u{ff0e}', '\u{ff61}'], ".");
     let small = text.to_lowercase();
     let is_around = |character: char| character.is_alphanumeric();
@@ -133,7 +134,8 @@ fn has_host(text: &str, reading: LinkReader) -> bool {
     })
 }
 
-/// Telephone numbers are recognised by their first character and their number of digits.
+/// True if the text contains a phone number, which is recognised by its first character and its
+/// number of digits.
 fn has_phone_number(text: &str) -> bool {
     let is_part = |character: char| character.is_numeric() || " ()-./+".contains(character);
     text.split(|character| !is_part(character)).any(|run| {
@@ -143,7 +145,7 @@ fn has_phone_number(text: &str) -> bool {
     })
 }
 
-/// True if the text has no visible characters. Characters of later Unicode versions count as
+/// True if the text has no visible characters. Characters of newer Unicode versions count as
 /// visible.
 #[must_use]
 pub fn is_blank(text: &str) -> bool {
@@ -162,8 +164,8 @@ fn has_invisible_characters(text: &str) -> bool {
     })
 }
 
-/// True for a tag letter of a flag such as England's: such letters follow a black flag and are
-/// closed by an end tag.
+/// True if the character is part of a flag such as England's: such a flag consists of a black flag,
+/// tag letters and an end tag.
 fn is_flag_tag(characters: &[char], index: usize) -> bool {
     let (before, after) = characters.split_at(index);
     let letters_before = before.iter().rev().take_while(|letter| is_flag_letter(**letter)).count();
@@ -191,12 +193,13 @@ fn is_invisible(character: char) -> bool {
     ) || is_blank_or_ignorable(character)
 }
 
-/// Default-ignorable characters and blanks, such as joiners, tags and hangul fillers.
+/// True for characters that are invisible by default, such as joiners, tags and hangul fillers, and
+/// for blanks.
 fn is_blank_or_ignorable(character: char) -> bool {
     CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character) || character == BLANK_BRAILLE
 }
 
-/// True if the neighbours can't be written without this character.
+/// True if the characters next to this one can't be written without it.
 fn is_required_by_neighbours(character: char, before: Option<char>, after: Option<char>) -> bool {
     let Some(before) = before else { return false };
     match character {
@@ -206,14 +209,14 @@ fn is_required_by_neighbours(character: char, before: Option<char>, after: Optio
                 || has_joining_script(before) && after.is_some_and(has_joining_script)
         }
         ZERO_WIDTH_NON_JOINER => has_joining_script(before) && after.is_some_and(has_joining_script),
-        // A single mark beside right-to-left letters.
+        // A single mark next to right-to-left letters is allowed.
         _ if DIRECTION_MARKS.contains(&character) => {
             let is_alone = ![Some(before), after].into_iter().flatten().any(|other| DIRECTION_MARKS.contains(&other));
             is_alone && (is_right_to_left(before) || after.is_some_and(is_right_to_left))
         }
-        // ASCII digits have the Emoji property as the base of keycaps.
+        // ASCII digits have the Unicode property Emoji, because they are the base of keycaps.
         _ if is_emoji_selector(character) => is_emoji(before) && (!before.is_ascii() || after == Some(KEYCAP)),
-        // Variants of ideographs are used in names.
+        // Variants of ideographs occur in names.
         '\u{e0100}'..='\u{e01ef}' => CodePointMapData::<Script>::new().get(before) == Script::Han,
         _ => false,
     }
@@ -232,7 +235,8 @@ const fn is_emoji_selector(character: char) -> bool {
     matches!(character, '\u{fe0e}' | '\u{fe0f}')
 }
 
-/// True if the script shapes letters by their neighbours, which joiners influence.
+/// True if the script shapes letters depending on their neighbours, so that joiners change how they
+/// look.
 fn has_joining_script(character: char) -> bool {
     const JOINING: [Script; 21] = [
         Script::Arabic,
@@ -260,8 +264,8 @@ fn has_joining_script(character: char) -> bool {
     !is_invisible(character) && JOINING.contains(&CodePointMapData::<Script>::new().get(character))
 }
 
-/// True if a character has more combining marks than any language uses, or if the text starts with
-/// one, which would combine with the preceding text.
+/// True if a character has more combining marks than any language uses. Also true if the text
+/// starts with a combining mark, which would combine with the text before it.
 fn has_stacked_marks(text: &str) -> bool {
     let categories = CodePointMapData::<GeneralCategory>::new();
     let is_mark = |character: char| {
@@ -376,8 +380,8 @@ mod tests {
         ] {
             assert!(is_blank(text), "{text:?}");
         }
-        // The last ones are a mark without its letter, an Arabic end of verse, a private-use and an
-        // unassigned character.
+        // The last four are a mark without its letter, an Arabic end of verse, a private-use
+        // character and an unassigned one.
         for text in
             [".", "\u{200b}a", "ㄱ", "⠁", "👩\u{200d}💻", "\u{301}", "\u{6dd}", "\u{f8ff}", "\u{1fae0}", "\u{1fbff}"]
         {
@@ -441,7 +445,7 @@ mod tests {
         ] {
             assert!(parse_name("name", name, 80).is_ok(), "{name:?}");
         }
-        // Mail programs link them anyway.
+        // Mail programs turn these into links although people don't.
         assert!(is_auto_linked("Le.Vu") && is_auto_linked("Acme Co.Ltd") && !is_auto_linked("Route 66"));
     }
 

@@ -4,9 +4,9 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::error::FieldError;
 
-/// E-mail address in lower case, so that one mailbox is one account. RFC 5321 forms that mail
+/// E-mail address in lower case, so that each mailbox has one account. Forms of RFC 5321 that mail
 /// services don't hand out (quoted local parts, address literals, scripts other than ASCII) are
-/// refused because they invite look-alikes.
+/// refused, because they make look-alikes possible.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Email(String);
@@ -19,7 +19,7 @@ impl<'de> Deserialize<'de> for Email {
 }
 
 impl Email {
-    /// Maximum length of an address (RFC 5321 4.5.3.1.3, without the brackets).
+    /// Maximum length of an address in bytes (RFC 5321, section 4.5.3.1.3, without the brackets).
     pub const MAX_BYTES: usize = 254;
     const MAX_LOCAL_BYTES: usize = 64;
     const MAX_LABEL_BYTES: usize = 63;

@@ -1,7 +1,8 @@
 //! Password policy.
 //!
 //! A [`Password`] is a new password that has passed the policy. A password entered at sign-in is
-//! only text: it is [normalized] and compared, regardless of the policy that it was chosen under.
+//! only text: it is [normalized] and compared. The policy doesn't apply to it, since the policy may
+//! have changed after the password was set.
 
 use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 
@@ -35,24 +36,24 @@ pub struct Policy {
     pub common: bool,
 }
 
-/// A new password that has passed the policy.
+/// New password that has passed the policy.
 #[derive(Clone)]
 pub struct Password(String);
 
 /// Maximum length in characters. It allows long passphrases and bounds the cost of hashing.
 pub const MAX_CHARS: usize = 128;
-/// Maximum length in bytes: [`MAX_CHARS`] characters of up to three combining parts of four bytes
-/// each.
+/// Maximum length in bytes. It allows [`MAX_CHARS`] characters of up to three combining parts with
+/// four bytes each.
 pub const MAX_BYTES: usize = MAX_CHARS * 12;
 
-/// Common passwords in lower case. The list has only passwords with letters and digits and of
-/// sufficient length: the other rules refuse the rest.
+/// Common passwords in lower case. The list contains only passwords that the other rules accept:
+/// those with letters and digits and of sufficient length.
 static COMMON_PASSWORDS: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
 impl Password {
-    /// Checks `text` against the policy for the account of `email`. Returns one error per broken
-    /// rule; `field` is the name of the field in the request.
+    /// Checks `text` against the policy, as the password of an account with the address `email`.
+    /// Returns one error per broken rule. `field` is the name of the field in the request.
     pub fn parse(
         policy: &Policy,
         field: &'static str,
@@ -60,7 +61,7 @@ impl Password {
         email: Option<&Email>,
     ) -> Result<Self, Vec<FieldError>> {
         let too_long = || vec![FieldError::new(field, "too_long", "Use 128 characters or fewer.")];
-        // The bytes are counted first, so that a large body isn't normalized.
+        // The length in bytes is checked first, so that a very long text isn't normalized.
         if text.len() > MAX_BYTES {
             return Err(too_long());
         }
@@ -100,8 +101,8 @@ impl std::fmt::Debug for Password {
     }
 }
 
-/// Normalizes a password for comparison, independently of the keyboard: profile `OpaqueString` of
-/// RFC 8265.
+/// Normalizes a password for comparison, so that it doesn't depend on the keyboard: profile
+/// `OpaqueString` of RFC 8265.
 #[must_use]
 pub fn normalize(text: &str) -> Cow<'_, str> {
     let is_other_space = |character: char| {
@@ -114,7 +115,8 @@ pub fn normalize(text: &str) -> Cow<'_, str> {
     spaced.nfc().collect::<String>().into()
 }
 
-/// Loads the list of common passwords at start-up, so that the first password check isn't slower.
+/// Loads the list of common passwords at the start, so that the first check of a password isn't
+/// slower.
 pub fn preload_common_passwords() {
     LazyLock::force(&COMMON_PASSWORDS);
 }

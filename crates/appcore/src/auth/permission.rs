@@ -7,10 +7,10 @@ use crate::view::WorkspaceRole;
 pub enum Permission {
     /// See the workspace and its members.
     View,
-    /// Start conversations and create assistants. Guests have only the conversations that they were
-    /// added to.
+    /// Start conversations and create assistants. Guests may not: they only have the conversations
+    /// that they were added to.
     CreateContent,
-    /// Invite, add and remove members, and assign roles below one's own.
+    /// Invite, add and remove members, and assign roles that are lower than the member's own.
     ManageMembers,
     /// Rename the workspace, and set the e-mail domains whose users may join.
     Configure,

@@ -1,4 +1,4 @@
-//! Authenticated caller of a request or owner of a connection.
+//! Principal: the authenticated caller of a request or owner of a connection.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Scope, Scopes};
 use crate::{ApiKeyId, AppError, Code, SessionId, Timestamp, UserId, view::UserRole};
 
-/// An authenticated user, signed in on a device or represented by an API key.
+/// Authenticated user, signed in on a device or represented by an API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     pub user_id: UserId,
@@ -22,7 +22,7 @@ pub struct Principal {
 /// Credential that authenticated the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Credential {
-    /// An access token of this session.
+    /// Access token of this session.
     Session(SessionId),
     ApiKey {
         id: ApiKeyId,
@@ -30,7 +30,7 @@ pub enum Credential {
     },
 }
 
-/// Identifies a credential without its scopes; key of the revocation checks.
+/// Identifies a credential without its scopes. Used as the key of the revocation checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CredentialId {
     Session(SessionId),
@@ -76,13 +76,13 @@ impl Principal {
         }
     }
 
-    /// Session id of an interactive sign-in. Returns `ScopeMissing` for API keys.
+    /// Session id of an interactive sign-in. Fails with `ScopeMissing` for API keys.
     pub fn require_session(&self) -> Result<SessionId, AppError> {
         self.session_id().ok_or_else(|| Code::ScopeMissing.into())
     }
 
-    /// Checks the scopes of an API key. Returns `ScopeMissing` if `scope` is not among them;
-    /// sessions have all scopes.
+    /// Checks the scopes of an API key. Fails with `ScopeMissing` if `scope` is not among them.
+    /// Sessions have all scopes.
     pub fn require_scope(&self, scope: Scope) -> Result<(), AppError> {
         match self.credential {
             Credential::Session(_) => Ok(()),

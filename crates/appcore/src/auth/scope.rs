@@ -7,13 +7,14 @@ use utoipa::ToSchema;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// Reading, and following events.
+    /// Read data and follow events.
     Read,
-    /// Changes.
+    /// Change data.
     Write,
-    /// The gateway under `/v1`.
+    /// Call the AI gateway under `/v1`.
     Gateway,
-    /// Administration of the server, reading included, while the key's owner is an administrator.
+    /// Administer the server, including reading. Effective only while the key's owner is an
+    /// administrator.
     Admin,
 }
 
@@ -54,7 +55,7 @@ impl Scopes {
         Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
     }
 
-    /// Parses the stored form: names separated by commas. Unknown names are ignored, so they grant
+    /// Parses the stored form: names separated by commas. Unknown names are ignored, so they permit
     /// nothing.
     #[must_use]
     pub fn parse(text: &str) -> Self {

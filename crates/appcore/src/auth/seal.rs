@@ -1,4 +1,4 @@
-//! Sealing of stored secrets: AES-256-GCM with a key that is derived from a configured secret
+//! Encryption of stored secrets: AES-256-GCM with a key that is derived from a configured secret
 //! (HKDF-SHA256).
 
 use aws_lc_rs::{
@@ -6,13 +6,14 @@ use aws_lc_rs::{
     hkdf::{HKDF_SHA256, Salt},
 };
 
-/// Wrong secret, purpose or context, or sealed bytes that were modified.
+/// Error of decryption: the secret, purpose or context is wrong, or the encrypted bytes were
+/// modified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("failed to open sealed data with this secret")]
 pub struct UnsealError;
 
-/// Encrypts `plain`. [`open`] needs the same `purpose` (use of the value) and `context` (owner of
-/// the value).
+/// Encrypts `plain`. Decrypting requires the same `purpose` (use of the value) and `context` (owner
+/// of the value).
 pub fn seal(secret: &[u8], purpose: &[u8], context: &[u8], plain: &[u8]) -> Result<Vec<u8>, UnsealError> {
     let mut body = plain.to_vec();
     let nonce =

@@ -1,8 +1,8 @@
 //! Access tokens, which are signed JWTs, and opaque tokens, which are random and stored as a hash.
 //!
 //! Access tokens follow RFC 9068 and are signed with RS256. A [`Keyring`] has one signing key and
-//! any number of verification keys, selected by the token's `kid`; no other header field influences
-//! the verification.
+//! any number of verification keys. The token's `kid` selects the key that verifies it; no other
+//! header field influences the verification.
 
 use std::collections::HashMap;
 
@@ -23,12 +23,12 @@ use uuid::Uuid;
 
 use crate::{SessionId, Timestamp, UserId, view::UserRole};
 
-/// Maximum size of a token that is decoded. Our tokens have about 700 bytes.
+/// Maximum size of a token that is decoded, in bytes. Our tokens have about 700 bytes.
 const MAX_TOKEN_BYTES: usize = 4096;
 const TOKEN_TYPE: &str = "at+jwt";
-/// Tolerated clock difference between two instances.
+/// Tolerated difference between the clocks of two instances, in seconds.
 const LEEWAY_SECONDS: i64 = 5;
-/// `aud` of access tokens.
+/// Value of `aud` in access tokens.
 const AUDIENCE: &str = "natter";
 
 /// Claims of an access token.
@@ -45,13 +45,13 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Returns these claims, or `Expired`.
+    /// Returns these claims, or the error `Expired`.
     pub fn unless_expired(self, now: Timestamp) -> Result<Self, AccessTokenError> {
         if Self::is_unexpired(self.exp, now) { Ok(self) } else { Err(AccessTokenError::Expired) }
     }
 
-    /// True if a token that expires at `exp`, in seconds since the Unix epoch, is still valid, with
-    /// some leeway.
+    /// True if a token that expires at `exp`, in seconds since the Unix epoch, is still valid. A
+    /// few seconds after the expiry are tolerated.
     #[must_use]
     pub fn is_unexpired(exp: i64, now: Timestamp) -> bool {
         exp.saturating_add(LEEWAY_SECONDS) >= now.seconds()
@@ -91,7 +91,7 @@ impl SigningKey {
 
     /// Reads a key in its stored form.
     pub fn from_pkcs8(der: &[u8]) -> anyhow::Result<Self> {
-        // The library accepts PKCS#8 only as PEM.
+        // The library reads PKCS#8 only in PEM form.
         Self::from_pem(&pkcs8_to_pem(der)).map(|key| Self { pkcs8: der.to_vec(), ..key })
     }
 
@@ -111,13 +111,13 @@ impl SigningKey {
         Ok(Self { kid, pkcs8: Vec::new(), encoding, public })
     }
 
-    /// Key id: the RFC 7638 thumbprint, so every instance computes the same one.
+    /// Id of the key. It is the thumbprint of RFC 7638, so every instance computes the same id.
     #[must_use]
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// Stored form of the key; empty for a key that was read from a file.
+    /// Stored form of the key (PKCS#8); empty for a key that was read from a file.
     #[must_use]
     pub fn pkcs8(&self) -> &[u8] {
         &self.pkcs8
@@ -130,7 +130,7 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
-/// Encodes PKCS#8 as PEM.
+/// Converts PKCS#8 from its binary form to PEM.
 #[must_use]
 pub fn pkcs8_to_pem(der: &[u8]) -> String {
     let text = STANDARD.encode(der);
@@ -144,7 +144,7 @@ pub fn pkcs8_to_pem(der: &[u8]) -> String {
     format!("-----BEGIN PRIVATE KEY-----\n{lines}\n-----END PRIVATE KEY-----\n")
 }
 
-/// Signing key of access tokens, and all verification keys.
+/// Key that signs access tokens, and all keys that verify them.
 pub struct Keyring {
     issuer: String,
     header: Header,
@@ -155,7 +155,7 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// Keyring that signs with `signing` and verifies with it and `others`.
+    /// Creates a keyring that signs with `signing` and verifies with `signing` and `others`.
     pub fn new(issuer: impl Into<String>, signing: SigningKey, others: Vec<SigningKey>) -> anyhow::Result<Self> {
         let issuer = issuer.into();
         let mut header = Header::new(Algorithm::RS256);
@@ -165,7 +165,7 @@ impl Keyring {
         validation.set_issuer(&[&issuer]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        // `verify` checks the expiry with the caller's clock.
+        // The library doesn't check the expiry, because `verify` checks it with the caller's clock.
         validation.validate_exp = false;
         let mut verifying = HashMap::new();
         let mut published = Vec::new();
@@ -205,7 +205,7 @@ impl Keyring {
             return Err(AccessTokenError::Malformed);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| AccessTokenError::Malformed)?;
-        // RFC 9068 4: tokens of other types must not be accepted as access tokens.
+        // Tokens of other types must not be accepted as access tokens (RFC 9068, section 4).
         if header.typ.as_deref() != Some(TOKEN_TYPE) || header.alg != Algorithm::RS256 || header.crit.is_some() {
             return Err(AccessTokenError::WrongType);
         }
@@ -232,19 +232,20 @@ impl Keyring {
     }
 }
 
-/// 256 random bits as text, for refresh tokens and tickets.
+/// Generates 256 random bits as text, for refresh tokens and tickets.
 pub fn random_token() -> anyhow::Result<String> {
     random_bytes::<32>().map(|bytes| URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// Cryptographically secure random bytes.
+/// Generates cryptographically secure random bytes.
 pub fn random_bytes<const N: usize>() -> anyhow::Result<[u8; N]> {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow::anyhow!("failed to read random bytes"))?;
     Ok(bytes)
 }
 
-/// Stored hash of an opaque token. SHA-256 is sufficient because the token has 256 random bits.
+/// Hash of an opaque token, which is stored instead of the token. SHA-256 is sufficient because the
+/// token has 256 random bits.
 #[must_use]
 pub fn hash_token(text: &str) -> Vec<u8> {
     aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref().to_vec()
@@ -256,7 +257,7 @@ mod tests {
 
     use super::*;
 
-    /// Generated once for all tests, because generating a key is slow.
+    /// Key that all tests share, because generating one is slow.
     static KEY: LazyLock<Vec<u8>> = LazyLock::new(|| SigningKey::generate().unwrap().pkcs8().to_vec());
 
     fn key() -> SigningKey {
@@ -338,7 +339,7 @@ mod tests {
             ring.verify(&with_header(|header| header.kid = Some("x".to_owned())), NOW),
             Err(AccessTokenError::UnknownKey)
         );
-        // A key in the token's header is ignored.
+        // A key in the header of the token is ignored.
         assert!(ring.verify(&with_header(|header| header.jwk = Some(key().public)), NOW).is_ok());
         assert_eq!(ring.verify(&token(&self::ring("https://other.example")), NOW), Err(AccessTokenError::Forged));
         assert_eq!(ring.verify(&with_claims(|said| said["aud"] = "mails".into()), NOW), Err(AccessTokenError::Forged));
@@ -365,7 +366,7 @@ mod tests {
         let other_subject =
             part(serde_json::json!({"iss": "natter", "aud": "natter", "sub": UserId::new(), "sid": SessionId::new(),
             "jti": Uuid::new_v4(), "role": "admin", "iat": NOW.seconds(), "exp": LATER.seconds()}));
-        // Signed with the public key as an HMAC secret.
+        // The token is signed with the public key as an HMAC secret.
         let hmac = {
             let mut header = Header::new(Algorithm::HS256);
             header.typ = Some(TOKEN_TYPE.to_owned());

@@ -1,4 +1,4 @@
-//! Text renderings of the configuration: the values in force, and the reference file.
+//! The configuration as text: the values in force, and the reference file.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,8 @@ use super::setting::{Preset, Setting, SettingsTable};
 use super::source::Origin;
 use crate::view::{self, SettingSource};
 
-/// One line per setting that has a value, with its source; then one per setting that has none.
+/// Renders one line per setting that has a value, with its source, and then one line per setting
+/// that has none.
 pub(super) fn describe(resolution: &Resolution, notes: &[String]) -> String {
     let mut lines: Vec<(String, String)> = Vec::new();
     for setting in resolution.table.iter() {
@@ -73,7 +74,8 @@ pub fn reference(table: &SettingsTable) -> String {
         let (parent, name) = setting.pattern.rsplit_once('.').unwrap_or(("", setting.pattern));
         let named = parent.contains('*');
         if parent != section {
-            // Named sections are commented out: a live example section would fail validation.
+            // Sections with a name chosen by the operator are commented out, because an example of
+            // one would fail validation.
             let mark = if named || name == "*" { "# " } else { "" };
             let _ = write!(text, "\n{mark}[{}]\n", parent.replace('*', "example"));
             parent.clone_into(&mut section);
@@ -88,7 +90,7 @@ pub fn reference(table: &SettingsTable) -> String {
     text
 }
 
-/// Example value in TOML; the flag is true if it is the default.
+/// Returns an example value in TOML, and true if it is the default.
 fn example_value(setting: &Setting) -> (bool, String) {
     let (live, text) = match setting.default {
         Preset::Value(text) => (true, text),

@@ -1,4 +1,4 @@
-//! Destinations beyond the public Internet that the server may connect to.
+//! Destinations outside the public Internet that the server may connect to.
 
 use std::str::FromStr;
 
@@ -11,12 +11,12 @@ use super::kind::parse_network;
 /// Entry of `outgoing.allow`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// A host name, whatever addresses it resolves to.
+    /// Host name. It is allowed whatever address it resolves to.
     Host(String),
     Network(IpNet),
 }
 
-/// Parse error: the text is neither a host nor a network.
+/// Error for text that is neither a host nor a network.
 #[derive(Debug, thiserror::Error)]
 #[error("neither a host nor an address nor a network")]
 pub struct InvalidDestination;

@@ -1,4 +1,4 @@
-/// Configuration error: one sentence that names the setting.
+/// Configuration error: a sentence that names the setting.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(String);

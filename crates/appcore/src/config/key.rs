@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-/// Prefix of our environment variables.
+/// Prefix of the environment variables that are settings.
 pub(super) const PREFIX: &str = "NATTER__";
 
-/// Key of a setting, such as `server.port`, split into its parts. A part may contain dots itself,
-/// as the name of a model does.
+/// Key of a setting, such as `server.port`, split into its parts. A part may contain dots, as the
+/// name of a model does.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key(Vec<String>);
 
@@ -15,13 +15,13 @@ impl Key {
         Self(parts)
     }
 
-    /// Key of a pattern that has no `*`.
+    /// Key of a setting whose pattern contains no `*`.
     pub fn from_pattern(pattern: &str) -> Self {
         Self(pattern.split('.').map(str::to_owned).collect())
     }
 
-    /// Key of an environment variable: `NATTER__SERVER__PORT` is `server.port`. Returns `None` for
-    /// variables without our prefix.
+    /// Key that an environment variable sets: `NATTER__SERVER__PORT` sets `server.port`. Returns
+    /// `None` for variables without our prefix.
     pub fn from_variable(variable: &str) -> Option<Self> {
         let name = variable.strip_prefix(PREFIX)?;
         Some(Self(name.split("__").map(str::to_lowercase).collect()))
@@ -41,7 +41,8 @@ impl Key {
         &self.0
     }
 
-    /// Key of the secret that a `_file` setting names: `x.key_file` → `x.key`.
+    /// Key of the secret that the file of this `_file` setting contains: for `x.key_file`, this is
+    /// `x.key`.
     pub fn file_setting_target(&self) -> Option<Self> {
         let (last, parents) = self.0.split_last()?;
         let name = last.strip_suffix("_file")?;

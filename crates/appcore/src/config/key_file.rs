@@ -18,8 +18,8 @@ const KEY_FILE_NAME: &str = "encryption-key";
 
 impl Config {
     /// In embedded mode, sets `auth.key_encryption_secret` from the key file if it is not
-    /// configured. The key file is created on first use. Instances that share a database must
-    /// configure the secret because they have no file in common.
+    /// configured. The key file is created on first use. Instances that share a PostgreSQL database
+    /// have no common file, so they must configure the secret.
     pub fn with_key_file(mut self) -> anyhow::Result<Self> {
         if self.is_embedded() && self.auth.key_encryption_secret.is_none() {
             let file = self.server.data_dir.join(KEY_FILE_NAME);
@@ -35,7 +35,7 @@ fn read_or_create(file: &Path) -> anyhow::Result<Secret> {
     if let Some(folder) = file.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    // An existing file is never overwritten: everything sealed with it would be lost.
+    // An existing file is never overwritten, because all data encrypted with it would be lost.
     match fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(file) {
         Ok(mut made) => {
             writeln!(made, "{}", token::random_token()?)?;

@@ -1,4 +1,4 @@
-//! Value types of settings, and their parsing from text (environment) and TOML.
+//! Value types of settings, and how they are parsed from text (in the environment) and from TOML.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -25,23 +25,23 @@ pub enum Kind {
     /// A URL with one of these schemes that may contain a password.
     SecretUrl(&'static [&'static str]),
     Secret,
-    /// A secret issued by a third party, of any length.
+    /// Secret that a third party has issued, of any length.
     Credential,
     Secrets,
     Texts,
-    /// A list of some of these words.
+    /// List of some of these words.
     Choices(&'static [&'static str]),
-    /// A list of integers in this inclusive range.
+    /// List of integers in this inclusive range.
     Numbers(u64, u64),
-    /// Web origins: scheme, host and port.
+    /// List of web origins, each with scheme, host and port.
     Origins,
-    /// Networks in CIDR notation; a single address is a network of one.
+    /// List of networks in CIDR notation. A single address is a network of one.
     Networks,
-    /// Hosts, addresses and networks.
+    /// List of hosts, addresses and networks.
     Destinations,
 }
 
-/// Unvalidated value from a source.
+/// Value as read from a source, before validation.
 #[derive(Clone, Debug)]
 pub(super) enum RawValue {
     Text(String),
@@ -57,16 +57,16 @@ pub(super) enum Value {
     List(Vec<String>),
 }
 
-/// Description of the accepted values: the end of the sentence "`server.port` must be …".
+/// Description of the accepted values. It completes the sentence "`server.port` must be …".
 #[derive(Debug)]
 pub(super) struct ExpectedValue(pub String);
 
 /// Result of parsing a raw value.
 pub(super) enum ParsedValue {
     Set(Value),
-    /// The text is empty.
+    /// The text is empty, so the setting counts as not set.
     Empty,
-    /// A template's placeholder was not filled in.
+    /// The text is a placeholder of a template that was not filled in.
     Placeholder,
 }
 
@@ -161,7 +161,7 @@ impl Kind {
         }
         Ok(match (kept.is_empty(), unfilled) {
             (true, true) => ParsedValue::Placeholder,
-            // An empty list in a file is deliberate: it overrides a non-empty default.
+            // An empty list in a file is intended: it overrides a default that isn't empty.
             (true, false) if matches!(raw, RawValue::Text(_)) => ParsedValue::Empty,
             _ => ParsedValue::Set(Value::List(kept)),
         })
@@ -209,7 +209,7 @@ impl Kind {
 }
 
 impl Value {
-    /// Renders the value as TOML, with secrets masked.
+    /// Renders the value as TOML. Secrets are masked.
     pub fn render(&self, kind: Kind) -> String {
         match self {
             Self::Number(number) => number.to_string(),
@@ -228,7 +228,7 @@ impl From<Value> for toml::Value {
     fn from(value: Value) -> Self {
         match value {
             Value::Text(text) => Self::String(text),
-            // The ranges in the table fit into `i64`.
+            // The ranges in the settings table fit into `i64`.
             Value::Number(number) => Self::Integer(i64::try_from(number).unwrap_or(i64::MAX)),
             Value::Switch(on) => Self::Boolean(on),
             Value::List(items) => Self::Array(items.into_iter().map(Self::String).collect()),
@@ -240,7 +240,7 @@ pub(super) fn parse_network(text: &str) -> Option<IpNet> {
     IpNet::from_str(text).ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
-/// True for placeholders of copied templates.
+/// True if the text is a placeholder of a copied template.
 fn is_placeholder(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     let wrapped = |open: &str, close: char| text.starts_with(open) && text.ends_with(close);
@@ -251,7 +251,7 @@ fn is_placeholder(text: &str) -> bool {
         || wrapped("${", '}')
 }
 
-/// Masks the password of a URL, and its query if that contains one.
+/// Masks the password in a URL. Masks the whole query if it contains a password.
 fn hide_password(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else { return "***".to_owned() };
     if url.password().is_none() && !url.query_pairs().any(|(name, _)| name.contains("password")) {

@@ -1,10 +1,10 @@
-//! Configuration: typed settings from the environment, which overrides a file, which overrides the
-//! defaults.
+//! Configuration: typed settings from the environment, a file and the defaults. The environment
+//! overrides the file, which overrides the defaults.
 //!
 //! [`setting`] is the table of all settings. The sources ([`source`]) are read into keys and raw
-//! values, [`resolve`] checks each against the table and merges the sources, and serde turns the
-//! result into the types of [`settings`]. Invalid values and unknown keys from any source fail the
-//! start with one sentence, and each value keeps its origin.
+//! values. [`resolve`] checks each value against the table and merges the sources, and serde turns
+//! the result into the types of [`settings`]. An invalid value or an unknown key prevents the
+//! start, with a sentence that names it. Each value is stored with its source.
 
 mod describe;
 mod destination;
@@ -38,10 +38,10 @@ pub use self::settings::{
     ReservationSettings, Role, Server, SignUpPolicy, UnknownPricePolicy, Uploads, Workspaces,
 };
 
-/// Configuration file that is read if it exists and no other is named.
+/// Configuration file that is read if it exists and no other file is named.
 const DEFAULT_FILE: &str = "config.toml";
 
-/// Variable that `serve --role` overrides.
+/// Environment variable that `serve --role` overrides.
 const ROLE_VARIABLE: &str = "NATTER__SERVER__ROLE";
 
 /// Configuration together with its diagnostics.
@@ -66,7 +66,8 @@ pub fn load(table: &SettingsTable, file: Option<&Path>) -> Result<LoadedConfig, 
     load_with_role(table, file, None)
 }
 
-/// [`load`] with a role from the command line, which overrides the environment.
+/// Loads the configuration like [`load`], with a role from the command line that overrides the
+/// environment.
 pub fn load_with_role(
     table: &SettingsTable,
     file: Option<&Path>,
@@ -119,7 +120,7 @@ fn build(resolution: &Resolution, notes: &mut Vec<String>) -> Result<Config, Con
         check_providers(providers, resolution, notes)?;
     }
     check_required(&tree, &resolution.table)?;
-    // A test checks that the table matches the types, so a failure here is a bug.
+    // A test checks that the table matches the types, so an error here is a bug.
     let mut config: Config = tree.try_into().map_err(|error: toml::de::Error| {
         ConfigError::new(format!("The configuration can't be understood: {}.", error.message().trim_end_matches('.')))
     })?;
@@ -156,8 +157,8 @@ fn insert(tree: &mut toml::Table, path: &[String], value: Value) {
     }
 }
 
-/// Checks that each provider has its kind, a model and, if it is a public service, a key. A
-/// provider that is incomplete because of a placeholder is removed with a warning; otherwise the
+/// Checks that each AI provider has a kind, a model and, if it is a public service, a key. If a
+/// provider is incomplete because of a placeholder, it is removed with a warning; otherwise the
 /// missing setting is an error.
 fn check_providers(
     providers: &mut toml::Table,
@@ -188,7 +189,7 @@ fn check_providers(
     Ok(())
 }
 
-/// URL of the SQLite file in embedded mode.
+/// URL of the default SQLite file in embedded mode.
 fn default_database(data_dir: &Path) -> String {
     let file: PathBuf = data_dir.join("natter.db");
     format!("sqlite://{}", file.display())

@@ -1,4 +1,4 @@
-//! Merges the sources into one validated value per setting, with its origin.
+//! Merging of the sources into one validated value per setting, with its source.
 
 use super::error::ConfigError;
 use super::key::Key;
@@ -15,14 +15,14 @@ pub(super) struct ResolvedSetting {
     pub origin: Origin,
 }
 
-/// Setting that holds a placeholder and counts as not set.
+/// Setting whose value is a placeholder, so it counts as not set.
 #[derive(Clone, Debug)]
 pub(super) struct PlaceholderSetting {
     pub key: Key,
     pub origin: Origin,
 }
 
-/// All settings that have a value, after later layers have replaced earlier ones.
+/// All settings that have a value, after later sources have replaced the values of earlier ones.
 #[derive(Clone, Debug)]
 pub(super) struct Resolution {
     pub table: SettingsTable,
@@ -31,7 +31,7 @@ pub(super) struct Resolution {
 }
 
 impl Resolution {
-    /// Resolution of the defaults alone.
+    /// Creates a resolution that contains only the defaults.
     pub fn from_defaults(table: &SettingsTable) -> Result<Self, ConfigError> {
         let mut resolution = Self { table: table.clone(), settings: Vec::new(), placeholders: Vec::new() };
         for setting in table.iter() {
@@ -52,7 +52,7 @@ impl Resolution {
         Ok(resolution)
     }
 
-    /// Applies a layer on top of the existing ones.
+    /// Applies the values of another source, which override the existing ones.
     pub fn overlay(&mut self, entries: Vec<SourceEntry>) -> Result<(), ConfigError> {
         let mut seen: Vec<Key> = Vec::new();
         for entry in entries {
@@ -107,8 +107,8 @@ impl Resolution {
     }
 }
 
-/// Reads the file of a `_file` setting: `x.key_file` names a file that holds the secret `x.key`.
-/// Other unknown keys are errors.
+/// Reads the file of a `_file` setting: `x.key_file` names the file that contains the secret
+/// `x.key`. Any other unknown key is an error.
 fn resolve_file_setting(
     table: &SettingsTable,
     entry: SourceEntry,

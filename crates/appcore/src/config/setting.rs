@@ -1,35 +1,35 @@
-//! Table of settings: every key with its type, its default and one line of explanation.
+//! Table of settings: every key with its type, its default and an explanation.
 //!
-//! `#[derive(Settings)]` on the struct of a section generates its rows. The keys accepted in
-//! `config.toml` and in the environment, `natter config` and the reference file at the root of the
-//! repository all come from this table.
+//! `#[derive(Settings)]` on the struct of a section generates the rows of the section. The keys
+//! that `config.toml` and the environment accept, `natter config` and the reference file at the
+//! root of the repository all come from this table.
 
 use super::key::Key;
 use super::kind::Kind;
 use super::settings::SECTIONS;
 
-/// Row of the table.
+/// Row of the settings table.
 #[derive(Debug)]
 pub struct Setting {
-    /// Dotted key; `*` stands for a name that the operator chooses.
+    /// Key with dots. A `*` stands for a name that the operator chooses.
     pub pattern: &'static str,
     pub kind: Kind,
     pub default: Preset,
     pub about: &'static str,
-    /// Required if the section's `enabled` is true.
+    /// True if the setting is required when the section's `enabled` is true.
     pub is_needed: bool,
 }
 
 /// Default of a setting.
 #[derive(Debug)]
 pub enum Preset {
-    /// Default value, as written in the environment.
+    /// Default value, in the form that the environment uses.
     Value(&'static str),
-    /// No default; the text is an example for the reference file.
+    /// No default. The text is an example for the reference file.
     Unset(&'static str),
 }
 
-/// The settings in the order of the reference file.
+/// Settings in the order of the reference file.
 #[derive(Clone, Debug)]
 pub struct SettingsTable(Vec<&'static Setting>);
 
@@ -40,7 +40,8 @@ impl Default for SettingsTable {
 }
 
 impl SettingsTable {
-    /// Core settings, plus those of components that declare their own, such as payment gateways.
+    /// Table of the core settings and `more` settings, which components such as payment gateways
+    /// declare themselves.
     pub fn with(more: impl IntoIterator<Item = &'static Setting>) -> Self {
         Self(SECTIONS.into_iter().flatten().chain(more).collect())
     }
@@ -49,13 +50,14 @@ impl SettingsTable {
         self.0.iter().copied()
     }
 
-    /// Row whose pattern matches the key.
+    /// Finds the row whose pattern matches the key.
     pub(super) fn find(&self, key: &Key) -> Option<&'static Setting> {
         self.iter().find(|setting| key.matches(setting.pattern))
     }
 }
 
-/// A token bucket holds `limit` tokens and is refilled over `window`; concurrency has no window.
+/// Names of the rate limiting algorithms. A token bucket holds `limit` tokens and is refilled in
+/// the course of `window`. Concurrency has no window.
 pub(super) const STRATEGIES: Kind = Kind::Choice(&["fixed_window", "sliding_window", "token_bucket", "concurrency"]);
 pub(super) const COUNT: Kind = Kind::Number(1, 1_000_000);
 pub(super) const WINDOW: Kind = Kind::Number(1, 86_400);

@@ -33,7 +33,8 @@ pub(super) struct SourceEntry {
     pub origin: Origin,
 }
 
-/// Reads our variables from the environment, sorted by name so that the result is deterministic.
+/// Reads our variables from the environment. They are sorted by name, so that the result is
+/// deterministic.
 pub(super) fn read_environment(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Vec<SourceEntry>, ConfigError> {

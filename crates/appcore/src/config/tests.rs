@@ -39,7 +39,7 @@ fn load_text(text: &str) -> Result<LoadedConfig, ConfigError> {
     load_core(Some(&Scratch::holding(text).0), environment(&[]))
 }
 
-/// Asserts that the error is one sentence that contains all parts.
+/// Asserts that the configuration is refused with one sentence that contains all these parts.
 #[track_caller]
 fn assert_refused(result: Result<LoadedConfig, ConfigError>, parts: &[&str]) {
     let sentence = result.expect_err("it was accepted").to_string();
@@ -268,7 +268,8 @@ fn the_description_hides_secrets() {
 
 #[test]
 fn defaults_fit_their_types_and_every_setting_has_a_field() {
-    // serde refuses keys without a field, so each key is set once.
+    // serde refuses a key that has no field, so setting each key once shows that all of them have
+    // one.
     for setting in SettingsTable::default().iter() {
         let setting::Preset::Unset(example) = setting.default else { continue };
         if setting.pattern.contains('*') || setting.kind.is_secret() {
@@ -297,7 +298,7 @@ fn defaults_fit_their_types_and_every_setting_has_a_field() {
 fn reference_file_has_every_setting_with_its_default() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config.toml");
     let file = std::fs::read_to_string(&path).unwrap();
-    // Components with settings of their own append theirs to these.
+    // Components that declare settings of their own append theirs to these settings.
     let ours = reference(&SettingsTable::default());
     assert!(
         file.starts_with(&ours),

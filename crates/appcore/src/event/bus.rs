@@ -1,4 +1,4 @@
-//! Event bus: a trait for delivering events within a process and between instances.
+//! Event bus: the trait through which events are delivered within a process and between instances.
 
 use std::sync::Arc;
 
@@ -24,24 +24,26 @@ pub enum BusError {
     Stopped,
 }
 
-/// Resolves when the published messages have left this instance, or could not be sent.
+/// Confirmation of a publication. It resolves when the messages have left this instance, or could
+/// not be sent.
 pub type PublishAck = oneshot::Receiver<Result<(), BusError>>;
 
-/// Receives all messages, of this instance and of the others, in the order of arrival.
+/// Receiver of all messages, both from this instance and from others, in the order of arrival.
 pub type Listener = mpsc::UnboundedReceiver<BusMessage>;
 
-/// Delivers envelopes and signals to all listeners on all instances.
+/// Bus that delivers envelopes and signals to all listeners on all instances.
 pub trait EventBus: Send + Sync + 'static {
     /// Delivers the messages to the listeners of this process immediately, and sends them to the
     /// other instances. Never blocks.
     fn publish(&self, messages: Vec<BusMessage>) -> PublishAck;
 
-    /// True if the other instances can be reached. While they can't, caches of their state must be
-    /// checked against the database.
+    /// True if the other instances can be reached. While they can't, cached data that they may have
+    /// changed must be checked in the database.
     fn is_connected(&self) -> bool {
         true
     }
 
-    /// Subscribes to all messages from now on, until the listener is dropped.
+    /// Subscribes to all messages that are sent from now on. Dropping the listener ends the
+    /// subscription.
     fn subscribe(&self) -> Listener;
 }

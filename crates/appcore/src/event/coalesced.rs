@@ -1,12 +1,13 @@
-//! Coalesced states: each shard keeps the latest value and sends it at most once a second.
+//! Coalesced states. Each shard keeps the latest value of a state and sends it at most once a
+//! second.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{ConversationId, UserId, view::Presence};
 
-/// Change of a state that is coalesced in larger conversations. It names no recipients: each shard
-/// knows its subscribers.
+/// Change of a state that is coalesced in larger conversations. It contains no recipients, because
+/// each shard knows its subscribers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Coalesced {
     /// Read positions of these members. Sent to the conversation's viewers in one `receipts` frame.

@@ -12,8 +12,8 @@ use crate::{
     },
 };
 
-/// Payload of a durable event. On the wire its fields follow `conversation_id` and `seq`. The strum
-/// name is the event's `type`.
+/// Payload of a durable event. When it is sent, `conversation_id` and `seq` precede its fields. The
+/// strum name is the event's `type`.
 #[derive(Clone, Debug, Serialize, ToSchema, IntoStaticStr)]
 #[serde(untagged)]
 pub enum DurableBody {
@@ -21,7 +21,7 @@ pub enum DurableBody {
     #[schema(title = "message.created")]
     #[strum(serialize = "message.created")]
     MessageCreated { message: Box<Message> },
-    /// A message was edited, asked again or answered again.
+    /// A message was edited, or its prompt or answer was replaced by another version.
     #[schema(title = "message.updated")]
     #[strum(serialize = "message.updated")]
     MessageUpdated {
@@ -35,10 +35,10 @@ pub enum DurableBody {
     #[strum(serialize = "message.deleted")]
     MessageDeleted {
         message_id: MessageId,
-        /// Root message of the thread, if the message was a reply.
+        /// Root message of the thread, if the deleted message was a reply.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         thread_id: Option<MessageId>,
-        /// Summary of the thread without the reply.
+        /// Summary of the thread without the deleted reply.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         thread: Option<ThreadSummary>,
     },
@@ -66,7 +66,7 @@ pub enum DurableBody {
     #[schema(title = "message.unpinned")]
     #[strum(serialize = "message.unpinned")]
     MessageUnpinned { message_id: MessageId, user_id: UserId },
-    /// A vote was cast or withdrawn, or the poll was closed. `results` replaces those of
+    /// A vote was cast or withdrawn, or the poll was closed. `results` replaces the results in
     /// `message.poll`.
     #[schema(title = "poll.updated")]
     #[strum(serialize = "poll.updated")]
@@ -96,8 +96,8 @@ pub enum DurableBody {
         history: HistoryScope,
         slow_mode_seconds: i64,
         assistants: Vec<AssistantMember>,
-        /// Model selected for a chat with an assistant; absent if the assistant's own model is
-        /// used.
+        /// Model that is selected for a chat with an assistant. Absent if the assistant's own model
+        /// is used.
         #[serde(skip_serializing_if = "Option::is_none")]
         model: Option<String>,
     },

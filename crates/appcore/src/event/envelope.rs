@@ -1,5 +1,5 @@
-//! Envelopes: events as they are delivered, with their recipients and their changes of
-//! subscriptions.
+//! Envelopes: events in the form in which they are delivered, with their recipients and the changes
+//! of subscriptions that they cause.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::{DurableBody, Event, LogPosition};
 use crate::{BroadcastId, ConversationId, EventId, Timestamp, UserId, WorkspaceId, view::Audience};
 
-/// Maximum number of users or conversations that one bus message names.
+/// Maximum number of users or conversations in one bus message.
 pub const MAX_NAMED: usize = 500;
 
 /// Recipients of an envelope.
 ///
 /// A connection *follows* the conversations of its user: it gets their durable events. It *views*
-/// the conversations that its client shows. In conversations of up to `realtime.small_conversation`
-/// members every follower counts as a viewer.
+/// the conversations that its client displays. In conversations of up to
+/// `realtime.small_conversation` members, every follower counts as a viewer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Topic {
     /// All followers of the conversation.
@@ -25,8 +25,8 @@ pub enum Topic {
     Viewers(ConversationId),
     /// All followers of at least one of these conversations. At most [`MAX_NAMED`].
     Conversations(Vec<ConversationId>),
-    /// All followers of at least one of these conversations, and all who watch this user's
-    /// presence. At most [`MAX_NAMED`] conversations.
+    /// All followers of at least one of these conversations, and all connections that watch this
+    /// user's presence. At most [`MAX_NAMED`] conversations.
     #[serde(rename = "Acquainted")]
     Contacts { user_id: UserId, conversation_ids: Vec<ConversationId> },
     /// All connections of the workspace's members.
@@ -37,18 +37,19 @@ pub enum Topic {
     Users(Vec<UserId>),
     /// All connections.
     Everyone,
-    /// All connections of an announcement's audience. Each instance selects them among its own.
+    /// All connections of the users in an announcement's audience. Each instance selects them among
+    /// its own connections.
     #[serde(rename = "Concerned")]
     AnnouncementAudience {
         broadcast_id: BroadcastId,
         audience: Audience,
-        /// True if deliveries are recorded.
+        /// True if the delivery to each recipient is recorded.
         is_counted: bool,
     },
 }
 
-/// Changes an envelope makes to subscriptions. Additions take effect before the envelope is
-/// delivered, removals after it.
+/// Change of subscriptions that an envelope causes. Additions take effect before the envelope is
+/// delivered, removals afterwards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FollowChange {
     None,
@@ -58,24 +59,24 @@ pub enum FollowChange {
     Unfollow(Vec<UserId>),
     /// No user follows the conversation any more.
     UnfollowAll,
-    /// The user is a member of a conversation whose memberships are not numbered, or their role in
-    /// it changed. `last_seq` is the last event number of the conversation.
+    /// The user joined a conversation whose joins and leaves have no sequence number, or the user's
+    /// role in it changed. `last_seq` is the last sequence number of the conversation's events.
     Join {
         conversation_id: ConversationId,
         user_id: UserId,
         last_seq: i64,
     },
-    /// The user is no longer a member of such a conversation.
+    /// The user left a conversation whose joins and leaves have no sequence number.
     Leave {
         conversation_id: ConversationId,
         user_id: UserId,
     },
-    /// The user is a member of the workspace.
+    /// The user joined the workspace.
     EnterWorkspace {
         user_id: UserId,
         workspace_id: WorkspaceId,
     },
-    /// The user is no longer a member of the workspace.
+    /// The user left the workspace.
     LeaveWorkspace {
         user_id: UserId,
         workspace_id: WorkspaceId,
@@ -84,22 +85,22 @@ pub enum FollowChange {
     EndWorkspace(WorkspaceId),
 }
 
-/// Event that is serialised for delivery.
+/// Event in the form in which it is delivered, with a serialised payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
     pub id: EventId,
-    /// The event's `type`.
+    /// Value of the event's `type`.
     pub kind: String,
     pub timestamp: Timestamp,
     pub topic: Topic,
     pub position: Option<LogPosition>,
     pub effect: FollowChange,
-    /// The payload as compact JSON.
+    /// Payload as compact JSON.
     pub payload: Bytes,
 }
 
 impl Envelope {
-    /// Serialises `event` for `topic`.
+    /// Serialises `event` for the recipients in `topic`.
     pub fn seal(event: &Event, topic: Topic, timestamp: Timestamp) -> Result<Self, serde_json::Error> {
         let effect = match event {
             Event::Durable { body, .. } => match body {
@@ -134,8 +135,8 @@ impl Envelope {
         Self { effect, ..self }
     }
 
-    /// Envelopes of a conversation's creation for all its members, with at most [`MAX_NAMED`]
-    /// members each.
+    /// Splits the event of a conversation's creation into envelopes that contain at most
+    /// [`MAX_NAMED`] of the members each.
     pub fn creation_envelopes(self, members: &[UserId]) -> impl Iterator<Item = Self> {
         members.chunks(MAX_NAMED).map(move |users| Self {
             topic: Topic::Users(users.to_vec()),
@@ -145,5 +146,5 @@ impl Envelope {
     }
 }
 
-/// Shared envelope: every shard and every wire format uses the same one.
+/// Envelope that all shards and wire formats share.
 pub type SharedEnvelope = Arc<Envelope>;

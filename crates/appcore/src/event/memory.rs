@@ -1,4 +1,5 @@
-//! In-process bus: the whole bus in embedded mode, and the local half of the Redis bus.
+//! Event bus within a process. It is the whole bus in embedded mode, and the local part of the
+//! Redis bus.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -9,7 +9,7 @@ use super::{DurableBody, Event, LogPosition};
 
 /// Payload of one event type.
 pub struct EventSchema {
-    /// The event's `type`.
+    /// Value of the event's `type`.
     pub kind: String,
     pub payload: Object,
     /// True if the event is stored in the log of its conversation.
@@ -17,11 +17,11 @@ pub struct EventSchema {
 }
 
 impl Event {
-    /// Returns one schema per event type, also for types that are durable in some conversations
-    /// only. Adds referenced schemas to `components`.
+    /// Returns one schema per event type. A type that is durable only in some conversations has one
+    /// schema as well. Schemas that they refer to are added to `components`.
     pub fn schemas_of_payloads(components: &mut Vec<(String, RefOr<Schema>)>) -> Vec<EventSchema> {
         <Self as ToSchema>::schemas(components);
-        // Its variants are the payloads themselves.
+        // The schema itself isn't needed, because its variants are the payloads.
         components.retain(|(name, _)| name != "DurableBody");
         let (RefOr::T(Schema::OneOf(bodies)), RefOr::T(Schema::OneOf(passing))) =
             (DurableBody::schema(), Self::schema())
@@ -42,7 +42,7 @@ impl Event {
 }
 
 impl EventSchema {
-    /// Schema of a variant; its title is that of the variant or of the variant's single field.
+    /// Schema of an enum variant. Its title is that of the variant, or of the variant's only field.
     fn from_variant(variant: RefOr<Schema>) -> Option<Self> {
         let RefOr::T(Schema::Object(mut payload)) = variant else { return None };
         let kind = payload.title.take()?;
@@ -58,7 +58,8 @@ impl EventSchema {
         Some(Self { is_durable: true, ..self })
     }
 
-    /// Merges two schemas of one type. Fields that only one of them requires become optional.
+    /// Merges the two schemas of one event type. Fields that only one of them requires become
+    /// optional.
     fn merge(&mut self, other: Self) {
         self.payload.required.retain(|field| other.payload.required.contains(field));
         for (field, schema) in other.payload.properties {

@@ -20,33 +20,33 @@ pub enum ProviderKeyChange {
     Enabled,
 }
 
-/// Message between instances that clients don't see.
+/// Message between instances. Clients don't see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Signal {
-    /// These sessions ended: their tokens are refused and their sockets closed (4401).
+    /// These sessions ended. Their tokens are refused and their connections are closed (4401).
     SessionsEnded(Vec<SessionId>),
-    /// These API keys were revoked: they are refused and their sockets closed (4401).
+    /// These API keys were revoked. They are refused and their connections are closed (4401).
     ApiKeysRevoked(Vec<ApiKeyId>),
     /// A user stopped this answer.
     StopGeneration(MessageId),
     /// A job is waiting to be claimed.
     JobsWaiting,
     /// This network is banned. A ban by an administrator refuses all requests and closes
-    /// connections; an automatic one spares valid credentials.
+    /// connections. An automatic ban refuses only requests without valid credentials.
     Banned {
         network: IpNet,
         until: Timestamp,
-        /// True for a ban by an administrator. Earlier releases don't send it; the table of bans
-        /// corrects it within seconds.
+        /// True for a ban by an administrator. Earlier releases don't send this field. The instance
+        /// then reads the correct value from the table of bans within seconds.
         #[serde(default)]
         is_manual: bool,
     },
-    /// A ban of this network was lifted. Other bans of it may still be in force.
+    /// A ban of this network was lifted. There may be other bans of it that are still in force.
     BanLifted(IpNet),
     /// Cached data about this user is out of date.
     UserChanged(UserId),
-    /// Permissions changed of API keys that have, or whose owner or workspace has, one of these
-    /// ids.
+    /// The permissions of API keys changed. The ids are those of keys, or of the keys' owners or
+    /// workspaces.
     KeysChanged(Vec<Uuid>),
     /// The gateway's models changed.
     ModelsChanged,
@@ -55,28 +55,28 @@ pub enum Signal {
     /// An administrator paused a provider's key until the given time, or resumed it.
     #[serde(rename = "ProviderKeyRests")]
     ProviderKeyPaused { provider: String, key: String, until: Option<Timestamp> },
-    /// The gateway of instance `by` observed a change of a provider key's state; `key` is its index
-    /// in the configuration. Without a model it applies to all of them.
+    /// The gateway of instance `by` observed a change of a provider key's state. `key` is the key's
+    /// index in the configuration. Without a model, the change applies to all models.
     #[serde(rename = "ProviderKeyLearned")]
     ProviderKeyObserved { by: Uuid, provider: String, key: usize, model: Option<String>, fate: ProviderKeyChange },
-    /// Asks if a connection of this user shows the conversation. Instances that have one answer
-    /// [`Signal::ViewReply`].
+    /// Question whether a connection of this user displays the conversation. Each instance that has
+    /// such a connection answers with [`Signal::ViewReply`].
     #[serde(rename = "WhoShows")]
     ViewQuery { question: Uuid, user_id: UserId, conversation_id: ConversationId },
     /// Affirmative answer to [`Signal::ViewQuery`].
     #[serde(rename = "Shows")]
     ViewReply { question: Uuid },
-    /// Asks which instances have a connection of this user. Those that have one answer
+    /// Question which instances have a connection of this user. Each of them answers with
     /// [`Signal::ConnectionReply`].
     #[serde(rename = "WhoServes")]
     ConnectionQuery { asked_by: InstanceId, user_id: UserId },
     /// Affirmative answer to [`Signal::ConnectionQuery`].
     #[serde(rename = "Serves")]
     ConnectionReply { asked_by: InstanceId, user_id: UserId },
-    /// Messages have to be indexed again by the search.
+    /// The search has to index some messages again.
     #[serde(rename = "SearchTouched")]
     SearchIndexStale,
-    /// Messages may have been lost: consumers with a position must catch up. Never sent between
+    /// Messages may have been lost, so consumers with a position must catch up. Never sent between
     /// instances.
     Gap,
 }

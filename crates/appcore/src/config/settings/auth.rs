@@ -25,37 +25,46 @@ pub struct Auth {
     #[setting(Number(1, 315_360_000), default = 2_592_000)]
     #[serde(deserialize_with = "seconds")]
     pub refresh_ttl: Duration,
-    /// Seconds in which a refresh that is repeated with the same Idempotency-Key gets the same tokens.
+    /// Time in which a refresh that is repeated with the same Idempotency-Key gets the same tokens,
+    /// in seconds.
     #[setting(Number(0, 3_600), default = 30)]
     #[serde(deserialize_with = "seconds")]
     pub refresh_grace: Duration,
-    /// Seconds after a sign-in in which keys, passkeys and linked accounts can be changed; after that users must confirm their identity.
+    /// Time after a sign-in in which keys, passkeys and linked accounts can be changed, in seconds.
+    /// After that users must confirm their identity.
     #[setting(WINDOW, default = 900)]
     #[serde(deserialize_with = "seconds")]
     pub fresh_for: Duration,
-    /// RSA key (PEM) that signs access tokens. Not set: generated at the first start and stored in the database.
+    /// File with the RSA key (PEM) that signs access tokens. Not set: a key is generated at the
+    /// first start and stored in the database.
     #[setting(Text, example = "/etc/natter/signing-key.pem")]
     pub private_key_file: Option<PathBuf>,
-    /// Encrypts the signing keys and the secrets of authenticator apps in the database. Not set: on SQLite a secret in the file encryption-key in server.data_dir, created at the first start; on PostgreSQL they are stored unencrypted.
+    /// Secret that encrypts the signing keys and the secrets of authenticator apps in the database.
+    /// Not set: on SQLite, the file encryption-key in server.data_dir, which is created at the
+    /// first start; on PostgreSQL they are stored unencrypted.
     #[setting(Secret, example = "a long random text")]
     pub key_encryption_secret: Option<Secret>,
-    /// Token that the sign-up of the first account requires, which is the administrator's in embedded mode. Not set: if the server is reachable from other machines, a token is generated at the start and written to the log and to setup-token in server.data_dir.
+    /// Token that the sign-up of the first account requires. In embedded mode this is the account
+    /// of the administrator. Not set: if the server is reachable from other machines, a token is
+    /// generated at the start and written to the log and to setup-token in server.data_dir.
     #[setting(Secret, example = "a long random text")]
     pub setup_token: Option<Secret>,
     /// Sign-up policy: open to all (open), by invitation only (invite), or disabled (closed).
     #[setting(Choice(&["open", "invite", "closed"]), default = "open")]
     pub signup: SignUpPolicy,
-    /// Failed sign-ins to one account from one address in auth.failed_window after which more are refused.
+    /// Number of failed sign-ins to one account from one address, within auth.failed_window, after
+    /// which further sign-ins are refused.
     #[setting(Number(1, 1_000_000), default = 5)]
     pub failed_signins: u32,
     // Allows for one in five of 500 people who mistype their password on their first morning.
     /// Failed sign-ins to all accounts together from one address, which an office may share.
     #[setting(Number(1, 1_000_000), default = 100)]
     pub failed_signins_per_address: u32,
-    /// Failed sign-ins to one account from all addresses together; addresses that its owner has signed in from before don't count.
+    /// Number of failed sign-ins to one account from all addresses together after which further
+    /// sign-ins are refused. Addresses from which the owner has signed in before don't count.
     #[setting(Number(1, 1_000_000), default = 20)]
     pub failed_signins_per_account: u32,
-    /// Seconds from the first failed sign-in until the count is reset.
+    /// Time from the first failed sign-in until the count is reset, in seconds.
     #[setting(WINDOW, default = 900)]
     #[serde(deserialize_with = "seconds")]
     pub failed_window: Duration,
@@ -72,31 +81,35 @@ pub struct Auth {
 pub struct OauthProvider {
     #[serde(skip)]
     pub name: String,
-    /// Kind of the identity provider: google, microsoft, apple, or any other that supports OpenID Connect (oidc).
+    /// Kind of the identity provider: google, microsoft, apple, or any other provider that supports
+    /// OpenID Connect (oidc).
     #[setting(Choice(&["oidc", "google", "microsoft", "apple"]), example = "google")]
     pub kind: OauthKind,
-    /// Issuer, exactly as in the provider's discovery document; https, or http on this machine. Required only for oidc.
+    /// Issuer, exactly as in the provider's discovery document. It must be an https URL, or http on
+    /// this machine. Required only for oidc.
     #[setting(Url(&["http", "https"]), example = "https://accounts.google.com")]
     pub issuer: Option<String>,
-    /// Client id at the provider. The redirect URL to register there: {server.public_url}/r1/auth/oauth/<name>/callback.
+    /// Client id at the provider. The redirect URL to register there is
+    /// {server.public_url}/r1/auth/oauth/<name>/callback.
     #[setting(Text, example = "1234.apps.googleusercontent.com")]
     pub client_id: String,
-    /// Client secret. apple: not needed if team_id, key_id and private_key_file are set.
+    /// Client secret. For apple, it is not needed if team_id, key_id and private_key_file are set.
     #[setting(Credential, example = "GOCSPX-…")]
     pub client_secret: Option<Secret>,
     /// Requested scopes. Not set: name and email address.
     #[setting(Texts, example = "openid,profile,email")]
     pub scopes: Option<Vec<String>>,
-    /// Trust addresses that the provider reports as verified. Not set: true for google and apple, otherwise false.
+    /// Trust e-mail addresses that the provider reports as verified. Not set: true for google and
+    /// apple, otherwise false.
     #[setting(Switch, example = true)]
     pub trust_email: Option<bool>,
-    /// apple: team id of the developer account.
+    /// Team id of the developer account, for apple.
     #[setting(Text, example = "A1B2C3D4E5")]
     pub team_id: Option<String>,
-    /// apple: id of the key.
+    /// Id of the key, for apple.
     #[setting(Text, example = "F6G7H8I9J0")]
     pub key_id: Option<String>,
-    /// apple: the key itself (PEM), which signs the client secret of each request.
+    /// File with the key (PEM) that signs the client secret of each request, for apple.
     #[setting(Text, example = "/etc/natter/apple.p8")]
     pub private_key_file: Option<PathBuf>,
 }
@@ -115,7 +128,9 @@ pub enum OauthKind {
 #[settings("mail")]
 #[serde(deny_unknown_fields)]
 pub struct Mail {
-    /// Mail server: smtps://…, or smtp://…, where a password is sent only after STARTTLS, or unencrypted with ?tls=none. Not set: mails are written to outbox in server.data_dir.
+    /// Mail server: smtps://… or smtp://…. With smtp, a password is sent only after STARTTLS,
+    /// unless ?tls=none allows it unencrypted. Not set: mails are written to outbox in
+    /// server.data_dir.
     #[setting(SecretUrl(&["smtp", "smtps"]), example = "smtps://user:…@mail.example.org")]
     pub smtp_url: Option<Secret>,
     /// Sender of mails. Not set: natter at the host of server.public_url.
@@ -134,7 +149,7 @@ pub enum SignUpPolicy {
 }
 
 impl OauthProvider {
-    /// Maximum length of a provider's name, which is a part of URLs.
+    /// Maximum length of a provider's name, which is part of URLs.
     const MAX_NAME: usize = 40;
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -159,7 +174,7 @@ impl OauthProvider {
     }
 }
 
-/// True if the connection can't be intercepted: https, or this machine.
+/// True if the connection can't be intercepted, because it uses https or stays on this machine.
 fn is_confidential(address: &str) -> bool {
     Url::parse(address).is_ok_and(|url| url.scheme() == "https" || is_loopback(&url))
 }

@@ -13,22 +13,24 @@ use crate::limit::{Limit, RateGroup, Violation};
 #[settings("rate_limit")]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
-    /// false turns off every limiter and the firewall, for load tests.
+    /// Enable the rate limits and the firewall. Set it to false for load tests.
     #[setting(Switch, default = true)]
     pub enabled: bool,
-    /// Requests and handshakes per second that one address (of IPv6 its /64) may send, not counting API calls with valid credentials; 0: unlimited.
+    /// Number of requests and handshakes per second that one address (for IPv6 its /64) may send,
+    /// not counting API calls with valid credentials; 0: unlimited.
     #[setting(Number(0, 1_000_000), default = 200)]
     pub flood_per_second: u32,
-    /// Burst of flood_per_second.
+    /// Number of requests and handshakes that one address may send in a burst.
     #[setting(Number(1, 10_000_000), default = 10_000)]
     pub flood_burst: u32,
-    /// Limit of sign-ups, sign-ins and requests for their emails, by address, which many people may share.
+    /// Limit of sign-ups, sign-ins and requests for their e-mails, by address. Many people may
+    /// share an address.
     #[limit("token_bucket", 1_500, 900)]
     auth: Limit,
     /// Limit of session refreshes, by session.
     #[limit("token_bucket", 60, 60)]
     refresh: Limit,
-    /// Limit of messages, sent by request or by frame, by user.
+    /// Limit of sent messages, by user, whether sent by request or by frame.
     #[limit("token_bucket", 600, 60)]
     message_send: Limit,
     /// Limit of uploaded files, by user.
@@ -37,7 +39,8 @@ pub struct RateLimit {
     /// Limit of requests under /v1, by the user who owns the key.
     #[limit("token_bucket", 600, 60)]
     gateway: Limit,
-    /// Limit of ephemeral frames (typing, presence, view, presence.watch), by user and instance.
+    /// Limit of ephemeral frames (typing, presence, view, presence.watch), by user on each
+    /// instance.
     #[limit("token_bucket", 120, 60)]
     ephemeral: Limit,
     /// Limit of new Socket.IO sessions, by address.
@@ -71,23 +74,29 @@ impl RateLimit {
     }
 }
 
-/// Automatic bans of addresses. Inactive if `rate_limit.enabled` is off.
+/// Automatic bans of addresses. Inactive if `rate_limit.enabled` is false.
 #[derive(Clone, Debug, Deserialize, Settings)]
 #[settings("firewall")]
 #[serde(deny_unknown_fields)]
 pub struct Firewall {
-    /// Violations within the window after which an address (of IPv6 its /64) is banned; 0: never. Requests with valid credentials are no violations and are served during such a ban.
+    /// Number of violations within the window after which an address (for IPv6 its /64) is banned;
+    /// 0: never. Requests with valid credentials are not violations, and are served even during
+    /// such a ban.
     #[setting(Number(0, 10_000), default = 20)]
     pub violations_to_ban: usize,
     /// Window in which violations are counted, in seconds.
     #[setting(WINDOW, default = 60)]
     #[serde(deserialize_with = "seconds")]
     pub window: Duration,
-    /// Duration of an address's first ban, its second and so on, in seconds; the last one applies to all later ones. After a week without a ban it starts again at the first.
+    /// Duration of an address's first ban, its second and so on, in seconds. The last one applies
+    /// to all later bans. After a week without a ban, the first duration applies again.
     #[setting(Numbers(1, 31_536_000), default = "300,1800,7200,86400")]
     #[serde(deserialize_with = "list_of_seconds")]
     pub durations: Vec<Duration>,
-    /// Requests that count as violations. probe: a request for /.env, /.git/*, /wp-* or *.php; rate_limited: a call without credentials beyond a limit by address; failed_signin: a sign-in to an account that doesn't exist; forged_token: credentials that this server has not issued.
+    /// Requests that count as violations. probe: a request for /.env, /.git/*, /wp-* or *.php;
+    /// rate_limited: a call without credentials that exceeds the limit of its address;
+    /// failed_signin: a sign-in to an account that doesn't exist; forged_token: credentials that
+    /// this server has not issued.
     #[setting(Choices(&["probe", "rate_limited", "failed_signin", "forged_token"]), default = "probe,rate_limited,failed_signin,forged_token")]
     pub violations: Vec<Violation>,
 }

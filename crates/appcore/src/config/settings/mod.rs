@@ -61,12 +61,12 @@ pub(super) const SECTIONS: [&[Setting]; 28] = [
     Seller::SETTINGS,
 ];
 
-/// Configuration of an instance. The attributes of a field declare the accepted values, the
-/// default, and the explanation for operators.
+/// Configuration of an instance. The attributes of a field declare the accepted values and the
+/// default. Its doc comment is the explanation for operators.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// All settings for the admin console, with the source of each value and secrets masked.
+    /// All settings for the admin console, with the source of each value. Secrets are masked.
     #[serde(skip)]
     pub described: Vec<crate::view::Setting>,
     pub server: Server,
@@ -122,7 +122,8 @@ impl Config {
         Some(self.workspaces.shared.as_deref().unwrap_or(usual)).filter(|name| *name != "none")
     }
 
-    /// True if the setting determines the name of the shared workspace; otherwise its owner does.
+    /// True if the setting determines the name of the shared workspace. Otherwise the workspace's
+    /// owner does.
     pub fn names_shared_workspace(&self) -> bool {
         self.workspaces.shared.is_some()
     }
@@ -179,7 +180,7 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// URL without a trailing slash, because paths are appended with their own.
+/// Returns the URL without a trailing slash, because the paths that are appended start with one.
 fn without_trailing_slash(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
@@ -195,7 +196,7 @@ fn listener<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketA
     }
 }
 
-/// Parses the items of a list, which are always texts.
+/// Parses a list of numbers of seconds. The items of a list are always texts.
 fn list_of_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     texts.iter().map(|text| text.parse().map(Duration::from_secs).map_err(serde::de::Error::custom)).collect()

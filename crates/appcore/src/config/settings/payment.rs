@@ -10,32 +10,35 @@ use serde::Deserialize;
 use super::seconds;
 use crate::config::ConfigError;
 
-/// Settings of payments. If no gateway is enabled, nothing is charged.
+/// Settings of payments. If no gateway is enabled, users are charged nothing.
 #[derive(Clone, Debug, Deserialize, Settings)]
 #[settings("payment")]
 pub struct Payment {
-    /// Seconds after which the status of a payment is polled if its gateway has not reported it.
+    /// Time after which the status of a payment is polled if its gateway has not reported it, in
+    /// seconds.
     #[setting(Number(1, 86_400), default = 600)]
     #[serde(deserialize_with = "seconds")]
     pub reconcile_after: Duration,
-    /// Interval of the reconciliation of pending payments and of due subscriptions, in seconds.
+    /// Interval at which pending payments and due subscriptions are checked, in seconds.
     #[setting(Number(1, 86_400), default = 300)]
     #[serde(deserialize_with = "seconds")]
     pub reconcile_every: Duration,
-    /// Days after which events received from gateways are deleted; payments and the ledger stay. 0: never.
+    /// Number of days after which events received from gateways are deleted; payments and the
+    /// ledger are kept. 0: never.
     #[setting(Number(0, 36_500), default = 400)]
     pub event_retention_days: u32,
-    /// Grace period after the end of a subscription's period, in seconds, in which it still works and can be paid.
+    /// Time after the end of a subscription's period in which it still works and can be paid, in
+    /// seconds.
     #[setting(Number(0, 5_184_000), default = 604_800)]
     #[serde(deserialize_with = "seconds")]
     pub grace: Duration,
     pub seller: Seller,
-    /// Settings by name of the gateway.
+    /// Settings of each gateway, by the gateway's name.
     #[serde(flatten)]
     pub gateways: BTreeMap<String, GatewaySettings>,
 }
 
-/// Settings of a payment gateway, parsed by the gateway itself.
+/// Settings of a payment gateway, which the gateway parses itself.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub struct GatewaySettings(toml::Table);
@@ -46,7 +49,7 @@ impl GatewaySettings {
         self.0.get(ENABLED).and_then(toml::Value::as_bool).unwrap_or_default()
     }
 
-    /// Parses the settings, without `enabled`.
+    /// Parses the settings except `enabled`.
     pub fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, ConfigError> {
         let mut settings = self.0.clone();
         settings.remove(ENABLED);
@@ -54,7 +57,7 @@ impl GatewaySettings {
     }
 }
 
-/// Hides the values because some of them are secret.
+/// The values are not printed, because some of them are secret.
 impl fmt::Debug for GatewaySettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GatewaySettings").field(ENABLED, &self.is_enabled()).finish_non_exhaustive()
@@ -71,7 +74,7 @@ pub struct Seller {
     /// Name of the seller on receipts. Not set: the public host name.
     #[setting(Text, example = "Natter Ltd")]
     pub name: Option<String>,
-    /// Address of the seller on receipts; \n starts a new line.
+    /// Address of the seller on receipts. \n starts a new line.
     #[setting(Text, example = "1 Example Road\\nLondon")]
     pub address: Option<String>,
     /// VAT id of the seller on receipts.

@@ -17,19 +17,22 @@ use crate::secret::Secret;
 #[settings("server")]
 #[serde(deny_unknown_fields)]
 pub struct Server {
-    /// Address to listen on; 0.0.0.0 or :: for all.
+    /// Address to listen on. 0.0.0.0 or :: listens on all addresses.
     #[setting(Text, default = "127.0.0.1")]
     pub host: String,
-    /// Port to listen on; 0 takes a free one.
+    /// Port to listen on. 0 selects a free one.
     #[setting(Number(0, 65_535), default = 8080)]
     pub port: u16,
-    /// URL at which browsers reach this server, including its path if it is not at the root; https turns on Secure cookies. Not set: http, from host and port.
+    /// URL at which browsers reach this server, including its path if it is not at the root of the
+    /// host. With https, cookies are marked Secure. Not set: an http URL from host and port.
     #[setting(Url(&["http", "https"]), example = "https://chat.example.org")]
     pub public_url: Option<Url>,
-    /// Networks (CIDR) of the proxies whose forwarding headers are trusted for the client's address.
+    /// Networks (CIDR) of the proxies whose forwarding headers are trusted to contain the client's
+    /// address.
     #[setting(Networks, default = "")]
     pub trusted_proxies: Vec<IpNet>,
-    /// Header in which a trusted proxy sends the client's country; it is ignored from other clients. none: no header.
+    /// Header in which a trusted proxy sends the client's country. It is ignored if another client
+    /// sends it. none: no header.
     #[setting(Text, default = "CF-IPCountry")]
     country_header: String,
     /// Geolocation database in MaxMind's format (GeoLite2, DB-IP), for the list of devices. Not set: only the proxy's country header is used.
@@ -38,34 +41,39 @@ pub struct Server {
     /// Other web origins that may call the API with the user's cookies, such as https://app.example.org.
     #[setting(Origins, default = "")]
     pub cors_origins: Vec<String>,
-    /// URL at which other instances reach this one. Not set: http, from host and port, or from the local address of the connection to Redis.
+    /// URL at which other instances reach this one. Not set: an http URL from host and port or, if
+    /// the server listens on all addresses, from the local address of the connection to Redis.
     #[setting(Url(&["http", "https"]), example = "http://10.0.0.5:8080")]
     pub advertise_url: Option<Url>,
-    /// Maximum number of open HTTP connections per address (of IPv6 its /64); trusted proxies and WebSockets don't count; 0: unlimited.
+    /// Maximum number of open HTTP connections per address (for IPv6 its /64), not counting trusted
+    /// proxies and WebSockets; 0: unlimited.
     #[setting(Number(0, 1_000_000), default = 1000)]
     pub max_connections_per_address: usize,
-    /// Bytes of request bodies that this instance holds in memory at the same time; the last quarter is reserved for bodies of up to 64 KiB.
+    /// Maximum number of bytes of request bodies that this instance holds in memory at the same
+    /// time. The last quarter is reserved for bodies of up to 64 KiB.
     #[setting(Number(65_536, 1_099_511_627_776), default = 268_435_456)]
     pub body_bytes: usize,
-    /// Part of server.body_bytes that one user may take.
+    /// Maximum part of server.body_bytes that one user may occupy.
     #[setting(Number(65_536, 1_099_511_627_776), default = 67_108_864)]
     pub body_bytes_per_user: usize,
-    /// Part of server.body_bytes that one address (of IPv6 its /64) may take without authentication.
+    /// Maximum part of server.body_bytes that one address (for IPv6 its /64) may occupy without
+    /// authentication.
     #[setting(Number(65_536, 1_099_511_627_776), default = 33_554_432)]
     pub body_bytes_per_address: usize,
-    /// Threads that serve requests; 0: one per core.
+    /// Number of threads that serve requests; 0: one per core.
     #[setting(Number(0, 1_024), default = 0)]
     pub workers: usize,
     /// Role of this instance: serve users (web), generate answers and send mail (worker), or both (all).
     #[setting(Choice(&["all", "web", "worker"]), default = "all")]
     pub role: Role,
-    /// Directory of the database in embedded mode, and of mails if there is no mail server.
+    /// Directory of the database in embedded mode, and of e-mails if there is no mail server.
     #[setting(Text, default = "./data")]
     pub data_dir: PathBuf,
-    /// Disk space that stays free, in bytes: below that, only messages are stored and other requests are refused (507). 0: no reserve.
+    /// Disk space that is kept free, in bytes. If less is free, messages are still stored, but
+    /// other requests that need space are refused (507). 0: no reserve.
     #[setting(Number(0, 1_125_899_906_842_624), default = 536_870_912)]
     pub min_free_bytes: u64,
-    /// Seconds that a shutdown waits for requests and jobs in progress.
+    /// Time that a shutdown waits for requests and jobs in progress, in seconds.
     #[setting(Number(0, 3_600), default = 30)]
     #[serde(rename = "shutdown_grace_seconds", deserialize_with = "seconds")]
     pub shutdown_grace: Duration,
@@ -84,11 +92,12 @@ pub enum Role {
 #[settings("database")]
 #[serde(deny_unknown_fields)]
 pub struct Database {
-    /// SQLite file or PostgreSQL database. Not set: natter.db in server.data_dir.
+    /// URL of an SQLite file or a PostgreSQL database. Not set: natter.db in server.data_dir.
     #[setting(SecretUrl(&["sqlite", "postgres", "postgresql"]), example = "postgres://natter:…@localhost/natter")]
     #[serde(default)]
     pub url: Secret,
-    /// Maximum number of database connections of this instance; on PostgreSQL its writer has up to 3 more, and its liveness lock one.
+    /// Maximum number of database connections of this instance. On PostgreSQL, its writer uses up
+    /// to three more, and its liveness lock another one.
     #[setting(Number(2, 10_000), default = 20)]
     pub max_connections: u32,
     /// Migrate the schema at the start. Not set: true on SQLite, false on PostgreSQL.
@@ -107,7 +116,8 @@ pub enum DatabaseKind {
 #[settings("redis")]
 #[serde(deny_unknown_fields)]
 pub struct Redis {
-    /// Redis that carries events between instances. Not set: events stay in this process.
+    /// URL of the Redis server that carries events between instances. Not set: events stay in this
+    /// process.
     #[setting(SecretUrl(&["redis", "rediss"]), example = "redis://localhost:6379/0")]
     pub url: Option<Secret>,
 }
@@ -116,7 +126,8 @@ pub struct Redis {
 #[settings("metrics")]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
-    /// Address and port of /metrics for Prometheus; must not be public. none: off.
+    /// Address and port that serve /metrics for Prometheus. They must not be public. none: no
+    /// metrics.
     #[setting(Listen, default = "127.0.0.1:9464")]
     #[serde(deserialize_with = "listener")]
     pub listen: Option<SocketAddr>,
@@ -126,7 +137,7 @@ pub struct Metrics {
 #[settings("audit")]
 #[serde(deny_unknown_fields)]
 pub struct Audit {
-    /// Days after which entries of the audit log are deleted. 0: never.
+    /// Number of days after which entries of the audit log are deleted. 0: never.
     #[setting(Number(0, 36_500), default = 365)]
     pub retention_days: u32,
 }
@@ -135,7 +146,8 @@ pub struct Audit {
 #[settings("workspaces")]
 #[serde(deny_unknown_fields)]
 pub struct Workspaces {
-    /// Workspace that everyone joins at sign-up; none: no such workspace. Not set: Home on SQLite, none on PostgreSQL.
+    /// Name of the workspace that everyone joins at sign-up; none: there is no such workspace. Not
+    /// set: Home on SQLite, none on PostgreSQL.
     #[setting(Text, example = "Home")]
     pub(super) shared: Option<String>,
 }
@@ -145,7 +157,8 @@ pub struct Workspaces {
 #[settings("outgoing")]
 #[serde(deny_unknown_fields)]
 pub struct Outgoing {
-    /// Hosts, addresses and networks outside the public Internet that may be requested, also by http, if users choose the URL (MCP servers, images by URL, link previews).
+    /// Hosts, addresses and networks outside the public Internet that may be requested, also by
+    /// http, when users choose the URL (MCP servers, images by URL, link previews).
     #[setting(Destinations, example = "files.example.org,10.1.0.0/16")]
     #[serde(default)]
     pub allow: Vec<Destination>,
@@ -162,8 +175,9 @@ impl Server {
         self.public_url.as_ref().map_or("", |url| url.path().trim_end_matches('/'))
     }
 
-    /// Checks `public_url`. Its path is used in pages, cookies and proxy rules without escaping,
-    /// and must not begin with a path of ours, because a proxy may have stripped it already.
+    /// Checks `public_url`. Its path is used in pages, cookies and proxy rules without escaping. It
+    /// must not begin with a path of the API or of static files, because then it would be unclear
+    /// whether a proxy has already stripped it.
     pub(super) fn is_base_path_valid(&self) -> bool {
         let Some(url) = &self.public_url else { return true };
         let path = url.path().strip_prefix('/').unwrap_or_default();
@@ -181,12 +195,12 @@ impl Server {
         self.public_url.as_ref().and_then(Url::host_str).map_or_else(|| "localhost".to_owned(), str::to_owned)
     }
 
-    /// URL that other instances use.
+    /// URL at which other instances reach this one.
     pub fn advertise_url(&self) -> String {
         self.advertise_url.as_ref().map_or_else(|| self.local_url(), without_trailing_slash)
     }
 
-    /// Header in which trusted proxies send the client's country, if there is one.
+    /// Header in which trusted proxies send the client's country; `None` if none is configured.
     pub fn country_header(&self) -> Option<&str> {
         Some(self.country_header.as_str()).filter(|name| *name != "none")
     }
@@ -196,12 +210,12 @@ impl Server {
         self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
-    /// True if the public URL is https: cookies are marked Secure.
+    /// True if the public URL is https, so that cookies are marked Secure.
     pub fn is_https(&self) -> bool {
         self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
     }
 
-    /// URL from host and port; an unspecified address is replaced by `localhost`.
+    /// URL from host and port. An unspecified address such as 0.0.0.0 is replaced by `localhost`.
     fn local_url(&self) -> String {
         let host = match self.host.parse::<IpAddr>() {
             Ok(address) if address.is_unspecified() => "localhost".to_owned(),

@@ -11,11 +11,13 @@ use crate::secret::Secret;
 #[settings("search")]
 #[serde(deny_unknown_fields)]
 pub struct Search {
-    /// Meilisearch server for message search. Not set: an index beside the SQLite database, or PostgreSQL's own search.
+    /// URL of a Meilisearch server for message search. Not set: an index next to the SQLite
+    /// database, or PostgreSQL's own search.
     #[setting(Url(&["http", "https"]), example = "http://meilisearch.internal:7700")]
     #[serde(default)]
     pub url: Option<Url>,
-    /// API key of the Meilisearch server, with access to indexes, their settings and documents, search and tasks.
+    /// API key of the Meilisearch server. It needs access to indexes, their settings and documents,
+    /// search and tasks.
     #[setting(Credential, example = "…")]
     #[serde(default)]
     pub key: Option<Secret>,
@@ -25,23 +27,25 @@ pub struct Search {
 #[settings("uploads")]
 #[serde(deny_unknown_fields)]
 pub struct Uploads {
-    /// Storage of files: a directory, or s3://bucket/prefix. Several instances (redis.url) need one that all of them reach. Not set: uploads in server.data_dir.
+    /// Storage of files: a directory, or s3://bucket/prefix. Several instances (redis.url) need a
+    /// storage that all of them can reach. Not set: uploads in server.data_dir.
     #[setting(Text, example = "s3://natter-files")]
     #[serde(default)]
     pub url: Option<String>,
-    /// Endpoint of the S3 store. Not set: Amazon.
+    /// Endpoint of the S3 storage. Not set: that of Amazon.
     #[setting(Url(&["http", "https"]), example = "https://minio.example.org")]
     #[serde(default)]
     pub s3_endpoint: Option<Url>,
-    /// Region of the S3 store. Not set: AWS_REGION.
+    /// Region of the S3 storage. Not set: the value of AWS_REGION.
     #[setting(Text, example = "eu-central-1")]
     #[serde(default)]
     pub s3_region: Option<String>,
-    /// Access key id of the S3 store. Not set: AWS_ACCESS_KEY_ID, or the instance role of the machine.
+    /// Access key id of the S3 storage. Not set: the value of AWS_ACCESS_KEY_ID, or the instance
+    /// role of the machine.
     #[setting(Credential, example = "AKIA…")]
     #[serde(default)]
     pub s3_access_key_id: Option<Secret>,
-    /// Secret access key of the S3 store.
+    /// Secret access key of the S3 storage.
     #[setting(Credential, example = "…")]
     #[serde(default)]
     pub s3_secret_access_key: Option<Secret>,
@@ -57,10 +61,12 @@ pub struct Uploads {
     /// Maximum total size of a user's notes, drafts, scheduled messages, prompts, tasks and instructions, in bytes; 0: unlimited.
     #[setting(Number(0, 1_152_921_504_606_846_976), default = 67_108_864)]
     pub text_bytes: i64,
-    /// Maximum total size of a user's files that are not part of a message yet, in bytes; these are deleted after a day.
+    /// Maximum total size of a user's files that are in no message yet, in bytes. Such files are
+    /// deleted after a day.
     #[setting(Number(1_024, 1_152_921_504_606_846_976), default = 1_073_741_824)]
     pub unsent_bytes: i64,
-    /// File types that may not be uploaded, by content and by declared type. Not set: all types are allowed.
+    /// Media types that may not be uploaded. Both the detected and the declared type are checked.
+    /// Not set: all types are allowed.
     #[setting(Texts, example = "application/x-msdownload,video/*")]
     #[serde(default)]
     pub refused_types: Vec<String>,
@@ -78,18 +84,20 @@ impl Uploads {
     }
 }
 
-/// Settings of the automatic backups on SQLite.
+/// Settings of the automatic backups, which exist only on SQLite.
 #[derive(Clone, Debug, Deserialize, Settings)]
 #[settings("backup")]
 #[serde(deny_unknown_fields)]
 pub struct Backup {
-    /// Interval of automatic backups, in hours (SQLite only: PostgreSQL has its own). 0: none.
+    /// Interval of automatic backups, in hours. Only on SQLite, since PostgreSQL has its own
+    /// backups. 0: none.
     #[setting(Number(0, 8_760), default = 0)]
     pub every_hours: u32,
-    /// Number of backups that are kept; older ones are deleted.
+    /// Number of backups to keep; older ones are deleted.
     #[setting(Number(1, 10_000), default = 7)]
     pub keep: usize,
-    /// Storage of backups: a directory on another disk, or s3://bucket/prefix with the credentials of uploads.s3_…. Not set: backups in server.data_dir, which is lost with its disk.
+    /// Storage of backups: a directory on another disk, or s3://bucket/prefix with the credentials
+    /// in uploads.s3_…. Not set: backups in server.data_dir, where they are lost if the disk fails.
     #[setting(Text, example = "s3://natter-backups")]
     #[serde(default)]
     pub url: Option<String>,
