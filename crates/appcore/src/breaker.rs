@@ -33,7 +33,7 @@ pub enum Circuit {
     Closed,
     /// Calls are refused at once.
     Open,
-    /// One call is in progress as a probe; all others are refused.
+    /// A single call is in progress as a probe; all others are refused.
     HalfOpen,
 }
 

@@ -101,7 +101,7 @@ id! {
     IdentityId,
     /// A passkey.
     PasskeyId,
-    /// One run of the program.
+    /// A run of the program.
     InstanceId,
     /// A ban of a network.
     BanId,

@@ -1,17 +1,18 @@
-//! Fair admission to work with which one user could otherwise saturate an instance: searches,
-//! parsing of uploaded files, exports, large bodies of the AI gateway.
+//! Fair admission to work with which one user could saturate an instance: searches, parsing of
+//! uploaded files, exports, and large bodies of the AI gateway.
 //!
-//! A [`WorkPool`] has a fixed number of slots on this instance. Waiters are served in rounds, as
-//! durable jobs (`dbcontext::query::jobs`) are: everyone's first request, then everyone's second;
-//! within a round each workspace's first before any workspace's second. A user holds at most
-//! [`PoolLimits::per_person`] slots, so that a slot becomes free for others within one request of
-//! each of the others. Work without a user takes turns as if it were one user.
+//! A [`WorkPool`] has a fixed number of slots on this instance. Waiting requests are served in
+//! rounds, like durable jobs (`dbcontext::query::jobs`): first the first request of everybody, then
+//! the second request of everybody, and so on. Within a round, the first request of each workspace
+//! comes before the second of any workspace. A user occupies at most [`PoolLimits::per_user`]
+//! slots, so another user gets a slot as soon as each other user has finished at most one request.
+//! Work without a user takes turns as if it were a user's.
 //!
 //! A request is refused with 503 and `Retry-After` if it waits longer than
-//! [`PoolLimits::max_wait`], or if the user has more than [`PoolLimits::max_waiting`] waiting
-//! requests. Durable jobs wait without a limit ([`WorkPool::acquire_for_job`]): their number is
-//! bounded by their kind. The same holds for large responses of AI providers, which have been paid
-//! for.
+//! [`PoolLimits::max_wait`], or if the user already has [`PoolLimits::max_waiting`] waiting
+//! requests. Durable jobs wait without a limit ([`WorkPool::acquire_for_job`]), because their
+//! number is limited per kind of job. Large responses of AI providers wait without a limit as well,
+//! because they are already paid for.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -28,13 +29,13 @@ use crate::{AppError, Code, UserId, WorkspaceId};
 pub struct PoolLimits {
     /// Maximum number of concurrent requests.
     pub slots: usize,
-    /// Maximum number of slots of one user.
+    /// Maximum number of slots that one user occupies.
     pub per_user: usize,
     /// Maximum number of waiting requests of one user.
     pub max_waiting: usize,
-    /// Maximum time that a request waits for its slot; also its `Retry-After`.
+    /// Maximum time that a request waits for a slot. It is also the `Retry-After` of a refusal.
     pub max_wait: Duration,
-    /// Sentence in a refusal.
+    /// Message of a refusal.
     pub sentence: &'static str,
 }
 
@@ -69,7 +70,7 @@ impl WorkOwner {
     }
 }
 
-/// Fair admission to one resource of this instance.
+/// Pool of slots for one resource of this instance.
 #[derive(Debug)]
 pub struct WorkPool {
     limits: PoolLimits,
@@ -86,7 +87,7 @@ struct State {
     next_number: u64,
 }
 
-/// User with running or waiting requests; `None` is work without a user.
+/// Running and waiting requests of one user, or of work without a user.
 #[derive(Debug, Default)]
 struct UserLoad {
     running: usize,
@@ -95,12 +96,12 @@ struct UserLoad {
     last_round: u64,
 }
 
-/// Order in which waiters are admitted.
+/// Position of a waiting request in the order of admission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct QueuePosition {
     round: u64,
     workspace_round: u64,
-    /// Order of arrival.
+    /// Number in the order of arrival.
     number: u64,
 }
 
@@ -129,7 +130,7 @@ impl Drop for WorkSlot {
     }
 }
 
-/// Queued request. Dropping it before its turn leaves the queue.
+/// Queued request. Dropping it before it is admitted removes it from the queue.
 struct Queued<'a> {
     pool: &'a Arc<WorkPool>,
     turn: QueuePosition,
@@ -165,8 +166,8 @@ impl State {
         }
     }
 
-    /// Turn of a new request: after the user's last one, and not before the round that is being
-    /// served.
+    /// Position of a new request. Its round is after that of the user's last request, and not
+    /// before the round that is being served.
     fn turn(&mut self, owner: WorkOwner) -> QueuePosition {
         let served = self.round;
         let person = self.by_user.entry(owner.user_id()).or_default();
@@ -204,7 +205,8 @@ impl WorkPool {
         tokio::time::timeout(self.limits.max_wait, self.acquire_for_job(owner)).await.map_err(|_| self.refusal())
     }
 
-    /// Waits for a slot without a limit, for durable jobs and for work that has been paid for.
+    /// Waits for a slot without a time limit, for durable jobs and for work that is already paid
+    /// for.
     pub async fn acquire_for_job(self: &Arc<Self>, owner: WorkOwner) -> WorkSlot {
         let (sender, admitted) = oneshot::channel();
         let queued = {
@@ -217,16 +219,17 @@ impl WorkPool {
         let slot = admitted.await;
         drop(queued);
         slot.unwrap_or_else(|_| {
-            // Unreachable: a sender leaves the queue with a slot, or with `queued`, which is held
-            // until here.
+            // Unreachable: the sender leaves the queue only with a slot, or together with `queued`,
+            // which still exists here.
             let person = owner.user_id();
             self.state().occupy(person);
             WorkSlot { pool: Arc::clone(self), person }
         })
     }
 
-    /// Admits waiters while there are free slots. The state is unlocked before they are notified: a
-    /// waiter that is gone returns its slot.
+    /// Admits waiting requests while there are free slots. The state is unlocked before they are
+    /// notified, because a request that was dropped in the meantime returns its slot, which locks
+    /// the state.
     fn admit(pool: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         let mut admitted = Vec::new();
         while state.running < pool.limits.slots {

@@ -24,9 +24,9 @@ pub struct NewConversation {
     pub kind: ConversationKind,
     pub title: Option<String>,
     pub topic: Option<String>,
-    /// Who may post; only for channels.
+    /// Members who may post; only for channels.
     pub posting: Option<Posting>,
-    /// Who may use `@all`; only for channels.
+    /// Members who may use `@all`; only for channels.
     pub mention_all: Option<MentionAll>,
     /// Visibility of earlier messages to members who join later.
     pub history: Option<HistoryScope>,

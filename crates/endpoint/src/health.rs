@@ -60,7 +60,7 @@ enum HealthStatus {
 enum DependencyStatus {
     Up,
     Down,
-    /// Not in use, because this is the only instance.
+    /// The dependency is not in use, because this is the only instance.
     Off,
 }
 

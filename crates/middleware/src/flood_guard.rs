@@ -3,7 +3,9 @@
 //! This is a coarse limit in front of everything; the limits of each rate group follow in
 //! [`crate::rate_limit`]. With the feature `flood-guard`, requests are counted by `actix-governor`.
 //! Without it, and for handshakes, which bypass actix-web's middleware, the same kind of counters
-//! is used directly.
+//! is used directly. Requests of trusted proxies and API calls with recently validated credentials
+//! are not counted: many users and programs may share an address, and each of them has limits of
+//! its own. Requests with other credentials are counted.
 
 use std::{
     num::NonZeroU32,

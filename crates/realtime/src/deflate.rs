@@ -15,8 +15,8 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 
 use crate::close::Close;
 
-/// Window size of the server's compressor, as a power of two. 4 KiB is the maximum length of a
-/// message's text, and the limit that clients commonly request.
+/// Window size of the server's compressor, as a power of two. 4 KiB is about the maximum length of a
+/// message, and the limit that clients commonly request.
 const WINDOW_BITS: u8 = 12;
 /// Last bytes of a sync flush. They are omitted on the wire.
 const FLUSH_TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];

@@ -12,7 +12,7 @@ use super::destination::Destination;
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     Text,
-    /// One of these words.
+    /// Word from this list.
     Choice(&'static [&'static str]),
     /// `true` or `false`.
     Switch,

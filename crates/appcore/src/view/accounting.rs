@@ -11,7 +11,7 @@ use crate::credits::MicroCredits;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreditSettings {
     pub low_balance: LowBalance,
-    /// Null if there is no automatic top-up.
+    /// Automatic top-up; null if there is none.
     #[schema(required)]
     pub top_up: Option<TopUp>,
 }
@@ -19,10 +19,10 @@ pub struct CreditSettings {
 /// Low-balance warning of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LowBalance {
-    /// Balance below which the account's owner is warned. 0: never.
+    /// Balance in micro-credits below which the account's owner is warned. 0 disables the warning.
     pub threshold: MicroCredits,
-    /// True if the threshold was set by the owner. Otherwise it is a tenth of the latest purchase
-    /// or grant.
+    /// True if the owner has set the threshold. Otherwise it is a tenth of the latest purchase or
+    /// grant.
     pub is_chosen: bool,
     pub is_low: bool,
 }
@@ -31,36 +31,36 @@ pub struct LowBalance {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TopUp {
     pub plan_id: Uuid,
-    /// Null if the payment method was removed.
+    /// Payment method that is charged; null if it was removed.
     #[schema(required)]
     pub method_id: Option<Uuid>,
     pub currency: String,
     /// Price of one purchase, in the currency's smallest unit.
     pub price: i64,
-    /// Balance below which credits are bought.
+    /// Balance in micro-credits below which credits are bought.
     pub threshold: MicroCredits,
-    /// Maximum total of charges per month (UTC), in the currency's smallest unit.
+    /// Maximum total of charges per UTC month, in the currency's smallest unit.
     pub monthly_limit: i64,
-    /// Total of this month's completed and pending charges.
+    /// Total of this month's completed and pending charges, in the currency's smallest unit.
     pub spent_this_month: i64,
     pub is_on: bool,
-    /// Reason for which the top-up is stopped.
+    /// Reason why the top-up is stopped; null if it isn't.
     #[schema(required)]
     pub stopped: Option<StoppedTopUp>,
     /// True if a charge is pending.
     pub pending: bool,
 }
 
-/// Reason for which an automatic top-up is stopped.
+/// Reason why an automatic top-up is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StoppedTopUp {
     Declined,
     /// The card was removed, or the account of the user who chose it was deleted.
     MethodRemoved,
-    /// The plan is not sold any more, or not at this price.
+    /// The plan is no longer sold, or has another price now.
     PlanWithdrawn,
-    /// The monthly limit is reached; the top-up continues next month.
+    /// The monthly limit is reached. The top-up continues next month.
     MonthlyLimit,
 }
 
@@ -83,13 +83,14 @@ stored_by_name! {
 /// Revenue of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Revenue {
-    /// All days or months, the earliest first.
+    /// Days or months of the period, with the earliest first.
     pub groups: Vec<RevenueGroup>,
     pub total: RevenueSum,
     pub subscriptions: SubscriptionCounts,
-    /// Monthly recurring revenue of renewing subscriptions; yearly ones count with a twelfth.
+    /// Monthly recurring revenue of the subscriptions that renew. Yearly subscriptions count with a
+    /// twelfth of their price.
     pub mrr: Vec<Price>,
-    /// Credits that users and workspaces have now.
+    /// Credits that users and workspaces have now, in micro-credits.
     pub credits_outstanding: MicroCredits,
     pub credits_owed: MicroCredits,
 }
@@ -97,7 +98,7 @@ pub struct Revenue {
 /// Revenue of one day or month (UTC).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RevenueGroup {
-    /// Date such as `2026-11-23`, or month such as `2026-11`.
+    /// Date such as `2026-11-23`, or month such as `2026-11`, in UTC.
     pub key: String,
     pub money: Vec<RevenueMoney>,
     pub credits: RevenueCredits,
@@ -116,7 +117,7 @@ pub struct RevenueMoney {
     pub currency: String,
     pub paid: i64,
     pub refunded: i64,
-    /// Amount of disputes that were not won.
+    /// Amount of disputes, without those that were won.
     pub disputed: i64,
     pub net: i64,
     /// Number of paid payments.
@@ -129,7 +130,8 @@ pub struct RevenueCredits {
     pub granted: MicroCredits,
     pub used: MicroCredits,
     pub expired: MicroCredits,
-    /// Credits clawed back by refunds, disputes and administrators, less those returned.
+    /// Credits that refunds, disputes and administrators have taken back, minus those that were
+    /// returned.
     pub clawed_back: MicroCredits,
 }
 
@@ -138,6 +140,6 @@ pub struct SubscriptionCounts {
     pub active: i64,
     pub trialing: i64,
     pub past_due: i64,
-    /// Subscriptions that end after the paid period.
+    /// Number of subscriptions that end after the paid period.
     pub canceling: i64,
 }

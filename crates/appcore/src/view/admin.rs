@@ -14,15 +14,15 @@ pub enum UserStatus {
     Suspended,
 }
 
-/// Origin of a workspace.
+/// Kind of a workspace, by its origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WorkspaceKind {
-    /// Created with its owner's account.
+    /// Workspace that was created together with its owner's account.
     Personal,
-    /// The workspace that everybody joins.
+    /// Workspace that everybody joins.
     Shared,
-    /// Created by a user.
+    /// Workspace that a user has created.
     Team,
 }
 
@@ -42,29 +42,29 @@ pub struct AdminUser {
     pub role: UserRole,
     pub status: UserStatus,
     pub suspended_at: Option<Timestamp>,
-    /// Reason given by an administrator.
+    /// Reason for the suspension, as given by an administrator.
     pub suspended_reason: Option<String>,
-    /// True if sign-in requires a code of an authenticator app.
+    /// True if sign-in requires a code from an authenticator app.
     pub second_factor: bool,
     pub has_password: bool,
-    /// Number of workspaces of the user, not counting the personal one.
+    /// Number of workspaces that the user is a member of, not counting the personal one.
     pub workspaces: i64,
-    /// Plan of the user, paid or by a seat. Null if there is none.
+    /// Plan of the user, paid by the user or provided by a seat. Null if there is none.
     pub plan: Option<String>,
     pub created_at: Timestamp,
-    /// Last activity of a device of the user, to the minute.
+    /// Last activity on one of the user's devices, accurate to the minute.
     pub last_active_at: Option<Timestamp>,
 }
 
-/// User account with related records.
+/// User account with the records that belong to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdminUserDetails {
     #[serde(flatten)]
     pub user: AdminUser,
-    /// Administrator who suspended the account. Null if it is active, or if that administrator's
-    /// account was deleted.
+    /// Name of the administrator who suspended the account. Null if the account is active, or if
+    /// that administrator's account was deleted.
     pub suspended_by_name: Option<String>,
-    /// At most 100, by name.
+    /// Workspaces that the user is a member of: at most 100, by name.
     pub in_workspaces: Vec<AdminUserWorkspace>,
     /// Number of signed-in devices.
     pub sessions: u64,
@@ -72,17 +72,17 @@ pub struct AdminUserDetails {
     pub passkeys: u64,
     /// Number of linked identity providers.
     pub identities: u64,
-    /// Reports of the user's messages.
+    /// Number of reports of the user's messages.
     pub reports: u64,
     pub warnings: u64,
     pub storage: StorageUse,
-    /// Null if nothing is charged on this server.
+    /// Credits of the user; null if users are charged nothing on this server.
     pub credits: Option<Credits>,
-    /// True if this is the last administrator, who can't be demoted.
+    /// True if this is the last administrator, who can't lose that role.
     pub is_last_admin: bool,
 }
 
-/// Result of a bulk change of accounts, each of which is changed independently.
+/// Result of a change of several accounts, each of which is changed on its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChangedAccounts {
     pub changed: u64,
@@ -93,7 +93,7 @@ pub struct ChangedAccounts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SkippedAccount {
     pub id: UserId,
-    /// Error code: `last_admin`, `wrong_state`, `not_found`.
+    /// Error code, such as `last_admin`, `wrong_state` or `not_found`.
     pub code: String,
 }
 
@@ -106,12 +106,12 @@ pub struct AdminUserWorkspace {
     pub role: WorkspaceRole,
 }
 
-/// Account link for a user: mailed if a mail server is configured, otherwise to be passed on by the
-/// administrator.
+/// Link with which a user sets a password. It is mailed if a mail server is configured; otherwise
+/// the administrator has to pass it on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SentLink {
     pub mailed: bool,
-    /// Link, returned once and only if no mail server is configured.
+    /// Link, which is returned only once, and only if no mail server is configured.
     pub url: Option<String>,
     pub expires_at: Timestamp,
 }
@@ -121,7 +121,7 @@ pub struct SentLink {
 pub struct InvitedUser {
     #[serde(flatten)]
     pub user: AdminUser,
-    /// Link by which the user sets their password.
+    /// Link with which the user sets a password.
     pub link: SentLink,
 }
 
@@ -135,9 +135,10 @@ pub struct AdminWorkspace {
     pub members: i64,
     pub guests: i64,
     pub conversations: i64,
-    /// Messages ever sent.
+    /// Number of messages ever sent.
     pub messages: i64,
-    /// Size of the files in its messages and of the knowledge files of its assistants, in bytes.
+    /// Size of the files in the workspace's messages and of its assistants' knowledge files, in
+    /// bytes.
     pub stored_bytes: i64,
     pub last_activity_at: Option<Timestamp>,
     pub created_at: Timestamp,
@@ -154,21 +155,22 @@ pub struct AdminOwner {
 pub struct AdminConversation {
     pub id: ConversationId,
     pub kind: ConversationKind,
-    /// Null if there is no title, and for chats with an assistant, whose title reveals the
-    /// question.
+    /// Title; null if there is none. Also null for chats with an assistant, since the title may
+    /// reveal the question.
     #[schema(required)]
     pub title: Option<String>,
     pub workspace: WorkspaceReference,
-    /// Null if nobody is a member, or if this kind of conversation has no owner.
+    /// Owner; null if there are no members, or if this kind of conversation has no owner.
     #[schema(required)]
     pub owner: Option<AdminOwner>,
-    /// True for the default channel, which has all members of the workspace and can't be deleted.
+    /// True for the default channel, which all members of the workspace are in and which can't be
+    /// deleted.
     pub is_default: bool,
     /// Number of members, not counting assistants.
     pub members: i64,
-    /// Messages ever sent.
+    /// Number of messages ever sent.
     pub messages: i64,
-    /// Size of the files in its messages, in bytes.
+    /// Size of the files in the conversation's messages, in bytes.
     pub stored_bytes: i64,
     pub last_activity_at: Timestamp,
     pub created_at: Timestamp,
@@ -185,7 +187,7 @@ pub struct WorkspaceReference {
     pub kind: WorkspaceKind,
 }
 
-/// Candidate for the ownership of a workspace.
+/// Member of a workspace, who may become its owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdminWorkspaceMember {
     pub id: UserId,
@@ -194,7 +196,7 @@ pub struct AdminWorkspaceMember {
     pub role: WorkspaceRole,
 }
 
-/// Candidate for the ownership of a channel or group.
+/// Member of a channel or group, who may become its owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdminConversationMember {
     pub id: UserId,
@@ -212,24 +214,24 @@ pub enum SettingSource {
     Environment,
 }
 
-/// Setting of the instance that answers.
+/// Setting of the instance that handles the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Setting {
     pub key: String,
     /// Value as written in the configuration file; null if it is not set. Secrets are masked.
     pub value: Option<String>,
     pub source: SettingSource,
-    /// Path of the file, or name of the environment variable.
+    /// Source of the value: the path of a file, or the name of an environment variable.
     pub place: Option<String>,
     pub is_secret: bool,
     /// Explanation of the setting.
     pub about: String,
 }
 
-/// Setup checklist of a new server.
+/// Set-up steps of a new server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Setup {
-    /// Time at which an administrator finished the setup.
+    /// Time at which an administrator finished the set-up; null if it is not finished.
     pub finished_at: Option<Timestamp>,
     pub workspace: Option<SetupWorkspace>,
     pub address: SetupAddress,
@@ -244,7 +246,8 @@ pub struct Setup {
 pub struct SetupWorkspace {
     pub id: WorkspaceId,
     pub name: String,
-    /// True if the caller may rename it: the caller owns it, and no setting determines its name.
+    /// True if the caller may rename the workspace, because the caller owns it and no setting
+    /// determines its name.
     pub may_rename: bool,
     pub is_named: bool,
 }
@@ -254,7 +257,7 @@ pub struct SetupWorkspace {
 pub struct SetupAddress {
     /// Base URL of links in mails.
     pub url: String,
-    /// True if the URL is configured; otherwise it is derived from host and port.
+    /// True if the URL is configured. Otherwise it is derived from host and port.
     pub is_set: bool,
     /// URL by which the caller reached the server.
     pub request_url: String,

@@ -14,29 +14,30 @@ pub struct Assistant {
     pub name: String,
     /// Purpose of the assistant, in one line.
     pub description: Option<String>,
-    /// Null: the server's default model.
+    /// Model of the assistant; null for the server's default model.
     pub model: Option<String>,
-    /// System prompt. Returned only to users who may edit the assistant: its creator, and owners
-    /// and admins of the workspace.
+    /// System prompt. It is returned only to users who may edit the assistant: its creator, and the
+    /// owner and admins of the workspace.
     pub system_prompt: Option<String>,
-    /// Sampling temperature from 0 (deterministic) to 2. Null: the model's default.
+    /// Sampling temperature from 0 (deterministic) to 2; null for the model's default.
     pub temperature: Option<f64>,
-    /// Maximum length of an answer, in tokens. Null: the model's default.
+    /// Maximum length of an answer, in tokens; null for the model's default.
     pub max_answer_tokens: Option<u32>,
     pub picture: Option<Picture>,
     /// True if the assistant may use tools.
     pub tools_enabled: bool,
-    /// Tools of the assistant, by server.
+    /// Tools that the assistant may use, by server.
     pub tools: Vec<AssistantTools>,
     /// Users who may talk to the assistant.
     pub visibility: Visibility,
-    /// True if the assistant answers mentions in other conversations.
+    /// True if the assistant answers when it is mentioned in other conversations.
     pub answers_mentions: bool,
     /// True if users may choose another model for a chat or a question.
     pub model_choice: bool,
-    /// Suggested questions.
+    /// Suggested first questions.
     pub starters: Vec<String>,
-    /// True for the assistant that `kind: "assistant"` selects without an `assistant_id`.
+    /// True for the default assistant, which a conversation of kind `assistant` gets if it is
+    /// created without `assistant_id`.
     pub is_default: bool,
     /// True if the caller may edit the assistant.
     pub may_edit: bool,
@@ -57,7 +58,7 @@ pub struct Picture {
     pub hue: Option<u16>,
 }
 
-/// Visibility of a resource of a workspace.
+/// Users who can see a resource of a workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Visibility {
@@ -79,9 +80,9 @@ pub struct Prompt {
     /// Slash command that inserts the prompt.
     pub command: String,
     pub title: String,
-    /// Text with `{{name}}` for each variable.
+    /// Text, in which `{{name}}` stands for a variable.
     pub content: String,
-    /// Names of the variables in the content, each once, in order of appearance.
+    /// Names of the variables in the text, each once, in order of appearance.
     pub variables: Vec<String>,
     pub visibility: Visibility,
     pub author: Option<PromptAuthor>,

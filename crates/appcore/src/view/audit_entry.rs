@@ -1,4 +1,4 @@
-//! The audit log.
+//! Entries of the audit log.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,16 +12,16 @@ pub struct AuditEntry {
     /// Audited action, such as `auth.signin`.
     #[schema(value_type = Action)]
     pub action: String,
-    /// User who performed the action. Null if the user was not signed in, or if the server itself
+    /// User who performed the action. Null if the caller was not signed in, or if the server itself
     /// acted.
     pub actor: Option<UserId>,
-    /// Current name of the user. Null once the account is deleted.
+    /// Current name of the user. Null if the account was deleted.
     pub actor_name: Option<String>,
     /// Object of the action: an id or a network.
     pub target: Option<String>,
-    /// Client address.
+    /// Address of the client.
     pub address: Option<String>,
-    /// Location of the address, by the current geolocation database.
+    /// Location of the address according to the current geolocation database.
     pub place: Option<GeoLocation>,
     pub created_at: Timestamp,
 }

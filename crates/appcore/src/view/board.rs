@@ -10,10 +10,10 @@ use crate::{BoardColumnId, ConversationId, MessageId, TaskId, Timestamp, UserId}
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Board {
     pub conversation_id: ConversationId,
-    /// Number of changes so far. Events and `hello` contain it, so that clients detect missed
-    /// changes.
+    /// Number of changes so far. Events and `hello` contain it as well, so that clients notice when
+    /// they have missed a change.
     pub version: i64,
-    /// Columns in order of position.
+    /// Columns of the board, ordered by position.
     pub columns: Vec<BoardColumn>,
 }
 
@@ -22,9 +22,9 @@ pub struct BoardColumn {
     pub id: BoardColumnId,
     pub conversation_id: ConversationId,
     pub name: String,
-    /// Sort key: columns are ordered by its bytes.
+    /// Sort key. Columns are ordered by its bytes.
     pub position: String,
-    /// True if tasks in this column are done, so that no reminders are sent.
+    /// True if tasks in this column count as done, so that no reminders are sent.
     pub done: bool,
 }
 
@@ -34,11 +34,11 @@ pub struct Task {
     pub conversation_id: ConversationId,
     pub column_id: BoardColumnId,
     pub title: String,
-    /// Markdown; may be empty.
+    /// Description in Markdown; may be empty.
     pub description: String,
-    /// Sort key: tasks of a column are ordered by its bytes.
+    /// Sort key. The tasks of a column are ordered by its bytes.
     pub position: String,
-    /// Number of changes; increases by one with each.
+    /// Number of changes so far. Each change increases it by one.
     pub version: i64,
     pub assignee_ids: Vec<UserId>,
     /// Assignees with their names.
@@ -49,7 +49,8 @@ pub struct Task {
     /// Message that the task was created from.
     #[schema(required)]
     pub message_id: Option<MessageId>,
-    /// Time since which the task is archived: the board doesn't show it, and no reminders are sent.
+    /// Time at which the task was archived; null if it isn't. The board doesn't show archived
+    /// tasks, and no reminders are sent for them.
     #[schema(required)]
     pub archived_at: Option<Timestamp>,
     pub created_by: UserId,
@@ -64,18 +65,18 @@ pub struct TaskPerson {
     pub name: String,
 }
 
-/// Task of the caller on any board.
+/// Task that is assigned to the caller, on any board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OwnTask {
     #[serde(flatten)]
     pub task: Task,
     pub column_name: String,
-    /// True if the task is in a column of done tasks, or is archived.
+    /// True if the task is archived, or in a column whose tasks count as done.
     pub done: bool,
     pub conversation: TaskConversation,
 }
 
-/// Conversation whose board has the task.
+/// Conversation that the task's board belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = TaskPlace)]
 pub struct TaskConversation {

@@ -1,4 +1,4 @@
-//! Announcements of the administrators, in the admin console and as shown to recipients.
+//! Announcements by administrators, as shown in the admin console and to recipients.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,13 +20,14 @@ pub enum Severity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BroadcastChannel {
-    /// Banner above every page of the app while the announcement is active.
+    /// Banner above every page of the app, as long as the announcement is active.
     Banner,
-    /// Entry in the list of notifications (`GET /r1/notifications`), when it starts.
+    /// Entry in the list of notifications (`GET /r1/notifications`), created when the announcement
+    /// starts.
     Notification,
-    /// Push notification, unless the user has enabled do-not-disturb.
+    /// Push notification, unless the user has turned on "do not disturb".
     Push,
-    /// One mail to each recipient, when it starts.
+    /// E-mail to each recipient, sent when the announcement starts.
     Mail,
 }
 
@@ -34,12 +35,12 @@ pub enum BroadcastChannel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BroadcastStatus {
-    /// Starts in the future.
+    /// The announcement starts in the future.
     Scheduled,
     Active,
-    /// The end time has passed.
+    /// The end of the announcement has passed.
     Ended,
-    /// Withdrawn, and hidden everywhere.
+    /// The announcement was withdrawn and is no longer shown anywhere.
     Withdrawn,
 }
 
@@ -49,40 +50,40 @@ stored_by_name! {
     BroadcastStatus { Scheduled = "scheduled", Active = "active", Ended = "ended", Withdrawn = "withdrawn" }
 }
 
-/// Recipients of an announcement. Either `all`, or the intersection of the other criteria; within
-/// one list any match is enough.
+/// Recipients of an announcement: all users, or users who match all of the given lists. A list
+/// matches a user who matches any of its entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Audience {
-    /// All users.
+    /// True for all users.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
-    /// Members of any of these workspaces.
+    /// Workspaces whose members are recipients.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 100)]
     pub workspace_ids: Vec<WorkspaceId>,
-    /// Users with one of these server roles.
+    /// Server roles whose users are recipients.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 2)]
     pub roles: Vec<UserRole>,
-    /// Users who have one of these plans, or a seat in one.
+    /// Plans whose holders are recipients, including users who have a seat in one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 100)]
     pub plan_ids: Vec<PlanId>,
-    /// These users.
+    /// Individual recipients.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 500)]
     pub user_ids: Vec<UserId>,
 }
 
 impl Audience {
-    /// True if the audience has neither `all` nor any other criterion.
+    /// True if the audience selects nobody: `all` is false and all lists are empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.all && !self.has_criteria()
     }
 
-    /// True if the audience has criteria other than `all`.
+    /// True if at least one list of the audience isn't empty.
     #[must_use]
     pub fn has_criteria(&self) -> bool {
         !(self.workspace_ids.is_empty()
@@ -98,21 +99,21 @@ impl Audience {
     }
 }
 
-/// Announcement, as seen by administrators.
+/// Announcement, as shown to administrators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Broadcast {
     pub id: BroadcastId,
     pub title: String,
-    /// Markdown.
+    /// Text in Markdown.
     pub body: String,
     pub severity: Severity,
     pub audience: Audience,
     pub channels: Vec<BroadcastChannel>,
-    /// True if recipients can dismiss it.
+    /// True if recipients can dismiss the announcement.
     pub dismissible: bool,
     pub status: BroadcastStatus,
     pub starts_at: Timestamp,
-    /// Null: until it is withdrawn.
+    /// End of the announcement; null if it runs until it is withdrawn.
     #[schema(required)]
     pub ends_at: Option<Timestamp>,
     #[schema(required)]
@@ -120,9 +121,9 @@ pub struct Broadcast {
     pub created_by: UserId,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// Number of recipients when it started or, before that, when it was created.
+    /// Number of recipients at the start of the announcement or, before its start, at its creation.
     pub recipients: i64,
-    /// Number of recipients to whose app it was delivered.
+    /// Number of recipients whose app has received it.
     pub delivered: i64,
     /// Number of recipients who have seen it.
     pub seen: i64,
@@ -130,19 +131,20 @@ pub struct Broadcast {
     pub dismissed: i64,
 }
 
-/// Announcement, as seen by its recipients. The `broadcast` event is sent when it starts, changes,
-/// ends or is withdrawn. The one with the latest `updated_at` wins.
+/// Announcement, as shown to its recipients. The event `broadcast` is sent when it starts, changes,
+/// ends or is withdrawn. Of several versions, the one with the latest `updated_at` is the current
+/// one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(title = "broadcast")]
 pub struct ShownBroadcast {
     pub id: BroadcastId,
     pub title: String,
-    /// Markdown.
+    /// Text in Markdown.
     pub body: String,
     pub severity: Severity,
-    /// True if recipients can dismiss it.
+    /// True if recipients can dismiss the announcement.
     pub dismissible: bool,
-    /// Only `active` announcements are shown.
+    /// Status of the announcement. It is shown only while it is `active`.
     pub status: BroadcastStatus,
     pub starts_at: Timestamp,
     #[schema(required)]
@@ -156,6 +158,6 @@ pub struct ShownBroadcast {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BroadcastPreview {
     pub recipients: u64,
-    /// Recipients who are online on any instance.
+    /// Number of recipients who are online on any instance.
     pub online: u64,
 }

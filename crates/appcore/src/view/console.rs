@@ -6,17 +6,17 @@ use utoipa::ToSchema;
 use super::stored_by_name;
 use crate::{InstanceId, Timestamp};
 
-/// Time range of figures.
+/// Time range of the figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum FiguresRange {
-    /// One hour by minutes.
+    /// The last hour, with one value per minute.
     #[default]
     #[serde(rename = "1h")]
     Hour,
-    /// One day by quarters of an hour.
+    /// The last day, with one value per quarter of an hour.
     #[serde(rename = "24h")]
     Day,
-    /// Thirty days (UTC).
+    /// The last thirty days, with one value per UTC day.
     #[serde(rename = "30d")]
     Month,
 }
@@ -25,25 +25,26 @@ pub enum FiguresRange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FigureName {
-    /// Users who were active in the last five minutes; in daily values, on that day.
+    /// Number of users who were active in the last five minutes; in daily values, on that day.
     People,
-    /// Connections to the event stream on all instances.
+    /// Number of connections to the event stream, on all instances.
     Connections,
-    /// Messages sent.
+    /// Number of messages sent.
     Messages,
-    /// Requests answered.
+    /// Number of requests answered.
     Requests,
-    /// Requests answered with 5xx.
+    /// Number of requests answered with 5xx.
     Errors,
-    /// 99th percentile of the response time on the slowest instance, in milliseconds.
+    /// Response time that 99 % of the requests stay below, on the slowest instance, in
+    /// milliseconds.
     LatencyMs,
-    /// Jobs that were due and waiting.
+    /// Number of jobs that were due but not started yet.
     JobsWaiting,
-    /// Tokens of models.
+    /// Number of tokens used by models.
     Tokens,
     /// Cost of models, in micro-credits.
     Cost,
-    /// Failed sign-ins.
+    /// Number of failed sign-ins.
     FailedSignIns,
 }
 
@@ -51,19 +52,19 @@ pub enum FigureName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentKind {
-    /// The database did not answer.
+    /// The database did not respond.
     Database,
-    /// Redis did not answer.
+    /// Redis did not respond.
     Redis,
     /// No AI provider was available.
     Ai,
-    /// An AI provider was unavailable because it failed, or because none of its keys was usable.
+    /// An AI provider was unavailable, because it failed or because none of its keys could be used.
     Provider,
     /// A disk was full, or the database was read-only.
     Storage,
     /// Jobs failed permanently.
     DeadLetters,
-    /// An instance ended without a shutdown.
+    /// An instance ended without shutting down.
     Instance,
 }
 
@@ -85,7 +86,7 @@ pub struct Figures {
     pub range: FiguresRange,
     /// Start of the first value.
     pub from: Timestamp,
-    /// Length of the interval of each value.
+    /// Interval that each value covers, in seconds.
     pub step_seconds: i64,
     pub series: Vec<FigureSeries>,
     pub now: FiguresNow,
@@ -97,7 +98,7 @@ pub struct Figures {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FigureSeries {
     pub name: FigureName,
-    /// The earliest first. Null: nothing was recorded in that interval.
+    /// Values in order of time, the earliest first. Null if nothing was recorded in the interval.
     pub values: Vec<Option<i64>>,
 }
 
@@ -106,16 +107,16 @@ pub struct FigureSeries {
 pub struct FiguresNow {
     /// Number of accounts.
     pub people: i64,
-    /// Users who were active in the last 24 hours.
+    /// Number of users who were active in the last 24 hours.
     pub people_of_day: i64,
     pub people_of_month: i64,
-    /// Users who are guests in a workspace.
+    /// Number of users who are guests in a workspace.
     pub guests: i64,
-    /// Banned networks.
+    /// Number of banned networks.
     pub bans: u64,
     pub dead_letters: i64,
     pub jobs_waiting: i64,
-    /// Waiting time of the oldest waiting job.
+    /// Time for which the oldest waiting job has been waiting, in seconds.
     pub longest_wait_seconds: i64,
     /// Size of users' files, in bytes.
     pub stored_bytes: i64,
@@ -125,24 +126,25 @@ pub struct FiguresNow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Incident {
     pub kind: IncidentKind,
-    /// Affected object, such as the name of a `provider`. Null if there is only one of its kind.
+    /// Affected object, such as the name of a `provider`. Null for kinds with only one object.
     #[schema(required)]
     pub detail: Option<String>,
     pub began_at: Timestamp,
-    /// Null if the incident is ongoing.
+    /// End of the incident; null if it is still going on.
     #[schema(required)]
     pub ended_at: Option<Timestamp>,
-    /// Number of instances that noticed it.
+    /// Number of instances that noticed the incident.
     pub instances: u64,
-    /// Size of the impact: requests answered with 5xx (`database`), changes refused (`storage`),
-    /// failed questions to models (`ai`), failed requests to the provider (`provider`), changes
-    /// that other instances received late (`redis`), maximum number of dead letters
-    /// (`dead_letters`), connections at the last sign of life (`instance`). Null if it was not
-    /// counted.
+    /// Size of the impact; null if it was not counted. Depending on the kind of incident, it is the
+    /// number of requests answered with 5xx (`database`), of changes refused (`storage`), of failed
+    /// questions to models (`ai`), of failed requests to the provider (`provider`), of changes that
+    /// other instances received late (`redis`), the maximum number of permanently failed jobs
+    /// (`dead_letters`), or the number of connections at the last sign of life (`instance`).
     #[schema(required)]
     pub impact: Option<i64>,
-    /// Affected users once the incident is over: users whose questions failed (`ai`), or the
-    /// maximum of users online (`database`, `redis`, `storage`). Null if unknown.
+    /// Number of affected users, once the incident is over: users whose questions failed (`ai`), or
+    /// the maximum number of users who were online (`database`, `redis`, `storage`). Null if
+    /// unknown.
     #[schema(required)]
     pub people: Option<i64>,
 }
@@ -151,22 +153,22 @@ pub struct Incident {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Instance {
     pub id: InstanceId,
-    /// True for the instance that answers this request.
+    /// True for the instance that handles this request.
     pub is_own: bool,
     pub started_at: Timestamp,
     pub seen_at: Timestamp,
     pub version: String,
-    /// `all`, `web` or `worker`.
+    /// Role of the instance: `all`, `web` or `worker`.
     pub role: String,
     pub host: String,
     pub connections: u64,
-    /// Changes that wait for a commit.
+    /// Number of changes that wait to be committed.
     pub writer_queue: u64,
-    /// 99th percentile of the response time in the last minute, in milliseconds. Null if there were
-    /// no requests.
+    /// Response time that 99 % of the requests in the last minute stayed below, in milliseconds.
+    /// Null if there were no requests.
     #[schema(required)]
     pub latency_ms: Option<i64>,
-    /// 99th percentile of the time from commit to delivery of events in the last minute, in
+    /// Time from commit to delivery that 99 % of the events in the last minute stayed below, in
     /// milliseconds. Null if there were no events.
     #[serde(default)]
     #[schema(required)]
@@ -174,14 +176,14 @@ pub struct Instance {
     /// Memory usage, in bytes.
     pub memory: u64,
     pub database: bool,
-    /// Response time of the database, in milliseconds. Null if it did not answer.
+    /// Response time of the database, in milliseconds. Null if it did not respond.
     #[serde(default)]
     #[schema(required)]
     pub database_ms: Option<i64>,
-    /// True if Redis answers. Null if there is none.
+    /// True if Redis responds. Null if none is configured.
     #[schema(required)]
     pub redis: Option<bool>,
-    /// Response time of Redis, in milliseconds. Null if it did not answer, or if there is none.
+    /// Response time of Redis, in milliseconds. Null if it did not respond or none is configured.
     #[serde(default)]
     #[schema(required)]
     pub redis_ms: Option<i64>,
@@ -194,7 +196,7 @@ pub enum ProfileKind {
     /// CPU time by call stack.
     #[default]
     Cpu,
-    /// Live heap memory by allocating call stack.
+    /// Heap memory in use, by the call stack that allocated it.
     Heap,
 }
 
@@ -212,7 +214,7 @@ pub struct Checks {
 pub struct Check {
     pub about: CheckAbout,
     pub verdict: Verdict,
-    /// Finding, and recommended action.
+    /// Result of the check in words, with a recommended action if there is a problem.
     pub says: String,
 }
 
@@ -222,7 +224,7 @@ pub struct Check {
 pub enum CheckAbout {
     Configuration,
     Disk,
-    /// Encryption key of the secrets in the database.
+    /// Key that encrypts the secrets in the database.
     Key,
     Database,
     Clock,
@@ -232,17 +234,17 @@ pub enum CheckAbout {
     Ai,
     PublicAddress,
     Backups,
-    /// Open file descriptors, including connections.
+    /// Number of open file descriptors, including connections.
     Files,
     Jobs,
 }
 
-/// Verdict of a check.
+/// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Ok,
-    /// Degraded.
+    /// The server works, but with restrictions.
     Warning,
     Fault,
 }

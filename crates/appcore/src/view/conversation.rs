@@ -6,46 +6,47 @@ use utoipa::ToSchema;
 use super::{ConversationCapabilities, ConversationKind, Message, Picture, PresenceStatus, stored_by_name};
 use crate::{AssistantId, ConversationId, SectionId, Timestamp, UserId, WorkspaceId};
 
-/// Conversation, as seen by a member or by a user who may join it.
+/// Conversation, as shown to a member or to a user who may join it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Conversation {
     pub id: ConversationId,
     pub kind: ConversationKind,
-    /// Capabilities of its kind.
+    /// Capabilities of this kind of conversation.
     pub capabilities: ConversationCapabilities,
     pub workspace_id: WorkspaceId,
     pub title: Option<String>,
     pub topic: Option<String>,
-    /// Number of its newest durable event; 0 if there is none.
+    /// Sequence number of the newest durable event; 0 if there is none.
     pub last_seq: i64,
-    /// Messages after the latest one that the caller has read or written.
+    /// Number of messages after the last one that the caller has read or written.
     pub unread: i64,
-    /// Read position of the caller.
+    /// Sequence number up to which the caller has read.
     pub read_seq: i64,
     /// Membership of the caller. Null in a public channel that the caller has not joined.
     pub own: Option<OwnMembership>,
-    /// Number of members, regardless of `members`.
+    /// Number of members. It also counts those that `members` doesn't list.
     pub member_count: u64,
     /// Members who may post.
     pub posting: Posting,
     /// Members who may mention everybody.
     pub mention_all: MentionAll,
-    /// History from before a member joined: visible or hidden.
+    /// Earlier messages that a member who joins later can see: all of them, or none.
     pub history: HistoryScope,
-    /// Minimum delay between two messages of a member, in seconds; 0: slow mode is off. Members who
-    /// manage the channel are exempt.
+    /// Minimum time between two messages of a member, in seconds; 0 if slow mode is off. Members
+    /// who manage the channel are exempt.
     pub slow_mode_seconds: i64,
     /// True for the default channel, which all members of the workspace join.
     pub is_default: bool,
-    /// Time since which it is read-only.
+    /// Time at which the channel was archived. Since then it is read-only.
     pub archived_at: Option<Timestamp>,
     pub last_message: Option<Message>,
-    /// At most 20 members: owners first, then by name.
+    /// Some of the members: at most 20, owners first, then by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members: Option<Vec<Member>>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub assistants: Vec<AssistantMember>,
-    /// Model selected for a chat with an assistant; absent if the assistant's own model is used.
+    /// Model that is selected for a chat with an assistant. Absent if the assistant's own model is
+    /// used.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub model: Option<String>,
     pub created_at: Timestamp,
@@ -57,22 +58,21 @@ pub struct Conversation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OwnMembership {
     pub role: MemberRole,
-    /// Read position.
+    /// Sequence number up to which the user has read.
     pub read_seq: i64,
-    /// Messages after the latest one that the user has read or written.
+    /// Number of messages after the last one that the user has read or written.
     pub unread: i64,
-    /// Unread messages that mention the user; counted up to 1,000.
+    /// Number of unread messages that mention the user; counted up to 1,000.
     pub unread_mentions: i64,
     #[serde(flatten)]
     pub settings: OwnSettings,
 }
 
-/// The user's private settings of a conversation.
+/// Private settings of the user for a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OwnSettings {
     pub notify: Notify,
-    /// True if `notify` was set for this conversation. Otherwise it follows the user's general
-    /// settings.
+    /// True if `notify` was set for this conversation. Otherwise it is the user's general setting.
     #[serde(default)]
     pub notify_chosen: bool,
     pub muted_until: Option<Timestamp>,
@@ -80,7 +80,7 @@ pub struct OwnSettings {
     pub section_id: Option<SectionId>,
 }
 
-/// Messages of a conversation that notify the user.
+/// Messages of a conversation of which the user is notified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Notify {
@@ -94,7 +94,7 @@ pub enum Notify {
 #[serde(rename_all = "lowercase")]
 pub enum Posting {
     Everyone,
-    /// Owner and admins of the conversation.
+    /// Only the owner and admins of the conversation.
     Admins,
 }
 
@@ -103,25 +103,25 @@ pub enum Posting {
 #[serde(rename_all = "lowercase")]
 pub enum MentionAll {
     Everyone,
-    /// Owner and admins of the conversation.
+    /// Only the owner and admins of the conversation.
     Admins,
 }
 
-/// Part of a conversation's history that its members see.
+/// Part of a conversation's history that a member can see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HistoryScope {
     All,
-    /// Everything since the member last joined. Its first members see everything.
+    /// Messages since the member last joined. The first members can see everything.
     FromJoin,
 }
 
-/// Folder of a user's sidebar.
+/// Section of a user's sidebar.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Section {
     pub id: SectionId,
     pub name: String,
-    /// Position in the sidebar, from 0.
+    /// Zero-based position in the sidebar.
     pub position: i64,
 }
 
@@ -134,14 +134,14 @@ pub struct Member {
     pub read_seq: i64,
     pub delivered_seq: i64,
     pub joined_at: Timestamp,
-    /// Presence at the time of the response; later changes are sent as `presence` events.
+    /// Presence at the time of the response. Later changes are sent as `presence` events.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub presence: Option<PresenceStatus>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_seen: Option<Timestamp>,
 }
 
-/// Assistant in a conversation.
+/// Assistant that is a member of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AssistantMember {
     pub id: AssistantId,

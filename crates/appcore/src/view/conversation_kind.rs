@@ -1,4 +1,4 @@
-//! Kinds of conversations, and the capabilities of each, which all rules are based on.
+//! Kinds of conversations and their capabilities, on which all rules are based.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -8,15 +8,15 @@ use super::stored_by_name;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConversationKind {
-    /// Direct conversation of two users; one per pair and workspace.
+    /// Direct conversation between two users. Each pair has only one in a workspace.
     Single,
-    /// Conversation of at least three users when it is created.
+    /// Conversation that is created with at least three users.
     Group,
     /// Chat of a user with an assistant.
     Assistant,
     /// Channel that all members of the workspace except guests may read and join.
     PublicChannel,
-    /// Channel that is visible to its members only.
+    /// Channel that only its members can see.
     PrivateChannel,
 }
 
@@ -33,47 +33,51 @@ stored_by_name! {
 /// Capabilities of a kind of conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Minimum and maximum number of other users that its creator names.
+    /// Minimum and maximum number of users, besides the creator, that a new conversation has.
     pub other_members: (usize, usize),
-    /// One conversation per pair of users in a workspace.
+    /// True if each pair of users has only one such conversation in a workspace.
     pub is_pair: bool,
-    /// The creator owns it.
+    /// True if the conversation has an owner, who is at first its creator.
     pub has_owner: bool,
-    /// All members of the workspace except guests may read and join it.
+    /// True if all members of the workspace except guests may read and join the conversation.
     pub is_open: bool,
-    /// Owners and admins set its title and topic.
+    /// True if the owner and admins set the title and the topic.
     pub is_managed: bool,
-    /// The members are fixed: they can't be added or removed, or leave.
+    /// True if the members are fixed: they can't be added or removed, nor leave.
     pub fixed_members: bool,
-    /// The conversation requires a title, can be archived, and is managed by admins of the workspace
-    /// who may read it.
+    /// True if the conversation needs a title, can be archived, and is also managed by those admins
+    /// of the workspace who may read it.
     pub is_channel: bool,
-    /// Assistants can be members.
+    /// True if assistants can be members.
     pub allows_assistants: bool,
-    /// Its assistant answers every message; elsewhere assistants answer mentions.
+    /// True if the conversation's assistant answers every message. In other conversations,
+    /// assistants answer only when mentioned.
     pub asks_every_message: bool,
-    /// The conversation can be created with a history that is hidden from before a member joined.
+    /// True if the conversation can be created so that members don't see messages from before they
+    /// joined.
     pub may_hide_history: bool,
-    /// Joins and leaves have a `seq` and are stored in the event log. Otherwise they are ephemeral
-    /// events.
+    /// True if joins and leaves have a sequence number and are stored in the event log. Otherwise
+    /// they are ephemeral events.
     pub members_are_durable: bool,
 }
 
-/// Capabilities of a kind of conversation. They depend on the kind alone, not on the caller.
+/// Capabilities of a kind of conversation. They depend only on the kind, and not on the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConversationCapabilities {
-    /// The conversation has two users, and each sees the other's name and picture as its own.
+    /// True if the conversation is between two users. Each of them sees the other's name and
+    /// picture as those of the conversation.
     pub is_pair: bool,
-    /// The user who created it is the only member.
+    /// True if the user who created the conversation is its only member.
     pub is_personal: bool,
-    /// All members of the workspace except guests may read and join it.
+    /// True if all members of the workspace except guests may read and join the conversation.
     pub is_open: bool,
-    /// The conversation has a title, can be archived, and is managed by admins of the workspace who
-    /// may read it.
+    /// True if the conversation has a title, can be archived, and is also managed by those admins
+    /// of the workspace who may read it.
     pub is_channel: bool,
-    /// The members are fixed: they can't be added or removed, or leave.
+    /// True if the members are fixed: they can't be added or removed, nor leave.
     pub fixed_members: bool,
-    /// Its assistant answers every message; elsewhere assistants answer mentions.
+    /// True if the conversation's assistant answers every message. In other conversations,
+    /// assistants answer only when mentioned.
     pub asks_every_message: bool,
 }
 
@@ -134,7 +138,7 @@ impl ConversationKind {
         }
     }
 
-    /// Capabilities that clients are told.
+    /// Capabilities that are sent to clients.
     #[must_use]
     pub const fn client_capabilities(self) -> ConversationCapabilities {
         let able = self.capabilities();
@@ -179,13 +183,15 @@ mod tests {
             assert!(able.is_managed || !able.has_owner, "{kind}: an owner manages");
             assert!(able.other_members.0 <= able.other_members.1, "{kind}");
             assert!(!kind.can_become(kind), "{kind}");
-            // `assistants::answering::budget` caches data of the conversation's messages.
+            // `assistants::answering::budget` caches data about a conversation's messages. It
+            // relies on a conversion not changing whether every message is answered.
             let asks_all = |other: &ConversationKind| other.capabilities().asks_every_message;
             let mut becomes = ConversationKind::ALL.into_iter().filter(|other| kind.can_become(*other));
             assert!(becomes.all(|other| asks_all(&other) == able.asks_every_message), "{kind}");
         }
     }
-    /// The frontend repeats this table for objects that only have a kind, such as search results.
+    /// Checks the copy of this table in the frontend, which it needs for objects that only have a
+    /// kind, such as search results.
     #[test]
     fn frontend_table_matches() {
         let file =

@@ -6,13 +6,13 @@ use utoipa::ToSchema;
 use super::{ApiKey, ConversationKind, MemberRole, Message, Note, User, UserSession, Workspace};
 use crate::{ConversationId, Timestamp};
 
-/// All data of an account, for its owner.
+/// All data of an account, to be downloaded by its owner.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Export {
     pub user: User,
     /// The user's instructions for assistants.
     pub instructions: String,
-    /// Folders of the user's sidebar.
+    /// Sections of the user's sidebar.
     pub sections: Vec<ExportedSection>,
     pub sessions: Vec<UserSession>,
     pub known_devices: Vec<ExportedDevice>,
@@ -28,11 +28,11 @@ pub struct Export {
     pub notes: Vec<Note>,
 }
 
-/// Folder of a user's sidebar.
+/// Section of a user's sidebar.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ExportedSection {
     pub name: String,
-    /// Instructions for assistants in the folder's chats.
+    /// Instructions for assistants in the section's chats.
     pub instructions: String,
 }
 
@@ -53,7 +53,7 @@ pub struct ExportedIdentity {
     pub last_used_at: Timestamp,
 }
 
-/// Passkey with the name given by its owner.
+/// Passkey with the name that its owner has given it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ExportedPasskey {
     pub name: String,
@@ -92,7 +92,7 @@ pub enum ExportFormat {
 }
 
 impl ExportFormat {
-    /// Name of the file with the messages in the archive.
+    /// Name of the file in the archive that contains the messages.
     #[must_use]
     pub const fn file_name(self) -> &'static str {
         match self {

@@ -6,14 +6,16 @@ use utoipa::ToSchema;
 use super::{OfferedWorkspace, WorkspaceRole};
 use crate::{InvitationId, Timestamp, UserId};
 
-/// Invitation, as seen by members who may invite. Its token is returned once, when it is created.
+/// Invitation, as shown to members who may invite. Its token is returned only once, when it is
+/// created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Invitation {
     pub id: InvitationId,
-    /// Email address of the invited person. Null: anyone with the link may accept it.
+    /// E-mail address of the invited person; null if anyone with the link may accept the
+    /// invitation.
     pub email: Option<String>,
     pub role: WorkspaceRole,
-    /// Number of times it was accepted.
+    /// Number of times that the invitation was accepted.
     pub uses: i64,
     pub max_uses: i64,
     pub expires_at: Timestamp,

@@ -1,4 +1,4 @@
-//! Durable jobs, in the admin console.
+//! Durable jobs, as shown in the admin console.
 
 use std::collections::BTreeMap;
 
@@ -14,23 +14,23 @@ pub struct Job {
     /// Kind of the job, such as `mail` or `answer`.
     pub kind: String,
     pub status: JobStatus,
-    /// Attempts since the job was last requeued.
+    /// Number of attempts since the job was last requeued.
     pub attempts: u32,
-    /// Last error.
+    /// Error of the last attempt.
     pub error: Option<String>,
-    /// Earliest start. Null: the job runs only if it is requeued.
+    /// Earliest time of the next attempt. Null if the job runs only after it is requeued.
     pub run_at: Option<Timestamp>,
     pub created_at: Timestamp,
-    /// Ids in the job's payload by their names there and, for mail, the kind of the mail. Contains
-    /// no user content.
+    /// Ids in the job's data, by their names there; for mail also the kind of mail. Contains no
+    /// content of users.
     pub about: BTreeMap<String, String>,
 }
 
-/// Counts of the jobs of a kind.
+/// Numbers of jobs of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobKind {
     pub kind: String,
-    /// Jobs that are ready to run.
+    /// Number of jobs that are ready to run.
     pub due: i64,
     pub running: i64,
     pub dead: i64,
@@ -39,10 +39,10 @@ pub struct JobKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum JobStatus {
-    /// Waiting for its time or for a worker.
+    /// The job waits for its time or for a worker.
     Queued,
     Running,
-    /// Failed too often, or permanently.
+    /// The job has failed permanently, or too often.
     Dead,
 }
 

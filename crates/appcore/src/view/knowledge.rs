@@ -1,4 +1,4 @@
-//! Knowledge files of assistants, folders and workspaces, and citations of them in answers.
+//! Knowledge files of assistants, sections and workspaces, and their citations in answers.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,56 +6,58 @@ use utoipa::ToSchema;
 use super::stored_by_name;
 use crate::{AssistantId, KnowledgeFileId, SectionId, Timestamp, UploadId, UserId, WorkspaceId, credits::MicroCredits};
 
-/// Knowledge files of an assistant, a folder or a workspace.
+/// Knowledge files of an assistant, a section or a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Knowledge {
-    /// Null if the files don't belong to an assistant.
+    /// Assistant that the files belong to, if any.
     pub assistant_id: Option<AssistantId>,
-    /// Null if the files don't belong to a folder.
+    /// Section that the files belong to, if any.
     pub section_id: Option<SectionId>,
-    /// Workspace whose assistants all use the files. Null if they belong to an assistant or a
-    /// folder.
+    /// Workspace that the files belong to, so that all of its assistants use them. Null if they
+    /// belong to an assistant or a section.
     pub workspace_id: Option<WorkspaceId>,
-    /// Model that embeds the files. Null if the server has none, so no files can be added.
+    /// Model that embeds the files. Null if the server has no such model; then no files can be
+    /// added.
     pub model: Option<String>,
-    /// Number of chunks of all files.
+    /// Number of chunks in all files.
     pub pieces: u64,
     pub limits: KnowledgeLimits,
-    /// The newest first.
+    /// Files, with the newest first.
     pub files: Vec<KnowledgeFile>,
 }
 
-/// Limits per assistant, folder or workspace.
+/// Limits for the files of one assistant, section or workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KnowledgeLimits {
     pub files: u64,
     /// Maximum size of a file, in bytes.
     pub file_bytes: u64,
-    /// Maximum number of chunks of all files.
+    /// Maximum number of chunks in all files.
     pub pieces: u64,
 }
 
-/// Knowledge file of an assistant, a folder or a workspace.
+/// Knowledge file of an assistant, a section or a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KnowledgeFile {
     pub id: KnowledgeFileId,
-    /// Null if the file doesn't belong to an assistant.
+    /// Assistant that the file belongs to, if any.
     pub assistant_id: Option<AssistantId>,
-    /// Null if the file doesn't belong to a folder.
+    /// Section that the file belongs to, if any.
     pub section_id: Option<SectionId>,
-    /// Workspace whose assistants all use the file. Null if it belongs to an assistant or a folder.
+    /// Workspace that the file belongs to, so that all of its assistants use it. Null if it belongs
+    /// to an assistant or a section.
     pub workspace_id: Option<WorkspaceId>,
     pub upload_id: UploadId,
     pub name: String,
     pub media_type: String,
-    /// Size in bytes.
+    /// Size of the file, in bytes.
     pub size: i64,
     pub state: KnowledgeState,
-    /// Reason for a failure or a retry, as a sentence for users.
+    /// Reason for a failure or a retry, as a message for users.
     pub error: Option<String>,
-    /// Number of chunks; 0 until the file is split.
+    /// Number of chunks; 0 until the file was split.
     pub pieces: u64,
-    /// Number of embedded chunks.
+    /// Number of chunks that are embedded already.
     pub embedded: u64,
     /// Model that embeds the file.
     pub model: Option<String>,
@@ -79,27 +81,28 @@ pub struct KnowledgeContributor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum KnowledgeState {
-    /// Waiting for processing, or for a retry; `error` has the reason.
+    /// The file waits for processing, or for a retry; `error` contains the reason for a retry.
     Waiting,
-    /// Being split and embedded.
+    /// The file is being split and embedded.
     Reading,
-    /// Searchable.
+    /// The file can be searched.
     Ready,
-    /// Failed permanently; not retried.
+    /// Processing has failed permanently and is not retried.
     Failed,
 }
 
-/// Result of the knowledge search for an answer.
+/// Result of the search in knowledge files for an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AnswerKnowledge {
     pub state: KnowledgeSearch,
-    /// Reason for which the answer was written without the files.
+    /// Reason why the answer was written without the files.
     pub reason: Option<String>,
     /// Number of files that were searched.
     pub files: u64,
-    /// Number of files that were not searched because they are being processed or failed.
+    /// Number of files that were not searched, because their processing is not complete or has
+    /// failed.
     pub missing: u64,
-    /// Number of chunks in the model's context.
+    /// Number of chunks that the model was given.
     pub pieces: u64,
 }
 
@@ -115,24 +118,24 @@ pub enum KnowledgeSearch {
 /// Citation of a passage in a knowledge file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Citation {
-    /// Number in square brackets in the text.
+    /// Number of the citation, which the text shows in square brackets.
     pub n: u32,
     pub file_id: KnowledgeFileId,
     pub upload_id: UploadId,
     pub file_name: String,
-    /// Index of the chunk in its file, from 0.
+    /// Zero-based index of the chunk in its file.
     pub piece: u32,
-    /// Page number, from 1, if the file has pages.
+    /// Number of the page, starting at 1, if the file has pages.
     pub page: Option<u32>,
     /// Headings above the passage.
     pub heading: Option<String>,
-    /// First line, from 1, if the file has lines.
+    /// Number of the passage's first line, starting at 1, if the file has lines.
     pub line: Option<u32>,
     /// First words of the chunk.
     pub excerpt: String,
 }
 
-/// Cited chunk with its context.
+/// Cited chunk and its neighbours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CitedPiece {
     pub n: u32,
@@ -145,11 +148,11 @@ pub struct CitedPiece {
     pub line: Option<u32>,
     /// Text of the chunk.
     pub text: String,
-    /// True if the caller may read the file itself, at `/files/{upload_id}/{name}`.
+    /// True if the caller may read the file itself, which is at `/files/{upload_id}/{name}`.
     pub may_read_file: bool,
-    /// Previous chunk; may overlap with this one.
+    /// Chunk before this one. It may overlap with this one.
     pub before: Option<String>,
-    /// Next chunk; may overlap with this one.
+    /// Chunk after this one. It may overlap with this one.
     pub after: Option<String>,
 }
 

@@ -10,48 +10,49 @@ use crate::{ConversationId, MessageId, Timestamp, UploadId, UserId};
 pub struct Message {
     pub id: MessageId,
     pub conversation_id: ConversationId,
-    /// Number of the event that created it.
+    /// Sequence number of the event that created the message.
     pub seq: i64,
-    /// Number in the conversation outside of threads; for a reply, number in its thread.
+    /// Number of the message among those of the conversation that are not in threads. For a reply,
+    /// its number in the thread.
     pub no: i64,
     pub client_id: Option<String>,
     pub sender: Sender,
-    /// Empty once the message is deleted.
+    /// Text of the message; empty if the message was deleted.
     pub content: String,
     pub status: MessageStatus,
     /// Message that this one replies to.
     pub reply_to: Option<MessageId>,
-    /// Reason for which an assistant's message failed, for users.
+    /// Reason why an assistant's message failed, for users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Model that wrote an assistant's message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Mentions, as declared by the sender.
+    /// Mentions that the sender has declared.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub mentions: Vec<Mention>,
-    /// Files; empty once the message is deleted.
+    /// Attached files; empty if the message was deleted.
     pub attachments: Vec<Upload>,
-    /// Loaded link previews; empty once the message is deleted.
+    /// Previews of links that are loaded; empty if the message was deleted.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub previews: Vec<Preview>,
-    /// Reactions in order of first use; empty once the message is deleted.
+    /// Reactions, in the order of their first use; empty if the message was deleted.
     pub reactions: Vec<Reaction>,
-    /// For a reply, the root message of its thread.
+    /// Root message of the thread, if the message is a reply.
     pub thread_id: Option<MessageId>,
-    /// True for a reply that is also shown in the conversation.
+    /// True for a reply that is also shown in the main timeline.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub also_to_conversation: bool,
-    /// Summary of the replies. Null if there are none.
+    /// Summary of the replies; null if there are none.
     pub thread: Option<ThreadSummary>,
     pub pinned_at: Option<Timestamp>,
-    /// Forwarded message; shown as far as the reader may read it.
+    /// Forwarded message. It is shown only to readers who may read it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub forwarded: Option<Forwarded>,
-    /// Poll, whose question is `content`. Absent if the message is hidden or deleted.
+    /// Poll, whose question is `content`. Absent if the message was hidden or deleted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub poll: Option<Poll>,
-    /// Version of the prompt or answer. Absent if there is only one.
+    /// Version of the prompt or answer that is shown. Absent if there is only one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub versions: Option<Versions>,
     /// Tool calls of an assistant's answer, in order. Absent if there are none.
@@ -62,15 +63,16 @@ pub struct Message {
     pub answer: Option<AnswerStats>,
     pub edited_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
-    /// Time since which a moderator hides the message. The content is omitted; its author reads it
-    /// by `GET /r1/messages/{id}/hidden`.
+    /// Time at which a moderator hid the message. The content is then omitted. The author can read
+    /// it with `GET /r1/messages/{id}/hidden`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hidden_at: Option<Timestamp>,
     pub created_at: Timestamp,
 }
 
 impl Message {
-    /// Complete message that only has a text. Its numbers are 0 until the writer assigns them.
+    /// Creates a complete message that only has a text. Its numbers are 0 until the writer assigns
+    /// them.
     #[must_use]
     pub const fn new(
         id: MessageId,
@@ -111,8 +113,8 @@ impl Message {
         }
     }
 
-    /// True if the message has more than its text: files, previews, a poll or other versions,
-    /// statistics of an answer, a number in a thread, or hidden content.
+    /// True if the message has more than its text, for example files, previews, a poll, other
+    /// versions, statistics of an answer, a number in a thread, or hidden content.
     #[must_use]
     pub fn has_more_than_text(&self) -> bool {
         self.versions.is_some()
@@ -131,33 +133,33 @@ pub struct Preview {
     pub url: String,
     pub title: Option<String>,
     pub description: Option<String>,
-    /// Picture at `/files/{id}/preview`, readable by all who may read the message.
+    /// Picture, which is at `/files/{id}/preview` for everyone who may read the message.
     pub image_upload_id: Option<UploadId>,
-    /// Name of the site, or its host.
+    /// Name of the site, or its host name if it has none.
     pub site: Option<String>,
 }
 
 /// Reactions to a message with one emoji.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reaction {
-    /// An emoji, or `:name:` of a custom emoji of the workspace.
+    /// Emoji, or `:name:` of a custom emoji of the workspace.
     pub emoji: String,
     pub count: u64,
-    /// The first users who reacted, at most 20.
+    /// Users who reacted: the first ones, at most 20.
     pub user_ids: Vec<UserId>,
 }
 
-/// Summary of a thread, shown at its root message.
+/// Summary of a thread, which is part of its root message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ThreadSummary {
-    /// Number of replies that are not deleted.
+    /// Number of replies, not counting deleted ones.
     pub reply_count: u64,
-    /// Number of the newest reply, including deleted ones.
+    /// Number of the newest reply, even if it was deleted.
     pub last_no: i64,
     pub last_reply_at: Timestamp,
-    /// The first participants, at most five.
+    /// Participants: the first ones, at most five.
     pub participants: Vec<Participant>,
-    /// Time at which the thread was marked as solved.
+    /// Time at which the thread was marked as solved; absent if it wasn't.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub solved_at: Option<Timestamp>,
 }
@@ -178,7 +180,7 @@ pub struct Forwarded {
     pub conversation_id: ConversationId,
 }
 
-/// Mention in a message.
+/// Mention of a user, an assistant or a group of members in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub struct Mention {
     pub kind: MentionKind,
@@ -199,10 +201,10 @@ pub enum MentionKind {
     Here,
 }
 
-/// Maximum audience of a message's mentions.
+/// Largest group that a message mentions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MentionScope {
-    /// Only the mentioned users, if any.
+    /// Only the users who are mentioned individually, if any.
     Named,
     /// All members who are online.
     Here,
@@ -223,22 +225,22 @@ impl MentionScope {
     }
 }
 
-/// Position among the versions of a message in a chat with an assistant.
+/// Version of a message in a chat with an assistant, and the number of its versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Versions {
-    /// Number of the selected version, from 1.
+    /// Number of the selected version, starting at 1.
     pub index: i64,
     pub count: i64,
 }
 
-/// Duration and usage of an answer. Token counts are those of the provider.
+/// Duration and usage of an answer. The token counts are the provider's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = AnswerFigures)]
 pub struct AnswerStats {
-    /// Time from the request to the first word.
+    /// Time from the request to the first word, in milliseconds.
     pub first_token_ms: Option<u64>,
     pub duration_ms: u64,
-    /// Duration of thinking before the first word, if the model thought.
+    /// Time that the model thought before the first word, in milliseconds; null if it didn't think.
     pub thought_ms: Option<u64>,
     /// Input tokens, including cached ones.
     pub input_tokens: Option<u64>,
@@ -246,30 +248,30 @@ pub struct AnswerStats {
     /// Output tokens, including reasoning.
     pub output_tokens: Option<u64>,
     pub reasoning_tokens: Option<u64>,
-    /// Cost in micro-credits. Null if it is unknown.
+    /// Cost in micro-credits; null if it is unknown.
     pub cost: Option<i64>,
-    /// True if the provider did not report the token counts.
+    /// True if the token counts are estimates, because the provider did not report them.
     pub estimated: bool,
     pub context: AnswerContext,
-    /// Files of the messages in the model's context, the newest first, at most 20.
+    /// Files in the messages that the model was given: the newest first, at most 20.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub files: Vec<ContextFile>,
-    /// Result of the knowledge search. Absent if the assistant has no knowledge files.
+    /// Result of the search in knowledge files. Absent if the assistant has none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub knowledge: Option<AnswerKnowledge>,
-    /// Citations of knowledge files in the text, as `[1]`.
+    /// Citations of knowledge files, which the text contains as `[1]`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub citations: Vec<Citation>,
 }
 
-/// File in a model's context.
+/// File that a model was given with the messages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = SeenFile)]
 pub struct ContextFile {
     pub upload_id: UploadId,
     pub name: String,
     pub how: ContextCoverage,
-    /// Reason for which the file was not read.
+    /// Reason why the file was not read, or not completely.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<OmissionReason>,
     /// Estimated number of tokens of the file.
@@ -282,9 +284,9 @@ pub struct ContextFile {
 #[schema(as = SeenHow)]
 pub enum ContextCoverage {
     Whole,
-    /// Only the beginning of the file.
+    /// The model read only the beginning of the file.
     Part,
-    /// Only the name of the file.
+    /// The model was given only the name of the file.
     Unseen,
 }
 
@@ -294,15 +296,15 @@ pub enum ContextCoverage {
 pub enum OmissionReason {
     /// The model doesn't support images.
     ModelBlind,
-    /// Other files have used up the space for files.
+    /// Other files have used up the space in the request.
     TooLarge,
-    /// The maximum number of images is exceeded.
+    /// There are more images than allowed.
     TooMany,
-    /// Unsupported file type.
+    /// Files of this type are not supported.
     Type,
     /// The file is damaged, or its content doesn't match its type.
     Unreadable,
-    /// The pages are images without text, such as scans, and the model doesn't read those.
+    /// The pages are images without text, such as scans, and the model can't read images.
     NoText,
     /// The recording is not transcribed yet.
     NoTranscript,
@@ -313,11 +315,11 @@ pub enum OmissionReason {
 /// Usage of the model's context window for an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AnswerContext {
-    /// Input tokens, as counted or estimated.
+    /// Number of input tokens, as counted or estimated.
     pub used: u64,
     /// Maximum number of input tokens.
     pub window: u64,
-    /// Number of messages in the context.
+    /// Number of messages that the model was given.
     pub messages: u64,
 }
 
@@ -327,11 +329,11 @@ pub struct AnswerDetails {
     pub message_id: MessageId,
     /// Model that wrote the answer.
     pub model: Option<String>,
-    /// Null while the answer is being written.
+    /// Statistics of the answer; null while it is being written.
     pub answer: Option<AnswerStats>,
-    /// The model's reasoning, if reported; truncated if it is very long.
+    /// Reasoning of the model, if it reports any. Very long reasoning is truncated.
     pub thinking: Option<String>,
-    /// Tool calls with their full arguments and results.
+    /// Tool calls with their complete arguments and results.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub tool_calls: Vec<ToolCall>,
 }

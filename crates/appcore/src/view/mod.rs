@@ -1,4 +1,5 @@
-//! Resources of the API, identical in REST responses and in events. One file per noun.
+//! Resources of the API. They are the same in REST responses and in events. There is one file per
+//! kind of resource.
 
 mod accounting;
 mod admin;
@@ -113,7 +114,7 @@ pub use upload::{ConversationFile, FileKind, TranscriptState, Upload, UploadKind
 pub use user::{ChosenPresence, CustomStatus, Presence, PresenceStatus, User, UserPicture, UserRole, UserSession};
 pub use workspace::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole};
 
-/// Implements storage by name for enums: the name on the wire is also the text in the database
+/// Implements storage by name for enums: the name in the API is also the text in the database
 /// column.
 macro_rules! stored_by_name {
     ($($name:ident { $($variant:ident = $text:literal),* $(,)? })*) => {$(

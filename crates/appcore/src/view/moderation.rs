@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{ConversationKind, Sender, Upload, stored_by_name};
 use crate::{ConversationId, MessageId, ReportId, Timestamp, UserId, WarningId, WorkspaceId};
 
-/// Reason of a report.
+/// Reason for reporting a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportReason {
@@ -15,7 +15,7 @@ pub enum ReportReason {
     Hate,
     Violence,
     Sexual,
-    /// Discloses private information about a person.
+    /// The message discloses private information about a person.
     PersonalData,
     Illegal,
     Other,
@@ -25,12 +25,12 @@ pub enum ReportReason {
 #[serde(rename_all = "lowercase")]
 pub enum ReportStatus {
     Open,
-    /// Assigned to an administrator.
+    /// The report is assigned to an administrator.
     Taken,
     Closed,
 }
 
-/// Action taken on a report.
+/// Action that an administrator takes on a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = ReportDeed)]
@@ -61,7 +61,7 @@ pub struct ReportReceipt {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReportPerson {
     pub id: UserId,
-    /// Null once the account is deleted.
+    /// Name of the user; null if the account was deleted.
     pub name: Option<String>,
 }
 
@@ -73,12 +73,11 @@ pub struct ReportConversation {
     pub workspace_id: WorkspaceId,
     pub kind: ConversationKind,
     pub title: Option<String>,
-    /// True if the caller may read the conversation, so that the message can be opened in its
-    /// context.
+    /// True if the caller may read the conversation and so can open the message in its context.
     pub may_read: bool,
 }
 
-/// Report of a message, as seen by administrators.
+/// Report of a message, as shown to administrators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Report {
     pub id: ReportId,
@@ -89,42 +88,42 @@ pub struct Report {
     pub reporter: ReportPerson,
     pub message_id: MessageId,
     pub author: Sender,
-    /// Null once the conversation is deleted.
+    /// Conversation of the message; null if it was deleted.
     pub place: Option<ReportConversation>,
-    /// Content of the message at the time of the report. Null once the report is closed.
+    /// Content of the message at the time of the report; null once the report is closed.
     pub content: Option<String>,
-    /// Time since which the message is hidden.
+    /// Time at which the message was hidden; null if it is visible.
     pub hidden_at: Option<Timestamp>,
-    /// Time at which the message was deleted.
+    /// Time at which the message was deleted; null if it wasn't.
     pub deleted_at: Option<Timestamp>,
-    /// Time of the last edit.
+    /// Time at which the message was last edited.
     pub edited_at: Option<Timestamp>,
     pub sent_at: Option<Timestamp>,
     /// Number of reports of this message, including this one.
     pub reports: u64,
     /// Number of the author's other messages that were reported before.
     pub earlier: u64,
-    /// Administrator who works on it.
+    /// Administrator who has taken the report; null if nobody has.
     pub assigned_to: Option<ReportPerson>,
     pub taken_at: Option<Timestamp>,
     pub closed_by: Option<ReportPerson>,
     pub closed_at: Option<Timestamp>,
-    /// Actions taken when the report was closed. Empty if it was dismissed.
+    /// Actions that were taken when the report was closed. Empty if it was dismissed.
     pub actions: Vec<ReportAction>,
     pub created_at: Timestamp,
 }
 
-/// Report with the history of the author.
+/// Report, with the history of the message's author.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReportDetails {
     #[serde(flatten)]
     pub report: Report,
-    /// Files of the message, unless it is deleted.
+    /// Files of the message; empty if the message was deleted.
     pub attachments: Vec<Upload>,
-    /// The newest other reports on the same author, at most 20, without the content of the
+    /// Other reports about the same author: the newest ones, at most 20, without the content of the
     /// messages.
     pub others: Vec<Report>,
-    /// Number of warnings to the author.
+    /// Number of warnings that the author has received.
     pub warnings: u64,
 }
 
@@ -137,7 +136,7 @@ pub struct HiddenMessage {
     pub hidden_at: Timestamp,
 }
 
-/// Warning of a moderator about a message of the user.
+/// Warning by a moderator about a message of the user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Warning {
     pub id: WarningId,
@@ -158,13 +157,13 @@ pub struct WordFilter {
     pub words: Vec<String>,
 }
 
-/// Action on a message with a filtered word.
+/// Action on a message that contains a filtered word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WordAction {
     /// The message is refused.
     #[default]
     Refuse,
-    /// The message is sent with the word masked.
+    /// The message is sent, and the word is masked.
     Mask,
 }

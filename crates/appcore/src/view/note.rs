@@ -8,19 +8,20 @@ use crate::{NoteId, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Note {
     pub id: NoteId,
-    /// May be empty.
+    /// Title; may be empty.
     pub title: String,
-    /// Markdown. Empty once the note is deleted.
+    /// Content in Markdown; empty if the note was deleted.
     pub content: String,
     pub pinned: bool,
-    /// Number of changes; increases by one with each.
+    /// Number of changes so far. Each change increases it by one.
     pub version: i64,
     pub created_at: Timestamp,
-    /// Time of the edit on the device.
+    /// Time of the edit, by the clock of the device.
     pub edited_at: Timestamp,
-    /// Time of storage. Unique per user, so that lists can be continued after it.
+    /// Time at which the server stored the note. It is different for each note of a user, so that a
+    /// list can be continued after it.
     pub updated_at: Timestamp,
-    /// Null unless the note is deleted.
+    /// Time at which the note was deleted; null if it exists.
     #[schema(required)]
     pub deleted_at: Option<Timestamp>,
 }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{Notify, Sender, stored_by_name};
 use crate::{ConversationId, MessageId, NotificationId, Timestamp, UploadId};
 
-/// Reason of a notification.
+/// Reason for a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NotificationKind {
@@ -14,17 +14,18 @@ pub enum NotificationKind {
     Mention,
     /// A message contains one of the user's keywords.
     Keyword,
-    /// New replies in a thread that the user follows.
+    /// There are new replies in a thread that the user follows.
     Thread,
-    /// New messages in a conversation with notifications of all messages.
+    /// There are new messages in a conversation for which the user wants to be notified of all
+    /// messages.
     Message,
-    /// A reaction to a message of the user.
+    /// Another user has reacted to a message of the user.
     Reaction,
-    /// A reminder that the user has set.
+    /// A reminder that the user has set is due.
     Reminder,
     /// An export that the user requested is complete.
     Export,
-    /// A notice of the server.
+    /// The server has a notice for the user.
     System,
 }
 
@@ -61,7 +62,7 @@ pub struct Notification {
     pub id: NotificationId,
     pub kind: NotificationKind,
     pub conversation_id: Option<ConversationId>,
-    /// The newest message that it is about.
+    /// Newest message that the notification is about.
     pub message_id: Option<MessageId>,
     /// Root message of the thread of `message_id`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -69,21 +70,20 @@ pub struct Notification {
     /// Author of the message, or of the last reaction.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub actor: Option<Sender>,
-    /// Number of messages, replies or reactions that it covers.
+    /// Number of messages, replies or reactions that the notification covers.
     pub count: i64,
-    /// The matched keyword, the emoji of the last reaction, or the due date of the task in a
-    /// reminder.
+    /// Keyword that matched, emoji of the last reaction or, in a reminder of a task, its due date.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub detail: Option<String>,
-    /// File of an export.
+    /// File that an export has created.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub upload_id: Option<UploadId>,
-    /// Heading: the author and the conversation.
+    /// Heading, which names the author and the conversation.
     pub title: String,
-    /// Beginning of the text, without markup.
+    /// Beginning of the message's text, without markup.
     pub text: String,
-    /// True if it is listed without an alert, because the conversation is muted or the user has
-    /// enabled do-not-disturb.
+    /// True if the notification is listed without an alert, because the conversation is muted or
+    /// the user has turned on "do not disturb".
     pub silent: bool,
     pub created_at: Timestamp,
     pub read_at: Option<Timestamp>,
@@ -92,17 +92,17 @@ pub struct Notification {
 /// Notification settings of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NotificationSettings {
-    /// Default level of conversations. `mentions` are direct messages, mentions, keywords and
-    /// threads.
+    /// Messages to be notified of in conversations without a setting of their own. `mentions`
+    /// stands for direct messages, mentions, keywords and replies in followed threads.
     pub level: Notify,
-    /// Words that trigger notifications in any of the user's conversations. Case and accents are
+    /// Words of which the user is notified in any of their conversations. Case and accents are
     /// ignored.
     pub keywords: Vec<String>,
-    /// Null if there are no quiet hours.
+    /// Quiet hours; null if there are none.
     pub quiet: Option<QuietHours>,
-    /// End of do-not-disturb.
+    /// Time until which "do not disturb" is on.
     pub dnd_until: Option<Timestamp>,
-    /// Delay in minutes before a mail about missed messages is sent. Null: never.
+    /// Time after which missed messages are e-mailed, in minutes; null if they never are.
     pub mail_after_minutes: Option<i64>,
     /// True if push notifications are sent to subscribed devices.
     pub push: bool,
@@ -124,17 +124,17 @@ impl Default for NotificationSettings {
     }
 }
 
-/// Weekly times of do-not-disturb.
+/// Times of the week at which "do not disturb" is on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuietHours {
-    /// Start, such as `22:00`.
+    /// Start time, such as `22:00`.
     #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
     pub from: String,
-    /// End, such as `07:00`; on the following day if it is not later than `from`.
+    /// End time, such as `07:00`. If it is not later than `from`, it is on the following day.
     #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
     pub to: String,
-    /// Weekdays on which they start: 1 is Monday, 7 is Sunday.
+    /// Weekdays on which the quiet hours start, from 1 (Monday) to 7 (Sunday).
     #[schema(min_items = 1, max_items = 7)]
     pub days: Vec<u8>,
     /// IANA time zone, such as `Europe/Berlin`.

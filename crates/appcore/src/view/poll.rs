@@ -5,20 +5,20 @@ use utoipa::ToSchema;
 
 use crate::{Timestamp, UserId};
 
-/// New poll. The question is the text of the message.
+/// Poll to create. Its question is the text of the message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewPoll {
-    /// Options of up to 100 characters, without duplicates.
+    /// Options, which must be different and have up to 100 characters.
     #[schema(min_items = 2, max_items = 10)]
     pub options: Vec<String>,
     /// True if several options can be chosen.
     #[serde(default)]
     pub multiple: bool,
-    /// True if votes are anonymous.
+    /// True if nobody can see who voted for which option.
     #[serde(default)]
     pub anonymous: bool,
-    /// End of the poll, at most a year from now. Absent: the author closes it.
+    /// End of the poll, at most a year from now. If absent, the author has to close it.
     #[serde(default)]
     pub closes_at: Option<Timestamp>,
 }
@@ -30,9 +30,9 @@ pub struct Poll {
     pub options: Vec<String>,
     /// True if several options can be chosen.
     pub multiple: bool,
-    /// True if votes are anonymous.
+    /// True if nobody can see who voted for which option.
     pub anonymous: bool,
-    /// End of the poll.
+    /// End of the poll; absent if the author has to close it.
     pub closes_at: Option<Timestamp>,
     pub results: PollResults,
 }
@@ -40,12 +40,12 @@ pub struct Poll {
 /// Results of a poll.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PollResults {
-    /// One per option, in the same order.
+    /// Results of the options, in the same order.
     #[schema(min_items = 2, max_items = 10)]
     pub options: Vec<PollResult>,
-    /// Number of voters.
+    /// Number of users who have voted.
     pub voters: u64,
-    /// Time at which the author closed it. Absent while it is open.
+    /// Time at which the author closed the poll. Absent if the author hasn't.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub closed_at: Option<Timestamp>,
 }
@@ -53,7 +53,7 @@ pub struct PollResults {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PollResult {
     pub votes: u64,
-    /// The first voters, at most 20; empty if the poll is anonymous.
+    /// Users who voted for the option: the first ones, at most 20. Empty if the poll is anonymous.
     #[schema(max_items = 20)]
     pub user_ids: Vec<UserId>,
 }
@@ -61,7 +61,7 @@ pub struct PollResult {
 /// Vote of the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OwnVote {
-    /// Indices of the chosen options, from 0; empty if the caller has not voted.
+    /// Zero-based indices of the chosen options; empty if the caller has not voted.
     #[schema(max_items = 10)]
     pub choices: Vec<u8>,
 }

@@ -10,12 +10,12 @@ use crate::{ConversationId, MessageId, ReminderId, ScheduledId, Timestamp, Uploa
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Draft {
     pub conversation_id: ConversationId,
-    /// Root message of the thread that it is written in. Null outside of threads.
+    /// Root message of the thread that the draft is for; null outside of threads.
     #[schema(required)]
     pub thread_id: Option<MessageId>,
-    /// Empty if the draft was deleted.
+    /// Text of the draft; empty if the draft was deleted.
     pub content: String,
-    /// Message that it replies to.
+    /// Message that the draft replies to.
     #[schema(required)]
     pub reply_to: Option<MessageId>,
     pub updated_at: Timestamp,
@@ -26,12 +26,12 @@ pub struct Draft {
 pub struct Scheduled {
     pub id: ScheduledId,
     pub conversation_id: ConversationId,
-    /// `client_id` of the message once it is sent.
+    /// `client_id` that the message will have when it is sent.
     pub client_id: String,
     pub content: String,
     #[schema(required)]
     pub reply_to: Option<MessageId>,
-    /// Root message of the thread that it will be sent to.
+    /// Root message of the thread that the message will be sent to.
     #[schema(required)]
     pub thread_id: Option<MessageId>,
     pub also_to_conversation: bool,
@@ -39,18 +39,18 @@ pub struct Scheduled {
     pub attachment_ids: Vec<UploadId>,
     pub send_at: Timestamp,
     pub created_at: Timestamp,
-    /// Reason for which it could not be sent. Null if it is pending. A failed message stays until
-    /// it is changed, sent or deleted.
+    /// Reason why the message could not be sent; null if it is still pending. A message that has
+    /// failed stays until it is changed, sent or deleted.
     #[schema(required)]
     pub failure: Option<ScheduledFailure>,
 }
 
-/// Failure of a scheduled message.
+/// Reason why a scheduled message could not be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ScheduledFailure {
     /// Error code.
     pub code: String,
-    /// Sentence for the user.
+    /// Message for the user.
     pub message: String,
 }
 
@@ -59,7 +59,7 @@ pub struct ScheduledFailure {
 pub struct Reminder {
     pub id: ReminderId,
     pub message: Message,
-    /// The user's own note.
+    /// Note that the user has added.
     #[schema(required)]
     pub note: Option<String>,
     pub at: Timestamp,

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{ConversationKind, Message, Sender};
 use crate::{ConversationId, MessageId, Timestamp, UploadId};
 
-/// Type of results.
+/// Type of the results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SearchType {
@@ -18,7 +18,7 @@ pub enum SearchType {
     File,
 }
 
-/// Content that a message must have to match.
+/// Content that a message must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SearchHas {
@@ -31,7 +31,7 @@ pub enum SearchHas {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SearchSort {
-    /// Best match first; of equal matches the newest.
+    /// The best match is first. Of equal matches, the newest is first.
     #[default]
     Relevance,
     Newest,
@@ -42,7 +42,7 @@ pub enum SearchSort {
 pub struct FoundConversation {
     pub id: ConversationId,
     pub kind: ConversationKind,
-    /// Null if it is named after its members.
+    /// Title; null if the conversation is named after its members.
     pub title: Option<String>,
 }
 
@@ -51,13 +51,13 @@ pub struct FoundConversation {
 pub struct FoundInFile {
     pub upload_id: UploadId,
     pub name: String,
-    /// Text around the match, in one line.
+    /// Text around the match, as a single line.
     pub excerpt: String,
-    /// Offsets and lengths of the matches in the excerpt, in UTF-16 code units.
+    /// Offset and length of each match in the excerpt, in UTF-16 code units.
     pub highlights: Vec<[usize; 2]>,
 }
 
-/// Search result: a message with its conversation, a conversation, or a person.
+/// Search result: a message with its conversation, a conversation, or a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchHit {
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -66,7 +66,7 @@ pub struct SearchHit {
     pub conversation: Option<FoundConversation>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub person: Option<Sender>,
-    /// Offsets and lengths of the matches in the message's text, in UTF-16 code units.
+    /// Offset and length of each match in the message's text, in UTF-16 code units.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub highlights: Vec<[usize; 2]>,
     /// Match in a file of the message.
@@ -74,7 +74,7 @@ pub struct SearchHit {
     pub file: Option<FoundInFile>,
 }
 
-/// Number of matching messages by author or conversation.
+/// Number of matching messages of one author or conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchFacet {
     #[schema(value_type = String, format = Uuid)]
@@ -83,7 +83,7 @@ pub struct SearchFacet {
     pub count: u64,
 }
 
-/// Number of matching messages with this content.
+/// Number of matching messages that have this content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchHasFacet {
     pub has: SearchHas,
@@ -93,15 +93,16 @@ pub struct SearchHasFacet {
 /// Number of matching messages of one day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchDayFacet {
-    /// Start of the day in the caller's time zone.
+    /// Start of the day, in the caller's time zone.
     pub begins_at: Timestamp,
     pub count: u64,
 }
 
-/// Facets of the newest matching messages, at most 500; the most frequent first.
+/// Facets of the matching messages, counted among the newest 500 at most. The most frequent value
+/// is first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchFacets {
-    /// Users and assistants.
+    /// Authors: users and assistants.
     pub author: Vec<SearchFacet>,
     pub conversation: Vec<SearchFacet>,
     pub has: Vec<SearchHasFacet>,
@@ -109,10 +110,10 @@ pub struct SearchFacets {
     pub day: Vec<SearchDayFacet>,
 }
 
-/// Search term without matches, and its correction.
+/// Word without matches, and its correction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchCorrection {
-    /// Term in lower case.
+    /// Word as typed, in lower case.
     pub typed: String,
     pub instead: String,
 }
@@ -121,24 +122,25 @@ pub struct SearchCorrection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchTotal {
     pub count: u64,
-    /// True if `count` is complete. Otherwise only the newest 500 were counted.
+    /// True if all matches were counted. Otherwise only the newest 500 were.
     pub is_all: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchResults {
     pub items: Vec<SearchHit>,
-    /// `cursor` of the next page. Null on the last page.
+    /// Value of `cursor` for the next page; null on the last page.
     pub next: Option<String>,
     pub facets: SearchFacets,
-    /// Null on later pages.
+    /// Number of matches; null on later pages.
     pub total: Option<SearchTotal>,
-    /// Time down to which messages were searched, if the search stopped early; `next` continues
+    /// Time back to which messages were searched, if the search stopped early. `next` continues
     /// from there.
     pub searched_to: Option<Timestamp>,
     /// True if there was no exact match and the results include similar words.
     pub is_corrected: bool,
-    /// Corrected typos. `exact` searches for the words as typed.
+    /// Words with typing errors, and their corrections. With `exact`, the words are searched as
+    /// typed.
     pub corrections: Vec<SearchCorrection>,
     /// True if older messages are still being indexed, so that results may be missing.
     pub is_filling: bool,
@@ -150,7 +152,7 @@ pub struct SearchResults {
 /// Message that an answer is based on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchSource {
-    /// Number in square brackets in the text.
+    /// Number of the source, which the text shows in square brackets.
     pub n: u64,
     pub message_id: MessageId,
     pub conversation_id: ConversationId,
@@ -162,14 +164,14 @@ pub struct SearchSource {
 /// Answer of an assistant about search results.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchAnswer {
-    /// Markdown with the numbers of sources: `[1]`.
+    /// Text in Markdown, with the numbers of sources as `[1]`.
     pub text: String,
-    /// Cited messages.
+    /// Messages that the text cites.
     pub sources: Vec<SearchSource>,
     pub assistant: Sender,
     /// Number of messages that the model read.
     pub read_count: u64,
-    /// Cost in micro-credits. Null if the model has no price.
+    /// Cost in micro-credits; null if the price of the model is unknown.
     pub cost: Option<i64>,
     pub took_ms: u64,
 }
@@ -177,16 +179,16 @@ pub struct SearchAnswer {
 /// Summary of unread messages by an assistant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CatchUp {
-    /// Markdown with the numbers of sources: `[1]`.
+    /// Text in Markdown, with the numbers of sources as `[1]`.
     pub text: String,
-    /// Cited messages.
+    /// Messages that the text cites.
     pub sources: Vec<SearchSource>,
     pub assistant: Sender,
     /// Number of messages that the model read.
     pub read_count: u64,
     /// True if older messages or other conversations were left out.
     pub has_more: bool,
-    /// Cost in micro-credits. Null if the model has no price.
+    /// Cost in micro-credits; null if the price of the model is unknown.
     pub cost: Option<i64>,
     pub took_ms: u64,
 }

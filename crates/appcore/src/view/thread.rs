@@ -11,18 +11,18 @@ use crate::{ConversationId, Timestamp};
 pub struct Thread {
     /// Root message.
     pub root: Message,
-    /// Replies, oldest first. Deleted ones keep their position.
+    /// Replies, with the oldest first. Deleted replies are included without their content.
     pub items: Vec<Message>,
     /// True if there are more replies in the direction of reading.
     pub has_more: bool,
     pub own: ThreadPosition,
 }
 
-/// The user's state in a thread.
+/// State of a thread for the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ThreadPosition {
     pub following: bool,
-    /// Number of the last reply that the user has read; 0 if they don't follow it.
+    /// Number of the last reply that the user has read; 0 if the user doesn't follow the thread.
     pub read_no: i64,
     pub unread: i64,
 }
@@ -37,10 +37,10 @@ pub struct FollowedThread {
     pub solved: bool,
 }
 
-/// Message with those before and after it.
+/// Message with the messages before and after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Neighbours {
-    /// Oldest first.
+    /// Messages, with the oldest first.
     pub items: Vec<Message>,
     pub has_more_before: bool,
     pub has_more_after: bool,
@@ -53,7 +53,7 @@ pub struct SavedMessage {
     pub saved_at: Timestamp,
 }
 
-/// True if the caller has saved the message.
+/// Whether the caller has saved a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SavedState {
     pub saved: bool,

@@ -6,34 +6,34 @@ use utoipa::ToSchema;
 use super::stored_by_name;
 use crate::{AssistantId, McpServerId, Timestamp, ToolCallId, ToolPermissionId, UserId};
 
-/// MCP server, as seen by administrators.
+/// MCP server, as shown to administrators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct McpServer {
     pub id: McpServerId,
     pub name: String,
     pub description: Option<String>,
     pub transport: McpTransport,
-    /// URL, for `http`.
+    /// URL of an `http` server.
     pub url: Option<String>,
-    /// Name of the command in the configuration, for `stdio`.
+    /// Name of a `stdio` server's command in the configuration.
     pub command: Option<String>,
     /// Authentication of calls to the server.
     pub auth: McpAuth,
-    /// OAuth client id at its authorization server, if an administrator has entered one. The secret
-    /// is never returned.
+    /// OAuth client id at the server's authorization server, if an administrator has entered one.
+    /// The client secret is never returned.
     pub client_id: Option<String>,
-    /// Names of its headers or environment variables. Their values are never returned.
+    /// Names of the headers or environment variables that are set. Their values are never returned.
     pub secret_names: Vec<String>,
     pub is_enabled: bool,
-    /// Users who may give its tools to assistants.
+    /// Users who may give the server's tools to assistants.
     pub visible_to: ToolVisibility,
-    /// Tools as of `checked_at`.
+    /// Tools that the server had at `checked_at`.
     pub tools: Vec<McpTool>,
-    /// Prompts as of `checked_at`.
+    /// Prompts that the server had at `checked_at`.
     pub prompts: Vec<OfferedPrompt>,
-    /// Time of the last listing.
+    /// Time at which the tools and prompts were last listed.
     pub checked_at: Option<Timestamp>,
-    /// Error of the last listing.
+    /// Error of the last attempt to list the tools and prompts.
     pub error: Option<String>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -56,7 +56,7 @@ pub struct OfferedServer {
     pub id: McpServerId,
     pub name: String,
     pub description: Option<String>,
-    /// Tools that are not disabled.
+    /// Tools of the server that are not disabled.
     pub tools: Vec<OfferedTool>,
     pub prompts: Vec<OfferedPrompt>,
 }
@@ -93,16 +93,16 @@ pub struct OfferedTool {
     pub mode: ToolMode,
 }
 
-/// Natter's built-in tools in a workspace.
+/// Built-in tools of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkspaceTools {
-    /// Id by which they are given to assistants.
+    /// Id of the server that stands for the built-in tools, by which they are given to assistants.
     pub server_id: McpServerId,
     pub name: String,
     pub tools: Vec<OfferedTool>,
 }
 
-/// MCP server command in the configuration.
+/// Command of an MCP server, from the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct McpCommand {
     pub name: String,
@@ -110,12 +110,12 @@ pub struct McpCommand {
     pub env_names: Vec<String>,
 }
 
-/// Tools of a server that an assistant has.
+/// Tools of one server that an assistant may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AssistantTools {
     pub server_id: McpServerId,
-    /// Null: all tools.
+    /// Names of the tools; null for all tools of the server.
     pub tools: Option<Vec<String>>,
 }
 
@@ -123,7 +123,7 @@ pub struct AssistantTools {
 #[serde(rename_all = "lowercase")]
 pub enum McpTransport {
     Http,
-    /// Program on the server's machine.
+    /// The server is a program on the same machine as Natter.
     Stdio,
 }
 
@@ -131,13 +131,14 @@ pub enum McpTransport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum McpAuth {
-    /// Headers or environment variables set by an administrator, the same for all users.
+    /// Headers or environment variables that an administrator has set. They are the same for all
+    /// users.
     Secrets,
-    /// Each user connects their own account (OAuth); only for `http`.
+    /// OAuth account that each user connects for themselves. Only for `http` servers.
     Oauth,
 }
 
-/// MCP server that the user can connect an account with.
+/// MCP server that the user can connect an account with, and the state of the connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolConnection {
     pub server_id: McpServerId,
@@ -151,21 +152,21 @@ pub struct ToolConnection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ToolConnectionState {
-    /// No account is connected.
+    /// The user has not connected an account.
     None,
     Connected,
     /// The user has to sign in again.
     Expired,
 }
 
-/// Sign-in page of an MCP server.
+/// Start of the sign-in at an MCP server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolSignIn {
-    /// URL to open in a browser.
+    /// URL of the sign-in page, to be opened in a browser.
     pub url: String,
 }
 
-/// Connected account of an MCP server.
+/// Account that was connected with an MCP server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolConnected {
     pub server_id: McpServerId,
@@ -179,7 +180,7 @@ pub struct ToolConnected {
 #[serde(rename_all = "lowercase")]
 #[schema(as = OfferedTo)]
 pub enum ToolVisibility {
-    /// All users who create assistants.
+    /// All users who may create assistants.
     Everyone,
     /// Administrators of the server.
     Admins,
@@ -189,11 +190,11 @@ pub enum ToolVisibility {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ToolMode {
-    /// Called without confirmation.
+    /// The tool is called without confirmation.
     Auto,
-    /// Called after the user who asked has allowed it.
+    /// The tool is called after the user who asked has allowed it.
     Ask,
-    /// Not offered to the model.
+    /// The tool is not offered to the model.
     Off,
 }
 
@@ -201,7 +202,7 @@ pub enum ToolMode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolCall {
     pub id: ToolCallId,
-    /// Server, with which an account can be connected. Absent in old calls.
+    /// Server of the tool, with which the user can connect an account. Absent in old calls.
     #[serde(default)]
     pub server_id: Option<McpServerId>,
     /// Name of the server.
@@ -209,24 +210,26 @@ pub struct ToolCall {
     pub tool: String,
     pub title: Option<String>,
     pub status: ToolCallStatus,
-    /// JSON; truncated in a message, complete in the details of an answer.
+    /// Arguments as JSON. They are truncated in messages, and complete in the details of an answer.
     pub arguments: String,
     /// True if the user has edited the arguments.
     #[serde(default)]
     pub is_edited: bool,
-    /// True if the user may allow future calls, too (`remember`).
+    /// True if the user may also allow later calls (`remember`).
     #[serde(default)]
     pub may_remember: bool,
-    /// Result; truncated in a message, up to 32 KiB in the details of an answer. Untrusted data.
+    /// Result of the call. It is truncated in messages; the details of an answer contain up to 32
+    /// KiB. Clients must treat it as untrusted data.
     pub result: Option<String>,
-    /// Number of images in the result: `GET …/tool_calls/{call_id}/pictures/{number}`, from 1.
+    /// Number of images in the result. They are at `GET …/tool_calls/{call_id}/pictures/{number}`,
+    /// numbered from 1.
     #[serde(default)]
     pub pictures: u32,
-    /// Offset in the content, in UTF-16 code units.
+    /// Position of the call in the answer's text, in UTF-16 code units.
     pub at: u64,
-    /// User who may decide about it while it is waiting.
+    /// User who may allow or deny the call while it is waiting.
     pub asker_id: UserId,
-    /// Deadline of the decision.
+    /// Time until which the call can be allowed or denied.
     pub expires_at: Option<Timestamp>,
     pub duration_ms: Option<u64>,
 }
@@ -234,25 +237,25 @@ pub struct ToolCall {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ToolCallStatus {
-    /// Waiting for the user's permission.
+    /// The call waits for the user's permission.
     Waiting,
-    /// Allowed, not started yet.
+    /// The call was allowed but has not started yet.
     Queued,
     Running,
     Done,
     /// The tool or its server failed.
     Failed,
-    /// The user has no account connected with the server, or its sign-in has expired. The tool was
-    /// not called.
+    /// The tool was not called, because the user has not connected an account with the server, or
+    /// the connection has expired.
     Unconnected,
-    /// Denied by the user.
+    /// The user has denied the call.
     Refused,
-    /// Not decided in time.
+    /// The user has neither allowed nor denied the call in time.
     Expired,
-    /// Interrupted while running, because the instance or the answer stopped. It may have taken
-    /// effect, and was not called again.
+    /// The call was interrupted, because the instance or the answer stopped. It may have taken
+    /// effect, and is not repeated.
     Interrupted,
-    /// The answer ended first.
+    /// The answer ended before the call started.
     Stopped,
 }
 
@@ -261,26 +264,26 @@ pub enum ToolCallStatus {
 pub struct ToolCallDetails {
     #[serde(flatten)]
     pub call: ToolCall,
-    /// JSON Schema of the arguments. Null if the tool doesn't exist any more.
+    /// JSON Schema of the arguments; null if the tool no longer exists.
     #[schema(value_type = Option<Object>)]
     pub schema: Option<serde_json::Value>,
 }
 
-/// A tool that an assistant may call without asking the caller again.
+/// Tool that an assistant may call without asking the caller again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolPermission {
     pub id: ToolPermissionId,
     pub assistant_id: AssistantId,
     pub assistant_name: String,
     pub server_id: McpServerId,
-    /// The server's name.
+    /// Name of the tool's server.
     pub server: String,
     pub tool: String,
     pub title: Option<String>,
     pub created_at: Timestamp,
 }
 
-/// Decision on a waiting tool call.
+/// Decision of the user on a waiting tool call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ToolDecision {

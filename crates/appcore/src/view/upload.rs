@@ -6,33 +6,34 @@ use utoipa::ToSchema;
 use super::{Sender, stored_by_name};
 use crate::{MessageId, Timestamp, UploadId};
 
-/// File. Its bytes are at `/files/{id}/{name}`, thumbnails of a picture at the same URL with
-/// `?size=320` or `?size=1280`.
+/// File. Its content is at `/files/{id}/{name}`. With `?size=320` or `?size=1280`, this URL returns
+/// a thumbnail of a picture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Upload {
     pub id: UploadId,
     pub name: String,
     pub kind: UploadKind,
-    /// Media type detected from the content, not the declared one.
+    /// Media type that was detected from the content. It may differ from the declared one.
     pub media_type: String,
-    /// Size in bytes as served: without the metadata of pictures.
+    /// Size in bytes, not counting the metadata that was removed from a picture.
     pub size: i64,
-    /// Hash of the served bytes. Null until the upload is complete.
+    /// SHA-256 hash of the content as it is downloaded; null until the upload is complete.
     pub sha256: Option<String>,
     /// Width of a picture, in pixels.
     pub width: Option<i32>,
     pub height: Option<i32>,
-    /// Duration of a recording.
+    /// Duration of a recording, in milliseconds.
     pub duration_ms: Option<i64>,
     /// Waveform of a recording: 64 numbers from 0 to 255.
     pub peaks: Option<Vec<u8>>,
-    /// Placeholder of a picture (thumbhash, base64). Present if there are thumbnails.
+    /// Preview of a picture (thumbhash in base64), to be shown until the picture is loaded. Present
+    /// if there are thumbnails.
     pub thumbhash: Option<String>,
     pub status: UploadStatus,
     /// Transcript of a voice note.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub transcript: Option<String>,
-    /// State of a voice note's transcription. Absent if there is no transcription.
+    /// State of a voice note's transcription. Absent if voice notes are not transcribed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub transcript_state: Option<TranscriptState>,
     pub created_at: Timestamp,
@@ -41,19 +42,19 @@ pub struct Upload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UploadStatus {
-    /// Incomplete, or not checked yet.
+    /// The upload is incomplete, or not checked yet.
     Pending,
     Ready,
-    /// Unusable.
+    /// The file was refused and can't be used.
     Refused,
 }
 
-/// File of a conversation, with its message.
+/// File in a conversation, with the message that contains it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConversationFile {
     pub upload: Upload,
     pub message_id: MessageId,
-    /// Number of the message.
+    /// Sequence number of the message.
     pub seq: i64,
     pub sender: Sender,
     /// Time of the message.
@@ -64,7 +65,7 @@ pub struct ConversationFile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FileKind {
-    /// Pictures that have thumbnails.
+    /// Pictures, for which there are thumbnails.
     Picture,
     /// All files except pictures.
     File,
@@ -93,7 +94,7 @@ pub enum UploadKind {
     File,
     /// Voice note.
     Voice,
-    /// Picture of a linked page, created by the server.
+    /// Picture of a linked page, which the server has created.
     Preview,
 }
 

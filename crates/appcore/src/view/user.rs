@@ -6,19 +6,19 @@ use utoipa::ToSchema;
 use super::stored_by_name;
 use crate::{GeoLocation, Language, SessionId, Timestamp, UploadId, UserId};
 
-/// User account. Email address and sign-in data are returned to the user only.
+/// User account. The e-mail address and the data about sign-in are returned only to the user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct User {
     pub id: UserId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// True if the email address is verified.
+    /// True if the e-mail address is verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
     /// True if the account has a password. Returned to the user only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub has_password: Option<bool>,
-    /// True if sign-in requires a code of an authenticator app. Returned to the user only.
+    /// True if sign-in requires a code from an authenticator app. Returned only to the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_factor: Option<bool>,
     /// Language of mails. Returned to the user only.
@@ -27,7 +27,7 @@ pub struct User {
     /// True if others see the time zone. Returned to the user only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub show_timezone: Option<bool>,
-    /// Presence chosen by hand, on all devices. Returned to the user only.
+    /// Presence that the user has chosen by hand, for all devices. Returned only to the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen_presence: Option<ChosenPresence>,
     pub display_name: String,
@@ -39,7 +39,8 @@ pub struct User {
     /// Custom status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_status: Option<CustomStatus>,
-    /// IANA time zone, such as `Europe/Berlin`. Null if it is unknown or not shown.
+    /// IANA time zone, such as `Europe/Berlin`. Null if it is unknown, or if the user doesn't show
+    /// it.
     #[serde(default)]
     #[schema(required)]
     pub timezone: Option<String>,
@@ -50,7 +51,7 @@ pub struct User {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UserPicture {
     pub user_id: UserId,
-    /// Picture: `/files/{upload_id}/picture`.
+    /// Picture of the user, which is at `/files/{upload_id}/picture`.
     pub upload_id: UploadId,
 }
 
@@ -71,7 +72,8 @@ pub enum PresenceStatus {
     Offline,
 }
 
-/// Presence that the user chose to be shown with while connected; `online`: the actual presence.
+/// Presence that the user has chosen to be shown while connected. With `online`, the actual
+/// presence is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ChosenPresence {
@@ -94,16 +96,16 @@ pub struct Presence {
     pub custom_status: Option<CustomStatus>,
 }
 
-/// Temporary status text: “In a meeting”.
+/// Temporary status that the user has set, such as “In a meeting”.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CustomStatus {
     pub emoji: Option<String>,
     pub text: Option<String>,
-    /// End of the status. Null: until it is removed.
+    /// Time at which the status is removed; null if it stays until the user removes it.
     pub until: Option<Timestamp>,
 }
 
-/// Signed-in device.
+/// Session of a signed-in device.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct UserSession {
     pub id: SessionId,
@@ -111,7 +113,7 @@ pub struct UserSession {
     pub current: bool,
     pub user_agent: Option<String>,
     pub address: Option<String>,
-    /// Location of the address, if known; returned to the user only.
+    /// Location of the address, if known. Returned only to the user.
     pub place: Option<GeoLocation>,
     pub created_at: Timestamp,
     pub last_used_at: Timestamp,

@@ -12,11 +12,12 @@ pub struct Workspace {
     pub name: String,
     /// Role of the caller.
     pub role: WorkspaceRole,
-    /// True for the caller's personal workspace, created at sign-up.
+    /// True for the caller's personal workspace, which was created at sign-up.
     pub personal: bool,
     /// True for the shared workspace that everybody joins at sign-up.
     pub shared: bool,
-    /// Email domains whose verified users may join. Returned to the owner and admins.
+    /// E-mail domains whose users may join if their address is verified. Returned only to the owner
+    /// and admins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub join_domains: Option<Vec<String>>,
 }

@@ -65,7 +65,7 @@ impl JobPayload for ExportJob {
 }
 
 impl Job<ConversationsService> for ExportJob {
-    /// One export at a time, because exports use disk space and are not urgent.
+    /// Limit of one export at a time, because exports use disk space and are not urgent.
     fn places(_config: &appcore::config::Config) -> usize {
         1
     }

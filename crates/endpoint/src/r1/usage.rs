@@ -25,7 +25,7 @@ pub struct ReadUsageRequest {
     pub group: Option<UsageGrouping>,
     #[from(query)]
     pub key_id: Option<ApiKeyId>,
-    /// Restricts the usage to this model, by the name that groups of `model` have.
+    /// Restricts the usage to this model, named as in a response that is grouped by `model`.
     #[from(query)]
     pub model: Option<String>,
     /// User whose usage is shown. Only administrators may name another user.

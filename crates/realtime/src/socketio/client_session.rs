@@ -79,7 +79,7 @@ struct UnauthenticatedClient {
     tries: usize,
     at: Instant,
     is_met: Rc<Cell<bool>>,
-    /// One of the slots that its address has for unauthenticated sessions.
+    /// Slot that the session occupies among the unauthenticated sessions of its address.
     _slot: AddressSlot,
 }
 

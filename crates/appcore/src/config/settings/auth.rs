@@ -56,8 +56,10 @@ pub struct Auth {
     /// which further sign-ins are refused.
     #[setting(Number(1, 1_000_000), default = 5)]
     pub failed_signins: u32,
-    // Allows for one in five of 500 people who mistype their password on their first morning.
-    /// Failed sign-ins to all accounts together from one address, which an office may share.
+    // The default is enough for an office of 500 people, of whom one in five mistypes their password
+    // on the first morning.
+    /// Number of failed sign-ins from one address, to all accounts together, after which further
+    /// sign-ins are refused. Many people may share an address.
     #[setting(Number(1, 1_000_000), default = 100)]
     pub failed_signins_per_address: u32,
     /// Number of failed sign-ins to one account from all addresses together after which further

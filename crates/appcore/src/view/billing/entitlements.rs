@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use crate::{Timestamp, WorkspaceId, credits::MicroCredits, view::stored_by_name};
 
-/// Entitlements of the caller, and their usage.
+/// Entitlements of the caller, and how much of them is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Entitlements {
-    /// Current plan. Null if there is none.
+    /// Current plan; null if there is none.
     #[schema(required)]
     pub plan: Option<CurrentPlan>,
-    /// Null if nothing is charged on this server.
+    /// Credits; null if users are charged nothing on this server.
     #[schema(required)]
     pub credits: Option<Credits>,
     pub quotas: Vec<QuotaUse>,
@@ -24,13 +24,14 @@ pub struct Entitlements {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkspaceEntitlements {
     pub workspace_id: WorkspaceId,
-    /// True if the workspace has credits, which pay for its members in its conversations and for
-    /// its keys.
+    /// True if the workspace has credits. These pay for its members in its conversations, and for
+    /// its API keys.
     pub pays: bool,
-    /// Visible to owners and administrators; null if nothing is charged on this server.
+    /// Credits, which only the owner and admins can see. Null for others, and if users are charged
+    /// nothing on this server.
     #[schema(required)]
     pub credits: Option<Credits>,
-    /// Null if no plan is in force.
+    /// Current plan; null if there is none.
     #[schema(required)]
     pub plan: Option<CurrentPlan>,
     pub quotas: Vec<QuotaUse>,
@@ -41,10 +42,10 @@ pub struct WorkspaceEntitlements {
 pub struct CurrentPlan {
     pub id: Uuid,
     pub name: String,
-    /// Null if it doesn't renew automatically.
+    /// Time of the next renewal; null if the plan doesn't renew automatically.
     #[schema(required)]
     pub renews_at: Option<Timestamp>,
-    /// Time at which it ends unless it is renewed.
+    /// Time at which the plan ends unless it is renewed; null if it doesn't end.
     #[schema(required)]
     pub cancel_at: Option<Timestamp>,
 }
@@ -57,26 +58,26 @@ pub struct Credits {
     /// Credits reserved for calls in progress.
     pub held: MicroCredits,
     pub available: MicroCredits,
-    /// Negative balance from usage or refunds beyond the balance; the next credits are used to
+    /// Amount owed, because usage or refunds exceeded the balance. Further credits are used to
     /// settle it first.
     pub owed: MicroCredits,
-    /// Original amount of the purchases and grants that the balance is left of.
+    /// Total amount of the purchases and grants of which a part is still in the balance.
     pub granted: MicroCredits,
 }
 
-/// Metric that a plan limits.
+/// Quantity that a plan limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QuotaMetric {
-    /// Answers of assistants per day.
+    /// Number of answers of assistants per day.
     Answers,
-    /// Calls of `/v1` per day.
+    /// Number of calls of `/v1` per day.
     GatewayCalls,
-    /// Tokens per day.
+    /// Number of tokens per day.
     Tokens,
     /// Size of the user's files and texts, in bytes.
     Storage,
-    /// Members of a workspace, not counting guests.
+    /// Number of members of a workspace, not counting guests.
     Members,
 }
 
@@ -86,7 +87,7 @@ pub struct QuotaUse {
     pub metric: QuotaMetric,
     pub used: i64,
     pub limit: i64,
-    /// Null if the quota is a total and is not reset.
+    /// Time at which the usage is reset; null if it is a total that is never reset.
     #[schema(required)]
     pub resets_at: Option<Timestamp>,
 }
@@ -94,9 +95,10 @@ pub struct QuotaUse {
 /// Storage used by a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StorageUse {
-    /// Size of all files and texts. The text of sent messages doesn't count.
+    /// Size of all files and texts, in bytes. The text of sent messages doesn't count.
     pub bytes: i64,
-    /// The smaller of the plan's quota and the server's limit per user. Null if neither is set.
+    /// Maximum size in bytes: the smaller one of the plan's quota and the server's limit per user.
+    /// Null if there is neither.
     #[schema(required)]
     pub quota_bytes: Option<i64>,
 }
@@ -105,12 +107,13 @@ pub struct StorageUse {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct LedgerEntry {
     pub id: Uuid,
-    /// `purchase`, `grant`, `hold`, `release`, `settle`, `expire`, `refund`, …
+    /// Kind of the entry: `purchase`, `grant`, `hold`, `release`, `settle`, `expire`, `refund` or
+    /// another.
     pub kind: String,
-    /// Negative for debits.
+    /// Amount in micro-credits; negative for debits.
     pub amount: MicroCredits,
     pub balance_after: MicroCredits,
-    /// Origin of the entry, such as `payment:0199…`.
+    /// Origin of the entry, such as `payment:0199…` for a payment.
     pub source: String,
     #[schema(required)]
     pub note: Option<String>,

@@ -11,9 +11,9 @@ use crate::{Timestamp, UserId, WorkspaceId, view::stored_by_name};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentStatus {
-    /// Requested; the gateway may not know of it yet.
+    /// The payment was requested, and the gateway may not know of it yet.
     Created,
-    /// Waiting for the payer or the payer's bank.
+    /// The payment waits for the payer or the payer's bank.
     Pending,
     Paid,
     Failed,
@@ -21,11 +21,11 @@ pub enum PaymentStatus {
     PartlyRefunded,
     Refunded,
     Disputed,
-    /// The gateway's report is inconsistent; an administrator has to review it.
+    /// The gateway's report is inconsistent, so an administrator has to review the payment.
     Quarantined,
 }
 
-/// A payment.
+/// Payment.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Payment {
     pub id: Uuid,
@@ -36,12 +36,12 @@ pub struct Payment {
     pub currency: String,
     pub plan_id: Uuid,
     pub plan_name: String,
-    /// Workspace that it was bought for. Null: for the payer.
+    /// Workspace that the purchase is for; null if it is for the payer.
     #[schema(required)]
     pub workspace_id: Option<WorkspaceId>,
     #[schema(required)]
     pub subscription_id: Option<Uuid>,
-    /// Payment page, while the payment can be made.
+    /// URL of the page for paying, as long as the payment can be made.
     #[schema(required)]
     pub redirect_url: Option<String>,
     pub created_at: Timestamp,
@@ -49,7 +49,7 @@ pub struct Payment {
     #[schema(required)]
     pub paid_at: Option<Timestamp>,
     pub refunded_amount: i64,
-    /// Number of the receipt, such as `2026-0001`.
+    /// Number of the receipt, such as `2026-0001`; null if there is none yet.
     #[schema(required)]
     pub receipt: Option<String>,
     pub credit_notes: Vec<CreditNote>,
@@ -58,22 +58,22 @@ pub struct Payment {
 /// Credit note of a refund.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CreditNote {
-    /// Number from the same sequence as receipts.
+    /// Number of the credit note. It is from the same sequence as the numbers of receipts.
     pub number: String,
     pub amount: i64,
     pub created_at: Timestamp,
 }
 
-/// Billing details on receipts.
+/// Billing details, which are printed on receipts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BillingDetails {
-    /// Null: the name of the payer or of the workspace.
+    /// Name on receipts; null for the name of the payer or of the workspace.
     #[schema(required)]
     pub name: Option<String>,
-    /// Address, possibly of several lines.
+    /// Address, which may have several lines.
     #[schema(required)]
     pub address: Option<String>,
-    /// ISO 3166 code of two letters.
+    /// Country, as ISO 3166-1 alpha-2 code.
     #[schema(required)]
     pub country: Option<String>,
     #[schema(required)]
@@ -84,24 +84,25 @@ pub struct BillingDetails {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DifferenceState {
-    /// Not reviewed yet.
+    /// The difference is not reviewed yet.
     Open,
-    /// Resolved, because both records match now.
+    /// The difference is resolved, because both records now match.
     Healed,
-    /// Closed by an administrator.
+    /// An administrator has closed the difference.
     Closed,
 }
 
-/// Mismatch between our records and the gateway's.
+/// Difference between our records of a payment and the gateway's.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PaymentDifference {
     pub id: Uuid,
     pub gateway: String,
-    /// `unknown_here`, `not_paid_here`, `not_paid_there`, `amount` or `refund`.
+    /// Kind of the difference: `unknown_here`, `not_paid_here`, `not_paid_there`, `amount` or
+    /// `refund`.
     pub kind: String,
     #[schema(required)]
     pub payment_id: Option<Uuid>,
-    /// Id of the payment, or the gateway's reference.
+    /// Id of the payment or, if it is unknown here, the gateway's reference.
     pub reference: String,
     /// Amount in Natter's records, in the currency's smallest unit.
     #[schema(required)]
@@ -119,43 +120,43 @@ pub struct PaymentDifference {
     pub note: Option<String>,
 }
 
-/// Payment, as seen by administrators.
+/// Payment, as shown to administrators.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AdminPayment {
     #[serde(flatten)]
     pub payment: Payment,
     pub user_id: UserId,
-    /// Reason of the quarantine.
+    /// Reason for the quarantine; null if the payment is not in quarantine.
     #[schema(required)]
     pub quarantine: Option<String>,
-    /// The gateway's reference of the payment.
+    /// Reference of the payment at the gateway.
     #[schema(required)]
     pub reference: Option<String>,
-    /// The gateway's reference of the charge. Null if it has not reported one.
+    /// Reference of the charge at the gateway. Null if the gateway has not reported one.
     #[schema(required)]
     pub charge: Option<String>,
-    /// Paid amount as the gateway reports it, if it differs.
+    /// Amount that was paid according to the gateway, if it differs from the requested one.
     #[schema(required)]
     pub paid_amount: Option<i64>,
     #[schema(required)]
     pub paid_currency: Option<String>,
 }
 
-/// Event of a payment, as reported by the gateway.
+/// Event of a payment that its gateway has reported.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PaymentEvent {
     pub id: String,
-    /// The gateway's name of the event.
+    /// Name of the event at the gateway.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Amount of the event: paid, refunded or disputed.
+    /// Amount that was paid, refunded or disputed, depending on the event.
     #[schema(required)]
     pub money: Option<Price>,
-    /// True if the event belongs to our account and mode. False if it is of another account, or if
-    /// test and live mode don't match.
+    /// True if the event belongs to our account at the gateway and to the configured mode. False if
+    /// it is of another account, or if one is in test mode and the other is not.
     pub is_ours: bool,
     pub received_at: Timestamp,
-    /// Null if the event waits for the payment that it refers to.
+    /// Time at which the event was applied. Null if it waits for the payment that it refers to.
     #[schema(required)]
     pub applied_at: Option<Timestamp>,
 }
@@ -165,35 +166,36 @@ pub struct PaymentEvent {
 pub struct PaymentRefund {
     pub id: Uuid,
     pub amount: i64,
-    /// `pending`, `done` or `failed`.
+    /// State of the refund: `pending`, `done` or `failed`.
     pub state: String,
     pub reason: String,
     pub created_at: Timestamp,
     /// Number of requests to the gateway since the refund was started, or since an administrator
     /// restarted it.
     pub tries: i64,
-    /// Last response of the gateway that did not settle the refund.
+    /// Last response of the gateway that did not complete the refund.
     #[schema(required)]
     pub last_answer: Option<String>,
     /// Time of the next request to the gateway.
     #[schema(required)]
     pub next_try_at: Option<Timestamp>,
-    /// True if the refund is pending and is not retried any more, so that an administrator has to
-    /// settle it.
+    /// True if the refund is pending but no longer retried, so that an administrator has to settle
+    /// it.
     pub is_stuck: bool,
 }
 
 /// Dispute of a payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PaymentDispute {
-    /// The gateway's reference of the dispute.
+    /// Reference of the dispute at the gateway.
     pub reference: String,
-    /// Part of the payment that is treated as disputed and clawed back.
+    /// Part of the payment that counts as disputed and whose credits are taken back, in the
+    /// currency's smallest unit.
     pub amount: i64,
-    /// Disputed amount as the gateway reports it, if known.
+    /// Disputed amount according to the gateway; null if unknown.
     #[schema(required)]
     pub reported: Option<Price>,
-    /// `open`, `won` or `lost`.
+    /// State of the dispute: `open`, `won` or `lost`.
     pub state: String,
     pub created_at: Timestamp,
 }
@@ -212,9 +214,9 @@ pub struct AdminPaymentDetails {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReleaseAs {
-    /// Accept the payment with the requested amount.
+    /// Accept the payment as if the requested amount had been paid.
     Asked,
-    /// Accept the payment with the paid amount, and that part of the credits.
+    /// Accept the amount that was paid, and grant the corresponding part of the credits.
     Paid,
     /// Reject the payment and refund it.
     Refused,
@@ -235,19 +237,19 @@ impl ReleaseAs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundDecision {
-    /// Request the refund from the gateway again, immediately and with the full retry schedule.
+    /// Request the refund from the gateway again, at once and with all retries.
     Ask,
-    /// The money has been refunded.
+    /// Record that the money was refunded.
     Done,
-    /// The refund failed: the credits are returned.
+    /// Record that the refund failed, and return the credits.
     Failed,
 }
 
-/// Filter of refunds.
+/// Restriction to payments with certain refunds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundFilter {
-    /// Pending and not retried any more.
+    /// Refunds that are pending but no longer retried.
     Stuck,
 }
 
@@ -255,7 +257,7 @@ pub enum RefundFilter {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PaymentGateway {
     pub name: String,
-    /// True if it can be used now.
+    /// True if the gateway can be used now.
     pub enabled: bool,
     /// Supported currencies.
     pub currencies: Vec<String>,
@@ -265,20 +267,21 @@ pub struct PaymentGateway {
     pub saves_methods: bool,
 }
 
-/// Payment gateway, as seen by administrators.
+/// Payment gateway, as shown to administrators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdminPaymentGateway {
     #[serde(flatten)]
     pub gateway: PaymentGateway,
-    /// Time of its last event.
+    /// Time of the last event that the gateway has reported.
     pub last_event_at: Option<Timestamp>,
-    /// Time of its last paid payment.
+    /// Time of the last successful payment through the gateway.
     pub last_paid_at: Option<Timestamp>,
-    /// Payments that have been open for ten minutes or more.
+    /// Number of payments that have been pending for ten minutes or more.
     pub waiting: i64,
-    /// Refunds that it has not answered yet.
+    /// Number of refunds that the gateway has not confirmed yet.
     pub refunds_waiting: i64,
-    /// Refunds that it has not answered in a week, which an administrator has to settle.
+    /// Number of refunds that the gateway has not confirmed within a week. An administrator has to
+    /// settle them.
     pub refunds_stuck: i64,
 }
 

@@ -13,9 +13,9 @@ use crate::{PlanId, credits::MicroCredits, view::stored_by_name};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanKind {
-    /// Credits and quotas for a period.
+    /// Plan with credits and quotas for a period.
     Subscription,
-    /// Credits that don't expire.
+    /// Plan with credits that don't expire.
     Credits,
 }
 
@@ -31,9 +31,9 @@ pub enum PlanInterval {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
-    /// ISO 4217 code.
+    /// Currency, as ISO 4217 code.
     pub currency: String,
-    /// Amount in the currency's smallest unit: cents, but whole yen and dong.
+    /// Amount in the currency's smallest unit: cents for most currencies, but whole yen and dong.
     pub amount: i64,
 }
 
@@ -44,15 +44,15 @@ pub struct PricingPlan {
     pub id: PlanId,
     pub name: String,
     pub kind: PlanKind,
-    /// Billing period of a subscription.
+    /// Billing period; null if the plan is not a subscription.
     #[schema(required)]
     pub interval: Option<PlanInterval>,
     pub prices: Vec<Price>,
-    /// Credits in micro-credits: once, or per period.
+    /// Micro-credits that the plan grants, once or in each period.
     pub credits: MicroCredits,
-    /// Limits of the plan. Metrics that are absent are unlimited.
+    /// Quotas of the plan by metric. A metric that is absent is unlimited.
     pub quotas: BTreeMap<QuotaMetric, i64>,
-    /// Features, for the page with the plans.
+    /// Features to be listed on the page with the plans.
     pub features: Vec<String>,
     pub trial_days: u32,
     pub is_active: bool,

@@ -12,9 +12,10 @@ use crate::{Timestamp, UserId, WorkspaceId, view::stored_by_name};
 #[serde(rename_all = "snake_case")]
 pub enum SubscriptionStatus {
     Trialing,
-    /// Paid. If `ends_at` is set, it ends then.
+    /// The current period is paid. If `ends_at` is set, the subscription ends then.
     Active,
-    /// The period is over and the next one isn't paid; it still works until `grace_until`.
+    /// The period is over and the next one isn't paid. The subscription still works until
+    /// `grace_until`.
     PastDue,
     Ended,
 }
@@ -31,7 +32,7 @@ pub struct PaymentMethod {
     pub exp_month: Option<i64>,
     #[schema(required)]
     pub exp_year: Option<i64>,
-    /// True for the method that is charged by default.
+    /// True for the payment method that is charged by default.
     pub is_default: bool,
     pub created_at: Timestamp,
 }
@@ -46,18 +47,18 @@ pub enum SetupStatus {
     Expired,
 }
 
-/// Saving of a payment method without a purchase.
+/// Process of saving a payment method without a purchase.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PaymentMethodSetup {
     pub id: Uuid,
     pub gateway: String,
     pub status: SetupStatus,
-    /// The saved payment method.
+    /// Payment method that was saved; null if there is none yet.
     #[schema(required)]
     pub method: Option<PaymentMethod>,
     #[schema(required)]
     pub workspace_id: Option<WorkspaceId>,
-    /// Time until which it can be completed.
+    /// Time until which the process can be completed.
     pub expires_at: Timestamp,
 }
 
@@ -67,13 +68,13 @@ pub struct Subscription {
     pub id: Uuid,
     pub plan: PricingPlan,
     pub status: SubscriptionStatus,
-    /// Null if nothing was paid yet.
+    /// Gateway of the last payment; null if nothing was paid yet.
     #[schema(required)]
     pub gateway: Option<String>,
     /// Price of one period, for all seats.
     #[schema(required)]
     pub price: Option<Price>,
-    /// Null for a user's own subscription.
+    /// Number of seats; null for a user's own subscription.
     #[schema(required)]
     pub seats: Option<i64>,
     #[schema(required)]
@@ -84,21 +85,21 @@ pub struct Subscription {
     pub period_end: Timestamp,
     #[schema(required)]
     pub renews_at: Option<Timestamp>,
-    /// Time at which it ends, unless it is resumed.
+    /// Time at which the subscription ends unless it is resumed.
     #[schema(required)]
     pub ends_at: Option<Timestamp>,
     #[schema(required)]
     pub trial_ends_at: Option<Timestamp>,
-    /// Time until which it still works without payment.
+    /// Time until which the subscription still works without payment.
     #[schema(required)]
     pub grace_until: Option<Timestamp>,
-    /// True if the subscription renews automatically. If false, the payer is emailed a payment link
-    /// before it ends.
+    /// True if the subscription renews automatically. Otherwise a payment link is e-mailed to the
+    /// payer before the period ends.
     pub auto_renews: bool,
     #[schema(required)]
     pub next_attempt_at: Option<Timestamp>,
     pub failed_attempts: i64,
-    /// Plan from the next period on.
+    /// Plan from the next period on; null if it stays the same.
     #[schema(required)]
     pub next_plan: Option<PlanName>,
     #[schema(required)]
@@ -107,7 +108,7 @@ pub struct Subscription {
     pub method: Option<PaymentMethod>,
 }
 
-/// Subscription, as seen by administrators.
+/// Subscription, as shown to administrators.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AdminSubscription {
     #[serde(flatten)]
@@ -115,13 +116,13 @@ pub struct AdminSubscription {
     pub user_id: UserId,
 }
 
-/// Timing of a plan change.
+/// Time at which a change of plan takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanChange {
-    /// Immediately; the difference is charged.
+    /// The change takes effect at once, and the difference is charged.
     Upgrade,
-    /// At the start of the next period.
+    /// The change takes effect at the start of the next period.
     Downgrade,
 }
 
@@ -131,16 +132,17 @@ pub struct ChangePreview {
     pub kind: PlanChange,
     /// Amount due now.
     pub due_now: Price,
-    /// Value of the remaining period, already deducted from `due_now`.
+    /// Value of the rest of the paid period. It is already subtracted from `due_now`.
     pub credit: Price,
-    /// Null: immediately.
+    /// Time at which the change takes effect; null if it does so at once.
     #[schema(required)]
     pub takes_effect_at: Option<Timestamp>,
-    /// Price of each period from then on.
+    /// Price of each period after the change.
     pub next: Price,
-    /// Today's usage in excess of the new plan's limits.
+    /// Current usage that exceeds the limits of the new plan.
     pub excess: Vec<QuotaUse>,
-    /// Number of members without a seat after the change. The change is refused unless it is 0.
+    /// Number of members who would have no seat after the change. The change is refused unless this
+    /// is 0.
     pub seats_missing: i64,
 }
 

@@ -3,9 +3,10 @@
 //! Incoming packets and handshake packets use `socketioxide-core` (packets) and
 //! `socketioxide-parser-common` (text format: type, attachments, namespace, acknowledgement number,
 //! data). This parser limits binary attachments, needs no runtime, and doesn't panic on any text
-//! (property test below). Two parts are our own. Outgoing events and acknowledgements are, because
-//! an event's frame is encoded once and shared by all its readers, while the crate's packets own
-//! their data. Engine.IO ([`crate::engine`]) is, because `engineioxide` depends on hyper.
+//! (property test below). Outgoing events and acknowledgements are encoded without these crates,
+//! because an event's frame is encoded once and shared by all its readers, while the packets of the
+//! crates own their data. Engine.IO is implemented in [`crate::engine`], because the crate
+//! `engineioxide` depends on hyper.
 
 pub mod packet;
 
