@@ -298,10 +298,11 @@ for (const { name, options } of [
     const ways = page.getByRole('navigation', { name: 'Admin' }).getByRole('link');
     await expect(ways.first()).toBeVisible();
     for (const label of await ways.allInnerTexts()) {
-      await page
+      const link = page
         .getByRole('navigation', { name: 'Admin' })
-        .getByRole('link', { name: label.trim(), exact: true })
-        .click();
+        .getByRole('link', { name: label.trim(), exact: true });
+      await link.click();
+      await expect(link).toHaveAttribute('aria-current', 'page');
       await expect(page.getByRole('main').getByRole('heading', { level: 1 })).toBeVisible();
       await expect(page.getByRole('status', { name: 'Loading' })).toHaveCount(0);
       await admin.expectFlawless(label);

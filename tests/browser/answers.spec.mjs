@@ -31,7 +31,7 @@ test('reads an answer aloud until it is stopped', async ({ arrive, upstream }) =
   await anna.write('How many?');
   await anna.sees('connections.');
   await page.getByRole('button', { name: 'Read aloud' }).click();
-  expect(await spoken(page)).toEqual(['Eight connections.']);
+  await expect.poll(() => spoken(page)).toEqual(['Eight connections.']);
   // The stop button is visible without hover.
   await anna.composer.hover();
   await anna.expectFlawless('an answer that is read aloud');

@@ -1,6 +1,7 @@
 // Plan from purchase to refund. Uses the demo gateway.
 
 import { readFile } from 'node:fs/promises';
+import { linkTo } from './mail.mjs';
 import { apiOf, expect, PHONE, signInAsAdmin, test } from './people.mjs';
 
 test.use({ settings: { PAYMENT__DEMO__ENABLED: 'true' } });
@@ -211,6 +212,10 @@ test('starts a trial', async ({ arrive, browser, server }) => {
 
   const anna = await arrive('Anna');
   const { page } = anna;
+  // Trials require a verified address.
+  await page.goto(await linkTo(server, anna.email, 'verify-email'));
+  await page.getByRole('button', { name: 'Verify email' }).click();
+  await expect(page.getByRole('heading', { name: 'Email verified' })).toBeVisible();
   await page.goto('/plans');
   await page.getByRole('button', { name: 'Try 14 days free' }).click();
   await expect(page.getByText('Your trial of Studio has started.')).toBeVisible();
