@@ -1,9 +1,10 @@
 //! Availability of the database: client-side timeouts, a circuit breaker and its probes.
 //!
-//! PostgreSQL limits the duration of statements by itself, but not if it is down or hangs, or if the network drops
-//! packets silently: then the connection stays open without a response, and the pool tries to connect for as long as
-//! the caller may wait. So if a response takes longer than [`SLOW`], [`Monitor`] probes the server with a connection of
-//! its own. If the probe fails, the circuit breaker opens: pending and new statements fail at once until a probe
+//! PostgreSQL limits the duration of statements by itself, but not if it is down or hangs, or if
+//! the network drops packets silently: then the connection stays open without a response, and the
+//! pool tries to connect for as long as the caller may wait. So if a response takes longer than
+//! [`SLOW_RESPONSE`], [`Monitor`] probes the server with a connection of its own. If the probe
+//! fails, the circuit breaker opens: pending and new statements fail at once until a probe
 //! succeeds.
 
 use std::{
@@ -34,8 +35,8 @@ const SLOW_RESPONSE: Duration = Duration::from_millis(300);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Minimum time between two probes while the breaker is closed.
 const MIN_PROBE_INTERVAL: Duration = Duration::from_millis(500);
-/// Circuit breaker policy: a single failed probe opens the breaker. Probes are frequent while it is open because a
-/// refused connection is cheap.
+/// Circuit breaker policy: a single failed probe opens the breaker. While it is open, the server is
+/// probed often, because a refused connection is cheap.
 const POLICY: Policy =
     Policy { failures: 1, pause: Duration::from_millis(100), longest_pause: Duration::from_millis(250) };
 
@@ -63,7 +64,7 @@ impl Availability {
         self.monitor.as_ref().map_or(Circuit::Closed, |monitor| monitor.state.breaker.circuit())
     }
 
-    /// Decides if a pooled connection can be used as it is, must be tested first, or is dead.
+    /// Decides whether a pooled connection can be used as it is, must be tested first, or is dead.
     pub fn trust(&self, age: Duration, idle_for: Duration) -> PooledConnectionState {
         let Some(Monitor { state, .. }) = self.monitor.as_deref() else { return PooledConnectionState::Usable };
         let troubles = *state.troubles.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,12 +78,12 @@ impl Availability {
         }
     }
 
-    /// Binds a value that holds connections to their runtime.
+    /// Wraps a value that holds connections so that it is dropped on their runtime.
     pub fn bind<T>(&self, inside: T) -> RuntimeBound<T> {
         RuntimeBound::new(self.runtime.clone(), inside)
     }
 
-    /// Awaits the result until `limit` has passed or the circuit breaker opens.
+    /// Awaits a result. Fails if `limit` passes or the circuit breaker opens first.
     pub async fn within<T, E: Failure>(
         &self,
         limit: Duration,
@@ -113,7 +114,8 @@ impl Availability {
     }
 }
 
-/// Probes the server with connections of its own when requests are slow or fail, until a probe succeeds.
+/// Probes the server over separate connections when requests are slow or fail, until a probe
+/// succeeds.
 #[derive(Debug)]
 struct Monitor {
     state: Arc<ProbeState>,
@@ -137,11 +139,11 @@ struct LastFailures {
     probe_failed_at: Option<Instant>,
 }
 
-/// State of a pooled connection before use.
+/// Whether a pooled connection can be used, as judged before use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PooledConnectionState {
     Usable,
-    /// Another connection broke since this one was last used.
+    /// Another connection broke after this one was last used, so this one must be tested first.
     Unproven,
     /// The connection was opened before the last outage.
     Dead,
@@ -194,13 +196,14 @@ impl ProbeState {
         }
     }
 
-    /// Opens a connection. An error response from the server, other than a shutdown, counts as reachable.
+    /// Opens a connection to find out whether the server is reachable. An error response counts as
+    /// reachable, except that of a server that is shutting down.
     async fn connect(&self) -> Result<(), sqlx::Error> {
         let connected =
             timeout(CONNECT_TIMEOUT, self.options.connect()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         match connected {
             Ok(connection) => {
-                // The graceful close is not worth waiting for.
+                // Doesn't wait longer for the graceful close, which is optional.
                 let _ = timeout(MIN_PROBE_INTERVAL, connection.close()).await;
                 Ok(())
             }
@@ -213,7 +216,7 @@ impl ProbeState {
 const UNREACHABLE: &str = "database unreachable";
 const TIMED_OUT: &str = "database request timed out";
 
-/// Errors that may be caused by the connection rather than by the statement.
+/// Error types that can tell a broken connection from a failed statement.
 pub(crate) trait Failure {
     fn is_connection_error(&self) -> bool;
     /// Creates the error of an abandoned wait.

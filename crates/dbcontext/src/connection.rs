@@ -24,16 +24,16 @@ use crate::{
     transaction::{LogTransaction, Transaction},
 };
 
-/// PostgreSQL's `statement_timeout`.
+/// PostgreSQL's `statement_timeout` for the connections of the server.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// PostgreSQL's `idle_in_transaction_session_timeout`: bounds how long a hung instance holds locks. Our transactions
 /// wait for nothing but the database.
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// PostgreSQL's `lock_timeout` for schema changes.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
-/// Connections for schema changes: one holds the advisory lock while another works.
+/// Number of connections for schema changes: one holds the advisory lock while another works.
 const SCHEMA_CONNECTIONS: u32 = 3;
-/// Connections of the event log's writer.
+/// Number of connections reserved for the writer of the event log.
 const LOG_CONNECTIONS: u32 = 3;
 
 /// The database of this instance. Cheap to clone.
@@ -51,7 +51,7 @@ pub struct Database {
 #[derive(Clone, Copy)]
 enum ServerTimeouts {
     Usual,
-    /// Limits of connections that change the schema.
+    /// Timeouts of connections that change the schema.
     Schema,
 }
 
@@ -97,12 +97,12 @@ impl LastRefusal {
     }
 }
 
-/// Number of connections of a pool.
+/// Number of open connections of a pool.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolStats {
     pub name: &'static str,
     pub open: u32,
-    /// Idle connections among them.
+    /// Number of open connections that are idle.
     pub idle: usize,
 }
 
@@ -116,9 +116,9 @@ impl Database {
         }
     }
 
-    /// Opens a PostgreSQL database for schema changes, whose statements have no time limit. Waits for locks are short,
-    /// though, because every other statement queues behind a schema change that waits for a table. Returns `None` for
-    /// SQLite, which has no such limits.
+    /// Opens a PostgreSQL database for schema changes, whose statements have no time limit. Waits
+    /// for locks are limited to [`LOCK_TIMEOUT`], because every other statement queues behind a
+    /// schema change that waits for a table. Returns `None` for SQLite, which has no such limits.
     pub async fn connect_for_schema(url: &str) -> anyhow::Result<Option<Self>> {
         if url.starts_with("sqlite:") {
             return Ok(None);
@@ -155,18 +155,19 @@ impl Database {
                     ServerTimeouts::Schema => (Duration::ZERO, Duration::ZERO, LOCK_TIMEOUT),
                 };
                 options.options([
-                    // 0 disables the timeout.
+                    // A timeout of 0 disables the limit.
                     ("statement_timeout", millis(statement)),
                     ("idle_in_transaction_session_timeout", millis(idle)),
                     ("lock_timeout", millis(lock)),
-                    // A cached plan from when a table was empty would scan the whole table once it is full.
+                    // Disables cached plans: a plan from when a table was empty would scan the
+                    // whole table once it is full.
                     ("plan_cache_mode", "force_custom_plan".to_owned()),
-                    // JIT compilation takes longer than any of our statements.
+                    // Disables the JIT: compiling takes longer than any of our statements.
                     ("jit", "off".to_owned()),
                 ])
             });
-        // Separate connections that don't queue behind queries. The writer uses one at a time; the others replace it
-        // while it is tested after its return.
+        // The log's writer has a separate pool so that it doesn't queue behind queries. It uses one
+        // connection at a time; the others replace that one while it is tested after its return.
         let mut for_log = options.clone();
         for_log.max_connections(LOG_CONNECTIONS);
         let connect = async |options| {
@@ -184,8 +185,8 @@ impl Database {
         })
     }
 
-    /// Requests that removed content also disappears from the database files soon. PostgreSQL's vacuum does that by
-    /// itself.
+    /// Requests that removed content is soon erased from the database files as well. Does nothing
+    /// on PostgreSQL, whose vacuum erases it.
     pub fn purge_removed(&self) {
         if let Some(sqlite) = &self.sqlite {
             sqlite.purge_removed();
@@ -216,8 +217,8 @@ impl Database {
         &self.log
     }
 
-    /// Begins a read-write transaction. On SQLite it takes the write lock at once, so that it cannot fail later for
-    /// lack of it.
+    /// Begins a read-write transaction. On SQLite it takes the write lock at once, so that a later
+    /// write cannot fail because another transaction holds it.
     pub async fn begin(&self) -> Result<Transaction, DbErr> {
         let begun = self.availability.within(STATEMENT_DEADLINE, self.begin_on(&self.writer.pool)).await?;
         Ok(Transaction::new(begun, self.availability.clone()))
@@ -247,7 +248,7 @@ impl Database {
         if self.is_sqlite() { "sqlite" } else { "postgresql" }
     }
 
-    /// SQLite's own connections; `None` on PostgreSQL.
+    /// Connections of SQLite; `None` on PostgreSQL.
     pub(crate) const fn sqlite(&self) -> Option<&Sqlite> {
         self.sqlite.as_ref()
     }
@@ -271,7 +272,7 @@ impl Database {
         committed
     }
 
-    /// Reason why writes are refused at the moment although the database is reachable.
+    /// Reason why a reachable database currently refuses writes; `None` if it accepts them.
     #[must_use]
     pub fn refusal(&self) -> Option<WriteRefusal> {
         self.refusing.holds()
@@ -283,7 +284,7 @@ impl Database {
         self.refusing.count.load(Ordering::Relaxed)
     }
 
-    /// Open connections by purpose.
+    /// Number of open connections per pool.
     #[must_use]
     pub fn pools(&self) -> [PoolStats; 2] {
         let of = |name, connection: &DatabaseConnection| {
@@ -317,7 +318,7 @@ impl Database {
         self.availability.circuit()
     }
 
-    /// Closes all connections. SQLite checkpoints its write-ahead log.
+    /// Closes all connections. On SQLite, also checkpoints the write-ahead log.
     pub async fn close(self) -> Result<(), DbErr> {
         if let Some(sqlite) = self.sqlite {
             sqlite.close().await;

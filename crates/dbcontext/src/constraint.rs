@@ -4,14 +4,15 @@ use appcore::{AppError, Code};
 use rusqlite::ErrorCode;
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
-/// True if a unique constraint was violated; the caller maps it to the field or conflict that it stands for.
+/// True if a unique constraint was violated. The caller returns the error of the field or conflict
+/// that the constraint stands for.
 #[must_use]
 pub fn unique_violation(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
-/// Error message for users if the database is read-only, such as a replica that a failover has left in the primary's
-/// place.
+/// Error message for users if the database is read-only, such as after a failover that has left a
+/// replica in the primary's place.
 const READ_ONLY: &str =
     "The server's database can only be read right now, so nothing can be saved. You can still read. Tell your admin.";
 
@@ -32,8 +33,8 @@ fn log_read_only(cause: &dyn std::error::Error) -> AppError {
     read_only()
 }
 
-/// Maps any other error: unreachable or read-only database (503), full disk (507), value that cannot be stored (422),
-/// or defect (500).
+/// Maps any other database error: unreachable or read-only database (503), full disk (507), value
+/// that cannot be stored (422), or defect in the server (500).
 #[must_use]
 pub fn app_error(error: DbErr) -> AppError {
     match &error {
@@ -53,7 +54,7 @@ pub fn app_error(error: DbErr) -> AppError {
     }
 }
 
-/// [`unique_violation`] for errors of SQLite's committing connection.
+/// [`unique_violation`] for errors of SQLite's connection for commits of messages.
 pub(crate) fn sqlite_unique_violation(error: &rusqlite::Error) -> bool {
     use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
     let code = error.sqlite_error().map(|error| error.extended_code);
@@ -94,11 +95,13 @@ fn classify(error: &sqlx::Error) -> ErrorClass {
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_) => ErrorClass::Away,
         sqlx::Error::Database(cause) => match cause.code().as_deref() {
-            // PostgreSQL; SQLite: write-ahead log (13) and shared memory (4874).
+            // Disk full. PostgreSQL: 53100. SQLite: failed to extend the write-ahead log (13) or
+            // the shared memory (4874).
             Some("53100" | "13" | "4874") => ErrorClass::Full,
-            // PostgreSQL: a replica or a read-only session; SQLite: 8 and its extended codes.
+            // Read-only. PostgreSQL: a replica or a read-only session. SQLite: 8 and its extended
+            // codes.
             Some("25006" | "8" | "264" | "520" | "776" | "1032" | "1288" | "1544") => ErrorClass::ReadOnly,
-            // Response of a replica to the start of a read-write transaction.
+            // Error of a PostgreSQL replica when a read-write transaction begins.
             Some("0A000") if cause.message().contains("during recovery") => ErrorClass::ReadOnly,
             // https://www.postgresql.org/docs/15/errcodes-appendix.html: connection (08), resources (53), operator
             // (57), serialisation failure or deadlock (40), statement timeout (57014), idle in transaction (25P03).

@@ -12,10 +12,11 @@ use tokio::time::timeout;
 
 use crate::Database;
 
-/// Timeout of a response on the connection.
+/// Timeout of a response on the lock's connection.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Lock that is held while the instance lives. Renewing tests it, and acquires it again if it was lost.
+/// Liveness lock that an instance holds while it runs. [`LivenessLock::renew`] tests it, and
+/// acquires it again if it was lost.
 #[derive(Debug)]
 pub struct LivenessLock {
     key: i64,
@@ -23,15 +24,15 @@ pub struct LivenessLock {
 }
 
 impl LivenessLock {
-    /// Derives the key from the instance's id, as [`workers_without_liveness_lock`](crate::query::jobs::workers_without_sign)
-    /// does.
+    /// Derives the key from the instance's id, as
+    /// [`workers_without_liveness_lock`](crate::query::jobs::workers_without_liveness_lock) does.
     #[must_use]
     pub fn for_instance(instance: InstanceId) -> Self {
         let (_, low) = instance.0.as_u64_pair();
         Self { key: low.cast_signed(), held: None }
     }
 
-    /// Acquires the lock or confirms that it is held; returns an error if it is not.
+    /// Acquires the lock, or confirms that it is still held. Returns an error if neither succeeds.
     pub async fn renew(&mut self, db: &Database) -> anyhow::Result<()> {
         if let Some(mut connection) = self.held.take() {
             timeout(RESPONSE_TIMEOUT, connection.ping()).await.context("no response")??;
@@ -39,7 +40,8 @@ impl LivenessLock {
             return Ok(());
         }
         let pool = db.log().get_postgres_connection_pool();
-        // A dedicated connection: the lock lasts as long as it does, and no query waits behind it.
+        // Uses a dedicated connection: the lock lasts as long as the connection, and no query waits
+        // behind it.
         let mut connection = pool.acquire().await?.detach();
         let locking = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(self.key).fetch_one(&mut connection);
         let is_held: bool = timeout(RESPONSE_TIMEOUT, locking).await.context("no response")??;

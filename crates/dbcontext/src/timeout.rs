@@ -13,7 +13,7 @@ use crate::{
     sqlite::{WriteGuard, WriteLock},
 };
 
-/// Idle time after which a connection is tested before use; a test is a round trip.
+/// Idle time after which a connection is tested before use. A test costs a round trip.
 const IDLE_BEFORE_TEST: Duration = Duration::from_secs(1);
 /// Timeout of a connection test.
 const TEST_TIMEOUT: Duration = Duration::from_secs(1);
@@ -23,7 +23,7 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Connections {
     pub(crate) pool: DatabaseConnection,
     pub(crate) availability: Availability,
-    /// `None` if concurrent writes are possible.
+    /// Lock that serialises writes; `None` if the database allows concurrent writes.
     pub(crate) write_lock: Option<WriteLock>,
 }
 
@@ -67,8 +67,8 @@ impl ConnectionTrait for Connections {
     }
 }
 
-/// Tests a connection before and after use, with a time limit. Otherwise an unresponsive connection would stay in the
-/// pool until TCP gives up.
+/// Tests connections before and after use, with a time limit. Without the test, an unresponsive
+/// connection would stay in the pool until TCP gives up.
 pub(crate) fn test_connections(options: PoolOptions<Postgres>, availability: &Availability) -> PoolOptions<Postgres> {
     let availability = availability.clone();
     options

@@ -13,8 +13,8 @@ use crate::{
     sqlite::WriteGuard,
 };
 
-/// Transaction whose statements have a time limit each. It is rolled back if it is dropped, which may happen at any
-/// point.
+/// Transaction in which each statement has a time limit. It is rolled back if it is dropped, which
+/// may happen at any point.
 #[derive(Debug)]
 pub struct Transaction {
     backend: DbBackend,
@@ -74,7 +74,7 @@ impl ConnectionTrait for Transaction {
     }
 }
 
-/// Transaction of the event log's writer, which doesn't run on the workers.
+/// Transaction of the event log's writer, which runs outside of the worker threads.
 #[derive(Debug)]
 pub struct LogTransaction {
     open: DatabaseTransaction,

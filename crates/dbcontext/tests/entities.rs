@@ -13,7 +13,8 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-/// Tables without an entity: the migrator's own, and the search index on PostgreSQL, which is read and written as a whole.
+/// Tables without an entity: the table of the migrator, and the search index on PostgreSQL, which
+/// is not read and written by row.
 const WITHOUT_ENTITY: [&str; 6] =
     ["seaql_migrations", "search_authors", "search_conversations", "search_documents", "search_fill", "search_terms"];
 
@@ -56,7 +57,7 @@ async fn tables(db: &DatabaseConnection) -> BTreeMap<String, Table> {
 
 fn stored_kind(name: &str, backend: DatabaseBackend) -> &'static str {
     match name.to_lowercase().split('(').next().unwrap() {
-        // SQLite's integers have no widths.
+        // SQLite's integer types have no widths.
         "smallint" | "integer" if backend == DatabaseBackend::Sqlite => "i64",
         "uuid" | "uuid_text" => "uuid",
         "bytea" | "blob" | "varbinary" | "binary" => "bytes",

@@ -1,5 +1,6 @@
-//! Expand and contract: an older release runs on the schema of a newer one, so no migration removes, renames or
-//! tightens anything. What is no longer read is removed one release later by a migration listed in [`CONTRACTING`].
+//! Expand and contract: an older release must run on the schema of a newer one, so no migration may
+//! remove, rename or tighten anything. Columns that are no longer read are removed one release
+//! later, by a migration listed in [`CONTRACTING`].
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -11,10 +12,10 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 /// Last migration of the baseline.
 const FIRST_RELEASE: &str = "m0008_ops";
-/// Migrations that remove something, and the release that stopped reading it.
+/// Migrations that remove something, each with the release that stopped reading it.
 const CONTRACTING: &[(&str, &str)] = &[];
 
-/// Type of each column, and whether inserts must give a value for it.
+/// For each column: its type, and whether inserts must set a value for it.
 type Columns = BTreeMap<(String, String), (String, bool)>;
 
 async fn columns(db: &Database) -> Columns {
@@ -27,7 +28,7 @@ async fn columns(db: &Database) -> Columns {
         .collect()
 }
 
-/// Changes that break a release that knows only `before`.
+/// Returns the changes that would break a release that knows only the schema `before`.
 fn taken_away(before: &Columns, after: &Columns) -> Vec<String> {
     let mut wrong = Vec::new();
     for ((table, column), (kind, _)) in before {

@@ -60,7 +60,7 @@ impl Fixture {
         subject
     }
 
-    /// Enqueues jobs for an owner, each with a concurrency key of its own.
+    /// Enqueues jobs for an owner, each with a different concurrency key.
     async fn ask_for(&self, owner: (UserId, WorkspaceId), count: usize) {
         self.ask_for_after(owner, count, Duration::ZERO).await;
     }
@@ -76,7 +76,8 @@ impl Fixture {
         dbcontext::query::execute(self.db.writer(), vec![asked]).await.unwrap();
     }
 
-    /// Owners of the next jobs in the order of their claims; each job is finished at once.
+    /// Returns the owners of the next jobs in the order in which the jobs are claimed. Each job is
+    /// finished at once.
     async fn owners(&self, count: usize) -> Vec<UserId> {
         let mut owners = Vec::new();
         for _ in 0..count {

@@ -22,7 +22,8 @@ use uuid::Uuid;
 const NOW: Timestamp = Timestamp(1_000);
 const LATER: Timestamp = Timestamp(2_000);
 
-/// Databases without foreign key checks, so that each table can be filled alone.
+/// Creates databases without foreign key checks, so that each table can be filled without the
+/// others.
 async fn databases(folder: &std::path::Path) -> Vec<Database> {
     let mut urls = vec![format!("sqlite://{}/test.db", folder.display())];
     if let Ok(server) = std::env::var("NATTER_TEST_POSTGRES") {

@@ -10,10 +10,10 @@ pub struct Model {
     pub name: String,
     pub kind: String,
     pub base_url: Option<String>,
-    /// JSON array of names.
+    /// Model names as a JSON array.
     pub models: String,
     pub requests_per_minute: Option<i64>,
-    /// Sealed JSON.
+    /// API keys as sealed JSON.
     pub keys: Option<Vec<u8>>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

@@ -10,7 +10,7 @@ pub struct Model {
     pub id: ApiKeyId,
     pub user_id: UserId,
     pub name: String,
-    /// Displayed start of the key.
+    /// Start of the key, which is shown to its owner.
     pub prefix: String,
     pub key_hash: Vec<u8>,
     pub scopes: String,
@@ -18,17 +18,18 @@ pub struct Model {
     pub last_used_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
     pub workspace_id: Option<WorkspaceId>,
-    /// JSON. If a limit of the key is `None`, its owner's limit applies.
+    /// Allowed models as JSON. If a limit of the key is `None`, its owner's limit applies.
     pub models: Option<String>,
-    /// Comma-separated names.
+    /// Comma-separated names of the endpoints that the key may call.
     pub endpoints: Option<String>,
     pub rpm: Option<i64>,
     pub tpm: Option<i64>,
     pub parallel: Option<i64>,
-    /// Key before a rotation, valid until `previous_until`.
+    /// Hash of the key before its last rotation; the old key is valid until `previous_until`.
     pub previous_hash: Option<Vec<u8>>,
     pub previous_until: Option<Timestamp>,
-    /// Restricted passthrough parameters that the key may send, comma-separated; `None`: all.
+    /// Restricted passthrough parameters that the key may send, comma-separated; `None` allows all
+    /// of them.
     pub passes: Option<String>,
     pub created_at: Timestamp,
 }

@@ -8,17 +8,18 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: AssistantId,
-    /// `None`: the default assistant, which is available in all workspaces.
+    /// Workspace of the assistant; `None` for the default assistant, which is available in all
+    /// workspaces.
     pub workspace_id: Option<WorkspaceId>,
     pub name: String,
     /// Folded form of the name.
     pub search_name: String,
-    /// `None`: the installation's default.
+    /// Name of the model; `None` for the installation's default model.
     pub model: Option<String>,
     pub system_prompt: Option<String>,
     pub created_by: Option<UserId>,
     pub description: Option<String>,
-    /// In hundredths; `None`: the model's default.
+    /// Sampling temperature in hundredths; `None` for the model's default.
     pub temperature: Option<i32>,
     pub max_answer_tokens: Option<i32>,
     /// Icon name or emoji.
@@ -28,7 +29,7 @@ pub struct Model {
     pub visibility: Visibility,
     pub answers_mentions: bool,
     pub model_choice: bool,
-    /// JSON.
+    /// Suggested first messages as JSON.
     pub starters: Option<String>,
     /// Tools of MCP servers as JSON.
     pub tools: Option<String>,

@@ -1,4 +1,5 @@
-//! Entries of the audit log. They carry no foreign keys: entries outlive what they refer to.
+//! Entries of the audit log. They have no foreign keys because they outlive the rows that they
+//! refer to.
 
 use appcore::{AuditEntryId, Timestamp, UserId};
 use sea_orm::entity::prelude::*;

@@ -11,7 +11,8 @@ pub struct Model {
     /// CIDR with zero host bits, so that equal networks are equal strings.
     pub network: String,
     pub reason: String,
-    /// Earlier automatic bans of a network extend the next one.
+    /// True if the firewall set the ban. Earlier automatic bans of a network make its next one
+    /// longer.
     pub is_automatic: bool,
     pub created_by: Option<UserId>,
     pub expires_at: Timestamp,

@@ -8,7 +8,8 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub conversation_id: ConversationId,
-    /// Incremented by each change; the row serialises changes of the board.
+    /// Version of the board, incremented by each change. A change locks this row, so changes are
+    /// applied one at a time.
     pub version: i64,
 }
 

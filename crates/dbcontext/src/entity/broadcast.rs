@@ -13,7 +13,7 @@ pub struct Model {
     pub search_title: String,
     pub body: String,
     pub severity: Severity,
-    /// JSON, as are the channels.
+    /// Audience as JSON; `channels` is JSON too.
     pub audience: String,
     pub channels: String,
     pub dismissible: bool,
@@ -22,10 +22,10 @@ pub struct Model {
     pub withdrawn_at: Option<Timestamp>,
     pub created_by: UserId,
     pub recipients: i64,
-    /// Last state that was announced, at `announced_at`.
+    /// Last state that was published to users, at `announced_at`.
     pub announced_state: Option<String>,
     pub announced_at: Option<Timestamp>,
-    /// Last recipient of the emails; `mailed_at` is set when all are sent.
+    /// Last user to whom the email was sent; `mailed_at` is set when all emails are sent.
     pub last_mailed_user_id: Option<UserId>,
     pub mailed_at: Option<Timestamp>,
     pub created_at: Timestamp,

@@ -1,4 +1,4 @@
-//! Spending limits of keys, users and workspaces, and what they have spent.
+//! Budgets: spending limits of keys, users and workspaces, with the amounts spent.
 
 use appcore::{Timestamp, credits::MicroCredits};
 use sea_orm::entity::prelude::*;

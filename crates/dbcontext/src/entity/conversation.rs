@@ -15,7 +15,8 @@ pub struct Model {
     pub kind: ConversationKind,
     pub title: Option<String>,
     pub topic: Option<String>,
-    /// Workspace and members of a direct conversation, in order; one conversation per pair.
+    /// Workspace and sorted member ids of a direct conversation; unique, so that a pair has one
+    /// conversation.
     #[sea_orm(unique)]
     pub pair_key: Option<String>,
     pub last_seq: i64,
@@ -23,7 +24,7 @@ pub struct Model {
     pub created_by: UserId,
     /// Folded title, unique among the public channels of a workspace.
     pub search_title: Option<String>,
-    /// Number of the last message, whereas `last_seq` counts all events.
+    /// Number of the last message. In contrast, `last_seq` counts all events.
     pub last_no: i64,
     pub archived_at: Option<Timestamp>,
     pub is_default: bool,
@@ -33,7 +34,7 @@ pub struct Model {
     pub history: HistoryScope,
     pub mention_all: MentionAll,
     pub slow_mode_seconds: i64,
-    /// JSON.
+    /// Word filter as JSON.
     pub word_filter: Option<String>,
     pub last_message_at: Timestamp,
     pub created_at: Timestamp,

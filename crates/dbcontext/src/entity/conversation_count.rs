@@ -1,4 +1,5 @@
-//! Member counts, apart from the row of the conversation, which each message locks.
+//! Member counts of conversations. Kept in a separate table because each message locks the row of
+//! its conversation.
 
 use appcore::ConversationId;
 use sea_orm::entity::prelude::*;

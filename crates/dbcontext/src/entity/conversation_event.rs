@@ -12,9 +12,10 @@ pub struct Model {
     pub seq: i64,
     pub kind: String,
     pub payload: String,
-    /// Batch that the event was committed in, if other instances must be notified.
+    /// Outbox entry of the batch that the event was committed in; `None` if no other instance must
+    /// be notified.
     pub outbox_id: Option<Uuid>,
-    /// Message whose text the event contains, unless it is the event that created it.
+    /// Message whose text the event contains; `None` for the event that created the message.
     pub message_id: Option<MessageId>,
     pub created_at: Timestamp,
 }

@@ -1,4 +1,5 @@
-//! Members of conversations and their read positions. A former member keeps a row with `is_deleted`.
+//! Members of conversations and their read positions. The row of a former member stays, with
+//! `is_deleted`.
 
 use appcore::{
     ConversationId, SectionId, Timestamp, UserId,
@@ -25,13 +26,14 @@ pub struct Model {
     pub muted_until: Option<Timestamp>,
     pub pinned: bool,
     pub section_id: Option<SectionId>,
-    /// Last event before the visible history begins.
+    /// Sequence number of the last event before the history that the member may read.
     pub from_seq: i64,
     /// True if `notify` overrides the member's general settings.
     pub notify_chosen: bool,
-    /// Set while a removed member is kept out of the channel.
+    /// Time at which the member was removed; they can't rejoin the channel while it is set.
     pub removed_at: Option<Timestamp>,
-    /// Read position shown to others, less than `read_seq` where the member has marked messages as unread.
+    /// Read position shown to other members. Less than `read_seq` if the member has marked messages
+    /// as unread.
     pub receipt_seq: i64,
     pub is_deleted: bool,
 }

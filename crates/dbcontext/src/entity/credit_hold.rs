@@ -1,4 +1,4 @@
-//! Reservations for calls in progress.
+//! Credit reservations for calls in progress.
 
 use appcore::{Timestamp, credits::MicroCredits};
 use sea_orm::entity::prelude::*;

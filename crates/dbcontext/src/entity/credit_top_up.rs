@@ -10,18 +10,18 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub workspace_id: Option<WorkspaceId>,
-    /// Payer.
+    /// User who pays.
     pub user_id: UserId,
     pub plan_id: PlanId,
     pub method_id: PaymentMethodId,
     pub currency: String,
     /// Balance below which credits are bought.
     pub threshold: MicroCredits,
-    /// In the smallest unit of the currency.
+    /// Maximum amount per month, in the smallest unit of the currency.
     pub monthly_limit: i64,
     pub is_on: bool,
     pub stopped: Option<String>,
-    /// Payment in progress.
+    /// Top-up payment in progress.
     pub payment_id: Option<Uuid>,
     pub check_at: Option<Timestamp>,
     pub updated_at: Timestamp,

@@ -1,4 +1,5 @@
-//! Unsent messages. An empty draft marks one that was sent or discarded, so that older updates lose.
+//! Drafts. An empty draft marks one that was sent or discarded, so that an update made earlier, but
+//! received later, is ignored.
 
 use appcore::{ConversationId, MessageId, Timestamp, UserId};
 use sea_orm::entity::prelude::*;
@@ -10,7 +11,7 @@ pub struct Model {
     pub user_id: UserId,
     #[sea_orm(primary_key, auto_increment = false)]
     pub conversation_id: ConversationId,
-    /// Root message of the thread; nil: the main conversation.
+    /// Root message of the thread; the nil UUID for a draft of the main conversation.
     #[sea_orm(primary_key, auto_increment = false)]
     pub thread_id: Uuid,
     pub content: String,

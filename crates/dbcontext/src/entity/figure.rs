@@ -6,10 +6,10 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "figures")]
 pub struct Model {
-    /// `minute` or `day`.
+    /// Length of the interval: `minute` or `day`.
     #[sea_orm(primary_key, auto_increment = false)]
     pub step: String,
-    /// Start of the step.
+    /// Start of the interval.
     #[sea_orm(primary_key, auto_increment = false)]
     pub at: Timestamp,
     #[sea_orm(primary_key, auto_increment = false)]

@@ -8,7 +8,7 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
-    /// JSON.
+    /// Definition of the model as JSON.
     pub definition: String,
     pub updated_at: Timestamp,
 }

@@ -9,7 +9,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: IdentityId,
     pub user_id: UserId,
-    /// Provider's name in the settings.
+    /// Name of the provider in the settings.
     pub provider: String,
     pub issuer: String,
     pub subject: String,

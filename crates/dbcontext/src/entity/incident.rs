@@ -8,13 +8,13 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// May be a kind of a newer release.
+    /// Kind of incident; unknown here if a newer release has written it.
     pub kind: String,
-    /// Instance that detected it.
+    /// Instance that detected the incident.
     pub instance_id: InstanceId,
     pub began_at: Timestamp,
     pub ended_at: Option<Timestamp>,
-    /// Failed or late requests, if known.
+    /// Number of failed or late requests, if known.
     pub impact: Option<i64>,
     pub affected_users: Option<i64>,
     pub detail: Option<String>,

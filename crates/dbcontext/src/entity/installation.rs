@@ -1,4 +1,4 @@
-//! Values of this installation, such as its id.
+//! Values that belong to the installation as a whole, such as its id.
 
 use appcore::Timestamp;
 use sea_orm::entity::prelude::*;

@@ -10,7 +10,7 @@ pub struct Model {
     pub id: InstanceId,
     pub started_at: Timestamp,
     pub seen_at: Timestamp,
-    /// JSON.
+    /// Reported state as JSON.
     pub state: String,
 }
 

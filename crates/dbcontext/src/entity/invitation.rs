@@ -9,10 +9,11 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: InvitationId,
     pub workspace_id: WorkspaceId,
-    /// `None`: anyone who has the link.
+    /// Invited email address; `None` if anyone who has the link may join.
     pub email: Option<String>,
     pub role: WorkspaceRole,
-    /// Hash of the token in the link; that of the emailed link is in `mail_tokens`.
+    /// Hash of the token in the link that is shown to the inviter. The hash of the emailed token is
+    /// in `mail_tokens`.
     pub token_hash: Vec<u8>,
     pub uses: i64,
     pub max_uses: i64,

@@ -16,24 +16,26 @@ pub struct Model {
     pub payload: String,
     /// `waiting`, `running`, `done` or `dead`.
     pub status: String,
-    /// Number of claims, which distinguishes one claim from the next.
+    /// Number of times that the job was claimed; tells one claim from the next.
     pub attempt: i32,
-    /// Start time while it waits, end of the lease while it runs, `None` once it has ended.
+    /// Earliest start while the job waits, end of the lease while it runs, `None` once it has
+    /// ended.
     pub due_at: Option<Timestamp>,
     pub leased_by: Option<InstanceId>,
     pub stop_requested: bool,
     /// Last error, for operators.
     pub error: Option<String>,
-    /// User who requested the job, in the workspace `scope`.
+    /// User who requested the job; `scope` is the workspace.
     pub owner: Option<UserId>,
     pub scope: Option<WorkspaceId>,
-    /// Round of fair scheduling in which it is claimed; `None`: at `due_at`.
+    /// Round of fair scheduling in which the job is claimed; `None` if it is claimed at `due_at`.
     pub turn: Option<i64>,
-    /// Position among the jobs of its workspace in that round.
+    /// Position of the job among those of its workspace in that round.
     pub scope_turn: Option<i64>,
-    /// True if it waits for another job with the same concurrency key.
+    /// True if the job waits for another job with the same concurrency key.
     pub is_blocked: bool,
-    /// Value of `attempt` when the job was last put back, so that it is retried as often again.
+    /// Number of claims that don't count as failed attempts: those before the last requeue or
+    /// suspension, and those that a worker has released.
     pub attempts_before: i32,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

@@ -11,11 +11,11 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: KnowledgeFileId,
-    /// Owner: an assistant, or the section or workspace with this id.
+    /// Owner of the file: an assistant, or the section or workspace that has this id.
     pub assistant_id: AssistantId,
     pub workspace_id: WorkspaceId,
     pub upload_id: UploadId,
-    /// `None`: the account was deleted.
+    /// User who added the file; `None` if the account was deleted.
     pub added_by: Option<UserId>,
     pub name: String,
     pub media_type: String,
@@ -24,10 +24,11 @@ pub struct Model {
     pub error: Option<String>,
     pub pieces: i64,
     pub embedded: i64,
-    /// Embedding model; `space` identifies comparable vectors.
+    /// Embedding model. `space` names the vector space; only vectors of the same space are
+    /// comparable.
     pub model: Option<String>,
     pub space: Option<String>,
-    /// Owning section; `None`: an assistant or the workspace owns the file.
+    /// Section that owns the file; `None` if an assistant or the workspace owns it.
     pub section_id: Option<SectionId>,
     pub cost: MicroCredits,
     pub created_at: Timestamp,

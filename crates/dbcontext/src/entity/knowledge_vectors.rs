@@ -1,4 +1,4 @@
-//! Embeddings of consecutive chunks: little-endian `f32`, each vector of length 1.
+//! Embeddings of consecutive chunks: unit vectors of little-endian `f32`.
 
 use appcore::KnowledgeFileId;
 use sea_orm::entity::prelude::*;

@@ -8,7 +8,7 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: UserId,
-    /// IPv4 address or IPv6 /64.
+    /// IPv4 address or IPv6 /64 network.
     #[sea_orm(primary_key, auto_increment = false)]
     pub network: String,
     /// User agent without version numbers.

@@ -8,7 +8,8 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// The one of the two accounts that has a row.
+    /// Account of a user or workspace that the entry concerns; the other side is a house account,
+    /// which has no row.
     pub account_id: Uuid,
     pub from_account: Uuid,
     pub to_account: Uuid,

@@ -9,7 +9,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub purpose: String,
-    /// Id of the account, invitation, … that the purpose refers to.
+    /// Id of the account, invitation or other entity that the token is for, depending on the
+    /// purpose.
     pub subject: Uuid,
     /// SHA-256 of a token with 256 random bits.
     pub token_hash: Vec<u8>,

@@ -8,13 +8,13 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub server_id: McpServerId,
-    /// `None`: registered by an administrator.
+    /// Issuer that registered the client; `None` if an administrator registered it.
     pub issuer: Option<String>,
     pub redirect_uri: Option<String>,
     pub client_id: String,
     pub secret: Option<Vec<u8>>,
     pub is_sealed: bool,
-    /// Expiry of the secret.
+    /// Expiry of the client secret.
     pub expires_at: Option<Timestamp>,
 }
 

@@ -17,13 +17,13 @@ pub struct Model {
     pub expires_at: Option<Timestamp>,
     /// True if the user must sign in again.
     pub is_expired: bool,
-    /// Incremented when the tokens change.
+    /// Version of the tokens, incremented when they change.
     pub version: i64,
-    /// Lease of the worker that renews the tokens.
+    /// End of the lease of the worker that renews the tokens.
     pub claimed_until: Option<Timestamp>,
-    /// Scope requested by the server in addition to the configured one.
+    /// OAuth scope requested by the server in addition to the configured one.
     pub extra_scope: Option<String>,
-    /// True if scope was requested since the last sign-in.
+    /// True if the server has requested more scope since the user last signed in.
     pub lacks_scope: bool,
     pub created_at: Timestamp,
 }

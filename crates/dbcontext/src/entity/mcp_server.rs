@@ -14,7 +14,7 @@ pub struct Model {
     pub name: String,
     pub search_name: String,
     pub description: Option<String>,
-    /// `http`, `stdio`, or that of the built-in tools.
+    /// `http`, `stdio`, or the transport of the built-in tools.
     pub transport: String,
     pub url: Option<String>,
     pub command: Option<String>,

@@ -1,4 +1,5 @@
-//! Messages. They carry no foreign keys: the writer checks membership and the conversation under its lock.
+//! Messages. They have no foreign keys: the writer checks the membership and the conversation while
+//! it holds the lock.
 
 use appcore::{
     ConversationId, MessageId, Timestamp,
@@ -23,18 +24,20 @@ pub struct Model {
     pub reason: Option<String>,
     pub version: i64,
     pub version_count: i64,
-    /// Message version that hides this one when it is not the current one.
+    /// Message with several versions, to whose version `hidden_version` this message belongs. While
+    /// set, this message is not shown.
     pub hidden_by: Option<MessageId>,
     pub hidden_version: Option<i64>,
-    /// Counts the messages of a conversation, as `seq` counts its events.
+    /// Number of the message among the messages of its conversation; `seq` is its number among all
+    /// events.
     pub no: i64,
-    /// JSON shown with the message; the table `mentions` is used for counting.
+    /// Mentions as JSON, shown with the message. Mentions are counted in the table `mentions`.
     pub mentions: Option<String>,
     /// Metadata of an assistant's answer as JSON.
     pub answer: Option<String>,
     /// Public view of the tool calls as JSON.
     pub tool_calls: Option<String>,
-    /// JSON.
+    /// Attachments as JSON.
     pub attachments: Option<String>,
     /// Root message of the thread that a reply belongs to.
     pub thread_id: Option<MessageId>,
@@ -45,15 +48,15 @@ pub struct Model {
     pub thread_last_no: Option<i64>,
     pub thread_at: Option<Timestamp>,
     pub solved_at: Option<Timestamp>,
-    /// Summary of the table `reactions` as JSON.
+    /// Reactions as JSON, a summary of the table `reactions`.
     pub reactions: Option<String>,
     pub pinned_at: Option<Timestamp>,
     /// Forwarded message as JSON.
     pub forwarded: Option<String>,
-    /// Hidden by a moderator; the content is in `hidden_messages`.
+    /// Time at which a moderator hid the message; its content is then in `hidden_messages`.
     pub hidden_at: Option<Timestamp>,
     pub previews: Option<String>,
-    /// Options and summary of the table `poll_votes` as JSON.
+    /// Poll as JSON: its options and a summary of the table `poll_votes`.
     pub poll: Option<String>,
     pub created_at: Timestamp,
     pub edited_at: Option<Timestamp>,

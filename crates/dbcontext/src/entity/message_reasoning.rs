@@ -1,4 +1,5 @@
-//! Reasoning before an answer, apart from the messages, which are read more often.
+//! Reasoning of models before an answer. Kept in a separate table because messages are read more
+//! often.
 
 use appcore::MessageId;
 use sea_orm::entity::prelude::*;

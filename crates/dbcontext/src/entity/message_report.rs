@@ -18,14 +18,14 @@ pub struct Model {
     pub author_id: Option<Uuid>,
     pub reason: ReportReason,
     pub comment: Option<String>,
-    /// Message's text when it was reported; cleared when the report is closed.
+    /// Text of the message when it was reported; cleared when the report is closed.
     pub excerpt: Option<String>,
     pub status: ReportStatus,
     pub assigned_to: Option<UserId>,
     pub assigned_at: Option<Timestamp>,
     pub closed_by: Option<UserId>,
     pub closed_at: Option<Timestamp>,
-    /// Comma-separated actions taken; empty: dismissed.
+    /// Comma-separated actions taken; empty if the report was dismissed.
     pub actions: String,
     pub created_at: Timestamp,
 }

@@ -1,5 +1,6 @@
-//! Entities: one per table, with all of its columns. Identifiers, times and amounts have types of their own, and so do
-//! the enums of [`appcore::view`]. `tests/entities.rs` compares them with the migrated schema.
+//! Entities: one per table, with all of its columns. Ids, times, amounts and the enums of
+//! [`appcore::view`] have their own types. `tests/entities.rs` compares the entities with the
+//! migrated schema.
 
 pub mod ai_provider;
 pub mod api_key;

@@ -10,7 +10,7 @@ pub struct Model {
     pub scope: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub scope_id: Uuid,
-    /// JSON.
+    /// Allowed models as JSON.
     pub models: String,
     pub updated_at: Timestamp,
 }

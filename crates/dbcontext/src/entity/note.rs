@@ -8,7 +8,7 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: UserId,
-    /// Chosen by the client.
+    /// Id of the note, chosen by the client.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: NoteId,
     pub title: String,
@@ -16,7 +16,7 @@ pub struct Model {
     pub pinned: bool,
     pub version: i64,
     pub created_at: Timestamp,
-    /// Client's time of the edit, whereas `updated_at` is unique per user.
+    /// Time of the edit according to the client. In contrast, `updated_at` is unique per user.
     pub edited_at: Timestamp,
     pub updated_at: Timestamp,
     pub deleted_at: Option<Timestamp>,

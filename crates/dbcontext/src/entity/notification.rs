@@ -18,10 +18,11 @@ pub struct Model {
     pub actor_id: Option<Uuid>,
     pub detail: Option<String>,
     pub upload_id: Option<UploadId>,
-    /// Set only for notifications without a message.
+    /// Title; set only for notifications without a message.
     pub title: Option<String>,
     pub text: Option<String>,
-    /// Event up to which the user must read; in a thread, the number of the reply.
+    /// Sequence number of the event that the user must read to clear the notification; in a thread,
+    /// the number of the reply.
     pub seq: i64,
     pub count: i64,
     pub silent: bool,

@@ -9,7 +9,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: UserId,
     pub level: Notify,
-    /// JSON.
+    /// Quiet hours as JSON.
     pub quiet: Option<String>,
     pub dnd_until: Option<Timestamp>,
     pub mail_after_minutes: Option<i64>,

@@ -13,12 +13,12 @@ pub struct Model {
     pub gateway: String,
     pub amount: i64,
     pub currency: String,
-    /// Progress of the payer; `status` includes refunds and disputes.
+    /// Progress of the payer through the checkout; `status` also covers refunds and disputes.
     pub stage: String,
     pub status: String,
     pub idempotency_key: String,
     pub return_path: Option<String>,
-    /// Gateway's id of the order; `charge` is its id of the paid charge.
+    /// Id of the order at the gateway; `charge` is the gateway's id of the paid charge.
     pub reference: Option<String>,
     pub charge: Option<String>,
     pub redirect_url: Option<String>,
@@ -29,7 +29,7 @@ pub struct Model {
     pub receipt_number: Option<i64>,
     pub expires_at: Timestamp,
     pub paid_at: Option<Timestamp>,
-    /// Time of the next poll of the gateway.
+    /// Time at which the gateway is polled next.
     pub check_at: Option<Timestamp>,
     pub workspace_id: Option<WorkspaceId>,
     /// `purchase`, `renewal` or `change`.
@@ -37,9 +37,9 @@ pub struct Model {
     pub subscription_id: Option<Uuid>,
     pub period: Option<i64>,
     pub seats: i64,
-    /// Per seat; `None`: the plan's credits.
+    /// Credits per seat; `None` for the credits of the plan.
     pub credits: Option<MicroCredits>,
-    /// Amount reported by the gateway, if it differs.
+    /// Amount reported by the gateway, if it differs from the price.
     pub paid_amount: Option<i64>,
     pub paid_currency: Option<String>,
     pub period_start: Option<Timestamp>,
@@ -48,9 +48,9 @@ pub struct Model {
     pub buyer: Option<String>,
     /// Saved payment method that is charged.
     pub method_id: Option<PaymentMethodId>,
-    /// Refused by an administrator; money that arrives later is refunded.
+    /// Time at which an administrator refused the payment; money that arrives later is refunded.
     pub refused_at: Option<Timestamp>,
-    /// Payment that a plan change was priced against.
+    /// For a plan change: payment of the current period, against which the change was priced.
     pub base_payment_id: Option<Uuid>,
     pub created_at: Timestamp,
 }

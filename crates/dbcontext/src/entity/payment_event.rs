@@ -12,14 +12,15 @@ pub struct Model {
     pub event_id: String,
     pub kind: String,
     pub raw: String,
-    /// Parsed event as JSON.
+    /// Parsed event (`PaymentWebhookEvent`) as JSON.
     pub notice: String,
-    /// Subject that is unknown until a later event; `applied_at` is `None` while it waits.
+    /// Payment or other subject that the event is about and that isn't known yet. The event waits
+    /// for it; `applied_at` is `None` until then.
     pub awaited_subject: Option<String>,
     pub payment_id: Option<Uuid>,
     pub verified_at: Timestamp,
     pub applied_at: Option<Timestamp>,
-    /// Charge that a waiting event is about.
+    /// Charge that the waiting event is about.
     pub charge: Option<String>,
 }
 

@@ -12,7 +12,7 @@ pub struct Model {
     pub user_id: UserId,
     pub gateway: String,
     pub customer: String,
-    /// Gateway's token.
+    /// Token of the payment method at the gateway.
     pub reference: String,
     pub brand: String,
     pub last4: String,

@@ -18,7 +18,7 @@ pub struct Model {
     pub return_path: String,
     pub method_id: Option<PaymentMethodId>,
     pub expires_at: Timestamp,
-    /// Time of the next poll of the gateway.
+    /// Time at which the gateway is polled next.
     pub check_at: Option<Timestamp>,
     pub created_at: Timestamp,
 }

@@ -11,25 +11,26 @@ pub struct Model {
     pub payment_id: Uuid,
     pub reference: Option<String>,
     pub amount: i64,
-    /// Credits clawed back.
+    /// Credits clawed back for the refund.
     pub credits: MicroCredits,
     pub state: String,
     pub reason: String,
     pub requested_by: Option<UserId>,
-    /// Time of the next poll; `None` while pending: an administrator must resolve it.
+    /// Time at which the gateway is polled next. If `None` while the refund is pending, an
+    /// administrator must resolve it.
     pub check_at: Option<Timestamp>,
-    /// Year and number of the credit note.
+    /// Year of the credit note; with `credit_note_number` it identifies the note.
     pub credit_note_year: Option<i64>,
     pub credit_note_number: Option<i64>,
     pub refunded_at: Option<Timestamp>,
     pub attempts: i64,
-    /// Since when the outcome is unknown; written before the request to the gateway.
+    /// Time since which the outcome is unknown; written before the request is sent to the gateway.
     pub unknown_since: Option<Timestamp>,
     /// Gateway's last response that did not settle the refund.
     pub last_answer: Option<String>,
-    /// Gateway's time of the event that set the state.
+    /// Time, according to the gateway, of the event that set the state.
     pub reported_at: Option<Timestamp>,
-    /// Number of successes after a failure.
+    /// Number of times that the gateway reported success after a failure.
     pub reversals: i64,
     pub created_at: Timestamp,
 }

@@ -11,7 +11,8 @@ pub struct Model {
     pub kind: String,
     pub user_id: Option<UserId>,
     pub handle_hash: Vec<u8>,
-    /// Sealed with the handle, which only the client has, if it contains secrets.
+    /// State of the sign-in. If it contains secrets, it is sealed with the handle, which only the
+    /// client has.
     pub state: Vec<u8>,
     pub failures: i32,
     pub expires_at: Timestamp,

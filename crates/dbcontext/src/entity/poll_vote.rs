@@ -10,10 +10,10 @@ pub struct Model {
     pub message_id: MessageId,
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: UserId,
-    /// Index of the option.
+    /// Index of the chosen option.
     #[sea_orm(primary_key, auto_increment = false)]
     pub choice: i16,
-    /// Event number, by which users are ordered.
+    /// Sequence number of the vote's event, by which voters are ordered.
     pub seq: i64,
 }
 

@@ -12,7 +12,7 @@ pub struct Model {
     pub kind: String,
     /// Billing interval of subscriptions.
     pub interval: Option<String>,
-    /// JSON.
+    /// Prices per currency as JSON.
     pub prices: String,
     pub credits: MicroCredits,
     pub quotas: String,
@@ -20,7 +20,7 @@ pub struct Model {
     pub trial_days: i64,
     pub is_active: bool,
     pub position: i64,
-    /// Id of the plan's first version; `None`: this is the first.
+    /// Id of the first version of the plan; `None` if this is the first version.
     pub family: Option<PlanId>,
     pub created_at: Timestamp,
 }

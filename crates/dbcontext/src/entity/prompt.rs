@@ -9,7 +9,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: PromptId,
     pub workspace_id: WorkspaceId,
-    /// `None`: the account was deleted.
+    /// User who added the prompt; `None` if the account was deleted.
     pub created_by: Option<UserId>,
     pub command: String,
     pub title: String,

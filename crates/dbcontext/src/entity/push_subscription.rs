@@ -9,7 +9,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub user_id: UserId,
-    /// The subscription ends with the session.
+    /// Session of the browser; the subscription ends with it.
     pub session_id: SessionId,
     pub endpoint: String,
     pub p256dh: Vec<u8>,

@@ -12,7 +12,7 @@ pub struct Model {
     pub emoji: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: UserId,
-    /// Event number, by which users are ordered.
+    /// Sequence number of the reaction's event, by which users are ordered.
     pub seq: i64,
 }
 

@@ -11,7 +11,8 @@ pub struct Model {
     pub session_id: SessionId,
     pub token_hash: Vec<u8>,
     pub used_at: Option<Timestamp>,
-    /// Response to the rotation, for retries with the same idempotency key; sealed with a key derived from the used token.
+    /// Response to the rotation that used up this token, returned again for retries with the same
+    /// idempotency key. Sealed with a key derived from the token.
     pub successor: Option<Vec<u8>>,
     pub created_at: Timestamp,
 }

@@ -11,10 +11,10 @@ pub struct Model {
     pub user_id: UserId,
     pub conversation_id: ConversationId,
     pub client_id: String,
-    /// JSON.
+    /// Message to send, as JSON.
     pub payload: String,
     pub send_at: Timestamp,
-    /// Set while the message is being sent; it cannot be changed any more.
+    /// Time at which sending started; while it is set, the message can't be edited.
     pub sending_at: Option<Timestamp>,
     pub failure: Option<String>,
     pub failure_message: Option<String>,

@@ -1,4 +1,4 @@
-//! Messages to index again.
+//! Queue of messages to index again.
 
 use appcore::MessageId;
 use sea_orm::entity::prelude::*;
@@ -8,7 +8,8 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub message_id: MessageId,
-    /// Random on each change, so that a change during indexing is not lost.
+    /// Random value, renewed by each change of the message. The indexer removes the row only if the
+    /// value is unchanged, so that a change during indexing is not lost.
     pub revision: Uuid,
 }
 

@@ -1,4 +1,4 @@
-//! Sidebar sections of users, which are projects with instructions for assistants.
+//! Sidebar sections of users. A section is also a project: it has instructions for assistants.
 
 use appcore::{SectionId, UserId};
 use sea_orm::entity::prelude::*;

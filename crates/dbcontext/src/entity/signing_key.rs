@@ -11,7 +11,7 @@ pub struct Model {
     pub private_key: Vec<u8>,
     pub is_sealed: bool,
     pub is_active: bool,
-    /// Keys verify tokens for a while after they stop signing.
+    /// Time at which the key stopped signing; it verifies tokens for a while longer.
     pub retired_at: Option<Timestamp>,
     pub created_at: Timestamp,
 }

@@ -1,4 +1,4 @@
-//! At most one subscription per account; a new one replaces an ended one.
+//! Subscriptions. An account has at most one; a new subscription replaces an ended one.
 
 use appcore::{PaymentMethodId, PlanId, Timestamp, UserId, WorkspaceId};
 use sea_orm::entity::prelude::*;
@@ -19,21 +19,21 @@ pub struct Model {
     pub gateway: Option<String>,
     pub currency: Option<String>,
     pub seats: i64,
-    /// Day of the month on which periods end; 0: that of `period_end`.
+    /// Day of the month on which periods end; 0 to use the day of `period_end`.
     pub anchor_day: i64,
     pub period: i64,
     pub starts_at: Timestamp,
     pub period_end: Timestamp,
-    /// Includes the grace period after `period_end`.
+    /// End of the subscription, including the grace period after `period_end`.
     pub ends_at: Timestamp,
     pub next_plan_id: Option<PlanId>,
     pub next_seats: Option<i64>,
     pub method_id: Option<PaymentMethodId>,
-    /// Charge attempts for the next period.
+    /// Number of attempts to charge for the next period.
     pub attempts: i64,
     /// True if a charge attempt is in progress.
     pub is_charging: bool,
-    /// Last period whose end the payer was reminded of.
+    /// Last period of whose end the payer was reminded.
     pub reminded_period: i64,
     pub due_at: Option<Timestamp>,
     pub updated_at: Timestamp,

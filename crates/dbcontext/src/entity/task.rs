@@ -13,7 +13,7 @@ pub struct Model {
     pub title: String,
     pub description: String,
     pub position: String,
-    /// JSON array.
+    /// Labels as a JSON array.
     pub labels: String,
     pub due_at: Option<Timestamp>,
     pub message_id: Option<MessageId>,

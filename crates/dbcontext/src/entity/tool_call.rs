@@ -1,4 +1,4 @@
-//! Tool calls of the versions of answers.
+//! Tool calls of an answer, each stored with the answer's version.
 
 use appcore::{McpServerId, MessageId, Timestamp, ToolCallId, UserId, view::ToolCallStatus};
 use sea_orm::entity::prelude::*;
@@ -12,7 +12,7 @@ pub struct Model {
     pub version: i64,
     pub round: i32,
     pub place: i32,
-    /// Provider's id of the call.
+    /// Id of the call at the provider.
     pub call_id: String,
     pub function: String,
     pub signature: Option<String>,
@@ -23,20 +23,20 @@ pub struct Model {
     pub arguments: String,
     pub status: ToolCallStatus,
     pub result: Option<String>,
-    /// True if the call is idempotent.
+    /// True if the call is idempotent and may therefore be repeated.
     pub is_repeatable: bool,
     pub requested_by: UserId,
     /// Position in the answer, in UTF-16 code units.
     pub text_offset: i64,
-    /// Claim of the job that runs it.
+    /// Claim number (`attempt`) of the job that runs the call.
     pub attempt: i32,
     pub asked_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
-    /// Model's arguments, if the user has edited them.
+    /// Arguments written by the model, if the user has edited them.
     pub model_arguments: Option<String>,
-    /// JSON.
+    /// Pictures returned by the tool, as JSON.
     pub pictures: Option<String>,
     pub picture_count: i32,
 }

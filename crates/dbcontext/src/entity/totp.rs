@@ -11,10 +11,10 @@ pub struct Model {
     pub secret: Vec<u8>,
     pub is_sealed: bool,
     pub confirmed_at: Option<Timestamp>,
-    /// Newest time step whose code was used; `used_steps` is a bit set of the steps before it.
+    /// Newest TOTP time step whose code was used; `used_steps` is a bit set of the steps before it.
     pub newest_step: i64,
     pub used_steps: i64,
-    /// Wrong codes since `failures_since`, over all sign-ins.
+    /// Number of wrong codes since `failures_since`, across all sign-ins of the user.
     pub failures: i32,
     pub failures_since: Timestamp,
     pub created_at: Timestamp,

@@ -11,12 +11,13 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: UploadId,
-    /// `None`: the account was deleted.
+    /// User who uploaded the file; `None` if the account was deleted.
     pub owner_id: Option<UserId>,
     pub name: String,
     pub kind: UploadKind,
     pub media_type: String,
-    /// Announced size until the upload is complete; `None`: not announced.
+    /// Size in bytes. Until the upload is complete it is the size announced by the client, or
+    /// `None` if none was announced.
     pub size: Option<i64>,
     pub sha256: Option<String>,
     pub width: Option<i32>,
@@ -25,20 +26,21 @@ pub struct Model {
     /// Waveform as JSON.
     pub peaks: Option<String>,
     pub thumbhash: Option<String>,
-    /// `None`: there are no thumbnails.
+    /// Media type of the thumbnails; `None` if there are none.
     pub thumbnail_type: Option<String>,
     pub transcript: Option<String>,
     pub status: UploadStatus,
-    /// Set once no message refers to the upload; its content may be gone already.
+    /// Time at which the last reference by a message was removed; the content may already be
+    /// deleted.
     pub removed_at: Option<Timestamp>,
-    /// `None`: no transcript is made.
+    /// State of the transcript; `None` if no transcript is made.
     pub transcript_state: Option<TranscriptState>,
-    /// Lease of the instance that joins the parts.
+    /// End of the lease of the instance that joins the parts.
     pub assembly_lease_until: Option<Timestamp>,
-    /// Bytes reserved while the size is unknown.
+    /// Bytes of the storage quota that are reserved while the size is unknown.
     pub reserved_bytes: Option<i64>,
     pub search_name: String,
-    /// `Upload-Metadata` as sent by the client.
+    /// Value of the header `Upload-Metadata` as sent by the client.
     pub tus_metadata: Option<String>,
     pub created_at: Timestamp,
 }

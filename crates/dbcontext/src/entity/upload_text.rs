@@ -9,7 +9,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub upload_id: UploadId,
     pub text: String,
-    /// Bytes; 0: the file has no text.
+    /// Length of the text in bytes; 0 if the file has no text.
     pub length: i32,
     pub read_at: Timestamp,
 }

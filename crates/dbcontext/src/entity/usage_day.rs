@@ -6,12 +6,12 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "usage_days")]
 pub struct Model {
-    /// Midnight UTC.
+    /// Start of the day (UTC).
     #[sea_orm(primary_key, auto_increment = false)]
     pub day: Timestamp,
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: UserId,
-    /// Nil: answers in chats.
+    /// API key; the nil UUID for answers in chats.
     #[sea_orm(primary_key, auto_increment = false)]
     pub key_id: Uuid,
     #[sea_orm(primary_key, auto_increment = false)]

@@ -4,14 +4,14 @@ use appcore::{ApiKeyId, Timestamp, UserId, WorkspaceId, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// The gateway journals rows on disk as JSON until they are stored.
+/// Serialisable because the gateway journals rows on disk, as JSON, until they are stored.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "usage_requests")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub request_id: String,
-    /// `None`: an answer in a chat.
+    /// API key; `None` for an answer in a chat.
     pub key_id: Option<ApiKeyId>,
     pub user_id: UserId,
     pub workspace_id: Option<WorkspaceId>,
@@ -27,7 +27,7 @@ pub struct Model {
     pub audio_tokens: i64,
     pub cost: MicroCredits,
     pub price_version: String,
-    /// True if the provider reported no token counts.
+    /// True if the token counts are estimates because the provider reported none.
     pub estimated: bool,
     pub status: i64,
     pub first_token_ms: Option<i64>,

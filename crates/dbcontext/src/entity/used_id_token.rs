@@ -1,4 +1,4 @@
-//! ID tokens that have signed in a user; each is accepted once.
+//! OpenID Connect ID tokens that were used to sign in. Each token is accepted only once.
 
 use appcore::Timestamp;
 use sea_orm::entity::prelude::*;

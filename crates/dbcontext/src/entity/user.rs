@@ -28,7 +28,7 @@ pub struct Model {
     pub status_until: Option<Timestamp>,
     pub timezone: Option<String>,
     pub show_timezone: bool,
-    /// Presence set by hand.
+    /// Presence that the user has set by hand.
     pub chosen_presence: Option<ChosenPresence>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

@@ -1,4 +1,4 @@
-//! Sign-ins on one device each; a session is the family of its refresh tokens.
+//! Sessions: sign-ins on one device each. A session is the family of its refresh tokens.
 
 use appcore::{SessionId, Timestamp, UserId};
 use sea_orm::entity::prelude::*;
@@ -12,12 +12,12 @@ pub struct Model {
     pub user_agent: Option<String>,
     pub address: Option<String>,
     pub last_used_at: Timestamp,
-    /// End of the session, however often its tokens are refreshed.
+    /// End of the session; refreshing its tokens doesn't extend it.
     pub expires_at: Timestamp,
     pub ended_at: Option<Timestamp>,
     pub country: Option<String>,
     pub city: Option<String>,
-    /// Last time that the user has confirmed the sign-in.
+    /// Time at which the user last confirmed their identity in this session.
     pub confirmed_at: Option<Timestamp>,
     pub created_at: Timestamp,
 }

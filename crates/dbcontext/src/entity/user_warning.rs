@@ -1,4 +1,4 @@
-//! Warnings of moderators to users.
+//! Warnings sent to users by moderators.
 
 use appcore::{ConversationId, MessageId, Timestamp, UserId, WarningId, view::ReportReason};
 use sea_orm::entity::prelude::*;

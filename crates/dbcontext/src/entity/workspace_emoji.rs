@@ -11,7 +11,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
     pub upload_id: UploadId,
-    /// `None`: the account was deleted.
+    /// User who added the emoji; `None` if the account was deleted.
     pub created_by: Option<UserId>,
     pub created_at: Timestamp,
 }

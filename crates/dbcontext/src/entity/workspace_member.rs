@@ -1,4 +1,4 @@
-//! Members of workspaces. A former member keeps a row with `is_deleted`.
+//! Members of workspaces. The row of a former member stays, with `is_deleted`.
 
 use appcore::{Timestamp, UserId, WorkspaceId, view::WorkspaceRole};
 use sea_orm::entity::prelude::*;
@@ -11,7 +11,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: UserId,
     pub role: WorkspaceRole,
-    /// Set if the member was removed, who can then return only by an invitation; `None`: the member left.
+    /// Time at which the member was removed; a removed member can return only by an invitation.
+    /// `None` if the member has left.
     pub removed_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

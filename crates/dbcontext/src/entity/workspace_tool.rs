@@ -1,4 +1,4 @@
-//! Tool modes that workspaces override.
+//! Modes of tools that a workspace has overridden.
 
 use appcore::{WorkspaceId, view::ToolMode};
 use sea_orm::entity::prelude::*;

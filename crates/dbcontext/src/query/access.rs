@@ -1,5 +1,5 @@
-//! Read access to conversations as SQL conditions, and a user's relation to a conversation for the rules in
-//! [`appcore::access`].
+//! Read access to conversations as SQL conditions, and a user's relation to a conversation, which
+//! the rules in [`appcore::access`] need.
 
 use appcore::{
     AppError, ConversationId, UserId, WorkspaceId,
@@ -33,8 +33,9 @@ pub(super) fn is_open_to(conversation: &str, user: &str) -> String {
     )
 }
 
-/// Subquery of the ids of the conversations that the user bound to `user` may read: equivalent to [`may_read`], but
-/// starting from the user. Includes deleted conversations of which the user is a member.
+/// Subquery that selects the ids of the conversations that the user bound to `user` may read.
+/// Equivalent to [`may_read`], but starts from the user. Includes deleted conversations of which
+/// the user is a member.
 pub(super) fn readable(user: &str) -> String {
     format!(
         "SELECT am.conversation_id FROM conversation_members am WHERE am.user_id = {user} AND NOT am.is_deleted \
@@ -45,8 +46,8 @@ pub(super) fn readable(user: &str) -> String {
     )
 }
 
-/// Condition that the workspace member in the row `member` sees open conversations. Guests never do; a user who was
-/// removed from the conversation does only as a workspace admin.
+/// Condition that the workspace member in the row `member` sees open conversations. Guests never
+/// do. Users who were removed from the conversation do only if they are workspace administrators.
 fn sees_open_conversations(member: &str, conversation: &str, user: &str) -> String {
     let roles = |are_so: fn(WorkspaceRole) -> bool| {
         let roles = WorkspaceRole::ALL.into_iter().filter(|role| are_so(*role));
@@ -69,7 +70,7 @@ pub(super) fn history_start(conversation: &str, user: &str) -> String {
     )
 }
 
-/// [`reads_after`] for the member in the row `member`.
+/// [`history_start`] for the member in the row `member`.
 pub(super) fn member_history_start(conversation: &str, member: &str) -> String {
     format!("CASE WHEN {} THEN {member}.from_seq ELSE 0 END", hides_history(conversation))
 }
@@ -105,8 +106,9 @@ fn hides_history(conversation: &str) -> String {
     )
 }
 
-/// Condition that the conversation is of an open kind. For a single kind it is an equation: with a one-element list
-/// SQLite doesn't recognise that the condition of a partial index holds.
+/// Condition that the conversation is of an open kind. If there is only one such kind, the
+/// condition is an equation: with a one-element list, SQLite doesn't recognise that the condition
+/// of a partial index holds.
 pub(super) fn is_open(conversation: &str) -> String {
     let open = kinds(|kind| kind.capabilities().is_open);
     if open.contains(',') {
@@ -116,13 +118,13 @@ pub(super) fn is_open(conversation: &str) -> String {
     }
 }
 
-/// List of SQL literals of the kinds that match the predicate.
+/// List of SQL literals of the conversation kinds for which the predicate is true.
 pub(super) fn kinds(are_so: impl Fn(ConversationKind) -> bool) -> String {
     let kinds = ConversationKind::ALL.into_iter().filter(|kind| are_so(*kind));
     kinds.map(|kind| format!("'{kind}'")).collect::<Vec<_>>().join(", ")
 }
 
-/// Relation of a user to a conversation; `None` if the conversation doesn't exist.
+/// Returns the relation of a user to a conversation; `None` if the conversation doesn't exist.
 pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) -> Result<Option<Access>, AppError> {
     #[derive(FromQueryResult)]
     struct AccessRow {
@@ -183,7 +185,7 @@ pub async fn common_history_start<C: ConnectionTrait>(db: &C, id: ConversationId
     Ok(found.map_or(0, |row| row.seq))
 }
 
-/// Users among those given who own or administer the conversations' workspaces.
+/// Returns those of the given users who own or administer the conversations' workspaces.
 pub async fn workspace_admins<C: ConnectionTrait>(
     db: &C,
     asked: &[(ConversationId, UserId)],
@@ -219,7 +221,8 @@ mod tests {
     use super::*;
     use crate::Database;
 
-    /// Covers every kind and every caller: the predicate admits exactly the users whom the rule admits.
+    /// Compares the SQL condition with the rule in Rust for every kind of conversation and every
+    /// kind of user.
     #[tokio::test]
     async fn access_predicate_matches_access_rule() {
         let folder = tempfile::tempdir().unwrap();

@@ -54,7 +54,7 @@ pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Time
                language = 'en', role = 'user', second_factor = FALSE, suspended_at = NULL, suspended_reason = NULL, suspended_by = NULL, \
                status_emoji = NULL, status_text = NULL, status_until = NULL, timezone = NULL, show_timezone = TRUE, chosen_presence = NULL, \
                updated_at = $5, is_deleted = TRUE WHERE id = $1";
-    // Not deliverable, and unique per account.
+    // The address is not deliverable, and unique per account.
     let email = format!("{id}@deleted.invalid");
     let values = vec![id.into(), email.into(), name.into(), ::search::folded_line(name).into(), now.into()];
     raw::run(db, sql, values).await?;
@@ -62,7 +62,7 @@ pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Time
     raw::run(db, sql, vec![id.into(), ::search::folded_line(name).into()]).await
 }
 
-/// Conversations of a user.
+/// Conversations of which the user is a member.
 pub async fn conversations<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<ConversationId>, AppError> {
     #[derive(FromQueryResult)]
     struct MemberOf {
@@ -74,7 +74,7 @@ pub async fn conversations<C: ConnectionTrait>(db: &C, user_id: UserId) -> Resul
     Ok(found.into_iter().map(|row| row.conversation_id).collect())
 }
 
-/// Workspaces of a user.
+/// Workspaces of which the user is a member.
 pub async fn workspaces<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<WorkspaceId>, AppError> {
     #[derive(FromQueryResult)]
     struct MemberOf {
@@ -85,9 +85,10 @@ pub async fn workspaces<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<V
     Ok(found.into_iter().map(|row| row.workspace_id).collect())
 }
 
-/// Ends a workspace membership that the caller has locked. The ownership passes to the longest-standing administrator,
-/// else member, else guest. If nobody is left the workspace is deleted, unless it is the shared one. Returns the new
-/// owner, if it has changed.
+/// Ends a workspace membership that the caller has locked. If the user owned the workspace, the
+/// ownership passes to the longest-standing administrator, else member, else guest. If nobody is
+/// left, the workspace is deleted, unless it is the shared one. Returns the new owner, if the owner
+/// has changed.
 pub async fn leave<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
@@ -142,7 +143,7 @@ pub async fn purge_chats<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<
     }
     boards::purge(db, theirs, &[user_id.into()]).await?;
     raw::run(db, &format!("DELETE FROM messages WHERE conversation_id {theirs}"), vec![user_id.into()]).await?;
-    // The event of the deletion may not be published yet.
+    // Keeps the event of the deletion, which may not be published yet.
     let sql =
         format!("DELETE FROM conversation_events WHERE kind <> 'conversation.deleted' AND conversation_id {theirs}");
     raw::run(db, &sql, vec![user_id.into()]).await?;
@@ -150,7 +151,8 @@ pub async fn purge_chats<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<
     raw::run(db, sql, vec![user_id.into()]).await
 }
 
-/// Current and former conversations of a user, including deleted ones, with the last sequence numbers of their logs.
+/// Conversations of which the user is or was a member, including deleted ones, with the last
+/// sequence numbers of their logs.
 pub async fn log_ends<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<(ConversationId, i64)>, AppError> {
     #[derive(FromQueryResult)]
     struct LogEnd {

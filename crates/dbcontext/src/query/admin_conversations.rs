@@ -16,12 +16,12 @@ use super::raw;
 
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Part of the title, or the whole id.
+    /// Part of the title, or the complete id.
     pub text: String,
     pub kind: Option<ConversationKind>,
     pub workspace: Option<WorkspaceId>,
     pub is_archived: Option<bool>,
-    /// Cursor: lists conversations created before this one.
+    /// Cursor: lists the conversations created before this one.
     pub before: Option<ConversationId>,
 }
 
@@ -70,12 +70,12 @@ impl TryFrom<ConversationRow> for AdminConversation {
     }
 }
 
-/// Channels and groups: users have named them, and they have an owner. The title of an assistant chat is derived from
-/// its first question and is not shown.
+/// Condition that selects channels and groups: they have titles chosen by users, and an owner. The
+/// title of an assistant chat is derived from its first question, so it is not shown.
 const CHANNEL_OR_GROUP: &str = "c.kind NOT IN ('single', 'assistant')";
 
-/// Lists at most `most` conversations, newest first. They are ordered by id so that a page is read from the primary
-/// key; an index on the last activity would have to be updated by every message.
+/// Lists at most `most` conversations, newest first. Ordered by id, so that a page is read from the
+/// primary key; every message would have to update an index on the last activity.
 pub async fn list<C: ConnectionTrait>(db: &C, filter: &Filter, most: u64) -> Result<Vec<AdminConversation>, AppError> {
     let (mut wanted, mut values) = ("NOT c.is_deleted".to_owned(), Vec::<Value>::new());
     let mut and = |condition: &str, value: Value| {
@@ -112,7 +112,8 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Opti
     Ok(read(db, "NOT c.is_deleted AND c.id = $1", vec![id.into()]).await?.pop())
 }
 
-/// Reads the conversations that `wanted` selects, newest first. Counts are computed for these only.
+/// Reads the conversations selected by the condition `wanted`, newest first. Counts are computed
+/// for these only.
 async fn read<C: ConnectionTrait>(
     db: &C,
     wanted: &str,
@@ -133,7 +134,7 @@ async fn read<C: ConnectionTrait>(
     rows.into_iter().map(AdminConversation::try_from).collect()
 }
 
-/// Members of a conversation by name, optionally filtered by `text`.
+/// Lists the members of a conversation by name, optionally only those whose name contains `text`.
 pub async fn members<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,

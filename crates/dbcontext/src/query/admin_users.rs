@@ -1,4 +1,5 @@
-//! Accounts as administrators see them: all of them, regardless of common workspaces.
+//! Accounts as administrators see them: all accounts, whether or not they share a workspace with
+//! the administrator.
 
 use appcore::{
     AppError, Timestamp, UserId,
@@ -13,11 +14,11 @@ use crate::entity::user;
 
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Part of the name or email address, or the whole id.
+    /// Part of the name or email address, or the complete id.
     pub text: String,
     pub status: Option<UserStatus>,
     pub role: Option<UserRole>,
-    /// Created before this time, with no device seen since.
+    /// Selects accounts created before this time that have used no device since.
     pub idle_since: Option<Timestamp>,
 }
 
@@ -61,7 +62,7 @@ impl TryFrom<UserRow> for AdminUser {
     }
 }
 
-/// Selects the columns of an account. Counts are computed for the page only.
+/// SQL select list of an account. Counts are computed only for the accounts on the page.
 fn select(now: Timestamp) -> String {
     let (seats, own_first) = (plans::SEATS.replace("$1", "u.id"), plans::OWN_FIRST);
     format!(
@@ -77,7 +78,7 @@ const SELECT: &str = "SELECT u.id, u.display_name, u.email, u.email_verified_at,
           WHERE m.user_id = u.id AND NOT m.is_deleted) AS workspaces, \
        (SELECT MAX(s.last_used_at) FROM user_sessions s WHERE s.user_id = u.id) AS last_active_at";
 
-/// Lists accounts, newest first, with the total.
+/// Lists accounts, newest first, with the total count.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     filter: &Filter,
@@ -124,7 +125,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: UserId, now: Timestamp) -> Res
     row.map(AdminUser::try_from).transpose()
 }
 
-/// Number of things that an account owns.
+/// Number of sessions, keys and other items that belong to an account.
 #[derive(Debug, FromQueryResult)]
 pub struct Belongings {
     pub sessions: i64,

@@ -12,9 +12,9 @@ use super::{page, raw};
 
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Part of the name, or the whole id.
+    /// Part of the name, or the complete id.
     pub text: String,
-    /// `None`: all but personal workspaces.
+    /// Kind of the workspaces; `None` selects all but personal workspaces.
     pub kind: Option<WorkspaceKind>,
 }
 
@@ -55,7 +55,7 @@ impl TryFrom<WorkspaceRow> for AdminWorkspace {
     }
 }
 
-/// Counts are computed for the page only.
+/// SQL select list of a workspace. Counts are computed only for the workspaces on the page.
 const SELECT: &str = "SELECT w.id, w.name, w.kind, w.created_at, owner.id AS owner_id, owner.display_name AS owner_name, \
        (SELECT COUNT(*) FROM workspace_members m WHERE m.workspace_id = w.id AND NOT m.is_deleted AND m.role <> 'guest') AS members, \
        (SELECT COUNT(*) FROM workspace_members m WHERE m.workspace_id = w.id AND NOT m.is_deleted AND m.role = 'guest') AS guests, \
@@ -68,7 +68,7 @@ const SELECT: &str = "SELECT w.id, w.name, w.kind, w.created_at, owner.id AS own
 const OWNER: &str = "LEFT JOIN workspace_members o ON o.workspace_id = w.id AND o.role = 'owner' AND NOT o.is_deleted \
      LEFT JOIN users owner ON owner.id = o.user_id AND NOT owner.is_deleted";
 
-/// Lists workspaces, newest first, with the total.
+/// Lists workspaces, newest first, with the total count.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     filter: &Filter,
@@ -103,7 +103,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Option<
     row.map(AdminWorkspace::try_from).transpose()
 }
 
-/// Members of a workspace by name, optionally filtered by `text`.
+/// Lists the members of a workspace by name, optionally only those whose name contains `text`.
 pub async fn members<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
@@ -127,7 +127,8 @@ pub(super) struct PersonRow {
     pub role: String,
 }
 
-/// Members `m` in `table` of the entity identified by `key`, by name and optionally filtered by `text`, with the total.
+/// Lists the members `m` in `table`, by name, of the conversation or workspace whose id is in the
+/// column `key`. Optionally only those whose name contains `text`. Returns the total count as well.
 pub(super) async fn people<C: ConnectionTrait>(
     db: &C,
     table: &str,

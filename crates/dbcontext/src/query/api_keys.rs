@@ -1,4 +1,4 @@
-//! API keys: listed and revoked by their owners, looked up by their hashes.
+//! API keys: their owners list and revoke them, requests look them up by hash.
 
 use appcore::{ApiKeyId, AppError, Timestamp, UserId, WorkspaceId, page::PageRequest};
 use sea_orm::{
@@ -44,7 +44,7 @@ pub struct ApiKeyStatus {
     pub budgets: i64,
 }
 
-/// Usable keys with these hashes whose owners' accounts are active.
+/// Returns the usable keys with these hashes whose owners' accounts are active.
 pub async fn statuses<C: ConnectionTrait>(
     db: &C,
     hashes: &[Vec<u8>],
@@ -83,7 +83,7 @@ async fn read<C: ConnectionTrait>(db: &C, query: Select<Entity>) -> Result<Vec<A
         .map_err(app_error)
 }
 
-/// Keys that were revoked since then, or whose owners were suspended.
+/// Returns the keys that were revoked after `since`, or whose owners were suspended after it.
 pub async fn revoked_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<ApiKeyId>, AppError> {
     let suspended = Query::select()
         .column(user::Column::Id)

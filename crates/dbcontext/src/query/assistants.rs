@@ -1,4 +1,4 @@
-//! Assistants. Members see those of their workspace, everyone sees the default one.
+//! Assistants. Members see the assistants of their workspace; everyone sees the default assistant.
 
 use appcore::{AppError, AssistantId, ConversationId, Timestamp, UserId, WorkspaceId, page::PageRequest, view};
 use sea_orm::{
@@ -23,7 +23,7 @@ pub const DEFAULT_ID: AssistantId = AssistantId(uuid!("01900000-0000-7000-8000-0
 impl TryFrom<Model> for view::Assistant {
     type Error = AppError;
 
-    /// View for the assistant's creator.
+    /// View of the assistant as its creator sees it.
     fn try_from(row: Model) -> Result<Self, AppError> {
         Ok(Self {
             id: row.id,
@@ -85,7 +85,7 @@ pub async fn delete<C: ConnectionTrait>(db: &C, id: AssistantId, now: Timestamp)
     soft_delete(db, "id = $1", vec![id.into(), now.into()]).await
 }
 
-/// Deletes a user's private assistants; shared ones stay without their creator.
+/// Deletes the private assistants of a user. Shared ones stay, without a creator.
 pub async fn remove_creator<C: ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -> Result<(), AppError> {
     soft_delete(db, "created_by = $1 AND visibility = 'private'", vec![user.into(), now.into()]).await?;
     assistant::Entity::update_many()
@@ -104,12 +104,14 @@ async fn soft_delete<C: ConnectionTrait>(db: &C, which: &str, values: Vec<Value>
     raw::run(db, &sql, values).await
 }
 
-/// Condition that the user bound to `user`, unless a guest, may talk to the assistant `a`.
+/// Condition that the user bound to `user` may talk to the assistant `a`, provided that the user is
+/// not a guest.
 fn usable_by(user: &str) -> String {
     format!("(a.visibility = '{}' OR a.created_by = {user})", view::Visibility::Workspace)
 }
 
-/// Condition that an assistant is in a conversation of `$2`: the only way for guests to see one.
+/// Condition that the assistant is in a conversation of the user `$2`. Guests see only such
+/// assistants.
 const IN_A_CONVERSATION: &str = "EXISTS (SELECT 1 FROM conversation_assistants p \
     JOIN conversations c ON c.id = p.conversation_id AND NOT c.is_deleted \
     JOIN conversation_members o ON o.conversation_id = p.conversation_id AND o.user_id = $2 AND NOT o.is_deleted \
@@ -146,8 +148,8 @@ pub async fn get<C: ConnectionTrait>(db: &C, id: AssistantId) -> Result<Option<M
     one(db, "SELECT a.* FROM assistants a WHERE a.id = $1 AND NOT a.is_deleted", vec![id.into()]).await
 }
 
-/// Lists the default assistant and those of a workspace that `user` may talk to, with the total; for a guest, those in
-/// the guest's conversations.
+/// Lists the default assistant and the assistants of a workspace that `user` may talk to, with the
+/// total count. For a guest, lists the assistants in the guest's conversations.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
@@ -169,7 +171,7 @@ pub async fn list<C: ConnectionTrait>(
     Ok((items, super::page::count(db, &seen, values()).await?))
 }
 
-/// Values of the placeholders in an assistant's instructions.
+/// Values for the placeholders in an assistant's instructions.
 #[derive(Clone, Debug, Default, FromQueryResult)]
 pub struct Names {
     pub workspace: Option<String>,
@@ -225,7 +227,7 @@ pub async fn resolve_mentions<C: ConnectionTrait>(
              FROM mentioned w JOIN assistants a ON {matches} AND NOT a.is_deleted AND a.answers_mentions"
         )
     };
-    // Two queries, so that each can use its index.
+    // Uses two queries, so that each can use its own index.
     let by_id = meant(&format!(
         "a.id = w.assistant_id AND (a.workspace_id IS NULL OR a.workspace_id = w.workspace_id AND {usable})"
     ));

@@ -51,14 +51,14 @@ pub struct Filter {
     /// Prefix of the action, such as `auth`.
     pub subject: Option<String>,
     pub actor: Option<UserId>,
-    /// Part of the target, of the address, or of the actor's name.
+    /// Part of the target, of the network address, or of the actor's name.
     pub text: Option<String>,
     pub from: Option<Timestamp>,
-    /// Exclusive.
+    /// End of the period, exclusive.
     pub to: Option<Timestamp>,
 }
 
-/// Lists entries, newest first, with the total.
+/// Lists entries, newest first, with the total count.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     filter: &Filter,
@@ -68,7 +68,7 @@ pub async fn list<C: ConnectionTrait>(
     Ok((rows.into_iter().map(AuditEntry::from).collect(), total))
 }
 
-/// Lists at most `most` entries before this one, newest first.
+/// Lists at most `most` entries that precede the given one, newest first.
 pub async fn before<C: ConnectionTrait>(
     db: &C,
     filter: &Filter,

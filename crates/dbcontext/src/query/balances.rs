@@ -17,11 +17,12 @@ use crate::{
     },
 };
 
-/// Accounts that are due for an examination, with ids after `after`.
+/// Lists accounts that are due for an examination and whose ids are greater than `after`.
 pub async fn due<C: ConnectionTrait>(db: &C, after: Uuid, most: u64) -> Result<Vec<Uuid>, AppError> {
     use ledger_account::Column;
     let query = ledger_account::Entity::find().select_only().column(Column::Id);
-    // A literal, as in the condition of the partial index.
+    // A literal, as the condition of the partial index has it; with a parameter the index would not
+    // be used.
     let is_due = Column::IsDue.into_expr().eq(super::literal(true));
     let query = query.filter(is_due).filter(Column::Id.into_expr().gt(after)).order_by_asc(Column::Id);
     query.limit(most).into_tuple().all(db).await.map_err(app_error)
@@ -113,7 +114,8 @@ pub async fn remove_top_up<C: ConnectionTrait>(txn: &C, account_id: Uuid) -> Res
     Ok(())
 }
 
-/// Claims top-ups with a payment in progress that are due for a poll; other workers skip them until `next`.
+/// Claims top-ups with a payment in progress that are due for a poll. Other workers skip these
+/// until `next`.
 pub async fn claim_top_ups<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -123,7 +125,8 @@ pub async fn claim_top_ups<C: ConnectionTrait>(
     super::payments::claim(db, "credit_top_ups", "check_at", now, next, most).await
 }
 
-/// Amount of automatic purchases in the currency since then, including pending ones.
+/// Returns the amount of automatic purchases, in the currency of the settings, since `since`.
+/// Pending purchases are included.
 pub async fn topped_up_since<C: ConnectionTrait>(db: &C, row: &Model, since: Timestamp) -> Result<i64, AppError> {
     #[derive(FromQueryResult)]
     struct Sum {

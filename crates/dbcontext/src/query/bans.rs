@@ -26,7 +26,7 @@ pub struct Filter {
     pub is_automatic: Option<bool>,
 }
 
-/// Expiry of a network's bans by the firewall and by administrators.
+/// Expiry of the bans of a network, separately for those by the firewall and by administrators.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct ActiveBan {
     pub network: String,
@@ -149,7 +149,7 @@ pub async fn lift_all<C: ConnectionTrait>(db: &C, network: &str, now: Timestamp)
     Ok(done.rows_affected)
 }
 
-/// Deletes bans that ended before then.
+/// Deletes the bans that ended before the given time.
 pub async fn delete_ended<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<(), AppError> {
     ban::Entity::delete_many().filter(ban::Column::ExpiresAt.lt(before)).exec(db).await.map_err(app_error)?;
     Ok(())

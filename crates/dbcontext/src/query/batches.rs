@@ -1,5 +1,5 @@
-//! Statements with which the writer commits a batch of changes: one of each kind per batch, regardless of the number of
-//! messages.
+//! Statements with which the writer commits a batch of changes: one statement of each kind per
+//! batch, regardless of the number of messages.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -33,7 +33,7 @@ pub struct ConversationState {
     pub mention_all: String,
     pub history: String,
     pub slow_mode_seconds: i64,
-    /// JSON.
+    /// Word filter as JSON.
     pub word_filter: Option<String>,
     pub archived_at: Option<Timestamp>,
     pub is_default: bool,
@@ -66,14 +66,14 @@ pub struct NewMessage {
     pub sender_id: Option<Uuid>,
     pub client_id: Option<String>,
     pub content: String,
-    /// JSON.
+    /// Mentions as JSON.
     pub mentions: Option<String>,
-    /// JSON.
+    /// Attachments as JSON.
     pub attachments: Option<String>,
     pub status: &'static str,
     pub reply_to: Option<MessageId>,
     pub model: Option<String>,
-    /// Set for a reply in a thread.
+    /// Position in the thread; `None` if the message is not a reply in a thread.
     pub thread: Option<ReplyPosition>,
     /// Forwarded message as JSON.
     pub forwarded: Option<String>,
@@ -106,7 +106,7 @@ pub struct NewEvent {
     pub payload: String,
     pub created_at: Timestamp,
     pub outbox_id: Option<Uuid>,
-    /// Message whose text the payload contains, unless the event created it.
+    /// Message whose text the payload contains; `None` for the event that created the message.
     pub message_id: Option<MessageId>,
 }
 
@@ -118,7 +118,7 @@ pub async fn lock(
 ) -> Result<Vec<ConversationState>, AppError> {
     let backend = txn.get_database_backend();
     let asked = Rows::ids(backend, ids.into_iter().map(|id| id.0));
-    // SQLite's transaction holds the only write lock.
+    // On SQLite no row locks are needed: the transaction holds the only write lock.
     let suffix = if backend == DatabaseBackend::Postgres { " FOR UPDATE OF c" } else { "" };
     let sql = format!(
         "SELECT {STATE} FROM conversations c \
@@ -128,7 +128,8 @@ pub async fn lock(
     ConversationState::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
 }
 
-/// Unlocked snapshot of a conversation and a user. `role` is `None` if the user is not a member.
+/// State of a conversation and of a user in it, read without locks. `role` is `None` if the user is
+/// not a member.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct ConversationSnapshot {
     #[sea_orm(nested)]
@@ -154,11 +155,11 @@ pub async fn snapshots<C: ConnectionTrait>(
     ConversationSnapshot::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Result of a conditional execution of pieces.
+/// Result of an optimistic commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OptimisticCommit {
     Executed,
-    /// Write conflict: these conversations were changed since they were read. Nothing was written.
+    /// Write conflict: these conversations have changed since they were read. Nothing was written.
     WriteConflict(Vec<ConversationId>),
     /// A unique constraint was violated. Nothing was written.
     Duplicate,
@@ -169,13 +170,14 @@ pub enum OptimisticCommit {
 pub struct ExpectedState {
     pub id: ConversationId,
     pub last_seq: i64,
-    /// Members and roles that the batch relies on, in conversations whose membership changes don't increment the
-    /// sequence number.
+    /// Members, with their roles, that must still be present. Set only for conversations in which
+    /// membership changes don't increment the sequence number.
     pub members: Vec<(UserId, &'static str)>,
 }
 
-/// Executes `pieces` in a transaction if the conversations still have these sequence numbers and the required members
-/// are still present (optimistic concurrency). On SQLite there are no concurrent writers.
+/// Executes the statements `pieces` in a transaction, provided that the conversations still have
+/// these sequence numbers and the required members are still present (optimistic concurrency).
+/// SQLite has no concurrent writers, so nothing can have changed there.
 pub async fn execute_if_unchanged(
     db: &Database,
     seen: &[ExpectedState],
@@ -207,8 +209,8 @@ pub async fn execute_if_unchanged(
     }
 }
 
-/// Builds a single statement, and thus a single transaction, for PostgreSQL. It returns the conversations that are
-/// unchanged, and writes nothing unless all of them are.
+/// Builds one statement, and thus one transaction, for PostgreSQL. The statement returns the
+/// conversations that are unchanged, and writes nothing unless all of them are.
 fn conditional_statement(
     seen: &[ExpectedState],
     pieces: Vec<Piece>,
@@ -221,8 +223,9 @@ fn conditional_statement(
     }
     let rows =
         Rows::new(DatabaseBackend::Postgres, [Column::Uuid("id"), Column::Int("seen"), Column::Text("members")], rows);
-    // After waiting for the lock of a row, PostgreSQL re-evaluates the conditions on its new version, so a changed
-    // sequence number doesn't match. Locks are taken in the order of the ids, as in `lock`.
+    // After it has waited for a row lock, PostgreSQL evaluates the conditions again on the new
+    // version of the row, so a changed sequence number no longer matches. Locks are taken in the
+    // order of the ids, as in `lock`.
     let claim = format!(
         "SELECT c.id FROM {} JOIN conversations c ON c.id = w.id AND c.last_seq = w.seen AND NOT c.is_deleted \
          WHERE w.members IS NULL OR NOT EXISTS (SELECT 1 FROM json_to_recordset(w.members::json) AS s(user_id uuid, role text) \
@@ -234,7 +237,7 @@ fn conditional_statement(
     pieces::execute_if(Piece::new(claim, &rows)?, seen.len(), pieces)
 }
 
-/// Memberships of these users in these conversations.
+/// Returns the memberships of these users in these conversations.
 pub async fn memberships<C: ConnectionTrait>(
     db: &C,
     asked: &[(ConversationId, UserId)],
@@ -254,7 +257,7 @@ fn people(backend: DatabaseBackend, people: &[(ConversationId, UserId)]) -> Rows
     Rows::new(backend, [Column::Uuid("conversation_id"), Column::Uuid("user_id")], people)
 }
 
-/// Messages that were already sent with the same `client_id`.
+/// Returns the messages that were already sent with the same `client_id`.
 pub async fn duplicates<C: ConnectionTrait>(
     db: &C,
     asked: &[(ConversationId, UserId, &str)],
@@ -273,7 +276,8 @@ pub async fn duplicates<C: ConnectionTrait>(
     NamedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Messages that exist in these conversations and are visible to these users, as targets of replies.
+/// Returns which of these messages exist and are visible to the given users; replies may refer to
+/// them.
 pub async fn existing_messages<C: ConnectionTrait>(
     db: &C,
     asked: &[(ConversationId, MessageId, UserId)],
@@ -400,7 +404,7 @@ pub fn insert(events: Vec<NewEvent>) -> Piece {
     INSERT.piece(rows)
 }
 
-/// Last numbers of a conversation.
+/// Last numbers of a conversation: event and message.
 #[derive(Clone, Copy, Debug)]
 pub struct LogHead {
     pub id: ConversationId,
@@ -441,12 +445,14 @@ pub struct LastMessage {
     pub no: i64,
 }
 
-/// Advances the senders' read positions to their own messages, in the same lock order as readers' positions.
+/// Advances each sender's read position to their own message. Rows are locked in the same order as
+/// when readers advance their positions.
 pub fn advance_sender_positions(
     backend: DatabaseBackend,
     written: &BTreeMap<(ConversationId, UserId), LastMessage>,
 ) -> Piece {
-    // SQLite's numbered parameters would count across statements, so the sequence number is passed twice.
+    // The sequence number is passed twice because SQLite's numbered parameters would count across
+    // statements.
     const COLUMNS: [Column; 5] = [
         Column::Int("no"),
         Column::Int("read"),

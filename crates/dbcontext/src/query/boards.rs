@@ -32,7 +32,7 @@ pub async fn start_change<C: ConnectionTrait>(db: &C, id: ConversationId) -> Res
     row.map(|row| row.version).ok_or_else(|| AppError::internal(NoVersion))
 }
 
-/// Adds `more` to a board's version, in addition to the increment of the started change.
+/// Adds `more` to a board's version, on top of the increment by [`start_change`].
 pub async fn add_changes<C: ConnectionTrait>(db: &C, id: ConversationId, more: i64) -> Result<(), AppError> {
     board::Entity::update_many()
         .col_expr(board::Column::Version, Expr::col(board::Column::Version).add(more))
@@ -109,7 +109,7 @@ pub async fn count_in_column<C: ConnectionTrait>(db: &C, id: BoardColumnId) -> R
     task::Entity::find().filter(task::Column::ColumnId.eq(id)).count(db).await.map_err(app_error)
 }
 
-/// Deletes the boards of conversations that match the condition `conversations` on their ids.
+/// Deletes the boards of the conversations whose ids match the SQL condition `conversations`.
 pub async fn purge<C: ConnectionTrait>(db: &C, conversations: &str, values: &[Value]) -> Result<(), AppError> {
     let due = format!(
         "DELETE FROM jobs WHERE due_at IS NOT NULL AND status = 'waiting' \

@@ -1,7 +1,7 @@
 //! Announcements, their audiences and delivery receipts.
 //!
-//! An audience is a condition on `users u` ([`concerns`]): it is counted, read in pages or tested for given users, and
-//! never stored as a list.
+//! An audience is a condition on `users u` ([`concerns`]): its users are counted, read in pages or
+//! checked individually, but never stored as a list.
 
 use std::collections::{HashMap, HashSet};
 
@@ -37,7 +37,7 @@ pub struct DeliveryCounts {
 pub struct BroadcastFilter {
     pub status: Option<BroadcastStatus>,
     pub severity: Option<Severity>,
-    /// Part of the title, in lower case.
+    /// Text that the title contains, in lower case.
     pub title: Option<String>,
 }
 
@@ -66,7 +66,7 @@ pub async fn lock<C: ConnectionTrait>(db: &C, id: BroadcastId) -> Result<Option<
     broadcast::Entity::find_by_id(id).lock_exclusive().one(db).await.map_err(app_error)
 }
 
-/// Lists announcements, newest first, with the total.
+/// Lists announcements, newest first, with the total count.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     sought: BroadcastFilter,
@@ -117,7 +117,7 @@ pub async fn active<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<Vec<Br
     raw::find::<_, BroadcastRow>(db, sql, []).await
 }
 
-/// Announcements whose state was published since then.
+/// Returns the announcements whose state was published after `since`.
 pub async fn published_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<BroadcastRow>, AppError> {
     let announced = broadcast::Entity::find().filter(broadcast::Column::AnnouncedAt.gte(since));
     announced.order_by_asc(broadcast::Column::AnnouncedAt).all(db).await.map_err(app_error)
@@ -146,7 +146,7 @@ pub async fn record_published<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Records the progress of the emails.
+/// Records up to which user the emails were sent.
 pub async fn record_mailed<C: ConnectionTrait>(
     db: &C,
     id: BroadcastId,
@@ -173,7 +173,7 @@ pub async fn count_audience<C: ConnectionTrait>(db: &C, audience: &Audience, now
     super::page::count(db, &of, []).await
 }
 
-/// Users among those given who are in the audience.
+/// Returns those of the given users who are in the audience.
 pub async fn in_audience<C: ConnectionTrait>(
     db: &C,
     audience: &Audience,
@@ -190,7 +190,7 @@ pub async fn in_audience<C: ConnectionTrait>(
     ids(db, asked.statement(sql)?).await
 }
 
-/// Users in an audience, ordered by id, after a given id.
+/// Lists the users in an audience whose ids are greater than the given one, ordered by id.
 pub async fn audience_after<C: ConnectionTrait>(
     db: &C,
     audience: &Audience,
@@ -255,7 +255,7 @@ fn literal(backend: DatabaseBackend, id: Uuid) -> String {
     }
 }
 
-/// Records deliveries.
+/// Records that the announcement was delivered to these users.
 pub async fn record_delivered<C: ConnectionTrait>(
     db: &C,
     id: BroadcastId,
@@ -303,7 +303,8 @@ pub async fn record_dismissed<C: ConnectionTrait>(
     raw::run(db, sql, vec![id.into(), user.into(), at.into()]).await
 }
 
-/// Announcements among these that were delivered to the user, and those that the user has dismissed.
+/// Returns which of these announcements were delivered to the user, and which of them the user has
+/// dismissed.
 pub async fn receipts_of<C: ConnectionTrait>(
     db: &C,
     user: UserId,

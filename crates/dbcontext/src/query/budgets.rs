@@ -1,7 +1,8 @@
-//! Budgets and plan quotas: spent amounts and reservations for requests in progress.
+//! Budgets of administrators and quotas of plans: amounts spent, and reservations for requests in
+//! progress.
 //!
-//! Transactions lock budget rows first, in a fixed order, and only then touch reservations, so that they can't
-//! deadlock.
+//! Transactions lock budget rows first, in a fixed order, and only then change reservations, so
+//! that they can't deadlock.
 
 use appcore::{
     AppError, Timestamp, UserId,
@@ -69,7 +70,7 @@ impl CounterId {
         }
     }
 
-    /// Parses the key of a row.
+    /// Parses the key of a counter from the columns of its row.
     pub fn of(scope: &str, id: Uuid) -> Result<Self, AppError> {
         match scope.parse::<BudgetScope>() {
             Ok(scope) => Ok(Self::Budget(BudgetId { scope, id })),
@@ -97,10 +98,10 @@ pub struct BudgetReservation {
     pub expires_at: Timestamp,
 }
 
-/// Locks the existing counters among these until the transaction ends.
+/// Locks those of these counters that exist until the transaction ends.
 pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[CounterId]) -> Result<Vec<Model>, AppError> {
     let backend = txn.get_database_backend();
-    // SQLite's transaction holds the only write lock.
+    // On SQLite no row locks are needed: the transaction holds the only write lock.
     let suffix = if backend == DatabaseBackend::Postgres { " FOR UPDATE OF b" } else { "" };
     let rows = ids.iter().map(|counter| [counter.scope().into(), counter.id().into()]);
     let asked = Rows::new(backend, [Field::Text("scope"), Field::Uuid("scope_id")], rows);
@@ -123,7 +124,7 @@ pub async fn insert_missing<C: ConnectionTrait>(db: &C, new: Vec<Model>) -> Resu
     Ok(())
 }
 
-/// Updates locked counters.
+/// Writes back counters that the caller has locked.
 pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[&Model]) -> Result<(), AppError> {
     static UPDATE: Change<6> = Change::new(
         [
@@ -154,7 +155,7 @@ pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[&Model]) -> Result<()
     execute(txn, vec![UPDATE.piece(rows)]).await
 }
 
-/// Inserts reservations that the counters already include.
+/// Inserts reservations whose amounts are already added to the counters.
 pub async fn insert_reservations<C: ConnectionTrait>(txn: &C, holds: &[NewBudgetReservation]) -> Result<(), AppError> {
     static INSERT: Change<5> = Change::insert(
         "budget_holds",
@@ -181,7 +182,7 @@ pub async fn insert_reservations<C: ConnectionTrait>(txn: &C, holds: &[NewBudget
     execute(txn, vec![INSERT.piece(rows)]).await
 }
 
-/// Removes reservations; expired ones may be gone already.
+/// Removes reservations and returns the removed ones. Expired reservations may already be gone.
 pub async fn remove_reservations<C: ConnectionTrait>(
     txn: &C,
     ids: &[Uuid],
@@ -194,7 +195,8 @@ pub async fn remove_reservations<C: ConnectionTrait>(
     BudgetReservation::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
 }
 
-/// Expired reservations that were neither settled nor renewed, after the cursor `after` (by expiry).
+/// Lists expired reservations that were neither settled nor renewed, ordered by expiry, after the
+/// cursor `after`.
 pub async fn expired_reservations<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -207,7 +209,7 @@ pub async fn expired_reservations<C: ConnectionTrait>(
     raw::find::<_, BudgetReservation>(db, sql, values).await
 }
 
-/// Removes those of these reservations that are still expired.
+/// Removes the given reservations, except those that were renewed in the meantime.
 pub async fn remove_expired<C: ConnectionTrait>(
     txn: &C,
     ids: &[Uuid],
@@ -265,7 +267,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, counter: impl Into<CounterId>) -> 
     Entity::find().filter(named(counter.into())).one(db).await.map_err(app_error)
 }
 
-/// Counters of an account for these quotas.
+/// Returns the counters of an account for these quotas.
 pub async fn quotas_of<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,

@@ -1,4 +1,4 @@
-//! Conversations, limited to those that the user may read.
+//! Conversations. Reads return only those that the user may read.
 
 use appcore::{
     AppError, AssistantId, Code, ConversationId, SectionId, Timestamp, UserId, WorkspaceId,
@@ -35,7 +35,7 @@ pub struct SeenConversation {
     pub mention_all: String,
     pub history: String,
     pub slow_mode_seconds: i64,
-    /// Last event before the history that the reader may see.
+    /// Sequence number of the last event before the history that the reader may see.
     pub reads_after: i64,
     pub member_count: i64,
     pub role: Option<String>,
@@ -69,7 +69,7 @@ impl SeenConversation {
     }
 }
 
-/// Upper bound of counted mentions; larger numbers are not shown.
+/// Number of mentions above which counting stops.
 const MAX_COUNTED_MENTIONS: u32 = 1_000;
 
 #[derive(Clone, Debug, Default)]
@@ -85,7 +85,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Conditions on `c`; appends their values.
+    /// SQL conditions on the conversation `c`; their values are appended to `values`.
     fn conditions(&self, values: &mut Vec<Value>) -> String {
         let mut sql = format!(" AND c.archived_at IS {}NULL", if self.archived { "NOT " } else { "" });
         if let Some(joined) = self.joined {
@@ -109,7 +109,8 @@ impl Filter {
     }
 }
 
-/// Columns of a conversation `c` with its counts `n` for a user with the membership `m`, if any.
+/// SQL select list for a conversation as one user sees it. Expects the aliases `c` (conversation),
+/// `n` (counts) and `m` (the user's membership, may be null).
 fn seen_columns(backend: DatabaseBackend) -> String {
     let everybody = mentions::everyone_literal(backend);
     let reads_after = access::member_history_start("c", "m");
@@ -122,8 +123,8 @@ fn seen_columns(backend: DatabaseBackend) -> String {
     )
 }
 
-/// SQLite joins the tables of a `CROSS JOIN` in this order; otherwise it may start with all conversations of the
-/// workspace.
+/// Tables of a user's own conversations. SQLite joins the tables of a `CROSS JOIN` in this order;
+/// otherwise it may start with all conversations of the workspace.
 const OWN: &str = "FROM conversation_members m CROSS JOIN conversations c LEFT JOIN conversation_counts n ON n.conversation_id = c.id \
     WHERE m.user_id = $1 AND NOT m.is_deleted AND c.id = m.conversation_id AND NOT c.is_deleted";
 
@@ -142,8 +143,8 @@ pub async fn list<C: ConnectionTrait>(
     select(db, &rows, values, "c.last_message_at DESC, c.id DESC", page).await
 }
 
-/// Lists the open conversations of a workspace by number of members, with the total. The caller must not be a guest
-/// there.
+/// Lists the open conversations of a workspace, by number of members, with the total count. The
+/// caller must not be a guest there.
 pub async fn list_open<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -209,7 +210,8 @@ pub async fn is_title_taken<C: ConnectionTrait>(
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }
 
-/// Finds the conversation with this key: of a pair, or of an id that the creator has chosen.
+/// Finds a conversation by its pair key: the key of a pair of users, or an id chosen by the
+/// creator.
 pub async fn by_pair_key<C: ConnectionTrait>(db: &C, pair_key: &str) -> Result<Option<ConversationId>, AppError> {
     let found = conversation::Entity::find()
         .filter(conversation::Column::PairKey.eq(pair_key))
@@ -219,7 +221,8 @@ pub async fn by_pair_key<C: ConnectionTrait>(db: &C, pair_key: &str) -> Result<O
     Ok(found.map(|row| row.id))
 }
 
-/// Conversations of a workspace, optionally only those of `member`, ordered by id after `last`.
+/// Lists the conversations of a workspace, optionally only those of `member`, whose ids are greater
+/// than `last`, ordered by id.
 pub async fn of_workspace<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
@@ -249,7 +252,7 @@ pub async fn of_workspace<C: ConnectionTrait>(
 /// commit with unknown outcome is retried.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: conversation::Model) -> Result<bool, AppError> {
     let id = row.id;
-    // A conflict clause instead of a caught error, which would abort the transaction in PostgreSQL.
+    // Uses a conflict clause, because in PostgreSQL a failed insert would abort the transaction.
     let nothing = OnConflict::new().do_nothing().to_owned();
     let new = conversation::Entity::insert(row.into_active_model()).on_conflict(nothing);
     if new.exec_without_returning(db).await.map_err(app_error)? == 0 {
@@ -326,12 +329,13 @@ pub struct Settings {
     pub mention_all: view::MentionAll,
     pub history: view::HistoryScope,
     pub slow_mode_seconds: i64,
-    /// JSON.
+    /// Word filter as JSON.
     pub word_filter: Option<String>,
 }
 
-/// Updates the settings. Returns `false` if another open conversation of the workspace has the title. An unchanged
-/// title keeps its folded form, which may end with a number.
+/// Updates the settings. Returns `false` if another open conversation of the workspace has the
+/// title. An unchanged title keeps its folded form, to which a number may have been appended to
+/// make it unique.
 pub async fn update_settings<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,

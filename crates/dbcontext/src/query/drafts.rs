@@ -19,7 +19,7 @@ impl From<draft::Model> for Draft {
     }
 }
 
-/// Thread id, or the nil id of the main conversation.
+/// Id of the draft's thread, or the nil UUID for the main conversation.
 fn thread_key(draft: &Draft) -> Uuid {
     draft.thread_id.map_or(Uuid::nil(), |id| id.0)
 }
@@ -40,7 +40,7 @@ pub async fn upsert<C: ConnectionTrait>(db: &C, user: UserId, draft: &Draft) -> 
     Ok(raw::execute(db, sql, values).await? > 0)
 }
 
-/// Stored draft for the conversation or thread of `like`.
+/// Finds the stored draft for the conversation and thread of the draft `like`.
 pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, like: &Draft) -> Result<Option<Draft>, AppError> {
     let found = draft::Entity::find_by_id((user, like.conversation_id, thread_key(like))).one(db).await;
     Ok(found.map_err(app_error)?.map(Draft::from))
@@ -56,7 +56,8 @@ pub async fn count<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppE
         .map_err(app_error)
 }
 
-/// Lists a user's drafts in conversations that they can still read, newest first, with the total.
+/// Lists a user's drafts in conversations that the user can still read, newest first, with the
+/// total count.
 pub async fn list<C: ConnectionTrait>(db: &C, user: UserId, page: PageRequest) -> Result<(Vec<Draft>, u64), AppError> {
     let rows = format!(
         "FROM drafts d JOIN conversations c ON c.id = d.conversation_id AND NOT c.is_deleted \

@@ -44,7 +44,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: WorkspaceId, name: &str) -> Re
     raw::find_one(db, &sql, values).await
 }
 
-/// Lists a workspace's emoji by name, with the total.
+/// Lists a workspace's emoji by name, with the total count.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
@@ -73,13 +73,13 @@ struct UploadOf {
     upload_id: UploadId,
 }
 
-/// Deletes an emoji; returns its upload.
+/// Deletes an emoji and returns the id of its upload.
 pub async fn remove<C: ConnectionTrait>(db: &C, id: WorkspaceId, name: &str) -> Result<Option<UploadId>, AppError> {
     let removed = Entity::delete_by_id((id, name.to_owned())).exec_with_returning(db).await.map_err(app_error)?;
     Ok(removed.map(|emoji| emoji.upload_id))
 }
 
-/// Deletes the emoji of a deleted workspace; returns their uploads.
+/// Deletes the emoji of a deleted workspace and returns the ids of their uploads.
 pub async fn remove_all<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Vec<UploadId>, AppError> {
     let sql = "DELETE FROM workspace_emoji WHERE workspace_id = $1 \
                AND EXISTS (SELECT 1 FROM workspaces w WHERE w.id = $1 AND w.is_deleted) RETURNING upload_id";
@@ -87,7 +87,7 @@ pub async fn remove_all<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<V
     Ok(removed.into_iter().map(|of| of.upload_id).collect())
 }
 
-/// Clears the creator of a user's emoji, which stay.
+/// Clears the creator of the emoji that a user has added; the emoji stay.
 pub async fn clear_creator<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
     Entity::update_many()
         .set(ActiveModel { created_by: Set(None), ..Default::default() })

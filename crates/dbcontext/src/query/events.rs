@@ -12,10 +12,12 @@ use super::{
 };
 use crate::{constraint::app_error, entity::conversation_event};
 
-/// Maximum size of a page of the log, in bytes: unlike characters, they can be counted without reading the payloads.
+/// Maximum size of a page of the log, in bytes. Bytes rather than characters, because they can be
+/// counted without reading the payloads.
 const PAGE_BYTES: usize = 2_000_000;
 
-/// Log of a conversation after `after_seq`, oldest first: at most `limit` events and about [`PAGE_BYTES`].
+/// Returns the events of a conversation after `after_seq`, oldest first: at most `limit` events and
+/// about [`PAGE_BYTES`].
 pub async fn after<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -30,17 +32,18 @@ pub async fn after<C: ConnectionTrait>(
     raw::find::<_, conversation_event::Model>(db, sql, [id.into(), after_seq.into(), raw::limit(limit)]).await
 }
 
-/// First events after the given sequence numbers of each conversation: at most `limit` per conversation and about
-/// [`PAGE_BYTES`] in total. A conversation whose log was trimmed may be left out.
+/// Returns the first events after the given sequence number of each conversation: at most `limit`
+/// per conversation and about [`PAGE_BYTES`] in total. May leave out a conversation whose log was
+/// trimmed.
 pub async fn after_each<C: ConnectionTrait>(
     db: &C,
     positions: &[(ConversationId, i64)],
     limit: u32,
 ) -> Result<Vec<conversation_event::Model>, AppError> {
     let asked = position_rows(db.get_database_backend(), positions);
-    // Sequence numbers have no gaps, so they bound the number of events. The page is shared fairly: the first event of
-    // each conversation, then the second of each, and so on. Payloads are read last, because sorting needs only their
-    // lengths.
+    // Sequence numbers have no gaps, so their difference bounds the number of events. The page is
+    // shared fairly: it takes the first event of each conversation, then the second of each, and so
+    // on. Payloads are read last, because selecting the events needs only the payloads' lengths.
     let sql = format!(
         "SELECT e.* FROM (SELECT e.conversation_id, e.seq, \
              SUM(OCTET_LENGTH(e.payload)) OVER (ORDER BY e.seq - w.seen, e.conversation_id) - OCTET_LENGTH(e.payload) AS bulk FROM {} \
@@ -54,14 +57,15 @@ pub async fn after_each<C: ConnectionTrait>(
     Ok(events)
 }
 
-/// Conversations (`id`) with the last known sequence number of each (`seen`).
+/// Table of conversations (`id`) with the last sequence number known of each (`seen`).
 fn position_rows(backend: DatabaseBackend, positions: &[(ConversationId, i64)]) -> Rows<2> {
     let columns = [Column::Uuid("id"), Column::Int("seen")];
     Rows::new(backend, columns, positions.iter().map(|(id, seq)| [id.0.into(), (*seq).into()]))
 }
 
-/// [`after_each`] for log consumers, which an unreadable event would otherwise block. For a single conversation, it
-/// returns the events before the unreadable one, and on the next call a substitute for it.
+/// [`after_each`] for log consumers, which must not be blocked by an unreadable event. If the
+/// events of a single conversation are requested and one is unreadable, it returns the events
+/// before that one; the next call returns a substitute for it.
 pub async fn next_readable_of_each<C: ConnectionTrait>(
     db: &C,
     positions: &[(ConversationId, i64)],
@@ -72,7 +76,7 @@ pub async fn next_readable_of_each<C: ConnectionTrait>(
         match (after_each(db, positions, limit).await, positions) {
             (Err(AppError::Internal(_)), [_]) if limit > 1 => limit /= 2,
             (Err(error @ AppError::Internal(_)), [(id, seen)]) => {
-                // Fails if the whole log is unreadable, which is not caused by this event.
+                // Fails if the whole log is unreadable; in that case this event is not the cause.
                 let event = substitute_for(db, *id, seen + 1).await?;
                 tracing::warn!(%error, conversation = %id, seq = event.seq, "unreadable log event skipped");
                 return Ok(vec![event]);
@@ -82,7 +86,8 @@ pub async fn next_readable_of_each<C: ConnectionTrait>(
     }
 }
 
-/// Substitute for an unreadable event: a change of its message, if the event was about a message's text.
+/// Returns a substitute for an unreadable event: a change of its message, if the event was about
+/// the text of a message.
 async fn substitute_for<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -153,7 +158,7 @@ pub struct StoredEvent {
     pub payload: String,
 }
 
-/// Events that contain a message's text: the one that created it, and later ones.
+/// Returns the events that contain a message's text: the event that created it, and later ones.
 pub async fn text_events<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -166,7 +171,8 @@ pub async fn text_events<C: ConnectionTrait>(
     raw::find::<_, StoredEvent>(db, sql, values).await
 }
 
-/// [`texts`] of several messages, given by conversation, sequence number of the creating event, and id.
+/// [`text_events`] for several messages, each given by its conversation, the sequence number of the
+/// event that created it, and its id.
 pub async fn text_events_of_all<C: ConnectionTrait>(
     db: &C,
     messages: &[(ConversationId, i64, MessageId)],
@@ -193,7 +199,7 @@ pub struct StoredText {
     pub event: StoredEvent,
 }
 
-/// Replaces payloads by ones without the message's later text.
+/// Replaces the payloads of events by payloads without the text of later versions of the message.
 pub fn rewrite_texts(events: Vec<StoredEvent>) -> Piece {
     static UPDATE: Change<3> = Change::new(
         [Column::Text("payload"), Column::Uuid("conversation_id"), Column::Int("seq")],
@@ -212,7 +218,8 @@ pub async fn is_committed<C: ConnectionTrait>(db: &C, batch: Uuid) -> Result<boo
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }
 
-/// Replaces payloads. With `without_text`, none of them contains a message's later text any more.
+/// Replaces payloads. With `without_text`, it also records that none of these events contains a
+/// later text of the message any more.
 pub async fn rewrite<C: ConnectionTrait>(db: &C, events: Vec<StoredEvent>, without_text: bool) -> Result<(), AppError> {
     if events.is_empty() {
         return Ok(());
@@ -230,7 +237,8 @@ pub async fn rewrite<C: ConnectionTrait>(db: &C, events: Vec<StoredEvent>, witho
     Ok(())
 }
 
-/// Sequence number before the first event after `moment`, for each of the user's conversations with such events.
+/// For each of the user's conversations with events after `moment`, returns the sequence number
+/// that precedes the first of these events.
 pub async fn positions_at<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -241,7 +249,7 @@ pub async fn positions_at<C: ConnectionTrait>(
         id: ConversationId,
         last_seq: i64,
         reads_after: i64,
-        /// `None` if the log is empty.
+        /// Sequence number; `None` if the log is empty.
         seq: Option<i64>,
     }
     // Scans backwards from the newest event, so only the recent part of a long log is read.
@@ -268,7 +276,8 @@ struct Head {
     last_seq: i64,
 }
 
-/// Last sequence numbers of these conversations. Includes deleted ones, whose last event may not be published yet.
+/// Returns the last sequence numbers of these conversations. Includes deleted conversations, whose
+/// last event may not be published yet.
 pub async fn heads<C: ConnectionTrait>(
     db: &C,
     ids: impl IntoIterator<Item = ConversationId>,
@@ -279,7 +288,8 @@ pub async fn heads<C: ConnectionTrait>(
     Ok(heads.into_iter().map(|head| (head.id, head.last_seq)).collect())
 }
 
-/// Last sequence numbers of the conversations with events since `since`, found by the log.
+/// Returns the last sequence numbers of the conversations that have events since `since` in the
+/// log.
 pub async fn heads_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<(ConversationId, i64)>, AppError> {
     let sql = "SELECT c.id, c.last_seq FROM conversations c \
                WHERE c.id IN (SELECT e.conversation_id FROM conversation_events e WHERE e.created_at >= $1) AND c.last_seq > 0";
@@ -287,8 +297,8 @@ pub async fn heads_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result
     Ok(heads.into_iter().map(|head| (head.id, head.last_seq)).collect())
 }
 
-/// Claims outbox entries older than `before` by setting their time to `now`, so that other instances skip them until
-/// they are overdue again.
+/// Claims outbox entries older than `before`. It sets their time to `now`, so that other instances
+/// skip them until they are overdue again.
 pub async fn claim_unpublished<C: ConnectionTrait>(
     db: &C,
     before: Timestamp,
@@ -313,7 +323,7 @@ pub async fn claim_unpublished<C: ConnectionTrait>(
     Ok(claimed.into_iter().map(|entry| entry.id).collect())
 }
 
-/// Events of these outbox entries, in order.
+/// Returns the events of these outbox entries, in order.
 pub async fn of_outbox_entries<C: ConnectionTrait>(
     db: &C,
     entries: &[Uuid],
@@ -326,7 +336,8 @@ pub async fn of_outbox_entries<C: ConnectionTrait>(
     conversation_event::Model::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// True if any outbox entry is overdue; a cheap check, so that an idle publisher writes nothing.
+/// True if any outbox entry is overdue. This read is cheap and precedes the claim, so that an idle
+/// publisher writes nothing.
 pub async fn any_unpublished<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<bool, AppError> {
     let statement = Statement::from_sql_and_values(
         db.get_database_backend(),
@@ -336,8 +347,8 @@ pub async fn any_unpublished<C: ConnectionTrait>(db: &C, before: Timestamp) -> R
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }
 
-/// Deletes at most `limit` events older than `before`, except the creation of conversations; returns the number of
-/// deleted rows.
+/// Deletes at most `limit` events older than `before`, except those that created a conversation;
+/// returns the number of deleted rows.
 pub async fn trim<C: ConnectionTrait>(db: &C, before: Timestamp, limit: u32) -> Result<u64, AppError> {
     raw::execute(db, "DELETE FROM conversation_events WHERE (conversation_id, seq) IN \
          (SELECT conversation_id, seq FROM conversation_events WHERE created_at < $1 AND seq > 0 ORDER BY created_at, seq LIMIT $2)", [before.into(), i64::from(limit).into()]).await

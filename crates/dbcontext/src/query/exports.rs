@@ -11,7 +11,8 @@ use super::{
 /// Rows per chunk.
 const CHUNK_ROWS: u64 = 200;
 
-/// Current and former conversations of a user after the id `after`, ordered by id.
+/// Lists the conversations of which a user is or was a member and whose ids are greater than
+/// `after`, ordered by id.
 pub async fn conversations<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -46,7 +47,7 @@ pub async fn conversations<C: ConnectionTrait>(
         .collect()
 }
 
-/// Messages of a user in a conversation after `after_seq`, oldest first.
+/// Lists the messages of a user in a conversation after `after_seq`, oldest first.
 pub async fn messages<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -73,7 +74,7 @@ pub async fn count_of_conversation<C: ConnectionTrait>(
     page::count(db, &format!("FROM messages m WHERE {meant}"), values).await
 }
 
-/// Condition on messages `m`, and its values.
+/// Condition that selects the exported messages `m`, with its values.
 fn meant(id: ConversationId, after_seq: i64, from: Option<Timestamp>, to: Option<Timestamp>) -> (String, Vec<Value>) {
     let mut meant = "m.conversation_id = $1 AND m.seq > $2 AND m.hidden_by IS NULL".to_owned();
     let mut values: Vec<Value> = vec![id.into(), after_seq.into()];
@@ -86,7 +87,8 @@ fn meant(id: ConversationId, after_seq: i64, from: Option<Timestamp>, to: Option
     (meant, values)
 }
 
-/// Messages of a conversation after `after_seq`, including replies in threads, oldest first.
+/// Lists the messages of a conversation after `after_seq`, including replies in threads, oldest
+/// first.
 pub async fn of_conversation<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,

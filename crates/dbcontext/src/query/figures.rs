@@ -14,8 +14,8 @@ use crate::{
 };
 
 const MINUTE: i64 = 60_000;
-/// Tolerance between the time in a message's id and its stored time, in milliseconds: the same machine creates the id
-/// shortly before.
+/// Maximum difference between the time in a message's id and its stored time, in milliseconds. The
+/// same machine creates both; the id comes shortly before.
 const ID_TIME_TOLERANCE: i64 = 10 * MINUTE;
 
 /// Period of a metric.
@@ -34,7 +34,7 @@ impl Step {
     }
 }
 
-/// Aggregation of the values of several instances or minutes.
+/// Aggregation function for the values of several instances or minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aggregation {
     Sum,
@@ -60,7 +60,7 @@ struct Number {
     value: i64,
 }
 
-/// Merges values into the stored ones.
+/// Merges values into the stored ones by the metric's aggregation.
 pub async fn merge<C: ConnectionTrait>(
     db: &C,
     step: Step,
@@ -97,7 +97,7 @@ pub async fn since<C: ConnectionTrait>(db: &C, step: Step, from: Timestamp) -> R
     raw::find(db, sql, vec![step.as_str().into(), from.0.into()]).await
 }
 
-/// Deletes older values.
+/// Deletes values from before the given time.
 pub async fn delete_before<C: ConnectionTrait>(db: &C, step: Step, before: Timestamp) -> Result<u64, AppError> {
     let old = figure::Entity::delete_many()
         .filter(figure::Column::Step.eq(step.as_str()))
@@ -105,20 +105,21 @@ pub async fn delete_before<C: ConnectionTrait>(db: &C, step: Step, before: Times
     Ok(old.exec(db).await.map_err(app_error)?.rows_affected)
 }
 
-/// Number of messages per minute. Ids start with the time, so only the messages of the period are read.
+/// Returns the number of messages per minute. Message ids start with the time, so only the messages
+/// of the period are read.
 pub async fn messages<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<(i64, i64)>, AppError> {
     let (after, before) = id_range(Timestamp(from.0 - ID_TIME_TOLERANCE), Timestamp(to.0 + ID_TIME_TOLERANCE));
     let made_then = ("id > $3 AND id < $4", vec![after.into(), before.into()]);
     counted(db, "messages", "COUNT(*)", made_then, from, to).await
 }
 
-/// Number of input and output tokens per minute.
+/// Returns the number of tokens per minute, input and output together.
 pub async fn tokens<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<(i64, i64)>, AppError> {
     let tokens = "CAST(SUM(input_tokens + output_tokens) AS BIGINT)";
     counted(db, "usage_requests", tokens, ("TRUE", Vec::new()), from, to).await
 }
 
-/// Cost of models per minute, in micro-credits.
+/// Returns the cost of model calls per minute, in micro-credits.
 pub async fn costs<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<(i64, i64)>, AppError> {
     counted(db, "usage_requests", "CAST(SUM(cost) AS BIGINT)", ("TRUE", Vec::new()), from, to).await
 }
@@ -151,7 +152,7 @@ async fn counted<C: ConnectionTrait>(
     Ok(rows.into_iter().map(|row| (row.minute, row.value)).collect())
 }
 
-/// Number of users whose devices were active since then.
+/// Returns the number of users with a device that was active since the given time.
 pub async fn count_active_users_since<C: ConnectionTrait>(db: &C, from: Timestamp) -> Result<i64, AppError> {
     let sql = "SELECT COUNT(DISTINCT user_id) AS value FROM user_sessions WHERE last_used_at >= $1";
     number(db, sql, vec![from.0.into()]).await
@@ -265,7 +266,7 @@ pub async fn incidents<C: ConnectionTrait>(db: &C, from: Timestamp, most: u64) -
     Ok(rows)
 }
 
-/// Deletes incidents that began before then.
+/// Deletes incidents that began before the given time.
 pub async fn delete_incidents_before<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<u64, AppError> {
     let old = incident::Entity::delete_many()
         .filter(incident::Column::BeganAt.lt(before))

@@ -1,4 +1,4 @@
-//! Conversations and workspaces to which a user's connections subscribe.
+//! Subscriptions of a user's connections: conversations and workspaces.
 
 use std::collections::HashMap;
 
@@ -9,12 +9,12 @@ use uuid::Uuid;
 use super::{access, members::count_of, rows::Rows};
 use crate::constraint::app_error;
 
-/// Conversation of a user.
+/// Conversation to which a user's connections subscribe.
 #[derive(Clone, Copy, Debug)]
 pub struct SubscribedConversation {
     pub conversation_id: ConversationId,
     pub last_seq: i64,
-    /// Last event before the history that the user may see.
+    /// Sequence number of the last event before the history that the user may see.
     pub reads_after: i64,
     pub member_count: u32,
 }
@@ -22,7 +22,7 @@ pub struct SubscribedConversation {
 /// Subscriptions of a user's connections.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionSubscriptions {
-    /// By last activity, newest first.
+    /// Sorted by last activity, newest first.
     pub conversations: Vec<SubscribedConversation>,
     pub workspaces: Vec<WorkspaceId>,
     /// Versions of the boards of these conversations.
@@ -38,7 +38,7 @@ pub async fn of_users<C: ConnectionTrait>(
     struct FollowedSubject {
         user_id: UserId,
         id: Uuid,
-        /// `None` for a workspace.
+        /// Last sequence number; `None` for a workspace.
         last_seq: Option<i64>,
         reads_after: i64,
         member_count: i64,

@@ -52,7 +52,7 @@ pub async fn by_subject<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Records a sign-in and the email address that the provider reports.
+/// Records a sign-in and the email address that the provider reported for it.
 pub async fn record_sign_in<C: ConnectionTrait>(
     db: &C,
     id: IdentityId,
@@ -64,7 +64,7 @@ pub async fn record_sign_in<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Lists a user's identities in the order of their linking.
+/// Lists a user's identities in the order in which they were linked.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -94,7 +94,7 @@ pub async fn remove_all<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<(
     Ok(())
 }
 
-/// Marks an ID token as used, and deletes expired marks; returns `false` if it was used before.
+/// Marks an ID token as used; returns `false` if it was used before. Also deletes expired marks.
 pub async fn consume_id_token<C: ConnectionTrait>(
     db: &C,
     hash: Vec<u8>,

@@ -11,14 +11,14 @@ use crate::{
     entity::installation::{ActiveModel, Column, Entity},
 };
 
-/// An administrator has finished the setup.
+/// Milestone: an administrator has finished the setup.
 pub const SETUP_FINISHED: &str = "setup_finished";
-/// The mail server has accepted a test message.
+/// Milestone: the mail server has accepted a test message.
 pub const MAIL_TESTED: &str = "mail_tested";
-/// An AI provider has answered a test question.
+/// Milestone: an AI provider has answered a test question.
 pub const QUESTION_ANSWERED: &str = "question_answered";
 
-/// Last time of each milestone.
+/// Returns the last time at which each milestone was reached.
 pub async fn times<C: ConnectionTrait>(db: &C) -> Result<HashMap<String, Timestamp>, AppError> {
     let columns = Entity::find().select_only().columns([Column::Name, Column::UpdatedAt]);
     let found: Vec<(String, Timestamp)> = columns.into_tuple().all(db).await.map_err(app_error)?;

@@ -1,4 +1,4 @@
-//! Invitations: listed by a workspace's managers, looked up by token.
+//! Invitations. Managers list those of their workspace; invited people look one up by its token.
 
 use appcore::{AppError, InvitationId, Timestamp, UserId, WorkspaceId, page::PageRequest, view::WorkspaceRole};
 use sea_orm::{
@@ -31,7 +31,7 @@ pub async fn count<C: ConnectionTrait>(db: &C, id: WorkspaceId, now: Timestamp) 
     valid(id, now).count(db).await.map_err(app_error)
 }
 
-/// Finds the invitation with this token of its link, even if it is no longer valid.
+/// Finds the invitation whose link has this token, even if it is no longer valid.
 pub async fn by_token<C: ConnectionTrait>(db: &C, token_hash: &[u8]) -> Result<Option<Model>, AppError> {
     Entity::find().filter(Column::TokenHash.eq(token_hash)).one(db).await.map_err(app_error)
 }
@@ -41,7 +41,8 @@ pub async fn by_id<C: ConnectionTrait>(db: &C, id: InvitationId) -> Result<Optio
     Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
-/// Consumes one use of an invitation; returns `false` if none is left. The statement decides between concurrent uses.
+/// Consumes one use of an invitation; returns `false` if none is left. Atomic, so concurrent uses
+/// can't exceed the limit.
 pub async fn consume<C: ConnectionTrait>(db: &C, id: InvitationId, now: Timestamp) -> Result<bool, AppError> {
     let done = Entity::update_many()
         .col_expr(Column::Uses, Expr::col(Column::Uses).add(1))
@@ -73,7 +74,8 @@ pub async fn revoke<C: ConnectionTrait>(
     Ok(done.rows_affected > 0)
 }
 
-/// Revokes a user's invitations to this workspace, except those to roles that the user may still grant.
+/// Revokes a user's invitations to this workspace, except those to roles that the user may still
+/// grant.
 pub async fn revoke_made_by<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,

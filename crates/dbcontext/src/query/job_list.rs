@@ -50,8 +50,8 @@ impl From<JobRow> for view::Job {
     }
 }
 
-/// Part of a job's payload that operators may see: ids by name, and the kind of email. Texts, addresses and tokens are
-/// left out.
+/// Extracts the parts of a job's payload that operators may see: ids, by name, and the kind of
+/// email. Texts, addresses and tokens are left out.
 fn about(payload: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let Ok(payload) = serde_json::from_str::<Json>(payload) else { return found };
@@ -92,7 +92,7 @@ const fn status_name(status: JobStatus) -> &'static str {
     }
 }
 
-/// Lists jobs, newest first, with the total.
+/// Lists jobs, newest first, with the total count.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     status: Option<JobStatus>,
@@ -101,7 +101,7 @@ pub async fn list<C: ConnectionTrait>(
 ) -> Result<(Vec<view::Job>, u64), AppError> {
     let (mut of, mut values) = ("FROM jobs j WHERE TRUE".to_owned(), Vec::<Value>::new());
     if let Some(status) = status {
-        // A literal, so that a partial index can be used.
+        // The status is a literal so that a partial index can be used.
         of.push_str(&format!(" AND j.status = '{}'", status_name(status)));
     }
     if let Some(kind) = kind {
@@ -119,15 +119,15 @@ pub async fn list<C: ConnectionTrait>(
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct KindStats {
     pub kind: String,
-    /// Jobs that can be claimed now.
+    /// Number of jobs that can be claimed now.
     pub due: i64,
     pub running: i64,
     pub dead: i64,
-    /// Age of the longest due job, in milliseconds.
+    /// Longest time for which a job has been due, in milliseconds.
     pub longest_wait: i64,
 }
 
-/// Statistics by kind.
+/// Returns the statistics of each kind of job.
 pub async fn stats_by_kind<C: ConnectionTrait>(db: &C) -> Result<Vec<KindStats>, AppError> {
     let now = now(db.get_database_backend());
     let is_due = format!("status = 'waiting' AND due_at <= {now}");
@@ -149,7 +149,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: JobId) -> Result<Option<view::
     Ok(row.one(db).await.map_err(app_error)?.map(view::Job::from))
 }
 
-/// Requeues dead letters: one, those of a kind, or all. Returns their number.
+/// Requeues dead letters: the one with `id`, those of a kind, or all. Returns their number.
 pub async fn requeue<C: ConnectionTrait>(db: &C, id: Option<JobId>, kind: Option<&str>) -> Result<u64, AppError> {
     let now = now(db.get_database_backend());
     let set = format!(

@@ -1,21 +1,26 @@
-//! Durable jobs: claimed with a lease by one worker, and by another one after the lease has expired.
+//! Durable jobs: claimed with a lease by one worker, and by another one after the lease has
+//! expired.
 //!
-//! A claim is identified by the job's id and the attempt number. Every change names both, so a worker that was presumed
-//! dead can no longer change anything. Times are the database's, because the clocks of two instances differ.
+//! A claim is identified by the job's id and the attempt number. Every change states both, so a
+//! worker that was presumed dead can no longer change the job. All times come from the database's
+//! clock, because the clocks of two instances differ.
 //!
-//! Jobs that were requested by users are claimed *in turn* (fair queueing): first the first job of everyone, then the
-//! second of everyone, and within a round the first job of each workspace before the second of any workspace. A job's
-//! position is fixed on insertion (`turn`, `scope_turn`): after its owner's last one, and not before the round that is
-//! being claimed, so a queue of thousands delays only its owner. A job with a later start time gets its position when
-//! it is due ([`assign_turns`]). Jobs without an owner, and retried jobs, have no `turn` and are claimed when they are
-//! due.
+//! Jobs that were requested by users are claimed *in turn* (fair queueing): in round 1 the first
+//! job of each user, in round 2 the second job of each user, and so on. Within a round, the first
+//! job of each workspace precedes the second job of any workspace. A job's position is fixed when
+//! it is inserted (`turn`, `scope_turn`): after the last job of its owner, and not before the round
+//! that is being claimed. So a user with thousands of queued jobs delays only their own jobs. A job
+//! with a later start time gets its position when it is due ([`assign_turns`]). Jobs without an
+//! owner, and retried jobs, have no `turn` and are claimed when they are due.
 //!
-//! A claim skips the jobs of users who have reached their limit of running jobs on the claiming instance: otherwise one
-//! user's jobs could occupy all places and everyone else would wait, despite the turns.
+//! A claim skips the jobs of users who have reached their limit of running jobs on the claiming
+//! instance: otherwise the jobs of one user could occupy all workers, and everyone else would wait
+//! despite the fair order.
 //!
-//! At most one job per concurrency key runs at a time, enforced by a unique index. A claim that meets a job whose key
-//! is taken blocks the job (`is_blocked`) so that the next claim skips it. The end of the running job unblocks one of
-//! them. So a claim reads a few rows of an index, regardless of the length of the queue.
+//! At most one job per concurrency key runs at a time, enforced by a unique index. A claim that
+//! meets a job whose key is taken blocks the job (`is_blocked`) so that the next claim skips it.
+//! When the running job ends, one blocked job with its key is unblocked. So a claim reads a few
+//! rows of an index, however long the queue is.
 
 use std::time::Duration;
 
@@ -34,13 +39,13 @@ use crate::{
     entity::job::Model,
 };
 
-/// Maximum number of jobs that get their positions in one statement.
+/// Maximum number of jobs to which one statement assigns positions.
 const MAX_TURNS_PER_STATEMENT: usize = 1_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewJob {
     pub kind: &'static str,
-    /// Jobs with the same key run one at a time.
+    /// Concurrency key: jobs with the same key run one at a time.
     pub concurrency_key: String,
     /// Id of the entity the job is about; indexed for look-ups.
     pub subject: Uuid,
@@ -130,8 +135,9 @@ pub fn insert_after(
     Piece::new(sql, &rows)
 }
 
-/// The rows of `jobs`, a table expression named `w`, with `turn` and `scope_turn`: the queue positions of those that
-/// match `claimed_in_turn`. Jobs of one owner are in this `order`.
+/// SQL for the rows of `jobs`, a table expression with the alias `w`, extended by the queue
+/// positions `turn` and `scope_turn`. Only rows that match the condition `claimed_in_turn` get
+/// positions. Jobs of the same owner are numbered in this `order`.
 fn with_turns(backend: DatabaseBackend, jobs: &str, claimed_in_turn: &str, order: &str) -> String {
     let (greatest, least) = if backend == DatabaseBackend::Postgres { ("GREATEST", "LEAST") } else { ("MAX", "MIN") };
     let round = |is_blocked| {
@@ -139,7 +145,7 @@ fn with_turns(backend: DatabaseBackend, jobs: &str, claimed_in_turn: &str, order
             "(SELECT MIN(v.turn) FROM jobs v WHERE v.kind = w.kind AND v.is_blocked = {is_blocked} AND v.turn IS NOT NULL)"
         )
     };
-    // The round that is being claimed; 1 if the queue is empty.
+    // Round that is being claimed; 1 if the queue is empty.
     let rounds = format!("COALESCE({0}, {1}, 1), COALESCE({1}, {0}, 1)", round("FALSE"), round("TRUE"));
     format!(
         "SELECT t.*, \
@@ -155,7 +161,8 @@ fn with_turns(backend: DatabaseBackend, jobs: &str, claimed_in_turn: &str, order
     )
 }
 
-/// Assigns queue positions to users' jobs that have become due, up to [`TURNS`] of a kind at a time.
+/// Assigns queue positions to users' jobs that have become due, at most [`MAX_TURNS_PER_STATEMENT`]
+/// of a kind at a time.
 pub async fn assign_turns<C: ConnectionTrait>(db: &C, kind: &str) -> Result<(), AppError> {
     let backend = db.get_database_backend();
     let due = format!(
@@ -177,7 +184,7 @@ fn awaits_turn_condition(backend: DatabaseBackend) -> String {
     )
 }
 
-/// Number of unfinished jobs of a kind per user; users without any are left out.
+/// Returns the number of unfinished jobs of a kind per user. Users without any are left out.
 pub async fn count_open<C: ConnectionTrait>(
     db: &C,
     kind: &str,
@@ -199,19 +206,19 @@ pub async fn count_open<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.owner, row.open.unsigned_abs())).collect())
 }
 
-/// Order in which a job is claimed.
+/// Order in which jobs of a kind are claimed.
 #[derive(Clone, Copy)]
 enum ClaimOrder {
-    /// Its start time has come, or its lease has expired.
+    /// By due time: jobs whose start time has come or whose lease has expired.
     Due,
-    /// The job is next in the owner's turn.
+    /// In turn: jobs of users, by their queue position.
     InTurn,
 }
 
 impl ClaimOrder {
     const ALL: [Self; 2] = [Self::Due, Self::InTurn];
 
-    /// Condition that the job `j` waits in this order; each is a prefix of an index.
+    /// Condition that the job `j` can be claimed in this order; a prefix of the order's index.
     fn waiting(self, backend: DatabaseBackend) -> String {
         match self {
             Self::Due => {
@@ -232,15 +239,17 @@ impl ClaimOrder {
     }
 }
 
-/// Kind with at least one claimable job.
+/// Kind of job with at least one claimable job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DueKind<'k> {
     pub kind: &'k str,
-    /// True if users' jobs have become due, so that [`assign_turns`] must be called before the claim.
+    /// True if jobs of users have become due, so that [`assign_turns`] must be called before the
+    /// claim.
     pub awaits_turns: bool,
 }
 
-/// Kinds with claimable jobs, in the order of `kinds`; a cheap check, so that an idle worker takes no lock.
+/// Returns the kinds with claimable jobs, in the order of `kinds`. This read is cheap and precedes
+/// the claim, so that an idle worker takes no lock.
 pub async fn due<'k, C: ConnectionTrait>(db: &C, kinds: &[&'k str]) -> Result<Vec<DueKind<'k>>, AppError> {
     #[derive(FromQueryResult)]
     struct DuePlace {
@@ -286,7 +295,8 @@ pub async fn claim<C: ConnectionTrait>(
 enum Attempt {
     Claimed(Box<Model>),
     None,
-    /// The concurrency key of the first job is taken: the job is now blocked, or another instance was faster.
+    /// The concurrency key of the first job is taken, so the job is now blocked; or another
+    /// instance has claimed the job first.
     KeyTaken,
 }
 
@@ -298,8 +308,9 @@ async fn claim_first<C: ConnectionTrait>(
     lease: Duration,
 ) -> Result<Attempt, AppError> {
     let backend = db.get_database_backend();
-    // SQLite's statement holds the only write lock. On PostgreSQL the job that holds the key is locked while another
-    // one is blocked: either it ends later and unblocks that one, or it has ended and is not found here.
+    // On SQLite, the transaction holds the only write lock. On PostgreSQL, the job that holds the
+    // key is locked while another job is blocked: either it ends later and unblocks that job, or it
+    // has already ended and is not found here.
     let (skip_locked, share) =
         if backend == DatabaseBackend::Postgres { ("FOR UPDATE SKIP LOCKED", "FOR SHARE") } else { ("", "") };
     let (now, waiting, order) = (now(backend), way.waiting(backend), way.order());
@@ -337,7 +348,7 @@ async fn claim_first<C: ConnectionTrait>(
     }
 }
 
-/// Extends a lease; returns `None` if the claim is lost.
+/// Extends a lease; returns `None` if another worker has taken over the job.
 pub async fn renew<C: ConnectionTrait>(
     db: &C,
     id: JobId,
@@ -357,12 +368,12 @@ pub async fn renew<C: ConnectionTrait>(
     Ok(row.map(|row| LeaseState { stop_requested: row.stop_requested }))
 }
 
-/// Deletes a finished job; returns `false` if the claim is lost.
+/// Deletes a finished job; returns `false` if another worker has taken over the job.
 pub async fn finish(db: &Database, id: JobId, attempt: i32) -> Result<bool, AppError> {
     end_claim(db, "DELETE FROM jobs WHERE {claim} RETURNING concurrency_key", id, attempt, vec![]).await
 }
 
-/// Requeues a job for an immediate claim. The current claim doesn't count as a failure.
+/// Requeues a job so that it can be claimed at once. The current claim doesn't count as a failure.
 pub async fn release(db: &Database, id: JobId, attempt: i32) -> Result<bool, AppError> {
     let change = "UPDATE jobs SET status = 'waiting', due_at = {now}, leased_by = NULL, attempts_before = attempts_before + 1, \
                   updated_at = {now} WHERE {claim} RETURNING concurrency_key";
@@ -376,7 +387,8 @@ pub async fn postpone(db: &Database, id: JobId, attempt: i32, wait: Duration, er
     end_claim(db, change, id, attempt, vec![millis(wait), error.into()]).await
 }
 
-/// Suspends a job until `wait` has passed or it is [hastened](make_due). Claims so far don't count as failures.
+/// Suspends a job until `wait` has passed or [`make_due`] is called. The claims so far don't count
+/// as failures.
 pub async fn suspend(db: &Database, id: JobId, attempt: i32, wait: Duration) -> Result<bool, AppError> {
     let change = "UPDATE jobs SET status = 'waiting', due_at = CASE WHEN stop_requested THEN {now} ELSE {now} + $3 END, leased_by = NULL, \
                   attempts_before = attempt, updated_at = {now} \
@@ -391,7 +403,8 @@ pub async fn dead_letter(db: &Database, id: JobId, attempt: i32, error: &str) ->
     end_claim(db, change, id, attempt, vec![error.into()]).await
 }
 
-/// Ends a claim and unblocks the next job with the same concurrency key; returns `false` if the claim is lost.
+/// Ends a claim and unblocks the next job with the same concurrency key. Returns `false` if another
+/// worker has taken over the job.
 async fn end_claim(db: &Database, change: &str, id: JobId, attempt: i32, values: Vec<Value>) -> Result<bool, AppError> {
     let tx = db.begin().await.map_err(app_error)?;
     let backend = tx.get_database_backend();
@@ -401,7 +414,8 @@ async fn end_claim(db: &Database, change: &str, id: JobId, attempt: i32, values:
     let ended = FreedKey::find_by_statement(Statement::from_sql_and_values(backend, sql, values));
     let ended = ended.one(&tx).await.map_err(app_error)?;
     if let Some(FreedKey { concurrency_key }) = &ended {
-        // A separate statement, so that it sees jobs that were blocked until the first one got its lock.
+        // A separate statement, so that it also sees jobs that were blocked while the first
+        // statement waited for its lock.
         let next = "UPDATE jobs SET is_blocked = FALSE \
                     WHERE id = (SELECT b.id FROM jobs b WHERE b.concurrency_key = $1 AND b.is_blocked = TRUE ORDER BY b.id LIMIT 1)";
         execute(&tx, next.to_owned(), vec![concurrency_key.as_str().into()]).await?;
@@ -415,7 +429,8 @@ struct FreedKey {
     concurrency_key: String,
 }
 
-/// Unblocks all jobs; claims block them again if their key is taken. Called at the start, to clean up after a crash.
+/// Unblocks all jobs, to clean up after a crash. Called at start-up. Claims block jobs again if
+/// their key is taken.
 pub async fn unblock_all<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
     change(db, "is_blocked = FALSE WHERE is_blocked = TRUE", vec![]).await
 }
@@ -426,7 +441,7 @@ pub async fn make_due<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> 
     change(db, set, vec![kind.into(), subject.into()]).await
 }
 
-/// Deletes the waiting jobs of a kind with this `subject`. A running job is left to its worker.
+/// Deletes the waiting jobs of a kind with this `subject`. Doesn't affect a running job.
 pub async fn remove_waiting<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Result<(), AppError> {
     let sql = "DELETE FROM jobs WHERE kind = $1 AND subject = $2 AND due_at IS NOT NULL AND status = 'waiting'";
     execute(db, sql.to_owned(), vec![kind.into(), subject.into()]).await.map(drop)
@@ -435,7 +450,7 @@ pub async fn remove_waiting<C: ConnectionTrait>(db: &C, kind: &str, subject: Uui
 /// Deletes all jobs with this `subject` in any state; returns `false` if there was none.
 pub async fn remove_all<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Result<bool, AppError> {
     let mut removed = Vec::new();
-    // Waiting and running jobs have one index, dead ones another.
+    // Unfinished jobs and dead letters are in separate partial indexes.
     for which in ["due_at IS NOT NULL", "status = 'dead'"] {
         let sql = format!("DELETE FROM jobs WHERE kind = $1 AND subject = $2 AND {which} RETURNING concurrency_key");
         let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [kind.into(), subject.into()]);
@@ -452,7 +467,7 @@ pub async fn remove_all<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -
     Ok(!removed.is_empty())
 }
 
-/// Releases all running jobs. Called at the start if no other process is alive.
+/// Requeues all running jobs. Called at start-up if no other process is alive.
 pub async fn release_all<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
     change(
         db,
@@ -462,8 +477,8 @@ pub async fn release_all<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
     .await
 }
 
-/// Instances other than `own` that run jobs but don't hold their liveness lock ([`LivenessLock`](crate::LivenessLock)). PostgreSQL
-/// only.
+/// Returns the instances other than `own` that run jobs but don't hold their liveness lock
+/// ([`LivenessLock`](crate::LivenessLock)). PostgreSQL only.
 pub async fn workers_without_liveness_lock<C: ConnectionTrait>(
     db: &C,
     own: InstanceId,
@@ -473,7 +488,7 @@ pub async fn workers_without_liveness_lock<C: ConnectionTrait>(
         leased_by: InstanceId,
         is_gone: bool,
     }
-    // The key is the lower half of the id.
+    // The key of the lock is the lower half of the instance's id.
     let sql = "SELECT r.leased_by, pg_try_advisory_xact_lock_shared( \
                ('x' || right(replace(r.leased_by::text, '-', ''), 16))::bit(64)::bigint) AS is_gone \
                FROM (SELECT DISTINCT leased_by FROM jobs WHERE status = 'running' AND leased_by <> $1) AS r";
@@ -481,18 +496,20 @@ pub async fn workers_without_liveness_lock<C: ConnectionTrait>(
     Ok(found.into_iter().filter(|row| row.is_gone).map(|row| row.leased_by).collect())
 }
 
-/// Expires the leases of an instance that is gone; returns `false` if it had none.
+/// Expires the leases of an instance that is gone; returns `false` if it had no leases.
 pub async fn expire_leases<C: ConnectionTrait>(db: &C, worker: InstanceId) -> Result<bool, AppError> {
     change(db, "due_at = {now} WHERE status = 'running' AND leased_by = $1 AND due_at > {now}", vec![worker.into()])
         .await
 }
 
-/// Requests that the job with this `subject` stops, now or when it is claimed; returns `false` if there is none.
+/// Requests that the job with this `subject` stops: at once if it is running, otherwise when it is
+/// claimed. Returns `false` if there is no such job.
 pub async fn request_stop<C: ConnectionTrait>(db: &C, subject: Uuid) -> Result<bool, AppError> {
     change(db, "stop_requested = TRUE WHERE subject = $1 AND due_at IS NOT NULL", vec![subject.into()]).await
 }
 
-/// Executes `UPDATE jobs SET …`; returns `false` if no job matched. `{now}` stands for the database's time.
+/// Executes `UPDATE jobs SET {set}`; returns `false` if no job matched. In `set`, `{now}` stands
+/// for the database's time.
 async fn change<C: ConnectionTrait>(db: &C, set: &str, values: Vec<Value>) -> Result<bool, AppError> {
     let sql = format!("UPDATE jobs SET {}", set.replace("{now}", now(db.get_database_backend())));
     execute(db, sql, values).await
@@ -504,7 +521,7 @@ async fn execute<C: ConnectionTrait>(db: &C, sql: String, values: Vec<Value>) ->
     Ok(done.rows_affected() > 0)
 }
 
-/// Time of the database, in milliseconds.
+/// Returns the time of the database's clock, in milliseconds.
 pub async fn database_time<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
     let backend = db.get_database_backend();
     let statement = Statement::from_string(backend, format!("SELECT {} AS now", now(backend)));
@@ -513,7 +530,7 @@ pub async fn database_time<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> 
     row.try_get("", "now").map_err(app_error)
 }
 
-/// SQL expression for the database's time, in milliseconds.
+/// SQL expression for the time of the database's clock, in milliseconds.
 pub(super) const fn now(backend: DatabaseBackend) -> &'static str {
     match backend {
         DatabaseBackend::Postgres => "(EXTRACT(EPOCH FROM statement_timestamp()) * 1000)::bigint",

@@ -1,7 +1,8 @@
 //! Knowledge files of assistants, sections and workspaces, with their chunks and embeddings.
 //!
-//! A transaction that adds to a file updates its row first, and one that removes the file deletes its row first. So
-//! nothing remains of a file that is removed concurrently, and the work of two concurrent workers is stored once.
+//! A transaction that adds chunks or embeddings to a file first updates the file's row, and one
+//! that removes the file first deletes that row. So nothing remains of a file that is removed
+//! concurrently, and if two workers process the same file, only one result is stored.
 
 use appcore::{
     AppError, AssistantId, ConversationId, KnowledgeFileId, SectionId, Timestamp, UploadId, UserId, WorkspaceId,
@@ -78,8 +79,8 @@ impl TryFrom<ShownFile> for KnowledgeFile {
 const SHOWN: &str = "SELECT f.*, u.display_name AS giver_name FROM knowledge_files f \
     LEFT JOIN users u ON u.id = f.added_by AND NOT u.is_deleted";
 
-/// Locks an assistant against concurrent additions of files until the transaction ends; returns `false` if it doesn't
-/// exist.
+/// Locks an assistant until the transaction ends, so that no files are added concurrently; returns
+/// `false` if it doesn't exist.
 pub async fn lock_assistant<C: ConnectionTrait>(db: &C, id: AssistantId) -> Result<bool, AppError> {
     let sql = "UPDATE assistants SET is_deleted = is_deleted WHERE id = $1 AND NOT is_deleted";
     Ok(raw::execute(db, sql, vec![id.into()]).await? > 0)
@@ -97,7 +98,7 @@ pub async fn lock_workspace<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Resu
     Ok(raw::execute(db, sql, vec![id.into()]).await? > 0)
 }
 
-/// Owner of a workspace; `None` if the workspace doesn't exist or has no owner.
+/// Returns the owner of a workspace; `None` if the workspace doesn't exist or has no owner.
 pub async fn workspace_owner<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Option<UserId>, AppError> {
     #[derive(FromQueryResult)]
     struct Owner {
@@ -112,7 +113,7 @@ pub async fn workspace_owner<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Res
     Ok(owner.map(|owner| owner.user_id))
 }
 
-/// Inserts a file; returns `false` if the assistant or section already has it.
+/// Inserts a file; returns `false` if the assistant, section or workspace already has it.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: &FileRow) -> Result<bool, AppError> {
     let absent = OnConflict::columns([knowledge_file::Column::AssistantId, knowledge_file::Column::UploadId])
         .do_nothing()
@@ -171,9 +172,12 @@ pub async fn count<C: ConnectionTrait>(db: &C, id: AssistantId) -> Result<u64, A
     files.count(db).await.map_err(app_error)
 }
 
-/// Files that an answer may retrieve from: the assistant's; in a private chat with the assistant, those of the user's
-/// section with the chat, if it is of the same workspace; and those of the conversation's workspace, unless a guest
-/// reads the answer.
+/// Returns the files from which an answer may retrieve:
+///
+/// - the files of the assistant;
+/// - in a private chat with the assistant, those of the section into which the user has put the
+///   chat, if the section belongs to the same workspace;
+/// - those of the conversation's workspace, unless a guest reads the answer.
 pub async fn of_answer<C: ConnectionTrait>(
     db: &C,
     assistant: AssistantId,
@@ -292,7 +296,7 @@ pub async fn insert_chunks<C: ConnectionTrait>(
     Ok(true)
 }
 
-/// Inserts the word hashes of a file that has only chunks.
+/// Inserts the word hashes of a file that has chunks but no word hashes yet.
 pub async fn add_words<C: ConnectionTrait>(db: &C, id: KnowledgeFileId, words: Vec<WordsRow>) -> Result<(), AppError> {
     let sql = "UPDATE knowledge_files SET pieces = pieces WHERE id = $1";
     if raw::execute(db, sql, vec![id.into()]).await? == 0 {
@@ -308,7 +312,7 @@ async fn insert_words<C: ConnectionTrait>(db: &C, words: Vec<WordsRow>) -> Resul
     Ok(())
 }
 
-/// Number of chunks in the other files of the assistant or section.
+/// Returns the number of chunks in all other files of the assistant or section.
 pub async fn count_chunks_beside<C: ConnectionTrait>(
     db: &C,
     assistant: AssistantId,
@@ -318,7 +322,7 @@ pub async fn count_chunks_beside<C: ConnectionTrait>(
     number(db, sql, vec![assistant.into(), id.into()]).await
 }
 
-/// Next chunks without an embedding.
+/// Returns the next chunks of a file that have no embedding yet.
 pub async fn not_embedded<C: ConnectionTrait>(
     db: &C,
     id: KnowledgeFileId,
@@ -332,8 +336,8 @@ pub async fn not_embedded<C: ConnectionTrait>(
     raw::find(db, &sql, vec![id.into()]).await
 }
 
-/// Inserts embeddings of the next chunks, made by the model with this `space`. Returns `false` if the file doesn't
-/// exist or now has another model.
+/// Inserts the embeddings of the next chunks, computed by the embedding model with this `space`.
+/// Returns `false` if the file doesn't exist or has another model by now.
 pub async fn add_vectors<C: ConnectionTrait>(
     db: &C,
     row: VectorsRow,
@@ -371,10 +375,11 @@ pub async fn add_cost<C: ConnectionTrait>(db: &C, id: KnowledgeFileId, cost: Mic
     Ok(())
 }
 
-/// File and index of a chunk.
+/// Id of a chunk: its file and its index in the file.
 pub type ChunkId = (KnowledgeFileId, i32);
 
-/// All embeddings of these files made by the model with this `space`.
+/// Returns all embeddings of these files that were computed by the embedding model with this
+/// `space`.
 pub async fn vectors<C: ConnectionTrait>(
     db: &C,
     files: &[KnowledgeFileId],
@@ -390,7 +395,7 @@ pub async fn vectors<C: ConnectionTrait>(
     VectorsRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// A page of a file's embeddings, starting at this chunk.
+/// Returns a page of a file's embeddings, starting at the given chunk.
 pub async fn vectors_from<C: ConnectionTrait>(
     db: &C,
     (file, first): ChunkId,
@@ -404,14 +409,14 @@ pub async fn vectors_from<C: ConnectionTrait>(
     raw::find(db, &sql, vec![file.into(), first.into(), space.into()]).await
 }
 
-/// Word hashes of all chunks of these files.
+/// Returns the word hashes of all chunks of these files.
 pub async fn words<C: ConnectionTrait>(db: &C, files: &[KnowledgeFileId]) -> Result<Vec<WordsRow>, AppError> {
     let rows = Rows::ids(db.get_database_backend(), files.iter().map(|file| file.0));
     let sql = format!("SELECT k.* FROM {} JOIN knowledge_words k ON k.file_id = w.id", rows.table());
     WordsRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// A page of a file's word hashes, starting at this chunk.
+/// Returns a page of a file's word hashes, starting at the given chunk.
 pub async fn words_from<C: ConnectionTrait>(
     db: &C,
     (file, first): ChunkId,
@@ -427,7 +432,7 @@ pub async fn words_from<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Files after this id that have chunks but no word hashes.
+/// Lists files with ids greater than the given one that have chunks but no word hashes.
 pub async fn without_words<C: ConnectionTrait>(
     db: &C,
     after: Option<KnowledgeFileId>,
@@ -440,7 +445,7 @@ pub async fn without_words<C: ConnectionTrait>(
     raw::find(db, &sql, vec![after.map_or(Uuid::nil(), |id| id.0).into()]).await
 }
 
-/// A page of a file's chunks, starting at this one.
+/// Returns a page of a file's chunks, starting at the given chunk.
 pub async fn chunks_from<C: ConnectionTrait>(
     db: &C,
     (file, first): ChunkId,
@@ -456,7 +461,7 @@ pub async fn chunks_from<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Chunks by their ids, in no particular order.
+/// Returns chunks by their ids, in no particular order.
 pub async fn chunks<C: ConnectionTrait>(db: &C, wanted: &[ChunkId]) -> Result<Vec<PieceRow>, AppError> {
     let columns = [Column::Uuid("id"), Column::Int("number")];
     let rows = wanted.iter().map(|(file, number)| [file.0.into(), i64::from(*number).into()]);
@@ -477,7 +482,8 @@ pub async fn remove<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<O
     Ok(removed)
 }
 
-/// Files after this id whose assistant, section or workspace was deleted.
+/// Lists files with ids greater than the given one whose assistant, section or workspace was
+/// deleted.
 pub async fn orphaned<C: ConnectionTrait>(
     db: &C,
     after: Option<KnowledgeFileId>,
@@ -493,7 +499,7 @@ pub async fn orphaned<C: ConnectionTrait>(
     raw::find(db, &sql, vec![after.map_or(Uuid::nil(), |id| id.0).into()]).await
 }
 
-/// Files after this id with embeddings of another model.
+/// Lists files with ids greater than the given one whose embeddings were computed by another model.
 pub async fn of_other_space<C: ConnectionTrait>(
     db: &C,
     space: &str,
@@ -507,7 +513,8 @@ pub async fn of_other_space<C: ConnectionTrait>(
     raw::find(db, &sql, vec![space.into(), after.map_or(Uuid::nil(), |id| id.0).into()]).await
 }
 
-/// Resets a file so that it is embedded again; returns `false` if another worker was faster.
+/// Resets a file so that it is embedded again; returns `false` if another worker has already reset
+/// it.
 pub async fn reset_embedding<C: ConnectionTrait>(
     db: &C,
     id: KnowledgeFileId,

@@ -37,7 +37,7 @@ pub async fn record<C: ConnectionTrait>(db: &C, seen: known_device::Model) -> Re
     Ok(())
 }
 
-/// Deletes the oldest devices above the limit.
+/// Deletes a user's oldest devices beyond [`MAX_DEVICES`].
 pub async fn trim<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<(), AppError> {
     let oldest_kept = known_device::Entity::find()
         .filter(known_device::Column::UserId.eq(user_id))

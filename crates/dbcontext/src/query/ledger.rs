@@ -1,7 +1,7 @@
 //! Credit ledger: accounts, entries, grants and reservations.
 //!
-//! Transactions lock account rows first, in the order of their ids, so that they can't deadlock. A check constraint of
-//! the table additionally rejects reservations above the balance.
+//! Transactions lock account rows first, in the order of their ids, so that they can't deadlock. In
+//! addition, a check constraint of the table rejects reservations that exceed the balance.
 
 use appcore::{AppError, Timestamp, credits::MicroCredits, page::PageRequest};
 use sea_orm::{
@@ -80,7 +80,7 @@ pub async fn account<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Option<ledg
     ledger_account::Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
-/// Locks the existing accounts among these until the transaction ends.
+/// Locks those of these accounts that exist until the transaction ends.
 pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<ledger_account::Model>, AppError> {
     let backend = txn.get_database_backend();
     let suffix = if backend == DatabaseBackend::Postgres { " FOR UPDATE OF a" } else { "" };
@@ -92,7 +92,7 @@ pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<ledge
     ledger_account::Model::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
 }
 
-/// Updates locked accounts.
+/// Writes back accounts that the caller has locked.
 pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[&ledger_account::Model]) -> Result<(), AppError> {
     static UPDATE: Change<5> = Change::new(
         [Field::Int("balance"), Field::Int("held"), Field::Int("owed"), Field::Bool("is_due"), Field::Uuid("id")],
@@ -109,7 +109,7 @@ pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[&ledger_account::Mode
     execute(txn, vec![UPDATE.piece(rows)]).await
 }
 
-/// Appends entries, which are never changed.
+/// Appends entries. Entries are never changed afterwards.
 pub async fn insert_entries<C: ConnectionTrait>(txn: &C, entries: Vec<ledger_entry::Model>) -> Result<(), AppError> {
     static INSERT: Change<11> = Change::insert(
         "ledger_entries",
@@ -148,7 +148,7 @@ pub async fn insert_entries<C: ConnectionTrait>(txn: &C, entries: Vec<ledger_ent
     execute(txn, vec![INSERT.piece(rows)]).await
 }
 
-/// Grants with remaining credits of locked accounts, earliest expiry first.
+/// Returns the grants of locked accounts that have credits left, earliest expiry first.
 pub async fn grants<C: ConnectionTrait>(txn: &C, accounts: &[Uuid]) -> Result<Vec<credit_grant::Model>, AppError> {
     let asked = Rows::ids(txn.get_database_backend(), accounts.iter().copied());
     let sql = format!(
@@ -204,7 +204,7 @@ pub async fn store_grants<C: ConnectionTrait>(txn: &C, changed: &[(Uuid, MicroCr
     execute(txn, vec![UPDATE.piece(rows)]).await
 }
 
-/// Original amount of an account's grants with remaining credits.
+/// Returns the sum of the original amounts of an account's grants that have credits left.
 pub async fn granted<C: ConnectionTrait>(db: &C, account: Uuid) -> Result<MicroCredits, AppError> {
     #[derive(FromQueryResult)]
     struct Granted {
@@ -224,7 +224,7 @@ pub struct ExpiringCredits {
     pub expires_at: Timestamp,
 }
 
-/// Credits that expire in a period, earliest first.
+/// Returns the credits that expire in a period, earliest first.
 pub async fn expiring<C: ConnectionTrait>(
     db: &C,
     (from, to): (Timestamp, Timestamp),
@@ -237,7 +237,7 @@ pub async fn expiring<C: ConnectionTrait>(
     raw::find::<_, ExpiringCredits>(db, sql, values).await
 }
 
-/// Accounts with expired credits, after the id `after`.
+/// Lists accounts with expired credits whose ids are greater than `after`.
 pub async fn accounts_with_expired<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -248,7 +248,8 @@ pub async fn accounts_with_expired<C: ConnectionTrait>(
     struct AccountWithExpired {
         account_id: Uuid,
     }
-    // Starts with the index on the expiry: in the order of accounts, all grants would be read.
+    // Starts with the index on the expiry; going through the accounts in order would read all
+    // grants.
     let sql = "WITH expired AS MATERIALIZED (SELECT DISTINCT g.account_id FROM credit_grants g JOIN ledger_accounts a ON a.id = g.account_id \
                  WHERE g.remaining > 0 AND g.expires_at IS NOT NULL AND g.expires_at <= $1 AND a.balance > a.held) \
                SELECT account_id FROM expired WHERE account_id > $2 ORDER BY account_id LIMIT $3";
@@ -271,7 +272,7 @@ pub async fn insert_reservations<C: ConnectionTrait>(txn: &C, holds: &[NewCredit
     execute(txn, vec![INSERT.piece(rows)]).await
 }
 
-/// Removes reservations; expired ones may be gone already.
+/// Removes reservations and returns the removed ones. Expired reservations may already be gone.
 pub async fn remove_reservations<C: ConnectionTrait>(
     txn: &C,
     ids: &[Uuid],
@@ -284,7 +285,8 @@ pub async fn remove_reservations<C: ConnectionTrait>(
     CreditReservation::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
 }
 
-/// Expired reservations that were neither settled nor renewed, after the cursor `after` (by expiry).
+/// Lists expired reservations that were neither settled nor renewed, ordered by expiry, after the
+/// cursor `after`.
 pub async fn expired_reservations<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -297,7 +299,7 @@ pub async fn expired_reservations<C: ConnectionTrait>(
     raw::find::<_, CreditReservation>(db, sql, values).await
 }
 
-/// Removes those of these reservations that are still expired.
+/// Removes the given reservations, except those that were renewed in the meantime.
 pub async fn remove_expired<C: ConnectionTrait>(
     txn: &C,
     ids: &[Uuid],
@@ -332,7 +334,8 @@ pub fn extend_reservations(ids: &[Uuid], expires_at: Timestamp) -> Piece {
     UPDATE.piece(ids.iter().map(|id| [expires_at.0.into(), (*id).into()]))
 }
 
-/// Amount that refunds and disputes clawed back from an account, and the amount restored of it.
+/// Returns the amount that refunds and disputes have clawed back from an account, and how much of
+/// it was restored.
 pub async fn clawed_back<C: ConnectionTrait>(
     txn: &C,
     account_id: Uuid,
@@ -361,14 +364,14 @@ pub async fn list<C: ConnectionTrait>(
     page::select(db, query, page).await
 }
 
-/// Range of ids that contains the entries of a period: ids start with a time in milliseconds, and a day on both sides
-/// exceeds any clock difference.
+/// Returns a range of ids that contains the entries of a period. Ids start with a time in
+/// milliseconds; a margin of a day on both sides exceeds any clock difference.
 pub fn id_range_with_margin(from: Timestamp, to: Timestamp) -> (Uuid, Uuid) {
     const DAY: i64 = 86_400_000;
     id_range(Timestamp(from.0.saturating_sub(DAY)), Timestamp(to.0.saturating_add(DAY)))
 }
 
-/// Range of ids created in a period.
+/// Returns the range of ids that were created in a period.
 pub(super) fn id_range(from: Timestamp, to: Timestamp) -> (Uuid, Uuid) {
     let id = |at: i64| Uuid::from_u128(u128::from(at.clamp(0, (1 << 48) - 1).unsigned_abs()) << 80);
     (id(from.0), id(to.0))
@@ -377,15 +380,15 @@ pub(super) fn id_range(from: Timestamp, to: Timestamp) -> (Uuid, Uuid) {
 /// Filter of entries.
 #[derive(Clone, Copy, Debug)]
 pub struct EntryFilter {
-    /// `None`: all accounts.
+    /// Account of the entries; `None` for all accounts.
     pub account_id: Option<Uuid>,
     pub from: Timestamp,
-    /// Exclusive.
+    /// End of the period, exclusive.
     pub to: Timestamp,
     pub before: Uuid,
 }
 
-/// Entries after a given one, earliest first.
+/// Lists the entries that follow a given one, earliest first.
 pub async fn after<C: ConnectionTrait>(
     db: &C,
     wanted: EntryFilter,
@@ -405,7 +408,8 @@ pub async fn after<C: ConnectionTrait>(
     query.limit(most).all(db).await.map_err(app_error)
 }
 
-/// Recomputes every account from its entries. A single statement, so that it reads a consistent snapshot.
+/// Recomputes the balance of every account from its entries and returns the accounts that differ.
+/// Uses a single statement, so that it reads a consistent snapshot.
 pub async fn balance_mismatches<C: ConnectionTrait>(db: &C) -> Result<Vec<BalanceMismatch>, AppError> {
     let sql = "SELECT * FROM (SELECT k.id, COALESCE(a.balance, 0) AS balance, COALESCE(e.booked, 0) AS booked, \
          COALESCE(a.held, 0) AS held, COALESCE(e.booked_held, 0) AS booked_held, COALESCE(h.holds, 0) AS holds, \

@@ -1,4 +1,4 @@
-//! Tokens of links in emails: stored as hashes, single-use and with an expiry.
+//! Tokens of links in emails: stored as hashes, single-use, with an expiry.
 
 use appcore::{AppError, Timestamp};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, sea_query::OnConflict};
@@ -13,9 +13,9 @@ pub enum Purpose {
     Verification,
     /// Resets the password of the account in `subject`.
     PasswordReset,
-    /// Invitation sent by email.
+    /// Accepts an invitation that was sent by email.
     Invitation,
-    /// Claims an account with an unverified address for the user who reads its email.
+    /// Claims an account whose email address is not verified, for the user who receives the email.
     Claim,
 }
 
@@ -32,7 +32,7 @@ impl Purpose {
     }
 }
 
-/// Stores a token's hash; it replaces the previous token.
+/// Stores the hash of a token. It replaces the previous token for the same purpose and subject.
 pub async fn upsert<C: ConnectionTrait>(
     db: &C,
     purpose: Purpose,
@@ -61,7 +61,7 @@ pub async fn upsert<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Subject of a valid token.
+/// Returns the subject of a token; `None` if the token is not valid.
 pub async fn find<C: ConnectionTrait>(
     db: &C,
     purpose: Purpose,

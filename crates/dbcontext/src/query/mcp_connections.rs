@@ -32,13 +32,14 @@ pub struct ConnectableRow {
     pub id: McpServerId,
     pub name: String,
     pub description: Option<String>,
-    /// True if the user must sign in again, for all or for additional scopes; `None` if not connected.
+    /// True if the user must sign in again, either completely or for additional scope; `None` if
+    /// the user isn't connected.
     pub is_expired: Option<bool>,
     pub connected_at: Option<Timestamp>,
 }
 
-/// Inserts or replaces a connection. Its first version is the current time, so that versions stay unique after a
-/// deletion.
+/// Inserts or replaces a connection. The first version number is the current time, so that versions
+/// stay unique after a connection is deleted and created again.
 pub async fn upsert<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -63,8 +64,9 @@ pub async fn find<C: ConnectionTrait>(
     Entity::find_by_id((user, server)).one(db).await.map_err(app_error)
 }
 
-/// Claims the renewal of tokens of this version, because a refresh token may be single-use; returns `false` if another
-/// worker has claimed or renewed them.
+/// Claims the renewal of the tokens of this version, so that only one worker uses the refresh
+/// token, which may be single-use. Returns `false` if another worker has claimed or renewed the
+/// tokens.
 pub async fn claim<C: ConnectionTrait>(
     db: &C,
     row: &ConnectionRow,
@@ -93,7 +95,7 @@ pub async fn renew<C: ConnectionTrait>(db: &C, row: &ConnectionRow, new: NewToke
     Ok(done.rows_affected > 0)
 }
 
-/// Update of a connection if its version is still that of `row`.
+/// Builds an update of a connection that applies only if its version is still that of `row`.
 fn at_version(row: &ConnectionRow) -> UpdateMany<Entity> {
     Entity::update_many()
         .filter(Column::UserId.eq(row.user_id))
@@ -108,14 +110,14 @@ pub async fn release<C: ConnectionTrait>(db: &C, row: &ConnectionRow) -> Result<
     Ok(())
 }
 
-/// Marks the tokens of this version as invalid, so that the user must sign in again.
+/// Marks the tokens of this version as invalid; the user must then sign in again.
 pub async fn expire<C: ConnectionTrait>(db: &C, row: &ConnectionRow) -> Result<(), AppError> {
     let expired = ActiveModel { is_expired: Set(true), claimed_until: Set(None), ..Default::default() };
     at_version(row).set(expired).exec(db).await.map_err(app_error)?;
     Ok(())
 }
 
-/// Additional scope to request at the next sign-in at a server.
+/// Returns the additional scope to request when the user next signs in at a server.
 pub async fn extra_scope<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -138,7 +140,8 @@ async fn extra<C: ConnectionTrait>(db: &C, connection: Select<Entity>) -> Result
     Ok(scope.one(db).await.map_err(app_error)?.flatten())
 }
 
-/// Sets the additional scope; `None` clears it. The tokens stay valid for other calls meanwhile.
+/// Sets the additional scope; `None` clears it. Until the user signs in again, the tokens stay
+/// valid for other calls.
 pub async fn set_extra_scope<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -173,8 +176,8 @@ pub async fn remove_of_server<C: ConnectionTrait>(db: &C, server: McpServerId) -
     remove_client(db, server).await
 }
 
-/// Lists the enabled servers that are offered to the user and that accept accounts, with the state of the connection,
-/// by name.
+/// Lists the enabled servers that are offered to the user and to which an account can be connected,
+/// by name, with the state of the user's connection.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -194,7 +197,8 @@ pub async fn list<C: ConnectionTrait>(
     Ok((rows, super::page::count(db, from, values).await?))
 }
 
-/// Connections of a user for the data export, by the servers' names, without tokens.
+/// Returns the connections of a user for the data export, by the name of the server. Tokens are
+/// left out.
 pub async fn exported<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<ExportedToolConnection>, AppError> {
     #[derive(FromQueryResult)]
     struct ExportedConnection {
@@ -218,7 +222,7 @@ pub async fn client<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<O
     mcp_client::Entity::find_by_id(server).one(db).await.map_err(app_error)
 }
 
-/// Client registrations entered by administrators for these servers.
+/// Returns the client registrations for these servers that administrators have entered.
 pub async fn manual_clients<C: ConnectionTrait>(
     db: &C,
     servers: &[McpServerId],

@@ -27,7 +27,7 @@ pub async fn update<C: ConnectionTrait>(db: &C, row: McpServerRow) -> Result<boo
     Ok(done.rows_affected > 0)
 }
 
-/// Stores the tools and prompts that a server reported, unless the server was changed meanwhile.
+/// Stores the tools and prompts that a server reported, unless the server was edited meanwhile.
 pub async fn record_tools<C: ConnectionTrait>(
     db: &C,
     id: McpServerId,
@@ -67,7 +67,7 @@ pub async fn count<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
     Entity::find().count(db).await.map_err(app_error)
 }
 
-/// Lists servers by name: all, the enabled ones, or those that are offered to everyone.
+/// Lists servers by name: all servers, the enabled ones, or those that are offered to everyone.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     which: McpServerFilter,

@@ -19,7 +19,8 @@ pub struct NamedMember {
     pub user_id: UserId,
     pub display_name: String,
     pub role: String,
-    /// Read position shown to others: unlike the member's own, it doesn't move back when messages are marked as unread.
+    /// Read position shown to others. Unlike the member's own read position, it doesn't move back
+    /// when messages are marked as unread.
     pub read_seq: i64,
     pub delivered_seq: i64,
     pub joined_at: Timestamp,
@@ -53,10 +54,10 @@ pub async fn of_conversation<C: ConnectionTrait>(db: &C, id: ConversationId) -> 
     raw::find::<_, NamedMember>(db, sql, [id.into()]).await
 }
 
-/// Order of members: owners first, then by name; covered by an index.
+/// Sort order of members: owners first, then by name. Covered by an index.
 const LISTED: &str = "(CASE m.role WHEN 'owner' THEN 0 ELSE 1 END), m.search_name, m.user_id";
 
-/// First `most` members of several conversations, in the order of lists.
+/// Returns the first `most` members of several conversations, in the order [`LISTED`].
 pub async fn of_conversations<C: ConnectionTrait>(
     db: &C,
     ids: &[ConversationId],
@@ -71,7 +72,8 @@ pub async fn of_conversations<C: ConnectionTrait>(
              ORDER BY {LISTED} LIMIT {most}"
         )
     };
-    // SQLite has no LATERAL, and PostgreSQL would execute the other form once per member.
+    // SQLite has no LATERAL joins, and PostgreSQL would execute SQLite's form of the query once per
+    // member.
     let from = if backend == DatabaseBackend::Postgres {
         format!(
             "{table} CROSS JOIN LATERAL ({}) AS f JOIN conversation_members m ON m.conversation_id = w.id AND m.user_id = f.user_id",
@@ -84,8 +86,8 @@ pub async fn of_conversations<C: ConnectionTrait>(
     NamedMember::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Page of a conversation's members in the order of lists, optionally filtered by role and by part of the name, with
-/// the total.
+/// Returns a page of a conversation's members in the order [`LISTED`], with the total count.
+/// Optionally only those with a role, or whose name contains a text.
 pub async fn page<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -126,7 +128,7 @@ pub async fn count<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<u64
     Ok(count.map_or(0, |count| u64::try_from(count.members).unwrap_or(0)))
 }
 
-/// All members except one.
+/// Returns all members except the given one.
 pub async fn others<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
     struct Other {
@@ -194,7 +196,7 @@ pub async fn insert<C: ConnectionTrait>(
     change_count(db, id, i64::try_from(done.rows_affected()).unwrap_or(0)).await
 }
 
-/// Hides the history up to this event from a member, and marks it as read.
+/// Hides the history up to the given event from a member, and marks that part as read.
 pub async fn hide_history_until<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -207,7 +209,8 @@ pub async fn hide_history_until<C: ConnectionTrait>(
     raw::run(db, sql, values).await
 }
 
-/// Conflict clause: a former member returns, with these columns updated too; a current member stays unchanged.
+/// `ON CONFLICT` clause for inserting a member: a former member becomes a member again, and these
+/// columns are updated too; a current member stays unchanged.
 fn rejoin_clause(columns: &[&str]) -> String {
     let columns: String = columns.iter().map(|column| format!(", {column} = excluded.{column}")).collect();
     format!(
@@ -216,11 +219,13 @@ fn rejoin_clause(columns: &[&str]) -> String {
     )
 }
 
-/// Adds a user to a channel. The caller rolls the transaction back if the result is negative: the user is a member
-/// already, the channel is archived, or the user was removed and not added again since. Earlier messages count as read.
-/// The user becomes the owner of a channel without one, unless it is a default channel.
+/// Adds a user to a channel. Returns `false`, and the caller rolls the transaction back, if the
+/// user is already a member, if the channel is archived, or if the user was removed and has not
+/// been added again since.
 ///
-/// Doesn't touch rows that messages lock, and the cost doesn't depend on the number of members.
+/// Earlier messages count as read. The user becomes the owner if the channel has none, unless it is
+/// a default channel. The statement doesn't touch the rows that messages lock, and its cost doesn't
+/// depend on the number of members.
 pub async fn join<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -228,7 +233,8 @@ pub async fn join<C: ConnectionTrait>(
     now: Timestamp,
     is_let_in: bool,
 ) -> Result<bool, AppError> {
-    // First, so that concurrent joins and departures are serialised and see each other's changes.
+    // The count is changed first: this serialises concurrent joins and departures, so that they see
+    // each other's changes.
     change_count(db, id, 1).await?;
     let values = [id.into(), user.into(), now.into()];
     let done = db
@@ -250,8 +256,8 @@ fn join_sql(is_let_in: bool) -> String {
     )
 }
 
-/// Ends a membership; with a time, the user is kept out from then on until someone adds them. Returns `false` if there
-/// was no membership.
+/// Ends a membership. If `removed_at` is set, the user can't rejoin until someone adds them.
+/// Returns `false` if the user was not a member.
 pub async fn remove<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -270,7 +276,8 @@ pub async fn remove<C: ConnectionTrait>(
     Ok(gone > 0)
 }
 
-/// Serialises joins and departures of the conversation until this transaction ends.
+/// Locks the member count, which serialises joins and departures of the conversation until this
+/// transaction ends.
 pub async fn lock_count<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<(), AppError> {
     change_count(db, id, 0).await
 }
@@ -285,9 +292,9 @@ async fn change_count<C: ConnectionTrait>(db: &C, id: ConversationId, by: i64) -
     Ok(())
 }
 
-/// Updates a member's own settings of a conversation. `chooses_notify` says if `notify` overrides the general settings
-/// (`Some(true)`), follows them from now on (`Some(false)`) or stays unchanged. Returns `false` if the user is not a
-/// member.
+/// Updates a member's own settings for a conversation. `chooses_notify` states whether `notify`
+/// overrides the general settings from now on (`Some(true)`), follows them (`Some(false)`), or
+/// stays as it is (`None`). Returns `false` if the user is not a member.
 pub async fn set_own<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -295,7 +302,7 @@ pub async fn set_own<C: ConnectionTrait>(
     own: view::OwnSettings,
     chooses_notify: Option<bool>,
 ) -> Result<bool, AppError> {
-    // A value that was not chosen keeps following the member's general settings.
+    // A notification level that was not chosen keeps following the member's general settings.
     let sql = "UPDATE conversation_members SET notify = CASE WHEN COALESCE($7, notify_chosen) THEN $3 ELSE notify END, \
                notify_chosen = COALESCE($7, notify_chosen), muted_until = $4, pinned = $5, section_id = $6 \
                WHERE conversation_id = $1 AND user_id = $2 AND NOT is_deleted";
@@ -337,7 +344,8 @@ mod tests {
     use super::*;
     use crate::Database;
 
-    /// Joining and the first page of members read a few rows of an index, regardless of the number of members.
+    /// Joining and reading the first page of members read only a few rows of an index, however many
+    /// members there are.
     #[tokio::test]
     async fn joining_and_listing_read_a_few_members_only() {
         let folder = tempfile::tempdir().unwrap();

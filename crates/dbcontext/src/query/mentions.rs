@@ -1,4 +1,4 @@
-//! Mentions in messages, as rows so that those after a read position can be counted.
+//! Mentions in messages. Stored as rows, so that the mentions after a read position can be counted.
 
 use appcore::{ConversationId, UserId};
 use sea_orm::DatabaseBackend;

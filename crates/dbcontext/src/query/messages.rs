@@ -1,4 +1,4 @@
-//! Messages, limited to those in conversations that the user may read.
+//! Messages. Reads return only messages in conversations that the user may read.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, view};
 use sea_orm::{
@@ -32,9 +32,9 @@ pub struct NamedMessage {
     pub client_id: Option<String>,
     pub content: String,
     pub mentions: Option<String>,
-    /// JSON.
+    /// Attachments as JSON.
     pub attachments: Option<String>,
-    /// JSON.
+    /// Link previews as JSON.
     pub previews: Option<String>,
     pub status: String,
     pub reply_to: Option<MessageId>,
@@ -42,20 +42,22 @@ pub struct NamedMessage {
     pub reason: Option<String>,
     pub version: i64,
     pub version_count: i64,
-    /// Message to whose hidden version this one is a continuation; such a message is not shown.
+    /// Message with several versions, to whose version `hidden_version` this message belongs. While
+    /// set, this message is not shown.
     pub hidden_by: Option<MessageId>,
     pub hidden_version: Option<i64>,
     /// Public view of an answer's tool calls as JSON.
     pub tool_calls: Option<String>,
     /// Metadata of an answer as JSON.
     pub answer: Option<String>,
-    /// Root message of a reply's thread. `thread_no` is the reply's number in it.
+    /// Root message of the thread that this reply belongs to. `thread_no` is the number of the
+    /// reply in the thread.
     pub thread_id: Option<MessageId>,
     pub thread_no: Option<i64>,
     pub also_to_conversation: bool,
-    /// Summary of the message's own thread as JSON.
+    /// For a root message: summary of its thread as JSON.
     pub thread: Option<String>,
-    /// JSON.
+    /// Reactions as JSON.
     pub reactions: Option<String>,
     pub pinned_at: Option<Timestamp>,
     /// Forwarded message as JSON.
@@ -64,7 +66,7 @@ pub struct NamedMessage {
     pub poll: Option<String>,
     pub edited_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
-    /// Time since which a moderator hides the message.
+    /// Time at which a moderator hid the message.
     pub hidden_at: Option<Timestamp>,
     pub created_at: Timestamp,
 }
@@ -76,15 +78,16 @@ impl NamedMessage {
         self.thread_id.is_none() || self.also_to_conversation
     }
 
-    /// Answer next to which this one is written by a second model. Until it has become a version of that answer it is
-    /// not shown.
+    /// Answer of which this message is an alternative, written concurrently by a second model. The
+    /// message is not shown until it has become a version of that answer.
     #[must_use]
     pub fn parallel_answer_of(&self) -> Option<MessageId> {
         self.hidden_by.filter(|_| self.hidden_version == Some(PARALLEL_VERSION))
     }
 }
 
-/// Parses a JSON column; returns the default if it is empty or the message was deleted.
+/// Parses a JSON column; returns the default value if the column is empty or the message was
+/// deleted.
 fn parse_json<T: DeserializeOwned + Default>(stored: Option<&str>, is_there: bool) -> Result<T, AppError> {
     match stored {
         Some(text) if is_there => serde_json::from_str(text).map_err(AppError::internal),
@@ -129,7 +132,8 @@ impl TryFrom<NamedMessage> for view::Message {
             reactions: parse_json(row.reactions.as_deref(), is_there)?,
             thread_id: row.thread_id,
             also_to_conversation: row.also_to_conversation,
-            // Replies of others stay readable.
+            // The thread stays even if the root message was deleted: replies of other users remain
+            // readable.
             thread: parse_json(row.thread.as_deref(), true)?,
             pinned_at: row.pinned_at.filter(|_| is_there),
             forwarded: parse_json(row.forwarded.as_deref(), is_there)?,
@@ -146,7 +150,7 @@ impl TryFrom<NamedMessage> for view::Message {
     }
 }
 
-/// Columns and joins of messages `m` with the current names of their senders.
+/// SQL select list and joins for messages `m` with the current names of their senders.
 pub(super) const NAMED: &str = "SELECT m.*, COALESCE(u.display_name, a.name) AS sender_name, \
     a.glyph AS sender_glyph, a.hue AS sender_hue FROM messages m \
     LEFT JOIN users u ON m.sender_kind = 'user' AND u.id = m.sender_id AND NOT u.is_deleted \
@@ -173,7 +177,7 @@ pub async fn get_all<C: ConnectionTrait>(db: &C, ids: &[MessageId]) -> Result<Ve
     NamedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Finds the message with this `client_id` of a sender.
+/// Finds a sender's message with this `client_id`.
 pub async fn by_client_id<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -188,16 +192,18 @@ async fn one<C: ConnectionTrait>(db: &C, sql: String, values: Vec<Value>) -> Res
     raw::find_one::<_, NamedMessage>(db, sql, values).await
 }
 
-/// Maximum size of a page, in characters, apart from its last entry: prompts and answers may be long.
+/// Maximum size of a page, in characters, not counting its last entry: prompts and answers may be
+/// long.
 pub(super) const PAGE_CHARS: usize = 2_000_000;
 
-/// Maximum clock difference between instances, in milliseconds, for finding sequence numbers by time.
+/// Maximum clock difference between instances, in milliseconds, that is assumed when sequence
+/// numbers are found by time.
 const CLOCK_SKEW_MS: i64 = 60_000;
 
 /// Range of a conversation's history.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct History {
-    /// Last event before the history that the reader may see.
+    /// Sequence number of the last event before the history that the reader may see.
     pub begins_after: i64,
     pub before_seq: Option<i64>,
     pub after_seq: Option<i64>,
@@ -207,7 +213,8 @@ pub struct History {
 }
 
 impl History {
-    /// True if the range is read from its start, false if it is read backwards from its end.
+    /// True if the range is read forwards from its start, false if it is read backwards from its
+    /// end.
     #[must_use]
     pub const fn forwards(&self) -> bool {
         self.after_seq.is_some() || (self.from.is_some() && self.before_seq.is_none())
@@ -217,8 +224,8 @@ impl History {
 /// Condition that the message `m` is shown in the conversation itself and not only in a thread.
 pub(super) const IN_MAIN_CONVERSATION: &str = "(m.thread_id IS NULL OR m.also_to_conversation)";
 
-/// Messages of the main conversation, oldest first, and a flag that is true if more follow in the reading direction.
-/// Includes deleted messages as placeholders.
+/// Returns the messages of the main conversation, oldest first, and a flag that is true if more
+/// follow in the reading direction. Deleted messages are included as placeholders.
 pub async fn history<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -241,7 +248,7 @@ pub async fn history<C: ConnectionTrait>(
     }
     if let Some(from) = part.from {
         condition("m.created_at >= {}", from.into());
-        // Sequence number at which the range starts.
+        // Condition on the sequence number at which the range starts.
         condition(
             "m.seq >= (SELECT x.seq FROM messages x WHERE x.conversation_id = $1 AND x.created_at >= {} \
              ORDER BY x.created_at, x.seq LIMIT 1)",
@@ -273,7 +280,7 @@ pub async fn history<C: ConnectionTrait>(
     Ok((found, more))
 }
 
-/// Newest message of each of these conversations.
+/// Returns the newest message of each of these conversations.
 pub async fn newest_of<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<NamedMessage>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!(
@@ -284,7 +291,8 @@ pub async fn newest_of<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Re
     NamedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Newest messages after `begins_after`, up to and including `up_to_seq`, oldest first, as context of an assistant.
+/// Returns the newest messages after `begins_after`, up to and including `up_to_seq`, oldest first.
+/// Used as an assistant's context.
 pub async fn context<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -299,7 +307,7 @@ pub async fn context<C: ConnectionTrait>(
 #[derive(Clone, Debug)]
 pub struct MessageText {
     pub content: String,
-    /// JSON.
+    /// Mentions as JSON.
     pub mentions: Option<String>,
 }
 
@@ -315,13 +323,13 @@ pub fn edit(edited: Vec<(MessageId, MessageText)>, now: Timestamp) -> Piece {
     UPDATE.piece(rows)
 }
 
-/// Columns shown with a message besides its text.
+/// Reactions, pin, thread summary and other columns that are shown with a message besides its text.
 #[derive(Clone, Debug, Default)]
 pub struct MessageMarks {
-    /// JSON.
+    /// Reactions as JSON.
     pub reactions: Option<String>,
     pub pinned_at: Option<Timestamp>,
-    /// JSON.
+    /// Thread summary as JSON.
     pub thread: Option<String>,
     pub thread_last_no: Option<i64>,
     pub thread_at: Option<Timestamp>,
@@ -351,7 +359,8 @@ pub fn update_marks(marked: Vec<(MessageId, MessageMarks)>) -> Piece {
     UPDATE.piece(rows)
 }
 
-/// Updates texts and marks together, because a message may occur in one statement only.
+/// Updates texts and marks in one statement, because a batch must not change the same message in
+/// two statements.
 pub fn edit_with_marks(edited: Vec<(MessageId, MessageText, MessageMarks)>, now: Timestamp) -> Piece {
     static UPDATE: Change<10> = Change::new(
         [
@@ -402,7 +411,7 @@ fn fields(marks: MessageMarks) -> [Field; 6] {
     ]
 }
 
-/// Clears the content of deleted messages; the rows and the replies stay.
+/// Clears the content of deleted messages. Their rows, and the replies to them, stay.
 pub fn delete_all(ids: Vec<(MessageId, MessageMarks)>, now: Timestamp) -> Piece {
     static UPDATE: Change<6> = Change::new(
         [
@@ -436,7 +445,7 @@ pub async fn delete<C: ConnectionTrait>(db: &C, id: MessageId, now: Timestamp) -
     Ok(())
 }
 
-/// Deletes the reactions to deleted messages and their bookmarks.
+/// Deletes the reactions to deleted messages, and the users' bookmarks of them.
 pub fn remove_reactions_and_bookmarks(ids: &[MessageId]) -> [Piece; 2] {
     static REACTIONS: Change<1> = Change::new(
         [Column::Uuid("id")],
@@ -474,7 +483,8 @@ pub async fn set_answer<C: ConnectionTrait>(
     done.map(drop).map_err(app_error)
 }
 
-/// Stores the partial text of an answer; returns `false` if the answer is no longer being written.
+/// Stores the partial text of an answer; returns `false` if the answer is no longer being
+/// generated.
 pub async fn store_partial<C: ConnectionTrait>(db: &C, id: MessageId, content: &str) -> Result<bool, AppError> {
     let done = message::Entity::update_many()
         .set(message::ActiveModel { content: Set(content.to_owned()), ..Default::default() })

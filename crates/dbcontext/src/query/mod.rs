@@ -1,7 +1,7 @@
-//! Queries, one file per entity. Queries of a tenant's data take the user who asks and return only what that user may
-//! see.
+//! Queries, one file per entity. Queries of a tenant's data take the id of the requesting user and
+//! return only rows that this user may see.
 //!
-//! Single rows go through entities; everything else is SQL in the layer `raw`.
+//! Single rows are read and written through entities; everything else is SQL in the layer `raw`.
 
 pub mod access;
 pub mod account_erasure;
@@ -91,13 +91,13 @@ pub mod workspaces;
 pub use crate::statement::{Piece, execute};
 use crate::statement::{pieces, rows};
 
-/// Inlines a value into the statement. A partial index is used only if the planner can see that its condition holds,
-/// and plans don't know the values of parameters.
+/// Inlines a value into the statement. PostgreSQL uses a partial index only if the planner can see
+/// that the index condition holds, and it doesn't know the values of parameters.
 fn literal(value: impl Into<sea_orm::Value>) -> sea_orm::sea_query::Expr {
     sea_orm::sea_query::Expr::Constant(value.into())
 }
 
-/// Pattern of `LIKE … ESCAPE '\'` that matches values containing `text`.
+/// Pattern for `LIKE … ESCAPE '\'` that matches values containing `text`.
 pub(crate) fn like_containing(text: &str) -> String {
     format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
 }

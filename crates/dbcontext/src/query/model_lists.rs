@@ -1,4 +1,4 @@
-//! Models that users and workspaces are restricted to by administrators.
+//! Model lists: the models to which administrators have restricted users and workspaces.
 
 use appcore::{AppError, page::PageRequest};
 use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, QueryOrder, Select, sea_query::OnConflict};
@@ -9,7 +9,7 @@ use crate::{
     entity::model_list::{Column, Entity, Model},
 };
 
-/// Returns all lists. Each instance caches them with its routing table.
+/// Returns all lists. Each instance caches them together with its routing table.
 pub async fn all<C: ConnectionTrait>(db: &C) -> Result<Vec<Model>, AppError> {
     in_order().all(db).await.map_err(app_error)
 }

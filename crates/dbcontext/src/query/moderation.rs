@@ -1,4 +1,5 @@
-//! Moderation: reports, hidden messages, warnings, and the last posts in conversations with slow mode.
+//! Moderation: reports, hidden messages, warnings, and the times of posts in conversations with
+//! slow mode.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +37,7 @@ pub struct NewReport {
     pub created_at: Timestamp,
 }
 
-/// Inserts a report; returns `false` if the user has an open report of the message.
+/// Inserts a report; returns `false` if the user already has an open report of the message.
 pub async fn insert<C: ConnectionTrait>(db: &C, new: NewReport) -> Result<bool, AppError> {
     let row = message_report::ActiveModel {
         id: Set(new.id),
@@ -56,7 +57,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewReport) -> Result<bool, 
     single::insert_if_absent(db, row).await
 }
 
-/// Open report of a message by a user.
+/// Finds a user's open report of a message.
 pub async fn open_report<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -89,7 +90,7 @@ pub struct Filter {
     pub status: Option<ReportStatus>,
     pub reason: Option<ReportReason>,
     pub author: Option<Uuid>,
-    /// Leaves out the reports of this message.
+    /// Message whose reports are left out.
     pub except: Option<MessageId>,
 }
 
@@ -179,7 +180,7 @@ impl TryFrom<ReportRow> for view::Report {
     }
 }
 
-/// Columns of reports `r` as seen by the user bound to `$1`.
+/// SQL select list of reports `r` as seen by the user bound to `$1`.
 fn columns() -> String {
     let may_read = access::may_read("c", "$1");
     format!(
@@ -200,7 +201,7 @@ fn columns() -> String {
     )
 }
 
-/// Lists reports, newest first, with the total.
+/// Lists reports, newest first, with the total count.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     reader: UserId,
@@ -247,7 +248,8 @@ pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: ReportId) -> R
     found.map(TryInto::try_into).transpose()
 }
 
-/// Assigns an open report to a moderator or to nobody; returns `false` if it is closed.
+/// Assigns an open report to a moderator, or clears the assignment; returns `false` if the report
+/// is closed.
 pub async fn assign<C: ConnectionTrait>(
     db: &C,
     id: ReportId,
@@ -300,7 +302,7 @@ pub struct HiddenContent {
     pub sender_id: Option<Uuid>,
     pub hidden_at: Timestamp,
     pub content: String,
-    /// JSON.
+    /// Attachments as JSON.
     pub attachments: Option<String>,
 }
 
@@ -356,7 +358,7 @@ impl TryFrom<WarningRow> for view::Warning {
     }
 }
 
-/// Lists a user's warnings, newest first, with the total.
+/// Lists a user's warnings, newest first, with the total count.
 pub async fn warnings<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -380,7 +382,7 @@ pub async fn count_warnings<C: ConnectionTrait>(db: &C, user: UserId) -> Result<
     page::count(db, "FROM user_warnings WHERE user_id = $1", [user.into()]).await
 }
 
-/// Marks a warning as seen by the user; returns `None` if there is none.
+/// Marks a warning as seen by the user; returns `None` if there is no such warning.
 pub async fn mark_seen<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -393,7 +395,7 @@ pub async fn mark_seen<C: ConnectionTrait>(
     found.map(TryInto::try_into).transpose()
 }
 
-/// Times of the users' last posts in conversations with slow mode.
+/// Returns the times of the users' last posts in conversations with slow mode.
 pub async fn turns<C: ConnectionTrait>(
     db: &C,
     asked: &[(ConversationId, UserId)],
@@ -417,7 +419,7 @@ pub async fn turns<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| ((row.conversation_id, row.user_id), row.at)).collect())
 }
 
-/// Records the times of posts.
+/// Records the times of posts in conversations with slow mode.
 pub fn record_posts(turns: &BTreeMap<(ConversationId, UserId), Timestamp>) -> Piece {
     static UPSERT: Change<3> = Change::new(
         [Column::Uuid("conversation_id"), Column::Uuid("user_id"), Column::Int("posted_at")],

@@ -22,7 +22,8 @@ pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, id: NoteId) -> Resul
     Ok(Entity::find_by_id((user, id)).one(db).await.map_err(app_error)?.map(Into::into))
 }
 
-/// Lists notes stored after `since` in that order, with the total. Without `since`, deleted notes are left out.
+/// Lists the notes stored after `since`, in the order in which they were stored, with the total
+/// count. Without `since`, deleted notes are left out.
 pub async fn since<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -90,7 +91,7 @@ pub async fn upsert<C: ConnectionTrait>(db: &C, user: UserId, note: &Note) -> Re
     single::upsert(db, row, [Column::UserId, Column::Id], changed).await
 }
 
-/// Purges notes that were deleted before then.
+/// Purges notes that were deleted before the given time.
 pub async fn purge_deleted<C: ConnectionTrait>(db: &C, user: UserId, before: Timestamp) -> Result<(), AppError> {
     Entity::delete_many()
         .filter(Column::UserId.eq(user))

@@ -1,4 +1,4 @@
-//! Notifications of users: inserting, listing, reading and withdrawing.
+//! Notifications of users: inserted, listed, marked as read and withdrawn.
 
 use appcore::{
     AppError, ConversationId, MessageId, NotificationId, Timestamp, UploadId, UserId,
@@ -44,7 +44,7 @@ pub struct NotificationRow {
 }
 
 impl NotificationRow {
-    /// Creates an unread notification with only a kind.
+    /// Creates an unread notification that has only a kind.
     #[must_use]
     pub fn new(
         user_id: UserId,
@@ -79,7 +79,7 @@ impl NotificationRow {
     }
 }
 
-/// Withdrawn notification, and if it was pushed to a device.
+/// Withdrawn notification, with a flag that is true if it was pushed to a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct Withdrawn {
     pub user_id: UserId,
@@ -123,8 +123,8 @@ const COLUMNS: [Column; 17] = [
     Column::Int("read_at"),
 ];
 
-/// Inserts notifications; existing ones stay as they are. If an unread one of the same group exists, it is updated and
-/// returned instead.
+/// Inserts notifications. Existing ones are not changed. If the user has an unread notification of
+/// the same group, that one is updated and returned instead.
 pub async fn insert<C: ConnectionTrait>(db: &C, rows: Vec<NotificationRow>) -> Result<Vec<NotificationRow>, AppError> {
     let (grouped, single): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.group_id.is_some());
     let mut stored = Vec::new();
@@ -181,11 +181,12 @@ pub struct Filter {
     pub kind: Option<NotificationKind>,
 }
 
-/// Condition that the message `s` of a notification `n` still exists: it may be deleted before its notification is
-/// withdrawn.
+/// Condition that the message `s` of a notification `n` is still shown. Needed because the message
+/// may be deleted before its notification is withdrawn.
 const IS_SHOWN: &str = "(n.message_id IS NULL OR n.text IS NOT NULL OR (s.deleted_at IS NULL AND s.hidden_by IS NULL AND s.id IS NOT NULL))";
 
-/// Lists a user's notifications of conversations that they may still read, newest first, with the total.
+/// Lists a user's notifications about conversations that the user may still read, newest first,
+/// with the total count.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -204,8 +205,8 @@ pub async fn list<C: ConnectionTrait>(
     if let Some(kind) = filter.kind {
         which.push_str(&format!(" AND n.kind = '{kind}'"));
     }
-    // Unread notifications are few and have an index, but not in this order. The `+` keeps SQLite from scanning the
-    // index of all notifications in this order.
+    // Unread notifications are few and have an index, but it isn't in this order. The `+` keeps
+    // SQLite from scanning the index of all notifications, which is in this order.
     let at = if filter.is_unread { "+n.created_at" } else { "n.created_at" };
     let sql =
         format!("SELECT n.* {which} ORDER BY {at} DESC, n.id DESC LIMIT {} OFFSET {}", page.page_size, page.offset());
@@ -226,7 +227,7 @@ pub async fn unread<C: ConnectionTrait>(
     NotificationRow::find_by_statement(statement(db, sql, values)).one(db).await.map_err(app_error)
 }
 
-/// Marks the given notifications of a user, or all, as read; returns those that were unread.
+/// Marks the given notifications of a user as read, or all of them; returns those that were unread.
 pub async fn mark_read<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -254,7 +255,7 @@ pub async fn mark_read<C: ConnectionTrait>(
     Ok(found.into_iter().map(|told| told.id).collect())
 }
 
-/// Read position of a user in a conversation or, by its root message, in a thread.
+/// Read position of a user in a conversation, or in a thread, which is given by its root message.
 #[derive(Clone, Copy, Debug)]
 pub struct NotificationReadPosition {
     pub user_id: UserId,
@@ -268,7 +269,7 @@ pub enum ReadScope {
     Thread(MessageId),
 }
 
-/// Unread notifications at or before these read positions.
+/// Returns the unread notifications at or before these read positions.
 pub async fn covered_by<C: ConnectionTrait>(
     db: &C,
     reads: &[NotificationReadPosition],
@@ -315,7 +316,8 @@ pub async fn mark_keys_read<C: ConnectionTrait>(
     raw::find::<_, NotificationKey>(db, sql, values).await
 }
 
-/// Withdraws the notifications of deleted messages. A grouped notification is updated to its other messages.
+/// Withdraws the notifications about deleted messages. A grouped notification is updated to
+/// describe its remaining messages.
 pub async fn withdraw_messages<C: ConnectionTrait>(db: &C, messages: &[MessageId]) -> Result<Vec<Withdrawn>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), messages.iter().map(|id| id.0));
     let those = format!("message_id IN (SELECT w.id FROM {})", asked.table());
@@ -324,7 +326,8 @@ pub async fn withdraw_messages<C: ConnectionTrait>(db: &C, messages: &[MessageId
            OR (kind = 'reminder' AND detail IS NULL) OR (kind IN ('message', 'thread') AND count <= 1)) {WITHDRAWN}"
     );
     let mut gone = Withdrawn::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
-    // Each is read backwards by an index: in a long conversation, a thread may have been silent for a long time.
+    // Two subqueries, each of which reads backwards in its own index: in a long conversation, the
+    // last reply of a thread may be far from the end.
     let earlier = "SELECT m.id FROM messages m WHERE m.deleted_at IS NULL AND m.hidden_by IS NULL";
     let sql = format!(
         "UPDATE notifications SET count = count - 1, message_id = CASE WHEN kind = 'thread' \
@@ -365,7 +368,8 @@ pub async fn withdraw<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> R
     Withdrawn::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Withdraws reactions: removes one from a grouped notification.
+/// Withdraws the notifications about removed reactions: a grouped notification then describes one
+/// reaction less.
 pub async fn withdraw_reactions<C: ConnectionTrait>(
     db: &C,
     reactions: &[(MessageId, i64)],
@@ -387,7 +391,7 @@ pub async fn withdraw_reactions<C: ConnectionTrait>(
     Withdrawn::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Notifications that these messages mention a user or contain a user's keyword.
+/// Returns the notifications about mentions and keywords in these messages.
 pub async fn about_mentions<C: ConnectionTrait>(
     db: &C,
     messages: &[MessageId],
@@ -400,7 +404,8 @@ pub async fn about_mentions<C: ConnectionTrait>(
     NotificationRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Users among these who want digest emails and have none scheduled, with the delay in minutes.
+/// Returns those of these users who want digest emails and have none scheduled, each with the delay
+/// in minutes.
 pub async fn digest_delays<C: ConnectionTrait>(
     db: &C,
     people: &[UserId],
@@ -422,7 +427,8 @@ pub async fn digest_delays<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.user_id, row.minutes)).collect())
 }
 
-/// A user's unread notifications that were in no email yet, from readable and unmuted conversations, newest first.
+/// Lists a user's unread notifications that were not emailed yet, from conversations that are
+/// readable and not muted, newest first.
 pub async fn unmailed<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -455,7 +461,7 @@ pub async fn record_mailed<C: ConnectionTrait>(db: &C, told: &[NotificationKey])
     Ok(())
 }
 
-/// Token of a user's unsubscribe link; stores `fresh` if there is none.
+/// Returns the token of a user's unsubscribe link. If there is none, stores `fresh` as token.
 pub async fn mail_token<C: ConnectionTrait>(db: &C, user: UserId, fresh: &str) -> Result<String, AppError> {
     #[derive(FromQueryResult)]
     struct MailToken {
@@ -467,7 +473,7 @@ pub async fn mail_token<C: ConnectionTrait>(db: &C, user: UserId, fresh: &str) -
     Ok(row.map_or_else(|| fresh.to_owned(), |row| row.mail_token))
 }
 
-/// Disables emails for the user with this token.
+/// Disables digest emails for the user with this token.
 pub async fn unsubscribe<C: ConnectionTrait>(db: &C, token: &str) -> Result<(), AppError> {
     notification_settings::Entity::update_many()
         .set(notification_settings::ActiveModel { mail_after_minutes: Set(None), ..Default::default() })
@@ -478,7 +484,7 @@ pub async fn unsubscribe<C: ConnectionTrait>(db: &C, token: &str) -> Result<(), 
     Ok(())
 }
 
-/// Some of the notifications older than `before`, oldest first.
+/// Lists some of the notifications older than `before`, oldest first.
 pub async fn older_than<C: ConnectionTrait>(
     db: &C,
     before: Timestamp,
@@ -512,7 +518,7 @@ pub async fn settings<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Notifi
     })
 }
 
-/// Stores the notification settings of a user; each keyword with its folded first word.
+/// Stores the notification settings of a user, and each keyword with its first word in folded form.
 pub async fn set_settings<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -559,9 +565,10 @@ pub async fn set_settings<C: ConnectionTrait>(
     Ok(())
 }
 
-/// SQL expression for the notification level of a member `m` (null if not a member) of the conversation `c` with the
-/// counts `n`: the level chosen for the conversation, else the general one. If the general one is `mentions` or not
-/// set, it is `all` in direct conversations with at most `small` members.
+/// SQL expression for the notification level of a member `m` (null if not a member) of the
+/// conversation `c` with the counts `n`. It is the level chosen for the conversation, otherwise the
+/// member's general level. If the general level is `mentions` or not set, the level is `all` in
+/// direct conversations with at most `small` members.
 pub(super) fn level(small: u32) -> String {
     let usual = format!(
         "CASE WHEN c.kind IN ({}) AND COALESCE(n.members, 0) <= {small} THEN '{}' ELSE '{}' END",

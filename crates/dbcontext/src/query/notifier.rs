@@ -1,5 +1,5 @@
-//! Queries of the notifier, which resolves the recipients of log events: in batches over all new events, and reading
-//! all members of a channel only if a message mentions everyone.
+//! Queries of the notifier, which resolves the recipients of log events. They work in batches over
+//! all new events, and read all members of a channel only if a message mentions everyone.
 
 use std::collections::HashMap;
 
@@ -15,11 +15,11 @@ use super::{
 };
 use crate::{constraint::app_error, entity::notification_settings};
 
-/// Key of the advisory lock that the notifier holds until the transaction ends.
+/// Key of the advisory lock that the notifier holds until its transaction ends.
 const NOTIFIER_LOCK: i64 = 0x6e61_7474_6572_0002;
-/// Maximum number of members up to which a conversation other than a channel counts as direct.
+/// Number of members up to which a conversation that is not a channel counts as direct.
 pub const MAX_DIRECT_MEMBERS: u32 = 20;
-/// Maximum number of members up to which they are examined one by one.
+/// Number of members up to which the members are examined one by one.
 const MAX_SCANNED_MEMBERS: u32 = 200;
 
 /// Acquires the notifier's lock for this transaction; returns `false` if another instance holds it. PostgreSQL only.
@@ -39,7 +39,8 @@ struct Position {
     seq: i64,
 }
 
-/// Notifier's positions in the logs of these conversations; those without a position are left out.
+/// Returns the notifier's positions in the logs of these conversations. Conversations without a
+/// position are left out.
 pub async fn positions<C: ConnectionTrait>(
     db: &C,
     ids: &[ConversationId],
@@ -53,7 +54,8 @@ pub async fn positions<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.id, row.seq)).collect())
 }
 
-/// Conversations with events since `since` beyond the notifier's position. Reads all conversations.
+/// Returns the conversations with events since `since` that the notifier has not processed yet.
+/// Reads all conversations.
 pub async fn waiting<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<(ConversationId, i64)>, AppError> {
     let sql = "SELECT c.id, c.last_seq AS seq FROM conversations c LEFT JOIN notification_positions p ON p.conversation_id = c.id \
                WHERE c.last_activity_at >= $1 AND c.last_seq > COALESCE(p.seq, 0)";
@@ -103,16 +105,18 @@ struct Member {
     user_id: UserId,
 }
 
-/// Members of these conversations who are notified of every message.
+/// Returns the members of these conversations who are notified of every message.
 pub async fn notified_of_everything<C: ConnectionTrait>(
     db: &C,
     ids: &[ConversationId],
 ) -> Result<Vec<(ConversationId, UserId)>, AppError> {
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().map(|id| id.0));
-    // Each part uses an index: of a channel's members only those with the level "all" are read. Users with that level
-    // everywhere are looked up among few members, and few members among those users. SQLite joins the tables of a
-    // `CROSS JOIN` in this order; otherwise it starts with all members.
+    // Each part uses an index. Of a channel's members, only those with the level "all" are read.
+    // Users may have that level as their general setting: in a conversation with few members, each
+    // member's general setting is read; in a larger one, each of these users is looked up among the
+    // members. SQLite joins the tables of a `CROSS JOIN` in this order; otherwise it starts with
+    // all members.
     let sql = format!(
         "WITH asked AS (SELECT w.id FROM {}), everywhere AS MATERIALIZED (SELECT s.user_id FROM notification_settings s WHERE s.level = 'all') \
          SELECT m.conversation_id, m.user_id FROM asked a JOIN conversation_members m ON m.conversation_id = a.id \
@@ -132,7 +136,7 @@ pub async fn notified_of_everything<C: ConnectionTrait>(
     members(db, asked.statement(sql)?).await
 }
 
-/// All members of conversations in which a message mentions everyone.
+/// Returns all members of the conversations in which a message mentions everyone.
 pub async fn all_members<C: ConnectionTrait>(
     db: &C,
     ids: &[ConversationId],
@@ -150,7 +154,8 @@ async fn members<C: ConnectionTrait>(db: &C, sql: Statement) -> Result<Vec<(Conv
     Ok(found.into_iter().map(|row| (row.conversation_id, row.user_id)).collect())
 }
 
-/// Users mentioned by messages, which are given by their sequence numbers; includes those who were online for `@here`.
+/// Returns the users mentioned by messages, which are given by their sequence numbers. For `@here`,
+/// includes the users who were online.
 pub async fn mentioned<C: ConnectionTrait>(
     db: &C,
     messages: &[(ConversationId, i64)],
@@ -175,7 +180,7 @@ pub async fn mentioned<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.conversation_id, row.no, row.user_id)).collect())
 }
 
-/// Followers of these threads and their read positions.
+/// Returns the followers of these threads with their read positions.
 pub async fn followers<C: ConnectionTrait>(
     db: &C,
     roots: &[MessageId],
@@ -195,7 +200,8 @@ pub async fn followers<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.root_id, row.user_id, row.read_no)).collect())
 }
 
-/// Keyword of a member whose first word a message may contain.
+/// Keyword of a member whose first word occurs in a message, so that the message may contain the
+/// keyword.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Keyword {
     pub conversation_id: ConversationId,
@@ -211,7 +217,7 @@ pub async fn any_keywords<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> 
     Ok(found.is_some())
 }
 
-/// Keywords of members that start with one of these words, by conversation.
+/// Returns the members' keywords that start with one of these words, by conversation.
 pub async fn keywords<C: ConnectionTrait>(
     db: &C,
     words: &[(ConversationId, String)],
@@ -235,7 +241,7 @@ pub async fn keywords<C: ConnectionTrait>(
 pub struct Candidate {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
-    /// `all`, `mentions` or `none`.
+    /// Notification level: `all`, `mentions` or `none`.
     pub level: String,
     pub muted_until: Option<Timestamp>,
     pub read_seq: i64,
@@ -244,7 +250,7 @@ pub struct Candidate {
     pub dnd_until: Option<Timestamp>,
 }
 
-/// Memberships of these users, with their settings.
+/// Returns the memberships of these users, with their notification settings.
 pub async fn candidates<C: ConnectionTrait>(
     db: &C,
     asked: &[(ConversationId, UserId)],
@@ -276,7 +282,7 @@ pub struct Author {
     pub content: String,
 }
 
-/// Authors of these messages, if the messages are shown.
+/// Returns the authors of those of these messages that are shown.
 pub async fn authors<C: ConnectionTrait>(db: &C, ids: &[MessageId]) -> Result<Vec<Author>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!(
@@ -287,7 +293,7 @@ pub async fn authors<C: ConnectionTrait>(db: &C, ids: &[MessageId]) -> Result<Ve
     Author::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Messages with their senders, without an access check.
+/// Returns these messages with their senders, without an access check.
 pub async fn messages<C: ConnectionTrait>(db: &C, ids: &[MessageId]) -> Result<Vec<NamedMessage>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!("{NAMED} JOIN {} ON w.id = m.id", asked.table());
@@ -301,13 +307,14 @@ pub struct DoNotDisturb {
     pub dnd_until: Option<Timestamp>,
 }
 
-/// Do-not-disturb state of one user, independent of conversations; `None` if nothing is set.
+/// Returns the do-not-disturb state of a user, which applies to all conversations; `None` if
+/// nothing is set.
 pub async fn do_not_disturb<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Option<DoNotDisturb>, AppError> {
     let found = notification_settings::Entity::find_by_id(user).one(db).await.map_err(app_error)?;
     Ok(found.map(|settings| DoNotDisturb { quiet: settings.quiet, dnd_until: settings.dnd_until }))
 }
 
-/// Do-not-disturb states of those of these users who have set one.
+/// Returns the do-not-disturb states of those of these users who have set one.
 pub async fn do_not_disturb_of<C: ConnectionTrait>(
     db: &C,
     people: &[UserId],

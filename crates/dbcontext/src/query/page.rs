@@ -21,7 +21,7 @@ where
     Ok((rows, total))
 }
 
-/// Counts `rows`, a query from its `FROM` on.
+/// Counts the rows of a query, which is given from its `FROM` on.
 pub(super) async fn count<C: ConnectionTrait>(
     db: &C,
     rows: &str,

@@ -62,7 +62,7 @@ pub async fn record_use<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Lists a user's passkeys in the order of their creation.
+/// Lists a user's passkeys in the order in which they were created.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -71,7 +71,7 @@ pub async fn list<C: ConnectionTrait>(
     super::page::select(db, of(user_id).order_by_asc(passkey::Column::Id), page).await
 }
 
-/// Credential ids of a user's passkeys.
+/// Returns the credential ids of a user's passkeys.
 pub async fn credential_ids<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<Vec<u8>>, AppError> {
     of(user_id).select_only().column(passkey::Column::CredentialId).into_tuple().all(db).await.map_err(app_error)
 }

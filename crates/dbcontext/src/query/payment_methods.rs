@@ -1,4 +1,4 @@
-//! Saved payment methods, and those that are being saved.
+//! Saved payment methods, and setups, by which a payment method is saved without a payment.
 
 use appcore::{AppError, PaymentMethodId, PaymentMethodSetupId, Timestamp, page::PageRequest};
 use sea_orm::{
@@ -49,7 +49,7 @@ pub async fn newest<C: ConnectionTrait>(db: &C, account_id: Uuid, gateway: &str)
         .map_err(app_error)
 }
 
-/// Inserts a payment method unless it exists; returns the stored one.
+/// Inserts a payment method unless it already exists; returns the stored one.
 pub async fn insert_or_find<C: ConnectionTrait>(txn: &C, row: Model) -> Result<Option<Model>, AppError> {
     let (gateway, reference, account) = (row.gateway.clone(), row.reference.clone(), row.account_id);
     let again = OnConflict::columns([Column::Gateway, Column::Reference, Column::AccountId]).do_nothing().to_owned();
@@ -82,7 +82,7 @@ pub async fn make_default<C: ConnectionTrait>(txn: &C, account_id: Uuid, id: Pay
     raw::run(txn, sql, values).await
 }
 
-/// Newest payment method of an account other than this one.
+/// Returns the newest payment method of an account other than the given one.
 pub async fn newest_except<C: ConnectionTrait>(
     db: &C,
     account_id: Uuid,
@@ -117,14 +117,14 @@ pub async fn lock_setup<C: ConnectionTrait>(
     payment_method_setup::Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
 
-/// Updates a locked setup.
+/// Writes back a setup that the caller has locked.
 pub async fn store_setup<C: ConnectionTrait>(txn: &C, row: payment_method_setup::Model) -> Result<(), AppError> {
     let row = row.into_active_model().reset_all();
     payment_method_setup::Entity::update(row).exec(txn).await.map_err(app_error)?;
     Ok(())
 }
 
-/// Claims setups that are due for a poll of the gateway; other workers skip them until `next`.
+/// Claims setups that are due for a poll of the gateway. Other workers skip these until `next`.
 pub async fn claim_due_setups<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,

@@ -51,20 +51,20 @@ pub async fn lock<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Option<Model>
     Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
 
-/// Updates a locked payment.
+/// Writes back a payment that the caller has locked.
 pub async fn store<C: ConnectionTrait>(txn: &C, row: Model) -> Result<(), AppError> {
     Entity::update(row.into_active_model().reset_all()).exec(txn).await.map_err(app_error)?;
     Ok(())
 }
 
-/// Filter of payments; empty fields match all.
+/// Filter of payments; fields that are not set match all payments.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter<'a> {
     pub user_id: Option<UserId>,
     pub workspace_id: Option<WorkspaceId>,
     pub status: Option<&'a str>,
     pub gateway: Option<&'a str>,
-    /// Payments with an unfinished refund that is no longer polled.
+    /// If true, selects only payments with an unfinished refund that is no longer polled.
     pub is_refund_stuck: bool,
 }
 
@@ -96,7 +96,7 @@ pub async fn list<C: ConnectionTrait>(
     page::select(db, query, page).await
 }
 
-/// Claims payments that are due for a poll of the gateway; other workers skip them until `next`.
+/// Claims payments that are due for a poll of the gateway. Other workers skip these until `next`.
 pub async fn claim_due<C: ConnectionTrait>(
     db: &C,
     gateway: &str,
@@ -207,7 +207,7 @@ pub async fn mark_event<C: ConnectionTrait>(
     raw::run(txn, sql, values).await
 }
 
-/// Gateway events of a payment, oldest first.
+/// Lists the gateway's events about a payment, oldest first.
 pub async fn events_of<C: ConnectionTrait>(
     db: &C,
     payment_id: Uuid,
@@ -218,7 +218,7 @@ pub async fn events_of<C: ConnectionTrait>(
     query.order_by_asc(Column::VerifiedAt).limit(most).all(db).await.map_err(app_error)
 }
 
-/// Events that wait for one of these subjects, oldest first.
+/// Lists the events that wait for one of these subjects, oldest first.
 pub async fn waiting<C: ConnectionTrait>(
     txn: &C,
     gateway: &str,
@@ -235,9 +235,11 @@ pub async fn waiting<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Payments after the id `after` for which an event waits although its subject exists now.
+/// Lists payments with ids greater than `after` for which an event still waits although its subject
+/// exists by now.
 pub async fn unblocked<C: ConnectionTrait>(db: &C, after: Uuid, most: u64) -> Result<Vec<Uuid>, AppError> {
-    // Starts with the few waiting events: in the order of payments, all of them would be read.
+    // Starts with the waiting events, which are few; going through the payments in order would read
+    // all of them.
     let sql = "WITH awaited AS MATERIALIZED (SELECT DISTINCT p.id FROM payment_events e \
                  JOIN payments p ON p.gateway = e.gateway AND p.charge = e.charge AND p.stage = 'paid' \
                  WHERE e.applied_at IS NULL AND e.charge IS NOT NULL) \
@@ -245,8 +247,8 @@ pub async fn unblocked<C: ConnectionTrait>(db: &C, after: Uuid, most: u64) -> Re
     ids(db, sql, [after.into(), raw::limit(most)]).await
 }
 
-/// Discards events that have waited since `before` for a charge without a payment, and clears their content; returns
-/// their number.
+/// Discards events that have waited since before `before` for a charge that belongs to no payment,
+/// and clears their content. Returns their number.
 pub async fn discard_foreign<C: ConnectionTrait>(db: &C, now: Timestamp, before: Timestamp) -> Result<u64, AppError> {
     let sql = "UPDATE payment_events SET applied_at = $1, charge = NULL, raw = '' WHERE applied_at IS NULL AND charge IS NOT NULL \
                AND verified_at <= $2 AND NOT EXISTS (SELECT 1 FROM payments p \
@@ -272,7 +274,7 @@ pub async fn refunds<C: ConnectionTrait>(db: &C, payment_id: Uuid) -> Result<Vec
         .map_err(app_error)
 }
 
-/// Completed refunds of these payments.
+/// Lists the completed refunds of these payments.
 pub async fn refunds_done<C: ConnectionTrait>(
     db: &C,
     payments: Vec<Uuid>,
@@ -337,15 +339,16 @@ pub async fn put_dispute<C: ConnectionTrait>(txn: &C, row: payment_dispute::Mode
 pub struct GatewayHealth {
     pub last_event_at: Option<Timestamp>,
     pub last_paid_at: Option<Timestamp>,
-    /// Payments that have been pending for long.
+    /// Number of payments that have been pending for long.
     pub waiting: i64,
-    /// Refunds without a response from the gateway.
+    /// Number of refunds without a response from the gateway.
     pub refunds_waiting: i64,
-    /// Unfinished refunds that are no longer polled.
+    /// Number of unfinished refunds that are no longer polled.
     pub refunds_stuck: i64,
 }
 
-/// Health of a gateway. A payment counts as waiting if it was created before `before` and is still polled.
+/// Returns the health of a gateway. A payment counts as waiting if it was created before `before`
+/// and is still polled.
 pub async fn heard<C: ConnectionTrait>(db: &C, gateway: &str, before: Timestamp) -> Result<GatewayHealth, AppError> {
     let sql = "SELECT (SELECT MAX(verified_at) FROM payment_events WHERE gateway = $1) AS last_event_at, \
                (SELECT MAX(paid_at) FROM payments WHERE gateway = $2 AND paid_at IS NOT NULL) AS last_paid_at, \
@@ -365,7 +368,7 @@ pub async fn heard<C: ConnectionTrait>(db: &C, gateway: &str, before: Timestamp)
     }))
 }
 
-/// Gateways that an administrator has switched on or off.
+/// Returns the gateways that an administrator has switched on (`true`) or off (`false`).
 pub async fn toggles<C: ConnectionTrait>(db: &C) -> Result<Vec<(String, bool)>, AppError> {
     let rows = payment_toggle::Entity::find().all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| (row.gateway, row.enabled)).collect())

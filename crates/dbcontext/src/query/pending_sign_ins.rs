@@ -53,7 +53,7 @@ pub async fn find<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Finds an unexpired entry by its id, for entries whose handle no client has.
+/// Finds an unexpired entry by its id. Used for entries whose handle was not given to a client.
 pub async fn by_id<C: ConnectionTrait>(
     db: &C,
     kind: &str,
@@ -85,13 +85,13 @@ pub async fn any_since<C: ConnectionTrait>(
     Ok(found.is_some())
 }
 
-/// Deletes a pending sign-in; returns `false` if it was deleted before.
+/// Deletes a pending sign-in; returns `false` if it was already deleted.
 pub async fn consume<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<bool, AppError> {
     let done = pending_sign_in::Entity::delete_by_id(id).exec(db).await.map_err(app_error)?;
     Ok(done.rows_affected > 0)
 }
 
-/// Counts a failed attempt; deletes the sign-in at the maximum.
+/// Counts a failed attempt. Deletes the sign-in when the maximum number is reached.
 pub async fn count_failure<C: ConnectionTrait>(db: &C, id: Uuid, most: i32) -> Result<(), AppError> {
     pending_sign_in::Entity::update_many()
         .col_expr(pending_sign_in::Column::Failures, Expr::col(pending_sign_in::Column::Failures).add(1))

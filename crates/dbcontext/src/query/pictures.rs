@@ -1,4 +1,4 @@
-//! Profile pictures of users. The upload is kept as long as the picture is used.
+//! Profile pictures of users. The upload of a picture is kept for as long as the picture is in use.
 
 use appcore::{AppError, Timestamp, UploadId, UserId, view::UserPicture};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, Value};
@@ -28,7 +28,7 @@ pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Option<U
     Ok(removed.map(|picture| picture.upload_id))
 }
 
-/// Pictures of those of these users whom `by` may see.
+/// Returns the pictures of those of these users whom the user `by` may see.
 pub async fn of<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> Result<Vec<UserPicture>, AppError> {
     let visible = users::visible(db, by, ids).await?;
     if visible.is_empty() {
@@ -41,7 +41,7 @@ pub async fn of<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> Resul
     Ok(found.into_iter().map(|Model { user_id, upload_id, .. }| UserPicture { user_id, upload_id }).collect())
 }
 
-/// User whose picture an upload is.
+/// Returns the user whose profile picture is this upload; `None` if there is none.
 pub async fn owner<C: ConnectionTrait>(db: &C, upload: UploadId) -> Result<Option<UserId>, AppError> {
     let found = Entity::find().filter(Column::UploadId.eq(upload)).one(db).await.map_err(app_error)?;
     Ok(found.map(|picture| picture.user_id))

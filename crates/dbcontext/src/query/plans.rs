@@ -37,17 +37,17 @@ pub async fn by_ids<C: ConnectionTrait>(db: &C, ids: Vec<PlanId>) -> Result<Vec<
     pricing_plan::Entity::find().filter(pricing_plan::Column::Id.is_in(ids)).all(db).await.map_err(app_error)
 }
 
-/// Locks a plan exclusively until the transaction ends, so that it isn't bought meanwhile.
+/// Locks a plan exclusively until the transaction ends, so that it can't be bought meanwhile.
 pub async fn lock<C: ConnectionTrait>(txn: &C, id: PlanId) -> Result<Option<pricing_plan::Model>, AppError> {
     pricing_plan::Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
 
-/// Locks a plan for a purchase until the transaction ends, so that it isn't changed meanwhile.
+/// Locks a plan for a purchase until the transaction ends, so that it can't be changed meanwhile.
 pub async fn lock_shared<C: ConnectionTrait>(txn: &C, id: PlanId) -> Result<Option<pricing_plan::Model>, AppError> {
     pricing_plan::Entity::find_by_id(id).lock_shared().one(txn).await.map_err(app_error)
 }
 
-/// Newest version of a plan, which is the one on offer.
+/// Returns the newest version of a plan. Only this version is offered for sale.
 pub async fn offered<C: ConnectionTrait>(db: &C, family: PlanId) -> Result<Option<pricing_plan::Model>, AppError> {
     use pricing_plan::Column;
     let is_of = Condition::any().add(Column::Id.eq(family)).add(Column::Family.eq(family));
@@ -64,7 +64,7 @@ pub async fn is_in_use<C: ConnectionTrait>(db: &C, id: PlanId) -> Result<bool, A
     Ok(bought.is_some() || held.map_err(app_error)?.is_some())
 }
 
-/// Inserts plans; existing ones stay unchanged.
+/// Inserts plans that don't exist yet; existing ones stay unchanged.
 pub async fn insert_missing<C: ConnectionTrait>(db: &C, plans: Vec<pricing_plan::Model>) -> Result<(), AppError> {
     let rows = plans.into_iter().map(IntoActiveModel::into_active_model);
     let again = OnConflict::column(pricing_plan::Column::Id).do_nothing().to_owned();
@@ -80,7 +80,8 @@ pub async fn store<C: ConnectionTrait>(db: &C, plan: pricing_plan::Model) -> Res
     Ok(())
 }
 
-/// Subscription of a user: their own, or else that of a workspace in which they have a seat. It may have ended.
+/// Returns the subscription of a user: the user's own, or otherwise that of a workspace in which
+/// the user has a seat. It may have ended.
 pub async fn subscription<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -90,7 +91,7 @@ pub async fn subscription<C: ConnectionTrait>(
     raw::find_one::<_, subscription::Model>(db, sql, [user_id.into(), now.0.into()]).await
 }
 
-/// Quotas of a user's plan as JSON.
+/// Returns the quotas of a user's plan, as JSON.
 pub async fn quotas_of<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -99,7 +100,7 @@ pub async fn quotas_of<C: ConnectionTrait>(
     Ok(quotas_of_all(db, &[user_id], now).await?.pop().map(|(_, quotas)| quotas))
 }
 
-/// Quotas of an account's own plan as JSON.
+/// Returns the quotas of the plan to which the account itself is subscribed, as JSON.
 pub async fn own_quotas<C: ConnectionTrait>(db: &C, account: Uuid, now: Timestamp) -> Result<Option<String>, AppError> {
     #[derive(FromQueryResult)]
     struct PlanQuotas {
@@ -109,7 +110,7 @@ pub async fn own_quotas<C: ConnectionTrait>(db: &C, account: Uuid, now: Timestam
     Ok(raw::find_one::<_, PlanQuotas>(db, sql, [account.into(), now.0.into()]).await?.map(|row| row.quotas))
 }
 
-/// Quotas of several users; users without a plan are left out.
+/// Returns the quotas of several users. Users without a plan are left out.
 pub async fn quotas_of_all<C: ConnectionTrait>(
     db: &C,
     users: &[UserId],
@@ -137,7 +138,8 @@ pub async fn quotas_of_all<C: ConnectionTrait>(
     Ok(rows.into_iter().filter(|row| seen.insert(row.user_id)).map(|row| (row.user_id, row.quotas)).collect())
 }
 
-/// Subscriptions of the user `$1`: their own, and those of workspaces in which they have a seat and are still members.
+/// SQL subquery of the subscriptions that apply to the user `$1`: the user's own, and those of the
+/// workspaces in which the user has a seat and is still a member.
 pub(super) const SEATS: &str = "(SELECT id AS seat FROM subscriptions WHERE account_id = $1 UNION ALL \
     SELECT w.id FROM payment_credits c JOIN subscriptions w ON w.payment_id = c.payment_id AND w.workspace_id IS NOT NULL \
     JOIN workspace_members m ON m.workspace_id = w.workspace_id AND m.user_id = c.account_id AND m.is_deleted = FALSE \

@@ -54,7 +54,7 @@ pub async fn set_votes<C: ConnectionTrait>(
     Ok(())
 }
 
-/// First `most` voters of an option, in order.
+/// Returns the first `most` voters of an option, in the order of their votes.
 pub async fn first_voters<C: ConnectionTrait>(
     db: &C,
     message: MessageId,

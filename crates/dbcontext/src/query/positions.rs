@@ -9,7 +9,7 @@ use super::{
 };
 use crate::constraint::app_error;
 
-/// Position reported by a member's client.
+/// Read or delivery position that a member's client has reported.
 #[derive(Clone, Copy, Debug)]
 pub struct ReportedPosition {
     pub conversation_id: ConversationId,
@@ -18,20 +18,22 @@ pub struct ReportedPosition {
     pub read_seq: i64,
 }
 
-/// Changed position.
+/// Position of a member that has changed.
 #[derive(Clone, Copy, Debug, FromQueryResult)]
 pub struct AdvancedPosition {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
     pub delivered_seq: i64,
     pub read_seq: i64,
-    /// Read position shown to others, which may be ahead of the member's own after marking messages as unread.
+    /// Read position shown to others. Ahead of the member's own read position after the member has
+    /// marked messages as unread.
     pub receipt_seq: i64,
     pub member_count: i64,
 }
 
-/// Advances positions, never backwards and never past the end of the conversation; returns the changed ones. In
-/// conversations with more than `small` members only read positions are stored.
+/// Advances positions, never backwards and never past the end of the conversation. Returns the
+/// changed positions. In conversations with more than `small` members, only read positions are
+/// stored.
 pub async fn reach<C: ConnectionTrait>(
     db: &C,
     reaches: &[ReportedPosition],
@@ -72,15 +74,16 @@ pub async fn reach<C: ConnectionTrait>(
     AdvancedPosition::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// SQL expression for the number of the last message up to a sequence number; 0 if there is none.
+/// SQL expression for the number of the last message up to a sequence number of an event; 0 if
+/// there is none.
 fn message_no_at(conversation: &str, seq: &str) -> String {
     format!(
         "COALESCE((SELECT n.no FROM messages n WHERE n.conversation_id = {conversation} AND n.seq <= {seq} ORDER BY n.seq DESC LIMIT 1), 0)"
     )
 }
 
-/// Moves a member's own position back to `seq`, so that later messages are unread again. The position shown to others
-/// stays. Returns `false` if the position was not beyond `seq`.
+/// Moves a member's own read position back to `seq`, so that later messages are unread again. The
+/// read position shown to others stays. Returns `false` if the position was not beyond `seq`.
 pub async fn move_back<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,

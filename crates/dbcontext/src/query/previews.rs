@@ -1,4 +1,4 @@
-//! Link previews of messages, and opt-outs from them.
+//! Link previews of messages, and the users and workspaces that have disabled them.
 
 use appcore::{AppError, ConversationId, MessageId, UploadId, UserId};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement};

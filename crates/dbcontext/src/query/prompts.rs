@@ -23,7 +23,7 @@ pub struct SeenPrompt {
     #[sea_orm(nested)]
     pub prompt: PromptRow,
     pub author_name: Option<String>,
-    /// Role of the reader in its workspace.
+    /// Role of the reader in the prompt's workspace.
     pub role: Option<WorkspaceRole>,
 }
 
@@ -46,7 +46,7 @@ pub async fn delete<C: ConnectionTrait>(db: &C, id: PromptId) -> Result<(), AppE
     Ok(())
 }
 
-/// A prompt that `reader` may use.
+/// Finds a prompt that `reader` may use.
 pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: PromptId) -> Result<Option<SeenPrompt>, AppError> {
     let shared = Visibility::Workspace.as_str();
     let sql = format!(
@@ -57,8 +57,8 @@ pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: PromptId) -> R
     raw::find_one::<_, SeenPrompt>(db, sql, [id.into(), reader.into()]).await
 }
 
-/// Lists a user's own prompts in a workspace and those shared there, by command, with the total. `text`, in lower case,
-/// matches the start of the command or part of the title.
+/// Lists a user's own prompts in a workspace and the prompts shared there, by command, with the
+/// total count. `text`, in lower case, matches the start of the command or part of the title.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
@@ -85,7 +85,8 @@ pub async fn list<C: ConnectionTrait>(
     Ok((found.all(db).await.map_err(app_error)?, super::page::count(db, &of, values).await?))
 }
 
-/// Number of prompts shared in a workspace, or of the private prompts of `owner` there.
+/// Returns the number of prompts shared in a workspace, or of the private prompts that `owner` has
+/// there.
 pub async fn count<C: ConnectionTrait>(db: &C, workspace: WorkspaceId, owner: Option<UserId>) -> Result<u64, AppError> {
     let prompts = Entity::find().filter(Column::WorkspaceId.eq(workspace));
     let prompts = match owner {
@@ -95,7 +96,7 @@ pub async fn count<C: ConnectionTrait>(db: &C, workspace: WorkspaceId, owner: Op
     prompts.count(db).await.map_err(app_error)
 }
 
-/// Deletes a user's private prompts; shared ones stay without their creator.
+/// Deletes the private prompts of a user. Shared ones stay, without a creator.
 pub async fn remove_author<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
     let own = Entity::delete_many().filter(Column::CreatedBy.eq(user));
     own.filter(Column::Visibility.eq(Visibility::Private)).exec(db).await.map_err(app_error)?;

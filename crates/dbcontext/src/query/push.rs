@@ -26,7 +26,8 @@ pub struct Subscription {
     pub auth: Vec<u8>,
 }
 
-/// Inserts or updates a subscription. Only the newest `most` of a user are kept.
+/// Inserts or updates a subscription. Deletes a user's older subscriptions beyond the newest
+/// `most`.
 pub async fn subscribe<C: ConnectionTrait>(
     db: &C,
     (user, session): (UserId, SessionId),
@@ -69,7 +70,7 @@ pub async fn unsubscribe<C: ConnectionTrait>(db: &C, user: UserId, endpoint: &st
     Ok(done.rows_affected > 0)
 }
 
-/// Deletes a subscription that the push service has dropped.
+/// Deletes a subscription that no longer exists at the push service.
 pub async fn remove<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<(), AppError> {
     push_subscription::Entity::delete_by_id(id).exec(db).await.map_err(app_error)?;
     Ok(())
@@ -82,7 +83,7 @@ pub async fn of_user<C: ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -
     raw::find::<_, Subscription>(db, sql, vec![user.into(), now.into()]).await
 }
 
-/// Users among these who have a subscription.
+/// Returns those of these users who have a subscription.
 pub async fn subscribers_among<C: ConnectionTrait>(db: &C, people: &[UserId]) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
     struct Subscriber {
@@ -94,7 +95,7 @@ pub async fn subscribers_among<C: ConnectionTrait>(db: &C, people: &[UserId]) ->
     Ok(found.into_iter().map(|row| row.user_id).collect())
 }
 
-/// Marks a notification as pushed; returns `false` if it is read or withdrawn.
+/// Marks a notification as pushed; returns `false` if it was read or withdrawn.
 pub async fn note_pushed<C: ConnectionTrait>(db: &C, user: UserId, id: NotificationId) -> Result<bool, AppError> {
     let done = notification::Entity::update_many()
         .set(notification::ActiveModel { pushed: Set(true), ..Default::default() })
@@ -114,7 +115,7 @@ pub struct PushedNotification {
     pub conversation_id: Option<ConversationId>,
 }
 
-/// Pushed notifications among these.
+/// Returns those of these notifications that were pushed to a device.
 pub async fn woken<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> Result<Vec<PushedNotification>, AppError> {
     let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
     let rows = told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]);
@@ -126,7 +127,7 @@ pub async fn woken<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> Resu
     PushedNotification::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// VAPID key as stored.
+/// VAPID key in its stored form, sealed or plain.
 #[derive(Clone, Debug)]
 pub struct StoredKey {
     pub private_key: Vec<u8>,
@@ -150,7 +151,7 @@ pub async fn store_key<C: ConnectionTrait>(db: &C, key: StoredKey, public_key: &
     Ok(())
 }
 
-/// Replaces the plain key by its sealed form.
+/// Replaces the plain VAPID key by its sealed form.
 pub async fn seal_key<C: ConnectionTrait>(db: &C, sealed: Vec<u8>) -> Result<(), AppError> {
     push_key::Entity::update_many()
         .set(push_key::ActiveModel { private_key: Set(sealed), is_sealed: Set(true), ..Default::default() })

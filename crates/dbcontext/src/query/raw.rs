@@ -1,10 +1,11 @@
 //! Hand-written SQL with typed parameters and rows.
 //!
-//! Single rows are created, read, updated and deleted by their entities ([`single`](super::single) has the inserts).
-//! Everything else is SQL in this layer: batches, joins, windows, upserts with conditions, and search. A statement
-//! takes its parameters as values and returns rows as structs ([`find`], [`find_one`]), the number of changed rows
-//! ([`execute`]), or nothing ([`run`]). Many rows travel as one parameter ([`rows`](super::rows)), and changes of many
-//! rows as [pieces](crate::statement) that go to the database in one call.
+//! Single rows are created, read, updated and deleted by their entities ([`single`](super::single)
+//! has the inserts). Everything else is SQL in this layer: batches, joins, windows, upserts with
+//! conditions, and search. A statement takes its parameters as values and returns rows as structs
+//! ([`find`], [`find_one`]), the number of changed rows ([`execute`]), or nothing ([`run`]). Many
+//! rows are passed as one parameter ([`rows`](super::rows)). Changes of many rows are written as
+//! [pieces](crate::statement), several of which are sent to the database in one call.
 
 use std::marker::PhantomData;
 
@@ -23,7 +24,7 @@ pub(super) fn statement<C: ConnectionTrait>(
     Statement::from_sql_and_values(db.get_database_backend(), sql, values)
 }
 
-/// Parameter of `LIMIT` or `OFFSET`; the database uses signed numbers.
+/// Converts a number of rows to a parameter of `LIMIT` or `OFFSET`, which is signed.
 pub(super) fn limit(rows: u64) -> Value {
     i64::try_from(rows).unwrap_or(i64::MAX).into()
 }
@@ -64,7 +65,7 @@ pub(super) async fn find_one<C: ConnectionTrait, T: FromQueryResult>(
     T::find_by_statement(statement(db, sql, values)).one(db).await.map_err(app_error)
 }
 
-/// Rows aggregated into one JSON text.
+/// Rows that the database has aggregated into one JSON text.
 #[derive(Clone, Debug)]
 pub struct JsonRows<T> {
     text: String,
@@ -72,15 +73,15 @@ pub struct JsonRows<T> {
 }
 
 impl<T: DeserializeOwned> JsonRows<T> {
-    /// Parses the rows; the time is proportional to the length of the text.
+    /// Parses the rows. The time is proportional to the length of the text.
     pub fn rows(&self) -> Result<Vec<T>, AppError> {
         serde_json::from_str(&self.text).map_err(AppError::internal)
     }
 }
 
-/// Executes a query with possibly hundreds of rows, which the database aggregates into one row of JSON: SQLite's thread
-/// hands over each row separately, which costs more than reading it. The columns are the fields of `T`, in order; an id
-/// must not be null.
+/// Executes a query with possibly hundreds of rows, which the database aggregates into one row of
+/// JSON. Otherwise SQLite's thread would hand over each row separately, which costs more than
+/// reading it. The columns are the fields of `T`, in order; ids must not be null.
 pub(super) async fn find_as_json<C: ConnectionTrait, T: DeserializeOwned>(
     db: &C,
     columns: &[Column],

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::constraint::app_error;
 
-/// Emoji of a user under a message.
+/// Reaction: emoji of a user on a message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, FromQueryResult)]
 pub struct ReactionKey {
     pub message_id: MessageId,
@@ -30,7 +30,7 @@ pub async fn existing<C: ConnectionTrait>(db: &C, asked: Vec<ReactionKey>) -> Re
     ReactionKey::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// First `most` users for each of these reactions, in order.
+/// Returns the first `most` users of each of these reactions, in the order in which they reacted.
 pub async fn first<C: ConnectionTrait>(
     db: &C,
     asked: Vec<(MessageId, String)>,
@@ -39,7 +39,7 @@ pub async fn first<C: ConnectionTrait>(
     let rows = asked.into_iter().map(|(message, emoji)| [message.0.into(), emoji.into()]);
     let backend = db.get_database_backend();
     let asked = Rows::new(backend, [Column::Uuid("message_id"), Column::Text("emoji")], rows);
-    // Thousands of users may have reacted: for each emoji only the start of an index is read.
+    // Reads only the start of an index for each emoji, because thousands of users may have reacted.
     let first = format!(
         "SELECT r.user_id FROM reactions r WHERE r.message_id = w.message_id AND r.emoji = w.emoji ORDER BY r.seq LIMIT {most}"
     );

@@ -1,4 +1,4 @@
-//! Daily comparison of payments with the gateways, and the differences it found.
+//! Daily comparison of our payments with the gateways' records, and the differences found.
 
 use appcore::{AppError, PaymentDifferenceId, Timestamp, page::PageRequest};
 use sea_orm::{
@@ -14,7 +14,7 @@ use crate::{
     entity::{payment, payment_comparison, payment_difference},
 };
 
-/// Claims the comparison of a day; returns `false` if it was done or claimed before.
+/// Claims the comparison of a day; returns `false` if the day was already compared or claimed.
 pub async fn claim<C: ConnectionTrait>(
     db: &C,
     gateway: &str,
@@ -39,7 +39,7 @@ pub async fn finish<C: ConnectionTrait>(db: &C, gateway: &str, day: Timestamp, n
     Ok(())
 }
 
-/// Payments at a gateway with one of these ids or charges.
+/// Finds payments at a gateway by their ids or charges.
 pub async fn payments<C: ConnectionTrait>(
     db: &C,
     gateway: &str,
@@ -71,7 +71,7 @@ pub async fn paid_between<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Payments created in a period that the gateway knows.
+/// Lists the payments created in a period that the gateway has a record of.
 pub async fn created_between<C: ConnectionTrait>(
     db: &C,
     gateway: &str,
@@ -91,7 +91,7 @@ pub async fn created_between<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Inserts a difference unless it exists.
+/// Inserts a difference unless it already exists.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: payment_difference::Model) -> Result<(), AppError> {
     use payment_difference::Column;
     let again = OnConflict::columns([Column::Gateway, Column::Kind, Column::Subject]).do_nothing().to_owned();
@@ -100,7 +100,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, row: payment_difference::Model) 
     Ok(())
 }
 
-/// Resolves the differences of these payments, which are now equal on both sides.
+/// Resolves the differences of these payments, because our records and the gateway's now agree.
 pub async fn resolve<C: ConnectionTrait>(
     db: &C,
     gateway: &str,
@@ -142,7 +142,7 @@ pub async fn lock<C: ConnectionTrait>(
     payment_difference::Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
 
-/// Updates a locked difference.
+/// Writes back a difference that the caller has locked.
 pub async fn store<C: ConnectionTrait>(txn: &C, row: payment_difference::Model) -> Result<(), AppError> {
     payment_difference::Entity::update(row.into_active_model().reset_all()).exec(txn).await.map_err(app_error)?;
     Ok(())

@@ -50,7 +50,8 @@ struct Listed {
     asked_at: Timestamp,
 }
 
-/// Lists a user's reminders of messages that they may still read, next due first, with the total.
+/// Lists a user's reminders of messages that the user may still read, next due first, with the
+/// total count.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user: UserId,

@@ -8,7 +8,7 @@ use super::{ledger::id_range_with_margin, raw};
 /// Amount of one day in one currency.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct DailyAmount {
-    /// Days since 1970-01-01.
+    /// Day, counted from 1970-01-01.
     pub day: i64,
     pub currency: String,
     pub amount: i64,
@@ -23,7 +23,7 @@ pub struct DailyCredits {
     pub amount: MicroCredits,
 }
 
-/// Number of subscriptions per plan.
+/// Number of subscriptions per state, plan and currency.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct PlanSubscriptions {
     pub state: String,
@@ -33,21 +33,21 @@ pub struct PlanSubscriptions {
     pub seats: i64,
 }
 
-/// Total balance of all accounts.
+/// Total balance of all accounts: credits that were not used yet.
 #[derive(Clone, Copy, Debug, Default, FromQueryResult)]
 pub struct Outstanding {
     pub balance: MicroCredits,
     pub owed: MicroCredits,
 }
 
-/// Paid amounts.
+/// Returns the paid amounts per day and currency.
 pub async fn paid<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<DailyAmount>, AppError> {
     let sql = "SELECT paid_at / 86400000 AS day, currency, CAST(SUM(amount) AS BIGINT) AS amount, COUNT(*) AS count FROM payments \
                WHERE paid_at >= $1 AND paid_at < $2 AND stage = 'paid' GROUP BY 1, 2";
     raw::find(db, sql, vec![from.0.into(), to.0.into()]).await
 }
 
-/// Refunded amounts.
+/// Returns the refunded amounts per day and currency.
 pub async fn refunded<C: ConnectionTrait>(
     db: &C,
     from: Timestamp,
@@ -59,7 +59,7 @@ pub async fn refunded<C: ConnectionTrait>(
     raw::find(db, sql, vec![from.0.into(), to.0.into()]).await
 }
 
-/// Disputed amounts, except those of won disputes.
+/// Returns the disputed amounts per day and currency, except those of disputes that we won.
 pub async fn disputed<C: ConnectionTrait>(
     db: &C,
     from: Timestamp,
@@ -71,8 +71,8 @@ pub async fn disputed<C: ConnectionTrait>(
     raw::find(db, sql, vec![from.0.into(), to.0.into()]).await
 }
 
-/// Ledger entries other than reservations and their releases. Ids start with the time, so only the entries of the
-/// period are read.
+/// Returns the credits of ledger entries per day and kind, except reservations and their releases.
+/// Ids start with the time, so only the entries of the period are read.
 pub async fn booked<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<DailyCredits>, AppError> {
     let (after, before) = id_range_with_margin(from, to);
     let sql = "SELECT created_at / 86400000 AS day, kind, CAST(SUM(amount) AS BIGINT) AS amount FROM ledger_entries \
@@ -80,7 +80,7 @@ pub async fn booked<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) 
     raw::find(db, sql, vec![after.into(), before.into(), from.0.into(), to.0.into()]).await
 }
 
-/// Subscriptions in force.
+/// Returns the number of subscriptions that are in force.
 pub async fn subscribed<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<Vec<PlanSubscriptions>, AppError> {
     let sql = "SELECT state, plan_id, currency, COUNT(*) AS count, CAST(SUM(seats) AS BIGINT) AS seats FROM subscriptions \
                WHERE state <> 'ended' AND ends_at > $1 GROUP BY state, plan_id, currency";

@@ -46,7 +46,7 @@ struct Saved {
     saved_at: Timestamp,
 }
 
-/// Lists the saved messages that a user may still read, newest first, with the total.
+/// Lists the saved messages that a user may still read, newest first, with the total count.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user: UserId,

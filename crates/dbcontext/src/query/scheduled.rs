@@ -30,7 +30,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ScheduledId) -> Result<Option<
     Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
-/// Finds the message with this `client_id`.
+/// Finds the sender's scheduled message with this `client_id`.
 pub async fn by_client_id<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -51,7 +51,8 @@ pub async fn count<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppE
     Entity::find().filter(Column::UserId.eq(user)).count(db).await.map_err(app_error)
 }
 
-/// Lists a user's scheduled messages in conversations that they can still read, earliest first, with the total.
+/// Lists a user's scheduled messages in conversations that the user can still read, earliest first,
+/// with the total count.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -99,8 +100,8 @@ pub async fn update<C: ConnectionTrait>(
     Ok(found.into_iter().next())
 }
 
-/// Claims a message whose time has come, so that it can't be changed any more. A claimed message can be claimed again,
-/// because its worker must have died.
+/// Claims a message whose time has come; from then on it can't be edited. A message that is already
+/// claimed can be claimed again, because then the worker that claimed it has died.
 pub async fn claim<C: ConnectionTrait>(
     db: &C,
     id: ScheduledId,

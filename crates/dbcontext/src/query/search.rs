@@ -1,5 +1,5 @@
-//! Queries of the search about messages, conversations and users. They check current read access, regardless of the
-//! content of the index.
+//! Queries of the message, conversation and user search. They check the current read access,
+//! whatever the index contains.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId};
 use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, QuerySelect, Set, Statement};
@@ -23,7 +23,7 @@ pub struct IndexedMessage {
     pub sender_kind: String,
     pub sender_id: Option<Uuid>,
     pub content: String,
-    /// JSON.
+    /// Attachments as JSON.
     pub attachments: Option<String>,
     pub status: String,
     pub deleted_at: Option<Timestamp>,
@@ -33,14 +33,15 @@ pub struct IndexedMessage {
 const INDEXED: &str = "SELECT m.id, m.conversation_id, m.sender_kind, m.sender_id, m.content, m.attachments, m.status, m.deleted_at, \
                        m.created_at FROM messages m";
 
-/// Current messages by their ids.
+/// Reads the current state of messages by their ids.
 pub async fn messages_to_index<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<IndexedMessage>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!("{INDEXED} JOIN {} ON m.id = w.id", asked.table());
     IndexedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Ids of the newest messages below an id; unlike messages, they can be read even if the content can't.
+/// Returns the ids of the newest messages with ids below the given one. Works even if the content
+/// of a message is unreadable.
 pub async fn ids_below<C: ConnectionTrait>(db: &C, below: Uuid, limit: u32) -> Result<Vec<Uuid>, AppError> {
     #[derive(FromQueryResult)]
     struct Found {
@@ -59,7 +60,7 @@ pub struct FileText {
     pub text: String,
 }
 
-/// Texts of these messages' files, in no particular order.
+/// Returns the texts extracted from the files of these messages, in no particular order.
 pub async fn file_texts<C: ConnectionTrait>(db: &C, messages: &[Uuid]) -> Result<Vec<FileText>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), messages.iter().copied());
     let sql = format!(
@@ -70,7 +71,8 @@ pub async fn file_texts<C: ConnectionTrait>(db: &C, messages: &[Uuid]) -> Result
     FileText::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Texts of these messages' files, in no particular order, if the messages are shown and the user may read them.
+/// Returns the texts extracted from the files of those of these messages that are shown and that
+/// the user may read, in no particular order.
 pub async fn shown_file_texts<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -97,7 +99,8 @@ pub struct UnextractedFile {
     pub workspace_id: WorkspaceId,
 }
 
-/// Files of these messages from which no text was extracted yet, except images and voice notes.
+/// Returns the files of these messages from which no text was extracted yet. Images and voice notes
+/// are left out.
 pub async fn unextracted_files<C: ConnectionTrait>(
     db: &C,
     messages: &[Uuid],
@@ -119,7 +122,8 @@ pub async fn is_file_extracted<C: ConnectionTrait>(db: &C, id: UploadId) -> Resu
     Ok(found.into_tuple::<UploadId>().one(db).await.map_err(app_error)?.is_some())
 }
 
-/// Stores the extracted text of a file, which may be empty. The transaction must keep the file from being removed.
+/// Stores the extracted text of a file, which may be empty. The transaction must hold a lock that
+/// prevents the removal of the file.
 pub async fn set_file_text<C: ConnectionTrait>(
     tx: &C,
     id: UploadId,
@@ -137,7 +141,7 @@ pub async fn set_file_text<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Queues the messages with a file for indexing.
+/// Queues all messages to which a file is attached for indexing.
 pub async fn queue_messages_of<C: ConnectionTrait>(tx: &C, id: UploadId) -> Result<(), AppError> {
     let sql = "INSERT INTO search_reindex_queue (message_id, revision) SELECT message_id, $2 FROM message_uploads WHERE upload_id = $1 \
                ON CONFLICT (message_id) DO UPDATE SET revision = excluded.revision";
@@ -151,7 +155,7 @@ pub struct QueuedMessage {
     pub revision: Uuid,
 }
 
-/// Some of the messages in the reindex queue.
+/// Returns some of the messages in the reindex queue.
 pub async fn touched<C: ConnectionTrait>(db: &C, limit: u32) -> Result<Vec<QueuedMessage>, AppError> {
     let sql = format!("SELECT message_id, revision FROM search_reindex_queue LIMIT {limit}");
     raw::find::<_, QueuedMessage>(db, sql, []).await
@@ -170,7 +174,7 @@ pub async fn dequeue<C: ConnectionTrait>(db: &C, touched: &[QueuedMessage]) -> R
     Ok(())
 }
 
-/// Last sequence numbers of all conversations.
+/// Returns the last sequence numbers of all conversations.
 pub async fn all_heads<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, AppError> {
     #[derive(FromQueryResult)]
     struct Head {
@@ -182,7 +186,7 @@ pub async fn all_heads<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, A
     Ok(found.into_iter().map(|head| (head.id, head.last_seq)).collect())
 }
 
-/// Approximate number of messages; includes deleted ones.
+/// Returns the approximate number of messages, including deleted ones.
 pub async fn approximate_count<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
     let sql = "SELECT CAST(COALESCE(SUM(last_no), 0) AS BIGINT) AS count FROM conversations WHERE NOT is_deleted";
     let statement = Statement::from_string(db.get_database_backend(), sql.to_owned());
@@ -209,7 +213,8 @@ fn stored<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Er
     i64::deserialize(deserializer).map(Timestamp)
 }
 
-/// Conversations that a user may read: their own, and those that are open to them.
+/// Returns the conversations that a user may read: those of which the user is a member, and those
+/// that are open to the user.
 pub async fn readable<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Readable>, AppError> {
     let sql = format!(
         "SELECT c.id, c.workspace_id, c.kind, c.title, c.archived_at IS NOT NULL AS is_archived, c.last_activity_at, \
@@ -229,15 +234,16 @@ pub async fn readable<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Re
     raw::find_as_json(db, &columns, &sql, [user.into()]).await?.rows()
 }
 
-/// Id and name.
+/// Id and name of a user, assistant or conversation.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct NamedId {
     pub id: Uuid,
     pub name: String,
 }
 
-/// Users who share a workspace or a conversation with the user, and the user. Members of a channel are in its
-/// workspace, so conversations are searched only for guests, who don't see the workspace's members.
+/// Returns the user and all users who share a workspace or a conversation with the user. Members of
+/// a channel are also members of its workspace, so conversations are searched only for guests, who
+/// don't see the members of the workspace.
 pub async fn acquaintances<C: ConnectionTrait>(db: &C, user: UserId, limit: u32) -> Result<Vec<NamedId>, AppError> {
     let sql = format!(
         "SELECT u.id, u.display_name AS name FROM users u WHERE NOT u.is_deleted AND u.id IN (\
@@ -253,14 +259,14 @@ pub async fn acquaintances<C: ConnectionTrait>(db: &C, user: UserId, limit: u32)
     raw::find::<_, NamedId>(db, sql, [user.into()]).await
 }
 
-/// Assistants in the user's conversations.
+/// Returns the assistants in the user's conversations.
 pub async fn known_assistants<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<NamedId>, AppError> {
     let sql = "SELECT a.id, a.name FROM assistants a WHERE a.id IN (SELECT ca.assistant_id FROM conversation_assistants ca \
                JOIN conversation_members am ON am.conversation_id = ca.conversation_id AND am.user_id = $1 AND NOT am.is_deleted) LIMIT 1000";
     raw::find::<_, NamedId>(db, sql, [user.into()]).await
 }
 
-/// Names of these users and assistants.
+/// Returns the names of these users and assistants.
 pub async fn names<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<NamedId>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!(
@@ -271,7 +277,8 @@ pub async fn names<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Named
     NamedId::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// The user's conversations without a title, with the names of the other members.
+/// Returns those of the user's conversations that have no title, with the names of their other
+/// members.
 pub async fn partners<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<NamedId>, AppError> {
     let sql = "SELECT c.id, u.display_name AS name FROM conversation_members am \
                JOIN conversations c ON c.id = am.conversation_id AND NOT c.is_deleted AND c.title IS NULL \
@@ -284,20 +291,21 @@ pub async fn partners<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Na
 #[derive(Clone, Debug, Deserialize)]
 pub struct MatchCandidate {
     pub id: MessageId,
-    /// Start of the text.
+    /// Start of the message text.
     pub content: String,
     pub is_cut: bool,
-    /// JSON.
+    /// Attachments as JSON.
     pub attachments: Option<String>,
-    /// True if its files contain text.
+    /// True if text was extracted from the attached files.
     pub has_file_text: bool,
     pub is_in_thread: bool,
     pub is_pinned: bool,
     pub is_saved: bool,
 }
 
-/// Shown messages among these that the user may read and that come after the given event of their conversation, in no
-/// particular order; texts are cut after `chars` characters.
+/// Returns those of these messages that are shown, that the user may read, and that come after the
+/// given event of their conversation. They are in no particular order; texts are truncated to
+/// `chars` characters.
 pub async fn match_candidates<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -327,7 +335,8 @@ pub async fn match_candidates<C: ConnectionTrait>(
     raw::find_as_json(db, &columns, &sql, [asked.parameter()?.into(), user.into(), after_seq.into()]).await
 }
 
-/// Shown messages among these that the user may read, in no particular order.
+/// Returns those of these messages that are shown and that the user may read, in no particular
+/// order.
 pub async fn found<C: ConnectionTrait>(db: &C, user: UserId, ids: &[Uuid]) -> Result<Vec<NamedMessage>, AppError> {
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().copied());
@@ -342,7 +351,8 @@ fn shown(asked: &str) -> String {
     format!("{from} WHERE {condition}")
 }
 
-/// Join and condition for the requested messages `m` that are shown and that the user bound to `$2` may read.
+/// SQL join and condition for the requested messages `m` that are shown and that the user bound to
+/// `$2` may read.
 fn shown_parts(asked: &str) -> (String, String) {
     (
         format!(

@@ -1,4 +1,5 @@
-//! Full-text index of messages in PostgreSQL. Its results equal those of the index in a SQLite file.
+//! Full-text index of messages in PostgreSQL. Searches give the same results as with the index in a
+//! SQLite file.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -13,22 +14,27 @@ use super::{
 };
 use crate::constraint::app_error;
 
-/// First document number; lower numbers are left for older messages.
+/// Document number of the first indexed message. Lower numbers are used for older messages, which
+/// are indexed later.
 const FIRST_NUMBER: i64 = 1 << 40;
-/// Number of hits up to which all of them are read, regardless of the number of messages.
+/// Number of hits up to which all hits are read, regardless of the number of messages.
 const RARE_HITS: i64 = 10_000;
-/// Reciprocal of the share of all messages up to which all hits are read.
+/// Reciprocal of a share of all messages. If at most this share of the messages are hits, all hits
+/// are read.
 const RARE_SHARE: i64 = 100;
-/// Number of visible messages up to which the query filters by conversation; above it, only about as many of the newest
-/// are searched first.
+/// Number of visible messages up to which the query filters by conversation. Above it, the search
+/// first reads only about this many of the newest messages.
 const WINDOW: i64 = 10_000;
-/// Minimum number of hits among those newest messages for the search to stop there.
+/// Minimum number of hits among these newest messages. With fewer hits, the search continues with
+/// older messages.
 const MIN_HITS: usize = 100;
-/// Numbers of the searched conversations, the first parameter. As a subquery they are parsed once and not per row.
+/// SQL subquery of the numbers of the searched conversations, from the first parameter. As a
+/// subquery, the parameter is parsed once instead of once per row.
 const NUMBERS: &str = "(SELECT unnest(CAST($1 AS text)::bigint[]))";
-/// Words of a removed document `d`, one per line, without the lexemes that encode filters.
+/// SQL expression for the words of a removed document `d`, one per line, without the lexemes that
+/// encode filters.
 const LEXEMES: &str = "array_to_string(ARRAY(SELECT lexeme FROM unnest(tsvector_to_array(d.words)) AS lexeme WHERE lexeme NOT LIKE '=%'), E'\\n')";
-/// Key of the advisory lock that the writer holds until the transaction ends.
+/// Key of the advisory lock that the index writer holds until the transaction ends.
 const WRITER_LOCK: i64 = 0x6e61_7474_6572_0001;
 
 /// Acquires the write lock of the index for this transaction; returns `false` if another instance holds it.
@@ -48,7 +54,8 @@ struct Position {
     seq: i64,
 }
 
-/// Indexed positions in the logs of these conversations; conversations that were never indexed are left out.
+/// Returns up to which sequence number the logs of these conversations are indexed. Conversations
+/// that were never indexed are left out.
 pub async fn positions<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<(Uuid, i64)>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!("SELECT s.id, s.seq FROM {} JOIN search_conversations s ON s.id = w.id", asked.table());
@@ -56,7 +63,8 @@ pub async fn positions<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<(
     Ok(found.into_iter().map(|row| (row.id, row.seq)).collect())
 }
 
-/// Conversations whose indexed position differs from the end of their log, with the sequence number of the last event.
+/// Returns the conversations whose indexed position differs from the end of their log, with the
+/// sequence number of their last event.
 pub async fn waiting<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, AppError> {
     let sql = "SELECT c.id, c.last_seq AS seq FROM conversations c LEFT JOIN search_conversations s ON s.id = c.id \
                WHERE c.last_seq <> COALESCE(s.seq, 0)";
@@ -64,7 +72,7 @@ pub async fn waiting<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, App
     Ok(found.into_iter().map(|row| (row.id, row.seq)).collect())
 }
 
-/// Progress of the initial fill; `None` if it has not started.
+/// Returns the progress of the initial fill; `None` if it has not started.
 pub async fn fill<C: ConnectionTrait>(db: &C) -> Result<Option<FillState>, AppError> {
     #[derive(FromQueryResult)]
     struct FillRow {
@@ -81,8 +89,8 @@ pub async fn messages<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
     Ok(count(db, sql, []).await?.unsigned_abs())
 }
 
-/// Clears the index so that it is filled again. Term numbers continue, so that caches of the vocabulary learn the new
-/// terms.
+/// Clears the index so that it is filled again. Term numbers are not reused, so that caches of the
+/// vocabulary load the new terms.
 pub async fn clear<C: ConnectionTrait>(tx: &C) -> Result<(), AppError> {
     execute(tx, format!("SELECT pg_advisory_xact_lock({WRITER_LOCK})"), []).await?;
     let sql = "TRUNCATE search_documents, search_conversations, search_authors, search_terms, search_fill";
@@ -97,8 +105,8 @@ pub async fn vacuum<C: ConnectionTrait>(db: &C) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Number of deleted terms according to PostgreSQL's statistics, which lag by seconds and restart at 0 when they are
-/// reset.
+/// Returns the number of deleted terms according to PostgreSQL's statistics, which lag by seconds
+/// and restart at 0 when they are reset.
 pub async fn deleted_terms<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
     #[derive(FromQueryResult)]
     struct DeletedTerms {
@@ -109,7 +117,7 @@ pub async fn deleted_terms<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> 
     Ok(found.map_or(0, |row| row.deleted))
 }
 
-/// First [`TERMS`] terms with numbers above this one.
+/// Returns the first [`TERMS`] terms with numbers above the given one.
 pub async fn terms_after<C: ConnectionTrait>(db: &C, number: i64) -> Result<Vec<Term>, AppError> {
     #[derive(FromQueryResult)]
     struct TermRow {
@@ -122,9 +130,9 @@ pub async fn terms_after<C: ConnectionTrait>(db: &C, number: i64) -> Result<Vec<
     Ok(found.into_iter().map(|row| Term { number: row.number, text: row.term, count: row.df.unsigned_abs() }).collect())
 }
 
-/// Writes a batch in the transaction that holds the lock.
+/// Writes a batch. The transaction must hold the write lock of the index.
 pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppError> {
-    // The last operation on a message wins.
+    // Only the last operation of the batch on each message counts.
     let mut documents: BTreeMap<Uuid, Option<&Document>> = BTreeMap::new();
     let mut order = Vec::new();
     for change in &batch.changes {
@@ -147,7 +155,8 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
     let ids = put.iter().filter_map(|document| document.author).collect();
     let authors = numbers(tx, "search_authors", "author", &ids).await?;
     let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
-    // Read before the removal, so that the numbers of removed documents stay reserved for them.
+    // Read before the removal, so that the numbers of removed documents are not given to other
+    // messages.
     let mut next = next_number(tx, batch.is_older).await?;
     let (kept, mut gone) = remove(tx, documents.keys().copied(), &mut counts).await?;
     let mut terms: BTreeMap<&str, i64> = BTreeMap::new();
@@ -193,7 +202,7 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
         let columns = [Column::Text("term"), Column::Int("df")];
         let rows = terms.into_iter().map(|(term, df)| [term.to_owned().into(), df.into()]);
         let rows = Rows::new(backend, columns, rows);
-        // Numbers are consumed by new terms only.
+        // Inserts only new terms, so that known ones don't use up numbers.
         let sql = format!(
             "WITH counted AS (SELECT w.term, w.df FROM {}), known AS \
                (UPDATE search_terms t SET df = t.df + c.df FROM counted c WHERE t.term = c.term RETURNING t.term) \
@@ -231,7 +240,7 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
     Ok(())
 }
 
-/// Numbers of these ids; assigns numbers to new ones.
+/// Returns the numbers of these ids; assigns numbers to new ids.
 async fn numbers<C: ConnectionTrait>(
     tx: &C,
     table: &str,
@@ -268,7 +277,7 @@ async fn known<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.id, row.number)).collect())
 }
 
-/// Removes messages; returns their document numbers and words.
+/// Removes messages from the index; returns their document numbers and words.
 async fn remove<C: ConnectionTrait>(
     tx: &C,
     messages: impl Iterator<Item = Uuid>,
@@ -294,7 +303,8 @@ async fn remove<C: ConnectionTrait>(
     Ok((places, removed.into_iter().map(|one| one.terms).collect()))
 }
 
-/// Decrements the document frequencies of terms, and deletes terms without documents.
+/// Decrements the document frequencies of terms, and deletes terms that no document contains any
+/// more.
 async fn decrement_terms<C: ConnectionTrait>(tx: &C, documents: Vec<String>) -> Result<(), AppError> {
     let mut gone: BTreeMap<String, i64> = BTreeMap::new();
     for term in documents.iter().flat_map(|words| words.lines()) {
@@ -313,7 +323,7 @@ async fn decrement_terms<C: ConnectionTrait>(tx: &C, documents: Vec<String>) -> 
     Ok(())
 }
 
-/// First free document number at the older or newer end.
+/// Returns the first free document number: at the end of the older messages, or of the newer ones.
 async fn next_number<C: ConnectionTrait>(tx: &C, is_older: bool) -> Result<i64, AppError> {
     let sql = if is_older {
         format!("SELECT COALESCE(MIN(doc), {FIRST_NUMBER}) - 1 AS count FROM search_documents")
@@ -323,7 +333,7 @@ async fn next_number<C: ConnectionTrait>(tx: &C, is_older: bool) -> Result<i64, 
     count(tx, &sql, []).await
 }
 
-/// Removes all messages of these conversations; returns their words.
+/// Removes all messages of these conversations from the index; returns their words.
 async fn remove_conversations<C: ConnectionTrait>(tx: &C, conversations: &[Uuid]) -> Result<Vec<String>, AppError> {
     #[derive(FromQueryResult)]
     struct Removed {
@@ -342,7 +352,7 @@ async fn remove_conversations<C: ConnectionTrait>(tx: &C, conversations: &[Uuid]
     Ok(gone)
 }
 
-/// Newest messages that may match, newest first.
+/// Returns the newest messages that may match, newest first.
 pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<Candidate>, AppError> {
     let authors = async {
         let Some(authors) = &plan.authors else { return Ok::<_, AppError>(None) };
@@ -369,14 +379,14 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
         return search.read(db, &AccessPath::Words).await;
     }
     if visible <= WINDOW {
-        // For a prefix, the index collects matching messages from all conversations, which is slower than reading all
-        // messages of these few conversations.
+        // For a prefix, the index would collect matching messages of all conversations. Reading all
+        // messages of these few conversations is faster.
         let has_beginning = plan.all.iter().flatten().any(|atom| matches!(atom, Atom::Prefix(_)));
         return search.read(db, if has_beginning { &AccessPath::Since(0) } else { &AccessPath::Named }).await;
     }
     let top = plan.below.unwrap_or(newest + 1);
-    // Number of messages that contain enough hits if the terms are as frequent in these conversations as overall,
-    // doubled for safety.
+    // Number of messages to read for enough hits, assuming that the terms are as frequent in these
+    // conversations as overall; doubled for safety.
     let needed = (search.wanted.len() == most.len()).then(|| {
         let more = |needed: i64, hits: Option<i64>| Some(needed.saturating_mul(all) / hits?.max(1));
         most.into_iter().try_fold(limit.saturating_mul(2), more)
@@ -434,7 +444,7 @@ impl SearchScope {
     }
 }
 
-/// Document frequencies of these terms.
+/// Returns the document frequencies of these terms.
 async fn counts<C: ConnectionTrait>(db: &C, terms: &BTreeSet<&str>) -> Result<HashMap<String, i64>, AppError> {
     #[derive(FromQueryResult)]
     struct TermCount {
@@ -457,16 +467,16 @@ struct CandidateSearch<'a> {
     wanted: Vec<String>,
 }
 
-/// Access path of a query.
+/// Way in which a query reads the index.
 enum AccessPath {
-    /// Without terms: reads the newest messages, either of all conversations until there are enough hits, or of the
-    /// searched conversations only.
+    /// Used without terms. Reads the newest messages, either of all conversations until there are
+    /// enough hits, or of the searched conversations only.
     Newest { goes_by_time: bool },
-    /// Reads all messages with the terms.
+    /// Reads all messages that contain the terms.
     Words,
     /// Includes the conversations in the full-text query.
     Named,
-    /// Reads the messages from this number on and matches their terms.
+    /// Reads the messages from this document number on, and matches the terms against each.
     Since(i64),
 }
 
@@ -483,12 +493,13 @@ impl CandidateSearch<'_> {
         let plan = self.plan;
         let mut values: Vec<Value> = vec![array(&self.conversations).into()];
         let mut conditions = vec![match way {
-            // The `+ 0` hides the index from the planner, which then scans by document number.
+            // The `+ 0` hides the index from the planner, which then scans in the order of document
+            // numbers.
             AccessPath::Newest { goes_by_time: true } => format!("conv + 0 = ANY(ARRAY{NUMBERS})"),
-            // Uses the index on conversation and number, even if most messages are recent enough that the planner would
-            // scan all of them.
+            // Makes the planner use the index on conversation and number. Otherwise it would scan
+            // all messages if most of them are recent enough.
             AccessPath::Newest { goes_by_time: false } | AccessPath::Since(_) => format!("conv = ANY(ARRAY{NUMBERS})"),
-            // Looks up each of the found messages.
+            // Looks up the conversation of each message found.
             AccessPath::Words | AccessPath::Named => format!("conv IN {NUMBERS}"),
         }];
         let mut wanted = self.wanted.clone();
@@ -515,7 +526,8 @@ impl CandidateSearch<'_> {
         let end = format!("ORDER BY doc DESC LIMIT {}", plan.limit);
         let columns = "doc, message, conv, author, created_at";
         let conditions = conditions.join(" AND ");
-        // `OFFSET 0` keeps the planner from flattening the subquery and choosing another index.
+        // `OFFSET 0` keeps the planner from merging the subquery into the query and choosing
+        // another index.
         let hits = match way {
             AccessPath::Newest { .. } => format!("SELECT {columns} FROM search_documents WHERE {conditions} {end}"),
             AccessPath::Words | AccessPath::Named => {

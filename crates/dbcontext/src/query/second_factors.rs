@@ -14,7 +14,7 @@ pub async fn lock<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Option<
     totp::Entity::find_by_id(user_id).lock_exclusive().one(db).await.map_err(app_error)
 }
 
-/// Stores a new secret, which replaces an unconfirmed one.
+/// Stores a new TOTP secret. It replaces an earlier secret that was not confirmed.
 pub async fn start_enrolment<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -38,7 +38,7 @@ pub async fn start_enrolment<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Authenticators whose secrets are not sealed.
+/// Returns the authenticators whose secrets are not sealed.
 pub async fn unsealed<C: ConnectionTrait>(db: &C) -> Result<Vec<totp::Model>, AppError> {
     totp::Entity::find().filter(totp::Column::IsSealed.eq(false)).all(db).await.map_err(app_error)
 }
@@ -111,7 +111,7 @@ pub async fn codes_left<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u
     unused(user_id).count(db).await.map_err(app_error)
 }
 
-/// Consumes a recovery code; returns `false` if it is unknown or already used.
+/// Consumes a recovery code; returns `false` if the code is unknown or was already used.
 pub async fn consume_code<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,

@@ -39,13 +39,15 @@ pub async fn owner<C: ConnectionTrait>(db: &C, id: SectionId) -> Result<Option<U
     owner.one(db).await.map_err(app_error)
 }
 
-/// Instructions for assistants in a section of the user; `None` if the user has no such section.
+/// Returns the instructions for assistants in a section of the user; `None` if the user has no such
+/// section.
 pub async fn instructions<C: ConnectionTrait>(db: &C, user: UserId, id: SectionId) -> Result<Option<String>, AppError> {
     let own = Entity::find_by_id(id).filter(Column::UserId.eq(user));
     own.select_only().column(Column::Instructions).into_tuple().one(db).await.map_err(app_error)
 }
 
-/// Instructions for assistants in the section to which the user has assigned this conversation; may be empty.
+/// Returns the instructions for assistants in the section to which the user has assigned this
+/// conversation; may be empty.
 pub async fn instructions_in<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -101,7 +103,7 @@ pub async fn update<C: ConnectionTrait>(db: &C, user: UserId, section: &Section)
     Ok(())
 }
 
-/// Deletes a section; its conversations are in no section afterwards.
+/// Deletes a section. Its conversations are in no section afterwards.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: SectionId) -> Result<(), AppError> {
     conversation_member::Entity::update_many()
         .set(conversation_member::ActiveModel { section_id: Set(None), ..Default::default() })

@@ -20,7 +20,7 @@ pub struct NewSession {
     pub expires_at: Timestamp,
 }
 
-/// Current attributes of a device.
+/// Attributes of a device that are updated during a session.
 pub struct DeviceInfo {
     pub user_agent: Option<String>,
     pub address: Option<String>,
@@ -57,7 +57,7 @@ pub struct LiveSession {
     pub expires_at: Timestamp,
 }
 
-/// Active sessions among these, of accounts that still exist.
+/// Returns those of these sessions that are active and whose accounts still exist.
 pub async fn live_sessions<C: ConnectionTrait>(
     db: &C,
     ids: &[SessionId],
@@ -80,7 +80,7 @@ pub async fn live_sessions<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Sessions that ended since then.
+/// Returns the sessions that have ended since the given time.
 pub async fn ended_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<SessionId>, AppError> {
     user_session::Entity::find()
         .filter(user_session::Column::EndedAt.gte(since))
@@ -92,7 +92,8 @@ pub async fn ended_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result
         .map_err(app_error)
 }
 
-/// Time of the user's last authentication in the session: the sign-in, or a later confirmation.
+/// Returns the time at which the user last authenticated in the session: at the sign-in, or at a
+/// later confirmation.
 pub async fn authenticated_at<C: ConnectionTrait>(db: &C, id: SessionId) -> Result<Option<Timestamp>, AppError> {
     let times: Option<(Timestamp, Option<Timestamp>)> = user_session::Entity::find_by_id(id)
         .select_only()
@@ -105,7 +106,7 @@ pub async fn authenticated_at<C: ConnectionTrait>(db: &C, id: SessionId) -> Resu
     Ok(times.map(|(created_at, confirmed_at)| confirmed_at.unwrap_or(created_at)))
 }
 
-/// Records a confirmation; returns `false` if the session has ended.
+/// Records that the user has confirmed their identity; returns `false` if the session has ended.
 pub async fn record_confirmation<C: ConnectionTrait>(db: &C, id: SessionId, now: Timestamp) -> Result<bool, AppError> {
     let row = user_session::ActiveModel { confirmed_at: Set(Some(now)), ..Default::default() };
     let done = user_session::Entity::update_many()
@@ -145,7 +146,8 @@ pub async fn end<C: ConnectionTrait>(db: &C, user_id: UserId, id: SessionId, now
     Ok(done.rows_affected > 0)
 }
 
-/// Ends all of a user's sessions except `kept`, including pending sign-ins; returns the ids of the ended sessions.
+/// Ends all of a user's sessions except `kept`, and deletes the pending sign-ins. Returns the ids
+/// of the ended sessions.
 pub async fn end_all<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -176,7 +178,8 @@ pub async fn record_use<C: ConnectionTrait>(db: &C, ids: &[SessionId], now: Time
     Ok(())
 }
 
-/// Updates the attributes of a session's device, which change with browser updates and locations.
+/// Updates the attributes of a session's device. They change when the browser is updated or the
+/// user moves to another place.
 pub async fn update_device<C: ConnectionTrait>(db: &C, id: SessionId, seen: DeviceInfo) -> Result<(), AppError> {
     let (country, city) = columns(seen.place);
     let row = user_session::ActiveModel {
@@ -260,7 +263,8 @@ pub async fn consume_token<C: ConnectionTrait>(
     Ok(done.rows_affected > 0)
 }
 
-/// Deletes the sealed responses to a session's rotations before `before`, which can no longer be requested.
+/// Deletes the sealed responses to a session's token rotations before `before`; retries can no
+/// longer request them.
 pub async fn delete_successors<C: ConnectionTrait>(
     db: &C,
     session_id: SessionId,
@@ -278,7 +282,7 @@ pub async fn delete_successors<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Columns of a location.
+/// Splits a location into the columns `country` and `city`.
 fn columns(place: Option<GeoLocation>) -> (Option<String>, Option<String>) {
     place.map_or((None, None), |GeoLocation { country, city }| (Some(country.as_str().to_owned()), city))
 }

@@ -18,7 +18,7 @@ use crate::{constraint::app_error, entity::chat_share};
 /// Shared message and its version at the time of sharing.
 pub type SharedVersion = (MessageId, i64);
 
-/// Share as seen by its owner.
+/// Share as its owner sees it.
 #[derive(Clone, Debug)]
 pub struct ShareRow {
     pub id: ShareId,
@@ -27,7 +27,7 @@ pub struct ShareRow {
     pub updated_at: Timestamp,
 }
 
-/// Share as seen by its readers.
+/// Share as its readers see it.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct SharedRow {
     pub id: ShareId,
@@ -47,7 +47,7 @@ pub struct VersionContentRow {
     pub model: Option<String>,
 }
 
-/// Newest shown messages of a chat that are complete and not empty, oldest first.
+/// Returns the newest messages of a chat that are shown, complete and not empty; oldest first.
 pub async fn shareable_messages<C: ConnectionTrait>(
     db: &C,
     conversation: ConversationId,
@@ -81,7 +81,8 @@ pub async fn of_conversation<C: ConnectionTrait>(db: &C, id: ConversationId) -> 
     }))
 }
 
-/// Inserts the share of a chat with this link, or updates the messages of the existing one, which keeps its link.
+/// Inserts the share of a chat with the given id as link. If the chat is already shared, updates
+/// the messages; the link stays the same.
 pub async fn put<C: ConnectionTrait>(
     db: &C,
     conversation: ConversationId,
@@ -107,8 +108,8 @@ pub async fn remove<C: ConnectionTrait>(db: &C, conversation: ConversationId) ->
     Ok(())
 }
 
-/// Finds a share for a member of its workspace who is not a guest. A share ends with its chat and with its owner's
-/// membership in the workspace.
+/// Finds a share that `reader` may read, as a member of its workspace who is not a guest. A share
+/// ends with its chat, and when its owner leaves the workspace.
 pub async fn readable<C: ConnectionTrait>(db: &C, reader: UserId, id: ShareId) -> Result<Option<SharedRow>, AppError> {
     let insiders = WorkspaceRole::ALL.into_iter().filter(|role| sees_open_channels(*role));
     let insiders = insiders.map(|role| format!("'{role}'")).collect::<Vec<_>>().join(", ");
@@ -124,7 +125,7 @@ pub async fn readable<C: ConnectionTrait>(db: &C, reader: UserId, id: ShareId) -
     raw::find_one(db, &sql, vec![id.into(), reader.into()]).await
 }
 
-/// Contents of those of these versions that are not the current ones.
+/// Returns the contents of these versions, except those that are current.
 pub async fn version_contents<C: ConnectionTrait>(
     db: &C,
     versions: &[SharedVersion],

@@ -8,7 +8,7 @@ use crate::{
     entity::signing_key,
 };
 
-/// All keys, the signing one first.
+/// Returns all keys, beginning with the one that signs.
 pub async fn all<C: ConnectionTrait>(db: &C) -> Result<Vec<signing_key::Model>, AppError> {
     signing_key::Entity::find()
         .order_by_desc(signing_key::Column::IsActive)
@@ -18,7 +18,7 @@ pub async fn all<C: ConnectionTrait>(db: &C) -> Result<Vec<signing_key::Model>, 
         .map_err(app_error)
 }
 
-/// Inserts a new signing key; returns `false` if another instance was faster.
+/// Inserts a new signing key; returns `false` if another instance has already inserted one.
 pub async fn insert<C: ConnectionTrait>(
     db: &C,
     kid: &str,
@@ -41,7 +41,7 @@ pub async fn insert<C: ConnectionTrait>(
     }
 }
 
-/// Retires the signing key, which only verifies from now on.
+/// Retires the signing key: from now on it is only used to verify tokens.
 pub async fn retire<C: ConnectionTrait>(db: &C, at: Timestamp) -> Result<(), AppError> {
     let row = signing_key::ActiveModel { is_active: Set(false), retired_at: Set(Some(at)), ..Default::default() };
     signing_key::Entity::update_many()
@@ -53,7 +53,7 @@ pub async fn retire<C: ConnectionTrait>(db: &C, at: Timestamp) -> Result<(), App
     Ok(())
 }
 
-/// Deletes keys that were retired before then.
+/// Deletes keys that were retired before the given time.
 pub async fn remove_retired_before<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<(), AppError> {
     signing_key::Entity::delete_many()
         .filter(signing_key::Column::RetiredAt.lt(before))

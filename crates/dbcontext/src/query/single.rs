@@ -1,4 +1,5 @@
-//! Inserts of single rows by their entities. Reads, updates and deletes of single rows are one call of the entity each.
+//! Inserts of single rows through their entities. Reads, updates and deletes of single rows are one
+//! call of the entity, so they need no helper.
 
 use appcore::AppError;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, sea_query::OnConflict};
@@ -13,7 +14,7 @@ pub(super) async fn insert<C: ConnectionTrait, A: ActiveModelTrait>(db: &C, row:
     Ok(())
 }
 
-/// Inserts a row unless one with an equal key exists; returns whether it was inserted.
+/// Inserts a row unless a row with an equal key exists; returns whether it was inserted.
 pub(super) async fn insert_if_absent<C: ConnectionTrait, A: ActiveModelTrait>(
     db: &C,
     row: A,

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Subscription of a user or workspace.
+/// Returns the subscription of a user or workspace.
 pub async fn of<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<Option<Model>, AppError> {
     Entity::find().filter(Column::AccountId.eq(account_id)).one(db).await.map_err(app_error)
 }
@@ -37,14 +37,14 @@ pub async fn lock<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Option<Model>
     Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
 
-/// Inserts a subscription; returns `false` if the account has one.
+/// Inserts a subscription; returns `false` if the account already has one.
 pub async fn insert<C: ConnectionTrait>(txn: &C, row: Model) -> Result<bool, AppError> {
     let again = OnConflict::column(Column::AccountId).do_nothing().to_owned();
     let done = Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(txn);
     Ok(done.await.map_err(app_error)? > 0)
 }
 
-/// Updates a locked subscription.
+/// Writes back a subscription that the caller has locked.
 pub async fn store<C: ConnectionTrait>(txn: &C, row: Model) -> Result<(), AppError> {
     Entity::update(row.into_active_model().reset_all()).exec(txn).await.map_err(app_error)?;
     Ok(())
@@ -63,7 +63,7 @@ pub async fn list<C: ConnectionTrait>(
     page::select(db, query, page).await
 }
 
-/// Claims subscriptions that are due for processing; other workers skip them until `next`.
+/// Claims subscriptions that are due for processing. Other workers skip these until `next`.
 pub async fn claim_due<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -73,7 +73,7 @@ pub async fn claim_due<C: ConnectionTrait>(
     super::payments::claim(db, "subscriptions", "due_at", now, next, most).await
 }
 
-/// Pending payment of the next period by the payer.
+/// Finds the pending payment by which the payer pays for the next period.
 pub async fn open_payment<C: ConnectionTrait>(
     db: &C,
     id: Uuid,
@@ -91,7 +91,7 @@ pub async fn open_payment<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Automatic payment of a period.
+/// Finds the automatic payment of a period.
 pub async fn renewal<C: ConnectionTrait>(db: &C, id: Uuid, period: i64) -> Result<Option<payment::Model>, AppError> {
     use payment::Column;
     payment::Entity::find()
@@ -103,7 +103,7 @@ pub async fn renewal<C: ConnectionTrait>(db: &C, id: Uuid, period: i64) -> Resul
         .map_err(app_error)
 }
 
-/// Paid payments of a subscription, in the order of payment.
+/// Lists the paid payments of a subscription, in the order in which they were paid.
 pub async fn paid<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Vec<payment::Model>, AppError> {
     use payment::Column;
     payment::Entity::find()
@@ -116,7 +116,7 @@ pub async fn paid<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Vec<payment::M
         .map_err(app_error)
 }
 
-/// Members of a workspace who occupy a seat, in the order in which they joined.
+/// Returns the members of a workspace who occupy a seat, in the order in which they joined.
 pub async fn seated<C: ConnectionTrait>(db: &C, id: WorkspaceId, most: i64) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
     struct Seated {
@@ -131,7 +131,7 @@ pub async fn seated<C: ConnectionTrait>(db: &C, id: WorkspaceId, most: i64) -> R
     Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
 
-/// Subscription of a workspace with a free seat, and a member without one.
+/// Member without a seat, and the workspace's subscription that has a free seat.
 #[derive(Clone, Copy, Debug, FromQueryResult)]
 pub struct Unseated {
     pub id: Uuid,
@@ -140,8 +140,9 @@ pub struct Unseated {
     pub since: Timestamp,
 }
 
-/// Members without a seat who could have one, ordered after the cursor `after`: by the time of joining, by user, and by
-/// subscription, since a user may have joined two workspaces at the same time.
+/// Lists members without a seat for whom a seat is free, after the cursor `after`. The order is by
+/// time of joining, user and subscription; the subscription is needed because a user may have
+/// joined two workspaces at the same time.
 pub async fn unseated<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -163,13 +164,14 @@ pub async fn unseated<C: ConnectionTrait>(
     rows.all(db).await.map_err(app_error)
 }
 
-/// Credits per account granted by a payment.
+/// Returns the credits that a payment has granted to each account.
 pub async fn credits_of<C: ConnectionTrait>(db: &C, payment_id: Uuid) -> Result<Vec<payment_credit::Model>, AppError> {
     let query = payment_credit::Entity::find().filter(payment_credit::Column::PaymentId.eq(payment_id));
     query.order_by_asc(payment_credit::Column::AccountId).all(db).await.map_err(app_error)
 }
 
-/// Number of accounts with credits from each of these payments; payments without any are left out.
+/// Returns the number of accounts that received credits from each of these payments. Payments
+/// without such accounts are left out.
 pub async fn seats_taken<C: ConnectionTrait>(db: &C, payments: &[Uuid]) -> Result<HashMap<Uuid, i64>, AppError> {
     #[derive(FromQueryResult)]
     struct PaidSeats {
@@ -197,7 +199,7 @@ pub async fn upsert_credits<C: ConnectionTrait>(txn: &C, rows: Vec<payment_credi
     Ok(())
 }
 
-/// Records a trial of an account or of a mailbox; returns `false` if it had one before.
+/// Records a trial of an account or of an email address; returns `false` if it had a trial before.
 pub async fn record_trial<C: ConnectionTrait>(
     txn: &C,
     account_id: Uuid,
@@ -209,7 +211,7 @@ pub async fn record_trial<C: ConnectionTrait>(
     single::insert_if_absent(txn, row).await
 }
 
-/// Billing details as JSON.
+/// Returns the billing details of an account, as JSON.
 pub async fn billing_details<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<Option<String>, AppError> {
     let found = billing_details::Entity::find_by_id(account_id).one(db).await.map_err(app_error)?;
     Ok(found.map(|row| row.details))

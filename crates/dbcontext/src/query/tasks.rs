@@ -64,8 +64,8 @@ pub struct OwnTaskFilter {
     pub due_before: Option<Timestamp>,
 }
 
-/// Lists the tasks of a board that `reader` sees, by column, with the total. Archived tasks are ordered by the time of
-/// archiving.
+/// Lists the tasks of a board that `reader` sees, by column, with the total count. Archived tasks
+/// are ordered by the time at which they were archived.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -109,7 +109,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<Option<Task>
     Ok(with_assignees(db, row.into_iter().collect()).await?.pop())
 }
 
-/// True if a user who may read a task's conversation sees the task.
+/// True if a user who may read the task's conversation also sees the task.
 pub async fn is_seen_by<C: ConnectionTrait>(db: &C, reader: UserId, id: TaskId) -> Result<bool, AppError> {
     let rows = format!(
         "FROM tasks t JOIN conversations c ON c.id = t.conversation_id WHERE t.id = $1 AND {}",
@@ -118,7 +118,8 @@ pub async fn is_seen_by<C: ConnectionTrait>(db: &C, reader: UserId, id: TaskId) 
     Ok(page::count(db, &rows, [id.into(), reader.into()]).await? > 0)
 }
 
-/// Members who see a task that is hidden from others; `None` if every member sees it.
+/// Returns the members who see a task that is hidden from other members; `None` if every member
+/// sees it.
 pub async fn viewers<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<Option<Vec<UserId>>, AppError> {
     #[derive(FromQueryResult)]
     struct Member {
@@ -138,7 +139,8 @@ pub async fn viewers<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<Option<Ve
 /// Condition that the task is done.
 const IS_DONE: &str = "(b.is_done OR t.archived_at IS NOT NULL)";
 
-/// Lists a user's tasks on all boards that they may read, earliest due date first, with the total.
+/// Lists a user's tasks on all boards that the user may read, earliest due date first, with the
+/// total count.
 pub async fn of_user<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -163,7 +165,7 @@ pub async fn of_user<C: ConnectionTrait>(
     let backend = db.get_database_backend();
     let label = filter.label.map(|label| serde_json::to_string(&label).map_err(AppError::internal)).transpose()?;
     let is_done = format!("{IS_DONE} = {{}}");
-    // A label occurs in the list as JSON encodes it.
+    // Searches the JSON text of the list for the label in its JSON encoding.
     let has_label =
         if backend == DatabaseBackend::Postgres { "STRPOS(t.labels, {}) > 0" } else { "INSTR(t.labels, {}) > 0" };
     let wanted: [(&str, Option<Value>); 4] = [
@@ -212,7 +214,7 @@ pub async fn count<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<u64
     page::count(db, "FROM tasks WHERE conversation_id = $1 AND archived_at IS NULL", [id.into()]).await
 }
 
-/// First tasks of a column that `reader` sees, in order.
+/// Returns the first tasks of a column that `reader` sees, in order.
 pub async fn in_column<C: ConnectionTrait>(
     db: &C,
     id: BoardColumnId,
@@ -253,7 +255,8 @@ pub async fn last_position<C: ConnectionTrait>(db: &C, column: BoardColumnId) ->
     Ok(row.and_then(|row| row.position))
 }
 
-/// First position in a column from `from` on that is used by a task other than `except`.
+/// Returns the first position in a column, from `from` on, that is used by a task other than
+/// `except`.
 pub async fn position_from<C: ConnectionTrait>(
     db: &C,
     column: BoardColumnId,
@@ -263,7 +266,7 @@ pub async fn position_from<C: ConnectionTrait>(
     next_position(db, ">=", (column, from), except).await
 }
 
-/// First position in a column after `after` that is used by a task other than `except`.
+/// Returns the first position in a column after `after` that is used by a task other than `except`.
 pub async fn position_after<C: ConnectionTrait>(
     db: &C,
     column: BoardColumnId,
@@ -357,7 +360,7 @@ async fn remove_assignees<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<(), 
     Ok(())
 }
 
-/// Members of the conversation among these users, with their names.
+/// Returns those of these users who are members of the conversation, with their names.
 pub async fn members_among<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,

@@ -1,5 +1,5 @@
-//! Query plans of SQLite for statements on tables that may be large. SQLite has no statistics about them, so it chooses
-//! the same plans here, where they are empty.
+//! Tests of SQLite's query plans for statements on tables that may be large. SQLite has no
+//! statistics about these tables, so it chooses the same plans here, where they are empty.
 
 use std::sync::Mutex;
 
@@ -98,8 +98,8 @@ async fn partial_indexes_are_used_with_bound_parameters() {
     assert!(shared.contains("USING INDEX workspaces_shared"), "{shared}");
 }
 
-/// Depends on SQLite's build options in `.cargo/config.toml`. Otherwise it plans a statement again whenever its
-/// parameters change.
+/// Depends on SQLite's build options in `.cargo/config.toml`. Without them, SQLite plans a
+/// statement again whenever its parameters change.
 #[tokio::test]
 async fn plans_a_statement_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -161,7 +161,7 @@ async fn selects_the_page_of_own_conversations_before_reading_columns() {
     ] {
         conversations::list(&db, user, &filter, PageRequest::new(None, None)).await.unwrap();
         let steps = db.take();
-        // The page and the total.
+        // One search for the page and one for the total count.
         assert_eq!(steps.matches("SEARCH m USING INDEX conversation_members_user (user_id=?)").count(), 2, "{steps}");
         assert!(steps.contains("LIST SUBQUERY"), "{steps}");
     }
@@ -179,7 +179,7 @@ async fn pages_through_conversations_of_a_workspace_by_index() {
     }
 }
 
-/// The notifier asks this for each conversation with new events.
+/// The notifier runs this query for each conversation with new events.
 #[tokio::test]
 async fn finds_members_notified_of_everything_without_reading_all_members() {
     let db = Planned::new().await;
@@ -217,7 +217,7 @@ async fn resumes_a_log_before_the_first_event_after_a_time() {
            VALUES ({id}, {nobody}, 'group', 14, 140, {nobody}, 0); \
          INSERT INTO conversation_members (conversation_id, user_id, role, joined_at) VALUES ({id}, {user_id}, 'member', 0);"
     );
-    // The start of the log is trimmed.
+    // The log starts at the 11th event: earlier events are trimmed.
     for seq in 11..=14 {
         sql.push_str(&format!(
             "INSERT INTO conversation_events (conversation_id, seq, kind, payload, created_at) VALUES ({id}, {seq}, 'x', '', {seq}0);"
@@ -350,7 +350,7 @@ async fn deletes_by_key() {
     db.has("SEARCH mail_tokens USING INDEX mail_tokens_subject (purpose=? AND subject=?)");
 }
 
-/// Computed for each message with a file if the workspace has a storage quota.
+/// This sum is computed for each message with a file if the workspace has a storage quota.
 #[tokio::test]
 async fn sums_bytes_of_a_workspace_from_an_index() {
     let db = Planned::new().await;
@@ -380,8 +380,8 @@ async fn finds_people_by_workspace_membership() {
              VALUES (x'{n:032}', '{n}@example.org', 'n{n}', 'n{n}', 'user', 0, 0);"
         ));
     }
-    // The first two users are in one workspace and its channel, the others in another one, one of them as a guest. A
-    // direct conversation spans both.
+    // The first two users are in one workspace and its channel. The others are in another
+    // workspace, one of them as a guest. A direct conversation has members from both workspaces.
     for (workspace, user, role) in [(8, 1, "member"), (8, 2, "member"), (9, 3, "guest"), (9, 4, "member")] {
         sql.push_str(&format!(
             "INSERT INTO workspace_members (workspace_id, user_id, role, created_at, updated_at) \
@@ -448,7 +448,7 @@ async fn pages_members_without_a_seat_across_workspaces_of_one_user() {
              0, 100, 100, 0);",
             1
         ));
-        // All of them join at the same time, as in an import.
+        // All users join at the same time, as after an import.
         for user in [1, 2] {
             sql.push_str(&format!(
                 "INSERT INTO workspace_members (workspace_id, user_id, role, created_at, updated_at) \
@@ -493,7 +493,7 @@ async fn log_consumers_skip_an_unreadable_event() {
     let message = |seq: u128| MessageId(Uuid::from_u128(seq));
     for seq in 1..=9 {
         let payload = if seq == 4 || seq == 5 { "CAST(x'ff' AS TEXT)" } else { "'{}'" };
-        // The fifth event is a later one about the message of the first.
+        // The fifth event is a later event about the message that the first event created.
         let about = if seq == 5 { format!("x'{:032}'", 1) } else { "NULL".to_owned() };
         let sql = format!(
             "INSERT INTO messages (id, conversation_id, seq, sender_kind, content, status, created_at) \
@@ -504,7 +504,8 @@ async fn log_consumers_skip_an_unreadable_event() {
         );
         db.execute_unprepared(&sql).await.unwrap();
     }
-    // With several conversations, the unreadable event can't be attributed to one.
+    // If several conversations are requested, the unreadable event can't be attributed to one of
+    // them.
     assert!(events::next_readable_of_each(&db, &[(id, 0), (whole, 0)], 500).await.is_err());
     assert_eq!(events::next_readable_of_each(&db, &[(whole, 0)], 500).await.unwrap().len(), 9);
     let (mut seen, mut found) = (0, Vec::new());
@@ -580,12 +581,12 @@ async fn reads_event_subjects_without_payloads() {
     let steps = db.take();
     let bounded = "USING COVERING INDEX sqlite_autoindex_conversation_events_1 (conversation_id=? AND seq>? AND seq<?)";
     assert!(steps.contains(bounded), "{steps}");
-    // The page is shared between conversations and limited in total.
+    // The page is shared between the conversations and limited in total.
     let shared = [expected[0].clone(), expected[1].clone(), (other, 1, None, Some(b"{}".to_vec()))];
     assert_eq!(about(&[(id, 0), (other, 0)], 3).await, shared);
 }
 
-/// Each instance counts them every ten seconds.
+/// Each instance runs these counts every ten seconds.
 #[tokio::test]
 async fn counts_metrics_from_recent_rows_only() {
     let db = Planned::new().await;
@@ -600,7 +601,7 @@ async fn counts_metrics_from_recent_rows_only() {
         );
         db.execute_unprepared(&sql).await.unwrap();
     }
-    // A message whose id is of the day before is not read.
+    // A message whose id contains the time of the day before is not read.
     assert_eq!(figures::messages(&db, from, to).await.unwrap(), [(from.0, 2)]);
     db.has("INDEX sqlite_autoindex_messages_1 (id>? AND id<?)");
     figures::tokens(&db, from, to).await.unwrap();
@@ -609,14 +610,14 @@ async fn counts_metrics_from_recent_rows_only() {
     db.has("INDEX audit_log_action (action=? AND created_at>? AND created_at<?)");
 }
 
-/// The app requests them on every start.
+/// The app requests the unread notifications on every start.
 #[tokio::test]
 async fn finds_unread_notifications_by_index() {
     let db = Planned::new().await;
     let unread = notifications::Filter { is_unread: true, kind: None };
     notifications::list(&db, UserId::new(), unread, PageRequest::new(None, None)).await.unwrap();
     let steps = db.take();
-    // The page and the total.
+    // One search for the page and one for the total count.
     assert_eq!(steps.matches("SEARCH n USING INDEX notifications_unread (user_id=?)").count(), 2, "{steps}");
 }
 
@@ -638,7 +639,7 @@ async fn reads_only_the_first_users_per_reaction() {
     db.has("SEARCH r USING INDEX reactions_shown (message_id=? AND emoji=?)");
 }
 
-/// Each answer of an assistant requests it.
+/// Each answer of an assistant runs this query.
 #[tokio::test]
 async fn detects_guests_without_reading_all_members() {
     let db = Planned::new().await;

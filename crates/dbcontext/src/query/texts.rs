@@ -1,18 +1,19 @@
 //! Size of the texts that users store besides messages and files, which count against their quotas.
 //!
-//! The size is a sum over the user's rows, found by an index and bounded by the quota, instead of a counter: every
-//! statement that inserts or deletes such a row would have to update the counter, and a single omission would make it
-//! wrong permanently. `OCTET_LENGTH` doesn't read texts that are stored outside of their row, on either database.
+//! The size is computed as the sum over the user's rows, which an index finds and whose number the
+//! quota bounds. A counter was rejected: every statement that inserts or deletes such a row would
+//! have to update it, and a single omission would make it wrong permanently. `OCTET_LENGTH` doesn't
+//! read texts that are stored outside of their row, on either database.
 
 use appcore::{AppError, UserId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::raw;
 
-/// Bytes that each row counts in addition to its texts, so that empty rows count too.
+/// Number of bytes that each row counts in addition to its texts, so that empty rows count too.
 const ROW_BYTES: i64 = 200;
 
-/// Table, column of the owner, and text columns.
+/// Table, column of the owner, and text columns of each kind of text.
 const TABLES: &[(&str, &str, &[&str])] = &[
     ("notes", "user_id", &["title", "content"]),
     ("drafts", "user_id", &["content"]),
@@ -25,14 +26,14 @@ const TABLES: &[(&str, &str, &[&str])] = &[
     ("tasks", "created_by", &["title", "description", "labels"]),
 ];
 
-/// Bytes that a row with these texts counts.
+/// Returns the number of bytes that a row with these texts counts.
 #[must_use]
 pub fn row_bytes(texts: &[&str]) -> i64 {
     let bytes: usize = texts.iter().map(|text| text.len()).sum();
     i64::try_from(bytes).unwrap_or(i64::MAX).saturating_add(ROW_BYTES)
 }
 
-/// Bytes of all texts of a user.
+/// Returns the total number of bytes of a user's texts.
 pub async fn bytes_of<C: ConnectionTrait>(db: &C, owner: UserId) -> Result<i64, AppError> {
     #[derive(FromQueryResult)]
     struct Size {

@@ -23,8 +23,8 @@ pub struct ThreadRange {
     pub limit: u64,
 }
 
-/// Replies, oldest first, and a flag that is true if more follow in the reading direction. Without a number they are
-/// the newest.
+/// Returns replies of a thread, oldest first, and a flag that is true if more follow in the reading
+/// direction. If the range has no bound, returns the newest replies.
 pub async fn replies<C: ConnectionTrait>(
     db: &C,
     root: MessageId,
@@ -51,8 +51,8 @@ pub async fn replies<C: ConnectionTrait>(
     Ok((found, has_more))
 }
 
-/// Root message of a thread and its newest replies up to and including `up_to_seq`, oldest first, as context of an
-/// assistant.
+/// Returns the root message of a thread and its newest replies up to and including `up_to_seq`,
+/// oldest first. Used as an assistant's context.
 pub async fn context<C: ConnectionTrait>(
     db: &C,
     root: MessageId,
@@ -69,18 +69,19 @@ pub async fn context<C: ConnectionTrait>(
     Ok(found)
 }
 
-/// Maximum number of replies that a deletion reads from either end of a thread.
+/// Maximum number of replies that are read from each end of a thread when a reply is deleted.
 const WINDOW: u64 = 1_000;
 
-/// Sender of existing replies.
+/// Sender of at least one reply that still exists.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Replier {
     pub sender_kind: String,
     pub sender_id: Option<Uuid>,
 }
 
-/// Senders of the first replies of a thread except one reply, in the order of their first replies. At most [`WINDOW`]
-/// replies are read, so that deleting from a long thread doesn't block the writer.
+/// Returns the senders of a thread's first replies, in the order of their first replies, ignoring
+/// the reply that is being deleted. Reads at most [`WINDOW`] replies, so that a deletion in a long
+/// thread doesn't block the writer.
 pub async fn first_repliers<C: ConnectionTrait>(
     db: &C,
     root: MessageId,
@@ -94,7 +95,8 @@ pub async fn first_repliers<C: ConnectionTrait>(
     raw::find(db, &sql, [root.into(), but.into()]).await
 }
 
-/// Time of the newest existing reply except one. At most [`WINDOW`] replies are read.
+/// Returns the time of the newest reply that still exists, ignoring the reply that is being
+/// deleted. Reads at most [`WINDOW`] replies.
 pub async fn last_reply_at<C: ConnectionTrait>(
     db: &C,
     root: MessageId,
@@ -112,7 +114,7 @@ pub async fn last_reply_at<C: ConnectionTrait>(
     Ok(row.and_then(|row| row.at))
 }
 
-/// New follower of a thread; an existing follower stays unchanged.
+/// New follower of a thread. If the user already follows the thread, nothing changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewFollower {
     pub root_id: MessageId,
@@ -130,7 +132,7 @@ pub fn follow(new: &[NewFollower]) -> Piece {
     INSERT.piece(new.iter().map(|one| [one.user_id.0.into(), one.root_id.0.into(), one.read_no.into()]))
 }
 
-/// Advances the read positions of users who have replied to their replies.
+/// Advances the thread read position of each user who has replied to that user's own reply.
 pub fn advance_replier_positions(backend: DatabaseBackend, read: &[NewFollower]) -> Piece {
     static POSTGRES: Change<3> = Change::new(
         [Column::Int("no"), Column::Uuid("user_id"), Column::Uuid("root_id")],
@@ -154,7 +156,7 @@ pub async fn position<C: ConnectionTrait>(db: &C, user: UserId, root: MessageId)
     Ok(found.map(|follower| follower.read_no))
 }
 
-/// Adds a follower whose read position is the end of the thread.
+/// Adds a follower. Their read position is the end of the thread.
 pub async fn follow_from_end<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -209,7 +211,8 @@ struct Followed {
     read_no: i64,
 }
 
-/// Lists the threads that a user follows in their conversations, newest reply first, with the total.
+/// Lists the threads that a user follows in conversations of which the user is a member, newest
+/// reply first, with the total count.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -251,7 +254,8 @@ pub async fn list<C: ConnectionTrait>(
     Ok((threads, total))
 }
 
-/// Lists the pinned messages of the main conversation, newest pin first, with the total.
+/// Lists the pinned messages of the main conversation, most recently pinned first, with the total
+/// count.
 pub async fn pinned<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -289,7 +293,8 @@ pub async fn pin_counts<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.conversation_id, row.pins)).collect())
 }
 
-/// Messages of the main conversation before or after a sequence number, nearest first, at most `limit`.
+/// Returns at most `limit` messages of the main conversation before or after a sequence number,
+/// nearest first.
 pub async fn neighbours<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,

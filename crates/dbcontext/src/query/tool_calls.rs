@@ -1,4 +1,5 @@
-//! Tool calls of answers. Each change states the expected status, so that only one of two concurrent changes succeeds.
+//! Tool calls of answers. Each change states the status that it expects, so that only one of two
+//! concurrent changes succeeds.
 
 use appcore::{
     AppError, McpServerId, MessageId, Timestamp, ToolCallId, UserId,
@@ -29,7 +30,7 @@ pub struct ToolCallRow {
     pub tool: String,
     pub title: Option<String>,
     pub arguments: String,
-    /// Model's arguments, if the user has edited them.
+    /// Arguments written by the model, if the user has edited them.
     pub model_arguments: Option<String>,
     pub status: String,
     pub result: Option<String>,
@@ -45,12 +46,12 @@ pub struct ToolCallRow {
     pub ended_at: Option<Timestamp>,
 }
 
-/// Leaves out the images of results, which are large.
+/// SQL select list of tool calls. Leaves out the images of the results, which are large.
 const COLUMNS: &str = "t.id, t.message_id, t.version, t.round, t.place, t.call_id, t.function, t.signature, t.server_id, t.server, t.tool, \
     t.title, t.arguments, t.model_arguments, t.status, t.result, t.picture_count, t.is_repeatable, t.requested_by, t.text_offset, t.attempt, t.asked_at, t.expires_at, \
     t.started_at, t.ended_at";
 
-/// Images of a result as JSON.
+/// Images of a tool call's result, as JSON.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Pictures {
     pub id: ToolCallId,
@@ -83,7 +84,7 @@ impl TryFrom<ToolCallRow> for view::ToolCall {
     }
 }
 
-/// Inserts the calls of a round, unless they exist.
+/// Inserts the tool calls of a round, unless they already exist.
 pub async fn insert<C: ConnectionTrait>(db: &C, rows: Vec<ToolCallRow>) -> Result<(), AppError> {
     let columns = [
         Column::Uuid("id"),
@@ -146,7 +147,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, rows: Vec<ToolCallRow>) -> Resul
     Ok(())
 }
 
-/// Calls of a version of an answer, in order.
+/// Lists the tool calls of a version of an answer, in order.
 pub async fn of_version<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -158,7 +159,7 @@ pub async fn of_version<C: ConnectionTrait>(
     all(db, &sql, vec![message.into(), version.into()]).await
 }
 
-/// Images in the results of a version, those of the last call first.
+/// Returns the images in the tool results of a version, those of the last call first.
 pub async fn pictures<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -172,7 +173,7 @@ pub async fn pictures<C: ConnectionTrait>(
     raw::find::<_, Pictures>(db, &sql, [message.into(), version.into()]).await
 }
 
-/// Images of one result as JSON.
+/// Returns the images of one tool result, as JSON.
 pub async fn pictures_of<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -184,7 +185,7 @@ pub async fn pictures_of<C: ConnectionTrait>(
     Ok(found.map(|found| found.pictures))
 }
 
-/// Calls of the current version of an answer, in order.
+/// Lists the tool calls of the current version of an answer, in order.
 pub async fn of_current_version<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<Vec<ToolCallRow>, AppError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM tool_calls t JOIN messages m ON m.id = t.message_id AND m.version = t.version \
@@ -193,7 +194,7 @@ pub async fn of_current_version<C: ConnectionTrait>(db: &C, message: MessageId) 
     all(db, &sql, vec![message.into()]).await
 }
 
-/// Finds a call of the current version.
+/// Finds a tool call of the current version of an answer.
 pub async fn find<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -202,8 +203,8 @@ pub async fn find<C: ConnectionTrait>(
     Ok(of_current_version(db, message).await?.into_iter().find(|call| call.id == id))
 }
 
-/// Records the decision about a waiting call, and the arguments if the user edited them; returns `false` if it no
-/// longer waits.
+/// Records the user's decision about a call that waits for permission, and the arguments if the
+/// user has edited them. Returns `false` if the call no longer waits.
 pub async fn decide<C: ConnectionTrait>(
     db: &C,
     id: ToolCallId,
@@ -239,7 +240,8 @@ pub async fn start<C: ConnectionTrait>(db: &C, id: ToolCallId, attempt: i32, now
     Ok(done.rows_affected > 0)
 }
 
-/// Finishes a call with the images of its result; returns `false` if the call no longer belongs to this claim.
+/// Finishes a call and stores the images of its result; returns `false` if another claim has taken
+/// over the call.
 pub async fn finish<C: ConnectionTrait>(
     db: &C,
     id: ToolCallId,
@@ -268,8 +270,8 @@ pub async fn finish<C: ConnectionTrait>(
     Ok(done.rows_affected > 0)
 }
 
-/// Takes over the running calls of earlier claims of the job: idempotent ones are queued again, the others are marked
-/// as interrupted.
+/// Takes over the calls that earlier claims of the job have left running. Idempotent calls are
+/// queued again, the others are marked as interrupted.
 pub async fn take_over<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -284,7 +286,7 @@ pub async fn take_over<C: ConnectionTrait>(
     change(db, sql, vec![message.into(), version.into(), attempt.into(), told.into(), now.into()]).await
 }
 
-/// Expires calls without a decision in time.
+/// Expires calls for which the user has made no decision in time.
 pub async fn expire<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -296,7 +298,8 @@ pub async fn expire<C: ConnectionTrait>(
     change(db, sql, vec![message.into(), told.into(), now.into()]).await
 }
 
-/// Ends the open calls of a finished answer. A running call may still take effect.
+/// Ends the open calls of an answer that has finished. A call that is running may still take
+/// effect.
 pub async fn stop<C: ConnectionTrait>(db: &C, message: MessageId, now: Timestamp) -> Result<bool, AppError> {
     let sql = "UPDATE tool_calls SET ended_at = $2, \
                  status = CASE WHEN status = 'running' AND NOT is_repeatable THEN 'interrupted' ELSE 'stopped' END \
@@ -304,7 +307,7 @@ pub async fn stop<C: ConnectionTrait>(db: &C, message: MessageId, now: Timestamp
     change(db, sql, vec![message.into(), now.into()]).await
 }
 
-/// Deletes the calls of the current version before the answer is generated again.
+/// Deletes the calls of the current version, because the answer is generated again.
 pub async fn remove_of_current_version<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<(), AppError> {
     let sql = "DELETE FROM tool_calls WHERE message_id = $1 AND version = (SELECT version FROM messages WHERE id = $1)";
     change(db, sql, vec![message.into()]).await?;

@@ -1,4 +1,4 @@
-//! Tools that users allow assistants to call without asking.
+//! Permissions of users that let assistants call tools without asking.
 
 use appcore::{AppError, AssistantId, McpServerId, Timestamp, ToolPermissionId, UserId, page::PageRequest, view};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Value};
@@ -16,7 +16,7 @@ pub struct NewPermission {
     pub server_id: McpServerId,
     pub tool: String,
     pub title: Option<String>,
-    /// Digest of the current tool definition.
+    /// Digest of the tool's current definition.
     pub digest: String,
 }
 
@@ -56,7 +56,7 @@ pub async fn upsert<C: ConnectionTrait>(db: &C, new: &NewPermission, now: Timest
     single::upsert(db, row, key, [Column::Title, Column::Digest, Column::CreatedAt]).await
 }
 
-/// Permissions of an assistant granted by a user.
+/// Lists the permissions that a user has granted to an assistant.
 pub async fn of<C: ConnectionTrait>(
     db: &C,
     user: UserId,

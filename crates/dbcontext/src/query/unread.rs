@@ -15,7 +15,8 @@ use crate::constraint::app_error;
 pub struct UnreadConversation {
     pub id: ConversationId,
     pub title: Option<String>,
-    /// Read position, or the start of the history that the user may see if that is later.
+    /// Sequence number after which messages are unread: the read position, or the start of the
+    /// history that the user may see, whichever is later.
     pub after_seq: i64,
 }
 
@@ -37,7 +38,8 @@ pub async fn find<C: ConnectionTrait>(
     raw::find_one::<_, UnreadConversation>(db, sql, [user.into(), id.into()]).await
 }
 
-/// Conversations of a workspace with unread messages, last active first; without muted ones and assistant chats.
+/// Lists the conversations of a workspace that have unread messages, last active first. Muted
+/// conversations and assistant chats are left out.
 pub async fn in_workspace<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -56,7 +58,8 @@ pub async fn in_workspace<C: ConnectionTrait>(
     UnreadConversation::find_by_statement(statement).all(db).await.map_err(app_error)
 }
 
-/// Unread messages of other senders, newest first, with a limit per conversation.
+/// Returns the unread messages of other senders, newest first, with a maximum number per
+/// conversation.
 pub async fn messages<C: ConnectionTrait>(
     db: &C,
     user: UserId,

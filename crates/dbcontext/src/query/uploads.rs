@@ -72,26 +72,26 @@ impl TryFrom<StoredUpload> for Upload {
 }
 
 impl StoredUpload {
-    /// True if the user may send the file: it is complete and their own.
+    /// True if the user may send the file: the upload is complete, and the user owns it.
     #[must_use]
     pub fn is_usable_by(&self, user: UserId) -> bool {
         self.owner_id == Some(user) && self.status == UploadStatus::Ready.as_str()
     }
 }
 
-/// New upload before its content arrives.
+/// Upload that is created before its content arrives.
 #[derive(Clone, Debug)]
 pub struct NewUpload {
     pub id: UploadId,
-    /// `None` for an upload without an owner.
+    /// Owner; `None` for an upload without an owner.
     pub owner: Option<UserId>,
     pub name: String,
     pub kind: UploadKind,
     pub media_type: String,
     pub size: Option<i64>,
-    /// Bytes reserved while the size is unknown.
+    /// Bytes of the storage quota that are reserved while the size is unknown.
     pub reserved_bytes: Option<i64>,
-    /// JSON.
+    /// Waveform as JSON.
     pub peaks: Option<String>,
     pub duration_ms: Option<i64>,
     pub transcript_state: Option<TranscriptState>,
@@ -134,7 +134,8 @@ pub async fn metadata<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<Option
     Ok(metadata.into_tuple::<Option<String>>().one(db).await.map_err(app_error)?.flatten())
 }
 
-/// Sets the bytes reserved for an incomplete upload; returns `false` if the upload is complete or being removed.
+/// Sets the number of bytes reserved for an incomplete upload; returns `false` if the upload is
+/// complete or being removed.
 pub async fn reserve<C: ConnectionTrait>(db: &C, id: UploadId, bytes: i64) -> Result<bool, AppError> {
     let sql = format!(
         "UPDATE uploads SET reserved_bytes = $2 WHERE id = $1 AND status = '{}' AND removed_at IS NULL",
@@ -143,7 +144,7 @@ pub async fn reserve<C: ConnectionTrait>(db: &C, id: UploadId, bytes: i64) -> Re
     Ok(raw::execute(db, &sql, vec![id.into(), bytes.into()]).await? > 0)
 }
 
-/// Metadata known once an upload is complete.
+/// Attributes that are known once an upload is complete.
 #[derive(Clone, Debug, Default)]
 pub struct FinishedUpload {
     pub media_type: String,
@@ -154,7 +155,7 @@ pub struct FinishedUpload {
     pub thumbnail_type: Option<&'static str>,
 }
 
-/// Completes an upload; returns `false` if it is complete already or being removed.
+/// Completes an upload; returns `false` if it is already complete or being removed.
 pub async fn finish<C: ConnectionTrait>(db: &C, id: UploadId, done: &FinishedUpload) -> Result<bool, AppError> {
     let sql = format!(
         "UPDATE uploads SET media_type = $2, size = $3, sha256 = $4, width = $5, height = $6, thumbhash = $7, \
@@ -176,8 +177,9 @@ pub async fn finish<C: ConnectionTrait>(db: &C, id: UploadId, done: &FinishedUpl
     Ok(raw::execute(db, &sql, values).await? > 0)
 }
 
-/// Bytes of a user's uploads, except one, that were created since then or are attached to scheduled messages, and that
-/// are not used by a message, knowledge file, emoji or profile picture. Includes announced sizes.
+/// Returns the number of bytes of a user's uploads that no message, knowledge file, emoji or
+/// profile picture uses. Counts uploads created since the given time or attached to scheduled
+/// messages; leaves out one upload. An incomplete upload counts with its announced size.
 pub async fn unsent_bytes<C: ConnectionTrait>(
     db: &C,
     owner: UserId,
@@ -194,14 +196,15 @@ pub async fn unsent_bytes<C: ConnectionTrait>(
     bytes(db, sql, vec![owner.into(), since.into(), but.map_or(Uuid::nil(), |id| id.0).into()]).await
 }
 
-/// Bytes of all uploads of a user, except one, including announced sizes.
+/// Returns the number of bytes of all uploads of a user, leaving out one. An incomplete upload
+/// counts with its announced size.
 pub async fn bytes_of<C: ConnectionTrait>(db: &C, owner: UserId, but: Option<UploadId>) -> Result<i64, AppError> {
     let sql = "SELECT CAST(COALESCE(SUM(COALESCE(size, reserved_bytes)), 0) AS BIGINT) AS bytes FROM uploads \
                WHERE owner_id = $1 AND removed_at IS NULL AND id <> $2";
     bytes(db, sql, vec![owner.into(), but.map_or(Uuid::nil(), |id| id.0).into()]).await
 }
 
-/// Bytes of the files in a workspace's messages and knowledge files.
+/// Returns the number of bytes of the files in a workspace's messages and knowledge.
 pub async fn bytes_in_workspace<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<i64, AppError> {
     let sql = "SELECT CAST(COALESCE((SELECT SUM(size) FROM message_uploads WHERE workspace_id = $1), 0) \
                  + COALESCE((SELECT SUM(size) FROM knowledge_files WHERE workspace_id = $1), 0) AS BIGINT) AS bytes";
@@ -210,7 +213,7 @@ pub async fn bytes_in_workspace<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> 
 
 /// Locks a workspace's storage quota until the transaction ends.
 pub async fn lock_workspace_quota<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<(), AppError> {
-    // SQLite has a single writer.
+    // On SQLite no lock is needed: there is only one writer.
     if db.get_database_backend() == DatabaseBackend::Postgres {
         let (_, low) = id.0.as_u64_pair();
         raw::execute(db, "SELECT pg_advisory_xact_lock($1)", vec![low.cast_signed().into()]).await?;
@@ -224,9 +227,10 @@ async fn bytes<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Res
     row.map_or(Ok(0), |row| row.try_get("", "bytes").map_err(app_error))
 }
 
-/// Finds an upload that `reader` may see: before it is sent, their own; afterwards, one in a message that they may
-/// read. A hidden message's file is visible to its owner, and a reported message's file to administrators. An emoji's
-/// image is visible to all members of its workspace.
+/// Finds an upload that `reader` may see. Before a file is sent, only its owner may; afterwards,
+/// everyone who may read one of its messages. A hidden message's file is visible to its owner, and
+/// a reported message's file to administrators. An emoji's image is visible to all members of its
+/// workspace.
 pub async fn readable<C: ConnectionTrait>(
     db: &C,
     reader: UserId,
@@ -248,7 +252,7 @@ pub async fn readable<C: ConnectionTrait>(
     raw::find_one::<_, StoredUpload>(db, sql, [reader.into(), id.into()]).await
 }
 
-/// Finds a user's upload that is not attached to a message.
+/// Finds a user's own upload, provided that it is not attached to a message.
 pub async fn own_unsent<C: ConnectionTrait>(
     db: &C,
     owner: UserId,
@@ -267,13 +271,13 @@ pub async fn get_all<C: ConnectionTrait>(
     by_ids(db, ids, "").await
 }
 
-/// Finds uploads to attach to a message, and locks them against removal until the transaction ends. Removed ones are
-/// left out.
+/// Finds uploads that are about to be attached to a message, and locks them against removal until
+/// the transaction ends. Removed uploads are left out.
 pub async fn lock_to_send<C: ConnectionTrait>(
     db: &C,
     ids: impl IntoIterator<Item = UploadId>,
 ) -> Result<Vec<StoredUpload>, AppError> {
-    // SQLite has a single writer.
+    // On SQLite no lock is needed: there is only one writer.
     let is_postgres = db.get_database_backend() == DatabaseBackend::Postgres;
     let lock = if is_postgres { "ORDER BY u.id FOR SHARE OF u" } else { "" };
     by_ids(db, ids, &format!("WHERE u.removed_at IS NULL {lock}")).await
@@ -298,14 +302,14 @@ const VIDEO: &str = "u.media_type LIKE 'video/%'";
 /// Filter of a conversation's files.
 #[derive(Clone, Debug)]
 pub struct FileFilter {
-    /// Last event before the history that the reader may see.
+    /// Sequence number of the last event before the history that the reader may see.
     pub begins_after: i64,
     pub before_seq: Option<i64>,
     pub kind: Option<FileKind>,
     pub author: Option<UserId>,
     /// Part of the file name, ignoring case and diacritics.
     pub text: String,
-    /// Maximum number of messages.
+    /// Maximum number of messages whose files are listed.
     pub limit: u64,
 }
 
@@ -317,7 +321,8 @@ pub struct SentUpload {
     pub message_id: MessageId,
 }
 
-/// Files of the newest messages of a conversation that have any, newest first.
+/// Lists the files of a conversation, newest message first, of a limited number of messages that
+/// have files.
 pub async fn of_conversation<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -354,7 +359,8 @@ pub async fn of_conversation<C: ConnectionTrait>(
         values.push(super::like_containing(&text).into());
         is_meant.push_str(&format!(" AND u.search_name LIKE ${} ESCAPE '\\'", values.len()));
     }
-    // Scans backwards from the newest message until the limit: a conversation may have ten thousand files.
+    // Scans backwards from the newest message until the limit is reached, because a conversation
+    // may have ten thousand files.
     let sql = format!(
         "SELECT u.*, p.id AS message_id FROM ( \
            SELECT m.id, m.seq FROM messages m WHERE m.conversation_id = $1 AND m.attachments IS NOT NULL AND m.seq > $2 \
@@ -413,7 +419,7 @@ pub async fn detach<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<Ve
     Ok(rows.into_iter().map(|row| row.upload_id).collect())
 }
 
-/// Some of the uploads attached to a conversation's messages.
+/// Returns some of the uploads that are attached to a conversation's messages.
 pub async fn some_of_conversation<C: ConnectionTrait>(
     db: &C,
     conversation: ConversationId,
@@ -439,15 +445,16 @@ pub async fn detach_from<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Marks uploads as removed that are not used by a message, knowledge file, emoji or profile picture, so that they can
-/// no longer be read or sent. Must run in a transaction.
+/// Marks those of these uploads as removed that no message, knowledge file, emoji or profile
+/// picture uses. They can then no longer be read or sent. Must run in a transaction.
 pub async fn mark_removed<C: ConnectionTrait>(db: &C, ids: &[UploadId], now: Timestamp) -> Result<(), AppError> {
     let mut ids = ids.to_vec();
     // A fixed lock order prevents deadlocks.
     ids.sort_unstable();
     for id in ids {
         if db.get_database_backend() == DatabaseBackend::Postgres {
-            // Waits for concurrent sends, which the next statement then sees.
+            // Waits for concurrent transactions that send the upload; the next statement then sees
+            // their messages.
             let lock = "SELECT id FROM uploads WHERE id = $1 FOR UPDATE";
             let lock = Statement::from_sql_and_values(DatabaseBackend::Postgres, lock, [id.into()]);
             db.query_one_raw(lock).await.map_err(app_error)?;
@@ -485,8 +492,8 @@ pub async fn is_emoji<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, 
     Ok(emoji.one(db).await.map_err(app_error)?.is_some())
 }
 
-/// Deletes an upload that is not used by a message, scheduled message, knowledge file, emoji or profile picture;
-/// returns `false` if it is used.
+/// Deletes an upload unless a message, scheduled message, knowledge file, emoji or profile picture
+/// uses it; returns `false` if it is used.
 pub async fn delete_unreferenced<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
     let sql = "DELETE FROM uploads WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = uploads.id) \
                AND NOT EXISTS (SELECT 1 FROM scheduled_uploads s WHERE s.upload_id = uploads.id) \
@@ -494,13 +501,14 @@ pub async fn delete_unreferenced<C: ConnectionTrait>(db: &C, id: UploadId) -> Re
                AND NOT EXISTS (SELECT 1 FROM workspace_emoji e WHERE e.upload_id = uploads.id) \
                AND NOT EXISTS (SELECT 1 FROM user_pictures p WHERE p.upload_id = uploads.id)";
     let is_forgotten = raw::execute(db, sql, vec![id.into()]).await? > 0;
-    // Deletes the extracted text as well. If this is interrupted, it is repeated.
+    // Deletes the extracted text as well. If the process is interrupted before this, the caller
+    // repeats the whole deletion.
     let sql = "DELETE FROM upload_texts WHERE upload_id = $1 AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.id = $1)";
     raw::execute(db, sql, vec![id.into()]).await?;
     Ok(is_forgotten)
 }
 
-/// Workspace of a message that the upload is attached to.
+/// Returns the workspace of a message to which the upload is attached.
 pub async fn workspace_of<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -510,7 +518,8 @@ pub async fn workspace_of<C: ConnectionTrait>(
     Ok(found.map(|attached| attached.workspace_id))
 }
 
-/// Stores the transcript of a voice note, or that transcription failed, together with the attachments of the message.
+/// Stores the transcript of a voice note, or that transcription failed. Updates the attachments of
+/// the message accordingly.
 pub async fn set_transcript<C: ConnectionTrait>(
     db: &C,
     (message, attachments): (MessageId, Option<String>),
@@ -548,7 +557,7 @@ pub async fn parts<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<Vec<Uploa
     Ok(found.into_iter().map(part).collect())
 }
 
-/// Inserts a part; returns `false` if a concurrent one was faster.
+/// Inserts a part; returns `false` if a concurrent request has already stored it.
 pub async fn add_part<C: ConnectionTrait>(db: &C, id: UploadId, part: UploadPart) -> Result<bool, AppError> {
     let row = upload_part::ActiveModel {
         upload_id: Set(id),
@@ -559,7 +568,8 @@ pub async fn add_part<C: ConnectionTrait>(db: &C, id: UploadId, part: UploadPart
     single::insert_if_absent(db, row).await
 }
 
-/// Claims the assembly of an upload's parts until then; returns `false` if it is claimed or done.
+/// Claims the assembly of an upload's parts until the given time; returns `false` if it is claimed
+/// by another instance or done.
 pub async fn claim_assembly<C: ConnectionTrait>(
     db: &C,
     id: UploadId,
@@ -574,7 +584,8 @@ pub async fn claim_assembly<C: ConnectionTrait>(
     Ok(raw::execute(db, &sql, vec![id.into(), now.into(), until.into()]).await? > 0)
 }
 
-/// Extends the claim of an assembly; `None` releases it. Called by its holder only.
+/// Extends the claim of an assembly; `None` releases it. Called only by the instance that holds the
+/// claim.
 pub async fn extend_assembly<C: ConnectionTrait>(
     db: &C,
     id: UploadId,

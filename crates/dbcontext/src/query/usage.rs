@@ -20,26 +20,26 @@ use crate::{
     entity::usage_request::{self, Entity, Model},
 };
 
-/// A day in milliseconds.
+/// Length of a day in milliseconds.
 const DAY: i64 = 86_400_000;
 /// Maximum number of ids per statement.
 const IDS_PER_STATEMENT: usize = 512;
-/// Minimum status of unsuccessful requests; [`CANCELLED_STATUS`] is the status of requests that the client cancelled, which don't
-/// count as failed.
+/// Lowest status of requests that count as failed. Requests that the client cancelled have
+/// [`CANCELLED_STATUS`] and don't count as failed.
 const MIN_FAILED_STATUS: i64 = 400;
 const CANCELLED_STATUS: i64 = 499;
 
-/// Filter by owner and period; without an owner, all usage.
+/// Filter of usage by owner and period. Without an owner, it matches all usage.
 #[derive(Clone, Copy, Debug)]
 pub struct UsageFilter {
     pub user_id: Option<UserId>,
     pub key_id: Option<ApiKeyId>,
     pub from: Timestamp,
-    /// Exclusive.
+    /// End of the period, exclusive.
     pub to: Timestamp,
 }
 
-/// Inserts requests.
+/// Inserts requests into the usage log.
 pub fn insert(requests: &[Model]) -> Piece {
     static INSERT: Change<23> = Change::insert(
         "usage_requests",
@@ -99,7 +99,7 @@ pub fn insert(requests: &[Model]) -> Piece {
     INSERT.piece(rows)
 }
 
-/// Usage of one model on one day by one key of one user.
+/// Usage of one user on one day, of one model and by one key.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
     requests: i64,
@@ -110,8 +110,8 @@ struct Sum {
     cost: MicroCredits,
 }
 
-/// Adds requests to the daily aggregates, under the public names of their models. Rows are updated in a fixed order, so
-/// that two instances can't deadlock.
+/// Adds requests to the daily aggregates, under the public names of their models. Updates rows in a
+/// fixed order, so that two instances can't deadlock.
 pub fn add_to_days<'a>(requests: impl IntoIterator<Item = (&'a Model, &'a str)>) -> Piece {
     static UPSERT: Change<10> = Change::new(
         [
@@ -168,12 +168,12 @@ pub fn add_to_days<'a>(requests: impl IntoIterator<Item = (&'a Model, &'a str)>)
     UPSERT.piece(rows)
 }
 
-/// True if the request was stored: a commit without a response may have succeeded.
+/// True if the request is stored. Needed because a commit without a response may have succeeded.
 pub async fn is_stored<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<bool, AppError> {
     Ok(Entity::find_by_id(id).one(db).await.map_err(app_error)?.is_some())
 }
 
-/// Stored requests among these.
+/// Returns the ids of those of these requests that are stored.
 pub async fn existing<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<HashSet<Uuid>, AppError> {
     let mut found = HashSet::new();
     for ids in ids.chunks(IDS_PER_STATEMENT) {
@@ -203,12 +203,12 @@ pub async fn list<C: ConnectionTrait>(
     page::select(db, query, page).await
 }
 
-/// Aggregate of one day, model, key or user.
+/// Usage aggregated per day, model, key or user.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct UsageAggregate {
-    /// Set for a day.
+    /// Day; set only when grouped by day.
     pub day: Option<i64>,
-    /// Set for a key or user.
+    /// Id of the key or user; set only when grouped by key or user.
     pub id: Option<Uuid>,
     pub model: Option<String>,
     pub requests: i64,
@@ -219,7 +219,8 @@ pub struct UsageAggregate {
     pub cost: MicroCredits,
 }
 
-/// Aggregates: days in order; models, keys and users by cost, highest first.
+/// Returns aggregates. Days are in chronological order; models, keys and users are ordered by cost,
+/// highest first.
 pub async fn grouped<C: ConnectionTrait>(
     db: &C,
     filter: UsageFilter,
@@ -251,13 +252,13 @@ pub async fn grouped<C: ConnectionTrait>(
         UsageGrouping::Model => "CAST(NULL AS BIGINT) AS day, NULL AS id",
         UsageGrouping::Key | UsageGrouping::User => "CAST(NULL AS BIGINT) AS day, CAST(NULL AS TEXT) AS model",
     };
-    // PostgreSQL treats an untyped null as text.
+    // PostgreSQL treats an untyped NULL as text.
     let missing = if backend == DatabaseBackend::Postgres {
         missing.replace("NULL AS id", "NULL::uuid AS id")
     } else {
         missing.to_owned()
     };
-    // PostgreSQL returns sums of integers as numerics.
+    // PostgreSQL returns sums of integers as numerics, so they are cast back.
     let sums: String = ["requests", "failed", "input_tokens", "cached_tokens", "output_tokens", "cost"]
         .map(|name| format!("CAST(SUM({name}) AS BIGINT) AS {name}"))
         .join(", ");
@@ -274,7 +275,8 @@ pub async fn grouped<C: ConnectionTrait>(
     Ok((groups, total))
 }
 
-/// Amount spent since a day by a key or user; for a workspace, by the requests that name it.
+/// Returns the amount that a key, user or workspace has spent since a day. For a workspace, this is
+/// the sum over the requests that were made in its name.
 pub async fn spent_since<C: ConnectionTrait>(
     db: &C,
     budget: super::budgets::BudgetId,
@@ -295,7 +297,7 @@ pub async fn spent_since<C: ConnectionTrait>(
     Ok(spent.map_or(MicroCredits::ZERO, |spent| spent.cost))
 }
 
-/// Deletes at most `most` requests from before then; daily aggregates stay.
+/// Deletes at most `most` requests from before the given time. The daily aggregates stay.
 pub async fn delete_before<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<u64, AppError> {
     let sql = "DELETE FROM usage_requests WHERE id IN (SELECT id FROM usage_requests WHERE created_at < $1 LIMIT $2)";
     let values = [before.0.into(), raw::limit(most)];

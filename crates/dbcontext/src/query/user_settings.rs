@@ -9,7 +9,7 @@ use crate::{
     entity::user_settings::{ActiveModel, Column, Entity},
 };
 
-/// Instructions of a user; empty if there are none.
+/// Returns the instructions of a user; empty if there are none.
 pub async fn instructions<C: ConnectionTrait>(db: &C, user: UserId) -> Result<String, AppError> {
     let found = Entity::find_by_id(user).select_only().column(Column::Instructions).into_tuple().one(db).await;
     Ok(found.map_err(app_error)?.unwrap_or_default())

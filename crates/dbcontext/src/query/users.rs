@@ -1,4 +1,4 @@
-//! Users. Queries on behalf of another user return only users with whom they share a workspace.
+//! Users. Queries on behalf of a user return only users with whom that user shares a workspace.
 
 use appcore::{
     AppError, Code, Language, Timestamp, UploadId, UserId, WorkspaceId,
@@ -23,7 +23,7 @@ pub struct NewUser {
     pub id: UserId,
     pub email: String,
     pub display_name: String,
-    /// `None` if the account has no password.
+    /// Password hash; `None` if the account has no password.
     pub password_hash: Option<String>,
     pub role: UserRole,
     /// Time at which the email address was verified.
@@ -76,7 +76,7 @@ pub(super) fn find_by_email(email: &str) -> sea_orm::Select<user::Entity> {
     existing().filter(user::Column::Email.eq(email))
 }
 
-/// Finds an account without an access check, for its owner and for internal services.
+/// Finds an account without an access check. Used for the account's owner and by internal services.
 pub async fn by_id<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<user::Model>, AppError> {
     existing().filter(user::Column::Id.eq(id)).one(db).await.map_err(app_error)
 }
@@ -89,7 +89,7 @@ pub struct PublicProfile {
     pub is_deleted: bool,
 }
 
-/// Public profile of a user, including deleted accounts.
+/// Returns the public profile of a user, even if the account is deleted.
 pub async fn public_profile<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<PublicProfile>, AppError> {
     let sql = "SELECT u.display_name, p.upload_id AS picture, u.is_deleted \
                FROM users u LEFT JOIN user_pictures p ON p.user_id = u.id WHERE u.id = $1";
@@ -101,20 +101,21 @@ pub async fn lock<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<user:
     existing().filter(user::Column::Id.eq(id)).lock_exclusive().one(db).await.map_err(app_error)
 }
 
-/// Finds a user whom `by` may see: themselves, or a member of a common workspace. A guest sees only users with whom
-/// they share a conversation.
+/// Finds a user whom `by` may see: the user themselves, or a member of a common workspace. A guest
+/// sees only users with whom they share a conversation.
 pub async fn find<C: ConnectionTrait>(db: &C, by: UserId, id: UserId) -> Result<Option<user::Model>, AppError> {
     existing().filter(user::Column::Id.eq(id)).filter(visible_to(by)).one(db).await.map_err(app_error)
 }
 
-/// Users among these whom `by` may see (see [`find`]).
+/// Returns those of these users whom `by` may see, by the rule of [`find`].
 pub async fn visible<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> Result<Vec<UserId>, AppError> {
     let asked = super::rows::padded_to_power_of_two(ids);
     let query = existing().filter(user::Column::Id.is_in(asked)).filter(visible_to(by));
     query.select_only().column(user::Column::Id).into_tuple().all(db).await.map_err(app_error)
 }
 
-/// Condition on the user of a row. It reads that user's memberships, not all members of the workspaces of `by`.
+/// Condition that `by` may see the user of a row. It reads the memberships of that user rather than
+/// all members of the workspaces of `by`.
 fn visible_to(by: UserId) -> Condition {
     let is_theirs = |column: Expr| column.equals((user::Entity, user::Column::Id));
     let in_workspace = workspaces_of(by, RoleVisibility::Everybody);
@@ -135,8 +136,8 @@ fn visible_to(by: UserId) -> Condition {
     Condition::any().add(user::Column::Id.eq(by)).add(Expr::exists(colleague)).add(Expr::exists(fellow))
 }
 
-/// Lists members of a workspace whom `by` may see and whose name contains `text` or whose email address equals it, by
-/// name.
+/// Lists the members of a workspace whom `by` may see, by name. Only those whose name contains
+/// `text` or whose email address equals it.
 pub async fn search<C: ConnectionTrait>(
     db: &C,
     by: UserId,
@@ -154,7 +155,8 @@ pub async fn search<C: ConnectionTrait>(
     super::page::select(db, query, page).await
 }
 
-/// Condition that the name contains `text` or the email address equals it; matches everyone if `text` is blank.
+/// Condition that the name contains `text` or the email address equals it. Matches everyone if
+/// `text` is blank.
 pub(super) fn matches_text(text: &str) -> Condition {
     let text = text.trim().to_lowercase();
     if text.is_empty() {
@@ -165,8 +167,8 @@ pub(super) fn matches_text(text: &str) -> Condition {
     Condition::any().add(name).add(user::Column::Email.eq(text))
 }
 
-/// Condition that `by` may see the user in a workspace: all members, for a guest only those with whom they share one of
-/// its conversations.
+/// Condition that `by` may see the user in a workspace. Members see all members; guests see only
+/// users with whom they share one of its conversations.
 pub(super) fn visible_in(workspace_id: WorkspaceId, by: UserId) -> Condition {
     let in_it = |seeing| Expr::val(workspace_id).in_subquery(workspaces_of(by, seeing));
     let as_guest = Condition::any()
@@ -186,7 +188,7 @@ pub async fn rename<C: ConnectionTrait>(db: &C, id: UserId, display_name: &str, 
         ..Default::default()
     };
     update(db, id, row).await?;
-    // Members are ordered by it.
+    // Also updates the name in the memberships, because members are ordered by it.
     conversation_member::Entity::update_many()
         .set(conversation_member::ActiveModel {
             search_name: Set(::search::folded_line(display_name)),
@@ -199,7 +201,7 @@ pub async fn rename<C: ConnectionTrait>(db: &C, id: UserId, display_name: &str, 
     Ok(())
 }
 
-/// Sets the language of emails.
+/// Sets the language in which the user is emailed.
 pub async fn set_language<C: ConnectionTrait>(
     db: &C,
     id: UserId,
@@ -211,7 +213,7 @@ pub async fn set_language<C: ConnectionTrait>(
     update(db, id, row).await
 }
 
-/// Sets the time zone and if it is shown to others; `None` leaves a value unchanged.
+/// Sets the time zone, and whether it is shown to others; `None` leaves a value unchanged.
 pub async fn set_timezone<C: ConnectionTrait>(
     db: &C,
     id: UserId,
@@ -240,7 +242,6 @@ pub async fn set_chosen_presence<C: ConnectionTrait>(
     update(db, id, row).await
 }
 
-/// Replaces the password hash.
 pub async fn set_password<C: ConnectionTrait>(db: &C, id: UserId, hash: &str, at: Timestamp) -> Result<(), AppError> {
     let row =
         user::ActiveModel { password_hash: Set(Some(hash.to_owned())), updated_at: Set(at), ..Default::default() };
@@ -253,7 +254,7 @@ pub async fn remove_password<C: ConnectionTrait>(db: &C, id: UserId, at: Timesta
     update(db, id, row).await
 }
 
-/// Marks the email address as verified; returns `false` if it was already.
+/// Marks the email address as verified; returns `false` if it was already verified.
 pub async fn verify<C: ConnectionTrait>(db: &C, id: UserId, at: Timestamp) -> Result<bool, AppError> {
     let row = user::ActiveModel { email_verified_at: Set(Some(at)), updated_at: Set(at), ..Default::default() };
     let done = user::Entity::update_many()
@@ -267,7 +268,7 @@ pub async fn verify<C: ConnectionTrait>(db: &C, id: UserId, at: Timestamp) -> Re
     Ok(done.rows_affected > 0)
 }
 
-/// Sets if a sign-in requires a code of an authenticator app.
+/// Sets whether a sign-in requires a code of an authenticator app.
 pub async fn set_second_factor<C: ConnectionTrait>(
     db: &C,
     id: UserId,
@@ -286,15 +287,15 @@ fn existing() -> sea_orm::Select<user::Entity> {
     user::Entity::find().filter(user::Column::IsDeleted.into_expr().eq(literal(false)))
 }
 
-/// Users whom a role in a workspace lets a user see.
+/// Set of users whom a member of a workspace sees, depending on the member's role.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum RoleVisibility {
     Everybody,
-    /// Members of common conversations; the visibility of guests.
+    /// Members of common conversations only; applies to guests.
     ConversationPartners,
 }
 
-/// Subquery of the ids of the workspaces in which the user has such a role.
+/// Subquery of the ids of the workspaces in which the user's role gives this visibility.
 fn workspaces_of(user_id: UserId, seeing: RoleVisibility) -> SelectStatement {
     let is_guest = workspace_member::Column::Role.eq(WorkspaceRole::Guest.as_str());
     Query::select()
@@ -351,11 +352,13 @@ pub struct PresenceSettings {
     pub id: UserId,
     /// Custom status.
     pub custom_status: Option<CustomStatus>,
-    /// Presence chosen by hand while the user is online; `None`: automatic.
+    /// Presence that the user has chosen by hand, shown while the user is online; `None` if
+    /// presence is automatic.
     pub chosen: Option<PresenceStatus>,
 }
 
-/// Presences and statuses set by these users; users without any may be left out.
+/// Returns the presences and statuses that these users have set. Users who have set neither may be
+/// left out.
 pub async fn presence_settings<C: ConnectionTrait>(
     db: &C,
     people: &[UserId],

@@ -1,8 +1,11 @@
-//! Versions of messages: the current one is the row of the message, the others are stored separately.
+//! Versions of messages: the current one is the row of the message, the others are stored
+//! separately.
 //!
-//! Later messages belong to the version that they follow. Selecting another version hides the messages that follow the
-//! current one and records their version, and shows those of the selected one again. Messages hidden by another message
-//! stay hidden, so versions can be selected anywhere in a conversation and each keeps its own continuation.
+//! Later messages belong to the version after which they were written. When another version is
+//! selected, the messages that follow the current version are hidden, with a record of that
+//! version, and the messages that belong to the selected version are shown again. Messages that are
+//! hidden because of another message stay hidden. So versions can be selected anywhere in a
+//! conversation, and each version keeps its own continuation.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement};
@@ -17,10 +20,11 @@ use crate::{
     entity::{message, message_version},
 };
 
-/// Pseudo version that hides an answer written by a second model next to the current one. No message has this version.
+/// Pseudo version for hiding an alternative answer, which a second model writes at the same time as
+/// the current one. No message has this version.
 pub const PARALLEL_VERSION: i64 = 0;
 
-/// Copies the current content of a message to its versions.
+/// Copies the current content of a message to the table of versions.
 pub async fn store_current<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), AppError> {
     let sql = "INSERT INTO message_versions (message_id, version, content, status, reason, model, answer, tool_calls) \
                SELECT id, version, content, status, reason, model, answer, tool_calls FROM messages WHERE id = $1";
@@ -36,7 +40,7 @@ pub async fn remove_version<C: ConnectionTrait>(
     message_version::Entity::delete_by_id((id, version)).exec_with_returning(db).await.map_err(app_error)
 }
 
-/// Inserts an answer of a second model next to the answer `first`, as a hidden message.
+/// Inserts the alternative answer of a second model to the answer `first`, as a hidden message.
 pub async fn insert_parallel<C: ConnectionTrait>(
     db: &C,
     id: MessageId,
@@ -54,7 +58,8 @@ pub async fn insert_parallel<C: ConnectionTrait>(
     raw::run(db, &sql, vec![id.into(), first.into(), seq.into(), model.into(), now.into()]).await
 }
 
-/// Answer of a second model next to this one that has not become a version yet.
+/// Returns the alternative answer of a second model that has not become a version of this answer
+/// yet.
 pub async fn parallel_answer<C: ConnectionTrait>(db: &C, first: MessageId) -> Result<Option<NamedMessage>, AppError> {
     let sql = format!(
         "{NAMED} WHERE m.hidden_by = $1 AND m.hidden_version = {PARALLEL_VERSION} AND m.deleted_at IS NULL LIMIT 1"
@@ -62,7 +67,8 @@ pub async fn parallel_answer<C: ConnectionTrait>(db: &C, first: MessageId) -> Re
     raw::find_one(db, &sql, vec![first.into()]).await
 }
 
-/// Stores the answer of the second model as this version of the first answer, with its tool calls and reasoning.
+/// Stores the alternative answer as the given version of the first answer, with its tool calls and
+/// reasoning.
 pub async fn store_parallel<C: ConnectionTrait>(
     db: &C,
     first: MessageId,
@@ -130,7 +136,8 @@ pub async fn thoughts<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Optio
     Ok(raw::find_one::<_, Reasoning>(db, sql, [id.into()]).await?.map(|row| row.content))
 }
 
-/// True if an answer with this concurrency key is pending: neither its job nor its message has ended.
+/// True if an answer with this concurrency key is in progress: neither its job nor its message has
+/// finished.
 pub async fn is_answering<C: ConnectionTrait>(db: &C, concurrency_key: &str) -> Result<bool, AppError> {
     let sql = "SELECT 1 AS one FROM jobs j LEFT JOIN messages m ON m.id = j.subject \
                WHERE j.concurrency_key = $1 AND j.due_at IS NOT NULL AND (m.id IS NULL OR m.status = 'streaming') LIMIT 1";
@@ -159,7 +166,7 @@ pub async fn hide<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Shows the messages that follow a version again.
+/// Shows the messages again that were hidden because they follow the given version.
 pub async fn unhide<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> Result<(), AppError> {
     message::Entity::update_many()
         .set(message::ActiveModel { hidden_by: Set(None), hidden_version: Set(None), ..Default::default() })
@@ -171,7 +178,7 @@ pub async fn unhide<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> 
     Ok(())
 }
 
-/// Messages hidden behind the other versions of a message.
+/// Returns the messages that are hidden because they belong to other versions of a message.
 pub async fn hidden<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Vec<NamedMessage>, AppError> {
     let sql = "SELECT m.*, NULL AS sender_name, NULL AS sender_glyph, NULL AS sender_hue FROM messages m WHERE m.hidden_by = $1 AND m.deleted_at IS NULL";
     raw::find::<_, NamedMessage>(db, sql, [id.into()]).await

@@ -42,7 +42,8 @@ pub async fn replace<C: ConnectionTrait>(db: &C, id: WorkspaceId, domains: &[Str
     Ok(())
 }
 
-/// Workspaces that users of this domain may join, except those that `by` is in or was removed from, by name.
+/// Lists the workspaces that users of this email domain may join, by name. Leaves out those of
+/// which `by` is a member or from which `by` was removed.
 pub async fn joinable<C: ConnectionTrait>(
     db: &C,
     by: UserId,
@@ -64,7 +65,7 @@ pub async fn joinable<C: ConnectionTrait>(
     super::page::select(db, query, page).await
 }
 
-/// True if users of this domain may join a workspace.
+/// True if users of this email domain may join the workspace.
 pub async fn allows<C: ConnectionTrait>(db: &C, id: WorkspaceId, domain: &str) -> Result<bool, AppError> {
     let row = workspace_domain::Entity::find_by_id((id, domain.to_owned())).one(db).await.map_err(app_error)?;
     Ok(row.is_some())

@@ -1,4 +1,4 @@
-//! Modes of the built-in tools in workspaces.
+//! Modes of the built-in tools per workspace.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use crate::{
     entity::workspace_tool::{ActiveModel, Column, Entity},
 };
 
-/// Name of the server of the built-in tools, which has no row.
+/// Name of the server of the built-in tools. This server has no row in the database.
 pub const SERVER_NAME: &str = "Natter";
 
-/// Mode of each tool that is allowed in a workspace.
+/// Returns the mode of each built-in tool that is allowed in a workspace.
 pub async fn of<C: ConnectionTrait>(db: &C, workspace: WorkspaceId) -> Result<BTreeMap<String, ToolMode>, AppError> {
     let tools = Entity::find().filter(Column::WorkspaceId.eq(workspace));
     let modes = tools.select_only().columns([Column::Tool, Column::Mode]).into_tuple::<(String, ToolMode)>();
     Ok(modes.all(db).await.map_err(app_error)?.into_iter().collect())
 }
 
-/// Sets the mode of a tool; one that is off has no row.
+/// Sets the mode of a tool. A tool that is switched off has no row.
 pub async fn put<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,

@@ -1,4 +1,4 @@
-//! Workspaces and their members. Non-members see nothing of a workspace.
+//! Workspaces and their members. Users who are not members of a workspace see nothing of it.
 
 use appcore::{
     AppError, Timestamp, UserId, WorkspaceId,
@@ -35,7 +35,7 @@ impl SeenWorkspace {
         self.role.parse().map_err(|error: view::UnknownName| AppError::internal(error))
     }
 
-    /// View of the workspace for the member `by`.
+    /// Converts the row to the view for the member `by`.
     pub fn view(self, by: UserId) -> Result<view::Workspace, AppError> {
         Ok(view::Workspace {
             id: self.id,
@@ -48,7 +48,8 @@ impl SeenWorkspace {
     }
 }
 
-/// Inserts a workspace without members, unless only one of its kind may exist and does.
+/// Inserts a workspace without members. Does nothing if only one workspace of its kind may exist
+/// and it already does.
 pub async fn insert<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
@@ -66,13 +67,13 @@ pub async fn insert<C: ConnectionTrait>(
         updated_at: Set(at),
         is_deleted: Set(false),
     };
-    // A conflict clause instead of a caught error, which would abort the transaction in PostgreSQL.
+    // Uses a conflict clause, because in PostgreSQL a failed insert would abort the transaction.
     let nothing = OnConflict::new().do_nothing().to_owned();
     workspace::Entity::insert(row).on_conflict(nothing).exec_without_returning(db).await.map_err(app_error)?;
     Ok(())
 }
 
-/// Shared workspace of the installation, without an access check.
+/// Returns the shared workspace of the installation, without an access check.
 pub async fn shared<C: ConnectionTrait>(db: &C) -> Result<Option<workspace::Model>, AppError> {
     find_shared().one(db).await.map_err(app_error)
 }
@@ -83,7 +84,7 @@ pub(super) fn find_shared() -> sea_orm::Select<workspace::Entity> {
         .filter(workspace::Column::IsDeleted.into_expr().eq(literal(false)))
 }
 
-/// Number of members who occupy a seat, which guests don't.
+/// Returns the number of members who occupy a seat; guests don't.
 pub async fn count_seats<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<i64, AppError> {
     let query = workspace_member::Entity::find()
         .join(JoinType::InnerJoin, to_user())
@@ -101,10 +102,11 @@ pub async fn lock<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<(), App
     Ok(())
 }
 
-/// Locks a workspace and these members of it against removal until the transaction ends; returns `false` if one of them
-/// doesn't exist.
+/// Locks a workspace and the memberships of these users against removal until the transaction ends;
+/// returns `false` if the workspace or one of the memberships doesn't exist.
 ///
-/// The end of a membership cleans up after its commit, so it also finds what was created under this lock.
+/// When a membership ends, the clean-up runs after that commit, so it also finds rows that were
+/// created under this lock.
 pub async fn lock_members<C: ConnectionTrait>(db: &C, id: WorkspaceId, users: &[UserId]) -> Result<bool, AppError> {
     let there = workspace::Entity::find_by_id(id)
         .filter(workspace::Column::IsDeleted.eq(false))
@@ -175,7 +177,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, by: UserId, id: WorkspaceId) -> Re
     seen_by(by).filter(workspace::Column::Id.eq(id)).into_model().one(db).await.map_err(app_error)
 }
 
-/// Default workspace of a user: the shared one, else the personal one.
+/// Returns the default workspace of a user: the shared one, or otherwise the personal one.
 pub async fn default_of<C: ConnectionTrait>(db: &C, by: UserId) -> Result<Option<SeenWorkspace>, AppError> {
     let named = [WorkspaceKind::Shared.as_str(), WorkspaceKind::Personal.as_str()];
     let mut rows: Vec<SeenWorkspace> =
@@ -198,7 +200,8 @@ pub struct MemberRow {
     pub member_role: String,
 }
 
-/// Lists the members of a workspace whom `by` may see, by name, optionally filtered by `text`.
+/// Lists the members of a workspace whom `by` may see, by name, optionally only those whose name
+/// contains `text`.
 pub async fn members<C: ConnectionTrait>(
     db: &C,
     by: UserId,
@@ -241,7 +244,7 @@ pub async fn role<C: ConnectionTrait>(
     role.map(|role| role.parse().map_err(|error: view::UnknownName| AppError::internal(error))).transpose()
 }
 
-/// Number of workspaces that a user owns.
+/// Returns the number of workspaces that a user owns.
 pub async fn count_owned<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u64, AppError> {
     seen_by(user_id)
         .filter(workspace_member::Column::Role.eq(WorkspaceRole::Owner.as_str()))
@@ -255,7 +258,8 @@ pub async fn count_owned<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<
 pub enum MembershipEnd {
     /// The member left.
     Left,
-    /// Removed by someone else; stored until the user is invited again.
+    /// The member was removed by someone else. The removal is recorded, so that the user needs an
+    /// invitation to return.
     Removed,
 }
 
@@ -285,7 +289,8 @@ pub async fn end_membership<C: ConnectionTrait>(
     Ok(done.rows_affected > 0)
 }
 
-/// Time at which a user was removed from a workspace, unless they have returned.
+/// Returns the time at which a user was removed from a workspace; `None` if the user has returned
+/// since.
 pub async fn removed_at<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
@@ -295,7 +300,7 @@ pub async fn removed_at<C: ConnectionTrait>(
     Ok(row.filter(|row| row.is_deleted).and_then(|row| row.removed_at))
 }
 
-/// Number of members among these users.
+/// Returns how many of these users are members.
 pub async fn count_members<C: ConnectionTrait>(db: &C, id: WorkspaceId, users: &[UserId]) -> Result<u64, AppError> {
     memberships(id)
         .filter(workspace_member::Column::UserId.is_in(users.iter().copied()))
@@ -310,7 +315,7 @@ pub async fn has_role<C: ConnectionTrait>(db: &C, id: WorkspaceId, role: Workspa
     Ok(count.map_err(app_error)? > 0)
 }
 
-/// Adds a member or restores a former one; returns `false` if the user is a member.
+/// Adds a member or restores a former one; returns `false` if the user is already a member.
 pub async fn add<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,

@@ -1,9 +1,10 @@
 //! Checkpoints SQLite's write-ahead log incrementally, off the commit path.
 //!
-//! SQLite's own checkpoint writes the log's pages and syncs them at once, and the writer's next commit waits for
-//! hundreds of pages, ten times as long as otherwise. Here it is done in steps ([`checkpoint`]): SQLite writes the pages
-//! without a sync, then the file is synced in chunks, and commits run between the chunks. Meanwhile a read transaction
-//! keeps SQLite from overwriting the log, which holds all pages until the file is on disk.
+//! SQLite's own checkpoint writes the pages of the log and syncs them all at once. The next commit
+//! then waits for hundreds of pages, ten times as long as usual. Here a checkpoint runs in steps
+//! ([`checkpoint`]): SQLite writes the pages without a sync, then the file is synced in chunks, and
+//! commits run between the chunks. Meanwhile a read transaction keeps SQLite from overwriting the
+//! log, which holds all pages until the file is on disk.
 
 use std::{
     fs::File,
@@ -23,27 +24,30 @@ use super::{BUSY_TIMEOUT, WriteLock};
 
 /// Interval between checks of the log's length.
 const CHECK_INTERVAL: Duration = Duration::from_millis(300);
-/// Minimum number of pages (4 KiB) that are in the log but not in the file for a checkpoint. Waiting for more copies a
-/// frequently written page once.
+/// Minimum number of pages (4 KiB) in the log that are not in the file yet, for a checkpoint to
+/// start. By waiting for that many, a page that is written often is copied only once.
 const MIN_CHECKPOINT_PAGES: i64 = 2_000;
-/// Number of pages above which the log is restarted. A restart needs all pages in the file, and a busy writer always
-/// adds some.
+/// Length of the log, in pages, above which it is restarted. SQLite restarts it by itself only when
+/// all pages are in the file, which a busy writer prevents.
 const RESTART_PAGES: i64 = 16_000;
 /// Maximum number of pages that are copied while the writer waits.
 const MAX_REMAINING_PAGES: i64 = 64;
-/// Maximum number of checkpoints to get below [`REMAINDER`].
+/// Maximum number of checkpoints in a row that try to get the remaining pages below
+/// [`MAX_REMAINING_PAGES`].
 const MAX_PASSES: usize = 6;
 /// Minimum interval between two truncations of a log that contains removed text.
 const MIN_TRUNCATE_INTERVAL: Duration = Duration::from_secs(10);
 /// Minimum interval between two log messages about failed checkpoints.
 const WARNING_INTERVAL: Duration = Duration::from_secs(30);
-/// Bytes per sync, and the maximum number of chunks: a large file is synced in larger chunks.
+/// Size of the chunks that are synced, in bytes, and maximum number of chunks. A large file is
+/// synced in larger chunks.
 const SYNC_CHUNK_BYTES: u64 = 1024 * 1024;
 const MAX_SYNC_CHUNKS: u64 = 4_096;
 
-/// Checkpoints until the database is closed.
+/// Runs checkpoints until the database is closed.
 ///
-/// The file stays open until then: closing any descriptor of it in this process would release SQLite's locks (POSIX).
+/// The file stays open until then: closing any descriptor of it in this process would release
+/// SQLite's POSIX locks.
 pub(super) async fn run(
     beside: SqlitePool,
     writer: (SqlitePool, WriteLock),
@@ -60,7 +64,8 @@ pub(super) async fn run(
         }
         match checkpoint_and_restart(&beside, &writer, &file).await {
             Ok(()) => complained = None,
-            // Checkpoints are retried continuously, for example on a full disk.
+            // Limits the number of log messages: failed checkpoints are retried continuously, for
+            // example while the disk is full.
             Err(error) if complained.is_none_or(|at: Instant| at.elapsed() >= WARNING_INTERVAL) => {
                 complained = Some(Instant::now());
                 tracing::warn!(%error, "failed to checkpoint SQLite write-ahead log");
@@ -71,7 +76,7 @@ pub(super) async fn run(
             emptied = Some(Instant::now());
             match truncate_log(&beside, &writer, &file).await {
                 Ok(true) => {}
-                // A reader still needs the log; retry later.
+                // A reader still needs the log, so the truncation is retried later.
                 Ok(false) => removed.store(true, Ordering::Relaxed),
                 Err(error) => {
                     removed.store(true, Ordering::Relaxed);
@@ -82,7 +87,8 @@ pub(super) async fn run(
     }
 }
 
-/// Checkpoints the log, and restarts it if it is long. The writer waits only while the last few pages are copied.
+/// Runs a checkpoint, and restarts the log if it is long. The writer waits only while the last few
+/// pages are copied.
 async fn checkpoint_and_restart(
     beside: &SqlitePool,
     (writer, write_lock): &(SqlitePool, WriteLock),
@@ -101,7 +107,7 @@ async fn checkpoint_and_restart(
         }
         log = checkpoint(beside, file).await?;
     }
-    // If no pages are left, the writer restarts the log by itself.
+    // If no pages are left, the next commit restarts the log by itself.
     if log.left > 0 {
         let _turn = write_lock.acquire().await?;
         sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(writer).await?;
@@ -132,7 +138,7 @@ async fn truncate_log(
     Ok(busy == 0)
 }
 
-/// Pages in the log, and those that are not in the file yet.
+/// Number of pages in the log, and number of those that are not in the file yet.
 #[derive(Debug)]
 pub(super) struct LogPages {
     pub length: i64,
@@ -145,22 +151,25 @@ pub(super) async fn measure_log(connections: &SqlitePool) -> Result<LogPages, sq
     Ok(LogPages { length, left: length - taken })
 }
 
-/// Copies the log's pages into the file and syncs it; returns the state of the log after that.
+/// Copies the log's pages into the file and syncs the file; returns the state of the log
+/// afterwards.
 async fn checkpoint(beside: &SqlitePool, file: &Arc<File>) -> Result<LogPages, sqlx::Error> {
     let reader = begin_read(beside).await?;
     let mut connection = beside.acquire().await?;
     let copied = copy_pages(&mut connection).await;
     if copied.is_err() {
-        // With `synchronous = OFF` the connection must not be reused or be the last one to close the file.
+        // This connection has `synchronous = OFF`, so it must not be reused, and must not be the
+        // last one to close the file.
         connection.close_on_drop();
     }
     drop(connection);
-    // Also after a failure, because some pages may be in the file already.
+    // Syncs even after a failure, because some pages may already be in the file.
     let file = Arc::clone(file);
     let written = tokio::task::spawn_blocking(move || sync_in_chunks(&file)).await;
     if let Err(error) = written.map_err(io::Error::from).flatten() {
-        // The kernel drops pages that it failed to write, while SQLite counts them as written. Only the log still has
-        // them, and the next start reads all of it. PostgreSQL does the same (`data_sync_retry`).
+        // Aborts, because the kernel drops pages that it failed to write, while SQLite counts them
+        // as written. Only the log still has them, and the next start reads the whole log.
+        // PostgreSQL does the same (`data_sync_retry`).
         tracing::error!(%error, "failed to write database file, aborting; the next start recovers from the write-ahead log");
         std::process::abort();
     }
@@ -176,13 +185,13 @@ async fn begin_read(beside: &SqlitePool) -> Result<Transaction<'static, sqlx::Sq
     Ok(reader)
 }
 
-/// Lets SQLite copy the pages without a sync.
+/// Makes SQLite copy the pages without a sync.
 async fn copy_pages(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     const COPY: &str = "PRAGMA synchronous = OFF; PRAGMA wal_checkpoint(PASSIVE); PRAGMA synchronous = FULL";
     sqlx::raw_sql(COPY).execute(connection).await.map(drop)
 }
 
-/// Syncs the file in chunks: a concurrent commit waits for one chunk at most.
+/// Syncs the file in chunks, so that a concurrent commit waits for one chunk at most.
 fn sync_in_chunks(file: &File) -> io::Result<()> {
     let length = file.metadata()?.len();
     let piece = SYNC_CHUNK_BYTES.max(length / MAX_SYNC_CHUNKS);
@@ -228,7 +237,8 @@ mod tests {
         let writing = tokio::spawn(async move {
             for number in 0.. {
                 write(&writer, number).await;
-                // On a busy machine, checkpoints might not keep up with a writer that never pauses.
+                // Slows the writer down: on a busy machine, checkpoints might not keep up with a
+                // writer that never pauses.
                 if seen.load(Ordering::Relaxed) > overlong / 4 {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }

@@ -1,7 +1,8 @@
-//! Commits batches of messages on a dedicated thread with a dedicated connection.
+//! Thread that commits batches of messages over its own connection.
 //!
-//! A pooled connection has a thread too, but returns each statement's result separately: a single message woke the
-//! writer four times, twice only to wait for a lock. Here a whole transaction is one request and one response.
+//! A pooled connection also has a thread, but it returns the result of each statement separately: a
+//! single message woke the writer four times, twice only because it waited for a lock. Here a whole
+//! transaction is one request and one response.
 
 use std::{
     path::PathBuf,
@@ -22,13 +23,13 @@ use tokio::sync::oneshot;
 use super::write_lock::WriteGuard;
 use crate::statement::{Field, Piece};
 
-/// Capacity of the statement cache; exceeds the number of distinct statements.
+/// Capacity of the statement cache; greater than the number of distinct statements.
 const STATEMENT_CACHE_CAPACITY: usize = 100;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Committer {
     opener: ConnectionOpener,
-    /// `None` once the committer is closed.
+    /// Channel to the thread; `None` once the committer is closed.
     commands: Arc<Mutex<Option<Sender<CommitterCommand>>>>,
 }
 
@@ -37,7 +38,7 @@ pub(crate) struct Committer {
 pub(crate) struct ConnectionOpener {
     pub file: PathBuf,
     pub busy_timeout: Duration,
-    /// Pragmas.
+    /// Pragmas that are executed when the connection is opened.
     pub settings: String,
 }
 
@@ -78,7 +79,8 @@ impl Committer {
         Ok(Self { opener, commands: Arc::new(Mutex::new(Some(orders))) })
     }
 
-    /// Executes all of `pieces` or none of them. A started commit runs to completion even if the caller is dropped.
+    /// Executes either all `pieces` or none of them. Once started, a commit runs to completion even
+    /// if the caller is dropped.
     pub async fn commit(&self, pieces: Vec<Piece>, turn: WriteGuard) -> anyhow::Result<Result<()>> {
         let (done, outcome) = oneshot::channel();
         self.send(CommitterCommand::Commit { pieces, turn, done })?;
@@ -89,12 +91,12 @@ impl Committer {
         let (done, closed) = oneshot::channel();
         let orders = self.commands.lock().unwrap_or_else(PoisonError::into_inner).take();
         if orders.is_some_and(|orders| orders.send(CommitterCommand::Close { done }).is_ok()) {
-            // The sender is dropped without a message if the thread has already ended.
+            // If the thread has already ended, the sender is dropped without a message.
             let _ = closed.await;
         }
     }
 
-    /// Sends an order to the thread; replaces the thread if it has died.
+    /// Sends a command to the thread. Starts a new thread if the old one has died.
     fn send(&self, order: CommitterCommand) -> anyhow::Result<()> {
         let mut orders = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = orders.as_mut().ok_or(Closed)?;
@@ -115,7 +117,7 @@ fn run(mut connection: Connection, opener: &ConnectionOpener, orders: &Receiver<
             CommitterCommand::Commit { pieces, turn, done } => {
                 let result = commit(&mut connection, opener, &pieces);
                 drop(turn);
-                // The receiver is gone if the caller was dropped.
+                // The send fails if the caller was dropped.
                 let _ = done.send(result);
             }
             CommitterCommand::Close { done } => {
@@ -221,7 +223,7 @@ mod tests {
         let (db, _) = open(&folder).await;
         assert_eq!(insert(&db, &[1]).await, CommitOutcome::Executed);
         db.sqlite().unwrap().committer.send(CommitterCommand::Run(|_| panic!("simulated defect"))).unwrap();
-        // The order that detects the dead thread may be lost with it; later ones are not.
+        // The command that detects the dead thread may be lost; later ones are not.
         let piece = || INSERT.piece([[2.into()]]);
         let first = db.sqlite().unwrap().commit(vec![piece()]).await;
         if first.is_err() {

@@ -12,14 +12,14 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteConnection},
 };
 
-/// Path of the file that a `sqlite://` address names.
+/// Returns the path of the file that a `sqlite://` URL names.
 pub fn sqlite_file(url: &str) -> anyhow::Result<PathBuf> {
     let options = SqliteConnectOptions::from_str(url).context("database.url is not a valid SQLite address")?;
     Ok(options.get_filename().to_owned())
 }
 
-/// Writes a consistent snapshot of the database to a new file. Doesn't block writers; the write-ahead log grows until
-/// it is done. Returns the migrations that are applied in the snapshot.
+/// Writes a consistent snapshot of the database to a new file and returns the migrations that are
+/// applied in it. Doesn't block writers; the write-ahead log grows until the copy is done.
 pub async fn copy_sqlite(from: &Path, to: &Path) -> anyhow::Result<Vec<String>> {
     let mut connection = open(from).await?;
     let target = to.to_str().context("path of the copy is not UTF-8")?;

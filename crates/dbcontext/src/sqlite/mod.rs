@@ -1,5 +1,5 @@
-//! SQLite connections: two write in turn, one of them only batches of messages; several read; and two checkpoint the
-//! write-ahead log in the background.
+//! SQLite connections. Two write, one at a time; one of these only commits batches of messages.
+//! Several read. Two checkpoint the write-ahead log in the background.
 
 mod checkpoint;
 mod committer;
@@ -36,15 +36,15 @@ pub(crate) use write_lock::{WriteGuard, WriteLock};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 8;
-/// Connections of the checkpoints: the first holds a read transaction so that SQLite keeps the log, the second
-/// checkpoints.
+/// Number of connections for checkpoints: one holds a read transaction so that SQLite keeps the
+/// log, the other runs the checkpoint.
 const CHECKPOINTERS: u32 = 2;
-/// Length of the log, in pages, at which a writer checkpoints by itself; reached only if the background checkpoints
-/// fall behind.
+/// Length of the log, in pages, at which the writing connection itself runs a checkpoint. Reached
+/// only if the background checkpoints fall behind.
 const AUTOCHECKPOINT_PAGES: &str = "128000";
 /// Pragmas of every connection.
 const PRAGMAS: [(&str, &str); 5] = [
-    // An acknowledged message must survive a power cut; group commit makes the fsync cheap.
+    // An acknowledged message must survive a power failure. Group commit makes the fsync cheap.
     ("synchronous", "FULL"),
     ("foreign_keys", "ON"),
     // Overwrites deleted content, including in freed pages.
@@ -54,21 +54,22 @@ const PRAGMAS: [(&str, &str); 5] = [
     // the cache.
     ("cache_size", "-2000"),
 ];
-/// Page cache of the committing connection, whose own commits don't invalidate it.
+/// Page cache of the connection for commits of messages, in KiB (as a negative number). Its own
+/// commits don't invalidate it.
 const COMMITTER_CACHE_SIZE: &str = "-8000";
 
 /// Result of committing a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CommitOutcome {
     Executed,
-    /// A unique constraint was violated; nothing was changed.
+    /// A unique constraint was violated; nothing was written.
     Duplicate,
 }
 
-/// SQLite's own connections of [`Database`](crate::Database). Cheap to clone.
+/// SQLite-specific connections of [`Database`](crate::Database). Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Sqlite {
-    /// A single connection, used in turns.
+    /// Pool of a single connection, which its users take in turns.
     pub writer: SqlitePool,
     pub write_lock: WriteLock,
     committer: Committer,
@@ -106,12 +107,14 @@ impl Sqlite {
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .idle_timeout(None)
                 .max_lifetime(None)
-                // A local file doesn't disconnect, and each test wakes a thread.
+                // No test before use: a local file doesn't disconnect, and each test wakes a
+                // thread.
                 .test_before_acquire(false)
         };
         let writing = options.clone().pragma("wal_autocheckpoint", AUTOCHECKPOINT_PAGES);
-        // SQLite may roll back a transaction by itself, such as on a full disk. sqlx considers it open then and can't
-        // begin another one.
+        // SQLite may roll back a transaction by itself, for example on a full disk. sqlx then still
+        // considers the transaction open and can't begin another one, so the connection is
+        // replaced.
         let unless_stuck = pool(1).before_acquire(|connection, _| {
             let is_stuck = connection.is_in_transaction();
             Box::pin(async move { Ok(!is_stuck) })
@@ -135,7 +138,7 @@ impl Sqlite {
         Ok((Self { writer, write_lock, committer, checkpoints, removed }, reader, file))
     }
 
-    /// Executes all of `pieces` or none of them.
+    /// Executes either all `pieces` or none of them.
     pub async fn commit(&self, pieces: Vec<Piece>) -> Result<CommitOutcome, AppError> {
         let turn = self.write_lock.acquire().await.map_err(app_error)?;
         match self.committer.commit(pieces, turn).await.map_err(AppError::unavailable)? {
@@ -145,7 +148,7 @@ impl Sqlite {
         }
     }
 
-    /// Requests a truncation of the log, which still contains removed content.
+    /// Requests that the log, which still contains removed content, is truncated.
     pub fn purge_removed(&self) {
         self.removed.store(true, Ordering::Relaxed);
     }
@@ -156,8 +159,9 @@ impl Sqlite {
     }
 }
 
-/// Opens the file with permissions for its owner only, because it contains password hashes and signing keys. SQLite
-/// gives the same mode to the files next to it.
+/// Opens the file with permissions for its owner only, because it contains password hashes and
+/// signing keys. SQLite gives the same permissions to the other files that it creates for the
+/// database.
 fn open_private(file: &Path) -> anyhow::Result<File> {
     if let Some(folder) = file.parent().filter(|folder| *folder != Path::new("")) {
         DirBuilder::new()

@@ -1,7 +1,8 @@
-//! Fair write lock: grants writes in the order of the requests.
+//! Fair write lock: grants writes in the order in which they were requested.
 //!
-//! SQLite has one writer at a time and lets the others poll every few milliseconds, in no order: next to batches that
-//! are committed without a pause, a writer could starve for seconds.
+//! SQLite has one writer at a time and lets the others poll every few milliseconds, in no
+//! particular order. While batches are committed without a pause, another writer could starve for
+//! seconds.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Statements about many rows at once: rows as one parameter, and writes (pieces) that are sent together or run by
-//! SQLite's committing thread.
+//! Statements about many rows at once: rows passed as one parameter, and writes ("pieces") that are
+//! sent together or executed by SQLite's commit thread.
 
 pub(crate) mod pieces;
 pub(crate) mod rows;

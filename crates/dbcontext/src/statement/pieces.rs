@@ -1,5 +1,6 @@
-//! Writes that are sent to the database in one call: PostgreSQL gets them as one statement because each statement is a
-//! round trip, and SQLite as consecutive statements because each call wakes a thread.
+//! Writes that are sent to the database in one call. PostgreSQL gets them as one statement, because
+//! each statement is a round trip. SQLite gets them as consecutive statements in one call, because
+//! each call wakes a thread.
 
 use std::{borrow::Cow, mem, sync::OnceLock};
 
@@ -11,7 +12,7 @@ use sqlx::{Arguments as _, AssertSqlSafe, postgres::PgArguments};
 use super::rows::{self, Column, Field, Rows};
 use crate::constraint::app_error;
 
-/// Statement that writes, with its rows or parameters.
+/// Writing statement with its rows or parameters.
 #[derive(Debug)]
 pub struct Piece(Form);
 
@@ -34,8 +35,9 @@ impl Piece {
         Ok(Self(Form::Whole { sql, values: vec![rows.parameter()?.into()] }))
     }
 
-    /// SQLite's form of the piece: a statement and the parameters of each execution. Rows are executed one by one
-    /// because a row costs no call there, and JSON is more expensive than storing.
+    /// Returns the piece in SQLite's form: a statement, and the parameters of each execution. Rows
+    /// are executed one by one, because in SQLite a row needs no call of its own, and encoding JSON
+    /// would cost more than storing the row.
     pub(crate) fn steps(&self) -> (&str, impl Iterator<Item = &[Field]>) {
         let (sql, fields, width) = match &self.0 {
             Form::Whole { sql, values } => (sql.as_str(), values, values.len()),
@@ -44,13 +46,13 @@ impl Piece {
         (sql, fields.chunks(width.max(1)))
     }
 
-    /// The piece as a single statement with its parameters.
+    /// Returns the piece as a single statement with its parameters.
     fn whole(self, backend: DatabaseBackend) -> Result<(Cow<'static, str>, Vec<Field>), AppError> {
         let (texts, columns, fields) = match self.0 {
             Form::Whole { sql, values } => return Ok((sql.into(), values)),
             Form::Rows { texts, columns, fields } => (texts, columns, fields),
         };
-        // A single row, which is the usual case under low load.
+        // Optimises the case of a single row, which is the usual one under low load.
         if backend == DatabaseBackend::Sqlite && fields.len() == columns.len() {
             return Ok((texts.lone.as_str().into(), fields));
         }
@@ -60,7 +62,7 @@ impl Piece {
     }
 }
 
-/// Kind of pieces; its SQL is built once.
+/// Type of write whose SQL is built once and then used for many pieces.
 pub(crate) struct Change<const N: usize> {
     columns: [Column; N],
     sql: Sql,
@@ -70,16 +72,16 @@ pub(crate) struct Change<const N: usize> {
 enum Sql {
     /// Insert into this table.
     Insert(&'static str),
-    /// `{}` is replaced by the table expression of the rows. `lone` takes the fields of one row as its parameters, in
-    /// their order.
+    /// Other statement. In `rows`, `{}` is replaced by the table expression of the rows. `lone` is
+    /// the statement for a single row, whose fields are its parameters, in order.
     Other { rows: &'static str, lone: &'static str },
 }
 
 #[derive(Debug)]
 struct Texts {
-    /// `{}` is replaced by the table expression of the rows.
+    /// Statement for many rows; `{}` is replaced by the table expression of the rows.
     rows: String,
-    /// Takes the fields of one row as parameters. Used by SQLite only.
+    /// Statement for one row, whose fields are its parameters. Used by SQLite only.
     lone: String,
 }
 
@@ -115,14 +117,15 @@ impl<const N: usize> Change<N> {
     }
 }
 
-/// Executes pieces that don't depend on each other.
+/// Executes pieces that are independent of each other.
 pub async fn execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(), AppError> {
     let backend = db.get_database_backend();
     let mut texts = Vec::with_capacity(pieces.len());
     let mut values = Vec::new();
     for piece in pieces {
         let (sql, parameters) = piece.whole(backend)?;
-        // SQLite's statements are consecutive and use positional parameters.
+        // SQLite executes the statements one after the other, with positional parameters;
+        // PostgreSQL needs numbered ones.
         let is_numbered = backend == DatabaseBackend::Postgres;
         texts.push(if is_numbered { sql.replace("$1", &format!("${}", values.len() + 1)).into() } else { sql });
         values.extend(parameters.into_iter().map(Value::from));
@@ -137,8 +140,9 @@ pub async fn execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(
     Ok(())
 }
 
-/// Builds one statement for PostgreSQL: if `claim`, which takes one parameter, yields the expected number of rows, all
-/// of `pieces` are executed, otherwise none. The statement returns the rows of `claim`.
+/// Builds one statement for PostgreSQL that executes either all `pieces` or none. They are executed
+/// if `claim`, which takes one parameter, yields the expected number of rows. The statement returns
+/// the rows of `claim`.
 pub(crate) fn execute_if(
     claim: Piece,
     count: usize,
@@ -155,7 +159,7 @@ pub(crate) fn execute_if(
         texts.push(match piece.0 {
             Form::Whole { sql, values } => {
                 add(&mut arguments, values)?;
-                // A piece without rows changes nothing.
+                // Passes no rows if the claim fails; a piece without rows changes nothing.
                 sql.replace("$1", &format!("(CASE WHEN {HOLDS} THEN ${first} ELSE '[]' END)")).into()
             }
             Form::Rows { texts, columns, fields } => {
@@ -182,7 +186,7 @@ fn add(arguments: &mut PgArguments, values: Vec<Field>) -> Result<(), AppError> 
     Ok(())
 }
 
-/// Joins statements as common table expressions of PostgreSQL.
+/// Joins statements into one, as common table expressions of PostgreSQL.
 fn join_ctes(texts: &[Cow<'static, str>]) -> String {
     texts.iter().enumerate().map(|(place, text)| format!("p{place} AS ({text})")).collect::<Vec<_>>().join(", ")
 }

@@ -1,9 +1,10 @@
-//! Many rows in one parameter: the text of the statement doesn't depend on their number, so it is prepared once.
+//! Many rows in one parameter: the text of the statement doesn't depend on the number of rows, so
+//! it is prepared only once.
 //!
-//! The rows are encoded as a JSON array. PostgreSQL expands objects with `json_to_recordset`, SQLite arrays with
-//! `json_each`, which finds an index faster than a name. Ids are encoded as 32 hexadecimal digits, which both can
-//! parse. The writer of the event log doesn't use JSON: it sends arrays to PostgreSQL ([`unnest_arrays`]), and single
-//! rows to SQLite.
+//! The rows are encoded as a JSON array. PostgreSQL expands objects with `json_to_recordset`,
+//! SQLite expands arrays with `json_each`, because it finds a field faster by index than by name.
+//! Ids are encoded as 32 hexadecimal digits, which both can parse. The writer of the event log
+//! doesn't use JSON: it sends arrays to PostgreSQL ([`unnest_arrays`]), and single rows to SQLite.
 
 use std::borrow::Cow;
 
@@ -30,7 +31,7 @@ impl Column {
         }
     }
 
-    /// PostgreSQL's type of the column.
+    /// Returns PostgreSQL's type of the column.
     const fn kind(self) -> &'static str {
         match self {
             Self::Uuid(_) => "uuid",
@@ -111,7 +112,8 @@ impl Serialize for Field {
     }
 }
 
-/// Table expression named `w` that expands a statement's only parameter into rows.
+/// Builds a table expression with the alias `w` that expands a statement's only parameter into
+/// rows.
 pub(crate) fn unnest_json(backend: DatabaseBackend, columns: &[Column]) -> String {
     if backend == DatabaseBackend::Postgres {
         let fields: Vec<String> = columns.iter().map(|column| format!("{} {}", column.name(), column.kind())).collect();
@@ -125,8 +127,8 @@ pub(crate) fn unnest_json(backend: DatabaseBackend, columns: &[Column]) -> Strin
                 Column::Text(name) | Column::Int(name) | Column::Bool(name) => format!("value->>{place} AS {name}"),
             })
             .collect();
-        // Materialised because `value` would otherwise be serialised again at each use, which was half of the cost of
-        // an insert.
+        // Materialised, because SQLite would otherwise serialise `value` again at each use, which
+        // took half of the time of an insert.
         let rows = "WITH r AS MATERIALIZED (SELECT value FROM json_each(?))";
         format!("({rows} SELECT {} FROM r) AS w", fields.join(", "))
     }
@@ -144,30 +146,30 @@ impl<const N: usize> Rows<N> {
         Self { backend, columns, rows: rows.into_iter().collect() }
     }
 
-    /// Table expression named `w` of the rows, for the text of the statement.
+    /// Returns the table expression of the rows, with the alias `w`, for the text of the statement.
     pub fn table(&self) -> String {
         unnest_json(self.backend, &self.columns)
     }
 
-    /// Parameter that contains the rows.
+    /// Returns the parameter that contains the rows.
     pub fn parameter(&self) -> Result<String, AppError> {
         json(self.backend, &self.columns, self.rows.iter().map(<[Field; N]>::as_slice))
     }
 
-    /// Builds a statement that has no other parameter.
+    /// Builds a statement whose only parameter is the rows.
     pub fn statement(&self, sql: impl Into<String>) -> Result<Statement, AppError> {
         Ok(Statement::from_sql_and_values(self.backend, sql, [self.parameter()?.into()]))
     }
 }
 
 impl Rows<1> {
-    /// Rows with a single column `id`.
+    /// Creates rows with a single column `id`.
     pub fn ids(backend: DatabaseBackend, ids: impl IntoIterator<Item = Uuid>) -> Self {
         Self::new(backend, [Column::Uuid("id")], ids.into_iter().map(|id| [id.into()]))
     }
 }
 
-/// Encodes rows as the parameter that [`unfold`] expands.
+/// Encodes rows as the parameter that [`unnest_json`] expands.
 pub(crate) fn json<'a>(
     backend: DatabaseBackend,
     columns: &[Column],
@@ -193,8 +195,9 @@ impl Serialize for JsonRow<'_> {
     }
 }
 
-/// Table expression named `w` that expands the arrays bound by [`bind`], starting at parameter `first`; it is empty
-/// unless `condition` holds. PostgreSQL reads arrays six times as fast as JSON.
+/// Builds a table expression with the alias `w` that expands the arrays bound by [`bind`], starting
+/// at parameter `first`. It has no rows unless `condition` holds. PostgreSQL reads arrays six times
+/// as fast as JSON.
 pub(crate) fn unnest_arrays(columns: &[Column], first: usize, condition: &str) -> String {
     let array = |(place, column): (usize, &Column)| format!("${}::{}[]", first + place, column.kind());
     let arrays: Vec<String> = columns.iter().enumerate().map(array).collect();
@@ -240,7 +243,8 @@ fn array<'a, T>(
         .collect()
 }
 
-/// Pads the values with repetitions to a power of two, because each count is a separate statement to prepare.
+/// Pads the values to a power of two by repeating them, because a statement is prepared separately
+/// for each number of values.
 pub(crate) fn padded_to_power_of_two<T: Clone>(values: &[T]) -> impl Iterator<Item = T> {
     values.iter().cloned().cycle().take(if values.is_empty() { 0 } else { values.len().next_power_of_two() })
 }
