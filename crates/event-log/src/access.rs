@@ -1,5 +1,5 @@
-//! Access checks of the caller against a conversation, used by everything that reads or changes
-//! one.
+//! Checks whether the caller may access a conversation. Used by every operation that reads or
+//! changes a conversation.
 
 use appcore::{AppError, Code, ConversationId, UserId, access::Access};
 use dbcontext::query;
@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 
 use crate::EventLogService;
 
-/// Access of a user to a conversation, loaded once, when the first check needs it.
+/// Access of a user to a conversation. Loaded only once, when the first check needs it.
 pub struct Lookup<'a> {
     service: &'a EventLogService,
     pub user: UserId,
@@ -31,7 +31,7 @@ impl<'a> Lookup<'a> {
         access.ok_or_else(|| Code::NotFound.into())
     }
 
-    /// Returns the access of a member; fails for everybody else.
+    /// Returns the access of a member. Fails for a user who isn't a member.
     pub async fn member(&self) -> Result<Access, AppError> {
         let access = self.reader().await?;
         access.require_member()?;
@@ -39,14 +39,14 @@ impl<'a> Lookup<'a> {
     }
 }
 
-/// Returns the access of a user who may read the conversation. Fails with `NotFound` for everybody
-/// else, so that its existence isn't revealed.
+/// Returns the access of a user who may read the conversation. Fails with `NotFound` for other
+/// users, so that the conversation's existence isn't revealed.
 pub async fn reader(service: &EventLogService, user: UserId, id: ConversationId) -> Result<Access, AppError> {
     Lookup::new(service, user, id).reader().await
 }
 
-/// Returns the access of a member; a reader who isn't a member gets `NotAMember`, everybody else
-/// `NotFound`.
+/// Returns the access of a member. Fails with `NotAMember` for a reader who isn't a member, and
+/// with `NotFound` for other users.
 pub async fn member(service: &EventLogService, user: UserId, id: ConversationId) -> Result<Access, AppError> {
     Lookup::new(service, user, id).member().await
 }
@@ -58,8 +58,8 @@ pub async fn manager(service: &EventLogService, user: UserId, id: ConversationId
     Ok(access)
 }
 
-/// Turns the writer's `NotFound` into `NotAMember` for a caller who may read the conversation. The
-/// writer only knows members, so it can't tell the two cases apart.
+/// Turns the writer's `NotFound` into `NotAMember` if the caller may read the conversation. The
+/// writer loads only members, so it can't tell the two cases apart.
 pub async fn explain_not_found<T>(
     service: &EventLogService,
     user: UserId,

@@ -2,8 +2,8 @@
 //! indicators, notifications and push.
 //!
 //! Owns the tables of events, messages, read positions, notifications and push subscriptions. All
-//! changes of a conversation go through its [`Writer`](events::Writer). Depends on `identity` and
-//! the layers below it, and knows nothing of the features that change conversations.
+//! changes of a conversation go through its [`Writer`](events::Writer). Depends on the crate
+//! `identity` and the layers below it, but not on the features that change conversations.
 
 pub mod access;
 pub mod events;
@@ -36,7 +36,7 @@ pub struct EventLogService {
 }
 
 impl EventLogService {
-    /// Starts the writer and loads the Web Push keys, generating them on the first start.
+    /// Starts the writer and loads the Web Push keys. On the first start, generates these keys.
     pub async fn build(identity: Arc<IdentityService>) -> anyhow::Result<Arc<Self>> {
         let core = Arc::clone(&identity.core);
         let Core { db, bus, clock, config, .. } = &*core;
@@ -59,8 +59,8 @@ impl EventLogService {
         notifications::start(self);
     }
 
-    /// True if committed events may be unpublished after a crash. On SQLite this process is the
-    /// only instance, so no client was connected then.
+    /// True if committed events may remain unpublished after a crash. On SQLite they can't: this
+    /// process is the only instance, so after a crash no client is connected.
     fn has_relay(core: &Core) -> bool {
         !core.db.is_sqlite()
     }

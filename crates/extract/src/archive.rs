@@ -7,16 +7,18 @@ use zip::ZipArchive;
 
 use crate::{ExtractError, MAX_TEXT};
 
-/// Maximum unpacked size of a document, in bytes: there is more markup than text.
+/// Maximum size of a document after unpacking, in bytes. Greater than the limit for text, because a
+/// document has more markup than text.
 const MAX_UNPACKED: u64 = 8 * MAX_TEXT as u64;
-/// Signature of compound files: older Office documents, and those with a password.
+/// Signature of compound files. Office documents have this format if they are of an older version
+/// or protected by a password.
 const COMPOUND: [u8; 8] = [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
-/// Stream of a compound file with the encrypted document.
+/// Stream of a compound file that contains the encrypted document.
 const ENCRYPTED_STREAM: &str = "EncryptedPackage";
 
 pub(crate) struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
-    /// Bytes that may still be unpacked.
+    /// Number of bytes that may still be unpacked.
     remaining: u64,
 }
 
@@ -42,18 +44,19 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// True for the compound file of an older Office document.
+/// True for a compound file, such as an Office document of an older version.
 pub(crate) fn is_compound(bytes: &[u8]) -> bool {
     bytes.starts_with(&COMPOUND)
 }
 
-/// True for an Office document with a password.
+/// True for an Office document that is protected by a password.
 pub(crate) fn is_encrypted(bytes: &[u8]) -> bool {
     let name: Vec<u8> = ENCRYPTED_STREAM.encode_utf16().flat_map(u16::to_le_bytes).collect();
     is_compound(bytes) && bytes.windows(name.len()).any(|part| part == name)
 }
 
-/// Character of an XML reference; `None` for entities that only the document's DTD defines.
+/// Returns the character of an XML reference; `None` for an entity that only the document's DTD
+/// defines.
 pub(crate) fn resolve_reference(reference: &BytesRef<'_>) -> Result<Option<char>, ExtractError> {
     let numbered = reference.resolve_char_ref().map_err(|_| ExtractError::Damaged)?;
     let name: &[u8] = reference;
@@ -75,7 +78,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Creates an archive of these files.
+    /// Creates an archive of files, each given as name and content.
     pub(crate) fn packed(files: &[(&str, &str)]) -> Vec<u8> {
         let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
         for (name, content) in files {

@@ -1,16 +1,16 @@
-//! Web pages, converted to Markdown without scripts and layout.
+//! Web pages, converted to Markdown. Scripts and layout are dropped.
 
 use htmd::HtmlToMarkdown;
 
 use crate::{ExtractError, Section, markdown, tags::limit_tags};
 
-/// Elements without text for readers.
+/// Elements that contain no text for readers.
 const SKIPPED: [&str; 8] = ["script", "style", "noscript", "template", "svg", "iframe", "nav", "form"];
 
 pub(crate) fn read(text: &str) -> Result<Vec<Section>, ExtractError> {
     let converter = HtmlToMarkdown::builder().skip_tags(SKIPPED.to_vec()).build();
     let converted = converter.convert(&limit_tags(text)).map_err(|_| ExtractError::Damaged)?;
-    // Line numbers of the converted text don't match the file.
+    // Drops the line numbers: those of the converted text don't match the lines of the file.
     Ok(markdown::sections(&converted).into_iter().map(|section| Section { line: None, ..section }).collect())
 }
 

@@ -1,4 +1,4 @@
-//! Parses foreign data in a separate process, with limits on memory and processor time.
+//! Parses untrusted data in a separate process, with limits on memory and processor time.
 //!
 //! The process gets a [`Task`] as one line of JSON on its standard input, followed by the bytes to
 //! parse, and writes the result as lines of JSON to its standard output.
@@ -27,30 +27,30 @@ const MIB: u64 = 1024 * 1024;
 const DOCUMENT_MEMORY: u64 = 1024 * MIB;
 /// Memory limit for the head of a web page, in bytes.
 const PAGE_MEMORY: u64 = 128 * MIB;
-/// Address space of an image decoding process in addition to the decoder's memory: its stack and
-/// the allocator's reserve, in bytes.
+/// Address space that a process needs for decoding an image in addition to the decoder's memory, in
+/// bytes: for its stack and the allocator's reserve.
 const PICTURE_OVERHEAD: u64 = 96 * MIB;
 /// Assumed address space of this program if the system doesn't report it, in bytes.
 const ASSUMED_PROGRAM: u64 = 512 * MIB;
-/// Stack size for parsers of nested data, which are recursive, in bytes.
+/// Stack size for parsers of nested data, in bytes. These parsers are recursive.
 const STACK: usize = 64 * 1024 * 1024;
-/// Stack size for decoders of images, which are not nested, in bytes.
+/// Stack size for image decoders, in bytes. Images are not nested.
 const PICTURE_STACK: usize = 16 * 1024 * 1024;
-/// Scheduling priority below everything interactive.
+/// Scheduling priority (nice value): lower than that of all interactive processes.
 const NICENESS: i32 = 10;
 
-/// Foreign data to parse.
+/// Data to parse.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Task {
-    /// The text of a file. The result is an [`Outcome`].
+    /// Extracts the text of a file. The result is an [`Outcome`].
     Document { media_type: String, name: String },
-    /// The head of a web page. The result is a [`page::Page`].
+    /// Parses the head of a web page. The result is a [`page::Page`].
     Page,
-    /// An image file. The results are a [`picture::Copied`] and an optional
-    /// [`picture::Thumbnails`].
+    /// Copies an image file and makes its thumbnails. The results are a [`picture::Copied`] and an
+    /// optional [`picture::Thumbnails`].
     UploadedPicture(UploadTask),
-    /// An image on standard input. The result is an optional [`picture::Resized`].
+    /// Downscales an image on standard input. The result is an optional [`picture::Resized`].
     Picture(ResizeTask),
 }
 
@@ -58,7 +58,7 @@ pub enum Task {
 pub type Outcome = Result<Document, ExtractError>;
 
 impl Task {
-    /// Processor time limit, in seconds.
+    /// Limit on the processor time of the task, in seconds.
     #[must_use]
     pub const fn seconds(&self) -> u64 {
         match self {
@@ -68,7 +68,7 @@ impl Task {
         }
     }
 
-    /// Memory limit beyond the program's own address space, in bytes.
+    /// Memory limit of the task in bytes, in addition to the address space of the program itself.
     fn memory(&self) -> u64 {
         // An allocator rounds large blocks up by up to a quarter.
         let picture = |mebibytes: u32| u64::from(mebibytes) * MIB * 5 / 4 + PICTURE_OVERHEAD;
@@ -91,7 +91,7 @@ impl Task {
         let mut output = io::stdout().lock();
         match self {
             Self::Document { media_type, name } => {
-                // After a panic the input and all partial state are discarded.
+                // After a panic, the input and all partial results are discarded.
                 let read = panic::catch_unwind(AssertUnwindSafe(|| read(media_type, name, bytes)));
                 serde_json::to_writer(&mut output, &read.unwrap_or(Err(ExtractError::Damaged)))?;
             }
@@ -103,7 +103,7 @@ impl Task {
     }
 }
 
-/// Runs the process: reads a task and its bytes, and writes the result.
+/// Runs in the separate process: reads a task and its bytes, and writes the result.
 pub fn serve() -> io::Result<()> {
     let limit = |most| Rlimit { current: Some(most), maximum: Some(most) };
     setrlimit(Resource::Core, limit(0))?;

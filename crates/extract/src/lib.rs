@@ -1,8 +1,9 @@
 //! Parsers of foreign data: text of documents, heads of web pages, and images.
 //!
-//! All input is untrusted, and the parsers were not written for hostile input: one may panic,
-//! exhaust memory or never return. They run in a [separate process](isolated) with limits on memory
-//! and time. Only [`picture::measure`], which reads a header, is called by the server itself.
+//! All input is untrusted, and the parsers were not written for malicious input: a parser may
+//! panic, exhaust the memory or never return. They run in a [separate process](isolated) with
+//! limits on memory and time. Only [`picture::measure`], which reads a header, is called by the
+//! server itself.
 
 mod archive;
 mod html;
@@ -33,10 +34,11 @@ const WORD: &str = "application/vnd.openxmlformats-officedocument.wordprocessing
 const SLIDES: &str = "application/vnd.openxmlformats-officedocument.presentationml.presentation";
 const OPEN_TEXT: &str = "application/vnd.oasis.opendocument.text";
 const OPEN_SLIDES: &str = "application/vnd.oasis.opendocument.presentation";
-/// Also the type of texts in neither UTF-8 nor UTF-16; these file extensions mark them as text.
+/// Media type of files with unknown content. Texts in an encoding other than UTF-8 and UTF-16 have
+/// this type as well; these file extensions mark them as text.
 const UNKNOWN: &str = "application/octet-stream";
 const TEXT_EXTENSIONS: [&str; 11] = ["csv", "htm", "html", "ini", "log", "markdown", "md", "sql", "srt", "tsv", "txt"];
-/// Excel since 2007, older Excel, and OpenDocument.
+/// Media types of spreadsheets: Excel since 2007, older Excel, and OpenDocument.
 const SHEETS: [&str; 3] = [
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "application/vnd.ms-excel",
@@ -49,9 +51,9 @@ pub struct Section {
     pub text: String,
     /// Page number from 1, for files with pages.
     pub page: Option<u32>,
-    /// Path of headings, outermost first.
+    /// Headings under which the section is, outermost first.
     pub heading: Option<String>,
-    /// Line number of its start, from 1, for files with lines.
+    /// Number of the line at which the section starts, from 1, for files with lines.
     pub line: Option<u32>,
     /// True if the text is Markdown.
     pub is_markdown: bool,
@@ -60,13 +62,13 @@ pub struct Section {
 /// Text of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
-    /// Sections in order, none of them blank.
+    /// Sections in the order of the file; none of them is blank.
     pub sections: Vec<Section>,
     /// Number of pages of a PDF, including pages without text.
     pub pages: Option<u32>,
 }
 
-/// Reason why no text could be extracted. Its message is shown to users.
+/// Reason why no text could be extracted. The error message is shown to users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum ExtractError {
@@ -80,7 +82,7 @@ pub enum ExtractError {
     Empty,
     #[error("This file has only pictures of pages, such as scans. Run text recognition on it first.")]
     Scanned {
-        /// Number of pages.
+        /// Number of pages of the document.
         pages: u32,
     },
     #[error("This file has too much text.")]
@@ -89,7 +91,7 @@ pub enum ExtractError {
     TooComplex,
 }
 
-/// Parser for a file.
+/// Parser to use for a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Pdf,
@@ -138,13 +140,13 @@ impl Format {
     }
 }
 
-/// True if files of this type can be read.
+/// True if text can be extracted from files of this type.
 #[must_use]
 pub fn is_readable(media_type: &str, name: &str) -> bool {
     Format::of(media_type, name).is_some()
 }
 
-/// Extracts the text of a file: at least one section.
+/// Extracts the text of a file. The result has at least one section.
 pub fn read(media_type: &str, name: &str, bytes: &[u8]) -> Result<Document, ExtractError> {
     let format = Format::of(media_type, name).ok_or(ExtractError::Type)?;
     let sections = match format {
@@ -173,10 +175,10 @@ pub fn read(media_type: &str, name: &str, bytes: &[u8]) -> Result<Document, Extr
     Ok(Document { sections, pages })
 }
 
-/// Removes control characters, which databases can't store, and surrounding blank lines.
+/// Removes surrounding blank lines, and control characters, which databases can't store.
 fn cleaned(section: Section) -> Section {
     let is_kept = |char: &char| !char.is_control() || matches!(char, '\n' | '\t');
-    // Line breaks of other systems are normalised.
+    // Replaces the line breaks of other systems by `\n`.
     let text: String = section.text.replace("\r\n", "\n").replace('\r', "\n").chars().filter(is_kept).collect();
     let skipped = text.len() - text.trim_start().len();
     let lines = text[..skipped].matches('\n').count();

@@ -4,7 +4,7 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
 use crate::Section;
 
-/// Maximum length of a heading that is kept, in characters.
+/// Maximum length of a heading, in characters; longer ones are truncated.
 const MAX_HEADING: usize = 120;
 
 /// Splits a text into sections, each with its path of headings.
@@ -56,7 +56,7 @@ fn heading_path(open: &[(HeadingLevel, String)]) -> Option<String> {
     (!names.is_empty()).then(|| names.join(" › "))
 }
 
-/// Line numbers of ascending positions.
+/// Computes the line numbers of positions, which must be ascending.
 struct Lines<'a> {
     text: &'a str,
     at: usize,

@@ -17,21 +17,22 @@ const MANIFEST: &str = "META-INF/manifest.xml";
 /// Maximum number of spaces that one space element stands for.
 const MAX_SPACES: usize = 100;
 
-/// Reads a text: one section per heading.
+/// Reads a text document: one section per heading.
 pub(crate) fn text(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
     let pages = pages(&content(bytes)?)?;
     let text: String = pages.into_iter().map(|page| page.text).collect();
-    // Pages exist only when the document is rendered.
+    // Drops the line numbers. There are no page numbers either: pages exist only when the document
+    // is rendered.
     Ok(markdown::sections(&text).into_iter().map(|section| Section { line: None, ..section }).collect())
 }
 
-/// Reads a presentation: one section per slide, with its number as the page.
+/// Reads a presentation: one section per slide, with the number of the slide as page.
 pub(crate) fn slides(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
     let pages = pages(&content(bytes)?)?;
     Ok((0..).zip(pages).map(|(number, page)| page.section(number)).collect())
 }
 
-/// Rejects documents with a password, whose files are encrypted individually.
+/// Rejects documents with a password. In these, each file of the archive is encrypted.
 pub(crate) fn reject_encrypted(archive: &mut Archive<'_>) -> Result<(), ExtractError> {
     let mark = b"encryption-data";
     let is_sealed =
@@ -45,7 +46,7 @@ fn content(bytes: &[u8]) -> Result<Vec<u8>, ExtractError> {
     archive.read(CONTENT)
 }
 
-/// A slide, or the text outside all slides.
+/// Slide, or the text outside of all slides.
 #[derive(Default)]
 struct Page {
     title: Option<String>,
@@ -53,7 +54,7 @@ struct Page {
 }
 
 impl Page {
-    /// Converts to a section. Page 0 is the text before all slides.
+    /// Converts the slide to a section. Number 0 stands for the text before all slides.
     fn section(self, number: u32) -> Section {
         let page = (number > 0).then_some(number);
         Section { text: self.text, page, heading: self.title, ..Section::default() }
@@ -64,13 +65,13 @@ fn pages(xml: &[u8]) -> Result<Vec<Page>, ExtractError> {
     let mut reader = Reader::from_reader(xml);
     let mut paragraphs = MarkdownBuilder::default();
     let mut pages = vec![Page::default()];
-    // Notes are nested in the paragraphs that they belong to.
+    // Notes are nested in the paragraphs to which they belong.
     let (mut depth, mut level) = (0_usize, 0);
     let mut is_title = false;
     loop {
         match reader.read_event().map_err(|_| ExtractError::Damaged)? {
             Event::Start(tag) => match tag.local_name().as_ref() {
-                // Deleted text and comments.
+                // Skips deleted text, comments and forms.
                 b"tracked-changes" | b"annotation" | b"forms" => {
                     reader.read_to_end(tag.name()).map_err(|_| ExtractError::Damaged)?;
                 }
@@ -142,7 +143,8 @@ fn finish_page(pages: &mut Vec<Page>, paragraphs: &mut MarkdownBuilder) {
     pages.push(Page::default());
 }
 
-/// Several spaces are one element with their count.
+/// Returns the spaces that an element stands for. The file stores consecutive spaces as one element
+/// with their number.
 fn spaces(tag: &BytesStart<'_>) -> String {
     " ".repeat(number(tag, b"c").unwrap_or(1).min(MAX_SPACES))
 }

@@ -1,4 +1,4 @@
-//! Head of a web page, for link previews.
+//! Metadata in the head of a web page, for link previews.
 
 use std::cell::RefCell;
 
@@ -20,7 +20,7 @@ pub struct Page {
     pub title: Option<String>,
     pub description: Option<String>,
     pub site: Option<String>,
-    /// URL, possibly relative to the page's.
+    /// URL of the image, possibly relative to the URL of the page.
     pub image: Option<String>,
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn read(html: &str) -> Page {
     let tokenizer = Tokenizer::new(sink, TokenizerOpts::default());
     let input = BufferQueue::default();
     input.push_back(StrTendril::from_slice(&limit_tags(head_of(html))));
-    // Scripts are not run, so nothing stops the tokenizer before the end.
+    // The tokenizer stops only for scripts, which are not run here, so it reads the whole input.
     let _ = tokenizer.feed(&input);
     tokenizer.end();
     let found = tokenizer.sink.found.into_inner();
@@ -43,13 +43,14 @@ pub(crate) fn read(html: &str) -> Page {
     }
 }
 
-/// Text up to the end of the head.
+/// Returns the text up to the end of the head.
 fn head_of(html: &str) -> &str {
     let end = html.as_bytes().windows(7).position(|part| part.eq_ignore_ascii_case(b"</head>"));
     end.map_or(html, |end| &html[..end])
 }
 
-/// Joins to one line and truncates.
+/// Collapses white space and control characters into single spaces and truncates the text to `most`
+/// characters. `None` if nothing remains.
 fn tidy(text: &str, most: usize) -> Option<String> {
     let words: Vec<&str> =
         text.split(|char: char| char.is_whitespace() || char.is_control()).filter(|word| !word.is_empty()).collect();
@@ -81,7 +82,7 @@ struct FoundTags {
 #[derive(Default)]
 struct HeadSink {
     found: RefCell<FoundTags>,
-    /// True while the title is being read.
+    /// True while the content of the title element is being read.
     is_in_title: RefCell<bool>,
 }
 
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn tolerates_malformed_pages() {
         assert_eq!(read(""), Page::default());
-        // An incomplete end tag is text, as in browsers.
+        // An incomplete end tag counts as text, as in browsers.
         assert_eq!(read("\u{0}<title>\n a\t b </title").title.as_deref(), Some("a b </title"));
         assert_eq!(read("<link rel='shortcut icon' href='i.ico'>").image.as_deref(), Some("i.ico"));
         let long = read(&format!("<title>{}</title>", "x ".repeat(500))).title.unwrap();

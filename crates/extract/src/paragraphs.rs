@@ -7,7 +7,7 @@ const CELL_SEPARATOR: &str = " | ";
 pub(crate) struct MarkdownBuilder {
     text: String,
     line: String,
-    /// Number of open table rows; tables can be nested in cells.
+    /// Number of table rows that are open; a cell may contain a table.
     rows: usize,
 }
 
@@ -16,7 +16,7 @@ impl MarkdownBuilder {
         self.line.push_str(said);
     }
 
-    /// Ends a paragraph; it is a heading if its level isn't 0.
+    /// Ends a paragraph. With a level other than 0, the paragraph is a heading.
     pub fn finish_paragraph(&mut self, level: usize) {
         if self.rows > 0 {
             self.line.push(' ');
@@ -62,7 +62,7 @@ impl MarkdownBuilder {
         }
     }
 
-    /// Takes the text so far.
+    /// Returns the text built so far and clears it.
     pub fn take(&mut self) -> String {
         std::mem::take(&mut self.text)
     }

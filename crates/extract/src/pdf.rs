@@ -13,12 +13,13 @@ use crate::{ExtractError, Section};
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
     let mut document = Document::load_mem(bytes).map_err(|error| unreadable(&error))?;
     if document.is_encrypted() {
-        // Many files have an empty user password and a password only for changes.
+        // Tries the empty password: many files have an empty user password, and a password only for
+        // making changes.
         document.decrypt("").map_err(|error| unreadable(&error))?;
     }
     let ids: Vec<ObjectId> = document.page_iter().collect();
     let mut alone = SinglePageDocument::of(document).map_err(|error| unreadable(&error))?;
-    // A page that the parser can't read, or panics on, doesn't affect the others.
+    // A page that the parser can't read, or on which it panics, doesn't affect the other pages.
     let page = |id| catch_unwind(AssertUnwindSafe(|| alone.text(id))).ok().and_then(Result::ok);
     let pages: Vec<Option<String>> = ids.into_iter().map(page).collect();
     if pages.iter().all(Option::is_none) {
@@ -39,8 +40,8 @@ fn unreadable(error: &Error) -> ExtractError {
     }
 }
 
-/// A document reduced to one page at a time: the parser otherwise walks all pages for each page
-/// that it reads.
+/// Document reduced to one page at a time, because the parser would otherwise walk all pages for
+/// each page that it reads.
 struct SinglePageDocument {
     document: Document,
     tree: ObjectId,
@@ -53,7 +54,8 @@ impl SinglePageDocument {
         Ok(Self { document, tree })
     }
 
-    /// Reads a page. Inherited attributes are found through the page itself.
+    /// Extracts the text of a page. The parser finds inherited attributes through the page's
+    /// reference to its parent.
     fn text(&mut self, page: ObjectId) -> Result<String, OutputError> {
         let fields =
             [("Type", Object::Name(b"Pages".to_vec())), ("Kids", Object::Array(vec![Object::Reference(page)]))];
@@ -64,9 +66,9 @@ impl SinglePageDocument {
     }
 }
 
-/// Replaces ligatures by their letters, and radicals (U+2F00) by the characters that they look
-/// like, so that searches find the text. If a font has one glyph for a radical and a character,
-/// Chromium prints the radical.
+/// Replaces ligatures by their letters, and CJK radicals (U+2E80 to U+2FD5) by the characters that
+/// look the same, so that searches find the text. If a font has one glyph for a radical and a
+/// character, Chromium writes the radical to the PDF.
 fn normalise_glyphs(page: &str) -> String {
     let mut text = String::with_capacity(page.len());
     for char in page.chars() {
@@ -102,7 +104,7 @@ fn join_lines(page: &str) -> String {
 mod tests {
     use super::*;
 
-    /// A document of two pages with these fields.
+    /// Creates a document with two pages that have these fields.
     fn document(pages: [&str; 2]) -> Vec<u8> {
         let words = |words: &str| {
             let content = format!("BT /F1 24 Tf 72 700 Td ({words}) Tj ET");
@@ -142,7 +144,7 @@ mod tests {
             read.map(|sections| sections.iter().map(|section| section.text.trim().to_owned()).collect::<Vec<_>>())
         };
         assert_eq!(texts([whole, whole]), Ok(vec!["First".to_owned(), "Second".to_owned()]));
-        // A page without a size.
+        // The first page has no size.
         assert_eq!(texts(["", whole]), Ok(vec![String::new(), "Second".to_owned()]));
         assert_eq!(texts(["", ""]), Err(ExtractError::Damaged));
     }

@@ -1,5 +1,5 @@
-//! Spreadsheets of Excel and OpenDocument: one section per sheet, one line per row with the column
-//! names.
+//! Spreadsheets of Excel and OpenDocument: one section per sheet, and in it one line per row, with
+//! the column names.
 
 use std::io::Cursor;
 
@@ -36,7 +36,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
 fn sheets<'a, B: Reader<Cursor<&'a [u8]>>>(mut book: B) -> Result<Vec<Section>, ExtractError> {
     let (mut found, mut length) = (Vec::new(), 0);
     for name in book.sheet_names() {
-        // Charts have sheets of their own, without cells.
+        // Skips charts: they count as sheets but have no cells.
         let Ok(cells) = book.worksheet_range(&name) else { continue };
         let text = lines(&cells);
         length += text.len();
@@ -48,8 +48,8 @@ fn sheets<'a, B: Reader<Cursor<&'a [u8]>>>(mut book: B) -> Result<Vec<Section>, 
     Ok(found)
 }
 
-/// Writes the rows. The first row with several cells holds the column names; rows above it are
-/// titles.
+/// Writes the rows as text. The first row with several cells contains the column names; rows above
+/// it are titles.
 fn lines(cells: &Range<Data>) -> String {
     let mut lines = String::new();
     let mut names: Option<Vec<String>> = None;
@@ -72,14 +72,14 @@ fn lines(cells: &Range<Data>) -> String {
             break;
         }
     }
-    // Only column names exist.
+    // There are no rows below the column names, so the names are the content.
     if let Some(names) = names.filter(|_| !has_rows) {
         table::push_row(&mut lines, names.iter().map(String::as_str), |_| None);
     }
     lines
 }
 
-/// Approximate display form of a value; number formats are not read.
+/// Returns approximately how a spreadsheet displays a value. Number formats are not read.
 fn display_value(cell: &Data) -> String {
     match cell {
         Data::Float(number) => rounded(*number),
@@ -88,7 +88,7 @@ fn display_value(cell: &Data) -> String {
     }
 }
 
-/// Rounds to 15 digits, the precision of spreadsheets.
+/// Rounds a number to 15 significant digits, the precision of spreadsheets.
 fn rounded(number: f64) -> String {
     format!("{number:.14e}").parse().unwrap_or(number).to_string()
 }

@@ -1,5 +1,5 @@
-//! PowerPoint presentations: one section per slide, with its number as the page, including speaker
-//! notes.
+//! PowerPoint presentations: one section per slide, with the number of the slide as page. Includes
+//! the speaker notes.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::{
     paragraphs::MarkdownBuilder,
 };
 
-/// Maximum number of slides in a file.
+/// Maximum number of slides read from a file.
 const MAX_SLIDES: usize = 5_000;
 const FOLDER: &str = "ppt";
 
@@ -39,7 +39,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
     Ok(found)
 }
 
-/// A relationship between two parts of an archive.
+/// Relationship between two parts of an archive.
 struct Relation {
     target: String,
     kind: String,
@@ -60,14 +60,15 @@ fn relations(xml: &[u8]) -> Result<HashMap<String, Relation>, ExtractError> {
     }
 }
 
-/// Relationship ids of the slides, in order.
+/// Returns the relationship ids of the slides, in order.
 fn slide_ids(xml: &[u8]) -> Result<Vec<String>, ExtractError> {
     let mut reader = Reader::from_reader(xml);
     let mut ids = Vec::new();
     loop {
         match reader.read_event().map_err(|_| ExtractError::Damaged)? {
             Event::Start(tag) | Event::Empty(tag) if tag.local_name().as_ref() == b"sldId" => {
-                // The slide's numeric id has the same name without a prefix.
+                // The numeric id of the slide is an attribute with the same name, but without a
+                // prefix.
                 let found = tag
                     .attributes()
                     .flatten()
@@ -122,7 +123,7 @@ struct Slide {
     text: String,
 }
 
-/// Text of a slide's shapes, without slide numbers and dates.
+/// Returns the text of a slide's shapes, except slide numbers and dates.
 fn shapes(xml: &[u8]) -> Result<Slide, ExtractError> {
     let mut reader = Reader::from_reader(xml);
     let (mut slide, mut paragraphs) = (Slide::default(), MarkdownBuilder::default());

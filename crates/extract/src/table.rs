@@ -1,5 +1,5 @@
-//! CSV tables: one line per row with the column names, so that each row can be understood on its
-//! own.
+//! CSV tables: one line per row, with the column names, so that each row can be understood without
+//! the others.
 
 use csv::ReaderBuilder;
 
@@ -19,7 +19,7 @@ pub(crate) fn read(text: &str, delimiter: u8) -> Vec<Section> {
         }
     }
     if lines.trim().is_empty() {
-        // Only column names exist.
+        // There are only column names, so the file is read as plain text.
         return crate::plain::read(text);
     }
     vec![Section { text: lines, line: Some(2), ..Section::default() }]
@@ -46,7 +46,7 @@ pub(crate) fn push_row<'a>(
     lines.push('\n');
 }
 
-/// Spreadsheets write semicolons in many locales.
+/// Guesses the delimiter: in many locales, spreadsheets write semicolons instead of commas.
 fn likely_delimiter(text: &str) -> u8 {
     let first = text.lines().next().unwrap_or_default();
     let count = |delimiter: char| first.matches(delimiter).count();

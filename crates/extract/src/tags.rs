@@ -1,6 +1,6 @@
-//! Limits the tags of an HTML text before it is parsed.
+//! Limits the size of the tags in an HTML text before it is parsed.
 //!
-//! A tokenizer compares each attribute with all earlier ones of its tag, so that one tag with
+//! The tokenizer compares each attribute of a tag with all earlier ones, so that one tag with
 //! 100,000 attributes takes half a minute.
 
 use std::borrow::Cow;
@@ -12,8 +12,8 @@ const MAX_TAG: usize = 32 * 1024;
 
 /// Drops the attributes of a tag beyond [`MAX_ATTRIBUTES`] or [`MAX_TAG`], in linear time.
 ///
-/// Comments are skipped. Scripts and styles are treated as markup: text in them that looks like
-/// such a tag is cut.
+/// Comments are skipped. Scripts and styles are treated like markup, so text in them that looks
+/// like an oversized tag is cut too.
 pub(crate) fn limit_tags(html: &str) -> Cow<'_, str> {
     let bytes = html.as_bytes();
     let (mut limited, mut copied) = (String::new(), 0);
@@ -24,8 +24,8 @@ pub(crate) fn limit_tags(html: &str) -> Cow<'_, str> {
         if rest.starts_with(b"!--") && has_comment_end {
             match comment_end(bytes, at + 1) {
                 Some(end) => at = end,
-                // Searched only once; otherwise a text of unterminated comments would take
-                // quadratic time.
+                // Searches for the end only once; otherwise a text full of unterminated comments
+                // would take quadratic time.
                 None => has_comment_end = false,
             }
         } else if matches!(rest, [b'/', letter, ..] | [letter, ..] if letter.is_ascii_alphabetic()) {
@@ -45,11 +45,11 @@ pub(crate) fn limit_tags(html: &str) -> Cow<'_, str> {
     Cow::Owned(limited)
 }
 
-/// Extent of a tag.
+/// Position and limits of a tag.
 struct Tag {
-    /// Position after the tag.
+    /// Position after the end of the tag.
     end: usize,
-    /// Position of the first dropped attribute.
+    /// Position of the first attribute that is dropped.
     cut: Option<usize>,
 }
 
@@ -60,7 +60,7 @@ impl Tag {
             let rest = bytes.get(from..).unwrap_or_default();
             rest.iter().position(|byte| !is_skipped(*byte)).map_or(bytes.len(), |length| from + length)
         };
-        // The slash of an end tag doesn't count as a space.
+        // Skips the slash of an end tag, which doesn't count as a space.
         let mut at = skip(start + 2, &|byte| !is_space(byte) && byte != b'>');
         let (mut attributes, mut cut) = (0_usize, None);
         loop {
@@ -72,7 +72,7 @@ impl Tag {
                 Some(_) => {}
             }
             attributes += 1;
-            // An attribute's name may start with an equals sign.
+            // The name of an attribute may start with an equals sign.
             at = skip(at + 1, &|byte| !is_space(byte) && byte != b'>' && byte != b'=');
             let value = skip(at, &|byte| byte.is_ascii_whitespace());
             if bytes.get(value) == Some(&b'=') {
@@ -93,7 +93,7 @@ fn find(bytes: &[u8], from: usize, wanted: u8) -> Option<usize> {
     bytes.get(from..)?.iter().position(|byte| *byte == wanted).map(|at| from + at)
 }
 
-/// Position after a comment whose dashes start at `from`. `<!-->` is a comment too.
+/// Returns the position after a comment whose dashes start at `from`. `<!-->` is a comment too.
 fn comment_end(bytes: &[u8], from: usize) -> Option<usize> {
     let end = |rest: &[u8]| match rest {
         [b'-', b'-', b'>', ..] => Some(3),

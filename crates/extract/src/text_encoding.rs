@@ -6,11 +6,11 @@ use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
 use crate::{ExtractError, MAX_TEXT};
 
-/// Maximum run of non-ASCII bytes in Windows-1252. Longer runs indicate another script, in which
-/// whole words are non-ASCII.
+/// Maximum number of consecutive non-ASCII bytes in Windows-1252. Longer runs indicate another
+/// script, in which whole words consist of non-ASCII bytes.
 const MAX_NON_ASCII_RUN: usize = 3;
 
-/// Decodes a text, without its byte order mark.
+/// Decodes a text and drops its byte order mark.
 pub(crate) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, ExtractError> {
     let (encoding, mark) = Encoding::for_bom(bytes).unwrap_or((UTF_8, 0));
     let bytes = &bytes[mark..];
@@ -24,7 +24,8 @@ pub(crate) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, ExtractError> {
     text.ok_or(ExtractError::Damaged)
 }
 
-/// Decodes UTF-16; `None` without a byte order mark. A truncated character becomes U+FFFD.
+/// Decodes UTF-16. Returns `None` if there is no byte order mark. A truncated character becomes
+/// U+FFFD.
 #[must_use]
 pub fn utf16(bytes: &[u8]) -> Option<String> {
     let (encoding, mark) = Encoding::for_bom(bytes).filter(|(encoding, _)| *encoding != UTF_8)?;
@@ -33,13 +34,13 @@ pub fn utf16(bytes: &[u8]) -> Option<String> {
     Some(text.into_owned())
 }
 
-/// Decodes Windows-1252, if the text is plausible.
+/// Decodes Windows-1252, if the result is plausible as a text.
 fn western(bytes: &[u8]) -> Option<Cow<'_, str>> {
     if bytes.split(u8::is_ascii).any(|run| run.len() > MAX_NON_ASCII_RUN) {
         return None;
     }
     let (text, _) = WINDOWS_1252.decode_without_bom_handling(bytes);
-    // Bytes undefined in Windows-1252 become control characters, as in browsers.
+    // Bytes that are undefined in Windows-1252 become control characters, as in browsers.
     let is_control = |letter: char| letter.is_control() && !matches!(letter, '\t' | '\n' | '\r' | '\u{c}');
     (!text.contains(is_control)).then_some(text)
 }
@@ -90,10 +91,10 @@ mod tests {
             b"a\x8f",
             b"a\x90",
             b"a\x9d",
-            // Half a code unit, and a lone surrogate.
+            // The first text ends with half a code unit, the second with a lone surrogate.
             b"\xff\xfeH\0x",
             b"\xff\xfe\0\xd8",
-            // "Привет" in Windows-1251, "港口" in GBK.
+            // "Привет" in Windows-1251, and "港口" in GBK.
             b"\xcf\xf0\xe8\xe2\xe5\xf2",
             b"\xb8\xdb\xbf\xda",
         ] {

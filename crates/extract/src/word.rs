@@ -12,7 +12,7 @@ use crate::{
     paragraphs::MarkdownBuilder,
 };
 
-/// Footnotes and endnotes.
+/// Files of footnotes and endnotes in the archive.
 const NOTES: [&str; 2] = ["word/footnotes.xml", "word/endnotes.xml"];
 
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
@@ -22,13 +22,14 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, ExtractError> {
         if archive.has(part) {
             match archive.read(part).and_then(|xml| text(&xml)) {
                 Ok(notes) => said.push_str(&notes),
-                // Damaged notes don't discard the document's own text.
+                // If only the notes are damaged, the text of the document is still used.
                 Err(ExtractError::Damaged) => {}
                 Err(error) => return Err(error),
             }
         }
     }
-    // Word has no lines, and its pages exist only when the document is rendered.
+    // Drops the line numbers, because Word has no lines. There are no page numbers either: pages
+    // exist only when the document is rendered.
     Ok(markdown::sections(&said).into_iter().map(|section| Section { line: None, ..section }).collect())
 }
 
@@ -73,7 +74,8 @@ fn text(xml: &[u8]) -> Result<String, ExtractError> {
     }
 }
 
-/// Level of a heading style such as `Heading2`, in any language of Word; 0 for other styles.
+/// Returns the level of a heading style such as `Heading2`, in any language of Word; 0 for other
+/// styles.
 fn heading_level(tag: &BytesStart<'_>) -> usize {
     let style = tag.attributes().flatten().find(|attribute| attribute.key.local_name().as_ref() == b"val");
     let Some(style) = style else { return 0 };
@@ -131,7 +133,7 @@ mod tests {
             ("word/endnotes.xml", &endnotes),
         ]);
         assert_eq!(read(&bytes).unwrap()[0].text.trim(), "Built in 1974.\n\nAsk Anna.");
-        // Likewise a part that can't be unpacked because its header is damaged.
+        // The same applies to a part that can't be unpacked because its header is damaged.
         let name = b"word/endnotes.xml";
         let at = bytes.windows(name.len()).position(|part| part == name).unwrap();
         bytes[at - 30] = b'X';

@@ -1,8 +1,8 @@
 //! Uploaded files and storage quotas: receiving, storage, images, text extraction and removal.
 //!
-//! Owns the rows and the objects of uploads. Foreign data is parsed only by the reader process of
-//! the crate `extract`. Uses `billing` for storage quotas and `event-log` for access to
-//! conversations; it doesn't know which features store files.
+//! Owns the database rows and the stored objects of uploads. Untrusted data is parsed only in the
+//! separate process of the crate `extract`. Uses the crate `billing` for storage quotas and
+//! `event-log` for access to conversations. The features that store files are in other crates.
 
 pub mod quotas;
 pub mod uploads;
@@ -24,7 +24,7 @@ pub struct FilesService {
 }
 
 impl FilesService {
-    /// Opens the file store.
+    /// Opens the file store and creates the service.
     pub fn build(events: Arc<EventLogService>, billing: Arc<BillingService>) -> anyhow::Result<Arc<Self>> {
         let core = Arc::clone(&events.core);
         let uploads = Uploads::open(&core.config, Arc::clone(&core.work.disk))?;

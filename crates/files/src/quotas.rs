@@ -1,5 +1,5 @@
-//! Storage quotas: bytes of a user's files and texts. They are checked under the user's lock, so
-//! that concurrent requests can't exceed them together.
+//! Storage quotas: total size of a user's files and texts, in bytes. They are checked while the
+//! user's row is locked, so that concurrent requests can't exceed them together.
 
 use appcore::{AppError, Code, UploadId, UserId, view::QuotaMetric};
 use billing::storage;
@@ -9,8 +9,8 @@ use sea_orm::ConnectionTrait;
 
 use crate::FilesService;
 
-/// Refuses a file that exceeds its owner's quota, in the transaction that announces it or stores
-/// its size. Returns the maximum size that the file may grow to, in bytes.
+/// Refuses a file that exceeds its owner's quota. Called in the transaction that announces the file
+/// or stores its size. Returns the size up to which the file may grow, in bytes.
 pub(crate) async fn check_storage<C: ConnectionTrait>(
     service: &FilesService,
     txn: &C,
@@ -36,9 +36,9 @@ pub(crate) async fn check_storage<C: ConnectionTrait>(
     Err(AppError::refused(Code::QuotaExceeded, "You have no space left for this file. Delete files first."))
 }
 
-/// Refuses a text that grows from `before` to `after` bytes and exceeds its owner's quota or the
-/// disk space, in the transaction that stores it. A text that doesn't grow is never refused. See
-/// [`row_bytes`](texts::row_bytes).
+/// Refuses a text that grows from `before` to `after` bytes if it exceeds its owner's quota or the
+/// disk space. Called in the transaction that stores the text. A text that doesn't grow is never
+/// refused. See [`row_bytes`](texts::row_bytes).
 pub async fn check_text<C: ConnectionTrait>(
     service: &FilesService,
     txn: &C,

@@ -1,8 +1,8 @@
-//! The time limit of a search.
+//! Time limit of a search.
 
 use std::time::{Duration, Instant};
 
-/// Time at which the work on a query stops and returns its partial result. The default has no limit.
+/// Time at which the search stops and returns its partial result. The default is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deadline(Option<Instant>);
 

@@ -1,6 +1,8 @@
-//! In-memory vocabulary of all indexed words, for look-ups by similarity, prefix and substring.
+//! In-memory vocabulary of all indexed words, for looking them up by similarity, prefix and
+//! substring.
 //!
-//! Words with digits and words of scripts without spaces are left out, because a mistyped number is not a similar one.
+//! Words with digits are left out, because a similar number is a different number rather than a
+//! typo. Words of scripts without spaces are left out too.
 
 use std::{
     cmp::Reverse,
@@ -14,32 +16,34 @@ use memchr::memmem;
 
 use crate::token::is_unspaced;
 
-/// Minimum number of letters for one edit and for two. The longer of the two words counts, so that a letter may be
-/// missing.
+/// Minimum length of a word, in letters, for allowing one edit and for allowing two. The longer one
+/// of the two compared words counts, so that a letter may be missing.
 const MIN_LEN_ONE_EDIT: usize = 4;
 const MIN_LEN_TWO_EDITS: usize = 8;
-/// Minimum number of letters of a substring.
+/// Minimum number of letters of a substring that is looked up.
 const MIN_SUBSTRING_LEN: usize = 4;
 const MAX_WORD_LEN: usize = 40;
-/// Maximum number of words in the second, small map of new words; above it the maps are merged.
+/// Maximum number of words in the small second map, which contains the new words. Above it, the two
+/// maps are merged.
 const MAX_FRESH_WORDS: usize = 5_000;
-/// Maximum number of words, which bounds memory (about 20 MB) and time. Later words are found only by exact matches.
+/// Maximum number of words, which limits memory (to about 20 MB) and time. Words added later are
+/// found only by exact matches.
 const MAX_WORDS: usize = 1_000_000;
-/// Maximum number of matching words that a look-up examines, in alphabetical order, because users may have written
-/// millions of matching words.
+/// Maximum number of matching words that a look-up examines, in alphabetical order. Needed because
+/// users may have written millions of words that match.
 const MAX_EXAMINED: usize = 100_000;
 
 /// Indexed word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
-    /// Numbers increase in the order of first occurrence.
+    /// Number of the word. Words are numbered in the order in which they first occurred.
     pub number: i64,
     pub text: String,
     /// Number of messages that contain the word.
     pub count: u64,
 }
 
-/// Vocabulary; cheap to clone and extend.
+/// Vocabulary. Cheap to clone and to extend.
 #[derive(Clone, Debug, Default)]
 pub struct Dictionary {
     settled: Arc<MergedWords>,
@@ -47,16 +51,16 @@ pub struct Dictionary {
     last: i64,
 }
 
-/// Sorted words, and the number of messages of each at the time of the merge.
+/// Sorted words, each with the number of messages that contained it at the time of the merge.
 #[derive(Debug, Default)]
 struct MergedWords {
     map: Map<Vec<u8>>,
-    /// Words of `map`, one per line.
+    /// Words of `map`, one per line, for searching substrings.
     lines: Vec<u8>,
 }
 
 impl Dictionary {
-    /// Number of the last added word.
+    /// Returns the number of the word that was added last.
     #[must_use]
     pub fn last(&self) -> i64 {
         self.last
@@ -72,7 +76,7 @@ impl Dictionary {
         self.len() == 0
     }
 
-    /// Returns the vocabulary extended by `terms`. May take a tenth of a second.
+    /// Returns the vocabulary extended by `terms`. May take up to a tenth of a second.
     #[must_use]
     pub fn with(&self, terms: Vec<Term>) -> Self {
         let mut extended = self.clone();
@@ -92,12 +96,13 @@ impl Dictionary {
         let fresh = std::mem::take(&mut self.fresh);
         let mut lines = Vec::new();
         let mut together = || {
-            // The iterator is sorted and without duplicates.
+            // The iterator is sorted and has no duplicates, as the map requires.
             let fresh = Map::from_iter(fresh.iter().map(|(word, count)| (word, *count)))?;
             let mut union = OpBuilder::new().add(&self.settled.map).add(&fresh).union();
             let mut builder = MapBuilder::memory();
             while let Some((word, counts)) = union.next() {
-                // The map of new words has the current count.
+                // If both maps contain a word, the count in the map of new words is the current
+                // one.
                 let count = counts.iter().max_by_key(|count| count.index).map_or(0, |count| count.value);
                 builder.insert(word, count)?;
                 lines.extend_from_slice(word);
@@ -112,8 +117,8 @@ impl Dictionary {
         }
     }
 
-    /// Similar words, without the word itself, and their edit distances: nearest first, then those with the same first
-    /// letter, then the most frequent.
+    /// Returns similar words with their edit distances, without the word itself. The order is:
+    /// nearest first, then words with the same first letter, then the most frequent.
     #[must_use]
     pub fn near(&self, word: &str, most: usize) -> Vec<(String, u8)> {
         let Some(dfa) = automaton(word) else { return Vec::new() };
@@ -148,7 +153,7 @@ impl Dictionary {
         found.into_iter().take(most).map(|(distance, _, _, near)| (near, distance)).collect()
     }
 
-    /// Most frequent words with this prefix.
+    /// Returns the most frequent words with this prefix.
     #[must_use]
     pub fn beginning(&self, word: &str, most: usize) -> Vec<String> {
         let mut found = MostFrequent::new(most);
@@ -162,7 +167,7 @@ impl Dictionary {
         found.words()
     }
 
-    /// Most frequent words that contain `part`, but not as a prefix.
+    /// Returns the most frequent words that contain `part`, but not as a prefix.
     #[must_use]
     pub fn holding(&self, part: &str, most: usize) -> Vec<String> {
         if part.chars().count() < MIN_SUBSTRING_LEN || !is_indexable(part) {
@@ -174,7 +179,7 @@ impl Dictionary {
             let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |end| end + 1);
             let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |length| at + length);
             let word = &lines[start..end];
-            // If a word contains the part twice, the first occurrence counts.
+            // If a word contains `part` twice, only the first occurrence counts.
             if start < at && memmem::find(word, part.as_bytes()) == Some(at - start) {
                 found.offer(word, self.settled.map.get(word).unwrap_or(0));
             }
@@ -185,10 +190,11 @@ impl Dictionary {
     }
 }
 
-/// Keeps the most frequent of the offered words, in memory for these only.
+/// Collects the most frequent ones of the words offered, and holds only these in memory.
 struct MostFrequent {
     most: usize,
-    /// Rarest first. Twice the wanted number, because a word may be in both maps.
+    /// Heap with the rarest word on top. Holds twice the wanted number, because a word may be in
+    /// both maps.
     kept: BinaryHeap<(Reverse<u64>, Vec<u8>)>,
 }
 
@@ -224,14 +230,15 @@ fn is_indexable(word: &str) -> bool {
         && !word.chars().any(|letter| letter.is_numeric() || is_unspaced(letter) || letter == '\n')
 }
 
-/// Levenshtein automaton with the maximum edit distance for the length of `word`. A transposition is one edit.
+/// Returns a Levenshtein automaton with the maximum edit distance for the length of `word`. A
+/// transposition counts as one edit.
 fn automaton(word: &str) -> Option<DFA> {
     static BUILDERS: OnceLock<[LevenshteinAutomatonBuilder; 2]> = OnceLock::new();
     let [one, two] = BUILDERS.get_or_init(|| [1, 2].map(|edits| LevenshteinAutomatonBuilder::new(edits, true)));
     if !is_indexable(word) {
         return None;
     }
-    // The other word may be longer by as many letters as there are edits.
+    // The other word may be longer by as many letters as edits are allowed.
     match word.chars().count() {
         letters if letters + 1 < MIN_LEN_ONE_EDIT => None,
         letters if letters + 2 < MIN_LEN_TWO_EDITS => Some(one.build_dfa(word)),
@@ -280,7 +287,7 @@ mod tests {
             let near: Vec<(String, u8)> = dictionary.near("massages", 20);
             let near: Vec<(&str, u8)> = near.iter().map(|(word, distance)| (word.as_str(), *distance)).collect();
             assert_eq!(near, [("messages", 1), ("massage", 1), ("message", 2), ("passage", 2)]);
-            // With a missing letter, the length of the intended word counts.
+            // If a letter is missing, the length of the intended word counts.
             assert_eq!(dictionary.near("fro", 20), [("from".to_owned(), 1)]);
             assert_eq!(dictionary.near("frm", 20), [("from".to_owned(), 1), ("form".to_owned(), 1)]);
             assert!(dictionary.near("fo", 20).is_empty() && dictionary.near("orm", 20) == [("form".to_owned(), 1)]);
@@ -310,7 +317,7 @@ mod tests {
     }
 
     proptest! {
-        /// Results don't depend on the distribution of the words over both maps.
+        /// Results don't depend on which of the two maps contains a word.
         #[test]
         fn merging_changes_no_result(words in proptest::collection::btree_map("[a-c]{2,9}", 1_u64..50, 1..60), asked in "[a-c]{3,9}") {
             let words: Vec<(&str, u64)> = words.iter().map(|(word, count)| (word.as_str(), *count)).collect();

@@ -1,11 +1,11 @@
-//! Folding of letters: removes case, diacritics, width and compatibility forms, for searching words and for finding,
-//! sorting and comparing names.
+//! Folding of letters: removes case, diacritics, width and compatibility forms. Used for searching
+//! words, and for finding, sorting and comparing names.
 
 use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 
 use crate::token::is_unspaced;
 
-/// Folds a text for searching. Drops characters outside of ASCII that are not letters or digits.
+/// Folds a text for searching. Drops non-ASCII characters that are neither letters nor digits.
 #[must_use]
 pub fn folded(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
@@ -15,7 +15,8 @@ pub fn folded(text: &str) -> String {
     folded
 }
 
-/// Folds a name or title. Keeps signs, except invisible ones, because a name may consist of an emoji.
+/// Folds a name or title. Keeps other characters as well, except invisible ones, because a name may
+/// consist of an emoji.
 #[must_use]
 pub fn folded_line(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
@@ -47,19 +48,21 @@ fn fold(letter: char, into: &mut String) {
     }
 }
 
-/// Folds a lower-case letter or a decomposed mark. Drops the other characters of compatibility forms, such as `⑴` and
-/// `ﹸ`.
+/// Folds a lower-case letter or a combining mark. Drops the other characters into which
+/// compatibility forms are decomposed, such as those of `⑴` and `ﹸ`.
 fn fold_part(part: char, into: &mut String) {
     match ascii_substitute(part) {
         Some(ascii_substitute) => into.push_str(ascii_substitute),
         None if is_accent(part) => {}
-        // Other combining marks, such as vowel signs of Indian scripts, are letters of the word.
+        // Combining marks that are not diacritics, such as the vowel signs of Indian scripts, are
+        // part of the word.
         None if is_combining_mark(part) || part.is_alphanumeric() => into.push(part),
         None => {}
     }
 }
 
-/// [`fold_part`] for names, which keeps signs and unifies those that keyboards write in different forms.
+/// Like [`fold_part`], but for names. Keeps characters that are not letters, and unifies those that
+/// different keyboards write differently.
 fn fold_sign(part: char, into: &mut String) {
     match part {
         '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2bc}' | '\u{2032}' => into.push('\''),
@@ -73,7 +76,7 @@ fn fold_sign(part: char, into: &mut String) {
     }
 }
 
-/// ASCII substitute for a letter that is missing on a keyboard.
+/// Returns the ASCII substitute for a letter that many keyboards don't have.
 const fn ascii_substitute(letter: char) -> Option<&'static str> {
     Some(match letter {
         'đ' | 'ð' => "d",
@@ -96,7 +99,8 @@ fn is_accent(mark: char) -> bool {
     )
 }
 
-/// Matches joiners, directional marks and other invisible characters, except those that distinguish flags.
+/// True for joiners, directional marks and other invisible characters, except those that
+/// distinguish flags.
 fn is_invisible(sign: char) -> bool {
     matches!(u32::from(sign),
         0x00AD | 0x061C | 0x180E | 0x200B..=0x200F | 0x202A..=0x202E | 0x2060..=0x206F | 0xFEFF | 0xE0100..=0xE01EF
@@ -111,7 +115,8 @@ mod tests {
 
     use super::*;
 
-    /// The frontend's test uses the same cases: each line is a folded name and its spellings.
+    /// The frontend's test uses the same cases. Each line is a folded name followed by its
+    /// spellings.
     #[test]
     fn folds_equal_names_equally() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../frontend/src/lib/util/folded.txt");

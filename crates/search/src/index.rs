@@ -1,5 +1,5 @@
-//! Interface of a message index: its updates and queries. An index contains words but no texts, and never decides on
-//! read access.
+//! Interface of a message index: its updates and its queries. An index contains the words of
+//! messages but not their texts, and never decides on read access.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,8 +11,8 @@ use crate::{
     token::Tokens,
 };
 
-/// Maximum number of words that an index returns at once: copies of the whole vocabulary of a large installation would
-/// use as much memory as everything else.
+/// Maximum number of words that an index returns at once. A copy of the whole vocabulary of a large
+/// installation would need as much memory as everything else.
 pub const TERMS: usize = 50_000;
 
 /// Message to be indexed.
@@ -20,9 +20,9 @@ pub const TERMS: usize = 50_000;
 pub struct Document {
     pub message: Uuid,
     pub conversation: Uuid,
-    /// `None` if the author is not searchable.
+    /// Author; `None` if messages can't be searched by their author.
     pub author: Option<Uuid>,
-    /// Milliseconds since 1970-01-01 UTC.
+    /// Time of the message, in milliseconds since 1970-01-01 UTC.
     pub created_at: i64,
     pub has: BTreeSet<Has>,
     pub tokens: Tokens,
@@ -32,7 +32,7 @@ pub struct Document {
 pub enum Change {
     /// Inserts or replaces a message.
     Upsert(Document),
-    /// Removes the message with this id.
+    /// Removes a message, given by its id.
     Remove(Uuid),
 }
 
@@ -46,21 +46,24 @@ impl Change {
     }
 }
 
-/// Changes that are written in one transaction.
+/// Changes of the index that are written in one transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     pub changes: Vec<Change>,
     /// Conversations whose messages are all removed.
     pub removed_conversations: Vec<Uuid>,
-    /// New positions in the logs: conversations and the sequence numbers of their last indexed events.
+    /// New positions in the logs: each conversation with the sequence number of its last indexed
+    /// event.
     pub positions: Vec<(Uuid, i64)>,
-    /// True if the messages are older than all indexed ones; they are ordered newest first.
+    /// True if the messages are older than all indexed ones; they are then ordered from newest to
+    /// oldest.
     pub is_older: bool,
     /// New state of the initial fill.
     pub fill: Option<FillState>,
 }
 
-/// State of the initial fill of a new index with the existing messages, from the newest to the oldest.
+/// State of the initial fill, which adds the existing messages to a new index, from the newest to
+/// the oldest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FillState {
     /// Messages with ids below this one are not indexed yet.
@@ -71,59 +74,59 @@ pub struct FillState {
 /// Query of an index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Each list requires a match of at least one of its atoms.
+    /// Required conditions. Of each list, at least one atom must match.
     pub all: Vec<Vec<Atom>>,
     pub none: Vec<Atom>,
-    /// Required authors, any of them; `None`: no restriction.
+    /// Required authors, one of whom must match; `None` for any author.
     pub authors: Option<Vec<Uuid>>,
     pub has: BTreeSet<Has>,
-    /// Searched conversations. The caller has checked that the user may read them.
+    /// Conversations to search. The caller has checked that the user may read them.
     pub conversations: Vec<Uuid>,
     /// Start of the period, inclusive.
     pub from: Option<i64>,
     /// End of the period, exclusive.
     pub until: Option<i64>,
-    /// Also matches similar words, if the index determines these itself.
+    /// True to match similar words as well, if the index determines these itself.
     pub is_wide: bool,
-    /// Cursor: only messages with lower numbers.
+    /// Cursor: matches only messages with lower numbers.
     pub below: Option<i64>,
     pub limit: u32,
-    /// Time at which an index that supports it stops and returns nothing.
+    /// Time at which the index stops and returns nothing, if it supports deadlines.
     pub deadline: Deadline,
 }
 
 impl Plan {
-    /// Words whose document frequencies [`Self::most`] uses.
+    /// Returns the words whose document frequencies [`Self::most`] needs.
     pub fn terms(&self) -> BTreeSet<&str> {
         self.all.iter().flatten().flat_map(Atom::terms).map(String::as_str).collect()
     }
 
-    /// Estimated number of messages, of `all`, that are scanned from the newest on until `limit` of the `visible` ones
-    /// are found, assuming an even distribution.
+    /// Estimates how many of `all` messages are scanned, from the newest on, until `limit` of the
+    /// `visible` ones are found. Assumes that these are distributed evenly.
     #[must_use]
     pub fn looked_at(&self, all: i64, visible: i64) -> i64 {
         all.min(i64::from(self.limit).saturating_mul(all) / visible.max(1))
     }
 
-    /// True if, for a query without words, scanning all messages by time is cheaper than reading and sorting those of
-    /// the conversations, which takes twice as long per message.
+    /// For a query without words: true if scanning all messages by time is cheaper than reading and
+    /// sorting the messages of the conversations. The latter takes twice as long per message.
     #[must_use]
     pub fn goes_by_time(&self, all: i64, visible: i64) -> bool {
         self.looked_at(all, visible) / 2 <= visible
     }
 
-    /// Upper bounds of the number of matches of each list of `all`, from the document frequencies of words; `None` if
-    /// unknown.
+    /// Returns an upper bound of the number of matches for each list of `all`, computed from the
+    /// document frequencies of words; `None` if unknown.
     #[must_use]
     pub fn most(&self, counts: &HashMap<String, i64>) -> Vec<Option<i64>> {
         self.all.iter().map(|any| any.iter().map(|atom| atom.most(counts)).sum()).collect()
     }
 }
 
-/// Message that may match.
+/// Message that may match the query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Document number; newer messages have higher ones.
+    /// Document number. Newer messages have higher numbers.
     pub number: i64,
     pub message: Uuid,
     pub conversation: Uuid,

@@ -1,4 +1,4 @@
-//! Interpretation of the words of a query: exact, or with similar words.
+//! Interpretation of the words of a query: exactly as typed, or with similar words.
 
 use std::collections::HashMap;
 
@@ -8,44 +8,45 @@ use crate::{
     query::{Atom, Query, RequiredTerm},
 };
 
-/// Maximum number of alternatives of a word.
+/// Maximum number of alternatives for a word.
 const MAX_ALTERNATIVES: usize = 20;
-/// Minimum number of letters of a prefix that is searched as such.
+/// Minimum number of letters of a prefix that is itself searched in the index.
 const MIN_PREFIX_LEN: usize = 3;
 
-/// Similarity of a word to the typed one.
+/// How similar a word is to the typed word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Similarity {
-    /// The word contains the typed one.
+    /// The word contains the typed word.
     Substring,
-    /// Edit distance to the typed one.
+    /// The word differs from the typed word by this edit distance.
     EditDistance(u8),
-    /// The word starts with the typed one.
+    /// The word starts with the typed word.
     Prefix,
     Exact,
 }
 
-/// Interpretation of the words of a query.
+/// Words that are searched for the words of a query.
 #[derive(Clone, Debug, Default)]
 pub struct Interpretation {
-    /// Alternatives of each wanted word.
+    /// Alternatives for each wanted word.
     pub alternatives: Vec<HashMap<String, Similarity>>,
-    /// Prefix of each wanted word that matches any word, if the alternatives don't include all words with it.
-    /// Missing entries mean none.
+    /// For each wanted word: prefix that any word may match. Set if the alternatives don't include
+    /// all words with this prefix. A missing entry means that there is none.
     pub beginnings: Vec<Option<String>>,
 }
 
 impl Interpretation {
-    /// Interprets the words as typed; the last one may be a prefix.
+    /// Interprets the words as typed. The last word may be a prefix.
     #[must_use]
     pub fn exact(query: &Query, words: &Dictionary) -> Self {
         let alternatives = query.wanted.iter().map(|wanted| beginnings(wanted, words)).collect();
         Self { alternatives, ..Self::default() }
     }
 
-    /// Also considers typos, substrings and prefixes. The most frequent words with a prefix may all be in messages that
-    /// the user can't read, so the prefix itself is searched too. Each word is looked up once, and none after the
-    /// deadline; the remaining ones are interpreted as typed.
+    /// Interprets the words with typos, substrings and prefixes. The prefix itself is searched too,
+    /// because the most frequent words with it may all be in messages that the user can't read.
+    /// Each word is looked up once, and none after the deadline; the remaining words are
+    /// interpreted as typed.
     #[must_use]
     pub fn wide(query: &Query, words: &Dictionary, deadline: Deadline) -> Self {
         let mut known: HashMap<(Option<String>, bool), HashMap<String, Similarity>> = HashMap::new();
@@ -74,7 +75,7 @@ impl Interpretation {
         Self { alternatives, beginnings }
     }
 
-    /// Adds another interpretation of the same query.
+    /// Merges another interpretation of the same query into this one.
     pub fn add(&mut self, other: Self) {
         self.alternatives.resize_with(self.alternatives.len().max(other.alternatives.len()), HashMap::new);
         for (mine, others) in self.alternatives.iter_mut().zip(other.alternatives) {
@@ -88,12 +89,12 @@ impl Interpretation {
         }
     }
 
-    /// Prefix that matches any word in place of the wanted word with this index.
+    /// Returns the prefix that any word may match in place of the wanted word with this index.
     pub(crate) fn beginning(&self, number: usize) -> Option<&str> {
         self.beginnings.get(number)?.as_deref()
     }
 
-    /// Conditions for the index.
+    /// Returns the conditions for the index.
     #[must_use]
     pub fn atoms(&self, query: &Query) -> Vec<Vec<Atom>> {
         let of = |(number, wanted): (usize, &RequiredTerm)| {
@@ -113,11 +114,11 @@ fn beginnings(wanted: &RequiredTerm, words: &Dictionary) -> HashMap<String, Simi
     begun.map(|begun| (begun, Similarity::Prefix)).collect()
 }
 
-/// Prefix of a word whose completions in the vocabulary are incomplete: there are more than the maximum, or the word
-/// has digits.
+/// Returns the word as a prefix if the vocabulary doesn't contain all of its completions: there are
+/// more than the maximum, or the word has digits.
 fn uncovered_prefix(wanted: &RequiredTerm, found: &HashMap<String, Similarity>) -> Option<String> {
     let word = wanted.word.as_ref().filter(|word| wanted.is_open && word.chars().count() >= MIN_PREFIX_LEN)?;
-    // The word itself may be one of the completions, and is left out.
+    // The word itself may be one of the completions; it is not among those found.
     let is_cut = || found.values().filter(|likeness| **likeness == Similarity::Prefix).count() + 1 >= MAX_ALTERNATIVES;
     (word.chars().any(char::is_numeric) || is_cut()).then(|| word.clone())
 }
@@ -185,7 +186,8 @@ mod tests {
             assert_eq!(Matcher::new(&query, &wide).matches(text).unwrap().highlights.len(), 1);
             assert!(Matcher::new(&query, &wide).matches("projec, invoice").is_none());
         }
-        // With few completions all are listed, and only the last word may be incomplete.
+        // In the first query, all of the few completions are listed; in the second, only the last
+        // word may be incomplete.
         for asked in ["projectz", "project plan"] {
             let query = Query::parse(asked, 0).unwrap();
             assert!(

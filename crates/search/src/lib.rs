@@ -1,14 +1,15 @@
 //! Search of messages: tokenization, query parsing, spelling tolerance and matching.
 //!
-//! A single tokenizer ([`tokens`]) splits texts and queries into words. The [`Dictionary`] contains all indexed words:
-//! from it an [`Interpretation`] adds words with the typed prefix, words a typo away, and words that contain the typed one. A
-//! [`Matcher`] then scores texts and locates the words in them.
+//! A single tokenizer ([`tokens`]) splits texts and queries into words. The [`Dictionary`] contains
+//! all indexed words: an [`Interpretation`] takes from it words with the typed prefix, words that
+//! differ by a typo, and words that contain the typed word. A [`Matcher`] then scores texts and
+//! locates the words in them.
 //!
 //! A [`SqliteIndex`] maps words to messages and contains no texts.
 //!
 //! On PostgreSQL the index is a table; [`postgres`] encodes words and queries for it.
 //!
-//! The crate knows nothing about read access or the storage of messages.
+//! Read access and the storage of messages are the responsibility of other crates.
 
 mod deadline;
 mod dictionary;

@@ -8,25 +8,27 @@ use crate::{
     token::{Token, Tokens, tokens},
 };
 
-/// Bonus for two adjacent words in the order of the query.
+/// Bonus if two adjacent words are in the order of the query.
 const ADJACENT_BONUS: u32 = 3;
-/// Bonus for a word with the typed diacritics.
+/// Bonus if a word has the diacritics that were typed.
 const DIACRITICS_BONUS: u32 = 1;
 
-/// Match of a text.
+/// Result of matching a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Match {
-    /// Higher is better. Comparable among texts that were matched with the same query and reading.
+    /// Score; higher is better. Comparable among texts that were matched with the same query and
+    /// interpretation.
     pub score: u32,
     /// Byte ranges of the matches, sorted and without overlaps.
     pub highlights: Vec<Range<usize>>,
-    /// Word of the text that each wanted word may be a typo of, if the text contains nothing closer.
+    /// For each wanted word: the word of the text of which it may be a misspelling. Set only if the
+    /// text contains nothing closer.
     pub corrections: Vec<Option<String>>,
 }
 
 /// Occurrence of a wanted word or phrase.
 struct Hit {
-    /// Indices of its first and last word.
+    /// Index of the first word; `to` is that of the last word.
     from: usize,
     to: usize,
     range: Range<usize>,
@@ -47,7 +49,7 @@ impl<'a> Matcher<'a> {
         Self { query, reading }
     }
 
-    /// Returns `None` if a wanted word is missing or an excluded one is present.
+    /// Matches a text. Returns `None` if it lacks a wanted word or contains an excluded one.
     #[must_use]
     pub fn matches(&self, text: &str) -> Option<Match> {
         let found = tokens(text);
@@ -76,8 +78,8 @@ impl<'a> Matcher<'a> {
     }
 }
 
-/// Occurrences of a wanted word: as it was typed, or as one of its alternatives (`others`, or any word with its
-/// prefix).
+/// Returns the occurrences of a wanted word: as typed, or as one of its alternatives (`others`, or
+/// any word with its prefix).
 fn hits(
     wanted: &RequiredTerm,
     (others, beginning): (Option<&HashMap<String, Similarity>>, Option<&str>),
@@ -111,7 +113,8 @@ const fn points(likeness: Similarity) -> u32 {
     }
 }
 
-/// Occurrences of an atom: the indices of its first and last word, and its range in the text.
+/// Returns the occurrences of an atom: the indices of the first and last word, and the range in the
+/// text.
 fn occurrences(atom: &Atom, found: &Tokens) -> Vec<(usize, usize, Range<usize>)> {
     let single = |is_it: &dyn Fn(&str) -> bool| {
         let tokens = found.words.iter().chain(&found.additional).filter(|token| is_it(&token.term));
@@ -132,13 +135,15 @@ fn occurrences(atom: &Atom, found: &Tokens) -> Vec<(usize, usize, Range<usize>)>
     }
 }
 
-/// Indices in `words` at which `terms` occur in sequence, in time that is linear in both (Knuth, Morris and Pratt,
-/// "Fast Pattern Matching in Strings"): a text and a phrase may repeat one word hundreds of times.
+/// Returns the indices in `words` at which the sequence `terms` starts. The time is linear in both
+/// lengths (Knuth, Morris and Pratt, "Fast Pattern Matching in Strings"), because a text and a
+/// phrase may repeat one word hundreds of times.
 fn sequence_starts(terms: &[String], words: &[Token]) -> Vec<usize> {
     if terms.is_empty() {
         return (0..words.len()).collect();
     }
-    // For each position: length of the longest proper prefix of `terms` that also ends there.
+    // For each position in `terms`: length of the longest proper prefix of `terms` that also ends
+    // at this position.
     let mut borders = vec![0; terms.len()];
     let mut border = 0;
     for (at, term) in terms.iter().enumerate().skip(1) {
@@ -174,7 +179,8 @@ fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     merged
 }
 
-/// Converts sorted byte ranges without overlaps to offsets and lengths in UTF-16 code units.
+/// Converts byte ranges, which must be sorted and not overlap, to offsets and lengths in UTF-16
+/// code units.
 #[must_use]
 pub fn utf16(text: &str, ranges: &[Range<usize>]) -> Vec<[usize; 2]> {
     let length = |range: Range<usize>| text.get(range).map_or(0, |part| part.encode_utf16().count());
@@ -205,7 +211,7 @@ mod tests {
         Dictionary::default().with(terms.collect())
     }
 
-    /// Matching texts, best first, with their highlights.
+    /// Returns the texts that match, best first, with their highlights.
     fn ranked<'a>(query: &str, texts: &[&'a str]) -> Vec<(&'a str, Vec<&'a str>)> {
         let query = Query::parse(query, NOW).unwrap();
         let reading = Interpretation::wide(&query, &dictionary(texts), Deadline::default());
@@ -274,7 +280,8 @@ mod tests {
     }
 
     proptest! {
-        /// A phrase is found at every occurrence of its word sequence, including overlapping ones.
+        /// A phrase is found wherever its words occur in sequence, including overlapping
+        /// occurrences.
         #[test]
         fn finds_phrases_at_every_occurrence(text in "([ab] ){0,30}", terms in proptest::collection::vec("[ab]", 1..5)) {
             let words = tokens(&text).words;
@@ -283,7 +290,8 @@ mod tests {
             prop_assert_eq!(sequence_starts(&terms, &words), expected);
         }
 
-        /// Highlights of any query and text lie within the text, are sorted, and count like JavaScript.
+        /// For any query and text, the highlights lie within the text, are sorted, and have the
+        /// offsets that JavaScript uses.
         #[test]
         fn highlights_lie_within_the_text(text in "([a-c今天đ🐋\u{301}]{1,4} ?){0,8}", asked in "([a-c今天đ\"*-]{1,3} ?){1,4}") {
             let query = Query::parse(&asked, NOW).unwrap();
@@ -299,7 +307,7 @@ mod tests {
             }
         }
 
-        /// Each word of a text matches it.
+        /// A query that consists of a word of a text finds that text.
         #[test]
         fn every_word_finds_its_text(text in "\\PC{1,40}") {
             for token in tokens(&text).words {

@@ -1,8 +1,8 @@
 //! Encoding of words and queries as PostgreSQL's `tsvector` and `tsquery`.
 //!
-//! Words of the text have the weight `D` and additional tokens the weight `A`, so that phrases match only the text's
-//! own words. Filters are encoded as lexemes with a character that no word contains: `=c12` is a conversation, `=a7` an
-//! author, `=hf` a file.
+//! Words of the text have the weight `D`, and additional tokens have the weight `A`, so that
+//! phrases match only words that are in the text. Filters are encoded as lexemes with a character
+//! that no word contains: `=c12` is a conversation, `=a7` an author, `=hf` a file.
 
 use std::fmt::Write as _;
 
@@ -11,10 +11,10 @@ use crate::{
     token::Tokens,
 };
 
-/// Maximum size in bytes; a `tsvector` is limited to 1 MiB.
+/// Maximum size of the encoded words, in bytes; a `tsvector` is limited to 1 MiB.
 const MAX_BYTES: usize = 900_000;
 
-/// `tsvector` of a message, including its filters.
+/// Encodes the words of a message and its filters as `tsvector`.
 #[must_use]
 pub fn vector(tokens: &Tokens, conversation: i64, author: Option<i64>, has: impl IntoIterator<Item = Has>) -> String {
     let mut vector = quoted(&of_conversation(conversation));
@@ -38,19 +38,19 @@ pub fn vector(tokens: &Tokens, conversation: i64, author: Option<i64>, has: impl
     vector
 }
 
-/// `tsquery` that matches any of the atoms.
+/// Encodes a `tsquery` that matches any of the atoms.
 #[must_use]
 pub fn any(atoms: &[Atom]) -> String {
     joined(atoms.iter().map(encode), " | ")
 }
 
-/// `tsquery` that matches any of the conversations.
+/// Encodes a `tsquery` that matches any of the conversations.
 #[must_use]
 pub fn conversations(numbers: &[i64]) -> String {
     joined(numbers.iter().map(|number| quoted(&of_conversation(*number))), " | ")
 }
 
-/// `tsquery` that matches any of the authors.
+/// Encodes a `tsquery` that matches any of the authors.
 #[must_use]
 pub fn authors(numbers: &[i64]) -> String {
     joined(numbers.iter().map(|number| quoted(&of_author(*number))), " | ")
@@ -61,7 +61,7 @@ pub fn has(has: Has) -> String {
     quoted(flag(has))
 }
 
-/// Conjunction of the parts.
+/// Joins parts to a `tsquery` that matches only if all of them match.
 #[must_use]
 pub fn all(parts: &[String]) -> String {
     joined(parts.iter().cloned(), " & ")

@@ -13,14 +13,14 @@ pub const MAX_QUERY_CHARS: usize = 512;
 pub const MAX_WORDS: usize = 24;
 const DAY: i64 = 86_400_000;
 
-/// Days in the user's time zone, numbered since 1970-01-01.
+/// Calendar days in the user's time zone, numbered from 1970-01-01.
 pub trait Days {
     fn today(&self) -> i64;
-    /// Start of a day, in milliseconds since 1970-01-01 UTC.
+    /// Returns the start of a day, in milliseconds since 1970-01-01 UTC.
     fn begins_at(&self, day: i64) -> i64;
 }
 
-/// Days in UTC; the field is the current time.
+/// Calendar days in UTC. The field is the current time.
 struct Utc(i64);
 
 impl Days for Utc {
@@ -82,7 +82,7 @@ pub enum Atom {
     Word(String),
     /// Any word with this prefix.
     Prefix(String),
-    /// Sequence of words; if it is open, the last one may be a prefix.
+    /// Sequence of words. If it is open, the last word may be a prefix.
     Phrase {
         terms: Vec<String>,
         is_open: bool,
@@ -90,7 +90,7 @@ pub enum Atom {
 }
 
 impl Atom {
-    /// Words of the atom, without prefixes.
+    /// Returns the words of the atom, without prefixes.
     pub(crate) fn terms(&self) -> &[String] {
         match self {
             Self::Word(word) => std::slice::from_ref(word),
@@ -99,7 +99,8 @@ impl Atom {
         }
     }
 
-    /// Upper bound of the number of matching messages, from the document frequencies of words; `None` if unknown.
+    /// Returns an upper bound of the number of messages that match, computed from the document
+    /// frequencies of words; `None` if unknown.
     pub(crate) fn most(&self, counts: &HashMap<String, i64>) -> Option<i64> {
         self.terms().iter().map(|term| counts.get(term).copied().unwrap_or_default()).min()
     }
@@ -108,13 +109,14 @@ impl Atom {
 /// Required word or phrase.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequiredTerm {
-    /// Alternatives, one of which must match.
+    /// Alternatives, of which one must match.
     pub any: Vec<Atom>,
-    /// The word, if it is a single one that may be mistyped or incomplete; camel-case words are not split.
+    /// The word, if the term is a single word that may be misspelt or incomplete. Camel-case words
+    /// are not split here.
     pub word: Option<String>,
-    /// Typed form in lower case.
+    /// The term as typed, in lower case.
     pub typed: String,
-    /// True if it may be a prefix because it was typed last.
+    /// True if the term was typed last and may therefore be a prefix.
     pub is_open: bool,
 }
 
@@ -123,9 +125,9 @@ pub struct RequiredTerm {
 pub struct Query {
     pub wanted: Vec<RequiredTerm>,
     pub unwanted: Vec<Atom>,
-    /// Folded names from `from:` operators; the author matches any of them.
+    /// Folded names from `from:` operators, one of which must match the author.
     pub authors: Vec<String>,
-    /// Folded names from `in:` operators; the conversation matches any of them.
+    /// Folded names from `in:` operators, one of which must match the conversation.
     pub conversation_names: Vec<String>,
     pub has: BTreeSet<Has>,
     pub is: BTreeSet<Is>,
@@ -140,12 +142,12 @@ pub struct Query {
 pub struct TooManyWords;
 
 impl Query {
-    /// Parses a query with days in UTC. Unknown operators are parsed as words.
+    /// Parses a query whose days are in UTC. Unknown operators are parsed as words.
     pub fn parse(text: &str, now: i64) -> Result<Self, TooManyWords> {
         Self::parse_by(text, &Utc(now))
     }
 
-    /// Parses a query with the given days.
+    /// Parses a query whose days are those of `days`.
     pub fn parse_by(text: &str, days: &dyn Days) -> Result<Self, TooManyWords> {
         let mut query = Self::default();
         let text = plain_marks(text);
@@ -157,7 +159,7 @@ impl Query {
                 return Err(TooManyWords);
             }
             let (part, after) = split_part(rest);
-            // Nothing was typed after it.
+            // Nothing was typed after this part.
             let is_last = after.is_empty();
             rest = after.trim_start();
             query.take(part, is_last, days);
@@ -236,7 +238,7 @@ fn split_part(text: &str) -> (&str, &str) {
     let mut is_quoted = false;
     let mut before = None;
     for (at, letter) in text.char_indices() {
-        // A quotation mark within a word doesn't open a phrase: `5"`.
+        // A quotation mark within a word, as in `5"`, doesn't open a phrase.
         let may_open = before.is_none_or(|before| before == '-' || before == ':');
         if is_quote(letter) && (is_quoted || may_open) {
             if is_quoted {
@@ -251,8 +253,8 @@ fn split_part(text: &str) -> (&str, &str) {
     (text, "")
 }
 
-/// Replaces typographic quotation marks and full-width signs by the ASCII ones: phones insert `“` automatically, and
-/// Chinese and Japanese input methods write full-width signs.
+/// Replaces typographic quotation marks and full-width characters by the ASCII ones. Phones insert
+/// `“` automatically, and Chinese and Japanese input methods write full-width characters.
 fn plain_marks(text: &str) -> String {
     let plain = |letter| match letter {
         '“' | '”' | '„' | '‟' | '«' | '»' | '＂' => '"',
@@ -271,17 +273,17 @@ fn name_in(value: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Context of a typed word or phrase.
+/// Position of a word or phrase in the query.
 #[derive(Clone, Copy)]
 struct TypedContext {
-    /// True after a quotation mark.
+    /// True if it follows a quotation mark.
     is_phrase: bool,
-    /// True if it may be incomplete.
+    /// True if more may be typed, so that the last word may be incomplete.
     goes_on: bool,
 }
 
-/// Atoms that match a word or phrase as it was typed. Prefixes of a single incomplete word are expanded with the
-/// [`Dictionary`](crate::Dictionary).
+/// Returns the atoms that match a word or phrase as it was typed. The prefix of a single incomplete
+/// word is expanded with the [`Dictionary`](crate::Dictionary) instead.
 fn exact(text: &str, TypedContext { is_phrase, goes_on }: TypedContext) -> Vec<Atom> {
     let (text, is_beginning) = match text.strip_suffix('*') {
         Some(text) if !is_phrase => (text, true),
@@ -293,7 +295,7 @@ fn exact(text: &str, TypedContext { is_phrase, goes_on }: TypedContext) -> Vec<A
         0 => Vec::new(),
         1 => {
             let term = terms.remove(0);
-            // A single character of a script without spaces is a prefix of bigrams.
+            // A single character of a script without spaces is searched as the prefix of bigrams.
             let is_letter = is_letter(&term);
             let is_part = is_letter && term.chars().all(is_unspaced);
             vec![if is_beginning && !is_letter || is_part { Atom::Prefix(term) } else { Atom::Word(term) }]
@@ -308,13 +310,14 @@ fn exact(text: &str, TypedContext { is_phrase, goes_on }: TypedContext) -> Vec<A
     }
 }
 
-/// A single letter is the prefix of so many words that a query with several of them would read most of the index.
+/// True for a single letter. So many words start with it that a query with several letters as
+/// prefixes would read most of the index.
 fn is_letter(term: &str) -> bool {
     term.chars().count() == 1
 }
 
-/// Period of a date, from its start (inclusive) to its end (exclusive): `2026-11-23`, `2026-11`, `2026`, `today`,
-/// `yesterday`.
+/// Returns the period of a date such as `2026-11-23`, `2026-11`, `2026`, `today` or `yesterday`:
+/// its start (inclusive) and end (exclusive).
 fn span(value: &str, days: &dyn Days) -> Option<(i64, i64)> {
     let today = days.today();
     let (first, next) = match value.to_ascii_lowercase().as_str() {
@@ -339,7 +342,8 @@ fn number(text: &str) -> Option<i64> {
         .then(|| text.parse().ok())?
 }
 
-/// Days since 1970-01-01 (Hinnant, "chrono-compatible low-level date algorithms").
+/// Returns the number of days since 1970-01-01 (Hinnant, "chrono-compatible low-level date
+/// algorithms").
 fn day(year: i64, month: i64, day: i64) -> Option<i64> {
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = match month {
@@ -451,7 +455,7 @@ mod tests {
         assert_eq!(parse("on:today").from, Some(NOW.div_euclid(DAY) * DAY));
     }
 
-    /// Time zone of UTC+7.
+    /// Calendar days in the time zone UTC+7.
     struct Hanoi(i64);
 
     impl Days for Hanoi {

@@ -1,7 +1,8 @@
-//! Index in a separate SQLite file: an FTS5 table with the words from [`tokens`](crate::tokens), and the document
-//! numbers of messages.
+//! Index in a separate SQLite file: an FTS5 table with the words from [`tokens`](crate::tokens),
+//! and the document numbers of messages.
 //!
-//! The file can be deleted: it is rebuilt if it is missing or has another version, and filled from the log.
+//! The file can be deleted at any time: if it is missing or has another version, it is created
+//! again and filled with the existing messages.
 
 #[cfg(test)]
 mod tests;
@@ -19,19 +20,22 @@ use crate::{
     query::{Atom, Has},
 };
 
-/// Version of the index file. Increment it with every change of the tokenizer or of the indexed content.
+/// Version of the index file. Must be incremented with every change of the tokenizer or of the
+/// indexed content.
 const VERSION: i64 = 4;
-/// First document number; lower numbers are left for older messages that are indexed later.
+/// Document number of the first indexed message. Lower numbers are used for older messages, which
+/// are indexed later.
 const FIRST_NUMBER: i64 = 1 << 40;
-/// Cost of including the conversations in the full-text query, in scanned messages: [`NAMED`] per conversation, and one
-/// per [`MESSAGES_PER_COST`] of its messages. Measured with a million messages.
+/// Cost of including the conversations in the full-text query, measured in scanned messages. It is
+/// this number per conversation, plus one per [`MESSAGES_PER_COST`] of its messages. Determined
+/// with an index of a million messages.
 const CONVERSATION_COST: i64 = 64;
 const MESSAGES_PER_COST: i64 = 4;
 
-/// Steps of SQLite's virtual machine between two checks of the deadline.
+/// Number of steps of SQLite's virtual machine between two checks of the deadline.
 const STEPS_PER_CHECK: i32 = 1_000;
 
-/// Statement and its parameters.
+/// SQL statement with its parameters.
 type CandidateStatement = (String, Vec<Box<dyn ToSql>>);
 
 const SCHEMA: &str = "
@@ -44,7 +48,7 @@ const SCHEMA: &str = "
     CREATE TABLE removed(one INTEGER PRIMARY KEY CHECK (one = 1), documents INTEGER NOT NULL);
     CREATE INDEX documents_conv ON documents(conv, doc);";
 const TABLES: [&str; 6] = ["documents", "conversations", "authors", "terms", "fill", "removed"];
-/// Pages of the full-text index that a purge merges per transaction.
+/// Number of pages of the full-text index that a purge merges per transaction.
 const PURGE_PAGES: i32 = 500;
 
 #[derive(Debug, thiserror::Error)]
@@ -56,14 +60,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// True if the file is readable but its content is invalid.
+    /// True if the error means that the file can be read but its content is invalid.
     fn is_about_content(&self) -> bool {
         let Self::Database(error) = self else { return false };
         !matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
     }
 }
 
-/// Index in a SQLite file. Its calls block.
+/// Index in a SQLite file. Its methods block the thread.
 #[derive(Debug)]
 pub struct SqliteIndex {
     connection: Connection,
@@ -95,8 +99,8 @@ impl SqliteIndex {
         Ok(index)
     }
 
-    /// Begins a transaction with the write lock. A transaction that reads before it writes would fail if another
-    /// connection has written in between.
+    /// Begins a transaction that holds the write lock. A transaction that first reads and then
+    /// writes would fail if another connection has written in between.
     fn begin(&mut self) -> Result<Transaction<'_>, Error> {
         Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
     }
@@ -141,15 +145,15 @@ impl SqliteIndex {
         Ok(())
     }
 
-    /// Number of messages removed or changed since the last [purge](Self::purge_terms).
+    /// Returns the number of messages removed or changed since the last [purge](Self::purge_terms).
     pub fn removed(&self) -> Result<i64, Error> {
         let mut read = self.connection.prepare_cached("SELECT documents FROM removed")?;
         Ok(read.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
-    /// Merges part of the full-text index, which removes the words of removed messages: until then FTS5 only marks the
-    /// messages as removed. Returns `false` if nothing is left to merge. The first step of a purge requests a merge of
-    /// the whole index.
+    /// Merges a part of the full-text index. The merge erases the words of removed messages, which
+    /// FTS5 until then only marks as removed. Returns `false` if nothing is left to merge. The
+    /// first step of a purge requests a merge of the whole index.
     pub fn purge_step(&mut self, is_first: bool) -> Result<bool, Error> {
         let pages = if is_first { -PURGE_PAGES } else { PURGE_PAGES };
         let tx = self.begin()?;
@@ -161,9 +165,9 @@ impl SqliteIndex {
         Ok(is_merged)
     }
 
-    /// Finishes a purge: removes words without messages, corrects the document frequencies, and truncates the
-    /// write-ahead log. `removed` is the result of [`removed`](Self::removed) before the first step; if more messages
-    /// were removed since, the next purge has work.
+    /// Finishes a purge: deletes words that no message contains, corrects the document frequencies,
+    /// and truncates the write-ahead log. `removed` is the result of [`removed`](Self::removed)
+    /// before the first step. Messages that were removed since then are left for the next purge.
     pub fn purge_terms(&mut self, removed: i64) -> Result<(), Error> {
         self.connection
             .execute_batch("CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocabulary USING fts5vocab(main, words, row)")?;
@@ -173,12 +177,12 @@ impl SqliteIndex {
         tx.execute(sql, [])?;
         tx.execute("DELETE FROM removed WHERE documents = ?1", [removed])?;
         tx.commit()?;
-        // A reader may block it; the next checkpoint does it then.
+        // A reader may block the truncation; the next checkpoint then truncates the log.
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         Ok(())
     }
 
-    /// State of the initial fill; `None` if it has not started.
+    /// Returns the state of the initial fill; `None` if it has not started.
     pub fn fill(&self) -> Result<Option<FillState>, Error> {
         let mut read = self.connection.prepare_cached("SELECT below, is_done FROM fill")?;
         let fill =
@@ -186,27 +190,27 @@ impl SqliteIndex {
         Ok(read.query_row([], fill).optional()?)
     }
 
-    /// Number of indexed messages.
+    /// Returns the number of indexed messages.
     pub fn messages(&self) -> Result<u64, Error> {
         let sql = "SELECT COALESCE(SUM(messages), 0) FROM conversations";
         let count: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
         Ok(count.unsigned_abs())
     }
 
-    /// Indexed position in the log of a conversation.
+    /// Returns up to which sequence number the log of a conversation is indexed.
     pub fn position(&self, conversation: Uuid) -> Result<i64, Error> {
         let mut read = self.connection.prepare_cached("SELECT seq FROM conversations WHERE id = ?1")?;
         Ok(read.query_row([conversation.as_bytes()], |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
-    /// Indexed positions in the logs of all conversations.
+    /// Returns up to which sequence number the log of each conversation is indexed.
     pub fn positions(&self) -> Result<Vec<(Uuid, i64)>, Error> {
         let mut read = self.connection.prepare_cached("SELECT id, seq FROM conversations")?;
         let rows = read.query_map([], |row| Ok((Uuid::from_bytes(row.get(0)?), row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// First [`TERMS`] words with numbers above this one.
+    /// Returns the first [`TERMS`](crate::TERMS) words with numbers above the given one.
     pub fn terms_after(&self, number: i64) -> Result<Vec<Term>, Error> {
         let sql = format!("SELECT number, term, df FROM terms WHERE number > ?1 ORDER BY number LIMIT {TERMS}");
         let mut read = self.connection.prepare_cached(&sql)?;
@@ -217,7 +221,8 @@ impl SqliteIndex {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Newest messages that may match, newest first; empty if the plan's deadline passes.
+    /// Returns the newest messages that may match, newest first. Returns none if the plan's
+    /// deadline passes.
     pub fn candidates(&self, plan: &Plan) -> Result<Vec<Candidate>, Error> {
         let deadline = plan.deadline;
         self.connection.progress_handler(STEPS_PER_CHECK, Some(move || deadline.is_over()))?;
@@ -246,7 +251,7 @@ impl SqliteIndex {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Statement that finds the candidates; `None` if there can't be any.
+    /// Builds the statement that finds the candidates; `None` if there can't be any.
     fn question(&self, plan: &Plan) -> Result<Option<CandidateStatement>, Error> {
         let conversations = self.numbers("conversations", "conv", &plan.conversations)?;
         let authors = plan.authors.as_ref().map(|authors| self.numbers("authors", "author", authors)).transpose()?;
@@ -259,12 +264,14 @@ impl SqliteIndex {
         let extent = self.extent(&conversations)?;
         let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(list(&conversations))];
         let (from, conv) = if wanted.is_empty() {
-            // The `+` hides the index on the column, so that SQLite doesn't read by conversation.
+            // The `+` hides the index on the column from SQLite, which would otherwise read by
+            // conversation.
             let conv = if plan.goes_by_time(extent.all, extent.named) { "+d.conv" } else { "d.conv" };
             ("documents d JOIN conversations c ON c.conv = d.conv", conv)
         } else {
-            // FTS5 yields matches from the newest on, so the query stops when there are enough. In a subquery, or if
-            // the planner may choose the order, all matches would be collected first.
+            // FTS5 yields matches from the newest on, so the query can stop when there are enough.
+            // In a subquery, or if the planner could choose the order, SQLite would first collect
+            // all matches.
             let from =
                 "words CROSS JOIN documents d ON d.doc = words.rowid CROSS JOIN conversations c ON c.conv = d.conv";
             (from, "d.conv")
@@ -313,8 +320,8 @@ impl SqliteIndex {
         Ok(read.query_row([list(conversations)], extent)?)
     }
 
-    /// True if scanning the matches of all conversations is cheaper than including the conversations in the full-text
-    /// query.
+    /// True if scanning the matches in all conversations is cheaper than including the
+    /// conversations in the full-text query.
     fn is_found_everywhere(&self, plan: &Plan, extent: &Extent) -> Result<bool, Error> {
         let most =
             extent.conversations.saturating_mul(CONVERSATION_COST).saturating_add(extent.named / MESSAGES_PER_COST);
@@ -340,16 +347,16 @@ impl SqliteIndex {
     }
 }
 
-/// Numbers of messages.
+/// Message counts that decide between the ways to search.
 struct Extent {
-    /// Estimate that is never too low.
+    /// Estimated number of all messages; never too low.
     all: i64,
-    /// Messages in the searched conversations.
+    /// Number of messages in the searched conversations.
     named: i64,
     conversations: i64,
 }
 
-/// Opens the index file if it has the current version.
+/// Opens the index file; returns `None` if it doesn't have the current version.
 fn open_existing(file: &Path) -> Result<Option<Connection>, Error> {
     let connection = connect(file)?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -360,9 +367,10 @@ fn open_existing(file: &Path) -> Result<Option<Connection>, Error> {
 fn connect(file: &Path) -> Result<Connection, Error> {
     fs::OpenOptions::new().create(true).append(true).mode(0o600).open(file)?;
     let connection = Connection::open(file)?;
-    // A command-line tool may write at the same time as the server.
+    // Waits for locks, because a command-line tool may write at the same time as the server.
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
-    // Changes lost in a power cut are read from the event log again.
+    // Doesn't sync each commit: changes that a power failure loses are read from the event log
+    // again.
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA temp_store = memory",
     )?;
@@ -410,7 +418,7 @@ fn insert(tx: &Transaction<'_>, document: &Document, is_older: bool) -> Result<(
     Ok(())
 }
 
-/// Removes a message; returns its document number.
+/// Removes a message; returns its document number, if it was indexed.
 fn remove(tx: &Transaction<'_>, message: Uuid) -> Result<Option<i64>, Error> {
     let mut delete = tx.prepare_cached("DELETE FROM documents WHERE message = ?1 RETURNING doc, conv")?;
     let found = delete.query_row([message.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
@@ -453,8 +461,9 @@ fn in_scope(terms: impl Iterator<Item = String>) -> String {
     format!("(scope : ({}))", terms.join(" OR "))
 }
 
-/// Encodes an atom for FTS5. Terms consist of letters and digits, so they are quoted safely. Phrases match the column
-/// `body` only, because adjacent tokens in `others` are not adjacent in the text.
+/// Encodes an atom for FTS5. Terms consist of letters and digits only, so quoting them is safe.
+/// Phrases match only the column `body`, because adjacent tokens of the column `others` are not
+/// adjacent in the text.
 fn encode(atom: &Atom) -> String {
     match atom {
         Atom::Word(word) => format!("({{body others}} : \"{word}\")"),

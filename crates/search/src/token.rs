@@ -1,7 +1,8 @@
 //! Tokenizer.
 //!
-//! Letters lose their case and diacritics, and characters other than letters and digits separate words. `getUserName`
-//! is three words, and also the whole one. Text in scripts without spaces between words is split into bigrams.
+//! Letters lose their case and diacritics, and characters other than letters and digits separate
+//! words. `getUserName` is indexed as three words and also as a whole. Text in scripts without
+//! spaces between words is split into bigrams.
 
 use std::ops::Range;
 
@@ -9,29 +10,29 @@ use unicode_normalization::char::is_combining_mark;
 
 use crate::fold::folded;
 
-/// Maximum number of words per text; later ones are not indexed. PostgreSQL supports positions up to 16,383.
+/// Maximum number of words per text that are indexed. PostgreSQL supports positions up to 16,383.
 pub const MAX_TOKENS: usize = 10_000;
-/// Maximum number of characters of a word; the rest is cut off.
+/// Maximum length of a word, in characters; the rest is cut off.
 const MAX_CHARS: usize = 64;
 
-/// Token of a text.
+/// Word or other searchable part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Indexed form.
+    /// Form in which the token is indexed.
     pub term: String,
     /// Byte range in the text.
     pub range: Range<usize>,
-    /// Index among the words.
+    /// Index of the word in the text.
     pub position: usize,
 }
 
-/// Tokens of a text.
+/// All tokens of a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tokens {
-    /// Words in order; phrases consist of these.
+    /// Words in the order of the text. Phrases are matched against these.
     pub words: Vec<Token>,
-    /// Additional searchable tokens: whole words that were split, and the last character of a run without spaces. They
-    /// have the position of their first part.
+    /// Additional searchable tokens: words as a whole that were split into parts, and the last
+    /// character of a run without spaces. They have the position of their first part.
     pub additional: Vec<Token>,
 }
 
@@ -86,7 +87,7 @@ fn continues(next: char) -> bool {
     !is_unspaced(next) && (next.is_alphanumeric() || is_combining_mark(next))
 }
 
-/// Adds a word, and its parts if it is in camel case.
+/// Adds a word. If it is in camel case, also adds its parts.
 fn word(text: &str, range: Range<usize>, found: &mut Tokens) {
     let position = found.words.len();
     let mut start = range.start;
@@ -101,7 +102,8 @@ fn word(text: &str, range: Range<usize>, found: &mut Tokens) {
     }
 }
 
-/// Offsets at which the parts of `getUserName` or `HTTPServer` start, except the first.
+/// Returns the offsets at which the parts of a word like `getUserName` or `HTTPServer` start,
+/// except the first.
 fn camel_case_offsets(word: &str) -> Vec<usize> {
     let mut found = Vec::new();
     let letters: Vec<(usize, char)> = word.char_indices().filter(|(_, c)| !is_combining_mark(*c)).collect();
@@ -117,7 +119,7 @@ fn camel_case_offsets(word: &str) -> Vec<usize> {
     found
 }
 
-/// Adds the bigrams of a run without spaces.
+/// Adds the bigrams of a run of characters without spaces.
 fn push_bigrams(text: &str, run: &[usize], end: usize, found: &mut Tokens) {
     let ends = |place: usize| run.get(place).copied().unwrap_or(end);
     if run.len() < 2 {
@@ -136,7 +138,7 @@ fn push_bigrams(text: &str, run: &[usize], end: usize, found: &mut Tokens) {
     }
 }
 
-/// True if the script of a letter has no spaces between words.
+/// True if the letter belongs to a script that has no spaces between words.
 #[must_use]
 pub fn is_unspaced(letter: char) -> bool {
     matches!(u32::from(letter),

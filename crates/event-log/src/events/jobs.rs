@@ -1,18 +1,18 @@
-//! Payloads of the jobs that follow from a change. They are stored in the change's transaction; the
-//! crates above execute them.
+//! Payloads of jobs that follow from a change. The jobs are stored in the transaction of the change
+//! and executed by the crates that depend on this one.
 
 use appcore::{AssistantId, ConversationId, Country, MessageId, UploadId};
 use jobs::JobPayload;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Options of a request for an answer, and properties of the requesting user.
+/// Options of a request for an answer, with properties of the user who requests it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnswerOptions {
     /// Model that answers; overrides the model of the assistant and of the chat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Country of the user, for units, prices and the like.
+    /// Country of the user; lets the answer use local units, prices and so on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<Country>,
     /// Credit reservations, one per requested answer. Each is held until the worker of its answer
@@ -22,7 +22,8 @@ pub struct AnswerOptions {
 }
 
 impl AnswerOptions {
-    /// Returns the options of answer `number`, with only the reservation made for it.
+    /// Returns the options for the answer with this index, with only the reservation that was made
+    /// for it.
     pub(crate) fn of_answer(&self, number: usize) -> Self {
         Self { holds: self.holds.get(number).copied().into_iter().collect(), ..self.clone() }
     }
@@ -35,10 +36,10 @@ pub struct AnswerJob {
     /// Message to answer.
     pub question_id: MessageId,
     pub assistant_id: AssistantId,
-    /// Id of the assistant's message, chosen when the job is created: a worker that takes the job
-    /// over writes the same message.
+    /// Id of the assistant's message. Chosen when the job is created, so that a worker that takes
+    /// the job over writes to the same message.
     pub answer_id: MessageId,
-    /// Answer that this one is compared with, if a second model answers the same question.
+    /// For the answer of a second model to the same question: the answer that it is compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<MessageId>,
     #[serde(default)]
@@ -55,8 +56,8 @@ impl AnswerJob {
 impl JobPayload for AnswerJob {
     const KIND: &'static str = "answer";
 
-    /// Serialises an assistant's answers within a conversation. Answers of a second model are a
-    /// separate sequence.
+    /// Concurrency key by which an assistant's answers within a conversation run one after the
+    /// other. Answers of a second model have a separate key.
     fn concurrency_key(&self) -> String {
         let key = Self::key(self.conversation_id, self.assistant_id);
         if self.beside.is_some() { format!("{key}:2") } else { key }

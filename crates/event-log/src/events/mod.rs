@@ -1,5 +1,5 @@
-//! Event log: written by the writer, published on the bus, re-published from the outbox, and read
-//! by clients that catch up.
+//! Event log. The writer appends to it and publishes its events on the bus, the outbox publisher
+//! publishes them again if necessary, and clients read it to catch up.
 
 mod jobs;
 mod log;
@@ -68,7 +68,7 @@ pub async fn page(
 }
 
 /// Returns the events of [`page`] as envelopes ready for delivery. Doesn't check access: callers
-/// have checked the membership.
+/// must have checked the membership.
 pub async fn envelopes_after(
     service: &EventLogService,
     id: ConversationId,
@@ -97,8 +97,8 @@ pub async fn envelopes_after_each(
     Ok(found)
 }
 
-/// Returns the position of each of the user's conversations at `moment`, limited to conversations
-/// with later events.
+/// Returns the last sequence number at `moment` of each of the user's conversations that has later
+/// events.
 pub async fn positions_at(
     service: &EventLogService,
     user: UserId,
@@ -107,7 +107,7 @@ pub async fn positions_at(
     query::events::positions_at(service.db.reader(), user, moment).await
 }
 
-/// Returns the current head (`last_seq`) of each conversation.
+/// Returns the last sequence number (`last_seq`) of each conversation.
 pub async fn heads(service: &EventLogService, ids: &[ConversationId]) -> Result<Vec<(ConversationId, i64)>, AppError> {
     if ids.is_empty() {
         return Ok(Vec::new());

@@ -1,5 +1,5 @@
 //! Outbox publisher: re-publishes committed events whose publication wasn't confirmed, because the
-//! writing instance died or Redis was unavailable.
+//! instance that committed them died or Redis was unavailable.
 //!
 //! Runs on every instance. The writer stores an outbox entry with each batch (`event_outbox`) and
 //! removes it once Redis has the events. An entry that is still there after a short delay is
@@ -15,13 +15,13 @@ use metrics::metrics;
 use super::log;
 use crate::EventLogService;
 
-/// Age from which other instances may claim an outbox entry, and lifetime of a claim. Well above
-/// the normal lifetime of an entry (0.2 s plus a commit), and well below the two seconds within
-/// which connected clients must receive an event.
+/// Age from which other instances may claim an outbox entry, and duration of a claim. Well above
+/// the time for which an entry normally exists (0.2 s plus a commit), and well below the two
+/// seconds within which connected clients must receive an event.
 const CLAIM_TIMEOUT: Duration = Duration::from_millis(600);
 /// Polling interval.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
-/// Timeout of one round.
+/// Timeout of one polling round.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum number of outbox entries per round.
 const MAX_ENTRIES_PER_ROUND: u32 = 64;
@@ -54,7 +54,7 @@ async fn run_round(service: &EventLogService, most: &mut u32) -> bool {
         }
         Ok(Some(_)) => false,
         // While Redis is unavailable, loading a full batch four times a second on each instance
-        // would be wasted work. One entry is enough to detect that Redis is back.
+        // would be wasted work. One entry per round is enough to detect that Redis is back.
         Ok(None) => {
             *most = 1;
             false
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
     use crate::tests::{instance, on};
 
-    /// Bus that reaches no other instance.
+    /// Bus that never delivers anything to another instance.
     struct Away(MemoryBus);
 
     impl EventBus for Away {
@@ -140,7 +140,8 @@ mod tests {
 
     #[tokio::test]
     async fn publishes_a_single_entry_while_redis_is_down_and_all_once_it_is_back() {
-        // On PostgreSQL the instances would run outbox publishers of their own.
+        // Only SQLite: on PostgreSQL, the test's instances would run outbox publishers of their
+        // own.
         let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
         let config = stage.config(&SettingsTable::default(), &[]);
         let core = stage.core_on(config, Arc::new(Away(MemoryBus::new()))).await.unwrap();

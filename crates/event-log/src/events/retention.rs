@@ -1,5 +1,5 @@
-//! Retention of the event log. Messages aren't affected; a client whose position has been trimmed
-//! reloads the conversation.
+//! Retention of the event log. Messages aren't affected. A client reloads a conversation if the log
+//! was trimmed beyond the client's position.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::EventLogService;
 
 /// Interval between clean-up runs.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(3_600);
-/// Events deleted per statement; bounded so that the writer never waits long.
+/// Maximum number of events deleted per statement, so that the writer never waits long.
 const MAX_DELETED_PER_STATEMENT: u32 = 1_000;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 

@@ -1,10 +1,11 @@
-//! Truncated view of an answer's tool calls, as readers of the message see them.
+//! Truncated view of an answer's tool calls, for the readers of the message.
 
 use appcore::{AppError, view::ToolCall};
 use dbcontext::query::tool_calls::ToolCallRow;
 
-/// Limits on the arguments and results stored with a message, in characters: per field,
-/// approximately in total, and the minimum per field. The full texts are in the answer's details.
+/// Limits on the arguments and results of tool calls that are stored with a message, in characters:
+/// maximum per field, approximate maximum in total, and minimum per field. The full texts are in
+/// the answer's details.
 const MAX_FIELD_CHARS: usize = 2_000;
 const MAX_TOTAL_CHARS: usize = 32_000;
 const MIN_FIELD_CHARS: usize = 100;
@@ -15,7 +16,7 @@ pub(crate) fn truncate_all(rows: &[ToolCallRow]) -> Result<Vec<ToolCall>, AppErr
     rows.iter().map(|row| ToolCall::try_from(row.clone()).map(|call| truncate(call, most))).collect()
 }
 
-/// Truncates a call in progress for viewers.
+/// Truncates a call that is in progress, for users who are viewing the conversation.
 pub fn truncate_call(call: ToolCall) -> ToolCall {
     truncate(call, MAX_FIELD_CHARS)
 }

@@ -1,4 +1,4 @@
-//! Broadcasts of administrators, as notifications.
+//! Broadcasts of administrators, delivered as notifications.
 
 use appcore::{
     AppError, NotificationId, Timestamp, UserId,
@@ -22,14 +22,13 @@ use crate::push;
 pub struct BroadcastNotification<'a> {
     pub id: NotificationId,
     pub title: &'a str,
-    /// Markdown.
+    /// Text of the broadcast as Markdown.
     pub body: &'a str,
     pub channels: &'a [BroadcastChannel],
 }
 
-/// Stores the notification for the given users in the caller's transaction; the caller
-/// [publishes](super::tell) the result afterwards. Users in quiet hours or do-not-disturb get it
-/// silently.
+/// Stores the notification for the given users in the caller's transaction. The caller publishes
+/// the result after the commit. Users in quiet hours or do-not-disturb get a silent notification.
 pub async fn announce<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,

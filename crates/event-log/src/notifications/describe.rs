@@ -1,4 +1,4 @@
-//! Renders notifications: actor, place and the start of the text.
+//! Renders notifications: actor, conversation and the start of the text.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,11 +16,12 @@ use uuid::Uuid;
 
 use crate::EventLogService;
 
-/// Limits for the text of a message, in characters: read from the message, and shown.
+/// Limits for the text of a message, in characters: how much of the message is read, and how much
+/// is shown.
 const MAX_READ_CHARS: usize = 2_000;
 const MAX_SHOWN_CHARS: usize = 200;
 
-/// Renders notifications, with three queries at most.
+/// Renders notifications, with at most three queries.
 pub(super) async fn render_all(
     service: &EventLogService,
     rows: Vec<NotificationRow>,

@@ -1,8 +1,8 @@
 //! E-mail digest of unread notifications.
 //!
-//! The first unread notification enqueues a [job](DigestJob), due after the user's configured
-//! delay. Notifications that are read, withdrawn or muted by then are left out, and none is mailed
-//! twice.
+//! The first unread notification enqueues a [job](DigestJob) that is due after the delay configured
+//! by the user. Notifications that have been read, withdrawn or muted by then are left out. No
+//! notification is emailed twice.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -27,8 +27,8 @@ use uuid::Uuid;
 use super::describe;
 use crate::EventLogService;
 
-/// Maximum number of notifications listed in a digest; further ones are only counted, up to
-/// [`MOST`].
+/// Maximum number of notifications listed in a digest. Further ones are only counted, up to
+/// [`MAX_COUNTED`].
 const MAX_LISTED: usize = 20;
 const MAX_COUNTED: u64 = 200;
 const MINUTE: Duration = Duration::from_secs(60);
@@ -60,8 +60,8 @@ impl Job<EventLogService> for DigestJob {
     }
 }
 
-/// Enqueues digest jobs for users who want digests, in the transaction that stores the
-/// notifications. One pending job per user.
+/// Enqueues digest jobs, in the transaction that stores the notifications, for users who want
+/// digests and have no pending digest job.
 pub(super) async fn enqueue<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -101,8 +101,8 @@ impl DigestJob {
         let patience = MINUTE * u32::try_from(minutes).unwrap_or(u32::MAX);
         let missed = rows::unmailed(service.db.writer(), self.user_id, now, MAX_COUNTED).await?;
         let Some(oldest) = missed.iter().map(|row| row.created_at).min() else { return Ok(JobOutcome::Done) };
-        // Postponed if the oldest notification has been read meanwhile, or if the user is online
-        // and about to see them.
+        // The digest is postponed if the oldest notification has been read meanwhile, or if the
+        // user is online and about to see the notifications.
         let left = oldest.plus(patience).0 - now.0;
         let presence = presence::of(&service.identity, &[self.user_id]).await;
         let is_here = presence.first().is_some_and(|presence| presence.status == PresenceStatus::Online);

@@ -40,14 +40,15 @@ pub async fn read(service: &EventLogService, by: &Principal, ids: Option<&[Notif
     Ok(())
 }
 
-/// Marks notifications as read whose messages are covered by the given read positions.
+/// Marks notifications as read whose messages are at or before the given read positions.
 pub async fn passed(
     db: &Database,
     bus: &dyn EventBus,
     now: Timestamp,
     reads: &[NotificationReadPosition],
 ) -> Result<(), AppError> {
-    // Usually there are none, and then nothing has to wait for the write lock.
+    // Reads first, because usually there are no such notifications, and then there is no need to
+    // wait for the write lock.
     let passed = rows::covered_by(db.reader(), reads).await?;
     if passed.is_empty() {
         return Ok(());

@@ -50,7 +50,8 @@ impl LoggedMessage {
         self.thread_id.is_none() || self.also_to_conversation
     }
 
-    /// Root of its thread, unless the reply is also shown in the main timeline.
+    /// Returns the root of the message's thread, unless the reply is also shown in the main
+    /// conversation.
     pub fn root(&self) -> Option<MessageId> {
         self.thread_id.filter(|_| !self.also_to_conversation)
     }
@@ -90,10 +91,11 @@ pub(super) struct LogEvents {
     pub edited: BTreeMap<MessageId, ArrivedMessage>,
     pub deleted: BTreeSet<MessageId>,
     pub reactions: BTreeMap<(MessageId, UserId, String), LoggedReaction>,
-    /// Number of removed reactions per message that were added before this sequence.
+    /// Number of removed reactions per message, counting only reactions that were added before this
+    /// sequence of events.
     pub removed_reactions: BTreeMap<MessageId, i64>,
     pub deleted_conversations: BTreeSet<ConversationId>,
-    /// Read positions implied by sending messages.
+    /// Read positions that follow from sending messages.
     pub read_by_writing: HashMap<(UserId, ConversationId), i64>,
 }
 
@@ -106,7 +108,7 @@ struct Payload {
 }
 
 impl LogEvents {
-    /// Adds an event of the log. Events before `since` produce no notifications.
+    /// Adds an event of the log. Events from before `since` produce no notifications.
     pub fn take(&mut self, row: &conversation_event::Model, since: Timestamp) {
         if row.kind == "conversation.deleted" {
             self.deleted_conversations.insert(row.conversation_id);
@@ -117,7 +119,7 @@ impl LogEvents {
         }
         let payload: Payload = match serde_json::from_str(&row.payload) {
             Ok(payload) => payload,
-            // Written by a later version of the server, which handles the event itself.
+            // The event was written by a newer version of the server, which also handles it.
             Err(error) => return tracing::debug!(%error, kind = row.kind, "failed to parse event"),
         };
         match (row.kind.as_str(), payload) {

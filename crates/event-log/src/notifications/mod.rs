@@ -1,9 +1,9 @@
 //! Notifications: mentions, subscribed messages, replies, reactions, keywords and reminders.
 //!
 //! Recipients are resolved [asynchronously](notifier): a task reads new log events and stores a row
-//! per recipient together with its position in the log. Senders therefore don't wait, a crash costs
-//! an idempotent repetition, and events that were deleted, edited or read meanwhile produce no
-//! notification. Rows of messages contain no text; it is read from the message when the
+//! per recipient together with its position in the log. So senders don't wait for this, a crash
+//! only causes an idempotent repetition, and messages that were deleted, edited or read meanwhile
+//! produce no notification. Rows of messages contain no text; it is read from the message when the
 //! notification is shown.
 //!
 //! Other components create notifications with [`notify`].
@@ -44,13 +44,14 @@ pub use settings::{SettingsChange, change_settings, settings};
 use crate::EventLogService;
 use crate::push;
 
-/// Maximum length of texts stored with notifications that don't refer to a message, in characters.
+/// Maximum length, in characters, of the text stored with a notification that doesn't refer to a
+/// message.
 const MAX_TEXT_CHARS: usize = 300;
 
 /// Notification created by another component.
 #[derive(Clone, Debug)]
 pub struct NewNotification {
-    /// Idempotency key chosen by the caller.
+    /// Id of the notification, chosen by the caller; makes the call idempotent.
     pub id: NotificationId,
     pub user_id: UserId,
     /// `Reminder`, `Export` or `System`.
@@ -66,11 +67,11 @@ pub struct NewNotification {
     pub text: Option<String>,
 }
 
-/// Stores a notification once, publishes it to the user's connections and enqueues pushes and the
-/// digest.
+/// Stores a notification, unless one with its id already exists. Publishes it to the user's
+/// connections and enqueues pushes and the digest email.
 pub async fn notify(service: &EventLogService, notice: NewNotification) -> Result<(), AppError> {
     let now = service.clock.now();
-    // Reminders are never silent: the user has chosen their time.
+    // Reminders are never silent, because the user has chosen their time.
     let silent =
         notice.kind != NotificationKind::Reminder && quiet_hours::is_silenced(service, notice.user_id, now).await?;
     let cut = |text: String| text.chars().take(MAX_TEXT_CHARS).collect::<String>();
@@ -105,7 +106,7 @@ pub async fn publish(service: &EventLogService, stored: Vec<NotificationRow>) ->
     if stored.is_empty() {
         return Ok(());
     }
-    // Identical notifications of many recipients are rendered once.
+    // Notifications that are identical for many recipients are rendered only once.
     let mut alike = BTreeMap::<_, (NotificationRow, Vec<UserId>)>::new();
     for row in stored {
         let key = (row.id, row.count, row.silent, row.kind.clone());
@@ -126,7 +127,7 @@ pub async fn publish(service: &EventLogService, stored: Vec<NotificationRow>) ->
     Ok(())
 }
 
-/// Publishes that notifications have been read or withdrawn.
+/// Publishes to users' connections which of their notifications have been read or withdrawn.
 fn publish_removal(
     bus: &dyn EventBus,
     now: Timestamp,
@@ -137,7 +138,7 @@ fn publish_removal(
     for one in told {
         of_each.entry(one.user_id).or_default().push(one.id);
     }
-    // Recipients of the same notifications share an envelope, for example when a message with
+    // Recipients who lose the same notifications share an envelope, for example when a message with
     // `@all` is deleted.
     let mut alike: BTreeMap<Vec<NotificationId>, Vec<UserId>> = BTreeMap::new();
     for (user, ids) in of_each {

@@ -1,9 +1,10 @@
 //! Notifier: consumes the log asynchronously and stores notifications, so that senders don't wait.
 //!
-//! The bus announces new events; a periodic sweep finds events missed on the bus. The position
-//! reached in a conversation is stored together with the resulting notifications; very large
-//! results are stored in several transactions before it, which is safe to repeat. One instance
-//! works at a time and pauses for a multiple of its working time.
+//! The bus announces new events; a periodic sweep finds events missed on the bus. The position that
+//! the notifier has reached in a conversation is stored in the same transaction as the resulting
+//! notifications. If there are very many, most of them are stored in earlier transactions, which
+//! may safely be repeated. Only one instance processes events at a time; it then pauses for a
+//! multiple of the time that it has worked.
 
 use std::{
     collections::HashMap,
@@ -43,7 +44,8 @@ use super::{
 use crate::EventLogService;
 use crate::push;
 
-/// Delay for coalescing announcements, and bounds of the pause as a multiple of the working time.
+/// Delay after an announcement of events, during which further ones are coalesced; factor between
+/// working time and pause; bounds of the pause.
 const COALESCE_DELAY: Duration = Duration::from_millis(100);
 const PAUSE_FACTOR: u32 = 4;
 const MIN_PAUSE: Duration = Duration::from_millis(150);
@@ -54,17 +56,18 @@ const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(250);
 const FAILURE_PAUSE: Duration = Duration::from_secs(2);
 /// Interval of the sweep for events missed on the bus.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
-/// Maximum age of events that produce notifications.
+/// Maximum age of events that still produce notifications.
 const MAX_EVENT_AGE: Duration = Duration::from_secs(24 * 3_600);
-/// Retention of notifications, interval of the clean-up, and rows per statement, which is bounded
-/// so that the writer never waits long.
+/// Retention of notifications, interval of the clean-up, and maximum number of rows deleted per
+/// statement, so that the writer never waits long.
 const RETENTION: Duration = Duration::from_secs(90 * 24 * 3_600);
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(3_600);
 const MAX_DELETED_PER_STATEMENT: u64 = 1_000;
 /// Maximum number of conversations per round, and of events per conversation.
 const MAX_CONVERSATIONS: usize = 200;
 const MAX_EVENTS: u32 = 500;
-/// Rows stored per transaction; other writers get their turn in between.
+/// Maximum number of rows stored per transaction, so that other writers get their turn between
+/// transactions.
 const ROWS_PER_TRANSACTION: usize = 500;
 
 /// Unprocessed conversations and their newest known sequence numbers.
@@ -143,10 +146,10 @@ async fn turn(service: &EventLogService, news: &PendingHeads, lookout: &mut Swee
         for (id, head) in find_unprocessed(service, look).await? {
             news.hear(id, head);
         }
-        // Heads reported by the sweep stay queued until they are processed.
+        // The positions that the sweep has found stay queued until they are processed.
         lookout.looked(look);
     }
-    // Announcements that arrive meanwhile are left for the next round; otherwise there would be no
+    // Announcements that arrive meanwhile are left for the next round. Otherwise there would be no
     // pause under load, and some conversations would starve.
     let all = news.take();
     let work = |some: Vec<(ConversationId, i64)>| async move { catch_panic(process(service, news, &some)).await };
@@ -156,14 +159,15 @@ async fn turn(service: &EventLogService, news: &PendingHeads, lookout: &mut Swee
         return Err(error);
     }
     if !rest.not_attempted.is_empty() {
-        // The other instance may have read the log before these events were written.
+        // Retries later, because the other instance may have read the log before these events were
+        // written.
         tokio::time::sleep(LOCK_RETRY_INTERVAL).await;
     }
     rest.failed.pop().map_or(Ok(()), |(_, error)| Err(error))
 }
 
-/// Returns the conversations that a sweep finds: all that are unprocessed, or those with events
-/// since the last sweep.
+/// Returns the conversations that a sweep finds: depending on its window, either all that have
+/// unprocessed events, or those with events since the last sweep.
 async fn find_unprocessed(
     service: &EventLogService,
     look: SweepWindow,
@@ -181,8 +185,8 @@ async fn process(
     some: &[(ConversationId, i64)],
 ) -> Result<Option<()>, AppError> {
     let ids: Vec<ConversationId> = some.iter().map(|(id, _)| *id).collect();
-    // Checked without a lock first: usually another instance has already processed them, or there
-    // is no other instance.
+    // Checks without a lock first, because usually there is no other instance, or it has already
+    // processed the events.
     let seen: HashMap<_, _> = notifier::positions(service.db.reader(), &ids).await?.into_iter().collect();
     if some.iter().all(|(id, head)| seen.get(id).is_some_and(|seen| seen >= head)) {
         return Ok(Some(()));
@@ -209,12 +213,13 @@ async fn process(
         happenings.take(&row, now.minus(MAX_EVENT_AGE));
         reached.insert(row.conversation_id, row.seq);
     }
-    // The query's total result is bounded, so some of several conversations may get no rows.
+    // The total number of rows of the query is limited. If several conversations were requested,
+    // some may get no rows.
     let is_alone = reached.is_empty();
     let heads: HashMap<_, _> = heads.into_iter().collect();
     for (id, seen) in &behind {
         let head = heads.get(id).copied().unwrap_or(0);
-        // Events missing from the log were trimmed and are too old for notifications.
+        // Events that are missing from the log were trimmed; they are too old for notifications.
         let now = *reached.entry(*id).or_insert(if is_alone { head.min(seen + i64::from(MAX_EVENTS)) } else { *seen });
         if now < head {
             news.hear(*id, head);
@@ -223,7 +228,7 @@ async fn process(
     let found = match recipients::resolve(service, &happenings, now).await {
         Ok(found) => found,
         Err(error) => {
-            // Releases the lock for the other conversations of this round.
+            // Releases the lock, so that the other conversations of this round can be processed.
             release_lock(turn).await?;
             return Err(error);
         }
@@ -232,8 +237,9 @@ async fn process(
     Ok(Some(()))
 }
 
-/// Acquires the right to process until the end of the transaction. A single process (SQLite) needs
-/// no lock, so the write transaction is opened only when there is something to write.
+/// Acquires the lock for processing, which is held until the end of the transaction. On SQLite no
+/// lock is needed, since there is only one process; the write transaction is then opened only when
+/// there is something to write.
 async fn try_lock(service: &EventLogService) -> Result<Option<Option<Transaction>>, AppError> {
     if service.db.is_sqlite() {
         return Ok(Some(None));
@@ -298,9 +304,9 @@ async fn store(
     publish(service, new).await
 }
 
-/// Stores parts of a very large result that are safe to store again, such as a mention of
-/// everybody. Rows that are merged into existing ones are left for the transaction that stores the
-/// position.
+/// Stores a part of a very large result, such as that of a mention of everyone. Includes only rows
+/// that may safely be stored again. Rows that are merged into existing ones are left for the
+/// transaction that stores the position.
 async fn store_in_parts(
     service: &EventLogService,
     new: Vec<NotificationRow>,
@@ -323,8 +329,8 @@ async fn store_in_parts(
     }
 }
 
-/// Stores rows and enqueues pushes and digests for them. Existing rows are left unchanged and
-/// enqueue nothing.
+/// Stores rows, and enqueues pushes and digest emails for them. Rows that already exist are neither
+/// changed nor enqueued.
 async fn add(tx: &Transaction, new: Vec<NotificationRow>, now: Timestamp) -> Result<Vec<NotificationRow>, AppError> {
     let stored = rows::insert(tx, new).await?;
     push::enqueue(tx, now, &stored).await?;
@@ -390,7 +396,7 @@ mod tests {
 
     #[tokio::test]
     async fn unreadable_event_does_not_block_later_events() {
-        // PostgreSQL doesn't accept invalid text.
+        // Only SQLite: PostgreSQL doesn't accept the invalid text of this test.
         let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
         let service = instance(&stage).await;
         let id = ConversationId::new();
@@ -408,7 +414,8 @@ mod tests {
             ));
         }
         service.db.writer().execute_unprepared(&sql).await.unwrap();
-        // The events before it, itself, and those after it.
+        // One round for the events before the unreadable one, one for that event, and one for the
+        // events after it.
         for _ in 0..3 {
             assert!(process(&service, &PendingHeads::default(), &[(id, 3)]).await.unwrap().is_some());
         }

@@ -1,4 +1,5 @@
-//! Executes push jobs: sends a notification to the user's devices, or withdraws shown ones.
+//! Executes push jobs: sends a notification to the user's devices, or removes notifications that
+//! are shown there.
 
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use crate::push::{DeliveryOutcome, PushJob, PushMessage, deliver, is_shown};
 
 /// Maximum number of attempts per device while its push service is unavailable.
 const MAX_ATTEMPTS: u32 = 5;
-/// Delay before the first retry if the push service doesn't specify one; doubled on each further
-/// retry.
+/// Delay before the first retry, if the push service doesn't specify one. It is doubled on each
+/// further retry.
 const INITIAL_BACKOFF: Duration = Duration::from_secs(15);
 
 impl Job<EventLogService> for PushJob {
@@ -22,7 +23,8 @@ impl Job<EventLogService> for PushJob {
         16
     }
 
-    /// One message may notify many users, so one sender may use most of the slots.
+    /// High limit per user: the jobs are owned by the sender, and one message may notify many
+    /// users.
     fn per_person(_: &appcore::config::Config) -> usize {
         12
     }
@@ -68,8 +70,8 @@ impl PushJob {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Returns the payload for the devices; `None` if the notification has been read or must not be
-    /// pushed.
+    /// Returns the message for the user's devices; `None` if the notification has been read or must
+    /// not be pushed.
     async fn message(&self, service: &EventLogService) -> Result<Option<PushMessage>, AppError> {
         let Some(id) = self.notification_id else {
             return Ok(Some(PushMessage::withdrawing(self.conversation_id)));
@@ -81,8 +83,8 @@ impl PushJob {
         }
         let presence = service.identity.presence.of(&[self.user_id]).await;
         let status = presence.first().map_or(PresenceStatus::Offline, |presence| presence.status);
-        // Do-not-disturb chosen on one device applies to all, even after that device has gone
-        // offline.
+        // Do-not-disturb that is chosen on one device applies to all devices, even after that
+        // device has gone offline.
         let wishes = users::presence_settings(service.db.reader(), &[self.user_id], service.clock.now()).await?;
         let chosen = wishes.first().and_then(|wish| wish.chosen);
         if [Some(status), chosen].contains(&Some(PresenceStatus::Dnd)) {

@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn applies_quiet_hours_in_the_users_time_zone() {
-        // A Wednesday; Berlin is one hour ahead of UTC, Ho Chi Minh City seven.
+        // A Wednesday. Berlin is one hour ahead of UTC, Ho Chi Minh City seven hours.
         let night = hours("22:00", "07:00", &[3], "Europe/Berlin");
         assert!(!covers(&night, at("2026-11-25T20:59:00Z")));
         assert!(covers(&night, at("2026-11-25T21:00:00Z")));

@@ -20,10 +20,10 @@ use super::{
 };
 use crate::EventLogService;
 
-/// Number of words of a text that are searched for keywords.
+/// Number of words of a message that are searched for keywords.
 const MAX_WORDS: usize = 500;
 
-/// Reason for a notification, with its detail: the keyword, or the kind of mention.
+/// Reason for a notification, with a detail: the keyword, or the kind of mention.
 type Reason = (NotificationKind, Option<String>);
 type Reasons = HashMap<(MessageId, UserId), Reason>;
 
@@ -34,7 +34,7 @@ pub(super) struct NotificationChanges {
     pub withdrawn: Vec<NotificationKey>,
 }
 
-/// Resolves the recipients, with a fixed number of queries per batch.
+/// Resolves the recipients of log events. The number of queries per batch is fixed.
 pub(super) async fn resolve(
     service: &EventLogService,
     happenings: &LogEvents,
@@ -79,7 +79,7 @@ pub(super) async fn resolve(
         if is_own || !is_allowed(candidate, *kind, message.seq, now)? {
             continue;
         }
-        // Users who have the conversation open have already read the message.
+        // Skips users who have already read the message because they have the conversation open.
         if message.root().is_none() && candidate.read_seq >= *seq {
             continue;
         }
@@ -89,8 +89,8 @@ pub(super) async fn resolve(
             _ => None,
         };
         let root_id = if *kind == NotificationKind::Thread { message.thread_id } else { message.root() };
-        // Derived from the message's own position, so that a user who was notified before and is
-        // mentioned again by an edit isn't notified twice.
+        // The id is derived from the position of the message rather than of the edit. So a user who
+        // was already notified isn't notified again when an edit mentions them once more.
         let notification =
             notification_id(message.conversation_id, if group_id.is_some() { *seq } else { message.seq });
         rows.add(NotificationRow {
@@ -114,7 +114,7 @@ pub(super) async fn resolve(
     Ok(found)
 }
 
-/// Derives the notification id, which is the same for all recipients of the event.
+/// Derives the id of the notifications about an event. All recipients have the same id.
 fn notification_id(conversation_id: ConversationId, seq: i64) -> NotificationId {
     NotificationId(EventId::for_position(LogPosition { conversation_id, seq }).0)
 }
@@ -127,13 +127,13 @@ fn is_allowed(candidate: &Candidate, kind: NotificationKind, seq: i64, now: Time
     Ok(level != Notify::None && seq > candidate.from_seq && (is_meant || !is_muted))
 }
 
-/// True if the notification is only listed, without a push.
+/// True if the notification is only listed in the inbox, without a push.
 fn is_silent(candidate: &Candidate, now: Timestamp) -> Result<bool, AppError> {
     let is_muted = candidate.muted_until.is_some_and(|until| until > now);
     Ok(is_muted || quiet_hours::is_silenced_by(candidate.quiet.as_deref(), candidate.dnd_until, now)?)
 }
 
-/// Collects rows and merges those of a group.
+/// Collects notifications, and merges those of the same group.
 #[derive(Default)]
 struct MergedRows {
     single: Vec<NotificationRow>,
@@ -157,7 +157,7 @@ impl MergedRows {
         }
     }
 
-    /// Sorted, so that statements of different instances can't deadlock.
+    /// Returns the rows sorted, so that statements of different instances can't deadlock.
     fn into_rows(self) -> Vec<NotificationRow> {
         let mut rows: Vec<_> = self.single.into_iter().chain(self.grouped.into_values()).collect();
         rows.sort_by_key(|row| (row.user_id, row.id));
@@ -246,7 +246,7 @@ async fn keywords(
     Ok(())
 }
 
-/// Returns the notifications of mentions and keywords that an edit has removed.
+/// Returns the notifications about mentions and keywords that an edit has removed from a message.
 async fn removed_by_edits(
     service: &EventLogService,
     happenings: &LogEvents,

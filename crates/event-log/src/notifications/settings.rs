@@ -16,7 +16,7 @@ use crate::EventLogService;
 const MAX_KEYWORDS: usize = 50;
 /// Maximum length of a keyword, in characters.
 const MAX_KEYWORD_CHARS: usize = 60;
-/// Range of the digest delay, in minutes.
+/// Allowed delays of the digest email, in minutes.
 const DIGEST_DELAY_MINUTES: std::ops::RangeInclusive<i64> = 5..=7 * 24 * 60;
 
 /// Changes of the settings; `None` leaves a setting unchanged.
@@ -67,7 +67,7 @@ pub async fn change_settings(
     Ok(new)
 }
 
-/// Validates keywords and removes duplicates; returns each with its first word.
+/// Validates keywords and removes duplicates. Returns each keyword with its first word.
 fn checked(keywords: Vec<String>) -> Result<Vec<(String, String)>, AppError> {
     if keywords.len() > MAX_KEYWORDS {
         return Err(AppError::field("keywords", "too_many", format!("You can have up to {MAX_KEYWORDS} keywords.")));

@@ -20,24 +20,25 @@ use url::Url;
 use super::encryption::{MAX_PLAINTEXT_LEN, encrypt};
 use crate::EventLogService;
 
-/// Time for which the push service keeps an undelivered message (`TTL` header), in seconds: one
+/// Time for which the push service keeps an undelivered message (header `TTL`), in seconds: one
 /// day.
 const TTL_SECONDS: &str = "86400";
-/// Maximum length of a topic (RFC 8030), in characters.
+/// Maximum length of a topic, in characters, by RFC 8030.
 const MAX_TOPIC_LEN: usize = 32;
 const LIMITS: FetchLimits =
     FetchLimits { max_bytes: 16 * 1024, timeout: Duration::from_secs(10), redirects: 0, truncates: false };
-/// Upper bound for `Retry-After` of a push service.
+/// Maximum `Retry-After` of a push service that is respected.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
-/// Push message.
+/// Message to send to the user's devices.
 pub(crate) struct PushMessage {
-    /// JSON payload; empty to make the app close what it shows for the topic.
+    /// JSON payload. If empty, the app closes the notifications that it shows for the topic.
     text: Vec<u8>,
     /// Payload without the text of the message, used if the full one is too large for the push
     /// service.
     brief: Vec<u8>,
-    /// Undelivered messages are replaced by later ones with the same topic.
+    /// Topic of the message: the push service replaces an undelivered message by a later one with
+    /// the same topic.
     topic: String,
     is_urgent: bool,
 }
@@ -46,9 +47,9 @@ pub(crate) struct PushMessage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DeliveryOutcome {
     Sent,
-    /// The subscription no longer exists.
+    /// The push service no longer has the subscription.
     Gone,
-    /// Temporary failure; retry after the given time.
+    /// Temporary failure. The message should be sent again after the given time, if any.
     Later(Option<Duration>),
     /// Permanent failure.
     Refused,
@@ -96,7 +97,7 @@ pub(crate) async fn deliver(
     device: &Subscription,
     message: &PushMessage,
 ) -> DeliveryOutcome {
-    // The app closes the notification when it is next woken or opened.
+    // Sends nothing; the app closes the notification when it next runs.
     if message.text.is_empty() && must_show(&device.endpoint) {
         return DeliveryOutcome::Sent;
     }
@@ -107,8 +108,8 @@ pub(crate) async fn deliver(
     answer.outcome()
 }
 
-/// True if the browser revokes the push permission after a message that shows nothing, as Apple's
-/// do.
+/// True if the browser revokes the push permission after a message for which no notification is
+/// shown. Apple's browsers do.
 fn must_show(endpoint: &str) -> bool {
     let url = Url::parse(endpoint);
     let host = url.as_ref().ok().and_then(Url::host_str).unwrap_or_default();
@@ -117,7 +118,7 @@ fn must_show(endpoint: &str) -> bool {
 
 /// Response of a push service.
 struct PushResponse {
-    /// `None` if there was no response.
+    /// Status of the response; `None` if there was none.
     status: Option<StatusCode>,
     retry_after: Option<Duration>,
 }
@@ -152,7 +153,7 @@ async fn send(service: &EventLogService, device: &Subscription, message: &PushMe
             let retry_after = seconds.map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
             PushResponse { status: Some(answer.status), retry_after }
         }
-        // Retrying can't help: the host name now resolves to a forbidden address.
+        // Retrying can't help, because the host name now resolves to a forbidden address.
         Err(outgoing::OutgoingError::Forbidden) => nothing(Some(StatusCode::FORBIDDEN)),
         Err(error) => {
             tracing::debug!(%error, "push service unavailable");

@@ -8,17 +8,18 @@ use aws_lc_rs::{
     rand,
 };
 
-/// Maximum plaintext length, in bytes, so that the message fits into the 4,096 bytes that push
-/// services accept.
+/// Maximum length of the plaintext, in bytes, with which the message fits into the 4,096 bytes that
+/// push services accept.
 pub(super) const MAX_PLAINTEXT_LEN: usize = 3_993;
-/// Size of the single record, in bytes.
+/// Size of the only record of a message, in bytes.
 const RECORD_SIZE: u32 = 4_096;
 const SALT: usize = 16;
 /// Length of an uncompressed P-256 point, in bytes.
 pub(super) const POINT: usize = 65;
 pub(super) const AUTH: usize = 16;
 
-/// Encrypts for a device, given its public key and authentication secret, with an ephemeral key.
+/// Encrypts a message for a device with an ephemeral key. `device` is the device's public key,
+/// `auth` its authentication secret.
 pub(super) fn encrypt(device: &[u8], auth: &[u8], plain: &[u8]) -> Result<Vec<u8>, Unspecified> {
     let mut salt = [0; SALT];
     rand::fill(&mut salt)?;
@@ -50,14 +51,14 @@ fn encrypt_with(
     encode(&key, salt, public.as_ref(), plain)
 }
 
-/// Encodes the content by RFC 8188, in one record.
+/// Encodes the content by RFC 8188, as a single record.
 fn encode(key: &[u8], salt: [u8; SALT], key_id: &[u8], plain: &[u8]) -> Result<Vec<u8>, Unspecified> {
     let (mut content_key, mut nonce) = ([0; 16], [0; NONCE_LEN]);
     let secret = Salt::new(HKDF_SHA256, &salt).extract(key);
     secret.expand(&[&b"Content-Encoding: aes128gcm\0"[..]], Length(content_key.len()))?.fill(&mut content_key)?;
     secret.expand(&[&b"Content-Encoding: nonce\0"[..]], Length(nonce.len()))?.fill(&mut nonce)?;
     let mut record = plain.to_vec();
-    // Delimiter of the last record.
+    // Delimiter that marks the last record.
     record.push(2);
     let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &content_key)?);
     key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut record)?;

@@ -9,10 +9,10 @@ use uuid::Uuid;
 pub struct PushJob {
     pub user_id: UserId,
     pub conversation_id: Option<ConversationId>,
-    /// Notification to show; `None` if the notifications of the conversation have been read and are
-    /// to be closed.
+    /// Notification to show. `None` if the conversation's notifications have been read and are to
+    /// be closed on the devices.
     pub notification_id: Option<NotificationId>,
-    /// Single device to retry, with the number of attempts so far.
+    /// For a retry: the device, and the number of attempts so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<(Uuid, u32)>,
 }
@@ -30,8 +30,8 @@ impl PushJob {
 impl JobPayload for PushJob {
     const KIND: &'static str = "push";
 
-    /// Keeps a user's pushes in order. Retries of a single device have their own key, so that a
-    /// hanging device blocks no other.
+    /// Concurrency key by which the pushes of a user are sent in order. A retry to a single device
+    /// has a separate key, so that a hanging device doesn't block the others.
     fn concurrency_key(&self) -> String {
         match self.again {
             Some((device, _)) => format!("{}:{device}", Self::KIND),

@@ -1,9 +1,9 @@
 //! Web Push: notifies the devices of users who aren't looking at the app.
 //!
-//! A [job](PushJob) is stored with each notification of a user who has a device. It is delayed
-//! briefly and skipped if the notification has been read by then or a connection on any instance
-//! shows the conversation. Notifications that are read elsewhere are closed on the other devices
-//! with an empty message.
+//! A [job](PushJob) is stored with each notification of a user who has a device. It runs after a
+//! short delay. It does nothing if by then the notification has been read, or if a connection on
+//! any instance shows the conversation. When a user reads notifications on one device, an empty
+//! message closes them on the other devices.
 
 mod deliver;
 mod encryption;
@@ -47,16 +47,16 @@ use crate::EventLogService;
 const MAX_DEVICES: u32 = 10;
 /// Maximum length of a push endpoint.
 const MAX_ENDPOINT: usize = 2_000;
-/// Delay of a push, so that a user who is looking at the app can read the message first.
+/// Delay of a push. Gives a user who is looking at the app the time to read the message first.
 const PUSH_DELAY: Duration = Duration::from_millis(1_500);
-/// Timeout for answers of other instances. Only reached for users who are online but don't show the
-/// conversation.
+/// Timeout for answers of other instances. Reached only if the user is online but no connection
+/// shows the conversation.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Push keys and pending questions to other instances.
+/// VAPID key, and questions to other instances that are not answered yet.
 pub struct Push {
     vapid: vapid::Vapid,
-    /// Questions sent to all instances, until one answers yes.
+    /// Pending questions to all instances; the first positive answer completes a question.
     questions: Mutex<HashMap<Uuid, Arc<Notify>>>,
 }
 
@@ -65,7 +65,8 @@ impl Push {
         Ok(Self { vapid: vapid::Vapid::load(db, config).await?, questions: Mutex::default() })
     }
 
-    /// Records the answer of an instance that has a connection which shows the conversation.
+    /// Records that an instance has answered a question with yes: one of its connections shows the
+    /// conversation.
     pub fn answered(&self, question: Uuid) {
         if let Some(asked) = self.asked().get(&question) {
             asked.notify_one();
@@ -83,7 +84,7 @@ pub fn key(service: &EventLogService) -> &str {
     &service.push.vapid.public
 }
 
-/// Registers a device of the caller for pushes.
+/// Registers a device of the caller for push notifications.
 pub async fn subscribe(
     service: &EventLogService,
     by: &Principal,
@@ -139,15 +140,15 @@ pub(crate) async fn enqueue<C: ConnectionTrait>(
     let with_device = rows::subscribers_among(db, &people).await?;
     let jobs = new.iter().filter(|row| !row.silent && with_device.contains(&row.user_id));
     let jobs = jobs.map(|row| {
-        // Scheduled on behalf of the sender, so that a mention of a thousand users doesn't delay
-        // other senders' pushes.
+        // Enqueued on behalf of the sender, so that a mention of a thousand users doesn't delay the
+        // pushes of other senders.
         let owner = row.actor_id.map_or(row.user_id, UserId);
         PushJob::wake(row.user_id, row.id, row.conversation_id).new_job_for(owner)
     });
     store(db, now, jobs.collect::<Result<_, AppError>>()?, PUSH_DELAY).await
 }
 
-/// Enqueues the removal of withdrawn notifications from devices.
+/// Enqueues jobs that remove withdrawn notifications from devices.
 pub(crate) async fn enqueue_withdrawn<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -159,7 +160,7 @@ pub(crate) async fn enqueue_withdrawn<C: ConnectionTrait>(
     store(db, now, jobs.collect::<Result<_, _>>()?, Duration::ZERO).await.map(drop)
 }
 
-/// Enqueues the removal of read notifications from devices.
+/// Enqueues jobs that remove read notifications from devices.
 pub(crate) async fn enqueue_read<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,

@@ -1,5 +1,6 @@
-//! VAPID: identifies this server to push services (RFC 8292). The key is generated at the first
-//! start and shared by all instances through the database, encrypted if a secret is configured.
+//! VAPID: identifies this server to push services (RFC 8292). The key is generated on the first
+//! start and stored in the database, where all instances read it. It is encrypted if a secret is
+//! configured.
 
 use anyhow::Context as _;
 use appcore::{Secret, Timestamp, auth::seal, config::Config};
@@ -15,7 +16,7 @@ use url::Url;
 
 const PURPOSE: &[u8] = b"push key";
 const CONTEXT: &[u8] = b"1";
-/// Lifetime of a token, in seconds; RFC 8292 allows at most 24 hours.
+/// Lifetime of a token, in seconds. RFC 8292 allows at most 24 hours.
 const TTL: i64 = 12 * 3_600;
 
 /// VAPID key pair of this server.
@@ -23,7 +24,7 @@ pub(super) struct Vapid {
     signing: EncodingKey,
     /// Public key as base64url.
     pub public: String,
-    /// Contact address for operators of push services.
+    /// Contact address for the operators of push services.
     subject: String,
 }
 
@@ -35,8 +36,8 @@ struct Claims<'a> {
 }
 
 impl Vapid {
-    /// Loads the key, generating it on the first start. If several instances start first, one of
-    /// their keys is stored and used by all.
+    /// Loads the key; on the first start, generates it. If several instances start for the first
+    /// time together, one of their keys is stored and all use it.
     pub async fn load(db: &Database, config: &Config) -> anyhow::Result<Self> {
         let secret = config.auth.key_encryption_secret.as_ref();
         let mut stored = rows::key(db.writer()).await?;
@@ -75,7 +76,7 @@ impl Vapid {
         Ok(Self { signing: EncodingKey::from_ec_der(pkcs8), public, subject })
     }
 
-    /// Returns the `Authorization` header for an endpoint.
+    /// Returns the header `Authorization` of a request to a push endpoint.
     pub fn authorization(&self, endpoint: &Url, now: Timestamp) -> anyhow::Result<String> {
         let audience = endpoint.origin().ascii_serialization();
         let claims = Claims { aud: &audience, exp: now.seconds() + TTL, sub: &self.subject };
@@ -88,7 +89,7 @@ fn sealed(secret: &Secret, pkcs8: &[u8]) -> anyhow::Result<Vec<u8>> {
     Ok(seal::seal(secret.expose().as_bytes(), PURPOSE, CONTEXT, pkcs8)?)
 }
 
-/// Returns the contact URI; some push services reject tokens without one.
+/// Returns the contact URI. Some push services reject tokens without one.
 fn subject(config: &Config) -> String {
     let from = config.mail.from.as_deref().unwrap_or_default();
     let address = from.rsplit_once('<').map_or(from, |(_, address)| address.trim_end_matches('>')).trim();

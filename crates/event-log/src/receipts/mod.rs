@@ -1,15 +1,16 @@
-//! Receipts: delivered and read positions of each member. They are positions, not events: the last
-//! one wins, and they only move forward. If a reader marks messages as unread, their own position
-//! moves back, but the position shown to others doesn't.
+//! Receipts: delivered and read positions of each member. They are stored as positions, not as
+//! events: only the latest position counts, and it only moves forward. If a user marks messages as
+//! unread, the user's own read position moves back, but the position shown to others doesn't.
 //!
-//! Reading moves the reader's position in every conversation and notifies their own connections.
-//! Others see it in small conversations as single events, and in conversations of up to
-//! [`MAX_READERS_SHOWN`] members as coalesced events for viewers; in larger ones they don't see it.
-//! Delivered positions are stored and published in small conversations only, because they would
-//! cost a row per member and message.
+//! When a user reads messages, their read position is stored and published to their own
+//! connections, in conversations of any size. Other members get it as a separate event in small
+//! conversations. In conversations with up to [`MAX_READERS_SHOWN`] members, it is coalesced with
+//! others and published to those who are viewing the conversation; in larger ones, other members
+//! don't get it. Delivered positions are stored and published only in small conversations, because
+//! they cost a write per member and message.
 //!
-//! Receipts that arrive while a statement runs are coalesced into the next one, one position per
-//! member, so a thousand readers of one message cost a handful of statements.
+//! Receipts that arrive while a statement runs are coalesced, one position per member, and stored
+//! by the next statement. So a thousand readers of one message cost only a few statements.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -39,15 +40,16 @@ use crate::{
     notifications::{self, NotificationReadPosition, ReadScope},
 };
 
-/// Capacity of the queue. Excess receipts are dropped: a later receipt of the same reader
-/// supersedes them.
+/// Capacity of the queue. Receipts that don't fit are dropped; a later receipt of the same reader
+/// makes up for them.
 const QUEUE_CAPACITY: usize = 16_384;
-/// Maximum number of positions per statement.
+/// Maximum number of positions stored per statement.
 const MAX_POSITIONS_PER_STATEMENT: usize = 512;
-/// Maximum number of members up to which viewers see the read positions of others.
+/// Number of members up to which the read positions of others are published to users who are
+/// viewing the conversation.
 const MAX_READERS_SHOWN: i64 = 100;
 
-/// State that a receipt reports for a conversation up to a position.
+/// What a receipt reports about the messages up to a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReceiptState {
@@ -55,10 +57,9 @@ pub enum ReceiptState {
     Read,
 }
 
-/// Item of the queue.
 enum QueueItem {
     Reach(ReportedPosition),
-    /// Request to be notified when all earlier receipts are stored.
+    /// Asks to be notified when all earlier receipts are stored.
     Flush(oneshot::Sender<()>),
 }
 
@@ -76,14 +77,14 @@ impl Receipts {
         Self { queue }
     }
 
-    /// Enqueues a receipt. Receipts of non-members have no effect.
+    /// Enqueues a receipt. A receipt of a user who isn't a member has no effect.
     pub fn record(&self, user_id: UserId, conversation_id: ConversationId, seq: i64, state: ReceiptState) {
         let read_seq = if state == ReceiptState::Read { seq } else { 0 };
         let reach = ReportedPosition { conversation_id, user_id, delivered_seq: seq, read_seq };
         let _ = self.queue.try_send(QueueItem::Reach(reach));
     }
 
-    /// Waits until earlier receipts are stored or have failed.
+    /// Waits until all earlier receipts are stored or have failed.
     async fn settled(&self) {
         let (settled, stored) = oneshot::channel();
         if self.queue.send(QueueItem::Flush(settled)).await.is_ok() {
@@ -92,7 +93,8 @@ impl Receipts {
     }
 }
 
-/// Stores a position and waits for it, for callers that read their unread counts afterwards.
+/// Stores a read position and waits until it is stored. For callers that read the unread counts
+/// afterwards.
 pub async fn mark(
     service: &EventLogService,
     user_id: UserId,
@@ -111,8 +113,8 @@ pub async fn mark(
     store.apply(&[ReportedPosition { conversation_id, user_id, delivered_seq: seq, read_seq }]).await
 }
 
-/// Marks the message at `seq` and all later ones as unread for the caller, and notifies their own
-/// connections. Earlier unread messages stay unread.
+/// Marks the message at `seq` and all later ones as unread for the caller, and publishes this to
+/// the caller's connections. Earlier messages that are unread stay unread.
 pub async fn mark_unread(
     service: &EventLogService,
     by: &Principal,
@@ -121,7 +123,8 @@ pub async fn mark_unread(
 ) -> Result<OwnMembership, AppError> {
     let access = access::member(service, by.user_id, id).await?;
     let before = seq.saturating_sub(1).max(access.hidden_until_seq());
-    // A pending receipt of the caller's connection would otherwise move the position forward again.
+    // Waits for pending receipts of the caller's connections, which would otherwise move the
+    // position forward again.
     service.receipts.settled().await;
     let is_moved = query::positions::move_back(service.db.writer(), id, by.user_id, before).await?;
     let seen = query::conversations::find(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
@@ -206,7 +209,8 @@ impl PositionStore {
         if !messages.is_empty() {
             drop(self.bus.publish(messages));
         }
-        // A delivered receipt doesn't imply that notifications were read.
+        // Only read positions matter here: that a message was delivered doesn't mean that its
+        // notification was read.
         let has_read = reaches.iter().any(|reach| reach.read_seq > 0);
         if has_read && !reads.is_empty() {
             notifications::passed(&self.db, self.bus.as_ref(), self.clock.now(), &reads).await?;

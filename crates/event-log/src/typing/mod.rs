@@ -10,8 +10,8 @@ use appcore::{
 
 use crate::EventLogService;
 
-/// Publishes to a conversation's viewers that the user has started or stopped typing. The caller
-/// has checked the membership.
+/// Publishes to users who are viewing a conversation that the user has started or stopped typing.
+/// The caller has checked the membership.
 pub fn publish(
     service: &EventLogService,
     user_id: UserId,

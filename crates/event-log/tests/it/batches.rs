@@ -1,6 +1,6 @@
-//! Tests of batching and of commits whose outcome is unknown. On PostgreSQL (if
-//! `NATTER_TEST_POSTGRES` is set) through a proxy that records the queries and can cut the
-//! connection.
+//! Tests of batching, and of commits whose outcome is unknown. On PostgreSQL (if
+//! `NATTER_TEST_POSTGRES` is set), the writer connects through a proxy that records the queries and
+//! can cut the connection.
 
 use std::{
     sync::{Arc, Mutex},
@@ -24,12 +24,12 @@ use tokio::{
 
 use crate::fixture::{Fixture, each};
 
-/// Proxy to PostgreSQL that records the queries.
+/// Proxy to PostgreSQL that records the queries and can cut connections.
 #[derive(Clone, Default)]
 struct Line {
     asked: Arc<Mutex<Vec<u8>>>,
-    /// A connection that sends this text is cut after the server has answered, and the answer is
-    /// lost.
+    /// Text whose connection is cut: when a client sends it, the server executes the query, but the
+    /// answer is dropped.
     cut_after: Arc<Mutex<Option<&'static str>>>,
 }
 
@@ -75,7 +75,8 @@ impl Line {
         }
     }
 
-    /// True if the connection is to be cut after the answer to this message.
+    /// True if the connection must be cut after the server's answer to this message. Also records
+    /// the message.
     fn hears(&self, said: &[u8]) -> bool {
         self.asked.lock().unwrap().extend_from_slice(said);
         let mut cut_after = self.cut_after.lock().unwrap();
@@ -94,7 +95,7 @@ impl Line {
         self.cut_after.lock().unwrap().is_none()
     }
 
-    /// Returns the queries since the last call.
+    /// Returns the queries recorded since the last call.
     fn asked(&self) -> String {
         String::from_utf8_lossy(&std::mem::take(&mut *self.asked.lock().unwrap())).into_owned()
     }
@@ -251,7 +252,7 @@ async fn messages_do_not_wait_for_locks_of_other_changes_in_their_batch() {
     let (chat, other) = (fixture.open(&fixture.people).await, fixture.open(&fixture.people).await);
     let sql = format!("UPDATE conversation_members SET role = 'owner' WHERE user_id = '{}'", fixture.people[0]);
     fixture.db.writer().execute_unprepared(&sql).await.unwrap();
-    // The other conversation is locked for as long as the messages take.
+    // Keeps the other conversation locked while the messages are sent.
     let holder = fixture.db.schema().begin().await.unwrap();
     let hold = format!("SELECT id FROM conversations WHERE id = '{other}' FOR UPDATE");
     holder.execute_unprepared(&hold).await.unwrap();
@@ -337,7 +338,7 @@ async fn a_long_log_leaves_room_for_other_conversations() {
         fixture.db.writer().execute_unprepared(&long).await.unwrap();
         let read = query::events::after_each(fixture.db.reader(), &positions, 3).await.unwrap();
         let read: Vec<_> = read.iter().map(|event| (event.conversation_id, event.seq)).collect();
-        // Enough by then.
+        // The client has everything it needs by then.
         assert_eq!(read, positions.iter().map(|(chat, _)| (*chat, 1)).collect::<Vec<_>>());
     }
 }

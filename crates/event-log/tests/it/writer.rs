@@ -113,7 +113,7 @@ async fn keeps_an_outbox_entry_until_the_bus_acknowledges_its_events() {
         for n in 0..10 {
             fixture.send(conversation, fixture.people[0], &format!("c{n}"), "x").await.unwrap();
         }
-        // Entries are removed with the next batch, or after a delay.
+        // Entries are removed together with the next batch, or after a delay.
         stage::until(async || fixture.count("event_outbox").await == 0).await;
         assert_eq!(fixture.count("conversation_events WHERE outbox_id IS NULL").await, 0);
     }
@@ -147,7 +147,7 @@ async fn concurrent_writers_assign_gapless_sequence_numbers() {
     let Some(fixture) = postgres(true).await else { return };
     let writers = [fixture.writer.clone(), another_writer(&fixture)];
     let conversations = [fixture.open(&fixture.people).await, fixture.open(&fixture.people).await];
-    // In waves, so that conflicts occur, expire and occur again.
+    // Sends in waves, so that conflicts occur, cease and occur again.
     for wave in 0..5 {
         let sends = (0..120).map(|n| {
             let client_id = format!("w{wave}c{}", n / 2);
@@ -160,8 +160,8 @@ async fn concurrent_writers_assign_gapless_sequence_numbers() {
             .map(|outcome| outcome.unwrap().sent().unwrap())
             .collect();
         assert_eq!(sent.iter().filter(|sent| !sent.duplicate).count(), 60);
-        // The writer returns to optimistic commits one second after a conflict, measured by a clock
-        // that tests can't control.
+        // The writer returns to optimistic commits one second after a conflict. It measures this by
+        // a clock that tests can't control.
         tokio::time::sleep(std::time::Duration::from_millis(if wave % 2 == 0 { 0 } else { 1_100 })).await;
     }
     assert_eq!(fixture.count("messages").await, 300);
@@ -182,7 +182,7 @@ async fn rejects_messages_of_a_member_removed_by_another_writer() {
         let sends = futures_util::future::join_all((0..30).map(|n| {
             let (writer, client_id) = (&fixture.writer, format!("r{round}c{n}"));
             async move {
-                // Keeps the messages from all going into one batch.
+                // Spreads the messages over several batches.
                 for _ in 0..n * 20 {
                     tokio::task::yield_now().await;
                 }
@@ -258,7 +258,7 @@ async fn departing_owner_hands_ownership_to_a_remaining_member() {
             .collect();
         assert_eq!(kinds, ["message.created", "member.updated", "member.removed"]);
 
-        // A user outside the workspace can't be added back by a late request.
+        // A request that arrives late can't add a user who has left the workspace.
         let now = Timestamp(1);
         query::workspaces::end_membership(
             fixture.db.writer(),
@@ -280,7 +280,7 @@ async fn departing_owner_hands_ownership_to_a_remaining_member() {
     }
 }
 
-/// Runs next to a bus that is never quiet.
+/// The clean-up must also run while bus messages arrive without a pause.
 #[tokio::test]
 async fn removes_acknowledged_outbox_entries_while_the_bus_is_busy() {
     let fixture = sqlite(true).await;
@@ -298,13 +298,13 @@ async fn removes_acknowledged_outbox_entries_while_the_bus_is_busy() {
     chatter.abort();
 }
 
-/// The paused clock jumps to the next timeout whenever all tasks are idle, and so while SQLite
-/// commits.
+/// While all tasks are idle, the paused clock jumps to the next timeout; this also happens while
+/// SQLite commits.
 #[tokio::test]
 async fn publishes_a_sqlite_commit_that_outlasts_every_timeout() {
     let fixture = sqlite(false).await;
     let chat = fixture.open(&fixture.people).await;
-    // The sender is cached from here on, so the writer reads nothing before it commits.
+    // From here on the sender is cached, so the writer reads nothing before it commits.
     fixture.send(chat, fixture.people[0], "zero", "hello").await.unwrap();
     let mut heard = fixture.bus.subscribe();
     tokio::time::pause();
@@ -324,8 +324,8 @@ async fn publishes_a_sqlite_commit_that_outlasts_every_timeout() {
     tokio::time::timeout(Duration::from_secs(20), told).await.expect("the message is published");
 }
 
-/// The outbox publisher waits for Redis, which may take seconds; meanwhile the writer removes the
-/// entries it has published.
+/// The outbox publisher waits for Redis, which may take seconds. Meanwhile the writer removes the
+/// entries that it has published itself.
 #[tokio::test]
 async fn an_outbox_entry_can_be_removed_while_it_is_being_published_again() {
     for fixture in each(true).await {

@@ -16,18 +16,19 @@ use super::{
     strip::{Frame, scans},
 };
 
-/// Limits for decoding an image at full size: a small file can be a large image.
+/// Limits on the size of images that are decoded at full size, in pixels and in pixels per side.
+/// Needed because a small file can be a large image.
 const MAX_PIXELS: u64 = 50_000_000;
 const MAX_SIDE: u32 = 12_000;
-/// Baseline JPEGs with more pixels, or with a side longer than [`MAX_SIDE`], are decoded at a
-/// reduced size.
+/// Number of pixels above which a baseline JPEG is decoded at a reduced size. The same applies if a
+/// side is longer than [`MAX_SIDE`].
 const REDUCED_PIXELS: u64 = 16_000_000;
-/// Limits for decoding at a reduced size: each pixel takes time, however small the result. Cameras
-/// have up to 200 megapixels.
+/// Limits on the size of images that are decoded at a reduced size. Each pixel takes time, however
+/// small the result is. Cameras have up to 200 megapixels.
 const MAX_REDUCED_PIXELS: u64 = 210_000_000;
 const MAX_REDUCED_SIDE: u32 = 20_000;
-/// Maximum number of scans of a JPEG decoded at full size, each of which takes the time of the
-/// whole image. Encoders write about 10.
+/// Maximum number of scans of a JPEG that is decoded at full size. Each scan takes the time of the
+/// whole image; encoders write about 10.
 const MAX_SCANS: u8 = 64;
 const MIB: u64 = 1024 * 1024;
 /// Additional memory for downscaling, in bytes.
@@ -41,19 +42,20 @@ const JPEG_END: &[u8] = &[0xff, 0xd9];
 /// Longer side of the image from which a thumbhash is computed, in pixels.
 const THUMBHASH_SIDE: u32 = 100;
 
-/// Decoding plan of an image, and the memory it needs.
+/// How an image is decoded, and how much memory that needs.
 #[derive(Clone, Copy, Debug)]
 pub struct DecodePlan {
     format: ImageFormat,
     bytes: u64,
-    /// Minimum length of the decoded image's longer side, in pixels. `None`: decoded at full size.
+    /// If set, the image is decoded at a reduced size with a longer side of at least this many
+    /// pixels. `None` for the full size.
     reduced_to: Option<u32>,
-    /// Maximum number of scans of a JPEG.
+    /// Maximum number of scans, for a JPEG.
     max_scans: u8,
 }
 
 impl DecodePlan {
-    /// Memory needed for decoding, in MiB: part of [`MEMORY`].
+    /// Memory needed for decoding, in MiB. It counts against [`MEMORY`].
     #[must_use]
     pub fn mebibytes(self) -> u32 {
         u32::try_from(self.bytes.div_ceil(MIB)).unwrap_or(u32::MAX)
@@ -82,11 +84,11 @@ pub fn measure(from: &mut (impl BufRead + Seek), media_type: &str, side: u32) ->
     if let Some(frame) = header.frame
         && let Some(held) = reduced_decoding_memory(frame, side)
     {
-        // The decoder may hold the whole file.
+        // Includes the length of the file, because the decoder may hold all of it.
         let bytes = held.saturating_add(length).saturating_add(DOWNSCALING_MEMORY);
         anyhow::ensure!(bytes <= MEMORY, "image exceeds memory limit");
-        // Each scan takes the time of the whole image, however few bytes it has; one per component
-        // is enough.
+        // Each scan takes the time of the whole image, however few bytes it has. One scan per
+        // component is enough.
         return Ok(DecodePlan { format, bytes, reduced_to: Some(side), max_scans: frame.components });
     }
     let is_read_first = matches!(format, ImageFormat::Jpeg | ImageFormat::WebP);
@@ -99,8 +101,8 @@ pub fn measure(from: &mut (impl BufRead + Seek), media_type: &str, side: u32) ->
     Ok(DecodePlan { format, bytes, reduced_to: None, max_scans: MAX_SCANS })
 }
 
-/// Memory for decoding a JPEG at a reduced size, in bytes; `None` if it is decoded at full size or
-/// not at all.
+/// Returns the memory for decoding a JPEG at a reduced size, in bytes; `None` if it isn't decoded
+/// at a reduced size.
 fn reduced_decoding_memory(frame: Frame, side: u32) -> Option<u64> {
     let (width, height) = (u32::from(frame.width), u32::from(frame.height));
     let (pixels, longer) = (u64::from(width) * u64::from(height), width.max(height));
@@ -109,12 +111,12 @@ fn reduced_decoding_memory(frame: Frame, side: u32) -> Option<u64> {
     if frame.is_progressive || pixels == 0 || is_small || is_too_large {
         return None;
     }
-    // Same choice as the decoder's.
+    // Makes the same choice as the decoder.
     let eighths = [1, 2, 4].into_iter().find(|eighths| (longer * eighths).div_ceil(8) >= side)?;
-    // Blocks are complete, 8 pixels per side, and up to 4 are grouped.
+    // Blocks of 8 × 8 pixels are stored completely, and up to 4 of them per side are grouped.
     let padded = |length: u32| u64::from(length) + 31;
     let reduced = |length: u32| padded(length).div_ceil(8) * u64::from(eighths);
-    // Planar and then interleaved samples, and two rows of coefficients.
+    // The decoder holds planar samples, then interleaved ones, and two rows of coefficients.
     let of_component = 2 * reduced(width) * reduced(height) + 2 * padded(width) * 32 * 2;
     Some(u64::from(frame.components) * of_component)
 }
@@ -122,17 +124,17 @@ fn reduced_decoding_memory(frame: Frame, side: u32) -> Option<u64> {
 fn decoder<'a>(from: impl BufRead + Seek + 'a, measured: DecodePlan) -> anyhow::Result<impl ImageDecoder + 'a> {
     let is_png = measured.format == ImageFormat::Png;
     let mut limits = Limits::default();
-    // The PNG decoder counts only memory other than the pixels.
+    // The PNG decoder counts only the memory for data other than pixels.
     limits.max_alloc = Some(if is_png { PNG_METADATA } else { measured.bytes });
     let mut reader = ImageReader::with_format(from, measured.format);
     reader.limits(limits);
     Ok(reader.into_decoder()?)
 }
 
-/// A decoded image, possibly at a reduced size.
+/// Decoded image, possibly at a reduced size.
 struct Decoded {
     picture: DynamicImage,
-    /// Size of the original, in pixels.
+    /// Width and height of the original, in pixels.
     dimensions: (u32, u32),
     orientation: Orientation,
 }
@@ -151,10 +153,10 @@ fn decode(mut from: impl BufRead + Seek, measured: DecodePlan) -> anyhow::Result
     Ok(Decoded { picture: DynamicImage::from_decoder(decoder)?, dimensions, orientation })
 }
 
-/// Decodes a JPEG at an eighth, a quarter or half of its size: the smallest whose longer side is at
-/// least `side` pixels.
+/// Decodes a JPEG at an eighth, a quarter or half of its size. Chooses the smallest with a longer
+/// side of at least `side` pixels.
 fn reduced(from: impl BufRead, side: u32, memory: u64) -> anyhow::Result<Decoded> {
-    // Ends a truncated file.
+    // Appends an end marker, because the file may be truncated.
     let mut decoder = jpeg_decoder::Decoder::new(from.chain(JPEG_END));
     decoder.set_max_decoding_buffer_size(usize::try_from(memory)?);
     decoder.read_info()?;
@@ -194,7 +196,7 @@ pub(super) fn thumbnails(from: impl BufRead + Seek, measured: DecodePlan) -> any
         Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH
     );
     let (width, height) = if is_turned { (height, width) } else { (width, height) };
-    // Downscales before rotating, because rotating discarded pixels is expensive.
+    // Downscales before rotating, so that no time is spent on rotating pixels that are discarded.
     let mut picture = downscale(picture, THUMBNAILS[1]);
     picture.apply_orientation(orientation);
     let small = downscale(picture.clone(), THUMBNAILS[0]);
@@ -206,7 +208,7 @@ pub(super) fn thumbnails(from: impl BufRead + Seek, measured: DecodePlan) -> any
     Ok(Thumbnails { width, height, thumbhash: STANDARD.encode(hash), is_png: has_alpha, pictures })
 }
 
-/// Downscales an image to a longer side of at most `side` pixels.
+/// Downscales an image so that its longer side has at most `side` pixels.
 pub(super) fn resized(from: impl BufRead + Seek, measured: DecodePlan, side: u32) -> anyhow::Result<super::Resized> {
     let Decoded { picture, orientation, .. } = decode(from, measured)?;
     let mut picture = downscale(picture, side);
@@ -243,7 +245,7 @@ mod tests {
         [&length, checked.as_slice(), &(!checksum).to_be_bytes()].concat()
     }
 
-    /// Header of a PNG of this size; colour type 2 is RGB, 6 is RGBA.
+    /// Creates the header of a PNG of this size. Colour type 2 is RGB, 6 is RGBA.
     fn png(width: u32, height: u32, depth: u8, colour: u8) -> Vec<u8> {
         let head = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[depth, colour, 0, 0, 0]].concat();
         [b"\x89PNG\r\n\x1a\n".to_vec(), chunk(b"IHDR", &head), chunk(b"IDAT", &[]), chunk(b"IEND", &[])].concat()
@@ -282,8 +284,8 @@ mod tests {
         assert_eq!(mebibytes(&jpeg), Some(32 + 6 + 12));
     }
 
-    /// A 64 × 64 JPEG in one colour: each component is 64 brighter or darker than the middle, and
-    /// each block but the first repeats the one before.
+    /// Creates a JPEG of 64 × 64 pixels in one colour. Each component is 64 above (`true`) or below
+    /// the middle, and each block after the first repeats the one before it.
     fn flat(brighter: &[bool], adobe: Option<u8>) -> Vec<u8> {
         let segment = |marker: u8, content: &[u8]| {
             let length = u16::try_from(content.len() + 2).unwrap().to_be_bytes();
@@ -310,7 +312,7 @@ mod tests {
         .concat()
     }
 
-    /// Position of a segment.
+    /// Returns the position of a segment.
     fn place(jpeg: &[u8], marker: u8) -> usize {
         jpeg.windows(2).position(|window| window == [0xff, marker]).unwrap()
     }

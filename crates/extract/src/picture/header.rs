@@ -1,5 +1,5 @@
-//! Reads an image's size from its header without a decoder: nothing is inflated, and data before
-//! the size is skipped.
+//! Reads the size of an image from its header, without a decoder: nothing is decompressed, and data
+//! before the size is skipped.
 
 use std::io::{self, BufRead, Seek, SeekFrom};
 
@@ -7,17 +7,17 @@ use image::ImageFormat;
 
 use super::strip::{Frame, array, frame, malformed};
 
-/// Maximum number of WebP chunks searched for the pixels.
+/// Maximum number of chunks of a WebP that are searched for the pixels.
 const MAX_CHUNKS: usize = 64;
 
-/// Size of an image, and the memory for decoding it.
+/// Size of an image, and the memory needed for decoding it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
     pub width: u32,
     pub height: u32,
-    /// Maximum bytes per pixel of the decoded image.
+    /// Maximum number of bytes per pixel of the decoded image.
     pub depth: u64,
-    /// Bytes per pixel that the decoder holds in addition to the decoded image.
+    /// Number of bytes per pixel that the decoder holds in addition to the decoded image.
     pub overhead: u64,
     /// Frame header of a JPEG.
     pub frame: Option<Frame>,
@@ -41,7 +41,7 @@ impl Header {
 
 fn jpeg(from: &mut impl BufRead) -> io::Result<Header> {
     let frame = frame(from)?;
-    // A progressive JPEG's coefficients are all collected before the image is complete.
+    // The decoder collects all coefficients of a progressive JPEG before the image is complete.
     let overhead = if frame.is_progressive { 2 * u64::from(frame.components) } else { 0 };
     Ok(Header {
         width: u32::from(frame.width),
@@ -59,7 +59,8 @@ fn png(from: &mut impl BufRead) -> io::Result<Header> {
     }
     let [width, height] =
         [&head[16..20], &head[20..24]].map(|bytes| bytes.iter().fold(0_u32, |sum, byte| (sum << 8) | u32::from(*byte)));
-    // An image without an alpha channel may have a transparent colour, which adds one.
+    // An image without an alpha channel may have a transparent colour, for which the decoder adds
+    // an alpha channel.
     let channels = match head[25] {
         0 | 4 => 2,
         2 | 3 | 6 => 4,
@@ -75,20 +76,20 @@ fn gif(from: &mut impl BufRead) -> io::Result<Header> {
         return Err(malformed());
     }
     let side = |at: usize| u32::from(u16::from_le_bytes([head[at], head[at + 1]]));
-    // The first frame is decoded, then painted on the canvas.
+    // The decoder holds two images: it decodes the first frame and then paints it on the canvas.
     Ok(Header { width: side(6), height: side(8), depth: 4, overhead: 4, frame: None })
 }
 
 fn webp(from: &mut (impl BufRead + Seek)) -> io::Result<Header> {
-    /// VP8X flag of an animation.
+    /// Flag in the VP8X chunk that marks an animation.
     const ANIMATION: u8 = 0x02;
     let head: [u8; 12] = array(from)?;
     if !head.starts_with(b"RIFF") || !head.ends_with(b"WEBP") {
         return Err(malformed());
     }
     let (mut canvas, mut overhead) = (None, 4);
-    // Bounds of the next frame: a decoder allocates the size that a frame claims before it checks
-    // it against the canvas.
+    // Maximum size of the next frame. Checked here, because a decoder allocates the size that a
+    // frame claims before it compares it with the canvas.
     let mut bounds = (u32::MAX, u32::MAX);
     for _ in 0..MAX_CHUNKS {
         let (kind, size) = (array::<4>(from)?, u32::from_le_bytes(array(from)?));
@@ -135,12 +136,12 @@ fn webp(from: &mut (impl BufRead + Seek)) -> io::Result<Header> {
     Err(malformed())
 }
 
-/// Width and height in VP8X and ANMF: 24 bits each, minus one.
+/// Decodes width and height in the chunks VP8X and ANMF: 24 bits each, minus one.
 fn sides_of([a, b, c, d, e, f]: [u8; 6]) -> (u32, u32) {
     (u32::from_le_bytes([a, b, c, 0]) + 1, u32::from_le_bytes([d, e, f, 0]) + 1)
 }
 
-/// Seeks to the end of a chunk of which `read` bytes were read.
+/// Seeks to the end of a chunk of which `read` bytes have already been read.
 fn skip_chunk(from: &mut impl Seek, length: u64, read: u64) -> io::Result<()> {
     let rest = length.checked_sub(read).and_then(|rest| i64::try_from(rest).ok()).ok_or_else(malformed)?;
     from.seek(SeekFrom::Current(rest)).map(drop)

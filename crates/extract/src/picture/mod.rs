@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 
 pub use self::decode::{DecodePlan, measure};
 
-/// Longer sides of the thumbnails, in pixels.
+/// Longer sides of the two thumbnails, in pixels.
 pub const THUMBNAILS: [u32; 2] = [320, 1280];
-/// Memory for all images that one instance decodes at the same time, in bytes.
+/// Memory for all images that an instance decodes at the same time, in bytes.
 pub const MEMORY: u64 = 256 * 1024 * 1024;
-/// Maximum size of a JPEG or WebP decoded at full size, in bytes: their decoders read the whole
-/// file first.
+/// Maximum size, in bytes, of a JPEG or WebP file that is decoded at full size. Needed because
+/// their decoders first read the whole file.
 pub const MAX_READ: u64 = 32 * 1024 * 1024;
 const BUFFER: usize = 256 * 1024;
 
@@ -29,18 +29,18 @@ pub fn is_decodable(media_type: &str) -> bool {
     decode::format(media_type).is_some()
 }
 
-/// An uploaded image: copied without metadata, and decoded if thumbnails are wanted.
+/// Uploaded image. It is copied without metadata, and decoded if thumbnails are wanted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct UploadTask {
     pub media_type: String,
     pub path: PathBuf,
-    /// Destination of the copy.
+    /// Path to which the copy is written.
     pub copy: PathBuf,
-    /// Memory limit for decoding, in MiB. `None`: no decoding.
+    /// Memory limit for decoding, in MiB; `None` if the image is not decoded.
     pub memory: Option<u32>,
 }
 
-/// An image on standard input, to be downscaled to a longer side of `side` pixels.
+/// Image on standard input that is downscaled to a longer side of `side` pixels.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ResizeTask {
     pub media_type: String,
@@ -54,7 +54,7 @@ pub struct ResizeTask {
 #[serde(rename_all = "snake_case")]
 pub enum Copied {
     Whole,
-    /// The file isn't an image of its type.
+    /// The file isn't an image of the stated type.
     Malformed,
 }
 
@@ -64,27 +64,27 @@ pub struct Thumbnails {
     /// Size of the image as displayed, in pixels.
     pub width: u32,
     pub height: u32,
-    /// Base64.
+    /// Thumbhash in Base64.
     pub thumbhash: String,
-    /// True if the thumbnails are PNG, false for JPEG.
+    /// True if the thumbnails are PNG files, false for JPEG.
     pub is_png: bool,
-    /// Base64, in the order of [`THUMBNAILS`].
+    /// Thumbnails in Base64, in the order of [`THUMBNAILS`].
     pub pictures: [String; 2],
 }
 
-/// A downscaled image.
+/// Downscaled image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resized {
     pub width: u32,
     pub height: u32,
-    /// True if it is PNG, false for JPEG.
+    /// True if the image is a PNG file, false for JPEG.
     pub is_png: bool,
-    /// Base64.
+    /// Image file in Base64.
     pub picture: String,
 }
 
 /// Writes two lines of JSON: [`Copied`], then `Option<Thumbnails>`. The second line is missing if
-/// decoding exceeds its limits.
+/// the process exceeds its limits while decoding.
 pub(crate) fn upload(task: &UploadTask, output: &mut impl Write) -> io::Result<()> {
     let copied = match copy(task) {
         Ok(()) => Copied::Whole,

@@ -1,7 +1,7 @@
-//! Removes metadata from images: location, author, device. Nothing is decoded, and memory use
-//! doesn't depend on the file's size.
+//! Removes metadata from images: location, author, device. Nothing is decoded, and the memory used
+//! doesn't depend on the size of the file.
 //!
-//! Data that stays is listed explicitly; everything else is removed. JPEG and PNG keep their
+//! The data to keep is listed explicitly; everything else is removed. JPEG and PNG files keep the
 //! orientation, without which they would be displayed rotated.
 
 mod exif;
@@ -17,14 +17,14 @@ use std::io::{self, BufRead, Read, Seek, Write};
 pub(super) use self::jpeg::{Frame, frame, scans};
 use self::{gif::gif, jpeg::jpeg, png::png, webp::webp};
 
-/// Maximum size of a block that is held in memory, and of a PNG chunk other than pixels and
-/// profile, in bytes.
+/// Maximum size, in bytes, of a block that is held in memory, and of a PNG chunk that contains
+/// neither pixels nor a colour profile.
 const MAX_BLOCK: u32 = 64 * 1024;
-/// Maximum size of an uncompressed colour profile, in bytes. Larger profiles are dropped because
-/// every viewer of the image inflates them.
+/// Maximum size of an uncompressed colour profile, in bytes. Larger profiles are dropped, because
+/// every viewer of the image has to decompress them.
 const MAX_PROFILE: u32 = 2 * 1024 * 1024;
 
-/// Copies an image without metadata. Returns false if its type is unsupported.
+/// Copies an image without its metadata. Returns false if the image type is unsupported.
 pub(super) fn strip(media_type: &str, from: &mut impl BufRead, to: &mut (impl Write + Seek)) -> io::Result<bool> {
     match media_type {
         "image/jpeg" => jpeg(from, to)?,

@@ -16,8 +16,8 @@ use event_log::access;
 
 use crate::FilesService;
 
-/// Files of the newest messages with files that the caller may read, newest first. The files of a
-/// message stay on one page.
+/// Returns the files of the newest messages that have files and that the caller may read, newest
+/// first. The files of a message are never split between two pages.
 pub async fn of_conversation(
     service: &FilesService,
     by: &Principal,
@@ -42,7 +42,7 @@ pub async fn of_conversation(
     let shown: HashSet<MessageId> = shown.into_iter().collect();
     let mut items = Vec::with_capacity(found.len());
     for row in found.into_iter().filter(|row| shown.contains(&row.message_id)) {
-        // The message was deleted in between.
+        // Skips a message that was deleted between the two queries.
         let Some(message) = messages.get(&row.message_id) else { continue };
         items.push(ConversationFile {
             upload: row.upload.try_into()?,

@@ -1,7 +1,7 @@
 //! Images: dimensions, thumbnails and placeholders.
 //!
-//! This module reads only headers. The reader process copies images without their metadata and
-//! decodes them.
+//! This module reads only headers. Copying images without their metadata, and decoding them, is
+//! done in the separate reader process.
 
 use std::{
     fs::File,
@@ -28,7 +28,7 @@ use super::{
 };
 
 const BUFFER: usize = 256 * 1024;
-/// Memory for decoding all images together, in MiB.
+/// Memory for all images that are decoded at the same time, in MiB.
 pub(super) const DECODING_MEMORY_MIB: usize = 256;
 const _: () = assert!(DECODING_MEMORY_MIB as u64 * 1024 * 1024 == picture::MEMORY);
 
@@ -41,7 +41,7 @@ pub(super) struct MediaProbe {
     pub thumbhash: Option<String>,
     pub thumbnail_type: Option<&'static str>,
     pub thumbnails: Vec<(u32, Bytes)>,
-    /// Set if the file is an image that can be decoded.
+    /// Decoding plan; set if the file is an image that can be decoded.
     pub measured: Option<DecodePlan>,
 }
 
@@ -64,7 +64,8 @@ impl MediaProbe {
     }
 }
 
-/// Reads the header of a received file. An image that is too large to be decoded is not measured.
+/// Reads the header of a received file. If an image is too large to be decoded, the result has no
+/// decoding plan.
 pub(super) fn probe(path: &Path, claimed: &str) -> anyhow::Result<MediaProbe> {
     let mut head = Vec::new();
     File::open(path)?.take(HEAD_LEN as u64).read_to_end(&mut head)?;
@@ -76,8 +77,8 @@ pub(super) fn probe(path: &Path, claimed: &str) -> anyhow::Result<MediaProbe> {
     Ok(looked)
 }
 
-/// Copies an image without its metadata to `copy`, and makes its thumbnails if it was measured. An
-/// unreadable image is treated as an ordinary file.
+/// Copies an image without its metadata to `copy`, and makes its thumbnails if there is a decoding
+/// plan. An unreadable image is treated like any other file.
 pub(super) async fn process(path: PathBuf, copy: PathBuf, looked: &mut MediaProbe) -> Result<(), AppError> {
     let (media_type, memory) = (looked.media_type.clone(), looked.measured.map(DecodePlan::mebibytes));
     let written = TemporaryFile::new(copy.clone());
@@ -92,7 +93,8 @@ pub(super) async fn process(path: PathBuf, copy: PathBuf, looked: &mut MediaProb
         None if parsed.is_complete => return Err(AppError::internal(anyhow::anyhow!("reader copied no image"))),
         None => return Err(AppError::unavailable(anyhow::anyhow!("failed to copy image"))),
     }
-    // A file that isn't an image after all is served as it is, because its type can't execute.
+    // A file that turns out not to be an image is served as it is. This is safe, because no file of
+    // this type can be executed.
     if let Some(made) = parsed.line::<Option<Thumbnails>>(1)?.flatten() {
         looked.dimensions = i32::try_from(made.width).ok().zip(i32::try_from(made.height).ok());
         let pictures: Result<Vec<Vec<u8>>, _> = made.pictures.iter().map(|picture| STANDARD.decode(picture)).collect();
@@ -112,14 +114,15 @@ pub struct SmallPicture {
     pub height: usize,
 }
 
-/// Measures an image that is not an upload, for downscaling its longer side to `side` pixels.
+/// Plans the decoding of an image that is not an upload, in order to downscale its longer side to
+/// `side` pixels.
 pub(super) fn measure_bytes(bytes: &[u8], side: u32) -> anyhow::Result<(String, DecodePlan)> {
     let media_type = media_type::detect(bytes, UNKNOWN);
     let measured = picture::measure(&mut Cursor::new(bytes), &media_type, side)?;
     Ok((media_type, measured))
 }
 
-/// Downscales the longer side to `side` pixels.
+/// Downscales an image so that its longer side has `side` pixels.
 pub(super) async fn resize(
     bytes: Bytes,
     media_type: String,
@@ -144,7 +147,7 @@ pub fn has_thumbnails(media_type: &str) -> bool {
     picture::is_decodable(media_type)
 }
 
-/// Size and checksum of a written file.
+/// Computes size and checksum of a file that was written.
 fn checksum(written: TemporaryFile) -> anyhow::Result<ReceivedFile> {
     let (mut context, mut size) = (Hashing::new(&SHA256), 0);
     let mut from = File::open(written.path())?;

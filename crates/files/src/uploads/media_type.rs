@@ -1,9 +1,9 @@
 //! Media type detection and the types that browsers may display.
 
-/// Fallback type.
+/// Media type of files whose content is unknown.
 pub const UNKNOWN: &str = "application/octet-stream";
 
-/// Types that a browser may display inline: none of them can execute anything.
+/// Types that a browser may display inline, because none of them can execute anything.
 const INLINE: [&str; 12] = [
     "image/png",
     "image/jpeg",
@@ -19,16 +19,17 @@ const INLINE: [&str; 12] = [
     "text/plain",
 ];
 
-/// Type for texts, which browsers display without executing anything.
+/// Media type under which texts are served; browsers display it without executing anything.
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Signature of a ZIP entry, and the offsets of its name's length and of the name.
+/// Signature of a ZIP entry, and the offsets at which the length of its name and the name itself
+/// are.
 const ZIP_ENTRY_SIGNATURE: &[u8] = b"PK\x03\x04";
 const NAME_LENGTH_OFFSET: usize = 26;
 const NAME_OFFSET: usize = 30;
-/// Prefixes of the first entry of an Office document.
+/// Names, or starts of names, that the first entry of an Office document may have.
 const OFFICE_PARTS: [&[u8]; 3] = [b"[Content_Types].xml", b"_rels/", b"docProps/"];
-/// Folders of Office documents with their types.
+/// Folders that identify the type of an Office document.
 const OFFICE: [(&[u8], &str); 3] = [
     (b"word/", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
     (b"xl/", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
@@ -36,13 +37,13 @@ const OFFICE: [(&[u8], &str); 3] = [
 ];
 /// Number of bytes at the start of a file that determine its type.
 pub(super) const HEAD_LEN: usize = 8 * 1024;
-/// Signature of OLE compound files, used by Office before 2007 and for documents with a password.
-/// The document type is not in the head.
+/// Signature of OLE compound files. Office documents have this format if they are from before 2007
+/// or have a password. The first bytes don't show which kind of document it is.
 const COMPOUND_SIGNATURE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 const OLD_OFFICE: [&str; 3] = ["application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"];
 
-/// Detects the type by the first [`HEAD`] bytes. Falls back to the claimed type if that is
-/// plausible.
+/// Detects the type from the first [`HEAD_LEN`] bytes. Uses the type claimed by the client if the
+/// content shows none and the claim is plausible.
 #[must_use]
 pub fn detect(content: &[u8], claimed: &str) -> String {
     let head = &content[..content.len().min(HEAD_LEN)];
@@ -51,11 +52,12 @@ pub fn detect(content: &[u8], claimed: &str) -> String {
     if let Some(found) = office(head, &claimed) {
         return found.to_owned();
     }
-    // Some signatures are two or three letters that a text may start with as well; a file of such a
-    // type is not text otherwise.
+    // Some signatures consist of two or three letters, with which a text may start as well. If the
+    // content is text, such a signature is ignored.
     let found = infer::get(head).map(|found| found.mime_type()).filter(|found| !is_text || may_be_text(found, head));
     if let Some(found) = found {
-        // A recording without video has the same container as a video.
+        // A recording without video has the same container format as a video, so the claimed type
+        // decides.
         let is_recording =
             matches!((found, claimed.as_str()), ("video/webm", "audio/webm") | ("video/mp4", "audio/mp4"));
         return if is_recording { claimed } else { plain_name(found).to_owned() };
@@ -68,20 +70,22 @@ pub fn detect(content: &[u8], claimed: &str) -> String {
     if may_be { claimed } else { "text/plain".to_owned() }
 }
 
-/// Type for displaying a file inline, or `None` if it is only offered for download.
+/// Returns the type under which a file is displayed inline; `None` if it is only offered for
+/// download.
 #[must_use]
 pub fn inline(media_type: &str) -> Option<&'static str> {
     let found = INLINE.into_iter().find(|inline| *inline == media_type);
     found.map(|found| if found == "text/plain" { TEXT } else { found })
 }
 
-/// Type for an explicit request to view a file: also PDFs, whose viewer is isolated from our
-/// origin, and source texts as plain text.
+/// Returns the type under which a file is shown if a user explicitly asks to view it. In addition
+/// to the inline types, these are PDFs, whose viewer is isolated from our origin, and source texts,
+/// which are shown as plain text.
 #[must_use]
 pub(super) fn view_type(media_type: &str) -> Option<&'static str> {
     match media_type {
         "application/pdf" => Some("application/pdf"),
-        // The source of these is of no use to a viewer.
+        // The source of these files is of no use to a user who wants to view them.
         "text/html" | "image/svg+xml" => None,
         text if is_readable(text) => Some(TEXT),
         other => inline(other),
@@ -107,7 +111,7 @@ fn essence(claimed: &str) -> String {
     if is_type(&essence) { essence } else { UNKNOWN.to_owned() }
 }
 
-/// Type of an Office document, independent of the order of its entries.
+/// Detects the type of an Office document. The order of its entries doesn't matter.
 fn office(head: &[u8], claimed: &str) -> Option<&'static str> {
     if head.starts_with(COMPOUND_SIGNATURE) {
         let new = OFFICE.into_iter().map(|(_, media_type)| media_type);
@@ -143,18 +147,19 @@ fn plain_name(found: &'static str) -> &'static str {
     }
 }
 
-/// True if files of this detected type may be text.
+/// True if a file for which this type was detected may nevertheless be a text.
 fn may_be_text(media_type: &str, head: &[u8]) -> bool {
     match media_type {
-        // The signature is also searched further on, where a text may mention it.
+        // The signature is also searched for after the start of the file, where a text may mention
+        // it.
         "application/pdf" => head.starts_with(b"%PDF"),
         "application/postscript" | "application/rtf" | "application/x-x509-ca-cert" => true,
         other => other.starts_with("text/"),
     }
 }
 
-/// True for UTF-8, or UTF-16 with a byte order mark, without control characters. The end of the
-/// head may lie within a character.
+/// True for UTF-8, or UTF-16 with a byte order mark, without control characters. The last character
+/// may be cut off.
 fn is_text(head: &[u8]) -> bool {
     if let Some(text) = extract::utf16(head) {
         let whole = text.strip_suffix(char::REPLACEMENT_CHARACTER).unwrap_or(&text);

@@ -1,4 +1,5 @@
-//! Images of link previews: uploads without an owner, each for one message.
+//! Images of link previews. They are uploads without an owner, each of which belongs to one
+//! message.
 
 use appcore::{AppError, MessageId, UploadId, view::UploadKind};
 use dbcontext::{

@@ -16,21 +16,21 @@ use tokio::{
 
 use super::store::ByteChunks;
 
-/// Factor between the processor time limit of a task and its deadline, because a busy machine is
-/// slower.
+/// Factor between the limit on a task's processor time and its deadline. The deadline is longer
+/// because the machine may be busy.
 const DEADLINE_FACTOR: u32 = 8;
-/// Maximum size of a result, in bytes: the longest text with escapes.
+/// Maximum size of a result, in bytes: that of the longest text with escape sequences.
 const MAX_RESULT: u64 = 4 * extract::MAX_TEXT as u64;
 
-/// Output of a task: lines of JSON.
+/// Output of a task, as lines of JSON.
 pub(super) struct Parsed {
     output: Vec<u8>,
-    /// True if the process exited successfully, within its limits.
+    /// True if the process exited successfully and kept its limits.
     pub is_complete: bool,
 }
 
 impl Parsed {
-    /// Value on a line; `None` if the process ended before it wrote the line.
+    /// Parses the value on a line; returns `None` if the process ended before it wrote this line.
     pub fn line<T: DeserializeOwned>(&self, number: usize) -> Result<Option<T>, AppError> {
         let mut lines = self.output.split_inclusive(|byte| *byte == b'\n');
         let Some(line) = lines.nth(number).filter(|line| self.is_complete || line.ends_with(b"\n")) else {
@@ -45,8 +45,9 @@ pub(super) async fn parse_bytes(task: &Task, bytes: Bytes) -> Result<Parsed, App
     parse(task, stream::iter([Ok(bytes)]).boxed()).await
 }
 
-/// Runs a task in a process. Returns `Unavailable` if the process can't be started or misses its
-/// deadline, which means that the machine is busy: the process has not used up its processor time.
+/// Runs a task in a separate process. Returns `Unavailable` if the process can't be started, or if
+/// it misses its deadline. The latter means that the machine is busy, since the process has not
+/// used up its processor time.
 pub(super) async fn parse(task: &Task, pieces: ByteChunks) -> Result<Parsed, AppError> {
     let deadline = Duration::from_secs(task.seconds()) * DEADLINE_FACTOR;
     timeout(deadline, run(task, pieces)).await.map_err(AppError::unavailable)?
@@ -56,8 +57,8 @@ async fn run(task: &Task, mut pieces: ByteChunks) -> Result<Parsed, AppError> {
     let mut child = Command::new(own_program()?)
         .arg("read-file")
         .env_clear()
-        // Each thread of a pool and each arena of glibc takes address space: 128 MiB, as much as a
-        // small image may take.
+        // Each thread of a pool and each arena of glibc takes 128 MiB of address space, as much as
+        // a small image may take.
         .env("RAYON_NUM_THREADS", "1")
         .env("MALLOC_ARENA_MAX", "1")
         .stdin(Stdio::piped())
@@ -72,7 +73,7 @@ async fn run(task: &Task, mut pieces: ByteChunks) -> Result<Parsed, AppError> {
     let mut head = serde_json::to_vec(task).map_err(AppError::internal)?;
     head.push(b'\n');
     let writing = async move {
-        // The process ends early if it has read enough.
+        // The process ends early if it needs no more input.
         if input.write_all(&head).await.is_err() {
             return Ok(());
         }
@@ -95,7 +96,7 @@ async fn run(task: &Task, mut pieces: ByteChunks) -> Result<Parsed, AppError> {
     Ok(Parsed { output: result, is_complete: ended.success() })
 }
 
-/// Path of this program, also valid after its file was replaced by an upgrade.
+/// Returns the path of this program. It stays valid even after the file was replaced by an upgrade.
 fn own_program() -> Result<PathBuf, AppError> {
     if cfg!(target_os = "linux") {
         return Ok(PathBuf::from("/proc/self/exe"));

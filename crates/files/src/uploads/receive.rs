@@ -1,4 +1,4 @@
-//! Incoming files: written to disk and hashed chunk by chunk.
+//! Incoming files: written to disk and hashed, chunk by chunk.
 
 use std::{
     fs::File,
@@ -18,14 +18,14 @@ use platform::host_health;
 
 use super::run_blocking;
 
-/// Write buffer, in bytes.
+/// Size of the write buffer, in bytes.
 const WRITE_BUFFER: usize = 256 * 1024;
 
-/// File being received; removed if dropped before its end.
+/// File that is being received. It is removed if it is dropped before it is complete.
 pub struct IncomingFile {
     path: TemporaryFile,
     buffer: BytesMut,
-    /// `None` during a write.
+    /// Open file with its hash so far; `None` during a write.
     file: Option<(File, Context)>,
     size: u64,
     floor: MinFreeSpace,
@@ -33,14 +33,14 @@ pub struct IncomingFile {
     owner: WorkOwner,
 }
 
-/// Minimum free disk space, in bytes, because the database may be on the same disk.
+/// Minimum free disk space, in bytes. Needed because the database may be on the same disk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MinFreeSpace(pub u64);
 
 impl MinFreeSpace {
-    /// Refuses `bytes` more if they would leave less.
+    /// Fails if storing `bytes` more would leave less than the minimum free.
     pub fn check(self, place: &Path, bytes: u64) -> io::Result<()> {
-        // An unreadable disk fails at the write.
+        // If the free space can't be read, the check passes; a faulty disk then fails at the write.
         match host_health::free_bytes(place) {
             Ok(free) if free < self.0.saturating_add(bytes) => Err(io::ErrorKind::StorageFull.into()),
             _ => Ok(()),
@@ -52,11 +52,11 @@ impl MinFreeSpace {
 pub struct ReceivedFile {
     pub(crate) path: TemporaryFile,
     pub size: u64,
-    /// SHA-256, in hexadecimal digits.
+    /// SHA-256 of the content, in hexadecimal digits.
     pub sha256: String,
 }
 
-/// File that is removed on drop unless it is released.
+/// File that is removed on drop, unless it was released before.
 pub(crate) struct TemporaryFile(Option<PathBuf>);
 
 impl TemporaryFile {
@@ -68,7 +68,7 @@ impl TemporaryFile {
         self.0.clone().unwrap_or_default()
     }
 
-    /// Keeps the file, which has been renamed.
+    /// Releases the file, because it has been renamed; the drop then removes nothing.
     pub fn release(mut self) {
         self.0 = None;
     }
@@ -84,7 +84,7 @@ impl Drop for TemporaryFile {
 }
 
 impl IncomingFile {
-    /// Creates the file. Each chunk is written in the pool `disk` on behalf of `owner`.
+    /// Creates the file. Each chunk is written in the work pool `disk` on behalf of `owner`.
     pub(crate) async fn create(
         path: PathBuf,
         floor: MinFreeSpace,
@@ -108,7 +108,7 @@ impl IncomingFile {
         self.size
     }
 
-    /// Completes the file and synchronises it to disk.
+    /// Completes the file and syncs it to disk.
     pub async fn close(mut self) -> Result<ReceivedFile, AppError> {
         self.flush(true).await?;
         let digest = self.file.take().map(|(_, context)| context.finish());

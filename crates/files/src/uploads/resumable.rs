@@ -1,10 +1,11 @@
-//! Resumable uploads (tus): each request adds parts, and the instance that receives the last one
+//! Resumable uploads (tus): each request adds parts, and the instance that receives the last part
 //! joins them.
 //!
-//! A part is an object with a name of its own, and counts once its row is inserted; of two parts at
-//! the same offset one gets a row. So an interrupted or repeated request, or one at another
-//! instance, leaves an upload that continues after its last part. Joining needs a claim, so it
-//! happens once however often it is requested; the claim of a dead instance expires.
+//! Each part is a separate object in the store, and it counts only when its row is inserted. Of two
+//! parts at the same offset, only one gets a row. So after an interrupted or repeated request, or
+//! one to another instance, the upload can always continue after its last part. Joining the parts
+//! requires a claim, so they are joined only once, however often that is requested. The claim of a
+//! dead instance expires.
 
 use std::time::Duration;
 
@@ -23,26 +24,26 @@ use super::{
 };
 use crate::FilesService;
 
-/// Part size in bytes, the maximum that is lost if an instance dies.
+/// Size of a part, in bytes. This is the most that is lost if an instance dies.
 const PART_SIZE: u64 = 8 * 1024 * 1024;
 
-/// Duration of a claim to join parts, and its renewal interval.
+/// Duration of a claim to join the parts, and interval at which the claim is renewed.
 const CLAIM_TTL: Duration = Duration::from_secs(30);
 const CLAIM_RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
 /// Polling interval while waiting for the claim of another instance.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Progress of an upload.
+/// How much of an upload has been received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UploadProgress {
     pub id: UploadId,
     pub offset: u64,
     pub length: u64,
-    /// Time at which it is removed unless it is sent.
+    /// Time at which the upload is removed unless it is sent in a message.
     pub expires_at: Timestamp,
 }
 
-/// Announces a resumable upload. `metadata` is the client's `Upload-Metadata` header.
+/// Creates a resumable upload. `metadata` is the client's header `Upload-Metadata`.
 pub async fn create(
     service: &FilesService,
     by: &Principal,
@@ -61,13 +62,13 @@ fn expiry(created_at: Timestamp) -> Timestamp {
     Timestamp(created_at.0.saturating_add(i64::try_from(UNSENT_RETENTION.as_millis()).unwrap_or(i64::MAX)))
 }
 
-/// Metadata of the client, as sent.
+/// Returns the client's header `Upload-Metadata`, as it was sent.
 pub async fn metadata(service: &FilesService, id: UploadId) -> Result<Option<String>, AppError> {
     rows::metadata(service.db.writer(), id).await
 }
 
-/// Progress of the caller's upload. An upload whose parts are complete but not joined, because an
-/// instance died, is joined now.
+/// Returns the progress of the caller's upload. If all parts are stored but not joined, because an
+/// instance died, they are joined now.
 pub async fn progress(service: &FilesService, by: &Principal, id: UploadId) -> Result<UploadProgress, AppError> {
     let (progress, row) = find(service, by, id).await?;
     if progress.offset == progress.length && row.status == UploadStatus::Pending.as_str() {
@@ -92,7 +93,7 @@ async fn find(
     Ok((UploadProgress { id, offset, length, expires_at: expiry(row.created_at) }, row))
 }
 
-/// Request that appends to an upload.
+/// Request that appends bytes to an upload.
 pub struct UploadAppend<'a> {
     service: &'a FilesService,
     row: StoredUpload,
@@ -100,8 +101,8 @@ pub struct UploadAppend<'a> {
     incoming: IncomingFile,
 }
 
-/// Starts to append to the caller's upload at its current end. Returns `UploadConflict` for another
-/// offset.
+/// Starts to append to the caller's upload at its current end. Returns `UploadConflict` if `offset`
+/// is not the end.
 pub async fn append<'a>(
     service: &'a FilesService,
     by: &Principal,
@@ -133,7 +134,8 @@ impl UploadAppend<'_> {
         Ok(())
     }
 
-    /// Stores the received bytes, even if the request was interrupted, and joins a complete upload.
+    /// Stores the received bytes, even if the request was interrupted. If the upload is complete,
+    /// joins its parts.
     pub async fn end(mut self) -> Result<UploadProgress, AppError> {
         self.store().await?;
         if self.progress.offset == self.progress.length && self.row.status == UploadStatus::Pending.as_str() {
@@ -168,8 +170,8 @@ fn to_db_size(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
 
-/// Joins the parts and stores the file. Waits for a concurrent join, because a client that is told
-/// of completion may use the file.
+/// Joins the parts and stores the file. Waits if another request is joining them, because a client
+/// may use the file as soon as it is told that the upload is complete.
 async fn complete(service: &FilesService, row: &StoredUpload) -> Result<(), AppError> {
     let db = service.db.writer();
     loop {
@@ -193,7 +195,7 @@ async fn complete(service: &FilesService, row: &StoredUpload) -> Result<(), AppE
     joined
 }
 
-/// Renews the claim until that fails.
+/// Renews the claim repeatedly until that fails; returns the error.
 async fn renew_claim(service: &FilesService, id: UploadId) -> AppError {
     loop {
         tokio::time::sleep(CLAIM_RENEWAL_INTERVAL).await;

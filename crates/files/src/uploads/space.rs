@@ -1,9 +1,10 @@
-//! Storage space: unsent files, all files of a user, those of a workspace, and the disk.
+//! Limits on storage space: for the unsent files of a user, all files of a user, those of a
+//! workspace, and the disk.
 //!
-//! Space is reserved in the transaction that announces a file, under the lock of its owner, so that
-//! concurrent uploads can't exceed a limit together. A file of unknown size reserves space in
-//! steps. The limit of a workspace is enforced by the writer when a message gets the file; earlier
-//! checks are only hints.
+//! Space is reserved in the transaction that announces a file, while its owner's row is locked, so
+//! that concurrent uploads can't exceed a limit together. A file of unknown size reserves space in
+//! steps. The limit of a workspace is enforced by the writer when a file is attached to a message;
+//! earlier checks only serve to refuse a file early.
 
 use appcore::{AppError, Code, ConversationId, Timestamp, UploadId, UserId, WorkspaceId, auth::Principal};
 use dbcontext::{
@@ -17,11 +18,11 @@ use sea_orm::ConnectionTrait;
 use super::UNSENT_RETENTION;
 use crate::{FilesService, quotas};
 
-/// Bytes that a file of unknown size reserves at a time.
+/// Number of bytes that a file of unknown size reserves at a time.
 const RESERVATION_STEP: i64 = 8 * 1024 * 1024;
 
-/// Reserves space for a file, or for the first step if its size is unknown. Returns the reserved
-/// bytes.
+/// Reserves space for a file, or for the first step if its size is unknown. Returns the number of
+/// reserved bytes.
 pub(super) async fn reserve<C: ConnectionTrait>(
     service: &FilesService,
     txn: &C,
@@ -36,7 +37,7 @@ fn first_step(service: &FilesService) -> i64 {
     i64::try_from(service.config.uploads.max_bytes).unwrap_or(i64::MAX).min(RESERVATION_STEP)
 }
 
-/// Extends the reservation of a file that has outgrown it.
+/// Extends the reservation of a file that has become larger than it.
 pub(super) async fn extend_reservation(
     service: &FilesService,
     owner: UserId,
@@ -75,8 +76,7 @@ async fn reserve_between<C: ConnectionTrait>(
     Ok(most.min(left).min(quotas::check_storage(service, txn, owner, least, known).await?))
 }
 
-/// Refuses a file that exceeds the limit of the conversation's workspace, as far as known before it
-/// is sent.
+/// Refuses a file that already exceeds the limit of the conversation's workspace before it is sent.
 pub(super) async fn check_workspace(
     service: &FilesService,
     by: &Principal,
@@ -91,8 +91,8 @@ pub(super) async fn check_workspace(
     check_fits(service.db.reader(), workspace, size, most).await
 }
 
-/// Refuses a knowledge file that exceeds the limit of its workspace. Locks the workspace's space
-/// until the transaction ends.
+/// Refuses a knowledge file that exceeds the limit of its workspace. Locks the workspace's storage
+/// quota until the transaction ends.
 pub async fn check_knowledge_file<C: ConnectionTrait>(
     service: &FilesService,
     txn: &C,
@@ -107,7 +107,7 @@ pub async fn check_knowledge_file<C: ConnectionTrait>(
     check_fits(txn, workspace, size, most).await
 }
 
-/// Refuses files that exceed the limit of the workspace they will be sent to.
+/// Refuses files that exceed the limit of the workspace in which they will be sent.
 pub async fn check_attachments(
     service: &FilesService,
     access: &access::Lookup<'_>,

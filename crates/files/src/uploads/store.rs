@@ -1,7 +1,7 @@
 //! File store: a folder, or S3.
 //!
-//! A file is received into a local folder, where it can be inspected, and is moved to the store
-//! when it is complete. With a folder that is a rename.
+//! A file is received into a local folder, where it can be inspected. When it is complete, it is
+//! moved to the store; if the store is a folder, this is a rename.
 
 use std::{
     fs::File,
@@ -35,25 +35,26 @@ use super::{
     run_blocking,
 };
 
-/// Chunk size of reads and uploads to the store, in bytes.
+/// Size of the chunks in which files are read and uploaded to the store, in bytes.
 const CHUNK_SIZE: usize = 256 * 1024;
-/// Concurrent parts of a multipart upload to S3.
+/// Maximum number of parts of a multipart upload to S3 that are sent at the same time.
 const MAX_CONCURRENT_PARTS: usize = 2;
-/// Age at which incoming files of a dead instance are removed at the start.
+/// Age from which incoming files, left by a dead instance, are removed at start-up.
 const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Object of an upload.
+/// Stored object that belongs to an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoredObject {
     Whole(UploadId),
-    /// Thumbnail, by its longer side in pixels.
+    /// Thumbnail; the number is its longer side in pixels.
     Thumbnail(UploadId, u32),
     /// Part of a resumable upload.
     Part(UploadId, Uuid),
 }
 
 impl StoredObject {
-    /// Ids start with the time, so the end of the id spreads the files over folders.
+    /// Returns the path of the object. The folder is named by the end of the id, because ids start
+    /// with the time and would otherwise put all new files into one folder.
     fn path(self) -> Path {
         let (id, name) = match self {
             Self::Whole(id) => (id, "whole".to_owned()),
@@ -70,7 +71,7 @@ pub type ByteChunks = BoxStream<'static, Result<Bytes, AppError>>;
 
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
-    /// Set if the store is a local folder.
+    /// Folder of the store; `None` for S3.
     folder: Option<PathBuf>,
     incoming: PathBuf,
     data_dir: PathBuf,
@@ -79,7 +80,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store. Several instances need a store that all of them can reach.
+    /// Opens the store. If there are several instances, all of them must be able to reach it.
     pub fn open(config: &Config, disk: Arc<WorkPool>) -> anyhow::Result<Self> {
         let settings = &config.uploads;
         let data_dir = &config.server.data_dir;
@@ -111,30 +112,30 @@ impl Store {
         IncomingFile::create(self.incoming(), self.floor, Arc::clone(&self.disk), owner).await
     }
 
-    /// Refuses a file that would exceed the disk space.
+    /// Refuses a file of this size if the disk would have too little space left.
     pub async fn check_room(&self, size: u64) -> Result<(), AppError> {
         let (floor, place) = (self.floor, self.incoming.clone());
         run_blocking(move || Ok(floor.check(&place, size)?)).await
     }
 
-    /// Refuses a text if the disk of files or of `server.data_dir` would have less than
-    /// `server.min_free_bytes` left.
+    /// Refuses a text of this size if the disk of the files or of `server.data_dir` would have less
+    /// than `server.min_free_bytes` left.
     pub async fn check_space_for_text(&self, size: u64) -> Result<(), AppError> {
         let (floor, places) = (self.floor, [self.incoming.clone(), self.data_dir.clone()]);
         run_blocking(move || Ok(places.iter().try_for_each(|place| floor.check(place, size))?)).await
     }
 
-    /// Folder for incoming files, and whether its disk has space.
+    /// Returns the folder for incoming files, and whether its disk has enough free space.
     pub fn room(&self) -> (&FilePath, bool) {
         (&self.incoming, self.floor.check(&self.incoming, 0).is_ok())
     }
 
-    /// Path for a new incoming file.
+    /// Returns a path for a new incoming file.
     pub fn incoming(&self) -> PathBuf {
         self.incoming.join(Uuid::now_v7().simple().to_string())
     }
 
-    /// Moves a received file into the store. The local file is removed in any case.
+    /// Moves a received file into the store. The local file is removed even on failure.
     pub(crate) async fn put_file(&self, object: StoredObject, file: TemporaryFile) -> Result<(), AppError> {
         let path = object.path();
         if let Some(folder) = &self.folder {
@@ -180,7 +181,7 @@ impl Store {
     }
 
     /// Streams a range of an object. The stream completes even if the object is removed meanwhile,
-    /// because the file is open or the transfer has started.
+    /// because the file is already open or the transfer has already started.
     pub async fn read(&self, object: StoredObject, range: Range<u64>) -> Result<ByteChunks, AppError> {
         if range.is_empty() {
             return Ok(stream::empty().boxed());
@@ -209,7 +210,7 @@ impl Store {
     }
 }
 
-/// Store for `s3://bucket/prefix`, with the credentials of `uploads.s3_…`.
+/// Creates a store for `s3://bucket/prefix`, with the credentials in the settings `uploads.s3_…`.
 pub fn open_s3(config: &Config, url: &Url) -> anyhow::Result<Arc<dyn ObjectStore>> {
     let settings = &config.uploads;
     let bucket = url.host_str().with_context(|| format!("{url} names no bucket."))?;
@@ -229,7 +230,7 @@ pub fn open_s3(config: &Config, url: &Url) -> anyhow::Result<Arc<dyn ObjectStore
     Ok(if prefix.is_empty() { Arc::new(store) } else { Arc::new(PrefixStore::new(store, prefix)) })
 }
 
-/// Creates the folder for incoming files and removes old leftovers.
+/// Creates the folder for incoming files and removes old files from it.
 fn prepare(incoming: &FilePath) -> anyhow::Result<()> {
     let unusable = || format!("can't use the folder {}", incoming.display());
     std::fs::create_dir_all(incoming).with_context(unusable)?;
@@ -248,7 +249,8 @@ fn move_file(file: TemporaryFile, target: &FilePath) -> anyhow::Result<()> {
     }
     std::fs::rename(file.path(), target)?;
     file.release();
-    // Makes the name as durable as the bytes, which were synchronised when the file was complete.
+    // Syncs the folder, so that the file's name is as durable as its content, which was synced when
+    // the file was complete.
     if let Some(parent) = target.parent() {
         File::open(parent)?.sync_all()?;
     }
@@ -262,7 +264,8 @@ fn write_file(path: &FilePath, bytes: &[u8]) -> anyhow::Result<()> {
     Ok(file.sync_all()?)
 }
 
-/// Remaining bytes of an open file, in chunks that justify a blocking call.
+/// Streams the remaining bytes of an open file, in chunks that are large enough for a blocking call
+/// each.
 fn file_chunks(file: File, length: u64) -> ByteChunks {
     let next = move |(mut file, left): (File, u64)| async move {
         if left == 0 {

@@ -1,5 +1,5 @@
-//! Removal of unused uploads: first from the store, then from the database, so that no object is
-//! left behind.
+//! Removal of uploads that are no longer in use. They are removed first from the store and then
+//! from the database, so that no object is left without a row.
 
 use appcore::{AppError, ConversationId, UploadId};
 use dbcontext::{constraint::app_error, query::uploads as rows};
@@ -9,7 +9,7 @@ use platform::cleanup::SweepJob;
 use super::{image::THUMBNAILS, store::StoredObject};
 use crate::FilesService;
 
-/// Number of files per batch.
+/// Number of files that are detached per transaction.
 const BATCH_SIZE: u32 = 100;
 
 impl Job<FilesService> for SweepJob {
@@ -39,8 +39,8 @@ async fn sweep_conversation(service: &FilesService, id: ConversationId) -> Resul
             let tx = service.db.begin().await.map_err(app_error)?;
             rows::detach_from(&tx, id, upload).await?;
             rows::mark_removed(&tx, &[upload], now).await?;
-            // The link to the conversation is gone now, so an interrupted removal needs a job of
-            // its own.
+            // The file is no longer linked to the conversation, so a separate job must remove it if
+            // this one is interrupted.
             jobs::enqueue(&tx, now, &SweepJob::Upload(upload)).await?;
             tx.commit().await.map_err(app_error)?;
         }
@@ -48,8 +48,8 @@ async fn sweep_conversation(service: &FilesService, id: ConversationId) -> Resul
     }
 }
 
-/// Removes a file that is no longer in use. It is marked first, so that nobody reads or sends a
-/// file that is being removed. Idempotent.
+/// Removes a file that is no longer in use. It is first marked as removed, so that it can't be read
+/// or sent meanwhile. Idempotent.
 pub(super) async fn sweep(service: &FilesService, id: UploadId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::mark_removed(&tx, &[id], service.clock.now()).await?;
@@ -63,7 +63,7 @@ pub(super) async fn sweep(service: &FilesService, id: UploadId) -> Result<(), Ap
     rows::delete_unreferenced(service.db.writer(), id).await.map(drop)
 }
 
-/// Removes the bytes of a file and its thumbnails.
+/// Removes the content of a file and its thumbnails from the store.
 pub(super) async fn remove_objects(service: &FilesService, id: UploadId) -> Result<(), AppError> {
     let store = &service.uploads.store;
     for size in THUMBNAILS {

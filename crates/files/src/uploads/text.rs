@@ -1,4 +1,4 @@
-//! Text extraction from files and metadata of web pages, in the reader process.
+//! Text extraction from files, and metadata of web pages. Both run in the separate reader process.
 
 use appcore::AppError;
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::FilesService;
 
-/// File to extract the text of.
+/// File from which to extract text.
 #[derive(Clone, Debug)]
 pub struct TextSource {
     pub id: appcore::UploadId,
@@ -27,7 +27,8 @@ pub struct TextSource {
     pub size: i64,
 }
 
-/// Text of a complete file. Errors are temporary or internal; [`Unreadable`] is permanent.
+/// Extracts the text of a complete file. An `AppError` is temporary or internal; an
+/// [`ExtractError`] is permanent.
 pub async fn sections(
     service: &FilesService,
     source: &TextSource,
@@ -36,7 +37,7 @@ pub async fn sections(
     Ok(document(service, source, slot).await?.map(|document| document.sections))
 }
 
-/// Text of a complete file with its number of pages. The caller holds a slot of
+/// Extracts the text of a complete file, with its number of pages. The caller must hold a slot of
 /// [`WorkPools::parsing`].
 pub async fn document(service: &FilesService, source: &TextSource, _slot: &WorkSlot) -> Result<Outcome, AppError> {
     if !extract::is_readable(&source.media_type, &source.name) {
@@ -47,7 +48,8 @@ pub async fn document(service: &FilesService, source: &TextSource, _slot: &WorkS
     parse(&source.name, &source.media_type, pieces).await
 }
 
-/// Text of data that is not an upload. The caller holds a slot of [`WorkPools::parsing`].
+/// Extracts the text of data that is not an upload. The caller must hold a slot of
+/// [`WorkPools::parsing`].
 pub async fn of_bytes(name: &str, media_type: &str, bytes: Bytes, _slot: &WorkSlot) -> Result<Outcome, AppError> {
     if !extract::is_readable(media_type, name) {
         return Ok(Err(ExtractError::Type));
@@ -55,8 +57,8 @@ pub async fn of_bytes(name: &str, media_type: &str, bytes: Bytes, _slot: &WorkSl
     parse(name, media_type, stream::iter([Ok(bytes)]).boxed()).await
 }
 
-/// Metadata of a web page; `None` if parsing it exceeds the limits. The caller holds a slot of
-/// [`WorkPools::parsing`].
+/// Parses the metadata of a web page; returns `None` if that exceeds the limits. The caller must
+/// hold a slot of [`WorkPools::parsing`].
 pub async fn page(html: Bytes, _slot: &WorkSlot) -> Result<Option<Page>, AppError> {
     reader::parse_bytes(&Task::Page, html).await?.line(0)
 }

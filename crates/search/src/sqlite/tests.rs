@@ -56,7 +56,8 @@ fn edited_and_deleted_texts_are_not_found() {
     assert_eq!([10, 30, 40].map(|one| index.position(id(one)).unwrap()), [4, 1, 0]);
 }
 
-/// The last characters of two runs are adjacent in the index but not in the text.
+/// The last characters of the two runs without spaces are adjacent in the index, but not in the
+/// text.
 #[test]
 fn phrases_match_text_words_only() {
     let (_folder, index) = index([document(1, 10, "天天a天今"), document(2, 10, "天 今")]);
@@ -74,7 +75,8 @@ fn filters_by_author_file_and_time() {
     assert_eq!(found(&index, &Plan { from: Some(2_000), until: Some(3_000), ..plan("plan", &[10]) }), [2]);
 }
 
-/// A small conversation next to large ones is included in the full-text query, with the same results.
+/// If a small conversation is searched and there are large ones, the conversation is included in
+/// the full-text query. The results are the same.
 #[test]
 fn searches_frequent_words_by_conversation() {
     let many = (0..600).map(|number| document(number + 100, 10, "common"));
@@ -89,7 +91,7 @@ fn searches_frequent_words_by_conversation() {
     assert_eq!(found(&index, &plan("common", &[10])).len(), 500);
 }
 
-/// FTS5 reads from the newest match on and stops, regardless of the number of matches.
+/// FTS5 reads from the newest match on and stops early, however many matches there are.
 #[test]
 fn reads_matches_without_sorting() {
     let many = (0..300).map(|number| document(number + 100, 10, "word"));
@@ -111,7 +113,7 @@ fn steps(index: &SqliteIndex, plan: &Plan) -> String {
     steps.unwrap().map(Result::unwrap).collect::<Vec<_>>().join("; ")
 }
 
-/// A query without words finds the newest readable messages.
+/// A query without words returns the newest messages that the user may read.
 #[test]
 fn reads_newest_messages_without_sorting() {
     let many = (0..300).map(|number| document(number + 100, 10, "word"));
@@ -122,7 +124,7 @@ fn reads_newest_messages_without_sorting() {
     let below = Plan { below: Some(FIRST_NUMBER + 2), ..of_large };
     assert_eq!(found(&index, &below), [101, 100]);
     assert!(!steps(&index, &below).contains("B-TREE"), "{}", steps(&index, &below));
-    // A small conversation is read by its own index.
+    // A small conversation is read by an index on the conversation.
     let of_small = plan("", &[20]);
     assert_eq!(found(&index, &of_small), [1]);
     assert!(steps(&index, &of_small).contains("documents_conv"), "{}", steps(&index, &of_small));
@@ -157,7 +159,8 @@ fn old_messages_get_lower_numbers_and_clear_empties_the_index() {
     assert!(index.terms_after(0).unwrap().is_empty());
 }
 
-/// A command-line tool may write at the same time as the server: each waits for the other and sees its changes.
+/// A command-line tool may write at the same time as the server. Each waits for the other and sees
+/// its changes.
 #[test]
 fn concurrent_writers_take_turns() {
     let (folder, mut index) = index([document(1, 10, "here")]);
@@ -191,7 +194,7 @@ fn rebuilds_a_corrupt_file() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// The index finds exactly the texts that the matcher accepts, for any query.
+    /// For any query, the index finds exactly those texts that the matcher accepts.
     #[test]
     fn index_finds_what_the_matcher_accepts(texts in proptest::collection::vec("([a-cB今天đ]{1,3}[ -]?){0,5}", 1..8), asked in "([a-cB今天\"*-]{1,3} ?){1,4}") {
         let documents = texts.iter().zip(1..).map(|(text, number)| document(number, 10, text));

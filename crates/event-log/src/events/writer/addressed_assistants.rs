@@ -1,12 +1,12 @@
-//! Resolves the assistants that a message addresses: the assistant of an assistant chat, elsewhere
-//! the assistants it mentions.
+//! Resolves the assistants that a message addresses: in an assistant chat its assistant, in other
+//! conversations the assistants that the message mentions.
 //!
 //! Any assistant of the workspace can be mentioned in any conversation by a user who may use it; it
 //! doesn't have to be a member. It sees only those parts of the conversation that the user who
 //! mentions it may read.
 //!
-//! Names are matched in the plain text of the message: code, links and quotes don't address
-//! anybody. The app implements the same rules
+//! Names are matched in the plain text of the message: mentions within code, links and quotes are
+//! ignored. The app implements the same rules
 //! (`frontend/src/lib/features/conversations/mentions.ts`); the shared test cases next to it cover
 //! both implementations.
 
@@ -36,7 +36,7 @@ const MAX_MENTION_SIGNS: usize = 20;
 const MAX_WORDS: usize = 6;
 /// Maximum length of a name, in characters.
 const MAX_NAME: usize = 60;
-/// Bytes before an `@` that are examined for a URL.
+/// Number of bytes before an `@` that are searched for the start of a URL.
 const URL_LOOKBEHIND: usize = 1_000;
 /// Signs that introduce a mention; the second is the full-width form.
 const MENTION_SIGNS: [char; 2] = ['@', '\u{ff20}'];
@@ -91,7 +91,7 @@ pub(super) fn assistants(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> Re
     let mut named: Vec<(usize, AssistantId)> = Vec::new();
     for (assistant, name) in candidates.iter().zip(&names) {
         let at = found.iter().find(|(_, said)| said == name).map(|(at, _)| *at);
-        // Assistants mentioned only by id come after all that are named.
+        // Assistants that are mentioned only by id are listed after those mentioned by name.
         if let Some(at) = at.or_else(|| is_mentioned_by_id(send, assistant).then_some(text.len()))
             && named.iter().all(|(_, known)| *known != assistant.assistant_id)
         {
@@ -120,16 +120,16 @@ fn mention_candidates(by: Actor, send: &SendMessage) -> Vec<Mention> {
     let by_id = send.mentions.iter().filter(|mentioned| mentioned.kind == MentionKind::Assistant);
     let mut mentions: Vec<Mention> =
         by_id.filter_map(|mentioned| Some(mention(None, Some(AssistantId(mentioned.id?))))).collect();
-    // Names in the form in which they are stored. The form as written is looked up too, for names
-    // stored before another name with the same folded form.
+    // Looks up names in the form in which they are stored, and also as written: a name may have
+    // been stored unfolded because another name with the same folded form was added later.
     let said = name_candidates(&said(send.content.as_str()));
     let names: BTreeSet<String> = said.iter().map(|name| ::search::folded_line(name)).collect();
     mentions.extend(names.union(&said).map(|name| mention(Some(name.clone()), None)));
     mentions
 }
 
-/// Returns the folded text in which mentions are matched: without code, links and quotes, and with
-/// a line break wherever markup separates text. A name never spans a line break.
+/// Returns the folded text in which mentions are matched. Code, links and quotes are left out, and
+/// there is a line break wherever markup separates text. A name never spans a line break.
 fn said(markdown: &str) -> String {
     if markdown.contains(MENTION_SIGNS) { folded(&plain(markdown)).replace(MENTION_SIGNS, "@") } else { String::new() }
 }
@@ -161,8 +161,8 @@ fn plain(markdown: &str) -> String {
         }
         text.push('\n');
     }
-    // Text that only looks like a link definition, such as `[INFO]: started`, is plain text. The
-    // prefix keeps the parser from reading it as a definition again.
+    // Text that only looks like a link definition, such as `[INFO]: started`, is treated as plain
+    // text. The prefix keeps the parser from reading it as a definition again.
     for span in unused {
         text.push_str(&plain(&format!(". {}", &markdown[span])));
     }
@@ -175,7 +175,7 @@ fn is_link_destination(text: &str) -> bool {
     ["http://", "https://", "mailto:", "tel:", "/c/"].iter().any(|begin| text.starts_with(begin))
 }
 
-/// Folds case, Unicode form and width, independently of how the text was typed.
+/// Folds case, Unicode form and width, so that the result doesn't depend on how the text was typed.
 fn folded(text: &str) -> String {
     let letters = text.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
     let folded: String = letters.map(plain_character).collect();
@@ -192,7 +192,7 @@ const fn plain_character(letter: char) -> char {
     }
 }
 
-/// Returns the name candidates in a folded text: up to a few words after each `@`.
+/// Returns the possible names in a folded text: the first few words after each `@`.
 fn name_candidates(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for (at, _) in
@@ -217,10 +217,10 @@ fn name_candidates(text: &str) -> BTreeSet<String> {
     names
 }
 
-/// Returns the position and name of each mention in a folded text. The longest name that fits at a
-/// position wins. Combining marks may be omitted if the result is unambiguous.
+/// Returns the position and name of each mention in a folded text. If several names match at a
+/// position, the longest one wins. Combining marks may be omitted if the name is still unambiguous.
 fn find_names<'a>(text: &str, names: &'a [String]) -> Vec<(usize, &'a str)> {
-    // From the end backwards, because names may follow each other without a space.
+    // Searches backwards from the end, because names may follow each other without a space.
     let mut whole: BTreeMap<usize, NameMatch<'a>> = BTreeMap::new();
     let names: Vec<(&'a str, Letters<'a>)> =
         names.iter().filter(|name| !name.is_empty()).map(|name| (name.as_str(), split_letters(name))).collect();
@@ -255,14 +255,14 @@ fn find_names<'a>(text: &str, names: &'a [String]) -> Vec<(usize, &'a str)> {
 struct NameMatch<'a> {
     name: &'a str,
     end: usize,
-    /// True if the combining marks match too.
+    /// True if the combining marks match as well.
     is_exact: bool,
-    /// True if no other name is written the same way.
+    /// True if no other name is the same without combining marks.
     is_clear: bool,
 }
 
 impl NameMatch<'_> {
-    /// Selects the better of two matches at one position.
+    /// Returns the better one of two matches at the same position.
     fn better_of(self, other: Self) -> Self {
         match (other.end, other.is_exact).cmp(&(self.end, self.is_exact)) {
             Ordering::Greater => other,
@@ -307,7 +307,7 @@ fn extends_word(letter: char) -> bool {
     is_word_character(letter) && !::search::is_unspaced(letter)
 }
 
-/// True if a name may start after `before`: it doesn't end within a word, path or URL.
+/// True if a name may start after the text `before`, which must not end within a word, path or URL.
 fn may_start_after(before: &str) -> bool {
     let mut letters = before.chars().rev();
     let goes_on = match letters.next() {
@@ -319,13 +319,13 @@ fn may_start_after(before: &str) -> bool {
     !goes_on && !ends_in_url(before)
 }
 
-/// True if a name may start after `before`, or after a name at its end.
+/// True if a name may start after the text `before`, or after another name at the end of `before`.
 fn may_start_mention_after(before: &str) -> bool {
     may_start_after(before) || before.chars().rev().take(MAX_NAME).any(|letter| letter == '@')
 }
 
-/// True if the text ends within a URL. URLs have no spaces; non-ASCII letters aren't counted as
-/// part of one.
+/// True if the text ends within a URL. URLs contain no spaces; non-ASCII letters don't count as
+/// part of a URL.
 fn ends_in_url(text: &str) -> bool {
     let is_of_it = |byte: &u8| byte.is_ascii() && !byte.is_ascii_whitespace();
     let length = text.bytes().rev().take(URL_LOOKBEHIND).take_while(is_of_it).count();
@@ -333,8 +333,8 @@ fn ends_in_url(text: &str) -> bool {
     address.contains("://") || address.contains("www.")
 }
 
-/// True if a name may end before `after`: the word is complete and isn't the start of a path or
-/// URL.
+/// True if a name may end before the text `after`: the word is complete, and no path or URL begins
+/// there.
 fn may_end_before(after: &str) -> bool {
     let mut letters = after.chars();
     match letters.next() {
@@ -360,7 +360,7 @@ mod tests {
         called: Vec<String>,
     }
 
-    /// The app's tests use the same cases.
+    /// The app's tests use the same cases, from the same file.
     #[test]
     fn matches_whole_names_in_plain_text() {
         let file =
@@ -373,7 +373,8 @@ mod tests {
             let found: BTreeSet<&str> = find_names(&said, &names).into_iter().map(|(_, name)| name).collect();
             let called: Vec<String> = called.iter().map(|name| folded(name)).collect();
             assert_eq!(found, called.iter().map(String::as_str).collect::<BTreeSet<&str>>(), "{text:?}");
-            // Mentioned names must also be found by the lookup, in their stored form.
+            // Names that are mentioned must also be among the candidates that are looked up, in
+            // their stored form.
             let looked: BTreeSet<String> =
                 name_candidates(&said).iter().map(|name| ::search::folded_line(name)).collect();
             assert!(called.iter().all(|name| looked.contains(&::search::folded_line(name))), "{text:?}: {looked:?}");

@@ -43,11 +43,12 @@ pub(super) async fn begin(
 ) -> Result<Outcome, AppError> {
     batch.conversation(conversation_id)?;
     if query::messages::get(batch.db, begin.answer_id).await?.is_some() {
-        // Missing if a reader has deleted the message meanwhile; the job ends with `NotFound`.
+        // The message is missing if a reader has deleted it meanwhile; the job then ends with
+        // `NotFound`.
         let row = live_message_row(batch, conversation_id, begin.answer_id).await?;
         let beside = row.parallel_answer_of();
         let message = Message::try_from(row)?;
-        // Text written by the previous worker stays visible until the new text is longer.
+        // The text written by the previous worker stays visible until the new text is longer.
         if message.status != MessageStatus::Streaming || !message.content.is_empty() {
             return Ok(Outcome::Message(Box::new(message)));
         }
@@ -122,7 +123,7 @@ pub(super) async fn finish(
         return Ok(Outcome::Message(Box::new(message)));
     }
     comparisons::attach_as_version(batch, &mut message).await?;
-    // After a takeover, an earlier event may contain a part of the text.
+    // After a takeover, an earlier event may contain a part of the answer's text.
     log_redaction::redact(batch, &message).await?;
     let ended = Box::new(message.clone());
     let body = match finish.status {
@@ -137,7 +138,7 @@ pub(super) async fn finish(
     Ok(Outcome::Message(Box::new(message)))
 }
 
-/// Enqueues the title job of a chat with an assistant once it has a finished answer and no title.
+/// Enqueues the title job of an assistant chat that has a finished answer but no title.
 fn enqueue_title(batch: &mut Batch<'_>, answer: &Message) -> Result<(), AppError> {
     let conversation_id = answer.conversation_id;
     let is_said = matches!(answer.status, MessageStatus::Complete | MessageStatus::Stopped);
@@ -194,8 +195,8 @@ pub(super) async fn regenerate(
     restart(batch, message, job.asking.model, (None, is_kept)).await
 }
 
-/// Stores and publishes the text of a worker that took the answer over, once it is longer than the
-/// previous text.
+/// Stores and publishes the text of a worker that has taken the answer over, once it is longer than
+/// the text of the previous worker.
 pub(super) async fn replace_text(
     batch: &mut Batch<'_>,
     conversation_id: ConversationId,
@@ -232,8 +233,8 @@ async fn restart(
     Ok(Outcome::Message(Box::new(message)))
 }
 
-/// Publishes an answer's state: in the log, or only to viewers if it is compared with another
-/// answer.
+/// Publishes the state of an answer: in the log, or, if it is compared with another answer, only to
+/// users who are viewing the conversation.
 async fn publish(
     batch: &mut Batch<'_>,
     message: &Message,

@@ -56,32 +56,32 @@ pub(super) struct Batch<'a> {
     conversations: HashMap<ConversationId, CachedConversation>,
     /// True if some of the state came from the cache instead of the database.
     pub used_cache: bool,
-    /// Messages by `client_id`, sent earlier or in this batch.
+    /// Messages by `client_id`, of earlier batches and of this one.
     pub sent: HashMap<(ConversationId, UserId, String), Message>,
     /// Messages that this batch changes in place.
     pub edits: Edits,
-    /// Messages that replies may refer to.
+    /// Messages to which replies may refer.
     pub replyable: HashSet<(ConversationId, MessageId, UserId)>,
-    /// Assistants of the conversations, and assistants mentioned by a user in a conversation that
-    /// they aren't members of.
+    /// Assistants that are members of the conversations. `mentioned` has those that a user has
+    /// mentioned in a conversation of which they aren't members.
     pub assistants: HashMap<ConversationId, Vec<MemberAssistant>>,
     pub mentioned: HashMap<(ConversationId, UserId), Vec<MemberAssistant>>,
-    /// Number of unfinished answers of users who may request more.
+    /// Number of unfinished answers per user, for the users who may request more in this batch.
     pub open_answers: HashMap<UserId, usize>,
-    /// Users with admin rights through their workspace role, of those who act where only admins
-    /// may.
+    /// Users with administrator rights through their workspace role. Loaded only for users whose
+    /// change requires administrator rights.
     pub workspace_admins: HashSet<(ConversationId, UserId)>,
-    /// Time of the last message per user in conversations with slow mode, and the updates made by
-    /// this batch.
+    /// Time of each user's last message in conversations with slow mode; `new_last_writes` has the
+    /// updates by this batch.
     pub last_writes: HashMap<(ConversationId, UserId), Timestamp>,
     pub new_last_writes: BTreeMap<(ConversationId, UserId), Timestamp>,
     /// True if the batch has deleted user text from the database.
     pub has_removed_text: bool,
     advanced: BTreeSet<ConversationId>,
-    /// Number of event and message numbers assigned so far.
+    /// Number of sequence numbers and message numbers assigned so far.
     numbers: u64,
-    /// Members whose role was relied on in conversations where role changes don't increment
-    /// `last_seq`.
+    /// Members whose role the batch has relied on, in conversations where role changes don't
+    /// increment `last_seq`.
     relied_on: BTreeSet<(ConversationId, UserId)>,
     pub new_messages: Vec<NewMessage>,
     /// Mentions to add (`true`) or to remove (`false`).
@@ -94,7 +94,7 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Creates an empty batch; [`Self::lock`] or [`Self::look`] loads the state that the changes
+    /// Creates an empty batch; [`Self::lock`] or `Self::look` loads the state that the changes
     /// need.
     pub fn new(db: &'a Statements<'a>, limits: &'a Limits, now: Timestamp, relayed: bool) -> Self {
         Self {
@@ -126,7 +126,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Storage limit of a workspace's files, in bytes; 0 means unlimited.
+    /// Returns the limit for the files of a workspace, in bytes; 0 means unlimited.
     pub const fn workspace_bytes(&self) -> i64 {
         self.limits.workspace_bytes
     }
@@ -140,12 +140,12 @@ impl<'a> Batch<'a> {
         self.conversations.get_mut(&id).map(|known| &mut known.state).ok_or_else(|| Code::NotFound.into())
     }
 
-    /// Word filter of the conversation.
+    /// Returns the word filter of a conversation.
     pub fn filter(&self, id: ConversationId) -> Option<&CompiledWordFilter> {
         self.conversations.get(&id).and_then(|known| known.filter.as_ref())
     }
 
-    /// Parses the word filter again after a change.
+    /// Parses the word filter again after it was changed.
     pub fn reload_filter(&mut self, id: ConversationId) {
         if let Some(known) = self.conversations.get_mut(&id) {
             known.reload_filter();
@@ -165,8 +165,8 @@ impl<'a> Batch<'a> {
         self.conversations.remove(&id);
     }
 
-    /// Returns the user's membership; `NotFound` for everybody else, so that the conversation's
-    /// existence isn't revealed.
+    /// Returns the membership of a user. Fails with `NotFound` if the user isn't a member, so that
+    /// the conversation's existence isn't revealed.
     pub fn standing(&self, id: ConversationId, user: UserId) -> Result<&ActingMember, AppError> {
         self.conversations.get(&id).and_then(|known| known.members.get(&user)).ok_or_else(|| Code::NotFound.into())
     }
@@ -205,7 +205,7 @@ impl<'a> Batch<'a> {
         Ok(no)
     }
 
-    /// Publishes an ephemeral event after the commit; it isn't stored in the log.
+    /// Publishes an ephemeral event after the commit. Such an event isn't stored in the log.
     pub fn emit_ephemeral(&mut self, event: &Event, topic: Topic) -> Result<(), AppError> {
         self.envelopes.push(Envelope::seal(event, topic, self.now).map_err(AppError::internal)?);
         Ok(())
@@ -233,7 +233,7 @@ impl<'a> Batch<'a> {
         Ok(envelope)
     }
 
-    /// Rewrites pending events that contain an outdated text of the message.
+    /// Rewrites those events of this batch that contain an outdated text of the message.
     pub fn rewrite_pending(
         &mut self,
         id: MessageId,
@@ -255,7 +255,7 @@ impl<'a> Batch<'a> {
         self.jobs.push(job);
     }
 
-    /// Enqueues a job on behalf of a user; such jobs are scheduled fairly across users.
+    /// Enqueues a job on behalf of a user. Such jobs are scheduled fairly among users.
     pub fn ask_for(&mut self, job: &impl JobPayload, id: ConversationId, by: UserId) -> Result<(), AppError> {
         let workspace_id = self.conversation(id)?.workspace_id;
         self.ask(job.new_job_for((by, workspace_id))?);

@@ -12,7 +12,7 @@ use platform::audit::NewAuditEntry;
 
 use crate::events::jobs::AnswerOptions;
 
-/// Change of one conversation. Authorisation is decided inside the transaction.
+/// Change of one conversation. The writer authorises it inside the transaction.
 #[derive(Clone, Debug)]
 pub enum Change {
     Create(Box<CreateConversation>),
@@ -21,14 +21,14 @@ pub enum Change {
         by: Actor,
         action: MemberAction,
     },
-    /// Change by the server, or by an administrator of the installation who need not be a member.
+    /// Change by the server, or by an administrator of the installation, who need not be a member.
     Server {
         conversation_id: ConversationId,
         action: ServerAction,
     },
 }
 
-/// Author of a change: a member of the conversation.
+/// Member who makes a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Actor {
     pub conversation_id: ConversationId,
@@ -84,7 +84,7 @@ pub enum MemberAction {
     AddAssistant {
         assistant_id: AssistantId,
     },
-    /// Removes another member, or the acting member.
+    /// Removes another member, or the member who acts.
     RemoveMember {
         user_id: UserId,
     },
@@ -103,7 +103,7 @@ impl MemberAction {
     }
 }
 
-/// Action that doesn't depend on a member's role.
+/// Action that needs no member role.
 #[derive(Clone, Debug)]
 pub enum ServerAction {
     Hide(HideMessage),
@@ -115,8 +115,8 @@ pub enum ServerAction {
     DeleteByAdmin {
         entry: NewAuditEntry,
     },
-    /// Removes a user who has left the workspace or deleted their account. An ownership passes to
-    /// another member.
+    /// Removes a user who has left the workspace or deleted their account. If the user owned the
+    /// conversation, another member becomes the owner.
     Depart {
         user_id: UserId,
     },
@@ -127,7 +127,7 @@ pub enum ServerAction {
     },
     StartAnswer(StartAnswer),
     FinishAnswer(Box<FinishAnswer>),
-    /// Replaces the text of an answer with that of the worker that took it over.
+    /// Replaces the text of an answer by that of the worker that has taken the answer over.
     ReplaceAnswerText {
         answer_id: MessageId,
         content: String,
@@ -139,7 +139,7 @@ pub enum ServerAction {
 }
 
 impl ServerAction {
-    /// Turns the action into a change of this conversation.
+    /// Turns the action into a change of the given conversation.
     #[must_use]
     pub const fn on(self, conversation_id: ConversationId) -> Change {
         Change::Server { conversation_id, action: self }
@@ -152,11 +152,11 @@ pub struct SendMessage {
     pub content: Content,
     pub reply_to: Option<MessageId>,
     pub mentions: Vec<Mention>,
-    /// Recipients of `@here`.
+    /// Users who are notified by `@here`.
     pub here: Vec<UserId>,
-    /// Uploads of the sender.
+    /// Ids of the sender's uploads.
     pub attachments: Vec<UploadId>,
-    /// Thread that the message replies in.
+    /// Thread in which the message is a reply.
     pub thread: Option<InThread>,
     /// Origin of a forwarded message, which the sender may read.
     pub forwarded: Option<Forwarded>,
@@ -172,12 +172,12 @@ pub struct SendMessage {
 pub struct InThread {
     /// Root message of the thread.
     pub root_id: MessageId,
-    /// True if the reply is also shown in the main timeline.
+    /// True if the reply is also shown in the main conversation.
     pub also_to_conversation: bool,
 }
 
 impl SendMessage {
-    /// Returns the messages that this one refers to.
+    /// Returns the messages that this message refers to.
     pub(super) fn refers_to(&self) -> impl Iterator<Item = MessageId> + use<> {
         self.reply_to.into_iter().chain(self.thread.map(|thread| thread.root_id))
     }
@@ -194,7 +194,7 @@ pub struct EditMessage {
     pub content: Content,
     /// New mentions; `None` leaves them unchanged.
     pub mentions: Option<Vec<Mention>>,
-    /// Recipients of an `@here` added by the edit.
+    /// Users who are notified by an `@here` that the edit adds.
     pub here: Vec<UserId>,
 }
 
@@ -209,7 +209,7 @@ pub struct EditPrompt {
 #[derive(Clone, Copy, Debug)]
 pub struct DeleteMessage {
     pub message_id: MessageId,
-    /// True if, as far as the caller knows, there is more to delete than the text: see
+    /// False if the caller knows that there is only text to delete; see
     /// [`Message::has_more`](appcore::view::Message::has_more).
     pub has_more: bool,
 }
@@ -218,7 +218,7 @@ pub struct DeleteMessage {
 #[derive(Clone, Debug)]
 pub struct HideMessage {
     pub message_id: MessageId,
-    /// Acting moderator.
+    /// Moderator who hides or shows the message.
     pub by: UserId,
     pub is_hidden: bool,
     pub entry: NewAuditEntry,
@@ -246,8 +246,8 @@ pub struct Solve {
     pub is_solved: bool,
 }
 
-/// Creation of a conversation. Members and assistants have been checked against the workspace
-/// before.
+/// Creation of a conversation. The caller has already checked that the members and assistants
+/// belong to the workspace.
 #[derive(Clone, Debug)]
 pub struct CreateConversation {
     pub id: ConversationId,
@@ -261,8 +261,8 @@ pub struct CreateConversation {
     pub created_by: UserId,
     pub members: Vec<(UserId, MemberRole)>,
     pub assistant: Option<AssistantId>,
-    /// Uniqueness key: the pair of users of a direct message, otherwise the creator and the id that
-    /// they have chosen.
+    /// Uniqueness key: for a direct conversation the pair of users, otherwise the creator with an
+    /// id that the creator has chosen.
     pub pair_key: Option<String>,
 }
 
@@ -276,30 +276,31 @@ pub struct UpdateConversation {
     pub model: Option<Option<String>>,
     pub mention_all: Option<MentionAll>,
     pub slow_mode_seconds: Option<i64>,
-    /// JSON.
+    /// Word filter as JSON.
     pub word_filter: Option<Option<String>>,
     /// Audit log entry, if the update is audited.
     pub entry: Option<NewAuditEntry>,
 }
 
-/// Creates an assistant's message, or resets it after a takeover by another worker.
+/// Creates an assistant's message. After a takeover by another worker, resets the existing message.
 #[derive(Clone, Debug)]
 pub struct StartAnswer {
     pub answer_id: MessageId,
     pub assistant_id: AssistantId,
     pub reply_to: Option<MessageId>,
-    /// Answer that this one is compared with; the message was then created together with its job.
+    /// Answer with which this one is compared. If set, the message was already created together
+    /// with its job.
     pub beside: Option<MessageId>,
     pub model: Option<String>,
 }
 
-/// Finishes an assistant's message, unless it has finished already.
+/// Finishes an assistant's message, unless it is already finished.
 #[derive(Clone, Debug)]
 pub struct FinishAnswer {
     pub answer_id: MessageId,
     pub content: String,
     pub status: MessageStatus,
-    /// Reason of a failure, shown to the reader.
+    /// Reason for a failure, shown to the reader.
     pub reason: Option<String>,
     pub model: Option<String>,
     pub figures: Option<AnswerStats>,
@@ -319,16 +320,16 @@ pub struct SetTranscript {
 #[derive(Clone, Debug)]
 pub struct SetPreviews {
     pub message_id: MessageId,
-    /// Version of the text that the previews belong to.
+    /// Time of the edit that led to the text of the previews; `None` if the text was never edited.
     pub edited_at: Option<Timestamp>,
     pub previews: Vec<Preview>,
 }
 
-/// Casts a vote in a poll and replaces the member's earlier one. An empty list withdraws the vote.
+/// Casts a vote in a poll. It replaces the member's earlier vote; an empty list withdraws it.
 #[derive(Clone, Debug)]
 pub struct Vote {
     pub message_id: MessageId,
-    /// Option indexes, ascending and without duplicates.
+    /// Indices of the chosen options, ascending and without duplicates.
     pub choices: Vec<u8>,
 }
 
@@ -342,8 +343,8 @@ impl Change {
         }
     }
 
-    /// True if the change runs no queries of its own: its reads and writes are batched with those
-    /// of the other changes.
+    /// True if the change runs no queries of its own, because its reads and writes are combined
+    /// with those of the other changes.
     pub(super) const fn is_batchable(&self) -> bool {
         let Self::Member { action, .. } = self else { return false };
         matches!(
@@ -357,7 +358,7 @@ impl Change {
         )
     }
 
-    /// True for a message with attachments, whose uploads are locked while it is stored.
+    /// True for a message with attachments. Its uploads are locked while the message is stored.
     pub(super) fn has_files(&self) -> bool {
         matches!(self, Self::Member { action: MemberAction::Send(send), .. } if !send.attachments.is_empty())
     }
@@ -415,7 +416,7 @@ pub struct Sent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Created {
     New(ConversationId),
-    /// The pair already has a conversation, or this one has already been created.
+    /// The pair already has a conversation, or this conversation was already created.
     Existing,
 }
 

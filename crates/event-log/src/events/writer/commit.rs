@@ -1,11 +1,11 @@
 //! Commits batches: optimistically if they contain only messages and edits, otherwise under locks.
 //!
 //! Nearly all writes are messages, and two instances seldom write to the same conversation within a
-//! few milliseconds. A batch of messages therefore takes no lock: one statement reads, and one
-//! stores everything if no conversation has changed since. That takes two round trips to PostgreSQL
-//! instead of six with locks, and one if the state to read is [cached](ConversationCache). After a write
-//! conflict the batch is repeated under locks, and so are the next batches of the same
-//! conversations. SQLite has no conflicts: this process is the only writer.
+//! few milliseconds. A batch of messages therefore takes no lock: one statement reads the state,
+//! and another stores everything, provided that no conversation has changed since. That takes two
+//! round trips to PostgreSQL, or only one if the state is [cached](ConversationCache). With locks
+//! it would take six. After a write conflict the batch is repeated under locks, and so are the next
+//! batches of the same conversations. SQLite has no conflicts: this process is the only writer.
 
 use std::{
     collections::HashMap,
@@ -31,7 +31,7 @@ use super::{
     statements::Statements,
 };
 
-/// Time for which a conversation is committed under locks after a write conflict.
+/// Time for which the batches of a conversation are committed under locks after a write conflict.
 const CONTENTION_PERIOD: Duration = Duration::from_secs(1);
 
 /// Result of a committed batch.
@@ -39,18 +39,18 @@ pub(super) struct Committed {
     pub outcomes: Vec<Result<Outcome, AppError>>,
     pub envelopes: Vec<Envelope>,
     pub signals: Vec<Signal>,
-    /// Id of the outbox entry, if other instances need the events.
+    /// Id of the outbox entry; `None` if no other instance needs the events.
     pub batch: Option<Uuid>,
 }
 
 /// Result of an optimistic commit.
 enum CommitAttempt {
     Committed(Committed),
-    /// The batch needs locks: a unique value already exists, or a change can't be gathered.
+    /// The batch needs locks: a unique value already exists, or a change isn't batchable.
     NeedsLocks,
-    /// Cached state was outdated.
+    /// The cached state was outdated.
     Outdated,
-    /// Write conflict in these conversations.
+    /// These conversations had a write conflict.
     WriteConflict(Vec<ConversationId>),
 }
 
@@ -59,10 +59,11 @@ pub(super) struct Committer {
     limits: Limits,
     /// True if batches get outbox entries.
     relayed: bool,
-    /// Conversations with recent write conflicts, and the end of their locking period.
+    /// Conversations with recent write conflicts, each with the time until which it is committed
+    /// under locks.
     contended: HashMap<ConversationId, Instant>,
     memory: ConversationCache,
-    /// Batch that is being stored. Remains set if the outcome of its commit is unknown.
+    /// Batch that is being committed. Remains set if the outcome of its commit is unknown.
     in_flight: Option<Committed>,
 }
 
@@ -71,7 +72,7 @@ impl Committer {
         Self { db, limits, relayed, contended: HashMap::new(), memory: ConversationCache::default(), in_flight: None }
     }
 
-    /// Invalidates cached state by messages of the bus.
+    /// Invalidates cached state when the bus reports changes.
     pub fn on_message(&mut self, message: &BusMessage) {
         self.memory.on_message(message);
     }
@@ -85,15 +86,15 @@ impl Committer {
             && change.conversation_id().is_some_and(|id| !self.contended.contains_key(&id))
     }
 
-    /// Returns the batch of a failed attempt that may have been committed nevertheless: the
-    /// connection broke during the commit, or the commit timed out.
+    /// Returns the batch of a failed attempt that may have been committed nevertheless, because the
+    /// connection broke during the commit or the commit timed out.
     pub fn take_uncertain(&mut self) -> Option<Committed> {
         self.in_flight.take().filter(|storing| storing.batch.is_some())
     }
 
-    /// Commits `changes` in one transaction and removes the acknowledged outbox entries `told` with
-    /// it. After an error, nothing was committed or the outcome is unknown: see
-    /// [`take_uncertain`](Self::take_unsure).
+    /// Commits `changes` in one transaction, and removes the acknowledged outbox entries `told` in
+    /// the same transaction. After an error, either nothing was committed or the outcome is
+    /// unknown; see [`take_uncertain`](Self::take_uncertain).
     pub async fn commit(&mut self, changes: &[Change], now: Timestamp, told: &[Uuid]) -> Result<Committed, AppError> {
         self.in_flight = None;
         while changes.iter().all(|change| self.is_lock_free(change)) {
@@ -112,8 +113,8 @@ impl Committer {
         self.commit_locked(changes, now, told, None).await
     }
 
-    /// Commits changes that an earlier attempt may have committed. Once the locks are acquired,
-    /// that attempt has ended, and the log shows whether it was committed.
+    /// Commits changes that an earlier attempt may already have committed. Once the locks are
+    /// acquired, that attempt has ended, and the log shows whether it was committed.
     pub async fn commit_uncertain(
         &mut self,
         changes: &[Change],
@@ -137,8 +138,8 @@ impl Committer {
         }
         let is_remembered = batch.used_cache;
         let outcomes = batch.apply_all(changes).await?;
-        // The commit verifies the state it relied on. A refusal commits nothing, so it must not
-        // rely on cached state.
+        // A commit verifies the state that it relied on. A refusal commits nothing, so nothing
+        // would verify its cached state; the attempt is repeated with the state in the database.
         if is_remembered && outcomes.iter().any(Result::is_err) {
             return Ok(CommitAttempt::Outdated);
         }

@@ -1,11 +1,11 @@
 //! Comparisons: a second model's answer to the same question, written concurrently with the first
 //! answer or after it.
 //!
-//! Until both are finished, the second answer is a hidden message linked to the first
-//! ([`beside`](query::versions::beside)); its job, partial text, tools and cancellation work like
-//! those of any answer. Then it becomes a version of the first answer, which a reader can switch
-//! to. Its text is never in the log, which has only the shown version of an answer; viewers get it
-//! as ephemeral events.
+//! Until both answers are finished, the second one is a hidden message linked to the first
+//! ([`parallel_answer`](query::versions::parallel_answer)). Its job, partial text, tools and
+//! cancellation work like those of any other answer. Then it becomes a version of the first answer,
+//! to which a reader can switch. Its text is never in the log, which contains only the shown
+//! version of an answer; users who are viewing the conversation get the text as ephemeral events.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::events::jobs::{AnswerJob, AnswerOptions};
 
-/// Requests another model's answer for comparison with an answer.
+/// Requests an answer of another model, to be compared with the given answer.
 pub(super) async fn start(
     batch: &mut Batch<'_>,
     by: Actor,
@@ -56,7 +56,7 @@ pub(super) async fn start(
     answers::load_open_answers(batch, BTreeSet::from([user_id])).await?;
     batch.check_open_answers(user_id, 1)?;
     let question = live_message(batch, conversation_id, question_id).await?;
-    // Re-emits the question to obtain a sequence number for the hidden answer.
+    // Emits the question again, to obtain a sequence number for the hidden answer.
     log_redaction::redact(batch, &question).await?;
     let seq = batch
         .emit(conversation_id, DurableBody::MessageUpdated { message: Box::new(question), branch_changed: false })?;
@@ -70,8 +70,8 @@ pub(super) async fn start(
     Ok(Outcome::Message(Box::new(second)))
 }
 
-/// Finishes a compared answer. If the first answer is finished too, the second becomes a version of
-/// it.
+/// Finishes the second answer of a comparison. If the first answer is finished too, the second
+/// becomes a version of it.
 pub(super) async fn finish(batch: &mut Batch<'_>, second: &Message, first_id: MessageId) -> Result<(), AppError> {
     let row = query::messages::get(batch.db, first_id).await?;
     let Some(row) = row.filter(|row| row.deleted_at.is_none()) else {
@@ -90,8 +90,8 @@ pub(super) async fn finish(batch: &mut Batch<'_>, second: &Message, first_id: Me
     Ok(())
 }
 
-/// Stores a finished second answer as a version of the first. Returns false if there is none or it
-/// is still streaming.
+/// Stores the finished second answer as a version of the first. Returns false if there is no second
+/// answer, or if it is still streaming.
 pub(super) async fn attach_as_version(batch: &mut Batch<'_>, first: &mut Message) -> Result<bool, AppError> {
     if !batch.capabilities(first.conversation_id)?.asks_every_message {
         return Ok(false);
@@ -113,7 +113,7 @@ pub(super) async fn attach_as_version(batch: &mut Batch<'_>, first: &mut Message
     Ok(version.is_some())
 }
 
-/// Publishes the state of a compared answer to the conversation's viewers.
+/// Publishes the state of a second answer to users who are viewing the conversation.
 pub(super) fn publish(
     batch: &mut Batch<'_>,
     second: &Message,

@@ -3,10 +3,11 @@
 //!
 //! Each change of a conversation increments `last_seq`, so cached state is valid as long as
 //! `last_seq` is unchanged. On PostgreSQL the statement that stores a batch checks this; on SQLite
-//! there is no other writer. Channel memberships are the exception: see [`ConversationCache::on_message`]. A
-//! batch takes its conversations out of the cache and puts them back after the commit, so state
-//! with an unknown outcome isn't cached. Names are changed elsewhere; the bus reports that, and if
-//! the report is lost, an old name is used for at most [`KEEP`].
+//! there is no other writer. Channel memberships are the exception: see
+//! [`ConversationCache::on_message`]. A batch takes its conversations out of the cache and puts
+//! them back after the commit, so state with an unknown outcome isn't cached. Names of users are
+//! changed by another component, which reports that on the bus. If the report is lost, an old name
+//! is used for at most [`KEEP`].
 
 use std::{
     collections::HashMap,
@@ -77,7 +78,7 @@ impl ConversationCache {
         }
     }
 
-    /// Evicts expired entries, or everything if that isn't enough.
+    /// Evicts expired entries. If the cache is still too large, clears it.
     fn tidy(&mut self) {
         self.conversations.retain(|_, known| known.is_fresh());
         self.member_count = self.conversations.values().map(|known| known.members.len()).sum();
@@ -86,7 +87,7 @@ impl ConversationCache {
         }
     }
 
-    /// Invalidates entries by messages of the bus.
+    /// Invalidates entries when the bus reports changes.
     pub fn on_message(&mut self, message: &BusMessage) {
         match message {
             // Another instance has written to the conversation.
@@ -99,17 +100,17 @@ impl ConversationCache {
                 {
                     drop(self.take(position.conversation_id));
                 }
-                // Channel memberships and roles change without a sequence number. On PostgreSQL the
-                // statement that stores a batch checks its senders; on SQLite the change is
-                // reported on the bus before it is acknowledged.
+                // Memberships and roles in channels change without a new sequence number. On
+                // PostgreSQL, the statement that stores a batch checks the senders; on SQLite, the
+                // change is reported on the bus before it is acknowledged.
                 if let FollowChange::Join { conversation_id, .. } | FollowChange::Leave { conversation_id, .. } =
                     &envelopes.effect
                 {
                     drop(self.take(*conversation_id));
                 }
             }
-            // User changes are rare, and searching all entries for one user would cost more than
-            // reloading them.
+            // Clears the whole cache: users change rarely, and searching all entries for one user
+            // would cost more than reloading them.
             BusMessage::Signal(Signal::UserChanged(_) | Signal::Gap) => self.clear(),
             BusMessage::Signal(_) | BusMessage::Coalesced(_) => {}
         }

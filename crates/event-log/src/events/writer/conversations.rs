@@ -56,7 +56,7 @@ pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> R
         is_deleted: false,
     };
     if !query::conversations::insert(batch.db, row).await? {
-        // A retried creation conflicts with its own title, which is no error.
+        // If the creation is retried, it conflicts with its own title; this isn't an error.
         if let Some(key) = &new.pair_key
             && query::conversations::by_pair_key(batch.db, key).await?.is_some()
         {
@@ -73,7 +73,7 @@ pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> R
     Ok(Outcome::Created(Created::New(new.id)))
 }
 
-/// Fails if the title is missing in a channel or taken in an open conversation.
+/// Fails if a channel has no title, or if another open conversation already has the title.
 async fn check_title(
     batch: &Batch<'_>,
     id: ConversationId,
@@ -155,7 +155,7 @@ pub(super) async fn convert(batch: &mut Batch<'_>, by: Actor, kind: Conversation
     require_not_archived(batch, id)?;
     check_title(batch, id, access.workspace_id, kind, old.title.as_deref()).await?;
     let is_open = kind.capabilities().is_open;
-    // History that was public once stays visible.
+    // History that was once public stays visible.
     let history = if is_open { HistoryScope::All } else { old.history };
     apply_settings(batch, id, Settings { kind, history, ..old }).await?;
     let name = query::users::by_id(batch.db, by.user_id).await?.map_or_else(String::new, |user| user.display_name);
@@ -219,7 +219,7 @@ async fn apply_settings(batch: &mut Batch<'_>, id: ConversationId, new: Settings
     Ok(())
 }
 
-/// Sets the title unless the conversation got one meanwhile.
+/// Sets the title, unless the conversation has got one meanwhile.
 pub(super) async fn suggest_title(batch: &mut Batch<'_>, id: ConversationId, title: &str) -> Result<Outcome, AppError> {
     if batch.conversation(id)?.title.is_some() {
         return Ok(Outcome::Done);
@@ -252,7 +252,8 @@ pub(super) async fn delete_by_admin(
 /// Deletes a conversation for all members.
 pub(super) async fn dissolve(batch: &mut Batch<'_>, conversation_id: ConversationId) -> Result<Outcome, AppError> {
     batch.emit(conversation_id, DurableBody::ConversationDeleted {})?;
-    // The head is stored immediately, because the conversation is removed from the batch.
+    // Stores the last sequence number immediately, because the conversation is removed from the
+    // batch.
     let state = batch.conversation(conversation_id)?;
     let (last_seq, last_no) = (state.last_seq, state.last_no);
     let head = LogHead { id: conversation_id, last_seq, last_no, has_new_messages: false };
@@ -323,7 +324,8 @@ pub(super) async fn remove_member(batch: &mut Batch<'_>, by: Actor, user_id: Use
     if leaving {
         let heir = query::members::heir(batch.db, id, user_id).await?;
         match heir {
-            // Without members, nobody could read or delete the conversation.
+            // A conversation without members is deleted, because nobody could read or delete it any
+            // more.
             None => return dissolve(batch, id).await,
             Some(_) if own_role == MemberRole::Owner => return Err(Code::OwnerMustTransfer.into()),
             Some(_) => {}
@@ -364,7 +366,7 @@ pub(super) async fn set_role(
     Ok(Outcome::Member(change_role(batch, id, user_id, role).await?))
 }
 
-/// Transfers the ownership. Only for conversations whose membership changes are in the log.
+/// Transfers the ownership. Works only for conversations whose membership changes are in the log.
 pub(super) async fn transfer_ownership(
     batch: &mut Batch<'_>,
     id: ConversationId,
@@ -405,7 +407,7 @@ async fn member(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<M
     query::members::find(batch.db, id, user).await?.ok_or(Code::NotFound)?.try_into()
 }
 
-/// Emits the conversation's settings and assistants.
+/// Emits an event with the conversation's settings and assistants.
 async fn emit_update(batch: &mut Batch<'_>, conversation_id: ConversationId) -> Result<Vec<AssistantMember>, AppError> {
     let assistants: Vec<AssistantMember> = query::conversations::assistants(batch.db, &[conversation_id])
         .await?
@@ -437,7 +439,7 @@ async fn access(batch: &Batch<'_>, by: Actor) -> Result<Access, AppError> {
     access.ok_or_else(|| Code::NotFound.into())
 }
 
-/// Fails unless the user manages the conversation and its kind can be managed.
+/// Fails unless the user manages the conversation and conversations of this kind can be managed.
 async fn require_manager(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
     let access = access(batch, by).await?;
     if !access.kind.capabilities().is_managed {

@@ -1,5 +1,5 @@
-//! Departures: removes a user who left the workspace or deleted their account. No permission is
-//! needed; an ownership passes to a remaining member.
+//! Departures: removes a user who has left the workspace or deleted their account. No permission is
+//! needed. If the user owned the conversation, a remaining member becomes the owner.
 
 use appcore::{
     AppError, Code, ConversationId, UserId,
@@ -19,8 +19,8 @@ pub(super) async fn depart(
     conversation_id: ConversationId,
     user_id: UserId,
 ) -> Result<Outcome, AppError> {
-    // Loaded membership excludes ended accounts, so the member is read from the database. The
-    // change may be repeated.
+    // Reads the member from the database, because the loaded memberships exclude users whose
+    // account is deleted. The change may be repeated.
     let Some(leaver) = query::members::find(batch.db, conversation_id, user_id).await? else {
         return Ok(Outcome::Done);
     };
@@ -30,11 +30,12 @@ pub(super) async fn depart(
     }
     let heir = query::members::heir(batch.db, conversation_id, user_id).await?;
     match heir {
-        // Open channels remain without members. An assistant chat belongs to the leaver alone, and
-        // other conversations have no reader left.
+        // An open channel remains even without members. Other conversations have no reader left and
+        // are deleted; an assistant chat belongs to the leaver alone.
         None if !able.is_open => return dissolve(batch, conversation_id).await,
         Some(_) if able.asks_every_message => return dissolve(batch, conversation_id).await,
-        // The remaining user keeps the messages. A later conversation of the same pair starts anew.
+        // The remaining user keeps the messages. If the two start a conversation again, it is a new
+        // one.
         Some(_) if able.is_pair => query::conversations::clear_pair_key(batch.db, conversation_id).await?,
         Some(heir) if able.has_owner && leaver.role == MemberRole::Owner.as_str() => {
             if able.members_are_durable {

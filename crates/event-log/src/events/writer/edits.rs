@@ -1,6 +1,6 @@
 //! In-place changes of messages by a batch: edits, deletions, reactions, pins, thread replies. They
-//! are loaded together and stored together with the rest of the batch, with one statement per kind
-//! of change.
+//! are loaded together, and stored together with the other changes of the batch, with one statement
+//! per kind of change.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -28,27 +28,27 @@ use super::{
 pub(super) struct Edits {
     /// Messages that the changes refer to, in their current state.
     messages: HashMap<MessageId, Message>,
-    /// Positions of the messages that are in the main timeline.
+    /// Positions of those messages that are in the main conversation.
     positions: HashMap<MessageId, TimelinePosition>,
-    /// Events that contain their texts.
+    /// Events that contain the texts of the messages.
     texts: HashMap<MessageId, Vec<StoredEvent>>,
     /// Reactions to the messages.
     pub reactions: Reactions,
-    /// Number of pinned messages in conversations where a message is pinned.
+    /// Number of pinned messages, for the conversations in which this batch pins a message.
     pub pins: HashMap<ConversationId, i64>,
-    // Changes that aren't stored yet.
+    // Messages with changes that aren't stored yet.
     edited: BTreeSet<MessageId>,
     marked: BTreeSet<MessageId>,
     deleted: BTreeSet<MessageId>,
     rewritten: BTreeMap<(ConversationId, i64), StoredEvent>,
-    /// New followers of threads, and read positions of users who reply.
+    /// New followers of threads; `repliers` has the read positions of users who reply.
     pub followers: Vec<NewFollower>,
     pub repliers: BTreeMap<(MessageId, uuid::Uuid), NewFollower>,
 }
 
 impl Edits {
     /// Loads the messages that are changed or replied to, and the events that contain the texts of
-    /// edited and deleted messages.
+    /// the messages that are edited or deleted.
     pub async fn load<C: ConnectionTrait>(&mut self, db: &C, changes: &[Change]) -> Result<(), AppError> {
         let (mut ids, mut rewritten) = (BTreeSet::new(), BTreeSet::new());
         let (mut pinned, mut hidden) = (BTreeSet::new(), BTreeSet::new());
@@ -106,7 +106,7 @@ impl Edits {
         Ok(())
     }
 
-    /// Loads the recipients of `@here` for messages that mention it.
+    /// Loads the users who were notified by `@here`, for those messages that mention it.
     async fn load_here_recipients<C: ConnectionTrait>(&mut self, db: &C, ids: &[MessageId]) -> Result<(), AppError> {
         let says_here = |id: &&MessageId| {
             self.messages.get(id).is_some_and(|it| MentionScope::of(&it.mentions) == MentionScope::Here)
@@ -126,7 +126,7 @@ impl Edits {
         Ok(())
     }
 
-    /// Returns the position of a loaded message in the main timeline.
+    /// Returns the position of a loaded message in the main conversation.
     pub fn place(&self, id: MessageId) -> Option<TimelinePosition> {
         self.positions.get(&id).cloned()
     }
@@ -135,7 +135,7 @@ impl Edits {
         self.positions.insert(id, place);
     }
 
-    /// Loads a message that no change refers to, unless it is already loaded.
+    /// Loads a message to which no change refers, unless it is already loaded.
     pub async fn load_one<C: ConnectionTrait>(&mut self, db: &C, id: MessageId) -> Result<Option<Message>, AppError> {
         if !self.messages.contains_key(&id) {
             self.read(db, vec![id]).await?;
@@ -153,7 +153,7 @@ impl Edits {
         self.messages.get(&id).filter(|message| message.conversation_id == conversation_id).cloned()
     }
 
-    /// Records a message with a new text and removes its old text from its events.
+    /// Records the new text of a message and removes the old text from its events.
     pub fn store(&mut self, message: Message) -> Result<(), AppError> {
         self.rewrite(&message)?;
         self.edited.insert(message.id);
@@ -161,7 +161,7 @@ impl Edits {
         Ok(())
     }
 
-    /// Records a message with changed reactions, pin or replies.
+    /// Records changed reactions, pins or replies of a message.
     pub fn mark(&mut self, message: Message) {
         self.marked.insert(message.id);
         self.messages.insert(message.id, message);
@@ -186,13 +186,13 @@ impl Edits {
         Ok(())
     }
 
-    /// Returns statements for the changes since the last call.
+    /// Returns the statements for the changes since the last call.
     pub fn take_statements(&mut self, backend: DatabaseBackend, now: Timestamp) -> Result<Vec<Piece>, AppError> {
         let mut pieces = self.reactions.take_statements();
         let (edited, marked) = (std::mem::take(&mut self.edited), std::mem::take(&mut self.marked));
         let deleted = std::mem::take(&mut self.deleted);
         let known = |id: &MessageId| self.messages.get(id);
-        // A deleted message may have got another reply since.
+        // A message that was deleted in this batch may have got another reply afterwards.
         let is_there = |id: &&MessageId| !deleted.contains(*id);
         let texts = edited.difference(&marked).filter_map(known).map(|it| Ok((it.id, text_columns(it)?)));
         let texts = texts.collect::<Result<Vec<_>, AppError>>()?;
@@ -223,8 +223,8 @@ impl Edits {
             pieces.push(query::events::rewrite_texts(rewritten));
         }
         if !self.followers.is_empty() {
-            // One row per follower: a user who replies follows from the reply on, even if they are
-            // mentioned as well.
+            // One row per follower: a user who replies follows the thread from their reply on, even
+            // if they are mentioned as well.
             let mut new: BTreeMap<_, NewFollower> = BTreeMap::new();
             for one in std::mem::take(&mut self.followers) {
                 let known = new.entry((one.user_id, one.root_id)).or_insert(one);
@@ -240,12 +240,12 @@ impl Edits {
     }
 }
 
-/// Returns the columns that store a message's text.
+/// Returns the columns in which a message's text is stored.
 fn text_columns(message: &Message) -> Result<MessageText, AppError> {
     Ok(MessageText { content: message.content.clone(), mentions: to_json_list(&message.mentions)? })
 }
 
-/// Returns the columns that store a message's metadata besides its text.
+/// Returns the columns in which a message's reactions, pin and thread summary are stored.
 fn metadata_columns(message: &Message) -> Result<MessageMarks, AppError> {
     let thread = message.thread.as_ref();
     Ok(MessageMarks {

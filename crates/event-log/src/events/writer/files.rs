@@ -1,4 +1,5 @@
-//! Attachments of messages, loaded for all messages of a batch together and stored with them.
+//! Attachments of messages. They are loaded for all messages of a batch at once, and stored with
+//! the messages.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -26,7 +27,7 @@ use crate::events::jobs::TranscribeJob;
 pub(super) struct BatchAttachments {
     uploads: HashMap<UploadId, StoredUpload>,
     attached: Vec<Attachment>,
-    /// Storage used per workspace, in bytes; only filled if storage is limited.
+    /// Storage used per workspace, in bytes. Filled only if storage is limited.
     used_bytes: HashMap<WorkspaceId, i64>,
 }
 
@@ -197,7 +198,7 @@ pub(super) async fn detach(batch: &mut Batch<'_>, message: MessageId) -> Result<
     let detached = query::uploads::detach(batch.db, message).await?;
     query::uploads::mark_removed(batch.db, &detached, batch.now).await?;
     for upload in detached {
-        // The loaded state is outdated once the upload is marked.
+        // Marking the upload makes the state that was loaded outdated.
         batch.files.uploads.remove(&upload);
         batch.ask(SweepJob::Upload(upload).new_job()?);
     }

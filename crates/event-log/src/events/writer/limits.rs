@@ -5,7 +5,7 @@ use appcore::config::{self, Config};
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub messages: config::Messages,
-    /// Storage limit of the files in a workspace's messages, in bytes; 0 means unlimited.
+    /// Limit for the files in the messages of a workspace, in bytes; 0 means unlimited.
     pub workspace_bytes: i64,
 }
 

@@ -1,9 +1,9 @@
 //! Redaction: removes edited and deleted text from the log in the same transaction, so later
 //! readers of the log never see it.
 //!
-//! A message's text is in the event that created it and in the newest of its later events. On a
-//! change, the former gets the new content and the latter loses its content; the event of the
-//! change itself has the new text.
+//! A message's text is in the event that created it and in the newest of its later events. When the
+//! text changes, the event that created the message gets the new content, the newest later event
+//! loses its content, and the event of the change itself contains the new text.
 
 use appcore::{AppError, view::Message};
 use dbcontext::query;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::batch::Batch;
 
-/// Removes the previous content of `message`, given in its new state, from its events.
+/// Removes the previous content of `message` from its events. `message` is given in its new state.
 pub(super) async fn redact(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
     let found = query::events::text_events(batch.db, message.conversation_id, message.seq, message.id).await?;
     let mut changed = Vec::with_capacity(found.len());
@@ -26,14 +26,14 @@ pub(super) async fn redact(batch: &mut Batch<'_>, message: &Message) -> Result<(
     redact_pending(batch, message)
 }
 
-/// True if the event is about this message. A compared answer shares the sequence number of an
-/// event about its question.
+/// True if the event is about this message. Needed because a second answer has the sequence number
+/// of an event about its question.
 fn is_about(payload: &str, message: &Message) -> Result<bool, AppError> {
     let payload: Value = serde_json::from_str(payload).map_err(AppError::internal)?;
     Ok(payload.pointer("/message/id") == Some(&json!(message.id)))
 }
 
-/// Removes the link previews from a message's events; the text stays.
+/// Removes the link previews from the events of a message. The text stays.
 pub(super) async fn redact_previews(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
     let events = query::events::text_events(batch.db, message.conversation_id, message.seq, message.id).await?;
     let mut changed = Vec::new();
@@ -50,7 +50,8 @@ pub(super) async fn redact_previews(batch: &mut Batch<'_>, message: &Message) ->
     query::events::rewrite(batch.db, changed, false).await
 }
 
-/// Redacts events of this batch that aren't stored yet, for a message that is changed twice.
+/// Redacts the events of this batch, which aren't stored yet, for a message that the batch changes
+/// twice.
 pub(super) fn redact_pending(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
     batch.rewrite_pending(message.id, |payload| redacted(payload, message, false))?;
     batch.has_removed_text = true;

@@ -1,5 +1,5 @@
-//! Mentions by messages of the main timeline, stored as rows that unread mention counts are
-//! computed from. They follow edits of the message.
+//! Mentions in messages of the main conversation. They are stored as rows, from which the numbers
+//! of unread mentions are computed, and updated when the message is edited.
 
 use std::collections::BTreeSet;
 
@@ -11,11 +11,11 @@ use dbcontext::query::mentions::{MentionTarget, NewMention};
 
 use super::batch::Batch;
 
-/// Position of a message in the main timeline.
+/// Position of a message in the main conversation.
 #[derive(Clone, Debug)]
 pub(super) struct TimelinePosition {
     pub no: i64,
-    /// Recipients of `@here`, if the message mentions it.
+    /// Users who were notified by `@here`, if the message mentions it.
     pub here: Vec<UserId>,
 }
 
@@ -29,7 +29,7 @@ pub(super) fn add(
     set(batch, (conversation_id, no), &BTreeSet::new(), &mentioned(mentions, here));
 }
 
-/// Replaces the mentions of a loaded message. `here` are the recipients of a new `@here`; an
+/// Replaces the mentions of a loaded message. `here` are the users whom a new `@here` notifies; an
 /// `@here` that was there before keeps its recipients.
 pub(super) fn replace(batch: &mut Batch<'_>, message: &Message, mentions: &[Mention], here: &[UserId]) {
     let Some(TimelinePosition { no, here: known }) = batch.edits.place(message.id) else { return };
@@ -54,7 +54,7 @@ pub(super) fn restore(batch: &mut Batch<'_>, message: &Message) {
     }
 }
 
-/// Returns the users mentioned in `now` but not in `before`.
+/// Returns the users who are mentioned in `now` but not in `before`.
 pub(super) fn newly_mentioned(before: &[Mention], now: &[Mention]) -> BTreeSet<UserId> {
     let before: BTreeSet<UserId> = named(before).collect();
     named(now).filter(|user| !before.contains(user)).collect()

@@ -1,4 +1,5 @@
-//! User messages: send, edit, delete. Sending is the hot path and runs no queries of its own.
+//! Messages of users: send, edit, delete. Sending is the hot path, so it runs no queries of its
+//! own.
 
 use appcore::{
     AppError, Code, ConversationId, MessageId, UserId,
@@ -24,13 +25,13 @@ use crate::events::{
     jobs::{AnswerJob, PreviewJob},
 };
 
-/// Loads those of the messages that were sent before.
+/// Loads those messages of the batch that were already sent before.
 pub(super) async fn load_resent(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
     let asked = sends(changes).map(|(by, send)| (by.conversation_id, by.user_id, send.client_id.as_str())).collect();
     load_sent(batch, asked).await
 }
 
-/// Loads those of the given messages that were sent before.
+/// Loads those of the given messages that were already sent before.
 pub(super) async fn load_sent(
     batch: &mut Batch<'_>,
     asked: Vec<(ConversationId, UserId, &str)>,
@@ -78,7 +79,8 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
     addressed_assistants::load(batch, changes).await
 }
 
-/// Returns the authors of edits that mention everybody where only admins may.
+/// Returns the authors of edits that mention everyone, in conversations where only administrators
+/// may do so.
 fn edits_to_authorize(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
     let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.mention_all == MentionAll::Admins.as_str());
     let mentions_many =
@@ -88,7 +90,7 @@ fn edits_to_authorize(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
     edits.filter(|(by, edit)| mentions_many(edit) && is_kept(by.conversation_id)).map(|(by, _)| by).collect()
 }
 
-/// Returns the members who pin messages where only admins may write.
+/// Returns the members who pin messages, in conversations where only administrators may write.
 fn pins_to_authorize(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
     let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.posting == Posting::Admins.as_str());
     member_actions(changes)
@@ -97,7 +99,7 @@ fn pins_to_authorize(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
         .collect()
 }
 
-/// Returns the members who delete messages that only managers of the conversation may delete.
+/// Returns the members who delete a message that only managers of the conversation may delete.
 fn deletes_to_authorize(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
     let is_allowed = |by: Actor, delete: &DeleteMessage| {
         let message = batch.edits.message(by.conversation_id, delete.message_id);
@@ -216,7 +218,7 @@ pub(super) fn create(batch: &mut Batch<'_>, message: &mut Message) -> Result<(),
         id: message.id,
         conversation_id,
         seq: message.seq,
-        // For a reply: the head of the main timeline at that time.
+        // For a reply: number of the last message in the main conversation at that time.
         no: batch.conversation(conversation_id)?.last_no,
         sender_kind: message.sender.kind.as_str(),
         sender_id: message.sender.id,
@@ -239,7 +241,8 @@ pub(super) fn create(batch: &mut Batch<'_>, message: &mut Message) -> Result<(),
     Ok(())
 }
 
-/// Fails if the member may not write: the conversation is archived, or only admins may post.
+/// Fails if the member may not write, because the conversation is archived or only administrators
+/// may post.
 pub(super) fn require_may_write(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
     batch.standing(by.conversation_id, by.user_id)?;
     let conversation = batch.conversation(by.conversation_id)?;
@@ -259,7 +262,7 @@ fn require_may_mention_all(batch: &Batch<'_>, by: Actor) -> Result<(), AppError>
     Ok(())
 }
 
-/// True if the member is an admin of the conversation or of its workspace.
+/// True if the member is an administrator of the conversation or of its workspace.
 pub(super) fn is_admin(batch: &Batch<'_>, by: Actor) -> Result<bool, AppError> {
     let Actor { conversation_id, user_id } = by;
     let role = batch.standing(conversation_id, user_id)?.role;
@@ -350,7 +353,8 @@ pub(super) async fn delete(batch: &mut Batch<'_>, by: Actor, delete: &DeleteMess
     Ok(Outcome::Done)
 }
 
-/// True for owners and admins of the conversation; in channels also for workspace admins.
+/// True for owners and administrators of the conversation; in channels also for administrators of
+/// the workspace.
 fn manages(batch: &Batch<'_>, by: Actor) -> Result<bool, AppError> {
     let Actor { conversation_id, user_id } = by;
     let is_manager = batch.standing(conversation_id, user_id)?.role != MemberRole::Member;
@@ -385,8 +389,8 @@ pub(super) async fn live_message_row(
     Ok(row)
 }
 
-/// True if an edit needs new previews: it adds the first link, or the existing previews belong to
-/// the old text.
+/// True if an edit needs new link previews, because it adds the first link or because the existing
+/// previews belong to the old text.
 fn needs_previews(before: &Message, text: &str) -> bool {
     !before.previews.is_empty() || (urls::may_contain_link(text) && !urls::may_contain_link(&before.content))
 }

@@ -1,9 +1,9 @@
 //! Writer: the only component that changes conversations.
 //!
-//! Changes queue up while a transaction commits, and all that wait go into the next one. No timer
-//! is involved: a single message isn't delayed, and under load changes share the cost of a commit.
-//! One transaction covers authorisation, numbering, messages, log and jobs ([`batch`]; with or
-//! without locks: [`commit`]). After the commit, callers get their results and the events are
+//! While a transaction commits, further changes are queued; the next transaction takes all of them.
+//! No timer is involved: a single message isn't delayed, and under load changes share the cost of a
+//! commit. One transaction covers authorisation, numbering, messages, log and jobs ([`batch`]; with
+//! or without locks: [`commit`]). After the commit, callers get their results and the events are
 //! published on the bus.
 
 mod addressed_assistants;
@@ -67,23 +67,24 @@ const MAX_BATCH_SIZE: usize = 256;
 /// Capacity of the queue; further submissions wait for a free slot.
 const QUEUE_CAPACITY: usize = 8_192;
 /// Timeout of one transaction, from its first statement to its commit. Two attempts fit into
-/// [`SUBMIT_TIMEOUT`], so a connection that went silent costs its changes one attempt.
+/// [`SUBMIT_TIMEOUT`], so if a connection stops responding, its changes lose only one attempt.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Processing time of one batch after which the writer counts as stuck and the instance as
 /// unhealthy.
 const STUCK_AFTER: Duration = Duration::from_secs(15);
-/// Timeout of a submission, including queueing. The change may still be committed; resending it is
-/// safe.
+/// Timeout of a submission, including the time in the queue. After a timeout, the change may still
+/// be committed; resending it is safe.
 const SUBMIT_TIMEOUT: Duration = Duration::from_secs(13);
-/// Delay after which acknowledged outbox entries are removed on their own if no transaction has
-/// removed them.
+/// Delay after which acknowledged outbox entries are removed by a separate statement, if no
+/// transaction has removed them before.
 const REMOVAL_DELAY: Duration = Duration::from_millis(200);
 
-/// Handle of the writer. Accepts changes and resolves when they are committed. Cheap to clone.
+/// Handle of the writer. Accepts changes and returns their outcomes when they are committed. Cheap
+/// to clone.
 #[derive(Clone)]
 pub struct Writer {
     queue: mpsc::Sender<Submission>,
-    /// Start of the batch in progress.
+    /// Time at which the batch in progress was started.
     busy_since: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -95,8 +96,8 @@ struct Submission {
 }
 
 impl Writer {
-    /// Starts the writer's task. With `relayed`, each batch has an outbox entry until the bus has
-    /// delivered its events to the other instances.
+    /// Starts the writer's task. With `relayed`, each batch has an outbox entry, which is removed
+    /// when the bus has delivered the events to the other instances.
     #[must_use]
     pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock, limits: Limits, relayed: bool) -> Self {
         let (queue, submissions) = mpsc::channel(QUEUE_CAPACITY);
@@ -116,8 +117,7 @@ impl Writer {
         Self { queue, busy_since }
     }
 
-    /// True if changes can be expected to be committed: the task is running and isn't stuck on a
-    /// batch.
+    /// True if the writer can commit changes: its task is running and isn't stuck on a batch.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         let busy_since = *self.busy_since.lock().unwrap_or_else(PoisonError::into_inner);
@@ -204,7 +204,7 @@ impl Task {
                     self.commit(mem::take(&mut waiting)).await;
                     self.set_busy_since(None);
                 }
-                // Handled before bus messages, which may never pause.
+                // Comes before the bus messages, whose stream may never pause.
                 () = sleep_until(self.outbox.remove_at) => self.remove_acknowledged().await,
                 Some(entry) = self.outbox.acknowledged.recv() => self.outbox.add(entry),
                 Some(message) = self.bus_messages.recv() => self.committer.on_message(&message),
@@ -245,7 +245,7 @@ impl Task {
     async fn commit_part(&mut self, part: Vec<Submission>) {
         let (changes, replies): (Vec<_>, Vec<_>) =
             part.into_iter().map(|submission| (submission.change, submission.reply)).unzip();
-        // Deadlocks and lost connections are retried once before callers see an error.
+        // A deadlock or a lost connection is retried once before callers get an error.
         let begun = Instant::now();
         let mut result = self.attempt(&changes, None).await;
         if matches!(result, Err(AppError::Unavailable(_))) {
@@ -261,7 +261,7 @@ impl Task {
                     let _ = reply.send(Err(AppError::unavailable(anyhow::anyhow!("database unavailable"))));
                 }
             }
-            // Committing the changes one by one would fail as well.
+            // On a full disk, committing the changes one by one would fail as well.
             Err(error) if error.code() == Code::StorageFull => {
                 for reply in replies {
                     let _ = reply.send(Err(Code::StorageFull.into()));
@@ -277,8 +277,8 @@ impl Task {
                     let _ = reply.send(Err(error));
                 }
             }
-            // One change made the database reject the batch; the others must not fail because of
-            // it.
+            // The database has rejected the batch because of one change. The other changes must not
+            // fail because of it.
             Err(error) => {
                 tracing::warn!(%error, changes = changes.len(), "batch rejected, committing its changes one by one");
                 for (change, reply) in changes.into_iter().zip(replies) {
@@ -293,7 +293,7 @@ impl Task {
         }
     }
 
-    /// Commits `changes` in one transaction; `unsure` is the result of an earlier attempt that may
+    /// Commits `changes` in one transaction. `unsure` is the result of an earlier attempt that may
     /// have been committed.
     async fn attempt(&mut self, changes: &[Change], unsure: Option<Committed>) -> Result<Committed, AppError> {
         let acknowledged = self.outbox.take();
@@ -304,8 +304,8 @@ impl Task {
                 Some(unsure) => self.committer.commit_uncertain(changes, now, &acknowledged, unsure).await,
             }
         };
-        // A panicking change is handled like one that the database rejects; otherwise the writer's
-        // task would end.
+        // A change that panics is handled like one that the database rejects; otherwise the
+        // writer's task would end.
         let result = catch_panic(self.db.commit_within(COMMIT_TIMEOUT, committing)).await;
         if result.is_err() {
             self.outbox.put_back(acknowledged);
@@ -313,7 +313,7 @@ impl Task {
         result
     }
 
-    /// Answers the callers and publishes the events.
+    /// Sends the outcomes to the callers and publishes the events.
     fn conclude(&self, committed: Committed, replies: Vec<oneshot::Sender<Result<Outcome, AppError>>>) {
         let Committed { outcomes, envelopes, signals, batch } = committed;
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
@@ -341,16 +341,18 @@ impl Task {
     async fn remove_acknowledged(&mut self) {
         let entries = self.outbox.take();
         let removal = vec![query::batches::remove_outbox_entries(&entries)];
-        // Submitted changes wait until this statement is done.
+        // Changes that are submitted meanwhile wait until this statement is done.
         let removed = self.db.commit_within(COMMIT_TIMEOUT, query::execute(self.db.log(), removal)).await;
         if let Err(error) = removed {
-            // The outbox publisher publishes them again; receivers drop duplicates.
+            // If the entries remain, the outbox publisher publishes the events again; receivers
+            // drop duplicates.
             tracing::warn!(%error, "failed to remove acknowledged outbox entries");
         }
     }
 }
 
-/// A single change is traced within its caller's span; a transaction of several is linked to each.
+/// Span of a transaction. A transaction with a single change runs in the span of its caller; a
+/// transaction of several is linked to the span of each caller.
 fn trace(part: &[Submission]) -> Span {
     let [only] = part else {
         let span = Span::start(SpanRole::Internal, "commit");
@@ -363,7 +365,7 @@ fn trace(part: &[Submission]) -> Span {
     Span::start_within(SpanRole::Internal, "commit", only.traceparent.as_deref())
 }
 
-/// Sleeps until `moment`; never resolves if there is none.
+/// Sleeps until `moment`; never resolves if `moment` is `None`.
 async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,

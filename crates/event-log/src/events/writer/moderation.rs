@@ -1,5 +1,5 @@
-//! Moderation of messages, slow mode and word filters. A conversation without slow mode and word
-//! filter costs two field checks on cached state.
+//! Moderation of messages, slow mode and word filters. In a conversation with neither slow mode nor
+//! a word filter, the cost is two checks of cached fields.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -20,8 +20,8 @@ use super::{
 };
 use crate::events::jobs::PreviewJob;
 
-/// Loads the last message times of senders in conversations with slow mode, and messages that are
-/// resent there.
+/// Loads the times of the senders' last messages in conversations with slow mode, and the messages
+/// there that are sent again.
 pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
     let slow: Vec<(Actor, &SendMessage)> =
         sends(changes).filter(|(by, _)| is_slow(batch, by.conversation_id)).collect();
@@ -32,7 +32,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
         slow.iter().map(|(by, _)| (by.conversation_id, by.user_id)).collect();
     let people: Vec<_> = people.into_iter().collect();
     batch.last_writes.extend(query::moderation::turns(batch.db, &people).await?);
-    // A resend after a lost response isn't subject to slow mode.
+    // A message that is sent again after a lost response isn't subject to slow mode.
     let asked = slow.iter().map(|(by, send)| (by.conversation_id, by.user_id, send.client_id.as_str())).collect();
     messages::load_sent(batch, asked).await
 }
@@ -49,7 +49,7 @@ pub(super) fn check_slow_mode(batch: &Batch<'_>, by: Actor) -> Result<(), AppErr
     }
     let Some(last) = batch.last_writes.get(&(id, user)) else { return Ok(()) };
     let pause = batch.conversation(id)?.slow_mode_seconds.saturating_mul(1_000);
-    // Bounded by the interval, in case another instance's clock is ahead.
+    // The wait is limited to the interval, in case the clock of another instance is ahead.
     let left = last.0.saturating_add(pause).saturating_sub(batch.now.0).min(pause);
     if left <= 0 {
         return Ok(());
@@ -68,7 +68,8 @@ pub(super) fn record_slow_mode(batch: &mut Batch<'_>, by: Actor) -> Result<(), A
     Ok(())
 }
 
-/// Applies the word filter: returns the text, possibly masked, or fails.
+/// Applies the word filter. Returns the text, in which words may be masked, or fails if the text is
+/// refused.
 pub(super) fn apply_word_filter(batch: &Batch<'_>, id: ConversationId, text: &str) -> Result<String, AppError> {
     let Some(filter) = batch.filter(id) else { return Ok(text.to_owned()) };
     match filter.check(text) {

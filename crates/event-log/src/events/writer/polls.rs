@@ -1,5 +1,6 @@
 //! Polls: creation, votes and closing. A poll is a message. Votes and the closing are separate
-//! events without any text of the message, so deleting it leaves none behind.
+//! events that contain no text of the message, so no text remains in the log when the message is
+//! deleted.
 
 use appcore::{
     AppError, Code, ConversationId, MessageId,
@@ -73,7 +74,7 @@ pub(super) async fn vote(batch: &mut Batch<'_>, by: Actor, vote: &Vote) -> Resul
                 let had_more = result.votes > MAX_LISTED_VOTERS as u64;
                 result.votes = result.votes.saturating_sub(1);
                 result.user_ids.retain(|user| *user != user_id);
-                // Further voters are listed if there were more than the maximum.
+                // If there were more voters than are listed, the next voters move up in the list.
                 if !poll.anonymous && had_more && result.user_ids.len() < MAX_LISTED_VOTERS {
                     result.user_ids =
                         query::polls::first_voters(batch.db, message_id, choice, MAX_LISTED_VOTERS).await?;

@@ -1,4 +1,4 @@
-//! Reactions and pins, batched like messages.
+//! Reactions and pins. They are batched like messages.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -20,7 +20,7 @@ use super::{
 const MAX_EMOJI: usize = 50;
 /// Maximum number of users listed per reaction.
 const MAX_LISTED_USERS: usize = 20;
-/// Number of users loaded if listed ones may be removed.
+/// Number of users to load for a reaction if listed users may be removed from it.
 const LOADED_USERS: usize = 2 * MAX_LISTED_USERS;
 /// Maximum number of pinned messages per conversation.
 const MAX_PINS: i64 = 100;
@@ -29,16 +29,15 @@ const MAX_PINS: i64 = 100;
 #[derive(Default)]
 pub(super) struct Reactions {
     stored: HashSet<ReactionKey>,
-    /// Reactions whose current state differs from the stored one, with the sequence number of the
-    /// event.
+    /// Reactions whose state differs from the stored one, with the sequence number of the event.
     changed: BTreeMap<ReactionKey, (bool, i64)>,
-    /// First users of a reaction, loaded if more have reacted than are listed and one of them is
-    /// removed.
+    /// First users of each reaction from which a listed user is removed and which has more users
+    /// than are listed.
     first: HashMap<(MessageId, String), Vec<UserId>>,
 }
 
 impl Reactions {
-    /// Loads which of the affected reactions exist.
+    /// Loads which of the reactions that the batch changes exist.
     pub async fn load<C: ConnectionTrait>(
         &mut self,
         db: &C,
@@ -77,7 +76,7 @@ impl Reactions {
         self.changed.get(reacted).map_or_else(|| self.stored.contains(reacted), |(is_there, _)| *is_there)
     }
 
-    /// Drops pending changes of a deleted message.
+    /// Drops the pending changes of reactions to a deleted message.
     pub fn forget(&mut self, message: MessageId) {
         self.changed.retain(|reacted, _| reacted.message_id != message);
     }
@@ -144,7 +143,7 @@ pub(super) fn react(batch: &mut Batch<'_>, by: Actor, react: &React) -> Result<O
         add(&mut message.reactions, by.user_id, react);
     } else {
         let others = reactions.first.get(&(react.message_id, react.emoji.clone())).cloned().unwrap_or_default();
-        // Users without a change in this batch are in their stored state.
+        // For users without a change in this batch, the stored state applies.
         let is_there = |user: &UserId| reactions.changed.get(&key(*user, react)).is_none_or(|(is_there, _)| *is_there);
         remove(&mut message.reactions, by.user_id, react, others.into_iter().filter(is_there));
     }
@@ -164,7 +163,8 @@ fn add(reactions: &mut Vec<Reaction>, user_id: UserId, react: &React) {
     }
 }
 
-/// Removes a user's reaction. `others` fill up the list if more users have reacted than are listed.
+/// Removes a user's reaction. If more users have reacted than are listed, `others` fill up the
+/// list.
 fn remove(reactions: &mut Vec<Reaction>, user_id: UserId, react: &React, others: impl Iterator<Item = UserId>) {
     let Some(at) = reactions.iter().position(|reaction| reaction.emoji == react.emoji) else { return };
     let reaction = &mut reactions[at];

@@ -25,7 +25,7 @@ impl<'a> Statements<'a> {
     }
 }
 
-/// True if a statement that returns rows modifies them.
+/// True if a statement that returns rows also modifies data.
 fn is_change(statement: &Statement) -> bool {
     ["INSERT", "UPDATE", "DELETE"].iter().any(|verb| statement.sql.trim_start().starts_with(verb))
 }

@@ -1,5 +1,5 @@
-//! Threads: the replies to one message of the main timeline. Replies are messages of the
-//! conversation's log with their own numbering; the thread's summary is stored with its root
+//! Threads: replies to a message of the main conversation. Replies are in the log of the
+//! conversation but have their own message numbers. The summary of a thread is stored with its root
 //! message.
 
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ use super::{
 /// Maximum number of participants listed per thread.
 const MAX_LISTED_PARTICIPANTS: usize = 5;
 
-/// Returns the root message of a reply.
+/// Returns the root message of the thread in which a reply is sent.
 pub(super) fn root(batch: &Batch<'_>, by: Actor, id: MessageId) -> Result<Message, AppError> {
     let Actor { conversation_id, user_id } = by;
     if batch.capabilities(conversation_id)?.asks_every_message {
@@ -72,7 +72,7 @@ pub(super) fn add_reply(batch: &mut Batch<'_>, mut root: Message, reply: &Messag
     publish(batch, root)
 }
 
-/// Makes mentioned users follow the thread from this reply on.
+/// Makes the mentioned users follow the thread, beginning with this reply.
 pub(super) fn follow(batch: &mut Batch<'_>, reply: &Message, mentioned: BTreeSet<UserId>) {
     let Some(root_id) = reply.thread_id else { return };
     let read_no = reply.no - 1;
@@ -81,8 +81,8 @@ pub(super) fn follow(batch: &mut Batch<'_>, reply: &Message, mentioned: BTreeSet
 
 /// Removes a deleted reply from its thread and returns the thread's new summary.
 ///
-/// The summary is adjusted instead of recomputed, and the reads are bounded, so the cost of a
-/// deletion doesn't depend on the length of the thread.
+/// The summary is adjusted rather than recomputed, and the number of replies read is bounded, so
+/// the cost of a deletion doesn't depend on the length of the thread.
 pub(super) async fn remove_reply(batch: &mut Batch<'_>, reply: &Message) -> Result<Option<ThreadSummary>, AppError> {
     let Some(root_id) = reply.thread_id else { return Ok(None) };
     let Some(mut root) = batch.edits.load_one(batch.db, root_id).await? else { return Ok(None) };
@@ -96,15 +96,16 @@ pub(super) async fn remove_reply(batch: &mut Batch<'_>, reply: &Message) -> Resu
         thread.last_reply_at = stored.max(new).unwrap_or(thread.last_reply_at);
     }
     let author = reply.sender.id.map(|id| Participant { kind: reply.sender.kind, id });
-    // A reply of a deleted account has no sender id, so it is unknown which listed participant
-    // wrote it.
+    // If the account of a reply's author is deleted, the reply has no sender id. Then it is unknown
+    // which listed participant has written it.
     if author.is_none_or(|author| thread.participants.contains(&author)) {
         let mut repliers = Vec::new();
         for one in query::threads::first_repliers(batch.db, root_id, reply.id).await? {
             let kind: SenderKind = one.sender_kind.parse().map_err(AppError::internal)?;
             repliers.extend(one.sender_id.map(|id| Participant { kind, id }));
         }
-        // Other listed participants still have replies, which may be later than the loaded ones.
+        // The other listed participants still have replies, but possibly only later ones than those
+        // that were loaded.
         let shown = std::mem::take(&mut thread.participants);
         repliers.extend(shown.into_iter().filter(|shown| author.is_some_and(|author| *shown != author)));
         for new in batch.new_messages.iter().filter(is_new) {
@@ -151,7 +152,7 @@ pub(super) fn solve(batch: &mut Batch<'_>, by: Actor, solve: &Solve) -> Result<O
     Ok(Outcome::Message(Box::new(message)))
 }
 
-/// Returns the root of the thread that the question is in, if any.
+/// Returns the root of the thread in which the question was asked, if any.
 pub(super) async fn root_of_question(
     batch: &mut Batch<'_>,
     conversation_id: ConversationId,

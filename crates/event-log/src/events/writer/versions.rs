@@ -22,8 +22,8 @@ use crate::events::jobs::AnswerJob;
 /// Maximum number of versions per message.
 const MAX_VERSIONS: i64 = 50;
 
-/// Replaces the text of a prompt and requests a new answer; the messages after the old text are
-/// kept with the old version.
+/// Replaces the text of a prompt and requests a new answer. The messages that followed the old text
+/// are kept with the old version.
 pub(super) async fn edit_prompt(batch: &mut Batch<'_>, by: Actor, again: &EditPrompt) -> Result<Outcome, AppError> {
     let Actor { conversation_id, user_id } = by;
     batch.standing(conversation_id, user_id)?;
@@ -93,8 +93,8 @@ pub(super) async fn show(
     Ok(Outcome::Message(Box::new(message)))
 }
 
-/// Keeps an answer as a version before it is regenerated. Returns false if it is to be overwritten
-/// instead.
+/// Keeps an answer as a version, because it is generated again. Returns false if the answer is to
+/// be overwritten instead.
 pub(super) async fn keep_as_version(batch: &mut Batch<'_>, message: &mut Message) -> Result<bool, AppError> {
     let is_answer = matches!(message.status, MessageStatus::Complete | MessageStatus::Stopped);
     if !batch.capabilities(message.conversation_id)?.asks_every_message || !is_answer || message.content.is_empty() {
@@ -105,7 +105,7 @@ pub(super) async fn keep_as_version(batch: &mut Batch<'_>, message: &mut Message
     Ok(true)
 }
 
-/// Deletes the hidden versions of a deleted message and the messages that follow them.
+/// Deletes the other versions of a deleted message, and the hidden messages that belong to them.
 pub(super) async fn remove(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
     query::versions::remove(batch.db, message.id).await?;
     let mut behind = vec![message.id];
@@ -136,8 +136,8 @@ pub(super) fn check_version_limit(versions: Versions) -> Result<(), AppError> {
     ))
 }
 
-/// Stores the current state of the message as a version and starts the next one, with no messages
-/// after it.
+/// Stores the current state of the message as a version and starts the next version, which is
+/// followed by no messages.
 async fn start_version(batch: &mut Batch<'_>, message: &mut Message) -> Result<(), AppError> {
     let old = message.versions.unwrap_or(Versions { index: 1, count: 1 });
     check_version_limit(old)?;

@@ -1,14 +1,14 @@
 //! Orientation in Exif, the only Exif field that is kept.
 
-/// Length of the header before the Exif data in a JPEG segment.
+/// Length of the header that precedes the Exif data in a JPEG segment, in bytes.
 pub(super) const JPEG_HEAD: usize = 10;
 
-/// Orientation from a JPEG's Exif segment; `None` if upright.
+/// Returns the orientation from a JPEG's Exif segment; `None` if the image is upright.
 pub(super) fn orientation(segment: &[u8]) -> Option<u8> {
     orientation_of_tiff(segment.strip_prefix(b"Exif\0\0")?)
 }
 
-/// Orientation from Exif data, as in a PNG.
+/// Returns the orientation from Exif data without a segment header, as in a PNG.
 pub(super) fn orientation_of_tiff(tiff: &[u8]) -> Option<u8> {
     const TAG: u16 = 0x0112;
     let is_little = match tiff.get(..4)? {
@@ -30,7 +30,7 @@ pub(super) fn orientation_of_tiff(tiff: &[u8]) -> Option<u8> {
     u8::try_from(two(entry + 8)?).ok().filter(|orientation| (2..=8).contains(orientation))
 }
 
-/// JPEG segment with only the orientation.
+/// Creates a JPEG segment that contains only the orientation.
 pub(super) fn exif(orientation: u8) -> [u8; 36] {
     let mut segment = *b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\0\0\0\0\0\0\0";
     segment[29] = orientation;

@@ -18,7 +18,7 @@ pub(super) fn gif(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()
                 let image: [u8; 9] = array(from)?;
                 to.write_all(&[0x2c])?;
                 to.write_all(&image)?;
-                // The palette, and the code size of the data.
+                // Copies the palette and the code size of the image data.
                 copy(from, to, palette(image[8]) + 1)?;
                 blocks(from, to)?;
             }
@@ -41,7 +41,7 @@ pub(super) fn gif(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()
     }
 }
 
-/// Size of the palette that these flags announce, in bytes.
+/// Returns the size of the palette that these flags announce, in bytes.
 fn palette(flags: u8) -> u64 {
     if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
 }
@@ -58,7 +58,7 @@ fn write_block(to: &mut impl Write, block: &[u8]) -> io::Result<()> {
     to.write_all(block)
 }
 
-/// Copies blocks up to and including the terminating empty one.
+/// Copies blocks up to and including the empty block that ends them.
 fn blocks(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
     loop {
         let block = block(from)?;

@@ -10,7 +10,7 @@ use super::{
 
 /// Maximum number of profile segments, of up to 64 KiB each.
 const MAX_PROFILE_SEGMENTS: u8 = 32;
-/// Prefix of a profile segment, followed by the part's number and the count of parts.
+/// Prefix of a profile segment. It is followed by the number of the part and the number of parts.
 pub(super) const JPEG_PROFILE: &[u8] = b"ICC_PROFILE\0";
 
 pub(super) fn jpeg(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
@@ -62,7 +62,7 @@ pub(in crate::picture) fn frame(from: &mut impl BufRead) -> io::Result<Frame> {
     loop {
         let marker = next_marker(from)?;
         match marker {
-            // Tables and extensions are not frames.
+            // The excluded markers are tables and extensions, not frames.
             0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
                 let segment = jpeg_segment(from)?;
                 let [_, height, lower_height, width, lower_width, components] =
@@ -81,7 +81,7 @@ pub(in crate::picture) fn frame(from: &mut impl BufRead) -> io::Result<Frame> {
     }
 }
 
-/// Counts the scans of a JPEG, up to one more than `most`.
+/// Counts the scans of a JPEG. Stops at one more than `most`.
 pub(in crate::picture) fn scans(from: &mut impl BufRead, most: u8) -> io::Result<u8> {
     skip(from, 2)?;
     let (mut marker, mut scans) = (next_marker(from)?, 0);
@@ -113,7 +113,7 @@ pub(super) fn write_segment(to: &mut impl Write, marker: u8, segment: &[u8]) -> 
     to.write_all(segment)
 }
 
-/// Application segments that are kept: the JFIF version and Adobe's colour transform.
+/// Selects the application segments to keep: the JFIF version and Adobe's colour transform.
 fn is_kept(marker: u8, segment: &[u8]) -> bool {
     match marker {
         0xe0 => segment.starts_with(b"JFIF\0"),
@@ -136,7 +136,8 @@ fn next_marker(from: &mut impl BufRead) -> io::Result<u8> {
     }
 }
 
-/// Copies the image data up to the next marker. Truncated data ends the image.
+/// Copies image data up to the next marker and returns that marker. For a truncated file, returns
+/// the end marker.
 fn scan(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<u8> {
     loop {
         let buffer = from.fill_buf()?;

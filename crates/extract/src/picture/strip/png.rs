@@ -30,7 +30,7 @@ pub(super) fn png(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()
         let length: [u8; 4] = array(from)?;
         let kind: [u8; 4] = array(from)?;
         let size = u32::from_be_bytes(length);
-        // Includes the checksum.
+        // The rest of the chunk includes the checksum.
         let rest = u64::from(size) + 4;
         let is_data = matches!(&kind, b"IDAT" | b"fdAT");
         if kind == *b"eXIf" {
@@ -61,8 +61,8 @@ pub(super) fn png(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()
     }
 }
 
-/// Reads a colour profile chunk. Returns its content, or `None` if the profile is malformed or
-/// larger than [`MAX_PROFILE`].
+/// Reads a chunk with a colour profile and returns its content. Returns `None` if the profile is
+/// malformed or larger than [`MAX_PROFILE`].
 fn png_profile(from: &mut impl BufRead, length: u32) -> io::Result<Option<Vec<u8>>> {
     if length > MAX_PROFILE {
         skip(from, u64::from(length) + 4)?;
@@ -79,12 +79,12 @@ fn png_profile(from: &mut impl BufRead, length: u32) -> io::Result<Option<Vec<u8
     Ok(is_small.then_some(content))
 }
 
-/// Reads an Exif chunk.
+/// Reads an Exif chunk and returns the orientation.
 fn png_orientation(from: &mut impl BufRead, length: u32) -> io::Result<Option<u8>> {
     let looked_at = length.min(MAX_BLOCK);
     let mut tiff = vec![0; usize::try_from(looked_at).map_err(|_| malformed())?];
     from.read_exact(&mut tiff)?;
-    // Skips the rest and the checksum.
+    // Skips the rest of the chunk and the checksum.
     skip(from, u64::from(length - looked_at) + 4)?;
     Ok(orientation_of_tiff(&tiff))
 }

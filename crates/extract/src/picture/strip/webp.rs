@@ -8,9 +8,9 @@ use super::{MAX_BLOCK, MAX_PROFILE, array, copy, malformed, skip};
 const KEPT_CHUNKS: [&[u8; 4]; 7] = [b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"ICCP"];
 
 pub(super) fn webp(from: &mut impl BufRead, to: &mut (impl Write + Seek)) -> io::Result<()> {
-    /// VP8X flags of Exif and XMP.
+    /// Flags in the VP8X chunk for Exif and XMP data.
     const METADATA: u8 = 0x08 | 0x04;
-    /// VP8X flag of a colour profile.
+    /// Flag in the VP8X chunk for a colour profile.
     const PROFILE: u8 = 0x20;
     let head: [u8; 12] = array(from)?;
     if !head.starts_with(b"RIFF") || !head.ends_with(b"WEBP") {

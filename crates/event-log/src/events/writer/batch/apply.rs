@@ -25,7 +25,8 @@ struct Progress {
 }
 
 impl Batch<'_> {
-    /// Executes the changes, gathered ones first. Each has its own outcome.
+    /// Executes the changes in an order in which batchable ones come first. Each change has its own
+    /// outcome.
     pub async fn apply_all(&mut self, changes: &[Change]) -> Result<Vec<Result<Outcome, AppError>>, AppError> {
         let mut order: Vec<usize> = (0..changes.len()).collect();
         order.sort_by_key(|place| !self.is_batchable(&changes[*place]));
@@ -33,8 +34,8 @@ impl Batch<'_> {
         for place in order {
             let change = &changes[place];
             if !self.is_batchable(change) {
-                // Other changes read and modify the same messages in the database, so pending edits
-                // are stored first.
+                // Stores the pending edits first, because other changes read and modify the same
+                // messages in the database.
                 query::execute(self.db, self.edits.take_statements(self.db.get_database_backend(), self.now)?).await?;
             }
             let before = self.progress();
@@ -48,7 +49,7 @@ impl Batch<'_> {
         Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
     }
 
-    /// True if none of the changes needs further queries after loading.
+    /// True if none of the changes needs queries after the batch's state is loaded.
     pub fn are_batchable(&self, changes: &[Change]) -> bool {
         changes.iter().all(|change| self.is_batchable(change))
     }
@@ -75,8 +76,8 @@ impl Batch<'_> {
         }
     }
 
-    /// Fails the batch if a refused change has modified anything: its partial effects would be
-    /// committed with the other changes.
+    /// Returns the error of a refused change. Fails the whole batch if that change has modified
+    /// anything, because its partial effects would be committed with the other changes.
     fn check_unchanged(&self, before: Progress, refusal: AppError) -> Result<AppError, AppError> {
         if self.progress() == before {
             return Ok(refusal);
@@ -179,7 +180,8 @@ mod tests {
 
         let before = batch.progress();
         assert!(is_refused(batch.check_unchanged(before, refusal())));
-        // A statement that only reads, and an update that affects no row.
+        // A statement that only reads and an update that affects no row don't count as
+        // modifications.
         batch.db.query_all_raw(statement("SELECT 1 AS one")).await.unwrap();
         batch.db.execute_raw(statement("UPDATE users SET role = 'admin'")).await.unwrap();
         assert!(is_refused(batch.check_unchanged(before, refusal())));

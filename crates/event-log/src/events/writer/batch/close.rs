@@ -19,12 +19,12 @@ use super::{super::conversation_cache::CachedConversation, Batch};
 
 /// Applied batch, ready to be stored and published.
 pub(in super::super) struct ClosedBatch {
-    /// Conversations that get events, with the state that the batch is based on.
+    /// Conversations that get events, with the state that the batch was computed from.
     pub seen: Vec<ExpectedState>,
     pub pieces: Vec<Piece>,
     pub envelopes: Vec<Envelope>,
     pub signals: Vec<Signal>,
-    /// Id of the outbox entry, if other instances need the events.
+    /// Id of the outbox entry; `None` if no other instance needs the events.
     pub batch: Option<Uuid>,
     /// State of the conversations after the batch is stored.
     pub conversations: HashMap<ConversationId, CachedConversation>,
@@ -32,7 +32,7 @@ pub(in super::super) struct ClosedBatch {
 
 impl Batch<'_> {
     /// Collects the statements, envelopes and signals of the batch. `told` are acknowledged outbox
-    /// entries to remove in the same transaction.
+    /// entries; they are removed in the same transaction.
     pub fn close(mut self, told: &[Uuid]) -> Result<ClosedBatch, AppError> {
         let backend = self.db.get_database_backend();
         let talked: HashSet<ConversationId> = self

@@ -40,7 +40,7 @@ impl Batch<'_> {
         Ok(self)
     }
 
-    /// Loads the state that messages need and that isn't cached, without locks.
+    /// Loads, without locks, the state that messages need and that isn't cached.
     pub async fn look(mut self, changes: &[Change], memory: &mut ConversationCache) -> Result<Self, AppError> {
         let mut unknown = Vec::new();
         let mut half_known = HashMap::new();
