@@ -1,5 +1,6 @@
-//! Lists the files of the web app (`frontend/build`) for `src/embedded.rs`, which makes them part of a release build. A debug build reads
-//! the folder at run time, and does not depend on it.
+//! Lists the files of the web app (`frontend/build`) for `src/embedded.rs`, which makes them part
+//! of a release build. A debug build reads the folder at run time, so it doesn't depend on its
+//! content.
 
 use std::{
     env,
@@ -19,7 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     writeln!(cargo, "cargo::rustc-cfg=embed_web_app")?;
-    // The folder for files that are added, each file for those that are removed: a copied folder may have an old modification time.
+    // Cargo watches the folder for added files, and each file for removed ones, because a copied
+    // folder may have an old modification time.
     writeln!(cargo, "cargo::rerun-if-changed={WEB_APP}")?;
     let mut files = Vec::new();
     if Path::new(WEB_APP).exists() {
@@ -29,7 +31,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut entries = String::new();
     for file in &files {
         writeln!(cargo, "cargo::rerun-if-changed={WEB_APP}/{file}")?;
-        // The few clients that take no compressed form get it decompressed. The policy of a page is read from the page itself.
+        // Leaves out the uncompressed form, which is decompressed for the few clients that accept
+        // no compression. Pages are kept uncompressed too, because their content security policy is
+        // computed from them.
         if !file.ends_with(".html") && files.binary_search(&format!("{file}.gz")).is_ok() {
             continue;
         }
@@ -43,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Adds the paths of all files below `folder`, relative to the web app's.
+/// Adds the paths of all files below `folder`, relative to the folder of the web app.
 fn collect(folder: &Path, files: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

@@ -55,7 +55,7 @@ pub fn build(
         .app_data(socket_io)
         .app_data(long_answers)
         .configure(routes)
-        // Middleware added last runs first.
+        // The middleware that is added last runs first.
         .wrap(from_fn(protect))
         .wrap(flood_guard)
         .wrap(from_fn(tracing::observe))
@@ -65,8 +65,9 @@ pub fn build(
         })
 }
 
-/// Flood guard, host check, firewall, CORS, chunking of long responses, and security headers in one middleware, since
-/// each additional one would cost two allocations and a move of the response.
+/// Flood guard, host check, firewall, CORS, chunking of long responses, and security headers. They
+/// are a single middleware, because each further one would cost two allocations and a move of the
+/// response.
 async fn protect<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -85,7 +86,7 @@ async fn protect<B: MessageBody + 'static>(
     let mut response = chunked_body::split_long_body(response, long_answer_slot);
     security_headers::add(response.headers_mut(), https_only);
     if is_stopping {
-        // Makes the client's next request go to another instance.
+        // Closes the connection, so that the client's next request goes to another instance.
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)
@@ -99,7 +100,8 @@ async fn admit(request: &ServiceRequest) -> Result<(), AppError> {
     firewall::admit(request).await
 }
 
-/// Slot for another long response to the client's address; `None` if the address has too many.
+/// Returns a slot for one more long response to the client's address; `None` if the address already
+/// has the maximum number.
 fn long_answer_slot(http: &HttpRequest) -> Option<AddressSlot> {
     let counter = http.app_data::<Arc<PerAddress>>()?;
     let config = &http.app_data::<Data<App>>()?.config;
@@ -120,33 +122,33 @@ fn routes(config: &mut ServiceConfig) {
     config.service(web::redirect("/docs", "docs/")).service(only_get("/docs/{file:.*}", assets::serve_docs));
 }
 
-/// Public keys of access tokens (JWKS).
+/// Serves the public keys of access tokens (JWKS).
 async fn published_keys(app: Data<App>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "public, max-age=300"))
         .json(app.identity.accounts.published_keys())
 }
 
-/// OAuth client metadata for the authorization servers of MCP servers.
+/// Serves the OAuth client metadata for the authorization servers of all MCP servers.
 async fn oauth_client(app: Data<App>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "public, max-age=300"))
         .json(oauth::client_document(&app.assistants, None))
 }
 
-/// OAuth client metadata for one MCP server.
+/// Serves the OAuth client metadata for a single MCP server.
 async fn oauth_client_of(app: Data<App>, server: Path<McpServerId>) -> HttpResponse {
     let document = oauth::client_document(&app.assistants, Some(server.into_inner()));
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(document)
 }
 
-/// OpenAPI document, cached since it can't change while the program runs.
+/// Serves the OpenAPI document. It is cached, because it can't change while the program runs.
 async fn openapi_document(http: HttpRequest, app: Data<App>) -> HttpResponse {
     static TEXT: OnceLock<Result<String, serde_json::Error>> = OnceLock::new();
     json_document(&http, TEXT.get_or_init(|| endpoint::openapi::served(app.config.server.base_path())))
 }
 
-/// Schemas of the real-time protocol's frames.
+/// Serves the schemas of the frames of the real-time protocol.
 async fn frames(http: HttpRequest) -> HttpResponse {
     static TEXT: OnceLock<Result<String, serde_json::Error>> = OnceLock::new();
     json_document(&http, TEXT.get_or_init(endpoint::openapi::frames))

@@ -1,8 +1,9 @@
 //! Web app, embedded in the program.
 //!
-//! Files are compressed at build time, and a client gets the smallest encoding that it accepts. Names under `immutable`
-//! contain a content hash and may be cached forever; the page itself is revalidated each time. A path that is not a
-//! file is a view of the app and gets the page.
+//! Files are compressed at build time. A client gets the smallest encoding that it accepts. Names
+//! under `immutable` contain a content hash and may be cached forever; the page of the app is
+//! revalidated each time. For a path that isn't a file, the page is served, because such a path is
+//! a view of the app.
 
 use std::{
     fmt::Write as _,
@@ -30,10 +31,10 @@ use sha2::{Digest, Sha256};
 use crate::embedded::{AssetSource, WEB_APP, media_type};
 
 const PAGE: &str = "index.html";
-/// Page of the frame in which the app shows artifacts of assistants.
+/// Page that the app embeds as a frame in order to show artifacts of assistants.
 const ARTIFACT: &str = "artifact.html";
-/// Content security policy of artifacts: a separate origin without network access, which only the app's pages can
-/// embed.
+/// Content security policy of artifacts. It makes them a separate origin without network access,
+/// which only pages of the app can embed.
 const ARTIFACT_POLICY: &str = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
      img-src data: blob:; media-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 /// Content security policy of Swagger UI, which sets styles by script.
@@ -41,16 +42,17 @@ const DOCS_POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src '
      frame-ancestors 'none'; base-uri 'none'";
 /// Folder of Swagger UI. Programs without the feature `swagger` don't serve it.
 const DOCS: &str = "docs/";
-/// Prefixes that are never views of the app: unknown paths below them get a 404 instead of the page.
+/// Path prefixes that are never views of the app. An unknown path below them gets a 404 instead of
+/// the page.
 const RESERVED: [&str; 8] = ["r1", "v1", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];
 const CACHE_IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const CACHE_REVALIDATE: &str = "no-cache";
 const CACHE_ONE_HOUR: &str = "public, max-age=3600";
 
-/// Encodings of a file with their suffixes, smallest first.
+/// Encodings in which a file may be stored, with their suffixes; the smallest encoding first.
 const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
-/// Fallback for paths without a route.
+/// Serves a file or the page of the app; fallback for paths without a route.
 pub async fn serve(http: HttpRequest) -> HttpResponse {
     static BELOW: OnceLock<Option<BasePathPage>> = OnceLock::new();
     let path = http.app_data::<Data<App>>().map_or("", |app| app.config.server.base_path());
@@ -58,7 +60,7 @@ pub async fn serve(http: HttpRequest) -> HttpResponse {
     answer(&WEB_APP, &http, below)
 }
 
-/// Swagger UI at `/docs/`.
+/// Serves Swagger UI at `/docs/`.
 #[cfg(feature = "swagger")]
 pub async fn serve_docs(http: HttpRequest, path: actix_web::web::Path<String>) -> HttpResponse {
     docs(&WEB_APP, &http, &path)
@@ -100,7 +102,8 @@ fn not_built(http: &HttpRequest) -> HttpResponse {
     endpoint::failure(http, &error)
 }
 
-/// True if a path names a compressed form of a file, which is served only under the file's own path.
+/// True if the path names the compressed form of a file. This form is served only under the path of
+/// the file itself.
 fn is_compressed_form(path: &str) -> bool {
     ENCODINGS.iter().any(|(_, ending)| path.ends_with(ending))
 }
@@ -134,7 +137,8 @@ fn file(files: &AssetSource, http: &HttpRequest, path: &str) -> HttpResponse {
             Err(error) => return endpoint::failure(http, &AppError::internal(error)),
         };
     } else if path.ends_with(".js") {
-        // A worker has the policy of its own script, not that of the page that started it.
+        // A worker has the policy that is sent with its own script, not that of the page that
+        // started it.
         response.insert_header((CONTENT_SECURITY_POLICY, policy(&[])));
     }
     if known {
@@ -153,7 +157,7 @@ fn file(files: &AssetSource, http: &HttpRequest, path: &str) -> HttpResponse {
     }
 }
 
-/// True if the client's cached version is current.
+/// True if the version that the client has cached is current.
 fn is_not_modified(http: &HttpRequest, tag: &str) -> bool {
     header(http, &IF_NONE_MATCH).split(',').any(|candidate| {
         let candidate = candidate.trim().trim_start_matches("W/");
@@ -161,7 +165,7 @@ fn is_not_modified(http: &HttpRequest, tag: &str) -> bool {
     })
 }
 
-/// Page of an app under a base path. It is built for the root, and rewritten once.
+/// Page of the app for a base path. The page is built for the root path and rewritten once.
 struct BasePathPage {
     plain: Bytes,
     small: Bytes,
@@ -205,7 +209,8 @@ fn gzip(page: &[u8]) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// Rewrites the base path in the page: for SvelteKit, for its scripts, and in URLs of its files.
+/// Rewrites the base path in the page: in the settings for SvelteKit, and in the URLs of scripts
+/// and other files.
 fn rewrite_base_path(page: &str, path: &str) -> String {
     page.replace("base: \"\"", &format!("base: \"{path}\""))
         .replace("window.natterBase = '';", &format!("window.natterBase = '{path}';"))
@@ -225,7 +230,8 @@ fn accepts(http: &HttpRequest, encoding: &str) -> bool {
     })
 }
 
-/// Each encoding needs an `ETag` of its own.
+/// Returns the `ETag` of a file. It contains the encoding, because each encoding needs a different
+/// one.
 fn tag(hash: &[u8; 32], form: Option<&str>) -> String {
     let mut tag = format!("\"{}", hex::encode(&hash[..12]));
     if let Some(form) = form {
@@ -246,7 +252,8 @@ fn cache_control(path: &str) -> &'static str {
     }
 }
 
-/// Content security policy of a page: own scripts only; inline scripts are allowed by their hash.
+/// Returns the content security policy of a page. It allows only scripts of the app, and inline
+/// scripts by their hash.
 fn policy(page: &[u8]) -> String {
     let mut scripts = String::from("'self'");
     for script in inline_scripts(&String::from_utf8_lossy(page)) {
@@ -277,12 +284,12 @@ mod tests {
         let page = b"<head><script src=\"/a.js\"></script><script>\n1\n</script></head><script type=\"module\">alert(2)</script>";
         assert_eq!(inline_scripts(std::str::from_utf8(page).unwrap()).collect::<Vec<_>>(), ["\n1\n", "alert(2)"]);
         let policy = policy(page);
-        // echo -n 'alert(2)' | openssl dgst -sha256 -binary | base64
+        // Expected value: echo -n 'alert(2)' | openssl dgst -sha256 -binary | base64
         assert!(policy.contains("'sha256-4axlHpxgDbFzJObpXPFZgZhULrEGgJiud3OwxN9unHg='"), "{policy}");
         assert!(!policy.contains("script-src 'self' 'unsafe-inline'"));
     }
 
-    /// Web app fixture.
+    /// Fixture that contains a small web app.
     static FIXTURE: AssetSource = AssetSource::Folder(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/web"));
 
     fn get(path: &str, headers: &[(&'static str, &'static str)]) -> HttpResponse {
@@ -352,7 +359,7 @@ mod tests {
         assert!(policy.starts_with("sandbox allow-scripts; default-src 'none';"), "{policy}");
         assert!(policy.ends_with("frame-ancestors 'self'") && !policy.contains("allow-same-origin"), "{policy}");
         assert_eq!(header_of(&response, "x-frame-options"), "SAMEORIGIN");
-        // Pages of the app can't embed foreign frames.
+        // Pages of the app can't embed frames of other origins.
         assert!(header_of(&get("/", &[]), "content-security-policy").contains("frame-src 'self'"));
     }
 

@@ -1,5 +1,5 @@
-//! Page for browsers at a banned address, instead of JSON. It has no scripts and reloads itself, so that it disappears
-//! when the ban ends or is lifted.
+//! Page that browsers get at a banned address, instead of JSON. It has no scripts. It reloads
+//! itself, so that it disappears when the ban ends or is lifted.
 
 use std::sync::LazyLock;
 
@@ -17,7 +17,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
 const STYLE: &str = include_str!("banned.css");
-/// Maximum reload interval, in seconds, since the ban may be lifted early.
+/// Maximum interval of reloads, in seconds. Bounded because a ban may be lifted early.
 const MAX_RELOAD_INTERVAL: u64 = 20;
 
 static POLICY: LazyLock<String> = LazyLock::new(|| {
@@ -27,7 +27,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The page, if the request is from a browser that accepts HTML.
+/// Returns the page, if the request is from a browser that accepts HTML.
 pub fn page(http: &HttpRequest, refusal: &AppError) -> Option<HttpResponse> {
     let header = |name| http.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if *http.method() != Method::GET || !header(ACCEPT).contains("text/html") {
@@ -55,7 +55,7 @@ pub fn page(http: &HttpRequest, refusal: &AppError) -> Option<HttpResponse> {
     )
 }
 
-/// Texts of the page in one language.
+/// Texts of the page, in one language.
 struct PageTexts {
     language: &'static str,
     title: &'static str,
@@ -67,7 +67,7 @@ struct PageTexts {
 impl PageTexts {
     fn of(languages: &str, seconds: u64) -> Self {
         let minutes = seconds.div_ceil(60);
-        // Longer bans are shown in hours or days.
+        // Shows longer bans in hours or days.
         let (count, is_hours) = if minutes <= 120 { (minutes, false) } else { (minutes.div_ceil(60), true) };
         if languages.trim_start().to_ascii_lowercase().starts_with("vi") {
             let unit = if is_hours { "giờ" } else { "phút" };

@@ -1,9 +1,9 @@
 //! Sends long responses in chunks.
 //!
-//! actix copies a buffered body as a whole into the connection's write buffer, which holds it until the client has read
-//! it. Therefore longer bodies are split, and the next chunk is copied when the previous one has been sent: a client
-//! that doesn't read costs one buffer, whatever it requested. The number of concurrent long responses is limited per
-//! address.
+//! actix copies a buffered body as a whole into the write buffer of the connection, which holds it
+//! until the client has read it. Therefore longer bodies are split, and a chunk is copied only when
+//! the previous one has been sent. So a client that doesn't read costs only one buffer, whatever it
+//! has requested. The number of concurrent long responses is limited per address.
 
 use std::{
     convert::Infallible,
@@ -23,10 +23,11 @@ use realtime::per_address::AddressSlot;
 
 /// Chunk size, in bytes.
 const CHUNK_SIZE: usize = 32 * 1024;
-/// Retry delay for an address with too many long responses in progress.
+/// Value of `Retry-After` for an address that already has the maximum number of long responses in
+/// progress.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// The original body, a chunked body, or an error body.
+/// Body of a response: the original body, a chunked one, or that of an error.
 pub type MaybeChunked<B> = EitherBody<B, EitherBody<ChunkedBody>>;
 
 /// Body that is passed to the connection one chunk at a time.
@@ -49,7 +50,8 @@ impl MessageBody for ChunkedBody {
     }
 }
 
-/// Splits a long body into chunks. `slot` returns a permit for another long response, or `None` at the limit.
+/// Splits a long body into chunks. `slot` returns a permit for one more long response, or `None` if
+/// the address already has the maximum number.
 pub fn split_long_body<B: MessageBody>(
     response: ServiceResponse<B>,
     slot: impl FnOnce(&HttpRequest) -> Option<AddressSlot>,

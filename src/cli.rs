@@ -162,7 +162,7 @@ struct Password {
     password_stdin: bool,
 }
 
-/// Runs the command of the command line.
+/// Runs the command that the command line names.
 pub fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let table = config::SettingsTable::with(payments::settings());
@@ -216,7 +216,8 @@ async fn migrate(config: Config, direction: Migrate) -> anyhow::Result<()> {
     Ok(database.close().await?)
 }
 
-/// Poll interval for the progress of the index, and time without progress after which the command gives up.
+/// Interval at which the progress of the index is read, and time without progress after which the
+/// command gives up.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const NO_PROGRESS_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -313,7 +314,7 @@ async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
     Ok(database.close().await?)
 }
 
-/// Message for a consistent ledger. Returns an error if accounts differ.
+/// Verifies the ledger and returns a message for the operator. Fails if accounts differ.
 async fn verify_ledger(database: &Database) -> anyhow::Result<String> {
     let (extent, differences) = credits::verify(database).await.map_err(explain)?;
     if differences.is_empty() {
@@ -337,7 +338,7 @@ async fn verify_ledger(database: &Database) -> anyhow::Result<String> {
 }
 
 impl Password {
-    /// The password, with a note for the output.
+    /// Returns the password, with a note for the output.
     fn choose(self) -> anyhow::Result<(String, String)> {
         if let Some(password) = self.password {
             return Ok((password, String::new()));
@@ -347,7 +348,7 @@ impl Password {
             std::io::stdin().read_to_string(&mut text).context("The password could not be read from standard input")?;
             return Ok((text.trim_end_matches(['\r', '\n']).to_owned(), String::new()));
         }
-        // The prefix satisfies policies that require several character classes.
+        // The prefix satisfies password policies that require several classes of characters.
         let password = format!("Aa1-{}", token::random_token()?);
         let note = format!(" The password is {password}");
         Ok((password, note))
@@ -372,7 +373,7 @@ fn explain(error: AppError) -> anyhow::Error {
     }
 }
 
-/// Runs a one-off command, which logs only warnings.
+/// Runs a command that ends by itself. Only warnings are logged.
 fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     logging::start_quietly();
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)

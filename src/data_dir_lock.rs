@@ -1,9 +1,9 @@
-//! Exclusive lock of the data folder on SQLite: two servers could share the database, but neither would receive the
-//! other's events.
+//! Exclusive lock of the data folder, for SQLite. Without it, two servers could use the same
+//! database, but neither would receive the events of the other.
 //!
-//! The lock is the operating system's file lock, which ends with the process in any case; the file's content identifies
-//! the holder. Commands that read or change a few rows (`doctor`, `backup`, `admin`, `migrate`) run without the lock:
-//! SQLite isolates their transactions.
+//! The lock is a file lock of the operating system, which ends at the latest with the process. The
+//! content of the file identifies the holder. Commands that read or change a few rows (`doctor`,
+//! `backup`, `admin`, `migrate`) run without the lock: SQLite isolates their transactions.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
@@ -17,7 +17,7 @@ use appcore::{Clock, config::Config};
 
 /// File name in `server.data_dir`.
 const FILE_NAME: &str = "lock";
-/// Read limit for the lock file, in bytes; we never write more.
+/// Maximum number of bytes that are read from the lock file. A server never writes more.
 const MAX_FILE_LEN: u64 = 1_000;
 
 /// Lock that is held until it is dropped.
@@ -26,7 +26,8 @@ pub struct DataDirLock {
     _file: File,
 }
 
-/// Locks the data folder for this process; `None` on PostgreSQL, which instances may share.
+/// Locks the data folder for this process. Returns `None` on PostgreSQL, where instances may share
+/// the folder.
 pub fn acquire(config: &Config) -> anyhow::Result<Option<DataDirLock>> {
     if config.is_embedded() { lock_folder(&config.server.data_dir).map(Some) } else { Ok(None) }
 }
@@ -42,7 +43,7 @@ fn lock_folder(folder: &Path) -> anyhow::Result<DataDirLock> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
-            // The holder is only informative.
+            // The holder is only shown in the error, so a failure to read it is ignored.
             let _ = file.take(MAX_FILE_LEN).read_to_string(&mut holder);
             let holder = holder.split_whitespace().collect::<Vec<_>>().join(" ");
             bail!(
@@ -62,7 +63,7 @@ fn lock_folder(folder: &Path) -> anyhow::Result<DataDirLock> {
         host.nodename().to_string_lossy(),
         Clock::system().now()
     );
-    // A full disk must not prevent the start.
+    // A failure to write is ignored, because a full disk must not prevent the start.
     let _ = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
     Ok(DataDirLock { _file: file })
 }
@@ -84,7 +85,7 @@ mod tests {
         let said = std::fs::read_to_string(folder.join(FILE_NAME)).unwrap();
         assert_eq!(said.lines().count(), 1, "{said}");
         drop(again);
-        // Arbitrary earlier content.
+        // Any content may be left in the file.
         std::fs::write(folder.join(FILE_NAME), "x".repeat(5_000)).unwrap();
         drop(lock_folder(&folder).unwrap());
         assert!(std::fs::read_to_string(folder.join(FILE_NAME)).unwrap().starts_with("process "));

@@ -1,5 +1,6 @@
-//! `natter doctor`: checks everything that an installation depends on, and prints one line per check with the problem
-//! and its remedy. Checks that a running server performs itself ([`ops::checks`]) are run here without a server.
+//! `natter doctor`: checks everything that an installation depends on. Prints one line per check,
+//! with the problem and its remedy. The checks of a running server ([`ops::checks`]) are run here
+//! without a server.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -17,7 +18,7 @@ use crate::{
     tls,
 };
 
-/// Timeout for closing the database.
+/// Maximum time for closing the database.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Formats a check as one line, even if its text has line breaks.
@@ -31,7 +32,7 @@ fn format_check(check: &Check) -> String {
     format!("{verdict:<8} {}: {}", check.about.title(), says.join(" "))
 }
 
-/// Runs all checks. Returns the output, and true if a check failed.
+/// Runs all checks. Returns the text to print, and true if a check has failed.
 pub async fn examine(loaded: LoadedConfig) -> (String, bool) {
     let mut checks = configuration(&loaded.warnings);
     let config = loaded.config;
@@ -56,8 +57,8 @@ pub async fn examine(loaded: LoadedConfig) -> (String, bool) {
     (text, checks.iter().any(Check::is_fault))
 }
 
-/// Secret that encrypts values in the database, as a running server would load it. It is not generated if it is
-/// missing.
+/// Returns the secret that encrypts values in the database, as a running server would load it. If
+/// it is missing, it is not generated.
 fn key_secret(config: &Config) -> Option<Secret> {
     let config = config.clone();
     let is_in_file = config.server.data_dir.join("encryption-key").exists();
@@ -65,7 +66,8 @@ fn key_secret(config: &Config) -> Option<Secret> {
     config.auth.key_encryption_secret
 }
 
-/// Checks the database, and the AI providers stored in it beside those of the configuration.
+/// Checks the database, and the AI providers that are stored in it in addition to those of the
+/// configuration.
 async fn database(config: &Config, ai: Option<&Ai>) -> Vec<Check> {
     const ABOUT: CheckAbout = CheckAbout::Database;
     let url = config.database.url.expose();
@@ -111,7 +113,7 @@ async fn database(config: &Config, ai: Option<&Ai>) -> Vec<Check> {
             }
         }
     }
-    // There are no writes to lose.
+    // The timeout is harmless: nothing was written that could be lost.
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, database.close()).await;
     checks
 }

@@ -1,6 +1,6 @@
-//! Files of the web app: embedded in release builds; in debug builds read from the folder on each request, so that a
-//! new build of the web app needs no rebuild of the program. Of files compressed at build time, only the compressed
-//! forms are embedded.
+//! Files of the web app. In a release build they are embedded. In a debug build they are read from
+//! the folder on each request, so that the program need not be built again after the web app. If a
+//! file was compressed at build time, only its compressed forms are embedded.
 
 #[cfg(any(not(embed_web_app), test))]
 use std::{fs, path::Path};
@@ -16,15 +16,15 @@ use sha2::{Digest, Sha256};
 #[cfg(embed_web_app)]
 include!(concat!(env!("OUT_DIR"), "/web_app.rs"));
 
-/// Files of `frontend/build`. Empty if the program was built without the web app.
+/// Files of `frontend/build`; none if the program was built without the web app.
 #[cfg(embed_web_app)]
 pub static WEB_APP: AssetSource = AssetSource::Embedded(&WEB_APP_FILES);
 #[cfg(not(embed_web_app))]
 pub static WEB_APP: AssetSource = AssetSource::Folder(concat!(env!("CARGO_MANIFEST_DIR"), "/frontend/build"));
 
-/// Files by path.
+/// Source of files, which are identified by their paths.
 pub enum AssetSource {
-    /// Sorted by path.
+    /// Embedded files, sorted by path.
     #[cfg(any(embed_web_app, test))]
     Embedded(&'static [EmbeddedAsset]),
     #[cfg(any(not(embed_web_app), test))]
@@ -48,20 +48,20 @@ impl EmbeddedAsset {
 #[derive(Clone)]
 pub struct Asset {
     stored: Bytes,
-    /// True if only the gzip form is embedded.
+    /// True if only the gzip form of the file is embedded.
     is_gzipped: bool,
-    /// Cached hash; `None` for a file that is read from a folder.
+    /// Cached hash of an embedded file; `None` for a file that is read from a folder.
     hash: Option<&'static OnceLock<[u8; 32]>>,
 }
 
 impl Asset {
-    /// SHA-256 hash of the file as stored. Cached for an embedded file.
+    /// Returns the SHA-256 hash of the file in its stored form. It is cached for an embedded file.
     pub fn hash(&self) -> [u8; 32] {
         let digest = || Sha256::digest(&self.stored).into();
         self.hash.map_or_else(digest, |hash| *hash.get_or_init(digest))
     }
 
-    /// Content of the file.
+    /// Returns the uncompressed content of the file.
     pub fn data(self) -> io::Result<Bytes> {
         if !self.is_gzipped {
             return Ok(self.stored);
@@ -73,7 +73,8 @@ impl Asset {
 }
 
 impl AssetSource {
-    /// File at a path relative to the folder; `None` for paths that leave it.
+    /// Finds the file at a path relative to the folder; `None` for paths that lead out of the
+    /// folder.
     pub fn get(&self, path: &str) -> Option<Asset> {
         match self {
             #[cfg(any(embed_web_app, test))]
@@ -95,7 +96,7 @@ impl AssetSource {
     }
 }
 
-/// Media type of a file by its extension.
+/// Returns the media type of a file by its extension.
 pub fn media_type(path: &str) -> &'static str {
     match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
         "css" => "text/css; charset=utf-8",
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn finds_gzipped_files_by_their_own_path() {
-        // `printf natter | gzip --no-name`
+        // Output of `printf natter | gzip --no-name`.
         static GZIPPED: [EmbeddedAsset; 1] = [EmbeddedAsset::new(
             "_app/a.js.gz",
             &[31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 203, 75, 44, 41, 73, 45, 2, 0, 193, 233, 74, 54, 6, 0, 0, 0],

@@ -1,4 +1,4 @@
-//! Log: one line per event on standard output, in JSON unless it is a terminal.
+//! Log: one line per event on standard output. The lines are JSON, unless the output is a terminal.
 
 mod json;
 mod lines;
@@ -12,11 +12,11 @@ use self::{
     lines::{LogBuffer, LogThread},
 };
 
-/// Default of `RUST_LOG`.
+/// Filter that applies if `RUST_LOG` is not set.
 const DEFAULT_FILTER: &str = "info";
 
-/// Starts logging. A separate thread writes the log, so that a slow reader delays nothing; it stops when the returned
-/// guard is dropped.
+/// Starts logging. A separate thread writes the log, so that a slow reader doesn't delay anything.
+/// The thread stops when the returned guard is dropped.
 pub fn start() -> io::Result<LogThread> {
     let lines = LogBuffer::default();
     let thread = lines.write_to(io::stdout(), |count| tracing::warn!("{count} log lines dropped"))?;
@@ -29,7 +29,7 @@ pub fn start() -> io::Result<LogThread> {
     Ok(thread)
 }
 
-/// Filter from `RUST_LOG`. An invalid value is ignored.
+/// Returns the filter from `RUST_LOG`. An invalid value is ignored.
 fn filter() -> EnvFilter {
     let levels = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|levels| !levels.is_empty());
     levels.and_then(|levels| EnvFilter::try_new(levels).ok()).unwrap_or_else(|| EnvFilter::new(DEFAULT_FILTER))

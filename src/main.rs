@@ -28,14 +28,15 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// jemalloc options: returns freed memory to the system after one second instead of ten. Under load, ten seconds of
-/// freed memory are half of the program's memory.
+/// Options for jemalloc: it returns freed memory to the system after one second instead of ten.
+/// Under load, the memory freed within ten seconds is half of the program's memory.
 #[expect(unsafe_code, reason = "the allocator looks for this name")]
 #[unsafe(export_name = "_rjem_malloc_conf")]
 #[cfg(not(feature = "profiling"))]
 pub static ALLOCATOR_SETTINGS: &[u8] = b"dirty_decay_ms:1000,muzzy_decay_ms:0\0";
 
-/// jemalloc options of a program with heap profiling, activated on request: samples one allocation per 512 KiB.
+/// Options for jemalloc in a program with heap profiling, which is activated on request. One
+/// allocation per 512 KiB is sampled.
 #[expect(unsafe_code, reason = "the allocator looks for this name")]
 #[unsafe(export_name = "_rjem_malloc_conf")]
 #[cfg(feature = "profiling")]
@@ -43,14 +44,14 @@ pub static ALLOCATOR_SETTINGS: &[u8] =
     b"dirty_decay_ms:1000,muzzy_decay_ms:0,prof:true,prof_active:false,lg_prof_sample:19\0";
 
 fn main() -> ExitCode {
-    // Dependencies may link two cryptography libraries; this is the one that is used.
+    // Selects the cryptography library to use, because dependencies may link two of them.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         tracing::debug!("cryptography provider already installed");
     }
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Single line: the causes follow the sentence, as in `{:#}`.
+            // Prints a single line, in which the causes follow the message, as `{:#}` formats them.
             let _ = writeln!(std::io::stderr(), "{error:#}");
             ExitCode::FAILURE
         }

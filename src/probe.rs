@@ -1,5 +1,5 @@
-//! `natter probe`: checks whether the server with this configuration accepts requests. For health checks of containers
-//! without curl.
+//! `natter probe`: checks whether the server with this configuration accepts requests. Meant for
+//! health checks of containers that have no curl.
 
 use std::{
     io::{Read as _, Write as _},
@@ -10,12 +10,12 @@ use std::{
 use anyhow::{Context as _, ensure};
 use appcore::config::Config;
 
-/// Timeout for connecting, and for each read.
+/// Timeout for connecting, and also for each read.
 const IO_TIMEOUT: Duration = Duration::from_secs(2);
 const REQUEST: &[u8] = b"GET /health/simple HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 const OK_STATUS: &[u8] = b"HTTP/1.1 200 ";
 
-/// Sends one request to the server on this machine.
+/// Sends a request to the server on this machine. Fails unless the server accepts requests.
 pub fn run(config: &Config) -> anyhow::Result<()> {
     let address = address(config)?;
     let mut stream = TcpStream::connect_timeout(&address, IO_TIMEOUT)
@@ -31,7 +31,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Address of the server as reached from this machine.
+/// Returns the address at which the server can be reached from this machine.
 fn address(config: &Config) -> anyhow::Result<SocketAddr> {
     let (host, port) = (config.server.host.as_str(), config.server.port);
     let mut address = (host, port)

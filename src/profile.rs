@@ -6,7 +6,8 @@ use anyhow::{Context as _, anyhow};
 use appcore::view::ProfileKind;
 use pprof::{ProfilerGuardBuilder, protos::Message as _};
 
-/// Samples per second. Not a divisor of common timer frequencies, to avoid sampling in lockstep with them.
+/// Number of samples per second. It doesn't divide common timer frequencies, so that the samples
+/// aren't synchronised with them.
 const SAMPLES_PER_SECOND: i32 = 99;
 /// Libraries without frame pointers, at which stack unwinding stops.
 const FRAMELESS_LIBRARIES: [&str; 4] = ["libc", "libgcc", "pthread", "vdso"];
@@ -22,7 +23,7 @@ async fn record_cpu(time: Duration) -> anyhow::Result<Vec<u8>> {
     let looking = ProfilerGuardBuilder::default().frequency(SAMPLES_PER_SECOND).blocklist(&FRAMELESS_LIBRARIES).build();
     let looking = looking.context("failed to start the profiler")?;
     tokio::time::sleep(time).await;
-    // Symbol look-up in the debug information takes a while.
+    // Looking up symbols in the debug information takes a while, so it runs on a blocking thread.
     let naming = tokio::task::spawn_blocking(move || {
         let profile = looking.report().build()?.pprof()?;
         anyhow::Ok(profile.encode_to_vec())
@@ -30,7 +31,7 @@ async fn record_cpu(time: Duration) -> anyhow::Result<Vec<u8>> {
     naming.await?
 }
 
-/// Heap allocations made during `time` that are still in use.
+/// Records the heap allocations that were made during `time` and are still in use at its end.
 async fn record_heap(time: Duration) -> anyhow::Result<Vec<u8>> {
     let control = jemalloc_pprof::PROF_CTL.as_ref().context("heap profiling disabled at start")?;
     control.lock().await.activate()?;
@@ -64,7 +65,7 @@ mod tests {
         let read = pprof::protos::Profile::decode(&profile[..]).unwrap();
         assert!(!read.sample.is_empty() && !read.function.is_empty(), "{read:?}");
         let profile = record(ProfileKind::Heap, Duration::from_secs(1)).await.unwrap();
-        // Compressed, as pprof expects.
+        // The profile is compressed, as pprof expects.
         assert!(profile.starts_with(&[0x1f, 0x8b]) && profile.len() > 100, "{} bytes", profile.len());
         busy.join().unwrap();
     }

@@ -1,4 +1,5 @@
-//! Checks that only the binary can run: schema, configuration and backups. For `natter doctor` and the console.
+//! Checks that only the binary can run: of the schema, the configuration and the backups. Used by
+//! `natter doctor` and the console.
 
 use std::time::Duration;
 
@@ -14,9 +15,9 @@ use platform::Core;
 
 use crate::{backup::Schedule, schema::SchemaState};
 
-/// Program of a running server.
+/// Interface of a running server to the operations domain.
 pub struct Program {
-    /// Warnings about ignored configuration.
+    /// Warnings about parts of the configuration that are ignored.
     pub notes: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
-//! `/metrics`, on a separate address (`metrics.listen`): counters of the [`metrics`] crate, and gauges computed on each
-//! scrape.
+//! Endpoint `/metrics`, on a separate address (`metrics.listen`). Serves the counters of the crate
+//! [`metrics`], and gauges that are computed for each request.
 
 use std::{
     fs,
@@ -28,18 +28,18 @@ use prometheus_client::{
     metrics::{family::Family, gauge::ConstGauge},
 };
 
-/// Timeout for the job statistics from the database.
+/// Timeout for reading the job statistics from the database.
 const JOBS_TIMEOUT: Duration = Duration::from_secs(2);
-/// Clock ticks per second in `/proc`, on every Linux.
+/// Clock ticks per second in `/proc`; the same on every Linux system.
 const TICKS_PER_SECOND: f64 = 100.0;
-/// Maximum idle time of a scraper's connection.
+/// Time after which an idle connection of a scraper is closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// Approximate start time of the process.
+/// Approximate time at which the process started.
 static STARTED_AT: LazyLock<SystemTime> = LazyLock::new(SystemTime::now);
 
-/// Serves the metrics in the background. If the address is in use, such as by another instance on this machine, a
-/// warning is logged and nothing is served.
+/// Serves the metrics in the background. If the address is in use, for example by another instance
+/// on this machine, a warning is logged and nothing is served.
 pub fn listen(
     app: &Arc<App>,
     builder: ServerBuilder,
@@ -69,7 +69,8 @@ async fn answer(app: Data<App>) -> HttpResponse {
     register_instance(&app, &mut moment);
     register_search(&app, &mut moment);
     register_jobs(&app, &mut moment).await;
-    // Listing open files may take long, as may a remote disk.
+    // Runs on a blocking thread, because listing the open files may take long, and so may a remote
+    // disk.
     let folder = app.config.server.data_dir.clone();
     if let Ok((process, is_full)) =
         web::block(move || (Process::read(), matches!(DiskSpace::of(&folder), Ok(DiskSpace::Full(_))))).await
@@ -124,10 +125,10 @@ struct Kind {
     kind: String,
 }
 
-/// Maximum number of providers with their own series, as in other metrics.
+/// Maximum number of providers that have their own series, as for other metrics.
 const MAX_PROVIDERS: usize = 100;
 
-/// Registers a family of gauges with these values.
+/// Registers a family of gauges with the given values.
 fn gauges<L: EncodeLabelSet + Clone + std::hash::Hash + Eq + std::fmt::Debug + Send + Sync + 'static>(
     to: &mut Registry,
     name: &str,
@@ -199,10 +200,11 @@ async fn register_jobs(app: &App, to: &mut Registry) {
     gauge(to, "jobs_longest_wait_seconds", "How long a due job has waited at most", wait.unsigned_abs() / 1_000);
 }
 
-/// Memory statistics of jemalloc: allocated memory grows with a leak, resident memory with a burst.
+/// Registers the memory statistics of jemalloc. A leak shows in the allocated memory, a burst of
+/// load in the resident memory.
 fn register_allocator(to: &mut Registry) {
     use tikv_jemalloc_ctl::{epoch, stats};
-    // jemalloc caches its statistics until the epoch advances.
+    // jemalloc updates its cached statistics only when the epoch advances.
     if epoch::advance().is_err() {
         return;
     }
@@ -222,7 +224,7 @@ fn register_allocator(to: &mut Registry) {
     );
 }
 
-/// Statistics of this process from the kernel.
+/// Statistics of this process that the kernel reports.
 #[derive(Default)]
 struct Process {
     cpu: f64,
@@ -236,7 +238,7 @@ struct Process {
 impl Process {
     fn read() -> Self {
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        // The second field is the program's name, which may contain spaces.
+        // Fields are counted from the end of the program's name, which may contain spaces.
         let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
         let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

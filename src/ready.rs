@@ -1,4 +1,5 @@
-//! Last line of a start at a terminal: address, data folder, administrator, and how to stop.
+//! Last line of a start in a terminal. States the address, the data folder, the administrator, and
+//! how to stop the server.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -9,7 +10,8 @@ use app::App;
 use appcore::config::{Config, Role};
 use dbcontext::query::users;
 
-/// Logs that the server is ready, if the log goes to a terminal. Programs wait for `listening on …` instead.
+/// Logs that the server is ready, if the log goes to a terminal. Other programs wait for the line
+/// `listening on …` instead.
 pub async fn log(app: &App) {
     if app.config.server.role == Role::Worker || !io::stdout().is_terminal() {
         return;

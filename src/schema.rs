@@ -1,4 +1,5 @@
-//! Database schema: migrates up and down, one process at a time, and lists the migrations.
+//! Database schema: applies, reverts and lists migrations. Only one process at a time changes the
+//! schema.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -8,21 +9,22 @@ use dbcontext::Database;
 use migration::{Migrator, MigratorTrait as _, is_unreleased};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, TransactionTrait as _};
 
-/// Attempts of a migration that finds its table locked.
+/// Maximum number of attempts at a migration whose table is locked.
 const MAX_ATTEMPTS: u32 = 30;
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 const UNREADABLE: &str = "The schema's history could not be read";
-/// Error for a database or an archive with the schema of an unreleased build.
+/// Error message for a database or an archive whose schema is that of an unreleased build.
 pub const UNRELEASED: &str = "An unreleased build of Natter created this database, and its schema can't be upgraded. Export the conversations to keep \
     with the build that created it, then start with an empty database.";
-/// Advisory lock by which instances that start together take turns. The number is arbitrary but unique.
+/// Statement that acquires an advisory lock, by which instances that start at the same time take
+/// turns. The number is arbitrary but not used for any other lock.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7246010417523)";
 
-/// State of a database's schema relative to this program.
+/// State of a database's schema, compared with this program.
 pub struct SchemaState {
     /// Number of pending migrations.
     pub pending: usize,
-    /// Migrations known only to a newer program, oldest first.
+    /// Applied migrations that only a newer program has, oldest first.
     pub newer: Vec<String>,
 }
 
@@ -34,7 +36,7 @@ impl SchemaState {
         Ok(Self { pending: Migrator::migrations().len().saturating_sub(known), newer })
     }
 
-    /// Warning about a database migrated by a newer program.
+    /// Returns a warning if a newer program has migrated the database.
     pub fn newer_warning(&self) -> Option<String> {
         let newest = self.newer.last()?;
         Some(format!(
@@ -44,7 +46,7 @@ impl SchemaState {
     }
 }
 
-/// Applies pending migrations to the configured database, to which `database` is a connection.
+/// Applies the pending migrations to the configured database. `database` is a connection to it.
 pub async fn migrate(config: &Config, database: &Database) -> anyhow::Result<()> {
     let Some(patient) = Database::connect_for_schema(config.database.url.expose()).await? else {
         return migrate_up(database).await;
@@ -54,7 +56,8 @@ pub async fn migrate(config: &Config, database: &Database) -> anyhow::Result<()>
     done
 }
 
-/// Applies pending migrations. Migrations of a newer program only add to the schema, so this program can run with it.
+/// Applies the pending migrations. If a newer program has migrated the database, this program can
+/// nevertheless run with it, because migrations only add to the schema.
 async fn migrate_up(database: &Database) -> anyhow::Result<()> {
     let turn = acquire_lock(database).await?;
     let standing = SchemaState::of(database).await?;
@@ -67,7 +70,7 @@ async fn migrate_up(database: &Database) -> anyhow::Result<()> {
     release_lock(turn).await
 }
 
-/// Logs one line for all migrations. The migrator logs each one at debug level.
+/// Logs one line about all applied migrations. The migrator logs each of them at debug level.
 fn log_steps(applied: usize) {
     if applied == Migrator::migrations().len() {
         tracing::info!(steps = applied, "database schema created");
@@ -76,8 +79,9 @@ fn log_steps(applied: usize) {
     }
 }
 
-/// Applies migrations one by one, each in its own transaction. One that times out waiting for a table in use is
-/// retried, so that no other query queues behind it meanwhile.
+/// Applies migrations one by one, each in its own transaction. If a migration times out while it
+/// waits for a table that is in use, it is retried later, so that other queries don't queue behind
+/// it.
 async fn apply(database: &Database) -> anyhow::Result<()> {
     let mut tries = 0;
     loop {
@@ -91,7 +95,7 @@ async fn apply(database: &Database) -> anyhow::Result<()> {
     }
 }
 
-/// Reverts the newest migrations with the same retries.
+/// Reverts the newest migrations, with the same retries as [`apply`].
 pub async fn revert(config: &Config, database: &Database, steps: u32) -> anyhow::Result<()> {
     let Some(patient) = Database::connect_for_schema(config.database.url.expose()).await? else {
         return migrate_down(database, steps).await;
@@ -124,21 +128,21 @@ pub async fn describe(database: &Database) -> anyhow::Result<String> {
     Ok(known.chain(unknown(&applied).into_iter().map(|step| format!("{:<8} {step}\n", "Newer"))).collect())
 }
 
-/// Names of the applied migrations, oldest first. Creates no table, so that it works on a replica. Returns an error for
-/// the database of an unreleased build.
+/// Returns the names of the applied migrations, oldest first. Doesn't create the table, so that it
+/// also works on a replica. Fails for the database of an unreleased build.
 async fn applied(database: &Database) -> anyhow::Result<Vec<String>> {
     let applied = Migrator::applied(database.schema()).await.context(UNREADABLE)?;
     ensure!(!is_unreleased(&applied), UNRELEASED);
     Ok(applied)
 }
 
-/// Applied migrations known only to a newer program.
+/// Returns those of the applied migrations that only a newer program has.
 pub fn unknown(applied: &[String]) -> Vec<&String> {
     let known: BTreeSet<String> = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
     applied.iter().filter(|step| !known.contains(*step)).collect()
 }
 
-/// Returns an error if the database has pending migrations, since nothing would work with it.
+/// Fails if the database has pending migrations, because then nothing would work.
 pub async fn require_current(database: &Database) -> anyhow::Result<()> {
     require_usable(&SchemaState::of(database).await?)
 }
@@ -160,13 +164,14 @@ fn require_usable(standing: &SchemaState) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Acquires the migration lock. On PostgreSQL it is held by the returned transaction; on SQLite it isn't needed, since
-/// there is only one writer.
+/// Acquires the lock for migrations. On PostgreSQL, the returned transaction holds it. On SQLite no
+/// lock is needed, because there is only one writer.
 async fn acquire_lock(database: &Database) -> anyhow::Result<Option<DatabaseTransaction>> {
     if database.is_sqlite() {
         return Ok(None);
     }
-    // Without the lock timeout of request transactions, since migrations may take any time.
+    // Removes the limit on waiting for locks, because the migrations of another instance may take
+    // any time.
     let turn = database.schema().begin().await?;
     turn.execute_unprepared("SET LOCAL lock_timeout = 0").await?;
     turn.execute_unprepared(LOCK).await.context("The lock of the schema could not be taken")?;

@@ -1,4 +1,4 @@
-//! `natter serve`: runs the server from loading the configuration to closing the last connection.
+//! `natter serve`: runs the server, from loading the configuration to closing the last connection.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,24 +6,25 @@ use appcore::{InstanceId, config::LoadedConfig};
 
 use crate::{backup, data_dir_lock, logging, program::Program, server, state};
 
-/// Timeout for closing the database.
+/// Maximum time for closing the database.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Serves until a stop signal, then finishes the work in progress.
+/// Runs the server until a signal stops it, then finishes the work in progress.
 pub fn run(loaded: LoadedConfig) -> anyhow::Result<()> {
     let _log = logging::start()?;
     for note in &loaded.warnings {
         tracing::warn!("{note}");
     }
     let instance = InstanceId::new();
-    // Started after the log, which reports export errors; dropping it waits for the last spans.
+    // Started after the log, because export errors are logged. Dropping it waits until the last
+    // spans are sent.
     let _collector = telemetry::start(env!("CARGO_PKG_VERSION"), &instance.to_string())?;
     actix::System::new().block_on(async {
         let backups = backup::Schedule::of(&loaded.config)?;
-        // Held until the end.
+        // The lock is held until the server ends.
         let _lock = data_dir_lock::acquire(&loaded.config)?;
         let app = state::build(loaded.config, instance).await?;
-        // Can't be set already, since the app was just built.
+        // The value can't be set already, because the app was just built.
         let _ = app.ops.program.set(Box::new(Program { notes: loaded.warnings }));
         if let Some(backups) = backups {
             tokio::spawn(backups.run());
@@ -38,7 +39,8 @@ pub fn run(loaded: LoadedConfig) -> anyhow::Result<()> {
         if tokio::time::timeout(CLOSE_TIMEOUT, app.shutdown_tasks.wait()).await.is_err() {
             tracing::warn!("failed to remove this instance from the list of instances");
         }
-        // Closed last, after all writes. SQLite checkpoints its write-ahead log here, within a timeout.
+        // The database is closed last, after all writes. SQLite checkpoints its write-ahead log at
+        // this point, hence the timeout.
         if tokio::time::timeout(CLOSE_TIMEOUT, app.db.clone().close()).await.is_err() {
             tracing::warn!("failed to close the database: still in use");
         }

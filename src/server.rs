@@ -1,9 +1,10 @@
-//! Server: accepts connections, passes requests to the application and upgrades to the real-time engine, and shuts
-//! down.
+//! Server: accepts connections, passes requests to the application and upgrade requests to the
+//! real-time engine, and shuts down.
 //!
-//! `actix_web::HttpServer` has no hook for upgrades, so its parts are assembled here: `actix_server` accepts
-//! connections and distributes them to the workers, `actix_http` parses requests, and each worker has its own
-//! application and its own shard. Upgrade requests bypass the application; their socket is taken over.
+//! `actix_web::HttpServer` has no hook for upgrades, so its parts are assembled here:
+//! `actix_server` accepts connections and distributes them to the workers, `actix_http` parses
+//! requests, and each worker has its own application and its own shard. Upgrade requests bypass the
+//! application: the real-time engine takes over their socket.
 
 use std::{
     io,
@@ -42,23 +43,25 @@ use tokio::{
 
 use crate::{app, prometheus, ready};
 
-/// Backlog of connections waiting to be accepted, since all clients of another instance may reconnect at once.
+/// Maximum number of connections that wait to be accepted. Large, because all clients of another
+/// instance may reconnect at once.
 const ACCEPT_QUEUE: i32 = 4_096;
-/// Kernel send buffer per connection, in bytes; the kernel doubles it. Its default would buffer megabytes for a client
-/// that doesn't read.
+/// Size of the kernel's send buffer per connection, in bytes; the kernel doubles it. With the
+/// default size, the kernel would buffer megabytes for a client that doesn't read.
 const SEND_BUFFER: usize = 64 * 1024;
-/// Time that sent data may stay unacknowledged before the kernel closes the connection.
+/// Time for which sent data may stay unacknowledged before the kernel closes the connection.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(25);
 /// Timeout for receiving the head of a request.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Keep-alive time of idle connections, longer than that of load balancers.
+/// Time for which an idle connection is kept open. Longer than that of load balancers.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Timeout for closing a connection.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Rate at which connections are closed at shutdown, limited by what other instances can absorb.
+/// Number of connections closed per second at shutdown. Limited by the rate at which other
+/// instances can accept the clients.
 const CLOSES_PER_SECOND: f64 = 2_000.0;
 
-/// Serves until SIGTERM or SIGINT, then drains within the grace period.
+/// Serves until SIGTERM or SIGINT. Then finishes the work in progress within the grace period.
 pub async fn run(app: Arc<App>, workers: Workers) -> anyhow::Result<()> {
     raise_file_limit();
     let config = &app.config.server;
@@ -126,7 +129,7 @@ fn serve_all(
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            // Boxed, so that connections without an upgrade don't reserve memory for it.
+            // Boxed, so that no memory is reserved for upgrades on connections without one.
             .upgrade(fn_service(move |(request, framed)| {
                 take_over(guard.clone(), Rc::clone(&shard), Rc::clone(&socket_io), request, framed).boxed_local()
             }))
@@ -139,11 +142,12 @@ fn serve_all(
                 tracing::debug!("connection closed, address limit reached");
             }
             let peer = socket.peer_addr().ok();
-            // Boxed, since each surrounding future would otherwise contain two copies of it for the connection's
-            // lifetime.
+            // Boxed, because each surrounding future would otherwise contain two copies of it for
+            // as long as the connection lasts.
             let served = slot.is_some().then(|| Box::pin(http.call((ClientSocket::new(socket), peer))));
             async move {
-                // A socket taken over for a WebSocket leaves this count; real-time connections have a limit per user.
+                // A connection that becomes a WebSocket is no longer counted here, because
+                // real-time connections have a limit per user.
                 let _slot = slot;
                 match served {
                     Some(served) => served.await,
@@ -155,20 +159,21 @@ fn serve_all(
     Ok(server.run())
 }
 
-/// Counter per address, unlimited if limits are disabled.
+/// Returns the counter of connections per address. It has no limit if limits are disabled.
 fn per_address(app: &App) -> Arc<PerAddress> {
     let config = &app.config;
     PerAddress::new(if config.rate_limit.enabled { config.server.max_connections_per_address } else { 0 })
 }
 
-/// Address that a connection counts for; `None` for a trusted proxy, which carries connections of many clients.
+/// Returns the address for which a connection is counted. Returns `None` for a trusted proxy, whose
+/// connections are those of many clients.
 fn counted_address(socket: &TcpStream, config: &Config) -> Option<IpAddr> {
     let address = socket.peer_addr().ok()?.ip().to_canonical();
     let is_proxy = config.server.trusted_proxies.iter().any(|network| network.contains(&address));
     (!is_proxy).then_some(address)
 }
 
-/// Serves only the health endpoints, for an instance with the role `worker`.
+/// Serves only the health endpoints. Used by an instance with the role `worker`.
 fn serve_health(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Server> {
     let builder = prometheus::listen(app, builder(app).workers(1), listen_on)?;
     let app = Arc::clone(app);
@@ -199,7 +204,7 @@ async fn take_over(
     let parts = framed.into_parts();
     let mut socket = parts.io.into_stream();
     if !parts.write_buf.is_empty() {
-        // Responses to earlier requests on the connection.
+        // Writes the responses to earlier requests on the connection first.
         socket.write_all(&parts.write_buf).await?;
     }
     release_wakers(&socket);
@@ -213,15 +218,17 @@ async fn take_over(
     Ok(())
 }
 
-/// Replaces the wakers of a socket. The socket would keep the waker of the task that read the request, and thereby the
-/// task's memory (7 KB), until another task polls it, which doesn't happen.
+/// Replaces the wakers of a socket. Otherwise the socket would keep the waker of the task that has
+/// read the request, and with it the memory of that task (7 KB), until another task polls the
+/// socket. That doesn't happen.
 fn release_wakers(socket: &TcpStream) {
     let mut nobody = Context::from_waker(Waker::noop());
     let _ = socket.poll_read_ready(&mut nobody);
     let _ = socket.poll_write_ready(&mut nobody);
 }
 
-/// Listens on the first usable address of the host. Accepted sockets inherit the options set here.
+/// Listens on the first address of the host that can be used. Accepted sockets inherit the options
+/// that are set here.
 fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
     let mut failure = io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address");
     for address in (host, port).to_socket_addrs()? {
@@ -248,13 +255,15 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Shuts down: stops accepting, closes connections with a goodbye, requeues jobs, and finishes requests. The server
-/// ends last, since its workers' runtimes end with it; the database is closed afterwards.
+/// Shuts down: stops accepting connections, closes the existing ones with a close frame, requeues
+/// jobs, and finishes requests. The server ends last, because the runtimes of its workers end with
+/// it. The database is closed after that.
 async fn stop(app: &App, shards: &ShardHandle, workers: Workers, handle: &ServerHandle, door: TcpListener) {
     let grace = app.config.server.shutdown_grace;
     app.stopping.cancel();
     handle.pause().await;
-    // The kernel refuses connections from here on, so that a load balancer fails over at once.
+    // From here on, the kernel refuses connections, so that a load balancer uses other instances at
+    // once.
     if let Err(error) = Socket::from(door).shutdown(std::net::Shutdown::Both) {
         tracing::debug!(%error, "listener already closed");
     }
@@ -268,8 +277,8 @@ async fn stop(app: &App, shards: &ShardHandle, workers: Workers, handle: &Server
     handle.stop(true).await;
 }
 
-/// Raises the limit of open files to its maximum. Each connection is a file, and the usual soft limit of 1,024 is too
-/// low.
+/// Raises the limit of open files to its maximum. Each connection counts as an open file, and the
+/// usual soft limit of 1,024 is too low.
 fn raise_file_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);

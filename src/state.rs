@@ -15,11 +15,11 @@ use realtime::bus::RedisBus;
 
 use crate::{schema, tls};
 
-/// Timeout for Redis, after which a request proceeds without it.
+/// Timeout of a call to Redis, after which a request is handled without it.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Connects to the configured database and bus, and builds the services. Redis may be unavailable: the instance then
-/// runs degraded, and recovers.
+/// Connects to the configured database and bus, and builds the services. If Redis is unavailable,
+/// the instance runs with reduced function until it is available again.
 pub async fn build(config: Config, instance_id: InstanceId) -> anyhow::Result<Arc<App>> {
     let config = config.with_key_file()?;
     if config.auth.key_encryption_secret.is_none() {

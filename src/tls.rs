@@ -1,6 +1,6 @@
-//! Advice for operators on refused TLS connections.
+//! Advice for operators about TLS connections that were refused.
 
-/// Advice for errors caused by a certificate.
+/// Returns advice if the error was caused by a certificate.
 pub fn advice(error: &anyhow::Error) -> Option<&'static str> {
     let says = format!("{error:#} {error:?}").to_lowercase();
     let is = |words: &[&str]| says.contains("certificate") && words.iter().any(|word| says.contains(word));
@@ -17,7 +17,7 @@ pub fn advice(error: &anyhow::Error) -> Option<&'static str> {
     }
 }
 
-/// Adds the advice in front of the error.
+/// Puts the advice in front of the error.
 pub fn advised(error: anyhow::Error) -> anyhow::Error {
     match advice(&error) {
         Some(advice) => error.context(advice),

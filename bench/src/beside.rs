@@ -1,6 +1,6 @@
-//! Resources besides messages: boards, files, threads, notes and saved items. Measures the first page of each for a
-//! user with one page and for one with thousands, moves on a board, and an export of everything. Latencies are measured
-//! at the client, sequentially.
+//! Resources other than messages: boards, files, threads, notes and saved items. Measures reading
+//! the first page of each, for a user with one page and for a user with thousands of items; moving
+//! tasks on a board; and exporting everything. Latencies are measured at the client, sequentially.
 
 use std::time::{Duration, Instant};
 
@@ -8,18 +8,18 @@ use anyhow::{Context, ensure};
 use futures_util::future::join_all;
 use support::{Application, Engine, Member, Setup, Value, json, new_id};
 
-/// Number of measured calls, of which the median counts, and of calls before them.
+/// Number of calls that are measured, and number of calls before them. The result is the median.
 const CALLS: usize = 100;
 const WARM_UP: usize = 10;
-/// Concurrent requests while creating data.
+/// Number of concurrent requests while the data is created.
 const AT_ONCE: usize = 16;
-/// Time for follow-up work such as notifications.
+/// Time for work that follows the creation, such as notifications.
 const SETTLING: Duration = Duration::from_secs(5);
-/// Polling interval for the export.
+/// Interval at which the state of the export is polled.
 const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Page sizes of the app.
+/// Page sizes that the app uses.
 const TASKS: usize = 200;
 const FILES: usize = 60;
 const REPLIES: usize = 50;
@@ -32,7 +32,8 @@ struct Counts {
     tasks: usize,
     files: usize,
     replies: usize,
-    /// Number of threads, and of saved messages, which are their roots.
+    /// Number of threads. It is also the number of saved messages, which are the roots of the
+    /// threads.
     threads: usize,
     notes: usize,
 }
@@ -41,18 +42,18 @@ const ONE_PAGE: Counts = Counts { tasks: TASKS, files: FILES, replies: REPLIES, 
 const THOUSANDS: Counts = Counts { tasks: 1_000, files: 10_000, replies: 10_000, threads: 1_000, notes: 1_000 };
 const FEW: Counts = Counts { tasks: 300, files: 300, replies: 300, threads: 100, notes: 100 };
 
-/// A user with a conversation that has this many resources.
+/// User with a conversation that has this number of resources.
 struct Side {
     who: Member,
     chat: String,
-    /// Message with the long thread.
+    /// Root message of the long thread.
     root: String,
-    /// Position of the last file of the oldest page.
+    /// Sequence number of the last file on the oldest page.
     oldest: i64,
     tasks: Vec<(String, String)>,
 }
 
-/// Prints a table for each database. `is_quick` only checks that it works.
+/// Prints a table for each database. With `is_quick`, only checks that the measurement works.
 pub fn measure(is_quick: bool) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     for (engine, name) in [(Engine::Sqlite, "SQLite"), (Engine::Postgres, "PostgreSQL")] {
@@ -66,7 +67,7 @@ async fn run(engine: Engine, name: &str, is_quick: bool) -> anyhow::Result<()> {
     let few = Side::fill(&app, &ONE_PAGE).await?;
     let many = Side::fill(&app, if is_quick { &FEW } else { &THOUSANDS }).await?;
     if engine == Engine::Postgres {
-        // The database's own maintenance would have run by the time there is so much data.
+        // With so much data, the database would have updated its statistics by itself long before.
         app.database.run("ANALYZE").await;
     }
     tokio::time::sleep(SETTLING).await;
@@ -80,7 +81,7 @@ async fn run(engine: Engine, name: &str, is_quick: bool) -> anyhow::Result<()> {
     many.export(&app).await
 }
 
-/// Row of the table, with the path of its page.
+/// Title of a row of the table, and function that returns the path of its page.
 type Page = (&'static str, fn(&Side) -> String);
 
 const PAGES: [Page; 13] = [
@@ -115,7 +116,7 @@ impl Side {
             .data_with(201);
         let column = id(&made)?;
         let mut tasks = Vec::with_capacity(counts.tasks);
-        // Sequentially, because each is appended.
+        // Creates the tasks one after the other, because each is appended to the last.
         for number in 0..counts.tasks {
             let body = json!({
                 "title": format!("Step {number}"),
@@ -130,7 +131,7 @@ impl Side {
 
         eprintln!("{} files", counts.files);
         let sent = in_turns(counts.files, |number| async move {
-            // Unreadable content, because text extraction is not measured.
+            // The content is not readable as text, because text extraction is not measured here.
             let bytes = vec![0, 159, 146, 150, u8::try_from(number % 256).unwrap_or_default()];
             let upload = by.upload(&format!("sheet%20{number}.bin"), "application/octet-stream", bytes).await;
             by.send_files(place, "", &[&upload]).await.data_with(201)["seq"].as_i64()
@@ -162,7 +163,7 @@ impl Side {
         Ok(Self { who, chat, root, oldest, tasks })
     }
 
-    /// Latencies of reading a page.
+    /// Reads a page repeatedly and returns the latencies.
     async fn read(&self, path: fn(&Self) -> String, calls: usize) -> anyhow::Result<Vec<Duration>> {
         let path = path(self);
         let mut took = Vec::with_capacity(calls);
@@ -177,7 +178,7 @@ impl Side {
         Ok(took)
     }
 
-    /// Latencies of moving tasks between two others.
+    /// Moves tasks to positions between two other tasks and returns the latencies.
     async fn moves(&self, calls: usize) -> Vec<Duration> {
         let mut took = Vec::with_capacity(calls);
         let last = self.tasks.len() - 1;
@@ -193,7 +194,7 @@ impl Side {
         took
     }
 
-    /// Exports the whole conversation; measures duration and memory.
+    /// Exports the whole conversation. Measures the duration and the memory of the server.
     async fn export(&self, app: &Application) -> anyhow::Result<()> {
         let instance = &app.instances[0];
         let (before, begun) = (instance.memory(), Instant::now());
@@ -220,7 +221,7 @@ impl Side {
     }
 }
 
-/// Runs an action repeatedly with some concurrency.
+/// Runs an action `count` times, some of them concurrently.
 async fn in_turns<F: Future>(count: usize, deed: impl Fn(usize) -> F) -> Vec<F::Output> {
     let mut all = Vec::with_capacity(count);
     for begin in (0..count).step_by(AT_ONCE) {
@@ -252,7 +253,8 @@ fn row(what: &str, [few, many]: &[Vec<Duration>; 2]) {
     println!("| {what} | {one:.1} ms | {thousands:.1} ms | {:.2} | {:.1} ms |", thousands / one, percentile(many, 95));
 }
 
-/// Nearest-rank percentile, in milliseconds; with few values the highest percentiles are the maximum.
+/// Nearest-rank percentile, in milliseconds. With few values, the highest percentiles equal the
+/// maximum.
 pub fn percentile(took: &[Duration], share: usize) -> f64 {
     let mut took = took.to_vec();
     took.sort_unstable();

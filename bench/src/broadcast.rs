@@ -1,5 +1,5 @@
-//! Cost of one announcement on an instance with ten thousand connected users: to everyone, and to an audience resolved
-//! by the database.
+//! Cost of one broadcast on an instance with ten thousand connected users. Measured for a broadcast
+//! to everyone, and for one to an audience that the database resolves.
 
 use std::{
     path::Path,
@@ -19,13 +19,13 @@ use crate::{
     world::{self, World},
 };
 
-/// Number of announcements of each kind; the median counts.
+/// Number of broadcasts of each kind. The result is the median.
 const TIMES: usize = 5;
-/// Time limit for recording the deliveries.
+/// Maximum time for recording the deliveries.
 const SETTLING: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// In milliseconds; the last one in MB.
+/// Results of one broadcast: four times in milliseconds, then memory in MB.
 type Outcome = [f64; 5];
 
 const ROWS: [&str; 5] = [
@@ -58,7 +58,7 @@ pub fn measure(natter: &Path, peers: &Path, results: &Path) -> anyhow::Result<()
     crowd.connect(tokens.iter().map(|token| Seat { channel: 0, token: Some(token.clone()), conversation: None }))?;
     crowd.prepare(Subject::NatterJson.form());
     rest(&mut crowd, SETTLING * 4)?;
-    // Idle connections cost something, which is subtracted.
+    // Measures the cost of the idle connections, which is subtracted.
     let before = Cpu::of(process)?;
     rest(&mut crowd, SETTLING * 2)?;
     let idle = Cpu::of(process)?.since(before).total() / (SETTLING * 2).as_secs_f64();
@@ -84,7 +84,7 @@ pub fn measure(natter: &Path, peers: &Path, results: &Path) -> anyhow::Result<()
     Ok(())
 }
 
-/// Publishes an announcement, waits until everybody has it, and withdraws it.
+/// Publishes a broadcast, waits until all users have received it, and withdraws it.
 fn announce(
     runtime: &Runtime,
     admin: &Member,

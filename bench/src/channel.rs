@@ -1,5 +1,6 @@
-//! A public channel of ten thousand members, a tenth of them connected and some viewing it. For comparison a group of
-//! the connected ones, whose messages cost the bare fan-out to as many sockets.
+//! Public channel with ten thousand members, of whom a tenth are connected and some are viewing it.
+//! For comparison, there is a group of the connected members; a message to it costs only the
+//! fan-out to the same number of sockets.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,14 +20,15 @@ use crate::machine::Cpu;
 const MEMBERS: i64 = 10_000;
 const CONNECTED: usize = 1_000;
 const LOOKING: usize = 50;
-/// Number of users who join during the measurement, once with a tenth of the members and once with all of them.
+/// Number of users who join during the measurement: once when the channel has a tenth of its
+/// members, and once when it has all of them.
 const JOINING: usize = 100;
-/// Maximum number of users that one connection may watch.
+/// Maximum number of users whose presence one connection may watch.
 const WATCHED: usize = 500;
 const MESSAGES: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(50);
 const CALLS: usize = 200;
-/// Time within which everybody reconnects after a deploy.
+/// Time within which all clients reconnect after a deployment.
 const DEPLOY: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -98,7 +100,7 @@ async fn run() -> anyhow::Result<()> {
     println!("| opening it (itself, messages, members) | {} |", times(took));
 
     let mut costs = Vec::new();
-    // Alternating, twice, so that disturbances affect both.
+    // Measures the conversations in turn, twice, so that disturbances affect all of them.
     for _ in 0..2 {
         for (id, followers) in [(&group, CONNECTED), (&channel, CONNECTED), (&small, 20)] {
             let cost = fan_out(process, &people[0], id, &crowd, followers).await?;
@@ -137,7 +139,8 @@ async fn shared_workspace(person: &Member) -> anyhow::Result<String> {
     text(shared, "id")
 }
 
-/// Adds users created by SQL to the workspace and its channel, as copies of a user's rows.
+/// Creates users by SQL, as copies of a user's rows, and adds them to the workspace and the
+/// channel.
 async fn fill(app: &Application, workspace: &str, channel: &str, count: i64) {
     let copies = format!(
         "CREATE TEMP TABLE crowd AS SELECT u.* FROM users u, generate_series(1, {count}) \
@@ -153,11 +156,11 @@ async fn fill(app: &Application, workspace: &str, channel: &str, count: i64) {
         membership(channel, "SELECT id FROM crowd", count)
     );
     app.database.run(&copies).await;
-    // The database's own maintenance would have run by the time so many users have joined.
+    // With so many members, the database would have updated its statistics by itself.
     app.database.run("ANALYZE").await;
 }
 
-/// Adds users as members by SQL.
+/// Adds users to the channel by SQL.
 async fn add(app: &Application, channel: &str, people: &[Member]) {
     let ids: Vec<String> = people.iter().map(|person| format!("('{}'::uuid)", person.id)).collect();
     let source = format!("SELECT * FROM (VALUES {}) AS v (id)", ids.join(","));
@@ -174,7 +177,7 @@ fn membership(channel: &str, source: &str, count: i64) -> String {
     )
 }
 
-/// Joins them sequentially.
+/// Lets the users join one after the other.
 async fn join(app: &Application, people: &[Member], channel: &str) -> anyhow::Result<String> {
     let process = app.instances[0].process_id();
     let (cpu, mut took) = (Cpu::of(process)?, Vec::new());
@@ -188,7 +191,7 @@ async fn join(app: &Application, people: &[Member], channel: &str) -> anyhow::Re
     Ok(format!("{}; {:.2} ms of processor time", times(took), cpu * 1e3))
 }
 
-/// CPU seconds of the server for a message to these readers.
+/// Measures the CPU time of the server, in seconds, for sending a message to these readers.
 async fn fan_out(process: u32, sender: &Member, id: &str, crowd: &[Reader], followers: usize) -> anyhow::Result<f64> {
     let got = |crowd: &[Reader]| crowd.iter().map(|reader| reader.told.messages.load(Ordering::Relaxed)).sum::<u64>();
     let (before, cpu) = (got(crowd), Cpu::of(process)?);
@@ -208,8 +211,8 @@ async fn fan_out(process: u32, sender: &Member, id: &str, crowd: &[Reader], foll
     Ok(cpu / f64::from(MESSAGES))
 }
 
-/// Sends a message that mentions everybody: cost until the last one has the notification, and latency of other messages
-/// meanwhile.
+/// Sends a message that mentions everyone. Measures the cost until the last member has the
+/// notification, and the latency of other messages meanwhile.
 async fn mention_all(app: &Application, people: &[Member], channel: &str, elsewhere: &str) -> anyhow::Result<()> {
     let (process, [sender, other]) = (app.instances[0].process_id(), people) else { bail!("two users are needed") };
     let send = async || {
@@ -246,7 +249,8 @@ async fn mention_all(app: &Application, people: &[Member], channel: &str, elsewh
     Ok(())
 }
 
-/// Everybody except viewers disconnects and reconnects; measures the presence updates for watchers.
+/// Disconnects and reconnects all users except viewers. Measures the presence updates that watchers
+/// receive.
 async fn deploy(people: &[Member], crowd: &mut Vec<Reader>) -> anyhow::Result<()> {
     let watched: Vec<&str> = people[LOOKING..LOOKING + WATCHED].iter().map(|person| person.id.as_str()).collect();
     for reader in &crowd[..LOOKING] {
@@ -288,7 +292,7 @@ async fn deploy(people: &[Member], crowd: &mut Vec<Reader>) -> anyhow::Result<()
     Ok(())
 }
 
-/// A connection that counts received events.
+/// Connection that counts the events it receives.
 struct Reader {
     told: Arc<Told>,
     greeted: Duration,
@@ -349,7 +353,7 @@ impl Reader {
 }
 
 impl Drop for Reader {
-    /// Disconnects without a close frame.
+    /// Disconnects without sending a close frame.
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -365,7 +369,8 @@ async fn read(
         while let Some((opcode, start, stop)) = frame::first(&buffer) {
             match opcode {
                 frame::TEXT => {
-                    // The type is at the start; parsing everything would cost more than the server's send.
+                    // Searches for the type only at the start of the frame; parsing the whole frame
+                    // would cost more than the server's send.
                     let head = &buffer[start..stop.min(start + 160)];
                     let is = |kind: &str| memmem::find(head, kind.as_bytes()).is_some();
                     if is("\"message.created\"") {

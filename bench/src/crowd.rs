@@ -1,5 +1,6 @@
-//! All connections of a measurement, on one thread. It sleeps for fixed intervals instead of waiting for data, so that
-//! the server's writes don't pay for waking it. Of received frames only the header and the message number are parsed.
+//! All connections of a measurement, on one thread. It sleeps for fixed intervals instead of
+//! waiting for data, so that the server's writes don't pay for waking it. Only the header and the
+//! message number of received frames are parsed.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::mem::MaybeUninit;
@@ -14,18 +15,20 @@ use rustix::event::{Timespec, epoll};
 use crate::dialect::{Dialect, Form, Incoming, Publication, Reaction, Seat};
 use crate::frame;
 
-/// Concurrent connection attempts.
+/// Maximum number of concurrent connection attempts.
 const ARRIVING: usize = 32;
 const INPUT: usize = 256 * 1024;
 const EVENTS: usize = 256;
-/// Sockets read between two checks of the sender's clock.
+/// Number of sockets that are read between two checks of the sender's schedule.
 const TURN: usize = 16;
-/// Sleep between reads when there was little data. Constant polling would hold the lock that the server's writes need
-/// to signal data; where two cores are hyperthreads of one, it would take half of the server's.
+/// Sleep between reads when there was little data. Constant polling would hold the lock that the
+/// server's writes need to signal data; if the two cores are hyperthreads of one core, it would
+/// also take half of the server's computing power.
 pub const PAUSE: Duration = Duration::from_micros(50);
-/// Oversleep that counts as a stall by the host; nothing else runs on this core.
+/// Delay of a wake-up above which it counts as a stall by the host, since nothing else runs on this
+/// core.
 const STALL: Duration = Duration::from_millis(1);
-/// Number of readable sockets above which the next poll follows at once.
+/// Number of readable sockets above which the thread polls again at once instead of sleeping.
 const MANY: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -33,9 +36,9 @@ struct Connection {
     stream: TcpStream,
     seat: Seat,
     state: State,
-    /// Start of an incomplete frame.
+    /// Received start of an incomplete frame.
     rest: Vec<u8>,
-    /// Bytes that the socket did not accept.
+    /// Bytes that the socket has not accepted yet.
     unsent: Vec<u8>,
     /// Number of the next expected message.
     next: usize,
@@ -49,33 +52,33 @@ enum State {
     Over,
 }
 
-/// Messages of one channel.
+/// Messages of a channel.
 struct Channel {
     publisher: usize,
     publication: Publication,
     readers: u32,
-    /// Due time of each.
+    /// Time at which each message was due, in nanoseconds.
     sent: Vec<u64>,
-    /// Number of readers that have not received each.
+    /// For each message: number of readers that have not received it.
     missing: Vec<u32>,
-    /// First message that a reader lacks.
+    /// Index of the first message that at least one reader has not received.
     complete: usize,
 }
 
-/// Received messages since the count was last read.
+/// Received messages since the counts were last read.
 #[derive(Clone, Debug, Default)]
 pub struct Count {
     pub deliveries: u64,
     pub bytes: u64,
-    /// Duplicate or out-of-order messages.
+    /// Number of duplicate and out-of-order messages.
     pub disorder: u64,
-    /// Microseconds from the due time of a message to its receipt.
+    /// Latencies: time from when a message was due to its receipt, in microseconds.
     pub times: Vec<u32>,
-    /// Time that the load generator was busy.
+    /// Time for which the load generator was busy.
     pub busy: Duration,
-    /// Time that it slept.
+    /// Time for which it slept.
     pub asleep: Duration,
-    /// Part of it caused by stalls of the host.
+    /// Part of the sleep that was caused by stalls of the host.
     pub stalled: Duration,
 }
 
@@ -90,7 +93,7 @@ pub struct Crowd {
     ready: usize,
     pub ended: usize,
     pub count: Count,
-    /// Publishers whose socket was full.
+    /// Indices of publishers whose sockets were full.
     stuck: Vec<usize>,
 }
 
@@ -111,12 +114,12 @@ impl Crowd {
         })
     }
 
-    /// Nanoseconds since the start.
+    /// Time since the start, in nanoseconds.
     pub fn now(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Connects all of them while reading from connected ones.
+    /// Opens all connections. Meanwhile reads from those that are already connected.
     pub fn connect(&mut self, seats: impl IntoIterator<Item = Seat>) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         for seat in seats {
@@ -152,7 +155,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// The first connection of each channel publishes.
+    /// Prepares publishing. The first connection of each channel publishes.
     pub fn prepare(&mut self, form: Form) {
         for id in 0..self.connections.len() {
             let seat = &self.connections[id].seat;
@@ -171,12 +174,12 @@ impl Crowd {
         }
     }
 
-    /// Deliveries not received.
+    /// Number of deliveries that were not received yet.
     pub fn missing(&self) -> u64 {
         self.channels.iter().flat_map(|channel| &channel.missing).map(|missing| u64::from(*missing)).sum()
     }
 
-    /// Messages published.
+    /// Number of published messages.
     pub fn messages(&self) -> u64 {
         self.channels.iter().map(|channel| channel.sent.len() as u64).sum()
     }
@@ -185,7 +188,7 @@ impl Crowd {
         self.channels.len()
     }
 
-    /// Sends a channel's next message, which was due at `due`.
+    /// Sends the next message of a channel. It was due at `due`, in nanoseconds.
     pub fn publish(&mut self, channel: usize, due: u64) {
         let channel = &mut self.channels[channel];
         let number = channel.sent.len();
@@ -198,7 +201,8 @@ impl Crowd {
         }
     }
 
-    /// Number of a channel's next message, which another program sends now.
+    /// Registers that another program sends the next message of a channel now; returns the number
+    /// of this message.
     pub fn expect(&mut self, channel: usize) -> usize {
         let now = self.now();
         let channel = &mut self.channels[channel];
@@ -207,7 +211,7 @@ impl Crowd {
         channel.sent.len() - 1
     }
 
-    /// Messages in flight.
+    /// Number of messages of a channel that not all readers have received yet.
     pub fn outstanding(&self, channel: usize) -> usize {
         self.channels[channel].sent.len() - self.channels[channel].complete
     }
@@ -216,7 +220,7 @@ impl Crowd {
         (0..self.channels.len()).all(|channel| self.outstanding(channel) == 0)
     }
 
-    /// Reads available data; calls `between` regularly.
+    /// Reads the available data of all sockets. Calls `between` regularly while doing so.
     pub fn turn(&mut self, between: &mut dyn FnMut(&mut Self)) -> anyhow::Result<()> {
         const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
         let mut events = [MaybeUninit::uninit(); EVENTS];
@@ -356,7 +360,7 @@ impl Crowd {
         Ok(epoll::delete(&self.queue, &connection.stream)?)
     }
 
-    /// Retries publishers whose sockets were full.
+    /// Tries again to send for the publishers whose sockets were full.
     pub fn flush(&mut self) {
         for id in std::mem::take(&mut self.stuck) {
             let publisher = &mut self.connections[id];
@@ -369,7 +373,8 @@ impl Crowd {
 }
 
 impl Drop for Crowd {
-    /// Resets the connections: thousands of ports in TIME_WAIT would be missing in the next measurement.
+    /// Resets the connections. Otherwise thousands of ports would stay in TIME_WAIT and be missing
+    /// in the next measurement.
     fn drop(&mut self) {
         for connection in &self.connections {
             let _ = socket2::SockRef::from(&connection.stream).set_linger(Some(Duration::ZERO));
@@ -384,7 +389,7 @@ impl Connection {
             match self.stream.write(&self.unsent) {
                 Ok(written) => drop(self.unsent.drain(..written)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                // Reading detects that the connection is over.
+                // The next read detects that the connection is closed.
                 Err(_) => self.unsent.clear(),
             }
         }

@@ -1,7 +1,7 @@
 //! Protocols of the measured servers, and recognition of their deliveries.
 //!
-//! A message carries its number within its channel as `#` and nine digits, which occurs nowhere else in a frame.
-//! `typing` can't carry one, so readers count.
+//! A message contains its number within the channel as `#` and nine digits, a sequence that occurs
+//! nowhere else in a frame. Typing events can't contain a number, so readers count them.
 
 use std::net::SocketAddr;
 
@@ -11,36 +11,37 @@ use serde_json::json;
 use crate::frame;
 use crate::work::MESSAGE;
 
-/// Placeholder of the number in a prepared frame.
+/// Placeholder for the number in a prepared frame.
 const BLANK: &[u8; 9] = b"@@@@@@@@@";
-/// Number of bytes within which every wire format names its event.
+/// Number of bytes at the start of a frame within which every wire format states the type of the
+/// event.
 const NAMED_WITHIN: usize = 80;
 
-/// Protocol of a server.
+/// Protocol of a measured server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// The write(2) loop, without any upgrade.
+    /// Raw TCP: the lower bound, a loop of write(2) without any upgrade.
     Floor,
-    /// Path per channel (Nchan, ws).
+    /// One path per channel (Nchan, ws).
     Path,
-    /// Room per channel.
+    /// One room per channel.
     Room,
     NatterJson,
     NatterMessagePack,
     NatterSocketIo,
 }
 
-/// Role of a connection.
+/// Channel and credentials of a connection.
 #[derive(Clone, Debug)]
 pub struct Seat {
     pub channel: usize,
-    /// Natter access token.
+    /// Access token for Natter.
     pub token: Option<String>,
-    /// Natter conversation id.
+    /// Id of the conversation in Natter.
     pub conversation: Option<String>,
 }
 
-/// Kind of publication.
+/// Kind of event to publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Message of this many bytes.
@@ -48,24 +49,24 @@ pub enum Form {
     Typing,
 }
 
-/// Reaction to a frame received before the connection is ready.
+/// Reaction to a frame that is received before the connection is ready.
 pub enum Reaction {
     Wait,
     Say(Vec<u8>),
     Ready,
 }
 
-/// Received frame.
+/// Kind of a received frame.
 pub enum Incoming {
     /// Message with this number.
     Numbered(usize),
-    /// Next message without a number.
+    /// Event without a number; it counts as the next one.
     Counted,
     Other,
 }
 
 impl Dialect {
-    /// First bytes of a new connection.
+    /// Returns the first bytes to send on a new connection.
     pub fn open(self, address: SocketAddr, seat: &Seat) -> Vec<u8> {
         let token = seat.token.as_deref().unwrap_or_default();
         let (path, more) = match self {
@@ -95,11 +96,12 @@ impl Dialect {
         self == Self::Path
     }
 
-    /// Protocol steps from the upgrade to a subscribed connection.
+    /// Returns the reaction to a frame, for the protocol steps between the upgrade and the
+    /// subscription.
     pub fn react(self, seat: &Seat, payload: &[u8]) -> Reaction {
         match self {
             Self::Floor | Self::Path => Reaction::Ready,
-            // The hello frame.
+            // The frame is the server's `hello`.
             Self::NatterJson | Self::NatterMessagePack => Reaction::Ready,
             Self::Room | Self::NatterSocketIo if payload.starts_with(b"0") => {
                 let packet = match &seat.token {
@@ -117,7 +119,7 @@ impl Dialect {
         }
     }
 
-    /// Answer to a heartbeat; `None` for other frames.
+    /// Returns the answer to a heartbeat; `None` for other frames.
     pub fn heartbeat(self, opcode: u8, payload: &[u8]) -> Option<Vec<u8>> {
         match (self, opcode) {
             (_, frame::PING) => Some(frame::masked(frame::PONG, payload)),
@@ -130,11 +132,12 @@ impl Dialect {
 
     pub fn read(payload: &[u8]) -> Incoming {
         let head = &payload[..payload.len().min(NAMED_WITHIN)];
-        // Its payload includes the text of the message.
+        // Ignored, because a notification contains the text of the message and so its number.
         if memmem::find(head, b"notification").is_some() {
             return Incoming::Other;
         }
-        // In MessagePack a number or a length may look like the marker.
+        // Checks each occurrence, because in MessagePack a number or a length may look like the
+        // marker.
         for at in memchr_iter(b'#', payload) {
             if let Some(digits) = payload.get(at + 1..at + 1 + BLANK.len())
                 && digits.iter().all(u8::is_ascii_digit)
@@ -145,7 +148,7 @@ impl Dialect {
         if memmem::find(head, b"typing").is_some() { Incoming::Counted } else { Incoming::Other }
     }
 
-    /// Frame that publishes.
+    /// Prepares the frame that publishes an event.
     pub fn publication(self, seat: &Seat, form: Form) -> Publication {
         let blank = String::from_utf8_lossy(BLANK);
         let length = if let Form::Message(length) = form { length } else { MESSAGE };
@@ -167,7 +170,8 @@ impl Dialect {
         })
     }
 
-    /// Frame that views the channel; ephemeral events of a large one go only to viewers.
+    /// Returns the frame by which a client views the channel; ephemeral events of a large channel
+    /// are sent only to viewers.
     pub fn look(self, seat: &Seat) -> Option<Vec<u8>> {
         let is_natter = matches!(self, Self::NatterJson | Self::NatterMessagePack | Self::NatterSocketIo);
         is_natter.then(|| self.command("view", &json!({ "conversation_ids": [seat.conversation] })))
@@ -190,7 +194,7 @@ impl Dialect {
     }
 }
 
-/// Prepared frame that gets its number before sending.
+/// Prepared frame, into which the number is written before it is sent.
 pub struct Publication {
     frame: Vec<u8>,
     blanks: Vec<usize>,
@@ -231,7 +235,7 @@ mod tests {
             publication.numbered(1);
             let bytes = publication.numbered(123_456_789);
             let (_, start, end) = frame::first(bytes).expect("complete frame");
-            // A client frame has a mask between header and payload.
+            // A frame of a client has a mask between the header and the payload.
             let masked = if bytes[1] & 0x80 == 0 { 0 } else { 4 };
             assert_eq!(bytes.len(), end + masked);
             let read = Dialect::read(&bytes[start + masked..]);

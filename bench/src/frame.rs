@@ -1,6 +1,8 @@
-//! Minimal WebSocket framing, so that the measurement is of the server.
+//! Minimal WebSocket framing, so that the measurement shows the cost of the server and not of the
+//! client.
 
-/// Opcode, start and end of the payload of the first frame if it is complete.
+/// Returns the opcode of the first frame and the start and end of its payload, if the frame is
+/// complete.
 pub fn first(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     let (first, second) = (*bytes.first()?, *bytes.get(1)?);
     let (start, length) = match second & 0x7f {
@@ -14,7 +16,8 @@ pub fn first(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     (bytes.len() >= start + length).then_some((first & 0x0f, start, start + length))
 }
 
-/// Client frame. The masking key is zero, which is allowed and changes nothing.
+/// Encodes a frame of a client. The masking key is zero, which is allowed and leaves the payload
+/// unchanged.
 pub fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = header(opcode, payload.len(), 0x80);
     frame.extend([0; 4]);
@@ -22,7 +25,7 @@ pub fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Server frame.
+/// Encodes a frame of a server.
 pub fn bare(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = header(opcode, payload.len(), 0);
     frame.extend(payload);

@@ -1,4 +1,4 @@
-//! Core assignment and resource usage of processes.
+//! Assignment of cores, and resource usage of processes.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,10 +11,12 @@ use anyhow::{Context, bail};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_current_timer_slack};
 use serde::{Deserialize, Serialize};
 
-/// The kernel reports hundredths of a second regardless of its own clock.
+/// Clock ticks per second in `/proc`. The kernel always reports hundredths of a second, whatever
+/// its own clock is.
 const TICKS: f64 = 100.0;
 
-/// Separate cores for the server and the load generator, so that the server's CPU time is its own.
+/// Separate cores for the server and for the load generator, so that neither takes CPU time from
+/// the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Cores {
     pub server: usize,
@@ -32,7 +34,8 @@ impl Cores {
         }
     }
 
-    /// Pins this thread and its future children to the generator's core, with precise sleeps.
+    /// Pins this thread and its future children to the core of the load generator, and makes sleeps
+    /// precise.
     pub fn pin_generator(self) -> anyhow::Result<()> {
         let mut set = CpuSet::new();
         set.set(self.generator);
@@ -40,7 +43,7 @@ impl Cores {
         Ok(set_current_timer_slack(NonZeroU64::new(1))?)
     }
 
-    /// Busy time of both cores including steal time, in seconds.
+    /// Time for which both cores were busy, including steal time, in seconds.
     fn busy(self) -> anyhow::Result<f64> {
         let stat = fs::read_to_string("/proc/stat")?;
         let mut busy = 0.0;
@@ -48,7 +51,8 @@ impl Cores {
             let name = format!("cpu{core} ");
             let line = stat.lines().find_map(|line| line.strip_prefix(&name)).context("no such core")?;
             let fields: Vec<f64> = line.split(' ').filter_map(|field| field.parse().ok()).collect();
-            // Excludes idle and I/O wait, and guest time, which is counted twice.
+            // Excludes idle time and I/O wait, as well as guest time, which is already part of user
+            // time.
             busy += fields.iter().take(8).sum::<f64>() - fields.get(3..5).map_or(0.0, |idle| idle.iter().sum());
         }
         Ok(busy / TICKS)
@@ -61,7 +65,7 @@ pub fn allowed_cores() -> anyhow::Result<Vec<usize>> {
     Ok((0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect())
 }
 
-/// Detects how much of a measurement other processes used.
+/// Detects how much CPU time other processes used during a measurement.
 pub struct Quiet {
     cores: Cores,
     at: Instant,
@@ -74,7 +78,8 @@ impl Quiet {
         Ok(Self { cores, at: Instant::now(), busy: cores.busy()?, own: Cpu::of(std::process::id())? })
     }
 
-    /// Share of both cores not used by the load generator or its children.
+    /// Returns the share of both cores that was used neither by the load generator nor by its
+    /// children.
     pub fn disturbance(&self) -> anyhow::Result<f64> {
         let own = Cpu::of(std::process::id())?.since(self.own).total();
         let others = self.cores.busy()? - self.busy - own;
@@ -90,7 +95,7 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// CPU time of this process and its children.
+    /// Returns the CPU time of a process and its children.
     pub fn of(process: u32) -> anyhow::Result<Self> {
         let mut cpu = Self::default();
         for member in family(process)? {
@@ -100,7 +105,7 @@ impl Cpu {
         Ok(cpu)
     }
 
-    /// CPU time of all processes with this name.
+    /// Returns the CPU time of all processes with this name.
     pub fn named(name: &str) -> anyhow::Result<Self> {
         let mut cpu = Self::default();
         for entry in fs::read_dir("/proc")? {
@@ -115,7 +120,8 @@ impl Cpu {
     }
 
     fn add(&mut self, stat: &str) -> anyhow::Result<()> {
-        // The kernel reports hundredths of a second regardless of its own clock.
+        // Clock ticks per second in `/proc`. The kernel always reports hundredths of a second,
+        // whatever its own clock is.
         const TICKS: f64 = 100.0;
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
         let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).context("no such field");
@@ -150,7 +156,7 @@ pub fn memory(process: u32) -> anyhow::Result<u64> {
     Ok(bytes)
 }
 
-/// A process and its descendants.
+/// Returns a process and all of its descendants.
 fn family(process: u32) -> anyhow::Result<Vec<u32>> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for entry in fs::read_dir("/proc")? {
@@ -169,7 +175,7 @@ fn family(process: u32) -> anyhow::Result<Vec<u32>> {
     Ok(found)
 }
 
-/// `perf` recording of a process during the measurement.
+/// Recording of a process with `perf` during the measurement.
 pub struct Profiler {
     child: Child,
     file: PathBuf,
@@ -186,7 +192,8 @@ impl Profiler {
         Ok(Self { child, file: file.to_owned() })
     }
 
-    /// Writes the profile next to the file, one line per thread and function.
+    /// Ends the recording. Writes the profile next to the recorded file, one line per thread and
+    /// function.
     pub fn end(mut self) -> anyhow::Result<()> {
         if let Some(process) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
             rustix::process::kill_process(process, rustix::process::Signal::INT)?;
@@ -215,7 +222,7 @@ impl Profiler {
     }
 }
 
-/// Description of the machine for comparing figures.
+/// Describes the machine, so that figures of different machines can be compared.
 pub fn describe() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let info = read("/proc/cpuinfo");
@@ -237,7 +244,7 @@ pub fn describe() -> String {
     )
 }
 
-/// First line of a program's version output.
+/// Returns the first line that a program prints as its version.
 pub fn version(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     let said = if output.stdout.is_empty() { output.stderr } else { output.stdout };

@@ -1,5 +1,5 @@
-//! Load generator: starts Natter and its peers in turn, gives each the same work and records the results. `bench/run`
-//! builds everything and calls it.
+//! Load generator: starts Natter and the servers with which it is compared in turn, gives each the
+//! same work and records the results. `bench/run` builds everything and calls this program.
 
 mod attacks;
 mod beside;
@@ -37,24 +37,27 @@ use subject::{Programs, Subject};
 use work::{Outcome, Part, Timing};
 use world::World;
 
-// The measured program's allocator, so that the bare handler differs only in what it omits.
+// Uses the same allocator as the measured program, so that the baseline handler differs only in
+// what it leaves out.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Share of the two cores that other processes, including other guests of the host, may use during a measurement.
+/// Share of the two cores that other processes, including other guests of the host, may use during
+/// a measurement without its being repeated.
 const TRIFLE: f64 = 0.03;
-/// Maximum number of attempts until a measurement was quiet enough.
+/// Maximum number of attempts at a measurement without such disturbance.
 const TRIES: usize = 3;
 
 #[derive(Parser)]
 struct Arguments {
-    /// Work to measure; all of it by default.
+    /// Kinds of work to measure; all of them by default.
     #[arg(long, value_delimiter = ',')]
     parts: Vec<Part>,
     /// Servers to measure; all of them by default.
     #[arg(long, value_delimiter = ',')]
     subjects: Vec<Subject>,
-    /// Storages to measure in the durable path: all by default, none if only parts are named.
+    /// Storages for which to measure the durable path: all by default, none if only parts are
+    /// named.
     #[arg(long, value_delimiter = ',')]
     durable: Vec<Persistence>,
     #[arg(long, default_value_t = 3)]
@@ -96,34 +99,34 @@ struct Arguments {
     search: bool,
     #[command(flatten)]
     search_size: search::SearchSize,
-    /// Measures only the cost of the request pipeline.
+    /// Measures only the cost of the middleware around a request.
     #[arg(long)]
     pipeline: bool,
-    /// Number of rounds of the request pipeline, of two seconds each.
+    /// Number of rounds of this measurement, of two seconds each.
     #[arg(long, default_value_t = 60)]
     pipeline_rounds: usize,
-    /// Short measurements, to check that everything works.
+    /// Makes short measurements, which only show that everything works.
     #[arg(long)]
     quick: bool,
-    /// Repeats existing measurements.
+    /// Repeats measurements that already have results.
     #[arg(long)]
     again: bool,
-    /// Starts nothing new after this many seconds; the next run continues.
+    /// Time in seconds after which nothing new is started; the next run continues.
     #[arg(long = "for")]
     seconds: Option<u64>,
-    /// Writes only the report of existing results.
+    /// Only writes the report, from existing results.
     #[arg(long)]
     only_report: bool,
-    /// Folder of the results, kept between runs.
+    /// Folder of the results, which are kept between runs.
     #[arg(long, env = "BENCH_RESULTS")]
     results: PathBuf,
-    /// Folder of the built peers.
+    /// Folder with the builds of the other servers.
     #[arg(long, env = "BENCH_PEERS")]
     peers: PathBuf,
     /// Release binary of the server.
     #[arg(long, env = "NATTER_BIN")]
     natter: PathBuf,
-    /// Folder for perf profiles of the server; results are not kept.
+    /// Folder for perf profiles of the server. Results measured with profiling are not kept.
     #[arg(long)]
     profile: Option<PathBuf>,
     /// Folder of the report.
@@ -187,7 +190,7 @@ fn main() -> anyhow::Result<()> {
     }
     if !arguments.only_report {
         let end = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-        // Before this thread is pinned to one core.
+        // Runs before this thread is pinned to one core.
         let durable = measure_durable(&arguments, &results, end);
         measure_parts(&arguments, &results, end)?;
         durable?;
@@ -240,8 +243,8 @@ fn measure_parts(arguments: &Arguments, results: &Results, end: Option<Instant>)
         for part in &arguments.parts {
             let mut subjects: Vec<Subject> =
                 arguments.subjects.iter().copied().filter(|subject| subject.takes_part(*part)).collect();
-            // A different order in each round, so that after-effects on the machine do not always affect the same
-            // server.
+            // Changes the order in each round, so that after-effects of one server don't always
+            // affect the same other server.
             let turn = (round - 1) * 5 % subjects.len().max(1);
             subjects.rotate_left(turn);
             for subject in subjects {
@@ -266,7 +269,8 @@ fn measure_parts(arguments: &Arguments, results: &Results, end: Option<Instant>)
     Ok(())
 }
 
-/// Repeats the measurement if other processes used more than [`TRIFLE`] of the two cores; returns the quietest.
+/// Repeats the measurement if other processes used more than [`TRIFLE`] of the two cores. Returns
+/// the attempt with the least disturbance.
 fn measure_quietly(
     programs: &Programs,
     cores: Cores,

@@ -1,23 +1,23 @@
-//! Bar charts as SVG, readable on light and dark pages.
+//! Bar charts as SVG that are readable on light and on dark pages.
 
 use svg::Document;
 use svg::node::element::{Description, Group, Line, Rectangle, Style, Text, Title};
 
-/// Row of one server.
+/// Row of the chart, for one server.
 pub struct Row {
     pub label: String,
     pub is_own: bool,
-    /// Bars of the row, or segments of its only bar.
+    /// Bars of the row; in a stacked chart, the segments of its only bar.
     pub values: Vec<f64>,
     pub text: String,
 }
 
-/// Arrangement of the values in a row.
+/// Arrangement of the values within a row.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// End to end.
+    /// Segments of one bar, end to end.
     Stacked,
-    /// From a common start, the longest behind, on a logarithmic scale.
+    /// Bars from a common start on a logarithmic scale, with the longest behind the others.
     Nested,
 }
 
@@ -28,7 +28,8 @@ const TOP: f64 = 70.0;
 const ROW: f64 = 30.0;
 const BAR: f64 = 18.0;
 
-// An embedded picture is a separate document: it uses the colour scheme of the reader's system.
+// An embedded picture is a separate document, so it follows the colour scheme of the reader's
+// system.
 const STYLE: &str = "
 text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .title { font-size: 16px; font-weight: 600 }
@@ -45,7 +46,7 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 }
 ";
 
-/// Bar chart with a title. `keys` names the values of a row if there are several.
+/// Draws a bar chart with a title. `keys` are the names of the values, if a row has several.
 pub fn bars(title: &str, note: &str, keys: &[&str], shape: Shape, rows: &[Row]) -> String {
     let height = (0..rows.len()).fold(TOP, |height, _| height + ROW) + 20.0;
     let scale = Scale::of(shape, rows);
@@ -96,7 +97,7 @@ fn draw(row: &Row, top: f64, shape: Shape, scale: &Scale) -> Group {
     group.add(text(end + 8.0, base, "value", "start", &row.text))
 }
 
-/// Mapping from values to widths.
+/// Conversion of values to widths.
 struct Scale {
     shape: Shape,
     least: f64,
@@ -110,7 +111,7 @@ impl Scale {
             Shape::Stacked => rows.iter().map(|row| row.values.iter().sum()).fold(0.0, f64::max),
             Shape::Nested => all().fold(0.0, f64::max),
         };
-        // The shortest bar stays visible.
+        // The scale starts at half of the least value, so that the shortest bar is visible.
         Self { shape, least: all().fold(f64::INFINITY, f64::min) / 2.0, most }
     }
 
@@ -139,7 +140,7 @@ fn text(x: f64, y: f64, class: &str, anchor: &str, content: &str) -> Text {
     Text::new(content).set("class", class).set("x", (x * 10.0).round() / 10.0).set("y", y).set("text-anchor", anchor)
 }
 
-/// Alternative text of the picture.
+/// Returns the alternative text of the picture.
 fn spoken(rows: &[Row]) -> String {
     rows.iter().map(|row| format!("{}: {}", row.label, row.text)).collect::<Vec<_>>().join("; ")
 }

@@ -201,7 +201,8 @@ fn ratios(all: &All, part: Part, title: &str, text: &mut String, figure: impl Fn
     }
 }
 
-/// Comparisons in which a peer beats the durable path, stated before the tables.
+/// Lists the comparisons in which another server is better than the durable path. The report states
+/// them before the tables.
 fn lost_comparisons(all: &All) -> String {
     type Figure = fn(&FanOut) -> f64;
     let figures: [(&str, bool, Figure); 3] = [
@@ -267,7 +268,7 @@ fn persistence(durable: &targets::Durable) -> String {
     text
 }
 
-/// Formats a figure with its significant digits.
+/// Formats a figure with its significant digits only.
 pub fn figure(value: f64) -> String {
     if value >= 1_000.0 { thousands(value) } else { short(value) }
 }

@@ -1,4 +1,5 @@
-//! Results on disk, one file each, so that an interrupted run continues and the report can be regenerated.
+//! Results on disk, in one file each, so that an interrupted run can be continued and the report
+//! written again.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -66,7 +67,7 @@ impl Results {
     }
 }
 
-/// All rounds of all measurements.
+/// Results of all measurements in all rounds.
 #[derive(Default)]
 pub struct All {
     by_subject: BTreeMap<(Part, Subject), Vec<Outcome>>,
@@ -86,7 +87,7 @@ impl All {
         self.by_subject.keys().filter(move |(other, _)| *other == part).map(|(_, subject)| *subject)
     }
 
-    /// Spread of a figure over the rounds, if measured.
+    /// Returns the spread of a figure over the rounds; `None` if it was not measured.
     pub fn fan_out(&self, part: Part, subject: Subject, figure: impl Fn(&FanOut) -> f64) -> Option<Spread> {
         let rounds = self.by_subject.get(&(part, subject))?;
         Spread::of(rounds.iter().filter_map(|outcome| outcome.fan_out.as_ref()).map(figure))
@@ -97,7 +98,7 @@ impl All {
         Spread::of(rounds.iter().filter_map(|outcome| outcome.memory))
     }
 
-    /// Median of the ratios within the same round.
+    /// Returns the median of the ratios of two servers, each within the same round.
     pub fn ratio(
         &self,
         part: Part,
@@ -114,7 +115,7 @@ impl All {
     }
 }
 
-/// Figure over several rounds.
+/// Median and range of a figure over several rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     pub median: f64,

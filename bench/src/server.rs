@@ -1,4 +1,5 @@
-//! A measured server: one process pinned to its cores that does not outlive the load generator.
+//! Measured server: one process that is pinned to its cores and ends at the latest with the load
+//! generator.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -29,7 +30,7 @@ impl Server {
         Self::start_on(&[core], folder, port, program, arguments, environment)
     }
 
-    /// Starts the program on these cores regardless of the calling thread's pinning.
+    /// Starts the program on these cores, whatever the calling thread is pinned to.
     pub fn start_on(
         cores: &[usize],
         folder: &Path,
@@ -78,7 +79,7 @@ impl Server {
         self.child.id()
     }
 
-    /// End of its log.
+    /// Returns the end of the server's log.
     pub fn last_words(&self) -> String {
         let said = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = said.lines().collect();
@@ -87,7 +88,8 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// Terminates it with a short grace period, because a graceful shutdown with thousands of connections is slow.
+    /// Terminates the server after a short grace period, because a graceful shutdown with thousands
+    /// of connections is slow.
     fn drop(&mut self) {
         if let Some(process) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
             let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);

@@ -1,8 +1,8 @@
-//! Reconnect storm: thousands of clients lose their connection at once and return within seconds while messages
-//! continue.
+//! Reconnect storm: thousands of clients lose their connection at once and return within seconds
+//! while messages continue.
 //!
-//! Every client checks that it receives each event of its conversations once and in order. Database statements are
-//! counted, once with nothing missed and once with missed events.
+//! Every client checks that it receives each event of its conversations once and in order. Database
+//! statements are counted, once when the clients have missed no events and once when they have.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -21,31 +21,32 @@ use tokio::sync::watch;
 use crate::frame;
 use crate::machine::{Cpu, memory};
 
-/// Members per conversation.
+/// Number of members per conversation.
 const GROUP: usize = 10;
-/// Conversations per user.
+/// Number of conversations per user.
 const GROUPS_EACH: usize = 3;
-/// Messages per second while the clients reconnect.
+/// Messages sent per second while the clients reconnect.
 const TALK: u64 = 20;
-/// Time after which PostgreSQL's processes have reported their statistics; they take up to ten seconds.
+/// Time to wait until PostgreSQL's processes have reported their statistics, which takes up to ten
+/// seconds.
 const COUNTED: Duration = Duration::from_secs(11);
 const PATIENCE: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_millis(500);
 
 #[derive(Args, Clone, Copy)]
 pub struct Size {
-    /// Number of clients in the reconnect storm.
+    /// Number of clients that lose their connection.
     #[arg(long, default_value_t = 10_000)]
     pub clients: usize,
-    /// Number of users of these clients.
+    /// Number of users to whom these clients belong.
     #[arg(long, default_value_t = 1_000)]
     pub people: usize,
-    /// Time within which they reconnect, in seconds.
+    /// Time within which the clients reconnect, in seconds.
     #[arg(long, default_value_t = 10)]
     pub within: u64,
 }
 
-/// Phase of the clients.
+/// What the clients do at the moment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Away,
@@ -54,14 +55,15 @@ enum Phase {
 
 #[derive(Default)]
 struct Tally {
-    /// Clients that received everything they missed.
+    /// Number of clients that have received everything they had missed.
     ready: AtomicUsize,
     refused: AtomicU64,
     broken: AtomicU64,
     doubled: AtomicU64,
     gaps: AtomicU64,
     events: AtomicU64,
-    /// Time from the start of a connection to the first frame, and to the last missed event.
+    /// Times from the start of a connection to its first frame (`greeted`) and to the last missed
+    /// event (`synced`).
     greeted: Mutex<Vec<Duration>>,
     synced: Mutex<Vec<Duration>>,
     last_words: Mutex<String>,
@@ -115,7 +117,7 @@ async fn run(size: Size) -> anyhow::Result<()> {
     let (empty, within) = (memory(process)?, Duration::from_secs(size.within));
     phase.send_replace(Phase::Online { within });
     wait(&tally, size.clients).await?;
-    // Memory for connecting is released within seconds.
+    // Waits, because memory that was used for connecting is released only after some seconds.
     tokio::time::sleep(Duration::from_secs(15)).await;
     let before = memory(process)?;
     eprintln!("{} clients are ready, {} bytes each", size.clients, before.saturating_sub(empty) / size.clients as u64);
@@ -201,7 +203,8 @@ async fn storm(
     ])
 }
 
-/// Creates users and conversations, each with the index of a member.
+/// Creates users and conversations. For each conversation, returns the index of a member and the
+/// id.
 async fn populate(app: &Application, count: usize) -> anyhow::Result<(Vec<Member>, Vec<(usize, String)>)> {
     let base = app.url();
     let mut people = Vec::with_capacity(count);
@@ -216,7 +219,7 @@ async fn populate(app: &Application, count: usize) -> anyhow::Result<(Vec<Member
     }
     let mut groups = Vec::new();
     for round in 0..GROUPS_EACH {
-        // Groups consist of different users in each round.
+        // The conversations consist of different users in each round.
         let step = [1, 7, 31][round % 3];
         let order: Vec<usize> = (0..step).flat_map(|first| (first..people.len()).step_by(step)).collect();
         for group in order.chunks(GROUP).filter(|group| group.len() > 2) {
@@ -227,7 +230,7 @@ async fn populate(app: &Application, count: usize) -> anyhow::Result<(Vec<Member
     Ok((people, groups))
 }
 
-/// Sends messages while the others reconnect; returns their number.
+/// Sends messages while the clients reconnect; returns the number of messages.
 async fn talk(people: Vec<Member>, groups: Vec<(usize, String)>, how_long: Duration) -> anyhow::Result<i64> {
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / u32::try_from(TALK)?);
     let mut sent = 0;
@@ -248,7 +251,7 @@ async fn peak(process: u32, how_long: Duration) -> anyhow::Result<u64> {
     Ok(peak)
 }
 
-/// Transactions committed by the database; a single statement counts as one.
+/// Number of transactions that the database has committed. A single statement counts as one.
 async fn statements(app: &Application) -> i64 {
     app.database.number("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()").await
 }
@@ -272,7 +275,8 @@ struct Client {
     address: String,
     token: String,
     cursors: HashMap<String, i64>,
-    /// Live events that arrived before missed ones and are processed later.
+    /// Live events that arrived before events that the client has missed; they are processed after
+    /// these.
     early: BTreeSet<(String, i64)>,
     tally: Arc<Tally>,
 }
@@ -298,7 +302,7 @@ impl Client {
         }
     }
 
-    /// Runs one connection until all are disconnected.
+    /// Runs one connection, until all clients are disconnected.
     async fn stay(&mut self, phases: &mut watch::Receiver<Phase>) -> anyhow::Result<()> {
         let begun = Instant::now();
         let mut stream = TcpStream::connect(&self.address).await.context(Refused)?;
@@ -343,7 +347,7 @@ impl Client {
             tokio::select! {
                 read = stream.read_buf(&mut buffer) => if read? == 0 { bail!("connection ended by the server") },
                 _ = phases.wait_for(|phase| *phase == Phase::Away) => {
-                    // Reset without a close frame, like a network failure.
+                    // Resets the connection without a close frame, as a network failure does.
                     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
                     return Ok(());
                 }
@@ -351,7 +355,7 @@ impl Client {
         }
     }
 
-    /// Processes a frame; returns the answer to send.
+    /// Processes a frame; returns the frame to send in reply, if any.
     fn take(&mut self, text: &[u8], begun: Instant, is_ready: &mut bool) -> anyhow::Result<Option<Vec<u8>>> {
         let frame: Frame<'_> = serde_json::from_slice(text)?;
         let note = |times: &Mutex<Vec<Duration>>| {
@@ -383,7 +387,8 @@ impl Client {
                 self.tally.events.fetch_add(1, Ordering::Relaxed);
                 let cursor = self.cursors.entry(id.to_owned()).or_insert(seq - 1);
                 if seq <= *cursor {
-                    // During a sync, early events may be repeated.
+                    // While the client is catching up, early events may be repeated without
+                    // counting as duplicates.
                     self.tally.doubled.fetch_add(u64::from(*is_ready), Ordering::Relaxed);
                 } else {
                     self.early.insert((id.to_owned(), seq));
@@ -400,7 +405,7 @@ impl Client {
         Ok(None)
     }
 
-    /// Counts events that are still early as gaps.
+    /// Counts the events that are still waiting for earlier ones as gaps.
     fn tell_gaps(&mut self) {
         self.tally.gaps.fetch_add(self.early.len() as u64, Ordering::Relaxed);
         for (id, seq) in std::mem::take(&mut self.early) {
@@ -416,7 +421,7 @@ impl Client {
     }
 }
 
-/// The server refused the client.
+/// Error if the server refused the client.
 #[derive(Debug)]
 struct Refused;
 
@@ -428,7 +433,7 @@ impl std::fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// Random number between 0 and 1.
+/// Returns a random number between 0 and 1.
 fn chance() -> f64 {
     #[expect(clippy::cast_precision_loss)]
     let share = (uuid::Uuid::new_v4().as_u128() >> 96) as f64 / f64::from(u32::MAX);

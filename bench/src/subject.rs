@@ -1,4 +1,5 @@
-//! Measured servers: Natter in its configurations, its peers, and a lower bound.
+//! Measured servers: Natter in its configurations, the servers with which it is compared, and a
+//! lower bound.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -53,7 +54,7 @@ impl Subject {
         Self::NatterTypingSocketIo,
     ];
 
-    /// Display name.
+    /// Name shown in the report.
     pub fn title(self) -> &'static str {
         match self {
             Self::Floor => "loop of write(2)",
@@ -81,12 +82,12 @@ impl Subject {
         self >= Self::NatterJson
     }
 
-    /// True for servers of others.
+    /// True for servers other than Natter and the lower bound.
     pub fn is_peer(self) -> bool {
         self > Self::FloorLong && !self.is_natter()
     }
 
-    /// Kind of publication.
+    /// Returns the kind of event to publish.
     pub fn form(self) -> Form {
         match self {
             Self::NatterTyping | Self::NatterTypingMsgpack | Self::NatterTypingSocketIo => Form::Typing,
@@ -106,7 +107,7 @@ impl Subject {
         }
     }
 
-    /// True if the comparison makes sense for this part.
+    /// True if it makes sense to measure the server with this work.
     pub fn takes_part(self, part: Part) -> bool {
         match self {
             Self::Floor | Self::NatterTyping => part != Part::Idle,
@@ -122,14 +123,14 @@ impl Subject {
 
 /// Paths of the programs.
 pub struct Programs {
-    /// Build folder: `floor`, `peer-socketioxide`, `node/`.
+    /// Folder with the builds `floor`, `peer-socketioxide` and `node/`.
     pub peers: PathBuf,
     pub natter: PathBuf,
-    /// Folder with Natter's users and conversations.
+    /// Folder with the users and conversations for Natter.
     pub world: PathBuf,
 }
 
-/// A server that is ready.
+/// Server that is ready for connections.
 pub struct Running<'a> {
     pub subject: Subject,
     pub server: Server,
@@ -174,7 +175,8 @@ impl Programs {
                 let arguments = format!("--port {port} --bind 127.0.0.1 --appendonly no --save");
                 let mut arguments: Vec<String> = arguments.split(' ').map(str::to_owned).collect();
                 arguments.push(String::new());
-                // On the generator's core, because the comparison is about the server.
+                // Redis runs on the load generator's core, so that the measured core has only the
+                // server.
                 let started = Server::start(cores.generator, folder, port, Path::new("redis-server"), &arguments, &[])?;
                 redis = Some(started);
                 node("socketio.js", Some(format!("redis://127.0.0.1:{port}")))?
@@ -214,8 +216,8 @@ fn nginx(folder: &Path, port: u16, keeps: bool) -> anyhow::Result<String> {
         .replace("@KEEPS@", if keeps { "on" } else { "off" }))
 }
 
-/// A different free port each time, below the kernel's range for outgoing connections, so that it stays free until the
-/// server binds it.
+/// Returns a free port, a different one on each call. It is below the range that the kernel uses
+/// for outgoing connections, so that it stays free until the server binds it.
 fn free_port() -> anyhow::Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(10_000);
     for _ in 0..10_000 {

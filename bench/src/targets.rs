@@ -1,4 +1,4 @@
-//! Promised and measured figures.
+//! Promised figures, compared with the measured ones.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ enum Goal {
     AtMost(f64),
 }
 
-/// All promises with a figure, one line each.
+/// Formats a table of all promises with a figure, one line each.
 pub fn table(all: &All, durable: &Durable) -> String {
     let mut text = "## Promises and figures\n\n| | goal | durable | passing |\n|---|--:|--:|--:|\n".to_owned();
     let mut line = |label: &str, goal: Goal, values: [Option<f64>; 2]| {

@@ -1,7 +1,7 @@
-//! Sequential file uploads, compared with PUT to nginx. Natter detects the file type, counts it against the owner's
-//! quota and writes a row; nginx writes a file.
+//! File uploads, one after the other, compared with PUT requests to nginx. Natter detects the file
+//! type, counts the file against its owner's quota and writes a row; nginx only writes a file.
 //!
-//! The server has one core, the generator the other.
+//! The server has one core, and the load generator has the other.
 
 use std::{
     fs,
@@ -25,12 +25,12 @@ use crate::{
 
 const MIB: usize = 1 << 20;
 const SIZE: usize = 64 * MIB;
-/// Files per measurement.
+/// Number of files per measurement.
 const FILES: usize = 8;
 
 struct Outcome {
     per_second: f64,
-    /// CPU seconds of the server per GiB.
+    /// CPU time of the server per GiB, in seconds.
     cost: f64,
 }
 
@@ -89,7 +89,7 @@ fn nginx(cores: Cores, folder: &Path) -> anyhow::Result<Server> {
         .replace("@FOLDER@", &folder.display().to_string())
         .replace("@PORT@", &port.to_string());
     fs::write(&file, text)?;
-    // Its worker drops root privileges and must write here.
+    // nginx's worker drops root privileges, so it needs permission to write here.
     fs::create_dir(folder.join("files"))?;
     for open in [folder.to_owned(), folder.join("files")] {
         fs::set_permissions(open, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
@@ -111,14 +111,14 @@ fn start(natter: &Path, cores: Cores, folder: &Path) -> anyhow::Result<Server> {
     Server::start(cores.server, folder, port, natter, &["serve".to_owned()], &settings)
 }
 
-/// Authorization header of a user who may upload.
+/// Returns the header `Authorization` for a user who may upload.
 async fn owner(server: &Server) -> anyhow::Result<String> {
     let nobody = Anonymous(Caller::anonymous(&format!("http://{}", server.address)));
     let anna = nobody.sign_up("anna@example.org", PASSWORD, "Anna").await.data_with(201);
     Ok(format!("Authorization: Bearer {}\r\n", anna["access_token"].as_str().context("no access token")?))
 }
 
-/// Uploads one file on its own connection; fails unless it was created.
+/// Uploads a file on a new connection. Fails unless the server has created the file.
 async fn upload(address: SocketAddr, head: &str, file: &[u8], number: usize) -> anyhow::Result<()> {
     let target = if head.is_empty() { format!("PUT /{number}.bin") } else { "POST /r1/uploads".to_owned() };
     let request = format!(

@@ -1,4 +1,4 @@
-//! Work given to all servers, and its measurement.
+//! Work that all servers are given, and its measurement.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,18 +15,18 @@ use crate::machine::{self, Cores, Cpu, Profiler, Quiet};
 use crate::subject::{Running, Subject};
 use crate::world;
 
-/// Message size, in bytes.
+/// Size of a message, in bytes.
 pub const MESSAGE: usize = 256;
-/// Size of such a message in Natter's JSON, with ids, sender and position, in bytes.
+/// Size of such a message as Natter's JSON event, with ids, sender and position, in bytes.
 pub const LONG_MESSAGE: usize = 840;
-/// Messages in flight where a server may coalesce them.
+/// Number of messages in flight in the measurement in which a server may coalesce them.
 const WINDOW: usize = 8;
-/// Time without data after which nothing more is expected.
+/// Time without data after which nothing more is expected to arrive.
 const SILENCE: Duration = Duration::from_secs(3);
-/// Connections that fill pools and caches before memory is measured.
+/// Number of connections that fill pools and caches before memory is measured.
 const FIRST: usize = 200;
 
-/// A unit of work.
+/// Kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
@@ -37,7 +37,7 @@ pub enum Part {
     /// would make their deliveries look cheaper.
     #[value(name = "fan-1000-half")]
     Fan1000Half,
-    /// 1,000 readers of one channel, always eight messages in flight.
+    /// 1,000 readers of one channel; eight messages are always in flight.
     Eight,
     /// 10,000 readers of one channel, 10 messages per second.
     #[value(name = "fan-10000")]
@@ -73,11 +73,12 @@ impl Part {
         }
     }
 
-    /// Channel of each connection and, for Natter, its user.
+    /// Returns the channel of each connection and, for Natter, the index of its user.
     fn seats(self) -> Vec<(usize, usize)> {
         match self {
             Self::Fan1000 | Self::Fan1000Half | Self::Eight => (0..1_000).map(|reader| (0, reader)).collect(),
-            // Users rotate, so that all are connected with the first thousand.
+            // Users are assigned in turn, so that all of them are connected with the first thousand
+            // connections.
             Self::Fan10000 => (0..10_000).map(|reader| (0, reader % world::HALL)).collect(),
             Self::Rooms | Self::Idle => {
                 (0..world::ROOMS * world::ROOM).map(|reader| (reader / world::ROOM, reader)).collect()
@@ -89,7 +90,7 @@ impl Part {
         !matches!(self, Self::Rooms | Self::Idle)
     }
 
-    /// Messages per second; `None` if each message follows the receipt of another.
+    /// Messages per second; `None` if a message is sent whenever an earlier one has been received.
     fn rate(self) -> Option<u32> {
         match self {
             Self::Fan1000 => Some(100),
@@ -101,7 +102,7 @@ impl Part {
     }
 }
 
-/// Durations of the phases.
+/// Durations of the phases of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
     pub warm_up: Duration,
@@ -109,7 +110,7 @@ pub struct Timing {
     pub settling: Duration,
 }
 
-/// Result of one server in one round.
+/// Result of one server with one kind of work in one round.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     pub part: Part,
@@ -120,7 +121,7 @@ pub struct Outcome {
     /// Resident memory per connection, in bytes.
     #[serde(default)]
     pub memory: Option<f64>,
-    /// Share of both cores used by other processes, including other guests of the host.
+    /// Share of both cores that other processes used, including other guests of the host.
     #[serde(default)]
     pub disturbance: f64,
 }
@@ -129,7 +130,7 @@ pub struct Outcome {
 pub struct FanOut {
     pub messages: u64,
     pub deliveries: u64,
-    /// Size of a delivery's frame, in bytes.
+    /// Size of the frame that delivers a message, in bytes.
     pub frame: f64,
     pub seconds: f64,
     pub cpu: Cpu,
@@ -139,11 +140,12 @@ pub struct FanOut {
     pub p999: f64,
     pub lost: u64,
     pub disorder: u64,
-    /// Connections ended by the server.
+    /// Number of connections that the server ended.
     pub ended: usize,
-    /// Share of time that the load generator was busy.
+    /// Share of the time for which the load generator was busy.
     pub generator: f64,
-    /// Share of time that the host kept the load generator, and so presumably the server, from running.
+    /// Share of the time for which the host kept the load generator, and so presumably the server,
+    /// from running.
     #[serde(default)]
     pub stalled: f64,
 }
@@ -230,7 +232,7 @@ pub fn measure(
     Ok(outcome)
 }
 
-/// Sends for this duration, then waits until everything arrived or nothing arrives any more.
+/// Sends for this duration. Then waits until everything has arrived, or nothing arrives any more.
 fn drive(crowd: &mut Crowd, part: Part, duration: Duration) -> anyhow::Result<()> {
     match part.rate() {
         Some(rate) => pace(crowd, rate, duration)?,
@@ -248,9 +250,9 @@ fn drive(crowd: &mut Crowd, part: Part, duration: Duration) -> anyhow::Result<()
     Ok(())
 }
 
-/// Sends messages on a fixed schedule regardless of earlier ones, so a server that falls behind can't hide it. The
-/// times are slightly irregular; otherwise they would synchronise with the kernel's tick, by which it separates user
-/// time from system time.
+/// Sends messages on a fixed schedule, whether or not earlier ones have arrived, so that the
+/// latencies show when a server falls behind. The intervals are slightly irregular; otherwise they
+/// would synchronise with the kernel's tick, by which it tells user time from system time.
 fn pace(crowd: &mut Crowd, rate: u32, duration: Duration) -> anyhow::Result<()> {
     let gap = 1_000_000_000 / u64::from(rate);
     let mut slot = crowd.now();
@@ -272,7 +274,8 @@ fn pace(crowd: &mut Crowd, rate: u32, duration: Duration) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Keeps the window full: the next message is sent once all readers have one.
+/// Keeps a constant number of messages in flight: sends the next message when all readers have
+/// received one.
 fn fill(crowd: &mut Crowd, duration: Duration) -> anyhow::Result<()> {
     let end = Instant::now() + duration;
     while Instant::now() < end {
@@ -301,7 +304,7 @@ fn idle(crowd: &mut Crowd, seats: Vec<Seat>, running: &Running<'_>, timing: Timi
     Ok(count(after.saturating_sub(before)) / count(more as u64))
 }
 
-/// Waits while answering heartbeats.
+/// Waits for this duration and answers heartbeats meanwhile.
 pub fn rest(crowd: &mut Crowd, duration: Duration) -> anyhow::Result<()> {
     let end = Instant::now() + duration;
     while Instant::now() < end {

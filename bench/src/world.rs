@@ -1,5 +1,5 @@
-//! Users and conversations for Natter's measurements, created once over its API and kept because thousands of sign-ups
-//! are slow. Every measurement works on a copy.
+//! Users and conversations for the measurements of Natter. They are created once, by the API, and
+//! kept, because thousands of sign-ups take long. Each measurement works on a copy.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,27 +9,28 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use support::{Engine, Member, Setup};
 
-/// Members of the one large conversation: the maximum that can be added at once, and its owner.
+/// Number of members of the one large conversation: the most that can be added at once, and the
+/// owner.
 pub const HALL: usize = 1_000;
-/// Number of conversations of [`ROOM`] members, without common members.
+/// Number of conversations that have [`ROOM`] members each. No two of them have a common member.
 pub const ROOMS: usize = 1_000;
 pub const ROOM: usize = 10;
 const DAY: u64 = 86_400;
-/// Token lifetime, in seconds.
+/// Lifetime of the access tokens, in seconds.
 const TTL: u64 = 30 * DAY;
 const SIGN_UPS_AT_ONCE: usize = 4;
 
 #[derive(Serialize, Deserialize)]
 pub struct World {
     made_at: u64,
-    /// Tokens by user.
+    /// Access tokens of the users, by index.
     pub tokens: Vec<String>,
     pub hall: String,
     pub rooms: Vec<String>,
 }
 
 impl World {
-    /// Opens the existing world in the folder, or creates one.
+    /// Opens the world in the folder; creates it if there is none.
     pub fn open(folder: &Path) -> anyhow::Result<(Self, PathBuf)> {
         let (list, database) = (folder.join("world.json"), folder.join("natter.db"));
         if let Ok(text) = fs::read_to_string(&list) {
@@ -70,7 +71,7 @@ async fn make(database: &Path) -> anyhow::Result<World> {
     let others: Vec<&Member> = people[1..HALL].iter().collect();
     let hall = people[0].open_group("Hall", &others).await;
     let tokens = people.iter().map(|person| person.access_token().to_owned()).collect();
-    // The file is complete once the server has exited.
+    // The database file is complete only when the server has exited.
     let ended = app.instances[0].terminate().await;
     anyhow::ensure!(ended.success(), "the server ended with {ended}");
     copy(Path::new(app.database.url.trim_start_matches("sqlite://")), database)?;
@@ -79,7 +80,7 @@ async fn make(database: &Path) -> anyhow::Result<World> {
 
 const KEY_FILE: &str = "encryption-key";
 
-/// Copies a SQLite database with its WAL and its encryption key.
+/// Copies a SQLite database with its write-ahead log and its encryption key.
 pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::copy(from, to).context("failed to copy database")?;
     let log = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));

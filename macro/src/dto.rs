@@ -1,4 +1,4 @@
-//! `#[dto(request)]` and `#[dto(response)]`.
+//! Attribute macros `#[dto(request)]` and `#[dto(response)]`.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -31,7 +31,7 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
     }
 }
 
-/// Part of the request that a field is read from.
+/// Part of the request from which a field is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
     Path,
@@ -41,7 +41,7 @@ enum Source {
     Body,
     /// The whole body, unparsed.
     Bytes,
-    /// The body as a stream.
+    /// The body, as a stream.
     Stream,
 }
 
@@ -90,7 +90,7 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
                 finds.push(quote!(#ident));
             }
             Source::Body => {
-                // `Option<Option<T>>` distinguishes a missing value from null.
+                // With `Option<Option<T>>`, a missing value differs from null.
                 let read = match (required, inner(plain, "Option").is_some()) {
                     (true, _) => quote!(source.body::<#ty>(#text).required()),
                     (false, true) => quote!(source.body::<#plain>(#text).stated()),
@@ -164,7 +164,7 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
     })
 }
 
-/// Source of a field, and the media type if it is the body.
+/// Source of a field, with the media type if the source is the body.
 struct Origin {
     place: Source,
     content_type: String,
@@ -202,7 +202,7 @@ fn origin(field: &Field) -> Result<Origin> {
     }
 }
 
-/// Field of the OpenAPI schema, with its bounds.
+/// Returns the field of the OpenAPI schema, with its bounds.
 fn schema_field(field: &Field) -> Result<TokenStream> {
     let (ident, ty) = (&field.ident, &field.ty);
     let ty = inner(ty, "Option").filter(|plain| inner(plain, "Option").is_some()).unwrap_or(ty);
@@ -253,7 +253,7 @@ impl Parse for Rule {
 }
 
 impl Rule {
-    /// Expression of type `endpoint::Bounds`.
+    /// Returns an expression of the type `endpoint::Bounds`.
     fn bounds(&self) -> TokenStream {
         let [min, max, message] = [&self.min, &self.max, &self.message].map(|value| match value {
             Some(value) => quote!(Some(#value)),
@@ -262,7 +262,7 @@ impl Rule {
         quote!(::endpoint::Bounds { min: #min, max: #max, message: #message })
     }
 
-    /// Bounds as arguments of utoipa's attribute `schema`.
+    /// Returns the bounds as arguments of utoipa's attribute `schema`.
     fn limits(&self, is_list: bool) -> Vec<TokenStream> {
         let (least, most) = match (self.kind == "range", is_list) {
             (true, _) => ("minimum", "maximum"),
@@ -277,7 +277,7 @@ impl Rule {
     }
 }
 
-/// The `T` of `Wrapper<T>`.
+/// Returns the `T` of `Wrapper<T>`.
 fn inner<'a>(ty: &'a Type, wrapper: &str) -> Option<&'a Type> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last().filter(|last| last.ident == wrapper)?;

@@ -1,4 +1,4 @@
-//! `#[endpoint]`.
+//! Attribute macro `#[endpoint]`.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -23,11 +23,12 @@ struct Arguments {
     errors: Vec<Ident>,
     content: Vec<LitStr>,
     requires: Option<Requirement>,
-    /// Overridden defaults of the trait's constants.
+    /// Constants of the trait whose defaults are overridden, with their values.
     chosen: Vec<(Ident, Expr)>,
 }
 
-/// Precondition that is checked before the handler, and the field of the request that it applies to.
+/// Precondition that is checked before the handler, and the field of the request to which it
+/// applies.
 struct Requirement {
     proof: Path,
     about: Option<Ident>,
@@ -47,7 +48,7 @@ impl Parse for Requirement {
     }
 }
 
-/// Names of optional arguments, and the constants that they set.
+/// Names of optional arguments, with the constants that they set.
 const CHOICES: [(&str, &str); 5] = [
     ("deadline", "DEADLINE"),
     ("max_body", "MAX_BODY"),
@@ -183,8 +184,8 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
     })
 }
 
-/// Generates `handle_before`, which checks the precondition, unless the block contains it. Adds the third parameter of
-/// `handle` if it is omitted.
+/// Generates `handle_before`, which checks the precondition, unless the block already contains it.
+/// Adds the third parameter of `handle` if it is missing.
 fn before(block: &mut ItemImpl, requires: Option<Requirement>) -> Result<TokenStream> {
     let own_loaded = block.items.iter().any(|item| matches!(item, ImplItem::Type(ty) if ty.ident == "Loaded"));
     let own_before =
@@ -264,7 +265,7 @@ fn type_name(ty: &Type) -> Result<&Ident> {
     }
 }
 
-/// First paragraph of the doc comment, and the rest of it.
+/// Returns the first paragraph of the doc comment, and the rest of it.
 fn documentation(attributes: &[Attribute], name: &Ident) -> Result<(String, String)> {
     let text = doc_text(attributes);
     let (summary, description) = text.split_once("\n\n").unwrap_or((&text, ""));
@@ -278,7 +279,7 @@ fn documentation(attributes: &[Attribute], name: &Ident) -> Result<(String, Stri
     Ok((summary, description.trim().to_owned()))
 }
 
-/// Text of a doc comment without the leading space of each line.
+/// Returns the text of a doc comment without the leading space of each line.
 pub fn doc_text(attributes: &[Attribute]) -> String {
     let lines: Vec<String> = attributes
         .iter()

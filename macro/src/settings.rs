@@ -1,4 +1,4 @@
-//! `#[derive(Settings)]`.
+//! Derive macro `Settings`.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -33,8 +33,8 @@ pub fn expand(item: TokenStream) -> Result<TokenStream> {
     })
 }
 
-/// `#[settings("payment.stripe", enabled = "…")]`: path of the section, and the description of its switch if it has
-/// one.
+/// Attribute `#[settings("payment.stripe", enabled = "…")]`: path of the section, and the
+/// description of its switch if it has one.
 struct Section {
     path: LitStr,
     enabled: Option<LitStr>,
@@ -56,9 +56,9 @@ impl Parse for Section {
     }
 }
 
-/// `#[setting(Number(1, 20), default = 5)]`.
+/// Attribute `#[setting(Number(1, 20), default = 5)]`.
 struct Setting {
-    /// Variant of `Kind`, or a constant.
+    /// Variant of `Kind`, or a constant of that type.
     kind: Expr,
     /// True if the operator chooses the keys below the field's name.
     is_each: bool,
@@ -89,7 +89,7 @@ impl Parse for Setting {
     }
 }
 
-/// `#[limit("token_bucket", 60, 60)]`: strategy, limit and window of a rate limit.
+/// Attribute `#[limit("token_bucket", 60, 60)]`: strategy, limit and window of a rate limit.
 struct RateLimit(LitStr, Lit, Lit);
 
 impl Parse for RateLimit {
@@ -138,12 +138,12 @@ fn row(pattern: &str, kind: &TokenStream, value: &TokenStream, about: &TokenStre
     }
 }
 
-/// Parses the argument of the attribute with this name.
+/// Parses the argument of the attribute that has this name.
 fn argument<T: Parse>(attributes: &[Attribute], name: &str) -> Result<Option<T>> {
     attributes.iter().find(|attribute| attribute.path().is_ident(name)).map(Attribute::parse_args).transpose()
 }
 
-/// Key that `#[serde(rename = "…")]` gives the field.
+/// Returns the key that `#[serde(rename = "…")]` gives to the field.
 fn renamed(attributes: &[Attribute]) -> Result<Option<String>> {
     let mut name = None;
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {

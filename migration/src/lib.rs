@@ -1,7 +1,7 @@
-//! The schema's history, up and down, the same for SQLite and PostgreSQL.
+//! History of the schema, in both directions (up and down), for SQLite and PostgreSQL alike.
 //!
-//! The baseline (`m0001` to `m0008`) has one migration per domain, in the order of their foreign keys, and creates each
-//! table once. Later changes are migrations of their own.
+//! The baseline (`m0001` to `m0008`) has one migration per domain, in the order that their foreign
+//! keys require. Each table is created only once. Later changes are separate migrations.
 
 mod migrator;
 mod prelude;

@@ -11,7 +11,8 @@ use crate::{
 pub struct Migration;
 
 const INDEXES: &[&str] = &[
-    // A deleted account's address can be used again.
+    // Applies only to existing accounts, so that the address of a deleted account can be used
+    // again.
     "CREATE UNIQUE INDEX users_email ON users (email) WHERE is_deleted = FALSE",
     "CREATE INDEX users_suspended ON users (suspended_at) WHERE suspended_at IS NOT NULL",
     "CREATE INDEX users_created ON users (created_at, id)",
@@ -20,7 +21,7 @@ const INDEXES: &[&str] = &[
     "CREATE INDEX user_sessions_last_used ON user_sessions (last_used_at)",
     "CREATE UNIQUE INDEX refresh_tokens_hash ON refresh_tokens (token_hash)",
     "CREATE INDEX refresh_tokens_session ON refresh_tokens (session_id)",
-    // One of several instances succeeds in creating the first key.
+    // Lets only one of several instances create the first key.
     "CREATE UNIQUE INDEX signing_keys_active ON signing_keys (is_active) WHERE is_active = TRUE",
     "CREATE UNIQUE INDEX identities_subject ON identities (issuer, subject)",
     "CREATE INDEX identities_user ON identities (user_id)",
@@ -86,7 +87,7 @@ fn users() -> TableCreateStatement {
         .col(big_integer_null("status_until"))
         .col(string_null("timezone"))
         .col(boolean("show_timezone").default(true))
-        // Presence set by hand.
+        // Presence that the user has set by hand.
         .col(string_null("chosen_presence"))
         .col(big_integer("created_at"))
         .col(big_integer("updated_at"))
@@ -129,7 +130,8 @@ fn refresh_tokens() -> TableCreateStatement {
         .col(uuid("session_id"))
         .col(blob("token_hash"))
         .col(big_integer_null("used_at"))
-        // Response to the rotation, for retries with the same idempotency key; sealed with a key derived from the used token.
+        // Response to the rotation that used up this token, returned again for retries with the
+        // same idempotency key. Sealed with a key derived from the token.
         .col(blob_null("successor"))
         .col(big_integer("created_at"))
         .foreign_key(&mut cascading_reference("session_id", "user_sessions"))
@@ -143,7 +145,7 @@ fn signing_keys() -> TableCreateStatement {
         .col(blob("private_key"))
         .col(boolean("is_sealed"))
         .col(boolean("is_active"))
-        // Keys verify tokens for a while after they stop signing.
+        // Time at which the key stopped signing; it verifies tokens for a while longer.
         .col(big_integer_null("retired_at"))
         .col(big_integer("created_at"))
         .to_owned()
@@ -155,7 +157,7 @@ fn identities() -> TableCreateStatement {
         .table("identities")
         .col(uuid("id").primary_key())
         .col(uuid("user_id"))
-        // Provider's name in the settings.
+        // Name of the provider in the settings.
         .col(string("provider"))
         .col(string("issuer"))
         .col(string("subject"))
@@ -166,7 +168,7 @@ fn identities() -> TableCreateStatement {
         .to_owned()
 }
 
-/// ID tokens that have signed in a user; each is accepted once.
+/// OpenID Connect ID tokens that were used to sign in. Each token is accepted only once.
 fn used_id_tokens() -> TableCreateStatement {
     Table::create()
         .table("used_id_tokens")
@@ -183,7 +185,8 @@ fn pending_sign_ins() -> TableCreateStatement {
         .col(string("kind"))
         .col(uuid_null("user_id"))
         .col(blob("handle_hash"))
-        // Sealed with the handle, which only the client has, if it contains secrets.
+        // State of the sign-in. If it contains secrets, it is sealed with the handle, which only
+        // the client has.
         .col(blob("state"))
         .col(integer("failures").default(0))
         .col(big_integer("expires_at"))
@@ -214,10 +217,11 @@ fn totp() -> TableCreateStatement {
         .col(blob("secret"))
         .col(boolean("is_sealed"))
         .col(big_integer_null("confirmed_at"))
-        // Newest time step whose code was used; `used_steps` is a bit set of the steps before it.
+        // Newest TOTP time step whose code was used; `used_steps` is a bit set of the steps before
+        // it.
         .col(big_integer("newest_step").default(0))
         .col(big_integer("used_steps").default(0))
-        // Wrong codes since `failures_since`, over all sign-ins.
+        // Number of wrong codes since `failures_since`, across all sign-ins of the user.
         .col(integer("failures").default(0))
         .col(big_integer("failures_since").default(0))
         .col(big_integer("created_at"))
@@ -241,7 +245,7 @@ fn known_devices() -> TableCreateStatement {
     Table::create()
         .table("known_devices")
         .col(uuid("user_id"))
-        // IPv4 address or IPv6 /64.
+        // IPv4 address or IPv6 /64 network.
         .col(string("network"))
         // User agent without version numbers.
         .col(string("agent"))
@@ -257,7 +261,8 @@ fn mail_tokens() -> TableCreateStatement {
         .table("mail_tokens")
         .col(uuid("id").primary_key())
         .col(string("purpose"))
-        // Id of the account, invitation, … that the purpose refers to.
+        // Id of the account, invitation or other entity that the token is for, depending on the
+        // purpose.
         .col(uuid("subject"))
         // SHA-256 of a token with 256 random bits.
         .col(blob("token_hash"))

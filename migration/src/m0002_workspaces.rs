@@ -11,11 +11,11 @@ use crate::{
 pub struct Migration;
 
 const INDEXES: &[&str] = &[
-    // One of several instances succeeds in creating the shared workspace.
+    // Lets only one of several instances create the shared workspace.
     "CREATE UNIQUE INDEX workspaces_shared ON workspaces (kind) WHERE kind = 'shared' AND is_deleted = FALSE",
     "CREATE UNIQUE INDEX workspaces_personal ON workspaces (created_by) WHERE kind = 'personal' AND is_deleted = FALSE",
     "CREATE INDEX workspace_members_user ON workspace_members (user_id)",
-    // Guests are few.
+    // Index of guests only, who are few.
     "CREATE INDEX workspace_members_guests ON workspace_members (workspace_id, role, user_id) WHERE role = 'guest' AND NOT is_deleted",
     "CREATE INDEX workspace_domains_domain ON workspace_domains (domain)",
     "CREATE UNIQUE INDEX invitations_token ON invitations (token_hash)",
@@ -85,10 +85,11 @@ fn invitations() -> TableCreateStatement {
         .table("invitations")
         .col(uuid("id").primary_key())
         .col(uuid("workspace_id"))
-        // NULL: anyone who has the link.
+        // Invited email address; NULL if anyone who has the link may join.
         .col(string_null("email"))
         .col(string("role"))
-        // Hash of the token in the link; that of the emailed link is in `mail_tokens`.
+        // Hash of the token in the link that is shown to the inviter. The hash of the emailed token
+        // is in `mail_tokens`.
         .col(blob("token_hash"))
         .col(big_integer("uses"))
         .col(big_integer("max_uses"))

@@ -1,5 +1,5 @@
-//! Conversations, their messages and event log, and what is shown of them: boards, notifications, moderation and
-//! search.
+//! Conversations, their messages and event log, and the data that belongs to them: boards,
+//! notifications, moderation and search.
 
 mod boards;
 mod conversations;

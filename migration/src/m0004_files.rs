@@ -48,12 +48,13 @@ fn uploads() -> TableCreateStatement {
     Table::create()
         .table("uploads")
         .col(uuid("id").primary_key())
-        // NULL: the account was deleted.
+        // User who uploaded the file; NULL if the account was deleted.
         .col(uuid_null("owner_id"))
         .col(text("name"))
         .col(string("kind"))
         .col(string("media_type"))
-        // Announced size until the upload is complete; NULL: not announced.
+        // Size in bytes. Until the upload is complete it is the size announced by the client, or
+        // NULL if none was announced.
         .col(big_integer_null("size"))
         .col(string_null("sha256"))
         .col(integer_null("width"))
@@ -62,20 +63,21 @@ fn uploads() -> TableCreateStatement {
         // Waveform as JSON.
         .col(text_null("peaks"))
         .col(string_null("thumbhash"))
-        // NULL: there are no thumbnails.
+        // Media type of the thumbnails; NULL if there are none.
         .col(string_null("thumbnail_type"))
         .col(text_null("transcript"))
         .col(string("status"))
-        // Set once no message refers to the upload; its content may be gone already.
+        // Time at which the last reference by a message was removed; the content may already be
+        // deleted.
         .col(big_integer_null("removed_at"))
-        // NULL: no transcript is made.
+        // State of the transcript; NULL if no transcript is made.
         .col(string_null("transcript_state"))
-        // Lease of the instance that joins the parts.
+        // End of the lease of the instance that joins the parts.
         .col(big_integer_null("assembly_lease_until"))
-        // Bytes reserved while the size is unknown.
+        // Bytes of the storage quota that are reserved while the size is unknown.
         .col(big_integer_null("reserved_bytes"))
         .col(string("search_name").default(""))
-        // `Upload-Metadata` as sent by the client.
+        // Value of the header `Upload-Metadata` as sent by the client.
         .col(text_null("tus_metadata"))
         .col(big_integer("created_at"))
         .to_owned()
@@ -98,7 +100,7 @@ fn upload_texts() -> TableCreateStatement {
         .table("upload_texts")
         .col(uuid("upload_id").primary_key())
         .col(text("text"))
-        // Bytes; 0: the file has no text.
+        // Length of the text in bytes; 0 if the file has no text.
         .col(integer("length"))
         .col(big_integer("read_at"))
         .to_owned()
@@ -143,7 +145,7 @@ fn workspace_emoji() -> TableCreateStatement {
         .col(uuid("workspace_id"))
         .col(string("name"))
         .col(uuid("upload_id"))
-        // NULL: the account was deleted.
+        // User who added the emoji; NULL if the account was deleted.
         .col(uuid_null("created_by"))
         .col(big_integer("created_at"))
         .primary_key(Index::create().col("workspace_id").col("name"))

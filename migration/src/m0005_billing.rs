@@ -96,21 +96,21 @@ fn tables() -> Vec<TableCreateStatement> {
 fn ledger_accounts() -> TableCreateStatement {
     Table::create()
         .table("ledger_accounts")
-        // Id of the user or workspace.
+        // Id of the user or workspace that owns the account.
         .col(uuid("id").primary_key())
         .col(string("kind"))
-        // Includes `held`.
+        // Balance, including the reserved amount `held`.
         .col(big_integer("balance").default(0))
         .col(big_integer("held").default(0))
-        // Usage and refunds beyond the balance.
+        // Cost of usage and refunds beyond the balance, which the account owes.
         .col(big_integer("owed").default(0))
-        // Balance below which the owner is warned; NULL: a fraction of the last grant.
+        // Balance below which the owner is warned; NULL to use a fraction of the last grant.
         .col(big_integer_null("low_threshold"))
-        // True if the owner was warned.
+        // True if the owner has been warned of the low balance.
         .col(boolean("is_low").default(false))
-        // Balance below which the account is examined.
+        // Balance below which the account is due for an examination (alert, automatic top-up).
         .col(big_integer_null("check_threshold"))
-        // True if the account is to be examined.
+        // True if the account is due for an examination.
         .col(boolean("is_due").default(false))
         .col(big_integer("created_at"))
         .check(Expr::cust("held >= 0 AND balance >= held AND owed >= 0"))
@@ -122,7 +122,8 @@ fn ledger_entries() -> TableCreateStatement {
     Table::create()
         .table("ledger_entries")
         .col(uuid("id").primary_key())
-        // The one of the two accounts that has a row.
+        // Account of a user or workspace that the entry concerns; the other side is a house
+        // account, which has no row.
         .col(uuid("account_id"))
         .col(uuid("from_account"))
         .col(uuid("to_account"))
@@ -152,7 +153,7 @@ fn credit_grants() -> TableCreateStatement {
         .to_owned()
 }
 
-/// Reservations for calls in progress.
+/// Credit reservations for calls in progress.
 fn credit_holds() -> TableCreateStatement {
     Table::create()
         .table("credit_holds")
@@ -170,18 +171,18 @@ fn credit_top_ups() -> TableCreateStatement {
         // Id of the ledger account.
         .col(uuid("id").primary_key())
         .col(uuid_null("workspace_id"))
-        // Payer.
+        // User who pays.
         .col(uuid("user_id"))
         .col(uuid("plan_id"))
         .col(uuid("method_id"))
         .col(string("currency"))
         // Balance below which credits are bought.
         .col(big_integer("threshold"))
-        // Smallest unit of the currency.
+        // Maximum amount per month, in the smallest unit of the currency.
         .col(big_integer("monthly_limit"))
         .col(boolean("is_on"))
         .col(string_null("stopped"))
-        // Payment in progress.
+        // Top-up payment in progress.
         .col(uuid_null("payment_id"))
         .col(big_integer_null("check_at"))
         .col(big_integer("updated_at"))
@@ -197,7 +198,7 @@ fn pricing_plans() -> TableCreateStatement {
         .col(string("kind"))
         // `month` or `year`; set only for subscriptions.
         .col(string_null("interval"))
-        // JSON.
+        // Prices per currency as JSON.
         .col(text("prices"))
         .col(big_integer("credits"))
         .col(text("quotas"))
@@ -205,7 +206,7 @@ fn pricing_plans() -> TableCreateStatement {
         .col(big_integer("trial_days").default(0))
         .col(boolean("is_active"))
         .col(big_integer("position").default(0))
-        // Id of the plan's first version; NULL: this is the first.
+        // Id of the first version of the plan; NULL if this is the first version.
         .col(uuid_null("family"))
         .col(big_integer("created_at"))
         .to_owned()
@@ -220,12 +221,12 @@ fn payments() -> TableCreateStatement {
         .col(string("gateway"))
         .col(big_integer("amount"))
         .col(string("currency"))
-        // Progress of the payer; `status` includes refunds and disputes.
+        // Progress of the payer through the checkout; `status` also covers refunds and disputes.
         .col(string("stage"))
         .col(string("status"))
         .col(string("idempotency_key"))
         .col(string_null("return_path"))
-        // Gateway's id of the order; `charge` is its id of the paid charge.
+        // Id of the order at the gateway; `charge` is the gateway's id of the paid charge.
         .col(string_null("reference"))
         .col(string_null("charge"))
         .col(text_null("redirect_url"))
@@ -236,7 +237,7 @@ fn payments() -> TableCreateStatement {
         .col(big_integer_null("receipt_number"))
         .col(big_integer("expires_at"))
         .col(big_integer_null("paid_at"))
-        // Time of the next poll of the gateway.
+        // Time at which the gateway is polled next.
         .col(big_integer_null("check_at"))
         .col(uuid_null("workspace_id"))
         // `purchase`, `renewal` or `change`.
@@ -244,9 +245,9 @@ fn payments() -> TableCreateStatement {
         .col(uuid_null("subscription_id"))
         .col(big_integer_null("period"))
         .col(big_integer("seats").default(1))
-        // Per seat; NULL: the plan's credits.
+        // Credits per seat; NULL for the credits of the plan.
         .col(big_integer_null("credits"))
-        // Amount reported by the gateway, if it differs.
+        // Amount reported by the gateway, if it differs from the price.
         .col(big_integer_null("paid_amount"))
         .col(string_null("paid_currency"))
         .col(big_integer_null("period_start"))
@@ -255,9 +256,9 @@ fn payments() -> TableCreateStatement {
         .col(text_null("buyer"))
         // Saved payment method that is charged.
         .col(uuid_null("method_id"))
-        // Refused by an administrator; money that arrives later is refunded.
+        // Time at which an administrator refused the payment; money that arrives later is refunded.
         .col(big_integer_null("refused_at"))
-        // Payment that a plan change was priced against.
+        // For a plan change: payment of the current period, against which the change was priced.
         .col(uuid_null("base_payment_id"))
         .col(big_integer("created_at"))
         .to_owned()
@@ -271,14 +272,15 @@ fn payment_events() -> TableCreateStatement {
         .col(string("event_id"))
         .col(string("kind"))
         .col(text("raw"))
-        // Parsed event as JSON.
+        // Parsed event (`PaymentWebhookEvent`) as JSON.
         .col(text("notice"))
-        // Subject that is unknown until a later event; `applied_at` is NULL while it waits.
+        // Payment or other subject that the event is about and that isn't known yet. The event
+        // waits for it; `applied_at` is NULL until then.
         .col(string_null("awaited_subject"))
         .col(uuid_null("payment_id"))
         .col(big_integer("verified_at"))
         .col(big_integer_null("applied_at"))
-        // Charge that a waiting event is about.
+        // Charge that the waiting event is about.
         .col(string_null("charge"))
         .primary_key(Index::create().col("gateway").col("event_id"))
         .to_owned()
@@ -291,25 +293,27 @@ fn payment_refunds() -> TableCreateStatement {
         .col(uuid("payment_id"))
         .col(string_null("reference"))
         .col(big_integer("amount"))
-        // Credits clawed back.
+        // Credits clawed back for the refund.
         .col(big_integer("credits"))
         .col(string("state"))
         .col(string("reason"))
         .col(uuid_null("requested_by"))
-        // Time of the next poll; NULL while pending: an administrator must resolve it.
+        // Time at which the gateway is polled next. If NULL while the refund is pending, an
+        // administrator must resolve it.
         .col(big_integer_null("check_at"))
-        // Year and number of the credit note.
+        // Year of the credit note; with `credit_note_number` it identifies the note.
         .col(big_integer_null("credit_note_year"))
         .col(big_integer_null("credit_note_number"))
         .col(big_integer_null("refunded_at"))
         .col(big_integer("attempts").default(0))
-        // Since when the outcome is unknown; written before the request to the gateway.
+        // Time since which the outcome is unknown; written before the request is sent to the
+        // gateway.
         .col(big_integer_null("unknown_since"))
         // Gateway's last response that did not settle the refund.
         .col(text_null("last_answer"))
-        // Gateway's time of the event that set the state.
+        // Time, according to the gateway, of the event that set the state.
         .col(big_integer_null("reported_at"))
-        // Number of successes after a failure.
+        // Number of times that the gateway reported success after a failure.
         .col(big_integer("reversals").default(0))
         .col(big_integer("created_at"))
         .to_owned()
@@ -357,7 +361,7 @@ fn payment_methods() -> TableCreateStatement {
         .col(uuid("user_id"))
         .col(string("gateway"))
         .col(string("customer"))
-        // Gateway's token.
+        // Token of the payment method at the gateway.
         .col(string("reference"))
         .col(string("brand"))
         .col(string("last4"))
@@ -384,7 +388,7 @@ fn payment_method_setups() -> TableCreateStatement {
         .col(string("return_path"))
         .col(uuid_null("method_id"))
         .col(big_integer("expires_at"))
-        // Time of the next poll of the gateway.
+        // Time at which the gateway is polled next.
         .col(big_integer_null("check_at"))
         .col(big_integer("created_at"))
         .to_owned()
@@ -436,7 +440,7 @@ fn billing_details() -> TableCreateStatement {
         .to_owned()
 }
 
-/// At most one subscription per account; a new one replaces an ended one.
+/// Subscriptions. An account has at most one; a new subscription replaces an ended one.
 fn subscriptions() -> TableCreateStatement {
     Table::create()
         .table("subscriptions")
@@ -452,21 +456,21 @@ fn subscriptions() -> TableCreateStatement {
         .col(string_null("gateway"))
         .col(string_null("currency"))
         .col(big_integer("seats").default(1))
-        // Day of the month on which periods end; 0: that of `period_end`.
+        // Day of the month on which periods end; 0 to use the day of `period_end`.
         .col(big_integer("anchor_day"))
         .col(big_integer("period"))
         .col(big_integer("starts_at"))
         .col(big_integer("period_end"))
-        // Includes the grace period after `period_end`.
+        // End of the subscription, including the grace period after `period_end`.
         .col(big_integer("ends_at"))
         .col(uuid_null("next_plan_id"))
         .col(big_integer_null("next_seats"))
         .col(uuid_null("method_id"))
-        // Charge attempts for the next period.
+        // Number of attempts to charge for the next period.
         .col(big_integer("attempts").default(0))
         // True if a charge attempt is in progress.
         .col(boolean("is_charging").default(false))
-        // Last period whose end the payer was reminded of.
+        // Last period of whose end the payer was reminded.
         .col(big_integer("reminded_period").default(0))
         .col(big_integer_null("due_at"))
         .col(big_integer("updated_at"))

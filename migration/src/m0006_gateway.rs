@@ -55,7 +55,7 @@ fn api_keys() -> TableCreateStatement {
         .col(uuid("id").primary_key())
         .col(uuid("user_id"))
         .col(string("name"))
-        // Displayed start of the key.
+        // Start of the key, which is shown to its owner.
         .col(string("prefix"))
         .col(blob("key_hash"))
         .col(string("scopes"))
@@ -63,16 +63,17 @@ fn api_keys() -> TableCreateStatement {
         .col(big_integer_null("last_used_at"))
         .col(big_integer_null("revoked_at"))
         .col(uuid_null("workspace_id"))
-        // JSON; if a limit of the key is NULL, its owner's limit applies.
+        // Allowed models as JSON. If a limit of the key is NULL, its owner's limit applies.
         .col(text_null("models"))
         .col(string_null("endpoints"))
         .col(big_integer_null("rpm"))
         .col(big_integer_null("tpm"))
         .col(big_integer_null("parallel"))
-        // Key before a rotation, valid until `previous_until`.
+        // Hash of the key before its last rotation; the old key is valid until `previous_until`.
         .col(blob_null("previous_hash"))
         .col(big_integer_null("previous_until"))
-        // Restricted passthrough parameters that the key may send; NULL: all.
+        // Restricted passthrough parameters that the key may send, comma-separated; NULL allows all
+        // of them.
         .col(string_null("passes"))
         .col(big_integer("created_at"))
         .foreign_key(&mut cascading_reference("user_id", "users"))
@@ -85,10 +86,10 @@ fn ai_providers() -> TableCreateStatement {
         .col(string("name").primary_key())
         .col(string("kind"))
         .col(text_null("base_url"))
-        // JSON array of names.
+        // Model names as a JSON array.
         .col(text("models"))
         .col(big_integer_null("requests_per_minute"))
-        // Sealed JSON.
+        // API keys as sealed JSON.
         .col(binary_null("keys"))
         .col(big_integer("created_at"))
         .col(big_integer("updated_at"))
@@ -99,7 +100,7 @@ fn gateway_models() -> TableCreateStatement {
     Table::create()
         .table("gateway_models")
         .col(string("name").primary_key())
-        // JSON.
+        // Definition of the model as JSON.
         .col(text("definition"))
         .col(big_integer("updated_at"))
         .to_owned()
@@ -111,7 +112,7 @@ fn model_lists() -> TableCreateStatement {
         // `user` or `workspace`.
         .col(string("scope"))
         .col(uuid("scope_id"))
-        // JSON.
+        // Allowed models as JSON.
         .col(text("models"))
         .col(big_integer("updated_at"))
         .primary_key(Index::create().col("scope").col("scope_id"))
@@ -152,7 +153,7 @@ fn usage_requests() -> TableCreateStatement {
         .table("usage_requests")
         .col(uuid("id").primary_key())
         .col(string("request_id"))
-        // NULL: an answer in a chat.
+        // API key; NULL for an answer in a chat.
         .col(uuid_null("key_id"))
         .col(uuid("user_id"))
         .col(uuid_null("workspace_id"))
@@ -181,10 +182,10 @@ fn usage_requests() -> TableCreateStatement {
 fn usage_days() -> TableCreateStatement {
     Table::create()
         .table("usage_days")
-        // Midnight UTC.
+        // Start of the day (UTC).
         .col(big_integer("day"))
         .col(uuid("user_id"))
-        // Nil: answers in chats.
+        // API key; the nil UUID for answers in chats.
         .col(uuid("key_id"))
         .col(string("model"))
         .col(big_integer("requests"))

@@ -12,10 +12,11 @@ use crate::{
 
 pub struct Migration;
 
-/// The default assistant: `kind: "assistant"` without an `assistant_id`. `dbcontext` has the same id.
+/// Id of the default assistant, which answers in conversations of `kind: "assistant"` without an
+/// `assistant_id`. The crate `dbcontext` has the same id.
 const DEFAULT_ID: uuid::Uuid = uuid::uuid!("01900000-0000-7000-8000-00000000a551");
 
-/// Embeddings and hashes don't compress.
+/// Storage without compression, because embeddings and hashes can't be compressed.
 const POSTGRES_STORAGE: &[&str] = &[
     "ALTER TABLE knowledge_vectors ALTER COLUMN vectors SET STORAGE EXTERNAL",
     "ALTER TABLE knowledge_words ALTER COLUMN words SET STORAGE EXTERNAL",
@@ -78,7 +79,8 @@ fn assistants() -> TableCreateStatement {
     Table::create()
         .table("assistants")
         .col(uuid("id").primary_key())
-        // NULL: the default assistant, which is available in all workspaces.
+        // Workspace of the assistant; NULL for the default assistant, which is available in all
+        // workspaces.
         .col(uuid_null("workspace_id"))
         .col(string("name"))
         // Folded form of the name.
@@ -87,7 +89,7 @@ fn assistants() -> TableCreateStatement {
         .col(text_null("system_prompt"))
         .col(uuid_null("created_by"))
         .col(string_null("description"))
-        // Hundredths.
+        // Sampling temperature in hundredths.
         .col(integer_null("temperature"))
         .col(integer_null("max_answer_tokens"))
         // Icon name or emoji.
@@ -97,7 +99,7 @@ fn assistants() -> TableCreateStatement {
         .col(string("visibility").default("workspace"))
         .col(boolean("answers_mentions").default(true))
         .col(boolean("model_choice").default(true))
-        // JSON.
+        // Suggested first messages as JSON.
         .col(text_null("starters"))
         // Tools of MCP servers as JSON.
         .col(text_null("tools"))
@@ -121,7 +123,7 @@ fn prompts() -> TableCreateStatement {
         .table("prompts")
         .col(uuid("id").primary_key())
         .col(uuid("workspace_id"))
-        // NULL: the account was deleted.
+        // User who added the prompt; NULL if the account was deleted.
         .col(uuid_null("created_by"))
         .col(string("command"))
         .col(string("title"))
@@ -134,7 +136,8 @@ fn prompts() -> TableCreateStatement {
         .to_owned()
 }
 
-/// Reasoning before an answer, apart from the messages, which are read more often.
+/// Reasoning of models before an answer. Kept in a separate table because messages are read more
+/// often.
 fn message_reasoning() -> TableCreateStatement {
     Table::create()
         .table("message_reasoning")
@@ -179,13 +182,13 @@ fn mcp_clients() -> TableCreateStatement {
     Table::create()
         .table("mcp_clients")
         .col(uuid("server_id").primary_key())
-        // NULL: registered by an administrator.
+        // Issuer that registered the client; NULL if an administrator registered it.
         .col(string_null("issuer"))
         .col(text_null("redirect_uri"))
         .col(text("client_id"))
         .col(binary_null("secret"))
         .col(boolean("is_sealed"))
-        // Expiry of the secret.
+        // Expiry of the client secret.
         .col(big_integer_null("expires_at"))
         .to_owned()
 }
@@ -203,20 +206,20 @@ fn mcp_connections() -> TableCreateStatement {
         .col(big_integer_null("expires_at"))
         // True if the user must sign in again.
         .col(boolean("is_expired"))
-        // Incremented when the tokens change.
+        // Version of the tokens, incremented when they change.
         .col(big_integer("version"))
-        // Lease of the worker that renews the tokens.
+        // End of the lease of the worker that renews the tokens.
         .col(big_integer_null("claimed_until"))
-        // Scope requested by the server in addition to the configured one.
+        // OAuth scope requested by the server in addition to the configured one.
         .col(text_null("extra_scope"))
-        // True if scope was requested since the last sign-in.
+        // True if the server has requested more scope since the user last signed in.
         .col(boolean("lacks_scope").default(false))
         .col(big_integer("created_at"))
         .primary_key(Index::create().col("user_id").col("server_id"))
         .to_owned()
 }
 
-/// Tool calls of the versions of answers.
+/// Tool calls of an answer, each stored with the answer's version.
 fn tool_calls() -> TableCreateStatement {
     Table::create()
         .table("tool_calls")
@@ -225,7 +228,7 @@ fn tool_calls() -> TableCreateStatement {
         .col(big_integer("version"))
         .col(integer("round"))
         .col(integer("place"))
-        // Provider's id of the call.
+        // Id of the call at the provider.
         .col(string("call_id"))
         .col(string("function"))
         .col(text_null("signature"))
@@ -236,20 +239,20 @@ fn tool_calls() -> TableCreateStatement {
         .col(text("arguments"))
         .col(string("status"))
         .col(text_null("result"))
-        // True if the call is idempotent.
+        // True if the call is idempotent and may therefore be repeated.
         .col(boolean("is_repeatable"))
         .col(uuid("requested_by"))
         // Position in the answer, in UTF-16 code units.
         .col(big_integer("text_offset"))
-        // Claim of the job that runs it.
+        // Claim number (`attempt`) of the job that runs the call.
         .col(integer("attempt"))
         .col(big_integer("asked_at"))
         .col(big_integer_null("expires_at"))
         .col(big_integer_null("started_at"))
         .col(big_integer_null("ended_at"))
-        // Model's arguments, if the user has edited them.
+        // Arguments written by the model, if the user has edited them.
         .col(text_null("model_arguments"))
-        // JSON.
+        // Pictures returned by the tool, as JSON.
         .col(text_null("pictures"))
         .col(integer("picture_count").default(0))
         .to_owned()
@@ -288,7 +291,7 @@ fn knowledge_files() -> TableCreateStatement {
         .col(uuid("assistant_id"))
         .col(uuid("workspace_id"))
         .col(uuid("upload_id"))
-        // NULL: the account was deleted.
+        // User who added the file; NULL if the account was deleted.
         .col(uuid_null("added_by"))
         .col(text("name"))
         .col(string("media_type"))
@@ -297,10 +300,12 @@ fn knowledge_files() -> TableCreateStatement {
         .col(text_null("error"))
         .col(big_integer("pieces").default(0))
         .col(big_integer("embedded").default(0))
-        // Embedding model; `space` identifies comparable vectors.
+        // Embedding model. `space` names the vector space; only vectors of the same space are
+        // comparable.
         .col(string_null("model"))
         .col(string_null("space"))
-        // Owning section; NULL: an assistant owns the file. `assistant_id` has the same id.
+        // Section that owns the file; NULL if an assistant or the workspace owns it. `assistant_id`
+        // then has the same id as the section.
         .col(uuid_null("section_id"))
         .col(big_integer("cost").default(0))
         .col(big_integer("created_at"))
@@ -322,7 +327,7 @@ fn knowledge_chunks() -> TableCreateStatement {
         .to_owned()
 }
 
-/// Embeddings of consecutive chunks: little-endian `f32`, each vector of length 1.
+/// Embeddings of consecutive chunks: unit vectors of little-endian `f32`.
 fn knowledge_vectors() -> TableCreateStatement {
     Table::create()
         .table("knowledge_vectors")

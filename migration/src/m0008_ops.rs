@@ -10,13 +10,13 @@ pub struct Migration;
 const INDEXES: &[&str] = &[
     "CREATE INDEX jobs_concurrency_key ON jobs (concurrency_key) WHERE due_at IS NOT NULL",
     "CREATE INDEX jobs_subject ON jobs (subject) WHERE due_at IS NOT NULL",
-    // Predicates are repeated word for word in the queries.
+    // The queries repeat these predicates word for word, so that the partial indexes are used.
     "CREATE INDEX jobs_due_at ON jobs (kind, due_at) WHERE due_at IS NOT NULL AND turn IS NULL AND is_blocked = FALSE",
     "CREATE INDEX jobs_turn ON jobs (kind, is_blocked, turn, scope_turn, id) WHERE turn IS NOT NULL",
     "CREATE INDEX jobs_scope_turn ON jobs (scope, kind, turn, scope_turn) WHERE turn IS NOT NULL",
     "CREATE INDEX jobs_owner ON jobs (owner, kind, turn) WHERE due_at IS NOT NULL",
     "CREATE INDEX jobs_blocked ON jobs (concurrency_key, id) WHERE is_blocked = TRUE",
-    // One running job per concurrency key.
+    // Allows only one running job per concurrency key.
     "CREATE UNIQUE INDEX jobs_running ON jobs (concurrency_key) WHERE status = 'running'",
     "CREATE INDEX jobs_dead ON jobs (kind, id) WHERE status = 'dead'",
     "CREATE INDEX broadcasts_standing ON broadcasts (starts_at) WHERE withdrawn_at IS NULL",
@@ -68,22 +68,24 @@ fn jobs() -> TableCreateStatement {
         .col(text("payload"))
         // `waiting`, `running`, `done` or `dead`.
         .col(string("status"))
-        // Number of claims, which distinguishes one claim from the next.
+        // Number of times that the job was claimed; tells one claim from the next.
         .col(integer("attempt").default(0))
-        // Start time while it waits, end of the lease while it runs, NULL once it has ended.
+        // Earliest start while the job waits, end of the lease while it runs, NULL once it has
+        // ended.
         .col(big_integer_null("due_at"))
         .col(uuid_null("leased_by"))
         .col(boolean("stop_requested").default(false))
         .col(string_null("error"))
         .col(uuid_null("owner"))
         .col(uuid_null("scope"))
-        // Round of fair scheduling in which it is claimed; NULL: at `due_at`.
+        // Round of fair scheduling in which the job is claimed; NULL if it is claimed at `due_at`.
         .col(big_integer_null("turn"))
-        // Position among the jobs of its workspace in that round.
+        // Position of the job among those of its workspace in that round.
         .col(big_integer_null("scope_turn"))
-        // True if it waits for another job with the same concurrency key.
+        // True if the job waits for another job with the same concurrency key.
         .col(boolean("is_blocked").default(false))
-        // Value of `attempt` when the job was last put back, so that it is retried as often again.
+        // Number of claims that don't count as failed attempts: those before the last requeue or
+        // suspension, and those that a worker has released.
         .col(integer("attempts_before").default(0))
         .col(big_integer("created_at"))
         .col(big_integer("updated_at"))
@@ -100,7 +102,7 @@ fn broadcasts() -> TableCreateStatement {
         .col(string("search_title"))
         .col(text("body"))
         .col(string("severity"))
-        // JSON, as are the channels.
+        // Audience as JSON; `channels` is JSON too.
         .col(text("audience"))
         .col(string("channels"))
         .col(boolean("dismissible"))
@@ -109,10 +111,10 @@ fn broadcasts() -> TableCreateStatement {
         .col(big_integer_null("withdrawn_at"))
         .col(uuid("created_by"))
         .col(big_integer("recipients"))
-        // Last state that was announced, at `announced_at`.
+        // Last state that was published to users, at `announced_at`.
         .col(string_null("announced_state"))
         .col(big_integer_null("announced_at"))
-        // Last recipient of the emails; `mailed_at` is set when all are sent.
+        // Last user to whom the email was sent; `mailed_at` is set when all emails are sent.
         .col(uuid_null("last_mailed_user_id"))
         .col(big_integer_null("mailed_at"))
         .col(big_integer("created_at"))
@@ -132,7 +134,7 @@ fn broadcast_receipts() -> TableCreateStatement {
         .to_owned()
 }
 
-/// Carries no foreign keys: entries outlive what they refer to.
+/// The table has no foreign keys, because entries outlive the rows that they refer to.
 fn audit_log() -> TableCreateStatement {
     Table::create()
         .table("audit_log")
@@ -152,7 +154,8 @@ fn bans() -> TableCreateStatement {
         // CIDR with zero host bits, so that equal networks are equal strings.
         .col(string("network"))
         .col(string("reason"))
-        // Earlier automatic bans of a network extend the next one.
+        // True if the firewall set the ban. Earlier automatic bans of a network make its next one
+        // longer.
         .col(boolean("is_automatic"))
         .col(uuid_null("created_by"))
         .col(big_integer("expires_at"))
@@ -161,7 +164,7 @@ fn bans() -> TableCreateStatement {
         .to_owned()
 }
 
-/// Values of this installation, such as its id.
+/// Values that belong to the installation as a whole, such as its id.
 fn installation() -> TableCreateStatement {
     Table::create()
         .table("installation")
@@ -178,7 +181,7 @@ fn instances() -> TableCreateStatement {
         .col(uuid("id").primary_key())
         .col(big_integer("started_at"))
         .col(big_integer("seen_at"))
-        // JSON.
+        // Reported state as JSON.
         .col(text("state"))
         .to_owned()
 }
@@ -188,11 +191,11 @@ fn incidents() -> TableCreateStatement {
         .table("incidents")
         .col(uuid("id").primary_key())
         .col(string("kind"))
-        // Instance that detected it.
+        // Instance that detected the incident.
         .col(uuid("instance_id"))
         .col(big_integer("began_at"))
         .col(big_integer_null("ended_at"))
-        // Failed or late requests, if known.
+        // Number of failed or late requests, if known.
         .col(big_integer_null("impact"))
         .col(big_integer_null("affected_users"))
         .col(text_null("detail"))
@@ -203,9 +206,9 @@ fn incidents() -> TableCreateStatement {
 fn figures() -> TableCreateStatement {
     Table::create()
         .table("figures")
-        // `minute` or `day`.
+        // Length of the interval: `minute` or `day`.
         .col(string("step"))
-        // Start of the step.
+        // Start of the interval.
         .col(big_integer("at"))
         .col(string("name"))
         .col(big_integer("value"))

@@ -1,4 +1,4 @@
-//! Index of requested jobs whose start time has come and that get their turn next.
+//! Index of requested jobs whose start time has come and that are to get their queue position next.
 
 use crate::prelude::*;
 
@@ -7,7 +7,7 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // Predicates are repeated word for word in the query.
+        // The query repeats this predicate word for word, so that the partial index is used.
         manager
             .execute_all(&["CREATE INDEX jobs_awaiting_turn ON jobs (kind, due_at) \
                  WHERE due_at IS NOT NULL AND owner IS NOT NULL AND turn IS NULL AND attempt = 0 AND is_blocked = FALSE"])

@@ -20,16 +20,17 @@ use sea_orm::{
 
 use crate::schema::{big_integer, string};
 
-/// Table with one row per applied migration: its name, and when it was applied, in seconds since 1970.
+/// Table with one row per applied migration: its name, and the time at which it was applied, in
+/// seconds since 1970.
 const TABLE: &str = "seaql_migrations";
 const VERSION: &str = "version";
 const APPLIED_AT: &str = "applied_at";
 
-/// First migration of unreleased builds, whose history the baseline replaced.
+/// First migration of unreleased builds. The baseline has replaced their history.
 const UNRELEASED: &str = "m0001_accounts";
 
-/// True if an unreleased build created the database with these applied migrations. No migration leads from there to
-/// this schema.
+/// True if an unreleased build has created the database, as these applied migrations show. No
+/// migration leads from there to this schema.
 #[must_use]
 pub fn is_unreleased(applied: &[String]) -> bool {
     applied.iter().any(|name| name == UNRELEASED)
@@ -44,22 +45,23 @@ pub trait MigrationTrait: Send + Sync {
     /// Reverts the change.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr>;
 
-    /// True if the change and its record share a transaction. `None` means yes on PostgreSQL and no on SQLite: without
-    /// a transaction, a change that fails halfway is not recorded and leaves its completed statements behind.
+    /// Whether the change and its record share a transaction. `None` means that they do on
+    /// PostgreSQL and don't on SQLite. Without a transaction, a change that fails halfway is not
+    /// recorded, and the statements executed so far remain in effect.
     fn use_transaction(&self) -> Option<bool> {
         None
     }
 }
 
-/// Migration with its recorded name.
+/// Migration with the name under which it is recorded.
 pub struct NamedMigration {
     name: &'static str,
     migration: Box<dyn MigrationTrait>,
 }
 
 impl NamedMigration {
-    /// Names a migration. The name is unique in the list of [`MigratorTrait::migrations`] and never changes after a
-    /// release.
+    /// Names a migration. The name must be unique in the list of [`MigratorTrait::migrations`] and
+    /// must never change after a release.
     pub fn new(name: &'static str, migration: impl MigrationTrait + 'static) -> Self {
         Self { name, migration: Box::new(migration) }
     }
@@ -109,27 +111,30 @@ enum Direction {
     Down,
 }
 
-/// A list of migrations and the operations on it. Callers serialise `up` and `down` between processes.
+/// List of migrations, and the operations on it. Callers must ensure that only one process at a
+/// time runs `up` or `down`.
 pub trait MigratorTrait {
     /// All migrations, in the order in which they are applied.
     fn migrations() -> Vec<NamedMigration>;
 
     /// Applies pending migrations in order: at most `steps` of them, or all if `None`.
     ///
-    /// Returns [`DbErr::Migration`] if the database has a migration that is not in the list, before any change.
-    /// Otherwise the first failure ends the run; the migrations before it stay applied.
+    /// If the database has an applied migration that is not in the list, changes nothing and
+    /// returns [`DbErr::Migration`]. Otherwise the first failure ends the run; the migrations
+    /// before it stay applied.
     fn up(db: &DatabaseConnection, steps: Option<u32>) -> impl Future<Output = Result<(), DbErr>> + Send {
         up(db, Self::migrations(), steps)
     }
 
-    /// Reverts applied migrations, the newest first: at most `steps` of them, or all if `None`. Errors as in
-    /// [`Self::up`].
+    /// Reverts applied migrations, newest first: at most `steps` of them, or all if `None`. Returns
+    /// the same errors as [`Self::up`].
     fn down(db: &DatabaseConnection, steps: Option<u32>) -> impl Future<Output = Result<(), DbErr>> + Send {
         down(db, Self::migrations(), steps)
     }
 
-    /// Names of the applied migrations in ascending order, including those that are not in the list. Empty if the table
-    /// doesn't exist. Changes nothing, so it also works on a read-only replica.
+    /// Returns the names of the applied migrations in ascending order, including those that are not
+    /// in the list. Returns none if the table doesn't exist. Changes nothing, so it also works on a
+    /// read-only replica.
     fn applied(db: &DatabaseConnection) -> impl Future<Output = Result<Vec<String>, DbErr>> + Send {
         applied(db)
     }
@@ -172,7 +177,8 @@ async fn applied(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
     rows.iter().map(|row| row.try_get("", VERSION)).collect()
 }
 
-/// The applied migrations. Returns [`DbErr::Migration`] if one of them is not in the list.
+/// Returns the applied migrations. Fails with [`DbErr::Migration`] if one of them is not in the
+/// list.
 async fn applied_known(db: &DatabaseConnection, migrations: &[NamedMigration]) -> Result<BTreeSet<String>, DbErr> {
     let applied: BTreeSet<String> = applied(db).await?.into_iter().collect();
     let known: BTreeSet<&str> = migrations.iter().map(NamedMigration::name).collect();
@@ -203,7 +209,7 @@ impl<'c> SchemaManager<'c> {
         Self { connection: connection.into() }
     }
 
-    /// The connection, for queries and for statements as text.
+    /// Returns the connection, for queries and for statements given as text.
     #[must_use]
     pub const fn get_connection(&self) -> &DatabaseExecutor<'c> {
         &self.connection
@@ -218,7 +224,7 @@ impl<'c> SchemaManager<'c> {
         self.connection.execute(&statement).await.map(drop)
     }
 
-    /// Executes statements as text, in order.
+    /// Executes statements given as text, in order.
     pub async fn execute_all(&self, statements: &[&str]) -> Result<(), DbErr> {
         for statement in statements {
             self.connection.execute_unprepared(statement).await?;
@@ -233,7 +239,8 @@ impl<'c> SchemaManager<'c> {
         Ok(())
     }
 
-    /// Drops the tables that [`Self::create_tables`] created, in reverse order, so that referring tables go first.
+    /// Drops the tables that [`Self::create_tables`] created. The order is reversed, so that tables
+    /// are dropped before those that they refer to.
     pub async fn drop_tables(&self, tables: Vec<TableCreateStatement>) -> Result<(), DbErr> {
         for table in tables.iter().rev().filter_map(TableCreateStatement::get_table_name) {
             self.execute(Table::drop().table(table.clone()).to_owned()).await?;

@@ -1,4 +1,4 @@
-//! Names that most migrations use.
+//! Names that most migrations import.
 
 pub use sea_orm::{DbErr, sea_query::*};
 

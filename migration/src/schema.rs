@@ -1,4 +1,5 @@
-//! Column definitions by type (`_null` columns accept NULL, all others are `NOT NULL`) and foreign keys.
+//! Column definitions by type, and foreign keys. Columns ending in `_null` accept NULL; all others
+//! are `NOT NULL`.
 
 use sea_orm::sea_query::{ColumnDef, ForeignKey, ForeignKeyAction, ForeignKeyCreateStatement, IntoIden};
 
@@ -70,12 +71,14 @@ pub fn uuid_null(name: impl IntoIden) -> ColumnDef {
     ColumnDef::new(name).uuid().null().take()
 }
 
-/// Foreign key to the `id` of a table, whose rows can be deleted only after those that refer to them.
+/// Foreign key to the `id` of a table. A row of that table can be deleted only after the rows that
+/// refer to it.
 pub fn reference(column: &'static str, table: &'static str) -> ForeignKeyCreateStatement {
     ForeignKey::create().from_col(column).to(table, "id").to_owned()
 }
 
-/// Foreign key to the `id` of a table, which deletes the rows that refer to a deleted row.
+/// Foreign key to the `id` of a table. When a row of that table is deleted, the rows that refer to
+/// it are deleted too.
 pub fn cascading_reference(column: &'static str, table: &'static str) -> ForeignKeyCreateStatement {
     reference(column, table).on_delete(ForeignKeyAction::Cascade).to_owned()
 }

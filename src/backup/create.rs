@@ -17,7 +17,8 @@ use super::{
     folder_of, key_file_of, sync_folder, uploads_folder, with_suffix,
 };
 
-/// Creates the archive, and returns a message for the operator. A failure leaves nothing behind.
+/// Creates the archive and returns a message for the operator. If that fails, nothing is left
+/// behind.
 pub async fn create(config: &Config, archive: &Path) -> anyhow::Result<String> {
     let database = database_file(config)?;
     ensure!(database.exists(), "There is no database at {}.", database.display());
@@ -70,7 +71,7 @@ pub async fn create(config: &Config, archive: &Path) -> anyhow::Result<String> {
     ))
 }
 
-/// Temporary files of an archive in progress, removed on drop.
+/// Temporary files of an archive that is being created. They are removed on drop.
 struct UnfinishedArchive {
     path: PathBuf,
 }
@@ -80,7 +81,7 @@ impl UnfinishedArchive {
         let folder = folder_of(archive);
         ensure!(folder.is_dir(), "The folder {} is not there.", folder.display());
         let unfinished = Self { path: with_suffix(archive, ".unfinished") };
-        // Left over from a killed backup.
+        // Removes the files of a backup that was killed.
         unfinished.remove();
         Ok(unfinished)
     }
@@ -93,7 +94,7 @@ impl UnfinishedArchive {
         for path in
             [self.path.clone(), self.beside("database"), self.beside("database-wal"), self.beside("database-shm")]
         {
-            // Usually absent.
+            // Usually there is no such file.
             let _ = fs::remove_file(path);
         }
     }
@@ -145,7 +146,8 @@ fn write(
     Ok(())
 }
 
-/// Adds a file; `None` if it no longer exists, such as a deleted upload.
+/// Adds a file to the archive. Returns `None` if it no longer exists, for example because the
+/// upload was deleted.
 fn add(archive: &mut Builder<impl io::Write>, name: &str, path: &Path) -> anyhow::Result<Option<Part>> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -153,7 +155,7 @@ fn add(archive: &mut Builder<impl io::Write>, name: &str, path: &Path) -> anyhow
         Err(error) => return Err(error).with_context(|| format!("{} can't be read", path.display())),
     };
     let length = file.metadata()?.len();
-    // Uploads are immutable, so the length can't change.
+    // Uploads are immutable, so the length of the file can't change meanwhile.
     let mut summed = Digesting::new(file);
     archive.append_data(&mut header(length), name, &mut summed)?;
     let part = summed.part();

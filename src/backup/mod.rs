@@ -1,10 +1,12 @@
-//! `natter backup` and `natter restore`: an archive with all data of an installation on SQLite, and its encryption key
-//! in a separate file.
+//! `natter backup` and `natter restore`: an archive with all data of an installation on SQLite, and
+//! its encryption key in a separate file.
 //!
-//! The archive is a tar file. It contains a consistent snapshot of the database, copied while the server runs; the
-//! uploaded files, read after the snapshot so that every row's file is included; and finally the [`Manifest`] with the
-//! length and digest of each part, which reveals a truncated archive. The key to the database's secrets is a separate
-//! file, so that the archive alone doesn't reveal them. Settings are not included, because they may contain secrets.
+//! The archive is a tar file. First comes a consistent snapshot of the database, which is copied
+//! while the server runs. The uploaded files follow; they are read after the snapshot, so that the
+//! file of every row is included. Last comes the [`Manifest`] with the length and digest of each
+//! part, which reveals whether an archive is truncated. The key that encrypts the secrets in the
+//! database is in a separate file, so that the archive alone doesn't reveal them. Settings are not
+//! included, because they may contain secrets.
 
 mod create;
 mod restore;
@@ -24,7 +26,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::{create::create, restore::restore, schedule::Schedule};
 
-/// Names of the archive's parts.
+/// Names of the parts of an archive.
 const DATABASE: &str = "natter.db";
 const UPLOADS: &str = "uploads";
 const MANIFEST: &str = "manifest.json";
@@ -39,12 +41,12 @@ const BUFFER_SIZE: usize = 256 * 1024;
 #[derive(Debug, Deserialize, Serialize)]
 struct Manifest {
     format: u32,
-    /// Version of the program that created it.
+    /// Version of the program that created the archive.
     version: String,
     created_at: String,
-    /// Applied schema migrations.
+    /// Schema migrations that are applied in the snapshot.
     schema: Vec<String>,
-    /// Location of the key that encrypts the secrets in the database.
+    /// Place in which the key is configured that encrypts the secrets in the database.
     key: KeyLocation,
     parts: BTreeMap<String, Part>,
 }
@@ -52,9 +54,9 @@ struct Manifest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum KeyLocation {
-    /// Key file in `server.data_dir`, copied to a file beside the archive.
+    /// File in `server.data_dir`; it is copied to a file next to the archive.
     File,
-    /// Setting `auth.key_encryption_secret`.
+    /// Setting `auth.key_encryption_secret`; it is not part of the backup.
     Setting,
 }
 
@@ -64,7 +66,7 @@ struct Part {
     sha256: String,
 }
 
-/// Reader or writer that computes the digest of the data passing through.
+/// Reader or writer that computes the digest of the data that passes through it.
 struct Digesting<T> {
     inner: T,
     digest: Sha256,
@@ -90,7 +92,7 @@ impl<T: Read> Read for Digesting<T> {
     }
 }
 
-/// Copies until the end; returns the length and digest.
+/// Copies until the end of the input; returns the length and the digest.
 fn copy(from: impl Read, to: &mut impl Write) -> io::Result<Part> {
     let mut from = Digesting::new(io::BufReader::with_capacity(BUFFER_SIZE, from));
     io::copy(&mut from, to)?;
@@ -134,7 +136,7 @@ fn folder_of(file: &Path) -> &Path {
     }
 }
 
-/// Flushes a folder's entries to disk.
+/// Syncs the entries of a folder to disk.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
 }

@@ -21,8 +21,9 @@ use crate::schema;
 /// Maximum size of the manifest, in bytes.
 const MAX_MANIFEST_LEN: u64 = 1024 * 1024 * 1024;
 
-/// Restores an archive to the configured locations, and returns a message for the operator. Everything is verified
-/// before anything is moved to its place, and existing files are never overwritten.
+/// Restores an archive to the configured locations and returns a message for the operator.
+/// Everything is verified before anything is moved to its place. Existing files are never
+/// overwritten.
 pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> anyhow::Result<String> {
     let database = database_file(config)?;
     ensure!(
@@ -52,7 +53,8 @@ pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> any
     dbcontext::check_sqlite(&staged.0.join(DATABASE)).await.context("The database in the archive is damaged")?;
     let key = find_key(config, &manifest, archive, key)?;
 
-    // Move everything to its place. The database comes last, since it makes the installation startable.
+    // Moves everything to its place. The database comes last, because the server can start as soon
+    // as it is there.
     make_folder(&config.server.data_dir)?;
     if let Some((text, place)) = key {
         let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&place)?;
@@ -66,13 +68,13 @@ pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> any
                 "The archive has uploaded files, and uploads.url is S3. Restore with uploads.url set to a folder, then copy that to S3."
             );
         };
-        // Checked to be empty above.
+        // The folder was checked to be empty above.
         let _ = fs::remove_dir(&folder);
         make_folder(folder_of(&folder))?;
         move_folder(&staged.0.join(UPLOADS), &folder)?;
         sync_folder(folder_of(&folder))?;
     }
-    // The search index belongs to another database.
+    // Removes the search index, because it belongs to another database.
     message_search::remove_file(&config.server.data_dir)?;
     fs::rename(staged.0.join(DATABASE), &database)?;
     sync_folder(folder_of(&database))?;
@@ -83,14 +85,15 @@ pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> any
     ))
 }
 
-/// Temporary folder for unverified data, on the target's file system. Removed on drop.
+/// Temporary folder for data that is not verified yet, on the file system of the target. It is
+/// removed on drop.
 struct StagingFolder(PathBuf);
 
 impl StagingFolder {
     fn new(database: &Path) -> anyhow::Result<Self> {
         let folder = with_suffix(database, ".restoring");
         if folder.exists() {
-            // Left over from a killed restore.
+            // Removes the folder of a restore that was killed.
             fs::remove_dir_all(&folder)?;
         }
         DirBuilder::new().mode(0o700).create(&folder).with_context(|| format!("{} can't be made", folder.display()))?;
@@ -146,7 +149,8 @@ fn unpack(archive: &Path, to: &Path) -> anyhow::Result<Manifest> {
     Ok(manifest)
 }
 
-/// Key to write, with its path; `None` if it already exists or is a setting.
+/// Returns the key to write, with its path; `None` if the file already exists or the key is a
+/// setting.
 fn find_key(
     config: &Config,
     manifest: &Manifest,
@@ -181,7 +185,7 @@ fn make_folder(folder: &Path) -> anyhow::Result<()> {
     made.with_context(|| format!("The folder {} can't be made", folder.display()))
 }
 
-/// Renames the folder, or copies it file by file across file systems.
+/// Renames the folder. If the target is on another file system, copies it file by file instead.
 fn move_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
     match fs::rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}

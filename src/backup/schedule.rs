@@ -1,6 +1,7 @@
-//! Scheduled backups of a running server, with a limit on the number of archives.
+//! Scheduled backups of a running server. The number of archives that are kept is limited.
 //!
-//! The time of the last backup is taken from the archive's name, so it survives restarts.
+//! The time of the last backup is taken from the name of the archive, so it is known even after a
+//! restart.
 
 use std::{
     fs,
@@ -19,13 +20,14 @@ use url::Url;
 
 use super::{BUFFER_SIZE, create, key_file_of};
 
-/// Poll interval for due backups. Polling tolerates clock jumps.
+/// Interval at which the schedule checks whether a backup is due. Checking at intervals tolerates
+/// jumps of the clock.
 const POLL_INTERVAL: Duration = Duration::from_secs(60);
 /// Retry delay after a failed backup.
 const RETRY_DELAY: Duration = Duration::from_secs(600);
-/// Concurrent part uploads to S3.
+/// Maximum number of parts that are uploaded to S3 at the same time.
 const MAX_CONCURRENT_PARTS: usize = 2;
-/// Archive name with its UTC timestamp.
+/// Name of an archive, with the time in UTC.
 const ARCHIVE_NAME: StaticFormatDescription =
     format_description!("natter-[year]-[month]-[day]T[hour][minute][second]Z.tar");
 const UNFINISHED: &str = ".tar.unfinished";
@@ -35,14 +37,14 @@ pub struct Schedule {
     config: Config,
     every: Duration,
     keep: usize,
-    /// Folder in which archives are created; also their destination unless it is remote.
+    /// Folder in which archives are created. If the destination isn't remote, they stay there.
     folder: PathBuf,
     store: Arc<dyn ObjectStore>,
     is_remote: bool,
 }
 
 impl Schedule {
-    /// Schedule from the configuration; `None` if backups are disabled.
+    /// Creates the schedule from the configuration; `None` if backups are disabled.
     pub fn of(config: &Config) -> anyhow::Result<Option<Self>> {
         let settings = &config.backup;
         if settings.every_hours == 0 {
@@ -72,7 +74,7 @@ impl Schedule {
         Ok(Some(Self { config: config.clone(), every, keep: settings.keep, folder, store, is_remote }))
     }
 
-    /// Creates backups when they are due, forever.
+    /// Creates backups when they are due; never returns.
     pub async fn run(self) {
         if let Err(error) = remove_unfinished(&self.folder) {
             tracing::warn!(%error, "failed to remove unfinished backups");
@@ -89,7 +91,7 @@ impl Schedule {
         }
     }
 
-    /// Time of the last backup.
+    /// Returns the time of the last backup; `None` if there is none.
     pub async fn last(&self) -> anyhow::Result<Option<Timestamp>> {
         Ok(self.archives().await?.pop().map(|(made_at, _)| made_at))
     }
@@ -110,20 +112,21 @@ impl Schedule {
         archives.truncate(archives.len().saturating_sub(self.keep));
         let mut failed = None;
         for (_, path) in archives {
-            // An archive that can't be deleted must not prevent the deletion of others, or the disk fills up.
+            // If an archive can't be deleted, the others are deleted nevertheless; otherwise the
+            // disk would fill up.
             if let Err(error) = self.store.delete(&path).await {
                 failed = Some(anyhow::Error::new(error).context(format!("failed to delete the old backup {path}")));
                 continue;
             }
             if !self.is_remote {
-                // Absent if the key is a setting.
+                // There is no such file if the key is a setting.
                 let _ = fs::remove_file(key_file_of(&self.folder.join(path.as_ref())));
             }
         }
         failed.map_or(Ok(()), Err)
     }
 
-    /// Existing archives, oldest first.
+    /// Lists the existing archives, oldest first.
     async fn archives(&self) -> anyhow::Result<Vec<(Timestamp, Path)>> {
         let listed = self.store.list_with_delimiter(None).await.context("failed to list backups")?;
         let named = |path: Path| made_at(path.filename()?).map(|made_at| (made_at, path));
@@ -140,7 +143,8 @@ impl Schedule {
             return Ok(said);
         }
         let sent = self.upload(&archive, &Path::from(name.as_str())).await;
-        // The key stays local, so that access to the bucket doesn't reveal the secrets in the archive.
+        // The key file stays in the local folder, so that access to the bucket doesn't reveal the
+        // secrets in the archive.
         for file in [key_file_of(&archive), archive] {
             let _ = fs::remove_file(file);
         }
@@ -176,7 +180,8 @@ fn read_piece(mut file: fs::File) -> std::io::Result<(Vec<u8>, fs::File)> {
     Ok((piece, file))
 }
 
-/// Age of an archive. A timestamp in the future was written with a wrong clock, and counts as old.
+/// Returns the age of an archive. A time in the future comes from a wrong clock, and the archive
+/// then counts as old.
 fn age(made_at: Timestamp, now: Timestamp) -> Duration {
     u64::try_from(now.millis() - made_at.millis()).map_or(Duration::MAX, Duration::from_millis)
 }
@@ -186,7 +191,7 @@ fn made_at(name: &str) -> Option<Timestamp> {
     Some(Timestamp(moment.assume_utc().unix_timestamp().saturating_mul(1_000)))
 }
 
-/// Removes archives that a stopped server left unfinished.
+/// Removes unfinished archives of a server that was stopped.
 fn remove_unfinished(folder: &FilePath) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)?.flatten() {
         let name = entry.file_name();

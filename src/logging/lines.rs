@@ -1,6 +1,7 @@
 //! Log buffer: threads append lines, and one thread writes them in batches.
 //!
-//! A channel would cost an allocation and a wake-up per line, which is noticeable next to a small request.
+//! With a channel, each line would cost an allocation and a wake-up, which is noticeable compared
+//! with the cost of a small request.
 
 use std::{
     io::{self, Write},
@@ -12,16 +13,17 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Maximum number of bytes to buffer while the reader is slow. Further lines are dropped and counted.
+/// Maximum number of bytes that are buffered while the reader is slow. Lines beyond that are
+/// dropped and counted.
 const MAX_BUFFERED: usize = 8 * 1024 * 1024;
-/// Buffer capacity that the writing thread retains between two writes, in bytes.
+/// Capacity of the buffer, in bytes, that the writing thread keeps between two writes.
 const RETAINED_CAPACITY: usize = 64 * 1024;
-/// Pause after a write, in which more lines collect.
+/// Pause after each write, during which more lines can collect.
 const WRITE_PAUSE: Duration = Duration::from_millis(5);
-/// Maximum wait for a slow reader at shutdown.
+/// Maximum time to wait for a slow reader at shutdown.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Shared buffer of log lines.
+/// Buffer of log lines that the threads share.
 #[derive(Clone, Default)]
 pub struct LogBuffer(Arc<Shared>);
 
@@ -35,19 +37,20 @@ struct Shared {
 struct PendingLines {
     text: Vec<u8>,
     dropped: u64,
-    /// True if the thread must be woken for the next line.
+    /// True if the next line must wake the writing thread.
     is_idle: bool,
     is_closing: bool,
-    /// True if the thread has written everything and ended.
+    /// True if the writing thread has written everything and has ended.
     is_done: bool,
 }
 
-/// Guard of the writing thread. Dropping it flushes the remaining lines.
+/// Guard of the writing thread. Dropping it writes the remaining lines.
 #[must_use]
 pub struct LogThread(LogBuffer);
 
 impl LogBuffer {
-    /// Starts the writing thread. `log_left_out` is called with the number of dropped lines.
+    /// Starts the writing thread. It calls `log_left_out` with the number of lines that were
+    /// dropped.
     pub fn write_to(
         &self,
         out: impl Write + Send + 'static,
@@ -74,7 +77,7 @@ impl LogBuffer {
             let (is_over, left_out) = (waiting.is_closing, mem::take(&mut waiting.dropped));
             mem::swap(&mut waiting.text, &mut taken);
             drop(waiting);
-            // A failure to log can't be logged.
+            // If writing the log fails, the failure can't be logged either.
             let _ = out.write_all(&taken).and_then(|()| out.flush());
             taken.clear();
             taken.shrink_to(RETAINED_CAPACITY);
@@ -130,7 +133,7 @@ impl Drop for LogThread {
         let mut waiting = self.0.lock();
         waiting.is_closing = true;
         shared.changed.notify_all();
-        // Lines not written by then are lost.
+        // Lines that are not written by then are lost.
         let _ = shared.changed.wait_timeout_while(waiting, SHUTDOWN_TIMEOUT, |waiting| !waiting.is_done);
     }
 }
@@ -141,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    /// Writer that blocks each write until the test permits it.
+    /// Writer that blocks each write until the test allows it.
     struct Gate {
         permits: Receiver<()>,
         written: SyncSender<Vec<u8>>,
@@ -172,7 +175,7 @@ mod tests {
     fn writes_batches_in_order_and_flushes_on_drop() {
         let (lines, thread, permit, writes) = gated();
         writeln!(&lines, "0").unwrap();
-        // All lines queue behind the first write.
+        // While the first write is blocked, all further lines are buffered.
         for number in 1..1_000 {
             writeln!(&lines, "{number}").unwrap();
         }
@@ -180,7 +183,8 @@ mod tests {
             permit.send(()).unwrap();
         }
         drop(thread);
-        // The channel ends with the thread, which may take longer than the drop waits on a busy machine.
+        // The channel ends with the thread. On a busy machine this may be after the drop has
+        // stopped waiting.
         let written: Vec<_> = writes.iter().collect();
         let expected: String = (0..1_000).map(|number| format!("{number}\n")).collect();
         assert_eq!(String::from_utf8(written.concat()).unwrap(), expected);

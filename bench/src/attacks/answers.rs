@@ -4,14 +4,15 @@ use std::{cell::Cell, collections::BTreeMap, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 
-/// Status and error code or remark of an answer; `None` if the connection ended without one.
+/// HTTP status of an answer with its error code or another remark; `None` if the connection ended
+/// without an answer.
 pub type Reply = Option<(u16, String)>;
 
 /// Number of answers of each kind.
 #[derive(Default)]
 pub struct Answers {
     counts: BTreeMap<Reply, usize>,
-    /// Requests without an answer when the attack ended.
+    /// Number of requests without an answer when the attack ended.
     unanswered: usize,
 }
 
@@ -48,7 +49,8 @@ impl Answers {
     }
 }
 
-/// Makes requests with at most `at_once` in flight until there are no more or `limit` is over.
+/// Makes requests, at most `at_once` at a time, until there are no more or `limit` has passed.
+/// Counts the answers.
 pub async fn count<F: Future<Output = Reply>>(
     at_once: usize,
     limit: Duration,

@@ -19,24 +19,25 @@ use super::{
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
-/// Duration of repeating attacks.
+/// Duration of attacks that repeat a request.
 const DURATION: Duration = Duration::from_secs(12);
-/// Maximum duration of finite attacks.
+/// Maximum duration of attacks with a fixed number of requests.
 const MAX_DURATION: Duration = Duration::from_secs(20);
-/// Pause after a refusal. A flood of refusals is a different attack and uses the load generator's core.
+/// Pause after a refusal. Without it, the attack would become a flood of refused requests, which is
+/// a different attack and takes up the load generator's core.
 const REFUSED_PAUSE: Duration = Duration::from_millis(250);
 /// Time limit for sending and indexing the attacker's messages before the attack.
 const PREPARATION: Duration = Duration::from_secs(180);
-/// Messages sent concurrently before the attack.
+/// Number of messages that are sent concurrently before the attack.
 const AT_ONCE: usize = 8;
-/// Side of the largest square picture that is decoded completely, in pixels.
+/// Side of the largest square picture that the server decodes at full size, in pixels.
 const SIDE: u32 = 7_000;
-/// Words in a message of 5,000 characters.
+/// Number of words in a message of 5,000 characters.
 const WORDS: usize = 440;
 /// Maximum length of a note, in characters.
 const NOTE: usize = 100_000;
 
-/// A member with a gateway key and a conversation.
+/// Member who attacks the server, with a gateway key and a conversation.
 pub struct Attacker {
     server: SocketAddr,
     site: SocketAddr,
@@ -55,7 +56,7 @@ impl Attacker {
         Self { server, site, member, key, conversation }
     }
 
-    /// Writes the messages that the attack needs; returns the file to upload, if any.
+    /// Writes the messages that the attack needs, and returns the file to upload, if any.
     pub async fn prepare(&self, attack: Attack) -> anyhow::Result<Vec<u8>> {
         let repeated = |count, text: &str| iter::repeat_n(text.to_owned(), count);
         match attack {
@@ -85,7 +86,8 @@ impl Attacker {
         Ok(())
     }
 
-    /// Attacks with the file from [`prepare`](Self::prepare); returns a description of the result.
+    /// Runs the attack with the file from [`prepare`](Self::prepare) and returns a description of
+    /// the result.
     pub async fn attack(&self, attack: Attack, file: &[u8]) -> String {
         match attack {
             Attack::GatewayBodies => {
@@ -118,7 +120,7 @@ impl Attacker {
         self.send_raw(&Request { head, piece: picture, pieces: 1, end: b"" }, times, at_once).await
     }
 
-    /// Uploads 30 files of 60 MiB, of unknown length.
+    /// Uploads 30 files of 60 MiB each without stating their length.
     async fn upload_chunked(&self) -> String {
         let head = format!(
             "POST /r1/uploads HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nX-Filename: a.bin\r\n\
@@ -130,7 +132,7 @@ impl Attacker {
         self.send_raw(&Request { head, piece: &piece, pieces: 60 * MIB / PIECE, end: b"0\r\n\r\n" }, 30, 30).await
     }
 
-    /// Announces 30 files of 100 MB.
+    /// Announces 30 files of 100 MB each without sending them.
     async fn announce_uploads(&self) -> String {
         let head = format!(
             "POST /r1/uploads/tus HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nTus-Resumable: 1.0.0\r\n\
@@ -150,7 +152,8 @@ impl Attacker {
         self.repeat(at_once, || search(&self.member, query, false)).await
     }
 
-    /// Sends messages with three links each to the expensive page, the next one once the previews of the last arrived.
+    /// Sends messages with three links each to the expensive page. Each message is sent when the
+    /// previews of the previous one have arrived.
     async fn send_links(&self) -> String {
         let send = || async {
             let link = || format!("http://{}{}?{}", self.site, site::EXPENSIVE, new_id());
@@ -176,7 +179,8 @@ impl Attacker {
         answers.in_words()
     }
 
-    /// Stores notes of maximum length, four at a time, in four-byte characters.
+    /// Stores notes of the maximum length, four at a time. They consist of characters of four
+    /// bytes.
     async fn write_notes(&self) -> String {
         let content = "😀".repeat(NOTE);
         let body = json!({ "title": "Note", "content": content }).to_string();
@@ -188,7 +192,7 @@ impl Attacker {
         format!("{} MiB of text stored: {}", answers.with_status(201) * content.len() / MIB, answers.in_words())
     }
 
-    /// Repeats a request with at most `at_once` in flight for [`DURATION`].
+    /// Repeats a request for [`DURATION`], at most `at_once` at a time.
     async fn repeat(&self, at_once: usize, request: impl Fn() -> RequestBuilder) -> String {
         count(at_once, DURATION, iter::repeat_with(|| self.reply(request()))).await.in_words()
     }
@@ -197,7 +201,7 @@ impl Attacker {
         self.send(request).await.as_ref().map(describe)
     }
 
-    /// Sends a request; pauses after a temporary refusal.
+    /// Sends a request. If it is refused temporarily, pauses.
     async fn send(&self, request: RequestBuilder) -> Option<Answer> {
         let answer = self.member.try_send(request).await.ok()?;
         if matches!(answer.status, 429 | 503) {
@@ -207,7 +211,8 @@ impl Attacker {
     }
 }
 
-/// Status of an answer with its error code, or whether a search reached its time limit.
+/// Status of an answer with its error code; for a search, with a remark if it reached its time
+/// limit.
 fn describe(answer: &Answer) -> (u16, String) {
     let remark = match answer.body["code"].as_str().filter(|_| answer.status >= 400) {
         Some(code) => code,

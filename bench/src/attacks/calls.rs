@@ -1,4 +1,4 @@
-//! API calls made by both the attacker and the others.
+//! API calls that both the attacker and the other members make.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,13 @@ use support::{Caller, Member, new_id};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Data of a successful answer.
+/// Makes a call and returns the data of the answer; `None` if the call failed.
 pub async fn data(caller: &Caller, request: RequestBuilder) -> Option<Value> {
     let answer = caller.try_send(request).await.ok()?;
     (200..300).contains(&answer.status).then(|| answer.body["data"].clone())
 }
 
-/// Request that sends a message with these uploads.
+/// Request that sends a message with the given uploads.
 pub fn message(by: &Member, conversation: &str, content: &str, uploads: &[&Value]) -> RequestBuilder {
     let ids: Vec<&Value> = uploads.iter().map(|upload| &upload["id"]).collect();
     let body = json!({ "client_id": new_id(), "content": content, "attachment_ids": ids });
@@ -44,7 +44,7 @@ pub fn has_items(list: &Value) -> bool {
     list.as_array().is_some_and(|items| !items.is_empty())
 }
 
-/// Polls until the condition holds; false after `limit`.
+/// Polls until the condition is true. Returns false if it isn't after `limit`.
 pub async fn poll<F: Future<Output = bool>>(limit: Duration, ask: impl Fn() -> F) -> bool {
     let end = Instant::now() + limit;
     while !ask().await {
@@ -56,9 +56,9 @@ pub async fn poll<F: Future<Output = bool>>(limit: Duration, ask: impl Fn() -> F
     true
 }
 
-/// An unused word of letters.
+/// Creates a word that was not used before. It consists of letters only.
 pub fn new_word() -> String {
     let letter = |byte: u8| char::from(if byte.is_ascii_digit() { byte - b'0' + b'g' } else { byte });
-    // The end of an id is random; its start is the time.
+    // Uses the end of an id, which is random; its start is the time.
     new_id().bytes().rev().take(12).map(letter).collect()
 }

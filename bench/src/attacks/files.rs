@@ -11,21 +11,21 @@ const ATTRIBUTES: usize = 116_430;
 /// Decompressed size of the colour profile of [`profile_bomb`], in bytes.
 const PROFILE: u64 = 256 << 20;
 
-/// A black square PNG with one bit per pixel, which decodes to three bytes per pixel.
+/// Creates a black square PNG with one bit per pixel. Decoded, it has three bytes per pixel.
 pub fn picture(side: u32) -> io::Result<Vec<u8>> {
     png(side, &[])
 }
 
-/// A PNG of 100 × 100 pixels whose colour profile of 261 KB inflates to 256 MiB.
+/// Creates a PNG of 100 × 100 pixels with a colour profile of 261 KB that inflates to 256 MiB.
 pub fn profile_bomb() -> io::Result<Vec<u8>> {
     let profile = [b"x\0\0".as_slice(), &compressed_zeros(PROFILE)?].concat();
     png(100, &chunk(b"iCCP", &profile))
 }
 
-/// A PNG with further chunks after its header.
+/// Creates a PNG with the given chunks after its header.
 fn png(side: u32, chunks: &[u8]) -> io::Result<Vec<u8>> {
     let header = [&side.to_be_bytes()[..], &side.to_be_bytes(), &[1, 3, 0, 0, 0]].concat();
-    // Each row starts with a filter byte; 0 is none.
+    // Each row starts with a filter byte; 0 means no filter.
     let row = u64::from(side.div_ceil(8)) + 1;
     let pixels = compressed_zeros(row * u64::from(side))?;
     Ok([
@@ -53,19 +53,20 @@ fn compressed_zeros(length: u64) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// An HTML page of 3 MB. For each new element a parser searches all open elements for a paragraph.
+/// Creates an HTML page of 3 MB. For each new element, a parser searches all open elements for a
+/// paragraph.
 pub fn nested_page() -> String {
     format!("<!DOCTYPE html><title>Nested</title>{}deep", "<div>".repeat(NESTING))
 }
 
-/// An HTML page of less than 512 KiB, which a server reads completely: one tag with 116,430 attributes, each compared
-/// with all before it.
+/// Creates an HTML page with a single tag that has 116,430 attributes. Each of them is compared
+/// with all before it. The page has less than 512 KiB, so the server reads all of it.
 pub fn attributes_page() -> String {
     let attributes: String = (0..ATTRIBUTES).map(attribute).collect();
     format!("<title>Attributes</title><p{attributes}>text")
 }
 
-/// A space and a name of three characters, or four when those are used up.
+/// Returns a space and a name of three characters, or of four when those are used up.
 fn attribute(number: usize) -> String {
     const CHARACTERS: &[u8; 40] = b"abcdefghijklmnopqrstuvwxyz0123456789-_.:";
     let length = if number < CHARACTERS.len().pow(3) { 3 } else { 4 };
@@ -73,7 +74,8 @@ fn attribute(number: usize) -> String {
     std::iter::once(' ').chain(name).collect()
 }
 
-/// A word of ten letters with the substring `zaza`, distinct for each number below 20⁶.
+/// Returns a word of ten letters that contains `zaza`. Words are distinct for all numbers below
+/// 20⁶.
 pub fn word(number: usize) -> String {
     let letter = |place: u32| {
         let digit = number / 20_usize.pow(place) % 20;
@@ -94,7 +96,7 @@ mod tests {
         let file = picture(100).unwrap();
         assert_eq!(&file[..8], b"\x89PNG\r\n\x1a\n");
         assert_eq!(&file[16..26], [0, 0, 0, 100, 0, 0, 0, 100, 1, 3]);
-        // https://www.w3.org/TR/png/: last chunk of every file.
+        // The last chunk of every file, by https://www.w3.org/TR/png/.
         assert!(file.ends_with(b"\0\0\0\0IEND\xae\x42\x60\x82"));
     }
 

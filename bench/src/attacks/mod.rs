@@ -1,8 +1,10 @@
-//! Attacks by one user on a running server, and their effect on other users: the figures of `docs/security.md`.
+//! Attacks by one user on a running server, and their effect on other users: the figures of
+//! `docs/security.md`.
 //!
-//! Each attack has its own server with default settings, except for a non-existent AI provider and a loopback address
-//! that links may point to. The server uses all cores, the load generator one. Other members make ordinary calls before
-//! and during the attack.
+//! For each attack a server is started. Its settings are the defaults, except for an AI provider
+//! that doesn't exist and a loopback address to which links may point. The server may use all
+//! cores, the load generator only one. Other members make ordinary calls before and during the
+//! attack.
 
 mod answers;
 mod attacker;
@@ -34,15 +36,18 @@ use crate::{
     server::Server,
 };
 
-/// Unmeasured calls of the others, which open connections and fill caches.
+/// Duration of calls of the other members that are not measured. They open connections and fill
+/// caches.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// Duration of the measurement before an attack.
 const BASELINE: Duration = Duration::from_secs(5);
-/// Maximum duration of the measurement during an attack, in case the attacker's thread panicked.
+/// Maximum duration of the measurement during an attack. Reached only if the attacker's thread has
+/// panicked.
 const MAX_DURATION: Duration = Duration::from_secs(60);
 const MEMORY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Attacks found by a review in November 2026. Those without a date are of 28 November.
+/// Attacks that a review found in November 2026. If no date is given, they were found on 28
+/// November.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Attack {
     GatewayBodies,
@@ -60,12 +65,12 @@ pub enum Attack {
     Exports,
 }
 
-/// Row of the report.
+/// Row of the report about an attack.
 struct Description {
     title: &'static str,
-    /// Result of the attack when it was found.
+    /// Effect of the attack when it was found.
     found: &'static str,
-    /// Calls of the others measured in addition to [`Call::ALWAYS`].
+    /// Calls of the other members that are measured in addition to [`Call::ALWAYS`].
     calls: &'static [Call],
 }
 
@@ -134,7 +139,7 @@ impl Attack {
     }
 }
 
-/// Measures these attacks, or all if empty, and prints the results.
+/// Measures the given attacks, or all if none are given, and prints the results.
 pub fn measure(natter: &Path, only: &[Attack]) -> anyhow::Result<()> {
     let server_cores = machine::allowed_cores()?;
     println!("{}", machine::describe());
@@ -149,7 +154,7 @@ pub fn measure(natter: &Path, only: &[Attack]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts a server, attacks it, and returns the row of the report.
+/// Starts a server, attacks it, and returns the row for the report.
 fn run(attack: Attack, natter: &Path, cores: &[usize], site: SocketAddr) -> anyhow::Result<String> {
     let folder = tempfile::Builder::new().prefix("natter-bench").tempdir()?;
     let server = start(natter, cores, folder.path())?;
@@ -202,7 +207,7 @@ fn start(natter: &Path, cores: &[usize], folder: &Path) -> anyhow::Result<Server
     Server::start_on(cores, folder, port, natter, &["serve".to_owned()], &settings)
 }
 
-/// Predicate that is true once `time` has passed since this call.
+/// Returns a predicate that is true once `time` has passed since this call.
 fn after(time: Duration) -> impl Fn() -> bool + Copy {
     let start = Instant::now();
     move || start.elapsed() >= time
@@ -223,7 +228,7 @@ fn folder_size(folder: &Path) -> anyhow::Result<u64> {
     let mut size = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        // A file deleted meanwhile has no size.
+        // A file that was deleted meanwhile has no size.
         let Ok(metadata) = entry.metadata() else { continue };
         size += if metadata.is_dir() { folder_size(&entry.path())? } else { metadata.len() };
     }

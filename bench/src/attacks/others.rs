@@ -1,4 +1,4 @@
-//! Other members: latency of their ordinary calls before and during an attack.
+//! Other members: the latency of their ordinary calls before and during an attack.
 
 use std::{
     net::SocketAddr,
@@ -15,18 +15,20 @@ use tokio::runtime::Runtime;
 use super::calls::{self, data, has_items, has_previews, is_found, new_word, poll};
 use crate::beside::percentile;
 
-/// Number of members, high enough that none reaches the limit of 60 uploads a minute.
+/// Number of members. With this many, none of them reaches the limit of 60 uploads a minute.
 const MEMBERS: usize = 8;
-/// Number of messages in their conversation before the attack, of which [`RARE`] have the searched word.
+/// Number of messages in the members' conversation before the attack. [`RARE`] of them contain the
+/// searched word.
 const MESSAGES: usize = 50;
-/// Low enough that a search also looks for similar words.
+/// Number of messages with the searched word. With so few matches, a search also looks for similar
+/// words.
 const RARE: usize = 5;
 const SEARCHED: &str = "puffin";
 const PAUSE: Duration = Duration::from_millis(50);
-/// Time after which a file counts as not found and a link as not previewed.
+/// Time after which a file counts as not found, and a link as having no preview.
 const GIVE_UP: Duration = Duration::from_secs(30);
 
-/// An ordinary call of a member.
+/// Ordinary call of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     Health,
@@ -35,9 +37,9 @@ pub enum Call {
     Search,
     /// An upload of ten bytes.
     Upload,
-    /// Upload of a file until a search finds it.
+    /// Uploads a file and searches until it is found.
     FindFile,
-    /// Sending a link until its preview arrives.
+    /// Sends a link and waits until its preview arrives.
     Preview,
 }
 
@@ -58,14 +60,14 @@ impl Call {
     }
 }
 
-/// Measurements of one call.
+/// Measured durations of one kind of call.
 pub struct Series {
     call: Call,
     took: Vec<Duration>,
     failed: usize,
 }
 
-/// Members unrelated to the attacker.
+/// Members who have no relation to the attacker.
 pub struct Others {
     runtime: Runtime,
     anonymous: Caller,
@@ -75,8 +77,8 @@ pub struct Others {
 }
 
 impl Others {
-    /// Signs them up with a conversation and messages. The first account of the server, its administrator, is one of
-    /// them.
+    /// Signs the members up and creates a conversation with messages. One of them has the first
+    /// account of the server, which is its administrator.
     pub fn sign_up(server: SocketAddr, site: SocketAddr) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let base = format!("http://{server}");
@@ -97,7 +99,8 @@ impl Others {
         Ok(Self { runtime, anonymous: Caller::anonymous(&base), members, conversation, site })
     }
 
-    /// Makes these calls concurrently, each repeated by one member after the other, until it is over.
+    /// Makes these calls concurrently until `is_over` is true. Each call is repeated, by one member
+    /// after the other.
     pub fn measure(&self, calls: &[Call], is_over: impl Fn() -> bool) -> Vec<Series> {
         self.runtime.block_on(join_all(calls.iter().map(|call| self.repeat(*call, &is_over))))
     }
@@ -152,7 +155,7 @@ impl Others {
     }
 }
 
-/// Fails if a call of the others failed.
+/// Fails if any call of the other members failed.
 pub fn ensure_success(series: &[Series]) -> anyhow::Result<()> {
     for Series { call, took, failed } in series {
         ensure!(*failed == 0, "{failed} of {} calls failed without an attack: {}", took.len(), call.name());
@@ -160,7 +163,8 @@ pub fn ensure_success(series: &[Series]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Description of the 95th percentiles before and during an attack, and their largest ratio.
+/// Describes the 95th percentiles before and during an attack. Also returns the largest ratio
+/// between the two.
 pub fn compare(before: &[Series], during: &[Series]) -> (String, f64) {
     let mut worst = 0.0_f64;
     let calls = before.iter().zip(during).map(|(before, during)| {

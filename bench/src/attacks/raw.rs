@@ -15,16 +15,17 @@ use tokio::{
 
 use super::answers::{Answers, Reply};
 
-/// Source address of these requests. Its rate limits are separate from those of the others.
+/// Source address of these requests, so that their rate limits are separate from those of the other
+/// members.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
-/// Bytes per write.
+/// Number of bytes per write.
 pub const PIECE: usize = 64 << 10;
 const SEND_TIMEOUT: Duration = Duration::from_secs(15);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-/// Time for which unfinished requests are held.
+/// Time for which unfinished requests are kept open.
 const HOLD_TIME: Duration = Duration::from_secs(3);
 
-/// A request whose body repeats one chunk.
+/// Request with a body that consists of copies of one chunk.
 pub struct Request<'a> {
     pub head: String,
     pub piece: &'a [u8],
@@ -32,7 +33,7 @@ pub struct Request<'a> {
     pub end: &'a [u8],
 }
 
-/// Head of a request with a body of this length; an empty token sends no credentials.
+/// Creates the head of a request with a body of this length. An empty token sends no credentials.
 pub fn head(server: SocketAddr, target: &str, token: &str, media_type: &str, length: usize) -> String {
     let credentials = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
     format!(
@@ -52,15 +53,15 @@ pub async fn send(server: SocketAddr, request: &Request<'_>) -> Reply {
     status.map(|status| (status, String::new()))
 }
 
-/// Sends requests with part of their bodies and without their ends; returns the number still held by the server after
-/// [`HOLD_TIME`].
+/// Sends requests with only a part of their bodies, so that they never end. Reports how many of
+/// them the server still holds after [`HOLD_TIME`].
 pub async fn hold(server: SocketAddr, count: usize, head: &str, length: usize) -> String {
     let body = vec![b' '; length];
     let body = body.as_slice();
     let start = || async move {
         let mut stream = connect(server).await?;
         let pieces = iter::once(head.as_bytes()).chain(body.chunks(PIECE));
-        // A request that the server stops reading is held as well.
+        // A request that the server has stopped reading counts as held too.
         let written = timeout(SEND_TIMEOUT, write(&mut stream, pieces)).await.unwrap_or(Written::Whole);
         Ok::<_, io::Error>((stream, written))
     };
@@ -72,7 +73,7 @@ pub async fn hold(server: SocketAddr, count: usize, head: &str, length: usize) -
             answers.add(None);
             continue;
         };
-        // Some are answered after everything was written.
+        // Some requests are answered only after everything was written.
         let late = timeout(Duration::from_millis(1), status_of(&mut stream)).await;
         let status = match (written, late) {
             (Written::Whole, Err(_)) => {
@@ -92,11 +93,11 @@ async fn connect(server: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(server).await
 }
 
-/// End of writing a request.
+/// How writing a request ended.
 enum Written {
-    /// The server read all of it.
+    /// The server has read all of it.
     Whole,
-    /// An answer came first; `None` if the connection was closed.
+    /// The server answered before it had read all of it; `None` if it closed the connection.
     Answered(Option<u16>),
 }
 
@@ -117,7 +118,7 @@ async fn write<'a>(stream: &mut TcpStream, pieces: impl Iterator<Item = &'a [u8]
     }
 }
 
-/// Status of an answer; `None` if the connection was closed or nothing arrived in time.
+/// Reads the status of an answer; `None` if the connection was closed or no answer arrived in time.
 async fn status_of(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<u16> {
     let mut line = [0; 12];
     timeout(ANSWER_TIMEOUT, stream.read_exact(&mut line)).await.ok()?.ok()?;

@@ -1,4 +1,4 @@
-//! A web site on a loopback address, linked from messages.
+//! Web site on a loopback address to which messages link.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -9,7 +9,7 @@ use std::{
 
 use super::files;
 
-/// Host of the site, which the attacked server is allowed to call.
+/// Host of the site. The attacked server is allowed to call it.
 pub const HOST: &str = "127.0.0.3";
 /// Path of the page that is expensive to parse; every other path is an ordinary page.
 pub const EXPENSIVE: &str = "/attributes";
@@ -23,7 +23,7 @@ pub fn start() -> io::Result<SocketAddr> {
     let expensive = files::attributes_page();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // If serving fails, previews are missing, which the caller notices.
+            // If serving fails, previews are missing; the caller notices that.
             let _ = serve(stream, &expensive);
         }
     });

@@ -5,7 +5,7 @@ use support::{Application, Engine};
 use super::Measure;
 use crate::machine::Cpu;
 
-/// Usage so far.
+/// Resource usage up to now.
 pub struct Meter {
     natter: f64,
     postgres: f64,
@@ -37,7 +37,7 @@ impl Meter {
         })
     }
 
-    /// Cost of each message since `before`.
+    /// Returns the cost of each message sent since `before`.
     pub fn since(&self, before: &Self) -> Vec<(Measure, f64)> {
         #[expect(clippy::cast_precision_loss)]
         let messages = (self.messages - before.messages).max(1) as f64;

@@ -1,7 +1,7 @@
 //! Latency from sending to receipt at a given rate.
 //!
-//! Messages are sent on a fixed schedule regardless of earlier ones and measured from their scheduled time, so a server
-//! that falls behind can't hide it.
+//! Messages are sent on a fixed schedule, whether or not earlier ones have arrived. Latencies are
+//! measured from the scheduled time, so that they show when a server falls behind.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -41,7 +41,7 @@ pub async fn measure(pairs: &[Pair], rate: u32, warm_up: Duration, duration: Dur
         if now < next {
             tokio::time::sleep(Duration::from_nanos(next - now)).await;
         }
-        // All messages due by now; the timer is coarser than the schedule.
+        // Sends all messages that are due by now, because the timer is coarser than the schedule.
         while next <= watch.nanoseconds() && next < end {
             let place = turn % writers.len();
             let (writer, conversation) = &mut writers[place];
@@ -51,7 +51,7 @@ pub async fn measure(pairs: &[Pair], rate: u32, warm_up: Duration, duration: Dur
             next += gap;
         }
     }
-    // The last messages are in flight.
+    // Waits, because the last messages are still in flight.
     tokio::time::sleep(Duration::from_secs(2)).await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
     let all = all.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,7 +87,8 @@ async fn receive(
     }
 }
 
-/// The sender's own connection must be read, or the server would disconnect it.
+/// Reads and ignores the frames of the sender's connection. Otherwise the server would disconnect
+/// it as too slow.
 async fn read_away(mut reader: Reader) -> anyhow::Result<()> {
     loop {
         reader.next().await?;

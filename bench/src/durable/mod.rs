@@ -1,5 +1,5 @@
-//! Durable path alone: commits per second, and latency from sending to receipt at a fifth of the promised rate. Server,
-//! database and load generator share all cores.
+//! Durable path only: commits per second, and latency from sending to receipt at a fifth of the
+//! promised rate. The server, the database and the load generator share all cores.
 
 mod costs;
 mod latency;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use costs::Meter;
 use stage::Stage;
 
-/// Storage of messages.
+/// Storage of messages, and number of instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Persistence {
@@ -23,7 +23,8 @@ pub enum Persistence {
     Sqlite,
     /// PostgreSQL and Redis with one instance.
     Postgres,
-    /// PostgreSQL and Redis with two instances; sender and receiver on different ones.
+    /// PostgreSQL and Redis with two instances; the sender and the receiver are connected to
+    /// different ones.
     PostgresPair,
 }
 
@@ -32,19 +33,21 @@ pub enum Persistence {
 pub enum Measure {
     /// Messages per second in many conversations.
     Persisted,
-    /// Messages per second received by the other side.
+    /// Messages per second that the receiving users get.
     Delivered,
     /// Messages per second in a single conversation.
     PersistedInOne,
-    /// Milliseconds from the scheduled sending to the receipt.
+    /// Latency in milliseconds, from the scheduled time of sending to the receipt.
     P50,
     P99,
     P999,
-    /// Microseconds of CPU time per message in many conversations: of all instances, and of their database and Redis.
+    /// CPU time per message in many conversations, in microseconds: of all instances (`NatterCpu`),
+    /// and of the database and Redis (`PostgresCpu`).
     NatterCpu,
     PostgresCpu,
     RedisCpu,
-    /// Bytes of PostgreSQL's write-ahead log, and of database growth, per such message.
+    /// Bytes per such message: written to PostgreSQL's write-ahead log (`Written`), and by which
+    /// the database grows (`Stored`).
     Written,
     Stored,
 }
@@ -68,7 +71,7 @@ impl Persistence {
         }
     }
 
-    /// A fifth of the promised rate.
+    /// Returns a fifth of the promised rate, in messages per second.
     pub fn rate(self) -> u32 {
         match self {
             Self::Sqlite => 4_000,
@@ -85,9 +88,9 @@ pub struct Outcome {
     pub values: Vec<(Measure, f64)>,
 }
 
-/// Conversations written concurrently.
+/// Number of conversations that are written concurrently.
 const CONVERSATIONS: usize = 100;
-/// Writers in the single conversation.
+/// Number of concurrent writers in the single conversation.
 const WRITERS: usize = 16;
 
 pub async fn measure(
@@ -99,10 +102,10 @@ pub async fn measure(
     let stage = Stage::start(persistence).await;
     let pairs = stage.pairs(CONVERSATIONS).await;
     if persistence != Persistence::Sqlite {
-        // WAL segments of the previous round are recycled: see `age_postgres` in bench/run.
+        // Recycles the WAL segments of the previous round; see `age_postgres` in bench/run.
         stage.app.database.run("CHECKPOINT").await;
     }
-    // Flushes earlier writes, which messages would otherwise wait for.
+    // Flushes earlier writes, for which the messages would otherwise have to wait.
     rustix::fs::sync();
     let latency = latency::measure(&pairs, persistence.rate(), warm_up, duration).await?;
     let before = Meter::read(&stage.app).await?;

@@ -6,12 +6,12 @@ use support::{Application, Engine, Member, Setup};
 
 use super::Persistence;
 
-/// A database with its instances.
+/// Database with its instances.
 pub struct Stage {
     pub app: Application,
 }
 
-/// A sender and a receiver of a conversation.
+/// Sender and receiver who share a conversation.
 pub struct Pair {
     pub sender: Member,
     pub receiver: Member,
@@ -35,7 +35,8 @@ impl Stage {
         Self { app }
     }
 
-    /// Pairs of users, one on the first and one on the last instance.
+    /// Creates pairs of users. One user of each pair is connected to the first instance, the other
+    /// to the last.
     pub async fn pairs(&self, count: usize) -> Vec<Pair> {
         let (first, last) = self.ends();
         let mut pairs = Vec::with_capacity(count);
@@ -43,7 +44,7 @@ impl Stage {
             let sender = Member::sign_up(&first, &format!("Sender {number}")).await;
             let receiver = Member::sign_up(&last, &format!("Receiver {number}")).await;
             let conversation = sender.open_single(&receiver).await;
-            // Uses both directions between the instances.
+            // Alternates the roles, so that messages go in both directions between the instances.
             let pair = if number % 2 == 0 {
                 Pair { sender, receiver, conversation }
             } else {
@@ -54,7 +55,7 @@ impl Stage {
         pairs
     }
 
-    /// Single conversation with several concurrent writers.
+    /// Creates a single conversation with several concurrent writers.
     pub async fn one_room(&self, writers: usize) -> Vec<Pair> {
         let (first, last) = self.ends();
         let mut people = Vec::with_capacity(writers + 1);
@@ -75,7 +76,7 @@ impl Stage {
     }
 }
 
-/// Times as whole nanoseconds, so that messages can carry them.
+/// Clock that gives times as whole nanoseconds, so that messages can contain them.
 #[derive(Clone, Copy)]
 pub struct Stopwatch(Instant);
 

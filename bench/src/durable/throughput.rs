@@ -1,4 +1,5 @@
-//! Messages per second persisted and delivered when everybody sends as fast as they are acknowledged.
+//! Messages per second that are persisted and delivered. All users send as fast as their messages
+//! are acknowledged.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -12,15 +13,15 @@ use tokio::task::JoinSet;
 use super::stage::{Pair, Stopwatch};
 use super::wire::{CutOff, Incoming, Reader, Writer, connect};
 
-/// Unacknowledged messages per sender.
+/// Maximum number of unacknowledged messages per sender.
 const WINDOW: usize = 16;
-/// Number of attempts before a disconnected reader counts as a failure.
+/// Maximum number of attempts; if a reader was disconnected in each of them, the measurement fails.
 const TRIES: usize = 3;
 
 pub struct Throughput {
-    /// Acknowledged, hence committed, messages per second.
+    /// Messages per second that were acknowledged, and hence committed.
     pub persisted_per_second: f64,
-    /// Messages per second received by the other side.
+    /// Messages per second that the receiving users got.
     pub delivered_per_second: f64,
 }
 
@@ -30,7 +31,7 @@ struct Counts {
     deliveries: AtomicU64,
 }
 
-/// Repeats the measurement if a reader was disconnected.
+/// Measures the throughput. Repeats this if a reader was disconnected.
 pub async fn measure(
     app: &Application,
     pairs: &[Pair],
@@ -57,7 +58,8 @@ async fn measure_once(
     let mut tasks = JoinSet::new();
     let mut receivers = HashSet::new();
     for pair in pairs {
-        // One connection each: writers wait for their reads, and pure readers are too slow whenever this program is.
+        // Opens one connection per receiver and conversation. A connection that also writes waits
+        // for its own reads, and connections that only read are too slow whenever this program is.
         if receivers.insert((&pair.receiver.id, &pair.conversation)) {
             let (reader, writer) = connect(pair.receiver.base(), pair.receiver.access_token()).await?;
             tasks.spawn(receive(reader, writer, Arc::clone(&counts)));

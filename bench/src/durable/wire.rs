@@ -1,4 +1,5 @@
-//! Native client of the durable path; parses only the few bytes that distinguish frames.
+//! Minimal client for the durable path. It parses only the few bytes by which frames can be told
+//! apart.
 
 use anyhow::{Context, bail};
 use memchr::memmem;
@@ -8,37 +9,37 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::frame;
 
-/// Read half.
+/// Read half of a connection.
 pub struct Reader {
     half: OwnedReadHalf,
     buffer: Vec<u8>,
-    /// Number of buffered bytes already returned.
+    /// Number of bytes in the buffer that were already returned.
     taken: usize,
 }
 
-/// Write half.
+/// Write half of a connection.
 pub struct Writer {
     half: OwnedWriteHalf,
     buffer: Vec<u8>,
 }
 
-/// Frames that the load generator distinguishes.
+/// Kinds of frames that the load generator tells apart.
 pub enum Incoming {
     Ack,
-    /// A new message with the send time at the start of its content, in nanoseconds.
+    /// New message, with the time of sending, in nanoseconds, from the start of its content.
     Message(u64),
     Refused(String),
     Ping,
     Other,
 }
 
-/// The server disconnected a slow reader. At full speed this program causes it: 256 KiB accumulate within 12 ms, and
-/// the host may delay it that long.
+/// Error if the server disconnected a slow reader. At full speed this program is the cause: 256 KiB
+/// accumulate within 12 ms, and the host may pause the program for that long.
 #[derive(Debug, thiserror::Error)]
 #[error("the server cut off a reader that was too slow")]
 pub struct CutOff;
 
-/// Close code of slow consumers.
+/// Close code for clients that read too slowly.
 const SLOW_CONSUMER: u16 = 4508;
 
 pub async fn connect(base: &str, token: &str) -> anyhow::Result<(Reader, Writer)> {
@@ -67,7 +68,7 @@ pub async fn connect(base: &str, token: &str) -> anyhow::Result<(Reader, Writer)
 }
 
 impl Reader {
-    /// Next complete frame. Reads the socket only when none is buffered.
+    /// Returns the next complete frame. Reads from the socket only if no frame is buffered.
     pub async fn next(&mut self) -> anyhow::Result<Incoming> {
         loop {
             if let Some(incoming) = self.take()? {
@@ -81,7 +82,7 @@ impl Reader {
         }
     }
 
-    /// True if another frame is buffered.
+    /// True if another complete frame is buffered.
     pub fn has_more(&self) -> bool {
         frame::first(&self.buffer[self.taken..]).is_some()
     }

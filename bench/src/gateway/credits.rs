@@ -1,5 +1,5 @@
-//! Cost of reserving and capturing credits: paid calls next to the same calls with a budget, and many calls per second
-//! paid by one account on PostgreSQL.
+//! Cost of reserving and capturing credits. Compares paid calls with the same calls under a budget,
+//! and measures many calls per second that one account pays for, on PostgreSQL.
 
 use std::{path::Path, time::Duration};
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::machine::{self, Cores, Cpu, Quiet};
 
-/// Calls per second of one account.
+/// Calls per second that one account pays for.
 const PACE: u32 = 500;
 const PACED_FOR: Duration = Duration::from_secs(20);
 

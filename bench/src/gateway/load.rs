@@ -1,4 +1,4 @@
-//! Calls to a gateway on persistent connections.
+//! Load generator that calls a gateway on persistent connections.
 
 use std::{
     net::SocketAddr,
@@ -34,7 +34,7 @@ impl Load {
         Self { address: running.server.address, key: running.key.clone(), path: running.path }
     }
 
-    /// Calls as fast as possible for this duration; returns their number.
+    /// Makes calls as fast as possible for this duration. Returns the number of calls.
     pub async fn all(&self, call: Call, parallel: usize, duration: Duration) -> anyhow::Result<f64> {
         let (end, request) = (Instant::now() + duration, self.request(call));
         let connections = (0..parallel).map(|_| async {
@@ -49,7 +49,8 @@ impl Load {
         Ok(try_join_all(connections).await?.into_iter().sum())
     }
 
-    /// Calls at this rate for this duration, started on schedule; returns latencies from the scheduled times.
+    /// Makes calls at this rate for this duration, started on a fixed schedule. Returns the
+    /// latencies, measured from the scheduled times.
     pub async fn paced(&self, call: Call, per_second: u32, duration: Duration) -> anyhow::Result<Vec<Duration>> {
         const CONNECTIONS: u32 = 64;
         let request = self.request(call);
@@ -71,7 +72,8 @@ impl Load {
         Ok(try_join_all(connections).await?.concat())
     }
 
-    /// Latencies of sequential calls: to the complete answer, or to the first frame of a stream.
+    /// Makes calls one after the other. Returns the latencies: until the complete answer, or until
+    /// the first frame of a stream.
     pub async fn one_by_one(&self, call: Call, count: usize) -> anyhow::Result<Vec<Duration>> {
         let request = self.request(call);
         let mut connection = Connection::open(self.address).await?;
@@ -113,8 +115,8 @@ impl Connection {
         Ok(Self { socket, buffer: Vec::with_capacity(32_768) })
     }
 
-    /// Sends a request and reads the complete answer. Returns the time of its first frame, or of the end of a
-    /// non-streamed answer.
+    /// Sends a request and reads the complete answer. Returns the time at which its first frame
+    /// arrived; for an answer that isn't streamed, the time at which it ended.
     async fn ask(&mut self, request: &str) -> anyhow::Result<Instant> {
         self.socket.write_all(request.as_bytes()).await?;
         self.buffer.clear();

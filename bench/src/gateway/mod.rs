@@ -1,7 +1,9 @@
-//! AI gateways compared: the same calls through each of them to one instant upstream, with CPU time per thousand calls.
-//! Natter checks a key, counts limits, reserves a budget and writes a usage row; a peer does what its defaults do.
+//! Comparison of AI gateways: the same calls are made through each of them to an upstream that
+//! answers at once. Measures the CPU time per thousand calls. For each call, Natter checks a key,
+//! counts limits, reserves a budget and writes a usage row; the other gateways do what they do by
+//! default.
 //!
-//! Generator and upstream share one core, the gateway has the other.
+//! The load generator and the upstream share one core; the gateway has the other.
 
 pub mod credits;
 mod load;
@@ -24,18 +26,18 @@ const PARALLEL: usize = 32;
 const SLICE: Duration = Duration::from_secs(2);
 const LONE_CALLS: usize = 500;
 
-/// Result of one peer in one round.
+/// Result of one gateway in one round.
 struct Outcome {
     peer: Peer,
-    /// CPU seconds per thousand calls.
+    /// CPU time per thousand calls, in seconds.
     plain: f64,
     streamed: f64,
-    /// Latency added to a single call, in milliseconds.
+    /// Latency that the gateway adds to a single call, in milliseconds.
     added_p50: f64,
     added_p99: f64,
     /// Time to the first frame, in milliseconds.
     first_frame: f64,
-    /// Resident memory after the calls, in bytes.
+    /// Resident memory of the gateway after the calls, in bytes.
     memory: u64,
 }
 

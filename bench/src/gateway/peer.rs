@@ -1,4 +1,4 @@
-//! Gateways in their default configuration, with one worker and without call logs.
+//! Measured gateways. Each has its default configuration, but one worker and no log of calls.
 
 use std::{
     fs,
@@ -17,17 +17,17 @@ use crate::{machine::Cores, server::Server};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// Lower bound: forwards bytes without parsing them.
+    /// nginx, as a lower bound: it forwards bytes without parsing them.
     Nginx,
     Natter,
-    /// Natter with calls paid from credits.
+    /// Natter, with calls that are paid from credits.
     NatterPaid,
     SglangRouter,
     Portkey,
     LiteLlm,
 }
 
-/// A gateway that is ready.
+/// Gateway that is ready for calls.
 pub struct Running {
     pub server: Server,
     pub key: String,
@@ -36,9 +36,9 @@ pub struct Running {
     _folder: TempDir,
 }
 
-/// Start-up timeout; LiteLLM takes half a minute.
+/// Maximum time until a gateway is ready. LiteLLM takes half a minute.
 const READY: Duration = Duration::from_secs(90);
-/// Port of the upstream for Portkey, which has no configuration file.
+/// Port of the upstream, for Portkey, which has no configuration file.
 static UPSTREAM: AtomicU16 = AtomicU16::new(0);
 
 pub fn custom_host() -> String {
@@ -63,7 +63,7 @@ impl Peer {
         self.start_on(None, cores, natter, peers, upstream)
     }
 
-    /// Starts Natter with a database on this engine instead of its own.
+    /// Starts Natter with a database on the given engine instead of the default one.
     pub fn start_on(
         self,
         engine: Option<Engine>,
@@ -98,7 +98,8 @@ impl Peer {
                     ("NATTER__SERVER__PORT", port.to_string()),
                     ("NATTER__SERVER__DATA_DIR", folder.display().to_string()),
                     ("NATTER__SERVER__WORKERS", "1".to_owned()),
-                    // Limits are counted, but high enough for a single caller.
+                    // Limits are counted, but they are so high that a single caller doesn't reach
+                    // them.
                     ("NATTER__RATE_LIMIT__GATEWAY__LIMIT", "1000000".to_owned()),
                     ("NATTER__RATE_LIMIT__FLOOD_PER_SECOND", "1000000".to_owned()),
                     ("NATTER__GATEWAY__DEFAULT_RPM", "0".to_owned()),
@@ -126,7 +127,8 @@ impl Peer {
                 );
                 start(python.join("python"), &arguments, &[])?
             }
-            // Its streams fail on newer releases of @hono/node-server than package.json allows.
+            // Streams of Portkey fail with newer releases of @hono/node-server than those that its
+            // package.json allows.
             Self::Portkey => {
                 let script = peers.join("node/node_modules/@portkey-ai/gateway/build/start-server.js");
                 start("node".into(), &format!("{} --port={port} --headless", script.display()), &[])?
@@ -138,7 +140,7 @@ impl Peer {
                     "litellm_settings": { "telemetry": false },
                 });
                 let file = folder.join("litellm.yaml");
-                // JSON is valid YAML.
+                // Writes JSON, which is valid YAML.
                 fs::write(&file, config.to_string())?;
                 let arguments = format!("--config {} --host 127.0.0.1 --port {port} --num_workers 1", file.display());
                 start(
@@ -155,7 +157,7 @@ impl Peer {
 }
 
 impl Running {
-    /// Waits until it answers a call.
+    /// Waits until the gateway answers a call.
     fn wait(&self) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let load = Load { address: self.server.address, key: self.key.clone(), path: self.path };
@@ -168,7 +170,7 @@ impl Running {
     }
 }
 
-/// Creates a key with limits and a budget, or with credits if calls are paid.
+/// Creates an API key with limits and a budget; if calls are paid, with credits instead.
 fn natter_key(server: &Server, has_admin: bool, is_paid: bool) -> anyhow::Result<String> {
     let base = format!("http://{}", server.address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -185,7 +187,7 @@ fn natter_key(server: &Server, has_admin: bool, is_paid: bool) -> anyhow::Result
             "name": "bench", "scopes": ["gateway"], "rpm": 1_000_000_000, "tpm": 1_000_000_000, "parallel": 10_000,
         });
         if is_paid {
-            // The first account is an administrator.
+            // The first account is the administrator.
             let credits = json!({ "user_id": anna["user"]["id"], "amount": 1_000_000_000_000_u64, "reason": "bench" });
             caller.post("/r1/admin/credits", credits).await.data();
         } else {

@@ -1,4 +1,5 @@
-//! Stability of the gateway: memory and latency per minute at a constant rate.
+//! Stability of the gateway over time: its memory and latency in each minute, at a constant rate of
+//! calls.
 
 use std::{path::Path, time::Duration};
 
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::machine::{self, Cores, Cpu, Quiet, mebibytes, memory};
 
-/// Calls per second, non-streamed and streamed.
+/// Calls per second: not streamed, and streamed.
 const PLAIN: u32 = 400;
 const STREAMED: u32 = 100;
 const MINUTE: Duration = Duration::from_secs(60);

@@ -1,5 +1,5 @@
-//! Instant fake provider: one chat completion, or a stream of frames. Reads as little as possible because it shares a
-//! core with the generator.
+//! Fake provider that answers at once, with a chat completion or a stream of frames. It does as
+//! little work as possible, because it shares a core with the load generator.
 
 use std::{net::Ipv4Addr, thread};
 
@@ -10,14 +10,14 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// Number of text frames in a stream.
+/// Number of frames with text in a stream.
 pub const FRAMES: usize = 50;
 
 pub struct Upstream {
     pub port: u16,
 }
 
-/// Serves until the program ends, on the core of the calling thread.
+/// Starts serving until the program ends, on the core of the calling thread.
 pub fn start() -> anyhow::Result<Upstream> {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listener.set_nonblocking(true)?;
@@ -103,7 +103,8 @@ fn is_streamed(request: &[u8]) -> bool {
     [b"\"stream\":true".as_slice(), b"\"stream\": true"].iter().any(|mark| memmem::find(request, mark).is_some())
 }
 
-/// End of the next request; `None` if the connection is closed.
+/// Reads until the end of the next request and returns its position; `None` if the connection is
+/// closed.
 async fn next_request(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> anyhow::Result<Option<usize>> {
     loop {
         if let Some(head) = memmem::find(buffer, b"\r\n\r\n") {

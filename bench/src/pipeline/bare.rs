@@ -1,5 +1,5 @@
-//! Baseline handler: plain actix-web with the same services and no logging, firewall, headers, CORS, limits, guard or
-//! content negotiation.
+//! Baseline handler: plain actix-web with the same services, but without logging, firewall,
+//! headers, CORS, limits, guard and content negotiation.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ use platform::Core;
 
 use super::PATH;
 
-/// Flag that makes this program serve the baseline handler.
+/// Command line flag with which this program serves the baseline handler.
 pub const FLAG: &str = "--bare-handler";
 
 pub fn arguments() -> Vec<String> {
     vec![FLAG.to_owned()]
 }
 
-/// Serves until killed.
+/// Serves until the process is killed.
 pub fn serve() -> anyhow::Result<()> {
     actix_web::rt::System::new().block_on(async {
         let table = SettingsTable::with(billing::payments::settings());

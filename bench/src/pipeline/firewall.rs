@@ -11,10 +11,10 @@ use dbcontext::Database;
 use platform::Core;
 
 const CHECKS: u32 = 5_000_000;
-/// Number of banned addresses for the second figure.
+/// Number of banned addresses in the second measurement.
 const BANNED: u32 = 500;
 
-/// Prints nanoseconds per check without bans and with many.
+/// Prints the time of a check in nanoseconds, without bans and with many.
 pub fn measure(folder: &Path) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -26,7 +26,7 @@ pub fn measure(folder: &Path) -> anyhow::Result<()> {
         let settings = settings.map(|(name, value)| (name.into(), value.into()));
         let config = appcore::config::load_core(None, settings)?.config;
         let db = Database::connect(config.database.url.expose(), 2).await?;
-        // A stopped clock, so that no ban expires during the measurement.
+        // The clock is stopped, so that no ban expires during the measurement.
         let clock = Clock::stopped_at(Clock::system().now());
         let bus = Arc::new(MemoryBus::new());
         let core = Core::build(Arc::new(config), InstanceId::new(), clock, db.clone(), bus, None).await?;

@@ -14,7 +14,7 @@ use crate::crowd::PAUSE;
 
 const CONNECTIONS: usize = 16;
 
-/// Number of answered requests.
+/// Sends requests for this duration and returns the number of answers.
 pub async fn send(address: SocketAddr, token: &str, duration: Duration) -> anyhow::Result<f64> {
     let end = Instant::now() + duration;
     let request = format!("GET {PATH} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\r\n");
@@ -26,7 +26,8 @@ pub async fn send(address: SocketAddr, token: &str, duration: Duration) -> anyho
     Ok(answered.into_iter().map(f64::from).sum())
 }
 
-/// Keeps the thread from blocking in `epoll_wait`, because the server's writes would pay for waking it.
+/// Sleeps in a loop, which keeps the thread from blocking in `epoll_wait`. Otherwise the server's
+/// writes would pay for waking it.
 async fn sleep_by_the_clock() -> ! {
     loop {
         thread::sleep(PAUSE);

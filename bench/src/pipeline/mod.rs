@@ -1,10 +1,12 @@
-//! Cost of the request pipeline: the same small authenticated GET with everything enabled, without limits and firewall,
-//! without the log line, and by a bare actix-web handler that authenticates, reads the same row and writes the same
-//! bytes ([`bare`]).
+//! Cost of the middleware around a request. The same small authenticated GET is answered in four
+//! variants: with everything enabled, without limits and firewall, without the log line, and by a
+//! plain actix-web handler that authenticates, reads the same row and writes the same bytes
+//! ([`bare`]).
 //!
-//! All variants get the same load in turn, for half a second each: disturbances on a shared machine last for seconds
-//! and so affect each of them alike. The server has its own core. Its maximum rate is derived from the CPU time per
-//! answer, which others on the machine disturb less than the rate.
+//! All variants get the same load in turns of half a second. Disturbances on a shared machine last
+//! for seconds, so they affect all variants alike. The server has its own core. Its maximum rate is
+//! computed from the CPU time per answer, because other programs on the machine disturb this less
+//! than the rate itself.
 
 pub mod bare;
 mod firewall;
@@ -47,16 +49,16 @@ impl Variant {
     }
 }
 
-/// A server of one variant with its own database.
+/// Server of one variant, with its own database.
 struct Subject {
     variant: Variant,
     server: Server,
     token: String,
-    /// Folder of its data, kept during the measurement.
+    /// Folder with the server's data; exists until the end of the measurement.
     _folder: TempDir,
 }
 
-/// Result of one slice.
+/// Result of one turn of a variant.
 struct Outcome {
     variant: Variant,
     per_second: f64,
@@ -93,7 +95,7 @@ pub fn measure(natter: &Path, rounds: usize) -> anyhow::Result<()> {
         };
         let costs = of_variant(|outcome| outcome.cost);
         let floors = outcomes.iter().filter(|outcome| outcome.variant == Variant::Bare).map(|bare| bare.cost);
-        // A dedicated core answers the inverse of the cost.
+        // The rate of a server with its own core is the inverse of the CPU time per answer.
         let slower = median(floors.zip(&costs).map(|(floor, cost)| (1.0 - floor / cost) * 100.0).collect());
         let rate = median(of_variant(|outcome| outcome.per_second));
         println!("| {} | {rate:.0} | {:.1} | {slower:.1} % |", variant.name(), median(costs));
@@ -112,7 +114,7 @@ fn begin(cores: Cores, natter: &Path, variant: Variant) -> anyhow::Result<Subjec
     Ok(Subject { variant, server, token, _folder: folder })
 }
 
-/// Creates a database with one account; returns its token.
+/// Creates a database with one account. Returns its folder and the access token.
 fn prepare(cores: Cores, natter: &Path) -> anyhow::Result<(TempDir, String)> {
     let folder = tempfile::tempdir()?;
     let server = start(cores, folder.path(), natter, Variant::WithoutLimits)?;
@@ -132,9 +134,9 @@ fn start(cores: Cores, folder: &Path, natter: &Path, variant: Variant) -> anyhow
         ("NATTER__SERVER__DATA_DIR".to_owned(), folder.display().to_string()),
         ("NATTER__SERVER__PORT".to_owned(), port.to_string()),
         ("NATTER__SERVER__WORKERS".to_owned(), "1".to_owned()),
-        // The default log level unless the variant changes it.
+        // Uses the default log level, except in the variant without the log line.
         ("RUST_LOG".to_owned(), if variant == Variant::WithoutLog { "warn" } else { "info" }.to_owned()),
-        // Limits are counted and never reached.
+        // Limits are counted, but never reached.
         limit("READ__LIMIT", "1000000"),
         limit("READ__WINDOW", "1"),
     ];

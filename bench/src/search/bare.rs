@@ -1,4 +1,5 @@
-//! FTS5 alone with the same messages and its own tokenizer, in process: no HTTP, message texts, scores or typos.
+//! SQLite's FTS5 alone: the same messages with FTS5's own tokenizer, called within the process.
+//! There is no HTTP, no message text, no scoring and no tolerance of typos.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,9 +8,9 @@ use rusqlite::{Connection, params};
 
 use super::corpus::{CONVERSATIONS, Corpus};
 
-/// Messages per transaction.
+/// Number of messages per transaction.
 const BATCH: u64 = 1_000;
-/// Maximum hits of a search.
+/// Maximum number of hits of a search.
 pub const HITS: u32 = 500;
 
 pub struct Bare {
@@ -19,7 +20,7 @@ pub struct Bare {
 }
 
 impl Bare {
-    /// Builds the index in this folder; `wide` are the searched conversations.
+    /// Builds the index in this folder. `wide` are the conversations to search.
     pub fn build(folder: &Path, messages: u64, wide: &[usize]) -> anyhow::Result<Self> {
         let file = folder.join("bare.db");
         let mut connection = Connection::open(&file)?;
@@ -51,7 +52,7 @@ impl Bare {
         Ok(Self { connection, built_in, bytes })
     }
 
-    /// Latency of a search for the newest hits in the wide searcher's conversations.
+    /// Searches for the newest hits in these conversations and returns the latency.
     pub fn search(&self, question: &str) -> anyhow::Result<Duration> {
         let begun = Instant::now();
         let sql = "SELECT d.doc FROM words w JOIN documents d ON d.doc = w.rowid JOIN wide c ON c.conv = d.conv \

@@ -1,7 +1,8 @@
-//! Generated corpus of chat messages: English, Vietnamese, German compounds, identifiers, ids, addresses and typos.
-//! Equal numbers give equal messages on every machine.
+//! Generated corpus of chat messages: English, Vietnamese, German compounds, identifiers, ids,
+//! addresses and typos. A message depends only on its number, so it is the same on every machine.
 //!
-//! Words are drawn independently by Zipf's law, so phrases are rarer than in real text.
+//! Words are drawn independently of each other by Zipf's law, so phrases are rarer than in real
+//! text.
 
 use std::collections::HashMap;
 
@@ -10,9 +11,9 @@ pub const CONVERSATIONS: usize = 2_000;
 pub const PEOPLE: usize = 20;
 /// Size of the English vocabulary.
 const ENGLISH: u64 = 60_000;
-/// Number of parts of compounds.
+/// Number of different parts from which compounds are formed.
 const PARTS: u64 = 3_000;
-/// Words per typo.
+/// Number of words per typo.
 const TYPOS: u64 = 330;
 const VOWELS: [&str; 6] = ["a", "e", "i", "o", "u", "ea"];
 const CONSONANTS: [&str; 16] = ["b", "c", "d", "f", "g", "h", "l", "m", "n", "p", "r", "s", "t", "v", "st", "tr"];
@@ -23,7 +24,7 @@ const RHYMES: [&str; 20] = [
     "ào", "eo", "ết",
 ];
 
-/// SplitMix64 generator.
+/// Random number generator SplitMix64.
 #[derive(Clone)]
 pub struct Random(u64);
 
@@ -48,8 +49,8 @@ impl Random {
         of[usize::try_from(self.below(of.len() as u64)).unwrap_or_default()]
     }
 
-    /// Rank from 0 with a Zipf-like distribution: all ranks of one bit length together are as frequent as those of
-    /// another.
+    /// Draws a rank from 0 to below `end` with a distribution like Zipf's: all ranks of one bit
+    /// length together are as frequent as those of any other bit length.
     pub const fn rank(&mut self, end: u64) -> u64 {
         loop {
             let lengths = (u64::BITS - end.leading_zeros()) as u64;
@@ -62,14 +63,14 @@ impl Random {
     }
 }
 
-/// A message.
+/// Generated message.
 pub struct Said {
     pub conversation: usize,
     pub author: usize,
     pub text: String,
 }
 
-/// Sequential generator of messages, with the document frequency of each word.
+/// Generator of the messages in order, with the document frequency of each word.
 pub struct Corpus {
     random: Random,
     pub counts: HashMap<String, u32>,
@@ -104,8 +105,8 @@ impl Corpus {
     }
 }
 
-/// Word of a rank; frequent words are shorter. Words differ as much as real ones, since otherwise a typo would match
-/// too many.
+/// Returns the word with this frequency rank; frequent words are shorter. Words differ from each
+/// other as much as real words do; otherwise a typo would match too many of them.
 fn english(rank: u64) -> String {
     let syllables = match rank {
         0..30 => 1,
@@ -137,8 +138,8 @@ fn technical(random: &mut Random) -> String {
     }
 }
 
-/// The word with one letter omitted, doubled, changed or swapped; with eight letters or more, one in four has two such
-/// typos.
+/// Returns the word with one letter omitted, doubled, changed or swapped. Of the words with eight
+/// letters or more, one in four has two such typos.
 pub fn mistyped(word: &str, random: &mut Random) -> String {
     let mut letters: Vec<char> = word.chars().collect();
     let times = if letters.len() >= 8 && random.below(4) == 0 { 2 } else { 1 };

@@ -1,7 +1,9 @@
-//! Search in a million messages on both databases during writes: latency by query class and by the searcher's readable
-//! share, typo tolerance, and cost of the index, compared with FTS5 and tantivy alone.
+//! Search in a million messages, on both databases, while messages are written. Measures the
+//! latency by class of query and by the share of messages that the user may read, the tolerance of
+//! typos, and the cost of the index. FTS5 and tantivy alone are measured for comparison.
 //!
-//! The corpus is [generated](corpus). Latencies are measured at the client, sequentially.
+//! The corpus is [generated](corpus). Latencies are measured at the client, one search after the
+//! other.
 
 mod bare;
 mod corpus;
@@ -28,10 +30,10 @@ use crate::machine::{self, mebibytes};
 
 /// File of the report in the documentation folder.
 const REPORT: &str = "benchmark-search.md";
-/// Messages written per second meanwhile.
+/// Messages that are written per second during the searches.
 const WRITTEN: u64 = 500;
 const WRITERS: u64 = 8;
-/// Unmeasured searches at the start.
+/// Number of searches at the start that are not measured.
 const WARM_UP: usize = 10;
 /// Promised latency, in milliseconds.
 const GOAL_MS: f64 = 50.0;
@@ -43,7 +45,7 @@ pub struct SearchSize {
     /// Number of searched messages.
     #[arg(long, default_value_t = 1_000_000)]
     pub messages: u64,
-    /// Searches per class and searcher.
+    /// Number of searches per class and user.
     #[arg(long, default_value_t = 100)]
     pub searches: usize,
     /// Number of words with a typo.
@@ -76,7 +78,7 @@ impl Database {
     }
 }
 
-/// Query class.
+/// Class of queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     Rare,
@@ -104,7 +106,7 @@ impl Class {
         }
     }
 
-    /// Query in FTS5's syntax; `None` if it is unsupported or not compared.
+    /// Returns the query in FTS5's syntax; `None` if FTS5 doesn't support it or it isn't compared.
     fn for_bare(self, q: &str) -> Option<String> {
         let quoted = |word: &str| format!("\"{}\"", word.replace('"', ""));
         match self {
@@ -117,13 +119,13 @@ impl Class {
     }
 }
 
-/// A search with its filters.
+/// Search query with its filters.
 struct Question {
     q: String,
     author: Option<usize>,
 }
 
-/// Generator of queries with results.
+/// Generator of queries that have results.
 struct Questions<'a> {
     world: &'a World,
     common: Vec<&'a str>,
@@ -139,7 +141,7 @@ impl<'a> Questions<'a> {
         Self { world, common, random: Random::new(7) }
     }
 
-    /// Words of a message that the searcher may read.
+    /// Returns the words of a random message that the user may read.
     fn text(&mut self, searcher: &Searcher) -> anyhow::Result<Vec<&'a str>> {
         for _ in 0..1_000_000 {
             let at = usize::try_from(self.random.below(self.world.sample.len() as u64))?;
@@ -151,7 +153,8 @@ impl<'a> Questions<'a> {
         anyhow::bail!("{} has nothing in the sample", searcher.name)
     }
 
-    /// A word of letters in such a message with this document frequency.
+    /// Returns a word that consists of letters, has such a document frequency and occurs in a
+    /// message that the user may read.
     fn word(&mut self, searcher: &Searcher, counts: std::ops::Range<u32>, letters: usize) -> anyhow::Result<&'a str> {
         for _ in 0..100_000 {
             for word in self.text(searcher)? {
@@ -165,7 +168,7 @@ impl<'a> Questions<'a> {
     }
 
     fn make(&mut self, class: Class, searcher: &Searcher) -> anyhow::Result<Question> {
-        // A trailing space marks the last word as complete.
+        // A space at the end marks the last word as complete.
         let q = match class {
             Class::Rare => format!("{} ", self.word(searcher, 1..51, 3)?),
             Class::Common => format!("{} ", self.random.one(&self.common)),
@@ -186,7 +189,7 @@ impl<'a> Questions<'a> {
     }
 }
 
-/// Latencies of one class and searcher.
+/// Latencies of one class of queries for one user.
 struct Timed {
     class: Class,
     searcher: &'static str,
@@ -206,13 +209,13 @@ struct Outcome {
     written_per_second: f64,
     shares: Vec<(&'static str, f64)>,
     words: usize,
-    /// Memory of the server at the end.
+    /// Resident memory of the server at the end, in bytes.
     resident: u64,
-    /// In the order of [`ALONE`]; empty where not measured.
+    /// Results of the engines in the order of [`ALONE`]; empty if they were not measured.
     alone: Vec<Alone>,
 }
 
-/// Engines measured for comparison.
+/// Search engines that are measured alone, for comparison.
 const ALONE: [&str; 2] = ["FTS5", "tantivy"];
 
 struct Alone {
@@ -222,7 +225,7 @@ struct Alone {
     classes: Vec<(Class, f64)>,
 }
 
-/// Measures and writes the report.
+/// Runs the measurement and writes the report.
 pub fn measure(size: &SearchSize, docs: &Path) -> anyhow::Result<()> {
     ensure!(size.messages >= 20_000, "fewer than 20,000 messages have no rare and no common words");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -232,7 +235,7 @@ pub fn measure(size: &SearchSize, docs: &Path) -> anyhow::Result<()> {
     for database in databases {
         eprintln!("{}", database.name());
         outcomes.push(runtime.block_on(run(database, size))?);
-        // Written even if the other database fails later.
+        // Written after each database, so that the results remain if the next one fails.
         std::fs::write(&file, report(size, &outcomes)?)?;
         eprintln!("{} written", file.display());
     }
@@ -301,7 +304,7 @@ async fn run(database: Database, size: &SearchSize) -> anyhow::Result<Outcome> {
     })
 }
 
-/// Latency and number of hits of a search.
+/// Runs a search; returns its latency and the number of hits.
 async fn search(world: &World, searcher: &Searcher, question: &Question) -> anyhow::Result<(Duration, Value)> {
     let mut parameters = vec![("q", question.q.clone())];
     parameters.extend(searcher.within.clone().map(|id| ("conversation_id", id)));
@@ -339,7 +342,7 @@ fn total(found: &Value) -> u64 {
     found["total"]["count"].as_u64().unwrap_or_default()
 }
 
-/// Users who write during the searches.
+/// Users who write messages during the searches.
 struct Writing {
     is_over: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
@@ -352,7 +355,7 @@ impl Writing {
         let (is_over, sent) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let tasks = (0..WRITERS).map(|number| {
             let (is_over, sent) = (Arc::clone(&is_over), Arc::clone(&sent));
-            // The first author is a member of every conversation.
+            // The first author is used because this user is a member of every conversation.
             let (author, conversations): (Member, Vec<String>) =
                 (world.authors[0].clone(), world.conversations.clone());
             let mut corpus = Corpus::new();
@@ -374,7 +377,7 @@ impl Writing {
         Self { is_over, sent, begun: Instant::now(), tasks }
     }
 
-    /// Number of messages written per second.
+    /// Stops writing; returns the number of messages written per second.
     async fn end(self) -> f64 {
         let per_second = share(self.sent.load(Ordering::Relaxed), 1) / self.begun.elapsed().as_secs_f64();
         self.is_over.store(true, Ordering::Relaxed);
@@ -385,7 +388,7 @@ impl Writing {
     }
 }
 
-/// Measures the engines sequentially, each in its own folder.
+/// Measures the engines one after the other, each in its own folder.
 fn alone(size: &SearchSize, world: &World, asked: &[(Class, String)]) -> anyhow::Result<Vec<Alone>> {
     let ranks = &world.searchers[0].ranks;
     let folder = || tempfile::Builder::new().prefix("natter-bench").tempdir();
@@ -401,7 +404,7 @@ fn alone(size: &SearchSize, world: &World, asked: &[(Class, String)]) -> anyhow:
     Ok(vec![fts5, Alone { built_in: tantivy.built_in, bytes: tantivy.bytes, classes }])
 }
 
-/// 95th percentiles of the classes with queries.
+/// Returns the 95th percentiles of the latency, for the classes that have queries.
 fn p95_of(
     asked: &[(Class, String)],
     search: impl Fn(Class, &str) -> anyhow::Result<Option<Duration>>,
@@ -430,7 +433,7 @@ fn share(part: u64, of: u64) -> f64 {
     part as f64 / of.max(1) as f64
 }
 
-/// Highlights missed goals.
+/// Formats a figure; marks it if its goal is missed.
 fn judged(text: &str, is_met: bool) -> String {
     if is_met { text.to_owned() } else { format!("**{text}: missed**") }
 }

@@ -1,4 +1,5 @@
-//! Tantivy alone with the same messages and its own tokenizer, in process, as bare as FTS5 and with the same queries.
+//! Tantivy alone: the same messages with tantivy's own tokenizer, called within the process. Does
+//! as little as the comparison with FTS5, with the same queries.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use super::Class;
 use super::bare::HITS;
 use super::corpus::{CONVERSATIONS, Corpus};
 
-/// Writer memory budget, in bytes.
+/// Memory budget of the index writer, in bytes.
 const BUFFER: usize = 100 << 20;
 /// Name of the tokenizer.
 const TOKENIZER: &str = "plain";
@@ -28,7 +29,7 @@ pub struct Tantivy {
 }
 
 impl Tantivy {
-    /// Builds the index in this folder on one thread; `wide` are the searched conversations.
+    /// Builds the index in this folder, on one thread. `wide` are the conversations to search.
     pub fn build(folder: &Path, messages: u64, wide: &[usize]) -> anyhow::Result<Self> {
         let mut schema = Schema::builder();
         let indexing = TextFieldIndexing::default()
@@ -64,8 +65,8 @@ impl Tantivy {
         Ok(Self { reader: index.reader()?, analyzer, body, wide, built_in, bytes })
     }
 
-    /// Latency of a search for the newest hits in the wide searcher's conversations; `None` if the class is not
-    /// compared.
+    /// Searches for the newest hits in these conversations and returns the latency; `None` if the
+    /// class is not compared.
     pub fn search(&self, class: Class, q: &str) -> anyhow::Result<Option<Duration>> {
         let begun = Instant::now();
         let words: Box<dyn Query> = match class {
@@ -83,7 +84,7 @@ impl Tantivy {
         Ok(Some(begun.elapsed()))
     }
 
-    /// Phrase query of the tokens of one or several words.
+    /// Builds a phrase query from the tokens of one or several words.
     fn in_a_row(&self, text: &str) -> Box<dyn Query> {
         let terms: Vec<Term> = self.parts(text).iter().map(|part| Term::from_field_text(self.body, part)).collect();
         if terms.len() > 1 {
@@ -93,7 +94,7 @@ impl Tantivy {
         Box::new(BooleanQuery::intersection(terms.map(|query| Box::new(query) as Box<dyn Query>).collect()))
     }
 
-    /// Tokens of letters and digits.
+    /// Splits a text into tokens of letters and digits.
     fn parts(&self, text: &str) -> Vec<String> {
         let (mut analyzer, mut parts) = (self.analyzer.clone(), Vec::new());
         let mut stream = analyzer.token_stream(text);

@@ -1,5 +1,5 @@
-//! An installation with a million messages: users and conversations created by the API, messages imported by SQL while
-//! the server is stopped.
+//! Installation with a million messages. Users and conversations are created by the API; messages
+//! are imported by SQL while the server is stopped.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -9,23 +9,23 @@ use support::{Application, Engine, Member, Setup};
 
 use super::corpus::{CONVERSATIONS, Corpus, PEOPLE};
 
-/// Rows per statement.
+/// Number of rows per statement.
 const ROWS: u64 = 500;
-/// First number of imported messages, above existing ones.
+/// First number of the imported messages; greater than those of existing messages.
 const FIRST: u64 = 1_000;
 const YEAR: u64 = 365 * 86_400_000;
-/// Rank of the conversation that is searched alone.
+/// Rank of the conversation that is searched on its own.
 const ONE: usize = 800;
 
-/// A searching user.
+/// User who searches.
 pub struct Searcher {
     pub name: &'static str,
     pub member: Member,
-    /// Restricts the search to one conversation.
+    /// Conversation to which the search is restricted, if any.
     pub within: Option<String>,
-    /// Conversations by rank.
+    /// Ranks of the conversations that the user may read.
     pub ranks: Vec<usize>,
-    /// Readable share of all messages.
+    /// Share of all messages that the user may read.
     pub share: f64,
 }
 
@@ -34,16 +34,18 @@ pub struct World {
     pub searchers: Vec<Searcher>,
     pub authors: Vec<Member>,
     pub conversations: Vec<String>,
-    /// Sample of messages, with all of the conversation that is searched alone: conversation rank and text.
+    /// Sample of the messages, and all messages of the conversation that is searched on its own.
+    /// Each has the rank of its conversation and the text.
     pub sample: Vec<(usize, String)>,
     pub corpus: Corpus,
     pub indexed_in: Duration,
-    /// Resident memory of the server before and after its first search.
+    /// Resident memory of the server before and after its first search, in bytes.
     pub memory: (u64, u64),
     pub index_bytes: u64,
 }
 
-/// Conversations of a member of many, and of a member of many small ones.
+/// Returns the ranks of the conversations of two users: a member of many conversations, and a
+/// member of many small ones.
 fn ranks() -> [Vec<usize>; 2] {
     let wide = [1, ONE].into_iter().chain((0..148).map(|n| 5 + 13 * n)).collect();
     [wide, (1_400..1_550).collect()]
@@ -99,7 +101,8 @@ impl World {
     }
 }
 
-/// Imports messages over the last year, oldest first; returns their number per conversation.
+/// Imports messages of the last year, oldest first. Returns the number of messages per
+/// conversation.
 async fn import(
     app: &Application,
     conversations: &[String],
@@ -123,7 +126,7 @@ async fn import(
         for number in made..messages.min(made + ROWS) {
             let said = corpus.say();
             let at = begin + YEAR / messages * number;
-            // Like new ids: ordered by time, then by number.
+            // The ids are like those of new messages: ordered by time, then by number.
             let id = uuid::Uuid::from_u128(
                 (u128::from(at) << 80)
                     | (0x7 << 76)

@@ -1,6 +1,7 @@
 //! Composition root: builds the services of all domains, and registers the job kinds.
 //!
-//! No lower layer depends on it. The HTTP and real-time layers access the services through [`App`].
+//! No lower layer depends on this crate. The HTTP and real-time layers use the services through
+//! [`App`].
 
 use std::{ops::Deref, sync::Arc};
 
@@ -42,7 +43,7 @@ use platform::{
     rate_limits::{BodyBudget, RateLimits, ValidCredentials},
 };
 
-/// Job kinds that workers of this program process.
+/// Job kinds that the workers of this program process.
 const JOB_KINDS: &[JobRegistration<App>] = &[
     JobRegistration::of::<AnswerJob, AssistantsService>(),
     JobRegistration::of::<TitleJob, AssistantsService>(),
@@ -66,7 +67,7 @@ const JOB_KINDS: &[JobRegistration<App>] = &[
     JobRegistration::of::<KnowledgeSweepJob, AssistantsService>(),
 ];
 
-/// Instance of the program with all its services.
+/// Instance of the program, with all its services.
 pub struct App {
     pub core: Arc<Core>,
     pub identity: Arc<IdentityService>,
@@ -74,7 +75,7 @@ pub struct App {
     pub billing: Arc<BillingService>,
     pub files: Arc<FilesService>,
     pub limits: RateLimits,
-    /// Cache of recently validated credentials, whose calls are exempt from the flood guard.
+    /// Cache of recently validated credentials. Calls with these are exempt from the flood guard.
     pub valid_credentials: ValidCredentials,
     /// Memory budget for request bodies.
     pub bodies: Arc<BodyBudget>,
@@ -144,7 +145,7 @@ impl Deref for App {
     }
 }
 
-/// Provides each job with the service of its domain.
+/// Gives each job the service of its domain.
 macro_rules! has_states {
     ($($field:ident: $state:ty,)*) => {
         $(impl AsRef<$state> for App {

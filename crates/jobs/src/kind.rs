@@ -16,22 +16,22 @@ use uuid::Uuid;
 
 use crate::Lease;
 
-/// Default number of concurrent jobs of a kind per instance.
+/// Default for the maximum number of concurrent jobs of a kind per instance.
 const DEFAULT_MAX_CONCURRENT: usize = 8;
-/// Payload field with the trace context of the request that enqueued the job.
+/// Field of the payload that contains the trace context of the request that enqueued the job.
 const TRACEPARENT: &str = "traceparent";
 
-/// Payload of a job. It is all that code needs to enqueue the job.
+/// Payload of a job. Code that only enqueues the job needs nothing else.
 pub trait JobPayload: Serialize + Sized {
     const KIND: &'static str;
 
-    /// Jobs with the same key run one at a time.
+    /// Concurrency key: jobs with the same key run one at a time.
     fn concurrency_key(&self) -> String;
 
     /// Id of the entity the job is about; indexed for look-ups.
     fn subject(&self) -> Uuid;
 
-    /// Row of the job, without an owner.
+    /// Creates the row of a job without an owner.
     fn new_job(&self) -> Result<NewJob, AppError> {
         Ok(NewJob {
             kind: Self::KIND,
@@ -42,21 +42,21 @@ pub trait JobPayload: Serialize + Sized {
         })
     }
 
-    /// Row of the job ([`new_job`](Self::new_job)) with an owner, for fair scheduling.
+    /// Creates the row of a job with an owner, for fair scheduling; see [`new_job`](Self::new_job).
     fn new_job_for(&self, owner: impl Into<JobOwner>) -> Result<NewJob, AppError> {
         Ok(NewJob { owner: Some(owner.into()), ..self.new_job()? })
     }
 }
 
-/// Handler of a job kind. `S` is the state it needs: the host, or a part of it.
+/// Handler of a kind of job. `S` is the state that it needs: the [host](Host) or a part of it.
 pub trait Job<S>: JobPayload + DeserializeOwned + Send {
-    /// Maximum number of concurrent jobs of this kind per instance. Limits are per kind, so that
-    /// slow jobs delay only their own kind.
+    /// Maximum number of concurrent jobs of this kind per instance. Each kind has its own limit, so
+    /// that slow jobs delay only jobs of their kind.
     fn places(_config: &Config) -> usize {
         DEFAULT_MAX_CONCURRENT
     }
 
-    /// Maximum number of concurrent jobs of one user within this limit, so that others get their
+    /// Maximum number of these that may belong to the same user, so that other users get their
     /// share.
     fn per_person(config: &Config) -> usize {
         Self::places(config).div_ceil(2)
@@ -65,7 +65,7 @@ pub trait Job<S>: JobPayload + DeserializeOwned + Send {
     fn run(self, work: JobContext<'_, S>) -> impl Future<Output = Result<JobOutcome, AppError>> + Send;
 }
 
-/// Serialised job, with the trace context if tracing is on.
+/// Serialises a job. Adds the trace context if tracing is on.
 fn payload(job: &impl Serialize) -> Result<String, serde_json::Error> {
     let Some(from) = telemetry::traceparent() else { return serde_json::to_string(job) };
     let mut payload = serde_json::to_value(job)?;
@@ -75,7 +75,7 @@ fn payload(job: &impl Serialize) -> Result<String, serde_json::Error> {
     Ok(payload.to_string())
 }
 
-/// Tracing span of a claimed job.
+/// Creates the tracing span of a claimed job.
 pub(super) fn job_span(claim: &job::Model) -> Span {
     if !telemetry::is_on() {
         return Span::default();
@@ -87,17 +87,18 @@ pub(super) fn job_span(claim: &job::Model) -> Span {
     span
 }
 
-/// Claimed job with the state to work on.
+/// Claimed job, with the state that its handler needs.
 pub struct JobContext<'a, S> {
     pub state: &'a S,
     pub claim: &'a job::Model,
     pub lease: &'a Lease,
-    /// Cancelled when this instance shuts down; jobs that can't end soon should hand over.
+    /// Cancelled when this instance shuts down. A job that can't finish soon should then return
+    /// [`JobOutcome::Requeued`].
     pub draining: &'a CancellationToken,
 }
 
 impl<'a, S> JobContext<'a, S> {
-    /// Same job with another state.
+    /// Returns the same job with another state.
     #[must_use]
     pub const fn on<T>(self, state: &'a T) -> JobContext<'a, T> {
         JobContext { state, claim: self.claim, lease: self.lease, draining: self.draining }
@@ -112,21 +113,21 @@ impl<S> Clone for JobContext<'_, S> {
 
 impl<S> Copy for JobContext<'_, S> {}
 
-/// Outcome of an attempt. An error means that the job is retried on schedule.
+/// Outcome of an attempt. If the handler returns an error instead, the job is retried on schedule.
 #[derive(Debug, PartialEq, Eq)]
 pub enum JobOutcome {
     Done,
-    /// This instance shuts down; the job goes back to the queue.
+    /// This instance is shutting down; the job goes back to the queue.
     Requeued,
     /// Another worker has taken over the job.
     Lost,
     /// The job is suspended and will be claimed again later.
     Suspended,
-    /// A retry can't succeed: the job becomes a dead letter, with the reason for operators.
+    /// Retrying is of no use: the job becomes a dead letter. The text is the reason, for operators.
     DeadLettered(String),
 }
 
-/// Type-erased job kind.
+/// Kind of job in a form that doesn't depend on its types.
 pub struct JobRegistration<H> {
     pub(crate) name: &'static str,
     pub(crate) places: fn(&Config) -> usize,
@@ -135,7 +136,7 @@ pub struct JobRegistration<H> {
 }
 
 impl<H: Sync> JobRegistration<H> {
-    /// Kind of the jobs `J`, which run on the part `S` of the host.
+    /// Registers the jobs `J`, which run with the state `S` of the host.
     #[must_use]
     pub const fn of<J: Job<S>, S: Sync>() -> Self
     where

@@ -9,13 +9,14 @@ use appcore::{AppError, JobId};
 use dbcontext::{Database, entity::job, query};
 use tokio::time::Instant;
 
-/// Duration of a lease without renewal.
+/// Duration of a lease if it is not renewed.
 pub(super) const LEASE_DURATION: Duration = Duration::from_secs(10);
-/// Renewal interval: two renewals may fail before the lease is lost. It also delivers stop requests
-/// that were lost on the bus.
+/// Interval of renewals. Two may fail before the lease is lost. A renewal also detects stop
+/// requests that were lost on the bus.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(3);
 
-/// Lease on a claimed job. It holds as long as this instance can be sure that no other has the job.
+/// Lease of a claimed job. It holds for as long as this instance can be sure that no other instance
+/// has the job.
 #[derive(Debug)]
 pub struct Lease {
     id: JobId,
@@ -26,25 +27,25 @@ pub struct Lease {
 /// Reason for the end of a lease.
 #[derive(Debug, PartialEq, Eq)]
 pub enum LeaseEnd {
-    /// A reader requested the job to stop.
+    /// A user has requested the job to stop.
     StopRequested,
-    /// Another worker has the job or is about to get it.
+    /// Another worker has taken over the job, or is about to.
     Lost,
 }
 
 impl Lease {
-    /// Lease of a job that has just been claimed.
+    /// Creates the lease of a job that has just been claimed.
     pub(super) fn new(claim: &job::Model, claimed: Instant) -> Self {
         Self { id: claim.id, attempt: claim.attempt, valid_until: Mutex::new(claimed + LEASE_DURATION) }
     }
 
-    /// True if no other worker can have the job. An instance that was paused for long notices it
-    /// before it acts again.
+    /// True if no other worker can have the job. An instance that was paused for long must check
+    /// this before it continues.
     pub fn holds(&self) -> bool {
         Instant::now() < *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Renews the lease until it ends.
+    /// Renews the lease repeatedly until it ends; returns the reason.
     pub async fn keep(&self, db: &Database) -> LeaseEnd {
         loop {
             tokio::time::sleep(RENEWAL_INTERVAL).await;
@@ -62,10 +63,10 @@ impl Lease {
         }
     }
 
-    /// Extends the lease; `None` if it is lost.
+    /// Extends the lease; returns `None` if it is lost.
     async fn renew(&self, db: &Database) -> Result<Option<query::jobs::LeaseState>, AppError> {
-        // Taken before the query: the database counts from a later moment, so the local view never
-        // outlasts the lease.
+        // The time is taken before the query. The database counts from a later moment, so this
+        // instance never considers the lease valid for longer than the database does.
         let asked = Instant::now();
         let renewed = query::jobs::renew(db.writer(), self.id, self.attempt, LEASE_DURATION).await?;
         if renewed.is_some() {

@@ -1,22 +1,23 @@
 //! Durable jobs: enqueued in a transaction and executed after its commit, by the first instance
 //! that claims them.
 //!
-//! A job is inserted in the transaction that makes it necessary: an answer with the message that
-//! requests it, a mail with the change it reports. A [worker](Workers) claims it with a lease and
-//! renews the lease while it works; if the worker dies, the lease expires and another worker starts
-//! over. An instance that shuts down returns its jobs at once.
+//! A job is inserted in the transaction that makes it necessary: the job of an answer in the
+//! transaction of the message that requests it, the job of an email in the transaction of the
+//! change that it reports. A [worker](Workers) claims it with a lease and renews the lease while it
+//! works; if the worker dies, the lease expires and another worker runs the job from the start. An
+//! instance that shuts down returns its jobs at once.
 //!
-//! This crate is the engine and knows no job kinds. The payload of a job is [stored](JobPayload) by the
-//! code that enqueues it; its handler is a [kind](Job), which may live in a crate far above. The
-//! program that uses the engine implements [`Host`] and provides the table of [kinds](JobRegistration). Each
-//! kind has its own concurrency limit on each instance, so that a hundred answers of a slow model
-//! don't delay a mail.
+//! This crate is only the engine; the kinds of jobs are defined elsewhere. Code that enqueues a job
+//! needs only its [payload](JobPayload). The [handler](Job) may be in a crate on a higher layer.
+//! The program that uses the engine implements [`Host`] and provides the table of
+//! [kinds](JobRegistration). Each kind has its own concurrency limit on each instance, so that a
+//! hundred answers of a slow model don't delay an email.
 //!
-//! A failed job is retried on schedule (`jobs.backoff`: 1 min, 10 min, 1 h, 1 day); afterwards it
-//! is a dead letter, which an administrator can requeue.
+//! A failed job is retried on schedule (`jobs.backoff`: 1 min, 10 min, 1 h, 1 day); after that it
+//! becomes a dead letter, which an administrator can requeue.
 //!
-//! A killed instance is detected within two seconds, and others take over its jobs;
-//! if a host vanishes, its jobs are taken over when the leases expire.
+//! If an instance is killed, others detect that within two seconds and take over its jobs. If a
+//! whole host vanishes, its jobs are taken over when their leases expire.
 
 mod kind;
 mod lease;
@@ -53,18 +54,18 @@ pub trait Host: Send + Sync + 'static {
 
     fn instance_id(&self) -> InstanceId;
 
-    /// Handles a signal from this or another instance that may concern running jobs.
+    /// Handles a signal of this or another instance that may be about running jobs.
     fn on_signal(&self, signal: Signal);
 }
 
-/// Enqueues a job in the caller's transaction. It is found within a second; [`wake`] after the
-/// commit speeds that up.
+/// Enqueues a job in the caller's transaction. Workers find it within a second; calling [`wake`]
+/// after the commit makes them look at once.
 pub async fn enqueue<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl JobPayload) -> Result<(), AppError> {
     enqueue_after(db, now, job, Duration::ZERO).await
 }
 
-/// [`ask`] with an owner: jobs of a kind are claimed in turn by owner, so that many jobs of one
-/// user don't delay others.
+/// Like [`enqueue`], but with an owner. Jobs of a kind are claimed in turn by owner, so that many
+/// jobs of one user don't delay those of others.
 pub async fn enqueue_for<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -74,7 +75,7 @@ pub async fn enqueue_for<C: ConnectionTrait>(
     enqueue_for_after(db, now, job, Duration::ZERO, owner).await
 }
 
-/// [`enqueue_for`] with a delay.
+/// Like [`enqueue_for`], but the job is due after a delay.
 pub async fn enqueue_for_after<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -86,7 +87,7 @@ pub async fn enqueue_for_after<C: ConnectionTrait>(
     query::execute(db, vec![piece]).await
 }
 
-/// [`enqueue_for`] with a due time.
+/// Like [`enqueue_for`], but the job is due at a given time.
 pub async fn enqueue_for_at<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -98,7 +99,7 @@ pub async fn enqueue_for_at<C: ConnectionTrait>(
     enqueue_for_after(db, now, job, wait, owner).await
 }
 
-/// [`ask`] with a delay.
+/// Like [`enqueue`], but the job is due after a delay.
 pub async fn enqueue_after<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,

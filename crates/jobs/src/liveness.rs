@@ -1,10 +1,11 @@
 //! Liveness: detects dead workers of the cluster, so that their jobs don't have to wait for the
 //! leases to expire.
 //!
-//! Each instance that runs jobs holds a [lock](Sign) in PostgreSQL, which is released with the
-//! instance's connections. If the lock of another instance is absent for a moment, its leases are
-//! expired. A broken connection of a live instance does no harm: the instance reacquires its lock
-//! at once, and an instance that has just lost its own lock judges no other.
+//! Each instance that runs jobs holds a [lock](LivenessLock) in PostgreSQL, which is released when
+//! the instance's connections end. If the lock of another instance is absent for longer than
+//! [`GRACE_PERIOD`], the leases of that instance are expired. A broken connection does no harm to a
+//! live instance, because it acquires its lock again at once. An instance that has itself just lost
+//! its lock doesn't check the others.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -14,16 +15,16 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{Host, wake};
 
-/// Interval for renewing the own lock and checking those of others.
+/// Interval at which an instance renews its own lock and checks those of others.
 const CHECK_INTERVAL: Duration = Duration::from_millis(400);
 /// Time for which a lock must be absent before its instance counts as dead.
 const GRACE_PERIOD: Duration = Duration::from_millis(1_000);
-/// Time for which the own lock must have been held before others are judged: after an outage of
-/// PostgreSQL all instances have to reconnect first.
+/// Time for which an instance must have held its own lock before it checks others. Needed because
+/// all instances have to reconnect after an outage of PostgreSQL.
 const MIN_OWN_LOCK_AGE: Duration = Duration::from_secs(3);
 
-/// Acquires the own lock before anything is claimed. On failure only the leases count until it is
-/// acquired.
+/// Acquires this instance's lock before it claims any job. If that fails, other instances rely on
+/// the leases only until the lock is acquired.
 pub(super) async fn acquire_lock(host: &impl Host) -> LivenessLock {
     let mut sign = LivenessLock::for_instance(host.instance_id());
     if let Err(error) = sign.renew(host.db()).await {
@@ -32,7 +33,7 @@ pub(super) async fn acquire_lock(host: &impl Host) -> LivenessLock {
     sign
 }
 
-/// Renews the own lock and expires the leases of dead instances.
+/// Renews this instance's lock, and expires the leases of instances that have died.
 pub(super) async fn monitor(host: Arc<impl Host>, mut sign: LivenessLock) {
     let mut looks = interval(CHECK_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,8 +1,8 @@
 //! Workers: claim jobs and run each to its end.
 //!
-//! One dispatcher per instance claims for all its workers. The bus wakes it when a job is enqueued
-//! on any instance, and it polls every second for expired leases and lost notifications. Kinds are
-//! claimed in turn.
+//! On each instance, one dispatcher claims the jobs for all workers. The bus wakes it when a job is
+//! enqueued on any instance. In addition, it polls every second, because leases expire without a
+//! message and messages on the bus can be lost. The kinds of jobs are claimed in turn.
 
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -29,10 +29,10 @@ use super::{Host, JobContext, JobOutcome, JobRegistration, Lease, kind, lease::L
 
 /// Polling interval of an idle dispatcher.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum number of crashed attempts in addition to the failures. Above it the job is
-/// dead-lettered: it may be what crashes the workers.
+/// Maximum number of attempts that crashed, in addition to those that failed. Above it, the job
+/// becomes a dead letter, because it may be the cause of the crashes.
 const MAX_CRASHES: u32 = 8;
-/// Time limit for returning jobs at shutdown.
+/// Maximum time for returning jobs to the queue at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Workers of this instance.
@@ -56,7 +56,8 @@ pub fn start_workers<H: Host>(host: Arc<H>, kinds: &'static [JobRegistration<H>]
 }
 
 impl Workers {
-    /// Stops claiming and returns running jobs, so that other instances take them at once.
+    /// Stops claiming jobs and returns running ones to the queue, so that other instances can claim
+    /// them at once.
     pub async fn drain(self) {
         self.draining.cancel();
         self.tasks.close();
@@ -89,8 +90,8 @@ async fn dispatch<H: Host>(
     tasks: TaskTracker,
 ) {
     let db = host.db();
-    // SQLite has only this process: workers of earlier runs are dead, so there is no need to wait
-    // for their leases.
+    // On SQLite this process is the only one. Workers of earlier runs are dead, so there is no need
+    // to wait until their leases expire.
     if db.is_sqlite()
         && let Err(error) = query::jobs::release_all(db.writer()).await
     {
@@ -98,8 +99,8 @@ async fn dispatch<H: Host>(
     }
     if !db.is_sqlite() {
         let sign = liveness::acquire_lock(&*host).await;
-        // Runs until the program ends, because jobs that are being returned still belong to this
-        // instance.
+        // Runs until the program ends, because jobs that are being returned to the queue still
+        // belong to this instance.
         tokio::spawn(liveness::monitor(Arc::clone(&host), sign));
     }
     if let Err(error) = query::jobs::unblock_all(db.writer()).await {
@@ -114,7 +115,7 @@ async fn dispatch<H: Host>(
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "failed to claim job"),
         }
-        // A finished job also wakes the dispatcher, because it frees a slot.
+        // A job that has finished wakes the dispatcher as well, because it frees a slot.
         tokio::select! {
             () = wake.notified() => {}
             () = tokio::time::sleep(POLL_INTERVAL) => {}
@@ -123,7 +124,7 @@ async fn dispatch<H: Host>(
     }
 }
 
-/// Concurrency limits of all kinds. The kind that was claimed last is at the end.
+/// Concurrency limits of all kinds. The kind from which a job was claimed last is at the end.
 struct JobSlots<H: 'static>(Vec<(&'static JobRegistration<H>, KindSlots)>);
 
 /// Concurrency limit of one kind.
@@ -160,20 +161,20 @@ impl<H> JobSlots<H> {
         Self(kinds.iter().map(places).collect())
     }
 
-    /// Kinds with a free slot.
+    /// Returns the kinds that have a free slot.
     fn free(&self) -> Vec<&'static str> {
         self.0.iter().filter(|(_, places)| places.free.available_permits() > 0).map(|(kind, _)| kind.name).collect()
     }
 
-    /// Users whose jobs of this kind have reached the limit per user.
+    /// Returns the users who have as many running jobs of this kind as a user may have.
     fn busy(&self, name: &str) -> Vec<UserId> {
         let Some((_, places)) = self.0.iter().find(|(kind, _)| kind.name == name) else { return Vec::new() };
         places.taken.iter().filter(|taken| *taken.value() >= places.per_user).map(|taken| *taken.key()).collect()
     }
 
-    /// Takes a slot and moves the kind to the end. A kind whose jobs finish as fast as they are
-    /// claimed never uses up its slots: without the rotation, a thousand of them would block the
-    /// kinds behind it.
+    /// Takes a slot and moves the kind to the end. Without this rotation, a kind whose jobs finish
+    /// as fast as they are claimed would never run out of slots, and a thousand such jobs would
+    /// block all kinds behind it.
     fn take(&mut self, name: &str, owner: Option<UserId>) -> Option<(&'static JobRegistration<H>, JobSlot)> {
         let at = self.0.iter().position(|(kind, _)| kind.name == name)?;
         self.0[at..].rotate_left(1);
@@ -186,7 +187,7 @@ impl<H> JobSlots<H> {
     }
 }
 
-/// Claimed job with its slot.
+/// Claimed job that holds a slot.
 struct ClaimedJob<H: 'static> {
     kind: &'static JobRegistration<H>,
     claim: job::Model,
@@ -194,7 +195,8 @@ struct ClaimedJob<H: 'static> {
     slot: JobSlot,
 }
 
-/// Claims a job of a kind with a free slot. Kinds unknown to this version wait for a newer one.
+/// Claims a job of a kind that has a free slot. Jobs of kinds that this version doesn't know are
+/// left for a newer version.
 async fn claim_next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Option<ClaimedJob<H>>, AppError> {
     let (db, free) = (host.db(), places.free());
     if free.is_empty() || !db.is_available() {
@@ -208,7 +210,7 @@ async fn claim_next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Optio
         let busy = places.busy(kind);
         let claimed = query::jobs::claim(db.writer(), (kind, &busy), host.instance_id(), LEASE_DURATION).await?;
         let Some(claim) = claimed else { continue };
-        // Only this task takes slots, so the free one is still free.
+        // Only this task takes slots, so the slot that was free before the claim is still free.
         return Ok(places.take(kind, claim.owner).map(|(kind, place)| ClaimedJob {
             kind,
             lease: Lease::new(&claim, asked),
@@ -219,7 +221,7 @@ async fn claim_next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Optio
     Ok(None)
 }
 
-/// Runs a claimed job to its end, or returns it to the queue.
+/// Runs a claimed job until it ends or is returned to the queue.
 async fn work<H: Host>(host: Arc<H>, taken: ClaimedJob<H>, draining: CancellationToken, wake: Arc<Notify>) {
     let ClaimedJob { kind, claim, lease, slot: place } = taken;
     let begun = Instant::now();
@@ -227,8 +229,8 @@ async fn work<H: Host>(host: Arc<H>, taken: ClaimedJob<H>, draining: Cancellatio
     let ended = if failures(&claim) > host.config().jobs.max_attempts.saturating_add(MAX_CRASHES) {
         Ok(JobOutcome::DeadLettered("too many crashed attempts".to_owned()))
     } else {
-        // A panic is caught; otherwise the lease would expire and the job would be claimed again,
-        // endlessly.
+        // Catches a panic. Otherwise the lease would expire and the job would be claimed again and
+        // again.
         let run = (kind.run)(JobContext { state: &*host, claim: &claim, lease: &lease, draining: &draining });
         span.around(catch_panic(run)).await
     };
@@ -238,22 +240,23 @@ async fn work<H: Host>(host: Arc<H>, taken: ClaimedJob<H>, draining: Cancellatio
     drop(span);
     metrics().jobs.ended(kind.name, outcome(&ended), begun.elapsed());
     if let Err(error) = store_outcome(&*host, &claim, ended).await {
-        // The lease expires and another worker starts over.
+        // The lease expires, and another worker runs the job again.
         tracing::warn!(%error, job = %claim.id, "failed to store job outcome");
     }
     drop(place);
-    // Another job may wait for this slot or this concurrency key.
+    // Another job may be waiting for this slot or for this concurrency key.
     wake.notify_one();
 }
 
-/// Number of attempts without an end, including this one.
+/// Returns the number of attempts that have not ended the job, including this one.
 fn failures(claim: &job::Model) -> u32 {
     claim.attempt.saturating_sub(claim.attempts_before).unsigned_abs()
 }
 
-/// Runs work and converts a panic to an error.
+/// Runs a future and converts a panic to an error.
 pub async fn catch_panic<T>(work: impl Future<Output = Result<T, AppError>>) -> Result<T, AppError> {
-    // State in memory that a panic left inconsistent is dropped with the future.
+    // The future is dropped after a panic, together with all state that the panic may have left
+    // inconsistent.
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|cause| Err(panic_error(&*cause)))
 }
 
@@ -335,7 +338,7 @@ mod tests {
         assert!(error.to_string().contains("a bug"), "{error}");
     }
 
-    /// Program with two kinds of jobs.
+    /// Host with two kinds of jobs.
     struct Program {
         db: Database,
         bus: MemoryBus,
@@ -454,7 +457,7 @@ mod tests {
         let (program, draining, wake) = (program().await, CancellationToken::new(), Arc::new(Notify::new()));
         ask_for(&program, Easy { id: Uuid::now_v7() }).await;
         let mut places = JobSlots::of(KINDS, &program.config);
-        // No worker reports an outcome.
+        // The claims end without an outcome, as if the workers had crashed.
         for _ in 0..program.config.jobs.max_attempts + MAX_CRASHES {
             assert!(claim_next(&*program, &mut places).await.unwrap().is_some());
             assert!(query::jobs::release_all(program.db.writer()).await.unwrap());

@@ -53,7 +53,7 @@ pub struct ProviderCall<'a> {
     pub provider: &'a str,
     /// Public name of the model.
     pub model: &'a str,
-    /// HTTP status; 499 if the caller disconnected.
+    /// HTTP status; 499 if the caller has disconnected.
     pub status: i64,
     pub input_tokens: u64,
     pub cached_tokens: u64,

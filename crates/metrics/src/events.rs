@@ -40,7 +40,7 @@ impl Events {
         events
     }
 
-    /// Records an attempt to commit a batch.
+    /// Records an attempt to commit a batch of changes.
     pub fn committed(&self, changes: usize, took: Duration, is_done: bool) {
         self.batch.observe(changes as f64);
         self.commit.observe(took.as_secs_f64());

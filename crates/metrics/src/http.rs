@@ -18,31 +18,31 @@ use crate::{
     quantiles::{DurationHistogram, HistogramSnapshot},
 };
 
-/// Requests by route pattern.
+/// Counters and response times by route pattern.
 pub struct Http {
     answers: Family<Answer, Counter>,
     durations: Durations<Route>,
     all: RequestCounters,
 }
 
-/// Totals over all routes.
+/// Total counts over all routes.
 #[derive(Default)]
 struct RequestCounters {
     errors: AtomicU64,
     took: DurationHistogram,
 }
 
-/// Totals of requests up to a moment.
+/// Total counts of requests up to a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RequestTotals {
     pub count: u64,
-    /// Responses with a 5xx status.
+    /// Number of responses with a 5xx status.
     pub errors: u64,
     took: HistogramSnapshot,
 }
 
 impl RequestTotals {
-    /// Difference to an earlier moment.
+    /// Returns the difference to the totals of an earlier moment.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self {
@@ -52,7 +52,8 @@ impl RequestTotals {
         }
     }
 
-    /// 99th percentile of the response time, rounded up to a bucket bound; `None` without requests.
+    /// 99th percentile of the response time, rounded up to the bound of a bucket; `None` if there
+    /// were no requests.
     #[must_use]
     pub fn p99(&self) -> Option<Duration> {
         self.took.p99()
@@ -72,7 +73,7 @@ struct Route {
     route: &'static str,
 }
 
-/// Cached counter and histogram of each kind of request.
+/// Cache of the counter and histogram for each method, route and status.
 type Handles = HashMap<(*const u8, &'static str, u16), (Counter, Histogram)>;
 
 impl Http {
@@ -91,7 +92,7 @@ impl Http {
         http
     }
 
-    /// Records an answered request. `route` is the pattern, not the path.
+    /// Records a request that was answered. `route` is the pattern of the route, not the path.
     pub fn count(&self, method: &str, route: &'static str, status: u16, took: Duration) {
         thread_local! {
             static HANDLES: RefCell<Handles> = RefCell::default();
@@ -116,7 +117,7 @@ impl Http {
 }
 
 impl Http {
-    /// Totals so far.
+    /// Returns the totals up to now.
     pub fn requests(&self) -> RequestTotals {
         let took = self.all.took.read();
         RequestTotals { count: took.count(), errors: self.all.errors.load(Relaxed), took }

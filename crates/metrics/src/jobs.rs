@@ -10,7 +10,7 @@ use prometheus_client::{
 
 use crate::Durations;
 
-/// Attempts at jobs.
+/// Counters and durations of attempts to run jobs.
 pub struct Jobs {
     ended: Family<End, Counter>,
     durations: Durations<Kind>,

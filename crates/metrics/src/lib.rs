@@ -1,12 +1,13 @@
-//! Prometheus metrics: counters and histograms of this process, updated where things happen.
+//! Prometheus metrics: counters and histograms of this process, updated by the code that they
+//! measure.
 //!
-//! Like the logger, there is one set per process, [`metrics`]. Metrics updated per frame or event
-//! use handles that were looked up before; those updated per request or job are looked up among few
-//! labels.
+//! Like the logger, there is one set per process, [`metrics`]. Metrics that are updated for each
+//! frame or event use handles that were looked up before. Metrics that are updated for each request
+//! or job are looked up each time, among few labels.
 //!
-//! Labels come from small sets: route patterns, kinds, configured providers. For names from
-//! outside, [`BoundedNames`] keeps the first ones and maps the rest to [`OTHER`]. No label contains a
-//! user, a workspace, a key, an address or a text.
+//! Labels come from small sets: route patterns, kinds, configured providers. For names that come
+//! from outside, [`BoundedNames`] uses the first ones as labels and maps all others to [`OTHER`].
+//! No label contains a user, a workspace, a key, an address or a text.
 
 mod ai;
 mod dependencies;
@@ -48,10 +49,11 @@ pub use self::{
     search::Search,
 };
 
-/// Prefix of all metric names.
+/// Prefix of the names of all metrics.
 pub const PREFIX: &str = "natter";
 
-/// Bucket bounds for durations that should be milliseconds: 0.5 ms to 16 s.
+/// Upper bounds of the histogram buckets for durations that should be some milliseconds, from 0.5
+/// ms to 16 s.
 const DURATIONS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 4.0, 16.0];
 
 /// Metrics of a process.
@@ -67,7 +69,7 @@ pub struct Metrics {
     pub dependencies: Dependencies,
 }
 
-/// Metrics of this process.
+/// Returns the metrics of this process.
 pub fn metrics() -> &'static Metrics {
     static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
     &METRICS
@@ -83,7 +85,8 @@ impl Metrics {
         Self { registry, http, realtime, events, jobs, ai, gates, search, dependencies }
     }
 
-    /// Prometheus text format, including the momentary values in `moment`.
+    /// Formats all metrics in the text format of Prometheus, including the current values in
+    /// `moment`.
     pub fn text(&self, moment: &Registry) -> Result<String, fmt::Error> {
         let mut open_metrics = String::new();
         text::encode_registry(&mut open_metrics, &self.registry)?;
@@ -92,8 +95,9 @@ impl Metrics {
     }
 }
 
-/// Converts OpenMetrics to the classic Prometheus text format, which every reader including
-/// `promtool check` supports. In it, a family of counters has the name of its series.
+/// Converts OpenMetrics to the classic text format of Prometheus, which every reader supports,
+/// including `promtool check`. In this format, the name of a family of counters is that of its
+/// series.
 fn to_classic_format(open_metrics: &str) -> Result<String, fmt::Error> {
     let (mut text, mut about) = (String::with_capacity(open_metrics.len() + 4_096), "");
     for line in open_metrics.lines() {
@@ -113,7 +117,7 @@ fn to_classic_format(open_metrics: &str) -> Result<String, fmt::Error> {
 /// Content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Histogram of durations, in seconds.
+/// Creates a histogram of durations, in seconds.
 fn durations() -> Histogram {
     Histogram::new(DURATIONS)
 }

@@ -1,23 +1,23 @@
-//! Bounded set of names from outside, for labels.
+//! Bounded set of names that come from outside, for use as labels.
 
 use std::{
     collections::BTreeSet,
     sync::{PoisonError, RwLock},
 };
 
-/// Label for names beyond the limits.
+/// Label for names that exceed the limits.
 pub const OTHER: &str = "other";
 /// Maximum number of distinct names.
 pub(crate) const MAX_NAMES: usize = 100;
 /// Maximum length of a name, in bytes.
 const MAX_NAME_LEN: usize = 100;
 
-/// First names that occurred, kept for the lifetime of the process.
+/// Names that occurred first; kept for the lifetime of the process.
 #[derive(Debug, Default)]
 pub struct BoundedNames(RwLock<BTreeSet<&'static str>>);
 
 impl BoundedNames {
-    /// Returns the name if it is among the first ones, or else [`OTHER`].
+    /// Returns the name if it is in the set or there is room for it, otherwise [`OTHER`].
     pub fn known(&self, name: &str) -> &'static str {
         let find = |names: &BTreeSet<&'static str>| names.get(name).copied();
         if let Some(known) = find(&self.0.read().unwrap_or_else(PoisonError::into_inner)) {

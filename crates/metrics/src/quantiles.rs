@@ -1,4 +1,4 @@
-//! Histogram of durations for percentiles that the program itself reports.
+//! Histogram of durations, for percentiles that the program reports itself.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -7,7 +7,8 @@ use std::{
 
 use crate::DURATIONS;
 
-/// Concurrent histogram with one bucket per bound of [`DURATIONS`] and one for longer durations.
+/// Histogram for concurrent use, with one bucket per bound of [`DURATIONS`] and one for longer
+/// durations.
 #[derive(Debug, Default)]
 pub(crate) struct DurationHistogram([AtomicU64; DURATIONS.len() + 1]);
 
@@ -32,14 +33,14 @@ impl HistogramSnapshot {
         self.0.iter().sum()
     }
 
-    /// Difference to an earlier snapshot.
+    /// Returns the difference to an earlier snapshot.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self(std::array::from_fn(|place| self.0[place].saturating_sub(earlier.0[place])))
     }
 
-    /// 99th percentile, rounded up to a bound of [`DURATIONS`]; the last bound if it is longer.
-    /// `None` if the histogram is empty.
+    /// 99th percentile, rounded up to a bound of [`DURATIONS`]; the last bound for longer
+    /// durations. `None` if the histogram is empty.
     #[must_use]
     pub fn p99(&self) -> Option<Duration> {
         let wanted = (self.count() * 99).div_ceil(100);

@@ -13,10 +13,10 @@ use crate::{
     quantiles::{DurationHistogram, HistogramSnapshot},
 };
 
-/// Known transports of connections.
+/// Transports of connections that are counted.
 const TRANSPORTS: [&str; 4] = ["websocket", "websocket_msgpack", "socket_io", "sse"];
 
-/// Metrics of the event stream.
+/// Metrics of connections and of the events delivered to them.
 pub struct Realtime {
     connections: Family<TransportLabel, Gauge>,
     received: Family<Type, Counter>,
@@ -79,7 +79,7 @@ impl Realtime {
         realtime
     }
 
-    /// Counts a new connection.
+    /// Counts a new connection until the returned guard is dropped.
     #[must_use]
     pub fn connect(&self, transport: &'static str) -> ConnectionGuard {
         debug_assert!(TRANSPORTS.contains(&transport), "{transport} is not counted");
@@ -95,7 +95,7 @@ impl Realtime {
         open.iter().sum::<i64>().unsigned_abs()
     }
 
-    /// Counter of received frames of this type. Callers keep it.
+    /// Returns the counter of received frames of this type. Callers look it up once and keep it.
     pub fn received(&self, kind: &'static str) -> Counter {
         self.received.get_or_create_owned(&Type { r#type: kind })
     }
@@ -118,19 +118,20 @@ impl Realtime {
         });
     }
 
-    /// Records the time from the commit of an event to its delivery.
+    /// Records the time from the commit of an event to its delivery to the connections.
     pub fn record_fan_out(&self, lag: Duration) {
         let seconds = lag.as_secs_f64();
         self.fan_out.observe(seconds);
         self.lags.count(seconds);
     }
 
-    /// Distribution of the delivery delay so far, once per thread with readers.
+    /// Returns the distribution of the delivery delays up to now. A delay is recorded once per
+    /// thread that has readers of the event.
     pub fn lags(&self) -> HistogramSnapshot {
         self.lags.read()
     }
 
-    /// Records a connection closed by the server.
+    /// Records that the server has closed a connection with this close code.
     pub fn closed(&self, code: u16) {
         self.closed.get_or_create(&Close { code }).inc();
     }

@@ -1,4 +1,4 @@
-//! Metrics of refused requests: rate limits and firewall.
+//! Metrics of requests that rate limits or the firewall have refused.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -6,7 +6,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// Counters of limits and bans.
+/// Counters of refusals by rate limits and of bans.
 pub struct Refusals {
     limited: Family<Group, Counter>,
     violations: Family<Kind, Counter>,

@@ -2,7 +2,7 @@
 
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
 
-/// Indexing counters.
+/// Counters and durations of indexing.
 pub struct Search {
     indexed: Counter,
 }

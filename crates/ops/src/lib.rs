@@ -1,7 +1,7 @@
 //! Operations: the data of the console, and the checks of `natter doctor`.
 //!
-//! Owns the rows of figures, instances and incidents. It reads the state of all domains; only the
-//! endpoints for administrators use it.
+//! Owns the rows of figures, instances and incidents. Reads the state of all domains. Only the
+//! endpoints for administrators use this crate.
 
 pub mod checks;
 pub mod console;
@@ -22,7 +22,7 @@ use platform::{Core, host_health::ClockMonitor};
 
 use crate::program::Program;
 
-/// State of the operations domain. Dereferences to [`Core`].
+/// Service of the operations domain. Dereferences to [`Core`].
 pub struct OpsService {
     pub core: Arc<Core>,
     pub identity: Arc<IdentityService>,
@@ -31,11 +31,11 @@ pub struct OpsService {
     pub files: Arc<FilesService>,
     pub gateway: Arc<GatewayService>,
     pub search: Arc<SearchService>,
-    /// Set once the program is assembled.
+    /// Interface to the program; set once the program is assembled.
     pub program: OnceLock<Box<dyn Program>>,
-    /// Cached check results.
+    /// Cached results of the checks.
     checks: checks::CheckCache,
-    /// Serialises profiling.
+    /// Lock that allows one profile at a time.
     profiling: Arc<tokio::sync::Mutex<()>>,
     clock_monitor: ClockMonitor,
 }

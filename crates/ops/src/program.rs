@@ -1,4 +1,4 @@
-//! Interface to the program around the domain crates.
+//! Interface to the program that contains the domain crates.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use futures_util::future::BoxFuture;
 use platform::Core;
 
 pub trait Program: Send + Sync {
-    /// Checks of the schema, the configuration and the backups.
+    /// Runs the checks of the schema, the configuration and the backups.
     fn checks<'a>(&'a self, core: &'a Core) -> BoxFuture<'a, Vec<Check>>;
 
-    /// Profiles the processors or the allocations for `time`, in pprof's format. Returns `None` if
-    /// the program was built without profiling.
+    /// Takes a CPU or heap profile for `time`, in pprof's format. Returns `None` if the program was
+    /// built without profiling.
     fn profile(&self, kind: ProfileKind, time: Duration) -> Option<BoxFuture<'static, anyhow::Result<Vec<u8>>>>;
 }

@@ -1,4 +1,4 @@
-//! HTTP client: checks URLs, sends requests, follows redirects, and limits responses.
+//! HTTP client that checks URLs, follows redirects itself, and limits responses.
 
 use std::{error::Error as _, sync::Arc, time::Duration};
 
@@ -16,20 +16,20 @@ use crate::{
     tls::client_builder,
 };
 
-/// Timeout of connecting.
+/// Timeout for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Lifetime of an idle connection.
+/// Time for which an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Limits of one request.
+/// Limits of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct FetchLimits {
     /// Maximum size of the response, in bytes.
     pub max_bytes: usize,
-    /// Total timeout, including DNS look-ups, redirects and the response body.
+    /// Timeout for the whole request, including DNS look-ups, redirects and the response body.
     pub timeout: Duration,
     pub redirects: usize,
-    /// Truncate longer responses instead of failing.
+    /// If true, longer responses are truncated instead of failing.
     pub truncates: bool,
 }
 
@@ -39,7 +39,7 @@ impl Default for FetchLimits {
     }
 }
 
-/// Reason for a missing response. It doesn't contain the URL, which may be a secret.
+/// Reason why there is no response. It doesn't contain the URL, because that may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OutgoingError {
     #[error("this address may not be reached")]
@@ -70,7 +70,7 @@ impl OutgoingRequest {
     }
 }
 
-/// Complete response.
+/// Response that was received completely.
 #[derive(Clone, Debug)]
 pub struct FetchedResponse {
     /// URL of the response, after all redirects.
@@ -80,7 +80,7 @@ pub struct FetchedResponse {
     pub body: Bytes,
 }
 
-/// HTTP client for untrusted URLs.
+/// HTTP client for requests to untrusted URLs.
 #[derive(Clone)]
 pub struct Outgoing {
     rules: Arc<Rules>,
@@ -89,7 +89,7 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// Fails if the TLS configuration of the system is unusable.
+    /// Creates the client. Fails if the TLS configuration of the system is unusable.
     pub fn new(settings: &config::Outgoing) -> Result<Self, reqwest::Error> {
         Self::with_lookup(settings, None)
     }
@@ -113,14 +113,14 @@ impl Outgoing {
         })
     }
 
-    /// Checks that the URL may be requested, without resolving its host name.
+    /// Checks whether the URL may be requested, without resolving its host name.
     pub fn check(&self, url: &Url) -> Result<(), OutgoingError> {
         self.client(url).map(drop)
     }
 
-    /// HTTP client for one URL, for libraries that send requests themselves. It reaches only what
-    /// this URL may reach, follows no redirects and uses no proxy. IP addresses in other URLs are
-    /// not checked, so the library must send requests to this URL only.
+    /// Returns an HTTP client for libraries that send requests themselves. It reaches only
+    /// addresses that this URL may reach, follows no redirects and uses no proxy. The library must
+    /// send requests to this URL only, because IP addresses in other URLs are not checked.
     pub fn client_for(&self, url: &Url) -> Result<Client, OutgoingError> {
         self.client(url).cloned()
     }
@@ -138,8 +138,8 @@ impl Outgoing {
         self.send(OutgoingRequest::get(url), limits).await
     }
 
-    /// Sends a request and reads the response, regardless of its status. Redirects are followed for
-    /// GET only.
+    /// Sends a request and reads the response, whatever its status is. Redirects are followed only
+    /// for GET.
     pub async fn send(&self, request: OutgoingRequest, limits: FetchLimits) -> Result<FetchedResponse, OutgoingError> {
         let answer = tokio::time::timeout(limits.timeout, self.follow_redirects(request, limits));
         answer.await.unwrap_or(Err(OutgoingError::TimedOut))
@@ -178,7 +178,8 @@ impl Outgoing {
     }
 }
 
-/// Target of a redirect. `None` if there is none, or if it is invalid.
+/// Returns the target of a redirect; `None` if the response isn't a redirect or its target is
+/// invalid.
 fn target(from: &Url, response: &Response) -> Option<Url> {
     let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     let location = response.headers().get(LOCATION).filter(|_| is_redirect)?;

@@ -1,8 +1,8 @@
-//! Addresses that are not on the public Internet.
+//! Addresses that are not part of the public Internet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// IPv4 networks that are not on the public Internet, by first address and prefix length.
+/// IPv4 networks that are not part of the public Internet: first address and prefix length.
 const FORBIDDEN_V4: [([u8; 4], u32); 15] = [
     ([0, 0, 0, 0], 8),
     ([10, 0, 0, 0], 8),
@@ -22,28 +22,29 @@ const FORBIDDEN_V4: [([u8; 4], u32); 15] = [
     ([240, 0, 0, 0], 4),
 ];
 
-/// IPv6 networks that are not on the public Internet, by their first four groups and prefix length.
+/// IPv6 networks that are not part of the public Internet: the first four groups of the address,
+/// and the prefix length.
 const FORBIDDEN_V6: [([u16; 4], u32); 11] = [
-    // Local-use NAT64: the target depends on the network.
+    // Local-use NAT64: the network decides where such addresses lead.
     ([0x0064, 0xff9b, 0x0001, 0], 48),
-    // Discard-only.
+    // Discard-only addresses.
     ([0x0100, 0, 0, 0], 64),
-    // Teredo, ORCHID and other assignments of the IETF.
+    // Teredo, ORCHID and other special assignments of the IETF.
     ([0x2001, 0, 0, 0], 23),
     ([0x2001, 0x0db8, 0, 0], 32),
     ([0x3fff, 0, 0, 0], 20),
-    // Segment routing.
+    // Segment routing identifiers.
     ([0x5f00, 0, 0, 0], 16),
     ([0xfc00, 0, 0, 0], 7),
     ([0xfe80, 0, 0, 0], 10),
     ([0xfec0, 0, 0, 0], 10),
     ([0xff00, 0, 0, 0], 8),
-    // Loopback and embedded IPv4 addresses are handled before this table; nothing else is assigned
-    // here.
+    // Loopback and embedded IPv4 addresses are handled before this table is used; nothing else is
+    // assigned in this network.
     ([0x0000, 0, 0, 0], 8),
 ];
 
-/// True if the address is on the public Internet, in any notation.
+/// True if the address is part of the public Internet, in whatever notation.
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match unwrap_embedded_ipv4(address) {
         IpAddr::V4(address) => !FORBIDDEN_V4.iter().any(|(network, prefix)| {
@@ -57,19 +58,19 @@ pub(crate) fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 address that is embedded in an IPv6 address, otherwise the address itself.
+/// Returns the IPv4 address that is embedded in an IPv6 address, or otherwise the address itself.
 pub(crate) fn unwrap_embedded_ipv4(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let groups = v6.segments();
     let [.., high, low] = groups;
     let inner = match groups {
-        // IPv4-mapped, IPv4-compatible (except :: and ::1, which are forbidden themselves),
-        // IPv4-translated, NAT64.
+        // IPv4-mapped, IPv4-compatible, IPv4-translated and NAT64 addresses. `::` and `::1` have
+        // the form of compatible addresses, but are themselves forbidden.
         [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x0064, 0xff9b, 0, 0, 0, 0, ..] => {
             Some((high, low))
         }
         [0, 0, 0, 0, 0, 0, ..] if v6.to_bits() > 1 => Some((high, low)),
-        // 6to4.
+        // 6to4 addresses.
         [0x2002, high, low, ..] => Some((high, low)),
         _ => None,
     };

@@ -1,4 +1,5 @@
-//! DNS resolver that checks addresses; connections use only the checked ones.
+//! DNS resolver that checks the resolved addresses. Connections use only addresses that were
+//! checked.
 
 use std::{error::Error, io, net::SocketAddr, sync::Arc};
 
@@ -6,20 +7,20 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::rules::{ReachScope, Rules};
 
-/// Name resolution; replaced in tests.
+/// Function that resolves a name; tests replace it.
 pub(crate) type NameLookup = Arc<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
-/// Cause of a refused resolution, which is recognised in the error of the request.
+/// Cause of a refused resolution. The client looks for it in the error of the request.
 #[derive(Debug, thiserror::Error)]
 #[error("the name resolves to a forbidden address")]
 pub(crate) struct ForbiddenAddress;
 
-/// Resolver that fails if any address of a name is forbidden, because the connection may use any of
-/// them.
+/// Resolver that fails if any address of a name is forbidden, because the connection might use that
+/// address.
 pub(crate) struct GuardedResolver {
     pub rules: Arc<Rules>,
     pub reach: ReachScope,
-    /// `None`: the resolver of the system.
+    /// Function that resolves names; `None` for the resolver of the system.
     pub lookup: Option<NameLookup>,
 }
 

@@ -1,4 +1,4 @@
-//! Access rules of URLs and addresses.
+//! Rules for the URLs and addresses that may be reached.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 use crate::network::{is_public, unwrap_embedded_ipv4};
 
-/// Destinations allowed beyond the public Internet.
+/// Destinations that are allowed in addition to the public Internet.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
     allowed: Vec<Destination>,
@@ -16,10 +16,10 @@ pub(crate) struct Rules {
 /// Addresses that a connection may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReachScope {
-    /// The public Internet, and allowed destinations.
+    /// The public Internet and the allowed destinations.
     Public,
-    /// Only destinations allowed by name or address, because the request is not encrypted or uses
-    /// an unusual port.
+    /// Only the destinations that are allowed by name or address. Applies if the request is not
+    /// encrypted or uses an unusual port.
     Allowed,
 }
 
@@ -28,7 +28,7 @@ impl Rules {
         Self { allowed: allowed.to_vec() }
     }
 
-    /// Addresses that a request for this URL may use; `None` if the URL is refused.
+    /// Returns the addresses that a request for this URL may use; `None` if the URL is refused.
     pub fn reach(&self, url: &Url) -> Option<ReachScope> {
         let is_usual = url.scheme() == "https" && url.port().is_none();
         if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {

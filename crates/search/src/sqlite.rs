@@ -210,7 +210,7 @@ impl SqliteIndex {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Returns the first [`TERMS`](crate::TERMS) words with numbers above the given one.
+    /// Returns the first [`TERMS`] words with numbers above the given one.
     pub fn terms_after(&self, number: i64) -> Result<Vec<Term>, Error> {
         let sql = format!("SELECT number, term, df FROM terms WHERE number > ?1 ORDER BY number LIMIT {TERMS}");
         let mut read = self.connection.prepare_cached(&sql)?;

@@ -1,4 +1,4 @@
-//! Export of spans: in batches, over OTLP, from a separate thread.
+//! Export of spans over OTLP, in batches and from a separate thread.
 
 use std::{env, sync::OnceLock, time::Duration};
 
@@ -11,7 +11,7 @@ use opentelemetry_sdk::{
     trace::{SdkTracer, SdkTracerProvider},
 };
 
-/// Timeout of sending the last spans at the end of the process.
+/// Maximum time for sending the last spans when the process ends.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
@@ -20,7 +20,7 @@ pub(crate) fn tracer() -> Option<&'static SdkTracer> {
     TRACER.get()
 }
 
-/// Reason for which traces can't be exported as configured in the environment.
+/// Reason why traces can't be exported as the environment configures it.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("OTEL_EXPORTER_OTLP_PROTOCOL: only http/protobuf is supported, at the collector's port 4318")]
@@ -31,17 +31,17 @@ pub enum StartError {
     AlreadyStarted,
 }
 
-/// Guard of the exporter. Sends the remaining spans on drop.
+/// Guard of the exporter. Dropping it sends the remaining spans.
 #[derive(Debug)]
 #[must_use]
 pub struct ExporterGuard(SdkTracerProvider);
 
 /// Starts the export of traces if the environment names a collector (`OTEL_EXPORTER_OTLP_ENDPOINT`,
-/// or `…_TRACES_ENDPOINT`), configured by the variables of the [OpenTelemetry
+/// or `…_TRACES_ENDPOINT`). It is configured by the environment variables of the [OpenTelemetry
 /// specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
 ///
-/// Must be called outside of an asynchronous runtime: the exporter's HTTP client blocks, in its own
-/// thread.
+/// Must be called outside of an asynchronous runtime, because the exporter's HTTP client is a
+/// blocking one. It runs in its own thread.
 pub fn start(version: &'static str, instance: &str) -> Result<Option<ExporterGuard>, StartError> {
     let set = |name: &str| env::var(name).ok().filter(|value| !value.trim().is_empty());
     let is_named = set(OTEL_EXPORTER_OTLP_ENDPOINT).or_else(|| set(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)).is_some();
@@ -70,7 +70,8 @@ pub fn start(version: &'static str, instance: &str) -> Result<Option<ExporterGua
 
 impl Drop for ExporterGuard {
     fn drop(&mut self) {
-        // An unavailable collector must not delay the exit; lost spans are logged by the SDK.
+        // A collector that is unavailable must not delay the end of the process. The SDK logs spans
+        // that are lost.
         let _ = self.0.shutdown_with_timeout(SHUTDOWN_TIMEOUT);
     }
 }

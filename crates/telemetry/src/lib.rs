@@ -1,8 +1,8 @@
 //! Traces: durations and causal relations of requests, frames, jobs and calls to providers, for a
 //! collector that supports OTLP.
 //!
-//! Off unless the environment names a collector ([`start`]); a [`Span`] then costs the check of one
-//! flag. Spans have names, numbers and ids, but no content.
+//! Tracing is off unless the environment names a collector ([`start`]). While it is off, a [`Span`]
+//! costs only the check of a flag. Spans contain names, numbers and ids, but no content of users.
 
 mod collector;
 mod span;

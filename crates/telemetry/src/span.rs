@@ -1,4 +1,4 @@
-//! Spans and their propagation.
+//! Spans, and the propagation of their context.
 
 use std::{borrow::Cow, future::Future};
 
@@ -13,7 +13,7 @@ use opentelemetry::{
 
 use crate::collector::tracer;
 
-/// Role of a span in an exchange.
+/// Role of a span in the communication between two programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpanRole {
     /// Handles a request.
@@ -25,7 +25,7 @@ pub enum SpanRole {
     Internal,
 }
 
-/// Operation in progress. Ends when it is dropped.
+/// Operation in progress. The span ends when it is dropped.
 #[derive(Debug, Default)]
 pub struct Span(Option<Context>);
 
@@ -36,8 +36,8 @@ impl Span {
         Self::start_within(kind, name, None)
     }
 
-    /// Starts a span as a child of a remote or earlier span, identified by its [`traceparent`];
-    /// without one, as a child of the current span.
+    /// Starts a span as a child of the span that `parent`, a [`traceparent`], identifies. Without
+    /// `parent`, it is a child of the current span.
     #[must_use]
     pub fn start_within(kind: SpanRole, name: impl Into<Cow<'static, str>>, parent: Option<&str>) -> Self {
         let Some(tracer) = tracer() else { return Self(None) };
@@ -56,7 +56,7 @@ impl Span {
         Self(Some(parent.with_span(span)))
     }
 
-    /// True if the span is exported. Costly attributes should be computed only then.
+    /// True if the span is exported. Attributes that are costly to compute should be set only then.
     #[must_use]
     pub const fn is_on(&self) -> bool {
         self.0.is_some()
@@ -68,22 +68,22 @@ impl Span {
         }
     }
 
-    /// Sets the name, if it is known only after the start.
+    /// Changes the name, for spans whose name is known only after the start.
     pub fn rename(&self, name: impl Into<Cow<'static, str>>) {
         if let Some(context) = &self.0 {
             context.span().update_name(name);
         }
     }
 
-    /// Marks the span as failed. The reason must not have content of users.
+    /// Marks the span as failed. The reason must not contain content of users.
     pub fn fail(&self, reason: impl Into<Cow<'static, str>>) {
         if let Some(context) = &self.0 {
             context.span().set_status(Status::Error { description: reason.into() });
         }
     }
 
-    /// Links the span to another one that it serves, too: one transaction commits the changes of
-    /// many requests.
+    /// Links the span to another one that it also serves. For example, one transaction commits the
+    /// changes of many requests.
     pub fn follow(&self, traceparent: Option<&str>) {
         if let (Some(context), Some(remote)) = (&self.0, traceparent.and_then(parse)) {
             context.span().add_link(remote, Vec::new());
@@ -98,7 +98,7 @@ impl Span {
         }
     }
 
-    /// Makes this span the current one of the thread, until the guard is dropped.
+    /// Makes this span the current one of the thread until the returned guard is dropped.
     #[must_use]
     pub fn enter(&self) -> Option<ContextGuard> {
         self.0.as_ref().map(|context| context.clone().attach())
@@ -111,7 +111,7 @@ pub fn is_on() -> bool {
     tracer().is_some()
 }
 
-/// The current span as a W3C Trace Context header, for propagation.
+/// Returns the context of the current span as a W3C Trace Context header, for passing it on.
 #[must_use]
 pub fn traceparent() -> Option<String> {
     tracer()?;
@@ -122,7 +122,7 @@ pub fn traceparent() -> Option<String> {
     })
 }
 
-/// Trace id of the current span.
+/// Returns the trace id of the current span.
 #[must_use]
 pub fn trace_id() -> Option<String> {
     tracer()?;
@@ -159,7 +159,7 @@ mod tests {
 
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-    /// The example of the standard, and invalid values that it lists.
+    /// Uses the example of the standard, and invalid values that the standard lists.
     #[test]
     fn accepts_only_valid_traceparents() {
         let context = parse(PARENT).unwrap();

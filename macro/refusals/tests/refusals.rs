@@ -1,5 +1,5 @@
-//! Checks that missing or wrong attributes cause understandable compile errors. After a change of the messages:
-//! `TRYBUILD=overwrite cargo test -p macro-refusals`.
+//! Checks that missing or wrong attributes cause understandable compile errors. If the error
+//! messages change, update the expected ones by `TRYBUILD=overwrite cargo test -p macro-refusals`.
 
 #[test]
 fn wrong_declarations_fail_with_helpful_errors() {

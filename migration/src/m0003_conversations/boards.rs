@@ -5,13 +5,13 @@ use crate::{
     schema::{big_integer, big_integer_null, boolean, string, string_len, text, uuid, uuid_null},
 };
 
-/// Columns that PostgreSQL, like SQLite and the clients, orders by bytes.
+/// Statements that make PostgreSQL order these columns by bytes, as SQLite and the clients do.
 pub const POSTGRES_COLLATION: &[&str] = &[
     "ALTER TABLE board_columns ALTER COLUMN position TYPE varchar(1000) COLLATE \"C\"",
     "ALTER TABLE tasks ALTER COLUMN position TYPE varchar(1000) COLLATE \"C\"",
 ];
 
-/// Maximum length of a position.
+/// Maximum length of a position, in characters.
 const MAX_POSITION: u32 = 1_000;
 
 pub const INDEXES: &[&str] = &[
@@ -30,7 +30,8 @@ fn boards() -> TableCreateStatement {
     Table::create()
         .table("boards")
         .col(uuid("conversation_id").primary_key())
-        // Incremented by each change; the row serialises changes of the board.
+        // Version of the board, incremented by each change. A change locks this row, so changes are
+        // applied one at a time.
         .col(big_integer("version"))
         .to_owned()
 }
@@ -56,7 +57,7 @@ fn tasks() -> TableCreateStatement {
         .col(string("title"))
         .col(text("description"))
         .col(string_len("position", MAX_POSITION))
-        // JSON array.
+        // Labels as a JSON array.
         .col(text("labels"))
         .col(big_integer_null("due_at"))
         .col(uuid_null("message_id"))

@@ -1,4 +1,4 @@
-//! Conversations, their members and what members keep about them.
+//! Conversations, their members, and data that members store about conversations.
 
 use crate::{
     prelude::*,
@@ -8,22 +8,23 @@ use crate::{
 };
 
 pub const INDEXES: &[&str] = &[
-    // Unique for public channels.
+    // Titles are unique among the public channels of a workspace.
     "CREATE UNIQUE INDEX conversations_title ON conversations (workspace_id, search_title) WHERE kind = 'public_channel' AND NOT is_deleted",
     "CREATE UNIQUE INDEX conversations_default ON conversations (workspace_id) WHERE is_default AND NOT is_deleted",
-    // The kind is a column so that SQLite prefers this index to `conversations_of_workspace`.
+    // The kind is a column of the index so that SQLite prefers this index to
+    // `conversations_of_workspace`.
     "CREATE INDEX conversations_open ON conversations (workspace_id, kind) WHERE kind = 'public_channel' AND NOT is_deleted",
     "CREATE INDEX conversations_of_workspace ON conversations (workspace_id, id)",
     "CREATE INDEX conversations_ended_chats ON conversations (created_by) WHERE kind = 'assistant' AND is_deleted",
     "CREATE INDEX conversation_members_user ON conversation_members (user_id)",
-    // Owners first, then by name.
+    // Order of member lists: owners first, then by name.
     "CREATE INDEX conversation_members_listed ON conversation_members \
        (conversation_id, (CASE role WHEN 'owner' THEN 0 ELSE 1 END), search_name, user_id) WHERE NOT is_deleted",
     "CREATE INDEX conversation_members_all ON conversation_members (conversation_id) WHERE notify_chosen AND notify = 'all' AND NOT is_deleted",
     "CREATE INDEX sections_user ON sections (user_id)",
     "CREATE INDEX chat_shares_user ON chat_shares (user_id)",
     "CREATE INDEX drafts_listed ON drafts (user_id, updated_at)",
-    // Pagination by `updated_at` relies on it.
+    // Unique, because pagination by `updated_at` relies on that.
     "CREATE UNIQUE INDEX notes_changed ON notes (user_id, updated_at)",
 ];
 
@@ -49,13 +50,14 @@ fn conversations() -> TableCreateStatement {
         .col(string("kind"))
         .col(string_null("title"))
         .col(string_null("topic"))
-        // Workspace and members of a direct conversation, in order; one conversation per pair.
+        // Workspace and sorted member ids of a direct conversation; unique, so that a pair has one
+        // conversation.
         .col(string_null("pair_key").unique_key())
         .col(big_integer("last_seq"))
         .col(big_integer("last_activity_at"))
         .col(uuid("created_by"))
         .col(string_null("search_title"))
-        // Number of the last message, whereas `last_seq` counts all events.
+        // Number of the last message. In contrast, `last_seq` counts all events.
         .col(big_integer("last_no").default(0))
         .col(big_integer_null("archived_at"))
         .col(boolean("is_default").default(false))
@@ -65,7 +67,7 @@ fn conversations() -> TableCreateStatement {
         .col(string("history").default("all"))
         .col(string("mention_all").default("everyone"))
         .col(big_integer("slow_mode_seconds").default(0))
-        // JSON.
+        // Word filter as JSON.
         .col(text_null("word_filter"))
         .col(big_integer("last_message_at").default(0))
         .col(big_integer("created_at"))
@@ -90,7 +92,7 @@ fn conversation_members() -> TableCreateStatement {
         .col(big_integer_null("muted_until"))
         .col(boolean("pinned").default(false))
         .col(uuid_null("section_id"))
-        // Last event before the visible history begins.
+        // Sequence number of the last event before the history that the member may read.
         .col(big_integer("from_seq").default(0))
         // True if `notify` overrides the member's general settings.
         .col(boolean("notify_chosen").default(false))
@@ -114,7 +116,8 @@ fn conversation_assistants() -> TableCreateStatement {
         .to_owned()
 }
 
-/// Member counts, apart from the conversation's row, which each message locks.
+/// Member counts of conversations. Kept in a separate table because each message locks the row of
+/// its conversation.
 fn conversation_counts() -> TableCreateStatement {
     Table::create()
         .table("conversation_counts")
@@ -123,7 +126,7 @@ fn conversation_counts() -> TableCreateStatement {
         .to_owned()
 }
 
-/// Sidebar sections of users, which are projects with instructions for assistants.
+/// Sidebar sections of users. A section is also a project: it has instructions for assistants.
 fn sections() -> TableCreateStatement {
     Table::create()
         .table("sections")
@@ -140,7 +143,7 @@ fn chat_shares() -> TableCreateStatement {
     Table::create()
         .table("chat_shares")
         .col(uuid("conversation_id").primary_key())
-        // Id in the link.
+        // Id of the share in its link.
         .col(uuid("id").unique_key())
         .col(uuid("user_id"))
         // Shared messages and their versions as JSON.
@@ -161,13 +164,14 @@ fn slow_mode_posts() -> TableCreateStatement {
         .to_owned()
 }
 
-/// An empty draft marks one that was sent or discarded, so that older updates lose.
+/// Drafts. An empty draft marks one that was sent or discarded, so that an update made earlier, but
+/// received later, is ignored.
 fn drafts() -> TableCreateStatement {
     Table::create()
         .table("drafts")
         .col(uuid("user_id"))
         .col(uuid("conversation_id"))
-        // Root message of the thread; nil: the main conversation.
+        // Root message of the thread; the nil UUID for a draft of the main conversation.
         .col(uuid("thread_id"))
         .col(text("content"))
         .col(uuid_null("reply_to"))
@@ -180,14 +184,14 @@ fn notes() -> TableCreateStatement {
     Table::create()
         .table("notes")
         .col(uuid("user_id"))
-        // Chosen by the client.
+        // Id of the note, chosen by the client.
         .col(uuid("id"))
         .col(string("title"))
         .col(text("content"))
         .col(boolean("pinned"))
         .col(big_integer("version"))
         .col(big_integer("created_at"))
-        // Client's time of the edit, whereas `updated_at` is unique per user.
+        // Time of the edit according to the client. In contrast, `updated_at` is unique per user.
         .col(big_integer("edited_at"))
         .col(big_integer("updated_at"))
         .col(big_integer_null("deleted_at"))

@@ -23,7 +23,7 @@ pub const INDEXES: &[&str] = &[
     "CREATE INDEX saved_messages_message ON saved_messages (message_id)",
     "CREATE INDEX reminders_listed ON reminders (user_id, at)",
     "CREATE INDEX scheduled_messages_listed ON scheduled_messages (user_id, send_at)",
-    // Retries with the same `client_id` are the same message.
+    // Makes a retry with the same `client_id` find the same message.
     "CREATE UNIQUE INDEX scheduled_messages_once ON scheduled_messages (user_id, conversation_id, client_id)",
     "CREATE INDEX conversation_events_outbox ON conversation_events (outbox_id) WHERE outbox_id IS NOT NULL",
     "CREATE INDEX conversation_events_created ON conversation_events (created_at)",
@@ -47,7 +47,8 @@ pub fn tables() -> Vec<TableCreateStatement> {
     ]
 }
 
-/// Carries no foreign keys: the writer checks membership and the conversation under its lock.
+/// The table has no foreign keys: the writer checks the membership and the conversation while it
+/// holds the lock.
 fn messages() -> TableCreateStatement {
     Table::create()
         .table("messages")
@@ -64,18 +65,20 @@ fn messages() -> TableCreateStatement {
         .col(string_null("reason"))
         .col(big_integer("version").default(1))
         .col(big_integer("version_count").default(1))
-        // Message version that hides this one when it is not the current one.
+        // Message with several versions, to whose version `hidden_version` this message belongs.
+        // While set, this message is not shown.
         .col(uuid_null("hidden_by"))
         .col(big_integer_null("hidden_version"))
-        // Counts the messages of a conversation, as `seq` counts its events.
+        // Number of the message among the messages of its conversation; `seq` is its number among
+        // all events.
         .col(big_integer("no").default(0))
-        // JSON shown with the message; the table `mentions` is used for counting.
+        // Mentions as JSON, shown with the message. Mentions are counted in the table `mentions`.
         .col(text_null("mentions"))
         // Metadata of an assistant's answer as JSON.
         .col(text_null("answer"))
         // Public view of the tool calls as JSON.
         .col(text_null("tool_calls"))
-        // JSON.
+        // Attachments as JSON.
         .col(text_null("attachments"))
         // Root message of the thread that a reply belongs to.
         .col(uuid_null("thread_id"))
@@ -86,15 +89,15 @@ fn messages() -> TableCreateStatement {
         .col(big_integer_null("thread_last_no"))
         .col(big_integer_null("thread_at"))
         .col(big_integer_null("solved_at"))
-        // Summary of the table `reactions` as JSON.
+        // Reactions as JSON, a summary of the table `reactions`.
         .col(text_null("reactions"))
         .col(big_integer_null("pinned_at"))
         // Forwarded message as JSON.
         .col(text_null("forwarded"))
-        // Hidden by a moderator; the content is in `hidden_messages`.
+        // Time at which a moderator hid the message; its content is then in `hidden_messages`.
         .col(big_integer_null("hidden_at"))
         .col(text_null("previews"))
-        // Options and summary of the table `poll_votes` as JSON.
+        // Poll as JSON: its options and a summary of the table `poll_votes`.
         .col(text_null("poll"))
         .col(big_integer("created_at"))
         .col(big_integer_null("edited_at"))
@@ -135,7 +138,7 @@ fn reactions() -> TableCreateStatement {
         .col(uuid("message_id"))
         .col(string("emoji"))
         .col(uuid("user_id"))
-        // Event number, by which users are ordered.
+        // Sequence number of the reaction's event, by which users are ordered.
         .col(big_integer("seq"))
         .primary_key(Index::create().col("message_id").col("emoji").col("user_id"))
         .to_owned()
@@ -146,9 +149,9 @@ fn poll_votes() -> TableCreateStatement {
         .table("poll_votes")
         .col(uuid("message_id"))
         .col(uuid("user_id"))
-        // Index of the option.
+        // Index of the chosen option.
         .col(small_integer("choice"))
-        // Event number, by which users are ordered.
+        // Sequence number of the vote's event, by which voters are ordered.
         .col(big_integer("seq"))
         .primary_key(Index::create().col("message_id").col("user_id").col("choice"))
         .to_owned()
@@ -193,10 +196,10 @@ fn scheduled_messages() -> TableCreateStatement {
         .col(uuid("user_id"))
         .col(uuid("conversation_id"))
         .col(string("client_id"))
-        // JSON.
+        // Message to send, as JSON.
         .col(text("payload"))
         .col(big_integer("send_at"))
-        // Set while the message is being sent; it cannot be changed any more.
+        // Time at which sending started; while it is set, the message can't be edited.
         .col(big_integer_null("sending_at"))
         .col(string_null("failure"))
         .col(text_null("failure_message"))
@@ -216,9 +219,10 @@ fn conversation_events() -> TableCreateStatement {
         .col(big_integer("seq"))
         .col(string("kind"))
         .col(text("payload"))
-        // Batch that the event was committed in, if other instances must be notified.
+        // Outbox entry of the batch that the event was committed in; NULL if no other instance must
+        // be notified.
         .col(uuid_null("outbox_id"))
-        // Message whose text the event contains, unless it is the event that created it.
+        // Message whose text the event contains; NULL for the event that created the message.
         .col(uuid_null("message_id"))
         .col(big_integer("created_at"))
         .primary_key(Index::create().col("conversation_id").col("seq"))

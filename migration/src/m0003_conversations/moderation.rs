@@ -9,7 +9,7 @@ pub const INDEXES: &[&str] = &[
     "CREATE INDEX message_reports_queue ON message_reports (status, created_at)",
     "CREATE INDEX message_reports_author ON message_reports (author_id, created_at)",
     "CREATE INDEX message_reports_reporter ON message_reports (reporter_id, status)",
-    // One open report per message and reporter.
+    // A user may have only one open report of a message.
     "CREATE UNIQUE INDEX message_reports_once ON message_reports (message_id, reporter_id) WHERE status <> 'closed'",
     "CREATE INDEX message_reports_message ON message_reports (message_id)",
     "CREATE INDEX user_warnings_unseen ON user_warnings (user_id, created_at)",
@@ -30,7 +30,7 @@ fn message_reports() -> TableCreateStatement {
         .col(uuid_null("author_id"))
         .col(string("reason"))
         .col(text_null("comment"))
-        // Message's text when it was reported; cleared when the report is closed.
+        // Text of the message when it was reported; cleared when the report is closed.
         .col(text_null("excerpt"))
         // `open`, `taken` or `closed`.
         .col(string("status"))
@@ -38,7 +38,7 @@ fn message_reports() -> TableCreateStatement {
         .col(big_integer_null("assigned_at"))
         .col(uuid_null("closed_by"))
         .col(big_integer_null("closed_at"))
-        // Comma-separated actions taken; empty: dismissed.
+        // Comma-separated actions taken; empty if the report was dismissed.
         .col(string("actions").default(""))
         .col(big_integer("created_at"))
         .to_owned()

@@ -10,7 +10,7 @@ use crate::{
 pub const INDEXES: &[&str] = &[
     "CREATE INDEX notifications_listed ON notifications (user_id, created_at, id)",
     "CREATE INDEX notifications_unread ON notifications (user_id, conversation_id, seq) WHERE read_at IS NULL",
-    // One unread notification per group.
+    // A user has at most one unread notification per group.
     "CREATE UNIQUE INDEX notifications_group ON notifications (user_id, kind, group_id) WHERE read_at IS NULL AND group_id IS NOT NULL",
     "CREATE INDEX notifications_message ON notifications (message_id) WHERE message_id IS NOT NULL",
     "CREATE INDEX notifications_created ON notifications (created_at)",
@@ -46,10 +46,11 @@ fn notifications() -> TableCreateStatement {
         .col(uuid_null("actor_id"))
         .col(string_null("detail"))
         .col(uuid_null("upload_id"))
-        // Set only for notifications without a message.
+        // Title; set only for notifications without a message.
         .col(string_null("title"))
         .col(text_null("text"))
-        // Event up to which the user must read; in a thread, the number of the reply.
+        // Sequence number of the event that the user must read to clear the notification; in a
+        // thread, the number of the reply.
         .col(big_integer("seq").default(0))
         .col(big_integer("count").default(1))
         .col(boolean("silent").default(false))
@@ -67,7 +68,7 @@ fn notification_settings() -> TableCreateStatement {
         .table("notification_settings")
         .col(uuid("user_id").primary_key())
         .col(string("level"))
-        // JSON.
+        // Quiet hours as JSON.
         .col(text_null("quiet"))
         .col(big_integer_null("dnd_until"))
         .col(big_integer_null("mail_after_minutes"))
@@ -104,7 +105,7 @@ fn push_subscriptions() -> TableCreateStatement {
         .table("push_subscriptions")
         .col(uuid("id").primary_key())
         .col(uuid("user_id"))
-        // The subscription ends with the session.
+        // Session of the browser; the subscription ends with it.
         .col(uuid("session_id"))
         .col(text("endpoint"))
         .col(binary("p256dh"))

@@ -1,22 +1,26 @@
-//! The search index of messages on PostgreSQL. SQLite keeps it in a file of its own.
+//! Search index of messages on PostgreSQL. With SQLite, the index is in a separate file.
 
 use crate::{prelude::*, schema::uuid};
 
-/// The index contains no text. It can be emptied at any time and is then filled again.
+/// Statements that create the index. It contains no texts. It can be emptied at any time and is
+/// then filled again.
 pub const POSTGRES_UP: &[&str] = &[
-    // `doc` rises with time. `words` includes the conversation and the author.
+    // `doc` increases with the time of the message. `words` also contains the conversation and the
+    // author.
     "CREATE TABLE search_documents (doc bigint PRIMARY KEY, message uuid NOT NULL UNIQUE, conv bigint NOT NULL, author bigint, \
        created_at bigint NOT NULL, words tsvector NOT NULL)",
-    // Without a pending list, which the next writer would flush for half a second.
+    // Created without a pending list, because flushing that would take the next writer half a
+    // second.
     "CREATE INDEX search_documents_words ON search_documents USING gin (words) WITH (fastupdate = off)",
     "CREATE INDEX search_documents_conv ON search_documents (conv, doc)",
-    // Position up to which each conversation is indexed, and the number of its messages in the index.
+    // For each conversation: the sequence number up to which it is indexed, and the number of its
+    // messages in the index.
     "CREATE TABLE search_conversations (conv bigserial PRIMARY KEY, id uuid NOT NULL UNIQUE, seq bigint NOT NULL DEFAULT 0, \
        messages bigint NOT NULL DEFAULT 0)",
     "CREATE TABLE search_authors (author bigserial PRIMARY KEY, id uuid NOT NULL UNIQUE)",
-    // `number` rises in the order of first occurrence.
+    // Terms, with `number` in the order in which they first occurred.
     "CREATE TABLE search_terms (number bigserial PRIMARY KEY, term text COLLATE \"C\" NOT NULL UNIQUE, df bigint NOT NULL)",
-    // Progress of the backfill, from the newest message to the oldest.
+    // Progress of the initial fill, from the newest message to the oldest.
     "CREATE TABLE search_fill (one integer PRIMARY KEY CHECK (one = 1), below uuid NOT NULL, is_done boolean NOT NULL)",
     "ALTER TABLE search_conversations SET (fillfactor = 80)",
 ];
@@ -24,12 +28,13 @@ pub const POSTGRES_UP: &[&str] = &[
 pub const POSTGRES_DOWN: &[&str] =
     &["DROP TABLE search_documents, search_conversations, search_authors, search_terms, search_fill"];
 
-/// Messages to index again.
+/// Queue of messages to index again.
 pub fn search_reindex_queue() -> TableCreateStatement {
     Table::create()
         .table("search_reindex_queue")
         .col(uuid("message_id").primary_key())
-        // Random on each change, so that a change during indexing is not lost.
+        // Random value, renewed by each change of the message. The indexer removes the row only if
+        // the value is unchanged, so that a change during indexing is not lost.
         .col(uuid("revision"))
         .to_owned()
 }

@@ -1,4 +1,4 @@
-//! The migrator on SQLite, and on PostgreSQL if `NATTER_TEST_POSTGRES` names a server.
+//! Tests of the migrator: on SQLite, and on PostgreSQL if `NATTER_TEST_POSTGRES` names a server.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -11,11 +11,11 @@ use uuid::Uuid;
 use super::*;
 use crate::Migrator;
 
-/// Creates a table, which `down` drops.
+/// Migration that creates a table; `down` drops it.
 #[derive(Clone, Copy)]
 struct Step {
     table: &'static str,
-    /// True if `up` fails after the table is created.
+    /// True if `up` fails after it has created the table.
     fails: bool,
     use_transaction: Option<bool>,
 }
@@ -40,7 +40,7 @@ const ONE: Step = Step { table: "one", fails: false, use_transaction: None };
 const TWO: Step = Step { table: "two", fails: false, use_transaction: None };
 const THREE: Step = Step { table: "three", fails: false, use_transaction: None };
 
-/// Names each step after its table.
+/// Lists the migrations, each named after its table.
 fn list(steps: &[Step]) -> Vec<NamedMigration> {
     steps.iter().map(|step| NamedMigration::new(step.table, *step)).collect()
 }
@@ -98,7 +98,7 @@ impl Fixture {
         self.count(&format!("{catalog} WHERE {column} = '{name}'")).await == 1
     }
 
-    /// Tables except that of the records.
+    /// Returns the names of all tables except the one with the records.
     async fn tables(&self) -> Vec<String> {
         let sql = if self.is_postgres() {
             "SELECT CAST(tablename AS text) AS name FROM pg_tables WHERE schemaname = CURRENT_SCHEMA() ORDER BY 1"
@@ -114,7 +114,7 @@ impl Fixture {
         self.db.execute_unprepared(&format!("SELECT 1 FROM {name}")).await.is_ok()
     }
 
-    /// Records with their times.
+    /// Returns the records: names of the applied migrations with their times.
     async fn records(&self) -> Vec<(String, i64)> {
         let sql = format!("SELECT {VERSION}, {APPLIED_AT} FROM {TABLE} ORDER BY {VERSION}");
         let rows = self.db.query_all_raw(Statement::from_string(self.db.get_database_backend(), sql)).await.unwrap();
@@ -210,7 +210,7 @@ async fn all_migrations_are_applied_once_and_reverted() {
     }
 }
 
-/// Every release reads the table that an earlier one created.
+/// Each release must be able to read the table that an earlier release has created.
 #[tokio::test]
 async fn the_table_of_records_is_stable() {
     const SQLITE: &str =
@@ -248,7 +248,7 @@ async fn steps_are_limited_in_both_directions() {
     }
 }
 
-/// Releases fill gaps: a migration that was merged later has a lower number.
+/// A migration that is merged later may have a lower number than an applied one; it is applied too.
 #[tokio::test]
 async fn a_migration_before_an_applied_one_is_applied() {
     for fixture in each().await {

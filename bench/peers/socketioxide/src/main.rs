@@ -1,4 +1,5 @@
-//! socketioxide: one room per channel, single-threaded because its server has one core.
+//! Server with socketioxide: one room per channel, and a single thread, because the server has one
+//! core.
 
 use socketioxide::{
     SocketIo, TransportType,

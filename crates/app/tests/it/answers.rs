@@ -1,4 +1,4 @@
-//! Answer workers of two instances in one process, on one database, with the demo provider.
+//! Tests of answer workers: two instances in one process, on one database, with the demo provider.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,14 +23,14 @@ use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Database and bus shared by several instances.
+/// Database and bus that several instances share.
 struct Cluster {
     folder: TempDir,
     db: Database,
     bus: Arc<MemoryBus>,
 }
 
-/// A user with a chat and their event stream.
+/// User with a chat and an event stream.
 struct Reader {
     app: Arc<App>,
     by: Principal,
@@ -175,7 +175,7 @@ async fn draining_hands_the_answer_to_another_instance() {
     let kept = reader.message(answer).await.content;
     assert!(kept.starts_with("Hello. "), "what was streamed is kept");
     let _second = place.instance().await.start_workers();
-    // The old text stays until the other instance's text is longer.
+    // The old text stays until the text of the other instance is longer.
     let updated = reader.hear("message.updated").await;
     assert_eq!(updated["message"]["status"], "streaming");
     let overtaken = updated["message"]["content"].as_str().unwrap().to_owned();

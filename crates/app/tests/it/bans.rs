@@ -1,4 +1,4 @@
-//! Bans: duration, exemptions, and consistency between instances.
+//! Tests of bans: their duration, exemptions, and consistency between instances.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -22,7 +22,7 @@ fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// Remaining seconds of the longest ban of an address.
+/// Remaining time of the longest ban of an address, in seconds.
 fn left(app: &App, text: &str) -> Option<i64> {
     let (firewall, address) = (&app.firewall, address(text));
     let until = firewall.banned_automatically_until(address).max(firewall.banned_manually_until(address))?;
@@ -84,7 +84,7 @@ async fn never_bans_trusted_proxies() {
             assert_eq!(left(&app, proxy), None);
             assert!(app.firewall.ban(&admin, request(proxy, 60)).await.is_err());
         }
-        // An address in a banned network, with its own ban.
+        // An address that is banned itself and is also in a banned network.
         app.firewall.ban(&admin, request("2001:db8::/32", 60)).await.unwrap();
         assert_eq!((left(&app, "2001:db8:aaaa::1"), left(&app, "2001:db8:bbbb::1")), (None, Some(60)));
     }
@@ -156,11 +156,11 @@ async fn all_instances_know_if_a_ban_is_automatic() {
         };
         assert!(is_known(&one));
         until(async || is_known(&two)).await;
-        // Reads the ban from the database only.
+        // An instance that starts later reads the ban from the database only.
         let later = instance(&stage).await;
         assert!(is_known(&later));
 
-        // Lifting one of two bans leaves the other.
+        // If an address has two bans and one is lifted, the other stays.
         let manual = one.firewall.ban(&admin, request("203.0.113.9", 30)).await.unwrap();
         assert_eq!(kinds(&one, "203.0.113.9"), (true, true, true, true));
         one.firewall.lift(&admin, manual.id).await.unwrap();

@@ -1,4 +1,4 @@
-//! Instances of the program on a [`Stage`], and their users.
+//! Instances of the program on a [`Stage`], and users of them.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Signing keys shared by all instances.
+//! Tests of signing keys, which all instances share.
 
 use app::App;
 use appcore::auth::token::{self, SigningKey};
@@ -35,7 +35,7 @@ async fn encrypts_the_key_and_requires_the_secret() {
         let before = stored(&open).await;
         assert!(!before[0].is_sealed);
 
-        // The key is unchanged; only its storage changes.
+        // The key stays the same; only the form in which it is stored changes.
         let sealed = stage.try_instance(&[SECRET]).await.unwrap();
         principal(&sealed.identity, &pair).await;
         let after = stored(&sealed).await;
@@ -85,7 +85,8 @@ async fn retired_key_is_valid_as_long_as_its_tokens() {
             (published["keys"].as_array().unwrap().len(), &published["keys"][0]["kid"]),
             (2, &kid.as_str().into())
         );
-        // The first instance has not polled since, but accepts tokens of the new key.
+        // The first instance has not polled since the rotation, but it accepts tokens signed with
+        // the new key.
         principal(&app.identity, &sign_up(&other.identity, "Ben").await).await;
 
         stage.pass(700);

@@ -1,4 +1,4 @@
-//! Sign-up, sign-in, account settings and devices.
+//! Tests of sign-up, sign-in, account settings and devices.
 
 use std::net::IpAddr;
 
@@ -99,7 +99,8 @@ async fn failed_sign_ins_are_indistinguishable() {
     }
 }
 
-/// CPU time of this process, in clock ticks. Wall-clock time would depend on the load of the machine.
+/// CPU time of this process, in clock ticks. Wall-clock time would depend on the load of the
+/// machine.
 fn cpu_ticks() -> u64 {
     let text = std::fs::read_to_string("/proc/self/stat").unwrap();
     let (_, fields) = text.rsplit_once(") ").unwrap();
@@ -119,7 +120,7 @@ async fn unknown_address_takes_as_long_as_wrong_password() {
             costs[at] += cpu_ticks() - before;
         }
     }
-    // A look-up that skipped the hash would take a fiftieth.
+    // A look-up that skipped the password hash would take a fiftieth of the time.
     for other in &costs[1..] {
         assert!(other * 3 > costs[0] && *other < costs[0] * 3, "{costs:?} CPU ticks");
     }
@@ -172,14 +173,15 @@ async fn sign_in_cannot_race_a_password_change() {
         let by = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         let passwords = [PASSWORD, "N3wPassword-x"];
         let mut refused = 0;
-        // The scheduler decides which sign-ins come too late, so the test repeats until some do.
+        // The scheduler decides which sign-ins come after the password change, so the test repeats
+        // until some do.
         for attempt in 0..20 {
             let (old, new) = (passwords[attempt % 2], passwords[(attempt + 1) % 2]);
             let changing = tokio::spawn({
                 let (app, by) = (app.clone(), by.clone());
                 async move { accounts::update_me(&app.identity, &by, change(old, new)).await }
             });
-            // All tasks read the old hash first, and compare it after the password change.
+            // Each task reads the old hash before the password change and compares it afterwards.
             let mut coming = Vec::new();
             while !changing.is_finished() && coming.len() < 48 {
                 let here = app.clone();
@@ -247,7 +249,7 @@ async fn sessions_are_private_and_end_on_all_instances() {
         principal(&other.identity, &there).await;
         accounts::sessions::terminate(&app.identity, &by, there.session_id).await.unwrap();
         assert!(accounts::authenticate(&app.identity, there.access_token.expose()).await.is_err());
-        // The other instance processes the event when its listener is scheduled.
+        // The other instance processes the event as soon as its listener is scheduled.
         until(async || accounts::authenticate(&other.identity, there.access_token.expose()).await.is_err()).await;
         assert!(accounts::refresh(&app.identity, there.refresh_token.expose(), None, Device::default()).await.is_err());
         assert_eq!(

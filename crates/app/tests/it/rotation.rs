@@ -1,4 +1,5 @@
-//! Refresh token rotation: single use, theft detection, and replay of lost responses.
+//! Tests of refresh token rotation: single use, detection of theft, and repetition of lost
+//! responses.
 
 use app::App;
 use appcore::Code;
@@ -57,7 +58,8 @@ async fn replays_a_lost_response_within_the_grace_period() {
         let again = refresh(&app, &first, Some("k1")).await.unwrap();
         assert!(same(&second, &again));
 
-        // The successor stays valid; it doesn't accept the previous idempotency key.
+        // The new token stays valid, but it doesn't accept the idempotency key of the previous
+        // rotation.
         let third = refresh(&app, &second, Some("k1")).await.unwrap();
         assert!(!same(&second, &third));
         stage.pass(31);
@@ -148,12 +150,12 @@ async fn stored_hashes_are_not_tokens() {
             }
         }
         assert_eq!(rows.iter().filter(|row| row.successor.is_some()).count(), 1);
-        // The encrypted response is deleted once it can't be requested any more.
+        // The encrypted response is deleted when it can no longer be requested.
         stage.pass(31);
         refresh(&app, &second, None).await.unwrap();
         let rows = refresh_token::Entity::find().all(app.db.reader()).await.unwrap();
         assert!(rows.iter().all(|row| row.successor.is_none()));
-        // A stored hash is not a valid token.
+        // The stored hash of a token is not itself a valid token.
         for row in rows {
             let text: String = row.token_hash.iter().map(|byte| format!("{byte:02x}")).collect();
             assert!(accounts::refresh(&app.identity, &text, None, Device::default()).await.is_err());

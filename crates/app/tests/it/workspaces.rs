@@ -1,4 +1,4 @@
-//! Isolation of workspaces, and roles.
+//! Tests of the isolation of workspaces, and of roles.
 
 use app::App;
 use appcore::{
@@ -57,7 +57,7 @@ async fn users_have_a_personal_and_the_shared_workspace() {
         let shared = resolve(&app, &ben, None).await.unwrap();
         assert_eq!(shared, own.items[0].id);
         assert_eq!(resolve(&app, &anna, None).await.unwrap(), shared);
-        // The first administrator owns the shared workspace.
+        // The first administrator is the owner of the shared workspace.
         let expected = if anna.role == UserRole::Admin { WorkspaceRole::Owner } else { WorkspaceRole::Member };
         assert_eq!(find(&app.conversations, &anna, shared).await.unwrap().role, expected);
         if anna.role == UserRole::User {
@@ -124,7 +124,8 @@ async fn users_without_common_workspace_are_invisible() {
         assert_eq!(found.total, 0);
         assert!(!are_members(&app.identity, hers, &[anna.user_id, ben.user_id]).await.unwrap());
 
-        // Users who share a workspace see each other in it and nowhere else, and without the e-mail address.
+        // Users who share a workspace see each other in this workspace only, and not each other's
+        // email address.
         let team = create(&app, &anna, " Team ").await.unwrap();
         assert_eq!((team.name.as_str(), team.role, team.personal), ("Team", WorkspaceRole::Owner, false));
         let added = add_member(
@@ -243,7 +244,7 @@ async fn only_managers_add_and_promote_members() {
         let admin = NewWorkspaceMember { who: MemberIdentifier::Id(dora.user_id), role: Some(WorkspaceRole::Admin) };
         assert_eq!(code(add_member(&app.conversations, &ben, team, admin).await), Code::Forbidden);
 
-        // Concurrent transfers of the ownership: only one succeeds.
+        // Of two concurrent transfers of the ownership, only one succeeds.
         let (one, other) = tokio::join!(
             set_role(&app.conversations, &anna, team, ben.user_id, WorkspaceRole::Owner),
             set_role(&app.conversations, &anna, team, cleo.user_id, WorkspaceRole::Owner),

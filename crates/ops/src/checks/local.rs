@@ -11,10 +11,10 @@ use rustix::process::{Resource, getrlimit};
 
 use super::created_at_start;
 
-/// Number of open files below which an installation can serve only a few hundred users.
+/// Limit of open files below which an installation can serve only a few hundred users.
 const MIN_FILE_LIMIT: u64 = 10_000;
 
-/// Data directory: writable, and with how much space.
+/// Checks that the data directory is writable and how much space it has.
 #[must_use]
 pub fn disk(config: &Config) -> Vec<Check> {
     const ABOUT: CheckAbout = CheckAbout::Disk;
@@ -35,7 +35,7 @@ pub fn disk(config: &Config) -> Vec<Check> {
     found
 }
 
-/// Check of the free disk space.
+/// Reports the free disk space.
 pub(super) fn disk_space(room: DiskSpace, place: &str) -> Check {
     let mib = |bytes: u64| bytes / 1024 / 1024;
     match room {
@@ -58,14 +58,14 @@ fn try_to_write(folder: &Path) -> std::io::Result<()> {
     std::fs::write(&file, b"x").and_then(|()| std::fs::remove_file(&file))
 }
 
-/// Key that encrypts the secrets in the database.
+/// Checks the key that encrypts the secrets in the database.
 #[must_use]
 pub fn key(config: &Config) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Key;
     let file = config.server.data_dir.join("encryption-key");
     let keep = "Keep a copy somewhere other than the backups";
     if let Some(secret) = &config.auth.key_encryption_secret {
-        // A running server has loaded it from the file.
+        // A running server has loaded the key from the file.
         let is_of_file = std::fs::read_to_string(&file).is_ok_and(|text| text.trim() == secret.expose());
         let place = if is_of_file {
             format!("The key is in {}", file.display())
@@ -91,7 +91,7 @@ pub fn key(config: &Config) -> Check {
     }
 }
 
-/// Limit of open files for a server started here.
+/// Checks the limit of open files for a server that would be started here.
 #[must_use]
 pub fn open_file_limit() -> Check {
     let most = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
@@ -105,7 +105,7 @@ pub fn open_file_limit() -> Check {
     }
 }
 
-/// Open files of a running server.
+/// Reports the open files of a running server.
 pub(super) fn open_files(files: OpenFiles) -> Check {
     let OpenFiles { open, limit: most } = files;
     let advice = "Each connection uses one: raise LimitNOFILE (ulimit -n) and restart, or add an instance";

@@ -1,6 +1,6 @@
 //! Checks of an installation, shared by `natter doctor`, `/health` and the console.
 //!
-//! [`quick`] contains checks that are cheap enough for every second; their sentences are public in
+//! [`quick`] contains checks that are cheap enough to run every second; their texts are public in
 //! `/health`. [`all`] also contacts the mail server, the AI providers and the public address.
 //! `natter doctor` runs the same checks without a server ([`local`], [`remote`]).
 
@@ -18,14 +18,15 @@ use crate::OpsService;
 
 /// Timeout of a single check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Cache lifetime of the results, so that several console windows run the checks once.
+/// Time for which the results are cached, so that several console windows run the checks only once.
 const CACHE_TTL: Duration = Duration::from_secs(10);
 
-/// Latest results.
+/// Results of the last run of the checks.
 #[derive(Default)]
 pub(crate) struct CheckCache(Mutex<Option<(Instant, Checks)>>);
 
-/// Results of all checks, at most some seconds old. Concurrent callers wait for the same run.
+/// Returns the results of all checks, which may be some seconds old. Concurrent callers wait for
+/// the same run.
 pub async fn all(service: &OpsService) -> Checks {
     let mut last = service.checks.0.lock().await;
     if let Some((_, known)) = last.as_ref().filter(|(at, _)| at.elapsed() < CACHE_TTL) {
@@ -69,12 +70,13 @@ async fn run_all(service: &OpsService) -> Vec<Check> {
     let key = std::iter::once(local::key(config));
     let known = [quick.checks, program, key.collect(), database].into_iter().flatten();
     let mut checks: Vec<Check> = known.chain(clock).chain([mail]).chain(ai).chain(address).collect();
-    // Grouped by subject, in the order of `natter doctor`.
+    // The checks are grouped by subject, in the order in which `natter doctor` prints them.
     checks.sort_by_key(|check| check.about as u8);
     checks
 }
 
-/// Result with its duration in milliseconds.
+/// Awaits a result with the timeout [`CHECK_TIMEOUT`]. Returns it with its duration in
+/// milliseconds.
 pub async fn with_timeout<T>(asked: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<(T, u128)> {
     let begun = Instant::now();
     match tokio::time::timeout(CHECK_TIMEOUT, asked).await {
@@ -83,12 +85,12 @@ pub async fn with_timeout<T>(asked: impl Future<Output = anyhow::Result<T>>) -> 
     }
 }
 
-/// Runs checks of one kind concurrently.
+/// Runs checks of the same kind concurrently.
 async fn run_concurrently<F: Future<Output = Option<Check>>>(asked: impl IntoIterator<Item = F>) -> Vec<Check> {
     join_all(asked).await.into_iter().flatten().collect()
 }
 
-/// Warning for something that the first start creates.
+/// Warning about something that doesn't exist yet and that the first start creates.
 fn created_at_start(about: CheckAbout, what: impl std::fmt::Display) -> Check {
     Check::warning(about, format!("{what} doesn't exist yet. The first start creates it"))
 }

@@ -1,4 +1,4 @@
-//! Cheap and public checks: `/health`.
+//! Checks that are cheap and public, for `/health`.
 
 use std::{
     path::Path,
@@ -19,17 +19,17 @@ use tokio::time::timeout;
 use super::local;
 use crate::OpsService;
 
-/// Timeout of a dependency.
+/// Timeout for contacting a dependency.
 const DEPENDENCY_TIMEOUT: Duration = Duration::from_secs(3);
-/// Maximum delay of the search index.
+/// Delay of the search index above which it is reported.
 const MAX_SEARCH_LAG: Duration = Duration::from_secs(30);
-/// Time for which a clock jump is reported.
+/// Time for which a jump of the clock is reported.
 const JUMP_REPORT_PERIOD: Duration = Duration::from_secs(600);
 
-/// State of an instance's dependencies, with the check results.
+/// State of the dependencies of an instance, with the results of the checks.
 pub struct QuickReport {
     pub database: Dependency,
-    /// `None` for a single instance without Redis.
+    /// State of Redis; `None` for a single instance without Redis.
     pub redis: Option<Dependency>,
     pub storage: Dependency,
     pub ai: Dependency,
@@ -39,7 +39,7 @@ pub struct QuickReport {
 #[derive(Clone, Copy, Debug)]
 pub struct Dependency {
     pub is_up: bool,
-    /// Response time; `None` if the dependency did not respond or was not contacted.
+    /// Response time; `None` if the dependency has not responded or was not contacted.
     pub latency: Option<Duration>,
     pub circuit: Option<Circuit>,
 }
@@ -83,7 +83,7 @@ pub async fn run(service: &OpsService) -> QuickReport {
     QuickReport { database, redis, storage, ai, checks }
 }
 
-/// A database that responds but commits nothing is down.
+/// Checks the database. A database that responds but commits nothing counts as down.
 async fn database(service: &OpsService) -> Dependency {
     let asked = probe(async { service.db.ping().await.is_ok() && service.events.writer.is_healthy() }).await;
     Dependency { circuit: Some(service.db.circuit()), ..asked }
@@ -99,8 +99,8 @@ async fn redis(service: &OpsService) -> Option<Dependency> {
     Some(Dependency { circuit: Some(redis.circuit()), ..asked })
 }
 
-/// Last refusal of the database, disk space and open files. Runs on a blocking thread, because a
-/// remote disk may be slow.
+/// Checks whether the database has refused a write, the disk space and the open files. Runs on a
+/// blocking thread, because a remote disk may be slow.
 async fn storage(service: &OpsService) -> (Dependency, Vec<Check>) {
     let (folder, uploads) = (service.config.server.data_dir.clone(), Arc::clone(&service.files.uploads));
     let begun = Instant::now();
@@ -111,7 +111,7 @@ async fn storage(service: &OpsService) -> (Dependency, Vec<Check>) {
         let down = Dependency { is_up: false, latency: None, circuit: None };
         return (down, vec![Check::fault(CheckAbout::Disk, says)]);
     };
-    // An unreadable folder says nothing about its disk.
+    // If the folder can't be read, nothing is known about its disk.
     let is_up = service.db.refusal().is_none() && !matches!(room, Some(DiskSpace::Full(_)));
     let checks = room.map(|room| local::disk_space(room, "server.data_dir"));
     let latency = is_up.then(|| begun.elapsed());
@@ -134,13 +134,14 @@ fn upload_space(uploads: &Uploads) -> Option<Check> {
     })
 }
 
-/// Based on the circuit breaker only, because a request costs money.
+/// Reports the AI providers by the state of the circuit breaker only, because a request costs
+/// money.
 fn ai(service: &OpsService) -> Dependency {
     let circuit = service.gateway.ai().circuit();
     Dependency { is_up: circuit != Circuit::Open, latency: None, circuit: Some(circuit) }
 }
 
-/// Delay of the search index.
+/// Reports the delay of the search index if it is too long.
 fn search(lag: Duration) -> Option<Check> {
     (lag > MAX_SEARCH_LAG).then(|| {
         let says = format!(

@@ -1,4 +1,4 @@
-//! Checks over the network: database, Redis, mail server, AI providers, public address.
+//! Checks over the network: database, Redis, mail server, AI providers and public address.
 
 use ai::Ai;
 use appcore::{
@@ -10,9 +10,9 @@ use dbcontext::{Database, query};
 
 use super::{run_concurrently, with_timeout};
 
-/// Maximum difference to the clock of the database, in milliseconds.
+/// Maximum difference between this machine's clock and that of the database, in milliseconds.
 const MAX_CLOCK_SKEW_MILLIS: u64 = 2_000;
-/// Maximum waiting time of a due job, in milliseconds.
+/// Maximum time for which a job may be due without being claimed, in milliseconds.
 const MAX_JOB_WAIT_MILLIS: i64 = 300_000;
 
 /// Compares the clocks of this machine and the database.
@@ -33,7 +33,7 @@ pub async fn clock(database: &Database) -> Check {
     }
 }
 
-/// Search index of messages.
+/// Checks the search index of messages.
 pub async fn search(config: &Config, database: &Database) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Search;
     match with_timeout(message_search::state(config, database)).await {
@@ -79,7 +79,7 @@ pub async fn jobs(database: &Database) -> Check {
     }
 }
 
-/// Redis of the configuration, over a separate connection.
+/// Checks the configured Redis, over a separate connection.
 pub async fn redis(config: &Config) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Redis;
     let Some(url) = &config.redis.url else {
@@ -129,7 +129,7 @@ pub async fn mail(config: &Config) -> Check {
     }
 }
 
-/// Requests the model list of each provider, which is free.
+/// Checks each AI provider by requesting its list of models, which is free.
 pub async fn ai(ai: &Ai) -> Vec<Check> {
     const ABOUT: CheckAbout = CheckAbout::Ai;
     let providers = ai.health();

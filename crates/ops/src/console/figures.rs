@@ -1,4 +1,4 @@
-//! Figures per minute and per day.
+//! Figures of the console, per minute and per day.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -22,13 +22,14 @@ use crate::OpsService;
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 86_400_000;
-/// Time for which a user counts as present after the last sign of a device.
+/// Time for which a user counts as present after the last activity of a device.
 const PRESENCE_WINDOW: Duration = Duration::from_secs(300);
 const ACTIVE_DAY: Duration = Duration::from_secs(86_400);
-/// Row name of the users active on a day, recorded per minute and shown per day only.
+/// Name under which the users active within a day are recorded. They are recorded per minute but
+/// shown only per day.
 const PEOPLE_OF_DAY: &str = "people_of_day";
 
-/// Aggregation of the values of instances and minutes.
+/// Aggregation function for the values that several instances or minutes have recorded.
 const AGGREGATIONS: [(FigureName, Aggregation); 10] = [
     (FigureName::People, Aggregation::Most),
     (FigureName::Connections, Aggregation::Most),
@@ -42,28 +43,28 @@ const AGGREGATIONS: [(FigureName, Aggregation); 10] = [
     (FigureName::FailedSignIns, Aggregation::Sum),
 ];
 
-/// Start of the minute of `at`, under which its figures are recorded.
+/// Returns the start of the minute of `at`, under which figures of this minute are recorded.
 pub(super) fn start_of_minute(at: Timestamp) -> Timestamp {
     Timestamp(at.0.div_euclid(MINUTE) * MINUTE)
 }
 
-/// Figures already recorded by this instance.
+/// Figures that this instance has already recorded.
 #[derive(Debug, Default)]
 pub(super) struct FigureRecorder {
     minute: i64,
-    /// Peak of the current minute.
+    /// Maximum number of connections in the current minute.
     connections: u64,
     requests: RequestTotals,
-    /// Totals at the start of the minute.
+    /// Totals of requests at the start of the minute.
     before: RequestTotals,
     lags: HistogramSnapshot,
     lags_before: HistogramSnapshot,
-    /// Day up to which days have been aggregated.
+    /// Day for which the last aggregation ran.
     day: i64,
 }
 
 impl FigureRecorder {
-    /// Records the current minute and the rest of the previous one.
+    /// Records the figures of the current minute and the rest of the previous one.
     pub async fn note(&mut self, service: &OpsService) -> Result<(), AppError> {
         let now = service.clock.now();
         let minute = start_of_minute(now).0;
@@ -98,7 +99,8 @@ impl FigureRecorder {
             let millis = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX);
             seen.push(figure(FigureName::LatencyMs.as_str(), minute, millis));
         }
-        // Connections of instances are summed; per instance the peak of the minute counts.
+        // The connections of all instances are added up. For each instance, the maximum within the
+        // minute counts.
         let connections = metrics().realtime.open().max(self.connections);
         let new = http.since(self.requests);
         let own = [
@@ -120,15 +122,16 @@ impl FigureRecorder {
         self.requests.since(self.before).p99()
     }
 
-    /// 99th percentile of the delay from commit to delivery in this minute.
+    /// 99th percentile of the time from commit to delivery in this minute.
     pub fn delivery(&self) -> Option<Duration> {
         self.lags.since(self.lags_before).p99()
     }
 
-    /// Aggregates the last two complete days, once a day, and deletes expired figures.
+    /// Once a day, aggregates the last two complete days and deletes expired figures.
     async fn aggregate_days(&mut self, service: &OpsService, now: Timestamp) -> Result<(), AppError> {
         let today = now.0.div_euclid(DAY) * DAY;
-        // Some minutes after midnight, when every instance has recorded the last one.
+        // Waits until some minutes after midnight, when every instance has recorded the last minute
+        // of the day.
         if self.day == today || now.0 - today < 5 * MINUTE {
             return Ok(());
         }
@@ -148,7 +151,7 @@ fn figure(name: &str, at: i64, value: i64) -> MetricValue {
     MetricValue { at: Timestamp(at), name: name.to_owned(), value }
 }
 
-/// Aggregates minutes to days.
+/// Aggregates figures per minute to figures per day.
 fn aggregate_by_day(minutes: impl Iterator<Item = MetricValue>) -> Vec<MetricValue> {
     let mut days: HashMap<(i64, &'static str), i64> = HashMap::new();
     for MetricValue { at, name, value } in minutes {
@@ -159,7 +162,7 @@ fn aggregate_by_day(minutes: impl Iterator<Item = MetricValue>) -> Vec<MetricVal
     days.into_iter().map(|((day, name), value)| figure(name, day, value)).collect()
 }
 
-/// Daily name and aggregation of a figure per minute.
+/// Returns the daily name and the aggregation function of a figure that is recorded per minute.
 fn of_day(name: &str) -> Option<(&'static str, Aggregation)> {
     match name {
         PEOPLE_OF_DAY => Some((FigureName::People.as_str(), Aggregation::Most)),
@@ -179,7 +182,7 @@ const fn combine(union: Aggregation, one: i64, other: i64) -> i64 {
     }
 }
 
-/// Number of values, and the length of each in milliseconds.
+/// Returns the number of values, and the length of the interval of each in milliseconds.
 const fn steps(range: FiguresRange) -> (i64, i64) {
     match range {
         FiguresRange::Hour => (60, MINUTE),
@@ -191,13 +194,13 @@ const fn steps(range: FiguresRange) -> (i64, i64) {
 pub(super) async fn read(service: &OpsService, range: FiguresRange) -> Result<Figures, AppError> {
     let now = service.clock.now();
     let (count, step) = steps(range);
-    // The last value covers the current, incomplete interval.
+    // The interval of the last value is the current one, which is not over yet.
     let last = now.0.div_euclid(step) * step;
     let from = Timestamp(last - (count - 1) * step);
     let db = service.db.reader();
     let kept = if range == FiguresRange::Month {
         let mut days = rows::since(db, Step::Day, from).await?;
-        // Days that have not been aggregated yet.
+        // Adds the days that have not been aggregated yet.
         let known = days.iter().map(|figure| figure.at.0).max().unwrap_or(i64::MIN);
         let open = Timestamp((known.saturating_add(DAY)).max(last - DAY));
         days.extend(aggregate_by_day(rows::since(db, Step::Minute, open).await?.into_iter()));
@@ -228,7 +231,8 @@ pub(super) async fn read(service: &OpsService, range: FiguresRange) -> Result<Fi
     })
 }
 
-/// Rows as values of equal intervals. Where instances recorded anything, a missing figure is 0.
+/// Converts rows to series of values at equal intervals. If instances recorded other figures in an
+/// interval, a missing one is 0.
 fn series(kept: &[MetricValue], from: Timestamp, step: i64, count: usize) -> Vec<FigureSeries> {
     let place = |at: Timestamp| usize::try_from((at.0 - from.0).div_euclid(step)).ok().filter(|place| *place < count);
     let mut is_noted = vec![false; count];

@@ -1,4 +1,4 @@
-//! Incidents detected by the program itself.
+//! Incidents that the program detects by itself.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -21,23 +21,24 @@ use crate::OpsService;
 
 /// Maximum number of incidents in a response.
 const MAX_INCIDENTS: u64 = 500;
-/// Incidents that are closer together are merged: several instances noticed the same one, or it
-/// came back at once.
+/// Incidents that are closer together than this are merged: either several instances noticed the
+/// same incident, or it came back at once.
 const MERGE_WINDOW_MILLIS: i64 = 5_000;
-/// Length of the period before an incident that belongs to it: it is detected by failures that
-/// precede it, and figures may not be recorded while it lasts.
+/// Length of the period before the detection of an incident that belongs to it. Needed because an
+/// incident is detected by failures that precede it, and because figures may not be recorded while
+/// it lasts.
 const BEFORE: Duration = Duration::from_secs(60);
 
-/// Open incidents, and changes that have not been recorded yet.
+/// Incidents that are not over, and changes that have not been recorded yet.
 #[derive(Debug, Default)]
 pub(super) struct IncidentMonitor {
     open: HashMap<IncidentSubject, OpenIncident>,
     changes: Vec<IncidentChange>,
-    /// Last impact counter of each subject.
+    /// Last value of the impact counter of each subject.
     counters: HashMap<IncidentSubject, u64>,
     /// True if the disk was full at the last check.
     is_full: bool,
-    /// Number of refused changes at the last check.
+    /// Number of refused writes at the last check.
     refusals: u64,
 }
 
@@ -45,14 +46,15 @@ pub(super) struct IncidentMonitor {
 struct OpenIncident {
     id: Uuid,
     began_at: Timestamp,
-    /// Counter before the incident began.
+    /// Value of the impact counter before the incident began; `felt` is the impact so far.
     before: u64,
     felt: u64,
-    /// Impact as last recorded.
+    /// Impact that was last recorded.
     recorded: u64,
 }
 
-/// Subject of an incident: its kind, and which one if there are several.
+/// Subject of an incident: its kind and, if there may be several of a kind, the name of the one
+/// affected.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct IncidentSubject {
     kind: IncidentKind,
@@ -75,7 +77,7 @@ struct IncidentChange {
 }
 
 impl IncidentMonitor {
-    /// Checks the state that is known without I/O.
+    /// Checks the state that can be read without I/O.
     pub fn look(&mut self, service: &OpsService) {
         let is_down = |circuit: Circuit| circuit != Circuit::Closed;
         let now = service.clock.now();
@@ -89,7 +91,8 @@ impl IncidentMonitor {
         self.check_storage(self.is_full || service.db.refusal().is_some(), service.db.refusals(), now);
     }
 
-    /// A single provider that fails is reported as an outage of all.
+    /// Checks the AI providers. If there is only one provider and it fails, an outage of all
+    /// providers is reported.
     fn check_providers(&mut self, states: Vec<ProviderState>, now: Timestamp) {
         let about = |name: &str| IncidentSubject { kind: IncidentKind::Provider, detail: Some(name.to_owned()) };
         let is_gone = |open: &&IncidentSubject| {
@@ -104,16 +107,15 @@ impl IncidentMonitor {
         let are_several = states.len() > 1;
         for state in states {
             let about = about(&state.name);
-            // An incident that began because all keys were unusable lasts until a key is usable
-            // again.
+            // An incident that began because no key was usable lasts until a key is usable again.
             let goes_on = self.open.contains_key(&about) && state.wait.is_some();
             let is_wrong = goes_on || state.is_out_of_keys() || (state.is_failing && are_several);
             self.tell(about, is_wrong, now, state.failures);
         }
     }
 
-    /// Refusals between two checks are an incident as well, because a small change may have
-    /// succeeded in between.
+    /// Checks whether the storage accepts writes. Refusals between two checks count as an incident
+    /// even if a small write has succeeded meanwhile.
     fn check_storage(&mut self, is_wrong: bool, refusals: u64, now: Timestamp) {
         let is_new = std::mem::replace(&mut self.refusals, refusals) != refusals;
         self.tell(IncidentKind::Storage, is_new || is_wrong, now, refusals);
@@ -124,13 +126,13 @@ impl IncidentMonitor {
         self.is_full
     }
 
-    /// Checks the disk space before anything is written: incidents that can't be recorded now are
-    /// recorded once there is space.
+    /// Checks the disk space before anything is written. Incidents that can't be recorded now are
+    /// recorded when there is space again.
     pub fn check_disk(&mut self, service: &OpsService) {
         self.is_full = matches!(DiskSpace::of(&service.config.server.data_dir), Ok(DiskSpace::Full(_)));
     }
 
-    /// Checks the state that needs a query.
+    /// Checks the state that can be read only by a query.
     pub async fn count(&mut self, service: &OpsService) -> Result<(), AppError> {
         let now = service.clock.now();
         let dead: i64 = job_list::stats_by_kind(service.db.reader()).await?.iter().map(|kind| kind.dead).sum();
@@ -143,14 +145,15 @@ impl IncidentMonitor {
         !self.changes.is_empty()
     }
 
-    /// Opens, updates or closes an incident. `counted` is the impact counter. Its growth since the
-    /// previous check belongs to a new incident, because that revealed it.
+    /// Opens, updates or closes an incident. `counted` is the current value of the impact counter.
+    /// For a new incident, its growth since the previous check counts as impact, because this
+    /// growth revealed the incident.
     fn tell(&mut self, about: impl Into<IncidentSubject>, is_wrong: bool, now: Timestamp, counted: u64) {
         let about = about.into();
         let before = self.counters.insert(about.clone(), counted).unwrap_or(counted);
         let felt = |before: u64, felt: u64| match about.kind {
             IncidentKind::DeadLetters => felt.max(counted),
-            // The counter may have been reset.
+            // The counter may have been reset, so the impact never decreases.
             _ => felt.max(counted.saturating_sub(before)),
         };
         match (self.open.get_mut(&about), is_wrong) {
@@ -171,7 +174,7 @@ impl IncidentMonitor {
         }
     }
 
-    /// Records open incidents again if their impact has grown.
+    /// Records those open incidents again whose impact has grown.
     fn record_growth(&mut self) {
         for (about, open) in &mut self.open {
             if std::mem::replace(&mut open.recorded, open.felt) != open.felt {
@@ -181,7 +184,7 @@ impl IncidentMonitor {
         }
     }
 
-    /// Records the changes.
+    /// Writes the changes to the database.
     pub async fn write(&mut self, service: &OpsService) -> Result<(), AppError> {
         while let Some(IncidentChange { about, id, began_at, ended_at, felt }) = self.changes.first().cloned() {
             let IncidentSubject { kind, detail } = about;
@@ -206,7 +209,7 @@ impl IncidentMonitor {
     }
 }
 
-/// Number of users affected by an incident that is over.
+/// Returns the number of users affected by an incident that is over.
 async fn people(
     service: &OpsService,
     kind: IncidentKind,
@@ -224,13 +227,14 @@ async fn people(
     }
 }
 
-/// Start of the first minute whose figures belong to an incident. Figures are recorded under the
-/// start of their minute, so the minute that contains `began_at - BEFORE` counts as a whole.
+/// Returns the start of the first minute whose figures belong to an incident. Figures are recorded
+/// under the start of their minute, so the minute that contains `began_at - BEFORE` counts as a
+/// whole.
 fn first_minute(began_at: Timestamp) -> Timestamp {
     start_of_minute(began_at.minus(BEFORE))
 }
 
-/// Removes instances that died without deregistering, and records incidents for them.
+/// Removes instances that have died without deregistering, and records an incident for each.
 pub(super) async fn remove_dead_instances(service: &OpsService) -> Result<(), AppError> {
     let now = service.clock.now();
     for gone in rows::delete_stale_instances(service.db.writer(), now.minus(DEAD_AFTER)).await? {
@@ -248,7 +252,7 @@ pub(super) async fn remove_dead_instances(service: &OpsService) -> Result<(), Ap
             rows::end_incidents_of(service.db.writer(), gone.id, gone.seen_at).await?;
             rows::upsert_incident(service.db.writer(), row).await
         };
-        // They are removed already, so this is not retried.
+        // The instances are already removed, so a failure is not retried.
         if let Err(error) = said.await {
             tracing::warn!(%error, instance = %gone.id, "failed to record dead instance");
         }
@@ -256,12 +260,13 @@ pub(super) async fn remove_dead_instances(service: &OpsService) -> Result<(), Ap
     Ok(())
 }
 
-/// Incidents since `from`, earliest first.
+/// Lists the incidents since `from`, earliest first.
 pub(super) async fn since(service: &OpsService, from: Timestamp) -> Result<Vec<Incident>, AppError> {
     Ok(merge(rows::incidents(service.db.reader(), from, MAX_INCIDENTS).await?))
 }
 
-/// Merges rows of several instances about the same incident. The rows are ordered by their start.
+/// Merges the rows of several instances about the same incident. The rows must be ordered by their
+/// start.
 fn merge(rows: Vec<IncidentRow>) -> Vec<Incident> {
     let mut incidents: Vec<(Incident, Vec<InstanceId>)> = Vec::new();
     for row in rows {
@@ -342,7 +347,7 @@ mod tests {
             .collect();
         let expected = [
             (redis, 1_000, Some(9_500), 2, Some(7), Some(4)),
-            // All instances see the same jobs.
+            // All instances see the same jobs, so they report the same incident.
             (dead, 3_000, None, 2, Some(6), Some(6)),
             (redis, 60_000, None, 1, None, None),
         ];
@@ -376,7 +381,7 @@ mod tests {
             one(None, false, 7).into_iter().chain([other]).collect()
         };
         watch.check_providers(both(true), at(5));
-        // The provider was removed.
+        // The provider was removed from the configuration.
         watch.check_providers(one(None, false, 7), at(6));
         assert_eq!(told(&watch), [(5, None, 0), (5, Some(6), 0)]);
         assert_eq!(watch.changes[1].about.detail.as_deref(), Some("other"));
@@ -394,7 +399,7 @@ mod tests {
     #[test]
     fn records_start_and_end_once() {
         let (mut watch, at) = (IncidentMonitor::default(), Timestamp);
-        // Failures before the detection count; failures after the end don't.
+        // Failures before the detection count as impact; failures after the end don't.
         let looks = [(false, 1, 10), (true, 2, 13), (true, 3, 15), (false, 4, 16), (false, 5, 20)];
         for (is_wrong, now, counted) in looks {
             watch.tell(IncidentKind::Ai, is_wrong, at(now), counted);

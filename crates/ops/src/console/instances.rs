@@ -48,7 +48,8 @@ pub(super) async fn publish(
     rows::upsert_instance(service.db.writer(), row).await
 }
 
-/// Running instances, oldest first. An instance whose state this version can't parse is omitted.
+/// Lists the running instances, oldest first. An instance whose state this version can't parse is
+/// left out.
 pub(super) async fn list(service: &OpsService) -> Result<Vec<Instance>, AppError> {
     let rows = rows::instances(service.db.reader()).await?;
     let view = |row: InstanceRow| Some(Instance { is_own: row.id == service.instance_id, ..read(&row)? });
@@ -60,7 +61,7 @@ pub(super) fn read(row: &InstanceRow) -> Option<Instance> {
     serde_json::from_str(&row.state).ok()
 }
 
-/// Response time in milliseconds; `None` without a response.
+/// Returns the response time of a dependency in milliseconds; `None` if it doesn't respond.
 async fn took<E>(dependency: &'static str, question: impl Future<Output = Result<(), E>>) -> Option<i64> {
     let asked = Instant::now();
     question.await.ok()?;
@@ -73,7 +74,7 @@ fn in_millis(time: Duration) -> Option<i64> {
     i64::try_from(time.as_millis()).ok()
 }
 
-/// Memory of this process, in bytes.
+/// Resident memory of this process, in bytes.
 fn resident() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
     let pages = pages.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());

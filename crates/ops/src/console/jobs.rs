@@ -15,10 +15,10 @@ use platform::audit::{self, Action, NewAuditEntry};
 
 use crate::OpsService;
 
-/// Maximum length of a kind filter.
+/// Maximum length of the kind to filter by, in bytes.
 const MAX_KIND: usize = 40;
 
-/// Jobs, newest first.
+/// Lists jobs, newest first.
 pub async fn list(
     service: &OpsService,
     status: Option<JobStatus>,
@@ -29,7 +29,7 @@ pub async fn list(
     Ok(Page::new(items, page, total))
 }
 
-/// Kinds that have jobs, by name.
+/// Lists the kinds that have jobs, by name.
 pub async fn kinds(service: &OpsService) -> Result<Vec<JobKind>, AppError> {
     let mut kinds = job_list::stats_by_kind(service.db.reader()).await?;
     kinds.sort_by(|one, other| one.kind.cmp(&other.kind));
@@ -37,7 +37,7 @@ pub async fn kinds(service: &OpsService) -> Result<Vec<JobKind>, AppError> {
     Ok(kinds.into_iter().map(view).collect())
 }
 
-/// Requeues a dead letter with all its attempts.
+/// Requeues a dead letter. It gets the full number of attempts again.
 pub async fn requeue(service: &OpsService, by: &Principal, id: JobId) -> Result<Job, AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     let is_requeued = job_list::requeue(&tx, Some(id), None).await? > 0;
@@ -51,7 +51,7 @@ pub async fn requeue(service: &OpsService, by: &Principal, id: JobId) -> Result<
     Ok(job)
 }
 
-/// Requeues all dead letters, of one kind or of all. Returns their number.
+/// Requeues the dead letters of a kind, or all. Returns their number.
 pub async fn requeue_all(service: &OpsService, by: &Principal, kind: Option<&str>) -> Result<u64, AppError> {
     let kind = checked(kind)?;
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -73,7 +73,7 @@ pub async fn delete(service: &OpsService, by: &Confirmed, id: JobId) -> Result<(
     tx.commit().await.map_err(app_error)
 }
 
-/// Deletes all dead letters, of one kind or of all. Returns their number.
+/// Deletes the dead letters of a kind, or all. Returns their number.
 pub async fn delete_all(service: &OpsService, by: &Confirmed, kind: Option<&str>) -> Result<u64, AppError> {
     let kind = checked(kind)?;
     let tx = service.db.begin().await.map_err(app_error)?;

@@ -1,7 +1,7 @@
 //! Console data: figures over time, instances and incidents.
 //!
-//! Each instance [records](keep) every few seconds its own counters and values from the database.
-//! The values of several instances are merged into one row per minute, so the number of rows is
+//! Every few seconds, each instance records its own counters and values from the database. The
+//! values of several instances are merged into one row per minute, so the number of rows is
 //! independent of the number of instances; days are aggregated from minutes once they are over.
 
 mod figures;
@@ -25,11 +25,11 @@ use self::{figures::FigureRecorder, incidents::IncidentMonitor};
 pub use self::{profile::profile, users::user};
 use crate::OpsService;
 
-/// Interval of incident checks.
+/// Interval at which incidents are checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// Interval of recording figures.
+/// Interval at which figures are recorded.
 const RECORD_INTERVAL: Duration = Duration::from_secs(10);
-/// Silence after which an instance counts as gone.
+/// Time without a report after which an instance counts as dead.
 const DEAD_AFTER: Duration = Duration::from_secs(25);
 
 /// Records figures and incidents until the instance stops.
@@ -73,24 +73,25 @@ pub(crate) async fn run(service: Arc<OpsService>) {
 }
 
 async fn note(service: &OpsService, noted: &mut FigureRecorder, watch: &mut IncidentMonitor) -> Result<(), AppError> {
-    // A failing step doesn't stop the others: an instance that isn't published counts as gone.
+    // Each step runs even if another one has failed, because an instance whose state isn't
+    // published would count as dead.
     let figures = noted.note(service).await;
     let counted = watch.count(service).await;
     let shown = instances::publish(service, noted.latency(), noted.delivery()).await;
     figures.and(counted).and(shown).and(incidents::remove_dead_instances(service).await)
 }
 
-/// Figures of the period that ends now.
+/// Returns the figures of the period that ends now.
 pub async fn figures(service: &OpsService, range: FiguresRange) -> Result<Figures, AppError> {
     figures::read(service, range).await
 }
 
-/// Running instances, oldest first.
+/// Lists the running instances, oldest first.
 pub async fn instances(service: &OpsService) -> Result<Vec<Instance>, AppError> {
     instances::list(service).await
 }
 
-/// Retention of figures. Minutes are kept for two days, so that a day is complete when it is
-/// aggregated.
+/// Time for which figures are kept. Figures per minute are kept for two days, so that they are
+/// complete when their day is aggregated.
 const RETENTION: [(Step, Duration); 2] =
     [(Step::Minute, Duration::from_secs(49 * 3_600)), (Step::Day, Duration::from_secs(400 * 86_400))];

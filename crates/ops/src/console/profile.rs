@@ -1,4 +1,4 @@
-//! CPU and memory profiles.
+//! CPU and heap profiles.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,8 +7,8 @@ use platform::audit::{self, Action, NewAuditEntry};
 
 use crate::OpsService;
 
-/// Profiles the responding instance for `time`. Returns `WrongState` while another profile is being
-/// taken, and `NotFound` if the program was built without profiling.
+/// Profiles the instance that receives the request, for `time`. Returns `WrongState` while another
+/// profile is being taken, and `NotFound` if the program was built without profiling.
 pub async fn profile(
     service: &OpsService,
     by: &Principal,
@@ -26,8 +26,8 @@ pub async fn profile(
         return Err(AppError::refused(Code::WrongState, "Another profile is being taken. Wait until it is there."));
     };
     audit::record(service.db.writer(), NewAuditEntry::by(by, Action::Profiled, Some(kind.as_str().to_owned()))).await?;
-    // Runs to its end even if the caller disconnects, because profiling has to be switched off
-    // again.
+    // The task runs to its end even if the caller disconnects, because it has to switch profiling
+    // off again.
     let taken = tokio::spawn(async move {
         let profile = taking.await;
         drop(only);

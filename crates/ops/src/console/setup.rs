@@ -1,4 +1,4 @@
-//! Setup assistant of a new installation: its steps and their progress. All steps are optional.
+//! Setup assistant of a new installation: its steps and their progress. No step is mandatory.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,15 +25,15 @@ use tokio::time::Instant;
 
 use crate::OpsService;
 
-/// Limit of test mails and test questions per administrator.
+/// Maximum number of test emails and test questions per administrator and hour.
 const TEST_QUOTA: Quota = Quota { limit: 20, window: Duration::from_secs(3_600) };
 /// Timeout of the test question.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(30);
 const QUESTION: &str = "Answer in one short sentence: are you there?";
-/// Maximum length of the shown answer, in characters.
+/// Maximum number of characters of the answer that are shown.
 const MAX_SHOWN_CHARS: usize = 400;
 
-/// Progress of the setup.
+/// Returns the progress of the setup.
 pub async fn read(service: &OpsService, by: &Principal, own_url: &str) -> Result<Setup, AppError> {
     let db = service.db.reader();
     let times = rows::times(db).await?;
@@ -64,7 +64,7 @@ pub async fn read(service: &OpsService, by: &Principal, own_url: &str) -> Result
     })
 }
 
-/// Marks the setup as finished, or shows it again.
+/// Marks the setup as finished, or undoes that.
 pub async fn finish(service: &OpsService, by: &Principal, is_done: bool) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     if is_done {
@@ -76,7 +76,7 @@ pub async fn finish(service: &OpsService, by: &Principal, is_done: bool) -> Resu
     tx.commit().await.map_err(app_error)
 }
 
-/// Sends a test mail to the caller, and waits until the mail server has accepted it.
+/// Sends a test email to the caller, and waits until the mail server has accepted it.
 pub async fn send_test_mail(service: &OpsService, by: &Principal) -> Result<MailTest, AppError> {
     let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     check_quota(service, by, "mail").await?;
@@ -88,7 +88,7 @@ pub async fn send_test_mail(service: &OpsService, by: &Principal) -> Result<Mail
     Ok(MailTest { ok: sent.is_ok(), to: account.email, error: sent.err() })
 }
 
-/// Asks the default model a test question, in the same way as an assistant.
+/// Asks the default model a test question, in the way in which an assistant does.
 pub async fn ask_test_question(service: &OpsService, by: &Principal) -> Result<QuestionTest, AppError> {
     check_quota(service, by, "question").await?;
     let (model, route) = gateway::answering(&service.gateway, None);

@@ -9,7 +9,7 @@ use dbcontext::query::admin_users as rows;
 
 use crate::OpsService;
 
-/// Account with its sessions, credentials, storage and credits.
+/// Returns an account with its sessions, credentials, storage and credits.
 pub async fn user(service: &OpsService, id: UserId) -> Result<AdminUserDetails, AppError> {
     let db = service.db.reader();
     let user = rows::find(db, id, service.clock.now()).await?.ok_or(Code::NotFound)?;

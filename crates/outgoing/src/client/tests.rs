@@ -1,4 +1,4 @@
-//! SSRF tests: a canary on loopback counts connections, and none may arrive.
+//! SSRF tests: a server on the loopback address counts connections, and none may arrive.
 
 use std::{
     net::SocketAddr,
@@ -13,7 +13,7 @@ use tokio::{
 
 use super::*;
 
-/// Server on loopback that sends a fixed response and counts connections.
+/// Server on the loopback address that sends a fixed response and counts connections.
 struct Canary {
     port: u16,
     hits: Arc<AtomicUsize>,
@@ -64,7 +64,7 @@ fn outgoing(allow: &[&str]) -> Outgoing {
     Outgoing::new(&settings(allow)).unwrap()
 }
 
-/// Client that resolves every name to these addresses, at the canary's port.
+/// Creates a client that resolves every name to these addresses, with the port of the canary.
 fn resolving(allow: &[&str], addresses: &[&str], port: u16) -> Outgoing {
     let addresses: Vec<SocketAddr> =
         addresses.iter().map(|address| SocketAddr::new(address.parse().unwrap(), port)).collect();
@@ -153,7 +153,7 @@ async fn refuses_names_with_a_forbidden_address() {
         assert_eq!(refusal(&outgoing, "https://rebinding.example/").await, OutgoingError::Forbidden, "{addresses:?}");
         assert_eq!(refusal(&outgoing, "http://rebinding.example/").await, OutgoingError::Forbidden, "{addresses:?}");
     }
-    // Unencrypted requests are refused even to public addresses, before a connection is made.
+    // Requests without TLS are refused even to public addresses, before a connection is opened.
     let outgoing = resolving(&[], &["93.184.216.34"], canary.port);
     assert_eq!(refusal(&outgoing, "http://plain.example/").await, OutgoingError::Forbidden);
     assert_eq!(refusal(&outgoing, "https://port.example:8443/").await, OutgoingError::Forbidden);
@@ -209,7 +209,7 @@ async fn reaches_allowed_destinations() {
         let fetched =
             resolving(&[allow], &["127.0.0.1"], canary.port).get(canary.url(host), FetchLimits::default()).await;
         let is_mapped = host.starts_with('[');
-        // Without IPv6 on this machine the connection fails, but is not forbidden.
+        // If this machine has no IPv6, the connection fails, but it isn't forbidden.
         assert!(
             matches!(fetched, Ok(ref answer) if answer.body == "hello") || is_mapped && fetched.is_err(),
             "{allow} {host}"
