@@ -13,12 +13,12 @@ mod times;
 
 use crate::evidence::{Chat, Conversation, Did, Event, Evidence, Logged, Moment, Reader, Seen, Writer};
 
-/// Time within which an online member must see an event even if Redis or the writing instance died (G3), in
-/// milliseconds.
+/// Time within which an online member must see an event even if Redis or the writing instance has
+/// died (guarantee G3 of `docs/guarantees.md`), in milliseconds.
 pub const PROMPT: i64 = 2_000;
-/// Number of visits after which a viewer must have seen at least one.
+/// Number of the visitor's visits from which on at least one must have been observed by a viewer.
 const VISITS: usize = 5;
-/// Kind of a violation.
+/// Kind of a violation that the checker finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lie {
     LogHasGap,
@@ -32,7 +32,8 @@ pub enum Lie {
     OldText,
     /// Reactions, replies, votes or the pin of a message differ from the log.
     OtherExtras,
-    /// An ephemeral event of a large conversation reached a non-viewer, or never reached the viewers.
+    /// An ephemeral event of a large conversation reached a user who isn't viewing it, or never
+    /// reached those who are.
     Misdirected,
     Gap,
     Repetition,
@@ -61,22 +62,23 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Result of a check.
+/// Result of checking a run.
 #[derive(Debug, Default)]
 pub struct Verdict {
     pub findings: Vec<Finding>,
     pub checks: u64,
     pub deliveries: u64,
-    /// Slowest delivery while only Redis or instances failed, in milliseconds, and the number of timed deliveries.
+    /// Longest delivery time while only Redis or instances failed, in milliseconds; `timed` is the
+    /// number of deliveries that were timed.
     pub slowest: i64,
-    /// Description of the slowest event.
+    /// Description of the event with the longest delivery time.
     pub slowest_was: String,
     pub timed: u64,
     /// Number of deliveries slower than [`PROMPT`].
     pub late: u64,
-    /// Number of ephemeral events of large conversations delivered to viewers.
+    /// Number of ephemeral events of large conversations that were delivered to viewers.
     pub passing: u64,
-    /// Delay above which a late event is a violation, in milliseconds.
+    /// Delay above which the delivery of an event is a violation, in milliseconds.
     bound: i64,
 }
 
@@ -93,7 +95,8 @@ impl Verdict {
     }
 }
 
-/// Checks a record. Events slower than `bound` milliseconds are violations.
+/// Checks a record. The delivery of an event is a violation if it took longer than `bound`
+/// milliseconds.
 pub fn check(evidence: &Evidence, bound: i64) -> Verdict {
     let mut verdict = Verdict { bound, ..Verdict::default() };
     check_logs(evidence, &mut verdict);
@@ -120,7 +123,7 @@ pub fn check(evidence: &Evidence, bound: i64) -> Verdict {
     verdict
 }
 
-/// Checks that log and history have no gap and every message once.
+/// Checks that the log and the history have no gaps and contain every message once.
 fn check_logs(evidence: &Evidence, verdict: &mut Verdict) {
     for conversation in &evidence.conversations {
         let mut once = HashSet::new();
@@ -143,24 +146,25 @@ fn check_logs(evidence: &Evidence, verdict: &mut Verdict) {
     }
 }
 
-/// State of one conversation as a reader sees it.
+/// State of a conversation as a reader sees it.
 #[derive(Default)]
 struct View {
-    /// Sequence number up to which everything arrived in order.
+    /// Sequence number up to which all events have arrived in order.
     cursor: i64,
-    /// Highest sequence number read from the log by a request; the stream may repeat it.
+    /// Highest sequence number that the reader has read from the log by a request; the stream may
+    /// repeat these events.
     fetched: i64,
-    /// True after a resync or a join: earlier events must be fetched by a sync.
+    /// True after a resync or a join: the reader must fetch earlier events by a sync.
     is_excused: bool,
-    /// True if the reader was removed and saw the removal.
+    /// True if the reader was removed and has seen the removal.
     is_out: bool,
-    /// True if the reader was removed where memberships have no sequence number. The removal may be older than a join;
-    /// a resync resolves the order.
+    /// True if the reader was removed from a conversation whose memberships have no sequence
+    /// number. The removal may be older than a join; a resync resolves the order.
     has_left: bool,
     texts: texts::Texts,
 }
 
-/// Replays what a reader saw, frame by frame.
+/// Replays the frames that a reader has seen, one by one.
 fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
     let mut views: BTreeMap<Chat, View> = BTreeMap::new();
     let absences: Vec<HashSet<i64>> =
@@ -168,7 +172,7 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
     let mut syncs: usize = 0;
     let mut is_connected = false;
     let mut shown: BTreeSet<Chat> = BTreeSet::new();
-    // Time since which the reader has had everything on this connection.
+    // Time since which the reader has had all events on this connection.
     let mut settled: Option<Moment> = None;
     for (at, seen) in &reader.seen {
         match seen {
@@ -176,8 +180,8 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
                 (is_connected, syncs, settled) = (true, usize::from(*resumes), None);
                 shown = BTreeSet::new();
                 for (chat, view) in &mut views {
-                    // A large conversation missing from hello may have been joined while Redis was unavailable; a
-                    // resync follows.
+                    // A large conversation that is missing in `hello` may have been joined while
+                    // Redis was unavailable; a resync follows.
                     let (is_missing, is_large) = (!heads.contains_key(chat), evidence.conversations[*chat].is_large);
                     view.is_excused = false;
                     (view.is_out, view.has_left) = (is_missing && !is_large, is_missing && is_large);
@@ -185,7 +189,8 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
                 let mut is_behind = false;
                 for (chat, head) in heads {
                     let view = views.entry(*chat).or_default();
-                    // Live events follow the head. The reader fetches earlier events until it has them.
+                    // Live events follow after the head. The reader fetches earlier events until it
+                    // has them all.
                     view.is_excused = view.cursor < *head;
                     is_behind |= view.is_excused;
                 }
@@ -198,7 +203,8 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
                 syncs = syncs.saturating_sub(1);
                 if syncs == 0 {
                     for (chat, view) in &mut views {
-                        // A reader that is no longer a member gets no missed events but may still see its removal.
+                        // A reader that is no longer a member gets no missed events, but it may
+                        // still see its removal.
                         view.is_excused = gone.contains(chat) || (view.is_excused && refused.contains(chat));
                     }
                     if refused.is_empty() {
@@ -239,7 +245,7 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
                 let concerns_self = event.member.as_deref() == Some(&reader.user);
                 let view = views.entry(*chat).or_default();
                 if concerns_self && event.kind == "member.added" && *seq > view.cursor {
-                    // The reader fetches the events before it.
+                    // The reader fetches the events before this one.
                     view.is_excused |= *seq > view.cursor + 1;
                     view.is_out = false;
                 }
@@ -293,7 +299,7 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
     }
 }
 
-/// Sequence numbers committed while the user was not a member.
+/// Returns the sequence numbers of events that were committed while the user was not a member.
 fn absence(conversation: &Conversation, user: &str) -> HashSet<i64> {
     let changes = |row: &&Logged| row.event.member.as_deref() == Some(user);
     let first = conversation.log.iter().find(changes);
@@ -314,8 +320,8 @@ fn absence(conversation: &Conversation, user: &str) -> HashSet<i64> {
     missed
 }
 
-/// Checks that every acknowledged message is in the log as acknowledged, and that acknowledgements arrive in message
-/// order.
+/// Checks that the log contains every acknowledged message as it was acknowledged, and that
+/// acknowledgements arrive in the order of the messages.
 fn check_writer(evidence: &Evidence, writer: &Writer, verdict: &mut Verdict) {
     let mut waiting: std::collections::VecDeque<&str> = std::collections::VecDeque::new();
     let mut acknowledged: HashMap<&str, &str> = HashMap::new();
@@ -353,7 +359,7 @@ fn check_writer(evidence: &Evidence, writer: &Writer, verdict: &mut Verdict) {
     }
 }
 
-/// Number of events per conversation kind, for the report.
+/// Number of events per kind of conversation, for the report.
 pub fn kinds(evidence: &Evidence) -> BTreeMap<&'static str, usize> {
     let mut kinds = BTreeMap::new();
     for Event { kind, .. } in evidence.conversations.iter().flat_map(|chat| &chat.log).map(|row| &row.event) {
@@ -362,7 +368,7 @@ pub fn kinds(evidence: &Evidence) -> BTreeMap<&'static str, usize> {
     kinds
 }
 
-/// Kinds of the violations found.
+/// Returns the kinds of the violations that were found.
 pub fn lies(verdict: &Verdict) -> BTreeSet<Lie> {
     verdict.findings.iter().map(|finding| finding.lie).collect()
 }

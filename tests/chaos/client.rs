@@ -1,5 +1,6 @@
-//! WebSocket client that reads and sends: keeps several messages in flight, resends unacknowledged ones, and syncs when
-//! needed. Records everything; the checker judges it.
+//! WebSocket client that reads and sends. It keeps several messages in flight, resends those that
+//! are not acknowledged, and syncs when needed. It only records what happens; the checker evaluates
+//! the record.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,38 +14,38 @@ use crate::dice::Dice;
 use crate::evidence::{Chat, Did, Event, Reader, Seen, Writer, mark, now};
 use crate::line::{Form, Incoming, Line, Over};
 
-/// Maximum number of unacknowledged messages.
+/// Maximum number of messages that are not acknowledged yet.
 const OUTSTANDING: usize = 8;
-/// Time without a frame after a ping before the server counts as gone.
+/// Time without a frame after a ping, after which the client considers the server gone.
 const SILENCE: Duration = Duration::from_secs(3);
 const RECONNECT: Duration = Duration::from_millis(60);
-/// Delay before a refused sync is retried.
+/// Delay after which a sync that was refused is tried again.
 const AGAIN: Duration = Duration::from_millis(400);
-/// Percentage of messages preceded by a typing event.
+/// Percentage of messages before which the client sends a typing event.
 const TYPES: usize = 20;
-/// Percentage of events followed by a read receipt.
+/// Percentage of events for which the client sends a read receipt.
 const READS: usize = 5;
 
-/// Instructions of a run to its clients.
+/// Instructions to the clients of a run.
 #[derive(Clone, Debug)]
 pub struct Orders {
-    /// True while clients create new messages.
+    /// True while clients may create new messages.
     pub writes: bool,
-    /// Incremented to make clients with bad connections disconnect.
+    /// Incremented to make the clients with unreliable connections disconnect.
     pub drop_number: u64,
 }
 
-/// Conversation ids and their indexes.
+/// Indices of the conversations by their ids.
 pub type Chats = Arc<HashMap<String, Chat>>;
 
-/// Record of a client, readable while it runs.
+/// Record of a client, which can be read while the client runs.
 #[derive(Clone, Default)]
 pub struct Notes {
     pub reader: Arc<Mutex<Reader>>,
     pub writer: Arc<Mutex<Writer>>,
     pub progress: Arc<Mutex<Progress>>,
     pub surprises: Arc<Mutex<Vec<String>>>,
-    /// Marks of texts that the client removed.
+    /// Marks of the texts that the client has removed.
     pub removed: Arc<Mutex<Vec<String>>>,
 }
 
@@ -81,7 +82,7 @@ impl Notes {
         lock(&self.surprises).push(what);
     }
 
-    /// Records a frame without a sequence number; returns true if it adds the reader to a conversation.
+    /// Records an ephemeral event. Returns true if it adds the reader to a conversation.
     pub fn take_passing(&self, chat: Chat, kind: &str, payload: &Value) -> bool {
         let own = lock(&self.reader).user.clone();
         let concerns_self = |user: &Value| user.as_str() == Some(own.as_str());
@@ -103,7 +104,7 @@ impl Notes {
         lock(&self.progress).cursors.get(&chat).copied().unwrap_or(0)
     }
 
-    /// Records an event; returns true if an earlier one is missing.
+    /// Records an event. Returns true if an earlier one is missing.
     pub fn take(&self, chat: Chat, seq: i64) -> bool {
         let mut progress = lock(&self.progress);
         let cursor = progress.cursors.entry(chat).or_default();
@@ -113,7 +114,7 @@ impl Notes {
         seq > *cursor
     }
 
-    /// Conversations that are behind these heads, with their cursors.
+    /// Returns the conversations whose cursors are behind these heads, with the cursors.
     pub fn behind(&self, heads: &BTreeMap<Chat, i64>) -> BTreeMap<Chat, i64> {
         heads
             .iter()
@@ -124,7 +125,7 @@ impl Notes {
     }
 }
 
-/// A message that is resent until it is acknowledged.
+/// Message that is resent until it is acknowledged.
 #[derive(Clone, Debug)]
 struct Message {
     client_id: String,
@@ -137,17 +138,17 @@ pub struct Client {
     pub form: Form,
     pub notes: Notes,
     pub chats: Chats,
-    /// Conversations to write to: id and weight.
+    /// Conversations to which the client writes, each with its weight.
     pub writes_to: Vec<(String, usize)>,
     /// Conversation that the client views.
     pub views: Option<Chat>,
-    /// Range of the pause between new messages, in milliseconds.
+    /// Range from which the pause between new messages is drawn, in milliseconds.
     pub pause: (u64, u64),
     pub dice: Dice,
     pub orders: watch::Receiver<Orders>,
 }
 
-/// In-flight messages and requests of one connection.
+/// Messages and requests of a connection that are not answered yet.
 #[derive(Default)]
 struct Ways {
     sent: VecDeque<(String, Message)>,
@@ -155,7 +156,7 @@ struct Ways {
 }
 
 impl Client {
-    /// Runs until the task is aborted.
+    /// Runs the client until the task is aborted.
     pub async fn run(mut self) {
         let mut unsent: VecDeque<Message> = VecDeque::new();
         loop {
@@ -167,7 +168,7 @@ impl Client {
                     said => said,
                 };
                 self.notes.saw(Seen::Lost(code));
-                // Resent in order before anything new.
+                // Unanswered messages are sent again, in order, before new ones.
                 for (_, message) in ways.sent.into_iter().rev() {
                     unsent.push_front(message);
                 }
@@ -280,7 +281,8 @@ impl Client {
         }
     }
 
-    /// Requests missed events of these conversations after their cursors, or of all known ones if `None`.
+    /// Requests the missed events of these conversations after their cursors; if `None`, of all
+    /// known conversations.
     async fn sync(&mut self, line: &mut Line, ways: &mut Ways, cursors: Option<BTreeMap<Chat, i64>>) -> Option<()> {
         let cursors = cursors.unwrap_or_else(|| lock(&self.notes.progress).cursors.clone().into_iter().collect());
         let named: serde_json::Map<String, Value> =
@@ -290,7 +292,8 @@ impl Client {
         Some(())
     }
 
-    /// Handles one frame. Returns true if another sync is needed, `None` if the connection is over.
+    /// Handles a frame. Returns true if another sync is needed, and `None` if the connection is
+    /// over.
     async fn hear(
         &mut self,
         line: &mut Line,
@@ -310,7 +313,7 @@ impl Client {
                 });
             } else {
                 self.notes.did(Did::PutOff { client_id: message.client_id.clone() });
-                // A removed member cannot write there.
+                // A member who was removed can't write to the conversation.
                 match payload["code"].as_str() {
                     Some("not_found") => {}
                     Some("unavailable") => unsent.push_back(message),
@@ -351,7 +354,8 @@ impl Client {
                 self.notes.saw(Seen::Synced { refused, gone });
                 return Some(again);
             }
-            // The native protocol reports every refused conversation, then the end of the sync.
+            // The native protocol first reports every refused conversation and then the end of the
+            // sync.
             "error" if is_sync && payload["conversation_id"].is_null() => {
                 ways.syncs.remove(&answers?);
                 self.notes.saw(Seen::Synced { refused: self.chats.values().copied().collect(), gone: BTreeSet::new() });
@@ -398,7 +402,7 @@ impl Client {
     }
 }
 
-/// Heads of the conversations in a hello.
+/// Returns the heads of the conversations that a `hello` lists.
 pub fn heads(chats: &Chats, conversations: &Value) -> BTreeMap<Chat, i64> {
     let listed = conversations.as_array().into_iter().flatten();
     listed.filter_map(|one| Some((*chats.get(one["id"].as_str()?)?, one["last_seq"].as_i64()?))).collect()

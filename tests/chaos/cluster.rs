@@ -1,5 +1,5 @@
-//! Three instances behind a load balancer, each connected to PostgreSQL and Redis through its own fault-injecting
-//! proxy.
+//! Three instances behind a load balancer. Each is connected to PostgreSQL and to Redis through
+//! separate proxies that inject faults.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use support::{Balancer, Caller, Instance, PostgresServer, Proxy, RedisServer, Te
 use tempfile::TempDir;
 
 pub const INSTANCES: usize = 3;
-/// Timeout for the recovery of the cluster.
+/// Time within which the cluster must have recovered.
 const HEALING: Duration = Duration::from_secs(20);
 
 pub struct Cluster {
@@ -15,11 +15,11 @@ pub struct Cluster {
     pub to_database: Vec<Proxy>,
     pub to_redis: Vec<Proxy>,
     pub balancer: Balancer,
-    /// Load balancer used by half of the clients.
+    /// Proxy in front of the load balancer, which half of the clients use.
     pub door: Proxy,
     pub postgres: PostgresServer,
     pub redis: RedisServer,
-    /// Logs of ended processes.
+    /// Logs of the processes that have ended, per instance.
     pub logs: Vec<Vec<String>>,
     _folder: TempDir,
 }
@@ -54,12 +54,12 @@ impl Cluster {
         Self { instances, to_database, to_redis, balancer, door, postgres, redis, logs, _folder: folder }
     }
 
-    /// Address of the load balancer behind HAProxy.
+    /// URL of the proxy in front of the load balancer.
     pub fn door_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.door.port())
     }
 
-    /// Terminates every database connection from inside PostgreSQL.
+    /// Terminates all database connections from within PostgreSQL.
     pub async fn end_backends(&self) {
         let database = TestDatabase::of_a_server(self.postgres.url());
         database
@@ -67,7 +67,7 @@ impl Cluster {
             .await;
     }
 
-    /// Starts a new process in place of an ended one.
+    /// Starts a new process in place of one that has ended.
     pub async fn start_again(&mut self, place: usize) {
         let said = self.instances[place].log();
         self.logs[place].extend(said);
@@ -75,21 +75,21 @@ impl Cluster {
         self.instances[place].start_again().await;
     }
 
-    /// Log of the current process at this index and its predecessors.
+    /// Returns the log of the current process at this index and of its predecessors.
     pub fn log(&self, place: usize) -> Vec<String> {
         let mut all = self.logs[place].clone();
         all.extend(self.instances[place].log());
         all
     }
 
-    /// Removes all injected faults.
+    /// Removes all faults from the proxies.
     pub fn open_all_ways(&self) {
         for proxy in self.to_database.iter().chain(&self.to_redis).chain([&self.door]) {
             proxy.set(Way::Open);
         }
     }
 
-    /// Components that did not recover within the timeout.
+    /// Returns the components that have not recovered within the timeout.
     pub async fn unhealed(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         for instance in &self.instances {

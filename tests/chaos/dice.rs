@@ -1,4 +1,4 @@
-//! Deterministic random numbers: all choices of a run derive from its seed.
+//! Deterministic random numbers: all choices of a run follow from its seed.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Dice(u64);
 
 impl Dice {
-    /// Generator of one participant of a run.
+    /// Creates the generator of one participant of a run.
     pub fn of(seed: u64, who: u64) -> Self {
         let mut dice = Self(seed ^ who.wrapping_mul(0xA24B_AED4_963E_E407));
         dice.next();
@@ -22,7 +22,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// Random number below `end`.
+    /// Draws a random number below `end`.
     pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap_or(0)
     }

@@ -1,4 +1,5 @@
-//! Record of a run: everything that clients saw, sent and received, with times. Input of the checker.
+//! Record of a run: everything that clients saw, sent and received, with the times. It is the input
+//! of the checker.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -6,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use support::{Value, new_id};
 
-/// Milliseconds since 1970, as in the log.
+/// Time in milliseconds since 1970, as in the log.
 pub type Moment = i64;
 
 pub fn now() -> Moment {
@@ -23,24 +24,26 @@ pub struct Evidence {
     pub readers: Vec<Reader>,
     pub writers: Vec<Writer>,
     pub faults: Vec<Fault>,
-    /// Times at which the machine did not schedule the run itself, with durations.
+    /// Times at which the machine did not schedule the run itself, with the durations in
+    /// milliseconds.
     pub stalls: Vec<(Moment, i64)>,
-    /// Problems of the cluster at the end.
+    /// Problems that the cluster still has at the end.
     pub unhealed: Vec<String>,
-    /// Responses that must not occur and processes that ended unexpectedly.
+    /// Responses that must not occur, and processes that have ended unexpectedly.
     pub surprises: Vec<String>,
-    /// Marks of texts that were edited or deleted; each [`mark`] stood in one text only.
+    /// Marks of the texts that were edited away or deleted. Each [`mark`] occurred in only one
+    /// text.
     pub removed: Vec<String>,
-    /// Marks that are still readable at the end, and where.
+    /// Marks that can still be read at the end, each with the place.
     pub readable: Vec<(&'static str, String)>,
-    /// Number of times the visitor joined and left the channel.
+    /// Number of times that the visitor has joined and left the channel.
     pub visits: usize,
 }
 
-/// Prefix of every mark.
+/// Prefix of all marks.
 pub const MARK: &str = "mark-";
 
-/// Unique mark for a new text, to search for it later.
+/// Creates a unique mark for a new text, by which the text can be searched later.
 pub fn mark() -> String {
     format!("{MARK}{}", new_id())
 }
@@ -48,18 +51,18 @@ pub fn mark() -> String {
 #[derive(Clone, Debug, Default)]
 pub struct Conversation {
     pub name: &'static str,
-    /// True if ephemeral events go to viewers only.
+    /// True if ephemeral events are sent only to viewers.
     pub is_large: bool,
     pub log: Vec<Logged>,
-    /// Messages as in the history.
+    /// Messages as the history returns them.
     pub history: Vec<Stored>,
-    /// Members at the end of the run.
+    /// Ids of the members at the end of the run.
     pub members: BTreeSet<String>,
-    /// Read positions reported to some members.
+    /// Read positions that the server reported to some of the members.
     pub positions: Vec<ReadPosition>,
 }
 
-/// A message of the history.
+/// Message of the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     pub sender: String,
@@ -68,13 +71,13 @@ pub struct Stored {
     pub has: Extras,
 }
 
-/// Additions of others to a message.
+/// Reactions, replies, votes and pin that users have added to a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extras {
     /// Number of reactions per emoji.
     pub reactions: BTreeMap<String, usize>,
     pub replies: usize,
-    /// Digest of a poll's results.
+    /// Digest of the results of a poll.
     pub results: Option<u64>,
     pub is_pinned: bool,
 }
@@ -94,7 +97,7 @@ impl Extras {
     }
 }
 
-/// Change of a message's additions by an event.
+/// Change of the reactions, replies, votes or pin of a message by an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     Reacted {
@@ -107,7 +110,7 @@ pub enum Change {
         emoji: String,
         user: String,
     },
-    /// A reply with its number in the thread.
+    /// A reply was added to a thread; `no` is its number there.
     Replied {
         root: u64,
         no: i64,
@@ -115,7 +118,7 @@ pub enum Change {
     ReplyDeleted {
         root: u64,
     },
-    /// Digest of a poll's results.
+    /// Digest of the results of the poll after a vote.
     Voted {
         message: u64,
         results: u64,
@@ -168,7 +171,7 @@ pub struct ReadPosition {
     pub unread: i64,
 }
 
-/// Row of the log.
+/// Event in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logged {
     pub seq: i64,
@@ -176,16 +179,16 @@ pub struct Logged {
     pub committed: Moment,
     /// Id, sender and `client_id` of a new message.
     pub message: Option<(String, String, String)>,
-    /// Number of a new message in the main line.
+    /// Number of a new message in the main conversation.
     pub no: Option<i64>,
     pub change: Option<Change>,
 }
 
-/// Digest of a message text, small enough to keep a million.
+/// Digest of a message's text. It is small, so that a million can be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Says {
     pub message: u64,
-    /// `None` if deleted.
+    /// Digest of the text; `None` if the message was deleted.
     pub text: Option<u64>,
 }
 
@@ -202,18 +205,19 @@ fn digest(text: &str) -> u64 {
     hasher.finish()
 }
 
-/// Digest of an event, small enough to keep a million.
+/// Digest of an event. It is small, so that a million can be kept.
 #[derive(Clone, Debug)]
 pub struct Event {
     pub kind: &'static str,
     pub digest: u64,
-    /// Added or removed member.
+    /// Id of the member who was added or removed.
     pub member: Option<String>,
-    /// New text of a message.
+    /// New text of a message, as digest.
     pub says: Option<Says>,
 }
 
-/// Ignores the text: the log has the current one, even in events sent before an edit.
+/// Compares events without their texts: the log contains the current text of a message, even in
+/// events that were sent before an edit.
 impl PartialEq for Event {
     fn eq(&self, other: &Self) -> bool {
         (self.kind, self.digest, &self.member) == (other.kind, other.digest, &other.member)
@@ -250,7 +254,8 @@ impl Event {
         };
         let mut payload = payload.clone();
         if let Some(message) = payload.get_mut("message").and_then(Value::as_object_mut) {
-            // The log has the current message even in events sent before an edit, reaction, pin, reply or deletion.
+            // Removes the fields that later changes rewrite: the log contains the current message,
+            // even in events that were sent before an edit, reaction, pin, reply or deletion.
             for field in ["content", "edited_at", "deleted_at", "reactions", "pinned_at", "thread", "poll"] {
                 message.remove(field);
             }
@@ -259,48 +264,51 @@ impl Event {
     }
 }
 
-/// A client that follows its conversations.
+/// Client that follows its conversations.
 #[derive(Clone, Debug, Default)]
 pub struct Reader {
     pub name: String,
     pub user: String,
-    /// True if the client joins and leaves the channel; what it receives meanwhile is not guaranteed.
+    /// True for the visitor, who repeatedly joins and leaves the channel. The delivery of events
+    /// during the visits is not guaranteed.
     pub is_visitor: bool,
     pub seen: Vec<(Moment, Seen)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// First frame of a connection, with the heads of the conversations. A resumed stream first gets missed events.
+    /// First frame of a connection, with the heads of the conversations. After a resumption, a
+    /// stream sends the missed events first.
     Hello {
         heads: BTreeMap<Chat, i64>,
         resumes: bool,
     },
-    /// The client requested missed events.
+    /// The client has requested the events that it missed.
     Sync,
-    /// The sync is complete, with the conversations refused for now and those it is no longer a member of.
+    /// The sync is complete. Contains the conversations that were refused for now (`refused`), and
+    /// those of which the user is no longer a member.
     Synced {
         refused: BTreeSet<Chat>,
         gone: BTreeSet<Chat>,
     },
-    /// The client was told to sync these conversations, or all.
+    /// The client was told to sync these conversations; `None` for all.
     Resync(Option<BTreeSet<Chat>>),
     Event(Chat, i64, Event),
     /// The client views these conversations.
     Views(BTreeSet<Chat>),
-    /// Ephemeral event for viewers of the conversation, with its type.
+    /// Ephemeral event for viewers of a conversation, with its type.
     Passing(Chat, String),
-    /// The client was added to a conversation whose memberships have no sequence number.
+    /// The user was added to a conversation whose memberships have no sequence number.
     Joined(Chat),
-    /// The client was removed from such a conversation.
+    /// The user was removed from such a conversation.
     Left(Chat),
-    /// The client read this event from the log by a request.
+    /// The client has read this event from the log by a request.
     Fetched(Chat, i64, Event),
-    /// The connection ended, with the code of the close frame if there was one.
+    /// The connection has ended. Contains the code of the close frame, if there was one.
     Lost(Option<u16>),
 }
 
-/// A client that sends messages.
+/// Client that sends messages.
 #[derive(Clone, Debug, Default)]
 pub struct Writer {
     pub name: String,
@@ -310,23 +318,23 @@ pub struct Writer {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Did {
-    /// A new connection.
+    /// A new connection was opened.
     Connected,
     Sent {
         client_id: String,
     },
-    /// Acknowledged by a frame on this connection or by status 200 or 201.
+    /// The message was acknowledged, by a frame on this connection or by the status 200 or 201.
     Acknowledged {
         chat: Chat,
         client_id: String,
         message: String,
         seq: i64,
     },
-    /// Refused temporarily; the client resends it.
+    /// The message was refused temporarily; the client will send it again.
     PutOff {
         client_id: String,
     },
-    /// A request without a result: no response, or 502, 503 or 504.
+    /// A request had no result: there was no response, or one with the status 502, 503 or 504.
     Failed {
         what: String,
     },
@@ -335,11 +343,11 @@ pub enum Did {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     KillInstance,
-    /// Kills an instance before it can publish its commits.
+    /// Kills an instance before it can publish what it has committed.
     KillUntold,
     /// Kills an instance and Redis.
     KillBoth,
-    /// Kills everything.
+    /// Kills all instances, Redis and PostgreSQL.
     Blackout,
     FreezeInstance,
     RollingRestart,
@@ -362,6 +370,6 @@ pub struct Fault {
     pub kind: Kind,
     pub what: String,
     pub from: Moment,
-    /// Time at which the fault was repaired.
+    /// Time at which the fault has been repaired.
     pub to: Moment,
 }

@@ -1,4 +1,5 @@
-//! Fault injection in an order derived from the seed: every kind occurs once before any repeats.
+//! Fault injection. The order is derived from the seed; every kind of fault occurs once before any
+//! is repeated.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::dice::Dice;
 use crate::evidence::{Fault, Kind, now};
 use crate::rest::Requester;
 
-/// Pause before a rolling restart, so that earlier faults are over.
+/// Pause before a rolling restart, so that the effects of earlier faults are over.
 const QUIET: Duration = Duration::from_millis(4_500);
 
 const KINDS: [Kind; 18] = [
@@ -38,19 +39,20 @@ const KINDS: [Kind; 18] = [
 pub struct Schedule {
     dice: Dice,
     deck: Vec<Kind>,
-    /// Restriction to these kinds of faults.
+    /// Kinds of faults to inject.
     only: Vec<Kind>,
 }
 
 impl Schedule {
-    /// `only` lists kinds separated by commas; empty for all.
+    /// Creates the injector. `only` lists kinds of faults, separated by commas; if it is empty, all
+    /// kinds are injected.
     pub fn new(dice: Dice, only: &str) -> Self {
         let named = |kind: &Kind| only.split(',').any(|name| name == format!("{kind:?}"));
         let only = KINDS.into_iter().filter(|kind| only.is_empty() || named(kind)).collect();
         Self { dice, deck: Vec::new(), only }
     }
 
-    /// Pause until the next fault.
+    /// Draws the pause until the next fault.
     pub fn pause(&mut self) -> Duration {
         self.dice.between(300, 2_000)
     }
@@ -58,14 +60,15 @@ impl Schedule {
     fn draw(&mut self) -> Kind {
         if self.deck.is_empty() {
             self.deck.clone_from(&self.only);
-            // Silent failures occur twice as often because the guarantees are about them.
+            // Faults that nothing reports occur twice as often, because the guarantees are about
+            // them.
             self.deck.extend(self.only.iter().filter(|kind| matches!(kind, Kind::KillUntold | Kind::KillRedis)));
             self.dice.shuffle(&mut self.deck);
         }
         self.deck.pop().unwrap_or(Kind::KillInstance)
     }
 
-    /// Injects the next fault and repairs it.
+    /// Injects the next fault and repairs it afterwards.
     pub async fn strike(
         &mut self,
         cluster: &mut Cluster,
@@ -90,7 +93,8 @@ impl Schedule {
                 format!("instance {place} is killed, and starts again after {short:?}")
             }
             Kind::KillUntold => {
-                // Its publications are lost while its commits are acknowledged; then it dies.
+                // The instance's commits are acknowledged while its publications are lost; then it
+                // is killed.
                 cluster.to_redis[place].set(Way::Dead);
                 tokio::time::sleep(short / 2).await;
                 whisperer.whisper(&cluster.instances[place].url()).await;
@@ -128,7 +132,8 @@ impl Schedule {
                 format!("everything is killed at once, and starts again after {short:?}")
             }
             Kind::FreezeInstance => {
-                // Sometimes longer than its transaction may block others.
+                // Sometimes the pause is longer than the time for which a transaction may block
+                // others.
                 let length = if dice.percent(30) { long + Duration::from_secs(5) } else { long };
                 cluster.instances[place].pause();
                 tokio::time::sleep(length).await;

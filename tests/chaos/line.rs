@@ -1,4 +1,4 @@
-//! Client connection that can be cut at any time, in each supported protocol.
+//! Connection of a client, in each of the supported protocols. It can be cut at any time.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-/// Timeout after which the other side counts as gone.
+/// Time without an answer after which the client considers the server gone.
 const PATIENCE: Duration = Duration::from_secs(6);
-/// Time to look for the close frame of an ended connection.
+/// Time for which the client looks for a close frame after the connection has ended.
 const FAREWELL: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,16 +27,16 @@ pub struct Line {
     emitted: u64,
 }
 
-/// A decoded frame of any protocol.
+/// Decoded frame, of any of the protocols.
 #[derive(Debug)]
 pub struct Incoming {
     pub kind: String,
     pub payload: Value,
-    /// Id of the answered frame, from [`Line::send`].
+    /// Id of the frame that this frame answers; see [`Line::send`].
     pub answers: Option<String>,
 }
 
-/// The connection has ended, with the close code.
+/// Error if the connection has ended, with the code of the close frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Over(pub Option<u16>);
 
@@ -73,7 +73,7 @@ impl Line {
         Some(line)
     }
 
-    /// Reads Engine.IO packets until one of this type.
+    /// Reads packets of Engine.IO up to the first of this type.
     async fn packet(&mut self, kind: char) -> Option<String> {
         loop {
             match self.stream.next().await?.ok()? {
@@ -88,7 +88,7 @@ impl Line {
         tokio::time::timeout(PATIENCE, self.stream.send(message)).await.ok()?.ok()
     }
 
-    /// Sends a frame that expects an answer; returns its id.
+    /// Sends a frame that the server answers. Returns its id.
     pub async fn send(&mut self, kind: &str, payload: Value) -> Option<String> {
         if self.form == Form::SocketIo {
             self.emitted += 1;
@@ -106,7 +106,8 @@ impl Line {
         Some(id)
     }
 
-    /// Close frame received before a failed write; it waits behind unread frames.
+    /// Looks for a close frame that was received before a write failed; it may be behind unread
+    /// frames.
     pub async fn goodbye(&mut self) -> Option<u16> {
         let read = async {
             loop {
@@ -118,7 +119,7 @@ impl Line {
         tokio::time::timeout(FAREWELL, read).await.ok().flatten()
     }
 
-    /// Receives the next frame. Cancellation-safe.
+    /// Receives the next frame. Can be cancelled without losing a frame.
     pub async fn next(&mut self) -> Result<Incoming, Over> {
         loop {
             let message = match self.stream.next().await {
@@ -152,7 +153,7 @@ fn frame(value: &Value) -> Result<Incoming, Over> {
     })
 }
 
-/// Decodes an event or an acknowledgement of Socket.IO.
+/// Decodes an event or acknowledgement of Socket.IO.
 fn event(text: &str) -> Option<Incoming> {
     if let Some(event) = text.strip_prefix("42") {
         let (kind, payload): (String, Value) = serde_json::from_str(event).ok()?;

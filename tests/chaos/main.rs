@@ -1,11 +1,11 @@
-//! Chaos test: load through a load balancer on three instances while faults are injected. A checker compares what each
-//! client saw with the log.
+//! Chaos test: load through a load balancer on three instances while faults are injected. A checker
+//! then compares what each client has seen with the log.
 //!
-//! `scripts/test chaos` runs it for a minute, `scripts/test long chaos` for five. `CHAOS_SECONDS` sets the duration.
-//! `CHAOS_SEED` repeats the choices of a run (faults, times, targets and client actions, but not the timing of the
-//! machine). `CHAOS_ONLY=KillRedis,CutRedis` limits the kinds of faults. `CHAOS_PROMPT_MS` overrides [`BOUND`], the
-//! delay after which a late event fails the run. `CHAOS_REPORT` names the folder for the report and logs of a failed
-//! run.
+//! `scripts/test chaos` runs it for a minute, `scripts/test long chaos` for five. `CHAOS_SECONDS`
+//! sets the duration. `CHAOS_SEED` repeats the choices of a run (faults, times, targets and client
+//! actions, but not the timing of the machine). `CHAOS_ONLY=KillRedis,CutRedis` limits the kinds of
+//! faults. `CHAOS_PROMPT_MS` overrides [`BOUND`], the delay after which a late event fails the run.
+//! `CHAOS_REPORT` names the folder for the report and logs of a failed run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
@@ -30,8 +30,9 @@ use faults::Schedule;
 use stage::Stage;
 use support::TestDatabase;
 
-/// Delay after which a late event fails the run, in milliseconds. G3 promises two seconds, which are counted and
-/// printed; on a shared machine single events miss them by milliseconds.
+/// Delay above which a late event fails the run, in milliseconds. Guarantee G3
+/// (`docs/guarantees.md`) promises two seconds. Events that take longer than that are only counted
+/// and printed, because on a shared machine a few of them miss it by milliseconds.
 const BOUND: i64 = 5_000;
 
 fn number(name: &str) -> Option<u64> {
@@ -71,7 +72,8 @@ async fn delivers_every_event_under_faults() {
     eprintln!("{}", report::summary(seed, start.elapsed(), &evidence, &verdict));
     if !verdict.findings.is_empty() {
         let report = report::write(seed, &evidence, &verdict, &cluster);
-        // Instances that end during a panic print their last log lines, which would hide the findings above them.
+        // Drops the cluster first: instances that end during a panic print their last log lines,
+        // which would hide the findings printed before.
         drop(cluster);
         panic!("{report}");
     }

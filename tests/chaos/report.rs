@@ -1,4 +1,4 @@
-//! Report of a run: a summary, and a folder with the violations.
+//! Report of a run: a summary, and a folder with details of the violations.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,14 +11,16 @@ use crate::cluster::{Cluster, INSTANCES};
 use crate::evidence::{Did, Evidence, Seen};
 use crate::stage::moment;
 
-/// Maximum number of findings in the report.
+/// Maximum number of findings listed in the report.
 const SHOWN: usize = 200;
-/// Time around a finding for which the reader's frames are reported, in milliseconds.
+/// Time before and after a finding for which the frames of the reader are reported, in
+/// milliseconds.
 const AROUND: i64 = 1_500;
-/// Excerpt of the logs before the first finding: duration in milliseconds, lines per instance.
+/// Length of the log excerpt before the first finding, in milliseconds; and maximum number of its
+/// lines per instance.
 const BEFORE: i64 = 8_000;
 const LINES: usize = 30;
-/// Length of a timestamp up to milliseconds.
+/// Length of a timestamp up to the milliseconds.
 const MILLISECONDS: usize = "2026-11-20T12:00:00.000".len();
 
 pub fn summary(seed: u64, took: Duration, evidence: &Evidence, verdict: &Verdict) -> String {
@@ -72,8 +74,8 @@ pub fn summary(seed: u64, took: Duration, evidence: &Evidence, verdict: &Verdict
     text
 }
 
-/// Writes the findings, the faults, the frames around each finding and the instances' logs into a folder. Returns a
-/// summary for the test output, findings last.
+/// Writes the findings, the faults, the frames around each finding and the logs of the instances to
+/// a folder. Returns a summary for the output of the test, which ends with the findings.
 pub fn write(seed: u64, evidence: &Evidence, verdict: &Verdict, cluster: &Cluster) -> String {
     let folder = std::env::var_os("CHAOS_REPORT")
         .map_or_else(|| std::env::temp_dir().join(format!("natter-chaos-{seed}")), PathBuf::from);
@@ -120,7 +122,7 @@ pub fn write(seed: u64, evidence: &Evidence, verdict: &Verdict, cluster: &Cluste
     told
 }
 
-/// Time at which a log line was written.
+/// Returns the time at which a log line was written.
 fn logged_at(line: &str) -> Option<i64> {
     let text = line.split("\"timestamp\":\"").nth(1)?;
     Some(moment(text.get(..MILLISECONDS)?))

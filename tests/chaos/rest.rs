@@ -1,4 +1,5 @@
-//! Client that writes by HTTP: messages, replies, edits, deletions, reactions, pins, votes and members.
+//! Client that writes by HTTP. It sends messages and replies, edits, deletes, reacts, pins, votes,
+//! and adds and removes members.
 
 use std::time::Duration;
 
@@ -13,17 +14,17 @@ use crate::evidence::{Did, mark};
 /// Timeout of a request.
 const PATIENCE: Duration = Duration::from_secs(16);
 const AGAIN: Duration = Duration::from_millis(50);
-/// Number of recent messages that may be edited, deleted, replied to or reacted to.
+/// Number of the client's most recent messages that it may edit, delete, reply to or react to.
 const REMEMBERED: usize = 20;
-/// 👍, 🎉 and 👀, percent-encoded.
+/// The emoji 👍, 🎉 and 👀, percent-encoded.
 const EMOJI: [&str; 3] = ["%F0%9F%91%8D", "%F0%9F%8E%89", "%F0%9F%91%80"];
 const OPTIONS: usize = 3;
 
-/// A message of this client.
+/// Message that this client has sent.
 struct Own {
     conversation: String,
     id: String,
-    /// Mark of its text.
+    /// Mark that is contained in the text.
     text: String,
     is_reply: bool,
     is_pinned: bool,
@@ -34,7 +35,7 @@ pub struct Requester {
     pub notes: Notes,
     pub chats: Chats,
     pub writes_to: Vec<String>,
-    /// Messages with polls.
+    /// Ids of messages with polls.
     pub polls: Vec<String>,
     pub pause: (u64, u64),
     pub dice: Dice,
@@ -42,7 +43,7 @@ pub struct Requester {
 }
 
 impl Requester {
-    /// Writes, replies, reacts, pins, votes, edits and deletes until told to stop, then completes what it started.
+    /// Performs these actions until the run ends, then completes those that it has started.
     pub async fn write(mut self) {
         let mut own: Vec<Own> = Vec::new();
         while self.orders.borrow().writes {
@@ -84,7 +85,8 @@ impl Requester {
                 }
                 _ => own.extend(self.send_anywhere().await),
             }
-            // Unpins forgotten messages because a conversation is limited to a hundred pins.
+            // Unpins a message before forgetting it, because a conversation may have at most a
+            // hundred pins.
             if own.len() > REMEMBERED {
                 let Own { id, is_pinned, .. } = own.remove(0);
                 if is_pinned {
@@ -96,7 +98,7 @@ impl Requester {
         }
     }
 
-    /// Sends one message directly to this instance.
+    /// Sends a message directly to the given instance.
     pub async fn whisper(&mut self, base: &str) {
         self.member = self.member.at(base);
         self.send_anywhere().await;
@@ -107,7 +109,7 @@ impl Requester {
         self.send(conversation, None).await
     }
 
-    /// Sends one message until it is acknowledged, in the thread of `root` if there is one.
+    /// Sends a message until it is acknowledged, if `root` is given as a reply in that thread.
     async fn send(&mut self, conversation: String, root: Option<String>) -> Option<Own> {
         let (client_id, text) = (new_id(), mark());
         let content = format!("{} writes {text}", self.member.name);
@@ -125,7 +127,7 @@ impl Requester {
         }
     }
 
-    /// Pins or unpins a message; returns true if it is pinned afterwards.
+    /// Pins or unpins a message. Returns true if it is pinned afterwards.
     async fn pin(&mut self, id: &str, is_pinned: bool) -> bool {
         let method = if is_pinned { Method::PUT } else { Method::DELETE };
         self.insist(method, &format!("/r1/messages/{id}/pin"), Value::Null, &[404]).await == 200 && is_pinned
@@ -147,7 +149,8 @@ impl Requester {
         }
     }
 
-    /// Joins and leaves a channel repeatedly and ends as a member. Returns the number of times it left.
+    /// Repeatedly joins and leaves a channel, and is a member at the end. Returns the number of
+    /// times that it has left.
     pub async fn come_and_go(mut self) -> usize {
         let channel = format!("/r1/conversations/{}", self.writes_to[0]);
         let mut visits = 0;
@@ -164,8 +167,8 @@ impl Requester {
         visits
     }
 
-    /// Retries a request until it succeeds; returns the status. `done` is the status of a repeated request whose first
-    /// attempt took effect without a response.
+    /// Repeats a request until it succeeds; returns the status. `done` are the statuses of a
+    /// repetition whose first attempt was executed but whose response was lost.
     async fn insist(&mut self, method: Method, path: &str, body: Value, done: &[u16]) -> u16 {
         loop {
             if let Some(answer) = self.ask(method.clone(), path, body.clone(), done).await {
@@ -174,7 +177,8 @@ impl Requester {
         }
     }
 
-    /// Makes one attempt. Any result other than success, `done` or an unavailable service is recorded as a surprise.
+    /// Makes one attempt. If the result is neither success nor `done`, and the service isn't
+    /// unavailable, it is recorded as unexpected.
     async fn ask(&mut self, method: Method, path: &str, body: Value, done: &[u16]) -> Option<Answer> {
         let request = self.member.request(method.clone(), path).timeout(PATIENCE);
         let request = if body.is_null() { request } else { request.json(&body) };

@@ -1,4 +1,4 @@
-//! Participants, conversations and the end of a run.
+//! Participants and conversations of a run, and its end.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,9 +19,9 @@ use crate::line::{Form, Line};
 use crate::rest::Requester;
 use crate::stream::StreamReader;
 
-/// Time after the last fault within which everybody must have everything.
+/// Time after the last fault within which all readers must have received all events.
 const ENDING: Duration = Duration::from_secs(30);
-/// Scheduling gap of the run above which it counts as a stall of the machine.
+/// Time for which the run was not scheduled, above which this counts as a stall of the machine.
 const STALL: Duration = Duration::from_millis(40);
 const BEAT: Duration = Duration::from_millis(10);
 
@@ -29,22 +29,24 @@ const CROWD: Chat = 0;
 const CREW: Chat = 1;
 const DUO: Chat = 2;
 const QUIET: Chat = 3;
-/// Conversation written only by the instance about to be killed, so that no later event reveals a gap.
+/// Conversation to which only the instance that is about to be killed writes, so that no later
+/// event reveals a gap.
 const HUSH: Chat = 4;
-/// A public channel with too many members to be small.
+/// Public channel that has too many members to be a small conversation.
 const CHANNEL: Chat = 5;
 const NAMES: [&str; 6] = ["the crowd", "the crew", "the duo", "the quiet two", "the hush", "the channel"];
-/// Readers of each conversation that also view it.
+/// For each conversation: number of readers that also view it.
 const LOOKING: [usize; 6] = [0, 0, 1, 4, 0, 0];
 const GUEST: usize = 7;
 /// Index of the user who joins and leaves the channel.
 const VISITOR: usize = 8;
-/// Number of passive channel members. Conversations of up to 20 members are small.
+/// Number of channel members who do nothing. They make the channel large: conversations of up to 20
+/// members are small.
 const SILENT: usize = 14;
 
 pub struct Stage {
     pub orders: watch::Sender<Orders>,
-    /// Writes to [`HUSH`] on request.
+    /// Client that writes to [`HUSH`] on request.
     pub whisperer: Requester,
     people: Vec<Member>,
     ids: Vec<String>,
@@ -52,12 +54,12 @@ pub struct Stage {
     writers: Vec<Notes>,
     clients: Vec<JoinHandle<()>>,
     requesters: Vec<JoinHandle<()>>,
-    /// Returns the number of times the visitor left.
+    /// Task of the visitor. Returns the number of times that the visitor has left.
     visitor: JoinHandle<usize>,
 }
 
 impl Stage {
-    /// Signs up everybody, creates the conversations and starts the clients.
+    /// Signs up all users, creates the conversations and starts the clients.
     pub async fn set(cluster: &Cluster, seed: u64) -> Self {
         let base = cluster.balancer.url();
         let names = ["Anna", "Ben", "Cleo", "Dora", "Eve", "Finn", "Gus", "Hana", "Ida"];
@@ -201,7 +203,8 @@ impl Stage {
         stage
     }
 
-    /// Stops all writers, waits until everybody has everything, and collects the evidence.
+    /// Stops all writers, waits until all readers have received all events, and collects the
+    /// evidence.
     pub async fn end(self, database: &TestDatabase, evidence: &mut Evidence) {
         self.orders.send_modify(|orders| orders.writes = false);
         let deadline = Instant::now() + ENDING;
@@ -221,7 +224,8 @@ impl Stage {
             members.push(listed.iter().filter_map(|one| one["user_id"].as_str().map(str::to_owned)).collect());
         }
         loop {
-            // Before the heads are read: messages acknowledged later would be missing in them.
+            // Counted before the heads are read, because the heads would not include messages that
+            // are acknowledged later.
             let outstanding: usize = self.writers.iter().map(|notes| lock(&notes.progress).outstanding).sum();
             let mut heads = BTreeMap::new();
             for (chat, who) in LOOKING.into_iter().enumerate() {
@@ -296,8 +300,8 @@ impl Stage {
     }
 }
 
-/// Reads a resource, retrying. A silently dead database connection is found only by the next request, even after all
-/// faults are repaired.
+/// Reads a resource and retries on failure. Even after all faults are repaired, a database
+/// connection that has failed silently is detected only by the next request.
 async fn patiently(member: &Member, path: String) -> Value {
     let deadline = Instant::now() + ENDING;
     loop {
@@ -310,14 +314,14 @@ async fn patiently(member: &Member, path: String) -> Value {
     }
 }
 
-/// Creates a poll in a conversation; returns its id.
+/// Creates a poll in a conversation and returns its id.
 async fn ask(by: &Member, chat: &str) -> String {
     let poll = json!({ "options": ["one", "two", "three"] });
     let body = json!({ "client_id": new_id(), "content": "Which?", "poll": poll });
     text(&by.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201)["id"])
 }
 
-/// Creates a public channel with these people and enough others that it is large.
+/// Creates a public channel with these users, and with so many others that it is large.
 async fn open_channel(base: &str, people: &[&Member]) -> String {
     let silent = (0..SILENT).map(async |n| Member::sign_up(base, &format!("Silent {n}")).await);
     let silent = futures_util::future::join_all(silent).await;
@@ -328,7 +332,7 @@ async fn open_channel(base: &str, people: &[&Member]) -> String {
     text(&channel["id"])
 }
 
-/// Response to a `sync` from the beginning.
+/// Returns the response to a `sync` from the beginning of each conversation.
 async fn synced(member: &Member, form: Form, ids: &[String]) -> String {
     let telling = async {
         let mut line = Line::open(member, form).await?;
@@ -370,20 +374,21 @@ fn logged(row: &Value) -> Logged {
     }
 }
 
-/// Milliseconds since 1970 of a timestamp such as `2026-11-20T12:00:00.000Z`.
+/// Converts a timestamp such as `2026-11-20T12:00:00.000Z` to milliseconds since 1970.
 pub fn moment(text: &str) -> Moment {
     let numbers: Vec<i64> =
         text.split(|one: char| !one.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect();
     let [year, month, day, hour, minute, second, millisecond] = numbers[..] else {
         panic!("{text} is not a timestamp");
     };
-    // Days of the civil calendar with years starting in March.
+    // Counts the days with years that start in March, so that the leap day is the last one.
     let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468;
     ((days * 24 + hour) * 60 + minute) * 60_000 + second * 1_000 + millisecond
 }
 
-/// Records when the run itself was not scheduled; the instances were not either.
+/// Records the times at which the run itself was not scheduled; the instances were not scheduled
+/// then either.
 pub fn watch_the_machine() -> Arc<Mutex<Vec<(Moment, i64)>>> {
     let stalls: Arc<Mutex<Vec<(Moment, i64)>>> = Arc::default();
     let seen = Arc::downgrade(&stalls);

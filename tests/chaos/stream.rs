@@ -1,4 +1,5 @@
-//! Reader of Server-Sent Events. Resumes by `Last-Event-ID` and reads missed events from the log after a `resync`.
+//! Reader of server-sent events. It resumes by `Last-Event-ID`; after a `resync`, it reads the
+//! missed events from the log.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,11 +14,12 @@ use crate::dice::Dice;
 use crate::evidence::{Chat, Event, Seen};
 
 const RECONNECT: Duration = Duration::from_millis(80);
-/// Time without data after which a stream is dropped; a comment arrives every 15 s.
+/// Time without data after which a stream is closed. The server sends a comment every 15 s.
 const SILENCE: Duration = Duration::from_secs(17);
-/// Time without data after which a stream on a dead connection is dropped while others are busy.
+/// Time without data after which a stream is considered dead and closed if other connections are
+/// receiving events.
 const BUSY_SILENCE: Duration = Duration::from_secs(5);
-/// Delay before a failed read is retried.
+/// Delay after which a failed read is tried again.
 const AGAIN: Duration = Duration::from_millis(400);
 const FETCH: Duration = Duration::from_secs(6);
 
@@ -30,10 +32,11 @@ pub struct StreamReader {
 }
 
 impl StreamReader {
-    /// Runs until the task is aborted.
+    /// Runs the reader until the task is aborted.
     pub async fn run(mut self) {
         let mut cursor = None;
-        // Conversations to read from the log; nothing else delivers their events.
+        // Conversations that must be read from the log, because nothing else delivers their missed
+        // events.
         let mut owed = BTreeSet::new();
         loop {
             let code = self.follow(&mut cursor, &mut owed).await;
@@ -44,7 +47,7 @@ impl StreamReader {
         }
     }
 
-    /// Reads one stream; returns how it ended, if it started at all.
+    /// Reads a stream until it ends. Returns how it ended; `None` if it didn't start.
     async fn follow(&mut self, cursor: &mut Option<String>, owed: &mut BTreeSet<Chat>) -> Option<Option<u16>> {
         let mut request = self.member.request(Method::GET, "/r1/events").timeout(Duration::from_secs(3_600));
         let resumes = cursor.is_some();
@@ -132,7 +135,7 @@ impl StreamReader {
         }
     }
 
-    /// Reads the owed conversations from the log. Failed ones remain owed.
+    /// Reads these conversations from the log. Those for which this fails remain in `owed`.
     async fn fetch(&self, owed: &mut BTreeSet<Chat>) {
         self.notes.saw(Seen::Sync);
         let names: BTreeMap<Chat, &String> = self.chats.iter().map(|(id, chat)| (*chat, id)).collect();

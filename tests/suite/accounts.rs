@@ -1,4 +1,4 @@
-//! Accounts over the API: sign-up, sign-in, sign-out, tokens, cookies, devices and attacks on them.
+//! Accounts: sign-up, sign-in, sign-out, tokens, cookies and devices, and attacks on them.
 
 mod browser;
 mod cluster;
@@ -27,7 +27,7 @@ pub(crate) use samples::sample_calls;
 
 const NEW_PASSWORD: &str = "An0ther-Horse-10";
 
-/// Refreshes with an `Idempotency-Key`.
+/// Refreshes the tokens with an `Idempotency-Key`.
 async fn refresh_with_key(caller: &Caller, token: &str, key: &str) -> Answer {
     let request = caller.request(Method::POST, "/r1/auth/refresh").header("idempotency-key", key);
     caller.send(request.json(&json!({ "refresh_token": token }))).await
@@ -37,7 +37,7 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_else(|| panic!("{field} is missing in {value}"))
 }
 
-/// Time until an ended session is refused.
+/// Returns the time after which an ended session is refused.
 async fn refused_after(member: &Member) -> Duration {
     let start = Instant::now();
     let status = || async { member.get("/r1/users/me").await.status };

@@ -1,4 +1,4 @@
-//! API keys: scopes, forbidden calls and revocation.
+//! API keys: scopes, calls that are forbidden for keys, and revocation.
 
 use std::time::Duration;
 
@@ -108,10 +108,10 @@ async fn a_key_is_limited_to_its_scopes_and_never_manages_credentials() {
     all.post("/r1/auth/change-password", password.clone()).await.refused(403, "scope_missing");
     all.patch("/r1/users/me", password).await.refused(403, "scope_missing");
     all.patch("/r1/users/me", json!({ "display_name": "Robot" })).await.data_with(200);
-    // Resources of other users stay inaccessible.
+    // A key gives no access to resources of other users.
     let cleo = app.sign_up("Cleo").await;
     cleo.program(&["read", "write"]).await.get(&messages).await.refused(404, "not_found");
-    // Malformed keys are unauthenticated.
+    // A malformed key counts as missing authentication.
     for wrong in ["nk_", "nk_x", &format!("nk_{}", "A".repeat(43)), &format!("nk_{}", "A".repeat(5_000))] {
         let nobody = support::Caller::new(&app.url(), support::Credentials::Bearer((*wrong).to_owned()));
         nobody.get("/r1/users/me").await.refused(401, "unauthenticated");
@@ -145,19 +145,19 @@ async fn the_admin_scope_requires_and_follows_the_administrator_role() {
     administering.get("/r1/admin/users").await.data();
     administering.get("/r1/api_keys").await.refused(403, "scope_missing");
 
-    // Reading usage of others follows the same scope.
+    // Reading the usage of other users requires the same scope.
     let bens_usage = format!("/r1/usage?user_id={}", app.sign_up("Ben").await.id);
     usual.get(&bens_usage).await.refused(403, "forbidden");
     fresh.program(&["read", "admin"]).await.get(&bens_usage).await.data();
 
-    // A key replaces a person's confirmation.
+    // Calls with a key need no confirmation by the user.
     app.database.run("UPDATE user_sessions SET created_at = 0, confirmed_at = NULL").await;
     fresh.put(&budget, limit()).await.refused(403, "fresh_sign_in_required");
     administering.put(&budget, limit()).await.data();
     let body = json!({ "name": "Another", "scopes": ["admin"] });
     fresh.post("/r1/api_keys", body.clone()).await.refused(403, "fresh_sign_in_required");
 
-    // The scope ends with the owner's administrator role, and nobody else can grant it.
+    // The scope ends when the owner is no longer an administrator. Other users can't grant it.
     role("user").await;
     wait_until("the key loses the admin scope", || async { administering.get("/r1/admin/users").await.status == 403 })
         .await;
@@ -198,7 +198,7 @@ async fn sockets_require_the_read_scope_and_sending_requires_write() {
     assert!(matches!(&refused, Err((403, body)) if body.contains("scope_missing")));
     writer.get("/r1/events").await.refused(403, "scope_missing");
     reader.event_stream(None).await.expect("hello").await;
-    // A ticket does not extend the scopes.
+    // A ticket has no more scopes than the key by which it was requested.
     let ticket = writer.post("/r1/websocket/ticket", json!({})).await.data()["ticket"].as_str().unwrap().to_owned();
     let path = format!("/r1/websocket?ticket={ticket}");
     let by_ticket = Socket::try_open(&app.url(), &path, app.anonymous().headers(), Codec::Json).await;
@@ -224,7 +224,7 @@ async fn rejects_a_revoked_key_at_once_and_closes_its_sockets() {
     program.get("/r1/users/me").await.refused(401, "unauthenticated");
     assert_eq!(socket.closed().await.code, 4401);
     assert_eq!(kept.request("ping", json!({})).await.kind, "pong");
-    // Signing out the owner does not affect keys, and vice versa.
+    // Signing out the owner doesn't affect keys, and revoking keys doesn't affect sessions.
     anna.get("/r1/users/me").await.data_with(200);
     anna.post("/r1/auth/logout", json!({})).await.data_with(200);
     other.get("/r1/users/me").await.data_with(200);
@@ -243,7 +243,8 @@ mod cluster {
         let mut socket = there.connect().await;
         revoke(&anna, &program).await;
         assert_eq!(socket.closed().await.code, 4401);
-        // Connections and requests are notified separately; without the bus the key would be cached for five seconds.
+        // Connections and requests learn of the revocation independently. Without the bus, the key
+        // would be cached for five seconds.
         let refused = wait_until("the key is refused on the other instance", || async {
             there.get("/r1/users/me").await.status == 401
         });

@@ -1,4 +1,5 @@
-//! Dependency and layering rules, checked on the sources without a server.
+//! Rules about dependencies and layers, which are checked on the source files without starting a
+//! server.
 
 mod page;
 
@@ -12,7 +13,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Allowed dependencies between our crates; none points upwards.
+/// Allowed dependencies between the project's crates. None of them points to a higher layer.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     [
         ("crates/appcore", &["natter-macro"][..]),
@@ -172,7 +173,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     .collect()
 }
 
-/// Words that must not occur in a crate's sources because they belong to another layer.
+/// Words that must not occur in a crate's source files, because they belong to another layer.
 const FOREIGN: [(&str, &[&str]); 21] = [
     ("crates/payment/src", &["sea_orm", "sqlx::", "actix"]),
     ("crates/outgoing/src", &["sea_orm", "sqlx::", "actix"]),
@@ -197,7 +198,7 @@ const FOREIGN: [(&str, &[&str]); 21] = [
     ("crates/ops/src", &["actix_web", "HttpRequest"]),
 ];
 
-/// Expressions that panic. Production code needs none; start-up returns errors as well.
+/// Expressions that panic. Production code must not use them; start-up returns errors as well.
 const PANICS: [&str; 9] = [
     ".unwrap()",
     ".expect(",
@@ -210,7 +211,7 @@ const PANICS: [&str; 9] = [
     "clippy::expect_used",
 ];
 
-/// Calls that check a precondition; endpoints use `requires` instead.
+/// Calls that check a precondition. Endpoints must use `requires` instead.
 const ASKS: [&str; 5] = [
     "Confirmed::ask(",
     "PasskeyEnrolment::ask(",
@@ -219,7 +220,7 @@ const ASKS: [&str; 5] = [
     "ExportableConversation::ask(",
 ];
 
-/// Rust files below a folder.
+/// Returns the Rust files below a folder.
 pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let Ok(entries) = fs::read_dir(folder) else { return found };
@@ -238,7 +239,7 @@ pub(crate) fn is_test_file(path: &Path) -> bool {
         || path.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("tests"))
 }
 
-/// Source text compiled into the program, without tests and comments.
+/// Returns the source text of a file that becomes part of the program, without tests and comments.
 fn program_text(path: &Path) -> String {
     if is_test_file(path) {
         return String::new();
@@ -250,7 +251,8 @@ fn program_text(path: &Path) -> String {
         .fold(String::new(), |text, line| text + line + "\n")
 }
 
-/// Removes inline test modules. Text after such a module, or after a test module in its own file, stays.
+/// Removes inline test modules. Text after such a module stays, as does text after the declaration
+/// of a test module in a separate file.
 fn without_tests(text: &str) -> String {
     let mut program = String::new();
     let mut in_tests = false;
@@ -263,7 +265,7 @@ fn without_tests(text: &str) -> String {
             program.push_str(line);
             program.push('\n');
         }
-        // rustfmt puts the closing brace of a top-level module, and no other, at the start of a line.
+        // rustfmt puts only the closing brace of a top-level module at the start of a line.
         in_tests &= line != "}";
     }
     program
@@ -275,7 +277,7 @@ fn excludes_only_test_modules_from_the_checks() {
     assert_eq!(without_tests(text), "#[cfg(test)]\nmod tests;\nfn one() {\n}\nfn three() {}\n");
 }
 
-/// Names of a crate's normal dependencies, from its manifest.
+/// Returns the names of a crate's dependencies, except those for tests, from its manifest.
 fn dependencies(folder: &Path) -> BTreeSet<String> {
     let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
     let dependencies =
@@ -304,7 +306,8 @@ fn crates_depend_only_on_lower_layers() {
     }
 }
 
-/// Modules in paths such as `crate::one::Thing` and `crate::{one, two::{Thing, Other}}`.
+/// Returns the modules in paths such as `crate::one::Thing` and `crate::{one, two::{Thing,
+/// Other}}`.
 fn modules_named(text: &str) -> BTreeSet<&str> {
     let name = |path: &'_ str| path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
     let mut named = BTreeSet::new();
@@ -331,7 +334,7 @@ fn modules_named(text: &str) -> BTreeSet<&str> {
             }
         }
     }
-    // A list may end with a comma.
+    // A list that ends with a comma gives an empty name.
     named.remove("");
     named
 }
@@ -342,7 +345,7 @@ fn finds_modules_in_paths_and_use_lists() {
     assert_eq!(modules_named(text), BTreeSet::from(["App", "EIGHT", "one", "six", "three", "two"]));
 }
 
-/// True if a path of arrows leads from one module to another.
+/// True if a chain of dependencies leads from one module to another.
 fn leads(arrows: &BTreeSet<(&str, &str)>, from: &str, to: &str) -> bool {
     let mut seen = BTreeSet::from([from]);
     let mut next = vec![from];
@@ -355,7 +358,8 @@ fn leads(arrows: &BTreeSet<(&str, &str)>, from: &str, to: &str) -> bool {
     false
 }
 
-/// Modules of a crate with the text of each file. `lib.rs` is excluded because it only lists modules.
+/// Returns the modules of a crate, with the text of each file. Leaves out `lib.rs`, which only
+/// lists modules.
 fn modules(folder: &Path) -> Vec<(String, String)> {
     sources(folder)
         .into_iter()
@@ -367,7 +371,7 @@ fn modules(folder: &Path) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Modules of the names that a crate re-exports.
+/// Returns the modules from which a crate re-exports names.
 fn homes(lib: &str) -> BTreeMap<&str, &str> {
     let shown = lib.lines().filter_map(|line| line.strip_prefix("pub use ")?.split_once("::"));
     shown
@@ -421,7 +425,8 @@ fn production_code_does_not_panic() {
     assert!(read > 50, "the sources were not found");
 }
 
-/// `requires = …` is checked in one place, and services take the resulting witness.
+/// Preconditions are checked in one place, `requires = …`. Services take the witness that results
+/// from the check.
 #[test]
 fn endpoints_authorize_through_requires() {
     let folder = root().join("crates/endpoint/src");
@@ -435,8 +440,9 @@ fn endpoints_authorize_through_requires() {
     }
 }
 
-/// Services write audit entries in the transaction of the change. Endpoints record calls without a change; failed
-/// sign-ins are recorded where they fail, for every method.
+/// Services write an audit entry in the transaction of the change. Endpoints write only the entries
+/// of calls that change nothing. Failed sign-ins are recorded where they fail, for all sign-in
+/// methods.
 #[test]
 fn audit_entries_without_a_change_are_written_by_endpoints() {
     let notes: Vec<PathBuf> = [
@@ -476,7 +482,7 @@ fn every_declared_endpoint_is_registered() {
     assert_eq!(routes.len(), listed.len(), "two endpoints have the same method and path");
 }
 
-/// `docs/security.md` names the test behind each claim; each must exist.
+/// `docs/security.md` names the test of each claim, and these tests must exist.
 #[test]
 fn every_test_named_on_the_security_page_exists() {
     let page = fs::read_to_string(root().join("docs/security.md")).unwrap();

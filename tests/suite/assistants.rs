@@ -1,4 +1,5 @@
-//! Assistants: streaming, stopping, failures, and answers that survive reloads and restarts.
+//! Assistants: streaming, stopping, failures, and answers that survive a reload of the page and a
+//! restart of the server.
 
 use support::{
     Application, Behaviour, Frame, Member, Setup, Socket, Upstream, UpstreamKind, Value, json, wait_until_equal,
@@ -21,7 +22,7 @@ mod survival;
 mod titles;
 mod versions;
 
-/// An application with a scripted provider, a user, and their chat with the default assistant.
+/// Application with a scripted AI provider, a user, and the user's chat with the default assistant.
 pub(crate) struct Chat {
     pub app: Application,
     pub upstream: Upstream,
@@ -40,13 +41,13 @@ impl Chat {
         Self { app, upstream, anna, id, socket }
     }
 
-    /// Sends a question; returns the id of the answer that starts.
+    /// Sends a question and returns the id of the answer that is started.
     pub async fn ask(&mut self, question: &str) -> String {
         self.anna.send_message(&self.id, question).await;
         begun(&mut self.socket, &self.id).await
     }
 
-    /// Durable event that ends an answer.
+    /// Waits for the durable event that ends an answer.
     pub async fn ended(&mut self, kind: &str) -> Value {
         self.socket.expect_in(kind, &self.id).await.payload
     }
@@ -61,7 +62,7 @@ impl Chat {
     }
 }
 
-/// Id of the next answer that starts in a conversation.
+/// Waits until an answer is started in a conversation and returns its id.
 pub(crate) async fn begun(socket: &mut Socket, conversation: &str) -> String {
     let created = socket
         .find("an assistant's message", |frame| {
@@ -75,14 +76,15 @@ pub(crate) async fn begun(socket: &mut Socket, conversation: &str) -> String {
     message["id"].as_str().unwrap().to_owned()
 }
 
-/// Appends a chunk to an answer; its offset must match the current end.
+/// Appends a chunk to the text of an answer. The offset of the chunk must be the current end of the
+/// text.
 pub(crate) fn append(text: &mut String, delta: &Frame) {
     let length = u64::try_from(text.encode_utf16().count()).unwrap();
     assert_eq!(delta.payload["offset"].as_u64(), Some(length), "{delta:?} does not follow {text:?}");
     text.push_str(delta.payload["text"].as_str().unwrap());
 }
 
-/// Reads chunks of an answer until its text is `expected`.
+/// Reads chunks of an answer until the text is `expected`.
 pub(crate) async fn read_up_to(socket: &mut Socket, conversation: &str, expected: &str) {
     let mut text = String::new();
     while text != expected {
@@ -112,8 +114,8 @@ async fn answers_with_the_demo_model_if_no_provider_is_configured() {
     assert_eq!(message["model"], "demo");
 }
 
-/// Same scenario for both providers: the answer is streamed, its tokens are counted, and it is part of the next
-/// question.
+/// Scenario for both kinds of provider: the answer is streamed, its tokens are counted, and the
+/// next request contains it.
 async fn talk(kind: UpstreamKind) {
     let mut chat = Chat::start(Setup::new(), kind).await;
     chat.upstream.then(Behaviour::step("Xin chào 👋 bạn"));
@@ -159,7 +161,7 @@ async fn talk(kind: UpstreamKind) {
     assert_eq!(turns, [("user", "Hello?"), (own, "Xin chào 👋 bạn"), ("user", "And now?")]);
 }
 
-/// Text of a turn in Anthropic's format, as a string or as blocks.
+/// Returns the text of a turn in Anthropic's format, which is a string or blocks.
 fn said(content: &Value) -> &str {
     content.as_str().or(content[0]["text"].as_str()).unwrap()
 }
@@ -189,7 +191,7 @@ async fn readers_can_stop_an_answer() {
         }
         let message = chat.ended("message.completed").await["message"].clone();
         assert_eq!((&message["status"], &message["content"]), (&json!("stopped"), &json!("One two ")));
-        // Repeating it changes nothing.
+        // Stopping again changes nothing.
         let again = chat.anna.post(&format!("/r1/messages/{answer}/stop"), json!({})).await.data();
         assert_eq!(again["status"], "stopped");
         assert_eq!(chat.message(&answer).await, message);
@@ -205,8 +207,8 @@ async fn coalesces_the_chunks_of_a_fast_answer() {
     let completed = chat.ended("message.completed").await;
     assert_eq!(completed["message"]["content"], long);
     let pieces = chat.socket.drain().await.into_iter().filter(|frame| frame.kind == "message.delta").count();
-    // The provider sends 4,000 words one by one. Chunks are 40 ms apart, so an answer that takes 20 seconds has 500 of
-    // them.
+    // The provider sends 4,000 words one by one. The server sends a chunk every 40 ms, which is 500
+    // chunks for an answer that takes 20 seconds.
     assert!(pieces <= 500, "{pieces} chunks");
 }
 
@@ -225,7 +227,7 @@ async fn a_regenerated_answer_keeps_its_position() {
     let answers = chat.answers().await;
     assert_eq!(answers.len(), 1);
     assert_eq!((&answers[0]["id"], &answers[0]["content"]), (&json!(answer), &json!("The second try.")));
-    // The replaced answer is not part of the question.
+    // The request doesn't contain the answer that is being replaced.
     let asked = chat.upstream.asked();
     assert_eq!(asked[0].body["messages"], asked[1].body["messages"]);
 }
@@ -256,7 +258,8 @@ async fn deleting_a_conversation_stops_its_running_answer() {
     chat.upstream.then(Behaviour::answer("The first."));
     chat.ask("Hello?").await;
     chat.ended("message.completed").await;
-    // The conversation is deleted while its answer is written; another one is unaffected.
+    // A conversation is deleted while an answer in it is being generated; an answer in another one
+    // isn't affected.
     chat.upstream.then(Behaviour::step("Never seen again"));
     let lost = chat.ask("And?").await;
     chat.upstream.release(1);
@@ -295,7 +298,7 @@ async fn in_a_group_an_assistant_answers_only_when_mentioned() {
     let (anna, ben, cara) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cara").await);
     let new = json!({ "name": "Helper", "model": "large", "system_prompt": "Speak like a pirate." });
     let helper = anna.post("/r1/assistants", new).await.data_with(201);
-    // An initial member, or one added later.
+    // An assistant is a member from the start, or is added later.
     let members = json!([ben.id, cara.id]);
     let new = json!({ "kind": "group", "title": "Team", "member_ids": members, "assistant_id": helper["id"] });
     let with_it = anna.post("/r1/conversations", new).await.data_with(201)["id"].as_str().unwrap().to_owned();
@@ -307,7 +310,7 @@ async fn in_a_group_an_assistant_answers_only_when_mentioned() {
     }
 }
 
-/// Three people talk; one of them mentions the assistant `Helper`.
+/// Tests a conversation of three users in which one of them mentions the assistant `Helper`.
 async fn answers_who_names_it(upstream: &Upstream, group: &str, anna: &Member, ben: &Member, cara: &Member) {
     let before = upstream.asked().len();
     let mut socket = cara.connect().await;
@@ -377,7 +380,8 @@ async fn only_editors_of_an_assistant_read_its_instructions() {
     }
 }
 
-/// Reads a message until its stored text is `expected`; partial text is stored at least once a second.
+/// Waits until the stored text of a message is `expected`. Partial text is stored at least once a
+/// second.
 pub(crate) async fn stored(member: &Member, id: &str, expected: &str) {
     let stored = || async {
         let message = member.get(&format!("/r1/messages/{id}")).await.data();

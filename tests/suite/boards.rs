@@ -36,7 +36,7 @@ async fn titles(by: &Member, conversation: &str) -> Vec<String> {
     list["items"].as_array().unwrap().iter().map(|task| task["title"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A board column: the ids of its conversation and of the column.
+/// Column of a board: the id of the conversation and that of the column.
 async fn sample_column(world: &World) -> (String, String) {
     let group = world.group().await;
     let id = create(&world.owner, &at(&group, "board/columns"), json!({ "name": "To do" })).await;
@@ -107,9 +107,9 @@ async fn creates_and_changes_a_board_and_notifies_its_viewers() {
             .await;
     assert_eq!((&moved["column_id"], &moved["version"], &moved["due_at"]), (&doing["id"], &json!(2), &Value::Null));
     assert_eq!(socket.expect_in("task.updated", &chat).await.payload["task"], moved);
-    // An unchanged field publishes no event and creates no version.
+    // If no field changes, no event is published and the version stays.
     assert_eq!(change(&ben, &made, json!({ "title": "Write the notes" })).await["version"], 2);
-    // A stale version is refused with the current task.
+    // A change of an outdated version is refused. The response contains the current task.
     let path = format!("/r1/tasks/{}", id(&made));
     let stale = anna.patch(&path, json!({ "title": "No", "version": 1 })).await;
     stale.refused(409, "stale");
@@ -147,7 +147,7 @@ async fn a_move_writes_one_row_and_tolerates_equal_positions() {
         tasks.push(task(&anna, &chat, &todo, &format!("{n}")).await);
     }
     assert_eq!(titles(&ben, &chat).await, ["0", "1", "2", "3", "4"]);
-    // Between the first two, by appending to the first one's position.
+    // Moves the task between the first two, to a position that extends that of the first one.
     let between = format!("{}V", tasks[0]["position"].as_str().unwrap());
     change(&ben, &tasks[4], json!({ "position": between })).await;
     let second = change(&anna, &tasks[3], json!({ "position": between })).await;
@@ -156,13 +156,13 @@ async fn a_move_writes_one_row_and_tolerates_equal_positions() {
     for (at, unmoved) in [(0, &tasks[0]), (3, &tasks[1]), (4, &tasks[2])] {
         assert_eq!(&ben.get(&at_tasks(&chat)).await.data()["items"][at], unmoved);
     }
-    // Into another column; last without a position.
+    // Moves tasks to another column. Without a position, a task becomes the last one.
     change(&anna, &tasks[0], json!({ "column_id": done["id"] })).await;
     change(&anna, &tasks[1], json!({ "column_id": done["id"] })).await;
     assert_eq!(titles(&ben, &chat).await, ["4", "3", "2", "0", "1"]);
     let path = at(&chat, &format!("tasks?column_id={}", id(&done)));
     assert_eq!(ben.get(&path).await.data()["total"], 2);
-    // All drop their card at the same position at once.
+    // All users drop their card at the same position at the same time.
     let drops =
         tasks.iter().map(async |task| change(&anna, task, json!({ "column_id": todo["id"], "position": "V5" })).await);
     let mut positions: Vec<_> =
@@ -187,7 +187,7 @@ async fn readers_see_the_board_and_writers_change_it() {
         let todo = column(&ben, place, "To do").await;
         let made = task(&ben, place, &todo, "Ours").await;
         let (path, column_path) = (format!("/r1/tasks/{}", id(&made)), format!("/r1/columns/{}", id(&todo)));
-        // A public channel can be read without joining.
+        // A user can read a public channel without joining it.
         if status == 403 {
             assert_eq!(dora.get(&at(place, "board")).await.data()["version"], 2);
             assert_eq!(dora.get(&path).await.data(), made);
@@ -216,7 +216,7 @@ async fn readers_see_the_board_and_writers_change_it() {
     ben.post(&at(&open, "board/columns"), json!({ "name": "Late" })).await.refused(409, "archived");
     let column_path = format!("/r1/columns/{}/archive", shown["column_id"].as_str().unwrap());
     ben.post(&column_path, json!({})).await.refused(409, "archived");
-    // If only admins post, only admins plan.
+    // In a conversation where only administrators post, only they can change the board.
     let body = json!({ "kind": "public_channel", "title": new_id(), "posting": "admins", "member_ids": [ben.id] });
     let news = id(&anna.post("/r1/conversations", body).await.data_with(201)).to_owned();
     column(&anna, &news, "To do").await;
@@ -271,7 +271,7 @@ async fn hides_earlier_tasks_from_later_members_if_history_is_hidden() {
         change(&anna, &before, json!({ "assignee_ids": [late.id] })).await;
         assert_eq!(late.get(&format!("/r1/tasks/{}", id(&before))).await.data()["description"], "more of it");
         assert_eq!(titles(&late, &chat).await, ["Before", "Since"]);
-        // Only visible tasks are archived.
+        // Only the tasks that the user sees are archived.
         let path = format!("/r1/columns/{}/archive", id(&todo));
         assert_eq!(late.post(&path, json!({})).await.data()["count"], 2);
         assert_eq!(titles(&ben, &chat).await, ["From a message"]);
@@ -343,7 +343,7 @@ async fn lists_own_tasks_across_all_readable_boards() {
     ben.get("/r1/tasks?assignee=you").await.names_field("assignee");
     let of_ben = anna.get(&at(&group, &format!("tasks?assignee={}", ben.id))).await.data();
     assert_eq!(of_ben["total"], 2);
-    // A removed member can't do tasks there or be assigned any.
+    // A removed member can't change tasks there or be assigned to any.
     anna.delete(&at(&group, &format!("members/{}", ben.id))).await.data();
     assert_eq!(ben.get("/r1/tasks").await.data()["total"], 1);
     let path = format!("/r1/tasks/{}", id(&wanted[1]));
@@ -369,7 +369,8 @@ async fn hides_archived_tasks_until_they_are_restored() {
     let sent = ben.send_message(&chat, "Is it over?").await;
     let body = json!({ "title": "Over", "column_id": todo["id"], "assignee_ids": [ben.id], "message_id": sent["id"] });
     let over = anna.post(&at(&chat, "tasks"), body).await.data_with(201);
-    // Only clients that show messages ask for tasks created from messages.
+    // Tasks created from messages are listed only for clients that show messages, which ask for
+    // them.
     assert_eq!(ben.get(&at(&chat, "tasks?from_message=true")).await.data()["items"], json!([over]));
     let mut socket = ben.connect().await;
     let archived = change(&anna, &over, json!({ "archived": true, "version": 1 })).await;
@@ -378,16 +379,17 @@ async fn hides_archived_tasks_until_they_are_restored() {
     assert_eq!(titles(&ben, &chat).await, ["Kept"]);
     let listed = ben.get(&at(&chat, "tasks?archived=true")).await.data();
     assert_eq!((&listed["items"], &listed["total"]), (&json!([archived]), &json!(1)));
-    // An archived task is not open, whatever its column. Archiving again changes nothing.
+    // An archived task counts as done, whatever its column is. Archiving it again changes nothing.
     assert_eq!(ben.get("/r1/tasks?done=false").await.data()["total"], 0);
     assert_eq!(ben.get("/r1/tasks?done=true").await.data()["items"][0]["done"], true);
     assert_eq!(change(&ben, &over, json!({ "archived": true })).await, archived);
-    // It returns to its position.
+    // The task returns to its earlier position.
     let back = change(&ben, &over, json!({ "archived": false })).await;
     assert_eq!((&back["archived_at"], &back["position"]), (&Value::Null, &over["position"]));
     assert_eq!(titles(&ben, &chat).await, ["Kept", "Over"]);
 
-    // All visible tasks of a column at once: each has its own event and counts as one change.
+    // Archives all visible tasks of a column at once. Each of them has a separate event and counts
+    // as one change.
     for moved in [&kept, &over] {
         change(&anna, moved, json!({ "column_id": done["id"] })).await;
     }
@@ -402,7 +404,7 @@ async fn hides_archived_tasks_until_they_are_restored() {
     assert_eq!(anna.get(&at(&chat, "board")).await.data()["version"], version + 2);
     assert_eq!(anna.post(&path, json!({})).await.data(), json!({ "count": 0 }));
     assert_eq!(titles(&ben, &chat).await, Vec::<String>::new());
-    // A column with archived tasks can't be deleted because they could not be restored.
+    // A column that has archived tasks can't be deleted, because these could then not be restored.
     anna.delete(&format!("/r1/columns/{}", id(&done))).await.refused(409, "wrong_state");
 }
 
@@ -445,7 +447,7 @@ async fn rejects_invalid_board_fields_by_name_and_limits_boards() {
         column(&anna, &chat, &format!("Column {n}")).await;
     }
     anna.post(&at(&chat, "board/columns"), json!({ "name": "One more" })).await.refused(422, "too_many");
-    // Deleting an account unassigns its tasks.
+    // When an account is deleted, its tasks are no longer assigned.
     anna.patch(&format!("/r1/tasks/{}", id(&made)), json!({ "assignee_ids": [ben.id] })).await.data();
     let request = ben.request(reqwest::Method::DELETE, "/r1/users/me").json(&json!({ "password": support::PASSWORD }));
     ben.send(request).await.data();
@@ -455,7 +457,7 @@ async fn rejects_invalid_board_fields_by_name_and_limits_boards() {
     .await;
 }
 
-/// Titles and times of a user's reminders.
+/// Returns the titles and times of a user's reminders.
 async fn reminders(of: &Member) -> Vec<(Value, Value)> {
     let listed = of.get("/r1/notifications?kind=reminder").await.data();
     listed["items"].as_array().unwrap().iter().map(|one| (one["title"].clone(), one["detail"].clone())).collect()
@@ -473,7 +475,7 @@ async fn reminds_the_assignee_once_before_a_task_is_due() {
         let body = json!({ "title": title, "column_id": doing["id"], "due_at": due, "assignee_ids": assignees });
         anna.post(&at(&chat, "tasks"), body).await.data_with(201)
     };
-    // Completed, deleted, archived or postponed tasks do not remind.
+    // There are no reminders of tasks that are done, deleted, archived or postponed.
     let (soon, day) = (within(4), within(86_400));
     let finished = add("Finished", &soon, json!([ben.id])).await;
     change(&ben, &finished, json!({ "column_id": done["id"] })).await;

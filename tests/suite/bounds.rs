@@ -1,4 +1,5 @@
-//! Bounded resources: no client behaviour costs the server more than a bounded amount or affects others (G6).
+//! Bounded resources: whatever a client does, its cost for the server is bounded and other clients
+//! are not affected (guarantee G6 of `docs/guarantees.md`).
 
 mod bodies;
 mod floods;
@@ -11,9 +12,10 @@ use support::{Application, Member};
 
 use crate::raw::Raw;
 
-/// Number of connections that the server has not closed, whether or not the peer still exists.
+/// Number of connections that the server has not closed, including those whose client is gone.
 fn connections(app: &Application) -> usize {
-    // Addresses and states are hexadecimal: 01 is established, 08 is closed by the peer only.
+    // In this table, addresses and states are hexadecimal: state 01 is established, 08 is closed by
+    // the client only.
     let port = format!(":{:04X}", app.instances[0].port());
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
@@ -25,7 +27,7 @@ async fn connections_fall_to(app: &Application, count: usize) {
     support::wait_until(&format!("{count} connections"), || async { connections(app) <= count }).await;
 }
 
-/// A native connection that reads only `hello`.
+/// Opens a native connection that reads nothing but the `hello`.
 async fn silent(member: &Member) -> Raw {
     let mut raw = Raw::native(member.base(), member.access_token()).await;
     assert!(raw.text().await.contains("\"type\":\"hello\""));

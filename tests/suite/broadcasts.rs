@@ -1,4 +1,4 @@
-//! Announcements: audience, schedule, dismissal and history.
+//! Broadcasts: their audience, schedule, dismissal and history.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn told(socket: &mut Socket, broadcast: &Value) -> Value {
     frame.payload
 }
 
-/// Delivery counts of an announcement.
+/// Returns the delivery counts of a broadcast.
 async fn counts(admin: &Member, broadcast: &Value) -> [i64; 4] {
     let read = admin.get(&path(broadcast, "")).await.data();
     ["recipients", "delivered", "seen", "dismissed"].map(|name| read[name].as_i64().unwrap())
@@ -98,7 +98,7 @@ async fn announcements_reach_everyone_online_and_later_visitors() {
     );
     assert!(frame.get("audience").is_none() && frame.get("created_by").is_none(), "{frame}");
     assert_eq!(titles(&ben).await, ["Maintenance at ten"], "Ben signed up later");
-    // Anna through her connection, Ben by a request.
+    // Anna gets the broadcast over her connection, Ben by a request.
     settled(&admin, &sent, [3, 2, 0, 0]).await;
     for _ in 0..2 {
         anna.post(&path(&sent, "/seen"), json!({})).await.data();
@@ -114,7 +114,8 @@ async fn announcements_reach_everyone_online_and_later_visitors() {
     let frame = told(&mut socket, &sent).await;
     assert_eq!((&frame["status"], &frame["withdrawn_at"]), (&json!("withdrawn"), &withdrawn["withdrawn_at"]));
     assert!(titles(&anna).await.is_empty());
-    // Repeating it changes nothing; later changes are refused; marking it as seen is allowed.
+    // Withdrawing again changes nothing, and later changes are refused. A user may still mark it as
+    // seen.
     assert_eq!(admin.post(&path(&sent, "/withdraw"), json!({})).await.data(), admin.get(&path(&sent, "")).await.data());
     admin.patch(&path(&sent, ""), json!({ "title": "Later" })).await.refused(409, "wrong_state");
     anna.post(&path(&sent, "/seen"), json!({})).await.data();
@@ -151,7 +152,8 @@ async fn announcements_reach_exactly_their_audience() {
         let preview = admin.post("/r1/broadcasts/preview", json!({ "audience": audience })).await.data();
         assert_eq!(preview, json!({ "recipients": count, "online": count }), "{title}");
         let sent = announce(&admin, title, audience, json!({})).await;
-        // By the time the audience was notified, others would have been too; the counts show they were not.
+        // Other users would have been notified by the time the audience was. The counts show that
+        // they weren't.
         settled(&admin, &sent, [count, count, 0, 0]).await;
         let sockets = [&mut to_anna, &mut to_ben, &mut to_admin];
         for ((socket, member), is_reached) in sockets.into_iter().zip([&anna, &ben, &admin]).zip(reached) {
@@ -164,7 +166,7 @@ async fn announcements_reach_exactly_their_audience() {
         }
         admin.post(&path(&sent, "/withdraw"), json!({})).await.data();
     }
-    // Disconnected users are not online.
+    // A user who has disconnected doesn't count as online.
     drop((to_anna, to_ben));
     wait_until("nobody is online", || async {
         let all = json!({ "audience": { "all": true } });
@@ -215,7 +217,7 @@ async fn rejects_invalid_announcement_fields_by_name() {
     anna.get("/r1/broadcasts").await.refused(403, "forbidden");
     anna.post(&path(&sent, "/dismiss"), json!({})).await.refused(409, "wrong_state");
     assert_eq!(titles(&anna).await, ["Hello"]);
-    // A started announcement keeps its audience; other fields can be edited.
+    // After the start of a broadcast, its audience can't be changed; other fields can.
     for change in [
         json!({ "audience": { "roles": ["admin"] } }),
         json!({ "starts_at": later(Duration::from_secs(60)) }),
@@ -266,7 +268,7 @@ async fn lists_announcements_by_status() {
     }
     assert!(find("q=_").await.is_empty());
     admin.get("/r1/broadcasts?status=asleep").await.names_field("status");
-    // Before the start the audience can change, and withdrawing notifies nobody.
+    // Before the start, the audience can be changed, and no user is notified of a withdrawal.
     let moved = json!({ "audience": { "roles": ["admin"] }, "starts_at": later(Duration::from_secs(900)) });
     assert_eq!(admin.patch(&path(&soon, ""), moved).await.data()["recipients"], 1);
     assert_eq!(titles(&admin).await, ["Now 100%"]);
@@ -283,7 +285,7 @@ async fn dismissing_an_announcement_dismisses_it_on_all_devices() {
     told(&mut other, &sent).await;
     anna.post(&path(&sent, "/dismiss"), json!({})).await.data();
     assert_eq!(other.expect("broadcast.dismissed").await.payload, json!({ "id": sent["id"] }));
-    // A new title is sent to those who have not dismissed it.
+    // If the title is changed, those users get it who have not dismissed the broadcast.
     admin.patch(&path(&sent, ""), json!({ "title": "Hello again" })).await.data();
     assert_eq!(told(&mut other, &sent).await["title"], "Hello again");
     assert!(titles(&anna).await.is_empty());
@@ -361,7 +363,7 @@ async fn announcements_are_listed_as_notifications_until_withdrawn() {
     }
     assert_eq!(listed(&ben).await, json!(0));
 
-    // A user who leaves the audience keeps it until then.
+    // A user who leaves the audience still has the broadcast until its end.
     let place = team(&anna, &[&ben]).await;
     let more = json!({ "channels": ["notification"] });
     let sent = announce(&admin, "For the team", json!({ "workspace_ids": [place] }), more).await;
@@ -425,12 +427,13 @@ mod cluster {
         for socket in &mut sockets {
             assert_eq!(told(socket, &sent).await["status"], "active");
         }
-        // The admin has not seen it.
+        // The administrator has not seen it.
         let told_all = i64::try_from(PEOPLE).unwrap();
         settled(&admin, &sent, [told_all + 1, told_all, 0, 0]).await;
         admin.at(&app.instances[1].url()).post(&path(&sent, "/withdraw"), json!({})).await.data();
         for socket in &mut sockets {
-            // A duplicate delivery would appear here first.
+            // If the broadcast had been delivered twice, the second delivery would arrive here
+            // first.
             assert_eq!(told(socket, &sent).await["status"], "withdrawn");
         }
         wait_until("the withdrawal takes effect", || async { titles(&people[0]).await.is_empty() }).await;

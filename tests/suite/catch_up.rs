@@ -1,4 +1,5 @@
-//! Catch-up summaries: limited to readable messages and visible only to the requester.
+//! Catch-up summaries. They contain only messages that the user can read, and only the user who
+//! requests one sees it.
 
 use support::{Application, Behaviour, Member, Setup, Upstream, UpstreamKind, Value, json, wait_until};
 
@@ -26,7 +27,7 @@ async fn read(member: &Member, chat: &str, message: &Value) {
 
 pub(crate) fn sample_calls() -> Vec<SampleCall> {
     vec![
-        // Neither has new messages.
+        // Neither has any new messages, so the calls are refused after the access checks.
         sample(&["CatchUpConversation"], async |world| Args::id(world.group().await).with_body(json!({}))),
         sample(&["CatchUpAll"], async |world| Args::body(json!({ "workspace_id": world.workspace }))),
     ]
@@ -56,13 +57,13 @@ async fn catch_up_summarizes_a_conversation() {
     for unread in ["in May", "fine with me", "secret"] {
         assert!(!asked.contains(unread), "{asked}");
     }
-    // From an earlier position although everything is read.
+    // A summary from an earlier position is possible although all messages are read.
     read(&ben, &chat, &news).await;
     ben.post(&path(&chat), json!({})).await.refused(409, "wrong_state");
     upstream.then(Behaviour::answer("In May, then in June.[1][2]"));
     let all = ben.post(&path(&chat), json!({ "since": 0 })).await.data();
     assert_eq!((all["read_count"].as_u64(), all["sources"].as_array().unwrap().len()), (Some(2), 2));
-    // Ben pays for it, and it is stored in no conversation.
+    // The summary is charged to Ben. No conversation contains it.
     let used = async || ben.get("/r1/usage/requests").await.data()["total"].as_u64().unwrap_or_default();
     wait_until("the usage is recorded", async || used().await == 2).await;
     assert!(anna.history(&chat).await.iter().all(|message| message["sender"]["kind"] != "assistant"));

@@ -11,7 +11,7 @@ use support::{Application, Member, json, new_id};
 
 use crate::endpoints::{Args, SampleCall, sample};
 
-/// Channels listed for a user.
+/// Returns the titles of the channels that are listed for a user.
 async fn browsed(member: &Member, query: &str) -> Vec<String> {
     let found = member.get(&format!("/r1/conversations?scope=browse{query}")).await.data();
     found["items"].as_array().unwrap().iter().map(|item| item["title"].as_str().unwrap().to_owned()).collect()
@@ -42,7 +42,7 @@ async fn public_channels_can_be_found_read_joined_and_left() {
     assert_eq!(browsed(&ben, "&q=LAUN").await, ["Launch"]);
     assert!(!browsed(&ben, "").await.contains(&"Secret".to_owned()));
 
-    // Reading without joining publishes nothing and writes nothing.
+    // Reading without joining publishes and stores nothing.
     let seen = ben.conversation(&channel).await;
     assert_eq!((&seen["own"], &seen["member_count"], &seen["unread"]), (&json!(null), &json!(1), &json!(0)));
     let history = ben.history(&channel).await;
@@ -65,7 +65,7 @@ async fn public_channels_can_be_found_read_joined_and_left() {
     ben.send_as(&secret, &new_id(), "Hello?").await.refused(404, "not_found");
     anna.send_message(&channel, "Unheard").await;
 
-    // After joining, events arrive and earlier messages count as read.
+    // After joining, the user gets new events, and earlier messages count as read.
     let joined = ben.post(&at(&channel, "/join"), json!({})).await.data();
     assert_eq!(
         (&joined["own"]["role"], &joined["member_count"], &joined["unread"]),
@@ -75,22 +75,23 @@ async fn public_channels_can_be_found_read_joined_and_left() {
     let added = socket.expect_in("member.added", &channel).await;
     assert_eq!(added.payload["member"]["user_id"], ben.id.as_str());
     assert!(added.payload.get("seq").is_none(), "{added:?}");
-    // A repeated join publishes again because the event of a lost response may be lost as well.
+    // Joining again publishes the event again, because the event may have been lost together with
+    // the response.
     assert_eq!(socket.expect_in("member.added", &channel).await.payload, added.payload);
     anna.send_message(&channel, "Heard").await;
     let heard = socket.expect_in("message.created", &channel).await;
     assert_eq!((&heard.payload["message"]["content"], &heard.payload["message"]["no"]), (&json!("Heard"), &json!(3)));
     assert_eq!(ben.conversation(&channel).await["unread"], 1);
     ben.send_message(&channel, "Hi").await;
-    // Sending marks earlier messages as read.
+    // Sending a message marks the earlier ones as read.
     assert_eq!(ben.conversation(&channel).await["unread"], 0);
     assert_eq!(anna.conversation(&channel).await["unread"], 1);
-    // Joining takes no sequence number.
+    // Joining uses no sequence number.
     let kinds: Vec<String> =
         anna.event_log(&channel).await.iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect();
     assert_eq!(kinds, ["message.created"; 4]);
 
-    // After leaving, no events arrive and sending is refused.
+    // After leaving, the user gets no events and can't send messages.
     ben.post(&at(&channel, "/leave"), json!({})).await.data();
     socket
         .find("the leave", |frame| frame.kind == "member.removed" && frame.payload["user_id"] == ben.id.as_str())
@@ -118,7 +119,7 @@ async fn public_channel_titles_are_unique_per_workspace() {
     ben.patch(&at(&other, ""), json!({ "title": "thảo luận" })).await.refused(409, "name_taken");
     ben.patch(&at(&other, ""), json!({ "title": "OTHER" })).await.data();
     ben.patch(&at(&other, ""), json!({ "title": null })).await.names_field("title");
-    // A private channel's title is free until it becomes public.
+    // The title of a private channel can be used by others until the channel becomes public.
     let private = ben.open_channel("private_channel", "Thảo luận").await;
     ben.post(&at(&private, "/convert"), json!({ "kind": "public_channel" })).await.refused(409, "name_taken");
     ben.post("/r1/conversations", json!({ "kind": "public_channel" })).await.names_field("title");
@@ -197,7 +198,7 @@ async fn converts_a_conversation_to_another_kind() {
     dora.get(&at(&group, "")).await.refused(404, "not_found");
     anna.post(&at(&group, "/convert"), convert("public_channel")).await.data();
     assert_eq!(dora.history(&group).await.len(), 2);
-    // Memberships take no sequence numbers now.
+    // From now on, membership changes use no sequence numbers.
     dora.post(&at(&group, "/join"), json!({})).await.data();
     dora.send_message(&group, "I'm in").await;
     anna.post(&at(&group, "/convert"), convert("group")).await.refused(409, "wrong_state");
@@ -220,7 +221,7 @@ async fn only_admins_post_in_an_announcement_channel() {
     ben.send_as(&channel, &new_id(), "And now?").await.refused(403, "forbidden");
     anna.patch(&at(&channel, ""), json!({ "posting": "everyone" })).await.data();
     ben.send_message(&channel, "Everybody").await;
-    // Workspace admins may also post once they are members.
+    // Administrators of the workspace may also post there when they are members.
     anna.patch(&at(&channel, ""), json!({ "posting": "admins" })).await.data();
     let admin = app.admin().await;
     admin.send_as(&channel, &new_id(), "Attention").await.refused(403, "not_a_member");
@@ -252,7 +253,7 @@ async fn adds_everybody_but_guests_to_the_default_channel() {
     assert_eq!(own(&ben).await.unwrap()["member_count"], 2);
     assert!(own(&guest).await.is_none());
     guest.get(&at(id, "")).await.refused(404, "not_found");
-    // Nobody can leave it, be removed from it or delete it.
+    // No user can leave the default channel, be removed from it or delete it.
     ben.post(&at(id, "/leave"), json!({})).await.refused(409, "default_channel");
     anna.delete(&at(id, &format!("/members/{}", ben.id))).await.refused(409, "default_channel");
     anna.delete(&at(id, "")).await.refused(409, "default_channel");
@@ -260,7 +261,7 @@ async fn adds_everybody_but_guests_to_the_default_channel() {
     anna.post(&at(id, "/convert"), json!({ "kind": "private_channel" })).await.refused(409, "default_channel");
     ben.patch(&at(id, ""), json!({ "title": "Mine" })).await.refused(403, "forbidden");
     anna.patch(&at(id, ""), json!({ "title": "Lobby" })).await.data();
-    // Becoming a guest removes the user, and becoming a member adds them again.
+    // A user who becomes a guest is removed; when they become a member again, they are added again.
     anna.patch(&format!("{members}/{}", ben.id), json!({ "role": "guest" })).await.data();
     socket.find("his removal", |frame| frame.kind == "member.removed").await;
     ben.get(&at(id, "")).await.refused(404, "not_found");

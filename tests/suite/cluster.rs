@@ -1,5 +1,5 @@
-//! Several instances behind a load balancer without sticky sessions: every commit is visible everywhere, whichever
-//! instance dies.
+//! Several instances behind a load balancer without sticky sessions. All instances show everything
+//! that is committed, whichever of them dies.
 
 mod notifications;
 mod search;
@@ -86,8 +86,8 @@ async fn signing_out_takes_effect_on_other_instances() {
     there.get("/r1/users/me").await.refused(401, "unauthenticated");
 }
 
-/// Writes through the load balancer until told to stop, resending unanswered requests; returns the acknowledged
-/// messages.
+/// Writes through the load balancer until told to stop, and resends requests without a response.
+/// Returns the messages that were acknowledged.
 fn write(member: Member, chat: String, stop: Arc<AtomicBool>) -> JoinHandle<HashSet<String>> {
     tokio::spawn(async move {
         let mut acknowledged = HashSet::new();
@@ -104,7 +104,7 @@ fn write(member: Member, chat: String, stop: Arc<AtomicBool>) -> JoinHandle<Hash
                     Ok(answer) => assert!(matches!(answer.status, 502..=504), "{answer:?}"),
                     Err(_) => {}
                 }
-                // Retry delay of the client.
+                // Pause of the client before it retries.
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
             acknowledged.insert(client_id);
@@ -113,7 +113,8 @@ fn write(member: Member, chat: String, stop: Arc<AtomicBool>) -> JoinHandle<Hash
     })
 }
 
-/// Checks that every acknowledged message exists once and that all views equal the log.
+/// Checks that every acknowledged message exists exactly once, and that what each user sees equals
+/// the log.
 async fn check(member: &Member, chat: &str, acknowledged: &HashSet<String>, followers: &[Follower]) {
     let log = member.event_log(chat).await;
     let expected: Vec<(i64, String)> =
@@ -141,7 +142,7 @@ struct Load {
 }
 
 impl Load {
-    /// Two people write and follow through the load balancer.
+    /// Starts two users who write and follow the conversation through the load balancer.
     async fn start(balancer: &str) -> Self {
         let anna = Member::sign_up(balancer, "Anna").await;
         let ben = Member::sign_up(balancer, "Ben").await;
@@ -155,7 +156,7 @@ impl Load {
         load
     }
 
-    /// Waits until everybody received this many more messages.
+    /// Waits until all followers have received this number of further messages.
     async fn go_on(&self, messages: i64) {
         for follower in &self.followers {
             let now = follower.seen(&self.chat).last().map_or(0, |(seq, _)| *seq);
@@ -196,7 +197,7 @@ async fn restarting_redis_under_load_loses_nothing() {
     for _ in 0..2 {
         let redis = app.redis.as_mut().unwrap();
         redis.stop().await;
-        // Without Redis events are delivered from the log.
+        // Without Redis, the events are read from the log and delivered.
         load.go_on(50).await;
         redis.start_again().await;
         load.go_on(50).await;
@@ -265,7 +266,8 @@ async fn answers_503_in_time_without_its_database_and_recovers() {
     assert_eq!((health.status, &health.body["database"]["status"]), (503, &json!("down")), "{health:?}");
     assert_eq!(alive.status, 200);
     assert_eq!(anna.get("/health").await.body["database"]["circuit"], "open");
-    // From here on nobody waits for a connection: twenty sequential requests would take a multiple of `PATIENCE`.
+    // From here on, no request waits for a connection. Otherwise twenty requests in a row would
+    // take a multiple of `PATIENCE`.
     let refusals = async {
         for _ in 0..20 {
             anna.get("/r1/conversations").await.refused(503, "unavailable");
@@ -278,13 +280,13 @@ async fn answers_503_in_time_without_its_database_and_recovers() {
     let said = |word: &str| app.instances[0].log().iter().filter(|line| line.contains(word)).count();
     wait_until("the circuit breaker closes", || async { said("circuit breaker closed") > 0 }).await;
     assert_eq!((said("circuit breaker open"), said("circuit breaker closed")), (1, 1));
-    // The first attempt may have been committed; the resent message exists once.
+    // The first attempt may have been committed; after it is resent, the message exists only once.
     let again = anna.send_as(&chat, &client_id, "meanwhile").await;
     assert!(matches!(again.status, 200 | 201), "{again:?}");
     assert_eq!(anna.history(&chat).await.len(), 2);
 }
 
-/// Connections stay open without data or errors.
+/// The connections stay open, but neither data nor errors arrive.
 #[tokio::test]
 async fn answers_503_in_time_behind_a_dead_database_connection_and_recovers() {
     let postgres = PostgresServer::start();
@@ -295,7 +297,7 @@ async fn answers_503_in_time_behind_a_dead_database_connection_and_recovers() {
     let mut socket = ben.connect().await;
     anna.send_message(&chat, "before").await;
     socket.read_until_seq(&chat, 1).await;
-    // The database connection fails while requests of each kind are in progress.
+    // The database connections fail while requests of each kind are in progress.
     let (is_over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let asking = (0..24).map(|n| {
         let (anna, chat, is_over, answered) = (&anna, &chat, &is_over, &answered);
@@ -319,11 +321,11 @@ async fn answers_503_in_time_behind_a_dead_database_connection_and_recovers() {
         line.set(Way::Dead);
         wait_until("a 503", || async { anna.get("/r1/conversations").await.status == 503 }).await;
         line.set(Way::Open);
-        // Queries on dead connections time out; new connections serve everything else.
+        // Queries on failed connections time out; everything else is served over new connections.
         wait_until("requests are answered again", || async { anna.get("/r1/conversations").await.status == 200 }).await;
         is_over.store(true, Ordering::SeqCst);
     };
-    // A request that exceeds `PATIENCE` fails.
+    // Fails if a request takes longer than `PATIENCE`.
     tokio::join!(futures_util::future::join_all(asking), breaking);
     wait_until("messages are accepted again", || async {
         matches!(anna.send_as(&chat, &new_id(), "after").await.status, 200 | 201)
@@ -333,7 +335,7 @@ async fn answers_503_in_time_behind_a_dead_database_connection_and_recovers() {
     socket.read_until_seq(&chat, head).await;
 }
 
-/// Some connections go silent; others and new ones keep working.
+/// Some connections stop responding; the others, and new ones, work.
 #[tokio::test]
 async fn stalled_database_backends_fail_only_their_own_requests() {
     let postgres = PostgresServer::start();
@@ -362,7 +364,8 @@ async fn stalled_database_backends_fail_only_their_own_requests() {
     postgres.resume_backend(stopped);
 }
 
-/// Clients without a load balancer: those that can't connect or are cut off switch to the other instance.
+/// Clients that use no load balancer: if they can't connect or are disconnected, they switch to the
+/// other instance.
 #[tokio::test]
 async fn clients_that_fail_over_see_no_error_in_a_rolling_restart() {
     const CLIENTS: usize = 16;

@@ -1,11 +1,11 @@
-//! Files that are committed and follow from the program. `NATTER_UPDATE=1` writes them.
+//! Committed files that are generated from the program. `NATTER_UPDATE=1` writes them.
 
 use std::{collections::BTreeSet, fs};
 
 use crate::architecture::root;
 
-/// Compares a committed file with its current content, or writes it if `NATTER_UPDATE` is set. `advice` says what to do about a
-/// difference.
+/// Compares a committed file with the content that it should have, or writes it if `NATTER_UPDATE`
+/// is set. `advice` states what to do if they differ.
 pub(crate) fn compare(path: &str, current: &str, advice: &str) {
     let file = root().join(path);
     if std::env::var_os("NATTER_UPDATE").is_some() {

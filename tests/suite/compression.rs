@@ -1,4 +1,4 @@
-//! permessage-deflate: negotiation, threshold and configuration.
+//! Compression by permessage-deflate: negotiation, threshold and configuration.
 
 use support::{Application, Setup, json};
 
@@ -6,7 +6,7 @@ use crate::raw::{Raw, masked, upgrade_headers};
 
 const PATH: &str = "/r1/websocket";
 
-/// Decompressed payload.
+/// Decompresses a payload.
 fn inflated(payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(100_000);
     let mut decompress = flate2::Decompress::new(false);
@@ -15,13 +15,13 @@ fn inflated(payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// First byte and content of the next `message.created` frame.
+/// Returns the first byte and the content of the next `message.created` frame.
 async fn created(raw: &mut Raw) -> (u8, support::Value) {
     loop {
         let (first, payload) = raw.whole_frame().await.unwrap();
         let payload = if first & 0x40 == 0 { payload } else { inflated(&payload) };
         let text = String::from_utf8_lossy(&payload).into_owned();
-        // Socket.IO prefixes the packet type.
+        // Socket.IO puts the type of the packet before the content.
         if let Some(frame) = text.strip_prefix("42").and_then(|text| serde_json::from_str::<support::Value>(text).ok())
         {
             if frame[0] == "message.created" {

@@ -51,7 +51,7 @@ async fn reports_figures_for_an_hour_a_day_and_thirty_days() {
         assert_eq!(sum(&admin, range, "messages").await, 8, "{range}");
         assert!(sum(&admin, range, "requests").await > 0, "{range}");
         assert_eq!(series(&admin, range, "people").await.last(), Some(&Some(3)), "{range}");
-        // There was no data before.
+        // There was no data earlier.
         assert_eq!(series(&admin, range, "messages").await.first(), Some(&None), "{range}");
     }
     wait_until("the connection is counted", || async { sum(&admin, "1h", "connections").await >= 1 }).await;
@@ -80,7 +80,7 @@ async fn reports_figures_for_an_hour_a_day_and_thirty_days() {
 
 #[tokio::test]
 async fn shows_dead_letters_as_an_incident_until_resolved() {
-    // Nothing listens on this address.
+    // No server listens at this address.
     let setup = Setup::new().set("mail.smtp_url", "smtp://127.0.0.1:9");
     let app = setup.set("jobs.backoff", "1").set("jobs.max_attempts", "1").start().await;
     let admin = app.admin().await;
@@ -163,7 +163,7 @@ mod cluster {
             series(&admin, "1h", "connections").await.iter().flatten().any(|count| *count == 2)
         })
         .await;
-        // The figures follow the counters.
+        // The figures agree with the counters.
         wait_until("both connections are reported", || async {
             instances(&admin).await.iter().all(|instance| instance["connections"] == 1)
         })
@@ -171,7 +171,7 @@ mod cluster {
         app.instances[1].kill().await;
         let admin = admin.at(&app.instances[0].url());
         let told = || async { incident(&admin, "instance").await.is_some() };
-        // Longer than the maximum reporting delay.
+        // True if the instance has not reported for longer than the maximum delay between reports.
         let is_silent = |instance: &Value| {
             Timestamp::parse(instance["seen_at"].as_str().unwrap()).unwrap() < Clock::system().now().minus(SILENT)
         };
@@ -181,7 +181,7 @@ mod cluster {
         .await;
         wait_until("it is told", told).await;
         assert_eq!(instances(&admin).await.len(), 1);
-        // Its connected clients had to reconnect.
+        // The clients that were connected to it had to reconnect.
         assert_eq!(incident(&admin, "instance").await.unwrap()["impact"], 1);
     }
 
@@ -191,7 +191,7 @@ mod cluster {
         let (anna, ben, admin) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.admin().await);
         let chat = anna.open_single(&ben).await;
         let ben = ben.at(&app.instances[1].url());
-        // The number of affected users comes from the counters.
+        // The number of affected users is taken from the figures.
         wait_until("affected users are counted", || async {
             series(&admin, "1h", "people").await.iter().any(Option::is_some)
         })
@@ -214,7 +214,7 @@ mod cluster {
         .await;
         let over = incident(&admin, "redis").await.unwrap();
         assert!(over["impact"].as_i64().is_some_and(|felt| felt >= 6), "{over}");
-        // The last count may predate their connection.
+        // The last figures may be from before the users connected.
         assert!(over["people"].is_i64(), "{over}");
     }
 }

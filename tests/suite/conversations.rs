@@ -1,4 +1,4 @@
-//! Conversations: kinds, members, ownership and visibility.
+//! Conversations: kinds, members, ownership, and who sees them.
 
 use support::{Application, json, new_id};
 
@@ -40,7 +40,7 @@ fn members() -> Vec<SampleCall> {
             Args::id(group).with_body(json!({ "user_id": newcomer }))
         }),
         sample(&["LeaveConversation"], async |world| {
-            // The owner must transfer it before leaving.
+            // The owner must transfer the ownership before leaving.
             let group = world.group().await;
             let heir = format!("/r1/conversations/{group}/members/{}", world.friend.id);
             world.owner.patch(&heir, json!({ "role": "owner" })).await.data_with(200);
@@ -73,7 +73,7 @@ async fn two_people_have_one_direct_conversation() {
         ben.post("/r1/conversations", json!({ "kind": "single", "member_ids": [anna.id] })).await.data_with(200);
     assert_eq!(first["id"], again["id"]);
     assert_eq!(first["last_seq"], 0);
-    // Concurrent requests create one.
+    // Two concurrent requests create only one conversation.
     let carl = app.sign_up("Carl").await;
     let (one, other) = tokio::join!(
         anna.post("/r1/conversations", json!({ "kind": "single", "member_ids": [carl.id] })),
@@ -87,7 +87,8 @@ async fn the_same_client_id_creates_one_conversation() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = json!({ "kind": "assistant", "client_id": "one" });
-    // As after a lost response: repeated during the first request, and later.
+    // The request is repeated, as after a lost response: while the first one is in progress, and
+    // later.
     let (one, other) =
         tokio::join!(anna.post("/r1/conversations", chat.clone()), anna.post("/r1/conversations", chat.clone()));
     let mut statuses = [one.status, other.status];
@@ -96,11 +97,11 @@ async fn the_same_client_id_creates_one_conversation() {
     let again = anna.post("/r1/conversations", chat.clone()).await.data_with(200);
     assert_eq!(again["id"], one.data()["id"]);
     assert_eq!(again["id"], other.data()["id"]);
-    // Another id of hers and the same id of somebody else create others.
+    // Another id of the same user, and the same id of another user, create different conversations.
     let next = anna.post("/r1/conversations", json!({ "kind": "assistant", "client_id": "two" })).await.data_with(201);
     let of_ben = ben.post("/r1/conversations", chat).await.data_with(201);
     assert!(next["id"] != again["id"] && of_ben["id"] != again["id"]);
-    // A channel has its own title.
+    // A channel keeps the title that was given.
     let channel = json!({ "kind": "public_channel", "title": "Plans", "client_id": "three" });
     let plans = anna.post("/r1/conversations", channel.clone()).await.data_with(201);
     assert_eq!(anna.post("/r1/conversations", channel).await.data_with(200)["id"], plans["id"]);
@@ -179,7 +180,7 @@ async fn adds_removes_and_promotes_members() {
     anna.send_message(&group, "Welcome").await;
     assert_eq!(watching.expect_in("message.created", &group).await.payload["message"]["content"], "Welcome");
 
-    // An owner must transfer it before leaving.
+    // The owner must transfer the ownership before leaving.
     anna.post(&format!("/r1/conversations/{group}/leave"), json!({})).await.refused(409, "owner_must_transfer");
     ben.patch(&format!("{members}/{}", ben.id), json!({ "role": "owner" })).await.refused(403, "forbidden");
     let owner = anna.patch(&format!("{members}/{}", ben.id), json!({ "role": "owner" })).await.data();
@@ -187,7 +188,7 @@ async fn adds_removes_and_promotes_members() {
     anna.post(&format!("/r1/conversations/{group}/leave"), json!({})).await.data();
     anna.get(&format!("/r1/conversations/{group}")).await.refused(404, "not_found");
 
-    // A removed member receives this event and nothing later.
+    // A removed member receives this event and no later ones.
     carl.delete(&format!("{members}/{}", dora.id)).await.refused(403, "forbidden");
     ben.delete(&format!("{members}/{}", dora.id)).await.data();
     let removed = watching
@@ -205,7 +206,7 @@ async fn adds_removes_and_promotes_members() {
         "{after:?}"
     );
 
-    // She is added again and reads on.
+    // The user is added again and can read on.
     ben.post(&members, json!({ "user_id": dora.id })).await.data_with(201);
     assert_eq!(dora.conversation(&group).await["title"], "Plan");
     let log = ben.event_log(&group).await;

@@ -1,10 +1,10 @@
-//! Failing jobs: retried, then kept as dead letters for administrators.
+//! Failing jobs: they are retried, and then kept as dead letters for administrators.
 
 use support::{Member, Setup, Value, json, new_id, wait_until};
 
 use crate::endpoints::{Args, SampleCall, plain, sample};
 
-/// Jobs that an administrator sees with this query.
+/// Returns the jobs that an administrator sees with this query.
 async fn jobs(admin: &Member, query: &str) -> Vec<Value> {
     let listed = admin.get(&format!("/r1/admin/jobs?{query}")).await.data();
     listed["items"].as_array().unwrap().clone()
@@ -14,14 +14,14 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
     vec![
         plain(&["ListJobs", "ListJobKinds"]),
         sample(&["RequeueJobs", "DeleteJobs"], async |_| Args::body(json!({}))),
-        // No job fails in this application.
+        // In this application, no job fails.
         sample(&["RequeueJob", "DeleteJob"], async |_| Args::id(new_id())),
     ]
 }
 
 #[tokio::test]
 async fn jobs_that_fail_too_often_are_dead_letters_to_requeue_or_delete() {
-    // Nothing listens on this address.
+    // No server listens at this address.
     let setup = Setup::new().set("mail.smtp_url", "smtp://127.0.0.1:9");
     let app = setup.set("jobs.backoff", "1").set("jobs.max_attempts", "2").start().await;
     let admin = app.admin().await;
@@ -31,13 +31,13 @@ async fn jobs_that_fail_too_often_are_dead_letters_to_requeue_or_delete() {
     assert_eq!((&dead["status"], &dead["attempts"], &dead["run_at"]), (&json!("dead"), &json!(2), &json!(null)));
     assert!(dead["error"].as_str().is_some_and(|error| !error.is_empty()), "{dead}");
     assert!(jobs(&admin, "status=dead&kind=answer").await.is_empty());
-    // The recipient and the kind of the letter, without its content.
+    // Shows the recipient and the kind of the email, but not its content.
     assert!(dead["about"]["letter"].is_string(), "{dead}");
     assert!(!dead.to_string().contains('@'), "{dead}");
     let kinds = admin.get("/r1/admin/job_kinds").await.data();
     let mail = kinds.as_array().unwrap().iter().find(|kind| kind["kind"] == "mail").unwrap();
     assert!(mail["dead"].as_i64().is_some_and(|dead| dead >= 1), "{kinds}");
-    // A requeued job has all its attempts again.
+    // A job that is requeued has the full number of attempts again.
     let path = format!("/r1/admin/jobs/{}", dead["id"].as_str().unwrap());
     let back = admin.post(&format!("{path}/requeue"), json!({})).await.data();
     assert_eq!((&back["status"], &back["attempts"]), (&json!("queued"), &json!(0)));
@@ -51,7 +51,7 @@ async fn jobs_that_fail_too_often_are_dead_letters_to_requeue_or_delete() {
     admin.delete(&path).await.data();
     admin.delete(&path).await.refused(404, "not_found");
 
-    // All jobs of a kind at once, and none of another kind.
+    // Requeues all jobs of a kind, and none of another kind.
     app.sign_up("Ben").await;
     wait_until("Ben's mail is a dead letter", || async { !jobs(&admin, "status=dead&kind=mail").await.is_empty() })
         .await;

@@ -1,4 +1,4 @@
-//! Event delivery: in order, once, without gaps, across reconnects, joins and leaves.
+//! Delivery of events: in order, once and without gaps, even when clients reconnect, join or leave.
 
 use support::{Application, Codec, Frame, Member, Setup, Socket, json, new_id};
 
@@ -10,7 +10,7 @@ fn seqs(frames: &[Frame], chat: &str) -> Vec<i64> {
         .collect()
 }
 
-/// Frames up to `sync.done`, which answers the sync.
+/// Reads the frames up to the `sync.done` that answers the sync.
 async fn sync(socket: &mut Socket, cursors: support::Value) -> (Vec<Frame>, Frame) {
     let id = socket.send("sync", json!({ "cursors": cursors })).await;
     let mut frames = Vec::new();
@@ -97,7 +97,8 @@ async fn a_sync_under_load_has_no_gaps_or_duplicates() {
     while last < COUNT {
         let mut socket = ben.connect().await;
         let id = socket.send("sync", json!({ "cursors": { (chat.as_str()): last } })).await;
-        // The sync fetches events between the cursor and its start; from the first in-order event on there is no gap.
+        // The sync fetches the events between the cursor and the time of its start. From the first
+        // event that is in order, there is no gap.
         let (mut is_in_order, mut is_done) = (false, false);
         while !is_done || last < COUNT {
             let frame = socket.next().await;
@@ -195,7 +196,7 @@ async fn a_member_removed_while_typing_is_not_shown_typing_again() {
     let chat = anna.open_group("Team", &[&ben, &eve]).await;
     let (mut hers, mut his) = (anna.connect().await, ben.connect().await);
     for _ in 0..2 {
-        // The second one is published 3 s after the first.
+        // The second change is published 3 s after the first.
         his.send("typing", json!({ "conversation_id": chat, "active": true })).await;
     }
     his.drain().await;
@@ -241,7 +242,7 @@ async fn presence_follows_connections_and_the_chosen_status() {
     let app = Application::start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     anna.open_single(&ben).await;
-    // All members of the shared workspace meet in its default channel.
+    // All members of the shared workspace are members of its default channel.
     let workspaces = eve.get("/r1/workspaces").await.data()["items"].clone();
     let shared = workspaces.as_array().unwrap().iter().find(|one| one["shared"] == true).unwrap();
     eve.post(&format!("/r1/workspaces/{}/leave", shared["id"].as_str().unwrap()), json!({})).await.data();
@@ -273,7 +274,7 @@ async fn presence_uses_the_most_active_connection() {
     presence_of(&mut hers, &ben, "online").await;
     one.send("presence", json!({ "status": "dnd" })).await;
     presence_of(&mut hers, &ben, "dnd").await;
-    // Away on one connection, active on another.
+    // The user is away on one connection and active on another.
     one.send("presence", json!({ "status": "away" })).await;
     presence_of(&mut hers, &ben, "online").await;
     drop(two);

@@ -1,4 +1,5 @@
-//! Drafts and scheduled messages: synchronised across devices, sent on time and once despite crashes.
+//! Drafts and scheduled messages. Drafts are synchronised across devices; scheduled messages are
+//! sent on time and only once, despite crashes.
 
 use std::time::Duration;
 
@@ -73,15 +74,16 @@ async fn synchronizes_drafts_across_devices_with_the_newest_winning() {
     anna.put(&draft, json!({ "content": "in the thread", "thread_id": root["id"] })).await.data();
     assert_eq!(socket.expect_in("draft.updated", &chat).await.payload["thread_id"], root["id"]);
     assert_eq!(drafts(&other).await, ["in the thread", "half a"]);
-    // An older version arriving late is not stored.
+    // An older version that arrives late is not stored.
     let before = json!({ "content": "older", "updated_at": later(Duration::ZERO).replace("202", "201") });
     assert_eq!(other.put(&draft, before).await.data()["content"], "half a");
-    // A clock that is ahead wins once, not permanently.
+    // A version from a device whose clock is ahead wins once, but later versions of other devices
+    // are not blocked for good.
     let ahead = json!({ "content": "from tomorrow", "updated_at": later(Duration::from_secs(86_400)) });
     let ahead = other.put(&draft, ahead).await.data();
     assert!(ahead["updated_at"].as_str() > stored["updated_at"].as_str());
     assert_eq!(anna.put(&draft, json!({ "content": "half a thought" })).await.data()["content"], "half a thought");
-    // An empty draft is deleted, and older versions do not restore it.
+    // An empty draft is deleted, and an older version doesn't restore it.
     let emptied = anna.put(&draft, json!({ "content": " " })).await.data();
     assert_eq!(emptied["content"], "");
     let again = json!({ "content": "half a thought", "updated_at": stored["updated_at"] });
@@ -184,7 +186,7 @@ async fn sends_a_scheduled_message_at_its_time() {
     ben.post(&path(&sent, "/send"), json!({})).await.refused(404, "not_found");
     assert_eq!(ben.get("/r1/scheduled").await.data()["total"], 0);
     assert_eq!(anna.get(&format!("/r1/scheduled?conversation_id={chat}")).await.data()["total"], 1);
-    // Repeating the request returns the same message.
+    // Repeating the request returns the message that was already scheduled.
     let same = json!({ "client_id": sent["client_id"] });
     assert_eq!(schedule(&anna, &chat, "good morning", &at, same).await["id"], sent["id"]);
     let changed = anna.patch(&path(&sent, ""), json!({ "content": "good morning!" })).await.data();
@@ -201,7 +203,7 @@ async fn sends_a_scheduled_message_at_its_time() {
         }
     }
     anna.get(&path(&sent, "")).await.refused(404, "not_found");
-    // Validation happens when the message is scheduled.
+    // A message is validated when it is scheduled.
     let messages = format!("/r1/conversations/{chat}/messages");
     for (field, send_at) in
         [("send_at", later(Duration::from_secs(5))), ("send_at", later(Duration::from_secs(400 * 86_400)))]
@@ -234,10 +236,10 @@ async fn a_scheduled_message_can_be_sent_now_postponed_or_cancelled() {
     assert_eq!((&message["content"], &message["thread_id"]), (&json!("first"), &root["id"]));
     anna.delete(&path(&second, "")).await.data();
     assert_eq!(anna.get("/r1/scheduled").await.data()["total"], 0);
-    // Its attachment is deleted with it.
+    // The attachment is deleted together with the message.
     let file = format!("/r1/uploads/{}", id(&upload));
     wait_until("the file is deleted", async || anna.get(&file).await.status == 404).await;
-    // A message refused at its time is kept with the reason.
+    // If a message is refused when it is due, it is kept with the reason.
     let put_off = schedule(&ben, &chat, "too late", &day, json!({})).await;
     anna.delete(&format!("/r1/conversations/{chat}/members/{}", ben.id)).await.data();
     let mut socket = ben.connect().await;
@@ -267,7 +269,7 @@ async fn sends_a_scheduled_message_once_despite_a_kill() {
     let here = ben.at(&app.url());
     let sent = async || here.history(&chat).await.len();
     wait_until("the first message is sent", async || sent().await > 0).await;
-    // Killed while sending.
+    // The instance is killed while it sends the message.
     app.instances[0].kill().await;
     app.instances[0].start_again().await;
     let (here, author) = (ben.at(&app.url()), anna.at(&app.url()));
@@ -345,7 +347,7 @@ mod cluster {
         assert_eq!(socket.expect("saved.updated").await.payload["message_id"], root["id"]);
         anna.delete(&on("follow")).await.data();
         assert_eq!(socket.expect_in("thread.own", &chat).await.payload["following"], false);
-        // It can be read and changed on the other instance.
+        // Drafts and scheduled messages can be read and changed on the other instance.
         assert_eq!(drafts(&there).await, ["half a thought"]);
         assert_eq!(there.get("/r1/scheduled").await.data()["items"][0]["id"], sent["id"]);
         assert_eq!(there.get("/r1/reminders").await.data()["items"][0]["id"], reminder["id"]);
@@ -362,7 +364,7 @@ mod cluster {
         assert!(others.iter().all(|frame| !own.contains(&frame.kind.as_str())), "{others:#?}");
     }
 
-    /// Kills all instances and restarts them.
+    /// Kills all instances and starts them again.
     async fn blackout(app: &mut Application) {
         for instance in &mut app.instances {
             instance.kill().await;
@@ -385,7 +387,7 @@ mod cluster {
         }
         blackout(&mut app).await;
         wait_until("some messages are sent", async || ben.history(&chat).await.len() > 1).await;
-        // Killed while sending.
+        // The instances are killed while they send the messages.
         blackout(&mut app).await;
         wait_until("all are there", async || ben.history(&chat).await.len() > 10).await;
         wait_until("no scheduled message or reminder is left", async || {

@@ -1,4 +1,4 @@
-//! Tests of every endpoint that the program declares: authorization and robustness against invalid input.
+//! Tests of every endpoint that the program declares: authorization, and refusal of invalid input.
 
 mod access;
 mod bad_input;

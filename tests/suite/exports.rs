@@ -1,4 +1,4 @@
-//! Conversation exports: authorization, content, and completion despite crashes.
+//! Exports of conversations: authorization, content, and completion despite crashes.
 
 use std::io::Read as _;
 
@@ -12,13 +12,13 @@ fn at(conversation: &str) -> String {
 
 async fn begin(by: &Member, conversation: &str, body: Value) -> String {
     let upload = by.post(&at(conversation), body).await.data_with(202);
-    // A small export may be ready before the response.
+    // A small export may be ready before the response is sent.
     assert!(["pending", "ready"].iter().any(|status| upload["status"] == *status), "{upload}");
     assert_eq!(upload["media_type"], "application/zip");
     upload["id"].as_str().unwrap().to_owned()
 }
 
-/// Files of a completed export.
+/// Returns the files in a completed export.
 async fn files(by: &Member, id: &str) -> Vec<(String, Vec<u8>)> {
     let path = format!("/r1/uploads/{id}");
     wait_until("the export is ready", || async { by.get(&path).await.data()["status"] == "ready" }).await;
@@ -80,7 +80,7 @@ async fn exports_a_conversation_in_each_format_with_its_files() {
     let said: Vec<_> = read["messages"].as_array().unwrap().iter().map(|message| &message["content"]).collect();
     assert_eq!(said, [&json!("Hello <b>Ben</b> & all"), &json!(""), &json!("In the thread"), &json!("See here")]);
     assert_eq!((&read["conversation"]["id"], &read["messages"][0]["sender"]["name"]), (&json!(chat), &json!("Anna")));
-    // Each message equals the history.
+    // Each message in the export equals that of the history.
     for message in anna.history(&chat).await {
         assert!(read["messages"].as_array().unwrap().contains(&message), "{message:#}, {:#}", read["messages"]);
     }
@@ -149,7 +149,7 @@ async fn exports_contain_no_executable_content() {
         html.contains("content=\"default-src 'none';") && !html.contains("<script") && !html.contains("<img src=x"),
         "{html}"
     );
-    // Files that a browser would execute are exported as text.
+    // Files that a browser would execute are exported as plain text.
     let names: Vec<_> = found[1..].iter().map(|(path, _)| path.rsplit('/').next().unwrap()).collect();
     assert_eq!(names, ["page.html.txt", "drawing.svg.txt", "page.txt"]);
     assert!(names.iter().all(|name| html.contains(&format!("/{name}\">"))), "{html}");

@@ -1,4 +1,4 @@
-//! Firewall: counted violations, bans, exemptions, and consistency across instances.
+//! Firewall: which violations are counted, bans, exemptions, and consistency between instances.
 
 mod shared_address;
 
@@ -15,7 +15,8 @@ use crate::{
     raw::{Raw, upgrade_headers},
 };
 
-/// Three violations ban for five minutes. All clients are behind a proxy that forwards their addresses.
+/// Setup in which three violations cause a ban of five minutes. All clients are behind a proxy,
+/// which forwards their addresses.
 fn behind_a_proxy() -> Setup {
     directly().set("server.trusted_proxies", "127.0.0.1/32")
 }
@@ -24,7 +25,7 @@ fn directly() -> Setup {
     Setup::new().set("rate_limit.enabled", true).set("firewall.violations_to_ban", 3)
 }
 
-/// Requests a path as the proxy would for a client at this address.
+/// Requests a path as the proxy does for a client at this address.
 async fn ask(caller: &Caller, address: &str, path: &str) -> Answer {
     caller.send(caller.request(Method::GET, path).header("x-forwarded-for", address)).await
 }
@@ -55,7 +56,8 @@ async fn actions(admin: &Member, action: &str) -> Vec<Value> {
     page["items"].as_array().unwrap().clone()
 }
 
-/// A ban of an address. Rate limits are off during sample calls, so it blocks nobody.
+/// Returns the ban of a network. Rate limits are off during the sample calls, so the ban has no
+/// effect.
 fn sample_ban() -> Value {
     json!({ "address": "203.0.113.0/24", "seconds": 60, "reason": "Abuse" })
 }
@@ -156,7 +158,8 @@ async fn counts_only_the_configured_violations() {
     assert_eq!(statuses[2..], [429, 429, 429], "{statuses:?}");
     assert!(is_banned(&anonymous, "203.0.113.8").await, "anonymous calls beyond the limit per address are counted");
 
-    // Expired credentials are not forgeries: a session, an API key, and a token of a removed signing key.
+    // Expired credentials don't count as forged: those of a session, an API key, and a token of a
+    // signing key that was removed.
     let ben = app.sign_up("Ben").await;
     ben.post("/r1/auth/logout", json!({})).await.data();
     let cleo = app.sign_up("Cleo").await;
@@ -182,7 +185,7 @@ async fn uses_only_the_trusted_proxys_client_address() {
     for innocent in ["198.51.100.1", "198.51.100.2", "127.0.0.1"] {
         assert!(!is_banned(&caller, innocent).await, "{innocent} was banned");
     }
-    // The proxy itself, and requests without a forwarded address.
+    // The proxy itself isn't banned, nor are requests without a forwarded address.
     scan(&caller, "127.0.0.1", 9).await;
     for _ in 0..9 {
         assert_eq!(caller.get("/.env").await.status, 404);
@@ -204,7 +207,8 @@ async fn ignores_forwarded_addresses_before_the_trusted_proxy() {
     for hidden in [&b"\xff, 203.0.113.66"[..], b"8.8.8.8, 203.0.113.66", b"203.0.113.66"] {
         assert_eq!(status(hidden, "/health/simple").await, 403, "{hidden:?}");
     }
-    // An unreadable forwarded address is not attributed to the proxy, which is never banned.
+    // If the forwarded address can't be read, the violation isn't attributed to the proxy, which is
+    // never banned.
     assert_eq!(status(b"203.0.113.67, \xff", "/health/simple").await, 200);
     for _ in 0..3 {
         assert_eq!(status(b"203.0.113.67, \xff", "/.env").await, 404);
@@ -213,7 +217,7 @@ async fn ignores_forwarded_addresses_before_the_trusted_proxy() {
     assert_eq!(status(b"203.0.113.67", "/health/simple").await, 200);
 }
 
-/// The token as if signed by a key that this installation no longer has.
+/// Returns the token as if it had been signed with a key that this installation no longer has.
 fn foreign_token(token: &str) -> String {
     let (head, rest) = token.split_once('.').expect("a JWT has three parts");
     let mut head: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(head).unwrap()).unwrap();
@@ -221,7 +225,7 @@ fn foreign_token(token: &str) -> String {
     format!("{}.{rest}", URL_SAFE_NO_PAD.encode(head.to_string()))
 }
 
-/// Request headers of a browser when a foreign page causes the request.
+/// Request headers that a browser sends if a page of another site causes the request.
 const FOREIGN_PAGES: [&[(&str, &str)]; 4] = [
     &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")],
     &[("sec-fetch-site", "same-site")],
@@ -254,14 +258,15 @@ async fn cross_site_requests_cannot_ban_a_visitor() {
             assert_eq!(ask(&format!("/wp-{n}.php"), None).await, 404, "{page:?}");
         }
         for _ in 0..4 {
-            // Refused as forged, then as over the limit.
+            // The request is refused first because it is forged, then because the limit is
+            // exceeded.
             assert!(matches!(ask("/r1/users/me", Some(&forged)).await, 401 | 429), "{page:?}");
         }
         assert_eq!(ask("/health/simple", None).await, 200, "{page:?}");
     }
-    // The visitor's own calls count separately.
+    // The visitor's own requests are counted separately.
     ask(&visitor, "203.0.113.7", "/r1/users/me").await.refused(401, "unauthenticated");
-    // Browsers always send an origin to realtime endpoints.
+    // Browsers always send an origin with requests to the real-time endpoints.
     for path in ["/r1/websocket", "/socket.io/?EIO=4&transport=websocket"] {
         for _ in 0..4 {
             let head = "origin: https://evil.example\nx-forwarded-for: 203.0.113.7";
@@ -277,7 +282,7 @@ async fn cross_site_requests_cannot_ban_a_visitor() {
         }
     }
     assert!(!is_banned(&visitor, "203.0.113.7").await);
-    // The same from a non-browser client at that address.
+    // The same requests from a client at that address that isn't a browser.
     scan(&visitor, "203.0.113.7", 3).await;
     assert!(is_banned(&visitor, "203.0.113.7").await);
 }
@@ -302,7 +307,7 @@ async fn clients_cannot_spoof_address_or_country_behind_the_shipped_proxies() {
                 "{proxy}, {lie:?}"
             );
         }
-        // Clients can't get other addresses banned either.
+        // A client can't cause a ban of another address either.
         scan(&visitor, "192.0.2.99", 3).await;
         assert!(!is_banned(&app.anonymous(), "192.0.2.99").await, "{proxy}");
     }
@@ -370,7 +375,7 @@ async fn a_ban_closes_existing_connections_and_refuses_new_ones() {
     headers.insert("x-forwarded-for", "203.0.113.7".parse().unwrap());
     let mut socket = Socket::open(&app.url(), "/r1/websocket", headers.clone(), Codec::Json).await;
     let mut elsewhere = anna.connect().await;
-    // Server-Sent Events and Socket.IO from the same address.
+    // Server-sent events and Socket.IO, from the same address.
     let from = "x-forwarded-for: 203.0.113.7";
     let bearer = format!("authorization: Bearer {}\nconnection: close\n{from}", anna.access_token());
     let (mut stream, head) = Raw::knock(&app.url(), "GET", "/r1/events", &bearer).await;
@@ -396,7 +401,7 @@ async fn a_ban_closes_existing_connections_and_refuses_new_ones() {
     for path in ["/r1/events", "/socket.io/?EIO=4&transport=polling"] {
         ask(&anna, "203.0.113.7", path).await.refused(403, "address_banned");
     }
-    // The same user at another address stays connected.
+    // The same user stays connected at another address.
     let id = elsewhere.send("ping", json!({})).await;
     assert_eq!(elsewhere.expect("pong").await.reply_to.as_deref(), Some(id.as_str()));
     admin.delete(&format!("/r1/admin/bans/{}", made["id"].as_str().unwrap())).await.data();
@@ -430,7 +435,8 @@ async fn does_not_count_a_socket_flood_against_the_address() {
         }
         assert_eq!(socket.closed().await.code, 4429);
     }
-    // Two probes are one less than a ban takes, unless something else was counted.
+    // Two probes are one less than a ban needs. If something else were counted too, the address
+    // would be banned.
     let visitor = app.anonymous();
     scan(&visitor, "203.0.113.7", 2).await;
     assert!(!is_banned(&visitor, "203.0.113.7").await);
@@ -462,7 +468,7 @@ async fn account_actions_are_written_to_the_audit_log() {
     assert_eq!(all["items"].as_array().unwrap().len(), 2);
     assert_eq!(all["items"][0]["action"], "auth.signout", "the newest comes first");
     assert_eq!(admin.get("/r1/admin/audit_log?action=nothing").await.data()["total"], 0);
-    // Neither the email address nor the password that was tried.
+    // Neither the email address nor the password that was tried is in the audit log.
     assert!(!admin.get("/r1/admin/audit_log?page_size=200").await.text().contains(&anna.email));
 }
 
@@ -487,13 +493,13 @@ mod cluster {
         let admin = app.admin().await;
         assert_eq!(bans(&admin).await.len(), 1, "only one instance creates the ban");
 
-        // Redis restarts empty, and an instance restarts without its caches.
+        // Redis is restarted without its data, and an instance without its caches.
         app.redis.as_mut().unwrap().stop().await;
         assert!(is_banned(&callers[0], "203.0.113.7").await);
         app.instances[1].kill().await;
         app.instances[1].start_again().await;
         assert!(is_banned(&callers[1], "203.0.113.7").await, "from the first request on");
-        // Without Redis the database table is used.
+        // Without Redis, the instances use the table in the database.
         let body = json!({ "address": "198.51.100.0/24", "seconds": 600, "reason": "Abuse" });
         admin.post("/r1/admin/bans", body).await.data_with(201);
         everywhere(true, "198.51.100.1").await;

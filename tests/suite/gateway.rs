@@ -1,4 +1,4 @@
-//! Gateway API `/v1`, called by programs with API keys.
+//! Gateway API `/v1`, which programs call with API keys.
 
 mod added;
 mod answers;
@@ -24,7 +24,7 @@ use support::{Answer, Application, Behaviour, Member, Setup, Upstream, UpstreamK
 
 pub(crate) use samples::sample_calls;
 
-/// An application with one provider, and a program with a key.
+/// Application with an AI provider, and a program that has an API key.
 struct Stage {
     app: Application,
     upstream: Upstream,
@@ -46,10 +46,10 @@ impl Stage {
     }
 }
 
-/// The three APIs.
+/// Paths of the three API styles.
 const API_STYLES: [&str; 3] = ["/v1/chat/completions", "/v1/responses", "/v1/messages"];
 
-/// A question to the model `small` in this API's format.
+/// Question to the model `small`, in the format of this API style.
 fn asked_at(style: &str, stream: bool) -> Value {
     match style {
         "/v1/responses" => json!({ "model": "small", "stream": stream, "max_output_tokens": 100, "input": "Hello?" }),
@@ -57,7 +57,7 @@ fn asked_at(style: &str, stream: bool) -> Value {
     }
 }
 
-/// Frames of a streamed answer, without the final `[DONE]` of chat completions.
+/// Returns the frames of a streamed answer, without the `[DONE]` at the end of chat completions.
 #[track_caller]
 fn frames(answer: &Answer) -> Vec<Value> {
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -66,7 +66,7 @@ fn frames(answer: &Answer) -> Vec<Value> {
     data.map(|data| serde_json::from_str(data).unwrap_or_else(|_| panic!("{data}"))).collect()
 }
 
-/// Text of a streamed answer.
+/// Returns the text of a streamed answer.
 #[track_caller]
 fn streamed_text(answer: &Answer) -> String {
     let piece = |frame: &Value| {
@@ -81,7 +81,7 @@ fn streamed_text(answer: &Answer) -> String {
     frames(answer).iter().map(piece).collect()
 }
 
-/// A question to the model `small` for any API except responses.
+/// Question to the model `small`, in a format that all API styles except responses accept.
 fn question(stream: bool) -> Value {
     let messages = json!([{ "role": "user", "content": "Hello?" }]);
     json!({ "model": "small", "stream": stream, "max_tokens": 100, "messages": messages })

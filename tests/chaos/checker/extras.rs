@@ -1,22 +1,23 @@
-//! Checks what others add to messages: reactions, replies, votes and pins.
+//! Checks what users add to messages: reactions, replies, votes and pins.
 //!
-//! Events carry these additions, so a reader that has every event has all of them. The log is therefore compared with
-//! the current messages.
+//! Each event contains these additions, so a reader that has received every event knows all of
+//! them. Therefore only the log is compared with the current messages.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Lie, Verdict};
 use crate::evidence::{Change, Conversation, Evidence, Extras};
 
-/// Checks that reactions, replies, votes and pin of every message match the log's events, and that reply numbers have
-/// no gap.
+/// Checks that the reactions, replies, votes and pin of each message are those that follow from the
+/// events in the log, and that the numbers of replies have no gaps.
 pub(super) fn check(evidence: &Evidence, verdict: &mut Verdict) {
     for conversation in &evidence.conversations {
         let told = add_up(conversation, verdict);
         for message in &conversation.history {
             let mut told = told.get(&message.says.message).cloned().unwrap_or_default();
             if told.results.is_none() {
-                // Without votes the results are the initial ones.
+                // No event contains the results of a poll without votes, so these results are not
+                // compared.
                 told.results = message.has.results;
             }
             verdict.check(told == message.has, Lie::OtherExtras, 0, || {
@@ -26,7 +27,7 @@ pub(super) fn check(evidence: &Evidence, verdict: &mut Verdict) {
     }
 }
 
-/// Sums up the log's events by message.
+/// Computes the additions to each message from the events in the log.
 fn add_up(conversation: &Conversation, verdict: &mut Verdict) -> HashMap<u64, Extras> {
     let mut reactions: HashMap<u64, BTreeSet<(&str, &str)>> = HashMap::new();
     let mut extras: HashMap<u64, Extras> = HashMap::new();

@@ -1,13 +1,14 @@
-//! Checks that a rolling restart is invisible (G9).
+//! Checks that clients don't notice a rolling restart (guarantee G9 of `docs/guarantees.md`).
 
 use super::{Lie, Verdict, times::aftermath};
 use crate::evidence::{Did, Evidence, Fault, Kind, Moment, Seen};
 
-/// Time after a rolling restart in which its requests may still end, in milliseconds.
+/// Time after a rolling restart within which requests to the restarted instances may still end, in
+/// milliseconds.
 const REQUEST: i64 = 500;
 
-/// Checks that during a rolling restart without other faults no request fails and connections end with a close frame
-/// (G9).
+/// Checks that no request fails during a rolling restart without other faults, and that connections
+/// end with a close frame (G9).
 pub(super) fn check(evidence: &Evidence, verdict: &mut Verdict) {
     let others: Vec<&Fault> = evidence.faults.iter().filter(|fault| fault.kind != Kind::RollingRestart).collect();
     for restart in evidence.faults.iter().filter(|fault| fault.kind == Kind::RollingRestart) {
@@ -15,7 +16,7 @@ pub(super) fn check(evidence: &Evidence, verdict: &mut Verdict) {
         if others.iter().any(|other| other.from <= to && from <= other.to + aftermath(other.kind)) {
             continue;
         }
-        // Effects of the next fault are not attributed to the restart.
+        // Effects of the next fault must not be attributed to the restart.
         let next = others.iter().map(|other| other.from).filter(|begins| *begins > to).min();
         let within = |at: Moment| from <= at && at <= to + REQUEST && next.is_none_or(|next| at < next);
         for writer in &evidence.writers {

@@ -1,4 +1,5 @@
-//! Tests that the checker finds each kind of violation: a correct run with one thing changed.
+//! Tests that the checker finds each kind of violation. Each changes one thing in a record of a
+//! correct run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +46,8 @@ fn acknowledged(seq: i64) -> (Moment, Did) {
     (seq * STEP + 40, did)
 }
 
-/// A correct run with six messages. The reader disconnects after three, syncs, and is told to resync once.
+/// Record of a correct run with six messages. The reader disconnects after three of them, syncs,
+/// and is told once to resync.
 fn truth() -> Evidence {
     let mut seen = vec![(1, hello(0))];
     seen.extend([1, 2, 3].map(got));
@@ -129,7 +131,7 @@ fn finds_a_missing_event() {
     finds(Lie::Missing, |run| {
         run.readers[0].seen.pop();
     });
-    // The sync left out an event.
+    // The sync has left out an event.
     finds(Lie::Missing, |run| {
         let at = place(run, 4);
         run.readers[0].seen.remove(at);
@@ -165,7 +167,8 @@ fn accepts_a_gap_only_after_a_resync() {
 
 #[test]
 fn requires_a_later_sync_after_a_refused_one() {
-    // The reader is behind from the first frame and its sync is refused; live events follow the announced head.
+    // The reader is behind from the first frame on, and its sync is refused. Live events follow
+    // after the announced head.
     let refused = |run: &mut Evidence, refused: &[usize], gone: &[usize]| {
         let [refused, gone] = [refused, gone].map(|some| some.iter().copied().collect());
         let (first, third) = (place(run, 1), place(run, 3));
@@ -281,7 +284,7 @@ fn finds_a_late_event_unless_a_fault_excuses_it() {
         late(run);
         run.stalls.push((6_500, 40));
     });
-    // A member that was absent at commit time gets the event on return.
+    // A member who was absent when the event was committed gets it after returning.
     finds_nothing(|run| {
         let at = place(run, 4);
         run.readers[0].seen[at].0 = 4 * STEP + PROMPT + 1;
@@ -349,13 +352,13 @@ fn finds_a_visible_rolling_restart() {
         goodbye(run);
         run.writers[0].did.push((6_900, Did::Failed { what: "503".into() }));
     });
-    // Effects of another fault are not attributed to the restart.
+    // Effects of another fault must not be attributed to the restart.
     finds_nothing(|run| {
         restart(run);
         run.faults.push(fault(Kind::KillInstance, 1_000, 2_000));
     });
-    // Effects of the next fault are not attributed to it either, although a request of the restart could still be in
-    // flight.
+    // Effects of the next fault must not be attributed to the restart either, although a request to
+    // the restarted instance could still be in progress.
     finds_nothing(|run| {
         restart(run);
         goodbye(run);
@@ -401,7 +404,7 @@ fn finds_a_reader_with_outdated_text() {
     };
     finds(Lie::OldText, edited);
     finds(Lie::OldText, |run| run.conversations[0].history[1].says.text = None);
-    // The edit itself is the last event of the log.
+    // The event of the edit is itself the last event in the log.
     finds_nothing(|run| {
         edited(run);
         let last = |event: &mut Event| event.says = Some(Says { message: 2, text: Some(20) });
@@ -422,7 +425,7 @@ fn finds_ephemeral_events_delivered_to_non_viewers() {
         run.readers[0].seen.push((6_400, Seen::Views(BTreeSet::from([0]))));
         run.readers[0].seen.push(typing());
     });
-    // The view of a connection ends with the connection.
+    // A client views a conversation only until the end of its connection.
     finds(Lie::Misdirected, |run| {
         run.readers[0].seen.insert(1, (2, Seen::Views(BTreeSet::from([0]))));
         run.readers[0].seen.push(typing());

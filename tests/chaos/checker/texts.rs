@@ -1,26 +1,28 @@
-//! Checks message texts, numbers and unread counts, and that removed text is gone.
+//! Checks message texts, message numbers and unread counts, and that removed text can no longer be
+//! read.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{Lie, Verdict};
 use crate::evidence::{Conversation, Evidence, MARK, Says};
 
-/// Number of characters of a mark after [`MARK`].
+/// Number of characters in a mark after the prefix [`MARK`].
 const ID: usize = "00000000-0000-0000-0000-000000000000".len();
 
-/// Current text digests of a conversation's messages as a reader sees them; `None` for deleted messages.
+/// Digests of the current texts of a conversation's messages, as a reader sees them; `None` for
+/// deleted messages.
 #[derive(Default)]
 pub(super) struct Texts(HashMap<u64, Option<u64>>);
 
 impl Texts {
-    /// Applies an event as a client does; the last one wins.
+    /// Applies an event as a client does: the last text of a message counts.
     pub(super) fn take(&mut self, says: Option<Says>) {
         if let Some(Says { message, text }) = says {
             self.0.insert(message, text);
         }
     }
 
-    /// Checks that a reader with every event has the current texts.
+    /// Checks that a reader that has received every event has the current texts.
     pub(super) fn check(&self, conversation: &Conversation, reader: &str, verdict: &mut Verdict) {
         for message in &conversation.history {
             let has = self.0.get(&message.says.message);
@@ -31,7 +33,8 @@ impl Texts {
     }
 }
 
-/// Checks that message numbers have no gap and that unread counts match the messages after the read position.
+/// Checks that message numbers have no gaps, and that unread counts equal the number of messages
+/// after the read position.
 pub(super) fn check_numbers(evidence: &Evidence, verdict: &mut Verdict) {
     for conversation in &evidence.conversations {
         let messages = || conversation.log.iter().filter(|row| row.no.is_some());
@@ -57,7 +60,7 @@ pub(super) fn check_numbers(evidence: &Evidence, verdict: &mut Verdict) {
     }
 }
 
-/// Checks that edited and deleted text is no longer readable.
+/// Checks that text that was edited away or deleted can no longer be read.
 pub(super) fn check_removed(evidence: &Evidence, verdict: &mut Verdict) {
     let removed: HashSet<&str> = evidence.removed.iter().map(String::as_str).collect();
     for (place, text) in &evidence.readable {

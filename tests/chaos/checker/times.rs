@@ -1,17 +1,18 @@
-//! Checks delivery times outside the periods that a fault excuses (G3).
+//! Checks delivery times (guarantee G3), except in periods for which a fault is an excuse.
 
 use super::{Lie, PROMPT, Verdict};
 use crate::evidence::{Evidence, Fault, Kind, Logged, Moment};
 
-/// Time after other faults during which the bound [`PROMPT`] does not apply, in milliseconds: clients reconnect and
-/// catch up.
+/// Time after other faults for which the bound [`PROMPT`] does not apply, in milliseconds, because
+/// clients reconnect and catch up.
 const AFTERMATH: i64 = 4_000;
-/// Excused time after a silent connection failure, in milliseconds. A connection counts as lost after 4 s (Redis) or 12
-/// s and a retry (database).
+/// Time that is excused after a connection has failed silently, in milliseconds. A connection
+/// counts as lost after 4 s (Redis), or after 12 s and a retry (database).
 const AFTER_DEAD_REDIS: i64 = 8_000;
 const AFTER_DEAD_DATABASE: i64 = 26_000;
 
-/// Time after a fault of this kind during which its consequences last, in milliseconds.
+/// Time for which the consequences of a fault of this kind last after it is repaired, in
+/// milliseconds.
 pub(super) fn aftermath(kind: Kind) -> i64 {
     match kind {
         Kind::DeadDatabase => AFTER_DEAD_DATABASE,
@@ -20,7 +21,7 @@ pub(super) fn aftermath(kind: Kind) -> i64 {
     }
 }
 
-/// Checks that an event arrived in time.
+/// Checks that an event has arrived in time.
 pub(super) fn check(
     evidence: &Evidence,
     verdict: &mut Verdict,
@@ -37,7 +38,8 @@ pub(super) fn check(
             KillInstance | KillUntold | KillRedis | CutRedis | RollingRestart | CutClients | DropClients
         )
     };
-    // Without Redis an instance learns of members added on another instance within 4 s (docs/guarantees.md).
+    // Without Redis, an instance learns within 4 s of members who were added on another instance
+    // (docs/guarantees.md).
     let hides_members = |fault: &Fault| comes_and_goes && matches!(fault.kind, Kind::KillRedis | Kind::CutRedis);
     let excuses = |fault: &Fault| {
         let is_excuse = !is_promised(fault) || hides_members(fault);

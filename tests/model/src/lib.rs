@@ -1,7 +1,8 @@
 //! Model of event delivery from the commit to the readers, small enough for exhaustive checking.
 //!
-//! One conversation, two instances, a few events and readers. The resequencer of an instance's readers is the product's
-//! own ([`realtime::order::Order`]). Its surroundings are modelled here, step by step as in the product:
+//! The model has one conversation, two instances, a few events and a few readers. For the readers
+//! of an instance it uses the resequencer of the product itself. The code around the resequencer is
+//! modelled here, with the same steps as in the product:
 //!
 //! | model | product |
 //! |---|---|
@@ -13,16 +14,19 @@
 //! | sync | `crates/realtime/src/catch_up.rs` |
 //! | an edit and the log entries it rewrites | `crates/event-log/src/events/writer/{edits,removed}.rs` |
 //!
-//! Each step corresponds to what the program does without waiting. Where it waits for the database, Redis or a timer,
-//! any other step may come first. There is no clock: a timer may expire at any moment. Instances and Redis die,
-//! subscriptions break, readers disconnect and reads of the log fail, each as often as [`Bounds`] allow.
+//! A step corresponds to what the program does without waiting. Where the program waits for the
+//! database, Redis or a timer, any other step may come first. There is no clock: a timer may expire
+//! at any time. Instances and Redis crash, subscriptions break, readers disconnect and reads of the
+//! log fail, each as often as [`Bounds`] allows.
 //!
-//! The first event creates a message, and later ones may edit it. An edit rewrites the log in its own transaction: the
-//! first event gets the newest text, and earlier edits lose theirs. Events on the bus keep the text they were sent with.
+//! The first event creates a message, and later ones may edit it. An edit rewrites the log in its
+//! own transaction: the first event gets the newest text, and earlier edits lose theirs. Events on
+//! the bus keep the text they were sent with.
 //!
-//! Three properties are checked in every reachable state. A reader sees the next event, or one that it requested by a
-//! sync, and never an unannounced gap or repetition. The log never returns text that was edited away. Whenever nothing
-//! is left to do, everybody has every event and the current text of the message.
+//! Three properties are checked in every reachable state. A reader sees the next event, or one that
+//! it requested by a sync, and never an unannounced gap or repetition. The log never returns text
+//! that was edited away. Whenever no step is left, every reader has every event and the current
+//! text of the message.
 
 mod set;
 mod state;
@@ -37,7 +41,7 @@ pub use set::Set;
 
 pub const INSTANCES: usize = 2;
 
-/// Limits on what may happen.
+/// Limits on the number of events and faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Bounds {
     pub events: u8,
@@ -48,24 +52,25 @@ pub struct Bounds {
     /// Maximum number of events in one read of the log.
     pub page: u8,
     pub readers: usize,
-    /// Number of known events that are requested again because streams remember a time instead of a sequence number.
+    /// Number of events that are requested again although the reader has them, because streams
+    /// remember a time instead of a sequence number.
     pub margin: u8,
-    /// Number of instance crashes.
+    /// Maximum number of crashes of instances.
     pub crashes: u8,
-    /// Number of breaks of an instance's subscription or publishing connection.
+    /// Maximum number of times that an instance's subscription or publishing connection breaks.
     pub cuts: u8,
-    /// Number of Redis crashes.
+    /// Maximum number of crashes of Redis.
     pub outages: u8,
-    /// Number of repeated messages, duplicated by the bus or by the outbox publisher.
+    /// Maximum number of messages that the bus or the outbox publisher sends twice.
     pub doubles: u8,
-    /// Number of lost reader connections.
+    /// Maximum number of times that a reader loses the connection.
     pub drops: u8,
-    /// Number of failed reads of the log.
+    /// Maximum number of times that reading the log fails.
     pub failures: u8,
 }
 
 impl Bounds {
-    /// Bounds without faults.
+    /// Creates bounds without any faults.
     #[must_use]
     pub const fn calm(events: u8, readers: usize) -> Self {
         Self {
@@ -85,50 +90,51 @@ impl Bounds {
     }
 }
 
-/// A step of the algorithm that is left out or wrong; the check must find each.
+/// Defect of the algorithm: a step that is left out or wrong. The check must detect each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
     NoRelay,
     NoGapFill,
-    /// An event that is not above the last one is forwarded anyway.
+    /// An event is forwarded although its sequence number is not above the last one.
     KeepsRepetitions,
-    /// An early event is forwarded at once.
+    /// An event that arrives early is forwarded at once.
     HoldsNothingBack,
-    /// Events that pass while memberships are read are not recorded.
+    /// Events that arrive while the memberships are read are not recorded.
     ReadsBeforeItFollows,
     /// The subscription is renewed after reading the log instead of before.
     LooksBeforeItListens,
-    /// A gap reported during a read of the log does not trigger a second read.
+    /// A gap that is reported during a read of the log doesn't cause a second read.
     ForgetsTheSecondLook,
-    /// A joining reader uses a database answer from before a gap.
+    /// A reader that is joining uses an answer of the database from before a gap.
     ArrivesWithOldNews,
-    /// A sync ends with its page although newer events have passed.
+    /// A sync ends with its page although newer events have been delivered meanwhile.
     EndsSyncsTooEarly,
-    /// A sync ends at the position of its instance, which may be behind the log and the reader.
+    /// A sync ends at the position of the reader's instance, which may be behind the log and the
+    /// reader.
     EndsWhereItsInstanceIs,
-    /// An outbox entry is deleted although Redis did not accept the event.
+    /// An outbox entry is deleted although Redis has not accepted the event.
     ForgetsNotesTooEarly,
-    /// A gap is skipped without notifying the readers.
+    /// A gap is skipped and the readers are not notified.
     SkipsSilently,
     /// An edit leaves the previous text in the log.
     LeavesEditedText,
     /// An edit clears the text of its own event as well.
     EmptiesItsOwnEvent,
-    /// An edit rewrites the log and appends no event.
+    /// An edit rewrites the log but appends no event.
     EditsWithoutEvent,
 }
 
-/// The algorithm, possibly with a mutation.
+/// Algorithm to check, possibly with a defect.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     pub bounds: Bounds,
     pub mutation: Option<Mutation>,
 }
 
-/// Version of the message's text: 0 for none, 1 for the first.
+/// Version of the message's text: 0 for no text, 1 for the first text.
 pub type Version = u8;
 
-/// Text version of each event in the log, by sequence number.
+/// Version of the text in each event of the log, by sequence number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Texts([Version; 8]);
 
@@ -142,7 +148,7 @@ impl Texts {
         self.0[usize::from(seq)] = text;
     }
 
-    /// Texts of one page.
+    /// Returns the texts of one page.
     #[must_use]
     pub fn page(self, after: u8, end: u8) -> Self {
         let mut page = Self::default();
@@ -154,22 +160,22 @@ impl Texts {
 /// Complete state of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    /// Head of the log, which holds events 1 to `head`.
+    /// Sequence number of the last event; the log contains the events 1 to `head`.
     pub head: u8,
-    /// Texts in the log.
+    /// Text versions in the log.
     pub texts: Texts,
     /// Current version of the message.
     pub version: Version,
     /// Events that edit the message.
     pub edits: Set,
-    /// Events in the outbox.
+    /// Events that have an outbox entry.
     pub noted: Set,
     pub redis_is_up: bool,
     pub instances: [Instance; INSTANCES],
     pub readers: Vec<Reader>,
-    /// Remaining faults.
+    /// Numbers of faults that may still happen.
     pub left: Bounds,
-    /// First violation seen by a reader.
+    /// First violation that a reader has seen.
     pub broken: Option<Broken>,
 }
 
@@ -177,78 +183,83 @@ pub struct State {
 pub struct Instance {
     pub is_up: bool,
     pub is_subscribed: bool,
-    /// Groups that are committed and not yet published.
+    /// Groups of events that are committed but not published yet.
     pub committed: VecDeque<Set>,
-    /// Events published locally and not yet received by the shard.
+    /// Events that were published within the process but not received by the shard yet.
     pub own: Set,
-    /// Events received from Redis.
+    /// Events that were received from Redis.
     pub remote: Set,
-    /// A gap was reported and not yet handled by the shard.
+    /// True if a gap was reported that the shard has not handled yet.
     pub gap: bool,
-    /// An outage is known; readers were told to resync when it started.
+    /// True if an outage is known; the readers were told to resync when it started.
     pub outage: bool,
-    /// Head being read from the log, and whether it must be read again afterwards.
+    /// Head of the log that is being read; `look_again` is true if the log must be read once more
+    /// afterwards.
     pub look: Option<u8>,
     pub look_again: bool,
     pub room: Option<Resequencer<u8>>,
-    /// Read of the log to fill a gap: last forwarded sequence number at its start, and the head it found.
+    /// Read of the log that fills a gap: the sequence number last forwarded when it started, and
+    /// the head that it found.
     pub fill: Option<(i64, u8)>,
-    /// Highest sequence number that passed while a reader joins.
+    /// Highest sequence number that was delivered while a reader is joining.
     pub seen: u8,
 }
 
-/// State of a reader's connection to an instance.
+/// State of the connection of a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Link {
     Away,
-    /// Registered; memberships are being read.
+    /// Registered with the instance, which is reading the memberships.
     Arriving(usize),
-    /// The database answered with this head.
+    /// The database has answered with this head.
     Known(usize, u8),
     Live(usize),
 }
 
-/// State of a sync on the instance.
+/// State of a sync on an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sync {
-    /// Position sent so far and minimum end of the sync; the next page is requested.
+    /// The next page is being requested. Contains the position sent so far, and the minimum
+    /// position at which the sync may end.
     At(u8, u8),
-    /// Page read: first and last event, minimum end of the sync, and its texts.
+    /// A page was read. Contains its first and last event, the minimum position at which the sync
+    /// may end, and the texts of the page.
     Page(u8, u8, u8, Texts),
 }
 
-/// A sync that has not started.
+/// Sync that was requested but has not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Request {
-    /// Cursor of the reader.
+    /// Position up to which the reader has all events.
     pub cursor: u8,
-    /// Head in the hello of a stream. Without it, the head of the log when the sync starts.
+    /// Head that was announced in the `hello` of a stream. If `None`, the head of the log at the
+    /// start of the sync is used.
     pub head: Option<u8>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reader {
     pub link: Link,
-    /// Live events up to this one are not sent to this connection.
+    /// Sequence number up to which live events are not sent to this connection.
     pub passes: Option<i64>,
     pub sync: Option<Sync>,
-    /// Syncs requested and not started.
+    /// Syncs that were requested but have not started.
     pub asked: VecDeque<Request>,
-    /// Cursor of the reader.
+    /// Position up to which the reader has all events.
     pub cursor: u8,
-    /// Text version that the reader shows.
+    /// Version of the text that the reader shows.
     pub text: Version,
 }
 
 impl Reader {
-    /// True between a sync request and its answer.
+    /// True between the request of a sync and its answer.
     #[must_use]
     pub fn is_syncing(&self) -> bool {
         self.sync.is_some() || !self.asked.is_empty()
     }
 }
 
-/// Violations that a reader can see.
+/// Violation that a reader can see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Broken {
     Jump {
@@ -261,7 +272,7 @@ pub enum Broken {
         of: u8,
         at: u8,
     },
-    /// The log returned text that had been edited away.
+    /// The log has returned text that had been edited away.
     EditedText {
         reader: usize,
         event: u8,
@@ -271,7 +282,7 @@ pub enum Broken {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    // Actions of users and faults.
+    // Actions of users, and faults.
     Commit(usize, u8),
     Edit(usize),
     Crash(usize),
@@ -281,7 +292,7 @@ pub enum Action {
     Drop(usize),
     Repeat(usize, u8),
     FillFails(usize),
-    // Actions that happen by themselves.
+    // Background steps, which no user triggers.
     Publish(usize),
     Relay(usize),
     TakeOwn(usize, u8),
@@ -366,9 +377,10 @@ impl stateright::Model for Delivery {
     }
 }
 
-/// Property: each event once, in order, without an unannounced gap, and without edited text.
+/// Property: readers get each event once and in order, without an unannounced gap, and never get
+/// text that was edited away.
 pub const IN_ORDER: &str = "in order, once, without a gap";
-/// Property: when nothing is left to do, everybody has every event and the newest text.
+/// Property: when no step is left, every reader has every event and the newest text.
 pub const EVERYTHING: &str = "everything arrives";
 
 impl Delivery {

@@ -1,6 +1,6 @@
-//! Small set of event numbers.
+//! Small set of event sequence numbers.
 
-/// Bit set of event numbers.
+/// Bit set of event sequence numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Set(u8);
 

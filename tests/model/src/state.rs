@@ -1,14 +1,15 @@
-//! Effects of each step on the state.
+//! Effects of the steps on the state.
 
 use crate::{Broken, Link, Request, Set, State, Sync, Texts, Version};
 
-/// Maximum number of concurrent syncs of one reader; more would only repeat.
+/// Maximum number of concurrent syncs of a reader. More of them would not lead to different
+/// behaviour.
 const SYNCS: usize = 2;
-/// Event that creates the message.
+/// Sequence number of the event that creates the message.
 pub(crate) const CREATION: u8 = 1;
 
 impl State {
-    /// True if everybody has everything.
+    /// True if every reader has everything.
     pub(crate) fn is_complete(&self) -> bool {
         self.noted.is_empty()
             && self.readers.iter().all(|reader| {
@@ -28,7 +29,8 @@ impl State {
         self.instances[i].committed.push_back(group);
     }
 
-    /// Outbox events that no living writer will publish; the outbox publisher finds them.
+    /// Returns the events with an outbox entry that no running writer will publish; the outbox
+    /// publisher must find them.
     pub(crate) fn untold(&self) -> Set {
         self.instances
             .iter()
@@ -36,7 +38,7 @@ impl State {
             .fold(self.noted, |noted, group| noted.without(*group))
     }
 
-    /// True if events received by this instance matter to a reader.
+    /// True if a reader depends on the events that this instance receives.
     pub(crate) fn listens(&self, i: usize) -> bool {
         self.readers.iter().any(|reader| match reader.link {
             Link::Away => false,
@@ -44,7 +46,7 @@ impl State {
         })
     }
 
-    /// Publishes events to the local process and, if Redis accepts them, to the others.
+    /// Publishes events within the process and, if Redis accepts them, to the other instances.
     pub(crate) fn publish(&mut self, i: usize, events: Set, redis_takes_them: bool) {
         self.instances[i].own = self.instances[i].own.and(events);
         for (j, other) in self.instances.iter_mut().enumerate() {
@@ -74,7 +76,7 @@ impl State {
         instance.fill = None;
     }
 
-    /// Breaks the subscription; messages in transit are lost.
+    /// Breaks the subscription. Messages in transit are lost.
     pub(crate) fn cut(&mut self, i: usize) {
         let instance = &mut self.instances[i];
         instance.remote = Set::default();
@@ -126,16 +128,17 @@ impl State {
         }
     }
 
-    /// Text version that an event was published with; the bus keeps it.
+    /// Returns the text version with which an event was published. Copies on the bus keep this
+    /// version.
     pub(crate) fn sent_text(&self, seq: u8) -> Version {
         if seq != CREATION && !self.edits.has(seq) {
             return 0;
         }
-        // Each edit up to this event created one more version.
+        // Each edit up to this event has created one more version.
         self.edits.iter().filter(|edit| *edit <= seq).fold(1, |version, _| version + 1)
     }
 
-    /// Checks that a page just read from the log has the newest text or none.
+    /// Checks that a page that was just read from the log contains either the newest text or none.
     pub(crate) fn check_page(&mut self, r: usize, texts: Texts) {
         let newest = self.version;
         for event in CREATION..=self.head {
@@ -184,7 +187,7 @@ impl State {
     pub(crate) fn begin_sync(&mut self, r: usize) {
         let reader = &mut self.readers[r];
         let Some(Request { cursor, head }) = reader.asked.pop_front() else { return };
-        // A stream always catches up; a sync with nothing to request is complete.
+        // A stream always catches up. A sync for which there is nothing to send is complete.
         if head.is_some() || cursor < self.head {
             reader.passes = Some(i64::MAX);
             reader.sync = Some(Sync::At(cursor, head.unwrap_or(self.head)));

@@ -1,4 +1,4 @@
-//! Possible actions in a state and their effects.
+//! Actions that are possible in a state, and their effects.
 
 use std::cmp::Ordering;
 
@@ -9,7 +9,7 @@ impl Delivery {
         self.mutation == Some(mutation)
     }
 
-    /// Actions of users and faults.
+    /// Adds the actions of users and the faults that are possible.
     pub(crate) fn accidents(&self, state: &State, actions: &mut Vec<Action>) {
         let left = &state.left;
         for (i, instance) in state.instances.iter().enumerate() {
@@ -45,7 +45,7 @@ impl Delivery {
         }
     }
 
-    /// Actions that happen by themselves eventually.
+    /// Adds the background steps that are possible; they happen eventually.
     pub(crate) fn goes_on(&self, state: &State, actions: &mut Vec<Action>) {
         for (i, instance) in state.instances.iter().enumerate() {
             if !instance.is_up {
@@ -153,7 +153,8 @@ impl Delivery {
             }
             Action::FillGap(i) => {
                 if let Some((last, head)) = state.instances[i].fill.take() {
-                    // Log entries after the last one forwarded when the read started.
+                    // Reads the events after the one that had been forwarded last when the read
+                    // started.
                     let page = (1..=head).filter(|seq| i64::from(*seq) > last).take(self.bounds.page.into());
                     page.for_each(|seq| state.offer(i, seq));
                     self.conclude(state, i, last);
@@ -183,7 +184,7 @@ impl Delivery {
             }
             Action::SendPage(r) => self.send_page(state, r),
         }
-        // Without readers a shard drops all events.
+        // A shard without readers drops all events.
         for i in 0..INSTANCES {
             if !state.listens(i) {
                 let instance = &mut state.instances[i];
@@ -213,7 +214,7 @@ impl Delivery {
         }
     }
 
-    /// Publishes the writer's oldest group and deletes its outbox entry once Redis accepted it.
+    /// Publishes the oldest group of the writer. Deletes its outbox entry if Redis has accepted it.
     fn tell(&self, state: &mut State, i: usize, redis_takes_it: bool) {
         let Some(group) = state.instances[i].committed.pop_front() else { return };
         state.publish(i, group, redis_takes_it);
@@ -243,7 +244,7 @@ impl Delivery {
         state.offer(i, seq);
     }
 
-    /// Finishes a read of the log that started at `last`.
+    /// Finishes a read of the log that was started when `last` was the last event.
     fn conclude(&self, state: &mut State, i: usize, last: i64) {
         let mut passed = Vec::new();
         match &mut state.instances[i].room {
@@ -256,7 +257,7 @@ impl Delivery {
         state.deliver(i, &passed);
     }
 
-    /// Handles a gap report: reads the head of the log.
+    /// Handles the report of a gap by reading the head of the log.
     fn hear_gap(&self, state: &mut State, i: usize) {
         let instance = &mut state.instances[i];
         instance.gap = false;
@@ -268,7 +269,8 @@ impl Delivery {
         if !std::mem::replace(&mut state.instances[i].outage, true) {
             state.tell_to_resync(i);
         }
-        // A joining reader queries the database again because the previous answer may be from before the gap.
+        // Queries the database again for a reader that is joining, because the previous answer may
+        // be from before the gap.
         if !self.lacks(Mutation::ArrivesWithOldNews) {
             for reader in &mut state.readers {
                 if matches!(reader.link, Link::Known(at, _) if at == i) {
@@ -278,7 +280,7 @@ impl Delivery {
         }
     }
 
-    /// Sends a page of the log and resumes live events after it if it goes far enough.
+    /// Sends a page of the log. If it reaches far enough, live events are sent from then on.
     fn send_page(&self, state: &mut State, r: usize) {
         let (Link::Live(i), Some(Sync::Page(at, end, head, texts))) = (state.readers[r].link, state.readers[r].sync)
         else {
@@ -301,7 +303,7 @@ impl Delivery {
         };
     }
 
-    /// Sends the head to a reader, which requests missed events.
+    /// Sends the head to a reader, which then requests the events that it misses.
     fn settle(&self, state: &mut State, r: usize) {
         let Link::Known(i, read) = state.readers[r].link else { return };
         let instance = &mut state.instances[i];

@@ -1,4 +1,5 @@
-//! Model checking of the delivery algorithm within small bounds, and of mutated versions that the check must reject.
+//! Model checking of the delivery algorithm within small bounds. Also checks that versions of the
+//! algorithm with a defect are rejected.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,7 @@ use stateright::{Checker as _, HasDiscoveries, Model as _};
 
 const THREADS: usize = 2;
 
-/// Bounds to check: small, with each kind of fault alone and combined.
+/// Bounds for the checks. They are small; each kind of fault occurs alone and in combination.
 fn all_bounds() -> Vec<(&'static str, Bounds)> {
     vec![
         ("nothing goes wrong", Bounds { group: 2, ..Bounds::calm(3, 1) }),
@@ -63,7 +64,7 @@ fn delivers_every_event_once_and_in_order() {
     eprintln!("{total:>9} states in all");
 }
 
-/// Every mutation must be found under the bounds that expose it.
+/// The check must find each defect within the bounds that expose it.
 #[test]
 fn finds_every_mutation_of_the_algorithm() {
     let needed = [

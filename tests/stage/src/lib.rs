@@ -1,5 +1,5 @@
-//! Databases for the tests of domain crates, with instances whose clock the tests control. No HTTP and no other
-//! process.
+//! Databases for the tests of domain crates. Tests control the clock of the instances on them.
+//! There is neither HTTP nor another process.
 
 mod people;
 mod services;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 pub use people::{PASSWORD, create_workspace, email, newcomer, principal, sign_in, sign_up};
 pub use services::{new_postgres_database, redis_pool, unreachable_redis};
 
-/// A database with the clock and the bus that its instances share.
+/// Database, with the clock and the bus that all instances on it share.
 pub struct Stage {
     pub clock: Clock,
     url: String,
@@ -27,7 +27,7 @@ pub struct Stage {
     folder: TempDir,
 }
 
-/// SQLite, and PostgreSQL if `NATTER_TEST_POSTGRES` names a server.
+/// Returns a stage on SQLite, and one on PostgreSQL if `NATTER_TEST_POSTGRES` names a server.
 pub async fn stages() -> Vec<Stage> {
     let mut stages = Vec::new();
     let folder = tempfile::tempdir().unwrap();
@@ -59,7 +59,7 @@ impl Stage {
         Database::connect(&self.url, 4).await.unwrap()
     }
 
-    /// Test configuration overridden by `settings`.
+    /// Returns the test configuration, in which `settings` override the defaults.
     pub fn config(&self, table: &SettingsTable, settings: &[(&str, &str)]) -> Config {
         let folder = self.folder.path().to_string_lossy();
         let usual = [
@@ -81,19 +81,19 @@ impl Stage {
         self.core_on(config, Arc::clone(&self.bus) as _).await
     }
 
-    /// Starts an instance with its own bus.
+    /// Starts an instance that has a separate bus.
     pub async fn core_on(&self, config: Config, bus: Arc<dyn EventBus>) -> anyhow::Result<Arc<Core>> {
         let database = self.database().await;
         Core::build(Arc::new(config), InstanceId::new(), self.clock.clone(), database, bus, None).await
     }
 
-    /// Advances the clock.
+    /// Advances the clock by this number of seconds.
     pub fn pass(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
 }
 
-/// Yields to other tasks until the condition holds.
+/// Lets other tasks run until the condition holds.
 pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
     let wait = async {
         while !holds().await {

@@ -1,4 +1,4 @@
-//! Test users.
+//! Users for tests.
 
 use appcore::{
     AppError, Language, RequestSource, UserId, WorkspaceId,
@@ -12,17 +12,17 @@ use identity::{
 };
 use platform::Core;
 
-/// Request source on the local machine.
+/// Source of requests from the local machine.
 const HERE: RequestSource = RequestSource { address: None, is_cross_site: false, is_local: true, country: None };
 
 pub const PASSWORD: &str = "Tr1ckyHorse";
 
-/// Signs up a user by name.
+/// Signs up a user with this name.
 pub async fn sign_up(identity: &IdentityService, name: &str) -> TokenPair {
     accounts::signup(identity, newcomer(name), Device::default().sent_by(HERE)).await.unwrap()
 }
 
-/// Signs in a user without a second factor.
+/// Signs in a user who has no second factor.
 pub async fn sign_in(
     identity: &IdentityService,
     email: &str,
@@ -50,7 +50,7 @@ pub fn email(name: &str) -> String {
     format!("{}@example.com", name.to_lowercase())
 }
 
-/// Principal of these tokens.
+/// Authenticates with these tokens.
 pub async fn principal(identity: &IdentityService, pair: &TokenPair) -> Principal {
     accounts::authenticate(identity, pair.access_token.expose()).await.unwrap()
 }

@@ -1,4 +1,4 @@
-//! Browsers: tokens in cookies, and no use of them from other sites.
+//! Browsers: tokens in cookies, which other sites can't use.
 
 use reqwest::Method;
 use support::{Application, Credentials, PASSWORD, Setup, Value, json, new_email};
@@ -36,7 +36,7 @@ async fn a_browser_gets_its_tokens_by_cookies_only() {
     let newer = refreshed.cookies();
     let tokens = refreshed.data_with(200);
     assert!(tokens["refresh_token"].is_null() && newer != jar, "{tokens}");
-    // The old cookie is used up.
+    // The old cookie was already used.
     anonymous.send(post("/r1/auth/refresh", &jar, &app.url()).json(&json!({}))).await.refused(401, "refresh_reused");
     anonymous.send(post("/r1/auth/refresh", &newer, &app.url()).json(&json!({}))).await.refused(401, "unauthenticated");
 
@@ -68,7 +68,7 @@ async fn on_https_the_cookies_are_bound_to_the_host() {
     );
     assert!(set.iter().any(|cookie| cookie.starts_with("__Secure-natter_refresh=")), "{set:?}");
     assert!(set.iter().all(|cookie| cookie.contains("Secure") && cookie.contains("HttpOnly")), "{set:?}");
-    // A cookie without the prefix could have been set by a neighbour.
+    // A cookie without the prefix could have been set by another host of the same domain.
     let jar = answer.cookies().replace("__Host-", "").replace("__Secure-", "");
     let me = anonymous.request(Method::GET, "/r1/users/me").header("cookie", jar);
     anonymous.send(me).await.refused(401, "unauthenticated");
@@ -97,7 +97,7 @@ async fn another_site_can_not_use_the_cookies() {
     ] {
         anonymous.send(rename(&headers)).await.refused(403, "cross_site");
     }
-    // Not even to sign a victim in as somebody else, or out.
+    // Another site can't sign the victim out either, or sign them in as another user.
     let sign_in = anonymous.request(Method::POST, "/r1/auth/signin").header("origin", "https://evil.test");
     let sign_in = sign_in.header("x-natter-transport", "cookie").json(&body_of_sign_in(&anna.email));
     anonymous.send(sign_in).await.refused(403, "cross_site");
@@ -108,7 +108,8 @@ async fn another_site_can_not_use_the_cookies() {
     anonymous.send(rename(&[("origin", &origin)])).await.data();
     anonymous.send(rename(&[("sec-fetch-site", "same-origin")])).await.data();
 
-    // A program with a bearer token may come from anywhere: no browser adds that by itself.
+    // A request with a bearer token may come from any origin, because browsers don't add such a
+    // token by themselves.
     let ben = app.sign_up("Ben").await;
     let request = ben.request(Method::PATCH, "/r1/users/me").header("origin", "https://elsewhere.test");
     ben.send(request.json(&json!({ "display_name": "Benjamin" }))).await.data();

@@ -6,7 +6,8 @@ use support::{Caller, PASSWORD, Setup, json, new_email};
 
 use super::{refresh_with_key, refused_after, text};
 
-/// Upper bound for a session end published on the bus; without it an instance caches the session for five seconds.
+/// Maximum time until the other instance refuses an ended session because the bus has reported its
+/// end. Without the bus, it would cache the session for five seconds.
 const TOLD: Duration = Duration::from_secs(4);
 
 #[tokio::test]
@@ -39,7 +40,7 @@ async fn rejects_an_ended_session_within_seconds_without_redis() {
     anna.post("/r1/auth/logout", json!({})).await.data();
     anna.get("/r1/users/me").await.refused(401, "unauthenticated");
     refused_after(&anna.at(&there)).await;
-    // Tickets remain valid on their own instance.
+    // A ticket is still valid on the instance that has issued it.
     let ben = app.sign_up("Ben").await;
     let ticket = ben.post("/r1/websocket/ticket", json!({})).await.data();
     let path = format!("/r1/websocket?ticket={}", text(&ticket, "ticket"));
@@ -102,8 +103,8 @@ async fn rotating_the_signing_key_keeps_sessions_valid() {
         key_of(anna.another_device().await.access_token()) != key_of(anna.access_token())
     })
     .await;
-    // The other instance accepts tokens of the new key even before it noticed the rotation; both accept tokens of the
-    // old key.
+    // The other instance accepts tokens of the new key even before it has noticed the rotation.
+    // Both instances still accept tokens of the old key.
     let newer = anna.another_device().await;
     newer.at(&there).get("/r1/users/me").await.data();
     for base in [&app.url(), &there] {

@@ -1,9 +1,10 @@
-//! Fresh sign-in: adding sign-in methods and other sensitive changes require a recent confirmation.
+//! Confirmation of sensitive changes: adding a sign-in method, for example, requires that the user
+//! has recently confirmed their identity.
 
 use reqwest::Method;
 use support::{Answer, Application, Authenticator, Member, PASSWORD, Setup, Value, json, new_id};
 
-/// Makes all sign-ins an hour old.
+/// Changes the times of all sign-ins to an hour earlier.
 async fn an_hour_passes(app: &Application) {
     let sql = "UPDATE user_sessions SET created_at = created_at - 3600000, confirmed_at = confirmed_at - 3600000";
     app.database.run(sql).await;
@@ -25,7 +26,7 @@ async fn freshness(member: &Member) -> Value {
 async fn adding_a_sign_in_method_requires_a_fresh_sign_in() {
     let app = Setup::new().set("server.public_url", "http://localhost:8080").start().await;
     let anna = app.sign_up("Anna").await;
-    // A fresh sign-in needs no confirmation.
+    // A recent sign-in needs no confirmation.
     let fresh = freshness(&anna).await;
     assert!(fresh["fresh_until"].is_string(), "{fresh}");
     assert_eq!(fresh["methods"], json!(["password"]));
@@ -44,7 +45,7 @@ async fn adding_a_sign_in_method_requires_a_fresh_sign_in() {
         let answer = anna.send(anna.request(method.clone(), path).json(body)).await;
         answer.refused(403, "fresh_sign_in_required");
     }
-    // Calls with their own confirmation and calls that open no access still work.
+    // Calls that contain a confirmation themselves, and calls that open no access, still work.
     anna.post("/r1/auth/totp", json!({ "password": PASSWORD })).await.data_with(201);
     anna.patch("/r1/users/me", json!({ "display_name": "Anne" })).await.data();
     anna.get("/r1/api_keys").await.data();
@@ -88,7 +89,7 @@ async fn confirmation_takes_exactly_one_proof_such_as_a_second_factor() {
         assert!(freshness(&anna).await["fresh_until"].is_string());
         confirm(&anna, json!({ field: right })).await.refused(401, "mfa_invalid");
     }
-    // An account without a second factor accepts no code.
+    // An account without a second factor accepts no code as confirmation.
     let ben = app.sign_up("Ben").await;
     confirm(&ben, json!({ "code": "123456" })).await.refused(401, "mfa_invalid");
 }

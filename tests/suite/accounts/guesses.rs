@@ -1,12 +1,12 @@
-//! Password guessing: limited per address and account, without revealing whether the account exists and without locking
-//! out its owner.
+//! Password guessing: attempts are limited per address and per account. Responses don't reveal
+//! whether the account exists, and its owner is not locked out.
 
 use reqwest::Method;
 use support::{Answer, Application, Caller, PASSWORD, Setup, json, new_email};
 
 use super::text;
 
-/// The server trusts this proxy's client addresses.
+/// Setup in which the server trusts the client addresses that a proxy reports.
 fn guarded() -> Setup {
     Setup::new()
         .set("rate_limit.enabled", true)
@@ -42,7 +42,7 @@ async fn five_failed_sign_ins_lock_only_that_account_at_that_address() {
     refused.refused(429, "too_many_signins");
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=900).contains(&wait), "{wait}");
-    // A colleague at the same address, and the same person at home.
+    // Neither a colleague at the same address nor the same user at home is affected.
     assert_eq!(sign_in(&app.url(), office, &ben, PASSWORD).await.status, 200);
     assert_eq!(sign_in(&app.url(), "198.51.100.7", &anna, PASSWORD).await.status, 200);
     // An unknown account gets the same response.
@@ -58,14 +58,15 @@ async fn limits_password_guesses_per_address_and_per_account() {
     let app =
         guarded().set("auth.failed_signins_per_address", 8).set("auth.failed_signins_per_account", 7).start().await;
     let email = sign_up(&app, "198.51.100.1").await;
-    // Per address, for any account.
+    // The limit per address counts attempts for any account.
     for _ in 0..8 {
         let unknown = new_email("x");
         sign_in(&app.url(), "203.0.113.1", &unknown, "Wr0ng-Password").await.refused(401, "invalid_credentials");
     }
     sign_in(&app.url(), "203.0.113.1", &new_email("x"), PASSWORD).await.refused(429, "too_many_signins");
 
-    // Per account, from any address; existing and unknown accounts get the same response.
+    // The limit per account counts attempts from any address. Existing and unknown accounts get the
+    // same response.
     for name in [&email, &new_email("nobody")] {
         for at in 0..7 {
             let from = format!("203.0.113.{}", 10 + at);
@@ -73,7 +74,7 @@ async fn limits_password_guesses_per_address_and_per_account() {
         }
         sign_in(&app.url(), "203.0.113.99", name, PASSWORD).await.refused(429, "too_many_signins");
     }
-    // The owner uses a known address.
+    // The owner signs in from a known address.
     assert_eq!(sign_in(&app.url(), "198.51.100.1", &email, PASSWORD).await.status, 200);
     assert_eq!(sign_in(&app.url(), "198.51.100.2", &email, PASSWORD).await.status, 429);
 }

@@ -1,4 +1,4 @@
-//! Time zones and their visibility.
+//! Time zones of users, and to whom they are visible.
 
 use support::{Application, Member, PASSWORD, Setup, Value, json};
 
@@ -6,7 +6,7 @@ use super::text;
 
 const ME: &str = "/r1/users/me";
 
-/// Time zone of a user in every response to `by` that includes it.
+/// Returns the user's time zone from each response to `by` that includes it.
 async fn told(by: &Member, of: &Member) -> Vec<Value> {
     let workspaces = by.get("/r1/workspaces").await.data();
     let shared = text(&workspaces["items"][0], "id").to_owned();
@@ -33,7 +33,7 @@ async fn shows_a_time_zone_to_others_until_it_is_hidden() {
     assert_eq!(changed["timezone"], "Europe/Berlin");
     assert_eq!(told(&ben, &anna).await, ["Europe/Berlin"; 3]);
 
-    // It survives other changes and a restart.
+    // The setting is kept after other changes and after a restart.
     anna.patch(ME, json!({ "display_name": "Anne" })).await.data();
     app.instances[0].terminate().await;
     app.instances[0].start_again().await;
@@ -44,7 +44,7 @@ async fn shows_a_time_zone_to_others_until_it_is_hidden() {
     assert_eq!(told(&ben, &anna).await, [Value::Null, Value::Null, Value::Null]);
     let again = app.anonymous().sign_in(&anna.email, PASSWORD).await.data();
     assert_eq!(again["user"]["timezone"], "Europe/Berlin");
-    // Changing the zone does not make it visible.
+    // Changing the time zone doesn't make it visible.
     anna.patch(ME, json!({ "timezone": "Asia/Ho_Chi_Minh" })).await.data();
     assert_eq!(told(&ben, &anna).await, [Value::Null, Value::Null, Value::Null]);
 

@@ -1,4 +1,5 @@
-//! Mail over SMTP: content, language, and behaviour if the mail server is unavailable or rejects it.
+//! Emails over SMTP: their content and language, and what happens if the mail server is unavailable
+//! or rejects an email.
 
 use reqwest::Method;
 use support::{
@@ -38,7 +39,7 @@ async fn verifies_an_address_by_the_mailed_link() {
     let token = mail.token("verify-email");
     assert!(token.len() >= 43, "{token} is guessable");
 
-    // The stored value does not open anything.
+    // The value stored in the database can't be used as a token.
     assert_eq!(app.database.number("SELECT COUNT(*) FROM mail_tokens").await, 1);
     assert_eq!(app.database.number(&format!("SELECT COUNT(*) FROM jobs WHERE payload LIKE '%{token}%'")).await, 0);
     wait_until("the mail job is done", || async {
@@ -49,7 +50,7 @@ async fn verifies_an_address_by_the_mailed_link() {
     for wrong in ["", "x", &token[1..], &"x".repeat(100_000)] {
         verify(&app, wrong).await.refused(400, "token_invalid");
     }
-    // A token works only for its purpose.
+    // A token is accepted only for the purpose for which it was sent.
     app.anonymous()
         .post("/r1/auth/reset-password", json!({ "token": token, "password": NEW_PASSWORD }))
         .await
@@ -60,7 +61,7 @@ async fn verifies_an_address_by_the_mailed_link() {
     assert_eq!(me(&anna).await["email_verified"], true, "the current session stays valid");
     verify(&app, &token).await.refused(400, "token_invalid");
 
-    // The address is already verified, so no mail is sent.
+    // The address is already verified, so no email is sent.
     app.anonymous().post("/r1/auth/resend-verification", json!({ "email": anna.email })).await.data_with(202);
     let ben = app.sign_up("Ben").await;
     server.mail_with(&ben.email, "/verify-email?token=").await;
@@ -81,7 +82,7 @@ async fn verification_link_on_another_device_requires_the_password_and_keeps_the
     let tablet = anna.another_device().await;
     let program = anna.program(&["read"]).await;
     let token = server.mail_with(&anna.email, "/verify-email?token=").await.token("verify-email");
-    // The browser may be signed in as somebody else.
+    // The browser in which the link is opened may be signed in as another user.
     verify(&app, &token).await.refused(403, "password_required");
     ben.post("/r1/auth/verify-email", json!({ "token": token })).await.refused(403, "password_required");
     program.post("/r1/auth/verify-email", json!({ "token": token })).await.refused(403, "password_required");
@@ -105,7 +106,7 @@ async fn owner_verification_invalidates_a_sign_up_with_their_address() {
     let thief = app.sign_up("Mallory").await;
     let mut socket = thief.connect().await;
     let token = server.mail_with(&thief.email, "/verify-email?token=").await.token("verify-email");
-    // The owner has the mail but not the password; the address stays unverified.
+    // The owner of the address has the email but not the password, so the address stays unverified.
     verify(&app, &token).await.refused(403, "password_required");
     assert_eq!(me(&thief).await["email_verified"], false);
     app.anonymous().post("/r1/auth/forgot-password", json!({ "email": thief.email })).await.data_with(202);
@@ -232,7 +233,7 @@ async fn moves_mail_rejected_by_the_server_to_the_dead_letters() {
     let dead =
         "SELECT COUNT(*) FROM jobs WHERE kind = 'mail' AND status = 'dead' AND error LIKE '%550%' AND due_at IS NULL";
     wait_until("the mail is a dead letter", || async { app.database.number(dead).await == 1 }).await;
-    // A temporary rejection is retried.
+    // An email that is rejected temporarily is sent again.
     let later = format!("later-{}", new_email("ben"));
     app.anonymous().sign_up(&later, PASSWORD, "Ben").await.data_with(201);
     let waiting = "SELECT COUNT(*) FROM jobs WHERE kind = 'mail' AND status = 'waiting' AND error IS NOT NULL";
@@ -254,7 +255,7 @@ async fn mails_a_sign_in_from_an_unknown_device() {
         Caller::new(&app.url(), Credentials::Bearer(text(&tokens, "access_token").to_owned()))
     };
     anna.another_device().await;
-    // Nothing is mailed to an unverified address.
+    // No email about sign-ins is sent to an unverified address.
     sign_in("Mozilla/5.0 (Windows NT 10.0) Firefox/131.0").await;
     let token = server.mail_with(&anna.email, "/verify-email?token=").await.token("verify-email");
     anna.post("/r1/auth/verify-email", json!({ "token": token })).await.data_with(200);
@@ -263,13 +264,13 @@ async fn mails_a_sign_in_from_an_unknown_device() {
     assert!(mail.text().contains("127.0.0.1"), "{mail:?}");
     // A newer version of the same browser is a known device.
     sign_in("Mozilla/5.0 (Linux; Android 14) Chrome/131.0 Safari/537.36").await;
-    // Unrecognised user agents are not quoted in the mail.
+    // The email doesn't quote a user agent that isn't recognised.
     sign_in("Bank Support, see https://evil.example <b>").await;
     wait_until("the second sign-in is mailed", || async { told(&server, &anna).len() == 2 }).await;
     assert!(told(&server, &anna).iter().all(|mail| !(mail.text().contains("evil") || mail.html().contains("evil"))));
 }
 
-/// Mails about sign-ins.
+/// Emails about new sign-ins.
 fn told(server: &MailServer, member: &Member) -> Vec<support::Mail> {
     server.mails_to(&member.email).into_iter().filter(|mail| mail.subject() == "New sign-in to your account").collect()
 }

@@ -26,7 +26,7 @@ async fn changes_of_name_and_picture_reach_members_of_common_conversations() {
     let mut stream = ben.event_stream(None).await;
     stream.expect("hello").await;
 
-    // An unchanged name publishes nothing.
+    // If the name stays the same, nothing is published.
     anna.patch(OWN, json!({ "display_name": "Anna" })).await.data();
     anna.patch(OWN, json!({ "timezone": "Asia/Tokyo" })).await.data();
     anna.patch(OWN, json!({ "display_name": "Anna Bell" })).await.data();
@@ -36,7 +36,7 @@ async fn changes_of_name_and_picture_reach_members_of_common_conversations() {
     assert_eq!(stream.expect("user.changed").await.payload, renamed);
 
     let picture = anna.upload("me.png", "image/png", png(64, 64)).await["id"].clone();
-    // An unchanged picture publishes nothing.
+    // If the picture stays the same, nothing is published.
     for _ in 0..2 {
         anna.put(PICTURE, json!({ "upload_id": picture })).await.data();
     }

@@ -1,4 +1,4 @@
-//! Sign-in with OAuth providers, with a test provider that can send every kind of wrong answer.
+//! Sign-in with OAuth providers, tested with a provider that can send every kind of wrong answer.
 
 mod cluster;
 mod lies;
@@ -12,11 +12,11 @@ use support::{Answer, Application, Caller, Credentials, IdentityProvider, SentBa
 
 /// Public address of the server.
 const PUBLIC_URL: &str = "https://chat.example";
-/// Prefix of the browser's cookie; a part of the state follows.
+/// Prefix of the browser's cookie. It is followed by a part of the state.
 const COOKIE: &str = "__Host-natter_oauth_";
 
-/// A provider and an application that knows its issuers: `idp` (trusted for addresses), `doubted` (the same, not
-/// trusted), `microsoft` and `apple`.
+/// Identity provider, and an application that accepts its issuers: `idp` (trusted for email
+/// addresses), `doubted` (the same issuer, not trusted), `microsoft` and `apple`.
 struct Stage {
     provider: IdentityProvider,
     app: Application,
@@ -43,7 +43,7 @@ impl Stage {
         Self { provider, app, _folder: folder }
     }
 
-    /// Redirects a browser to a provider.
+    /// Sends a browser to a provider.
     async fn depart(&self, caller: &Caller, name: &str, query: &str) -> Departed {
         let answer = caller.get(&format!("/r1/auth/oauth/{name}/start{query}")).await;
         assert_eq!(answer.status, 302, "{answer:?}");
@@ -52,7 +52,7 @@ impl Stage {
         Departed { cookie, location: answer.header("location").unwrap().to_owned() }
     }
 
-    /// Returns from the provider to the server in the same browser.
+    /// Returns from the provider to the server, in the same browser.
     async fn come_back(&self, name: &str, cookie: &str, sent: &SentBack) -> Answer {
         assert_eq!(sent.address.path(), callback(name));
         self.come_back_with(name, cookie, sent.by_form, &sent.fields).await
@@ -75,19 +75,19 @@ impl Stage {
         anonymous.send(request.header("cookie", cookie).header("sec-fetch-site", "cross-site")).await
     }
 
-    /// Complete sign-in at a provider.
+    /// Signs in completely at a provider.
     async fn sign_in(&self, provider: &str, person: &str) -> Answer {
         let gone = self.depart(&self.app.anonymous(), provider, "").await;
         let sent = self.provider.sign_in(&gone.location, person).await;
         self.come_back(provider, &gone.cookie, &sent).await
     }
 
-    /// Signed-in user after the callback.
+    /// Returns the user who is signed in after the callback.
     async fn who(&self, arrived: &Answer) -> Value {
         self.caller(arrived).get("/r1/users/me").await.data()
     }
 
-    /// Caller with the cookies of the callback.
+    /// Returns a caller that has the cookies set by the callback.
     fn caller(&self, arrived: &Answer) -> Caller {
         assert_eq!(arrived.status, 303, "{arrived:?}");
         let header = arrived.cookies();
@@ -97,14 +97,14 @@ impl Stage {
     }
 }
 
-/// A browser at a provider.
+/// Browser that was sent to a provider.
 struct Departed {
     cookie: String,
     location: String,
 }
 
 impl Departed {
-    /// Parameter of the authorization request.
+    /// Returns a parameter of the authorization request.
     fn asked(&self, name: &str) -> String {
         let url = Url::parse(&self.location).unwrap();
         url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
@@ -145,7 +145,7 @@ async fn lists_providers_and_sends_state_nonce_and_pkce() {
         assert!(gone.asked(secret).len() >= 43, "{secret} has less than 256 bits");
         assert_ne!(gone.asked(secret), again.asked(secret));
     }
-    // Credentials of the browser do not affect the redirect.
+    // Credentials that the browser sends don't affect the redirect.
     for path in ["/r1/auth/oauth/idp/start", "/r1/auth/oauth/idp/callback"] {
         for accept in ["image/png", "text/html", "application/json;q=0"] {
             let anonymous = stage.app.anonymous();
@@ -166,7 +166,7 @@ async fn the_first_oauth_sign_in_creates_the_account() {
     let ada = stage.who(&first).await;
     assert_eq!((&ada["email"], &ada["display_name"]), (&json!("ada@idp.test"), &json!("Ada Lovelace")));
     assert_eq!((&ada["has_password"], &ada["second_factor"]), (&json!(false), &json!(false)));
-    // The address may change; the subject identifies the account.
+    // The email address may change; the subject identifies the account.
     stage.provider.knows("oidc", "ada", json!({ "email": "elsewhere@idp.test" })).await;
     let again = stage.sign_in("idp", "ada").await;
     assert_eq!(stage.who(&again).await["id"], ada["id"]);
@@ -203,13 +203,14 @@ async fn redirects_invalid_oauth_callbacks_to_the_sign_in_page() {
     let stage = Stage::start().await;
     let gone = stage.depart(&stage.app.anonymous(), "idp", "").await;
     let sent = stage.provider.sign_in(&gone.location, "ada").await;
-    // Another browser, no browser, another provider's callback, another state.
+    // The callback is refused from another browser, without a browser, for another provider, and
+    // with another state.
     let other = stage.depart(&stage.app.anonymous(), "idp", "").await;
     is_refused(&stage.come_back("idp", &other.cookie, &sent).await, "oauth_state");
     is_refused(&stage.come_back("idp", "", &sent).await, "oauth_state");
     let (name, _) = gone.cookie.split_once('=').unwrap();
     is_refused(&stage.come_back("idp", &format!("{name}=nonsense"), &sent).await, "oauth_state");
-    // The secret of another sign-in under this one's cookie name.
+    // The secret of another sign-in is sent in the cookie of this one.
     let another = stage.depart(&stage.app.anonymous(), "idp", "").await;
     let (_, secret) = another.cookie.split_once('=').unwrap();
     is_refused(&stage.come_back("idp", &format!("{name}={secret}"), &sent).await, "oauth_state");
@@ -218,7 +219,7 @@ async fn redirects_invalid_oauth_callbacks_to_the_sign_in_page() {
     is_refused(&mixed, "oauth_state");
     let renamed = elsewhere.cookie.split_once('=').map(|(_, secret)| format!("{name}={secret}")).unwrap();
     is_refused(&stage.come_back("idp", &renamed, &sent).await, "oauth_state");
-    // The correct secret works once.
+    // The correct secret works only once.
     let arrived = stage.come_back("idp", &gone.cookie, &sent).await;
     stage.who(&arrived).await;
     assert!(arrived.headers.get_all("set-cookie").iter().any(|cookie| {
@@ -227,7 +228,7 @@ async fn redirects_invalid_oauth_callbacks_to_the_sign_in_page() {
     }));
     is_refused(&stage.come_back("idp", &gone.cookie, &sent).await, "oauth_state");
 
-    // A used code in a new sign-in.
+    // A used code is sent within a new sign-in.
     let fresh = stage.depart(&stage.app.anonymous(), "idp", "").await;
     let replayed = |state: &str| {
         let mut fields = sent.fields.clone();
@@ -237,7 +238,7 @@ async fn redirects_invalid_oauth_callbacks_to_the_sign_in_page() {
     let fields = replayed(&fresh.asked("state"));
     is_refused(&stage.come_back_with("idp", &fresh.cookie, false, &fields).await, "oauth_invalid");
 
-    // Cancelled, failed at the provider, without a code, from another issuer.
+    // The sign-in was cancelled, failed at the provider, has no code, or comes from another issuer.
     for (field, value, code) in [
         ("error", "access_denied", "oauth_denied"),
         ("error", "server_error", "oauth_invalid"),
@@ -255,7 +256,7 @@ async fn redirects_invalid_oauth_callbacks_to_the_sign_in_page() {
     is_refused(&stage.come_back_with("idp", &gone.cookie, false, &fields).await, "oauth_invalid");
 }
 
-/// A tab of an earlier attempt may be open, or a link from a mail is opened meanwhile.
+/// A tab of an earlier attempt may still be open, or the user opens a link from an email meanwhile.
 #[tokio::test]
 async fn concurrent_oauth_sign_ins_in_two_tabs_both_succeed() {
     let stage = Stage::start().await;
@@ -271,7 +272,7 @@ async fn concurrent_oauth_sign_ins_in_two_tabs_both_succeed() {
     let came = stage.come_back("idp", &kept, &stage.provider.sign_in(&first.location, "grace").await).await;
     assert_eq!(came.header("location"), Some("/c/1"));
 
-    // Five abandoned attempts remain.
+    // Cookies of five abandoned attempts are still there.
     let kept: Vec<String> = (0..5).map(|at| format!("{COOKIE}0000000{at}=h")).collect();
     let anonymous = stage.app.anonymous();
     let request = anonymous.request(Method::GET, "/r1/auth/oauth/idp/start").header("cookie", kept.join("; "));
@@ -301,7 +302,7 @@ async fn accepts_apples_cross_site_form_callback() {
     assert!(cookie.contains("SameSite=None") && cookie.contains("Secure") && cookie.contains("HttpOnly"), "{cookie}");
     let lax = stage.app.anonymous().get("/r1/auth/oauth/idp/start").await;
     assert!(lax.header("set-cookie").unwrap().contains("SameSite=Lax"));
-    // Only this path accepts a cross-site request, and only a form.
+    // Only this path accepts a cross-site request, and only one with a form.
     let anonymous = stage.app.anonymous();
     let json = anonymous.request(Method::POST, &callback("apple")).json(&json!({ "state": "x" }));
     anonymous.send(json).await.refused(415, "unsupported_media_type");
@@ -323,7 +324,7 @@ async fn accepts_microsoft_issuers_per_tenant() {
 async fn oauth_sign_in_requires_the_second_factor() {
     let stage = Stage::start().await;
     let caller = stage.caller(&stage.sign_in("idp", "ada").await);
-    // The account has no password; the sign-in is fresh.
+    // The account has no password, but the sign-in is recent enough.
     let enrolment = caller.post("/r1/auth/totp", json!({})).await.data_with(201);
     let authenticator = support::Authenticator::new(&enrolment);
     caller.post("/r1/auth/totp/confirm", json!({ "code": authenticator.next_code() })).await.data_with(200);

@@ -1,4 +1,4 @@
-//! Profile pictures: visibility, validation and removal.
+//! Profile pictures: who sees them, validation and removal.
 
 use support::{Application, Member, Value, json};
 
@@ -30,7 +30,7 @@ async fn a_picture_is_shown_to_others_until_it_is_removed() {
     assert_eq!((read.status, read.header("content-type")), (200, Some("image/png")));
     anna.delete(&format!("/r1/uploads/{}", first.as_str().unwrap())).await.refused(409, "wrong_state");
 
-    // The same picture changes nothing; another one replaces it.
+    // Setting the same picture again changes nothing; another picture replaces it.
     anna.put(OWN, json!({ "upload_id": first })).await.data();
     assert_eq!(ben.get(&file(&first)).await.status, 200);
     let second = drawn(&anna).await;

@@ -1,4 +1,5 @@
-//! Locations of devices, from a trusted proxy or the operator's GeoIP database; visible to their owner only.
+//! Locations of devices. They come from a trusted proxy or from the operator's GeoIP database, and
+//! only the owner of a device sees them.
 
 use reqwest::Method;
 use support::{Application, Caller, Known, PASSWORD, Setup, Value, database_of_places, json};
@@ -6,14 +7,15 @@ use tempfile::TempDir;
 
 use super::text;
 
-/// A documentation network that the test database places in Berlin.
+/// Address in a network reserved for documentation, which the test database locates in Berlin.
 const BERLIN: &str = "203.0.113.7";
 
 fn behind_a_proxy() -> Setup {
     Setup::new().set("server.trusted_proxies", "127.0.0.0/8")
 }
 
-/// Application with a GeoIP database that has Berlin, and only the country for 198.51.100.0/24.
+/// Starts an application with a GeoIP database that knows Berlin, and only the country for
+/// 198.51.100.0/24.
 async fn with_a_database(kind: &str) -> (Application, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("places.mmdb");
@@ -26,7 +28,7 @@ async fn with_a_database(kind: &str) -> (Application, TempDir) {
     (behind_a_proxy().set("server.geoip_database", file.display()).start().await, folder)
 }
 
-/// Signs in through the proxy; `told` holds its location headers.
+/// Signs in through the proxy. `told` are the headers by which the proxy reports the location.
 async fn sign_in(app: &Application, email: &str, from: &str, told: Option<&str>) -> Value {
     let anonymous = app.anonymous();
     let body = json!({ "email": email, "password": PASSWORD });
@@ -74,7 +76,7 @@ async fn ignores_country_headers_of_untrusted_clients() {
     let anna = app.sign_up("Anna").await;
     let session = sign_in(&app, &anna.email, BERLIN, Some("VN")).await;
     assert_eq!(place_of(&anna, text(&session, "session_id")).await, Value::Null);
-    // Nor is a proxy's header read if the operator disabled it.
+    // A proxy's header is not read either if the operator has disabled it.
     let app = behind_a_proxy().set("server.country_header", "none").start().await;
     let anna = app.sign_up("Anna").await;
     let session = sign_in(&app, &anna.email, BERLIN, Some("VN")).await;
@@ -98,7 +100,7 @@ async fn prefers_the_geoip_database_over_the_country_header() {
         let session = sign_in(&app, &anna.email, from, told).await;
         assert_eq!(place_of(&anna, text(&session, "session_id")).await, expected, "{from} {told:?}");
     }
-    // Only administrators see the location of actions.
+    // Only administrators see the location from which an action was performed.
     let ben = app.sign_up("Ben").await;
     let seen = ben.get(&format!("/r1/users/{}", anna.id)).await;
     assert!(!seen.text().contains("Berlin") && seen.clone().data().get("place").is_none(), "{seen:?}");

@@ -1,4 +1,4 @@
-//! Account deletion and export: personal data is removed, shared content stays usable.
+//! Deletion and export of accounts. Personal data is removed, but shared content stays usable.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ async fn a_deleted_account_is_signed_out_at_once_and_frees_its_address() {
     delete(&anna, PASSWORD).await.data_with(200);
     let deleted = Instant::now();
     assert_eq!((socket.closed().await.code, other.closed().await.code), (4401, 4401));
-    // By the bus, not by the periodic check of open connections every 15 seconds.
+    // The bus closes the connections, not the periodic check every 15 seconds.
     assert!(deleted.elapsed() < Duration::from_secs(10), "it took {:?}", deleted.elapsed());
     for device in [&anna, &elsewhere] {
         device.get("/r1/users/me").await.refused(401, "unauthenticated");
@@ -106,18 +106,18 @@ async fn conversations_with_a_deleted_account_stay_usable() {
     assert_eq!(history[0]["id"], said["id"]);
     assert_eq!(history[0]["sender"], json!({ "kind": "deleted", "id": null, "name": "Deleted user" }));
     assert!(!ben.conversation(&pair).await.to_string().contains("Anna"));
-    // The group passes to its admin.
+    // The administrator of the group becomes its owner.
     let people = carl.get(&format!("/r1/conversations/{group}/members")).await.data();
     let people = people.as_array().cloned().unwrap_or_else(|| items(&people));
     assert_eq!((role_of(&people, &anna.id), role_of(&people, &carl.id)), (None, Some("owner".to_owned())));
     carl.patch(&format!("/r1/conversations/{group}"), json!({ "title": "Other plans" })).await.data();
     ben.send_message(&group, "Who is there?").await;
-    // The workspace does as well.
+    // The workspace gets a new owner as well.
     let people = items(&ben.get(&members).await.data());
     assert_eq!((role_of(&people, &anna.id), role_of(&people, &dora.id)), (None, Some("owner".to_owned())));
     ben.get(&format!("/r1/users/{}", anna.id)).await.refused(404, "not_found");
 
-    // The log loses the name and content that nobody else ever read.
+    // The name, and content that only the deleted user has read, are removed from the log.
     wait_until("the name is removed from the log", || async {
         let named = "SELECT (SELECT COUNT(*) FROM conversation_events WHERE payload LIKE '%\"Anna\"%') + (SELECT COUNT(*) FROM messages WHERE content = 'My secret')";
         app.database.number(named).await == 0

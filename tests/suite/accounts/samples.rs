@@ -23,7 +23,7 @@ fn sign_in() -> Vec<SampleCall> {
         sample(&["LogOut"], async |_| Args::default().ending_session()),
         sample(&["ConfirmSignIn"], async |_| Args::body(json!({ "password": PASSWORD }))),
         sample(&["EndUserSession"], async |world| Args::id(world.owner.another_device().await.session_id)),
-        // The wrong password: the call passes the access checks and changes nothing.
+        // The password is wrong, so the call passes the access checks but changes nothing.
         sample(&["ChangePassword"], async |_| {
             Args::body(json!({ "current_password": "not this one", "password": "Quite-another-1" }))
         }),
@@ -36,7 +36,7 @@ fn sign_in() -> Vec<SampleCall> {
         }),
         sample(&["StartOauth", "FinishOauth", "FinishOauthByForm"], async |_| Args::default().with("p", "example")),
         sample(&["SignInByIdToken"], async |_| Args::body(json!({ "id_token": "none" })).with("p", "example")),
-        // The owner has linked none.
+        // The owner has linked no identity.
         sample(&["UnlinkIdentity"], async |_| Args::id(new_id())),
     ]
 }
@@ -51,7 +51,7 @@ fn second_factors() -> Vec<SampleCall> {
         sample(&["RenamePasskey"], async |_| Args::id(new_id()).with_body(json!({ "name": "Telephone" }))),
         sample(&["RemovePasskey"], async |_| Args::id(new_id())),
         sample(&["EnrolAuthenticator"], async |_| Args::body(json!({ "password": PASSWORD }))),
-        // Nobody has enrolled one.
+        // No user has enrolled an authenticator.
         sample(&["ConfirmAuthenticator", "RemoveAuthenticator"], async |_| Args::body(json!({ "code": "000000" }))),
         sample(&["AnswerChallenge"], async |world| {
             let (guarded, authenticator) = Authenticator::set_up_for_somebody(&world.app.url()).await;
@@ -66,7 +66,7 @@ fn profiles() -> Vec<SampleCall> {
         plain(&["ShowMe", "ExportMe", "ReadStorage", "RemovePicture", "ShowInstructions", "ListPictures", "ListUsers"]),
         sample(&["ShowUser"], async |world| Args::id(&world.owner.id)),
         sample(&["ChangeMe"], async |_| Args::body(json!({ "display_name": "Somebody", "language": "en" }))),
-        // The wrong password: nobody is deleted.
+        // The password is wrong, so the account isn't deleted.
         sample(&["DeleteMe"], async |_| Args::body(json!({ "password": "not this one" }))),
         sample(&["ChangeStatus"], async |_| Args::body(json!({ "emoji": "🌴", "text": "On holiday" }))),
         sample(&["SetInstructions"], async |_| Args::body(json!({ "instructions": "Be brief." }))),

@@ -1,10 +1,10 @@
-//! Second factor: enrolment, challenges and guessing.
+//! Second factor: enrolment, challenges and guessing of codes.
 
 use support::{Answer, Application, Authenticator, Caller, PASSWORD, Setup, Value, json};
 
 use super::{NEW_PASSWORD, text};
 
-/// Signs in with the password; returns the second-factor challenge.
+/// Signs in with the password and returns the challenge for the second factor.
 async fn challenge(app: &Application, email: &str) -> Value {
     app.anonymous().sign_in(email, PASSWORD).await.data_with(202)
 }
@@ -14,7 +14,7 @@ async fn answer(app: &Application, challenge: &Value, field: &str, code: &str) -
     app.anonymous().post("/r1/auth/signin/challenge", body).await
 }
 
-/// A code that is invalid in the current and the neighbouring time steps.
+/// Returns a code that is valid neither in the current nor in a neighbouring time step.
 fn wrong_code(authenticator: &Authenticator) -> String {
     let right = [-2, -1, 0, 1, 2].map(|steps| authenticator.code_in(steps));
     (0..10).map(|n| format!("{n:06}")).find(|code| !right.contains(code)).unwrap()
@@ -34,10 +34,10 @@ async fn requires_an_authenticator_code_only_after_enrolment() {
     assert!(secret.len() == 32 && secret.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7')), "{secret}");
     assert!(uri.starts_with("otpauth://totp/Natter:") && uri.contains(&format!("secret={secret}")), "{uri}");
     assert!(uri.contains("issuer=Natter") && uri.contains("algorithm=SHA1&digits=6&period=30"), "{uri}");
-    // An unconfirmed enrolment has no effect.
+    // An enrolment that is not confirmed has no effect.
     app.anonymous().sign_in(&anna.email, PASSWORD).await.data_with(200);
 
-    // Starting again invalidates the first secret.
+    // A second enrolment invalidates the secret of the first.
     let first = Authenticator::new(&enrolment);
     let second = anna.post("/r1/auth/totp", json!({ "password": PASSWORD })).await.data_with(201);
     let authenticator = Authenticator::new(&second);
@@ -85,7 +85,7 @@ async fn accepts_a_code_once_and_ends_a_challenge_after_five_wrong_answers() {
     }
     let unused = &authenticator.recovery_codes[1];
     answer(&app, &third, "recovery_code", unused).await.refused(401, "mfa_invalid");
-    // The failures ended the challenge, not the code, and lock nobody out.
+    // The failures have ended the challenge but not used up the code, and no user is locked out.
     let fourth = challenge(&app, &guarded.email).await;
     answer(&app, &fourth, "recovery_code", unused).await.data_with(200);
 

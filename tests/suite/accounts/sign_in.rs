@@ -1,4 +1,4 @@
-//! Sign-in: no information for failed attempts, and bounded load.
+//! Sign-in: failed attempts reveal nothing, and their load is bounded.
 
 use support::{Application, Member, PASSWORD, Setup, json, new_email};
 
@@ -33,7 +33,7 @@ async fn a_failed_sign_in_takes_constant_time_for_unknown_accounts() {
     let app = Setup::new().full_hashes().start().await;
     let anna = app.sign_up("Anna").await;
     let anonymous = app.anonymous();
-    // CPU time, because wall-clock time depends on other processes.
+    // Measures CPU time, because wall-clock time depends on other processes.
     let cpu_ticks = || app.instances[0].cpu_ticks();
     let mut costs = [0; 4];
     for round in 0..25 {
@@ -51,7 +51,7 @@ async fn a_failed_sign_in_takes_constant_time_for_unknown_accounts() {
     for other in [unknown, nonsense] {
         assert!(other * 2 > known && other < known * 2, "CPU ticks: {known}, {unknown}, {nonsense}");
     }
-    // The comparison is valid only while hashing dominates.
+    // The comparison is meaningful only if hashing takes most of the time.
     assert!(unhashed * 3 < known, "CPU ticks: {unhashed} without a hash, {known} with one");
 }
 
@@ -65,7 +65,7 @@ async fn concurrent_sign_ins_are_served_or_told_to_retry() {
             tokio::spawn(async move { anonymous.sign_in(&email, PASSWORD).await })
         })
         .collect();
-    // Hashing does not block requests of signed-in users.
+    // Hashing doesn't delay requests of users who are signed in.
     anna.get("/r1/users/me").await.data();
     assert!(tasks.iter().any(|task| !task.is_finished()), "the request was answered after all sign-ins");
     let mut served = 0;

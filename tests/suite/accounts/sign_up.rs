@@ -1,4 +1,4 @@
-//! Sign-up, and account creation by the operator.
+//! Sign-up, and creation of accounts by the operator.
 
 use support::{Application, Caller, Credentials, Engine, Member, PASSWORD, Setup, json, new_email};
 
@@ -54,7 +54,7 @@ async fn rejects_invalid_sign_up_fields_by_name() {
     for field in ["email", "password", "display_name"] {
         everything.names_field(field);
     }
-    // Maximum passphrase length.
+    // A passphrase of the maximum length is accepted.
     anonymous.sign_up(&new_email("long"), &format!("Aa1{}", "ơ".repeat(125)), "Anna").await.data_with(201);
     for body in
         [json!({}), json!({"email": 1, "password": [], "display_name": null}), json!([]), json!("x"), json!(null)]
@@ -104,7 +104,7 @@ async fn the_first_account_needs_the_setup_token_on_a_reachable_server() {
     for wrong in [json!(null), json!(""), json!("x"), json!(token[1..])] {
         sign_up(&app, wrong).await.names_field("setup_token");
     }
-    // The same token after a restart.
+    // The setup token is the same after a restart.
     app.instances[0].terminate().await;
     app.instances[0].start_again().await;
     let first = sign_up(&app, json!(format!(" {token}\n"))).await.data_with(201);
@@ -118,7 +118,8 @@ async fn the_first_account_needs_the_setup_token_on_a_reachable_server() {
     sign_up(&app, json!(null)).await.names_field("setup_token");
     sign_up(&app, json!("chosen by the operator")).await.data_with(201);
 
-    // Behind a local proxy, remote clients need it; under a public name the proxy forwards the client address.
+    // If a proxy runs on the same machine, clients need the setup token: under a public host name,
+    // the proxy forwards the client's address.
     let proxied = async |app: &Application, name: &'static str, value: &'static str| {
         let anonymous = app.anonymous();
         let asked = anonymous.request(reqwest::Method::GET, "/r1/auth/policy").header(name, value);
@@ -128,7 +129,7 @@ async fn the_first_account_needs_the_setup_token_on_a_reachable_server() {
     assert_eq!(policy(&app).await["setup_token"], false);
     assert_eq!(proxied(&app, "x-forwarded-for", "203.0.113.7").await, true);
 
-    // The operator's command needs no token.
+    // The operator's command works without a setup token.
     let app = open().set("server.public_url", "https://chat.example.org").start().await;
     assert_eq!(policy(&app).await["setup_token"], false);
     assert_eq!(proxied(&app, "host", "chat.example.org").await, true);
@@ -189,7 +190,8 @@ async fn the_operator_creates_administrators_and_resets_passwords() {
     app.anonymous().refresh(root.refresh_token()).await.refused(401, "unauthenticated");
     app.anonymous().sign_in(&email, &password).await.refused(401, "invalid_credentials");
     Member::sign_in(&app.url(), &email, NEW_PASSWORD).await;
-    // The running instance is not notified and caches a session for at most five seconds.
+    // The command doesn't notify the running instance, which caches a session for at most five
+    // seconds.
     refused_after(&root).await;
 }
 

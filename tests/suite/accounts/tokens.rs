@@ -1,4 +1,4 @@
-//! Tokens: single use, not interchangeable, never exposed.
+//! Tokens: they are single-use, can't be interchanged, and are never exposed.
 
 use reqwest::Method;
 use support::{Application, Caller, Credentials, PASSWORD, Setup, json};
@@ -62,7 +62,7 @@ async fn rejects_tokens_of_another_kind() {
     let anna = app.sign_up("Anna").await;
     let ticket = anna.post("/r1/websocket/ticket", json!({})).await.data();
     let parts: Vec<&str> = anna.access_token().split('.').collect();
-    // {"alg":"none","typ":"at+jwt"} and {"alg":"HS256","typ":"at+jwt"}
+    // Headers {"alg":"none","typ":"at+jwt"} and {"alg":"HS256","typ":"at+jwt"}.
     let (none, symmetric) = ("eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0", "eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9");
     let bad = [
         anna.refresh_token().to_owned(),
@@ -77,7 +77,7 @@ async fn rejects_tokens_of_another_kind() {
         "%00".to_owned(),
         String::new(),
     ];
-    // Cached or not.
+    // The result must not depend on whether the valid token is cached.
     anna.get("/r1/users/me").await.data();
     for token in &bad {
         let caller = Caller::new(&app.url(), Credentials::Bearer(token.clone()));
@@ -93,12 +93,12 @@ async fn rejects_tokens_of_another_kind() {
     for token in [anna.access_token(), text(&ticket, "ticket"), "", "x", &"x".repeat(100_000)] {
         anonymous.refresh(token).await.refused(401, "unauthenticated");
     }
-    // The valid tokens are unaffected.
+    // The valid tokens still work.
     anna.get("/r1/users/me").await.data();
     anonymous.refresh(anna.refresh_token()).await.data();
 }
 
-/// The text with its first letter changed.
+/// Returns the text with its first letter changed.
 fn flipped(text: &str) -> String {
     let first = if text.starts_with('A') { 'B' } else { 'A' };
     std::iter::once(first).chain(text.chars().skip(1)).collect()
@@ -117,7 +117,7 @@ async fn publishes_the_public_keys_with_matching_key_ids() {
     let kid = text(&keys[0], "kid").to_owned();
     let token = app.sign_up("Anna").await.access_token().to_owned();
     let header = token.split('.').next().unwrap();
-    // The header is short JSON in base64url that contains the `kid` verbatim.
+    // The header is short JSON in base64url; it contains the `kid` unchanged.
     let padded: String = header.replace('-', "+").replace('_', "/");
     assert!(
         decode(&padded).contains(&format!("\"kid\":\"{kid}\"")) && decode(&padded).contains("\"typ\":\"at+jwt\""),

@@ -1,4 +1,5 @@
-//! Checks `docs/architecture.md` against the manifests, and paths in the documentation against the sources.
+//! Checks `docs/architecture.md` against the manifests, and the code paths in the documentation
+//! against the source files.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,11 +9,12 @@ use std::{
 
 use super::{dependencies, leads, root, sources};
 
-/// Keywords in front of an item's name. `#[endpoint]` declares the struct that its `impl` names.
+/// Keywords before the name of an item. For `#[endpoint]`, the `impl` declares the struct that it
+/// names.
 const ITEMS: [&str; 10] =
     ["fn ", "struct ", "enum ", "trait ", "mod ", "const ", "static ", "type ", "macro_rules! ", "impl Endpoint for "];
 
-/// Folders of the program's crates by name, without crates of tests and tools.
+/// Returns the folders of the program's crates by name, without crates for tests and tools.
 fn own_crates() -> BTreeMap<String, PathBuf> {
     let crates = fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path());
     crates
@@ -32,7 +34,7 @@ fn documentation(page: &str) -> String {
     fs::read_to_string(root().join("docs").join(page)).unwrap()
 }
 
-/// Removes arrows that are implied by others.
+/// Removes dependencies that follow from others.
 fn transitive_reduction<'a>(arrows: &BTreeSet<(&'a str, &'a str)>) -> BTreeSet<(&'a str, &'a str)> {
     let is_direct = |(from, to): &(&str, &str)| {
         let mut others = arrows.iter().filter(|(start, end)| start == from && end != to);
@@ -47,7 +49,7 @@ fn a_transitive_reduction_has_no_shortcuts() {
     assert_eq!(transitive_reduction(&arrows), BTreeSet::from([("a", "b"), ("b", "c"), ("c", "d")]));
 }
 
-/// Arrows of a page's first Mermaid diagram, in lines such as `a --> b & c`.
+/// Returns the arrows of the first Mermaid diagram on a page, from lines such as `a --> b & c`.
 fn diagram(page: &str) -> BTreeSet<(&str, &str)> {
     let (_, behind) = page.split_once("```mermaid\n").unwrap();
     let (diagram, _) = behind.split_once("```").unwrap();
@@ -84,7 +86,8 @@ fn the_architecture_page_shows_all_crates_and_their_dependencies() {
     assert!(missing.is_empty() && surplus.is_empty(), "the diagram lacks {missing:?}, and shouldn't have {surplus:?}");
 }
 
-/// Paths in a page's inline code, such as `event_log::events::Writer`. Code blocks are skipped.
+/// Returns the paths in the inline code of a page, such as `event_log::events::Writer`. Code blocks
+/// are skipped.
 fn code_paths(page: &str) -> BTreeSet<&str> {
     let mut is_block = false;
     let is_path = |code: &&str| {
@@ -100,7 +103,7 @@ fn code_paths(page: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// True if the text contains the word preceded by text that satisfies `is_behind`.
+/// True if the text contains the word, preceded by a text for which `is_behind` is true.
 fn has_word(text: &str, name: &str, is_behind: impl Fn(&str) -> bool) -> bool {
     text.match_indices(name).any(|(at, _)| {
         let next = text[at + name.len()..].chars().next();
@@ -112,7 +115,8 @@ fn declares(text: &str, name: &str) -> bool {
     has_word(text, name, |before| ITEMS.iter().any(|item| before.ends_with(item)))
 }
 
-/// True if the text declares a method, or has a variant or field of this name at the start of an indented line.
+/// True if the text declares a method of this name, or has a variant or field of this name at the
+/// start of an indented line.
 fn has_member(text: &str, name: &str) -> bool {
     let is_line_start = |before: &str| {
         let line = before.rsplit('\n').next().unwrap_or_default();
@@ -127,8 +131,8 @@ fn reexports(text: &str, name: &str) -> bool {
         .any(|names| names.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|word| word == name))
 }
 
-/// True if the path resolves to a module, an item or a member of an item in a crate's sources. Follows re-exports
-/// within the crate; members may be in any file.
+/// True if the path leads to a module, an item or a member of an item in the crate's source files.
+/// Re-exports within the crate are followed. A member may be declared in any file.
 fn resolves(crate_sources: &Path, path: &[&str]) -> bool {
     let (mut folder, mut rest) = (crate_sources.to_owned(), path);
     let mut file = ["lib.rs", "main.rs"].map(|name| folder.join(name)).into_iter().find(|file| file.is_file()).unwrap();
@@ -158,7 +162,7 @@ fn resolves_paths_to_items_and_members_only() {
     }
 }
 
-/// Paths in `docs/security.md` name tests, which have their own check.
+/// Paths in `docs/security.md` are left out: they name tests, which are checked separately.
 #[test]
 fn paths_in_the_documentation_resolve_to_items() {
     let crates: BTreeMap<String, PathBuf> =
@@ -173,7 +177,7 @@ fn paths_in_the_documentation_resolve_to_items() {
             let segments: Vec<&str> = path.split("::").collect();
             let Some(folder) = crates.get(segments[0]) else { continue };
             count += 1;
-            // Some pages name a module of tests.
+            // Some pages name a test module.
             if !resolves(folder, &segments[1..]) && !resolves(&root().join("tests/suite"), &segments) {
                 broken.push(format!("{file}: {path}"));
             }

@@ -1,4 +1,4 @@
-//! Addressing assistants: selection, model and context.
+//! Addressing assistants: which one answers, with which model, and in which context.
 
 use reqwest::Method;
 use support::{Application, Behaviour, Member, Setup, Socket, Upstream, UpstreamKind, Value, json, new_id};
@@ -15,7 +15,7 @@ async fn uses_the_model_chosen_per_question_answer_and_chat() {
     let answer = begun(&mut chat.socket, &chat.id).await;
     assert_eq!(chat.ended("message.completed").await["message"]["model"], "large");
     assert_eq!(asked_model(&chat), "large");
-    // Regenerated with another model; both versions are kept.
+    // The answer is generated again with another model. Both versions are kept.
     let again = json!({ "model": "small" });
     let restarted = chat.anna.post(&format!("/r1/messages/{answer}/regenerate"), again).await.data();
     assert_eq!((&restarted["status"], &restarted["model"]), (&json!("streaming"), &json!("small")));
@@ -23,7 +23,7 @@ async fn uses_the_model_chosen_per_question_answer_and_chat() {
     assert_eq!((&ended["message"]["model"], &asked_model(&chat)), (&json!("small"), &json!("small")));
     let back = chat.anna.put(&format!("/r1/messages/{answer}/version"), json!({ "index": 1 })).await.data();
     assert_eq!(back["model"], "large");
-    // For the chat, until it is reset.
+    // The model is set for the chat and then reset.
     let path = format!("/r1/conversations/{}", chat.id);
     assert_eq!(chat.anna.patch(&path, json!({ "model": "large" })).await.data()["model"], "large");
     let told = |frame: &support::Frame| frame.kind == "conversation.updated" && frame.payload["model"] == "large";
@@ -96,7 +96,8 @@ async fn routes_answers_of_models_defined_by_an_administrator() {
     assert_eq!((&row["asked_model"], &row["deployment"]), (&json!("house"), &json!("spare")));
     assert_eq!((&row["model"], &row["tries"]), (&json!("claude"), &json!(2)));
     assert_eq!((&message["answer"]["cost"], row["cost"].as_i64() > Some(0)), (&row["cost"], true), "{row}");
-    // The same for the chat's own assistant. The default may be a model defined by an administrator.
+    // The same applies to the assistant of the chat. The default model may be one that an
+    // administrator has defined.
     anna.post("/r1/assistants", json!({ "name": "Ada", "model": "house" })).await.data_with(201);
     admin.put("/r1/admin/models/small", model).await.names_field("aliases");
     let deployments = json!([{ "provider": "spare", "model": "claude", "weight": 1, "priority": 0 }]);
@@ -104,7 +105,7 @@ async fn routes_answers_of_models_defined_by_an_administrator() {
     anna.send_message(&chat, "And now?").await;
     socket.expect_in("message.completed", &chat).await;
     assert_eq!((first.asked().len(), spare.asked().len()), (1, 2));
-    // After the model is deleted, an answer reports it.
+    // If the model was deleted, the answer states that.
     admin.delete("/r1/admin/models/house").await.data();
     let question = json!({ "client_id": "c2", "content": "Hello?", "model": "house" });
     anna.post(&path, question).await.names_field("model");
@@ -127,7 +128,7 @@ async fn includes_the_profile_of_a_non_member_assistant_in_its_message() {
     assert_eq!((&history[1]["sender"], history[0]["sender"].get("picture")), (&completed["sender"], None));
 }
 
-/// Anna, Ben and a guest in a workspace with a provider.
+/// Anna, Ben and a guest, in a workspace with an AI provider.
 struct Team {
     app: Application,
     upstream: Upstream,
@@ -161,7 +162,7 @@ impl Team {
         by.post("/r1/assistants", body).await.data_with(201)["id"].clone()
     }
 
-    /// Assistant that answered, and the question the provider received.
+    /// Returns the assistant that has answered, and the request that the provider received.
     async fn answered(&self, socket: &mut Socket, conversation: &str) -> (String, Value) {
         begun(socket, conversation).await;
         let completed = socket.expect_in("message.completed", conversation).await;
@@ -189,7 +190,7 @@ async fn answers_mentions_of_a_workspace_assistant_in_any_conversation() {
         let (sender, asked) = team.answered(&mut socket, &id).await;
         assert_eq!(sender, "Ada Lovelace", "{kind}");
         assert_eq!(asked[1]["content"], "Ben: The tide is at six.\n\nAnna: When is it, @ada lovelace?", "{kind}");
-        // By id without the name as well.
+        // An assistant can also be mentioned by its id, without its name in the text.
         let mention = json!([{ "kind": "assistant", "id": ada }]);
         let body = json!({ "client_id": "m1", "content": "And now?", "mentions": mention });
         team.ben.post(&format!("/r1/conversations/{id}/messages"), body).await.data_with(201);
@@ -216,11 +217,11 @@ async fn answers_a_mention_in_a_thread_inside_the_thread() {
     let done = socket.expect_in("message.completed", &channel).await.payload["message"].clone();
     assert_eq!((&done["id"], &done["thread_id"], &done["reply_to"]), (&json!(answer), &root["id"], &question["id"]));
     assert_eq!(done["no"], 3);
-    // The model received the thread and nothing else of the channel.
+    // The model has received the thread, but nothing else from the channel.
     let asked = team.upstream.asked().last().unwrap().body["messages"].to_string();
     assert!(asked.contains("When is the tide?") && asked.contains("At six, I think."), "{asked}");
     assert!(!asked.contains("heron"), "{asked}");
-    // The answer counts in the thread, not in the main line.
+    // The answer counts as a reply in the thread, not as a message of the main conversation.
     let thread = team.ben.get(&format!("/r1/messages/{}/thread", root["id"].as_str().unwrap())).await.data();
     assert_eq!((&thread["root"]["thread"]["reply_count"], &thread["items"][2]["id"]), (&json!(3), &done["id"]));
     let who = json!({ "kind": "assistant", "id": done["sender"]["id"] });
@@ -251,7 +252,7 @@ async fn a_mention_addresses_only_assistants_the_author_may_use() {
     };
     say(&team.ben, "b1", "@Quiet @Diary @Spy, anybody?", &json!(null)).await;
     say(&team.ben, "b2", "You?", &foreign).await;
-    // Code, quotes, links and addresses do not mention.
+    // Names in code, quotes, links and email addresses are not mentions.
     say(&team.ben, "b3", "`@Ada`, [@Ada](https://a.example), npm i @ada/utils\n\n> @Ada", &json!(null)).await;
     say(&team.guest, "g1", "@Ada?", &shared).await;
     say(&team.guest, "g2", "@Quill?", &json!(null)).await;
@@ -259,12 +260,13 @@ async fn a_mention_addresses_only_assistants_the_author_may_use() {
     let mut socket = team.ben.connect().await;
     say(&team.anna, "a1", "@Diary?", &json!(null)).await;
     assert_eq!(team.answered(&mut socket, &group).await.0, "Diary", "its maker may ask it anywhere");
-    // After it is added, the guest can see it.
+    // After the assistant is added to the conversation, the guest can see it.
     let added = json!({ "assistant_id": shared });
     team.anna.post(&format!("/r1/conversations/{group}/members"), added).await.data_with(201);
     say(&team.guest, "g3", "@Ada?", &json!(null)).await;
     assert_eq!(team.answered(&mut socket, &group).await.0, "Ada");
-    // In scripts without spaces, words adjoin a name and may be one themselves, in any Unicode normalisation.
+    // In scripts without spaces, other words may directly follow a name, and a name may itself be a
+    // word. All Unicode normalisation forms are recognised.
     let named = team.assistant(&team.anna, json!({ "name": "김비서" })).await;
     assert!(named.is_string());
     say(&team.ben, "b4", "请@Ada看看", &json!(null)).await;
@@ -313,7 +315,7 @@ async fn tells_the_model_the_country_named_by_a_trusted_proxy() {
 async fn personal_instructions_apply_only_to_private_assistant_chats() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let path = "/r1/users/me/instructions";
-    // True if the model received them with this question.
+    // True if the model has received the instructions with this question.
     let is_told = |chat: &Chat, question: &str| {
         let asked: Vec<String> = chat.upstream.asked().iter().map(|asked| asked.body["messages"].to_string()).collect();
         let asked: Vec<&String> = asked.iter().filter(|asked| asked.contains(question)).collect();
@@ -329,13 +331,13 @@ async fn personal_instructions_apply_only_to_private_assistant_chats() {
     chat.ended("message.completed").await;
     assert!(is_told(&chat, "Hello?"));
 
-    // They are ignored where others read the answer.
+    // The instructions are not used where other users read the answer.
     let (ben, cara) = (chat.app.sign_up("Ben").await, chat.app.sign_up("Cara").await);
     let group = chat.anna.open_group("All", &[&ben, &cara]).await;
     chat.anna.send_message(&group, "And here, @Quill?").await;
     chat.socket.expect_in("message.completed", &group).await;
     assert!(!is_told(&chat, "And here, @Quill?"));
-    // Nobody else can read them.
+    // Other users can't read the instructions.
     assert_eq!(ben.get(path).await.data(), json!({ "instructions": "" }));
 
     chat.anna.put(path, json!({ "instructions": "x".repeat(2_001) })).await.names_field("instructions");

@@ -1,4 +1,5 @@
-//! Answers across instances: readable on all of them, continued when one dies.
+//! Answers across instances: all instances show them, and another instance continues them if one
+//! dies.
 
 use support::{
     Application, Behaviour, Engine, Instance, Member, PostgresServer, Setup, Socket, Upstream, UpstreamKind, json,
@@ -7,10 +8,11 @@ use support::{
 
 use super::{append, begun, read_up_to, stored};
 
-/// Text of the continued answer; its second word exceeds the previous text.
+/// Text of the answer that is continued. From its second word on it is longer than the previous
+/// text.
 const CARRIED_ON: &str = "Carried onwards, again";
 
-/// Two instances, and one member connected to both.
+/// Two instances, with a member who is connected to both.
 struct Pair {
     app: Application,
     upstream: Upstream,
@@ -32,7 +34,8 @@ impl Pair {
         Self { app, upstream, anna, chat, sockets }
     }
 
-    /// Asks and streams the first two words; returns the answer's id and the index of the writing instance.
+    /// Asks a question and waits for the first two words of the answer. Returns the id of the
+    /// answer and the index of the instance that generates it.
     async fn begin(&mut self) -> (String, usize) {
         self.begin_with(Behaviour::stall("First second ")).await
     }
@@ -56,7 +59,8 @@ impl Pair {
         (answer, writer.expect("one instance writes it"))
     }
 
-    /// The other instance starts over; readers keep the old text until the new one is longer.
+    /// The other instance generates the answer from the start. Readers see the old text until the
+    /// new one is longer.
     async fn other_carries_on(&mut self, answer: &str, other: usize) {
         self.upstream.wait_until_asked(2).await;
         let anna = self.anna.at(&self.app.instances[other].url());
@@ -104,7 +108,7 @@ async fn continues_a_compared_answer_on_the_other_instance() {
     pair.app.instances[writer].kill().await;
     let anna = pair.anna.at(&pair.app.instances[1 - writer].url());
     if !are_both_there {
-        // The other instance still writes it.
+        // The other instance is still generating it.
         anna.post(&format!("/r1/messages/{second}/stop"), json!({})).await.data();
     }
     let is_whole = async || anna.get(&path).await.data()["versions"] == json!({ "index": 1, "count": 2 });
@@ -116,14 +120,14 @@ async fn continues_a_compared_answer_on_the_other_instance() {
     assert_eq!(anna.history(&pair.chat).await.len(), 2, "one question, one answer");
 }
 
-/// Leases last ten seconds. A killed instance is detected sooner, and no instance counts as dead during a short
-/// PostgreSQL outage.
+/// A lease lasts ten seconds. A killed instance is detected earlier, but during a short outage of
+/// PostgreSQL no instance is considered dead.
 #[tokio::test]
 async fn a_killed_instance_is_detected_before_its_leases_expire() {
     let mut pair = Pair::start().await;
     let (answer, writer) = pair.begin().await;
     pair.upstream.then(Behaviour::step(CARRIED_ON));
-    // The lease never expires.
+    // Makes the lease last so long that it doesn't expire during the test.
     pair.app.database.run("UPDATE jobs SET due_at = due_at + 3600000 WHERE status = 'running'").await;
     pair.app.instances[writer].kill().await;
     pair.other_carries_on(&answer, 1 - writer).await;
@@ -147,7 +151,7 @@ async fn a_paused_instance_does_not_answer_a_second_time() {
     pair.app.instances[writer].pause();
     pair.other_carries_on(&answer, 1 - writer).await;
     pair.app.instances[writer].resume();
-    // It notices that it lost the job.
+    // The instance notices that it has lost the job.
     let notices = || async {
         let log = pair.app.instances[writer].log();
         log.iter().any(|line| line.contains("job taken over by another worker"))
@@ -157,7 +161,7 @@ async fn a_paused_instance_does_not_answer_a_second_time() {
     let message = writer.get(&format!("/r1/messages/{answer}")).await.data();
     assert_eq!((&message["status"], &message["content"]), (&json!("complete"), &json!(CARRIED_ON)));
     let log = writer.event_log(&pair.chat).await;
-    // The chat is titled at some time after its answer.
+    // The title of the chat is set at an arbitrary time after its first answer.
     assert_eq!(log.iter().filter(|event| event["type"] != "conversation.updated").count(), 4, "{log:?}");
 }
 

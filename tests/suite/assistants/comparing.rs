@@ -1,17 +1,18 @@
-//! Comparison of two models that answer one question concurrently; the reader chooses the answer to continue with.
+//! Comparison: two models answer a question at the same time, and the reader chooses the answer
+//! with which to continue.
 
 use support::{Behaviour, Frame, Setup, Socket, UpstreamKind, Value, json, new_id, wait_until};
 
 use super::{Chat, append, begun, stored};
 
 impl Chat {
-    /// Starts a second answer by another model.
+    /// Requests a second answer from another model.
     async fn compare(&self, answer: &str, model: &str) -> Value {
         let second = self.anna.post(&format!("/r1/messages/{answer}/compare"), json!({ "model": model })).await;
         second.data_with(201)
     }
 
-    /// Waits until the second answer satisfies the condition for viewers.
+    /// Waits until viewers get a state of the second answer for which the condition is true.
     async fn compared(&mut self, id: &str, fits: impl Fn(&Value) -> bool) -> Value {
         let is_meant = |frame: &Frame| {
             frame.kind == "message.compared" && frame.payload["message"]["id"] == id && fits(&frame.payload)
@@ -24,7 +25,7 @@ impl Chat {
     }
 }
 
-/// Reads chunks of one answer until its text is `expected`.
+/// Reads chunks of an answer until its text is `expected`.
 async fn read_of(socket: &mut Socket, message: &str, text: &mut String, expected: &str) {
     while text.as_str() != expected {
         let is_next = |frame: &Frame| frame.kind == "message.delta" && frame.payload["message_id"] == message;
@@ -52,14 +53,14 @@ async fn two_models_answer_concurrently_and_the_chosen_answer_continues() {
     assert_eq!((&started["status"], &started["model"]), (&json!("streaming"), &json!("large")));
     assert_eq!(started["reply_to"], chat.message(&first).await["reply_to"]);
     read_of(&mut chat.socket, &second, &mut other, "Eins zwei ").await;
-    // The first one is still being written.
+    // The first answer is still being generated.
     chat.upstream.release(1);
     read_of(&mut chat.socket, &first, &mut one, "One two ").await;
     assert_eq!(chat.shown().await.len(), 2, "the second answer is not listed");
     let compare = format!("/r1/messages/{first}/compare");
     chat.anna.post(&compare, json!({ "model": "small" })).await.refused(409, "wrong_state");
 
-    // One is stopped, the other continues.
+    // One answer is stopped; the other one continues.
     chat.stop(&second).await;
     let ended = chat.compared(&second, |told| told["message"]["status"] != "streaming").await;
     let message = &ended["message"];
@@ -90,7 +91,7 @@ async fn two_models_answer_concurrently_and_the_chosen_answer_continues() {
 #[tokio::test]
 async fn the_second_answer_becomes_a_version_regardless_of_finish_order() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
-    // The second answer ends first; choosing it stops the first.
+    // The second answer ends first. Choosing it stops the first one.
     chat.upstream.then(Behaviour::stall("On and "));
     let first = chat.ask("Say something").await;
     stored(&chat.anna, &first, "On and ").await;
@@ -105,7 +106,7 @@ async fn the_second_answer_becomes_a_version_regardless_of_finish_order() {
     chat.compared(&second, |told| told["version"] == 2).await;
     assert_eq!(chat.show(&first, 2).await["content"], "Large words.");
 
-    // The first answer ended earlier.
+    // The first answer has already ended.
     let (_, first) = chat.talk("And now?", "Small words.").await;
     chat.upstream.then(Behaviour::step("Larger words."));
     let second = id_of(&chat.compare(&first, "large").await);
@@ -118,7 +119,7 @@ async fn the_second_answer_becomes_a_version_regardless_of_finish_order() {
     assert_eq!((&updated["id"], &updated["content"]), (&json!(first), &json!("Small words.")));
     assert_eq!(chat.show(&first, 2).await["content"], "Larger words.");
 
-    // An empty answer is not a version.
+    // An empty answer doesn't become a version.
     let (_, first) = chat.talk("Once more?", "Yes.").await;
     chat.upstream.then(Behaviour::Refuse(400, None));
     let second = id_of(&chat.compare(&first, "large").await);
@@ -171,7 +172,7 @@ async fn both_compared_answers_are_charged_and_never_overdraw() {
     assert_eq!(listed().await["spent"], json!(both));
     assert_eq!(cost(&chat.show(&first, 2).await), cost(&told["message"]));
 
-    // An answer may cost up to 1,100.
+    // The budget leaves 1,000 micro-credits, but an answer may cost up to 1,100.
     set(both + 1_000).await;
     let refused = chat.anna.post(&format!("/r1/messages/{first}/compare"), json!({ "model": "small" })).await;
     refused.refused(402, "budget_exceeded");

@@ -1,4 +1,4 @@
-//! Metadata of answers: usage, timing and reasoning.
+//! Metadata of answers: usage, duration and reasoning.
 
 use support::{Setup, UpstreamKind, json};
 
@@ -30,7 +30,7 @@ async fn records_usage_and_timing_of_an_answer() {
     assert_eq!(chat.anna.get(&path).await.data(), details);
     assert_eq!(chat.message(&answer).await["answer"], *figures);
     assert!(again["answer"].is_object());
-    // Questions have none, and other people can't read it.
+    // A question has no metadata, and other users can't read that of an answer.
     let question = chat.anna.history(&chat.id).await[0]["id"].as_str().unwrap().to_owned();
     chat.anna.get(&format!("/r1/messages/{question}/details")).await.refused(404, "not_found");
     let stranger = chat.app.sign_up("Mallory").await;
@@ -43,7 +43,7 @@ async fn stores_reasoning_separately_from_the_answer() {
     chat.upstream.then(support::Behaviour::thinking("Let me see.", "Forty-two."));
     chat.anna.send_message(&chat.id, "What is it?").await;
     let answer = begun(&mut chat.socket, &chat.id).await;
-    // Sent while the model reasons, before the first word.
+    // The reasoning is sent while the model reasons, before the first word of the answer.
     let (mut thought, mut text) = (String::new(), String::new());
     while text.is_empty() {
         let is_piece = |frame: &support::Frame| matches!(frame.kind.as_str(), "message.thought" | "message.delta");
@@ -59,7 +59,7 @@ async fn stores_reasoning_separately_from_the_answer() {
     assert!(message["answer"]["thought_ms"].is_u64(), "{message}");
     let path = format!("/r1/messages/{answer}/details");
     assert_eq!(chat.anna.get(&path).await.data()["thinking"], "Let me see.");
-    // The next question does not include the reasoning.
+    // The next request doesn't contain the reasoning.
     chat.ask("And?").await;
     chat.ended("message.completed").await;
     assert!(!chat.upstream.asked()[1].body.to_string().contains("Let me see"));

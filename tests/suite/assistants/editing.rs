@@ -1,11 +1,11 @@
-//! Editing, deleting and sharing assistants.
+//! Editing, deleting and sharing of assistants.
 
 use reqwest::Method;
 use support::{Application, Behaviour, Member, Setup, Upstream, UpstreamKind, Value, json};
 
 use super::begun;
 
-/// Anna's workspace with Ben as a member, Cara as a guest and Dora as an admin.
+/// Anna's workspace. Ben is a member, Cara a guest, and Dora an administrator.
 struct Team {
     app: Application,
     upstream: Upstream,
@@ -76,14 +76,14 @@ async fn creators_and_admins_edit_an_assistant() {
     assert_eq!(changed["starters"], json!(["What is due?", "Sum it up"]));
     assert_eq!((&changed["may_edit"], &changed["tools_enabled"]), (&json!(true), &json!(true)));
     assert_eq!(socket.expect("assistants.changed").await.payload, json!({ "workspace_id": team.id }));
-    // Absent fields stay; null clears them.
+    // Fields that are absent stay unchanged; null clears a field.
     let changed = team.dora.patch(&path(&id), json!({ "temperature": null, "picture": null })).await.data();
     assert_eq!(
         (&changed["temperature"], &changed["picture"], &changed["model"]),
         (&json!(null), &json!(null), &json!("large"))
     );
     assert_eq!(team.ben.get(&path(&id)).await.data(), changed);
-    // Other members use the assistant without seeing its instructions.
+    // Other members can use the assistant but don't see its instructions.
     let other = team.assistant(&team.anna, json!({ "name": "Grace" })).await;
     let seen = team.ben.get(&path(&other)).await.data();
     assert_eq!((&seen["may_edit"], &seen["system_prompt"]), (&json!(false), &json!(null)));
@@ -122,7 +122,7 @@ async fn an_answer_uses_the_assistants_current_settings() {
 async fn a_private_assistant_is_invisible_to_others() {
     let team = Team::start().await;
     let own = team.assistant(&team.ben, json!({ "name": "Diary", "visibility": "private" })).await;
-    // Others may use the name.
+    // Other users may use the same name.
     team.assistant(&team.anna, json!({ "name": "Diary" })).await;
     assert_eq!(team.names(&team.anna).await, ["Quill", "Diary"]);
     assert_eq!(team.names(&team.ben).await, ["Quill", "Diary", "Diary"]);
@@ -132,14 +132,14 @@ async fn a_private_assistant_is_invisible_to_others() {
     }
     let theirs = json!({ "kind": "assistant", "assistant_id": own, "workspace_id": team.id });
     team.anna.post("/r1/conversations", theirs).await.names_field("assistant_id");
-    // Making an assistant private hides it from people who talked to it.
+    // If an assistant is made private, users who have talked to it no longer see it.
     let shared = team.assistant(&team.ben, json!({ "name": "Ada" })).await;
     let chat = team.chat(&team.anna, &shared).await;
     team.ben.patch(&path(&shared), json!({ "visibility": "private" })).await.data();
     let message = json!({ "client_id": "c1", "content": "Still there?" });
     let refused = team.anna.post(&format!("/r1/conversations/{chat}/messages"), message).await;
     refused.refused(409, "wrong_state");
-    // Deleting the creator's account deletes it.
+    // The private assistant is deleted when the account of its creator is deleted.
     let gone = team.ben.request(Method::DELETE, "/r1/users/me").json(&json!({ "password": support::PASSWORD }));
     team.ben.send(gone).await.data();
     assert_eq!(team.app.database.number("SELECT count(*) FROM assistants WHERE NOT is_deleted").await, 2);
@@ -154,7 +154,7 @@ async fn chats_of_a_deleted_assistant_stay_readable() {
     team.ben.send_message(&chat, "Hello?").await;
     let answer = begun(&mut socket, &chat).await;
     socket.expect_in("message.completed", &chat).await;
-    // An answer in progress is completed with the old settings.
+    // An answer that is in progress is completed with the old settings.
     team.upstream.then(Behaviour::step("Good bye"));
     team.ben.send_message(&chat, "And now?").await;
     begun(&mut socket, &chat).await;
@@ -169,7 +169,7 @@ async fn chats_of_a_deleted_assistant_stay_readable() {
     assert_eq!(team.ben.history(&chat).await.len(), 4);
     let message = json!({ "client_id": "c1", "content": "Anybody?" });
     team.ben.post(&format!("/r1/conversations/{chat}/messages"), message).await.refused(409, "wrong_state");
-    // Regenerating fails with the reason.
+    // Generating the answer again fails, with the reason.
     team.ben.post(&format!("/r1/messages/{answer}/regenerate"), json!({})).await.data();
     let failed = socket.expect_in("message.failed", &chat).await;
     assert_eq!(failed.payload["reason"], "This assistant is no longer available.");

@@ -1,10 +1,11 @@
-//! Provider failures and the reasons shown to readers.
+//! Failures of AI providers, and the reasons that readers see.
 
 use support::{Application, Behaviour, Engine, PATIENCE, Setup, UpstreamKind, Value, json, wait_until_equal};
 
 use super::Chat;
 
-/// A failing answer: its content and the displayed reason.
+/// Asks a question whose answer fails. Returns the content of the answer and the reason that is
+/// displayed.
 async fn fail(chat: &mut Chat) -> (Value, String) {
     let answer = chat.ask("Hello?").await;
     let failed = chat.ended("message.failed").await;
@@ -54,7 +55,8 @@ async fn a_long_retry_after_fails_the_answer_at_once() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.always(Behaviour::Refuse(429, Some(100)));
     let (_, reason) = fail(&mut chat).await;
-    // The only key is retried before the provider's delay is over.
+    // The provider has only one key, which is used again before the delay that the provider has
+    // asked for is over.
     assert_eq!(reason, "The AI provider is busy. Try again in a minute.");
     assert_eq!(chat.upstream.asked().len(), 1);
 }
@@ -93,7 +95,7 @@ async fn reports_a_rejected_provider_key_to_administrators_only() {
     assert!(!chat.app.instances[0].log().iter().any(|line| line.contains("key-one")), "a key was logged");
 }
 
-/// Inserts a job that no worker understands, with this number of previous attempts.
+/// Inserts a job that no worker can process, with this number of previous attempts.
 async fn insert_nonsense(app: &Application, kind: &str, claims: u32) {
     let id = match app.database.engine {
         Engine::Sqlite => "randomblob(16)",
@@ -109,7 +111,8 @@ async fn insert_nonsense(app: &Application, kind: &str, claims: u32) {
 #[tokio::test]
 async fn retries_a_failing_job_and_moves_it_to_the_dead_letters() {
     let app = Application::start().await;
-    // It is due before the others, so it was examined by the time they are done.
+    // This job is due before the others. So when these are done, a worker must already have seen
+    // it.
     insert_nonsense(&app, "of_a_later_version", 0).await;
     insert_nonsense(&app, "mail", 0).await;
     insert_nonsense(&app, "mail", 4).await;
@@ -120,7 +123,8 @@ async fn retries_a_failing_job_and_moves_it_to_the_dead_letters() {
         let count = format!("SELECT count(*) FROM jobs WHERE {fate} AND error LIKE '%nonsense%'");
         wait_until_equal(&format!("jobs with {fate}"), &1, || app.database.number(&count)).await;
     }
-    // Jobs of another version wait for it without using up attempts.
+    // A job of a kind that only another version knows waits for that version. It uses up no
+    // attempts.
     let waits = "SELECT COUNT(*) FROM jobs WHERE kind = 'of_a_later_version' AND status = 'waiting' AND attempt = 0";
     assert_eq!(app.database.number(waits).await, 1);
 }

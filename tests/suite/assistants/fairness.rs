@@ -1,10 +1,10 @@
-//! Fairness: limits on pending answers, and round-robin between users.
+//! Fairness: the number of pending answers per user is limited, and users take turns.
 
 use support::{Application, Behaviour, Member, Setup, Upstream, UpstreamKind, Value, json, new_id, wait_until};
 
 use super::begun;
 
-/// Creates assistants with these names; returns their ids.
+/// Creates assistants with these names and returns their ids.
 async fn assistants(member: &Member, names: impl IntoIterator<Item = String>) -> Vec<Value> {
     let mut made = Vec::new();
     for name in names {
@@ -78,14 +78,14 @@ async fn limits_an_account_to_twenty_pending_answers_without_delaying_others() {
     let frame = json!({ "conversation_id": chats[0], "client_id": new_id(), "content": "And by frame?" });
     assert_eq!(socket.request("message.send", frame).await.payload["code"], "too_many_answers");
     assert_eq!(anna.history(&chats[0]).await.iter().filter(|one| one["sender"]["kind"] == "user").count(), 5);
-    // Messages to people are not limited.
+    // Messages to other users are not limited.
     let single = anna.open_single(&ben).await;
     anna.send_message(&single, "The assistants are busy.").await;
 
     let chat = ben.open_assistant().await;
     let mut socket = ben.connect().await;
     ben.send_message(&chat, "Hello?").await;
-    // Answers alternate between users, so Ben's is not the last of twenty-one.
+    // Answers are generated for users in turn, so Ben's answer is not the last of the twenty-one.
     upstream.release(6);
     begun(&mut socket, &chat).await;
     socket.expect_in("message.completed", &chat).await;

@@ -1,4 +1,5 @@
-//! Files as context: pictures for vision models, text for all models, and a note about the rest.
+//! Files as context: pictures for models with vision, text for all models, and a note about files
+//! of other types.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use support::{Member, Setup, UpstreamKind, Value, json, new_id};
@@ -6,7 +7,8 @@ use support::{Member, Setup, UpstreamKind, Value, json, new_id};
 use super::Chat;
 use crate::uploads::{address, pictures::png};
 
-/// The first model is known to see pictures; nothing is known about the second.
+/// Starts an application with two models. The first is known to see pictures; nothing is known
+/// about the second.
 async fn start(kind: UpstreamKind) -> Chat {
     let upstream = support::Upstream::start(kind).await;
     let app = Setup::new().provider(&upstream).set("ai.providers.fake.models", "gpt-5-mini,small").start().await;
@@ -23,7 +25,8 @@ async fn ask(chat: &mut Chat, model: &str, text: &str, uploads: &[&Value]) -> Va
     chat.ended("message.completed").await["message"].clone()
 }
 
-/// Turns of the last question to the provider in its own format, as text with sorted fields.
+/// Returns the turns of the last request to the provider, in its own format, as text with sorted
+/// fields.
 fn asked(chat: &Chat) -> String {
     let body = chat.upstream.asked().last().unwrap().body.clone();
     let mut turns = if body["contents"].is_null() { body["messages"].clone() } else { body["contents"].clone() };
@@ -77,7 +80,8 @@ async fn sends_pictures_and_text_to_the_model_and_names_other_files() {
 async fn scales_pictures_to_the_models_image_size() {
     let mut chat = start(UpstreamKind::OpenAi).await;
     let large = chat.anna.upload("plan.png", "image/png", png(3000, 1500)).await;
-    // The limit is 2,048 pixels and 1.57 megapixels. The next question sends the same picture.
+    // The limits are 2,048 pixels per side and 1.57 megapixels. The next request contains the same
+    // picture again.
     for uploads in [vec![&large], Vec::new()] {
         let answer = ask(&mut chat, "gpt-5-mini", "What is it?", &uploads).await;
         let asked = asked(&chat);
@@ -97,7 +101,7 @@ async fn resends_earlier_files_unless_they_were_deleted() {
     ask(&mut chat, "small", "And now?", &[]).await;
     assert!(asked(&chat).contains("the secret is 42"));
     let question = chat.anna.history(&chat.id).await[0]["id"].as_str().unwrap().to_owned();
-    // Discarded versions are not part of the context.
+    // Versions that are not shown are not part of the context.
     let path = format!("/r1/messages/{question}/versions");
     chat.anna.post(&path, json!({ "content": "Read this instead" })).await.data_with(201);
     chat.ended("message.completed").await;
@@ -165,7 +169,7 @@ async fn answers_to_later_members_exclude_earlier_files() {
     }
 }
 
-/// A PDF with these words on its only page.
+/// Creates a PDF with these words on its only page.
 fn pdf(words: &str) -> Vec<u8> {
     let content = format!("BT /F1 24 Tf 72 700 Td ({words}) Tj ET");
     let objects = [
@@ -219,7 +223,7 @@ async fn sends_a_pdf_natively_if_supported_and_its_text_otherwise() {
             assert_eq!(files[0]["how"], "whole", "{files}");
             let of_scan = if reads { ("whole", Value::Null) } else { ("unseen", json!("no_text")) };
             assert_eq!((files[1]["how"].as_str().unwrap(), files[1]["reason"].clone()), of_scan, "{files}");
-            // A page image takes more tokens than its five words.
+            // The picture of a page takes more tokens than its five words.
             assert_eq!(files[0]["tokens"].as_u64().unwrap() > 1_000, reads, "{files}");
         }
     }

@@ -60,7 +60,7 @@ async fn prompts_belong_to_a_user_or_a_workspace() {
     assert_eq!(team.commands(&team.anna, "NOTE").await, ["standup", "status"]);
     assert_eq!(team.commands(&team.anna, "%25").await, Vec::<String>::new());
     assert_eq!(team.commands(&team.guest, "").await, ["mine"], "guests see their own prompts");
-    // Ben's permissions on both.
+    // Checks what Ben may do with both prompts.
     team.ben.get(&path(&own)).await.refused(404, "not_found");
     team.ben.delete(&path(&own)).await.refused(404, "not_found");
     assert_eq!(team.ben.get(&path(&shared)).await.data()["may_edit"], false);
@@ -72,7 +72,7 @@ async fn prompts_belong_to_a_user_or_a_workspace() {
     stranger.get(&path(&shared)).await.refused(404, "not_found");
     stranger.get(&format!("/r1/prompts?workspace_id={}", team.id)).await.refused(404, "not_found");
     stranger.post("/r1/prompts", team.prompt("x", "private")).await.refused(404, "not_found");
-    // Admins manage prompts shared by others.
+    // Administrators manage the prompts that others have shared.
     let bens = team.create(&team.ben, "release", "workspace").await;
     let changed = team.anna.patch(&path(&bens), json!({ "content": "For {{who}}." })).await.data();
     assert_eq!((&changed["variables"], &changed["author"]["name"]), (&json!(["who"]), &json!("Ben")));

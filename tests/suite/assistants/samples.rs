@@ -12,8 +12,8 @@ fn new_prompt(world: &World) -> support::Value {
     json!({ "command": command, "title": title, "content": content, "workspace_id": world.workspace })
 }
 
-/// An answered chat in the owner's workspace. Every call gets its own because unfinished answers per account are
-/// limited.
+/// Creates a chat with an answer in the owner's workspace. Every call gets a new one, because the
+/// number of unfinished answers per account is limited.
 async fn answered_chat(world: &World) -> String {
     let body = json!({ "kind": "assistant", "workspace_id": world.workspace });
     let chat = create(&world.owner, "/r1/conversations", body).await;
@@ -38,9 +38,9 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
         }),
         sample(&["StopMessage", "ShowAnswerDetails"], async |world| Args::id(world.answer().await)),
         sample(&["RegenerateMessage"], async |world| Args::id(world.answer().await).with_body(json!({}))),
-        // The version that is already shown.
+        // The version with this index is already shown.
         sample(&["ShowVersion"], async |world| Args::id(world.answer().await).with_body(json!({ "index": 1 }))),
-        // An answer can be compared with one other at a time.
+        // An answer can be compared with only one other answer at a time.
         sample(&["CompareAnswer"], async |world| {
             Args::id(world.new_answer().await).with_body(json!({ "model": "demo" }))
         }),

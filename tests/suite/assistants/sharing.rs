@@ -1,10 +1,10 @@
-//! Sharing a snapshot of a chat within its workspace.
+//! Sharing of a snapshot of a chat within its workspace.
 
 use support::{Member, Setup, UpstreamKind, Value, json, new_id};
 
 use super::Chat;
 
-/// A chat in a workspace of Anna's.
+/// Creates a chat in one of Anna's workspaces.
 async fn in_workspace() -> (Chat, String) {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let team = chat.anna.post("/r1/workspaces", json!({ "name": "Harbour" })).await.data_with(201);
@@ -21,7 +21,7 @@ async fn join(chat: &Chat, workspace: &str, name: &str, role: &str) -> Member {
     person
 }
 
-/// Texts of a shared chat.
+/// Returns the texts of a shared chat.
 async fn said(reader: &Member, link: &str) -> Vec<String> {
     let page = reader.get(&format!("{link}/messages")).await.data();
     page["items"].as_array().unwrap().iter().map(|one| one["content"].as_str().unwrap().to_owned()).collect()
@@ -47,7 +47,7 @@ async fn a_shared_chat_is_a_snapshot_until_it_is_shared_again() {
     assert_eq!((&page["total"], &page["items"][0]["id"]), (&json!(4), &json!(answer)));
     assert_eq!(page["items"][0]["sender"]["kind"], "assistant");
 
-    // Later messages and other branches are not shown.
+    // Later messages and other branches of the chat are not shown.
     chat.talk("Really?", "Really.").await;
     chat.ask_again(&first, "Who am I?", "You are Anna.").await;
     assert_eq!(said(&ben, &link).await, all);
@@ -57,7 +57,7 @@ async fn a_shared_chat_is_a_snapshot_until_it_is_shared_again() {
     chat.show(&first, 1).await;
     assert_eq!(said(&ben, &link).await, ["Who am I?", "You are Anna."]);
 
-    // Deleted messages disappear from the shared chat too.
+    // Messages that are deleted also disappear from the shared chat.
     chat.anna.put(&share, json!({})).await.data();
     chat.anna.delete(&format!("/r1/messages/{second}")).await.data();
     assert!(!said(&ben, &link).await.contains(&"What for?".to_owned()));

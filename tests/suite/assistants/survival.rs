@@ -1,10 +1,11 @@
-//! Answers survive page reloads and process restarts.
+//! Answers survive a reload of the page and a restart of the server.
 
 use support::{Behaviour, Setup, UpstreamKind, Value, json};
 
 use super::{Chat, append, read_up_to, stored};
 
-/// End of the answer. It may precede this connection, so the log is read too.
+/// Waits for the end of the answer. It may have ended before this connection was opened, so the log
+/// is read too.
 async fn completed_since(chat: &mut Chat) -> Value {
     let mut cursors = json!({});
     cursors[chat.id.as_str()] = json!(0);
@@ -19,7 +20,7 @@ async fn reloading_during_a_stream_loses_nothing() {
     let answer = chat.ask("Count").await;
     chat.upstream.release(2);
     read_up_to(&mut chat.socket, &chat.id, "Một hai ").await;
-    // The page is reloaded: the partial text is there, and later chunks continue it.
+    // The page is reloaded. It gets the partial text, and later chunks continue from there.
     drop(chat.socket);
     chat.socket = chat.anna.connect().await;
     stored(&chat.anna, &answer, "Một hai ").await;
@@ -47,7 +48,8 @@ async fn restarts_an_answer_after_the_process_is_killed() {
     assert_eq!(chat.answers().await.len(), 1, "answered once");
     let log = chat.anna.event_log(&chat.id).await;
     let kinds = log.iter().map(|event| event["type"].as_str().unwrap());
-    // It replaces the old text before or at its end; the title may have been published as well.
+    // The new text replaces the old one before or when the answer ends. The title may have been
+    // published as well.
     let kinds: Vec<_> = kinds.filter(|kind| *kind != "message.updated").collect();
     assert_eq!(kinds[..3], ["message.created", "message.created", "message.completed"]);
 }
@@ -90,7 +92,7 @@ async fn a_slow_model_does_not_delay_mail() {
     chat.upstream.then(Behaviour::stall("For a long "));
     let answer = chat.ask("Take your time").await;
     stored(&chat.anna, &answer, "For a long ").await;
-    // Every worker for answers is busy and stays busy.
+    // All workers for answers are busy and stay so.
     let waiting = chat.anna.open_assistant().await;
     chat.anna.send_message(&waiting, "And me?").await;
     let ben = chat.app.sign_up("Ben").await;

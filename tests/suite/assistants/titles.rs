@@ -1,8 +1,8 @@
-//! Titles of assistant chats: generated, changed and deleted.
+//! Titles of assistant chats: they are generated, changed and deleted.
 
 use support::{Application, Behaviour, Setup, Socket, Upstream, UpstreamKind, json};
 
-/// Title in the next change event of the conversation.
+/// Returns the title in the next event about a change of the conversation.
 async fn told_title(socket: &mut Socket, chat: &str) -> String {
     let updated = socket.expect_in("conversation.updated", chat).await.payload;
     updated["title"].as_str().expect("a title").to_owned()
@@ -35,7 +35,7 @@ async fn requests_one_title_and_keeps_manual_titles() {
     let asked = upstream.asked();
     let question = asked[1].body["messages"].to_string();
     assert!(question.contains("How much rice?") && question.contains("Take eight kilograms."), "{question}");
-    // The chat has a title, so the model is not asked again.
+    // The chat already has a title, so the model isn't asked for one again.
     upstream.then(Behaviour::answer("Salt, too."));
     anna.send_message(&chat, "And?").await;
     socket.expect_in("message.completed", &chat).await;

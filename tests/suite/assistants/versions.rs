@@ -1,4 +1,4 @@
-//! Versions of prompts and answers: editing, regenerating and switching.
+//! Versions of prompts and answers: editing, generating again, and switching between versions.
 
 use support::{Behaviour, Frame, Setup, UpstreamKind, Value, json, new_id};
 
@@ -9,7 +9,7 @@ impl Chat {
         self.message(id).await["versions"].clone()
     }
 
-    /// Visible texts of the conversation.
+    /// Returns the texts of the conversation that are shown.
     pub(super) async fn shown(&self) -> Vec<String> {
         let history = self.anna.history(&self.id).await;
         history.iter().map(|message| message["content"].as_str().unwrap().to_owned()).collect()
@@ -19,7 +19,7 @@ impl Chat {
         self.anna.put(&format!("/r1/messages/{id}/version"), json!({ "index": index })).await.data()
     }
 
-    /// Asks and waits for the answer; returns the ids of both.
+    /// Asks a question and waits for the answer. Returns the ids of both.
     pub(super) async fn talk(&mut self, question: &str, answer: &str) -> (String, String) {
         self.upstream.then(Behaviour::answer(answer));
         let asked = self.anna.send_message(&self.id, question).await;
@@ -49,16 +49,16 @@ async fn editing_a_prompt_branches_the_chat_and_keeps_the_old_version() {
     assert_eq!(chat.shown().await, ["Who am I?", "You are Anna."]);
     let conversation = chat.anna.conversation(&chat.id).await;
     assert_eq!(conversation["last_message"]["content"], "You are Anna.");
-    // The model receives the visible branch.
+    // The model receives the branch that is shown.
     let told = chat.upstream.asked().last().unwrap().body["messages"].to_string();
     assert!(told.contains("Who am I?") && !told.contains("Who are you?") && !told.contains("What for?"), "{told}");
-    // The chat continues on this branch.
+    // The chat continues on the branch that is shown.
     chat.talk("Really?", "Really.").await;
 
     let back = chat.show(&first, 1).await;
     assert_eq!((&back["content"], &back["versions"]), (&json!("Who are you?"), &json!({ "index": 1, "count": 2 })));
     assert_eq!(chat.shown().await, ["Who are you?", "A helper.", "What for?", "For you."]);
-    // A nested branch remembers its own continuation.
+    // A nested branch also keeps its own continuation.
     chat.ask_again(&second, "Why?", "Because.").await;
     chat.show(&first, 2).await;
     assert_eq!(chat.shown().await, ["Who am I?", "You are Anna.", "Really?", "Really."]);
@@ -120,7 +120,7 @@ async fn limits_versions_to_own_prompts_in_idle_assistant_chats() {
     let message = chat.anna.send_message(&group, "Hello").await["id"].as_str().unwrap().to_owned();
     chat.anna.post(&again(&message), body.clone()).await.refused(409, "wrong_state");
     chat.anna.put(&version(&message), json!({ "index": 1 })).await.refused(409, "wrong_state");
-    // Versions can't be switched while it answers.
+    // Versions can't be switched while an answer is being generated.
     chat.upstream.then(Behaviour::stall("One "));
     let open = chat.ask("Count").await;
     chat.anna.post(&again(&prompt), body.clone()).await.refused(409, "wrong_state");

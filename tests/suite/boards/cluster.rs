@@ -1,4 +1,5 @@
-//! Boards on two instances: events of one reach the other, and concurrent changes lose nothing.
+//! Boards on two instances: events of one instance reach the other, and concurrent changes don't
+//! get lost.
 
 use support::{Setup, json};
 

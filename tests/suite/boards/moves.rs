@@ -1,4 +1,4 @@
-//! Concurrent moves of cards by two people converge to the same board.
+//! Two users move cards at the same time; in the end both see the same board.
 
 use std::collections::HashMap;
 
@@ -6,9 +6,9 @@ use support::{Application, Frame, Member, Socket, Value, json};
 
 use super::{at, change, column, id, task};
 
-/// Number of moves per person.
+/// Number of moves per user.
 const MOVES: usize = 250;
-/// Few cards, so that both often move the same one.
+/// Number of cards. It is small, so that both users often move the same card.
 const CARDS: usize = 10;
 
 /// Tasks by id.
@@ -24,7 +24,7 @@ impl Dice {
     }
 }
 
-/// Moves cards to positions that look free, or occupied ones, without hearing of the other's moves.
+/// Moves cards to positions, free or occupied, without receiving the moves of the other user.
 async fn move_cards(by: &Member, mut dice: Dice, columns: &[String], mut seen: Seen) {
     let mut cards: Vec<String> = seen.keys().cloned().collect();
     cards.sort();
@@ -38,7 +38,8 @@ async fn move_cards(by: &Member, mut dice: Dice, columns: &[String], mut seen: S
     }
 }
 
-/// Events of the board after the version, until a column is added and no earlier event is missing.
+/// Returns the events of the board after this version, up to the one that adds a column, without
+/// gaps.
 async fn hear(socket: &mut Socket, chat: &str, version: i64) -> Vec<Frame> {
     let mut heard = Vec::new();
     let mut last = None;

@@ -1,4 +1,5 @@
-//! Oversized bodies. Tests of the endpoints cover that many of them fit the memory limit.
+//! Bodies that are too large. Whether many bodies together fit the memory limit is tested with the
+//! endpoints.
 
 use reqwest::Method;
 use support::{Application, Setup};

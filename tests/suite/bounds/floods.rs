@@ -1,4 +1,5 @@
-//! Floods from clients: cut off by the rate limiter, or slowed down by TCP backpressure without it.
+//! Floods from clients. The rate limiter disconnects them; without the limiter, TCP backpressure
+//! slows them down.
 
 use std::time::{Duration, Instant};
 
@@ -74,8 +75,8 @@ async fn limits_compressed_messages_by_uncompressed_size() {
     assert!(raw.text().await.contains("\"reply_to\":\"q\""));
 }
 
-/// Without the limiter, a client that sends faster than it is answered is read at the pace of the answers and delays
-/// nobody.
+/// If a client sends faster than it is answered, the server reads from it only as fast as it can
+/// answer. Other clients aren't delayed.
 #[tokio::test]
 async fn slows_down_a_flood_without_affecting_others_if_the_limiter_is_off() {
     let app = Setup::new().set("realtime.heartbeat_seconds", 2).start().await;
@@ -90,8 +91,8 @@ async fn slows_down_a_flood_without_affecting_others_if_the_limiter_is_off() {
             .to_string()
             .as_bytes(),
     );
-    // The client never reads its answers. Once enough of them wait the server stops reading from it and the heartbeat
-    // ends the connection.
+    // The client never reads the answers. When enough of them are waiting, the server stops reading
+    // from it, and the heartbeat ends the connection.
     let many = frame.repeat(500);
     let pouring = tokio::spawn(async move {
         for _ in 0..40 {
@@ -118,7 +119,7 @@ async fn slows_down_a_flood_without_affecting_others_if_the_limiter_is_off() {
     assert!(grown < 24 * 1024 * 1024, "the server grew by {grown} bytes");
 }
 
-/// Limits only ephemeral frames; the limit hardly refills during a test.
+/// Setup that limits ephemeral frames only. The limit is hardly refilled during a test.
 fn ephemeral(limit: u32) -> Setup {
     Setup::new()
         .set("rate_limit.enabled", true)
@@ -165,12 +166,13 @@ async fn publishes_presence_at_most_once_a_second_with_the_last_choice() {
     let is_annas = |frame: &support::Frame| frame.kind == "presence" && frame.payload["user_id"] == anna.id;
     reader.find("the last choice", |frame| is_annas(frame) && frame.payload["status"] == "dnd").await;
     let told = reader.drain().await.iter().filter(|frame| is_annas(frame)).count();
-    // The first one may announce that she came online.
+    // The first change may be that the user has come online.
     let allowed = 2 + usize::try_from(begun.elapsed().as_secs()).unwrap();
     assert!(told <= allowed, "{told} changes before the last one, {allowed} allowed");
 }
 
-/// The log is read at the limited rate; nothing is lost and the connection stays usable.
+/// The server reads the log only at the limited rate. No events are lost, and the connection stays
+/// usable.
 #[tokio::test]
 async fn slows_down_a_flood_of_syncs_without_losing_events() {
     const SYNCS: usize = 3;
@@ -190,7 +192,7 @@ async fn slows_down_a_flood_of_syncs_without_losing_events() {
     for _ in 0..SYNCS {
         socket.expect("sync.done").await;
     }
-    // A burst of 16 s, or 1 MiB, is free; the syncs transfer 1.5 MB.
+    // A burst of 16 s, or 1 MiB, is not limited; the syncs transfer 1.5 MB.
     let needed = Duration::from_secs((SYNCS * 100 * 4_900 / 65_536 - 16) as u64);
     assert!(begun.elapsed() >= needed, "took {:?}, expected at least {needed:?}", begun.elapsed());
     let got = socket.drain().await.iter().filter(|frame| frame.kind == "message.created").count();

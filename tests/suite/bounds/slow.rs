@@ -1,4 +1,5 @@
-//! Slow and stalled readers: cut off after a bounded number of bytes or time, without loss for them or others.
+//! Readers that are slow or stalled. They are disconnected after a bounded number of bytes or a
+//! bounded time, and neither they nor others lose events.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,8 @@ use crate::raw::{CLOSE, PING, PONG, Raw, TEXT};
 
 const CONTENT: usize = 4_900;
 
-/// Sends long messages at the pace of a reader that reads them all; returns the longest delivery time.
+/// Sends long messages as fast as a reader that reads all of them. Returns the longest delivery
+/// time.
 async fn pour(sender: &Member, reader: &mut support::Socket, chat: &str, from: i64, count: i64) -> Duration {
     let mut socket = sender.connect().await;
     let (content, mut longest) = ("x".repeat(CONTENT), Duration::ZERO);
@@ -24,7 +26,8 @@ async fn pour(sender: &Member, reader: &mut support::Socket, chat: &str, from: i
     longest
 }
 
-/// Reads a stalled client's buffered data to the end; returns the last sequence number and the close code.
+/// Reads the data that is still buffered for a stalled client. Returns the last sequence number and
+/// the close code.
 async fn remains(stuck: &mut Raw) -> (i64, Option<u16>) {
     let (mut last, mut code) = (0, None);
     while let Some((opcode, payload)) = stuck.frame().await {
@@ -62,8 +65,8 @@ async fn stalled_readers_are_disconnected_without_affecting_others() {
     let memory = app.instances[0].memory();
     let longest = pour(&anna, &mut reader, &chat, joined + 1, MESSAGES).await;
     assert!(longest < Duration::from_secs(10), "the reader waited {longest:?} for a message");
-    // Bounded by the queues and the messages themselves. Without a bound each connection would hold 1.2 MB of its own
-    // or keep the shared messages alive.
+    // The memory is bounded by the queues and the messages themselves. Without a bound, each
+    // connection would use 1.2 MB or keep the shared messages in memory.
     let grown = app.instances[0].memory().saturating_sub(memory);
     assert!(grown < 24 * 1024 * 1024, "the server grew by {grown} bytes");
     for stuck in &mut stuck {
@@ -75,7 +78,7 @@ async fn stalled_readers_are_disconnected_without_affecting_others() {
     connections_fall_to(&app, before + 1).await;
     witness.wait_for(&chat, joined + MESSAGES).await;
     assert_eq!(witness.unannounced_jumps(), 0);
-    // After reconnecting they get everything.
+    // After they reconnect, they get all events.
     let mut back = ben.connect().await;
     back.send("sync", json!({ "cursors": { (chat.as_str()): 0 } })).await;
     let missed = back.read_until_seq(&chat, joined + MESSAGES).await;
@@ -83,7 +86,8 @@ async fn stalled_readers_are_disconnected_without_affecting_others() {
     assert_eq!(seqs, (1..=joined + MESSAGES).collect::<Vec<_>>());
 }
 
-/// A slow reader accumulates a longer queue than a stalled one, but its socket always accepts data.
+/// A slow reader has a longer queue than a stalled one, but its socket accepts data again and
+/// again.
 #[tokio::test]
 async fn keeps_slow_readers_connected() {
     const MESSAGES: i64 = 600;
@@ -105,8 +109,8 @@ async fn keeps_slow_readers_connected() {
                 if let Some(seq) = frame["payload"]["seq"].as_i64() {
                     assert_eq!(seq, last + 1, "received messages have no gap");
                     last = seq;
-                    // Slower than messages arrive, so that they queue up. This sets the reader's pace and does not wait
-                    // for a condition.
+                    // Reads more slowly than messages arrive, so that they are queued. The pause
+                    // sets the speed of the reader; it doesn't wait for a condition.
                     tokio::time::sleep(Duration::from_millis(8)).await;
                 }
             }
@@ -117,7 +121,7 @@ async fn keeps_slow_readers_connected() {
     pouring.await.unwrap();
 }
 
-/// Detected without further traffic to the client.
+/// The stall is detected even if nothing more is sent to the client.
 #[tokio::test]
 async fn a_stalled_reader_is_disconnected_within_a_second_without_more_traffic() {
     const MESSAGES: i64 = 120;
@@ -129,7 +133,7 @@ async fn a_stalled_reader_is_disconnected_within_a_second_without_more_traffic()
     let mut reader = anna.connect().await;
     pour(&anna, &mut reader, &chat, 1, MESSAGES).await;
     drop(reader);
-    // The heartbeat would take 60 s.
+    // The heartbeat would take 60 s to detect the stall.
     connections_fall_to(&app, before).await;
     drop(stuck);
 }
@@ -167,7 +171,8 @@ async fn disconnects_a_stalled_event_stream_that_resumes_without_loss() {
     }
 }
 
-/// Pings queue behind a full socket, so liveness is decided by received data.
+/// Pings wait in the queue of a full socket. Therefore a client counts as alive only if data
+/// arrives from it.
 #[tokio::test]
 async fn the_heartbeat_detects_a_frozen_socket() {
     let app = Setup::new()
@@ -180,7 +185,8 @@ async fn the_heartbeat_detects_a_frozen_socket() {
     let chat = anna.open_single(&ben).await;
     let before = connections(&app);
     let mut frozen = silent(&ben).await;
-    // It answers some heartbeats, then stalls like a stopped process whose kernel still acknowledges.
+    // The client answers some heartbeats. Then it stalls, like a stopped process whose kernel still
+    // acknowledges data.
     let mut pings = 0;
     while pings < 3 {
         if let (PING, payload) = frozen.frame().await.unwrap() {
@@ -198,7 +204,7 @@ async fn the_heartbeat_detects_a_frozen_socket() {
     })
     .await;
     assert!(begun.elapsed() < PATIENCE);
-    // The socket is closed although the peer does nothing.
+    // The server closes the socket although the client does nothing.
     connections_fall_to(&app, before + 1).await;
     drop(frozen);
 }
@@ -211,8 +217,8 @@ async fn releases_a_vanished_client_after_the_close_frame() {
     let mut gone = Vec::new();
     for _ in 0..10 {
         let mut raw = silent(&anna).await;
-        // A frame that breaks the protocol: the server sends a close frame and waits for the client's, which never
-        // comes.
+        // The frame violates the protocol. The server sends a close frame and waits for that of the
+        // client, which never comes.
         raw.write(&[0x81, 2, b'h', b'i']).await;
         gone.push(raw);
     }

@@ -1,4 +1,4 @@
-//! Limits on unauthenticated clients, by address.
+//! Limits on clients without authentication, by address.
 
 use support::{Application, Setup, wait_until};
 use tokio::{
@@ -22,7 +22,7 @@ async fn connect(app: &Application) -> TcpStream {
     TcpStream::connect(("127.0.0.1", app.instances[0].port())).await.unwrap()
 }
 
-/// Responses may be long; unread ones must not occupy the server's memory.
+/// A response may be long. If it isn't read, it must not occupy the server's memory.
 #[tokio::test]
 async fn buffers_an_unread_response_in_bounded_memory() {
     const READERS: u64 = 200;
@@ -88,7 +88,7 @@ async fn exempts_trusted_proxies_from_the_connection_limit() {
     }
 }
 
-/// A single address can exhaust neither the shared polling sessions nor its own permanently.
+/// An address can neither use up the polling sessions of all clients nor use up its own for good.
 #[tokio::test]
 async fn one_address_cannot_exhaust_long_polling_for_others() {
     let app = Setup::new()
@@ -119,7 +119,7 @@ async fn one_address_cannot_exhaust_long_polling_for_others() {
     for n in 2..20 {
         assert_eq!(open(&format!("203.0.113.{n}")).await.status(), 200, "other addresses are accepted");
     }
-    // Unauthenticated sessions end after ten seconds and free their slots.
+    // A session without authentication ends after ten seconds, which frees its slot.
     wait_until("another polling session is accepted", || async { open("203.0.113.1").await.status() == 200 }).await;
 }
 

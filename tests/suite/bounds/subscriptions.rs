@@ -1,4 +1,4 @@
-//! A hundred thousand concurrent subscriptions, and connection limits.
+//! A hundred thousand subscriptions at the same time, and limits on the number of connections.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use support::{Application, Codec, Engine, Setup, Socket, json};
 
 use crate::raw::Raw;
 
-/// Copies a conversation and its members this many times.
+/// Copies a conversation with its members `times` times.
 async fn multiply(app: &Application, conversation_title: &str, times: usize) {
     let (id, numbers) = match app.database.engine {
         Engine::Sqlite => (
@@ -44,7 +44,8 @@ async fn a_hundred_thousand_subscriptions_use_bounded_memory() {
     multiply(&app, "original", CONVERSATIONS - 1).await;
     let mut sender = anna.connect().await;
     assert_eq!(sender.hello["conversations"].as_array().unwrap().len(), CONVERSATIONS + 1);
-    // The cost of the first subscription, such as caches, is excluded.
+    // Measured after the first subscription, so that its one-time costs, such as caches, don't
+    // count.
     let memory = app.instances[0].memory();
     let mut sockets = Vec::new();
     let begun = Instant::now();
@@ -57,7 +58,7 @@ async fn a_hundred_thousand_subscriptions_use_bounded_memory() {
     assert!(opening < Duration::from_secs(3), "a connection with {CONVERSATIONS} conversations took {opening:?}");
     let each = app.instances[0].memory().saturating_sub(memory) / (CONVERSATIONS * CONNECTIONS) as u64;
     assert!(each < 400, "a subscription costs {each} bytes");
-    // All subscriptions work without delaying others.
+    // All subscriptions work, and none of them delays the others.
     let sent = sender.send_message(&chat, "to all").await;
     for socket in &mut sockets {
         assert_eq!(socket.expect("message.created").await.payload["seq"], sent["seq"]);

@@ -1,4 +1,4 @@
-//! Connections that stall during a request or a handshake.
+//! Connections on which a request or a handshake is never finished.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use super::{connections, connections_fall_to};
 use crate::raw::{Raw, upgrade_headers};
 
-/// Timeout for unfinished requests, plus slack for a slow machine.
+/// Timeout for unfinished requests, and additional time for a slow machine.
 const GRANTED: Duration = Duration::from_secs(10);
 const SLACK: Duration = Duration::from_secs(6);
 
@@ -17,7 +17,7 @@ async fn connect(app: &Application) -> TcpStream {
     TcpStream::connect(app.url().trim_start_matches("http://")).await.unwrap()
 }
 
-/// Time until the server closes the connection.
+/// Returns the time after which the server closes the connection.
 async fn lifetime(mut stream: TcpStream, drip: Option<u8>) -> Duration {
     let begun = Instant::now();
     let mut answer = Vec::new();
@@ -52,14 +52,14 @@ async fn closes_requests_that_are_never_finished() {
             tasks.push(tokio::spawn(lifetime(stream, drip)));
         }
     }
-    // Others are served meanwhile.
+    // Meanwhile other clients are served.
     let anna = app.sign_up("Anna").await;
     assert_eq!(anna.connect().await.request("ping", json!({})).await.kind, "pong");
     for task in tasks {
         let lifetime = task.await.unwrap();
         assert!(lifetime > Duration::from_secs(2), "disconnected too early: {lifetime:?}");
     }
-    // Anna's own connections remain.
+    // Anna's connections stay open.
     connections_fall_to(&app, before + 2).await;
 }
 

@@ -1,10 +1,10 @@
-//! Access matrix: every conversation kind × every caller.
+//! Matrix of access: every kind of conversation × every kind of caller.
 
 use support::{Application, Caller, Member, json, new_id};
 
 use super::at;
 
-/// Caller, and responses to: read, send, rename, archive, join.
+/// Kind of caller, with the responses to: read, send, rename, archive, join.
 type Row = (&'static str, [&'static str; 5]);
 
 const OK: &str = "ok";
@@ -108,7 +108,8 @@ impl World {
         }
     }
 
-    /// A conversation of this kind with its members; a direct conversation has the owner and the member.
+    /// Creates a conversation of this kind with its members. A direct conversation has only the
+    /// owner and the member.
     pub(super) async fn open(&self, kind: &str) -> String {
         let others = if kind == "single" { vec![&self.member.id] } else { vec![&self.admin.id, &self.member.id] };
         let body = json!({ "kind": kind, "title": new_id(), "workspace_id": self.workspace, "member_ids": others });

@@ -16,7 +16,7 @@ async fn removing_a_member_takes_effect_on_other_instances() {
         socket.expect_in("member.added", &channel).await;
         anna.send_message(&channel, &format!("heard {round}")).await;
         socket.find("the message", |frame| frame.payload["message"]["content"] == format!("heard {round}")).await;
-        // The other instance caches his membership here and must not trust it later.
+        // The other instance caches the membership here and must not use it after the removal.
         there.send_message(&channel, "Hi").await;
         anna.delete(&at(&channel, &format!("/members/{}", ben.id))).await.data();
         there.send_as(&channel, &new_id(), "Still?").await.refused(404, "not_found");

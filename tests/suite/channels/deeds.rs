@@ -1,5 +1,5 @@
-//! Permission matrix: every action on a message × every caller, in each conversation kind, in archived channels, and
-//! where only admins post.
+//! Matrix of permissions: every action on a message × every kind of caller, in each kind of
+//! conversation, in archived channels, and in conversations where only administrators post.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ const NO: &str = "forbidden";
 const OUT: &str = "not_a_member";
 const SHUT: &str = "archived";
 
-/// An action, and the responses to its author (who opened the conversation), an admin, a member and a non-member.
+/// Action, with the responses to the author (who has created the conversation), an administrator, a
+/// member, and a user who isn't a member.
 type Row = (Deed, [&'static str; 4]);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ enum Deed {
     Save,
     BeReminded,
     Draft,
-    /// Forwards the message into the caller's own conversation.
+    /// Forwards the message to another conversation of the caller.
     Forward,
     Schedule,
     React,
@@ -76,17 +77,18 @@ const USUAL: [Row; 25] = [
     (Deed::Delete, [OK, OK, NO, OUT]),
 ];
 
-/// Messages that a row acts on.
+/// Messages on which the action is performed.
 struct Stage {
     id: String,
     root: Value,
     poll: Value,
-    /// Conversation in which the caller may write.
+    /// Id of a conversation in which the caller may write.
     elsewhere: String,
 }
 
 impl Stage {
-    /// A message with a thread reply, and a poll, by the creator of the conversation.
+    /// Creates a message with a reply in its thread, and a poll, sent by the creator of the
+    /// conversation.
     async fn set(owner: &Member, id: &str, elsewhere: String) -> Self {
         let send = async |mut body: Value| {
             body["client_id"] = json!(new_id());
@@ -141,7 +143,7 @@ fn in_an_hour() -> String {
     Clock::system().now().plus(Duration::from_secs(3_600)).to_string()
 }
 
-/// Default rows with exceptions.
+/// Returns the default rows, some of which are replaced.
 fn but(changes: &[Row]) -> Vec<Row> {
     let row = |(deed, usual): Row| {
         let changed = changes.iter().find(|(other, _)| *other == deed);
@@ -150,7 +152,7 @@ fn but(changes: &[Row]) -> Vec<Row> {
     USUAL.into_iter().map(row).collect()
 }
 
-/// State of the conversation after the messages were sent.
+/// What happens to the conversation after the messages were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     Nothing,
@@ -221,7 +223,8 @@ async fn every_action_on_a_message_is_allowed_by_role() {
                     "colleague" if kind == "public_channel" => due[3],
                     "program" if is_read => OK,
                     "program" => "scope_missing",
-                    // Unreadable references are reported as an invalid field.
+                    // If the caller can't read the message to forward, the error is that of an
+                    // invalid field.
                     _ if *deed == Deed::Forward => "invalid",
                     _ => GONE,
                 };

@@ -1,4 +1,4 @@
-//! Hidden history: later members never receive earlier messages.
+//! Hidden history: users who join later never get earlier messages.
 
 use support::{Application, Behaviour, Member, Setup, Upstream, UpstreamKind, Value, json, new_id};
 
@@ -12,7 +12,7 @@ async fn open(anna: &Member, ben: &Member, carl: &Member, kind: &str, history: &
     anna.post("/r1/conversations", body).await
 }
 
-/// Content of a conversation that a user can read, by every available way.
+/// Returns the content of a conversation that a user can read, in every possible way.
 async fn told(member: &Member, id: &str) -> Vec<(&'static str, String)> {
     let list = async |path: &str| member.get(&at(id, path)).await.data().to_string();
     let mut socket = member.connect().await;
@@ -77,7 +77,7 @@ async fn hides_earlier_messages_from_later_members_if_history_is_hidden() {
         let reply = json!({ "client_id": new_id(), "content": "Re", "reply_to": before["id"] });
         late.post(&at(id, "/messages"), reply.clone()).await.names_field("reply_to");
         ben.post(&at(id, "/messages"), reply).await.data_with(201);
-        // Managers of the conversation see everything.
+        // Managers of the conversation see its whole history.
         anna.patch(&at(id, &format!("/members/{}", late.id)), json!({ "role": "admin" })).await.data();
         late.delete(&path).await.refused(404, "not_found");
         anna.send_message(id, "Said since").await;
@@ -93,7 +93,7 @@ async fn hides_earlier_messages_from_later_members_if_history_is_hidden() {
             let has_all = text.contains(BEFORE) || ["the conversation", "the list", "the export"].contains(&way);
             assert!(has_all, "{kind}: {way} lacks earlier messages: {text}");
         }
-        // A returning member starts anew.
+        // A member who returns sees only the messages from then on.
         late.post(&at(id, "/leave"), json!({})).await.data();
         anna.send_message(id, "Said in between").await;
         anna.post(&at(id, "/members"), json!({ "user_id": late.id })).await.data_with(201);
@@ -122,7 +122,7 @@ async fn shows_earlier_messages_to_later_members_if_history_is_visible() {
             assert!(text.contains(BEFORE) || way == "the export", "{kind}: {way} lacks it: {text}");
         }
     }
-    // Making a channel public reveals its history permanently.
+    // When a channel becomes public, its history becomes visible for good.
     let opened = open(&anna, &ben, &carl, "private_channel", "from_join").await.data_with(201);
     let id = opened["id"].as_str().unwrap();
     anna.send_message(id, BEFORE).await;

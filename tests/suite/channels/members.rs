@@ -1,4 +1,4 @@
-//! Channel members: listing, search, roles, removal and succession of the owner.
+//! Members of channels: listing, search, roles, removal, and a new owner when the owner leaves.
 
 use support::{Application, Member, Value, json, new_id};
 
@@ -66,13 +66,13 @@ async fn admins_of_a_channel_manage_its_members() {
     ben.patch(&at(&channel, ""), json!({ "title": "Kernel" })).await.data();
     let carls = carl.send_message(&channel, "Oops").await;
     ben.delete(&format!("/r1/messages/{}", carls["id"].as_str().unwrap())).await.data();
-    // Only the owner can transfer ownership.
+    // Only the owner can transfer the ownership.
     ben.patch(&member(&ben), json!({ "role": "owner" })).await.refused(403, "forbidden");
     ben.patch(&member(&anna), json!({ "role": "member" })).await.refused(403, "forbidden");
     ben.delete(&member(&anna)).await.refused(403, "forbidden");
     anna.patch(&member(&anna), json!({ "role": "member" })).await.refused(409, "owner_must_transfer");
 
-    // A removed member is notified, gets nothing afterwards, and can't send.
+    // A member who is removed gets an event about that, then no further events, and can't send.
     let mut carls = carl.connect().await;
     ben.delete(&member(&carl)).await.data();
     carls.find("the removal", |frame| frame.kind == "member.removed").await;
@@ -97,12 +97,12 @@ async fn a_leaving_owner_transfers_the_channel_to_another_member() {
     assert_eq!(carl.conversation(&channel).await["own"]["role"], "owner");
     carl.post(&at(&channel, "/leave"), json!({})).await.data();
     others[0].post(&at(&channel, "/leave"), json!({})).await.data();
-    // An empty channel belongs to the next member.
+    // If a channel has no members, the next user to join becomes its owner.
     let seen = anna.conversation(&channel).await;
     assert_eq!((&seen["member_count"], &seen["own"]), (&json!(0), &json!(null)));
     let back = carl.post(&at(&channel, "/join"), json!({})).await.data();
     assert_eq!(back["own"]["role"], "owner");
-    // Private channels and groups end with their last member.
+    // A private channel or group is deleted when its last member leaves.
     let secret = anna.open_channel("private_channel", "Mine").await;
     anna.post(&at(&secret, "/leave"), json!({})).await.data();
     anna.get(&at(&secret, "")).await.refused(404, "not_found");
@@ -171,7 +171,7 @@ async fn members_removed_from_a_public_channel_cannot_rejoin_by_themselves() {
     anna.send_message(&channel, "Without Ben").await;
     bens.request("ping", json!({})).await;
     assert!(bens.drain().await.iter().all(|frame| frame.kind != "message.created"));
-    // A channel that one left voluntarily stays open.
+    // A user who has left a channel voluntarily can still read it.
     carl.post(&at(&channel, "/leave"), json!({})).await.data();
     carl.get(&at(&channel, "/messages")).await.data();
     carl.post(&at(&channel, "/join"), json!({})).await.data();

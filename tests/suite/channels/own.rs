@@ -1,4 +1,4 @@
-//! Personal state in a conversation: settings, sections, unread counts and mentions.
+//! A member's own state in a conversation: settings, sections, unread counts and mentions.
 
 use support::{Application, Member, Value, json, new_id};
 
@@ -182,16 +182,17 @@ async fn edits_add_and_remove_mentions() {
     let user = |who: &Member| json!({ "kind": "user", "id": who.id });
     let edited = edit("Look, Ben", json!([user(&ben)])).await;
     assert_eq!((&edited["mentions"], counts().await), (&json!([user(&ben)]), (1, 0)));
-    // Absent fields stay.
+    // If the field is absent, the mentions stay.
     let edited = anna.patch(&path, json!({ "content": "Look here, Ben" })).await.data();
     assert_eq!((&edited["mentions"], counts().await), (&json!([user(&ben)]), (1, 0)));
-    // The same text can mention others.
+    // The same text can be changed to mention other users.
     edit("Look here, Ben", json!([user(&carl)])).await;
     assert_eq!(counts().await, (0, 1));
     edit("Look, all", json!([{ "kind": "all" }, user(&ben)])).await;
     assert_eq!(counts().await, (1, 1));
     assert_eq!(carl.history(&group).await[0]["mentions"], json!([{ "kind": "all" }, user(&ben)]));
-    // Mentioning "here" notifies those online at send time, who stay mentioned on a later edit.
+    // A mention of "here" notifies the users who are online at that time. They stay mentioned when
+    // the message is edited later.
     let here = carl.connect().await;
     edit("Look, here", json!([{ "kind": "here" }])).await;
     assert_eq!(counts().await, (0, 1));
@@ -236,7 +237,7 @@ async fn marking_as_unread_is_private_and_lasts_until_read() {
     let told = bens.expect_in("conversation.unread", &chat).await.payload;
     assert_eq!((told["unread"].as_i64(), told["read_seq"].as_i64()), (Some(2), Some(seqs[1] - 1)));
     assert_eq!((told["unread_mentions"].as_i64(), own().await), (Some(0), (2, seqs[1] - 1)));
-    // Anna's view stays unchanged, also while it is read again.
+    // What Anna sees doesn't change, even while she is reading the messages again.
     let known = async || {
         let chat = anna.conversation(&chat).await;
         let members = chat["members"].as_array().unwrap();
@@ -249,10 +250,10 @@ async fn marking_as_unread_is_private_and_lasts_until_read() {
     annas.request("ping", json!({})).await;
     let heard = annas.drain().await;
     assert!(heard.iter().all(|frame| frame.kind != "receipt" && frame.kind != "conversation.unread"), "{heard:?}");
-    // Nothing is marked as read, and everything is unread from the start.
+    // Nothing is marked as read. With a position at the start, all messages are unread.
     assert_eq!(counts(&unread(seqs[2]).await), (1, seqs[1]));
     assert_eq!(counts(&unread(1).await), (3, 0));
-    // Sending marks as read.
+    // Sending a message marks the earlier ones as read.
     ben.send_message(&chat, "four").await;
     assert_eq!(own().await.0, 0);
     anna.send_message(&chat, "five").await;
@@ -271,7 +272,7 @@ async fn an_earlier_read_receipt_does_not_clear_an_unread_mark() {
     for n in 0..20 {
         let seq = anna.send_message(&chat, &format!("message {n}")).await["seq"].as_i64().unwrap();
         socket.send("receipt", json!({ "conversation_id": chat, "seq": seq, "state": "read" })).await;
-        // The server has received it and stores it later.
+        // The server has received the receipt and stores it later.
         socket.drain().await;
         ben.post(&at(&chat, "/unread"), json!({ "seq": seq })).await.data();
         let told = socket.expect_in("conversation.unread", &chat).await.payload;
@@ -320,7 +321,7 @@ async fn mentioning_many_people_requires_confirmation() {
     body["confirm"] = json!(true);
     anna.post(&at(&many, "/messages"), body).await.data_with(201);
     assert_eq!(others[0].conversation(&many).await["own"]["unread_mentions"], 1);
-    // An edit requires confirmation only for new mentions.
+    // An edit needs a confirmation only if it adds mentions.
     let sent = anna.send_message(&many, "Look").await;
     let path = format!("/r1/messages/{}", sent["id"].as_str().unwrap());
     let edit = async |content: &str, confirm: bool| {

@@ -1,4 +1,4 @@
-//! Notifications across instances: delivered once, even if an instance dies.
+//! Notifications across instances: they are delivered once, even if an instance dies.
 
 use support::{Setup, Socket, Value, json, new_id, wait_until};
 
@@ -52,9 +52,10 @@ async fn no_push_is_sent_for_conversations_open_on_another_instance() {
     .await;
     assert_eq!(keys[0], keys[1], "all instances share the VAPID key");
     let carl = app.sign_up("Carl").await;
-    // They stay connected to the end because the push decision for the first message may follow the second.
+    // The connections stay open until the end, because the push of the first message may be decided
+    // after the second message was sent.
     let mut sockets = Vec::new();
-    // A different user for each instance, so that none is cached.
+    // A different user for each instance, so that no instance has cached the user.
     for (n, instance) in app.instances.iter().enumerate() {
         let ben = app.sign_up(&format!("Ben {n}")).await;
         ben.post("/r1/push/subscriptions", service.subscription(&format!("phone-{n}"))).await.data_with(201);

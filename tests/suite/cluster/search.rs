@@ -1,4 +1,5 @@
-//! Search across instances: one instance at a time writes the index; all of them search.
+//! Search across instances: only one instance at a time writes the index, but all of them search
+//! it.
 
 use support::{Setup, wait_until};
 
@@ -20,7 +21,7 @@ async fn messages_sent_to_one_instance_are_found_on_the_other() {
         finds(&who, "kestrel", &expected).await;
         finds(&who, "kestral 7", &["kestrel 7"]).await;
     }
-    // Whichever instance was indexing, the other one continues.
+    // Whichever instance is indexing, another one continues when it dies.
     for dead in [0, 1] {
         let living = 1 - dead;
         let text = format!("buzzard {dead}");

@@ -1,4 +1,4 @@
-//! Redis over TLS with a certificate of a private authority.
+//! Redis over TLS, with a certificate of a private certificate authority.
 
 use support::{RedisServer, Setup, certified, wait_until};
 
@@ -19,7 +19,8 @@ async fn instances_communicate_through_redis_over_tls() {
     let chat = anna.open_single(&ben).await;
     anna.send_message(&chat, "by TLS").await;
     socket.expect_in("message.created", &chat).await;
-    // Delivery from the log would hide a failure, so the health check confirms Redis.
+    // If Redis failed, the events would still be delivered from the log. Therefore the test also
+    // waits until the health check reports Redis as up.
     wait_until("the server is healthy", || async { anna.get("/health").await.body["status"] == "ok" }).await;
 }
 

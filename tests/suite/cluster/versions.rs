@@ -1,4 +1,5 @@
-//! Two releases with incompatible bus messages side by side, as in a rolling upgrade.
+//! Two releases whose bus messages are incompatible, running at the same time as in a rolling
+//! upgrade.
 
 use support::{Bridge, Engine, Follower, RedisServer, Setup, json};
 
@@ -15,7 +16,7 @@ async fn mixed_bus_versions_lose_nothing() {
     let followers = [Follower::start(&anna).await, Follower::start(&ben).await];
     let mut socket = carl.connect().await;
 
-    // Both write and edit concurrently.
+    // Both users write and edit at the same time.
     let write = async |member: &support::Member| {
         for n in 0..20 {
             let sent = member.send_message(&chat, &format!("{n}")).await;
@@ -34,20 +35,21 @@ async fn mixed_bus_versions_lose_nothing() {
         assert_eq!(follower.unannounced_jumps(), 0, "a gap without a resync");
     }
 
-    // The last message; no later event would reveal that it is missing.
+    // The last message: no later event would reveal that it is missing.
     anna.send_message(&chat, "the last one").await;
     for follower in &followers {
         follower.wait_for(&chat, 81).await;
     }
 
-    // A conversation created on one instance is followed on the other.
+    // If a conversation is created on one instance, its members' connections to the other instance
+    // get its events.
     let begun = anna.open_single(&carl).await;
     let is_named = |frame: &support::Frame| {
         let ids = frame.payload["conversation_ids"].as_array();
         frame.kind == "resync" && ids.is_some_and(|ids| ids.contains(&json!(begun)))
     };
     socket.find("the resync of what was begun", is_named).await;
-    // A membership removed on one instance ends delivery on the other.
+    // If a member is removed on one instance, connections to the other instance get no more events.
     anna.delete(&format!("/r1/conversations/{chat}/members/{}", carl.id)).await.data();
     socket
         .find("the removal", |frame| frame.kind == "member.removed" && frame.payload["user_id"] == carl.id.as_str())

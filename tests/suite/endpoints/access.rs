@@ -1,5 +1,6 @@
-//! Access matrix: every endpoint × every kind of caller, from the declarations of the routes. The result is committed,
-//! so that a permission change shows up in review and a missing endpoint fails.
+//! Matrix of access: every endpoint × every kind of caller, generated from the declarations of the
+//! routes. The result is committed, so that a changed permission is visible in a review, and a
+//! missing endpoint fails the test.
 
 use std::fmt::Write as _;
 
@@ -33,7 +34,7 @@ async fn the_access_matrix_matches_the_committed_one() {
             (world.unable(def), "403 scope_missing"),
         ] {
             let cell = ask(&world, def, who, &mut call).await;
-            // Rejected by every endpoint, whatever the snapshot says.
+            // Callers whom every endpoint must reject, whatever the committed matrix says.
             let is_refused =
                 if def.failure == FailureForm::Envelope { cell == refusal } else { cell[..3] == refusal[..3] };
             assert!(def.access == Access::Public || is_refused, "{} {}: {cell}", def.method, def.path);
@@ -63,7 +64,7 @@ async fn an_api_key_reaches_only_the_endpoints_of_its_scope() {
             let missing =
                 if def.failure == FailureForm::Envelope { "403 scope_missing" } else { "403 permission_error" };
             let is_allowed = def.scope() == Some(*scope);
-            // The service requires a session regardless of the scope.
+            // The service requires a session, whatever scope the key has.
             if is_allowed && def.errors.contains(&Code::ScopeMissing) {
                 continue;
             }
@@ -72,7 +73,8 @@ async fn an_api_key_reaches_only_the_endpoints_of_its_scope() {
     }
 }
 
-/// Administrative changes without a fresh sign-in: reversible, and granting neither money nor access.
+/// Administrative changes that need no recent confirmation: they can be undone, and grant neither
+/// money nor access.
 const UNCONFIRMED: [&str; 19] = [
     "CreateBroadcast",
     "PreviewBroadcast",
@@ -103,7 +105,7 @@ fn irreversible_or_financial_administration_requires_a_fresh_sign_in() {
     }
 }
 
-/// Makes the call on new resources, or on those of the last call if it was refused.
+/// Makes the call, on new resources, or on those of the last call if that was refused.
 async fn ask(world: &World, def: &'static endpoint::EndpointDef, who: &Caller, call: &mut Option<Call>) -> String {
     let made = match call.take() {
         Some(call) => call,
@@ -117,13 +119,13 @@ async fn ask(world: &World, def: &'static endpoint::EndpointDef, who: &Caller, c
     cell(&answer)
 }
 
-/// A user on a device that the call may sign out.
+/// Returns a caller on a separate device of the user if the call signs the caller out.
 async fn session(who: &Member, call: &Call) -> Caller {
     if call.ends_session { Caller::clone(&*who.another_device().await) } else { Caller::clone(who) }
 }
 
 fn cell(answer: &Answer) -> String {
-    // Other error formats have the code elsewhere.
+    // In other error formats, the code is in another field.
     let error = &answer.body["error"];
     match answer.body["code"].as_str().or(error["code"].as_str()).or(error["type"].as_str()) {
         Some(code) => format!("{} {code}", answer.status),

@@ -1,4 +1,4 @@
-//! Invalid input is refused with a reason and never causes a server error.
+//! Invalid input is refused with a reason. It never causes a server error.
 
 use endpoint::{BodyForm, EndpointDef, FailureForm};
 use reqwest::Method;
@@ -9,7 +9,7 @@ use super::{
     calls::{begun, method, with_unknown_ids},
 };
 
-/// Checks that the answer is a client error in the standard envelope.
+/// Checks that the answer is a client error in the standard format.
 #[track_caller]
 fn is_refusal(answer: &Answer) {
     assert!((400..500).contains(&answer.status), "{answer:?}");
@@ -17,7 +17,7 @@ fn is_refusal(answer: &Answer) {
     answer.refused(answer.status, &code);
 }
 
-/// Endpoints with standard errors; `gateway::refusals` tests the others.
+/// Endpoints that return errors in the standard format; `gateway::refusals` tests the others.
 fn enveloped() -> impl Iterator<Item = &'static EndpointDef> {
     endpoint::all().filter(|def| def.failure == FailureForm::Envelope)
 }
@@ -25,7 +25,7 @@ fn enveloped() -> impl Iterator<Item = &'static EndpointDef> {
 #[tokio::test]
 async fn returns_not_found_for_unknown_ids() {
     let world = World::start().await;
-    // An unknown name creates a model, and devices choose the ids of notes.
+    // With an unknown name, the call creates a model; the ids of notes are chosen by clients.
     let makes = |def: &EndpointDef| {
         def.method == Method::PUT.as_str() && (def.path_fields == ["name"] || def.name == "PutNote")
     };
@@ -103,7 +103,8 @@ async fn rejects_invalid_bodies() {
                 json!("a\u{0}b"),
                 json!("x".repeat(100_001)),
             ] {
-                // Negative credits are allowed, and blocked words and keywords may be any text.
+                // A negative amount of credits is allowed, and blocked words and keywords may be
+                // any text.
                 let is_right = value == -1 && def.name == "GiveCredits" && field == "amount"
                     || value == json!(["x"]) && def.name == "SetWordFilter" && field == "words"
                     || value == json!(["x"]) && def.name == "ChangeNotificationSettings" && field == "keywords";
@@ -221,7 +222,7 @@ async fn accepts_and_returns_messagepack() {
     assert_eq!((answer.status, answer.header("content-type")), (201, Some("application/msgpack")), "{answer:?}");
     let envelope: Value = rmp_serde::from_slice(&answer.bytes).unwrap();
     assert_eq!((&envelope["status"], &envelope["data"]["content"]), (&json!("success"), &json!("xin chào 👋")));
-    // Events contain stored JSON, which is converted too.
+    // Events contain stored JSON, which is converted to MessagePack too.
     let log = anna
         .send(
             anna.request(Method::GET, &format!("/r1/conversations/{chat}/events"))
@@ -230,11 +231,11 @@ async fn accepts_and_returns_messagepack() {
         .await;
     let log: Value = rmp_serde::from_slice(&log.bytes).unwrap();
     assert_eq!(log["data"]["items"][0]["payload"]["message"]["id"], envelope["data"]["id"]);
-    // Errors as well.
+    // Errors are converted as well.
     let refused = anna.send(anna.request(Method::GET, "/r1/nothing").header("accept", "application/msgpack")).await;
     let envelope: Value = rmp_serde::from_slice(&refused.bytes).unwrap();
     assert_eq!((refused.status, &envelope["code"]), (404, &json!("not_found")));
-    // An unsupported response format is refused before any effect.
+    // A response format that isn't supported is refused before the call takes effect.
     let picture =
         anna.request(Method::POST, &format!("/r1/conversations/{chat}/messages")).header("accept", "image/png");
     anna.send(picture.json(&json!({ "client_id": "picture", "content": "?" }))).await.refused(406, "not_acceptable");

@@ -1,4 +1,5 @@
-//! Sample calls: one valid call per endpoint. Each test module exports those of its resource, next to the resource's tests.
+//! Sample calls: one valid call of each endpoint. Each test module exports the calls of the
+//! resource that it tests.
 
 use std::{collections::BTreeMap, rc::Rc};
 
@@ -9,12 +10,13 @@ use support::{Answer, Caller, Value, new_id};
 
 use super::World;
 
-/// Prepares the resources that a call needs and returns its arguments.
+/// Function that prepares the resources for a call and returns its arguments.
 type Prepare = Rc<dyn for<'a> Fn(&'a World) -> LocalBoxFuture<'a, Args>>;
 /// Sample calls by the name of their endpoint.
 pub(super) type SampleCalls = BTreeMap<&'static str, Prepare>;
 
-/// The sample call of each of these endpoints. Every call is prepared anew, so that it can change or delete its resources.
+/// Sample call of each of these endpoints. It is prepared anew each time, so that it may change or
+/// delete its resources.
 pub(crate) struct SampleCall {
     endpoints: &'static [&'static str],
     prepare: Prepare,
@@ -32,12 +34,12 @@ pub(crate) fn sample(
     SampleCall { endpoints, prepare: boxed }
 }
 
-/// Endpoints that are called by their bare path, without a body.
+/// Endpoints that are called by their path alone, without fields in it and without a body.
 pub(crate) fn plain(endpoints: &'static [&'static str]) -> SampleCall {
     sample(endpoints, async |_| Args::default())
 }
 
-/// Arguments of one call.
+/// Arguments of a call.
 #[derive(Default)]
 pub(crate) struct Args {
     path_fields: Vec<(&'static str, String)>,
@@ -47,7 +49,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// The path field `id`.
+    /// Sets the path field `id`.
     pub(crate) fn id(id: impl Into<String>) -> Self {
         Self::default().with("id", id)
     }
@@ -56,13 +58,13 @@ impl Args {
         Self::default().with_body(body)
     }
 
-    /// A path field. Endpoints of the same sample that don't have it ignore it.
+    /// Sets a path field. It is ignored by endpoints of the same sample that don't have it.
     pub(crate) fn with(mut self, path_field: &'static str, value: impl Into<String>) -> Self {
         self.path_fields.push((path_field, value.into()));
         self
     }
 
-    /// A query, such as `?page=1`.
+    /// Sets the query, such as `?page=1`.
     pub(crate) fn with_query(mut self, query: impl Into<String>) -> Self {
         self.query = query.into();
         self
@@ -87,15 +89,15 @@ impl Args {
     }
 }
 
-/// A request to send to an endpoint.
+/// Request that is about to be sent to an endpoint.
 pub(super) struct Call {
     pub(super) path: String,
     pub(super) body: Option<Value>,
-    /// Whether it signs its caller out, who therefore needs a session of their own.
+    /// True if the call signs its caller out, who therefore needs a separate session.
     pub(super) ends_session: bool,
 }
 
-/// The sample calls of all resources. A new resource adds its line.
+/// Returns the sample calls of all resources. For a new resource, add a line.
 fn of_all_resources() -> impl Iterator<Item = SampleCall> {
     [
         crate::accounts::sample_calls(),
@@ -136,7 +138,7 @@ fn of_all_resources() -> impl Iterator<Item = SampleCall> {
     .flatten()
 }
 
-/// Indexes the sample calls; panics unless every endpoint has exactly one.
+/// Indexes the sample calls by endpoint. Panics unless every endpoint has exactly one.
 pub(super) fn by_endpoint() -> SampleCalls {
     let mut calls = SampleCalls::new();
     for call in of_all_resources() {
@@ -163,7 +165,7 @@ pub(super) async fn send(def: &EndpointDef, caller: &Caller, call: &Call) -> Ans
     if let Some(body) = &call.body {
         request = request.json(body);
     }
-    // An event stream may never end: only its beginning is read.
+    // Reads only the beginning of an event stream, which may never end.
     if def.content_types.contains(&"text/event-stream") {
         caller.begin(request).await
     } else {
@@ -171,18 +173,19 @@ pub(super) async fn send(def: &EndpointDef, caller: &Caller, call: &Call) -> Ans
     }
 }
 
-/// A request of the endpoint to `path` with the headers common to all requests of its kind.
+/// Starts a request of the endpoint to `path`, with the headers that all requests of its kind have.
 pub(super) fn begun(def: &EndpointDef, caller: &Caller, path: &str) -> RequestBuilder {
     let request = caller.request(method(def), path);
     if def.path.starts_with("/r1/uploads/tus") { request.header("tus-resumable", "1.0.0") } else { request }
 }
 
-/// The endpoint's method as the client's type: server and client use different versions of the `http` crate.
+/// Converts the endpoint's method to the type of the client, which uses another version of the
+/// crate `http`.
 pub(super) fn method(def: &EndpointDef) -> Method {
     def.method.as_str().parse().expect("a method")
 }
 
-/// The path with random ids in all of its fields.
+/// Returns the path with random ids in all of its fields.
 pub(super) fn with_unknown_ids(def: &EndpointDef) -> String {
     def.path_fields.iter().fold(def.path.to_owned(), |path, field| path.replace(&format!("{{{field}}}"), &new_id()))
 }

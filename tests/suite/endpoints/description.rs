@@ -1,5 +1,5 @@
-//! The committed OpenAPI description is complete and matches the program. It is split into one file per tag in
-//! `openapi/` to keep diffs short. `NATTER_UPDATE=1` rewrites the files.
+//! The committed OpenAPI description is complete and matches the program. It is split into one file
+//! per tag in `openapi/`, so that diffs are short. `NATTER_UPDATE=1` writes the files.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,15 +9,15 @@ use std::{
 
 use support::{Application, Value, description, json};
 
-/// Maximum size of the served description per operation, in bytes, including schemas. Repeated parts belong in
-/// components.
+/// Maximum average size of the served description per operation, in bytes, including schemas. If it
+/// is exceeded, move repeated parts to components.
 const BYTES_PER_OPERATION: usize = 1_312;
-/// Maximum committed lines per operation, including schemas and frames.
+/// Maximum average number of committed lines per operation, including schemas and frames.
 const LINES_PER_OPERATION: usize = 43;
 
-/// File for components used by several tags.
+/// File for components that several tags use.
 const SHARED: &str = "components";
-/// File for components used only by frames.
+/// File for components that only frames use.
 const FRAMES: &str = "frames";
 
 #[tokio::test]
@@ -57,7 +57,8 @@ async fn the_committed_openapi_description_matches_the_program() {
     );
 }
 
-/// Compares the committed files with the expected content, or writes them. Returns their number of lines.
+/// Compares the committed files with the expected content, or writes them. Returns the total number
+/// of lines.
 fn compare_files(parts: &BTreeMap<String, Value>) -> usize {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi");
     let texts: BTreeMap<String, String> =
@@ -81,7 +82,8 @@ fn compare_files(parts: &BTreeMap<String, Value>) -> usize {
     texts.values().map(|text| text.lines().count()).sum()
 }
 
-/// Parts of the document by file: the operations of a tag with the components that only it uses.
+/// Splits the document by file: the operations of a tag, together with the components that only
+/// this tag uses.
 fn split(document: &Value) -> BTreeMap<String, Value> {
     let mut parts: BTreeMap<String, Value> = BTreeMap::new();
     let mut users: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -110,7 +112,7 @@ fn split(document: &Value) -> BTreeMap<String, Value> {
     parts
 }
 
-/// Records that a tag uses each component that `value` refers to, directly or indirectly.
+/// Records that a tag uses each of the components to which `value` refers directly or indirectly.
 fn note_uses(document: &Value, value: &Value, tag: &str, users: &mut BTreeMap<String, BTreeSet<String>>) {
     let mut references = BTreeSet::new();
     gather(value, &mut references);

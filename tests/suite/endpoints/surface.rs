@@ -1,4 +1,4 @@
-//! Properties of every response: request ids, headers and CORS.
+//! Properties that every response has: request ids, headers and CORS.
 
 use reqwest::Method;
 use support::{Application, Setup, json};
@@ -114,7 +114,8 @@ async fn answers_head_requests_without_a_body() {
     assert_eq!(head.header("content-length"), whole.header("content-length"));
 }
 
-/// Invalid bytes and requests that never end: the connection is closed and the server continues.
+/// Sends invalid bytes, and requests that never end. The server closes the connection and keeps
+/// running.
 #[tokio::test]
 async fn survives_malformed_requests() {
     let app = Application::start().await;
@@ -135,7 +136,7 @@ async fn survives_malformed_requests() {
     ];
     for bytes in wrong {
         let mut socket = TcpStream::connect(&address).await.unwrap();
-        // The server may close the connection before reading everything.
+        // The server may close the connection before it has read everything.
         let _ = socket.write_all(bytes).await;
         let mut answer = Vec::new();
         let ended = timeout(support::PATIENCE, socket.read_to_end(&mut answer)).await;
@@ -147,7 +148,7 @@ async fn survives_malformed_requests() {
         let answer = String::from_utf8_lossy(&answer).into_owned();
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
     }
-    // Half a body, then a disconnect.
+    // Sends half of a body, then disconnects.
     for _ in 0..20 {
         let mut socket = TcpStream::connect(&address).await.unwrap();
         let head = b"POST /r1/auth/signin HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"email\":";

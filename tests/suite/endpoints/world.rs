@@ -1,4 +1,4 @@
-//! Application with the callers and resources that sample calls use.
+//! Application with the callers and resources that the sample calls use.
 
 use std::time::Duration;
 
@@ -17,34 +17,35 @@ use tokio::sync::OnceCell;
 
 use super::calls::{Call, SampleCalls, by_endpoint};
 
-/// Two tenants: the owner's workspace and that of the stranger. The installation's admin is a member of neither.
+/// Application with two tenants: the owner's workspace and that of the stranger. The administrator
+/// of the installation is a member of neither.
 pub(crate) struct World {
     pub(crate) app: Application,
     pub(crate) owner: Member,
-    /// A member of the owner's workspace and of everything that is created in it.
+    /// Member of the owner's workspace, and of everything that is created in it.
     pub(crate) friend: Member,
-    /// A member of the owner's workspace.
+    /// Another member of the owner's workspace.
     pub(crate) third: Member,
-    /// A guest of the owner's workspace who is in none of its conversations.
+    /// Guest of the owner's workspace who is in none of its conversations.
     pub(crate) guest: Member,
-    /// The owner of another workspace.
+    /// Owner of another workspace.
     pub(crate) stranger: Member,
-    /// An admin of the stranger's workspace.
+    /// Administrator of the stranger's workspace.
     pub(super) foreign_admin: Member,
-    /// An admin of the installation.
+    /// Administrator of the installation.
     pub(crate) admin: Member,
     /// API keys of the owner without `read`, without `write`, without `gateway`, and with all three.
     unreading: Member,
     unwriting: Member,
     unasking: Member,
     able: Member,
-    /// API keys of the installation's admin with one scope each.
+    /// API keys of the administrator of the installation, each with a single scope.
     keys: [(Scope, Member); 4],
     keyring: Keyring,
     _folder: TempDir,
     /// The owner's workspace.
     pub(crate) workspace: String,
-    /// Shared by all calls because an answer is slow.
+    /// Id of an answer that all calls share, because generating one is slow.
     answer: OnceCell<String>,
     calls: SampleCalls,
 }
@@ -59,7 +60,7 @@ impl World {
         let app = Setup::new()
             .set("workspaces.shared", "none")
             .set("auth.private_key_file", file.display())
-            // Nothing listens there.
+            // No server listens at this address.
             .set("auth.oauth.example.kind", "oidc")
             .set("auth.oauth.example.issuer", "http://127.0.0.1:9")
             .set("auth.oauth.example.client_id", "natter")
@@ -120,7 +121,7 @@ impl World {
 
     // ---- Callers --------------------------------------------------------------------------------------------------
 
-    /// The owner, with an access token that expired a minute ago.
+    /// Returns the owner as a caller whose access token has expired a minute ago.
     pub(super) fn expired(&self) -> Caller {
         let (user, session) = (self.owner.id.parse().unwrap(), self.owner.session_id.parse().unwrap());
         let now = Clock::system().now();
@@ -129,7 +130,7 @@ impl World {
         Caller::new(&self.app.url(), Credentials::Bearer(token))
     }
 
-    /// An API key of the owner that lacks the endpoint's scope.
+    /// Returns an API key of the owner that lacks the scope of the endpoint.
     pub(super) fn unable(&self, def: &EndpointDef) -> &Caller {
         match def.scope() {
             Some(Scope::Read) => &self.unreading,
@@ -139,7 +140,7 @@ impl World {
         }
     }
 
-    /// An API key of the installation's admin for each scope.
+    /// Returns an API key of the administrator of the installation for each scope.
     pub(super) const fn keys(&self) -> &[(Scope, Member); 4] {
         &self.keys
     }
@@ -148,7 +149,7 @@ impl World {
         Caller::anonymous(&self.app.url())
     }
 
-    /// A user who may call the endpoint.
+    /// Returns a user who may call the endpoint.
     pub(super) fn caller(&self, def: &EndpointDef) -> &Member {
         match def.access {
             Access::Admin => &self.admin,
@@ -159,12 +160,12 @@ impl World {
 
     // ---- Calls ----------------------------------------------------------------------------------------------------
 
-    /// The endpoint's sample call, on resources of the owner that are created for it.
+    /// Prepares the sample call of the endpoint, on resources of the owner that are created for it.
     pub(super) async fn call(&self, def: &EndpointDef) -> Call {
         self.calls[def.name](self).await.into_call(def)
     }
 
-    /// A group of the owner, the friend and the third.
+    /// Creates a group of the owner, the friend and the third member.
     pub(crate) async fn group(&self) -> String {
         create(&self.owner, "/r1/conversations", self.new_group()).await
     }
@@ -174,7 +175,7 @@ impl World {
         json!({ "kind": "group", "title": "Plans", "workspace_id": self.workspace, "member_ids": members })
     }
 
-    /// A public channel of the owner and the friend.
+    /// Creates a public channel of the owner and the friend.
     pub(crate) async fn channel(&self) -> String {
         let (title, members) = (new_id(), [&self.friend.id]);
         let body =
@@ -182,7 +183,7 @@ impl World {
         create(&self.owner, "/r1/conversations", body).await
     }
 
-    /// A message of the owner in a group.
+    /// Sends a message of the owner to a new group.
     pub(crate) async fn message(&self) -> String {
         id_of(&self.owner.send_message(&self.group().await, "Hello").await)
     }
@@ -200,12 +201,12 @@ impl World {
         json!({ "name": name, "system_prompt": "Be brief.", "workspace_id": self.workspace })
     }
 
-    /// An upload of the owner's, `a.txt`.
+    /// Uploads a file `a.txt` of the owner.
     pub(crate) async fn upload(&self) -> String {
         id_of(&self.owner.upload("a.txt", "text/plain", "hello").await)
     }
 
-    /// A complete answer of the built-in assistant, the same at each call.
+    /// Returns a complete answer of the built-in assistant. It is the same one each time.
     pub(crate) async fn answer(&self) -> &str {
         self.answer.get_or_init(|| self.new_answer()).await
     }
@@ -216,7 +217,7 @@ impl World {
         self.answer_in(&chat).await
     }
 
-    /// Waits for the complete answer in `chat`.
+    /// Waits until the answer in `chat` is complete.
     pub(crate) async fn answer_in(&self, chat: &str) -> String {
         wait_until("the assistant has answered", || async { self.complete_in(chat).await.is_some() }).await;
         self.complete_in(chat).await.unwrap_or_default()

@@ -1,4 +1,5 @@
-//! Shared addresses: a flood or an attacker behind an address does not affect others behind it.
+//! Shared addresses: a flood or an attack by one client doesn't affect other clients at the same
+//! address.
 
 use futures_util::{StreamExt as _, stream};
 use reqwest::{Method, RequestBuilder, header::HeaderMap};
@@ -10,13 +11,14 @@ use super::{is_banned, scan};
 use crate::raw::Raw;
 
 const OFFICE: &str = "203.0.113.7";
-/// Users with an account and a session. Each represents several because hashing passwords is slow.
+/// Number of users who have an account and a session. Each of them represents several people,
+/// because hashing passwords is slow.
 const MEMBERS: usize = 26;
 const PEOPLE: usize = 500;
 const AT_ONCE: usize = 16;
 
-/// Default limits and firewall behind a proxy that forwards addresses. Only writes have a lower limit, so that a script
-/// reaches it quickly.
+/// Setup with the default limits and firewall, behind a proxy that forwards addresses. Only the
+/// limit on writes is lower, so that a script reaches it quickly.
 fn as_shipped() -> Setup {
     Setup::new()
         .set("rate_limit.enabled", true)
@@ -56,7 +58,7 @@ async fn is_alive(socket: &mut Socket) {
     assert_eq!(socket.request("ping", json!({})).await.kind, "pong");
 }
 
-/// Renews a session repeatedly, each time with the previous refresh token.
+/// Renews a session repeatedly, each time with the refresh token of the last renewal.
 async fn refresh(base: &str, member: &Member, times: usize) -> String {
     let caller = Caller::anonymous(base);
     let mut token = member.refresh_token().to_owned();
@@ -67,7 +69,7 @@ async fn refresh(base: &str, member: &Member, times: usize) -> String {
     token
 }
 
-/// Sends 20 probes, the number for which the firewall bans.
+/// Sends 20 probes, which is the number that causes a ban.
 async fn be_scanned(base: &str) {
     let scanner = Caller::anonymous(base);
     scan(&scanner, OFFICE, 20).await;
@@ -80,8 +82,8 @@ async fn five_hundred_new_users_behind_one_address_are_not_banned() {
     let (base, anonymous, admin) = (app.url(), app.anonymous(), app.admin().await);
     let members = app.crowd(MEMBERS).await;
 
-    // Everybody requests a mail and one person a password, in the rate limit group of sign-in calls: more than a
-    // minute's worth of the former limit.
+    // All users request an email and one of them a password reset. These calls belong to the rate
+    // limit group of sign-in calls, and are more than the former limit allowed in a minute.
     let asked = stream::iter(0..PEOPLE).map(|n| {
         let anonymous = &anonymous;
         async move {
@@ -94,7 +96,7 @@ async fn five_hundred_new_users_behind_one_address_are_not_banned() {
     // All apps renew their sessions at nine o'clock.
     let renewals = stream::iter(&members).map(|member| refresh(&base, member, PEOPLE / MEMBERS));
     renewals.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
-    // A class mistypes its passwords and succeeds at the second attempt.
+    // A school class mistypes the passwords and succeeds at the second attempt.
     let mistyped = stream::iter(&members[..24]).map(|member| {
         let anonymous = &anonymous;
         async move {
@@ -108,7 +110,7 @@ async fn five_hundred_new_users_behind_one_address_are_not_banned() {
         sockets.push(connect(&base, member).await);
     }
 
-    // A script with a valid session exceeds its own limit.
+    // A script with a valid session exceeds its own rate limit.
     let greedy = &members[25];
     let mut refused = 0;
     for n in 0..60 {
@@ -125,7 +127,7 @@ async fn five_hundred_new_users_behind_one_address_are_not_banned() {
         assert_eq!(ask(member, "/r1/users/me").await.status, 200);
     }
 
-    // A scanner at the same address: only unknown clients there are refused.
+    // A scanner is at the same address. Only clients that are unknown there are refused.
     let newcomer = app.sign_up("Newcomer").await;
     let program = members[1].program(&["read"]).await;
     be_scanned(&base).await;
@@ -148,7 +150,8 @@ async fn five_hundred_new_users_behind_one_address_are_not_banned() {
     assert!(client.text().await.starts_with("0{"));
     client.send_text(&format!("40{}", json!({ "token": members[9].access_token() }))).await;
     while !client.text().await.contains("hello") {}
-    // The app loads, its expired session is refused with 401, and password sign-in works.
+    // The app is loaded, its expired session is refused with 401, and signing in with a password
+    // works.
     assert_ne!(ask(&anonymous, "/").await.status, 403);
     ask(&anonymous, "/r1/users/me").await.refused(401, "unauthenticated");
     for path in ["/r1/auth/policy", "/r1/pricing_plans"] {
@@ -156,7 +159,7 @@ async fn five_hundred_new_users_behind_one_address_are_not_banned() {
     }
     assert_eq!(sign_in(&anonymous, &members[10].email, PASSWORD).await.status, 200);
 
-    // Requests without credentials or with forged ones are refused.
+    // Requests without credentials, or with forged ones, are refused.
     let account = json!({ "email": new_email("eve"), "password": PASSWORD, "display_name": "Eve" });
     post(&anonymous, "/r1/auth/signup", account).await.refused(403, "address_banned");
     ask(&anonymous, "/.env").await.refused(403, "address_banned");
@@ -166,7 +169,7 @@ async fn five_hundred_new_users_behind_one_address_are_not_banned() {
     let refused = Socket::try_open(&base, "/r1/websocket", office_headers(&forged), Codec::Json).await;
     assert!(matches!(&refused, Err((403, body)) if body.contains("address_banned")));
 
-    // A ban by an administrator applies to everybody.
+    // A ban by an administrator applies to all clients at the address.
     let ban = json!({ "address": OFFICE, "seconds": 600, "reason": "Abuse" });
     admin.post("/r1/admin/bans", ban).await.data_with(201);
     ask(&members[0], "/r1/users/me").await.refused(403, "address_banned");
@@ -187,7 +190,7 @@ async fn limits_unknown_accounts_at_a_banned_address_to_five_failed_sign_ins() {
         sign_in(&anonymous, &unknown, "Wr0ng-Password").await.refused(401, "invalid_credentials");
     }
     sign_in(&anonymous, &newcomer.email, PASSWORD).await.refused(429, "too_many_signins");
-    // Accounts known at the address, and all other addresses, are unaffected.
+    // Neither accounts that are known at the address nor other addresses are affected.
     assert_eq!(sign_in(&anonymous, &anna.email, PASSWORD).await.status, 200);
     assert_eq!(app.anonymous().sign_in(&newcomer.email, PASSWORD).await.status, 200);
 }
@@ -224,7 +227,8 @@ mod cluster {
         wait_until("the other instance knows the ban", || async { is_banned(&there, OFFICE).await }).await;
         are_served(&app, &anna, &mut sockets).await;
 
-        // A ban that survives Redis and restarts still exempts members.
+        // The ban is still in force after restarts of Redis and the instances, and it still exempts
+        // members.
         app.redis.as_mut().unwrap().stop().await;
         app.instances[1].kill().await;
         app.instances[1].start_again().await;

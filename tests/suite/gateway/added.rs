@@ -1,4 +1,4 @@
-//! Providers added by administrators at run time.
+//! AI providers that administrators add at run time.
 
 use support::{Engine, wait_until};
 
@@ -10,7 +10,7 @@ const OTHER_KEY: &str = "sk-the-second-of-its-keys-0002";
 
 fn setup() -> Setup {
     let setup = Setup::new().set("outgoing.allow", "127.0.0.1").set("ai.titles", "words");
-    // With SQLite the encryption key is in a file.
+    // With SQLite, the key for encryption is in a file.
     if Engine::of_this_run() == Engine::Postgres { sealing(setup) } else { setup }
 }
 
@@ -47,7 +47,7 @@ async fn adds_uses_changes_and_removes_a_provider_without_a_restart() {
     assert_eq!(added["keys"][0]["has_key"], true);
     assert_eq!(ask(&program, "small").await.status, 200);
     assert_eq!(last_key(&upstream).as_deref(), Some(KEY));
-    // It replaces the demo model as the default too.
+    // The provider also replaces the demo model as the default.
     let usable = anna.get("/r1/models?page_size=200").await.data();
     let usable = usable["items"].as_array().unwrap();
     let names: Vec<_> = usable.iter().map(|model| (&model["name"], &model["is_default"])).collect();
@@ -57,7 +57,7 @@ async fn adds_uses_changes_and_removes_a_provider_without_a_restart() {
     let (asked, chat) = (upstream.asked().len(), anna.open_assistant().await);
     anna.send_message(&chat, "Hello?").await;
     wait_until("assistants use the provider", || async { upstream.asked().len() > asked }).await;
-    // Its key is encrypted at rest and never returned.
+    // The provider's key is stored encrypted and never returned.
     let listed = admin.get(LIST).await.data().to_string();
     assert!(!listed.contains(KEY), "{listed}");
     assert_eq!(app.database.number("SELECT COUNT(*) FROM ai_providers WHERE keys IS NOT NULL").await, 1);
@@ -76,7 +76,7 @@ async fn adds_uses_changes_and_removes_a_provider_without_a_restart() {
     let lifted = admin.patch(&path, json!({ "requests_per_minute": null })).await.data();
     assert_eq!((&lifted["requests_per_minute"], &lifted["models"]), (&json!(null), &json!(["large"])));
 
-    // A model definition depends on it.
+    // A model definition uses the provider.
     let definition = json!({ "deployments": [{ "provider": "local", "model": "large" }] });
     admin.put("/r1/admin/models/best", definition).await.data();
     let refused = admin.delete(&path).await;
@@ -102,11 +102,11 @@ async fn changing_the_address_does_not_leak_a_providers_keys() {
     let program = anna.program(&["gateway"]).await;
     admin.post(LIST, local(&upstream)).await.data_with(201);
     let path = format!("{LIST}/local");
-    // Another path of the same origin keeps the keys.
+    // If only the path of the URL changes, the keys are kept.
     let same = format!("{}/", upstream.url().trim_end_matches('/'));
     let changed = admin.patch(&path, json!({ "base_url": same })).await.data();
     assert_eq!(changed["keys"][0]["tail"], "0001");
-    // Another port does not, and neither does changing it back.
+    // With another port, the keys are deleted. Changing it back doesn't restore them.
     for address in [other.url(), upstream.url()] {
         let moved = admin.patch(&path, json!({ "base_url": address })).await.data();
         assert!(!moved.to_string().contains("0001"), "{moved}");
@@ -135,11 +135,11 @@ async fn rejects_an_unreachable_provider() {
     for (field, value) in [
         ("name", json!("Local!")),
         ("name", json!("demo")),
-        // A name from the configuration file.
+        // The name is used in the configuration file.
         ("name", json!("fake")),
         ("kind", json!("telepathy")),
         ("base_url", json!("nowhere")),
-        // An address not listed in `outgoing.allow`.
+        // The address is not listed in `outgoing.allow`.
         ("base_url", json!("http://127.0.0.2:1/v1")),
         ("base_url", json!("https://10.0.0.1/v1")),
         ("base_url", json!("https://key@example.test/v1")),

@@ -19,10 +19,10 @@ async fn answers_name_the_model_that_produced_them() {
     assert!(answer.header("x-natter-cost").is_some() && answer.header("x-request-id").is_some(), "{answer:?}");
     assert_eq!(answer.header("x-natter-tries"), Some("1"));
     assert!(answer.header("openai-processing-ms").unwrap().parse::<u64>().is_ok(), "{answer:?}");
-    // The provider's key, not the program's.
+    // The provider gets its own key and not that of the program.
     let asked = stage.upstream.asked();
     assert_eq!((asked[0].key.as_deref(), &asked[0].body["model"]), (Some("key-one"), &json!("small")));
-    // With Anthropic's header.
+    // The key can also be sent in Anthropic's header.
     let key = stage.program.access_token().to_owned();
     let nobody = Caller::new(&stage.app.url(), Credentials::None);
     let request = nobody.request(Method::POST, "/v1/chat/completions").header("x-api-key", key).json(&question(false));
@@ -66,7 +66,7 @@ async fn sends_keep_alives_on_a_silent_stream() {
     }
 }
 
-/// Reads until `text` has occurred this many times.
+/// Reads until `part` has occurred this many times.
 async fn read_until(response: &mut reqwest::Response, text: &mut String, part: &str, times: usize) {
     while text.matches(part).count() < times {
         let chunk = response.chunk().await.unwrap().unwrap_or_else(|| panic!("ended: {text}"));
@@ -74,7 +74,7 @@ async fn read_until(response: &mut reqwest::Response, text: &mut String, part: &
     }
 }
 
-/// Gemini streams start with the first word.
+/// A stream of Gemini starts only with the first word.
 #[tokio::test]
 async fn sends_keep_alives_before_the_first_token_and_reports_late_errors() {
     let setup = Setup::new().set("gateway.heartbeat_seconds", 1).set("ai.answer_timeout", 6);
@@ -95,7 +95,7 @@ async fn sends_keep_alives_before_the_first_token_and_reports_late_errors() {
         }
         assert!(text.contains("\"One \"") && text.contains("\"two.\"") && !text.contains("rror\":{"), "{text}");
     }
-    // No provider responds: the stream reports it and the ledger has it.
+    // If no provider responds, the stream reports the error, and the usage log records it.
     stage.upstream.always(Behaviour::Hang);
     for (style, kind) in API_STYLES.iter().zip(["\"code\":\"timeout\"", "\"code\":\"timeout\"", "timeout_error"]) {
         let answer = stage.program.post(style, asked_at(style, true)).await;
@@ -164,7 +164,7 @@ async fn transcribes_a_recording() {
     };
     let answer = send(form("small")).await;
     assert_eq!((answer.status, &answer.body["text"]), (200, &json!("What was said.")), "{answer:?}");
-    // A model that ignores the request for a stream, and one that rejects the parameter.
+    // One model ignores that a stream was requested, and another rejects the parameter.
     let with = |name: &str, value: &str| {
         form("small").replace(
             "--b--",

@@ -1,4 +1,4 @@
-//! Budgets of users and workspaces, set by administrators.
+//! Budgets that administrators set for users and workspaces.
 
 use support::{Application, Behaviour, Caller, Credentials, Setup, UpstreamKind, Value, json, wait_until};
 
@@ -29,7 +29,7 @@ async fn administrators_set_list_and_remove_budgets() {
     assert_eq!(admin.get("/r1/admin/budgets").await.data()["total"], 1);
 }
 
-/// A stage whose model `small` costs one micro-credit per token, and a key with a budget.
+/// Creates a stage whose model `small` costs one micro-credit per token, and a key with a budget.
 pub(super) async fn spending(limit: i64) -> (Stage, Value, Caller) {
     spending_on(UpstreamKind::OpenAi, limit).await
 }
@@ -50,14 +50,14 @@ async fn priced(stage: Stage, limit: i64) -> (Stage, Value, Caller) {
     (stage, key, caller)
 }
 
-/// Spending of a key once all its calls are booked.
+/// Returns the amount that a key has spent, when all of its calls are booked.
 pub(super) async fn spent(stage: &Stage, key: &Value) -> i64 {
     stage.anna.get("/r1/usage").await.data();
     let budget = async || {
         let listed = stage.anna.get("/r1/api_keys").await.data();
         listed["items"].as_array().unwrap().iter().find(|one| one["id"] == key["id"]).unwrap()["budget"].clone()
     };
-    // A reservation is released after its answer.
+    // The reservation for an answer is released after the answer.
     wait_until("the key's reservations are released", async || budget().await["held"] == 0).await;
     budget().await["spent"].as_i64().unwrap()
 }
@@ -119,20 +119,20 @@ async fn refuses_insufficient_budgets_before_calling_the_provider() {
         set(1_000_000).await;
         chat.ask("Hello?").await;
         chat.ended("message.completed").await;
-        // The reservation of the answer is released after its end was sent.
+        // The reservation for the answer is released only after the end of the answer was sent.
         let listed = async || admin.get("/r1/admin/budgets").await.data();
         wait_until("the reservation is released", async || listed().await["items"][0]["held"] == 0).await;
         let listed = listed().await;
         assert_eq!(listed["total"], 1, "{listed}");
         let shown = &listed["items"][0];
         assert!(shown["spent"].as_i64().unwrap() > 0, "{shown}");
-        // An answer may cost up to 1,100.
+        // The budget leaves 1,000 micro-credits, but an answer may cost up to 1,100.
         set(shown["spent"].as_i64().unwrap() + 1_000).await;
         let refused = chat.anna.send_as(&chat.id, &support::new_id(), "Again?").await;
         refused.refused(402, "budget_exceeded");
         let said = refused.body["message"].as_str().unwrap_or_default();
         assert!(said.contains("AI budget is used up"), "{refused:?}");
-        // Free calls are still answered.
+        // Calls that cost nothing are still answered.
         charge(0).await;
         chat.ask("For nothing?").await;
         chat.ended("message.completed").await;

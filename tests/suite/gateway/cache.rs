@@ -1,4 +1,4 @@
-//! Response cache.
+//! Cache of responses.
 
 use reqwest::Method;
 use support::{Caller, Credentials, Value, json};
@@ -41,11 +41,11 @@ async fn answers_a_repeated_question_of_a_key_from_the_cache() {
     let row = &rows["items"][0];
     assert_eq!((&rows["total"], &row["deployment"], &row["cost"]), (&json!(6), &json!("cache"), &json!(0)));
     assert_eq!((&row["status"], &row["input_tokens"], &row["tries"]), (&json!(200), &json!(0), &json!(0)));
-    // No other key gets the answer, not even one of the same owner.
+    // No other key gets the cached answer, not even another key of the same owner.
     let other = keys::make(&stage.anna, json!({})).await;
     let path = "/v1/chat/completions";
     assert_eq!(caller(&stage, &other).post(path, repeatable()).await.header("x-natter-cache"), Some("miss"));
-    // Redefining a model invalidates its answers.
+    // If a model is redefined, its cached answers are no longer used.
     stage.app.admin().await.put("/r1/admin/models/small", json!({ "price": { "input": 1, "output": 1 } })).await.data();
     assert_eq!(program.post(path, repeatable()).await.header("x-natter-cache"), Some("miss"));
 }

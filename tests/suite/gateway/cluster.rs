@@ -1,4 +1,4 @@
-//! Gateway across instances: shared limits, budgets and permissions.
+//! Gateway across instances: they share limits, budgets and permissions.
 
 use std::sync::Arc;
 
@@ -7,14 +7,15 @@ use tokio::task::JoinSet;
 
 use super::*;
 
-/// Several instances with one provider, whose model `small` costs one micro-credit per token.
+/// Starts several instances with one AI provider, whose model `small` costs one micro-credit per
+/// token.
 async fn several(count: usize) -> Stage {
     let stage = Stage::with(Setup::new().instances(count), UpstreamKind::OpenAi).await;
     let price = json!({ "price": { "input": 1_000_000, "output": 1_000_000 } });
     stage.app.admin().await.put("/r1/admin/models/small", price).await.data();
     for at in 0..count {
         let program = stage.program.at(&stage.app.instances[at].url());
-        // Each instance learns the price on its own.
+        // Each instance loads the price independently.
         wait_until("the price is known", async || {
             program.post(API_STYLES[0], question(false)).await.header("x-natter-cost") == Some("10")
         })
@@ -23,13 +24,13 @@ async fn several(count: usize) -> Stage {
     stage
 }
 
-/// A program with this key on each of the instances.
+/// Returns a program for each instance, all with this key.
 fn everywhere(stage: &Stage, key: &Value) -> Vec<Caller> {
     let credentials = Credentials::Bearer(key["key"].as_str().unwrap().to_owned());
     stage.app.instances.iter().map(|instance| Caller::new(&instance.url(), credentials.clone())).collect()
 }
 
-/// Sends concurrent requests to all instances and APIs in turn; returns the answers.
+/// Sends requests concurrently, to all instances and API styles in turn. Returns the answers.
 async fn race(callers: &[Caller], times: usize) -> Vec<Answer> {
     let callers = Arc::new(callers.to_vec());
     let mut racing = JoinSet::new();
@@ -52,7 +53,8 @@ async fn five_instances_enforce_one_shared_limit() {
     let callers = everywhere(&stage, &key);
     let answers = race(&callers, 60).await;
     assert_eq!((count(&answers, 200), count(&answers, 429)), (10, 50));
-    // A new budget counts spending booked before; this books what each instance has pending.
+    // Makes each instance book its pending usage, because a new budget includes the spending that
+    // was booked before.
     for instance in &stage.app.instances {
         stage.anna.at(&instance.url()).get("/r1/usage").await.data();
     }
@@ -67,7 +69,7 @@ async fn five_instances_enforce_one_shared_limit() {
         all
     })
     .await;
-    // Each reserves more than 100 and costs 10.
+    // Each call reserves more than 100 micro-credits and costs 10.
     let answers = race(&callers, 200).await;
     let admitted = count(&answers, 200);
     assert!((5..=100).contains(&admitted), "{admitted}");
@@ -84,10 +86,10 @@ async fn five_instances_enforce_one_shared_limit() {
         }
         spent
     };
-    // The ten calls before the budget was set count as well, being in the same period.
+    // The ten calls before the budget was set count too, because they are in the same period.
     let counted = i64::try_from(10 + admitted).unwrap();
     assert_eq!(spent().await, [10 * counted; 5], "every instance reports the same spending");
-    // Changed permissions and deletion of a key apply on every instance.
+    // If a key's permissions are changed or it is deleted, that takes effect on every instance.
     anna.patch(&path, json!({ "models": ["large"], "budget": null })).await.data();
     for caller in &callers {
         wait_until("the key is limited to one model", async || {
@@ -117,7 +119,8 @@ async fn resolves_previous_responses_on_another_instance() {
     };
     let mut asked = json!({ "model": "small", "input": "Weather?" });
     let mut last = Value::Null;
-    // Each turn goes to another instance than the previous one. The stream ends only after its response is stored.
+    // Each turn goes to a different instance than the one before. A stream ends only after its
+    // response is stored.
     for turn in 0..4 {
         let is_streamed = turn % 2 == 0;
         stage.upstream.always(Behaviour::CallTools(vec![("weather".to_owned(), json!({ "turn": turn }))]));
@@ -134,7 +137,7 @@ async fn resolves_previous_responses_on_another_instance() {
         let result = json!({ "type": "function_call_output", "call_id": call["call_id"], "output": "sunny" });
         asked = json!({ "model": "small", "input": [result], "previous_response_id": last["id"] });
     }
-    // By its items as well, and for nobody else.
+    // The response can also be referred to by its items, but only by the same caller.
     let call = last["output"].as_array().unwrap().iter().find(|item| item["type"] == "function_call").unwrap();
     let result = json!({ "type": "function_call_output", "call_id": call["call_id"], "output": "sunny" });
     let reference = json!({ "type": "item_reference", "id": call["id"] });
@@ -146,7 +149,7 @@ async fn resolves_previous_responses_on_another_instance() {
     for caller in &strangers {
         assert_eq!(refused(caller, asked.clone()).await, "previous_response_not_found");
     }
-    // Responses with `store: false` are not stored.
+    // A response with `store: false` is not stored.
     let private = json!({ "model": "small", "input": "Weather?", "store": false });
     let said = callers[0].post(API_STYLES[1], private).await.body["id"].clone();
     for caller in &callers {
@@ -218,7 +221,7 @@ async fn concurrent_bookings_in_overlapping_budgets_are_all_counted() {
         found.unwrap()["spent"].as_u64().unwrap()
     };
     let calls = CALLS as u64;
-    // Anna called each instance once to learn the price.
+    // Anna has called each instance once so that it loads the price.
     assert_eq!((spent(team), spent(&stage.anna.id), spent(&ben.id)), (calls * 10, calls * 5 + 20, calls * 5));
     let asked = format!("SELECT count(*) FROM usage_requests WHERE workspace_id = '{team}' AND status = 200");
     assert_eq!(stage.app.database.number(&asked).await, i64::try_from(CALLS).unwrap(), "no row is lost");

@@ -1,4 +1,4 @@
-//! Keys with rules: creation, changes and rotation.
+//! API keys with rules: creation, changes and rotation.
 
 use support::{Application, Caller, Credentials, Member, Setup, Upstream, UpstreamKind, Value, json};
 

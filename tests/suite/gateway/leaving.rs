@@ -1,4 +1,5 @@
-//! Client disconnects: the provider connection ends at once instead of at the next write.
+//! Clients that disconnect: the connection to the provider ends at once instead of at the next
+//! write.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +10,12 @@ use tokio::{
 
 use super::*;
 
-/// The goal is 100 ms; the slack is for a busy machine. A heartbeat or the provider's next frame would take 15 s or
-/// never come.
+/// Maximum time until the provider's connection ends. The goal is 100 ms; the rest is for a busy
+/// machine. Until a heartbeat it would take 15 s, and a further frame from the provider might never
+/// come.
 const AT_ONCE: Duration = Duration::from_secs(3);
 
-/// Sends a question on its own connection.
+/// Sends a question on a new connection.
 async fn ask(stage: &Stage, stream: bool) -> TcpStream {
     let address = stage.app.url().trim_start_matches("http://").to_owned();
     let (body, key) = (question(stream).to_string(), stage.program.access_token());
@@ -26,7 +28,7 @@ async fn ask(stage: &Stage, stream: bool) -> TcpStream {
     socket
 }
 
-/// Reads until the text has arrived.
+/// Reads until this text has arrived.
 async fn read_until(socket: &mut TcpStream, text: &str) {
     let mut read = Vec::new();
     while !String::from_utf8_lossy(&read).contains(text) {
@@ -34,7 +36,7 @@ async fn read_until(socket: &mut TcpStream, text: &str) {
     }
 }
 
-/// Disconnects and waits until the provider noticed.
+/// Disconnects and waits until the provider has noticed.
 async fn leave(mut stage: Stage, socket: TcpStream, times: usize) -> Stage {
     let left = Instant::now();
     drop(socket);
@@ -48,13 +50,13 @@ async fn leave(mut stage: Stage, socket: TcpStream, times: usize) -> Stage {
 async fn a_disconnecting_client_cancels_its_request() {
     let mut stage = Stage::start().await;
 
-    // During a silent stream.
+    // The client disconnects during a stream that sends nothing.
     stage.upstream.then(Behaviour::stall("One two "));
     let mut socket = ask(&stage, true).await;
     read_until(&mut socket, "two ").await;
     stage = leave(stage, socket, 1).await;
 
-    // During an active stream.
+    // The client disconnects during a stream that sends text.
     let many = "word ".repeat(100_000);
     stage.upstream.then(Behaviour::step(&many));
     let mut socket = ask(&stage, true).await;
@@ -64,7 +66,8 @@ async fn a_disconnecting_client_cancels_its_request() {
     read_until(&mut socket, "word ").await;
     stage = leave(stage, socket, 2).await;
 
-    // Before the first byte of a stream, and during a non-streamed call.
+    // The client disconnects before the first byte of a stream, and during a call that isn't
+    // streamed.
     for (stream, times) in [(true, 3), (false, 4)] {
         stage.upstream.then(Behaviour::Hang);
         let socket = ask(&stage, stream).await;
@@ -72,7 +75,7 @@ async fn a_disconnecting_client_cancels_its_request() {
         stage = leave(stage, socket, times).await;
     }
 
-    // Before the first token, but after keep-alives.
+    // The client disconnects before the first token but after keep-alives.
     let setup = Setup::new().set("gateway.heartbeat_seconds", 1);
     let late = Stage::with(setup, UpstreamKind::OpenAi).await;
     late.upstream.then(Behaviour::Hang);
@@ -80,14 +83,15 @@ async fn a_disconnecting_client_cancels_its_request() {
     read_until(&mut socket, ": ping").await;
     leave(late, socket, 1).await;
 
-    // A half-closed connection counts as closed; no known client relies on it.
+    // A connection that the client has half-closed counts as closed. No known client relies on
+    // anything else.
     stage.upstream.then(Behaviour::Hang);
     let mut socket = ask(&stage, false).await;
     stage.upstream.wait_until_asked(5).await;
     socket.shutdown().await.unwrap();
     let _ = stage.upstream.wait_until_left(5).await;
 
-    // The program and its key keep working.
+    // The program and its key still work.
     let answer = stage.program.post("/v1/chat/completions", question(false)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
 }

@@ -1,4 +1,4 @@
-//! Model lists of users and workspaces.
+//! Model lists, which restrict users and workspaces.
 
 use support::{Caller, Credentials, wait_until};
 
@@ -30,7 +30,7 @@ async fn intersects_the_model_lists_of_key_owner_and_workspace() {
     let team = anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
     let of_team = format!("/r1/admin/model_lists/workspace/{}", team["id"].as_str().unwrap());
     let of_anna = format!("/r1/admin/model_lists/user/{}", anna.id);
-    // Created before any limit was set.
+    // These keys are created before any limit is set.
     let every = keys::make(anna, json!({ "workspace_id": team["id"] })).await;
     let large = keys::make(anna, json!({ "workspace_id": team["id"], "models": ["large", "small"] })).await;
     let own = keys::make(anna, json!({})).await;
@@ -58,7 +58,7 @@ async fn intersects_the_model_lists_of_key_owner_and_workspace() {
         "keys outside the workspace are unaffected"
     );
 
-    // A model outside the workspace's list is refused when a key is created or changed.
+    // A model that isn't in the workspace's list is refused when a key is created or changed.
     let new = |rules: Value| {
         let mut body = json!({ "name": "x", "scopes": ["gateway"] });
         body.as_object_mut().unwrap().extend(rules.as_object().unwrap().clone());
@@ -71,7 +71,7 @@ async fn intersects_the_model_lists_of_key_owner_and_workspace() {
     anna.patch(&keys::path(&own), json!({ "workspace_id": team["id"] })).await.names_field("models");
     anna.patch(&keys::path(&large), json!({ "name": "Renamed" })).await.data();
 
-    // A user's list applies to all their keys, and both lists apply.
+    // The list of a user applies to all of the user's keys. A model must be in both lists.
     admin.put(&of_anna, json!({ "models": ["large"] })).await.data();
     assert_eq!(listed(&at(&stage, 0, &every)).await, [] as [String; 0]);
     assert_eq!(at(&stage, 0, &own).post(API_STYLES[0], asked("small")).await.status, 404);

@@ -1,4 +1,4 @@
-//! Models defined by administrators, and their visibility.
+//! Models that administrators define, and who sees them.
 
 use support::{Setup, Upstream, UpstreamKind, Value, json};
 

@@ -1,4 +1,4 @@
-//! Cost of calls, however they end.
+//! Cost of calls, whichever way they end.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn charges_streamed_and_complete_calls_of_every_api() {
     }
     let vectors = caller.post("/v1/embeddings", json!({ "model": "small", "input": "one" })).await;
     assert_eq!((vectors.status, vectors.header("x-natter-cost")), (200, Some("7")));
-    // Four words were streamed; the non-streamed answer counts three.
+    // Four words were streamed; in the answer that isn't streamed, three are counted.
     assert_eq!(spent(&stage, &key).await, 3 * (10 + 11) + 7);
     let rows = rows(&stage, &key).await;
     let endpoints: Vec<&str> = rows.iter().map(|row| row["endpoint"].as_str().unwrap()).collect();
@@ -64,8 +64,8 @@ async fn reserves_and_charges_web_searches() {
     assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("20010")), "{answer:?}");
     assert_eq!(spent(&stage, &key).await, 20_010);
 
-    // Up to thirty choices are reserved for an unbounded answer, so no more are allowed; without a reservation there is
-    // no limit.
+    // For an answer without a limit, up to thirty choices are reserved, so more are not allowed.
+    // Without a reservation there is no such limit.
     let open = || {
         let mut asked = asked_at(API_STYLES[2], false);
         asked["tools"] = json!([{ "type": "web_search_20250305", "name": "web_search" }]);
@@ -125,7 +125,7 @@ async fn reserves_and_charges_searches_of_chat_completions() {
     assert_eq!(caller.post(API_STYLES[0], asked(false)).await.status, 429, "another call exceeds the budget");
     assert_eq!(caller.post(API_STYLES[0], question(false)).await.header("x-natter-cost"), Some("10"));
 
-    // Removed parameters are not reserved either.
+    // Nothing is reserved for parameters that are removed from the request.
     let rules = json!({ "passthrough": [], "budget": { "limit": 1_000, "period": "month" } });
     let narrow = keys::program(&stage.app, &keys::make(&stage.anna, rules).await);
     assert_eq!(narrow.post(API_STYLES[0], asked(false)).await.header("x-natter-cost"), Some("10"));
@@ -160,7 +160,7 @@ async fn reserves_and_charges_openai_server_tools() {
     assert_eq!(frames(&caller.post(API_STYLES[1], asked(true, 1)).await).len(), 4);
     assert_eq!(spent(&stage, &key).await, 80_020);
 
-    // Removed parameters are not reserved either.
+    // Nothing is reserved for parameters that are removed from the request.
     let rules = json!({ "passthrough": [], "budget": { "limit": 1_000, "period": "month" } });
     let narrow = keys::program(&stage.app, &keys::make(&stage.anna, rules).await);
     stage.upstream.always(Behaviour::Body(
@@ -239,7 +239,7 @@ async fn a_zero_budget_allows_nothing_and_wrong_prices_can_be_reverted() {
 #[tokio::test]
 async fn two_hundred_concurrent_streams_never_overdraw() {
     let (stage, key, caller) = spending(1_000).await;
-    // Each may cost more than 100, and none ends before all were sent.
+    // Each call may cost more than 100 micro-credits, and none ends before all are sent.
     stage.upstream.always(Behaviour::step("Hello from the upstream."));
     let mut racing = JoinSet::new();
     for _ in 0..200 {
@@ -263,14 +263,15 @@ async fn two_hundred_concurrent_streams_never_overdraw() {
         assert!(text.contains("upstream."), "{text}");
     }
     assert_eq!(spent(&stage, &key).await, 11 * count);
-    // Unused reservations are available to others completely.
+    // The unused part of a reservation is available to other calls.
     stage.upstream.always(Behaviour::answer("Hello from the upstream."));
     while caller.post(API_STYLES[0], question(true)).await.status == 200 {}
     let spent = spent(&stage, &key).await;
     assert!((800..=1_000).contains(&spent), "{spent}");
 }
 
-/// Reads a stream until this many more words arrived or it ended; returns true if it continues.
+/// Reads a stream until this number of further words has arrived, or until it ends. Returns true if
+/// it has not ended.
 async fn read_words(stream: &mut reqwest::Response, text: &mut String, words: usize) -> bool {
     let until = text.matches("word ").count() + words;
     while text.matches("word ").count() < until {
@@ -284,7 +285,7 @@ async fn read_words(stream: &mut reqwest::Response, text: &mut String, words: us
 
 #[tokio::test]
 async fn extends_the_reservation_of_a_growing_stream_or_cuts_it() {
-    // The messages API always has a limit.
+    // Requests of the messages API always contain a limit.
     for (style, limit, is_cut) in [
         (API_STYLES[0], 100_000, false),
         (API_STYLES[1], 100_000, false),
@@ -356,8 +357,8 @@ async fn failures_before_output_are_free_and_interrupted_streams_are_charged_onc
         assert_eq!(spent(&stage, &key).await, 0, "{kind:?}");
         assert_eq!(rows(&stage, &key).await.len(), 6, "failed calls are recorded too");
 
-        // Error text is not charged, only the output before it. A provider with these failures backs off, so a new one
-        // is used.
+        // The text of an error is not charged, only the output before it. A new provider is used
+        // each time, because one with these failures is not called for a while.
         let (stage, key, caller) = budgets::spending_on(kind, 100_000).await;
         for broken in [Behaviour::cut("One two "), Behaviour::fail("One two ")] {
             stage.upstream.always(broken);
@@ -402,7 +403,8 @@ async fn a_client_that_disconnects_pays_for_the_output_so_far() {
     assert_eq!(spent(&stage, &key).await, all.iter().map(|row| number(row, "cost")).sum::<i64>());
     let models = stage.anna.get("/r1/usage?group=model").await.data();
     assert_eq!(models["items"][0]["failed"], 0, "client disconnects are not failures: {models}");
-    // A client that disconnects before any output pays for the input, which the provider has processed.
+    // If the client disconnects before any output, the input is charged, because the provider has
+    // processed it.
     stage.upstream.always(Behaviour::Hang);
     let request =
         caller.request(Method::POST, API_STYLES[0]).json(&question(false)).timeout(Duration::from_millis(300));
@@ -437,7 +439,7 @@ async fn charges_answers_completed_before_a_kill() {
     let listed = stage.anna.get("/r1/api_keys").await.data();
     let found = listed["items"].as_array().unwrap().iter().find(|one| one["id"] == key["id"]).unwrap();
     assert_eq!(found["budget"]["spent"], costs);
-    // Booked calls are not booked again.
+    // Calls that are booked are not booked again.
     stage.app.instances[0].kill().await;
     stage.app.instances[0].start_again().await;
     assert_eq!(stage.anna.get("/r1/usage/requests").await.data()["total"], 2 * CALLS);

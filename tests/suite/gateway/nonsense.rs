@@ -1,4 +1,4 @@
-//! Invalid requests cause a 4xx with a reason or are answered, but never cause a 5xx.
+//! An invalid request is refused with a reason or is answered, but never causes a server error.
 
 use reqwest::Method;
 
@@ -32,7 +32,7 @@ async fn accepts_long_questions_and_limits_the_number_of_messages() {
     assert!(stage.upstream.asked().is_empty());
 }
 
-/// A question with nearly all parameters of an API.
+/// Question with nearly all parameters of an API style.
 fn full(style: &str) -> Value {
     let parameters = json!({ "type": "object", "properties": { "city": { "type": "string" } } });
     let picture = "data:image/png;base64,iVBORw0KGgo=";
@@ -70,7 +70,7 @@ fn full(style: &str) -> Value {
     }
 }
 
-/// JSON pointers to every value.
+/// Collects the JSON pointers to all values.
 fn places(value: &Value, at: &str, all: &mut Vec<String>) {
     match value {
         Value::Object(fields) => fields.iter().for_each(|(name, inner)| {

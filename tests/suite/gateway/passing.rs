@@ -1,4 +1,4 @@
-//! Pass-through of parameters to providers that speak the caller's format.
+//! Passthrough of parameters to providers that use the caller's format.
 
 use super::*;
 
@@ -109,7 +109,7 @@ async fn returns_the_requested_response_form_regardless_of_the_provider() {
     let answer = stage.program.post(style, asked_at(style, false)).await;
     assert_eq!((answer.status, &answer.body), (200, &response), "{answer:?}");
 
-    // The response can be referenced like any other.
+    // The response can be referred to like any other.
     stage.upstream.then(Behaviour::Body(response.clone()));
     let mut next = asked_at(style, false);
     next["previous_response_id"] = json!("resp_1");

@@ -1,4 +1,4 @@
-//! Pictures referenced by URL.
+//! Pictures that requests refer to by URL.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::uploads::pictures::png;
 
-/// Starts a server with one picture; returns its URL.
+/// Starts a web server that has one picture, and returns the URL of the picture.
 async fn web() -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = format!("http://{}/cat.png", listener.local_addr().unwrap());
@@ -22,7 +22,7 @@ async fn web() -> String {
     address
 }
 
-/// The same question in the format of each API.
+/// Returns the same question in the format of each API style.
 fn asked_by_api(address: &str) -> [(&'static str, Value); 3] {
     let text = "What is it?";
     let chat = json!([{ "type": "text", "text": text }, { "type": "image_url", "image_url": { "url": address } }]);

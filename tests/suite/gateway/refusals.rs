@@ -1,4 +1,4 @@
-//! Errors under `/v1` use the format of the caller's client library.
+//! Errors of the endpoints under `/v1` have the format of the caller's client library.
 
 use reqwest::Method;
 use support::{Answer, Caller, Credentials};
@@ -29,7 +29,7 @@ async fn reports_refusals_in_the_callers_error_format() {
     for credentials in [
         Credentials::None,
         Credentials::Bearer("nk_nobody".to_owned()),
-        // A user session is not accepted.
+        // The token of a user's session is not accepted.
         Credentials::Bearer(stage.anna.access_token().to_owned()),
     ] {
         let caller = Caller::new(&url, credentials);
@@ -99,7 +99,7 @@ async fn returns_retry_after_for_rate_limited_requests() {
     for _ in 0..3 {
         answers.push(stage.program.post("/v1/chat/completions", question(false)).await);
     }
-    // The rate limit window may have ended in between.
+    // The window of the rate limit may have ended meanwhile.
     let last = answers.pop().filter(|last| last.status != 200);
     if let Some(refused) = last {
         is_openai(&refused, 429, "rate_limit_error");
@@ -115,7 +115,8 @@ async fn forwards_provider_refusals_with_retry_after() {
     is_openai(&answer, 429, "rate_limit_error");
     let wait: u32 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!((20..=30).contains(&wait), "{answer:?}");
-    // Its only key backs off, so the provider is not called again; streams report the same.
+    // The provider's only key is in backoff, so the provider isn't called again. A stream reports
+    // the same error.
     let answer = stage.program.post("/v1/chat/completions", question(true)).await;
     is_openai(&answer, 429, "rate_limit_error");
     let answer = stage.program.post("/v1/messages", question(true)).await;

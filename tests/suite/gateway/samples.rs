@@ -42,7 +42,8 @@ fn administration() -> Vec<SampleCall> {
             world.admin.put(&path, new_model_list()).await.data_with(200);
             Args::id(&world.third.id).with("scope", "user")
         }),
-        // Name of the built-in provider: the call passes the access checks, and that provider stays in use.
+        // The name is that of the built-in provider, so the call passes the access checks but the
+        // provider stays in use.
         sample(&["AddProvider"], async |_| {
             Args::body(json!({ "name": "demo", "kind": "openai", "models": ["small"] }))
         }),
@@ -62,7 +63,7 @@ fn programs() -> Vec<SampleCall> {
             Args::body(json!({ "model": "demo", "max_tokens": 9, "messages": messages }))
         }),
         sample(&["CreateEmbeddings"], async |_| Args::body(json!({ "model": "demo", "input": "Hello" }))),
-        // Not the expected form: the call passes the access checks and is refused.
+        // The body isn't a form, so the call passes the access checks and is then refused.
         sample(&["Transcribe"], async |_| Args::body(json!({}))),
     ]
 }

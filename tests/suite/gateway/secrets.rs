@@ -1,4 +1,4 @@
-//! Keys and message text are not logged at any log level.
+//! API keys and the text of messages are not logged, at any log level.
 
 use reqwest::Method;
 
@@ -43,7 +43,7 @@ async fn keeps_keys_and_message_text_out_of_the_log() {
                 }
             }
         }
-        // Unparseable input is not logged either.
+        // Input that can't be parsed isn't logged either.
         let key = program.access_token().to_owned();
         for style in API_STYLES {
             for body in [

@@ -1,4 +1,4 @@
-//! Details that a translation between API formats can lose.
+//! Details that may get lost when a request is translated from one API format to another.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn candidate(parts: Value, finish: Option<&str>) -> Value {
     json!({ "candidates": [{ "index": 0, "content": { "role": "model", "parts": parts }, "finishReason": finish }] })
 }
 
-/// A call of the tool `weather`.
+/// Call of the tool `weather`.
 fn calling(city: &str) -> Value {
     json!({ "functionCall": { "name": "weather", "args": { "city": city } } })
 }
@@ -28,7 +28,8 @@ fn schema() -> Value {
         "$defs": { "city": { "type": "string" } } })
 }
 
-/// A chat completions conversation with two parallel tool calls and an empty message.
+/// Conversation in the format of chat completions, with two parallel tool calls and an empty
+/// message.
 fn tool_round(call_ids: [&str; 2]) -> Value {
     let calls = call_ids.map(|id| {
         json!({ "id": id, "type": "function", "function": { "name": "weather", "arguments": "{\"city\":\"Hue\"}" } })
@@ -120,7 +121,7 @@ async fn ends_a_tool_call_answer_even_if_the_provider_stream_continues() {
     ids.dedup();
     assert_eq!(ids.len(), 2, "{chat:?}");
 
-    // Each in its own block, one open at a time.
+    // Each call is in a separate block, and only one block is open at a time.
     let messages = frames(&stage.program.post(API_STYLES[2], asked_at(API_STYLES[2], true)).await);
     let mut open = None;
     let mut blocks = Vec::new();
@@ -169,7 +170,7 @@ async fn separates_tool_calls_whose_index_restarts() {
 #[tokio::test]
 async fn restores_thought_signatures_that_the_client_dropped() {
     let stage = Stage::with(Setup::new(), UpstreamKind::Gemini).await;
-    // Only newer models require signatures.
+    // Only newer models require thought signatures.
     let deployments = json!([{ "provider": "fake", "model": "gemini-3-pro" }]);
     stage.app.admin().await.put("/r1/admin/models/small", json!({ "deployments": deployments })).await.data();
     let mut signed = calling("Hue");
@@ -180,7 +181,7 @@ async fn restores_thought_signatures_that_the_client_dropped() {
     let ids = [0, 1].map(|at| calls[at]["id"].as_str().unwrap().to_owned());
     for (ids, signature) in [
         ([ids[0].as_str(), ids[1].as_str()], "signature-of-hue"),
-        // Unknown calls: newer models refuse them without a signature.
+        // The ids are unknown to the server. Newer models refuse such calls without a signature.
         (["call_x", "call_y"], "skip_thought_signature_validator"),
     ] {
         let answer = stage.program.post(API_STYLES[0], tool_round(ids)).await;
@@ -190,7 +191,7 @@ async fn restores_thought_signatures_that_the_client_dropped() {
     }
 }
 
-/// The AI SDK continues after each step with ids only; the Agents SDK sends one id.
+/// After each step, the AI SDK continues with ids only. The Agents SDK sends a single id.
 #[tokio::test]
 async fn resolves_previous_response_ids_in_the_responses_api() {
     let stage = Stage::start().await;
@@ -252,7 +253,7 @@ async fn merges_and_fills_turns_and_adapts_schemas_per_provider() {
         let all: Vec<&Value> = turns.iter().flat_map(|turn| turn[parts].as_array().unwrap()).collect();
         let empty = |part: &&&Value| part["text"].as_str().is_some_and(|text| text.trim().is_empty());
         assert_eq!(all.iter().find(empty), None, "{body}");
-        // Both results precede the next text.
+        // Both tool results precede the next text.
         let results: Vec<bool> =
             turns[2][parts].as_array().unwrap().iter().map(|part| part["text"].is_null()).collect();
         assert_eq!(results, [true, true, false], "{body}");
@@ -383,7 +384,7 @@ async fn starts_a_message_once_and_new_reasoning_blocks_after_tool_calls() {
     assert_eq!(begun, expected.iter().map(|(at, kind)| (at, kind)).collect::<Vec<_>>());
 }
 
-/// Client libraries fail on servers that omit the role or the finish reason.
+/// Client libraries fail if the role or the finish reason is missing.
 #[tokio::test]
 async fn fills_in_missing_parts_of_a_providers_stream() {
     let stage = Stage::start().await;

@@ -1,10 +1,10 @@
-//! Fallbacks when a provider or one of its keys fails.
+//! Fallbacks if a provider or one of its keys fails.
 
 use std::time::{Duration, Instant};
 
 use super::*;
 
-/// Two providers that serve the model `small` in this order.
+/// Two providers that serve the model `small`, in this order.
 struct Two {
     stage: Stage,
     second: Upstream,
@@ -37,7 +37,8 @@ impl Two {
 async fn falls_back_to_another_deployment_before_the_first_frame() {
     let Two { stage, second } = Two::start("key-one").await;
     second.always(Behaviour::answer("From the second."));
-    // An error response, an error as the first frame of a stream, and an empty stream.
+    // The provider sends an error response, an error as the first frame of a stream, and an empty
+    // stream.
     let limited =
         json!({ "error": { "message": "slow down", "type": "rate_limit_error", "code": "rate_limit_exceeded" } });
     for failure in [
@@ -51,7 +52,7 @@ async fn falls_back_to_another_deployment_before_the_first_frame() {
             let answer = stage.program.post(style, asked_at(style, true)).await;
             assert_eq!(streamed_text(&answer), "From the second.", "{failure:?} {style}: {answer:?}");
             assert_eq!(answer.header("x-natter-model"), Some("other"));
-            // The first provider is not called while it backs off.
+            // The first provider isn't called while it is in backoff.
             assert!(matches!(answer.header("x-natter-tries"), Some("1" | "2" | "3")), "{answer:?}");
         }
     }
@@ -63,7 +64,7 @@ async fn falls_back_to_another_deployment_before_the_first_frame() {
     assert_eq!(second.asked().len(), 0, "no fallback after partial output");
 }
 
-/// Reactivates a key as an administrator.
+/// Reactivates a key, as an administrator.
 async fn revive(stage: &Stage, key: &str) {
     let path = format!("/r1/admin/providers/fake/keys/{key}/revive");
     stage.app.admin().await.post(&path, json!({})).await.data();
@@ -104,7 +105,7 @@ async fn reports_the_shortest_wait_while_every_key_backs_off() {
     .await;
 }
 
-/// An error in OpenAI's format.
+/// Error in OpenAI's format.
 fn refusal(status: u16, wait: Option<u32>, message: &str, code: &str) -> Behaviour {
     let error = json!({ "message": message, "type": "tokens", "param": null, "code": code });
     Behaviour::RefuseWith(status, wait, json!({ "error": error }))
@@ -190,7 +191,7 @@ async fn one_members_large_question_does_not_affect_others() {
         revive(&stage, "0").await;
     }
 
-    // A small question that is also refused is not refused because of its size.
+    // A small question that is refused too shows that the size wasn't the reason.
     for body in [large, question(false)] {
         stage.upstream.then(Behaviour::Refuse(429, Some(3_600)));
         assert_eq!(stage.program.post(API_STYLES[0], body).await.status, 429);
@@ -234,12 +235,12 @@ async fn disables_a_rejected_key_until_a_probe_succeeds() {
     let before = states().await;
     assert_eq!(before[0], before[1]);
     upstream.then(Behaviour::Refuse(401, None));
-    // The other key answers; the caller does not notice.
+    // The other key is used, so the caller doesn't notice the failure.
     assert_eq!(program.post(API_STYLES[0], question(false)).await.status, 200);
     let after = states().await;
     assert_eq!(after.iter().filter(|state| **state == before[0]).count(), 1, "{after:?}");
     assert!(after.iter().any(|state| state == "off"), "{after:?}");
-    // With both keys disabled, the next request is the probe.
+    // If both keys are disabled, the next request is used to test one of them.
     upstream.then(Behaviour::Refuse(401, None));
     let refused = program.post(API_STYLES[0], question(false)).await;
     assert_ne!(refused.status, 401, "the caller's own key is valid: {refused:?}");

@@ -1,4 +1,5 @@
-//! OAuth across instances: a sign-in started on one is finished on another, and single-use values are used once.
+//! OAuth across instances: a sign-in that was started on one instance is finished on another, and
+//! single-use values are accepted only once.
 
 use reqwest::Method;
 use support::{Authenticator, Caller, PASSWORD, json};

@@ -1,4 +1,4 @@
-//! Wrong answers of a provider or of an attacker posing as one.
+//! Wrong answers from a provider, or from an attacker who poses as one.
 
 use support::json;
 
@@ -41,7 +41,7 @@ async fn refetches_rotated_provider_keys() {
     stage.who(&stage.sign_in("idp", "ada").await).await;
     stage.provider.order("oidc", json!({ "rotate": true })).await;
     stage.who(&stage.sign_in("idp", "ada").await).await;
-    // Keys are not refetched at once, so unknown keys cannot cause a flood of requests.
+    // The keys are not fetched again at once, so that unknown keys can't cause a flood of requests.
     stage.provider.order("oidc", json!({ "rotate": true })).await;
     is_refused(&stage.sign_in("idp", "ada").await, "oauth_invalid");
 }
@@ -61,7 +61,8 @@ async fn verifies_addresses_only_if_a_trusted_provider_says_so() {
         let somebody = stage.who(&stage.sign_in(provider, name).await).await;
         assert_eq!(somebody["email_verified"], verified, "{name}");
     }
-    // Some providers omit it from the token and return it from the user info endpoint.
+    // Some providers leave the claim out of the token and return it only from the user info
+    // endpoint.
     stage.provider.order("oidc", json!({ "lie": "thin" })).await;
     let thin = stage.who(&stage.sign_in("idp", "thin").await).await;
     assert_eq!((&thin["email"], &thin["email_verified"]), (&json!("thin@idp.test"), &json!(true)));
@@ -71,7 +72,7 @@ async fn verifies_addresses_only_if_a_trusted_provider_says_so() {
     let grace = stage.who(&stage.sign_in("idp", "grace").await).await;
     assert_eq!((&grace["email"], &grace["display_name"]), (&json!("grace@idp.test"), &json!("Grace Hopper")));
     stage.provider.order("oidc", json!({ "lie": null })).await;
-    // An account requires an address.
+    // An account needs an email address.
     stage.provider.knows("oidc", "nobody", json!({ "email": null })).await;
     is_refused(&stage.sign_in("idp", "nobody").await, "oauth_invalid");
 }

@@ -1,4 +1,5 @@
-//! Linking identities to accounts, and preventing takeover by preregistration.
+//! Linking identities to accounts. An account that was registered in advance with a victim's
+//! address must not give access to the victim's identity.
 
 use support::{Caller, Credentials, json};
 
@@ -8,7 +9,7 @@ async fn identities(caller: &Caller) -> Vec<support::Value> {
     caller.get("/r1/auth/identities").await.data()["items"].as_array().unwrap().clone()
 }
 
-/// Links the identity of `person` at the provider to the caller's account.
+/// Links the identity that `person` has at the provider to the caller's account.
 async fn link(stage: &Stage, caller: &Caller, provider: &str, person: &str) -> support::Answer {
     let gone = stage.depart(caller, provider, "?link=true&next=/settings").await;
     let sent = stage.provider.sign_in(&gone.location, person).await;
@@ -27,7 +28,7 @@ async fn a_preregistered_account_does_not_capture_the_owners_identity() {
     let token = stage.provider.token("oidc", json!({ "sub": "victim" })).await;
     let body = json!({ "id_token": token });
     stage.app.anonymous().post("/r1/auth/oauth/idp/token", body).await.refused(409, "link_required");
-    // An identity with somebody's address does not open their account either.
+    // An identity that has another user's address doesn't give access to that user's account.
     let anna = stage.app.sign_up("Anna").await;
     stage.provider.knows("microsoft", "mallory", json!({ "email": anna.email, "email_verified": true })).await;
     is_refused(&stage.sign_in("microsoft", "mallory").await, "link_required");
@@ -43,13 +44,14 @@ async fn a_linked_identity_signs_in_to_the_account_that_linked_it() {
     assert!(!linked.cookies().contains("natter_access"), "no new session is created");
     let signed_in = stage.sign_in("idp", "anna-at-work").await;
     assert_eq!(stage.who(&signed_in).await["id"], anna.id.as_str());
-    // Linking again succeeds; an identity of somebody else is refused.
+    // Linking the same identity again succeeds; the identity of another user is refused.
     assert_eq!(link(&stage, &anna, "idp", "anna-at-work").await.header("location"), Some("/settings"));
     let ben = stage.app.sign_up("Ben").await;
     is_refused(&link(&stage, &ben, "idp", "anna-at-work").await, "oauth_invalid");
     assert_eq!((identities(&anna).await.len(), identities(&ben).await.len()), (1, 0));
 
-    // Refused without a session, from another site, and after signing out meanwhile.
+    // Linking is refused without a session, from another site, and if the user has signed out
+    // meanwhile.
     let start = "/r1/auth/oauth/idp/start?link=true";
     stage.app.anonymous().get(start).await.refused(401, "unauthenticated");
     let credentials = Credentials::Cookies { header: signed_in.cookies(), origin: "https://evil.example".to_owned() };
@@ -71,12 +73,12 @@ async fn the_last_sign_in_method_cannot_be_removed() {
     ada.delete(&path).await.refused(409, "last_method");
     let anna = stage.app.sign_up("Anna").await;
     anna.delete(&path).await.refused(404, "not_found");
-    // With another method, either may be removed.
+    // If there is another sign-in method, either of the two may be removed.
     assert_eq!(link(&stage, &ada, "microsoft", "ada").await.header("location"), Some("/settings"));
     ada.delete(&path).await.data_with(200);
     ada.delete(&path).await.refused(404, "not_found");
     assert_eq!(identities(&ada).await.len(), 1);
-    // The identity is unknown now, but the address is still Ada's.
+    // The identity is no longer known, but the address still belongs to Ada's account.
     is_refused(&stage.sign_in("idp", "ada").await, "link_required");
     // An account with a password needs no identity.
     assert_eq!(link(&stage, &anna, "idp", "anna").await.header("location"), Some("/settings"));
@@ -113,7 +115,8 @@ async fn the_verified_owner_takes_over_a_preregistered_account() {
     let mallory = stage.app.sign_up("Mallory").await;
     link(&stage, &mallory, "microsoft", "mallory").await;
     stage.provider.knows("oidc", "victim", json!({ "email": mallory.email, "email_verified": true })).await;
-    // An unverified address must not be accepted because its owner verifies it later.
+    // A sign-in with an unverified address must not be accepted later, when the owner of the
+    // address verifies it.
     is_refused(&stage.sign_in("doubted", "victim").await, "link_required");
     assert_eq!(stage.app.database.number("SELECT COUNT(*) FROM pending_sign_ins WHERE kind = 'claim'").await, 0);
     is_refused(&stage.sign_in("idp", "victim").await, "link_required");
@@ -165,7 +168,7 @@ async fn accounts_without_a_password_confirm_by_a_fresh_sign_in() {
     for device in [&first, &again] {
         device.get("/r1/users/me").await.refused(401, "unauthenticated");
     }
-    // A later sign-in with the provider is a new account.
+    // A later sign-in with the provider creates a new account.
     let anew = stage.sign_in("idp", "ada").await;
     assert_eq!(stage.app.database.number("SELECT COUNT(*) FROM identities").await, 1);
     assert_eq!(stage.who(&anew).await["has_password"], false);

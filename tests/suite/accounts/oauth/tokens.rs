@@ -1,4 +1,4 @@
-//! Sign-in of programs with an ID token.
+//! Sign-in of native apps with an ID token.
 
 use support::{Answer, Caller, Credentials, json};
 
@@ -18,16 +18,16 @@ async fn accepts_an_id_token_once() {
     let ada = Caller::new(&stage.app.url(), bearer).get("/r1/users/me").await.data();
     assert_eq!(ada["email"], "ada@idp.test");
     show(&stage, "idp", &token).await.refused(401, "oauth_invalid");
-    // The signature can be encoded in other ways.
+    // The same signature can be encoded in several ways.
     show(&stage, "idp", &format!("{token}=")).await.refused(401, "oauth_invalid");
     let another = stage.provider.token("oidc", json!({ "sub": "ada", "jti": "another" })).await;
     assert_eq!(show(&stage, "idp", &another).await.data_with(200)["user"]["id"], ada["id"]);
 
-    // Of eight concurrent attempts one succeeds.
+    // Of eight concurrent attempts with the same token, only one succeeds.
     let contested = stage.provider.token("oidc", json!({ "sub": "ada", "jti": "contested" })).await;
     let answers = futures_util::future::join_all((0..8).map(|_| show(&stage, "idp", &contested))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1, "{answers:?}");
-    // Browsers with an authorization code share the replay check.
+    // Sign-ins of browsers with an authorization code are recorded for the replay check as well.
     let browser = stage.sign_in("idp", "ada").await;
     assert_eq!(stage.who(&browser).await["id"], ada["id"]);
 }
@@ -74,7 +74,7 @@ async fn rejects_an_id_token_with_any_wrong_claim() {
     let token = stage.provider.token("apple", json!({ "sub": "ada" })).await;
     show(&stage, "idp", &token).await.refused(401, "oauth_invalid");
     show(&stage, "nobody", &token).await.refused(404, "not_found");
-    // Microsoft's issuer is a template.
+    // Microsoft's issuer contains a placeholder.
     let token = stage.provider.token("microsoft", json!({ "sub": "ada", "email": "ada@microsoft.test" })).await;
     show(&stage, "microsoft", &token).await.data_with(200);
 }
