@@ -22,9 +22,9 @@ const NAMED_WITHIN: usize = 80;
 pub enum Dialect {
     /// Raw TCP: the lower bound, a loop of write(2) without any upgrade.
     Floor,
-    /// One path per channel (Nchan, ws).
+    /// Separate path for each channel (Nchan, ws).
     Path,
-    /// One room per channel.
+    /// Separate room for each channel.
     Room,
     NatterJson,
     NatterMessagePack,

@@ -46,7 +46,7 @@ pub struct Size {
     pub within: u64,
 }
 
-/// What the clients do at the moment.
+/// Phase in which the clients are at the moment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Away,

@@ -363,7 +363,7 @@ async fn announcements_are_listed_as_notifications_until_withdrawn() {
     }
     assert_eq!(listed(&ben).await, json!(0));
 
-    // A user who leaves the audience still has the broadcast until its end.
+    // A user who leaves the audience keeps the announcement until it is withdrawn.
     let place = team(&anna, &[&ben]).await;
     let more = json!({ "channels": ["notification"] });
     let sent = announce(&admin, "For the team", json!({ "workspace_ids": [place] }), more).await;

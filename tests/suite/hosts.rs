@@ -1,9 +1,9 @@
-//! Host names that the server answers, and origins that may use it.
+//! Host names to which the server answers, and origins from which it may be used.
 
 use reqwest::Method;
 use support::{Answer, Application, Caller, PASSWORD, Setup, json, new_email};
 
-/// Sends a request with this host as a browser on its page would.
+/// Sends a request with this host, as a browser does from a page of that host.
 async fn ask(caller: &Caller, method: Method, host: &str, path: &str) -> Answer {
     caller.send(caller.request(method, path).header("host", host)).await
 }
@@ -35,7 +35,7 @@ async fn answers_to_no_foreign_name(app: &Application) {
         for path in ["/r1/websocket", "/socket.io/?EIO=4&transport=websocket"] {
             handshake(app, foreign, path).await.refused(421, "wrong_host");
         }
-        // Load balancers use their own host names for health checks.
+        // For health checks, load balancers use a host name of their own.
         for path in ["/health", "/health/simple"] {
             assert_eq!(ask(&anonymous, Method::GET, foreign, path).await.status, 200, "{path}");
         }

@@ -13,7 +13,7 @@ use crate::endpoints::{Args, SampleCall, sample};
 pub(crate) const HANDBOOK: &str = "# House\n\nShoes are left at the door.\n\n## Leave\n\nEverybody has twenty-five days of leave each year.\n\n\
      # Parking\n\nBicycles stand in the yard behind the kitchen.\n";
 
-/// A workspace of Anna's with an assistant, and a provider that answers and embeds.
+/// Anna's workspace with an assistant, and an AI provider that answers and computes embeddings.
 pub(crate) struct Library {
     pub app: Application,
     pub upstream: Upstream,
@@ -44,7 +44,7 @@ impl Library {
         format!("/r1/assistants/{}/knowledge", self.assistant)
     }
 
-    /// Uploads a text and adds it to the assistant.
+    /// Uploads a text and adds it to the assistant's files.
     pub async fn give(&self, name: &str, media_type: &str, text: impl Into<reqwest::Body>) -> Value {
         let upload = self.anna.upload(name, media_type, text).await;
         self.anna.post(&self.path(), json!({ "upload_id": upload["id"] })).await.data_with(201)
@@ -56,7 +56,7 @@ impl Library {
         files.iter().find(|one| one["id"] == file["id"]).cloned().unwrap_or_default()
     }
 
-    /// Waits until a file has this state; returns it.
+    /// Waits until a file has this state and returns the file.
     pub async fn until(&self, file: &Value, state: &str) -> Value {
         wait_until(&format!("the file is {state}"), || async { self.file(file).await["state"] == state }).await;
         self.file(file).await
@@ -67,14 +67,14 @@ impl Library {
         self.anna.post("/r1/conversations", new).await.data_with(201)["id"].as_str().unwrap().to_owned()
     }
 
-    /// Asks a question; returns the complete answer.
+    /// Asks a question and returns the complete answer.
     pub async fn ask(&self, socket: &mut Socket, chat: &str, question: &str, answer: &str) -> Value {
         self.upstream.then(Behaviour::answer(answer));
         self.anna.send_message(chat, question).await;
         socket.expect_in("message.completed", chat).await.payload["message"].clone()
     }
 
-    /// Instructions in the latest request to the model.
+    /// Returns the instructions in the latest request to the model.
     pub fn instructions(&self) -> String {
         let asked = self.upstream.asked();
         let chat = asked.iter().rev().find(|asked| asked.path.ends_with("/chat/completions")).expect("a question");
@@ -91,7 +91,7 @@ impl Library {
     }
 }
 
-/// The server of sample calls has no embedding model, so no file is ever added.
+/// The server of the sample calls has no embedding model, so no file can be added.
 pub(crate) fn sample_calls() -> Vec<SampleCall> {
     vec![
         sample(&["ListKnowledge", "RetryKnowledge", "RemoveKnowledge"], async |world| {
@@ -146,7 +146,7 @@ async fn answers_from_a_file_and_cites_it() {
     assert!(cited["excerpt"].as_str().unwrap().contains("Everybody has twenty-five days"));
     let knowledge = &answer["answer"]["knowledge"];
     assert_eq!((&knowledge["state"], &knowledge["files"]), (&json!("searched"), &json!(1)));
-    // The history and the log have the same.
+    // The history and the log contain the same citations.
     let id = answer["id"].as_str().unwrap();
     assert_eq!(anna.get(&format!("/r1/messages/{id}")).await.data()["answer"], answer["answer"]);
 
@@ -160,7 +160,7 @@ async fn answers_from_a_file_and_cites_it() {
     let mallory = library.app.sign_up("Mallory").await;
     mallory.get(&format!("/r1/messages/{id}/citations/1")).await.refused(404, "not_found");
 
-    // The assistant's owner pays for the file, the asker for the question.
+    // The owner of the assistant pays for the file, and the user who asks pays for the question.
     wait_until("both usages are recorded", || async {
         library
             .rows("usage_requests WHERE endpoint = 'embeddings' AND requested_model = 'embed-words' AND status = 200")

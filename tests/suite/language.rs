@@ -1,22 +1,23 @@
-//! Counts names, doc comments and log messages that break the language rules of `docs/contributing.md`, per crate.
-//! `language_budget.txt` has the counts that are left. They may fall and must not rise; `NATTER_UPDATE=1` lowers them.
+//! Counts names, doc comments and log messages that break the language rules of
+//! `docs/contributing.md`, per crate. `language_budget.txt` has the remaining counts. A count may
+//! fall but must not rise; `NATTER_UPDATE=1` lowers the counts in the file.
 
 use std::{collections::BTreeMap, fs};
 
 use crate::architecture::{root, sources};
 
-/// Words that lead a doc comment without naming the thing.
+/// Words at the start of a doc comment that don't name the item.
 const VAGUE_FIRST_WORDS: [&str; 18] = [
     "What", "Who", "Whom", "Whose", "Whoever", "Whatever", "Such", "It", "Its", "Those", "They", "One", "Somebody",
     "Nobody", "Nothing", "By", "Of", "Not:",
 ];
-/// Verbs that don't say what a function does.
+/// Verbs that don't state what a function does.
 const VAGUE_VERBS: [&str; 12] =
     ["tell", "take", "keep", "ask", "begin", "end", "put", "forget", "look", "hear", "note", "go"];
-/// Constants that don't say what they limit.
+/// Names of constants that don't state what they limit.
 const VAGUE_CONSTANTS: [&str; 9] =
     ["PATIENCE", "MOST", "LONGEST", "LOOK", "LEAST", "ENOUGH", "OFTEN", "SOON", "A_WHILE"];
-/// Words that lead a log message without naming its subject.
+/// Words at the start of a log message that don't name its subject.
 const VAGUE_LOG_WORDS: [&str; 9] = ["it", "what", "nobody", "nothing", "somebody", "who", "whoever", "those", "they"];
 const LOG_MACROS: [&str; 5] = ["error!(", "warn!(", "info!(", "debug!(", "trace!("];
 
@@ -58,7 +59,7 @@ fn language_offences_stay_within_their_budget() {
     }
 }
 
-/// Lines that break a rule, with the name of the rule.
+/// Returns the lines that break a rule, each with the name of the rule.
 fn offences(text: &str) -> Vec<(usize, &'static str)> {
     let mut found = Vec::new();
     let mut in_doc = false;
@@ -95,7 +96,8 @@ fn offences(text: &str) -> Vec<(usize, &'static str)> {
     found
 }
 
-/// The name that a line declares after `keyword`, whatever visibility or qualifier stands before.
+/// Returns the name that a line declares after `keyword`, whatever visibility or qualifier precedes
+/// it.
 fn declared<'a>(line: &'a str, keyword: &str) -> Option<&'a str> {
     let (before, after) = line.split_once(keyword)?;
     let is_declaration = before.split_whitespace().all(|word| {

@@ -11,7 +11,7 @@ use support::{Application, Codec, Frame, Member, Setup, Socket, Value, json};
 /// Number of users who connect at the same time.
 const AT_ONCE: usize = 16;
 
-/// A group of `first` and the others.
+/// Creates a group of `first` and the others.
 async fn group(first: &Member, others: &[Member]) -> String {
     first.open_group("Everybody", &others.iter().collect::<Vec<_>>()).await
 }
@@ -20,7 +20,7 @@ async fn connect_all(people: &[Member]) -> Vec<Socket> {
     stream::iter(people).map(|person| person.connect()).buffered(AT_ONCE).collect().await
 }
 
-/// Waits until the server knows that the connection views these conversations.
+/// Sends a view of these conversations and waits until the server has processed it.
 async fn show(socket: &mut Socket, conversations: &[&str]) {
     socket.send("view", json!({ "conversation_ids": conversations })).await;
     socket.drain().await;
@@ -34,7 +34,7 @@ async fn types(socket: &mut Socket, chat: &str, active: bool) {
     socket.send("typing", json!({ "conversation_id": chat, "active": active })).await;
 }
 
-/// Sends a message and reads up to it; earlier events are among the returned frames.
+/// Sends a message and reads the frames up to it; the returned frames include earlier events.
 async fn said(sender: &Member, reader: &mut Socket, chat: &str) -> Vec<Frame> {
     let seq = sender.send_message(chat, "and now?").await["seq"].as_i64().unwrap();
     reader.read_until_seq(chat, seq).await;
@@ -73,7 +73,7 @@ async fn delivers_a_message_to_three_hundred_members_without_receipts() {
         socket.find("who types", |frame| frame.kind == "typing").await;
     }
     for (at, (person, socket)) in people.iter().zip(&mut sockets).enumerate() {
-        // Each connection gets its own user's position; the author has read their message.
+        // Each connection gets the position of its own user. The author has read their own message.
         if at > 0 {
             let own = socket.expect_in("receipt", &chat).await;
             assert_eq!((&own.payload["user_id"], &own.payload["read_seq"]), (&json!(person.id), &json!(seq)));
@@ -113,7 +113,7 @@ async fn coalesces_receipts_of_up_to_a_hundred_members_for_viewers() {
     sockets[1].expect_in("receipt", &chat).await;
     let rest = said(&people[0], &mut sockets[1], &chat).await;
     assert!(of_kind(&rest, "receipts").is_empty() && of_kind(&rest, "receipt").is_empty(), "{rest:?}");
-    // Delivery positions are not persisted.
+    // Delivered positions are not stored.
     let next = people[0].send_message(&chat, "again").await["seq"].as_i64().unwrap();
     receipt(&mut sockets[2], &chat, next, "delivered").await;
     sockets[2].drain().await;
@@ -198,7 +198,7 @@ async fn event_streams_select_their_view_in_the_url() {
     people[1].get("/r1/events?view=everything").await.refused(422, "invalid");
 }
 
-/// User ids and statuses of a `presences` frame.
+/// Returns the user ids and statuses in a `presences` frame.
 fn statuses(payload: &Value) -> HashSet<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let items = payload["items"].as_array().unwrap();
@@ -211,7 +211,7 @@ fn is(who: &Member, status: &str) -> HashSet<(String, String)> {
 
 #[tokio::test]
 async fn publishes_presence_of_watched_and_visible_users_only() {
-    // The default channel with all of them is large.
+    // The default channel, of which all users are members, is a large conversation.
     let app = Setup::new().set("workspaces.shared", "none").set("realtime.small_conversation", 2).start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let team = anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
@@ -230,7 +230,7 @@ async fn publishes_presence_of_watched_and_visible_users_only() {
     assert_eq!(refused.payload["code"], "too_many");
     his.send("presence", json!({ "status": "away" })).await;
     assert_eq!(statuses(&hers.expect("presences").await.payload), is(&ben, "away"));
-    // A user who left the workspace is invisible and sees nobody.
+    // A user who has left the workspace is not visible and sees no other user.
     let answer = his.request("presence.watch", json!({ "user_ids": [anna.id] })).await;
     assert_eq!(statuses(&answer.payload), is(&anna, "online"));
     anna.delete(&format!("{members}/{}", ben.id)).await;
@@ -242,7 +242,7 @@ async fn publishes_presence_of_watched_and_visible_users_only() {
     .await;
     let answer = hers.request("presence.watch", json!({ "user_ids": [ben.id] })).await;
     assert!(statuses(&answer.payload).is_empty());
-    // The next list replaces the previous one.
+    // The next list of watched users replaces the previous one.
     anna.post(&members, json!({ "user_id": ben.id })).await.data_with(201);
     hers.request("presence.watch", json!({ "user_ids": [ben.id] })).await;
     hers.request("presence.watch", json!({ "user_ids": [] })).await;

@@ -1,13 +1,13 @@
-//! Rate limits: headers, subjects and consistency across instances.
+//! Rate limits: headers, what they count by, and consistency between instances.
 
 use endpoint::Access;
 use support::{Answer, Application, Caller, Codec, Credentials, Member, Setup, Socket, json, new_id};
 
-/// Limits `group` to `limit` calls a day.
+/// Setup that limits the calls of `group` to `limit` per day.
 fn limited(group: &str, strategy: &str, limit: u32) -> Setup {
     Setup::new()
         .set("rate_limit.enabled", true)
-        // Exceeding the limit repeatedly must not cause a ban here.
+        // Exceeding the limit repeatedly must not cause a ban in these tests.
         .set("firewall.violations_to_ban", 0)
         .set(&format!("rate_limit.{group}.strategy"), strategy)
         .set(&format!("rate_limit.{group}.limit"), limit)
@@ -32,7 +32,7 @@ async fn returns_rate_limit_headers_and_retry_after() {
             let answer = me(&anna).await;
             assert_eq!((answer.status, number(&answer, "ratelimit-limit")), (200, 3), "{strategy}");
             assert_eq!(number(&answer, "ratelimit-remaining"), left, "{strategy}");
-            // A sliding window counts a call up to 1/32 longer.
+            // With a sliding window, a call counts for up to 1/32 longer than the window.
             assert!((1..=86_400 * 33 / 32).contains(&number(&answer, "ratelimit-reset")));
         }
         let refused = me(&anna).await;
@@ -48,7 +48,7 @@ async fn returns_rate_limit_headers_and_retry_after() {
 #[tokio::test]
 async fn counts_anonymous_callers_by_address() {
     let app = limited("auth", "fixed_window", 4).start().await;
-    // Two sign-in attempts from one address; failed ones count too.
+    // Two sign-in attempts from one address. A failed attempt counts too.
     let try_in = async |email: &str| {
         let body = json!({ "email": email, "password": "Wrong-Horse-9-Battery" });
         app.anonymous().post("/r1/auth/signin", body).await
@@ -135,7 +135,7 @@ async fn creating_conversations_and_adding_members_share_a_rate_limit() {
     people[0].post(&format!("/r1/workspaces/{}/members", team["id"].as_str().unwrap()), add).await.data_with(201);
     people[0].post("/r1/conversations", group.clone()).await.data_with(201);
     people[0].post("/r1/conversations", group.clone()).await.refused(429, "rate_limited");
-    // Sending there continues, and other users are unaffected.
+    // The user can still send there, and other users aren't affected.
     people[0].send_message(made["id"].as_str().unwrap(), "hello").await;
     people[1].post("/r1/conversations", json!({ "kind": "single", "member_ids": [ids[0]] })).await.data_with(201);
 }
@@ -160,7 +160,7 @@ async fn refuses_a_flood_from_one_address_before_doing_any_work() {
     assert!((1..=5).contains(&number(refused, "retry-after")), "{refused:?}");
     assert_eq!(refused.header("x-content-type-options"), Some("nosniff"), "the refusal has the security headers");
     assert_eq!(refused.header("x-request-id"), refused.body["request_id"].as_str());
-    // Handshakes count too; other addresses do not.
+    // Handshakes count too. Those from other addresses don't.
     let headers =
         reqwest::header::HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), "203.0.113.8".parse().unwrap())]);
     let url = app.url();
@@ -169,23 +169,24 @@ async fn refuses_a_flood_from_one_address_before_doing_any_work() {
         futures_util::future::join_all(opens).await.into_iter().map(|opened| opened.err().unwrap().0).collect();
     assert!(statuses.contains(&401) && statuses.contains(&429), "{statuses:?}");
     assert_eq!(ask("203.0.113.9", "/openapi.json").await.status, 200);
-    // It is not a violation because many people may share an address.
+    // Exceeding the limit isn't a violation for the firewall, because many users may share an
+    // address.
     assert_ne!(ask("203.0.113.7", "/health/simple").await.status, 403);
 }
 
-/// Sends a request from an Internet address through the trusted local proxy.
+/// Sends a request from an Internet address, through the trusted proxy on this machine.
 async fn ask_from(caller: &Caller, path: &str) -> Answer {
     let request = caller.request(reqwest::Method::GET, path).header("x-forwarded-for", "203.0.113.7");
     caller.send(request).await
 }
 
-/// Statuses of forty such concurrent requests.
+/// Makes forty such requests concurrently and returns the statuses.
 async fn flood(caller: &Caller, path: &str) -> Vec<u16> {
     let answers = futures_util::future::join_all((0..40).map(|_| ask_from(caller, path))).await;
     answers.iter().map(|answer| answer.status).collect()
 }
 
-/// Limits an address to five requests plus one per second.
+/// Setup that limits an address to five requests, plus one per second.
 fn with_little_patience(setup: Setup) -> Setup {
     setup
         .set("rate_limit.enabled", true)
@@ -202,7 +203,8 @@ async fn only_invalid_keys_count_against_their_address() {
     let program = anna.program(&["gateway"]).await;
     let key = program.tokens["access_token"].as_str().unwrap();
     let nobody = Caller::anonymous(&app.url());
-    // After its first validation; also in Anthropic's header.
+    // After its first validation, a valid key isn't limited by its address, also if it is sent in
+    // Anthropic's header.
     assert_eq!(ask_from(&program, "/v1/models").await.status, 200);
     assert_eq!(flood(&program, "/v1/models").await, [200; 40]);
     for _ in 0..20 {
@@ -210,9 +212,10 @@ async fn only_invalid_keys_count_against_their_address() {
         assert_eq!(nobody.send(request.header("x-forwarded-for", "203.0.113.7")).await.status, 200);
     }
 
-    // A valid key without the scope does not count against its address.
+    // A valid key without the scope doesn't count against its address.
     assert_eq!(flood(&program, "/r1/users/me").await, [403; 40]);
-    // A guess and an anonymous caller use up the address; the key still works.
+    // A guessed key and a caller without credentials use up the limit of the address; the valid key
+    // still works.
     let guess = Caller::new(&app.url(), Credentials::Bearer(format!("{key}x")));
     let guesses = flood(&guess, "/v1/models").await;
     assert!(guesses.contains(&401) && guesses.contains(&429), "{guesses:?}");
@@ -220,7 +223,8 @@ async fn only_invalid_keys_count_against_their_address() {
     assert!(flood(&nobody, "/v1/models").await.contains(&429));
     assert_eq!(flood(&program, "/v1/models").await, [200; 40]);
 
-    // A revoked key is detected once and counts from then on.
+    // Only the first call with a revoked key detects the revocation; later calls count against the
+    // address.
     let path = format!("/r1/api_keys/{}", program.tokens["api_key_id"].as_str().unwrap());
     anna.delete(&path).await.data();
     assert_eq!(ask_from(&program, "/v1/models").await.status, 401);
@@ -251,27 +255,27 @@ async fn counts_refreshes_by_session_and_not_by_address() {
     let refused = anonymous.refresh(&token).await;
     refused.refused(429, "rate_limited");
     assert!(number(&refused, "retry-after") >= 1, "{refused:?}");
-    // Another session of the same user and a colleague are unaffected.
+    // Neither another session of the same user nor a colleague is affected.
     for other in [anna.another_device().await, ben] {
         anonymous.refresh(other.refresh_token()).await.data();
     }
-    // Unknown tokens count against their address.
+    // Unknown tokens count against the address.
     for expected in [401, 401, 429] {
         assert_eq!(anonymous.refresh("unknown").await.status, expected);
     }
 }
 
-/// Groups of the contract: sign-up, sign-in and mail calls, session renewal, messages, files, the gateway, and adding
-/// people; otherwise by method.
+/// The rate limit groups of the API: sign-up, sign-in and mail calls, renewal of sessions,
+/// messages, files, the gateway, and adding members. All other calls are grouped by method.
 #[test]
 fn every_endpoint_counts_against_its_rate_limit_group() {
     for def in endpoint::all() {
         let expected = match (def.method.as_str(), def.path) {
             ("POST", "/r1/auth/refresh") => "refresh",
-            // Read by the sign-in page, or requires a session.
+            // The sign-in page reads these, or they require a session.
             ("GET", "/r1/auth/policy" | "/r1/auth/oauth/providers") => "read",
             (_, path) if path.starts_with("/r1/auth/") && def.access == Access::Public => "auth",
-            // It changes nothing and is called while composing.
+            // The call changes nothing, and is made while a broadcast is composed.
             ("POST", "/r1/broadcasts/preview") => "read",
             (
                 "POST",
@@ -286,7 +290,7 @@ fn every_endpoint_counts_against_its_rate_limit_group() {
                 "upload"
             }
             (_, path) if path.starts_with("/v1/") => "gateway",
-            // VNPay sends payment events by GET.
+            // VNPay sends its payment events as GET requests.
             (_, "/r1/payments/webhooks/{gateway}") => "write",
             ("GET", _) => "read",
             ("POST", "/r1/conversations" | "/r1/conversations/{id}/members" | "/r1/workspaces/{id}/members") => {

@@ -1,4 +1,5 @@
-//! Black-box tests: the real program as a process on a real database, one module per capability.
+//! Black-box tests: the real program runs as a process on a real database. There is one module per
+//! capability.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

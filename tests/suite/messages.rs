@@ -29,9 +29,9 @@ async fn deduplicates_messages_by_client_id() {
     assert_eq!(first["seq"], 1);
     assert_eq!(first["client_id"], client_id.as_str());
     assert_eq!(first["sender"], json!({ "kind": "user", "id": anna.id, "name": "Anna" }));
-    // The same id of another sender is another message.
+    // With another sender, the same id denotes another message.
     assert_eq!(ben.send_as(&chat, &client_id, "hello").await.data_with(201)["seq"], 2);
-    // Twenty concurrent sends create one message.
+    // Twenty concurrent requests to send a message create it only once.
     let racing = new_id();
     let answers = futures_util::future::join_all((0..20).map(|_| anna.send_as(&chat, &racing, "once"))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
@@ -82,7 +82,7 @@ async fn its_sender_edits_and_deletes_a_message() {
     anna.delete(&path).await.data();
     let deleted = socket.expect_in("message.deleted", &chat).await;
     assert_eq!(deleted.payload["message_id"], sent["id"]);
-    // The position stays; the text is gone everywhere.
+    // The message keeps its position, but its text is removed everywhere.
     let history = ben.history(&chat).await;
     assert_eq!(history[0]["content"], "");
     assert!(history[0]["deleted_at"].is_string());
@@ -121,7 +121,7 @@ async fn pages_history_by_number_and_by_time() {
             .iter()
             .all(|item| item["created_at"].as_str().unwrap() >= from && item["created_at"].as_str().unwrap() <= to)
     );
-    // The limit is clamped; invalid numbers and times are refused.
+    // A limit that is too high is reduced; invalid numbers and times are refused.
     assert_eq!(page("limit=100000").await["items"].as_array().unwrap().len(), 25);
     for query in ["before_seq=x", "from=yesterday", "limit=-1"] {
         let answer = anna.get(&format!("/r1/conversations/{chat}/messages?{query}")).await;
@@ -147,7 +147,7 @@ async fn counts_messages_of_others_after_the_read_position_as_unread() {
         (&json!(2), &json!(2), &json!(ben.id))
     );
     assert_eq!(ben.conversation(&chat).await["unread"], 2);
-    // The position never moves back or past the end.
+    // The position never moves backwards or past the end.
     ben.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": 1 })).await.data();
     assert_eq!(ben.conversation(&chat).await["unread"], 2);
     ben.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": 999_999 })).await.data();
@@ -167,7 +167,7 @@ async fn deleting_messages_does_not_create_unread_counts() {
     let kept = anna.send_message(&chat, "kept").await;
     let sent = anna.send_message(&chat, "only this is unread").await;
     anna.delete(&format!("/r1/messages/{}", sent["id"].as_str().unwrap())).await.data();
-    // Up to the last remaining message; deleted ones after it still count.
+    // Reads up to the last message that remains. Deleted messages after it still count as unread.
     read(&kept["seq"]).await;
     assert_eq!(ben.conversation(&chat).await["unread"], 1);
     let end = ben.conversation(&chat).await["last_seq"].clone();
@@ -185,7 +185,8 @@ async fn sending_marks_earlier_messages_as_received_and_read() {
     for chat in &chats {
         anna.send_message(chat, "one").await;
     }
-    // By HTTP without a receipt. Several at a time use another statement than one.
+    // Sends by HTTP, without a receipt. Several messages at a time use a different statement than
+    // one.
     let sent = futures_util::future::join_all(chats.iter().map(|chat| ben.send_message(chat, "two"))).await;
     for (chat, sent) in chats.iter().zip(&sent) {
         let conversation = ben.conversation(chat).await;
@@ -193,7 +194,7 @@ async fn sending_marks_earlier_messages_as_received_and_read() {
         let members = conversation["members"].as_array().unwrap();
         let own = members.iter().find(|member| member["user_id"] == json!(ben.id)).unwrap();
         assert_eq!((&own["read_seq"], &own["delivered_seq"]), (&sent["seq"], &sent["seq"]));
-        // Passive readers keep their positions.
+        // The positions of members who only read stay unchanged.
         let own = members.iter().find(|member| member["user_id"] == json!(anna.id)).unwrap();
         assert!(own["read_seq"].as_i64() < sent["seq"].as_i64(), "{own}");
     }
@@ -240,7 +241,7 @@ async fn prompts_may_be_longer_than_messages_to_people() {
     let message = anna.send_message(&people, "short").await;
     let path = format!("/r1/messages/{}", message["id"].as_str().unwrap());
     anna.patch(&path, json!({ "content": "x".repeat(5_001) })).await.names_field("content");
-    // By frame as well, up to the maximum frame length.
+    // The same by WebSocket, up to the maximum length of a frame.
     let frame = |conversation: &str, length: usize| json!({ "conversation_id": conversation, "client_id": new_id(), "content": "x".repeat(length) });
     assert_eq!(socket.request("message.send", frame(&chat, 60_000)).await.kind, "ack");
     assert_eq!(socket.request("message.send", frame(&people, 5_001)).await.kind, "error");

@@ -1,4 +1,4 @@
-//! `/metrics`: content, privacy and bounded cardinality.
+//! `/metrics`: content, privacy and a bounded number of series.
 
 use std::{
     collections::BTreeSet,
@@ -11,7 +11,7 @@ use support::{Application, Member, Setup, Upstream, UpstreamKind, free_port, jso
 const DASHBOARD: &str = include_str!("../../deploy/grafana/dashboards/natter.json");
 const ALERTS: &str = include_str!("../../deploy/prometheus/alerts.yaml");
 
-/// An application with metrics and their URL.
+/// Starts an application with metrics; also returns the URL of the metrics.
 async fn watched(setup: Setup) -> (Application, String) {
     let port = free_port();
     let app = setup.set("metrics.listen", format!("127.0.0.1:{port}")).start().await;
@@ -22,14 +22,14 @@ async fn read(url: &str) -> String {
     reqwest::get(url).await.unwrap().text().await.unwrap()
 }
 
-/// Value of the only series with this prefix.
+/// Returns the value of the only series that starts with this prefix.
 fn value(text: &str, series: &str) -> f64 {
     let line = text.lines().find(|line| line.starts_with(series));
     let line = line.unwrap_or_else(|| panic!("no {series} in\n{text}"));
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
-/// Validates the text with Prometheus' `promtool`.
+/// Checks the text with Prometheus' `promtool`.
 fn check(text: &str) {
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
@@ -43,7 +43,7 @@ fn check(text: &str) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A user who generates a little of all activity.
+/// Signs up a user and performs some of every kind of activity.
 async fn live(app: &Application) -> Member {
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -63,7 +63,7 @@ async fn live(app: &Application) -> Member {
     anna
 }
 
-/// Names of the metrics in a text, without suffixes of series.
+/// Returns the names of the metrics in a text, without the suffixes of their series.
 fn names(text: &str) -> BTreeSet<String> {
     let words = text.split(|letter: char| !letter.is_ascii_lowercase() && letter != '_');
     let name = |word: &str| {
@@ -76,7 +76,7 @@ fn names(text: &str) -> BTreeSet<String> {
 #[tokio::test]
 async fn exports_every_metric_used_by_dashboard_and_alerts() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
-    // No mail server listens here, so mails are given up.
+    // No mail server listens at this address, so sending emails fails for good.
     let setup = Setup::new()
         .provider(&upstream)
         .set("mail.smtp_url", "smtp://127.0.0.1:9")

@@ -28,14 +28,14 @@ async fn actions(admin: &Member) -> Vec<String> {
         .collect()
 }
 
-/// A channel of Anna's with the others.
+/// Creates a channel of Anna's with the other users as members.
 async fn channel(anna: &Member, others: &[&Member]) -> String {
     let ids: Vec<&str> = others.iter().map(|other| other.id.as_str()).collect();
     let body = json!({ "kind": "public_channel", "title": new_id(), "member_ids": ids });
     id(&anna.post("/r1/conversations", body).await.data_with(201)).to_owned()
 }
 
-/// A message of the friend in a channel of the owner.
+/// Sends a message of the friend in a channel of the owner.
 async fn foreign_message(world: &World) -> String {
     id(&world.friend.send_message(&world.channel().await, "Hello").await).to_owned()
 }
@@ -79,7 +79,7 @@ async fn resolves_a_report_and_warns_the_author() {
     report(&carl, &earlier, "spam").await;
     let sent = ben.send_message(&place, "You are all fools").await;
     let made = report(&anna, &sent, "harassment").await;
-    // Reporting again returns the same report.
+    // Reporting a message again returns the same report.
     let path = format!("/r1/messages/{}/report", id(&sent));
     assert_eq!(anna.post(&path, json!({ "reason": "spam" })).await.data_with(200)["id"], made["id"]);
     report(&carl, &sent, "hate").await;
@@ -114,7 +114,8 @@ async fn resolves_a_report_and_warns_the_author() {
     assert!(closed["hidden_at"].is_string());
     admin.post(&format!("{path}/resolve"), deeds).await.refused(409, "wrong_state");
     admin.post(&format!("{path}/take"), json!({})).await.refused(409, "wrong_state");
-    // Reports of the same message are closed with it; the other one is not.
+    // Closing a report also closes the other reports of the same message, but not those of other
+    // messages.
     assert_eq!(queue(&admin, "status=closed").await.len(), 2);
     assert_eq!(queue(&admin, "status=open").await.len(), 1);
 
@@ -162,7 +163,8 @@ async fn reading_an_unreported_message_requires_confirmation_and_is_audited() {
         admin.post(&format!("/r1/admin/messages/{}/hide", id(message)), json!({})).await.data();
         keys[0].get(&hidden(message)).await.refused(404, "not_found");
         keys[1].get(&hidden(message)).await.refused(403, "scope_missing");
-        // Its author reads it without a confirmation or an audit entry.
+        // The author can read the hidden message without a confirmation or an entry in the audit
+        // log.
         assert_eq!(ben.get(&hidden(message)).await.data()["content"], message["content"]);
     }
     admin.get(&hidden(&private)).await.refused(403, "fresh_sign_in_required");
@@ -194,7 +196,7 @@ async fn only_its_author_and_administrators_read_a_hidden_message() {
         (&told.payload["message"]["content"], &told.payload["message"]["attachments"]),
         (&json!(""), &json!([]))
     );
-    // Repeating it publishes no event.
+    // Hiding it again publishes no event.
     admin.post(&hide, json!({})).await.data();
     let log = anna.event_log(&place).await;
     assert!(!Value::from(log.clone()).to_string().contains("Something bad"), "{log:?}");
@@ -218,7 +220,7 @@ async fn only_its_author_and_administrators_read_a_hidden_message() {
     assert_eq!(anna.get(&bytes).await.status, 404);
     assert_eq!(ben.get(&bytes).await.status, 200);
 
-    // It can't be changed until it is restored.
+    // A hidden message can't be edited until it is restored.
     let own = format!("/r1/messages/{}", id(&sent));
     ben.patch(&own, json!({ "content": "Something else" })).await.refused(409, "wrong_state");
     anna.post(&format!("{own}/report"), json!({ "reason": "spam" })).await.refused(409, "wrong_state");
@@ -232,7 +234,7 @@ async fn only_its_author_and_administrators_read_a_hidden_message() {
     assert_eq!(anna.history(&place).await[0]["content"], "Something bad");
     assert_eq!(anna.get(&bytes).await.status, 200);
     ben.get(&path).await.refused(404, "not_found");
-    // Returning members get the current state.
+    // Members who reconnect get the current state.
     let log = anna.event_log(&place).await;
     let last = log.iter().rev().find(|event| event["type"] == "message.updated").unwrap();
     assert_eq!(last["payload"]["message"]["content"], "Something bad");
@@ -257,7 +259,7 @@ async fn members_report_messages_they_can_read_but_not_their_own() {
     anna.post(&path, json!({ "reason": "dull" })).await.names_field("reason");
     anna.post(&path, json!({ "reason": "spam", "words": "x".repeat(1_001) })).await.names_field("words");
     let made = report(&anna, &sent, "other").await;
-    // Administrators read the reported message, not the conversation.
+    // Administrators can read the reported message but not the conversation.
     let shown = admin.get(&format!("/r1/admin/reports/{}", id(&made))).await.data();
     assert_eq!((&shown["content"], &shown["place"]["may_read"]), (&json!("Hello"), &json!(false)));
     for who in [&anna, &ben] {
@@ -269,7 +271,8 @@ async fn members_report_messages_they_can_read_but_not_their_own() {
             who.post(&path, json!({ "actions": [] })).await.refused(403, "forbidden");
         }
     }
-    // A reported message can be judged after its author deleted it, and is removed when the report is closed.
+    // A reported message can be reviewed even after its author has deleted it. Its content is
+    // removed when the report is closed.
     ben.delete(&format!("/r1/messages/{}", id(&sent))).await.data();
     anna.post(&path, json!({ "reason": "spam" })).await.refused(404, "not_found");
     let shown = admin.get(&format!("/r1/admin/reports/{}", id(&made))).await.data();
@@ -306,18 +309,18 @@ async fn slow_mode_delays_members_but_not_channel_managers() {
     refused.refused(429, "slow_mode");
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=SLOW).contains(&wait), "{wait}");
-    // Resending a message is not a second message.
+    // A message that is resent doesn't count as a second message.
     assert_eq!(ben.send_as(&place, &first, "one").await.data_with(200)["id"], sent["id"]);
     let frame = json!({ "conversation_id": place, "client_id": new_id(), "content": "two" });
     let error = socket.request("message.send", frame).await;
     assert_eq!(error.payload["code"], "slow_mode");
     assert!(error.payload["retry_after"].as_u64().is_some_and(|wait| (1..=SLOW).contains(&wait)));
-    // The delay applies per user and not to channel managers.
+    // Slow mode applies to each user separately, and not to managers of the channel.
     carl.send_message(&place, "three").await;
     for n in 0..3 {
         anna.send_message(&place, &format!("from above {n}")).await;
     }
-    // An edit is not a message.
+    // An edit doesn't count as a message.
     ben.patch(&format!("/r1/messages/{}", id(&sent)), json!({ "content": "one, again" })).await.data();
     let second = new_id();
     let is_sent = || async { ben.send_as(&place, &second, "two").await.status == 201 };
@@ -355,7 +358,7 @@ async fn rejects_or_masks_blocked_words() {
     let sent = ben.send_message(&place, "darning socks").await;
     let own = format!("/r1/messages/{}", id(&sent));
     ben.patch(&own, json!({ "content": "darn socks" })).await.refused(422, "word_refused");
-    // The filter applies to everybody.
+    // The word filter applies to all members, including managers.
     anna.send_as(&place, &new_id(), "darn").await.refused(422, "word_refused");
 
     anna.put(&path, json!({ "action": "mask", "words": ["darn"] })).await.data();
@@ -366,7 +369,7 @@ async fn rejects_or_masks_blocked_words() {
     anna.put(&path, json!({ "action": "mask", "words": [] })).await.data();
     assert_eq!(ben.send_message(&place, "darn").await["content"], "darn");
     assert_eq!(actions(&admin).await, ["moderation.word_filter_changed"; 3]);
-    // Only channel managers see the word list.
+    // Only managers of the channel see the list of words.
     assert!(ben.conversation(&place).await.get("word_filter").is_none());
 }
 
@@ -383,7 +386,7 @@ mod cluster {
             place = channel(&anna, &[&ben]).await;
             let path = format!("/r1/conversations/{place}");
             let words = format!("{path}/word_filter");
-            // Both instances cache the channel from here on.
+            // From here on, both instances have cached the channel.
             ben.send_message(&place, "here").await;
             there.send_message(&place, "there").await;
             anna.patch(&path, json!({ "slow_mode_seconds": 60 + round })).await.data();
@@ -413,7 +416,7 @@ mod cluster {
         socket.expect("warning").await;
     }
 
-    /// Concurrent sends on two instances: one of them has to wait.
+    /// When a user sends messages to two instances at the same time, one of them is refused.
     #[tokio::test]
     async fn slow_mode_limits_concurrent_messages_on_two_instances() {
         let app = Setup::new().instances(2).start().await;

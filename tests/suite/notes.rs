@@ -45,7 +45,7 @@ async fn synchronizes_private_notes_across_devices() {
     assert_eq!((&first["edited_at"], &first["deleted_at"]), (&json!(written), &Value::Null));
     let told = socket.expect("note.changed").await;
     assert_eq!((&told.payload["note_id"], &told.payload["version"]), (&json!(id), &json!(1)));
-    // Resent after a lost response.
+    // The request is sent again, as after a lost response.
     assert_eq!(anna.put(&at(&id), body).await.data_with(200), first);
     assert_eq!(phone.get(&at(&id)).await.data(), first);
     let second = put(&phone, &id, "Changed", 1).await;
@@ -58,7 +58,7 @@ async fn synchronizes_private_notes_across_devices() {
         call.refused(404, "not_found");
     }
     assert_eq!(ben.get("/r1/notes").await.data()["total"], 0);
-    // Another user's note with the same id is separate.
+    // A note of another user with the same id is a different note.
     put(&ben, &id, "Mine", 0).await;
     assert_eq!(anna.get(&at(&id)).await.data(), second);
 
@@ -70,7 +70,7 @@ async fn synchronizes_private_notes_across_devices() {
     let gone = since(&phone, &second).await;
     assert_eq!((&gone[0]["id"], &gone[0]["content"], &gone[0]["title"]), (&json!(id), &json!(""), &json!("")));
     assert!(gone[0]["deleted_at"].is_string());
-    // A deleted note can be restored by a device with offline changes.
+    // A device that has changes made offline can restore a deleted note.
     let stale = phone.put(&at(&id), json!({ "content": "Away", "version": 2 })).await;
     stale.refused(409, "stale");
     assert_eq!(stale.body["details"]["version"], 3);
@@ -92,7 +92,7 @@ async fn a_conflicting_write_of_a_note_returns_the_other_version() {
         lost.refused(409, "stale");
         assert_eq!(lost.body["details"], won.data());
     }
-    // Notes stored in the same moment have distinct timestamps.
+    // Notes that are stored at the same moment have different timestamps.
     let made: Vec<String> = (0..30).map(|_| new_id()).collect();
     futures_util::future::join_all(made.iter().map(|id| put(&anna, id, "At once", 0))).await;
     let mut found = Vec::new();
@@ -118,7 +118,7 @@ async fn rejects_invalid_note_fields_by_name() {
     anna.put(&path, json!({ "content": "x".repeat(100_001) })).await.names_field("content");
     anna.put(&path, json!({ "version": -1 })).await.names_field("version");
     anna.put("/r1/notes/nonsense", json!({})).await.refused(404, "not_found");
-    // An update of a note that never existed.
+    // Updates a note that never existed.
     anna.put(&path, json!({ "content": "Lost", "version": 4 })).await.refused(404, "not_found");
     anna.get("/r1/notes?since=yesterday").await.names_field("since");
     anna.get("/r1/notes?since=2020-01-01T00:00:00Z").await.refused(410, "cursor_expired");

@@ -9,7 +9,7 @@ mod missed;
 mod settings;
 mod status;
 
-/// Kind and text of a user's notifications, newest first.
+/// Returns the kind and text of a user's notifications, newest first.
 async fn listed(member: &Member, query: &str) -> Vec<(String, String)> {
     let found = member.get(&format!("/r1/notifications?{query}")).await.data();
     let items = found["items"].as_array().unwrap().iter();
@@ -32,7 +32,7 @@ async fn until_listed(member: &Member, query: &str, expected: &[(&str, &str)]) {
     wait_until(&format!("{expected:?} of {query}"), || async { listed(member, query).await == expected }).await;
 }
 
-/// Sends a message that mentions these people.
+/// Sends a message that mentions these users.
 async fn mention(by: &Member, chat: &str, content: &str, whom: &[&Member]) -> Value {
     let mentions: Vec<Value> = whom.iter().map(|who| json!({ "kind": "user", "id": who.id })).collect();
     let body = json!({ "client_id": new_id(), "content": content, "mentions": mentions });
@@ -73,7 +73,7 @@ async fn notifies_only_mentioned_members() {
         (&json!("Anna"), &json!(1), &json!(false))
     );
     assert!(frame["title"].as_str().unwrap().starts_with("Anna · c "), "{frame}");
-    // By default a channel notifies of mentions, not of every message.
+    // By default, a channel notifies only of mentions and not of every message.
     anna.send_message(&chat, "not for you").await;
     let body = json!({ "client_id": new_id(), "content": "all of you", "mentions": [{ "kind": "all" }] });
     anna.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201);
@@ -82,7 +82,7 @@ async fn notifies_only_mentioned_members() {
     assert!(listed(&anna, "").await.is_empty(), "authors are not notified of their own messages");
     of_anna.request("ping", json!({})).await;
     assert!(of_anna.drain().await.iter().all(|frame| frame.kind != "notification"));
-    // Reading the conversation marks them as read on all devices.
+    // Reading the conversation marks its notifications as read on all devices.
     until_listed(&ben, "unread=true", &[("mention", "all of you"), ("mention", "Ben, look at this")]).await;
     ben.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": sent["seq"] })).await.data();
     assert_eq!(of_ben.expect("notifications.read").await.payload["ids"], json!([frame["id"]]));
@@ -107,7 +107,7 @@ async fn unreadable_settings_of_one_member_do_not_block_notifications_of_others(
     anna.send_message(&of_ben, "for Ben").await;
     anna.send_message(&of_carl, "for Carl").await;
     told(&mut socket, "message", "for Carl").await;
-    // Once it is readable again, its owner is notified too.
+    // When the settings can be read again, their user is notified too.
     app.database.run("UPDATE notification_settings SET quiet = NULL").await;
     until_listed(&ben, "", &[("message", "for Ben")]).await;
 }
@@ -127,10 +127,10 @@ async fn unread_messages_of_a_conversation_share_one_notification() {
     let last = anna.send_message(&chat, "three").await;
     told(&mut of_ben, "message", "three").await;
     assert_eq!(listed(&ben, "").await, [("message".to_owned(), "three".to_owned())]);
-    // The latest message is deleted, so the previous one is shown.
+    // The latest message is deleted, so the notification shows the previous one.
     anna.delete(&format!("/r1/messages/{}", last["id"].as_str().unwrap())).await.data();
     until_listed(&ben, "", &[("message", "two")]).await;
-    // Replying marks as read.
+    // Replying marks the notification as read.
     ben.send_message(&chat, "fine").await;
     until_listed(&ben, "unread=true", &[]).await;
 }
@@ -153,10 +153,10 @@ async fn notifications_are_withdrawn_when_their_message_is_deleted_or_edited() {
     anna.patch(&path, json!({ "content": "the paper, please" })).await.data();
     assert_eq!(of_ben.expect("notifications.withdrawn").await.payload["ids"], json!([keyword["id"]]));
     assert!(listed(&ben, "").await.is_empty());
-    // A keyword added by an edit notifies as well.
+    // A keyword that is added by an edit causes a notification as well.
     anna.patch(&path, json!({ "content": "the invoice, please" })).await.data();
     told(&mut of_ben, "keyword", "the invoice, please").await;
-    // Removed members are not notified.
+    // A user who was removed from the conversation no longer has its notifications.
     anna.delete(&format!("/r1/conversations/{chat}/members/{}", ben.id)).await.data();
     assert!(listed(&ben, "").await.is_empty());
 }
@@ -175,7 +175,7 @@ async fn an_edit_notifies_newly_mentioned_members_once() {
     let sent = anna.send_message(&chat, "for nobody").await;
     edit(&sent, "for Ben", &[&ben]).await;
     let first = told(&mut of_ben, "mention", "for Ben").await;
-    // Members who were notified are not notified again.
+    // Members who were already notified are not notified again.
     edit(&sent, "for Ben and Carl", &[&ben, &carl]).await;
     told(&mut of_carl, "mention", "for Ben and Carl").await;
     assert_eq!(listed(&ben, "").await.len(), 1);
@@ -183,7 +183,7 @@ async fn an_edit_notifies_newly_mentioned_members_once() {
     assert_eq!(of_ben.expect("notifications.withdrawn").await.payload["ids"], json!([first["id"]]));
     assert!(of_ben.drain().await.iter().all(|frame| frame.kind != "notification"));
     assert!(listed(&ben, "").await.is_empty());
-    // A mention added by an edit in a thread makes the member follow it.
+    // A mention that is added by an edit in a thread makes the mentioned member follow the thread.
     let reply = async |content: &str| {
         let body = json!({ "client_id": new_id(), "content": content, "thread_id": sent["id"] });
         anna.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201)
@@ -214,14 +214,14 @@ async fn notifies_the_author_of_replies_and_reactions() {
     assert_eq!((&second["id"], &second["count"]), (&first["id"], &json!(2)));
     told(&mut of_ben, "thread", "another").await;
     assert!(listed(&carl, "").await.is_empty());
-    // Reading the conversation does not read the thread.
+    // Reading the conversation doesn't mark the replies in its threads as read.
     let last_seq = anna.conversation(&chat).await["last_seq"].clone();
     anna.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": last_seq })).await.data();
     assert_eq!(listed(&anna, "unread=true").await.len(), 1);
     let path = format!("/r1/messages/{}/thread/read", root["id"].as_str().unwrap());
     anna.post(&path, json!({ "no": 2 })).await.data();
     assert_eq!(of_anna.expect("notifications.read").await.payload["ids"], json!([first["id"]]));
-    // Reactions are silent, and their notification goes with the last one.
+    // Notifications of reactions are silent. They are withdrawn when the last reaction is removed.
     let path = |emoji: &str| format!("/r1/messages/{}/reactions/{emoji}", root["id"].as_str().unwrap());
     ben.put(&path("👍"), json!({})).await.data();
     let reacted = told(&mut of_anna, "reaction", "a question").await;

@@ -1,4 +1,4 @@
-//! Operations: the doctor, backups, and a full disk.
+//! Operations: `natter doctor`, backups, and a full disk.
 
 mod backup;
 mod checks;
@@ -12,7 +12,7 @@ use std::path::Path;
 use support::{Application, Engine, PostgresServer, Setup, free_port};
 use tokio::process::Command;
 
-/// Runs `natter …` with only these settings; returns true on success, and the output.
+/// Runs a `natter` command with only these settings. Returns true on success, and the output.
 pub(crate) async fn natter(folder: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new(support::natter());
     command.current_dir(folder).args(arguments);

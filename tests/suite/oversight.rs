@@ -1,4 +1,4 @@
-//! Administration of accounts and workspaces of others, and installation set-up.
+//! Administration of accounts and workspaces of other users, and set-up of an installation.
 
 mod samples;
 
@@ -50,7 +50,7 @@ async fn administrators_find_any_user_without_a_workspace() {
     assert_eq!(names(&users(&admin, "q=aNNA").await), ["Anna_1"]);
     assert_eq!(names(&users(&admin, &format!("q={}", &bent.email[..7])).await), ["Bent 100%"]);
     assert_eq!(names(&users(&admin, &format!("q={}", anna.id)).await), ["Anna_1"]);
-    // SQL wildcards are matched literally.
+    // Wildcards of SQL have no special meaning in the search text.
     assert_eq!(names(&users(&admin, "q=100%25").await), ["Bent 100%"]);
     assert_eq!(names(&users(&admin, "q=a_1").await), ["Anna_1"]);
     assert_eq!(names(&users(&admin, "role=user").await), ["Bent 100%", "Anna_1"]);
@@ -89,7 +89,7 @@ async fn a_suspended_account_is_signed_out_at_once_until_restored() {
     anna.get("/r1/users/me").await.refused(401, "unauthenticated");
     program.get("/r1/users/me").await.refused(401, "unauthenticated");
     app.anonymous().refresh(anna.refresh_token()).await.refused(401, "unauthenticated");
-    // Only a caller with the password learns of the suspension.
+    // Only a caller who has the password learns that the account is suspended.
     app.anonymous().sign_in(&anna.email, PASSWORD).await.refused(403, "account_suspended");
     app.anonymous().sign_in(&anna.email, "something else 1").await.refused(401, "invalid_credentials");
     assert_eq!(names(&users(&admin, "status=suspended").await), ["Anna"]);
@@ -99,7 +99,7 @@ async fn a_suspended_account_is_signed_out_at_once_until_restored() {
     assert_eq!((&restored["status"], &restored["suspended_reason"]), (&json!("active"), &Value::Null));
     let again = anna.another_device().await;
     again.get("/r1/users/me").await.data();
-    // The key works again; earlier sessions stay ended.
+    // The API key works again, but earlier sessions stay ended.
     program.get("/r1/users/me").await.data();
     anna.get("/r1/users/me").await.refused(401, "unauthenticated");
     let done = actions(&admin).await;
@@ -184,17 +184,17 @@ async fn the_last_administrator_cannot_be_removed() {
     admin.patch(&own, json!({ "role": "user" })).await.refused(409, "last_admin");
     admin.patch(&own, json!({ "status": "suspended" })).await.refused(409, "wrong_state");
     admin.delete(&own).await.refused(409, "wrong_state");
-    // The same in the account settings.
+    // The last administrator can't delete the account in the account settings either.
     let account = admin.request(reqwest::Method::DELETE, "/r1/users/me").json(&json!({ "password": PASSWORD }));
     admin.send(account).await.refused(409, "last_admin");
     anna.get("/r1/admin/users").await.refused(403, "forbidden");
     let mut tab = anna.connect().await;
     assert_eq!(admin.patch(&annas, json!({ "role": "admin" })).await.data()["role"], "admin");
-    // Immediately, without a new sign-in.
+    // The new role takes effect at once, without signing in again.
     tab.expect("account.own").await;
     anna.get("/r1/admin/users").await.data();
     assert_eq!(admin.get(&own).await.data()["is_last_admin"], json!(false));
-    // Two administrators demote each other concurrently: one of them stays administrator.
+    // Two administrators demote each other at the same time. One of them remains an administrator.
     let (to_user, is_user) = (json!({ "role": "user" }), json!({ "role": "user" }));
     let (one, other) = tokio::join!(admin.patch(&annas, to_user), anna.patch(&own, is_user));
     assert!((one.status == 200) != (other.status == 200), "{} {}", one.status, other.status);
@@ -216,7 +216,7 @@ async fn administrators_end_sessions_and_reset_passwords() {
     assert_eq!(socket.closed().await.code, 4401);
     anna.get("/r1/users/me").await.refused(401, "unauthenticated");
 
-    // Without a mail server the link is returned.
+    // If there is no mail server, the response contains the link.
     let link = admin.post(&format!("{path}/password-reset"), json!({})).await.data();
     assert_eq!(link["mailed"], json!(false));
     let token = link["url"].as_str().unwrap().split_once("token=").unwrap().1.to_owned();
@@ -298,12 +298,13 @@ async fn granting_access_and_deleting_require_a_fresh_sign_in() {
     admin.post("/r1/admin/users", json!({ "email": new_email("Eve") })).await.refused(403, stale);
     admin.get(&path).await.data();
 
-    // Deleting failed jobs, one or all, loses them permanently.
+    // Deleting failed jobs loses them for good, so it needs a confirmation.
     admin.delete(&format!("/r1/admin/jobs/{}", new_id())).await.refused(403, stale);
     let all = admin.request(reqwest::Method::DELETE, "/r1/admin/jobs").json(&json!({}));
     admin.send(all).await.refused(403, stale);
 
-    // Mails can't be withdrawn, scheduled or not. In-app announcements can, and cannot become mails.
+    // A broadcast by email can't be undone, whether or not it is scheduled, so it needs a
+    // confirmation. One within the app can be withdrawn, and it can't be changed to an email.
     let announcement = |channels: &[&str], title: &str| {
         let starts_at = "2100-01-01T00:00:00.000Z";
         json!({ "title": title, "body": "", "audience": { "all": true }, "channels": channels, "starts_at": starts_at })
@@ -337,7 +338,7 @@ async fn administrators_list_transfer_and_delete_workspaces() {
     assert!(admin.get("/r1/admin/workspaces?kind=personal").await.data()["total"].as_i64().unwrap() >= 3);
     let members = admin.get(&format!("{path}/members?q=ben")).await.data();
     assert_eq!((&members["total"], &members["items"][0]["id"]), (&json!(1), &json!(ben.id)));
-    // Administrators can't read it anyway.
+    // Administrators can't read the workspace anyway.
     admin.get(&format!("/r1/workspaces/{id}")).await.refused(404, "not_found");
 
     admin.patch(&path, json!({ "owner_id": admin.id })).await.names_field("owner_id");
@@ -391,14 +392,14 @@ async fn administrators_list_conversations_with_sizes_and_without_content() {
     assert_eq!((&shown["stored_bytes"], &shown["archived_at"]), (&json!(8), &json!(null)));
     let all = list("").await;
     assert!(!all.to_string().to_lowercase().contains("secret"), "{all:#}");
-    // Titles of assistant chats reveal questions, so they are neither listed nor searched.
+    // The titles of assistant chats reveal questions, so they are neither shown nor searched.
     assert_eq!(list("kind=assistant").await["items"][0]["title"], json!(null));
     assert_eq!(list("q=secret").await["items"], json!([]));
     assert_eq!(list(&format!("q={single}")).await["items"][0]["members"], 2);
     assert_eq!(list(&format!("workspace_id={place}&kind=private_channel")).await["items"].as_array().unwrap().len(), 1);
     assert_eq!(list(&format!("workspace_id={place}&archived=true")).await["items"], json!([]));
 
-    // Pages contain each item once, newest first.
+    // The pages contain each item once, newest first.
     let whole: Vec<Value> = all["items"].as_array().unwrap().iter().map(|one| one["id"].clone()).collect();
     let (mut seen, mut before) = (Vec::new(), String::new());
     loop {
@@ -433,13 +434,13 @@ async fn administrators_transfer_channels_and_groups_to_another_member() {
         admin.patch(&path, json!({ "owner_id": eve.id })).await.names_field("owner_id");
         anna.patch(&path, json!({ "owner_id": ben.id })).await.refused(403, "forbidden");
         assert_eq!(admin.patch(&path, json!({ "owner_id": ben.id })).await.data()["owner"]["id"], ben.id);
-        // Repeating it changes nothing.
+        // Setting the same owner again changes nothing.
         assert_eq!(admin.patch(&path, json!({ "owner_id": ben.id })).await.data()["owner"]["id"], ben.id);
         let role = async |user: &Member| {
             ben.get(&format!("/r1/conversations/{id}/members/{}", user.id)).await.data()["role"].clone()
         };
         assert_eq!((role(&ben).await, role(&anna).await), (json!("owner"), json!("admin")));
-        // Their devices are notified at once.
+        // The users' devices are notified at once.
         let told =
             |frame: &Frame| frame.payload["conversation_id"] == *id && frame.payload["member"]["role"] == "owner";
         bens.find("the new owner", |frame| frame.kind == "member.updated" && told(frame)).await;
@@ -472,7 +473,7 @@ async fn deleting_a_conversation_requires_its_name_and_excludes_the_default_chan
     delete(&admin, &channel, "quays").await.names_field("name");
     delete(&anna, &channel, "quay").await.refused(403, "forbidden");
     delete(&admin, &channel, "quay").await.data();
-    // An untitled conversation is named by its id.
+    // To confirm the deletion of a conversation without a title, its id is given.
     delete(&admin, &single, "").await.names_field("name");
     delete(&admin, &single, &single).await.data();
     for id in [&channel, &single] {
@@ -509,7 +510,7 @@ async fn the_audit_log_can_be_searched_and_exported_as_a_table() {
     let text = answer.text();
     assert!(text.starts_with("time,action,actor,actor_name,target,address,id\r\n"), "{text}");
     assert_eq!(text.lines().count(), annas.len() + 1);
-    // Values must not be spreadsheet formulas.
+    // Values must not be interpreted as formulas by a spreadsheet.
     assert!(text.contains(",'=Anna,"), "{text}");
     assert!(actions(&admin).await.contains(&"admin.audit_exported".to_owned()));
 }
@@ -542,7 +543,7 @@ async fn lists_the_set_up_steps_of_a_new_installation() {
     assert_eq!((&test["ok"], &test["to"]), (&json!(true), &json!(admin.email)));
     mail.mail_with(&admin.email, "test message").await;
     assert!(admin.get("/r1/admin/setup").await.data()["mail"]["tested_at"].is_string());
-    // Without a provider the demo assistant answers, which is reported.
+    // If no provider is configured, the demo assistant answers, and the response states that.
     let asked = admin.post("/r1/admin/setup/question", json!({})).await.data();
     assert!(asked["duration_ms"].is_u64(), "{asked}");
     assert!(admin.get("/r1/admin/setup").await.data()["models"]["tested_at"].is_null());

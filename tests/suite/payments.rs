@@ -23,7 +23,8 @@ use support::{Answer, Application, Member, Value, json};
 
 pub(crate) use samples::sample_calls;
 
-/// Id of the seeded plan with 500 credits.
+/// Returns the id of the plan with this name, such as the one with 500 credits that exists from the
+/// start.
 async fn plan(app: &Application, name: &str) -> String {
     let plans = app.anonymous().0.get("/r1/pricing_plans").await.data();
     let found = plans["items"].as_array().unwrap().iter().find(|plan| plan["name"] == name).cloned();
@@ -36,7 +37,7 @@ async fn check_out(app: &Application, payer: &Member, gateway: &str, key: &str) 
     payer.send(request.header("idempotency-key", key).json(&body)).await
 }
 
-/// Starts a payment.
+/// Starts a payment and returns its id.
 async fn begun(app: &Application, payer: &Member, gateway: &str) -> String {
     let begun = check_out(app, payer, gateway, &support::new_id()).await.data_with(201);
     begun["payment_id"].as_str().unwrap().to_owned()
@@ -57,20 +58,20 @@ async fn buy(payer: &Member, body: Value, outcome: &str) {
     assert_eq!(payer.post(&end, json!({ "outcome": outcome })).await.data()["status"], "paid");
 }
 
-/// Balance in whole credits.
+/// Returns the balance in whole credits.
 async fn credits(payer: &Member) -> i64 {
     let micro = payer.get("/r1/entitlements/me").await.data()["credits"]["balance"].as_i64().unwrap();
     assert_eq!(micro % 1_000_000, 0);
     micro / 1_000_000
 }
 
-/// Number of years with missing or duplicate document numbers.
+/// Query for the number of years in which a document number is missing or used twice.
 const GAPS: &str = "SELECT COUNT(*) FROM (SELECT year FROM (\
     SELECT receipt_year AS year, receipt_number AS number FROM payments WHERE receipt_number IS NOT NULL \
     UNION ALL SELECT credit_note_year, credit_note_number FROM payment_refunds WHERE credit_note_number IS NOT NULL) AS papers \
     GROUP BY year HAVING COUNT(DISTINCT number) <> MAX(number) OR COUNT(*) <> MAX(number)) AS years";
 
-/// Checks the ledger with the program's own command, and that document numbers have no gaps.
+/// Checks the ledger with the program's own command, and checks that document numbers have no gaps.
 async fn adds_up(app: &Application) {
     assert_eq!(app.database.number(GAPS).await, 0, "document numbers have gaps");
     let output = app.command(&["admin", "ledger", "verify"]).await;

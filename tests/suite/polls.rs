@@ -54,9 +54,9 @@ async fn publishes_votes_to_everyone_in_order() {
     assert_eq!((&told.payload["message_id"], &told.payload["seq"]), (&asked["id"], &json!(2)));
     assert_eq!(told.payload["results"], voted["poll"]["results"]);
     assert_eq!(told.payload["results"]["options"][0]["user_ids"], json!([ben.id]));
-    // The voter's other devices get the choice.
+    // The other devices of the voter get the vote.
     assert_eq!(bens.expect("poll.own").await.payload["choices"], json!([0]));
-    // The same vote publishes no event; another choice replaces the first.
+    // Repeating the same vote publishes no event. Another choice replaces the first one.
     ben.put(&vote, json!({ "choices": [0] })).await.data();
     ben.put(&vote, json!({ "choices": [2] })).await.data();
     let told = annas.expect_in("poll.updated", &chat).await;
@@ -70,7 +70,7 @@ async fn publishes_votes_to_everyone_in_order() {
     ben.put(&vote, json!({ "choices": [] })).await.data();
     assert_eq!(votes(&anna.history(&chat).await[0]["poll"]), [0, 0, 1]);
 
-    // Invalid choices, and non-members.
+    // Invalid choices, and users who aren't members, are refused.
     for wrong in [json!([3]), json!([0, 1])] {
         ben.put(&vote, json!({ "choices": wrong })).await.names_field("choices");
     }
@@ -79,7 +79,7 @@ async fn publishes_votes_to_everyone_in_order() {
     let plain = anna.send_message(&chat, "hello").await;
     ben.put(&path(&plain, "vote"), json!({ "choices": [0] })).await.refused(404, "not_found");
 
-    // Only its author closes it.
+    // Only the author can close the poll.
     ben.put(&path(&asked, "closed"), json!({})).await.refused(403, "forbidden");
     let closed = anna.put(&path(&asked, "closed"), json!({})).await.data();
     assert!(closed["poll"]["results"]["closed_at"].is_string());
@@ -126,14 +126,14 @@ async fn a_poll_is_validated_closes_on_time_and_is_deleted_with_its_message() {
     let asked = ask(&anna, &chat, json!({ "options": DAYS, "closes_at": in_an_hour })).await;
     assert_eq!(asked["poll"]["closes_at"], in_an_hour.as_str());
     ben.put(&path(&asked, "vote"), json!({ "choices": [1] })).await.data();
-    // An edited poll is still a poll.
+    // A message with a poll still has it after an edit.
     let edited =
         anna.patch(&format!("/r1/messages/{}", asked["id"].as_str().unwrap()), json!({ "content": "When?" })).await;
     assert_eq!(votes(&edited.data()["poll"]), [0, 1, 0]);
     anna.delete(&format!("/r1/messages/{}", asked["id"].as_str().unwrap())).await.data();
     let left = ben.history(&chat).await[0].clone();
     assert!(left.get("poll").is_none(), "{left}");
-    // Nothing of it remains in the log.
+    // Nothing of the poll remains in the log.
     let events = ben.get(&format!("/r1/conversations/{chat}/events?after_seq=0")).await.data().to_string();
     assert!(!events.contains("Saturday"), "{events}");
     ben.put(&path(&asked, "vote"), json!({ "choices": [0] })).await.refused(404, "not_found");
@@ -156,7 +156,7 @@ async fn counts_concurrent_votes_once_each() {
     assert_eq!((&shown["options"][0]["votes"], &shown["voters"]), (&json!(24), &json!(24)));
     let first: Vec<Value> = shown["options"][0]["user_ids"].as_array().unwrap().clone();
     assert_eq!(first.len(), 20);
-    // When displayed voters change their choice, others take their places.
+    // If voters who are listed change their vote, others are listed in their place.
     let leaving = others.iter().filter(|other| first[..6].contains(&json!(other.id)));
     futures_util::future::join_all(leaving.map(|other| other.put(&vote, json!({ "choices": [1] })))).await;
     let shown = anna.history(&chat).await[0]["poll"]["results"].clone();

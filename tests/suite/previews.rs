@@ -20,14 +20,15 @@ use crate::{
     uploads::pictures::{photograph, png},
 };
 
-/// A web site on a loopback address that counts requests.
+/// Web site on a loopback address that counts the requests.
 pub(crate) struct Site {
     address: String,
     hits: Arc<AtomicUsize>,
 }
 
 impl Site {
-    /// Answers by path; its traps redirect to `canary`.
+    /// Starts the site, which answers by path. Some of its paths redirect to `canary`, which must
+    /// not be requested.
     pub async fn start(host: &str, canary: &str) -> Self {
         let listener = TcpListener::bind(format!("{host}:0")).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -62,7 +63,7 @@ impl Site {
     }
 }
 
-/// Sends an endless page byte by byte.
+/// Sends a page without an end, byte by byte.
 async fn drip(stream: &mut TcpStream) {
     let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\n\r\n<title>A drip</title><!--";
     let mut sent = stream.write_all(head).await;
@@ -115,12 +116,12 @@ fn answer(path: &str, canary: &str) -> Vec<u8> {
     [head.into_bytes(), body].concat()
 }
 
-/// The maximum number of attributes of a page that is read completely.
+/// Returns as many attributes as fit into a page that the server reads completely.
 fn attributes() -> String {
     (0..75_000).map(|number| format!(" a{number}")).collect()
 }
 
-/// A few bytes with the header of a picture of 30,000 × 30,000 pixels.
+/// Returns a few bytes that have the header of a picture of 30,000 × 30,000 pixels.
 fn bomb() -> Vec<u8> {
     let mut picture = png(10, 10);
     picture[16..24].copy_from_slice(&[0, 0, 0x75, 0x30, 0, 0, 0x75, 0x30]);
@@ -139,7 +140,7 @@ fn path(message: &Value) -> String {
     format!("/r1/messages/{}", message["id"].as_str().unwrap())
 }
 
-/// Titles of the next published previews.
+/// Returns the titles of the previews that are published next.
 async fn titles(socket: &mut Socket, chat: &str) -> Vec<String> {
     let event = socket.expect_in("message.previews", chat).await;
     let previews = event.payload["previews"].as_array().unwrap().clone();
@@ -179,7 +180,8 @@ async fn shows_a_link_preview_to_readers_of_the_message() {
     );
     assert_eq!(previews(&ben, &sent).await, told.as_array().unwrap().clone());
 
-    // Its picture is stored with the message, downscaled, and not listed among the conversation's files.
+    // The preview's picture is stored for the message, in a smaller size. It isn't listed among the
+    // files of the conversation.
     let picture = format!("/files/{}/preview", preview["image_upload_id"].as_str().unwrap());
     let bytes = ben.get(&format!("{picture}?size=320")).await;
     assert_eq!(bytes.status, 200);
@@ -187,14 +189,14 @@ async fn shows_a_link_preview_to_readers_of_the_message() {
     let files = ben.get(&format!("/r1/conversations/{chat}/files")).await.data();
     assert_eq!(files["items"], json!([]));
 
-    // Editing the link away removes the preview and its picture, from the log as well.
+    // If an edit removes the link, the preview and its picture are removed too, also from the log.
     anna.patch(&path(&sent), json!({ "content": "never mind" })).await.data();
     assert!(previews(&ben, &sent).await.is_empty());
     let log = ben.get(&format!("/r1/conversations/{chat}/events?after_seq=0&limit=200")).await.data().to_string();
     assert!(!log.contains("Harbour") && !log.contains("ships"), "{log}");
     wait_until("the picture is deleted", async || ben.get(&picture).await.status == 404).await;
 
-    // A link added by an edit gets a preview; deleting removes it.
+    // A link that is added by an edit gets a preview. Deleting the message removes it.
     anna.patch(&path(&sent), json!({ "content": url })).await.data();
     assert_eq!(titles(&mut socket, &chat).await, ["Harbour & quay"]);
     let picture = previews(&ben, &sent).await[0]["image_upload_id"].as_str().unwrap().to_owned();
@@ -230,7 +232,7 @@ async fn previews_can_be_disabled_per_message_user_and_workspace() {
     ben.put("/r1/users/me/previews", json!({ "is_on": false })).await.data();
     assert_eq!(ben.get("/r1/users/me/previews").await.data(), json!({ "is_on": false }));
     let bens = ben.send_message(&chat, &site.url("/off")).await;
-    // Only workspace managers can disable previews for others.
+    // Only managers of the workspace can disable previews for other users.
     let workspace = anna.get(&format!("/r1/conversations/{chat}")).await.data()["workspace_id"].clone();
     let switch = format!("/r1/workspaces/{}/previews", workspace.as_str().unwrap());
     ben.put(&switch, json!({ "is_on": false })).await.refused(403, "forbidden");
@@ -242,7 +244,7 @@ async fn previews_can_be_disabled_per_message_user_and_workspace() {
     let quiet = anna.post("/r1/conversations", body).await.data_with(201)["id"].as_str().unwrap().to_owned();
     let there = anna.send_message(&quiet, &site.url("/off")).await;
 
-    // Previewed before and not after.
+    // A link that is sent after that gets a preview; the earlier one doesn't.
     let sent = anna.send_message(&chat, &site.url("/on")).await;
     assert_eq!(titles(&mut socket, &chat).await, ["Harbour & quay"]);
     ben.delete(&format!("{}/previews", path(&sent))).await.refused(403, "forbidden");
@@ -252,11 +254,12 @@ async fn previews_can_be_disabled_per_message_user_and_workspace() {
         assert!(previews(&ben, message).await.is_empty());
     }
     assert!(previews(&anna, &there).await.is_empty());
-    // The page and its picture, once each.
+    // The page and its picture were requested once each.
     assert_eq!(site.hits(), 2);
 }
 
-/// Links to private addresses get no preview. A link next to them is previewed, which shows that they were processed.
+/// A link to a private address gets no preview. Another link in the same message does, which shows
+/// that the message was processed.
 #[tokio::test]
 async fn previews_do_not_reach_private_addresses() {
     let canary = Site::start("127.0.0.1", "").await;
@@ -307,7 +310,7 @@ async fn survives_redirect_loops_and_decompression_bombs() {
     let shown = previews(&ben, &sent).await;
     assert_eq!(shown[0]["image_upload_id"], Value::Null);
     assert!(shown[1]["image_upload_id"].is_string());
-    // The loop four times; both pages and their pictures once.
+    // The redirect loop was requested four times, and both pages and their pictures once each.
     assert_eq!(site.hits(), 8);
 }
 
@@ -315,7 +318,7 @@ async fn survives_redirect_loops_and_decompression_bombs() {
 fn processor_seconds(app: &Application) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", app.instances[0].process_id())).unwrap();
     let (_, fields) = stat.rsplit_once(')').unwrap();
-    // Clock ticks; Linux has a hundred per second.
+    // The values are clock ticks, of which Linux has a hundred per second.
     fields.split_whitespace().skip(11).take(4).map(|ticks| ticks.parse::<u64>().unwrap()).sum::<u64>() / 100
 }
 
@@ -350,7 +353,7 @@ async fn slow_pages_do_not_delay_others() {
         let is_it = |frame: &Frame| frame.kind == "message.previews" && frame.payload["message_id"] == message["id"];
         socket.find("its previews", is_it).await.payload["previews"].clone()
     };
-    // Both are previewed in any order; a silent server is skipped.
+    // Both messages get their previews, in any order. A server that doesn't respond is skipped.
     for message in [&fast, &slow] {
         let last = shown(message).await.as_array().unwrap().last().unwrap().clone();
         assert_eq!(last["title"], "Harbour & quay");
@@ -377,7 +380,7 @@ async fn previews_strip_location_metadata_of_pictures() {
     }
 }
 
-/// The job survives the server that accepted the message.
+/// The job is stored, so it is run even if the server that accepted the message is killed.
 #[tokio::test]
 async fn creates_pending_previews_after_a_restart() {
     let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
@@ -419,7 +422,7 @@ mod cluster {
             assert_eq!(json!(previews(reader, &sent).await), told[0]);
             assert_eq!(reader.get(&picture).await.status, 200);
         }
-        // The page and its picture, once each.
+        // The page and its picture were requested once each.
         assert_eq!(site.hits(), 2);
     }
 }

@@ -1,5 +1,6 @@
-//! Shipped configurations of nginx and HAProxy with all features. [`crate::sse`] covers SSE, [`crate::firewall`]
-//! addresses, [`crate::cluster`] restarts.
+//! The configurations of nginx and HAProxy that Natter ships, tested with all features.
+//! [`crate::sse`] tests SSE behind them, [`crate::firewall`] client addresses, and
+//! [`crate::cluster`] restarts.
 
 use std::path::Path;
 
@@ -13,7 +14,8 @@ use tokio::net::TcpStream;
 
 use crate::socketio::polling::Poller;
 
-/// Larger than the proxies' memory buffers and nginx's default body limit.
+/// Size of an upload, in bytes: larger than the memory buffers of the proxies and than nginx's
+/// default limit for bodies.
 const LARGE: usize = 12 * 1024 * 1024;
 
 /// Both proxies in front of the application.
@@ -76,7 +78,7 @@ async fn forwards_uploads_and_leaves_size_limits_to_the_server() {
     }
 }
 
-/// A buffering proxy would fill its disk and hide the upload's progress.
+/// A proxy that buffers uploads would fill its disk and hide the progress of the upload.
 #[tokio::test]
 async fn streams_uploads_to_the_server() {
     let app = Application::start().await;
@@ -135,12 +137,13 @@ async fn forwards_questions_with_files_to_an_assistant() {
     }
 }
 
-/// Public address of a server below a path.
+/// Public address of a server that is below a path.
 const BELOW: &str = "https://example.test/chat";
 const BELOW_ORIGIN: &str = "https://example.test";
 const CALLBACK: &str = "/r1/auth/oauth/idp/callback";
 
-/// With the shipped nginx, without a proxy, and with a proxy that strips the path.
+/// Tests a server behind the shipped nginx, without a proxy, and behind a proxy that removes the
+/// path.
 #[tokio::test]
 async fn serves_everything_below_a_base_path() {
     let redirect = format!("{BELOW}{CALLBACK}");
@@ -213,7 +216,7 @@ async fn messages_and_files_go_through(host: &str, base: &str) {
     assert_eq!(begun.status, 201, "{begun:?}");
     let place = begun.header("location").unwrap();
     assert!(place.starts_with("/chat/r1/uploads/tus/"), "{place}");
-    // Paths relative to the host, as browsers resolve them.
+    // Paths are relative to the host, as browsers resolve them.
     let anna = anna.at(host);
     let piece = anna.request(Method::PATCH, place).header("tus-resumable", "1.0.0").header("upload-offset", "0");
     let sent = anna.send(piece.header("content-type", "application/offset+octet-stream").body("hello")).await;

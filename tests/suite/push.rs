@@ -63,17 +63,17 @@ async fn pushes_for_conversations_that_are_not_on_screen() {
     assert_eq!((&message["message_id"], &message["conversation_id"]), (&sent["id"], &json!(chat)));
     assert_eq!((pushed[0].ttl.as_str(), pushed[0].urgency.as_str()), ("86400", "high"));
     assert!(!pushed[0].topic.is_empty() && pushed[0].topic.len() <= 32 && !pushed[0].topic.contains(&chat));
-    // Reading elsewhere withdraws the push by its topic.
+    // When the notification is read on another device, the push is withdrawn by its topic.
     ben.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": sent["seq"] })).await.data();
     let pushed = service.wait_for(2).await;
     assert_eq!((&pushed[1].message, &pushed[1].topic), (&json!(null), &pushed[0].topic));
-    // Deleting withdraws it as well.
+    // Deleting the message withdraws the push as well.
     let slip = anna.send_message(&chat, "a slip").await;
     assert_eq!(service.wait_for(3).await[2].message["text"], "a slip");
     anna.delete(&format!("/r1/messages/{}", slip["id"].as_str().unwrap())).await.data();
     let pushed = service.wait_for(4).await;
     assert_eq!((&pushed[3].message, &pushed[3].topic), (&json!(null), &pushed[0].topic));
-    // No push for visible conversations or in do-not-disturb.
+    // There is no push for a conversation that is visible, or during do-not-disturb.
     let mut socket = ben.connect().await;
     socket.send("view", json!({ "conversation_ids": [chat] })).await;
     socket.request("ping", json!({})).await;
@@ -121,19 +121,19 @@ async fn honours_responses_of_the_push_service() {
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     ben.post(SUBSCRIPTIONS, service.subscription("a")).await.data_with(201);
     let chat = anna.open_single(&ben).await;
-    // Temporary refusals are retried.
+    // If the push service refuses temporarily, the push is retried.
     service.answer_next(429, "retry-after: 1\r\n");
     service.answer_next(406, "retry-after: 1\r\n");
     service.answer_next(503, "retry-after: 1\r\n");
     anna.send_message(&chat, "one").await;
     let pushed = service.wait_for(4).await;
     assert!(pushed.iter().all(|one| one.message["text"] == "one"), "{pushed:?}");
-    // Too large: retried without the message text.
+    // If the push is too large, it is sent again without the text of the message.
     service.answer_next(413, "");
     anna.send_message(&chat, "two").await;
     let pushed = service.wait_for(6).await;
     assert_eq!((&pushed[4].message["text"], &pushed[5].message["text"]), (&json!("two"), &json!("")));
-    // Gone: never retried.
+    // If the subscription is gone, the push is never retried.
     service.answer_next(410, "");
     anna.send_message(&chat, "three").await;
     service.wait_for(7).await;
@@ -141,7 +141,7 @@ async fn honours_responses_of_the_push_service() {
     anna.send_message(&chat, "four").await;
     let pushed = service.wait_for(8).await;
     assert_eq!((pushed.len(), pushed[7].device.as_str()), (8, "b"));
-    // Signing out ends pushes to that device.
+    // After the user has signed out on a device, that device gets no pushes.
     ben.post("/r1/auth/logout", json!({})).await.data();
     let again = support::Member::sign_in(&app.url(), &ben.email, support::PASSWORD).await;
     again.post(SUBSCRIPTIONS, service.subscription("c")).await.data_with(201);
@@ -165,7 +165,8 @@ async fn rejects_invalid_push_subscriptions() {
         }
         changed
     };
-    // Private addresses, unencrypted ones and invalid URLs receive no requests.
+    // The server makes no requests to private addresses, to addresses without encryption, or to
+    // invalid URLs.
     for endpoint in [
         right["endpoint"].as_str().unwrap(),
         "https://127.0.0.1/",

@@ -1,4 +1,5 @@
-//! Low-level WebSocket client for invalid behaviour: sends arbitrary bytes, ignores pings, or does not read.
+//! WebSocket client on a low level, for misbehaviour: it can send arbitrary bytes, ignore pings, or
+//! stop reading.
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ pub struct Raw {
     buffer: Vec<u8>,
 }
 
-/// Head of a response.
+/// Head of an HTTP response.
 pub struct Head {
     pub status: u16,
     pub text: String,
@@ -33,7 +34,7 @@ impl Raw {
         raw
     }
 
-    /// Opens a native connection; `hello` is not read.
+    /// Opens a native connection; doesn't read the `hello`.
     pub async fn native(base: &str, access_token: &str) -> Self {
         Self::open(base, "/r1/websocket", &format!("authorization: Bearer {access_token}")).await
     }
@@ -42,7 +43,8 @@ impl Raw {
     pub async fn knock(base: &str, method: &str, path: &str, headers: &str) -> (Self, Head) {
         let address = base.trim_start_matches("http://").parse().expect("an address");
         let socket = TcpSocket::new_v4().expect("a socket");
-        // Keeps unread megabytes out of the client's kernel buffer.
+        // A small buffer, so that the client's kernel doesn't hold megabytes that the client hasn't
+        // read.
         socket.set_recv_buffer_size(64 * 1024).expect("a socket");
         let stream = timeout(PATIENCE, socket.connect(address)).await.expect("connected").expect("connected");
         let mut raw = Self { stream, buffer: Vec::new() };
@@ -60,14 +62,14 @@ impl Raw {
         (raw, Head { status, text })
     }
 
-    /// Rest of a response that ends with the connection.
+    /// Reads the rest of a response that ends when the connection is closed.
     pub async fn body(mut self) -> Value {
         while self.read_more().await {}
         serde_json::from_slice(&self.buffer).expect("the body is JSON")
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {
-        // A closed connection is detected by reading.
+        // If the connection is closed, the next read detects that.
         let _ = timeout(PATIENCE, self.stream.write_all(bytes)).await.expect("the server reads");
     }
 
@@ -80,12 +82,12 @@ impl Raw {
         self.send(TEXT, text.as_bytes()).await;
     }
 
-    /// Next frame of any kind; `None` at the end.
+    /// Reads the next frame of any kind; `None` at the end.
     pub async fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
         self.whole_frame().await.map(|(first, payload)| (first & 0x0F, payload))
     }
 
-    /// Next frame with its full first byte.
+    /// Reads the next frame and returns it with its complete first byte.
     pub async fn whole_frame(&mut self) -> Option<(u8, Vec<u8>)> {
         loop {
             if let Some((header, length)) = measure(&self.buffer)
@@ -101,7 +103,8 @@ impl Raw {
         }
     }
 
-    /// Next text. Answers pings and skips presence, which the default channel sends at any time.
+    /// Reads the next text. Answers pings and skips presence, which the default channel may send at
+    /// any time.
     pub async fn text(&mut self) -> String {
         loop {
             let (opcode, payload) = self.frame().await.expect("the connection continues");
@@ -118,7 +121,8 @@ impl Raw {
         }
     }
 
-    /// Code of the close frame after any other frames; `None` if the connection ends without one.
+    /// Skips frames up to the close frame and returns its code; `None` if the connection ends
+    /// without one.
     pub async fn close_code(&mut self) -> Option<u16> {
         loop {
             let (opcode, payload) = self.frame().await?;
@@ -128,13 +132,13 @@ impl Raw {
         }
     }
 
-    /// True if the server closes the TCP connection, not only the WebSocket.
+    /// True if the server closes the TCP connection and not only the WebSocket.
     pub async fn ends(&mut self) -> bool {
         while self.frame().await.is_some() {}
         true
     }
 
-    /// Next line of a response.
+    /// Reads the next line of a response.
     pub async fn read_line(&mut self) -> String {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
@@ -144,7 +148,7 @@ impl Raw {
         }
     }
 
-    /// Number of bytes until the end.
+    /// Reads to the end and returns the number of bytes.
     pub async fn rest(&mut self) -> usize {
         let mut count = 0;
         while self.read_more().await {
@@ -165,14 +169,14 @@ impl Raw {
     }
 }
 
-/// Headers of an upgrade request.
+/// Returns the headers of a request for an upgrade.
 pub fn upgrade_headers(more: &str) -> String {
     format!(
         "upgrade: websocket\nconnection: Upgrade\nsec-websocket-version: 13\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\n{more}"
     )
 }
 
-/// Client frame with this first byte.
+/// Encodes a frame of a client that has this first byte.
 pub fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [0x12, 0x34, 0x56, 0x78];
     let mut frame = vec![first];
@@ -192,7 +196,7 @@ pub fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Lengths of header and payload of a server frame.
+/// Returns the lengths of the header and the payload of a server's frame.
 fn measure(buffer: &[u8]) -> Option<(usize, usize)> {
     let second = *buffer.get(1)?;
     assert_eq!(second & 0x80, 0, "server frames are not masked");

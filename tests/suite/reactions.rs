@@ -35,7 +35,7 @@ async fn counts_publishes_and_removes_reactions() {
     let told = socket.expect_in("reaction.added", &chat).await;
     assert_eq!((&told.payload["emoji"], &told.payload["user_id"]), (&json!("👍"), &json!(anna.id)));
     assert_eq!(told.payload["seq"], 2);
-    // Repeating it publishes no event.
+    // Adding the reaction again publishes no event.
     let again = anna.put(&path(&sent, THUMB), json!({})).await.data();
     assert_eq!(again["reactions"], json!([{ "emoji": "👍", "count": 1, "user_ids": [anna.id] }]));
     ben.put(&path(&sent, HEART), json!({})).await.data();
@@ -54,7 +54,7 @@ async fn counts_publishes_and_removes_reactions() {
         carl.put(&path(&sent, call), json!({})).await.refused(404, "not_found");
         carl.delete(&path(&sent, call)).await.refused(404, "not_found");
     }
-    // Deleted messages lose their reactions.
+    // A deleted message has no reactions any more.
     anna.delete(&format!("/r1/messages/{}", sent["id"].as_str().unwrap())).await.data();
     assert_eq!(ben.history(&chat).await[0]["reactions"], json!([]));
     ben.put(&path(&sent, THUMB), json!({})).await.refused(404, "not_found");
@@ -76,7 +76,7 @@ async fn counts_concurrent_reactions_once_each() {
     let shown = anna.history(&chat).await[0]["reactions"][0].clone();
     assert_eq!(shown["count"], 24);
     assert_eq!(shown["user_ids"].as_array().unwrap().len(), 20);
-    // When displayed users remove theirs, others take their places.
+    // If users who are listed remove their reactions, others are listed in their place.
     let first = &shown["user_ids"].as_array().unwrap()[..6];
     let leaving = others.iter().filter(|other| first.contains(&json!(other.id)));
     futures_util::future::join_all(leaving.map(|other| other.delete(&thumb))).await;
@@ -106,7 +106,8 @@ async fn limits_a_message_to_fifty_kinds_of_reactions() {
     // An emoji of Unicode 16.
     let another = with('\u{1FAE9}');
     ben.put(&another, json!({})).await.refused(422, "too_many");
-    // Existing kinds can still be added to, and a removed kind makes room.
+    // Reactions with emoji that already exist can still be added. Removing all reactions with an
+    // emoji makes room for another one.
     ben.put(&with(faces[0]), json!({})).await.data();
     anna.delete(&with(faces[1])).await.data();
     let full = ben.put(&another, json!({})).await.data();
@@ -139,7 +140,7 @@ async fn pins_are_shared_and_saved_messages_private() {
     for (member, message, is_saved) in [(&ben, &first, true), (&ben, &second, false), (&anna, &first, false)] {
         assert_eq!(member.get(&path(message, "saved")).await.data()["saved"], is_saved);
     }
-    // Deleted messages disappear from both.
+    // Deleted messages disappear from both lists.
     anna.delete(&format!("/r1/messages/{}", first["id"].as_str().unwrap())).await.data();
     assert_eq!(ben.get("/r1/saved").await.data()["total"], 0);
     assert_eq!(ben.get(&pins).await.data()["total"], 0);

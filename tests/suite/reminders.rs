@@ -1,4 +1,4 @@
-//! Reminders of messages: on time, once, and only for their owner.
+//! Reminders of messages: they come on time and once, and only their owner sees them.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ async fn reminds_the_owner_of_a_message() {
     anna.delete(&path).await.refused(404, "not_found");
     ben.delete(&path).await.data();
     ben.delete(&path).await.refused(404, "not_found");
-    // Invalid reminders.
+    // Reminders that are not valid.
     carl.post(&reminders(&message), json!({ "at": later(Duration::from_secs(60)) })).await.refused(404, "not_found");
     let unknown = json!({ "id": new_id() });
     ben.post(&reminders(&unknown), json!({ "at": later(Duration::from_secs(60)) })).await.refused(404, "not_found");
@@ -107,7 +107,7 @@ async fn reminders_reach_the_owners_other_devices() {
     assert_eq!(socket.expect("reminders.own").await.payload["reminder_id"], kept["id"]);
     ben.delete(&format!("/r1/reminders/{}", id(&kept))).await.data();
     assert_eq!(socket.expect("reminders.own").await.payload["reminder_id"], kept["id"]);
-    // Past reminders as well.
+    // The devices are also notified when a reminder is due. Then it is no longer listed.
     let soon = ben.post(&path, json!({ "at": later(Duration::from_secs(1)) })).await.data_with(201);
     socket.expect("reminders.own").await;
     assert_eq!(socket.expect("reminders.own").await.payload["reminder_id"], soon["id"]);

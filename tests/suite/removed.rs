@@ -1,4 +1,5 @@
-//! Deletion: edited and deleted content is never sent again and is removed from every file.
+//! Deletion: content that was edited away or deleted is never sent again, and is erased from every
+//! file.
 
 use std::{path::Path, process::Command};
 
@@ -11,7 +12,7 @@ const DELETED: &str = "SECRET-DELETED-TEXT";
 const EDITED: &str = "SECRET-FIRST-VERSION";
 const BETWEEN: &str = "SECRET-SECOND-VERSION";
 
-/// Response to a `sync` from the beginning.
+/// Returns the response to a `sync` from the beginning.
 async fn synced(socket: &mut Socket, conversation: &str) -> Vec<serde_json::Value> {
     socket.send("sync", json!({ "cursors": { conversation: 0 } })).await;
     let mut told = Vec::new();
@@ -24,12 +25,13 @@ async fn synced(socket: &mut Socket, conversation: &str) -> Vec<serde_json::Valu
     }
 }
 
-/// A group in which Anna edited one message twice and deleted another, next to one that stays.
+/// Creates a group in which Anna has edited one message twice and deleted another one. A third
+/// message stays.
 async fn after_removal(app: &Application) -> (Member, Member, String) {
     let (anna, ben, cara) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cara").await);
     let group = anna.open_group("Plans", &[&ben, &cara]).await;
     let path = |message: &serde_json::Value| format!("/r1/messages/{}", message["id"].as_str().unwrap());
-    // Long enough to occupy its own pages in the file.
+    // The text is so long that it takes up separate pages of the file.
     let long = format!("{DELETED} {}", "x".repeat(4_900));
     let deleted = anna.send_message(&group, &long).await;
     let edited = anna.send_message(&group, EDITED).await;
@@ -66,7 +68,7 @@ async fn does_not_send_edited_or_deleted_text() {
         for gone in [DELETED, EDITED, BETWEEN] {
             assert!(!told.contains(gone), "{gone} is still returned");
         }
-        // The log has no gap and ends with the current state.
+        // The log has no gaps and ends with the current state.
         let seqs: Vec<i64> = log.iter().map(|event| event["seq"].as_i64().unwrap()).collect();
         assert_eq!(seqs, (1..=7).collect::<Vec<_>>());
         assert_eq!(log[1]["payload"]["message"]["content"], "The last version.");
@@ -116,7 +118,7 @@ async fn removes_deleted_text_from_the_database_files_after_a_kill() {
     .await;
 }
 
-/// Words of a message, of a file, of a note, and the name of an account.
+/// Words that occur in a message, a file, a note, and the name of an account.
 const WORDS: [&str; 4] = ["quetzalcoatl", "archaeopteryx", "pachycephalos", "Xylophanes"];
 
 #[tokio::test]
@@ -149,13 +151,14 @@ async fn purge_removes_deleted_words_from_every_file_table_and_key() {
     }
 }
 
-/// True if a word is in any file of the installation except its outbox, in any table, or in Redis.
+/// True if the word is in any file of the installation other than its outbox, in any table, or in
+/// Redis.
 async fn is_stored(app: &Application, word: &str) -> bool {
     if is_below(app.folder(), word) {
         return true;
     }
     if app.database.engine == Engine::Postgres {
-        // Rows of all tables as text.
+        // Searches the rows of all tables, converted to text.
         let of_table =
             format!("format('SELECT count(*) AS c FROM %I t WHERE t::text ILIKE %L', table_name, '%{word}%')");
         let counted = format!("(xpath('/row/c/text()', query_to_xml({of_table}, false, true, '')))[1]::text::bigint");
@@ -190,7 +193,7 @@ fn is_in_redis(url: &str, word: &str) -> bool {
     keys.lines().any(|key| holds(key.as_bytes(), word) || holds(&redis(&["DUMP", key]), word))
 }
 
-/// Case-insensitive search.
+/// True if the bytes contain the word, in any case.
 fn holds(bytes: &[u8], word: &str) -> bool {
     bytes.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
 }

@@ -1,4 +1,4 @@
-//! Search: matching, permissions, freshness and deletion.
+//! Search: matching, permissions, how fast changes take effect, and deletion.
 
 mod answers;
 mod cluster;
@@ -25,7 +25,7 @@ fn texts(found: &Value) -> Vec<String> {
     items.map(|hit| hit["message"]["content"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Texts found for `q`.
+/// Returns the texts that a search for `q` finds.
 pub async fn found(who: &Member, q: &str) -> Vec<String> {
     texts(&ask(who, &[("q", q)]).await.data())
 }
@@ -42,14 +42,14 @@ pub async fn finds(who: &Member, q: &str, expected: &[&str]) {
     .await;
 }
 
-/// Time until the search reflects a change.
+/// Returns the time until the search reflects a change.
 async fn delay<F: Future<Output = bool>>(is_shown: impl FnMut() -> F) -> Duration {
     let begun = Instant::now();
     wait_until("the search shows the change", is_shown).await;
     begun.elapsed()
 }
 
-/// Signs up a user on another instance if there is one.
+/// Signs up a user on another instance, if there is one.
 async fn elsewhere(app: &Application, name: &str) -> Member {
     app.sign_up(name).await.at(&app.instances[app.instances.len() - 1].url())
 }
@@ -75,7 +75,7 @@ async fn indexes_and_removes_a_message_within_a_second() {
         anna.delete(&path(&sent)).await.data();
         to_lose.push(delay(async || found(&ben, &word).await.is_empty()).await);
     }
-    // Allows for a busy machine.
+    // A longer time is allowed than promised, because the machine may be busy.
     let second = Duration::from_secs(1);
     assert!(
         *to_find.iter().min().unwrap() < second && *to_lose.iter().min().unwrap() < second,
@@ -136,7 +136,7 @@ async fn words(app: &Application) {
         expected.sort();
         assert_eq!(now, expected, "{q}");
     }
-    // Exact matches first, with the positions of the words.
+    // Exact matches come first, with the positions of the words.
     let data = ask(&ben, &[("q", "good morning")]).await.data();
     assert_eq!(texts(&data), [all[4], all[5]]);
     assert_eq!(data["items"][0]["highlights"], json!([[0, 4], [5, 7]]));
@@ -221,7 +221,7 @@ async fn operators(app: &Application) {
     );
 }
 
-/// The two sides of the date line always differ by a day.
+/// The dates on the two sides of the date line always differ.
 #[tokio::test]
 async fn search_days_follow_the_given_time_zone() {
     let app = Application::start().await;
@@ -238,7 +238,7 @@ async fn search_days_follow_the_given_time_zone() {
     let begins = async |zone: Option<&str>| {
         asked("stork", zone).await["facets"]["day"][0]["begins_at"].as_str().unwrap().to_owned()
     };
-    // At UTC-12 a day starts at noon UTC of the same date.
+    // At UTC-12, a day starts at noon UTC of the same date.
     let morning = begins(early).await;
     let (date, time) = morning.split_once('T').unwrap();
     assert_eq!(time, "12:00:00.000Z");
@@ -253,7 +253,7 @@ async fn search_days_follow_the_given_time_zone() {
     ] {
         assert_eq!(texts(&asked(&q, zone).await).len(), count, "{q} {zone:?}");
     }
-    // The account's time zone is the default.
+    // The default is the time zone of the account.
     ben.patch("/r1/users/me", json!({ "timezone": "Etc/GMT+12" })).await.data();
     assert_eq!(begins(None).await, morning);
     ask(&ben, &[("timezone", "Mars/Olympus")]).await.names_field("timezone");
@@ -276,11 +276,11 @@ async fn readers(app: &Application) {
     }
     let text = "the flamingo stands";
     finds(&anna, "flamingo", &[text; 3]).await;
-    // A public channel is searchable without joining.
+    // A public channel can be searched without joining it.
     finds(&ben, "flamingo", &[text; 2]).await;
     ben.post(&format!("/r1/conversations/{group}/leave"), json!({})).await.data();
     assert_eq!(found(&ben, "flamingo").await, [text]);
-    // Counts exclude what he can't read.
+    // The counts don't include messages that the user can't read.
     let data = ask(&ben, &[("q", "flamingo")]).await.data();
     let facet = |name: &str| {
         let facets = data["facets"][name].as_array().unwrap().iter();
@@ -293,10 +293,10 @@ async fn readers(app: &Application) {
     anna.delete(&format!("/r1/conversations/{group}/members/{}", carl.id)).await.data();
     assert_eq!(found(&carl, "flamingo").await, [text]);
     assert!(ask(&carl, &[("conversation_id", &group)]).await.data()["items"].as_array().unwrap().is_empty());
-    // Read-only conversations are still searched.
+    // Archived conversations can still be searched.
     anna.post(&format!("/r1/conversations/{open}/archive"), json!({})).await.data();
     assert_eq!(found(&ben, "flamingo").await, [text]);
-    // Later members of a group with hidden history.
+    // Members who join later a channel whose history is hidden don't find earlier messages.
     let body = json!({ "kind": "private_channel", "title": "Late", "history": "from_join" });
     let late = anna.post("/r1/conversations", body).await.data_with(201)["id"].as_str().unwrap().to_owned();
     anna.send_message(&late, "an ostrich before").await;
@@ -308,7 +308,7 @@ async fn readers(app: &Application) {
     assert!(found(&ben, "ostrich").await.is_empty());
 }
 
-/// The vocabulary is shared by all users.
+/// All users share the vocabulary of the index.
 #[tokio::test]
 async fn matches_prefixes_despite_many_matching_words_of_others() {
     let app = Application::start().await;
@@ -333,7 +333,7 @@ async fn the_searched_range_reveals_nothing_of_unreadable_messages() {
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let body = json!({ "kind": "private_channel", "title": "Late", "history": "from_join" });
     let late = anna.post("/r1/conversations", body).await.data_with(201)["id"].as_str().unwrap().to_owned();
-    // The maximum number of words compared at once.
+    // As many messages as the search compares in one step.
     for n in 0..500 {
         anna.send_message(&late, &format!("ibis {n}")).await;
     }
@@ -357,7 +357,7 @@ async fn an_unreadable_message_does_not_hide_others() {
     finds(&ben, "osprey", &["an osprey", "the last osprey"]).await;
 }
 
-/// Scripts without spaces between words.
+/// Scripts that have no spaces between words.
 #[tokio::test]
 async fn finds_parts_of_thai_japanese_and_korean_words() {
     scripts(&Application::start().await).await;
@@ -440,7 +440,7 @@ async fn guests(app: &Application) {
     assert_eq!((names(&gina, "conversation", "waders").await, names(&ben, "conversation", "waders").await), (0, 2));
     assert_eq!((names(&gina, "person", &anna.name).await, names(&gina, "person", &ben.name).await), (1, 0));
 
-    // A removed member finds nothing of the workspace, immediately.
+    // A member who is removed finds nothing of the workspace any more, at once.
     anna.delete(&format!("/r1/workspaces/{team}/members/{}", gina.id)).await;
     assert!(found(&gina, "plover").await.is_empty());
     anna.delete(&format!("/r1/workspaces/{team}/members/{}", ben.id)).await;
@@ -485,20 +485,20 @@ async fn texts_of_files(app: &Application) {
     });
     assert_eq!(places.collect::<Vec<_>>(), ["dives", "Đặng"]);
     assert!(excerpt.len() < 300 && data["items"][0]["highlights"].is_null(), "{data}");
-    // One word in the message and one in its file; a phrase of the file; a typo.
+    // A word of the message with one of its file; a phrase of the file; a typo.
     for q in ["see dawn", "\"dives at dawn\"", "kingfsher"] {
         assert_eq!(found(&ben, q).await, ["see what I found"], "{q}");
     }
     assert!(found(&ben, "kingfisher -dawn").await.is_empty() && found(&ben, "kingfisher owl").await.is_empty());
     let files = ask(&ben, &[("q", "kingfisher"), ("type", "file")]).await.data();
     assert_eq!((texts(&files).len(), &files["total"]["count"]), (1, &json!(1)));
-    // A match in the message itself is not reported as a file match.
+    // If the message itself matches, the hit isn't reported as one in the file.
     assert!(ask(&ben, &[("q", "what")]).await.data()["items"][0]["file"].is_null());
-    // Others don't find it, and nobody finds unsent files.
+    // Other users don't find the file, and files that were not sent are not found at all.
     assert!(found(&carl, "kingfisher").await.is_empty());
     assert_eq!(found(&ben, "kingfisher").await.len(), 1);
 
-    // A rebuilt index has it too.
+    // The file is also found after the index was rebuilt.
     assert!(app.command(&["search", "rebuild"]).await.status.success());
     finds(&ben, "\"dives at dawn\"", &["see what I found"]).await;
 

@@ -1,4 +1,4 @@
-//! Socket.IO v4 over WebSocket; [`polling`] covers HTTP long-polling, [`cluster`] several instances.
+//! Socket.IO v4 over WebSocket. [`polling`] tests HTTP long-polling, [`cluster`] several instances.
 
 mod cluster;
 pub(crate) mod polling;
@@ -9,7 +9,7 @@ use crate::raw::{BINARY, CLOSE, PING, PONG, Raw, TEXT};
 
 const PATH: &str = "/socket.io/?EIO=4&transport=websocket";
 
-/// Socket.IO client in the namespace `/`.
+/// Client of Socket.IO in the namespace `/`.
 struct Client {
     raw: Raw,
     hello: Value,
@@ -26,7 +26,7 @@ impl Client {
         client
     }
 
-    /// Payload of the next event with this name.
+    /// Returns the payload of the next event that has this name.
     async fn event(&mut self, name: &str) -> Value {
         loop {
             let packet = packet(&mut self.raw).await;
@@ -43,7 +43,7 @@ impl Client {
         self.raw.send_text(&format!("42{}", json!([name, payload]))).await;
     }
 
-    /// Emits and waits for the acknowledgement.
+    /// Emits an event and waits for the acknowledgement.
     async fn ask(&mut self, number: u32, name: &str, payload: Value) -> Value {
         self.raw.send_text(&format!("42{number}{}", json!([name, payload]))).await;
         loop {
@@ -57,7 +57,7 @@ impl Client {
     }
 }
 
-/// Opens a connection and reads its handshake.
+/// Opens a connection and reads the handshake.
 async fn open(base: &str) -> Raw {
     let mut raw = Raw::open(base, PATH, "").await;
     let handshake = raw.text().await;
@@ -71,7 +71,7 @@ async fn open(base: &str) -> Raw {
     raw
 }
 
-/// Next packet; Engine.IO pings are answered.
+/// Reads the next packet. Pings of Engine.IO are answered.
 async fn packet(raw: &mut Raw) -> String {
     loop {
         let text = raw.text().await;
@@ -148,7 +148,7 @@ async fn rejected_socketio_connections_receive_the_reason() {
         let refusal: Value =
             serde_json::from_str(packet(&mut raw).await.strip_prefix("44").expect("a connect error")).unwrap();
         assert_eq!(refusal["data"]["code"], "unauthenticated", "{auth}");
-        // The client may send a token later.
+        // The client may send a token later than the connection.
         raw.send_text(&format!("40{}", json!({ "token": anna.access_token() }))).await;
         assert!(packet(&mut raw).await.starts_with("40{"));
     }
@@ -193,7 +193,7 @@ async fn invalid_events_get_an_error_and_invalid_packets_end_the_connection() {
         };
         assert!(matches!(error["code"].as_str(), Some("unknown_type" | "invalid")), "{text}: {error}");
     }
-    // A binary event is read completely and rejected.
+    // An event with binary data is read completely and then rejected.
     client.raw.send_text("451-9[\"ping\",{\"_placeholder\":true,\"num\":0}]").await;
     client.raw.send(BINARY, b"attachment").await;
     assert!(packet(&mut client.raw).await.starts_with("439[{\"code\":\"malformed_frame\""));
@@ -219,7 +219,7 @@ async fn invalid_events_get_an_error_and_invalid_packets_end_the_connection() {
     let mut client = Client::connect(&anna).await;
     client.raw.send(BINARY, b"x").await;
     assert_eq!(client.raw.close_code().await, Some(1002), "no attachment was announced");
-    // Before authentication as well.
+    // Invalid packets are rejected before authentication as well.
     for bytes in [&b"x"[..], b"49", b"\xFF", b"42[\"ping\",{}]"] {
         let mut raw = open(&app.url()).await;
         raw.send(TEXT, bytes).await;
@@ -234,7 +234,7 @@ async fn sends_heartbeats_and_tells_clients_not_to_reconnect() {
     let mut raw = Raw::open(&app.url(), PATH, "").await;
     assert!(raw.text().await.contains("\"pingInterval\":1000"));
     raw.send_text(&format!("40{}", json!({ "token": anna.access_token() }))).await;
-    // Nothing is answered from here on.
+    // From here on, the client answers nothing.
     let mut pings = 0;
     let code = loop {
         match raw.frame().await.expect("close frame expected") {

@@ -1,4 +1,4 @@
-//! Server-Sent Events: the same events over plain HTTP, with resumption.
+//! Server-sent events: the same events over plain HTTP, and resumption of a stream.
 
 use std::time::{Duration, Instant};
 
@@ -68,7 +68,8 @@ async fn a_stream_resumes_from_its_last_event_id() {
     assert_eq!(stream.expect("message.created").await.payload["seq"], 231);
 }
 
-/// The log has 249 unpublished events, more than one page, as after the death of the committing instance.
+/// The log contains 249 events that were not published, which is more than a page. This is the
+/// state after the instance that committed them was killed.
 #[tokio::test]
 async fn a_stream_sends_everything_named_in_hello_before_live_events() {
     let app = Setup::new().set("server.workers", 1).start().await;
@@ -83,7 +84,7 @@ async fn a_stream_sends_everything_named_in_hello_before_live_events() {
          SELECT number FROM numbers) AS rest WHERE seq = 1";
     app.database.run(untold).await;
     app.database.run("UPDATE conversations SET last_seq = 250").await;
-    // The first stream stays open, so that the instance knows its position.
+    // The first stream stays open, so that the instance knows the position of the conversation.
     let mut resumed = ben.event_stream(stream.last_event_id.as_deref()).await;
     assert_eq!(resumed.next().await.payload["conversations"][0]["last_seq"], 250);
     let mut missed = 0;
@@ -92,14 +93,14 @@ async fn a_stream_sends_everything_named_in_hello_before_live_events() {
         match event.kind.as_str() {
             "sync.done" => break,
             "message.created" => missed += 1,
-            // Ephemeral events arrive at any time.
+            // Ephemeral events may arrive at any time.
             _ => {}
         }
     }
     assert_eq!(missed, 249);
 }
 
-/// A finite response, as through a buffering proxy.
+/// Reads a response that ends by itself, as clients behind a buffering proxy need it.
 async fn whole(member: &Member, last_event_id: Option<&str>, wait: u32) -> (Vec<Frame>, String) {
     let mut stream = member.event_stream_at(&format!("/r1/events?wait={wait}"), last_event_id).await;
     let mut frames = Vec::new();
@@ -120,14 +121,14 @@ async fn a_finite_response_returns_pending_events() {
     assert_eq!(nothing.last().unwrap().kind, "sync.done");
     assert!(seqs(&nothing).is_empty());
 
-    // Events during the wait.
+    // Events occur while the request is waiting.
     let mut stream = ben.event_stream_at("/r1/events?wait=25", Some(&cursor)).await;
     stream.expect("sync.done").await;
     anna.send_message(&chat, "live").await;
     assert_eq!(stream.expect("message.created").await.payload["message"]["content"], "live");
     while stream.try_next().await.is_some() {}
 
-    // Missed events are returned at once, however many.
+    // Missed events are returned at once, however many there are.
     for n in 2..=100 {
         anna.send_message(&chat, &n.to_string()).await;
     }
@@ -187,7 +188,8 @@ async fn disconnects_a_reader_that_stops_reading() {
     for _ in 0..300 {
         sender.send_message(&chat, &content).await;
     }
-    // Data already sent can be read; then the stream ends, long before all events.
+    // Data that was already sent can be read. After that the stream ends, long before all events
+    // were sent.
     assert!(stuck.rest().await < 300 * 4_900);
     support::wait_until("the connection slot is free", || async {
         support::Socket::try_open(&app.url(), "/r1/websocket", ben.headers(), support::Codec::Json).await.is_ok()
@@ -195,7 +197,7 @@ async fn disconnects_a_reader_that_stops_reading() {
     .await;
 }
 
-/// Checks that a stream passes a proxy immediately and can be resumed through it.
+/// Checks that events pass through a proxy at once, and that the stream can be resumed through it.
 async fn goes_through(app: &Application, proxy: &str) {
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -206,7 +208,7 @@ async fn goes_through(app: &Application, proxy: &str) {
         let begun = Instant::now();
         anna.send_message(&chat, &n.to_string()).await;
         assert_eq!(stream.expect("message.created").await.payload["seq"], n);
-        // A buffering proxy would hold it until the next comment after 15 seconds.
+        // A proxy that buffers would delay the event until the next comment, after 15 seconds.
         assert!(begun.elapsed() < Duration::from_secs(10), "delayed for {:?}", begun.elapsed());
     }
     let cursor = stream.last_event_id.clone().unwrap();
@@ -250,7 +252,7 @@ async fn the_shipped_haproxy_configuration_does_not_buffer_event_streams() {
     goes_through(&app, &haproxy.url()).await;
 }
 
-/// Proxies close idle connections, mostly after 30 or 60 seconds.
+/// Proxies close connections that are idle, mostly after 30 or 60 seconds.
 #[tokio::test]
 async fn a_quiet_stream_sends_a_comment_every_fifteen_seconds() {
     let app = Application::start().await;
@@ -262,7 +264,7 @@ async fn a_quiet_stream_sends_a_comment_every_fifteen_seconds() {
     for n in 1..=2 {
         while !raw.read_line().await.starts_with(':') {}
         let passed = begun.elapsed();
-        // The shortest common proxy timeout is 30 seconds.
+        // The shortest timeout that is common among proxies is 30 seconds.
         assert!(passed > Duration::from_secs(13) && passed < Duration::from_secs(29), "comment {n} after {passed:?}");
         begun = Instant::now();
     }

@@ -1,4 +1,4 @@
-//! The process: start-up, configuration and shutdown.
+//! The process: start, configuration and shutdown.
 
 use std::{path::Path, process::Output};
 
@@ -9,7 +9,7 @@ async fn the_server_starts_with_only_a_database_configured() {
     let app = Setup::new().from_nothing().start().await;
     let health = app.anonymous().get("/health/simple").await;
     assert_eq!(health.status, 200, "{health:?}");
-    // At the first start the first account is the administrator.
+    // At the first start, the account that is created first is that of the administrator.
     let first = app.sign_up("First").await;
     let second = app.sign_up("Second").await;
     let role = |member: &support::Member| member.tokens["user"]["role"].as_str().map(str::to_owned);
@@ -32,7 +32,7 @@ async fn the_database_requires_its_key_file() {
     app.instances[0].terminate().await;
     app.instances[0].start_again().await;
     anna.get("/r1/users/me").await.data();
-    // Without the key file the database is unusable, and the error names the missing file.
+    // Without the key file, the database can't be used. The error names the missing file.
     app.instances[0].terminate().await;
     std::fs::rename(&file, app.folder().join("elsewhere")).unwrap();
     let output = app.command(&["serve"]).await;
@@ -58,13 +58,13 @@ async fn locks_a_sqlite_folder_to_one_instance() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let holder = format!("process {} on ", app.instances[0].process_id());
     assert!(!output.status.success() && said.contains(&holder) && said.contains("server.data_dir"), "{said}");
-    // Commands work next to the server.
+    // Commands work while the server is running.
     let archive = app.folder().join("copy.tar").display().to_string();
     for command in [&["migrate", "status"][..], &["admin", "ledger", "verify"], &["backup", archive.as_str()]] {
         let output = app.command(command).await;
         assert!(output.status.success(), "{command:?}: {output:?}");
     }
-    // The lock ends with the process in every case.
+    // The lock ends with the process, however that ends.
     app.instances[0].kill().await;
     app.instances[0].start_again().await;
     app.instances[0].terminate().await;
@@ -138,7 +138,7 @@ async fn probe(folder: &Path, port: &str) -> Output {
     command.current_dir(folder).output().await.unwrap()
 }
 
-/// Health check of a container.
+/// The command that containers use as health check.
 #[tokio::test]
 async fn the_health_command_reports_whether_the_server_is_ready() {
     let mut app = Application::start().await;

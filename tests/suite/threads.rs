@@ -1,4 +1,4 @@
-//! Threads: replies, followers, unread counts, resolution, and messages in context.
+//! Threads: replies, followers, unread counts, marking as solved, and messages in their context.
 
 mod cluster;
 mod model;
@@ -46,14 +46,14 @@ async fn replies_appear_in_their_thread_and_authors_follow_it() {
     assert_eq!(told.payload["thread"]["reply_count"], 1);
     assert_eq!(told.payload["thread"]["participants"], json!([{ "kind": "user", "id": ben.id }]));
     reply(&ben, &chat, &root, "and one more").await;
-    // The main line and its unread count stay unchanged; the event is in the log.
+    // Neither the main conversation nor its unread count changes, but the event is in the log.
     let history = carl.history(&chat).await;
     assert_eq!(history.last().unwrap()["id"], root["id"]);
     assert_eq!(history.last().unwrap()["thread"]["reply_count"], 2);
     let listed = carl.get(&format!("/r1/conversations/{chat}")).await.data();
     assert_eq!(listed["last_message"]["id"], root["id"]);
     assert_eq!(listed["unread"], 1);
-    // The author and the repliers follow it.
+    // The author of the root message and the users who reply follow the thread.
     let inbox = async |who: &Member, filter: &str| who.get(&format!("/r1/threads?filter={filter}")).await.data();
     let own = inbox(&anna, "unread").await;
     assert_eq!((&own["total"], &own["items"][0]["unread"]), (&json!(1), &json!(2)));
@@ -70,7 +70,7 @@ async fn replies_appear_in_their_thread_and_authors_follow_it() {
     assert_eq!(inbox(&carl, "solved").await["items"][0]["solved"], true);
     assert_eq!(carl.delete(&follow).await.data()["following"], false);
     assert_eq!(inbox(&carl, "all").await["total"], 0);
-    // Pages, and a deleted reply.
+    // Reads pages of the thread, also after a reply was deleted.
     let part = ben.get(&format!("{thread}?limit=1")).await.data();
     assert_eq!((&part["items"][0]["no"], &part["has_more"]), (&json!(2), &json!(true)));
     assert_eq!(ben.get(&format!("{thread}?after_no=0&limit=1")).await.data()["items"][0]["no"], 1);
@@ -111,7 +111,7 @@ async fn threads_require_a_readable_main_line_message() {
     }
     carl.post(&format!("/r1/messages/{}/thread/read", id(&root)), json!({ "no": 1 })).await.refused(404, "not_found");
     anna.get(&format!("/r1/messages/{}/thread", id(&first))).await.refused(409, "wrong_state");
-    // Replies sent to the main line too, and forwarded.
+    // Replies that are also shown in the main conversation, and forwarded replies.
     let body =
         json!({ "client_id": new_id(), "content": "both", "thread_id": root["id"], "also_to_conversation": true });
     let both = anna.post(&messages, body).await.data_with(201);

@@ -1,4 +1,4 @@
-//! Tools of assistants: servers added by administrators, and calls by models.
+//! Tools of assistants: servers that administrators add, and calls by models.
 
 use support::{Behaviour, Member, OddServer, Setup, UpstreamKind, Value, json, new_id};
 
@@ -16,12 +16,12 @@ mod permissions;
 mod servers;
 mod survival;
 
-/// A chat with an assistant that has the tools of the misbehaving server.
+/// Chat with an assistant that has the tools of the misbehaving server.
 pub(crate) struct Tools {
     pub odd: OddServer,
     pub chat: Chat,
     pub admin: Member,
-    /// Path of the server for administrators.
+    /// Path of the server in the API for administrators.
     pub server: String,
 }
 
@@ -38,7 +38,7 @@ impl Tools {
         assert_eq!(ada["tools"], tools);
         let new = json!({ "kind": "assistant", "assistant_id": ada["id"] });
         chat.id = chat.anna.post("/r1/conversations", new).await.data_with(201)["id"].as_str().unwrap().to_owned();
-        // Tools declared read-only run without confirmation.
+        // Tools that the server declares as read-only run without asking the user.
         let readers = server["tools"].as_array().unwrap().iter().filter(|tool| tool["is_read_only"] == true);
         let modes: Value = readers.map(|tool| (tool["name"].as_str().unwrap().to_owned(), json!("auto"))).collect();
         let server = format!("/r1/admin/mcp_servers/{}", server["id"].as_str().unwrap());
@@ -51,20 +51,20 @@ impl Tools {
         self.admin.patch(&self.server, json!({ "modes": { tool: mode } })).await.data();
     }
 
-    /// Makes the model call these tools, then answer.
+    /// Makes the model call these tools and then answer.
     pub fn will_call(&self, calls: &[(&str, Value)]) {
         let calls = calls.iter().map(|(tool, arguments)| (format!("Odd__{tool}"), arguments.clone())).collect();
         self.chat.upstream.then(Behaviour::CallTools(calls));
         self.chat.upstream.then(Behaviour::answer("That is it."));
     }
 
-    /// Asks; returns the completed answer.
+    /// Asks a question and returns the complete answer.
     pub async fn answered(&mut self) -> Value {
         self.chat.ask("Go on").await;
         self.chat.ended("message.completed").await["message"].clone()
     }
 
-    /// Next frame about a call with this status.
+    /// Returns the next frame about a call that has this status.
     pub async fn told(&mut self, status: &str) -> Value {
         let is_so =
             |frame: &support::Frame| frame.kind == "message.tool_call" && frame.payload["call"]["status"] == status;
@@ -72,7 +72,7 @@ impl Tools {
     }
 }
 
-/// Adds a server; returns it with its tools.
+/// Adds a server and returns it with its tools.
 pub(crate) async fn added(admin: &Member, body: Value) -> Value {
     let server = admin.post("/r1/admin/mcp_servers", body).await.data_with(201);
     assert_eq!((&server["tools"], &server["checked_at"]), (&json!([]), &Value::Null));
@@ -108,7 +108,7 @@ fn servers_and_connections() -> Vec<SampleCall> {
         sample(&["UseServerPrompt"], async |world| {
             Args::id(sample_server(world).await).with_body(json!({ "name": "review" }))
         }),
-        // The server supports no sign-in.
+        // The server supports no sign-in by users.
         sample(&["SignInToToolServer"], async |world| {
             Args::id(sample_server(world).await).with_body(json!({ "next": "/settings" }))
         }),
@@ -119,7 +119,7 @@ fn servers_and_connections() -> Vec<SampleCall> {
 fn calls_and_permissions() -> Vec<SampleCall> {
     vec![
         plain(&["ListToolPermissions"]),
-        // The owner has allowed nothing.
+        // The owner has granted no permission.
         sample(&["RevokeToolPermission"], async |_| Args::id(new_id())),
         sample(&["ShowWorkspaceTools"], async |world| Args::id(&world.workspace)),
         sample(&["ChangeWorkspaceTools"], async |world| {
@@ -155,9 +155,9 @@ async fn calls_and_shows_tools_for_every_provider_format() {
         assert!(offered.contains("Odd__add") && offered.contains("Adds two numbers."), "{kind:?}: {offered}");
         let second = asked[1].body.to_string();
         assert!(second.contains("Odd__add") && second.contains('5'), "{kind:?}: {second}");
-        // Each model call is in the ledger.
+        // Each call of the model is in the usage log.
         assert_eq!(tools.chat.anna.get("/r1/usage/requests").await.data()["total"], 2);
-        // It is in the history as well.
+        // The calls are in the history as well.
         let id = message["id"].as_str().unwrap();
         assert_eq!(tools.chat.message(id).await["tool_calls"], message["tool_calls"]);
         let details = tools.chat.anna.get(&format!("/r1/messages/{id}/details")).await.data();
@@ -179,7 +179,8 @@ async fn runs_calls_in_parallel_and_in_rounds() {
     let third = tools.chat.upstream.asked()[2].body["messages"].clone();
     let roles: Vec<_> = third.as_array().unwrap().iter().map(|turn| turn["role"].as_str().unwrap()).collect();
     assert_eq!(roles, ["system", "user", "assistant", "tool", "tool", "tool", "assistant", "tool"]);
-    // A regenerated answer has its own calls; earlier ones return with their version.
+    // An answer that is generated again has calls of its own. The earlier calls are shown again
+    // with their version.
     let id = message["id"].as_str().unwrap().to_owned();
     tools.chat.anna.post(&format!("/r1/messages/{id}/regenerate"), json!({})).await.data();
     let again = tools.chat.ended("message.completed").await["message"].clone();
@@ -231,7 +232,7 @@ async fn an_assistant_has_only_its_assigned_tools() {
         .patch(&ada, json!({ "tools": [{ "server_id": server, "tools": ["none"] }] }))
         .await
         .names_field("tools");
-    // Admin-only tools are assigned by administrators and stay assigned.
+    // Tools that only administrators see are assigned by administrators, and stay assigned.
     tools.chat.anna.patch(&ada, json!({ "tools": one })).await.data();
     tools.admin.patch(&tools.server, json!({ "visible_to": "admins" })).await.data();
     tools.chat.anna.patch(&ada, json!({ "tools": one })).await.data();
@@ -257,7 +258,8 @@ async fn sends_pictures_of_a_tool_result_to_vision_models() {
             let message = tools.answered().await;
             let result = message["tool_calls"][0]["result"].as_str().unwrap();
             assert!(result.starts_with("Here it is.\n[image 1, image/png"), "{kind:?}: {result}");
-            // Readers see the picture, whether or not the model does; others don't.
+            // Users who can read the message see the picture, whether or not the model does; other
+            // users don't.
             let call = &message["tool_calls"][0];
             assert_eq!(call["pictures"], 1, "only pictures are counted: {call}");
             let (id, call) = (message["id"].as_str().unwrap(), call["id"].as_str().unwrap());

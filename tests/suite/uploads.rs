@@ -1,4 +1,4 @@
-//! Files: upload, sending, access through their message, and deletion.
+//! Files: upload, sending, access by means of a message, and deletion.
 
 mod bombs;
 mod limits;
@@ -20,7 +20,7 @@ pub(crate) fn address(upload: &Value) -> String {
     format!("/files/{}/{}", upload["id"].as_str().unwrap(), "any-name")
 }
 
-/// All stored files without uploads in progress.
+/// Returns all stored files, except uploads in progress.
 fn stored(app: &Application) -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -64,7 +64,7 @@ async fn only_readers_of_its_message_read_a_file() {
         (&json!(8), &json!("ready"), &json!("text/plain"))
     );
 
-    // An unsent file is visible to its uploader only.
+    // Before a file is sent, only its owner can read it.
     assert_eq!(anna.get(&address(&upload)).await.text(), "our plan");
     for other in [&ben, &carl] {
         other.get(&address(&upload)).await.refused(404, "not_found");

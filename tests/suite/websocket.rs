@@ -1,4 +1,4 @@
-//! Native WebSocket: handshake, invalid frames and closing.
+//! Native WebSocket: handshake, invalid frames, and closing.
 
 use support::{Application, Codec, Setup, Socket, json, new_id};
 
@@ -9,7 +9,7 @@ use crate::{
 
 const PATH: &str = "/r1/websocket";
 
-/// Status and body of a refused upgrade.
+/// Returns the status and the body of an upgrade that is refused.
 async fn refused(base: &str, path: &str, headers: &str) -> (u16, String) {
     let (raw, head) = Raw::knock(base, "GET", path, &upgrade_headers(headers)).await;
     let body = raw.body().await;
@@ -196,7 +196,7 @@ async fn answers_an_invalid_frame_with_an_error_and_stays_connected() {
         let answer = socket.request(kind, payload.clone()).await;
         assert_eq!((answer.kind.as_str(), answer.payload["code"].as_str()), ("error", Some(code)), "{kind} {payload}");
     }
-    // No frame took effect, and the connection works.
+    // None of the frames has had an effect, and the connection still works.
     assert!(anna.history(&chat).await.is_empty());
     socket.send_message(&chat, "still here").await;
 }
@@ -265,7 +265,8 @@ async fn random_bytes_do_not_affect_other_connections() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut witness = anna.connect().await;
-    // Deterministic noise; the first bytes look like frames so that parsing passes the header.
+    // Deterministic noise. Its first bytes look like frames, so that the server parses further than
+    // the header.
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut noise = || {
         state ^= state << 13;
@@ -287,7 +288,7 @@ async fn random_bytes_do_not_affect_other_connections() {
 
 #[tokio::test]
 async fn answers_pings_joins_fragments_and_returns_close_frames() {
-    // Without shared presence no other frame arrives in between.
+    // Without a shared workspace, no other frame (such as presence) arrives in between.
     let app = Setup::new().set("workspaces.shared", "none").start().await;
     let anna = app.sign_up("Anna").await;
     let mut raw = Raw::native(&app.url(), anna.access_token()).await;
@@ -337,7 +338,7 @@ async fn clients_without_heartbeat_are_disconnected() {
         match silent.frame().await {
             Some((PING, _)) => pings += 1,
             Some((CLOSE, payload)) => break u16::from_be_bytes([payload[0], payload[1]]),
-            // The other client reads and thereby answers its pings.
+            // The other client reads its frames, and so answers the pings.
             Some(_) => drop(socket.drain().await),
             None => panic!("ended without a close frame"),
         }
@@ -393,7 +394,7 @@ async fn disconnects_a_client_that_does_not_read_and_lets_it_catch_up() {
             sender.read_until_seq(&chat, n + 1).await;
         }
     }
-    // It reads what was sent before, then the reason for the end.
+    // The client reads what was sent before, and then the reason for the end.
     let (mut last, mut code) = (0, None);
     while let Some((opcode, payload)) = stuck.frame().await {
         match opcode {

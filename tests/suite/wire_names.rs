@@ -1,6 +1,7 @@
-//! Names that programs outside, stored rows and other instances read: members of serialised types, subcommands, columns and metrics.
-//! `wire_names.txt` lists them without the names that they have in Rust, so that a rename in the code leaves the file as it is.
-//! `NATTER_UPDATE=1` writes the file anew; a commit that changes it says "wire" in its body.
+//! Names that programs outside, stored rows and other instances read: members of serialised types,
+//! subcommands, columns and metrics. `wire_names.txt` lists them without their names in Rust, so
+//! that a rename in the code doesn't change the file. `NATTER_UPDATE=1` writes the file; a commit
+//! that changes it says "wire" in its body.
 
 use std::{collections::BTreeSet, fs};
 
@@ -11,7 +12,7 @@ use crate::{
     committed::compare,
 };
 
-/// Derives whose output contains the names of fields or variants.
+/// Derive macros whose output contains the names of fields or variants.
 const NAMING_DERIVES: [&str; 13] = [
     "Args",
     "AsRefStr",
@@ -46,7 +47,7 @@ fn committed_wire_names_match_the_code() {
     );
 }
 
-/// String literals that are names of metrics.
+/// Collects the string literals that are names of metrics.
 fn collect_metrics(text: &str, lines: &mut BTreeSet<String>) {
     for (start, _) in text.match_indices("\"natter_") {
         let name: String = text[start + 1..].chars().take_while(|it| it.is_ascii_lowercase() || *it == '_').collect();
@@ -87,11 +88,12 @@ fn collect_items(items: &[Item], lines: &mut BTreeSet<String>) {
     }
 }
 
-/// The attributes of a type that decide how its members are named.
+/// Attributes of a type that decide how its members are named.
 struct Container {
     rename_all: Option<String>,
     fields: Option<String>,
-    /// Attributes that change the form, such as the tag of an enum or the name of a table.
+    /// Attributes that change the form of the type, such as the tag of an enum or the name of a
+    /// table.
     keys: String,
 }
 
@@ -110,7 +112,8 @@ impl Container {
         container
     }
 
-    /// The name of a member outside: the one given by an attribute, or its own in the case of its container.
+    /// Returns the name of a member on the wire: the one that an attribute gives, or otherwise its
+    /// own, in the case that the container uses.
     fn name(&self, attributes: &[Attribute], own: &str, default: &str) -> String {
         let given = arguments(attributes)
             .into_iter()
@@ -143,7 +146,8 @@ impl Container {
     }
 }
 
-/// Arguments of the attributes that name things: `#[serde(rename = "x", default)]` gives `rename` with a value and `default` without.
+/// Returns the arguments of the attributes that give names. For `#[serde(rename = "x", default)]`,
+/// these are `rename` with a value and `default` without one.
 fn arguments(attributes: &[Attribute]) -> Vec<(String, Option<String>)> {
     let mut found = Vec::new();
     for attribute in attributes {
@@ -174,7 +178,8 @@ fn has_naming_derive(attributes: &[Attribute]) -> bool {
     derives(attributes).iter().any(|name| NAMING_DERIVES.contains(&name.as_str()))
 }
 
-/// True for types that are only read, and built from another type that is on the wire in their place.
+/// True for a type that is only deserialised, and by way of another type that is on the wire in its
+/// place.
 fn is_converted(attributes: &[Attribute]) -> bool {
     let has_source = arguments(attributes).iter().any(|(key, _)| key == "from" || key == "try_from");
     has_source && !derives(attributes).iter().any(|name| name == "Serialize")

@@ -1,4 +1,4 @@
-//! Workspaces over the API: personal, shared and team workspaces, and isolation between them.
+//! Workspaces: personal, shared and team workspaces, and their isolation from each other.
 
 mod addresses;
 mod emoji;
@@ -14,7 +14,7 @@ pub(crate) use samples::sample_calls;
 
 const UNKNOWN: &str = "0198c1a0-0000-7000-8000-000000000000";
 
-/// An application whose users share no workspace at first.
+/// Starts an application whose users share no workspace at first.
 async fn apart() -> Application {
     Setup::new().set("workspaces.shared", "none").start().await
 }
@@ -54,7 +54,7 @@ async fn users_start_with_a_personal_and_the_shared_workspace() {
     assert_ne!(workspaces(&ben).await[1]["id"], seen[1]["id"]);
     let home = seen[0]["id"].as_str().unwrap();
     assert_eq!(anna.get(&format!("/r1/workspaces/{home}")).await.data()["name"], "Home");
-    // The administrator, as the first user, owns the shared workspace.
+    // The administrator is the first user and therefore owns the shared workspace.
     let all = members(&anna, home).await;
     assert!(all.contains(&("Ben".to_owned(), "member".to_owned())), "{all:?}");
     assert_eq!(all.iter().filter(|(_, role)| role == "owner").count(), 1, "{all:?}");
@@ -66,7 +66,7 @@ async fn users_start_with_a_personal_and_the_shared_workspace() {
     let _socket = ben.connect().await;
     assert_eq!(anna.get(&format!("/r1/users/{}", ben.id)).await.data()["presence"], "online");
     assert_eq!(anna.get(&format!("/r1/users/{}", ben.id)).await.data()["email"], Value::Null);
-    // Conversations default to the shared workspace.
+    // By default, conversations are created in the shared workspace.
     let chat = anna.open_single(&ben).await;
     assert_eq!(anna.conversation(&chat).await["workspace_id"], home);
 }
@@ -99,7 +99,7 @@ async fn users_without_a_common_workspace_are_invisible_to_each_other() {
     alike(refusals);
     let found = ben.get(&format!("/r1/users?q={}", anna.email)).await.data();
     assert_eq!(found["total"], 0);
-    // The refusals are identical, so that their wording reveals nothing.
+    // The refusals are identical, so that they don't reveal whether the workspace exists.
     alike(vec![ben.get(&format!("/r1/workspaces/{team}")).await, ben.get(&format!("/r1/workspaces/{UNKNOWN}")).await]);
 
     anna.post(&format!("/r1/workspaces/{team}/members"), json!({ "email": ben.email.to_uppercase() }))
@@ -110,12 +110,12 @@ async fn users_without_a_common_workspace_are_invisible_to_each_other() {
     ben.get(&format!("/r1/workspaces/{hers}")).await.refused(404, "not_found");
     let body = json!({ "kind": "single", "workspace_id": team, "member_ids": [anna.id] });
     assert_eq!(ben.post("/r1/conversations", body).await.data_with(201)["workspace_id"], team.as_str());
-    // The default workspace does not bring them together either.
+    // The users can't reach each other by the default workspace either.
     let answer = ben.post("/r1/conversations", json!({ "kind": "single", "member_ids": [anna.id] })).await;
     assert!(matches!(answer.status, 404 | 422), "{answer:?}");
 }
 
-/// Panics unless these refusals differ only in their request ids.
+/// Panics unless these refusals differ in nothing but their request ids.
 fn alike(answers: Vec<Answer>) {
     let bodies: Vec<Value> = answers
         .into_iter()

@@ -186,8 +186,8 @@ mod tests {
             assert_eq!(Matcher::new(&query, &wide).matches(text).unwrap().highlights.len(), 1);
             assert!(Matcher::new(&query, &wide).matches("projec, invoice").is_none());
         }
-        // In the first query, all of the few completions are listed; in the second, only the last
-        // word may be incomplete.
+        // A prefix isn't searched if it has so few completions that all are listed, as in the first
+        // query. Nor if the word isn't the last one, as "project" in the second query.
         for asked in ["projectz", "project plan"] {
             let query = Query::parse(asked, 0).unwrap();
             assert!(

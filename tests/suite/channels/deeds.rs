@@ -152,7 +152,7 @@ fn but(changes: &[Row]) -> Vec<Row> {
     USUAL.into_iter().map(row).collect()
 }
 
-/// What happens to the conversation after the messages were sent.
+/// Change of the conversation after the messages were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     Nothing,

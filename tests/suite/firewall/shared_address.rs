@@ -82,8 +82,8 @@ async fn five_hundred_new_users_behind_one_address_are_not_banned() {
     let (base, anonymous, admin) = (app.url(), app.anonymous(), app.admin().await);
     let members = app.crowd(MEMBERS).await;
 
-    // All users request an email and one of them a password reset. These calls belong to the rate
-    // limit group of sign-in calls, and are more than the former limit allowed in a minute.
+    // All users request an email for a password reset. These calls belong to the same rate limit
+    // group as sign-ins, and are more than its former limit per minute.
     let asked = stream::iter(0..PEOPLE).map(|n| {
         let anonymous = &anonymous;
         async move {

@@ -1,4 +1,4 @@
-//! Usage ledger.
+//! Usage log.
 
 use support::{Behaviour, Setup, UpstreamKind, Value, json};
 

@@ -1,4 +1,4 @@
-//! Permissions on an assistant's files.
+//! Permissions on the files of an assistant.
 
 use support::{Member, Value, json};
 
@@ -29,14 +29,14 @@ async fn only_editors_of_an_assistant_manage_its_files() {
         person.post(&format!("{one}/retry"), json!({})).await.refused(status, code);
         person.delete(&one).await.refused(status, code);
     }
-    // A workspace admin may add their own files.
+    // An administrator of the workspace may add their own files.
     assert_eq!(dora.get(&path).await.data()["files"][0]["id"], file["id"]);
     let foreign = ben.upload("own.txt", "text/plain", "mine").await;
     dora.post(&path, json!({ "upload_id": foreign["id"] })).await.refused(404, "not_found");
     let own = dora.upload("own.txt", "text/plain", "Tides come twice a day.").await;
     let given = dora.post(&path, json!({ "upload_id": own["id"] })).await.data_with(201);
     assert_eq!(given["added_by"]["name"], "Dora");
-    // Adding it again returns the same file.
+    // Adding a file again returns the existing one.
     let again = dora.post(&path, json!({ "upload_id": own["id"] })).await.data_with(200);
     assert_eq!(again["id"], given["id"]);
     // A file of another assistant is not found.
@@ -46,7 +46,7 @@ async fn only_editors_of_an_assistant_manage_its_files() {
     library.anna.delete(&there).await.refused(404, "not_found");
     library.anna.delete(&one).await.data_with(200);
     assert_eq!(library.file(&file).await, Value::default());
-    // The default assistant takes no files.
+    // The default assistant can't have files.
     let default = library.anna.get("/r1/assistants").await.data()["items"][0]["id"].as_str().unwrap().to_owned();
     library.anna.get(&format!("/r1/assistants/{default}/knowledge")).await.refused(403, "forbidden");
 }

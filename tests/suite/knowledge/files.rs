@@ -28,10 +28,10 @@ async fn the_content_of_a_knowledge_file_decides_its_type() {
         let upload = anna.upload(name, claimed, bytes).await;
         anna.post(&path, json!({ "upload_id": upload["id"] })).await.refused(415, "type_refused");
     }
-    // A text declared as PDF is treated as text.
+    // A text that is declared as PDF is treated as text.
     let honest = library.give("handbook.pdf", "application/pdf", HANDBOOK).await;
     assert_eq!(library.until(&honest, "ready").await["media_type"], "text/plain");
-    // A PDF header alone is not a PDF.
+    // A file that has only the header of a PDF is not a PDF.
     for (name, bytes) in [
         ("broken.pdf", &b"%PDF-1.7\nnothing of the kind"[..]),
         ("blank.txt", b" \n\t\n "),
@@ -41,7 +41,7 @@ async fn the_content_of_a_knowledge_file_decides_its_type() {
         let failed = library.until(&file, "failed").await;
         assert!(failed["error"].as_str().unwrap().ends_with('.'), "{failed}");
         assert_eq!(failed["pieces"], 0);
-        // A retry is allowed and fails again.
+        // The user may retry, but it fails again.
         let retry = format!("{path}/{}/retry", file["id"].as_str().unwrap());
         anna.post(&retry, json!({})).await.data();
         library.until(&file, "failed").await;
@@ -49,7 +49,7 @@ async fn the_content_of_a_knowledge_file_decides_its_type() {
     anna.post(&format!("{path}/{}/retry", honest["id"].as_str().unwrap()), json!({})).await.refused(409, "wrong_state");
 }
 
-/// A ZIP-based document with these parts.
+/// Creates a document in the form of a ZIP archive with these parts.
 fn packed(parts: &[(&str, &str)]) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in parts {
@@ -75,7 +75,7 @@ async fn reads_office_documents_and_cites_slides() {
         ("ppt/slides/slide1.xml", &slide("Welcome to the harbour.")),
         ("ppt/slides/slide2.xml", &slide("Everybody has twenty-five days of leave each year.")),
     ]);
-    // Browsers send this type for files that no local program opens.
+    // Browsers send this type for files that no program on the machine opens.
     let file = library.give("plan.pptx", "application/octet-stream", slides).await;
     assert_eq!(library.until(&file, "ready").await["pieces"], 2);
     let text = packed(&[
@@ -97,7 +97,7 @@ async fn reads_office_documents_and_cites_slides() {
 #[tokio::test]
 async fn a_crashing_file_reader_fails_only_its_file() {
     let library = Library::start().await;
-    // Parsers recurse once per level.
+    // Parsers of HTML recurse once per level of nesting.
     let deep = format!("<html>{}deep{}</html>", "<div>".repeat(3_000), "</div>".repeat(3_000));
     let file = library.give("deep.html", "text/html", deep).await;
     wait_until("the file is indexed or refused", || async {
@@ -118,14 +118,14 @@ async fn limits_the_knowledge_of_an_assistant() {
     anna.post(&path, json!({ "upload_id": huge["id"] })).await.refused(413, "too_large");
     let first = library.give("handbook.md", "text/markdown", HANDBOOK).await;
     library.until(&first, "ready").await;
-    // The limit leaves room for less than this file needs.
+    // This file needs more than the limit leaves.
     let second = library.give("long.txt", "text/plain", "All work and no play. ".repeat(900)).await;
     let failed = library.until(&second, "failed").await;
     assert!(failed["error"].as_str().unwrap().contains("more than 4 sections"), "{failed}");
     assert_eq!(library.rows("knowledge_chunks").await, 3, "chunks of the failed file are left");
     let third = anna.upload("third.txt", "text/plain", "third").await;
     anna.post(&path, json!({ "upload_id": third["id"] })).await.refused(413, "quota_exceeded");
-    // Deleting the first file makes room.
+    // Deleting the first file makes enough room.
     anna.delete(&format!("{path}/{}", first["id"].as_str().unwrap())).await.data_with(200);
     anna.post(&format!("{path}/{}/retry", second["id"].as_str().unwrap()), json!({})).await.data();
     library.until(&second, "failed").await;
@@ -141,7 +141,7 @@ async fn deletes_all_data_of_a_removed_knowledge_file() {
     library.until(&given, "ready").await;
     let chat = library.chat().await;
     let answer = library.ask(&mut socket, &chat, "How many days of leave?", "Twenty-five [1].").await;
-    // The upload belongs to the assistant now.
+    // The upload now belongs to the assistant, so it still exists.
     let upload = json!({ "id": given["upload_id"] });
     assert_eq!(anna.get(&address(&upload)).await.text(), HANDBOOK);
     let path = format!("/r1/uploads/{}", given["upload_id"].as_str().unwrap());
@@ -153,7 +153,7 @@ async fn deletes_all_data_of_a_removed_knowledge_file() {
     for table in ["knowledge_files", "knowledge_chunks", "knowledge_vectors", "knowledge_words"] {
         assert_eq!(library.rows(table).await, 0, "{table}");
     }
-    // The answer keeps its excerpt; the source can't be opened.
+    // The answer still has the excerpt, but the source can't be opened.
     let id = answer["id"].as_str().unwrap();
     let cited = anna.get(&format!("/r1/messages/{id}/citations/1")).await;
     cited.refused(404, "not_found");

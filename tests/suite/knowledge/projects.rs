@@ -41,7 +41,7 @@ async fn uses_a_sections_instructions_and_files_in_its_chats() {
     let cited = format!("/r1/messages/{}/citations/1", answer["id"].as_str().unwrap());
     assert!(anna.get(&cited).await.data()["text"].as_str().unwrap().contains("twenty-five days"));
 
-    // Files stay in their workspace; the instructions belong to the section.
+    // Files are used only in their workspace; the instructions are used in the section everywhere.
     let elsewhere = anna.open_assistant().await;
     anna.patch(&format!("/r1/conversations/{elsewhere}/own"), json!({ "section_id": section })).await.data();
     let answer = library.ask(&mut socket, &elsewhere, question, "Who knows.").await;
@@ -79,13 +79,13 @@ async fn a_section_is_private_to_its_owner() {
     ben.post(&knowledge, give.clone()).await.refused(404, "not_found");
     ben.post(&format!("{one}/retry"), json!({})).await.refused(404, "not_found");
     ben.delete(&one).await.refused(404, "not_found");
-    // Files of others and foreign workspaces are refused.
+    // Files of other users, and sections for workspaces of others, are refused.
     anna.post(&knowledge, give).await.refused(404, "not_found");
     let mallory = library.app.sign_up("Mallory").await;
     let hers = mallory.post("/r1/sections", json!({ "name": "House" })).await.data_with(201);
     let there = format!("/r1/sections/{}/knowledge?workspace_id={}", hers["id"].as_str().unwrap(), library.workspace);
     mallory.get(&there).await.refused(404, "not_found");
-    // A section's file does not belong to the assistant.
+    // A file of a section is not a file of the assistant.
     assert_eq!(anna.get(&library.path()).await.data()["files"], json!([]));
     anna.delete(&format!("{}/{}", library.path(), file["id"].as_str().unwrap())).await.refused(404, "not_found");
     anna.delete(&one).await.data();

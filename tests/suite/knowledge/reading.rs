@@ -1,10 +1,10 @@
-//! Indexing of files: crashes, provider errors and model changes.
+//! Indexing of files: crashes, errors of the provider, and changes of the model.
 
 use support::{Behaviour, Setup, json, wait_until};
 
 use super::{HANDBOOK, Library};
 
-/// A text of more than a hundred chunks, each with a unique word.
+/// Returns a text of more than a hundred chunks. Each contains a word that is in no other.
 fn long_text() -> String {
     (0..130).map(|n| format!("# Chapter {n}\n\nThe word of this chapter is word{n}x.\n\n")).collect()
 }
@@ -14,7 +14,7 @@ async fn indexes_a_file_once_despite_a_kill() {
     let mut library = Library::start().await;
     library.upstream.embed(Behaviour::step(""));
     let file = library.give("long.md", "text/markdown", long_text()).await;
-    // Two calls are answered, the third is in flight.
+    // Two calls are answered, and the third is in progress.
     library.upstream.release(2);
     library.upstream.wait_until_asked(3).await;
     wait_until("two batches are stored", || async { library.file(&file).await["embedded"] == 64 }).await;
@@ -27,7 +27,7 @@ async fn indexes_a_file_once_despite_a_kill() {
     let sum = "SELECT CAST(SUM(count) AS BIGINT) FROM knowledge_vectors";
     assert_eq!(library.app.database.number(sum).await, 130);
     assert_eq!(library.rows("knowledge_vectors").await, 5);
-    // Only the call in flight is repeated.
+    // Only the call that was in progress is repeated.
     let asked: usize = library.embedded().iter().map(|body| body["input"].as_array().unwrap().len()).sum();
     assert!(asked <= 130 + 2 * 32, "{asked} texts");
     let mut socket = library.anna.connect().await;
@@ -49,10 +49,10 @@ async fn a_file_waits_for_an_unavailable_embedding_model_and_can_be_retried() {
     library.upstream.embed(Behaviour::answer(""));
     let retry = format!("{}/{}/retry", library.path(), file["id"].as_str().unwrap());
     let again = library.anna.post(&retry, json!({})).await.data();
-    // Indexing may have started already.
+    // Indexing may already have started.
     assert!(["waiting", "reading"].contains(&again["state"].as_str().unwrap()), "{again}");
     assert_eq!(again["error"], json!(null));
-    // The provider's key may back off for some seconds.
+    // The provider's key may be in backoff for some seconds.
     wait_until("the file is indexed", || async {
         let now = library.file(&file).await;
         if now["state"] == "waiting" && now["error"].is_string() {
@@ -79,7 +79,7 @@ async fn records_failed_files_as_dead_letters_with_their_cause() {
         dead["items"].as_array().unwrap().iter().any(|job| job["error"].as_str().is_some_and(|error| !error.is_empty()))
     })
     .await;
-    // An administrator can requeue it too.
+    // An administrator can requeue the job too.
     library.upstream.embed(Behaviour::answer(""));
     wait_until("the file is indexed", || async {
         admin.post("/r1/admin/jobs/requeue", json!({ "kind": "read_knowledge" })).await.data();
@@ -93,7 +93,7 @@ async fn changing_the_embedding_model_embeds_all_files_again() {
     let library = Library::start().await;
     let file = library.give("handbook.md", "text/markdown", HANDBOOK).await;
     library.until(&file, "ready").await;
-    // The same name refers to another model from here on.
+    // From here on, the same name refers to another model.
     let admin = library.app.admin().await;
     let body = json!({ "deployments": [{ "provider": "fake", "model": "embed-other" }] });
     admin.put("/r1/admin/models/embed-words", body).await.data_with(200);

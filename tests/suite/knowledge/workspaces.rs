@@ -1,4 +1,4 @@
-//! Workspace files, used by all assistants in the workspace.
+//! Files of a workspace, which all assistants in it use.
 
 use support::{Behaviour, Value, json, wait_until};
 
@@ -36,7 +36,7 @@ async fn all_assistants_use_the_files_of_their_workspace() {
     assert!(library.instructions().contains("twenty-five days"));
     let cited = format!("/r1/messages/{}/citations/1", answer["id"].as_str().unwrap());
     assert!(anna.get(&cited).await.data()["text"].as_str().unwrap().contains("twenty-five days"));
-    // An assistant without a workspace uses them too, but not in another workspace.
+    // An assistant that belongs to no workspace uses the files too, but not in another workspace.
     let default = anna.get("/r1/assistants").await.data()["items"][0]["id"].clone();
     let new = json!({ "kind": "assistant", "assistant_id": default, "workspace_id": library.workspace });
     let inside = anna.post("/r1/conversations", new).await.data_with(201)["id"].as_str().unwrap().to_owned();
@@ -48,7 +48,8 @@ async fn all_assistants_use_the_files_of_their_workspace() {
     // The file belongs to no assistant.
     assert_eq!(anna.get(&library.path()).await.data()["files"], json!([]));
     anna.delete(&format!("{}/{}", library.path(), file["id"].as_str().unwrap())).await.refused(404, "not_found");
-    // It is deleted with its workspace, not before; deleting an assistant removes only unused files.
+    // The file is deleted together with its workspace and not earlier. Deleting an assistant
+    // removes only files that nothing else uses.
     anna.delete(&format!("/r1/assistants/{}", library.assistant)).await.data();
     library.ask(&mut socket, &inside, question, "Twenty-five [1].").await;
     assert!(library.instructions().contains("twenty-five days"));
@@ -72,7 +73,7 @@ async fn only_workspace_admins_manage_workspace_files() {
         person.delete(&one).await.refused(status, code);
     }
     assert_eq!(dora.get(&library.shared()).await.data()["files"][0]["id"], file["id"]);
-    // Assistants do not use the files in conversations with guests.
+    // In conversations with guests, assistants don't use the files.
     let mut socket = anna.connect().await;
     for (members, is_known) in [(json!([ben.id, dora.id]), true), (json!([ben.id, cara.id]), false)] {
         let new =

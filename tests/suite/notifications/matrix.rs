@@ -1,5 +1,5 @@
-//! Notification matrix: levels × kinds × states. The table is committed so that a change shows up in review;
-//! `NATTER_UPDATE=1` rewrites it.
+//! Matrix of notifications: levels × kinds × states. The table is committed, so that a change is
+//! visible in a review; `NATTER_UPDATE=1` writes it.
 
 use std::{
     fmt::Write as _,
@@ -20,7 +20,7 @@ const HEAD: &str = "# What somebody is told of: list: it stands in their list; r
                     # mail: is in the mail about what was missed; -: nothing of it.\n\
                     # level | kind";
 const LEVELS: [&str; 3] = ["all", "mentions", "none"];
-/// Kinds with the message that triggers them, each in its own channel.
+/// Kinds of notification, each with the message that triggers it. Each kind has a separate channel.
 const KINDS: [(&str, &str); 7] = [
     ("message", "plain words"),
     ("mention", "only for you"),
@@ -41,7 +41,8 @@ struct Person {
 }
 
 impl Person {
-    /// Notifications of a person by the channel of each kind.
+    /// Returns what a user was told in the channel of each kind: in the inbox, by push and by
+    /// email.
     async fn told(&self, chats: &[String], pushed: &[Pushed], mails: &MailServer) -> Vec<String> {
         let listed = self.member.get("/r1/notifications?page_size=100").await.data();
         let mails = mails.mails_to(&self.member.email);
@@ -85,7 +86,7 @@ async fn notifications_match_the_committed_matrix() {
     }))
     .await;
 
-    // Preconditions: they are members, follow the thread, and wrote the message that gets a reaction.
+    // The users are members, follow the thread, and have written the message that gets a reaction.
     let mut chats = Vec::new();
     for (kind, _) in KINDS {
         let chat = anna.open_channel("private_channel", &format!("matrix {kind}")).await;
@@ -127,9 +128,10 @@ async fn notifications_match_the_committed_matrix() {
     wait_until(woken, || async { app.database.number("SELECT COUNT(*) FROM jobs WHERE kind = 'push'").await == 0 })
         .await;
     later(&app).await;
-    // Online users are checked again later; only two of the levels notify at all.
+    // The jobs of users who are online are checked again later. Only two of the levels notify at
+    // all.
     wait_until("whoever gets a mail was sent it", || async { asked(&app).await == 2 }).await;
-    // Mails are sent in order, so all earlier ones have arrived with this one.
+    // Emails are sent in order, so when this one has arrived, all earlier ones have.
     verified(&app, &mails, "Last").await;
 
     let pushed = service.pushed();
@@ -141,7 +143,7 @@ async fn notifications_match_the_committed_matrix() {
     drop(sockets);
 }
 
-/// Table with a line per level and kind and a column per state.
+/// Formats the table: a line per level and kind, and a column per state.
 fn table(people: &[Person], told: &[Vec<String>]) -> String {
     let mut table = HEAD.to_owned();
     for state in STATES {
@@ -165,7 +167,7 @@ async fn say(by: &Member, chat: &str, content: &str, more: Value) -> Value {
     by.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201)
 }
 
-/// Waits until the recipients of all messages in channels with these titles are resolved.
+/// Waits until the notifier has processed all messages in the channels with these titles.
 async fn until_looked_through(app: &Application, titles: &str) {
     let behind = format!(
         "SELECT COUNT(*) FROM conversations c LEFT JOIN notification_positions p ON p.conversation_id = c.id \
@@ -174,7 +176,7 @@ async fn until_looked_through(app: &Application, titles: &str) {
     wait_until("all is looked through", || async { app.database.number(&behind).await == 0 }).await;
 }
 
-/// Sets the level and state of a person; returns a connection if the state needs one.
+/// Sets the level and the state of a user. Returns a connection if the state needs one.
 async fn enter(anna: &Member, person: &Person, chats: &[String]) -> Option<Socket> {
     let Person { level, state, member, .. } = person;
     let mut settings = json!({ "mail_after_minutes": 5, "keywords": ["lighthouse"] });
@@ -205,7 +207,7 @@ async fn enter(anna: &Member, person: &Person, chats: &[String]) -> Option<Socke
     Some(socket)
 }
 
-/// Quiet hours that include the current time.
+/// Returns quiet hours that include the current time.
 fn around_now() -> Value {
     let minutes = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 60;
     let time = |minutes: u64| format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60);

@@ -1,10 +1,10 @@
-//! Digest mail of missed notifications.
+//! Digest email about notifications that were not read.
 
 use support::{Application, MailServer, Member, Setup, json, wait_until};
 
 use super::{channel, mention, until_listed};
 
-/// Advances by ten minutes.
+/// Makes all notifications ten minutes older.
 pub(super) async fn later(app: &Application) {
     app.database.run("UPDATE notifications SET created_at = created_at - 600000").await;
     app.database.run("UPDATE jobs SET due_at = 0 WHERE kind = 'missed_mail'").await;
@@ -54,11 +54,11 @@ async fn mails_missed_notifications_in_one_digest() {
         }
     }
     assert!(mail.subject().starts_with("2 unread"), "{}", mail.subject());
-    // One-click unsubscribe without a sign-in.
+    // The link in the email unsubscribes with one click, without signing in.
     assert_eq!(mail.header("list-unsubscribe-post"), "List-Unsubscribe=One-Click");
     let url = mail.header("list-unsubscribe").trim_matches(['<', '>']).to_owned();
     let path = url.strip_prefix(&app.url()).unwrap().to_owned();
-    // Nothing is mailed twice. The first digest's job ends after its mail was sent.
+    // No notification is emailed twice. The job of the first digest ends after its email was sent.
     wait_until("the first one is done with", || async { asked(&app).await == 0 }).await;
     mention(&anna, &chat, "the third thing", &[&ben]).await;
     wait_until("another one is asked for", || async { asked(&app).await == 1 }).await;

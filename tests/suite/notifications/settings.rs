@@ -48,14 +48,14 @@ async fn levels_select_the_notified_events() {
     told(&mut of_ben, "message", "told").await;
     let own = &ben.conversation(&one).await["own"];
     assert_eq!((&own["notify"], &own["notify_chosen"]), (&json!("all"), &json!(true)));
-    // Default level of conversations without their own.
+    // The default level applies to conversations without a chosen level.
     ben.patch("/r1/notifications/settings", json!({ "level": "all" })).await.data();
     assert_eq!(ben.conversation(&other).await["own"]["notify"], "all");
     ben.patch(&format!("/r1/conversations/{one}/own"), json!({ "notify": "none" })).await.data();
     mention(&anna, &one, "not even so", &[&ben]).await;
     anna.send_message(&other, "told too").await;
     told(&mut of_ben, "message", "told too").await;
-    // Reset to the default, on all devices.
+    // The level is reset to the default, on all devices.
     let mut here = ben.connect().await;
     let left = ben.patch(&format!("/r1/conversations/{one}/own"), json!({ "notify": null })).await.data();
     let frame = here.expect_in("conversation.own", &one).await;
@@ -66,7 +66,7 @@ async fn levels_select_the_notified_events() {
     assert_eq!(ben.conversation(&one).await["own"]["notify_chosen"], false);
     anna.send_message(&one, "told again").await;
     told(&mut of_ben, "message", "told again").await;
-    // Muted: only mentions, without sound.
+    // In a muted conversation, there are only notifications of mentions, and these are silent.
     ben.patch(&format!("/r1/conversations/{other}/own"), json!({ "muted_until": "2030-01-01T00:00:00.000Z" }))
         .await
         .data();

@@ -20,7 +20,7 @@ async fn shows_a_status_with_its_owners_presence() {
     assert_eq!(ben.get(&format!("/r1/users/{}", anna.id)).await.data()["custom_status"], status);
     let watched = of_ben.request("presence.watch", json!({ "user_ids": [anna.id] })).await;
     assert_eq!(watched.payload["items"][0]["custom_status"], status);
-    // A partial status, and none.
+    // First a part of the status is set, then none.
     let changed = anna.patch(path, json!({ "text": null, "until": null })).await.data();
     assert_eq!(changed["custom_status"], json!({ "emoji": "🌴", "text": null, "until": null }));
     let none = anna.patch(path, json!({ "emoji": null })).await.data();
@@ -50,7 +50,7 @@ async fn manually_chosen_presence_applies_to_all_devices() {
     assert_eq!(anna.get(me).await.data()["chosen_presence"], "online");
     for chosen in ["away", "dnd"] {
         assert_eq!(anna.patch(me, json!({ "chosen_presence": chosen })).await.data()["chosen_presence"], chosen);
-        // Both devices keep reporting activity.
+        // Both devices still report activity.
         laptop.send("presence", json!({ "status": "online" })).await;
         for socket in [&mut phone, &mut laptop] {
             assert_eq!(socket.expect("account.own").await.payload["user_id"], json!(anna.id));

@@ -1,5 +1,5 @@
-//! Backup drill: load → backup → kill -9 → restore elsewhere → start → everything acknowledged before the backup
-//! exists.
+//! Test of a backup: generate load, back up, kill the server, restore elsewhere, start. Everything
+//! that was acknowledged before the backup must exist.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use support::{
 
 use super::natter;
 
-/// Settings of an installation in this folder.
+/// Returns the settings of an installation in this folder.
 fn own(folder: &Path) -> Vec<(String, String)> {
     let text = |path: &Path| path.display().to_string();
     vec![
@@ -58,7 +58,7 @@ async fn restores_everything_acknowledged_before_a_backup() {
     let mut stage = Stage::start().await;
     let upload = stage.anna.upload("plan.txt", "text/plain", "our plan").await;
     stage.anna.send_files(&stage.chat, "look", &[&upload]).await.data_with(201);
-    // Writes continue during the backup.
+    // Messages are written during the backup.
     let stop = Arc::new(AtomicBool::new(false));
     let writing = {
         let (anna, chat, stop) = (stage.anna.clone(), stage.chat.clone(), Arc::clone(&stop));
@@ -88,14 +88,14 @@ async fn restores_everything_acknowledged_before_a_backup() {
     let (is_done, said) = run(elsewhere.path(), &["admin", "ledger", "verify"]).await;
     assert!(is_done && said.contains("everything adds up"), "{said}");
     let instance = Instance::start(elsewhere.path(), &own(elsewhere.path())).await;
-    // Her session stays valid because the signing key is restored.
+    // Anna's session is still valid, because the signing key is restored.
     let anna = stage.anna.at(&instance.url());
     let history = anna.history(&stage.chat).await;
     assert!(history.iter().any(|message| message["id"] == last["id"]), "{} messages", history.len());
     assert_eq!(anna.get(&crate::uploads::address(&upload)).await.text(), "our plan");
     Member::sign_in(&instance.url(), &anna.email, PASSWORD).await;
     anna.send_message(&stage.chat, "and on it goes").await;
-    // Settings and temporary files are excluded.
+    // Settings and temporary files are not part of the archive.
     let names: Vec<String> = fs::read_dir(stage.app.folder())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -114,7 +114,7 @@ async fn restore_refuses_existing_data_and_damaged_archives() {
     assert!(run(stage.app.folder(), &["backup", &archive]).await.0);
     let (is_done, said) = run(stage.app.folder(), &["backup", &archive]).await;
     assert!(!is_done && said.contains("is there already"), "{said}");
-    // Refused over a running installation.
+    // A backup can't be restored over a running installation.
     let (is_done, said) = run(stage.app.folder(), &["restore", &archive]).await;
     assert!(!is_done && said.contains("There is a database at"), "{said}");
 
@@ -134,7 +134,7 @@ async fn restore_refuses_existing_data_and_damaged_archives() {
         assert_eq!(fs::read_dir(&target).unwrap().count(), 0, "partial files were left");
     }
 
-    // Refused without the encryption key.
+    // A backup can't be restored without the encryption key.
     let target = elsewhere.path().join("without-key");
     fs::create_dir(&target).unwrap();
     let alone = elsewhere.path().join("alone.tar");
@@ -191,7 +191,7 @@ async fn runs_scheduled_backups_and_keeps_the_newest() {
     let output = app.command(&["doctor"]).await;
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("ok       backups: the last one is of 20"), "{said}");
-    // A restart creates no further backup.
+    // After a restart, no further backup is created yet.
     app.instances[0].kill().await;
     let again = Instance::start(app.folder(), app.settings()).await;
     assert_eq!(Caller::anonymous(&again.url()).get("/health").await.status, 200);
@@ -216,7 +216,7 @@ async fn stores_s3_backups_without_the_encryption_key() {
     let (archive, key) = (archive.display().to_string(), key.display().to_string());
     let (is_done, said) = run(target.path(), &["restore", &archive, "--key", &key]).await;
     assert!(is_done && said.contains("everything was verified"), "{said}");
-    // Nothing is stored locally.
+    // No archive stays in the local folder.
     assert_eq!(fs::read_dir(app.folder().join("backups")).unwrap().count(), 0);
 }
 
@@ -232,7 +232,7 @@ async fn warns_at_start_up_that_postgresql_is_not_backed_up() {
     assert!(!is_done && said.contains("backup.every_hours is set, but the database is PostgreSQL"), "{said}");
 }
 
-/// Follows the procedure in docs/operations.md.
+/// The test follows the procedure in docs/operations.md.
 #[tokio::test]
 async fn restores_a_postgresql_dump_elsewhere() {
     if Engine::of_this_run() != Engine::Postgres {

@@ -2,7 +2,7 @@
 
 use support::{Application, Member, Setup, Value, json, wait_until};
 
-/// Checks about this subject.
+/// Returns the results of the checks about this subject.
 async fn about(admin: &Member, about: &str) -> Vec<(String, String)> {
     let checks = admin.get("/r1/admin/checks").await.data();
     let text = |check: &Value, field: &str| check[field].as_str().unwrap().to_owned();

@@ -1,4 +1,5 @@
-//! Faults of the machine and its dependencies: each is reported and recovers without a restart.
+//! Faults of the machine and its dependencies. Each is reported, and the server recovers from it
+//! without a restart.
 
 use std::fs;
 
@@ -13,7 +14,7 @@ use tokio::{
 
 use super::natter;
 
-/// Status and reasons reported by `/health`.
+/// Returns the status and the reasons that `/health` reports.
 async fn health(member: &Member) -> (String, String) {
     let health = member.get("/health").await;
     let reasons = health.body["reasons"].as_array().cloned().unwrap_or_default();
@@ -25,7 +26,7 @@ async fn is_healthy(member: &Member) -> bool {
     health(member).await.0 == "ok"
 }
 
-/// A failover that leaves only the replica.
+/// Simulates a failover that leaves only the replica.
 #[tokio::test]
 async fn serves_reads_from_a_read_only_database_and_recovers() {
     if Engine::of_this_run() != Engine::Postgres {
@@ -58,7 +59,7 @@ async fn serves_reads_from_a_read_only_database_and_recovers() {
     assert_eq!(anna.history(&chat).await.len(), 2);
 }
 
-/// Sends a request over an existing connection, since no new one can be opened.
+/// Sends a request over an existing connection, because no new one can be opened.
 async fn ask(stream: &mut TcpStream, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -84,7 +85,7 @@ async fn serves_open_connections_without_free_file_descriptors() {
     app.instances[0].limit_files(8);
     let mut crowd = Vec::new();
     for _ in 0..40 {
-        // The kernel accepts the connections; the server cannot.
+        // The kernel accepts these connections, but the server can't.
         crowd.push(TcpStream::connect(("127.0.0.1", app.instances[0].port())).await.unwrap());
     }
     let mut told = String::new();
@@ -95,7 +96,7 @@ async fn serves_open_connections_without_free_file_descriptors() {
         }
     }
     assert!(told.contains("\"status\":\"degraded\"") && told.contains("open-file limit is nearly reached"), "{told}");
-    // A conversation continues and is stored.
+    // Messages on existing connections are still delivered and stored.
     writing.send_message(&chat, "while nobody comes in").await;
     reading.expect_in("message.created", &chat).await;
     drop(crowd);
@@ -109,7 +110,7 @@ async fn a_clock_jump_keeps_connections_and_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let clock = folder.path().join("clock");
     let set = |seconds: &str| {
-        // Atomic, because the file is read at any moment.
+        // Replaces the file atomically, because it may be read at any moment.
         fs::write(folder.path().join("new"), seconds).unwrap();
         fs::rename(folder.path().join("new"), &clock).unwrap();
     };
@@ -133,16 +134,16 @@ async fn a_clock_jump_keeps_connections_and_is_reported() {
     let checks = admin.get("/r1/admin/checks").await.data();
     let told = checks["checks"].as_array().unwrap().iter().find(|check| check["about"] == "clock").unwrap();
     assert!(told["verdict"] == "warning" && told["says"].as_str().unwrap().contains("back by 1"), "{told}");
-    // Order follows the log, not the clock.
+    // The order of the messages follows the log and not the clock.
     let history = anna.history(&chat).await;
     let seqs: Vec<_> = history.iter().map(|message| message["seq"].as_i64()).collect();
     assert!(history.len() == sent && seqs.is_sorted() && history[0]["content"] == "forward", "{history:#?}");
-    // A new job is not delayed by twenty minutes.
+    // The new job isn't delayed by the twenty minutes by which the clock was changed.
     let carl = app.sign_up("Carl").await;
     app.outbox(&carl.email, "verify-email").await;
 }
 
-/// True if this machine permits private mounts.
+/// True if this machine allows private mounts.
 async fn may_mount() -> bool {
     let tried = Command::new("unshare").args(["--mount", "--propagation", "private", "true"]).output().await;
     tried.is_ok_and(|output| output.status.success())
@@ -156,7 +157,7 @@ async fn a_stalled_dns_resolver_delays_only_requests_that_need_it() {
     }
     let folder = tempfile::tempdir().unwrap();
     let resolver = folder.path().join("resolv.conf");
-    // Receives every query and answers none.
+    // DNS server that receives every query and answers none.
     let silent = UdpSocket::bind("127.0.0.99:53").await.unwrap();
     fs::write(&resolver, "nameserver 127.0.0.99\noptions timeout:30 attempts:3\n").unwrap();
     let app = Setup::new()
@@ -183,7 +184,7 @@ async fn a_stalled_dns_resolver_delays_only_requests_that_need_it() {
     asking.abort();
 }
 
-/// A Redis without free memory answers but rejects writes.
+/// A Redis that is out of memory still answers, but it rejects writes.
 #[tokio::test]
 async fn a_redis_out_of_memory_does_not_interrupt_service() {
     if Engine::of_this_run() != Engine::Postgres {
@@ -210,7 +211,8 @@ async fn a_redis_out_of_memory_does_not_interrupt_service() {
     wait_until("the server is healthy again", || is_healthy(&anna)).await;
 }
 
-/// Certificate that expired five days ago: PEM of the authority, the server, and the server's key.
+/// Creates a certificate that expired five days ago. Returns the authority, the certificate and the
+/// server's key as PEM.
 async fn expired() -> (String, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let script = "set -e; new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
@@ -244,7 +246,8 @@ async fn names_an_expired_database_certificate_at_start_up_and_in_the_doctor() {
     assert!(!is_well && said.contains("The certificate of the database has expired"), "{said}");
 }
 
-/// A stalled provider affects only its own requests, and its recovery is reported.
+/// A provider that doesn't respond affects only requests to it. When it responds again, that is
+/// reported.
 #[tokio::test]
 async fn reports_an_unavailable_provider_and_uses_it_again() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;

@@ -10,11 +10,11 @@ use std::{
 use support::{Engine, Member, PASSWORD, Setup, json, new_id, wait_until};
 use tempfile::TempDir;
 
-/// A small file system for one test.
+/// Small file system for a test.
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    /// `None` if this machine permits no mounts.
+    /// Mounts the file system; `None` if this machine allows no mounts.
     fn mount(mebibytes: u32) -> Option<Self> {
         let folder = tempfile::Builder::new().prefix("natter-disk").tempdir().unwrap();
         let size = format!("size={mebibytes}m");
@@ -41,7 +41,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily, because a killed server may still have open files.
+        // Unmounts lazily, because a killed server may still have open files.
         let _ = Command::new("umount").arg("--lazy").arg(self.path()).output();
     }
 }
@@ -67,7 +67,8 @@ async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     anna.send_message(&chat, "before").await;
     assert_eq!(anna.get("/health").await.body["status"], "ok");
 
-    // SQLite's WAL may have free space inside and reuses some; writes fail only once that is used up as well.
+    // SQLite may reuse free space within its write-ahead log. Writes fail only when that is used up
+    // as well.
     let mut sent = 1;
     let refused = loop {
         disk.fill();
@@ -123,7 +124,7 @@ async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     anna.upload("b.bin", "application/octet-stream", vec![7; 2_000_000]).await;
     assert_eq!(anna.get("/health").await.body["status"], "ok");
     assert_eq!(anna.history(&chat).await.len(), sent + 1);
-    // The incident could not be recorded meanwhile; now it is, with its end.
+    // The incident could not be recorded while the disk was full. Now it is recorded, with its end.
     let admin = app.command(&["admin", "create", "--email", "root@example.test", "--password", PASSWORD]).await;
     assert!(admin.status.success(), "{admin:?}");
     let admin = Member::sign_in(&app.url(), "root@example.test", PASSWORD).await;

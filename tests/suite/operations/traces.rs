@@ -1,4 +1,4 @@
-//! Traces exported to a collector, and requests without one.
+//! Traces that are exported to a collector, and requests without a collector.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
 const SECRET: &str = "the treasure lies under the oak";
 
-/// Settings of a server that exports traces to `endpoint` with little delay.
+/// Adds the settings with which traces are exported to `endpoint` with little delay.
 fn traced(setup: Setup, endpoint: &str) -> Setup {
     setup.set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint).set("OTEL_BSP_SCHEDULE_DELAY", 50)
 }
 
-/// A collector that accepts everything.
+/// Starts a collector that accepts everything.
 async fn collector() -> Upstream {
     let collector = Upstream::start(UpstreamKind::OpenAi).await;
     collector.always(Behaviour::Body(json!({})));
@@ -30,7 +30,7 @@ fn endpoint(collector: &Upstream) -> String {
     format!("{}/traces", collector.url())
 }
 
-/// Received spans of one trace.
+/// Returns the received spans of a trace.
 fn spans(collector: &Upstream, trace: &str) -> Vec<Span> {
     let exported = collector.asked().into_iter().flat_map(|asked| {
         assert_eq!(asked.path, "/v1/traces");
@@ -72,10 +72,10 @@ async fn traces_a_request_through_commit_job_and_provider() {
     assert_eq!(job.kind(), SpanKind::Consumer);
     let provider = named(&collector, TRACE, "AI provider").await;
     assert_eq!((provider.kind(), provider.parent_span_id), (SpanKind::Client, job.span_id));
-    // Log lines of a request carry its trace id.
+    // The log lines of a request contain its trace id.
     let is_logged = |line: &String| line.contains("\"message\":\"request\"") && line.contains(TRACE);
     wait_until("the request is logged", async || app.instances[0].log().iter().any(is_logged)).await;
-    // A frame starts its own trace.
+    // A frame starts a separate trace.
     let mut socket = anna.connect().await;
     socket.send_message(&chat, SECRET).await;
     let has_frame = |bytes: &[u8]| bytes.windows(18).any(|part| part == b"frame message.send");

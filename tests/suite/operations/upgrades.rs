@@ -1,5 +1,6 @@
-//! Upgrades next to the previous release and next to a newer one: schemas of newer releases are served and their jobs
-//! and events are ignored, as in a rolling upgrade or after a rollback.
+//! Upgrades: this release runs at the same time as the previous or a newer one, as in a rolling
+//! upgrade or after a rollback. It works with the schema of a newer release, and ignores the newer
+//! release's jobs and events.
 
 use support::{Application, Engine, Member, Setup, json, new_id, wait_until};
 
@@ -13,13 +14,13 @@ async fn said(app: &Application, arguments: &[&str]) -> (bool, String) {
     (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 
-/// Simulates `natter migrate up` of the newer release, which adds and records a migration.
+/// Simulates `natter migrate up` of a newer release: adds a column and records a migration.
 async fn upgrade(app: &Application) {
     app.database.run("ALTER TABLE messages ADD COLUMN of_the_future TEXT").await;
     app.database.run(&format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ('{NEWER}', 1)")).await;
 }
 
-/// Simulates its `natter migrate down`.
+/// Simulates `natter migrate down` of the newer release.
 async fn downgrade(app: &Application) {
     app.database.run("ALTER TABLE messages DROP COLUMN of_the_future").await;
     app.database.run(&format!("DELETE FROM seaql_migrations WHERE version = '{NEWER}'")).await;
@@ -37,9 +38,9 @@ async fn serves_a_schema_one_migration_ahead_and_reports_it() {
     let (anna, _, chat) = pair(&app).await;
     anna.send_message(&chat, "before").await;
     upgrade(&app).await;
-    // The running instance.
+    // The running instance works with the newer schema.
     anna.send_message(&chat, "beside it").await;
-    // An instance that restarts, as after a crash during the upgrade.
+    // An instance is started again, as after a crash during the upgrade.
     app.instances[0].kill().await;
     app.instances[0].start_again().await;
     anna.send_message(&chat, "after a start").await;
@@ -61,7 +62,7 @@ async fn serves_a_schema_one_migration_ahead_and_reports_it() {
     assert!(status.contains(&format!("Newer    {NEWER}")) && !status.contains("Pending"), "{status}");
     let (is_done, refusal) = said(&app, &["migrate", "up"]).await;
     assert!(is_done, "{refusal}");
-    // Only the newer release can revert its migration.
+    // Only the newer release can revert its own migration.
     let (is_done, refusal) = said(&app, &["migrate", "down"]).await;
     assert!(!is_done && refusal.contains("that version's natter migrate down"), "{refusal}");
     downgrade(&app).await;
@@ -140,7 +141,7 @@ async fn ignores_jobs_and_events_of_a_newer_release() {
         .await;
     app.database.run("UPDATE conversations SET last_seq = last_seq + 1 WHERE last_no = 1").await;
 
-    // Later events are delivered whether or not the client knows this one.
+    // Later events are delivered, whether or not the client knows this type of event.
     let after = anna.send_message(&chat, "after").await;
     let frames = socket.read_until_seq(&chat, after["seq"].as_i64().unwrap()).await;
     let told: Vec<_> = frames.iter().map(|frame| frame.kind.as_str()).collect();
@@ -150,7 +151,7 @@ async fn ignores_jobs_and_events_of_a_newer_release() {
     assert!(kinds.contains(&json!("newer.event")), "{kinds:?}");
     assert_eq!(anna.history(&chat).await.len(), 2);
 
-    // Known jobs run meanwhile; the unknown one waits without counting as a failure.
+    // Known jobs are run meanwhile. The unknown one waits, and that doesn't count as a failure.
     let carl = app.sign_up("Carl").await;
     app.outbox(&carl.email, "verify-email").await;
     let jobs = app.database.text("SELECT status || ' ' || attempt FROM jobs WHERE kind = 'newer.job'").await;
@@ -164,15 +165,16 @@ mod cluster {
 
     use super::*;
 
-    /// Variable with the path of the last release's program, which `scripts/test long` builds.
+    /// Environment variable with the path of the previous release's program, which `scripts/test
+    /// long` builds.
     const PREVIOUS: &str = "NATTER_TEST_PREVIOUS";
 
     async fn steps(app: &Application) -> usize {
         app.database.text("SELECT CAST(COUNT(*) AS TEXT) FROM seaql_migrations").await.parse().unwrap()
     }
 
-    /// Two instances of the previous release under load; the schema is upgraded, this release joins and takes over;
-    /// then everything is rolled back.
+    /// Two instances of the previous release run under load. The schema is upgraded, and this
+    /// release joins and then replaces the previous one. After that, everything is rolled back.
     #[tokio::test]
     async fn the_previous_release_and_this_one_run_side_by_side_without_loss() {
         let Some(previous) = env::var_os(PREVIOUS).map(PathBuf::from) else {
@@ -203,7 +205,7 @@ mod cluster {
         writing.await.unwrap();
         assert_eq!(newest.history(&chat).await.len(), 202);
 
-        // The old instances are replaced one by one behind the load balancer.
+        // Behind the load balancer, the old instances are replaced one by one.
         for _ in 0..2 {
             assert!(app.instances[0].terminate().await.success());
             app.instances.remove(0);
@@ -213,7 +215,7 @@ mod cluster {
         anna.send_message(&chat, "by this release alone").await;
         assert_eq!(ben.history(&chat).await.len(), 203);
 
-        // Rollback: this release reverts its migrations and the previous one starts.
+        // Rolls back: this release reverts its migrations, and the previous one is started.
         for instance in &mut app.instances {
             assert!(instance.terminate().await.success());
         }
@@ -231,8 +233,8 @@ mod cluster {
         assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{seqs:?}");
     }
 
-    /// Instances of both releases under load: those running before the schema change and one started after it, then
-    /// back.
+    /// Runs instances under load that were started before and after a change of the schema. Then
+    /// reverts the change.
     #[tokio::test]
     async fn migrating_up_and_down_under_load_loses_nothing() {
         let mut app = Setup::new().instances(2).start().await;

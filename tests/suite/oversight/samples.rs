@@ -11,7 +11,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
             Args::body(json!({ "email": new_email("invited"), "display_name": "Invited" }))
         }),
         sample(&["ChangeAccounts"], async |_| Args::body(json!({ "action": "restore", "ids": [new_id()] }))),
-        // These ids do not exist: the calls pass the access checks and change nothing.
+        // No account has this id, so the calls pass the access checks but change nothing.
         sample(
             &["ShowAccount", "DeleteAccount", "ExportAccount", "ListAccountSessions", "EndAccountSessions"],
             async |_| Args::id(new_id()),

@@ -1,4 +1,5 @@
-//! Cost of assistants is equal everywhere: provider, usage, answers and ledger.
+//! Cost of assistants: the amounts in the provider's requests, the usage, the answers and the
+//! ledger agree.
 
 use reqwest::Method;
 use support::{Application, Behaviour, Member, Setup, Socket, Upstream, UpstreamKind, Value, json, new_id, wait_until};
@@ -6,14 +7,14 @@ use support::{Application, Behaviour, Member, Setup, Socket, Upstream, UpstreamK
 use super::adds_up;
 use crate::uploads::{pictures::png, voice::WEBM};
 
-/// Micro-credits per input token and per output token.
+/// Prices of models, in micro-credits per input token and per output token.
 const PRICES: [(&str, i64, i64); 3] = [("small", 2, 3), ("gpt-5-mini", 5, 7), ("embed-words", 11, 0)];
-/// Input tokens reported per question and per embedding request.
+/// Number of input tokens that the provider reports per question and per embedding request.
 const READ: i64 = 7;
 const GIVEN: i64 = 1_000_000_000;
 const HANDBOOK: &str = "# Leave\n\nEverybody has twenty-five days of leave each year.\n";
 
-/// Anna with credits, and her chat with an assistant that has files and a calculator.
+/// Anna, who has credits, and her chat with an assistant that has files and a calculator.
 struct Stage {
     app: Application,
     upstream: Upstream,
@@ -49,7 +50,7 @@ impl Stage {
         Self { app, upstream, anna, assistant, chat, socket }
     }
 
-    /// Adds a file to the assistant and returns it once it is indexed.
+    /// Adds a file to the assistant, waits until it is indexed and returns it.
     async fn give_handbook(&self) -> Value {
         let path = format!("/r1/assistants/{}/knowledge", self.assistant);
         let upload = self.anna.upload("handbook.md", "text/markdown", HANDBOOK).await;
@@ -66,7 +67,7 @@ impl Stage {
         self.socket.expect_in("message.completed", &self.chat).await.payload["message"].clone()
     }
 
-    /// Number of requests to provider paths with this suffix.
+    /// Number of requests to the provider whose paths end with this suffix.
     fn asked(&self, end: &str) -> i64 {
         let asked = self.upstream.asked();
         i64::try_from(asked.iter().filter(|asked| asked.path.ends_with(end)).count()).unwrap()
@@ -82,7 +83,7 @@ impl Stage {
     }
 }
 
-/// Sum of an integer field.
+/// Adds up an integer field of the items.
 fn sum<'a>(items: impl IntoIterator<Item = &'a Value>, field: &str) -> i64 {
     items.into_iter().map(|item| item[field].as_i64().unwrap_or_else(|| panic!("{field} in {item}"))).sum()
 }
@@ -123,13 +124,13 @@ async fn usage_and_ledger_agree_for_pictures_files_voice_knowledge_and_tools() {
         assert_eq!((&row["cost"], &row["cached_tokens"]), (&json!(cost), &json!(0)), "{row}");
     }
     let of = |endpoint: &'static str| rows.iter().filter(move |row| row["endpoint"] == endpoint);
-    // Provider's count.
+    // Compares with what the provider has counted.
     assert_eq!(stage.asked("/chat/completions"), 4);
     assert_eq!(sum(of("assistant"), "input_tokens"), 4 * READ);
     assert_eq!(sum(of("assistant"), "output_tokens"), 3 + 4 + 1 + 3);
     assert!(stage.asked("/embeddings") > 1, "the file and the questions");
     assert_eq!(sum(of("embeddings"), "input_tokens"), stage.asked("/embeddings") * READ);
-    // Recorded at the answers and the file.
+    // Compares with the costs recorded for the answers and the file.
     let answers = [seen, read, calculated].map(|message| message["answer"].clone());
     assert_eq!(sum(&answers, "cost"), sum(of("assistant"), "cost"));
     assert_eq!(handbook["cost"], READ * 11, "the file was embedded once");

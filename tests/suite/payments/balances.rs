@@ -1,4 +1,4 @@
-//! Low balances, automatic top-ups, account tables and revenue.
+//! Low balances, automatic top-ups, the tables of accounts, and revenue.
 
 use support::{Application, Member, Setup, Value, json, wait_until};
 
@@ -9,7 +9,7 @@ use super::{
     subscriptions::{by_stripe, plan_of, saved},
 };
 
-/// Credit in micro-credits.
+/// Number of micro-credits in a credit.
 const ONE: i64 = 1_000_000;
 
 fn quick() -> Setup {
@@ -20,7 +20,7 @@ fn setup() -> Setup {
     quick().set("payment.demo.enabled", true)
 }
 
-/// Adds or removes whole credits manually.
+/// Adds or removes whole credits, as an administrator.
 async fn give(admin: &Member, holder: (&str, &str), amount: i64) {
     let mut body = json!({ "amount": amount * ONE, "reason": "=By hand" });
     body[holder.0] = json!(holder.1);
@@ -31,7 +31,7 @@ async fn settings(member: &Member, query: &str) -> Value {
     member.get(&format!("/r1/credit_settings{query}")).await.data()
 }
 
-/// A user with 2,000 credits from a plan and the card it was bought with.
+/// Signs up a user who has 2,000 credits from a plan and the card with which it was bought.
 async fn with_card(app: &Application, outcome: &str) -> (Member, Value) {
     let anna = app.sign_up("Anna").await;
     let team = json!({ "plan_id": plan_of(app, "Team", "month").await, "gateway": "demo" });
@@ -41,7 +41,8 @@ async fn with_card(app: &Application, outcome: &str) -> (Member, Value) {
     (anna, order)
 }
 
-/// Orders 500 credits for 6 USD below a balance of 100, twice a month.
+/// Sets up an automatic top-up: 500 credits for 6 USD when the balance is below 100, at most twice
+/// a month.
 async fn order(app: &Application, payer: &Member) -> Value {
     let methods = payer.get("/r1/payment_methods").await.data();
     let method = &methods["items"][0]["id"];
@@ -73,7 +74,7 @@ async fn publishes_a_low_balance_once_per_fall() {
     assert_eq!(settings(&anna, "").await["low_balance"]["is_low"], true);
     give(&admin, me, -10).await;
     give(&admin, me, 200).await;
-    // The balance rises above a tenth of the last grant, then falls once more.
+    // The balance rises above a tenth of the last grant, and then falls below it again.
     wait_until("the balance rises", || async {
         app.database.number("SELECT count(*) FROM ledger_accounts WHERE NOT is_low AND NOT is_due").await == 1
     })
@@ -82,7 +83,7 @@ async fn publishes_a_low_balance_once_per_fall() {
     let told = socket.expect("credits.low").await;
     assert_eq!((&told.payload["balance"], &told.payload["threshold"]), (&json!(10 * ONE), &json!(20 * ONE)));
 
-    // A custom threshold replaces the default.
+    // A threshold set by the user replaces the default.
     let path = "/r1/credit_settings/low_balance";
     anna.put(path, json!({ "threshold": -1 })).await.names_field("threshold");
     let chosen = anna.put(path, json!({ "threshold": 5 * ONE })).await.data();
@@ -91,7 +92,7 @@ async fn publishes_a_low_balance_once_per_fall() {
     assert_eq!(socket.expect("credits.low").await.payload["balance"], 4 * ONE);
     assert_eq!(anna.put(path, json!({ "threshold": null })).await.data()["low_balance"]["is_chosen"], false);
 
-    // A workspace's low balance is reported to its payers.
+    // If the balance of a workspace is low, those who pay for it are notified.
     let workspace = anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
     let id = workspace["id"].as_str().unwrap();
     let body = json!({ "user_id": ben.id, "role": "member" });
@@ -149,12 +150,12 @@ async fn tops_up_automatically_until_the_monthly_limit() {
     let paid = anna.get("/r1/payments").await.data();
     let amounts: Vec<&Value> = paid["items"].as_array().unwrap().iter().map(|one| &one["amount"]).collect();
     assert_eq!((amounts, credits(&anna).await), (vec![&json!(600), &json!(600), &json!(2_400)], 50));
-    // A higher limit resumes top-ups at once.
+    // With a higher limit, top-ups resume at once.
     anna.put(path, wrong("monthly_limit", json!(1_800))).await.data();
     has(&anna, 550).await;
     assert_eq!(anna.delete(path).await.data()["top_up"], json!(null));
     give(&admin, me, -500).await;
-    // A plan that is no longer sold is not bought.
+    // A plan that is no longer sold can't be bought by a top-up.
     anna.put(path, wrong("monthly_limit", json!(60_000))).await.data();
     has(&anna, 550).await;
     let plan = format!("/r1/admin/pricing_plans/{}", order["plan_id"].as_str().unwrap());
@@ -191,7 +192,7 @@ async fn does_not_retry_automatic_charges_of_a_declined_card() {
         (&json!(false), &json!(false), &json!(0))
     );
     give(&admin, ("user_id", &anna.id), -1).await;
-    // It is retried only when its payer asks for it.
+    // The top-up is retried only when the payer requests that.
     anna.put(path, order).await.data();
     declined(2).await;
     assert_eq!(credits(&anna).await, 49);

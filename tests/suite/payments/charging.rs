@@ -1,4 +1,4 @@
-//! Charging AI usage from credits.
+//! Payment of AI usage from credits.
 
 use support::{Application, Caller, Credentials, Member, Setup, Upstream, UpstreamKind, Value, json, wait_until};
 
@@ -12,7 +12,8 @@ struct Stage {
     program: Caller,
 }
 
-/// A user with a program, and a model that costs one micro-credit per token.
+/// Starts a stage with a user, a program of the user, and a model that costs one micro-credit per
+/// token.
 async fn stage() -> Stage {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).set("payment.demo.enabled", true).start().await;
@@ -34,13 +35,14 @@ impl Stage {
         self.admin.post("/r1/admin/credits", body).await.data();
     }
 
-    /// Anna's balance once all calls are booked.
+    /// Returns Anna's balance after all calls have been booked.
     async fn credits(&self) -> Value {
         self.anna.get("/r1/usage").await.data();
         self.anna.get("/r1/entitlements/me").await.data()["credits"].clone()
     }
 
-    /// Balance once all reservations are released, which happens after the answer.
+    /// Returns the balance when no credits are reserved any more. A reservation is released after
+    /// the answer.
     async fn settled(&self) -> Value {
         wait_until("no credits are reserved", async || self.credits().await["held"] == 0).await;
         self.credits().await
@@ -80,7 +82,7 @@ async fn refuses_calls_without_credits_and_charges_once_with_them() {
 async fn two_hundred_concurrent_calls_on_credits_for_ten_never_overdraw() {
     let stage = stage().await;
     let most = 1_000;
-    // The worst case of a call is its output limit and the tokens of its question.
+    // The maximum cost of a call is that of its output limit and of the tokens of its question.
     stage.give(10 * (most + 50)).await;
     let calls = (0..200).map(|_| stage.program.post("/v1/chat/completions", question(most.unsigned_abs())));
     let answers = futures_util::future::join_all(calls).await;

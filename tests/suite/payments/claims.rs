@@ -1,4 +1,4 @@
-//! Refunds and disputes in each gateway's format.
+//! Refunds and disputes, in the format of each gateway.
 
 use support::{Value, json, new_id};
 
@@ -9,7 +9,7 @@ use super::{
     payment, status,
 };
 
-/// Gateways that report disputes.
+/// Gateways that send events about disputes.
 const TELLING: [Kind; 2] = [Kind::Stripe, Kind::Paypal];
 
 #[derive(Clone, Copy)]
@@ -19,12 +19,12 @@ enum Course {
     Lost,
 }
 
-/// A dispute about part of a payment.
+/// Event about a dispute of a part of a payment.
 fn dispute(kind: Kind, payment: &str, reference: &str, amount: i64, course: Course) -> Event {
     dispute_in("USD", kind, payment, reference, amount, course)
 }
 
-/// A dispute in the currency of the payer's bank.
+/// Event about a dispute, in the currency of the payer's bank.
 fn dispute_in(currency: &str, kind: Kind, payment: &str, reference: &str, amount: i64, course: Course) -> Event {
     let event = format!("evt_{}", new_id());
     if kind == Kind::Stripe {
@@ -52,7 +52,7 @@ fn dispute_in(currency: &str, kind: Kind, payment: &str, reference: &str, amount
     } }))
 }
 
-/// A refund made at the gateway.
+/// Event about a refund that was made at the gateway.
 fn refund(kind: Kind, payment: &str, reference: &str, amount: i64, is_done: bool) -> Event {
     let event = format!("evt_{}", new_id());
     if kind == Kind::Stripe {
@@ -95,7 +95,7 @@ async fn refunded_and_disputed_credits_are_reversed_once() {
         dispute(kind, &id, "dp_1", 600, Course::Open).send(&app).await;
         assert_eq!(credits(&anna).await, 250, "{kind:?}: decided disputes stay closed");
 
-        // The bank reclaims the rest: as a dispute, and at some gateways also as a refund.
+        // The bank takes back the rest: as a dispute, and at some gateways as a refund too.
         dispute(kind, &id, "dp_2", 300, Course::Lost).send(&app).await;
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("disputed", 0), "{kind:?}");
         refund(kind, &id, "R-9", 300, true).send(&app).await;
@@ -114,7 +114,7 @@ async fn treats_a_mismatched_dispute_as_full_until_reviewed() {
             let body = json!({ "decision": "asked", "reason": "looked at" });
             admin.post(&format!("/r1/admin/payments/{id}/release"), body).await.data();
         };
-        // In another currency, in an unknown one, and about more than was paid.
+        // Disputes in another currency, in an unknown currency, and about more than was paid.
         let cases = [("EUR", 300, true), ("CHF", 300, false), ("USD", 700, true)];
         for (before, (currency, amount, is_known)) in [0, 500, 1_000].into_iter().zip(cases) {
             let id = begun(&app, &anna, kind.name()).await;
@@ -143,7 +143,7 @@ async fn treats_a_mismatched_dispute_as_full_until_reviewed() {
             assert_eq!(is().await, ("paid".to_owned(), before + 500), "{kind:?} {currency}");
         }
 
-        // The disputed amount grows.
+        // The disputed amount increases.
         let id = begun(&app, &anna, kind.name()).await;
         kind.event(&id, Outcome::Paid, 600, 1).send(&app).await;
         dispute(kind, &id, "dp_2", 300, Course::Open).send(&app).await;
@@ -173,7 +173,7 @@ async fn restores_exactly_the_credits_of_a_failed_refund() {
         assert_eq!(payment(&anna, &id).await["refunded_amount"], 0, "{kind:?}");
         dispute(kind, &id, "dp_1", 600, Course::Won).send(&app).await;
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "{kind:?}");
-        // A refund first seen as failed reverses nothing.
+        // A refund that is first reported as failed reverses nothing.
         refund(kind, &id, "R-2", 600, false).send(&app).await;
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "{kind:?}");
         adds_up(&app).await;
@@ -194,7 +194,7 @@ async fn events_of_a_quarantined_payment_wait_for_its_release() {
     adds_up(&app).await;
 }
 
-/// Stripe's event about a refunded charge.
+/// Stripe's event about a charge that was refunded.
 pub(super) fn charge_refunded(payment: &str) -> Event {
     stripe_signed(json!({
         "id": format!("evt_{}", new_id()), "type": "charge.refunded", "livemode": false, "created": 100, "data": { "object": {
@@ -208,14 +208,15 @@ async fn books_refunds_from_a_refunded_charge_event() {
     let (app, fake, anna) = stage(Kind::Stripe).await;
     let admin = app.admin().await;
     let id = begun(&app, &anna, "stripe").await;
-    // It may arrive before the payment is known to be paid.
+    // The event may arrive before the server knows that the payment is paid.
     fake.gives_back(&id, 150, Truth::Done);
     assert_eq!(charge_refunded(&id).send(&app).await.status, 200);
     Kind::Stripe.event(&id, Outcome::Paid, 600, 1).send(&app).await;
     let is = async || (status(&anna, &id).await, credits(&anna).await);
     assert_eq!(is().await, ("partly_refunded".to_owned(), 375));
 
-    // Two more, one of which needs a decision there; then the same in Stripe's other event.
+    // Two more refunds, one of which is pending at the gateway; then the same in another event of
+    // Stripe.
     fake.gives_back(&id, 90, Truth::Done);
     fake.gives_back(&id, 60, Truth::Pending);
     for _ in 0..2 {
@@ -226,7 +227,7 @@ async fn books_refunds_from_a_refunded_charge_event() {
     assert_eq!(is().await, ("partly_refunded".to_owned(), 250));
     assert_eq!(payment(&anna, &id).await["refunded_amount"], 240, "one refund is pending");
 
-    // Our own refund is among the gateway's refunds.
+    // The refund that the server has requested is among the gateway's refunds.
     admin.post(&format!("/r1/admin/payments/{id}/refund"), json!({ "amount": 300, "reason": "the rest" })).await.data();
     fake.mood(Mood::Away);
     assert_eq!(charge_refunded(&id).send(&app).await.status, 503, "the gateway must retry");

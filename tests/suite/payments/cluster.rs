@@ -1,4 +1,4 @@
-//! Credits of one user spent on two instances, one of which is killed.
+//! Credits of one user are spent on two instances, and one of these is killed.
 
 use futures_util::future::join_all;
 use support::{
@@ -8,20 +8,20 @@ use support::{
 
 use super::adds_up;
 
-/// Cost of a call or an answer, equal to its reservation.
+/// Cost of a call or an answer, in micro-credits. It equals the reserved amount.
 const ONE: i64 = 64;
 
 struct Stage {
     app: Application,
     upstream: Upstream,
     anna: Member,
-    /// Anna's program on each of the instances.
+    /// Anna's program, once for each instance.
     programs: Vec<Caller>,
 }
 
 impl Stage {
-    /// Two instances, a model that costs one micro-credit per output token, and a user with credits for this many
-    /// calls.
+    /// Starts two instances with a model that costs one micro-credit per output token, and a user
+    /// who has credits for this number of calls.
     async fn start(calls: i64) -> Self {
         Self::with(Setup::new().instances(2), calls).await
     }
@@ -62,7 +62,7 @@ impl Stage {
         anna.get("/r1/entitlements/me").await.data()["credits"].clone()
     }
 
-    /// Index of the instance that writes an answer.
+    /// Returns the index of the instance that generates an answer.
     async fn writer(&self) -> usize {
         for (number, instance) in self.app.instances.iter().enumerate() {
             let socket = self.anna.at(&instance.url()).connect().await;
@@ -75,7 +75,7 @@ impl Stage {
         panic!("no instance writes an answer");
     }
 
-    /// Sum of the ledger entries of one kind.
+    /// Returns the sum of the ledger entries of this kind.
     async fn booked(&self, kind: &str) -> i64 {
         self.app
             .database
@@ -90,7 +90,7 @@ fn question() -> Value {
     json!({ "model": "small", "max_tokens": ONE, "stream": true, "messages": [{ "role": "user", "content": "Hello?" }] })
 }
 
-/// An answer that costs its whole reservation.
+/// Answer that costs as much as was reserved for it.
 fn whole() -> Behaviour {
     Behaviour::answer(&"a ".repeat(usize::try_from(ONE).unwrap()))
 }
@@ -118,7 +118,7 @@ async fn two_hundred_concurrent_chats_and_calls_spend_exactly_the_available_cred
         }
     });
     join_all(asked).await;
-    // Reservations of unsent questions become available to others.
+    // The reservations for questions that were not sent become available to other calls.
     wait_until("all credits are spent", || async {
         stage.call(0).await;
         stage.credits().await["balance"] == 0
@@ -135,7 +135,7 @@ async fn two_hundred_concurrent_chats_and_calls_spend_exactly_the_available_cred
 #[tokio::test]
 async fn releases_reservations_of_a_killed_instance_without_double_charging() {
     let mut stage = Stage::start(20).await;
-    // Streams that never end.
+    // Streams that the provider never ends.
     stage.upstream.always(Behaviour::stall("a "));
     let chat = stage.anna.open_assistant().await;
     stage.anna.send_message(&chat, "Hello").await;
@@ -160,13 +160,13 @@ async fn releases_reservations_of_a_killed_instance_without_double_charging() {
     }
     let left = 1 - writer;
     stage.anna = stage.anna.at(&stage.app.instances[left].url());
-    // The other instance writes the answer, or restarts it; it is charged once.
+    // The other instance generates the answer, or starts it again; it is charged only once.
     stage.is_over(19 * ONE).await;
     let answers = stage.anna.history(&chat).await;
     assert_eq!(answers.iter().filter(|message| message["sender"]["kind"] == "assistant").count(), 1);
     assert_eq!((stage.booked("settle").await, stage.booked("owed").await), (ONE, 0));
     adds_up(&stage.app).await;
-    // All of it can be spent.
+    // The whole balance can be spent.
     for _ in 0..19 {
         assert_eq!(stage.call(left).await, 200);
     }
@@ -181,7 +181,8 @@ async fn publishes_balances_to_own_connections_on_other_instances_only() {
     let mut bus = Bus::listen(stage.app.redis.as_ref().unwrap()).await;
     for _ in 0..2 {
         assert_eq!(stage.call(0).await, 200);
-        // The balance is queried once a second, so a cached value would be published before the next query.
+        // The balance is queried at most once a second. If a cached value were published, it would
+        // be before the next query.
         let heard = bus.until("WhoServes").await;
         assert!(!heard.iter().any(|message| message.contains("quota.updated")), "{heard:?}");
     }
@@ -193,14 +194,14 @@ async fn publishes_balances_to_own_connections_on_other_instances_only() {
         .await;
 }
 
-/// Kinds of reservation holders.
+/// Kind of work for which credits are reserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holder {
     Call,
     Answer,
 }
 
-/// Transactions of a reservation, each by the row change it makes.
+/// Transactions in the life of a reservation, each given by a change of a row.
 const STEPS: [(Holder, &str, &str); 5] = [
     (Holder::Call, "credit_holds", "true"),
     (Holder::Call, "ledger_entries", "NEW.kind = 'settle'"),
@@ -229,13 +230,13 @@ async fn killing_an_instance_at_any_step_releases_its_reservations() {
             let asked = tokio::spawn(async move { request.send().await?.bytes().await });
             stopped.reached().await;
             stage.app.instances[0].kill().await;
-            // A settled call was answered before.
+            // A call that has been settled was already answered.
             let _ = asked.await.unwrap();
             stopped.end().await;
             stage.app.instances[0].start_again().await;
 
             if holder == Holder::Answer {
-                // A client without a response resends.
+                // A client that got no response sends the message again.
                 let sent = stage.anna.send_as(&chat, &client_id, "Hello").await;
                 assert!(matches!(sent.status, 200 | 201), "{table} {at:?} {sent:?}");
                 wait_until("the question is answered", || async {

@@ -1,4 +1,4 @@
-//! Payment flow through all layers with the demo gateway.
+//! Payments through all layers, with the demo gateway.
 
 use support::{Application, Setup, json};
 
@@ -54,7 +54,7 @@ async fn grants_credits_once_despite_repeated_notifications() {
     assert_eq!(entry["source"], format!("payment:{id}"));
     assert_eq!(ben.get("/r1/ledger").await.data()["total"], 0);
     assert_eq!(anna.get("/r1/payments").await.data()["items"][0]["id"], id);
-    // A paid payment can't fail.
+    // A payment that is paid can't fail afterwards.
     assert_eq!(anna.post(&end, json!({ "outcome": "failed" })).await.data()["status"], "paid");
     adds_up(&app).await;
 }
@@ -70,7 +70,7 @@ async fn returns_the_same_payment_for_the_same_idempotency_key() {
     let other = json!({ "plan_id": plan(&app, "1,000 credits").await, "gateway": "demo" });
     let request = anna.request(reqwest::Method::POST, "/r1/payments/checkout").header("idempotency-key", "key-1");
     anna.send(request.json(&other)).await.refused(409, "conflict");
-    // The same key of another user is separate.
+    // The same idempotency key of another user is a different one.
     let ben = app.sign_up("Ben").await;
     assert!(!ids.contains(&check_out(&app, &ben, "demo", "key-1").await.data_with(201)["payment_id"].to_string()));
 }
@@ -114,7 +114,7 @@ async fn quotes_prices_in_the_requested_currency_and_restricts_redirects() {
     let answer = anna.get(&format!("/r1/payments/callback/demo?payment={id}")).await;
     assert_eq!((answer.status, answer.header("location")), (303, Some(format!("/plans?tab=1&payment={id}").as_str())));
     assert_eq!(status(&anna, id).await, "pending", "to come back proves nothing");
-    // Stored paths from before the validation are not redirected to either.
+    // Paths that were stored before the validation existed are not used for redirects either.
     app.database.run("UPDATE payments SET return_path = '//evil.example' WHERE return_path LIKE '/plans%'").await;
     let answer = anna.get(&format!("/r1/payments/callback/demo?payment={id}")).await;
     assert_eq!(answer.header("location"), Some(format!("/plans/result?payment={id}").as_str()));
@@ -149,7 +149,7 @@ async fn sold_plans_are_immutable() {
     let new = json!({ "name": "Small", "kind": "credits", "prices": price.clone(), "credits": 7_000_000 });
     let made = admin.post("/r1/admin/pricing_plans", new).await.data_with(201);
     let path = |plan: &support::Value| format!("/r1/admin/pricing_plans/{}", plan["id"].as_str().unwrap());
-    // The price changed since it was shown.
+    // The price has changed since it was shown to the payer.
     let shown = json!({ "plan_id": made["id"], "gateway": "demo", "price": { "currency": "USD", "amount": 100 } });
     admin.patch(&path(&made), json!({ "prices": [{ "currency": "USD", "amount": 120 }] })).await.data();
     let refused = anna.post("/r1/payments/checkout", shown.clone()).await;
@@ -199,7 +199,7 @@ mod cluster {
             })
             .await;
         }
-        // Started payments continue.
+        // Payments that were already started can be completed.
         assert_eq!(
             anna.post(&format!("/r1/payments/{id}/demo"), json!({ "outcome": "paid" })).await.data()["status"],
             "paid"

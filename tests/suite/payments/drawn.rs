@@ -1,5 +1,6 @@
-//! Random sequences of refunds: requested, lost, made, refused and queried, with gateways in any mood. Refunded money
-//! always has at least as many reversed credits, exactly as many in the end, and nothing stays pending.
+//! Random sequences of refunds. Refunds are requested, lost, made, refused and polled, with
+//! gateways that behave in any way. For money that was refunded, at least as many credits are
+//! clawed back at any time, and exactly as many in the end. Nothing stays pending.
 
 use support::{Application, Dice, Member, Value, json};
 
@@ -16,11 +17,12 @@ use super::{
 const SEQUENCES: u64 = 4;
 const STEPS: usize = 16;
 const PAYMENTS: usize = 3;
-/// Number of queries to a healthy gateway after which nothing is pending.
+/// Number of polls of a healthy gateway after which nothing may be pending.
 const QUESTIONS: usize = 2;
 const CREDITS: i64 = 500;
 
-/// Random effect and response of a gateway to a refund. It reports a final refusal only if that is true.
+/// Draws the effect of a refund request and the gateway's response. A final refusal is drawn only
+/// if it is true.
 fn said(dice: &mut Dice, kind: Kind) -> Said {
     let made = dice.pick(&[None, Some(Truth::Done), Some(Truth::Pending), Some(Truth::Failed)]);
     let answer = match dice.roll(4) {
@@ -45,7 +47,7 @@ struct Sequence<'a> {
     admin: &'a Member,
     dice: Dice,
     payments: Vec<String>,
-    /// Balance before the sequence.
+    /// Balance in credits before the sequence.
     before: i64,
     log: Vec<String>,
 }
@@ -68,7 +70,7 @@ impl Sequence<'_> {
 
     async fn give_back(&mut self, id: &str) {
         let kind = self.fake.kind;
-        // VNPay identifies refunds of a payment by the second of the request.
+        // VNPay identifies a refund by its payment and the second of the request.
         let parts = if kind == Kind::Vnpay { 1 } else { self.dice.pick(&[1, 2, 4]) };
         if kind == Kind::Vnpay && !self.refunds(id).await.is_empty() {
             return;
@@ -113,7 +115,7 @@ impl Sequence<'_> {
         }
     }
 
-    /// Checks the invariants.
+    /// Checks the invariants after a step.
     async fn check(&self) {
         let price = self.fake.kind.price().1;
         let mut left = self.before;
@@ -133,7 +135,7 @@ impl Sequence<'_> {
         assert!(left >= 0, "{:#?}", self.log);
     }
 
-    /// Ends the sequence with a healthy gateway; everything pending completes.
+    /// Ends the sequence. The gateway is healthy, so that everything that is pending completes.
     async fn end(&mut self) {
         self.log.push("the end".to_owned());
         self.fake.mood(Mood::Well);
@@ -147,7 +149,7 @@ impl Sequence<'_> {
                 }
             }
             for refund in self.pending(&id).await {
-                // It was never made and is not requested again.
+                // The refund was never made, and it is not requested again.
                 assert_eq!((self.fake.kind, self.fake.given_back(&id)), (Kind::Vnpay, 0), "{:#?}", self.log);
                 self.decide(&id, &refund, "failed").await;
             }

@@ -1,4 +1,4 @@
-//! Same scenarios for every gateway: duplicate, late, reordered, wrong and missing events.
+//! Scenarios for all gateways: events that are duplicate, late, out of order, wrong or missing.
 
 use support::{Application, Member, Setup, json};
 
@@ -8,7 +8,7 @@ use super::{
     payment, status,
 };
 
-/// An application with one gateway, and a payer.
+/// Starts an application with one gateway, and signs up a payer.
 pub(super) async fn stage(kind: Kind) -> (Application, Fake, Member) {
     let fake = Fake::start(kind).await;
     let setup = Setup::new().set("payment.reconcile_after", 1).set("payment.reconcile_every", 3600);
@@ -28,7 +28,7 @@ async fn applies_each_of_twenty_concurrent_duplicate_events_once() {
         let again = answers.iter().filter(|answer| kind.is_content(answer, true)).count();
         assert!(first >= 1 && (kind != Kind::Vnpay || (first, again) == (1, 19)), "{kind:?} {answers:?}");
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "{kind:?}");
-        // Another event with the same content.
+        // A different event has the same content.
         kind.event(&id, Outcome::Paid, kind.price().1, 2).send(&app).await;
         assert_eq!(credits(&anna).await, 500, "{kind:?}");
         adds_up(&app).await;
@@ -110,7 +110,8 @@ async fn returning_from_the_gateway_is_no_proof_of_payment() {
         let (app, fake, anna) = stage(kind).await;
         let id = begun(&app, &anna, kind.name()).await;
         let back = format!("/r1/payments/callback/{}?payment={id}", kind.name());
-        // PayPal captures an approved order only on our request; unapproved orders stay open.
+        // PayPal captures an approved order only when the server requests it. An order that isn't
+        // approved stays open.
         fake.say(Outcome::Open);
         assert_eq!(anna.get(&back).await.status, 303);
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("pending", 0), "{kind:?}");
@@ -217,7 +218,7 @@ async fn accepts_refund_and_dispute_events_before_their_payment() {
     dispute("evt_5", "won").send(&app).await;
     dispute("evt_6", "under_review").send(&app).await;
     assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500));
-    // A live-mode event in test mode.
+    // The event has been created in live mode, but the server is in test mode.
     let other = begun(&app, &anna, "stripe").await;
     let live = json!({ "id": "evt_7", "type": "checkout.session.completed", "livemode": true, "data": { "object": {
         "id": format!("cs_{other}"), "payment_status": "paid", "amount_total": 600, "currency": "usd", "client_reference_id": other,
@@ -325,7 +326,7 @@ async fn drops_events_of_unknown_charges_eventually() {
     support::wait_until("the unknown event is dropped", || async { app.database.number(waiting).await == 2 }).await;
     let kept = "SELECT COUNT(*) FROM payment_events WHERE event_id = 'evt_1' AND raw = '' AND awaited_subject = 'charge:pi_foreign'";
     assert_eq!(app.database.number(kept).await, 1);
-    // Our own events are still applied.
+    // Events of the server's own mode are still applied.
     Kind::Stripe.event(&id, Outcome::Paid, 600, 1).send(&app).await;
     assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("partly_refunded", 250));
     app.database.run(&old("evt_1", 400)).await;
@@ -401,7 +402,7 @@ async fn a_gateway_outage_loses_and_repeats_nothing() {
         let amount = kind.price().1;
         let paid = kind.event(&id, Outcome::Paid, amount, 1);
         if kind == Kind::Paypal {
-            // The gateway must be called to verify the event.
+            // To verify the event, the server must call the gateway, which is unavailable.
             fake.mood(Mood::Away);
             assert_eq!(paid.send(&app).await.status, 503);
             fake.mood(Mood::Well);
@@ -412,7 +413,7 @@ async fn a_gateway_outage_loses_and_repeats_nothing() {
         fake.mood(Mood::Away);
         let back = json!({ "reason": "bought by mistake" });
         admin.post(&format!("/r1/admin/payments/{id}/refund"), back).await.data();
-        // The credits are withheld until the outcome is known.
+        // The credits are withheld until the outcome of the refund is known.
         assert_eq!(
             (payment(&anna, &id).await["refunded_amount"].as_i64(), credits(&anna).await),
             (Some(0), 0),
@@ -450,7 +451,8 @@ async fn shows_administrators_gateway_events_and_health() {
     }
 }
 
-/// Kills the instance during a request that the gateway executes and does not answer; restarts it.
+/// Kills the instance during a request that the gateway executes but doesn't answer, and restarts
+/// it.
 async fn killed(app: &mut Application, fake: &Fake, part: &'static str, request: reqwest::RequestBuilder) {
     let before = fake.asked(part);
     fake.silent_at(Some(part));
@@ -460,7 +462,7 @@ async fn killed(app: &mut Application, fake: &Fake, part: &'static str, request:
     assert!(waiting.await.unwrap().is_err(), "a response was sent");
     fake.silent_at(None);
     if fake.kind == Kind::Stripe {
-        // It was down for more than a day.
+        // The instance was down for more than a day.
         fake.forgets_keys();
     }
     app.instances[0].start_again().await;
@@ -477,7 +479,7 @@ async fn killing_an_instance_after_the_gateway_call_repeats_nothing() {
             Kind::Stripe => (Some("POST /v1/checkout/sessions"), "POST /v1/refunds"),
             Kind::Paypal => (Some("POST /v2/checkout/orders "), "/refund"),
             Kind::Momo => (Some("/create"), "/refund"),
-            // Its payment URL is built without a request.
+            // For VNPay, the URL of a payment is built without a request to the gateway.
             Kind::Vnpay => (None, "1.1 refund"),
         };
         if let Some(part) = creates {

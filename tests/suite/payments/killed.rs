@@ -1,5 +1,6 @@
-//! Instances killed in every transaction of a payment and its refund, before and during the commit. `gateways.rs`
-//! covers kills between the gateway's request and response; `cluster.rs` covers reservations of calls and answers.
+//! Instances are killed in each transaction of a payment and of its refund, before and during the
+//! commit. `gateways.rs` tests kills between the request to the gateway and its response;
+//! `cluster.rs` tests reservations for calls and answers.
 
 mod cluster {
     use support::{Application, Engine, Member, Setup, Stop, Value, json, new_id, wait_until};
@@ -18,7 +19,8 @@ mod cluster {
         Refund,
     }
 
-    /// A transaction: its action, its statement, the table and the row.
+    /// Transaction: the action that causes it, its statement, and the table and row that it
+    /// changes.
     type Step = (Deed, &'static str, &'static str, &'static str);
 
     const PAYMENT: [Step; 3] = [
@@ -47,7 +49,7 @@ mod cluster {
             Self { app, fake, anna, admin }
         }
 
-        /// Starts a payment, or returns the one with this key.
+        /// Starts a payment. If one with this key exists, returns that.
         async fn begin(&self, key: &str) -> String {
             let begun = check_out(&self.app, &self.anna, self.fake.kind.name(), key).await.data_with(201);
             begun["payment_id"].as_str().unwrap().to_owned()
@@ -67,7 +69,7 @@ mod cluster {
             details["refunds"].as_array().unwrap().clone()
         }
 
-        /// Kills the instance during a request at this step and restarts it.
+        /// Kills the instance at this step of a request, and restarts it.
         async fn killed(&mut self, (_, does, table, row): Step, at: Stop, request: reqwest::RequestBuilder) {
             let stopped = self.app.database.stop(does, table, row, at).await;
             let waiting = tokio::spawn(request.send());
@@ -97,7 +99,7 @@ mod cluster {
             };
             self.killed(step, at, request).await;
 
-            // Clients without a response retry, and the gateway repeats its events.
+            // A client that gets no response retries, and the gateway sends its events again.
             let id = match begun {
                 Some(id) => id,
                 None => self.begin(&key).await,
@@ -155,7 +157,8 @@ mod cluster {
                 let body = json!({ "decision": "refused", "reason": "a trick" });
                 let request = stage.admin.request(reqwest::Method::POST, &path).json(&body);
                 stage.killed(step, at, request).await;
-                // A client without a response checks, and decides again if nothing was stored.
+                // A client that gets no response checks the state, and decides again if nothing was
+                // stored.
                 if status(&stage.anna, &id).await == "quarantined" {
                     stage.admin.post(&path, body).await.data();
                 }
@@ -171,7 +174,7 @@ mod cluster {
         }
     }
 
-    /// VNPay may execute a repeated refund request again.
+    /// VNPay may execute a refund again if the request is repeated.
     #[tokio::test]
     async fn a_non_repeatable_refund_waits_for_an_administrator_after_a_kill() {
         let mut stage = Stage::start(Kind::Vnpay).await;
@@ -185,7 +188,7 @@ mod cluster {
         let id = stage.killed_at(TRIED, Stop::BeforeCommit).await;
         stage.is_refunded(&id).await;
 
-        // The intent to request it was stored, but not whether it was requested.
+        // It was stored that the refund would be requested, but not whether it was.
         let id = stage.killed_at(TRIED, Stop::InCommit).await;
         wait_until("the refund is attempted", || async {
             let refunds = stage.refunds(&id).await;

@@ -1,4 +1,4 @@
-//! Receipts, quarantine and comparisons with the gateways, for accountants and administrators.
+//! Receipts, quarantine, and comparisons with the gateways. For accountants and administrators.
 
 use support::{Application, Member, Setup, Value, json};
 
@@ -8,7 +8,7 @@ use super::{
     payment, status,
 };
 
-/// Milliseconds.
+/// Length of a day in milliseconds.
 const DAY: i64 = 86_400_000;
 
 async fn paid_by_demo(app: &Application, payer: &Member) -> String {
@@ -59,7 +59,7 @@ async fn limits_receipts_and_credit_notes_to_payer_and_administrators() {
     adds_up(&app).await;
 }
 
-/// A quarantined payment of which the gateway received half the amount.
+/// Creates a payment in quarantine: the gateway has received only half of the amount.
 async fn quarantined(app: &Application, payer: &Member) -> String {
     let id = begun(app, payer, "stripe").await;
     Kind::Stripe.event(&id, Outcome::Paid, 300, 1).send(app).await;
@@ -105,7 +105,7 @@ async fn releasing_a_quarantined_payment_requires_a_fresh_sign_in() {
     adds_up(&app).await;
 }
 
-/// Stripe's event of a paid checkout.
+/// Stripe's event about a checkout that was paid.
 fn told(id: &str, event: &str, live: bool, currency: &str) -> super::fake::Event {
     stripe_signed(json!({
         "id": event, "type": "checkout.session.completed", "livemode": live, "data": { "object": {
@@ -152,7 +152,8 @@ async fn rejected_payments_are_never_fulfilled_and_refunded_once() {
         let body = json!({ "decision": "refused", "reason": "a trick" });
         admin.post(&format!("/r1/admin/payments/{id}/release"), body).await.data()
     };
-    // A live-mode event in test mode: it is unknown whether anything was paid.
+    // The event is from live mode, but the server is in test mode. So it is unknown whether
+    // anything was paid.
     let id = begun(&app, &anna, "stripe").await;
     told(&id, "evt_1", true, "usd").send(&app).await;
     assert_eq!(status(&anna, &id).await, "quarantined");
@@ -161,13 +162,13 @@ async fn rejected_payments_are_never_fulfilled_and_refunded_once() {
         assert_eq!(told(&id, event, false, "usd").send(&app).await.status, 200);
     }
     support::wait_until("the money is refunded", || async { fake.given_back(&id) == 600 }).await;
-    // Checked again, as by the payer's return and the comparison.
+    // The payment is checked again, as when the payer returns or payments are compared.
     fake.say(Outcome::Paid);
     anna.get(&format!("/r1/payments/callback/stripe?payment={id}")).await;
     admin.post(&format!("/r1/admin/payments/{id}/reconcile"), json!({})).await;
     assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await, fake.refunds()), ("failed", 0, 1));
 
-    // It was paid while in quarantine.
+    // The payment was paid while it was in quarantine.
     let id = begun(&app, &anna, "stripe").await;
     told(&id, "evt_4", true, "usd").send(&app).await;
     told(&id, "evt_5", false, "usd").send(&app).await;
@@ -205,7 +206,7 @@ async fn compares_the_last_two_days_with_the_gateway_and_fulfils_payments() {
     }
 }
 
-/// Listing entry of a gateway for a charge of 6 dollars, or of another program's charge.
+/// Entry in a gateway's list of charges: a charge of 6 dollars, or a charge of another program.
 fn listed(kind: Kind, id: &str, amount: i64) -> Value {
     let is_ours = id.len() > 8;
     if kind == Kind::Stripe {
@@ -241,7 +242,8 @@ async fn compared(kind: Kind) {
     app.database.run(&format!("UPDATE payments SET paid_at = {noon} WHERE paid_at IS NOT NULL")).await;
     let charge = |id: &str| listed(kind, id, 600);
     let unknown = listed(kind, "x", 900);
-    // The second charge had no event; the third is not listed.
+    // The gateway sent no event about the second charge. It lists the first two charges, but not
+    // the third one.
     fake.lists(vec![charge(&ids[0]), charge(&ids[1]), unknown]);
     fake.say(Outcome::Paid);
     app.database.run("DELETE FROM payment_comparisons").await;
@@ -265,7 +267,7 @@ async fn compared(kind: Kind) {
     anna.post(&close, json!({ "note": "mine" })).await.refused(403, "forbidden");
     assert_eq!(admin.post(&close, json!({ "note": "another shop" })).await.data()["state"], "closed");
     admin.post(&close, json!({ "note": "again" })).await.refused(409, "wrong_state");
-    // The next comparison finds the third one.
+    // The next comparison finds the third charge.
     fake.lists(ids.iter().map(|id| charge(id)).collect());
     app.database.run("DELETE FROM payment_comparisons").await;
     support::wait_until("the differences are closed", || async {

@@ -1,4 +1,5 @@
-//! Credits and plans within a paid period: membership changes, plan changes, refunds and trials.
+//! Credits and plans within a period that is already paid: changes of members and plans, refunds
+//! and trials.
 
 use support::{Application, Member, PASSWORD, Setup, Value, json};
 
@@ -7,7 +8,7 @@ use super::{
     subscriptions::{buy, held, payments, plan_of, setup, until},
 };
 
-/// Balance in micro-credits.
+/// Returns the balance in micro-credits.
 async fn balance(member: &Member) -> i64 {
     member.get("/r1/entitlements/me").await.data()["credits"]["balance"].as_i64().unwrap()
 }
@@ -20,7 +21,7 @@ async fn total(members: &[&Member]) -> i64 {
     total
 }
 
-/// A workspace of Anna's with a plan for some of its members.
+/// Anna's workspace, with a plan for some of its members.
 struct Group {
     app: Application,
     anna: Member,
@@ -79,7 +80,7 @@ async fn becoming_a_guest_and_member_again_grants_no_second_credits() {
     for member in &people {
         group.set_role(member, "member").await;
     }
-    // Members get free seats in the order of joining.
+    // Free seats are given to members in the order in which they joined.
     let finn = group.app.sign_up("Finn").await;
     group.add(&finn).await;
     group.seats_are_used(6).await;
@@ -148,7 +149,7 @@ async fn refunding_a_plan_change_restores_the_previous_plan() {
     adds_up(&app).await;
 }
 
-/// Signs up with an address that anybody could have invented.
+/// Signs up a user with an address that anyone could have made up.
 async fn sign_up_as(app: &Application, email: &str) -> Member {
     app.anonymous().sign_up(email, PASSWORD, "Somebody").await.data_with(201);
     Member::sign_in(&app.url(), email, PASSWORD).await

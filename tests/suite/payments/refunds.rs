@@ -1,5 +1,5 @@
-//! Refunds with an unknown outcome: whatever a gateway answers, credits are restored exactly if the money was not
-//! refunded.
+//! Refunds whose outcome is unknown. Whatever the gateway answers, credits are restored if and only
+//! if the money was not refunded.
 
 use support::{Answer, Application, Member, Value, json};
 
@@ -17,24 +17,25 @@ const fn made(truth: Truth) -> Said {
     Said { made: Some(truth), answer: Words::Truth }
 }
 
-/// Final refusals.
+/// Responses that finally refuse a refund.
 pub(super) const fn refusals(kind: Kind) -> &'static [(u16, &'static str)] {
     match kind {
-        // https://docs.stripe.com/api/errors, https://docs.stripe.com/error-codes
+        // Documentation: https://docs.stripe.com/api/errors, https://docs.stripe.com/error-codes
         Kind::Stripe => &[
             (400, "invalid_request_error/parameter_invalid_integer"),
             (400, "invalid_request_error/amount_too_large"),
             (402, "card_error/insufficient_funds"),
             (404, "invalid_request_error/resource_missing"),
         ],
-        // https://developer.paypal.com/api/rest/responses/, https://developer.paypal.com/api/payments/v2/
+        // Documentation: https://developer.paypal.com/api/rest/responses/,
+        // https://developer.paypal.com/api/payments/v2/
         Kind::Paypal => &[
             (400, "INVALID_REQUEST/INVALID_PARAMETER_SYNTAX"),
             (404, "RESOURCE_NOT_FOUND/INVALID_RESOURCE_ID"),
             (422, "UNPROCESSABLE_ENTITY/REFUND_AMOUNT_EXCEEDED"),
             (422, "UNPROCESSABLE_ENTITY/REFUND_FAILED_INSUFFICIENT_FUNDS"),
         ],
-        // https://developers.momo.vn/v3/docs/payment/api/result-handling/resultcode
+        // Documentation: https://developers.momo.vn/v3/docs/payment/api/result-handling/resultcode
         Kind::Momo => &[
             (200, "11"),
             (200, "12"),
@@ -47,6 +48,7 @@ pub(super) const fn refusals(kind: Kind) -> &'static [(u16, &'static str)] {
             (200, "1081"),
             (200, "1088"),
         ],
+        // Documentation:
         // https://sandbox.vnpayment.vn/apis/docs/truy-van-hoan-tien/querydr&refund.html
         Kind::Vnpay => &[(200, "02/"), (200, "03/"), (200, "91/"), (200, "97/")],
     }
@@ -92,7 +94,7 @@ pub(super) const fn others(kind: Kind) -> &'static [(u16, &'static str)] {
     }
 }
 
-/// All possible sequences of responses to the attempts of a refund.
+/// Returns all sequences of responses that the attempts at a refund may get.
 fn courses(kind: Kind) -> Vec<Vec<Said>> {
     let code = |made, (status, words): (u16, &'static str)| Said { made, answer: Words::Code(status, words) };
     let mut all: Vec<Vec<Said>> = vec![vec![LOST], vec![NEVER_CAME]];
@@ -107,7 +109,7 @@ fn courses(kind: Kind) -> Vec<Vec<Said>> {
         all.push(vec![code(Some(Truth::Done), *other)]);
     }
     if kind == Kind::Vnpay {
-        // Signed responses about something else.
+        // Responses that are signed but about something else.
         all.push(vec![Said { made: None, answer: Words::OfAnother }]);
         all.push(vec![Said { made: None, answer: Words::OtherAmount }]);
     }
@@ -125,7 +127,7 @@ async fn give_back(admin: &Member, id: &str) -> Answer {
     admin.post(&format!("/r1/admin/payments/{id}/refund"), json!({ "reason": "bought by mistake" })).await
 }
 
-/// First refund of a payment, for administrators.
+/// Returns the first refund of a payment, as administrators see it.
 async fn refund(admin: &Member, id: &str) -> Value {
     admin.get(&format!("/r1/admin/payments/{id}")).await.data()["refunds"][0].clone()
 }
@@ -159,7 +161,7 @@ async fn maps_every_documented_refund_response_to_its_state() {
             let is_unknown =
                 !matches!(course[0].answer, Words::Code(status, words) if refusals(kind).contains(&(status, words)));
             if kind == Kind::Vnpay && course[0].made.is_none() && is_unknown {
-                // The gateway may execute it twice, so only an administrator can end it.
+                // The gateway may execute the refund twice, so only an administrator can end it.
                 assert_eq!(refund(&admin, &id).await["state"], "pending", "{course:?}");
                 assert_eq!(credits(&anna).await, kept, "{course:?}: the credits are withheld");
                 decide(&admin, &id, "failed").await.data();
@@ -206,7 +208,8 @@ async fn wrong_gateway_keys_leave_a_refund_undecided() {
 async fn a_duplicate_reported_by_momo_leaves_the_refund_undecided() {
     let (app, fake, anna) = stage(Kind::Momo).await;
     let admin = app.admin().await;
-    // Pending first; on repetition MoMo reports only that it was requested before.
+    // The refund is pending at first. If the request is repeated, MoMo reports only that it was
+    // already requested.
     for (became, state, left) in [(Truth::Failed, "failed", 500), (Truth::Done, "done", 500)] {
         let id = paid(&app, &fake, &anna).await;
         fake.refunding(&id, [made(Truth::Pending)]);
@@ -238,7 +241,7 @@ async fn an_unanswered_refund_needs_an_administrator_after_a_week() {
     assert_eq!((&stuck().await["total"], &heard().await["refunds_waiting"]), (&json!(0), &json!(2)));
     admin.get("/r1/admin/payments?refund=whatever").await.names_field("refund");
 
-    // As after a week of attempts.
+    // Simulates a week of attempts.
     app.database.run("UPDATE payment_refunds SET attempts = 1000").await;
     for id in [&id, &other] {
         let asked = decide(&admin, id, "ask").await.data()["refunds"][0].clone();
@@ -317,7 +320,7 @@ async fn completes_failed_refunds_that_the_gateway_confirms() {
     }
     assert_eq!(payment(&anna, &id).await["credit_notes"].as_array().unwrap().len(), 1, "one refund");
 
-    // Another refund took its place meanwhile.
+    // Another refund has taken the amount meanwhile.
     let id = paid(&app, &fake, &anna).await;
     fake.refunding(&id, [refusal]);
     give_back(&admin, &id).await.data();

@@ -14,7 +14,7 @@ async fn new_payment(world: &World) -> Value {
     json!({ "plan_id": first_plan(world).await, "gateway": "demo" })
 }
 
-/// An unpaid payment of the owner.
+/// Creates a payment of the owner that isn't paid.
 async fn payment(world: &World) -> String {
     let begun = world.owner.post("/r1/payments/checkout", new_payment(world).await).await.data_with(201);
     begun["payment_id"].as_str().unwrap().to_owned()
@@ -69,7 +69,7 @@ fn payments() -> Vec<SampleCall> {
         }),
         sample(&["FinishPayment"], async |_| Args::default().with("gateway", "demo")),
         sample(&["ReceivePaymentEvent"], async |_| Args::body(json!({ "id": "forged" })).with("gateway", "demo")),
-        // This gateway is off.
+        // This gateway is switched off.
         sample(&["ReceivePaymentEventByQuery"], async |_| Args::default().with("gateway", "vnpay")),
         sample(&["ReadReceipt"], async |world| Args::id(paid(world).await)),
         // The payment was never refunded, so it has no credit note.
@@ -85,7 +85,7 @@ fn subscriptions() -> Vec<SampleCall> {
         sample(&["PreviewSubscriptionChange", "ChangeSubscription"], async |world| {
             Args::body(json!({ "plan_id": first_plan(world).await, "workspace_id": world.workspace }))
         }),
-        // The workspace has none.
+        // The workspace has no subscription.
         sample(&["CancelSubscription", "ResumeSubscription", "PaySubscription"], async |world| {
             Args::body(json!({ "workspace_id": world.workspace }))
         }),
@@ -95,7 +95,7 @@ fn subscriptions() -> Vec<SampleCall> {
 fn payment_methods() -> Vec<SampleCall> {
     vec![
         plain(&["ListPaymentMethods"]),
-        // The owner has none.
+        // The owner has no saved payment method.
         sample(&["RemovePaymentMethod"], async |_| Args::id(new_id())),
         sample(&["UsePaymentMethod"], async |world| {
             Args::id(new_id()).with_body(json!({ "workspace_id": world.workspace }))
@@ -130,7 +130,7 @@ fn administration() -> Vec<SampleCall> {
             let body = json!({ "decision": "done", "reason": "Looked at" });
             Args::id(payment(world).await).with("refund_id", new_id()).with_body(body)
         }),
-        // There is no difference.
+        // The comparison has found no difference.
         sample(&["ClosePaymentDifference"], async |_| Args::id(new_id()).with_body(json!({ "note": "Seen to" }))),
         sample(&["TestGateway"], async |_| Args::default().with("name", "demo")),
         sample(&["SwitchGateway"], async |_| Args::body(json!({ "enabled": true })).with("name", "demo")),

@@ -1,4 +1,4 @@
-//! Payment methods saved without a purchase, and purchases with them.
+//! Payment methods that are saved without a purchase, and purchases with them.
 
 use support::{Application, Member, Setup, Value, json};
 
@@ -16,7 +16,7 @@ async fn setup(payer: &Member, id: &Value) -> Value {
     payer.get(&format!("/r1/payment_methods/setups/{}", id.as_str().unwrap())).await.data()
 }
 
-/// Saves a demo card.
+/// Saves a card at the demo gateway.
 async fn save(payer: &Member, outcome: &str) -> Value {
     let id = begun(payer, "demo").await["setup_id"].clone();
     let path = format!("/r1/payment_methods/setups/{}/demo", id.as_str().unwrap());
@@ -51,7 +51,7 @@ async fn saves_a_card_without_a_purchase_and_charges_it() {
     let saved = anna.post(&format!("{path}/demo"), json!({ "outcome": "saved" })).await.data();
     let card = saved["method"]["id"].clone();
     assert_eq!((&saved["status"], &saved["method"]["is_default"]), (&json!("saved"), &json!(true)));
-    // A saved method stays saved.
+    // A method that is saved stays saved.
     let again = anna.post(&format!("{path}/demo"), json!({ "outcome": "failed" })).await.data();
     assert_eq!((&again["status"], &again["method"]["id"]), (&json!("saved"), &card));
     assert_eq!(save(&anna, "failed").await["status"], "failed");
@@ -123,7 +123,7 @@ async fn keeps_the_only_card_of_a_renewing_plan_until_replaced() {
     assert_eq!(held().await["method"]["id"], first, "another saved card changes nothing");
     anna.delete(&path).await.data();
     assert_eq!((&held().await["method"]["id"], kept(&anna).await.len()), (&second, 1));
-    // Larger amounts are confirmed by the payer, who is present.
+    // For a larger amount, the payer confirms the charge, since they are present.
     let plans = anna.get("/r1/pricing_plans").await.data();
     let studio = plans["items"].as_array().unwrap().iter().find(|one| one["name"] == "Studio").unwrap()["id"].clone();
     let changed = anna.post("/r1/subscription/change", json!({ "plan_id": studio })).await.data();
@@ -191,7 +191,7 @@ async fn saves_a_stripe_card_and_handles_charge_confirmation() {
     let bought = buy(&app, &anna, &cards[0]["id"], "key-4").await.data_with(201);
     assert_eq!((&bought["status"], credits(&anna).await), (&json!("failed"), 1_000));
 
-    // A wrong API key says nothing about the card.
+    // If the API key is wrong, that says nothing about the card.
     fake.say(Outcome::Open);
     fake.mood(Mood::Unauthorized);
     buy(&app, &anna, &cards[0]["id"], "key-5").await.refused(503, "unavailable");

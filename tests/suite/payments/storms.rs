@@ -1,4 +1,4 @@
-//! Bursts of events on several instances, and instances killed meanwhile.
+//! Bursts of events on several instances, some of which are killed meanwhile.
 
 use futures_util::future::join_all;
 use support::{Application, Member, Setup, json, new_id, wait_until};
@@ -12,7 +12,7 @@ use super::{
 
 const MANY: usize = 8;
 
-/// Started payments and the events of their success.
+/// Starts payments; returns their ids, each with the event that it succeeded.
 async fn begun_many(app: &Application, payer: &Member, kind: Kind, count: usize) -> Vec<(String, Event)> {
     let ids = join_all((0..count).map(|_| begun(app, payer, kind.name()))).await;
     let paid = |id: String| (id.clone(), kind.event(&id, Outcome::Paid, kind.price().1, 1));
@@ -34,7 +34,8 @@ async fn killing_an_instance_between_responses_credits_every_payment_once() {
         let mut app = fake.configure(Setup::new().set("payment.reconcile_every", 3600)).start().await;
         let anna = app.sign_up("Anna").await;
         let mut all = Vec::new();
-        // Some are committed and answered, some committed and unanswered, some neither.
+        // Some events are committed and answered, some committed but not answered, and some
+        // neither.
         for answered in [1, 3, 6] {
             let now = begun_many(&app, &anna, kind, MANY).await;
             let mut sent = JoinSet::new();
@@ -48,7 +49,7 @@ async fn killing_an_instance_between_responses_credits_every_payment_once() {
             while sent.join_next().await.is_some() {}
             app.instances[0].start_again().await;
             all.extend(now);
-            // The gateway repeats answered and unanswered events.
+            // The gateway sends all events again, whether or not they were answered.
             for (_, paid) in &all {
                 let told = paid.send(&app).await;
                 assert!(kind.is_content(&told, true) || kind.is_content(&told, false), "{kind:?} {told:?}");
@@ -65,7 +66,7 @@ mod cluster {
         stage_with(kind, 3600).await
     }
 
-    /// Polls payments at this interval, in seconds.
+    /// Starts an application that polls payments at this interval, in seconds.
     async fn stage_with(kind: Kind, every: u64) -> (Application, Member) {
         let fake = Fake::start(kind).await;
         let setup = Setup::new().instances(2).set("payment.reconcile_every", every).set("payment.reconcile_after", 1);
@@ -92,7 +93,7 @@ mod cluster {
         }
     }
 
-    /// Delays commits of paid payments until the test continues.
+    /// Delays the commits of paid payments until the test continues.
     async fn slow_commits(app: &Application) {
         app.database
             .run("CREATE FUNCTION wait_at_commit() RETURNS trigger AS $$ BEGIN PERFORM pg_sleep(3); RETURN NULL; END $$ LANGUAGE plpgsql")
@@ -114,7 +115,8 @@ mod cluster {
             let (mut app, anna) = stage(kind).await;
             slow_commits(&app).await;
             let payments = begun_many(&app, &anna, kind, 2).await;
-            // Between commit and response: the database completes the commit of a killed instance.
+            // The instance is killed between the commit and the response. The database completes a
+            // commit that has started.
             let waiting = tokio::spawn(payments[0].1.request(&app).send());
             wait_until("the transaction is committing", || async { app.database.number(COMMITTING).await == 1 }).await;
             app.instances[0].kill().await;
@@ -127,7 +129,8 @@ mod cluster {
             let again = payments[0].1.send(&app).await;
             assert!(kind.is_content(&again, true), "{kind:?} {again:?}");
 
-            // Between event and commit: nothing is stored and the gateway is told to retry.
+            // The instance is killed between the event and the commit. Nothing is stored, and the
+            // gateway will send the event again.
             let (url, event) = (app.url(), payments[1].1.clone());
             let waiting = tokio::spawn(async move { event.send_to(&url).await });
             wait_until("the transaction is committing", || async { app.database.number(COMMITTING).await == 1 }).await;
@@ -170,7 +173,7 @@ mod cluster {
             assert_eq!(paid.send(&app).await.status, 200);
         }
         for (id, _) in first {
-            // A client without a response checks, and retries if nothing was started.
+            // A client that gets no response checks the state, and retries if nothing was started.
             wait_until("the payment is refunded", || async {
                 if payment(&anna, id).await["refunded_amount"] == 0 {
                     let body = json!({ "amount": 600, "reason": "all of it" });

@@ -1,4 +1,4 @@
-//! Subscriptions: renewal, failure, cancellation, changes and seats.
+//! Subscriptions: renewal, failed charges, cancellation, changes of plan, and seats.
 
 use support::{Application, Member, Setup, Value, json};
 
@@ -8,14 +8,14 @@ use super::{
     plan,
 };
 
-/// A day in milliseconds.
+/// Length of a day in milliseconds.
 const DAY: i64 = 86_400_000;
 
 pub(super) fn setup() -> Setup {
     Setup::new().set("payment.demo.enabled", true).set("payment.reconcile_every", 1).set("payment.reconcile_after", 1)
 }
 
-/// Id of the plan with this name and interval.
+/// Returns the id of the plan that has this name and interval.
 pub(super) async fn plan_of(app: &Application, name: &str, interval: &str) -> String {
     let plans = app.anonymous().0.get("/r1/pricing_plans").await.data();
     let is_it = |plan: &&Value| plan["name"] == name && plan["interval"] == interval;
@@ -50,12 +50,12 @@ pub(super) async fn until(payer: &Member, query: &str, what: &str, is_so: impl F
     last.into_inner().unwrap()
 }
 
-/// Shifts all subscriptions by this many days.
+/// Makes all subscriptions this number of days older.
 async fn pass(app: &Application, days: i64) {
     go_by(app, days * DAY).await;
 }
 
-/// Ends the period of the only subscription a minute ago.
+/// Ends the period of the only subscription, a minute ago.
 async fn lapse(app: &Application) {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
     let by = app.database.number("SELECT period_end FROM subscriptions").await - i64::try_from(now).unwrap() + 60_000;
@@ -73,7 +73,7 @@ pub(super) async fn payments(payer: &Member) -> Vec<Value> {
     payer.get("/r1/payments").await.data()["items"].as_array().unwrap().clone()
 }
 
-/// Waits until this many periods are paid.
+/// Waits until this number of periods is paid.
 async fn renewed(payer: &Member, periods: usize) {
     support::wait_until("the subscription is renewed", || async {
         let all = payments(payer).await;
@@ -118,7 +118,7 @@ async fn retries_a_declined_charge_with_a_notice_and_then_ends_the_plan() {
     let mail = app.outbox(&anna.email, "Your payment was declined").await;
     assert!(mail.contains("/plans/billing"), "{mail}");
     assert_eq!(anna.get("/r1/entitlements/me").await.data()["plan"]["name"], "Team", "it still works");
-    // Buying another plan does not avoid the amount due.
+    // The amount that is due can't be avoided by buying another plan.
     let studio = json!({ "plan_id": plan_of(&app, "Studio", "month").await, "gateway": "demo" });
     anna.post("/r1/payments/checkout", studio).await.refused(409, "wrong_state");
     for (day, attempts) in [(1, 2), (2, 3), (2, 4)] {
@@ -148,7 +148,7 @@ async fn paying_a_declined_period_manually_continues_the_subscription() {
     let begun = anna.post("/r1/subscription/pay", json!({})).await.data_with(201);
     let again = anna.post("/r1/subscription/pay", json!({})).await.data_with(201);
     assert_eq!(begun["payment_id"], again["payment_id"], "one payment at a time");
-    // Nothing is charged while its payer pays manually.
+    // While the payer is paying manually, nothing is charged.
     pass(&app, 1).await;
     let end = format!("/r1/payments/{}/demo", begun["payment_id"].as_str().unwrap());
     anna.post(&end, json!({ "outcome": "paid" })).await.data();
@@ -299,7 +299,7 @@ async fn lists_and_removes_payment_methods_and_mails_a_payment_link() {
     adds_up(&app).await;
 }
 
-/// Starts a purchase; returns the payment's id.
+/// Starts a purchase and returns the id of the payment.
 async fn begins(payer: &Member, plan_id: &str) -> String {
     let body = json!({ "plan_id": plan_id, "gateway": "demo" });
     let begun = payer.post("/r1/payments/checkout", body).await.data_with(201);
@@ -328,7 +328,8 @@ async fn editing_a_plan_keeps_paid_time() {
     let after = held(&anna, "").await;
     assert_eq!((&after["period_start"], &after["plan"]["id"]), (&before["period_end"], &json!(new)));
     assert!(after["period_end"].as_str() > before["period_end"].as_str(), "{before} {after}");
-    // The older version is paid late, the newer one early.
+    // Ben's purchase of the older version is completed although there is a newer one, which he then
+    // buys before the end of the period.
     assert_eq!(pays(&ben, &waiting).await, "paid");
     let before = held(&ben, "").await;
     let early = begins(&ben, new).await;
@@ -367,7 +368,7 @@ async fn buying_a_second_plan_keeps_the_time_of_the_paid_one() {
     adds_up(&app).await;
 }
 
-/// A Stripe subscription with a saved card.
+/// Signs up a user who has a subscription at Stripe with a saved card.
 pub(super) async fn by_stripe(app: &Application) -> Member {
     let anna = app.sign_up("Anna").await;
     let team = json!({ "plan_id": plan_of(app, "Team", "month").await, "gateway": "stripe" });
@@ -379,7 +380,7 @@ pub(super) async fn by_stripe(app: &Application) -> Member {
 
 #[tokio::test]
 async fn charges_once_if_the_response_is_lost_with_the_instance() {
-    // The preparation and the charge.
+    // The instance is killed while it prepares the charge, and while it confirms it.
     for part in ["POST /v1/payment_intents ", "/confirm"] {
         let fake = Fake::start(Kind::Stripe).await;
         let setup = Setup::new().set("payment.reconcile_every", 1).set("payment.reconcile_after", 1);
@@ -433,7 +434,7 @@ async fn handles_late_and_duplicate_stripe_events() {
             } },
         }))
     };
-    // The first decline is reported last.
+    // The event about the first decline arrives last.
     for (event, kind) in [
         ("evt_2", "payment_intent.succeeded"),
         ("evt_2", "payment_intent.succeeded"),

@@ -1,4 +1,4 @@
-//! Workspaces as paying accounts, and limits of plans.
+//! Workspaces that pay from their own account, and the limits of plans.
 
 use futures_util::future::join_all;
 use support::{Application, Caller, Credentials, Member, Setup, Upstream, UpstreamKind, Value, json, wait_until};
@@ -15,7 +15,8 @@ struct Stage {
 }
 
 impl Stage {
-    /// Anna's workspace with Ben, and a model that costs one micro-credit per output token.
+    /// Starts a stage with Anna's workspace, of which Ben is a member, and a model that costs one
+    /// micro-credit per output token.
     async fn start(setup: Setup) -> Self {
         let upstream = Upstream::start(UpstreamKind::OpenAi).await;
         let setup = setup.provider(&upstream).set("payment.demo.enabled", true).set("gateway.assumed_output", 100);
@@ -35,13 +36,13 @@ impl Stage {
         self.anna.post(&format!("/r1/workspaces/{}/members", self.workspace), body).await
     }
 
-    /// Adds or removes credits manually.
+    /// Adds or removes credits, as an administrator.
     async fn give(&self, amount: i64) {
         let body = json!({ "workspace_id": self.workspace, "amount": amount, "reason": "A present" });
         self.admin.post("/r1/admin/credits", body).await.data();
     }
 
-    /// Balance of the workspace as seen by this member.
+    /// Returns the balance of the workspace as this member sees it.
     async fn has(&self, member: &Member) -> Value {
         member.get(&format!("/r1/entitlements/workspaces/{}", self.workspace)).await.data()
     }
@@ -51,7 +52,7 @@ impl Stage {
         self.has(&self.anna).await["credits"]["balance"].as_i64().unwrap()
     }
 
-    /// A program of a member, inside or outside the workspace.
+    /// Creates a program of a member, with a key for the workspace or for the member's own account.
     async fn program(&self, member: &Member, instance: usize, in_workspace: bool) -> Caller {
         let mut body = json!({ "name": "A program", "scopes": ["gateway"] });
         if in_workspace {
@@ -62,7 +63,7 @@ impl Stage {
         Caller::new(&self.app.instances[instance].url(), bearer)
     }
 
-    /// Buys an administrator's plan with these quotas from the demo gateway.
+    /// Buys a plan with these quotas, which an administrator has created, at the demo gateway.
     async fn buy_room(&self, payer: &Member, quotas: Value, workspace: Option<&str>) {
         let price = json!([{ "currency": "USD", "amount": 100 }]);
         let new = json!({ "name": "Room", "kind": "subscription", "interval": "month", "prices": price, "credits": 0, "quotas": quotas });
@@ -126,7 +127,7 @@ async fn a_workspace_pays_for_usage_inside_it_and_members_for_the_rest() {
     let listed = stage.admin.get(&format!("/r1/admin/ledger{query}")).await.data();
     assert_eq!(listed["total"], anna.get(&format!("/r1/ledger{query}")).await.data()["total"]);
 
-    // If the workspace has too little, members pay themselves.
+    // If the workspace doesn't have enough credits, the member pays from their own account.
     stage.give(5 - stage.balance().await).await;
     assert_eq!(within.post("/v1/chat/completions", question(50)).await.status, 429);
     let body = json!({ "user_id": ben.id, "amount": 1_000, "reason": "A present" });
@@ -148,7 +149,7 @@ async fn storage_limits_follow_the_owners_plan() {
     let details = &refused.body["details"];
     assert_eq!((refused.status, &details["metric"], &details["next"]), (413, &json!("storage"), &json!("change_plan")));
     assert_eq!((&details["used"], &details["limit"]), (&json!(8_000), &json!(10_000)));
-    // Without a length it is refused once complete, and does not count.
+    // A file of unknown length is refused when it is complete, and it doesn't count.
     let pieces = (0..3).map(|_| Ok::<_, std::io::Error>(vec![b'a'; 1_000]));
     let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
     anna.send(anna.uploading("a", "text/plain", body)).await.refused(413, "quota_exceeded");
@@ -182,7 +183,7 @@ async fn member_limits_follow_the_workspace_plan() {
     let invitation = json!({ "email": support::new_email("new"), "role": "member" });
     let path = format!("/r1/workspaces/{}/invitations", stage.workspace);
     anna.post(&path, invitation).await.refused(402, "quota_reached");
-    // Guests take no seat until they become members.
+    // Guests take no seat; they need one when they become members.
     let left = racing.iter().zip([&cleo, &dora, &eve]).find(|(answer, _)| answer.status == 402).unwrap().1;
     stage.add(left, "guest").await.data_with(201);
     let role = format!("/r1/workspaces/{}/members/{}", stage.workspace, left.id);
@@ -207,7 +208,7 @@ mod cluster {
         .await;
         stage.give(10 * 100).await;
         stage.upstream.always(support::Behaviour::answer(&"a ".repeat(100)));
-        // A stream costs its reservation: a hundred words.
+        // A stream costs as much as is reserved for it: a hundred words.
         let mut streamed = question(100);
         streamed["stream"] = json!(true);
         let calls = (0..200).map(|number: usize| programs[number % 4].post("/v1/chat/completions", streamed.clone()));
@@ -222,7 +223,7 @@ mod cluster {
         wait_until("all calls are booked", || async { stage.balance().await == 1_000 - spent }).await;
         adds_up(&stage.app).await;
 
-        // Answers completed before a kill are paid by the same account.
+        // Answers that were completed before an instance is killed are charged to the same account.
         stage.give(10_000).await;
         let (mut calls, mut late) = (Vec::new(), 0);
         while calls.len() < 10 {

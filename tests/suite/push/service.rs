@@ -1,4 +1,4 @@
-//! A push service with devices: verifies the sender and decrypts messages as a browser would.
+//! Push service with devices. It verifies the sender and decrypts messages as a browser does.
 
 use std::{
     collections::VecDeque,
@@ -20,10 +20,10 @@ use tokio::{
     sync::watch,
 };
 
-/// A push received by a device.
+/// Push that a device has received.
 #[derive(Clone, Debug)]
 pub struct Pushed {
-    /// Decrypted message; `null` if empty.
+    /// Decrypted message; `null` if it is empty.
     pub message: Value,
     pub topic: String,
     pub ttl: String,
@@ -35,7 +35,7 @@ pub struct Pushed {
 #[derive(Default)]
 struct State {
     pushed: Vec<Pushed>,
-    /// Next responses with extra headers; 201 otherwise.
+    /// Status and additional headers of the next responses. Without an entry, the status is 201.
     answers: VecDeque<(u16, &'static str)>,
 }
 
@@ -65,7 +65,7 @@ impl PushService {
         service
     }
 
-    /// Subscription that the device's browser sends to the server.
+    /// Returns the subscription that the browser of the device sends to the server.
     pub fn subscription(&self, device: &str) -> Value {
         let public = self.device.compute_public_key().unwrap();
         json!({
@@ -79,7 +79,7 @@ impl PushService {
         self.state.lock().unwrap().answers.push_back((status, headers));
     }
 
-    /// Accepts pushes without answering from now on.
+    /// Makes the service accept pushes without answering.
     pub fn hold(&self) {
         self.is_held.send_replace(true);
     }
@@ -92,7 +92,7 @@ impl PushService {
         self.state.lock().unwrap().pushed.clone()
     }
 
-    /// Waits until this many pushes arrived.
+    /// Waits until this number of pushes has arrived.
     pub async fn wait_for(&self, count: usize) -> Vec<Pushed> {
         wait_until(&format!("{count} pushes"), || async { self.pushed().len() >= count }).await;
         self.pushed()

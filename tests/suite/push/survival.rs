@@ -1,11 +1,11 @@
-//! Notifications and pushes when the server is killed at any point: one notification, one push per device, and repeated
-//! pushes replace each other by topic.
+//! Notifications and pushes if the server is killed at any point. There is one notification, one
+//! push per device, and a repeated push replaces the earlier one by its topic.
 
 use support::{Application, Member, Value, wait_until};
 
 use super::{SUBSCRIPTIONS, allowed, service::PushService};
 
-/// Kills all instances and restarts them.
+/// Kills all instances and starts them again.
 async fn blackout(app: &mut Application) {
     for instance in &mut app.instances {
         instance.kill().await;
@@ -28,14 +28,15 @@ async fn until_nothing_waits(app: &Application) {
     wait_until("no push is pending", || async { app.database.number(waiting).await == 0 }).await;
 }
 
-/// Waits until all devices were woken; returns the list, which has one notification for the whole conversation.
+/// Waits until all devices have got their pushes. Returns the list of notifications, which contains
+/// one for the whole conversation.
 async fn settled(app: &Application, member: &Member) -> Value {
     until_nothing_waits(app).await;
     assert_eq!(app.database.number("SELECT COUNT(*) FROM notifications").await, 1);
     member.get("/r1/notifications").await.data()["items"][0].clone()
 }
 
-/// Number of pushes with this text.
+/// Number of pushes that have this text.
 fn times(service: &PushService, text: &str) -> usize {
     service.pushed().iter().filter(|one| one.message["text"] == *text).count()
 }
@@ -50,24 +51,24 @@ async fn killing_the_server_at_any_step_pushes_each_notification_once() {
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     ben.post(SUBSCRIPTIONS, service.subscription("phone")).await.data_with(201);
     let chat = anna.open_single(&ben).await;
-    // The message is committed, and its recipients are not resolved.
+    // The message is committed, but its recipients have not been resolved.
     anna.send_message(&chat, "first").await;
     blackout(&mut app).await;
     until_told(&ben, 1).await;
     until_pushed(&service, "first", 1).await;
-    // The recipients are resolved, and no device was woken.
+    // The recipients have been resolved, but no device has got a push.
     anna.send_message(&chat, "second").await;
     until_told(&ben, 2).await;
     blackout(&mut app).await;
     until_pushed(&service, "second", 1).await;
     until_nothing_waits(&app).await;
-    // The push service received it without responding.
+    // The push service has received the push but not responded.
     service.hold();
     anna.send_message(&chat, "third").await;
     until_pushed(&service, "third", 1).await;
     app.instances[0].kill().await;
     service.let_go();
-    // Its lease has expired.
+    // The lease of the job has expired.
     app.database.run("UPDATE jobs SET due_at = 0 WHERE kind = 'push'").await;
     app.instances[0].start_again().await;
     until_pushed(&service, "third", 2).await;
@@ -82,10 +83,10 @@ mod cluster {
 
     use super::*;
 
-    /// Number of members created by SQL.
+    /// Number of members that are created by SQL.
     const CROWD: i64 = 1_200;
 
-    /// Adds them to a channel as copies of a member.
+    /// Adds this number of members to a channel, as copies of a member.
     async fn fill(app: &Application, channel: &str, somebody: &Member) {
         let somebody = &somebody.id;
         let copies = format!(
@@ -109,7 +110,8 @@ mod cluster {
         let joined = anna.post(&format!("/r1/conversations/{chat}/members"), json!({ "user_id": ben.id })).await;
         assert!(joined.status < 300, "{joined:?}");
         fill(&app, &chat, &ben).await;
-        // Notifications are stored in the order of user ids: the first five hundred exist and the rest block.
+        // Notifications are stored in the order of the user ids. So those of the first five hundred
+        // users are stored, and the rest waits.
         let upper_half = "NEW.user_id > '80000000-0000-0000-0000-000000000000'";
         let stopped = app.database.stop("INSERT", "notifications", upper_half, Stop::BeforeCommit).await;
         let body =
@@ -152,7 +154,7 @@ mod cluster {
             instance.start_again().await;
         }
         until_told(&ben, 1).await;
-        // One of two instances dies during the push.
+        // One of two instances is killed during the push.
         service.hold();
         until_pushed(&service, "once", 1).await;
         app.instances[0].kill().await;

@@ -1,4 +1,4 @@
-//! Assistant answers to a search.
+//! Answers of an assistant to a search.
 
 use support::{Behaviour, Setup, Upstream, UpstreamKind, json, wait_until};
 
@@ -25,12 +25,13 @@ async fn an_assistant_searches_only_what_the_asker_may_read() {
     assert_eq!(answer["assistant"]["kind"], json!("assistant"));
     let asked = upstream.asked().last().unwrap().body["messages"].to_string();
     assert!(asked.contains("arrives on Friday") && asked.contains("When?") && !asked.contains("spy"), "{asked}");
-    // It counts as Ben's usage and is stored in no conversation.
+    // The answer is charged to Ben. No conversation contains it.
     let used = async || ben.get("/r1/usage/requests").await.data()["total"].as_u64().unwrap_or_default();
     wait_until("the usage is recorded", async || used().await == 1).await;
     assert_eq!(found(&ben, "heron").await.len(), 1);
 
-    // No results, too long a question, and a failing model.
+    // The answer is refused if there are no results, if the question is too long, and if the model
+    // fails.
     ben.post("/r1/search/answer", json!({ "q": "pelican" })).await.names_field("q");
     ben.post("/r1/search/answer", json!({ "q": "heron", "question": "x".repeat(501) })).await.names_field("question");
     upstream.always(Behaviour::Refuse(500, None));

@@ -50,7 +50,8 @@ async fn finds_messages_of_a_killed_instance_on_the_other() {
     here.send_files(&chat, "see this", &[&file]).await.data_with(201);
     finds(&there, "guillemot", &["see this"]).await;
 
-    // Either instance may have written the index; its lock ends with its connection.
+    // Either of the instances may have written the index. The lock on the index ends with the
+    // connection that holds it.
     for n in 0..20 {
         here.send_message(&chat, &format!("a tern, number {n}")).await;
     }

@@ -1,10 +1,10 @@
-//! An external search engine finds the same as the built-in index, and nothing else depends on it.
+//! An external search engine finds the same as the built-in index. Nothing else depends on it.
 
 use support::{Application, Engine, SearchEngine, Setup, Value, json, wait_until};
 
 use super::{ask, finds, found, path, texts};
 
-/// Applications with each engine, for identical queries.
+/// Starts an application with each engine, for running the same searches on both.
 async fn each() -> [(Application, Option<SearchEngine>); 2] {
     let engine = SearchEngine::start().await;
     let with = engine.configure(Setup::new()).start().await;
@@ -56,7 +56,8 @@ async fn the_external_engine_finds_what_the_builtin_index_finds() {
         let corrected = ask(&carl, &[("q", "quartely ")]).await.data();
         assert_eq!(corrected["corrections"], json!([{ "typed": "quartely", "instead": "quarterly" }]));
 
-        // Deleted, edited and inaccessible messages are not found, whatever the index holds.
+        // Messages that were deleted, edited, or can't be read are not found, whatever the index
+        // contains.
         anna.delete(&format!("/r1/conversations/{chat}/members/{}", carl.id)).await.data();
         assert!(found(&carl, "dashboard").await.is_empty());
         ben.patch(&path(&said), json!({ "content": "charts by Ben" })).await.data();
@@ -87,7 +88,7 @@ async fn an_unavailable_engine_affects_only_search() {
     assert!(history.to_string().contains("two dunlin"));
     engine.is_away(false);
     finds(&ben, "dunlin", &["a dunlin on the shore", "two dunlin"]).await;
-    // A lost index is rebuilt.
+    // An index that was lost is built again.
     engine.forget();
     anna.send_message(&chat, "three dunlin").await;
     finds(&ben, "dunlin", &["a dunlin on the shore", "two dunlin", "three dunlin"]).await;

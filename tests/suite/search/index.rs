@@ -1,4 +1,5 @@
-//! Search index: killed, rebuilt, stalled, and created after the messages.
+//! Search index: what happens if it is killed, rebuilt or blocked, or created later than the
+//! messages.
 
 use support::{Application, Engine, Member, Setup, free_port, wait_until};
 
@@ -12,7 +13,7 @@ async fn a_killed_or_lost_index_catches_up() {
     for n in 0..30 {
         anna.send_message(&chat, &format!("cormorant {n}")).await;
     }
-    // Killed while indexing.
+    // The instance is killed while it is indexing.
     app.instances[0].kill().await;
     app.instances[0].start_again().await;
     let all = |who: Member| async move {
@@ -53,7 +54,7 @@ async fn a_stalled_index_does_not_delay_requests() {
     };
 
     let held = app.database.hold_search_index(app.folder()).await;
-    // If sending waited for the index, this would block after the last message.
+    // If sending waited for the index, it would block here.
     for n in 1..=MESSAGES {
         anna.send_message(&chat, &format!("gannet {n}")).await;
     }
@@ -66,7 +67,7 @@ async fn a_stalled_index_does_not_delay_requests() {
     wait_until("nothing waits", async || waiting().await < 1.0).await;
 }
 
-/// Messages created before the index.
+/// Messages are created before the index.
 #[tokio::test]
 async fn messages_from_before_the_index_are_indexed() {
     let app = Setup::new().start().await;
@@ -74,7 +75,7 @@ async fn messages_from_before_the_index_are_indexed() {
     let chat = anna.open_single(&ben).await;
     anna.send_message(&chat, "an albatross").await;
     finds(&ben, "albatross", &["an albatross"]).await;
-    // The running server notices by itself, and the command waits for it.
+    // The running server notices the rebuild by itself, and the command waits for it.
     let rebuilt = app.command(&["search", "rebuild", "--wait"]).await;
     let said = String::from_utf8_lossy(&rebuilt.stdout).into_owned();
     assert!(rebuilt.status.success() && said.contains("The index is whole. Messages in it: 1"), "{said}");

@@ -1,4 +1,5 @@
-//! Property test: after any sequence of changes, search returns exactly what the history shows each user.
+//! Property test: after any sequence of changes, the search returns exactly those messages that the
+//! history shows to each user.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +12,9 @@ use tokio::runtime::Runtime;
 
 use super::ask;
 
-/// Ben, Carl and a guest; Anna owns everything and stays.
+/// Number of users besides Anna: Ben, Carl and a guest. Anna owns everything and stays.
 const OTHERS: usize = 3;
-/// A public channel, a private one with hidden history, and a group.
+/// Number of conversations: a public channel, a private one with hidden history, and a group.
 const PLACES: usize = 3;
 
 #[derive(Clone, Debug)]
@@ -38,14 +39,14 @@ enum Deed {
         who: usize,
         place: usize,
     },
-    /// Index of an existing message, scaled to 256.
+    /// Index of an existing message, scaled to the range up to 256.
     Edit {
         message: u8,
     },
     Delete {
         message: u8,
     },
-    /// True if newcomers see earlier messages.
+    /// True if members who join later see earlier messages.
     Open {
         place: usize,
         is_open: bool,
@@ -60,7 +61,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         1 => both().prop_map(|(who, place)| Deed::Leave { who, place }),
         2 => both().prop_map(|(whom, place)| Deed::Add { whom, place }),
         1 => both().prop_map(|(whom, place)| Deed::Remove { whom, place }),
-        // Including Anna.
+        // Messages may also be sent by Anna.
         4 => (0..=OTHERS, 0..PLACES).prop_map(|(who, place)| Deed::Send { who, place }),
         2 => any::<u8>().prop_map(|message| Deed::Edit { message }),
         1 => any::<u8>().prop_map(|message| Deed::Delete { message }),
@@ -70,10 +71,10 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
 }
 
 struct Stage {
-    /// Ben, Carl, the guest, Anna.
+    /// Ben, Carl, the guest, and Anna.
     people: Vec<Member>,
     places: Vec<String>,
-    /// Author index and id of each message.
+    /// Index of the author and id of each message.
     messages: Vec<(usize, String)>,
 }
 
@@ -92,7 +93,7 @@ impl Stage {
         Self { people: people.to_vec(), places, messages: Vec::new() }
     }
 
-    /// Executes an action. Refused ones change nothing and are ignored.
+    /// Performs an action. If it is refused, that is ignored, because it then changes nothing.
     async fn does(&mut self, deed: &Deed) {
         let anna = &self.people[OTHERS];
         let path = |place: usize| format!("/r1/conversations/{}", self.places[place]);
@@ -138,7 +139,7 @@ impl Stage {
         self.messages.get(usize::from(at) * self.messages.len() / 256)
     }
 
-    /// Waits until the index has processed a later message.
+    /// Waits until the index has processed a message that is sent now.
     async fn settles(&self) {
         let anna = &self.people[OTHERS];
         for place in &self.places {
@@ -166,7 +167,7 @@ impl Stage {
     }
 }
 
-/// Texts by message id.
+/// Returns the texts by message id.
 fn shown(messages: &Value) -> BTreeMap<String, String> {
     let messages = messages.as_array().unwrap().iter();
     let said = messages.filter(|message| message["sender"]["kind"] != "system" && message["content"] != "");
@@ -177,7 +178,7 @@ fn shown(messages: &Value) -> BTreeMap<String, String> {
     .collect()
 }
 
-/// Number of cases, fewer in the gate.
+/// Number of cases. The gate runs fewer of them.
 fn cases() -> u32 {
     if std::env::var("NATTER_TEST_SIZE").is_ok_and(|size| size == "gate") { 6 } else { 64 }
 }
@@ -201,7 +202,8 @@ fn search_results_match_the_model_of_read_permissions() {
         }
         (app, people, team)
     });
-    // A failing case may take 20 seconds per attempt and must be reported before the test timeout.
+    // An attempt at a failing case may take 20 seconds, and the failure must be reported before the
+    // test times out.
     let config = Config {
         cases: cases(),
         max_shrink_iters: 200,

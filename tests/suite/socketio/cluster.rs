@@ -1,4 +1,4 @@
-//! Socket.IO across instances without sticky sessions: any instance accepts every request.
+//! Socket.IO across instances without sticky sessions: each instance accepts every request.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ async fn accepts_requests_of_a_session_on_any_instance() {
     let app = two().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
-    // Requests alternate between the instances.
+    // The requests are sent to both instances in turn.
     let mut hers = Poller::connect(&anna, &both(&app)).await;
     let mut his = Poller::connect(&ben, &both(&app)).await;
     for n in 1..=20 {
@@ -29,7 +29,7 @@ async fn accepts_requests_of_a_session_on_any_instance() {
         assert_eq!(hers.ask(n, "message.send", body).await["seq"], n);
         assert_eq!(his.event("message.created").await["seq"], n);
     }
-    // The WebSocket also reaches the instance without the session.
+    // The WebSocket may also be opened on the instance that doesn't have the session.
     let mut raw = his.probe(&app.instances[1].url()).await;
     raw.send_text("5").await;
     anna.send_message(&chat, "over the socket").await;
@@ -104,7 +104,7 @@ async fn notifies_clients_of_a_killed_instance_at_once() {
     let mut waiting = Poller::connect(&ben, &[app.instances[0].url()]).await;
     waiting.go_to(&other);
     let waits = tokio::spawn(async move { waiting.get().await });
-    // It is in progress once the later request is answered.
+    // The poll is in progress when this later request has been answered.
     assert_eq!(poller.ask(1, "ping", json!({})).await, json!({}));
     app.instances[0].kill().await;
     let begun = Instant::now();
@@ -112,9 +112,10 @@ async fn notifies_clients_of_a_killed_instance_at_once() {
     assert_eq!(poller.get().await, (400, r#"{"code":1,"message":"Session ID unknown"}"#.to_owned()));
     assert_eq!(poller.post("3").await.0, 400);
     assert!(raw.ends().await);
-    // By itself a client notices after a heartbeat and its timeout: 45 seconds.
+    // Without the server's help, a client would notice only after a heartbeat and its timeout: 45
+    // seconds.
     assert!(begun.elapsed() < Duration::from_secs(15), "it took {:?}", begun.elapsed());
-    // It reconnects to the remaining instance.
+    // The client reconnects to the remaining instance.
     Poller::connect(&ben, &[other]).await;
 }
 
@@ -130,27 +131,28 @@ async fn unknown_sessions_and_forwarded_requests_are_not_forwarded() {
         let request = http.get(url).headers(headers);
         async move { request.send().await.unwrap() }
     };
-    // An instance that does not exist.
+    // The session id names an instance that doesn't exist.
     let nowhere = "A".repeat(46);
     let begun = Instant::now();
-    // Each waits for two reads of the instance list, a quarter of a second apart.
+    // Each request waits until the list of instances has been read twice, a quarter of a second
+    // apart.
     for _ in 0..8 {
         let answer = get(nowhere.clone(), HeaderMap::new()).await;
         assert_eq!((answer.status().as_u16(), answer.json::<Value>().await.unwrap()["code"].as_i64()), (400, Some(1)));
     }
     assert!(begun.elapsed() < Duration::from_secs(20), "it took {:?}", begun.elapsed());
-    // A forwarded request is not forwarded again.
+    // A request that was already forwarded is not forwarded again.
     let mut headers = HeaderMap::new();
     headers.insert("x-natter-forwarded", "1".parse().unwrap());
     assert_eq!(get(poller.sid.clone(), headers).await.status(), 400);
     let path = format!("/socket.io/?EIO=4&transport=websocket&sid={}", poller.sid);
     let (raw, head) = Raw::knock(&other, "GET", &path, &upgrade_headers("x-natter-forwarded: 1")).await;
     assert_eq!((head.status, raw.body().await["code"].as_i64()), (400, Some(1)));
-    // An unknown session of the owner's instance.
+    // The session id names the right instance but an unknown session.
     let mut sid = poller.sid.clone();
     sid.replace_range(30..31, if &sid[30..31] == "A" { "B" } else { "A" });
     assert_eq!(get(sid, HeaderMap::new()).await.status(), 400);
-    // The session is unaffected.
+    // The real session isn't affected.
     let mut poller = poller;
     assert_eq!(poller.ask(1, "ping", json!({})).await, json!({}));
 }
@@ -165,7 +167,7 @@ async fn a_stopping_instance_ends_its_forwarded_requests() {
     raw.send_text("5").await;
     let mut waiting = Poller::connect(&ben, &[owner]).await;
     waiting.go_to(&app.instances[1].url());
-    // Events also complete a poll, which is then repeated.
+    // A poll is also completed by an event; it is then repeated.
     let waits = tokio::spawn(async move {
         loop {
             let answer = waiting.request(reqwest::Method::GET).send().await;
@@ -179,7 +181,7 @@ async fn a_stopping_instance_ends_its_forwarded_requests() {
     let begun = Instant::now();
     assert!(app.instances[1].terminate().await.success());
     assert!(raw.ends().await);
-    // A request that arrives while the instance closes gets no response.
+    // If the request arrives while the instance is closing, it gets no response.
     if let Ok(answer) = waits.await.unwrap() {
         assert_eq!(answer.status(), 400);
     }

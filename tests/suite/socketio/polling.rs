@@ -11,13 +11,13 @@ const SEPARATOR: char = '\u{1e}';
 const UNKNOWN: &str = r#"{"code":1,"message":"Session ID unknown"}"#;
 const BAD_REQUEST: &str = r#"{"code":3,"message":"Bad request"}"#;
 
-/// Polling client; its requests rotate over the addresses.
+/// Client that polls. Its requests are sent to the addresses in turn.
 pub struct Poller {
     http: reqwest::Client,
     addresses: Vec<String>,
     turn: usize,
     pub sid: String,
-    /// Received and unprocessed packets.
+    /// Packets that were received but not processed yet.
     packets: VecDeque<String>,
 }
 
@@ -45,7 +45,7 @@ impl Poller {
         poller
     }
 
-    /// Sends everything to this address from now on.
+    /// Sends all further requests to this address.
     pub fn go_to(&mut self, address: &str) {
         self.addresses = vec![address.to_owned()];
     }
@@ -57,7 +57,7 @@ impl Poller {
         self.http.request(method, format!("{address}/socket.io/?EIO=4&transport=polling{sid}"))
     }
 
-    /// Polls; skips presence, which the default channel sends at any time.
+    /// Polls once. Skips presence, which the default channel may send at any time.
     pub async fn get(&mut self) -> (u16, String) {
         loop {
             let (status, body) = answer(self.request(reqwest::Method::GET)).await;
@@ -79,7 +79,7 @@ impl Poller {
         assert_eq!(answered, (200, "ok".to_owned()));
     }
 
-    /// Next packet other than a ping; pings are answered.
+    /// Returns the next packet that isn't a ping. Pings are answered.
     pub async fn packet(&mut self) -> String {
         loop {
             match self.packets.pop_front() {
@@ -94,7 +94,7 @@ impl Poller {
         }
     }
 
-    /// Payload of the next event with this name.
+    /// Returns the payload of the next event that has this name.
     pub async fn event(&mut self, name: &str) -> Value {
         loop {
             let packet = self.packet().await;
@@ -106,7 +106,7 @@ impl Poller {
         }
     }
 
-    /// Emits and waits for the acknowledgement.
+    /// Emits an event and waits for the acknowledgement.
     pub async fn ask(&mut self, number: u32, name: &str, payload: Value) -> Value {
         self.emit(&format!("42{number}{}", json!([name, payload]))).await;
         loop {
@@ -116,7 +116,7 @@ impl Poller {
         }
     }
 
-    /// Opens a WebSocket to upgrade this session.
+    /// Opens a WebSocket to which this session can be upgraded.
     pub async fn probe(&self, address: &str) -> Raw {
         let mut raw = Raw::open(address, &format!("/socket.io/?EIO=4&transport=websocket&sid={}", self.sid), "").await;
         raw.send_text("2probe").await;
@@ -147,7 +147,7 @@ async fn a_polling_session_supports_everything_websocket_does() {
     assert_eq!(hers.ask(1, "message.send", body).await["duplicate"], true);
     assert_eq!(his.event("message.created").await, native.expect("message.created").await.payload);
     assert_eq!(hers.ask(2, "typing", json!({ "conversation_id": chat })).await["code"], "invalid");
-    // Packets of one body are processed in order.
+    // Several packets in one body are processed in order.
     let sends: Vec<String> = (2..=20)
         .map(|n| {
             let body = json!({ "conversation_id": chat, "client_id": format!("c{n}"), "content": n.to_string() });
@@ -159,7 +159,7 @@ async fn a_polling_session_supports_everything_websocket_does() {
         let event = his.event("message.created").await;
         assert_eq!((&event["seq"], &event["message"]["content"]), (&json!(n), &json!(n.to_string())));
     }
-    // A binary event with a base64 attachment is read completely and rejected.
+    // An event with a base64 attachment is read completely and then rejected.
     hers.emit("451-9[\"ping\",{\"_placeholder\":true,\"num\":0}]\u{1e}bAQIDBA==").await;
     while !hers.packet().await.starts_with("439[{\"code\":\"malformed_frame\"") {}
     hers.emit("40/admin,").await;
@@ -229,7 +229,7 @@ async fn concurrent_polls_and_invalid_payloads_end_the_session() {
     // An invalid event is answered.
     let mut poller = Poller::connect(&anna, &[app.url()]).await;
     assert_eq!(poller.ask(1, "dance", json!({})).await["code"], "unknown_type");
-    // Unauthenticated clients are ignored.
+    // Events of a client without authentication are ignored.
     let mut poller = Poller::open(&[app.url()], HeaderMap::new()).await;
     assert_eq!(poller.post(r#"42["ping",{}]"#).await.0, 400);
     is_unknown(poller.get().await);
@@ -249,7 +249,7 @@ async fn credentials_are_checked_as_over_websocket() {
         poller.emit(&format!("40{auth}")).await;
         assert!(poller.packet().await.contains("unauthenticated"));
     }
-    // The client may send a token later.
+    // The client may send a token later than the connection.
     poller.emit(&format!("40{}", json!({ "token": anna.access_token() }))).await;
     assert!(poller.packet().await.starts_with("40{"));
     let browser = app.sign_up_browser("Anna").await;
@@ -293,7 +293,7 @@ async fn sends_heartbeats_and_ends_silent_sessions() {
         assert_eq!(poller.get().await, (200, "2".to_owned()));
         poller.emit("3").await;
     }
-    // It polls without sending from here on.
+    // From here on, the client polls but sends nothing.
     let mut last = String::new();
     loop {
         let (status, body) = poller.get().await;
@@ -303,7 +303,7 @@ async fn sends_heartbeats_and_ends_silent_sessions() {
         last = body;
     }
     assert_eq!(last, "1");
-    // Another client disappears; others see it go offline.
+    // Another client disappears, and other users see that it goes offline.
     let (ben, cara) = (app.sign_up("Ben").await, app.sign_up("Cara").await);
     ben.open_single(&cara).await;
     let mut watcher = ben.connect().await;
@@ -323,7 +323,7 @@ async fn a_disconnect_packet_ends_the_polling_session() {
     for goodbye in ["1", "41"] {
         let mut poller = Poller::connect(&anna, &[app.url()]).await;
         poller.emit(goodbye).await;
-        // Socket.IO clients may answer the disconnect packet.
+        // A Socket.IO client may answer the packet that disconnects it.
         if goodbye == "41" {
             assert_eq!(poller.get().await, (200, "41\u{1e}1".to_owned()));
         }
@@ -343,7 +343,7 @@ async fn disconnects_a_client_that_stops_polling_without_loss() {
     for _ in 0..70 {
         anna.send_message(&chat, &text).await;
     }
-    // The backlog exceeded its limit; only the close packet is left.
+    // The backlog has exceeded its limit, so only the packet that closes the session is left.
     assert_eq!(poller.get().await, (200, "1".to_owned()));
     is_unknown(poller.get().await);
     let mut poller = Poller::connect(&ben, &[app.url()]).await;
@@ -372,7 +372,8 @@ async fn upgrading_to_websocket_loses_and_duplicates_nothing() {
     };
     let mut poller = Poller::connect(&ben, &[app.url()]).await;
     let mut seen = Vec::new();
-    // Polls, then upgrades in the middle of the stream with a poll in flight, as the official client does.
+    // Polls, and upgrades in the middle of the events while a poll is in progress, as the official
+    // client does.
     while seen.len() < 30 {
         seen.extend(seq_of(&poller.packet().await));
     }
@@ -400,7 +401,7 @@ async fn upgrading_to_websocket_loses_and_duplicates_nothing() {
     let first = seen[0];
     assert_eq!(seen, (first..=400).collect::<Vec<_>>());
     assert!(has_answered);
-    // The polling transport is closed, and a second socket is refused.
+    // After the upgrade, polling is refused, and so is a second socket.
     for refused in [poller.get().await, poller.post("3").await] {
         assert_eq!(refused, (400, BAD_REQUEST.to_owned()));
     }
@@ -415,13 +416,13 @@ async fn a_failed_upgrade_keeps_the_polling_session() {
     let app = Setup::new().set("workspaces.shared", "none").start().await;
     let anna = app.sign_up("Anna").await;
     let mut poller = Poller::connect(&anna, &[app.url()]).await;
-    // The pending poll is released so that the client can upgrade.
+    // The pending poll is completed, so that the client can upgrade.
     let mut raw = poller.probe(&app.url()).await;
     assert_eq!(poller.get().await, (200, "6".to_owned()));
-    // A second socket is closed while the first one exists.
+    // While the first socket exists, a second one is closed.
     let path = format!("/socket.io/?EIO=4&transport=websocket&sid={}", poller.sid);
     assert_eq!(Raw::open(&app.url(), &path, "").await.close_code().await, Some(1002));
-    // An invalid upgrade packet ends the socket and not the session.
+    // An invalid packet for the upgrade ends the socket but not the session.
     raw.send_text(r#"42["ping",{}]"#).await;
     assert_eq!(raw.close_code().await, Some(1002));
     assert_eq!(poller.ask(1, "ping", json!({})).await, json!({}));
@@ -431,7 +432,7 @@ async fn a_failed_upgrade_keeps_the_polling_session() {
         assert!(raw.ends().await);
         assert_eq!(poller.ask(2, "ping", json!({})).await, json!({}));
     }
-    // So does a vanished socket.
+    // The session also continues if the socket disappears.
     drop(poller.probe(&app.url()).await);
     wait_until("the end of the socket is noticed", || async {
         let mut raw = Raw::open(&app.url(), &path, "").await;
@@ -440,7 +441,7 @@ async fn a_failed_upgrade_keeps_the_polling_session() {
     })
     .await;
     assert_eq!(poller.ask(3, "ping", json!({})).await, json!({}));
-    // Without a WebSocket handshake there is no socket.
+    // Without a WebSocket handshake, no socket is opened.
     let (_, head) = Raw::knock(&app.url(), "GET", &path, "upgrade: websocket\nconnection: upgrade").await;
     assert_eq!(head.status, 400);
 }

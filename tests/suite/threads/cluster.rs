@@ -1,4 +1,5 @@
-//! Replies, reactions, pins and votes on two instances: one order, and exact counts.
+//! Replies, reactions, pins and votes on two instances: there is one order, and the counts are
+//! exact.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,7 @@ use support::{Frame, Member, Setup, Value, json, new_id};
 use super::{id, model, reply};
 
 const ROUNDS: usize = 12;
-/// 👍 and 🎉, percent-encoded.
+/// The emoji 👍 and 🎉, percent-encoded.
 const EMOJI: [&str; 2] = ["%F0%9F%91%8D", "%F0%9F%8E%89"];
 
 #[tokio::test]
@@ -18,7 +19,7 @@ async fn thread_counts_on_two_instances_match_the_model() {
     model::draw(&[anna, ben.at(&there), carl]).await;
 }
 
-/// Sends one round: a reply, a reaction, a pin change and a vote.
+/// Performs one round: a reply, a reaction, a change of the pin, and a vote.
 async fn add(who: &Member, chat: &str, root: &Value, poll: &Value, round: usize) {
     let on = |message: &Value, rest: &str| format!("/r1/messages/{}/{rest}", id(message));
     reply(who, chat, root, &format!("{} in round {round}", who.name)).await;
@@ -43,7 +44,7 @@ async fn message_changes_on_two_instances_have_one_order() {
     let root = anna.send_message(&chat, "a question").await;
     let body = json!({ "client_id": new_id(), "content": "When?", "poll": { "options": ["Now", "Later"] } });
     let poll = anna.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201);
-    // Both always have a round in flight without waiting for each other.
+    // Both users always have a round in progress, and neither waits for the other.
     let rounds = async |who: &Member| {
         for round in 0..ROUNDS {
             add(who, &chat, &root, &poll, round).await;
@@ -63,7 +64,7 @@ async fn message_changes_on_two_instances_have_one_order() {
     assert_eq!(order(&seen), order(&there.read_until_seq(&chat, end).await));
     assert!(seen.iter().map(|frame| frame.payload["seq"].as_i64().unwrap()).eq(1..=end), "{:#?}", order(&seen));
 
-    // The events add up to the final state for both.
+    // For both users, the events add up to the final state.
     let (mut replies, mut reactions, mut is_pinned, mut results) = (Vec::new(), BTreeSet::new(), false, Value::Null);
     for frame in &seen {
         let told = &frame.payload;
@@ -96,7 +97,7 @@ async fn message_changes_on_two_instances_have_one_order() {
             }
         }
         assert_eq!(have, reactions);
-        // A reconnecting device reads the same from either instance.
+        // A device that reconnects reads the same from either instance.
         let log: Vec<i64> = who.event_log(&chat).await.iter().map(|event| event["seq"].as_i64().unwrap()).collect();
         assert!(log.iter().copied().eq(1..=end), "{log:?}");
     }

@@ -1,20 +1,21 @@
-//! Random sequences: three people write, reply, react, pin, follow, read and delete. Counts and lists must match a
-//! small model for each of them, and ineffective actions publish no event.
+//! Random sequences of actions: three users write, reply, react, pin, follow, read and delete. For
+//! each user, counts and lists must be those of a small model. Actions without an effect must
+//! publish no event.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use support::{Application, Dice, Member, Value, by_size, json, new_id};
 
 const PEOPLE: usize = 3;
-/// Creator and manager of the group.
+/// Index of the user who has created the group and manages it.
 const OWNER: usize = 0;
 const STEPS: usize = 48;
-/// Number of steps between checks.
+/// Number of steps between two checks.
 const LOOK: usize = 12;
-/// 👍, 🎉 and 👀, with their percent-encoding.
+/// The emoji 👍, 🎉 and 👀, each with its percent-encoding.
 const EMOJI: [(&str, &str); 3] = [("👍", "%F0%9F%91%8D"), ("🎉", "%F0%9F%8E%89"), ("👀", "%F0%9F%91%80")];
 
-/// Actions; messages are given by their index.
+/// Actions. Messages are given by their index.
 #[derive(Clone, Copy, Debug)]
 enum Deed {
     Write,
@@ -24,21 +25,21 @@ enum Deed {
     Pin(usize, bool),
     Delete(usize),
     Follow(usize, bool),
-    /// Up to a reply's number.
+    /// Reads a thread up to the reply with this number.
     ReadThread(usize, i64),
-    /// The main line up to a message.
+    /// Reads the main conversation up to this message.
     Read(usize),
 }
 
 struct Said {
     by: usize,
     root: Option<usize>,
-    /// Number in its thread or the main line.
+    /// Number in the thread or in the main conversation.
     no: i64,
-    /// Main line number at that time.
+    /// Last number in the main conversation at that time.
     main_no: i64,
     is_deleted: bool,
-    /// Emoji in the order of their first use, each with its users in order.
+    /// Emoji in the order in which they were first used, each with its users in order.
     reactions: Vec<(usize, Vec<usize>)>,
     is_pinned: bool,
 }
@@ -49,7 +50,7 @@ struct Model {
     events: i64,
     main_no: i64,
     read_no: [i64; PEOPLE],
-    /// Last reply read, by thread and follower.
+    /// Number of the last reply that was read, by thread and follower.
     following: BTreeMap<(usize, usize), i64>,
 }
 
@@ -68,7 +69,7 @@ impl Model {
         self.events += 1;
     }
 
-    /// Applies an action; returns the expected status.
+    /// Applies an action to the model; returns the status that the server should answer.
     fn does(&mut self, who: usize, deed: Deed) -> u16 {
         match deed {
             Deed::Write => {
@@ -152,15 +153,15 @@ impl Model {
     }
 }
 
-/// Sequence of actions in its own group.
+/// Sequence of actions, in a separate group.
 struct Sequence<'a> {
     people: &'a [Member; PEOPLE],
     chat: String,
-    /// Log position of the group at the start.
+    /// Sequence number of the group's last event at the start.
     begin: i64,
     dice: Dice,
     model: Model,
-    /// Sent messages as returned.
+    /// Messages that were sent, as the server has returned them.
     written: Vec<Value>,
     log: Vec<String>,
 }
@@ -223,7 +224,7 @@ impl Sequence<'_> {
         }
     }
 
-    /// Expected message.
+    /// Returns a message as it should be.
     fn due(&self, at: usize) -> Value {
         let said = &self.model.said[at];
         let id = |who: &usize| json!(self.people[*who].id);
@@ -261,7 +262,7 @@ impl Sequence<'_> {
         places.filter(|at| self.model.said[*at].root == root).map(|at| self.due(at)).collect()
     }
 
-    /// Compares everything visible to a user with the model.
+    /// Compares everything that a user sees with the model.
     async fn look(&self, who: usize) {
         let (person, model, chat) = (&self.people[who], &self.model, &self.chat);
         let says = || format!("{} looks, after {:#?}", person.name, self.log);
@@ -278,7 +279,7 @@ impl Sequence<'_> {
         assert_eq!((&pinned, &pins["total"]), (&due, &json!(due.len())), "{}", says());
         for (filter, least) in [("all", 0), ("unread", 1)] {
             let listed = person.get(&format!("/r1/threads?filter={filter}&page_size=100")).await.data();
-            // Entries of other groups are older.
+            // Entries that belong to other groups are older.
             let here =
                 listed["items"].as_array().unwrap().iter().filter(|item| item["conversation_id"] == chat.as_str());
             let followed: BTreeMap<&str, i64> =
@@ -302,7 +303,7 @@ impl Sequence<'_> {
     }
 }
 
-/// Compared fields of a message.
+/// Returns the fields of a message that are compared.
 fn shown(message: &Value) -> Value {
     let thread = &message["thread"];
     let counted = json!({
@@ -320,7 +321,7 @@ fn shown(message: &Value) -> Value {
     })
 }
 
-/// Runs random sequences; the users may be on several instances.
+/// Runs random sequences. The users may be connected to several instances.
 pub(super) async fn draw(people: &[Member; PEOPLE]) {
     for seed in 0..by_size(4, 40) {
         let chat = people[OWNER].open_group(&format!("Sequence {seed}"), &[&people[1], &people[2]]).await;
@@ -339,7 +340,8 @@ pub(super) async fn draw(people: &[Member; PEOPLE]) {
         for who in 0..PEOPLE {
             sequence.look(who).await;
         }
-        // Listeners received all events in log order, and everybody has the same log.
+        // Listeners have received all events in the order of the log, and the log is the same for
+        // all users.
         let (chat, end) = (&sequence.chat, begin + sequence.model.events);
         let told = socket.read_until_seq(chat, end).await;
         let told: Vec<(i64, &str)> =

@@ -1,11 +1,12 @@
-//! Built-in tools: off until workspace admins allow them, limited to what the asker may read and to permitted
-//! addresses.
+//! Built-in tools. They are off until an administrator of the workspace allows them, and limited to
+//! addresses that are permitted and to what the user who asks may read.
 
 use support::{Behaviour, Member, Setup, UpstreamKind, Value, json};
 
 use crate::{assistants::Chat, previews::Site, search::finds};
 
-/// Anna's workspace with Ben, and her chat with an assistant that has all built-in tools.
+/// Anna's workspace, of which Ben is a member, and her chat with an assistant that has all built-in
+/// tools.
 struct Own {
     chat: Chat,
     ben: Member,
@@ -43,7 +44,7 @@ impl Own {
         self.chat.upstream.then(Behaviour::answer("That is it."));
     }
 
-    /// Asks; returns the only call of the answer.
+    /// Asks a question and returns the only call of the answer.
     async fn called(&mut self) -> Value {
         self.chat.ask("Go on").await;
         self.ended().await
@@ -55,7 +56,7 @@ impl Own {
         message["tool_calls"][0].clone()
     }
 
-    /// Functions last offered to the model.
+    /// Returns the functions that were last offered to the model.
     fn offered(&self) -> String {
         self.chat.upstream.asked().last().unwrap().body["tools"].to_string()
     }
@@ -80,7 +81,8 @@ async fn builtin_tools_are_offered_only_after_workspace_admins_allow_them() {
     own.will_call("calculate", json!({ "expression": "(\\f. f f) (\\f. f f)" }));
     assert_eq!(own.called().await["status"], "failed");
 
-    // Permissions do not extend to other workspaces, and disabled tools are not called.
+    // The permission doesn't apply to other workspaces, and a tool that is switched off isn't
+    // called.
     own.set_mode("calculate", "off").await;
     own.will_call("calculate", json!({ "expression": "1" }));
     let call = own.called().await;
@@ -138,7 +140,7 @@ async fn searches_what_the_asker_may_read_or_in_groups_what_all_may() {
     assert!(found.contains("painted red") && found.contains("is sold") && !found.contains("surprise"), "{found}");
     assert!(found.contains("Ben in Crew") && found.contains(&format!("/c/{shared}/m/")), "{found}");
 
-    // Ben also reads the answer in the group.
+    // In the group, Ben reads the answer too.
     let add = json!({ "assistant_id": own.ada["id"] });
     own.chat.anna.post(&format!("/r1/conversations/{shared}/members"), add.clone()).await.data_with(201);
     own.chat.id = shared;
@@ -148,7 +150,7 @@ async fn searches_what_the_asker_may_read_or_in_groups_what_all_may() {
     let found = call["result"].as_str().unwrap();
     assert!(found.contains("painted red") && !found.contains("is sold") && !found.contains("surprise"), "{found}");
 
-    // Answers reveal no messages from before a reader joined.
+    // Answers reveal no messages from before one of their readers joined.
     let (anna, ben) = (&own.chat.anna, &own.ben);
     let new = json!({ "kind": "group", "title": "Watch", "member_ids": [ben.id, third.id], "workspace_id": team, "history": "from_join" });
     let watch = anna.post("/r1/conversations", new).await.data_with(201)["id"].as_str().unwrap().to_owned();
@@ -159,7 +161,7 @@ async fn searches_what_the_asker_may_read_or_in_groups_what_all_may() {
     anna.send_message(&watch, "The lighthouses are blue").await;
     finds(ben, "lighthouse in:Watch", &["The lighthouse is green", "The lighthouses are blue"]).await;
     own.chat.id = watch;
-    // Unreadable hits do not displace readable ones.
+    // Hits that can't be read don't take the place of hits that can.
     own.will_call("search_messages", json!({ "query": "lighthouse", "limit": 1 }));
     own.chat.anna.send_message(&own.chat.id, "@Ada and this one?").await;
     let call = own.ended().await;

@@ -1,10 +1,11 @@
-//! Tool calls on an instance that dies while another one runs.
+//! Tool calls if the instance that runs them is killed and another one is running.
 
 use support::{Behaviour, Setup, UpstreamKind, json, wait_until};
 
 use super::Tools;
 
-/// Leases last ten seconds; the other instance detects the death sooner and repeats no call that may have taken effect.
+/// A lease lasts ten seconds. The other instance detects the death earlier, and it repeats no call
+/// that may have taken effect.
 #[tokio::test]
 async fn another_instance_does_not_repeat_a_killed_instances_call() {
     let mut tools = Tools::start(Setup::new().instances(2), UpstreamKind::OpenAi).await;
@@ -27,7 +28,7 @@ async fn another_instance_does_not_repeat_a_killed_instances_call() {
         }
     }
     let writer = writer.expect("one instance writes it");
-    // The lease never expires.
+    // Makes the lease last so long that it doesn't expire during the test.
     tools.chat.app.database.run("UPDATE jobs SET due_at = due_at + 3600000 WHERE status = 'running'").await;
     tools.chat.app.instances[writer].kill().await;
     let ended = sockets[1 - writer].expect_in("message.completed", &tools.chat.id).await;

@@ -1,4 +1,4 @@
-//! Confirmation of calls by the asker.
+//! Confirmation of tool calls by the user who has asked.
 
 use support::{Behaviour, Setup, UpstreamKind, json, wait_until};
 

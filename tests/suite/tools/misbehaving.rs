@@ -1,4 +1,5 @@
-//! Servers that stall, flood, send garbage or die: the answer continues and reports it.
+//! Tool servers that don't respond, send too much or invalid data, or die. The answer continues and
+//! reports the problem.
 
 use support::{Setup, UpstreamKind, json};
 
@@ -14,7 +15,7 @@ async fn a_stalled_garbled_or_dead_server_fails_only_its_call() {
         assert_eq!((&call["status"], &message["content"]), (&json!("failed"), &json!("That is it.")), "{tool}: {call}");
         assert!(call["result"].as_str().unwrap().starts_with("The server "), "{tool}: {call}");
     }
-    // A broken connection is re-established.
+    // A broken connection to the tool server is opened again.
     tools.will_call(&[("add", json!({ "a": 2, "b": 2 }))]);
     assert_eq!(tools.answered().await["tool_calls"][0]["result"], "4");
 }

@@ -1,10 +1,10 @@
-//! Tool servers with per-user OAuth sign-in.
+//! Tool servers at which each user signs in by OAuth.
 
 use support::{Behaviour, Member, Setup, SignedInServer, UpstreamKind, Value, json, new_id};
 
 use super::Tools;
 
-/// A chat with an assistant that has the tools of an OAuth server.
+/// Chat with an assistant that has the tools of a server with OAuth.
 struct SignedIn {
     server: SignedInServer,
     tools: Tools,
@@ -37,7 +37,7 @@ impl SignedIn {
         format!("/r1/mcp_servers/{}/connection", self.id)
     }
 
-    /// Signs in as `name`; returns the parameters of the callback.
+    /// Signs in at the server as `name`; returns the parameters of the callback.
     async fn visit(&self, who: &Member, name: &str) -> Value {
         let begun = who.post(&self.path(), json!({ "next": "/c/1" })).await.data();
         let back = self.server.visit(begun["url"].as_str().unwrap(), name).await;
@@ -50,7 +50,7 @@ impl SignedIn {
         assert_eq!(connected, json!({ "server_id": self.id, "server": "Box", "next": "/c/1" }));
     }
 
-    /// Loads the tools as the administrator and assigns them to Anna's assistant.
+    /// Loads the tools as the administrator, and assigns them to Anna's assistant.
     async fn give(&mut self) {
         self.connect(&self.tools.admin, "root").await;
         let server = self.tools.admin.post(&format!("{}/refresh", self.admin_path()), json!({})).await.data();
@@ -65,13 +65,13 @@ impl SignedIn {
             anna.post("/r1/conversations", new).await.data_with(201)["id"].as_str().unwrap().to_owned();
     }
 
-    /// Makes the model call `whoami` this many times at once.
+    /// Makes the model call `whoami` this number of times at once.
     fn will_ask(&self, times: usize) {
         self.tools.chat.upstream.then(Behaviour::CallTools(vec![("Box__whoami".to_owned(), json!({})); times]));
         self.tools.chat.upstream.then(Behaviour::answer("That is all."));
     }
 
-    /// Asks; returns the calls of the answer.
+    /// Asks a question and returns the calls of the answer.
     async fn whoami(&mut self, times: usize) -> Vec<Value> {
         self.will_ask(times);
         self.tools.answered().await["tool_calls"].as_array().unwrap().clone()
@@ -90,7 +90,7 @@ async fn calls_tools_with_the_askers_account() {
     let refreshed = box_.tools.admin.post(&format!("{}/refresh", box_.admin_path()), json!({})).await.data();
     assert!(refreshed["error"].as_str().unwrap().contains("No account is connected"), "{refreshed}");
     box_.give().await;
-    // Connections of others are not used for her.
+    // Connections of other users are not used for Anna.
     let calls = box_.whoami(1).await;
     assert_eq!((&calls[0]["status"], &calls[0]["server_id"]), (&json!("unconnected"), &json!(box_.id)), "{calls:?}");
     let told = box_.tools.chat.upstream.asked().last().unwrap().body.to_string();
@@ -103,13 +103,13 @@ async fn calls_tools_with_the_askers_account() {
     let seen = box_.server.seen().await;
     assert_eq!((&seen["registered"], &seen["exchanged"]), (&json!(1), &json!(2)), "all users share one client: {seen}");
     assert_eq!(seen["problems"], json!([]));
-    // Her export includes the connection without its tokens.
+    // Anna's data export contains the connection, but not its tokens.
     let export = box_.tools.chat.anna.get("/r1/users/me/export").await;
     assert!(!export.text().contains("access_token"));
     let connections = export.data()["tool_connections"].clone();
     assert_eq!((&connections[0]["server"], &connections[0]["is_expired"]), (&json!("Box"), &json!(false)));
     assert!(connections[0]["connected_at"].is_string() && connections.as_array().unwrap().len() == 1, "{connections}");
-    // She disconnects; the server revokes the token.
+    // When Anna disconnects, the token is revoked at the server.
     box_.tools.chat.anna.delete(&box_.path()).await.data();
     box_.tools.chat.anna.delete(&box_.path()).await.refused(404, "not_found");
     assert_eq!(box_.server.seen().await["revoked"], 1);
@@ -121,25 +121,26 @@ async fn renews_tokens_once_and_reports_expired_connections() {
     let mut box_ = SignedIn::start().await;
     box_.give().await;
     box_.connect(&box_.tools.chat.anna, "anna").await;
-    // The server rejects the token: it is renewed once for both calls, and neither is repeated.
+    // The server rejects the token. It is renewed once for both calls, and each call is made only
+    // once more.
     box_.server.order(json!({ "forgets": "access" })).await;
     let calls = box_.whoami(2).await;
     assert!(calls.iter().all(|call| call["result"] == "You are anna."), "{calls:?}");
     let seen = box_.server.seen().await;
     assert_eq!((&seen["renewed"], &seen["called"]), (&json!(1), &json!(["anna", "anna"])), "{seen}");
-    // An expiring token is renewed before use.
+    // A token that is about to expire is renewed before it is used.
     box_.server.order(json!({ "forgets": "access", "ttl": 30 })).await;
     box_.whoami(1).await;
     assert_eq!(box_.server.seen().await["renewed"], 2);
     box_.whoami(1).await;
     assert_eq!(box_.server.seen().await["renewed"], 3);
-    // If renewal fails she has to sign in again.
+    // If the renewal fails, Anna has to sign in again.
     box_.server.order(json!({ "forgets": "all", "ttl": 3_600 })).await;
     assert_eq!(box_.whoami(1).await[0]["status"], "unconnected");
     assert_eq!(box_.state().await, "expired");
     box_.connect(&box_.tools.chat.anna, "anna").await;
     assert_eq!((box_.state().await, &box_.whoami(1).await[0]["status"]), (json!("connected"), &json!("done")));
-    // Changing the address removes the connections.
+    // If the address of the server is changed, the connections are deleted.
     let moved = json!({ "url": format!("{}/", box_.server.url()) });
     box_.tools.admin.patch(&box_.admin_path(), moved).await.data();
     assert_eq!(box_.state().await, "none");
@@ -151,11 +152,12 @@ async fn users_connect_only_their_own_account() {
     let box_ = SignedIn::start().await;
     let anna = &box_.tools.chat.anna;
     let mallory = box_.tools.chat.app.sign_up("Mallory").await;
-    // Mallory makes Anna finish a sign-in that Mallory started; neither can complete it.
+    // Mallory makes Anna finish a sign-in that Mallory has started. Neither of them can complete
+    // it.
     let back = box_.visit(&mallory, "anna").await;
     anna.post("/r1/mcp_connections", back.clone()).await.refused(400, "oauth_state");
     mallory.post("/r1/mcp_connections", back).await.refused(400, "oauth_state");
-    // A response of another authorization server, and a denial.
+    // The callback comes from another authorization server, or the sign-in was denied.
     let mut other = box_.visit(anna, "anna").await;
     other["iss"] = json!("https://evil.example");
     anna.post("/r1/mcp_connections", other).await.refused(409, "wrong_state");
@@ -166,7 +168,7 @@ async fn users_connect_only_their_own_account() {
     let denied = box_.visit(anna, "anna").await;
     anna.post("/r1/mcp_connections", denied).await.refused(403, "oauth_denied");
     assert_eq!((box_.server.seen().await["exchanged"].clone(), box_.state().await), (json!(0), json!("none")));
-    // Servers without sign-in can't be connected.
+    // A server without sign-in can't be connected.
     let odd = box_.tools.server.rsplit('/').next().unwrap().to_owned();
     let path = format!("/r1/mcp_servers/{odd}/connection");
     anna.post(&path, json!({})).await.refused(404, "not_found");
@@ -181,7 +183,7 @@ async fn accepts_callbacks_only_at_their_own_servers_address() {
     let begun = anna.post(&box_.path(), json!({})).await.data();
     let back = format!("%2Ftools%2Fconnected%2F{}&", box_.id);
     assert!(begun["url"].as_str().unwrap().contains(&back), "{begun}");
-    // A code returned to the address of another server, or of none, is discarded.
+    // A code that is returned to the address of another server, or of none, isn't used.
     for server in [json!(new_id()), Value::Null] {
         let mut mixed_up = box_.visit(anna, "anna").await;
         mixed_up["server_id"] = server;
@@ -194,7 +196,8 @@ async fn accepts_callbacks_only_at_their_own_servers_address() {
 #[tokio::test]
 async fn an_administrator_enters_the_client_where_registration_is_unsupported() {
     let box_ = SignedIn::start().await;
-    // The server can't fetch Natter's client metadata because its address is not https.
+    // The authorization server can't fetch Natter's client metadata, because the test's address has
+    // no https.
     let document = box_.tools.chat.app.anonymous().get("/.well-known/oauth-client.json").await.body;
     box_.server.order(json!({ "registers": false, "document": document })).await;
     let anna = &box_.tools.chat.anna;
@@ -208,7 +211,7 @@ async fn an_administrator_enters_the_client_where_registration_is_unsupported() 
     let changed = box_.tools.admin.patch(&path, client).await;
     assert!(!changed.text().contains("sesame"));
     assert_eq!(changed.data()["client_id"], "by-hand");
-    // Absent fields stay.
+    // Fields that are absent stay unchanged.
     box_.tools.admin.patch(&path, json!({ "client_id": "by-hand", "description": "Files" })).await.data();
     box_.connect(anna, "anna").await;
     assert_eq!(box_.state().await, "connected");
@@ -245,12 +248,13 @@ async fn requests_missing_oauth_scopes() {
     assert_eq!(box_.state().await, "expired");
     let export = box_.tools.chat.anna.get("/r1/users/me/export").await.data();
     assert_eq!(export["tool_connections"][0]["is_expired"], json!(true));
-    // A sign-in that fails for another reason keeps the request for scopes.
+    // If a sign-in fails for another reason, the scope is requested again at the next one.
     box_.server.order(json!({ "denies": "temporarily_unavailable" })).await;
     let failed = box_.visit(&box_.tools.chat.anna, "anna").await;
     box_.tools.chat.anna.post("/r1/mcp_connections", failed).await.refused(403, "oauth_denied");
     assert_eq!(box_.state().await, "expired");
-    // Calls that need no more scopes still work, and denying more keeps the existing ones.
+    // Calls that need no additional scope still work. If the user denies more scope, the existing
+    // scope stays.
     box_.server.order(json!({ "wants": null, "denies": true })).await;
     assert_eq!(box_.whoami(1).await[0]["status"], "done");
     let denied = box_.visit(&box_.tools.chat.anna, "anna").await;
@@ -264,10 +268,10 @@ async fn requests_missing_oauth_scopes() {
     assert_eq!((&seen["problems"], &seen["called"]), (&json!([]), &json!(["anna", "anna"])), "{seen}");
 }
 
-/// Scopes requested by the two calls.
+/// Scopes that the two calls request.
 const WANTED: [&str; 2] = ["tools:read", "tools:write"];
 
-/// Checks that Anna's sign-in requests all missing scopes.
+/// Checks that Anna's next sign-in requests all scopes that are missing.
 async fn asks_for_all_that_was_wanted(box_: &SignedIn) {
     let begun = box_.tools.chat.anna.post(&box_.path(), json!({})).await.data();
     let url = begun["url"].as_str().unwrap();

@@ -1,4 +1,4 @@
-//! Editing arguments before allowing a call, and permanent permissions.
+//! Editing the arguments of a call before allowing it, and permissions that are granted for good.
 
 use support::{Setup, UpstreamKind, Value, json};
 
@@ -23,7 +23,7 @@ async fn arguments_can_be_edited_before_allowing_a_call() {
         assert_eq!(details["arguments"], call["arguments"]);
         let stranger = tools.chat.app.sign_up("Mallory").await;
         stranger.get(&path).await.refused(404, "not_found");
-        // Invalid arguments are rejected and the call keeps waiting.
+        // Invalid arguments are rejected, and the call still waits.
         for arguments in [json!({ "to": 5 }), json!({ "to": "x".repeat(70_000) }), json!({ "to": "\0" })] {
             let body = json!({ "decision": "allow", "arguments": arguments });
             anna.post(&path, body).await.names_field("arguments");
@@ -43,7 +43,7 @@ async fn arguments_can_be_edited_before_allowing_a_call() {
             "{kind:?}: {call}"
         );
         assert_eq!(tools.odd.effects(), ["paid Carl"], "{kind:?}");
-        // The model sees its own call and is told of the changed arguments.
+        // The model sees the call that it has made, and is told that the arguments were changed.
         let told = tools.chat.upstream.asked()[1].body.to_string();
         assert!(told.contains("changed the arguments of this call to") && told.contains("Ben"), "{kind:?}: {told}");
     }
@@ -75,7 +75,7 @@ async fn permanently_allowed_calls_are_not_confirmed_again() {
     assert_eq!(message["tool_calls"][0]["status"], "done", "{message}");
     assert_eq!(tools.odd.effects(), ["paid Ben", "paid Carl"]);
 
-    // Another assistant with the same tool asks again.
+    // Another assistant that has the same tool asks for permission again.
     let ada = format!("/r1/assistants/{}", permission["assistant_id"].as_str().unwrap());
     let given = tools.chat.anna.get(&ada).await.data()["tools"].clone();
     let new = json!({ "name": "Bob", "tools_enabled": true, "tools": given });
@@ -91,7 +91,7 @@ async fn permanently_allowed_calls_are_not_confirmed_again() {
     tools.chat.ended("message.completed").await;
     tools.chat.id = ada_chat;
 
-    // Users revoke only their own permissions; afterwards the call is confirmed again.
+    // Users can revoke only their own permissions. After that, the tool asks again.
     let own = format!("/r1/tool_permissions/{}", permission["id"].as_str().unwrap());
     let stranger = tools.chat.app.sign_up("Mallory").await;
     stranger.delete(&own).await.refused(404, "not_found");

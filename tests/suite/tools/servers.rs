@@ -40,7 +40,7 @@ async fn runs_the_reference_server_over_stdio_and_http() {
         let message = tools.answered().await;
         let result = |at: usize| message["tool_calls"][at]["result"].as_str().unwrap_or_default().to_owned();
         assert!(result(0).contains("42") && result(1).contains("Xin chào"), "{message}");
-        // Prompts are filled in by users who have access to the server.
+        // Users who have access to the server can fill in its prompts.
         let listed = tools.chat.anna.get("/r1/mcp_servers").await.data();
         let is_it = |one: &&Value| one["id"] == server["id"];
         let prompts = listed["items"].as_array().unwrap().iter().find(is_it).unwrap()["prompts"].clone();
@@ -55,7 +55,7 @@ async fn runs_the_reference_server_over_stdio_and_http() {
             tools.chat.anna.post(&path, asked).await.names_field("arguments");
         }
         tools.chat.anna.post(&path, json!({ "name": "none" })).await.refused(404, "not_found");
-        // Resources are listed and read by tools too.
+        // The model can also list and read resources, by means of tools.
         let text = "demo://resource/dynamic/text/1";
         let calls = vec![call("resources_list", json!({})), call("resources_read", json!({ "uri": text }))];
         tools.chat.upstream.then(support::Behaviour::CallTools(calls));
@@ -91,7 +91,7 @@ async fn admins_add_change_and_remove_servers() {
         let tool = server["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == name).unwrap();
         tool["mode"].as_str().unwrap().to_owned()
     };
-    // A tool's read-only claim comes from the server and is not trusted.
+    // That a tool is read-only is claimed by the server, and not trusted.
     assert_eq!((mode("add").as_str(), mode("pay").as_str()), ("ask", "ask"));
     assert_eq!((&server["tools"][0]["name"], &server["tools"][0]["is_read_only"]), (&json!("add"), &json!(true)));
     // Secrets are never returned.
@@ -113,7 +113,7 @@ async fn admins_add_change_and_remove_servers() {
     let changed =
         admin.patch(&path, json!({ "secrets": { "API_TOKEN": null }, "modes": { "add": "off" } })).await.data();
     assert_eq!(changed["secret_names"], json!([]));
-    // Modes are kept on refresh.
+    // The modes stay when the tools are loaded again.
     let again = admin.post(&format!("{path}/refresh"), json!({})).await.data();
     assert_eq!(again["tools"][0]["mode"], "off");
     admin.delete(&path).await.data();
@@ -143,7 +143,7 @@ async fn rejects_servers_on_internal_addresses() {
         let new = json!({ "name": "Inside", "transport": "http", "url": url });
         admin.post(list, new).await.names_field("url");
     }
-    // A name that resolves to an internal address is rejected when it is called.
+    // A host name that resolves to an internal address is rejected when the server is called.
     let new = json!({ "name": "Inside", "transport": "http", "url": "https://localhost/mcp" });
     let server = admin.post(list, new).await.data_with(201);
     let path = format!("{list}/{}", server["id"].as_str().unwrap());
@@ -154,7 +154,7 @@ async fn rejects_servers_on_internal_addresses() {
     {
         admin.patch(&path, json!({ "secrets": header })).await.names_field("secrets");
     }
-    // Credentials apply only to the address they were entered for.
+    // Credentials are used only for the address for which they were entered.
     let kept = admin.patch(&path, json!({ "secrets": { "Authorization": "Bearer x" } })).await.data();
     assert_eq!(kept["secret_names"], json!(["authorization"]));
     let moved = admin.patch(&path, json!({ "url": "https://example.org/mcp" })).await.data();

@@ -1,10 +1,10 @@
-//! Instances that die while a tool runs.
+//! Instances that are killed while a tool is running.
 
 use support::{Behaviour, Setup, UpstreamKind, Value, json, wait_until};
 
 use super::Tools;
 
-/// Waits for the answer of another worker.
+/// Waits until another worker has completed the answer.
 async fn answered(tools: &mut Tools) -> Value {
     let is_over = || async {
         let history = tools.chat.anna.history(&tools.chat.id).await;

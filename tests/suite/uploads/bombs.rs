@@ -1,4 +1,5 @@
-//! Small pictures that claim or decompress to huge sizes: each upload is answered in bounded memory.
+//! Small pictures that claim a huge size or decompress to one. The memory for each upload is
+//! bounded.
 
 use std::{
     io::{Cursor, Write as _},
@@ -16,15 +17,16 @@ use super::{
 };
 
 const MIB: u64 = 1024 * 1024;
-/// Memory allowed for all bombs together: upload buffers and allocator caches.
+/// Memory that all these pictures together may use, in bytes: for buffers of the uploads and caches
+/// of the allocator.
 const SERVER_MEMORY: u64 = 96 * MIB;
 
-/// A picture and the expected result of its upload.
+/// Picture, and the expected result of uploading it.
 struct Bomb {
     name: &'static str,
     picture: Vec<u8>,
     has_thumbnail: bool,
-    /// Maximum stored size, in bytes.
+    /// Maximum size at which it is stored, in bytes.
     stored: usize,
 }
 
@@ -33,7 +35,7 @@ fn bomb(name: &'static str, picture: Vec<u8>, has_thumbnail: bool) -> Bomb {
     Bomb { name, picture, has_thumbnail, stored }
 }
 
-/// 256 MiB of zeros, compressed.
+/// Compresses 256 MiB of zeros.
 fn zeros() -> Vec<u8> {
     let mut compressed = ZlibEncoder::new(Vec::new(), Compression::best());
     let zeros = vec![0; 1024 * 1024];
@@ -51,7 +53,7 @@ fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     [&length, kind.as_slice(), data, &checksum.sum().to_be_bytes()].concat()
 }
 
-/// A PNG of 10 × 10 pixels with these chunks after its header.
+/// Creates a PNG of 10 × 10 pixels that has these chunks after its header.
 fn png_with(chunks: &[u8]) -> Vec<u8> {
     let picture = png(10, 10);
     [&picture[..33], chunks, &picture[33..]].concat()
@@ -95,7 +97,7 @@ fn jpegs() -> Vec<Bomb> {
     let mut passes = flat(4_000, 4_000);
     passes[frame + 1] = 0xc2;
     let scan = passes.windows(2).position(|marker| marker == [0xff, 0xda]).unwrap();
-    // The second and later scans have no data of their own.
+    // From the second scan on, the scans contain no data.
     let head = passes[scan..scan + 14].to_vec();
     passes.truncate(passes.len() - 2);
     passes.extend(head.repeat(5_000));
@@ -129,7 +131,7 @@ fn webps() -> Vec<Bomb> {
     };
     let mut small = Cursor::new(Vec::new());
     DynamicImage::new_rgba8(10, 10).write_to(&mut small, ImageFormat::WebP).unwrap();
-    // Its pixel data as a chunk.
+    // Uses the pixel data of the small picture as a chunk.
     let small = small.into_inner()[12..].to_vec();
     let animation = chunk(b"ANIM", &[0; 6]);
     let frame = chunk(b"ANMF", &[&[0, 0, 0, 0, 0, 0, 9, 0, 0, 9, 0, 0, 0, 0, 0, 0], small.as_slice()].concat());
@@ -174,7 +176,8 @@ async fn decompression_bombs_are_rejected_in_bounded_memory() {
     assert_eq!(upload["width"], json!(100));
 }
 
-/// Result of the reader process for a PNG of 7,000 × 7,000 pixels with this memory limit, in MiB.
+/// Runs the reader process for a PNG of 7,000 × 7,000 pixels, with this memory limit in MiB.
+/// Returns whether it succeeded, and its output.
 async fn resized_with(memory: u32) -> (bool, Vec<u8>) {
     let task = json!({ "kind": "picture", "media_type": "image/png", "side": 320, "memory": memory });
     let mut child = Command::new(natter())
@@ -190,7 +193,7 @@ async fn resized_with(memory: u32) -> (bool, Vec<u8>) {
     DynamicImage::new_rgba8(7_000, 7_000).write_to(&mut picture, ImageFormat::Png).unwrap();
     let mut input = child.stdin.take().unwrap();
     let writing = async move {
-        // A process at its limit stops reading.
+        // A process that reaches its limit stops reading.
         let _ = input.write_all(&[task.to_string().as_bytes(), b"\n", picture.get_ref()].concat()).await;
     };
     let ((), output) = tokio::join!(writing, child.wait_with_output());

@@ -1,4 +1,4 @@
-//! Size limits, quotas and refused types.
+//! Limits on the size of files, quotas, and types that are refused.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn rejects_too_large_uploads_before_their_body() {
     let anna = app.sign_up("Anna").await;
     assert_eq!(anna.upload("a", "text/plain", vec![b'a'; 100_000]).await["size"], 100_000);
     anna.send(anna.uploading("a", "text/plain", vec![b'a'; 100_001])).await.refused(413, "too_large");
-    // Without a length it is refused once it is too large.
+    // A file of unknown length is refused as soon as it is too large.
     let pieces = (0..20).map(|_| Ok::<_, std::io::Error>(vec![b'a'; 10_000]));
     let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
     anna.send(anna.uploading("a", "text/plain", body)).await.refused(413, "too_large");
@@ -130,12 +130,12 @@ async fn scheduled_messages_accept_only_own_complete_files() {
     );
     assert_eq!(tus::ask(&anna, reqwest::Method::DELETE, &announced).await.status, 204);
     let waits = anna.post(&chat, later(&[&own["id"]])).await.data_with(202);
-    // Waiting files count regardless of their age.
+    // Files that wait for a scheduled message count, however old they are.
     app.database.run("UPDATE uploads SET created_at = 1").await;
     anna.send(anna.uploading("c.txt", "text/plain", "c".repeat(100))).await.refused(413, "quota_exceeded");
     anna.delete(&format!("/r1/scheduled/{}", waits["id"].as_str().unwrap())).await.data();
     let another = anna.upload("c.txt", "text/plain", "c".repeat(100)).await;
-    // A file being deleted can't be sent.
+    // A file that is being deleted can't be sent.
     app.database.run("UPDATE uploads SET removed_at = 1").await;
     anna.post(&chat, later(&[&another["id"]])).await.names_field("attachment_ids");
 }
@@ -149,7 +149,7 @@ async fn concurrent_uploads_do_not_exceed_the_quota() {
     for answer in created.iter().filter(|answer| answer.status != 201) {
         answer.refused(413, "quota_exceeded");
     }
-    // An upload of unknown length reserves space from its start.
+    // An upload of unknown length reserves space as soon as it starts.
     let unmeasured = || {
         let pieces = (0..3).map(|_| Ok::<_, std::io::Error>(vec![b'a'; 10_000]));
         reqwest::Body::wrap_stream(futures_util::stream::iter(pieces))
@@ -162,7 +162,7 @@ async fn concurrent_uploads_do_not_exceed_the_quota() {
     }
     let rows = app.database.number("SELECT count(*) FROM uploads WHERE removed_at IS NULL").await;
     assert_eq!(rows, 3 + i64::try_from(taken).unwrap(), "refused messages leave no rows");
-    // Its reservation is released when it breaks off.
+    // If the upload is aborted, the reservation is released.
     while ben.send(ben.uploading("a", "text/plain", unmeasured())).await.status == 201 {}
     assert_eq!(app.database.number("SELECT count(*) FROM uploads").await, 6);
 }
@@ -198,7 +198,7 @@ async fn concurrent_messages_do_not_exceed_the_workspace_quota() {
     assert_eq!(app.database.number("SELECT CAST(sum(size) AS BIGINT) FROM message_uploads").await, 8_000);
 }
 
-/// Creates one text of each kind other than messages; returns path and body.
+/// Creates one text of each kind other than messages. Returns the path and the body of each.
 async fn texts(who: &Member, chat: &str) -> Vec<(String, Value)> {
     let text = "a".repeat(1_500);
     let column = who.post(&format!("/r1/conversations/{chat}/board/columns"), json!({ "name": "To do" })).await;
@@ -239,7 +239,8 @@ async fn counts_texts_of_every_kind_against_the_authors_quota() {
     let app = Setup::new().set("uploads.text_bytes", 13_500).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
-    // About 1,700 bytes each, and 400 for the reminder: all fit once and not twice.
+    // Each text takes about 1,700 bytes, and the reminder 400. All of them fit into the quota once
+    // but not twice.
     let first = texts(&anna, &chat).await;
     for (path, body) in &first {
         let answer = store(&anna, path, body.clone()).await;
@@ -249,7 +250,7 @@ async fn counts_texts_of_every_kind_against_the_authors_quota() {
     let another = format!("/r1/notes/{}", new_id());
     anna.put(&another, large.clone()).await.refused(413, "quota_exceeded");
     for (path, body) in texts(&anna, &chat).await {
-        // Drafts and instructions replace the previous text.
+        // A draft or instructions replace the previous text.
         if !path.contains("/draft") && !path.contains("/instructions") && !path.contains("/reminders") {
             let mut body = body;
             if path.contains("/prompts") {
@@ -260,12 +261,12 @@ async fn counts_texts_of_every_kind_against_the_authors_quota() {
             store(&anna, &path, body).await.refused(413, "quota_exceeded");
         }
     }
-    // Messages still work, others have their own quota, and texts may shrink.
+    // Messages can still be sent, other users have a separate quota, and a text may become shorter.
     anna.send_message(&chat, &"a".repeat(3_000)).await;
     ben.put(&format!("/r1/notes/{}", new_id()), large.clone()).await.data_with(201);
     anna.put(&format!("/r1/conversations/{chat}/draft"), json!({ "content": "a" })).await.data();
     anna.put("/r1/users/me/instructions", json!({ "instructions": "" })).await.data();
-    // Deleting frees space.
+    // Deleting a text frees space.
     anna.put(&another, large).await.data_with(201);
 }
 
@@ -305,7 +306,7 @@ async fn users_and_administrators_see_the_same_storage_usage() {
     anna.upload("a", "text/plain", vec![b'a'; 4_000]).await;
     let note = format!("/r1/notes/{}", new_id());
     let stored = anna.put(&note, json!({ "title": "ab", "content": "a".repeat(1_000), "version": 0 })).await;
-    // A row of texts counts 200 bytes besides its texts.
+    // Each row counts 200 bytes in addition to its texts.
     let expected = json!({ "bytes": before + 4_000 + 1_202, "quota_bytes": 10_000 });
     assert_eq!(storage(&anna).await, expected);
     let details = format!("/r1/admin/users/{}", anna.id);
@@ -313,7 +314,7 @@ async fn users_and_administrators_see_the_same_storage_usage() {
     assert_eq!(storage(&ben).await["bytes"], before, "others have their own quota");
     let version = stored.data_with(201)["version"].clone();
     anna.delete(&format!("{note}?version={version}")).await.data();
-    // The rest of the row tells offline devices about the deletion.
+    // The row remains without its text, so that devices that were offline learn of the deletion.
     let expected = json!({ "bytes": before + 4_000 + 200, "quota_bytes": 10_000 });
     assert_eq!(storage(&anna).await, expected);
     assert_eq!(admin.get(&details).await.data()["storage"], expected);
@@ -340,7 +341,8 @@ mod cluster {
         let files = join_all((0..8).map(|_| anna.upload("a", "text/plain", vec![b'a'; 4_000]))).await;
         let (members, chats) = (&members, &chats);
         let sent = files.iter().enumerate().map(|(at, file)| async move {
-            // Two conversations of one workspace, so that the instances do not serialise on the conversation.
+            // Two conversations of the same workspace, so that the instances don't wait for each
+            // other's lock on the conversation.
             members[at % 2].send_files(&chats[at % 2], "", &[file]).await
         });
         let sent = join_all(sent).await;

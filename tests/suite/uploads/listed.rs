@@ -1,4 +1,4 @@
-//! File lists of a conversation.
+//! Lists of the files of a conversation.
 
 use support::{Application, Value, json};
 
@@ -66,7 +66,7 @@ async fn finds_files_by_name() {
         ("n_d", vec!["bản_đồ cũ.txt"]),
         ("%25", vec!["Bản đồ 100%.txt"]),
         ("notes&limit=1", vec!["notes.txt"]),
-        // Only the matching files of a message.
+        // Of a message, only the files that match are listed.
         ("map", vec!["map.txt"]),
         ("%20", vec!["minutes.txt", "map.txt", "notes.txt", "bản_đồ cũ.txt", "Bản đồ 100%.txt"]),
         ("nowhere", vec![]),
@@ -107,7 +107,7 @@ async fn file_pages_reach_the_oldest_file() {
         ben.send_message(&chat, "no file").await;
     }
     anna.delete(&format!("/r1/messages/{}", sent[6].1["id"].as_str().unwrap())).await.data();
-    // Pages of two messages with their matching files, to the end.
+    // Reads pages of two messages, each with its matching files, up to the end.
     for (filter, each) in [("", 2), ("&kind=document&q=twin", 1), ("&q=.txt", 1)] {
         let (mut found, mut before) = (Vec::new(), String::new());
         loop {

@@ -19,7 +19,7 @@ pub fn png(width: u32, height: u32) -> Vec<u8> {
     encoded(RgbImage::from_fn(width, height, colour).into(), ImageFormat::Png)
 }
 
-/// A photograph as from a phone: rotated, with a location in Exif.
+/// Creates a photograph like that of a phone: rotated, and with a location in its Exif data.
 pub fn photograph(width: u32, height: u32) -> Vec<u8> {
     let colour = |x: u32, _: u32| Rgb([x.to_le_bytes()[0], 0, 0]);
     on_its_side(&encoded(RgbImage::from_fn(width, height, colour).into(), ImageFormat::Jpeg))
@@ -32,8 +32,8 @@ fn on_its_side(jpeg: &[u8]) -> Vec<u8> {
     [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
 }
 
-/// A single-colour JPEG as cameras write it, with 4:2:0 subsampling. The first blocks hold the colour; all others
-/// repeat it.
+/// Creates a JPEG of a single colour, with 4:2:0 subsampling, as cameras write it. The first blocks
+/// contain the colour, and all others repeat it.
 pub(super) fn flat(width: u16, height: u16) -> Vec<u8> {
     let blocks = usize::from(width.div_ceil(16)) * usize::from(height.div_ceil(16));
     [
@@ -73,7 +73,7 @@ async fn creates_thumbnails_of_a_hundred_megapixel_photograph() {
         let is_near = colour.iter().zip([154_u8, 40, 0]).all(|(colour, meant)| colour.abs_diff(meant) < 10);
         assert!(is_near, "{colour:?}");
     }
-    // A progressive JPEG, whose scans are all kept in memory.
+    // Changes it to a progressive JPEG, of which the decoder keeps all scans in memory.
     let frame = photograph.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
     photograph[frame + 1] = 0xc2;
     let upload = anna.upload("IMG_3.jpg", "image/jpeg", photograph).await;
@@ -123,7 +123,7 @@ async fn transparent_pictures_stay_transparent() {
 async fn stores_invalid_pictures_as_files() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
-    // Its header claims a size beyond any memory; its data is small.
+    // The header claims a size for which no memory suffices; the data is small.
     let mut bomb = png(10, 10);
     bomb[16..24].copy_from_slice(&[0, 0, 0x75, 0x30, 0, 0, 0x75, 0x30]);
     for (picture, media_type) in [

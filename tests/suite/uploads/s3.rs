@@ -11,7 +11,7 @@ async fn stores_files_in_a_bucket_and_deletes_them_with_their_message() {
     let app = s3.configure(Setup::new().set("uploads.url", "s3://natter/files")).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
-    // Several parts of a multipart upload.
+    // The file is so large that it is stored as several parts of a multipart upload.
     let bytes: Vec<u8> = (0..12_000_000_u32).map(|at| (at / 7) as u8).collect();
     let large = anna.upload("large.bin", "application/octet-stream", bytes.clone()).await;
     let small = anna.upload("plan.txt", "text/plain", "our plan").await;

@@ -9,7 +9,7 @@ mod cluster {
 
     use super::super::{address, stored};
 
-    /// Kinds of content that carry a file.
+    /// Kinds of content that may contain a file.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Carrier {
         Message,

@@ -1,4 +1,4 @@
-//! Resumable uploads by tus; `tests/clients` has the official client.
+//! Resumable uploads by tus. `tests/clients` tests with the official client.
 
 use reqwest::Method;
 use support::{Answer, Application, Member, Setup, json, wait_until};
@@ -28,7 +28,7 @@ async fn offset(member: &Member, path: &str) -> Option<usize> {
 async fn uploads_a_file_in_chunks() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
-    // a.txt, text/plain
+    // The encoded values are a.txt and text/plain.
     let created = create(&anna, 10, "filename YS50eHQ=,filetype dGV4dC9wbGFpbg==").await;
     assert_eq!((created.status, created.header("tus-resumable")), (201, Some("1.0.0")));
     assert!(created.header("upload-expires").is_some());
@@ -97,7 +97,7 @@ async fn accepts_method_overrides_over_post() {
     assert_eq!((shown.status, shown.header("upload-offset")), (200, Some("2")));
     assert_eq!(anna.send(named("DELETE", &path)).await.status, 204);
     assert_eq!(ask(&anna, Method::HEAD, &path).await.status, 404);
-    // Other paths do not accept a method override.
+    // On other paths, the method can't be overridden.
     anna.send(named("DELETE", "/r1/users/me")).await.refused(405, "method_not_allowed");
     anna.send(named("GET", "/r1/uploads/tus/x")).await.refused(405, "method_not_allowed");
 }
@@ -128,7 +128,7 @@ async fn rejects_invalid_offsets_and_uploads_of_others() {
     let app = Setup::new().set("uploads.max_bytes", 50_000).set("uploads.refused_types", "image/png").start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     create(&anna, 50_001, "").await.refused(413, "too_large");
-    // image/png
+    // The encoded value is image/png.
     create(&anna, 10, "filetype aW1hZ2UvcG5n").await.refused(415, "type_refused");
     let other =
         anna.request(Method::POST, "/r1/uploads/tus").header("tus-resumable", "2.0.0").header("upload-length", 1);
@@ -163,7 +163,7 @@ async fn rejects_invalid_offsets_and_uploads_of_others() {
     assert_eq!(ask(&anna, Method::HEAD, &path).await.status, 404);
     assert!(stored(&app).is_empty());
 
-    // Its content differs from the declared type.
+    // The content isn't of the declared type.
     let png = super::pictures::png(8, 8);
     let path = create(&anna, png.len(), "filetype dGV4dC9wbGFpbg==").await.header("location").unwrap().to_owned();
     append(&anna, &path, 0, png).await.refused(415, "type_refused");
@@ -195,7 +195,8 @@ async fn rejects_an_upload_whose_chunks_are_missing() {
     let anna = app.sign_up("Anna").await;
     let path = create(&anna, 10, "").await.header("location").unwrap().to_owned();
     append(&anna, &path, 0, "hello").await;
-    // As if an instance had died before assembling the chunks, with the first one lost.
+    // Simulates that an instance has died before it joined the parts, and that the first part was
+    // lost.
     app.database.run("UPDATE uploads SET size = 5").await;
     app.database.run("UPDATE upload_parts SET position = 2, size = 3").await;
     assert_eq!(ask(&anna, Method::HEAD, &path).await.status, 503);

@@ -1,10 +1,10 @@
-//! Voice notes: transcription for people and for assistants addressed by voice.
+//! Voice notes: transcription for users, and for assistants that are addressed by voice.
 
 use support::{Application, Member, Setup, Upstream, UpstreamKind, Value, json, wait_until};
 
 pub(crate) const WEBM: &[u8] = &webm();
 
-/// A recording's header with the minimum length.
+/// Start of a WebM recording, padded to 300 bytes.
 const fn webm() -> [u8; 300] {
     let head = *b"\x1a\x45\xdf\xa3\x42\x82\x84webm voice";
     let (mut bytes, mut at) = ([0; 300], 0);
@@ -46,7 +46,8 @@ async fn transcribes_a_voice_note_for_all_readers() {
     let form = String::from_utf8_lossy(&asked.bytes);
     assert!(asked.path.ends_with("/audio/transcriptions") && form.contains("webm voice"), "{form}");
     assert!(form.contains("filename=\"voice.webm\"") && form.contains("name=\"model\""), "{form}");
-    // Later readers and a second message have it too; the sender pays.
+    // Users who read later, and a second message with the same file, have the transcript too. The
+    // sender pays for it.
     let history = ben.history(&chat).await;
     assert_eq!(history[0]["attachments"][0]["transcript"], "What was said.");
     let again = anna.send_files(&chat, "once more", &[&upload]).await.data_with(201);
@@ -55,7 +56,7 @@ async fn transcribes_a_voice_note_for_all_readers() {
     wait_until("the call is in the ledger", || async { row().await["total"] == 1 }).await;
     assert_eq!(row().await["items"][0]["endpoint"], "transcriptions");
     assert_eq!(ben.get("/r1/usage/requests").await.data()["total"], 0);
-    // Files that are no voice notes are not transcribed.
+    // A file that isn't a voice note is not transcribed.
     let file = anna.upload("a.webm", "audio/webm", WEBM).await;
     assert_eq!(file.get("transcript_state"), None, "{file}");
     assert_eq!(upstream.asked().len(), 1);
@@ -121,7 +122,7 @@ async fn dictation_returns_the_text_and_stores_nothing() {
     assert!(asked.path.ends_with("/audio/transcriptions"), "{}", asked.path);
     assert!(String::from_utf8_lossy(&asked.bytes).contains("filename=\"voice.webm\""));
     assert_eq!(app.database.number("SELECT count(*) FROM uploads").await, 0);
-    // It is charged like any other call.
+    // The transcription is charged like any other call.
     wait_until("the call is in the ledger", || async {
         anna.get("/r1/usage/requests").await.data()["items"][0]["endpoint"] == "transcriptions"
     })

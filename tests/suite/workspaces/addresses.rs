@@ -1,10 +1,12 @@
-//! Features that require a verified address: mailed invitations and joining by mail domain.
+//! Features that require a verified email address: invitations by email, and joining by email
+//! domain.
 
 use support::{Application, Member, PASSWORD, Value, json, new_email};
 
 use super::{apart, create, members, workspaces};
 
-/// Signs up a user whose address is verified by a mailed invitation to a workspace of their own.
+/// Signs up a user. The address is verified by an invitation that was emailed for a separate
+/// workspace.
 async fn verified(app: &Application, by: &Member, email: &str, name: &str) -> Member {
     let workspace = create(by, "Door").await;
     let path = format!("/r1/workspaces/{workspace}/invitations");
@@ -13,7 +15,7 @@ async fn verified(app: &Application, by: &Member, email: &str, name: &str) -> Me
     let body = json!({ "email": email, "password": PASSWORD, "display_name": name, "invitation": token });
     let tokens = app.anonymous().post("/r1/auth/signup", body).await.data_with(201);
     assert_eq!(tokens["user"]["email_verified"], true, "the address is verified");
-    // They are members at once.
+    // The user becomes a member at once.
     assert_eq!(members(by, &workspace).await.len(), 2);
     Member::sign_in(&app.url(), email, PASSWORD).await
 }
@@ -50,7 +52,8 @@ async fn joining_by_domain_requires_a_verified_address() {
     app.anonymous().post("/r1/auth/signup", unverified).await.data_with(201);
     let cleo = Member::sign_in(&app.url(), "cleo@acme.test", PASSWORD).await;
 
-    // Only the own domain is allowed, and no public mail provider.
+    // Only the domain of the user's own address is allowed, and no domain of a public mail
+    // provider.
     for domain in ["other.test", "gmail.com", "test", "no domain", "a@b.test", ""] {
         let body = json!({ "name": "Acme", "join_domains": [domain] });
         anna.post("/r1/workspaces", body).await.names_field("join_domains");
@@ -77,7 +80,7 @@ async fn joining_by_domain_requires_a_verified_address() {
     assert_eq!(offered(&ben).await, json!([]));
     assert!(workspaces(&ben).await.iter().any(|one| one["id"] == id));
 
-    // Removing the domain admits nobody else and keeps the members.
+    // After the domain is removed, no further users can join; the members stay.
     anna.patch(&path, json!({ "join_domains": [] })).await.data_with(200);
     let dora = verified(&app, &host, "dora@acme.test", "Dora").await;
     dora.post(&join, json!({})).await.refused(404, "not_found");

@@ -31,7 +31,8 @@ async fn adds_uses_and_removes_an_emoji() {
     socket.expect("emoji.changed").await;
     let listed = ben.get(&path).await.data();
     assert_eq!((&listed["total"], &listed["items"][0]["may_remove"]), (&json!(1), &json!(false)));
-    // Workspace members read the picture; they can't delete it, and neither can its uploader as a file.
+    // Members of the workspace can read the picture but not delete it. The user who has uploaded it
+    // can't delete it as a file either.
     let file = format!("/files/{}/party_cat", upload.as_str().unwrap());
     let read = ben.get(&file).await;
     assert_eq!((read.status, read.header("content-type")), (200, Some("image/png")));
@@ -44,14 +45,14 @@ async fn adds_uses_and_removes_an_emoji() {
     assert_eq!(reacted["reactions"][0]["emoji"], ":party_cat:");
     socket.expect_in("reaction.added", &chat).await;
     ben.put(&react(&sent, "other_cat"), json!({})).await.names_field("emoji");
-    // Other members can't remove it.
+    // Other members can't delete the emoji.
     let own = format!("{path}/party_cat");
     carl.delete(&own).await.refused(403, "forbidden");
     anna.delete(&own).await.data();
     socket.expect("emoji.changed").await;
     anna.delete(&own).await.refused(404, "not_found");
     assert_eq!(ben.get(&path).await.data()["total"], 0);
-    // Existing reactions stay and can be removed, but not added.
+    // Existing reactions with the emoji stay and can be removed, but no further ones can be added.
     assert_eq!(ben.history(&chat).await[0]["reactions"][0]["emoji"], ":party_cat:");
     anna.put(&react(&sent, "party_cat"), json!({})).await.names_field("emoji");
     assert_eq!(ben.delete(&react(&sent, "party_cat")).await.data()["reactions"], json!([]));
@@ -88,7 +89,7 @@ async fn emoji_are_visible_to_members_and_deleted_with_their_workspace() {
     let upload = picture(&anna).await;
     anna.post(&path, json!({ "name": "cat_a", "upload_id": upload })).await.data_with(201);
     let file = format!("/files/{}/cat_a", upload.as_str().unwrap());
-    // Guests see emoji and can't add any; strangers see none.
+    // Guests see the emoji but can't add any. Users outside the workspace see none.
     assert_eq!(ben.get(&path).await.data()["total"], 1);
     assert_eq!(ben.get(&file).await.status, 200);
     ben.post(&path, json!({ "name": "cat_b", "upload_id": picture(&ben).await })).await.refused(403, "forbidden");

@@ -1,4 +1,4 @@
-//! Guests are members only of conversations they were added to, and see only people there.
+//! Guests are members only of conversations to which they were added, and see only the users there.
 
 use support::{Member, json};
 
@@ -30,7 +30,7 @@ async fn guests_see_only_their_conversations_and_the_people_in_them() {
     };
     let (users, assistants) = (format!("/r1/users?workspace_id={team}"), format!("/r1/assistants?workspace_id={team}"));
 
-    // No other people yet.
+    // The guest doesn't see any other user yet.
     assert_eq!(names(&guest, &path).await, ["Guest"]);
     assert_eq!(names(&guest, &users).await, ["Guest"]);
     assert_eq!(names(&guest, &assistants).await.len(), 1, "only the default assistant");
@@ -40,7 +40,7 @@ async fn guests_see_only_their_conversations_and_the_people_in_them() {
     assert_eq!(names(&anna, &format!("{path}?q=cl")).await, ["Cleo"]);
     anna.get(&format!("/r1/users/{}", guest.id)).await.data_with(200);
 
-    // They can't create conversations.
+    // Guests can't create conversations.
     for body in [
         json!({ "kind": "single", "workspace_id": team, "member_ids": [anna.id] }),
         json!({ "kind": "group", "workspace_id": team, "member_ids": [anna.id, ben.id] }),
@@ -50,7 +50,7 @@ async fn guests_see_only_their_conversations_and_the_people_in_them() {
     }
     guest.post("/r1/assistants", json!({ "name": "Eve", "workspace_id": team })).await.refused(403, "forbidden");
 
-    // In a group they see its people and assistants.
+    // In a group, a guest sees its members and assistants.
     let body = json!({ "kind": "group", "title": "Open", "workspace_id": team, "member_ids": [ben.id, guest.id], "assistant_id": assistant });
     let group = anna.post("/r1/conversations", body).await.data_with(201)["id"].as_str().unwrap().to_owned();
     assert_eq!(names(&guest, &path).await, ["Anna", "Ben", "Guest"]);
@@ -61,15 +61,15 @@ async fn guests_see_only_their_conversations_and_the_people_in_them() {
     guest.get(&format!("/r1/assistants/{assistant}")).await.data_with(200);
     assert_eq!(names(&guest, &assistants).await.len(), 2);
     guest.send_message(&group, "hello").await;
-    // A role in a conversation does not change the workspace role.
+    // A role in a conversation doesn't change the role in the workspace.
     anna.patch(&format!("/r1/conversations/{group}/members/{}", guest.id), json!({ "role": "admin" })).await.data();
     let add = format!("/r1/conversations/{group}/members");
     guest.post(&add, json!({ "user_id": cleo.id })).await.refused(403, "forbidden");
-    // After removal they are strangers again.
+    // After the removal from the group, they no longer see each other.
     anna.delete(&format!("/r1/conversations/{group}/members/{}", guest.id)).await.data_with(200);
     guest.get(&format!("/r1/users/{}", ben.id)).await.refused(404, "not_found");
     assert_eq!(names(&guest, &path).await, ["Guest"]);
-    // Sharing another workspace as members makes them visible to each other everywhere.
+    // Users who are members of another common workspace see each other everywhere.
     let other = create(&guest, "Other").await;
     guest.post(&format!("/r1/workspaces/{other}/members"), json!({ "email": cleo.email })).await.data_with(201);
     guest.get(&format!("/r1/users/{}", cleo.id)).await.data_with(200);

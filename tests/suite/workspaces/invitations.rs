@@ -1,4 +1,4 @@
-//! Invitations by link and by mail, and sign-up by invitation only.
+//! Invitations by link and by email, and sign-up that requires an invitation.
 
 use support::{Answer, Application, MailServer, Member, Setup, Value, json, new_email};
 
@@ -27,17 +27,18 @@ async fn limits_the_uses_of_an_invitation_link() {
     assert!(!listed.text().contains(token), "the list shows the token");
     assert_eq!(listed.data()["items"][0]["id"], made["id"]);
 
-    // The token shows the target workspace before sign-up.
+    // Before signing up, the token shows to which workspace the invitation is.
     let shown = app.anonymous().post("/r1/invitations/preview", json!({ "token": token })).await.data_with(200);
     assert_eq!(shown, json!({ "workspace": { "id": team, "name": "Team" }, "role": "guest", "inviter": "Anna" }));
     assert_eq!(accept(&ben, &made).await.data_with(200), shown);
     assert!(members(&anna, &team).await.contains(&("Ben".to_owned(), "guest".to_owned())));
-    // Repeating after a lost response succeeds; nobody else can use it.
+    // Accepting again succeeds, as after a lost response. Other users can't use the invitation any
+    // more.
     accept(&ben, &made).await.data_with(200);
     accept(&cleo, &made).await.refused(410, "invitation_expired");
     app.anonymous().post("/r1/invitations/preview", json!({ "token": token })).await.refused(410, "invitation_expired");
     assert_eq!(anna.get(&path).await.data()["total"], 0);
-    // Members keep their role.
+    // Members who accept an invitation keep their role.
     let open = invite(&anna, &team, json!({ "max_uses": 5, "role": "guest" })).await;
     assert_eq!(accept(&anna, &open).await.data()["role"], "owner");
     assert_eq!(anna.get(&path).await.data()["items"][0]["uses"], 0);
@@ -122,7 +123,7 @@ async fn a_mailed_invitation_requires_its_verified_address() {
     let made = invite(&anna, &team, json!({ "email": ben.email.to_uppercase() })).await;
     assert_eq!((&made["email"], &made["max_uses"]), (&json!(ben.email), &json!(1)));
     accept(&cleo, &made).await.refused(403, "invitation_mismatch");
-    // The address is his but unverified.
+    // The invitation is for his address, but that isn't verified.
     accept(&ben, &made).await.refused(403, "invitation_mismatch");
 }
 
@@ -145,7 +146,7 @@ async fn supports_sign_up_by_invitation_only() {
     assert_eq!(joined["user"]["display_name"], "New");
     sign_up(&app, &new_email("new"), made["token"].clone()).await.refused(410, "invitation_expired");
 
-    // By mail: the address becomes a member once it is verified.
+    // The invitation was emailed, so the user becomes a member when the address is verified.
     let email = new_email("invited");
     let mailed = invite(&admin, &team, json!({ "email": email })).await;
     sign_up(&app, &new_email("other"), mailed["token"].clone()).await.refused(403, "invitation_mismatch");
@@ -172,11 +173,11 @@ async fn a_removed_member_needs_a_new_invitation() {
     let hers = invite(&anna, &team, json!({ "max_uses": 100 })).await;
     let his = invite(&ben, &team, json!({ "max_uses": 100 })).await;
     remove(&anna, &team, &ben).await;
-    // His invitations end with his role.
+    // The invitations of a user are revoked when the user loses the role.
     accept(&ben, &his).await.refused(410, "invitation_expired");
-    // Links created earlier do not readmit a removed member.
+    // A member who was removed can't return by a link that was created earlier.
     accept(&ben, &hers).await.refused(403, "forbidden");
-    // A member who left voluntarily can use them.
+    // A member who has left voluntarily can.
     cleo.post(&format!("/r1/workspaces/{team}/leave"), json!({})).await.data_with(200);
     accept(&cleo, &hers).await.data_with(200);
     let anew = invite(&anna, &team, json!({ "max_uses": 1 })).await;
@@ -216,7 +217,7 @@ async fn an_invitation_expires_with_its_creators_permission() {
     let request = dora.request(reqwest::Method::DELETE, "/r1/users/me").json(&json!({ "password": support::PASSWORD }));
     dora.send(request).await.data_with(200);
     accept(&emil, &doras).await.refused(410, "invitation_expired");
-    // Admins can't create admins.
+    // Administrators can't invite administrators.
     anna.patch(&role(&ben), json!({ "role": "owner" })).await.data_with(200);
     accept(&emil, &of_owner).await.refused(410, "invitation_expired");
     accept(&emil, &of_owner_low).await.data_with(200);
@@ -238,7 +239,7 @@ async fn invitation_mail_requires_a_verified_sender_and_has_a_daily_limit() {
     let wait: u64 = refused.header("retry-after").and_then(|text| text.parse().ok()).unwrap_or_default();
     assert!((80_000..=86_400).contains(&wait), "{refused:?}");
     refused.refused(429, "rate_limited");
-    // Links without mail are not limited.
+    // Invitations by link are not limited in number, unlike those by email.
     invite(&anna, &team, json!({ "max_uses": 1 })).await;
     app.database.run("UPDATE invitations SET created_at = created_at - 86400000").await;
     anna.post(&path(&team), wanted()).await.data_with(201);
@@ -259,7 +260,7 @@ async fn invitation_subjects_contain_no_text_of_the_inviter() {
     for part in [mail.text(), mail.html()] {
         assert!(part.contains("\"Bank Support\"") && part.contains("\"URGENT account locked\""), "{part}");
     }
-    // Stored names from before the validation are omitted.
+    // Names that were stored before the validation existed are left out of the email.
     app.database.run("UPDATE workspaces SET name = 'see https://evil.example/pay' WHERE kind = 'team'").await;
     let email = new_email("victim");
     invite(&anna, &team, json!({ "email": email })).await;
@@ -269,7 +270,7 @@ async fn invitation_subjects_contain_no_text_of_the_inviter() {
 
 #[tokio::test]
 async fn invitation_links_use_the_address_their_creator_visits() {
-    // A publicly reachable server is not limited to known host names.
+    // A server that listens on public addresses answers to any host name.
     let app = Setup::new().set("workspaces.shared", "none").set("server.host", "0.0.0.0").start().await;
     let anna = app.sign_up("Anna").await;
     let team = create(&anna, "Team").await;

@@ -1,4 +1,5 @@
-//! Isolation of two tenants on one server: lists, search and events never cross.
+//! Isolation of two tenants on one server: lists, searches and events of one never contain data of
+//! the other.
 
 use support::{Application, Member, Value, json};
 
@@ -8,7 +9,8 @@ struct Tenant {
     owner: Member,
     friend: Member,
     workspace: String,
-    /// A conversation of both; group title, message and assistant identify the tenant.
+    /// Conversation of both users. The title of the group, the message and the assistant each name
+    /// the tenant.
     chat: String,
     secrets: Vec<String>,
 }
@@ -45,7 +47,7 @@ async fn tenant(app: &Application, name: &str) -> Tenant {
     Tenant { owner, friend, workspace, chat, secrets }
 }
 
-/// All list and search endpoints.
+/// Paths of all lists and searches.
 const LISTS: [&str; 11] = [
     "/r1/workspaces?page_size=200",
     "/r1/workspaces/joinable",
@@ -72,13 +74,13 @@ async fn lists_search_and_ids_never_cross_workspaces() {
             assert!(!answer.text().contains(secret.as_str()), "{path} shows {secret}");
         }
     }
-    // By an email address of a member as well.
+    // Searching for the email address of a member finds nothing either.
     let found = other.owner.get(&format!("/r1/users?q={}", one.owner.email)).await.data();
     assert_eq!(found["total"], 0);
-    // Conversations accept no users or assistants of other workspaces.
+    // Users and assistants of another workspace can't be added to a conversation.
     let body = json!({ "kind": "single", "workspace_id": other.workspace, "member_ids": [one.owner.id] });
     other.owner.post("/r1/conversations", body).await.names_field("member_ids");
-    // A member of both sees each separately.
+    // A user who is a member of both workspaces sees each of them separately.
     let path = format!("/r1/workspaces/{}/members", other.workspace);
     other.owner.post(&path, json!({ "email": one.owner.email })).await.data_with(201);
     assert_eq!(workspaces(&one.owner).await.len(), 3);
@@ -96,7 +98,7 @@ async fn event_streams_never_cross_workspaces() {
     let mut socket = other.owner.connect().await;
     let mut stream = other.owner.event_stream(None).await;
 
-    // All actions that publish events.
+    // Performs all actions that publish events.
     let mut busy = one.owner.connect().await;
     let _here = one.friend.connect().await;
     busy.send("presence", json!({ "status": "dnd" })).await;
@@ -104,7 +106,7 @@ async fn event_streams_never_cross_workspaces() {
     busy.send("typing", json!({ "conversation_id": one.chat, "active": true })).await;
     busy.send("receipt", json!({ "conversation_id": one.chat, "seq": 1, "state": "read" })).await;
     busy.drain().await;
-    // Ids of others are refused like unknown ids.
+    // Ids of the other tenant are refused like unknown ids.
     for (kind, payload) in [
         ("message.send", json!({ "conversation_id": one.chat, "client_id": "x", "content": "x" })),
         ("typing", json!({ "conversation_id": one.chat, "active": true })),
@@ -115,7 +117,7 @@ async fn event_streams_never_cross_workspaces() {
     let synced = socket.request("sync", json!({ "cursors": { &one.chat: 0 } })).await;
     assert!(synced.kind == "error" || synced.kind == "sync.done", "{synced:?}");
 
-    // Later events show that earlier ones were not delivered.
+    // The later events show that the earlier ones were not delivered.
     other.friend.send_message(&other.chat, "other-message").await;
     socket.expect_in("message.created", &other.chat).await;
     let mut told: Vec<String> = socket.drain().await.into_iter().map(|frame| frame.payload.to_string()).collect();

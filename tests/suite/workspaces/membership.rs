@@ -1,11 +1,11 @@
-//! End of memberships and its consequences.
+//! End of memberships, and what follows from it.
 
 use reqwest::Method;
 use support::{Member, PASSWORD, Setup, Socket, Value, json, wait_until};
 
 use super::{apart, create, members, workspaces};
 
-/// A workspace of the first person with the others as members.
+/// Creates a workspace of the first user, with the others as members.
 async fn team(people: &[&Member]) -> String {
     let team = create(people[0], "Team").await;
     for person in &people[1..] {
@@ -27,7 +27,8 @@ async fn own_role(member: &Member, conversation: &str) -> Value {
     own.unwrap()["role"].clone()
 }
 
-/// Checks that a connection does not receive what `other` sends there; a later event shows it.
+/// Checks that a connection doesn't receive what `other` sends in the conversation. A later event
+/// proves that.
 async fn hears_nothing_of(socket: &mut Socket, member: &Member, conversation: &str, other: &Member) {
     let own = member.open_assistant().await;
     socket.drain().await;
@@ -51,7 +52,7 @@ async fn removing_a_member_ends_memberships_and_transfers_ownership() {
 
     ben.delete(&format!("/r1/workspaces/{team}/members/{}", anna.id)).await.refused(403, "forbidden");
     anna.delete(&format!("/r1/workspaces/{team}/members/{}", ben.id)).await.data_with(200);
-    // Connected users on both sides get the events in order.
+    // Connected users, those who leave and those who stay, get the events in order.
     for told in [
         of_anna.expect_in("member.removed", &group).await,
         of_ben.expect_in("member.removed", &group).await,
@@ -76,7 +77,7 @@ async fn removing_a_member_ends_memberships_and_transfers_ownership() {
     let line = &log["items"][0];
     assert_eq!((&line["actor"], &line["target"]), (&json!(anna.id), &json!(format!("{team}/{}", ben.id))), "{log}");
 
-    // On return they start anew, without the earlier direct conversation.
+    // After returning, the users start a new direct conversation, without the earlier messages.
     anna.post(&format!("/r1/workspaces/{team}/members"), json!({ "user_id": ben.id })).await.data_with(201);
     let anew = begin(&ben, &team, "single", &[&anna]).await;
     assert_ne!(anew, pair);
@@ -139,7 +140,7 @@ async fn the_shared_workspace_belongs_to_the_installation() {
     admin.delete(&path).await.refused(409, "wrong_state");
     admin.patch(&path, json!({ "name": "Ours" })).await.refused(409, "wrong_state");
     anna.patch(&path, json!({ "name": "Mine" })).await.refused(403, "forbidden");
-    // A member who leaves keeps a personal workspace.
+    // A member who leaves still has the personal workspace.
     anna.post(&format!("{path}/leave"), json!({})).await.data_with(200);
     assert_eq!(workspaces(&anna).await.len(), 1);
     assert_eq!(anna.get("/r1/users").await.data()["total"], 1);
@@ -151,7 +152,7 @@ async fn completes_a_removal_after_the_process_is_killed() {
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let team = team(&[&anna, &ben]).await;
     let pair = begin(&ben, &team, "single", &[&anna]).await;
-    // The membership ends and every later step fails, as if the process died in between.
+    // The membership is ended, and all further steps fail, as if the process had died in between.
     app.database.run("ALTER TABLE conversation_members RENAME TO conversation_members_away").await;
     let removed = anna.delete(&format!("/r1/workspaces/{team}/members/{}", ben.id)).await;
     assert!(removed.status >= 500, "{removed:?}");
@@ -163,7 +164,7 @@ async fn completes_a_removal_after_the_process_is_killed() {
         format!("user_id = '{}'", ben.id)
     };
     let still_in = format!("SELECT COUNT(*) FROM conversation_members WHERE {of_ben} AND is_deleted = FALSE");
-    // The default channel included.
+    // The two conversations include the default channel.
     assert_eq!(app.database.number(&still_in).await, 2, "the removal is not half done");
     app.database.run("UPDATE jobs SET due_at = 0 WHERE kind = 'departure'").await;
     app.instances[0].start_again().await;

@@ -5,7 +5,7 @@ use crate::{
     uploads::pictures,
 };
 
-/// A new workspace of the owner with the friend and the guest.
+/// Creates a new workspace of the owner, with the friend and the guest as members.
 async fn team(world: &World) -> String {
     let team = create(&world.owner, "/r1/workspaces", json!({ "name": "Team" })).await;
     for (person, role) in [(&world.friend, "member"), (&world.guest, "guest")] {
@@ -38,7 +38,7 @@ fn workspaces() -> Vec<SampleCall> {
         sample(&["DeleteWorkspace", "JoinWorkspace"], async |world| Args::id(team(world).await)),
         sample(&["ChangeWorkspace"], async |world| Args::id(team(world).await).with_body(json!({ "name": "Renamed" }))),
         sample(&["LeaveWorkspace"], async |world| {
-            // The owner must transfer it before leaving.
+            // The owner must transfer the ownership before leaving.
             let (team, heir) = (team(world).await, &world.third.id);
             let members = format!("/r1/workspaces/{team}/members");
             world.owner.post(&members, json!({ "user_id": heir })).await.data_with(201);
@@ -63,7 +63,8 @@ fn invitations() -> Vec<SampleCall> {
             let invitation = invitation(world, &world.workspace).await;
             Args::id(&world.workspace).with("invitation_id", invitation["id"].as_str().unwrap())
         }),
-        // A new workspace, because the caller must stay a stranger to the owner's.
+        // The calls get a new workspace, because the caller must not become a member of the owner's
+        // workspace.
         sample(&["PreviewInvitation", "AcceptInvitation"], async |world| {
             let invitation = invitation(world, &team(world).await).await;
             Args::body(json!({ "token": invitation["token"] }))

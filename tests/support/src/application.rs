@@ -1,4 +1,4 @@
-//! Application under test: one or several instances with their own database.
+//! Application that is tested: one or several instances, with a separate database.
 
 use std::path::Path;
 
@@ -14,20 +14,20 @@ use crate::upstream::Upstream;
 
 /// Password of all test users.
 pub const PASSWORD: &str = "Correct-Horse-9-Battery";
-/// Administrator in every database.
+/// Email address of the administrator, who exists in every database.
 pub const ADMIN_EMAIL: &str = "admin@example.test";
 
-/// A running application.
+/// Running application.
 pub struct Application {
     pub instances: Vec<Instance>,
     pub database: TestDatabase,
-    /// Redis of the instances; `None` on SQLite.
+    /// Redis of the instances; `None` if they use SQLite.
     pub redis: Option<RedisServer>,
     settings: Vec<(String, String)>,
     folder: TempDir,
 }
 
-/// Configuration of an application.
+/// Configuration with which an application is started.
 #[derive(Default)]
 pub struct Setup {
     settings: Vec<(String, String)>,
@@ -43,7 +43,7 @@ impl Setup {
         Self { instances: 1, ..Self::default() }
     }
 
-    /// Sets `section.key`.
+    /// Sets the setting `section.key`.
     #[must_use]
     pub fn set(mut self, key: &str, value: impl ToString) -> Self {
         self.settings.push((key.to_owned(), value.to_string()));
@@ -56,47 +56,50 @@ impl Setup {
         self.set(crate::instance::LOG, filter)
     }
 
-    /// Hashes passwords with production parameters, for tests of the cost.
+    /// Hashes passwords as expensively as in production, for tests that measure the cost.
     #[must_use]
     pub fn full_hashes(self) -> Self {
         self.set(crate::instance::FULL_HASHES, true)
     }
 
-    /// Starts several instances, always on PostgreSQL and Redis; such tests belong in the module `cluster`.
+    /// Starts several instances, which always use PostgreSQL and Redis. Such tests belong in a
+    /// module `cluster`.
     #[must_use]
     pub fn instances(mut self, count: usize) -> Self {
         self.instances = count;
         self
     }
 
-    /// Starts without tables and without the administrator, as at the first start.
+    /// Starts without tables and without the administrator, as at the very first start.
     #[must_use]
     pub fn from_nothing(mut self) -> Self {
         self.empty = true;
         self
     }
 
-    /// Uses this engine regardless of the run.
+    /// Uses this database engine, whatever the engine of the run is.
     #[must_use]
     pub fn on(mut self, engine: Engine) -> Self {
         self.engine = Some(engine);
         self
     }
 
-    /// Runs another release's program. Combine with [`Self::from_nothing`], so that it creates its own tables.
+    /// Runs the program of another release. To be combined with [`Self::from_nothing`], so that
+    /// this program creates its own tables.
     #[must_use]
     pub fn program(self, path: &Path) -> Self {
         self.set(crate::instance::PROGRAM, path.display())
     }
 
-    /// Uses an external database: a [`crate::PostgresServer`] of the test.
+    /// Uses the database of a [`crate::PostgresServer`] that the test has started.
     #[must_use]
     pub fn database(mut self, url: &str) -> Self {
         self.database_url = Some(url.to_owned());
         self
     }
 
-    /// Adds this AI provider as `fake` with default model `small`. It only answers; chats get their titles without it.
+    /// Adds this AI provider under the name `fake`, with the default model `small`. The provider is
+    /// used for answers only; titles of chats are derived without it.
     #[must_use]
     pub fn provider(self, upstream: &Upstream) -> Self {
         self.set("ai.titles", "words")
@@ -116,7 +119,7 @@ impl Setup {
             None => TestDatabase::copy(engine, folder.path()).await,
         };
         let redis = if database.engine == Engine::Postgres { Some(RedisServer::start().await) } else { None };
-        // Defaults of the tests; a test's own settings override them.
+        // Default settings of all tests; the settings of the test override them.
         let mut settings = vec![
             ("database.url".to_owned(), database.url.clone()),
             ("database.migrate_on_start".to_owned(), "true".to_owned()),
@@ -131,7 +134,8 @@ impl Setup {
             settings.push((key, value));
         }
         let mut instances = Vec::new();
-        // Sequentially: only the first one migrates the database.
+        // Starts the instances one after the other, because only the first one migrates the
+        // database.
         for _ in 0..self.instances {
             instances.push(Instance::start(folder.path(), &settings).await);
         }
@@ -150,17 +154,18 @@ impl Application {
         self.instances.push(Instance::start(self.folder.path(), &self.settings).await);
     }
 
-    /// Uses the tested program for commands and new instances from here on; running ones stay.
+    /// Uses the program under test for commands and further instances. Instances that are running
+    /// stay.
     pub fn upgrade(&mut self) {
         self.settings.retain(|(key, _)| key != crate::instance::PROGRAM);
     }
 
-    /// Uses another program from here on.
+    /// Uses another program for commands and further instances.
     pub fn downgrade(&mut self, program: &Path) {
         self.settings.push((crate::instance::PROGRAM.to_owned(), program.display().to_string()));
     }
 
-    /// Starts another instance on the same database with another Redis.
+    /// Starts another instance that uses the same database but another Redis.
     pub async fn add_instance_on(&mut self, redis: &RedisServer) {
         let mut settings = self.settings.clone();
         settings.retain(|(key, _)| key != "redis.url");
@@ -178,7 +183,8 @@ impl Application {
         self.folder.path()
     }
 
-    /// Latest mail to this address in the outbox whose source contains `text`, for tests without a mail server.
+    /// Returns the source of the latest email to this address in the outbox that contains `text`.
+    /// For tests without a mail server.
     pub async fn outbox(&self, address: &str, text: &str) -> String {
         let folder = self.folder.path().join("outbox");
         let find = || {
@@ -186,7 +192,7 @@ impl Application {
                 std::fs::read_dir(&folder).ok()?.filter_map(|file| Some(file.ok()?.path())).collect();
             files.retain(|file| file.extension().is_some_and(|extension| extension == "eml"));
             files.sort();
-            // Quoted-printable folds long lines.
+            // Joins long lines, which quoted-printable encoding has split.
             let mails =
                 files.iter().rev().filter_map(|file| Some(std::fs::read_to_string(file).ok()?.replace("=\r\n", "")));
             let to = format!("To: {address}\r\n");
@@ -201,13 +207,13 @@ impl Application {
         found.unwrap_or_default()
     }
 
-    /// Token of the latest mail to this address that links to `page`.
+    /// Returns the token from the latest email to this address that links to `page`.
     pub async fn mailed_token(&self, address: &str, page: &str) -> String {
         let mail = self.outbox(address, &format!("/{page}?token=")).await;
         crate::mail_server::token(&mail, page).unwrap_or_default()
     }
 
-    /// Verifies a member's address by the mail in the outbox.
+    /// Verifies the address of a member by the email in the outbox.
     pub async fn verify(&self, member: &Member) {
         let token = self.mailed_token(&member.email, "verify-email").await;
         member.post("/r1/auth/verify-email", serde_json::json!({ "token": token })).await.data_with(200);
@@ -219,7 +225,8 @@ impl Application {
         &self.settings
     }
 
-    /// Runs `natter …` with the settings of the instances; returns its output for any exit status.
+    /// Runs a `natter` command with the settings of the instances. Returns its output, whatever the
+    /// exit status is.
     pub async fn command(&self, arguments: &[&str]) -> std::process::Output {
         crate::instance::command(self.folder.path(), &self.settings)
             .args(arguments)
@@ -228,24 +235,25 @@ impl Application {
             .expect("natter starts")
     }
 
-    /// Unauthenticated caller.
+    /// Returns a caller without credentials.
     #[must_use]
     pub fn anonymous(&self) -> Anonymous {
         Anonymous(Caller::anonymous(&self.url()))
     }
 
-    /// Signs up with a bearer token.
+    /// Signs up a user, who authenticates by a bearer token.
     pub async fn sign_up(&self, name: &str) -> Member {
         Member::sign_up(&self.url(), name).await
     }
 
-    /// Signs up this many users, few at a time: password hashes queue, and requests time out after five seconds.
+    /// Signs up this number of users, a few at a time. Hashing passwords takes long, and requests
+    /// time out after five seconds.
     pub async fn crowd(&self, count: usize) -> Vec<Member> {
         let people = (0..count).map(|n| async move { self.sign_up(&format!("Person {n}")).await });
         stream::iter(people).buffered(4).collect().await
     }
 
-    /// Signs up with cookies, as a browser does.
+    /// Signs up a user, who authenticates by cookies as a browser does.
     pub async fn sign_up_browser(&self, name: &str) -> Member {
         Member::sign_up_browser(&self.url(), name).await
     }

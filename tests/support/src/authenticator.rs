@@ -1,4 +1,4 @@
-//! TOTP authenticator.
+//! Authenticator app (TOTP).
 
 use std::cell::Cell;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,8 +11,8 @@ use crate::member::Member;
 
 const STEP: u64 = 30;
 
-/// Generates each code once: the previous time step first, then the current and the next one, which a server accepts
-/// without a wait.
+/// Authenticator that generates each code only once. It starts with the previous time step, then
+/// uses the current and the next one, because a server accepts all three without a wait.
 pub struct Authenticator {
     totp: Totp,
     shown: Cell<u64>,
@@ -20,7 +20,7 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// From the enrolment returned by the server.
+    /// Creates the authenticator from the enrolment that the server has returned.
     #[must_use]
     pub fn new(enrolment: &Value) -> Self {
         let secret = Secret::try_from_base32(enrolment["secret"].as_str().expect("a secret")).expect("base32");
@@ -28,7 +28,7 @@ impl Authenticator {
         Self { totp, shown: Cell::new(0), recovery_codes: Vec::new() }
     }
 
-    /// Enrols a member with a password.
+    /// Enrols a member, who confirms by password.
     pub async fn set_up(member: &Member) -> Self {
         let enrolment = member.post("/r1/auth/totp", json!({ "password": PASSWORD })).await.data_with(201);
         let mut authenticator = Self::new(&enrolment);
@@ -46,7 +46,7 @@ impl Authenticator {
         (member, authenticator)
     }
 
-    /// Next unused code.
+    /// Returns the next code that was not used yet.
     #[must_use]
     pub fn next_code(&self) -> String {
         let step = (self.shown.get() + 1).max(now() / STEP - 1);
@@ -54,7 +54,7 @@ impl Authenticator {
         self.totp.generate(step * STEP).to_string()
     }
 
-    /// Code at this offset in time steps.
+    /// Returns the code at this offset from the current time step.
     #[must_use]
     pub fn code_in(&self, steps: i64) -> String {
         self.totp.generate((now() / STEP).saturating_add_signed(steps) * STEP).to_string()

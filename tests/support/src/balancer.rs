@@ -1,4 +1,5 @@
-//! HAProxy with the shipped configuration in front of several instances, without sticky sessions.
+//! HAProxy with the configuration that Natter ships, in front of several instances, without sticky
+//! sessions.
 
 use std::process::Stdio;
 
@@ -11,7 +12,7 @@ use crate::place::{free_port, program, put_in_place, wait_until};
 
 const SHIPPED: &str = include_str!("../../../deploy/haproxy/haproxy.cfg");
 
-/// HAProxy process; killed on drop.
+/// Process of HAProxy. It is killed on drop.
 pub struct Balancer {
     port: u16,
     statistics: u16,
@@ -21,7 +22,8 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// Starts the shipped configuration with these instances on its own port, with a status page.
+    /// Starts HAProxy with the shipped configuration for these instances, on a free port. Adds a
+    /// status page.
     pub async fn start(instances: &[Instance]) -> Self {
         let folder = tempfile::Builder::new().prefix("natter-haproxy").tempdir().expect("a temporary folder");
         let (port, statistics) = (free_port(), free_port());
@@ -40,7 +42,7 @@ impl Balancer {
             format!("{shipped}\nfrontend statistics\n  bind 127.0.0.1:{statistics}\n  stats enable\n  stats uri /\n");
         let file = folder.path().join("haproxy.cfg");
         tokio::fs::write(&file, config).await.expect("a writable folder");
-        // With the low file limit of some systems; it must not need more.
+        // Limits open files as some systems do; HAProxy must not need more.
         let child = Command::new("prlimit")
             .arg("--nofile=20000:20000")
             .arg(program("haproxy", &["/usr/sbin", "/usr/local/sbin"]))
@@ -60,7 +62,7 @@ impl Balancer {
         self.port
     }
 
-    /// Waits until it forwards to every instance.
+    /// Waits until HAProxy forwards requests to every instance.
     pub async fn wait_until_all_are_up(&self) {
         let url = format!("http://127.0.0.1:{}/;csv", self.statistics);
         wait_until("every instance is up in HAProxy", || async {

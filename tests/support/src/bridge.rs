@@ -1,7 +1,8 @@
 //! Bridge that forwards bus messages between two Redis servers with a foreign version byte.
 //!
-//! Two instances of one build that only communicate through it behave like two releases in a rolling upgrade: each
-//! publishes unreadable messages about changes that are in the database.
+//! If two instances of the same build communicate only through this bridge, they behave like two
+//! releases in a rolling upgrade: each publishes messages that the other can't read, about changes
+//! that are in the database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,12 +13,13 @@ use tokio::task::JoinHandle;
 
 use crate::redis::RedisServer;
 
-/// Offset of the version byte after the sender id. A message without it is a heartbeat, which is not forwarded.
+/// Position of the version byte, which follows the sender id. A message without it is a heartbeat,
+/// which isn't forwarded.
 const VERSION_AT: usize = 16;
-/// A version that no build uses.
+/// Version byte that no build uses.
 const FOREIGN: u8 = 0xEE;
 
-/// Stops on drop.
+/// Bridge that runs until it is dropped.
 pub struct Bridge {
     carried: Arc<AtomicU64>,
     tasks: [JoinHandle<()>; 2],
@@ -30,7 +32,7 @@ impl Bridge {
         Self { carried, tasks }
     }
 
-    /// Number of forwarded messages.
+    /// Number of messages that were forwarded.
     #[must_use]
     pub fn carried(&self) -> u64 {
         self.carried.load(Ordering::Relaxed)
@@ -54,7 +56,8 @@ async fn carry(from: &RedisServer, to: &RedisServer, carried: &Arc<AtomicU64>) -
         while let Some(message) = messages.next().await {
             let mut bytes = message.get_payload_bytes().to_vec();
             match bytes.get_mut(VERSION_AT) {
-                // Messages forwarded by the opposite direction arrive here as well.
+                // Messages that the opposite direction has forwarded arrive here too; they are
+                // skipped.
                 None | Some(&mut FOREIGN) => continue,
                 Some(version) => *version = FOREIGN,
             }

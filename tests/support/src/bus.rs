@@ -1,4 +1,4 @@
-//! Listener on the instances' bus in Redis.
+//! Listener on the bus of the instances in Redis.
 
 use futures_util::StreamExt;
 use redis::{Client, aio::PubSub};
@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::place::PATIENCE;
 use crate::redis::RedisServer;
 
-/// Receives all messages in publication order.
+/// Listener that receives all messages in the order in which they were published.
 pub struct Bus {
     messages: PubSub,
 }
@@ -21,7 +21,7 @@ impl Bus {
         Self { messages }
     }
 
-    /// Messages up to and including the first one that contains `word`, as lossy text.
+    /// Returns the messages up to the first one that contains `word`, converted to text.
     pub async fn until(&mut self, word: &str) -> Vec<String> {
         let deadline = Instant::now() + PATIENCE;
         let mut messages = self.messages.on_message();

@@ -1,4 +1,4 @@
-//! HTTP caller and its responses.
+//! HTTP caller, and the responses it gets.
 
 use std::fmt;
 
@@ -13,14 +13,14 @@ use crate::place::PATIENCE;
 pub enum Credentials {
     None,
     Bearer(String),
-    /// All received cookies, and the origin of the page.
+    /// All cookies that were received, and the origin of the page.
     Cookies {
         header: String,
         origin: String,
     },
 }
 
-/// HTTP client of one server.
+/// HTTP client for one server.
 #[derive(Clone)]
 pub struct Caller {
     http: Client,
@@ -28,13 +28,13 @@ pub struct Caller {
     pub credentials: Credentials,
 }
 
-/// A response with any status.
+/// Response, whatever its status is.
 #[derive(Clone)]
 pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
     pub bytes: Vec<u8>,
-    /// JSON body; `null` otherwise.
+    /// Body if it is JSON, otherwise `null`.
     pub body: Value,
     asked: String,
 }
@@ -49,7 +49,7 @@ impl Caller {
     pub fn new(base: &str, credentials: Credentials) -> Self {
         let http = Client::builder()
             .no_proxy()
-            // Loading the system's root certificates takes 20 ms.
+            // Doesn't load the root certificates of the system, which takes 20 ms.
             .tls_certs_only([])
             .timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
@@ -58,7 +58,7 @@ impl Caller {
         Self { http, base: base.trim_end_matches('/').to_owned(), credentials }
     }
 
-    /// The same credentials at another instance.
+    /// Returns a caller with the same credentials at another instance.
     #[must_use]
     pub fn at(&self, base: &str) -> Self {
         Self { base: base.trim_end_matches('/').to_owned(), ..self.clone() }
@@ -89,13 +89,13 @@ impl Caller {
         self.send(self.request(Method::DELETE, path)).await
     }
 
-    /// A request with the caller's credentials, to be modified before sending.
+    /// Builds a request with the credentials of the caller. It may be changed before it is sent.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         request.headers(self.headers())
     }
 
-    /// Headers of the credentials.
+    /// Returns the headers with the credentials.
     #[must_use]
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -121,7 +121,8 @@ impl Caller {
         Answer::read(asked, response).await
     }
 
-    /// Response without its body unless it is an error, for endless bodies.
+    /// Sends a request and reads the body only if the response is an error, because the body may
+    /// never end.
     pub async fn begin(&self, request: RequestBuilder) -> Answer {
         let request = request.build().expect("valid request");
         let asked = format!("{} {}", request.method(), request.url().path());
@@ -132,7 +133,8 @@ impl Caller {
         Answer::read(asked, response).await
     }
 
-    /// The response or the transport error, for tests that kill the server.
+    /// Sends a request; returns the response or the error of the connection. For tests that kill
+    /// the server.
     pub async fn try_send(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
         let request = request.build()?;
         let asked = format!("{} {}", request.method(), request.url().path());
@@ -155,21 +157,21 @@ impl Answer {
         Self { status, headers, bytes, body, asked }
     }
 
-    /// Data of a successful response; panics otherwise.
+    /// Returns the data of a successful response; panics for any other response.
     #[track_caller]
     pub fn data(self) -> Value {
         assert!((200..300).contains(&self.status) && self.body["status"] == "success", "{self:?}");
         self.body["data"].clone()
     }
 
-    /// Data of a response with exactly this status.
+    /// Returns the data of a response; panics unless it has exactly this status.
     #[track_caller]
     pub fn data_with(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self:?}");
         self.data()
     }
 
-    /// Panics unless the response is this error with a complete error body.
+    /// Panics unless the response is this error, with a complete body.
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) -> &Self {
         assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{self:?}");
@@ -183,7 +185,7 @@ impl Answer {
         self
     }
 
-    /// Panics unless this field is among the invalid ones (422).
+    /// Panics unless the response states that this field is invalid (422).
     #[track_caller]
     pub fn names_field(&self, field: &str) -> &Self {
         self.refused(422, "invalid");
@@ -202,7 +204,7 @@ impl Answer {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
 
-    /// All cookies set by the response as `name=value; …`.
+    /// Returns all cookies that the response sets, as `name=value; …`.
     #[must_use]
     pub fn cookies(&self) -> String {
         let cookies = self.headers.get_all("set-cookie").iter();

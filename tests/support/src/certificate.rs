@@ -1,11 +1,11 @@
-//! TLS certificates for test servers.
+//! TLS certificates for servers in tests.
 
 use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-/// Creates a certificate for 127.0.0.1 from a private authority; returns the files of the authority, the server
-/// certificate and its key.
+/// Creates a certificate for 127.0.0.1, issued by a private authority. Returns the files of the
+/// authority, the certificate and its key.
 pub async fn certified(folder: &Path) -> [PathBuf; 3] {
     let script = "set -e; new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
         openssl req -x509 $new -keyout authority.key -out authority.pem -subj /CN=authority -days 10

@@ -1,4 +1,4 @@
-//! Per-test databases, copied from a template that was migrated once.
+//! Databases of the tests. Each test has a copy of a template that was migrated once.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,7 +12,7 @@ use crate::application::{ADMIN_EMAIL, PASSWORD};
 use crate::instance::{Instance, command};
 use crate::place::{natter, wait_until};
 
-/// Database engine of a test run.
+/// Database engine that a test run uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     Sqlite,
@@ -20,7 +20,7 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// Engine selected by `NATTER_TEST_DATABASE`.
+    /// Returns the engine that `NATTER_TEST_DATABASE` selects.
     #[must_use]
     pub fn of_this_run() -> Self {
         match std::env::var("NATTER_TEST_DATABASE").as_deref() {
@@ -31,41 +31,43 @@ impl Engine {
     }
 }
 
-/// Database of one test. A database created for it is dropped with it, also when the test fails.
+/// Database of a test. If it was created for the test, it is dropped with this value, even if the
+/// test fails.
 pub struct TestDatabase {
     pub engine: Engine,
     pub url: String,
     _own: Option<OwnDatabase>,
 }
 
-/// Point at which a transaction blocks.
+/// Point at which a transaction is made to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// If the program is killed meanwhile, nothing of the transaction remains.
+    /// Before the commit. If the program is killed meanwhile, nothing of the transaction remains.
     BeforeCommit,
-    /// PostgreSQL completes a commit that has started, even if the program is killed.
+    /// During the commit. PostgreSQL completes a commit that has started, even if the program is
+    /// killed.
     InCommit,
 }
 
-/// Transactions [blocked](TestDatabase::stop) until this ends.
+/// Transactions that [wait](TestDatabase::stop) until this is ended.
 pub struct Stopped {
     database: TestDatabase,
-    /// Holds the lock that they wait for.
+    /// Connection that holds the lock for which the transactions wait.
     holder: PgConnection,
     table: String,
 }
 
-/// Key of the advisory lock; no other lock uses it.
+/// Key of the advisory lock. No other lock uses it.
 const STOPPED: i64 = 20_261_126;
 
-/// A PostgreSQL database that is dropped with this value. (A SQLite file is deleted with its folder.)
+/// PostgreSQL database that is dropped with this value. (A SQLite file is deleted with its folder.)
 struct OwnDatabase {
     name: String,
 }
 
-/// Migrated database with an administrator and signing keys. Each test is a process, so the template is stored in the
-/// temporary folder, created by the first test and reused by the others. `scripts/test` deletes that folder, and
-/// PostgreSQL, at the end of a run.
+/// Template: a migrated database with an administrator and signing keys. Each test is a separate
+/// process, so the template is in the temporary folder. The first test creates it, and all others
+/// use it. At the end of a run, `scripts/test` deletes that folder, and PostgreSQL.
 struct Template {
     engine: Engine,
     folder: PathBuf,
@@ -90,8 +92,8 @@ impl OwnDatabase {
 impl Drop for OwnDatabase {
     fn drop(&mut self) {
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        // On a separate thread because a runtime can't be started inside the test's. Joined, so that no database
-        // outlives the process.
+        // Runs on a separate thread, because no runtime can be started within that of the test. The
+        // thread is joined, so that no database remains after the process.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             if let Ok(Err(error)) = runtime.map(|runtime| runtime.block_on(administer(&sql))) {
@@ -103,7 +105,7 @@ impl Drop for OwnDatabase {
 }
 
 impl TestDatabase {
-    /// An external database, managed by a [`crate::PostgresServer`] of the test.
+    /// Uses the database of a [`crate::PostgresServer`] that the test has started.
     #[must_use]
     pub fn of_a_server(url: String) -> Self {
         Self { engine: Engine::Postgres, url, _own: None }
@@ -118,7 +120,8 @@ impl TestDatabase {
         Self { engine: Engine::Postgres, url, _own: Some(own) }
     }
 
-    /// Copies the template: migrated, with an administrator, so that everyone who signs up is an ordinary user.
+    /// Copies the template. It is migrated and has an administrator, so that all users who sign up
+    /// are ordinary users.
     pub async fn copy(engine: Engine, folder: &Path) -> Self {
         let template = Template::find(engine).await;
         match engine {
@@ -132,7 +135,7 @@ impl TestDatabase {
         }
     }
 
-    /// Creates an empty database without tables.
+    /// Creates a database without tables.
     pub async fn empty(engine: Engine, folder: &Path) -> Self {
         match engine {
             Engine::Sqlite => Self::file(folder),
@@ -140,7 +143,7 @@ impl TestDatabase {
         }
     }
 
-    /// Result of a query of one integer.
+    /// Executes a query whose result is one integer.
     pub async fn number(&self, sql: &str) -> i64 {
         let sql = AssertSqlSafe(sql.to_owned());
         match self.engine {
@@ -155,7 +158,7 @@ impl TestDatabase {
         }
     }
 
-    /// Result of a query of one text.
+    /// Executes a query whose result is one text.
     pub async fn text(&self, sql: &str) -> String {
         let sql = AssertSqlSafe(sql.to_owned());
         let found: Option<String> = match self.engine {
@@ -171,7 +174,7 @@ impl TestDatabase {
         found.unwrap_or_default()
     }
 
-    /// Blocks writes of the search index, which on SQLite is in this folder.
+    /// Blocks writes to the search index. On SQLite, the index is in this folder.
     pub async fn hold_search_index(&self, folder: &Path) -> HeldIndex {
         match self.engine {
             Engine::Sqlite => {
@@ -182,7 +185,7 @@ impl TestDatabase {
             }
             Engine::Postgres => {
                 let mut tables = PgConnection::connect(&self.url).await.expect("database reachable");
-                // Lock of the index writer.
+                // Acquires the lock of the writer of the index.
                 let lock = "SELECT pg_advisory_lock(x'6e61747465720001'::bit(64)::bigint)";
                 tables.execute(lock).await.expect("lock acquired");
                 HeldIndex::Tables(tables)
@@ -207,8 +210,8 @@ impl TestDatabase {
 }
 
 impl TestDatabase {
-    /// Blocks transactions that perform this operation (`INSERT`, `UPDATE`) on rows of the table that match the
-    /// condition. PostgreSQL only.
+    /// Makes those transactions wait that perform this operation (`INSERT`, `UPDATE`) on rows of
+    /// the table that match the condition. PostgreSQL only.
     pub async fn stop(&self, deed: &str, table: &str, row: &str, at: Stop) -> Stopped {
         assert_eq!(self.engine, Engine::Postgres, "transactions can be blocked on PostgreSQL only");
         let mut holder = PgConnection::connect(&self.url).await.expect("database reachable");
@@ -234,7 +237,7 @@ impl TestDatabase {
 }
 
 impl Stopped {
-    /// Waits until a transaction blocks.
+    /// Waits until a transaction is waiting.
     pub async fn reached(&self) {
         let waiting = format!(
             "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {STOPPED} AND NOT granted \
@@ -244,7 +247,7 @@ impl Stopped {
         wait_until(&format!("a write to {}", self.table), || async { database.number(&waiting).await > 0 }).await;
     }
 
-    /// Waits until another transaction waits for one of its rows.
+    /// Waits until another transaction is waiting for a row that a blocked transaction has locked.
     pub async fn waited_for(&self) {
         let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
                        AND wait_event_type = 'Lock' AND wait_event IN ('transactionid', 'tuple')";
@@ -252,11 +255,11 @@ impl Stopped {
         wait_until("one transaction waits for the other", || async { database.number(waiting).await > 0 }).await;
     }
 
-    /// Releases the transactions and waits until they end.
+    /// Lets the transactions continue, and waits until they have ended.
     pub async fn end(mut self) {
         for sql in [
             format!("SELECT pg_advisory_unlock({STOPPED})"),
-            // Dropping the trigger waits for transactions that wrote to the table.
+            // Dropping the trigger waits for the transactions that have written to the table.
             format!("DROP TRIGGER stand_still ON {}", self.table),
         ] {
             self.holder.execute(AssertSqlSafe(sql)).await.expect("valid statement");
@@ -264,7 +267,7 @@ impl Stopped {
     }
 }
 
-/// Blocks writes of the search index while it exists.
+/// Blocks writes to the search index until it is dropped.
 pub enum HeldIndex {
     File(SqliteConnection),
     Tables(PgConnection),
@@ -281,7 +284,7 @@ impl HeldIndex {
 }
 
 impl Template {
-    /// Finds the template of this program on this database server, or creates it.
+    /// Finds the template for this program on this database server; creates it if there is none.
     async fn find(engine: Engine) -> Self {
         let program = natter();
         let built = program.metadata().and_then(|file| file.modified()).expect("program found");
@@ -292,7 +295,7 @@ impl Template {
         let template = Self { engine, folder, name };
         tokio::fs::create_dir_all(&template.folder).await.expect("a temporary folder");
         let lock = File::create(template.folder.join("made.lock")).expect("a temporary file");
-        // Held until dropped.
+        // The lock is held until it is dropped.
         let _lock =
             tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await.expect("a thread").expect("a lock");
         let made = template.folder.join("made");
@@ -305,7 +308,7 @@ impl Template {
 
     async fn make(&self) {
         let url = match self.engine {
-            // An existing one is incomplete.
+            // If a template exists at this point, it is incomplete.
             Engine::Sqlite => {
                 for left in [FILE, "natter.db-wal", "natter.db-shm", KEY_FILE] {
                     std::fs::remove_file(self.folder.join(left)).ok();
@@ -324,13 +327,13 @@ impl Template {
             ("workspaces.shared".to_owned(), "Home".to_owned()),
             ("server.data_dir".to_owned(), self.folder.display().to_string()),
         ];
-        // The first start creates the signing keys, which all copies share.
+        // The first start creates the signing keys, which are the same in all copies.
         let mut instance = Instance::start(&self.folder, &settings).await;
         let ended = instance.terminate().await;
         assert!(ended.success(), "the template's server ended with {ended}");
         create_admin(&self.folder, &settings, ADMIN_EMAIL).await;
         if self.engine == Engine::Sqlite {
-            // Into the main file, so that it can be copied alone.
+            // Moves everything to the main file, so that this can be copied alone.
             TestDatabase::file(&self.folder).run("PRAGMA wal_checkpoint(TRUNCATE)").await;
         }
     }

@@ -1,10 +1,11 @@
-//! Committed API description.
+//! API description, from the committed files.
 
 use std::{fs, path::Path};
 
 use serde_json::Value;
 
-/// Document merged from the files in `openapi/`: operations and components by tag.
+/// Returns the document, merged from the files in `openapi/`, which contain operations and
+/// components by tag.
 pub fn description() -> Value {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi");
     let mut document = Value::Null;
@@ -15,7 +16,7 @@ pub fn description() -> Value {
     document
 }
 
-/// Merges another object recursively.
+/// Merges another object into this one, recursively.
 fn merge(into: &mut Value, part: Value) {
     match (into, part) {
         (Value::Object(into), Value::Object(part)) => {

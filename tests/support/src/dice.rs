@@ -1,6 +1,6 @@
 //! Deterministic random numbers for randomised tests.
 
-/// SplitMix64 generator; equal seeds give equal numbers.
+/// Random number generator SplitMix64. Equal seeds give equal numbers.
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 
@@ -10,7 +10,7 @@ impl Dice {
         Self(seed)
     }
 
-    /// Random number below `sides`.
+    /// Draws a random number below `sides`.
     pub fn roll(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut rolled = self.0;
@@ -25,7 +25,8 @@ impl Dice {
     }
 }
 
-/// Number of random cases: in the gate, and in a larger run (`NATTER_TEST_SIZE`, set by `scripts/test`).
+/// Number of random cases, depending on `NATTER_TEST_SIZE`, which `scripts/test` sets: `gate` in
+/// the gate, `full` in a larger run.
 #[must_use]
 pub fn by_size(gate: u64, full: u64) -> u64 {
     match std::env::var("NATTER_TEST_SIZE").as_deref() {

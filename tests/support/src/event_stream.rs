@@ -1,4 +1,4 @@
-//! Client of Server-Sent Events.
+//! Client for server-sent events.
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -8,22 +8,23 @@ use tokio::time::timeout;
 use crate::place::PATIENCE;
 use crate::socket::Frame;
 
-/// An open event stream.
+/// Event stream that is open.
 pub struct EventStream {
     chunks: BoxStream<'static, reqwest::Result<Vec<u8>>>,
-    /// Bytes of incomplete events.
+    /// Received bytes of an event that is incomplete.
     bytes: Vec<u8>,
-    /// `id` of the last event that had one.
+    /// `id` of the last event that had an id.
     pub last_event_id: Option<String>,
 }
 
-/// Removes the first complete event or comment. Works on bytes because the network may split a character.
+/// Removes the first complete event or comment and returns it. Works on bytes, because the network
+/// may split a character.
 pub fn take_block(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
     let end = bytes.windows(2).position(|two| two == b"\n\n")?;
     Some(bytes.drain(..end + 2).collect())
 }
 
-/// Field of an event, such as `data`.
+/// Returns a field of an event, such as `data`.
 #[must_use]
 pub fn block_field<'a>(block: &'a str, name: &str) -> Option<&'a str> {
     block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
@@ -39,12 +40,12 @@ impl EventStream {
         Self { chunks, bytes: Vec::new(), last_event_id: None }
     }
 
-    /// Next event; comments are skipped.
+    /// Returns the next event; comments are skipped.
     pub async fn next(&mut self) -> Frame {
         self.try_next().await.expect("the stream continues")
     }
 
-    /// Next event, or `None` at the end of the stream.
+    /// Returns the next event; `None` at the end of the stream.
     pub async fn try_next(&mut self) -> Option<Frame> {
         loop {
             while let Some(block) = take_block(&mut self.bytes) {
@@ -58,7 +59,7 @@ impl EventStream {
         }
     }
 
-    /// Next event of this type; earlier ones are dropped.
+    /// Returns the next event of this type; earlier events are dropped.
     pub async fn expect(&mut self, kind: &str) -> Frame {
         loop {
             let frame = self.next().await;

@@ -1,4 +1,5 @@
-//! Well-behaved client: reconnects, syncs from its cursors, drops duplicates, and records what it received.
+//! Client that behaves well: it reconnects, syncs from its cursors, drops duplicates, and records
+//! what it receives.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,15 +19,15 @@ use crate::place::wait_until;
 
 /// Delay between connection attempts.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Time without an answer to a ping after which the server counts as gone.
+/// Time without an answer to a ping, after which the client considers the server gone.
 const SILENCE: Duration = Duration::from_secs(3);
 
-/// Client view of one conversation.
+/// State of a conversation as the client knows it.
 #[derive(Debug, Default)]
 struct View {
-    /// Sequence number and type of accepted events, in order.
+    /// Sequence number and type of the accepted events, in order.
     seen: Vec<(i64, String)>,
-    /// Events that arrived early.
+    /// Events that have arrived too early.
     held: BTreeMap<i64, String>,
 }
 
@@ -50,11 +51,11 @@ impl View {
 struct Record {
     views: HashMap<String, View>,
     connections: u32,
-    /// Number of live events that skipped a sequence number without a preceding `resync`.
+    /// Number of live events that skipped a sequence number although there was no `resync` before.
     unannounced_jumps: u32,
 }
 
-/// Follows all conversations of a member until dropped.
+/// Client that follows all conversations of a member until it is dropped.
 pub struct Follower {
     record: Arc<Mutex<Record>>,
     task: JoinHandle<()>,
@@ -67,7 +68,7 @@ impl Drop for Follower {
 }
 
 impl Follower {
-    /// Starts following; returns once connected.
+    /// Starts following; returns when the client is connected.
     pub async fn start(member: &Member) -> Self {
         let record: Arc<Mutex<Record>> = Arc::default();
         let task = tokio::spawn(run(member.clone(), Arc::clone(&record)));
@@ -76,25 +77,25 @@ impl Follower {
         follower
     }
 
-    /// Number of connections so far.
+    /// Number of connections up to now.
     #[must_use]
     pub fn connections(&self) -> u32 {
         self.lock().connections
     }
 
-    /// Number of gaps that the server did not announce.
+    /// Number of gaps that the server has not announced.
     #[must_use]
     pub fn unannounced_jumps(&self) -> u32 {
         self.lock().unannounced_jumps
     }
 
-    /// Sequence number and type of each event of a conversation, in order.
+    /// Returns the sequence number and type of each event of a conversation, in order.
     #[must_use]
     pub fn seen(&self, conversation: &str) -> Vec<(i64, String)> {
         self.lock().views.get(conversation).map(|view| view.seen.clone()).unwrap_or_default()
     }
 
-    /// Waits until a conversation was received up to this sequence number.
+    /// Waits until the events of a conversation up to this sequence number were received.
     pub async fn wait_for(&self, conversation: &str, seq: i64) {
         wait_until(&format!("seq {seq} of {conversation} at a follower"), || async {
             self.lock().views.get(conversation).is_some_and(|view| view.cursor() >= seq)
@@ -114,7 +115,7 @@ async fn run(member: Member, record: Arc<Mutex<Record>>) {
     }
 }
 
-/// Follows one connection until it ends.
+/// Follows over one connection until that ends.
 async fn follow(member: &Member, record: &Mutex<Record>) -> Option<()> {
     let address = member.base().trim_start_matches("http://").to_owned();
     let mut request = format!("ws://{address}/r1/websocket").into_client_request().ok()?;

@@ -1,4 +1,4 @@
-//! Identity provider of a test (`tests/idp`), and a browser that signs in there.
+//! Identity provider for tests (`tests/idp`), and a browser that signs in there.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,27 +13,27 @@ use tokio::process::{Child, Command};
 use crate::application::Setup;
 use crate::place::{PATIENCE, program};
 
-/// Maximum number of pages on the way through a provider.
+/// Maximum number of pages that the browser visits at a provider.
 const MOST_STEPS: usize = 12;
 
-/// Provider process; killed on drop.
+/// Process of the provider. It is killed on drop.
 pub struct IdentityProvider {
     _child: Child,
     issuers: Value,
     http: Client,
 }
 
-/// Callback of a provider.
+/// Request with which a provider sends the browser back.
 #[derive(Clone, Debug)]
 pub struct SentBack {
     pub address: Url,
-    /// True for a form post, false for a redirect.
+    /// True if it is a form that is posted, false for a redirect.
     pub by_form: bool,
     pub fields: BTreeMap<String, String>,
 }
 
 impl IdentityProvider {
-    /// Starts a provider that accepts only these redirect URIs.
+    /// Starts a provider that accepts these redirect URIs only.
     pub async fn start(redirect_uris: &[&str]) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../idp");
         assert!(folder.join("node_modules").exists(), "tests/idp is not installed: scripts/test installs it");
@@ -41,7 +41,7 @@ impl IdentityProvider {
             .arg("server.mjs")
             .args(redirect_uris)
             .current_dir(folder)
-            // The process ends when its standard input closes.
+            // The process ends when its standard input is closed.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -60,36 +60,36 @@ impl IdentityProvider {
         Self { _child: child, issuers, http: http.expect("client created") }
     }
 
-    /// URL of the issuer `oidc`, `microsoft` or `apple`.
+    /// Returns the URL of the issuer `oidc`, `microsoft` or `apple`.
     #[must_use]
     pub fn issuer(&self, kind: &str) -> &str {
         self.issuers[kind].as_str().expect("an issuer of this kind")
     }
 
-    /// Client registration: `id`, `secret`, and Apple's fields.
+    /// Returns a field of the client registration: `id`, `secret`, or one of Apple's fields.
     #[must_use]
     pub fn client(&self, field: &str) -> &str {
         self.issuers["client"][field].as_str().expect("known credentials")
     }
 
-    /// Sends an order to an issuer; `tests/idp/server.mjs` lists them.
+    /// Sends an instruction to an issuer; `tests/idp/server.mjs` lists the possible ones.
     pub async fn order(&self, kind: &str, order: Value) -> Value {
         let answer = self.http.post(format!("{}/control", self.issuer(kind))).body(order.to_string()).send().await;
         answer.expect("the provider answers").json().await.expect("JSON")
     }
 
-    /// Sets the claims of a user.
+    /// Sets the claims about a user.
     pub async fn knows(&self, kind: &str, name: &str, claims: Value) {
         self.order(kind, json!({ "people": { name: claims } })).await;
     }
 
-    /// ID token with these claims, with an error if one is named.
+    /// Returns an ID token with these claims. It has a defect if the claims name one.
     pub async fn token(&self, kind: &str, claims: Value) -> String {
         let answer = self.order(kind, json!({ "token": claims })).await;
         answer["token"].as_str().expect("a token").to_owned()
     }
 
-    /// Signs in as `name` in a fresh browser; returns the callback.
+    /// Signs in as `name` in a new browser; returns the request that leads back.
     pub async fn sign_in(&self, authorization: &str, name: &str) -> SentBack {
         let mut browser = Browser { http: self.http.clone(), cookies: BTreeMap::new() };
         let provider = Url::parse(authorization).expect("an address");
@@ -120,7 +120,8 @@ impl IdentityProvider {
 }
 
 impl Setup {
-    /// Configures this issuer as `name`, with a client secret of Apple's kind for `apple`.
+    /// Configures this issuer under the name `name`. For `apple`, the client secret is of Apple's
+    /// kind.
     #[must_use]
     pub fn identity_provider(self, name: &str, kind: &str, provider: &IdentityProvider, folder: &Path) -> Self {
         let key = |what: &str| format!("auth.oauth.{name}.{what}");
@@ -164,7 +165,7 @@ impl Browser {
     }
 }
 
-/// URL-encoded form body.
+/// Encodes the body of a form.
 #[must_use]
 pub fn form(fields: &BTreeMap<String, String>) -> String {
     let mut url = Url::parse("http://form.invalid").expect("an address");
@@ -182,7 +183,7 @@ fn hidden_fields(page: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Attribute of the first `tag`.
+/// Returns an attribute of the first `tag` on the page.
 fn attribute(page: &str, tag: &str, name: &str) -> Option<String> {
     let tag = page.split(tag).nth(1)?.split('>').next()?;
     let value = tag.split(&format!("{name}=\"")).nth(1)?.split('"').next()?;

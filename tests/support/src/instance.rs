@@ -1,4 +1,4 @@
-//! Process of the real server.
+//! Process of the real server under test.
 
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -13,28 +13,29 @@ use tokio::task::JoinSet;
 
 use crate::place::{PATIENCE, free_port, natter};
 
-/// Pseudo-setting: log filter.
+/// Pseudo-setting, which Natter doesn't have: filter of the log.
 pub(crate) const LOG: &str = "log";
 /// Pseudo-setting: file that replaces `/etc/resolv.conf`. Requires root.
 pub(crate) const RESOLVER: &str = "resolver";
-/// Pseudo-setting: program other than the tested one.
+/// Pseudo-setting: program to run instead of the one under test.
 pub(crate) const PROGRAM: &str = "program";
-/// Pseudo-setting: file with the clock offset in seconds, such as `+3600`; reread continuously.
+/// Pseudo-setting: file with the offset of the clock in seconds, such as `+3600`. The file is read
+/// again and again.
 pub(crate) const CLOCK: &str = "clock";
-/// Pseudo-setting: hashes passwords with production parameters.
+/// Pseudo-setting: hashes passwords as expensively as in production.
 pub(crate) const FULL_HASHES: &str = "full_hashes";
-/// Paths of the library of Debian's package faketime.
+/// Paths at which Debian's package faketime installs its library.
 const FAKE_CLOCK: [&str; 2] =
     ["/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1"];
 
-/// A running server. Killed on drop; its log is printed if the test fails.
+/// Running server. It is killed on drop; if the test fails, its log is printed.
 pub struct Instance {
     child: Child,
     port: u16,
     settings: Vec<(String, String)>,
     log: Arc<Mutex<Vec<String>>>,
     listening: watch::Receiver<bool>,
-    /// Tasks that read its output to the end.
+    /// Tasks that read the output of the process.
     readers: JoinSet<()>,
 }
 
@@ -46,7 +47,7 @@ impl Instance {
         instance
     }
 
-    /// Starts `natter serve` on this port without waiting.
+    /// Starts `natter serve` on this port and doesn't wait.
     #[must_use]
     pub fn spawn(folder: &Path, settings: &[(String, String)], port: u16) -> Self {
         let mut settings = settings.to_vec();
@@ -76,7 +77,8 @@ impl Instance {
         assert!(listens, "natter does not listen; its log:\n{}", self.log().join("\n"));
     }
 
-    /// Starts a new process with the same settings and port after [`Self::kill`] or [`Self::terminate`].
+    /// Starts a new process with the same settings and port, after [`Self::kill`] or
+    /// [`Self::terminate`].
     pub async fn start_again(&mut self) {
         let mut settings = self.settings.clone();
         let folder = settings.pop().expect("folder is the last argument").1;
@@ -84,7 +86,7 @@ impl Instance {
         self.wait_until_listening().await;
     }
 
-    /// `http://127.0.0.1:PORT`
+    /// Returns `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
@@ -100,23 +102,23 @@ impl Instance {
         self.child.id().expect("running")
     }
 
-    /// Sends SIGKILL and waits.
+    /// Sends SIGKILL and waits for the end of the process.
     pub async fn kill(&mut self) {
         self.child.kill().await.expect("running");
     }
 
-    /// Sends SIGTERM; returns the exit status.
+    /// Sends SIGTERM, waits for the end of the process and returns its status.
     pub async fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::SIGTERM);
         self.ended().await
     }
 
-    /// Sends SIGTERM without waiting.
+    /// Sends SIGTERM and doesn't wait.
     pub fn ask_to_stop(&self) {
         self.signal(Signal::SIGTERM);
     }
 
-    /// Waits for the exit with the complete log.
+    /// Waits for the end of the process, and until its log was read completely.
     pub async fn ended(&mut self) -> ExitStatus {
         let child = &mut self.child;
         let readers = &mut self.readers;
@@ -131,7 +133,7 @@ impl Instance {
             .expect("process waited for")
     }
 
-    /// Limits open files to the current number plus `more`.
+    /// Limits the number of open files to the current number plus `more`.
     pub fn limit_files(&self, more: usize) {
         let open = std::fs::read_dir(format!("/proc/{}/fd", self.process_id())).expect("running").count();
         let limits = format!("--nofile={0}:{0}", open + more);
@@ -140,7 +142,7 @@ impl Instance {
         assert!(done.expect("prlimit is installed").success());
     }
 
-    /// Sends SIGSTOP: the process stops and its connections stay open.
+    /// Sends SIGSTOP: the process is suspended, but its connections stay open.
     pub fn pause(&self) {
         self.signal(Signal::SIGSTOP);
     }
@@ -149,7 +151,7 @@ impl Instance {
         self.signal(Signal::SIGCONT);
     }
 
-    /// Log lines so far.
+    /// Returns the lines of the log up to now.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -161,7 +163,7 @@ impl Instance {
         self.memory_line("VmRSS:")
     }
 
-    /// Largest resident memory since [`Self::reset_peak_memory`], in bytes.
+    /// Maximum resident memory since [`Self::reset_peak_memory`], in bytes.
     #[must_use]
     pub fn peak_memory(&self) -> u64 {
         self.memory_line("VmHWM:")
@@ -171,11 +173,12 @@ impl Instance {
         std::fs::write(self.proc("clear_refs"), "5").expect("running");
     }
 
-    /// CPU time of all its threads, in clock ticks of 10 ms.
+    /// CPU time of all threads of the process, in clock ticks of 10 ms.
     #[must_use]
     pub fn cpu_ticks(&self) -> u64 {
         let text = std::fs::read_to_string(self.proc("stat")).expect("running");
-        // Follows the program's name, which may hold spaces: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+        // The fields follow the program's name, which may contain spaces:
+        // https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
         let (_, fields) = text.rsplit_once(") ").expect("the name is in parentheses");
         fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
     }
@@ -206,14 +209,15 @@ impl Drop for Instance {
     }
 }
 
-/// `natter` with these settings and no other variables of ours in its environment.
+/// Builds a `natter` command that has these settings and no other `NATTER` variables in its
+/// environment.
 pub(crate) fn command(folder: &Path, settings: &[(String, String)]) -> Command {
     let of = |wanted: &str| settings.iter().find(|(key, _)| key == wanted);
     let program = of(PROGRAM).map_or_else(natter, |(_, path)| path.into());
     let mut command = match of(RESOLVER) {
         None => Command::new(program),
         Some((_, file)) => {
-            // In place of the shell, so that the process id is the program's.
+            // `exec` replaces the shell, so that the process id is that of the program.
             let mut command = Command::new("unshare");
             let script = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
             command.args(["--mount", "--propagation", "private", "sh", "-c", script, file]).arg(program);
@@ -229,7 +233,7 @@ pub(crate) fn command(folder: &Path, settings: &[(String, String)]) -> Command {
     if std::env::var_os("RUST_LOG").is_none() {
         command.env("RUST_LOG", "info");
     }
-    // Several instances can't share one metrics port.
+    // Metrics are off, because several instances can't use the same port for them.
     command.env("NATTER__METRICS__LISTEN", "none");
     for (key, value) in settings {
         match key.as_str() {
@@ -241,10 +245,10 @@ pub(crate) fn command(folder: &Path, settings: &[(String, String)]) -> Command {
                     .env("LD_PRELOAD", library.expect("faketime is installed; scripts/test installs it"))
                     .env("FAKETIME_TIMESTAMP_FILE", value)
                     .env("FAKETIME_NO_CACHE", "1")
-                    // Changing the clock does not affect monotonic time.
+                    // Changing the clock doesn't affect the monotonic time.
                     .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             }
-            // Variables that are not Natter settings.
+            // Environment variables that are not settings of Natter.
             key if key.starts_with("OTEL_") || key == "SSL_CERT_FILE" => command.env(key, value),
             _ => command.env(format!("NATTER__{}", key.replace('.', "__").to_uppercase()), value),
         };

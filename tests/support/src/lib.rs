@@ -1,13 +1,14 @@
 //! Support library of the black-box tests.
 //!
-//! An [`Application`] is the real binary, started as a process with its own database (a SQLite file, or a PostgreSQL
-//! database and a Redis). Several instances run behind a load balancer if a test asks for it. Callers are [`Anonymous`]
-//! and [`Member`]. A [`Socket`] is a realtime connection read frame by frame. An [`Upstream`] is an AI provider that
-//! follows the test's instructions. Nothing here depends on the server's code.
+//! An [`Application`] is the real binary, started as a process with its own database (a SQLite
+//! file, or a PostgreSQL database and a Redis). If a test needs it, several instances run behind a
+//! load balancer. Callers are [`Anonymous`] or a [`Member`]. A [`Socket`] is a real-time connection
+//! that is read frame by frame. An [`Upstream`] is an AI provider that follows the instructions of
+//! the test. Nothing in this library depends on the server's code.
 //!
-//! `NATTER_TEST_DATABASE` selects the database of a run: `sqlite`, the default, or `postgres`, which needs
-//! `NATTER_TEST_POSTGRES`, the URL of a maintenance database. `scripts/test` sets both, and `NATTER_TEST_SIZE`, the
-//! number of cases of randomised tests.
+//! `NATTER_TEST_DATABASE` selects the database of a run: `sqlite`, the default, or `postgres`,
+//! which needs `NATTER_TEST_POSTGRES`, the URL of a maintenance database. `scripts/test` sets both,
+//! and `NATTER_TEST_SIZE`, the number of cases of randomised tests.
 
 mod application;
 mod authenticator;
@@ -67,7 +68,7 @@ pub use socket::{Closed, Codec, Frame, Socket};
 pub use tool_server::{EverythingServer, OddServer, SignedInServer};
 pub use upstream::{Asked, Behaviour, Upstream, UpstreamKind};
 
-/// New client-generated id.
+/// Creates an id as a client does.
 #[must_use]
 pub fn new_id() -> String {
     uuid::Uuid::now_v7().to_string()

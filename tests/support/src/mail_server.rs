@@ -1,4 +1,4 @@
-//! SMTP server that records received mails.
+//! SMTP server that records the emails it receives.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,10 +11,11 @@ use tokio::sync::watch;
 
 use crate::place::{PATIENCE, free_port};
 
-/// Nodemailer's `smtp-server` in its own process. Rejects addresses that start with `refused`.
+/// SMTP server: Nodemailer's `smtp-server` as a separate process. It rejects addresses that start
+/// with `refused`.
 pub struct MailServer {
     port: u16,
-    /// Certificate and key for STARTTLS.
+    /// Certificate and key, if the server offers STARTTLS.
     identity: Option<[PathBuf; 2]>,
     child: Option<Child>,
     mails: Arc<Mutex<Vec<Mail>>>,
@@ -22,7 +23,7 @@ pub struct MailServer {
     told: Arc<watch::Sender<usize>>,
 }
 
-/// A received mail, decoded.
+/// Received email, decoded.
 #[derive(Clone, Debug)]
 pub struct Mail(pub Value);
 
@@ -31,7 +32,7 @@ impl MailServer {
         Self::with(None).await
     }
 
-    /// Starts a server with STARTTLS.
+    /// Starts a server that offers STARTTLS.
     pub async fn start_with(certificate: &Path, key: &Path) -> Self {
         Self::with(Some([certificate.to_owned(), key.to_owned()])).await
     }
@@ -44,13 +45,13 @@ impl MailServer {
         server
     }
 
-    /// Value for `mail.smtp_url`.
+    /// Returns the value for the setting `mail.smtp_url`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("smtp://127.0.0.1:{}", self.port)
     }
 
-    /// Value for `mail.smtp_url` with credentials.
+    /// Returns the value for the setting `mail.smtp_url`, with credentials.
     #[must_use]
     pub fn url_with_password(&self) -> String {
         format!("smtp://ann:hunter22@127.0.0.1:{}", self.port)
@@ -62,7 +63,7 @@ impl MailServer {
         }
     }
 
-    /// Restarts on the same port after [`Self::stop`].
+    /// Starts the server again on the same port, after [`Self::stop`].
     pub async fn start_again(&mut self) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mail");
         assert!(folder.join("node_modules").exists(), "npm install in tests/mail first; scripts/test does it");
@@ -94,14 +95,14 @@ impl MailServer {
         self.child = Some(child);
     }
 
-    /// Mails received for this address so far.
+    /// Returns the emails to this address that were received up to now.
     #[must_use]
     pub fn mails_to(&self, address: &str) -> Vec<Mail> {
         let mails = self.mails.lock().unwrap_or_else(PoisonError::into_inner);
         mails.iter().filter(|mail| mail.is_to(address)).cloned().collect()
     }
 
-    /// First mail to this address whose text contains `text`.
+    /// Waits for the first email to this address that contains `text`.
     pub async fn mail_with(&self, address: &str, text: &str) -> Mail {
         let mut count = self.count.clone();
         let found = async {
@@ -145,7 +146,8 @@ impl Mail {
         self.0["headers"][name].as_str().unwrap_or_default()
     }
 
-    /// Token of the link to this page, which occurs once in the text and once in the HTML.
+    /// Returns the token of the link to this page. The link must occur once in the text and once in
+    /// the HTML.
     #[must_use]
     #[track_caller]
     pub fn token(&self, page: &str) -> String {
@@ -153,7 +155,7 @@ impl Mail {
     }
 }
 
-/// Value after `/PAGE?token=` in a text.
+/// Returns the value that follows `/PAGE?token=` in a text.
 pub(crate) fn token(text: &str, page: &str) -> Option<String> {
     let (_, rest) = text.split_once(&format!("/{page}?token="))?;
     let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');

@@ -1,4 +1,4 @@
-//! Signed-in and anonymous callers.
+//! Callers with and without an account.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ use crate::socket::{Codec, Socket};
 /// Caller without credentials.
 pub struct Anonymous(pub Caller);
 
-/// A signed-in account.
+/// User who is signed in.
 #[derive(Clone)]
 pub struct Member {
     caller: Caller,
@@ -22,7 +22,7 @@ pub struct Member {
     pub name: String,
     pub email: String,
     pub session_id: String,
-    /// Response of the sign-up or sign-in: tokens and user.
+    /// Response to the sign-up or sign-in, with the tokens and the user.
     pub tokens: Value,
 }
 
@@ -56,7 +56,7 @@ impl Anonymous {
     }
 }
 
-/// Unused email address.
+/// Returns an email address that was not used yet.
 #[must_use]
 pub fn new_email(name: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(1);
@@ -64,7 +64,7 @@ pub fn new_email(name: &str) -> String {
     format!("{}-{}@example.test", plain.to_lowercase(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// All items of a list paged by number, oldest first; `read` fetches one page.
+/// Returns all items of a list that has numbered pages, oldest first. `read` fetches a page.
 pub async fn every_item(path: &str, read: impl AsyncFn(String) -> Value) -> Vec<Value> {
     let mut all = Vec::new();
     let mut after = 0;
@@ -80,7 +80,7 @@ pub async fn every_item(path: &str, read: impl AsyncFn(String) -> Value) -> Vec<
 }
 
 impl Member {
-    /// Signs up with a bearer token.
+    /// Signs up a user, who authenticates by a bearer token.
     pub async fn sign_up(base: &str, name: &str) -> Self {
         let email = new_email(name);
         let answer = Anonymous(Caller::anonymous(base)).sign_up(&email, PASSWORD, name).await;
@@ -97,7 +97,7 @@ impl Member {
         Self::sign_in(self.base(), &self.email, PASSWORD).await
     }
 
-    /// A program with a new API key of this user.
+    /// Returns a program that has a new API key of this user.
     pub async fn program(&self, scopes: &[&str]) -> Self {
         let body = json!({ "name": "A program", "scopes": scopes });
         let made = self.post("/r1/api_keys", body).await.data_with(201);
@@ -108,17 +108,17 @@ impl Member {
         program
     }
 
-    /// Uploads a file that is in no message yet.
+    /// Uploads a file that is not in a message yet.
     pub async fn upload(&self, name: &str, media_type: &str, bytes: impl Into<reqwest::Body>) -> Value {
         self.send(self.uploading(name, media_type, bytes)).await.data_with(201)
     }
 
-    /// Upload request, to be modified before sending.
+    /// Builds a request that uploads a file. It may be changed before it is sent.
     pub fn uploading(&self, name: &str, media_type: &str, bytes: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
         self.uploading_as("", name, media_type, bytes)
     }
 
-    /// Upload request with this query.
+    /// Builds a request that uploads a file, with this query.
     pub fn uploading_as(
         &self,
         query: &str,
@@ -137,7 +137,7 @@ impl Member {
         self.post(&format!("/r1/conversations/{conversation}/messages"), body).await
     }
 
-    /// Signs up with cookies, as a browser does.
+    /// Signs up a user, who authenticates by cookies as a browser does.
     pub async fn sign_up_browser(base: &str, name: &str) -> Self {
         let email = new_email(name);
         let anonymous = Caller::anonymous(base);
@@ -172,7 +172,7 @@ impl Member {
         }
     }
 
-    /// The same credentials at another instance.
+    /// Returns the same member at another instance.
     #[must_use]
     pub fn at(&self, base: &str) -> Self {
         Self { caller: self.caller.at(base), ..self.clone() }
@@ -190,7 +190,7 @@ impl Member {
 
     // ---- Conversations --------------------------------------------------------------------------------------------
 
-    /// Opens the direct conversation with another member; returns its id.
+    /// Opens the direct conversation with another member and returns its id.
     pub async fn open_single(&self, other: &Self) -> String {
         self.open(json!({ "kind": "single", "member_ids": [other.id] })).await
     }
@@ -223,7 +223,7 @@ impl Member {
 
     // ---- Messages -------------------------------------------------------------------------------------------------
 
-    /// Sends a message over REST; returns it.
+    /// Sends a message by HTTP and returns it.
     pub async fn send_message(&self, conversation: &str, content: &str) -> Value {
         self.send_as(conversation, &new_id(), content).await.data_with(201)
     }
@@ -234,12 +234,12 @@ impl Member {
         self.post(&format!("/r1/conversations/{conversation}/messages"), body).await
     }
 
-    /// All messages, oldest first.
+    /// Returns all messages of a conversation, oldest first.
     pub async fn history(&self, conversation: &str) -> Vec<Value> {
         self.read_all(&format!("/r1/conversations/{conversation}/messages")).await
     }
 
-    /// All durable events, oldest first.
+    /// Returns all durable events of a conversation, oldest first.
     pub async fn event_log(&self, conversation: &str) -> Vec<Value> {
         self.read_all(&format!("/r1/conversations/{conversation}/events")).await
     }
@@ -250,7 +250,7 @@ impl Member {
 
     // ---- Real time ------------------------------------------------------------------------------------------------
 
-    /// Opens a native WebSocket in JSON and reads `hello`.
+    /// Opens a native WebSocket with JSON frames and reads the `hello`.
     pub async fn connect(&self) -> Socket {
         self.connect_with(Codec::Json).await
     }
@@ -259,12 +259,12 @@ impl Member {
         Socket::open(self.base(), "/r1/websocket", self.headers(), codec).await
     }
 
-    /// Opens a stream of Server-Sent Events after `last_event_id`.
+    /// Opens a stream of server-sent events that starts after `last_event_id`.
     pub async fn event_stream(&self, last_event_id: Option<&str>) -> EventStream {
         self.event_stream_at("/r1/events", last_event_id).await
     }
 
-    /// Opens a stream of Server-Sent Events with parameters in its path.
+    /// Opens a stream of server-sent events whose path has parameters.
     pub async fn event_stream_at(&self, path: &str, last_event_id: Option<&str>) -> EventStream {
         let mut request = self.request(reqwest::Method::GET, path).timeout(std::time::Duration::from_secs(600));
         if let Some(id) = last_event_id {

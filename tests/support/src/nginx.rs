@@ -1,4 +1,4 @@
-//! nginx in front of instances, with default settings or the shipped configuration.
+//! nginx in front of instances, with default settings or with the configuration that Natter ships.
 
 use std::process::Stdio;
 
@@ -12,7 +12,7 @@ use crate::place::{free_port, program, put_in_place, wait_until};
 const SHIPPED: &str = include_str!("../../../deploy/nginx/natter.conf");
 const SHIPPED_BELOW: &str = include_str!("../../../deploy/nginx/natter-below-a-path.conf");
 
-/// nginx process; killed on drop.
+/// Process of nginx. It is killed on drop.
 pub struct Nginx {
     port: u16,
     _child: Child,
@@ -20,7 +20,8 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Default settings except for the upstream addresses: nginx's defaults must not delay events.
+    /// Starts nginx with default settings, except for the addresses of the instances. Even with
+    /// these, events must not be delayed.
     pub async fn bare(instances: &[Instance]) -> Self {
         let servers: String =
             instances.iter().map(|instance| format!("server 127.0.0.1:{}; ", instance.port())).collect();
@@ -35,12 +36,13 @@ impl Nginx {
         .await
     }
 
-    /// Shipped configuration with these instances, without TLS because there is no certificate.
+    /// Starts nginx with the shipped configuration for these instances, but without TLS, because
+    /// there is no certificate.
     pub async fn shipped(instances: &[Instance]) -> Self {
         Self::as_shipped(SHIPPED, instances).await
     }
 
-    /// Shipped configuration for a server below the path `/chat`.
+    /// Starts nginx with the shipped configuration for a server below the path `/chat`.
     pub async fn shipped_below_a_path(instances: &[Instance]) -> Self {
         Self::as_shipped(SHIPPED_BELOW, instances).await
     }
@@ -64,7 +66,8 @@ impl Nginx {
     async fn start(port: u16, site: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("natter-nginx").tempdir().expect("a temporary folder");
         let place = folder.path().display();
-        // One process, so that none outlives it; gzip for all types, as some installations use.
+        // Runs as a single process, so that no other process remains. Compresses all types, as some
+        // installations do.
         let config = format!(
             "daemon off; master_process off; pid {place}/pid; error_log {place}/error.log;\n\
              events {{ worker_connections 1024; }}\n\

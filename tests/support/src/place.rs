@@ -6,17 +6,19 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-/// Timeout for any condition that a test waits for. Generous because two cores run many processes at once.
+/// Timeout for all conditions that a test waits for. It is long, because two cores run many
+/// processes at once.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A free port below the range that the kernel uses for outgoing connections, so that it stays free until it is bound
-/// and can be rebound after a kill.
+/// Returns a free port. It is below the range that the kernel uses for outgoing connections, so
+/// that it stays free until the server binds it, and again after the server is killed.
 #[must_use]
 pub fn free_port() -> u16 {
     const FIRST: u16 = 10_000;
     const COUNT: u16 = 20_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Concurrent test processes have consecutive ids; multiplying by a prime spreads their start ports.
+    // Test processes that run at the same time have consecutive ids. Multiplying these by a prime
+    // spreads the ports at which they start.
     let start = u16::try_from(std::process::id().wrapping_mul(7_919) % u32::from(COUNT)).unwrap_or_default();
     for _ in 0..COUNT {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -28,7 +30,8 @@ pub fn free_port() -> u16 {
     panic!("no free port");
 }
 
-/// Path of the server's binary: `NATTER_BIN`, otherwise the one built with these tests.
+/// Returns the path of the server's program: the one that `NATTER_BIN` names, or otherwise the one
+/// built with these tests.
 #[must_use]
 pub fn natter() -> PathBuf {
     if let Some(path) = std::env::var_os("NATTER_BIN") {
@@ -44,7 +47,7 @@ pub fn natter() -> PathBuf {
     path
 }
 
-/// Path of a system program that may be outside PATH.
+/// Returns the path of a system program that may not be in PATH.
 pub(crate) fn program(name: &str, places: &[&str]) -> PathBuf {
     let path = std::env::var("PATH").unwrap_or_default();
     path.split(':')
@@ -54,7 +57,7 @@ pub(crate) fn program(name: &str, places: &[&str]) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is not installed; scripts/test installs it"))
 }
 
-/// A shipped configuration with replaced addresses and paths, each of which must occur in it.
+/// Replaces addresses and paths in a shipped configuration. Each of them must occur in it.
 pub(crate) fn put_in_place(shipped: &str, changes: &[(&str, &str)]) -> String {
     changes.iter().fold(shipped.to_owned(), |text, (there, here)| {
         assert!(text.contains(there), "the shipped file does not contain {there:?}");
@@ -62,12 +65,12 @@ pub(crate) fn put_in_place(shipped: &str, changes: &[(&str, &str)]) -> String {
     })
 }
 
-/// Polls until the condition holds.
+/// Polls until the condition is true.
 pub async fn wait_until<F: Future<Output = bool>>(what: &str, ask: impl FnMut() -> F) {
     wait_until_equal(what, &true, ask).await;
 }
 
-/// Polls until the result equals `expected`. Panics with the last result.
+/// Polls until the result equals `expected`. If it doesn't in time, panics with the last result.
 pub async fn wait_until_equal<T: PartialEq + Debug, F: Future<Output = T>>(
     what: &str,
     expected: &T,

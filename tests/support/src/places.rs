@@ -1,20 +1,20 @@
-//! Small GeoIP databases in MaxMind's format (<https://maxmind.github.io/MaxMind-DB/>).
+//! Small GeoIP databases in the format of MaxMind (<https://maxmind.github.io/MaxMind-DB/>).
 
 use std::net::IpAddr;
 
-/// A network with its location, to the city if known.
+/// Network with its location. The city is stated only if it is known.
 pub struct Known<'a> {
     pub network: &'a str,
     pub country: &'a str,
     pub city: Option<&'a str>,
 }
 
-/// Target of a record in the search tree.
+/// Where a record of the search tree leads.
 #[derive(Clone, Copy)]
 enum Record {
     Nothing,
     Node(usize),
-    /// Offset in the data section, in bytes.
+    /// Position in the data section, in bytes.
     Data(usize),
 }
 
@@ -22,7 +22,7 @@ const MAP: u8 = 7;
 const TEXT: u8 = 2;
 const SEPARATOR: usize = 16;
 
-/// Content of the file.
+/// Returns the content of the database file.
 #[must_use]
 pub fn database_of_places(kind: &str, all: &[Known<'_>]) -> Vec<u8> {
     let (mut tree, mut data) = (vec![[Record::Nothing; 2]], Vec::new());
@@ -48,7 +48,7 @@ pub fn database_of_places(kind: &str, all: &[Known<'_>]) -> Vec<u8> {
     file
 }
 
-/// Address bits and prefix length. IPv4 is in `::/96`.
+/// Returns the bits of the address and the length of the prefix. IPv4 addresses are in `::/96`.
 fn parse(network: &str) -> (u128, usize) {
     let (address, length) = network.split_once('/').expect("a network in CIDR notation");
     let length: usize = length.parse().expect("a length");
@@ -107,7 +107,8 @@ fn metadata(kind: &str, nodes: usize, file: &mut Vec<u8>) {
     text("database_type", file);
     text(kind, file);
     text("languages", file);
-    // A list of one 64-bit number; types above seven use an extra byte.
+    // A list that contains one 64-bit number. The type is above seven, so it takes an additional
+    // byte.
     file.extend_from_slice(&[1, 11 - 7]);
     text("en", file);
     text("binary_format_major_version", file);

@@ -1,4 +1,4 @@
-//! PostgreSQL server of a test, which can be stopped and restarted.
+//! PostgreSQL server that a test can stop and restart.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use crate::place::{free_port, program};
 
-/// PostgreSQL server; stopped on drop. Commits do not wait for the disk: tests don't cut the power, and disk stalls of
-/// a busy machine would look like slowness of the server.
+/// PostgreSQL server. It is stopped on drop. Commits don't wait for the disk: tests don't cut the
+/// power, and the slow disk of a busy machine would look like slowness of the server.
 pub struct PostgresServer {
     port: u16,
     runs: bool,
@@ -19,7 +19,7 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Creates a cluster and starts it, which takes about two seconds.
+    /// Creates a database cluster and starts the server, which takes about two seconds.
     #[must_use]
     pub fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("natter-postgres").tempdir().expect("a temporary folder");
@@ -38,7 +38,7 @@ impl PostgresServer {
         server
     }
 
-    /// URL of its database; the empty maintenance database is used.
+    /// Returns the URL of the database: the maintenance database, which is empty.
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://natter@127.0.0.1:{}/postgres", self.port)
@@ -49,13 +49,13 @@ impl PostgresServer {
         self.port
     }
 
-    /// Kills every backend, as in a machine crash.
+    /// Kills all processes of the server, as in a crash of the machine.
     pub fn stop(&mut self) {
         self.control(&["stop", "--mode=immediate"]);
         self.runs = false;
     }
 
-    /// Restarts with its data on the same port.
+    /// Starts the server again on the same port, with its data.
     pub fn start_again(&mut self) {
         let options = format!(
             "-c fsync=off -c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories= -c max_connections=200",
@@ -66,19 +66,19 @@ impl PostgresServer {
         self.runs = true;
     }
 
-    /// Restarts with its data as a read-only replica without a primary.
+    /// Starts the server again with its data, as a read-only replica without a primary.
     pub fn demote(&mut self) {
         self.stop();
         self.write("standby.signal", "");
         self.start_again();
     }
 
-    /// Promotes it to accept writes again.
+    /// Promotes the replica, so that it accepts writes again.
     pub fn promote(&self) {
         self.control(&["promote"]);
     }
 
-    /// Enables TLS with this certificate and key from the next start on.
+    /// Configures TLS with this certificate and key; it is used from the next start on.
     pub fn certify(&mut self, certificate: &str, key: &str) {
         self.stop();
         self.write("server.crt", certificate);
@@ -87,7 +87,7 @@ impl PostgresServer {
         self.start_again();
     }
 
-    /// Writes a file into its folder with the required owner.
+    /// Writes a file to the server's folder, with the owner that it needs.
     fn write(&self, name: &str, contents: &str) {
         let file = self.data().join(name);
         std::fs::write(&file, contents).expect("writable");
@@ -97,7 +97,7 @@ impl PostgresServer {
         }
     }
 
-    /// Pauses one backend: its connection stays open without data.
+    /// Suspends a process of the server. Its connection stays open but sends no data.
     pub fn pause_backend(&self, process_id: i64) {
         signal(process_id, Signal::SIGSTOP);
     }
@@ -123,7 +123,8 @@ impl Drop for PostgresServer {
     }
 }
 
-/// A PostgreSQL program, run as a user other than root, which it requires.
+/// Builds a command of PostgreSQL. It runs as a user other than root, because PostgreSQL requires
+/// that.
 fn tool(name: &str) -> Command {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut places: Vec<String> = versions.map(|version| version.path().join("bin").display().to_string()).collect();

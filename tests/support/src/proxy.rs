@@ -1,4 +1,4 @@
-//! TCP proxy that can cut, delay and silently drop connections.
+//! TCP proxy that can cut connections, delay them, and drop their data silently.
 
 use std::time::Duration;
 
@@ -8,23 +8,23 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Time until both sides notice a dead connection.
+/// Time after which both sides have noticed that a connection is dead.
 const LEARNED: Duration = Duration::from_secs(40);
-/// Maximum number of bytes per step.
+/// Maximum number of bytes that are forwarded at a time.
 const CHUNK: usize = 64 * 1024;
 
 /// Behaviour of the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     Open,
-    /// Delays everything by this duration.
+    /// Delays all data by this duration.
     Slow(Duration),
-    /// Drops everything silently, as when a machine on the route fails. Existing connections are lost, which both sides
-    /// notice much later; new ones wait.
+    /// Drops all data silently, as if a machine on the route had failed. Existing connections are
+    /// lost, which both sides notice much later; new connections wait.
     Dead,
 }
 
-/// Proxy in front of a local port; stops on drop.
+/// Proxy in front of a port on this machine. It stops on drop.
 pub struct Proxy {
     port: u16,
     way: watch::Sender<Way>,
@@ -51,7 +51,7 @@ impl Proxy {
         self.port
     }
 
-    /// Closes every connection.
+    /// Closes all connections.
     pub fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
@@ -80,7 +80,7 @@ async fn carry(near: TcpStream, target: u16, way: watch::Receiver<Way>, mut cut:
         }
         let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
         let died = die(way.clone());
-        // Keeps both sockets open while nothing is forwarded.
+        // While nothing is forwarded, both sockets stay open.
         let carried = async { tokio::join!(pump(near_in, far_out, way.clone()), pump(far_in, near_out, way)) };
         tokio::pin!(carried);
         tokio::select! {

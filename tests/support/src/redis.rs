@@ -1,4 +1,4 @@
-//! Redis server of a test, which can be stopped and restarted.
+//! Redis server that a test can stop and restart.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -9,12 +9,12 @@ use tokio::process::{Child, Command};
 
 use crate::place::{free_port, program, wait_until};
 
-/// Redis process; killed on drop.
+/// Process of Redis. It is killed on drop.
 pub struct RedisServer {
     port: u16,
     child: Option<Child>,
     folder: TempDir,
-    /// Certificate and key if it accepts only TLS.
+    /// Certificate and key, if the server accepts only TLS.
     tls: Option<[PathBuf; 2]>,
 }
 
@@ -46,14 +46,14 @@ impl RedisServer {
         self.port
     }
 
-    /// Kills it: all connections and data are lost.
+    /// Kills the server: all connections and data are lost.
     pub async fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().await.expect("running");
         }
     }
 
-    /// Starts an empty server on the same port.
+    /// Starts the server on the same port, without data.
     pub async fn start_again(&mut self) {
         let mut command = Command::new(redis_program());
         let port = self.port.to_string();

@@ -1,4 +1,5 @@
-//! Independent S3 server: moto, which `scripts/test` installs and names in `NATTER_TEST_S3`.
+//! S3 server that is independent of Natter: moto. `scripts/test` installs it and names it in
+//! `NATTER_TEST_S3`.
 
 use std::process::Stdio;
 
@@ -9,7 +10,7 @@ use crate::place::{free_port, wait_until};
 
 const BUCKET: &str = "natter";
 
-/// S3 server with one bucket; killed on drop.
+/// S3 server with one bucket. It is killed on drop.
 pub struct S3Server {
     _child: Child,
     port: u16,
@@ -37,7 +38,7 @@ impl S3Server {
         server
     }
 
-    /// Adds the settings that use the bucket.
+    /// Adds the settings with which Natter uses the bucket.
     #[must_use]
     pub fn configure(&self, setup: Setup) -> Setup {
         setup
@@ -47,7 +48,7 @@ impl S3Server {
             .set("uploads.s3_secret_access_key", "test")
     }
 
-    /// Object names with this prefix.
+    /// Returns the names of the objects that start with this prefix.
     pub async fn names(&self, prefix: &str) -> Vec<String> {
         let url = format!("{}?list-type=2&prefix={prefix}", self.url(BUCKET));
         let listed = reqwest::get(url).await.expect("a response").text().await.expect("it is text");
@@ -60,7 +61,7 @@ impl S3Server {
         answer.bytes().await.expect("complete data").to_vec()
     }
 
-    /// Deletes the bucket, which must be empty; nothing can be stored afterwards.
+    /// Deletes the bucket, which must be empty. After that, nothing can be stored.
     pub async fn drop_bucket(&self) {
         let dropped = reqwest::Client::new().delete(self.url(BUCKET)).send().await.expect("a response");
         assert!(dropped.status().is_success(), "{dropped:?}");

@@ -1,4 +1,4 @@
-//! Frame schemas from the committed API description.
+//! Schemas of frames, from the committed API description.
 
 use std::{
     collections::HashMap,
@@ -12,10 +12,11 @@ use crate::description;
 
 const SCHEMAS: &str = "/components/schemas";
 
-/// Schemas of server frames. Each test process sees few frame types, so validators are built on first use.
+/// Schemas of the frames that the server sends. A test process sees only a few types of frames, so
+/// a validator is built when it is first used.
 struct ServerFrames {
     schemas: Value,
-    /// Schema references by frame type.
+    /// References to the schemas, by type of frame.
     references: HashMap<String, String>,
     validators: Mutex<HashMap<String, Arc<Validator>>>,
 }
@@ -38,7 +39,7 @@ static SERVER_FRAMES: LazyLock<ServerFrames> = LazyLock::new(|| {
 });
 
 impl ServerFrames {
-    /// Returns `None` if there are no frames of this type.
+    /// Returns the validator for a type of frame; `None` if there is no such type.
     fn validator(&self, kind: &str) -> Option<Arc<Validator>> {
         let reference = self.references.get(kind)?;
         let mut validators = self.validators.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,8 +51,8 @@ impl ServerFrames {
     }
 }
 
-/// Forbids undeclared fields. The description allows them for later versions, but this version must declare all it
-/// sends.
+/// Makes a schema forbid undeclared fields. The description allows them for the sake of later
+/// versions, but this version must declare everything that it sends.
 fn forbid_other_fields(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
@@ -65,10 +66,10 @@ fn forbid_other_fields(schema: &mut Value) {
     }
 }
 
-/// Panics unless the server's frame matches the description.
+/// Panics unless the frame matches the description.
 pub(crate) fn check_frame(frame: &Value) {
     let kind = frame["type"].as_str().unwrap_or_default();
-    // Frames of a future release in the upgrade tests.
+    // The tests of upgrades send frames of a future release.
     if kind.starts_with("newer.") {
         return;
     }

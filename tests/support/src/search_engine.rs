@@ -1,5 +1,5 @@
-//! Fake Meilisearch with the documented behaviour of the calls that Natter uses: indexes, settings, documents, tasks
-//! and search. Executes tasks immediately and matches typos of one letter.
+//! Fake Meilisearch that behaves as documented in the calls that Natter uses: indexes, settings,
+//! documents, tasks and search. It executes tasks at once, and tolerates typos of one letter.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ const KEY: &str = "a-key-for-tests";
 struct State {
     indexes: BTreeMap<String, BTreeMap<String, Value>>,
     settings: BTreeMap<String, Value>,
-    /// Error of each task; `None` on success.
+    /// Error of each task; `None` if it has succeeded.
     tasks: Vec<Option<&'static str>>,
     is_away: bool,
     problems: Vec<String>,
@@ -45,13 +45,13 @@ impl SearchEngine {
         Self { state, port, serving }
     }
 
-    /// Adds the settings that use it.
+    /// Adds the settings with which Natter uses this engine.
     #[must_use]
     pub fn configure(&self, setup: Setup) -> Setup {
         setup.set("search.url", format!("http://127.0.0.1:{}", self.port)).set("search.key", KEY)
     }
 
-    /// Answers 503 from now on, or works again.
+    /// Makes the engine answer 503, or work again.
     pub fn is_away(&self, is_away: bool) {
         lock(&self.state).is_away = is_away;
     }
@@ -70,7 +70,7 @@ impl SearchEngine {
         state.indexes.values().flat_map(BTreeMap::values).filter(|one| one.to_string().contains(text)).count()
     }
 
-    /// Unsupported requests received.
+    /// Returns the requests that were not supported.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         lock(&self.state).problems.clone()
@@ -209,7 +209,8 @@ impl State {
                 None => (404, json!({ "code": "document_not_found" })),
             },
             ("POST", ["search"]) => {
-                // Filter and sort fields must be in the settings.
+                // Fields by which the request filters or sorts must be in the settings of the
+                // index.
                 if settings["sortableAttributes"] != json!(["number"]) {
                     return (400, json!({ "message": "not sortable", "code": "invalid_search_sort" }));
                 }
@@ -243,7 +244,7 @@ fn number(value: &Value, usual: usize) -> usize {
     value.as_u64().and_then(|number| usize::try_from(number).ok()).unwrap_or(usual)
 }
 
-/// True if all conditions match.
+/// True if the document matches all conditions.
 fn fit(document: &Value, filter: &Value) -> bool {
     filter.as_array().into_iter().flatten().all(|one| fits(document, one.as_str().unwrap_or_default()))
 }
@@ -268,7 +269,7 @@ fn fits(document: &Value, condition: &str) -> bool {
     }
 }
 
-/// True if all words and phrases match; the last word is a prefix.
+/// True if all words and phrases match. The last word is a prefix.
 fn answers(text: &str, q: &str, has_typos: bool) -> bool {
     let words: Vec<&str> = text.split(' ').collect();
     let parts: Vec<&str> = q.split('"').collect();
@@ -287,7 +288,7 @@ fn answers(text: &str, q: &str, has_typos: bool) -> bool {
     })
 }
 
-/// True if the words differ by one changed, extra or missing letter.
+/// True if one letter of the words differs, or one word has one letter more.
 fn is_near(one: &str, other: &str) -> bool {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
     let same = one.iter().zip(&other).take_while(|(one, other)| one == other).count();

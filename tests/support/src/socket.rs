@@ -1,4 +1,4 @@
-//! Realtime connection over the native WebSocket, read frame by frame.
+//! Real-time connection over the native WebSocket, which is read frame by frame.
 
 use std::collections::VecDeque;
 
@@ -15,14 +15,14 @@ use crate::new_id;
 use crate::place::PATIENCE;
 use crate::schema::check_frame;
 
-/// Subprotocol.
+/// Subprotocol of the WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
     Json,
     MessagePack,
 }
 
-/// Frame of the protocol.
+/// Frame of the real-time protocol.
 #[derive(Clone, Debug)]
 pub struct Frame {
     pub id: String,
@@ -32,25 +32,26 @@ pub struct Frame {
     pub reply_to: Option<String>,
 }
 
-/// End of a connection by the server.
+/// How the server has ended a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
-    /// Close code; 1006 without a close frame.
+    /// Code of the close frame; 1006 if there was none.
     pub code: u16,
     pub reason: String,
 }
 
-/// A connection. Frames skipped while searching for another are kept for later reads.
+/// Real-time connection. Frames that are skipped in order to find another one are kept for later
+/// reads.
 pub struct Socket {
     stream: WebSocketStream<TcpStream>,
     codec: Codec,
-    /// Payload of the first frame.
+    /// Payload of the first frame, `hello`.
     pub hello: Value,
     waiting: VecDeque<Frame>,
 }
 
 impl Socket {
-    /// Connects and reads `hello`.
+    /// Connects and reads the `hello`.
     pub async fn open(base: &str, path: &str, headers: HeaderMap, codec: Codec) -> Self {
         let opened = Self::try_open(base, path, headers, codec).await;
         let mut socket = opened.unwrap_or_else(|(status, body)| panic!("the upgrade got {status}: {body}"));
@@ -60,14 +61,14 @@ impl Socket {
         socket
     }
 
-    /// Connects, or returns the status and body of the refusal.
+    /// Connects. If that is refused, returns the status and the body of the refusal.
     pub async fn try_open(base: &str, path: &str, headers: HeaderMap, codec: Codec) -> Result<Self, (u16, String)> {
         let place = base.trim_start_matches("http://");
-        // The server may be below a path.
+        // The server may be below a path, which isn't part of the address.
         let address = place.split('/').next().unwrap_or(place).to_owned();
         let mut request = format!("ws://{place}{path}").into_client_request().expect("an address");
         for (name, value) in &headers {
-            // The library uses the same version of `http`.
+            // The library uses the same version of the crate `http`.
             request.headers_mut().insert(name.clone(), value.clone());
         }
         let protocol = match codec {
@@ -89,7 +90,7 @@ impl Socket {
 
     // ---- Writing --------------------------------------------------------------------------------------------------
 
-    /// Sends a frame; returns its id.
+    /// Sends a frame and returns its id.
     pub async fn send(&mut self, kind: &str, payload: Value) -> String {
         let id = new_id();
         self.send_envelope(
@@ -99,7 +100,7 @@ impl Socket {
         id
     }
 
-    /// Sends any envelope, including invalid ones.
+    /// Sends any envelope, even an invalid one.
     pub async fn send_envelope(&mut self, envelope: &Value) {
         let message = match self.codec {
             Codec::Json => Message::Text(envelope.to_string().into()),
@@ -116,23 +117,24 @@ impl Socket {
         self.send_raw(Message::Binary(bytes.into())).await;
     }
 
-    /// Ignores write errors; [`Self::closed`] reads the reason of a broken connection.
+    /// Sends a message and ignores errors; [`Self::closed`] reads the reason if the connection is
+    /// broken.
     pub async fn send_raw(&mut self, message: Message) {
         let _ = timeout(PATIENCE, self.stream.send(message)).await.expect("the server reads");
     }
 
-    /// Sends a frame and reads its answer; other frames are kept.
+    /// Sends a frame and reads the answer to it. Other frames are kept.
     pub async fn request(&mut self, kind: &str, payload: Value) -> Frame {
         let id = self.send(kind, payload).await;
         self.reply(&id).await
     }
 
-    /// Answer to an earlier frame.
+    /// Reads the answer to an earlier frame.
     pub async fn reply(&mut self, id: &str) -> Frame {
         self.find(&format!("an answer to {id}"), |frame| frame.reply_to.as_deref() == Some(id)).await
     }
 
-    /// Sends a message; returns the payload of its `ack`.
+    /// Sends a message and returns the payload of its `ack`.
     pub async fn send_message(&mut self, conversation: &str, content: &str) -> Value {
         let body = json!({ "conversation_id": conversation, "client_id": new_id(), "content": content });
         let answer = self.request("message.send", body).await;
@@ -142,7 +144,7 @@ impl Socket {
 
     // ---- Reading --------------------------------------------------------------------------------------------------
 
-    /// Next unread frame.
+    /// Returns the next frame that was not read yet.
     pub async fn next(&mut self) -> Frame {
         if let Some(frame) = self.waiting.pop_front() {
             return frame;
@@ -150,18 +152,18 @@ impl Socket {
         self.read().await.unwrap_or_else(|closed| panic!("the connection was closed: {closed:?}"))
     }
 
-    /// Next frame of this type; earlier ones are kept.
+    /// Returns the next frame of this type; earlier ones are kept.
     pub async fn expect(&mut self, kind: &str) -> Frame {
         self.find(kind, |frame| frame.kind == kind).await
     }
 
-    /// Next frame of this type in this conversation; earlier ones are kept.
+    /// Returns the next frame of this type in this conversation; earlier ones are kept.
     pub async fn expect_in(&mut self, kind: &str, conversation: &str) -> Frame {
         let what = format!("{kind} in {conversation}");
         self.find(&what, |frame| frame.kind == kind && frame.payload["conversation_id"] == conversation).await
     }
 
-    /// First matching frame; earlier ones are kept.
+    /// Returns the first frame that matches; earlier ones are kept.
     pub async fn find(&mut self, what: &str, mut fits: impl FnMut(&Frame) -> bool) -> Frame {
         if let Some(place) = self.waiting.iter().position(&mut fits) {
             return self.waiting.remove(place).expect("found before");
@@ -178,15 +180,16 @@ impl Socket {
         }
     }
 
-    /// All frames up to the answer of a `ping` sent now. They include every effect of earlier frames on this
-    /// connection, so a test can prove that a frame was not sent.
+    /// Sends a `ping` and returns all frames up to its answer. They include the effects of all
+    /// earlier frames on this connection, so a test can prove that a frame was not sent.
     pub async fn drain(&mut self) -> Vec<Frame> {
         let ping = self.request("ping", json!({})).await;
         assert_eq!(ping.kind, "pong", "{ping:?}");
         self.waiting.drain(..).collect()
     }
 
-    /// Durable events of a conversation up to this `seq`, in order of arrival.
+    /// Returns the durable events of a conversation up to this `seq`, in the order in which they
+    /// arrived.
     pub async fn read_until_seq(&mut self, conversation: &str, seq: i64) -> Vec<Frame> {
         let mut all = Vec::new();
         loop {
@@ -203,7 +206,7 @@ impl Socket {
         }
     }
 
-    /// Waits for the end of the connection; earlier frames are dropped.
+    /// Waits for the end of the connection; all earlier frames are dropped.
     pub async fn closed(&mut self) -> Closed {
         self.waiting.clear();
         loop {
@@ -223,7 +226,7 @@ impl Socket {
                 None => return Err(gone("the connection ended".into())),
                 Some(Err(error)) => return Err(gone(error.to_string())),
                 Some(Ok(Message::Close(close))) => {
-                    // The library answers the close frame while reading.
+                    // While it reads, the library answers the close frame.
                     while let Ok(Some(Ok(_))) = timeout(PATIENCE, self.stream.next()).await {}
                     return Err(match close {
                         Some(close) => Closed { code: close.code.into(), reason: close.reason.to_string() },
@@ -246,7 +249,7 @@ impl Socket {
 }
 
 impl Frame {
-    /// Parses a frame; panics unless it matches the API description.
+    /// Parses a frame. Panics unless it matches the API description.
     pub(crate) fn of(value: &Value) -> Self {
         let text = |name: &str| {
             value[name].as_str().unwrap_or_else(|| panic!("the envelope has no {name}: {value}")).to_owned()

@@ -1,4 +1,5 @@
-//! Tool servers: the MCP reference server (`tests/mcp`), a misbehaving one, and one with OAuth sign-in.
+//! Tool servers: the reference server of MCP (`tests/mcp`), one that misbehaves, and one at which
+//! users sign in by OAuth.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,8 @@ fn everything() -> PathBuf {
     place().join("node_modules/@modelcontextprotocol/server-everything/dist/index.js")
 }
 
-/// The program `tests/mcp/server.mjs`: side effects of its tools are observable, and one tool waits until released.
+/// Misbehaving server: the program `tests/mcp/server.mjs`. The side effects of its tools can be
+/// observed, and one tool waits until it is released.
 pub struct OddServer {
     folder: TempDir,
 }
@@ -36,7 +38,7 @@ impl Default for OddServer {
 }
 
 impl OddServer {
-    /// Configures it and the reference server as `odd` and `everything`.
+    /// Configures this server as `odd`, and the reference server as `everything`.
     #[must_use]
     pub fn configure(&self, setup: Setup) -> Setup {
         let node = program("node", &[]);
@@ -54,25 +56,25 @@ impl OddServer {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// Side effects so far.
+    /// Returns the side effects up to now.
     #[must_use]
     pub fn effects(&self) -> Vec<String> {
         self.lines("effects")
     }
 
-    /// Number of calls of a tool without side effects.
+    /// Number of calls of the tool that has no side effects.
     #[must_use]
     pub fn looks(&self) -> usize {
         self.lines("looks").len()
     }
 
-    /// Releases waiting calls.
+    /// Lets waiting calls continue.
     pub fn release(&self) {
         std::fs::write(self.folder.path().join("release"), "").expect("folder exists");
     }
 }
 
-/// The reference server over HTTP; killed on drop.
+/// Reference server over HTTP. It is killed on drop.
 pub struct EverythingServer {
     _child: Child,
     port: u16,
@@ -102,7 +104,7 @@ impl EverythingServer {
     }
 }
 
-/// The server `tests/mcp/signed-in.mjs` with its authorization server; killed on drop.
+/// Server `tests/mcp/signed-in.mjs` with its authorization server. It is killed on drop.
 pub struct SignedInServer {
     _child: Child,
     url: Url,
@@ -113,7 +115,7 @@ impl SignedInServer {
     pub async fn start() -> Self {
         let mut child = Command::new(program("node", &[]))
             .arg(place().join("signed-in.mjs"))
-            // The process ends when its standard input closes.
+            // The process ends when its standard input is closed.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -132,26 +134,27 @@ impl SignedInServer {
         self.url.as_str()
     }
 
-    /// Sends orders, which the script documents; returns its observations.
+    /// Sends instructions, which the script documents. Returns what the server has observed.
     pub async fn order(&self, orders: Value) -> Value {
         let place = self.url.join("/control").expect("an address");
         let answer = self.http.post(place).body(orders.to_string()).send().await;
         answer.expect("the server answers").json().await.expect("JSON")
     }
 
-    /// Observations so far.
+    /// Returns what the server has observed up to now.
     pub async fn seen(&self) -> Value {
         self.order(json!({})).await
     }
 
-    /// Visits the authorization server as a browser signed in as `name`; returns the parameters of the callback.
+    /// Visits the authorization server with a browser in which `name` is signed in. Returns the
+    /// parameters of the callback.
     pub async fn visit(&self, authorization: &str, name: &str) -> BTreeMap<String, String> {
         self.order(json!({ "name": name })).await;
         let answer = self.http.get(authorization).send().await.expect("the server answers");
         let back = answer.headers().get(LOCATION).expect("callback redirect").to_str().expect("an address");
         let back = Url::parse(back).expect("an address");
         let mut given: BTreeMap<String, String> = back.query_pairs().into_owned().collect();
-        // As the app's page does.
+        // Adds the server's id, as the page of the app does.
         if let Some((_, server)) = back.path().split_once("/tools/connected/") {
             given.insert("server_id".to_owned(), server.to_owned());
         }

@@ -209,9 +209,9 @@ pub async fn count_open<C: ConnectionTrait>(
 /// Order in which jobs of a kind are claimed.
 #[derive(Clone, Copy)]
 enum ClaimOrder {
-    /// By due time: jobs whose start time has come or whose lease has expired.
+    /// Order by due time, for jobs whose start time has come or whose lease has expired.
     Due,
-    /// In turn: jobs of users, by their queue position.
+    /// Order by queue position, for jobs of users.
     InTurn,
 }
 

@@ -49,7 +49,7 @@ const MAX_POSITIONS_PER_STATEMENT: usize = 512;
 /// viewing the conversation.
 const MAX_READERS_SHOWN: i64 = 100;
 
-/// What a receipt reports about the messages up to a position.
+/// State that a receipt reports for the messages up to a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReceiptState {

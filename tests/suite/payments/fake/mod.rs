@@ -1,4 +1,4 @@
-//! Fake payment gateways controlled by the tests, and their events, one file each.
+//! Fake payment gateways that the tests control, and their events. There is one file per gateway.
 
 mod momo;
 mod paypal;
@@ -23,7 +23,7 @@ pub use self::{
     stripe::{stripe_signed, stripe_signed_by},
 };
 
-/// Gateways; each has its own format and passes the same tests.
+/// Kind of gateway. Each has a different format, and all pass the same tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Stripe,
@@ -42,17 +42,17 @@ pub enum Outcome {
     Failed,
 }
 
-/// Behaviour of the gateway on requests.
+/// How the gateway behaves when it gets a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
     Well,
-    /// Executes the request and answers 500.
+    /// Executes the request, but answers with status 500.
     Confused,
-    /// Does nothing and answers with a refusal in its own format.
+    /// Doesn't execute the request, and answers with a refusal in the format of the gateway.
     Refusing,
-    /// Does nothing: the API key is wrong.
+    /// Doesn't execute the request, because the API key is wrong.
     Unauthorized,
-    /// Does nothing and closes each connection.
+    /// Doesn't execute the request, and closes the connection.
     Away,
 }
 
@@ -64,10 +64,10 @@ pub enum Truth {
     Failed,
 }
 
-/// Effect of a refund request and the response to it.
+/// Effect of a refund request, and the response to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Said {
-    /// `None` if the refund is not made.
+    /// State of the refund that is made; `None` if none is made.
     pub made: Option<Truth>,
     pub answer: Words,
 }
@@ -75,32 +75,32 @@ pub struct Said {
 /// Response to a refund request.
 #[derive(Clone, Copy, Debug)]
 pub enum Words {
-    /// The true state.
+    /// The response states the true state.
     Truth,
-    /// The connection is closed.
+    /// The connection is closed without a response.
     Silence,
-    /// This HTTP status with a code in the gateway's format: Stripe `type/code`, PayPal `name/issue`, MoMo its result
-    /// code, VNPay `code/status`.
+    /// The response has this HTTP status and a code in the format of the gateway: Stripe
+    /// `type/code`, PayPal `name/issue`, MoMo the result code, VNPay `code/status`.
     Code(u16, &'static str),
-    /// Signed success of another payment.
+    /// The response is correctly signed, and reports success of another payment.
     OfAnother,
-    /// Signed success with another amount.
+    /// The response is correctly signed, and reports success with another amount.
     OtherAmount,
 }
 
-/// A refund that was made.
+/// Refund that the gateway has made.
 #[derive(Clone, Debug)]
 struct Made {
     id: String,
     /// Idempotency key of the request.
     key: String,
-    /// Our name of the refund.
+    /// Name that the server has given to the refund.
     name: String,
-    /// [`Kind::charge`].
+    /// Charge that was refunded; see [`Kind::charge`].
     charge: String,
     amount: i64,
     truth: Truth,
-    /// Request time sent to VNPay.
+    /// Time of the request, as sent to VNPay.
     asked_at: String,
 }
 
@@ -118,28 +118,29 @@ struct Shared {
 struct State {
     outcome: Outcome,
     mood: Mood,
-    /// Amount reported as paid, in the currency's smallest unit.
+    /// Amount that is reported as paid, in the smallest unit of the currency.
     amount: i64,
     asked: Vec<String>,
-    /// Refunds, one per key except at VNPay.
+    /// Refunds that were made. There is only one per idempotency key, except at VNPay.
     refunds: Vec<Made>,
-    /// Responses to the next refund requests, by [`Kind::charge`]. Without one, refunds succeed.
+    /// Effects of the next refund requests and the responses, by [`Kind::charge`]. If there are
+    /// none, refunds succeed.
     refunding: BTreeMap<String, VecDeque<Said>>,
-    /// Stripe charges without the payer.
+    /// Charges at Stripe that were made without the payer.
     intents: BTreeMap<String, Intent>,
-    /// Listed charges; `None` if listing is not permitted (PayPal).
+    /// Charges that the gateway lists; `None` if it doesn't permit listing (PayPal).
     listed: Option<Vec<Value>>,
-    /// True if card charges require confirmation by the payer.
+    /// True if a charge of a card requires that the payer confirms it.
     wants_payer: bool,
-    /// Requests of this kind are executed and never answered.
+    /// Kind of requests that are executed but never answered.
     silent_at: Option<&'static str>,
-    /// Number of requests waiting for an answer.
+    /// Number of requests that are waiting for an answer.
     unanswered: usize,
-    /// Responses by idempotency key.
+    /// Responses that were given, by idempotency key.
     answered: BTreeMap<String, (u16, Value)>,
-    /// Genuine PayPal capture events.
+    /// Events about captures that PayPal has really sent.
     told: BTreeMap<String, Value>,
-    /// True if events are forged in its name.
+    /// True if events are forged in the gateway's name.
     is_forged: bool,
 }
 
@@ -151,7 +152,7 @@ struct Intent {
     confirmed: usize,
     succeeded: usize,
     declined: bool,
-    /// True if the payer is present and has to confirm.
+    /// True if the payer is present and can confirm the charge.
     is_there: bool,
     waits: bool,
 }
@@ -208,37 +209,37 @@ impl Fake {
         self.shared.state.lock().unwrap().mood = mood;
     }
 
-    /// Sets the charges that it lists for the last days.
+    /// Sets the charges that the gateway lists for the last days.
     pub fn lists(&self, charges: Vec<Value>) {
         self.shared.state.lock().unwrap().listed = Some(charges);
     }
 
-    /// Makes banks require the payer's confirmation.
+    /// Sets whether banks require that the payer confirms a charge.
     pub fn wants_payer(&self, wants: bool) {
         self.shared.state.lock().unwrap().wants_payer = wants;
     }
 
-    /// Executes requests of a kind without answering them.
+    /// Makes the gateway execute requests of this kind without answering them.
     pub fn silent_at(&self, part: Option<&'static str>) {
         self.shared.state.lock().unwrap().silent_at = part;
     }
 
-    /// Number of requests waiting for an answer.
+    /// Number of requests that are waiting for an answer.
     pub fn unanswered(&self) -> usize {
         self.shared.state.lock().unwrap().unanswered
     }
 
-    /// Events are signed correctly but untrue from now on.
+    /// Sets whether events are correctly signed but untrue.
     pub fn is_forged(&self, is_forged: bool) {
         self.shared.state.lock().unwrap().is_forged = is_forged;
     }
 
-    /// Number of requests of a kind.
+    /// Number of requests of this kind.
     pub fn asked(&self, part: &str) -> usize {
         self.shared.state.lock().unwrap().asked.iter().filter(|path| path.contains(part)).count()
     }
 
-    /// Number of charges without the payer, and of those declined.
+    /// Number of charges that were made without the payer, and number of those that were declined.
     pub fn charges(&self) -> (usize, usize) {
         let state = self.shared.state.lock().unwrap();
         let taken = state.intents.values().map(|intent| intent.succeeded).sum();
@@ -246,25 +247,26 @@ impl Fake {
         (taken, tried - taken)
     }
 
-    /// Forgets idempotency keys as Stripe does after a day: repeated requests are executed again.
+    /// Makes the gateway forget idempotency keys, as Stripe does after a day. A repeated request is
+    /// then executed again.
     pub fn forgets_keys(&self) {
         let mut state = self.shared.state.lock().unwrap();
         state.answered.clear();
         state.refunds.iter_mut().for_each(|made| made.key = FORGOTTEN.to_owned());
     }
 
-    /// Number of refunds made.
+    /// Number of refunds that were made.
     pub fn refunds(&self) -> usize {
         self.shared.state.lock().unwrap().refunds.iter().filter(|made| made.truth != Truth::Failed).count()
     }
 
-    /// Sets effects and responses of the next refund requests of this payment, in order.
+    /// Sets the effects of the next refund requests for this payment and the responses, in order.
     pub fn refunding(&self, payment: &str, said: impl IntoIterator<Item = Said>) {
         let mut state = self.shared.state.lock().unwrap();
         state.refunding.entry(self.kind.charge(payment)).or_default().extend(said);
     }
 
-    /// Refunds part of a payment at the gateway itself.
+    /// Makes a refund of a part of a payment at the gateway, which the server hasn't requested.
     pub fn gives_back(&self, payment: &str, amount: i64, truth: Truth) {
         let charge = self.kind.charge(payment);
         let mut state = self.shared.state.lock().unwrap();
@@ -272,19 +274,19 @@ impl Fake {
         state.refunds.push(Made { id, key, name: String::new(), charge, amount, truth, asked_at: String::new() });
     }
 
-    /// Refunds of this payment succeed from now on.
+    /// Makes further refunds of this payment succeed.
     pub fn refunds_well(&self, payment: &str) {
         self.shared.state.lock().unwrap().refunding.remove(&self.kind.charge(payment));
     }
 
-    /// Sets the state of a payment's refunds.
+    /// Sets the state of all refunds of a payment.
     pub fn refunds_become(&self, payment: &str, truth: Truth) {
         let charge = self.kind.charge(payment);
         let mut state = self.shared.state.lock().unwrap();
         state.refunds.iter_mut().filter(|made| made.charge == charge).for_each(|made| made.truth = truth);
     }
 
-    /// Sets the state of a payment's pending refunds.
+    /// Sets the state of those refunds of a payment that are pending.
     pub fn refunds_end(&self, payment: &str, truth: Truth) {
         let charge = self.kind.charge(payment);
         let mut state = self.shared.state.lock().unwrap();
@@ -292,7 +294,7 @@ impl Fake {
         state.refunds.iter_mut().filter(is_open).for_each(|made| made.truth = truth);
     }
 
-    /// Refunded amount of a payment.
+    /// Returns the amount of a payment that was refunded.
     pub fn given_back(&self, payment: &str) -> i64 {
         let charge = self.kind.charge(payment);
         let state = self.shared.state.lock().unwrap();
@@ -301,7 +303,7 @@ impl Fake {
     }
 }
 
-/// An event to deliver.
+/// Event that is to be delivered to the server.
 #[derive(Clone, Debug)]
 pub struct Event {
     method: Method,
@@ -315,12 +317,12 @@ impl Event {
         self.send_to(&app.url()).await
     }
 
-    /// Request that delivers the event.
+    /// Builds the request that delivers the event.
     pub fn request(&self, app: &Application) -> reqwest::RequestBuilder {
         self.request_by(&Caller::anonymous(&app.url()))
     }
 
-    /// Request that delivers the event to one of several instances.
+    /// Builds the request that delivers the event to one of several instances.
     pub fn request_to(&self, base: &str) -> reqwest::RequestBuilder {
         self.request_by(&Caller::anonymous(base))
     }
@@ -341,12 +343,13 @@ impl Event {
         request
     }
 
-    /// The event with changed content and the original signature.
+    /// Returns the event with changed content but the original signature.
     pub fn forged(mut self, from: &str, to: &str) -> Self {
         assert!(self.body.contains(from) || self.path.contains(from), "{from} is not in {self:?}");
         self.body = self.body.replace(from, to);
         self.path = self.path.replace(from, to);
-        // PayPal verifies events by a call; the fake knows which ones it signed.
+        // PayPal's events are verified by a call to PayPal. The fake gateway knows which events it
+        // has signed.
         self
     }
 }
@@ -365,17 +368,17 @@ impl Kind {
         self.speaks().name()
     }
 
-    /// Id of the charge at the gateway, if the event is its first one.
+    /// Returns the id that the charge has at the gateway, if the event is the first one about it.
     pub fn charge(self, payment: &str) -> String {
         self.speaks().charge(payment)
     }
 
-    /// Price of 500 credits.
+    /// Returns the price of 500 credits.
     pub fn price(self) -> (&'static str, i64) {
         self.speaks().price()
     }
 
-    /// True if the answer is the gateway's expected acknowledgement of a new or repeated event.
+    /// True if the answer acknowledges a new or repeated event in the way that the gateway expects.
     pub fn is_content(self, answer: &Answer, again: bool) -> bool {
         self.speaks().is_content(answer, again)
     }
@@ -384,7 +387,7 @@ impl Kind {
         self.speaks().is_refused(answer)
     }
 
-    /// Event about the end of a payment; `number` distinguishes events.
+    /// Event about the outcome of a payment. `number` makes events distinct.
     pub fn event(self, payment: &str, outcome: Outcome, amount: i64, number: u32) -> Event {
         self.speaks().event(payment, outcome, amount, number)
     }
@@ -393,7 +396,7 @@ impl Kind {
 /// Format of a gateway.
 trait Speaks: Sync {
     fn name(&self) -> &'static str;
-    /// Settings besides its address.
+    /// Settings of the gateway, other than its address.
     fn settings(&self) -> &'static [(&'static str, &'static str)];
     fn price(&self) -> (&'static str, i64);
     fn charge(&self, payment: &str) -> String;
@@ -407,20 +410,20 @@ trait Speaks: Sync {
         answer.status == 400
     }
 
-    /// True if a repeated refund request returns the same refund.
+    /// True if the gateway returns the same refund for a repeated request.
     fn repeats_refunds(&self) -> bool {
         true
     }
 
-    /// Kind of a request, for tests.
+    /// Returns the kind of a request, by which tests refer to it.
     fn named(&self, line: &str, _body: &str) -> String {
         line.to_owned()
     }
 
-    /// Status and [code](Words::Code) of a refusal.
+    /// Returns the status and the [code](Words::Code) of a refusal.
     fn refusal(&self) -> (u16, &'static str);
 
-    /// Response with a [code](Words::Code) of the gateway.
+    /// Returns a response that contains a [code](Words::Code) of the gateway.
     fn in_words(&self, state: &State, body: &str, status: u16, words: &str) -> (u16, Value);
 
     /// Executes a request and returns the response.
@@ -431,7 +434,7 @@ fn post(gateway: &str, headers: Vec<(&'static str, String)>, body: String) -> Ev
     Event { method: Method::POST, path: format!("/r1/payments/webhooks/{gateway}"), headers, body }
 }
 
-/// Unique transaction number of a payment.
+/// Returns the transaction number of a payment, which is unique.
 fn transaction(payment: &str, number: u32) -> i64 {
     let random = i64::from_str_radix(&payment[payment.len() - 8..], 16).unwrap();
     random * 100 + i64::from(number)
@@ -472,7 +475,7 @@ async fn serve(mut socket: TcpStream, shared: Arc<Shared>) {
         let (status, answer) = shared.answer(&line, &head, &body);
         let silent_at = shared.state.lock().unwrap().silent_at;
         if silent_at.is_some_and(|part| line.contains(part)) {
-            // Until the client gives up.
+            // Waits until the client gives up.
             shared.state.lock().unwrap().unanswered += 1;
             _ = socket.read(&mut piece).await;
             shared.state.lock().unwrap().unanswered -= 1;
@@ -516,10 +519,11 @@ fn field(form: &str, name: &str) -> String {
     pair.unwrap_or_default().to_owned()
 }
 
-/// Marks a request without an answer.
+/// Status that stands for a request without an answer.
 const SILENT: u16 = 0;
 
-/// Handles a refund request, returning the same refund for the same key; returns its state and the response.
+/// Handles a refund request. For the same key, the same refund is used. Returns the refund and the
+/// response.
 fn asked_for(state: &mut State, gateway: &dyn Speaks, new: Made) -> (Option<Made>, Words) {
     let said = state.refunding.get_mut(&new.charge).and_then(VecDeque::pop_front);
     let Said { made: truth, answer } = said.unwrap_or(Said { made: Some(Truth::Done), answer: Words::Truth });

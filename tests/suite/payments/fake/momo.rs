@@ -5,7 +5,7 @@ use support::{Answer, Value, json};
 
 use super::{Event, Made, Outcome, SECRET, SILENT, Speaks, State, Truth, Words, asked_for, post, sign, transaction};
 
-/// MoMo; every response has a result code.
+/// MoMo. Each of its responses has a result code.
 pub(super) struct Momo;
 
 impl Speaks for Momo {
@@ -132,7 +132,7 @@ fn refund(state: &mut State, line: &str, parsed: &Value, body: &str) -> (u16, Va
     let is_again = state.refunds.iter().any(|made| made.key == new.key);
     match asked_for(state, &Momo, new) {
         (_, Words::Code(status, words)) => Momo.in_words(state, body, status, words),
-        // Only final results are repeated.
+        // If a request is repeated, only a final result is returned again.
         (Some(made), Words::Truth) if is_again && made.truth == Truth::Pending => Momo.in_words(state, body, 200, "40"),
         (Some(made), Words::Truth) => (200, json!({ "resultCode": code_of(made.truth), "message": "its words" })),
         _ => (SILENT, json!(null)),

@@ -5,7 +5,7 @@ use support::{Value, json};
 
 use super::{Event, Made, Outcome, SECRET, SILENT, Speaks, State, Truth, Words, asked_for, header, post, sign};
 
-/// PayPal; authenticates with a token and verifies its own events.
+/// PayPal. It authenticates callers by a token, and verifies its own events when asked.
 pub(super) struct Paypal;
 
 impl Speaks for Paypal {
@@ -80,7 +80,7 @@ fn answer(state: &mut State, line: &str, head: &str, body: &str) -> (u16, Value)
         return (200, json!({ "access_token": "token", "expires_in": 3600 }));
     }
     if line.contains("verify-webhook-signature") {
-        // Its signature covers the exact bytes of the event.
+        // The signature covers the exact bytes of the event.
         let event = body.split_once("\"webhook_event\":").unwrap().1.strip_suffix('}').unwrap();
         let parsed: Value = serde_json::from_str(body).unwrap();
         let good = parsed["transmission_sig"] == sign(hmac::HMAC_SHA256, event) && parsed["webhook_id"] == "WH-1";
@@ -93,7 +93,7 @@ fn answer(state: &mut State, line: &str, head: &str, body: &str) -> (u16, Value)
     }
     if line.starts_with("GET /v1/reporting/transactions?") {
         let Some(listed) = &state.listed else { return (403, json!({ "name": "NOT_AUTHORIZED" })) };
-        // Two pages, the second one empty.
+        // There are two pages; the second one is empty.
         let first = if line.contains("&page=1 ") { listed.clone() } else { Vec::new() };
         return (200, json!({ "transaction_details": first, "total_pages": 2 }));
     }

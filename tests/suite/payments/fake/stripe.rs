@@ -9,7 +9,7 @@ use super::{
     Event, Intent, Made, Outcome, SECRET, SILENT, Speaks, State, Truth, Words, asked_for, field, header, post,
 };
 
-/// Stripe; accepts forms and identifies repetitions by idempotency key.
+/// Stripe. It accepts forms, and recognises repeated requests by their idempotency key.
 pub(super) struct Stripe;
 
 impl Speaks for Stripe {
@@ -47,12 +47,12 @@ impl Speaks for Stripe {
     }
 }
 
-/// Event signed by Stripe now.
+/// Event that Stripe has signed now.
 pub fn stripe_signed(body: Value) -> Event {
     stripe_signed_by(body, SECRET, 0)
 }
 
-/// Event signed with another secret and a clock off by `off` seconds.
+/// Event signed with another secret, by a clock that is off by `off` seconds.
 pub fn stripe_signed_by(body: Value, secret: &str, off: i64) -> Event {
     let body = body.to_string();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
@@ -167,7 +167,7 @@ fn refund(state: &mut State, line: &str, head: &str, body: &str) -> (u16, Value)
     }
 }
 
-/// State of saving a card.
+/// Returns the state of a card that is being saved.
 fn setup(id: &str, outcome: Outcome) -> Value {
     let card = json!({ "id": "pm_2", "type": "card", "card": { "brand": "mastercard", "last4": "4444", "exp_month": 1, "exp_year": 2032 } });
     let (status, intent) = match outcome {
@@ -180,7 +180,7 @@ fn setup(id: &str, outcome: Outcome) -> Value {
     json!({ "id": format!("cs_setup_{id}"), "status": status, "setup_intent": intent })
 }
 
-/// Charges of saved cards, and of checkouts by their intent.
+/// Handles requests about payment intents: charges of saved cards, and those of checkouts.
 fn intent(state: &mut State, line: &str, body: &str) -> (u16, Value) {
     if line.starts_with("POST /v1/payment_intents ") {
         let payment = field(body, "metadata%5Bpayment_id%5D");

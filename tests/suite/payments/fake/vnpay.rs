@@ -6,7 +6,7 @@ use support::{Answer, Value, json};
 
 use super::{Event, Made, Outcome, SECRET, SILENT, Speaks, State, Truth, Words, asked_for, sign, transaction};
 
-/// VNPay; signs every response and executes repeated refund requests again.
+/// VNPay. It signs every response, and it executes repeated refund requests again.
 pub(super) struct Vnpay;
 
 impl Speaks for Vnpay {
@@ -42,7 +42,7 @@ impl Speaks for Vnpay {
         false
     }
 
-    /// All requests use one address.
+    /// All requests have the same path, so their kind is read from the body.
     fn named(&self, line: &str, body: &str) -> String {
         let parsed: Value = serde_json::from_str(body).unwrap();
         format!("{line} {}", parsed["vnp_Command"].as_str().unwrap())
@@ -129,7 +129,7 @@ fn answer(state: &mut State, body: &str) -> (u16, Value) {
     signed(body, 200, "00", status, state.amount * 100, ("01", 1))
 }
 
-/// Signed response about a transaction.
+/// Returns a signed response about a transaction.
 fn signed(asked: &str, http: u16, code: &str, status: &str, amount: i64, (kind, number): (&str, u32)) -> (u16, Value) {
     let parsed: Value = serde_json::from_str(asked).unwrap();
     let text = |name: &str| parsed[name].as_str().unwrap_or_default().to_owned();

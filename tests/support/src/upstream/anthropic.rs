@@ -1,4 +1,4 @@
-//! Anthropic's messages format.
+//! Format of Anthropic's messages API.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ pub fn call(at: usize, (name, arguments): &(String, Value)) -> Value {
     json!({ "type": "tool_use", "id": format!("toolu_{at}"), "name": name, "input": arguments })
 }
 
-/// Server-Sent Event named by its type.
+/// Encodes a server-sent event, which is named by its type.
 pub fn event(value: &Value) -> String {
     format!("event: {}\ndata: {value}\n\n", value["type"].as_str().unwrap_or_default())
 }

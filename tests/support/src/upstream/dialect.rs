@@ -1,4 +1,4 @@
-//! Differences between the three API formats.
+//! Differences between the three formats of APIs.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ impl Dialect {
         }
     }
 
-    /// Response to calls other than questions, derived from the request alone.
+    /// Returns the response to a call that isn't a question. It depends only on the request.
     pub fn fixed(self, asked: &Asked) -> Option<Value> {
         match self.0 {
             UpstreamKind::OpenAi => openai::fixed(asked),
@@ -58,7 +58,7 @@ impl Dialect {
         }
     }
 
-    /// Frames of an answer with tool calls.
+    /// Returns the frames of an answer that calls tools.
     pub fn calls(self, calls: &[(String, Value)]) -> Vec<String> {
         match self.0 {
             UpstreamKind::OpenAi => openai::calls(calls),
@@ -67,7 +67,7 @@ impl Dialect {
         }
     }
 
-    /// First frames of a stream.
+    /// Returns the first frames of a stream.
     pub fn head(self) -> String {
         match self.0 {
             UpstreamKind::OpenAi => openai::head(),
@@ -76,7 +76,8 @@ impl Dialect {
         }
     }
 
-    /// Reasoning frame. Empty for Anthropic, whose separate reasoning blocks no test needs.
+    /// Returns a frame with reasoning. Empty for Anthropic, whose separate blocks for reasoning no
+    /// test needs.
     pub fn thought(self, text: &str) -> String {
         match self.0 {
             UpstreamKind::OpenAi => openai::chunk(json!({ "reasoning_content": text }), Value::Null),
@@ -93,7 +94,7 @@ impl Dialect {
         }
     }
 
-    /// Last frames of a stream.
+    /// Returns the last frames of a stream.
     pub fn tail(self, words: usize) -> Vec<String> {
         match self.0 {
             UpstreamKind::OpenAi => openai::tail("stop", words),
@@ -102,7 +103,7 @@ impl Dialect {
         }
     }
 
-    /// Error frame within a stream.
+    /// Returns the frame of an error within a stream.
     pub fn failure(self) -> String {
         match self.0 {
             UpstreamKind::OpenAi | UpstreamKind::Gemini => data(&self.refusal(500, None)),

@@ -1,4 +1,4 @@
-//! Gemini's `generateContent` format.
+//! Format of Gemini's `generateContent`.
 
 use serde_json::{Value, json};
 

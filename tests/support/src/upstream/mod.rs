@@ -1,6 +1,7 @@
 //! Fake AI provider controlled by the test.
 //!
-//! Implements minimal HTTP on a raw socket, so that it can stall or cut a stream at any point and detect disconnects.
+//! Implements only as much of HTTP as needed, on a raw socket, so that it can pause or cut a stream
+//! at any point and notice when the caller disconnects.
 
 mod anthropic;
 mod dialect;
@@ -28,36 +29,37 @@ pub enum UpstreamKind {
     Anthropic,
 }
 
-/// Reaction to one request.
+/// Reaction of the provider to a request.
 #[derive(Clone, Debug)]
 pub enum Behaviour {
-    /// Streams these words, then ends properly.
+    /// Streams these words and ends the answer properly.
     Answer(Vec<String>),
-    /// Calls tools: names, and arguments as JSON.
+    /// Calls tools: their names, and the arguments as JSON.
     CallTools(Vec<(String, Value)>),
-    /// Streams these words, one per [`Upstream::release`], then ends properly.
+    /// Streams these words, one for each [`Upstream::release`], and ends the answer properly.
     Step(Vec<String>),
-    /// Streams these words, then stalls with the connection open.
+    /// Streams these words, then sends nothing more, but keeps the connection open.
     Stall(Vec<String>),
-    /// Sends nothing, not even a response head.
+    /// Sends nothing at all, not even the head of a response.
     Hang,
     /// Streams these words, then cuts the connection.
     Cut(Vec<String>),
-    /// Streams these words, then invalid bytes.
+    /// Streams these words, then sends invalid bytes.
     Garbage(Vec<String>),
-    /// Streams reasoning, then words.
+    /// Streams the reasoning, then the words.
     Thinking(String, Vec<String>),
-    /// Streams these words, then an error frame.
+    /// Streams these words, then a frame with an error.
     Fail(Vec<String>),
-    /// Streams these words byte by byte, then ends properly.
+    /// Streams these words byte by byte, and ends the answer properly.
     Crumbs(Vec<String>),
     /// Streams frames with these data, then ends the body.
     Frames(Vec<Value>),
-    /// Answers 200 with this body for any request.
+    /// Answers any request with status 200 and this body.
     Body(Value),
-    /// Refuses with a status and `Retry-After` in seconds, which Gemini puts into the body.
+    /// Refuses with this status and with `Retry-After`, in seconds. For Gemini, that is in the
+    /// body.
     Refuse(u16, Option<u32>),
-    /// Refuses with a custom body.
+    /// Refuses with this status, `Retry-After` and body.
     RefuseWith(u16, Option<u32>, Value),
 }
 
@@ -108,18 +110,18 @@ impl Behaviour {
     }
 }
 
-/// A received request.
+/// Request that was received.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub path: String,
-    /// API key, from the header or query of this format.
+    /// API key, taken from the header or the query, depending on the format.
     pub key: Option<String>,
     pub body: Value,
-    /// Raw body, which may not be JSON.
+    /// Body as received; it may not be JSON.
     pub bytes: Vec<u8>,
 }
 
-/// A running provider; ends with the test.
+/// Running provider. It ends with the test.
 pub struct Upstream {
     kind: UpstreamKind,
     port: u16,
@@ -133,11 +135,12 @@ struct Shared {
     dialect: Dialect,
     plan: Mutex<VecDeque<Behaviour>>,
     usual: Mutex<Behaviour>,
-    /// Reaction to embedding requests: answer, refuse, hang, or wait for a [release](Upstream::release) each time.
+    /// Reaction to requests for embeddings: answer, refuse, hang, or wait for a
+    /// [release](Upstream::release) each time.
     embedding: Mutex<Behaviour>,
     asked: Mutex<Vec<Asked>>,
     count: watch::Sender<usize>,
-    /// Times at which callers disconnected before their answer was complete.
+    /// Times at which callers have disconnected before their answer was complete.
     left: watch::Sender<Vec<Instant>>,
     steps: Semaphore,
 }
@@ -156,7 +159,7 @@ impl UpstreamKind {
 }
 
 impl Upstream {
-    /// Starts a provider that answers "Hello from the upstream." by default.
+    /// Starts a provider. By default, it answers "Hello from the upstream."
     pub async fn start(kind: UpstreamKind) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("free port");
         let port = listener.local_addr().expect("bound address").port();
@@ -176,7 +179,7 @@ impl Upstream {
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = Arc::clone(&serving);
-                // Callers may disconnect during a stream.
+                // An error is ignored, because callers may disconnect during a stream.
                 tokio::spawn(async move { serve(stream, &shared).await.ok() });
             }
         });
@@ -188,7 +191,7 @@ impl Upstream {
         self.kind
     }
 
-    /// URL with the version segment, as in `ai.providers.*.base_url`.
+    /// Returns the URL with the version, as in the setting `ai.providers.*.base_url`.
     #[must_use]
     pub fn url(&self) -> String {
         let version = match self.kind {
@@ -198,40 +201,40 @@ impl Upstream {
         format!("http://127.0.0.1:{}/{version}", self.port)
     }
 
-    /// Queues the reaction to the next request.
+    /// Queues the reaction to one of the next requests.
     pub fn then(&self, behaviour: Behaviour) {
         lock(&self.shared.plan).push_back(behaviour);
     }
 
-    /// Sets the reaction to requests without a queued one.
+    /// Sets the reaction to requests for which none is queued.
     pub fn always(&self, behaviour: Behaviour) {
         *lock(&self.shared.usual) = behaviour;
     }
 
-    /// Sets the reaction to embedding requests; the words are ignored.
+    /// Sets the reaction to requests for embeddings. The words of an answer are ignored.
     pub fn embed(&self, behaviour: Behaviour) {
         *lock(&self.shared.embedding) = behaviour;
     }
 
-    /// Allows [`Behaviour::Step`] to send this many more words.
+    /// Allows [`Behaviour::Step`] to send this number of further words.
     pub fn release(&self, words: usize) {
         self.shared.steps.add_permits(words);
     }
 
-    /// Requests received so far.
+    /// Returns the requests received up to now.
     #[must_use]
     pub fn asked(&self) -> Vec<Asked> {
         lock(&self.shared.asked).clone()
     }
 
-    /// Waits until this many requests arrived in total.
+    /// Waits until this number of requests has arrived in total.
     pub async fn wait_until_asked(&mut self, times: usize) {
         let wait = self.count.wait_for(|count| *count >= times);
         let asked = tokio::time::timeout(crate::PATIENCE, wait).await;
         assert!(asked.is_ok(), "the upstream received {} requests, not {times}", lock(&self.shared.asked).len());
     }
 
-    /// Waits until this many callers disconnected early; returns the time of the last one.
+    /// Waits until this number of callers has disconnected early. Returns the time of the last one.
     pub async fn wait_until_left(&mut self, times: usize) -> Instant {
         let wait = self.left.wait_for(|left| left.len() >= times);
         match tokio::time::timeout(crate::PATIENCE, wait).await {
@@ -251,12 +254,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Words with their spaces, so that joining them restores the text.
+/// Splits a text into words with their spaces, so that joining these gives the text again.
 fn words(text: &str) -> Vec<String> {
     text.split_inclusive(' ').map(str::to_owned).collect()
 }
 
-/// Answers one request while watching for a disconnect.
+/// Answers a request, and notices meanwhile if the caller disconnects.
 async fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let asked = wire::read_request(&mut stream).await?;
     stream.set_nodelay(true)?;
@@ -358,12 +361,12 @@ async fn answer(writer: &mut Writer<'_>, shared: &Shared, asked: Asked) -> std::
         }
         Behaviour::Stall(words) => {
             begin(writer, shared, &words, false).await?;
-            // Until the client gives up.
+            // Waits until the client gives up.
             std::future::pending().await
         }
         Behaviour::Cut(words) => {
             begin(writer, shared, &words, false).await?;
-            // The final chunk is missing.
+            // The last chunk is missing, so the response is incomplete.
             writer.shutdown().await
         }
         Behaviour::Garbage(words) => {

@@ -1,4 +1,4 @@
-//! OpenAI's chat completions format.
+//! Format of OpenAI's chat completions.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ pub fn fixed(asked: &Asked) -> Option<Value> {
         if asked.body["model"].as_str().is_some_and(|model| model.starts_with("embed")) {
             return Some(by_words(&asked.body));
         }
-        // The same three numbers as 32-bit floats, little-endian.
+        // The same three numbers as 32-bit floats, in little-endian order.
         let vector = if is_base64 { json!("AAAAPwAAgL8AAABA") } else { json!(VECTOR) };
         let data: Vec<Value> =
             (0..count).map(|index| json!({ "object": "embedding", "index": index, "embedding": vector })).collect();
@@ -28,7 +28,7 @@ pub fn fixed(asked: &Asked) -> Option<Value> {
     asked.path.ends_with("/audio/transcriptions").then(|| json!({ "text": "What was said." }))
 }
 
-/// Bag-of-words vectors: texts with common words are close to each other.
+/// Returns vectors by the words of a text: texts that have words in common are close to each other.
 fn by_words(body: &Value) -> Value {
     let texts: Vec<&str> = match &body["input"] {
         Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),

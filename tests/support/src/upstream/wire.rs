@@ -1,4 +1,4 @@
-//! Minimal HTTP parsing and writing.
+//! Parsing and writing of as much HTTP as needed.
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,7 +41,7 @@ pub async fn read_request(stream: &mut TcpStream) -> std::io::Result<Asked> {
     })
 }
 
-/// Writer of one response.
+/// Writer of a response.
 pub struct Writer<'a>(pub WriteHalf<'a>);
 
 impl Writer<'_> {
