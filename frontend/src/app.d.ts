@@ -1,7 +1,7 @@
 declare global {
   namespace App {
     interface PageState {
-      /** Layers open above the page when this history entry was created. */
+      /** Ids of the layers (dialogs, panels) that were open above the page when this history entry was created. */
       layers?: string[];
     }
   }

@@ -16,11 +16,11 @@ export type Assistant = Always<
   | 'picture'
   | 'created_by'
 > & {
-  /** Tools available while `tools_enabled` is set. */
+  /** Tools that the assistant may use while `tools_enabled` is set. */
   tools?: ToolGrant[];
 };
 
-/** Icon or emoji on a colour. */
+/** Picture of an assistant: an icon or emoji on a coloured background. */
 export type Picture = Described.Picture;
 
 export type AssistantInput = Pick<
@@ -36,14 +36,14 @@ export type AssistantInput = Pick<
   | 'starters'
 > & { description: string; model: string; system_prompt: string; tools?: ToolGrant[] };
 
-/** Saved prompt; its `{{variables}}` are filled in at each use. */
+/** Saved prompt. Its `{{variables}}` are filled in each time it is used. */
 export type Prompt = Always<Described.Prompt, 'author'>;
 
 export type PromptInput = Pick<Prompt, 'command' | 'title' | 'content' | 'visibility'>;
 
 export type Capability = 'images' | 'pdf' | 'audio' | 'tools' | 'reasoning';
 
-/** Model, identified by its public name. */
+/** Model that the account may use, identified by its public name. */
 export type Model = Pick<Described.UsableModel, 'name'> & Partial<Omit<Described.UsableModel, 'name'>>;
 
 /** Statistics of an answer and the sources it used. */
@@ -52,11 +52,11 @@ export type AnswerFacts = Always<
   'first_token_ms' | 'thought_ms' | 'input_tokens' | 'cached_tokens' | 'output_tokens' | 'reasoning_tokens' | 'cost'
 >;
 
-/** File of the conversation and how much of it the model received. */
+/** File of the conversation, with the part of it that was sent to the model. */
 export type ContextFile = Described.SeenFile;
 
 /** `GET /r1/messages/{id}/details` */
 export type AnswerDetails = Omit<Always<Described.AnswerDetails, 'model' | 'thinking'>, 'tool_calls'> & {
-  /** Includes the full arguments and results of tool calls. */
+  /** Tool calls of the answer with their full arguments and results. */
   tool_calls?: ToolCall[];
 };

@@ -22,7 +22,7 @@ it('have the app’s own types only where the description has one of that name',
   expect(names.filter((name) => !new RegExp(`T\\.${name}\\b`).test(calls))).toEqual([]);
 });
 
-// Type-checked only.
+// Never called: the function only has to pass the type checker.
 export function typed(api: Api, id: string, scope: 'user' | 'workspace') {
   expectTypeOf(api.get('/conversations', { page: 1 })).resolves.toEqualTypeOf<Page<Conversation>>();
   expectTypeOf(api.get(`/conversations/${id}`)).resolves.toEqualTypeOf<Conversation>();
@@ -37,22 +37,22 @@ export function typed(api: Api, id: string, scope: 'user' | 'workspace') {
   void api.post(`/conversations/${id}/join`);
   void api.post(`/conversations/${id}/join`, {});
 
-  // @ts-expect-error there is no such path
+  // @ts-expect-error the path doesn't exist
   void api.get(`/conversation/${id}`);
-  // @ts-expect-error nor below one that there is
+  // @ts-expect-error the path doesn't exist below an existing one
   void api.get(`/conversations/${id}/nothing`);
-  // @ts-expect-error nor by this method
+  // @ts-expect-error the path doesn't support the method
   void api.put(`/conversations/${id}`, {});
-  // @ts-expect-error nor is it known what this is
+  // @ts-expect-error an arbitrary string is not a path
   void api.get(id);
-  // @ts-expect-error it isn't asked for by that
+  // @ts-expect-error the query parameter doesn't exist
   void api.get('/conversations', { pages: 1 });
-  // @ts-expect-error nor in the path
+  // @ts-expect-error the query parameter in the path doesn't exist
   void api.delete(`/notes/${id}?edition=1`);
-  // @ts-expect-error a message says something
+  // @ts-expect-error the body lacks the required content
   void api.post(`/conversations/${id}/messages`, { client_id: id });
-  // @ts-expect-error nothing is said here
+  // @ts-expect-error the body is empty for this call
   void api.post(`/conversations/${id}/join`, { at: 1 });
-  // @ts-expect-error there are no such budgets
+  // @ts-expect-error a budget's scope is `user` or `workspace`
   void api.delete(`/admin/budgets/${id}/${id}`);
 }

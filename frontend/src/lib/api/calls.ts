@@ -6,20 +6,20 @@ import type { Calls } from './generated/calls.gen.ts';
 
 export type Method = keyof Calls;
 
-/** Path pattern with placeholders for `{}`. */
+/** Replaces each `{}` of a path by a string placeholder. */
 type Written<Path> = Path extends `${infer Before}{}${infer After}` ? `${Before}${string}${Written<After>}` : Path;
 
-/** Paths that accept the method. */
+/** Paths that accept the method, with or without query parameters in the path. */
 export type PathOf<M extends Method> = Written<keyof Calls[M]> | `${Extract<AskedBy<M>, string>}?${string}`;
 
-/** Paths with query parameters. */
+/** Paths of the method that have query parameters. */
 type AskedBy<M extends Method> = {
   [Path in keyof Calls[M]]: 'query' extends keyof Calls[M][Path] ? Path : never;
 }[keyof Calls[M]];
 
 type PartOf<Part extends string> = string extends Part ? '{}' : `${number}` extends Part ? '{}' : Part;
 
-/** Path as in the description. */
+/** Path as the OpenAPI description writes it: with `{}` for each variable segment. */
 type Described<Path extends string> = Path extends `${infer Part}/${infer Rest}`
   ? `${PartOf<Part>}/${Described<Rest>}`
   : PartOf<Path>;
@@ -27,7 +27,7 @@ type Described<Path extends string> = Path extends `${infer Part}/${infer Rest}`
 type At<M extends Method, Path extends string> =
   Described<Path> extends infer Key extends keyof Calls[M] ? Calls[M][Key] : never;
 
-/** `never` if the description has no such call. */
+/** Call with this method and path; `never` if the description has no such call. */
 type Call<M extends Method, Path extends string> = Path extends `${infer Plain}?${infer Name}=${string}`
   ? Extract<At<M, Plain>, { query?: { [Key in Name]?: unknown } }>
   : At<M, Path>;
@@ -42,14 +42,14 @@ type ArgumentOf<C, Field extends string> = [C] extends [never]
       ? [(Field extends keyof C ? Unchanged<Optional> : Nothing)?]
       : [Nothing?];
 
-/** Makes request data readonly. */
+/** Makes the request data readonly, including nested lists. */
 type Unchanged<T> = { [Key in keyof T]: Listed<T[Key]> };
 type Listed<T> = T extends (infer One)[] ? readonly One[] : T;
 
 /** Query parameters of a call. */
 export type QueryOf<M extends Method, Path extends string> = ArgumentOf<Call<M, Path>, 'query'>;
 
-/** Query parameters that filter a list, without paging. */
+/** Query parameters that filter a list; excludes those that select a page. */
 export type FilterOf<Path extends PathOf<'GET'>> =
   Call<'GET', Path> extends { query?: infer Query }
     ? Omit<NonNullable<Query>, 'page' | 'page_size' | 'before' | 'limit'>
@@ -58,6 +58,6 @@ export type FilterOf<Path extends PathOf<'GET'>> =
 /** Request body of a call. */
 export type BodyOf<M extends Method, Path extends string> = ArgumentOf<Call<M, Path>, 'body'>;
 
-/** Response of a call. */
+/** Data of the response to a call. */
 export type AnswerOf<M extends Method, Path extends string> =
   Call<M, Path> extends { answer: infer Answer } ? Answer : never;

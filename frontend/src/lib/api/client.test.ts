@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Api as Client, ApiError, newId, type ApiOptions, type Locks, type Renewal } from './client.ts';
 
-/** Servers with endpoints of their own. */
+/** `Api` without its typed paths: the fake servers of these tests have endpoints that the real one doesn't have. */
 type Calling = Record<'get' | 'post' | 'put' | 'delete', (path: string, ...sent: unknown[]) => Promise<unknown>>;
 const Api = Client as unknown as new (options: ApiOptions) => Calling & Omit<Client, keyof Calling>;
 
@@ -61,7 +61,7 @@ function kept(): Renewal {
   };
 }
 
-/** Lock shared like among the tabs of a browser. */
+/** Lock that several clients share, as the tabs of a browser do. */
 function oneLock(): Locks {
   let last: Promise<unknown> = Promise.resolve();
   return {
@@ -165,7 +165,7 @@ describe('the refresh', () => {
         asked();
         return new Promise<Response>(() => undefined);
       };
-      // No caller waits for it.
+      // A failure is irrelevant here: no caller waits for the refresh.
       new Api({ fetch, renewal, newKey: () => 'first' }).refresh().catch(() => undefined);
     });
     const server = fakeServer(() => ok({}));
@@ -235,7 +235,7 @@ describe('a server that wants us to slow down', () => {
     const names = Array.from({ length: 12 }, (_, number) => `/things/${number}`);
     const got = await Promise.all(names.map((name) => api.get(name)));
     expect(got).toHaveLength(12);
-    // Each at least once, and once or twice in the queue.
+    // Each request takes at most three attempts: one at first and up to two from the queue of rejected requests.
     expect(server.calls.length).toBeLessThanOrEqual(3 * 12);
   });
 
@@ -263,7 +263,7 @@ describe('a server that wants us to slow down', () => {
 });
 
 describe('a line that has died without a word', () => {
-  /** Server that answers on demand and records aborted requests. */
+  /** Server that answers when the test tells it to, and records aborted requests. */
   function silence() {
     const asked: { path: string; signal: AbortSignal | null | undefined; answer: (data: unknown) => void }[] = [];
     const fetch = vi.fn(
@@ -317,7 +317,7 @@ describe('a line that has died without a word', () => {
     api.resume();
     expect(server.asked.map(({ path }) => path)).toEqual(['/r1/old', '/r1/fresh', '/r1/old']);
     expect(server.asked.map(({ signal }) => signal?.aborted)).toEqual([true, false, false]);
-    // Restarted with a full timeout; the old response is ignored.
+    // The request was restarted with a full timeout, so the response to the first attempt is ignored.
     server.asked[0]?.answer('before');
     await vi.advanceTimersByTimeAsync(20_000);
     server.asked[2]?.answer('now');

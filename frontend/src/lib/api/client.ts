@@ -23,9 +23,9 @@ export class ApiError extends Error {
     message: string,
     readonly requestId?: string,
     readonly fields: FieldError[] = [],
-    /** Delay before the next attempt, in seconds, if the server gave one. */
+    /** Delay in seconds that the server requires before the next attempt; undefined if it gave none. */
     readonly retryAfter?: number,
-    /** Further data, depending on the code. */
+    /** Additional data of the error; its fields depend on `code`. */
     readonly details: Details = {}
   ) {
     super(message);
@@ -53,7 +53,7 @@ export interface Locks {
   request<T>(name: string, run: () => Promise<T>): Promise<T>;
 }
 
-/** Stores the idempotency key of the refresh in progress, so that every tab can repeat it. */
+/** Stores the idempotency key of the refresh in progress where every tab can read it and repeat the refresh. */
 export interface Renewal {
   read(): Promise<string | undefined>;
   store(key: string): Promise<void>;
@@ -63,7 +63,7 @@ export interface Renewal {
 export interface ApiOptions {
   fetch?: typeof fetch;
   locks?: Locks | undefined;
-  /** Stores for all tabs when the cookies were last refreshed. */
+  /** Storage shared by all tabs, which holds the time of the last refresh of the cookies. */
   storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | undefined;
   renewal?: Renewal | undefined;
   wait?: (milliseconds: number) => Promise<void>;
@@ -77,33 +77,33 @@ const LOCK = 'natter.refresh';
 const RENEWED = 'natter.renewed';
 const REFRESH_TRIES = 3;
 
-/** Sign-in paths: their 401 is about the credentials sent, not about the session. */
+/** Sign-in paths: status 401 from them means wrong credentials, not an ended session. */
 const SIGN_IN_PATHS = ['/auth/signin', '/auth/passkeys/signin'];
 /** Timeout of reads, in milliseconds. */
 const READ_TIMEOUT = 30_000;
-/** A request older than this when the device wakes up belongs to a dead connection, in milliseconds. */
+/** Age in milliseconds from which a request that is pending when the device wakes up is restarted, because its connection is assumed dead. */
 const STALE_REQUEST_AGE = 5_000;
-/** Requests without a timeout: exports, checks and long polls. */
+/** Requests without a timeout, because the server may need long: exports, health checks, profiles and long polls. */
 const LONG_RUNNING = /\/(?:export|checks|profile)(?:\?|$)|[?&]wait=/;
-/** Requests that the server deduplicates by an id or key. */
+/** Requests that are safe to repeat, because the server deduplicates them by an id or idempotency key. */
 const DEDUPLICATED = /^POST \/(?:auth\/refresh|conversations(?:\/[\w-]+\/messages)?)$/;
-/** Requests that may be repeated and don't depend on order. */
+/** Requests that may be repeated and sent in any order, because each of them sets the final state. */
 const IDEMPOTENT = /^(?:PUT \/|DELETE \/notes\/)/;
 const MAX_WAIT_RETRIES = 5;
-/** Longest `Retry-After` that is waited for, in seconds; a longer one is thrown as an error. */
+/** Longest `Retry-After` in seconds that a read waits for; if the server asks for more, the error is thrown. */
 const MAX_RETRY_AFTER = 30;
 
 export class Api {
   /** Called when the session could not be refreshed and has ended. */
   onSignedOut: (() => void) | undefined;
-  /** Called when a rate-limited read waits, with the delay in seconds. */
+  /** Called when a read has to wait because of a rate limit, with the delay in seconds. */
   onSlowed: ((seconds: number) => void) | undefined;
   /** Called when the server requires a recent confirmation of identity; resolves to true after a confirmation. */
   onStale: (() => Promise<boolean>) | undefined;
   /** Called when this network is banned, with the duration in seconds. */
   onBanned: ((seconds: number) => void) | undefined;
 
-  /** Tail of the queue of rate-limited requests. */
+  /** Last of the rate-limited requests that wait to be repeated one after another. */
   #slowed: Promise<unknown> = Promise.resolve();
   readonly #fetch: typeof fetch;
   readonly #locks: Locks | undefined;
@@ -113,7 +113,7 @@ export class Api {
   readonly #newKey: () => string;
   readonly #early: Map<string, Promise<Response>>;
   readonly #turns = new MutationQueue();
-  /** Restarts reads and uploads that began before the given time. */
+  /** Callbacks of the pending reads and uploads; each restarts its request if that began before the given time. */
   readonly #reads = new Set<(before: number) => void>();
   #refreshing: Promise<void> | undefined;
 
@@ -163,12 +163,12 @@ export class Api {
     return this.#refreshing;
   }
 
-  /** Discards early responses: events arrive from now on, so these would be stale. */
+  /** Discards the responses that `app.html` requested early. Called when events start to arrive, because the responses may be older than these. */
   clearEarlyRequests(): void {
     this.#early.clear();
   }
 
-  /** Restarts requests in progress after sleep or a network change. */
+  /** Restarts the pending requests that were sent before the device slept or changed its network. */
   resume(): void {
     for (const again of this.#reads) again(Date.now() - STALE_REQUEST_AGE);
   }
@@ -195,13 +195,13 @@ export class Api {
       }
       const isAboutSession = error instanceof ApiError && error.code === 'unauthenticated';
       if (!isAboutSession || SIGN_IN_PATHS.some((entrance) => path.startsWith(entrance))) throw error;
-      // Another tab may have refreshed the cookies during this request.
+      // If another tab refreshed the cookies during this request, the request is repeated without another refresh.
       if (this.#renewedAt() === renewedBefore) await this.refresh();
       return await this.#sendPatiently<T>(method, path, body, headers);
     }
   }
 
-  /** Waits and repeats a rate-limited read; changes are rejected and the caller decides. */
+  /** Sends a request and repeats it after the delay if it is a read that was rate-limited. Rate-limited changes are rejected, and the caller decides. */
   async #sendPatiently<T>(
     method: string,
     path: string,
@@ -214,7 +214,7 @@ export class Api {
     } catch (error) {
       if (method !== 'GET') throw error;
       const until = this.#slow(error, 1);
-      // One after another: parallel retries would be rejected together and use up their attempts.
+      // Retries run one after another: in parallel they would be rejected together and use up their attempts.
       const turn = this.#slowed.then(() => this.#sendAgain(send, until));
       this.#slowed = turn.catch(() => undefined);
       return await turn;
@@ -234,7 +234,7 @@ export class Api {
     }
   }
 
-  /** Returns the delay before the next attempt, or rethrows if the error is no rate limit or the delay is too long. */
+  /** Returns the time of the next attempt, in milliseconds since 1970. Rethrows errors other than rate limits, and rate limits with too long a delay. */
   #slow(error: unknown, attempt: number): number {
     const asked = error instanceof ApiError && error.code === 'rate_limited' ? error.retryAfter : undefined;
     if (asked === undefined || asked > MAX_RETRY_AFTER) throw error;
@@ -257,7 +257,7 @@ export class Api {
   }
 
   async #refreshNow(): Promise<void> {
-    // A page that was closed during a refresh leaves its key: the server may already have answered it.
+    // A page that was closed during a refresh leaves its idempotency key, which is reused: the server may have executed that refresh already.
     const key = (await this.#renewal?.read()) ?? this.#newKey();
     await this.#renewal?.store(key);
     for (let attempt = 1; ; attempt += 1) {
@@ -289,7 +289,7 @@ export class Api {
           headers,
           credentials: 'same-origin',
           cache: 'no-store',
-          // Keeps the refresh alive when the page is left, so that its cookies arrive.
+          // Lets the browser finish a refresh even when the page is left, so that its cookies arrive.
           keepalive: 'Idempotency-Key' in extra,
           ...(body === undefined ? {} : { body: JSON.stringify(body) }),
           ...(signal && { signal })
@@ -315,7 +315,7 @@ export class Api {
     throw error;
   }
 
-  /** Response or timeout. */
+  /** Runs a request with a timeout. If `mayBeginAnew`, the request is restarted after the device has slept. */
   #inTime<T>(request: (signal: AbortSignal) => Promise<T>, mayBeginAnew: boolean): Promise<T> {
     return new Promise((resolve, reject) => {
       let attempt = new AbortController();
@@ -364,7 +364,7 @@ function readEnvelope(text: string | undefined): Envelope | undefined {
   }
 }
 
-/** Converts an unsuccessful or foreign response into an error. */
+/** Converts an unsuccessful response, or one that isn't from our server, into an error. */
 export function failureOf(
   answered: number,
   text: string | undefined,
@@ -373,7 +373,7 @@ export function failureOf(
   // A proxy may answer with HTML or with its own JSON instead of the envelope.
   const read = readEnvelope(text);
   const envelope = typeof read?.code === 'string' ? read : undefined;
-  // An endpoint with its own sign-in says nothing about our session.
+  // A 401 without our envelope comes from something in front of the server that has its own sign-in; it says nothing about our session.
   const isNoWord = (answered >= 200 && answered < 300) || (answered === 401 && !envelope);
   const status = isNoWord ? 502 : answered;
   const wait = Number(header('retry-after'));

@@ -1,7 +1,7 @@
 import { ApiError, failureOf, type Api } from './client.ts';
 import { base } from '#lib/util/address.ts';
 
-/** Downloads a file as it is. */
+/** Downloads a file without decoding it. */
 export async function fetchFile(api: Api, path: string): Promise<Blob> {
   const ask = async () => {
     try {

@@ -12,7 +12,7 @@ it('tells what a proxy refuses from what the server does', () => {
   const told = (status: number, text = '<html>no</html>') => errorMessage(failureOf(status, text, () => null));
   expect(told(413)).toBe('This is too large for the proxy in front of the server. Ask your admin.');
   expect(told(502)).toMatch(/isn’t responding/);
-  // HTML in place of JSON.
+  // The response is HTML instead of JSON.
   expect(told(200)).toMatch(/isn’t responding/);
   expect(told(405)).toMatch(/between you and the server/);
   for (const text of ['', '[]', 'null', '{"code":413,"message":{"en":"no"},"errors":"x"}', '{"success":false}'])
@@ -29,7 +29,7 @@ it('says what a full disk, or a channel that one was removed from, means for who
   expect(told(500, 'internal')).toMatch(/had a problem/);
 });
 
-/** Codes that keep the server’s own message, with the reason. */
+/** Error codes for which the app has no text of its own and shows the server’s message, by the reason for that. */
 const LEFT: Record<string, string[]> = {
   'only programs that are wrong are told': [
     'malformed_body',
@@ -79,7 +79,7 @@ it('has for each code of the server a sentence in the reader’s language, or a 
   expect([...left].filter((code) => !codes.some((known) => known.code === code))).toEqual([]);
 });
 
-/** Field error codes in the server’s source: rejections, bounds and password rules. */
+/** Codes of field errors found in the server’s source: rejected values, exceeded bounds and violated password rules. */
 function fieldCodes(): Set<string> {
   const root = join(import.meta.dirname, '../../../../crates');
   const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
@@ -96,7 +96,7 @@ function fieldCodes(): Set<string> {
   );
 }
 
-/** Field codes that keep the server’s own message, with the reason. */
+/** Codes of field errors for which the app has no text of its own and shows the server’s message, by the reason for that. */
 const LEFT_FIELDS: Record<string, string[]> = {
   'only the server knows what of it is wrong': ['invalid'],
   'fields of passwords have words of their own': ['no_upper', 'no_lower', 'no_digit', 'common', 'is_email']
@@ -116,7 +116,7 @@ it('has for each code of a field a sentence in the reader’s language, or a rea
       'x'
     );
   expect([...codes].filter((code) => told(code) === 'As the server says it.').toSorted()).toEqual(left.toSorted());
-  // English uses the server’s messages.
+  // In English the app shows the server’s messages, which are English.
   overwriteLocale('en');
   expect(told('unknown')).toBe('As the server says it.');
 });

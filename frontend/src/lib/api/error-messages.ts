@@ -5,14 +5,14 @@ import { ApiError, type Details, type FieldError } from './client.ts';
 import { inWords } from './field-errors.svelte.ts';
 import { waitText } from './wait-labels.ts';
 
-/** Request rejected by the server. */
+/** Error of a request that the server rejected. */
 export type Refused = Pick<ApiError, 'code' | 'message'> & {
   readonly details?: Details | undefined;
   readonly retryAfter?: number | undefined;
   readonly fields?: readonly FieldError[] | undefined;
 };
 
-/** Codes with a text of the app in every language, because it fits the screen better than the server's. */
+/** Error codes for which the app shows its own text in every language, because it fits the screen better than the server's message. */
 const OWN: Record<string, (refused: Refused) => string> = {
   network: m.error_network,
   timeout: m.error_timeout,
@@ -40,13 +40,13 @@ const OWN: Record<string, (refused: Refused) => string> = {
   quota_reached: quotaReached,
   quota_exceeded: ({ details }) => (details?.next === 'change_plan' ? m.error_no_space_in_plan() : m.error_no_space()),
   budget_exceeded: budgetExceeded,
-  // Sent by a proxy in front of the server.
+  // Error code of a proxy in front of the server that rejects large uploads.
   http_413: m.error_proxy_too_large,
   http_502: m.error_proxy_away,
   http_504: m.error_proxy_away
 };
 
-/** Used for readers of other languages: the server's own message is more specific, but English. */
+/** Error codes for which the app has a text in other languages only. English readers get the server's message, which is more specific. */
 const TRANSLATED: Record<string, () => string> = {
   forbidden: m.error_forbidden,
   not_found: m.error_not_found,
@@ -66,7 +66,7 @@ const TRANSLATED: Record<string, () => string> = {
   too_many_connections: m.error_too_many_connections
 };
 
-/** Returns a message for people: what happened and what to do next. */
+/** Returns a message for the user: what has happened and what to do next. */
 export function errorMessage(error: unknown): string {
   if (!(error instanceof ApiError)) return m.error_unknown();
   const own = OWN[error.code];
@@ -76,10 +76,10 @@ export function errorMessage(error: unknown): string {
   return error.code.startsWith('http_') ? m.error_proxy() : translated(error);
 }
 
-/** Error message for a rejection that was stored without its status. */
+/** Returns the message for a stored rejection, of which only code, message and details are known. */
 export function translated(refused: Refused): string {
   const { code, message, fields } = refused;
-  // Some requests, such as questions, have no form with fields.
+  // Requests without a form, such as a question to an assistant, show the message of the first invalid field instead.
   const said = getLocale() === 'en' ? undefined : (TRANSLATED[code]?.() ?? (fields?.[0] && inWords(fields[0])));
   return OWN[code]?.(refused) ?? said ?? message;
 }
@@ -96,7 +96,7 @@ function budgetExceeded({ details }: Refused): string {
   return time ? `${used} ${m.error_starts_anew({ time })}` : used;
 }
 
-/** Time until the quota renews. */
+/** Text with the time until the quota renews; null if that is unknown. */
 function anew(details: Details | undefined): string | null {
   return typeof details?.resets_at === 'string' ? untilTime(details.resets_at) : null;
 }
@@ -111,7 +111,7 @@ const PASSWORD_RULES: Record<string, () => string> = {
   is_email: m.auth_rule_email
 };
 
-/** Server's message about one form field. */
+/** Returns the message about one field of a form; undefined if the server has not rejected that field. */
 export function fieldError(error: unknown, field: string): string | undefined {
   if (!(error instanceof ApiError)) return undefined;
   const found = error.fields.find((entry) => entry.field === field);

@@ -2,10 +2,10 @@ import type { FieldError } from './client.ts';
 
 type SentenceOf = (refused: FieldError) => string | undefined;
 
-/** Loaded after the first connection or on the sign-up page, only for languages other than English: the server's own messages are English. */
+/** Translator of field errors. Loaded after the first connection or on the sign-up page; never in English, because the server's messages are English. */
 let sentenceOf = $state.raw<SentenceOf>();
 
 export const provideErrorMessages = (given: SentenceOf) => (sentenceOf = given);
 
-/** Field error in the reader’s language, if there is a translation. */
+/** Translates a field error into the reader’s language; undefined if there is no translation. */
 export const inWords: SentenceOf = (refused) => sentenceOf?.(refused);

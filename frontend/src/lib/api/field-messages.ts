@@ -3,7 +3,7 @@ import { m } from '#lib/paraglide/messages.js';
 import type { FieldError } from './client.ts';
 import { provideErrorMessages } from './field-errors.svelte.ts';
 
-/** Messages by error code, or by field and code. */
+/** Translated messages, keyed by error code or by field and code. */
 const SENTENCES: Record<string, (message: string) => string> = {
   no_price: m.refused_price,
   not_allowed: m.refused_not_allowed,
@@ -34,12 +34,12 @@ const SENTENCES: Record<string, (message: string) => string> = {
   'forward_of.not_found': m.refused_message
 };
 
-/** Translated field error; undefined if only the server has a text. */
+/** Translates a field error; undefined if only the server has a text for it. */
 function sentenceOf({ field, code, message }: FieldError): string | undefined {
   return (SENTENCES[`${field}.${code}`] ?? SENTENCES[code])?.(message);
 }
 
-/** Quantity named in the server's message, as in “Use 64 KiB or less.” */
+/** Extracts the quantity from the server's message: “64 KiB” from “Use 64 KiB or less.” */
 function amountIn(message: string): string | undefined {
   const [, digits, unit = ''] = /(\d[\d,]*)( [KMG]iB)?/.exec(message) ?? [];
   return digits && number(Number(digits.replaceAll(',', ''))) + unit;

@@ -1,12 +1,12 @@
-/** Files as the API describes them. */
+/** API types of files. */
 import type * as Described from './generated/types.gen.ts';
 import type { Sender } from './types.ts';
 import { base } from '#lib/util/address.ts';
 
-/** Some fields are unknown during the upload. */
+/** Uploaded file. Some fields are missing while the upload is in progress. */
 export type Upload = Omit<Described.Upload, Later | 'peaks'> &
   Partial<Pick<Described.Upload, Later>> & {
-    /** 64 values from 0 to 255 for the waveform. */
+    /** Waveform of a voice message: 64 values from 0 to 255. */
     peaks?: readonly number[] | null;
   };
 type Later = 'kind' | 'created_at';
@@ -16,7 +16,10 @@ export type SentFile = Omit<Described.ConversationFile, 'sender' | 'upload'> & {
 
 export type Width = 320 | 1280;
 
-/** URL of a picture scaled to `width`. Undefined if no scaled version exists: a small file may decode to more memory than the device has. */
+/**
+ * Returns the URL of a picture scaled to `width`. Undefined if the server has no scaled version: even a small file may decode to more memory than the device
+ * has.
+ */
 export function pictureUrl(upload: Pick<Upload, 'id' | 'name' | 'thumbhash'>, width: Width): string | null {
   return upload.thumbhash ? fileUrl(upload, width) : null;
 }
@@ -31,7 +34,7 @@ export function textUrl(file: Pick<Upload, 'id' | 'name'>): string {
   return `${fileUrl(file)}?view=true`;
 }
 
-/** URL of the file, or of a scaled picture if `width` is given. */
+/** URL of the file, or of its scaled picture if `width` is given. */
 export function fileUrl({ id, name }: Pick<Upload, 'id' | 'name'>, width?: Width): string {
   return `${base}/files/${id}/${encodeURIComponent(name)}${width ? `?size=${width}` : ''}`;
 }

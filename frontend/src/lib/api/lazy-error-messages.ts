@@ -1,7 +1,7 @@
 import { m } from '#lib/paraglide/messages.js';
 import { ApiError } from './client.ts';
 
-/** `errorMessage`, loaded on the first error. */
+/** Returns `errorMessage(error)`; its module is loaded at the first error. */
 export async function loadErrorMessage(error: unknown): Promise<string> {
   try {
     return (await import('./error-messages.ts')).errorMessage(error);

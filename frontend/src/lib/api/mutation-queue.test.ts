@@ -4,7 +4,7 @@ import { subjectOf, MutationQueue } from './mutation-queue.ts';
 
 afterEach(() => vi.useRealTimers());
 
-/** Server that answers on demand. */
+/** Server that answers when the test tells it to. */
 function slowServer() {
   const asked: { what: string; answer: (status: number) => void }[] = [];
   const fetch = (input: RequestInfo | URL, init?: RequestInit) =>

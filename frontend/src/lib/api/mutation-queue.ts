@@ -1,11 +1,13 @@
-/** Serialises changes to one resource: two requests in flight may reach the server in either order, so the last click could lose. */
+/**
+ * Queue that sends changes to one resource one after another: two requests in flight may reach the server in either order, so that the last click could lose.
+ */
 
-/** Upper bound for the wait on an earlier request, in milliseconds. */
+/** Longest time in milliseconds that a request waits for an earlier one. */
 const MAX_WAIT_MS = 20_000;
-/** Actions with an opposite at a sibling path; both change the same state. */
+/** Actions that have an opposite at a sibling path, such as `read` and `unread`. They change the same state, so they share a queue. */
 const OPPOSITE_ACTIONS = /\/(?:read|unread|archive|unarchive|join|leave|cancel|resume)$/;
 
-/** Resource changed by a request; null if it changes none or creates one. */
+/** Returns the path of the resource that a request changes; null if it changes none or creates one. */
 export function subjectOf(method: string, path: string): string | null {
   const [plain = ''] = path.split('?');
   if (method === 'GET') return null;
@@ -16,7 +18,7 @@ export function subjectOf(method: string, path: string): string | null {
 export class MutationQueue {
   readonly #last = new Map<string, Promise<void>>();
 
-  /** Runs `act` after earlier calls for the same subject have settled. */
+  /** Runs `act` once the earlier calls with the same subject have settled. */
   async run<T>(subject: string, act: () => Promise<T>): Promise<T> {
     const before = this.#last.get(subject);
     let end: () => void = () => undefined;
@@ -32,7 +34,7 @@ export class MutationQueue {
   }
 }
 
-/** Bounded wait, so that a dead connection doesn't block the queue. */
+/** Resolves when `turn` has settled or `MAX_WAIT_MS` have passed, so that a dead connection doesn't block the queue. */
 async function settledOrTimedOut(turn: Promise<void>): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, MAX_WAIT_MS)));

@@ -1,4 +1,4 @@
-/** API types: those of the description, partly overridden by the app's, which know more, such as required fields. */
+/** Overrides of generated API types: the app's versions are more precise, for example about fields that are always present. */
 import type { Setting } from '#lib/features/console/api.ts';
 import type { AiProvider } from '#lib/features/gateway/api.ts';
 import type { Challenge, Message, Tokens } from './types.ts';
@@ -71,5 +71,5 @@ export type { Conversation, Device as UserSession, Freshness, Message, Tokens } 
 export type AiProviderVec = AiProvider[];
 export type SettingVec = Setting[];
 export type SignInResult = Tokens | Challenge;
-/** Neighbouring messages have their own endpoint. */
+/** Message without its neighbours, which have an endpoint of their own. */
 export type ShownMessage = Message;

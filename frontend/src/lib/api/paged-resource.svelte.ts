@@ -1,13 +1,13 @@
 import type { Page } from '#lib/api/types.ts';
 
-/** Maximum number of repeated reads when the list changes during loading. */
+/** Maximum number of times that a page is read again because the list changed during loading. */
 const MAX_REREADS = 2;
 
-/** Paged list of the server with its loading and error state. */
+/** List of the server that is loaded page by page, with its loading and error state. */
 export class PagedResource<T> {
   items = $state.raw<T[]>([]);
   total = $state(0);
-  /** Last loaded page; 0 before the first response. */
+  /** Number of the last loaded page; 0 before the first response. */
   page = $state(0);
   isLoading = $state(false);
   error = $state<unknown>(null);
@@ -15,20 +15,20 @@ export class PagedResource<T> {
   readonly #request: (page: number) => Promise<Page<T>>;
   readonly #keyOf: ((item: T) => unknown) | undefined;
   #requestedAt: number | null = null;
-  /** First loaded page. */
+  /** Number of the first loaded page. */
   #first = 1;
   #turn = 0;
-  /** Number of local changes; a response requested before the last change is stale. */
+  /** Number of local changes. A response is stale if its request is older than the last change. */
   #changes = 0;
   #again: () => Promise<void> = () => this.load();
 
-  /** With `keyOf`, items that are already loaded are not added twice. */
+  /** If `keyOf` is given, items that are already loaded are not added again. */
   constructor(ask: (page: number) => Promise<Page<T>>, keyOf?: (item: T) => unknown) {
     this.#request = ask;
     this.#keyOf = keyOf;
   }
 
-  /** Time of the last full request; null if never requested, -Infinity if it failed. */
+  /** Time of the last request that replaced the list; null if there was none, -Infinity if it failed. */
   get requestedAt(): number | null {
     return this.#requestedAt;
   }
@@ -52,7 +52,7 @@ export class PagedResource<T> {
     return this.#loadPages(page, page, (items) => items);
   }
 
-  /** Reloads all pages loaded so far, so that the scroll position stays valid. */
+  /** Reloads all pages loaded so far, so that the list keeps its length and its scroll position. */
   refresh(): Promise<void> {
     if (!this.isKnown) return this.load();
     this.#again = () => this.refresh();
@@ -72,7 +72,10 @@ export class PagedResource<T> {
     return this.#again();
   }
 
-  /** Inserts or replaces `item` at the position given by `order`; without an order at its old position, or first. */
+  /**
+   * Inserts `item` or replaces the item that `isSame` finds. Its position follows from `order`; without it, a new item comes first and a replaced one keeps its
+   * position.
+   */
   upsert(item: T, isSame: (other: T) => boolean, order?: (a: T, b: T) => number): void {
     this.#changes += 1;
     const before = this.items.findIndex(isSame);
@@ -89,7 +92,7 @@ export class PagedResource<T> {
     this.items = left;
   }
 
-  /** Replaces the items by the result of `changed`. */
+  /** Replaces the items by the result of `changed`. Discards responses that were requested before. */
   change(changed: (items: T[]) => T[]): void {
     this.#changes += 1;
     this.items = changed(this.items);
@@ -116,10 +119,10 @@ export class PagedResource<T> {
         found = [];
         for (page = from; ; page += 1) {
           answer = await this.#request(page);
-          // A later request has been sent; its response wins.
+          // A later request was sent; only its response counts.
           if (turn !== this.#turn) return;
           found = [...found, ...this.#without(answer.items, found)];
-          // The list may have become shorter.
+          // Stops before page `to` if the list has become shorter.
           if (page === to || page * answer.page_size >= answer.total) break;
         }
         if (changes === this.#changes || again === MAX_REREADS) break;

@@ -71,7 +71,7 @@ describe('a list', () => {
     there = ['a'];
     await list.refresh();
     expect([list.items, list.page, list.hasMore]).toEqual([['a'], 1, false]);
-    // A single page stays single.
+    // A list that shows only page 2 reloads only page 2.
     there = ['a', 'b', 'c', 'd', 'e'];
     await list.load(2);
     asked.length = 0;
@@ -88,7 +88,7 @@ describe('a list', () => {
       return { items, page: 1, page_size: 2, total: items.length };
     });
     const loading = list.load();
-    // The response in flight still contains it.
+    // The response in flight still contains the removed item.
     there = ['b'];
     list.remove((item) => item === 'a');
     waiting.shift()?.();

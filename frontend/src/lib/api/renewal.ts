@@ -1,4 +1,4 @@
-/** Idempotency key of the session refresh in progress, stored where all tabs and the service worker find it. */
+/** Idempotency key of the session refresh in progress, stored where all tabs and the service worker can read it. */
 import type { Renewal } from './client.ts';
 import { base } from '#lib/util/address.ts';
 
@@ -7,7 +7,7 @@ export const RENEWAL = 'natter-renewal';
 const REFRESH_URL = `${base}/r1/auth/refresh`;
 
 export class BrowserRenewal implements Renewal {
-  /** Fallback without a service worker (plain HTTP). */
+  /** Fallback for pages without `caches`, such as those on plain HTTP. */
   readonly #storage: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | undefined;
 
   constructor(storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>) {
@@ -29,7 +29,7 @@ export class BrowserRenewal implements Renewal {
     else await this.#try((cache) => cache.delete(REFRESH_URL));
   }
 
-  /** Without storage the key is lost with the page. */
+  /** Runs `act` with the cache. Returns undefined if that is unavailable: the key is then lost with the page. */
   async #try<T>(act: (cache: Cache) => Promise<T>): Promise<T | undefined> {
     try {
       return await act(await caches.open(RENEWAL));

@@ -1,4 +1,4 @@
-/** One value of the server with its loading and error state. */
+/** Value that is loaded from the server, with its loading and error state. */
 export class Resource<T> {
   value = $state.raw<T | null>(null);
   isLoading = $state(false);
@@ -17,7 +17,7 @@ export class Resource<T> {
     return this.#requestedAt;
   }
 
-  /** Keeps the current value until the response arrives, also if that is an error. */
+  /** Loads the value. The current one stays visible until the response arrives, and also if that is an error. */
   async load(): Promise<void> {
     this.#turn += 1;
     const turn = this.#turn;
@@ -41,7 +41,7 @@ export class Resource<T> {
     return this.load();
   }
 
-  /** Stores a value pushed by the server; discards the response to an earlier request. */
+  /** Sets a value that the server pushed, and discards the response to a request in flight. */
   set(value: T): void {
     this.#turn += 1;
     this.value = value;

@@ -2,23 +2,23 @@
 import type * as Described from './generated/types.gen.ts';
 import type { Always } from './types.ts';
 
-/** `auto`: runs without approval; `ask`: the person who asked approves; `off`: disabled. */
+/** Whether a tool runs without approval (`auto`), only after the user who asked approves (`ask`), or never (`off`). */
 export type ToolMode = Described.ToolMode;
 
 export type Tool = Always<Described.McpTool, 'title' | 'description'>;
 
 export type ToolTransport = Described.McpTransport;
 
-/** `secrets`: shared credentials entered by an admin; `oauth`: each person connects an account. */
+/** Authentication of a tool server: credentials that an admin has entered for everyone (`secrets`), or an account that each person connects (`oauth`). */
 export type ToolAuth = Described.McpAuth;
 
-/** `GET /r1/admin/mcp_servers`: secrets by name only. */
+/** `GET /r1/admin/mcp_servers`: contains only the names of the secrets. */
 export type ToolServer = Omit<
   Always<Described.McpServer, 'description' | 'url' | 'command' | 'client_id' | 'checked_at' | 'error'>,
   'tools' | 'prompts'
 > & {
   tools: Tool[];
-  /** Prompts that it offers. */
+  /** Prompts that the server offers. */
   prompts?: ServerPrompt[];
 };
 
@@ -29,13 +29,13 @@ export type ToolServerChange = Described.ChangeMcpServerRequest;
 /** `GET /r1/admin/mcp_commands` */
 export type ToolCommand = Described.McpCommand;
 
-/** `GET /r1/mcp_servers`: servers that can be given to an assistant. */
+/** `GET /r1/mcp_servers`: server whose tools can be given to an assistant. */
 export type OfferedServer = Omit<Always<Described.OfferedServer, 'description'>, 'tools' | 'prompts'> & {
   tools: Pick<Tool, 'name' | 'title' | 'description' | 'mode'>[];
   prompts?: ServerPrompt[];
 };
 
-/** `GET /r1/mcp_connections`: tool server that accounts can be connected with. */
+/** `GET /r1/mcp_connections`: tool server to which people connect their own account. */
 export type ToolConnection = Always<Described.ToolConnection, 'description' | 'connected_at'>;
 
 /** Query parameters of the OAuth redirect. */
@@ -48,21 +48,21 @@ export type ServerPrompt = Omit<Always<Described.OfferedPrompt, 'title' | 'descr
   arguments: Always<Described.OfferedPromptArgument, 'description'>[];
 };
 
-/** `GET /r1/workspaces/{id}/tools`: Natter’s own tools; off until allowed. */
+/** `GET /r1/workspaces/{id}/tools`: Natter’s own tools, which a workspace has to allow first. */
 export type OwnTools = Omit<Described.WorkspaceTools, 'tools'> & { tools: OfferedServer['tools'] };
 
-/** Tools of a server that an assistant may use; null for all of them. */
+/** Tools of a server that an assistant may use; null means all of them. */
 export type ToolGrant = Always<Described.AssistantTools, 'tools'>;
 
 export type ToolCallStatus = Described.ToolCallStatus;
 
-/** Tool call of an answer; `schema` is present while a call waits for approval and when it is read by id. */
+/** Tool call of an answer. `schema` is present only while the call waits for approval and when a single call is requested. */
 export type ToolCall = Always<Described.ToolCallDetails, 'title' | 'result' | 'expires_at' | 'duration_ms'>;
 
 export type ToolDecision = Described.ToolDecision;
 
-/** Scope of an approval. */
+/** Scope for which a tool call is approved. */
 export type ToolAllowance = Omit<Described.DecideToolCallRequest, 'decision'>;
 
-/** `GET /r1/tool_permissions`: approvals that were saved. */
+/** `GET /r1/tool_permissions`: approvals that were saved for later calls. */
 export type ToolPermission = Always<Described.ToolPermission, 'title'>;

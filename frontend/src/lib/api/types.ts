@@ -25,10 +25,10 @@ import type { ToolCall } from './tools.ts';
 import type { Upload } from './files.ts';
 import type { User } from './generated/types.gen.ts';
 
-/** Marks fields as present, because the description can't tell null from absent. */
+/** Marks fields as always present. The OpenAPI description can't distinguish null from absent. */
 export type Always<T, Field extends keyof T> = Omit<T, Field> & { [Key in Field]-?: Exclude<T[Key], undefined> };
 
-/** Replaces the message type of a response by this app's. */
+/** Replaces the message type of a response by the app's own. */
 export type WithMessage<T, Field extends keyof T> = Omit<T, Field> & {
   [Key in Field]: T[Key] extends unknown[] ? Message[] : Message;
 };
@@ -37,26 +37,26 @@ export type Id = string;
 /** RFC 3339, UTC, with milliseconds. */
 export type Timestamp = Described.Timestamp;
 
-/** Signed-in account, with the fields that only it can see. */
+/** Account of the signed-in user, with the fields that only this user can see. */
 export type Account = User & { email: string; chosen_presence?: Exclude<Described.PresenceStatus, 'offline'> };
 
-/** With cookie transport both tokens are null: the browser keeps them out of reach of scripts. */
+/** Tokens of a sign-in. With cookie transport both are null, because the browser hides the cookies from scripts. */
 export type Tokens = Omit<Always<Described.Tokens, 'access_token' | 'refresh_token'>, 'user'> & { user: Account };
 
-/** Password accepted; a second factor is required. */
+/** Response to a sign-in with the right password that requires a second factor. */
 export type Challenge = Omit<Described.SecondFactorChallenge, 'expires_at'> & {
-  /** Null after a cross-site redirect. */
+  /** End of the challenge; null after a redirect from another site, which doesn't tell it. */
   expires_at: Timestamp | null;
 };
 
 export type ChallengeMethod = Described.ChallengeMethod;
 
-/** `GET /r1/auth/confirm`: end of the period without a new confirmation; null if every sensitive action asks for one. */
+/** `GET /r1/auth/confirm`: end of the period in which sensitive actions need no new confirmation; null if each of them needs one. */
 export type Freshness = Always<Described.Freshness, 'fresh_until'>;
 
 export type ConfirmMethod = Described.ConfirmationMethod;
 
-/** Response to a challenge. */
+/** Answer to a challenge: a code of the authenticator app, or a recovery code. */
 export type Proof = { code: string } | { recovery_code: string };
 
 export type ProviderKind = Described.OauthKind;
@@ -68,19 +68,19 @@ export type Provider = Described.OauthProviderVec[number];
 export type Policy = Omit<Described.EntryPolicy, Later> & Partial<Pick<Described.EntryPolicy, Later>>;
 type Later = 'messages' | 'uploads' | 'transcriptions';
 
-/** Maximum length of messages and of prompts, in characters. */
+/** Maximum lengths of messages and prompts, in characters. */
 export type TextLimits = Described.MessagePolicy;
 
 export type PasswordPolicy = Described.PasswordPolicy;
 
-/** Workspace and inviter of an invitation token. */
+/** Workspace of an invitation and the person who invited. */
 export type InvitationPreview = Described.InvitedTo;
 
 export interface Page<T> extends Described.Page {
   items: T[];
 }
 
-/** History and event log are paged by cursor, oldest first. */
+/** Page of the message history or the event log, oldest first. Further pages are requested by cursor. */
 export interface Cursor<T> {
   items: T[];
   /** Whether there are more items in the requested direction. */
@@ -98,12 +98,11 @@ export type Place = Described.Place;
 /** Language of mail from the server. */
 export type MailLanguage = Described.Language;
 
-/** `picture`: of an assistant; default if absent. */
+/** Sender of a message. `picture` is that of an assistant; if absent, the assistant has the default one. */
 export type Sender = Always<Described.Sender, 'id'> & { picture?: Picture | null };
 
 export type Reaction = Described.Reaction;
 
-/** Preview of a link. */
 export type Preview = Described.Preview;
 export type Poll = Described.Poll;
 export type NewPoll = Described.NewPoll;
@@ -121,26 +120,26 @@ export type Message = Omit<
   versions?: Versions | null;
   /** Statistics of a finished answer. */
   answer?: AnswerFacts | null;
-  /** Tool calls of an answer, in order. */
+  /** Tool calls of an answer, in the order in which they were made. */
   tool_calls?: ToolCall[];
 };
 
 export type AssistantMember = Described.AssistantMember & { model_choice?: boolean };
 
-/** Version shown, counted from 1; present if there is more than one. */
+/** Version of the message that is shown, counted from 1, and the number of versions. Absent if there is only one. */
 export type Versions = Described.Versions;
 
-/** Own membership and preferences of a conversation. */
+/** The reader's membership in a conversation and their settings for it. */
 export type Own = Described.OwnMembership;
 
-/** `own` is null in a public channel that the reader has not joined. */
+/** Conversation. `own` is null if the reader has not joined it, which is possible for public channels only. */
 export type Conversation = Omit<
   Always<Described.Conversation, 'title' | 'topic' | 'own' | 'archived_at'>,
   'capabilities' | 'last_message' | 'assistants' | 'slow_mode_seconds'
 > & {
-  /** Read by `features/conversations/kinds.ts`. Missing from older servers and before the conversation exists. */
+  /** Actions that the conversation allows, as `features/conversations/kinds.ts` reads them. Missing from older servers and before the conversation exists. */
   capabilities?: Described.ConversationCapabilities;
-  /** Slow mode: delay between two messages of a member; absent if off. */
+  /** Slow mode: minimum time in seconds between two messages of a member; absent if off. */
   slow_mode_seconds?: number;
   last_message: Message | null;
   assistants?: AssistantMember[];
@@ -166,7 +165,7 @@ export interface Frame<Type extends string = string, Payload = unknown> {
   reply_to?: Id;
 }
 
-/** Replaces the message type of a frame by this app's. */
+/** Replaces the message type of a frame by the app's own. */
 type WithAppMessage<F> = F extends { type: infer Type extends string; payload: infer Payload }
   ? Frame<
       Type,
@@ -181,10 +180,10 @@ type Unnumbered<F> =
 type MemberType = 'member.added' | 'member.removed' | 'member.updated';
 type AnyDurable = WithAppMessage<Described.DurableFrame>;
 
-/** Frames that have a sequence number in the log of a conversation. */
+/** Frames of events that are in the log of a conversation and have a sequence number there. */
 export type DurableFrame = Numbered<AnyDurable>;
 
-/** Membership changes of channels, which are in no log. */
+/** Frames of membership changes of channels. These are in no log, so they have no sequence number. */
 export type ChannelMemberFrame = Unnumbered<Extract<AnyDurable, { type: MemberType }>>;
 
 export type MemberFrame = ChannelMemberFrame | Extract<DurableFrame, { type: MemberType }>;
@@ -201,7 +200,7 @@ export type PassingFrame =
   | ToolCallFrame
   | QuotaFrame;
 
-/** All server frames, discriminated by `type`; member frames also by `seq`. */
+/** All frames of the server. `type` distinguishes them; membership frames also differ in whether they have `seq`. */
 export type ServerFrame = DurableFrame | PassingFrame;
 
 export type ClientFrame = Described.ClientFrame;

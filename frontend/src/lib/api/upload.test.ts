@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Api } from './client.ts';
 import { transcribe, upload, type Request } from './upload.ts';
 
-/** Request driven by the test. */
+/** Fake `XMLHttpRequest` that the test drives. */
 class Line {
   static all: Line[] = [];
   static get last(): Line {
@@ -86,7 +86,7 @@ describe('an upload', () => {
     Line.last.upload.onprogress?.({ loaded: 20 });
     await vi.advanceTimersByTimeAsync(60_000);
     expect(await silent).toMatchObject({ code: 'network', isNetwork: true });
-    // A small file is sent at once.
+    // A small file is sent in a single request.
     const unanswered = upload({} as Api, request()).catch((error: unknown) => error);
     Line.last.upload.onprogress?.({ loaded: 100 });
     Line.last.upload.onload?.();
@@ -94,7 +94,7 @@ describe('an upload', () => {
     expect(Line.last.isAborted).toBe(false);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(await unanswered).toMatchObject({ code: 'network' });
-    // A partial upload is queried first.
+    // An interrupted upload starts with the request for its offset.
     const asked = upload({} as Api, request({ blob: new Blob(['x'.repeat(6 * 1024 * 1024)]), begunAt: '/at' }));
     const lost = asked.catch((error: unknown) => error);
     await vi.advanceTimersByTimeAsync(60_000);

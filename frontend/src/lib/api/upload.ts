@@ -1,6 +1,6 @@
 /**
- * Uploads files with progress, which `fetch` doesn't report. Small files take one request; large ones use tus 1.0.0, so that an interrupted upload
- * can be resumed.
+ * Uploads files and reports the progress, which `fetch` can't do. Small files take one request. Large ones use the tus 1.0.0 protocol, so that an interrupted
+ * upload can be resumed.
  */
 import { ApiError, failureOf, type Api } from './client.ts';
 import type { Upload } from './files.ts';
@@ -11,14 +11,14 @@ export interface Request {
   readonly name: string;
   readonly mediaType: string;
   readonly voice?: { readonly peaks: readonly number[]; readonly duration_ms: number } | undefined;
-  /** URL of an earlier, incomplete upload. */
+  /** URL of an earlier, incomplete upload of this file; null if there is none. */
   readonly begunAt: string | null;
   readonly onbegun: (at: string | null) => void;
   readonly onprogress: (share: number) => void;
   readonly signal: AbortSignal;
 }
 
-/** Partial upload: offset and URL. */
+/** Incomplete upload: its URL and the number of bytes that the server has. */
 interface Part {
   readonly at: string;
   readonly offset: number;
@@ -29,9 +29,9 @@ const UPLOAD_URL = `${base}/r1/uploads`;
 const TUS_URL = `${base}/r1/uploads/tus`;
 const TRANSCRIPTION_URL = `${base}/r1/transcriptions`;
 const MAX_CONFLICTS = 3;
-/** Upload stall timeout: the connection is dead if no byte was sent for so long, in milliseconds. */
+/** Time in milliseconds without a sent byte after which the connection counts as dead. */
 const STALL_TIMEOUT = 60_000;
-/** Timeout for storing the uploaded file and answering, in milliseconds. */
+/** Time in milliseconds that the server has to store the uploaded file and to answer. */
 const RESPONSE_TIMEOUT = 120_000;
 const TUS = { 'Tus-Resumable': '1.0.0' };
 
@@ -41,7 +41,7 @@ export function upload(api: Api, request: Request): Promise<Upload> {
   );
 }
 
-/** Transcribes a recording; returns an empty text if no speech was found. The server doesn't store the recording. */
+/** Transcribes a recording, which the server doesn't store. Returns an empty text if it contains no speech. */
 export async function transcribe(
   api: Api,
   recording: Blob,
@@ -87,7 +87,7 @@ async function sendParts(api: Api, request: Request): Promise<Upload> {
       }
       return await api.get(`/uploads/${at.slice(at.lastIndexOf('/') + 1)}`);
     } catch (error) {
-      // More of the earlier attempt has arrived than the server reported at first.
+      // After a conflict the offset is requested again: more bytes of the earlier attempt have arrived than the server reported at first.
       if (!(error instanceof ApiError) || error.code !== 'upload_conflict' || tries >= MAX_CONFLICTS) throw error;
     }
   }
@@ -102,7 +102,7 @@ async function startTusUpload({ blob, name, mediaType, onbegun, signal }: Reques
   return { at, offset: 0 };
 }
 
-/** Null if there is no partial upload or the server has deleted it. */
+/** Requests the offset of an incomplete upload. Null if there is none or the server has deleted it. */
 async function resumeTusUpload({ onbegun, signal }: Request, begunAt: string | null): Promise<Part | null> {
   if (begunAt === null) return null;
   try {
@@ -154,7 +154,7 @@ function ask(
       signal.removeEventListener('abort', stop);
     };
     request.send(body);
-    // Transcription has no predictable duration.
+    // There is no response timeout for transcriptions, because their duration can't be predicted.
     if (!body || onprogress) wait(STALL_TIMEOUT);
   });
 }

@@ -17,7 +17,7 @@ import { withBase } from '#lib/util/address.ts';
 import { painted } from '#lib/util/first-paint.ts';
 import { onResume } from '#lib/util/resume.ts';
 
-/** Stores that live as long as the page. */
+/** Stores that live as long as the page does. */
 export interface App {
   api: Api;
   session: SessionStore;
@@ -81,9 +81,9 @@ export function createApp(): App {
   onResume(() => api.resume());
   connection.onConnect(() => {
     api.clearEarlyRequests();
-    // Sleep of a visible device is noticed only here.
+    // Detects that a visible device was asleep; no other event reports that.
     if (connection.wasAway) api.resume();
-    // If the import fails, the next connection tries again.
+    // If the import fails, it is tried again at the next connection.
     painted
       .then(() => import('./on-app-ready.ts'))
       .then(({ onAppReady }) => onAppReady(app))
@@ -92,7 +92,7 @@ export function createApp(): App {
   return app;
 }
 
-/** Local storage; undefined if the browser blocks it, in which case nothing is remembered. */
+/** Returns the local storage; undefined if the browser blocks it, so that nothing is remembered. */
 export function safeStorage(): Storage | undefined {
   try {
     localStorage.getItem('natter.theme');

@@ -5,7 +5,7 @@ import { clearAfterSignOut, unsentOf, type LocalStores } from './clear-local-dat
 import { signOut } from './sign-out.ts';
 import { pendingQuestion } from '#lib/ui/confirm/confirm.svelte.ts';
 
-/** Browser with content of two accounts. */
+/** Fake browser that stores content of two accounts. */
 class Browser {
   readonly items = new Map<string, string>();
   readonly messages = new Map<string, Outgoing[]>();
@@ -75,7 +75,7 @@ it('nothing of whoever has left stays in the browser, and all of others does', a
   expect(await unsentOf('anna', browser.places)).toMatchObject({
     messages: [{ client_id: 'm1' }],
     notes: 2,
-    // The draft of c1, the edit of a message and the file in c3; the message owns the other file.
+    // The draft in c1, the started edit of a message and the file of the draft in c3. The other file belongs to the unsent message, so it doesn't count.
     drafts: 3
   });
   await clearAfterSignOut('anna', browser.places);

@@ -7,23 +7,23 @@ import { RecentSearchesStore } from '#lib/features/search/recent-searches.svelte
 import { unsyncedDrafts } from '#lib/features/conversations/draft-sync.svelte.ts';
 import { EDIT, type DraftStorage } from '#lib/features/conversations/drafts.svelte.ts';
 
-/** Local stores of user content. */
+/** Local stores that hold content of the user. */
 export interface LocalStores {
   readonly storage: DraftStorage | undefined;
   readonly outbox: Pick<OutboxStorage, 'load' | 'remove'>;
   readonly files: Pick<FileStorage, 'load' | 'remove'>;
   readonly notes: {
-    /** Ids or counts of content the server doesn't have yet. */
+    /** Number of notes with changes that the server doesn't have yet. */
     unsent(userId: Id): Promise<number>;
     clear(userId: Id): Promise<void>;
   };
 }
 
-/** Unsent content. */
+/** Content on this device that the server doesn't have yet. */
 export interface Unsent {
   readonly messages: readonly Outgoing[];
   readonly notes: number;
-  /** Includes edits of own messages and drafts with only files. */
+  /** Number of drafts. Includes started edits of own messages, and drafts that have only files. */
   readonly drafts: number;
 }
 
@@ -45,7 +45,7 @@ export async function unsentOf(userId: Id, { storage, outbox, files, notes }: Lo
 export async function clearAfterSignOut(userId: Id, { storage, outbox, files, notes }: LocalStores): Promise<void> {
   if (storage) {
     new RecentSearchesStore(storage, userId).clear();
-    // Drafts and their sync state.
+    // Removes the drafts and their sync state.
     for (const key of keysOf(storage)) if (key.startsWith('natter.') && key.includes(userId)) storage.removeItem(key);
   }
   for (const { client_id } of await outbox.load(userId)) await outbox.remove(userId, client_id);
@@ -56,11 +56,11 @@ export async function clearAfterSignOut(userId: Id, { storage, outbox, files, no
 const keysOf = (storage: DraftStorage) =>
   Array.from({ length: storage.length }, (_, index) => storage.key(index) ?? '');
 
-/** Ids of the messages with a started edit. */
+/** Storage keys of the messages whose edit was started but not saved. */
 const editsOf = (storage: DraftStorage, userId: Id) =>
   keysOf(storage).filter((key) => key.startsWith(`${EDIT}${userId}.`));
 
-/** Loaded only if there are notes. */
+/** Stored notes; their module is loaded only if there are any. */
 const NOTES: LocalStores['notes'] = {
   unsent: async (userId) => {
     if (!(await hasStoredNotes())) return 0;

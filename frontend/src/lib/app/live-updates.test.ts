@@ -24,7 +24,7 @@ const noNotes = {
   remove: () => Promise.resolve()
 } as never;
 
-/** Stores that load once and follow events, created as their pages do. */
+/** Stores that load once and follow events, created in the same way as by their pages. */
 const stores: Record<string, (api: Api, live: FakeLiveUpdates) => unknown> = {
   workspaces: (api, live) => new WorkspacesStore(api, live).load(),
   sections: (api, live) => new SectionsStore(api, live).load(),

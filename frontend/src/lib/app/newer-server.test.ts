@@ -12,7 +12,7 @@ import { kindName } from '#lib/features/search/place-name.ts';
 import { hasWord } from '#lib/features/search/components/search-labels.ts';
 import { presenceLabel } from '#lib/features/people/presence-labels.ts';
 
-/** Value of a newer server. */
+/** Enum value that only a newer server knows. */
 const NEW = 'of_a_newer_server';
 const newly = <Value>(value: Partial<Value>): Value => value as Value;
 const unheard = NEW as never;

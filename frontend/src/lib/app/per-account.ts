@@ -1,6 +1,6 @@
 import type { App } from '#lib/app/app.ts';
 
-/** Lazily creates one instance per account. */
+/** Returns a function that creates an instance for the current account at its first call, and another one after the account has changed. */
 export function perAccount<T, Needed extends Pick<App, 'session'> = App>(make: (app: Needed) => T): (app: Needed) => T {
   let known: { account: string | undefined; value: T } | undefined;
   return (app) => {

@@ -6,7 +6,7 @@ import { confirmed } from '#lib/ui/confirm/index.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { localStoresOf, unsentOf, type Unsent } from './clear-local-data.ts';
 
-/** Signs out. Asks first if unsent content would be lost; returns false if the user stays. */
+/** Signs out. If unsent content would be lost, the user is asked first; returns false if they decide to stay. */
 export async function signOut(
   app: Pick<App, 'api' | 'session' | 'conversations'>,
   places = localStoresOf(safeStorage())
@@ -36,7 +36,7 @@ export async function unsavedData(
   return said.length === 0 ? '' : [...said, m.sign_out_deleted()].join(' ');
 }
 
-/** Title as in the list; empty if it can't be read now. */
+/** Title of a conversation as the sidebar shows it; empty if it can't be loaded now. */
 async function nameOf({ api, conversations, session }: Pick<App, 'api' | 'conversations' | 'session'>, id: Id) {
   try {
     const conversation = conversations.get(id) ?? (await api.get(`/conversations/${id}`));

@@ -6,7 +6,7 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 export interface ApiKeyInput {
   name: string;
   scopes: KeyScope[];
-  /** Null if it doesn't expire. */
+  /** Lifetime in days; null for a key that doesn't expire. */
   days: number | null;
   policy?: KeyPolicy;
 }
@@ -15,7 +15,6 @@ export type KeyChange = { name: string; days?: number | null } & Partial<KeyPoli
 
 const DAY = 86_400_000;
 
-/** API keys of the account. */
 export class ApiKeysStore {
   readonly list: PagedResource<ApiKey>;
   /** Newly created key with its secret, which is shown only once. */
@@ -34,13 +33,13 @@ export class ApiKeysStore {
     this.#show(await this.#api.post('/api_keys', { name, scopes, expires_at, ...policy }));
   }
 
-  /** Keeps the expiry if `days` is omitted. */
+  /** Changes a key. If `days` is omitted, the expiry stays. */
   async change(id: Id, { days, ...change }: KeyChange): Promise<void> {
     const end = days === undefined ? {} : { expires_at: this.#expiryAfter(days) };
     this.#upsert(await this.#api.patch(`/api_keys/${id}`, { ...change, ...end }));
   }
 
-  /** Replaces the secret; the old one stays valid for `graceSeconds`. */
+  /** Replaces the secret of a key; the old one stays valid for `graceSeconds`. */
   async rotate(id: Id, graceSeconds: number): Promise<void> {
     this.#show(await this.#api.post(`/api_keys/${id}/rotate`, { grace_seconds: graceSeconds }));
   }

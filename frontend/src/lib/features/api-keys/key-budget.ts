@@ -1,6 +1,6 @@
 import type { Budget } from '#lib/features/gateway/api.ts';
 
-/** Share of the budget from which a warning is shown. */
+/** Used share of the budget from which a warning is shown. */
 const LOW = 0.9;
 
 export function budgetState({ spent, limit }: Budget): 'well' | 'low' | 'used-up' {

@@ -7,7 +7,7 @@ import { m } from '#lib/paraglide/messages.js';
 
 export type KeyField = 'name' | 'scopes' | 'models' | 'budget' | 'rpm' | 'tpm' | 'parallel';
 
-/** Permissions of a key; empty lists allow everything. Without `passthrough` the provider settings decide. */
+/** Models and endpoints that a key may use; empty lists allow all of them. `passthrough`: null for everything that the provider's settings allow. */
 export interface KeyReach {
   models: string[];
   endpoints: GatewayEndpoint[];
@@ -62,7 +62,7 @@ export function periods(): { value: BudgetPeriod; label: string }[] {
   ];
 }
 
-/** Maximum limit accepted by the server. */
+/** Highest value that the server accepts for a limit. */
 const MAX_LIMIT = 1_000_000_000;
 const MAX_PARALLEL = 100_000;
 

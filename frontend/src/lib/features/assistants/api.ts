@@ -1,4 +1,4 @@
-/** API types of knowledge: files and citations. */
+/** API types and requests of assistants: knowledge files, citations and instructions. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Id } from '#lib/api/types.ts';
 import type { Api } from '#lib/api/client.ts';
@@ -7,19 +7,19 @@ export type KnowledgeState = Described.KnowledgeState;
 
 export type KnowledgeFile = Described.KnowledgeFile;
 
-/** Owner of the files: an assistant, an own section of a workspace, or the workspace. */
+/** Owner of knowledge files: an assistant, a section of the user within a workspace, or a workspace. */
 export type Shelf = { assistant_id: Id } | { section_id: Id; workspace_id: Id } | { workspace_id: Id };
 
 /** `GET /r1/assistants/{id}/knowledge`, `GET /r1/sections/{id}/knowledge`, `GET /r1/workspaces/{id}/knowledge` */
 export type Knowledge = Described.Knowledge;
 
-/** Cited chunk; marked as `[n]` in the text. */
+/** Chunk of a file that an answer cites; `[n]` in the text refers to it. */
 export type Citation = Described.Citation;
 
 /** `GET /r1/messages/{id}/citations/{n}` */
 export type CitedPiece = Described.CitedPiece;
 
-/** Knowledge used by an answer. */
+/** Knowledge chunks that an answer was based on. */
 export type AnswerKnowledge = Described.AnswerKnowledge;
 
 export const fetchAssistant = (api: Api, id: Id) => api.get(`/assistants/${id}`);
@@ -34,12 +34,12 @@ export async function fetchDefaultAssistant(api: Api, workspaceId: Id | undefine
 export const fetchCitedPassage = (api: Api, messageId: Id, n: number) =>
   api.get(`/messages/${messageId}/citations/${n}`);
 
-/** Fetches the instructions of the account to all assistants. */
+/** Fetches the instructions that the user gives to all assistants. */
 export const fetchInstructions = (api: Api) => api.get('/users/me/instructions');
 
 export const saveInstructions = (api: Api, instructions: string) => api.put('/users/me/instructions', { instructions });
 
-/** Fetches the instructions to assistants in the chats of a section. */
+/** Fetches the instructions that assistants get in the chats of a section. */
 export const fetchSectionInstructions = (api: Api, sectionId: Id) => api.get(`/sections/${sectionId}/instructions`);
 
 export const saveSectionInstructions = (api: Api, sectionId: Id, instructions: string) =>

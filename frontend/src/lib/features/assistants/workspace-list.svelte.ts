@@ -8,14 +8,14 @@ type Created = Assistant | Prompt;
 
 interface Kind<T> {
   path: '/assistants' | '/prompts';
-  /** Event that announces changes. */
+  /** Type of the event that announces changes of the list. */
   event: 'assistants.changed' | 'prompts.changed';
   order: (a: T, b: T) => number;
 }
 
 const PAGE_SIZE = 200;
 
-/** Assistants or prompts of a workspace, live. */
+/** Assistants or prompts of a workspace, updated by events. */
 export class WorkspaceListStore<T extends Created, Wish extends AssistantInput | PromptInput> {
   readonly list: PagedResource<T>;
   readonly #api: Api;
@@ -32,7 +32,7 @@ export class WorkspaceListStore<T extends Created, Wish extends AssistantInput |
     );
   }
 
-  /** Reloads the list on changes; returns a function that stops it. */
+  /** Reloads the list when it changes; returns a function that stops this. */
   follow(live: LiveUpdates): () => void {
     const leave = live.on((frame) => {
       const isAbout = frame.type === this.#kind.event && frame.payload.workspace_id === this.#workspaceId;
@@ -59,7 +59,7 @@ export class WorkspaceListStore<T extends Created, Wish extends AssistantInput |
   }
 
   #upsert(made: Created): T {
-    // The path determines the type.
+    // `T` follows from the path, which the compiler can't infer.
     const item = made as T;
     this.list.upsert(item, ({ id }) => id === item.id, this.#kind.order);
     return item;
@@ -69,7 +69,7 @@ export class WorkspaceListStore<T extends Created, Wish extends AssistantInput |
 export type Assistants = WorkspaceListStore<Assistant, AssistantInput>;
 export type Prompts = WorkspaceListStore<Prompt, PromptInput>;
 
-/** Assistants available to the account: default first, then by name. */
+/** Assistants that the account may use: the default one first, then by name. */
 export function assistantsOf(api: Api, workspaceId: Id): Assistants {
   return new WorkspaceListStore(api, workspaceId, {
     path: '/assistants',
@@ -78,7 +78,7 @@ export function assistantsOf(api: Api, workspaceId: Id): Assistants {
   });
 }
 
-/** Shared and own prompts. */
+/** Prompts of the workspace and the user's own. */
 export function promptsOf(api: Api, workspaceId: Id): Prompts {
   return new WorkspaceListStore(api, workspaceId, {
     path: '/prompts',

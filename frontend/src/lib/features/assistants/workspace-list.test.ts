@@ -11,7 +11,7 @@ interface Named {
   is_default?: boolean;
 }
 
-/** Server with one list. */
+/** Fake server with one list of assistants or prompts. */
 function fake(...list: Named[]) {
   const asked = vi.fn();
   const api = {

@@ -4,58 +4,58 @@ import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Budget, GatewayEndpoint, GatewayPass } from '#lib/features/gateway/api.ts';
 import type { Always, Id, Timestamp, Workspace } from '#lib/api/types.ts';
 
-/** Linked identity. Without a kind its provider is no longer configured. */
+/** Identity at an OAuth provider that is linked to the account. `kind` is null if the provider is no longer configured. */
 export type Identity = Always<Described.Identity, 'email' | 'kind'>;
 
 export type Passkey = Always<Described.Passkey, 'last_used_at'>;
 
-/** WebAuthn messages as JSON. */
+/** WebAuthn options and responses as JSON. */
 export type PasskeyJson = Described.PasskeyChallenge['publicKey'];
 
-/** Second factor before its first code. */
+/** Authenticator app that is being set up, before its first code is confirmed. */
 export type TotpSetup = Described.Authenticator;
 
 export type KeyScope = Described.Scope;
 
-/** The prefix identifies the key. */
+/** API key without its secret; people recognise it by its prefix. */
 export type ApiKey = Always<Described.ApiKey, 'expires_at' | 'last_used_at'> & {
   workspace_id: Id | null;
   models: string[];
   endpoints: GatewayEndpoint[];
-  /** Null for all models of the provider. */
+  /** Restricted parameters that are passed through to the provider; null for all that its settings allow. */
   passthrough: GatewayPass[] | null;
   rpm: number | null;
   tpm: number | null;
   parallel: number | null;
   budget: Budget | null;
-  /** End of the grace period of the previous secret. */
+  /** Time until which the previous secret stays valid; null if there is none. */
   previous_until: Timestamp | null;
 };
 
-/** Model limits of a key. Empty lists allow all; null means no limit. */
+/** Limits of a key. Empty lists allow everything; null means no limit. */
 export type KeyPolicy = Required<
   Omit<Described.CreateApiKeyRequest, 'name' | 'scopes' | 'expires_at' | 'workspace_id'>
 >;
 
-/** The only response with the secret. */
+/** API key with its secret, which only the response to its creation contains. */
 export type NewApiKey = ApiKey & { key: string };
 
 /** `GET /r1/workspaces/joinable` */
 export type JoinableWorkspace = Pick<Workspace, 'id' | 'name'>;
 
-/** Without an email address it is a link for anyone. */
+/** Invitation to a workspace. If `email` is null, anyone with the link can use it. */
 export type Invitation = Always<Described.Invitation, 'email'>;
 
-/** The only response with the link. */
+/** Invitation with its link, which only the response to its creation contains. */
 export type NewInvitation = Invitation & Pick<Described.NewInvitation, 'token' | 'url'>;
 
-/** Without a creator it was created by the firewall. */
+/** Banned address. If `created_by` is null, the firewall has banned it. */
 export type Ban = Always<Described.Ban, 'created_by'>;
 
 export type BanInput = Described.AddBanRequest;
 
-/** Audit action, such as `auth.signin`. */
+/** Kind of an audit log entry, such as `auth.signin`. */
 export type AuditAction = Described.AuditAction;
 
-/** Without actor: signed out or the server. Without name: the account was deleted. */
+/** Audit log entry. Without `actor` it was the server or someone who was signed out; without `actor_name` the account was deleted. */
 export type AuditEntry = Always<Described.AuditEntry, 'actor' | 'actor_name' | 'address' | 'place' | 'target'>;

@@ -11,12 +11,12 @@ const DEFAULT_POLICY: Policy = {
 
 const DEFAULT_TEXT_LIMITS: TextLimits = { max_chars: 5_000, max_prompt_chars: 100_000 };
 
-/** Sign-in methods and policy of the server, and the flows by email: verification, password reset, invitations. */
+/** Sign-in methods and password rules of the server, and the requests for email verification, password reset and invitations. */
 export class AuthPolicyStore {
   #providers = $state.raw<Provider[]>([]);
   #policy = $state.raw<Policy>(DEFAULT_POLICY);
 
-  /** Email address carried from one form to the next. */
+  /** Email address that was typed in one form, to fill in the next one. */
   email = '';
 
   readonly #api: Api;
@@ -30,7 +30,6 @@ export class AuthPolicyStore {
     return this.#providers;
   }
 
-  /** Whether the policy has been loaded. */
   get isLoaded(): boolean {
     return this.#policy !== DEFAULT_POLICY;
   }
@@ -39,7 +38,7 @@ export class AuthPolicyStore {
     return this.#policy.signup;
   }
 
-  /** Whether the first account needs the set-up token. */
+  /** Whether the first account, which becomes the administrator's, needs the set-up token. */
   get needsSetupToken(): boolean {
     return this.#policy.setup_token;
   }
@@ -49,12 +48,10 @@ export class AuthPolicyStore {
     return this.#policy.mail === 'smtp';
   }
 
-  /** Password rules. */
   get password(): PasswordPolicy {
     return this.#policy.password;
   }
 
-  /** Message length limits. */
   get messages(): TextLimits {
     return this.#policy.messages ?? DEFAULT_TEXT_LIMITS;
   }
@@ -64,12 +61,12 @@ export class AuthPolicyStore {
     return this.#policy.uploads;
   }
 
-  /** Whether speech can be transcribed. */
+  /** Whether the server can transcribe speech. */
   get canTranscribe(): boolean {
     return this.#policy.transcriptions === true;
   }
 
-  /** Loads the policy once. Failures are tolerated: defaults apply and the server decides. */
+  /** Loads the policy once. If that fails, defaults apply, and the server rejects whatever violates its policy. */
   load(): Promise<void> {
     this.#loading ??= Promise.allSettled([
       this.#api.get('/auth/oauth/providers').then((providers) => (this.#providers = providers)),
@@ -86,7 +83,7 @@ export class AuthPolicyStore {
     return this.load();
   }
 
-  /** Verifies an email address; needs the password if the account isn't signed in here. */
+  /** Verifies an email address. The password is needed unless the account is signed in here. */
   async verifyEmail(token: string, password?: string): Promise<void> {
     await this.#api.post('/auth/verify-email', { token, ...(password ? { password } : {}) });
   }

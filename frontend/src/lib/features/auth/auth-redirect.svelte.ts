@@ -7,21 +7,21 @@ import { oauthStartUrl } from './auth-policy.svelte.ts';
 import { clearOAuthReturn, localPath, loadOAuthReturn } from './oauth-return.ts';
 import { authError } from './components/errors.ts';
 
-/** Errors that are resolved in the settings. */
+/** Errors of a provider that the user resolves by linking it in the settings. */
 const LINKING = new Set(['link_required', 'fresh_sign_in_required']);
 
-/** Reason for the sign-in page and the path after it; redirects once signed in. */
+/** Reason why the sign-in page is shown, and the path to continue at. Redirects there once the user has signed in. */
 export class AuthRedirect {
-  /** Error of the OAuth provider. */
+  /** Error code of the OAuth provider; null if there is none. */
   readonly error = page.url.searchParams.get('error');
   readonly oauthReturn = loadOAuthReturn();
   readonly next = localPath(page.url.searchParams.get('next') ?? this.oauthReturn?.next);
-  /** Provider to link after this sign-in. */
+  /** Provider that is linked to the account after this sign-in; null if there is none. */
   readonly linking = this.error === 'link_required' ? (this.oauthReturn?.provider ?? null) : null;
 
   constructor() {
     const { session, authPolicy } = useApp();
-    // Already signed in: only show the provider's result.
+    // A user who is already signed in only gets the result of the provider.
     let wasOutside = false;
     $effect(() => {
       if (session.state === 'signed-out') wasOutside = true;
@@ -31,7 +31,7 @@ export class AuthRedirect {
     });
   }
 
-  /** Error shown on the page. */
+  /** Message about the error; null if there is none. */
   get failure(): string | null {
     return this.error && this.error !== 'link_required' ? authError(this.error) : null;
   }
@@ -43,7 +43,7 @@ export class AuthRedirect {
       return;
     }
     if (this.error && !wasOutside && LINKING.has(this.error)) {
-      // Linking is done from the settings.
+      // An identity can only be linked in the settings, so the user is told to go there.
       toast(this.error === 'link_required' ? m.auth_link_from_settings() : m.error_fresh_sign_in());
       void goto('/settings#identities', { replace: true });
       return;

@@ -3,9 +3,9 @@ import type { ConfirmMethod, Freshness } from '#lib/api/types.ts';
 
 type Proof = { password: string } | { code: string } | { recovery_code: string };
 
-/** Step-up authentication: sensitive actions require a recent confirmation and continue after it. */
+/** Step-up authentication: sensitive actions require a recent confirmation of identity. If there is none, they ask for it and continue after it. */
 export class ConfirmationStore {
-  /** Methods the account can use; empty until loaded. */
+  /** Confirmation methods that the account can use; empty until loaded. */
   methods = $state.raw<ConfirmMethod[]>([]);
   isAsking = $state(false);
 
@@ -18,13 +18,13 @@ export class ConfirmationStore {
     api.onStale = () => this.request();
   }
 
-  /** Resolves to true if a confirmation is recent enough or succeeds. */
+  /** Resolves to true if the last confirmation is recent enough or a new one succeeds. */
   async ensure(): Promise<boolean> {
     const { fresh_until } = await this.#loadMethods();
     return fresh_until !== null || this.request();
   }
 
-  /** Opens the dialog; concurrent callers share it. False if cancelled. */
+  /** Opens the dialog; concurrent callers share it. Resolves to false if the user cancels. */
   request(): Promise<boolean> {
     this.#question ??= this.#open().finally(() => {
       this.#question = undefined;

@@ -2,7 +2,7 @@ import { expect, it, vi } from 'vitest';
 import { Api, ApiError } from '#lib/api/client.ts';
 import { ConfirmationStore } from './confirmation.svelte.ts';
 
-/** Server that requires a confirmation before it creates a key. */
+/** Fake server that requires a confirmation before it creates an API key. */
 function fake({ isFresh = false } = {}) {
   const server = { isFresh, made: 0, asked: 0 };
   const answer = (status: number, body: object) => new Response(JSON.stringify(body), { status });

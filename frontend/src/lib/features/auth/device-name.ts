@@ -17,13 +17,13 @@ const SYSTEMS: [RegExp, string][] = [
 ];
 
 export interface DeviceName {
-  /** Browser name, or the name of another client. */
+  /** Name of the browser or of another client program. */
   program: string | undefined;
   system: string | undefined;
   kind: 'phone' | 'computer' | 'program';
 }
 
-/** Readable name of a `User-Agent`. */
+/** Converts a `User-Agent` into readable names. */
 export function deviceName(userAgent: string | null): DeviceName {
   const text = userAgent ?? '';
   const program = BROWSERS.find(([pattern]) => pattern.test(text))?.[1];

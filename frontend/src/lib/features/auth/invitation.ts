@@ -1,26 +1,25 @@
 const KEY = 'natter.joining';
 
-/** URL of an invitation. */
 export function invitationPath(token: string): string {
   return `/invite?${new URLSearchParams({ token })}`;
 }
 
-/** Invitation token in a `next` path. */
+/** Extracts the invitation token from the path to continue at; null if that is no invitation. */
 export function invitationIn(path: string): string | null {
   const url = new URL(path, 'https://natter.invalid');
   return url.pathname === '/invite' ? url.searchParams.get('token') : null;
 }
 
-/** Remembers that joining was requested before sign-in. */
+/** Remembers across the sign-in that the user has chosen to join. */
 export function rememberJoining(token: string): void {
   try {
     sessionStorage.setItem(KEY, token);
   } catch {
-    // The user confirms again.
+    // If storage is blocked, the user has to choose again.
   }
 }
 
-/** Whether joining was requested before sign-in; resets the flag. */
+/** Whether the user chose to join before the sign-in. Returns true only once. */
 export function consumeJoining(token: string): boolean {
   try {
     const isIt = sessionStorage.getItem(KEY) === token;

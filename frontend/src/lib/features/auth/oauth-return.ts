@@ -1,8 +1,8 @@
-/** State kept across an OAuth redirect, in session storage. */
+/** Data that is kept in session storage during the redirect to an OAuth provider. */
 
 export interface OAuthReturn {
   provider: string;
-  /** Path to return to. */
+  /** Path to continue at after the sign-in. */
   next: string;
 }
 
@@ -12,7 +12,7 @@ export function saveOAuthReturn(oauthReturn: OAuthReturn): void {
   try {
     sessionStorage.setItem(KEY, JSON.stringify(oauthReturn));
   } catch {
-    // Without storage the user returns to the start page.
+    // If storage is blocked, the user continues at the start page.
   }
 }
 
@@ -30,11 +30,11 @@ export function clearOAuthReturn(): void {
   try {
     sessionStorage.removeItem(KEY);
   } catch {
-    // Storage is blocked.
+    // Storage is blocked, so nothing is stored.
   }
 }
 
-/** Returns a path of this origin or the root; prevents open redirects. */
+/** Returns the path if it is one of this origin, and the root otherwise. Prevents open redirects. */
 export function localPath(path: string | null | undefined, origin: string = location.origin): string {
   if (!path?.startsWith('/')) return '/';
   try {

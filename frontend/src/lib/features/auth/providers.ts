@@ -2,7 +2,7 @@ import type { Provider, ProviderKind } from '#lib/api/types.ts';
 
 const NAMES: Partial<Record<ProviderKind, string>> = { google: 'Google', microsoft: 'Microsoft', apple: 'Apple' };
 
-/** Display name of a provider. */
+/** Display name of a provider, distinct from those of the others in `among`. */
 export function providerName({ name, kind }: Provider, among: readonly Provider[] = []): string {
   const brand = NAMES[kind];
   if (brand && among.filter((other) => other.kind === kind).length <= 1) return brand;

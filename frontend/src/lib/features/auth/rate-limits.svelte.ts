@@ -2,9 +2,9 @@ import type { Api } from '#lib/api/client.ts';
 
 /** Rate limit and ban of this client. */
 export class RateLimitStore {
-  /** End of the rate limit (milliseconds since 1970), or 0. */
+  /** Time at which the rate limit ends, in milliseconds since 1970; 0 if there is none. */
   slowedUntil = $state(0);
-  /** End of the ban, or 0. */
+  /** Time at which the ban ends, in milliseconds since 1970; 0 if there is none. */
   bannedUntil = $state(0);
 
   readonly #api: Api;
@@ -20,13 +20,13 @@ export class RateLimitStore {
     return this.bannedUntil > 0;
   }
 
-  /** Checks with a public endpoint whether the ban has ended. */
+  /** Requests a public endpoint to find out whether the ban has ended. */
   async recheck(): Promise<void> {
     try {
       await this.#api.get('/auth/oauth/providers');
       this.bannedUntil = 0;
     } catch {
-      // Still banned or offline: try again later.
+      // Still banned or offline: the next check is due in five seconds.
       this.bannedUntil = Math.max(this.bannedUntil, Date.now() + 5000);
     }
   }

@@ -2,14 +2,14 @@ import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Account, Challenge, CustomStatus, Id, Proof, Tokens, User } from '#lib/api/types.ts';
 import { thisMinute } from '#lib/util/clock.ts';
 
-/** `ended`: the session has expired, but the page stays until someone signs in. `unreachable`: the server did not answer. */
+/** State of the session. `ended`: it has expired, but the page stays until someone signs in again. `unreachable`: the server did not answer. */
 export type SessionState = 'unknown' | 'signed-in' | 'ended' | 'signed-out' | 'unreachable';
 
 const HINT = 'natter.session';
-/** Age after which a sign-out message means that this tab was asleep, in milliseconds. */
+/** Age in milliseconds from which a sign-out message of another tab is considered delayed because this tab was asleep. */
 const SLEEP_THRESHOLD = 10_000;
 
-/** Broadcast to other tabs at sign-out. */
+/** Message to the other tabs about a sign-out. */
 interface SignedOutMessage {
   readonly left: Id;
   readonly at: number;
@@ -18,27 +18,29 @@ interface SignedOutMessage {
 interface SessionOptions {
   storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | undefined;
   channel?: BroadcastChannel | undefined;
-  /** Reloads the page for another account: at the same path or at the start. */
+  /** Reloads the page for another account, either at the current path (`here`) or at the start page (`home`). */
   startOver?: (where: 'here' | 'home') => void;
-  /** Clears the service worker's cache at sign-out. */
+  /** Clears the service worker's cache. Called at sign-out. */
   clearWorkerCache?: () => void;
-  /** Clears the local data of an account that signed out. */
+  /** Clears the local data of an account. Called when it has signed out. */
   clearLocalData?: (userId: Id) => void;
 }
 
-/** Session of this browser. Tokens stay in cookies; a hint in local storage avoids a needless request. */
+/**
+ * Session of this browser. Scripts can't read its tokens, which are cookies. The last account is kept in local storage, so that a browser that never signed in
+ * sends no request.
+ */
 export class SessionStore {
   state = $state<SessionState>('unknown');
-  /** Last known account while `unknown`; owner of the page while `ended`. */
+  /** Signed-in account. While the state is `unknown`, the last known account; while it is `ended`, the account whose page is still shown. */
   account = $state<Account | null>(null);
   sessionId = $state<string | null>(null);
-  /** Whether the session was ended from elsewhere. */
+  /** Whether the session ended without the user signing out here. */
   ended = $state(false);
-  /** Whether the user is signing out. */
   isSigningOut = $state(false);
 
   #readAt: number | null = null;
-  /** Account whose data page-lived stores may hold. */
+  /** Id of the account whose data the stores of this page may hold; undefined before the first sign-in. */
   #pageOf: Id | undefined;
 
   readonly #api: Api;
@@ -59,7 +61,7 @@ export class SessionStore {
     this.#pageOf = this.account?.id;
     api.onSignedOut = () => this.expire();
     this.#channel?.addEventListener('message', (event) => {
-      // Another tab signed in or out.
+      // Handles sign-ins and sign-outs of other tabs.
       const told = event.data as string | SignedOutMessage;
       if (typeof told !== 'string') this.#applySignOut(told);
       else if (told === 'signed-out') this.#clear();
@@ -67,30 +69,30 @@ export class SessionStore {
     });
   }
 
-  /** Must be read while signed in only. */
+  /** Signed-in account. Throws while nobody is signed in. */
   get user(): Account {
     if (!this.account) throw new Error('nobody is signed in');
     return this.account;
   }
 
-  /** Display name; the own one is always current. */
+  /** Display name of a person. The user's own name comes from the account, because that is always current. */
   nameOf({ id, display_name }: Pick<User, 'id' | 'display_name'>): string {
     return this.account?.id === id ? this.account.display_name : display_name;
   }
 
-  /** Own custom status. */
+  /** Custom status of the user; null if there is none or it has expired. */
   get status(): CustomStatus | null {
     const said = this.account?.custom_status ?? null;
     return said?.until && Date.parse(said.until) <= thisMinute().getTime() ? null : said;
   }
 
-  /** Whether the app should be shown: signed in or expected to be. */
+  /** Whether the app is shown instead of the sign-in page: the user is signed in or expected to be. */
   get isPresent(): boolean {
     const isLikely = this.state === 'unknown' && this.account !== null;
     return this.state === 'signed-in' || this.state === 'ended' || isLikely;
   }
 
-  /** Whether this browser was signed in last time. */
+  /** Whether the browser has a stored account, so that its user is expected to be signed in. */
   get isLikely(): boolean {
     return this.account !== null;
   }
@@ -104,7 +106,7 @@ export class SessionStore {
     }
   }
 
-  /** Time of the last load; null if never. */
+  /** Time at which the account was loaded, in milliseconds since 1970; null if never. */
   get requestedAt(): number | null {
     return this.#readAt;
   }
@@ -115,14 +117,14 @@ export class SessionStore {
     if (!isHere()) return;
     try {
       const account = await this.#api.get('/users/me');
-      // Signed out meanwhile.
+      // Ignores the response if the user has signed out meanwhile.
       if (isHere()) this.#enter(account);
     } catch (error) {
       if (isRefused(error)) this.expire();
     }
   }
 
-  /** Skips the session check in a browser that never signed in. */
+  /** Sets the state to signed out without a request. Called in a browser that never signed in. */
   assumeSignedOut(): void {
     if (this.state === 'unknown') this.state = 'signed-out';
   }
@@ -137,7 +139,7 @@ export class SessionStore {
     this.#welcome(await this.#api.post('/auth/signup', form));
   }
 
-  /** Signs in, or returns the challenge of a second factor. */
+  /** Signs in. If a second factor is required, returns its challenge. */
   async signIn(form: { email: string; password: string }): Promise<Challenge | null> {
     const answer = await this.#api.post('/auth/signin', form);
     if ('challenge' in answer) return answer;
@@ -157,22 +159,22 @@ export class SessionStore {
     this.#welcome(await this.#api.post('/auth/passkeys/signin/finish', finish));
   }
 
-  /** Loads the account after a sign-in on another page and notifies other tabs. */
+  /** Loads the account after a sign-in by redirect or popup, and notifies the other tabs. */
   async resumeFromOAuth(): Promise<void> {
-    // The account may differ.
+    // Clears the service worker's cache, because the account may be another one.
     this.#forgetRead();
     await this.load();
     if (this.state === 'signed-in') this.#channel?.postMessage('signed-in');
   }
 
   async signOut(): Promise<void> {
-    // The socket may close before the response, which is expected; read the account before it is cleared.
+    // The WebSocket may close before the response arrives: `isSigningOut` marks that as expected. The id is needed after the account was cleared.
     const left = this.account?.id;
     this.isSigningOut = true;
     try {
       await this.#api.post('/auth/logout');
     } catch (error) {
-      // An expired session is fine; other errors must be reported, or a shared computer stays signed in.
+      // If the session has expired already, signing out has succeeded. Other errors are reported, or a shared computer would stay signed in unnoticed.
       if (!(error instanceof ApiError && error.status === 401)) {
         this.isSigningOut = false;
         throw error;
@@ -181,7 +183,7 @@ export class SessionStore {
     this.#signOutAllTabs(left);
   }
 
-  /** Signs out without waiting for the server. */
+  /** Signs out this tab without waiting for the server. */
   signOutLocally(): void {
     this.isSigningOut = true;
     this.#clear();
@@ -191,12 +193,11 @@ export class SessionStore {
     this.#enter(await this.#api.patch('/users/me', { display_name: displayName }));
   }
 
-  /** Sets the custom status. */
   async setCustomStatus(status: { emoji: string | null; text: string | null; until: string | null }): Promise<void> {
     this.#enter(await this.#api.patch('/users/me/status', status));
   }
 
-  /** Updates language, time zone and presence settings. */
+  /** Changes the language, time zone and presence of the user. */
   async updatePreferences(
     choice: Partial<Pick<Account, 'language' | 'timezone' | 'show_timezone' | 'chosen_presence'>>
   ): Promise<void> {
@@ -207,7 +208,7 @@ export class SessionStore {
     await this.#api.post('/auth/change-password', { current_password: current, password: next });
   }
 
-  /** Exports the account's data. */
+  /** Requests an export of the account's data. */
   exportData(): Promise<unknown> {
     return this.#api.get('/users/me/export');
   }
@@ -224,7 +225,7 @@ export class SessionStore {
     this.#signOutAllTabs(left);
   }
 
-  /** The session has expired; the page stays for a new sign-in. */
+  /** Ends the session after the server has rejected it. The page stays, so that the user can sign in again. */
   expire(): void {
     if (this.isSigningOut) {
       this.#clear();
@@ -254,20 +255,20 @@ export class SessionStore {
     this.#channel?.postMessage('signed-out');
   }
 
-  /** Every tab clears its data, because it might write unsaved state later. */
+  /** Handles the sign-out in another tab. This tab clears the local data too, because it may have stored unsaved content since then. */
   #applySignOut({ left, at }: SignedOutMessage): void {
-    // The user has signed in again: keep the new data.
+    // The message is old and the user has signed in again since: the new data stays.
     const isBack = Date.now() - at > SLEEP_THRESHOLD && parseAccount(this.#storage?.getItem(HINT))?.id === left;
     this.#clear();
     if (!isBack) this.#clearLocalData(left);
   }
 
   #enter(own: User, sessionId: string | null = this.sessionId): void {
-    // The own user object includes the email address.
+    // `GET /users/me` returns the private fields, such as the email address, as well.
     const account = own as Account;
     this.#storage?.setItem(HINT, JSON.stringify(account));
     if (this.#pageOf !== undefined && this.#pageOf !== account.id) {
-      // After an expired session another account starts at the root.
+      // If an account signs in after the session of another one has expired, it starts at the root.
       this.#startOver(this.state === 'ended' ? 'home' : 'here');
       return;
     }
@@ -289,7 +290,7 @@ export class SessionStore {
   }
 }
 
-/** Bans and proxy errors say nothing about the session. */
+/** Whether the server has rejected the session. Bans and errors of proxies say nothing about it. */
 function isRefused(error: unknown): boolean {
   if (!(error instanceof ApiError) || /^(?:address_banned$|http_)/.test(error.code)) return false;
   return error.status === 401 || error.status === 403;

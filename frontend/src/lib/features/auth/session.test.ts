@@ -146,14 +146,14 @@ describe('a session', () => {
     api.answers.set('POST /auth/signin', { user: elena, session_id: 's1' });
     await session.signIn({ email: '', password: '' });
     await session.signOut();
-    // The same account continues.
+    // The same account signs in again, so the page continues.
     await session.signIn({ email: '', password: '' });
     await session.signOut();
     expect([session.state, startedOver]).toEqual(['signed-out', []]);
     api.answers.set('POST /auth/signup', { user: { ...elena, id: 'u2' }, session_id: 's2' });
     await session.signUp({ display_name: '', email: '', password: '' });
     expect([session.state, session.account, startedOver]).toEqual(['signed-out', null, ['here']]);
-    // Knows its account.
+    // The new page knows the account from local storage.
     expect(new SessionStore(api, { storage }).user.id).toBe('u2');
   });
 
@@ -163,7 +163,7 @@ describe('a session', () => {
     api.answers.set('GET /users/me', { ...elena, id: 'u2' });
     await returning.load();
     expect(startedOver).toEqual(['here']);
-    // No earlier account, nothing to clear.
+    // Without an earlier account the page needs no reload.
     const fresh = new SessionStore(api, { startOver: (where) => startedOver.push(where) });
     await fresh.load();
     expect([fresh.state, startedOver]).toEqual(['signed-in', ['here']]);
@@ -176,7 +176,7 @@ describe('a session', () => {
     channel.hear('signed-in');
     await expect.poll(() => session.state).toBe('signed-in');
     api.onSignedOut?.();
-    // The account may return: the cache stays.
+    // The same account may sign in again, so the cache stays.
     expect(forgotten).toBe(0);
     session.signOutLocally();
     expect([session.state, session.isPresent, session.isSigningOut]).toEqual(['signed-out', false, true]);
@@ -270,7 +270,7 @@ describe('a session', () => {
     api.answers.set('GET /users/me', elena);
     await session.load();
     vi.spyOn(api, 'post').mockImplementation(() => {
-      // As after a failed refresh.
+      // The client does the same after a failed refresh.
       api.onSignedOut?.();
       return Promise.reject(new ApiError(401, 'unauthenticated', ''));
     });
@@ -297,7 +297,7 @@ describe('a session', () => {
     const at = Date.now() - 3_600_000;
     channel.hear({ left: 'u1', at });
     expect([session.state, left]).toEqual(['signed-out', []]);
-    // Signed out, or another account.
+    // The account has signed out, or another one has signed in.
     channel.hear({ left: 'u1', at });
     storage.setItem('natter.session', JSON.stringify({ ...elena, id: 'u2' }));
     channel.hear({ left: 'u1', at });

@@ -1,7 +1,7 @@
-/** WebAuthn in the browser: converts the server's options and the authenticator's responses. */
+/** Passkeys in the browser: converts the server's WebAuthn options and the authenticator's responses. */
 import type { PasskeyJson as Json } from './api.ts';
 
-/** Passkeys need a secure context, a host name and JSON support. */
+/** Whether passkeys can be used: they need a secure context, a host name and support for WebAuthn as JSON. */
 export function canPasskey(): boolean {
   const isName = !/^[\d.]+$|^\[/.test(location.hostname);
   return (
@@ -26,7 +26,7 @@ export async function createPasskey(options: Json): Promise<Json> {
 }
 
 interface UseOptions {
-  /** Waits for a passkey chosen from autofill. */
+  /** Whether to wait until the user chooses a passkey from the autofill. */
   conditional?: boolean;
   signal?: AbortSignal | undefined;
 }
@@ -48,7 +48,7 @@ function answered(credential: Credential | null): PublicKeyCredential {
   throw new DOMException('no passkey came', 'NotAllowedError');
 }
 
-/** Cancelled or timed out. */
+/** Whether the user has cancelled or the request has timed out. */
 export function isPasskeyDismissed(error: unknown): boolean {
   return error instanceof DOMException && ['NotAllowedError', 'AbortError'].includes(error.name);
 }

@@ -1,11 +1,11 @@
-/** API types of plans, credits and payments. Credits are in millionths, money in minor units. */
+/** API types of plans, credits and payments. Amounts of credits are in millionths of a credit, amounts of money in minor units such as cents. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Always, Id } from '#lib/api/types.ts';
 import type { Api } from '#lib/api/client.ts';
 
-/** Quotas that renew daily. */
+/** Metrics whose quota renews daily. */
 export type DailyMetric = Exclude<QuotaMetric, 'storage' | 'members'>;
-/** `storage`: bytes of files and texts; `members`: of a workspace. */
+/** Metric that a plan limits. `storage`: bytes of files and texts; `members`: members of a workspace. */
 export type QuotaMetric = Described.QuotaMetric;
 
 /** `GET /r1/entitlements/me`, and the frame `quota.updated` */
@@ -24,10 +24,10 @@ export type PlanInterval = Described.PlanInterval;
 
 export type Plan = Omit<Described.PricingPlan, 'quotas'> & { quotas: Partial<Record<QuotaMetric, number>> };
 
-/** Payment method. */
+/** Gateway through which can be paid. */
 export type PaymentGateway = Described.PaymentGateway;
 
-/** `GET /r1/admin/gateways`: includes health data. */
+/** `GET /r1/admin/gateways`: a gateway with its health. */
 export type AdminPaymentGateway = Always<Described.AdminPaymentGateway, 'last_event_at' | 'last_paid_at'>;
 
 export type PaymentStatus = Described.PaymentStatus;
@@ -44,50 +44,50 @@ export type CreditSettings = Described.CreditSettings;
 
 export type StoppedTopUp = Described.StoppedTopUp;
 
-/** Automatic top-up. */
+/** Automatic top-up: buys credits when the balance falls below a threshold. */
 export type TopUp = Described.TopUp;
 
-/** Editable fields. */
+/** Fields of an automatic top-up that the user can change. */
 export type TopUpInput = Pick<TopUp, 'plan_id' | 'currency' | 'threshold' | 'monthly_limit'> & { method_id: Id };
 
-/** Saving of a payment method in progress. */
+/** Saving of a payment method that is in progress at a gateway. */
 export type MethodSetup = Described.PaymentMethodSetup;
 
 export type LedgerEntry = Described.LedgerEntry;
 
 export type SubscriptionStatus = Described.SubscriptionStatus;
 
-/** Recurring plan. */
+/** Subscription of a recurring plan. */
 export type Subscription = Omit<Described.Subscription, 'plan'> & { plan: Plan };
 
 /** Saved card or wallet. */
 export type PaymentMethod = Described.PaymentMethod;
 
-/** Price of a plan change. */
+/** Price of a plan change before it is made. */
 export type ChangePreview = Described.ChangePreview;
 
-/** With a URL the payer must confirm there. */
+/** Result of a plan change. If it has a URL, the payer must confirm the payment there. */
 export type PlanChange = Omit<Described.ChangedSubscription, 'subscription'> & { subscription: Subscription };
 
-/** Billing details for receipts. */
+/** Name, address and tax number that receipts contain. */
 export type BillingDetails = Described.BillingDetails;
 
 /** Receipt of a refund. */
 export type CreditNote = Described.CreditNote;
 
-/** Payment for admins. */
+/** Payment as admins see it. */
 export type AdminPayment = Described.AdminPayment;
 
-/** Event of a gateway. */
+/** Event that a gateway has sent. */
 export type PaymentEvent = Described.PaymentEvent;
 
-/** `last_answer`: last gateway response without an outcome. */
+/** Refund. `last_answer`: the last response of the gateway, if that contained no outcome. */
 export type Refund = Omit<Described.PaymentRefund, 'state'> & { state: 'pending' | 'done' | 'failed' };
 
-/** Decision on a pending refund. `ask`: query the gateway again. */
+/** Decision on a pending refund. `ask`: the gateway is queried again. */
 export type RefundDecision = Described.RefundDecision;
 
-/** `amount`: withheld by the gateway. */
+/** Dispute of a payment. `amount`: the amount that the gateway withholds. */
 export type Dispute = Omit<Described.PaymentDispute, 'state'> & { state: 'open' | 'won' | 'lost' };
 
 /** `GET /r1/admin/payments/{id}` */
@@ -96,18 +96,18 @@ export type PaymentDetails = Omit<Described.AdminPaymentDetails, 'refunds' | 'di
   disputes: Dispute[];
 };
 
-/** Outcome of a quarantined payment. */
+/** Way in which a payment leaves the quarantine. */
 export type Release = Described.ReleaseAs;
 
-/** Plan fields set by admins. */
+/** Fields of a plan that admins define. */
 export type PlanDefinition = Pick<Plan, 'name' | 'prices' | 'credits' | 'quotas' | 'features' | 'trial_days'>;
 
-/** Subscription for admins. */
+/** Subscription as admins see it. */
 export type AdminSubscription = Subscription & Pick<Described.AdminSubscription, 'user_id'>;
 
 export type DifferenceState = Described.DifferenceState;
 
-/** Mismatch between a gateway and the database. */
+/** Difference between a gateway's data on a payment and the database. */
 export type PaymentDifference = Described.PaymentDifference;
 
 /** Revenue in one currency. */
@@ -118,12 +118,11 @@ export type RevenueSum = Described.RevenueSum;
 /** `GET /r1/admin/revenue` */
 export type Revenue = Described.Revenue;
 
-/** Fetches the storage usage of the account. */
 export const fetchStorageUse = (api: Api) => api.get('/users/me/storage');
 
 export const fetchMethodSetup = (api: Api, id: Id) => api.get(`/payment_methods/setups/${encodeURIComponent(id)}`);
 
-/** Finishes the set-up of a payment method at the demo gateway. */
+/** Finishes saving a payment method at the demo gateway with the given outcome. */
 export const finishDemoSetup = (api: Api, id: Id, outcome: string) =>
   api.post(`/payment_methods/setups/${encodeURIComponent(id)}/demo`, { outcome });
 
@@ -134,5 +133,5 @@ export const fetchWorkspaceEntitlements = (api: Api, workspaceId: Id) =>
 
 export const fetchRevenue = (api: Api, group: 'day' | 'month') => api.get('/admin/revenue', { group });
 
-/** Fetches all plans, for admins. */
+/** Fetches all plans, including withdrawn ones; admins only. */
 export const fetchPlans = (api: Api) => api.get('/admin/pricing_plans');

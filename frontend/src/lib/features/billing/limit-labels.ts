@@ -1,4 +1,4 @@
-/** All limits of a plan. */
+/** Labels and formats of the limits of a plan. */
 import type { QuotaMetric, StorageUse } from './api.ts';
 import { formatBytes } from '#lib/i18n/bytes.ts';
 import { count } from '#lib/i18n/amounts.ts';
@@ -11,7 +11,7 @@ export function limitName(metric: QuotaMetric): string {
   return quotaName(metric);
 }
 
-/** Formatted limit. */
+/** Formats the limit of a metric. */
 export function limitAmount(metric: QuotaMetric, amount: number): string {
   return metric === 'storage' ? formatBytes(amount) : count(amount);
 }

@@ -7,12 +7,12 @@ import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
 const STORAGE_KEY = 'natter.charging';
 
-/** Exhausted credits or quota. */
+/** Reason why no answer is possible: the credits or a daily quota are exhausted. */
 export type Shortage = { kind: 'credits' } | { kind: 'quota'; metric: DailyMetric; resets: Timestamp };
 
 type KeyValueStorage = Pick<Storage, 'getItem' | 'setItem'>;
 
-/** Entitlements, loaded once and updated by events. */
+/** Entitlements of the account, loaded once and updated by events. */
 export class QuotaStore {
   readonly entitlements: Resource<Entitlements>;
   readonly #storage: KeyValueStorage | undefined;
@@ -29,13 +29,13 @@ export class QuotaStore {
     void this.entitlements.load();
   }
 
-  /** Whether this server charges; the last known value until loaded. */
+  /** Whether this server charges for use. Until that is loaded, the last known value. */
   get isCharging(): boolean {
     const { value } = this.entitlements;
     return value === null ? this.#wasCharging : value.credits !== null;
   }
 
-  /** Shortage for chat answers; null if none or unknown. Free models need no credits but count towards quotas. */
+  /** Reason why an assistant can't answer; null if there is none or it is unknown. Free models need no credits, but count towards quotas. */
   shortage(needsCredits: boolean): Shortage | null {
     const { value } = this.entitlements;
     if (!value?.credits) return null;
@@ -50,7 +50,7 @@ export class QuotaStore {
     try {
       this.#storage?.setItem(STORAGE_KEY, String(value.credits !== null));
     } catch {
-      // Retried by the next caller.
+      // A failed request is retried by the next caller.
     }
     return value;
   }

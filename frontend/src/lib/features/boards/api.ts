@@ -7,15 +7,15 @@ export type BoardColumn = Described.BoardColumn;
 
 export type Task = Described.Task;
 
-/** `GET /r1/tasks` */
+/** `GET /r1/tasks`: task assigned to the user, with its conversation. */
 export type OwnTask = Described.OwnTask;
 
 export type NewTask = Described.CreateTaskRequest;
 
-/** Fields of a task change. */
+/** Fields of a task that a change may contain. */
 export type TaskChange = Omit<Described.ChangeTaskRequest, 'version'>;
 
-/** Board events, sent to viewers of the conversation. */
+/** Events of a board, which are sent only to connections that show its conversation. */
 export type BoardFrame = FrameOf<Extract<Described.ServerFrame, { type: `task.${string}` | `column.${string}` }>>;
 
 type FrameOf<F extends { type: unknown; payload: unknown }> = F extends unknown ? Pick<F, 'type' | 'payload'> : never;

@@ -12,7 +12,7 @@ interface Created {
 
 const NONE: readonly Task[] = [];
 
-/** Tasks created from messages; the board is loaded only if there are any. */
+/** Tasks that were created from messages of a conversation. The board is loaded only if there are any. */
 export class MessageTasksStore {
   readonly #api: Pick<Api, 'get' | 'post' | 'patch' | 'delete'>;
   readonly #id: Id;
@@ -36,7 +36,7 @@ export class MessageTasksStore {
     return this.#board.column(column_id)?.done ?? false;
   }
 
-  /** Loads the tasks and follows events; returns a function that stops it. */
+  /** Loads the tasks and updates them on events; returns a function that stops this. */
   open(live: BoardUpdates): () => void {
     const leave = this.#board.follow(live);
     const leaveFirst = live.on((frame: { type: string }) => {
@@ -57,12 +57,12 @@ export class MessageTasksStore {
       const { total } = await this.#api.get(`/conversations/${this.#id}/tasks`, query);
       if (total > 0) await this.#read();
     } catch {
-      // Optional data; retried at the next visit.
+      // The tasks are optional; loading is tried again at the next visit.
     }
   }
 
   async #read(): Promise<void> {
-    // After the first load the board updates itself.
+    // Once the board is loaded, it updates itself.
     if (this.#isReading || this.#board.isLoaded) return;
     this.#isReading = true;
     await this.#board.load();
@@ -70,7 +70,7 @@ export class MessageTasksStore {
   }
 }
 
-/** Shows the tasks of messages in a conversation. */
+/** Shows the tasks that were created from messages of the conversation. */
 export function showTasks(app: App, conversationView: ConversationView): void {
   if (conversationView.pending) return;
   const tasks = new MessageTasksStore(app.api, conversationView.id);

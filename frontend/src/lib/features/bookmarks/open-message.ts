@@ -4,7 +4,7 @@ import type { Message } from '#lib/api/types.ts';
 
 type MessageLocation = Pick<Message, 'id' | 'conversation_id' | 'thread_id' | 'also_to_conversation'>;
 
-/** Opens a conversation at a message; for thread replies with the thread panel. */
+/** Opens a conversation at a message. If the message is a reply in a thread, its thread opens too. */
 export async function openMessage(
   { shell }: Pick<App, 'shell'>,
   message: MessageLocation,

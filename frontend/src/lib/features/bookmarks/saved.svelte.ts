@@ -12,11 +12,11 @@ const PAGE_SIZE = 50;
 
 export class BookmarksStore {
   readonly list: PagedResource<SavedMessage>;
-  /** Ids in the loaded pages. */
+  /** Ids of the messages in the loaded pages. */
   readonly #ids = new SvelteSet<Id>();
-  /** Changes since a request, which its response doesn't contain. */
+  /** Whether a message is saved, as far as that differs from the loaded pages or isn't in them. */
   readonly #told = new SvelteMap<Id, boolean>();
-  /** Number of invalidations; older responses are discarded. */
+  /** Number of invalidations. Responses to requests from before an invalidation are discarded. */
   #returns = 0;
   readonly #api: Api;
 
@@ -49,7 +49,7 @@ export class BookmarksStore {
     return this.#told.get(id) ?? this.#ids.has(id);
   }
 
-  /** Loads the saved state of a message that may be beyond the loaded pages. */
+  /** Loads whether a message is saved. Needed only if it may be beyond the loaded pages. */
   async loadState(id: Id): Promise<void> {
     const isWhole = this.list.isKnown && !this.list.hasMore;
     if (isWhole || this.has(id) || this.#told.has(id)) return;
@@ -58,7 +58,7 @@ export class BookmarksStore {
       const { saved } = await this.#api.get(`/messages/${id}/saved`);
       if (returns === this.#returns && !this.#told.has(id)) this.#told.set(id, saved);
     } catch {
-      // Retried by the next caller.
+      // A failed request is retried by the next caller.
     }
   }
 
@@ -72,11 +72,11 @@ export class BookmarksStore {
     if (!isSaved) return this.#markUnsaved(id);
     if (this.has(id)) return;
     this.#told.set(id, true);
-    // The message is loaded with the list.
+    // The event contains only the id, so the message is loaded with the list.
     void this.list.refresh();
   }
 
-  /** The text has changed. */
+  /** Updates the text of a saved message. */
   #update(message: Message): void {
     const have = this.list.items.find((one) => one.message.id === message.id);
     if (have) this.list.upsert({ ...have, message }, (one) => one === have);
@@ -87,7 +87,7 @@ export class BookmarksStore {
     this.#removeFromList(id);
   }
 
-  /** The message was deleted. */
+  /** Removes a message that was deleted. */
   #remove(id: Id): void {
     this.#told.delete(id);
     this.#removeFromList(id);
@@ -99,5 +99,5 @@ export class BookmarksStore {
   }
 }
 
-/** Saved messages of the current account, loaded on demand. */
+/** Saved messages of the current account, loaded when first used. */
 export const savedOf = perAccount(({ api, connection }) => new BookmarksStore(api, connection));

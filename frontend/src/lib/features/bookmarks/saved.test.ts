@@ -3,7 +3,7 @@ import type { Api } from '#lib/api/client.ts';
 import { BookmarksStore } from './saved.svelte.ts';
 import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
-/** Server whose list responses wait for the test. */
+/** Fake server that answers requests for the list when the test tells it to. */
 function server(ids: string[]) {
   const there = new Set(ids);
   const answers: (() => void)[] = [];
@@ -29,7 +29,7 @@ function server(ids: string[]) {
 
 it('knows what was done last, also where the list was on its way', async () => {
   const { saved, letGo } = server(['m1']);
-  // The response in flight is older.
+  // The response in flight contains the state before this change.
   await saved.setSaved('m1', false);
   await saved.setSaved('m2', true);
   expect([saved.has('m1'), saved.has('m2')]).toEqual([false, true]);
@@ -63,7 +63,7 @@ it('shows what a saved message says now', async () => {
   expect(saved.list.items.map(({ message }) => message.content)).toEqual(['after']);
 });
 
-/** 60 saved messages of which 50 are loaded. */
+/** Store with 60 saved messages, of which 50 are loaded. */
 function large(live: FakeLiveUpdates) {
   const there = new Set(Array.from({ length: 60 }, (_, at) => `m${at}`));
   const asked: string[] = [];

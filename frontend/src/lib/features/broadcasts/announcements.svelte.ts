@@ -5,16 +5,16 @@ import { known } from '#lib/util/enum-lookup.ts';
 
 const WEIGHT: Record<Severity, number> = { critical: 0, warning: 1, info: 2 };
 const weightOf = ({ severity }: Announcement) => known(WEIGHT, severity) ?? WEIGHT.info;
-/** Maximum delay of a timer. */
+/** Longest delay that browsers allow for a timer, in milliseconds. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
 
-/** Announcements for the current account, reloaded at each hello and updated by events. */
+/** Announcements for the current account, updated by events and reloaded after each connection. */
 export class AnnouncementsStore {
   #items = $state.raw<Announcement[]>([]);
   readonly #api: Pick<Api, 'get' | 'post'>;
-  /** Last change by id; the later one wins regardless of arrival. */
+  /** Time of the last known change by id. An announcement replaces the known one only if its change is later, in whatever order they arrive. */
   readonly #heard = new Map<Id, string>();
-  /** Dismissed here or on another device. */
+  /** Ids of the announcements that were dismissed here or on another device. */
   readonly #dismissed = new Set<Id>();
   readonly #seen = new Set<Id>();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -24,7 +24,7 @@ export class AnnouncementsStore {
     this.#api = api;
   }
 
-  /** By severity, then newest first. */
+  /** Active announcements by severity, then newest first. */
   get items(): readonly Announcement[] {
     return this.#items;
   }
@@ -36,12 +36,12 @@ export class AnnouncementsStore {
     try {
       active = (await this.#api.get('/broadcasts/active')).items;
     } catch {
-      // The next hello retries.
+      // The next connection tries again.
       return;
     }
     if (turn !== this.#turn) return;
     const ids = new Set(active.map(({ id }) => id));
-    // The server's list excludes dismissed and expired announcements.
+    // Announcements that are missing in the response were dismissed or have expired.
     this.#become(this.#items.filter(({ id }) => ids.has(id)));
     active.forEach((item) => this.upsert(item));
   }
@@ -49,7 +49,7 @@ export class AnnouncementsStore {
   upsert(item: Announcement): void {
     const before = this.#heard.get(item.id);
     if (before !== undefined && before > item.updated_at) return;
-    // Expired announcements don't return unchanged.
+    // Counts an expired announcement as changed later, so that the same change can't show it again.
     const isOver = item.status !== 'active';
     this.#heard.set(item.id, isOver ? `${item.updated_at}~` : item.updated_at);
     const others = this.#items.filter(({ id }) => id !== item.id);
@@ -57,13 +57,13 @@ export class AnnouncementsStore {
     this.#become(isShown ? [...others, item] : others);
   }
 
-  /** Dismissed here or on another device. */
+  /** Hides an announcement that was dismissed here or on another device. */
   markDismissed(id: Id): void {
     this.#dismissed.add(id);
     this.#become(this.#items.filter((item) => item.id !== id || !item.dismissible));
   }
 
-  /** Dismisses optimistically. */
+  /** Hides an announcement at once; shows it again if the server rejects that. */
   async dismiss(item: Announcement): Promise<void> {
     this.markDismissed(item.id);
     try {
@@ -75,7 +75,7 @@ export class AnnouncementsStore {
     }
   }
 
-  /** Reports a view, once per page load. */
+  /** Reports that an announcement was seen, once per page load. */
   markSeen(id: Id): void {
     if (this.#seen.has(id)) return;
     this.#seen.add(id);

@@ -2,10 +2,10 @@ import { mount } from 'svelte';
 import type { App } from '#lib/app/app.ts';
 import { AnnouncementsStore } from './announcements.svelte.ts';
 
-/** Announcements of the current account. */
+/** Store of announcements and the account for which it was loaded; undefined before the first connection. */
 let known: { announcements: AnnouncementsStore; account: string | undefined } | undefined;
 
-/** Starts announcements after the first connection; loaded last. */
+/** Loads the announcements. Called after each connection, when everything else has been loaded. */
 export function startAnnouncements(app: App): void {
   const account = app.session.account?.id;
   known ??= listen(app);
@@ -21,7 +21,7 @@ function listen(app: App): { announcements: AnnouncementsStore; account: string 
       announcements.upsert(frame.payload);
       show(app);
     } else if (frame.type === 'broadcast.dismissed') announcements.markDismissed(frame.payload.id);
-    // Announcements depend on the workspace, and events were missed.
+    // Reloads after a change of the workspace, on which the audience depends, and after lost events.
     else if (frame.type === 'workspace.changed' || frame.type === 'resync')
       void announcements.load().then(() => show(app));
   });
@@ -30,7 +30,7 @@ function listen(app: App): { announcements: AnnouncementsStore; account: string 
 
 let isShowing = false;
 
-/** Loads the banner component on demand. */
+/** Loads the banner component when there is something to show. */
 function show(app: App): void {
   const announcements = known?.announcements;
   if (isShowing || !announcements || announcements.items.length === 0) return;
@@ -44,7 +44,7 @@ function show(app: App): void {
       });
     })
     .catch(() => {
-      // Retried with the next one.
+      // The next announcement tries again.
       isShowing = false;
     });
 }

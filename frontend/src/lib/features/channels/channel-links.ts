@@ -1,4 +1,4 @@
-/** Channel links: the author types `#general`, the message contains a link by id, which survives renames. */
+/** Links to channels: an author types `#general`; the sent message contains a link with the channel's id, which stays valid when the channel is renamed. */
 import type { App } from '#lib/app/app.ts';
 import type { Id } from '#lib/api/types.ts';
 import { isChannel } from '#lib/features/conversations/kinds.ts';
@@ -7,12 +7,12 @@ import type { ConversationView } from '#lib/features/conversations/conversation-
 
 const UUID = String.raw`[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}`;
 const LINK = new RegExp(String.raw`\[#([^\]\n]*)\]\(/c/(${UUID})\)`, 'gi');
-/** Code, links and URLs are not parsed. */
+/** Parts of a text in which channel names aren't replaced: code, links and URLs. */
 const LITERAL = /(`{3,}[^]*?(?:`{3,}|$)|`[^`\n]*`|\[[^\]\n]*\]\([^)\s]*\)|https?:\/\/\S+)/;
-/** Characters that are unsafe in link text. */
+/** Characters that could end or format the text of a link. */
 const MARKS = /[\\[\]`*<>]/g;
 
-/** Replaces channel names by links. */
+/** Replaces the channel names in a text by links. */
 export function linked(text: string, channels: readonly Name[]): string {
   if (!text.includes('#')) return text;
   const link = (name: string, id: string) => `[#${name.replace(MARKS, '')}](/c/${id})`;
@@ -28,7 +28,7 @@ export function linked(text: string, channels: readonly Name[]): string {
     .join('');
 }
 
-/** Replaces links by current names; returns the channels too. */
+/** Replaces the links in a text by the current names of the channels. `meant`: the linked channels. */
 export function unlinked(text: string, channels: readonly Name[]): { text: string; meant: readonly Name[] } {
   const meant: Name[] = [];
   const words = text.replace(LINK, (_, written: string, id: string) => {
@@ -40,7 +40,7 @@ export function unlinked(text: string, channels: readonly Name[]): { text: strin
 }
 
 export class ChannelLinks {
-  /** Chosen or linked channels, which the user need not be a member of. */
+  /** Channels that the user has picked from suggestions or that the text contains as links. The user may not be a member of them. */
   #meant: readonly Name[] = [];
   readonly #app: App;
   readonly #workspaceId: Id | undefined;
@@ -72,7 +72,7 @@ export class ChannelLinks {
   }
 }
 
-/** Enables channel links in a conversation. */
+/** Enables links to channels in the composer of a conversation. */
 export function linkChannels(app: App, conversationView: ConversationView): void {
   conversationView.directory.channels = new ChannelLinks(app, conversationView.conversation?.workspace_id);
 }

@@ -6,10 +6,10 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 export type ChannelFilter = 'all' | 'not_joined' | 'archived';
 
-/** Preview of a channel. */
+/** Content of the preview of a channel. */
 export interface Preview {
   channel: Conversation;
-  /** The first members, owners first. */
+  /** First members of the channel, its owners first. */
   people: Member[];
   messages: Message[];
 }
@@ -18,7 +18,7 @@ const PAGE_SIZE = 50;
 const PREVIEWED_PEOPLE = 5;
 const PREVIEWED_MESSAGES = 20;
 
-/** Channel requests. */
+/** Requests about channels. */
 export class ChannelsStore {
   readonly #api: Api;
   readonly #conversations: ConversationsStore;
@@ -28,7 +28,7 @@ export class ChannelsStore {
     this.#conversations = conversations;
   }
 
-  /** Public channels of a workspace by number of members. */
+  /** Public channels of a workspace, sorted by number of members. */
   browse(workspaceId: Id, query: () => { q: string; filter: ChannelFilter }): PagedResource<Conversation> {
     return new PagedResource((page) => {
       const { q, filter } = query();

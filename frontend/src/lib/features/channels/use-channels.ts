@@ -1,7 +1,7 @@
 import { useApp } from '#lib/app/app.ts';
 import { ChannelsStore } from './channels.svelte.ts';
 
-/** Loaded on demand. */
+/** Store of channel requests, created when first used. */
 export function useChannels(): ChannelsStore {
   const { api, conversations } = useApp();
   return new ChannelsStore(api, conversations);

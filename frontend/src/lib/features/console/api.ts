@@ -1,4 +1,4 @@
-/** API types of the console. */
+/** API types of the operator console. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Always } from '#lib/api/types.ts';
 import type { Api } from '#lib/api/client.ts';
@@ -51,7 +51,7 @@ export type AccountDetails = Always<
   'suspended_at' | 'suspended_reason' | 'plan' | 'last_active_at' | 'suspended_by_name' | 'credits'
 >;
 
-/** Sign-in link, mailed or shown. */
+/** Link with which the owner of an account signs in. If the server can't send mail, `url` contains it for the admin to pass on. */
 export type SentLink = Always<Described.SentLink, 'url'>;
 
 export type AccountInput = Described.InviteAccountRequest;
@@ -61,10 +61,10 @@ export type InvitedAccount = Account & { link: SentLink };
 /** `GET /r1/admin/workspaces` */
 export type AdminWorkspace = Always<Described.AdminWorkspace, 'owner' | 'last_activity_at'>;
 
-/** `GET /r1/admin/conversations`: a page, newest first. */
+/** `GET /r1/admin/conversations`, newest first. */
 export type AdminConversation = Described.AdminConversation;
 
-/** `GET /r1/admin/workspaces/{id}/members`, `GET /r1/admin/conversations/{id}/members`: without guests. */
+/** `GET /r1/admin/workspaces/{id}/members`, `GET /r1/admin/conversations/{id}/members`: without the guests of a workspace. */
 export type AdminMember = Described.AdminWorkspaceMember;
 
 export type SettingSource = Described.SettingSource;
@@ -84,7 +84,7 @@ export type MailTest = Always<Described.MailTest, 'error'>;
 /** `POST /r1/admin/setup/question` */
 export type QuestionTest = Always<Described.QuestionTest, 'model' | 'answer' | 'error'>;
 
-/** Fetches the effective settings with their sources. */
+/** Fetches the settings in effect and where each of them was set. */
 export const fetchSettings = (api: Api) => api.get('/admin/settings');
 
 /** Fetches the results of the health checks. */

@@ -2,10 +2,10 @@ import { page } from '$app/state';
 import { pathOf } from '#lib/util/address.ts';
 import { goto } from '#lib/util/navigation.ts';
 
-/** Pending navigation, which the next change extends. */
+/** Target of the navigation in progress, which a further change is added to. Null if there is none. */
 let coming: URL | null = null;
 
-/** Sets query parameters of a list; empty values are removed. */
+/** Changes query parameters of the current page; an empty value removes the parameter. */
 export function setQueryParams(change: Record<string, string | null | undefined>): void {
   const from = coming && pathOf(coming) === pathOf(page.url) ? coming : page.url;
   const next = new URL(from.href);

@@ -1,4 +1,4 @@
-/** Console pages in menu order. They share one route, because every route adds to the first load. */
+/** Pages of the console in menu order. They share one route, because every route makes the first load of the app larger. */
 import Activity from '@lucide/svelte/icons/activity';
 import type { LucideProps } from '@lucide/svelte';
 import Boxes from '@lucide/svelte/icons/boxes';
@@ -23,7 +23,7 @@ import type { Component } from 'svelte';
 import { m } from '#lib/paraglide/messages.js';
 
 interface Section {
-  /** Path segment below `/admin`; undefined for its root. */
+  /** Path segment below `/admin`; undefined for `/admin` itself. */
   readonly name: string | undefined;
   readonly label: () => string;
   readonly icon: Component<LucideProps>;

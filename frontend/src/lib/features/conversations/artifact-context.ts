@@ -8,10 +8,10 @@ export interface Block {
   readonly text: string;
 }
 
-/** Returns null while the answer is streaming. */
+/** Returns the function that opens a code block of the answer; undefined while the answer is streaming. */
 type ArtifactContext = () => ((block: Block) => void) | undefined;
 
-/** Code blocks with at least this many lines can be opened as artifacts. */
+/** Number of lines from which a code block can be opened beside the conversation. */
 const MANY_LINES = 15;
 const PREVIEWED = /^(html|svg|markdown|md)$/i;
 const KEY = Symbol('opening');

@@ -7,7 +7,7 @@ import type { Block, Inline } from '#lib/features/markdown/tree.ts';
 
 const LOOK = (() => undefined) as never;
 
-/** Marks as ⟨n⟩. */
+/** Text of the blocks, with each citation mark written as ⟨n⟩. */
 function written(blocks: readonly (Block | Inline)[]): string {
   return blocks
     .map((one): string => {

@@ -4,11 +4,11 @@ import type { Block, Inline } from '#lib/features/markdown/tree.ts';
 
 const MARKS = /\[\d{1,3}(?:\s*,\s*\d{1,3})*\]/g;
 
-/** Component that draws a mark. */
+/** Component that draws a citation mark. */
 type CitationComponent = Component<{ n: number }>;
 type Cites = (n: number) => boolean;
 
-/** Replaces numbers known to `cites` by marks. */
+/** Replaces the citations in a text by marks, if `cites` knows their numbers. */
 export function markCitations(blocks: readonly Block[], cites: Cites, look: CitationComponent): Block[] {
   const toCells = (cells: Inline[][]) => cells.map((cell) => inInlines(cell, cites, look));
   return blocks.map((block): Block => {
@@ -35,7 +35,7 @@ export function markCitations(blocks: readonly Block[], cites: Cites, look: Cita
 function inInlines(inlines: readonly Inline[], cites: Cites, look: CitationComponent): Inline[] {
   return inlines.flatMap((inline): Inline[] => {
     if (inline.type === 'text') return inText(inline.text, cites, look);
-    // Links can't be nested.
+    // The text of a link stays as it is, because a mark is a link and links can't be nested.
     if ('children' in inline && inline.type !== 'link')
       return [{ ...inline, children: inInlines(inline.children, cites, look) }];
     return [inline];

@@ -18,25 +18,25 @@ export interface CommandPlace {
 }
 
 export interface CommandField extends CommandPlace {
-  /** Replaces the text of the composer. */
+  /** Replaces the text in the composer. */
   readonly write: (text: string) => void;
 }
 
-/** `done`: clear the input; `kept`: keep it, because the command failed or needs more; otherwise send this text instead. */
+/** Result of a command. `done`: the input is cleared. `kept`: the input stays, because the command failed or needs more. `send`: this text is sent instead. */
 export type CommandEnd = 'done' | 'kept' | { readonly send: string };
 
 export interface Command {
   readonly name: string;
   readonly about: () => string;
-  /** Hint for the argument. */
+  /** Returns a hint about the argument. */
   readonly takes?: () => string;
-  /** Whether the argument is required. */
+  /** Whether the command needs an argument. */
   readonly needsText?: boolean;
   readonly isFor?: (place: CommandPlace) => boolean;
   readonly run: (place: CommandPlace, text: string) => CommandEnd | Promise<CommandEnd>;
 }
 
-/** Default duration of “do not disturb”, in milliseconds. */
+/** Duration of “do not disturb” in milliseconds if the command names none. */
 const USUAL_REST = 3_600_000;
 /** Maximum length of a reminder's note, in characters. */
 const MAX_NOTE = 200;
@@ -128,7 +128,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'shrug',
     about: m.command_shrug,
     takes: m.command_shrug_takes,
-    // Escaped for Markdown.
+    // The backslashes are escaped for Markdown.
     run: (_, text) => ({ send: `${text} ¯\\\\\\_(ツ)\\_/¯`.trimStart() })
   },
   {
@@ -160,10 +160,10 @@ export const COMMANDS: readonly Command[] = [
   }
 ];
 
-/** Newest loaded message that the server has. */
+/** Newest loaded message that has reached the server. */
 const newestIn = ({ log }: ConversationView) => log.items.findLast(({ view }) => view.id !== null)?.view.id ?? null;
 
-/** Applies to the message being replied to, otherwise to the newest one. */
+/** Sets a reminder about the message that is being replied to, or else about the newest one. */
 async function remind({ app, conversationView }: CommandPlace, text: string): Promise<CommandEnd> {
   const messageId = conversationView.target.replyTo?.id ?? newestIn(conversationView);
   if (!messageId) return refuse(m.command_remind_nothing());
@@ -195,14 +195,14 @@ export interface Typed {
   readonly text: string;
 }
 
-/** Parses the command at the start of a text and its argument. */
+/** Returns the command at the start of a text and its argument; null if there is none. */
 export function typedIn(text: string, place: CommandPlace): Typed | null {
   const [, name, rest = ''] = /^\/([a-z]+)(?:\s+([\s\S]*))?$/.exec(text.trim()) ?? [];
   const command = name && commandsFor(place).find((one) => one.name === name);
   return command ? { command, text: rest.trim() } : null;
 }
 
-/** Executes the command in a text; returns false if it has none. */
+/** Runs the command in a text; returns false if there is none. */
 export async function executed(field: CommandField, text: string): Promise<boolean> {
   if (text.trimStart().startsWith('+')) return reacted(field, text);
   const typed = typedIn(text, field);
@@ -210,7 +210,7 @@ export async function executed(field: CommandField, text: string): Promise<boole
   return typed !== null;
 }
 
-/** Reacts to the message being replied to, otherwise to the newest one; returns false without an emoji or permission. */
+/** Reacts to the message that is being replied to, or else to the newest one. Returns false if the text is no emoji or reactions aren't allowed. */
 async function reacted({ conversationView, write }: CommandField, text: string): Promise<boolean> {
   const { quickEmoji } = await import('#lib/features/reactions/quick-reaction.ts');
   const emoji = conversationView.rights.canReact ? await quickEmoji(text, conversationView.directory.emoji) : null;

@@ -11,7 +11,7 @@ import { ComparisonStore } from './logic/comparing.svelte.ts';
 import { useDelivered } from './logic/delivered.svelte.ts';
 import { BrowserOutboxStorage } from '#lib/realtime/outbox-storage.ts';
 
-/** Stores of conversations, alive from sign-in to sign-out. */
+/** Stores of conversations, which live from sign-in to sign-out. */
 export interface ConversationContext {
   messages: MessagesStore;
   drafts: DraftsStore;
@@ -50,7 +50,7 @@ export function provideConversation({ api, connection, session, conversations, a
   for (const [key, text] of drafts.all()) if (!key.includes('/')) conversations.drafts.set(key, text);
   let sync: DraftSync | undefined;
   const bringSync = connection.onConnect(async () => {
-    // If loading fails, the next connection tries again.
+    // If the import fails, it is tried again at the next connection.
     const brought = await painted.then(() => import('./draft-sync.svelte.ts')).catch(() => undefined);
     if (!brought) return;
     const show = (key: string, text: string) => conversations.drafts.set(key, text);

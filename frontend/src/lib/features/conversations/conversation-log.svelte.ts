@@ -24,24 +24,24 @@ import { MessageRequests } from './stores/message-requests.ts';
 import type { OutboxStore } from './stores/outbox.svelte.ts';
 import { ReadPositionsStore } from './stores/read-positions.svelte.ts';
 
-/** Dependencies of a log on the store that holds it. */
+/** Functions of the store of all logs that a log needs. */
 export interface LogHost {
   readonly api: Api;
   readonly outbox: OutboxStore;
   readonly me: () => Sender;
-  /** Records the name of a person who wrote in a conversation. */
+  /** Stores the name of a person who has written in a conversation. */
   readonly learnName: (conversationId: string, person: Person) => void;
   readonly notify: (type: string, payload: unknown) => void;
   readonly sync: () => void;
 }
 
-/** Page size, also used by `app.html`; usually covers all unread messages. */
+/** Number of messages that are loaded first. Usually includes all unread ones; `app.html` requests the same number. */
 const PAGE = 80;
 const OLDER_PAGE = 100;
 const MAX_AT_ONCE = 200;
-/** Read messages shown above the unread marker. */
+/** Number of read messages that are shown above the unread marker. */
 const READ_BEFORE_UNREAD = 20;
-/** Messages of a conversation or thread, in order, as far as they are loaded. */
+/** Loaded messages of a conversation or thread, in order. */
 export class ConversationLog {
   #state = $state.raw<LogState>(EMPTY);
   #error = $state.raw<unknown>(null);
@@ -50,7 +50,7 @@ export class ConversationLog {
   #unreadFrom = $state<number | null>(null);
   readonly positions: ReadPositionsStore;
   readonly requests: MessageRequests;
-  /** Reasoning text of models, by message. */
+  /** Reasoning of models, by the id of the answer. */
   readonly thoughts = new SvelteMap<string, Thoughts>();
 
   #builder = new RowBuilder();
@@ -67,7 +67,7 @@ export class ConversationLog {
     (id) => this.#fetchAnswer(id)
   );
   protected readTo = 0;
-  /** Whether the reader marked messages unread in this visit. */
+  /** Whether the reader has marked messages unread since opening the conversation. */
   keepsUnread = false;
   #limit = PAGE;
   protected readBefore = 0;
@@ -76,7 +76,7 @@ export class ConversationLog {
   constructor(
     readonly id: string,
     host: LogHost,
-    /** Root message of the thread; null for the conversation itself. */
+    /** Id of the first message of a thread; null for the log of a conversation. */
     readonly root: string | null = null
   ) {
     this.host = host;
@@ -86,12 +86,12 @@ export class ConversationLog {
   }
 
   /**
-   * Rows in display order; unchanged rows keep their identity. Not derived state, because that would belong to the component that opened the log
-   * first.
+   * Rows in display order; rows that have not changed keep their identity. A getter instead of derived state, because that would belong to the component that
+   * opens the log first.
    */
   get items(): readonly Row[] {
     const { entries, outbox, hasOlder, line } = this.#state;
-    // The root of a thread precedes its first reply, once that is loaded.
+    // The first message of a thread is shown only when all replies are loaded, because it must be followed by the first one.
     const isCut = hasOlder && line !== null && entries[0]?.message.id === line;
     return this.#builder.build(isCut ? entries.slice(1) : entries, outbox, {
       me: this.host.me(),
@@ -127,7 +127,7 @@ export class ConversationLog {
     return isBehind(this.#state);
   }
 
-  /** Newest known event. */
+  /** Sequence number of the newest known event. */
   get known(): number {
     return this.#state.known;
   }
@@ -140,17 +140,17 @@ export class ConversationLog {
     return this.#state.cursor;
   }
 
-  /** Sequence number up to which everything is read when the last message is visible; includes deleted messages after it. */
+  /** Sequence number to report as read when the last message becomes visible. It may be higher than that of the message, because later ones were deleted. */
   get lastSeq(): number {
     return this.#state.loaded ? this.#state.cursor : 0;
   }
 
-  /** Number of known events after the cursor. */
+  /** Number of known events that are not applied yet. */
   get missing(): number {
     return this.#state.known - this.#state.cursor;
   }
 
-  /** Streaming answers of this log. */
+  /** Answers that are being streamed. */
   get streaming(): readonly Message[] {
     return this.#state.entries.slice(-20).flatMap(({ message }) => (message.status === 'streaming' ? [message] : []));
   }
@@ -159,7 +159,7 @@ export class ConversationLog {
     return this.#state.entries[findIndexById(this.#state.entries, id)]?.message ?? null;
   }
 
-  /** Whether the message counts as unread: own messages and answers to own prompts don't. */
+  /** Whether a message counts as unread. The user's own messages and the answers to them don't. */
   isNews({ own, sender, replyTo }: Pick<MessageView, 'own' | 'sender' | 'replyTo'>): boolean {
     if (own) return false;
     if (sender.kind !== 'assistant' || replyTo === null) return true;
@@ -167,7 +167,7 @@ export class ConversationLog {
     return asked?.kind !== 'user' || asked.id !== this.host.me().id;
   }
 
-  /** Message number of a log position. */
+  /** Number of the message with this sequence number; undefined if that isn't loaded. */
   noOf(seq: number): number | undefined {
     const at = this.#state.entries[findIndexBySeq(this.#state.entries, seq)]?.message;
     return at?.seq === seq ? at.no : undefined;
@@ -179,17 +179,17 @@ export class ConversationLog {
 
   // ── History ──
 
-  /** Opens the log at the read position `read`; unread messages are loaded up to one page. */
+  /** Opens the log at the read position `read`. Unread messages are loaded too, as far as they fit into one request. */
   async open(read: number, last: number): Promise<void> {
     this.#limit = Math.min(MAX_AT_ONCE, Math.max(PAGE, last - read + READ_BEFORE_UNREAD));
     this.readBefore = read;
-    // Marked unread on another device meanwhile.
+    // The user may have marked messages unread on another device.
     this.readTo = Math.min(this.readTo, read);
     this.keepsUnread = false;
     this.#unreadFrom = null;
     if (this.#state.loaded) this.markUnread();
     else await this.load();
-    // The last event may not be a message, so no page contains it.
+    // The last event may not be a message, and then no page of messages contains its number.
     this.noteLatestSeq(last);
     if (this.isBehind) this.host.sync();
   }
@@ -222,7 +222,7 @@ export class ConversationLog {
     const basis = this.#state.known;
     try {
       const page = await this.page({ ...this.before(oldest), limit: OLDER_PAGE });
-      // The log was reloaded meanwhile; merging this page would leave a gap.
+      // The log was reloaded while this request was in progress, and adding its page would leave a gap.
       if (!this.find(oldest.id) && !this.isGone(oldest.id)) return;
       this.apply({ kind: 'page', part: 'older', items: page.items, hasMore: page.has_more, basis });
     } catch (error) {
@@ -232,7 +232,7 @@ export class ConversationLog {
     }
   }
 
-  /** Sets the unread marker above the first unread message of someone else. A manual mark may also be above an own message. */
+  /** Places the unread marker above the first unread message of someone else. If the user has chosen the position, it may also be above their own. */
   protected markUnread(isChosen = false): void {
     const first = this.items.findIndex(
       ({ view }) => view.seq !== null && view.seq > this.readBefore && (isChosen || !view.own)
@@ -273,13 +273,13 @@ export class ConversationLog {
   applyFrame(frame: DurableFrame): void {
     this.#deltas.flush();
     this.apply({ kind: 'event', frame });
-    // The reasoning of another version differs.
+    // The reasoning belongs to the previous version of the answer.
     if (frame.type === 'message.updated') this.thoughts.delete(frame.payload.message.id);
     if (frame.type === 'message.created') this.positions.applySender(frame.payload.message);
     if (this.isBehind) this.host.sync();
   }
 
-  /** Records that events up to `seq` exist, as the hello states. */
+  /** Records that there are events up to `seq`, as the server states after connecting. */
   noteLatestSeq(seq: number): void {
     this.apply({ kind: 'heard', seq });
   }
@@ -293,7 +293,7 @@ export class ConversationLog {
   }
 
   applyToolCall(messageId: string, call: ToolCall): void {
-    // Keeps the order with pending deltas.
+    // Applies pending deltas first, to keep the order.
     this.#deltas.flush();
     this.apply({ kind: 'tool_call', messageId, call });
   }
@@ -302,7 +302,7 @@ export class ConversationLog {
     this.apply({ kind: 'thread', messageId, thread });
   }
 
-  /** Reloads the log after it was trimmed or has fallen too far behind. */
+  /** Reloads the log because the server has deleted missed events or because too many were missed. */
   startOver(): Promise<void> {
     this.apply({ kind: 'expired' });
     return this.load();
@@ -313,17 +313,17 @@ export class ConversationLog {
     try {
       this.apply({ kind: 'fetched', message: await this.host.api.get(`/messages/${id}`), basis });
     } catch (error) {
-      // Other errors are retried.
+      // After any other error the answer is fetched again later.
       if (error instanceof ApiError && error.status === 404) this.apply({ kind: 'removed', id });
     }
   }
 
-  /** Whether own messages are not in the log yet. */
+  /** Whether there are messages of the user that are not in the log yet. */
   get hasUnsent(): boolean {
     return this.#state.outbox.length > 0;
   }
 
-  /** Unloads messages that were read; the next visit loads them again. */
+  /** Releases the loaded messages. The next visit loads them again. */
   unload(): void {
     this.#deltas.clear();
     this.apply({ kind: 'expired' });
@@ -336,7 +336,7 @@ export class ConversationLog {
     this.#deltas.stop();
   }
 
-  /** Loads the messages after a message whose version changed. */
+  /** Reloads the messages after a message of which another version was selected. */
   async #readBranch(): Promise<void> {
     const { branch, known: basis } = this.#state;
     if (!branch) return;
@@ -345,7 +345,7 @@ export class ConversationLog {
       if (page.has_more) await this.startOver();
       else this.apply({ kind: 'branch', items: page.items, basis, branch });
     } catch {
-      // Incomplete: reload everything and report a failure.
+      // Some messages are missing: reloads everything, which also reports a failure.
       await this.startOver();
     }
   }
@@ -359,18 +359,18 @@ export class ConversationLog {
     files: readonly AttachedFile[] = [],
     placed: Placed = {}
   ): string {
-    // Sending a message marks the conversation read.
+    // Sending a message also marks the conversation read.
     this.#unreadFrom = null;
     this.readBefore = Number.POSITIVE_INFINITY;
     return this.host.outbox.send(this.id, content, replyTo, mentions, files, placed);
   }
 
-  /** Outbox with the messages that are not sent yet. */
+  /** Outbox with the user's messages that are not sent yet. */
   get outbox(): OutboxStore {
     return this.host.outbox;
   }
 
-  /** Applies a manual unread mark, which stays for this visit. */
+  /** Applies that the user has marked messages unread. They stay unread until the conversation is opened again. */
   applyReadPosition(read: number): void {
     this.keepsUnread = true;
     this.readTo = read;
@@ -379,14 +379,14 @@ export class ConversationLog {
     this.markUnread(true);
   }
 
-  /** The reader has seen everything up to here. */
+  /** Reports that the user has read everything up to `seq`. */
   markRead(seq: number): void {
     if (seq <= this.readTo) return;
     this.readTo = seq;
     this.host.notify('receipt', { conversation_id: this.id, seq, state: 'read' });
   }
 
-  /** Repeats the read position after a reconnect, unless it was sent before. */
+  /** Reports the read position again after a reconnect, unless the server has it already. */
   repeatRead(): void {
     if (this.readTo > this.positions.own)
       this.host.notify('receipt', { conversation_id: this.id, seq: this.readTo, state: 'read' });

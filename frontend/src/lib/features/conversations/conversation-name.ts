@@ -3,17 +3,17 @@ import type { Conversation, Id, Member } from '#lib/api/types.ts';
 import { isAssistantChat, isPair } from './kinds.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-/** Members except the reader. */
+/** Members of the conversation other than the reader. */
 export function othersIn(conversation: Conversation, me: Id | undefined): Member[] {
   return (conversation.members ?? []).filter((member) => member.user_id !== me);
 }
 
-/** Whether all members are loaded; responses of large conversations contain only the first. */
+/** Whether all members are loaded. Responses about large conversations contain only the first ones. */
 export function knowsEverybody({ members, member_count }: Conversation): boolean {
   return (members?.length ?? 0) >= member_count;
 }
 
-/** Title or the names of the others; empty until members are loaded. */
+/** Title of a conversation, or the names of its other members. Empty if there is no title and the members aren't loaded. */
 export function conversationName(conversation: Conversation, me: Id | undefined): string {
   if (conversation.title) return conversation.title;
   const people = othersIn(conversation, me).map((member) => member.display_name);
@@ -23,7 +23,7 @@ export function conversationName(conversation: Conversation, me: Id | undefined)
   return names.join(', ');
 }
 
-/** The other person has left: use the sender of the last message. */
+/** Name of the other person of a direct conversation who has left, taken from the last message. */
 function whoLeft({ last_message }: Conversation, me: Id | undefined): string {
   const sender = last_message?.sender;
   if (sender?.kind === 'deleted') return m.actor_gone();

@@ -29,39 +29,39 @@ export interface Reader {
   readonly name: string;
 }
 
-/** Conversation that is created with its first message: until then the server knows nothing of it. */
+/** Conversation that is created together with its first message; until then the server doesn't know it. */
 export interface PendingConversation {
   readonly conversation: Conversation;
   /** Creates the conversation, sends its first message and opens it. */
   readonly start: (content: string, files: readonly AttachedFile[]) => Promise<void>;
-  /** Selects another model than the assistant's own; null: the assistant's own. */
+  /** Selects a model; null for the assistant's own. */
   readonly choose: (model: string | null) => void;
   /** Description of the assistant. */
   readonly purpose: string;
   /** First questions that the assistant suggests. */
   readonly starters: readonly string[];
-  /** Reason why the previous first message was refused. */
+  /** Reason why the first message was refused; null if it was not. */
   readonly refusal: Failure | null;
 }
 
 const [useConversationView, provideConversationView] = createContext<ConversationView>();
 export { useConversationView };
 
-/** Provides the view to the components below. Texts there can name its people, channels and emoji. */
+/** Provides the view to the components below, whose texts can then show the names of its people, channels and emoji. */
 export function setConversationView(conversationView: ConversationView): ConversationView {
   setNames(() => conversationView.directory.named);
   return provideConversationView(conversationView);
 }
 
-/** Facts and rights of an open conversation or thread, and the stores of its parts. */
+/** Data and rights of an open conversation or thread, and the stores of its parts. */
 export class ConversationView {
-  /** Tasks made of messages; set once their module has loaded. */
+  /** Tasks that were created from messages; null until their module has loaded. */
   tasks = $state.raw<MessageTasksStore | null>(null);
 
   readonly log: ConversationLog;
-  /** Id of the message whose thread this is; null in a conversation. */
+  /** Id of the first message if this is a thread; null for a conversation. */
   readonly root: string | null;
-  /** Key of the draft and of its files. */
+  /** Key under which the draft and its files are stored. */
   readonly key: string;
   readonly directory: NameDirectoryStore;
   readonly dialogs = new MessageDialogs();
@@ -71,7 +71,7 @@ export class ConversationView {
   readonly sender: MessageSender;
   readonly actions: MessageActions;
   readonly #app: App;
-  /** Callbacks of `onClose`; null after the view was closed. */
+  /** Callbacks to run when the view is closed; null after that. */
   #closing: (() => void)[] | null = [];
 
   readonly conversation = $derived.by<Conversation | undefined>(
@@ -81,9 +81,9 @@ export class ConversationView {
     const name = this.conversation && this.#app.conversations.nameOf(this.conversation);
     return name || m.chat_unnamed();
   });
-  /** Recipient's name: in a chat with an assistant the assistant, whatever the title of the chat. */
+  /** Name of the recipient: in a chat with an assistant its name, even if the chat has a title. */
   readonly addressee = $derived.by(() => this.assistant?.name || this.name);
-  /** The assistant of a chat with one. */
+  /** Assistant of the chat; undefined in other conversations. */
   readonly assistant = $derived.by<AssistantMember | undefined>(() =>
     isAssistantChat(this.conversation) ? this.conversation?.assistants?.[0] : undefined
   );
@@ -94,12 +94,12 @@ export class ConversationView {
           .map(({ user_id, display_name }) => ({ id: user_id, name: display_name }))
       : []
   );
-  /** Whether `others` is complete; of a large conversation it has the first members only. */
+  /** Whether `others` contains everyone; for a large conversation it has only the first members. */
   readonly knowsEverybody = $derived.by(() => this.conversation !== undefined && knowsEverybody(this.conversation));
   readonly workspaceRole = $derived.by(
     () => this.conversation && this.#app.workspaces.get(this.conversation.workspace_id)?.role
   );
-  /** Reason why the user can't write here; null if the user can. */
+  /** Reason why the user can't write here; null if they can. */
   readonly closed = $derived.by<Closed | null>(() =>
     this.conversation && !this.pending ? closedBy(this.conversation, this.workspaceRole) : null
   );
@@ -140,16 +140,16 @@ export class ConversationView {
     this.actions = new MessageActions(app, this);
   }
 
-  /** Avatar of an assistant: that of the member, or else the one in the message. */
+  /** Picture of an assistant: that of the member, or else the one that the message contains. */
   pictureOf({ id, picture }: Sender): Picture | null {
     const member = this.conversation?.assistants?.find((assistant) => assistant.id === id);
     return (member ? member.picture : picture) ?? null;
   }
 
-  /** Readers of the message at `seq`, and whether all other members have received it. */
+  /** Members who have read the message at `seq`, and whether all others have received it. */
   receiptOf(seq: number): { readers: Reader[]; isDelivered: boolean } {
     const { positions } = this.log;
-    // Large conversations have no receipts.
+    // There are no receipts in large conversations.
     if ((this.conversation?.member_count ?? 0) > MAX_LOADED) return { readers: [], isDelivered: false };
     const readers = this.others.filter(({ id }) => (positions.get(id)?.read ?? 0) >= seq);
     const isDelivered =
@@ -157,7 +157,7 @@ export class ConversationView {
     return { readers, isDelivered };
   }
 
-  /** Whether a dialog or a comparison covers the conversation. */
+  /** Whether a dialog or the comparison of models covers the conversation. */
   get hasOverlay(): boolean {
     return this.dialogs.current !== null || this.models.comparing !== null;
   }
@@ -167,7 +167,7 @@ export class ConversationView {
     this.models.stopComparison();
   }
 
-  /** Calls `run` when the view is closed; at once if it was. */
+  /** Calls `run` when the view is closed, or at once if it is closed already. */
   onClose(run: () => void): void {
     if (this.#closing) this.#closing.push(run);
     else run();

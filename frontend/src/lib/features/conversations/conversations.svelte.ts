@@ -29,12 +29,12 @@ import type { PresenceStore } from '#lib/features/people/presence.svelte.ts';
 import type { SessionStore } from '#lib/features/auth/session.svelte.ts';
 
 const PAGE_SIZE = 200;
-/** Above this number of stale conversations the whole list is reloaded. */
+/** Number of outdated conversations above which the whole list is reloaded instead of each of them. */
 const MAX_SINGLE_READS = 10;
-/** Group size up to which all members and read positions are loaded. */
+/** Number of members up to which all members and their read positions are loaded. */
 export const MAX_LOADED = 100;
 
-/** Conversations of the account with names, last messages and unread counts, live. */
+/** Conversations of the account with their names, last messages and numbers of unread messages, updated by events. */
 export class ConversationsStore {
   isLoaded = $state(false);
   error = $state<unknown>(null);
@@ -48,7 +48,7 @@ export class ConversationsStore {
   readonly #session: SessionStore;
   readonly #presence: PresenceStore;
   #loading: Promise<void> | undefined;
-  /** Hello received while loading the list. */
+  /** Hello frame that arrived while the list was loading, to be compared with it afterwards. */
   #early: HelloPayload | undefined;
   readonly #resync = new ResyncSchedule(
     (stale) => this.#readStale(stale),
@@ -82,37 +82,37 @@ export class ConversationsStore {
     return this.#items.get(id);
   }
 
-  /** Own conversations of a workspace, most recent first. */
+  /** Conversations of a workspace that the user is a member of, most recently active first. Without a workspace, those of all of them. */
   in(workspaceId: Id | undefined): Conversation[] {
     return [...this.#items.values()]
       .filter(({ own, workspace_id }) => own !== null && (workspaceId === undefined || workspace_id === workspaceId))
       .sort((a, b) => (a.last_activity_at < b.last_activity_at ? 1 : a.last_activity_at > b.last_activity_at ? -1 : 0));
   }
 
-  /** An unread conversation stays in that section until it is left. */
+  /** Whether the open conversation is kept in the section of unread ones. It was unread when it was opened and stays there until it is left. */
   get isOpenAmongUnread(): boolean {
     return this.#isOpenAmongUnread;
   }
 
-  /** Title or the names of the others. */
+  /** Title of the conversation, or the names of its other members. */
   nameOf(conversation: Conversation): string {
     return conversationName(conversation, this.#session.account?.id);
   }
 
-  /** Whether there are only default channels. */
+  /** Whether the user is in no conversations but default channels. */
   get isEmpty(): boolean {
     return this.isLoaded && [...this.#items.values()].every((conversation) => conversation.is_default);
   }
 
-  /** Members except the reader. */
+  /** Members other than the reader. */
   others(conversation: Conversation): Member[] {
     return othersIn(conversation, this.#session.account?.id);
   }
 
-  /** Id of the visible conversation. */
+  /** Sets the id of the conversation that is shown; null if there is none. */
   open(id: Id | null): void {
     if (id === this.#openId) return;
-    // Previewed channels send no events.
+    // A channel that the user has only previewed sends no events from now on, so its data is removed.
     if (this.#openId !== null && this.#items.get(this.#openId)?.own === null) this.#items.delete(this.#openId);
     this.#openId = id;
     this.#completeMembers();
@@ -121,19 +121,19 @@ export class ConversationsStore {
     this.#isOpenAmongUnread = conversation !== undefined && isWaiting(conversation, Date.now());
   }
 
-  /** Applies a read position before the server confirms it. `no` is the message number there. */
+  /** Shows a read position before the server confirms it. `no` is the number of the message there. */
   seen(id: Id, seq: number, no?: number): void {
     this.#reads.change(id, () => this.#update(id, (conversation) => readUpTo(conversation, seq, no)));
   }
 
-  /** Replaces a conversation of the list, unless `change` returns the same. */
+  /** Replaces a conversation of the list, unless `change` returns the same object. */
   #update(id: Id, change: (conversation: Conversation) => Conversation): void {
     const conversation = this.#items.get(id);
     const changed = conversation && change(conversation);
     if (changed && changed !== conversation) this.#items.set(id, changed);
   }
 
-  /** Applies a change of own settings. */
+  /** Shows a change of the user's settings for a conversation. */
   setOwn(id: Id, change: Partial<OwnSettings>): void {
     this.#reads.change(id, () => this.#chose(id, change));
   }
@@ -152,12 +152,12 @@ export class ConversationsStore {
     this.seen(id, seq);
   }
 
-  /** Marks the conversation unread from the event `seq` on. */
+  /** Marks the messages of the conversation unread from the event `seq` on. */
   async markUnread(id: Id, seq: number): Promise<void> {
     await this.#api.post(`/conversations/${id}/unread`, { seq });
   }
 
-  /** Reloads the list; concurrent calls share one request. */
+  /** Reloads the list. Concurrent calls share one request. */
   load(): Promise<void> {
     this.#loading ??= this.#loadAll().finally(() => {
       this.#loading = undefined;
@@ -184,7 +184,7 @@ export class ConversationsStore {
   }
 
   async create(conversation: NewConversation): Promise<Conversation> {
-    // Retries after a lost response use the same id.
+    // A retry after a lost response sends the same id, so that the conversation isn't created twice.
     const client_id = this.#begun.idOf(conversation);
     const created = await this.#api.post('/conversations', { client_id, ...conversation });
     this.#begun.done();
@@ -197,7 +197,7 @@ export class ConversationsStore {
     await this.#request(id, () => this.#api.patch(`/conversations/${id}`, changes));
   }
 
-  /** Changes own settings optimistically; a rejection reverts only these, not later changes. */
+  /** Changes the user's settings for a conversation and shows them at once. If the server rejects them, these are reverted, but not later changes. */
   async choose(id: Id, change: OwnChange): Promise<void> {
     const before = this.#items.get(id)?.own;
     const made = settingsAfter(change);
@@ -263,11 +263,11 @@ export class ConversationsStore {
     return this.#reads.run(id, request, (conversation) => this.#upsert(conversation));
   }
 
-  /** Loads all members of the open group if it is not too large. */
+  /** Loads all members of the open group, unless it is large. */
   #completeMembers(): void {
     const conversation = this.#openId === null ? undefined : this.#items.get(this.#openId);
     if (!conversation?.members || conversation.member_count > MAX_LOADED || knowsEverybody(conversation)) return;
-    // Retried at the next opening.
+    // Tried again when the conversation is opened next.
     this.#readMembers(conversation).catch(() => undefined);
   }
 
@@ -275,7 +275,7 @@ export class ConversationsStore {
     const { items } = await this.#api.get(`/conversations/${id}/members`, { page_size: MAX_LOADED });
     this.#presence.add(items);
     const now = this.#items.get(id);
-    // Members changed meanwhile.
+    // Starts again if the members have changed during the request.
     if (now && now.members !== members) this.#completeMembers();
     else if (now) this.#items.set(id, { ...now, members: items });
   }
@@ -283,12 +283,12 @@ export class ConversationsStore {
   #upsert(conversation: Conversation): void {
     this.#presence.add(conversation.members ?? []);
     const known = this.#items.get(conversation.id);
-    // A response must not undo a later event.
+    // An event was applied after this response was created: its data is kept.
     if (known && known.last_seq > conversation.last_seq) {
       this.#items.set(conversation.id, { ...conversation, ...known, members: conversation.members ?? known.members });
       return;
     }
-    // Opened by link before the list was loaded.
+    // The conversation was opened by a link before the list was loaded.
     if (!known && conversation.id === this.#openId) this.#isOpenAmongUnread = isWaiting(conversation, Date.now());
     const hasAll = known && knowsEverybody(known) && known.member_count === conversation.member_count;
     const members = hasAll && !knowsEverybody(conversation) ? known.members : (conversation.members ?? known?.members);
@@ -296,17 +296,17 @@ export class ConversationsStore {
     if (conversation.id === this.#openId) this.#completeMembers();
   }
 
-  /** Handles a hello: compares the list with the server's. */
+  /** Handles the hello frame, which contains the last sequence number of each conversation. */
   #greet(hello: HelloPayload): void {
-    // The response may be stale or an error.
+    // The list in progress may be older than the hello frame, so they are compared when it has loaded.
     if (this.#loading) this.#early = hello;
-    // Reading on another device changes no log.
+    // After an absence the whole list is reloaded, because reading on another device doesn't change sequence numbers.
     else if (this.isLoaded && this.#connection.wasAway) void this.load();
     else if (this.isLoaded) this.#compare(hello);
     else if (this.error !== null) void this.load();
   }
 
-  /** Reloads conversations that are newer, unknown or missing in the hello. */
+  /** Reloads the conversations that the hello frame shows to be changed, new or gone. */
   #compare(hello: HelloPayload): void {
     const named = new Set(hello.conversations.map(({ id }) => id));
     const changed = hello.conversations.filter(({ id, last_seq }) => (this.#items.get(id)?.last_seq ?? -1) < last_seq);
@@ -350,20 +350,20 @@ export class ConversationsStore {
     }
   }
 
-  /** Membership changes of channels, which are in no log. */
+  /** Applies a change of membership in a channel, which has no sequence number. */
   #applyMemberFrame(frame: ChannelMemberFrame): void {
     const { conversation_id: id } = frame.payload;
     const conversation = this.#items.get(id);
     const me = this.#session.account?.id;
     const userId = frame.type === 'member.removed' ? frame.payload.user_id : frame.payload.member.user_id;
     if (userId === me && (frame.type === 'member.removed' || !conversation?.own)) {
-      // The open channel may remain readable; a joined one must appear.
+      // The user was added to a channel, which must appear, or removed from the open one, which may still be readable.
       if (frame.type !== 'member.removed' || id === this.#openId) this.#fetchQuietly(id);
       else this.#items.delete(id);
     } else if (conversation) this.#items.set(id, { ...conversation, ...withMember(frame, conversation, me) });
   }
 
-  /** Applies a durable event once. */
+  /** Applies an event of a conversation's log, unless that was applied before. */
   #change(frame: DurableFrame): void {
     const { conversation_id: id, seq } = frame.payload;
     const conversation = this.#items.get(id);
@@ -386,14 +386,14 @@ export class ConversationsStore {
     else for (const id of stale) this.#fetchQuietly(id);
   }
 
-  /** Reports the open conversation: transient events of large conversations are sent for it only. */
+  /** Reports which conversation is open. The server sends ephemeral events of a large conversation only to connections that show it. */
   #view(): void {
     const open = this.#openId === null ? [] : [this.#openId];
     this.#connection.notify('view', { conversation_ids: open });
   }
 
   #fetchQuietly(id: Id): void {
-    // Not visible or offline: the next hello or event retries.
+    // The user can't see the conversation or is offline: the next hello frame or event tries again.
     this.refresh(id).catch(() => undefined);
   }
 }

@@ -69,7 +69,7 @@ const conversation = (more: Partial<Conversation> = {}): Conversation => ({
   ...more
 });
 
-/** Server with a list and single conversations. */
+/** Fake server with a list of conversations and single ones. */
 class FakeApi extends Api {
   list: Conversation[] = [];
   single = new Map<string, Conversation>();
@@ -306,7 +306,7 @@ describe('the list', () => {
     await store.load();
     greet(['c1', 'c2', 'c3'].map((id) => ({ id, last_seq: 3 })));
     expect(api.asked).toEqual(['/conversations']);
-    // One changed, one new, one missing and therefore gone.
+    // One conversation has changed, one is new, and one is missing in the hello frame and therefore gone.
     api.single.set('c1', conversation({ last_seq: 8, unread: 5 }));
     api.single.set('c4', conversation({ id: 'c4' }));
     greet(['c1', 'c2', 'c4'].map((id) => ({ id, last_seq: id === 'c1' ? 8 : 3 })));
@@ -391,7 +391,7 @@ describe('the list', () => {
       const parts = sidebar.parts('w1');
       return ['unread', 'rest'].map((part) => parts.find(({ key }) => key === part)?.items.map(({ id }) => id) ?? []);
     };
-    // Opened by a link before the list has loaded.
+    // The conversation was opened by a link before the list has loaded.
     store.open('c1');
     api.list = [conversation(), conversation({ id: 'c2', unread: 0 })];
     await store.load();
@@ -417,7 +417,7 @@ describe('the list', () => {
     expect(shown().members).toHaveLength(1);
     store.open('c1');
     await expect.poll(() => shown().members?.length).toBe(3);
-    // A shorter member list removes nobody without a membership event.
+    // Members who are missing in a response have not left: only an event removes them.
     api.single.set('c1', conversation({ ...large, last_seq: 3, members: members.slice(1, 2) }));
     await store.refresh('c1');
     expect(shown().members).toHaveLength(3);
@@ -469,7 +469,7 @@ describe('the list', () => {
     await store.create(group);
     expect(ids[0]).toBeTypeOf('string');
     expect(ids[1]).toBe(ids[0]);
-    // Created: the same input is a new conversation.
+    // The conversation was created, so the same input creates a new one.
     await store.create(group);
     await store.create({ ...group, client_id: 'chosen' });
     expect(ids[2]).not.toBe(ids[0]);
@@ -512,7 +512,7 @@ describe('channels in the list', () => {
     say('message.updated', { conversation_id: 'c1', seq: 4, message: message(3, 'mai', { content: 'for nobody' }) });
     await vi.waitFor(() => expect(store.get('c1')).toMatchObject({ own: { unread_mentions: 0 } }));
     expect(api.asked).toEqual(['/conversations/c1']);
-    // Read messages and own messages don't count.
+    // Messages that were read and the user's own aren't counted.
     const mentions = [{ kind: 'user' as const, id: 'me' }];
     say('message.updated', { conversation_id: 'c1', seq: 5, message: message(2, 'mai', { mentions }) });
     say('message.updated', { conversation_id: 'c1', seq: 6, message: message(3, 'me', { mentions }) });
@@ -595,11 +595,11 @@ describe('channels in the list', () => {
     expect(store.in('w1').map(({ id }) => id)).toEqual(['c1']);
     greet([{ id: 'c1', last_seq: 3 }]);
     expect(api.asked).toEqual(['/conversations', '/conversations/c2']);
-    // Joined on another device.
+    // The user has joined on another device.
     api.single.set('c2', channel({ id: 'c2' }));
     say('member.added', { conversation_id: 'c2', member: member('me', 'Elena') });
     await expect.poll(() => store.in('w1').length).toBe(2);
-    // Removed by an admin: still readable.
+    // An admin has removed the user, who can still read the channel.
     api.single.set('c2', channel({ id: 'c2', own: null }));
     say('member.removed', { conversation_id: 'c2', user_id: 'me' });
     await expect.poll(() => store.in('w1').length).toBe(1);

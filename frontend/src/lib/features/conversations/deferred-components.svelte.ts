@@ -48,7 +48,7 @@ type ReceiptColumn = Component<ComponentProps<typeof ReceiptColumnType>>;
 type Strips = Component<ComponentProps<typeof StripsType>>;
 type Versions = Component<ComponentProps<typeof VersionsType>>;
 
-/** Components that are loaded right after the conversation becomes readable. */
+/** Components that are loaded as soon as the conversation is readable; each is null until then. */
 interface DeferredComponents {
   Composer: Composer | null;
   TypingIndicator: TypingIndicator | null;
@@ -70,13 +70,13 @@ interface DeferredComponents {
   ReceiptColumn: ReceiptColumn | null;
   Strips: Strips | null;
   Versions: Versions | null;
-  /** Parser of streaming answers. */
+  /** Parser for answers that are being streamed. */
   GrowingMarkdown: typeof GrowingMarkdown | null;
-  /** For message shortcuts. */
+  /** Returns the actions of a message, for keyboard shortcuts. */
   actionsOf: typeof actionsOf | null;
-  /** For touch screens. */
+  /** Attachment that recognises a long press, for touch screens. */
   longPress: typeof longPress | null;
-  /** Loading failed: messages are shown without attachments. */
+  /** Whether loading has failed, so that messages are shown without attachments. */
   isLate: boolean;
 }
 
@@ -108,9 +108,9 @@ export const later = $state<DeferredComponents>({
 });
 
 export async function loadDeferredComponents(app: App, conversationView: ConversationView): Promise<void> {
-  // The next conversation retries failures.
+  // If an import fails, the next opened conversation tries again.
   await Promise.allSettled([
-    // The composer is loaded early.
+    // The composer is loaded before the others.
     import('./composer.svelte').then(
       (part) => (later.Composer ??= part.default),
       () => toast(m.part_failed())
@@ -121,9 +121,9 @@ export async function loadDeferredComponents(app: App, conversationView: Convers
     import('#lib/features/channels/channel-links.ts').then(({ linkChannels }) => linkChannels(app, conversationView))
   ]);
   later.isLate = later.Attachments === null;
-  // Less urgent components don't delay the visible ones.
+  // Components that aren't visible at first are loaded after the visible ones.
   await Promise.allSettled([
-    // Needed offline and in empty conversations.
+    // Needed while offline and in empty conversations.
     import('#lib/features/files/tray.svelte'),
     import('./composer/mention-list.svelte'),
     import('./components/empty-conversation.svelte')

@@ -20,7 +20,7 @@ function tokensProblem(value: string): string | undefined {
   return isFit ? undefined : m.assistant_tokens_wrong({ most: number(MAX_ANSWER_TOKENS) });
 }
 
-/** Draft of an assistant. */
+/** Form values of an assistant that is being created or edited. */
 export class AssistantDraft {
   readonly form: Form<Field>;
   picture = $state.raw<Picture | null>(null);
@@ -28,7 +28,7 @@ export class AssistantDraft {
   temperature = $state<number | null>(null);
   tools_enabled = $state(false);
   tools = $state.raw<ToolGrant[]>([]);
-  /** Unchanged tools aren't sent, because someone else may have changed them. */
+  /** Tools before the edit. Unchanged tools aren't sent, because someone else may have changed them meanwhile. */
   #toolsBefore = this.tools;
   visibility = $state<Visibility>('workspace');
   answers_mentions = $state(true);
@@ -85,7 +85,6 @@ export class AssistantDraft {
     };
   }
 
-  /** Whether there are unsaved changes. */
   get isChanged(): boolean {
     return JSON.stringify(this.input) !== this.#kept;
   }

@@ -1,4 +1,4 @@
-/** Knowledge files of an assistant, section or workspace: stored and uploading. */
+/** Knowledge files of an assistant, section or workspace, including those that are being uploaded. */
 import { SvelteMap } from 'svelte/reactivity';
 import { ApiError, newId, type Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
@@ -13,10 +13,10 @@ import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
 const AT_ONCE = 2;
 
-/** Media types without text. */
+/** Media types of files that contain no text to read. */
 const UNREADABLE = /^(image|audio|video|font)\//;
 
-/** Readable files of a folder with their relative paths; hidden files are skipped. */
+/** Returns the readable files of a folder, named by their relative paths. Hidden files are skipped. */
 export function ofFolder(files: Iterable<File>): File[] {
   return [...files].flatMap((file) => {
     const way = (file.webkitRelativePath || file.name).split('/');
@@ -25,7 +25,7 @@ export function ofFolder(files: Iterable<File>): File[] {
   });
 }
 
-/** File that is not stored yet or was rejected. */
+/** File that is being uploaded or was rejected. */
 export interface Adding {
   readonly key: string;
   readonly name: string;
@@ -33,9 +33,9 @@ export interface Adding {
   readonly size: number;
   /** Upload progress, from 0 to 1. */
   readonly share: number;
-  /** Error of the upload. */
+  /** Message about the failed upload; null if it has not failed. */
   readonly failure: string | null;
-  /** Whether the upload failed permanently. */
+  /** Whether the upload has failed and can't be retried. */
   readonly isFinal: boolean;
 }
 
@@ -56,9 +56,9 @@ function pathOf(shelf: Shelf) {
 
 export class KnowledgeStore {
   readonly state: Resource<State>;
-  /** Uploads in the order of selection. */
+  /** Uploads by key, in the order in which the files were selected. */
   readonly adding = new SvelteMap<string, Adding>();
-  /** Announcement for screen readers. */
+  /** Text that screen readers announce when the state of a file changes. */
   told = $state('');
 
   readonly #api: Api;
@@ -66,7 +66,7 @@ export class KnowledgeStore {
   readonly #shelf: Shelf;
   readonly #transport: (api: Api, request: Request) => Promise<Upload>;
   readonly #jobs = new Map<string, Job>();
-  /** Number of events received. */
+  /** Number of change events received; shows whether one arrived during a request. */
   #heard = 0;
 
   constructor(api: Api, shelf: Shelf, transport: (api: Api, request: Request) => Promise<Upload> = send) {
@@ -77,7 +77,7 @@ export class KnowledgeStore {
     this.state = new Resource(() => api.get(this.#path, this.#place));
   }
 
-  /** Sections may have files in several workspaces. */
+  /** Query parameter that selects the workspace: a section may have files in several workspaces. */
   get #place(): { workspace_id?: Id } {
     return 'section_id' in this.#shelf ? { workspace_id: this.#shelf.workspace_id } : {};
   }
@@ -86,7 +86,7 @@ export class KnowledgeStore {
     return this.state.value?.files ?? [];
   }
 
-  /** Number of files that can be added. */
+  /** Number of files that can still be added. */
   get room(): number {
     const most = this.state.value?.limits.files ?? Infinity;
     const coming = [...this.adding.values()].filter(({ isFinal }) => !isFinal).length;
@@ -101,14 +101,14 @@ export class KnowledgeStore {
     if (changed?.state === 'failed') this.told = m.knowledge_has_failed({ name: changed.name });
   }
 
-  /** Reloads the list on changes; returns a function that stops it. */
+  /** Reloads the list when it changes; returns a function that stops this. */
   follow(live: LiveUpdates): () => void {
     const leave = live.on((frame) => {
       const { type, payload } = frame as { type: string; payload: object };
       if (type !== 'knowledge.changed') return;
       const told = new Map<string, unknown>(Object.entries(payload));
       const own = new Map<string, unknown>(Object.entries(this.#shelf));
-      // Files of assistants and sections don't belong to the workspace.
+      // Events about files of assistants and sections also contain the workspace. Comparing these ids too excludes them from the list of the workspace.
       const keys = ['assistant_id', 'section_id', ...own.keys()];
       if (!keys.every((key) => told.get(key) === own.get(key))) return;
       this.#heard += 1;
@@ -121,7 +121,7 @@ export class KnowledgeStore {
     };
   }
 
-  /** Starts uploads; returns a message about rejected files, empty if none. */
+  /** Starts the uploads. Returns a message about rejected files; empty if all were accepted. */
   add(files: Iterable<File>): string {
     const problems: string[] = [];
     const { limits } = this.state.value ?? {};
@@ -187,13 +187,13 @@ export class KnowledgeStore {
     this.#change(key, { failure, isFinal, share: 0 });
   }
 
-  /** Retries an upload. */
+  /** Retries the upload with this key. */
   again(key: string): void {
     this.#change(key, { failure: null });
     this.#startNext();
   }
 
-  /** Cancels an upload; the server deletes partial data after a day. */
+  /** Cancels the upload with this key; the server deletes the partial data after a day. */
   removePending(key: string): void {
     const upload = this.#jobs.get(key)?.upload;
     this.#jobs.get(key)?.abort.abort();
@@ -211,13 +211,13 @@ export class KnowledgeStore {
     this.#updateFiles((files) => files.filter((file) => file.id !== id));
   }
 
-  /** The page was left. */
+  /** Aborts the uploads. Called when the page is left. */
   close(): void {
     for (const { abort } of this.#jobs.values()) abort.abort();
     this.#jobs.clear();
   }
 
-  /** Events may be newer than the response. */
+  /** Sends a change and shows its response. If an event arrived meanwhile, the list is reloaded, because the event may be newer. */
   async #request(ask: () => Promise<KnowledgeFile>): Promise<void> {
     const heard = this.#heard;
     this.#upsert(await ask());
@@ -231,7 +231,7 @@ export class KnowledgeStore {
     });
   }
 
-  /** Applies a local change before the server's events. */
+  /** Shows a change before the server's event about it arrives. */
   #updateFiles(change: (files: KnowledgeFile[]) => KnowledgeFile[]): void {
     const { value } = this.state;
     if (value) this.state.set({ ...value, files: change(value.files) });

@@ -1,10 +1,10 @@
-/** Normalises a TOTP code; apps show it in groups. */
+/** Returns the digits of a typed TOTP code without spaces (apps show them in groups); undefined if it isn't one. */
 export function codeOf(text: string): string | undefined {
   const digits = text.replaceAll(/[\s-]/g, '');
   return /^\d{6}$/.test(digits) ? digits : undefined;
 }
 
-/** Normalises a recovery code. */
+/** Returns a typed recovery code in the server's format; undefined if it isn't one. */
 export function recoveryCodeOf(text: string): string | undefined {
   return text.replaceAll(/\s/g, '') || undefined;
 }

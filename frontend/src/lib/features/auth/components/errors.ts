@@ -8,7 +8,7 @@ const SENTENCES: Record<string, () => string> = {
   email_taken: m.error_email_taken
 };
 
-/** Message for `?error=`. The parameter is untrusted and never shown. */
+/** Returns the message for the query parameter `error`. Its value is untrusted, so it is never shown itself. */
 export function authError(code: string): string {
   return (SENTENCES[code] ?? m.auth_error_other)();
 }

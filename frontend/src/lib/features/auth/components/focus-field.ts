@@ -1,7 +1,7 @@
 import { ApiError } from '#lib/api/client.ts';
 import { errorMessage } from '#lib/api/error-messages.ts';
 
-/** Shows an error code at its field. */
+/** Runs `run`. An error with this code is thrown as the error of a field, so that the form shows it there. */
 export async function atField<T>(field: string, code: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run();

@@ -1,14 +1,14 @@
-// Large: import on demand only.
+// The libraries are large: import this module on demand only.
 import { ZxcvbnFactory } from '@zxcvbn-ts/core';
 import { adjacencyGraphs, dictionary } from '@zxcvbn-ts/language-common';
 import type { Score } from './strength-meter.svelte.ts';
 
-/** Longer passwords are strong; the limit also bounds the work. */
+/** Number of characters that are checked. Longer passwords are strong anyway, and the time of the check grows with the length. */
 const MAX_CHECKED_CHARS = 64;
 
 const guesser = new ZxcvbnFactory({ dictionary, graphs: adjacencyGraphs, maxLength: MAX_CHECKED_CHARS });
 
-/** Password strength given personal data, and membership in the list of common passwords. */
+/** Estimates the strength of a password, given personal data of its owner, and finds out whether it is in the list of common passwords. */
 export function check(password: string, about: string[]): { score: Score; isCommon: boolean } {
   const known = about.flatMap((text) => [text, ...text.split(/[\s@.]+/)]).filter((text) => text.length > 2);
   const { score, sequence } = guesser.check(password, known);

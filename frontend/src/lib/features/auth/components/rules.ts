@@ -7,7 +7,7 @@ export interface Rule {
   holds: boolean;
 }
 
-/** Password rules of the server and their state. Its list of common passwords is longer. */
+/** Returns the password rules of the server and whether each is fulfilled. The server's own list of common passwords is longer than the app's. */
 export function rulesFor(policy: PasswordPolicy, password: string, email: string, isCommon: boolean): Rule[] {
   const has = (what: RegExp) => what.test(password);
   const isTyped = password !== '';

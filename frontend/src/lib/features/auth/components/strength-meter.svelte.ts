@@ -1,12 +1,12 @@
 type Check = (password: string, about: string[]) => { score: Score; isCommon: boolean };
 export type Score = 0 | 1 | 2 | 3 | 4;
 
-/** Debounce, in milliseconds. */
+/** Time in milliseconds without input after which the strength is computed. */
 const AFTER = 120;
 
-/** Password strength; the library is loaded with the first input. */
+/** Strength of the typed password; the library that computes it is loaded at the first input. */
 export class Strength {
-  /** Null if empty or not computed yet. */
+  /** Null if nothing is typed or the strength isn't computed yet. */
   score = $state<Score | null>(null);
   isCommon = $state(false);
 
@@ -28,7 +28,7 @@ export class Strength {
             this.score = found.score;
             this.isCommon = found.isCommon;
           })
-          // Without the library the rules still apply.
+          // If the library can't be loaded, only the rules are shown.
           .catch(() => undefined);
       }, AFTER);
       return () => {

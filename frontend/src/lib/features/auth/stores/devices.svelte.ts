@@ -2,7 +2,7 @@ import type { Api } from '#lib/api/client.ts';
 import type { Device, Id } from '#lib/api/types.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
-/** Sessions of the account; this device first. */
+/** Sessions of the account, the one of this browser first. */
 export class DevicesStore {
   readonly list: PagedResource<Device>;
   readonly #api: Api;

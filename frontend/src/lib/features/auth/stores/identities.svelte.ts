@@ -3,7 +3,6 @@ import type { Identity } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
-/** Linked identities of the account. */
 export class IdentitiesStore {
   readonly list: PagedResource<Identity>;
   readonly #api: Api;

@@ -4,7 +4,6 @@ import type { Id } from '#lib/api/types.ts';
 import { createPasskey } from '../webauthn.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
-/** Passkeys of the account. */
 export class PasskeysStore {
   readonly list: PagedResource<Passkey>;
   readonly #api: Api;
@@ -14,7 +13,7 @@ export class PasskeysStore {
     this.list = new PagedResource((page) => api.get('/auth/passkeys', { page, page_size: 50 }));
   }
 
-  /** Creates a passkey; throws the browser's error if declined. */
+  /** Creates a passkey. Throws the browser's error if the user declines. */
   async add(name: string): Promise<void> {
     const { challenge_id, publicKey } = await this.#api.post('/auth/passkeys/register/start', {});
     const credential = await createPasskey(publicKey);

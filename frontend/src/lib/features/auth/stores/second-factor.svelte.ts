@@ -1,11 +1,11 @@
 import type { Api } from '#lib/api/client.ts';
 import type { TotpSetup } from '../api.ts';
 
-/** Authenticator app as second factor. */
+/** Authenticator app that the account uses as second factor. */
 export class SecondFactorStore {
-  /** Set-up in progress, inactive until the first code. */
+  /** Authenticator app that is being set up; it is active only after its first code was confirmed. Null if there is none. */
   setup = $state.raw<TotpSetup | null>(null);
-  /** Recovery codes, shown once after activation. */
+  /** Recovery codes; they are shown once, after the activation. */
   recoveryCodes = $state.raw<string[]>([]);
   readonly #api: Api;
   readonly #changed: () => Promise<void>;
@@ -31,7 +31,7 @@ export class SecondFactorStore {
     await this.#changed();
   }
 
-  /** Removes the secret from memory. */
+  /** Removes the secret of the app that was being set up from memory. */
   clearSetup(): void {
     this.setup = null;
     this.recoveryCodes = [];

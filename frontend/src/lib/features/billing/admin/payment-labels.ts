@@ -1,10 +1,10 @@
-/** Labels of payments in the console. */
+/** Labels of payments in the operator console. */
 import type { AdminPayment, PaymentStatus } from '../api.ts';
 import { money } from '../logic/amounts.ts';
 import { paymentMethodName } from '../logic/payment-methods.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-/** Statuses; those that need action first. */
+/** Payment statuses in the order of the filter; first those that need action. */
 export const STATUSES: readonly PaymentStatus[] = [
   'quarantined',
   'disputed',
@@ -17,10 +17,10 @@ export const STATUSES: readonly PaymentStatus[] = [
   'expired'
 ];
 
-/** Filter value: payments with a refund that needs a decision. */
+/** Filter value for payments with a refund that an admin has to decide. */
 export const STUCK = 'stuck' as const;
 
-/** Reason of the quarantine. */
+/** Reason why the payment is in quarantine. */
 export function quarantineReason(payment: AdminPayment): string {
   const way = paymentMethodName(payment.gateway);
   const { paid_amount: amount, paid_currency: currency } = payment;
@@ -45,7 +45,7 @@ export function quarantineReason(payment: AdminPayment): string {
   return m.admin_payment_quar_other({ reason: payment.quarantine ?? '' });
 }
 
-/** Refundable amount. */
+/** Amount that can still be refunded, in minor units. */
 export function refundable({ status, amount, refunded_amount }: AdminPayment): number {
   return status === 'paid' || status === 'partly_refunded' ? amount - refunded_amount : 0;
 }

@@ -1,4 +1,4 @@
-/** Plan form: conversion and validation. */
+/** Conversion between a plan and its form, and validation of the form. */
 import type { Plan, PlanDefinition, Price, QuotaMetric } from '../api.ts';
 import { editable, microOf } from '#lib/i18n/amounts.ts';
 import { editablePrice, minorOf } from '../logic/amounts.ts';
@@ -6,12 +6,12 @@ import { m } from '#lib/paraglide/messages.js';
 
 export const METRICS: readonly QuotaMetric[] = ['answers', 'gateway_calls', 'tokens', 'storage', 'members'];
 
-/** Storage is entered in gigabytes. */
+/** Unit in which storage is entered, in bytes. */
 const GIGABYTE = 1_024 ** 3;
 
 export type PlanField = 'name' | 'credits' | 'features' | 'trial_days' | QuotaMetric;
 
-/** Price as typed. */
+/** Price as typed into the form. */
 export interface PriceLine {
   currency: string;
   text: string;
@@ -50,7 +50,7 @@ export const problems: Record<PlanField, (value: string) => string | undefined> 
   members: limit
 };
 
-/** Validates the prices. */
+/** Returns a message about the first invalid price; undefined if all are valid. */
 export function priceProblem(lines: readonly PriceLine[]): string | undefined {
   if (lines.length === 0) return m.admin_plan_prices_none();
   return lines.every(({ text, currency }) => (minorOf(text, currency) ?? 0) > 0)

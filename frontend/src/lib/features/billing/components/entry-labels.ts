@@ -19,7 +19,7 @@ const ENTRIES: Record<string, () => string> = {
   take: m.money_entry_take
 };
 
-/** Unknown kinds of newer servers are shown as they are. */
+/** Label of a ledger entry. Kinds that only a newer server knows are shown as they are. */
 export function entryName(kind: string): string {
   return ENTRIES[kind]?.() ?? kind;
 }

@@ -1,7 +1,7 @@
 import type { DailyMetric } from '../api.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-/** Daily quota labels. */
+/** Label of a daily quota. */
 export function quotaName(metric: DailyMetric): string {
   switch (metric) {
     case 'answers':

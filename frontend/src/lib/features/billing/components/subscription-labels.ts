@@ -4,7 +4,7 @@ import { shortDate } from '#lib/i18n/dates.ts';
 import { money } from '../logic/amounts.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-/** “Visa 4242” */
+/** Label of a card: “Visa 4242”. */
 export function methodName({ brand, last4 }: Pick<PaymentMethod, 'brand' | 'last4'>): string {
   return m.sub_method({ brand: brand.charAt(0).toUpperCase() + brand.slice(1), last4 });
 }
@@ -16,7 +16,7 @@ export function stateOf({ status, ends_at }: Subscription): { look: string; word
   return ends_at ? { look: 'warn', words: m.sub_ending() } : { look: 'ok', words: m.sub_active() };
 }
 
-/** “$24.00 a month, renews 1 December with Visa 4242” */
+/** Terms of a subscription: “$24.00 a month, renews 1 December with Visa 4242”. */
 export function termsOf(subscription: Subscription): string {
   const { plan, price, status, ends_at, renews_at, trial_ends_at, method, period_end } = subscription;
   const tag = plan.interval === 'year' ? m.sub_price_year : m.sub_price_month;
@@ -36,7 +36,7 @@ export function isExpired({ exp_month, exp_year }: PaymentMethod, now = new Date
   return now >= new Date(exp_year, exp_month, 1);
 }
 
-/** “08/28” */
+/** Expiry of a card: “08/28”; null if unknown. */
 export function expiryOf({ exp_month, exp_year }: PaymentMethod): string | null {
   if (exp_month === null || exp_year === null) return null;
   return `${String(exp_month).padStart(2, '0')}/${String(exp_year % 100).padStart(2, '0')}`;

@@ -2,13 +2,13 @@
 import { regional } from '#lib/i18n/dates.ts';
 import type { Plan, Price } from '../api.ts';
 
-/** “€11.00”, “290.000 ₫”, “¥1,500”: VND and JPY have no minor unit. */
+/** Formats an amount in minor units: “€11.00”, “290.000 ₫”, “¥1,500”. VND and JPY have no minor unit. */
 export function money({ amount, currency }: Price, locale = regional()): string {
   const format = new Intl.NumberFormat(locale, { style: 'currency', currency, currencyDisplay: 'narrowSymbol' });
   return format.format(amount / 10 ** digitsOf(format));
 }
 
-/** Price without empty decimals: “€11”, “€11.50”. */
+/** Formats a price and omits empty decimals: “€11”, “€11.50”. */
 export function tag({ amount, currency }: Price, locale = regional()): string {
   const options = { style: 'currency', currency, currencyDisplay: 'narrowSymbol' } as const;
   const digits = digitsOf(new Intl.NumberFormat(locale, options));
@@ -22,15 +22,15 @@ function digitsOf(format: Intl.NumberFormat): number {
   return format.resolvedOptions().maximumFractionDigits ?? 2;
 }
 
-/** Decimals of a currency; 0 for VND and JPY. */
+/** Number of decimals of a currency; 0 for VND and JPY. */
 export function decimalsOf(currency: string): number {
   return digitsOf(new Intl.NumberFormat('en', { style: 'currency', currency }));
 }
 
-/** Parses an amount to minor units; null if invalid. */
+/** Parses an amount into minor units; null if it is invalid. */
 export function minorOf(text: string, currency: string): number | null {
   const decimals = decimalsOf(currency);
-  // Without decimals, separators can only group thousands.
+  // In a currency without decimals, separators can only group thousands.
   const plain = decimals === 0 ? text.replace(/(?<=\d)[., \u00a0](?=\d{3})/g, '') : text.replace(',', '.');
   const found = /^(\d{1,12})(?:\.(\d+))?$/.exec(plain.trim());
   const [, whole = '', rest = ''] = found ?? [];
@@ -38,13 +38,13 @@ export function minorOf(text: string, currency: string): number | null {
   return Number(whole + rest.padEnd(decimals, '0'));
 }
 
-/** Amount without separators, for editing. */
+/** Formats an amount for an input field: without separators and currency. */
 export function editablePrice({ amount, currency }: Price): string {
   const decimals = decimalsOf(currency);
   return (amount / 10 ** decimals).toFixed(decimals);
 }
 
-/** All currencies with a known name. */
+/** Currencies that the app offers. */
 export const CURRENCIES = 'USD EUR GBP JPY VND KRW AUD CAD SGD'.split(' ');
 
 const CURRENCY_OF: Record<string, string> = {
@@ -59,7 +59,7 @@ const CURRENCY_OF: Record<string, string> = {
 };
 const EURO = new Set('AT BE BG CY DE EE ES FI FR GR HR IE IT LT LU LV MT NL PT SI SK'.split(' '));
 
-/** Currency of the reader's region. */
+/** Currency of the reader's region; undefined if unknown. */
 export function localCurrency(languages: readonly string[] = navigator.languages): string | undefined {
   for (const language of languages) {
     const region = regionOf(language);
@@ -69,7 +69,7 @@ export function localCurrency(languages: readonly string[] = navigator.languages
   return undefined;
 }
 
-/** Uses the likely region of a language without one. */
+/** Region of a language tag. For a tag without a region, the most likely one. */
 function regionOf(language: string): string | undefined {
   try {
     return new Intl.Locale(language).maximize().region;
@@ -78,12 +78,12 @@ function regionOf(language: string): string | undefined {
   }
 }
 
-/** Currencies of the offered plans. */
+/** Currencies of the offered plans, without duplicates. */
 export function currenciesOf(plans: readonly Plan[]): string[] {
   return [...new Set(plans.flatMap(({ prices }) => prices.map(({ currency }) => currency)))];
 }
 
-/** Price in a currency, or the first one. */
+/** Price of a plan in the given currency, or else its first price. */
 export function priceIn({ prices }: Pick<Plan, 'prices'>, currency: string | undefined): Price | undefined {
   return prices.find((price) => price.currency === currency) ?? prices[0];
 }

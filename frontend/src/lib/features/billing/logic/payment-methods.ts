@@ -1,4 +1,4 @@
-/** Payment options: gateway and currency. */
+/** Options for paying: a gateway or a saved method, each with a currency. */
 import type { PaymentGateway, PaymentMethod, Plan, Price } from '../api.ts';
 import { m } from '#lib/paraglide/messages.js';
 import known from '../gateways.json';
@@ -7,7 +7,7 @@ export interface PaymentOption {
   readonly gateway: string;
   readonly price: Price;
   readonly isDemo: boolean;
-  /** Saved method; absent for a new one. */
+  /** Saved payment method; absent if a new one is used. */
   readonly method?: PaymentMethod;
 }
 
@@ -15,7 +15,7 @@ export function keyOf({ gateway, method }: PaymentOption): string {
   return method?.id ?? gateway;
 }
 
-/** Gateways for a plan, in the preferred currency if possible. */
+/** Returns the options for paying a plan: the enabled gateways, with the price in the preferred currency if possible. */
 export function paymentOptionsFor(
   plan: Plan,
   gateways: readonly PaymentGateway[],
@@ -30,17 +30,17 @@ export function paymentOptionsFor(
     });
 }
 
-/** Fallback labels, for gateways of past payments. */
+/** Labels of all gateways that the server knows, including disabled ones with past payments. */
 const GATEWAYS: Record<string, { label: string; saves_methods: boolean } | undefined> = known;
 
-/** Display name of a payment method. */
+/** Name of a payment method for users, such as “Card”. */
 export function paymentMethodName(gateway: string): string {
   if (gateway === 'stripe') return m.money_card();
   if (gateway === 'demo') return m.money_demo();
   return gatewayName(gateway);
 }
 
-/** Gateway name for account holders. */
+/** Name of the gateway itself, such as “Stripe”. */
 export function gatewayName(gateway: string): string {
   return GATEWAYS[gateway]?.label ?? gateway;
 }
@@ -50,7 +50,7 @@ export function renewsByItself(gateway: string): boolean {
   return GATEWAYS[gateway]?.saves_methods ?? false;
 }
 
-/** Hint about the payment process. */
+/** Text that explains how paying works with this gateway. */
 export function paymentMethodHint(gateway: string): string {
   switch (gateway) {
     case 'stripe':

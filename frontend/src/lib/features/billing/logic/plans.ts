@@ -1,11 +1,11 @@
-/** Sorting and features of plans. */
+/** Order and features of plans. */
 import type { Plan } from '../api.ts';
 import { priceIn } from './amounts.ts';
 
 const MICRO = 1_000_000;
 const INTERVALS = ['month', 'year'];
 
-/** Monthly before yearly, then by price; packs by credits. Plans without a price in the currency come last. */
+/** Sorts subscriptions by interval (monthly first) and price, and credit packs by credits. Plans without a price in the currency come last. */
 export function inOrder(plans: readonly Plan[], currency: string | undefined): Plan[] {
   const keysOf = (plan: Plan) => {
     const price = priceIn(plan, currency);
@@ -22,7 +22,7 @@ export function inOrder(plans: readonly Plan[], currency: string | undefined): P
     .map(({ plan }) => plan);
 }
 
-/** Features except the number of credits. */
+/** Features of a plan, without the line that only repeats its number of credits. */
 export function furtherFeatures({ features, credits }: Pick<Plan, 'features' | 'credits'>): string[] {
   const amount = new RegExp(`(?<![\\d.,])${credits / MICRO}(?![\\d.,]*\\d)`);
   return [...new Set(features)].filter(
@@ -30,7 +30,7 @@ export function furtherFeatures({ features, credits }: Pick<Plan, 'features' | '
   );
 }
 
-/** “2,000”, “2.000” and “2 000” are 2000. */
+/** Removes thousands separators: “2,000”, “2.000” and “2 000” become 2000. */
 function withoutGroups(text: string): string {
   return text.replace(/(?<=\d)[.,'’\u00a0\u202f ](?=\d{3}(?!\d))/g, '');
 }

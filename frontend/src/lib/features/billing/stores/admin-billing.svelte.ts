@@ -24,7 +24,7 @@ const PAGE_SIZE = 50;
 
 export type PaymentFilter = FilterOf<'/admin/payments'>;
 
-/** Payments of all accounts. */
+/** Payments of all accounts, for admins. */
 export class AdminPaymentsStore {
   readonly list: PagedResource<AdminPayment>;
   readonly #api: Api;
@@ -58,7 +58,7 @@ export class AdminPaymentsStore {
   }
 }
 
-/** Payment with its gateway events. */
+/** Payment with its gateway events, for admins. */
 export class AdminPaymentStore {
   readonly payment: Resource<PaymentDetails>;
   readonly #api: Api;
@@ -70,7 +70,7 @@ export class AdminPaymentStore {
     this.payment = new Resource(() => api.get(this.#path));
   }
 
-  /** Refunds an amount in minor units. */
+  /** Refunds an amount, given in minor units. */
   async refund(amount: number, reason: string): Promise<void> {
     await this.#api.post(`${this.#path}/refund`, { amount, reason });
     await this.payment.load();
@@ -87,20 +87,20 @@ export class AdminPaymentStore {
     try {
       this.payment.set(await this.#api.post(path, { decision, reason }));
     } catch (error) {
-      // Already decided: reload.
+      // Another admin has decided it already, so the payment is reloaded.
       if (error instanceof ApiError && error.status === 409) void this.payment.load();
       throw error;
     }
   }
 
-  /** Queries the gateway. */
+  /** Queries the gateway for the state of the payment. */
   async reconcile(): Promise<void> {
     await this.#api.post(`${this.#path}/reconcile`);
     await this.payment.load();
   }
 }
 
-/** Credits granted or deducted by admins. */
+/** Grants and deductions of credits by admins. */
 export class GiftsStore {
   readonly #api: Api;
 
@@ -108,13 +108,13 @@ export class GiftsStore {
     this.#api = api;
   }
 
-  /** Amount in micro-credits; negative deducts. */
+  /** Grants an amount in micro-credits; a negative one is deducted. */
   grant(userId: Id, amount: number, reason: string): Promise<Credits> {
     return this.#api.post('/admin/credits', { user_id: userId, amount, reason });
   }
 }
 
-/** Ledger of an account. */
+/** Ledger of an account, for admins. */
 export class AdminLedgerStore {
   readonly list: PagedResource<LedgerEntry>;
 
@@ -123,10 +123,10 @@ export class AdminLedgerStore {
   }
 }
 
-/** Filter of plans. */
+/** Filter of plans by whether they are offered. */
 export type PlanView = 'offered' | 'withdrawn' | 'all';
 
-/** All plans, including withdrawn ones. */
+/** All plans, including withdrawn ones, for admins. */
 export class AdminPlansStore {
   readonly list: PagedResource<Plan>;
   all = $state.raw<readonly Plan[]>([]);
@@ -154,7 +154,7 @@ export class AdminPlansStore {
     await this.list.load();
   }
 
-  /** Changes a plan. Sold plans are immutable, so the response is the replacement. */
+  /** Changes a plan. A plan that was sold can't change: the response then is a new plan that replaces it. */
   async change(id: Id, plan: PlanDefinition): Promise<Plan> {
     const changed = await this.#api.patch(`/admin/pricing_plans/${id}`, plan);
     await this.list.load();
@@ -167,10 +167,10 @@ export class AdminPlansStore {
   }
 }
 
-/** Gateways. */
+/** Payment gateways, for admins. */
 export class AdminGatewaysStore {
   readonly list: PagedResource<AdminPaymentGateway>;
-  /** Test results by gateway. */
+  /** Results of connection tests by gateway; `under way` while a test runs. */
   tests = $state.raw<Record<string, ProviderTest | 'under way'>>({});
   readonly #api: Api;
 
@@ -199,7 +199,7 @@ export class AdminGatewaysStore {
   }
 }
 
-/** Subscriptions of all accounts. */
+/** Subscriptions of all accounts, for admins. */
 export class AdminSubscriptionsStore {
   readonly list: PagedResource<AdminSubscription>;
   #status: SubscriptionStatus | undefined;
@@ -216,7 +216,7 @@ export class AdminSubscriptionsStore {
   }
 }
 
-/** Differences between gateways and the database. */
+/** Differences between the gateways and the database, for admins. */
 export class PaymentDifferencesStore {
   readonly list: PagedResource<PaymentDifference>;
   readonly #api: Api;

@@ -3,7 +3,7 @@ import type { CreditSettings, TopUpInput } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
 import { Resource } from '#lib/api/resource.svelte.ts';
 
-/** Low-balance warning and auto top-up of a user or workspace. */
+/** Settings of the low-balance warning and the automatic top-up, of the user or a workspace. */
 export class CreditSettingsStore {
   readonly asked: Resource<CreditSettings>;
   readonly #api: Api;
@@ -15,7 +15,7 @@ export class CreditSettingsStore {
     this.asked = new Resource(() => api.get('/credit_settings', this.#payer));
   }
 
-  /** Threshold in micro-credits. Null: a tenth of the last purchase; 0: never. */
+  /** Sets the balance in micro-credits below which a warning is sent. Null: a tenth of the last purchase; 0: never. */
   async warnBelow(threshold: number | null): Promise<void> {
     await this.#api.put('/credit_settings/low_balance', { threshold, ...this.#payer });
     await this.asked.load();

@@ -9,16 +9,16 @@ const PAGE_SIZE = 50;
 
 export type DemoOutcome = 'paid' | 'paid_once' | 'failed';
 
-/** Paying workspace with one seat per member. */
+/** Workspace that pays, with one seat for each member. */
 export interface Seats {
   workspace_id: Id;
   seats?: number;
 }
 
-/** Gateway or saved method. */
+/** Way to pay: a gateway or a saved payment method. */
 export type PaymentRoute = { gateway: string } | { payment_method_id: Id };
 
-/** Credits account: entitlements, plans, payments. */
+/** Credits account of the user or a workspace: its entitlements, payments and ledger, and the plans on offer. */
 export class CreditsAccountStore {
   readonly entitlements: Resource<Entitlements>;
   readonly plans: PagedResource<Plan>;
@@ -27,7 +27,7 @@ export class CreditsAccountStore {
   readonly ledger: PagedResource<LedgerEntry>;
   readonly #api: Api;
   #payer: Id | undefined;
-  /** Idempotency keys by order, for retries. */
+  /** Idempotency keys by order, so that a retry doesn't start a second payment. */
   readonly #keys = new Map<string, string>();
 
   constructor(api: Api) {
@@ -41,12 +41,12 @@ export class CreditsAccountStore {
     this.ledger = new PagedResource(async (page) => {
       const query = { workspace_id: this.#payer, page, page_size: PAGE_SIZE };
       const found = await api.get('/ledger', query);
-      // Reservations that were released don't change the balance.
+      // Reservations and their releases are hidden, because together they don't change the balance.
       return { ...found, items: found.items.filter(({ kind }) => kind !== 'hold' && kind !== 'release') };
     });
   }
 
-  /** Applies events; returns a function that stops it. */
+  /** Reloads on events; returns a function that stops this. */
   follow(live: LiveUpdates): () => void {
     const leave = live.on((frame) => {
       if (frame.type === 'quota.updated') this.entitlements.set(frame.payload);
@@ -58,25 +58,25 @@ export class CreditsAccountStore {
     };
   }
 
-  /** Selects payments of a workspace; undefined for own ones. */
+  /** Loads the payments of a workspace, or the user's own if undefined. */
   bought(workspaceId: Id | undefined): void {
     this.#payer = workspaceId;
     void this.payments.load();
   }
 
-  /** Selects the account of a workspace; undefined for the own one. */
+  /** Selects the account of a workspace, or the user's own if undefined. */
   paidBy(workspaceId: Id | undefined): void {
     this.bought(workspaceId);
     void this.ledger.load();
   }
 
-  /** Whether this server charges; null until known. */
+  /** Whether this server charges for use; null until known. */
   get isCharging(): boolean | null {
     const { value } = this.entitlements;
     return value === null ? null : value.credits !== null;
   }
 
-  /** `price`: the displayed total. `seats`: for workspace plans. */
+  /** Starts a payment. `price`: the total that the user has seen. `seats`: only for the plan of a workspace. */
   async startPayment(planId: Id, way: PaymentRoute, price: Price, seats?: Seats): Promise<StartedPayment> {
     const order = JSON.stringify([planId, way, price, seats]);
     const key = this.#keys.get(order) ?? newId();
@@ -88,7 +88,7 @@ export class CreditsAccountStore {
     );
   }
 
-  /** Finishes a demo payment. `paid_once`: renewals will be declined. */
+  /** Finishes a payment at the demo gateway. The outcome `paid_once` pays now and declines the renewals. */
   finishDemo(id: Id, outcome: DemoOutcome): Promise<Payment> {
     return this.#api.post(`/payments/${id}/demo`, { outcome });
   }

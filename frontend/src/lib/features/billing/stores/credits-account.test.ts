@@ -7,7 +7,7 @@ import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** Server whose payment passes through these states; the last one stays. */
+/** Fake server whose payment passes through these states; the last one stays. */
 function serverOf(...answers: (string | ApiError)[]) {
   const get = vi.fn(async () => {
     const answer = answers.length > 1 ? answers.shift() : answers[0];

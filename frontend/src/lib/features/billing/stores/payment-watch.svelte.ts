@@ -24,10 +24,10 @@ export class PaymentWatchStore {
     this.payment = new Resource(() => api.get(`/payments/${id}`));
   }
 
-  /** Returns a function that stops it. */
+  /** Reloads the payment on events; returns a function that stops this. */
   follow(live: LiveUpdates): () => void {
     const leave = live.on((frame) => {
-      // A quota change is most likely caused by this payment.
+      // A change of the quota is most likely caused by this payment.
       if (frame.type === 'quota.updated' && this.#isWaiting) void this.poll();
     });
     void this.poll();

@@ -17,7 +17,7 @@ export class SubscriptionStore {
   readonly asked: Resource<{ subscription: Subscription | null }>;
   readonly #api: Api;
   readonly #payer: { workspace_id?: Id };
-  /** Undefined for an own subscription. */
+  /** Workspace that subscribes; undefined for the user's own subscription. */
   readonly workspaceId: Id | undefined;
 
   constructor(api: Api, workspaceId?: Id) {
@@ -27,7 +27,7 @@ export class SubscriptionStore {
     this.asked = new Resource(() => api.get('/subscription', this.#payer));
   }
 
-  /** Null if none or unknown. */
+  /** Subscription; null if there is none or it isn't loaded. */
   get current(): Subscription | null {
     const found = this.asked.value?.subscription ?? null;
     return found?.status === 'ended' ? null : found;
@@ -45,12 +45,12 @@ export class SubscriptionStore {
     return this.#set(await this.#api.post('/subscription/trial', { plan_id: planId }));
   }
 
-  /** Preview of a plan change. */
+  /** Requests the price of a plan change without making it. */
   preview(planId: Id, seats?: number): Promise<ChangePreview> {
     return this.#api.post('/subscription/change/preview', { plan_id: planId, seats, ...this.#payer });
   }
 
-  /** `price`: the displayed price per period. */
+  /** Changes the plan. `price`: the price per period that the user has seen. */
   async change(planId: Id, seats?: number, price?: Price): Promise<PlanChange> {
     const input = { plan_id: planId, seats, price, ...this.#payer };
     const done = await this.#api.post('/subscription/change', input);
@@ -58,7 +58,7 @@ export class SubscriptionStore {
     return done;
   }
 
-  /** Pays the next period manually. */
+  /** Starts the manual payment of the next period. */
   pay(): Promise<StartedPayment> {
     return this.#api.post('/subscription/pay', this.#payer);
   }
@@ -69,7 +69,7 @@ export class SubscriptionStore {
   }
 }
 
-/** Payment methods saved by gateways. */
+/** Payment methods that gateways have saved. */
 export class PaymentMethodsStore {
   readonly list: PagedResource<PaymentMethod>;
   readonly #api: Api;
@@ -83,7 +83,7 @@ export class PaymentMethodsStore {
     this.list = new PagedResource(() => api.get('/payment_methods', this.#payer));
   }
 
-  /** Starts saving a method; returns the gateway's URL. */
+  /** Starts saving a payment method; returns the URL of the gateway's page. */
   async setUp(gateway: string): Promise<string> {
     const query = new URLSearchParams(this.#payer as Record<string, string>).toString();
     const input = { gateway, return_url: query ? `/plans/billing?${query}` : undefined, ...this.#payer };
@@ -101,7 +101,6 @@ export class PaymentMethodsStore {
   }
 }
 
-/** Billing details. */
 export class BillingDetailsStore {
   readonly asked: Resource<BillingDetails>;
   readonly #api: Api;

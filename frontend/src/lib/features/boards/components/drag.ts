@@ -18,7 +18,7 @@ const both =
   () =>
     ends.forEach((end) => end());
 
-/** Draggable card and drop target. */
+/** Makes a card draggable and a target for other cards. */
 export function card(view: BoardView, id: Id): Attachment<HTMLElement> {
   return (element) => {
     const mark = (edge: Edge | null) => {
@@ -43,7 +43,7 @@ export function card(view: BoardView, id: Id): Attachment<HTMLElement> {
   };
 }
 
-/** Drop target of a column. */
+/** Makes a column a target for cards. */
 export function column(id: Id): Attachment<HTMLElement> {
   return (element) => {
     const mark = (isOver: boolean) => (element.dataset.over = isOver ? 'true' : '');
@@ -58,7 +58,7 @@ export function column(id: Id): Attachment<HTMLElement> {
   };
 }
 
-/** Reports a drop with its column and index. */
+/** Calls `ondrop` with the column and index at which a card was dropped. */
 export function drops(view: BoardView, ondrop: (taskId: Id, columnId: Id, at: number) => void): () => void {
   return monitorForElements({
     canMonitor: ({ source }) => typeof source.data.task === 'string',

@@ -1,4 +1,4 @@
-/** Keyboard moves: Space picks a task up and drops it, arrows move it, Esc cancels. */
+/** Moves of tasks by keyboard: Space picks a task up and drops it, the arrow keys move it, Escape cancels. */
 import { tick } from 'svelte';
 import type { Task } from '../api.ts';
 import type { BoardView } from '../logic/board-view.svelte.ts';
@@ -14,7 +14,7 @@ const STEPS: Record<string, { across: number; down: number }> = {
 
 export const elementOf = (task: Task) => document.getElementById(`task-${task.id}`);
 
-/** Handles a key on a card. */
+/** Handles a key that was pressed on a card. */
 export function pressed(event: KeyboardEvent, view: BoardView, task: Task): void {
   if (event.ctrlKey || event.metaKey || event.altKey || !view.mayChange()) return;
   const { carried } = view;
@@ -69,7 +69,7 @@ async function dropTask(view: BoardView): Promise<void> {
   await attempt(() => view.board.saveMove(carried));
 }
 
-/** Also when the focus leaves. */
+/** Cancels a move by keyboard and returns the task to its old position. Also called when the card loses the focus. */
 export async function cancelMove(view: BoardView): Promise<void> {
   const { carried } = view;
   if (!carried) return;

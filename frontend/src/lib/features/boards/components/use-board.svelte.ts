@@ -5,7 +5,7 @@ import { BoardView, setBoardView } from '../logic/board-view.svelte.ts';
 import { closedBy } from '#lib/features/conversations/kinds.ts';
 import { BoardStore } from '../stores/board.svelte.ts';
 
-/** Provides the board of a conversation to its components. */
+/** Loads the board of a conversation and provides it to the components below. */
 export function useBoard(conversationId: () => Id): BoardView {
   const { api, connection, conversations, session, workspaces } = useApp();
   const id = untrack(conversationId);

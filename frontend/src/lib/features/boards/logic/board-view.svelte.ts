@@ -7,7 +7,7 @@ import { isLate } from './due.ts';
 
 export type TaskFilter = 'all' | 'mine' | 'late';
 
-/** Task or column of the dialog. */
+/** Content of the task dialog: an existing task, or the column of a new one. */
 export type Opened = { task: Task } | { columnId: Id };
 
 export const [useBoardView, setBoardView] = createContext<BoardView>();
@@ -15,22 +15,22 @@ export const [useBoardView, setBoardView] = createContext<BoardView>();
 export class BoardView {
   filter = $state<TaskFilter>('all');
   opened = $state.raw<Opened | null>(null);
-  /** Task of the move sheet. */
+  /** Task that the sheet for moving tasks shows; null if it is closed. */
   held = $state.raw<Task | null>(null);
-  /** Visible column on narrow screens. */
+  /** Id of the column that narrow screens show; null for the first one. */
   #shown = $state<Id | null>(null);
-  /** Task being moved by keyboard, with its original position. */
+  /** Task that is being moved by keyboard, with the position that it had before; null if there is none. */
   carried = $state.raw<Task | null>(null);
-  /** Id of the dragged task. */
+  /** Id of the task that is being dragged; null if there is none. */
   dragged = $state<Id | null>(null);
-  /** Screen reader announcement. */
+  /** Text that screen readers announce. */
   announced = $state('');
 
   constructor(
     readonly board: BoardStore,
     readonly conversationId: Id,
     readonly me: () => Id | undefined,
-    /** Whether the user may edit. */
+    /** Whether the user may edit the board. */
     readonly mayChange: () => boolean
   ) {}
 
@@ -49,7 +49,7 @@ export class BoardView {
     return true;
   }
 
-  /** Completed tasks are never overdue. */
+  /** Whether the task is overdue. Tasks in a column for completed ones never are. */
   isLate(task: Task): boolean {
     return isLate(task.due_at) && !this.board.column(task.column_id)?.done;
   }
@@ -68,7 +68,7 @@ export class BoardView {
     ).length;
   }
 
-  /** Index within its column. */
+  /** Index of the task within its column. */
   placeOf(task: Task): number {
     return this.board.in(task.column_id).findIndex(({ id }) => id === task.id);
   }

@@ -1,7 +1,7 @@
 import { clock, dateFormat, daysBetween, regional } from '#lib/i18n/dates.ts';
 import { thisMinute } from '#lib/util/clock.ts';
 
-/** Short due date: “Today, 17:00”, “Tomorrow, 09:00”, “Fri, 09:00”, “24 Nov”. */
+/** Formats a due date briefly: “Today, 17:00”, “Tomorrow, 09:00”, “Fri, 09:00”, “24 Nov”. */
 export function dueLabel(timestamp: string, now = new Date()): string {
   const at = new Date(timestamp);
   const locale = regional();
@@ -20,7 +20,7 @@ export function isLate(timestamp: string | null, now = thisMinute().getTime()): 
   return timestamp !== null && Date.parse(timestamp) < now;
 }
 
-/** Value of a datetime-local field. */
+/** Converts a timestamp to the value of a `datetime-local` field. */
 export function toField(timestamp: string | null): string {
   if (timestamp === null) return '';
   const at = new Date(timestamp);
@@ -29,7 +29,7 @@ export function toField(timestamp: string | null): string {
   return `${date}T${two(at.getHours())}:${two(at.getMinutes())}`;
 }
 
-/** Parses a datetime-local field; null if empty. */
+/** Converts the value of a `datetime-local` field to a timestamp; null if it is empty. */
 export function fromField(value: string): string | null {
   const at = new Date(value);
   return Number.isNaN(at.getTime()) ? null : at.toISOString();

@@ -1,21 +1,21 @@
-/** Three-way merge of tasks: one-sided changes are taken, conflicts reported. */
+/** Three-way merge of tasks: a field that only one side has changed takes that change; a field that both have changed is a conflict. */
 import type { Task, TaskChange } from '../api.ts';
 
 const FIELDS = ['title', 'column_id', 'due_at', 'assignee_ids', 'labels', 'description'] as const;
 
 export type TaskField = (typeof FIELDS)[number];
 
-/** Editable fields of a task. */
+/** Fields of a task that users edit. */
 export type TaskText = Pick<Task, TaskField>;
 
 export interface Merged {
-  /** Remotely changed fields. */
+  /** Fields that only the other side has changed. */
   taken: TaskField[];
-  /** Conflicting fields. */
+  /** Fields that both sides have changed in different ways. */
   clashes: TaskField[];
 }
 
-/** Fields changed from the base version. */
+/** Returns the fields in which `mine` differs from the base version. */
 export function changesOf(base: TaskText, mine: TaskText): TaskChange {
   const changed = FIELDS.filter((field) => !isSame(field, base, mine));
   return Object.fromEntries(changed.map((field) => [field, mine[field]])) as TaskChange;

@@ -1,18 +1,18 @@
 /**
- * Places in an order, as strings: between two of them there is always another one. As the server makes them (`service::boards::position`), and
- * of whatever digits and letters others make theirs.
+ * Positions in an order, as strings: there is always another position between two of them. The server creates them in the same way, but positions that other
+ * clients have created may contain any digits and letters.
  */
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-/** Digits of positions at the ends; keeps them short. */
+/** Length of positions at the start and end of the order. A fixed length keeps them short: they are counted up or down instead of extended. */
 const COUNTED = 4;
 const FIRST = 'V000';
 
-/** Byte order. */
+/** Compares two positions by their bytes. */
 export function before(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** A position after `after` and before `before`; either may be open. */
+/** Returns a position after `after` and before `before`; null stands for the start or end of the order. */
 export function between(after: string | null, before: string | null): string {
   if (!after) return before === null ? FIRST : (step(before, -1) ?? middle('', before));
   return before === null ? (step(after, 1) ?? middle(after, null)) : middle(after, before);
@@ -20,7 +20,7 @@ export function between(after: string | null, before: string | null): string {
 
 const valueOf = (digit: string | undefined) => Math.max(0, DIGITS.indexOf(digit ?? '0'));
 
-/** Next or previous position by the leading digits; null at the limit. */
+/** Counts the leading digits up or down by one; null if no position is left. */
 function step(from: string, by: 1 | -1): string | null {
   let number = by as number;
   for (let at = 0; at < COUNTED; at++) number += valueOf(from[at]) * DIGITS.length ** (COUNTED - 1 - at);
@@ -30,13 +30,13 @@ function step(from: string, by: 1 | -1): string | null {
     text = (DIGITS[number % DIGITS.length] ?? '0') + text;
     number = Math.floor(number / DIGITS.length);
   }
-  // Equal lengths make later insertions sort correctly.
+  // All positions made here have the same length, so that those inserted later sort correctly.
   return text;
 }
 
 function middle(after: string, before: string | null): string {
   let text = '';
-  // Trailing zeros don't change a position.
+  // Trailing zeros don't change a position, so they are ignored.
   let [low, high] = [after, before === null ? null : trimmed(before)];
   for (;;) {
     const from = valueOf(low[0]);
@@ -48,7 +48,7 @@ function middle(after: string, before: string | null): string {
       text += DIGITS[from] ?? '';
       high = high.slice(1);
     } else if (high !== null && high.length > 1) {
-      // A prefix sorts before longer strings.
+      // A prefix sorts before all longer strings that start with it.
       return trimmed(text + (high[0] ?? ''));
     } else {
       text += DIGITS[from] ?? '';
@@ -56,7 +56,7 @@ function middle(after: string, before: string | null): string {
     }
     low = low.slice(1);
   }
-  // Invalid neighbours: the server finds a free position.
+  // `after` and `before` are not in order. The result is arbitrary, and the server finds a free position.
   return trimmed(`${text}${low}V`);
 }
 

@@ -8,7 +8,7 @@ import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 const COLUMNS = ['a', 'b', 'c'].map((id, at) => ({ id, name: id, position: `V${at}`, done: false }) as BoardColumn);
 const CARDS = Array.from({ length: 10 }, (_, at) => `t${at}`);
 
-/** Server with one board whose events arrive late and out of order. */
+/** Fake server with one board, whose events arrive late and out of order. */
 class Server {
   version = 0;
   readonly tasks = new Map(
@@ -44,7 +44,7 @@ class Server {
     }
   } as never;
 
-  /** Delivers a waiting event, not always the first. */
+  /** Delivers one of the events that wait for client `to`, not always the first. */
   tell(to: number, which: number): void {
     const queue = this.waiting[to] ?? [];
     const [frame] = queue.splice(which % Math.max(1, queue.length), 1);
@@ -75,7 +75,7 @@ it('ends the same for two people who move cards at once 500 times, however late 
     for (const { who, card, column, at, told } of steps) {
       for (const [to, which] of told) server.tell(to, which);
       moving.push(boards[who]?.move(CARDS[card] ?? '', COLUMNS[column]?.id ?? '', at));
-      // Some moves wait for the response, others don't.
+      // The clients wait for the responses to some of the moves only.
       if (told.length % 2 === 1) await Promise.all(moving);
     }
     await Promise.all(moving);

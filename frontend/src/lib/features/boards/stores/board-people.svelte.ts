@@ -4,7 +4,7 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
-/** Members that tasks can be assigned to. */
+/** Members of the conversation, to whom tasks can be assigned. */
 export class BoardPeopleStore {
   readonly list: PagedResource<Member>;
   #query = '';

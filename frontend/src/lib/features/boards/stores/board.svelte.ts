@@ -5,18 +5,18 @@ import { renamed } from '#lib/realtime/renamed.ts';
 import { before, between } from '../logic/position.ts';
 
 const PAGE_SIZE = 200;
-/** Delay that combines several gaps, in milliseconds. */
+/** Delay in milliseconds before a reload, so that several gaps cause a single one. */
 const RELOAD_DELAY = 200;
-/** Maximum number of tasks per archive request. */
+/** Maximum number of tasks that the server archives per request. */
 const MAX_ARCHIVED = 500;
 
-/** Part of the connection used here. */
+/** Methods of the connection that the board uses. */
 export interface BoardUpdates {
   on(handler: (frame: ServerFrame) => void): () => void;
   onConnect(handler: (hello: HelloPayload) => void): () => void;
 }
 
-/** Board of a conversation: loaded once, updated by events, reloaded after gaps in its version. */
+/** Board of a conversation: loaded once, updated by events, and reloaded if its version number shows that events are missing. */
 export class BoardStore {
   columns = $state.raw<readonly BoardColumn[]>([]);
   #tasks = $state.raw<ReadonlyMap<Id, Task>>(new Map());
@@ -28,18 +28,18 @@ export class BoardStore {
   readonly #filter: { from_message?: true };
   #version = 0;
   #turn = 0;
-  /** Events received while loading. */
+  /** Events that arrive during loading; they are applied after it. Null at other times. */
   #early: BoardFrame[] | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `onlyFromMessages`: loads only tasks created from messages. */
+  /** `onlyFromMessages`: loads only the tasks that were created from messages. */
   constructor(api: Pick<Api, 'get' | 'post' | 'patch' | 'delete'>, id: Id, { onlyFromMessages = false } = {}) {
     this.#api = api;
     this.#id = id;
     this.#filter = onlyFromMessages ? { from_message: true } : {};
   }
 
-  /** Tasks by column, in order. */
+  /** Tasks of each column, in order. */
   readonly #ordered = $derived.by(() => {
     const columns = new Map<Id, Task[]>(this.columns.map(({ id }) => [id, []]));
     for (const task of this.#tasks.values()) columns.get(task.column_id)?.push(task);
@@ -98,7 +98,7 @@ export class BoardStore {
     return this.load();
   }
 
-  /** Follows events; returns a function that stops it. */
+  /** Updates the board on events; returns a function that stops this. */
   follow(live: BoardUpdates): () => void {
     const leave = live.on((frame) => {
       if (frame.type === 'resync') {
@@ -124,7 +124,7 @@ export class BoardStore {
     };
   }
 
-  /** A task of the board, including archived ones. */
+  /** Returns a task of the board, or fetches it if it is archived. */
   async find(id: Id): Promise<Task> {
     return this.#tasks.get(id) ?? (await this.#api.get(`/tasks/${id}`));
   }
@@ -143,7 +143,7 @@ export class BoardStore {
     this.columns = this.columns.filter((column) => column.id !== id);
   }
 
-  /** Archives the tasks of a column; returns their number. */
+  /** Archives all tasks of a column; returns their number. */
   async archiveColumn(id: Id): Promise<number> {
     let count = 0;
     for (;;) {
@@ -159,7 +159,7 @@ export class BoardStore {
     return task;
   }
 
-  /** Changes a task; rejected and reloaded if `seen` is stale. */
+  /** Changes a task. If `seen` isn't its current version, the change is rejected and the task is reloaded. */
   async change(seen: Task, input: TaskChange): Promise<Task> {
     try {
       const task = await this.#api.patch(`/tasks/${seen.id}`, { ...input, version: seen.version });
@@ -177,13 +177,13 @@ export class BoardStore {
     this.#upsertTask(await this.#api.patch(`/tasks/${id}`, { archived: false }));
   }
 
-  /** Moves a task optimistically to index `at` of the column. */
+  /** Moves a task to index `at` of a column and shows that before the server has confirmed it. */
   async move(id: Id, columnId: Id, at: number): Promise<void> {
     const before = this.place(id, columnId, at);
     if (before) await this.saveMove(before);
   }
 
-  /** Moves a task locally; returns the previous version. */
+  /** Moves a task on this device only; returns it as it was before. */
   place(id: Id, columnId: Id, at: number): Task | undefined {
     const task = this.#tasks.get(id);
     if (!task) return undefined;
@@ -193,7 +193,7 @@ export class BoardStore {
     return task;
   }
 
-  /** Saves the current local position. */
+  /** Sends the current position of a task that was moved by `place`; reverts the move if that fails. */
   async saveMove(before: Task): Promise<void> {
     const now = this.#tasks.get(before.id);
     if (!now || (now.column_id === before.column_id && now.position === before.position)) return;
@@ -206,7 +206,7 @@ export class BoardStore {
     }
   }
 
-  /** Reverts a local move unless an event changed the task. */
+  /** Reverts a move by `place`, unless an event has changed the task since. */
   revertMove(before: Task): void {
     if (this.#tasks.get(before.id)?.version === before.version) this.#set(before);
   }
@@ -232,7 +232,7 @@ export class BoardStore {
   #applyFrame(frame: BoardFrame): void {
     const { board_version } = frame.payload;
     if (board_version <= this.#version) return;
-    // Gap or late event: apply it and schedule a reload.
+    // Events are missing or arrive out of order: this one is applied, and the board is reloaded soon.
     if (board_version > this.#version + 1) this.#scheduleReload();
     else this.#version = board_version;
     switch (frame.type) {
@@ -253,7 +253,7 @@ export class BoardStore {
     }
   }
 
-  /** Responses and events may cross: the later version wins. */
+  /** Adds or replaces a task. Responses and events may arrive in any order, so the later version stays. */
   #upsertTask(task: Task): void {
     const have = this.#tasks.get(task.id);
     if (have && have.version > task.version) return;

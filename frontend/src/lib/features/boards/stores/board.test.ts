@@ -16,7 +16,7 @@ function task(id: string, position: string, more: Partial<Task> = {}): Task {
   return { id, conversation_id: 'c', column_id: 'a', title: id, position, version: 1, ...more } as Task;
 }
 
-/** Server with one board. */
+/** Fake server with one board. */
 class Server {
   version = 3;
   columns: BoardColumn[] = COLUMNS;

@@ -5,15 +5,15 @@ import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 100;
-/** Combines several changes, in milliseconds. */
+/** Delay in milliseconds before a reload, so that several changes cause a single one. */
 const RELOAD_DELAY = 300;
 const WEEK = 7 * 86_400_000;
 
 export type DueFilter = 'late' | 'week';
 
-/** Filter in the URL. */
+/** Filter of the task list, as stored in the URL. */
 export interface OwnTaskFilter {
-  /** Completed tasks instead of open ones. */
+  /** Whether completed tasks are shown instead of open ones. */
   readonly isDone: boolean;
   readonly conversationId: Id | null;
   readonly label: string | null;
@@ -39,11 +39,11 @@ export function addressOf({ isDone, conversationId, label, due }: OwnTaskFilter)
   return params.size > 0 ? `/tasks?${params}` : '/tasks';
 }
 
-/** Own tasks of all boards. */
+/** Tasks assigned to the user in all boards. */
 export class OwnTasksStore {
   filter = $state.raw<OwnTaskFilter>(filterOf(new URLSearchParams()));
   readonly list: PagedResource<OwnTask>;
-  /** Conversations seen so far, as filter options. */
+  /** A task of each conversation seen so far; its conversation is an option of the filter. */
   places = $state.raw<ReadonlyMap<Id, OwnTask>>(new Map());
   labels = $state.raw<readonly string[]>([]);
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -75,7 +75,7 @@ export class OwnTasksStore {
     return this.list.load();
   }
 
-  /** Follows events; returns a function that stops it. */
+  /** Reloads the list on events; returns a function that stops this. */
   follow(live: LiveUpdates): () => void {
     const leave = live.on(({ type }: { type: string }) => {
       if (type === 'tasks.own' || type === 'resync') this.#scheduleReload();

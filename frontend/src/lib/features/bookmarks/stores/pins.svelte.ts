@@ -41,7 +41,7 @@ export class PinsStore {
     };
   }
 
-  /** The text has changed. */
+  /** Updates the text of a pinned message. */
   #update(message: Message): void {
     const isSame = ({ id }: Message) => id === message.id;
     if (this.list.items.some(isSame)) this.list.upsert(message, isSame);

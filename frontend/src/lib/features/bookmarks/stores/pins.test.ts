@@ -26,7 +26,7 @@ it('shows pinned messages as they are now, also after a time without a connectio
   there.unshift(messageOf('m4', 'pinned meanwhile'));
   live.greet();
   await vi.waitFor(() => expect(shown()).toEqual(['pinned meanwhile', 'two', 'one']));
-  // Missed by a large channel without a disconnect.
+  // The event was lost although the connection stayed, as may happen in large channels.
   there.shift();
   live.receive({ type: 'resync', payload: { conversation_ids: ['other'] } });
   expect(get).toHaveBeenCalledTimes(2);

@@ -1,7 +1,7 @@
 import type { Audience, Broadcast, BroadcastInput } from '../api.ts';
 import type { Id, Timestamp } from '#lib/api/types.ts';
 
-/** Audience filters; empty filters match everyone. */
+/** Selected audience. A person must match all filters; an empty filter matches everyone. */
 export interface AnnouncementChoice {
   isEveryone: boolean;
   workspaces: Id[];
@@ -10,7 +10,7 @@ export interface AnnouncementChoice {
   people: Id[];
 }
 
-/** Null without a choice. */
+/** Returns the audience to send; null if nothing is selected. */
 export function audienceOf({ isEveryone, workspaces, roles, plans, people }: AnnouncementChoice): Audience | null {
   if (isEveryone) return { all: true };
   const audience: Audience = {
@@ -32,7 +32,7 @@ export function chosenOf(audience: Audience | undefined): AnnouncementChoice {
   };
 }
 
-/** Value of a datetime-local field in local time: `2026-11-24T22:00`; empty for none. */
+/** Converts a timestamp to the value of a `datetime-local` field in local time: `2026-11-24T22:00`. Empty if there is none. */
 export function localOf(timestamp: Timestamp | null | undefined): string {
   if (!timestamp) return '';
   const at = new Date(timestamp);
@@ -44,7 +44,7 @@ export function momentOf(local: string): Timestamp | null {
   return local === '' || Number.isNaN(at.getTime()) ? null : at.toISOString();
 }
 
-/** Changed fields; audience, channels and start are fixed once it has begun. */
+/** Returns the changed fields. Audience, channels and start can't change once the broadcast has begun. */
 export function changeOf(before: Broadcast, input: BroadcastInput): Partial<BroadcastInput> {
   const { title, body, severity, dismissible, ends_at, audience, channels, starts_at } = input;
   const always = { title, body, severity, dismissible, ends_at };

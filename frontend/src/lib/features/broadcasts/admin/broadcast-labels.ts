@@ -21,7 +21,7 @@ export const ways = (): { value: BroadcastChannel; label: string; about: string 
   { value: 'mail', label: m.channel_mail(), about: m.channel_mail_about() }
 ];
 
-/** Short description of an audience. */
+/** Describes an audience in a few words. */
 export function audienceWords(audience: Audience): string {
   if (audience.all) return m.audience_everyone();
   const parts = [

@@ -6,10 +6,10 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
-/** Filter of broadcasts. */
+/** Filter of the list of broadcasts. */
 export type BroadcastQuery = FilterOf<'/broadcasts'>;
 
-/** Broadcasts for admins. */
+/** All broadcasts, for admins. */
 export class BroadcastsStore {
   readonly list: PagedResource<Broadcast>;
   readonly #api: Api;
@@ -29,7 +29,7 @@ export class BroadcastsStore {
     return this.#api.get(`/broadcasts/${id}`);
   }
 
-  /** Audience size and the number currently online. */
+  /** Requests the size of an audience and the number of its members who are online. */
   reach(audience: Audience): Promise<Reach> {
     return this.#api.post('/broadcasts/preview', { audience });
   }

@@ -1,4 +1,4 @@
-/** Names of linked channels, including those the user has not joined. */
+/** Names of channels to which messages link, including channels that the user has not joined. */
 import { SvelteMap } from 'svelte/reactivity';
 import type { App } from '#lib/app/app.ts';
 import type { Conversation, Id } from '#lib/api/types.ts';
@@ -6,7 +6,7 @@ import { isChannel } from '#lib/features/conversations/kinds.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
 export class ChannelNamesStore {
-  /** Channels that were looked up. */
+  /** Channels that were requested because the user has not joined them. */
   readonly #others = new SvelteMap<Id, Conversation>();
   readonly #asked = new Set<Id>();
   readonly #api: Pick<App['api'], 'get'>;
@@ -17,7 +17,7 @@ export class ChannelNamesStore {
     this.#conversations = conversations;
   }
 
-  /** Undefined while unknown, for other conversations and without access. */
+  /** Name of a channel. Undefined if it isn't loaded yet, isn't a channel, or the user can't see it. */
   nameOf(id: Id): string | undefined {
     const found = this.#conversations.get(id) ?? this.#others.get(id);
     if (!found && this.#conversations.isLoaded) queueMicrotask(() => void this.#load(id));
@@ -30,10 +30,10 @@ export class ChannelNamesStore {
     try {
       this.#others.set(id, await this.#api.get(`/conversations/${id}`));
     } catch {
-      // The written text remains.
+      // Without a name the link shows the text that its author wrote.
     }
   }
 }
 
-/** Channel names of the current account. */
+/** Names of channels for the current account. */
 export const channelNamesOf = perAccount((app) => new ChannelNamesStore(app));

@@ -2,7 +2,7 @@ import type { AuditAction } from '#lib/features/auth/api.ts';
 import { nameIn } from '#lib/util/enum-lookup.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-/** Labels of all audit actions; exhaustive. */
+/** Labels of all actions that the audit log records. */
 const NAMES: Record<AuditAction, () => string> = {
   'auth.signup': m.audit_auth_signup,
   'auth.signin': m.audit_auth_signin,
@@ -105,12 +105,12 @@ const SUBJECTS: Record<string, () => string> = {
   payment: m.money_payments
 };
 
-/** Unknown actions of newer servers are shown as they are. */
+/** Label of an action. Actions that only a newer server knows are shown as they are. */
 export function actionName(action: string): string {
   return nameIn(NAMES, action as AuditAction);
 }
 
-/** Actions grouped by subject. */
+/** Options of the filter by action, grouped by subject. */
 export function actionOptions(): { value: string; label: string; group?: string }[] {
   const known = Object.keys(NAMES).map((value) => ({
     value,

@@ -18,7 +18,7 @@ const NAMES: Record<CheckAbout, () => string> = {
   jobs: m.check_jobs
 };
 
-/** Unknown checks of newer servers are shown as they are. */
+/** Label of a health check. Checks that only a newer server knows are shown as they are. */
 export function checkName(about: CheckAbout): string {
   return nameIn(NAMES, about);
 }

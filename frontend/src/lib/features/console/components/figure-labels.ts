@@ -9,7 +9,7 @@ import { m } from '#lib/paraglide/messages.js';
 interface FigureStyle {
   name: () => string;
   format: (value: number) => string;
-  /** Aggregation over longer steps. */
+  /** How the values of several steps are combined: by their sum, or by the highest one (`most`). */
   union: 'sum' | 'most';
 }
 
@@ -28,7 +28,7 @@ export const FIGURES: Record<FigureName, FigureStyle> = {
   failed_sign_ins: { name: m.figure_sign_ins, format: count, union: 'sum' }
 };
 
-/** Single value of the whole period. */
+/** Combines the values of the whole period into one. */
 export function summary(name: FigureName, values: readonly (number | null)[]): number {
   const there = values.filter((value) => value !== null);
   if (known(FIGURES, name)?.union === 'most') return Math.max(0, ...there);
@@ -38,11 +38,11 @@ export function summary(name: FigureName, values: readonly (number | null)[]): n
 const LABELS: Record<FiguresRange, (time: Date) => string> = {
   '1h': (time) => clock(time),
   '24h': (time) => clock(time),
-  // Days in UTC.
+  // Each step is a day in UTC.
   '30d': (time) => dateFormat({ day: 'numeric', month: 'short', timeZone: 'UTC' }).format(time)
 };
 
-/** Start of each step. */
+/** Start of each step of the chart, with its label. */
 export function timesOf({ from, step_seconds, range, series }: Figures): { key: string; label: string }[] {
   return (series[0]?.values ?? []).map((_, at) => {
     const time = new Date(Date.parse(from) + at * step_seconds * 1_000);
@@ -60,7 +60,7 @@ const INCIDENTS: Record<IncidentKind, { what: (of: { name: string }) => string; 
   instance: { what: m.incident_instance, next: () => '' }
 };
 
-/** Unknown incidents of newer servers are shown as they are. */
+/** Describes an incident and its remedy. Kinds that only a newer server knows are shown as they are. */
 export function incidentWords({ kind, detail }: Incident): { what: string; next: string } {
   const words = known(INCIDENTS, kind);
   return words ? { what: words.what({ name: detail ?? '' }), next: words.next() } : { what: kind, next: '' };
@@ -68,7 +68,7 @@ export function incidentWords({ kind, detail }: Incident): { what: string; next:
 
 interface Amount {
   count: number;
-  /** Formatted count. */
+  /** Count, formatted for display. */
   amount: string;
 }
 
@@ -90,10 +90,10 @@ const IMPACT_TEXTS: Record<IncidentKind, ImpactText> = {
 
 const amountOf = (value: number): Amount => ({ count: value, amount: count(value) });
 
-/** Impact of an incident, if it was counted. */
+/** Describes how an incident has affected users; empty if that wasn't measured. */
 export function impactWords({ kind, impact, people, instances }: Incident): string {
   const words = known(IMPACT_TEXTS, kind);
-  // Without Redis on a single instance no delivery was affected.
+  // Without a second instance, events are delivered without Redis, so its outage has affected nobody.
   if (!words || typeof impact !== 'number' || (kind === 'redis' && instances < 2)) return '';
   if (impact === 0) return words.none();
   const concerned = people && words.people ? words.people(amountOf(people)) : '';

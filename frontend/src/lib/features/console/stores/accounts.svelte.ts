@@ -18,7 +18,7 @@ const PAGE_SIZE = 50;
 
 export type AccountFilter = FilterOf<'/admin/users'>;
 
-/** Accounts of the installation, for admins. */
+/** All accounts of the installation, for admins. */
 export class AccountsStore {
   readonly list: PagedResource<Account>;
   readonly #api: Api;
@@ -63,7 +63,7 @@ export class AccountsStore {
     await this.#again();
   }
 
-  /** Applies an action to several accounts; failures don't affect the others. */
+  /** Applies an action to several accounts. The failure of one doesn't affect the others. */
   async several(ids: Id[], action: AccountsAction, reason?: string): Promise<ChangedAccounts> {
     const done = await this.#api.post('/admin/users/batch', {
       ids,

@@ -10,11 +10,11 @@ const PAGE_SIZE = 50;
 
 export type AdminConversationFilter = FilterOf<'/admin/conversations'>;
 
-/** Conversations of the installation, for admins; without content. Uses cursors, because there is no total. */
+/** All conversations of the installation without their content, for admins. Paged by cursor, because the server gives no total. */
 export class AdminConversationsStore extends AdminResource<AdminConversation> {
   readonly list: PagedResource<AdminConversation>;
   #filter: AdminConversationFilter = {};
-  /** Last item of each visited page. */
+  /** Id of the last item of each page visited so far: the cursor of the following page. */
   #ends: Id[] = [];
 
   constructor(api: Api) {

@@ -6,7 +6,7 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 type Path = '/admin/conversations' | '/admin/workspaces';
 
-/** Resource with owner and members, visible to admins regardless of membership. */
+/** Workspaces or conversations, which admins see with owner and members even if they aren't members. */
 export abstract class AdminResource<One> {
   abstract readonly list: PagedResource<One>;
   protected readonly api: Api;
@@ -21,7 +21,7 @@ export abstract class AdminResource<One> {
     return new Resource(() => this.api.get(`${this.#path}/${id}`) as Promise<One>);
   }
 
-  /** Members filtered by `text`. */
+  /** Members of one of them, filtered by `text`. */
   members(id: Id, text: () => string): PagedResource<AdminMember> {
     return new PagedResource((page) =>
       this.api.get(`${this.#path}/${id}/members`, { q: text() || undefined, page, page_size: 20 })
@@ -33,7 +33,7 @@ export abstract class AdminResource<One> {
     await this.#again();
   }
 
-  /** Deletes after confirmation by `name` (or id). */
+  /** Deletes one of them. The server requires its name, or its id if it has none, as confirmation. */
   async delete(id: Id, name: string): Promise<void> {
     await this.api.delete(`${this.#path}/${id}`, { name });
     await this.#again();

@@ -9,7 +9,7 @@ const PAGE_SIZE = 50;
 
 export type AdminWorkspaceFilter = FilterOf<'/admin/workspaces'>;
 
-/** Workspaces of the installation, for admins; without content. */
+/** All workspaces of the installation without their content, for admins. */
 export class AdminWorkspacesStore extends AdminResource<AdminWorkspace> {
   readonly list: PagedResource<AdminWorkspace>;
   #filter: AdminWorkspaceFilter = {};

@@ -6,7 +6,7 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
-/** Filter of bans. */
+/** Filter of the list of bans. */
 export type BanFilter = FilterOf<'/admin/bans'>;
 
 /** Banned addresses. */
@@ -36,7 +36,6 @@ export class BansStore {
   }
 }
 
-/** Filter of the audit log. */
 export type AuditFilter = FilterOf<'/admin/audit_log'>;
 
 /** Audit log, newest first. */
@@ -55,7 +54,7 @@ export class AuditLogStore {
     void this.list.load();
   }
 
-  /** URL of the CSV export. */
+  /** URL of the CSV export with the current filter. */
   get path(): string {
     const given = Object.entries(this.#filter).filter((entry): entry is [string, string] => !!entry[1]);
     return `/admin/audit_log/export?${new URLSearchParams(given)}`;

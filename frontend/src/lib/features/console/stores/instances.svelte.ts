@@ -3,10 +3,10 @@ import type { Instance } from '../api.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 export interface InstanceFilter {
-  /** Part of the host name or id. */
+  /** Text that the host name or id must contain. */
   text: string;
   version: string;
-  /** Filter by health. */
+  /** Health that the instance must have; empty for any. */
   state: 'fine' | 'wrong' | '';
 }
 
@@ -14,10 +14,10 @@ export function isFine({ database, redis }: Instance): boolean {
   return database && redis !== false;
 }
 
-/** Instances of the server; filtered client-side, because there are few. */
+/** Instances of the server. They are filtered in the browser, because there are few. */
 export class InstancesStore {
   readonly list: PagedResource<Instance>;
-  /** Versions of all instances. */
+  /** Versions that the instances run. */
   versions = $state.raw<string[]>([]);
   #filter: InstanceFilter = { text: '', version: '', state: '' };
 

@@ -6,10 +6,10 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
-/** Pending and dead jobs. */
+/** Pending, running and dead jobs. */
 export class JobsStore {
   readonly list: PagedResource<Job>;
-  /** Kinds with jobs. */
+  /** Kinds of which there are jobs. */
   readonly kinds: Resource<JobKind[]>;
   readonly #api: Api;
   #status: JobStatus | undefined;
@@ -35,14 +35,14 @@ export class JobsStore {
     await this.#again();
   }
 
-  /** Requeues all dead jobs, or those of the current kind; returns their number. */
+  /** Requeues all dead jobs of the selected kind, or of all kinds; returns their number. */
   async requeueAll(): Promise<number> {
     const { requeued } = await this.#api.post('/admin/jobs/requeue', { kind: this.#kind });
     await this.#again();
     return requeued;
   }
 
-  /** Deletes all dead jobs, or those of the current kind; returns their number. */
+  /** Deletes all dead jobs of the selected kind, or of all kinds; returns their number. */
   async discardAll(): Promise<number> {
     const { deleted } = await this.#api.delete('/admin/jobs', { kind: this.#kind });
     await this.#again();

@@ -3,7 +3,7 @@ import type { MailTest, QuestionTest, Setup } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
 import { Resource } from '#lib/api/resource.svelte.ts';
 
-/** Uses of the invitation link. */
+/** Number of people who can use the invitation link. */
 const MAX_INVITES = 50;
 
 /** Set-up state of the installation. */
@@ -11,7 +11,7 @@ export class SetupStore {
   readonly asked: Resource<Setup>;
   mail = $state.raw<MailTest | null>(null);
   question = $state.raw<QuestionTest | null>(null);
-  /** Invitation link created here. */
+  /** Invitation link that was created on this page; null if there is none. */
   link = $state.raw<string | null>(null);
   readonly #api: Api;
 

@@ -2,7 +2,7 @@ import type { Account } from '../api.ts';
 import type { WorkspaceRole } from '#lib/api/types.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-/** Most important status of an account, as a badge. */
+/** Text and appearance of the badge with the most important status of an account. */
 export function stateOf(account: Account): { look: string; words: string } {
   if (account.status === 'suspended') return { look: 'bad', words: m.user_suspended() };
   if (!account.email_verified) return { look: 'warn', words: m.user_unverified() };

@@ -11,12 +11,12 @@ export const CONVERSATION_KINDS: Record<ConversationKind, () => string> = {
   assistant: m.kind_assistant
 };
 
-/** Title, or the kind of conversation. */
+/** Title of a conversation, or its kind if it has none. */
 export function conversationName({ title, kind }: AdminConversation): string {
   return title ?? nameIn(CONVERSATION_KINDS, kind);
 }
 
-/** Secondary line. */
+/** Text below the name: the kind, or the id if the name is the kind. */
 export function conversationAbout({ title, kind, id }: AdminConversation): string {
   return title === null ? id : nameIn(CONVERSATION_KINDS, kind);
 }

@@ -1,4 +1,4 @@
-/** Components needed soon after a conversation is shown; bundled together, except the composer. */
+/** Components and functions that a conversation needs soon after it is shown, bundled together. The composer is loaded separately. */
 export { actionsOf } from '../logic/actions.ts';
 export { longPress } from '#lib/ui/long-press.ts';
 export { GrowingMarkdown } from '#lib/features/markdown/streaming.ts';

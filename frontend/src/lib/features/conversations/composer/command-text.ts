@@ -7,7 +7,7 @@ const UNITS: Readonly<Record<string, number>> = { m: MINUTE, h: 60 * MINUTE, d: 
 export const MAX_DURATION = 366 * 1_440 * MINUTE;
 const EMOJI = /^(\p{RGI_Emoji})\s*([\s\S]*)$/v;
 
-/** Parses a duration: “30m”, “2 h”, “1d”, minutes by default; null if invalid. */
+/** Parses a duration such as “30m”, “2 h” or “1d” into milliseconds; a bare number means minutes. Null if invalid. */
 export function lengthOf(text: string): number | null {
   const [, count, unit = 'm'] = /^(\d{1,6})\s*(m|h|d)?(?:in|ours?|ays?|inutes?)?$/i.exec(text.trim()) ?? [];
   const length = Number(count) * (UNITS[unit.toLowerCase()] ?? MINUTE);
@@ -16,13 +16,13 @@ export function lengthOf(text: string): number | null {
 
 export const isOff = (text: string): boolean => ['off', 'tắt', 'clear', 'xóa'].includes(text.trim().toLowerCase());
 
-/** Splits “🌴 On holiday” into emoji and text. */
+/** Splits a text such as “🌴 On holiday” into the emoji and the rest; either may be null. */
 export function splitEmoji(text: string): { emoji: string | null; text: string | null } {
   const [, emoji, rest] = EMOJI.exec(text.trim()) ?? [];
   return emoji ? { emoji, text: rest || null } : { emoji: null, text: text.trim() || null };
 }
 
-/** Time, with the date if it isn't today. */
+/** Formats a time, with the date if it isn't today. */
 export function untilWords(at: string): string {
   const date = new Date(at);
   const isSoon = date.getTime() - Date.now() < 1_440 * MINUTE;

@@ -25,7 +25,7 @@ import { typedOn } from './typed-since.ts';
 export class ComposerState {
   /** The text field; set by the component. */
   field = $state<HTMLTextAreaElement>();
-  /** The part that attaches files; set by the component. */
+  /** Component that attaches files; it sets this itself. */
   attachments = $state<{ attach: (files: Iterable<File>) => Promise<boolean> }>();
   text = $state('');
   /** Error that is shown below the text. */
@@ -34,20 +34,20 @@ export class ComposerState {
   /** Prompt whose variables are being filled in. */
   filling = $state.raw<UsablePrompt | null>(null);
   isPickingEmoji = $state(false);
-  /** State of the voice recorder. `loading`: the text field stays until the recorder has loaded. */
+  /** State of the voice recorder. While its component is `loading`, the text field stays. */
   recording = $state<'off' | 'loading' | 'on'>('off');
-  /** Long text that was just pasted. */
+  /** Long text that was just pasted and can be sent as a file instead; null if there is none. */
   largePaste = $state.raw<string | null>(null);
 
   readonly suggestions: ComposerSuggestions;
   readonly #app: App;
   readonly #chat: ConversationContext;
   readonly #view: ConversationView;
-  /** Length of the text that the selected prompt replaces. */
+  /** Length of the typed text that the prompt replaces when it has been filled in. */
   #typedForPrompt = 0;
-  /** Id of the message whose text is in the field. */
+  /** Id of the edited message whose text is in the field; null if there is none. */
   #editedId: string | null = null;
-  /** Reason why a first message was refused, shown until the text changes. */
+  /** Reason why the first message of a conversation was refused, shown until the text changes. */
   #refusal: Failure | null;
 
   readonly attached = $derived.by(() => (this.#view.target.editing ? [] : this.#chat.files.of(this.#view.key)));
@@ -55,7 +55,7 @@ export class ComposerState {
     const { messages } = this.#app.authPolicy;
     return isAssistantChat(this.#view.conversation) ? messages.max_prompt_chars : messages.max_chars;
   });
-  /** Characters left, negative beyond the limit; null while the limit is far away. */
+  /** Number of characters left, negative beyond the limit; null while the limit is far away. */
   readonly left = $derived.by(() => remaining(this.text, this.limit));
   readonly canSend = $derived.by(
     () =>
@@ -76,12 +76,12 @@ export class ComposerState {
     const { directory, id, key, navigation, target } = conversationView;
     this.text = drafts.get(key);
 
-    // The exact limit matters to long texts only.
+    // The exact limit is needed for long texts only, so the policy is loaded when the text becomes long.
     $effect(() => {
       if (this.text.length > MAX_GROWN_CHARS / 2) void app.authPolicy.load();
     });
 
-    // The draft stays while another message is edited.
+    // Puts the text of the edited message into the field. The draft is stored and returns after the edit.
     $effect(() => this.#showEdited());
 
     untrack(() => {
@@ -89,7 +89,7 @@ export class ComposerState {
       for (const name of drafts.meantIn(key)) directory.remember(name);
     });
 
-    // The draft was changed on another device.
+    // Takes over a draft that was changed on another device.
     $effect(() => {
       const { told } = drafts;
       if (told?.key !== key || target.editing) return;
@@ -101,7 +101,7 @@ export class ComposerState {
 
     $effect(() => {
       navigation.focus = () => void tick().then(() => this.field?.focus());
-      // On a phone the keyboard would cover the messages.
+      // On phones the field isn't focused, because the keyboard would cover the messages.
       if (!matchMedia('(pointer: coarse)').matches) navigation.focus();
       return () => {
         navigation.focus = () => undefined;
@@ -134,7 +134,7 @@ export class ComposerState {
     if (!root) this.#app.conversations.drafts.set(id, draft);
   }
 
-  /** Handles a change of the text by the user. */
+  /** Handles a change of the text that the user has made. */
   changed(): void {
     const { pending, id, root } = this.#view;
     const { typing } = this.#chat;
@@ -170,13 +170,13 @@ export class ComposerState {
     else this.usePrompt(prompt.content);
   }
 
-  /** A prompt without variables whose text a tool server renders. */
+  /** Asks the tool server to render a prompt that has no variables, and inserts the text. */
   async #useRendered(make: NonNullable<UsablePrompt['make']>): Promise<void> {
     const { attempt } = await import('#lib/ui/attempt.ts');
     await attempt(async () => this.usePrompt(await make({})));
   }
 
-  /** Replaces the query by the prompt; text behind the query stays behind the prompt. */
+  /** Replaces the typed query by the prompt. The text after the query comes after the prompt. */
   usePrompt(prompt: string): void {
     const rest = this.text.slice(this.#typedForPrompt);
     this.filling = null;
@@ -187,11 +187,11 @@ export class ComposerState {
     return { app: this.#app, conversationView: this.#view, write: (text: string) => this.write(text) };
   }
 
-  /** Runs the command or reaction that the text stands for. Returns false if the text is neither. */
+  /** Runs the command or reaction in the text. Returns false if the text is neither. */
   async #runAsCommand(): Promise<boolean> {
     const isPlain = this.#view.target.editing || this.attached.length > 0;
     if (isPlain || !/^(?:\/[a-z]+(?:\s|$)|\+[^\s\w]\S*$)/.test(this.text.trim())) return false;
-    // Prevents a second run.
+    // Marked as saving, so that a second press doesn't run it again.
     this.isSaving = true;
     try {
       return await (await import('../commands.ts')).executed(this.#commandField, this.text);
@@ -208,7 +208,7 @@ export class ComposerState {
     await (await import('../commands.ts')).execute(this.#commandField, command, words);
   }
 
-  /** Content to send: channels are linked by id, unless the links exceed the limit. */
+  /** Content to send, in which channel names are links, unless the links would exceed the maximum length. */
   #content(): string {
     const words = isBlank(this.text) ? '' : withoutControls(this.text).trim();
     const linked = this.#view.directory.channels?.linked(words) ?? words;
@@ -251,7 +251,7 @@ export class ComposerState {
     navigation.focus();
   }
 
-  /** Removes what was sent; text that was typed meanwhile stays. */
+  /** Removes the sent text and files. Text that was typed meanwhile stays. */
   #handOver(written: string, taken: ReturnType<ConversationContext['files']['chosen']>): void {
     this.#chat.files.handOver(this.#view.key, taken);
     this.text = typedOn(this.text, written);
@@ -272,7 +272,7 @@ export class ComposerState {
     this.#view.navigation.focus();
   }
 
-  /** Waits for the server. Shows an error and returns false if it refuses. */
+  /** Waits until the server has accepted. If it refuses, shows the error and returns false. */
   async #saved(saving: Promise<void>): Promise<boolean> {
     this.isSaving = true;
     try {
@@ -297,7 +297,7 @@ export class ComposerState {
     await this.#replaceRange(at, at + 1 + query.length, `@${escapeName(named.name)} `);
   }
 
-  /** Replaces the emoji or channel that is being typed. */
+  /** Replaces the emoji or channel name that is being typed. */
   async complete(words: string): Promise<void> {
     const { completing } = this.suggestions;
     if (!completing) return;
@@ -305,7 +305,7 @@ export class ComposerState {
     await this.#replaceRange(completing.at, completing.end, words);
   }
 
-  /** Replaces a range of the text and places the caret behind it. */
+  /** Replaces a range of the text and places the caret after the inserted words. */
   async #replaceRange(start: number, end: number, words: string): Promise<void> {
     const rest = this.text.slice(end);
     this.text = this.text.slice(0, start) + words + (words.endsWith(' ') ? rest.replace(/^ /, '') : rest);
@@ -320,15 +320,15 @@ export class ComposerState {
     return { start, end };
   }
 
-  /** Space that separates an insertion at `start` from the word before it. */
+  /** Returns a space if an insertion at `start` needs one after the preceding word, otherwise an empty text. */
   #spaceBefore(start: number): string {
     return /\S$/.test(this.text.slice(0, start)) ? ' ' : '';
   }
 
-  /** Inserts an emoji at the caret; a custom one is separated by spaces. */
+  /** Inserts an emoji at the caret. Custom emoji are separated by spaces from the words around them. */
   async insertEmoji(emoji: string): Promise<void> {
     this.isPickingEmoji = false;
-    // The picker returns the focus first.
+    // Waits until the emoji picker has returned the focus to the field.
     await tick();
     const { start, end } = this.#selection;
     const isWord = emoji.startsWith(':');
@@ -336,7 +336,7 @@ export class ComposerState {
     this.changed();
   }
 
-  /** Inserts a transcript at the caret, to be reviewed before it is sent. */
+  /** Inserts a transcript at the caret, so that the user can review it before sending. */
   async insertTranscript(transcript: string): Promise<void> {
     this.recording = 'off';
     await tick();
@@ -353,7 +353,7 @@ export class ComposerState {
     if (html.includes('<table')) void this.#pasteTable(html, data.getData('text/plain'));
     else if (pictures && this.attachments) void this.attachments.attach(pictures);
     else {
-      // With the line breaks of the text field.
+      // Converts line breaks to those of the text field.
       const words = data.getData('text/plain').replaceAll(/\r\n?/g, '\n');
       if (isLargePaste(words)) this.largePaste = words;
       return;
@@ -361,7 +361,7 @@ export class ComposerState {
     event.preventDefault();
   }
 
-  /** Attaches the long text as a file and removes it from the message. */
+  /** Attaches a long text as a file and removes it from the field. */
   async sendAsFile(words: string): Promise<void> {
     if (!(await this.attachments?.attach([asFile(words)]))) return;
     this.largePaste = null;
@@ -375,14 +375,14 @@ export class ComposerState {
     );
     this.field?.focus();
     const { start, end } = this.#selection;
-    // A table starts on a line of its own.
+    // A Markdown table must start on a line of its own.
     const lead = made && start > 0 && this.text[start - 1] !== '\n' ? '\n\n' : '';
     await this.#replaceRange(start, end, made === null ? plain : `${lead}${made}\n`);
     this.changed();
   }
 
   pressed(event: KeyboardEvent): void {
-    // Enter that ends a composition belongs to the input method.
+    // During the composition of a character, Enter belongs to the input method.
     if (isComposing(event)) return;
     if (this.suggestions.pressed(event) || this.#pressedInText(event)) event.preventDefault();
   }

@@ -5,30 +5,30 @@ import { completingAt, type Completing } from './completion.ts';
 import { MentionSearch } from './mention-search.svelte.ts';
 import { mentionQueryAt, type MentionQuery } from './mention-query.ts';
 
-/** Suggestion list that handles keys of the text field itself. Returns whether it used the key. */
+/** List of suggestions that handles keys of the text field itself. */
 interface KeyedList {
   pressed: (event: KeyboardEvent) => boolean;
 }
 
-/** Suggestions for the text before the caret: names to mention, emoji and channels, and prompts. */
+/** Suggestions for the text before the caret: names, emoji, channels and prompts. */
 export class ComposerSuggestions {
-  /** Mention that is being typed. */
+  /** Mention that is being typed; null if there is none. */
   mention = $state.raw<MentionQuery | null>(null);
   /** Index of the selected name in `names`. */
   chosen = $state(0);
-  /** Emoji or channel that is being typed. */
+  /** Emoji or channel name that is being typed; null if there is none. */
   completing = $state.raw<Completing | null>(null);
   #slashed = $state<string | null>(null);
-  /** Whether all prompts are listed because their button was pressed. */
+  /** Whether all prompts are listed because the user has pressed their button. */
   isBrowsing = $state(false);
-  /** Query for prompts; null while they are not listed. */
+  /** Text by which prompts are searched; null while they aren't listed. */
   readonly promptQuery = $derived.by(() => this.#slashed ?? (this.isBrowsing ? '' : null));
 
   prompts = $state<KeyedList>();
   completions = $state<KeyedList>();
-  /** Element id of the selected prompt. */
+  /** Element id of the selected prompt; undefined if there is none. */
   activePrompt = $state<string>();
-  /** Element id of the selected completion. */
+  /** Element id of the selected emoji or channel; undefined if there is none. */
   activeCompletion = $state<string>();
   readonly #shownPrompt = $derived.by(() => (this.promptQuery === null ? undefined : this.activePrompt));
   readonly #shownCompletion = $derived.by(() => (this.completing ? this.activeCompletion : undefined));
@@ -37,35 +37,35 @@ export class ComposerSuggestions {
   readonly #target: ConversationView['target'];
   readonly #pick: (name: Name) => void;
 
-  /** Must be constructed while a component initialises. `pick` inserts a name that was selected by a key. */
+  /** Must be constructed while a component initialises. `pick` is called with a name that the user has selected by keyboard. */
   constructor(conversationView: ConversationView, pick: (name: Name) => void) {
     this.#target = conversationView.target;
     this.#pick = pick;
     this.#search = new MentionSearch(conversationView, () => this.mention?.query ?? null);
   }
 
-  /** Names that match the mention. */
+  /** Names that match the typed mention. */
   get names(): readonly Name[] {
     return this.#search.offers;
   }
 
-  /** Whether a list with a selected entry is open. */
+  /** Whether a list is open in which an entry is selected. */
   get isOpen(): boolean {
     return this.names.length > 0 || Boolean(this.#shownPrompt || this.#shownCompletion);
   }
 
-  /** Element id of the selected entry. */
+  /** Element id of the selected entry; undefined if none is selected. */
   activeIn(listId: string): string | undefined {
     if (this.names.length > 0) return `${listId}-${this.chosen}`;
     return this.#shownCompletion ?? this.#shownPrompt;
   }
 
-  /** Length of the query for prompts, with its `/`. */
+  /** Length of the typed query for prompts including its `/`; 0 if none is typed. */
   get slashedLength(): number {
     return this.#slashed === null ? 0 : this.#slashed.length + 1;
   }
 
-  /** Updates the suggestions after the text or the caret has changed. */
+  /** Updates the suggestions. Called when the text or the caret has changed. */
   update(text: string, field: HTMLTextAreaElement | undefined): void {
     const caret = field?.selectionStart ?? 0;
     const isCaret = field?.selectionStart === field?.selectionEnd;

@@ -1,4 +1,4 @@
-/** Text that is easier to read as a file than as a message. */
+/** Number of characters from which a text is easier to read as a file than as a message. */
 
 const MANY_CHARACTERS = 4_000;
 const MANY_LINES = 50;

@@ -1,18 +1,18 @@
-/** Mention parsing while typing; loaded with the composer. */
+/** Mentions in a text that is being typed. */
 import type { Mention } from '#lib/api/types.ts';
 import { fold } from '#lib/util/fold.ts';
 import { calledIn, cutMentions, mayBegin, piecesOf, type Name } from '../mentions.ts';
 
-/** Mentions of an edited text. Earlier mentions whose names are unknown are kept. */
+/** Returns the mentions of an edited text. Earlier mentions of people whose names aren't known here are kept. */
 export function mentionsAfterEdit(text: string, names: readonly Name[], before: readonly Mention[]): Mention[] {
-  // Earlier mentions win among people with the same name.
+  // If several people have the same name, one who was mentioned before is meant.
   const first = names.filter(({ id }) => id && before.some((mention) => mention.id === id));
   const called = calledIn(text, [...first, ...names]);
   const isUnknown = ({ id }: Mention) => id != null && !names.some((name) => name.id === id);
   return [...called, ...before.filter(isUnknown)];
 }
 
-/** Replaces each mention `@all` by `@here`. */
+/** Replaces `@all` by `@here` where it is a mention. */
 export function withHere(text: string, names: readonly Name[]): string {
   const pieces = cutMentions(text, names).map(({ kind, text }) => ({ kind, text }));
   const joined = () => pieces.map((piece) => piece.text).join('');
@@ -31,13 +31,13 @@ export interface MentionQuery {
   readonly query: string;
 }
 
-/** Markdown characters in a name; an underscore inside a word is none. */
+/** Markdown characters in a name. An underscore inside a word has no meaning in Markdown. */
 const MARKS = /[\\`*~\]<$|]|&(?=[#\w]+;)|(?<![\p{L}\p{N}]_*)_|_(?!_*[\p{L}\p{N}])/gu;
 
-/** Escapes Markdown in a name. */
+/** Escapes the Markdown characters of a name. */
 export const escapeName = (name: string): string => name.replace(MARKS, String.raw`\$&`);
 
-/** Mention query at the caret; null if there is none. */
+/** Returns the mention that is being typed before the caret; null if there is none. */
 export function mentionQueryAt(text: string, caret: number): MentionQuery | null {
   const at = Math.max(text.lastIndexOf('@', caret - 1), text.lastIndexOf('＠', caret - 1));
   if (at === -1 || !mayBegin(text, at, '@')) return null;
@@ -45,7 +45,7 @@ export function mentionQueryAt(text: string, caret: number): MentionQuery | null
   return query.length > 30 || /[\n@＠]|\s{2}|^\s/.test(query) ? null : { at, query };
 }
 
-/** Names matching the query; prefix matches first. */
+/** Returns at most `most` names that match the query. Names that start with it come first. */
 export function matching(names: readonly Name[], query: string, most = 6): Name[] {
   const wanted = fold(query);
   const rank = ({ name }: Name) => {
@@ -57,7 +57,7 @@ export function matching(names: readonly Name[], query: string, most = 6): Name[
     .filter((name) => name.kind !== 'me' && rank(name) < 2)
     .toSorted((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
   if (query !== '') return found.slice(0, most);
-  // With an empty query all match: keep `@all` and `@here` visible.
+  // An empty query matches everything: people are cut off first, so that `@all` and `@here` stay in the list.
   const many = found.filter(({ kind }) => kind === 'all' || kind === 'here');
   return [...found.filter((name) => !many.includes(name)).slice(0, most - many.length), ...many];
 }

@@ -1,4 +1,4 @@
-/** Finds names for a mention that is being typed: those known to the view, and in a large conversation those that the server finds. */
+/** Finds the names that match a mention being typed: first those known here, and in a large conversation those that the server finds. */
 import type { Name } from '../mentions.ts';
 import { matching } from './mention-query.ts';
 import type { ConversationView } from '../conversation-view.svelte.ts';
@@ -20,7 +20,7 @@ export class MentionSearch {
     return matching([...known, ...this.#found.filter(({ id }) => !ids.has(id))], query, MAX_ITEMS);
   });
 
-  /** Must be constructed while a component initialises. `query` returns null while no mention is typed. */
+  /** Must be constructed while a component initialises. `query` returns null while no mention is being typed. */
   constructor(conversationView: ConversationView, query: () => string | null) {
     this.#conversationView = conversationView;
     this.#query = query;
@@ -41,7 +41,7 @@ export class MentionSearch {
       const found = await this.#conversationView.directory.findPeople(query, MAX_ITEMS);
       if (turn === this.#turn) this.#found = found.map(({ id, name }) => ({ id, name, kind: 'person' as const }));
     } catch {
-      // Known members are still offered.
+      // If the search fails, only the known names are offered.
     }
   }
 }

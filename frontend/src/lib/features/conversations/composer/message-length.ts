@@ -1,6 +1,6 @@
-/** Message length. The server counts code points, so “👍” is one. */
+/** Length of messages. The server counts code points, so “👍” has the length 1. */
 
-/** Share of the limit from which the remaining count is shown. */
+/** Used share of the maximum length from which the remaining number is shown. */
 const SAID_FROM = 0.9;
 
 export function characters(text: string): number {
@@ -9,10 +9,10 @@ export function characters(text: string): number {
   return count;
 }
 
-/** Remaining characters, once that is worth showing; negative if the text is too long. */
+/** Number of characters left, negative beyond the limit; null while the limit is far away. */
 export function remaining(text: string, most: number): number | null {
   const from = most * SAID_FROM;
-  // Fast path: there are never fewer code units than characters.
+  // Avoids counting code points in short texts: a text never has more of them than UTF-16 units.
   if (text.length < from) return null;
   const count = characters(text.trim());
   return count < from ? null : most - count;

@@ -1,8 +1,8 @@
-/** Converts a pasted HTML table to Markdown. */
+/** Maximum number of cells of an HTML table that is converted to Markdown when it is pasted. */
 
 const MAX_CELLS = 2_000;
 
-/** Null unless there is exactly one table of reasonable size. */
+/** Converts a table to Markdown. Null unless the HTML contains exactly one table that isn't too large. */
 export function tableFrom(html: string): string | null {
   const { body: page } = new DOMParser().parseFromString(html, 'text/html');
   const table = page.querySelector('table');
@@ -17,7 +17,7 @@ export function tableFrom(html: string): string | null {
   return [line(head), line(Array.from({ length: columns }, () => '---')), ...body.map(line)].join('\n');
 }
 
-/** A cell that spans columns leaves the others empty. */
+/** Text of a cell, followed by an empty one for each further column that it spans. */
 function cellsOf(cell: HTMLTableCellElement): string[] {
   const text = cell.textContent.trim().replace(/\s+/g, ' ').replaceAll('|', '\\|');
   return [text, ...Array.from({ length: Math.min(cell.colSpan, 50) - 1 }, () => '')];

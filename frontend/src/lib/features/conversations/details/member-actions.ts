@@ -1,4 +1,4 @@
-/** Member actions. Called from a menu that is closed before the response arrives. */
+/** Actions on members. They are called from a menu that closes before the response arrives, so they can't depend on its component. */
 import { goto } from '#lib/util/navigation.ts';
 import type { Conversation, Member } from '#lib/api/types.ts';
 import { attempt } from '#lib/ui/attempt.ts';
