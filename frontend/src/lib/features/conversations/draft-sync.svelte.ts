@@ -1,6 +1,6 @@
 /**
- * Synchronises drafts between the devices of an account. Drafts are stored locally at once (`DraftsStore`) and uploaded when typing pauses; offline
- * changes are uploaded later with their time. The newest version wins.
+ * Synchronises drafts between the devices of an account. A draft is stored in this browser at once (`DraftsStore`) and uploaded when the user pauses typing.
+ * Changes made offline are uploaded later with the time at which they were written. The newest version wins.
  */
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Draft } from '#lib/features/scheduling/api.ts';
@@ -13,26 +13,26 @@ export interface DraftUpdates {
 }
 
 interface SyncState {
-  /** Server time of the last change, in milliseconds since 1970. */
+  /** Time of the last change by the server's clock, in milliseconds since 1970. */
   readonly at: number;
-  /** Not uploaded yet. */
+  /** Whether the change is not uploaded yet. */
   readonly isDirty: boolean;
-  /** Uploaded once: if it is missing now, it was sent or deleted elsewhere. */
+  /** Whether the draft was uploaded before. If the server doesn't have it any more, it was sent or deleted on another device. */
   readonly isStored: boolean;
 }
 
 type Times = Pick<Storage, 'getItem' | 'setItem'>;
 
-/** Typing pause before an upload, in milliseconds. */
+/** Pause in typing after which a draft is uploaded, in milliseconds. */
 const REST = 900;
 /** Delay before a failed upload is retried, in milliseconds. */
 const RETRY_DELAY = 15_000;
-/** Uploads later than this state their time of writing, in milliseconds. */
+/** Age of a change in milliseconds from which its upload states when it was written. */
 const LATE_UPLOAD_AGE = 5_000;
 const MAX_DRAFTS = 200;
-/** Sent drafts older than this are no longer synchronised, in milliseconds. */
+/** Age in milliseconds from which the state of a sent or deleted draft is removed. */
 const SETTLED = 60 * 60_000;
-/** Temporary statuses, retried after a sign-in or when there is room. */
+/** Status codes after which an upload is retried: the user may sign in again, or the rate limit ends. */
 const LATER: ReadonlySet<number> = new Set([401, 429]);
 
 export class DraftSync {
@@ -44,10 +44,10 @@ export class DraftSync {
   readonly #shown: (conversationId: Id, text: string) => void;
   readonly #known = new Map<string, SyncState>();
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
-  /** Keys with an upload in flight; parallel uploads could arrive out of order. */
+  /** Keys of drafts that are being uploaded. Two uploads of one draft could arrive in the wrong order. */
   readonly #telling = new Set<string>();
   readonly #leave: (() => void)[];
-  /** Offset of the server's clock, in milliseconds. */
+  /** Difference of the server's clock to that of this device, in milliseconds. */
   #ahead = 0;
   #again: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
@@ -79,7 +79,7 @@ export class DraftSync {
     clearTimeout(this.#again);
   }
 
-  /** Exchanges drafts with the server after a connect. */
+  /** Applies the drafts of the server and uploads those that have changed here. Called after each connection. */
   async exchange(): Promise<void> {
     try {
       const { items, total } = await this.#api.get('/drafts', { page_size: MAX_DRAFTS });
@@ -88,20 +88,20 @@ export class DraftSync {
       const there = new Set(items.map(keyOf));
       for (const key of this.#drafts.all().keys()) {
         const known = this.#known.get(key);
-        // Stored before drafts were synchronised.
+        // The draft was stored by a version of the app that did not synchronise drafts.
         if (!known) this.#record(key, { at: 0, isDirty: true, isStored: false });
         else if (known.isStored && !known.isDirty && !there.has(key) && total <= MAX_DRAFTS)
           this.#adopt(key, '', null, known.at);
       }
     } catch {
-      // Retried after the next hello.
+      // The next connection tries again.
       return;
     }
     this.#trim();
     this.#uploadAll();
   }
 
-  /** Bounds the state, which is written on each change. */
+  /** Removes the state of old empty drafts: the whole state is written at each change, so it must stay small. */
   #trim(): void {
     for (const [key, { at, isDirty }] of this.#known)
       if (!isDirty && this.#drafts.get(key) === '' && this.#now() - at > SETTLED) this.#known.delete(key);
@@ -131,7 +131,7 @@ export class DraftSync {
     this.#telling.delete(key);
   }
 
-  /** Uploads one draft; returns whether it changed meanwhile. */
+  /** Uploads one draft. Returns true if it has changed meanwhile and must be uploaded again. */
   async #isWrittenOn(key: string): Promise<boolean> {
     const known = this.#known.get(key);
     if (!known?.isDirty || !this.#live.ready) return false;
@@ -152,10 +152,10 @@ export class DraftSync {
       if (isOther) this.#adopt(key, stored.content, stored.reply_to ?? null, Date.parse(stored.updated_at));
     } catch (error) {
       if (this.#known.get(key) !== known) return !this.#timers.has(key);
-      // A rejected draft stays local.
+      // The server has rejected the draft, so it stays on this device.
       if (error instanceof ApiError && error.status >= 400 && error.status < 500 && !LATER.has(error.status))
         this.#record(key, { at: known.at, isDirty: false, isStored: false });
-      // After a disconnect the next hello comes sooner.
+      // Retries later; if the connection was lost, the draft is uploaded at the next one, which comes sooner.
       else if (!this.#isClosed) this.#again ??= setTimeout(() => this.#uploadAll(), RETRY_DELAY);
     }
     return false;
@@ -177,7 +177,7 @@ export class DraftSync {
     const key = keyOf(draft);
     const at = Date.parse(draft.updated_at);
     const known = this.#known.get(key);
-    // The local draft is newer, or this is its echo.
+    // The local draft is newer, or this is the event about its own upload.
     if (known && known.at >= at) return;
     if (known?.isDirty && (this.#timers.has(key) || this.#telling.has(key))) return;
     this.#adopt(key, draft.content, draft.reply_to ?? null, at);
@@ -192,12 +192,12 @@ export class DraftSync {
 
   #record(key: string, known: SyncState): void {
     this.#known.set(key, known);
-    // The account has signed out.
+    // Nothing is stored after the account has signed out.
     if (this.#isClosed) return;
     try {
       this.#storage?.setItem(this.#name, JSON.stringify([...this.#known]));
     } catch {
-      // Storage full: the next page uploads it again.
+      // The storage is full, so the upload can't be recorded. The draft is uploaded again after the next page load.
     }
   }
 
@@ -206,7 +206,7 @@ export class DraftSync {
   }
 }
 
-/** Keys of drafts that exist only in this browser. */
+/** Keys of drafts that exist in this browser only. */
 export function unsyncedDrafts(storage: DraftStorage, userId: Id): string[] {
   const told = new Set(
     storedState(storage, nameOf(userId)).flatMap(([key, { isDirty, isStored }]) => (isStored && !isDirty ? [key] : []))
@@ -222,7 +222,7 @@ function storedState(storage: Pick<Storage, 'getItem'> | undefined, name: string
   try {
     return JSON.parse(storage?.getItem(name) ?? '[]') as [string, SyncState][];
   } catch {
-    // Invalid data is ignored.
+    // Stored data that can't be parsed is ignored.
     return [];
   }
 }

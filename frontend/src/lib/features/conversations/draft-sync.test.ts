@@ -7,7 +7,7 @@ import { DraftsStore } from './drafts.svelte.ts';
 
 const iso = (at: number) => new Date(at).toISOString();
 
-/** Server with one draft per conversation; the newest wins. */
+/** Fake server with one draft per conversation. The newest version wins. */
 class Server {
   rows = new Map<string, Draft>();
   isAway = false;
@@ -129,7 +129,7 @@ describe('drafts on several devices', () => {
     const other = open(server);
     await other.sync.exchange();
     expect([other.drafts.get('c1'), other.drafts.replyOf('c1')]).toEqual(['I agree', 'm1']);
-    // Another reply target, then none.
+    // The draft replies to another message, then to none.
     drafts.setReply('c1', 'm2');
     await vi.advanceTimersByTimeAsync(1_000);
     expect(server.rows.get('c1/')?.reply_to).toBe('m2');
@@ -188,7 +188,7 @@ describe('drafts on several devices', () => {
       updated_at: iso(then)
     });
     expect(drafts.get('c2')).toBe('newer');
-    // Sent or discarded on another device.
+    // The draft was sent or discarded on another device.
     server.rows.clear();
     await sync.exchange();
     expect([drafts.get('c1'), drafts.get('c2')]).toEqual(['', '']);

@@ -8,21 +8,21 @@ const BARE = 'natter.bare.';
 export const EDIT = 'natter.edit.';
 const REPLY = 'natter.reply.';
 const MEANT = 'natter.meant.';
-/** Interval of disk writes for long texts, in milliseconds. */
+/** Length in UTF-16 units from which a draft is stored at intervals instead of at each change, because writing it takes long. */
 const LONG = 4_000;
 const REST = 400;
 
-/** Drafts by conversation, stored in this browser per account. */
+/** Drafts by conversation or thread, stored in this browser for each account. */
 export class DraftsStore {
   readonly #texts = new SvelteMap<string, string>();
-  /** Drafts whose links get no previews. */
+  /** Keys of the drafts whose links will have no previews. */
   readonly #bare = new SvelteMap<string, true>();
-  /** Reply targets, by conversation. */
+  /** Ids of the messages that the drafts reply to. */
   readonly #replies = new Map<string, string>();
-  /** Chosen mentions; needed because names are ambiguous. */
+  /** Mentions that the user has picked from suggestions; a name alone may be ambiguous. */
   readonly #meant = new Map<string, readonly Name[]>();
   readonly #storage: DraftStorage | undefined;
-  /** Debounced writes by key. */
+  /** Delayed writes of long drafts, by storage key. */
   readonly #waiting = new Map<
     string,
     { readonly timer: ReturnType<typeof setTimeout>; readonly persist: () => void }
@@ -32,9 +32,9 @@ export class DraftsStore {
   #editPrefix = EDIT;
   #replyPrefix = REPLY;
   #meantPrefix = MEANT;
-  /** Called after local changes. */
+  /** Called when a draft has changed on this device. */
   onwritten: ((key: string) => void) | undefined;
-  /** Last change from another device; null after a local change. */
+  /** Last draft that was taken over from another device; null after it was changed here. */
   told = $state.raw<{ readonly key: string; readonly text: string } | null>(null);
 
   constructor(storage: DraftStorage | undefined) {
@@ -68,7 +68,7 @@ export class DraftsStore {
     this.#meant.clear();
   }
 
-  /** Flushes pending writes before the page goes away. */
+  /** Stores drafts whose write was delayed. Called before the page goes away. */
   settle(): void {
     for (const { timer, persist } of [...this.#waiting.values()]) {
       clearTimeout(timer);
@@ -76,7 +76,7 @@ export class DraftsStore {
     }
   }
 
-  /** Drafts by conversation. */
+  /** Texts of all drafts. */
   all(): ReadonlyMap<string, string> {
     return this.#texts;
   }
@@ -87,7 +87,7 @@ export class DraftsStore {
 
   set(conversationId: string, text: string): void {
     this.#setText(conversationId, text);
-    // The draft was continued here.
+    // The user has continued the draft here.
     if (this.told?.key === conversationId) this.told = null;
     this.onwritten?.(conversationId);
   }
@@ -96,14 +96,14 @@ export class DraftsStore {
     return this.#bare.has(conversationId);
   }
 
-  /** Disables link previews; reset with the draft. */
+  /** Chooses whether the links of a draft will have previews. The choice ends with the draft. */
   setBare(conversationId: string, isBare: boolean): void {
     if (isBare) this.#bare.set(conversationId, true);
     else this.#bare.delete(conversationId);
     this.#persist(this.#barePrefix + conversationId, isBare ? 'true' : null);
   }
 
-  /** Reply target of the draft. */
+  /** Id of the message that the draft replies to; null if there is none. */
   replyOf(conversationId: string): string | null {
     return this.#replies.get(conversationId) ?? null;
   }
@@ -111,7 +111,7 @@ export class DraftsStore {
   setReply(conversationId: string, messageId: string | null): void {
     if (messageId === this.replyOf(conversationId)) return;
     this.#setReply(conversationId, messageId);
-    // Uploaded with the text.
+    // The reply is uploaded with the text, so there is nothing to upload without one.
     if (this.get(conversationId) !== '') this.onwritten?.(conversationId);
   }
 
@@ -121,7 +121,7 @@ export class DraftsStore {
     this.#persist(this.#replyPrefix + conversationId, messageId);
   }
 
-  /** Chosen mentions, most recent last; reset with the draft. */
+  /** Mentions that the user has picked, latest last. They end with the draft. */
   meantIn(conversationId: string): readonly Name[] {
     return this.#meant.get(conversationId) ?? [];
   }
@@ -138,17 +138,17 @@ export class DraftsStore {
     this.#persist(this.#meantPrefix + conversationId, names.length > 0 ? JSON.stringify(names) : null);
   }
 
-  /** Unsaved edit of an own message. */
+  /** Unsaved edit of one of the user's messages; null if there is none. */
   editOf(messageId: string): string | null {
     return this.#storage?.getItem(this.#editPrefix + messageId) ?? null;
   }
 
-  /** Null after sending or discarding. */
+  /** Stores an unsaved edit; null removes it after it was saved or discarded. */
   setEdit(messageId: string, text: string | null): void {
     this.#persist(this.#editPrefix + messageId, text);
   }
 
-  /** Applies a draft from another device. */
+  /** Takes over a draft that was changed on another device. */
   adopt(conversationId: string, text: string, replyTo: string | null): void {
     if (this.get(conversationId) === text && this.replyOf(conversationId) === replyTo) return;
     this.#setText(conversationId, text);
@@ -176,12 +176,12 @@ export class DraftsStore {
       if (text === null) this.#storage?.removeItem(key);
       else this.#storage?.setItem(key, text);
     } catch {
-      // Without storage the draft lives as long as the page.
+      // If storage is full or blocked, the draft is lost with the page.
     }
   }
 }
 
-/** Parses stored mentions; invalid data is ignored. */
+/** Parses stored mentions. Data that can't be parsed is ignored. */
 function namesIn(kept: string | null | undefined): Name[] {
   try {
     const names: unknown = JSON.parse(kept ?? '[]');

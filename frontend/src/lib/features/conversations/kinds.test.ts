@@ -21,7 +21,7 @@ const those = (are: (place: OfKind) => boolean) => KINDS.filter((kind) => are({ 
 const conversation = (more: Partial<Conversation>) =>
   ({ kind: 'group', posting: 'everyone', mention_all: 'everyone', own: { role: 'member' }, ...more }) as Conversation;
 
-/** A combination that no kind of this version has. */
+/** Combination of capabilities that no kind known to this version has. */
 const NEWER: ConversationCapabilities = {
   is_pair: false,
   is_personal: false,

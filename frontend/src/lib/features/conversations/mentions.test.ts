@@ -38,7 +38,7 @@ describe('mentions', () => {
     expect(callsMe('@@Elena!', names)).toBe(true);
   });
 
-  // The server runs the same cases.
+  // The server's tests run the same cases.
   it.each(cases)('of $names in $text', ({ text, names, called }) => {
     const known = names.map((name): Name => ({ id: name, name, kind: 'assistant' }));
     expect(new Set(calledIn(text, known).map(({ id }) => id))).toEqual(new Set(called));

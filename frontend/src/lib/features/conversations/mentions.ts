@@ -1,4 +1,4 @@
-/** Mention parser: names that can be mentioned in a conversation and their occurrences in a text. */
+/** Mention parser: finds the names that a text contains, among those that can be mentioned in its conversation. */
 import type { Mention } from '#lib/api/types.ts';
 import { fold, plainSigns } from '#lib/util/fold.ts';
 import { ownLines } from '#lib/features/markdown/custom-tokens.ts';
@@ -7,7 +7,7 @@ import type { Inline } from '#lib/features/markdown/tree.ts';
 
 export { isCalled } from './is-called.ts';
 
-/** `all`: every member; `here`: online members. Channels use `#`, custom emoji `:name:`. */
+/** Kind of a name. `all` mentions every member, `here` those who are online. Channels are written as `#name`, custom emoji as `:name:`. */
 export type MentionKind = 'me' | 'person' | 'assistant' | 'all' | 'here' | 'channel' | 'emoji';
 
 export interface Name {
@@ -15,36 +15,36 @@ export interface Name {
   readonly id?: string;
   readonly name: string;
   readonly kind: MentionKind;
-  /** Description of an assistant. */
+  /** Description of an assistant; distinguishes assistants with the same name. */
   readonly about?: string;
 }
 
 export interface Piece {
   readonly text: string;
-  /** Null for plain text. */
+  /** Kind of the name; null for text that is no mention. */
   readonly kind: MentionKind | null;
   readonly id?: string | undefined;
 }
 
 export const SIGN = /[@＠#:]/;
 const SIGNS: Partial<Record<MentionKind, string>> = { channel: '#', emoji: ':' };
-/** Word characters, except for scripts without spaces (same rule as the server's search). */
+/** Characters that words consist of, as the server's search defines them. `UNSPACED` excludes scripts that don't separate words by spaces. */
 const PART = /[\p{Alphabetic}\p{M}\p{N}_]/u;
 const UNSPACED =
   /[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\u{20000}-\u{3ffff}]/u;
-/** Letter with combining marks; for Hangul all its parts. */
+/** Letter with its combining marks. In Hangul, all parts of a syllable. */
 const LETTER = /\P{M}[\p{M}\u1160-\u11ff\uff9e\uff9f]*|\p{M}+/gu;
 
 interface IndexedName {
   readonly name: Name;
   readonly sign: string;
-  /** Normalised for comparison. */
+  /** Name, normalised for comparison. */
   readonly text: string;
-  /** Letters with their unmarked alternatives. */
+  /** Letters of the name, each with its form without diacritics; false if no letter has any. */
   readonly letters: readonly (readonly [string, string])[] | false;
 }
 
-/** Cached per name list, which is parsed for every message. */
+/** Normalised names by list, because a list is used for every message. */
 const known = new WeakMap<readonly Name[], readonly IndexedName[]>();
 
 function knownOf(names: readonly Name[]): readonly IndexedName[] {
@@ -69,8 +69,8 @@ function knownOf(names: readonly Name[]): readonly IndexedName[] {
 }
 
 /**
- * Splits plain text at mentions. The longest name wins: “@Mai Trần” is not “@Mai”. Diacritics may be omitted if that is unambiguous. The server
- * applies the same rules to assistants; both run the cases of `mentions.json`.
+ * Splits plain text at its mentions. The longest name wins: “@Mai Trần” doesn't mention “Mai”. Diacritics may be omitted if the name stays unambiguous. The
+ * server applies the same rules to mentions of assistants; the tests of both run the cases of `mentions.json`.
  */
 export function cutMentions(text: string, names: readonly Name[]): Piece[] {
   if (!SIGN.test(text) || names.length === 0) return [{ text, kind: null }];
@@ -79,7 +79,7 @@ export function cutMentions(text: string, names: readonly Name[]): Piece[] {
   let plainFrom = 0;
   for (let at = 0; at < text.length; at++) {
     const sign = text[at] === '＠' ? '@' : (text[at] ?? '');
-    // Consecutive mentions need no space.
+    // A mention may follow another one without a space.
     const isBehind = sign === '@' && at > 0 && at === plainFrom;
     if (!SIGN.test(sign) || !(isBehind || mayBegin(text, at, sign))) continue;
     const found = whole.get(at) ?? (sign === '@' ? null : nameAt(text, at, sign, names, whole));
@@ -94,7 +94,7 @@ export function cutMentions(text: string, names: readonly Name[]): Piece[] {
   return pieces;
 }
 
-/** Normalises case, form and width. */
+/** Normalises a text for comparison: letter case, Unicode form and width. */
 function folded(text: string): string {
   return (text.match(LETTER) ?? []).map(foldedLetter).join('');
 }
@@ -104,7 +104,7 @@ function foldedLetter(letter: string): string {
   return plainSigns(one.replaceAll('i\u0307', 'i').replaceAll('ς', 'σ'));
 }
 
-/** End of the name at `at`; -1 if it doesn't match. */
+/** Index after the name, if it is in the text at index `at`; otherwise -1. */
 function nameEnd(name: string, text: string, at: number): number {
   let said = '';
   LETTER.lastIndex = at;
@@ -117,7 +117,7 @@ function nameEnd(name: string, text: string, at: number): number {
   return LETTER.lastIndex;
 }
 
-/** Like `nameEnd`, with optional diacritics. */
+/** Works like `nameEnd`, but diacritics may be omitted. */
 function looseEnd(letters: IndexedName['letters'], text: string, at: number): number {
   let end = letters ? at : -1;
   for (const forms of letters || [])
@@ -127,11 +127,11 @@ function looseEnd(letters: IndexedName['letters'], text: string, at: number): nu
 
 const isOfWord = (sign: string) => PART.test(sign) && !UNSPACED.test(sign);
 
-/** Whether a mention may start at `at`: not inside a word, path or address. */
+/** Whether a mention may start at index `at`, because that isn't inside a word, path or address. */
 export function mayBegin(text: string, at: number, sign: string): boolean {
   const last = text[at - 1] ?? '';
   const before = /[\udc00-\udfff]/.test(last) ? text.slice(at - 2, at) : last;
-  // Dots and dashes that don't follow a word are punctuation.
+  // A dot or dash after a word may belong to an address; elsewhere it is punctuation.
   const isOfPath = before === '/' || (/[.-]/.test(before) && isOfWord(text[at - 2] ?? ''));
   return !isOfWord(before) && !(sign === '@' && isOfPath);
 }
@@ -141,7 +141,7 @@ interface Found {
   readonly end: number;
 }
 
-/** Mentions found from the last `@` on, because they may follow each other without spaces. */
+/** Finds the mentions from the end of the text to its start, because a mention may end where the next one starts. */
 function wholeNames(text: string, names: readonly Name[]): Map<number, Found> {
   const whole = new Map<number, Found>();
   for (const { index } of [...text.matchAll(/[@＠]/g)].toReversed()) {
@@ -165,7 +165,7 @@ function nameAt(
     if (one.sign !== sign) continue;
     const exact = nameEnd(one.text, text, at + 1);
     const end = exact === -1 ? looseEnd(one.letters, text, at + 1) : exact;
-    // Longest first, then those with diacritics.
+    // The longest match wins; of equally long ones, that with the exact diacritics.
     const rank = 2 * end + Number(end === exact);
     if (end === -1 || rank < most || !(mayEnd(text, end, sign) || whole.has(end))) continue;
     isClear = rank > most || (isClear && one.text === best?.text);
@@ -175,19 +175,19 @@ function nameAt(
   return best && isClear ? { name: best.name, end: most >> 1 } : null;
 }
 
-/** Complete name that doesn't start a path or address. */
+/** Whether a name may end here, because it is complete and not the start of a path or address. */
 function mayEnd(text: string, end: number, sign: string): boolean {
   const [next = '', behind = ''] = text.slice(end, end + 4);
   if (sign === '@' && /[/\\@＠]/.test(next)) return false;
   return !isOfWord(sign === '@' && /[.-]/.test(next) ? behind : next);
 }
 
-/** Whether the text mentions the reader. Code, formulas, links and quotes don't count. */
+/** Whether the text mentions the reader. Names in code, formulas, links and quotes don't count. */
 export function callsMe(text: string, names: readonly Name[]): boolean {
   return piecesOf(text, names).some(({ kind }) => kind === 'me');
 }
 
-/** Distinct mentions of a text in the API format. */
+/** Mentions of a text in the format of the API, without duplicates. */
 export function calledIn(text: string, names: readonly Name[]): Mention[] {
   const found = new Map<string, Mention>();
   for (const piece of piecesOf(text, names)) {

@@ -1,35 +1,35 @@
-/** Style of a person's message by its content. */
+/** Appearance of a person's message, which depends on its content. */
 import { lazily } from '#lib/util/lazy.ts';
 import type { Block } from '#lib/features/markdown/tree.ts';
 import { cutMentions, type Name } from './mentions.ts';
 
-/** Texts above this length or number of lines are folded. */
+/** Length in UTF-16 units and number of lines from which a text is shown folded. */
 const FOLDED_FROM = { length: 8_000, lines: 200 };
-/** Length of the folded text, rounded to a line. */
+/** Length and number of lines of a folded text; it ends at the end of a line. */
 const FOLDED_TO = { length: 3_000, lines: 60 };
 const MAX_JUMBO = 8;
-/** In UTF-16 units; custom emoji include their colons. */
+/** Maximum length of a text that is shown with large emoji, in UTF-16 units. Custom emoji count with their colons. */
 const MAX_EMOJI = 40;
 
 const PICTURE = String.raw`(?:\p{Emoji_Presentation}|\p{Extended_Pictographic}\ufe0f)\p{Emoji_Modifier}?`;
 const EMOJI = String.raw`(?:\p{Regional_Indicator}{2}|[\d#*]\ufe0f?\u20e3|\u{1f3f4}[\u{e0020}-\u{e007f}]+|${PICTURE}(?:\u200d(?:${PICTURE}|\p{Extended_Pictographic}))*)`;
 const jumbo = lazily(() => new RegExp(`^(?:${EMOJI}\\s*){1,${MAX_JUMBO}}$`, 'u'));
-/** Fast path: texts that begin with a letter. The emoji pattern is slow to compile. */
+/** Start of a text with a letter, which is checked first because the pattern for emoji is slow to compile. */
 const WORD = /^\s*[a-z\u00c0-\u02af\u1e00-\u1eff]/i;
 
-/** Whether a text consists of a few emoji only, including custom ones. */
+/** Whether a text consists of a few emoji only, which are shown large. Custom emoji count too. */
 export function isJumbo(text: string, own: readonly Name[] = []): boolean {
   if (text.length > MAX_JUMBO * MAX_EMOJI || WORD.test(text)) return false;
   const pieces = cutMentions(text.trim(), own);
   return jumbo().test(pieces.map(({ kind, text }) => (kind ? '👍' : text)).join(''));
 }
 
-/** A single code block or table has its own frame. */
+/** Whether the message is a single code block or table, which has a frame of its own. */
 export function hasOwnFrame(blocks: readonly Block[]): boolean {
   return blocks.length === 1 && (blocks[0]?.type === 'code' || blocks[0]?.type === 'table');
 }
 
-/** Whether the text is folded. */
+/** Whether the text is so long that it is shown folded. */
 export function isLong(text: string): boolean {
   return text.length > FOLDED_FROM.length || lineEndAfter(text, FOLDED_FROM.lines) < text.length;
 }
@@ -42,7 +42,7 @@ export function folded(text: string): string {
   return `${shown.slice(0, line > length / 2 ? line : length).trimEnd()}…`;
 }
 
-/** Index after the given number of lines. */
+/** Index of the end of the line after which `lines` lines are complete. */
 function lineEndAfter(text: string, lines: number): number {
   let end = -1;
   for (let line = 0; line < lines; line += 1) {

@@ -1,4 +1,4 @@
-/** Names available for mentions and channel links, by Svelte context; empty outside conversations. */
+/** Names of people, channels and emoji that texts can show, provided as Svelte context. Empty outside conversations. */
 import { getContext, setContext } from 'svelte';
 import type { Name } from './mentions.ts';
 

@@ -1,7 +1,7 @@
 import type { Api } from '#lib/api/client.ts';
 import { Resource } from '#lib/api/resource.svelte.ts';
 
-/** Link preview settings of the user or a workspace. */
+/** Setting of the user or a workspace whether links have previews. */
 export class PreviewChoiceStore {
   readonly asked: Resource<{ is_on: boolean }>;
   readonly #api: Pick<Api, 'get' | 'put'>;

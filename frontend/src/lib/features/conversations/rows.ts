@@ -1,6 +1,5 @@
 /**
- * Builds display rows from messages, with day separators, unread marker and grouping. Unchanged rows keep their identity, so that a delta updates
- * one row only.
+ * Builds the rows of the message list with day separators, unread marker and groups. Unchanged rows keep their identity, so that a delta updates only one row.
  */
 import type { AnswerFacts } from '#lib/api/assistants.ts';
 import type { ToolCall } from '#lib/api/tools.ts';
@@ -19,9 +18,9 @@ import type {
 import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { Entry, Failure, Outgoing, OutgoingState } from '#lib/realtime/state.ts';
 
-/** Message for display, sent or unsent. */
+/** Message as it is displayed, sent or not. */
 export interface MessageView {
-  /** Stable across sending, so that the row is kept. */
+  /** Key of the row. It stays the same when the message is sent, so that the row isn't created again. */
   readonly key: string;
   readonly id: string | null;
   readonly seq: number | null;
@@ -30,30 +29,30 @@ export interface MessageView {
   readonly own: boolean;
   readonly content: string;
   readonly status: MessageStatus;
-  /** Delivery state of an own message; null once it is in the log. */
+  /** State of a message that is being sent; null once it is in the log. */
   readonly sending: OutgoingState | null;
-  /** Reason of a failed send or answer. */
+  /** Reason why sending or answering has failed; null otherwise. */
   readonly failure: Failure | null;
   readonly replyTo: string | null;
-  /** Mentions stated by the sender. */
+  /** Mentions that the sender has stated. */
   readonly mentions: readonly Mention[];
   readonly attachments: readonly Upload[];
-  /** Link previews. */
+  /** Previews of the links in the text. */
   readonly previews: readonly Preview[];
   readonly reactions: readonly Reaction[];
-  /** Root message of its thread. */
+  /** Id of the first message of the thread that this message belongs to; null if it isn't a reply in a thread. */
   readonly threadId: string | null;
-  /** Thread reply that is also shown in the conversation. */
+  /** Whether a reply in a thread is also shown in the conversation. */
   readonly alsoTold: boolean;
-  /** Thread summary of a root message. */
+  /** Summary of the thread that starts with this message; null if there is none. */
   readonly thread: ThreadSummary | null;
   readonly forwarded: Forwarded | null;
   readonly poll: Poll | null;
   readonly isPinned: boolean;
-  /** Uploading files. */
+  /** Attachments that are being uploaded. */
   readonly files: readonly AttachedFile[];
   readonly isEdited: boolean;
-  /** Hidden by a moderator. */
+  /** Whether a moderator has hidden the message. */
   readonly isHidden: boolean;
   readonly versions: Versions | null;
   readonly model: string | null;
@@ -63,12 +62,12 @@ export interface MessageView {
   readonly time: number;
 }
 
-/** Whether the message has attachments or replaced content. */
+/** Whether the message has attachments or was hidden. */
 export function carries({ attachments, files, isHidden }: MessageView): boolean {
   return isHidden || attachments.length > 0 || files.length > 0;
 }
 
-/** Whether the message has more than plain text of a person. */
+/** Whether the message has anything besides a person's plain text. */
 export function hasMore(view: MessageView): boolean {
   const { sender, previews, reactions, thread, forwarded, poll, isPinned } = view;
   const isMore = thread !== null || forwarded !== null || poll !== null || isPinned || sender.kind !== 'user';
@@ -78,23 +77,23 @@ export function hasMore(view: MessageView): boolean {
 export interface Row {
   readonly key: string;
   readonly view: MessageView;
-  /** First message of a day. */
+  /** Whether this is the first message of a day. */
   readonly opensDay: boolean;
   readonly opensUnread: boolean;
-  /** First message of a group, shown with avatar, name and time. */
+  /** Whether this is the first message of a group, which is shown with avatar, name and time. */
   readonly isHead: boolean;
   readonly isTail: boolean;
-  /** Whether the quote is shown; omitted if the message answers the one above. */
+  /** Whether the message that it replies to is quoted. Omitted if that is the one directly above. */
   readonly showsQuote: boolean;
 }
 
 export interface Reader {
   readonly me: Sender;
-  /** First unread message at the time of opening. */
+  /** Sequence number of the first message that was unread when the conversation was opened; null if there was none. */
   readonly unreadFrom: number | null;
 }
 
-/** Messages of one sender form a group while less than a minute apart, for at most five minutes. */
+/** Longest time in milliseconds between two messages of a group, and of a whole group. A group has messages of one sender. */
 const JOIN_WITHIN = 60_000;
 const GROUP_WITHIN = 5 * 60_000;
 
@@ -121,7 +120,7 @@ export class RowBuilder {
     const viewAt = (at: number) =>
       this.#viewOf(at < entries.length ? entries[at] : outbox[at - entries.length], reader);
 
-    // A change may affect the grouping of the previous row.
+    // A change may also affect the row before it, which may have become the last of its group.
     let rows = before.slice(0, Math.max(0, head - 1));
     let start = rows.findLast((row) => row.isHead)?.view;
     let view = viewAt(rows.length);
@@ -131,7 +130,7 @@ export class RowBuilder {
       const made = toRow(rows[at - 1]?.view, view, next, start, reader);
       const row = reuseRow(before[at], made) ?? reuseRow(before[at - shift], made) ?? made;
       if (row.isHead) start = view;
-      // From an unchanged group start on, rows are reused.
+      // From the start of an unchanged group on, the old rows are used again.
       if (row.isHead && at > entries.length - tail && at < entries.length - 1 && row === before[at - shift]) {
         rows = rows.concat(before.slice(at - shift, this.#entries.length - 1));
         start = rows.findLast((one) => one.isHead)?.view;
@@ -263,7 +262,7 @@ function startsGroup(
     previous.sender.kind !== view.sender.kind ||
     view.sender.kind !== 'user' ||
     view.replyTo !== null ||
-    // The first reply after the root starts a group.
+    // The first reply after the first message of a thread starts a new group.
     previous.threadId !== view.threadId ||
     view.time - previous.time > JOIN_WITHIN ||
     view.time - (start?.time ?? view.time) > GROUP_WITHIN ||
@@ -274,7 +273,7 @@ function startsGroup(
 
 function startsDay(previous: MessageView | undefined, view: MessageView): boolean {
   if (previous === undefined) return true;
-  // Calendar look-up only for neighbours that may be on different days.
+  // Equal times are on the same day, so the calendar isn't needed for them.
   return previous.time !== view.time && dayOf(previous.time) !== dayOf(view.time);
 }
 
@@ -283,7 +282,7 @@ function startsUnread(previous: MessageView | undefined, view: MessageView, read
   return previous?.seq == null || previous.seq < reader.unreadFrom;
 }
 
-/** Local day number. */
+/** Number that differs between days in local time. */
 function dayOf(time: number): number {
   const date = new Date(time);
   return date.getFullYear() * 1_000 + date.getMonth() * 50 + date.getDate();

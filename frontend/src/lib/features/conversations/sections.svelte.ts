@@ -3,26 +3,26 @@ import type { Section } from '#lib/features/channels/api.ts';
 import type { Id } from '#lib/api/types.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
-/** Own sections of the sidebar, in order. */
+/** Sections of the user's sidebar, in order. */
 export class SectionsStore {
   #items = $state.raw<Section[]>([]);
   readonly #api: Api;
   #loading: Promise<void> | undefined;
   #requestedAt: number | null = null;
-  /** Number of moves in flight. */
+  /** Number of moves whose requests are in progress. */
   #moves = 0;
-  /** Changed remotely or rejected; reload after the moves. */
+  /** Whether the sections must be reloaded after the moves, because a move was rejected or an event arrived. */
   #isUnsure = false;
 
   constructor(api: Api, live?: LiveUpdates) {
     this.#api = api;
     live?.on((frame) => {
       if (frame.type !== 'sections.changed') return;
-      // Applying intermediate orders would make the list jump.
+      // During a move, events contain intermediate orders, which would make the list jump.
       if (this.#moves > 0) this.#isUnsure = true;
       else this.#become(frame.payload.sections);
     });
-    // Another device may have changed them.
+    // The sections may have changed on another device while this one was disconnected.
     live?.onStale(this, () => void this.load());
   }
 
@@ -89,7 +89,7 @@ export class SectionsStore {
     this.#requestedAt = null;
   }
 
-  /** Reloads after the last move. */
+  /** Reloads the sections after the last move, if needed. */
   async #makeSure(): Promise<void> {
     if (this.#moves > 0 || !this.#isUnsure) return;
     this.#isUnsure = false;
@@ -101,7 +101,7 @@ export class SectionsStore {
     try {
       this.#become((await this.#api.get('/sections', { page_size: 100 })).items);
     } catch {
-      // The list works without sections; the next hello retries.
+      // The list of conversations works without sections. The next connection tries again.
       this.#requestedAt = -Infinity;
     }
   }
@@ -110,7 +110,7 @@ export class SectionsStore {
     this.#become([changed], this.#items);
   }
 
-  /** Merges changed sections. */
+  /** Replaces changed sections and sorts all of them by position. */
   #become(changed: readonly Section[], others: readonly Section[] = []): void {
     const rest = others.filter(({ id }) => !changed.some((section) => section.id === id));
     this.#items = [...rest, ...changed].sort((a, b) => a.position - b.position || (a.id < b.id ? -1 : 1));

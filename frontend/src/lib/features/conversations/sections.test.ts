@@ -78,7 +78,7 @@ describe('sections', () => {
     const shown = () => moved.items.map(({ name }) => name);
     const both = [moved.move('a', 1), moved.move('a', 1)];
     expect(shown()).toEqual(['Later', 'Clients', 'Launch']);
-    // Event of the first step.
+    // This is the event about the first of the two changes.
     live.receive({ type: 'sections.changed', payload: { sections: [{ id: 'a', name: 'Launch', position: 1 }] } });
     expect(shown()).toEqual(['Later', 'Clients', 'Launch']);
     await Promise.all(both);

@@ -6,7 +6,7 @@ import type { SectionsStore } from './sections.svelte.ts';
 
 const FOLDED = 'natter.folded';
 const UNREAD_ONLY = 'natter.unread-only';
-/** Maximum delay of a timer. */
+/** Longest delay that browsers allow for a timer, in milliseconds. */
 const MAX_WAIT = 2 ** 31 - 1;
 
 /** Section of the sidebar with its conversations. */
@@ -14,12 +14,12 @@ export interface SidebarPart {
   key: 'unread' | 'pinned' | 'rest' | Id;
   section: Section | null;
   items: Conversation[];
-  /** Rendered conversations; of a folded section only the open one. */
+  /** Conversations that are rendered: in a folded section only the open one. */
   shown: Conversation[];
   isFolded: boolean;
 }
 
-/** Sidebar: unread, pinned, own sections, others. */
+/** Sections of the sidebar in order: unread, pinned, the user's own sections, and the rest. */
 export class SidebarStore {
   readonly #conversations: ConversationsStore;
   readonly #sections: SectionsStore;
@@ -40,7 +40,7 @@ export class SidebarStore {
     this.#isUnreadOnly = storage?.getItem(UNREAD_ONLY) === 'true';
   }
 
-  /** Time used to evaluate mutes. */
+  /** Time at which mutes are evaluated, in milliseconds since 1970. */
   get now(): number {
     return this.#now;
   }
@@ -82,25 +82,25 @@ export class SidebarStore {
     const isUsedElsewhere = (id: Id) =>
       this.#conversations.in(undefined).some(({ own }) => own?.section_id === id) && !used.has(id);
     for (const section of this.#sections.items) {
-      // An empty section that is used in another workspace is hidden here.
+      // A section that has conversations only in other workspaces is hidden in this one.
       if (!isUsedElsewhere(section.id)) parts.push(this.#part(section.id, sections.get(section.id) ?? [], section));
     }
     if (rest.length > 0 || parts.length === 0) parts.push(this.#part('rest', rest));
     return parts;
   }
 
-  /** Conversations in display order. */
+  /** Conversations in the order of the sidebar. */
   order(workspaceId: Id | undefined): Conversation[] {
     return this.parts(workspaceId).flatMap(({ shown }) => shown);
   }
 
-  /** Unread conversations and the open one. */
+  /** Unread conversations and the open one, in the order of the sidebar. */
   unreadOrder(workspaceId: Id | undefined): Conversation[] {
     const { openId } = this.#conversations;
     return this.order(workspaceId).filter((one) => one.id === openId || isWaiting(one, this.#now));
   }
 
-  /** Unread count for title and badges; muted conversations count only when they mention the reader. */
+  /** Number of unread messages for the page title and badges. A muted conversation counts only its mentions of the user. */
   waitingIn(workspaceId?: Id): number {
     let count = 0;
     for (const conversation of this.#conversations.in(workspaceId)) {
@@ -115,7 +115,7 @@ export class SidebarStore {
     this.#storage?.setItem(FOLDED, this.#folded.join(' '));
   }
 
-  /** Re-evaluates when the next mute ends; call it in an effect. */
+  /** Starts a timer for the end of the next mute, which changes what counts as unread. Called in an effect; returns its clean-up. */
   watchMutes(): () => void {
     const after = this.#now;
     const ends = this.#conversations
@@ -128,12 +128,12 @@ export class SidebarStore {
     return () => clearTimeout(timer);
   }
 
-  /** Archived conversations are listed only while open. */
+  /** Whether the conversation is listed. An archived one is only while it is open. */
   #isListed({ id, archived_at }: Conversation): boolean {
     return !archived_at || id === this.#conversations.openId;
   }
 
-  /** Reading doesn't move the open conversation between sections. */
+  /** Whether the conversation belongs to the unread ones. Reading the open conversation doesn't move it to another section. */
   #isAmongUnread(conversation: Conversation): boolean {
     return conversation.id === this.#conversations.openId
       ? this.#conversations.isOpenAmongUnread

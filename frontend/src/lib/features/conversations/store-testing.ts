@@ -1,4 +1,4 @@
-/** Fake server connection for store tests. */
+/** Fake connection to the server for tests of stores. */
 import { ApiError, type Details } from '#lib/api/client.ts';
 import type { AckPayload, HelloPayload, ServerFrame } from '#lib/api/types.ts';
 import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
@@ -60,13 +60,13 @@ export class FakeLiveUpdates implements MessageUpdates {
     for (const handler of this.#helloHandlers) handler({ conversations } as HelloPayload);
   }
 
-  /** Closes the socket and drops its requests. */
+  /** Closes the connection; the pending requests get no response. */
   lose(): void {
     this.ready = false;
     for (const request of this.requests.splice(0)) request.reject(new Error('the connection was lost'));
   }
 
-  /** Takes the oldest open request. */
+  /** Returns the oldest pending request and removes it. */
   next(): Request {
     const request = this.requests.shift();
     if (!request) throw new Error('nothing was asked');
@@ -80,7 +80,7 @@ export class FakeLiveUpdates implements MessageUpdates {
 
 export class MemoryOutboxStorage implements OutboxStorage {
   readonly kept = new Map<string, Outgoing>();
-  /** Number of background syncs requested. */
+  /** Number of background syncs that were registered. */
   woken = 0;
 
   wake(): void {
@@ -102,9 +102,9 @@ export class MemoryOutboxStorage implements OutboxStorage {
   }
 }
 
-/** Files that arrive on demand. */
+/** Fake attachments, whose uploads finish when the test says so. */
 export class FakeFiles implements OutgoingFiles {
-  /** Released files. */
+  /** Keys of the files that were released. */
   readonly gone: string[] = [];
   readonly #refused = new Set<string>();
   #waiting: (() => void)[] = [];

@@ -1,4 +1,4 @@
-/** Test data and a small model of the server's log. */
+/** Test data, and a small model of the server's log of a conversation. */
 import type { ToolCall } from '#lib/api/tools.ts';
 import type { DurableFrame, Message } from '#lib/api/types.ts';
 import type { Outgoing } from '#lib/realtime/state.ts';
@@ -71,7 +71,7 @@ export function outgoing(clientId: string, change: Partial<Outgoing> = {}): Outg
   };
 }
 
-/** Server side of a conversation: state and log. */
+/** Conversation as the server has it: its state and log. */
 export class ModelServer {
   readonly log: DurableFrame[] = [];
   readonly #messages = new Map<string, Message>();
@@ -101,7 +101,7 @@ export class ModelServer {
     this.log.push(frame(type, { seq, message: made }));
   }
 
-  /** Stores text without an event, as for streaming answers. */
+  /** Stores a text without an event, as the server does for streaming answers. */
   store(id: string, content: string): void {
     const have = this.#messages.get(id);
     if (have) this.#messages.set(id, { ...have, content });

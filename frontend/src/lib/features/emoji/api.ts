@@ -6,5 +6,5 @@ import { base } from '#lib/util/address.ts';
 /** `GET /r1/workspaces/{id}/emoji` */
 export type WorkspaceEmoji = Always<Described.WorkspaceEmoji, 'author'>;
 
-/** URL of the picture. */
+/** URL of the picture of a custom emoji. */
 export const emojiUrl = (uploadId: string, name: string): string => `${base}/files/${uploadId}/${name}`;

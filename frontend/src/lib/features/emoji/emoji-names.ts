@@ -1,15 +1,15 @@
-/** Emoji names in the reader's language and common short codes. */
+/** Names of emoji in the reader's language, and common short codes. */
 import github from 'emojibase-data/en/shortcodes/github.json?url';
 import { fold } from '#lib/util/fold.ts';
 import { findEmoji, loadEmoji, recentEmoji, toned, toneOf, type Emoji } from './emoji.ts';
 
 export interface NamedEmoji {
   readonly emoji: string;
-  /** Without colons. */
+  /** Name without colons. */
   readonly name: string;
 }
 
-/** Emoji with short codes, or with their names. */
+/** Emoji with their short codes, or with their names in the reader's language. */
 export type EmojiNames = readonly { readonly emoji: Emoji; readonly names: readonly string[] }[];
 
 let known: Promise<EmojiNames> | undefined;
@@ -18,7 +18,7 @@ export function loadNames(locale: string): Promise<EmojiNames> {
   known ??= Promise.all([loadEmoji(locale), shortNames()]).then(([groups, names]) =>
     groups.flatMap(({ emoji }) => emoji).map((emoji) => ({ emoji, names: names.get(emoji.hexcode) ?? [] }))
   );
-  // Retried with the next input.
+  // After a failure, the next input tries again.
   known.catch(() => (known = undefined));
   return known;
 }
@@ -30,7 +30,7 @@ async function shortNames(): Promise<Map<string, string[]>> {
   return new Map(Object.entries(names).map(([code, name]) => [code, [name].flat()]));
 }
 
-/** Matches; short codes before keywords. */
+/** Returns at most `most` emoji that match the typed text. Matches of short codes come before matches of keywords. */
 export function named(all: EmojiNames, typed: string, most: number, storage: Storage): NamedEmoji[] {
   const wanted = fold(typed);
   const [tone, recent] = [toneOf(storage), new Set(recentEmoji(storage))];
@@ -54,7 +54,7 @@ export function named(all: EmojiNames, typed: string, most: number, storage: Sto
     .map(({ emoji, name }) => ({ emoji, name }));
 }
 
-/** Exact match. */
+/** Returns the emoji with exactly this short code; undefined if there is none. */
 export function called(all: EmojiNames, name: string, storage: Storage): string | undefined {
   const found = all.find(({ names }) => names.includes(name.toLowerCase()));
   return found && toned(found.emoji, toneOf(storage));

@@ -1,13 +1,13 @@
-/** Converts a picture to a custom emoji of suitable size. */
+/** Converts a picture to one that is suitable as custom emoji. */
 
-/** Longer side, in pixels. */
+/** Length of the longer side, in pixels. */
 const SIZE_PX = 128;
 const MAX_BYTES = 256 * 1024;
 const UNCONVERTED_TYPES = ['image/png', 'image/gif', 'image/webp'];
 
 export type PictureProblem = 'wrong' | 'large';
 
-/** Scales a picture down; animated ones are kept, because redrawing would freeze them. */
+/** Scales a picture down. Animated ones stay as they are, because redrawing would freeze them. */
 export async function asEmoji(file: Blob): Promise<Blob | PictureProblem> {
   const bitmap = await createImageBitmap(file).catch(() => null);
   if (!bitmap) return 'wrong';
@@ -24,7 +24,7 @@ export async function asEmoji(file: Blob): Promise<Blob | PictureProblem> {
   return drawn.size <= MAX_BYTES ? drawn : 'large';
 }
 
-/** Derives a name: “Party Cat.png” becomes `party_cat`. */
+/** Derives the name of an emoji from a file name: “Party Cat.png” becomes `party_cat`. */
 export function emojiName(fileName: string): string {
   return fileName
     .replace(/\.[^.]*$/, '')

@@ -66,7 +66,7 @@ it('has each emoji in one form, as the server tells it', () => {
     '❤\ufe0f',
     ':party:'
   ]);
-  // Picker list and stored recent emoji.
+  // The list of the picker and the stored recent emoji use the same form.
   const all = JSON.parse(list) as Emoji[];
   expect(all.some(({ unicode }) => unicode === '👍\ufe0f')).toBe(true);
   const forms = all.map(listed).flatMap(({ unicode, skins = [] }) => [unicode, ...skins.map((skin) => skin.unicode)]);

@@ -1,4 +1,4 @@
-/** Emoji with localised names from emojibase-data (CLDR). */
+/** Emoji with names in the reader's language, from emojibase-data (CLDR). */
 import en from 'emojibase-data/en/compact.json?url';
 import enNames from 'emojibase-data/en/messages.json';
 import vi from 'emojibase-data/vi/compact.json?url';
@@ -12,11 +12,11 @@ export interface Emoji {
   readonly label: string;
   readonly tags?: readonly string[];
   readonly group?: number;
-  /** Skin tones from light to dark. */
+  /** Forms with a skin tone, from light to dark. */
   readonly skins?: readonly { readonly unicode: string }[];
 }
 
-/** Canonical form without redundant variation selectors, as the server stores it; otherwise one emoji would be two reactions. */
+/** Returns the form without redundant variation selectors, as the server stores it. Otherwise the same emoji could appear as two reactions. */
 export function formOf(emoji: string): string {
   return emoji.replaceAll(/(\p{Emoji_Presentation})\ufe0f/gu, '$1');
 }
@@ -26,7 +26,7 @@ export interface EmojiGroup {
   readonly emoji: readonly Emoji[];
 }
 
-/** Group of skin tone and hair components. */
+/** Number of the emojibase group with skin tones and hair, which aren't emoji of their own. */
 const COMPONENTS = 2;
 const LANGUAGES: Record<string, { url: string; names: typeof enNames }> = {
   en: { url: en, names: enNames },
@@ -46,13 +46,13 @@ export async function loadEmoji(locale: string): Promise<EmojiGroup[]> {
     }));
 }
 
-/** Normalises an emoji with all tones. */
+/** Converts an emoji and its skin tones to the server's form. */
 export function listed(emoji: Emoji): Emoji {
   const skins = emoji.skins?.map(({ unicode }) => ({ unicode: formOf(unicode) }));
   return { ...emoji, unicode: formOf(emoji.unicode), ...(skins && { skins }) };
 }
 
-/** Matches all typed words by prefix. */
+/** Finds the emoji whose names contain words that start with all the typed ones. */
 export function findEmoji(groups: readonly EmojiGroup[], typed: string): Emoji[] {
   const words = fold(typed).split(/\s+/).filter(Boolean);
   if (words.length === 0) return [];
@@ -65,13 +65,13 @@ export function findEmoji(groups: readonly EmojiGroup[], typed: string): Emoji[]
   );
 }
 
-/** Custom emoji by substring. */
+/** Finds the custom emoji whose name contains the typed text. */
 export function findOwn(own: readonly Name[], typed: string): Name[] {
   const wanted = fold(typed).trim().replaceAll(/^:|:$/g, '').replaceAll(/\s+/g, '_');
   return wanted === '' ? [] : own.filter(({ name }) => name.includes(wanted));
 }
 
-/** Applies a skin tone; 0 is the default. */
+/** Form of an emoji with a skin tone; tone 0 is the default. */
 export function toned({ unicode, skins }: Emoji, tone: number): string {
   return skins?.[tone - 1]?.unicode ?? unicode;
 }
@@ -83,7 +83,7 @@ const DEFAULT_EMOJI = ['👍', '❤️', '😂', '🎉', '👀', '✅', '🙏', 
 
 type KeyValueStorage = Pick<Storage, 'getItem' | 'setItem'>;
 
-/** Recent emoji, padded with popular ones. */
+/** Recently used emoji, filled up with popular ones. */
 export function recentEmoji(storage: KeyValueStorage): string[] {
   return [...new Set([...readRecentEmoji(storage), ...DEFAULT_EMOJI])].slice(0, MAX_RECENT);
 }

@@ -1,4 +1,4 @@
-/** Custom emoji of a workspace, live. */
+/** Custom emoji of a workspace, updated by events. */
 import type { App } from '#lib/app/app.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { WorkspaceEmoji } from './api.ts';
@@ -41,7 +41,7 @@ export class OwnEmojiStore {
     live.onStale(this.list, () => void this.load());
   }
 
-  /** Loads all, because texts may use any. */
+  /** Loads all pages, because a text may contain any emoji. */
   async load(): Promise<void> {
     await this.list.load();
     while (this.list.hasMore && !this.list.error) await this.list.more();
@@ -71,18 +71,18 @@ export class OwnEmojiStore {
   }
 }
 
-/** Counter that invalidates derived values after an entry is created inside one. */
+/** Number of stores created so far. A change makes derived values that have created one compute again. */
 let made = $state(0);
 const known = perAccount(() => new Map<Id, OwnEmojiStore>());
 
-/** Custom emoji of a workspace, loaded on first access. */
+/** Custom emoji of a workspace, loaded when first used. */
 export function ownEmojiOf(app: App, workspaceId: Id): OwnEmojiStore {
   const of = known(app);
   void made;
   const emoji = of.get(workspaceId) ?? new OwnEmojiStore(app.api, app.connection, workspaceId);
   if (!of.has(workspaceId)) {
     of.set(workspaceId, emoji);
-    // Deferred, because callers may be rendering.
+    // Deferred, because the caller may be a component that is rendering.
     queueMicrotask(() => {
       made += 1;
       void emoji.load();
@@ -91,7 +91,7 @@ export function ownEmojiOf(app: App, workspaceId: Id): OwnEmojiStore {
   return emoji;
 }
 
-/** Enables custom emoji in a conversation's texts. */
+/** Shows custom emoji in the texts of a conversation. */
 export function showOwnEmoji(app: App, conversationView: ConversationView): void {
   conversationView.directory.emojiIn = (workspaceId) => ownEmojiOf(app, workspaceId).names;
 }

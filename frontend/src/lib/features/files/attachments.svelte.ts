@@ -1,19 +1,19 @@
-/** Attachments of drafts. They upload while typing; the outbox waits for them. The uploader is loaded on demand (`logic/uploader.ts`). */
+/** Attachments of drafts. They are uploaded while the user types, and the outbox waits for them. The uploader is loaded on demand (`logic/uploader.ts`). */
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
 import type { Attachment, PickedFile, AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { Uploader } from './logic/uploader.ts';
 import type { AuthPolicyStore } from '#lib/features/auth/auth-policy.svelte.ts';
 
-/** Attachment operations used by the outbox. */
+/** Operations on attachments that the outbox uses. */
 export interface OutgoingFiles {
-  /** Resolves to the upload ids once all are stored. */
+  /** Waits until all files are uploaded; returns the ids of the uploads. */
   deliver(taken: readonly AttachedFile[]): Promise<string[]>;
-  /** Releases files of a sent message. */
+  /** Releases the files of a message that was sent. */
   sent(taken: readonly AttachedFile[]): void;
-  /** Removes files of a message that won't be sent. */
+  /** Removes the files of a message that won't be sent. */
   release(taken: readonly AttachedFile[]): void;
-  /** Files whose upload can still succeed. */
+  /** Returns the files whose upload can still succeed. */
   hopeful(taken: readonly AttachedFile[]): Promise<readonly AttachedFile[]>;
 }
 
@@ -22,17 +22,16 @@ export interface ChosenFile {
   readonly picked: PickedFile;
 }
 
-/** Notifies other tabs, which may have loaded the same files. */
+/** Channel to the other tabs, which may have loaded the same files. */
 export type FilesChannel = Pick<BroadcastChannel, 'postMessage' | 'addEventListener'>;
 
 const NONE: readonly Attachment[] = [];
 
 export class AttachmentsStore implements OutgoingFiles {
-  /** Attachments by key. */
   readonly all = new SvelteMap<string, Attachment>();
-  /** Unsent files by conversation. */
+  /** Keys of the attachments of each draft. */
   readonly begun = new SvelteMap<string, readonly string[]>();
-  /** Local previews of uploaded pictures, by upload id. */
+  /** URLs of local copies of uploaded pictures, by upload id. */
   readonly previews = new Map<string, string>();
 
   readonly #api: Api;
@@ -66,7 +65,7 @@ export class AttachmentsStore implements OutgoingFiles {
     return keys?.flatMap((key) => this.all.get(key) ?? []) ?? NONE;
   }
 
-  /** Loads the uploader and restores unfinished files. */
+  /** Loads the uploader, which restores the files of an earlier visit. */
   loadUploader(): Promise<Uploader> {
     this.#uploader ??= import('./logic/uploader.ts').then(
       async ({ Uploader }) => {
@@ -82,12 +81,12 @@ export class AttachmentsStore implements OutgoingFiles {
     return this.#uploader;
   }
 
-  /** Resumes uploads after a reconnect. */
+  /** Resumes interrupted uploads. Called after a reconnect. */
   resume(): void {
     void this.#uploader?.then((uploader) => uploader.resume());
   }
 
-  /** Starts uploads; returns a message about rejected files, empty if none. */
+  /** Starts uploads. Returns a message about rejected files; empty if all were accepted. */
   async add(conversationId: string, choices: readonly ChosenFile[]): Promise<string> {
     const uploader = await this.loadUploader();
     return uploader.add(conversationId, choices);
@@ -102,12 +101,12 @@ export class AttachmentsStore implements OutgoingFiles {
     void this.loadUploader().then((uploader) => uploader.retry(key));
   }
 
-  /** Attachments of the next message. */
+  /** Attachments of the draft of a conversation. */
   chosen(conversationId: string): readonly AttachedFile[] {
     return this.of(conversationId).map(toTaken);
   }
 
-  /** Takes the attachments for a message. */
+  /** Removes the attachments from the draft, because a message is sent with them. */
   handOver(conversationId: string, taken: readonly AttachedFile[]): void {
     const left = this.begun.get(conversationId)?.filter((key) => !taken.some((one) => one.key === key)) ?? [];
     if (left.length > 0) this.begun.set(conversationId, left);
@@ -117,7 +116,7 @@ export class AttachmentsStore implements OutgoingFiles {
     void this.loadUploader().then((uploader) => uploader.handOver(taken));
   }
 
-  /** Returns the files of a rejected message to the composer. */
+  /** Returns the attachments of a rejected message to the draft. */
   returnToComposer(conversationId: string, taken: readonly AttachedFile[]): void {
     const keys = taken.map(({ key }) => key).filter((key) => this.all.has(key));
     if (keys.length === 0) return;
@@ -125,7 +124,7 @@ export class AttachmentsStore implements OutgoingFiles {
     void this.loadUploader().then((uploader) => uploader.handOver(taken, conversationId));
   }
 
-  /** Adds a voice recording, which is sent as its own message. */
+  /** Adds a voice recording, which is sent as a message of its own. */
   async addVoice(choice: ChosenFile): Promise<AttachedFile> {
     const uploader = await this.loadUploader();
     return toTaken(uploader.enqueue(null, choice));

@@ -7,12 +7,12 @@ export function toChoices(files: Iterable<File>): ChosenFile[] {
   }));
 }
 
-/** Dropped folders can't be read as files. */
+/** Whether a folder was dropped, which can't be read as a file. */
 export function hasFolder({ items }: DataTransfer): boolean {
   return Array.from(items).some((item) => item.webkitGetAsEntry?.()?.isDirectory);
 }
 
-/** Pasted files; ignores pictures that programs add to copied text. */
+/** Files that are pasted; null if there are none, or only the picture that some programs add to copied text. */
 export function pastedFiles({ files, types }: DataTransfer): FileList | null {
   return files.length > 0 && !types.includes('text/plain') ? files : null;
 }

@@ -7,7 +7,7 @@ const PNG = { media_type: 'image/png', status: 'ready', kind: 'file' } as const;
 describe('what a file looks like', () => {
   it('is a picture where the server has smaller ones of it', () => {
     expect(fileTypeOf({ ...PNG, thumbhash: 'YJqGPQw7sFlslqhFafSE' })).toBe('picture');
-    // 20,000 pixels square in 48 KB: a decompression bomb.
+    // A decompression bomb: 20,000 pixels square in a file of 48 KB.
     const bomb = { ...PNG, width: 20_000, height: 20_000, thumbhash: null };
     expect(fileTypeOf(bomb)).toBe('file');
     expect(fileTypeOf({ ...PNG, media_type: 'image/svg+xml', thumbhash: 'YJqGPQw7sFlslqhFafSE' })).toBe('file');

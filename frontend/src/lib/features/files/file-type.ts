@@ -1,4 +1,4 @@
-/** File types by media type and name. */
+/** Kind of a file, by its media type and name. */
 import File from '@lucide/svelte/icons/file';
 import FileArchive from '@lucide/svelte/icons/file-archive';
 import FileAudio from '@lucide/svelte/icons/file-music';
@@ -12,7 +12,7 @@ import type { Upload } from '#lib/api/files.ts';
 
 export type FileType = 'picture' | 'video' | 'voice' | 'audio' | 'file';
 
-/** Types that the server serves inline. */
+/** Picture types that the server lets browsers display. */
 const PICTURES = /^image\/(png|jpeg|gif|webp)$/;
 const VIDEOS = /^video\/(mp4|webm)$/;
 const AUDIOS = /^audio\/(mpeg|mp3|mp4|m4a|x-m4a|webm|aac)$/;
@@ -22,7 +22,7 @@ type FileFacts = Pick<Upload, 'media_type'> & Partial<Pick<Upload, 'status' | 'k
 export function fileTypeOf({ media_type, status = 'ready', kind, peaks, thumbhash }: FileFacts): FileType {
   if (status !== 'ready') return 'file';
   if (kind === 'voice' || peaks?.length) return 'voice';
-  // The server has thumbnails of it.
+  // The server could create a thumbnail, so the picture is safe to display.
   if (PICTURES.test(media_type) && thumbhash) return 'picture';
   if (VIDEOS.test(media_type)) return 'video';
   return AUDIOS.test(media_type) ? 'audio' : 'file';
@@ -43,7 +43,7 @@ export function iconOf(mediaType: string): typeof File {
   return ICONS.find(([type]) => type.test(mediaType))?.[1] ?? File;
 }
 
-/** Extension in capitals: PDF. */
+/** File name extension in capitals, such as “PDF”. */
 export function typeOf(name: string): string {
   const ending = /\.([a-z0-9]{1,5})$/i.exec(name)?.[1];
   return ending ? ending.toUpperCase() : '';

@@ -1,4 +1,4 @@
-/** Message links of this installation, as created by “Copy link” (`conversations/logic/message-marks.ts`). */
+/** Finds links to messages of this installation, which “Copy link” creates (`conversations/logic/message-marks.ts`). */
 import { pathOf } from '#lib/util/address.ts';
 import type { Forwarded } from '#lib/api/types.ts';
 import { ownLines } from '#lib/features/markdown/custom-tokens.ts';
@@ -7,10 +7,10 @@ import type { Block, Inline } from '#lib/features/markdown/tree.ts';
 const UUID = String.raw`[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}`;
 const PATH = new RegExp(`^/c/(${UUID})/m/(${UUID})/?$`);
 
-/** Maximum number of linked messages shown. */
+/** Maximum number of linked messages that are shown below a message. */
 const MAX_ITEMS = 3;
 
-/** Message of a URL; null for other URLs. */
+/** Returns the message to which a URL leads; null if it leads elsewhere. */
 export function messageAt(href: string, origin: string = location.origin): Forwarded | null {
   const url = URL.parse(href);
   if (url?.origin !== origin) return null;
@@ -18,7 +18,7 @@ export function messageAt(href: string, origin: string = location.origin): Forwa
   return conversationId && messageId ? { conversation_id: conversationId, message_id: messageId } : null;
 }
 
-/** Distinct links to messages; quotes are skipped. */
+/** Returns the links to messages in a text without duplicates. Links in quotes are skipped. */
 export function linkedIn(blocks: readonly Block[], origin: string = location.origin): Forwarded[] {
   const found = new Map<string, Forwarded>();
   for (const href of blocks.flatMap(ownLines).flatMap(linksIn)) {

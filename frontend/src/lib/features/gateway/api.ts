@@ -1,4 +1,4 @@
-/** API types of the gateway: usage, models, budgets, providers. Amounts are in millionths of a credit. */
+/** API types of the AI gateway: usage, models, budgets and providers. Amounts are in millionths of a credit. */
 
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Always, Id } from '#lib/api/types.ts';
@@ -6,31 +6,31 @@ import type { Api } from '#lib/api/client.ts';
 
 export type GatewayEndpoint = Described.GatewayEndpoint;
 
-/** Request parameters that change routing or price. */
+/** Request parameters that change the model, provider or price, and are passed through only if allowed. */
 export type GatewayPass = Described.GatewayPass;
 
 export type BudgetPeriod = Described.BudgetPeriod;
 
 export type BudgetLimit = Described.BudgetLimit;
 
-/** Budget with its state; `resets_at` is null for one-time budgets. */
+/** Budget with its state. `resets_at` is null if the budget doesn't renew. */
 export type Budget = Always<Described.Budget, 'resets_at'>;
 
-/** Budget of a user or workspace, by its id. */
+/** Budget of a user or a workspace; `id` is that of the user or workspace. */
 export type ScopedBudget = Budget & { id: Id; scope: Exclude<Described.BudgetScope, 'key'> };
 
-/** Model allow-list of a user or workspace, by its id. */
+/** Models that a user or a workspace may use; `id` is that of the user or workspace. */
 export type ModelList = Omit<Described.ModelList, 'scope'> & { scope: ScopedBudget['scope'] };
 
-/** Usage of a day, model, key or user. */
+/** Usage of one day, model, key or user. */
 export type UsageGroup = Described.UsageGroup;
 
 export type UsageGrouping = Described.UsageGrouping;
 
-/** Model request. */
+/** Call of a model. */
 export type UsageRequest = Always<Described.UsageRequest, 'key_id' | 'first_token_ms'>;
 
-/** Prices per million tokens. */
+/** Prices in millionths of a credit per million tokens. */
 export type ModelPrice = Described.ModelPrice;
 
 export type ModelCapabilities = Always<
@@ -38,16 +38,16 @@ export type ModelCapabilities = Always<
   'images' | 'pdf' | 'audio' | 'tools' | 'json_schema' | 'reasoning'
 >;
 
-/** Request parameters that a model supports. Null: unknown. */
+/** Request parameters that a model supports. Null if unknown. */
 export type ModelParams = Always<Described.ModelTakes, 'thinking' | 'sampling' | 'thoughts'>;
 
-/** Deployment of a model at a provider. */
+/** Deployment of a model: one provider that serves it. */
 export type ModelDeployment = Always<Described.ModelDeployment, 'weight' | 'priority'>;
 
-/** Fallback models by error class. */
+/** Models that are tried after a failure, by kind of error. */
 export type ModelFallbacks = Always<Described.ModelFallbacks, 'context_length' | 'content_policy' | 'failure'>;
 
-/** Without a price the server's table applies. */
+/** Model as an admin defines it. Without a price, that of the server's table applies. */
 export type ModelDefinition = Omit<
   Always<Described.ModelDefinition, 'aliases' | 'price'>,
   'deployments' | 'fallbacks' | 'capabilities' | 'parameters'
@@ -58,11 +58,11 @@ export type ModelDefinition = Omit<
   parameters: ModelParams;
 };
 
-/** `source`: `admin` if defined in the console. Without a charge the price is unknown. */
+/** Model of the gateway. `source` is `admin` if it is defined in the console. If `charge` is missing, its price is unknown. */
 export type GatewayModel = ModelDefinition &
   Pick<Always<Described.GatewayModel, 'charged'>, 'name' | 'source' | 'charged' | 'price_version'>;
 
-/** Model available to the user. */
+/** Model that the user may use. */
 export type UsableModel = Omit<Always<Described.UsableModel, 'price'>, 'capabilities'> & {
   capabilities: ModelCapabilities;
 };
@@ -78,5 +78,5 @@ export type ProviderTest = Always<Described.ProviderTest, 'latency_ms' | 'error'
 
 export const fetchProviders = (api: Api) => api.get('/admin/providers');
 
-/** Fetches the models available to the account. */
+/** Fetches the models that the account may use. */
 export const fetchUsableModels = (api: Api) => api.get('/models', { page_size: 200 });

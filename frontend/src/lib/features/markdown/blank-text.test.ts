@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { isBlank, withoutControls } from './blank-text.ts';
 
-// As in `crates/appcore/src/text_field.rs`.
+// The server's tests in `crates/appcore/src/text_field.rs` have the same cases.
 it.each([
   '',
   ' \n\t\u3000',

@@ -1,6 +1,6 @@
 import type { Block, Inline } from './tree.ts';
 
-/** Text of the author by lines: no code, formulas or quotes. */
+/** Lines of a block that its author has written as text; code, formulas and quotes are left out. */
 export function ownLines(block: Block): (readonly Inline[])[] {
   switch (block.type) {
     case 'paragraph':

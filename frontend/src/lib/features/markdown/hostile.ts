@@ -1,4 +1,6 @@
-/** Test inputs that break chat clients: deep, wide, long, bidirectional, invisible or truncated. The parser and the page must handle each. */
+/**
+ * Inputs that make chat clients fail: deeply nested, wide, long, bidirectional, invisible or truncated ones. The parser and the page must handle each of them.
+ */
 export interface Hostile {
   readonly name: string;
   readonly text: string;

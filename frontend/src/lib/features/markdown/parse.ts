@@ -11,7 +11,7 @@ type KnownToken = MarkedToken | MathToken;
 
 const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' };
 
-/** Texts that the grammar fails on are shown as source. */
+/** Parses a text. If the grammar fails on it, its source is shown. */
 export function parse(source: string): Block[] {
   try {
     const paragraphs = paragraphsOf(source);
@@ -22,11 +22,11 @@ export function parse(source: string): Block[] {
   }
 }
 
-/** Cache of parsed messages, because rows remount while scrolling and are parsed before the first paint. */
+/** Parsed messages by source, because rows are created again while scrolling and are parsed before the first paint. */
 const read = new Map<string, Block[]>();
 const MAX_CACHED = 200;
 
-/** Parses a message, cached. */
+/** Parses a message, or returns the cached result. */
 export function parseOnce(source: string): Block[] {
   let blocks = read.get(source);
   if (!blocks) {
@@ -44,18 +44,18 @@ export function toBlocks(tokens: readonly Token[]): Block[] {
   return tokens.flatMap((token) => {
     const block = toBlock(token as KnownToken);
     if (!block) return [];
-    // Markup without content is shown as its source: a `+`, a `#`.
+    // Markup without content, such as a single `+` or `#`, is shown as it was written.
     const isShown = showsBlock(block) || isBlank(token.raw) || isOpenFence(token);
     return isShown ? block : asWritten(token.raw.trim());
   });
 }
 
-/** Unfinished code block without text. */
+/** Whether the token is a code block that has no text yet. */
 function isOpenFence({ type, raw }: Token): boolean {
   return type === 'code' && /^[^\n]*\n\s*$/.test(raw);
 }
 
-/** Whether a block is visible. */
+/** Whether anything of a block is visible. */
 function showsBlock(block: Block): boolean {
   switch (block.type) {
     case 'paragraph':
@@ -123,7 +123,7 @@ function toCode(info: string, text: string): Block {
   return info === language ? code : { ...code, info };
 }
 
-/** List numbers are kept as written, unless all are equal. */
+/** Converts a list. Its numbers are shown as they were written, but if all are equal they are counted up. */
 function toList(token: Tokens.List): Block {
   if (!token.ordered) return { type: 'list', start: null, items: token.items.map((item) => toItem(item, null)) };
   const start = Number(token.start);
@@ -144,13 +144,13 @@ function toInlines(tokens: readonly Token[]): Inline[] {
   const inlines: Inline[] = [];
   let last: Inline | undefined;
   for (const token of tokens) {
-    // The task box is rendered with its item.
+    // The box of a task is part of its item.
     if (token.type === 'checkbox') continue;
     const inline = toInline(token as KnownToken);
-    // Escapes inside a name are merged with its text.
+    // A name with escaped characters must be one text, so that mentions of it are found.
     if (last?.type === 'text' && inline.type === 'text') last.text += inline.text;
     else inlines.push((last = inline));
-    // An escaped sign starts no mention.
+    // An escaped `@`, `#` or `:` starts no mention, so the text after it stays separate.
     if (/^\\[@#:]/.test(token.raw)) last = undefined;
   }
   return inlines;
@@ -173,7 +173,7 @@ function toInline(token: KnownToken): Inline {
         ? toAddress(token.href, token.raw)
         : toLink(token.href, token.title ?? null, toInlines(token.tokens ?? []), token.raw);
     case 'image':
-      // Remote images would reveal the reader, so they become links.
+      // Loading an image from another site would reveal the reader's address, so a link is shown instead.
       return toLink(token.href, token.title ?? null, [text(token.text || token.href)], token.raw);
     case 'text':
       return text(decodeEntities(token.text));
@@ -189,12 +189,12 @@ function toLink(href: string, title: string | null, children: Inline[], raw: str
   if (id) return { type: 'channel', id, text: wordsOf(children) };
   const safe = safeHref(href);
   if (!safe) return text(raw);
-  // A link without text shows its URL.
+  // A link without visible text shows its URL.
   const words = children.some(showsInline) ? children : [text(href)];
   return { type: 'link', href: safe, title, children: labelled(safe, words) };
 }
 
-/** Bare URL. */
+/** Converts a URL that was written without markup. */
 function toAddress(href: string, raw: string): Inline {
   const safe = safeHref(href);
   return safe ? { type: 'link', href: safe, title: null, children: [text(raw)] } : text(raw);

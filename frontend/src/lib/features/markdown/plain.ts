@@ -1,4 +1,4 @@
-/** Plain one-line text of a message for quotes, lists and notifications. */
+/** Converts a message to plain text in one line, for quotes, lists and notifications. */
 import { isBlank } from './blank-text.ts';
 import { wordsOf } from './parser/links.ts';
 import { parse } from './parse.ts';
@@ -7,7 +7,7 @@ import type { Block } from './tree.ts';
 export function plainText(source: string, limit = 140): string {
   const begun = source.slice(0, limit * 4);
   const words = parse(begun).map(wordsIn).join(' ');
-  // A horizontal rule is shown as its source.
+  // If there is no text, as with a horizontal rule, the source is shown.
   const text = (isBlank(words) ? begun : words).replace(/\s+/g, ' ').trim();
   return text.length > limit ? `${wholeCharacters(text, limit - 1).trimEnd()}…` : text;
 }
@@ -33,7 +33,7 @@ function wordsIn(block: Block): string {
   }
 }
 
-/** First `length` code units without splitting a character. */
+/** Returns at most `length` UTF-16 units without splitting a character. */
 function wholeCharacters(text: string, length: number): string {
   const last = text.charCodeAt(length - 1);
   return text.slice(0, last >= 0xd800 && last <= 0xdbff ? length - 1 : length);

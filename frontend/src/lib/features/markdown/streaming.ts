@@ -1,6 +1,6 @@
 /**
- * Incremental parser for streaming Markdown. Finished blocks don't change, so only the text from the last one on is parsed again and earlier blocks
- * keep their identity. Incomplete markup at the end is held back.
+ * Incremental parser of streaming Markdown. Finished blocks don't change: they keep their identity, and only the text after them is parsed again. Incomplete
+ * markup at the end is held back.
  */
 import type { Token } from 'marked';
 import { lex } from './parser/lexer.ts';
@@ -10,7 +10,7 @@ import type { Block } from './tree.ts';
 
 export class GrowingMarkdown {
   #source = '';
-  /** Length of the text in `#ended`. */
+  /** Length of the source of the finished blocks. */
   #endedAt = 0;
   #ended: Block[] = [];
   #blocks: Block[] = [];
@@ -19,7 +19,7 @@ export class GrowingMarkdown {
     return this.#blocks;
   }
 
-  /** Parses the text so far; restarts if it doesn't continue the previous text. */
+  /** Parses the text received so far. Starts again if it doesn't continue the previous one. */
   write(source: string): readonly Block[] {
     const clean = source.includes('\r') ? source.replace(/\r\n?/g, '\n') : source;
     if (clean === this.#source) return this.#blocks;
@@ -52,11 +52,11 @@ export class GrowingMarkdown {
 }
 
 /**
- * The last block and the blank lines after it may still change. An incomplete line may even belong to the block before: `1` after a list becomes
- * `1. next`.
+ * Index of the first token that may still change: the last block or the blank lines after it. An incomplete line may even become part of the block before it:
+ * `1` after a list may become `1. next`.
  */
 function firstOpen(tokens: readonly Token[], source: string): number {
-  // If the lexer normalised the source, offsets are invalid: keep everything open.
+  // If the lexer has changed the source, its lengths can't be used, so everything may still change.
   if (lengthOf(tokens) !== source.length) return 0;
   let last = lastBlock(tokens, tokens.length - 1);
   const startOfLast = lengthOf(tokens.slice(0, last));

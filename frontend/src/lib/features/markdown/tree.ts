@@ -1,24 +1,26 @@
 import type { Component } from 'svelte';
 
-/** Message tree. It has no node for HTML and links are checked on creation, so rendering is safe without a sanitiser. The lexer bounds its depth. */
+/**
+ * Tree of a message. It can't contain HTML, and links are checked when it is created, so it can be rendered without a sanitiser. The lexer limits its depth.
+ */
 export type Inline =
   | { type: 'text'; text: string }
   | { type: 'code'; text: string }
   | { type: 'math'; text: string; display: boolean }
   | { type: 'strong' | 'em' | 'del'; children: Inline[] }
   | { type: 'link'; href: string; title: string | null; children: Inline[] }
-  /** Conversation with its name at the time of writing. */
+  /** Link to a conversation, with its name at the time of writing. */
   | { type: 'channel'; id: string; text: string }
   | { type: 'break' }
-  /** Citation (`conversations/citations.ts`) and its component. */
+  /** Citation (`conversations/citations.ts`) with the component that draws it. */
   | { type: 'mark'; n: number; look: Component<{ n: number }> };
 
 export type Align = 'left' | 'center' | 'right' | null;
 
 export interface Item {
-  /** List number as written; null for bullets. */
+  /** Number of the item as it was written; null in a bulleted list. */
   mark: string | null;
-  /** Null if it is no task. */
+  /** Whether the task is done; null if the item is no task. */
   checked: boolean | null;
   blocks: Block[];
 }
@@ -26,7 +28,7 @@ export interface Item {
 export type Block =
   | { type: 'paragraph' | 'line'; children: Inline[] }
   | { type: 'heading'; level: number; children: Inline[] }
-  /** `info`: info string, if it has more than the language. */
+  /** Code block. `info` is the text after the opening fence, if that is more than the language. */
   | { type: 'code'; language: string | null; info?: string; text: string }
   | { type: 'math'; text: string }
   | { type: 'quote'; blocks: Block[] }

@@ -6,7 +6,7 @@ import { useRetryOnReconnect } from '#lib/ui/retry-on-reconnect.svelte.ts';
 import { getLocale } from '#lib/i18n/locale.ts';
 import { ModelsStore } from './stores/models.svelte.ts';
 
-/** Loaded once per page. */
+/** Models by API client, so that they are loaded once per page. */
 const known = new WeakMap<Api, ModelsStore>();
 
 function modelsOf(api: Api): ModelsStore {
@@ -17,13 +17,13 @@ function modelsOf(api: Api): ModelsStore {
   return models;
 }
 
-/** Number of models named in a sentence. */
+/** Maximum number of models that a sentence names. */
 const NAMED = 3;
 
 export interface ChatModel {
-  /** Model of the open chat; undefined until known. */
+  /** Model of the open chat; undefined if unknown. */
   readonly model: Model | undefined;
-  /** Available models with a capability, as a list for a sentence; empty if none. */
+  /** Returns the names of available models with a capability, joined for a sentence; empty if there are none. */
   able: (capability: Capability) => string;
 }
 

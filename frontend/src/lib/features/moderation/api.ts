@@ -9,7 +9,7 @@ export type ReportReason = Described.ReportReason;
 export type ReportStatus = Described.ReportStatus;
 export type ReportAction = Described.ReportDeed;
 
-/** Without name if the account was deleted. */
+/** Person of a report; `name` is null if the account was deleted. */
 type Person = Always<Described.ReportPerson, 'name'>;
 
 /** `GET /r1/admin/reports` */
@@ -22,7 +22,7 @@ export type Report = Omit<
 > & {
   author: Sender;
   reporter: Person;
-  /** Null if the conversation was deleted. */
+  /** Conversation of the message; null if it was deleted. */
   place: Always<Described.ReportPlace, 'title'> | null;
   assigned_to: Person | null;
   closed_by: Person | null;
@@ -31,7 +31,7 @@ export type Report = Omit<
 /** `GET /r1/admin/reports/{id}` */
 export type ReportDetails = Report & {
   attachments: Upload[];
-  /** Latest other reports on the author. */
+  /** Latest other reports on messages of the author. */
   others: Report[];
   warnings: number;
 };
@@ -47,7 +47,7 @@ export type WordAction = Described.WordAction;
 /** `GET /r1/conversations/{id}/word_filter` */
 export type WordFilter = Described.WordFilter;
 
-/** Fetches the content of a hidden message, for its author and admins. */
+/** Fetches the content of a hidden message. Allowed for its author and admins. */
 export const fetchHiddenMessage = (api: Api, messageId: Id) => api.get(`/messages/${messageId}/hidden`);
 
 export const reportMessage = (api: Api, messageId: Id, report: Described.ReportMessageRequest) =>

@@ -1,9 +1,9 @@
 import { m } from '#lib/paraglide/messages.js';
 
-/** Slow mode options, in seconds. */
+/** Delays that slow mode offers, in seconds. */
 export const PAUSES = [0, 5, 10, 30, 60, 300, 900, 3_600, 21_600];
 
-/** “30 seconds”, “5 minutes”, “1 hour”. */
+/** Formats a duration: “30 seconds”, “5 minutes”, “1 hour”. */
 export function durationName(seconds: number): string {
   if (seconds % 3_600 === 0) {
     const count = seconds / 3_600;

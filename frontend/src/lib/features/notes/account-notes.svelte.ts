@@ -6,7 +6,7 @@ import { BrowserNoteStorage } from './storage.ts';
 
 let known: { notes: NotesStore; account: string; close: () => void } | undefined;
 
-/** Notes of the current account; synchronised from the first access on. */
+/** Notes of the current account. They are synchronised from the first call on. */
 export function notesOf({ api, connection, session }: App): NotesStore {
   const account = session.user.id;
   if (known?.account === account) return known.notes;
@@ -17,7 +17,7 @@ export function notesOf({ api, connection, session }: App): NotesStore {
   return notes;
 }
 
-/** Removes the notes of an account that signed out from memory and disk. */
+/** Removes the notes of an account that has signed out from memory and storage. */
 export async function clearNotes(userId: Id): Promise<void> {
   known?.close();
   known = undefined;

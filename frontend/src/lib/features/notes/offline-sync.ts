@@ -3,7 +3,7 @@ import type { App } from '#lib/app/app.ts';
 /** Name of the IndexedDB database. */
 export const DATABASE = 'natter-notes';
 
-/** Whether this browser stores notes; true if unknown. */
+/** Whether this browser stores notes. True if that can't be determined. */
 export async function hasStoredNotes(): Promise<boolean> {
   try {
     return !('databases' in indexedDB) || (await indexedDB.databases()).some(({ name }) => name === DATABASE);
@@ -12,13 +12,13 @@ export async function hasStoredNotes(): Promise<boolean> {
   }
 }
 
-/** Synchronises stored notes on every page. */
+/** Starts to synchronise stored notes. Called on every page. */
 export async function startNotesSync(app: App): Promise<void> {
   try {
     if (!(await hasStoredNotes())) return;
     const { notesOf } = await import('./account-notes.svelte.ts');
     notesOf(app);
   } catch {
-    // The notes page shows errors.
+    // An error is shown on the page of the notes only.
   }
 }

@@ -1,34 +1,34 @@
-/** Local storage of notes in IndexedDB, for offline use. */
+/** Stores notes in IndexedDB, so that they can be used offline. */
 import { createStore, delMany, entries, keys, set, type UseStore } from 'idb-keyval';
 import type { Id, Timestamp } from '#lib/api/types.ts';
 import { DATABASE } from './offline-sync.ts';
 
-/** Note as stored on this device. */
+/** Note as it is stored on this device. */
 export interface StoredNote {
   id: Id;
   title: string;
   content: string;
   pinned: boolean;
   edited_at: Timestamp;
-  /** Server version that the local text is based on; 0 if not uploaded. */
+  /** Version on the server from which the local text was edited; 0 if the note was never uploaded. */
   base: number;
-  /** Not uploaded yet. */
+  /** Whether there is a change that isn't uploaded yet. */
   isDirty: boolean;
-  /** Deleted locally, not yet on the server. */
+  /** Whether the note was deleted here but not yet on the server. */
   isGone: boolean;
-  /** Original of a conflict copy. */
+  /** Id of the note of which this one is a copy because of a conflict. */
   copyOf?: Id;
 }
 
 export interface StoredNotes {
   notes: StoredNote[];
-  /** Sync cursor. */
+  /** Position up to which the server's changes are applied; null if none are. */
   since: Timestamp | null;
 }
 
 export interface NoteStorage {
   load(userId: Id): Promise<StoredNotes>;
-  /** Resolves to false if nothing can be stored. */
+  /** Stores a note. Resolves to false if that is impossible. */
   put(userId: Id, note: StoredNote): Promise<boolean>;
   remove(userId: Id, ids: readonly Id[]): Promise<void>;
   setSince(userId: Id, since: Timestamp | null): Promise<void>;

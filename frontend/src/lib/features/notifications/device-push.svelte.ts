@@ -10,7 +10,7 @@ export class DevicePushStore {
   #state = $state<PushState>('unknown');
   readonly #api: Pick<Api, 'get' | 'post' | 'delete'>;
   readonly #session: { readonly account: { readonly id: Id } | null };
-  /** Loaded in advance, because browsers require the prompt within the click. */
+  /** Public key of the server. Loaded in advance, because browsers allow the prompt only directly after a click. */
   #key: string | undefined;
 
   constructor(api: Pick<Api, 'get' | 'post' | 'delete'>, session: { readonly account: { readonly id: Id } | null }) {
@@ -24,7 +24,7 @@ export class DevicePushStore {
 
   async refresh(): Promise<void> {
     if (!('serviceWorker' in navigator) || !('PushManager' in window) || !('Notification' in window)) {
-      // iOS supports push only for home screen apps.
+      // On iOS, only apps on the home screen support push.
       const isApple = /iPhone|iPad/.test(navigator.userAgent);
       this.#state = isApple ? 'home-screen' : 'unsupported';
       return;
@@ -41,14 +41,14 @@ export class DevicePushStore {
       this.#key = key;
       const subscription = await registration?.pushManager.getSubscription();
       this.#state = subscription && Notification.permission === 'granted' ? 'on' : 'off';
-      // The account or the endpoint may have changed.
+      // Registers the subscription again, because its URL or the account may have changed.
       if (subscription && this.#state === 'on') await this.#register(subscription);
     } catch {
       this.#state = 'off';
     }
   }
 
-  /** Must run in a click handler, because the browser prompts. */
+  /** Turns push on. Must be called directly by the handler of a click, because the browser asks for permission. */
   async turnOn(): Promise<void> {
     const allowed = await Notification.requestPermission();
     if (allowed !== 'granted') {
@@ -85,7 +85,7 @@ export class DevicePushStore {
   }
 }
 
-/** Whether the subscription uses this server's key. */
+/** Whether a subscription was made with this key of the server. */
 function isOf(subscription: PushSubscription, key: string): boolean {
   const { applicationServerKey } = subscription.options;
   if (!applicationServerKey) return false;

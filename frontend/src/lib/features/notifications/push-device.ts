@@ -1,4 +1,4 @@
-/** Push registration of this device, used by pages and the service worker. */
+/** Registers this device for push. Used by pages and by the service worker. */
 import type { Api } from '#lib/api/client.ts';
 import type { PushDevice } from './api.ts';
 
@@ -7,7 +7,7 @@ export async function registerDevice(api: Pick<Api, 'post'>, subscription: PushS
   await api.post('/push/subscriptions', { endpoint, keys: { p256dh: keys?.p256dh, auth: keys?.auth } });
 }
 
-/** Replaces a rotated push subscription. */
+/** Replaces a push subscription that the browser has changed. */
 export async function replaceDevice(
   api: Pick<Api, 'get' | 'post'>,
   push: Pick<PushManager, 'subscribe'>,

@@ -1,17 +1,17 @@
-/** Account that push is enabled for. The server delivers while the registering session lasts. */
+/** Stores for which account push is turned on. The server sends notifications only as long as the session that registered the device lasts. */
 import type { Api } from '#lib/api/client.ts';
 import type { Id } from '#lib/api/types.ts';
 import { registerDevice } from './push-device.ts';
 
 const STORAGE_KEY = 'natter.woken';
 
-/** Null disables it. */
+/** Records the account for which push is on; null if it is off. */
 export function enablePush(account: Id | null): void {
   try {
     if (account === null) localStorage.removeItem(STORAGE_KEY);
     else localStorage.setItem(STORAGE_KEY, account);
   } catch {
-    // Repeated when the settings open.
+    // Recorded again when the settings are opened.
   }
 }
 
@@ -23,7 +23,7 @@ function isWokenFor(account: Id): boolean {
   }
 }
 
-/** Renews the registration after a sign-in. */
+/** Registers the device again after a sign-in, because that has created a new session. */
 export async function renewRegistration(api: Pick<Api, 'post'>, account: Id): Promise<void> {
   if (!('serviceWorker' in navigator) || !('Notification' in globalThis)) return;
   if (!isWokenFor(account) || Notification.permission !== 'granted') return;

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { changesAccount, OfflineCache, PICTURE_CACHE, READ_CACHE, type Kind } from './asset-cache.ts';
 
-/** Minimal Cache API. */
+/** Minimal fake of the Cache API. */
 class FakeCaches {
   readonly all = new Map<string, Map<string, Response>>();
 
@@ -59,7 +59,7 @@ describe('what was read', () => {
     kept = open();
     await keep(READ_CACHE, '/e', 50);
     expect([caches.urls(PICTURE_CACHE), caches.urls(READ_CACHE)]).toEqual([['/c', '/d'], ['/e']]);
-    // Storing it again takes no more room.
+    // A response that is stored again takes no additional space.
     await keep(READ_CACHE, '/e', 55);
     expect([caches.urls(PICTURE_CACHE), caches.urls(READ_CACHE)]).toEqual([['/c', '/d'], ['/e']]);
   });
@@ -91,7 +91,7 @@ describe('what was read', () => {
     const made = ['/r1/auth/signin', '/r1/auth/signin/challenge', '/r1/auth/signup', '/r1/auth/passkeys/signin/finish'];
     for (const path of [...made, '/r1/auth/logout']) expect(changesAccount('POST', path)).toBe(true);
     expect(changesAccount('DELETE', '/r1/users/me')).toBe(true);
-    // A step-up confirmation uses this path too.
+    // The confirmation of identity also uses this path, without changing the account.
     for (const path of ['/r1/auth/passkeys/signin/start', '/r1/auth/refresh'])
       expect(changesAccount('POST', path)).toBe(false);
     expect(changesAccount('PATCH', '/r1/users/me')).toBe(false);

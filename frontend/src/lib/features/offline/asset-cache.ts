@@ -1,4 +1,7 @@
-/** Offline cache of API responses and pictures. One size bound with LRU eviction; the index is read once when the service worker starts. */
+/**
+ * Cache of API responses and pictures for offline use. Its total size is limited; the least recently used entries are evicted. The index is read once when the
+ * service worker starts.
+ */
 export const READ_CACHE = 'natter-read-2';
 export const PICTURE_CACHE = 'natter-pictures-1';
 export type Kind = typeof READ_CACHE | typeof PICTURE_CACHE;
@@ -6,7 +9,7 @@ export type Kind = typeof READ_CACHE | typeof PICTURE_CACHE;
 /** Maximum number of responses. */
 const MAX_RESPONSES = 200;
 const MAX_BYTES = 50 * 1024 * 1024;
-/** Thumbnails are below this size; files aren't cached, in bytes. */
+/** Maximum size of a response, in bytes. Thumbnails are smaller; other files aren't cached. */
 const MAX_RESPONSE_BYTES = 2 * 1024 * 1024;
 const SIZE_HEADER = 'x-natter-size';
 
@@ -15,7 +18,7 @@ interface CacheEntry {
   readonly size: number;
 }
 
-/** Whether a request may change the account. OAuth redirects are reported by the page instead. */
+/** Whether a request may change which account is signed in. Pages report the sign-ins by OAuth redirect. */
 export function changesAccount(method: string, path: string): boolean {
   return method !== 'PATCH' && /^\/r1\/(auth\/(logout|signin|signup|passkeys\/signin\/finish)|users\/me$)/.test(path);
 }
@@ -29,7 +32,7 @@ export interface Bounds {
 export class OfflineCache {
   readonly #caches: CacheStorage;
   readonly #bounds: Bounds;
-  /** By URL, oldest first. */
+  /** Entries by URL, least recently used first. */
   #known: Promise<Map<string, CacheEntry>> | undefined;
   #era = 0;
 
@@ -41,7 +44,7 @@ export class OfflineCache {
     this.#bounds = bounds;
   }
 
-  /** Increments on clear; responses to earlier requests are not stored. */
+  /** Number of times that the cache was cleared. A response isn't stored if it was requested before the last time. */
   get era(): number {
     return this.#era;
   }
@@ -67,10 +70,10 @@ export class OfflineCache {
       if (era !== this.#era) return;
       const { status, statusText } = response;
       const headers = new Headers(response.headers);
-      // The stored body is decoded.
+      // The stored body is decoded, so these headers don't describe it any more.
       for (const name of ['content-encoding', 'content-length']) headers.delete(name);
       headers.set(SIZE_HEADER, String(body.size));
-      // Re-inserting makes it the most recent.
+      // Deleted first, because that makes it the last, and so the most recent, entry of the cache.
       await cache.delete(url);
       await cache.put(url, new Response(body, { status, statusText, headers }));
       if (era !== this.#era) return;
@@ -78,7 +81,7 @@ export class OfflineCache {
       known.set(url, { kind, size: body.size });
       await this.#tidy(known);
     } catch {
-      // Storage full: not cached.
+      // If the storage is full, the response isn't cached.
     }
   }
 
@@ -88,7 +91,7 @@ export class OfflineCache {
     await (await this.#caches.open(kind)).delete(url);
   }
 
-  /** Clears the cache at sign-out. */
+  /** Deletes all entries. Called at sign-out. */
   async clear(): Promise<void> {
     this.#era += 1;
     this.#known = Promise.resolve(new Map());

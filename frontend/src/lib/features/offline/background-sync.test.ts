@@ -10,7 +10,7 @@ const taken = (key: string) => ({ key, name: `${key}.png`, media_type: 'image/pn
 
 class Server {
   readonly said: [string, Record<string, unknown>][] = [];
-  /** Rejections by content. */
+  /** Errors with which the server rejects messages, by content. */
   readonly refusals = new Map<string, ApiError>();
   me: string | ApiError = 'me';
 

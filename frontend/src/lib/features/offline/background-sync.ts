@@ -1,4 +1,4 @@
-/** Sends the outbox from the service worker when the network is back. */
+/** Sends the messages of the outbox from the service worker when the network is back. */
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { FileStorage, StoredFile } from '#lib/realtime/file-storage.ts';
 import type { OutboxStorage } from '#lib/realtime/outbox-storage.ts';
@@ -6,8 +6,9 @@ import { asSent, isFault, isPassing } from '#lib/realtime/sending.ts';
 import type { Outgoing } from '#lib/realtime/state.ts';
 
 /**
- * Sends messages of the current account in order. A rejected message, or one with unfinished uploads, is left to the app with all later ones of its
- * conversation. Throws if a retry is worthwhile. Pages may send concurrently: the server deduplicates by `client_id`.
+ * Sends the messages of the current account in order. If a message is rejected or its uploads aren't finished, it is left to the app together with the later
+ * ones of its conversation. Throws if another attempt may succeed. A page may send the same messages at the same time, because the server deduplicates them by
+ * `client_id`.
  */
 export async function sendPending(
   api: Pick<Api, 'get' | 'post'>,
@@ -20,7 +21,7 @@ export async function sendPending(
   const done = new Set<string>();
   let failure: ApiError | undefined;
   for (;;) {
-    // Re-read, because a page may have changed it.
+    // Read again, because a page may have changed the outbox meanwhile.
     const left = await outbox.load(me);
     const next = left.find(
       (one) => one.state !== 'failed' && !stuck.has(one.conversation_id) && !done.has(one.client_id)
@@ -50,7 +51,7 @@ async function whoIsHere(api: Pick<Api, 'get'>): Promise<string | null> {
   try {
     return (await api.get('/users/me')).id;
   } catch (error) {
-    // Requires a sign-in: left to the app.
+    // The account has to sign in again, so the messages are left to the app.
     if (error instanceof ApiError && !isPassing(error) && !isFault(error)) return null;
     throw error;
   }
@@ -58,7 +59,7 @@ async function whoIsHere(api: Pick<Api, 'get'>): Promise<string | null> {
 
 type SyncState = StoredFile & { readonly upload: NonNullable<StoredFile['upload']> };
 
-/** Ids of its uploads; null if one is missing. */
+/** Ids of the uploads of a message; null if one isn't finished. */
 async function filesOf(
   { files = [] }: Outgoing,
   me: string,

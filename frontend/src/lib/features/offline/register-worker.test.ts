@@ -6,7 +6,7 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-/** Loading page in a browser with service workers. */
+/** Fake page that is loading, in a browser with service workers. */
 function page(readyState: DocumentReadyState) {
   vi.useFakeTimers();
   const register = vi.fn(() => Promise.resolve());

@@ -1,13 +1,13 @@
 import { withBase } from '#lib/util/address.ts';
 
-/** Idle time before the service worker precaches files, in milliseconds. */
+/** Time in milliseconds without activity after which the service worker is registered, which then caches files. */
 const IDLE_MS = 5_000;
 
 export function registerWorker(): void {
   if (!('serviceWorker' in navigator)) return;
   const register = () => {
     const path = withBase('/service-worker.js');
-    // Without a service worker only offline use is missing.
+    // If registration fails, only the use offline is missing.
     navigator.serviceWorker.register(path, { type: 'module' }).catch(() => undefined);
   };
   const later = () => setTimeout(register, IDLE_MS);

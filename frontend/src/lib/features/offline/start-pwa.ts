@@ -3,7 +3,7 @@ import { goto } from '#lib/util/navigation.ts';
 
 let isListening = false;
 
-/** Page side of the PWA: opens notifications and announces updates. */
+/** Starts the page's part of the installed app: opening notifications and announcing updates. */
 export function startPwa(): void {
   if (isListening || !('serviceWorker' in navigator)) return;
   isListening = true;
@@ -17,7 +17,7 @@ interface WindowLaunch {
   type: 'natter.open';
   conversation_id: string | null;
   message_id: string | null;
-  /** Path, unless the notification is about a message. */
+  /** Path to open, if the notification isn't about a conversation. */
   path?: string | undefined;
 }
 
@@ -32,7 +32,7 @@ function open({ conversation_id, message_id, path }: WindowLaunch): void {
 
 async function watch(): Promise<void> {
   const registration = await navigator.serviceWorker.ready;
-  // Apple devices: closes notifications that were read elsewhere; others are closed by push.
+  // On Apple devices push can't close notifications that were read elsewhere, so the service worker closes them now.
   if (/iPhone|iPad|Macintosh/.test(navigator.userAgent)) registration.active?.postMessage('natter.look');
   const checkForUpdate = () => {
     if (registration.waiting && navigator.serviceWorker.controller) announceUpdate(registration.waiting);
@@ -57,7 +57,7 @@ function announceUpdate(waiting: ServiceWorker): void {
     });
 }
 
-/** Reloads when the new service worker has taken control. */
+/** Activates the new service worker and reloads the page when it has taken control. */
 function update(waiting: ServiceWorker): void {
   navigator.serviceWorker.addEventListener('controllerchange', () => location.reload(), { once: true });
   waiting.postMessage('natter.update');

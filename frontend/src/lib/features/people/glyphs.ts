@@ -27,7 +27,7 @@ import Search from '@lucide/svelte/icons/search';
 import Shield from '@lucide/svelte/icons/shield';
 import Wrench from '@lucide/svelte/icons/wrench';
 
-/** Icons of assistants by stored name. */
+/** Icons of assistants, by the name that is stored. */
 export const GLYPHS: Readonly<Record<string, typeof Bot>> = {
   'book-open': BookOpen,
   bot: Bot,

@@ -2,9 +2,9 @@ import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
 import type { Id } from '#lib/api/types.ts';
 
-/** Names of accounts, each loaded once. */
+/** Names of accounts, each of which is loaded once. */
 export class NamesStore {
-  /** Null for deleted accounts. */
+  /** Names by id; null for an account that was deleted. */
   readonly #names = new SvelteMap<Id, string | null>();
   readonly #asked = new Set<Id>();
   readonly #api: Pick<Api, 'get'>;
@@ -13,7 +13,7 @@ export class NamesStore {
     this.#api = api;
   }
 
-  /** Undefined while unknown. */
+  /** Name of an account; null if it was deleted, undefined while it isn't loaded. */
   of(id: Id): string | null | undefined {
     return this.#names.get(id);
   }

@@ -1,4 +1,6 @@
-/** Names of people in large conversations, whose list has only the first members. Known names are kept; others are loaded once on demand. */
+/**
+ * Names of people in large conversations, of whose members only the first are loaded. Names that were seen are kept; others are loaded on demand, each once.
+ */
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
 import type { Id, UserChanged } from '#lib/api/types.ts';
@@ -17,7 +19,7 @@ export class PeopleStore {
     this.#api = api;
   }
 
-  /** Known people of a conversation. */
+  /** People of a conversation whose names are known. */
   in(conversationId: Id): Person[] {
     return [...(this.#names.get(conversationId) ?? [])].map(([id, name]) => ({ id, name }));
   }
@@ -35,24 +37,24 @@ export class PeopleStore {
     if (known.get(id) !== name) known.set(id, name);
   }
 
-  /** Applies a rename. */
+  /** Applies the change of a name. */
   applyChange({ user_id: id, display_name: name }: UserChanged): void {
     for (const [conversationId, names] of this.#names) if (names.has(id)) this.add(conversationId, { id, name });
   }
 
-  /** Loads an unknown name. */
+  /** Loads a name that isn't known. */
   async find(conversationId: Id, id: Id): Promise<void> {
     if (this.nameOf(conversationId, id) !== undefined || this.#asked.has(id)) return;
     this.#asked.add(id);
     try {
       this.add(conversationId, { id, name: (await this.#api.get(`/users/${id}`)).display_name });
     } catch {
-      // Deleted or offline: retried on demand.
+      // The person was deleted, or the client is offline: requested again when needed.
       this.#asked.delete(id);
     }
   }
 
-  /** Searches members on the server. */
+  /** Searches the members of a conversation on the server. */
   async search(conversationId: Id, q: string, most: number): Promise<Person[]> {
     const found = await this.#api.get(`/conversations/${conversationId}/members`, {
       q: q || undefined,

@@ -9,7 +9,7 @@ const WORDS: Record<PresenceStatus, () => string> = {
   offline: m.presence_offline
 };
 
-/** Undefined for unknown presence. */
+/** Label of a presence; undefined if it is unknown. */
 export function presenceLabel(status: PresenceStatus | undefined): string {
   return status ? nameIn(WORDS, status) : '';
 }

@@ -7,26 +7,29 @@ export type OwnStatus = Exclude<PresenceStatus, 'offline'>;
 
 type Choosing = Pick<SessionStore, 'updatePreferences'>;
 
-/** Limit of the server. */
+/** Maximum number of people that the server lets a connection watch. */
 const MAX_WATCHED = 500;
 const WATCH_DELAY = 500;
-/** Spreads requests after a server restart, in milliseconds. */
+/** Time in milliseconds over which clients spread their requests after a server restart. */
 const WATCH_AGAIN_WITHIN = 4000;
-/** Idle time until a hidden page is away, in milliseconds. */
+/** Time in milliseconds after which the user of a hidden page is away. */
 const AWAY_AFTER = 5 * 60_000;
-/** Maximum delay of a timer. */
+/** Longest delay of the timer for the end of custom statuses, in milliseconds. Later ends are checked again then. */
 const MAX_TIMEOUT = 86_400_000;
 
-/** Presence. The own status is the chosen one, or away when hidden for long; the server shows the most active connection. */
+/**
+ * Presence of people. That of the user is the chosen one, or away if the page was hidden for long. The server shows others the most active of the user's
+ * connections.
+ */
 export class PresenceStore {
   readonly #others = new SvelteMap<Id, { status: PresenceStatus; lastSeen: Timestamp | null }>();
-  /** Custom statuses. */
+  /** Custom statuses by user. */
   readonly #said = new SvelteMap<Id, CustomStatus>();
   #saidTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Watched users, latest last. */
+  /** Ids of the people whose presence is watched, the most recently added last. */
   readonly #watched = new Set<Id>();
   #watchTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Known values may be stale after a reconnect. */
+  /** Whether the presence of the watched people is requested after a reconnect, so that older values may be wrong. */
   #isAsking = $state(false);
   #chosen = $state<OwnStatus>('online');
   #isIdle = $state(false);
@@ -53,7 +56,7 @@ export class PresenceStore {
     return this.#chosen === 'online' && this.#isIdle ? 'away' : this.#chosen;
   }
 
-  /** Undefined if unknown or disconnected. `otherwise`: default for unwatched users. */
+  /** Presence of a person; undefined if it is unknown or the connection is lost. `otherwise`: value for people who aren't watched. */
   of(userId: Id, otherwise?: PresenceStatus | null): PresenceStatus | undefined {
     if (this.#connection.isLost) return undefined;
     const told = this.#others.get(userId)?.status;
@@ -64,12 +67,11 @@ export class PresenceStore {
     return this.#others.get(userId)?.lastSeen ?? null;
   }
 
-  /** Current custom status of a user. */
   customStatusOf(userId: Id): CustomStatus | undefined {
     return this.#said.get(userId);
   }
 
-  /** Sets the presence of the account optimistically. */
+  /** Changes the presence of the user. The change is shown at once and reverted if the server rejects it. */
   async choose(status: OwnStatus): Promise<void> {
     const before = this.#chosen;
     this.follow(status);
@@ -81,14 +83,14 @@ export class PresenceStore {
     }
   }
 
-  /** Applies the status chosen on another device. */
+  /** Applies the presence that the user has chosen on another device. */
   follow(chosen: OwnStatus): void {
     if (chosen === this.#chosen) return;
     this.#chosen = chosen;
     this.#reportStatus();
   }
 
-  /** Applies presence contained in user data. */
+  /** Applies the presence that users and members in responses contain. */
   add(people: readonly (User | Member)[]): void {
     for (const person of people) {
       const id = 'user_id' in person ? person.user_id : person.id;
@@ -156,7 +158,7 @@ export class PresenceStore {
     this.#clearExpired();
   }
 
-  /** Custom statuses expire without an event. */
+  /** Removes custom statuses that have ended: there is no event about that. */
   #clearExpired(): void {
     clearTimeout(this.#saidTimer);
     const now = Date.now();

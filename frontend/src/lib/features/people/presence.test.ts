@@ -68,7 +68,7 @@ describe('what one chose', () => {
   it('is told at once, and kept for the other devices', async () => {
     await presence.choose('dnd');
     expect(session.updatePreferences).toHaveBeenCalledWith({ chosen_presence: 'dnd' });
-    // The account reports the same value.
+    // The event about the account reports the same value.
     presence.follow('dnd');
     expect([presence.own, said()]).toEqual(['dnd', ['dnd']]);
   });

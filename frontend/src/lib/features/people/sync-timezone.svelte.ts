@@ -3,13 +3,13 @@ import { deviceZone } from './timezones.ts';
 
 let isWatching = false;
 
-/** Sets the time zone of accounts without one. */
+/** Sets the time zone of an account that has none to that of this device. */
 export function syncTimezone(session: SessionStore): void {
   if (isWatching) return;
   isWatching = true;
   $effect.root(() => {
     $effect(() => {
-      // On failure it stays unset until the next load.
+      // If this fails, the next page load tries again.
       if (session.state === 'signed-in' && session.account?.timezone === null)
         session.updatePreferences({ timezone: deviceZone() }).catch(() => undefined);
     });

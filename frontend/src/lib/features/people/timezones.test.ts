@@ -4,7 +4,7 @@ import { listed, minutesAhead, namedZone, parts, zones } from './timezones.ts';
 const WINTER = new Date('2026-01-15T12:00:00Z');
 const SUMMER = new Date('2026-07-15T12:00:00Z');
 
-/** Independent of the machine's zone. */
+/** Computes the offset without the time zone of the machine that runs the test. */
 function offset(zone: string, at: Date): number | undefined {
   const ahead = minutesAhead(zone, at);
   return ahead === undefined ? undefined : ahead - at.getTimezoneOffset();

@@ -1,8 +1,8 @@
-/** Time zones by IANA name. */
+/** Time zones by their IANA names. */
 
 const UTC = 'UTC';
 
-/** Old zone names that browsers still report. */
+/** Old names of zones that browsers still report, with the current ones. */
 const RENAMED: Record<string, string> = {
   'Africa/Asmera': 'Africa/Asmara',
   'America/Coral_Harbour': 'America/Atikokan',
@@ -23,18 +23,18 @@ export function deviceZone(): string {
   return present(new Intl.DateTimeFormat().resolvedOptions().timeZone);
 }
 
-/** Zone of this device, if the server knows its name; browsers may report none or an offset only. */
+/** Time zone of this device; undefined if the server doesn't know its name. Some browsers report none, or only an offset. */
 export function namedZone(zone = deviceZone()): string | undefined {
   return zone === UTC || (/^[A-Z][\w+-]*(\/[\w+-]+)+$/.test(zone) && zone !== 'Etc/Unknown') ? zone : undefined;
 }
 
-/** Selectable zones, including `own`. */
+/** Time zones that can be selected, including `own`. */
 export function zones(own: string): string[] {
   const all = Intl.supportedValuesOf('timeZone').map(present);
   return [...new Set([...all, UTC, own])].sort();
 }
 
-/** Canonical name of a zone in the list. */
+/** Name under which a zone is listed. */
 export function listed(zone: string): string {
   try {
     return present(new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone);
@@ -43,14 +43,14 @@ export function listed(zone: string): string {
   }
 }
 
-/** Area and city: `['Europe', 'Berlin']`, `[undefined, 'UTC']`. */
+/** Area and city of a zone: `['Europe', 'Berlin']`, `[undefined, 'UTC']`. */
 export function parts(zone: string): [area: string | undefined, city: string] {
   const name = zone.replaceAll('_', ' ');
   const at = name.indexOf('/');
   return at < 0 ? [undefined, name] : [name.slice(0, at), name.slice(at + 1).replaceAll('/', ', ')];
 }
 
-/** Offset to this device, in minutes; undefined for unknown zones. */
+/** Difference of a zone to this device in minutes, positive if it is ahead; undefined if the browser doesn't know it. */
 export function minutesAhead(zone: string, at: Date): number | undefined {
   try {
     const format = new Intl.DateTimeFormat('en', { timeZone: zone, timeZoneName: 'longOffset' });
@@ -63,7 +63,7 @@ export function minutesAhead(zone: string, at: Date): number | undefined {
   }
 }
 
-/** Whether a zone has the device's offset in summer and winter. */
+/** Whether a zone has the same offset as this device in summer and in winter. */
 export function isSameOffset(zone: string, now = new Date()): boolean {
   const year = now.getFullYear();
   return [now, new Date(year, 0), new Date(year, 6)].every((at) => minutesAhead(zone, at) === 0);

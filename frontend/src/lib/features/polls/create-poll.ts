@@ -5,7 +5,7 @@ import { calledIn } from '#lib/features/conversations/mentions.ts';
 import type { ConversationView } from '#lib/features/conversations/conversation-view.svelte.ts';
 import type { Repeatable } from '#lib/api/retryable.ts';
 
-/** Creates a poll; an event shows it. */
+/** Creates a poll. It is shown when the event about it arrives. */
 export async function createPoll(
   api: Api,
   { id, directory: { names }, root }: ConversationView,

@@ -1,4 +1,4 @@
-/** Own votes in polls, which messages don't contain. */
+/** The user's votes in polls, which the messages of the polls don't contain. */
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
 import type { Id } from '#lib/api/types.ts';
@@ -7,9 +7,9 @@ import { perAccount } from '#lib/app/per-account.ts';
 
 export class OwnVotesStore {
   readonly #choices = new SvelteMap<Id, readonly number[]>();
-  /** Request times, by poll. */
+  /** Time of the last request for each poll. */
   readonly #asked = new Map<Id, number>();
-  /** Change counters; responses to earlier requests are stale. */
+  /** Number of changes of each poll's votes. A response is ignored if there was a change after its request. */
   readonly #changes = new Map<Id, number>();
   readonly #api: Pick<Api, 'get' | 'put'>;
 
@@ -19,21 +19,21 @@ export class OwnVotesStore {
       if (frame.type === 'poll.own') this.#set(frame.payload.message_id, frame.payload.choices);
       else if (frame.type === 'message.deleted') this.#choices.delete(frame.payload.message_id);
     });
-    // Another device may have voted.
+    // The user may have voted on another device while this one was disconnected.
     live.onStale(this, () => this.#asked.clear());
   }
 
-  /** Time of the first request; null if none. */
+  /** Time of the first request; null if there was none. */
   get requestedAt(): number | null {
     return this.#asked.values().next().value ?? null;
   }
 
-  /** Undefined while unknown. */
+  /** Chosen options of a poll; undefined if they aren't loaded. */
   of(messageId: Id): readonly number[] | undefined {
     return this.#choices.get(messageId);
   }
 
-  /** Loads a vote once per connection. */
+  /** Loads the votes in a poll, at most once per connection. */
   async load(messageId: Id): Promise<void> {
     if (this.#asked.has(messageId)) return;
     this.#asked.set(messageId, Date.now());
@@ -42,12 +42,12 @@ export class OwnVotesStore {
       const { choices } = await this.#api.get(`/messages/${messageId}/vote`);
       if (this.#changes.get(messageId) === changes) this.#set(messageId, choices);
     } catch {
-      // Retried by the next view.
+      // Requested again when the poll is shown next.
       this.#asked.delete(messageId);
     }
   }
 
-  /** Votes optimistically. */
+  /** Votes. The vote is shown at once and reverted if the server rejects it. */
   async vote(messageId: Id, choices: readonly number[]): Promise<void> {
     const before = this.#choices.get(messageId);
     this.#set(messageId, choices);
@@ -57,7 +57,7 @@ export class OwnVotesStore {
       if (before) this.#set(messageId, before);
       else {
         this.#choices.delete(messageId);
-        // Reloaded by the next view.
+        // The vote from before isn't known, so it is requested when the poll is shown next.
         this.#asked.delete(messageId);
       }
       throw error;
@@ -74,5 +74,5 @@ export class OwnVotesStore {
   }
 }
 
-/** Own votes of the current account, created on first use. */
+/** Votes of the current account, created when first used. */
 export const ownVotesOf = perAccount(({ api, connection }) => new OwnVotesStore(api, connection));

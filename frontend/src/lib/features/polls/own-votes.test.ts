@@ -19,7 +19,7 @@ it('learns what one has chosen, once for each connection, and hears it from othe
   expect(votes.of(POLL)).toEqual([1]);
   live.receive({ type: 'poll.own', payload: { conversation_id: 'c', message_id: POLL, choices: [0, 2] } });
   expect(votes.of(POLL)).toEqual([0, 2]);
-  // The page is just opening.
+  // The page is being opened.
   live.greet();
   await votes.load(POLL);
   expect(get).toHaveBeenCalledTimes(1);

@@ -1,4 +1,4 @@
-/** Actions on whole conversations, for their menu and details. */
+/** Actions on whole conversations, for the menu and the details panel. */
 import { page } from '$app/state';
 import { goto } from '#lib/util/navigation.ts';
 import type { Conversation, WorkspaceRole } from '#lib/api/types.ts';
@@ -18,10 +18,12 @@ export const mayLeave = (conversation: Conversation): boolean =>
 export const mayDelete = (conversation: Conversation): boolean =>
   !isPair(conversation) && !conversation.is_default && conversation.own?.role === 'owner';
 
-/** In small groups every member may manage. */
+/** Number of members up to which every member of a group may export it. */
 const SMALL_GROUP = 20;
 
-/** Same rule as the server's: channels and large groups are exported by managers who are members. */
+/**
+ * Whether the user may export the conversation. Channels and large groups can be exported only by members who may manage them. The server uses the same rule.
+ */
 export function mayExport(conversation: Conversation, workspaceRole?: WorkspaceRole): boolean {
   const isEverybodys = !isChannel(conversation) && conversation.member_count <= SMALL_GROUP;
   return conversation.own !== null && (isEverybodys || mayManage(conversation, workspaceRole));
@@ -52,7 +54,7 @@ export async function deleteConversation(app: Parts, conversation: Conversation)
   if (isDone) await away(app, conversation);
 }
 
-/** Navigates away if the conversation was open. */
+/** Leaves the page of a conversation if that is open. */
 async function away({ shell }: Parts, { id }: Conversation): Promise<void> {
   if (page.params.id !== id) return;
   shell.closePanel();

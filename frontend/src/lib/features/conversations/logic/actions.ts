@@ -25,27 +25,27 @@ export type Action =
   | 'report'
   | 'delete';
 
-/** Permissions and features in this conversation. */
+/** Actions that the user's rights and the conversation allow. */
 export interface Rights {
   readonly canWrite: boolean;
   readonly canReact?: boolean;
-  /** Whether threads are available. */
+  /** Whether replies can form threads. */
   readonly hasThreads?: boolean;
-  /** Whether messages can be forwarded, saved, pinned and linked. */
+  /** Whether messages can be forwarded, saved, pinned and linked to. */
   readonly hasMarks?: boolean;
-  /** Includes messages of others. */
+  /** Whether the user may also delete messages of others. */
   readonly canDelete: boolean;
-  /** Whether the read position can be moved back. */
+  /** Whether messages can be marked unread. */
   readonly canMarkUnread?: boolean;
-  /** Whether the browser can read aloud. */
+  /** Whether the browser can read text aloud. */
   readonly canRead?: boolean;
-  /** Whether another model can answer. */
+  /** Whether the user can request an answer of another model. */
   readonly canChooseModel?: boolean;
-  /** Whether earlier answers are kept as versions. */
+  /** Whether two answers can be compared: earlier answers must be kept as versions. */
   readonly canCompare?: boolean;
 }
 
-/** Actions in the “More” menu where space is limited. */
+/** Actions that are in the “More” menu where space is limited. */
 export const BEHIND: ReadonlySet<Action> = new Set([
   'reactors',
   'compare',
@@ -58,7 +58,7 @@ export const BEHIND: ReadonlySet<Action> = new Set([
   'link'
 ]);
 
-/** Available actions of a message in display order. */
+/** Actions that are available for a message, in display order. */
 export function actionsOf(view: MessageView, rights: Rights): Action[] {
   if (view.isHidden) return view.own || rights.canDelete ? ['delete'] : [];
   const actions = possible(view, rights);

@@ -3,11 +3,11 @@ import type { ToolCall } from '#lib/api/tools.ts';
 
 export interface Part {
   readonly text: string;
-  /** Tool calls after this text. */
+  /** Tool calls that were made after this text. */
   readonly calls: readonly ToolCall[];
 }
 
-/** Splits a text at tool calls; the last part has the text after the last call. */
+/** Splits a text at its tool calls. `last`: the text after the last call. */
 export function partsOf(text: string, calls: readonly ToolCall[]): readonly [parts: readonly Part[], last: string] {
   const parts: Part[] = [];
   let from = 0;

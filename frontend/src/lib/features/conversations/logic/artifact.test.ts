@@ -38,7 +38,7 @@ describe('what stands for itself', () => {
     expect(versions.map(({ text }) => text)).toEqual([page('Menu', 'one'), page('Menu', 'two')]);
     const nameless = artifactOf({ language: 'html', text: '<p>a</p>' });
     expect(versionsOf(nameless, [nameless, artifactOf({ language: 'html', text: '<p>b</p>' })])).toEqual([nameless]);
-    // Kept although it is no longer in the conversation.
+    // The open artifact stays although the conversation doesn't contain it any more.
     expect(versionsOf(nameless, [])).toEqual([nameless]);
   });
 

@@ -6,7 +6,7 @@ import { standsForItself, type Block } from '../artifact-context.ts';
 export interface Artifact {
   readonly kind: 'html' | 'svg' | 'markdown' | 'code';
   readonly language: string | null;
-  /** Title given by the model; empty without one. */
+  /** Title that the model has given; empty if it has given none. */
   readonly title: string;
   readonly text: string;
 }
@@ -32,12 +32,12 @@ export function artifactOf({ language, info, text }: Block): Artifact {
   return { kind, language, title: titleOf(kind, info ?? '', text).slice(0, MAX_TITLE), text };
 }
 
-/** Artifacts of an answer. */
+/** Finds the artifacts of an answer. */
 export function artifactsIn(answer: string): Artifact[] {
   return codeIn(parse(answer)).filter(standsForItself).map(artifactOf);
 }
 
-/** Versions of an artifact, oldest first; untitled artifacts have one. */
+/** Versions of an artifact, oldest first. Artifacts with the same title are versions of each other; one without a title has only itself. */
 export function versionsOf(artifact: Artifact, all: readonly Artifact[]): readonly Artifact[] {
   const same = all.filter(
     ({ kind, language, title, text }) =>
@@ -49,7 +49,7 @@ export function versionsOf(artifact: Artifact, all: readonly Artifact[]): readon
   return versions.some(({ text }) => text === artifact.text) ? versions : [...versions, artifact];
 }
 
-/** File name for saving. */
+/** File name under which an artifact is saved. */
 export function fileNameOf({ kind, language, title }: Artifact, otherwise: string): string {
   if (FILE_NAME.test(title)) return title;
   const name = (title || otherwise)
@@ -62,7 +62,7 @@ export function fileNameOf({ kind, language, title }: Artifact, otherwise: strin
   return `${name || 'file'}.${ending}`;
 }
 
-/** HTML page that shows it. */
+/** HTML page that displays an artifact. */
 export function pageOf({ kind, text }: Artifact): string {
   if (kind !== 'svg') return text;
   return `<!doctype html><style>html,body{margin:0;min-height:100%}body{display:grid;place-items:center}svg{max-width:100%;height:auto}</style>${text}`;
@@ -88,7 +88,7 @@ function titleOf(kind: Artifact['kind'], info: string, text: string): string {
   if (kind === 'markdown') return plain(/^#{1,6}\s+(.+?)\s*#*$/m.exec(text)?.[1]);
   if (kind !== 'code') return plain((/<title[^>]*>([^<]*)</i.exec(text) ?? /<h1[^>]*>([^<]*)</i.exec(text))?.[1]);
   const named = info.split(/\s+/).find((word) => FILE_NAME.test(word));
-  // Models write the file name into the first line.
+  // Models often write the file name into a comment in the first line.
   const first = /^\s*(?:\/\/|#|--|;|\/\*|<!--)\s*([\w./-]+)\s*(?:\*\/|-->)?\s*$/.exec(
     text.split('\n', 1)[0] ?? ''
   )?.[1];

@@ -7,7 +7,7 @@ export interface Said {
   readonly hidden_at?: string | null;
 }
 
-/** Preview text of a message without text. */
+/** Describes the attachments of a message in place of its text. */
 export function attachmentSummary(attachments: Said['attachments']): string {
   const [first] = attachments;
   if (!first) return '';

@@ -5,7 +5,7 @@ import { m } from '#lib/paraglide/messages.js';
 
 type PassageLocation = Pick<Citation, 'file_name' | 'page' | 'heading' | 'line'>;
 
-/** Location of a passage in its file, as far as known. */
+/** Describes where in its file a passage is, as far as that is known. */
 export function spotOf({ page, heading, line }: PassageLocation): string {
   const place = page ? m.source_page({ page }) : line && !heading ? m.source_line({ line: number(line) }) : '';
   return [place, isolated(heading)].filter(Boolean).join(', ');
@@ -15,14 +15,14 @@ export function placeOf(citation: PassageLocation): string {
   return [isolated(citation.file_name), spotOf(citation)].filter(Boolean).join(', ');
 }
 
-/** Slides have page numbers, but browsers can't open them. */
+/** Whether a link can open the file at a page. Slides also have page numbers, but browsers can't open them. */
 export function isPdf(fileName: string): boolean {
   return fileName.toLowerCase().endsWith('.pdf');
 }
 
-/** Formats whose extracted text differs from the file: text fragments don't match. */
+/** Formats whose extracted text differs from what the browser shows, so that text fragments don't match. */
 const WRITTEN_OTHERWISE = /\.(csv|tsv|svg)$/i;
-/** Maximum length of a quoted line, in characters. */
+/** Maximum length of a line in a text fragment, in characters. */
 const MAX_QUOTE = 120;
 const HAS_WORDS = /[\p{L}\p{N}]/u;
 
@@ -31,8 +31,8 @@ export function isWrittenSo(fileName: string): boolean {
 }
 
 /**
- * Text fragment (`#:~:text=`) for the first line of a passage with context, because a line may occur more than once. Browsers without support open
- * the file at its start.
+ * Text fragment (`#:~:text=`) that finds the first line of a passage. It includes the text around the line, which may occur more than once. Browsers that don't
+ * support it open the file at its start.
  */
 export function fragmentOf(passage: string): string {
   const lines = passage
@@ -55,12 +55,12 @@ function startOfLine(line: string): string {
   return end > 0 ? begin.slice(0, end) : begin;
 }
 
-/** Hyphens are syntax in text fragments. */
+/** Encodes a text for a text fragment, in which hyphens have a meaning. */
 function inFragment(text: string): string {
   return encodeURIComponent(text).replaceAll('-', '%2D');
 }
 
-/** Length of the overlap of two consecutive chunks, in characters. */
+/** Number of characters that the end of `first` and the start of `second` share. Consecutive chunks of a file overlap. */
 export function overlapOf(first: string, second: string): number {
   for (let length = Math.min(first.length, second.length); length > 0; length -= 1)
     if (first.endsWith(second.slice(0, length))) return length;

@@ -1,18 +1,18 @@
-/** Sources of an answer and the open one. */
+/** Citations of an answer, and the one whose source is open. */
 import { createContext } from 'svelte';
 import type { Citation } from '#lib/features/assistants/api.ts';
 
 export interface Shown {
   readonly messageId: string;
   readonly n: number;
-  /** Element that opened it. */
+  /** Citation mark at which the popover opens. */
   readonly anchor: HTMLElement;
 }
 
-/** Open citation; one per page. */
+/** Citation whose source is open. There is at most one on the page. */
 export const source = $state<{ shown: Shown | null }>({ shown: null });
 
-/** Citations that marks refer to. */
+/** Answer and the citations to which the marks in its text refer. */
 export interface Citing {
   readonly messageId: string;
   readonly citations: readonly Citation[];

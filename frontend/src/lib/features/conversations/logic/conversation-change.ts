@@ -1,9 +1,9 @@
-/** Effect of durable events on a conversation in the list. */
+/** Effects of events on a conversation of the list. */
 import type { Conversation, DurableFrame, Id, MemberFrame, Message, Own } from '#lib/api/types.ts';
 import { capabilitiesAs } from '../kinds.ts';
 import { isCalled } from '../is-called.ts';
 
-/** `gone`: no longer a member. `isUnsure`: must be reloaded. */
+/** Result of an event. `gone`: the user isn't a member any more. `isUnsure`: the conversation must be reloaded. */
 export type Change = 'gone' | { readonly conversation: Conversation; readonly isUnsure: boolean };
 
 export function changedBy(frame: DurableFrame, conversation: Conversation, me: Id | undefined): Change {
@@ -75,10 +75,10 @@ export function changedBy(frame: DurableFrame, conversation: Conversation, me: I
   }
 }
 
-/** Number of members listed by the server. */
+/** Number of members that the server includes in a conversation. */
 const MAX_NAMED = 20;
 
-/** Conversation after a membership change. */
+/** Fields of the conversation after a change of its members. */
 export function withMember(frame: MemberFrame, conversation: Conversation, me: Id | undefined): Partial<Conversation> {
   const known = conversation.members ?? [];
   const { payload, type } = frame;
@@ -95,15 +95,15 @@ export function withMember(frame: MemberFrame, conversation: Conversation, me: I
   const isNew = type === 'member.added' && rest.length === known.length;
   const isOwn = member.user_id === me && conversation.own !== null;
   return {
-    // Large channels list only the first members.
+    // Of large channels only the first members are known, and the new one may not be among them.
     members: isLogged || rest.length < MAX_NAMED ? [...rest, member] : known,
-    // Otherwise the count comes with its own event.
+    // For channels an event of its own contains the number of members.
     ...(isLogged && isNew && { member_count: conversation.member_count + 1 }),
     ...(isOwn && { own: { ...conversation.own, role: member.role } as Own })
   };
 }
 
-/** Whether an edit may have changed mentions in unread messages. */
+/** Whether an edit may have changed the number of unread mentions. */
 function mayCount(message: Message, { own, read_seq }: Conversation, me: Id | undefined): boolean {
   const isInMainLine = !message.thread_id || message.also_to_conversation === true;
   if (!own || !isInMainLine || message.seq <= read_seq || message.sender.id === me) return false;
@@ -117,7 +117,7 @@ function withMessage(conversation: Conversation, message: Message, me: Id | unde
   return {
     last_message: message,
     last_activity_at: message.created_at,
-    // Sending marks earlier messages as read.
+    // Sending a message marks the earlier ones as read.
     ...(isOwn && { read_seq: Math.max(conversation.read_seq, message.seq) }),
     unread: isOwn ? 0 : conversation.unread + 1,
     own: own && {

@@ -1,7 +1,7 @@
 import type { ConversationsStore } from '../conversations.svelte.ts';
 import type { MessagesStore } from '../stores/messages.svelte.ts';
 
-/** Reports delivery of messages shown in the list. */
+/** Reports to the server that the last messages, which the list shows, were delivered. */
 export function useDelivered(me: string, conversations: ConversationsStore, messages: MessagesStore): void {
   $effect(() => {
     for (const { id, last_message, members } of conversations.in(undefined)) {

@@ -1,9 +1,9 @@
 import type { Delta } from '#lib/realtime/state.ts';
 
-/** Delay in milliseconds while the page is hidden, which draws no frames. */
+/** Delay in milliseconds while the page is hidden, where no animation frames occur. */
 const HIDDEN_DELAY = 100;
 
-/** Collects the deltas of streaming answers, so that the page changes once per frame. */
+/** Collects the deltas of streaming answers, so that the page changes at most once per frame. */
 export class DeltaBuffer {
   #deltas: Delta[] = [];
   #unschedule: (() => void) | null = null;
@@ -26,7 +26,7 @@ export class DeltaBuffer {
     }
   }
 
-  /** Applies the collected deltas at once. */
+  /** Applies the collected deltas without waiting for the next frame. */
   flush(): void {
     this.#unschedule?.();
     this.#unschedule = null;
@@ -36,7 +36,7 @@ export class DeltaBuffer {
     this.#apply(deltas);
   }
 
-  /** Stops the scheduled flush; the deltas stay. */
+  /** Cancels the scheduled application of deltas, which stay collected. */
   stop(): void {
     this.#unschedule?.();
   }

@@ -4,7 +4,7 @@ import { FirstChat } from './first-chat.ts';
 
 const WISH: NewConversation = { kind: 'assistant', assistant_id: 'ada' };
 
-/** Server that creates one conversation per `client_id` and loses selected responses. */
+/** Fake server that creates one conversation per `client_id` and loses the responses that the test selects. */
 class Server {
   readonly made = new Map<string, Conversation>();
   loses = 0;

@@ -6,12 +6,15 @@ type TabStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 const STORAGE_KEY = 'natter.first-chat';
 
 interface StartedConversation {
-  /** Key of the request. */
+  /** Request as JSON, by which a repeated one is recognised. */
   of: string;
   id: string;
 }
 
-/** Conversation created by a first question. Retries reuse it, also after a reload, until the question is handed to the outbox. */
+/**
+ * Creation of a conversation for a first question. Retries reuse the id, even after a reload, until the question is in the outbox. So only one conversation is
+ * created.
+ */
 export class FirstChat {
   #begun: StartedConversation | null;
   readonly #storage: TabStorage | undefined;
@@ -24,12 +27,12 @@ export class FirstChat {
   async make(input: NewConversation, create: (input: NewConversation) => Promise<Conversation>): Promise<Conversation> {
     const made = await create({ ...input, client_id: this.#idOf(input) });
     if (made.last_message === null) return made;
-    // Already used, as the list shows: create another one.
+    // The conversation already has a message, so this is another question: creates a new conversation.
     this.done();
     return create({ ...input, client_id: this.#idOf(input) });
   }
 
-  /** Handed to the outbox. */
+  /** Ends the reuse of the id. Called when the question is in the outbox. */
   done(): void {
     this.#begun = null;
     this.#storage?.removeItem(STORAGE_KEY);

@@ -1,16 +1,16 @@
-/** First delay in milliseconds: the server stores the text of a streaming answer once a second. */
+/** Delay in milliseconds before the first fetch: the server stores the text of a streaming answer once a second. */
 const FIRST_DELAY = 300;
-/** Longest delay in milliseconds, reached by doubling while the answers can't be fetched. */
+/** Longest delay in milliseconds. The delay doubles while the answers can't be fetched. */
 const MAX_DELAY = 15_000;
 
-/** Fetches streaming answers that lack a delta, until their text is complete. */
+/** Fetches streaming answers of which a delta is missing, until their text is complete. */
 export class GapRepair {
   #isRunning = false;
   #delay = FIRST_DELAY;
   readonly #torn: () => ReadonlyMap<string, unknown>;
   readonly #fetch: (id: string) => Promise<void>;
 
-  /** `torn` has the ids of the answers that lack a delta. */
+  /** `torn` contains the ids of the answers of which a delta is missing. */
   constructor(torn: () => ReadonlyMap<string, unknown>, fetch: (id: string) => Promise<void>) {
     this.#torn = torn;
     this.#fetch = fetch;

@@ -1,11 +1,11 @@
-/** One-line previews on every page; the Markdown parser is loaded after the first paint. */
+/** Previews of messages in one line. They are on every page, so the Markdown parser is loaded after the first paint. */
 import { m } from '#lib/paraglide/messages.js';
 import { attachmentSummary, type Said } from './attachment-summary.ts';
 
 let previewOf = $state.raw<((said: Said) => string) | null>(null);
 let isComing = false;
 
-/** Preview like `messagePreview`; strips only common Markdown until the parser has loaded. */
+/** Returns the preview that `messagePreview` creates. Until the parser has loaded, only common Markdown is removed. */
 export function loadPreview(said: Said): string {
   if (previewOf) return previewOf(said);
   if (!isComing) {

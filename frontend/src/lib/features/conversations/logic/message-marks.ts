@@ -1,4 +1,4 @@
-/** Message actions: save, copy to notes, pin, copy link. */
+/** Actions on a message that save it, copy it to the notes, pin it or copy its link. */
 import { wholeAddress } from '#lib/util/address.ts';
 import { goto } from '#lib/util/navigation.ts';
 import type { App } from '#lib/app/app.ts';
@@ -13,7 +13,7 @@ import type { MessageView } from '../rows.ts';
 
 type Marked = Pick<MessageView, 'id' | 'isPinned' | 'content' | 'sender' | 'time'>;
 
-/** URL of a message. */
+/** Permanent link of a message. */
 export function linkTo(conversationId: string, messageId: string): string {
   return wholeAddress(`/c/${conversationId}/m/${messageId}`);
 }

@@ -1,11 +1,11 @@
-/** Links that get a preview; same rules as the server's. */
+/** Finds the links of a text that will have a preview, by the rules of the server. */
 
 const MAX_ITEMS = 3;
 const LINK = /(?<![\p{L}\p{N}])https?:\/\/[^\s<>"]+/gu;
-/** Punctuation after a URL. */
+/** Punctuation after a URL that isn't part of it. */
 const BEHIND = /[.,;:!?'*_~)\]]+$/;
 
-/** Distinct hosts of the first links outside code. */
+/** Names of the sites to which the first links outside code lead, without duplicates. */
 export function previewedSites(text: string): string[] {
   const found = new Map<string, string>();
   let isFenced = false;
@@ -16,9 +16,9 @@ export function previewedSites(text: string): string[] {
   return [...new Set(found.values())];
 }
 
-/** Links with a complete host, so that typing doesn't flicker. */
+/** Links of a line whose host is complete, so that the previews don't flicker while a link is typed. */
 function linksIn(line: string): URL[] {
-  // Odd parts are inside backticks.
+  // Drops every second part, because it is between backticks.
   const parts = line.split('`').filter((_, at) => at % 2 === 0);
   const links = parts.flatMap((part) => [...part.matchAll(LINK)]);
   return links.flatMap(([link]) => {

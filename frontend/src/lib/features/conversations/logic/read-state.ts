@@ -1,6 +1,6 @@
 import type { Conversation, MarkedUnread } from '#lib/api/types.ts';
 
-/** Conversation after its reader has read up to `seq`. `no` is the number of the message there, if it is known. */
+/** Returns the conversation as it is after the reader has read up to `seq`. `no` is the number of the message there, if it is known. */
 export function readUpTo(conversation: Conversation, seq: number, no?: number): Conversation {
   const { last_message: last, own, read_seq, unread } = conversation;
   if (!own || (unread === 0 && read_seq >= seq)) return conversation;
@@ -14,7 +14,7 @@ export function readUpTo(conversation: Conversation, seq: number, no?: number): 
   };
 }
 
-/** Conversation after its reader has marked messages as unread: nothing else moves a position back. */
+/** Returns the conversation as it is after the reader has marked messages unread. Only this moves a read position back. */
 export function markedUnread(
   conversation: Conversation,
   { read_seq, unread, unread_mentions }: MarkedUnread

@@ -1,15 +1,15 @@
-/** Estimated row heights before measuring; a bad estimate draws too many rows, which is slow on phones. */
+/** Estimates the height of rows that aren't measured yet. With a bad estimate too many rows are drawn, which is slow on phones. */
 import { carries, type Row } from '../rows.ts';
 
-/** Line height, in pixels. */
+/** Height of a line, in pixels. */
 const LINE = 24;
 const BETWEEN = 16;
 const NAME = 24;
 const MORE = 80;
-/** Characters per line. */
+/** Characters in a line of a wide screen. */
 const WIDE = 85;
 const NARROW = 38;
-/** Number of rows for the estimate. */
+/** Number of the last rows that the estimate is based on. */
 const COUNTED = 16;
 
 export function likelyHeight(rows: readonly Row[], isNarrow: boolean): number {

@@ -1,15 +1,15 @@
-/** Scroll anchor: at the end the view follows new messages; elsewhere it keeps its position and counts them. */
+/** Decides whether the view follows new messages. At the end it follows them; elsewhere it keeps its position and counts them. */
 export interface Metrics {
   readonly offset: number;
   readonly viewport: number;
   readonly size: number;
 }
 
-/** Shift caused by a shrinking viewport, not by scrolling. */
+/** Distance to the end in pixels up to which upward movement counts as a shift by a shrinking viewport, not as scrolling. */
 const SLACK = 4;
-/** Distance that counts as the end, in pixels. */
+/** Distance in pixels that still counts as the end. */
 const END_WITHIN = 32;
-/** Screens before the end at which older messages are loaded. */
+/** Distance to the first loaded message at which older ones are loaded, in heights of the viewport. */
 const ASK_AHEAD = 2;
 
 export class ScrollAnchor {
@@ -21,12 +21,12 @@ export class ScrollAnchor {
     return this.#follows;
   }
 
-  /** Messages that arrived while away from the end. */
+  /** Number of messages that have arrived since the view left the end. */
   get missed(): number {
     return this.#missed;
   }
 
-  /** Handles scrolling. Only upward moves leave the end and only downward ones reach it. */
+  /** Handles scrolling. The view leaves the end only by moving up, and reaches it only by moving down. */
   scrolled({ offset, viewport, size }: Metrics): void {
     const distance = size - viewport - offset;
     const isUp = offset < this.#offset - 1;
@@ -35,13 +35,13 @@ export class ScrollAnchor {
     this.#offset = offset;
   }
 
-  /** Messages were appended. Own messages scroll to the end. */
+  /** Handles new messages. The user's own message scrolls to the end. */
   appended(count: number, own: boolean): void {
     if (own) this.#arrive();
     else if (!this.#follows) this.#missed += count;
   }
 
-  /** Scrolled to a position other than the end. */
+  /** Stops following, for example because of a jump to another position. */
   release(): void {
     this.#follows = false;
   }

@@ -3,20 +3,19 @@ import type { Message, ServerFrame } from '#lib/api/types.ts';
 
 type Delta = Extract<ServerFrame, { type: 'message.delta' }>['payload'];
 
-/** Second answer of a comparison. It is in no conversation, so its events are collected here. */
+/** Second answer of a comparison. It isn't in the log of a conversation, so its events are collected here. */
 export class SecondAnswer {
-  /** Current state; null before the start. */
+  /** Answer in its current state; null until the server has started it. */
   message = $state.raw<Message | null>(null);
-  /** Its version number in the chat; null while either answer streams. */
+  /** Number of the version that the answer becomes in the chat; null while one of the answers is streaming. */
   version = $state.raw<number | null>(null);
-  /** Tool calls. */
   calls = $state.raw<readonly ToolCall[]>([]);
-  /** Events before the id of the answer is known. */
+  /** Events that arrived before the id of the answer was known. */
   #early: ServerFrame[] = [];
-  /** Deltas after a gap; the finished answer has the full text. */
+  /** Deltas that can't be applied because an earlier one is missing. The finished answer will contain the whole text. */
   #ahead: Delta[] = [];
 
-  /** The server has started the answer. */
+  /** Sets the answer that the server has started, and applies the events that arrived before. */
   start(message: Message): void {
     this.message = message;
     const early = this.#early;

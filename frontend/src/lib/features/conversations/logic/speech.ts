@@ -1,12 +1,12 @@
-/** Text-to-speech with the browser's voices. */
+/** Reads text aloud with the voices of the browser. */
 
-/** Browsers stop in the middle of long utterances. */
+/** Length of a chunk in UTF-16 units: browsers stop in the middle of longer ones. */
 const MAX_AT_ONCE = 200;
 const VIETNAMESE = /[ăđơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]/i;
 
 export const canSpeak = typeof speechSynthesis !== 'undefined';
 
-/** Text to read aloud: without Markdown, code and URLs. */
+/** Converts Markdown to the text to read aloud: without formatting, code and URLs. */
 export function spoken(markdown: string): string {
   return markdown
     .replace(/^\s*```[^\n]*\n[\s\S]*?(?:^\s*```\s*$|$(?![\s\S]))/gm, '\n')
@@ -24,7 +24,7 @@ export function spoken(markdown: string): string {
     .trim();
 }
 
-/** Splits a text at lines, sentences or words. */
+/** Splits a text into chunks of at most `most` UTF-16 units, at lines, sentences or words. */
 export function speechChunks(text: string, most = MAX_AT_ONCE): string[] {
   const pieces: string[] = [];
   for (const line of text.split('\n')) {
@@ -42,12 +42,12 @@ export function speechChunks(text: string, most = MAX_AT_ONCE): string[] {
   return pieces;
 }
 
-/** Language of a text; undefined for that of the page. */
+/** Language of a text; undefined if it is that of the page. */
 export function languageOf(text: string): string | undefined {
   return VIETNAMESE.test(text) ? 'vi' : undefined;
 }
 
-/** Reads a text aloud, replacing the current one. `ended` is called once: at the end, on failure or on stop. */
+/** Reads a text aloud and stops the one before. `ended` is called once: at the end, at a failure or when it is stopped. */
 export function speak(markdown: string, ended: () => void): void {
   stopSpeaking();
   const pieces = speechChunks(spoken(markdown));

@@ -1,6 +1,9 @@
-/** Reveals a streaming answer at an even speed, because providers send text in bursts. The lag stays below `CATCH_UP_SECONDS`. */
+/**
+ * Reveals a streaming answer at an even speed, because providers send text in bursts. The shown text lags by at most about `CATCH_UP_SECONDS`. The constant is
+ * the lowest speed, in UTF-16 units per second.
+ */
 const SLOWEST_PER_SECOND = 90;
-/** Target time to reveal the buffered text, in seconds. */
+/** Time in seconds in which the text received so far is to be revealed. */
 const CATCH_UP_SECONDS = 0.35;
 
 export class Pacer {
@@ -8,7 +11,7 @@ export class Pacer {
   #exact: number;
   #last: number | null = null;
 
-  /** Text present at the start is not animated. */
+  /** `shown` is the length of the text that is present at the start and shown at once. */
   constructor(shown: number) {
     this.#shown = shown;
     this.#exact = shown;
@@ -18,11 +21,11 @@ export class Pacer {
     return this.#shown;
   }
 
-  /** Returns the length of `text` to show at `now` (milliseconds); call it once per frame. */
+  /** Returns the length of `text` to show at time `now` (milliseconds). Called once per frame. */
   advance(now: number, text: string): number {
     const seconds = this.#last === null ? 0 : Math.min((now - this.#last) / 1_000, 0.25);
     this.#last = now;
-    // A shorter text was restarted.
+    // The text has become shorter, because the answer was started again.
     this.#exact = Math.min(this.#exact, text.length);
     const speed = Math.max(SLOWEST_PER_SECOND, (text.length - this.#exact) / CATCH_UP_SECONDS);
     this.#exact = Math.min(text.length, this.#exact + speed * seconds);
@@ -30,13 +33,13 @@ export class Pacer {
     return this.#shown;
   }
 
-  /** Stops the clock when everything is shown. */
+  /** Stops the clock while everything is shown, so that a pause doesn't count. */
   rest(): void {
     this.#last = null;
   }
 }
 
-/** Never splits a surrogate pair. */
+/** Shortens `length` by one if it would split a surrogate pair. */
 function wholeCharacters(text: string, length: number): number {
   const code = text.charCodeAt(length - 1);
   return length < text.length && code >= 0xd800 && code <= 0xdbff ? length + 1 : length;

@@ -1,14 +1,14 @@
-/** Streamed reasoning of a model. */
+/** Reasoning of a model that is being streamed. */
 import type { Delta } from '#lib/realtime/state.ts';
 
 export interface Thoughts {
   readonly text: string;
-  /** Length of the reasoning in UTF-16 units; longer than `text` if the reader joined later. */
+  /** Length of the whole reasoning in UTF-16 units. If the reader joined later, `text` is shorter because its beginning is missing. */
   readonly end: number;
   readonly since: number;
 }
 
-/** Appends a delta. Offset 0 restarts: another worker took over, or the answer is repeated. */
+/** Appends a delta. Offset 0 starts again, because another worker has taken over or the answer is repeated. */
 export function grown(have: Thoughts | undefined, { offset, text }: Delta, now = Date.now()): Thoughts {
   const end = offset + text.length;
   if (!have || offset === 0) return { text: offset > 0 ? `…${text}` : text, end, since: now };

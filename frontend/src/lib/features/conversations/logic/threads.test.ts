@@ -54,7 +54,7 @@ describe('a thread', () => {
       thread: told
     });
     expect(later.entries[0]?.message.thread?.reply_count).toBe(2);
-    // After a deletion the numbers continue.
+    // After a deletion the numbers of the replies continue, although there are fewer.
     const fewer = { ...told, last_no: 2 };
     const left = apply(later, { kind: 'thread', messageId: 'm1', thread: fewer });
     expect(left.entries[0]?.message.thread?.reply_count).toBe(1);
@@ -100,6 +100,6 @@ it('shows what its links lead to, until that is taken away', () => {
   expect(shown.entries[0]?.message.previews).toEqual([preview]);
   const away = event(frame('message.previews', { seq: 3, message_id: 'm1', previews: [] }));
   expect(apply(shown, away).entries[0]?.message.previews).toEqual([]);
-  // A page loaded since is newer.
+  // The page was loaded later, so it is newer.
   expect(apply(MAIN, event(created(1)), page([root()], 2), told).entries[0]?.message.previews).toBeUndefined();
 });

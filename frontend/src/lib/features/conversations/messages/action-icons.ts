@@ -80,7 +80,7 @@ const WORDS: Record<Action, (view: MessageView) => string> = {
   delete: () => m.chat_delete()
 };
 
-/** Icon and label of a message action; reading aloud becomes “stop”. */
+/** Icon and label of an action on a message. While the message is read aloud, that action becomes “stop”. */
 export function actionStyle(
   action: Action,
   view: MessageView,

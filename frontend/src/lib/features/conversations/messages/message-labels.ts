@@ -3,7 +3,7 @@ import type { MessageView } from '../rows.ts';
 import type { Failure } from '#lib/realtime/state.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-/** Failure reason, appended to “Not sent:”. */
+/** Reason why a message was not sent, to follow “Not sent:”. */
 export function failureReason(failure: Failure | null): string {
   switch (failure?.code) {
     case 'forbidden':
@@ -29,14 +29,14 @@ export function callsAll({ mentions }: Pick<MessageView, 'mentions'>): boolean {
   return mentions.some(({ kind }) => kind === 'all');
 }
 
-/** Number of people that an unconfirmed message would notify. */
+/** Text with the number of people whom the message would notify, if it needs a confirmation. */
 export function notifies({ mentions, failure }: Pick<MessageView, 'mentions' | 'failure'>): string {
   const sign = callsAll({ mentions }) ? '@all' : '@here';
   const count = failure?.details?.count;
   return typeof count === 'number' ? m.chat_notifies({ sign, count }) : m.chat_notifies_many({ sign });
 }
 
-/** Link that resolves an exhausted quota. */
+/** Label of the link to the page that resolves the failure, by credits or another plan; null if there is none. */
 export function wayOn(failure: Failure | null): string | null {
   if (failure?.code === 'out_of_credits') return m.money_strip_buy();
   return failure?.code === 'quota_reached' ? m.money_strip_plans() : null;

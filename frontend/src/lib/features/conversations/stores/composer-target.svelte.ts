@@ -4,7 +4,7 @@ import type { MessageView } from '../rows.ts';
 
 type ReplyTarget = Pick<MessageView, 'id' | 'sender' | 'content' | 'attachments'>;
 
-/** Message that the composer replies to or edits. The reply is stored with the draft. */
+/** Message that the composer replies to or edits. The reply is part of the draft. */
 export class ComposerTarget {
   replyTo = $state.raw<ReplyTarget | null>(null);
   editing = $state.raw<MessageView | null>(null);
@@ -28,7 +28,7 @@ export class ComposerTarget {
     this.#chat.drafts.setReply(this.#view.key, message?.id ?? null);
   }
 
-  /** Restores the reply that is stored with the draft, written here or on another device. */
+  /** Restores the reply that is part of the draft, whether it was chosen here or on another device. */
   async restoreReply(): Promise<void> {
     const { drafts } = this.#chat;
     const { key, log } = this.#view;
@@ -42,7 +42,7 @@ export class ComposerTarget {
       // The user may have replied to another message meanwhile.
       if (drafts.replyOf(key) === id) this.setReply(message);
     } catch {
-      // The draft keeps it; it is restored when the draft is opened again.
+      // The draft keeps the reply, which is restored when the draft is opened again.
     }
   }
 
@@ -62,13 +62,13 @@ export class ComposerTarget {
   cancel(): boolean {
     const was = this.replyTo !== null || this.editing !== null;
     if (this.editing?.id) this.#chat.drafts.setEdit(this.editing.id, null);
-    // The draft from before the edit is shown again, with its reply.
+    // Shows the draft from before the edit again, with its reply.
     if (this.editing) this.editing = null;
     else if (this.replyTo) this.setReply(null);
     return was;
   }
 
-  /** Releases a message that is being deleted. */
+  /** Stops replying to or editing a message that is being deleted. */
   release({ key, id }: MessageView): void {
     if (this.editing?.key === key) this.cancel();
     if (id && this.replyTo?.id === id) this.setReply(null);

@@ -7,13 +7,13 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 import type { PresenceStore } from '#lib/features/people/presence.svelte.ts';
 
 const PAGE_SIZE = 50;
-/** Maximum number of members watched for presence. */
+/** Maximum number of members whose presence is watched at a time. */
 const MAX_WATCHED = 500;
 
 const RANK: Partial<Record<MemberRole, number>> = { owner: 0, admin: 1, member: 2 };
 const rankOf = (role: MemberRole) => RANK[role] ?? 3;
 
-/** Members of a conversation: paged, searchable, live. */
+/** Members of a conversation, loaded page by page, searchable, and updated by events. */
 export class ConversationMembersStore {
   readonly list: PagedResource<Member>;
   #query = $state('');
@@ -41,17 +41,17 @@ export class ConversationMembersStore {
         presence.add(found.items);
         return found;
       },
-      // Deduplicated, because members may change between pages.
+      // Given because members may change between the requests for two pages and then be returned twice.
       ({ user_id }) => user_id
     );
     this.#leave = [
       connection.on((frame) => this.#apply(frame)),
-      // Membership changes are in no log.
+      // Changes of members may be in no log, so they aren't caught up after a disconnect.
       connection.onStale(this.list, () => void this.list.refresh())
     ];
   }
 
-  /** Name filter; empty for everyone. */
+  /** Text that the names must contain; empty for all members. */
   get query(): string {
     return this.#query;
   }
@@ -61,7 +61,7 @@ export class ConversationMembersStore {
     return this.list.load();
   }
 
-  /** Role filter; null for all roles. */
+  /** Role that the members must have; null for all. */
   get role(): MemberRole | null {
     return this.#role;
   }
@@ -71,13 +71,13 @@ export class ConversationMembersStore {
     return this.list.load();
   }
 
-  /** Clears the filters. */
+  /** Clears both filters. */
   showAll(): Promise<void> {
     this.#query = '';
     return this.pick(null);
   }
 
-  /** Number of members with a role; null while the list is incomplete. */
+  /** Number of members with a role; null if not all of them are loaded. */
   countOf(role: MemberRole): number | null {
     const { items, total, hasMore, isKnown } = this.list;
     if (!isKnown) return null;
@@ -85,12 +85,12 @@ export class ConversationMembersStore {
     if (!hasMore) return loaded;
     const last = items.at(-1)?.role;
     if (last === undefined) return null;
-    // Members are ordered by role, so groups before the last loaded one are complete.
+    // The server orders members by role, so the roles before that of the last loaded member are complete.
     if (rankOf(role) < rankOf(last)) return loaded;
     return role === 'member' && last === 'member' ? total - (items.length - loaded) : null;
   }
 
-  /** Large conversations send presence only for watched members. */
+  /** Watches the presence of the given members. In large conversations the server sends only the presence of watched members. */
   watch(shown: readonly Member[]): void {
     const user_ids = shown.slice(0, MAX_WATCHED).map(({ user_id }) => user_id);
     this.#connection.notify('presence.watch', { user_ids });
@@ -126,13 +126,13 @@ export class ConversationMembersStore {
     const isShown = this.list.items.some(isSame);
     if (this.#role !== null && member.role !== this.#role) return this.list.remove(isSame);
     if (!isShown && this.#query !== '') return;
-    // Not loaded yet; it comes with its page.
+    // If pages are missing and the member isn't loaded, the member is on one of these and comes with it.
     if (isShown || !this.list.hasMore) this.list.upsert(member, isSame, byRoleAndName);
     else this.list.total += 1;
   }
 }
 
-/** Same order as the server's. */
+/** Sorts members in the same way as the server. */
 function byRoleAndName(a: Member, b: Member): number {
   return rankOf(a.role) - rankOf(b.role) || a.display_name.localeCompare(b.display_name);
 }

@@ -7,7 +7,7 @@ import { FakeLiveUpdates } from '../store-testing.ts';
 const roles: MemberRole[] = ['owner', 'admin', 'admin', 'member', 'member', 'member'];
 const everybody = roles.map((role, at) => ({ user_id: `u${at}`, display_name: `Person ${at}`, role }) as Member);
 
-/** Server with pages of `size` members. */
+/** Store on a fake server that returns pages of `size` members. */
 function open(size: number) {
   const get = vi.fn(async (_path: string, { page, role }: { page: number; role?: MemberRole }) => {
     const found = everybody.filter((member) => !role || member.role === role);
@@ -24,7 +24,7 @@ it('counts the people of a role as soon as all of them must have come', async ()
   await members.list.load();
   expect([members.countOf('owner'), members.countOf('admin'), members.countOf('member')]).toEqual([1, null, null]);
   await members.list.more();
-  // One member is loaded, so the roles above are complete.
+  // One plain member is loaded, so the owners and admins are complete.
   expect([members.countOf('owner'), members.countOf('admin'), members.countOf('member')]).toEqual([1, 2, 3]);
 });
 

@@ -1,8 +1,8 @@
 import type { App } from '#lib/app/app.ts';
 
-/** Navigation from a conversation to its messages, threads and people. The message list and the composer register their handlers here. */
+/** Navigation from a conversation to its messages, threads and people. The message list and the composer register their functions here. */
 export class ConversationNavigation {
-  /** Id of the message that was jumped to, while it is highlighted. */
+  /** Id of the message to which the user has jumped, while it is highlighted; null otherwise. */
   found = $state<string | null>(null);
   /** Scrolls a message into view; set by the message list. */
   jump: (id: string) => void = () => undefined;
@@ -23,7 +23,7 @@ export class ConversationNavigation {
     this.#app = app;
   }
 
-  /** Opens a thread beside the conversation, at one of its replies where that is given. */
+  /** Opens a thread beside the conversation, at one of its replies if that is given. */
   openThread(rootId: string, replyId: string | null = null): void {
     this.#app.shell.openThread({ conversationId: this.conversationId, rootId }, replyId);
   }
@@ -36,7 +36,7 @@ export class ConversationNavigation {
     this.#app.shell.openAround(messageId);
   }
 
-  /** Id of the message that a panel beside the conversation asked to scroll to. */
+  /** Id of the message to which a panel beside the conversation has asked to scroll. */
   get target(): string | null {
     const { shell } = this.#app;
     return this.root === null ? shell.target : shell.replyTarget;

@@ -6,7 +6,7 @@ export class MemberRequests {
   readonly #api: Api;
   readonly #refresh: (id: Id) => Promise<unknown>;
 
-  /** `refresh` reads a conversation again after its members have changed. */
+  /** `refresh` reloads a conversation after its members have changed. */
   constructor(api: Api, refresh: (id: Id) => Promise<unknown>) {
     this.#api = api;
     this.#refresh = refresh;

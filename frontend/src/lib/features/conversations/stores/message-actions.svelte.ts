@@ -9,11 +9,11 @@ import type { Action } from '../logic/actions.ts';
 import { attemptAction } from '../logic/attempt-action.ts';
 import type { MessageView } from '../rows.ts';
 
-/** Actions on messages of a conversation: those of their menus, and those on answers and tool calls. */
+/** Actions on the messages of a conversation: those in their menus, and those on answers and tool calls. */
 export class MessageActions {
-  /** Key of the answer that is being read aloud. */
+  /** Key of the answer that is being read aloud; null if there is none. */
   reading = $state<string | null>(null);
-  /** Bookmarks of the reader, once they were needed. */
+  /** Bookmarks of the reader; null until they are needed. */
   saved = $state.raw<BookmarksStore | null>(null);
 
   readonly #app: App;
@@ -72,7 +72,7 @@ export class MessageActions {
     }
   }
 
-  /** Adds or removes a reaction: shown at once, and undone if it is refused. */
+  /** Adds or removes a reaction. It is shown at once and reverted if the server rejects it. */
   async react(message_id: string, emoji: string, isAdded: boolean): Promise<boolean> {
     const { log } = this.#view;
     const path = `/messages/${message_id}/reactions/${encodeURIComponent(emoji)}` as const;
@@ -84,14 +84,14 @@ export class MessageActions {
     return isDone;
   }
 
-  /** Loads whether the reader has bookmarked a message, which its menu shows. */
+  /** Loads whether the reader has bookmarked a message, because its menu shows that. */
   async loadSavedState(id: string | null): Promise<void> {
     try {
       const { savedOf } = await import('#lib/features/bookmarks/saved.svelte.ts');
       this.saved = savedOf(this.#app);
       if (id !== null) await this.saved.loadState(id);
     } catch {
-      // The next menu that opens loads it again.
+      // The next opened menu tries again.
     }
   }
 
@@ -116,12 +116,12 @@ export class MessageActions {
     }
   }
 
-  /** Stops reading aloud when the conversation is left. */
+  /** Stops reading aloud. Called when the conversation is left. */
   close(): void {
     if (this.reading === null) return;
     import('../logic/speech.ts').then(
       ({ stopSpeaking }) => stopSpeaking(),
-      // Speech that was never loaded is silent.
+      // If the module can't be loaded, it never was, so nothing is being read.
       () => undefined
     );
   }
@@ -156,7 +156,7 @@ export class MessageActions {
     return isAsked;
   }
 
-  /** Whether the reader may decide about a tool call that `askerId` caused. */
+  /** Whether the reader may decide about a tool call in the answer to a message of `askerId`. */
   mayDecide(askerId: string): boolean {
     return askerId === this.#app.session.account?.id;
   }

@@ -4,7 +4,7 @@ import type { ToolAllowance, ToolCall, ToolDecision } from '#lib/api/tools.ts';
 import type { Mention, Message } from '#lib/api/types.ts';
 import type { ConversationLog } from '../conversation-log.svelte.ts';
 
-/** Requests on messages of a conversation whose results go into its log. */
+/** Requests about messages of a conversation, whose results are applied to its log. */
 export class MessageRequests {
   readonly #api: Api;
   readonly #log: ConversationLog;
@@ -14,13 +14,13 @@ export class MessageRequests {
     this.#log = log;
   }
 
-  /** Replaces the text and the mentions. New mentions of many people have to be confirmed. */
+  /** Replaces the text and the mentions. If new mentions notify many people, the server requires `confirm`. */
   edit(id: string, content: string, mentions: readonly Mention[], confirm = false): Promise<void> {
     const body = { content, mentions, ...(confirm && { confirm }) };
     return this.change(() => this.#api.patch(`/messages/${id}`, body));
   }
 
-  /** Replaces the text of a prompt and requests a new answer; the old text stays as a version. */
+  /** Replaces the text of a question and requests a new answer. The old text stays as a version. */
   editAndAskAgain(id: string, content: string): Promise<void> {
     return this.change(() => this.#api.post(`/messages/${id}/versions`, { content }));
   }
@@ -34,7 +34,7 @@ export class MessageRequests {
     this.#log.apply({ kind: 'removed', id });
   }
 
-  /** Removes the link previews for everybody; an event follows. */
+  /** Removes the link previews of a message for everyone. The log is updated by the event about that. */
   async removePreviews(id: string): Promise<void> {
     await this.#api.delete(`/messages/${id}/previews`);
   }
@@ -55,12 +55,12 @@ export class MessageRequests {
     return this.#api.get(`/messages/${messageId}/tool_calls/${callId}`);
   }
 
-  /** Requests another answer, optionally of another model. */
+  /** Requests another answer, of another model if that is given. */
   async regenerate(id: string, model?: string): Promise<void> {
     await this.#api.post(`/messages/${id}/regenerate`, model === undefined ? undefined : { model });
   }
 
-  /** Requests a second answer of another model. It belongs to no conversation. */
+  /** Requests a second answer, of another model. It doesn't appear in the conversation. */
   compare(id: string, model: string): Promise<Message> {
     return this.#api.post(`/messages/${id}/compare`, { model });
   }
@@ -70,7 +70,7 @@ export class MessageRequests {
     return this.#api.get(`/messages/${id}/details`);
   }
 
-  /** Returns a message, fetched if it is not loaded; null if it was deleted. */
+  /** Returns a message, which is fetched if it isn't loaded; null if it was deleted. */
   async fetch(id: string): Promise<Message | null> {
     const have = this.#log.find(id);
     if (have || this.#log.isGone(id)) return have;
@@ -83,7 +83,7 @@ export class MessageRequests {
     }
   }
 
-  /** Applies the message that a request returns, unless a later event has changed it. */
+  /** Sends a request and applies the message that it returns, unless a later event has changed that. */
   async change(request: () => Promise<Message>): Promise<void> {
     const basis = this.#log.known;
     this.#log.apply({ kind: 'fetched', message: await request(), basis });

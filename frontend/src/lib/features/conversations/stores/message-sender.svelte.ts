@@ -10,14 +10,14 @@ import { isAssistantChat } from '../kinds.ts';
 import { attemptAction } from '../logic/attempt-action.ts';
 import type { MessageView } from '../rows.ts';
 
-/** Sends, schedules and rewords the user's messages in a conversation. */
+/** Sends, schedules and edits the user's messages in a conversation. */
 export class MessageSender {
   /** Whether a reply in a thread is also shown in the conversation. */
   isAlsoTold = $state(false);
-  /** Whether slow mode forbids the next message for now. */
+  /** Whether slow mode forbids the next message for the moment. */
   isPaused = $state(false);
 
-  /** Rewording that was refused because it notifies many; sending it again confirms it. */
+  /** Edited text that was rejected because it notifies many people. Sending the same text again confirms it. Null if there is none. */
   #unconfirmed: string | null = null;
   readonly #scheduling = new Repeatable();
   readonly #app: App;
@@ -30,7 +30,7 @@ export class MessageSender {
     this.#view = view;
   }
 
-  /** Sends a message. Returns a promise only for the first message of a new conversation, which has to be awaited. */
+  /** Sends a message. Only for the first message of a new conversation it returns a promise, which must be awaited. */
   send(content: string, files: readonly AttachedFile[] = []): Promise<void> | undefined {
     const { pending, directory, id, log, models, rights, target } = this.#view;
     if (pending) return pending.start(content, files);
@@ -45,7 +45,7 @@ export class MessageSender {
     return undefined;
   }
 
-  /** Replaces `@all` by `@here` in a message whose send was refused. */
+  /** Replaces `@all` by `@here` in a message that the server has rejected. */
   async callHere({ clientId, content }: MessageView): Promise<void> {
     if (!clientId) return;
     const { directory, log } = this.#view;
@@ -59,11 +59,11 @@ export class MessageSender {
     return this.#chat.drafts.isBare(this.#view.key) ? { previews: false } : {};
   }
 
-  /** Schedules a message for `at`. */
+  /** Schedules a message to be sent at the time `at`. */
   async schedule(content: string, attachmentIds: readonly string[], at: string): Promise<Scheduled> {
     const { directory, id, root, target } = this.#view;
     const scheduled = await this.#app.api.post(`/conversations/${id}/messages`, {
-      // The same for another time: a message that has arrived keeps the time that it came with.
+      // The same message for another time has the same id: if it has reached the server before, it keeps the time given then.
       client_id: this.#scheduling.idOf([content, attachmentIds, target.replyTo?.id]),
       content,
       send_at: at,
@@ -77,7 +77,7 @@ export class MessageSender {
     return scheduled as Scheduled;
   }
 
-  /** Rewords one of the user's messages. In a chat with an assistant, it answers the new text. */
+  /** Edits one of the user's messages. In a chat with an assistant, the new text is answered again. */
   async change(id: string, content: string): Promise<void> {
     const { conversation, log, navigation } = this.#view;
     if (!isAssistantChat(conversation)) return this.#reword(id, content);

@@ -1,4 +1,4 @@
-/** Logs of the recently opened conversations. After each hello or resync one request asks for the events after every cursor. */
+/** Logs of the recently opened conversations. After each connection and resync, one request asks for the events that all of them have missed. */
 import { ApiError, type Api } from '#lib/api/client.ts';
 import { isDurable } from '#lib/realtime/frames.ts';
 import type { AckPayload, DurableFrame, HelloPayload, Message, Sender, ServerFrame } from '#lib/api/types.ts';
@@ -10,7 +10,7 @@ import type { ThreadLog } from '#lib/features/threads/thread-log.svelte.ts';
 import type { PeopleStore } from '#lib/features/people/people.svelte.ts';
 import { OutboxStore, type OutboxChannel, type OutboxConnection } from './outbox.svelte.ts';
 
-/** Part of the connection used here. */
+/** Methods of the connection that this store uses. */
 export interface MessageUpdates extends OutboxConnection {
   on(handler: (frame: ServerFrame) => void): () => void;
   onConnect(handler: (hello: HelloPayload) => void): () => void;
@@ -18,29 +18,29 @@ export interface MessageUpdates extends OutboxConnection {
   notify(type: string, payload: unknown): void;
 }
 
-/** Error of one conversation in a sync; the others succeed. */
+/** Error codes that concern a single conversation of a sync. A frame reports them as well, and the other conversations are synced. */
 const SAID_AGAIN = new Set(['cursor_expired', 'not_found']);
-/** Logs that missed more events than this are reloaded instead. */
+/** Number of missed events above which a log is reloaded instead of synced. */
 const WORTH_CATCHING_UP = 1_000;
-/** Grace period for events of two instances that arrive out of order, in milliseconds. */
+/** Time in milliseconds to wait for an event that is overtaken by one of another instance. */
 const REORDER_WITHIN = 150;
 const FIRST_PAUSE = 500;
 const MAX_PAUSE = 30_000;
-/** Debounce of delivery receipts, in milliseconds. */
+/** Delay in milliseconds in which reports of delivered messages are collected. */
 const DELIVERED_AFTER = 400;
-/** Maximum number of loaded conversations. */
+/** Maximum number of conversations whose messages stay loaded. */
 const MAX_LOADED = 10;
 const NOBODY: Sender = { kind: 'user', id: null, name: '' };
 
 export class MessagesStore {
   readonly outbox: OutboxStore;
-  /** Least recently shown first. */
+  /** Logs by conversation, least recently shown first. */
   readonly #logs = new Map<string, ConversationLog>();
-  /** Visible conversations; a new one may mount before the old one unmounts. */
+  /** Conversations that are shown. A new one may be mounted before the old one is unmounted. */
   readonly #shown = new Set<{ readonly id: string }>();
-  /** Whether a conversation has a draft, which keeps it loaded. */
+  /** Returns whether a conversation has a draft, because then it stays loaded. */
   isBegun: (conversationId: string) => boolean = () => false;
-  /** Open threads by root message. */
+  /** Logs of open threads, by the id of the first message. */
   readonly #threads = new Map<string, ThreadLog>();
   readonly #live: MessageUpdates;
   readonly #host: LogHost;
@@ -52,7 +52,7 @@ export class MessagesStore {
   #syncTimer: ReturnType<typeof setTimeout> | undefined;
   #isSyncing = false;
   #pauses = 0;
-  /** Logs to resync although no gap is known. */
+  /** Ids of conversations to sync although no missing event is known. */
   readonly #doubtful = new Set<string>();
 
   constructor(
@@ -83,7 +83,7 @@ export class MessagesStore {
     this.#leave = [live.on((frame) => this.#handleFrame(frame)), live.onConnect((hello) => this.#greet(hello))];
   }
 
-  /** Starts after sign-in. */
+  /** Starts loading for an account. Called after sign-in. */
   open(me: Sender): void {
     this.#me = me;
     if (me.id) void this.outbox.open(me.id);
@@ -114,7 +114,7 @@ export class MessagesStore {
     return log;
   }
 
-  /** Marks the conversation visible; returns a function that ends it. */
+  /** Marks a conversation as shown; returns a function that ends that. */
   show(id: string): () => void {
     const shownLast = () => {
       const log = this.#logs.get(id);
@@ -143,7 +143,7 @@ export class MessagesStore {
     }
   }
 
-  /** Log of a thread; its code is loaded with the thread panel. */
+  /** Log of a thread. Its class is given by the caller, because it is loaded with the thread panel. */
   thread(conversationId: string, rootId: string, Made: typeof ThreadLog): ThreadLog {
     let log = this.#threads.get(rootId);
     if (!log) {
@@ -165,14 +165,14 @@ export class MessagesStore {
     yield* this.#threads.values();
   }
 
-  /** Logs of the conversation and its open threads. */
+  /** Logs of a conversation and its open threads. */
   #linesOf(id: string): ConversationLog[] {
     const main = this.#logs.get(id);
     const threads = [...this.#threads.values()].filter((thread) => thread.id === id);
     return main ? [main, ...threads] : threads;
   }
 
-  /** Shows an outgoing message in its log. */
+  /** Applies a change of an unsent message to the logs that show it. */
   #place(id: string, input: LogInput): void {
     const main = this.conversation(id);
     if (input.kind !== 'queued') for (const line of this.#linesOf(id)) line.apply(input);
@@ -241,7 +241,7 @@ export class MessagesStore {
     }
   }
 
-  /** The log can't be resumed from its cursor. */
+  /** Handles that a conversation could not be synced from its cursor. */
   #refused(id: string, code: string): void {
     if (code === 'cursor_expired') for (const line of this.#linesOf(id)) void line.startOver();
     else if (code === 'not_found') this.#evict(id);
@@ -269,7 +269,7 @@ export class MessagesStore {
       for (const line of this.#linesOf(id)) line.noteLatestSeq(last_seq);
     for (const log of this.#all()) {
       log.repeatRead();
-      // Failed loads are retried after a reconnect.
+      // If loading has failed, it is tried again after a reconnect.
       if (log.error !== null) void log.load();
     }
     this.#reportDelivered();
@@ -278,7 +278,7 @@ export class MessagesStore {
     this.outbox.resume();
   }
 
-  /** Reports delivery up to `seq`. */
+  /** Records that messages up to `seq` were delivered, which is reported soon. */
   received(conversationId: string, seq: number): void {
     if (seq <= (this.#delivered.get(conversationId) ?? 0)) return;
     this.#delivered.set(conversationId, seq);
@@ -288,7 +288,7 @@ export class MessagesStore {
 
   #reportDelivered(): void {
     this.#deliveredTimer = undefined;
-    // The next hello reports it.
+    // Reported after the next connection.
     if (!this.#live.ready) return;
     for (const conversation_id of this.#undelivered) {
       this.#live.notify('receipt', { conversation_id, seq: this.#delivered.get(conversation_id), state: 'delivered' });
@@ -315,14 +315,14 @@ export class MessagesStore {
     if (near.length === 0) return;
     this.#isSyncing = true;
     try {
-      // A conversation and its threads resume at the oldest of their cursors.
+      // A conversation and its threads are synced from the oldest of their cursors.
       const cursors = new Map<string, number>();
       for (const { id, cursor } of near) cursors.set(id, Math.min(cursor, cursors.get(id) ?? cursor));
       await this.#live.request('sync', { cursors: Object.fromEntries(cursors) });
     } catch (error) {
-      // The next hello retries.
+      // The next connection tries again.
       if (!this.#live.ready) return;
-      // An error without a conversation is followed by `sync.done`. Without a response the state is unknown.
+      // Errors about single conversations are reported by the frame `sync.done` as well. After any other failure, all of them must be synced again.
       const isSaidAgain = error instanceof ApiError && SAID_AGAIN.has(error.code);
       if (!isSaidAgain) for (const log of near) this.#doubtful.add(log.id);
     } finally {

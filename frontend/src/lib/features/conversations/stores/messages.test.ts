@@ -336,7 +336,7 @@ describe('the messages store', () => {
     const files = new FakeFiles();
     const store = new MessagesStore(api, new FakeLiveUpdates(), { add: vi.fn() }, files, new MemoryOutboxStorage());
     const log = store.thread('c1', 'm1', ThreadLog);
-    // Its second reply was event 3, the deletion event 4.
+    // Event 3 was its second reply, event 4 the deletion.
     await log.enter(4);
     log.markRead(2);
     expect(post).toHaveBeenLastCalledWith('/messages/m1/thread/read', { no: 1 });
@@ -444,14 +444,14 @@ describe('the messages store', () => {
     const loaded = (count: number) =>
       Array.from({ length: count }, (_, at) => `c${at + 1}`).filter((id) => store.conversation(id).isLoaded);
     for (let at = 1; at <= 10; at++) (await visit(`c${at}`))();
-    // Shown again, so the second is the least recent.
+    // The first conversation is shown again, so the second one is the least recent.
     (await visit('c1'))();
     expect(get).toHaveBeenCalledTimes(10);
     (await visit('c11'))();
     expect(loaded(11)).toEqual(['c1', 'c3', 'c4', 'c5', 'c6', 'c7', 'c8', 'c9', 'c10', 'c11']);
     const second = store.conversation('c2');
     expect([second.items, second.find('m1')]).toEqual([[], null]);
-    // Events meanwhile come with the load, not earlier.
+    // Events in an unloaded conversation are loaded with it, not before.
     server.create();
     live.receive({ ...created(2), payload: { ...created(2).payload, conversation_id: 'c2' } });
     await vi.advanceTimersByTimeAsync(1_000);

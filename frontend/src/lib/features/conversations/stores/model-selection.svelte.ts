@@ -6,24 +6,24 @@ import type { Compared } from '../logic/comparing.svelte.ts';
 import type { SecondAnswer } from '../logic/second-answer.svelte.ts';
 import type { MessageView } from '../rows.ts';
 
-/** Purpose of an open model picker. */
+/** Purpose for which the model picker is open. */
 export interface Choosing {
-  /** Answer that the model is to give again; null: the model is for the messages to come. */
+  /** Answer that is requested again from the chosen model; null if the model is chosen for later questions. */
   readonly answer: MessageView | null;
-  /** Whether both answers are shown side by side; without an answer, those to the next question. */
+  /** Whether both answers are shown side by side. Without `answer`, those to the next question are. */
   readonly isComparing?: boolean;
 }
 
-/** Model of a chat with an assistant, and comparison of the answers of two models. */
+/** Model of a chat with an assistant, and the comparison of answers of two models. */
 export class ModelSelectionStore {
-  /** Purpose of the model picker while it is open. */
+  /** Purpose for which the model picker is open; null if it is closed. */
   choosing = $state.raw<Choosing | null>(null);
 
   readonly #app: App;
   readonly #chat: ConversationContext;
   readonly #view: ConversationView;
 
-  /** Model that answers the next question; null: the default of the installation. */
+  /** Model that answers the next question; null for the default of the installation. */
   readonly current = $derived.by(() => this.#view.conversation?.model ?? this.#view.assistant?.model ?? null);
   readonly canChoose = $derived.by(() => {
     const { assistant } = this.#view;
@@ -36,13 +36,13 @@ export class ModelSelectionStore {
     this.#view = view;
   }
 
-  /** Answers that are shown side by side. */
+  /** Answers that are shown side by side; null if there are none. */
   get comparing(): Compared | null {
     const { shown } = this.#chat.comparing;
     return this.#view.root === null && shown?.conversationId === this.#view.id ? shown : null;
   }
 
-  /** Model that answers the next question as well. */
+  /** Second model that answers the next question as well; null if there is none. */
   get compareNext(): string | null {
     return this.canChoose ? this.#chat.comparing.model : null;
   }
@@ -55,19 +55,19 @@ export class ModelSelectionStore {
     if (this.comparing) this.#chat.comparing.shown = null;
   }
 
-  /** Requests an answer of another model beside an existing answer. */
+  /** Requests an answer of another model to show it beside an existing one. */
   async compare(id: string, model: string, second: SecondAnswer): Promise<boolean> {
     return attemptAction(async () => {
       second.start(await this.#view.log.requests.compare(id, model));
     });
   }
 
-  /** Streams frames into a second answer. Returns a function that ends that. */
+  /** Applies events to a second answer; returns a function that ends this. */
   follow(second: SecondAnswer): () => void {
     return this.#app.connection.on((frame) => second.handleFrame(frame));
   }
 
-  /** Applies the picked model to what the picker was opened for. */
+  /** Applies the chosen model to the purpose for which the picker was opened. */
   async choose(model: string): Promise<void> {
     const { choosing } = this;
     const { actions, assistant, pending, id, navigation } = this.#view;
@@ -83,7 +83,7 @@ export class ModelSelectionStore {
       navigation.focus();
       return;
     }
-    // The assistant's own model is stored as no choice, so that the chat follows when the assistant changes.
+    // The assistant's own model is stored as an empty choice, so that the chat follows when the assistant gets another model.
     const chosen = model === assistant?.model ? '' : model;
     if (pending) pending.choose(chosen || null);
     else await attemptAction(() => this.#app.conversations.update(id, { model: chosen }));

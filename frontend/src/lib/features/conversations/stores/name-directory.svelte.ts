@@ -13,16 +13,16 @@ const EVERYBODY: readonly Name[] = [
   { name: 'here', kind: 'here' }
 ];
 
-/** People, assistants, channels and emoji that a text of the conversation can name. */
+/** Names of people, assistants, channels and emoji that the texts of a conversation can contain. */
 export class NameDirectoryStore {
-  /** Looks up the custom emoji of a workspace; set once its module has loaded. */
+  /** Returns the custom emoji of a workspace; null until their module has loaded. */
   emojiIn = $state.raw<((workspaceId: string) => readonly Name[]) | null>(null);
-  /** Converts channel names to links and back; set once its module has loaded. */
+  /** Converts channel names to links and back; null until its module has loaded. */
   channels: ChannelLinks | null = null;
 
-  /** Names that the user picked from suggestions, latest first: several people may share a name. */
+  /** Names that the user has picked from suggestions, latest first. They decide if several people have the same name. */
   #picked: readonly Name[] = [];
-  /** Assistants of the workspace that answer mentions; loaded when the user starts a mention. */
+  /** Assistants of the workspace that answer mentions. They are loaded when the user starts to type a mention. */
   #mentionable = $state.raw<readonly Name[]>([]);
   #hasAsked = false;
 
@@ -30,13 +30,13 @@ export class NameDirectoryStore {
   readonly #chat: ConversationContext;
   readonly #view: ConversationView;
 
-  /** Members of a large conversation who became known by what they wrote. */
+  /** Members of a large conversation who are known only because they have written messages. */
   readonly #heardOf = $derived.by<readonly Reader[]>(() => {
     if (this.#view.knowsEverybody) return [];
     const known = new Set([this.#app.session.account?.id, ...this.#view.others.map(({ id }) => id)]);
     return this.#chat.people.in(this.#view.id).filter(({ id }) => !known.has(id));
   });
-  /** Everybody who can be mentioned, as far as they are known. */
+  /** People and assistants who can be mentioned, as far as they are known. */
   readonly names = $derived.by<readonly Name[]>(() => {
     const { conversation, others, workspaceRole } = this.#view;
     return [
@@ -47,7 +47,7 @@ export class NameDirectoryStore {
       ...(conversation && mayCallAll(conversation, workspaceRole) ? EVERYBODY : [])
     ];
   });
-  /** Changes with the channels, not with their messages. */
+  /** Key that changes with the channels themselves but not with their messages, so that the names aren't computed again for each message. */
   readonly #channelKey = $derived.by(() =>
     this.#app.conversations
       .in(this.#view.conversation?.workspace_id)
@@ -56,12 +56,11 @@ export class NameDirectoryStore {
       .sort()
       .join('\n')
   );
-  /** Custom emoji of the workspace. */
   readonly emoji = $derived.by<readonly Name[]>(() => {
     const { conversation } = this.#view;
     return (conversation && this.emojiIn?.(conversation.workspace_id)) ?? [];
   });
-  /** Everything that a text can name: `names`, channels and custom emoji. */
+  /** Names that a text can contain: `names`, channels and custom emoji. */
   readonly named = $derived.by<readonly Name[]>(() => {
     const channels = this.#channelKey.split('\n').map((line) => ({
       id: line.slice(0, ID_LENGTH),
@@ -77,7 +76,7 @@ export class NameDirectoryStore {
     this.#view = view;
   }
 
-  /** Names that a mention resolves to, in order of precedence. */
+  /** Names that a typed mention may mean, in order of precedence. */
   get callable(): readonly Name[] {
     return [...this.#picked, ...this.names];
   }
@@ -86,25 +85,25 @@ export class NameDirectoryStore {
     return calledIn(content, this.callable);
   }
 
-  /** Name of a member; empty while it is unknown, and then requested. */
+  /** Name of a member. While it is unknown, it is empty and requested. */
   nameOf(userId: string): string {
     const member = this.#view.conversation?.members?.find((member) => member.user_id === userId);
     return member?.display_name ?? this.#chat.people.nameOf(this.#view.id, userId) ?? '';
   }
 
-  /** Whether a message mentions the reader. A message written by a program may do so by name only. */
+  /** Whether a message mentions the reader. A message that a program has sent may do so in its text only. */
   callsMe({ content, mentions, status }: MessageView): boolean {
     if (isCalled(mentions, this.#app.session.account?.id ?? null)) return true;
-    // A streaming message would be parsed again with every word.
+    // While a message is streaming, its text would have to be parsed again for each word.
     return status !== 'streaming' && callsMe(content, this.names);
   }
 
-  /** Requests the names of these people where they are unknown. */
+  /** Requests the names of these people, as far as they are unknown. */
   loadNames(userIds: readonly string[]): void {
     for (const id of userIds) if (this.nameOf(id) === '') void this.#chat.people.find(this.#view.id, id);
   }
 
-  /** Requests the assistants that can be mentioned although they are no members. */
+  /** Requests the assistants that can be mentioned although they aren't members. */
   loadAssistants(): void {
     const { conversation } = this.#view;
     if (!conversation || isPersonal(conversation) || this.#hasAsked) return;
@@ -120,7 +119,7 @@ export class NameDirectoryStore {
             ...(description && { about: description })
           }));
       },
-      // Members are offered all the same; the next mention requests the others again.
+      // If the request fails, only members are offered, and the next mention tries again.
       () => (this.#hasAsked = false)
     );
   }
@@ -129,17 +128,17 @@ export class NameDirectoryStore {
     return this.#chat.people.search(this.#view.id, query, limit);
   }
 
-  /** Resolves a name to the person, assistant or channel that the user picked, from now on. */
+  /** Records that the user has picked this person, assistant or channel, so that its name means it from now on. */
   remember(named: Name): void {
     const { id, name, kind } = named;
-    // `@all` and `@here` stand for no one in particular.
+    // `@all` and `@here` have no id, because they mean nobody in particular.
     if (!id) return;
     this.#picked = [named, ...this.#picked.filter((one) => one.id !== id)];
     if (kind === 'person' && !this.#view.others.some((other) => other.id === id))
       this.#chat.people.add(this.#view.id, { id, name });
   }
 
-  /** Text as its author sees it: channel names instead of links. */
+  /** Converts a text to the form in which its author edits it, with channel names instead of links. */
   wordsOf(content: string): string {
     return this.channels?.unlinked(content) ?? content;
   }

@@ -1,6 +1,5 @@
 /**
- * Outbox: stores messages until the server confirms them and sends them in order, one at a time per conversation. Sending is idempotent by
- * `client_id`.
+ * Stores the user's messages until the server has confirmed them. Sends them in order, one at a time per conversation. Sending is idempotent by `client_id`.
  */
 import { ApiError, newId } from '#lib/api/client.ts';
 import type { AckPayload, Mention } from '#lib/api/types.ts';
@@ -11,10 +10,10 @@ import { asSent, isFault, isPassing } from '#lib/realtime/sending.ts';
 import type { Failure, Outgoing, Placed } from '#lib/realtime/state.ts';
 import type { OutgoingFiles } from '#lib/features/files/attachments.svelte.ts';
 
-/** Frames are limited to 64 KiB, which longer texts might exceed, in code units. */
+/** Length in UTF-16 units from which a message is sent by HTTP, because a frame is limited to 64 KiB. */
 const LONG = 8_000;
 
-/** Sends a long message by REST. */
+/** Sends a message by HTTP; returns its sequence number. */
 export type Post = (conversationId: string, message: ReturnType<typeof asSent>) => Promise<{ seq: number }>;
 
 export interface OutboxConnection {
@@ -22,31 +21,31 @@ export interface OutboxConnection {
   request(type: string, payload: unknown): Promise<AckPayload>;
 }
 
-/** Notifies other tabs, which may have loaded the same messages. */
+/** Channel to the other tabs, which may have loaded the same messages. */
 export type OutboxChannel = Pick<BroadcastChannel, 'postMessage' | 'addEventListener'>;
 
-/** Change in another tab; a plain id means discarded. */
+/** Message to the other tabs about a change. A plain id means that the message was discarded. */
 type TabMessage = string | { readonly sent: string; readonly seq: number } | { readonly changed: Outgoing };
 
-/** Server errors before a message fails, so that later ones aren't blocked. */
+/** Number of server errors after which a message fails, so that it doesn't block the later ones. */
 const MAX_TRIES = 5;
 const FIRST_PAUSE = 1_000;
 const MAX_PAUSE = 30_000;
 
 export class OutboxStore {
   #queue = $state.raw<readonly Outgoing[]>([]);
-  /** End of the server's rate limit (milliseconds since 1970), or 0. */
+  /** End of the server's rate limit, in milliseconds since 1970; 0 if there is none. */
   #slowedUntil = $state(0);
   #userId: string | null = null;
   #lastTime = 0;
   #pauses = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #busy = new Set<string>();
-  /** Server errors by message. */
+  /** Number of server errors by `client_id` of the message. */
   readonly #tries = new Map<string, number>();
-  /** Callers waiting for the outcome of a message. */
+  /** Callbacks of those who wait for the outcome of a message, by its `client_id`. */
   readonly #waiters = new Map<string, (failure: Failure | null) => void>();
-  /** Conversations whose next attempt is delayed. */
+  /** Timers of the conversations whose next attempt is delayed. */
   readonly #held = new Map<string, ReturnType<typeof setTimeout>>();
   readonly #live: OutboxConnection;
   readonly #storage: OutboxStorage;
@@ -70,7 +69,7 @@ export class OutboxStore {
     this.#notify = (conversationId, input) => {
       tell(conversationId, input);
       if (input.kind === 'refused') this.#resolveWaiter(input.client_id, input.failure);
-      // Sent, or waiting for the connection.
+      // A message that was sent, discarded, or waits for the connection has not failed.
       else if (input.kind === 'acked' || input.kind === 'waiting' || input.kind === 'discarded')
         this.#resolveWaiter(input.client_id, null);
     };
@@ -78,7 +77,7 @@ export class OutboxStore {
     this.#files = files;
   }
 
-  /** Messages waiting for the connection. */
+  /** Number of messages that have not failed and are not sent yet. */
   get waiting(): number {
     return this.#queue.filter((outgoing) => outgoing.state !== 'failed').length;
   }
@@ -92,7 +91,7 @@ export class OutboxStore {
     return this.#slowedUntil;
   }
 
-  /** Loads and sends unsent messages of the user. */
+  /** Loads the user's unsent messages and sends them. */
   async open(userId: string): Promise<void> {
     this.close();
     this.#userId = userId;
@@ -127,7 +126,7 @@ export class OutboxStore {
     files: readonly AttachedFile[] = [],
     placed: Placed = {}
   ): string {
-    // Stored messages are ordered by time.
+    // Each message gets a later time than the one before, because stored messages are ordered by time.
     this.#lastTime = Math.max(Date.now(), this.#lastTime + 1);
     const outgoing: Outgoing = {
       client_id: newId(),
@@ -145,13 +144,13 @@ export class OutboxStore {
     this.#queue = [...this.#queue, outgoing];
     this.#notify(conversationId, { kind: 'queued', outgoing });
     const kept = this.#persist(outgoing);
-    // Registers a background sync, in case the page closes first.
+    // The service worker sends the message if the page is closed before the connection is back.
     if (!this.#live.ready) void kept.then(() => this.#storage.wake());
     void this.#pump(conversationId);
     return outgoing.client_id;
   }
 
-  /** Outcome of a message just sent: the failure, or null if it was sent or waits. */
+  /** Outcome of a message that was just sent: the failure, or null if it was sent or has to wait. */
   outcome(clientId: string): Promise<Failure | null> {
     const outgoing = this.#find(clientId);
     if (!outgoing || outgoing.state === 'failed' || !this.#canSend(outgoing.conversation_id))
@@ -159,7 +158,7 @@ export class OutboxStore {
     return new Promise((resolve) => this.#waiters.set(clientId, resolve));
   }
 
-  /** Sends the message again; confirms it if it notifies many people. */
+  /** Sends a failed message again. If it failed because it notifies many people, this confirms it. */
   retry(clientId: string): void {
     const outgoing = this.#find(clientId);
     if (outgoing?.state !== 'failed') return;
@@ -169,7 +168,7 @@ export class OutboxStore {
     void this.#pump(outgoing.conversation_id);
   }
 
-  /** Replaces the text and sends again; an earlier confirmation doesn't apply. */
+  /** Replaces the text of a failed message and sends it again. A confirmation that the old text was given isn't used for the new one. */
   reword(clientId: string, content: string, mentions: readonly Mention[]): void {
     const outgoing = this.#find(clientId);
     if (outgoing?.state !== 'failed') return;
@@ -182,7 +181,7 @@ export class OutboxStore {
     this.#files.release(this.withdraw(clientId));
   }
 
-  /** Removes an unsent message and returns its attachments to the caller. */
+  /** Removes an unsent message. The caller gets its attachments. */
   withdraw(clientId: string): readonly AttachedFile[] {
     const outgoing = this.#find(clientId);
     if (!outgoing) return [];
@@ -191,7 +190,7 @@ export class OutboxStore {
     return outgoing.files ?? [];
   }
 
-  /** Applies changes of other tabs. */
+  /** Applies a change that another tab has made. */
   #handleTabMessage(told: TabMessage): void {
     if (typeof told === 'string') this.#removeDiscarded(told);
     else if ('sent' in told) this.acknowledge(told.sent, told.seq);
@@ -208,7 +207,7 @@ export class OutboxStore {
     else this.#notify(conversation_id, { kind: 'waiting', client_id });
   }
 
-  /** Handles a confirmed message: from here, another tab or the service worker. */
+  /** Removes a message that the server has confirmed, whether this tab, another one or the service worker has sent it. */
   acknowledge(clientId: string, seq: number): void {
     const outgoing = this.#find(clientId);
     if (!outgoing) return;
@@ -224,7 +223,7 @@ export class OutboxStore {
     this.#notify(outgoing.conversation_id, { kind: 'discarded', client_id: clientId });
   }
 
-  /** Sends a message without its failed files. */
+  /** Sends a failed message again without the files that could not be uploaded. */
   async sendWithout(clientId: string): Promise<void> {
     const files = this.#find(clientId)?.files ?? [];
     const hopeful = await this.#files.hopeful(files);
@@ -237,7 +236,7 @@ export class OutboxStore {
     this.retry(clientId);
   }
 
-  /** Sends waiting messages after a connect. */
+  /** Sends the waiting messages. Called after each connection. */
   resume(): void {
     for (const id of new Set(this.#queue.map((outgoing) => outgoing.conversation_id))) void this.#pump(id);
   }
@@ -260,17 +259,17 @@ export class OutboxStore {
     return this.#live.ready && this.#slowedUntil <= Date.now() && !this.#held.has(conversationId);
   }
 
-  /** Returns whether the next message may be sent. */
+  /** Sends a message. Returns whether the next one may be sent. */
   async #deliver(outgoing: Outgoing): Promise<boolean> {
     const { client_id, conversation_id, content, forward_of, files = [] } = outgoing;
     this.#notify(conversation_id, { kind: 'sending', client_id });
     try {
       const attachment_ids = files.length > 0 ? await this.#files.deliver(files) : undefined;
-      // Discarded during the upload.
+      // The message was discarded during the upload.
       if (!this.#find(client_id)) return true;
       const message = asSent(outgoing, attachment_ids);
       const ack: { seq?: number | null } =
-        // Frames support neither forwarding nor long texts.
+        // The WebSocket can't send forwarded messages or long texts.
         content.length > LONG || forward_of
           ? await this.#post(conversation_id, message)
           : await this.#live.request('message.send', { conversation_id, ...message });
@@ -280,12 +279,12 @@ export class OutboxStore {
       this.#channel?.postMessage({ sent: client_id, seq } satisfies TabMessage);
       return true;
     } catch (error) {
-      // Discarded, or another account is signed in.
+      // The message was discarded, or another account has signed in.
       if (!this.#find(client_id)) return true;
       if (!(error instanceof ApiError)) {
         this.#notify(conversation_id, { kind: 'waiting', client_id });
         this.#storage.wake();
-        // Only the response is missing, so no hello will resume it.
+        // The connection is still there, so no new one will resume sending: tries again after a delay.
         if (this.#live.ready) this.#resumeAfter(conversation_id, FIRST_PAUSE);
         return false;
       }
@@ -299,7 +298,7 @@ export class OutboxStore {
       this.#tries.delete(client_id);
       if (isPassing(error)) {
         this.#notify(conversation_id, { kind: 'waiting', client_id });
-        // Slow mode delays only its channel.
+        // Slow mode delays only the messages of its channel.
         if (error.code === 'slow_mode') this.#resumeAfter(conversation_id, (error.retryAfter ?? 1) * 1_000);
         else this.#pause(error.retryAfter);
         return false;

@@ -8,7 +8,7 @@ const taken = (key: string) => ({ key, name: `${key}.png`, media_type: 'image/pn
 
 const settled = () => vi.advanceTimersByTimeAsync(0);
 
-/** Tabs that receive each other's messages. */
+/** Channel of a tab, which receives the messages of the other tabs. */
 class Tab extends EventTarget {
   static all: Tab[] = [];
 
@@ -270,7 +270,7 @@ describe('the outbox', () => {
     one.live.refuse('forbidden');
     await settled();
     expect(other.shown('c1')).toEqual([['@here lunch', 'failed']]);
-    // Retried in the other tab.
+    // The user retries in the other tab.
     other.outbox.retry(id);
     expect(other.live.next().payload).toMatchObject({ client_id: id, content: '@here lunch' });
     expect(one.shown('c1')).toEqual([['@here lunch', 'waiting']]);
@@ -402,7 +402,7 @@ describe('the outbox', () => {
       expect(desk.live.requests[0]?.payload.content, `try ${turn}`).toBe('bad');
       desk.live.refuse('internal');
       await settled();
-      // Other conversations don't wait, and no rate limit is shown.
+      // Messages in other conversations don't wait, and no rate limit is shown.
       expect(desk.outbox.slowedUntil).toBe(0);
       if (turn < 5) await vi.advanceTimersByTimeAsync(1_000 * 2 ** (turn - 1));
     }

@@ -7,18 +7,18 @@ export interface Position {
   readonly read: number;
 }
 
-/** Positions of the members of a conversation. Except by `resetOwn`, a position only moves forward. */
+/** Positions of the members of a conversation. A position only moves forward, except by `resetOwn`. */
 export class ReadPositionsStore {
   readonly #positions = new SvelteMap<string, Position>();
   readonly #me: () => string | null;
-  /** Position that the server has confirmed for the reader. */
+  /** Read position of the reader that the server has confirmed. */
   #own = 0;
 
   constructor(me: () => string | null) {
     this.#me = me;
   }
 
-  /** Sequence number up to which the reader has read, as the server knows it. */
+  /** Read position of the reader that the server has confirmed. */
   get own(): number {
     return this.#own;
   }
@@ -45,7 +45,7 @@ export class ReadPositionsStore {
     }
   }
 
-  /** The sender of a message has read what precedes it; a reply in a thread says nothing about the conversation. */
+  /** Applies that the sender of a message has read the messages before it. A reply in a thread doesn't show that. */
   applySender({ sender, seq, thread_id, also_to_conversation }: Message): void {
     if (sender.kind !== 'user' || sender.id === null || (thread_id && !also_to_conversation)) return;
     this.#advance(sender.id, { delivered: seq, read: seq });

@@ -1,22 +1,22 @@
 import type { Id } from '#lib/api/types.ts';
 
-/** Delay in milliseconds over which the reads after a resync are spread: every connected client hears of it at the same moment. */
+/** Longest delay in milliseconds before a request after a resync. The delay is random, because all connected clients receive the resync at the same moment. */
 const MAX_DELAY = 3_000;
 
-/** Schedule of the reads that resync frames ask for. */
+/** Schedules the requests that resync frames cause. */
 export class ResyncSchedule {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stale: Set<Id> | 'all' = new Set();
   readonly #read: (stale: ReadonlySet<Id> | 'all') => void;
   readonly #pending: () => Promise<void> | undefined;
 
-  /** `pending` is the read in progress, which may be stale and is awaited first. */
+  /** `pending` returns the request in progress, if any. Its response may be outdated, so it is awaited first. */
   constructor(read: (stale: ReadonlySet<Id> | 'all') => void, pending: () => Promise<void> | undefined) {
     this.#read = read;
     this.#pending = pending;
   }
 
-  /** Schedules a read of these conversations, or of all (null). */
+  /** Schedules a request for these conversations, or for all if null. */
   add(ids: readonly Id[] | null): void {
     if (ids === null) this.#stale = 'all';
     else if (this.#stale !== 'all') for (const id of ids) this.#stale.add(id);

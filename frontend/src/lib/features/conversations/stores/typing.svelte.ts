@@ -9,7 +9,7 @@ interface TypingConnection {
 const SAY_EVERY = 3_000;
 const EXPIRES_AFTER = 6_000;
 
-/** Typing indicators: who types where, and own typing. */
+/** Typing indicators: shows who is typing in which conversation, and reports when the user types. */
 export class TypingStore {
   readonly #writers = new SvelteMap<string, readonly string[]>();
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
@@ -28,12 +28,12 @@ export class TypingStore {
     });
   }
 
-  /** Ids of people typing in a conversation. */
+  /** Ids of the people who are typing in a conversation. */
   in(conversationId: string): readonly string[] {
     return this.#writers.get(conversationId) ?? [];
   }
 
-  /** Reports a key press. */
+  /** Reports that the user is typing. Called for each change of the text. */
   reportTyping(conversationId: string): void {
     const now = Date.now();
     if (now - (this.#saidAt.get(conversationId) ?? -Infinity) < SAY_EVERY) return;
@@ -41,7 +41,7 @@ export class TypingStore {
     this.#live.notify('typing', { conversation_id: conversationId, active: true });
   }
 
-  /** Reports that the text was sent or deleted. */
+  /** Reports that the user isn't typing any more, because the text was sent or deleted. */
   stop(conversationId: string): void {
     if (!this.#saidAt.delete(conversationId)) return;
     this.#live.notify('typing', { conversation_id: conversationId, active: false });
@@ -52,7 +52,7 @@ export class TypingStore {
     this.clear();
   }
 
-  /** Typing is unknown while disconnected. */
+  /** Clears all indicators. Called when the connection is lost, because then it is unknown who types. */
   clear(): void {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();

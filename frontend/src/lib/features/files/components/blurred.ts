@@ -3,7 +3,7 @@ import { thumbHashToDataURL } from 'thumbhash';
 const made = new Map<string, string | null>();
 const MAX_CACHED = 300;
 
-/** Data URL of a ThumbHash; null if invalid. */
+/** Data URL of the blurred picture that a ThumbHash describes; null if the hash is invalid. */
 export function blurred(hash: string): string | null {
   let url = made.get(hash);
   if (url === undefined) {

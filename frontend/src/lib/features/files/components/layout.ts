@@ -1,9 +1,9 @@
-/** Layout of pictures before they load. */
+/** Layout of pictures, computed before they are loaded. */
 
 const WIDEST = 420;
 const HIGHEST = 320;
 const NARROWEST = 80;
-/** Maximum number of pictures in a grid. */
+/** Maximum number of pictures that a grid shows. */
 export const MAX_SHOWN = 4;
 
 export interface Frame {
@@ -11,7 +11,7 @@ export interface Frame {
   readonly ratio: number;
 }
 
-/** Frame of a single picture; not enlarged and not too thin to click. */
+/** Size of a single picture. It is never enlarged and never too thin to be clicked. */
 export function frameOf(width: number, height: number): Frame {
   const ratio = width / height;
   const wide = Math.max(NARROWEST, Math.min(width, WIDEST, HIGHEST * ratio));

@@ -1,14 +1,14 @@
 import { dateFormat } from '#lib/i18n/dates.ts';
 import type { SentFile } from '#lib/api/files.ts';
 
-/** Month heading or row of files. */
+/** Line of the list: the heading of a month, or a row of files. */
 export interface PanelLine {
   readonly key: string;
   readonly month: string | null;
   readonly files: readonly SentFile[];
 }
 
-/** Rows by month, newest first. */
+/** Lines of a list of files, grouped by month, newest first. */
 export function linesOf(files: readonly SentFile[], columns: number): PanelLine[] {
   const format = dateFormat({ month: 'long', year: 'numeric' });
   const months = Map.groupBy(files, ({ created_at }) => format.format(Date.parse(created_at)));

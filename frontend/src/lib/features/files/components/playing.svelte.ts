@@ -1,4 +1,4 @@
-/** Audio player; one at a time per page. */
+/** Playback of audio. At most one file plays on a page. */
 export const SPEEDS = [1, 1.5, 2] as const;
 
 let current: HTMLAudioElement | null = null;
@@ -7,7 +7,7 @@ export class Playing {
   isPlaying = $state(false);
   hasFailed = $state(false);
   speed = $state<(typeof SPEEDS)[number]>(1);
-  /** Position in seconds. */
+  /** Position of the playback, in seconds. */
   at = $state(0);
   #known = $state(0);
   #audio: HTMLAudioElement | undefined;
@@ -19,7 +19,7 @@ export class Playing {
     this.#claimed = () => milliseconds() / 1_000;
   }
 
-  /** Browser recordings reveal their duration only at the end. */
+  /** Duration in seconds. The one that the server states comes first, because recordings of browsers reveal theirs only at the end. */
   get duration(): number {
     return this.#claimed() || this.#known;
   }
@@ -37,7 +37,7 @@ export class Playing {
     if (audio.error) audio.load();
     audio.playbackRate = this.speed;
     audio.play().catch(() => {
-      // Pausing before playback starts is no failure.
+      // Playing also fails if it is paused before it starts, which is no error.
       if (audio.error) this.hasFailed = true;
     });
   }

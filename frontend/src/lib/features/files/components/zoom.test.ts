@@ -5,7 +5,7 @@ describe('zooming', () => {
   it('keeps what is under the pointer where it is', () => {
     const zoom = zoomed(WHOLE, 2, 100, 50);
     expect(zoom).toEqual({ scale: 2, x: -100, y: -50 });
-    // The point (100, 50) of the stage still shows the same point of the picture.
+    // The point (100, 50) of the stage shows the same point of the picture as before.
     expect([(100 - zoom.x) / zoom.scale, (50 - zoom.y) / zoom.scale]).toEqual([100, 50]);
   });
 

@@ -1,4 +1,4 @@
-/** Zoom arithmetic, in pixels from the centre of the stage. */
+/** Computes the zoom of a picture. Coordinates are in pixels from the centre of the stage. */
 
 export interface Zoom {
   readonly scale: number;
@@ -9,7 +9,7 @@ export interface Zoom {
 export const WHOLE: Zoom = { scale: 1, x: 0, y: 0 };
 const MAX_ZOOM = 8;
 
-/** Zooms by `factor` around (x, y). */
+/** Zooms by `factor`, so that the point (x, y) stays in place. */
 export function zoomed(zoom: Zoom, factor: number, x = 0, y = 0): Zoom {
   const scale = Math.min(MAX_ZOOM, Math.max(1, zoom.scale * factor));
   if (scale === 1) return WHOLE;
@@ -17,7 +17,7 @@ export function zoomed(zoom: Zoom, factor: number, x = 0, y = 0): Zoom {
   return { scale, x: x - (x - zoom.x) * grown, y: y - (y - zoom.y) * grown };
 }
 
-/** Keeps the picture's edges within the stage. */
+/** Moves the picture so that no empty space is left between its edge and that of the stage. */
 export function clampZoom(zoom: Zoom, picture: { width: number; height: number }): Zoom {
   const reach = (size: number) => (size * (zoom.scale - 1)) / 2;
   const within = (value: number, most: number) => Math.max(-most, Math.min(most, value));

@@ -1,14 +1,14 @@
-/** Voice recorder: microphone, level meter, file with waveform. */
+/** Records voice messages from the microphone, with a level meter and a waveform. */
 import type { ChosenFile } from '../attachments.svelte.ts';
 import { peaksOf } from './waveform.ts';
 
-/** Preferred: MP4, which plays in every browser. */
+/** Audio formats in order of preference. MP4 comes first, because every browser can play it. */
 const TYPES = ['audio/mp4;codecs=mp4a.40.2', 'audio/webm;codecs=opus', 'audio/mp4'];
 const LEVEL_EVERY = 50;
-/** Number of levels shown. */
+/** Number of levels that the meter shows. */
 const MAX_LEVELS = 60;
 export const MAX_RECORDING_MS = 10 * 60 * 1_000;
-/** Minimum duration, in milliseconds. */
+/** Minimum duration of a recording, in milliseconds. */
 const SHORTEST = 500;
 
 export type Refusal = 'denied' | 'missing' | 'failed';
@@ -17,7 +17,7 @@ export class Recorder {
   state = $state<'asking' | 'recording' | 'done' | 'refused'>('asking');
   refusal = $state<Refusal>('failed');
   milliseconds = $state(0);
-  /** Recent levels, from 0 to 255. */
+  /** Latest levels of the microphone, from 0 to 255. */
   levels = $state.raw<readonly number[]>([]);
   recording = $state.raw<ChosenFile | null>(null);
 
@@ -37,7 +37,7 @@ export class Recorder {
 
   async start(): Promise<void> {
     try {
-      // Requires HTTPS or localhost.
+      // Browsers offer the microphone only on HTTPS pages and on localhost.
       if (!navigator.mediaDevices) return this.#refuse('missing');
       const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
       this.#stream = stream;
@@ -56,7 +56,7 @@ export class Recorder {
     if (this.#recorder?.state === 'recording') this.#recorder.stop();
   }
 
-  /** Finished recording; null if too short. */
+  /** Stops recording. Returns the recording; null if it is too short. */
   async finish(): Promise<ChosenFile | null> {
     if (this.state === 'recording') {
       const ended = new Promise<void>((resolve) => this.#recorder?.addEventListener('stop', () => resolve()));
@@ -66,7 +66,7 @@ export class Recorder {
     return this.recording;
   }
 
-  /** Finished recording for sending; returned once. */
+  /** Returns the recording to send it and removes it here, so that it is sent only once. */
   async takeRecording(): Promise<ChosenFile | null> {
     const recording = await this.finish();
     if (!recording || this.#isTaken) return null;
@@ -97,7 +97,7 @@ export class Recorder {
       analyser.getFloatTimeDomainData(wave);
       const level = Math.sqrt(wave.reduce((sum, value) => sum + value * value, 0) / wave.length);
       this.#all.push(level);
-      // Amplifies speech to fill the meter.
+      // Speech is quiet, so the level is amplified to use the height of the meter.
       this.levels = [...this.levels, Math.min(255, Math.round(Math.sqrt(level) * 400))].slice(-MAX_LEVELS);
       this.milliseconds = performance.now() - begun;
       if (this.milliseconds >= MAX_RECORDING_MS) this.stop();

@@ -12,7 +12,7 @@ describe('a recording', () => {
     recorder.recording = recording;
     recorder.state = 'done';
     expect(await Promise.all([recorder.takeRecording(), recorder.takeRecording()])).toEqual([recording, null]);
-    // It can still be transcribed.
+    // The recording stays, so that it can still be transcribed.
     expect(await recorder.finish()).toBe(recording);
   });
 });

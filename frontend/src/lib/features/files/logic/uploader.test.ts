@@ -105,7 +105,7 @@ describe('uploading', () => {
     await there.uploader.restore();
     expect(there.states.map(([name]) => name)).toEqual(['a', 'b']);
     const [a, b] = there.files.chosen('c1');
-    // A message of this tab waits for it.
+    // A message of this tab waits for the file.
     there.uploader.handOver([b!]);
     there.uploader.releaseTaken([a!.key, b!.key]);
     expect([there.states, there.files.all.has(b!.key)]).toEqual([[['b', 'uploading']], true]);

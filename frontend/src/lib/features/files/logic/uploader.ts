@@ -1,4 +1,4 @@
-/** Uploads attachments: a few in parallel, resumed after a disconnect, never twice. */
+/** Uploads attachments: several at a time, each only once. Resumes them after a disconnect. */
 import { ApiError, newId, type Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
 import { upload as send, type Request } from '#lib/api/upload.ts';
@@ -13,14 +13,14 @@ import { formatBytes } from '#lib/i18n/bytes.ts';
 const AT_ONCE = 3;
 const FIRST_PAUSE = 1_000;
 const MAX_PAUSE = 30_000;
-/** Server errors before automatic retries stop. */
+/** Number of server errors after which an upload isn't retried automatically. */
 const MAX_TRIES = 4;
 const USUAL_MOST = 100 * 1024 * 1024;
-/** The server deletes unused uploads after a day. */
+/** Age in milliseconds from which an upload isn't used any more, because the server deletes unused uploads after a day. */
 const FORGOTTEN_AFTER = 23 * 60 * 60 * 1_000;
-/** Number of local previews kept. */
+/** Maximum number of local copies of pictures that are kept for display. */
 const MAX_PREVIEWS = 40;
-/** Picture types that all browsers support. */
+/** Picture types that all browsers can display. */
 const DRAWN = /^image\/(png|jpeg|gif|webp|avif|svg\+xml|bmp)$/;
 
 interface Job {
@@ -62,7 +62,7 @@ export class Uploader {
     this.#transport = transport;
   }
 
-  /** Restores files of an earlier visit. */
+  /** Restores the files of an earlier visit and continues their uploads. */
   async restore(): Promise<void> {
     for (const { taken, conversationId, blob, upload, keptAt, begunAt } of await this.#storage.load(this.#userId)) {
       const isForgotten = upload !== null && Date.now() - keptAt > FORGOTTEN_AFTER;
@@ -147,8 +147,7 @@ export class Uploader {
     return attached;
   }
 
-  /** A message has them now. */
-  /** Moves files to the outbox, or back to the composer. */
+  /** Assigns the files to a message in the outbox, or to the draft of `conversationId` if that is given. */
   handOver(taken: readonly AttachedFile[], conversationId: string | null = null): void {
     for (const { key } of taken) {
       const job = this.#jobs.get(key);
@@ -162,15 +161,15 @@ export class Uploader {
     const begunAt = this.#jobs.get(key)?.begunAt;
     this.#removeJob(key);
     if (attached?.preview) URL.revokeObjectURL(attached.preview);
-    // The server deletes it after a day anyway.
+    // A failure is ignored, because the server deletes unused uploads after a day anyway.
     const id = attached?.upload?.id ?? begunAt?.slice(begunAt.lastIndexOf('/') + 1);
     if (id) this.#api.delete(`/uploads/${id}`).catch(() => undefined);
   }
 
-  /** Removes files that another tab sent or removed. */
+  /** Removes files that another tab has sent or removed. */
   releaseTaken(keys: readonly string[]): void {
     for (const key of keys) {
-      // Files of this tab's outbox stay.
+      // The file belongs to a message in the outbox of this tab, so it stays.
       if (this.#jobs.get(key)?.conversationId == null) continue;
       const preview = this.#files.all.get(key)?.preview;
       this.#cancelJob(key);

@@ -1,4 +1,4 @@
-/** Files of a conversation: pictures or others, newest first, paged. */
+/** Files of a conversation, newest first, loaded page by page: its pictures, or all other files. */
 import type { Api } from '#lib/api/client.ts';
 import type { SentFile } from '#lib/api/files.ts';
 import type { Cursor, Id, Page } from '#lib/api/types.ts';
@@ -6,20 +6,20 @@ import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 export type FilesKind = 'picture' | 'file';
-/** Filter of other files. */
+/** Filter of files other than pictures. */
 export type FilesType = 'file' | 'document' | 'audio' | 'video' | 'other';
 
-/** Messages per page. */
+/** Number of messages of which a page contains the files. */
 const PAGE_SIZE = 60;
-/** Combines several messages, in milliseconds. */
+/** Delay in milliseconds before new files are loaded, so that several messages cause one request. */
 const REFRESH_DELAY = 500;
 
 export class ConversationFilesStore {
   kind = $state<FilesKind>('picture');
   type = $state<FilesType>('file');
-  /** Name filter. */
+  /** Text that the file names must contain. */
   query = $state('');
-  /** Author filter; empty for everyone. */
+  /** Id of the person who must have sent the files; empty for everyone. */
   author = $state('');
   readonly list: PagedResource<SentFile>;
 
@@ -33,7 +33,7 @@ export class ConversationFilesStore {
     this.list = new PagedResource(async (page): Promise<Page<SentFile>> => {
       const known = page > 1 ? this.list.items : [];
       const { items, has_more } = await this.#request(known.at(-1)?.seq);
-      // The API has no total, only `has_more`.
+      // The API states only whether there are more, so the total is assumed to be one more than loaded.
       return { items, page, page_size: PAGE_SIZE, total: known.length + items.length + (has_more ? 1 : 0) };
     }, keyOf);
   }
@@ -54,7 +54,7 @@ export class ConversationFilesStore {
     };
   }
 
-  /** Loads older files, if any. */
+  /** Loads the next page, if there are older files. */
   more(): void {
     const { list } = this;
     if (list.isKnown && list.hasMore && !list.isLoading && !list.error) void list.more();
@@ -64,7 +64,7 @@ export class ConversationFilesStore {
     return this.query !== '' || this.author !== '' || (this.kind === 'file' && this.type !== 'file');
   }
 
-  /** Changes the filter. */
+  /** Changes the given parts of the filter. */
   show({
     kind = this.kind,
     type = this.type,
@@ -89,7 +89,7 @@ export class ConversationFilesStore {
     if (query.trim() !== this.query) void this.show({ query: query.trim() });
   }
 
-  /** Follows new and deleted messages; returns a function that stops it. */
+  /** Updates the list when messages are sent or deleted; returns a function that stops this. */
   follow(live: LiveUpdates): () => void {
     const leave = live.on((frame) => {
       if (frame.type === 'message.created') {
@@ -119,17 +119,17 @@ export class ConversationFilesStore {
     this.#timer = setTimeout(() => void this.#loadNewFiles(), REFRESH_DELAY);
   }
 
-  /** Prepends new files; the scroll position stays. */
+  /** Loads files that were sent meanwhile and adds them before the others. */
   async #loadNewFiles(): Promise<void> {
     const { list } = this;
     if (!list.isKnown) return list.load();
     const wanted = JSON.stringify(this.#wanted);
     const found = await this.#request().catch(() => null);
-    // Stale: the filter has changed or the request failed.
+    // The request has failed, or the filter has changed since.
     if (!found || wanted !== JSON.stringify(this.#wanted)) return;
     const known = new Set(list.items.map(keyOf));
     const fresh = found.items.filter((file) => !known.has(keyOf(file)));
-    // More than a page of new files: reload, because the gap is unknown.
+    // There are more new files than a page contains, so some would be missing: reloads the list.
     if (found.has_more && fresh.length === found.items.length) return list.load();
     for (const file of fresh.toReversed()) list.upsert(file, (other) => keyOf(other) === keyOf(file));
   }

@@ -12,7 +12,7 @@ const fileOf = (seq: number, name = `picture ${seq}.png`): SentFile => ({
   created_at: '2026-11-20T09:00:00.000Z'
 });
 
-/** Newest first, two per page. */
+/** Fake server that returns the newest files first, two per page. */
 function server(all: SentFile[]) {
   const get = vi.fn(async (_path: string, { before_seq = Infinity }: { before_seq?: number; author?: string } = {}) => {
     const older = all.filter(({ seq }) => seq < before_seq);
@@ -105,19 +105,19 @@ it('puts what is sent in front of what was read, and leaves whoever reads where 
   await become([6, 5, 4, 3, 2]);
   files.more();
   await become([6, 5, 4, 3, 2, 1]);
-  // Sent while disconnected, and hidden by a moderator.
+  // One file was sent and one hidden by a moderator while the client was disconnected.
   all.unshift(fileOf(7));
   live.greet();
   await become([7, 6, 5, 4, 3, 2, 1]);
   const hidden = { id: 'm7', conversation_id: 'c1', hidden_at: '2026-11-20T10:00:00.000Z', attachments: [] };
   live.receive({ type: 'message.updated', payload: { conversation_id: 'c1', seq: 8, message: hidden } });
   expect(seqs(files)).toEqual([6, 5, 4, 3, 2, 1]);
-  // Missed by a large channel without a disconnect.
+  // The event was lost although the connection stayed, as may happen in large channels.
   all[0] = fileOf(11);
   live.receive({ type: 'resync', payload: { conversation_ids: ['c1'] } });
   await become([11, 6, 5, 4, 3, 2, 1]);
   live.receive({ type: 'message.deleted', payload: { conversation_id: 'c1', message_id: 'm11', seq: 12 } });
-  // More than a page: reload to close the gap.
+  // There are more new files than a page contains, so the list is reloaded.
   all.shift();
   send(8, 9, 10);
   await become([10, 9]);

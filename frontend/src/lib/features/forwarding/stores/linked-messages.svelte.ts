@@ -1,16 +1,16 @@
-/** Linked messages, as far as the reader has access. */
+/** Messages to which texts link, if the reader has access to them. */
 import { SvelteMap } from 'svelte/reactivity';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Id, Message } from '#lib/api/types.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
-/** Maximum number of cached messages. */
+/** Maximum number of messages that are kept. */
 const MAX_CACHED = 200;
 
 export class LinkedMessagesStore {
   readonly #known = new SvelteMap<Id, Message>();
-  /** Request times, by message. */
+  /** Time of the last request for each message. */
   readonly #asked = new Map<Id, number>();
   readonly #api: Pick<Api, 'get'>;
 
@@ -21,21 +21,21 @@ export class LinkedMessagesStore {
         this.#known.set(frame.payload.message.id, frame.payload.message);
       else if (frame.type === 'message.deleted') this.#known.delete(frame.payload.message_id);
     });
-    // Invalidated after a reconnect: messages may have been edited or deleted.
+    // While disconnected, messages may have been edited or deleted, so they are requested again when they are shown.
     live.onStale(this, () => this.#asked.clear());
   }
 
-  /** Time of the first request; null if none. */
+  /** Time of the first request; null if there was none. */
   get requestedAt(): number | null {
     return this.#asked.values().next().value ?? null;
   }
 
-  /** Null while unknown and without access. */
+  /** Returns a message; null if it isn't loaded or the reader has no access. */
   of(id: Id): Message | null {
     return this.#known.get(id) ?? null;
   }
 
-  /** Loads a message once per connection. */
+  /** Loads a message, at most once per connection. */
   async load(id: Id): Promise<void> {
     if (this.#asked.has(id)) return;
     this.#asked.set(id, Date.now());
@@ -46,7 +46,7 @@ export class LinkedMessagesStore {
       this.#evict();
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) this.#known.delete(id);
-      // Retried by the next view.
+      // The request is repeated when the link is shown again.
       else this.#asked.delete(id);
     }
   }
@@ -59,5 +59,5 @@ export class LinkedMessagesStore {
   }
 }
 
-/** Linked messages of the current account, created on first use. */
+/** Linked messages for the current account, created when first used. */
 export const linkedMessagesOf = perAccount(({ api, connection }) => new LinkedMessagesStore(api, connection));

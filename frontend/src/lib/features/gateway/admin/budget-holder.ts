@@ -1,6 +1,6 @@
 import type { Id } from '#lib/api/types.ts';
 
-/** User or workspace; without id if none is chosen. */
+/** User or workspace to whom a limit applies. `id` is missing until one is chosen. */
 export interface Holder {
   scope: 'user' | 'workspace';
   id: Id | undefined;

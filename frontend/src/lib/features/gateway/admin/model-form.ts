@@ -1,4 +1,4 @@
-/** Model form: conversion and validation. */
+/** Conversion between a model and its form, and validation of the form. */
 import type { GatewayModel, ModelCapabilities, ModelDefinition, ModelDeployment, ModelParams } from '../api.ts';
 import { count, editable, microOf } from '#lib/i18n/amounts.ts';
 import { m } from '#lib/paraglide/messages.js';
@@ -31,7 +31,7 @@ export const abilityNames: Record<Ability, () => string> = {
   reasoning: m.admin_model_reasoning
 };
 
-/** Thinking modes; empty uses the server's table. Some take efforts, some token budgets. */
+/** Options for how the model's thinking is controlled. If empty, the server's table decides. Some require effort levels, some a range of tokens. */
 export const THINKING = ['', 'none', 'any', 'efforts', 'adaptive', 'levels', 'budget', 'budget_off'] as const;
 export type Thinking = (typeof THINKING)[number];
 
@@ -67,7 +67,7 @@ export const thoughtsNames: Record<Thoughts, () => string> = {
   always: m.admin_model_thoughts_always
 };
 
-/** Values of the pickers. */
+/** Values of the form's pickers, which aren't text fields. */
 export interface PickedValues {
   abilities: readonly Ability[];
   thinking: Thinking;
@@ -84,7 +84,7 @@ export function pickedOf(model: GatewayModel | null): PickedValues {
   };
 }
 
-/** Parses `efforts:low,high` and `budget:1024..,off`. */
+/** Parses the API's form of the thinking option, such as `efforts:low,high` and `budget:1024..,off`. */
 function thinkingOf(text: string | null | undefined) {
   const [kind = '', rest = ''] = (text ?? '').split(':');
   const [range = '', off] = rest.split(',off');
@@ -100,7 +100,7 @@ function thinkingText(thinking: Thinking, values: Record<ModelField, string>): s
   return thinking === 'budget_off' ? `${range},off` : range;
 }
 
-/** Validates the options of a thinking mode. */
+/** Returns a message about an invalid field of the thinking option; undefined if it is valid. */
 export function thinkingProblem(
   thinking: Thinking,
   field: 'efforts' | 'least' | 'most',
@@ -193,11 +193,11 @@ export function definitionOf(
   };
 }
 
-/** Undefined if neither price is set: the server's table applies. */
+/** Prices in the form; undefined if neither is filled in, so that the server's table applies. */
 function priceOf(values: Record<ModelField, string>, before: GatewayModel | null): ModelDefinition['price'] {
   const [input, output] = [microOf(values.input), microOf(values.output)];
   if (input === null && output === null) return null;
-  // Keeps prices that the form doesn't show: cache writes, audio, long context.
+  // Prices that the form doesn't show stay as they are: for cache writes, audio and long contexts.
   return {
     ...before?.price,
     input: input ?? 0,
@@ -206,7 +206,7 @@ function priceOf(values: Record<ModelField, string>, before: GatewayModel | null
   };
 }
 
-/** Distinct comma-separated names. */
+/** Splits a text at commas into names without duplicates. */
 function names(text: string): string[] {
   const parts = text.split(',').map((part) => part.trim());
   return [...new Set(parts.filter((part) => part !== ''))];

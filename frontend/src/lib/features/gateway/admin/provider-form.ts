@@ -1,20 +1,20 @@
 import { m } from '#lib/paraglide/messages.js';
 
-/** Provider name: part of URLs and of model names. */
+/** Allowed provider names. A name is part of URLs and of model names. */
 const NAME = /^[a-z\d_-]{1,40}$/;
 
 export function nameProblem(value: string): string | undefined {
   return NAME.test(value.trim()) ? undefined : m.provider_name_wrong();
 }
 
-/** Empty means the default URL of the kind. */
+/** Returns a message about an invalid base URL; undefined if it is valid. An empty value stands for the default URL of the provider's kind. */
 export function baseUrlProblem(value: string): string | undefined {
   if (value.trim() === '') return undefined;
   const url = URL.parse(value.trim());
   return url && ['https:', 'http:'].includes(url.protocol) ? undefined : m.provider_url_wrong();
 }
 
-/** Models separated by lines or commas. */
+/** Splits a text with model names, which are separated by lines or commas. */
 export function modelsOf(text: string): string[] {
   const names = text.split(/[\n,]/).map((name) => name.trim());
   return [...new Set(names.filter((name) => name !== ''))];
@@ -30,7 +30,7 @@ export function limitProblem(value: string): string | undefined {
   return value.trim() === '' || limitOf(value) !== null ? undefined : m.provider_limit_wrong();
 }
 
-/** Null without a limit or if invalid. */
+/** Parses a limit; null if it is empty or invalid. */
 export function limitOf(value: string): number | null {
   const limit = Number(value.trim());
   return value.trim() !== '' && Number.isInteger(limit) && limit >= 1 && limit <= 1_000_000 ? limit : null;

@@ -1,4 +1,4 @@
-/** UTC days, as the server counts. */
+/** Days in UTC, by which the server counts usage. */
 import type { UsageGroup } from '../api.ts';
 import { regional } from '#lib/i18n/dates.ts';
 
@@ -6,10 +6,10 @@ export type Range = 'week' | 'days' | 'month';
 
 const DAY = 86_400_000;
 
-/** `2026-11-23` */
+/** Date of a day, such as `2026-11-23`. */
 export type Day = string;
 
-/** Days of a range until today. */
+/** Days of a period that ends today. */
 export function daysOf(range: Range, now = Date.now()): Day[] {
   const today = Math.floor(now / DAY);
   const date = new Date(now);
@@ -17,12 +17,12 @@ export function daysOf(range: Range, now = Date.now()): Day[] {
   return Array.from({ length: count }, (_, at) => dayOf((today - count + 1 + at) * DAY));
 }
 
-/** Next day: exclusive end of a range. */
+/** Following day, as the exclusive end of a period. */
 export function after(day: Day): Day {
   return dayOf(Date.parse(day) + DAY);
 }
 
-/** Fills the days without usage. */
+/** Usage of each of the days; days without usage are filled with zeros. */
 export function filled(days: readonly Day[], groups: readonly UsageGroup[]): UsageGroup[] {
   const known = new Map(groups.map((group) => [group.key, group]));
   return days.map((day) => known.get(day) ?? { ...NOTHING, key: day });
@@ -53,17 +53,17 @@ export function sum(groups: readonly UsageGroup[]): UsageGroup {
   );
 }
 
-/** “12 Nov” */
+/** Formats a day: “12 Nov”. */
 export function shortDay(day: Day): string {
   return format(day, { day: 'numeric', month: 'short' });
 }
 
-/** “Thursday 12 November” */
+/** Formats a day: “Thursday 12 November”. */
 export function longDay(day: Day): string {
   return format(day, { weekday: 'long', day: 'numeric', month: 'long' });
 }
 
-/** “November” */
+/** Name of the month: “November”. */
 export function monthOf(day: Day): string {
   const name = format(day, { month: 'long' });
   return name.charAt(0).toLocaleUpperCase() + name.slice(1);

@@ -1,15 +1,15 @@
-/** Cost per day, split by the most expensive models. */
+/** Cost of each day, divided into that of the most expensive models and that of all others. */
 import type { UsageGroup } from '../api.ts';
 import type { ModelDays } from '../stores/usage.svelte.ts';
 
 export interface Stack {
-  /** Null for all other models. */
+  /** Names of the models; null stands for all other models. */
   readonly models: readonly (string | null)[];
-  /** Cost per day and model. */
+  /** Cost by day, and within a day by model in the order of `models`. */
   readonly days: readonly (readonly number[])[];
 }
 
-/** The parts of a day add up to its total. */
+/** Divides the cost of each day. The parts of a day add up to its total. */
 export function stackOf(days: readonly UsageGroup[], models: readonly ModelDays[]): Stack {
   const known = models.map((one) => new Map(one.days.map(({ key, cost }) => [key, cost])));
   const parts = days.map(({ key, cost }) => {

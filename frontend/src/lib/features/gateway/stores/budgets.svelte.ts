@@ -5,7 +5,6 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
-/** Budgets of users and workspaces. */
 export class BudgetsStore {
   readonly list: PagedResource<ScopedBudget>;
   readonly #api: Api;

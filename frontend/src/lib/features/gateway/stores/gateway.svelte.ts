@@ -14,13 +14,13 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 const PAGE_SIZE = 50;
 const MAX_PAGE_SIZE = 200;
 
-/** Table rows need an id. */
+/** Model as a row of a table, which requires an id. */
 export type ModelRow = GatewayModel & { id: string };
 
-/** Models: configured and defined by admins. */
+/** Models of the gateway: those from the configuration, and those that admins have defined. */
 export class GatewayModelsStore {
   readonly list: PagedResource<ModelRow>;
-  /** Names of all models, unfiltered. */
+  /** Names of all models, regardless of the search. */
   readonly names: Resource<readonly string[]>;
   readonly #api: Api;
   #sought: string | undefined;
@@ -42,7 +42,7 @@ export class GatewayModelsStore {
     });
   }
 
-  /** Filters by model or provider name. */
+  /** Searches by the name of the model or of its provider. */
   find(text: string): void {
     this.#sought = text || undefined;
     void this.list.load();
@@ -53,7 +53,7 @@ export class GatewayModelsStore {
     await this.#again();
   }
 
-  /** Deletes the override; a configured model returns to its configuration. */
+  /** Deletes the definition that an admin has made. A model that the configuration also defines stays with that definition. */
   async remove(name: string): Promise<void> {
     await this.#api.delete(path(name));
     await this.#again();
@@ -74,7 +74,7 @@ export interface KeyRow {
   id: string;
   provider: string;
   of: AiProvider;
-  /** First visible key of its provider. */
+  /** Whether this is the first listed key of its provider. */
   isFirst: boolean;
   key: ProviderKey;
 }
@@ -84,12 +84,12 @@ export interface KeyFilter {
   state: ProviderKey['state'] | '';
 }
 
-/** Providers with the state of their keys; filtered client-side, because there are few. */
+/** Providers with the state of their keys. They are filtered in the browser, because there are few. */
 export class ProvidersStore {
   readonly list: PagedResource<KeyRow>;
-  /** Names of all providers, unfiltered. */
+  /** Names of all providers, regardless of the filter. */
   names = $state.raw<string[]>([]);
-  /** Test results by provider. */
+  /** Results of connection tests by provider; `under way` while a test runs. */
   tests = $state.raw<Record<string, ProviderTest | 'under way'>>({});
   readonly #api: Api;
   #filter: KeyFilter = { provider: '', state: '' };
@@ -134,7 +134,7 @@ export class ProvidersStore {
     await this.list.load();
   }
 
-  /** Pauses a key for the given number of seconds. */
+  /** Pauses a key for a number of seconds. */
   async rest(provider: string, key: string, seconds: number): Promise<void> {
     await this.#api.post(`${keyPath(provider, key)}/rest`, { seconds });
     await this.list.load();

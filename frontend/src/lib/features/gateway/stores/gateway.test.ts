@@ -10,7 +10,7 @@ interface Query {
   page_size: number;
 }
 
-/** Paged list of the server. */
+/** Fake server with a list that is loaded page by page. */
 function get(_path: string, { q = '', page, page_size }: Query) {
   const found = all.filter(({ name }) => name.includes(q));
   const items = found.slice((page - 1) * page_size, page * page_size);

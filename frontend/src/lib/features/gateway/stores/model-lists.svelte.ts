@@ -5,7 +5,7 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 50;
 
-/** Model allow-lists of users and workspaces. */
+/** Lists of the models that users and workspaces are allowed to use. */
 export class ModelListsStore {
   readonly list: PagedResource<ModelList>;
   readonly #api: Api;

@@ -7,23 +7,23 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const MAX_GROUPS = 100;
 const PAGE_SIZE = 50;
-/** Number of models with their own colour. */
+/** Number of models that have a colour of their own in the chart. */
 const MAX_MODELS = 4;
 
-/** Cost of a model by day. */
+/** Usage of a model on each day. */
 export interface ModelDays {
   readonly model: string;
   readonly days: readonly UsageGroup[];
 }
 
-/** Own usage by day, model or key. */
+/** Usage of the user, or of all accounts for admins, by day, model or key. */
 export class UsageStore {
-  /** Data of the chart's totals. */
+  /** Usage of all models by day, for the totals of the chart. */
   readonly days: PagedResource<UsageGroup>;
-  /** Groups of the table. */
+  /** Rows of the table. */
   readonly groups: PagedResource<UsageGroup>;
   readonly requests: PagedResource<UsageRequest>;
-  /** Most expensive models by day, for the chart. */
+  /** Usage of the most expensive models by day, for the chart. */
   readonly models: Resource<readonly ModelDays[]>;
   #range = $state<Range>('days');
   #split = $state<Exclude<UsageGrouping, 'day'>>('model');
@@ -68,7 +68,7 @@ export class UsageStore {
     void this.groups.load();
   }
 
-  /** Key filter; null for all keys and chat answers. */
+  /** Id of the API key whose usage is shown; null for all keys and answers in chats. */
   get keyId(): Id | null {
     return this.#keyId;
   }
@@ -85,17 +85,17 @@ export class UsageStore {
     void this.requests.load();
   }
 
-  /** Days of the range. */
+  /** Days of the selected period. */
   get span(): Day[] {
     return daysOf(this.#range, this.#now());
   }
 
-  /** Usage of each day in the range. */
+  /** Usage on each day of the selected period. */
   get byDay(): UsageGroup[] {
     return filled(this.span, this.days.items);
   }
 
-  /** Without a user, admins get everyone's usage. */
+  /** Query parameters. If `user_id` is undefined, the server returns the usage of everyone to admins. */
   #query(): Record<'from' | 'to' | 'key_id' | 'user_id', string | undefined> {
     const days = this.span;
     const [first, last] = [days[0] as Day, days.at(-1) as Day];

@@ -1,4 +1,4 @@
-/** Code highlighting. The library and languages are loaded on demand; the result is a tree of spans, never markup. */
+/** Highlights code. The library and its languages are loaded on demand. The result is a tree of spans and never contains markup. */
 import type { LanguageFn } from 'highlight.js';
 import type { createLowlight } from 'lowlight';
 import type { ElementContent, Root } from 'hast';
@@ -69,14 +69,14 @@ const ALIASES: Record<string, string> = {
   zsh: 'bash'
 };
 
-/** Longer code is shown plain, in characters. */
+/** Length in characters above which code is shown without colours. */
 const MAX_CHARS = 30_000;
-/** Limits the number of elements. */
+/** Number of spans above which code is shown without colours, because each is an element of the page. */
 const MAX_SPANS = 6_000;
 
 let highlighter: Promise<ReturnType<typeof createLowlight>> | undefined;
 
-/** Spans of the code; null for unknown languages. `began` is called when the grammar has loaded. */
+/** Returns the spans of the code; null if the language is unknown. `began` is called when the grammar of the language has loaded. */
 export async function highlight(language: string, code: string, began = () => {}): Promise<Span[] | null> {
   const wanted = language.toLowerCase();
   const name = ALIASES[wanted] ?? wanted;

@@ -1,4 +1,4 @@
-/** Worker that highlights code; it can be terminated. */
+/** Highlights code in a worker, which can be terminated if it takes too long. */
 import { highlight, type Span } from './highlight.ts';
 
 export interface Job {
@@ -6,7 +6,7 @@ export interface Job {
   readonly code: string;
 }
 
-/** `began`: the grammar has loaded, so the timeout starts. */
+/** Message of the worker. `began`: the grammar has loaded, so the timeout starts now. */
 export type Report = { readonly kind: 'began' } | { readonly kind: 'done'; readonly spans: Span[] | null };
 
 const report = (message: Report) => self.postMessage(message);
@@ -16,7 +16,7 @@ self.onmessage = async ({ data }: MessageEvent<Job>) => {
   try {
     spans = await highlight(data.language, data.code, () => report({ kind: 'began' }));
   } catch {
-    // The grammar failed: the code stays plain.
+    // If the grammar fails, the code is shown without colours.
   }
   report({ kind: 'done', spans });
 };

@@ -1,9 +1,9 @@
-/** Highlights code in a worker, one block at a time, with a timeout. */
+/** Highlights code in a worker, one block at a time and with a timeout. */
 import '../../../../styles/code.css';
 import type { Span } from './highlight.ts';
 import type { Job, Report } from './highlight.worker.ts';
 
-/** Slow code stays plain; a new worker takes the next, in milliseconds. */
+/** Time in milliseconds after which the worker is terminated. The code then stays without colours, and a new worker highlights the next block. */
 const HIGHLIGHT_TIMEOUT = 1_000;
 
 type Line = Pick<Worker, 'postMessage' | 'terminate'> & {
@@ -22,7 +22,7 @@ export class HighlightSession {
     this.#longest = longest;
   }
 
-  /** Spans of the code; null for unknown languages and timeouts. */
+  /** Returns the spans of the code; null if the language is unknown or it took too long. */
   colour(language: string, code: string): Promise<Span[] | null> {
     const turn = this.#last.then(() => this.#request({ language, code }));
     this.#last = turn;
@@ -46,7 +46,7 @@ export class HighlightSession {
         this.#worker.onerror = () => finish(null, true);
         this.#worker.postMessage(job);
       } catch {
-        // Without workers code is not highlighted.
+        // Workers are unavailable, so the code stays without colours.
         finish(null, true);
       }
     });

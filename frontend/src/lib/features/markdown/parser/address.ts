@@ -1,22 +1,22 @@
-/** Extent of a bare URL. Text in scripts without spaces may follow it directly, as may their punctuation. */
+/** Determines where a URL without markup ends. In scripts without spaces, text or punctuation may follow it directly. */
 
 import { lazily } from '#lib/util/lazy.ts';
 import { UNSPACED } from './unspaced.ts';
 
-/** URL and all following characters up to a space or a character that is invalid in URLs. */
+/** Start of a URL and all following characters up to a space or a character that URLs can't contain. */
 const BEGUN = /^(?:(?:https?|ftp):\/\/[\p{L}\p{N}-]|www\.[a-z\d-])[^\s<>"`]*/iu;
 /** Non-ASCII punctuation and invisible characters. */
 const MARK = String.raw`(?!\p{ASCII})[\p{P}\p{Cf}\uff00-\uffef]`;
-/** Characters that end a URL: unspaced scripts and pictographs. */
+/** Characters at which a URL ends: letters of scripts without spaces, and pictographs. */
 const UNJOINED = String.raw`(?:${UNSPACED}|[\p{Extended_Pictographic}\p{Emoji_Modifier}\p{Regional_Indicator}])`;
 const NEXT = String.raw`https?:\/\/`;
-/** Host; ends at unspaced scripts unless it starts with them. */
+/** Host of a URL. It ends at a letter of a script without spaces, unless it starts with one. */
 const hostAtStart = lazily(() => {
   const joined = String.raw`^(?:\w+:\/\/)?(?:(?!${MARK}|${UNJOINED}|${NEXT})[^/?#,;'()|*])+`;
   const ended = String.raw`^\w+:\/\/(?:[\p{L}\p{N}-]+\.)+(?:[a-z]{2,}|\p{L}{2,}(?=[/?#:]|$))(?::\d+)?`;
   return new RegExp(`${joined}|${ended}`, 'iu');
 });
-/** Unspaced letters belong to the path at the start of a segment: `/wiki/北京`, but not `/docs에서`. */
+/** Rest of a URL. Letters of scripts without spaces belong to it at the start of a path segment, as in `/wiki/北京`, but not elsewhere, as in `/docs에서`. */
 const restAtStart = lazily(() => {
   const rest = String.raw`^(?:(?!${MARK}|${UNJOINED}|[,;|]+${NEXT}).|(?<=[/=?&#_-])(?:(?!${MARK})${UNJOINED})+)*`;
   return new RegExp(rest, 'iu');
@@ -24,10 +24,10 @@ const restAtStart = lazily(() => {
 
 const STOPS = '?!.,:;*_\'"~|\\';
 const OPENED_BY: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' };
-/** Maximum length of an entity name such as `&hellip;`. */
+/** Maximum length of the name of an HTML entity such as `&hellip;`. */
 const MAX_ENTITY_NAME = 32;
 
-/** URL at the start of a text; null if there is none. */
+/** Returns the URL at the start of a text; null if there is none. */
 export function addressAt(text: string): string | null {
   const begun = BEGUN.exec(text)?.[0];
   if (begun === undefined) return null;
@@ -37,7 +37,7 @@ export function addressAt(text: string): string | null {
   return withoutTail(/^[/?#]/.test(rest) ? host + (restAtStart().exec(rest)?.[0] ?? '') : host);
 }
 
-/** Removes trailing punctuation and unbalanced brackets. */
+/** Removes punctuation and unbalanced brackets from the end of a URL. */
 function withoutTail(address: string): string {
   const open = new Map<string, number>();
   for (const sign of address) {
@@ -58,7 +58,7 @@ function withoutTail(address: string): string {
   return address.slice(0, end);
 }
 
-/** Length of the entity that ends at `end`; 1 for a plain semicolon. */
+/** Length of the HTML entity that ends at `end`; 1 if there is only a semicolon. */
 function entityBefore(text: string, end: number): number {
   return /&[a-z\d]+;$/i.exec(text.slice(Math.max(0, end - MAX_ENTITY_NAME), end))?.[0].length ?? 1;
 }

@@ -8,7 +8,7 @@ import { MARKS } from './testing.ts';
 
 const OURS = { gfm: true, breaks: true };
 
-/** The package as the build transforms it, importable under several names. */
+/** Imports `marked` as the build transforms it. Different names return separate modules. */
 async function built(name = '') {
   const code = lexerOnly(readFileSync(createRequire(import.meta.url).resolve('marked'), 'utf8'));
   const url = `data:text/javascript;base64,${Buffer.from(code).toString('base64')}#${name}`;

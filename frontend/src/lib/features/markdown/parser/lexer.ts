@@ -1,6 +1,6 @@
 /**
- * Grammar: CommonMark and GitHub extensions by `marked`, formulas, and bounds. `marked` and the renderer recurse into nested structures, so short
- * inputs could exhaust either.
+ * Grammar of messages: CommonMark with GitHub's extensions, as `marked` parses it, and formulas. Nesting and table size are limited, because `marked` and the
+ * renderer are recursive, so that a short text could exhaust them.
  */
 import { Lexer, Tokenizer, type MarkedOptions, type Token, type Tokens } from 'marked';
 import { addressAt } from './address.ts';
@@ -8,19 +8,19 @@ import { isFace, isProduct, isRange, maskBeside, opensBeside } from './emphasis.
 import { CHANNEL, safeHref } from './links.ts';
 import { MATH } from './math.ts';
 
-/** Maximum nesting of blocks and of inline markup; deeper text is plain. */
+/** Maximum nesting of blocks and of inline markup. Text that is nested deeper is shown without markup. */
 export const MAX_DEPTH = 16;
-/** Maximum number of table cells, because every line has as many cells as the head. */
+/** Maximum number of cells of a table. Each line has as many cells as the head, so a short text could contain very many. */
 export const MAX_TABLE_CELLS = 3_000;
 
-/** Dates such as the Korean `2026. 1. 5.` are no nested lists. */
+/** Date that looks like nested lists, such as the Korean `2026. 1. 5.` */
 const DATE = /^ {0,3}\d{1,9}[.)] +\d{1,9}[.)](?:\s|$)/;
-/** Comparison or emoticon, no quote: `>= 5`, `>90%`, `>_<`. */
+/** Comparison or emoticon that looks like a quote: `>= 5`, `>90%`, `>_<`. */
 const MORE = /^ {0,3}>(?:=|[$€£¥]?\d(?!\d*[.)]\s)|[._~]{1,2}[<>]|[:;]-?[()DPO3/\\|])/;
-/** Backslashes that are no escapes: a shrug and a UNC path. */
+/** Backslashes that escape nothing: those of a shrug, and those of a UNC path. */
 const SHRUG = /^\\{1,3}_\(ツ\)\\?_\/¯/;
 const SHARE = /^\\\\[\w.$-]+(?=\\[\w$])/;
-/** Windows path, whose characters are no markup. */
+/** Drive at the start of a Windows path, in which no character is markup. */
 const DRIVE = /(?<![\p{L}\p{N}])[a-z]:$/iu;
 const PATH = /^\\[\w.$~*?%-][^\s`"<>|]*/;
 
@@ -37,15 +37,15 @@ export function lex(source: string): Token[] {
   return tokens;
 }
 
-/** Parses a single paragraph without formulas, which needs no block rules. */
+/** Parses a single paragraph without formulas. This is faster, because no rules for blocks are needed. */
 export function lexParagraph(text: string): Tokens.Paragraph {
   const tokens = new Lexer(optionsWith(new BoundedTokenizer())).inlineTokens(text);
   return { type: 'paragraph', raw: text, text, tokens };
 }
 
 /**
- * The address of a link that is nowhere in the text would be hidden from who reads it: it is shown as it was written.
- * So is another address of the same name, which no link has.
+ * Shows link definitions that no link uses as they were written, because their address would be invisible otherwise. The same applies to a second definition
+ * with the same label.
  */
 function showUnused(tokens: readonly Token[], used: Set<string>, read: (text: string) => Token[]): void {
   for (const token of tokens) {
@@ -58,7 +58,7 @@ function showUnused(tokens: readonly Token[], used: Set<string>, read: (text: st
 }
 
 class BoundedTokenizer extends Tokenizer {
-  /** Labels of used link definitions. */
+  /** Labels of the link definitions that links use. */
   readonly used = new Set<string>();
   #blocks = 0;
   #inlines = 0;
@@ -71,7 +71,7 @@ class BoundedTokenizer extends Tokenizer {
     return DATE.test(src) ? undefined : this.#inBlock(() => super.list(src));
   }
 
-  /** Short underlines are text: the `--` of a signature, a started list. */
+  /** Recognises a heading only if its underline has at least three characters: the `--` of a signature or the start of a list is text. */
   override lheading(src: string): Tokens.Heading | undefined {
     const heading = super.lheading(src);
     return heading && /(?:===|---)\s*$/.test(heading.raw) ? heading : undefined;
@@ -83,7 +83,7 @@ class BoundedTokenizer extends Tokenizer {
     return table;
   }
 
-  /** GitHub drops cells beyond the head; here no text is dropped. */
+  /** Adds the cells that a line has beyond those of the head. GitHub drops them, but here no text may disappear. */
   #countCells({ raw, header, rows }: Tokens.Table): void {
     const lines = raw.split('\n').slice(2);
     for (const [at, row] of rows.entries()) {
@@ -131,7 +131,7 @@ class BoundedTokenizer extends Tokenizer {
 
   override reflink(src: string, links: Tokenizer['lexer']['tokens']['links']) {
     const token = this.#inInline(() => super.reflink(src, links));
-    // Unsafe links are shown as source.
+    // A link with an unsafe target is shown as it was written.
     if (token && token.type !== 'text' && (CHANNEL.test(token.href) || safeHref(token.href))) {
       const [, words = '', label] = /^!?\[((?:\\.|[^\\])*?)\](?:\[([^\]]*)\])?$/s.exec(token.raw) ?? [];
       this.used.add((label || words).toLowerCase().replaceAll(/\s+/g, ' '));
@@ -158,7 +158,7 @@ class BoundedTokenizer extends Tokenizer {
 
 const asText = (raw: string) => ({ type: 'text', raw, text: raw }) as Tokens.Generic as Tokens.Em;
 
-/** Splits a table row like `marked`; escaped bars are text. */
+/** Splits a line of a table into cells, as `marked` does. An escaped bar is text. */
 function cellsOf(line: string): string[] {
   const cells = [''];
   for (const [part] of line.matchAll(/\\[\s\S]|[^\\]/g)) {

@@ -1,22 +1,22 @@
-/** Checks link targets and their labels. */
+/** Checks the targets of links, and that their texts don't feign another target. */
 import { lazily } from '#lib/util/lazy.ts';
 import type { Inline } from '../tree.ts';
 
 const SAFE_SCHEMES = new Set(['http:', 'https:', 'mailto:', 'tel:']);
-/** Invisible and bidirectional control characters. */
+/** Invisible characters and controls of the direction of text. */
 const unseen = lazily(() => /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]/gu);
 const HOST = String.raw`(?:[\p{L}\p{N}_-]+\.)+[\p{L}\p{N}-]{2,}|\d{1,3}(?:\.\d{1,3}){3}|\[(?=[^\]]*:)[\da-f:.]+\]`;
-/** URL with a scheme, or a start of one. */
+/** URL with a scheme or `www.`, of which the host is captured. */
 const addresses = lazily(
   () => new RegExp(String.raw`(?:\p{L}[\p{L}\p{N}+.-]*:[\\/]+(?:[^\s/@]*@)?|\bwww\.)(${HOST}|[\p{L}\p{N}_-]+)`, 'giu')
 );
-/** Bare host with an optional path, or an email address. */
+/** Host without a scheme, with an optional path, or an email address. */
 const bareAddress = lazily(() => new RegExp(String.raw`^(?:[^\s@]+@)?(${HOST})(?::\d+)?(?:[/?#]\S*)?$`, 'iu'));
 
-/** Conversation link of this installation (`channels/channel-links.ts`). */
+/** Link to a conversation of this installation (`channels/channel-links.ts`). */
 export const CHANNEL = /^\/c\/([\da-f-]{36})$/i;
 
-/** Returns a safe href; undefined for other schemes. */
+/** Returns the normalised URL; null if its scheme is not allowed. */
 export function safeHref(href: string): string | null {
   try {
     const url = new URL(href);
@@ -26,7 +26,10 @@ export function safeHref(href: string): string | null {
   }
 }
 
-/** Label of a link. A text that looks like another site is replaced by the real one; an ambiguous name (`main.rs`) gets the real host appended. */
+/**
+ * Text of a link. A text that looks like the URL of another site is replaced by the real URL. If the text may be a host or a name (`main.rs`), the real host is
+ * appended.
+ */
 export function labelled(href: string, children: Inline[]): Inline[] {
   const label = wordsOf(children)
     .normalize('NFKC')

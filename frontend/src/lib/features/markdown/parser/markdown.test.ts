@@ -9,7 +9,7 @@ import { plainText } from '../plain.ts';
 import type { Block, Inline } from '../tree.ts';
 
 const first = (source: string) => parse(source)[0] as Block;
-/** Visible text. */
+/** Text that a reader sees. */
 function wordsOf(nodes: readonly unknown[]): string {
   return nodes
     .map((node) => {
@@ -67,7 +67,7 @@ describe('parse', () => {
       'See the Plan, it and a map.',
       `[e]: ${site}/e`
     ]);
-    // Unsafe target.
+    // The target of the link is unsafe.
     expect(shown('See [it].\n\n[it]: javascript:alert(1)')).toEqual(['See [it].', '[it]: javascript:alert(1)']);
   });
 
@@ -397,7 +397,7 @@ describe('text that is still being written', () => {
           at += 1 + (cuts[turn % cuts.length] ?? 0);
           growing.write(source.slice(0, at));
         }
-        // Text held back at the end appears with the next block.
+        // The text that was held back at the end appears with the next block.
         expect(growing.write(`${source}\n\nEnd.`)).toEqual(parse(`${source}\n\nEnd.`));
       }),
       { numRuns: 500 }

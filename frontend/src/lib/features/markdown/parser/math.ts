@@ -1,4 +1,4 @@
-/** Formulas: inline `$…$` and `\(…\)`, block `$$…$$` and `\[…\]`. */
+/** Grammar of formulas: inline as `$…$` and `\(…\)`, as blocks as `$$…$$` and `\[…\]`. */
 import type { MarkedOptions, Token, TokenizerThis, Tokens } from 'marked';
 import { lazily } from '#lib/util/lazy.ts';
 
@@ -9,15 +9,15 @@ export interface MathToken extends Tokens.Generic {
   display: boolean;
 }
 
-/** Longer formulas are shown as source, in characters. */
+/** Length in characters above which a formula is shown as its source. */
 const MAX_FORMULA = 2_000;
-/** Characters that end plain text in `marked`. */
+/** Characters at which `marked` stops reading plain text. */
 const SPECIAL = /[$\\<![\]`*~_\n]/;
-/** Excludes prices: no inner spaces, no letter or digit after it. */
+/** Formula between dollar signs. To exclude prices, there may be no spaces directly inside them and no letter or digit after them. */
 const inDollars = lazily(
   () => new RegExp(`^\\$(?![\\s$])((?:\\\\[^\\n]|[^\\\\$\\n]){1,${MAX_FORMULA}}?)(?<!\\s)\\$(?![\\p{L}\\p{N}$])`, 'u')
 );
-/** “$5 or 6$” has only numbers and words. */
+/** Text between two prices, as in “$5 or 6$”: numbers followed by words. */
 const PRICE = /^[\d.,]+\s+[^\\^_=+*/<>{}|]*$/;
 
 export const MATH: NonNullable<MarkedOptions['extensions']> = {
@@ -35,7 +35,7 @@ function block(this: TokenizerThis, src: string): MathToken | undefined {
   if (!token) return undefined;
   const raw = indent + token.raw;
   const rest = /^[ \t]*(?:\n+|$)/.exec(src.slice(raw.length))?.[0];
-  // Followed by text, it is inline.
+  // If text follows in the same line, the formula is inline.
   return rest === undefined ? undefined : { ...token, raw: raw + rest };
 }
 
@@ -62,7 +62,7 @@ function between(src: string, open: string, close: string, display: boolean): Ma
   return { type: 'math', raw: open + text + close, text: text.trim(), display };
 }
 
-/** Start of a block formula in a paragraph. */
+/** Index in a paragraph at which a block formula starts; -1 if there is none. */
 function startOfBlock(this: TokenizerThis, src: string): number {
   const end = src.indexOf('\n\n');
   return (end === -1 ? src : src.slice(0, end)).search(/(?<=\n {0,3})(?:\$\$|\\\[)/);

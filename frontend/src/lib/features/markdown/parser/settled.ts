@@ -1,26 +1,26 @@
 /**
- * Stable prefix of streaming Markdown: excludes markup that may change its meaning, such as table heads, partial links and open emphasis. A
- * heuristic by lines; at worst text appears a moment later.
+ * Finds the part of streaming Markdown that can be shown. It ends before markup whose meaning may still change, such as the head of a table, an incomplete link
+ * or open emphasis. This is a heuristic by lines: at worst, text appears a moment later.
  */
 
 import { UNSPACED, WIDE_MARK } from './unspaced.ts';
 
 const WIDE = new RegExp(WIDE_MARK, 'u');
 const BESIDE = new RegExp(`${UNSPACED}|${WIDE_MARK}`, 'u');
-/** Maximum length of an open construct, in characters. */
+/** Length in characters from which an open construct is shown without waiting for its end. */
 const MAX_SPAN = 240;
 const MAX_ADDRESS = 2_000;
 const MAX_FORMULA = 2_000;
 
-/** Prefix of blocks in quotes and lists. */
+/** Markers of quotes and lists before a block. */
 const INSIDE = String.raw`[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*`;
 const FENCE = new RegExp(`^${INSIDE}(\`{3,}|~{3,})(.*)$`);
-/** Only markup so far: bullet, heading, rule, fence, number, task box. */
+/** Line that contains only markup so far: the marker of a list, heading, rule, fence or task. */
 const ONLY_MARKS = new RegExp(`^${INSIDE}(?:[-*+_=~\`#>|]+|\\d{1,9}[.)]?|\\[[ xX]?\\]?)?[ \\t]*$`);
 const TABLE_HEAD = new RegExp(`^${INSIDE}\\|`);
 const DELIMITERS = /^[ \t>]*\|?[ \t]*:?-[-:| \t]*$/;
 
-/** `open` starts with a block. */
+/** Returns the length of the part of `open` that can be shown. `open` starts with a block. */
 export function settled(open: string): number {
   const lines = open.split('\n');
   const last = lines.at(-1) ?? '';
@@ -35,7 +35,7 @@ export function settled(open: string): number {
   return from + settledSpans(open.slice(from));
 }
 
-/** Open code fence; the last line may be incomplete. */
+/** Fence of the code block that is open after the complete lines; null if there is none. */
 function openFence(lines: readonly string[]): string | null {
   let fence: string | null = null;
   for (const line of lines.slice(0, -1)) {
@@ -46,7 +46,7 @@ function openFence(lines: readonly string[]): string | null {
   return fence;
 }
 
-/** Start of a table whose delimiter row is incomplete. */
+/** Index of the table that starts at the end of the text and whose delimiter row is incomplete; null if there is none. */
 function unfinishedTable(lines: readonly string[]): number | null {
   const last = lines.at(-1) ?? '';
   const before = lines.at(-2) ?? '';
@@ -64,7 +64,7 @@ interface Opener {
   readonly at: number;
 }
 
-/** End of the text whose inline markup is final. */
+/** Length of the text whose inline markup can't change any more. */
 function settledSpans(text: string): number {
   const openers: Opener[] = [];
   const end = text.length;
@@ -99,7 +99,7 @@ function settledSpans(text: string): number {
   return oldest(openers, end);
 }
 
-/** First open emphasis that may still close. */
+/** Index of the first emphasis that is still open and may be closed; `end` if there is none. */
 function oldest(openers: readonly Opener[], end: number): number {
   return openers.find(({ at }) => end - at <= MAX_SPAN)?.at ?? end;
 }
@@ -110,7 +110,7 @@ function run(text: string, at: number): string {
   return text.slice(at, end);
 }
 
-/** A code span ends with as many backticks as it starts with. */
+/** Index after the end of a code span, which has as many backticks as its start. */
 function closing(text: string, marks: string, from: number): number {
   for (let at = text.indexOf(marks, from); at !== -1;) {
     const found = run(text, at);
@@ -120,7 +120,7 @@ function closing(text: string, marks: string, from: number): number {
   return -1;
 }
 
-/** End of a formula, or of a plain dollar; null while it is open. */
+/** Index after a formula or a plain dollar sign; null while the formula is open. */
 function formula(text: string, at: number): number | null {
   const rest = text.length - at;
   for (const [open, close] of [
@@ -134,7 +134,7 @@ function formula(text: string, at: number): number | null {
     return rest > MAX_FORMULA ? at + open.length : null;
   }
   if (rest === 1) return null;
-  // Followed by a digit it is most likely a price.
+  // A digit after the sign makes it a price most likely.
   if (text[at] !== '$' || /[\s\d]/.test(text[at + 1] ?? '')) return at + 1;
   const line = text.indexOf('\n', at);
   const end = text.indexOf('$', at + 1);
@@ -142,7 +142,7 @@ function formula(text: string, at: number): number | null {
   return line !== -1 || rest > MAX_SPAN ? at + 1 : null;
 }
 
-/** End of a link, or of plain brackets; null while it is open. */
+/** Index after a link or plain brackets; null while they are open. */
 function link(text: string, at: number): number | null {
   const rest = text.length - at;
   const label = text.indexOf(']', at);
@@ -154,7 +154,7 @@ function link(text: string, at: number): number | null {
   return rest > MAX_ADDRESS || /\n/.test(text.slice(label)) ? at + 1 : null;
 }
 
-/** Opens or closes emphasis by CommonMark's flanking rules and those of `emphasis.ts`. */
+/** Handles a delimiter that opens or closes emphasis, by the rules of CommonMark and of `emphasis.ts`. */
 function emphasis(text: string, at: number, openers: Opener[]): number {
   const marks = run(text, at);
   const next = at + marks.length;

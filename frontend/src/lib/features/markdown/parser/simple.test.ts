@@ -1,4 +1,4 @@
-/** The fast paths produce the same tree as the full grammar. */
+/** Checks that the fast parser of simple messages produces the same tree as the full grammar. */
 import fc from '#lib/util/property-testing.ts';
 import { expect, it } from 'vitest';
 import { HOSTILE } from '../hostile.ts';

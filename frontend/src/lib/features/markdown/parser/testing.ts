@@ -1,7 +1,7 @@
 /** One letter of each script. */
 export const SCRIPTS = ['w', 'É', 'đ', 'ж', 'ع', 'ש', '词', 'の', '한', 'ก', 'क', '😀'];
 
-/** Markup and look-alikes for random tests. */
+/** Markup, and text that looks like markup, for random tests. */
 export const MARKS = [
   ...[' ', ' ', '\n', '\n', '\n\n', '\n    ', '\t', '  \n'],
   ...[

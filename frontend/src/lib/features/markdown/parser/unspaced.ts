@@ -1,11 +1,11 @@
-/** Scripts without spaces between words, as regular expression sources (flag `u`). */
+/** Sources of regular expressions (with the flag `u`) about scripts that don't separate words by spaces. */
 
-/** Their letters, and Hangul, whose particles follow a word directly. */
+/** Letters of these scripts. Includes Hangul, in which particles follow a word directly. */
 export const UNSPACED = String.raw`[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{scx=Hang}\p{scx=Yiii}\p{scx=Thai}\p{scx=Laoo}\p{scx=Khmr}\p{scx=Mymr}\p{scx=Tibt}]`;
-/** Their punctuation. */
+/** Punctuation of these scripts. */
 export const WIDE_MARK = String.raw`(?=[\u3001-\u303f\ufe10-\ufe1f\ufe30-\ufe4f\uff00-\uffef])[\p{P}\p{S}]`;
 
-/** Fast check without Unicode classes, which are slow to compile. */
+/** Whether a text may contain such letters. Avoids Unicode classes, which are slow to compile. */
 export function mayBeUnspaced(text: string): boolean {
   return /[\u00b7\u02bc-\u1dff\u2e80-\uffff]/.test(text);
 }

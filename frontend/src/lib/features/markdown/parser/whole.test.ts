@@ -1,4 +1,4 @@
-/** Any input is readable: no text disappears. */
+/** Checks with random inputs that no text disappears. */
 import fc from '#lib/util/property-testing.ts';
 import { describe, expect, it } from 'vitest';
 import { isBlank } from '../blank-text.ts';
@@ -9,18 +9,18 @@ import { MARKS, SCRIPTS } from './testing.ts';
 
 const values = (node: unknown): [string, unknown][] => (typeof node === 'object' && node ? Object.entries(node) : []);
 
-/** Rendered text of a tree. */
+/** Text of a tree as it is rendered. */
 function drawn(node: unknown): string {
   if (Array.isArray(node)) return node.map(drawn).join('');
   const { type, language, text } = { type: '', language: undefined, text: undefined, ...(node as object) };
   const letters = values(node).map(([key, value]) =>
     ['text', 'mark', 'info', 'language'].includes(key) ? String(value ?? '') : drawn(value)
   );
-  // Rule or unfinished code block.
+  // A rule or an unfinished code block is visible although it has no text.
   return (type === 'rule' || (language !== undefined && text === '') ? '-' : '') + letters.join('');
 }
 
-/** Link targets and titles. */
+/** Targets and titles of the links of a tree. */
 function behind(node: unknown): string {
   if (Array.isArray(node)) return node.map(behind).join(' ');
   return values(node)
@@ -182,7 +182,7 @@ describe('emphasis beside writing without spaces', () => {
   ])('is read: %s', (text, words) => {
     if (words !== null) expect(strong(text)).toEqual([words]);
     expect(drawn(parse(text))).not.toContain('*');
-    // Streaming shows no asterisks either.
+    // While streaming, no asterisks are shown either.
     const growing = new GrowingMarkdown();
     for (let end = 1; end <= text.length; end++) expect(drawn(growing.write(text.slice(0, end)))).not.toContain('*');
   });

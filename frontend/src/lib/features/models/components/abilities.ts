@@ -11,7 +11,7 @@ interface Ability {
   readonly id: Capability | 'files';
   readonly icon: typeof Brain;
   readonly label: () => string;
-  /** Short label. */
+  /** Short name of the capability. */
   readonly short: () => string;
 }
 
@@ -26,6 +26,6 @@ export const LOOKS: readonly Ability[] = [
 ];
 
 export function abilitiesOf({ capabilities }: Model): readonly Ability[] {
-  // The server extracts text from files, so every model can read them.
+  // Every model can read files, because the server extracts their text.
   return LOOKS.filter(({ id }) => id === 'files' || capabilities?.[id]);
 }

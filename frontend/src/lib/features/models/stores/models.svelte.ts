@@ -3,7 +3,7 @@ import type { Model } from '#lib/api/assistants.ts';
 import type { Id } from '#lib/api/types.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
-/** Models available to the user, optionally in a workspace. */
+/** Models that the user may use, in a workspace if one is given. */
 export class ModelsStore {
   readonly list: PagedResource<Model>;
 

@@ -11,12 +11,12 @@ export const STATUSES: Record<ReportStatus, { look: string; name: () => string }
 
 const DEEDS: Record<ReportAction, () => string> = { hide: m.report_did_hide, warn: m.report_did_warn };
 
-/** Outcome of a report. */
+/** Text with the outcome of a report. */
 export function outcomeOf({ actions }: Report): string {
   return actions.length === 0 ? m.report_did_dismiss() : actions.map((action) => nameIn(DEEDS, action)).join(', ');
 }
 
-/** Channel name or kind of conversation. */
+/** Name of the channel, or the kind of the conversation, in which the message is. */
 export function placeOf({ place }: Report): string {
   if (!place) return m.report_place_gone();
   if (isChannel(place)) return `#${place.title ?? ''}`;

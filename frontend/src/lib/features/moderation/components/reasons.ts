@@ -13,7 +13,7 @@ const NAMES: Record<ReportReason, () => string> = {
   other: m.report_other
 };
 
-/** Label of a report reason. */
+/** Label of the reason for a report. */
 export function reasonName(reason: ReportReason): string {
   return nameIn(NAMES, reason);
 }

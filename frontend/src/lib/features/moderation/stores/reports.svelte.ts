@@ -9,7 +9,7 @@ const PAGE_SIZE = 50;
 
 export type ReportFilter = FilterOf<'/admin/reports'>;
 
-/** Reports of messages. */
+/** Reports of messages, for moderators. */
 export class ReportsStore {
   readonly list: PagedResource<Report>;
   readonly #api: Api;
@@ -39,13 +39,13 @@ export class ReportsStore {
     await this.#again();
   }
 
-  /** Resolves a report; without actions it is dismissed. */
+  /** Resolves a report. Without actions it is dismissed. */
   async resolve(id: Id, actions: readonly ReportAction[], words: string): Promise<void> {
     await this.#api.post(`/admin/reports/${id}/resolve`, { actions, words: words === '' ? undefined : words });
     await this.#again();
   }
 
-  /** Hides or shows a message. */
+  /** Hides a message, or shows it again. */
   async hide(messageId: Id, isHidden: boolean): Promise<void> {
     await this.#api.post(`/admin/messages/${messageId}/${isHidden ? 'hide' : 'restore'}`, {});
     await this.#again();

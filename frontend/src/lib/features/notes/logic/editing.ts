@@ -1,11 +1,11 @@
-/** Editor commands: inline markup around the selection or prefixes of its lines. */
+/** Editor commands that add or remove markup around the selection or before its lines. */
 export interface Selected {
   text: string;
   start: number;
   end: number;
 }
 
-/** Toggles markup around the selection. */
+/** Adds markup around the selection, or removes it if it is there. */
 export function around({ text, start, end }: Selected, mark: string): Selected {
   const inner = text.slice(start, end);
   const hasIt = text.slice(start - mark.length, start) === mark && text.slice(end, end + mark.length) === mark;
@@ -22,7 +22,7 @@ export function around({ text, start, end }: Selected, mark: string): Selected {
   };
 }
 
-/** Toggles a prefix of the selected lines. */
+/** Adds a prefix to the selected lines, or removes it if all have it. */
 export function before({ text, start, end }: Selected, mark: string): Selected {
   const from = text.lastIndexOf('\n', start - 1) + 1;
   const next = text.indexOf('\n', end);
@@ -38,7 +38,7 @@ export function before({ text, start, end }: Selected, mark: string): Selected {
   };
 }
 
-/** Continues a list on Enter; ends it on an empty item. Null for default behaviour. */
+/** Handles Enter in a list: adds an item, or ends the list if the item is empty. Null outside a list. */
 export function nextLine({ text, start, end }: Selected): Selected | null {
   if (start !== end) return null;
   const from = text.lastIndexOf('\n', start - 1) + 1;
@@ -64,7 +64,7 @@ export function words(text: string): number {
   return text.match(/[\p{L}\p{N}]+(?:['’-][\p{L}\p{N}]+)*/gu)?.length ?? 0;
 }
 
-/** Lines missing in the other text. */
+/** Lines of a text, each with whether the other text doesn't contain it. */
 export function onlyIn(text: string, other: string): { line: string; isOnly: boolean }[] {
   const known = new Set(other.split('\n').map((line) => line.trim()));
   return text.split('\n').map((line) => ({ line, isOnly: line.trim() !== '' && !known.has(line.trim()) }));

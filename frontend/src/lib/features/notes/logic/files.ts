@@ -1,4 +1,4 @@
-/** Export of notes: Markdown, or a ZIP of all. */
+/** Export of notes: one as a Markdown file, all as a ZIP file. */
 import { saveFile, saveText } from '#lib/ui/save-file.ts';
 import type { StoredNote } from '../storage.ts';
 import { zip } from './zip.ts';
@@ -12,7 +12,7 @@ export function asMarkdown({ title, content }: NoteText): string {
   return `${name ? `# ${name}\n\n` : ''}${content.trimEnd()}\n`;
 }
 
-/** File name that is valid on every system. */
+/** File name of a note, valid on every system. */
 export function fileName({ title }: NoteText, untitled: string): string {
   const plain = title.replace(/[\p{Cc}/\\:*?"<>|]/gu, ' ').replace(/\s+/g, ' ');
   const name = [...plain]
@@ -22,13 +22,13 @@ export function fileName({ title }: NoteText, untitled: string): string {
   return `${name || untitled}.md`;
 }
 
-/** Distinct file names: “Call.md”, “Call (2).md”. */
+/** Files of the notes with distinct names: “Call.md”, “Call (2).md”. */
 export function filesOf(notes: readonly NoteText[], untitled: string): { name: string; text: string; time: Date }[] {
   const taken = new Set<string>();
   return notes.map((note) => {
     const wanted = fileName(note, untitled);
     let name = wanted;
-    // Some file systems are case-insensitive.
+    // Some file systems don't distinguish upper and lower case.
     for (let count = 2; taken.has(name.toLowerCase()); count += 1) name = wanted.replace(/\.md$/, ` (${count}).md`);
     taken.add(name.toLowerCase());
     return { name, text: asMarkdown(note), time: new Date(note.edited_at) };

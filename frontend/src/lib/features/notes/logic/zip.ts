@@ -1,4 +1,4 @@
-/** Uncompressed ZIP files of texts. */
+/** Creates uncompressed ZIP files of texts. */
 export interface ZipEntry {
   readonly name: string;
   readonly text: string;
@@ -6,7 +6,7 @@ export interface ZipEntry {
 }
 
 const VERSION = 20;
-/** UTF-8 flag of names. */
+/** Flag that file names are UTF-8. */
 const FLAGS = 0x0800;
 
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
@@ -45,7 +45,7 @@ export function zip(entries: readonly ZipEntry[]): Uint8Array<ArrayBuffer>[] {
   return [...local, ...central, end];
 }
 
-/** Size in bytes and value. */
+/** Field of a ZIP structure: its size in bytes and its value. */
 type Field = readonly [size: 2 | 4, value: number];
 
 function packed(...fields: readonly Field[]): Uint8Array<ArrayBuffer> {
@@ -65,7 +65,7 @@ function crc(bytes: Uint8Array): number {
   return (value ^ 0xffffffff) >>> 0;
 }
 
-/** Local DOS time with two-second precision, from 1980 on. */
+/** Local time in the format of DOS, which starts in 1980 and has a precision of two seconds. */
 function dosTime(time: Date): number {
   const date = (Math.max(0, time.getFullYear() - 1980) << 9) | ((time.getMonth() + 1) << 5) | time.getDate();
   const clock = (time.getHours() << 11) | (time.getMinutes() << 5) | (time.getSeconds() >> 1);

@@ -6,7 +6,7 @@ import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
 type Deed = 'create' | 'write' | 'pin' | 'remove' | 'turn' | 'rest' | 'reload';
 
-/** Device that may be offline. */
+/** Fake device that may be offline. */
 class Device {
   readonly #server: NotesServer;
   readonly #storage = new MemoryNotes();
@@ -19,7 +19,7 @@ class Device {
     this.#notes = this.#open();
   }
 
-  /** Loads the page with the stored notes. */
+  /** Opens the page, which loads the stored notes. */
   #open(): NotesStore {
     this.#close();
     const { ready } = this.#live;
@@ -62,7 +62,7 @@ class Device {
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** Runs actions on two devices, connects both, and returns the final state. */
+/** Runs actions on two devices, connects both and returns the final state of each. */
 async function play(deeds: readonly { at: number; deed: Deed; place: number }[]) {
   const server = new NotesServer();
   const devices = [new Device(server), new Device(server)];

@@ -6,12 +6,12 @@ import { errorMessage } from '#lib/api/error-messages.ts';
 import type { StoredNote, NoteStorage } from '../storage.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
-/** Typing pause before an upload, in milliseconds. */
+/** Pause in typing after which a note is uploaded, in milliseconds. */
 const SEND_AFTER = 700;
-/** Retry delay, in milliseconds. */
+/** Delay before a failed synchronisation is retried, in milliseconds. */
 const RETRY_AFTER = 8000;
 
-/** Sync state: stored on the server, uploading, local only, rejected. */
+/** State of the notes: stored on the server, being uploaded, only on this device, or rejected by the server. */
 export type SaveState = 'saved' | 'saving' | 'local' | 'refused';
 
 interface Options {
@@ -19,12 +19,15 @@ interface Options {
   live: LiveUpdates & { readonly ready: boolean };
   storage: NoteStorage;
   userId: Id;
-  /** Title of a copy: “Call (copy from phone)”. */
+  /** Returns the title of a copy: “Call (copy from phone)”. */
   copied: (title: string) => string;
   now?: () => Date;
 }
 
-/** Own notes: stored locally first, then synchronised. Conflicts create copies, so no text is lost. */
+/**
+ * Notes of the user. Each change is stored on this device and then synchronised. If two devices change a note, one version becomes a copy, so that no text is
+ * lost.
+ */
 export class NotesStore {
   readonly #notes = new SvelteMap<Id, StoredNote>();
   readonly #problems = new SvelteMap<Id, string>();
@@ -32,9 +35,9 @@ export class NotesStore {
   error = $state<unknown>(null);
   isSyncing = $state(false);
   syncedAt = $state<Date | null>(null);
-  /** Local storage is unavailable: unsent changes are lost with the page. */
+  /** Whether nothing can be stored on this device, so that changes are lost with the page unless they are uploaded. */
   isForgetful = $state(false);
-  /** Called when the note being edited becomes a copy. */
+  /** Called when a conflict turns the text of a note into a copy, which may be the one being edited. */
   onCopied: (from: Id, to: Id) => void = () => undefined;
 
   readonly #options: Options;
@@ -50,16 +53,16 @@ export class NotesStore {
     this.#now = options.now ?? (() => new Date());
   }
 
-  /** Pinned first, then by time of change. */
+  /** Notes: pinned ones first, then by time of change. */
   readonly items = $derived.by(() =>
     [...this.#notes.values()]
       .filter(({ isGone }) => !isGone)
       .sort((a, b) => Number(b.pinned) - Number(a.pinned) || (a.edited_at < b.edited_at ? 1 : -1))
   );
-  /** Notes with unsent changes. */
+  /** Number of notes with changes that aren't uploaded yet. */
   readonly waiting = $derived.by(() => [...this.#notes.values()].filter(({ isDirty }) => isDirty).length);
 
-  /** Time of the last sync; null if never, -Infinity if it failed. */
+  /** Time of the last synchronisation; null if there was none, -Infinity if it failed. */
   get requestedAt(): number | null {
     return this.#requestedAt;
   }
@@ -79,7 +82,7 @@ export class NotesStore {
     return this.#problems.get(id);
   }
 
-  /** Loads local notes, then syncs; returns a function that stops it. */
+  /** Loads the stored notes and synchronises them; returns a function that stops this. */
   open(): () => void {
     const { live, storage, userId } = this.#options;
     void storage.load(userId).then(({ notes, since }) => {
@@ -125,7 +128,7 @@ export class NotesStore {
     }
   }
 
-  /** Restores a note deleted a moment ago. */
+  /** Restores a note that was deleted a moment ago. */
   restore(note: StoredNote): void {
     const base = this.#notes.get(note.id)?.base ?? 0;
     const id = base === 0 ? newId() : note.id;
@@ -145,7 +148,7 @@ export class NotesStore {
     return this.sync();
   }
 
-  /** Synchronises with the server in both directions. */
+  /** Applies the changes of the server and uploads those of this device. */
   async sync(): Promise<void> {
     if (this.isSyncing) {
       this.#again = true;
@@ -194,7 +197,7 @@ export class NotesStore {
       }
       this.#since = last.updated_at;
     }
-    // Deletions older than the server's tombstones.
+    // Notes that are missing on the server were deleted so long ago that it doesn't report that any more.
     if (isWhole) {
       const gone = [...this.#notes.values()].filter(({ id, base, isDirty }) => base > 0 && !isDirty && !seen.has(id));
       await this.#remove(gone.map(({ id }) => id));
@@ -202,7 +205,7 @@ export class NotesStore {
     if (!this.#isClosed) await storage.setSince(userId, this.#since);
   }
 
-  /** Merges a note of the server. */
+  /** Merges a note of the server into the local one. */
   #applyServerNote(note: Note): void {
     const have = this.#notes.get(note.id);
     if (have && note.version <= have.base) return;
@@ -210,10 +213,10 @@ export class NotesStore {
       if (note.deleted_at) void this.#remove([note.id]);
       else this.#store(fromServer(note, have));
     } else if (note.deleted_at) {
-      // Deleted remotely, changed locally: the local version wins.
+      // The note was deleted on another device and changed here: the text is kept.
       this.#store({ ...have, base: note.version });
     } else if (have.isGone || isSame(have, note)) {
-      // Changed remotely, deleted locally: the remote version wins.
+      // The note was changed on another device and deleted here, or both have the same text: the server's version is taken.
       this.#store(fromServer(note, have));
     } else if (have.content === note.content && have.title === note.title) {
       this.#store({ ...have, base: note.version });
@@ -242,7 +245,7 @@ export class NotesStore {
         if (error.code === 'stale') this.#again = true;
         else if (error.status === 404) this.#recreate(note);
         else if (error.status === 422 || error.status === 413) this.#problems.set(id, errorMessage(error));
-        // A server error at one note doesn't block the others.
+        // A server error at one note doesn't prevent the upload of the others.
         else if (error.status === 500) failure = error;
         else throw error;
       }
@@ -256,7 +259,7 @@ export class NotesStore {
     const stored = await this.#options.api.put(`/notes/${id}`, body);
     const now = this.#notes.get(id);
     if (!now) return;
-    // Later changes are sent next.
+    // If the note has been changed during the upload, it is uploaded again soon.
     const isSent = now.title === title && now.content === content && now.pinned === pinned && !now.isGone;
     this.#store({ ...now, base: stored.version, isDirty: !isSent });
     if (!isSent) this.#later(SEND_AFTER);
@@ -267,13 +270,13 @@ export class NotesStore {
     await this.#removePurged(id);
   }
 
-  /** Removes a purged note; one restored meanwhile is created again. */
+  /** Removes a note that the server doesn't have any more. If it was restored here meanwhile, it is uploaded again. */
   async #removePurged(id: Id): Promise<void> {
     if (this.#notes.get(id)?.isGone) await this.#remove([id]);
     else this.#again = true;
   }
 
-  /** Creates the note again after the server has purged it. */
+  /** Handles that the server doesn't have a note any more: creates it again, unless it was deleted here too. */
   #recreate(note: StoredNote): void {
     if (note.isGone) void this.#removePurged(note.id);
     else {
@@ -289,7 +292,7 @@ export class NotesStore {
 
   #store(note: StoredNote): void {
     this.#notes.set(note.id, note);
-    // Signed out.
+    // Nothing is stored after the account has signed out.
     if (this.#isClosed) return;
     const { storage, userId } = this.#options;
     void storage.put(userId, note).then((isKept) => (this.isForgetful = !isKept));

@@ -32,7 +32,7 @@ it('keeps what is written on this device at once, and on the server when the key
   expect(notes.stateOf(id)).toBe('local');
   await rest();
   expect(server.notes.size).toBe(0);
-  // The page is reopened offline.
+  // The page is opened again while offline.
   const later = await open();
   expect(texts(later)).toEqual(['Call: One']);
   server.isAway = false;

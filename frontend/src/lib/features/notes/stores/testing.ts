@@ -1,4 +1,4 @@
-/** Server and browser storage with the notes of one account. */
+/** Fake server and browser storage with the notes of one account. */
 import { ApiError } from '#lib/api/client.ts';
 import type { Note } from '../api.ts';
 import type { StoredNotes, StoredNote, NoteStorage } from '../storage.ts';
@@ -15,7 +15,7 @@ export class MemoryNotes implements NoteStorage {
 export class NotesServer {
   readonly notes = new Map<string, Note>();
   isAway = false;
-  /** Delay of the response to a deletion. */
+  /** Promise for which the response to a deletion waits. */
   answering: Promise<void> = Promise.resolve();
   /** Called on each change. */
   onchange: () => void = () => undefined;

@@ -4,7 +4,7 @@ import { toast } from '#lib/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { actionText, destination, heading } from './notification-labels.ts';
 
-/** Shows a toast with a link. */
+/** Shows a notification as a toast with a link. */
 export function announce(notification: Notification): void {
   const path = destination(notification);
   const words = [heading(notification), actionText(notification)].filter(Boolean).join(' ');

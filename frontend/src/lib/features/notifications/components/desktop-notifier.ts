@@ -3,10 +3,10 @@ import type { Notification } from '../api.ts';
 import { browserEnvironment, DesktopNotifications, type DesktopNotification } from '../logic/desktop-notifications.ts';
 import { actionText, destination } from './notification-labels.ts';
 
-/** Notifier of this tab. */
+/** Notifier of this tab: undefined before the first use, null if the browser doesn't support notifications. */
 let desktop: DesktopNotifications | null | undefined;
 
-/** Undefined if the browser doesn't support notifications. */
+/** Returns the notifier of this tab; null if the browser doesn't support notifications. */
 export function desktopNotifications(): DesktopNotifications | null {
   if (desktop !== undefined) return desktop;
   const around = browserEnvironment();
@@ -19,7 +19,7 @@ export function desktopNotifications(): DesktopNotifications | null {
   return desktop;
 }
 
-/** Shows a system notification while the app isn't visible. */
+/** Shows a system notification if the app isn't visible. */
 export function showDesktopNotification(notification: Notification, api: Pick<Api, 'get'>): void {
   void desktopNotifications()?.show(() => describe(notification, api));
 }
@@ -32,14 +32,14 @@ async function describe(notification: Notification, api: Pick<Api, 'get'>): Prom
     tag: conversation_id ?? id,
     title: kind === 'reminder' ? `⏰ ${title}` : title,
     body: (hasText && text) || actionText(notification),
-    // Exports have no destination in the app.
+    // An export has no page in the app, so the list of notifications opens.
     path: (!upload_id && destination(notification)) || '/activity',
     conversationId: conversation_id ?? null,
     messageId: message_id ?? null
   };
 }
 
-/** Same privacy setting as for push; without it, no text. */
+/** Whether notifications contain the text of messages, by the setting that also applies to push. If it can't be loaded, they don't. */
 async function isTextShown(api: Pick<Api, 'get'>): Promise<boolean> {
   try {
     const { show_text } = await api.get('/notifications/settings');

@@ -2,13 +2,13 @@ import type { Notification } from '../api.ts';
 import { momentOf } from '#lib/features/scheduling/schedule.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-/** Heading: actor or subject. */
+/** Heading of a notification: its actor or its subject. */
 export function heading({ kind, actor, title }: Notification): string {
   if (kind === 'reminder' && actor) return m.activity_reminder();
   return actor?.name ?? title;
 }
 
-/** Action after the actor's name: “mentioned you”. Other actors are known in direct conversations only. */
+/** Text about the action, to follow the name of the actor: “mentioned you”. `isPair`: the conversation is direct. */
 export function actionText({ kind, count, detail, actor }: Notification, isPair = false): string {
   switch (kind) {
     case 'mention':
@@ -34,7 +34,7 @@ export function actionText({ kind, count, detail, actor }: Notification, isPair 
   }
 }
 
-/** Path of the notification; null if there is nothing to open. */
+/** Path that a notification opens; null if there is nothing to open. */
 export function destination({ kind, actor, conversation_id, message_id, upload_id }: Notification): string | null {
   if (upload_id) return `/files/${upload_id}/export`;
   if (!conversation_id) return null;

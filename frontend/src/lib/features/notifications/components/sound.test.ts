@@ -4,7 +4,7 @@ const NOW = Date.parse('2026-11-24T10:00:00Z');
 let played = 0;
 const kept = new Map<string, string>();
 
-/** Opens another tab. */
+/** Opens a tab; returns its function that plays the sound. */
 async function tab(hasBeenActive = true): Promise<() => void> {
   vi.resetModules();
   const { chime } = await import('./sound.ts');

@@ -1,6 +1,6 @@
 const STORAGE_KEY = 'natter.sound';
 
-/** Note frequencies of the sounds, in Hz. */
+/** Frequencies of the notes of each sound, in Hz. */
 const SOUNDS: Record<Exclude<Sound, 'none'>, readonly number[]> = {
   drop: [880, 587],
   chime: [659, 988],
@@ -11,9 +11,9 @@ export type Sound = 'none' | 'drop' | 'chime' | 'knock';
 
 export const SOUND_NAMES: readonly Sound[] = ['none', 'drop', 'chime', 'knock'];
 
-/** Storage key of the last sound, shared by tabs. */
+/** Storage key of the time at which the last sound was played in any tab. */
 const HEARD = 'natter.sounded';
-/** Sounds in quick succession are merged, in milliseconds. */
+/** Time in milliseconds after a sound in which no other is played. */
 const APART = 1_500;
 const NOTE = 0.11;
 let last = 0;
@@ -32,11 +32,11 @@ export function chooseSound(sound: Sound): void {
   try {
     localStorage.setItem(STORAGE_KEY, sound);
   } catch {
-    // Without storage, not remembered.
+    // If storage is full or blocked, the choice isn't remembered.
   }
 }
 
-/** Plays the sound in one tab. Browsers allow sound after a user interaction. */
+/** Plays the chosen sound in one of the tabs. Browsers allow sound only after the user has interacted with the page. */
 export function chime(): void {
   const now = Date.now();
   if (now - last < APART) return;
@@ -45,18 +45,18 @@ export function chime(): void {
   const once = () => {
     if (isFirst(Date.now())) play(chosenSound());
   };
-  // All tabs receive the event at the same time.
+  // All tabs receive the event at the same time, so a lock lets only one of them play.
   if ('locks' in navigator) navigator.locks.request(HEARD, once).catch(() => undefined);
   else once();
 }
 
-/** Whether no tab has played recently; claims the sound. */
+/** Whether no tab has played a sound recently. If so, records that this one does now. */
 function isFirst(now: number): boolean {
   try {
     if (Math.abs(now - Number(localStorage.getItem(HEARD))) < APART) return false;
     localStorage.setItem(HEARD, String(now));
   } catch {
-    // Without storage every tab plays.
+    // Without storage, every tab plays.
   }
   return true;
 }
@@ -68,7 +68,7 @@ export function play(sound: Sound): void {
     void context.resume();
     SOUNDS[sound].forEach((frequency, at) => playNote(context as AudioContext, frequency, at * NOTE));
   } catch {
-    // Audio is unavailable.
+    // The browser can't play audio.
   }
 }
 

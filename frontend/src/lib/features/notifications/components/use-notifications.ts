@@ -20,23 +20,23 @@ export function notificationsOf({ api, connection, conversations, session }: App
   notifications.onArrival = (notification) => {
     chime();
     withDesktopNotifier(({ showDesktopNotification }) => showDesktopNotification(notification, api));
-    // Reminders are always shown.
+    // Reminders are also shown within the app.
     if (notification.kind === 'reminder')
       import('./announce.ts').then(
         ({ announce }) => announce(notification),
-        // The notification is in the list anyway.
+        // A failure is ignored, because the list contains the notification anyway.
         () => undefined
       );
   };
   notifications.onGone = (isGone) =>
     withDesktopNotifier(({ desktopNotifications }) => void desktopNotifications()?.close(isGone));
-  // Started early, because tabs elect a notifier and track visibility.
+  // Created early, because the tabs determine which of them notifies and track whether one is visible.
   withDesktopNotifier(({ desktopNotifications }) => void desktopNotifications());
   known.set(connection, { account, notifications });
   return notifications;
 }
 
-/** Loads desktop notifications on demand. */
+/** Loads the module of desktop notifications and passes it to `then`. */
 function withDesktopNotifier(then: (module: typeof Pass) => void): void {
   import('./desktop-notifier.ts').then(then).catch(() => undefined);
 }

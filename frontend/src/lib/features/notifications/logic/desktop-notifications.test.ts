@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { DesktopNotifications, type DesktopNotification, type Environment } from './desktop-notifications.ts';
 
-/** Locks shared by all tabs of a browser. */
+/** Fake locks that all tabs of a browser share. */
 class FakeLocks {
   readonly #held: { name: string; mode: LockMode }[] = [];
   readonly #waiting: (() => void)[] = [];

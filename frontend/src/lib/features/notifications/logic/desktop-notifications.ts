@@ -1,21 +1,21 @@
-/** System notifications while the app is open but not visible; the counterpart of push. */
+/** System notifications while the app is open but not visible. Push shows them while it is closed. */
 import { base } from '#lib/util/address.ts';
 import { isPageVisible } from '#lib/ui/page-visibility.ts';
 
 const STORAGE_KEY = 'natter.in-passing';
-/** Lock of the tab that shows notifications. */
+/** Name of the lock that the tab holds which shows notifications. */
 const NOTIFIER_LOCK = 'natter.teller';
-/** Shared lock of visible tabs. */
+/** Name of the lock that all visible tabs share. */
 const VISIBLE_LOCK = 'natter.looked-at';
 
 export interface DesktopNotification {
   /** Id of the notification. */
   readonly id: string;
-  /** A notification with the same tag is replaced. */
+  /** Key by which a notification replaces an earlier one. */
   readonly tag: string;
   readonly title: string;
   readonly body: string;
-  /** Path to open on click. */
+  /** Path that a click opens. */
   readonly path: string;
   readonly conversationId: string | null;
   readonly messageId: string | null;
@@ -25,7 +25,7 @@ type Registration = Pick<ServiceWorkerRegistration, 'showNotification' | 'getNot
   readonly pushManager?: { getSubscription(): Promise<unknown> };
 };
 
-/** Browser APIs used here. */
+/** Functions of the browser that are used here. */
 export interface Environment {
   readonly locks: Pick<LockManager, 'request' | 'query'>;
   readonly registration: () => Promise<Registration | undefined>;
@@ -34,7 +34,7 @@ export interface Environment {
   readonly isVisible: () => boolean;
 }
 
-/** Browser APIs; null if notifications are unsupported (plain HTTP, old browsers). */
+/** Returns the browser's functions; null if it can't show notifications, as on plain HTTP or in old browsers. */
 export function browserEnvironment(): Environment | null {
   if (!('Notification' in window) || !('serviceWorker' in navigator) || !('locks' in navigator)) return null;
   return {
@@ -46,7 +46,7 @@ export function browserEnvironment(): Environment | null {
   };
 }
 
-/** Whether desktop notifications are enabled in this browser; on by default. */
+/** Whether desktop notifications are turned on in this browser, as they are by default. */
 export function isDesktopNotificationsOn(): boolean {
   try {
     return localStorage.getItem(STORAGE_KEY) !== 'off';
@@ -59,7 +59,7 @@ export function setDesktopNotifications(isWanted: boolean): void {
   try {
     localStorage.setItem(STORAGE_KEY, isWanted ? 'on' : 'off');
   } catch {
-    // Without storage, not remembered.
+    // If storage is full or blocked, the choice isn't remembered.
   }
 }
 
@@ -67,12 +67,12 @@ export class DesktopNotifications {
   readonly #environment: Environment;
   #isNotifier = false;
   #releaseVisible: (() => void) | undefined;
-  /** Serialises operations, so that closing follows showing. */
+  /** Last operation. They run one after another, so that a notification isn't closed before it is shown. */
   #last: Promise<void> = Promise.resolve();
 
   constructor(around: Environment) {
     this.#environment = around;
-    // Held until the tab closes; then the next tab takes over.
+    // Held until the tab is closed. Then another tab gets the lock and shows the notifications.
     this.#holdLock(NOTIFIER_LOCK, 'exclusive', () => {
       this.#isNotifier = true;
       return new Promise(() => undefined);
@@ -80,7 +80,7 @@ export class DesktopNotifications {
     this.updateVisibility();
   }
 
-  /** Updates the visibility lock. */
+  /** Acquires or releases the lock of visible tabs. */
   updateVisibility(): void {
     const isSeen = this.#environment.isVisible();
     if (isSeen && !this.#releaseVisible) {
@@ -92,13 +92,13 @@ export class DesktopNotifications {
     }
   }
 
-  /** Shows a notification; `describe` is called only if needed. */
+  /** Shows a notification. `describe` is called only if this tab shows it. */
   show(describe: () => DesktopNotification | Promise<DesktopNotification>): Promise<void> {
     return this.#enqueue(async () => {
       const { isAllowed, isWanted, registration } = this.#environment;
       if (!this.#isNotifier || !isAllowed() || !isWanted() || (await this.#isAnyTabVisible())) return;
       const worker = await registration();
-      // Push shows it.
+      // If push is on, the service worker shows the notification.
       if (!worker || (await worker.pushManager?.getSubscription())) return;
       const { id, tag, title, body, path, conversationId, messageId } = await describe();
       await worker.showNotification(title, {
@@ -106,14 +106,14 @@ export class DesktopNotifications {
         tag,
         icon: `${base}/icon-192.png`,
         badge: `${base}/badge.png`,
-        // The app plays its own sounds.
+        // The app plays the sound itself.
         silent: true,
         data: { id, path, conversation_id: conversationId, message_id: messageId }
       });
     });
   }
 
-  /** Closes notifications that were read or deleted. */
+  /** Closes the notifications that were read or deleted. */
   close(isGone: (id: string) => boolean): Promise<void> {
     return this.#enqueue(async () => {
       if (!this.#environment.isAllowed()) return;
@@ -132,7 +132,7 @@ export class DesktopNotifications {
   }
 
   #enqueue(deed: () => Promise<void>): Promise<void> {
-    // The notification is in the list anyway.
+    // A failure is ignored, because the list contains the notification anyway.
     this.#last = this.#last.then(deed).catch(() => undefined);
     return this.#last;
   }

@@ -1,4 +1,4 @@
-/** Tab icon with a dot for unread messages, or another for mentions. */
+/** Draws a dot on the icon of the tab: one for unread messages, another one for mentions. */
 export type Mark = 'none' | 'unread' | 'concerns';
 
 const COLOURS: Record<Exclude<Mark, 'none'>, string> = { unread: '#f3f9fb', concerns: '#e5484d' };
@@ -14,10 +14,10 @@ export async function markTab(mark: Mark): Promise<void> {
   plain ??= link.href;
   try {
     const icon = mark === 'none' ? plain : marked(await (drawn ??= read(plain)), mark);
-    // The mark has changed meanwhile.
+    // Not used if the mark has changed meanwhile.
     if (wanted === mark) link.href = icon;
   } catch {
-    // Redrawn on the next change.
+    // The next change draws it again.
     drawn = undefined;
   }
 }

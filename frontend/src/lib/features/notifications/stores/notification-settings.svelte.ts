@@ -2,7 +2,7 @@ import type { Api } from '#lib/api/client.ts';
 import type { NotificationSettings } from '../api.ts';
 import { Resource } from '#lib/api/resource.svelte.ts';
 
-/** Notification settings with optimistic changes. */
+/** Notification settings. A change is shown at once and reverted if the server rejects it. */
 export class NotificationSettingsStore {
   readonly settings: Resource<NotificationSettings>;
   readonly #api: Pick<Api, 'get' | 'patch'>;
@@ -21,7 +21,7 @@ export class NotificationSettingsStore {
     const turn = this.#turn;
     try {
       const now = await this.#api.patch('/notifications/settings', change);
-      // A later change is in flight.
+      // The response is ignored if a later change was sent.
       if (turn === this.#turn) this.settings.set(now);
     } catch (error) {
       if (turn === this.#turn) this.settings.set(before);

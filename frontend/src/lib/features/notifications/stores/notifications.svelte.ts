@@ -17,21 +17,21 @@ interface NotificationUpdates {
   onConnect(handler: () => void): () => void;
 }
 
-/** Notifications: unread count and visible list. */
+/** Notifications of the account: the number of unread ones, and the list that is shown. */
 export class NotificationsStore {
   #unread = $state(0);
-  /** Counted ids; frames may repeat a notification. */
+  /** Ids of the notifications that were counted, because several events may be about one. */
   readonly #counted = new Set<Id>();
   readonly #api: Pick<Api, 'get' | 'post'>;
   #shown: PagedResource<Notification> | undefined;
   #filter: ActivityFilter = 'all';
   #turn = 0;
 
-  /** Called for new notifications. */
+  /** Called when a notification arrives. */
   onArrival: (notification: Notification) => void = () => undefined;
   /** Called when notifications were read or deleted. */
   onGone: (isGone: (id: Id) => boolean) => void = () => undefined;
-  /** Whether the conversation is visible, which marks the notification read. */
+  /** Whether the user sees the conversation of a notification, so that it counts as read. */
   isSeen: (notification: Notification) => boolean = () => false;
 
   constructor(api: Pick<Api, 'get' | 'post'>, live: NotificationUpdates) {
@@ -44,7 +44,7 @@ export class NotificationsStore {
     return this.#unread;
   }
 
-  /** Loads the unread count and refreshes the visible list. */
+  /** Loads the number of unread notifications, and the list if it is shown. */
   async load(): Promise<void> {
     this.#turn += 1;
     const turn = this.#turn;
@@ -57,11 +57,11 @@ export class NotificationsStore {
       if (page.total <= page.items.length) this.onGone((id) => !this.#counted.has(id));
       if (this.#shown?.isKnown) void this.#shown.refresh();
     } catch {
-      // The next hello retries.
+      // The next connection tries again.
     }
   }
 
-  /** Loads the visible list. */
+  /** Returns the list to show, and loads it. */
   list(filter: ActivityFilter): PagedResource<Notification> {
     this.#filter = filter;
     const shown = new PagedResource<Notification>(

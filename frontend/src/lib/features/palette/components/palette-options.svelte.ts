@@ -38,12 +38,12 @@ export type Option =
   | (Entry & { readonly group: 'do'; readonly icon: Component; readonly run: () => unknown })
   | (Entry & { readonly group: 'ask' })
   | (Entry & { readonly group: 'files'; readonly hit: SearchHit; readonly file: Upload })
-  /** Without a hit: opens the search page. */
+  /** Message that was found. Without `hit`, the option opens the search page. */
   | (Entry & { readonly group: 'messages'; readonly hit?: SearchHit });
 
 export const GROUPS = ['narrow', 'recent', 'go', 'browse', 'people', 'do', 'files', 'messages', 'ask'] as const;
 
-/** Requested results; some may be own conversations. */
+/** Number of channels that are requested. Some of them may be conversations of the user, which are listed already. */
 const OTHERS = 20;
 const OTHERS_SHOWN = 5;
 const PEOPLE_SHOWN = 6;
@@ -68,7 +68,7 @@ export class PaletteOptions {
   readonly #commands: readonly Command[];
   readonly #suggestions: SuggestionsStore;
   #people = $state.raw<User[]>([]);
-  /** Channels that are not joined. */
+  /** Channels that the user has not joined. */
   #others = $state.raw<Conversation[]>([]);
   #found = $state.raw<SearchResults | null>(null);
   #foundFiles = $state.raw<readonly SearchHit[]>([]);
@@ -76,7 +76,7 @@ export class PaletteOptions {
   readonly options = $derived.by<readonly Option[]>(() => {
     if (this.#asking.pending) return this.#narrowing();
     const files = this.#files();
-    // With filters, only messages and files are searched.
+    // If there are filters, only messages and files are searched.
     if (this.#asking.chips.length > 0) return [...files, ...this.#messages(files)];
     const text = this.#asking.text.trim();
     if (text === '') return [...this.#searches(), ...this.#own('', 6), ...this.#does('')];
@@ -106,7 +106,7 @@ export class PaletteOptions {
     this.#update();
   }
 
-  /** Searches after a typing pause. */
+  /** Starts the searches after a pause in typing. */
   #update(): void {
     const { workspaces } = this.#app;
     $effect(() => {
@@ -172,7 +172,7 @@ export class PaletteOptions {
     const { conversations, presence, session, workspaces } = this.#app;
     const found = await workspaces.findPeople(workspaceId, q);
     presence.add(found.items);
-    // Existing conversations are listed above.
+    // People with whom a conversation exists are listed with the conversations.
     const known = new Set(
       conversations
         .in(workspaceId)
@@ -243,7 +243,7 @@ export class PaletteOptions {
     }));
   }
 
-  /** Files whose name or text matches; otherwise their message is listed. */
+  /** Files whose name or text matches. If only the message matches, it is listed instead. */
   #files(): Option[] {
     const { words } = this.#asking;
     if (words === '') return [];
@@ -267,7 +267,7 @@ export class PaletteOptions {
     const found = this.#found?.items ?? [];
     const hits = found.flatMap((hit): Option[] => {
       const { message } = hit;
-      // Shown among the files already.
+      // The message is listed as a file already.
       if (!message || (shown.has(message.id) && (hit.file || message.content === ''))) return [];
       return [
         { group: 'messages', key: message.id, label: messagePreview(message), about: this.#whereabouts(hit), hit }
@@ -282,7 +282,7 @@ export class PaletteOptions {
   }
 }
 
-/** Distinguishes chats with the same assistant by time. */
+/** Text below the name. It distinguishes chats with the same assistant by their time. */
 function aboutOf(conversation: Conversation): string {
   const { kind, assistants, last_activity_at } = conversation;
   if (!isAssistantChat(conversation)) return nameIn(KINDS, kind);

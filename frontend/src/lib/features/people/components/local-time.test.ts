@@ -5,10 +5,10 @@ vi.stubGlobal('navigator', { languages: ['en-GB'] });
 
 const NOW = new Date('2026-11-25T17:05:00Z');
 
-/** Zone with an offset from UTC. */
+/** Time zone with an offset from UTC, in hours. */
 function zone(hours: number): string {
   const ahead = hours - NOW.getTimezoneOffset() / 60;
-  // Their signs are inverted.
+  // The signs in the names of these zones are inverted.
   return ahead === 0 ? 'Etc/GMT' : `Etc/GMT${ahead > 0 ? '-' : '+'}${Math.abs(ahead)}`;
 }
 

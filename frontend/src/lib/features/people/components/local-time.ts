@@ -2,12 +2,12 @@ import { clock } from '#lib/i18n/dates.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { minutesAhead } from '../timezones.ts';
 
-/** Local time: “15:40”. */
+/** Time of day in a time zone: “15:40”. */
 export function clockIn(zone: string, now: Date): string {
   return clock(now, zone);
 }
 
-/** “15:40 local time (2 h ahead of you)”, without the difference for oneself; undefined for unknown zones. */
+/** Local time of a person: “15:40 local time (2 h ahead of you)”; without the difference for the user. Undefined if the browser doesn't know the zone. */
 export function localTime(zone: string, now: Date, isOwn = false): string | undefined {
   const ahead = minutesAhead(zone, now);
   if (ahead === undefined) return undefined;
@@ -17,7 +17,7 @@ export function localTime(zone: string, now: Date, isOwn = false): string | unde
   return ahead > 0 ? m.local_time_ahead({ time, difference }) : m.local_time_behind({ time, difference });
 }
 
-/** “15:40 local time” for lists; omitted if clocks agree. */
+/** Local time of a person for lists: “15:40 local time”; undefined if it is that of the user. */
 export function localTimeElsewhere(zone: string, now: Date): string | undefined {
   return minutesAhead(zone, now) ? m.local_time({ time: clockIn(zone, now) }) : undefined;
 }

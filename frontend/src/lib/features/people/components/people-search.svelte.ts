@@ -5,16 +5,16 @@ import type { WorkspacesStore } from '#lib/features/workspaces/workspaces.svelte
 
 const TYPING_PAUSE = 150;
 
-/** Search for people of the workspace, except oneself. */
+/** Search for people of the workspace other than the user. */
 export class PeopleSearch {
   query = $state('');
   error = $state<unknown>(null);
 
-  /** Last response and its query; null before the first. */
+  /** Result of the last response and the query that it belongs to; null before the first one. */
   #found = $state.raw<{ items: readonly User[]; query: string | null }>({ items: [], query: null });
   readonly #isWaiting = $derived(this.#found.query !== this.query.trim());
 
-  /** Until the response arrives, filters the previous results, so that rows don't move. */
+  /** People who match. Until the response arrives, the previous result is filtered, so that rows don't move. */
   readonly items: readonly User[] = $derived.by(() => {
     if (!this.#isWaiting) return this.#found.items;
     return this.#found.items.filter((user) => rank(user.display_name, this.query) !== undefined);
@@ -26,7 +26,7 @@ export class PeopleSearch {
   readonly #ownId: Id | undefined;
   #turn = 0;
 
-  /** Must be constructed during component initialisation. */
+  /** Must be constructed while a component initialises. */
   constructor(workspaces: WorkspacesStore, presence: PresenceStore, ownId: Id | undefined) {
     this.#workspaces = workspaces;
     this.#presence = presence;

@@ -28,7 +28,7 @@ test('until the answer is here, those of before who fit are shown, and nobody el
     [true, ['Bén']],
     [false, ['Bén', 'Benedikt']]
   ]);
-  // Unknown before the response.
+  // The person isn't known before the response.
   expect(await typed('zoe')).toEqual([
     [true, []],
     [false, []]

@@ -1,8 +1,8 @@
-/** Crops a profile picture to a small square. */
+/** Length of the side of a profile picture, in pixels. */
 
 const SIDE = 256;
 
-/** Crops to the centre; null if the file is no image. */
+/** Crops a picture to a square around its centre; null if the file is no picture. */
 export async function asFace(file: Blob): Promise<Blob | null> {
   const bitmap = await createImageBitmap(file).catch(() => null);
   if (!bitmap) return null;

@@ -6,5 +6,5 @@ import { base } from '#lib/util/address.ts';
 /** `GET /r1/users/pictures`, `PUT /r1/users/me/picture` */
 export type UserPicture = Described.UserPicture;
 
-/** URL of a picture. */
+/** URL of a profile picture. */
 export const pictureUrl = (uploadId: Id): string => `${base}/files/${uploadId}/picture`;

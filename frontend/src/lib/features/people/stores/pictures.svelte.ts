@@ -4,13 +4,13 @@ import type { Id, UserChanged } from '#lib/api/types.ts';
 import type { App } from '#lib/app/app.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
-/** Batches people who come into view together, in milliseconds. */
+/** Delay in milliseconds in which requests are collected, because many people come into view together. */
 const BATCH_DELAY = 50;
 const MAX_BATCH = 50;
-/** Pictures are reloaded after this time, because events may be missed while disconnected, in milliseconds. */
+/** Age in milliseconds from which a picture is requested again, because events may have been missed while disconnected. */
 const MAX_AGE = 10 * 60_000;
 
-/** Profile pictures, loaded when rendered. */
+/** Profile pictures, which are loaded when they are shown. */
 export class PicturesStore {
   readonly #api: Pick<Api, 'get' | 'put' | 'delete'>;
   readonly #now: () => number;
@@ -23,12 +23,12 @@ export class PicturesStore {
     this.#now = now;
   }
 
-  /** Upload id of a picture; undefined if none or unknown. */
+  /** Upload id of a person's picture; undefined if there is none or it isn't loaded. */
   of(id: Id): Id | undefined {
     return this.#known.get(id);
   }
 
-  /** Requests a picture for rendering. */
+  /** Requests the picture of a person who is shown, unless that was done recently. */
   request(id: Id): void {
     if (this.#now() - (this.#asked.get(id) ?? -Infinity) < MAX_AGE) return;
     this.#asked.set(id, this.#now());
@@ -36,18 +36,18 @@ export class PicturesStore {
     this.#waiting.add(id);
   }
 
-  /** Invalidates a picture. */
+  /** Requests a picture again that was requested before. */
   again(id: Id): void {
     if (this.#asked.delete(id)) this.request(id);
   }
 
-  /** Applies a picture change. */
+  /** Applies the change of a picture. */
   applyChange({ user_id, picture }: UserChanged): void {
     if (picture) this.#known.set(user_id, picture);
     else this.#known.delete(user_id);
   }
 
-  /** Sets an upload as the own picture. */
+  /** Sets an upload as the user's profile picture. */
   async choose(uploadId: Id): Promise<void> {
     const { user_id, upload_id } = await this.#api.put('/users/me/picture', { upload_id: uploadId });
     this.#known.set(user_id, upload_id);
@@ -74,7 +74,7 @@ export class PicturesStore {
         else this.#known.delete(id);
       }
     } catch {
-      // Retried at the next rendering.
+      // Requested again when the person is shown next.
       for (const id of ids) this.#asked.delete(id);
     }
   }
@@ -82,7 +82,7 @@ export class PicturesStore {
 
 export const picturesOf = perAccount(({ api, connection }: App) => {
   const pictures = new PicturesStore(api);
-  // May have changed in another tab.
+  // The user may have changed their picture in another tab.
   connection.on((frame) => {
     if (frame.type === 'account.own') pictures.again(frame.payload.user_id);
     else if (frame.type === 'user.changed') pictures.applyChange(frame.payload);
