@@ -1,27 +1,27 @@
-/** Formatting and parsing of AI usage. */
+/** Formats and parses amounts of credits and tokens. */
 import { regional } from '#lib/i18n/dates.ts';
 import { MICRO } from '#lib/i18n/credits.ts';
 import { number } from '#lib/i18n/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-/** Exact credits for ledgers: “0.000512”, “1,203.4”. */
+/** Formats the exact amount of credits for ledgers: “0.000512”, “1,203.4”. */
 export function booked(micro: number): string {
   return number(micro / MICRO, 6);
 }
 
-/** Parses an amount of credits to millionths; null if it is invalid. */
+/** Parses an amount of credits into millionths; null if it is invalid. */
 export function microOf(text: string): number | null {
   const plain = text.trim().replace(',', '.');
   if (!/^\d{1,9}(\.\d{1,6})?$/.test(plain)) return null;
   return Math.round(Number(plain) * MICRO);
 }
 
-/** Credits without separators, for editing. */
+/** Formats an amount of credits for an input field, without separators. */
 export function editable(micro: number | null | undefined): string {
   return micro === null || micro === undefined ? '' : String(micro / MICRO);
 }
 
-/** “1,204”, “22M”. */
+/** Formats a number of tokens: “1,204”, “22M”. */
 export function tokens(count: number): string {
   if (count < 100_000) return number(count, 0);
   return new Intl.NumberFormat(regional(), { notation: 'compact', maximumFractionDigits: 1 }).format(count);
@@ -36,7 +36,7 @@ export function average(value: number): string {
   return number(value, value < 10 ? 1 : 0);
 }
 
-/** “0.4%” */
+/** Formats a share: “0.4%”. */
 export function percent(part: number, whole: number): string {
   const share = whole === 0 ? 0 : part / whole;
   return new Intl.NumberFormat(regional(), {
@@ -45,7 +45,7 @@ export function percent(part: number, whole: number): string {
   }).format(share);
 }
 
-/** “< 0.1 s”, “0.4 s”, “11 s” */
+/** Formats a duration: “< 0.1 s”, “0.4 s”, “11 s”. */
 export function seconds(milliseconds: number): string {
   const value = milliseconds / 1_000;
   if (value < 0.05) return m.facts_seconds({ count: `< ${number(0.1, 1)}` });

@@ -26,9 +26,9 @@ it('keeps the name of a file from turning around where a piece of it stands', ()
   expect(placeOf(cited)).toBe('\u2068דוח.pdf\u2069, page 3, \u2068סיכום\u2069');
 });
 
-/** Headings from message files. */
+/** Components whose headings are always our own messages. */
 const OURS = ['auth-form', 'error-page', 'workspace-page'].map((name) => `${name}.svelte`);
-/** Page titles and composed labels, where `<bdi>` is impossible. */
+/** Titles of pages and labels that are composed of texts, where `<bdi>` can't be used. */
 const TITLE = /<title>(.*?)<\/title>/g;
 const LABEL = /\s(?:aria-label|alt|title)="([^"]*)"/g;
 const isName = (put: string) => /^(?:[\w.]*[nN]ame|[\w.]*[tT]itle)$/.test(put);
@@ -43,10 +43,10 @@ it('keeps names apart in the titles of pages, and in labels that are put togethe
     if (!OURS.some((own) => file.endsWith(own))) {
       const own = [...code.matchAll(TITLE)].map(([, text = '']) => text);
       titles += own.length;
-      // Composed earlier, with the unread count.
+      // This title was composed before, together with the number of unread messages.
       texts.push(...own.filter((text) => text !== '{title}'));
     }
-    // Emoji names are Latin.
+    // Names of emoji contain only Latin letters.
     const put = texts.filter((text) => !text.startsWith(':')).flatMap((text) => text.match(/\{[^{}]*\}/g) ?? []);
     return put
       .map((one) => one.slice(1, -1))

@@ -1,8 +1,8 @@
 /**
- * Isolates text inserted into a message: a right-to-left name would reorder its neighbours. Equivalent of `<bdi>` for plain texts; every message
- * applies it to its parameters (`scripts/messages.mjs`).
+ * Isolates texts that are inserted into a message, because a name that is written from right to left would reorder the text around it. This does for plain text
+ * what `<bdi>` does for markup. All messages apply it to their parameters (`scripts/messages.mjs`).
  */
-/** Includes the surrogates of right-to-left letters outside the BMP. */
+/** Letters that are written from right to left. Includes the surrogates of those outside the Basic Multilingual Plane. */
 const FROM_RIGHT = /[\u0590-\u08ff\ud802\ud803\ud83a\ud83b\ufb1d-\ufdff\ufe70-\ufefc]/;
 
 export function isolated<Value>(value: Value): Value | string {

@@ -5,7 +5,7 @@ import { dayLabel, fullTime } from '#lib/i18n/relative-dates.ts';
 
 const AT = new Date(2026, 10, 24, 14, 5, 9);
 
-/** Browsers use different spaces before “AM”. */
+/** Replaces the space before “AM”, which differs between browsers. */
 const plain = (text: string) => text.replace(/\s/g, ' ');
 const reads = (...languages: string[]) => vi.stubGlobal('navigator', { languages });
 

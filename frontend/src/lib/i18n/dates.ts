@@ -8,13 +8,13 @@ const DAY = 86_400_000;
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-/** App language with the reader's region: “20 November” in Britain, “November 20” in America. */
+/** Locale with the language of the app and the region of the reader: “20 November” in Britain, “November 20” in America. */
 export function regional(): string {
   const language = getLocale();
   return navigator.languages.find((tag) => tag === language || tag.startsWith(`${language}-`)) ?? language;
 }
 
-/** Cached, because pages format many dates. */
+/** Formatter with these options. Formatters are cached, because a page formats many dates. */
 export function dateFormat(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   const locale = regional();
   const key = locale + JSON.stringify(options);
@@ -25,7 +25,7 @@ export function dateFormat(options: Intl.DateTimeFormatOptions): Intl.DateTimeFo
 
 const cycles = new Map<string | undefined, Intl.DateTimeFormatOptions['hourCycle']>();
 
-/** The hour cycle follows the reader's region, not the language of the app. */
+/** Hour cycle of the reader's region, regardless of the language of the app. */
 export function hourCycle(): Intl.DateTimeFormatOptions['hourCycle'] {
   const place = navigator.languages[0];
   if (!cycles.has(place))
@@ -39,12 +39,12 @@ function clockFormat(timeZone?: string): Intl.DateTimeFormat {
   return dateFormat({ hour, minute: '2-digit', hourCycle: cycle, timeZone });
 }
 
-/** Time: “09:52”, “9:52 AM”. */
+/** Formats a time of day: “09:52”, “9:52 AM”. */
 export function clock(time: number | Date, timeZone?: string): string {
   return clockFormat(timeZone).format(time);
 }
 
-/** Short time without AM/PM: “09:52”, “9:52”. */
+/** Formats a time of day without AM or PM: “09:52”, “9:52”. */
 export function bareClock(time: number): string {
   const parts = clockFormat().formatToParts(time);
   return parts
@@ -54,7 +54,7 @@ export function bareClock(time: number): string {
     .trim();
 }
 
-/** Short time for lists: “09:52”, “Thu”, “11 Nov”, “11/11/25”. */
+/** Formats a time for lists, as short as possible: “09:52”, “Thu”, “11 Nov”, “11/11/25”. */
 export function shortTime(timestamp: string, now = today()): string {
   const at = new Date(timestamp);
   const locale = regional();
@@ -65,7 +65,7 @@ export function shortTime(timestamp: string, now = today()): string {
   return at.toLocaleDateString(locale, { day: 'numeric', month: 'numeric', year: '2-digit' });
 }
 
-/** Time for sentences: “3 minutes ago”, “today at 08:40”, “11 November”. */
+/** Formats a time for sentences: “3 minutes ago”, “today at 08:40”, “11 November”. */
 export function longTime(timestamp: string, now = nowFor(timestamp)): string {
   const at = new Date(timestamp);
   const locale = regional();
@@ -80,10 +80,10 @@ export function longTime(timestamp: string, now = nowFor(timestamp)): string {
   return at.toLocaleDateString(locale, { day: 'numeric', month: 'long', ...(isThisYear ? {} : { year: 'numeric' }) });
 }
 
-/** Updates every minute within the first hour, then daily. */
+/** Current time, which is reactive: within the first hour after the timestamp it changes every minute, later every day. */
 const nowFor = (timestamp: string) => (Date.now() - Date.parse(timestamp) < HOUR ? thisMinute() : today());
 
-/** Date, with the year if it isn't the current one: “11 November”. */
+/** Formats a date, with the year if it isn't the current one: “11 November”. */
 export function shortDate(timestamp: string, now = new Date()): string {
   const at = new Date(timestamp);
   const isThisYear = at.getFullYear() === now.getFullYear();
@@ -94,7 +94,7 @@ export function shortDate(timestamp: string, now = new Date()): string {
   });
 }
 
-/** Exact time: “20 Nov 2026, 14:52:11”. */
+/** Formats a time exactly: “20 Nov 2026, 14:52:11”. */
 export function exactTime(timestamp: string): string {
   return dateFormat({ dateStyle: 'medium', timeStyle: 'medium', hourCycle: hourCycle() }).format(new Date(timestamp));
 }
@@ -103,7 +103,7 @@ export function isPast(timestamp: string, now = thisMinute()): boolean {
   return Date.parse(timestamp) <= now.getTime();
 }
 
-/** Remaining time: “in 4 minutes”. */
+/** Formats the remaining time: “in 4 minutes”. */
 export function untilTime(timestamp: string, now = thisMinute()): string {
   const format = new Intl.RelativeTimeFormat(regional(), { numeric: 'always' });
   const minutes = Math.max(1, Math.round((Date.parse(timestamp) - now.getTime()) / 60_000));

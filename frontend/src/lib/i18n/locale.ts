@@ -1,10 +1,10 @@
-/** UI language: the stored choice, else the browser's first supported one, else English. */
+/** Language of the app: the stored choice, or else the first language of the browser that the app has, or else English. */
 
-/** Languages of `messages/`, fallback first. */
+/** Languages for which there are messages. The first one is used if no other fits. */
 export const locales = ['en', 'vi'] as const;
 export type Locale = (typeof locales)[number];
 
-/** Cookie and storage key of paraglide; `scripts/preload.mjs` reads it too. */
+/** Name of paraglide's cookie and storage key, which `scripts/preload.mjs` reads too. */
 const KEY = 'PARAGLIDE_LOCALE';
 
 let current: Locale | undefined;
@@ -17,14 +17,14 @@ export function getLocale(): Locale {
   return current;
 }
 
-/** Stores the language and reloads the page if it changed. */
+/** Stores the choice of a language and reloads the page if the language has changed. */
 export function setLocale(locale: Locale): void {
   const isOther = locale !== getLocale();
   localStorage.setItem(KEY, locale);
   if (isOther) location.reload();
 }
 
-/** Test hook. */
+/** Replaces the language in tests. */
 export function overwriteLocale(locale: Locale): void {
   current = locale;
 }
@@ -42,9 +42,9 @@ function preferred(): Locale {
   return locales[0];
 }
 
-/** Plural category of a number: `one`, `other`, … */
+/** Plural category of a number in a language: `one`, `other`, … */
 export const plural = (locale: Locale, input: unknown): Intl.LDMLPluralRule =>
   new Intl.PluralRules(locale).select(Number(input));
 
-/** Formats a number in the language. */
+/** Formats a number as usual in a language. */
 export const number = (locale: Locale, input: unknown): string => new Intl.NumberFormat(locale).format(Number(input));

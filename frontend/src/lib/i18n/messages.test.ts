@@ -24,7 +24,7 @@ it.each(['en', 'vi'])(
   }
 );
 
-/** Outdated phrases, by the rules in docs/contributing.md. */
+/** Phrases that the rules in docs/contributing.md replace by others. */
 const OLD = [
   /\bby itself\b/,
   /\bat once\b/,
@@ -52,11 +52,11 @@ it('has no sentence of the old voice', () => {
   expect(found).toEqual([]);
 });
 
-/** Singular forms exist as a twin key or a plural. */
+/** Nouns after a number. A message with one of them also needs a singular form, by a second key or by plural rules. */
 const COUNTED =
   /\{\w+\} (?:more |new )?(?:announcements|bytes|calls|characters|credits|days|drafts|files|hours|instances|messages|minutes|notes|payments|people|pictures|replies|results|seats|seconds|sections|tokens|words|models)\b/;
 
-/** Counts that are never one. */
+/** Messages whose number is never one. */
 const FROM_TWO_ON = [
   'activity_wrote_you',
   'admin_model_context',
@@ -93,7 +93,10 @@ it('says of one that it is one', () => {
   expect(bare.map(([key]) => key).toSorted()).toEqual(FROM_TWO_ON);
 });
 
-/** Twins: `facts_tokens_one` of `facts_tokens`, `sign_out_note` of `sign_out_notes`, `thread_reply_one` of `thread_replies`. */
+/**
+ * Whether a key is the singular form of another: `facts_tokens_one` of `facts_tokens`, `sign_out_note` of `sign_out_notes`, `thread_reply_one` of
+ * `thread_replies`.
+ */
 function isSaidOfOne(key: string): boolean {
   const single = key.replace(/ies$/, 'y').replace(/s$/, '');
   return [`${key}_one`, `${single}_one`, ...(single === key ? [] : [single])].some((twin) => twin in en);

@@ -2,9 +2,9 @@ import { regional } from '#lib/i18n/dates.ts';
 
 const formats = new Map<string, Intl.NumberFormat>();
 
-/** Formats a number with the reader's region: “1,204”, “0.35”. */
+/** Formats a number as usual in the reader's region: “1,204”, “0.35”. */
 export function number(value: number, digits = 0): string {
-  // Fast path without Intl, whose initialisation is slow on phones.
+  // Small integers need no `Intl`, whose initialisation is slow on phones.
   if (Number.isInteger(value) && value >= 0 && value < 1_000) return String(value);
   const locale = regional();
   const key = `${locale} ${digits}`;

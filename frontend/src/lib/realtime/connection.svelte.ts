@@ -8,16 +8,16 @@ export type ConnectionState = 'connecting' | 'online' | 'reconnecting' | 'offlin
 
 interface ConnectionOptions {
   open?: () => Socket;
-  /** Loads the fallback transport for networks without WebSocket. */
+  /** Loads the transport for networks that block WebSockets. */
   bringOther?: () => Promise<(api: Api) => Socket>;
-  /** Random number in 0..1 for jitter. */
+  /** Returns a random number from 0 to 1, by which delays vary. */
   random?: () => number;
   isOnline?: () => boolean;
 }
 
-/** Delay before a lost connection is shown, in milliseconds. */
+/** Time in milliseconds after which a lost connection is shown. */
 const OFFLINE_NOTICE_DELAY = 2000;
-/** A longer gap than a server restart means that this device was away, in milliseconds. */
+/** Time in milliseconds without a connection from which this device counts as away. It is longer than a restart of the server. */
 const AWAY_THRESHOLD = 60_000;
 const MIN_BACKOFF = 500;
 const MAX_BACKOFF = 20_000;
@@ -28,7 +28,7 @@ const CREDENTIALS_ENDED = 4401;
 const WRONG_ORIGIN = 4403;
 const TOO_MANY_FRAMES = 4429;
 
-/** Self-healing WebSocket connection: receives frames, sends requests and reports its state. */
+/** Connection to the server that reconnects by itself. Receives frames, sends requests and reports its state. */
 export class Connection {
   #state = $state<ConnectionState>('connecting');
   #ready = $state(false);
@@ -43,7 +43,7 @@ export class Connection {
   readonly #requests = new PendingRequests();
 
   #socket: Socket | undefined;
-  /** Fallback transport, used until the network changes. */
+  /** Creates the fallback transport; undefined while WebSockets are used. */
   #openOther: ((api: Api) => Socket) | undefined;
   /** Whether a WebSocket has worked on this network. */
   #hasBeenOnline = false;
@@ -53,7 +53,7 @@ export class Connection {
   #wasAway = false;
   #attempt = 0;
   #heartbeat = 25_000;
-  /** Offset of the server's clock at the last hello, in milliseconds. */
+  /** Difference of the server's clock to that of this device at the last hello frame, in milliseconds. */
   #ahead = 0;
   #lastHeard = 0;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -70,32 +70,32 @@ export class Connection {
     this.#isOnline = options.isOnline ?? (() => navigator.onLine);
   }
 
-  /** State shown to people; a loss is shown after `OFFLINE_NOTICE_DELAY`. */
+  /** State of the connection for display. A loss is shown only after `OFFLINE_NOTICE_DELAY`. */
   get state(): ConnectionState {
     return this.#state;
   }
 
-  /** Whether the socket is open and has received its hello. */
+  /** Whether the socket is open and the hello frame has arrived. */
   get ready(): boolean {
     return this.#ready;
   }
 
-  /** Whether live state of others (presence, typing) is unknown; losses below two seconds are ignored. */
+  /** Whether the presence and typing of others is unknown. Losses of less than two seconds don't count. */
   get isLost(): boolean {
     return this.#state !== 'online' && (this.#state !== 'connecting' || this.#hellos > 0);
   }
 
-  /** Whether the last hello ended a reported loss. */
+  /** Whether the last hello frame ended a loss that was shown. */
   get wasLost(): boolean {
     return this.#wasLost;
   }
 
-  /** Whether the last hello followed such a long silence that the user was probably on another device. */
+  /** Whether the last hello frame came after such a long silence that the user was probably active on another device. */
   get wasAway(): boolean {
     return this.#wasAway;
   }
 
-  /** Current time by the server's clock, in milliseconds since 1970; compare server timestamps with it. */
+  /** Current time by the server's clock in milliseconds since 1970, to compare with timestamps of the server. */
   get now(): number {
     return Date.now() + this.#ahead;
   }
@@ -105,27 +105,29 @@ export class Connection {
     return () => this.#handlers.delete(handler);
   }
 
-  /** Registers a handler for every hello; calls it at once if the connection is open. */
+  /** Registers a handler for every hello frame. If the connection is open, it is called at once. Returns a function that removes it. */
   onConnect(handler: (hello: HelloPayload) => void | Promise<void>): () => void {
     this.#helloHandlers.add(handler);
     return () => this.#helloHandlers.delete(handler);
   }
 
-  /** Registers a handler that runs when `reading` may have missed events: after each hello but the first, and after a late first one. */
+  /**
+   * Registers a handler that is called when `reading` may have missed events: after each hello frame but the first, and after the first one if that came late.
+   */
   onStale(reading: LoadedData, handler: () => void): () => void {
     return this.onConnect(() => {
       if (isStale(reading, this.#hellos === 1)) handler();
     });
   }
 
-  /** Sends a frame and waits for its `ack`, `pong` or `sync.done`; an `error` rejects with an `ApiError`. */
+  /** Sends a frame and waits for its response (`ack`, `pong` or `sync.done`). Rejects with an `ApiError` if the response is `error`. */
   request(type: string, payload: unknown): Promise<AckPayload> {
     const id = newId();
     if (!this.#transmit(id, type, payload)) return Promise.reject(new ConnectionLost('not connected'));
     return this.#requests.add(id, () => this.#probe());
   }
 
-  /** Sends a frame without a response; dropped while disconnected, because it would be stale later. */
+  /** Sends a frame that has no response. While disconnected it is dropped, because it would be outdated later. */
   notify(type: string, payload: unknown): void {
     this.#transmit(newId(), type, payload);
   }
@@ -151,14 +153,14 @@ export class Connection {
     this.#state = 'connecting';
   }
 
-  /** Resets the state for the next account, whose first hello counts as the first again. */
+  /** Resets the state for another account, whose first hello frame counts as the first one again. */
   reset(): void {
     this.stop();
     this.#hellos = 0;
     this.#wasLost = this.#wasAway = false;
   }
 
-  /** Handles online and offline events. */
+  /** Reacts when the browser goes online or offline. */
   networkChanged(): void {
     if (!this.#wanted) return;
     if (this.#isOnline()) {
@@ -176,7 +178,7 @@ export class Connection {
     }
   }
 
-  /** Checks the socket when the page becomes visible: it may have died during sleep. */
+  /** Checks the socket. Called when the page becomes visible, because the connection may have been lost during sleep. */
   wake(): void {
     if (!this.#wanted || !this.#isOnline()) return;
     if (this.#ready) this.#probe();
@@ -219,7 +221,7 @@ export class Connection {
       try {
         handler(frame as ServerFrame);
       } catch (error) {
-        // An error in one handler must not keep the frame from the others.
+        // An error in one handler must not prevent the others from being called.
         reportError(error);
       }
     }
@@ -248,7 +250,7 @@ export class Connection {
   #closed(socket: Socket, code: number): void {
     if (this.#socket !== socket) return;
     const greeted = this.#ready;
-    // WebSockets may work now.
+    // The fallback transport has ended, so WebSockets are tried again.
     if (greeted) this.#openOther = undefined;
     this.#disconnect();
     if (!this.#wanted) return;
@@ -260,7 +262,7 @@ export class Connection {
     if (code === CREDENTIALS_ENDED) void this.#renew();
     else if (code === RESTARTING) this.#later(200 + this.#random() * 2800);
     else if (code === TOO_MANY_FRAMES || code === WRONG_ORIGIN) this.#later(5000 + this.#random() * 5000);
-    // A rejected upgrade has no reason, so ask by REST, which also refreshes the session.
+    // Scripts can't see why the server has rejected a WebSocket, so a request by HTTP finds out. It also refreshes the session if necessary.
     else if (!greeted && this.#attempt > 0) void this.#checkRefusal();
     else this.#later(this.#backoff());
   }
@@ -270,7 +272,7 @@ export class Connection {
       await this.#api.refresh();
       this.#later(0);
     } catch (error) {
-      // Credentials rejected: the session store handles it. Other errors are retried.
+      // If the credentials were rejected, the session store handles that. After other errors, connecting is tried again.
       if (!(error instanceof ApiError && error.status === 401)) this.#later(this.#backoff());
     }
   }
@@ -279,7 +281,7 @@ export class Connection {
     const delay = this.#backoff();
     try {
       await this.#api.get('/users/me');
-      // The server is reachable, so the network blocks WebSockets: use the fallback transport. If that fails too, try WebSocket again.
+      // The server can be reached, so the network blocks WebSockets: the fallback transport is used. If that has failed as well, WebSockets are tried again.
       this.#openOther = this.#openOther || this.#hasBeenOnline ? undefined : await this.#bringOther();
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) return;
@@ -312,7 +314,7 @@ export class Connection {
     }, OFFLINE_NOTICE_DELAY);
   }
 
-  /** Protocol pings are invisible to scripts, so probe after a silent heartbeat interval. */
+  /** Sends a ping after each heartbeat interval in which nothing was received, because scripts don't see the pings of the protocol. */
   #watch(): void {
     clearTimeout(this.#watchTimer);
     this.#watchTimer = setTimeout(

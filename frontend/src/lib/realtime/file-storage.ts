@@ -1,21 +1,21 @@
-/** Stores chosen files that are not sent yet in IndexedDB, so that they survive a reload. */
+/** Stores files in IndexedDB that were chosen but not sent yet, so that they survive a reload. */
 import { createStore, del, entries, set, type UseStore } from 'idb-keyval';
 import type { Upload } from '#lib/api/files.ts';
 import type { AttachedFile } from './pending-attachments.ts';
 
 export interface StoredFile {
   readonly taken: AttachedFile;
-  /** Null while a message owns it. */
+  /** Id of the conversation whose draft has the file; null if it belongs to a message in the outbox. */
   readonly conversationId: string | null;
-  /** Null after the upload. */
+  /** Content of the file; null after the upload. */
   readonly blob: Blob | null;
   readonly upload: Upload | null;
-  /** URL of an incomplete upload. */
+  /** URL of an incomplete upload; null if there is none. */
   readonly begunAt?: string | null;
   readonly keptAt: number;
 }
 
-/** Falls back to memory if IndexedDB is unavailable or full. */
+/** Stores the files in memory if IndexedDB is unavailable or full. */
 export class FileStorage {
   #store: UseStore | undefined;
 

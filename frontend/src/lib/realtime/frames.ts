@@ -21,12 +21,12 @@ const DURABLE: Record<DurableFrame['type'], true> = {
   'conversation.deleted': true
 };
 
-/** Whether the frame has a sequence number in the log of a conversation. */
+/** Whether a frame is an event with a sequence number in the log of a conversation. */
 export function isDurable(frame: ServerFrame): frame is DurableFrame {
   return frame.type in DURABLE && 'seq' in frame.payload && frame.payload.seq !== undefined;
 }
 
-/** Id of the conversation that a frame belongs to; undefined if it names none. */
+/** Id of the conversation that a frame is about; null or undefined if it isn't about one. */
 export function conversationOf(frame: ServerFrame): Id | null | undefined {
   return frame.type !== 'pong' && 'conversation_id' in frame.payload ? frame.payload.conversation_id : undefined;
 }

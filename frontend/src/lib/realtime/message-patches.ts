@@ -1,4 +1,4 @@
-/** Partial changes of a message: reactions, pins, counts of replies. */
+/** Changes of parts of a message: reactions, pins and numbers of replies. */
 import type { DurableFrame, Message, ThreadSummary } from '#lib/api/types.ts';
 import { findIndexById, type Entry, type LogState } from './state.ts';
 
@@ -10,7 +10,7 @@ export interface ReactionChange {
   readonly isAdded: boolean;
 }
 
-/** Messages that aren't loaded yet arrive with their reactions. */
+/** Applies an event about a reaction. If the message isn't loaded, nothing is done, because it will be loaded with its reactions. */
 export function react(
   state: LogState,
   { type, payload: { message_id, emoji, user_id, seq } }: Extract<DurableFrame, { type: `reaction.${string}` }>
@@ -21,14 +21,14 @@ export function react(
   return amend(next, { message_id, seq }, ({ reactions }) => changedBy(reactions, reacting, isShown));
 }
 
-/** Shows the reader's reaction at once; the later event is counted once. */
+/** Shows the user's reaction before the server confirms it. The event about it won't count it again. */
 export function reactAtOnce(state: LogState, reacting: ReactionChange): LogState {
   const next = showReacting(state, reacting);
   if (next === state) return state;
   return { ...next, reacting: new Map(state.reacting).set(keyOf(reacting), reacting.isAdded) };
 }
 
-/** Reverts a rejected reaction, unless an event has changed that state since. */
+/** Reverts a reaction that the server has rejected, unless an event has changed it since. */
 export function undoReacting(state: LogState, reacting: ReactionChange): LogState {
   if (state.reacting.get(keyOf(reacting)) !== reacting.isAdded) return state;
   const next = showReacting(state, { ...reacting, isAdded: !reacting.isAdded });
@@ -50,7 +50,7 @@ function without(known: ReadonlyMap<string, boolean>, key: string): ReadonlyMap<
   return rest;
 }
 
-/** Null without a change. */
+/** Reactions of a message after a change; null if that changes nothing. */
 function changedBy(
   reactions: Message['reactions'],
   { emoji, user_id, isAdded }: ReactionChange,
@@ -59,7 +59,8 @@ function changedBy(
   const at = reactions.findIndex((one) => one.emoji === emoji);
   const { count, user_ids } = reactions[at] ?? { count: 0, user_ids: [] };
   const others = user_ids.filter((id) => id !== user_id);
-  // A page may contain the change already. If more people reacted than are listed, the removed one is unknown.
+  // The message may have been loaded with the change. If more people have reacted than `user_ids` lists, it is unknown whether the removed person is still
+  // counted.
   const isThere = others.length < user_ids.length;
   if (isThere === isAdded && (isAdded || isShown || count === user_ids.length)) return null;
   const change = { emoji, count: count + (isAdded ? 1 : -1), user_ids: isAdded ? [...others, user_id] : others };
@@ -67,7 +68,7 @@ function changedBy(
   return { reactions: changed.filter((one) => one.count > 0) };
 }
 
-/** Applies an event that changes fields of a message without resending it. */
+/** Applies an event that changes fields of a message without containing the whole message. */
 export function amend(
   state: LogState,
   { message_id, seq }: { message_id: string; seq: number },
@@ -84,10 +85,10 @@ export function amend(
     : replaceAt(state, index, entry);
 }
 
-/** Number of participants the server lists per thread. */
+/** Number of participants of a thread that the server lists. */
 const MAX_FACES = 5;
 
-/** Counts a reply at the root of its thread, unless a newer summary has arrived. */
+/** Counts a reply at the first message of its thread, unless a summary that includes it has arrived. */
 export function countReply(state: LogState, { thread_id, no, created_at, sender }: Message, seq: number): LogState {
   if (!thread_id) return state;
   return amend(state, { message_id: thread_id, seq }, ({ thread }) => {
@@ -106,7 +107,7 @@ export function countReply(state: LogState, { thread_id, no, created_at, sender 
   });
 }
 
-/** Applies a thread summary. It has no sequence number and may arrive before the replies it counts. */
+/** Applies the summary of a thread. It has no sequence number and may arrive before the replies that it counts. */
 export function applyThread(state: LogState, messageId: string, thread: ThreadSummary | null): LogState {
   const index = findIndexById(state.entries, messageId);
   const have = state.entries[index];

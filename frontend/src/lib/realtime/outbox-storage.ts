@@ -1,4 +1,4 @@
-/** Stores unsent messages in IndexedDB, so that they survive a reload. */
+/** Stores messages in IndexedDB that aren't sent yet, so that they survive a reload. */
 import type * as idb from 'idb-keyval';
 import type { Outgoing } from './state.ts';
 
@@ -6,16 +6,16 @@ export interface OutboxStorage {
   load(userId: string): Promise<Outgoing[]>;
   put(userId: string, outgoing: Outgoing): Promise<void>;
   remove(userId: string, clientId: string): Promise<void>;
-  /** Registers a background sync that sends the outbox even if no page is open. */
+  /** Registers a background sync, by which the service worker sends the outbox even if no page is open. */
   wake(): void;
 }
 
-/** Tag of the background sync. */
+/** Name of the background sync. */
 export const SYNC_TAG = 'natter-outbox';
 
 type WakeChannel = ServiceWorkerRegistration & { readonly sync?: { register(tag: string): Promise<void> } };
 
-/** Falls back to memory if IndexedDB is unavailable (strict private windows). */
+/** Stores the messages in memory if IndexedDB is unavailable, as in strict private windows. */
 export class BrowserOutboxStorage implements OutboxStorage {
   #store: idb.UseStore | undefined;
 
@@ -36,7 +36,7 @@ export class BrowserOutboxStorage implements OutboxStorage {
   }
 
   wake(): void {
-    // Without Background Sync the outbox is sent when the app opens.
+    // If the browser has no Background Sync, the outbox is sent when the app is opened.
     void registration()
       .then((worker) => worker?.sync?.register(SYNC_TAG))
       .catch(() => undefined);

@@ -1,7 +1,7 @@
 import { ApiError } from '#lib/api/client.ts';
 import type { AckPayload, ErrorPayload, Frame } from '#lib/api/types.ts';
 
-/** The connection ended before the answer came, so whether the request took effect is unknown. Repeat it idempotently. */
+/** Error of a request whose connection ended before the response came. It is unknown whether the request took effect, so it must be repeated idempotently. */
 export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
 }
@@ -12,16 +12,18 @@ interface Pending {
   timer: ReturnType<typeof setTimeout>;
 }
 
-/** Timeout of a request, in milliseconds. */
+/** Time in milliseconds after which a request without a response is given up. */
 const REQUEST_TIMEOUT = 20_000;
-/** A `sync` is also named by the events it replays; only `sync.done` answers it. */
+/** Types of frames that are responses. Events that a `sync` repeats also name it, but only `sync.done` is its response. */
 const ANSWERS = ['ack', 'error', 'pong', 'sync.done'];
 
-/** Requests on a connection that await their answers. */
+/** Requests of a connection that wait for their responses. */
 export class PendingRequests {
   readonly #pending = new Map<string, Pending>();
 
-  /** Resolves with the answer to request `id`. Rejects with an `ApiError`, or with `ConnectionLost` after `ontimeout` was called. */
+  /**
+   * Returns the response to the request `id`. Rejects with an `ApiError`. After a timeout, `ontimeout` is called and the promise rejects with `ConnectionLost`.
+   */
   add(id: string, ontimeout: () => void): Promise<AckPayload> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -33,7 +35,7 @@ export class PendingRequests {
     });
   }
 
-  /** Settles the request that a frame answers. */
+  /** Resolves or rejects the request to which a frame responds. */
   answer(frame: Frame): void {
     if (!frame.reply_to) return;
     const pending = this.#pending.get(frame.reply_to);

@@ -217,7 +217,7 @@ describe("one's own sends", () => {
   });
 });
 
-/** Random steps of the server and the network. */
+/** Random steps of the server and of the network. */
 const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('create' as const), own: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('edit' as const), pick: fc.nat() }) },
@@ -302,7 +302,7 @@ describe('any order and duplication of history, live events and resync', () => {
               break;
             case 'arrive': {
               const input = pickOne(onTheWay, one.pick);
-              // The store requests a first page only when nothing is loaded.
+              // The store requests the newest page only if nothing is loaded.
               if (input?.kind === 'page' && input.part === 'latest' && state.loaded) break;
               if (input) state = reduce(state, input);
               break;
@@ -371,7 +371,7 @@ describe('another version of a prompt', () => {
     expect(
       contents(apply(state, { kind: 'branch', branch: branchOf(state), basis: 6, items: hello.slice(1) }))
     ).toEqual(['a?', 'a!', 'b?']);
-    // Branch of the previous version.
+    // This page belongs to the version that was selected before.
     const late = apply(state, { kind: 'branch', branch: branchOf(left), basis: 5, items: [message(5)] });
     expect(contents(late)).toEqual(['a?']);
   });
@@ -425,13 +425,13 @@ it('counts reactions once, takes them back, and keeps those that a page brought'
   expect(reactions(react(2, 'u1'))).toEqual([thumb]);
   expect(reactions(react(4, 'u3'), react(3, 'u2'))).toEqual([{ emoji: '👍', count: 3, user_ids: ['u1', 'u2', 'u3'] }]);
   expect(reactions(react(3, 'u1', 'reaction.removed'))).toEqual([]);
-  // A first page without events; later events are repeated.
+  // The first page was requested before any event, so later events arrive again.
   const late = { ...page, basis: 0 };
   const again = (...inputs: LogInput[]) => inputs.reduce(reduce, reduce(EMPTY, late)).entries[0]?.message.reactions;
   expect(again(react(2, 'u1'))).toEqual([thumb]);
   expect(again(react(2, 'u2', 'reaction.removed'))).toEqual([thumb]);
   expect(again(react(2, 'u1'), react(3, 'u1', 'reaction.removed'))).toEqual([]);
-  // Message that isn’t loaded.
+  // The message isn't loaded.
   const other = event(frame('reaction.added', { seq: 3, message_id: 'm9', emoji: '👍', user_id: 'u2' }));
   expect(reactions(other)).toEqual([thumb]);
 });
@@ -442,7 +442,7 @@ it('shows the reader’s own reactions at once, counts them once, and undoes wha
   const [reacting, refused] = [input('reacting'), input('not_reacting')];
   const told = (seq: number, isAdded: boolean) =>
     event(frame(`reaction.${isAdded ? 'added' : 'removed'}`, { seq, message_id: 'm1', emoji: '👍', user_id: 'me' }));
-  // Three of seven people are named.
+  // Seven people have reacted, of whom three are listed.
   const many = { emoji: '👍', count: 7, user_ids: ['u1', 'u2', 'me'] };
   const without = { emoji: '👍', count: 6, user_ids: ['u1', 'u2'] };
   const page = (reactions: (typeof many)[]) =>
@@ -456,17 +456,17 @@ it('shows the reader’s own reactions at once, counts them once, and undoes wha
   expect(after([], reacting(true), refused(true))).toEqual([]);
   expect(after([many], reacting(false))).toEqual([without]);
   expect(after([many], reacting(false), refused(false))).toEqual([many]);
-  // Existed before, so it stays; only the response was lost.
+  // The reaction existed before, so it stays: only the response was lost.
   expect(after([many], reacting(true), refused(true))).toEqual([many]);
   expect(after([], reacting(true), told(3, true), refused(true))).toEqual(one);
   expect(after([many], reacting(false), told(3, false), refused(false))).toEqual([without]);
-  // Rejected late after a repeat.
+  // The rejection arrives after the reaction was removed.
   expect(after([], reacting(true), reacting(false), refused(true))).toEqual([]);
   expect(after([many], reacting(false), told(3, false))).toEqual([without]);
   expect(after([many], reacting(false), reacting(true))).toEqual([many]);
-  // Removed and added on another device before this one knows.
+  // The reaction was removed and added on another device before this one received the events.
   expect(after([many], reacting(false), told(3, false), told(4, true))).toEqual([many]);
-  // Page loaded before the removal.
+  // The page was loaded before the reaction was removed.
   expect(after([many], reacting(false), page([many]), told(3, false))).toEqual([without]);
 });
 

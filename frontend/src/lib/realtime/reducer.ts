@@ -1,8 +1,8 @@
 /**
- * Reducer of a conversation's state. History pages, live events, resync, streaming deltas and own sends pass through `reduce`, so that any order of
- * arrival ends in the same state. Durable events are numbered without gaps and applied in order: early ones wait in `early`, older ones are
- * ignored. REST responses carry no version, so the caller states a `basis`: the last event the response certainly reflects. A response never
- * overwrites a later event.
+ * Reducer of the state of a conversation. History pages, events, syncs, deltas of streaming answers and the user's own messages pass through `reduce`, so that
+ * any order of arrival leads to the same state. Events are numbered without gaps and are applied in order: those that arrive too early wait in `early`, those
+ * that were applied before are ignored. HTTP responses have no version, so the caller states a `basis`: the last event that the response certainly includes. A
+ * response never overwrites the change of a later event.
  */
 import type { ToolCall, ToolCallStatus } from '#lib/api/tools.ts';
 import type { DurableFrame, Mention, Message, ThreadSummary, UserChanged } from '#lib/api/types.ts';
@@ -55,7 +55,7 @@ export type LogInput =
   | { kind: 'reworded'; client_id: string; content: string; mentions: readonly Mention[] }
   | { kind: 'discarded'; client_id: string };
 
-/** Maximum number of early events; beyond it the gap is requested again. */
+/** Maximum number of events that wait. Further ones are dropped and requested again with the missing ones. */
 const MAX_EARLY_EVENTS = 2_000;
 
 export function reduce(state: LogState, input: LogInput): LogState {
@@ -97,7 +97,7 @@ export function reduce(state: LogState, input: LogInput): LogState {
     case 'sending':
       return alter(state, input.client_id, { state: 'sending', failure: null });
     case 'acked':
-      // Events at or before the cursor don't come again: the message is loaded, older or deleted.
+      // The event about the message was applied before and won't come again: the message is loaded, in an older page, or deleted.
       return state.loaded && input.seq <= state.cursor
         ? settle(state, input.client_id)
         : alter(state, input.client_id, { state: 'sent', failure: null, seq: input.seq });
@@ -118,7 +118,7 @@ function applyPage(state: LogState, page: Extract<LogInput, { kind: 'page' }>): 
   if (page.part === 'older' && !state.loaded) return state;
   const newest = page.items.at(-1)?.seq ?? 0;
   const oldest = page.items[0]?.seq ?? 0;
-  // The page is a snapshot and reflects all events up to its newest message.
+  // A page includes all events up to that of its newest message.
   const basis = Math.max(page.basis, page.part === 'latest' ? newest : 0);
   const loadedFrom = state.entries[0]?.message.seq ?? Number.POSITIVE_INFINITY;
 
@@ -161,13 +161,13 @@ function mergeEntries(entries: readonly Entry[], incoming: Map<string, Entry>, b
 function newer(have: Entry, read: Entry, basis: number): Entry {
   if (have.version > basis) return have;
   const bothStream = have.message.status === 'streaming' && read.message.status === 'streaming';
-  // The server stores a streaming answer once a second; live deltas are often ahead.
+  // The server stores the text of a streaming answer once a second, so the text from deltas is often longer than the stored one.
   if (bothStream && have.message.content.length > read.message.content.length) return have;
   const reason = read.message.status === 'failed' ? (read.reason ?? have.reason) : null;
   return { message: read.message, version: Math.max(have.version, read.version), reason };
 }
 
-/** Applies a message that was requested after a missed delta. */
+/** Applies a message that was requested because a delta is missing. */
 function applyMessage(state: LogState, message: Message, basis: number): LogState {
   const index = findIndexById(state.entries, message.id);
   const have = state.entries[index];
@@ -202,7 +202,7 @@ function wait(state: LogState, frame: DurableFrame): LogState {
   return { ...state, early: state.early.toSpliced(at, 0, frame) };
 }
 
-/** Applies early events that are next in order. */
+/** Applies the waiting events that are next in order. */
 function catchUp(state: LogState): LogState {
   let next = state;
   let taken = 0;
@@ -220,7 +220,7 @@ function applyEvent(state: LogState, frame: DurableFrame): LogState {
     case 'message.created': {
       const { message, seq } = frame.payload;
       const counted = countReply(next, message, seq);
-      // Shown in its thread instead.
+      // A reply in a thread isn't shown in the conversation.
       return isIn(state.line, message) ? settle(insert(counted, message, seq), message.client_id) : counted;
     }
     case 'message.updated': {
@@ -257,12 +257,12 @@ function applyEvent(state: LogState, frame: DurableFrame): LogState {
     case 'conversation.archived':
     case 'conversation.unarchived':
     case 'conversation.deleted':
-      // Only moves the cursor; other stores handle these. The switch is exhaustive.
+      // Other stores handle these events, so that only the cursor moves here. All types are listed, so that the compiler reports new ones.
       return next;
   }
 }
 
-/** Removes the messages after a message whose version changed, until the new branch is loaded. */
+/** Removes the messages after a message of which another version was selected, until those of that version are loaded. */
 function closeBranch(state: LogState, after: number, at: number): LogState {
   const end = findIndexBySeq(state.entries, after + 1);
   const unseen = new Map([...state.unseen].filter(([, { message }]) => message.seq <= after));
@@ -270,7 +270,7 @@ function closeBranch(state: LogState, after: number, at: number): LogState {
 }
 
 function applyBranch(state: LogState, page: Extract<LogInput, { kind: 'branch' }>): LogState {
-  // The branch has changed again; another response is on its way.
+  // The version has changed again, and another response will follow.
   if (!state.loaded || state.branch !== page.branch) return state;
   const incoming = new Map<string, Entry>();
   for (const message of page.items) {
@@ -297,7 +297,7 @@ function replace(state: LogState, message: Message, version: number, reason: str
   const entry: Entry = { message, version, reason };
   const index = findIndexById(state.entries, message.id);
   const have = state.entries[index];
-  // Not part of this thread.
+  // The message isn't part of this thread.
   if (!have && !isIn(state.line, message)) return state;
   if (!have) return { ...state, unseen: new Map(state.unseen).set(message.id, entry) };
   if (have.version >= version) return state;
@@ -337,20 +337,20 @@ function applyDelta(state: LogState, delta: Delta): LogState {
   return mend(replaceAt(state, index, { ...have, message }), delta.message_id);
 }
 
-/** Applies the progress of a tool call; the finished answer contains all calls again. */
+/** Applies the state of a tool call. The finished answer will contain all calls again. */
 function applyToolCall(state: LogState, messageId: string, call: ToolCall): LogState {
   const index = findIndexById(state.entries, messageId);
   const have = state.entries[index];
   if (!have || have.message.status !== 'streaming') return state;
   const calls = have.message.tool_calls ?? [];
   const at = calls.findIndex(({ id }) => id === call.id);
-  // The response to a decision and the broadcast event arrive separately.
+  // The response to the user's decision and the event about it may arrive in any order, so an earlier state is ignored.
   if ((STAGE[calls[at]?.status ?? 'waiting'] ?? 0) > (STAGE[call.status] ?? 3)) return state;
   const tool_calls = at === -1 ? [...calls, call] : calls.with(at, call);
   return replaceAt(state, index, { ...have, message: { ...have.message, tool_calls } });
 }
 
-/** Order of call states; a call never goes back. Unknown states of newer servers are accepted. */
+/** Order of the states of a tool call, which only move forward. A state that only a newer server knows is applied as well. */
 const STAGE: Partial<Record<ToolCallStatus, number>> = {
   waiting: 0,
   queued: 1,
@@ -364,7 +364,7 @@ const STAGE: Partial<Record<ToolCallStatus, number>> = {
   stopped: 3
 };
 
-/** Appends held-back deltas to a text that has grown; removes the gap when it is closed. */
+/** Applies the deltas that were held back, as far as the text now reaches them. If none is missing any more, the gap is removed. */
 function mend(state: LogState, id: string): LogState {
   const held = state.gaps.get(id);
   if (!held) return state;

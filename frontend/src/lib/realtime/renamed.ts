@@ -2,7 +2,7 @@ import type { UserChanged } from '#lib/api/types.ts';
 
 type ServerData = Record<string, unknown>;
 
-/** Replaces the display name of a user in server data; returns the same object if the user isn't in it. */
+/** Replaces the display name of a user in data of the server. Returns the same object if the user doesn't occur in it. */
 export function renamed<T>(known: T, who: UserChanged): T {
   if (typeof known !== 'object' || known === null) return known;
   const changes: ServerData = nameIn(known as ServerData, who);

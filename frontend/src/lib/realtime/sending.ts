@@ -1,8 +1,8 @@
-/** Sending rules shared by the page and the service worker: request body and classification of errors. */
+/** Rules for sending messages that the page and the service worker share: the request and the classification of errors. */
 import type { ApiError } from '#lib/api/client.ts';
 import type { Outgoing } from './state.ts';
 
-/** Temporary errors: the message waits and is sent later. */
+/** Codes of errors that pass: the message waits and is sent later. */
 const TEMPORARY_ERRORS = new Set(['rate_limited', 'slow_mode', 'unavailable']);
 
 export function asSent(outgoing: Outgoing, attachmentIds: readonly string[] | undefined) {
@@ -22,7 +22,7 @@ export function asSent(outgoing: Outgoing, attachmentIds: readonly string[] | un
   };
 }
 
-/** Whether the server failed at this message only. */
+/** Whether the server has failed at this message in particular, so that others can still be sent. */
 export function isFault(error: ApiError): boolean {
   return error.code === 'internal' || error.status === 500;
 }

@@ -2,7 +2,7 @@ import type { Api } from '#lib/api/client.ts';
 import type { Frame } from '#lib/api/types.ts';
 import { base } from '#lib/util/address.ts';
 
-/** The part of a WebSocket that the connection uses, so that tests and the stream fallback can implement it. */
+/** Part of a WebSocket that the connection uses. Tests and the fallback transport implement it too. */
 export interface Socket {
   onopen: (() => void) | null;
   onmessage: ((event: { data: unknown }) => void) | null;
@@ -13,7 +13,7 @@ export interface Socket {
   close(code?: number): void;
 }
 
-/** `readyState` of an open socket. */
+/** Value of `readyState` if the socket is open. */
 export const OPEN = 1;
 
 export function openWebSocket(): Socket {
@@ -21,7 +21,7 @@ export function openWebSocket(): Socket {
   return new WebSocket(`${scheme}://${location.host}${base}/r1/websocket`, 'natter.json') as unknown as Socket;
 }
 
-/** Loads the fallback over plain HTTP. */
+/** Loads the fallback transport, which uses HTTP requests only. */
 export async function loadStreamSocket(): Promise<(api: Api) => Socket> {
   const { StreamSocket } = await import('./stream-socket.ts');
   return (api) => new StreamSocket(api);

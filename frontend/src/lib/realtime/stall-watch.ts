@@ -1,13 +1,13 @@
 /**
- * Reloads streaming answers that stall. A delta may be lost during page load or a reconnect without a later one to reveal the gap; answers that
- * haven't grown for a while are requested with increasing intervals.
+ * Requests streaming answers again that don't grow any more. A delta may be lost during the page load or a reconnect, and without a later one nothing shows
+ * that it is missing. The intervals between the requests increase.
  */
 export interface GrowingAnswer {
   readonly id: string;
   readonly length: number;
 }
 
-/** The server stores streaming text once a second. */
+/** Time in milliseconds without growth after which an answer is requested. The server stores the text of a streaming answer once a second. */
 const FIRST_CHECK = 1_500;
 const MAX_INTERVAL = 15_000;
 
@@ -23,7 +23,7 @@ export class StallWatch {
     this.#reload = ask;
   }
 
-  /** Restarts the timer when answers have grown. */
+  /** Starts the timer again if an answer has grown. */
   update(): void {
     const seen = this.#growing()
       .map(({ id, length }) => `${id}:${length}`)
@@ -46,7 +46,7 @@ export class StallWatch {
   async #check(): Promise<void> {
     const seen = this.#seen;
     await Promise.all(this.#growing().map(({ id }) => this.#reload(id)));
-    // The reload brought news and restarted the timer.
+    // An answer has grown by the request, and the timer was started again.
     if (this.#seen !== seen) return;
     this.#wait = Math.min(MAX_INTERVAL, this.#wait * 2);
     this.#later();

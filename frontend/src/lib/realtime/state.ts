@@ -1,20 +1,17 @@
-/**
- * Client state of one conversation: loaded messages, position in the event log, early events and unsent messages. Only `reducer.ts` creates new
- * states.
- */
+/** State of one conversation: its loaded messages, the position in the log, waiting events and unsent messages. Only `reducer.ts` creates new states. */
 import type { Details, FieldError } from '#lib/api/client.ts';
 import type { DurableFrame, Mention, Message } from '#lib/api/types.ts';
 import type { AttachedFile } from './pending-attachments.ts';
 
-/** Message with the last log event that it certainly reflects. */
+/** Message, with the sequence number of the last event that it certainly includes. */
 export interface Entry {
   readonly message: Message;
   readonly version: number;
-  /** Failure reason of an assistant's answer, if the event had one. */
+  /** Reason why an assistant's answer has failed, if the event contains one; otherwise null. */
   readonly reason: string | null;
 }
 
-/** Delta of a streaming answer; `offset` counts UTF-16 code units. */
+/** Part of a streaming answer. `offset` is its position in the text, in UTF-16 units. */
 export interface Delta {
   readonly message_id: string;
   readonly offset: number;
@@ -24,68 +21,70 @@ export interface Delta {
 export interface Failure {
   readonly code: string;
   readonly message: string;
-  /** Absent in data stored by older versions of the app. */
+  /** Absent in messages that an older version of the app has stored. */
   readonly details?: Details;
-  /** Invalid fields of the message. */
+  /** Errors of single fields of the message. */
   readonly fields?: readonly FieldError[];
 }
 
-/** Destination of a message beyond its conversation, and its forwarded message. */
+/** Thread in which a message is sent, whether it is also shown in the conversation, which message it forwards, and whether it gets link previews. */
 export type Placed = Pick<Outgoing, 'thread_id' | 'also_to_conversation' | 'forward_of' | 'previews'>;
 
-/** `waiting`: not connected. `sending`: requested. `sent`: acknowledged, its event is still to come. */
+/** State of an unsent message. `waiting`: for the connection. `sending`: requested. `sent`: confirmed, but the event hasn't arrived. `failed`: rejected. */
 export type OutgoingState = 'waiting' | 'sending' | 'sent' | 'failed';
 
-/** Own message that is not in the log yet. */
+/** Message of the user that is not in the log yet. */
 export interface Outgoing {
   readonly client_id: string;
   readonly conversation_id: string;
   readonly content: string;
   readonly reply_to: string | null;
-  /** Mentions; absent in data stored by older versions of the app. */
+  /** Absent in messages that an older version of the app has stored. */
   readonly mentions?: readonly Mention[];
-  /** Attachments. */
   readonly files?: readonly AttachedFile[];
-  /** Confirms that the message may notify many people. */
+  /** Whether the user has confirmed that the message may notify many people. */
   readonly confirm?: boolean;
-  /** Root message of its thread. */
+  /** Id of the first message of the thread in which it is sent. */
   readonly thread_id?: string;
-  /** Also shown in the conversation. */
+  /** Whether a reply in a thread is also shown in the conversation. */
   readonly also_to_conversation?: boolean;
-  /** Forwarded message. */
+  /** Id of the message that it forwards. */
   readonly forward_of?: string;
-  /** False if link previews are disabled. */
+  /** False if its links get no previews. */
   readonly previews?: false;
   readonly created_at: string;
   readonly state: OutgoingState;
   readonly failure: Failure | null;
-  /** Known after the response. */
+  /** Sequence number of the message; null until the server has confirmed it. */
   readonly seq: number | null;
 }
 
 export interface LogState {
-  /** Root message of the thread; null for the conversation itself. */
+  /** Id of the first message if this is the state of a thread; null for a conversation. */
   readonly line: string | null;
-  /** Loaded messages without gaps, by `seq`. */
+  /** Loaded messages in the order of their sequence numbers, without gaps. */
   readonly entries: readonly Entry[];
   readonly loaded: boolean;
   readonly loading: boolean;
   readonly hasOlder: boolean;
-  /** Durable events up to this number are reflected in `entries`. */
+  /** Sequence number up to which all events are included in `entries`. */
   readonly cursor: number;
-  /** Newest known durable event; beyond the cursor it means a gap. */
+  /** Sequence number of the newest event that is known to exist. If it is higher than `cursor`, events are missing. */
   readonly known: number;
-  /** Events after a gap, by `seq`; applied when it is closed. */
+  /** Events in the order of their numbers that wait because an earlier one is missing. */
   readonly early: readonly DurableFrame[];
-  /** Latest versions of messages that aren't loaded, because an older page may be stale. */
+  /** Changed messages that aren't loaded. An older page that is loaded later may contain an outdated version of them. */
   readonly unseen: ReadonlyMap<string, Entry>;
   readonly deletedIds: ReadonlySet<string>;
-  /** Pending reactions of the reader (true: added), keyed by message, emoji and person. */
+  /** Reactions of the user that aren't confirmed, by message, emoji and person. True: added; false: removed. */
   readonly reacting: ReadonlyMap<string, boolean>;
-  /** Answers with missing deltas and the deltas after them. */
+  /** Answers of which deltas are missing, with the deltas that came after these. */
   readonly gaps: ReadonlyMap<string, readonly Delta[]>;
   readonly outbox: readonly Outgoing[];
-  /** Branch to load: messages after `after` were replaced by event `at`. */
+  /**
+   * Messages that must be loaded, because another version of a message was selected; null if there are none. Those after `after` were replaced by the event
+   * `at`.
+   */
   readonly branch: Branch | null;
 }
 
@@ -111,7 +110,7 @@ export const EMPTY: LogState = {
   branch: null
 };
 
-/** Whether durable events were missed and must be requested from `cursor` on. */
+/** Whether events are missing, so that those after `cursor` must be requested. */
 export function isBehind(state: LogState): boolean {
   return state.loaded && state.known > state.cursor;
 }
@@ -127,7 +126,7 @@ export function findIndexBySeq(entries: readonly Entry[], seq: number): number {
   return low;
 }
 
-/** Searches from the end, because recent messages are requested most. */
+/** Index of a message; -1 if it isn't loaded. Searches from the end, because recent messages are requested most. */
 export function findIndexById(entries: readonly Entry[], id: string): number {
   for (let index = entries.length - 1; index >= 0; index--) {
     if (entries[index]?.message.id === id) return index;
@@ -135,7 +134,7 @@ export function findIndexById(entries: readonly Entry[], id: string): number {
   return -1;
 }
 
-/** Whether the message is shown in the conversation (`line` null) or in that thread. */
+/** Whether a message is shown in the conversation (`line` is null) or in the thread with the first message `line`. */
 export function isIn(line: string | null, { id, thread_id, also_to_conversation }: Placeable): boolean {
   return line === null ? !thread_id || also_to_conversation === true : thread_id === line || id === line;
 }

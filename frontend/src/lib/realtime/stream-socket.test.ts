@@ -6,7 +6,7 @@ import { StreamSocket } from './stream-socket.ts';
 const { toast } = vi.hoisted(() => ({ toast: vi.fn() }));
 vi.mock('#lib/ui/toast/toast.svelte.ts', () => ({ toast }));
 
-/** Endless response. */
+/** Response of a server that doesn't end. */
 class Stream {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   readonly body = new ReadableStream<Uint8Array>({ start: (controller) => void (this.#controller = controller) });
@@ -137,7 +137,7 @@ it('asks for answers that end where something holds back one that does not', asy
     streams[2]?.end();
     await passed(2_000);
     expect([said.map(({ type }) => type), asked[3]?.lastEventId]).toEqual([['hello', 'message.created'], '18']);
-    // The next connection remembers it.
+    // The next connection uses polling at once.
     held.close();
     socket = new StreamSocket(api, ask);
     expect([asked.at(-1)?.path, closed]).toEqual(['/r1/events?wait=20', []]);
@@ -166,7 +166,7 @@ it('says once why things are slower, and not before something has come', async (
   for (const { stream } of [first, second]) stream?.write(event('hello', {}));
   await vi.waitFor(() => expect([first.heard.mock.calls.length, second.heard.mock.calls.length]).toEqual([1, 1]));
   expect(toast.mock.calls).toEqual([[m.live_blocked()]]);
-  // The tab remembers it after a reload.
+  // After a reload, the tab still knows that the notice was shown.
   vi.resetModules();
   const third = await open();
   third.stream?.write(event('hello', {}));

@@ -1,6 +1,6 @@
 /**
- * Fallback transport for networks that block WebSockets: events arrive by a long-lived HTTP response (`GET /r1/events`), requests use REST. Typing
- * and presence are not supported. If a proxy buffers responses, it polls with short responses instead.
+ * Transport for networks that block WebSockets. Events arrive in a long HTTP response (`GET /r1/events`), and requests use the HTTP API. Typing and presence
+ * aren't supported. If a proxy holds back the response, short responses are requested again and again (polling).
  */
 import { base } from '#lib/util/address.ts';
 import { ApiError, type Api } from '#lib/api/client.ts';
@@ -14,19 +14,22 @@ const OPEN = 1;
 const CLOSED = 3;
 const BROKEN = 1006;
 const CREDENTIALS_ENDED = 4401;
-/** Number of log events per request. */
+/** Maximum number of events per request. */
 const PAGE = 200;
-/** Debounce for changes of the viewed conversation, in milliseconds. */
+/** Time in milliseconds after which a change of the open conversation is reported. */
 const VIEW_DELAY = 500;
-/** Proxies close silent responses; the server sends a heartbeat every 15 s. */
+/** Time in milliseconds without data after which the response counts as lost. The server sends a heartbeat every 15 seconds. */
 const SILENCE_TIMEOUT = 40_000;
-/** The hello is sent at once; if it is late, a proxy buffers the response. The connection waits twice as long. */
+/**
+ * Time in milliseconds in which the hello frame must arrive. The server sends it at once, so a proxy is holding back the response if it is late. The connection
+ * waits twice as long.
+ */
 const HELLO_TIMEOUT = 5_000;
-/** Long-poll timeout, in seconds. */
+/** Time in seconds that the server waits for events before it answers a poll. */
 const WAIT = 20;
-/** Pause between polls, in milliseconds. */
+/** Time between two polls, in milliseconds. */
 const PAUSE = 2_000;
-/** Session key: the notice was shown in this tab. */
+/** Key in session storage by which the tab remembers that the notice was shown. */
 const BLOCKED_KEY = 'natter.live-blocked';
 
 export class StreamSocket implements Socket {
@@ -38,7 +41,7 @@ export class StreamSocket implements Socket {
 
   readonly #api: Api;
   readonly #fetch: typeof fetch;
-  /** Property of the network, so it is kept across connections. */
+  /** Whether events are polled. Shared by all connections, because it depends on the network. */
   static #polls = false;
   static #isSaid = false;
 
@@ -102,7 +105,7 @@ export class StreamSocket implements Socket {
       await this.#listen(answer.body, goesOn);
       isWhole = true;
     } catch {
-      // Interrupted or aborted.
+      // The response has ended, by an error or because it was aborted.
     }
     if (stream !== this.#stream) return;
     clearTimeout(this.#pollTimer);
@@ -145,13 +148,13 @@ export class StreamSocket implements Socket {
       else if (line.startsWith('event: ')) type = line.slice(7);
       else if (line.startsWith('id: ')) this.#lastEventId = line.slice(4);
     }
-    // A resumed stream repeats neither hello nor resync.
+    // A response that continues an earlier one starts with frames that were handled then.
     if (data === '' || (goesOn && (type === 'hello' || type === 'sync.done'))) return;
     if (type === 'hello') this.#notifyBlocked();
     this.onmessage?.({ data });
   }
 
-  /** Tells once per tab why updates are slow. */
+  /** Shows a notice about slow updates, once per tab. */
   #notifyBlocked(): void {
     if (StreamSocket.#isSaid) return;
     StreamSocket.#isSaid = true;
@@ -159,18 +162,21 @@ export class StreamSocket implements Socket {
       if (sessionStorage.getItem(BLOCKED_KEY)) return;
       sessionStorage.setItem(BLOCKED_KEY, '1');
     } catch {
-      // Without storage it is shown again after a reload.
+      // Without storage, the notice is shown again after a reload.
     }
     toast(m.live_blocked());
   }
 
-  /** Transient events of large conversations are sent for viewed ones only, so the request names them. */
+  /**
+   * Restarts the response if another conversation is open. Its request names the conversation, because the server sends ephemeral events of large ones only to
+   * connections that show them.
+   */
   #show(view: string): void {
     if (view === this.#view) return;
     this.#view = view;
     clearTimeout(this.#viewTimer);
     this.#viewTimer = setTimeout(() => {
-      // Without a last event id, events would be lost.
+      // Without the id of the last event, a new response would miss the events until it starts.
       if (this.readyState === OPEN && this.#lastEventId !== undefined) this.#restart();
     }, VIEW_DELAY);
   }
@@ -188,7 +194,7 @@ export class StreamSocket implements Socket {
     this.onmessage?.({ data: JSON.stringify({ id: reply_to, type, timestamp: '', payload, reply_to }) });
   }
 
-  /** Executes a request frame by REST and emits its response frame. */
+  /** Executes a request by HTTP and passes on the response as a frame. */
   async #answer(id: Id, run: () => Promise<unknown>, type = 'ack'): Promise<void> {
     try {
       this.#emit(type, await run(), id);
@@ -234,7 +240,7 @@ export class StreamSocket implements Socket {
     return this.#api.post(`/conversations/${conversation_id}/read`, { seq });
   }
 
-  /** A lost read position is contained in the next one. */
+  /** Ignores a failure: the next read position includes the lost one. */
   async #quietly(call: Promise<unknown>): Promise<void> {
     await call.catch(() => undefined);
   }

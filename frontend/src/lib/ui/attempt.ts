@@ -1,7 +1,7 @@
 import { errorMessage } from '#lib/api/error-messages.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
 
-/** Runs a user action and shows its result as a toast; returns whether it succeeded. */
+/** Runs an action of the user and shows its success or failure as a toast. Returns whether it succeeded. */
 export async function attempt(run: () => Promise<unknown>, done?: string): Promise<boolean> {
   try {
     await run();

@@ -1,4 +1,4 @@
-/** Copies a text; returns false if the browser refuses. */
+/** Copies a text to the clipboard; returns false if the browser refuses. */
 export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
@@ -8,7 +8,7 @@ export async function copyText(text: string): Promise<boolean> {
   }
 }
 
-/** The Clipboard API needs HTTPS or localhost. */
+/** Copies by a selection. Used on pages without HTTPS, where the Clipboard API is missing. */
 function copyBySelection(text: string): boolean {
   const field = document.createElement('textarea');
   field.value = text;

@@ -1,4 +1,4 @@
-/** Whole seconds until a time (milliseconds since 1970), counting down while the component is mounted. */
+/** Counts down the whole seconds until a time (milliseconds since 1970) while the component is mounted. */
 export function useCountdown(until: () => number) {
   let now = $state(Date.now());
 

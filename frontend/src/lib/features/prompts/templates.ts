@@ -1,23 +1,23 @@
-/** Prompt templates with `{{variables}}`. */
+/** Variables in prompt templates, written as `{{name}}`. */
 
 const VARIABLE = /\{\{ *([\p{L}\p{N}_.-](?:[\p{L}\p{N}_. -]{0,38}[\p{L}\p{N}_.-])?) *\}\}/gu;
 
-/** Prompt ready for use. */
+/** Prompt that can be inserted into the composer. */
 export interface UsablePrompt {
   readonly title: string;
   readonly content: string;
-  /** Variables to fill in; all by default. */
+  /** Names of the variables that must be filled in; if absent, all of them. */
   readonly needed?: readonly string[];
-  /** Renders the text; by default the template is filled in. */
+  /** Renders the text on the server; if absent, the template is filled in here. */
   readonly make?: (values: Readonly<Record<string, string>>) => Promise<string>;
 }
 
-/** Variable names in order of appearance. */
+/** Names of the variables of a template, in order of appearance. */
 export function variablesOf(template: string): string[] {
   return [...new Set([...template.matchAll(VARIABLE)].map(([, name]) => name as string))];
 }
 
-/** Fills in the variables; empty ones are removed. */
+/** Replaces the variables by values. A variable without a value is removed. */
 export function fill(template: string, values: Readonly<Record<string, string>>): string {
   return template.replace(VARIABLE, (_, name: string) => values[name]?.trim() ?? '').trim();
 }
@@ -27,7 +27,7 @@ export interface TemplatePiece {
   readonly isVariable: boolean;
 }
 
-/** Splits a template into text and variables. */
+/** Splits a template into texts and variables. */
 export function cutVariables(template: string): TemplatePiece[] {
   const pieces: TemplatePiece[] = [];
   let from = 0;

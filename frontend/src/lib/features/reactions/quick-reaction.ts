@@ -1,4 +1,4 @@
-/** `+:tada:` and `+🎉` alone react to the newest message. */
+/** Recognises a message such as `+:tada:` or `+🎉`, which is not sent but reacts to the newest message. */
 import { getLocale } from '#lib/i18n/locale.ts';
 import { formOf } from '#lib/features/emoji/emoji.ts';
 import { called, loadNames } from '#lib/features/emoji/emoji-names.ts';
@@ -6,7 +6,7 @@ import type { Name } from '#lib/features/conversations/mentions.ts';
 
 const TYPED = /^\+(?:(\p{RGI_Emoji})|:([\p{L}\p{M}\p{N}_+\-]{2,30}):?)$/v;
 
-/** Canonical emoji; null if unknown. */
+/** Returns the emoji of such a message in the server's form; null for other messages and unknown names. */
 export async function quickEmoji(text: string, own: readonly Name[]): Promise<string | null> {
   const [, emoji, name] = TYPED.exec(formOf(text.trim())) ?? [];
   if (emoji || !name) return emoji ?? null;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseReminder } from './remind-text.ts';
 
-// A Wednesday.
+// This day is a Wednesday.
 const NOW = new Date(2026, 10, 25, 14, 0);
 const input = (text: string, locale = 'en') => {
   const found = parseReminder(text, locale, NOW);

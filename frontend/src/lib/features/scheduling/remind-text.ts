@@ -1,4 +1,4 @@
-/** Parses reminders: “me in 20 minutes to call Ben”. */
+/** Parses the text of a reminder, such as “me in 20 minutes to call Ben”. */
 import { casual as english } from 'chrono-node/en';
 import { casual as vietnamese } from 'chrono-node/vi';
 
@@ -7,16 +7,16 @@ export interface ReminderRequest {
   readonly note: string;
 }
 
-/** Hour used for dates without time. */
+/** Hour of the day that applies if the text contains only a date. */
 const MORNING = 9;
 const DAY = 86_400_000;
 
 const ME = /^(?:me|tôi|mình)(?=\s|$)/i;
-/** Words between the time and the task. */
+/** Words between the time and the subject of the reminder. */
 const BEFORE = /^[\s,:–-]*(?:to|that|about|of|để|rằng|về|là)?(?=\s)\s*/i;
 const BEHIND = /(?:\s+(?:at|on|in|by|vào|lúc))?[\s,:–-]*$/i;
 
-/** Null without a time. */
+/** Returns the time and the subject; null if the text contains no time. */
 export function parseReminder(text: string, locale: string, now = new Date()): ReminderRequest | null {
   const said = text.trim().replace(ME, '').trim();
   const readers = locale === 'vi' ? [vietnamese, english] : [english, vietnamese];

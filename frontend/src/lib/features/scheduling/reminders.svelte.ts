@@ -1,4 +1,4 @@
-/** Reminders by message. */
+/** Reminders of the user, by message. */
 import type { Api } from '#lib/api/client.ts';
 import type { Reminder } from './api.ts';
 import type { Id } from '#lib/api/types.ts';
@@ -16,7 +16,7 @@ export class RemindersStore {
     this.#api = api;
     this.list = new PagedResource((page) => api.get('/reminders', { page, page_size: PAGE_SIZE }));
     live.onStale(this.list, () => void this.list.refresh());
-    // Changed on another device or due.
+    // Reloads the list if a reminder was changed on another device or has become due.
     live.on(({ type }: { type: string }) => {
       if ((type === 'reminders.own' || type === 'resync') && this.list.isKnown) void this.list.refresh();
     });
@@ -38,5 +38,5 @@ export class RemindersStore {
   }
 }
 
-/** Reminders of the current account. */
+/** Reminders for the current account. */
 export const remindersOf = perAccount(({ api, connection }) => new RemindersStore(api, connection));

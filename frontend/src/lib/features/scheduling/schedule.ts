@@ -1,4 +1,4 @@
-/** Scheduling from the composer and suggested times. */
+/** Schedules messages from the composer, and suggests times. */
 import { clock, dateFormat } from '#lib/i18n/dates.ts';
 import { m } from '#lib/paraglide/messages.js';
 import type { OutgoingFiles } from '#lib/features/files/attachments.svelte.ts';
@@ -6,7 +6,7 @@ import { toast } from '#lib/ui/toast/toast.svelte.ts';
 import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { ConversationView } from '#lib/features/conversations/conversation-view.svelte.ts';
 
-/** Schedules a message after its uploads. */
+/** Waits until the files of a draft are uploaded and schedules it. */
 export async function later(
   conversationView: ConversationView,
   content: string,
@@ -20,7 +20,7 @@ export async function later(
   toast(m.schedule_done({ time: momentOf(send_at) }));
 }
 
-/** Start of the working day. */
+/** Hour at which the working day starts. */
 const MORNING = 9;
 const HOUR = 3_600_000;
 
@@ -29,7 +29,7 @@ export interface Offer {
   readonly at: Date;
 }
 
-/** Suggested times, nearest first. */
+/** Times that are suggested, nearest first. */
 export function offers(now = new Date()): Offer[] {
   const hour = new Date(now.getTime() + HOUR);
   const tomorrow = morning(now, 1);
@@ -46,15 +46,15 @@ function morning(now: Date, days: number): Date {
   return new Date(now.getFullYear(), now.getMonth(), now.getDate() + days, MORNING);
 }
 
-/** Full date and time: “Tue, 24 November, 09:00”. */
+/** Formats a date and time: “Tue, 24 November, 09:00”. */
 export function momentOf(at: string | Date): string {
   const date = new Date(at);
-  // Formatted separately, because some locales insert a word between date and time.
+  // Date and time are formatted separately, because some locales insert a word between them.
   const day = dateFormat({ weekday: 'short', day: 'numeric', month: 'long' }).format(date);
   return `${day}, ${clock(date)}`;
 }
 
-/** Value of a datetime-local field. */
+/** Converts a time to the value of a `datetime-local` field. */
 export function inField(at: Date): string {
   const local = new Date(at.getTime() - at.getTimezoneOffset() * 60_000);
   return local.toISOString().slice(0, 16);

@@ -2,7 +2,7 @@
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Message } from '#lib/api/types.ts';
 
-/** Match in a file of a message. */
+/** Match within the text of an attached file. */
 export type FoundInFile = Described.FoundInFile;
 
 export type SearchType = Described.SearchType;

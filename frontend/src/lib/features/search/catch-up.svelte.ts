@@ -1,4 +1,4 @@
-/** Summaries of missed messages by an assistant. */
+/** Summaries of unread messages, written by an assistant. */
 import type { App } from '#lib/app/app.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { CatchUp as Told } from './api.ts';
@@ -14,12 +14,12 @@ export class CatchUpStore extends AnswerStore<Told> {
     this.#api = api;
   }
 
-  /** Summarises a conversation from `since` on. */
+  /** Requests a summary of the messages of a conversation after the event `since`. */
   summarizeConversation(conversationId: Id, since: number): Promise<void> {
     return this.run('', () => this.#api.post(`/conversations/${conversationId}/catch-up`, { since }));
   }
 
-  /** Summarises a workspace. */
+  /** Requests a summary of the unread messages of a workspace. */
   summarizeWorkspace(workspaceId: Id): Promise<void> {
     return this.run('', () => this.#api.post('/catch-up', { workspace_id: workspaceId }));
   }
@@ -27,7 +27,7 @@ export class CatchUpStore extends AnswerStore<Told> {
 
 const told = perAccount((_: Pick<App, 'api' | 'session'>) => new Map<string, CatchUpStore>());
 
-/** Kept when the component unmounts. */
+/** Summary of a place (conversation or workspace). It is kept when the component that shows it is unmounted. */
 export function catchUpOf(app: Pick<App, 'api' | 'session'>, place: string): CatchUpStore {
   const of = told(app);
   const one = of.get(place) ?? new CatchUpStore(app.api);

@@ -11,7 +11,7 @@ const KINDS = {
   private_channel: m.kind_private_channel
 };
 
-/** Name of a hit's place; untitled ones use their known members. */
+/** Name of the conversation in which a message was found. Without a title, the names of its known members. */
 export function placeName(
   place: FoundConversation | null | undefined,
   conversations: Pick<ConversationsStore, 'get' | 'nameOf'>

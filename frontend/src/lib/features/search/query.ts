@@ -1,21 +1,21 @@
-/** Search syntax: words and operators such as `from:anna`, which become chips when complete. */
+/** Syntax of search queries: words, and operators such as `from:anna`, which become chips when they are complete. */
 import type { Id } from '#lib/api/types.ts';
 
 export const OPERATORS = ['from', 'in', 'has', 'is', 'before', 'after', 'on'] as const;
 export type Operator = (typeof OPERATORS)[number];
 
-/** Search filter. */
+/** Filter of a search. */
 export interface Chip {
   readonly op: Operator;
-  /** Value as typed; the name if there is an id. */
+  /** Value as it was typed. If there is an id, the name of the person or place. */
   readonly value: string;
-  /** Id of a chosen person or place. */
+  /** Id of the chosen person or place; absent if the value was only typed. */
   readonly id?: Id;
 }
 
 export const HAS = ['file', 'image', 'link', 'voice'] as const;
 export const IS = ['thread', 'pinned', 'saved'] as const;
-/** Date formats of the server. */
+/** Formats of dates that the server accepts. */
 const DATE = /^(today|yesterday|\d{4}(-\d{1,2}(-\d{1,2})?)?)$/i;
 
 const SYNONYMS: Record<string, Operator> = { during: 'on' };
@@ -23,7 +23,7 @@ const HAS_SYNONYMS: Record<string, string> = { files: 'file', images: 'image', p
 
 export const keyOf = ({ op, value, id }: Chip): string => `${op}:${id ?? value.toLowerCase()}`;
 
-/** Parses an operator; undefined if it is a word. */
+/** Converts an operator into a chip; undefined if it is only a word with a colon. */
 function chipOf(name: string, value: string): Chip | undefined {
   const op = OPERATORS.find((one) => one === name.toLowerCase()) ?? SYNONYMS[name.toLowerCase()];
   if (!op || value === '') return undefined;
@@ -40,10 +40,10 @@ function chipOf(name: string, value: string): Chip | undefined {
   return DATE.test(value) ? { op, value: small } : undefined;
 }
 
-/** `name:value` or `name:"a value"`, at the start or after a space. */
+/** Operator with its value, `name:value` or `name:"a value"`, at the start of the text or after a space. */
 const OPERATOR = /(^|\s)([a-z]+):("[^"]*"|[^\s"]+)(?=\s|$)/gi;
 
-/** Extracts complete operators. The last one is complete if a space follows or `isWhole` is set. */
+/** Extracts the complete operators of a text. The one at the end is complete only if a space follows or `isWhole` is set. */
 export function extractChips(text: string, isWhole = false): { chips: Chip[]; rest: string } {
   const chips: Chip[] = [];
   const plain = plainMarks(text);
@@ -58,7 +58,7 @@ export function extractChips(text: string, isWhole = false): { chips: Chip[]; re
   return { chips, rest: chips.length > 0 ? rest.replace(/\s+/g, ' ').trimStart() : text };
 }
 
-/** Operator being typed at the end of the text. */
+/** Returns the operator that is being typed at the end of the text; null if there is none. */
 export function pendingIn(text: string): { op: Operator; value: string; from: number } | null {
   const found = /(?:^|\s)([a-z]+):("?)([^"]*)$/i.exec(plainMarks(text));
   if (!found) return null;
@@ -68,22 +68,22 @@ export function pendingIn(text: string): { op: Operator; value: string; from: nu
   return { op, value: value.replace(/^[@#]+/, ''), from: text.length - name.length - 1 - quote.length - value.length };
 }
 
-/** Replaces typographic quotes, which phones insert; keeps the length. */
+/** Replaces typographic quotation marks, which phones insert, by plain ones. The length stays the same. */
 export function plainMarks(text: string): string {
   return text.replace(/[“”„‟«»＂]/g, '"').replaceAll('：', ':');
 }
 
-/** Text form of a chip. */
+/** Operator and value of a chip as they are typed. */
 export function written({ op, value }: Chip): string {
   return /\s/.test(value) ? `${op}:"${value}"` : `${op}:${value}`;
 }
 
-/** Query parameter `q`; chips with ids have their own parameters. */
+/** Value of the query parameter `q`. Chips with ids aren't part of it, because they have parameters of their own. */
 export function asText(chips: readonly Chip[], text: string): string {
   return [...chips.filter(({ id }) => id === undefined).map(written), text.trim()].filter(Boolean).join(' ');
 }
 
-/** Plain words, for searching people and conversations. */
+/** Words of the query without operators and quotation marks, to search for people and conversations. */
 export function wordsOf(text: string): string {
   return plainMarks(text)
     .split(/\s+/)

@@ -2,17 +2,17 @@ import { asText, type Chip } from './query.ts';
 
 type RecentStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
-/** Recent search. */
+/** Search that the user has made before. */
 export interface Recent {
   readonly chips: readonly Chip[];
   readonly text: string;
-  /** Number of hits, if known. */
+  /** Number of hits; absent if unknown. */
   readonly count?: number;
 }
 
 const MAX_ITEMS = 8;
 
-/** Recent searches of an account, in local storage. */
+/** Recent searches of an account, stored in this browser. */
 export class RecentSearchesStore {
   items = $state.raw<readonly Recent[]>([]);
 
@@ -50,7 +50,7 @@ export class RecentSearchesStore {
       if (items.length === 0) this.#storage?.removeItem(this.#key);
       else this.#storage?.setItem(this.#key, JSON.stringify(items));
     } catch {
-      // Without storage they live as long as the page.
+      // If storage is full or blocked, the searches are kept as long as the page.
     }
   }
 }

@@ -1,4 +1,4 @@
-/** Search state in the URL. */
+/** Conversion between a search and its URL. */
 import type { SearchSort, SearchType } from './api.ts';
 import type { Chip } from './query.ts';
 import { asText } from './query.ts';
@@ -8,7 +8,7 @@ const ID = /^[0-9a-f-]{36}$/i;
 
 export interface Address {
   readonly text: string;
-  /** Chips with ids; others are in the text. */
+  /** Filters by a chosen person or place. Other filters are part of the text. */
   readonly chips: readonly Chip[];
   readonly type: SearchType;
   readonly sort: SearchSort;
@@ -47,7 +47,7 @@ export function write({ text, chips, type, sort, isExact, isEverywhere }: Addres
   return query === '' ? '/search' : `/search?${query}`;
 }
 
-/** URL of a new search. */
+/** Path and query of a search. */
 export function searchFor(chips: readonly Chip[], text: string): string {
   return write({ text, chips, type: 'message', sort: 'relevance', isExact: false, isEverywhere: false });
 }

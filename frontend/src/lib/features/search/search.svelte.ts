@@ -18,13 +18,13 @@ export interface SearchQuery {
   readonly type: SearchType;
   readonly sort: SearchSort;
   readonly isExact: boolean;
-  /** All workspaces if omitted. */
+  /** Workspace to search; undefined for all of them. */
   readonly workspaceId?: Id | undefined;
 }
 
-/** Removable filter and the number of hits without it. */
+/** Suggestion to remove a filter, with the number of hits without it. */
 export interface Relief {
-  /** Undefined for the quotation marks. */
+  /** Filter to remove; undefined if it is the quotation marks. */
   readonly chip?: Chip;
   readonly count: number;
 }
@@ -34,10 +34,10 @@ export const TYPES = ['message', 'file', 'conversation', 'person'] as const sati
 const PAGE = 20;
 const MAX_OTHER_RESULTS = 50;
 const NO_FACETS: SearchFacets = { author: [], conversation: [], has: [], day: [] };
-/** Number of filters tried. */
+/** Maximum number of filters that are tried. */
 const MAX_RELIEFS = 6;
 
-/** Query parameters of a search. */
+/** Converts a search to the query parameters of the API. */
 export function parametersOf({
   chips,
   text,
@@ -61,7 +61,7 @@ export function parametersOf({
   };
 }
 
-/** Search results with facets. */
+/** Results of a search with their facets. */
 export class SearchStore {
   items = $state.raw<SearchHit[]>([]);
   facets = $state.raw<SearchFacets>(NO_FACETS);
@@ -69,7 +69,7 @@ export class SearchStore {
   corrections = $state.raw<SearchCorrection[]>([]);
   isCorrected = $state(false);
   isFilling = $state(false);
-  /** The server hit its time limit, so there may be more. */
+  /** Whether the server has stopped at its time limit, so that there may be more hits. */
   timedOut = $state(false);
   tookMs = $state(0);
   searchedTo = $state<Timestamp | null>(null);
@@ -77,9 +77,9 @@ export class SearchStore {
   isKnown = $state(false);
   isLoading = $state(false);
   error = $state.raw<unknown>(null);
-  /** Number of hits by type. */
+  /** Number of hits for each type of results. */
   counts = $state.raw<Partial<Record<SearchType, SearchTotal>>>({});
-  /** Suggestions without hits, best first. */
+  /** Suggestions if there are no hits, those with most hits first. */
   reliefs = $state.raw<Relief[]>([]);
 
   readonly #api: Pick<Api, 'get'>;
@@ -123,7 +123,7 @@ export class SearchStore {
     this.error = null;
     try {
       const found = await this.#get(query, PAGE, cursor);
-      // A newer search has started.
+      // Another search has started meanwhile.
       if (turn !== this.#turn) return turn;
       this.#next = found.next ?? null;
       this.hasMore = this.#next !== null;
@@ -151,7 +151,7 @@ export class SearchStore {
     return turn;
   }
 
-  /** New messages may repeat hits on the next page. */
+  /** Returns the items that aren't listed yet: new messages move hits to the next page, which then repeats them. */
   #unknown(items: SearchHit[]): SearchHit[] {
     const known = new Set(this.items.map(({ message }) => message?.id));
     return items.filter(({ message }) => !known.has(message?.id));
@@ -161,7 +161,7 @@ export class SearchStore {
     return this.#api.get('/search', { ...parametersOf(query), limit, cursor: cursor ?? undefined });
   }
 
-  /** Secondary requests fail silently. */
+  /** Searches without reporting an error; null if the search fails. */
   async #quietly(query: SearchQuery, limit: number): Promise<SearchResults | null> {
     try {
       return await this.#get(query, limit);
@@ -189,7 +189,7 @@ export class SearchStore {
     this.counts = counts;
   }
 
-  /** Facets without the chosen people and places. */
+  /** Loads the facets of authors and places as they are without a filter by them, so that another one can be chosen. */
   async #spread(query: SearchQuery, turn: number): Promise<void> {
     const without = (op: Chip['op']) => ({ ...query, chips: query.chips.filter((chip) => chip.op !== op) });
     const isNarrowed = (op: Chip['op']) => query.chips.some((chip) => chip.op === op);

@@ -27,7 +27,7 @@ const ask = (change: Partial<SearchQuery> = {}): SearchQuery => ({
   ...change
 });
 
-/** Answers by query parameters. */
+/** Fake server whose answers depend on the query parameters. */
 function server(answer: (query: Record<string, unknown>) => SearchResults | Promise<SearchResults>) {
   const asked: Record<string, unknown>[] = [];
   const get = (_: string, query: Record<string, unknown>) => {

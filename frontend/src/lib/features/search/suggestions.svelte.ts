@@ -1,4 +1,4 @@
-/** Suggestions for the pending operator. */
+/** Suggestions for the value of the operator that is being typed. */
 import type { App } from '#lib/app/app.ts';
 import type { Conversation, User } from '#lib/api/types.ts';
 import { best } from '#lib/ui/listbox/match.ts';
@@ -14,7 +14,7 @@ export interface Suggestion {
   readonly conversation?: Conversation;
 }
 
-/** Operator suggested before typing. */
+/** Operator that is offered before anything is typed. */
 export interface OfferedOperator {
   readonly op: Operator;
   readonly hint: string;
@@ -25,7 +25,7 @@ const TYPING_PAUSE = 150;
 
 export const offered = (): OfferedOperator[] => OPERATORS.map((op) => ({ op, hint: operatorHint[op]() }));
 
-/** Local date in the server's format. */
+/** Formats a local date for the server: year and month, or also the day. */
 function isoDate(at: Date, parts: 2 | 3): string {
   return [at.getFullYear(), at.getMonth() + 1, at.getDate()]
     .slice(0, parts)
@@ -92,7 +92,7 @@ export class SuggestionsStore {
     try {
       return (await this.#app.workspaces.findPeople(workspaceId, q, { page_size: MAX_ITEMS })).items;
     } catch {
-      // Typed values work without suggestions.
+      // Without suggestions the user can still type the value.
       return [];
     }
   }

@@ -7,7 +7,7 @@ export function useRecent(): RecentSearchesStore {
   return new RecentSearchesStore(storage(), session.account?.id ?? '');
 }
 
-/** Storage may be blocked. */
+/** Local storage; undefined if the browser blocks it. */
 function storage(): Storage | undefined {
   try {
     return localStorage;

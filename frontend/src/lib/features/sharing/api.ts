@@ -9,12 +9,12 @@ export type Share = Described.Share;
 /** `GET /r1/shared/{id}` */
 export type SharedChat = Always<Described.SharedChat, 'title'>;
 
-/** `GET /r1/shared/{id}/messages`: files by name only. */
+/** `GET /r1/shared/{id}/messages`. Attached files are named only. */
 export type SharedMessage = Omit<Always<Described.SharedMessage, 'model'>, 'sender'> & { sender: Sender };
 
 export const fetchShare = (api: Api, conversationId: Id) => api.get(`/conversations/${conversationId}/share`);
 
-/** Shares the current state of a chat. */
+/** Shares the messages that a chat has now. Later ones aren't shared. */
 export const shareChat = (api: Api, conversationId: Id) => api.put(`/conversations/${conversationId}/share`, {});
 
 export const unshareChat = (api: Api, conversationId: Id) => api.delete(`/conversations/${conversationId}/share`);

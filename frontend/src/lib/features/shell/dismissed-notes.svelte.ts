@@ -1,15 +1,15 @@
-/** Dismissed notes, stored on this device. */
+/** Notes that the user has dismissed, stored on this device. */
 import type { App } from '#lib/app/app.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
 const STORAGE_KEY = 'natter.put-away';
-/** Oldest entries are evicted. */
+/** Maximum number of stored notes; the oldest ones are removed. */
 const MAX_ENTRIES = 60;
 
 type KeyValueStorage = Pick<Storage, 'getItem' | 'setItem'>;
 
 export class DismissedNotesStore {
-  /** Dismissal times by account and note. */
+  /** Time of dismissal in milliseconds since 1970, by account and note. */
   #since = $state.raw<Readonly<Record<string, number>>>({});
   readonly #account: string;
   readonly #storage: KeyValueStorage | undefined;
@@ -20,20 +20,20 @@ export class DismissedNotesStore {
     this.#since = read(storage);
   }
 
-  /** `lasting`: duration in milliseconds after which the note returns. */
+  /** Whether a note is dismissed. `lasting`: time in milliseconds after which it is shown again. */
   has(what: string, lasting = Infinity): boolean {
     const since = this.#since[this.#keyOf(what)];
     return since !== undefined && Date.now() - since < lasting;
   }
 
   dismiss(what: string): void {
-    // Merges changes of other tabs.
+    // Includes the notes that other tabs have stored meanwhile.
     const all = Object.entries({ ...read(this.#storage), ...this.#since, [this.#keyOf(what)]: Date.now() });
     this.#since = Object.fromEntries(all.toSorted(([, a], [, b]) => b - a).slice(0, MAX_ENTRIES));
     try {
       this.#storage?.setItem(STORAGE_KEY, JSON.stringify(this.#since));
     } catch {
-      // Without storage it is dismissed for this visit.
+      // If storage is full or blocked, the note is dismissed as long as the page.
     }
   }
 

@@ -1,4 +1,4 @@
-/** First steps of a new user, derived from data, so that they hold on every device. */
+/** First steps of a new user. Whether a step is done follows from the user's data, so it is the same on every device. */
 import type { App } from '#lib/app/app.ts';
 import type { Conversation } from '#lib/api/types.ts';
 import { isAssistantChat, isChannel, isPersonal } from '#lib/features/conversations/kinds.ts';
@@ -12,21 +12,20 @@ export interface Step {
   readonly isDone: boolean;
 }
 
-/** Notification permission; null if unsupported or denied. */
+/** Permission for notifications; null if they aren't supported or the user has denied them. */
 export type Notifying = 'granted' | 'default' | null;
 
 const DISMISSED_KEY = 'first-steps';
-/** Age of an account until it is no longer new, in milliseconds. */
+/** Age in milliseconds up to which an account counts as new. */
 const NEW_FOR = 14 * 86_400_000;
 
-/** Steps derived from the user's conversations. */
+/** Steps, with whether each is done, derived from the user's conversations. */
 export function stepsOf(conversations: readonly Conversation[], notifying: Notifying): Step[] {
   const among = (isIt: (conversation: Conversation) => boolean) => conversations.some(isIt);
   const isBegun = ({ last_message }: Conversation) => last_message !== null;
   const steps: Step[] = [
     { id: 'account', isDone: true },
     { id: 'assistant', isDone: among((one) => isAssistantChat(one) && isBegun(one)) },
-    // Default channels don't count.
     { id: 'people', isDone: among((one) => !isPersonal(one) && one.member_count > 1) },
     { id: 'chat', isDone: among((one) => !isPersonal(one) && !isChannel(one) && isBegun(one)) },
     { id: 'channel', isDone: among((one) => isChannel(one) && !one.is_default) }
@@ -35,7 +34,7 @@ export function stepsOf(conversations: readonly Conversation[], notifying: Notif
   return steps;
 }
 
-/** Whether the steps are shown: nothing started yet, or a new account. */
+/** Whether the user is new: the account is, or nothing has been started yet. */
 export function isNewcomer({ conversations, session }: Pick<App, 'conversations' | 'session'>): boolean {
   if (!conversations.isLoaded) return false;
   const since = Date.parse(session.account?.created_at ?? '');
@@ -61,7 +60,7 @@ export class FirstStepsStore {
     return !isPutAway && isNewcomer(this.#app) && this.items.some(({ isDone }) => !isDone);
   }
 
-  /** Updates the notification permission. */
+  /** Updates the permission for notifications. */
   refresh(notifying: Notifying): void {
     this.#notifying = notifying;
   }
@@ -77,5 +76,5 @@ export function notifyingHere(): Notifying {
   return Notification.permission === 'denied' ? null : Notification.permission;
 }
 
-/** First steps of the current account. */
+/** First steps for the current account. */
 export const firstStepsOf = perAccount((app) => new FirstStepsStore(app, dismissedNotesOf(app)));

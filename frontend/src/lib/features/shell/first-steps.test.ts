@@ -51,7 +51,7 @@ it('is there for a newcomer until all is done or it is put away', () => {
   ];
   expect(stepsIn().isShown).toBe(true);
   expect(stepsIn({ isLoaded: false }).isShown).toBe(false);
-  // After the step that was the last before.
+  // The user has only asked an assistant, so other steps are left.
   expect(stepsIn({ conversations: [one('assistant', said)], isEmpty: false }).isShown).toBe(true);
   expect(stepsIn({ conversations: everything, isEmpty: false }).isShown).toBe(false);
   const steps = stepsIn();

@@ -20,54 +20,51 @@ export type Dialog =
   | 'share'
   | null;
 
-/** Side panels. */
-
-/** Section to create, with its first conversation, or to rename. */
+/** Section to create with a first conversation, or to rename if it has an id. */
 export interface SectionSubject {
   id?: string;
   conversationId?: string;
-  /** Opens instructions and files after creation. */
+  /** Whether instructions and files are opened after creation. */
   isProject?: boolean;
 }
 
-/** Thread beside its conversation. */
+/** Thread that is open beside its conversation. */
 export interface OpenThread {
   readonly conversationId: string;
   readonly rootId: string;
 }
 
-/** Artifact beside its conversation. */
+/** Artifact that is open beside its conversation. */
 export interface OpenArtifact {
   readonly conversationId: string;
-  /** Thread of the message. */
+  /** Id of the first message of the thread with the answer; null if that isn't in a thread. */
   readonly rootId: string | null;
   readonly block: Block;
-  /** Log with its other versions. */
+  /** Log of the conversation, in whose answers other versions are found. */
   readonly log: { readonly items: readonly { readonly view: MessageView }[] };
 }
 
 export type Side = 'details' | 'files' | 'board' | 'thread' | 'kept' | 'around' | 'artifact';
 
-/** UI state of the frame. */
+/** State of the app's frame: side panel, dialogs and find bar. */
 export class ShellStore {
-  /** Whether the side panel is open. */
   panel = $state(false);
   side = $state<Side>('details');
   thread = $state.raw<OpenThread | null>(null);
   artifact = $state.raw<OpenArtifact | null>(null);
-  /** Message shown with its neighbours. */
+  /** Id of the message that is shown with the messages around it; null if there is none. */
   around = $state<string | null>(null);
-  /** Reply to show once the thread is loaded. */
+  /** Id of the reply to scroll to once the thread is loaded; null if there is none. */
   replyTarget = $state<string | null>(null);
-  /** Message to show once the conversation is loaded. */
+  /** Id of the message to scroll to once the conversation is loaded; null if there is none. */
   target = $state<string | null>(null);
-  /** Conversation of the find bar. */
+  /** Id of the conversation whose find bar is open; null if there is none. */
   finding = $state<string | null>(null);
   dialog = $state<Dialog>(null);
-  /** Subject of the dialog: conversation, person or section. */
+  /** Id of the conversation, person or section that the dialog is about; null if there is none. */
   subject = $state<string | null>(null);
   section = $state.raw<SectionSubject>({});
-  /** Initial title of a new channel. */
+  /** Title with which the dialog of a new channel starts. */
   channelTitle = $state('');
 
   togglePanel(): void {
@@ -87,7 +84,7 @@ export class ShellStore {
     this.openPanel('artifact');
   }
 
-  /** Returns to the thread it was opened from. */
+  /** Closes the artifact. If it was opened from a thread, that is shown again. */
   closeArtifact(): void {
     const { conversationId, rootId = null } = this.artifact ?? {};
     if (conversationId && rootId) this.openThread({ conversationId, rootId });
@@ -104,7 +101,7 @@ export class ShellStore {
     this.panel = true;
   }
 
-  /** On phones the panel is closed first. */
+  /** Scrolls to a message. On phones the panel is closed, because it covers the conversation. */
   showMessage(messageId: string): void {
     this.target = messageId;
     if (matchMedia(PHONE).matches) this.panel = false;
@@ -174,7 +171,7 @@ export class ShellStore {
     this.dialog = 'shortcuts';
   }
 
-  /** Closes the dialog if it is still the current one. */
+  /** Closes this dialog, unless another one has replaced it. */
   close(dialog: Dialog): void {
     if (this.dialog === dialog) this.dialog = null;
   }

@@ -1,4 +1,4 @@
-/** Log of a thread: root, replies and own state. */
+/** Log of a thread: its first message, the replies, and its state for the user. */
 import type { ThreadOwn } from './api.ts';
 import type { Cursor, DurableFrame, Mention, Message, ThreadSummary } from '#lib/api/types.ts';
 import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
@@ -6,9 +6,9 @@ import type { Placed } from '#lib/realtime/state.ts';
 import { ConversationLog, type LogHost } from '#lib/features/conversations/conversation-log.svelte.ts';
 
 export class ThreadLog extends ConversationLog {
-  /** Null while unknown. */
+  /** State of the thread for the user; null until loaded. */
   own = $state.raw<ThreadOwn | null>(null);
-  /** Number of summaries received; older pages are stale. */
+  /** Number of changes of `own`. A page contains an outdated state if there was a change after its request. */
   #tellings = 0;
 
   constructor(
@@ -19,12 +19,12 @@ export class ThreadLog extends ConversationLog {
     super(id, host, rootId);
   }
 
-  /** Number of replies and solved state. */
+  /** Number of replies, and whether the thread is solved; null if the first message isn't loaded. */
   get summary(): ThreadSummary | null {
     return this.find(this.rootId)?.thread ?? null;
   }
 
-  /** Opens the thread at the conversation's event `last`. */
+  /** Opens the thread. `last` is the sequence number of the newest event of the conversation. */
   async enter(last: number): Promise<void> {
     this.noteLatestSeq(last);
     if (this.isLoaded) this.markUnread();
@@ -35,7 +35,7 @@ export class ThreadLog extends ConversationLog {
     super.applyFrame(frame);
     if (frame.type !== 'message.created' || frame.payload.message.thread_id !== this.rootId) return;
     const { sender, no } = frame.payload.message;
-    // Replying follows the thread and marks it read.
+    // Who replies follows the thread and has read it.
     if (this.own && sender.id === this.host.me().id) this.applyOwnState({ following: true, read_no: no, unread: 0 });
   }
 
@@ -54,7 +54,6 @@ export class ThreadLog extends ConversationLog {
     return super.send(content, replyTo, mentions, files, { ...placed, thread_id: this.rootId });
   }
 
-  /** Follows or unfollows the thread. */
   async follow(isFollowed: boolean): Promise<void> {
     const { api } = this.host;
     const path = `/messages/${this.rootId}/follow` as const;
@@ -67,9 +66,9 @@ export class ThreadLog extends ConversationLog {
     return this.requests.change(() => (isSolved ? api.put(path) : api.delete(path)));
   }
 
-  /** Thread read positions are private. */
+  /** Marks the replies up to `seq` as read. In contrast to conversations, other members don't see this. */
   override markRead(seq: number): void {
-    // Deleted replies count too.
+    // If the end is reached, deleted replies at the end are read too, so the number of the last reply is used.
     const no =
       seq >= this.lastSeq
         ? (this.summary?.last_no ?? 0)
@@ -85,10 +84,10 @@ export class ThreadLog extends ConversationLog {
     );
   }
 
-  /** Already on the server. */
+  /** Does nothing, because the read position is sent by a request whose success is known. */
   override repeatRead(): void {}
 
-  /** Thread read positions use reply numbers. */
+  /** Sets the unread marker. The read position of a thread is the number of a reply, so it is converted to a sequence number. */
   protected override markUnread(): void {
     const { following = false, read_no = 0 } = this.own ?? {};
     this.readTo = read_no;

@@ -1,4 +1,4 @@
-/** Form fields for tool arguments, derived from the JSON schema. */
+/** Creates form fields for the arguments of a tool from their JSON schema. */
 import { m } from '#lib/paraglide/messages.js';
 
 type Json = Record<string, unknown>;
@@ -11,12 +11,12 @@ export interface ToolField {
   readonly about: string | undefined;
   readonly kind: FieldKind;
   readonly isRequired: boolean;
-  /** Options as label and value. */
+  /** Options of the field, each with its label and value. */
   readonly options: readonly (readonly [text: string, value: unknown])[];
   readonly schema: Json;
 }
 
-/** Maximum number of fields; larger schemas use JSON. */
+/** Maximum number of fields. If a schema has more, the arguments are edited as JSON. */
 const MAX_FIELDS = 24;
 const MAX_CHOICES = 50;
 const LONG = 80;
@@ -24,7 +24,7 @@ const LONG = 80;
 const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Arguments of a call; null if they are no JSON object. */
+/** Parses the arguments of a call; null if they aren't a JSON object. */
 export function readArguments(json: string): Json | null {
   try {
     const value: unknown = JSON.parse(json);
@@ -34,17 +34,17 @@ export function readArguments(json: string): Json | null {
   }
 }
 
-/** Own properties only. */
+/** Value of an argument. Inherited properties such as `constructor` don't count. */
 export function givenOf(given: Json, name: string): unknown {
   return Object.hasOwn(given, name) ? given[name] : undefined;
 }
 
-/** Null if only JSON can express them. */
+/** Returns the fields; null if they can't express the arguments, so that these must be edited as JSON. */
 export function fieldsOf(schema: unknown, given: Json): ToolField[] | null {
   const known = isObject(schema) && isObject(schema.properties) ? schema.properties : null;
   if (known === null || !isObject(schema)) return null;
   const required = Array.isArray(schema.required) ? schema.required : [];
-  // Required properties first, because the server doesn't keep the order.
+  // Required arguments come first: the server doesn't keep the order of the schema.
   const names = [...new Set([...Object.keys(known), ...Object.keys(given)])].toSorted(
     (a, b) => Number(required.includes(b)) - Number(required.includes(a))
   );
@@ -61,7 +61,7 @@ function toField(name: string, described: unknown, value: unknown, isRequired: b
   return { name, label: title || name, about, kind, isRequired, options, schema };
 }
 
-/** Nullable types: an empty field means null or absent. */
+/** Removes null from the types of a schema, because an empty field stands for null or an absent value. */
 function withoutNull(schema: Json): Json {
   if (Array.isArray(schema.type)) {
     const types = schema.type.filter((type) => type !== 'null');
@@ -97,7 +97,7 @@ function kindOf(schema: Json, value: unknown, hasOptions: boolean): FieldKind {
 
 const isEmpty = (value: unknown) => value === undefined || value === null;
 const fits = (value: unknown, type: 'string' | 'number') => isEmpty(value) || typeof value === type;
-/** Lists of single-line strings are edited one per line. */
+/** Whether a value is a list of texts in one line, which are edited one per line. */
 const isLines = (value: unknown) =>
   Array.isArray(value) && value.every((one) => typeof one === 'string' && one.trim() !== '' && !one.includes('\n'));
 
@@ -107,7 +107,7 @@ function isLong(schema: Json, value: unknown): boolean {
   return !isShort && (text.length > LONG || text.includes('\n'));
 }
 
-/** Initial text of a field. */
+/** Text with which a field starts. */
 export function textOf({ kind, options }: ToolField, value: unknown): string {
   if (value === undefined) return '';
   switch (kind) {
@@ -124,7 +124,7 @@ export function textOf({ kind, options }: ToolField, value: unknown): string {
   }
 }
 
-/** Basic validation; the server checks the schema. */
+/** Returns a message about an invalid value. Only simple rules are checked here; the server checks the whole schema. */
 export function problemOf({ kind, isRequired, schema }: ToolField, typed: string): string | undefined {
   const text = typed.trim();
   if (text === '') return isRequired && !mayBeEmpty(kind, schema) ? m.tool_field_missing() : undefined;
@@ -158,7 +158,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Arguments from the fields. Empty optional fields stay absent. */
+/** Creates the arguments from the fields. Optional fields that are empty stay absent. */
 export function argumentsOf(fields: readonly ToolField[], typed: Record<string, string>, before: Json): Json {
   const made: [string, unknown][] = [];
   for (const field of fields) {
@@ -170,7 +170,7 @@ export function argumentsOf(fields: readonly ToolField[], typed: Record<string, 
 
 function valueOf(field: ToolField, typed: string, before: unknown): unknown {
   const { kind, isRequired, options } = field;
-  // Unchanged values keep their exact representation.
+  // An unchanged value isn't parsed again, so that it stays exactly the same.
   if (before !== undefined && typed === textOf(field, before)) return before;
   const isLine = kind === 'line' || kind === 'lines';
   if (typed.trim() === '') {

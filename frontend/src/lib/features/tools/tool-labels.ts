@@ -1,9 +1,9 @@
-/** Labels of tool calls. */
+/** Labels of tools and their calls. */
 import type { ToolCall } from '#lib/api/tools.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { duration } from '#lib/features/conversations/answer-stats.ts';
 
-/** Length at which the server truncates texts; the details have the rest. */
+/** Length in characters at which the server truncates texts in messages. The call itself, requested by its id, has the whole text. */
 const MAX_TEXT = 2_000;
 const MAX_LINE = 120;
 
@@ -12,10 +12,10 @@ export interface Argument {
   readonly value: string;
 }
 
-/** Server name of the built-in tools. */
+/** Name by which calls of Natter's own tools are recognised. */
 export const OWN_SERVER = 'Natter';
 
-/** Localised names of built-in tools. */
+/** Translated names of Natter's own tools. */
 const OWN: Record<string, () => string> = {
   search_messages: m.tool_own_search,
   fetch_page: m.tool_own_fetch,
@@ -30,7 +30,7 @@ export function nameOf({ title, tool, server }: Pick<ToolCall, 'title' | 'tool'>
   return words.charAt(0).toLocaleUpperCase() + words.slice(1);
 }
 
-/** Arguments by name; null if the JSON is incomplete. */
+/** Arguments of a call with their names; null if the JSON is truncated. */
 export function argumentsOf(json: string): Argument[] | null {
   try {
     const value: unknown = JSON.parse(json);
@@ -47,7 +47,7 @@ function text(value: unknown): string {
   return isList ? value.join(', ') : JSON.stringify(value, null, 1);
 }
 
-/** Arguments on one line. */
+/** Arguments of a call in one line. */
 export function lineOf(json: string): string {
   const line = (argumentsOf(json)?.map(({ value }) => value) ?? [json]).join(', ').replaceAll(/\s+/g, ' ').trim();
   return line.length > MAX_LINE ? `${line.slice(0, MAX_LINE)}…` : line;

@@ -17,12 +17,12 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 100;
 
-/** Tool servers for admins. */
+/** Tool servers of the installation, for admins. */
 export class ToolServersStore {
   readonly list: PagedResource<ToolServer>;
-  /** Commands from the configuration. */
+  /** Commands that the configuration allows for tool servers. */
   readonly commands: PagedResource<ToolCommand>;
-  /** Servers being checked. */
+  /** Ids of the servers that are being checked. */
   checking = $state.raw<ReadonlySet<Id>>(new Set());
   readonly #api: Api;
 
@@ -52,7 +52,7 @@ export class ToolServersStore {
     this.list.remove((server) => server.id === id);
   }
 
-  /** Loads the tools of a server; `error` tells why that failed. */
+  /** Loads the tools of a server. If that fails, the reason is in `error` of the returned server. */
   async check(id: Id): Promise<ToolServer> {
     this.checking = new Set([...this.checking, id]);
     try {
@@ -72,19 +72,19 @@ export class ToolServersStore {
   }
 }
 
-/** Servers available to assistants. */
+/** Tool servers whose tools can be given to assistants. */
 export function offeredServers(api: Api): PagedResource<OfferedServer> {
   return new PagedResource((page) => api.get('/mcp_servers', { page, page_size: PAGE_SIZE }));
 }
 
-/** Adapts a server prompt to a workspace prompt: variables and server-side rendering. */
+/** Prompt of a tool server in the form of a saved prompt. The server renders its text. */
 export interface RenderedPrompt extends UsablePrompt {
   id: string;
   server: string;
   command: string;
 }
 
-/** Prompts of all offered tool servers. */
+/** Prompts that the tool servers offer. */
 export function madePrompts(api: Api, servers: readonly OfferedServer[]): RenderedPrompt[] {
   return servers.flatMap(({ id, name: server, prompts }) =>
     (prompts ?? []).map(({ name, title, description, arguments: asked }) => ({
@@ -92,7 +92,7 @@ export function madePrompts(api: Api, servers: readonly OfferedServer[]): Render
       server,
       command: name,
       title: title ?? name,
-      // Descriptions contain no variables.
+      // Braces in the description are separated, because it contains no variables.
       content: [(description ?? '').replaceAll('{{', '{ {'), asked.map((one) => `{{${one.name}}}`).join(' ')]
         .filter((part) => part !== '')
         .join('\n'),
@@ -103,10 +103,10 @@ export function madePrompts(api: Api, servers: readonly OfferedServer[]): Render
   );
 }
 
-/** Tool server that needs a connected account. */
+/** Tool server that requires a connected account. */
 export type Connectable = ToolConnection & { readonly id: Id };
 
-/** Connected accounts of tool servers. */
+/** Accounts that the user has connected with tool servers. */
 export class ToolConnectionsStore {
   readonly list: PagedResource<Connectable>;
   readonly #api: Api;
@@ -122,7 +122,7 @@ export class ToolConnectionsStore {
     );
   }
 
-  /** Connection of a server; undefined if none or unknown. */
+  /** Connection with a server; undefined if there is none or it isn't loaded. */
   of(serverId: Id): Connectable | undefined {
     return this.list.items.find(({ id }) => id === serverId);
   }
@@ -133,17 +133,17 @@ export class ToolConnectionsStore {
   }
 }
 
-/** Starts the OAuth flow of a server; it returns to `/tools/connected/{id}` and continues at `next`. */
+/** Starts the sign-in at a tool server; returns its URL. The server redirects to `/tools/connected/{id}`, which continues at `next`. */
 export async function signInAt(api: Api, serverId: Id, next: string): Promise<string> {
   return (await api.post(`/mcp_servers/${serverId}/connection`, { next })).url;
 }
 
-/** Connects the account after the OAuth redirect. */
+/** Connects the account with which the user has signed in, after the redirect. */
 export function connectAccount(api: Api, result: SignInResult): Promise<ToolConnected> {
   return api.post('/mcp_connections', result);
 }
 
-/** Saved tool approvals. */
+/** Approvals that the user has saved for later tool calls. */
 export class ToolPermissionsStore {
   readonly list: PagedResource<ToolPermission>;
   readonly #api: Api;

@@ -9,7 +9,7 @@ export const roleNames: Record<WorkspaceRole, () => string> = {
   guest: m.role_guest
 };
 
-/** Roles that a member may assign: admins only lower ones. Ownership is transferred separately. */
+/** Roles that a member may assign. Admins may assign only lower ones than theirs; ownership is transferred in another way. */
 export function rolesToGive(own: WorkspaceRole): WorkspaceRole[] {
   if (own === 'owner') return ['admin', 'member', 'guest'];
   return own === 'admin' ? ['member', 'guest'] : [];

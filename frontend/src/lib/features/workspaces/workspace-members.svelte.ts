@@ -4,7 +4,7 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 import type { PresenceStore } from '#lib/features/people/presence.svelte.ts';
 import type { WorkspacesStore } from './workspaces.svelte.ts';
 
-/** Members of a workspace, searchable. */
+/** Members of a workspace, which can be searched. */
 export class WorkspaceMembersStore {
   readonly list: PagedResource<WorkspaceMember>;
   #query = $state('');
@@ -21,7 +21,7 @@ export class WorkspaceMembersStore {
     });
   }
 
-  /** Part of a name or a complete email address; empty for everyone. */
+  /** Part of a name, or a complete email address; empty for all members. */
   get query(): string {
     return this.#query;
   }
@@ -31,7 +31,7 @@ export class WorkspaceMembersStore {
     return this.list.load();
   }
 
-  /** Applies renames. */
+  /** Applies changes of members' names. */
   handleFrame(frame: ServerFrame): void {
     if (frame.type === 'user.changed') this.list.change((items) => renamed(items, frame.payload));
   }
@@ -44,7 +44,7 @@ export class WorkspaceMembersStore {
   async setRole(userId: Id, role: WorkspaceRole): Promise<void> {
     const member = await this.#workspaces.setRole(this.#id, userId, role);
     if (role === 'owner') {
-      // The own role changes too.
+      // The role of the user has changed too, so both are reloaded.
       await Promise.all([this.#workspaces.load(), this.list.load()]);
     } else {
       this.list.upsert(member, ({ user }) => user.id === userId);

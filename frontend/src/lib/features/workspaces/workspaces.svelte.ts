@@ -5,9 +5,9 @@ import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
 const CURRENT = 'natter.workspace';
 
-/** Workspaces of the account and the current one. */
+/** Workspaces of the account, and the one that is selected. */
 export class WorkspacesStore {
-  /** Called when the account loses access to a workspace. */
+  /** Called when the account has lost access to a workspace. */
   onLost: ((workspace: Workspace) => void) | undefined;
   items = $state<Workspace[]>([]);
   joinable = $state.raw<JoinableWorkspace[]>([]);
@@ -17,7 +17,7 @@ export class WorkspacesStore {
 
   readonly #api: Api;
   readonly #storage: Pick<Storage, 'getItem' | 'setItem'> | undefined;
-  /** Workspaces being left or deleted by this client. */
+  /** Ids of the workspaces that the user is leaving or deleting here. */
   readonly #leaving = new Set<Id>();
   #requestedAt: number | null = null;
   #reading: Promise<void> = Promise.resolve();
@@ -38,7 +38,7 @@ export class WorkspacesStore {
     return this.#requestedAt;
   }
 
-  /** Current workspace: chosen, else the shared one, else the personal one. */
+  /** Selected workspace. If none is selected, one with other members, or else the personal one. Undefined until loaded. */
   get current(): Workspace | undefined {
     return (
       this.items.find((workspace) => workspace.id === this.#currentId) ??
@@ -47,13 +47,13 @@ export class WorkspacesStore {
     );
   }
 
-  /** Whether the user may invite people to the current workspace. */
+  /** Whether the user may invite people to the selected workspace. */
   get mayInvite(): boolean {
     const { current } = this;
     return !!current && !current.personal && (current.role === 'owner' || current.role === 'admin');
   }
 
-  /** Reloads the workspaces. One request at a time; calls during a request share the next one. */
+  /** Reloads the workspaces. Only one request is sent at a time; calls during a request share the next one. */
   load(): Promise<void> {
     this.#next ??= this.#reading.then(() => {
       this.#next = undefined;
@@ -83,7 +83,7 @@ export class WorkspacesStore {
     this.#upsert(await this.#api.patch(`/workspaces/${id}`, change));
   }
 
-  /** Loads workspaces that can be joined by email domain. */
+  /** Loads the workspaces that the account may join because of the domain of its email address. */
   async loadJoinable(): Promise<void> {
     this.joinable = (await this.#api.get('/workspaces/joinable', { page_size: 50 })).items;
   }
@@ -119,13 +119,13 @@ export class WorkspacesStore {
     return this.#api.post(`/workspaces/${id}/members`, { email });
   }
 
-  /** Assistants of a workspace, default first. */
+  /** Assistants of a workspace, the default one first. */
   async assistants(id: Id | undefined): Promise<Assistant[]> {
     const found = await this.#api.get('/assistants', { workspace_id: id, page_size: 200 });
     return found.items.toSorted((a, b) => Number(b.is_default) - Number(a.is_default));
   }
 
-  /** Members of a workspace by part of a name or complete email address. */
+  /** Searches the members of a workspace by part of a name or by a complete email address. */
   findPeople(id: Id, q: string, { page_size = 50 } = {}): Promise<Page<User>> {
     return this.#api.get('/users', { workspace_id: id, q: q === '' ? undefined : q, page_size });
   }
@@ -137,7 +137,7 @@ export class WorkspacesStore {
     try {
       const { items } = await this.#api.get('/workspaces', { page_size: 200 });
       const isIn = (list: Workspace[], { id }: Workspace) => list.some((other) => other.id === id);
-      // Workspaces created during the request are missing in the response.
+      // Workspaces that were created during the request are missing in its response, so they are kept.
       const made = this.items.filter((workspace) => !isIn(before, workspace) && !isIn(items, workspace));
       const lost = this.items.filter((workspace) => isIn(before, workspace) && !isIn(items, workspace));
       this.items = [...items, ...made];
@@ -153,7 +153,7 @@ export class WorkspacesStore {
     this.items = this.items.map((workspace) => (workspace.id === changed.id ? changed : workspace));
   }
 
-  /** The event may arrive before the response. */
+  /** Leaves or deletes a workspace. The event about that may arrive before the response; `#leaving` prevents that it is reported as lost. */
   async #part(id: Id, run: () => Promise<unknown>): Promise<void> {
     this.#leaving.add(id);
     try {

@@ -6,7 +6,7 @@ import { WorkspacesStore } from './workspaces.svelte.ts';
 
 const workspace = (id: string, name = id): Workspace => ({ id, name, role: 'member', personal: false }) as Workspace;
 
-/** Server with a workspace list; `answer()` responds to each request. */
+/** Fake server with a list of workspaces, which answers a request when `answer()` is called. */
 function fake(...list: Workspace[]) {
   const server = { list, asked: 0, held: [] as (() => void)[], isHolding: false };
   const api = {

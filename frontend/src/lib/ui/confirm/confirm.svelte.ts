@@ -1,9 +1,9 @@
 export interface Question {
   title: string;
   body: string;
-  /** Label of the confirm button. */
+  /** Label of the button that confirms. */
   action: string;
-  /** Label of the cancel button, if “Cancel” would be ambiguous. */
+  /** Label of the button that cancels, if “Cancel” would be ambiguous. */
   keep?: string;
 }
 
@@ -11,10 +11,10 @@ interface PendingQuestion extends Question {
   answer: (isYes: boolean) => void;
 }
 
-/** Question shown by the confirmation dialog. */
+/** Question that the confirmation dialog shows; null if it is closed. */
 export const pendingQuestion = $state<{ question: PendingQuestion | null }>({ question: null });
 
-/** Confirms an irreversible action: `if (await confirmed({…})) …` */
+/** Asks the user to confirm an action that can't be undone: `if (await confirmed({…})) …`. Resolves to false if they cancel. */
 export function confirmed(question: Question): Promise<boolean> {
   pendingQuestion.question?.answer(false);
   return new Promise((resolve) => {

@@ -110,7 +110,7 @@ function run(text: string, at: number): string {
   return text.slice(at, end);
 }
 
-/** Index after the end of a code span, which has as many backticks as its start. */
+/** Index of the backticks that end a code span, as many as at its start; -1 if there are none. */
 function closing(text: string, marks: string, from: number): number {
   for (let at = text.indexOf(marks, from); at !== -1;) {
     const found = run(text, at);

@@ -1,4 +1,4 @@
-/** Scheduled messages. */
+/** Scheduled messages of the user. */
 import type { Api } from '#lib/api/client.ts';
 import type { Scheduled } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
@@ -6,7 +6,7 @@ import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
-/** Page size of the server. */
+/** Largest page that the server returns. */
 const PAGE_SIZE = 200;
 
 export class ScheduledMessagesStore {
@@ -29,7 +29,7 @@ export class ScheduledMessagesStore {
     void this.list.load();
   }
 
-  /** Scheduled messages of a conversation or thread. */
+  /** Scheduled messages of a conversation, or of the thread with the first message `rootId`. */
   in(conversationId: Id, rootId: Id | null): Scheduled[] {
     return this.list.items.filter((one) => one.conversation_id === conversationId && one.thread_id === rootId);
   }
@@ -57,5 +57,5 @@ export class ScheduledMessagesStore {
   }
 }
 
-/** Scheduled messages of the current account. */
+/** Scheduled messages for the current account. */
 export const scheduledOf = perAccount(({ api, connection }) => new ScheduledMessagesStore(api, connection));

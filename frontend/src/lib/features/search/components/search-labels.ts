@@ -1,4 +1,4 @@
-/** Labels of searches. */
+/** Labels of the search. */
 import { nameIn } from '#lib/util/enum-lookup.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { regional } from '#lib/i18n/dates.ts';
@@ -19,7 +19,7 @@ const IS: readonly (readonly [string, () => string])[] = [
 
 export const hasWord = (has: SearchHas): string => nameIn(HAS, has);
 
-/** Hint for operator values. */
+/** Hints about the values that an operator accepts. */
 export const operatorHint: Record<Operator, () => string> = {
   from: m.search_hint_person,
   in: m.search_hint_place,
@@ -30,7 +30,7 @@ export const operatorHint: Record<Operator, () => string> = {
   on: m.search_hint_date
 };
 
-/** Formatted value: “1 Nov” for 2026-11-01. */
+/** Formats the value of a chip: “1 Nov” for 2026-11-01. */
 export function valueOf({ op, value }: Chip): string {
   if (op === 'has') return hasWord(value as SearchHas);
   if (op === 'is') return IS.find(([name]) => name === value)?.[1]() ?? value;

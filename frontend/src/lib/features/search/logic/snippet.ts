@@ -1,4 +1,4 @@
-/** Excerpt of a message around its match. */
+/** Creates an excerpt of a message around its first match. */
 import { plainText } from '#lib/features/markdown/plain.ts';
 
 export interface Piece {
@@ -6,7 +6,7 @@ export interface Piece {
   readonly isFound: boolean;
 }
 
-/** Private-use characters, which visible text doesn't contain. */
+/** Characters that mark the start and end of a match. They are from the private-use area, so no visible text contains them. */
 const [OPEN, CLOSE] = ['\uE000', '\uE001'];
 const BEFORE = 90;
 const MAX_SNIPPET = 300;
@@ -39,7 +39,7 @@ function pieces(text: string): Piece[] {
   const add = (part: string, isFound: boolean) => part !== '' && found.push({ text: part, isFound });
   for (const [index, part] of text.split(OPEN).entries()) {
     const [inside = '', ...rest] = part.split(CLOSE);
-    // A missing end mark means truncation.
+    // If the end mark is missing, the excerpt ends within a match.
     add(inside, index > 0);
     add(rest.join(''), false);
   }

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { spans } from './spans.ts';
 
-// Local time.
+// Midnight in local time.
 const midnight = (date: string) => new Date(`${date}T00:00:00`);
 const now = midnight('2026-11-24').getTime() + 10 * 3_600_000;
 const day = (date: string, count: number) => ({ begins_at: midnight(date).toISOString(), count });

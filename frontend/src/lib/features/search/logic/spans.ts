@@ -2,16 +2,16 @@ import type { SearchDayFacet } from '../api.ts';
 
 const DAY = 86_400_000;
 const MAX_BARS = 12;
-/** Bar lengths in days: day, week, month, quarter, year, five years. */
+/** Possible lengths of a bar in days: day, week, month, quarter, year, five years. */
 const LENGTHS = [1, 7, 30, 91, 365, 1826];
 
-/** Local day number since 1970. */
+/** Number of days in local time since 1970. */
 function dayOf(moment: number): number {
   const local = new Date(moment);
   return Math.round(Date.UTC(local.getFullYear(), local.getMonth(), local.getDate()) / DAY);
 }
 
-/** Date ranges from the first hit until now, at most a dozen. */
+/** Divides the time from the first hit until now into bars of equal length and counts the hits of each. There are at most twelve. */
 export function spans(days: readonly SearchDayFacet[], now = Date.now()): { from: number; count: number }[] {
   const counted = days.map(({ begins_at, count }) => ({ day: dayOf(Date.parse(begins_at)), count }));
   const first = counted[0]?.day;

@@ -6,17 +6,17 @@ import { namedZone } from '#lib/features/people/timezones.ts';
 import { perAccount } from '#lib/app/per-account.ts';
 
 const PAGE = 50;
-/** Maximum number of consecutive pages without readable hits. */
+/** Number of consecutive pages without a message that the user can see, after which loading stops. */
 const MAX_EMPTY_PAGES = 5;
 
-/** Search in one conversation and the current match, newest first. */
+/** Search in one conversation. The matches are sorted newest first, and one of them is selected. */
 export class FindInConversationStore {
   text = $state('');
   found = $state.raw<readonly Message[]>([]);
-  /** Index of the current match; -1 for none. */
+  /** Index of the selected match; -1 if none is. */
   at = $state(-1);
   total = $state.raw<SearchTotal | null>(null);
-  /** Whether a response has arrived. */
+  /** Whether a response to the current search has arrived. */
   isKnown = $state(false);
   isLoading = $state(false);
   error = $state.raw<unknown>(null);
@@ -34,19 +34,19 @@ export class FindInConversationStore {
     this.#api = api;
   }
 
-  /** Number of matches, as far as known. */
+  /** Number of matches according to the server, or of those loaded if that is higher. */
   get count(): number {
     return Math.max(this.total?.count ?? 0, this.found.length);
   }
 
-  /** Searches the current text unless it is unchanged. */
+  /** Searches for the current text. If that has not changed, the previous search is used. */
   search(): Promise<void> {
     const q = this.text.trim();
     if (q !== this.#searchedText || this.error !== null) this.#searching = this.#start(q);
     return this.#searching;
   }
 
-  /** Moves to the older match; wraps around. */
+  /** Selects the next older match and returns it; after the oldest one, the newest. */
   async older(): Promise<Message | undefined> {
     await this.search();
     const end = this.found.length - 1;
@@ -60,7 +60,7 @@ export class FindInConversationStore {
     return this.#next === null ? this.#select(0) : undefined;
   }
 
-  /** Moves to the newer match; wraps around if all are loaded. */
+  /** Selects the next newer match and returns it. After the newest one it selects the oldest, but only if all are loaded. */
   async newer(): Promise<Message | undefined> {
     await this.search();
     if (this.at > 0) return this.#select(this.at - 1);
@@ -99,7 +99,7 @@ export class FindInConversationStore {
           limit: PAGE,
           cursor: after ?? undefined
         });
-        // A newer search has started.
+        // Another search has started meanwhile.
         if (turn !== this.#turn) return;
         const before = after === null ? [] : this.found;
         const known = new Set(before.map(({ id }) => id));
@@ -126,14 +126,14 @@ export class FindInConversationStore {
 
 const kept = perAccount(() => ({ find: null as FindInConversationStore | null }));
 
-/** Find state of a conversation. Kept, because on phones an opened thread replaces the conversation. */
+/** Search in a conversation. It is kept when the find bar is unmounted, because on phones an opened thread replaces the conversation. */
 export function findStoreOf(app: App, conversationId: Id): FindInConversationStore {
   const place = kept(app);
   if (place.find?.conversationId !== conversationId) place.find = new FindInConversationStore(app.api, conversationId);
   return place.find;
 }
 
-/** Clears the search. */
+/** Removes the kept search. */
 export function clearFind(app: App): void {
   kept(app).find = null;
 }

@@ -6,7 +6,7 @@ import { FindInConversationStore } from './find-in-conversation.svelte.ts';
 const results = (ids: string[], next: string | null = null, count = ids.length): SearchResults =>
   ({ items: ids.map((id) => ({ message: { id } })), next, total: { count, is_all: true } }) as never;
 
-/** Answers by query parameters. */
+/** Store on a fake server whose answers depend on the query parameters. */
 function finding(answer: (query: Record<string, unknown>) => SearchResults | Promise<SearchResults>) {
   const asked: Record<string, unknown>[] = [];
   const get = async (_: string, query: Record<string, unknown>) => {
@@ -49,7 +49,7 @@ describe('Find', () => {
     const { asked, find } = finding(({ cursor }) => (cursor ? results(['b', 'a']) : results(['c', 'b'], 'x', 3)));
     find.text = 'plan';
     await find.older();
-    // The oldest isn't loaded, so the newest is the end.
+    // The oldest match isn't loaded, so the newest one stays selected.
     expect(id(await find.newer())).toBe('c');
     expect(id(await find.older())).toBe('b');
     expect(id(await find.older())).toBe('a');

@@ -4,10 +4,10 @@ import { namedZone } from '#lib/features/people/timezones.ts';
 import { asText } from '../query.ts';
 import type { SearchQuery } from '../search.svelte.ts';
 
-/** Answer of an assistant with its loading state; not stored. */
+/** Answer of an assistant with its loading state. It is not stored on the server. */
 export class AnswerStore<T extends SearchAnswer = SearchAnswer> {
   value = $state.raw<T | null>(null);
-  /** Follow-up question. */
+  /** Further question of the user. */
   question = $state('');
   isLoading = $state(false);
   error = $state.raw<unknown>(null);
@@ -42,7 +42,7 @@ export class AnswerStore<T extends SearchAnswer = SearchAnswer> {
   }
 }
 
-/** Answer about search results. */
+/** Answer to a question about the results of a search. */
 export class SearchAnswerStore extends AnswerStore {
   readonly #api: Pick<Api, 'post'>;
 

@@ -12,17 +12,17 @@ type ExportProgress =
   | { type: 'export.progress'; payload: { upload_id: Id; messages: number; of: number } }
   | { type: 'export.ended'; payload: { upload_id: Id; upload: Upload | null } };
 
-/** Export with progress and result. */
+/** Export with its progress and result. */
 export class ExportStore {
   messages = $state(0);
-  /** Total number of messages; 0 before the start. */
+  /** Total number of messages to export; 0 until the export starts. */
   of = $state(0);
   state = $state<'running' | 'ready' | 'failed'>('running');
   #upload: Upload | null = null;
   #isWatched = true;
   #leave: () => void = () => undefined;
 
-  /** Starts an export. Listens before the request, because short ones finish before the response. */
+  /** Starts an export. Events are followed before the request is sent, because a short export ends before the response arrives. */
   static async start(api: Api, live: LiveUpdates, conversationId: Id, input: ExportInput): Promise<ExportStore> {
     const running = new ExportStore();
     let id: Id | undefined;
@@ -33,7 +33,7 @@ export class ExportStore {
       if (id === undefined) early.push(told);
       else if (told.payload.upload_id === id) running.#applyProgress(told);
     });
-    // Polls after a reconnect.
+    // After a reconnect, requests the state, because events may be missing.
     const unsubscribeStale = live.onStale({ requestedAt: Date.now() }, () => void running.#poll(api, id));
     running.#leave = () => {
       leave();
@@ -50,7 +50,7 @@ export class ExportStore {
     }
   }
 
-  /** Stops watching; the result is shown as a toast. */
+  /** Called when the dialog is closed: the result is then shown as a toast. */
   unwatch(): void {
     this.#isWatched = false;
     if (this.state === 'running') toast(m.export_begun());

@@ -1,4 +1,4 @@
-/** Followed threads with unread counts. */
+/** Threads that the user follows, with the numbers of unread replies. */
 import { isDurable } from '#lib/realtime/frames.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { FollowedThread, ThreadFilter } from '../api.ts';
@@ -8,7 +8,7 @@ import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 const PAGE_SIZE = 30;
-/** Batches updates, in milliseconds. */
+/** Delay in milliseconds before a reload, so that several events cause a single one. */
 const BATCH_DELAY = 600;
 
 export class ThreadsStore {
@@ -32,7 +32,7 @@ export class ThreadsStore {
     void this.list.load();
   }
 
-  /** Reloads the list on relevant events while shown. */
+  /** Reloads the list on events; returns a function that stops this. */
   follow(live: LiveUpdates): () => void {
     const leave = [live.on((frame) => this.#handleFrame(frame)), live.onStale(this.list, () => this.#soon())];
     return () => {
@@ -41,7 +41,7 @@ export class ThreadsStore {
     };
   }
 
-  /** Marks all listed threads read. */
+  /** Marks all loaded threads as read. */
   async readAll(): Promise<void> {
     const unread = this.list.items.filter((thread) => thread.unread > 0);
     for (const { root } of unread)
@@ -62,7 +62,7 @@ export class ThreadsStore {
     else this.#soon();
   }
 
-  /** A reply, or a change of a listed message. */
+  /** Whether an event requires a reload: it is a reply, or a change of the first message of a listed thread. */
   #concerns(frame: ServerFrame): boolean {
     switch (frame.type) {
       case 'message.created':

@@ -1,13 +1,13 @@
-/** Number of followed threads with unread replies. */
+/** Number of threads with unread replies among those that the user follows. */
 import { isDurable } from '#lib/realtime/frames.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { Id, Message, ServerFrame } from '#lib/api/types.ts';
 import { isCalled } from '#lib/features/conversations/is-called.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
-/** Maximum number of remembered threads. */
+/** Maximum number of threads that are loaded. */
 const MAX_REMEMBERED = 50;
-/** Batches updates, with jitter across clients. */
+/** Delay in milliseconds before a reload, so that several events cause a single one. A random part spreads the requests of many clients. */
 const BATCH_DELAY = 700;
 const MAX_JITTER = 600;
 
@@ -15,7 +15,7 @@ export class UnreadThreadsStore {
   #unread = $state.raw<ReadonlyMap<Id, number>>(new Map());
   readonly #api: Api;
   readonly #me: () => Id | undefined;
-  /** Whether a message is known to be the user's. */
+  /** Whether a message is known to be one of the user's. */
   readonly #isOwn: (conversationId: Id, messageId: Id) => boolean;
   #requestedAt: number | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -52,7 +52,7 @@ export class UnreadThreadsStore {
       const { items } = await this.#api.get('/threads', { filter: 'all', page_size: MAX_REMEMBERED });
       this.#unread = new Map(items.map(({ root, unread }) => [root.id, unread]));
     } catch {
-      // The next hello or reply retries.
+      // The next connection or reply tries again.
       this.#requestedAt = -Infinity;
     }
   }
@@ -69,7 +69,7 @@ export class UnreadThreadsStore {
     }
   }
 
-  /** Whether the reply concerns a followed thread. */
+  /** Whether a reply may change the number of unread ones: the user follows the thread, or starts to by this reply. */
   #concerns({ thread_id, conversation_id, mentions, sender }: Message): boolean {
     if (!thread_id) return false;
     const me = this.#me() ?? null;

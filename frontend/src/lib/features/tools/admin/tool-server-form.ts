@@ -1,9 +1,9 @@
 import { m } from '#lib/paraglide/messages.js';
 
-/** Secret header or environment variable. */
+/** Secret that is passed to a tool server as HTTP header or environment variable. */
 export interface Secret {
   name: string;
-  /** Empty keeps the stored value. */
+  /** New value; if empty, the stored one stays. */
   value: string;
   isKept: boolean;
 }
@@ -13,7 +13,7 @@ export function urlProblem(value: string): string | undefined {
   return url && ['https:', 'http:'].includes(url.protocol) ? undefined : m.mcp_url_wrong();
 }
 
-/** Changed secrets; null deletes one. */
+/** Secrets that have changed, by name; null deletes one. */
 export function secretsOf(secrets: readonly Secret[], stored: readonly string[]): Record<string, string | null> {
   const input: Record<string, string | null> = {};
   for (const name of stored) input[name] = null;

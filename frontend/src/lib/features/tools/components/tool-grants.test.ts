@@ -11,6 +11,6 @@ it('gives all, some or none of the tools of a server', () => {
   expect(grantOf(grants, 's1')?.tools).toBeNull();
   grants = withGrant(grants, 's1', undefined);
   expect(grantOf(grants, 's1')).toBeUndefined();
-  // Without its last tool the grant is removed.
+  // If the last tool of a server is removed, the grant for the server is removed too.
   expect(withGrant(grants, 's2', [])).toEqual([]);
 });

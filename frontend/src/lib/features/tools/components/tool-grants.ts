@@ -1,4 +1,4 @@
-/** Tool grants of an assistant. */
+/** Tools that an assistant may use, by server. */
 import type { Tool, ToolGrant } from '#lib/api/tools.ts';
 import type { Id } from '#lib/api/types.ts';
 
@@ -6,7 +6,7 @@ export function grantOf(grants: readonly ToolGrant[], serverId: Id): ToolGrant |
   return grants.find(({ server_id }) => server_id === serverId);
 }
 
-/** Replaces the grant of a server: null for all tools, undefined for none. */
+/** Replaces the tools that are granted of a server: null for all of them, undefined for none. */
 export function withGrant(grants: readonly ToolGrant[], serverId: Id, tools: string[] | null | undefined): ToolGrant[] {
   const others = grants.filter(({ server_id }) => server_id !== serverId);
   return tools === undefined || tools?.length === 0 ? others : [...others, { server_id: serverId, tools }];

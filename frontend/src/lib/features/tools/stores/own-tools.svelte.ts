@@ -3,7 +3,7 @@ import type { OwnTools, ToolMode } from '#lib/api/tools.ts';
 import type { Id } from '#lib/api/types.ts';
 import { Resource } from '#lib/api/resource.svelte.ts';
 
-/** Built-in tools of a workspace. */
+/** Natter's own tools in a workspace. */
 export class WorkspaceToolsStore {
   readonly asked: Resource<OwnTools>;
   readonly #api: Pick<Api, 'get' | 'patch'>;

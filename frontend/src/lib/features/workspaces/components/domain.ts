@@ -1,6 +1,6 @@
 import { m } from '#lib/paraglide/messages.js';
 
-/** Normalises pasted input: “anna@Example.com” becomes “example.com”. */
+/** Returns the domain in a typed or pasted text: “anna@Example.com” becomes “example.com”. */
 export function domainOf(text: string): string {
   return text
     .trim()

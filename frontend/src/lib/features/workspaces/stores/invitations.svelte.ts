@@ -8,10 +8,10 @@ export type InvitationInput =
 
 const DAY = 86_400_000;
 
-/** Open invitations of a workspace. */
+/** Invitations to a workspace that are still open. */
 export class InvitationsStore {
   readonly list: PagedResource<Invitation>;
-  /** Newly created invitation; its link is shown only once. */
+  /** Invitation that was just created, with its link, which is shown only once. Null if there is none. */
   fresh = $state.raw<NewInvitation | null>(null);
   readonly #api: Api;
   readonly #path: `/workspaces/${Id}/invitations`;
