@@ -1,4 +1,5 @@
-// Claude Code and Codex, as npm has them, in a loop with a call of a tool, over each kind of provider. What a real provider would refuse fails the test.
+// Runs Claude Code and Codex, as published on npm, in a loop with one tool call, over each kind of provider. The test fails if a real provider would reject a
+// request.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -11,7 +12,7 @@ import { Upstream, answer, callTools } from '../clients/upstream.mjs';
 import { refusals } from './rules.mjs';
 
 const KINDS = ['openai', 'gemini', 'anthropic'];
-/** What the tool prints does not stand in what it is asked. */
+/** Command whose output doesn't occur in the command itself, so that requests with the result can be recognised. */
 const COMMAND = 'echo natter-$((40+2))';
 const PRINTED = 'natter-42';
 const SAID = `It printed ${PRINTED}.`;
@@ -39,7 +40,7 @@ after(async () => {
   if (folder) await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
-/** The model calls this tool once, and then says what came of it. Gives what a real provider would have refused. */
+/** Makes the fake provider call the tool once and then report the result. Returns a list that is filled with what a real provider would reject. */
 function expectLoop(name, tool, input) {
   const refused = [];
   upstreams[name].asked.length = 0;
@@ -52,7 +53,7 @@ function expectLoop(name, tool, input) {
   return refused;
 }
 
-/** Runs a program in a home and a folder of its own, with nothing to read. */
+/** Runs a program with a home and a working directory of its own and no standard input; returns the lines of its output. */
 async function run(program, args, env) {
   const home = await mkdtemp(join(folder, 'home-'));
   const work = join(home, 'work');
@@ -94,7 +95,7 @@ for (const kind of KINDS) {
   });
 }
 
-/** `direct`: its own form, which passes. */
+/** `direct`: a provider that supports the Responses API itself, so that requests pass through without translation. */
 for (const name of [...KINDS, 'direct']) {
   describe(`Codex over ${name}`, () => {
     test('calls a tool and tells what came of it', async () => {

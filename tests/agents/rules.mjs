@@ -1,9 +1,9 @@
-// What real providers refuse of a question, as users of other gateways reported it: no list of all that they refuse.
+// Rules by which real providers reject requests, as users of other gateways have reported them. The list isn't complete.
 
 const NAME = /^[a-zA-Z0-9_-]{1,64}$/;
 const COMPOSED = ['$ref', 'anyOf', 'oneOf', 'allOf', 'not', 'enum'];
 
-/** An object that says so, with nothing else on top. */
+/** Whether a schema is of type object and has no composition such as `anyOf` at the top level. */
 const isSchema = (schema) =>
   schema?.type === 'object' && typeof (schema.properties ?? {}) === 'object' && COMPOSED.every((name) => !(name in schema));
 
@@ -71,5 +71,5 @@ function* gemini({ contents, tools = [] }) {
 
 const RULES = { openai, anthropic, gemini };
 
-/** Why the real provider of this kind would refuse a question. */
+/** Reasons why the real provider of this kind would reject a request body. */
 export const refusals = (kind, body) => [...RULES[kind](body)];

@@ -1,4 +1,4 @@
-// Activity page, unread counts and notification settings.
+// Page of notifications, numbers of unread ones, and notification settings.
 
 import { apiOf, DESKTOP, expect, PHONE, shoot, test } from './people.mjs';
 
@@ -24,7 +24,7 @@ test('lists notifications on the activity page and marks them read with their co
   await expect(row).toContainText('Or at nine?');
   await expect(row).toHaveCount(1);
 
-  // More kinds, for the screenshots.
+  // Further kinds of notifications, for the screenshots.
   const [annas, bens] = [await apiOf(server, anna), await apiOf(server, ben)];
   const me = await bens.call('GET', '/r1/users/me');
   const channel = await annas.call('POST', '/r1/conversations', {
@@ -40,7 +40,7 @@ test('lists notifications on the activity page and marks them read with their co
   await bens.call('PATCH', '/r1/notifications/settings', {
     keywords: ['invoice']
   });
-  // Requests are awaited before the next step.
+  // Waits for the requests before the next step.
   const own = await send(bens, { content: 'Staging is green again.' });
   await send(annas, {
     content: `@${ben.name} can you confirm the EU queue?`,
@@ -63,7 +63,7 @@ test('lists notifications on the activity page and marks them read with their co
   await shoot(ben.page, 'activity-390');
   await ben.page.setViewportSize(DESKTOP);
 
-  // Filters, and a click opens the message.
+  // A filter is selected, and a click opens the message of a notification.
   await ben.page.getByRole('button', { name: 'Mentions', exact: true }).click();
   await expect(ben.page.getByRole('main').getByRole('listitem').filter({ hasText: 'mentioned you' })).toBeVisible();
   await expect(ben.page.getByText('wrote your keyword')).toHaveCount(0);
@@ -77,7 +77,7 @@ test('lists notifications on the activity page and marks them read with their co
   await expect(ben.page).toHaveURL(new RegExp(`/c/${channel.id}`));
   await ben.sees('can you confirm the EU queue?');
 
-  // Visible conversations are marked read at once.
+  // Messages of a visible conversation are marked read at once, so they leave no unread notification.
   await ben.openConversation(anna.name);
   await ben.sees('Or at nine?');
   await anna.write('Fine, at nine.');
@@ -91,7 +91,7 @@ test('lists notifications on the activity page and marks them read with their co
   await ben.page.getByRole('button', { name: 'Mark all as read' }).click();
   await expect(entry).toHaveAccessibleName('Activity');
 
-  // Failed request and retry.
+  // The request fails and is retried.
   await ben.page.route(/\/r1\/notifications\?/, (route) => route.abort());
   await ben.page.getByRole('button', { name: 'Reactions', exact: true }).click();
   await expect(ben.page.getByText('Couldn’t load your activity')).toBeVisible();
@@ -156,7 +156,7 @@ test('lists conversations with their own notification level and resets them', as
   await expect(section.getByRole('radio', { name: /Mentions/ })).toBeVisible();
   await expect(section.getByRole('heading', { name: 'Exceptions' })).toHaveCount(0);
 
-  // Changed elsewhere, it updates live.
+  // If the settings of a conversation are changed elsewhere, the list is updated.
   const own = `/r1/conversations/${channel.id}/own`;
   await api.call('PATCH', own, {
     notify: 'all',
@@ -176,7 +176,7 @@ test('lists conversations with their own notification level and resets them', as
   await expect(row).not.toContainText('Muted');
   await level.selectOption('none');
   await expect(level).toHaveValue('none');
-  // A removed exception stays until the page is left.
+  // A conversation that is no exception any more stays in the list until the page is left.
   await level.selectOption('usual');
   await expect(level).toHaveValue('usual');
   const chosen = async () => (await api.call('GET', `/r1/conversations/${channel.id}`)).own;

@@ -1,4 +1,4 @@
-// Console: accounts, workspaces, configuration, set-up, and all its pages.
+// Pages of the console: accounts, workspaces, configuration and set-up.
 
 import { apiOf, DESKTOP, expect, PASSWORD, PHONE, shoot, signInAsAdmin, test } from './people.mjs';
 
@@ -30,7 +30,7 @@ test('suspends and restores an account', { tag: '@gate' }, async ({ arrive, brow
   await admin.expectFlawless('the question before a suspension');
   await asking.getByRole('button', { name: 'Suspend', exact: true }).click();
   await expect(dialog.getByText('Sends spam')).toBeVisible();
-  // Live, without a reload.
+  // The sessions end without a reload of the page.
   await expect(anna.page.getByRole('button', { name: 'Sign in', exact: true })).toBeVisible();
   await anna.fillSignIn();
   await expect(anna.page.getByText('This account is suspended.')).toBeVisible();
@@ -81,7 +81,7 @@ test('suspends and restores idle accounts in bulk', async ({ arrive, browser, se
       ).toBe(true)
     ).toPass();
   }
-  // The own account in the selection is skipped, with a note.
+  // The admin's own account in the selection is skipped, with a note.
   await page.getByRole('combobox', { name: 'Filter by state' }).selectOption('suspended');
   await page.getByRole('checkbox', { name: 'Select all on this page' }).check();
   await page.getByRole('button', { name: 'Restore' }).click();

@@ -1,4 +1,4 @@
-// Console.
+// Console: bans, accessibility of its pages, failed requests, and no access for others than admins.
 
 import { DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs';
 
@@ -95,7 +95,7 @@ test('reports failed console requests and loads them on retry', async ({ browser
   await page.getByRole('button', { name: 'Try again' }).click();
   await expect(page.getByRole('table')).toBeVisible();
 
-  // The page's code fails to load.
+  // The code of the page can't be loaded.
   await page.goto('/');
   await expect(page.getByRole('link', { name: 'Admin' })).toBeVisible();
   await page.route(/\/_app\//, (route) => route.abort());

@@ -1,8 +1,8 @@
-// Answers: reading aloud, regeneration, comparison, details, artifacts.
+// Answers of assistants: reading aloud, regeneration, comparison, details and artifacts.
 
 import { expect, PHONE, test } from './people.mjs';
 
-/** Silent voices that never finish. */
+/** Replaces the voices of the browser by silent ones that never finish. */
 const silentVoices = () => {
   const said = [];
   window.SpeechSynthesisUtterance = class {
@@ -32,7 +32,7 @@ test('reads an answer aloud until it is stopped', async ({ arrive, upstream }) =
   await anna.sees('connections.');
   await page.getByRole('button', { name: 'Read aloud' }).click();
   await expect.poll(() => spoken(page)).toEqual(['Eight connections.']);
-  // The stop button is visible without hover.
+  // The button that stops it is visible although the pointer isn't over the message.
   await anna.composer.hover();
   await anna.expectFlawless('an answer that is read aloud');
   await page.getByRole('button', { name: 'Stop reading' }).click();
@@ -76,8 +76,8 @@ test('shows reasoning while it streams without moving it', async ({ arrive, upst
 });
 
 /**
- * Sums up layout shifts (Layout Instability API). Browsers exclude shifts within half a second after input, in which a fast machine completes a
- * whole answer, so input is not excluded while one streams.
+ * Adds up layout shifts (Layout Instability API). Browsers mark shifts within half a second after an input, so that they can be ignored. A fast machine
+ * completes a whole answer in that time, so these shifts are counted too while an answer streams.
  */
 const watchShifts = () => {
   window.shifted = { sum: 0, by: [] };
@@ -179,7 +179,7 @@ test('asks two models in parallel', async ({ arrive, upstream }) => {
   upstream.release(2);
   await expect(small.getByText('Small words')).toBeVisible();
   await expect(small.getByRole('button', { name: 'Stop' })).toBeVisible();
-  // Choosing ends the comparison.
+  // Choosing an answer ends the comparison.
   await large.getByRole('button', { name: 'Continue with this answer' }).click();
   await expect(sides).toHaveCount(0);
   await anna.sees('Large words.');
@@ -266,7 +266,7 @@ fetch('/health', { mode: 'no-cors' })
   await expect(frame.getByRole('heading', { name: 'Monday' })).toBeVisible();
   await expect(frame.getByText('Reached: nothing')).toBeVisible();
 
-  // A later answer becomes another version.
+  // An answer that comes later becomes another version.
   upstream.next({ words: [written('Tuesday')] });
   await anna.write('And for Tuesday?');
   await expect(panel.getByText('1 of 2')).toBeVisible();

@@ -1,4 +1,4 @@
-// App frame: groups, workspaces, palette, settings, devices.
+// Frame of the app: groups, workspaces, palette, settings and devices.
 
 import { expect, PHONE, test, Visitor } from './people.mjs';
 
@@ -146,7 +146,7 @@ test('shares the session among tabs', async ({ arrive }) => {
   const second = await anna.page.context().newPage();
   await second.goto('/settings');
   await expect(second.getByRole('heading', { name: 'Profile' })).toBeVisible();
-  // Only the access token is gone: both tabs refresh with a single-use refresh token.
+  // Only the access token is missing, so both tabs refresh the session, and the refresh token can be used only once.
   await anna.page.context().clearCookies({ name: 'natter_access' });
   await Promise.all([anna.page.reload(), second.reload()]);
   await expect(anna.page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
@@ -216,7 +216,7 @@ test('requests each resource once at page load', async ({ arrive }) => {
     const { pathname, search } = new URL(request.url());
     if (!pathname.startsWith('/r1/') || request.resourceType() !== 'fetch') return;
     pending.add(request);
-    // Pictures that appear later are requested later, none twice.
+    // Pictures that appear later are requested then, and none is requested twice.
     asked.push(
       ...(pathname === '/r1/users/pictures' ? new URLSearchParams(search).get('user_id').split(',') : [pathname])
     );

@@ -1,4 +1,4 @@
-// A complete chat with an assistant (prompt, picture, tool, edit, model change) and an exhausted budget.
+// Chat with an assistant with a prompt, a picture, a tool, an edit and a change of the model; and an exhausted budget.
 
 import { apiOf, expect, PHONE, test } from './people.mjs';
 import { startTools } from './tool-server.mjs';

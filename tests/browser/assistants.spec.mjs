@@ -1,4 +1,4 @@
-// Assistant chats: creation, title, rename, deletion.
+// Chats with an assistant: creation, title, renaming and deletion.
 
 import { apiOf, expect, PHONE, test } from './people.mjs';
 
@@ -38,7 +38,7 @@ test('renames and deletes an assistant chat', async ({ arrive, server }) => {
   await expect(anna.page.getByRole('heading', { name: 'Ports and hosts' })).toBeVisible();
   await expect(anna.page).toHaveTitle(/Ports and hosts/);
 
-  // By right click, keyboard and button.
+  // The menu opens by right click, by keyboard and by its button.
   const row = anna.page
     .getByRole('navigation', { name: 'Conversations' })
     .getByRole('link', { name: 'Ports and hosts' });
@@ -117,7 +117,7 @@ test('doesn’t count answers to own prompts as unread', async ({ arrive, server
   await page.mouse.wheel(0, -2_000);
   const toEnd = page.getByRole('button', { name: 'Jump to latest message' });
   await expect(toEnd).toBeVisible();
-  // From another device while this page shows the old state.
+  // The question is sent from another device while this page shows the old state.
   upstream.next({ words: ['Some', ' networks.'] });
   const api = await apiOf(server, anna);
   const chat = /[^/]+$/.exec(page.url())[0];

@@ -1,4 +1,4 @@
-// Sign-in: verification, password reset, second factor, passkeys, invitations, expired sessions.
+// Sign-in: email verification, password reset, second factor, passkeys, invitations and expired sessions.
 
 import * as OTPAuth from 'otpauth';
 import { startServer } from '../clients/server.mjs';
@@ -7,19 +7,19 @@ import { apiOf, DESKTOP, expect, giveAuthenticator, PASSWORD, PHONE, test, Visit
 
 const NEW_PASSWORD = 'Better-Horse-10-Battery';
 
-/** TOTP code of a secret, now or some seconds later. */
+/** TOTP code of a secret, at present or `later` seconds from now. */
 function codeOf(secret, later = 0) {
   const totp = new OTPAuth.TOTP({ secret: OTPAuth.Secret.fromBase32(secret) });
   return totp.generate({ timestamp: Date.now() + later * 1000 });
 }
 
-/** Signed-out visitor with a page. */
+/** Visitor with a page who isn't signed in. */
 async function stranger(browser, server, options = {}) {
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP, ...options });
   return new Visitor(await context.newPage(), 'Stranger');
 }
 
-/** Ends the session of a page from another device. */
+/** Ends the session of a page, as if done on another device. */
 async function endSessionOf(server, visitor) {
   const api = await apiOf(server, visitor);
   const { items } = await api.call('GET', '/r1/usersessions');
@@ -152,7 +152,7 @@ test('resets a password by the link in the mail', async ({ arrive, browser, serv
   await other.page.getByRole('button', { name: 'Save password' }).click();
   await expect(other.page.getByRole('heading', { name: 'Password changed' })).toBeFocused();
 
-  // All sessions have ended, and the link is used up.
+  // All sessions have ended, and the link can't be used again.
   await expect(anna.page.getByRole('dialog', { name: 'Sign in again' })).toBeVisible();
   await other.page.getByRole('link', { name: 'Sign in' }).click();
   other.email = anna.email;
@@ -232,7 +232,7 @@ test('asks for a TOTP or recovery code', async ({ arrive, browser, server }) => 
   await code.fill(codeOf(secret, 600));
   await expect(other.page.getByText('That code is wrong or was already used. Try another one.')).toBeVisible();
   await expect(code).toHaveValue('');
-  // Submits after six digits.
+  // The form is submitted after the sixth digit.
   await code.fill(codeOf(secret, 30));
   await expect(other.page.getByRole('heading', { name: 'Profile' })).toBeVisible();
 
@@ -277,7 +277,7 @@ test('localises sign-in errors', async ({ browser, server }) => {
   const { page } = await stranger(browser, server, { locale: 'vi-VN' });
   await page.goto('/sign-up', { waitUntil: 'networkidle' });
   await page.getByLabel('Tên hiển thị').fill('Lan');
-  // Longer than the server's limit, which only the server checks.
+  // The address is longer than the server allows, which only the server checks.
   await page.getByLabel('Email').fill(`${'lan.'.repeat(15)}lan@${'example.'.repeat(30)}com`);
   await page.getByLabel('Mật khẩu', { exact: true }).fill(PASSWORD);
   await page.getByRole('button', { name: 'Tạo tài khoản' }).click();
@@ -306,7 +306,7 @@ test('signs in with a passkey', async ({ browser, server }) => {
   });
   const isIn = anna.page.getByRole('button', { name: new RegExp(`You: ${anna.name}`) }).first();
   await anna.signOut();
-  // The browser offers the passkey in autofill; this authenticator accepts at once.
+  // The browser offers the passkey in its autofill. The virtual authenticator accepts at once.
   await expect(isIn).toBeVisible();
 
   await anna.page.addInitScript(() => {
@@ -373,7 +373,7 @@ test('rejects an invitation for another address', async ({ arrive, server }) => 
   await ben.page.getByRole('button', { name: 'Use another account' }).click();
   await expect(ben.page.getByRole('heading', { name: 'Welcome back' })).toBeVisible();
   expect(await ben.page.evaluate(() => window.isBens)).toBe(true);
-  // The next visitor gets the invitation on a fresh page.
+  // The page is reloaded for the next account, which sees the invitation.
   await ben.fillSignIn(dora.email);
   await expect(ben.page.getByText(`(${dora.email})`)).toBeVisible();
   await expect(ben.page.getByRole('alert')).toContainText('for a different email');

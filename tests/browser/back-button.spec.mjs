@@ -1,4 +1,4 @@
-// Back button on phones, also in landscape: closes one layer at a time before leaving the page.
+// Back button on phones, also in landscape. It closes one layer at a time and then leaves the page.
 
 import { apiOf, expect, PHONE, SIDEWAYS, test } from './people.mjs';
 
@@ -10,14 +10,14 @@ test('closes the top layer with Back before leaving the page', async ({ arrive, 
   const dialog = page.getByRole('dialog');
   await page.goto('/');
 
-  // Dialog above the list.
+  // A dialog above the list.
   await page.getByRole('button', { name: 'New conversation' }).first().click();
   await expect(dialog).toBeVisible();
   await page.goBack();
   await expect(dialog).toHaveCount(0);
   await expect(page).toHaveURL(`${server.url}/`);
 
-  // A layer closed by its own button leaves no extra history entry.
+  // A layer that was closed by its own button leaves no entry that going back would have to pass.
   await page.getByRole('button', { name: 'New conversation' }).first().click();
   await dialog.getByRole('button', { name: 'Close' }).click();
   await expect(dialog).toHaveCount(0);
@@ -25,7 +25,7 @@ test('closes the top layer with Back before leaving the page', async ({ arrive, 
   await anna.write('A question');
   await anna.sees('A question');
 
-  // Side panel with a dialog.
+  // A dialog above the side panel.
   const details = page.getByRole('heading', { name: 'Details' });
   await page.getByRole('button', { name: 'Details', exact: true }).click();
   await expect(details).toBeVisible();
@@ -38,7 +38,7 @@ test('closes the top layer with Back before leaving the page', async ({ arrive, 
   await expect(details).toHaveCount(0);
   await expect(anna.composer).toBeVisible();
 
-  // Action sheet and the dialog it opens.
+  // A sheet with actions, and the dialog that it opens.
   const sheet = page.getByRole('dialog', { name: 'Message actions' });
   const devtools = await page.context().newCDPSession(page);
   const box = await page.getByRole('article').filter({ hasText: 'A question' }).boundingBox();
@@ -53,7 +53,7 @@ test('closes the top layer with Back before leaving the page', async ({ arrive, 
   await expect(dialog).toHaveCount(0);
   await expect(page).toHaveURL(`${server.url}/c/${id}`);
 
-  // Without layers Back leaves the page.
+  // If no layer is open, the back button leaves the page.
   await page.goBack();
   await expect(page).toHaveURL(`${server.url}/`);
   await expect(page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
@@ -66,13 +66,13 @@ test('shows one column on a phone in landscape', async ({ arrive, server }) => {
   const { page } = anna;
   const [list, panel, tabbar] = ['.app > .list', '.app > .panel', '.app > .tabbar'].map((part) => page.locator(part));
 
-  // The list fills the width.
+  // The list is as wide as the screen.
   await page.goto('/');
   await expect(page.getByRole('link', { name: ben.name }).first()).toBeVisible();
   await expect(tabbar).toBeVisible();
   await expect.poll(async () => (await list.boundingBox())?.width).toBe(SIDEWAYS.viewport.width);
 
-  // So does a conversation, with messages and composer visible.
+  // A conversation is as wide too, and its messages and composer are visible.
   await anna.openConversation(ben.name);
   await expect(list).toBeHidden();
   await expect(tabbar).toBeHidden();
@@ -82,7 +82,7 @@ test('shows one column on a phone in landscape', async ({ arrive, server }) => {
   await expect(anna.composer).toBeInViewport();
   await anna.expectFlawless('a conversation on a phone that is held sideways');
 
-  // And the side panel, which Back closes.
+  // The side panel is as wide too, and the back button closes it.
   await page.getByRole('button', { name: 'Details', exact: true }).click();
   await expect(page.getByRole('heading', { name: 'Details' })).toBeVisible();
   await expect.poll(async () => (await panel.boundingBox())?.width).toBe(SIDEWAYS.viewport.width);
@@ -90,7 +90,7 @@ test('shows one column on a phone in landscape', async ({ arrive, server }) => {
   await page.goBack();
   await expect(anna.composer).toBeVisible();
 
-  // All actions are reachable although the sheet is higher than the screen.
+  // The sheet is higher than the screen, but all its actions can be reached.
   const devtools = await page.context().newCDPSession(page);
   const box = await message.boundingBox();
   const touchPoints = [{ x: box.x + box.width / 2, y: box.y + box.height / 2 }];
@@ -107,7 +107,7 @@ test('shows one column on a phone in landscape', async ({ arrive, server }) => {
   await expect(page).toHaveURL(`${server.url}/c/${id}`);
   expect(anna.problems).toEqual([]);
 
-  // A low desktop window keeps its columns.
+  // A low window on a desktop keeps the columns side by side.
   await ben.openConversation(anna.name);
   for (const part of ['.app > .rail', '.app > .list']) await expect(ben.page.locator(part)).toBeVisible();
 });

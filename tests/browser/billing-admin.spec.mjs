@@ -1,4 +1,4 @@
-// Sales in the console: payments, plans, gateways. Uses the demo gateway.
+// Sales in the console: payments, plans and gateways, with the demo gateway.
 
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -64,7 +64,7 @@ test('filters payments by URL', { tag: '@gate' }, async ({ arrive, browser, serv
   await context.close();
 });
 
-/** Makes the refunds of a payment look a week old without a response; the demo gateway answers at once. */
+/** Changes the refunds of a payment to be a week old and without a response. The demo gateway itself answers at once. */
 function leaveUnanswered(server, paymentId) {
   const database = new DatabaseSync(join(server.folder, 'natter.db'), { timeout: 10_000 });
   const id = Buffer.from(paymentId.replaceAll('-', ''), 'hex');
@@ -123,7 +123,7 @@ test('decides refunds without a gateway response', async ({ arrive, browser, ser
   await dialog.getByLabel('Reason').fill('It is not there');
   await dialog.getByRole('button', { name: 'Mark as failed' }).click();
   await expect(second).toContainText('Failed');
-  // Queried again, the demo gateway knows it.
+  // When it is queried again, the demo gateway knows the refund.
   await third.getByRole('button', { name: 'Decide the refund of $2.50' }).click();
   await dialog.getByLabel('Reason').fill('It answers again');
   await dialog.getByRole('button', { name: 'Ask again' }).click();
@@ -139,7 +139,7 @@ test('decides refunds without a gateway response', async ({ arrive, browser, ser
   await context.close();
 });
 
-/** Creates a dispute in another currency, which the demo gateway can't. */
+/** Creates a dispute in another currency, which the demo gateway can't do. */
 function disputeInEuros(server, paymentId) {
   const database = new DatabaseSync(join(server.folder, 'natter.db'), { timeout: 10_000 });
   const id = Buffer.from(paymentId.replaceAll('-', ''), 'hex');

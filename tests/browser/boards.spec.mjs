@@ -1,4 +1,4 @@
-// Board of a conversation: creation, tasks from messages, moves by mouse, keyboard and touch, live updates, own tasks.
+// Board of a conversation: creation, tasks from messages, moves by mouse, keyboard and touch, live updates, and the user's own tasks.
 
 import { apiOf, DESKTOP, expect, PHONE, shoot, test } from './people.mjs';
 
@@ -17,7 +17,7 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   const { page } = anna;
   const chat = new URL(page.url()).pathname.split('/').pop();
 
-  // Empty state.
+  // The board is empty.
   await ben.page.goto(`/tasks/${chat}`);
   await expect(ben.page.getByRole('heading', { name: 'No board yet' })).toBeVisible();
   await ben.expectFlawless('no board');
@@ -38,7 +38,7 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await expect(page.getByText('Task added.')).toBeVisible();
   await expect(anna.log.getByRole('link', { name: 'Task: Upgrade notes' })).toBeVisible();
   await anna.expectFlawless('a message that became a task');
-  // Ben sees it live.
+  // Ben sees the task without a reload.
   await expect(cards(ben.page, 'To do')).toHaveCount(1);
   await expect(cards(ben.page, 'To do').first()).toContainText('Overdue');
 
@@ -55,12 +55,12 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await anna.expectFlawless('a board');
   await shoot(page, 'board-1440');
 
-  // By mouse into another column.
+  // A task is dragged into another column by mouse.
   await cards(page, 'To do').filter({ hasText: 'First' }).dragTo(column(page, 'Doing').getByRole('list'));
   await expect(cards(page, 'Doing')).toHaveText(/First/);
   await expect(cards(ben.page, 'Doing')).toHaveText(/First/);
 
-  // By keyboard: pick up, move, drop, cancel.
+  // A task is moved by keyboard: picked up, moved, dropped and cancelled.
   const second = page.getByRole('link', { name: 'Second' });
   await second.focus();
   await page.keyboard.press('Space');
@@ -77,7 +77,7 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await page.keyboard.press('Space');
   await expect(cards(ben.page, 'Done')).toHaveText(/Second/);
 
-  // Filters and concurrent changes.
+  // The tasks are filtered, and two people change one at the same time.
   await ben.page.getByRole('button', { name: /^Mine/ }).click();
   await expect(cards(ben.page, 'To do')).toHaveCount(1);
   await expect(cards(ben.page, 'Doing')).toHaveCount(0);
@@ -88,14 +88,14 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await page.getByRole('dialog').getByLabel('Description').fill('Also what changes for *operators*.');
   await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
   await expect(page.getByRole('dialog')).toHaveCount(0);
-  // One-sided changes are merged.
+  // They change different fields, so the changes are merged.
   await bens.getByLabel('Task title').fill('Upgrade notes, all of them');
   await bens.getByRole('button', { name: 'Save' }).click();
   await expect(bens).toHaveCount(0);
   for (const person of [page, ben.page]) await person.getByRole('link', { name: 'Upgrade notes, all of them' }).click();
   await expect(bens.getByText('operators', { exact: true })).toHaveCSS('font-style', 'italic');
   await anna.expectFlawless('a task with a description');
-  // Conflicts are asked about.
+  // They change the same field, so the user is asked.
   const annas = page.getByRole('dialog', { name: 'Task' });
   for (const [dialog, text] of [
     [annas, 'What Anna wrote'],
@@ -123,7 +123,7 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await ben.page.getByRole('button', { name: 'All' }).click();
   await expect(cards(ben.page, 'Done')).toHaveCount(2);
 
-  // Columns.
+  // Columns are created and changed.
   await page.getByRole('button', { name: 'New column' }).click();
   await page.getByRole('dialog').getByLabel('Column name').fill('Review');
   await page.getByRole('dialog').getByRole('button', { name: 'Add' }).click();
@@ -134,7 +134,7 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await page.getByRole('menuitem', { name: 'Delete column' }).click();
   await expect(column(ben.page, 'Review')).toHaveCount(0);
 
-  // Archive and restore.
+  // A task is archived and restored.
   await page.getByRole('button', { name: 'Column Done' }).click();
   await page.getByRole('menuitem', { name: 'Archive all tasks here' }).click();
   await expect(page.getByText('2 tasks archived.')).toBeVisible();
@@ -149,7 +149,7 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await expect(cards(ben.page, 'Done')).toHaveText(/Second/);
   await page.keyboard.press('Escape');
 
-  // Beside the conversation, with task states at messages.
+  // The board is open beside the conversation, and the messages show the state of their tasks.
   await page.goto(`/c/${chat}`);
   await page.getByRole('button', { name: 'Details' }).click();
   await page.getByRole('button', { name: 'Board', exact: true }).click();
@@ -157,13 +157,13 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await anna.expectFlawless('a board beside its conversation');
   await shoot(page, 'board-panel-1440');
 
-  // Load failure.
+  // The board can't be loaded.
   await page.route(/\/board$/, (route) => route.abort());
   await page.goto(`/tasks/${chat}`);
   await expect(page.getByRole('heading', { name: 'Couldn’t load the board' })).toBeVisible();
   await shoot(page, 'board-failed-1440');
 
-  // Own tasks of all boards.
+  // The user's own tasks in all boards.
   const api = await apiOf(server, anna);
   const board = await api.call('GET', `/r1/conversations/${chat}/board`);
   const id = (await apiOf(server, ben)).id ?? (await (await apiOf(server, ben)).call('GET', '/r1/users/me')).id;
@@ -181,7 +181,7 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await expect(ben.page.getByRole('link', { name: /Ask for a quote/ })).toContainText('Tomorrow');
   await ben.expectFlawless('tasks of one’s own');
   await shoot(ben.page, 'tasks-1440');
-  // Filters are in the URL.
+  // The filters are in the URL.
   await ben.page.getByRole('combobox', { name: 'Due' }).selectOption('Overdue');
   await expect(ben.page).toHaveURL(/\/tasks\?due=late$/);
   await expect(ben.page.getByText('No tasks match these filters')).toBeVisible();
@@ -283,7 +283,7 @@ test('virtualises a board of a thousand tasks', async ({ arrive, server }) => {
   expect(await cards(page, 'Waiting').count()).toBeLessThanOrEqual(100);
   await anna.expectFlawless('a board of a thousand tasks');
   await shoot(page, 'board-thousand-1440');
-  // By keyboard beyond the rendered cards.
+  // A task is moved by keyboard beyond the cards that are rendered.
   const fifty = page.getByRole('link', { name: 'Step 50', exact: true });
   await fifty.focus();
   await page.keyboard.press('Space');
@@ -291,7 +291,7 @@ test('virtualises a board of a thousand tasks', async ({ arrive, server }) => {
   await expect(page.getByText('Waiting, 53 of 1000')).toBeAttached();
   await expect(fifty).toBeFocused();
   await page.keyboard.press('Escape');
-  // To the last card.
+  // The task is moved to the last card.
   await expect
     .poll(
       async () => {

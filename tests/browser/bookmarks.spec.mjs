@@ -18,7 +18,7 @@ test('pins, saves, forwards and links messages', async ({ arrive, server }) => {
   await ben.openConversation(anna.name);
   await ben.sees('The door code is 4711');
 
-  // Pinned for both, listed in the panel, unpinned.
+  // A message is pinned for both, listed in the panel and unpinned.
   await more(ben, 'The door code', 'Pin');
   await expect(articleOf(anna, 'The door code').getByText('Pinned')).toBeVisible();
   await more(ben, 'The door code', 'Save for later');
@@ -35,7 +35,7 @@ test('pins, saves, forwards and links messages', async ({ arrive, server }) => {
   await expect(panel.getByText('No pinned messages')).toBeVisible();
   await expect(articleOf(anna, 'The door code').getByText('Pinned')).toHaveCount(0);
 
-  // The saved page lists messages, scheduled messages and reminders, with links to them.
+  // The page of saved items lists messages, scheduled messages and reminders, and each opens its conversation.
   await ben.page.getByRole('link', { name: 'Later', exact: true }).click();
   await expect(ben.page.getByRole('heading', { name: 'Later', level: 1 })).toBeVisible();
   await ben.expectFlawless('saved messages');
@@ -56,7 +56,7 @@ test('pins, saves, forwards and links messages', async ({ arrive, server }) => {
   await ben.page.getByRole('button', { name: /The door code/ }).click();
   await expect(articleOf(ben, 'The door code')).toHaveClass(/found/);
 
-  // Forwarded messages hide their source from those without access.
+  // A forwarded message doesn't show its source to readers without access to it.
   await anna.openChatWith(carl);
   await anna.page.getByRole('link', { name: ben.name }).first().click();
   await anna.sees('The door code');
@@ -74,7 +74,7 @@ test('pins, saves, forwards and links messages', async ({ arrive, server }) => {
   await expect(articleOf(anna, 'For tomorrow').getByText('The door code is 4711')).toBeVisible();
   await anna.expectFlawless('a message that was passed on');
 
-  // Linked messages are previewed for readers with access and open in the app.
+  // Linked messages are shown below the link to readers with access, and the link opens in the app.
   const api = await apiOf(server, anna);
   const { items } = await api.call('GET', '/r1/conversations');
   const chat = items.find(({ last_message }) => last_message?.content === 'The door code is 4711');
@@ -91,7 +91,7 @@ test('pins, saves, forwards and links messages', async ({ arrive, server }) => {
   await expect(articleOf(anna, 'The door code').first()).toHaveClass(/found/);
   expect(anna.page.context().pages()).toHaveLength(1);
 
-  // Links open old messages in context and report missing access.
+  // A link opens an old message with those around it, or says that the reader has no access.
   await ben.page.goto(link);
   await expect(articleOf(ben, 'The door code')).toHaveClass(/found/);
   await carl.page.goto(link);
@@ -117,7 +117,7 @@ test('lists drafts of conversations and threads', async ({ arrive }) => {
   const drafts = page.getByRole('list', { name: 'Drafts' }).getByRole('listitem');
   await expect(drafts).toHaveText([/By the way/, /In a thread.*At the harb/s]);
   await anna.expectFlawless('drafts');
-  // Discard and undo.
+  // A draft is discarded, and that is undone.
   await drafts.first().getByRole('button', { name: 'Discard draft' }).click();
   await expect(drafts).toHaveCount(1);
   await page.getByRole('button', { name: 'Undo' }).last().click();

@@ -1,8 +1,8 @@
-// Broadcasts: preview, delivery, dismissal, withdrawal.
+// Broadcasts: preview, delivery, dismissal and withdrawal.
 
 import { apiOf, DESKTOP, expect, PHONE, shoot, signInAsAdmin, test } from './people.mjs';
 
-/** Withdraws all broadcasts, so that tests are independent. */
+/** Withdraws all broadcasts, so that the tests don't affect each other. */
 test.afterEach(async ({ server }) => {
   const api = await apiOf(server, server.admin);
   for (const { id } of (await api.call('GET', '/r1/broadcasts?status=active')).items)
@@ -36,7 +36,7 @@ test(
     const preview = page.getByRole('region', { name: 'Preview' });
     await expect(preview.getByText('keep writing')).toHaveCSS('font-weight', /[67]\d\d/);
     await expect(preview.getByRole('link', { name: 'the plan' })).toHaveAttribute('href', 'https://example.org/plan');
-    // An empty audience is reported.
+    // The form says that nobody is in the audience.
     await page.getByRole('button', { name: 'Certain people' }).click();
     await page.getByRole('button', { name: /^Send/ }).click();
     await expect(page.getByText('Choose who gets it')).toBeVisible();
@@ -63,12 +63,12 @@ test(
     await ben.expectFlawless('an announcement on a phone');
     await shoot(anna.page, 'banner-1280');
     await shoot(ben.page, 'banner-390');
-    // The layout stays within the screen.
+    // With the banner the page isn't higher than the screen.
     for (const visitor of [anna, ben]) {
       const fits = await visitor.page.evaluate(() => document.documentElement.scrollHeight <= window.innerHeight);
       expect(fits).toBe(true);
     }
-    // First in the tab order.
+    // The banner comes first in the tab order.
     await anna.page.goto('/');
     const away = anna.page.getByRole('button', { name: 'Dismiss “Short maintenance at 22:00”' });
     await expect(away).toBeVisible();
@@ -100,7 +100,7 @@ test(
     await expect(page.getByRole('row').filter({ hasText: 'Maintenance at 23:00' })).toContainText('Withdrawn');
     await expect(ben.page.getByText('Maintenance at 23:00')).toHaveCount(0);
 
-    // A finished broadcast is readable and can be a template.
+    // A broadcast that has ended can be read, and another one can start from it.
     await page.getByRole('link', { name: 'Maintenance at 23:00', exact: true }).click();
     const past = page.getByRole('region', { name: 'Maintenance at 23:00' });
     await expect(past.getByText('keep writing')).toBeVisible();
@@ -147,7 +147,7 @@ test('sends a test announcement to its author only', async ({ arrive, browser, s
   await attempt.click();
   await expect(page.getByText('Sent only to you.')).toBeVisible();
   await expect(page.getByRole('status').filter({ hasText: 'Test: New menu in the canteen' })).toBeVisible();
-  // The broadcast survived for everyone.
+  // After the test the form keeps its content and still sends to everyone.
   await expect(page.getByLabel('Title')).toHaveValue('New menu in the canteen');
   await expect(page.getByRole('button', { name: /^Send to \d+ people$/ })).toBeEnabled();
   await expect
@@ -179,7 +179,7 @@ test('shows critical announcements first and keeps others accessible', async ({ 
   await page.setViewportSize(PHONE.viewport);
   await anna.expectFlawless('two announcements on a phone');
   await shoot(page, 'two-390');
-  // Shown on other pages and visits while it lasts.
+  // The broadcast is shown on other pages and at later visits, as long as it lasts.
   await page.goto('/notes');
   await expect(alarm).toBeVisible();
   await expect.poll(async () => (await api.call('GET', `/r1/broadcasts/${id}`)).seen).toBeGreaterThan(0);

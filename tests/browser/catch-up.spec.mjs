@@ -1,4 +1,4 @@
-// Summaries of missed messages, for one and all conversations.
+// Summaries of unread messages, of one conversation and of all.
 
 import { apiOf, expect, PHONE, shoot, test } from './people.mjs';
 
@@ -19,7 +19,7 @@ for (const [size, options] of [
     for (let n = 1; n <= 12; n += 1)
       await his.send(id, n === 12 ? `${anna.name}, can you book the room by Friday?` : `Point ${n} of the plan`);
 
-    // All new messages, from the activity page.
+    // All unread messages are summarised from the page of notifications.
     upstream.next({
       words: ['**Ben** asks you to book the room by Friday.[12]\n\nThe plan has', ' eleven points.[1][11]']
     });
@@ -31,7 +31,7 @@ for (const [size, options] of [
     await told.getByRole('button', { name: 'Dismiss answer' }).click();
     await expect(told).toHaveCount(0);
 
-    // At the unread marker of a conversation.
+    // Those of one conversation are summarised from its unread marker.
     await anna.page.goto(`/c/${id}`);
     await expect(button).toBeVisible();
     const broken = {
@@ -51,7 +51,7 @@ for (const [size, options] of [
     await anna.expectFlawless('what was missed here');
     await shoot(anna.page, `catch-up-conversation-${size}`);
 
-    // The summary is private, and its citations open messages.
+    // Nobody else sees the summary, and its citations open the messages.
     await ben.openConversation(anna.name);
     await ben.sees('can you book the room');
     await expect(ben.page.getByRole('region', { name: 'What you missed' })).toHaveCount(0);

@@ -1,4 +1,4 @@
-// Channels: creation, directory, preview, posting, mute, sections, archive.
+// Channels: creation, directory, preview, posting, muting, sections and archive.
 
 import { Person } from '../clients/server.mjs';
 import { apiOf, DESKTOP, expect, PHONE, test } from './people.mjs';
@@ -7,7 +7,7 @@ const LIST = (page) => page.locator('.list');
 const ROW = (page, name) => page.locator('.list .conv').filter({ has: page.getByRole('link', { name, exact: true }) });
 const PART = (page, name) => page.locator('.list').getByRole('region', { name, exact: true });
 
-/** Workspace of these people, owned by the first. */
+/** Creates a workspace with these people, which the first of them owns. */
 async function workspaceOf(server, name, ...visitors) {
   const apis = await Promise.all(visitors.map((visitor) => apiOf(server, visitor)));
   const { id } = await apis[0].call('POST', '/r1/workspaces', { name });
@@ -48,7 +48,7 @@ test('creates, browses, previews and joins a channel', { tag: '@gate' }, async (
   await dialog.getByLabel('Channel name').fill('General');
   await dialog.getByLabel('Topic').fill('What customers said');
   await anna.expectFlawless('the form for a channel');
-  // Exists in every workspace.
+  // The name is taken, because every workspace has this channel.
   await dialog.getByRole('button', { name: 'Create channel' }).click();
   await expect(dialog.getByText('A channel with this name already exists.')).toBeVisible();
   await dialog.getByLabel('Channel name').fill('field-notes');
@@ -73,7 +73,7 @@ test('creates, browses, previews and joins a channel', { tag: '@gate' }, async (
   await ben.expectFlawless('channels, and the preview of one');
   await expect(LIST(ben.page).getByRole('link', { name: 'field-notes' })).toHaveCount(0);
 
-  // Readable without joining, but not writable.
+  // A channel can be read without joining, but nothing can be posted.
   await preview.getByRole('link', { name: 'Read all messages' }).click();
   await ben.sees('They stopped writing emails');
   await expect(ben.composer).toHaveCount(0);
@@ -93,7 +93,7 @@ test('creates, browses, previews and joins a channel', { tag: '@gate' }, async (
   await expect(ben.page.getByText('No results for “zzz”')).toBeVisible();
   await ben.expectFlawless('no channels');
 
-  // The palette lists channels that are not joined.
+  // The palette also lists channels that the user has not joined.
   const bikes = await makeChannel(await apiOf(server, anna), workspace, 'bikes', { topic: 'Thursday rides' });
   await ben.page.keyboard.press('ControlOrMeta+k');
   await ben.page.getByRole('combobox').fill('bikes');
@@ -128,7 +128,7 @@ test('organises the sidebar by keyboard', async ({ arrive, server }) => {
   await expect(ROW(page, 'news').getByText('1 unread')).toBeAttached();
   await ben.expectFlawless('an unread channel');
 
-  // Muted: counted silently.
+  // Messages of a muted channel are counted, but don't make it unread.
   await openMenu(page, 'news');
   await page.getByRole('menuitem', { name: 'Mute' }).press('ArrowRight');
   await page.getByRole('menuitem', { name: 'For 1 hour' }).press('Enter');
@@ -138,7 +138,7 @@ test('organises the sidebar by keyboard', async ({ arrive, server }) => {
   await page.reload();
   await expect(ROW(page, 'news')).toHaveClass(/muted/);
 
-  // Sections by keyboard.
+  // A channel is moved into a section by keyboard.
   await LIST(page).getByRole('link', { name: 'news' }).focus();
   await page.keyboard.press('Shift+F10');
   await page.getByRole('menuitem', { name: /Move to section/ }).press('ArrowRight');
@@ -161,7 +161,7 @@ test('organises the sidebar by keyboard', async ({ arrive, server }) => {
   );
   await PART(page, 'Launch').getByRole('button', { name: 'Launch', exact: true }).press('Enter');
 
-  // By drag and drop out of the section.
+  // A channel is dragged out of the section.
   await ROW(page, 'board-papers').dragTo(PART(page, 'Everything else'));
   await expect(PART(page, 'Everything else').getByRole('link', { name: 'board-papers' })).toBeVisible();
   await openMenu(page, 'board-papers');
@@ -223,7 +223,7 @@ test('configures, restricts, archives and leaves a channel', async ({ arrive, se
   await ben.page.getByRole('alertdialog').getByRole('button', { name: 'Leave' }).click();
   await expect(LIST(ben.page).getByRole('link', { name: 'launch-week' })).toHaveCount(0);
 
-  // Default channels can't be left.
+  // The default channel can't be left.
   await page.goto('/');
   await LIST(page).getByRole('link', { name: 'general' }).click();
   await page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
@@ -321,7 +321,7 @@ test('hides history from new members and restricts @all to admins', async ({ arr
   await expect(ben.page.getByRole('option', { name: /^all/ })).toBeVisible();
   await ben.composer.fill('');
 
-  // From now on only admins may use @all.
+  // From now on only admins may use `@all`.
   await page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
   await page.getByRole('menuitem', { name: 'Channel settings' }).click();
   await expect(dialog.getByText('New members only see messages sent after they join.')).toBeVisible();

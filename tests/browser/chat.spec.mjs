@@ -1,4 +1,4 @@
-// Chats of two people and with an assistant.
+// Chats between two people and with an assistant.
 
 import { apiOf, expect, PHONE, test } from './people.mjs';
 
@@ -61,7 +61,7 @@ test('stops an answer', async ({ arrive, upstream }) => {
 
 test('reports a failed answer and retries it', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
-  // Rejected with an error that is not retried.
+  // The provider rejects the question with an error that isn't retried.
   upstream.next({ status: 400 });
   await anna.openAssistant();
   await anna.write('Will this work?');
@@ -87,7 +87,7 @@ test('sends offline messages once and in order', { tag: '@gate' }, async ({ arri
   await anna.page.context().setOffline(true);
   await expect(anna.page.getByText('Offline').first()).toBeVisible();
   expect(await pane.boundingBox(), 'what says it pushes no message up').toEqual(before);
-  // Ben's presence is unknown.
+  // Ben's presence is unknown while Anna is disconnected.
   await expect(here).toHaveText('');
   await anna.write('first');
   await anna.write('second');
@@ -139,7 +139,7 @@ test('edits the last own message by arrow up', async ({ arrive }) => {
   await anna.openChatWith(ben);
   await anna.write('a tpyo');
   await anna.sees('a tpyo');
-  // Editable once the server has it.
+  // A message can be edited once it has reached the server.
   await anna.sees(/^(Sent|Delivered)$/);
   await anna.composer.press('ArrowUp');
   await expect(anna.page.getByText('Editing message')).toBeVisible();
@@ -168,12 +168,12 @@ test('scrolls a thousand messages to both ends', async ({ arrive, server }) => {
   }
   await api.send(conversation.id, 'the very last');
   await anna.page.reload();
-  // Opens at the unread marker.
+  // The conversation opens at the unread marker.
   await anna.sees(/^line \d+$/);
   const toEnd = anna.page.getByRole('button', { name: /newest message|new messages/ });
   if (await toEnd.isVisible()) await toEnd.click();
   await anna.sees('the very last');
-  // The virtual list renders visible rows only.
+  // Only the rows near the visible ones are rendered.
   expect(await anna.log.getByText(/^line \d+$/).count()).toBeLessThan(200);
   await anna.log.hover();
   const first = anna.log.getByText('the very first');

@@ -1,4 +1,4 @@
-// Debian's browsers, because Playwright's can't be downloaded everywhere.
+// Launch options for the browsers of Debian, because those of Playwright can't be downloaded everywhere.
 import { existsSync } from 'node:fs';
 
 const FULL = ['chromium', 'chromium-browser', 'google-chrome'];
@@ -8,8 +8,8 @@ const launchOptions = (...names) => ({
   args: ['--no-sandbox', '--disable-dev-shm-usage']
 });
 
-/** Headless shell: same rendering with less CPU. */
+/** Headless shell, which renders in the same way as the full browser but needs less CPU. */
 export const headlessShell = launchOptions('chromium-headless-shell', ...FULL);
 
-/** Full browser: supports notifications, unlike the headless shell. */
+/** Full browser. In contrast to the headless shell it supports notifications. */
 export const chromium = launchOptions(...FULL);

@@ -1,4 +1,4 @@
-// Composer: completions, reactions, mentions, drafts, commands.
+// Composer: completions, reactions, mentions, drafts and commands.
 
 import { apiOf, DESKTOP, expect, shoot, test } from './people.mjs';
 
@@ -8,14 +8,14 @@ test('completes emoji and channels while typing', async ({ arrive, server }) => 
   const { page, composer } = anna;
   const list = page.getByRole('listbox', { name: 'Emoji' });
 
-  // By short code, with the keyboard.
+  // An emoji is completed from its short code, and selected by keyboard.
   await composer.pressSequentially('Well done :tad');
   await expect(list.getByRole('option').first()).toHaveText(/:tada:/);
   await anna.expectFlawless('the emoji that are offered');
   await composer.press('Enter');
   await expect(composer).toHaveValue('Well done 🎉 ');
   await expect(list).toHaveCount(0);
-  // By the closing colon; unknown codes stay text.
+  // A colon after the short code also inserts it; an unknown code stays text.
   await composer.pressSequentially('at 12:30 :smile:');
   await expect(composer).toHaveValue('Well done 🎉 at 12:30 😄');
   await composer.pressSequentially(' :smi');
@@ -27,7 +27,7 @@ test('completes emoji and channels while typing', async ({ arrive, server }) => 
   await composer.press('Enter');
   await anna.sees('Well done 🎉 at 12:30 😄 :smi');
 
-  // Channel link.
+  // A channel is linked.
   const api = await apiOf(server, anna);
   const channel = await api.call('POST', '/r1/conversations', { kind: 'public_channel', title: 'Harbour works' });
   await expect(page.getByRole('link', { name: 'Harbour works' }).first()).toBeVisible();
@@ -56,7 +56,7 @@ test('reacts by +emoji and sends a long text as a file', async ({ arrive }) => {
   await sees(anna.log.getByRole('article').filter({ hasText: 'Shipped!' }), /^🎉 1/);
   await ben.write('+👀');
   await sees(anna.log.getByRole('article').filter({ hasText: 'Shipped!' }), /^👀 1/);
-  // Unknown emoji stay text.
+  // A `+` that isn't followed by an emoji stays text.
   await ben.write('+1 for that');
   await anna.sees('+1 for that');
   await ben.write('+:nosuchemoji:');
@@ -78,7 +78,7 @@ test('reacts by +emoji and sends a long text as a file', async ({ arrive }) => {
   await ben.sees('What is wrong here?');
   await expect(ben.log.getByRole('link', { name: /^Download pasted\.txt/ })).toBeVisible();
 
-  // Stays as typed.
+  // If the user chooses so, the long text stays in the field.
   await composer.press('ControlOrMeta+v');
   await page.getByRole('button', { name: 'Keep it as text' }).click();
   await expect(page.getByText('This message is long.')).toHaveCount(0);
@@ -104,7 +104,7 @@ test('mentions people in plain text, not in code', async ({ arrive, server }) =>
   };
   await expect.poll(seen).toEqual({ mentions: 1, unread: 4 });
 
-  // Mention suggestions also open after such a word.
+  // Names are also suggested after a word of a script without spaces.
   await anna.composer.pressSequentially(`请@${ben.name.slice(0, 3)}`);
   await expect(anna.page.getByRole('option', { name: ben.name })).toBeVisible();
 });
@@ -124,12 +124,12 @@ test('mentions names with markup characters and ambiguous names', async ({ arriv
     await anna.composer.pressSequentially('@*St');
     const options = anna.page.getByRole('option', { name: '*Star_B*' });
     await expect(options).toHaveCount(2);
-    // Beside the name, which is ambiguous.
+    // Both have the same name, so the text beside it distinguishes them.
     await expect(options.nth(at)).toContainText('Online');
     await options.nth(at).click();
     await expect(anna.composer).toHaveValue(String.raw`@\*Star_B\* `);
     await anna.composer.pressSequentially(`number ${at}`);
-    // The chosen mention is kept with the draft.
+    // The draft keeps which of them was chosen.
     await anna.page.reload();
     await expect(anna.composer).toHaveValue(String.raw`@\*Star_B\* number ${at}`);
     await anna.composer.press('Enter');
@@ -158,7 +158,7 @@ test('keeps an unsaved edit across reloads and discards it by Escape', async ({ 
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openChatWith(ben);
   const { page, composer } = anna;
-  // Editable once the server has the message.
+  // A message can be edited once it has reached the server.
   const edits = (text) =>
     expect(async () => {
       await composer.press('ArrowUp');
@@ -188,7 +188,7 @@ test('keeps the reply target with the draft', async ({ arrive }) => {
   await anna.openChatWith(ben);
   const { page, composer } = anna;
   await anna.write('Lunch at twelve?');
-  // Replies need the server's message.
+  // A message can be replied to once it has reached the server.
   await anna.sees(/^(Sent|Delivered)$/);
   const asked = anna.log.getByRole('article').filter({ hasText: 'Lunch at twelve?' });
   await asked.hover();
@@ -224,7 +224,7 @@ test('keeps channel links valid after a rename', async ({ arrive, server }) => {
   await composer.press('Enter');
   await expect(anna.log.getByRole('link', { name: '#Quay secrets' })).toBeVisible();
 
-  // Ben has joined neither: one he may see, of the other he sees the text. List previews show text only.
+  // Ben has joined neither channel. He may see one of them; of the other he sees the text of the link. Previews in the list show only text.
   await expect(ben.page.getByText('From #Quay three to #Quay secrets')).toBeVisible();
   await ben.openConversation(anna.name);
   await expect(ben.log.getByRole('link', { name: '#Quay three' })).toBeVisible();
@@ -232,7 +232,7 @@ test('keeps channel links valid after a rename', async ({ arrive, server }) => {
   await expect(ben.log.getByRole('link', { name: '#Quay secrets' })).toHaveCount(0);
   await ben.expectFlawless('channels that a message names');
 
-  // After the rename it is current in messages and in the editor.
+  // After the channel was renamed, messages and the composer show its new name.
   await api.call('PATCH', `/r1/conversations/${open.id}`, { title: 'Quay four' });
   await expect(anna.log.getByRole('link', { name: '#Quay four' })).toHaveAttribute('href', `/c/${open.id}`);
   await shoot(page, 'channel-links-1440');
@@ -252,7 +252,7 @@ test('keeps channel links valid after a rename', async ({ arrive, server }) => {
     `From [#Quay four](/c/${open.id}) to [#Quay secrets](/c/${closed.id}), quickly`
   );
 
-  // Also in scheduled messages.
+  // Scheduled messages show it as well.
   await api.call('POST', `/r1/conversations/${chat.id}/messages`, {
     client_id: crypto.randomUUID(),
     content: `Soon [#Quay three](/c/${open.id})`,
@@ -302,7 +302,7 @@ test('runs slash commands', async ({ arrive }) => {
   await composer.press('Enter');
   await expect(page.getByText('Muted. Mentions still show.')).toBeVisible();
 
-  // Unknown commands are text, and so is an escaped slash.
+  // Unknown commands are sent as text, and so is an escaped slash.
   await composer.fill('/usr/bin is a folder');
   await composer.press('Enter');
   await anna.sees('/usr/bin is a folder');
@@ -323,7 +323,7 @@ test('inserts an emoji at the caret', { tag: '@gate' }, async ({ arrive }) => {
   const { page, composer } = anna;
   await composer.fill('Hello world');
   await composer.evaluate((field) => field.setSelectionRange(5, 5));
-  // By keyboard from the field.
+  // The picker is opened by keyboard from the text field.
   const button = page.getByRole('button', { name: 'Insert emoji' });
   await button.focus();
   await page.keyboard.press('Enter');
@@ -336,7 +336,7 @@ test('inserts an emoji at the caret', { tag: '@gate' }, async ({ arrive }) => {
   await expect(composer).toHaveValue(/^Hello👍\uFE0F? world$/u);
   await page.keyboard.type('!');
   await expect(composer).toHaveValue(/^Hello👍\uFE0F?! world$/u);
-  // Recently used first.
+  // Recently used emoji come first.
   await button.click();
   await expect(picker.getByRole('group').first().getByRole('button').first()).toHaveText(/^👍\uFE0F?$/u);
   await page.keyboard.press('Escape');

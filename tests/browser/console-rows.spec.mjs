@@ -1,4 +1,4 @@
-// Console sections empty, with one row and with thousands, in both sizes and themes.
+// Pages of the console when empty, with one row and with thousands, in both sizes and themes.
 
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -8,18 +8,18 @@ import { apiOf, expect, PHONE, shoot, signInAsAdmin, test } from './people.mjs';
 test.use({
   settings: {
     PAYMENT__DEMO__ENABLED: 'true',
-    // Unreachable mail server, so that mail jobs die.
+    // The mail server can't be reached, so that jobs that send mail fail permanently.
     MAIL__SMTP_URL: 'smtp://127.0.0.1:9',
     JOBS__MAX_ATTEMPTS: '1'
   }
 });
-// Serial: later tests use the data of earlier ones.
+// Later tests use the data of earlier ones.
 test.describe.configure({ mode: 'serial' });
 
 const ROWS = 3_000;
 const WIDE = { width: 1440, height: 900 };
 
-/** Search without matches, and the screenshot name of the section. */
+/** Query of a search that finds nothing. */
 const NOTHING = 'q=nothing-like-this';
 const SECTIONS = [
   { path: '', name: 'overview' },
@@ -47,7 +47,7 @@ const SECTIONS = [
   { path: 'setup' }
 ];
 
-/** Visits all sections. */
+/** Visits all pages of the console. */
 async function walk(browser, server, amount) {
   const context = await browser.newContext({ baseURL: server.url, viewport: WIDE });
   const admin = await signInAsAdmin(context, server);
@@ -85,7 +85,7 @@ test('console sections are accessible without rows', async ({ browser, server })
   await walk(browser, server, 'no');
 });
 
-/** Creates one of each. */
+/** Creates one row for each page. */
 async function makeOne(server, anna) {
   const api = await apiOf(server, server.admin);
   const { id: told } = await api.call('POST', '/r1/broadcasts', {
@@ -121,7 +121,7 @@ test('console sections are accessible with one row', async ({ arrive, browser, s
   await walk(browser, server, 'one');
 });
 
-/** Copies the last row of a table `count` times with changed fields. */
+/** Copies the last row of a table `count` times. `change` names the fields that differ. */
 function copies(database, table, where, change) {
   const row = database.prepare(`SELECT * FROM ${table} WHERE ${where} ORDER BY created_at DESC LIMIT 1`).get();
   const names = Object.keys(row).map((name) => `"${name}"`);
@@ -162,7 +162,7 @@ test('console sections report load failures', async ({ browser, server }) => {
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
   await page.route(/\/r1\/(admin\/|broadcasts\?|usage)/, (route) => route.abort());
-  // Needs no request yet.
+  // These pages show a form, which sends no request at first.
   for (const { path, name = path } of SECTIONS.filter(({ name }) => name !== 'announcement')) {
     await page.setViewportSize(WIDE);
     await page.goto(`/admin/${path}`);

@@ -1,4 +1,4 @@
-// Console overview: metrics, incidents, instances, jobs.
+// Overview of the console: metrics, incidents, instances and jobs.
 
 import { apiOf, DESKTOP, expect, PHONE, shoot, signInAsAdmin, test } from './people.mjs';
 
@@ -28,7 +28,7 @@ test(
     await expect(page.getByRole('button', { name: '30 days' })).toHaveAttribute('aria-pressed', 'true');
     await expect(page.getByRole('heading', { name: 'Requests' })).toBeVisible();
 
-    // Health: failures are expanded with remedies.
+    // Health checks that have failed are expanded, with remedies.
     await page.route(/\/r1\/admin\/checks/, async (route) => {
       const answer = await route.fetch();
       const body = await answer.json();
@@ -63,7 +63,7 @@ test(
     await expect(page.getByRole('heading', { name: 'Couldn’t check this server' })).toBeVisible();
     await page.unroute(/\/r1\/admin\/checks/);
 
-    // Incident in the format of the server.
+    // The response contains an incident in the server's format.
     await page.route(/\/r1\/admin\/figures/, async (route) => {
       const answer = await route.fetch();
       const body = await answer.json();
@@ -79,7 +79,7 @@ test(
     await expect(incidents.first()).toContainText('Jobs failed');
     await expect(incidents.last()).toContainText('Redis can’t be reached');
     await expect(incidents.last()).toContainText('Noticed by 2 instances');
-    // Affected instances.
+    // The incident says how many were affected.
     await expect(incidents.first()).toContainText('1 job needed attention.');
     await expect(incidents.last()).toContainText(
       '1,204 changes reached the other instances up to a second late. Up to 38 people were online.'
@@ -101,7 +101,7 @@ test(
     await expect(own).toContainText('Fine');
     await admin.expectFlawless('the instances');
     await shoot(page, 'instances-1280');
-    // Several instances; the filter is in the URL.
+    // There are several instances, and the filter is in the URL.
     await page.route(/\/r1\/admin\/instances/, async (route) => {
       const answer = await route.fetch();
       const body = await answer.json();
@@ -149,7 +149,7 @@ test('finds, requeues and deletes dead jobs', async ({ browser, server }) => {
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
-  // Mail jobs can't fail here, so the list is mocked.
+  // Jobs that send mail can't fail here, so the response is faked.
   const job = {
     id: '019aa000-0000-7000-8000-000000000001',
     kind: 'mail',
@@ -204,12 +204,12 @@ test('finds, requeues and deletes dead jobs', async ({ browser, server }) => {
   await expect(page.getByText('Jobs deleted: 2')).toBeVisible();
   const path = `/r1/admin/jobs/${job.id}`;
   expect(done).toEqual([`POST ${path}/requeue`, `DELETE ${path}`, 'POST /r1/admin/jobs/requeue', 'DELETE all']);
-  // Unknown states of newer servers are shown.
+  // A state that only a newer server knows is shown as it is.
   items = [{ ...job, status: 'paused' }];
   await page.goto('/admin/jobs');
   await expect(row).toContainText('paused');
   await page.setViewportSize(PHONE.viewport);
-  // On phones the error is in the details.
+  // On phones the error is shown in the details.
   const lines = Array.from({ length: 40 }, (_, at) => `   ${at}: mail::deliver`).join('\n');
   items = [
     { ...job, error: `connection refused by the host of mails, port 587: tried its addresses one by one\n${lines}` }
@@ -227,7 +227,7 @@ test('finds, requeues and deletes dead jobs', async ({ browser, server }) => {
   await expect(page.getByText('No failed jobs.')).toBeVisible();
   await expect(page.getByRole('dialog')).toBeHidden();
   expect(done.at(-1)).toBe(`POST ${path}/requeue`);
-  // The real list.
+  // The response comes from the server again.
   await page.unroute(/\/r1\/admin\/jobs\?/);
   await page.goto('/admin/jobs');
   await expect(page.getByRole('heading', { level: 1, name: 'Jobs' })).toBeVisible();

@@ -1,4 +1,4 @@
-// Saved cards, warnings, auto top-up, workspace credits. Uses the demo gateway.
+// Saved cards, low-balance warnings, automatic top-up and credits of a workspace, with the demo gateway.
 
 import { readFile } from 'node:fs/promises';
 import { apiOf, DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs';
@@ -31,7 +31,7 @@ for (const [size, options] of [
     const methods = page.getByRole('list', { name: 'Payment methods' }).getByRole('listitem');
     await expect(methods).toHaveCount(1);
 
-    // The saved card is preselected and charged without a redirect.
+    // The saved card is selected at first, and paying with it needs no redirect.
     await page.goto('/plans');
     await page.getByRole('link', { name: 'Buy 500 credits' }).click();
     await expect(page.getByRole('radio')).toHaveCount(2);
@@ -49,7 +49,7 @@ for (const [size, options] of [
     await settings.getByLabel(/^Monthly limit/).fill('100');
     await anna.expectFlawless('purchases by themselves');
     await settings.getByRole('button', { name: 'Turn on' }).click();
-    // Below the threshold: a top-up runs and appears.
+    // The balance is below the threshold, so credits are bought automatically, which the page shows.
     await expect(settings.getByText(/of \$100\.00 spent this month/)).toContainText(/\$[1-9]/);
     await expect(page.getByRole('row').filter({ hasText: 'Credits bought' })).toHaveCount(2);
     await settings.getByLabel('Warn me below').fill('50');
@@ -140,7 +140,7 @@ test('formats prices, limits and revenue by currency', async ({ arrive, browser,
   await page.getByRole('main').getByRole('button', { name: 'Pay ¥980' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'Roomy: paid' })).toBeVisible();
   await page.goto('/plans/billing');
-  // Stored values survive.
+  // The stored values are shown after a reload.
   const credits = page.getByRole('region', { name: 'Credits', exact: true });
   await expect(credits).toContainText('of 5 GB');
   await expect(credits.getByText(/^Renews /)).toHaveCount(1);
@@ -156,7 +156,7 @@ test('formats prices, limits and revenue by currency', async ({ arrive, browser,
   await expect(seller.page).toHaveURL(/by=day/);
   await seller.page.setViewportSize(PHONE.viewport);
   await seller.expectFlawless('the revenue on a phone');
-  // Quotas of a plan survive an edit.
+  // The quotas of a plan stay when it is edited.
   await seller.page.setViewportSize(DESKTOP);
   await seller.page.goto('/admin/plans');
   await seller.page.getByRole('button', { name: 'Edit Roomy' }).first().click();

@@ -1,4 +1,4 @@
-// Directory of a workspace.
+// Directory of the members of a workspace, and their profiles.
 
 import { Person } from '../clients/server.mjs';
 import { apiOf, expect, PHONE, shoot, test } from './people.mjs';
@@ -48,7 +48,7 @@ for (const [size, options] of [
     await ben.sees('Have a good time!');
   });
 
-/** The visitor's account on the server. */
+/** Account of a visitor as the server has it. */
 async function accountOf({ page }) {
   const answer = await page.context().request.get('/r1/users/me');
   return (await answer.json()).data;
@@ -60,7 +60,7 @@ for (const [size, options] of [
 ])
   test(`shows local times unless they are hidden: ${size}`, async ({ arrive }) => {
     test.setTimeout(120_000);
-    // Both zones have no daylight saving time.
+    // Both time zones have no daylight saving time.
     const anna = await arrive('Anna', { ...options, timezoneId: 'Asia/Ho_Chi_Minh' });
     const ben = await arrive('Ben', { ...options, timezoneId: 'Asia/Dubai' });
     await expect.poll(async () => (await accountOf(anna)).timezone).toBe('Asia/Ho_Chi_Minh');
@@ -80,7 +80,7 @@ for (const [size, options] of [
     await shoot(ben.page, `local-time-card-${size}`);
     await ben.page.keyboard.press('Escape');
 
-    // The chosen zone stays; the device's is offered only.
+    // The chosen time zone stays; that of the device is only offered.
     await anna.page.goto('/settings');
     const profile = anna.page.getByRole('region', { name: 'Profile', exact: true });
     const zone = profile.getByRole('combobox', { name: 'Time zone' });
@@ -143,19 +143,19 @@ test('opens a profile from a message and from a mention', { tag: '@gate' }, asyn
   const said = anna.log.getByRole('article').filter({ hasText: 'about it' });
   const card = (name) => page.getByRole('dialog', { name });
 
-  // By name.
+  // The profile opens by the name of the author.
   const author = said.getByRole('button', { name: ben.name });
   await author.click();
   await expect(card(ben.name)).toBeVisible();
   await page.keyboard.press('Escape');
   await expect(card(ben.name)).toHaveCount(0);
   await expect(author).toBeFocused();
-  // By avatar.
+  // It opens by the avatar.
   await said.locator('.av').first().click();
   await expect(card(ben.name)).toBeVisible();
   await page.keyboard.press('Escape');
   await expect(card(ben.name)).toHaveCount(0);
-  // By a mention, with the keyboard.
+  // It opens by a mention, with the keyboard.
   const mention = said.getByRole('button', { name: `@${carla.name}` });
   await mention.focus();
   await page.keyboard.press('Enter');
@@ -163,7 +163,7 @@ test('opens a profile from a message and from a mention', { tag: '@gate' }, asyn
   await page.keyboard.press('Escape');
   await expect(card(carla.name)).toHaveCount(0);
   await expect(mention).toBeFocused();
-  // By a shortcut on the message.
+  // It opens by a keyboard shortcut on the message.
   await said.focus();
   await page.keyboard.press('p');
   await expect(card(ben.name)).toBeVisible();
@@ -180,7 +180,7 @@ test('applies a rename from another device to open lists', async ({ arrive, serv
   const own = page.getByRole('main').getByRole('button', { name: /\(You\)/ });
   await expect(own).toContainText(anna.name);
   const api = await apiOf(server, anna);
-  // Delivered by an event, so wait.
+  // An event delivers the change, so the test waits for it.
   await expect(async () => {
     await api.call('PATCH', '/r1/users/me', { display_name: `${anna.name} Voss` });
     await expect(own).toContainText(`${anna.name} Voss`, { timeout: 2_000 });

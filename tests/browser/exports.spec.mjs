@@ -1,4 +1,4 @@
-// Export of a conversation, opened without the server.
+// Export of a conversation, which can be read without the server.
 
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { inflateRawSync } from 'node:zlib';
 import { apiOf, expect, shoot, test } from './people.mjs';
 
-/** Entries of a ZIP file by its central directory. */
+/** Entries of a ZIP file, read from its central directory. */
 function unzip(bytes) {
   const found = [];
   for (let at = bytes.readUInt32LE(bytes.length - 6); bytes.readUInt32LE(at) === 0x02014b50;) {

@@ -1,4 +1,4 @@
-// Attachments: choose, drop, paste, upload, view; voice messages.
+// Attachments: choosing, dropping, pasting, uploading and viewing files, and voice messages.
 
 import { readFile } from 'node:fs/promises';
 import { crc32, deflateSync } from 'node:zlib';
@@ -11,7 +11,7 @@ test.use({
   }
 });
 
-/** Picture of one colour. */
+/** Picture with a single colour. */
 function png(name, width, height, colour) {
   const piece = (type, data) => {
     const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
@@ -176,14 +176,14 @@ test('warns about unsent messages at sign-out and clears them', async ({ arrive,
       }
       return keys;
     });
-  // The message and two files.
+  // One unsent message and two files are stored in the browser.
   await expect.poll(async () => (await kept()).filter((key) => !key.startsWith('natter.')).length).toBe(3);
   await page.goto('/settings');
   const signOut = page.getByRole('button', { name: 'Sign out', exact: true });
   const asked = page.getByRole('alertdialog', { name: 'Sign out anyway?' });
   await signOut.click();
   await expect(asked).toContainText(`A message isn’t sent in ${ben.name}.`);
-  // The unused file.
+  // The draft consists of the file that doesn't belong to the message.
   await expect(asked).toContainText('A draft is only on this device.');
   await asked.getByRole('button', { name: 'Cancel' }).click();
   await expect(asked).toHaveCount(0);
@@ -359,7 +359,7 @@ test('warns before sending pictures to a model without vision', async ({ arrive 
   await page.getByRole('button', { name: 'Choose another model' }).click();
   await expect(page.getByRole('dialog').getByRole('option').first()).toBeVisible();
   await page.keyboard.press('Escape');
-  // Survives a reload before the conversation exists.
+  // The file of the draft survives a reload, although the conversation doesn't exist yet.
   await page.reload();
   await expect(page.getByText('can’t see pictures')).toBeVisible();
   await tray(anna).getByRole('button', { name: 'Remove graph.png' }).click();
@@ -433,7 +433,7 @@ test('reports pictures the model couldn’t see', async ({ arrive, upstream }) =
   await anna.expectFlawless('what an answer was written without');
 });
 
-/** Blank one-page document, as from a scanner. */
+/** PDF file with one empty page, as from a scanner. */
 function scan(name) {
   const objects = [
     '<< /Type /Catalog /Pages 2 0 R >>',

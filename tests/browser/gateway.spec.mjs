@@ -1,11 +1,11 @@
-// Gateway: usage, API keys, and for admins models and providers.
+// AI gateway: usage and API keys; for admins also models and providers.
 
 import { readFile } from 'node:fs/promises';
 import { apiOf, DESKTOP, expect, PHONE, shoot, signInAsAdmin, test } from './people.mjs';
 
 const KEYS = (page) => page.locator('#api-keys');
 
-/** Calls the fake provider with a new key; its cost is recorded a moment later. */
+/** Calls the fake provider with a new API key. The cost is recorded a moment later. */
 async function useModel(server, api) {
   const { key } = await api.call('POST', '/r1/api_keys', { name: 'laptop', scopes: ['gateway'] });
   const answer = await fetch(`${server.url}/v1/chat/completions`, {
@@ -114,7 +114,7 @@ test('limits, changes and rotates an API key with a grace period', async ({ arri
   const second = await section.locator('.fresh code').innerText();
   expect(second).not.toBe(first);
   const models = (key) => fetch(`${server.url}/r1/models`, { headers: { authorization: `Bearer ${key}` } });
-  // Both keys are accepted.
+  // During the grace period both secrets are accepted.
   expect([(await models(first)).status, (await models(second)).status]).not.toContain(401);
   await page.setViewportSize(PHONE.viewport);
   await anna.expectFlawless('keys on a phone');
@@ -143,7 +143,7 @@ test('adds, changes and removes a model', { tag: '@gate' }, async ({ browser, se
   await expect(row).toContainText('0.25 in, 2 out');
   await expect(row).toContainText('Tools');
 
-  // By any of its names.
+  // A model is found by any of its names.
   await page.getByRole('searchbox', { name: 'Search models' }).fill('rapid');
   await expect(page).toHaveURL(/q=rapid/);
   await expect(page.getByRole('table', { name: 'Models', exact: true }).getByRole('row')).toHaveCount(2);
@@ -179,7 +179,7 @@ test('pauses and resumes a provider key', async ({ browser, server }) => {
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
   await page.goto('/admin/providers');
-  // The key is too short to show a suffix.
+  // The key is so short that none of its characters are shown.
   const key = page.getByRole('row').filter({ hasText: 'fake' });
   await expect(key).toContainText('Healthy');
   await admin.expectFlawless('the providers');
@@ -345,7 +345,7 @@ test('sets and removes a model allow-list', async ({ arrive, browser, server }) 
   await expect(row).toContainText('large');
   await admin.expectFlawless('who can use which models');
 
-  // Anna's picker is empty, and a question to the default model explains why it isn't sent.
+  // Anna's model picker is empty, and a question to the default model says why it isn't sent.
   expect((await api.call('GET', '/r1/models')).items.map(({ name }) => name)).toEqual(['large']);
   await anna.openAssistant();
   await anna.write('Hello?');

@@ -1,9 +1,9 @@
-// Keyboard navigation: visible focus, focus traps, restored focus.
+// Use by keyboard: visible focus, focus traps and restored focus.
 
 import { choose, press, tabTo } from './keys.mjs';
 import { apiOf, DESKTOP, expect, PASSWORD, test, Visitor } from './people.mjs';
 
-/** Tab stays inside the dialog. */
+/** Checks that the Tab key stays inside the dialog. */
 async function expectTrap(page, dialog) {
   await expect(dialog).toBeVisible();
   const isInside = () => dialog.evaluate((element) => element.contains(document.activeElement));
@@ -14,7 +14,7 @@ async function expectTrap(page, dialog) {
   }
 }
 
-/** Opens a dialog by its button, closes it and checks the restored focus. */
+/** Opens a dialog by its button and closes it, and checks that the button has the focus again. */
 async function openAndLeave(page, button, dialog) {
   await press(page, button);
   await expectTrap(page, dialog);
@@ -43,7 +43,7 @@ test('signs in and opens workspace settings by keyboard', async ({ arrive, brows
   await expect(self).toBeVisible();
   await press(page, self);
   await expect(page.getByRole('menu')).toBeVisible();
-  // A fast second key press before the menu has the focus.
+  // The second key is pressed before the menu has the focus.
   await self.dispatchEvent('keydown', { key: 'ArrowDown' });
   await expect(page.getByRole('menu')).toBeVisible();
   await page.keyboard.press('Escape');
@@ -76,7 +76,7 @@ test('signs in and opens workspace settings by keyboard', async ({ arrive, brows
   await page.getByRole('alertdialog').waitFor();
   await press(page, page.getByRole('alertdialog').getByRole('button', { name: 'Revoke' }));
   await expect(actions).toHaveCount(0);
-  // The focused row was removed: the focus stays nearby.
+  // The row that had the focus was removed, and the focus stays nearby.
   await expect.poll(() => page.evaluate(() => document.activeElement === document.body)).toBe(false);
 
   await press(page, page.getByRole('link', { name: 'Chats' }).first());

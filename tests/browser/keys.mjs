@@ -1,10 +1,10 @@
-// Keyboard helpers.
+// Helpers for tests that use the keyboard.
 
 import { expect } from './people.mjs';
 
 const MOST_STEPS = 80;
 
-/** Presses Tab until the target has the focus; checks that each stop is visible unless disabled. */
+/** Presses Tab until the target has the focus. Unless disabled, checks that each element with the focus is visible. */
 export async function tabTo(page, target, { isLookedAt = true } = {}) {
   for (let step = 0; step < MOST_STEPS; step += 1) {
     if (await target.evaluate((element) => element === document.activeElement).catch(() => false)) return;
@@ -17,7 +17,7 @@ export async function tabTo(page, target, { isLookedAt = true } = {}) {
         const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(marked);
         return (outlineStyle !== 'none' && outlineWidth !== '0px') || boxShadow !== 'none';
       };
-      // The focus ring may be on the field's frame.
+      // The focus ring may be drawn on the frame of the field instead of the element itself.
       const frame = element.closest('label') ?? element;
       const { width, height } = element.getBoundingClientRect();
       return (isMarked(element) || isMarked(frame)) && width > 0 && height > 0 ? null : element.outerHTML.slice(0, 200);
@@ -27,13 +27,13 @@ export async function tabTo(page, target, { isLookedAt = true } = {}) {
   await expect(target, `reached by ${MOST_STEPS} steps`).toBeFocused();
 }
 
-/** Tabs to the target and presses Enter. */
+/** Moves to the target by Tab and presses Enter. */
 export async function press(page, target, options) {
   await tabTo(page, target, options);
   await page.keyboard.press('Enter');
 }
 
-/** Moves down an open menu to an item and selects it. */
+/** Moves to an item of the open menu by arrow keys and selects it. */
 export async function choose(page, name) {
   const item = page.getByRole('menuitem', { name });
   for (let step = 0; step < 20 && !(await item.evaluate((element) => element === document.activeElement)); step += 1)

@@ -176,7 +176,7 @@ test('opens a PDF citation at its page', async ({ arrive, server, upstream }) =>
     workspace_id: workspace.id
   });
   await page.goto(`/c/${chat.id}`);
-  // The best match is first.
+  // The chunk that matches best comes first.
   upstream.next({ words: ['Eight', ' [1].'] });
   await anna.write('A pool keeps how many warm connections?');
   await anna.log

@@ -1,4 +1,4 @@
-// Forty channels, one with ten thousand members, in both sizes and themes.
+// Forty channels, one of which has ten thousand members, in both sizes and themes.
 
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -8,10 +8,10 @@ import { apiOf, expect, PHONE, test } from './people.mjs';
 const CHANNELS = 40;
 const MEMBERS = 10_000;
 
-/** Id in the database format. */
+/** Id in the format of the database. */
 const stored = (id) => Buffer.from(id.replaceAll('-', ''), 'hex');
 
-/** Inserts members of a workspace and channel as copies of the existing member, with new ids and names. */
+/** Adds members to a workspace and a channel. They are copies of the existing member with new ids and names. */
 function fill(file, workspace, channel, count) {
   const database = new DatabaseSync(file, { timeout: 10_000 });
   const only = (table, column, id) => database.prepare(`SELECT * FROM ${table} WHERE ${column} = ? LIMIT 1`).get(id);
@@ -63,7 +63,7 @@ test('handles a channel of ten thousand members', async ({ arrive, server }) => 
   fill(join(server.folder, 'natter.db'), workspace, hall, MEMBERS - 1);
   await api.send(hall, 'Good morning, everybody');
 
-  // All channels are listed without a request for each. Requests of the open page for new channels don't count.
+  // All channels are listed without a request for each of them. The page is closed first, because an open one requests new channels.
   await page.goto('about:blank');
   const asked = [];
   page.on('request', (request) => asked.push(new URL(request.url()).pathname));
@@ -79,7 +79,7 @@ test('handles a channel of ten thousand members', async ({ arrive, server }) => 
   await expect(rows.first()).toHaveAttribute('aria-setsize', String(MEMBERS));
   expect(await rows.count()).toBeLessThan(45);
 
-  // The server searches, and the list is paged.
+  // The server searches the members, and the list is loaded page by page.
   const search = panel.getByRole('searchbox', { name: 'Search members' });
   await search.fill('crowd 09999');
   await expect(rows).toHaveCount(1);

@@ -5,10 +5,10 @@ import { apiOf, expect, PHONE, shoot, test } from './people.mjs';
 
 const THREADS = 240;
 const PINS = 100;
-/** 😀 to 😱. */
+/** Fifty emoji, from 😀 on. */
 const FACES = Array.from({ length: 50 }, (_, at) => String.fromCodePoint(0x1f600 + at));
 
-/** Whether the page overflows horizontally. */
+/** Whether the content is wider than the page. */
 const isTooWide = (page) => page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
 
 test('handles fifty reactions, a hundred pins and hundreds of threads and bookmarks', async ({ arrive, server }) => {
@@ -37,7 +37,7 @@ test('handles fifty reactions, a hundred pins and hundreds of threads and bookma
   const last = await hers.send(chat.id, 'Any face will do');
   for (const face of FACES) await his.call('PUT', `/r1/messages/${last.id}/reactions/${encodeURIComponent(face)}`, {});
 
-  // Fifty reactions wrap on all sizes; the fifty-first is rejected with a reason.
+  // Fifty reactions wrap on all screens. Another one is rejected with a reason.
   for (const [visitor, size] of [
     [anna, 'wide'],
     [ben, 'phone']
@@ -54,7 +54,7 @@ test('handles fifty reactions, a hundred pins and hundreds of threads and bookma
   await anna.write('+🦊');
   await expect(page.getByText('A message can have up to 50 different reactions.').first()).toBeVisible();
 
-  // A hundred pins are listed; one more is rejected with a hint.
+  // A hundred pins are listed. Another one is rejected with a hint.
   await page.getByRole('button', { name: 'Details' }).click();
   await page.getByRole('button', { name: 'Pinned and saved' }).click();
   const panel = page.getByRole('complementary', { name: 'Pinned and saved' });
@@ -69,7 +69,7 @@ test('handles fifty reactions, a hundred pins and hundreds of threads and bookma
     page.getByText('A conversation can have up to 100 pinned messages. Unpin one first.').first()
   ).toBeVisible();
 
-  // Of hundreds of threads only visible ones are rendered, down to the oldest.
+  // Of hundreds of threads only the visible ones are rendered, and the oldest can be reached.
   await page.goto('/threads');
   const threads = page.getByRole('main').getByRole('button', { name: /question/ });
   await expect(threads.first()).toBeVisible();
@@ -85,7 +85,7 @@ test('handles fifty reactions, a hundred pins and hundreds of threads and bookma
   await oldest.click();
   await expect(page.getByRole('complementary', { name: 'Thread' }).getByText('To the oldest question')).toBeVisible();
 
-  // Saved messages are paged.
+  // Saved messages are loaded page by page.
   await page.goto('/saved');
   const saved = page.getByRole('list', { name: 'Saved' }).getByRole('listitem');
   await expect(saved).toHaveCount(50);
@@ -94,7 +94,7 @@ test('handles fifty reactions, a hundred pins and hundreds of threads and bookma
   await page.getByRole('button', { name: 'Show more' }).click();
   await expect(saved).toHaveCount(100);
 
-  // A message far down the list shows its saved state.
+  // A message at the end of the list is shown as saved in its conversation.
   await page.goto(`/c/${chat.id}/m/${early.id}`);
   const first = anna.log.getByRole('article').filter({ hasText: 'question 0' });
   await first.hover();

@@ -1,11 +1,11 @@
-// Test mail server.
+// Mail server for tests.
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect } from '@playwright/test';
 
-/** Receives mail over SMTP into `mails`. */
+/** Starts a server that receives mail by SMTP and adds it to `mails`. */
 export async function startMail() {
   const folder = fileURLToPath(new URL('../mail', import.meta.url));
   const child = spawn('node', ['server.mjs'], { cwd: folder, stdio: ['pipe', 'pipe', 'inherit'] });
@@ -21,7 +21,7 @@ export async function startMail() {
   return { url: `smtp://127.0.0.1:${port}`, mails, stop: () => child.kill() };
 }
 
-/** Latest link to a page in the mails to an address; skips those in `after`. */
+/** Waits until the mails to an address contain more than `after` links to a page; returns path and query of the latest one. */
 export async function linkTo(server, email, page, { after = 0 } = {}) {
   let link;
   await expect
@@ -31,7 +31,7 @@ export async function linkTo(server, email, page, { after = 0 } = {}) {
       return links.length;
     }, `a mail to ${email} with a link to ${page}`)
     .toBeGreaterThan(after);
-  // Replaces the public host by the test server.
+  // The link starts with the public URL, so only its path and query are used.
   const { pathname, search } = new URL(link);
   return pathname + search;
 }

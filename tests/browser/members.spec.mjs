@@ -1,11 +1,11 @@
-// Group larger than the member list of its summary.
+// Group with more members than the response about the conversation contains.
 
 import { Person } from '../clients/server.mjs';
 import { apiOf, expect, PHONE, test } from './people.mjs';
 
 const CROWD = 57;
 
-/** Group of sixty that the visitors joined last; one is an admin. */
+/** Creates a group of sixty people. The two visitors have joined last, and one of them is an admin. */
 async function makeGroup(server, admin, other) {
   const crowd = [];
   for (let at = 1; at <= CROWD; at += 1)
@@ -32,14 +32,14 @@ test('manages a group of sixty people', async ({ arrive, server }) => {
   await expect(panel.getByRole('heading', { name: '60 people' })).toBeVisible();
   await expect(panel.getByRole('button', { name: 'Add people' })).toBeVisible();
 
-  // Only visible rows are rendered, with their position in the list.
+  // Only visible rows are rendered, with their position in the whole list.
   const rows = panel.getByRole('list', { name: 'Members' }).getByRole('listitem');
   await expect(rows.first()).toHaveAttribute('aria-setsize', '60');
   expect(await rows.count()).toBeLessThan(45);
   await expect(panel.getByText('50 of 60, more as you scroll')).toBeAttached();
   await anna.expectFlawless('the members of a large group');
 
-  // Grouped by role, with counts that need not be loaded.
+  // The members are grouped by role, with the number of each, although not all are loaded.
   for (const heading of ['Owners · 1', 'Admins · 1', 'Members · 58']) {
     await expect(panel.getByRole('heading', { name: heading })).toBeVisible();
   }
@@ -51,7 +51,7 @@ test('manages a group of sixty people', async ({ arrive, server }) => {
   await filter.getByRole('button', { name: 'Everyone' }).click();
   await expect(rows.first()).toHaveAttribute('aria-setsize', '60');
 
-  // By keyboard: from the search through the list, loading pages.
+  // The list is used by keyboard from the search field on, and its pages are loaded.
   const search = panel.getByRole('searchbox', { name: 'Search members' });
   await search.press('ArrowDown');
   await expect(panel.getByRole('button', { name: /^Actions for/ }).first()).toBeFocused();
@@ -60,7 +60,7 @@ test('manages a group of sixty people', async ({ arrive, server }) => {
   await page.keyboard.press('End');
   await expect(panel.getByRole('button', { name: 'Actions for Zoe Zeta' })).toBeFocused();
 
-  // The server searches.
+  // The server searches the members.
   await search.fill('zoe');
   await expect(rows).toHaveCount(1);
   await search.fill('nobody at all');
@@ -74,7 +74,7 @@ test('manages a group of sixty people', async ({ arrive, server }) => {
   await expect(panel.getByRole('heading', { name: '59 people' })).toBeVisible();
   await panel.getByRole('button', { name: 'Close' }).click();
 
-  // Late members are suggested, mentioned and shown as readers.
+  // Members who have joined late are suggested, can be mentioned, and are shown as readers.
   await anna.composer.pressSequentially(`@${ben.name.slice(0, 5)}`);
   await page.getByRole('option', { name: ben.name }).click();
   await expect(anna.composer).toHaveValue(`@${ben.name} `);
@@ -87,7 +87,7 @@ test('manages a group of sixty people', async ({ arrive, server }) => {
   await ben.composer.pressSequentially('yes');
   await expect(page.getByText(`${ben.name} is typing`)).toBeVisible();
 
-  // Mentions of unknown members are highlighted.
+  // A mention of a member whose name isn't loaded is highlighted.
   const text = `@${unheard.name} knows`;
   await owner.call('POST', `/r1/conversations/${id}/messages`, {
     client_id: crypto.randomUUID(),
@@ -96,7 +96,7 @@ test('manages a group of sixty people', async ({ arrive, server }) => {
   });
   await expect(anna.log.locator('.at').getByText(`@${unheard.name}`, { exact: true })).toBeVisible();
 
-  // Messages to many need a confirmation, or go to online members.
+  // A message to many people must be confirmed, or is changed to notify only those online.
   await anna.composer.pressSequentially('@');
   await page.getByRole('option', { name: /^all/ }).click();
   await anna.composer.pressSequentially('lunch is here');
@@ -112,7 +112,7 @@ test('manages a group of sixty people', async ({ arrive, server }) => {
   await other.getByRole('button', { name: 'Use @here' }).click();
   await ben.sees('@here the bus is here');
 
-  // Direct message from the list.
+  // A direct message is started from the list.
   await page.getByRole('button', { name: 'Members and details' }).click();
   await search.fill(ben.name);
   await expect(rows).toHaveCount(1);

@@ -1,4 +1,4 @@
-// Message actions by keyboard and touch.
+// Actions on messages by keyboard and touch.
 
 import * as keys from './keys.mjs';
 import { expect, PHONE, test } from './people.mjs';
@@ -21,13 +21,13 @@ test('performs message actions by keyboard', async ({ arrive }) => {
   const article = articleOf(anna, 'Dinner at eight?');
   const goToLast = async (last) => {
     await anna.composer.focus();
-    // To the actions of the last message, or to the list without any.
+    // This moves to the actions of the last message; if it has none, to the list.
     await page.keyboard.press('Shift+Tab');
     await page.keyboard.press('End');
     await expect(last).toBeFocused();
   };
 
-  // Listed among the shortcuts.
+  // The keys are listed in the dialog of shortcuts.
   await goToLast(article);
   await page.keyboard.press('?');
   const shortcuts = page.getByRole('dialog', { name: 'Keyboard shortcuts' });
@@ -36,7 +36,7 @@ test('performs message actions by keyboard', async ({ arrive }) => {
   await page.keyboard.press('Escape');
   await expect(shortcuts).toHaveCount(0);
 
-  // Typing searches the picker.
+  // Typing in the picker searches it.
   await goToLast(article);
   await page.keyboard.press('+');
   const picker = page.getByRole('dialog', { name: 'Pick an emoji' });
@@ -44,7 +44,7 @@ test('performs message actions by keyboard', async ({ arrive }) => {
   await page.keyboard.type('party pop');
   await page.keyboard.press('Enter');
   await expect(picker).toHaveCount(0);
-  // Escape leads back from the actions to the message and then to the composer.
+  // Escape leads back from the actions to the message, and then to the composer.
   await goToLast(article);
   await page.keyboard.press('Tab');
   await expect(article.getByRole('list', { name: 'Reactions' }).getByRole('button').first()).toBeFocused();
@@ -91,13 +91,13 @@ test('performs message actions by keyboard', async ({ arrive }) => {
   await expect(forwarding).toHaveCount(0);
   await carl.sees('Will you come?');
 
-  // Actions without a shortcut are in the “More” menu.
+  // Actions without a key are in the “More” menu.
   await goToLast(article);
   await press(page, article.getByRole('button', { name: 'More actions' }));
   await choose(page, 'Pin');
   await expect(articleOf(ben, 'Dinner at eight?').getByText('Pinned')).toBeVisible();
 
-  // Poll by command, vote at the message.
+  // A poll is created by a command, and voted on at its message.
   await anna.composer.focus();
   await page.keyboard.insertText('/poll Where?');
   await page.keyboard.press('Enter');
@@ -117,7 +117,7 @@ test('performs message actions by keyboard', async ({ arrive }) => {
   await tabTo(page, poll.getByRole('radio', { name: /Harbour/ }));
   await page.keyboard.press('Space');
   await expect(options.filter({ hasText: 'Harbour' })).toContainText(anna.name);
-  // The focus stays.
+  // The focus stays in the poll.
   await page.keyboard.press('ArrowDown');
   await expect(poll.getByRole('radio', { name: /Hill/ })).toBeFocused();
   await expect(options.filter({ hasText: 'Hill' })).toContainText(anna.name);
@@ -142,10 +142,10 @@ test('performs message actions by touch', async ({ arrive }) => {
   const devtools = await page.context().newCDPSession(page);
   const touch = (type, touchPoints) => devtools.send('Input.dispatchTouchEvent', { type, touchPoints });
   const sheet = page.getByRole('dialog', { name: 'Message actions' });
-  /** Long-presses a message and taps an action of its sheet. */
+  /** Presses a message for long and taps an action of the sheet. */
   const hold = async (action) => {
     const words = article.getByText('Dinner at eight?');
-    // Not moving and not covered by a toast.
+    // Waits until the message doesn't move and no toast covers it.
     await words.tap({ trial: true });
     const box = await words.boundingBox();
     await touch('touchStart', [{ x: box.x + box.width / 2, y: box.y + box.height / 2 }]);
@@ -227,7 +227,7 @@ test('uses files, export and notes by keyboard', async ({ arrive }) => {
   await expect(anna.log.getByRole('link', { name: /agenda\.md/ })).toBeVisible();
   const menu = page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' });
 
-  // File in the panel, and its message.
+  // A file is opened in the panel, and its message from there.
   await press(page, menu);
   await expect(page.getByRole('menu')).toBeVisible();
   await choose(page, 'Pictures and files');
@@ -239,7 +239,7 @@ test('uses files, export and notes by keyboard', async ({ arrive }) => {
   await press(page, panel.getByRole('button', { name: /agenda\.md/ }));
   await expect(articleOf(anna, 'For Monday')).toHaveClass(/found/);
 
-  // Full export.
+  // The whole conversation is exported.
   await press(page, menu);
   await expect(page.getByRole('menu')).toBeVisible();
   await choose(page, 'Export…');
@@ -254,7 +254,7 @@ test('uses files, export and notes by keyboard', async ({ arrive }) => {
   ]);
   expect(download.suggestedFilename()).toMatch(/^conversation-.+\.zip$/);
 
-  // Note: write, pin, send.
+  // A note is written, pinned and sent.
   await press(page, page.getByRole('link', { name: 'Notes' }));
   await press(page, page.getByRole('button', { name: 'New note' }).first());
   await expect(page.getByRole('textbox', { name: 'Title' })).toBeFocused();

@@ -1,8 +1,8 @@
-// Messages by keyboard, touch and clipboard; order of the list.
+// Messages by keyboard, touch and clipboard, and the order of conversations.
 
 import { apiOf, expect, PHONE, test } from './people.mjs';
 
-/** Anna in a conversation with messages of both. */
+/** Page of Anna in a conversation that has messages of both. */
 async function annaWithBen(arrive, server, options) {
   const anna = await arrive('Anna', options);
   const ben = await arrive('Ben');
@@ -26,7 +26,7 @@ test('navigates and acts on messages by keyboard', { tag: '@gate' }, async ({ ar
   await page.keyboard.press('ArrowUp');
   await expect(article('first of Anna')).toBeFocused();
 
-  // Tab enters the toolbar, Esc leads back to the message and then to the composer.
+  // Tab leads into the toolbar; Escape leads back to the message and then to the composer.
   const tools = article('first of Anna').getByRole('toolbar');
   await page.keyboard.press('Tab');
   await expect(tools.getByRole('button', { name: 'React' })).toBeFocused();
@@ -37,7 +37,7 @@ test('navigates and acts on messages by keyboard', { tag: '@gate' }, async ({ ar
   await page.keyboard.press('Escape');
   await expect(composer).toBeFocused();
 
-  // Enter activates.
+  // Enter runs the action.
   await page.keyboard.press('Shift+Tab');
   await page.keyboard.press('ArrowUp');
   await expect(article('second of Anna')).toBeFocused();
@@ -51,7 +51,7 @@ test('navigates and acts on messages by keyboard', { tag: '@gate' }, async ({ ar
   await expect(page.getByText(/^Replying to/)).toBeVisible();
   await page.keyboard.press('Escape');
 
-  // Shortcuts work without the toolbar.
+  // The keys of the actions work without the toolbar.
   await page.keyboard.press('Shift+Tab');
   await page.keyboard.press('ArrowUp');
   await expect(article('second of Anna')).toBeFocused();
@@ -84,7 +84,7 @@ test('ignores the release of the long press that opened the action sheet', async
   await touch('touchStart', [point]);
   await expect(sheet).toBeVisible();
   await touch('touchEnd', []);
-  // The synthetic click after the release, on each action that may be below the finger.
+  // The browser sends a click when the finger is lifted. It is sent to each action that may be below the finger.
   for (const name of ['Reply', 'Edit', 'Copy', 'Delete'])
     await sheet.getByRole('button', { name, exact: true }).evaluate((button) => {
       button.dispatchEvent(
@@ -138,7 +138,7 @@ test('doesn’t count deleted messages as unread', async ({ arrive, server }) =>
   const list = page.getByRole('navigation', { name: 'Conversations' });
   const unread = async (chat) => (await annas.call('GET', `/r1/conversations/${chat}`)).unread;
 
-  /** Ben sends and deletes a message, which leaves a sequence number. */
+  /** Ben sends a message and deletes it, so that its sequence number isn't used by any. */
   async function sayAndDelete(chat) {
     const { id } = await bens.call('POST', `/r1/conversations/${chat}/messages`, {
       client_id: crypto.randomUUID(),
@@ -148,7 +148,7 @@ test('doesn’t count deleted messages as unread', async ({ arrive, server }) =>
     expect(await unread(chat)).toBe(1);
   }
 
-  // After other messages.
+  // The deleted message comes after others.
   const { id: chat } = await bens.call('POST', '/r1/conversations', {
     kind: 'single',
     member_ids: [annas.id]
@@ -164,7 +164,7 @@ test('doesn’t count deleted messages as unread', async ({ arrive, server }) =>
   await anna.sees('hello');
   await expect.poll(() => unread(chat)).toBe(0);
 
-  // In an otherwise empty conversation.
+  // The deleted message is the only one.
   const { id: empty } = await bens.call('POST', '/r1/conversations', {
     kind: 'group',
     title: 'Slips',
@@ -207,7 +207,7 @@ test('keeps a manual unread mark until the next visit', async ({ arrive, server 
   await page.getByRole('menuitem', { name: 'Mark as unread' }).click();
   await expect(list.getByText('2 unread')).toBeVisible();
   await expect(anna.log.getByText(/^New since/)).toBeVisible();
-  // Visible, and another message arrives: still unread, here and on the server.
+  // The conversation is visible and another message arrives: it stays unread, here and on the server.
   await bens.call('POST', `/r1/conversations/${chat}/messages`, {
     client_id: crypto.randomUUID(),
     content: 'One more'
@@ -217,7 +217,7 @@ test('keeps a manual unread mark until the next visit', async ({ arrive, server 
   expect(await unread()).toBe(3);
   await anna.expectFlawless('a conversation with messages that were marked as unread');
 
-  // The next visit reads it; the conversation's menu marks the last message unread.
+  // At the next visit it is read. The menu of the conversation marks its last message unread.
   await page.goto('/');
   await expect(list.getByText('3 unread')).toBeVisible();
   await anna.openConversation(ben.name);
@@ -225,7 +225,7 @@ test('keeps a manual unread mark until the next visit', async ({ arrive, server 
   await page.getByRole('main').getByRole('button', { name: 'More actions' }).first().click();
   await page.getByRole('menuitem', { name: 'Mark as unread' }).click();
   await expect(list.getByText('1 unread')).toBeVisible();
-  // Replying marks it read.
+  // A reply marks the conversation read.
   await anna.write('Paid');
   await anna.sees('Paid');
   await expect(list.getByText('1 unread')).toHaveCount(0);
@@ -256,10 +256,10 @@ test('counts, lists and mentions members of a large group and appoints admins', 
   await row.getByRole('button', { name: 'Actions for Crew xx' }).click();
   await page.getByRole('menuitem', { name: 'Make admin' }).click();
   await expect(row.getByText('Admin', { exact: true })).toBeVisible();
-  // Listed as admin, with its menu open.
+  // The member is listed as an admin, with the menu open.
   await expect(row).toHaveAttribute('aria-posinset', '2');
   await row.getByRole('button', { name: 'Actions for Crew xx' }).click();
-  // Role changes move the row; its menu stays open and updates.
+  // A change of the role moves the row. Its menu stays open and is updated.
   const crew = others.find(({ name }) => name === 'Crew xx');
   await api.call('PATCH', `/r1/conversations/${id}/members/${crew.id}`, {
     role: 'member'

@@ -1,8 +1,8 @@
-// Reports, hidden messages, warnings; slow mode and word filter.
+// Reports, hidden messages and warnings; slow mode and word filter.
 
 import { apiOf, DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs';
 
-/** Channel in a workspace of these people, owned by the first. */
+/** Creates a channel in a workspace of these people, which the first of them owns. */
 async function channelOf(server, title, ...visitors) {
   const apis = await Promise.all(visitors.map((visitor) => apiOf(server, visitor)));
   const { id: workspace_id } = await apis[0].call('POST', '/r1/workspaces', { name: 'Harbour' });
@@ -60,7 +60,7 @@ for (const [size, options] of [
     await expect(report).toContainText('message hidden, author warned');
     await admin.expectFlawless('a closed report');
 
-    // Live for both.
+    // The message is hidden for both without a reload.
     await expect(anna.log.getByText('Hidden by a moderator')).toBeVisible();
     await expect(said(anna, 'You are all fools')).toHaveCount(0);
     const warning = ben.page.getByRole('dialog', { name: 'A message from the moderators' });

@@ -1,4 +1,4 @@
-// Notes: editing, search, offline copies, conflicts, sending.
+// Notes: editing, search, offline use, conflicts and sending.
 
 import { readFile } from 'node:fs/promises';
 import { apiOf, DESKTOP, expect, PASSWORD, PHONE, shoot, test } from './people.mjs';
@@ -25,7 +25,7 @@ test('keeps a note across a disconnect and a reload and sends it', { tag: '@gate
   await expect(page.getByRole('link', { name: /Monday call/ })).toContainText('1 of 2');
   await anna.expectFlawless('a note');
   await shoot(page, 'notes-1440');
-  // Wide screens show a preview.
+  // Wide screens can show a preview.
   await page.getByRole('button', { name: 'Preview' }).click();
   await expect(page.getByRole('region', { name: 'Preview' }).getByText('Mai', { exact: true })).toHaveCSS(
     'font-weight',
@@ -36,7 +36,7 @@ test('keeps a note across a disconnect and a reload and sends it', { tag: '@gate
   await shoot(page, 'notes-preview-1440');
   await page.getByRole('button', { name: 'Write' }).click();
 
-  // Offline changes survive a reload.
+  // Changes made offline survive a reload.
   const api = await apiOf(server, anna);
   await page.route('**/r1/notes**', (route) => route.abort());
   await text.press('End');
@@ -49,7 +49,7 @@ test('keeps a note across a disconnect and a reload and sends it', { tag: '@gate
   const id = new URL(page.url()).pathname.split('/').pop();
   await expect.poll(async () => (await api.call('GET', `/r1/notes/${id}`)).content).toMatch(/by noon$/);
 
-  // Uploaded on any page after a reconnect.
+  // After a reconnect they are uploaded on any page.
   await page.route('**/r1/notes**', (route) => route.abort());
   await text.press('End');
   await text.pressSequentially(', at the latest');
@@ -61,7 +61,7 @@ test('keeps a note across a disconnect and a reload and sends it', { tag: '@gate
     .toMatch(/at the latest$/);
   await page.goto(`/notes/${id}`);
 
-  // Changes of another device appear; conflicts keep both versions.
+  // Changes of another device appear. In a conflict both versions are kept.
   const { version } = await api.call('GET', `/r1/notes/${id}`);
   await api.call('PUT', `/r1/notes/${id}`, { title: 'Monday call', content: 'From the other device', version });
   await expect(text).toHaveValue('From the other device');
@@ -81,13 +81,13 @@ test('keeps a note across a disconnect and a reload and sends it', { tag: '@gate
   await expect(title).toHaveValue('Monday call');
   await expect(page.getByRole('link', { name: /Monday call/ })).toHaveCount(1);
 
-  // Delete and undo.
+  // A note is deleted, and that is undone.
   await page.getByRole('button', { name: 'Delete note' }).click();
   await page.getByRole('button', { name: 'Undo' }).last().click();
   await page.getByRole('link', { name: /Monday call/ }).click();
   await expect(text).toHaveValue('Written here');
 
-  // Sent from the composer.
+  // A note is put into the composer and sent.
   await page.getByRole('button', { name: 'Send to chat' }).click();
   await anna.expectFlawless('where a note is sent to');
   await page.getByRole('dialog').getByRole('button', { name: ben.name }).click();
@@ -95,7 +95,7 @@ test('keeps a note across a disconnect and a reload and sends it', { tag: '@gate
   await anna.composer.press('Enter');
   await ben.openConversation(anna.name);
   await ben.sees('Written here');
-  // Note from a message, with a link back.
+  // A note is created from a message, with a link back to it.
   await ben.log.getByText('Written here').hover();
   await ben.log.getByRole('button', { name: 'More actions' }).click();
   await ben.page.getByRole('menuitem', { name: 'Create note' }).click();
@@ -105,7 +105,7 @@ test('keeps a note across a disconnect and a reload and sends it', { tag: '@gate
   await expect(ben.page.getByRole('textbox', { name: 'Text' })).toHaveValue(
     /^> \*\*Monday call\*\*\n>\n> Written here\n\n\[.+\]\(http.+\/c\/.+\/m\/.+\)/
   );
-  // Export as files.
+  // The notes are exported as files.
   const [one] = await Promise.all([
     ben.page.waitForEvent('download'),
     ben.page.getByRole('button', { name: 'Download as Markdown' }).click()
@@ -117,7 +117,7 @@ test('keeps a note across a disconnect and a reload and sends it', { tag: '@gate
     ben.page.getByRole('button', { name: 'Download all notes' }).click()
   ]);
   expect((await readFile(await all.path())).subarray(0, 2).toString()).toBe('PK');
-  // Notes are private.
+  // Nobody else can read the note.
   await ben.page.goto(`/notes/${id}`);
   await expect(ben.page.getByRole('heading', { name: 'Note not found' })).toBeVisible();
 });
@@ -168,7 +168,7 @@ test('keeps both versions of a note changed offline on two devices', async ({ ar
     for (const page of pages) await page.context().setOffline(true);
     await text(pages[0]).fill('Pack the tent');
     await text(pages[1]).fill('Pack the boots');
-    // One-sided changes are no conflict.
+    // A change on one side only is no conflict.
     await pages[1].getByRole('link', { name: /Only here/ }).click();
     await text(pages[1]).fill('Tea and bread');
     for (const page of pages) {
@@ -224,7 +224,7 @@ test('virtualises and searches a thousand notes', async ({ arrive, server }) => 
     .toBe(1);
   await oldest.click();
   await expect(page.getByRole('textbox', { name: 'Text' })).toHaveValue('Words 0');
-  // Listed after returning.
+  // The note is listed after returning to the page.
   await page.reload();
   await expect(page.getByRole('textbox', { name: 'Text' })).toHaveValue('Words 0');
   await expect(oldest).toHaveAttribute('aria-current', 'page');

@@ -2,7 +2,7 @@
 
 import { apiOf, expect, PHONE, shoot, test } from './people.mjs';
 
-/** Picture larger than an emoji. */
+/** Picture that is larger than an emoji. */
 async function drawn(page) {
   const url = await page.evaluate(() => {
     const canvas = document.createElement('canvas');
@@ -37,7 +37,7 @@ test('manages custom emoji of a workspace', async ({ arrive, server }) => {
   const name = `ship_cat_${Date.now()}`;
   const its = (page) => page.getByRole('img', { name: `:${name}:` });
 
-  // From the picker to the workspace settings.
+  // The picker links to the settings of the workspace.
   const asked = anna.log.getByRole('article').filter({ hasText: 'Shall we ship it?' });
   await asked.hover();
   await asked.getByRole('button', { name: 'React', exact: true }).click();
@@ -69,7 +69,7 @@ test('manages custom emoji of a workspace', async ({ arrive, server }) => {
   await anna.expectFlawless('emoji of a workspace');
   await shoot(anna.page, 'emoji-settings-1440');
 
-  // Reaction, live for the other.
+  // The emoji is used as a reaction, which the other person sees without a reload.
   await anna.page.goto(chat);
   await asked.hover();
   await asked.getByRole('button', { name: 'React', exact: true }).click();
@@ -85,7 +85,7 @@ test('manages custom emoji of a workspace', async ({ arrive, server }) => {
   await chip.click();
   await expect(chip).toHaveAttribute('aria-pressed', 'true');
 
-  // Completion and rendering in text.
+  // The emoji is completed while typing, and shown in the text.
   await anna.composer.fill('We do :ship_ca');
   await expect(anna.page.getByRole('option', { name: `:${name}:` })).toBeVisible();
   await shoot(anna.page, 'emoji-completing-1440');
@@ -94,7 +94,7 @@ test('manages custom emoji of a workspace', async ({ arrive, server }) => {
   await anna.composer.press('Enter');
   await expect(its(ben.log)).toBeVisible();
   await expect(its(ben.log)).not.toHaveJSProperty('naturalWidth', 0);
-  // Quick reaction to the last message.
+  // The emoji is sent as a quick reaction to the last message.
   await anna.composer.fill(`+:${name}`);
   await anna.composer.press('Enter');
   await expect(anna.composer).toHaveValue(`+:${name}: `);
@@ -112,7 +112,7 @@ test('manages custom emoji of a workspace', async ({ arrive, server }) => {
   await shoot(ben.page, 'emoji-message-390');
   await shoot(anna.page, 'emoji-message-1440');
 
-  // Large if alone or with few others.
+  // Emoji are large if the message contains only a few of them.
   await anna.write(`:${name}: 🎉`);
   const large = ben.log.locator('.jumbo').filter({ has: its(ben.page) });
   await expect(large).toHaveText('🎉');
@@ -121,7 +121,7 @@ test('manages custom emoji of a workspace', async ({ arrive, server }) => {
   await ben.expectFlawless('an emoji alone');
   await shoot(ben.page, 'emoji-alone-390');
 
-  // Removed: the name remains.
+  // The emoji was removed, and its name is shown instead.
   const api = await apiOf(server, anna);
   const { items } = await api.call('GET', '/r1/workspaces');
   const home = items.find(({ personal }) => !personal);

@@ -1,11 +1,11 @@
-// Passkeys with Chromium's virtual authenticator: request and response formats match the browser's.
+// Passkeys with Chromium's virtual authenticator, which shows that the formats of the server are those of browsers.
 
 import { startServer } from '../clients/server.mjs';
 import { expect, giveAuthenticator, test as base } from './people.mjs';
 
 const PASSWORD = 'Correct-Horse-9-Battery';
 
-// Passkeys need a host name.
+// Passkeys require a host name instead of an IP address.
 const test = base.extend({
   server: [
     async ({}, use) => {
@@ -17,15 +17,15 @@ const test = base.extend({
   ]
 });
 
-/** Page of the server with a user-verifying authenticator. */
+/** Page of the server in a browser with an authenticator that verifies the user. */
 async function arriveWithKey(browser, server) {
   const url = server.url.replace('127.0.0.1', 'localhost');
   const context = await browser.newContext();
   const page = await context.newPage();
-  // The sign-in page itself waits for a passkey, and only one request may be open, so use a page without.
+  // The sign-in page itself waits for a passkey, and only one request may be open, so another page is used.
   await page.goto(`${url}/sign-up`);
   const { devtools, authenticatorId } = await giveAuthenticator(page);
-  /** Request from the page; returns status and body. */
+  /** Sends a request from the page; returns the status and body of the response. */
   const call = (method, path, body, token) =>
     page.evaluate(
       async ([method, path, body, token]) => {
@@ -41,13 +41,13 @@ async function arriveWithKey(browser, server) {
     const { data } = await call('POST', '/r1/auth/signup', body);
     return { email, ...data };
   };
-  /** Creates a passkey with the server's options. */
+  /** Creates a passkey with the options of the server. */
   const create = (publicKey) =>
     page.evaluate(async (json) => {
       const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(json);
       return (await navigator.credentials.create({ publicKey })).toJSON();
     }, publicKey);
-  /** Signs with a passkey. */
+  /** Signs a challenge with a passkey. */
   const get = (publicKey) =>
     page.evaluate(async (json) => {
       const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(json);
@@ -99,7 +99,7 @@ test('requires user verification of passkeys', async ({ browser, server }) => {
   await register(key, ada.access_token);
   await key.devtools.send('WebAuthn.setUserVerified', { authenticatorId: key.authenticatorId, isUserVerified: false });
   const { data } = await key.call('POST', '/r1/auth/passkeys/signin/start');
-  // The browser obeys its options, so relaxed options simulate an attacker.
+  // Browsers obey the options, so an attacker is simulated by weaker ones.
   const credential = await key.get({ ...data.publicKey, userVerification: 'discouraged' });
   const body = { challenge_id: data.challenge_id, credential };
   expect((await key.call('POST', '/r1/auth/passkeys/signin/finish', body)).status).toBe(401);
@@ -124,7 +124,7 @@ test('rejects forged assertions, cloned passkeys and foreign challenges', async 
     'one answer for each question'
   ).toBe(422);
 
-  // A cloned authenticator continues its own counter.
+  // A copy of the authenticator continues its counter independently.
   const { credentials } = await key.devtools.send('WebAuthn.getCredentials', { authenticatorId: key.authenticatorId });
   await key.devtools.send('WebAuthn.clearCredentials', { authenticatorId: key.authenticatorId });
   const copy = credentials.find(({ signCount }) => signCount > 1) ?? credentials[0];

@@ -1,4 +1,4 @@
-// Fixtures: visitors with high-level actions, and the server.
+// Fixtures: the server, and visitors with methods for what users do.
 
 import { setTimeout } from 'node:timers/promises';
 import { AxeBuilder } from '@axe-core/playwright';
@@ -9,7 +9,7 @@ import { startUpstream } from './upstream.mjs';
 
 export { expect, PASSWORD };
 
-/** Delay of each script, in milliseconds: slow loading reveals missing waits. */
+/** Delay of each script in milliseconds. Slow loading shows where a test doesn't wait. */
 const SCRIPTS_LATE_MS = Number(process.env.SCRIPTS_LATE_MS ?? 0);
 
 async function late(context) {
@@ -48,14 +48,14 @@ export const test = base.extend({
     },
     { scope: 'worker' }
   ],
-  /** Server settings of a spec file. */
+  /** Settings with which the server of a spec file is started. */
   settings: [{}, { option: true, scope: 'worker' }],
   server: [
     async ({ upstream, mail, settings }, use) => {
       const port = await freePort();
       const server = await startServer({
         SERVER__PORT: port,
-        // Host name, because passkeys don't work with an IP address.
+        // A host name is used, because passkeys don't work with an IP address.
         SERVER__PUBLIC_URL: `http://localhost:${port}`,
         MAIL__SMTP_URL: mail.url,
         AI__PROVIDERS__FAKE__KIND: 'openai',
@@ -64,7 +64,7 @@ export const test = base.extend({
         AI__PROVIDERS__FAKE__MODELS: 'small,large',
         ...settings
       });
-      // The first account becomes admin, so that no visitor does.
+      // The first account becomes the admin, so it is created before those of the visitors.
       const admin = { email: 'admin@example.test', password: PASSWORD, display_name: 'The Admin' };
       await fetch(`${server.url}/r1/auth/signup`, {
         method: 'POST',
@@ -76,7 +76,7 @@ export const test = base.extend({
     },
     { scope: 'worker' }
   ],
-  /** `await arrive('Anna')`: new account on its own page, signed up by the API. */
+  /** `await arrive('Anna')` creates an account by the API and opens a page on which it is signed in. */
   arrive: async ({ browser, server }, use) => {
     const contexts = [];
     await use(async (name, options = {}) => {
@@ -90,7 +90,7 @@ export const test = base.extend({
   }
 });
 
-/** Signed in as admin. */
+/** Opens a page on which the admin is signed in. */
 export async function signInAsAdmin(context, server) {
   const { email, password } = server.admin;
   await context.request.post(`${server.url}/r1/auth/signin`, {
@@ -100,7 +100,7 @@ export async function signInAsAdmin(context, server) {
   return new Visitor(await context.newPage(), 'Admin');
 }
 
-/** Screenshots of a page in both themes, in the folder `SHOTS`. */
+/** Takes screenshots of a page in both themes, if the variable `SHOTS` names a folder for them. */
 export async function shoot(page, name) {
   if (!process.env.SHOTS) return;
   for (const theme of ['light', 'dark']) {
@@ -118,7 +118,7 @@ export async function shoot(page, name) {
 
 export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
-/** Landscape phone. */
+/** Options of a phone in landscape. */
 export const SIDEWAYS = { ...PHONE, viewport: { width: 844, height: 390 } };
 
 let count = 0;
@@ -127,7 +127,7 @@ export class Visitor {
   constructor(page, name) {
     this.page = page;
     count += 1;
-    // Locators match substrings without case, so no name contains another.
+    // Locators find parts of texts and ignore case, so no name may contain another one.
     const [first, second] = [Math.floor(count / 26), count % 26].map((at) => String.fromCharCode(65 + at));
     this.name = `${name} ${first}${second}`;
     this.email = `${name.toLowerCase()}${count}-${Date.now()}@example.test`;
@@ -137,7 +137,7 @@ export class Visitor {
     page.on('pageerror', (error) => this.problems.push(error.message));
   }
 
-  /** Signs up by the API; the form has its own journey. */
+  /** Creates an account by the API, because the sign-up form has a test of its own. */
   async register(server) {
     const answer = await this.page.context().request.post(`${server.url}/r1/auth/signup`, {
       headers: { 'X-Natter-Transport': 'cookie', Origin: server.url },
@@ -169,7 +169,7 @@ export class Visitor {
 
   async fillSignIn(email = this.email, password = PASSWORD) {
     const { page } = this;
-    // Scoped, because the page behind a session dialog may mention email too.
+    // The page behind the dialog of an expired session may also mention an email address, so the role is given.
     await page.getByRole('textbox', { name: 'Email' }).fill(email);
     await page.getByLabel('Password', { exact: true }).fill(password);
     await page.getByRole('button', { name: 'Sign in', exact: true }).click();
@@ -181,14 +181,14 @@ export class Visitor {
     await expect(page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
   }
 
-  /** Simulates a closed browser with lost cookies: the sign-in page. */
+  /** Clears the cookies as if the browser had lost them, so that the sign-in page appears. */
   async signOut() {
     await this.page.context().clearCookies();
     await this.page.evaluate(() => localStorage.clear());
     await this.page.goto('/sign-in');
   }
 
-  /** Starts a direct conversation with the people picker. */
+  /** Starts a direct conversation by choosing the other person. */
   async openChatWith(other) {
     await this.page.getByRole('button', { name: 'New conversation' }).first().click();
     const dialog = this.page.getByRole('dialog');
@@ -219,9 +219,9 @@ export class Visitor {
     await expect(this.log.getByText(text).first()).toBeVisible();
   }
 
-  /** Checks for page errors and axe violations. */
+  /** Checks that the page has no errors and that axe finds no violations. */
   async expectFlawless(what) {
-    // Waits for the first paint.
+    // Waits until the page is painted.
     await expect(this.page.locator('h1').first(), what).toBeAttached();
     const { violations } = await new AxeBuilder({ page: this.page }).analyze();
     const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`);
@@ -231,7 +231,7 @@ export class Visitor {
   }
 }
 
-/** Elements covered by a dialog's footer although the dialog fits the screen. */
+/** Elements that the footer of a dialog covers, although the dialog fits on the screen. */
 function overlapping(feet) {
   return feet
     .filter(({ parentElement: body }) => body.scrollHeight <= body.clientHeight)
@@ -239,7 +239,7 @@ function overlapping(feet) {
     .map((foot) => foot.previousElementSibling.outerHTML.slice(0, 200));
 }
 
-/** Virtual authenticator; returns its id and session. */
+/** Adds a virtual authenticator to a page; returns its id and the session of the DevTools protocol. */
 export async function giveAuthenticator(page) {
   const devtools = await page.context().newCDPSession(page);
   await devtools.send('WebAuthn.enable');
@@ -256,7 +256,7 @@ export async function giveAuthenticator(page) {
   return { devtools, authenticatorId };
 }
 
-/** API client of the same account, for fast setup. */
+/** API client with the account of a visitor, by which tests prepare data fast. */
 export async function apiOf(server, visitor) {
   const answer = await fetch(`${server.url}/r1/auth/signin`, {
     method: 'POST',

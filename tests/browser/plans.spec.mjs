@@ -1,4 +1,4 @@
-// Plans and credits. Uses the demo gateway.
+// Plans and credits, with the demo gateway.
 
 import { apiOf, expect, PHONE, test } from './people.mjs';
 
@@ -14,7 +14,7 @@ test('buys credits and books them', { tag: '@gate' }, async ({ arrive, server })
   await expect(team.getByRole('listitem')).toHaveText(['2,000 credits a month', 'API keys']);
   await anna.expectFlawless('the plans');
 
-  // Yearly, in whole VND.
+  // The yearly prices are shown, in VND without decimals.
   await page.getByRole('button', { name: 'Yearly' }).click();
   await page.getByLabel('Currency').selectOption('VND');
   await expect(team).toContainText('5,900,000');
@@ -28,7 +28,7 @@ test('buys credits and books them', { tag: '@gate' }, async ({ arrive, server })
   await anna.expectFlawless('how to pay');
   await page.getByRole('button', { name: 'Pay $11.00' }).click();
 
-  // Demo payment page. Still undecided, as the result page shows.
+  // The demo payment page. The payment isn't decided yet, as the page of the result shows.
   await expect(page.getByRole('heading', { level: 1, name: 'Demo payment' })).toBeVisible();
   await expect(page.getByText('No real money.')).toBeVisible();
   await anna.expectFlawless('the demo gateway');
@@ -37,7 +37,7 @@ test('buys credits and books them', { tag: '@gate' }, async ({ arrive, server })
   await expect(page.getByRole('heading', { level: 1, name: 'Waiting for Demo payment' })).toBeVisible();
   await anna.expectFlawless('a payment that is waited for');
 
-  // The plans page shows the pending payment.
+  // The page of the plans shows the unfinished payment.
   await page.goto('/plans');
   const waiting = page.getByRole('status').filter({ hasText: 'Waiting for Demo payment.' });
   await expect(waiting).toContainText('You get 1,000 credits as soon as $11.00 is confirmed.');
@@ -45,7 +45,7 @@ test('buys credits and books them', { tag: '@gate' }, async ({ arrive, server })
   await waiting.getByRole('link', { name: 'Continue' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'Waiting for Demo payment' })).toBeVisible();
 
-  // Paid elsewhere: this page updates live.
+  // The payment is finished elsewhere, and this page is updated.
   const api = await apiOf(server, anna);
   await api.call('POST', `/r1/payments/${payment}/demo`, { outcome: 'paid' });
   await expect(page.getByRole('heading', { level: 1, name: '1,000 credits: paid' })).toBeVisible();
@@ -60,7 +60,7 @@ test('buys credits and books them', { tag: '@gate' }, async ({ arrive, server })
 
 test('shows prices in VND without decimals to Vietnamese readers', async ({ arrive, browser, server }) => {
   const anna = await arrive('Lan');
-  // Signed in, in a browser without a chosen language.
+  // The account is signed in, but the browser has no chosen language.
   const { cookies } = await anna.page.context().storageState();
   const context = await browser.newContext({
     baseURL: server.url,
@@ -87,7 +87,7 @@ test('restarts a failed payment', async ({ arrive }) => {
   await page.getByRole('link', { name: 'Choose Team' }).click();
   await expect(page.getByText('Renews every month until you cancel.')).toBeVisible();
   await anna.expectFlawless('how to pay on a phone');
-  // Retries after a disconnect create one payment.
+  // Retries after a disconnect create only one payment.
   await page.context().setOffline(true);
   await page.getByRole('button', { name: /^Pay/ }).click();
   await expect(page.getByRole('alert')).toContainText('You weren’t charged');
@@ -139,7 +139,7 @@ test('reports exhausted credits at the composer and resumes after a purchase', a
   await expect(strip).toBeVisible();
   await anna.expectFlawless('a composer without credits on a phone');
 
-  // Bought in another tab: this one updates live.
+  // Credits are bought in another tab, and this one is updated.
   const pack = (await api.call('GET', '/r1/pricing_plans')).items.find(({ kind }) => kind === 'credits');
   const answer = await fetch(`${server.url}/r1/payments/checkout`, {
     method: 'POST',

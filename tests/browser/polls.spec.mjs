@@ -1,4 +1,4 @@
-// Polls: command, live votes, anonymity, closing.
+// Polls: creation by command, live votes, anonymity and closing.
 
 import { expect, PHONE, test } from './people.mjs';
 
@@ -26,7 +26,7 @@ for (const [size, options] of [
     await expect(dialog).toHaveCount(0);
     await expect(anna.composer).toHaveValue('');
 
-    // Ben changes his vote, and Anna sees it live.
+    // Ben changes his vote, and Anna sees it without a reload.
     await ben.openConversation(anna.name);
     const [hers, his] = [anna, ben].map(({ log }) => log.getByRole('group', { name: 'Poll: When do we go?' }));
     await his.getByRole('radio', { name: /Friday/ }).check();
@@ -41,7 +41,7 @@ for (const [size, options] of [
     await his.getByRole('button', { name: 'Remove my vote' }).click();
     await expect(hers.getByText('1 vote')).toBeVisible();
 
-    // The same after a reload; closed polls accept no votes.
+    // After a reload the votes are the same, and a closed poll accepts none.
     await anna.page.reload();
     await expect(hers.getByRole('radio', { name: /Monday/ })).toBeChecked();
     await hers.getByRole('button', { name: 'Close poll' }).click();
@@ -66,10 +66,10 @@ test('restores a poll dialog after an accidental close', async ({ arrive }) => {
   await expect(dialog.getByLabel('Anonymous')).toBeChecked();
   await dialog.getByRole('button', { name: 'Create poll' }).click();
   await expect(dialog).toHaveCount(0);
-  // Submitted polls are not restored.
+  // The dialog doesn't restore a poll that was created.
   await anna.write('/poll');
   await expect(dialog.getByLabel('Question')).toHaveValue('');
-  // Nor are cancelled ones.
+  // The dialog doesn't restore a poll that was cancelled.
   await dialog.getByLabel('Question').fill('Whether at all?');
   await dialog.getByRole('button', { name: 'Cancel' }).click();
   await expect(dialog).toHaveCount(0);

@@ -1,4 +1,4 @@
-// Link previews: display, removal, settings.
+// Link previews: display, removal and settings.
 
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -10,7 +10,7 @@ const HEAD = `<title>x</title><meta property="og:title" content="Harbour plans f
 
 const test = base.extend({
   settings: [{ OUTGOING__ALLOW: '127.0.0.1' }, { scope: 'worker' }],
-  /** Local website. */
+  /** Website on this machine to which the messages link. */
   site: [
     async ({}, use) => {
       const picture = await readFile(new URL('../../frontend/static/icon-512.png', import.meta.url));
@@ -42,14 +42,14 @@ test('previews a link', async ({ arrive, server, site }) => {
   await ben.page.setViewportSize(PHONE.viewport);
   await shoot(ben.page, 'preview-390');
 
-  // Only the author can remove it, for both.
+  // Only the author can remove the preview, and it disappears for both.
   await expect(cards(ben).getByRole('button')).toHaveCount(0);
   await cards(anna).hover();
   await cards(anna).getByRole('button', { name: 'Remove previews' }).click();
   await expect(cards(anna)).toHaveCount(0);
   await expect(cards(ben)).toHaveCount(0);
 
-  // With the setting off own links have none; those of others do.
+  // If the setting is off, the links of the user have no previews, but those of others do.
   await anna.page.goto('/settings#appearance');
   const choice = anna.page.getByRole('switch', { name: 'Link previews' });
   await expect(choice).toHaveAttribute('aria-checked', 'true');
@@ -85,7 +85,7 @@ test('omits a preview before sending', async ({ arrive, server, site }) => {
   await anna.expectFlawless('a link that is being written');
   await shoot(page, 'preview-before-1440');
 
-  // By keyboard, and stored with the draft.
+  // The preview is omitted by keyboard, and the choice is stored with the draft.
   await composer.press('Tab');
   await expect(form.getByRole('button', { name: 'Hide preview' })).toBeFocused();
   await page.keyboard.press('Enter');
@@ -100,7 +100,7 @@ test('omits a preview before sending', async ({ arrive, server, site }) => {
   await composer.press('Enter');
   await anna.sees(`${site}/two`);
 
-  // The next message has one again; the choice can be reverted.
+  // The next message has a preview again, and the choice can be reverted.
   await composer.fill(`${site}/three`);
   await form.getByRole('button', { name: 'Hide preview' }).click();
   await form.getByRole('button', { name: 'Show preview' }).click();
@@ -109,7 +109,7 @@ test('omits a preview before sending', async ({ arrive, server, site }) => {
   await expect(cards).toHaveCount(1);
   await expect(cards.getByRole('link')).toHaveAttribute('href', `${site}/three`);
 
-  // With previews disabled the option is hidden.
+  // If previews are off, there is no such choice.
   const annas = await apiOf(server, anna);
   await annas.call('PUT', '/r1/users/me/previews', { is_on: false });
   await page.reload();

@@ -1,4 +1,4 @@
-// Prompts: saving, search by slash, variables.
+// Prompts: saving, search after a slash, and variables.
 
 import { expect, PHONE, test } from './people.mjs';
 
@@ -58,7 +58,7 @@ test('saves, finds, fills and sends a prompt', async ({ arrive }) => {
   await anna.composer.press('Enter');
   await anna.sees('Hello there.');
 
-  // Prompts without variables are inserted at once; the text before stays.
+  // A prompt without variables is inserted at once, and the text before it stays.
   await anna.composer.fill('In three lines.');
   await page.getByRole('button', { name: 'Prompts' }).click();
   await offers.getByRole('option', { name: '/standup' }).click();

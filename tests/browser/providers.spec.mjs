@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { freePort, startServer } from '../clients/server.mjs';
 import { apiOf, DESKTOP, expect, test, Visitor } from './people.mjs';
 
-/** Identity provider and a server that trusts it. The subject `sub` has the address `sub@idp.test`. */
+/** Identity provider, and a server that trusts it. An account with the subject `sub` has the address `sub@idp.test`. */
 let provider;
 let server;
 
@@ -40,7 +40,7 @@ async function visit(browser, name) {
   return new Visitor(await context.newPage(), name);
 }
 
-/** Sign-in page of the provider. */
+/** Fills in the sign-in page of the provider. */
 async function signInThere(page, sub) {
   await page.locator('input[name="login"]').fill(sub);
   await page.locator('input[name="password"]').fill('whatever');
@@ -94,7 +94,7 @@ test('renews an expired session with a provider popup', async ({ browser }) => {
   await tam.openAssistant();
   await tam.composer.fill('half a thou');
   await tam.page.evaluate(() => (window.isSamePage = true));
-  // Ended from another session of the account.
+  // The session is ended by another session of the account.
   const other = await tam.page.context().browser().newContext({ baseURL: server.url });
   const elsewhere = await other.newPage();
   await elsewhere.goto('/sign-in');
@@ -109,7 +109,7 @@ test('renews an expired session with a provider popup', async ({ browser }) => {
   const opening = tam.page.waitForEvent('popup');
   await dialog.getByRole('link', { name: 'Continue with Harbour' }).click();
   const window_ = await opening;
-  // The provider may still have a session; then the popup closes by itself.
+  // If the provider still has a session, it asks for nothing, and the popup closes by itself.
   const closed = window_.isClosed() ? Promise.resolve() : window_.waitForEvent('close');
   await expect(dialog).toHaveCount(0);
   await closed;

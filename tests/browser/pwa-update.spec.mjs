@@ -1,4 +1,4 @@
-// New version of the app while it is open: no reload without consent.
+// New version of the app while it is open: the page isn't reloaded without the user's consent.
 
 import { createServer, request } from 'node:http';
 import { connect } from 'node:net';
@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { freePort, PASSWORD, startServer } from '../clients/server.mjs';
 import { DESKTOP, expect, test, Visitor } from './people.mjs';
 
-/** Proxy in front of the server that can switch the version of the app. */
+/** Proxy in front of the server, which can change the version of the app. */
 async function startProxy(port, server) {
   const state = { isNext: false };
   const proxy = createServer((incoming, outgoing) => {
@@ -64,7 +64,7 @@ test('updates on request and keeps drafts', async ({ browser }) => {
     return visitor;
   };
   try {
-    // The first account is the admin.
+    // The first account is that of the admin.
     await fetch(`http://127.0.0.1:${port}/r1/auth/signup`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -104,7 +104,7 @@ test('updates on request and keeps drafts', async ({ browser }) => {
     await expect(anna.composer).toHaveValue('half a sentence');
     await expect(line).toHaveCount(0);
     await expect.poll(shells).toEqual([old.replace('natter-shell-', 'natter-shell-next-')]);
-    // The new version is the offline version.
+    // Offline, the new version is used.
     await page.context().setOffline(true);
     await page.goto(page.url());
     await expect(html).toHaveAttribute('data-version', 'next');

@@ -1,11 +1,11 @@
-// Installed app: offline start, cached messages, push, no forced reloads.
+// Installed app: offline start, cached messages, push, and no reload without consent.
 
 import { chromium } from './chromium.mjs';
 import { apiOf, expect, test } from './people.mjs';
 
 test.use({ serviceWorkers: 'allow', launchOptions: chromium });
 
-/** The service worker controls the page. */
+/** Waits until the service worker controls the page. */
 async function controlled(page) {
   await page.evaluate(async () => {
     await navigator.serviceWorker.ready;
@@ -18,7 +18,7 @@ async function controlled(page) {
   });
 }
 
-/** Sends service worker events by the DevTools protocol of a page of its origin. */
+/** Sends events to the service worker by the DevTools protocol of a page of its origin. */
 async function workerOf(page) {
   const devtools = await page.context().newCDPSession(page);
   const registered = new Promise((resolve) => {
@@ -39,7 +39,7 @@ test('opens offline, shows cached messages and sends the outbox when online', as
   await anna.write('before the tunnel');
   await anna.sees('before the tunnel');
   const address = anna.page.url();
-  // Responses are cached after a request through the worker.
+  // Responses are cached only after the service worker has started, so the page is reloaded.
   await anna.page.reload();
   await anna.sees('before the tunnel');
   await anna.page.context().setOffline(true);
@@ -61,7 +61,7 @@ test('sends the outbox by background sync in order and once', async ({ arrive, s
   await anna.sees('before');
   await ben.openConversation(anna.name);
   const [context, address] = [anna.page.context(), anna.page.url()];
-  // Page of the same origin outside the app.
+  // A page of the same origin that isn't the app.
   const beside = await context.newPage();
   await beside.goto('/health');
   const worker = await workerOf(beside);
@@ -115,13 +115,13 @@ test('shows cached pictures offline and clears the cache at sign-out', async ({ 
   await anna.sees('our new sign');
   const picture = anna.log.getByRole('img', { name: 'icon-192.png' });
   const width = () => picture.evaluate((image) => image.naturalWidth);
-  /** Number of cached responses by kind. */
+  /** Number of cached responses of each kind. */
   const kept = () =>
     anna.page.evaluate(async () => {
       const count = async (name) => (await (await caches.open(name)).keys()).length;
       return { answers: await count('natter-read-2'), pictures: await count('natter-pictures-1') };
     });
-  // The sender's first page still has the local file.
+  // The first page of the sender shows the local copy of the file.
   await expect
     .poll(async () => {
       await anna.page.reload();
@@ -153,13 +153,13 @@ test('is installable and a share target', async ({ arrive }) => {
     };
   });
   expect(manifest.type).toMatch(/manifest\+json/);
-  // Criteria of browsers for installation.
+  // The manifest fulfils the criteria of browsers for the installation.
   expect(manifest).toMatchObject({ name: 'Natter', short_name: 'Natter', start_url: './', display: 'standalone' });
   expect(manifest.icons.map(({ sizes, purpose }) => `${sizes} ${purpose}`)).toEqual(
     expect.arrayContaining(['192x192 any', '512x512 any', '512x512 maskable'])
   );
   for (const { src } of manifest.icons) expect((await anna.page.request.get(`/${src}`)).status()).toBe(200);
-  // The browser's own list of problems. Test windows are never offered installation.
+  // Chromium lists problems with the installation. In windows of tests, it never offers it.
   const devtools = await anna.page.context().newCDPSession(anna.page);
   const { installabilityErrors } = await devtools.send('Page.getInstallabilityErrors');
   expect(installabilityErrors.filter(({ errorId }) => errorId !== 'in-incognito')).toEqual([]);
@@ -205,13 +205,13 @@ test('shows a push notification and opens its message', async ({ arrive }) => {
   };
   await push(pushed);
   await expect.poll(shown).toEqual([{ title: ben.name, body: 'see you', tag: conversation }]);
-  // A later message of the conversation replaces it.
+  // A later message of the conversation replaces the notification.
   await push({ ...pushed, id: crypto.randomUUID(), text: 'at nine' });
   await expect.poll(shown).toEqual([{ title: ben.name, body: 'at nine', tag: conversation }]);
-  // Read elsewhere: the notification is closed.
+  // The message was read elsewhere, so the notification is closed.
   await push('');
   await expect.poll(shown).toEqual([]);
-  // A click opens the existing window.
+  // A click opens the window that exists.
   await anna.page.evaluate((conversation_id) => {
     navigator.serviceWorker.dispatchEvent(
       new MessageEvent('message', {

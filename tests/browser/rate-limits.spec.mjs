@@ -16,7 +16,7 @@ test.describe('a banned address', () => {
   let admin;
   const browsersAddress = '127.0.0.1';
 
-  /** Request from another address. */
+  /** Sends a request from another address. */
   function call(method, path, body) {
     const { hostname, port } = new URL(server.url);
     const headers = { 'content-type': 'application/json', ...(admin && { authorization: `Bearer ${admin}` }) };
@@ -82,7 +82,7 @@ test.describe('a banned address', () => {
   });
 });
 
-/** Server for a single test. */
+/** Server that only one test uses. */
 let own;
 async function ownServer(settings) {
   own = await startServer(settings);
@@ -113,7 +113,7 @@ test('delays and repeats rate-limited reads', async ({ browser }) => {
   const inTime = { timeout: 40_000 };
   await expect(region('Devices').getByText('This device')).toBeVisible(inTime);
   await expect(region('API keys').getByText(/No API keys yet/)).toBeVisible(inTime);
-  // Sections further down send requests too.
+  // Further sections of the page send requests as well.
   await expect(pill).toHaveCount(0, inTime);
   await expect(page.getByRole('alert')).toHaveCount(0);
   expect(refused.length).toBeGreaterThan(0);
@@ -123,7 +123,7 @@ test('delays and repeats rate-limited reads', async ({ browser }) => {
 test('delays rate-limited messages and sends them once and in order', async ({ browser }) => {
   const server = await ownServer({
     RATE_LIMIT__ENABLED: 'true',
-    // The limiter has no fixed window, so a slow test may get more through.
+    // The default, a token bucket, lets more messages through in the course of time, so that a slow test might not reach the limit.
     RATE_LIMIT__MESSAGE_SEND__STRATEGY: 'sliding_window',
     RATE_LIMIT__MESSAGE_SEND__LIMIT: '2',
     RATE_LIMIT__MESSAGE_SEND__WINDOW: '9'

@@ -1,8 +1,8 @@
-// Reactions: add, live updates, remove.
+// Reactions: adding, live updates and removal.
 
 import { expect, PHONE, test } from './people.mjs';
 
-/** Opens the list of people who reacted: by the menu, or the sheet on phones. */
+/** Opens the list of people who have reacted: by the menu, or by the sheet on phones. */
 async function askWho({ page }, article, isPhone) {
   if (!isPhone) {
     await article.hover();
@@ -31,7 +31,7 @@ for (const [size, options] of [
     await ben.openConversation(anna.name);
     await ben.sees('Dinner at eight?');
 
-    // By the menu, with a search.
+    // A reaction is added by the menu, where the emoji is searched.
     const bens = ben.log.getByRole('article').filter({ hasText: 'Dinner at eight?' });
     await bens.hover();
     await bens.getByRole('button', { name: 'React', exact: true }).click();
@@ -46,7 +46,7 @@ for (const [size, options] of [
     await picker.getByRole('searchbox').press('Enter');
     await expect(picker).toHaveCount(0);
 
-    // Visible to both; the own one is highlighted.
+    // Both see the reaction, and the user's own is highlighted.
     const annas = anna.log.getByRole('article').filter({ hasText: 'Dinner at eight?' });
     const chip = (article) => article.getByRole('list', { name: 'Reactions' }).getByRole('button', { name: /^🎉/ });
     await expect(chip(bens)).toHaveAttribute('aria-pressed', 'true');
@@ -57,7 +57,7 @@ for (const [size, options] of [
     await expect(chip(annas)).toHaveAttribute('aria-pressed', 'true');
     await anna.expectFlawless('a message with reactions');
 
-    // People who reacted.
+    // The people who have reacted are listed.
     await askWho(anna, annas, size === 'phone');
     const dialog = anna.page.getByRole('dialog', { name: 'Who reacted' });
     const party = dialog.getByRole('region', { name: '🎉 2' });
@@ -67,7 +67,7 @@ for (const [size, options] of [
     await anna.page.keyboard.press('Escape');
     await expect(dialog).toHaveCount(0);
 
-    // Another by keyboard: the most recent one.
+    // Another reaction is added by keyboard: the emoji that was used last.
     await annas.getByRole('button', { name: 'Add a reaction' }).click();
     const hers = anna.page.getByRole('dialog', { name: 'Pick an emoji' });
     await hers.getByRole('searchbox').press('Tab');
@@ -80,7 +80,7 @@ for (const [size, options] of [
     await chip(bens).click();
     await expect(chip(annas)).toHaveCount(0);
 
-    // Picker and event use the same canonical emoji: one reaction, removed by the same button.
+    // The picker and the event use the same form of the emoji, so it is one reaction, which the same button removes.
     const thumb = (article) => article.getByRole('list', { name: 'Reactions' }).getByRole('button', { name: /^👍/ });
     await bens.getByRole('button', { name: 'Add a reaction' }).click();
     await picker.getByRole('searchbox').fill('thumbs up');
@@ -91,17 +91,17 @@ for (const [size, options] of [
     await expect(thumb(annas)).toHaveCount(0);
     await expect(thumb(bens)).toHaveCount(0);
 
-    // The same after a reload.
+    // After a reload the reactions are the same.
     await ben.page.reload();
     await expect(bens.getByRole('list', { name: 'Reactions' }).getByRole('listitem')).toHaveCount(2);
-    // No double count with later events.
+    // Later events don't count a reaction again.
     const first = bens.getByRole('list', { name: 'Reactions' }).getByRole('button').first();
     await expect(first).toHaveAccessibleName(/ 1: /);
     await anna.write('Or at nine?');
     await ben.sees('Or at nine?');
     await expect(first).toHaveAccessibleName(/ 1: /);
 
-    // Optimistic, and reverted without a connection.
+    // A reaction is shown at once, and reverted if there is no connection.
     const [onItsWay, arrived] = [Promise.withResolvers(), Promise.withResolvers()];
     await ben.page.route(/\/reactions\//, async (route) => {
       onItsWay.resolve();

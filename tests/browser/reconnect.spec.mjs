@@ -1,4 +1,4 @@
-// Connection problems: blocked WebSockets and buffering proxies.
+// Problems with the connection: blocked WebSockets and proxies that hold back responses.
 
 import { apiOf, expect, test } from './people.mjs';
 
@@ -9,7 +9,7 @@ test('exchanges messages without WebSockets', async ({ arrive, server }) => {
   await ben.openConversation(anna.name);
   await ben.sees('by a socket');
 
-  // Simulates a proxy without WebSocket support.
+  // Simulates a proxy that doesn't support WebSockets.
   const tried = [];
   await anna.page.routeWebSocket(/\/r1\/websocket/, (socket) => {
     tried.push(socket.url());
@@ -24,7 +24,7 @@ test('exchanges messages without WebSockets', async ({ arrive, server }) => {
   await anna.sees('that arrived');
   expect(tried.length).toBeGreaterThan(0);
   await expect(anna.page.getByText(/Reconnecting/)).toHaveCount(0);
-  // The read position has arrived.
+  // The server has received the read position.
   const annas = await apiOf(server, anna);
   const unread = async () => {
     const { items } = await annas.call('GET', '/r1/conversations');
@@ -42,9 +42,9 @@ test('receives messages behind a buffering proxy', async ({ arrive }) => {
 
   await anna.page.routeWebSocket(/\/r1\/websocket/, (socket) => void socket.close({ code: 1011 }));
   await anna.page.route(/\/r1\/events/, async (route) => {
-    // Simulates a buffering proxy: endless responses never arrive.
+    // Simulates a proxy that holds back responses, so that those without an end never arrive.
     if (!route.request().url().includes('wait=')) return;
-    // The page may have aborted it.
+    // The page may have aborted the request.
     const hand = async () => route.fulfill({ response: await route.fetch({ timeout: 60_000 }) });
     await hand().catch(() => undefined);
   });

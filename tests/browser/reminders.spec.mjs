@@ -1,4 +1,4 @@
-// Reminders by menu and by /remind, delivered on the activity page.
+// Reminders by the menu and by `/remind`, which appear on the page of notifications.
 
 import { apiOf, DESKTOP, expect, PHONE, shoot, test } from './people.mjs';
 
@@ -11,7 +11,7 @@ test('reminds of a message', async ({ arrive, server }) => {
   await ben.openConversation(anna.name);
   await ben.sees('Pay the invoice');
 
-  // Created, listed with saved messages, and cancelled.
+  // A reminder is set, listed with the saved messages, and cancelled.
   const article = articleOf(ben, 'Pay the invoice');
   await article.hover();
   await article.getByRole('button', { name: 'More actions' }).click();
@@ -37,7 +37,7 @@ test('reminds of a message', async ({ arrive, server }) => {
   await list.getByRole('button', { name: 'Delete reminder' }).click();
   await expect(panel.getByText('No reminders')).toBeVisible();
 
-  // Due.
+  // The reminder is due.
   const bens = await apiOf(server, ben);
   const { items } = await bens.call('GET', '/r1/conversations');
   const { last_message } = items.find((chat) => chat.last_message?.content === 'Pay the invoice by Friday');
@@ -64,7 +64,7 @@ test('creates a reminder by /remind', async ({ arrive }) => {
   await ben.openConversation(anna.name);
   const { page, composer } = ben;
 
-  // Without messages there is nothing to be reminded of: no command.
+  // The conversation has no message to be reminded of, so the command isn't offered.
   await composer.pressSequentially('/remi');
   await expect(page.getByRole('option', { name: '/remind' })).toHaveCount(0);
   await composer.fill('');
@@ -76,7 +76,7 @@ test('creates a reminder by /remind', async ({ arrive }) => {
   await composer.press('Enter');
   await expect(composer).toHaveValue('/remind ');
 
-  // An unclear time is asked again, and the text stays.
+  // If the time is unclear, the user is asked again, and the text stays.
   await composer.fill('/remind me someday to call the harbour master');
   await composer.press('Enter');
   await expect(page.getByText('Say when, such as “in 20 minutes”')).toBeVisible();
@@ -89,7 +89,7 @@ test('creates a reminder by /remind', async ({ arrive }) => {
   await expect(composer).toHaveValue('/remind me in 3 years to call the harbour master');
   await expect(articleOf(ben, 'call the harbour master')).toHaveCount(0);
 
-  // A clear time is confirmed, listed with its note, and cancelled.
+  // If the time is clear, the reminder is confirmed, listed with its note, and cancelled.
   await composer.fill('/remind me tomorrow at 9 to call the harbour master');
   await composer.press('Enter');
   await expect(page.getByText(/Reminder set for .* 09:00/)).toBeVisible();

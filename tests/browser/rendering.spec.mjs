@@ -3,7 +3,7 @@
 import { HOSTILE } from '../../frontend/src/lib/features/markdown/hostile.ts';
 import { apiOf, expect, PHONE, test } from './people.mjs';
 
-/** Anna's page and Ben's API in one conversation. */
+/** Page of Anna and API client of Ben, in one conversation. */
 async function conversation(arrive, server, options) {
   const anna = await arrive('Anna', options);
   const ben = await arrive('Ben');
@@ -20,7 +20,7 @@ test('renders hostile texts safely', async ({ arrive, server }) => {
   test.setTimeout(300_000);
   const { anna, api, id } = await conversation(arrive, server);
   for (const [at, { text }] of HOSTILE.entries()) {
-    // Texts may be rejected; accepted ones must be rendered.
+    // The server may reject a text, but each one that it accepts must be rendered.
     await api.send(id, text).catch(() => undefined);
     await api.send(id, `after ${at}.`);
     await anna.sees(`after ${at}.`);
@@ -31,20 +31,20 @@ test('renders hostile texts safely', async ({ arrive, server }) => {
   if (await toEnd.isVisible()) await toEnd.click();
   await anna.write('still here');
   await anna.sees('still here');
-  // Scrolling to the first renders each.
+  // Scrolling to the first message renders all of them.
   await anna.log.hover();
   await expect(async () => {
     await anna.page.mouse.wheel(0, -600);
     await expect(anna.log.getByText('the very first')).toBeVisible({ timeout: 100 });
   }).toPass({ timeout: 120_000, intervals: [0] });
   expect(anna.problems).toEqual([]);
-  // Nothing overflowed.
+  // Nothing is wider than the page.
   expect(await anna.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
 });
 
 test('falls back to plain text when a message can’t be rendered', async ({ arrive, server }) => {
   const { anna, api, id } = await conversation(arrive, server);
-  // Simulates a rendering error in one message.
+  // Simulates an error while one message is rendered.
   await anna.page.evaluate(() => {
     const { test } = RegExp.prototype;
     RegExp.prototype.test = function (text) {
@@ -132,7 +132,7 @@ test('renders right-to-left text with left-to-right code', async ({ arrive, serv
   await api.send(id, text.join('\n\n'));
   await anna.sees('مرحبا بكم');
   const prose = anna.log.locator('.prose').filter({ hasText: 'مرحبا بكم' });
-  /** Text start and row bounds of an element. */
+  /** Side of an element at which a text starts. */
   const begins = (selector, words) =>
     prose
       .locator(selector)
@@ -162,7 +162,7 @@ test('renders right-to-left text with left-to-right code', async ({ arrive, serv
     '2px',
     '0px'
   ]);
-  // After left-to-right text each is isolated.
+  // After a text that is written from left to right, each block has a direction of its own.
   await api.send(id, 'Two of these\n\n- one\n- أولا\n- [ ] ثانيا\n\n> قال\n\n| أ | ب |\n|---|---|\n| ج | د |');
   const mixed = anna.log.locator('.prose').filter({ hasText: 'Two of these' });
   const directions = mixed.locator('li, blockquote, table');
@@ -174,7 +174,7 @@ test('renders right-to-left text with left-to-right code', async ({ arrive, serv
     'rtl',
     'rtl'
   ]);
-  // Brackets follow the name, as in code.
+  // The brackets come after the name, as in code.
   const order = await prose.locator(':not(pre) > code').evaluate((element) => {
     const at = (start, end) => {
       const range = document.createRange();
@@ -209,18 +209,18 @@ test('isolates right-to-left names in previews and titles', async ({ arrive, ser
       }
       return parts.sort((one, other) => other.left - one.left).map(({ text }) => text);
     });
-  // Aligned right, as in the message.
+  // The text is aligned as in the message.
   const inOrder = ['العربية', 'أولاً،', 'words', 'then'];
   expect(await words(anna.log.getByText('then words'))).toEqual(inOrder);
   const row = page.getByRole('complementary').getByRole('link', { name: 'נועה לוי' }).locator('xpath=ancestor::div[1]');
   expect(await words(row.getByText('then words'))).toEqual(inOrder);
-  // An app message stays left-to-right although it starts with a right-to-left name.
+  // A message of the app is written from left to right, although it starts with a name that isn't.
   await ben.composer.pressSequentially('a');
   const typing = page.getByText('is typing');
   await expect(typing).toBeVisible();
   const said = (await words(typing)).map((word) => word.replace(/[\u2068\u2069]/g, ''));
   expect(said).toEqual(['typing', 'is', 'נועה', 'לוי']);
-  // Names are beside their avatars.
+  // A name is beside its avatar.
   const edge = (locator, side) =>
     locator.evaluate((element, side) => {
       const range = new Range();
@@ -234,7 +234,7 @@ test('isolates right-to-left names in previews and titles', async ({ arrive, ser
   expect(await edge(cells.filter({ hasText: 'Anna' }), 'right')).toBe(
     await edge(cells.filter({ hasText: 'فاطمة الزهراء' }), 'right')
   );
-  // The check mark is inside its box.
+  // The check mark is in the middle of its box.
   const [box, mark] = [anna.log.locator('.tick.done'), anna.log.locator('.tick.done svg')];
   const [around, within] = [await box.boundingBox(), await mark.boundingBox()];
   expect(Math.abs(around.y + around.height / 2 - within.y - within.height / 2)).toBeLessThan(1);
@@ -251,6 +251,6 @@ test('wraps a long mention inside its message, on a phone', async ({ arrive, ser
   await anna.sees('wrote this.');
   const { x, width } = await anna.log.locator('.at').boundingBox();
   expect(x + width).toBeLessThanOrEqual(PHONE.viewport.width);
-  // Lines above it are aligned left.
+  // The line with the name is aligned left.
   await expect(anna.log.locator('.who').last()).toHaveCSS('text-align', 'start');
 });

@@ -1,9 +1,9 @@
-// Search: palette, page, filters, typos, empty results, opening hits.
+// Search: palette, page, filters, typing errors, empty results and opened hits.
 
 import { randomUUID } from 'node:crypto';
 import { apiOf, expect, PHONE, shoot, test } from './people.mjs';
 
-/** Indexed a moment later. */
+/** Waits until messages can be found, because they are indexed a moment after they were sent. */
 async function findable(person, q, count) {
   await expect
     .poll(async () => (await person.call('GET', `/r1/search?q=${encodeURIComponent(q)}`)).total.count, {
@@ -35,7 +35,7 @@ for (const [size, options] of [
     await input.fill('dashb');
     await expect(palette.getByRole('group', { name: 'Messages' }).getByRole('option')).toHaveCount(3);
     await anna.expectFlawless('the palette with messages');
-    // Operators become removable chips.
+    // Operators become chips, which can be removed.
     await input.fill('from:me dash');
     await expect(palette.getByRole('list', { name: 'Filters' }).getByRole('listitem')).toHaveText(/from:.*You/);
     await expect(palette.getByRole('group', { name: 'Messages' }).getByRole('option')).toHaveCount(2);
@@ -43,7 +43,7 @@ for (const [size, options] of [
     await input.fill('dashbord');
     await input.press('Control+Enter');
 
-    // Typo correction and its undo.
+    // A typing error is corrected, and the correction is undone.
     await expect(anna.page).toHaveURL(/\/search\?q=dashbord/);
     const results = anna.page.getByRole('region', { name: 'Results' });
     const hits = results.getByRole('listitem').filter({ has: anna.page.getByRole('link') });
@@ -55,7 +55,7 @@ for (const [size, options] of [
     await expect(results.getByRole('heading', { name: 'No results for “dashbord”' })).toBeVisible();
     await expect(anna.page).toHaveURL(/exact=true/);
 
-    // On the page, narrowed by a facet in the URL.
+    // On the page, a facet narrows the search, which the URL contains.
     const bar = anna.page.getByRole('combobox', { name: 'Search' });
     await bar.fill('dashboard');
     await expect(hits).toHaveCount(2);
@@ -71,7 +71,7 @@ for (const [size, options] of [
     await expect(hits).toHaveCount(1);
     await expect(anna.page.getByRole('list', { name: 'Filters' }).getByRole('listitem')).toContainText(ben.name);
 
-    // No results: suggests the most restrictive filter first.
+    // Nothing is found, and the most restrictive filter is suggested first.
     await bar.press('End');
     await bar.pressSequentially(' has:link ');
     await expect(results.getByRole('heading', { name: 'No results for “dashboard”' })).toBeVisible();
@@ -82,14 +82,14 @@ for (const [size, options] of [
     await anna.page.getByRole('button', { name: /^Remove has/ }).click();
     await expect(hits).toHaveCount(2);
 
-    // By keyboard to a hit, which opens in context.
+    // A hit is selected by keyboard and opened with the messages around it.
     await bar.press('ArrowDown');
     await bar.page().keyboard.press('ArrowDown');
     await expect(hits.nth(1).getByRole('link')).toBeFocused();
     await hits.filter({ hasText: 'since noon' }).getByRole('link').click();
     await expect(anna.log.getByText('takes a second longer')).toBeInViewport();
 
-    // Stored as a recent search.
+    // The search is stored as a recent one.
     await anna.page.goto('/search');
     await expect(results.getByRole('link', { name: /dashboard/ })).toBeVisible();
     await anna.expectFlawless('the last searches');
@@ -112,7 +112,7 @@ test('finds people, conversations and files', { tag: '@gate' }, async ({ arrive,
   await anna.expectFlawless('conversations that were found');
   await anna.page.goto('/search?type=file');
   await expect(results.getByRole('heading', { name: 'No results' })).toBeVisible();
-  // Failure and retry.
+  // The request fails and is retried.
   await anna.page.route(/\/r1\/search/, (route) =>
     route.fulfill({ status: 500, json: { code: 'internal', message: 'x' } })
   );
@@ -146,7 +146,7 @@ test('steps through matches in a conversation', { tag: '@gate' }, async ({ arriv
   await expect(field).toBeFocused();
   await field.fill('lighthouse');
   await expect(said).toHaveText(/^(2 matches|1 of 2)$/);
-  // Newest first, then older, then around.
+  // The newest match is selected first, then the older one, and then the newest again.
   await expect(async () => {
     if ((await said.textContent()) !== '1 of 2') await field.press('Enter');
     await expect(said).toHaveText('1 of 2', { timeout: 500 });
@@ -166,7 +166,7 @@ test('steps through matches in a conversation', { tag: '@gate' }, async ({ arriv
   await field.fill('zeppelin');
   await expect(said).toHaveText('No matches');
 
-  // The shortcut refocuses the field; pressed there it opens the browser's search.
+  // The shortcut moves the focus to the field. Pressed there, it opens the search of the browser.
   await anna.composer.focus();
   await page.keyboard.press('Control+f');
   await expect(field).toBeFocused();
@@ -215,7 +215,7 @@ test('answers questions about search results', async ({ arrive, server, upstream
   await findable(his, 'heron', 2);
   await page.goto('/search?q=heron');
   const results = page.getByRole('region', { name: 'Results' });
-  // Citations are numbered from the newest; other numbers are no citations.
+  // Citations are numbered from the newest message on. Other numbers aren't citations.
   upstream.next({ words: ['It arrives on **Friday**.[2]', ' Nobody says when.[9]'] });
   await results.getByRole('button', { name: 'Ask about these results' }).click();
   const answer = page.getByRole('region', { name: 'Answer about the results' });
@@ -224,7 +224,7 @@ test('answers questions about search results', async ({ arrive, server, upstream
   await expect(answer.getByRole('link', { name: /^Source 9: / })).toHaveCount(0);
   await anna.expectFlawless('an answer about what was found');
 
-  // Follow-up questions use the same messages.
+  // Further questions are answered from the same messages.
   const followUp = answer.getByRole('textbox', { name: 'Ask a follow-up' });
   await page.route(/\/r1\/search\/answer$/, (route) =>
     route.fulfill({ status: 503, json: { status: 'error', code: 'unavailable', message: 'No.' } })
@@ -264,7 +264,7 @@ test('finds text in files', async ({ arrive, server }) => {
   await expect(results.getByRole('listitem').first()).toContainText('the bittern booms at dusk');
   await results.getByRole('link', { name: /bittern/ }).click();
   await expect(anna.log.getByText('From last night')).toBeInViewport();
-  // The palette finds it by name and by content.
+  // The palette finds the file by its name and by its content.
   await page.goto('/');
   await page
     .getByRole('button', { name: /^Search/ })
@@ -338,7 +338,7 @@ for (const [size, options] of [
     await page.goto('/search?q=sandpiper');
     await expect(results.getByText(/^More than 500 results/)).toBeVisible();
     await looksRight('thousands of results');
-    // Further results load before they are reached.
+    // Further results are loaded before the end is reached.
     await hits.nth(19).scrollIntoViewIfNeeded();
     await expect(hits.nth(39)).toBeAttached();
   });

@@ -1,4 +1,4 @@
-// Account settings.
+// Settings of the account.
 
 import { readFile } from 'node:fs/promises';
 import * as OTPAuth from 'otpauth';
@@ -56,7 +56,7 @@ test('sets up, requires and disables two-factor sign-in', async ({ arrive, serve
   expect((await signIn(server, anna)).status).toBe(202);
 
   await section.getByRole('button', { name: 'Turn off' }).click();
-  // Codes are single-use; the next one is accepted early.
+  // A code can be used only once, but the next one is accepted early.
   await dialog.getByLabel('Code from your authenticator app').fill(totp.generate({ timestamp: Date.now() + 30_000 }));
   await dialog.getByRole('button', { name: 'Turn off' }).click();
   await expect(section.getByRole('button', { name: 'Set up' })).toBeVisible();
@@ -168,7 +168,7 @@ test('exports and deletes an account but keeps its messages', { tag: '@gate' }, 
   await anna.expectFlawless('the question before deleting');
   await dialog.getByLabel('Current password').fill(PASSWORD);
   await go.click();
-  // Both tabs show the sign-in page; other labels with “email” don't count.
+  // Both tabs show the sign-in page. The role excludes other labels with “email”.
   for (const tab of [page, other]) {
     await expect(tab).toHaveURL(/\/sign-in$/);
     await expect(tab.getByRole('textbox', { name: 'Email' })).toBeVisible();
@@ -179,7 +179,7 @@ test('exports and deletes an account but keeps its messages', { tag: '@gate' }, 
   await ben.openConversation('Deleted user');
   await ben.sees('Remember me.');
 
-  // The address is available again for a new account.
+  // The address can be used for a new account.
   await page.getByRole('link', { name: 'Create an account' }).click();
   await anna.fillSignUp();
   const listed = page.getByRole('navigation', { name: 'Conversations' }).getByRole('link');
@@ -214,13 +214,13 @@ test('reports failed settings requests and loads them on retry', async ({ arrive
   await page.unroute(lists);
   await SECTION(page, 'Devices').getByRole('button', { name: 'Try again' }).click();
   await expect(SECTION(page, 'Devices').getByText('This device')).toBeVisible();
-  // The others load after a reconnect.
+  // The other sections are loaded after a reconnect.
   await page.context().setOffline(true);
   await page.context().setOffline(false);
   await expect(SECTION(page, 'API keys').getByText(/No API keys yet/)).toBeVisible();
   await expect(SECTION(page, 'Passkeys').getByText(/No passkeys yet/)).toBeVisible();
 
-  // Dialogs are loaded on demand too.
+  // Dialogs are loaded on demand as well.
   await page.route(/\/_app\//, (route) => route.abort());
   await SECTION(page, 'API keys').getByRole('button', { name: 'New API key' }).click();
   await expect(page.getByText('Couldn’t load this. Check your connection, then try again.')).toBeVisible();
@@ -233,7 +233,7 @@ test.describe('a server with a short confirmation period', () => {
   let server;
   test.beforeAll(async () => {
     server = await startServer({ AUTH__FRESH_FOR: '4', SERVER__TRUSTED_PROXIES: '127.0.0.1' });
-    // The first account is created locally; through a proxy it needs the set-up token.
+    // The first account is created directly, because through a proxy it would need the set-up token.
     await Person.signUp(server.url, 'First');
   });
   test.afterAll(() => server.stop());
@@ -251,7 +251,7 @@ test.describe('a server with a short confirmation period', () => {
   };
 
   test('asks for the password and continues the action', async ({ browser }) => {
-    // Forwarded by a proxy in Germany.
+    // The headers are those of a proxy in Germany.
     const extraHTTPHeaders = { 'X-Forwarded-For': '203.0.113.9', 'CF-IPCountry': 'DE' };
     const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP, extraHTTPHeaders });
     const anna = new Visitor(await context.newPage(), 'Anna');
@@ -279,7 +279,7 @@ test.describe('a server with a short confirmation period', () => {
   });
 
   test('accepts a passkey as confirmation', async ({ browser }) => {
-    // Passkeys need a host name.
+    // Passkeys require a host name instead of an IP address.
     const baseURL = server.url.replace('127.0.0.1', 'localhost');
     const context = await browser.newContext({ baseURL, viewport: DESKTOP });
     const anna = new Visitor(await context.newPage(), 'Anna');
@@ -329,7 +329,7 @@ test('shows and removes a profile picture', { tag: '@gate' }, async ({ arrive, s
   const [her, his, third] = [await apiOf(server, anna), await apiOf(server, ben), await apiOf(server, carl)];
   await her.send(await her.openGroup('Faces', his, third), 'What do you think?');
   await ben.openConversation('Faces');
-  // Cached pictures are refreshed after a while.
+  // Pictures are requested again after a while.
   await ben.page.reload();
   await ben.sees('What do you think?');
   const face = ben.log.getByRole('article').filter({ hasText: 'What do you think?' }).locator('.av img').first();

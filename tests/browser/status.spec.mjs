@@ -25,7 +25,7 @@ for (const [size, options] of [
     await expect(dialog).toHaveCount(0);
     await expect(page.getByRole('button', { name: 'In a meeting' })).toBeVisible();
 
-    // Ben sees it in the list, the header and the members.
+    // Ben sees the status in the list, in the header and at the members.
     await expect(
       ben.page.getByRole('banner').or(ben.page.locator('header.bar')).getByText('📅 In a meeting').first()
     ).toBeVisible();
@@ -35,7 +35,7 @@ for (const [size, options] of [
     await expect(panel.getByText('In a meeting')).toBeVisible();
     await ben.expectFlawless('the people with a status');
 
-    // Another emoji from the full picker.
+    // Another emoji is chosen from the full picker.
     await page.getByRole('button', { name: 'In a meeting' }).click();
     await dialog.getByRole('button', { name: 'Pick an emoji' }).click();
     await dialog.getByRole('searchbox').fill('palm tree');

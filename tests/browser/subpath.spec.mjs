@@ -1,4 +1,4 @@
-// App below a base path of a host.
+// App that runs below a path of its host.
 
 import { freePort, PASSWORD, Person, startServer } from '../clients/server.mjs';
 import { DESKTOP, expect, test, Visitor } from './people.mjs';
@@ -14,7 +14,7 @@ test('works below a base path without requests outside it', async ({ browser }) 
     if (host === `localhost:${port}` && !pathname.startsWith('/chat/')) astray.push(pathname);
   });
   try {
-    // The first account is the admin.
+    // The first account is that of the admin.
     await fetch(`${url}/r1/auth/signup`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -46,7 +46,7 @@ test('works below a base path without requests outside it', async ({ browser }) 
     await page.reload();
     await anna.sees('A word below a path');
 
-    // Link to a message: opened directly and from a text.
+    // The link to a message is opened directly and from a text.
     const { items } = await ben.call('GET', '/r1/conversations');
     const chat = items.find(({ last_message }) => last_message?.content === 'A word below a path');
     const link = `${url}/c/${chat.id}/m/${chat.last_message.id}`;
@@ -57,7 +57,7 @@ test('works below a base path without requests outside it', async ({ browser }) 
     await expect(page).toHaveURL(`${url}/c/${chat.id}`);
     expect(context.pages()).toHaveLength(1);
 
-    // Manifest and offline page.
+    // The manifest and the offline page work.
     expect(await page.evaluate(async () => (await navigator.serviceWorker.ready).scope)).toBe(`${url}/`);
     await expect.poll(() => page.evaluate(async () => !!(await caches.match('/chat/')))).toBe(true);
     const devtools = await context.newCDPSession(page);

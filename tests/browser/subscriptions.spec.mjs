@@ -1,4 +1,4 @@
-// Plan from purchase to refund. Uses the demo gateway.
+// Plan from the purchase to the refund, with the demo gateway.
 
 import { readFile } from 'node:fs/promises';
 import { linkTo } from './mail.mjs';
@@ -8,7 +8,7 @@ test.use({ settings: { PAYMENT__DEMO__ENABLED: 'true' } });
 
 const WIDE = { viewport: { width: 1440, height: 900 } };
 
-/** Answers cost credits, so a small balance runs out. */
+/** Sets a price for the model, so that answers use up a small balance. */
 async function priceModel(server) {
   const admin = await apiOf(server, server.admin);
   await admin.call('PUT', '/r1/admin/models/small', {
@@ -40,7 +40,7 @@ for (const [size, options] of [
     const anna = await arrive('Anna', options);
     const { page } = anna;
 
-    // Credits, used up by an answer.
+    // Credits are bought and used up by an answer.
     const api = await apiOf(server, anna);
     await admin.call('POST', '/r1/admin/credits', { user_id: api.id, amount: 1_000, reason: 'A taste' });
     await anna.openAssistant();
@@ -64,7 +64,7 @@ for (const [size, options] of [
     await anna.sees('Fine.');
     await expect(strip).toHaveCount(0);
 
-    // Plan with automatic renewal by the same method.
+    // A plan is bought, which the same payment method renews automatically.
     await page.goto('/plans');
     await page.getByRole('link', { name: 'Choose Team' }).click();
     await expect(page.getByText('Renews every month until you cancel.')).toBeVisible();
@@ -77,7 +77,7 @@ for (const [size, options] of [
     await expect(page.getByRole('list', { name: 'Payment methods' }).getByRole('listitem')).toHaveCount(1);
     await anna.expectFlawless('billing with a plan');
 
-    // Upgrade with a price preview.
+    // The plan is upgraded, and the price is shown before.
     await plan.getByRole('link', { name: 'Change plan' }).click();
     await page.getByRole('button', { name: 'Switch to Studio' }).click();
     const dialog = page.getByRole('dialog', { name: 'Switch to Studio' });
@@ -173,7 +173,7 @@ test('reports a declined renewal with the next step', async ({ arrive }) => {
   await page.getByRole('link', { name: 'Choose Team' }).click();
   await pay(page);
   await expect(page.getByRole('heading', { level: 1, name: 'Team: paid' })).toBeVisible();
-  // The renewal response is mocked.
+  // The response about the renewal is faked.
   await page.route('**/r1/subscription', async (route) => {
     const answer = await route.fetch();
     const body = await answer.json();

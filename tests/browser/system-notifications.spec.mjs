@@ -1,11 +1,11 @@
-// System notifications of an open app that is hidden.
+// System notifications while the app is open but hidden.
 
 import { chromium } from './chromium.mjs';
 import { apiOf, expect, shoot, test } from './people.mjs';
 
 test.use({ launchOptions: chromium });
 
-/** Simulates another tab in the foreground. */
+/** Simulates that another tab is in the foreground. */
 const hide = (page, isHidden) =>
   page.evaluate(
     (state) => {
@@ -18,14 +18,14 @@ const hide = (page, isHidden) =>
     isHidden ? 'hidden' : 'visible'
   );
 
-/** System notifications shown. */
+/** System notifications that are shown. */
 const shown = (page) =>
   page.evaluate(async () => {
     const registration = await navigator.serviceWorker.ready;
     return (await registration.getNotifications()).map(({ title, body, tag }) => ({ title, body, tag }));
   });
 
-/** Anna, and Ben who has granted notifications. */
+/** Anna, and Ben, who has allowed notifications. */
 const arriveBoth = async (arrive) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben', {
@@ -41,7 +41,7 @@ test('shows system notifications until they are read', async ({ arrive, server }
   const { page } = ben;
   await anna.openChatWith(ben);
 
-  // A visible tab shows it itself.
+  // A visible tab shows the message itself, so there is no notification.
   await anna.write('Can you see this?');
   const entry = page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: /^Activity/ });
   await expect(entry).toHaveAccessibleName(/1 unread/);
@@ -51,23 +51,23 @@ test('shows system notifications until they are read', async ({ arrive, server }
   const tag = new URL(anna.page.url()).pathname.split('/')[2];
   await anna.write('Dinner at eight?');
   await expect.poll(() => shown(page)).toEqual([{ title: anna.name, body: 'Dinner at eight?', tag }]);
-  // A later message of the conversation replaces it.
+  // A later message of the conversation replaces the notification.
   await anna.write('Or at nine?');
   await expect.poll(() => shown(page)).toEqual([{ title: anna.name, body: 'Or at nine?', tag }]);
 
-  // Read on another device.
+  // The message is read on another device.
   const bens = await apiOf(server, ben);
   await bens.call('POST', '/r1/notifications/read', { all: true });
   await expect.poll(() => shown(page)).toEqual([]);
 
-  // With previews disabled the text is hidden.
+  // If previews are turned off, the notification doesn't contain the text.
   await bens.call('PATCH', '/r1/notifications/settings', {
     show_text: false
   });
   await anna.write('It’s a surprise.');
   await expect.poll(() => shown(page)).toEqual([{ title: anna.name, body: 'sent you a message', tag }]);
 
-  // A click opens its message and marks it read.
+  // A click opens the message of the notification and marks it read.
   await hide(page, false);
   await page.evaluate((tag) => {
     navigator.serviceWorker.dispatchEvent(

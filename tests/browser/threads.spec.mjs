@@ -1,8 +1,8 @@
-// Threads: live replies, following, solved state, drafts.
+// Threads: live replies, following, solved state and drafts.
 
 import { expect, PHONE, test } from './people.mjs';
 
-/** Thread panel; on phones the page. */
+/** Panel of the thread; on phones its page. */
 const threadOf = (visitor) =>
   visitor.page.getByRole('complementary', { name: 'Thread' }).or(visitor.page.getByRole('main', { name: 'Thread' }));
 const articleOf = (visitor, text) => visitor.page.getByRole('main').getByRole('article').filter({ hasText: text });
@@ -29,7 +29,7 @@ test('replies in, follows and finds threads', { tag: '@gate' }, async ({ arrive 
   await ben.openConversation(anna.name);
   await ben.sees('Where do we eat?');
 
-  // Reply in the panel, live, and counted at the message.
+  // A reply in the panel is shown without a reload and counted at the message.
   await replyTo(ben, 'Where do we eat?');
   const bens = threadOf(ben);
   await expect(bens.getByText('No replies yet')).toBeVisible();
@@ -39,7 +39,7 @@ test('replies in, follows and finds threads', { tag: '@gate' }, async ({ arrive 
   await expect(ben.log.getByText('At the harbour')).toHaveCount(0);
   const link = articleOf(anna, 'Where do we eat?').getByRole('button', { name: /1 reply/ });
   await expect(link).toBeVisible();
-  // The author of the root follows the thread.
+  // The author of the first message follows the thread.
   const entry = anna.page.getByRole('link', { name: /^Threads/ });
   await expect(entry).toHaveAccessibleName(/1/);
   await anna.expectFlawless('a message with a thread');
@@ -52,7 +52,7 @@ test('replies in, follows and finds threads', { tag: '@gate' }, async ({ arrive 
   await expect(articleOf(anna, 'Where do we eat?').getByRole('button', { name: /2 replies/ })).toBeVisible();
   await anna.expectFlawless('a thread');
 
-  // Also sent to the conversation, with a link back.
+  // A reply is also sent to the conversation, with a link back.
   await annas.getByRole('checkbox', { name: `Also send to ${ben.name}` }).check();
   await say(anna, 'The hill it is');
   await expect(annas.getByText(`Also sent to ${ben.name}`)).toBeVisible();
@@ -62,7 +62,7 @@ test('replies in, follows and finds threads', { tag: '@gate' }, async ({ arrive 
   await articleOf(ben, 'The hill it is').getByRole('button', { name: 'In a thread' }).click();
   await expect(said(bens, 'Or on the hill')).toBeVisible();
 
-  // Offline replies are sent once.
+  // Replies written offline are sent once.
   await ben.page.context().setOffline(true);
   await say(ben, 'Written in a tunnel');
   await expect(said(bens, 'Written in a tunnel')).toBeVisible();
@@ -72,7 +72,7 @@ test('replies in, follows and finds threads', { tag: '@gate' }, async ({ arrive 
   await expect(said(annas, 'Written in a tunnel')).toHaveCount(1);
   await expect(articleOf(ben, 'Where do we eat?').getByRole('button', { name: /5 replies/ })).toBeVisible();
 
-  // Drafts belong to their thread.
+  // A draft belongs to its thread.
   const draft = bens.getByRole('textbox', { name: 'Reply to thread' });
   await draft.fill('half a thought');
   await bens.getByRole('button', { name: 'Close thread' }).click();
@@ -83,7 +83,7 @@ test('replies in, follows and finds threads', { tag: '@gate' }, async ({ arrive 
   await expect(draft).toHaveValue('half a thought');
   await draft.fill('');
 
-  // Solved for both; unfollowed.
+  // The thread is marked as solved for both, and not followed any more.
   await annas.getByRole('button', { name: 'Mark as solved' }).click();
   await expect(bens.getByRole('button', { name: 'Mark as open' })).toBeVisible();
   await expect(articleOf(ben, 'Where do we eat?').getByText('Solved')).toBeVisible();
@@ -95,7 +95,7 @@ test('replies in, follows and finds threads', { tag: '@gate' }, async ({ arrive 
   const row = anna.page.getByRole('main').getByRole('button', { name: /Where do we eat\?/ });
   await expect(row).toBeVisible();
   await anna.page.getByRole('main').getByRole('button', { name: 'Unread' }).click();
-  // An open thread is read.
+  // Replies in an open thread are marked read.
   await annas.getByRole('button', { name: 'Close thread' }).click();
   await say(ben, 'One more thing');
   await expect(row).toContainText('1');

@@ -25,7 +25,7 @@ const TOOLS = [
   }
 ];
 
-/** MCP server that answers at once. */
+/** Starts an MCP server that answers at once. */
 export async function startTools() {
   const called = [];
   const given = [];

@@ -1,4 +1,4 @@
-// Tools: an admin adds a server, an assistant gets tools, the user approves calls.
+// Tools: an admin adds a server, an assistant gets its tools, and the user approves calls.
 
 import { apiOf, DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs';
 import { startSignedIn } from '../mcp/signed-in.mjs';
@@ -53,14 +53,14 @@ test('adds, grants, approves and calls tools', { tag: '@gate' }, async ({ arrive
   const ask = anna.log.getByRole('region').filter({ hasText: 'Close an issue' });
   await expect(ask).toContainText('482');
   await expect(ask.getByRole('alert')).toContainText('wants to use a tool');
-  // Read-only tools run without approval.
+  // A tool that only reads runs without approval.
   await expect.poll(() => tools.called).toEqual(['find_issues']);
   await anna.expectFlawless('a tool that asks first');
   await ask.getByRole('button', { name: 'Allow Close an issue' }).press('Enter');
   await anna.sees('It is closed.');
   expect(tools.called.toSorted()).toEqual(['close_issue', 'find_issues']);
 
-  // Arguments and results stay viewable.
+  // After a reload the arguments and results can still be viewed.
   await anna.page.reload();
   const steps = anna.log.getByRole('list', { name: 'Tools used' });
   await expect(steps.getByRole('listitem')).toHaveCount(2);
@@ -70,7 +70,7 @@ test('adds, grants, approves and calls tools', { tag: '@gate' }, async ({ arrive
   await anna.page.setViewportSize(PHONE.viewport);
   await anna.expectFlawless('tools that were used, on a phone');
 
-  // Denied: not called, and the answer continues.
+  // The call is denied: the tool isn't called, and the answer continues.
   upstream.next({ calls: [{ name: 'Forge__close_issue', given: { number: 483 } }] });
   upstream.next({ words: ['Then', ' not.'] });
   await anna.write('And the other one');
@@ -281,7 +281,7 @@ test('connects, reconnects and disconnects an account of a tool server', async (
   await anna.sees('That is Anna.');
   expect(box.seen.called).toEqual(['anna']);
 
-  // An expired connection is reported.
+  // The answer says that the connection has expired.
   box.forget();
   asks('Not any longer.');
   await anna.write('And still');
@@ -301,7 +301,7 @@ test('connects, reconnects and disconnects an account of a tool server', async (
   await expect(accounts).toContainText('Not connected');
   expect([box.seen.revoked, box.seen.problems]).toEqual([1, []]);
 
-  // A cancelled connection is reported.
+  // The page says that connecting was cancelled.
   box.orders.denies = true;
   await accounts.getByRole('button', { name: 'Connect your Box account' }).click();
   await expect(page.getByRole('heading', { name: 'Your account isn’t connected' })).toBeVisible();

@@ -1,11 +1,11 @@
-// Fake OpenAI-compatible provider that streams one word at a time under the test's control.
+// Fake provider with the API of OpenAI. It streams one word at a time, when the test allows it.
 
 import { EventEmitter, once } from 'node:events';
 import { createServer } from 'node:http';
 
 const DIMENSIONS = 64;
 
-/** Embeddings: texts with common words are close. */
+/** Embeddings in which texts with common words are close to each other. */
 function embeddings({ input, model, encoding_format }) {
   const data = [input].flat().map((text, index) => {
     const vector = new Float32Array(DIMENSIONS);
@@ -52,7 +52,7 @@ export async function startUpstream() {
     for (const thought of next.thoughts ?? []) write({ reasoning_content: thought });
     for (const word of next.words ?? []) {
       while (next.step && allowed === 0) await once(released, 'words');
-      // An aborted request must not consume words of later ones.
+      // A request that was aborted must not use up the words of later ones.
       if (response.destroyed) return;
       if (next.step) allowed -= 1;
       write({ content: word });
@@ -76,9 +76,9 @@ export async function startUpstream() {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}/v1`,
-    /** Response to the next request, optionally of a model. */
+    /** Defines the response to the next request, or to the next one for a model. */
     next: (behaviour) => plan.push(behaviour),
-    /** Releases the given number of words. */
+    /** Allows the given number of further words. */
     release: (words) => {
       allowed += words;
       released.emit('words');

@@ -1,4 +1,4 @@
-// Lifecycle of a workspace.
+// Workspaces from their creation to their deletion.
 
 import { Person } from '../clients/server.mjs';
 import { linkTo } from './mail.mjs';
@@ -70,7 +70,7 @@ test('creates, fills, transfers and leaves a workspace', { tag: '@gate' }, async
   const names = async (api) => (await api.call('GET', '/r1/workspaces')).items.map(({ name }) => name);
   expect(await names(await apiOf(server, anna))).not.toContain('Harbour');
 
-  // The new owner deletes it.
+  // The new owner deletes the workspace.
   const workspace = (await benApi.call('GET', '/r1/workspaces')).items.find(({ name }) => name === 'Harbour');
   await ben.page.goto(`/workspaces/${workspace.id}`);
   await SECTION(ben.page, 'Leave or delete').getByRole('button', { name: 'Delete…' }).click();
@@ -134,7 +134,7 @@ test('leaves a workspace that is deleted while writing', async ({ arrive, server
   await expect(ben.page.getByRole('button', { name: 'Workspace: Home' })).toBeVisible();
 });
 
-/** Verifies the email address by the mailed link. */
+/** Verifies the email address by the link in the mail. */
 async function verify(server, { page, email }) {
   const token = new URL(await linkTo(server, email, 'verify-email'), server.url).searchParams.get('token');
   const headers = { 'X-Natter-Transport': 'cookie', Origin: server.url };
@@ -155,7 +155,7 @@ test('joins a workspace by email domain', async ({ arrive, server }) => {
   await expect(general.getByText('Enter a domain, such as example.com.')).toBeVisible();
   await general.getByLabel('Email domains that can join').fill('elsewhere.example');
   await general.getByRole('button', { name: 'Add' }).click();
-  // Requires a verified address at the domain.
+  // The user needs a verified address at the domain.
   await expect(general.locator('.error')).toBeVisible();
   await general.getByLabel('Email domains that can join').fill(anna.email);
   await general.getByRole('button', { name: 'Add' }).click();

@@ -1,5 +1,5 @@
-// Two real servers on one database and one Redis, behind HAProxy as it is shipped, which gives each request to whichever has fewer connections: no sticky
-// sessions.
+// Two servers with a common PostgreSQL database and Redis, behind HAProxy with the shipped configuration. It sends each request to the server with fewer
+// connections, without sticky sessions.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -10,7 +10,7 @@ import { freePort, startServer } from './server.mjs';
 
 const { NATTER_TEST_POSTGRES: POSTGRES, NATTER_TEST_REDIS: REDIS } = process.env;
 
-/** Why there can be none here, or nothing. */
+/** Reason why no cluster can be started here; undefined if it can. */
 export const missing =
   POSTGRES && REDIS ? undefined : 'NATTER_TEST_POSTGRES and NATTER_TEST_REDIS name no services';
 
@@ -19,7 +19,7 @@ function query(statement) {
   if (status !== 0) throw new Error(`psql: ${stderr}`);
 }
 
-/** The shipped configuration with other addresses, each of which must stand in it. */
+/** Replaces addresses in the shipped configuration. Throws if it doesn't contain one of them any more. */
 function putInPlace(shipped, changes) {
   return Object.entries(changes).reduce((text, [there, here]) => {
     if (!text.includes(there)) throw new Error(`the shipped file has no ${there} any more`);
@@ -32,7 +32,7 @@ export async function startCluster() {
   query(`CREATE DATABASE ${name}`);
   const database = new URL(POSTGRES);
   database.pathname = `/${name}`;
-  // A Redis is shared with other tests: each cluster has a database of its own in it.
+  // Redis is shared with other tests, so each cluster uses one of its databases, chosen at random.
   const redis = new URL(REDIS);
   redis.pathname = `/${1 + Math.floor(Math.random() * 15)}`;
   const settings = {

@@ -1,4 +1,4 @@
-// Every kind of client reads the same conversation, and sees the same.
+// Checks that clients of every kind receive the same events of a conversation.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -19,7 +19,7 @@ async function openAll(person) {
   return Promise.all(KINDS.map((Kind) => new Kind(person).open()));
 }
 
-/** What a reader was told of a conversation is its log, each event once and in order. */
+/** Checks that a reader has received exactly the events of the conversation's log, each once and in order. */
 function assertEqualsLog(reader, conversation, log) {
   const seen = reader.durable(conversation).map(({ type, payload }) => ({ type, payload }));
   const wanted = log.map(({ type, payload }) => ({ type, payload }));
@@ -87,7 +87,7 @@ test('clients that were away catch up by sync', async () => {
   for (let index = 0; index < 30; index += 1) await anna.send(conversation, `missed ${index}`);
   for (const Kind of WRITERS) {
     const reader = await new Kind(ben).open();
-    // The answer is the missed events and then `sync.done`, each a frame of its own.
+    // The response consists of a frame for each missed event and then `sync.done`.
     reader.request('sync', { cursors: { [conversation]: seen.seq } }).catch(() => {});
     await reader.until('sync.done');
     const log = (await ben.eventLog(conversation)).filter(({ seq }) => seq > seen.seq);

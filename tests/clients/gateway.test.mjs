@@ -1,4 +1,4 @@
-// The official libraries for AI providers, unchanged but for their base URL, against the gateway: each over all three kinds of upstream.
+// Official client libraries of AI providers with only the base URL changed, against the gateway. Each is tested over all three kinds of providers.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -17,7 +17,7 @@ import { z } from 'zod';
 import { Person, startServer } from './server.mjs';
 import { Upstream, answer, callTools, fail, refuse } from './upstream.mjs';
 
-/** Has the Python libraries. */
+/** Python interpreter that has the Python libraries; undefined if they aren't tested. */
 const PYTHON = process.env.NATTER_TEST_GATEWAY_PYTHON;
 const KINDS = ['openai', 'gemini', 'anthropic'];
 const CITY = z.object({ city: z.string() });
@@ -34,7 +34,7 @@ const upstreams = {};
 
 before(async () => {
   const settings = {};
-  // One of each kind answers; whoever refuses has a name of its own, since a provider that did is left alone for a while.
+  // One provider of each kind answers. Others with names of their own reject requests, because a provider that has done so is not used for a while.
   for (const kind of KINDS) {
     for (const name of [kind, `${kind}x`, `${kind}y`]) {
       upstreams[name] = await Upstream.start(kind, name);
@@ -46,7 +46,7 @@ before(async () => {
   key = await newKey('gateway');
 });
 
-// All that was planned has been asked for; a test that fails leaves nothing to the next.
+// Checks that all planned responses were requested. Clears the plans, so that a failed test doesn't affect the next one.
 afterEach(() => {
   const left = Object.values(upstreams).flatMap((upstream) => upstream.clear());
   assert.deepEqual(left, []);
@@ -83,7 +83,7 @@ for (const kind of KINDS) {
       assert.equal((await stream.totalUsage()).total_tokens, 10);
       const chunks = [];
       for await (const chunk of await openai().chat.completions.create({ model, messages: ASK, stream: true })) chunks.push(chunk);
-      // Programs that did not ask for the usage may rely on a choice in every chunk.
+      // Some programs expect a choice in every chunk, unless they have requested the usage.
       assert.ok(chunks.every(({ choices, usage }) => choices.length === 1 && !usage), JSON.stringify(chunks));
       assert.equal(chunks.map(({ choices: [{ delta }] }) => delta.content ?? '').join(''), 'Four five.');
     });
@@ -322,7 +322,7 @@ for (const kind of KINDS) {
 
     test('a provider that stays busy', async () => {
       upstreams[`${kind}y`].plan(refuse(429, 600));
-      // The only key is tried again before the time that the provider has named.
+      // The provider has only one key, so that is used again before the time that the provider has named.
       for (const [{ RateLimitError }, ask] of doors(`${kind}y`)) {
         await assert.rejects(ask, (error) => error instanceof RateLimitError && Number(error.headers.get('retry-after')) > 20);
       }
@@ -350,7 +350,7 @@ test('models are listed for both libraries', async () => {
 test('embeddings, as each library asks for them', async () => {
   const vector = [0.5, -1, 2];
   for (const model of ['openai-model', 'gemini-model']) {
-    // In base64, unless somebody asks for numbers.
+    // Embeddings are base64 unless the request asks for numbers.
     const { data } = await openai().embeddings.create({ model, input: ['one', 'two'] });
     assert.deepEqual(data.map(({ index, embedding }) => [index, embedding]), [[0, vector], [1, vector]]);
     const floats = await openai().embeddings.create({ model, input: 'one', encoding_format: 'float' });
@@ -371,7 +371,7 @@ test('speech is written down', async () => {
   for await (const event of await openai().audio.transcriptions.create({ model: 'openai-model', file, stream: true })) streamed.push(event);
   assert.deepEqual(streamed.map(({ type }) => type), ['transcript.text.delta', 'transcript.text.done']);
   assert.equal(streamed.at(-1).text, 'What was said.');
-  // By a model that answers questions.
+  // A model that answers questions transcribes the recording.
   const segments = [{ start: 0, end: 1.5, text: 'What was said.' }];
   upstreams.gemini.plan(answer('What was said.'), answer(JSON.stringify(segments)));
   assert.equal((await openai().audio.transcriptions.create({ model: 'gemini-model', file })).text, 'What was said.');

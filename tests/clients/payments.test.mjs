@@ -1,4 +1,4 @@
-// Stripe's official library: it signs the events, and its version of the API is the one that the server asks for.
+// Stripe's official library, which signs the events. The server must use the version of the API that the library uses.
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
@@ -11,7 +11,7 @@ const stripe = new Stripe('sk_test_x');
 
 let gateway, server, anna;
 
-/** What the server asks of Stripe. */
+/** Requests that the server has sent to Stripe. */
 const asked = [];
 
 before(async () => {
@@ -40,7 +40,7 @@ after(async () => {
   gateway?.close();
 });
 
-/** A payment that has begun. */
+/** Starts a payment; returns its id. */
 async function begun() {
   const { items } = await anna.call('GET', '/r1/pricing_plans');
   const plan = items.find(({ name }) => name === '500 credits');
@@ -69,7 +69,7 @@ function paid(payment, number = 1) {
   });
 }
 
-/** Delivers an event; `secret` and `timestamp` as the library takes them. */
+/** Delivers an event. `secret` and `timestamp` are passed on to the library, which signs it. */
 async function deliver(payload, options = {}) {
   const header = stripe.webhooks.generateTestHeaderString({ payload, secret: NEWER, ...options });
   const answer = await fetch(`${server.url}/r1/payments/webhooks/stripe`, {
@@ -105,7 +105,7 @@ test('what is signed otherwise, too early or too late is refused', async () => {
   const now = Math.floor(Date.now() / 1000);
   for (const options of [{ secret: 'whsec_other' }, { timestamp: now - 400 }, { timestamp: now + 400 }])
     assert.equal(await deliver(paid(payment), options), 400, JSON.stringify(options));
-  // The same signature over another body.
+  // The signature belongs to another body.
   const header = stripe.webhooks.generateTestHeaderString({ payload: paid(payment), secret: NEWER });
   const body = paid(payment).replace('"amount_total":600', '"amount_total":6');
   const headers = { 'content-type': 'application/json', 'stripe-signature': header };

@@ -1,4 +1,4 @@
-// One reader per kind of client, all alike: what they were told, and `send`, which resolves with the payload of the answer.
+// Readers for each kind of client, with the same interface: the received events, and `send`, which resolves with the payload of the response.
 
 import { randomUUID } from 'node:crypto';
 import { decode, encode } from '@msgpack/msgpack';
@@ -15,7 +15,7 @@ class Reader {
     this.watch.changed();
   }
 
-  /** Durable events of a conversation, as they came. */
+  /** Durable events of a conversation, in the order of arrival. */
   durable(conversation) {
     return this.events.filter(({ payload }) => payload.conversation_id === conversation && Number.isInteger(payload.seq));
   }
@@ -38,7 +38,7 @@ class Reader {
   }
 }
 
-/** socket.io-client, as it comes, over its WebSocket transport. */
+/** Reader with the package `socket.io-client`, over its WebSocket transport. */
 export class SocketIoReader extends Reader {
   constructor(person) {
     super();
@@ -66,7 +66,7 @@ export class SocketIoReader extends Reader {
   }
 }
 
-/** The package ws, in JSON. */
+/** Reader with the package `ws`, in JSON. */
 export class WebSocketReader extends Reader {
   replies = new Map();
   protocol = 'natter.json';
@@ -116,7 +116,7 @@ export class WebSocketReader extends Reader {
   }
 }
 
-/** The package ws with @msgpack/msgpack. */
+/** Reader with the packages `ws` and `@msgpack/msgpack`. */
 export class MessagePackReader extends WebSocketReader {
   protocol = 'natter.msgpack';
 
@@ -130,7 +130,7 @@ export class MessagePackReader extends WebSocketReader {
   }
 }
 
-/** Server-Sent Events by fetch. */
+/** Reader of Server-Sent Events with `fetch`. */
 export class EventStreamReader extends Reader {
   constructor(person) {
     super();

@@ -1,4 +1,4 @@
-// The real server as a process, on a port and in a folder of its own; and people with verbs.
+// Runs the server as a process with a port and a folder of its own, and provides people who use its API.
 
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -65,7 +65,7 @@ export async function startServer(settings = {}) {
   };
 }
 
-/** Somebody with an account. */
+/** Person with an account, whose methods send requests. */
 export class Person {
   constructor(url, tokens) {
     this.url = url;
@@ -97,7 +97,7 @@ export class Person {
     return this.call('POST', `/r1/conversations/${conversation}/messages`, { client_id, content });
   }
 
-  /** All durable events, the oldest first. */
+  /** All durable events of a conversation, oldest first. */
   async eventLog(conversation) {
     const all = [];
     for (let more = true; more; ) {
@@ -119,7 +119,7 @@ async function call(url, method, path, body, token) {
   return data;
 }
 
-/** Resolves when `condition` holds; it is looked at whenever `changed()` is called. */
+/** Waits until `condition` holds, which is checked whenever `changed()` is called. */
 export class Watch {
   #waiting = new Set();
 

@@ -1,5 +1,5 @@
-// The official Socket.IO clients with their default options: polling first, then WebSocket; against one server, and against two behind a
-// load balancer that gives each request to the next of them.
+// Official Socket.IO clients with their default options: polling first, then WebSocket. They are tested against one server, and against two behind a load
+// balancer that distributes the requests.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -92,7 +92,7 @@ for (const [place, start, skip] of PLACES) {
         const reader = new Client(io, ben);
         const writer = new Client(io, anna);
         await Promise.all([reader.open(), writer.open()]);
-        // All this comes while both go over.
+        // These messages are sent while both clients upgrade to WebSocket.
         const answers = await Promise.all(
           range(100).map((n) => writer.emit('message.send', { conversation_id: conversation, client_id: `c${n}`, content: `${n}` })),
         );
@@ -147,7 +147,7 @@ for (const [place, start, skip] of PLACES) {
         const script = new URL('./client.py', import.meta.url).pathname;
         const child = spawn(PYTHON, [script, server.url, anna.token, conversation, transports], { stdio: ['ignore', 'pipe', 'inherit'] });
         const lines = createInterface({ input: child.stdout });
-        // It is there: from here on it hears everything.
+        // The client is ready and receives all messages from now on.
         assert.equal((await once(lines, 'line'))[0], 'ready');
         for (const n of range(30)) await ben.send(conversation, `${n}`);
         const [report] = await once(lines, 'line');
@@ -174,11 +174,12 @@ test('when its server dies a client goes on with the other, by itself', { skip: 
       readers.push(new Client(io48, ben, { transports, reconnection: true, reconnectionDelay: 50, reconnectionDelayMax: 200 }));
     }
     await Promise.all(readers.map((reader) => reader.open()));
-    // A client that loses its socket while it goes over to it no longer polls, and learns that only from the silence, after 45 s.
+    // A client that loses its WebSocket during the upgrade doesn't poll any more and notices the loss only after 45 seconds of silence, so the upgrade is
+    // awaited.
     await readers[0].upgraded;
     for (const reader of readers) reader.events.length = 0;
     await cluster.servers[0].kill();
-    // Those that were there come back and say hello again; nobody is left behind.
+    // All clients that lost their server reconnect and receive a hello frame.
     await anna.send(conversation, 'still here');
     for (const [place, reader] of readers.entries()) {
       await reader.watch.until(

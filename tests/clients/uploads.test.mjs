@@ -1,4 +1,4 @@
-// The official client of tus: a file over a line that breaks.
+// Official client of the tus protocol, which uploads a file over a connection that breaks.
 
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
@@ -13,7 +13,7 @@ before(async () => {
 });
 after(() => server?.stop());
 
-/** A way to the server that is cut whenever so many bytes have gone over it, as often as that. */
+/** Starts a proxy to the server that closes a connection after `bytes` bytes, `times` times. */
 async function breakingLine(bytes, times) {
   const { hostname, port } = new URL(server.url);
   const sockets = new Set();

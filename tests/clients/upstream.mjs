@@ -1,24 +1,25 @@
-// An AI provider that does what a test tells it to, in three dialects: as tests/support/src/upstream, as far as libraries need it.
+// Fake AI provider with the APIs of OpenAI, Gemini and Anthropic, controlled by a test. A reduced version of tests/support/src/upstream, with what the
+// libraries need.
 
 import { createServer } from 'node:http';
 
-/** What it does with one request. */
+/** Responses to plan; `answer` responds with a text. */
 export const answer = (text) => ({ text });
-/** Pairs of a tool's name and its input. */
+/** Responds with tool calls, each given as the name of the tool and its input. */
 export const callTools = (...calls) => ({ calls: calls.map(([name, input]) => ({ name, input })) });
-/** Streams this and then says that it failed. */
+/** Streams a text and then reports an error. */
 export const fail = (text) => ({ text, fails: true });
-/** Gemini names the wait in the body, others in `Retry-After`. */
+/** Rejects the request. Gemini states the delay in the body, the others in `Retry-After`. */
 export const refuse = (status, seconds) => ({ status, seconds });
 
 const VECTOR = [0.5, -1, 2];
 const data = (value) => `data: ${JSON.stringify(value)}\n\n`;
 const event = (value) => `event: ${value.type}\n${data(value)}`;
-/** With the spaces, so that together they are the text again. */
+/** Splits a text into words with their spaces, so that they can be joined to the same text. */
 const words = (text) => text.match(/[^ ]* ?/g).filter(Boolean);
 const halves = (text) => [text.slice(0, text.length / 2), text.slice(text.length / 2)];
 
-/** OpenAI's other form, streamed. */
+/** Streamed events of OpenAI's Responses API. */
 function responses({ text, calls }) {
   const items = calls?.map(({ name, input }, at) => ({
     id: `fc_${at}`,
@@ -164,7 +165,7 @@ const DIALECTS = { openai, gemini, anthropic };
 
 export class Upstream {
   asked = [];
-  /** What it does with a question for which nothing is planned. */
+  /** Response to requests for which nothing is planned; undefined if these are rejected. */
   usual = undefined;
   #plan = [];
   #kind;
@@ -184,23 +185,23 @@ export class Upstream {
     return upstream;
   }
 
-  /** The settings of a server that has it for a provider of its name. */
+  /** Settings by which a server uses this provider under its name. */
   get settings() {
     const prefix = `AI__PROVIDERS__${this.#name.toUpperCase()}__`;
     return { [`${prefix}KIND`]: this.#kind, [`${prefix}BASE_URL`]: this.url, [`${prefix}KEYS`]: 'key-one', [`${prefix}MODELS`]: this.model };
   }
 
-  /** What it does with the next questions; one for which nothing is planned, and that is not usual, is refused. */
+  /** Plans the responses to the next requests. If nothing is planned, `usual` applies; without that, the request is rejected. */
   plan(...planned) {
     this.#plan.push(...planned);
   }
 
-  /** Takes what is left of the plan. */
+  /** Removes the planned responses that were not requested, and returns them. */
   clear() {
     return this.#plan.splice(0);
   }
 
-  /** The last body as text, to look for something in it. */
+  /** Body of the last request as JSON text. */
   get last() {
     return JSON.stringify(this.asked.at(-1)?.body);
   }

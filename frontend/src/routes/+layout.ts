@@ -2,5 +2,5 @@ import { load as loadWords } from 'virtual:words';
 
 export const ssr = false;
 
-/** Messages must be loaded before the first render. */
+/** Loads the messages in the reader's language, which the first render needs. */
 export const load = () => loadWords();

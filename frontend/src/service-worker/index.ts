@@ -1,6 +1,6 @@
 /**
- * Service worker: caches the app's files and recent responses, sends the outbox in the background and shows push notifications. Pages come from the
- * network and fall back to the cache. The API cache holds conversations and their pictures, is bounded in size, and is cleared at sign-out.
+ * Service worker: caches the files of the app and recent responses, sends the outbox in the background and shows push notifications. Pages come from the
+ * network, or from the cache if that fails. The cache of responses contains conversations and their pictures, has a limited size, and is cleared at sign-out.
  */
 import { version } from '$app/env';
 import { assets, immutable } from '$app/manifest';
@@ -14,30 +14,30 @@ import { replaceDevice } from '#lib/features/notifications/push-device.ts';
 import { changesAccount, OfflineCache, PICTURE_CACHE, READ_CACHE } from '#lib/features/offline/asset-cache.ts';
 import { sendPending } from '#lib/features/offline/background-sync.ts';
 
-/** App page, served at every path. */
+/** Page of the app, which is the same at all paths. */
 const PAGE_URL = `${base}/`;
 const SHELL_CACHE = `natter-shell-${version}`;
-/** Time before the cached page is used, in milliseconds. */
+/** Time in milliseconds after which the cached page is used, although the network may still answer. */
 const NETWORK_TIMEOUT = 4_000;
-/** API paths of conversations. */
+/** Paths of API requests whose responses are cached. */
 const CACHED_PATHS =
   /^\/r1\/(users\/me|users\/pictures|workspaces|workspaces\/[\w-]+\/emoji|sections|conversations|conversations\/[\w-]+|conversations\/[\w-]+\/(messages|members|pins)|notifications|messages\/[\w-]+\/thread)$/;
-/** Maximum number of parallel downloads. */
+/** Maximum number of files that are loaded at the same time. */
 const MAX_PARALLEL = 4;
-/** Large and rarely needed. */
+/** Files that are large and rarely needed, and are therefore not loaded in advance. */
 const LAZY_ASSETS = /KaTeX_|\/emoji|languages?-|\.(woff2?|ttf)$/;
 
 const cachedPage = new OfflineCache(caches);
 
-/** Background Sync: the network is back. */
+/** Event of Background Sync, which browsers send when the network is back. */
 type SyncEvent = ExtendableEvent & { readonly tag: string };
 
-/** Data of a notification. */
+/** Data of a shown notification. */
 interface About {
   id: string;
   conversation_id: string | null;
   message_id: string | null;
-  /** Path to open; set by notifications that a page shows itself. */
+  /** Path that a click opens. Set only by notifications that a page has shown. */
   path?: string;
 }
 
@@ -68,7 +68,7 @@ async function cacheShell(): Promise<void> {
   const files = [...immutable, ...assets].map(({ path }) => `${base}/${path.replace(/^\//, '')}`);
   await cache.add(new Request(PAGE_URL, { cache: 'reload', headers: { Accept: 'text/html' } }));
   const needed = files.filter((file) => !LAZY_ASSETS.test(file));
-  // In small batches, to leave bandwidth for the reader.
+  // A few at a time, so that the connection of the reader isn't slowed down.
   for (let at = 0; at < needed.length; at += MAX_PARALLEL) await cache.addAll(needed.slice(at, at + MAX_PARALLEL));
 }
 
@@ -84,11 +84,11 @@ async function activate(): Promise<void> {
 function answer(event: FetchEvent): void {
   const { request } = event;
   const url = new URL(request.url);
-  // The host may serve other apps.
+  // The host may serve other apps as well.
   if (url.origin !== location.origin || !isBelow(url.pathname)) return;
   const path = pathOf(url);
   if (request.method !== 'GET') {
-    // Clears the cache whenever the account may change.
+    // A request that may change the account clears the cache.
     if (changesAccount(request.method, path)) event.waitUntil(cachedPage.clear());
     return;
   }
@@ -100,7 +100,7 @@ function answer(event: FetchEvent): void {
   else if (CACHED_PATHS.test(path)) event.respondWith(read(request));
 }
 
-/** Network first, then the cached page. */
+/** Loads the page from the network. If that fails or takes too long, the cached page is used. */
 async function page(request: Request): Promise<Response> {
   const cachedPage = async () => (await caches.match(PAGE_URL, { cacheName: SHELL_CACHE })) ?? Response.error();
   const late = new Promise<Response>((resolve) => setTimeout(() => resolve(cachedPage()), NETWORK_TIMEOUT));
@@ -111,12 +111,12 @@ async function page(request: Request): Promise<Response> {
   }
 }
 
-/** Cache first: file names contain a content hash. */
+/** Takes a file from the cache, or else from the network. Its name contains a hash of its content, so it never changes. */
 async function file(request: Request): Promise<Response> {
   return (await caches.match(request)) ?? fetch(request);
 }
 
-/** Immutable file. */
+/** Takes a picture from the cache, or else from the network. Its content never changes. */
 async function picture(event: FetchEvent): Promise<Response> {
   const { request } = event;
   const known = await cachedPage.find(PICTURE_CACHE, request.url);
@@ -127,7 +127,7 @@ async function picture(event: FetchEvent): Promise<Response> {
   return response;
 }
 
-/** Network first, then the last response. */
+/** Requests data of the API. If the network fails, the last response is used. */
 async function read(request: Request): Promise<Response> {
   const { era } = cachedPage;
   try {
@@ -142,19 +142,19 @@ async function read(request: Request): Promise<Response> {
   }
 }
 
-/** One run at a time: browsers may fire the event twice. */
+/** Sends the messages of the outbox. A lock lets only one run do so at a time, because browsers may send the event twice. */
 async function sendWhatIsLeft(): Promise<void> {
   await navigator.locks.request('natter.left', () =>
     sendPending(asked(), new BrowserOutboxStorage(), new FileStorage())
   );
 }
 
-/** API client with the page's configuration. */
+/** API client with the same lock and refresh key as the pages. */
 function asked(): Api {
   return new Api({ locks: navigator.locks, renewal: new BrowserRenewal() });
 }
 
-/** Browsers rotate push endpoints; the server needs the new one. */
+/** Registers a push subscription that the browser has replaced. */
 async function changed({ newSubscription }: PushSubscriptionChangeEvent): Promise<void> {
   await replaceDevice(asked(), self.registration.pushManager, newSubscription);
 }
@@ -165,13 +165,13 @@ async function show(data: PushMessageData | null): Promise<void> {
   const title = pushed.kind === 'reminder' ? `⏰ ${pushed.title}` : pushed.title;
   await self.registration.showNotification(title, {
     body: pushed.text,
-    // One notification per conversation; a new one replaces the old one.
+    // A new notification of a conversation replaces the previous one.
     tag: pushed.conversation_id ?? pushed.id,
     icon: `${base}/icon-192.png`,
     badge: `${base}/badge.png`,
     data: pushed
   });
-  // Apple devices get no silent pushes that close notifications.
+  // On Apple devices, no push without a visible notification is possible, so nothing else closes those that were read.
   if ((await self.registration.getNotifications()).length > 1) await closeNotifications();
 }
 
@@ -184,7 +184,7 @@ function parsed(data: PushMessageData | null): Pushed | null {
   }
 }
 
-/** Closes notifications that were read elsewhere. */
+/** Closes the notifications that were read on another device. */
 async function closeNotifications(): Promise<void> {
   const shown = await self.registration.getNotifications();
   if (shown.length === 0) return;
@@ -198,7 +198,7 @@ async function closeNotifications(): Promise<void> {
     if (!unread.has((notification.data as About | null)?.id ?? '')) notification.close();
 }
 
-/** Opens the notification's target in an existing window or a new one. */
+/** Opens the page of a notification in an existing window, or else in a new one. */
 async function open(notification: Notification): Promise<void> {
   notification.close();
   const about = notification.data as About;

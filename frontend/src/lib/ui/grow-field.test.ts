@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { MAX_GROWN_CHARS, growField } from './grow-field.ts';
 
-/** Final height and number of measurements. */
+/** Returns the height that the field gets, and the number of times that it was measured. */
 function grown(value: string): [string, number] {
   let measured = 0;
   const field = {

@@ -1,7 +1,7 @@
-/** Longer texts always fill the field and need no measuring, in code units. */
+/** Length in UTF-16 units from which a text always fills the field, so that it needn't be measured. */
 export const MAX_GROWN_CHARS = 6_000;
 
-/** Resizes a text area to its content. */
+/** Changes the height of a text area to that of its content. */
 export function growField(field: HTMLTextAreaElement): void {
   const { length } = field.value;
   if (length > MAX_GROWN_CHARS) {
@@ -9,6 +9,6 @@ export function growField(field: HTMLTextAreaElement): void {
     return;
   }
   field.style.height = '0';
-  // A single line has the minimum height and needs no measuring.
+  // An empty field has the minimum height and needn't be measured.
   if (length > 0) field.style.height = `${field.scrollHeight}px`;
 }

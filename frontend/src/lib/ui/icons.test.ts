@@ -14,7 +14,7 @@ it('is one element with its lines in it', () => {
 it('is drawn of every icon of the package', () => {
   for (const file of globSync(join(ICONS, '*.svelte'))) {
     const icon = iconOf(readFileSync(file, 'utf8'));
-    // Contains no Svelte syntax.
+    // The inlined icon contains no Svelte syntax.
     expect(icon.split('class={look}')[1]).toMatch(/^>(<\w+( [\w-]+="[^"{}<>&]+")+ \/>)+<\/svg>$/);
   }
 });

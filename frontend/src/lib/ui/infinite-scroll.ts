@@ -1,9 +1,9 @@
 import type { Attachment } from 'svelte/attachments';
 
-/** Root margin of the observer: distance to the end at which loading starts. */
+/** Distance to the end of the list at which loading starts, as margin of the observer. */
 const LOAD_MARGIN = '600px';
 
-/** Attachment for a sentinel at the end of a scrolling list: calls `more` when it comes near the viewport. */
+/** Attachment for an element at the end of a scrolling list. Calls `more` when the element comes near the visible area. */
 export function whenNear(more: () => void): Attachment<HTMLElement> {
   return (element) => {
     const seen = (entries: IntersectionObserverEntry[]) => {

@@ -1,7 +1,7 @@
 import type { Place } from '#lib/api/types.ts';
 import { getLocale } from '#lib/i18n/locale.ts';
 
-/** “Berlin, Germany”, localised, as far as known. */
+/** Name of an approximate location in the language of the app, as far as it is known: “Berlin, Germany”. */
 export function locationName(place: Place | null | undefined, locale: string = getLocale()): string | undefined {
   if (!place) return undefined;
   return [place.city, countryInWords(place.country, locale)].filter(Boolean).join(', ') || undefined;
@@ -12,7 +12,7 @@ function countryInWords(code: string | null | undefined, locale: string): string
   try {
     return new Intl.DisplayNames(locale, { type: 'region' }).of(code);
   } catch {
-    // Unknown country code.
+    // The browser doesn't know the country, so its code is shown.
     return code;
   }
 }

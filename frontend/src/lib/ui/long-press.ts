@@ -1,10 +1,10 @@
 import type { Attachment } from 'svelte/attachments';
 
 const PRESS_MS = 450;
-/** Larger movements are scrolling, in pixels. */
+/** Movement in pixels from which a touch is scrolling and no long press. */
 const MOVE_TOLERANCE = 8;
 
-/** Swallows the click of the finger that is still down when a sheet appears. Keyboard clicks have no pointer event and pass. */
+/** Suppresses the click that follows when the finger is lifted, because it would hit the sheet that has just opened. Clicks by keyboard are not affected. */
 function swallowClick(): void {
   const listening = new AbortController();
   const { signal } = listening;
@@ -17,10 +17,10 @@ function swallowClick(): void {
   window.addEventListener('pointerdown', () => listening.abort(), { capture: true, signal });
 }
 
-/** Interactive or horizontally scrolling targets keep their own gestures. */
+/** Elements within which a touch is no long press, because they react to it themselves or scroll horizontally. */
 const IGNORED_TARGETS = 'a, button, pre, .tbl';
 
-/** Calls `act` after a long press. */
+/** Attachment that calls `act` after a long press. */
 export function longPress(act: () => void, except = IGNORED_TARGETS): Attachment<HTMLElement> {
   return (element) => {
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -32,7 +32,7 @@ export function longPress(act: () => void, except = IGNORED_TARGETS): Attachment
       if (!touch || event.touches.length > 1 || (event.target as Element).closest(except)) return;
       start = { x: touch.clientX, y: touch.clientY };
       timer = setTimeout(() => {
-        // Vibration needs a previous interaction.
+        // Browsers allow vibration only after the user has interacted with the page.
         if (navigator.userActivation.hasBeenActive) navigator.vibrate?.(10);
         swallowClick();
         act();

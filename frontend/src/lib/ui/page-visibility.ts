@@ -1,4 +1,4 @@
-/** Whether the page is visible and focused; content counts as read only then. */
+/** Whether the page is visible and has the focus. Only then its content counts as read. */
 export function isPageVisible(): boolean {
   return document.visibilityState === 'visible' && document.hasFocus();
 }

@@ -3,7 +3,7 @@ import { ApiError } from '#lib/api/client.ts';
 import { useApp } from '#lib/app/app.ts';
 import type { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
-/** Retries a failed request when the connection is back. */
+/** Repeats a failed request when the connection is back. */
 export function useRetryOnReconnect(listing: () => Pick<PagedResource<unknown>, 'error' | 'retry'>): void {
   const { connection } = useApp();
 

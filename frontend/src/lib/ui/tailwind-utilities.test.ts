@@ -9,7 +9,7 @@ const unused = new Set(
   [...readFileSync(join(SRC, 'app.css'), 'utf8').matchAll(UNUSED)].flatMap(([, names]) => names?.split(',') ?? [])
 );
 
-/** Classes in the markup, except those of the component's own style. */
+/** Classes in the markup of a component, without those that its own style defines. */
 function classesOf(file: string): string[] {
   const code = readFileSync(join(SRC, file), 'utf8');
   const style = /<style>[^]*/.exec(code)?.[0] ?? '';

@@ -5,7 +5,7 @@ afterEach(() => {
   vi.resetModules();
 });
 
-/** Module loaded as in a page or worker. */
+/** Loads the module with these globals, as in a page or in a service worker. */
 async function loaded(globals: Record<string, unknown>) {
   vi.resetModules();
   for (const [name, value] of Object.entries(globals)) vi.stubGlobal(name, value);

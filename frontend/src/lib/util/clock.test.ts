@@ -45,7 +45,7 @@ describe('a minute', () => {
     expect(run).not.toHaveBeenCalled();
     look('visible');
     expect(run).toHaveBeenCalledTimes(1);
-    // No change of the minute.
+    // The minute has not changed.
     look('hidden');
     look('visible');
     expect(run).toHaveBeenCalledTimes(1);

@@ -4,14 +4,14 @@ const MINUTE = 60_000;
 
 const listeners = new Set<() => void>();
 let timer: ReturnType<typeof setTimeout> | undefined;
-/** Last reported minute. */
+/** Minute that was reported last, counted since 1970. */
 let told = 0;
 
 const current = () => Math.floor(Date.now() / MINUTE);
 
 function update(): void {
   clearTimeout(timer);
-  // Skipped while hidden; returning to the page updates it.
+  // Nothing is reported while the page is hidden. When it is visible again, it is updated.
   if (document.visibilityState === 'hidden') return;
   if (current() !== told) {
     told = current();
@@ -20,7 +20,7 @@ function update(): void {
   timer = setTimeout(update, MINUTE - (Date.now() % MINUTE));
 }
 
-/** Calls `run` every minute and when the page becomes visible after one; returns a function that stops it. Callers share one timer. */
+/** Calls `run` every minute, and when the page becomes visible if a minute has passed. Returns a function that stops this. All callers share one timer. */
 export function everyMinute(run: () => void): () => void {
   if (listeners.size === 0) {
     told = current();
@@ -38,7 +38,7 @@ export function everyMinute(run: () => void): () => void {
 
 const follow = createSubscriber(everyMinute);
 
-/** Current time, reactive by minute. */
+/** Current time, which is reactive and changes every minute. */
 export function thisMinute(): Date {
   follow();
   return new Date();

@@ -1,17 +1,17 @@
-/** Delays background work until the page's main content is painted. */
+/** Delays work until the main content of the page is painted. */
 let resolvePainted: () => void = () => undefined;
 
-/** Resolves once the main content is painted or has failed to load. */
+/** Resolves when the main content is painted or has failed to load. */
 export const painted = new Promise<void>((resolve) => (resolvePainted = resolve));
 
-/** Upper bound for the wait on slow connections, in milliseconds. */
+/** Longest delay on a slow connection, in milliseconds. */
 const MAX_WAIT = 3_000;
 
 export function markPainted(): void {
   resolvePainted();
 }
 
-/** Delays background work until the page calls `markPainted`. */
+/** Delays work until the page calls `markPainted`. Called by pages whose main content takes long. */
 export function awaitSeen(): void {
   setTimeout(resolvePainted, MAX_WAIT);
 }

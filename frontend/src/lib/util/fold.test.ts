@@ -4,7 +4,7 @@ import { fold } from './fold.ts';
 import cases from './folded.txt?raw';
 
 describe('fold', () => {
-  // The server runs the same cases: folded name and spellings per line.
+  // The server's tests run the same cases. Each line contains a folded name and its spellings.
   it.each(cases.trim().split('\n'))('%s', (line) => {
     const [folded, ...names] = line.split(' = ');
     for (const name of names) expect(fold(name)).toBe(folded);

@@ -1,6 +1,6 @@
 /**
- * Letters without case, accents, width and form: “Trần” is found by “tran”, and “O’Brien” by “o'brien”. The server
- * compares names and titles so too (`crates/search/src/fold.rs`), and both are held to `folded.txt`.
+ * Folds letters, so that a search ignores case, accents, width and Unicode form: “tran” finds “Trần”, “o'brien” finds “O’Brien”. The server compares names and
+ * titles in the same way (`crates/search/src/fold.rs`); the tests of both use `folded.txt`.
  */
 const ACCENT =
   // eslint-disable-next-line no-misleading-character-class -- each is meant by itself
@@ -8,7 +8,7 @@ const ACCENT =
 /** Joiners, bidirectional marks and similar characters. */
 // eslint-disable-next-line no-misleading-character-class -- each is meant by itself
 const INVISIBLE = /[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\u{e0100}-\u{e01ef}]/gu;
-/** Letters typed as replacements where the keyboard lacks the original. */
+/** Letters that people replace by others if their keyboard lacks them. */
 const PLAIN: Readonly<Record<string, string>> = {
   đ: 'd',
   ð: 'd',
@@ -22,7 +22,7 @@ const PLAIN: Readonly<Record<string, string>> = {
   ς: 'σ'
 };
 
-/** Normalises typographic variants that keyboards insert. */
+/** Replaces typographic quotation marks and dashes, which keyboards insert, by plain ones. */
 export function plainSigns(text: string): string {
   return text.replace(/[\u2018\u2019\u201b\u02bc\u2032]/g, "'").replace(/[\u2010-\u2015\u2212]/g, '-');
 }

@@ -1,4 +1,4 @@
-/** Android-style back button: closes layers above the page, using the router's history. */
+/** Makes the back button of phones close the layers above the page, by entries in the router's history. */
 import { untrack } from 'svelte';
 import { MediaQuery } from 'svelte/reactivity';
 import { page } from '$app/state';
@@ -13,7 +13,7 @@ const layers = new Layers({
   back: () => history.back()
 });
 
-/** Must be called once, in the root layout. */
+/** Handles the navigations of the app. Must be called once, in the root layout. */
 export function watchLayers(): void {
   let isPopped = false;
   let { href } = page.url;
@@ -33,7 +33,7 @@ export function watchLayers(): void {
   });
 }
 
-/** Lets the back button close this component while `isOpen` returns true. */
+/** Makes the back button call `close` as long as `isOpen` returns true. Must be called while a component initialises. */
 export function closedByBack(close: () => void, isOpen: () => boolean = () => true): void {
   $effect(() => {
     if (phone.current && isOpen()) return untrack(() => layers.add(close));

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Layers } from './layers.ts';
 
-/** History of one tab with its layers. */
+/** History of a tab, with the layers of each entry. */
 class Tab {
   readonly open: string[] = [];
   readonly entries: { page: string; layers: string[] }[] = [{ page: 'list', layers: [] }];
@@ -9,7 +9,7 @@ class Tab {
   readonly #layers: Layers;
   readonly #closers = new Map<string, () => void>();
   #due: Promise<void> | undefined;
-  /** Layer that confirms before it closes. */
+  /** Layer that asks for a confirmation instead of closing. */
   stubborn: string | undefined;
 
   constructor() {

@@ -1,13 +1,13 @@
 /**
- * Layers above the page on phones: dialogs, sheets, menus, pictures, the side panel. The back button closes the top one. Each layer has a history
- * entry. If a layer is closed by other means its entry stays as a spare one: the next layer reuses it, and back skips it. (Calling history.back()
- * at that moment would abort a navigation that is just starting.)
+ * Layers above the page on phones, such as dialogs, sheets, menus and the side panel. The back button closes the top one, so each layer has an entry in the
+ * history. If a layer is closed in another way, its entry stays as a spare one: the next layer uses it again, and going back skips it. (It isn't removed by
+ * `history.back()`, because that would abort a navigation that is just starting.)
  */
 import { tick } from 'svelte';
 
-/** Browser history API used here. */
+/** Functions of the browser's history that are used here. */
 export interface Entries {
-  /** Pushes an entry for the same page. */
+  /** Adds an entry for the same page. */
   push(layers: string[]): void;
   back(): void;
 }
@@ -17,22 +17,22 @@ interface Layer {
   readonly close: () => void;
 }
 
-/** Open layers and those known to the history entry. */
+/** Layers that are open, and those that the current history entry contains. */
 export class Layers {
   readonly #entries: Entries;
   readonly #open: Layer[] = [];
   #known: string[] = [];
   #count = 0;
-  /** Skipping spare entries. */
+  /** Whether spare entries are being skipped. */
   #isPassing = false;
-  /** Back was pressed with no layer open: navigate to the previous page. */
+  /** Whether back was pressed while no layer is open, so that the page before must be reached. */
   #isLeaving = false;
 
   constructor(entries: Entries) {
     this.#entries = entries;
   }
 
-  /** Registers a layer; returns a function that reports its end. */
+  /** Adds a layer. Returns a function that must be called when the layer has been closed. */
   add(close: () => void): () => void {
     const layer = { key: this.#spare() ?? this.#push(), close };
     this.#open.push(layer);
@@ -42,12 +42,12 @@ export class Layers {
     };
   }
 
-  /** Handles a navigation; `known` are the layers of the new entry. */
+  /** Handles a navigation to an entry with the layers `known`. */
   entered(known: string[]): void {
     this.#known = known;
   }
 
-  /** Handles back and forward to an entry with these layers. */
+  /** Handles that back or forward has led to an entry with the layers `known`. */
   async popped(known: string[], isSamePage: boolean): Promise<void> {
     if (!this.#isPassing) this.#isLeaving = isSamePage && this.#spare() !== undefined;
     this.#known = known;
@@ -56,7 +56,7 @@ export class Layers {
       this.#isPassing = this.#isLeaving = false;
       for (const { close } of closed.toReversed()) close();
       await tick();
-      // A layer that must confirm first stays open and remains closable by back.
+      // A layer that asks for a confirmation stays open. It gets a new entry, so that back can close it later.
       for (const layer of closed) if (this.#open.includes(layer)) layer.key = this.#push();
       return;
     }
@@ -67,14 +67,14 @@ export class Layers {
     }
   }
 
-  /** Top layer of the entry that isn't open. */
+  /** Key of the top layer of the current entry if that isn't open any more; otherwise undefined. */
   #spare(): string | undefined {
     const top = this.#known.at(-1);
     return this.#open.some(({ key }) => key === top) ? undefined : top;
   }
 
   #push(): string {
-    // Distinguishes layers from those of an earlier visit.
+    // The time distinguishes the layers from those of an earlier visit, whose entries are still in the history.
     const key = `${Date.now().toString(36)}-${(this.#count += 1)}`;
     this.#known = [...this.#known, key];
     this.#entries.push(this.#known);

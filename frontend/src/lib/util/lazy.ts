@@ -1,4 +1,4 @@
-/** Creates the object at first use, because creating it may block a phone before the first paint. */
+/** Returns a function that creates the object at its first call, because creating it may block a phone before the first paint. */
 export function lazily<T extends object>(make: () => T): () => T {
   let made: T | undefined;
   return () => (made ??= make());

@@ -1,4 +1,4 @@
-/** SvelteKit router with app paths. */
+/** Navigation of SvelteKit's router by paths of the app. */
 import { goto as go } from '$app/navigation';
 import { base } from './address.ts';
 

@@ -2,19 +2,19 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { expect, it } from 'vitest';
 
-/** Sources by path below `src`. */
+/** Source texts by their path below `src`. */
 type Sources = ReadonlyMap<string, string>;
 
 const MAP = /\bconst (\w+)(?:: ((?:[^=]|=>)+?))? = (?:\$derived\()?\{/g;
 const READ = /(?<![\w.])(\w+)\[(?!['"\d])[^\]\n]/g;
 const KEYS = /^(?:Readonly<)?Record<((?:[^,<]|<[^>]*>)+),/;
 
-/** Resolves an import. */
+/** Path of the file that an import names. */
 function fileOf(path: string, from: string): string {
   return path.startsWith('#lib/') ? join('lib', path.slice('#lib/'.length)) : normalize(join(dirname(from), path));
 }
 
-/** Source and original name of an import. */
+/** File from which a name is imported, and the name there; null if it isn't imported. */
 function origin(text: string, name: string): [path: string, name: string] | null {
   for (const [, names = '', path = ''] of text.matchAll(/\bimport (?:type )?\{([^}]*)\} from '([^']+)'/g)) {
     for (const one of names.split(',')) {
@@ -28,7 +28,7 @@ function origin(text: string, name: string): [path: string, name: string] | null
   return null;
 }
 
-/** Whether the type is the server’s, so that newer servers may add values. */
+/** Whether a type is defined by the API, so that a newer server may send other values. */
 function isServers(type: string, file: string, sources: Sources): boolean {
   return [...type.matchAll(/(?<!['.\w])[A-Z]\w*/g)].some(([name]) => {
     const text = sources.get(file) ?? '';
@@ -42,7 +42,7 @@ function isServers(type: string, file: string, sources: Sources): boolean {
   });
 }
 
-/** Maps that are indexed by server values without a check. */
+/** Maps that are indexed by values of the server without handling unknown ones. */
 function unasked(sources: Sources): string[] {
   const maps = new Map<string, Map<string, string | undefined>>();
   for (const [file, text] of sources) {

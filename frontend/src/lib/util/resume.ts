@@ -1,7 +1,7 @@
-/** Shorter pauses are no sleep, only a switch of tabs, in milliseconds. */
+/** Time in milliseconds for which the page must have been hidden to count as asleep. Shorter times are a switch between tabs. */
 const MIN_SLEEP = 5_000;
 
-/** Calls `run` when the page returns after a while or the network is back; returns a function that stops it. */
+/** Calls `run` when the page returns after a while or the network is back. Returns a function that stops this. */
 export function onResume(run: () => void): () => void {
   let hiddenAt = Infinity;
   const look = () => {

@@ -1,7 +1,7 @@
 import { createSubscriber } from 'svelte/reactivity';
 import { everyMinute } from './clock.ts';
 
-/** Calls `run` whenever the local date changes; returns a function that stops it. */
+/** Calls `run` whenever the local date changes. Returns a function that stops this. */
 export function whenDayChanges(run: () => void): () => void {
   let day = new Date().toDateString();
   return everyMinute(() => {
@@ -14,7 +14,7 @@ export function whenDayChanges(run: () => void): () => void {
 
 const subscribe = createSubscriber(whenDayChanges);
 
-/** Current time, reactive by day, so that an open page updates after midnight. */
+/** Current time, which is reactive and changes every day, so that an open page is updated after midnight. */
 export function today(): Date {
   subscribe();
   return new Date();

@@ -3,17 +3,20 @@ import { fieldError, errorMessage } from '#lib/api/error-messages.ts';
 
 type Problem = (value: string) => string | undefined;
 
-/** Fields that error codes refer to. */
+/** Fields at which an error is shown, by its code. */
 const FIELD_OF: Record<string, string> = { email_taken: 'email', name_taken: 'title' };
 
-/** Form state: validates on blur, keeps input and assigns server errors to fields. */
+/**
+ * State of a form: its values and errors. Validates a field when it loses the focus, keeps the input after an error, and shows errors of the server at their
+ * fields.
+ */
 export class Form<Field extends string> {
   values = $state() as Record<Field, string>;
   errors = $state<Partial<Record<Field, string>>>({});
-  /** Error that belongs to no field. */
+  /** Error that belongs to no field; null if there is none. */
   failure = $state<string | null>(null);
   busy = $state(false);
-  /** Seconds until the next attempt is allowed. */
+  /** Number of seconds until the server allows the next attempt. */
   wait = $state(0);
 
   readonly #problems: Record<Field, Problem>;
@@ -28,25 +31,25 @@ export class Form<Field extends string> {
     return Object.keys(this.#problems) as Field[];
   }
 
-  /** Validates on blur. Untouched fields are skipped; a server error stays until the field changes. */
+  /** Validates a field that has lost the focus. An empty field isn't validated, and an error of the server stays until the value changes. */
   left(field: Field): void {
     if (this.values[field] === '') return;
     const check = () => {
       const problem = this.#problems[field](this.values[field]);
       if (problem) this.errors[field] = problem;
     };
-    // Errors appear after the click, so that its target doesn't move.
+    // If the focus was lost by a click, the error is shown after it, because it could move the target of the click.
     if (document.documentElement.matches(':active'))
       addEventListener('pointerup', () => setTimeout(check), { once: true });
     else check();
   }
 
-  /** Clears the error while typing as soon as the value is valid. */
+  /** Removes the error of a field while typing, as soon as the value is valid. */
   typed(field: Field): void {
     if (this.errors[field] && !this.#problems[field](this.values[field])) this.errors[field] = undefined;
   }
 
-  /** Validates and sends; focuses the first invalid field. Returns whether it succeeded. */
+  /** Validates and sends the form. If a field is invalid, it gets the focus. Returns whether the form was sent successfully. */
   async submit(element: HTMLFormElement, send: (values: Record<Field, string>) => Promise<unknown>): Promise<boolean> {
     if (this.busy || this.wait > 0) return false;
     this.failure = null;

@@ -3,7 +3,7 @@ import { m } from '#lib/paraglide/messages.js';
 
 const email = z.email();
 
-/** Client-side validation; the server decides. */
+/** Returns a message if the text can't be an email address. Whether it is accepted, the server decides. */
 export function emailProblem(value: string): string | undefined {
   const text = value.trim();
   if (text === '') return m.email_missing();
@@ -19,7 +19,7 @@ export function nameProblem(value: string): string | undefined {
   return text.length > 80 ? m.display_name_long() : undefined;
 }
 
-/** Password rules are configurable on the server, so only a basic check is made here. */
+/** Returns a message if no password is typed. The server checks the rules for passwords, because they can be configured. */
 export function newPasswordProblem(value: string): string | undefined {
   return value === '' ? m.password_new_missing() : undefined;
 }

@@ -1,6 +1,6 @@
 import { isComposing } from '#lib/util/composing.ts';
 
-/** Active option of a combobox, moved by keys while the focus stays in the input. */
+/** Selected option of a combobox. Keys change it while the focus stays in the text field. */
 export class ActiveOption<T> {
   index = $state(0);
   readonly #options: () => readonly T[];
@@ -43,7 +43,7 @@ export class ActiveOption<T> {
   }
 }
 
-/** Scrolls the active option into view. */
+/** Attachment that scrolls an option into view when it is selected. */
 export function scrollIntoView(isChosen: () => boolean) {
   return (element: HTMLElement) => {
     $effect(() => {

@@ -1,6 +1,6 @@
 import { fold } from '#lib/util/fold.ts';
 
-/** Rank of `text` for `query`: 0 is best, undefined is no match. Word starts rank before other positions. */
+/** Rank of a text for a query: 0 is the best, undefined means no match. Matches at the start of a word rank before others. */
 export function rank(text: string, query: string): number | undefined {
   const [words, wanted] = [fold(text), fold(query.trim())];
   if (wanted === '') return 0;
@@ -11,10 +11,10 @@ export function rank(text: string, query: string): number | undefined {
   return parts.length > 1 && parts.every((part) => words.includes(part)) ? 3 : undefined;
 }
 
-/** Splits `text` at the match of `query`, for highlighting. */
+/** Splits a text into the parts before, in and after the match of `query`, to highlight it. */
 export function split(text: string, query: string): { before: string; match: string; after: string } {
   const wanted = fold(query.trim());
-  // Only possible if folding keeps the character positions.
+  // Possible only if folding doesn't change the positions of characters.
   const composed = text.normalize('NFC');
   const folded = [...composed].map(fold);
   if (wanted === '' || folded.some((character) => character.length !== 1)) {
@@ -30,7 +30,7 @@ export function split(text: string, query: string): { before: string; match: str
   };
 }
 
-/** Matching items, best first, otherwise in their order. */
+/** Returns at most `most` items that match, the best first. Equally good ones keep their order. */
 export function best<T>(items: readonly T[], query: string, textOf: (item: T) => string, most: number): T[] {
   return items
     .map((item, index) => ({ item, index, rank: rank(textOf(item), query) }))

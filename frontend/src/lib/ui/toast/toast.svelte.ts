@@ -10,13 +10,13 @@ const SHOWN_MS = 6000;
 
 let nextId = 1;
 
-/** Toasts; at most three at a time. */
+/** Toasts that are shown, at most three. */
 export const toasts = $state<Toast[]>([]);
 
 export function toast(message: string, options: { action?: Toast['action'] } = {}): void {
   const id = nextId;
   nextId += 1;
-  // Showing a toast must not become a dependency of the effect that shows it.
+  // If an effect shows a toast, it must not depend on the list of toasts.
   untrack(() => {
     toasts.push({ id, message, action: options.action });
     if (toasts.length > 3) toasts.shift();

@@ -1,6 +1,6 @@
 import { error } from '@sveltejs/kit';
 
-/** Catch-all route: without it SvelteKit reloads unknown addresses in a loop. */
+/** Responds to all other URLs with status 404. Without this route SvelteKit would reload an unknown URL again and again. */
 export function load(): never {
   error(404);
 }
