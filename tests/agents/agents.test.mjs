@@ -1,5 +1,5 @@
-// Runs Claude Code and Codex, as published on npm, in a loop with one tool call, over each kind of provider. The test fails if a real provider would reject a
-// request.
+// Runs Claude Code and Codex, as published on npm, in a loop with one tool call, over each kind of provider. The test fails if a real provider would
+// reject a request.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

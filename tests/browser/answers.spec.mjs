@@ -76,8 +76,8 @@ test('shows reasoning while it streams without moving it', async ({ arrive, upst
 });
 
 /**
- * Adds up layout shifts (Layout Instability API). Browsers mark shifts within half a second after an input, so that they can be ignored. A fast machine
- * completes a whole answer in that time, so these shifts are counted too while an answer streams.
+ * Adds up layout shifts (Layout Instability API). Browsers mark shifts within half a second after an input, so that they can be ignored. A fast
+ * machine completes a whole answer in that time, so these shifts are counted too while an answer streams.
  */
 const watchShifts = () => {
   window.shifted = { sum: 0, by: [] };

@@ -1,4 +1,4 @@
-// Assistant editor.
+// Page that creates and edits an assistant.
 
 import { expect, PHONE, test } from './people.mjs';
 

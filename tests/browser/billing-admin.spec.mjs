@@ -42,7 +42,7 @@ test('filters payments by URL', { tag: '@gate' }, async ({ arrive, browser, serv
   await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: 'Payments' }).click();
   const rows = page.getByRole('table', { name: 'Payments' }).getByRole('row');
   await expect(rows.filter({ hasText: anna.name })).toHaveCount(2);
-  // VND has no decimals.
+  // The amount is in VND, which has no decimals.
   await expect(rows.filter({ hasText: 'Paid' }).filter({ hasText: anna.name })).toContainText(/₫\d{3},000/);
   await admin.expectFlawless('the payments');
   await page.getByLabel('Filter by state').selectOption({ label: 'Failed' });

@@ -1,5 +1,5 @@
-// Two servers with a common PostgreSQL database and Redis, behind HAProxy with the shipped configuration. It sends each request to the server with fewer
-// connections, without sticky sessions.
+// Two servers with a common PostgreSQL database and Redis, behind HAProxy with the shipped configuration. It sends each request to the server with
+// fewer connections, without sticky sessions.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';

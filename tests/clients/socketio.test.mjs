@@ -1,5 +1,5 @@
-// Official Socket.IO clients with their default options: polling first, then WebSocket. They are tested against one server, and against two behind a load
-// balancer that distributes the requests.
+// Official Socket.IO clients with their default options: polling first, then WebSocket. They are tested against one server, and against two behind a
+// load balancer that distributes the requests.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -174,8 +174,8 @@ test('when its server dies a client goes on with the other, by itself', { skip: 
       readers.push(new Client(io48, ben, { transports, reconnection: true, reconnectionDelay: 50, reconnectionDelayMax: 200 }));
     }
     await Promise.all(readers.map((reader) => reader.open()));
-    // A client that loses its WebSocket during the upgrade doesn't poll any more and notices the loss only after 45 seconds of silence, so the upgrade is
-    // awaited.
+    // A client that loses its WebSocket during the upgrade doesn't poll any more and notices the loss only after 45 seconds of silence, so the
+    // upgrade is awaited.
     await readers[0].upgraded;
     for (const reader of readers) reader.events.length = 0;
     await cluster.servers[0].kill();

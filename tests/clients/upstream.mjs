@@ -1,5 +1,5 @@
-// Fake AI provider with the APIs of OpenAI, Gemini and Anthropic, controlled by a test. A reduced version of tests/support/src/upstream, with what the
-// libraries need.
+// Fake AI provider with the APIs of OpenAI, Gemini and Anthropic, controlled by a test. A reduced version of tests/support/src/upstream, with what
+// the libraries need.
 
 import { createServer } from 'node:http';
 

@@ -1,6 +1,7 @@
 /**
- * Service worker: caches the files of the app and recent responses, sends the outbox in the background and shows push notifications. Pages come from the
- * network, or from the cache if that fails. The cache of responses contains conversations and their pictures, has a limited size, and is cleared at sign-out.
+ * Service worker: caches the files of the app and recent responses, sends the outbox in the background and shows push notifications. Pages come from
+ * the network, or from the cache if that fails. The cache of responses contains conversations and their pictures, has a limited size, and is cleared
+ * at sign-out.
  */
 import { version } from '$app/env';
 import { assets, immutable } from '$app/manifest';

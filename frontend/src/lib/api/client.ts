@@ -201,7 +201,9 @@ export class Api {
     }
   }
 
-  /** Sends a request and repeats it after the delay if it is a read that was rate-limited. Rate-limited changes are rejected, and the caller decides. */
+  /**
+   * Sends a request and repeats it after the delay if it is a read that was rate-limited. Rate-limited changes are rejected, and the caller decides.
+   */
   async #sendPatiently<T>(
     method: string,
     path: string,
@@ -234,7 +236,9 @@ export class Api {
     }
   }
 
-  /** Returns the time of the next attempt, in milliseconds since 1970. Rethrows errors other than rate limits, and rate limits with too long a delay. */
+  /**
+   * Returns the time of the next attempt, in milliseconds since 1970. Rethrows errors other than rate limits, and rate limits with too long a delay.
+   */
   #slow(error: unknown, attempt: number): number {
     const asked = error instanceof ApiError && error.code === 'rate_limited' ? error.retryAfter : undefined;
     if (asked === undefined || asked > MAX_RETRY_AFTER) throw error;

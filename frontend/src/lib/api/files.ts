@@ -17,8 +17,8 @@ export type SentFile = Omit<Described.ConversationFile, 'sender' | 'upload'> & {
 export type Width = 320 | 1280;
 
 /**
- * Returns the URL of a picture scaled to `width`. Undefined if the server has no scaled version: even a small file may decode to more memory than the device
- * has.
+ * Returns the URL of a picture scaled to `width`. Undefined if the server has no scaled version: even a small file may decode to more memory than the
+ * device has.
  */
 export function pictureUrl(upload: Pick<Upload, 'id' | 'name' | 'thumbhash'>, width: Width): string | null {
   return upload.thumbhash ? fileUrl(upload, width) : null;

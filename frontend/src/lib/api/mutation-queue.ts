@@ -1,5 +1,6 @@
 /**
- * Queue that sends changes to one resource one after another: two requests in flight may reach the server in either order, so that the last click could lose.
+ * Queue that sends changes to one resource one after another: two requests in flight may reach the server in either order, so that the last click
+ * could lose.
  */
 
 /** Longest time in milliseconds that a request waits for an earlier one. */

@@ -73,8 +73,8 @@ export class PagedResource<T> {
   }
 
   /**
-   * Inserts `item` or replaces the item that `isSame` finds. Its position follows from `order`; without it, a new item comes first and a replaced one keeps its
-   * position.
+   * Inserts `item` or replaces the item that `isSame` finds. Its position follows from `order`; without it, a new item comes first and a replaced one
+   * keeps its position.
    */
   upsert(item: T, isSame: (other: T) => boolean, order?: (a: T, b: T) => number): void {
     this.#changes += 1;

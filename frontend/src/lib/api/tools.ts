@@ -9,7 +9,9 @@ export type Tool = Always<Described.McpTool, 'title' | 'description'>;
 
 export type ToolTransport = Described.McpTransport;
 
-/** Authentication of a tool server: credentials that an admin has entered for everyone (`secrets`), or an account that each person connects (`oauth`). */
+/**
+ * Authentication of a tool server: credentials that an admin has entered for everyone (`secrets`), or an account that each person connects (`oauth`).
+ */
 export type ToolAuth = Described.McpAuth;
 
 /** `GET /r1/admin/mcp_servers`: contains only the names of the secrets. */

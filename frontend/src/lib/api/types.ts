@@ -137,7 +137,10 @@ export type Conversation = Omit<
   Always<Described.Conversation, 'title' | 'topic' | 'own' | 'archived_at'>,
   'capabilities' | 'last_message' | 'assistants' | 'slow_mode_seconds'
 > & {
-  /** Actions that the conversation allows, as `features/conversations/kinds.ts` reads them. Missing from older servers and before the conversation exists. */
+  /**
+   * Actions that the conversation allows, as `features/conversations/kinds.ts` reads them. Missing from older servers and before the conversation
+   * exists.
+   */
   capabilities?: Described.ConversationCapabilities;
   /** Slow mode: minimum time in seconds between two messages of a member; absent if off. */
   slow_mode_seconds?: number;

@@ -1,6 +1,6 @@
 /**
- * Uploads files and reports the progress, which `fetch` can't do. Small files take one request. Large ones use the tus 1.0.0 protocol, so that an interrupted
- * upload can be resumed.
+ * Uploads files and reports the progress, which `fetch` can't do. Small files take one request. Large ones use the tus 1.0.0 protocol, so that an
+ * interrupted upload can be resumed.
  */
 import { ApiError, failureOf, type Api } from './client.ts';
 import type { Upload } from './files.ts';

@@ -75,7 +75,8 @@ it('nothing of whoever has left stays in the browser, and all of others does', a
   expect(await unsentOf('anna', browser.places)).toMatchObject({
     messages: [{ client_id: 'm1' }],
     notes: 2,
-    // The draft in c1, the started edit of a message and the file of the draft in c3. The other file belongs to the unsent message, so it doesn't count.
+    // The draft in c1, the started edit of a message and the file of the draft in c3. The other file belongs to the unsent message, so it doesn't
+    // count.
     drafts: 3
   });
   await clearAfterSignOut('anna', browser.places);

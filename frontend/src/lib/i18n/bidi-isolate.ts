@@ -1,6 +1,6 @@
 /**
- * Isolates texts that are inserted into a message, because a name that is written from right to left would reorder the text around it. This does for plain text
- * what `<bdi>` does for markup. All messages apply it to their parameters (`scripts/messages.mjs`).
+ * Isolates texts that are inserted into a message, because a name that is written from right to left would reorder the text around it. This does for
+ * plain text what `<bdi>` does for markup. All messages apply it to their parameters (`scripts/messages.mjs`).
  */
 /** Letters that are written from right to left. Includes the surrogates of those outside the Basic Multilingual Plane. */
 const FROM_RIGHT = /[\u0590-\u08ff\ud802\ud803\ud83a\ud83b\ufb1d-\ufdff\ufe70-\ufefc]/;

@@ -112,7 +112,8 @@ export class Connection {
   }
 
   /**
-   * Registers a handler that is called when `reading` may have missed events: after each hello frame but the first, and after the first one if that came late.
+   * Registers a handler that is called when `reading` may have missed events: after each hello frame but the first, and after the first one if that
+   * came late.
    */
   onStale(reading: LoadedData, handler: () => void): () => void {
     return this.onConnect(() => {
@@ -281,7 +282,8 @@ export class Connection {
     const delay = this.#backoff();
     try {
       await this.#api.get('/users/me');
-      // The server can be reached, so the network blocks WebSockets: the fallback transport is used. If that has failed as well, WebSockets are tried again.
+      // The server can be reached, so the network blocks WebSockets: the fallback transport is used. If that has failed as well, WebSockets are tried
+      // again.
       this.#openOther = this.#openOther || this.#hasBeenOnline ? undefined : await this.#bringOther();
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) return;

@@ -59,8 +59,8 @@ function changedBy(
   const at = reactions.findIndex((one) => one.emoji === emoji);
   const { count, user_ids } = reactions[at] ?? { count: 0, user_ids: [] };
   const others = user_ids.filter((id) => id !== user_id);
-  // The message may have been loaded with the change. If more people have reacted than `user_ids` lists, it is unknown whether the removed person is still
-  // counted.
+  // The message may have been loaded with the change. If more people have reacted than `user_ids` lists, it is unknown whether the removed person is
+  // still counted.
   const isThere = others.length < user_ids.length;
   if (isThere === isAdded && (isAdded || isShown || count === user_ids.length)) return null;
   const change = { emoji, count: count + (isAdded ? 1 : -1), user_ids: isAdded ? [...others, user_id] : others };

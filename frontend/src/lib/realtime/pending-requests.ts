@@ -1,7 +1,10 @@
 import { ApiError } from '#lib/api/client.ts';
 import type { AckPayload, ErrorPayload, Frame } from '#lib/api/types.ts';
 
-/** Error of a request whose connection ended before the response came. It is unknown whether the request took effect, so it must be repeated idempotently. */
+/**
+ * Error of a request whose connection ended before the response came. It is unknown whether the request took effect, so it must be repeated
+ * idempotently.
+ */
 export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
 }
@@ -22,7 +25,8 @@ export class PendingRequests {
   readonly #pending = new Map<string, Pending>();
 
   /**
-   * Returns the response to the request `id`. Rejects with an `ApiError`. After a timeout, `ontimeout` is called and the promise rejects with `ConnectionLost`.
+   * Returns the response to the request `id`. Rejects with an `ApiError`. After a timeout, `ontimeout` is called and the promise rejects with
+   * `ConnectionLost`.
    */
   add(id: string, ontimeout: () => void): Promise<AckPayload> {
     return new Promise((resolve, reject) => {

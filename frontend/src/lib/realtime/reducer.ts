@@ -1,8 +1,8 @@
 /**
- * Reducer of the state of a conversation. History pages, events, syncs, deltas of streaming answers and the user's own messages pass through `reduce`, so that
- * any order of arrival leads to the same state. Events are numbered without gaps and are applied in order: those that arrive too early wait in `early`, those
- * that were applied before are ignored. HTTP responses have no version, so the caller states a `basis`: the last event that the response certainly includes. A
- * response never overwrites the change of a later event.
+ * Reducer of the state of a conversation. History pages, events, syncs, deltas of streaming answers and the user's own messages pass through
+ * `reduce`, so that any order of arrival leads to the same state. Events are numbered without gaps and are applied in order: those that arrive too
+ * early wait in `early`, those that were applied before are ignored. HTTP responses have no version, so the caller states a `basis`: the last event
+ * that the response certainly includes. A response never overwrites the change of a later event.
  */
 import type { ToolCall, ToolCallStatus } from '#lib/api/tools.ts';
 import type { DurableFrame, Mention, Message, ThreadSummary, UserChanged } from '#lib/api/types.ts';

@@ -1,6 +1,6 @@
 /**
- * Requests streaming answers again that don't grow any more. A delta may be lost during the page load or a reconnect, and without a later one nothing shows
- * that it is missing. The intervals between the requests increase.
+ * Requests streaming answers again that don't grow any more. A delta may be lost during the page load or a reconnect, and without a later one nothing
+ * shows that it is missing. The intervals between the requests increase.
  */
 export interface GrowingAnswer {
   readonly id: string;

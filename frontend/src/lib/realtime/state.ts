@@ -1,4 +1,6 @@
-/** State of one conversation: its loaded messages, the position in the log, waiting events and unsent messages. Only `reducer.ts` creates new states. */
+/**
+ * State of one conversation: its loaded messages, the position in the log, waiting events and unsent messages. Only `reducer.ts` creates new states.
+ */
 import type { Details, FieldError } from '#lib/api/client.ts';
 import type { DurableFrame, Mention, Message } from '#lib/api/types.ts';
 import type { AttachedFile } from './pending-attachments.ts';
@@ -30,7 +32,10 @@ export interface Failure {
 /** Thread in which a message is sent, whether it is also shown in the conversation, which message it forwards, and whether it gets link previews. */
 export type Placed = Pick<Outgoing, 'thread_id' | 'also_to_conversation' | 'forward_of' | 'previews'>;
 
-/** State of an unsent message. `waiting`: for the connection. `sending`: requested. `sent`: confirmed, but the event hasn't arrived. `failed`: rejected. */
+/**
+ * State of an unsent message. `waiting`: for the connection. `sending`: requested. `sent`: confirmed, but the event hasn't arrived. `failed`:
+ * rejected.
+ */
 export type OutgoingState = 'waiting' | 'sending' | 'sent' | 'failed';
 
 /** Message of the user that is not in the log yet. */
@@ -82,8 +87,8 @@ export interface LogState {
   readonly gaps: ReadonlyMap<string, readonly Delta[]>;
   readonly outbox: readonly Outgoing[];
   /**
-   * Messages that must be loaded, because another version of a message was selected; null if there are none. Those after `after` were replaced by the event
-   * `at`.
+   * Messages that must be loaded, because another version of a message was selected; null if there are none. Those after `after` were replaced by the
+   * event `at`.
    */
   readonly branch: Branch | null;
 }

@@ -1,6 +1,6 @@
 /**
- * Transport for networks that block WebSockets. Events arrive in a long HTTP response (`GET /r1/events`), and requests use the HTTP API. Typing and presence
- * aren't supported. If a proxy holds back the response, short responses are requested again and again (polling).
+ * Transport for networks that block WebSockets. Events arrive in a long HTTP response (`GET /r1/events`), and requests use the HTTP API. Typing and
+ * presence aren't supported. If a proxy holds back the response, short responses are requested again and again (polling).
  */
 import { base } from '#lib/util/address.ts';
 import { ApiError, type Api } from '#lib/api/client.ts';
@@ -21,8 +21,8 @@ const VIEW_DELAY = 500;
 /** Time in milliseconds without data after which the response counts as lost. The server sends a heartbeat every 15 seconds. */
 const SILENCE_TIMEOUT = 40_000;
 /**
- * Time in milliseconds in which the hello frame must arrive. The server sends it at once, so a proxy is holding back the response if it is late. The connection
- * waits twice as long.
+ * Time in milliseconds in which the hello frame must arrive. The server sends it at once, so a proxy is holding back the response if it is late. The
+ * connection waits twice as long.
  */
 const HELLO_TIMEOUT = 5_000;
 /** Time in seconds that the server waits for events before it answers a poll. */
@@ -168,8 +168,8 @@ export class StreamSocket implements Socket {
   }
 
   /**
-   * Restarts the response if another conversation is open. Its request names the conversation, because the server sends ephemeral events of large ones only to
-   * connections that show them.
+   * Restarts the response if another conversation is open. Its request names the conversation, because the server sends ephemeral events of large
+   * ones only to connections that show them.
    */
   #show(view: string): void {
     if (view === this.#view) return;

@@ -4,7 +4,10 @@ const PRESS_MS = 450;
 /** Movement in pixels from which a touch is scrolling and no long press. */
 const MOVE_TOLERANCE = 8;
 
-/** Suppresses the click that follows when the finger is lifted, because it would hit the sheet that has just opened. Clicks by keyboard are not affected. */
+/**
+ * Suppresses the click that follows when the finger is lifted, because it would hit the sheet that has just opened. Clicks by keyboard are not
+ * affected.
+ */
 function swallowClick(): void {
   const listening = new AbortController();
   const { signal } = listening;

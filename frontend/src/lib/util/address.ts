@@ -1,13 +1,13 @@
 /**
- * Paths and URLs of an app that may run below a path of its host (`server.public_url`). Inside the app, paths start at its root (`/c/new`); they are converted
- * to and from URLs of the browser here. `goto` is in `navigation.ts`.
+ * Paths and URLs of an app that may run below a path of its host (`server.public_url`). Inside the app, paths start at its root (`/c/new`); they are
+ * converted to and from URLs of the browser here. `goto` is in `navigation.ts`.
  */
 
 const around = globalThis as { readonly natterBase?: string; readonly registration?: unknown };
 
 /**
- * Path of the app on its host, without a slash at the end; empty if the app is at the root. The page sets it, and the service worker derives it from its own
- * URL.
+ * Path of the app on its host, without a slash at the end; empty if the app is at the root. The page sets it, and the service worker derives it from
+ * its own URL.
  */
 export const base: string =
   around.natterBase ?? (around.registration ? location.pathname.slice(0, location.pathname.lastIndexOf('/')) : '');

@@ -20,7 +20,10 @@ function update(): void {
   timer = setTimeout(update, MINUTE - (Date.now() % MINUTE));
 }
 
-/** Calls `run` every minute, and when the page becomes visible if a minute has passed. Returns a function that stops this. All callers share one timer. */
+/**
+ * Calls `run` every minute, and when the page becomes visible if a minute has passed. Returns a function that stops this. All callers share one
+ * timer.
+ */
 export function everyMinute(run: () => void): () => void {
   if (listeners.size === 0) {
     told = current();

@@ -1,12 +1,12 @@
 /**
- * Folds letters, so that a search ignores case, accents, width and Unicode form: “tran” finds “Trần”, “o'brien” finds “O’Brien”. The server compares names and
- * titles in the same way (`crates/search/src/fold.rs`); the tests of both use `folded.txt`.
+ * Folds letters, so that a search ignores case, accents, width and Unicode form: “tran” finds “Trần”, “o'brien” finds “O’Brien”. The server compares
+ * names and titles in the same way (`crates/search/src/fold.rs`); the tests of both use `folded.txt`.
  */
 const ACCENT =
-  // eslint-disable-next-line no-misleading-character-class -- each is meant by itself
+  // eslint-disable-next-line no-misleading-character-class -- the class lists combining characters one by one
   /[\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe2f]/g;
 /** Joiners, bidirectional marks and similar characters. */
-// eslint-disable-next-line no-misleading-character-class -- each is meant by itself
+// eslint-disable-next-line no-misleading-character-class -- the class lists combining characters one by one
 const INVISIBLE = /[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\u{e0100}-\u{e01ef}]/gu;
 /** Letters that people replace by others if their keyboard lacks them. */
 const PLAIN: Readonly<Record<string, string>> = {

@@ -1,7 +1,7 @@
 /**
- * Layers above the page on phones, such as dialogs, sheets, menus and the side panel. The back button closes the top one, so each layer has an entry in the
- * history. If a layer is closed in another way, its entry stays as a spare one: the next layer uses it again, and going back skips it. (It isn't removed by
- * `history.back()`, because that would abort a navigation that is just starting.)
+ * Layers above the page on phones, such as dialogs, sheets, menus and the side panel. The back button closes the top one, so each layer has an entry
+ * in the history. If a layer is closed in another way, its entry stays as a spare one: the next layer uses it again, and going back skips it. (It
+ * isn't removed by `history.back()`, because that would abort a navigation that is just starting.)
  */
 import { tick } from 'svelte';
 

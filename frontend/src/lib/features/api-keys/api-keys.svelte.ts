@@ -17,7 +17,7 @@ const DAY = 86_400_000;
 
 export class ApiKeysStore {
   readonly list: PagedResource<ApiKey>;
-  /** Newly created key with its secret, which is shown only once. */
+  /** Key that was just created, with its secret, which is shown only once. Null if there is none. */
   fresh = $state.raw<NewApiKey | null>(null);
   readonly #api: Api;
   readonly #now: () => number;

@@ -1,4 +1,4 @@
-/** Shared parts of the forms for new and changed keys. */
+/** Functions that the forms for a new key and for an existing one share. */
 import type { BudgetPeriod, GatewayEndpoint, GatewayPass } from '#lib/features/gateway/api.ts';
 import type { ApiKey, KeyPolicy } from '#lib/features/auth/api.ts';
 import { editable, microOf } from '#lib/i18n/amounts.ts';

@@ -27,8 +27,8 @@ interface SessionOptions {
 }
 
 /**
- * Session of this browser. Scripts can't read its tokens, which are cookies. The last account is kept in local storage, so that a browser that never signed in
- * sends no request.
+ * Session of this browser. Scripts can't read its tokens, which are cookies. The last account is kept in local storage, so that a browser that never
+ * signed in sends no request.
  */
 export class SessionStore {
   state = $state<SessionState>('unknown');
@@ -111,7 +111,7 @@ export class SessionStore {
     return this.#readAt;
   }
 
-  /** Reloads the account, which may have changed on another device. */
+  /** Loads the account again, because it may have changed on another device. */
   async refresh(): Promise<void> {
     const isHere = () => this.state === 'signed-in' && !this.isSigningOut;
     if (!isHere()) return;
@@ -174,7 +174,8 @@ export class SessionStore {
     try {
       await this.#api.post('/auth/logout');
     } catch (error) {
-      // If the session has expired already, signing out has succeeded. Other errors are reported, or a shared computer would stay signed in unnoticed.
+      // If the session has expired already, signing out has succeeded. Other errors are reported, or a shared computer would stay signed in
+      // unnoticed.
       if (!(error instanceof ApiError && error.status === 401)) {
         this.isSigningOut = false;
         throw error;

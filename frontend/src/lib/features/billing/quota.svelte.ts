@@ -66,7 +66,6 @@ function read(storage: KeyValueStorage | undefined): boolean {
 
 const known = new WeakMap<object, { account: string | undefined; quota: QuotaStore }>();
 
-/** Quota of the current account. */
 export function quotaOf({ api, connection, session }: App): QuotaStore {
   const account = session.account?.id;
   const found = known.get(connection);

@@ -1,4 +1,3 @@
-/** Saved messages. */
 import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
 import type { SavedMessage } from '#lib/features/threads/api.ts';

@@ -1,4 +1,7 @@
-/** Links to channels: an author types `#general`; the sent message contains a link with the channel's id, which stays valid when the channel is renamed. */
+/**
+ * Links to channels: an author types `#general`; the sent message contains a link with the channel's id, which stays valid when the channel is
+ * renamed.
+ */
 import type { App } from '#lib/app/app.ts';
 import type { Id } from '#lib/api/types.ts';
 import { isChannel } from '#lib/features/conversations/kinds.ts';

@@ -22,7 +22,10 @@ export interface CommandField extends CommandPlace {
   readonly write: (text: string) => void;
 }
 
-/** Result of a command. `done`: the input is cleared. `kept`: the input stays, because the command failed or needs more. `send`: this text is sent instead. */
+/**
+ * Result of a command. `done`: the input is cleared. `kept`: the input stays, because the command failed or needs more. `send`: this text is sent
+ * instead.
+ */
 export type CommandEnd = 'done' | 'kept' | { readonly send: string };
 
 export interface Command {

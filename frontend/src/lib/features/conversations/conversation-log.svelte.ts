@@ -86,8 +86,8 @@ export class ConversationLog {
   }
 
   /**
-   * Rows in display order; rows that have not changed keep their identity. A getter instead of derived state, because that would belong to the component that
-   * opens the log first.
+   * Rows in display order; rows that have not changed keep their identity. A getter instead of derived state, because that would belong to the
+   * component that opens the log first.
    */
   get items(): readonly Row[] {
     const { entries, outbox, hasOlder, line } = this.#state;
@@ -140,7 +140,10 @@ export class ConversationLog {
     return this.#state.cursor;
   }
 
-  /** Sequence number to report as read when the last message becomes visible. It may be higher than that of the message, because later ones were deleted. */
+  /**
+   * Sequence number to report as read when the last message becomes visible. It may be higher than that of the message, because later ones were
+   * deleted.
+   */
   get lastSeq(): number {
     return this.#state.loaded ? this.#state.cursor : 0;
   }

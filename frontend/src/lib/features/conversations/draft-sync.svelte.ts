@@ -1,6 +1,6 @@
 /**
- * Synchronises drafts between the devices of an account. A draft is stored in this browser at once (`DraftsStore`) and uploaded when the user pauses typing.
- * Changes made offline are uploaded later with the time at which they were written. The newest version wins.
+ * Synchronises drafts between the devices of an account. A draft is stored in this browser at once (`DraftsStore`) and uploaded when the user pauses
+ * typing. Changes made offline are uploaded later with the time at which they were written. The newest version wins.
  */
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Draft } from '#lib/features/scheduling/api.ts';

@@ -69,8 +69,8 @@ function knownOf(names: readonly Name[]): readonly IndexedName[] {
 }
 
 /**
- * Splits plain text at its mentions. The longest name wins: “@Mai Trần” doesn't mention “Mai”. Diacritics may be omitted if the name stays unambiguous. The
- * server applies the same rules to mentions of assistants; the tests of both run the cases of `mentions.json`.
+ * Splits plain text at its mentions. The longest name wins: “@Mai Trần” doesn't mention “Mai”. Diacritics may be omitted if the name stays
+ * unambiguous. The server applies the same rules to mentions of assistants; the tests of both run the cases of `mentions.json`.
  */
 export function cutMentions(text: string, names: readonly Name[]): Piece[] {
   if (!SIGN.test(text) || names.length === 0) return [{ text, kind: null }];

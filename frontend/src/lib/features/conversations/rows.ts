@@ -1,5 +1,6 @@
 /**
- * Builds the rows of the message list with day separators, unread marker and groups. Unchanged rows keep their identity, so that a delta updates only one row.
+ * Builds the rows of the message list with day separators, unread marker and groups. Unchanged rows keep their identity, so that a delta updates only
+ * one row.
  */
 import type { AnswerFacts } from '#lib/api/assistants.ts';
 import type { ToolCall } from '#lib/api/tools.ts';

@@ -45,7 +45,7 @@ export class SidebarStore {
     return this.#now;
   }
 
-  /** Whether only unread conversations and the open one are listed. */
+  /** Whether the sidebar lists only unread conversations and the open one. */
   get isUnreadOnly(): boolean {
     return this.#isUnreadOnly;
   }

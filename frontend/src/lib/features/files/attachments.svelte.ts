@@ -1,4 +1,7 @@
-/** Attachments of drafts. They are uploaded while the user types, and the outbox waits for them. The uploader is loaded on demand (`logic/uploader.ts`). */
+/**
+ * Attachments of drafts. They are uploaded while the user types, and the outbox waits for them. The uploader is loaded on demand
+ * (`logic/uploader.ts`).
+ */
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
 import type { Attachment, PickedFile, AttachedFile } from '#lib/realtime/pending-attachments.ts';

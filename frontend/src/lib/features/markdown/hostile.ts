@@ -1,5 +1,6 @@
 /**
- * Inputs that make chat clients fail: deeply nested, wide, long, bidirectional, invisible or truncated ones. The parser and the page must handle each of them.
+ * Inputs that make chat clients fail: deeply nested, wide, long, bidirectional, invisible or truncated ones. The parser and the page must handle each
+ * of them.
  */
 export interface Hostile {
   readonly name: string;

@@ -1,6 +1,6 @@
 /**
- * Incremental parser of streaming Markdown. Finished blocks don't change: they keep their identity, and only the text after them is parsed again. Incomplete
- * markup at the end is held back.
+ * Incremental parser of streaming Markdown. Finished blocks don't change: they keep their identity, and only the text after them is parsed again.
+ * Incomplete markup at the end is held back.
  */
 import type { Token } from 'marked';
 import { lex } from './parser/lexer.ts';
@@ -52,8 +52,8 @@ export class GrowingMarkdown {
 }
 
 /**
- * Index of the first token that may still change: the last block or the blank lines after it. An incomplete line may even become part of the block before it:
- * `1` after a list may become `1. next`.
+ * Index of the first token that may still change: the last block or the blank lines after it. An incomplete line may even become part of the block
+ * before it: `1` after a list may become `1. next`.
  */
 function firstOpen(tokens: readonly Token[], source: string): number {
   // If the lexer has changed the source, its lengths can't be used, so everything may still change.

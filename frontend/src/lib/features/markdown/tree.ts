@@ -1,7 +1,8 @@
 import type { Component } from 'svelte';
 
 /**
- * Tree of a message. It can't contain HTML, and links are checked when it is created, so it can be rendered without a sanitiser. The lexer limits its depth.
+ * Tree of a message. It can't contain HTML, and links are checked when it is created, so it can be rendered without a sanitiser. The lexer limits its
+ * depth.
  */
 export type Inline =
   | { type: 'text'; text: string }

@@ -1,6 +1,5 @@
 import type { App } from '#lib/app/app.ts';
 
-/** Name of the IndexedDB database. */
 export const DATABASE = 'natter-notes';
 
 /** Whether this browser stores notes. True if that can't be determined. */

@@ -1,12 +1,11 @@
 /**
- * Cache of API responses and pictures for offline use. Its total size is limited; the least recently used entries are evicted. The index is read once when the
- * service worker starts.
+ * Cache of API responses and pictures for offline use. Its total size is limited; the least recently used entries are evicted. The index is read once
+ * when the service worker starts.
  */
 export const READ_CACHE = 'natter-read-2';
 export const PICTURE_CACHE = 'natter-pictures-1';
 export type Kind = typeof READ_CACHE | typeof PICTURE_CACHE;
 
-/** Maximum number of responses. */
 const MAX_RESPONSES = 200;
 const MAX_BYTES = 50 * 1024 * 1024;
 /** Maximum size of a response, in bytes. Thumbnails are smaller; other files aren't cached. */

@@ -6,9 +6,9 @@ import { asSent, isFault, isPassing } from '#lib/realtime/sending.ts';
 import type { Outgoing } from '#lib/realtime/state.ts';
 
 /**
- * Sends the messages of the current account in order. If a message is rejected or its uploads aren't finished, it is left to the app together with the later
- * ones of its conversation. Throws if another attempt may succeed. A page may send the same messages at the same time, because the server deduplicates them by
- * `client_id`.
+ * Sends the messages of the current account in order. If a message is rejected or its uploads aren't finished, it is left to the app together with
+ * the later ones of its conversation. Throws if another attempt may succeed. A page may send the same messages at the same time, because the server
+ * deduplicates them by `client_id`.
  */
 export async function sendPending(
   api: Pick<Api, 'get' | 'post'>,

@@ -1,5 +1,6 @@
 /**
- * Names of people in large conversations, of whose members only the first are loaded. Names that were seen are kept; others are loaded on demand, each once.
+ * Names of people in large conversations, of whose members only the first are loaded. Names that were seen are kept; others are loaded on demand,
+ * each once.
  */
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';

@@ -18,8 +18,8 @@ const AWAY_AFTER = 5 * 60_000;
 const MAX_TIMEOUT = 86_400_000;
 
 /**
- * Presence of people. That of the user is the chosen one, or away if the page was hidden for long. The server shows others the most active of the user's
- * connections.
+ * Presence of people. That of the user is the chosen one, or away if the page was hidden for long. The server shows others the most active of the
+ * user's connections.
  */
 export class PresenceStore {
   readonly #others = new SvelteMap<Id, { status: PresenceStatus; lastSeen: Timestamp | null }>();

@@ -1,4 +1,3 @@
-/** Poll requests. */
 import type { Api } from '#lib/api/client.ts';
 import type { NewPoll } from '#lib/api/types.ts';
 import { calledIn } from '#lib/features/conversations/mentions.ts';

@@ -7,8 +7,8 @@ type Problem = (value: string) => string | undefined;
 const FIELD_OF: Record<string, string> = { email_taken: 'email', name_taken: 'title' };
 
 /**
- * State of a form: its values and errors. Validates a field when it loses the focus, keeps the input after an error, and shows errors of the server at their
- * fields.
+ * State of a form: its values and errors. Validates a field when it loses the focus, keeps the input after an error, and shows errors of the server
+ * at their fields.
  */
 export class Form<Field extends string> {
   values = $state() as Record<Field, string>;

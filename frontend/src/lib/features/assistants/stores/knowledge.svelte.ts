@@ -108,7 +108,8 @@ export class KnowledgeStore {
       if (type !== 'knowledge.changed') return;
       const told = new Map<string, unknown>(Object.entries(payload));
       const own = new Map<string, unknown>(Object.entries(this.#shelf));
-      // Events about files of assistants and sections also contain the workspace. Comparing these ids too excludes them from the list of the workspace.
+      // Events about files of assistants and sections also contain the workspace. Comparing these ids too excludes them from the list of the
+      // workspace.
       const keys = ['assistant_id', 'section_id', ...own.keys()];
       if (!keys.every((key) => told.get(key) === own.get(key))) return;
       this.#heard += 1;

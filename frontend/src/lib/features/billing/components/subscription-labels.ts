@@ -1,4 +1,4 @@
-/** Subscription labels. */
+/** Texts about subscriptions and saved payment methods. */
 import type { PaymentMethod, Subscription } from '../api.ts';
 import { shortDate } from '#lib/i18n/dates.ts';
 import { money } from '../logic/amounts.ts';

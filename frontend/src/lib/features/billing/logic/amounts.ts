@@ -1,4 +1,4 @@
-/** Formatting of money. */
+/** Formats and parses amounts of money. */
 import { regional } from '#lib/i18n/dates.ts';
 import type { Plan, Price } from '../api.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Positions in an order, as strings: there is always another position between two of them. The server creates them in the same way, but positions that other
- * clients have created may contain any digits and letters.
+ * Positions in an order, as strings: there is always another position between two of them. The server creates them in the same way, but positions
+ * that other clients have created may contain any digits and letters.
  */
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 /** Length of positions at the start and end of the order. A fixed length keeps them short: they are counted up or down instead of extended. */

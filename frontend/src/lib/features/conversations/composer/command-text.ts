@@ -3,7 +3,7 @@ import { clock, shortDate } from '#lib/i18n/dates.ts';
 
 const MINUTE = 60_000;
 const UNITS: Readonly<Record<string, number>> = { m: MINUTE, h: 60 * MINUTE, d: 1_440 * MINUTE };
-/** One year, in milliseconds. */
+/** Longest duration that a command accepts: a year, in milliseconds. */
 export const MAX_DURATION = 366 * 1_440 * MINUTE;
 const EMOJI = /^(\p{RGI_Emoji})\s*([\s\S]*)$/v;
 

@@ -23,15 +23,15 @@ import { typedOn } from './typed-since.ts';
 
 /** Text and state of a composer: a message, a reply, or an edit of a message. */
 export class ComposerState {
-  /** The text field; set by the component. */
+  /** Text field, which the component sets. */
   field = $state<HTMLTextAreaElement>();
   /** Component that attaches files; it sets this itself. */
   attachments = $state<{ attach: (files: Iterable<File>) => Promise<boolean> }>();
   text = $state('');
-  /** Error that is shown below the text. */
+  /** Message about an error, shown below the text; empty if there is none. */
   problem = $state('');
   isSaving = $state(false);
-  /** Prompt whose variables are being filled in. */
+  /** Prompt whose variables are being filled in; null if there is none. */
   filling = $state.raw<UsablePrompt | null>(null);
   isPickingEmoji = $state(false);
   /** State of the voice recorder. While its component is `loading`, the text field stays. */
@@ -65,7 +65,7 @@ export class ComposerState {
       (!this.#view.sender.isPaused || this.#view.target.editing !== null)
   );
 
-  /** Must be constructed while a component initialises: its effects belong to the component. */
+  /** Must be constructed while a component initialises, because its effects belong to that component. */
   constructor(app: App, chat: ConversationContext, conversationView: ConversationView) {
     this.#app = app;
     this.#chat = chat;
@@ -121,7 +121,7 @@ export class ComposerState {
     this.#refusal = null;
   }
 
-  /** Stores the text, so that it survives a reload. */
+  /** Stores the text in this browser, so that it survives a reload. */
   #store(): void {
     const { editing } = this.#view.target;
     if (!editing) this.#storeDraft(this.text);

@@ -22,7 +22,8 @@ export const mayDelete = (conversation: Conversation): boolean =>
 const SMALL_GROUP = 20;
 
 /**
- * Whether the user may export the conversation. Channels and large groups can be exported only by members who may manage them. The server uses the same rule.
+ * Whether the user may export the conversation. Channels and large groups can be exported only by members who may manage them. The server uses the
+ * same rule.
  */
 export function mayExport(conversation: Conversation, workspaceRole?: WorkspaceRole): boolean {
   const isEverybodys = !isChannel(conversation) && conversation.member_count <= SMALL_GROUP;

@@ -31,8 +31,8 @@ export function isWrittenSo(fileName: string): boolean {
 }
 
 /**
- * Text fragment (`#:~:text=`) that finds the first line of a passage. It includes the text around the line, which may occur more than once. Browsers that don't
- * support it open the file at its start.
+ * Text fragment (`#:~:text=`) that finds the first line of a passage. It includes the text around the line, which may occur more than once. Browsers
+ * that don't support it open the file at its start.
  */
 export function fragmentOf(passage: string): string {
   const lines = passage

@@ -12,8 +12,8 @@ interface StartedConversation {
 }
 
 /**
- * Creation of a conversation for a first question. Retries reuse the id, even after a reload, until the question is in the outbox. So only one conversation is
- * created.
+ * Creation of a conversation for a first question. Retries reuse the id, even after a reload, until the question is in the outbox. So only one
+ * conversation is created.
  */
 export class FirstChat {
   #begun: StartedConversation | null;

@@ -7,8 +7,8 @@ interface Read {
 }
 
 /**
- * Requests for conversations that are in progress. A response may be older than a change that was applied meanwhile, and not all changes have sequence numbers.
- * Therefore these changes are applied again after the response.
+ * Requests for conversations that are in progress. A response may be older than a change that was applied meanwhile, and not all changes have
+ * sequence numbers. Therefore these changes are applied again after the response.
  */
 export class PendingReads {
   readonly #reads = new Set<Read>();
@@ -29,8 +29,8 @@ export class PendingReads {
   }
 
   /**
-   * Applies a change now, and again after the responses to pending requests. `id` is null for a change of all conversations, undefined if the conversation is
-   * unknown.
+   * Applies a change now, and again after the responses to pending requests. `id` is null for a change of all conversations, undefined if the
+   * conversation is unknown.
    */
   change(id: Id | null | undefined, change: () => void): void {
     for (const read of this.#reads) if (id === undefined || read.id === null || read.id === id) read.since.push(change);

@@ -1,6 +1,6 @@
 /**
- * Reveals a streaming answer at an even speed, because providers send text in bursts. The shown text lags by at most about `CATCH_UP_SECONDS`. The constant is
- * the lowest speed, in UTF-16 units per second.
+ * Reveals a streaming answer at an even speed, because providers send text in bursts. The shown text lags by at most about `CATCH_UP_SECONDS`. The
+ * constant is the lowest speed, in UTF-16 units per second.
  */
 const SLOWEST_PER_SECOND = 90;
 /** Time in seconds in which the text received so far is to be revealed. */

@@ -1,5 +1,6 @@
 /**
- * Stores the user's messages until the server has confirmed them. Sends them in order, one at a time per conversation. Sending is idempotent by `client_id`.
+ * Stores the user's messages until the server has confirmed them. Sends them in order, one at a time per conversation. Sending is idempotent by
+ * `client_id`.
  */
 import { ApiError, newId } from '#lib/api/client.ts';
 import type { AckPayload, Mention } from '#lib/api/types.ts';

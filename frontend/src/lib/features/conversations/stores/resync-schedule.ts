@@ -1,6 +1,9 @@
 import type { Id } from '#lib/api/types.ts';
 
-/** Longest delay in milliseconds before a request after a resync. The delay is random, because all connected clients receive the resync at the same moment. */
+/**
+ * Longest delay in milliseconds before a request after a resync. The delay is random, because all connected clients receive the resync at the same
+ * moment.
+ */
 const MAX_DELAY = 3_000;
 
 /** Schedules the requests that resync frames cause. */

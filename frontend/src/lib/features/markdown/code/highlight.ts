@@ -76,7 +76,9 @@ const MAX_SPANS = 6_000;
 
 let highlighter: Promise<ReturnType<typeof createLowlight>> | undefined;
 
-/** Returns the spans of the code; null if the language is unknown or the code too long. `began` is called when the grammar of the language has loaded. */
+/**
+ * Returns the spans of the code; null if the language is unknown or the code too long. `began` is called when the grammar of the language has loaded.
+ */
 export async function highlight(language: string, code: string, began = () => {}): Promise<Span[] | null> {
   const wanted = language.toLowerCase();
   const name = ALIASES[wanted] ?? wanted;

@@ -16,7 +16,9 @@ const hostAtStart = lazily(() => {
   const ended = String.raw`^\w+:\/\/(?:[\p{L}\p{N}-]+\.)+(?:[a-z]{2,}|\p{L}{2,}(?=[/?#:]|$))(?::\d+)?`;
   return new RegExp(`${joined}|${ended}`, 'iu');
 });
-/** Rest of a URL. Letters of scripts without spaces belong to it at the start of a path segment, as in `/wiki/北京`, but not elsewhere, as in `/docs에서`. */
+/**
+ * Rest of a URL. Letters of scripts without spaces belong to it at the start of a path segment, as in `/wiki/北京`, but not elsewhere, as in `/docs에서`.
+ */
 const restAtStart = lazily(() => {
   const rest = String.raw`^(?:(?!${MARK}|${UNJOINED}|[,;|]+${NEXT}).|(?<=[/=?&#_-])(?:(?!${MARK})${UNJOINED})+)*`;
   return new RegExp(rest, 'iu');

@@ -1,6 +1,6 @@
 /**
- * Emphasis in scripts without spaces. CommonMark requires a space between a delimiter and punctuation, which these scripts don't use: `**重要。**次` would show its
- * asterisks. Therefore their punctuation counts as letters, and so does other punctuation beside their text.
+ * Emphasis in scripts without spaces. CommonMark requires a space between a delimiter and punctuation, which these scripts don't use: `**重要。**次`
+ * would show its asterisks. Therefore their punctuation counts as letters, and so does other punctuation beside their text.
  */
 import { lazily } from '#lib/util/lazy.ts';
 import { mayBeUnspaced, UNSPACED, WIDE_MARK } from './unspaced.ts';

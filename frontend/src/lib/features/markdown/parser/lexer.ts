@@ -1,6 +1,6 @@
 /**
- * Grammar of messages: CommonMark with GitHub's extensions, as `marked` parses it, and formulas. Nesting and table size are limited, because `marked` and the
- * renderer are recursive, so that a short text could exhaust them.
+ * Grammar of messages: CommonMark with GitHub's extensions, as `marked` parses it, and formulas. Nesting and table size are limited, because `marked`
+ * and the renderer are recursive, so that a short text could exhaust them.
  */
 import { Lexer, Tokenizer, type MarkedOptions, type Token, type Tokens } from 'marked';
 import { addressAt } from './address.ts';
@@ -44,8 +44,8 @@ export function lexParagraph(text: string): Tokens.Paragraph {
 }
 
 /**
- * Shows link definitions that no link uses as they were written, because their address would be invisible otherwise. The same applies to a second definition
- * with the same label.
+ * Shows link definitions that no link uses as they were written, because their address would be invisible otherwise. The same applies to a second
+ * definition with the same label.
  */
 function showUnused(tokens: readonly Token[], used: Set<string>, read: (text: string) => Token[]): void {
   for (const token of tokens) {

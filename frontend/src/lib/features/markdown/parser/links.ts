@@ -27,8 +27,8 @@ export function safeHref(href: string): string | null {
 }
 
 /**
- * Text of a link. A text that looks like the URL of another site is replaced by the real URL. If the text may be a host or a name (`main.rs`), the real host is
- * appended.
+ * Text of a link. A text that looks like the URL of another site is replaced by the real URL. If the text may be a host or a name (`main.rs`), the
+ * real host is appended.
  */
 export function labelled(href: string, children: Inline[]): Inline[] {
   const label = wordsOf(children)

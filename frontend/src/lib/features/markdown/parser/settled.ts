@@ -1,6 +1,6 @@
 /**
- * Finds the part of streaming Markdown that can be shown. It ends before markup whose meaning may still change, such as the head of a table, an incomplete link
- * or open emphasis. This is a heuristic by lines: at worst, text appears a moment later.
+ * Finds the part of streaming Markdown that can be shown. It ends before markup whose meaning may still change, such as the head of a table, an
+ * incomplete link or open emphasis. This is a heuristic by lines: at worst, text appears a moment later.
  */
 
 import { UNSPACED, WIDE_MARK } from './unspaced.ts';

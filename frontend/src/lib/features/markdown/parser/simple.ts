@@ -1,6 +1,6 @@
 /**
- * Fast parser of simple messages. Plain paragraphs need no grammar, and inline markup needs only a part of it; setting up all of it is slow on phones. In
- * unclear cases the full grammar is used. `simple.test.ts` compares the results.
+ * Fast parser of simple messages. Plain paragraphs need no grammar, and inline markup needs only a part of it; setting up all of it is slow on
+ * phones. In unclear cases the full grammar is used. `simple.test.ts` compares the results.
  */
 
 /** Starts of lines that don't or may not belong to a paragraph. */
@@ -9,7 +9,7 @@ const BEGINS = [
   /[^\S\n]/,
   // Heading, quote, underline of a heading, delimiter row of a table, or link definition.
   /#{1,6}(?:\s|$)|[>=|[-]|:-/,
-  // List item.
+  // Item of a list.
   /(?:[*+]|\d{1,9}[.)])(?:\s|$)/,
   // Rule or code fence.
   /(?:\*[* \t]*|_[_ \t]*)(?:\n|$)|```|~~~/

@@ -25,8 +25,8 @@ interface Options {
 }
 
 /**
- * Notes of the user. Each change is stored on this device and then synchronised. If two devices change a note, one version becomes a copy, so that no text is
- * lost.
+ * Notes of the user. Each change is stored on this device and then synchronised. If two devices change a note, one version becomes a copy, so that no
+ * text is lost.
  */
 export class NotesStore {
   readonly #notes = new SvelteMap<Id, StoredNote>();

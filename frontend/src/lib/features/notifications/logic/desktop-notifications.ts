@@ -9,7 +9,6 @@ const NOTIFIER_LOCK = 'natter.teller';
 const VISIBLE_LOCK = 'natter.looked-at';
 
 export interface DesktopNotification {
-  /** Id of the notification. */
   readonly id: string;
   /** Key by which a notification replaces an earlier one. */
   readonly tag: string;

@@ -22,7 +22,7 @@ export async function markTab(mark: Mark): Promise<void> {
   }
 }
 
-/** Icon with a dot, as a data URL. */
+/** Draws a dot on the icon; returns it as a data URL. */
 export function marked(drawing: string, mark: Exclude<Mark, 'none'>): string {
   const dot = `<circle cx="24.5" cy="7.5" r="6.5" fill="${COLOURS[mark]}" stroke="#0c2b37" stroke-width="2"/>`;
   return `data:image/svg+xml,${encodeURIComponent(drawing.replace(/<\/svg>\s*$/, `${dot}</svg>`))}`;

@@ -7,7 +7,9 @@ export function clockIn(zone: string, now: Date): string {
   return clock(now, zone);
 }
 
-/** Local time of a person: “15:40 local time (2 h ahead of you)”; without the difference for the user. Undefined if the browser doesn't know the zone. */
+/**
+ * Local time of a person: “15:40 local time (2 h ahead of you)”; without the difference for the user. Undefined if the browser doesn't know the zone.
+ */
 export function localTime(zone: string, now: Date, isOwn = false): string | undefined {
   const ahead = minutesAhead(zone, now);
   if (ahead === undefined) return undefined;

@@ -1,4 +1,3 @@
-/** Profile pictures. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Id } from '#lib/api/types.ts';
 import { base } from '#lib/util/address.ts';
