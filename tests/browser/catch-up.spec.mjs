@@ -51,7 +51,7 @@ for (const [size, options] of [
     await anna.expectFlawless('what was missed here');
     await shoot(anna.page, `catch-up-conversation-${size}`);
 
-    // Nobody else sees the summary, and its citations open the messages.
+    // The summary is visible to no one else, and its citations open the messages.
     await ben.openConversation(anna.name);
     await ben.sees('can you book the room');
     await expect(ben.page.getByRole('region', { name: 'What you missed' })).toHaveCount(0);

@@ -69,7 +69,7 @@ test('handles fifty reactions, a hundred pins and hundreds of threads and bookma
     page.getByText('A conversation can have up to 100 pinned messages. Unpin one first.').first()
   ).toBeVisible();
 
-  // Of hundreds of threads only the visible ones are rendered, and the oldest can be reached.
+  // There are hundreds of threads, of which only the visible ones are rendered. The oldest can be reached.
   await page.goto('/threads');
   const threads = page.getByRole('main').getByRole('button', { name: /question/ });
   await expect(threads.first()).toBeVisible();

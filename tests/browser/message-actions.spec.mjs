@@ -142,7 +142,7 @@ test('performs message actions by touch', async ({ arrive }) => {
   const devtools = await page.context().newCDPSession(page);
   const touch = (type, touchPoints) => devtools.send('Input.dispatchTouchEvent', { type, touchPoints });
   const sheet = page.getByRole('dialog', { name: 'Message actions' });
-  /** Presses a message for long and taps an action of the sheet. */
+  /** Long-presses a message and taps an action of the sheet. */
   const hold = async (action) => {
     const words = article.getByText('Dinner at eight?');
     // Waits until the message doesn't move and no toast covers it.

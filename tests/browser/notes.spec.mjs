@@ -117,7 +117,7 @@ test('keeps a note across a disconnect and a reload and sends it', { tag: '@gate
     ben.page.getByRole('button', { name: 'Download all notes' }).click()
   ]);
   expect((await readFile(await all.path())).subarray(0, 2).toString()).toBe('PK');
-  // Nobody else can read the note.
+  // Another person can't read the note.
   await ben.page.goto(`/notes/${id}`);
   await expect(ben.page.getByRole('heading', { name: 'Note not found' })).toBeVisible();
 });

@@ -109,7 +109,7 @@ test('renews an expired session with a provider popup', async ({ browser }) => {
   const opening = tam.page.waitForEvent('popup');
   await dialog.getByRole('link', { name: 'Continue with Harbour' }).click();
   const window_ = await opening;
-  // If the provider still has a session, it asks for nothing, and the popup closes by itself.
+  // If the provider still has a session, the popup closes without asking the user for anything.
   const closed = window_.isClosed() ? Promise.resolve() : window_.waitForEvent('close');
   await expect(dialog).toHaveCount(0);
   await closed;

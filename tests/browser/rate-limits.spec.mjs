@@ -123,7 +123,7 @@ test('delays and repeats rate-limited reads', async ({ browser }) => {
 test('delays rate-limited messages and sends them once and in order', async ({ browser }) => {
   const server = await ownServer({
     RATE_LIMIT__ENABLED: 'true',
-    // The default, a token bucket, lets more messages through in the course of time, so that a slow test might not reach the limit.
+    // The default, a token bucket, allows further messages as time passes, so that a slow test might not reach the limit.
     RATE_LIMIT__MESSAGE_SEND__STRATEGY: 'sliding_window',
     RATE_LIMIT__MESSAGE_SEND__LIMIT: '2',
     RATE_LIMIT__MESSAGE_SEND__WINDOW: '9'

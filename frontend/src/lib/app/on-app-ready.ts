@@ -7,7 +7,7 @@ import { startPwa } from '#lib/features/offline/start-pwa.ts';
 
 /** Starts the background work of the app after the first connection. */
 export function onAppReady(app: App): void {
-  // Not needed in English, because the server's messages are English.
+  // Translations of the server's messages are needed in other languages only, because these messages are English.
   if (getLocale() !== 'en') import('#lib/api/field-messages.ts').catch(() => undefined);
   startAnnouncements(app);
   startPwa();

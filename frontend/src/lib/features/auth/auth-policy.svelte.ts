@@ -66,7 +66,7 @@ export class AuthPolicyStore {
     return this.#policy.transcriptions === true;
   }
 
-  /** Loads the policy once. If that fails, defaults apply, and the server rejects whatever violates its policy. */
+  /** Loads the policy once. If that fails, defaults apply, and the server rejects input that violates its policy. */
   load(): Promise<void> {
     this.#loading ??= Promise.allSettled([
       this.#api.get('/auth/oauth/providers').then((providers) => (this.#providers = providers)),

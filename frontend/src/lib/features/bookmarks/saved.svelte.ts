@@ -13,7 +13,7 @@ export class BookmarksStore {
   readonly list: PagedResource<SavedMessage>;
   /** Ids of the messages in the loaded pages. */
   readonly #ids = new SvelteSet<Id>();
-  /** Whether a message is saved, as far as that differs from the loaded pages or isn't in them. */
+  /** Saved state by message id, for messages whose state differs from the loaded pages or that aren't in them. */
   readonly #told = new SvelteMap<Id, boolean>();
   /** Number of invalidations. Responses to requests from before an invalidation are discarded. */
   #returns = 0;

@@ -123,7 +123,7 @@ function toCode(info: string, text: string): Block {
   return info === language ? code : { ...code, info };
 }
 
-/** Converts a list. Its numbers are shown as they were written, but if all are equal they are counted up. */
+/** Converts a list. Its numbers are shown as they were written. If all are equal, the items are numbered in sequence from that number. */
 function toList(token: Tokens.List): Block {
   if (!token.ordered) return { type: 'list', start: null, items: token.items.map((item) => toItem(item, null)) };
   const start = Number(token.start);

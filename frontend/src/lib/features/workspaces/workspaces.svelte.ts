@@ -153,7 +153,7 @@ export class WorkspacesStore {
     this.items = this.items.map((workspace) => (workspace.id === changed.id ? changed : workspace));
   }
 
-  /** Leaves or deletes a workspace. The event about that may arrive before the response; `#leaving` prevents that it is reported as lost. */
+  /** Leaves or deletes a workspace. The event about that may arrive before the response; `#leaving` keeps the workspace from being reported as lost. */
   async #part(id: Id, run: () => Promise<unknown>): Promise<void> {
     this.#leaving.add(id);
     try {

@@ -3,7 +3,7 @@
  * that other clients have created may contain any digits and letters.
  */
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-/** Length of positions at the start and end of the order. A fixed length keeps them short: they are counted up or down instead of extended. */
+/** Length of positions at the start and end of the order. A fixed length keeps them short: the next position has the next higher or lower number instead of more digits. */
 const COUNTED = 4;
 const FIRST = 'V000';
 

@@ -9,7 +9,7 @@ import { m } from '#lib/paraglide/messages.js';
 interface FigureStyle {
   name: () => string;
   format: (value: number) => string;
-  /** How the values of several steps are combined: by their sum, or by the highest one (`most`). */
+  /** Combination of the values of several steps: their sum, or the highest one (`most`). */
   union: 'sum' | 'most';
 }
 

@@ -95,7 +95,7 @@ export function withMember(frame: MemberFrame, conversation: Conversation, me: I
   const isNew = type === 'member.added' && rest.length === known.length;
   const isOwn = member.user_id === me && conversation.own !== null;
   return {
-    // Of large channels only the first members are known, and the new one may not be among them.
+    // In large channels only the first members are known, and the new one may not be among them.
     members: isLogged || rest.length < MAX_NAMED ? [...rest, member] : known,
     // For channels an event of its own contains the number of members.
     ...(isLogged && isNew && { member_count: conversation.member_count + 1 }),

@@ -1,4 +1,4 @@
-/** One letter of each script. */
+/** A letter of each script that the tests cover. */
 export const SCRIPTS = ['w', 'É', 'đ', 'ж', 'ع', 'ש', '词', 'の', '한', 'ก', 'क', '😀'];
 
 /** Markup, and text that looks like markup, for random tests. */

@@ -66,7 +66,7 @@ export class DesktopNotifications {
   readonly #environment: Environment;
   #isNotifier = false;
   #releaseVisible: (() => void) | undefined;
-  /** Last operation. They run one after another, so that a notification isn't closed before it is shown. */
+  /** Last of the operations. They run one after another, so that a notification isn't closed before it is shown. */
   #last: Promise<void> = Promise.resolve();
 
   constructor(around: Environment) {

@@ -14,7 +14,7 @@ export async function markTab(mark: Mark): Promise<void> {
   plain ??= link.href;
   try {
     const icon = mark === 'none' ? plain : marked(await (drawn ??= read(plain)), mark);
-    // Not used if the mark has changed meanwhile.
+    // If the mark has changed meanwhile, this icon is outdated.
     if (wanted === mark) link.href = icon;
   } catch {
     // The next change draws it again.
