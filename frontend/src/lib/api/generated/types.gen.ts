@@ -7,7 +7,7 @@ export type ClientOptions = {
 export type AccountOwnFrame = {
     id: string;
     /**
-     * The user's own account changed, sent to the user's connections: name, profile or status.
+     * The user's own account changed: name, profile or status. Sent to the user's connections.
      */
     payload: {
         user_id: UserId;
@@ -28,7 +28,7 @@ export type AccountsAction = 'suspend' | 'restore' | 'sign_out';
 export type AckFrame = {
     id: string;
     /**
-     * Confirms a command. Contains the message, if one was sent.
+     * Confirms a command. If the command sent a message, the frame contains its ids.
      */
     payload: {
         /**
@@ -57,11 +57,13 @@ export type AddBanRequest = {
 
 export type AddEmojiRequest = {
     /**
-     * Letters from a to z, digits, `-` and `_`; not the name of a Unicode emoji.
+     * Name of the emoji: letters from a to z, digits, `-` and `_`. The name of a Unicode emoji is
+     * refused.
      */
     name: string;
     /**
-     * An uploaded PNG, GIF or WebP image of the caller: at most 256 KiB and 512 pixels wide and high.
+     * Image uploaded by the caller: PNG, GIF or WebP, at most 256 KiB, and at most 512 pixels wide
+     * and high.
      */
     upload_id: UploadId;
 };
@@ -69,33 +71,34 @@ export type AddEmojiRequest = {
 export type AddMcpServerRequest = {
     auth?: McpAuth | null;
     /**
-     * Client id of Natter for `oauth`, at the authorization server. If omitted, Natter registers itself where the
-     * server supports it.
+     * Client id of Natter at the authorization server, for `oauth`. If omitted, Natter registers
+     * itself if the authorization server supports it.
      */
     client_id?: string | null;
     /**
-     * Stored encrypted and never returned.
+     * Client secret that belongs to `client_id`. It is stored encrypted and never returned.
      */
     client_secret?: string | null;
     /**
-     * Command of a `stdio` server, one of `GET /r1/admin/mcp_commands`.
+     * Command of a `stdio` server, from `GET /r1/admin/mcp_commands`.
      */
     command?: string | null;
     description?: string | null;
     /**
-     * If omitted, true.
+     * If true (the default), the server can be used.
      */
     is_enabled?: boolean | null;
     name: string;
     /**
-     * Headers for `http`, environment variables for `stdio`. Stored encrypted and never returned.
+     * Headers of an `http` server, or environment variables of a `stdio` server. They are stored
+     * encrypted and never returned.
      */
     secrets?: {
         [key: string]: string;
     } | null;
     transport: McpTransport;
     /**
-     * URL of an `http` server: an https URL, or one that `outgoing.allow` contains.
+     * URL of an `http` server. It must be an https URL or allowed by the setting `outgoing.allow`.
      */
     url?: string | null;
     visible_to?: OfferedTo | null;
@@ -108,35 +111,37 @@ export type AddMemberRequest = {
 
 export type AddProviderRequest = {
     /**
-     * Base URL with the version segment: https, or a URL that `outgoing.allow` contains. If omitted, the public
-     * service of the kind.
+     * Base URL including the version segment. It must be an https URL or allowed by the setting
+     * `outgoing.allow`. If omitted, the URL of the public service of this kind.
      */
     base_url?: string | null;
     /**
-     * Stored encrypted and never returned. `project=key` names the project whose quota the key shares.
+     * API keys. They are stored encrypted and never returned. In the form `project=key`, keys with
+     * the same project share its quota at the provider.
      */
     keys?: Array<string> | null;
     /**
-     * `openai` (and every server with its protocol), `anthropic`, `gemini` or `mistral`.
+     * Protocol of the provider: `openai` (which many other servers support), `anthropic`, `gemini`
+     * or `mistral`.
      */
     kind: string;
     /**
-     * Models available at the provider.
+     * Names of the models that are available at the provider.
      */
     models: Array<string>;
     /**
-     * Lower-case letters, digits, `-` and `_`. Can't be changed.
+     * Name of the provider: lower-case letters, digits, `-` and `_`. It can't be changed later.
      */
     name: string;
     /**
-     * Limit per instance.
+     * Maximum number of requests per minute that each instance sends.
      */
     requests_per_minute?: number | null;
 };
 
 export type AddWorkspaceMemberRequest = {
     /**
-     * Complete e-mail address of an account.
+     * Complete e-mail address of the account to add.
      */
     email?: string | null;
     role?: WorkspaceRole | null;
@@ -144,7 +149,7 @@ export type AddWorkspaceMemberRequest = {
 };
 
 /**
- * The added member: a user or an assistant.
+ * Member that was added: a user or an assistant.
  */
 export type AddedMember = Member | AssistantMember;
 
@@ -156,7 +161,8 @@ export type AdminConversation = {
     created_at: Timestamp;
     id: ConversationId;
     /**
-     * True for the default channel, which has all members of the workspace and can't be deleted.
+     * True for the default channel, which all members of the workspace are in and which can't be
+     * deleted.
      */
     is_default: boolean;
     kind: ConversationKind;
@@ -166,24 +172,24 @@ export type AdminConversation = {
      */
     members: number;
     /**
-     * Messages ever sent.
+     * Number of messages ever sent.
      */
     messages: number;
     owner: AdminOwner | null;
     /**
-     * Size of the files in its messages, in bytes.
+     * Size of the files in the conversation's messages, in bytes.
      */
     stored_bytes: number;
     /**
-     * Null if there is no title, and for chats with an assistant, whose title reveals the
-     * question.
+     * Title; null if there is none. Also null for chats with an assistant, since the title may
+     * reveal the question.
      */
     title: string | null;
     workspace: AdminPlace;
 };
 
 /**
- * Candidate for the ownership of a channel or group.
+ * Member of a channel or group, who may become its owner.
  */
 export type AdminConversationMember = {
     display_name: string;
@@ -198,24 +204,24 @@ export type AdminOwner = {
 };
 
 /**
- * Payment, as seen by administrators.
+ * Payment, as shown to administrators.
  */
 export type AdminPayment = Payment & {
     /**
-     * The gateway's reference of the charge. Null if it has not reported one.
+     * Reference of the charge at the gateway. Null if the gateway has not reported one.
      */
     charge: string | null;
     /**
-     * Paid amount as the gateway reports it, if it differs.
+     * Amount that was paid according to the gateway, if it differs from the requested one.
      */
     paid_amount: number | null;
     paid_currency: string | null;
     /**
-     * Reason of the quarantine.
+     * Reason for the quarantine; null if the payment is not in quarantine.
      */
     quarantine: string | null;
     /**
-     * The gateway's reference of the payment.
+     * Reference of the payment at the gateway.
      */
     reference: string | null;
     user_id: UserId;
@@ -231,21 +237,22 @@ export type AdminPaymentDetails = AdminPayment & {
 };
 
 /**
- * Payment gateway, as seen by administrators.
+ * Payment gateway, as shown to administrators.
  */
 export type AdminPaymentGateway = PaymentGateway & {
     last_event_at?: Timestamp | null;
     last_paid_at?: Timestamp | null;
     /**
-     * Refunds that it has not answered in a week, which an administrator has to settle.
+     * Number of refunds that the gateway has not confirmed within a week. An administrator has to
+     * settle them.
      */
     refunds_stuck: number;
     /**
-     * Refunds that it has not answered yet.
+     * Number of refunds that the gateway has not confirmed yet.
      */
     refunds_waiting: number;
     /**
-     * Payments that have been open for ten minutes or more.
+     * Number of payments that have been pending for ten minutes or more.
      */
     waiting: number;
 };
@@ -260,7 +267,7 @@ export type AdminPlace = {
 };
 
 /**
- * Subscription, as seen by administrators.
+ * Subscription, as shown to administrators.
  */
 export type AdminSubscription = Subscription & {
     user_id: UserId;
@@ -281,28 +288,28 @@ export type AdminUser = {
     id: UserId;
     last_active_at?: Timestamp | null;
     /**
-     * Plan of the user, paid or by a seat. Null if there is none.
+     * Plan of the user, paid by the user or provided by a seat. Null if there is none.
      */
     plan?: string | null;
     role: UserRole;
     /**
-     * True if sign-in requires a code of an authenticator app.
+     * True if sign-in requires a code from an authenticator app.
      */
     second_factor: boolean;
     status: UserStatus;
     suspended_at?: Timestamp | null;
     /**
-     * Reason given by an administrator.
+     * Reason for the suspension, as given by an administrator.
      */
     suspended_reason?: string | null;
     /**
-     * Number of workspaces of the user, not counting the personal one.
+     * Number of workspaces that the user is a member of, not counting the personal one.
      */
     workspaces: number;
 };
 
 /**
- * User account with related records.
+ * User account with the records that belong to it.
  */
 export type AdminUserDetails = AdminUser & {
     api_keys: number;
@@ -312,16 +319,16 @@ export type AdminUserDetails = AdminUser & {
      */
     identities: number;
     /**
-     * At most 100, by name.
+     * Workspaces that the user is a member of: at most 100, by name.
      */
     in_workspaces: Array<AdminUserWorkspace>;
     /**
-     * True if this is the last administrator, who can't be demoted.
+     * True if this is the last administrator, who can't lose that role.
      */
     is_last_admin: boolean;
     passkeys: number;
     /**
-     * Reports of the user's messages.
+     * Number of reports of the user's messages.
      */
     reports: number;
     /**
@@ -330,8 +337,8 @@ export type AdminUserDetails = AdminUser & {
     sessions: number;
     storage: StorageUse;
     /**
-     * Administrator who suspended the account. Null if it is active, or if that administrator's
-     * account was deleted.
+     * Name of the administrator who suspended the account. Null if the account is active, or if
+     * that administrator's account was deleted.
      */
     suspended_by_name?: string | null;
     warnings: number;
@@ -359,19 +366,20 @@ export type AdminWorkspace = {
     last_activity_at?: Timestamp | null;
     members: number;
     /**
-     * Messages ever sent.
+     * Number of messages ever sent.
      */
     messages: number;
     name: string;
     owner?: AdminOwner | null;
     /**
-     * Size of the files in its messages and of the knowledge files of its assistants, in bytes.
+     * Size of the files in the workspace's messages and of its assistants' knowledge files, in
+     * bytes.
      */
     stored_bytes: number;
 };
 
 /**
- * Candidate for the ownership of a workspace.
+ * Member of a workspace, who may become its owner.
  */
 export type AdminWorkspaceMember = {
     display_name: string;
@@ -385,7 +393,8 @@ export type AdminWorkspaceMember = {
  */
 export type AiProvider = {
     /**
-     * Base URL of a provider added in the console. Null: the public service of its kind.
+     * Base URL of a provider that was added in the console; null for the public service of its
+     * kind.
      */
     base_url: string | null;
     /**
@@ -395,12 +404,12 @@ export type AiProvider = {
     keys: Array<ProviderKey>;
     kind: string;
     /**
-     * Available models. Empty: any model.
+     * Models that are available; if empty, any model.
      */
     models: Array<string>;
     name: string;
     /**
-     * Limit of each instance. Null: unlimited.
+     * Maximum number of requests per minute that each instance sends; null if there is no limit.
      */
     requests_per_minute: number | null;
     source: ProviderSource;
@@ -408,7 +417,8 @@ export type AiProvider = {
 
 export type AiProviderVec = Array<{
     /**
-     * Base URL of a provider added in the console. Null: the public service of its kind.
+     * Base URL of a provider that was added in the console; null for the public service of its
+     * kind.
      */
     base_url: string | null;
     /**
@@ -418,12 +428,12 @@ export type AiProviderVec = Array<{
     keys: Array<ProviderKey>;
     kind: string;
     /**
-     * Available models. Empty: any model.
+     * Models that are available; if empty, any model.
      */
     models: Array<string>;
     name: string;
     /**
-     * Limit of each instance. Null: unlimited.
+     * Maximum number of requests per minute that each instance sends; null if there is no limit.
      */
     requests_per_minute: number | null;
     source: ProviderSource;
@@ -431,15 +441,15 @@ export type AiProviderVec = Array<{
 
 export type AnswerChallengeRequest = {
     /**
-     * `challenge` from the sign-in.
+     * Value of `challenge` in the response to the sign-in.
      */
     challenge: string;
     /**
-     * Code shown by the authenticator.
+     * Code that the authenticator app shows.
      */
     code?: string | null;
     /**
-     * A recovery code, instead of `code`.
+     * Recovery code, instead of `code`.
      */
     recovery_code?: string | null;
 };
@@ -449,11 +459,11 @@ export type AnswerChallengeRequest = {
  */
 export type AnswerContext = {
     /**
-     * Number of messages in the context.
+     * Number of messages that the model was given.
      */
     messages: number;
     /**
-     * Input tokens, as counted or estimated.
+     * Number of input tokens, as counted or estimated.
      */
     used: number;
     /**
@@ -473,40 +483,40 @@ export type AnswerDetails = {
      */
     model?: string | null;
     /**
-     * The model's reasoning, if reported; truncated if it is very long.
+     * Reasoning of the model, if it reports any. Very long reasoning is truncated.
      */
     thinking?: string | null;
     /**
-     * Tool calls with their full arguments and results.
+     * Tool calls with their complete arguments and results.
      */
     tool_calls?: Array<ToolCall>;
 };
 
 /**
- * Duration and usage of an answer. Token counts are those of the provider.
+ * Duration and usage of an answer. The token counts are the provider's.
  */
 export type AnswerFigures = {
     cached_tokens?: number | null;
     /**
-     * Citations of knowledge files in the text, as `[1]`.
+     * Citations of knowledge files, which the text contains as `[1]`.
      */
     citations?: Array<Citation>;
     context: AnswerContext;
     /**
-     * Cost in micro-credits. Null if it is unknown.
+     * Cost in micro-credits; null if it is unknown.
      */
     cost?: number | null;
     duration_ms: number;
     /**
-     * True if the provider did not report the token counts.
+     * True if the token counts are estimates, because the provider did not report them.
      */
     estimated: boolean;
     /**
-     * Files of the messages in the model's context, the newest first, at most 20.
+     * Files in the messages that the model was given: the newest first, at most 20.
      */
     files?: Array<SeenFile>;
     /**
-     * Time from the request to the first word.
+     * Time from the request to the first word, in milliseconds.
      */
     first_token_ms?: number | null;
     /**
@@ -520,13 +530,13 @@ export type AnswerFigures = {
     output_tokens?: number | null;
     reasoning_tokens?: number | null;
     /**
-     * Duration of thinking before the first word, if the model thought.
+     * Time that the model thought before the first word, in milliseconds; null if it didn't think.
      */
     thought_ms?: number | null;
 };
 
 /**
- * Result of the knowledge search for an answer.
+ * Result of the search in knowledge files for an answer.
  */
 export type AnswerKnowledge = {
     /**
@@ -534,15 +544,16 @@ export type AnswerKnowledge = {
      */
     files: number;
     /**
-     * Number of files that were not searched because they are being processed or failed.
+     * Number of files that were not searched, because their processing is not complete or has
+     * failed.
      */
     missing: number;
     /**
-     * Number of chunks in the model's context.
+     * Number of chunks that the model was given.
      */
     pieces: number;
     /**
-     * Reason for which the answer was written without the files.
+     * Reason why the answer was written without the files.
      */
     reason?: string | null;
     state: KnowledgeSearch;
@@ -551,17 +562,17 @@ export type AnswerKnowledge = {
 export type AnswerSearchRequest = {
     assistant_id?: AssistantId | null;
     /**
-     * Authors, of which any matches.
+     * Authors of the messages, any of which may match.
      */
     authors?: Array<UserId> | null;
     /**
-     * Conversations, of which any matches.
+     * Conversations of the messages, any of which may match.
      */
     conversation_ids?: Array<ConversationId> | null;
     exact?: boolean | null;
     from?: Timestamp | null;
     /**
-     * Content types, of which all must match.
+     * Content types that the messages must have, all of which must match.
      */
     has?: Array<SearchHas> | null;
     kind?: ConversationKind | null;
@@ -570,12 +581,14 @@ export type AnswerSearchRequest = {
      */
     q?: string | null;
     /**
-     * Question about the results. If omitted, what the messages say about `q`. At most 500 characters.
+     * Question about the results, at most 500 characters. If omitted, the assistant says what the
+     * messages say about `q`.
      */
     question?: string | null;
     sort?: SearchSort | null;
     /**
-     * IANA time zone of dates in `q`. If omitted, the caller's time zone, or UTC.
+     * IANA time zone of the dates in `q`. Defaults to the caller's time zone, or to UTC if it is
+     * unknown.
      */
     timezone?: string | null;
     to?: Timestamp | null;
@@ -583,43 +596,44 @@ export type AnswerSearchRequest = {
 };
 
 /**
- * API key of a user. The key itself is returned once, when it is created.
+ * API key of a user. The key itself is returned only once, when it is created.
  */
 export type ApiKey = {
     budget?: Budget | null;
     created_at: Timestamp;
     /**
-     * Parts of `/v1` that the key may call. Empty: all.
+     * Endpoints of `/v1` that the key may call; if empty, all of them.
      */
     endpoints: Array<GatewayEndpoint>;
     expires_at?: Timestamp | null;
     id: ApiKeyId;
     last_used_at?: Timestamp | null;
     /**
-     * Models that the key may use. Empty: all models.
+     * Models that the key may call; if empty, all models.
      */
     models: Array<string>;
     name: string;
     /**
-     * Maximum number of concurrent requests.
+     * Maximum number of concurrent requests; null if there is no limit.
      */
     parallel?: number | null;
     /**
-     * Restricted parameters that are passed through to the provider, as far as its settings allow. Null: all that these allow.
+     * Restricted parameters that may be passed through to the provider, as far as the provider's
+     * settings allow them. If null, all that the settings allow are passed.
      */
     passthrough?: Array<GatewayPass> | null;
     /**
-     * First characters of the key, for its owner to recognise it.
+     * First characters of the key, by which its owner can recognise it.
      */
     prefix: string;
     previous_until?: Timestamp | null;
     /**
-     * Maximum number of requests per minute.
+     * Maximum number of requests per minute; null if there is no limit.
      */
     rpm?: number | null;
     scopes: Array<Scope>;
     /**
-     * Maximum number of tokens per minute.
+     * Maximum number of tokens per minute; null if there is no limit.
      */
     tpm?: number | null;
     workspace_id?: WorkspaceId | null;
@@ -637,7 +651,7 @@ export type ArchivedTasks = {
 export type AskAgainRequest = {
     content: string;
     /**
-     * Model for the answer. If omitted, the model of the chat or the assistant.
+     * Model for the answer. Defaults to the model of the chat or the assistant.
      */
     model?: string | null;
 };
@@ -652,7 +666,7 @@ export type Assignee = 'me';
  */
 export type Assistant = {
     /**
-     * True if the assistant answers mentions in other conversations.
+     * True if the assistant answers when it is mentioned in other conversations.
      */
     answers_mentions: boolean;
     created_at: Timestamp;
@@ -663,11 +677,12 @@ export type Assistant = {
     description?: string | null;
     id: AssistantId;
     /**
-     * True for the assistant that `kind: "assistant"` selects without an `assistant_id`.
+     * True for the default assistant, which a conversation of kind `assistant` gets if it is
+     * created without `assistant_id`.
      */
     is_default: boolean;
     /**
-     * Maximum length of an answer, in tokens. Null: the model's default.
+     * Maximum length of an answer, in tokens; null for the model's default.
      */
     max_answer_tokens?: number | null;
     /**
@@ -675,7 +690,7 @@ export type Assistant = {
      */
     may_edit: boolean;
     /**
-     * Null: the server's default model.
+     * Model of the assistant; null for the server's default model.
      */
     model?: string | null;
     /**
@@ -685,20 +700,20 @@ export type Assistant = {
     name: string;
     picture?: Picture | null;
     /**
-     * Suggested questions.
+     * Suggested first questions.
      */
     starters: Array<string>;
     /**
-     * System prompt. Returned only to users who may edit the assistant: its creator, and owners
-     * and admins of the workspace.
+     * System prompt. It is returned only to users who may edit the assistant: its creator, and the
+     * owner and admins of the workspace.
      */
     system_prompt?: string | null;
     /**
-     * Sampling temperature from 0 (deterministic) to 2. Null: the model's default.
+     * Sampling temperature from 0 (deterministic) to 2; null for the model's default.
      */
     temperature?: number | null;
     /**
-     * Tools of the assistant, by server.
+     * Tools that the assistant may use, by server.
      */
     tools: Array<AssistantTools>;
     /**
@@ -719,7 +734,7 @@ export type Assistant = {
 export type AssistantId = string;
 
 /**
- * Assistant in a conversation.
+ * Assistant that is a member of a conversation.
  */
 export type AssistantMember = {
     id: AssistantId;
@@ -733,12 +748,12 @@ export type AssistantMember = {
 };
 
 /**
- * Tools of a server that an assistant has.
+ * Tools of one server that an assistant may use.
  */
 export type AssistantTools = {
     server_id: McpServerId;
     /**
-     * Null: all tools.
+     * Names of the tools; null for all tools of the server.
      */
     tools?: Array<string> | null;
 };
@@ -760,28 +775,28 @@ export type AssistantsChangedFrame = {
 };
 
 /**
- * Recipients of an announcement. Either `all`, or the intersection of the other criteria; within
- * one list any match is enough.
+ * Recipients of an announcement: all users, or users who match all of the given lists. A list
+ * matches a user who matches any of its entries.
  */
 export type Audience = {
     /**
-     * All users.
+     * True for all users.
      */
     all?: boolean;
     /**
-     * Users who have one of these plans, or a seat in one.
+     * Plans whose holders are recipients, including users who have a seat in one.
      */
     plan_ids?: Array<PlanId>;
     /**
-     * Users with one of these server roles.
+     * Server roles whose users are recipients.
      */
     roles?: Array<UserRole>;
     /**
-     * These users.
+     * Individual recipients.
      */
     user_ids?: Array<UserId>;
     /**
-     * Members of any of these workspaces.
+     * Workspaces whose members are recipients.
      */
     workspace_ids?: Array<WorkspaceId>;
 };
@@ -801,11 +816,11 @@ export type AuditEntry = {
     action: AuditAction;
     actor?: UserId | null;
     /**
-     * Current name of the user. Null once the account is deleted.
+     * Current name of the user. Null if the account was deleted.
      */
     actor_name?: string | null;
     /**
-     * Client address.
+     * Address of the client.
      */
     address?: string | null;
     created_at: Timestamp;
@@ -823,22 +838,22 @@ export type AuditEntry = {
 export type AuditEntryId = string;
 
 /**
- * Enrolment data for an authenticator app.
+ * Data for setting up an authenticator app.
  */
 export type Authenticator = {
     /**
-     * Secret in base32, for manual entry.
+     * Secret in base32, for typing it in.
      */
     secret: string;
     /**
-     * `otpauth:` URI with the secret, for a QR code.
+     * `otpauth:` URI with the secret, to be shown as a QR code.
      */
     uri: string;
 };
 
 export type AuthenticatorCodeRequest = {
     /**
-     * Code shown by the authenticator.
+     * Code that the authenticator app shows.
      */
     code: string;
 };
@@ -865,12 +880,12 @@ export type BanId = string;
 
 export type BeginPaymentMethodSetupRequest = {
     /**
-     * A gateway with `saves_methods`, from `GET /r1/payment_gateways`.
+     * Name of a gateway that has `saves_methods` in `GET /r1/payment_gateways`.
      */
     gateway: string;
     /**
-     * Page of this server that the browser finally returns to, with `setup` in its query. If omitted,
-     * `/plans/billing`.
+     * Page of this server to which the browser returns in the end, with `setup` in its query. If
+     * omitted, `/plans/billing`.
      */
     return_url?: string | null;
     workspace_id?: WorkspaceId | null;
@@ -878,23 +893,24 @@ export type BeginPaymentMethodSetupRequest = {
 
 export type BeginPaymentRequest = {
     /**
-     * If omitted, the plan's first currency that the gateway supports.
+     * Currency of the payment. Defaults to the plan's first currency that the gateway supports.
      */
     currency?: string | null;
     /**
-     * Name from `GET /r1/payment_gateways`. If omitted, the gateway of `payment_method_id`.
+     * Name of a gateway from `GET /r1/payment_gateways`. Defaults to the gateway of
+     * `payment_method_id`.
      */
     gateway?: string | null;
     payment_method_id?: PaymentMethodId | null;
     plan_id: PlanId;
     price?: Price | null;
     /**
-     * Page of this server that the browser finally returns to, with `payment` in its query. If omitted,
-     * `/plans/result`.
+     * Page of this server to which the browser returns in the end, with `payment` in its query. If
+     * omitted, `/plans/result`.
      */
     return_url?: string | null;
     /**
-     * Number of seats of a workspace: at least its number of members.
+     * Number of seats for a workspace, at least its number of members.
      */
     seats?: number | null;
     workspace_id?: WorkspaceId | null;
@@ -911,11 +927,13 @@ export type BegunPayment = {
     expires_at: Timestamp;
     payment_id: PaymentId;
     /**
-     * Page for payment or confirmation. If no action is left, the page of this server that shows the result.
+     * Page on which the payer pays or confirms. If nothing is left to do, the page of this server
+     * that shows the result.
      */
     redirect_url: string;
     /**
-     * `pending`, or immediately `paid` or `failed` if a saved payment method was charged.
+     * Status of the payment: `pending`. If a saved payment method was charged, it may already be
+     * `paid` or `failed`.
      */
     status: PaymentStatus;
 };
@@ -933,19 +951,19 @@ export type BegunPaymentMethodSetup = {
 };
 
 /**
- * Billing details on receipts.
+ * Billing details, which are printed on receipts.
  */
 export type BillingDetails = {
     /**
-     * Address, possibly of several lines.
+     * Address, which may have several lines.
      */
     address: string | null;
     /**
-     * ISO 3166 code of two letters.
+     * Country, as ISO 3166-1 alpha-2 code.
      */
     country: string | null;
     /**
-     * Null: the name of the payer or of the workspace.
+     * Name on receipts; null for the name of the payer or of the workspace.
      */
     name: string | null;
     vat_id: string | null;
@@ -956,13 +974,13 @@ export type BillingDetails = {
  */
 export type Board = {
     /**
-     * Columns in order of position.
+     * Columns of the board, ordered by position.
      */
     columns: Array<BoardColumn>;
     conversation_id: ConversationId;
     /**
-     * Number of changes so far. Events and `hello` contain it, so that clients detect missed
-     * changes.
+     * Number of changes so far. Events and `hello` contain it as well, so that clients notice when
+     * they have missed a change.
      */
     version: number;
 };
@@ -970,13 +988,13 @@ export type Board = {
 export type BoardColumn = {
     conversation_id: ConversationId;
     /**
-     * True if tasks in this column are done, so that no reminders are sent.
+     * True if tasks in this column count as done, so that no reminders are sent.
      */
     done: boolean;
     id: BoardColumnId;
     name: string;
     /**
-     * Sort key: columns are ordered by its bytes.
+     * Sort key. Columns are ordered by its bytes.
      */
     position: string;
 };
@@ -987,19 +1005,19 @@ export type BoardColumn = {
 export type BoardColumnId = string;
 
 /**
- * Announcement, as seen by administrators.
+ * Announcement, as shown to administrators.
  */
 export type Broadcast = {
     audience: Audience;
     /**
-     * Markdown.
+     * Text in Markdown.
      */
     body: string;
     channels: Array<BroadcastChannel>;
     created_at: Timestamp;
     created_by: UserId;
     /**
-     * Number of recipients to whose app it was delivered.
+     * Number of recipients whose app has received it.
      */
     delivered: number;
     /**
@@ -1007,13 +1025,13 @@ export type Broadcast = {
      */
     dismissed: number;
     /**
-     * True if recipients can dismiss it.
+     * True if recipients can dismiss the announcement.
      */
     dismissible: boolean;
     ends_at: Timestamp | null;
     id: BroadcastId;
     /**
-     * Number of recipients when it started or, before that, when it was created.
+     * Number of recipients at the start of the announcement or, before its start, at its creation.
      */
     recipients: number;
     /**
@@ -1036,7 +1054,7 @@ export type BroadcastChannel = 'banner' | 'notification' | 'push' | 'mail';
 export type BroadcastDismissedFrame = {
     id: string;
     /**
-     * The user dismissed an announcement, sent to the user's connections.
+     * The user dismissed an announcement. Sent to the user's connections.
      */
     payload: {
         id: BroadcastId;
@@ -1052,16 +1070,17 @@ export type BroadcastDismissedFrame = {
 export type BroadcastFrame = {
     id: string;
     /**
-     * Announcement, as seen by its recipients. The `broadcast` event is sent when it starts, changes,
-     * ends or is withdrawn. The one with the latest `updated_at` wins.
+     * Announcement, as shown to its recipients. The event `broadcast` is sent when it starts, changes,
+     * ends or is withdrawn. Of several versions, the one with the latest `updated_at` is the current
+     * one.
      */
     payload: {
         /**
-         * Markdown.
+         * Text in Markdown.
          */
         body: string;
         /**
-         * True if recipients can dismiss it.
+         * True if recipients can dismiss the announcement.
          */
         dismissible: boolean;
         ends_at: Timestamp | null;
@@ -1069,7 +1088,7 @@ export type BroadcastFrame = {
         severity: Severity;
         starts_at: Timestamp;
         /**
-         * Only `active` announcements are shown.
+         * Status of the announcement. It is shown only while it is `active`.
          */
         status: BroadcastStatus;
         title: string;
@@ -1094,7 +1113,7 @@ export type BroadcastId = string;
  */
 export type BroadcastPreview = {
     /**
-     * Recipients who are online on any instance.
+     * Number of recipients who are online on any instance.
      */
     online: number;
     recipients: number;
@@ -1106,7 +1125,7 @@ export type BroadcastPreview = {
 export type BroadcastStatus = 'scheduled' | 'active' | 'ended' | 'withdrawn';
 
 /**
- * Budget with its current state.
+ * Budget and how much of it is used, in micro-credits.
  */
 export type Budget = {
     /**
@@ -1117,13 +1136,13 @@ export type Budget = {
     period: BudgetPeriod;
     resets_at?: Timestamp | null;
     /**
-     * Amount spent in this period.
+     * Amount spent in the current period.
      */
     spent: MicroCredits;
 };
 
 /**
- * Spending limit, in micro-credits.
+ * Spending limit in micro-credits.
  */
 export type BudgetLimit = {
     limit: MicroCredits;
@@ -1131,12 +1150,12 @@ export type BudgetLimit = {
 };
 
 /**
- * Period after which a budget is reset. Days, weeks (from Monday) and months are UTC.
+ * Period after which a budget is reset. Days, weeks (from Monday) and months are those of UTC.
  */
 export type BudgetPeriod = 'day' | 'week' | 'month' | 'none';
 
 /**
- * Owner type of a budget.
+ * Kind of object that a budget belongs to.
  */
 export type BudgetScope = 'key' | 'user' | 'workspace';
 
@@ -1146,7 +1165,8 @@ export type CancelSubscriptionRequest = {
 
 export type CastVoteRequest = {
     /**
-     * Zero-based indices of the options; a single one unless the poll is `multiple`. An empty list withdraws the vote.
+     * Zero-based indices of the chosen options. Only one is allowed unless the poll is `multiple`.
+     * An empty list withdraws the vote.
      */
     choices: Array<number>;
 };
@@ -1157,7 +1177,7 @@ export type CastVoteRequest = {
 export type CatchUp = {
     assistant: Sender;
     /**
-     * Cost in micro-credits. Null if the model has no price.
+     * Cost in micro-credits; null if the price of the model is unknown.
      */
     cost?: number | null;
     /**
@@ -1169,11 +1189,11 @@ export type CatchUp = {
      */
     read_count: number;
     /**
-     * Cited messages.
+     * Messages that the text cites.
      */
     sources: Array<SearchSource>;
     /**
-     * Markdown with the numbers of sources: `[1]`.
+     * Text in Markdown, with the numbers of sources as `[1]`.
      */
     text: string;
     took_ms: number;
@@ -1187,19 +1207,20 @@ export type CatchUpAllRequest = {
 export type CatchUpConversationRequest = {
     assistant_id?: AssistantId | null;
     /**
-     * Restricts the summary to messages after this event. If omitted, the caller's unread messages.
+     * Sequence number of an event; only messages after it are summarised. If omitted, the caller's
+     * unread messages are.
      */
     since?: number | null;
 };
 
 /**
- * Method of answering a challenge.
+ * Method by which a challenge can be answered.
  */
 export type ChallengeMethod = 'totp' | 'recovery_code' | 'passkey';
 
 export type ChangeAccountRequest = {
     /**
-     * Reason for the suspension, visible to administrators.
+     * Reason for the suspension. Administrators can see it.
      */
     reason?: string | null;
     role?: UserRole | null;
@@ -1210,7 +1231,7 @@ export type ChangeAccountsRequest = {
     action: AccountsAction;
     ids: Array<UserId>;
     /**
-     * Reason for the suspension, visible to administrators.
+     * Reason for the suspension. Administrators can see it.
      */
     reason?: string | null;
 };
@@ -1218,30 +1239,31 @@ export type ChangeAccountsRequest = {
 export type ChangeApiKeyRequest = {
     budget?: BudgetLimit | null;
     /**
-     * If null or empty, all endpoints of `/v1`.
+     * Endpoints of `/v1` that the key may call. If null or empty, all of them are allowed.
      */
     endpoints?: Array<GatewayEndpoint> | null;
     expires_at?: Timestamp | null;
     /**
-     * If null or empty, all models.
+     * Models that the key may call. If null or empty, all models are allowed.
      */
     models?: Array<string> | null;
     name?: string | null;
     /**
-     * If null, no limit.
+     * Maximum number of concurrent requests. If null, there is no limit.
      */
     parallel?: number | null;
     /**
-     * If null, everything that the provider's settings allow; if empty, none.
+     * Restricted parameters that may be passed through. If null, all that the provider's settings
+     * allow are passed; if empty, none.
      */
     passthrough?: Array<GatewayPass> | null;
     /**
-     * If null, no limit.
+     * Maximum number of requests per minute. If null, there is no limit.
      */
     rpm?: number | null;
     scopes?: Array<Scope> | null;
     /**
-     * If null, no limit.
+     * Maximum number of tokens per minute. If null, there is no limit.
      */
     tpm?: number | null;
     workspace_id?: WorkspaceId | null;
@@ -1250,15 +1272,15 @@ export type ChangeApiKeyRequest = {
 export type ChangeAssistantRequest = {
     answers_mentions?: boolean | null;
     /**
-     * If null, the description is removed.
+     * Purpose of the assistant. If null, it is removed.
      */
     description?: string | null;
     /**
-     * If null, the model's default.
+     * Maximum number of tokens in an answer. If null, the model's default is used.
      */
     max_answer_tokens?: number | null;
     /**
-     * If null, the installation's default model.
+     * Model of the assistant. If null, the installation's default model is used.
      */
     model?: string | null;
     model_choice?: boolean | null;
@@ -1266,11 +1288,11 @@ export type ChangeAssistantRequest = {
     picture?: Picture | null;
     starters?: Array<string> | null;
     /**
-     * If null, the system prompt is removed.
+     * Instructions for the assistant. If null, they are removed.
      */
     system_prompt?: string | null;
     /**
-     * If null, the model's default.
+     * Sampling temperature. If null, the model's default is used.
      */
     temperature?: number | null;
     /**
@@ -1286,11 +1308,11 @@ export type ChangeAssistantRequest = {
 
 export type ChangeBillingDetailsRequest = {
     /**
-     * Address lines.
+     * Lines of the address.
      */
     address?: string | null;
     /**
-     * ISO 3166-1 alpha-2 code.
+     * Country, as ISO 3166-1 alpha-2 code.
      */
     country?: string | null;
     name?: string | null;
@@ -1305,7 +1327,7 @@ export type ChangeBroadcastRequest = {
      */
     body?: string | null;
     /**
-     * Can be changed only before the announcement starts.
+     * Channels by which it is delivered. They can be changed only before the announcement starts.
      */
     channels?: Array<BroadcastChannel> | null;
     dismissible?: boolean | null;
@@ -1323,7 +1345,7 @@ export type ChangeColumnRequest = {
 
 export type ChangeConversationOwnerRequest = {
     /**
-     * A member of the conversation.
+     * New owner, who must be a member of the conversation.
      */
     owner_id: UserId;
 };
@@ -1331,7 +1353,8 @@ export type ChangeConversationOwnerRequest = {
 export type ChangeConversationRequest = {
     mention_all?: MentionAll | null;
     /**
-     * Model for a chat with an assistant that allows the choice. If null, the assistant's own model.
+     * Model of a chat with an assistant that lets users choose one. If null, the assistant's own
+     * model is used.
      */
     model?: string | null;
     posting?: Posting | null;
@@ -1341,11 +1364,11 @@ export type ChangeConversationRequest = {
      */
     slow_mode_seconds?: number | null;
     /**
-     * If null, the title is removed.
+     * Title. If null, it is removed.
      */
     title?: string | null;
     /**
-     * If null, the topic is removed.
+     * Topic. If null, it is removed.
      */
     topic?: string | null;
 };
@@ -1353,37 +1376,38 @@ export type ChangeConversationRequest = {
 export type ChangeMcpServerRequest = {
     auth?: McpAuth | null;
     /**
-     * If null, the client id is removed. Changing it deletes the client secret.
+     * Client id at the authorization server. If null, it is removed. Changing it deletes the
+     * client secret.
      */
     client_id?: string | null;
     /**
-     * If null, the client secret is removed.
+     * Client secret. If null, it is removed.
      */
     client_secret?: string | null;
     /**
-     * Changing it deletes the stored secrets.
+     * Command of the server. Changing it deletes the stored secrets.
      */
     command?: string | null;
     /**
-     * If null, the description is removed.
+     * Description. If null, it is removed.
      */
     description?: string | null;
     is_enabled?: boolean | null;
     /**
-     * Modes by tool name. Omitted tools stay unchanged.
+     * Modes of tools, by tool name. Tools that are omitted keep their mode.
      */
     modes?: {
         [key: string]: ToolMode;
     } | null;
     name?: string | null;
     /**
-     * Secrets to set by name; null removes one.
+     * Secrets to set, by name. Null removes a secret.
      */
     secrets?: {
         [key: string]: string | null;
     } | null;
     /**
-     * Changing it deletes the stored secrets.
+     * URL of the server. Changing it deletes the stored secrets.
      */
     url?: string | null;
     visible_to?: OfferedTo | null;
@@ -1395,22 +1419,22 @@ export type ChangeMeRequest = {
     display_name?: string | null;
     language?: Language | null;
     /**
-     * New password; requires `current_password`.
+     * New password. Requires `current_password`.
      */
     password?: string | null;
     /**
-     * If true (the default), the time zone is visible to others.
+     * If true (the default), others can see the time zone.
      */
     show_timezone?: boolean | null;
     /**
-     * IANA name, such as `Europe/Berlin`; null if unknown.
+     * IANA name of the time zone, such as `Europe/Berlin`; null if unknown.
      */
     timezone?: string | null;
 };
 
 export type ChangeMemberRequest = {
     /**
-     * `owner` transfers the ownership.
+     * New role. `owner` transfers the ownership to the member.
      */
     role: MemberRole;
 };
@@ -1418,12 +1442,14 @@ export type ChangeMemberRequest = {
 export type ChangeNotificationSettingsRequest = {
     dnd_until?: Timestamp | null;
     /**
-     * Complete list of keywords, at most 50. Case and accents are ignored.
+     * Keywords to be notified of, at most 50. The list replaces the previous one. Case and accents
+     * are ignored.
      */
     keywords?: Array<string> | null;
     level?: Notify | null;
     /**
-     * Between 5 and 10,080. If null, no e-mails.
+     * Time after which missed notifications are e-mailed, in minutes, between 5 and 10,080. If
+     * null, none are e-mailed.
      */
     mail_after_minutes?: number | null;
     push?: boolean | null;
@@ -1440,7 +1466,7 @@ export type ChangeOwnRequest = {
 
 export type ChangeOwnerRequest = {
     /**
-     * A member who is not a guest.
+     * New owner, who must be a member of the workspace and not a guest.
      */
     owner_id: UserId;
 };
@@ -1467,7 +1493,7 @@ export type ChangePlanRequest = {
  */
 export type ChangePreview = {
     /**
-     * Value of the remaining period, already deducted from `due_now`.
+     * Value of the rest of the paid period. It is already subtracted from `due_now`.
      */
     credit: Price;
     /**
@@ -1475,16 +1501,17 @@ export type ChangePreview = {
      */
     due_now: Price;
     /**
-     * Today's usage in excess of the new plan's limits.
+     * Current usage that exceeds the limits of the new plan.
      */
     excess: Array<QuotaUse>;
     kind: PlanChange;
     /**
-     * Price of each period from then on.
+     * Price of each period after the change.
      */
     next: Price;
     /**
-     * Number of members without a seat after the change. The change is refused unless it is 0.
+     * Number of members who would have no seat after the change. The change is refused unless this
+     * is 0.
      */
     seats_missing: number;
     takes_effect_at: Timestamp | null;
@@ -1499,12 +1526,12 @@ export type ChangePromptRequest = {
 
 export type ChangeProviderRequest = {
     /**
-     * Keys to add to the existing ones.
+     * API keys to add to the existing ones.
      */
     add_keys?: Array<string> | null;
     /**
-     * If null, the public service of the kind. Changing the scheme, host or port removes the stored keys: send the
-     * keys of the new address along.
+     * Base URL. If null, the URL of the public service of this kind. If its scheme, host or port
+     * changes, the stored keys are removed, so the keys for the new address must be sent along.
      */
     base_url?: string | null;
     models?: Array<string> | null;
@@ -1513,7 +1540,7 @@ export type ChangeProviderRequest = {
      */
     remove_keys?: Array<string> | null;
     /**
-     * If null, no limit.
+     * Maximum number of requests per minute that each instance sends. If null, there is no limit.
      */
     requests_per_minute?: number | null;
 };
@@ -1527,18 +1554,18 @@ export type ChangeScheduledRequest = {
 export type ChangeSectionRequest = {
     name?: string | null;
     /**
-     * Zero-based position. The other sections move.
+     * Zero-based position. The other sections move accordingly.
      */
     position?: number | null;
 };
 
 export type ChangeStatusRequest = {
     /**
-     * A single emoji; if null, none.
+     * Single emoji; null removes it.
      */
     emoji?: string | null;
     /**
-     * At most 100 characters; if null, none.
+     * Text of at most 100 characters; null removes it.
      */
     text?: string | null;
     until?: Timestamp | null;
@@ -1548,7 +1575,7 @@ export type ChangeSubscriptionRequest = {
     plan_id: PlanId;
     price?: Price | null;
     /**
-     * Number of seats of a workspace. If omitted, unchanged.
+     * Number of seats for a workspace. If omitted, it stays unchanged.
      */
     seats?: number | null;
     workspace_id?: WorkspaceId | null;
@@ -1556,8 +1583,8 @@ export type ChangeSubscriptionRequest = {
 
 export type ChangeTaskRequest = {
     /**
-     * If true, archives the task: it leaves the board and its reminders stop. If false, returns it to its former
-     * place.
+     * If true, archives the task: it leaves the board and its reminders stop. If false, puts it
+     * back to its former position.
      */
     archived?: boolean | null;
     assignee_ids?: Array<UserId> | null;
@@ -1566,28 +1593,30 @@ export type ChangeTaskRequest = {
     due_at?: Timestamp | null;
     labels?: Array<string> | null;
     /**
-     * If omitted, a task moved to another column is appended to it. If another task already has this position, the
-     * task is placed directly after it.
+     * Position in the column. If omitted, a task that is moved to another column is added at its
+     * end. If another task already has this position, the task is placed right after it.
      */
     position?: string | null;
     title?: string | null;
     /**
-     * Version that the change is based on. If the task has another version, the request is refused with `stale` and
-     * the current task in `details`. If omitted, the last write wins.
+     * Version that the change is based on. If the task has another version by now, the request is
+     * refused with `stale`, and `details` contains the current task. If omitted, the change
+     * applies to any version.
      */
     version?: number | null;
 };
 
 export type ChangeWorkspaceMemberRequest = {
     /**
-     * `owner` transfers the ownership.
+     * New role. `owner` transfers the ownership to the member.
      */
     role: WorkspaceRole;
 };
 
 export type ChangeWorkspaceRequest = {
     /**
-     * Complete list of domains. A new one must be the domain of the caller's verified address.
+     * E-mail domains whose users may join. The list replaces the previous one. A domain that is
+     * added must be that of the caller's verified address.
      */
     join_domains?: Array<string> | null;
     name?: string | null;
@@ -1595,7 +1624,7 @@ export type ChangeWorkspaceRequest = {
 
 export type ChangeWorkspaceToolsRequest = {
     /**
-     * Modes by tool name. Omitted tools stay unchanged.
+     * Modes of tools, by tool name. Tools that are omitted keep their mode.
      */
     modes: {
         [key: string]: ToolMode;
@@ -1603,7 +1632,7 @@ export type ChangeWorkspaceToolsRequest = {
 };
 
 /**
- * Result of a bulk change of accounts, each of which is changed independently.
+ * Result of a change of several accounts, each of which is changed on its own.
  */
 export type ChangedAccounts = {
     changed: number;
@@ -1616,7 +1645,7 @@ export type ChangedAccounts = {
 export type ChangedSubscription = {
     payment_id: PaymentId | null;
     /**
-     * Page for the payment; null if no action is left.
+     * Page on which the payer pays or confirms; null if nothing is left to do.
      */
     redirect_url: string | null;
     subscription: Subscription;
@@ -1628,7 +1657,7 @@ export type ChangedSubscription = {
 export type Check = {
     about: CheckAbout;
     /**
-     * Finding, and recommended action.
+     * Result of the check in words, with a recommended action if there is a problem.
      */
     says: string;
     verdict: Verdict;
@@ -1652,7 +1681,8 @@ export type Checks = {
 };
 
 /**
- * Presence that the user chose to be shown with while connected; `online`: the actual presence.
+ * Presence that the user has chosen to be shown while connected. With `online`, the actual
+ * presence is shown.
  */
 export type ChosenPresence = 'online' | 'away' | 'dnd';
 
@@ -1676,34 +1706,34 @@ export type Citation = {
      */
     heading?: string | null;
     /**
-     * First line, from 1, if the file has lines.
+     * Number of the passage's first line, starting at 1, if the file has lines.
      */
     line?: number | null;
     /**
-     * Number in square brackets in the text.
+     * Number of the citation, which the text shows in square brackets.
      */
     n: number;
     /**
-     * Page number, from 1, if the file has pages.
+     * Number of the page, starting at 1, if the file has pages.
      */
     page?: number | null;
     /**
-     * Index of the chunk in its file, from 0.
+     * Zero-based index of the chunk in its file.
      */
     piece: number;
     upload_id: UploadId;
 };
 
 /**
- * Cited chunk with its context.
+ * Cited chunk and its neighbours.
  */
 export type CitedPiece = {
     /**
-     * Next chunk; may overlap with this one.
+     * Chunk after this one. It may overlap with this one.
      */
     after?: string | null;
     /**
-     * Previous chunk; may overlap with this one.
+     * Chunk before this one. It may overlap with this one.
      */
     before?: string | null;
     file_id: KnowledgeFileId;
@@ -1711,7 +1741,7 @@ export type CitedPiece = {
     heading?: string | null;
     line?: number | null;
     /**
-     * True if the caller may read the file itself, at `/files/{upload_id}/{name}`.
+     * True if the caller may read the file itself, which is at `/files/{upload_id}/{name}`.
      */
     may_read_file: boolean;
     n: number;
@@ -1764,7 +1794,7 @@ export type ColumnDeletedFrame = {
 };
 
 /**
- * Position of a column: an ordering key (string), or a zero-based index.
+ * Position of a column: an ordering key (a string), or a zero-based index (a number).
  */
 export type ColumnPosition = number | string;
 
@@ -1788,22 +1818,23 @@ export type ColumnUpdatedFrame = {
 
 export type CompareAnswerRequest = {
     /**
-     * The other model.
+     * Name of the other model.
      */
     model: string;
 };
 
 export type ConfirmSignInRequest = {
     /**
-     * Challenge of a passkey, together with `credential`: the id returned by `POST /r1/auth/passkeys/signin/start`.
+     * Id of a passkey challenge, as returned by `POST /r1/auth/passkeys/signin/start`. Sent
+     * together with `credential`.
      */
     challenge_id?: string | null;
     /**
-     * Code shown by the authenticator.
+     * Code that the authenticator app shows.
      */
     code?: string | null;
     /**
-     * `PublicKeyCredential.toJSON()` of the assertion signed by the authenticator.
+     * Answer of the authenticator: `PublicKeyCredential.toJSON()`.
      */
     credential?: {
         [key: string]: unknown;
@@ -1813,18 +1844,18 @@ export type ConfirmSignInRequest = {
 };
 
 /**
- * Method of re-authentication.
+ * Method by which users confirm their identity.
  */
 export type ConfirmationMethod = 'password' | 'totp' | 'recovery_code' | 'passkey';
 
 export type ConnectToolServerRequest = {
     code?: string | null;
     /**
-     * Error code if the authorization server or the user refused.
+     * Error code, if the authorization server or the user has refused.
      */
     error?: string | null;
     /**
-     * Issuer of the response (RFC 9207).
+     * Issuer of the authorization server's response (RFC 9207).
      */
     iss?: string | null;
     server_id?: McpServerId | null;
@@ -1832,18 +1863,18 @@ export type ConnectToolServerRequest = {
 };
 
 /**
- * Conversation, as seen by a member or by a user who may join it.
+ * Conversation, as shown to a member or to a user who may join it.
  */
 export type Conversation = {
     archived_at?: Timestamp | null;
     assistants?: Array<AssistantMember>;
     /**
-     * Capabilities of its kind.
+     * Capabilities of this kind of conversation.
      */
     capabilities: ConversationCapabilities;
     created_at: Timestamp;
     /**
-     * History from before a member joined: visible or hidden.
+     * Earlier messages that a member who joins later can see: all of them, or none.
      */
     history: HistoryScope;
     id: ConversationId;
@@ -1858,15 +1889,15 @@ export type Conversation = {
     last_activity_at: Timestamp;
     last_message?: Message | null;
     /**
-     * Number of its newest durable event; 0 if there is none.
+     * Sequence number of the newest durable event; 0 if there is none.
      */
     last_seq: number;
     /**
-     * Number of members, regardless of `members`.
+     * Number of members. It also counts those that `members` doesn't list.
      */
     member_count: number;
     /**
-     * At most 20 members: owners first, then by name.
+     * Some of the members: at most 20, owners first, then by name.
      */
     members?: Array<Member> | null;
     /**
@@ -1874,7 +1905,8 @@ export type Conversation = {
      */
     mention_all: MentionAll;
     /**
-     * Model selected for a chat with an assistant; absent if the assistant's own model is used.
+     * Model that is selected for a chat with an assistant. Absent if the assistant's own model is
+     * used.
      */
     model?: string | null;
     own?: OwnMembership | null;
@@ -1883,18 +1915,18 @@ export type Conversation = {
      */
     posting: Posting;
     /**
-     * Read position of the caller.
+     * Sequence number up to which the caller has read.
      */
     read_seq: number;
     /**
-     * Minimum delay between two messages of a member, in seconds; 0: slow mode is off. Members who
-     * manage the channel are exempt.
+     * Minimum time between two messages of a member, in seconds; 0 if slow mode is off. Members
+     * who manage the channel are exempt.
      */
     slow_mode_seconds: number;
     title?: string | null;
     topic?: string | null;
     /**
-     * Messages after the latest one that the caller has read or written.
+     * Number of messages after the last one that the caller has read or written.
      */
     unread: number;
     workspace_id: WorkspaceId;
@@ -1916,32 +1948,34 @@ export type ConversationArchivedFrame = {
 };
 
 /**
- * Capabilities of a kind of conversation. They depend on the kind alone, not on the caller.
+ * Capabilities of a kind of conversation. They depend only on the kind, and not on the caller.
  */
 export type ConversationCapabilities = {
     /**
-     * Its assistant answers every message; elsewhere assistants answer mentions.
+     * True if the conversation's assistant answers every message. In other conversations,
+     * assistants answer only when mentioned.
      */
     asks_every_message: boolean;
     /**
-     * The members are fixed: they can't be added or removed, or leave.
+     * True if the members are fixed: they can't be added or removed, nor leave.
      */
     fixed_members: boolean;
     /**
-     * The conversation has a title, can be archived, and is managed by admins of the workspace who
-     * may read it.
+     * True if the conversation has a title, can be archived, and is also managed by those admins
+     * of the workspace who may read it.
      */
     is_channel: boolean;
     /**
-     * All members of the workspace except guests may read and join it.
+     * True if all members of the workspace except guests may read and join the conversation.
      */
     is_open: boolean;
     /**
-     * The conversation has two users, and each sees the other's name and picture as its own.
+     * True if the conversation is between two users. Each of them sees the other's name and
+     * picture as those of the conversation.
      */
     is_pair: boolean;
     /**
-     * The user who created it is the only member.
+     * True if the user who created the conversation is its only member.
      */
     is_personal: boolean;
 };
@@ -1966,7 +2000,7 @@ export type ConversationCountFrame = {
 export type ConversationCreatedFrame = {
     id: string;
     /**
-     * A conversation of the user was created; the first event of the conversation.
+     * A conversation of the user was created. This is the first event of the conversation.
      */
     payload: {
         conversation_id: ConversationId;
@@ -1994,7 +2028,7 @@ export type ConversationDeletedFrame = {
 };
 
 /**
- * File of a conversation, with its message.
+ * File in a conversation, with the message that contains it.
  */
 export type ConversationFile = {
     /**
@@ -2004,7 +2038,7 @@ export type ConversationFile = {
     message_id: MessageId;
     sender: Sender;
     /**
-     * Number of the message.
+     * Sequence number of the message.
      */
     seq: number;
     upload: Upload;
@@ -2020,7 +2054,7 @@ export type ConversationKind = 'single' | 'group' | 'assistant' | 'public_channe
 export type ConversationOwnFrame = {
     id: string;
     /**
-     * The user's own settings of a conversation, sent to the user's connections.
+     * The user's own settings of a conversation changed. Sent to the user's connections.
      */
     payload: {
         conversation_id: ConversationId;
@@ -2035,7 +2069,7 @@ export type ConversationOwnFrame = {
 };
 
 /**
- * Selection of conversations to list.
+ * Conversations to list.
  */
 export type ConversationScope = 'own' | 'browse';
 
@@ -2063,18 +2097,18 @@ export type ConversationUnarchivedFrame = {
 export type ConversationUnreadFrame = {
     id: string;
     /**
-     * The user marked messages as unread, sent to the user's connections. `read_seq` is the new,
+     * The user marked messages as unread. Sent to the user's connections. `read_seq` is the new,
      * earlier read position.
      */
     payload: {
         conversation_id: ConversationId;
         read_seq: number;
         /**
-         * Messages after `read_seq`.
+         * Number of messages after `read_seq`.
          */
         unread: number;
         /**
-         * Messages after `read_seq` that mention the user.
+         * Number of messages after `read_seq` that mention the user.
          */
         unread_mentions: number;
     };
@@ -2098,8 +2132,8 @@ export type ConversationUpdatedFrame = {
         kind: ConversationKind;
         mention_all: MentionAll;
         /**
-         * Model selected for a chat with an assistant; absent if the assistant's own model is
-         * used.
+         * Model that is selected for a chat with an assistant. Absent if the assistant's own model
+         * is used.
          */
         model?: string | null;
         posting: Posting;
@@ -2123,12 +2157,12 @@ export type ConvertConversationRequest = {
 export type CreateApiKeyRequest = {
     budget?: BudgetLimit | null;
     /**
-     * Endpoints of `/v1` that the key may call. If omitted or empty, all endpoints.
+     * Endpoints of `/v1` that the key may call. If omitted or empty, all of them are allowed.
      */
     endpoints?: Array<GatewayEndpoint> | null;
     expires_at?: Timestamp | null;
     /**
-     * Models that the key may call, by name or alias. If omitted or empty, all models.
+     * Models that the key may call, by name or alias. If omitted or empty, all models are allowed.
      */
     models?: Array<string> | null;
     /**
@@ -2136,26 +2170,27 @@ export type CreateApiKeyRequest = {
      */
     name: string;
     /**
-     * Concurrent requests.
+     * Maximum number of concurrent requests.
      */
     parallel?: number | null;
     /**
-     * Restricted parameters that are passed through to the provider, as far as its settings allow. If omitted,
-     * everything that the settings allow; if empty, none.
+     * Restricted parameters that may be passed through to the provider, as far as the provider's
+     * settings allow them. If omitted, all that the settings allow are passed; if empty, none.
      */
     passthrough?: Array<GatewayPass> | null;
     /**
-     * Requests per minute.
+     * Maximum number of requests per minute.
      */
     rpm?: number | null;
     /**
-     * `read`: GET requests and events; `write`: other requests; `gateway`: `/v1`; `admin`: administration of the
-     * installation, including reads. Only administrators can grant `admin`. No key can call sign-in, API key or
-     * session endpoints, or delete the account.
+     * Scopes of the key. `read` allows GET requests and events, `write` other requests, `gateway`
+     * the endpoints of `/v1`, and `admin` administration of the installation, including reads.
+     * Only administrators can grant `admin`. Endpoints for sign-in, API keys and sessions accept
+     * no key, nor does deletion of the account.
      */
     scopes: Array<Scope>;
     /**
-     * Tokens per minute.
+     * Maximum number of tokens per minute.
      */
     tpm?: number | null;
     workspace_id?: WorkspaceId | null;
@@ -2163,7 +2198,7 @@ export type CreateApiKeyRequest = {
 
 export type CreateAssistantRequest = {
     /**
-     * If omitted, `true`: the assistant answers messages that mention it.
+     * If true (the default), the assistant answers messages that mention it.
      */
     answers_mentions?: boolean | null;
     /**
@@ -2171,15 +2206,15 @@ export type CreateAssistantRequest = {
      */
     description?: string | null;
     /**
-     * If omitted, the model's default.
+     * Maximum number of tokens in an answer. Defaults to that of the model.
      */
     max_answer_tokens?: number | null;
     /**
-     * If omitted, the installation's default model.
+     * Model of the assistant. Defaults to the installation's default model.
      */
     model?: string | null;
     /**
-     * If omitted, `true`: users may choose another model.
+     * If true (the default), users may choose another model.
      */
     model_choice?: boolean | null;
     name: string;
@@ -2189,12 +2224,12 @@ export type CreateAssistantRequest = {
      */
     starters?: Array<string> | null;
     /**
-     * Role and behaviour of the assistant. `{{user.name}}`, `{{date}}` and `{{workspace}}` are replaced for each
-     * answer.
+     * Instructions for the assistant: its role and behaviour. `{{user.name}}`, `{{date}}` and
+     * `{{workspace}}` are replaced for each answer.
      */
     system_prompt?: string | null;
     /**
-     * Between 0 and 2. If omitted, the model's default.
+     * Sampling temperature, between 0 and 2. Defaults to that of the model.
      */
     temperature?: number | null;
     /**
@@ -2216,11 +2251,12 @@ export type CreateBroadcastRequest = {
      */
     body: string;
     /**
-     * If omitted, `banner`.
+     * Channels by which it is delivered; if omitted, only `banner`.
      */
     channels?: Array<BroadcastChannel> | null;
     /**
-     * If true, users can dismiss it. If omitted, true unless the severity is critical.
+     * If true, users can dismiss the announcement. If omitted, they can unless the severity is
+     * critical.
      */
     dismissible?: boolean | null;
     ends_at?: Timestamp | null;
@@ -2241,19 +2277,21 @@ export type CreateColumnRequest = {
 export type CreateConversationRequest = {
     assistant_id?: AssistantId | null;
     /**
-     * Idempotency key chosen by the client: a request with the same id returns the conversation created first.
+     * Idempotency key chosen by the client. If it was used before, the request returns the
+     * conversation that was created then.
      */
     client_id?: string | null;
     history?: HistoryScope | null;
     kind: ConversationKind;
     /**
-     * The other members. Exactly one for `single`, at least two for `group`; at most 1,000.
+     * Members other than the caller: exactly one for `single`, at least two for `group`, and at
+     * most 1,000.
      */
     member_ids?: Array<UserId> | null;
     mention_all?: MentionAll | null;
     posting?: Posting | null;
     /**
-     * Required for channels. Titles of public channels are unique within the workspace.
+     * Title. Required for channels; titles of public channels must be unique within the workspace.
      */
     title?: string | null;
     topic?: string | null;
@@ -2262,12 +2300,13 @@ export type CreateConversationRequest = {
 
 export type CreateInvitationRequest = {
     /**
-     * Restricts the invitation to this address, to which it is sent. Either this or `max_uses`.
+     * E-mail address to which the invitation is sent. Only this address can use it. Either this or
+     * `max_uses` is required.
      */
     email?: string | null;
     expires_at?: Timestamp | null;
     /**
-     * Number of times that the link can be used.
+     * Maximum number of times that the link can be used.
      */
     max_uses?: number | null;
     role?: WorkspaceRole | null;
@@ -2275,37 +2314,37 @@ export type CreateInvitationRequest = {
 
 export type CreatePlanRequest = {
     /**
-     * Credits in micro-credits, granted once or in each period.
+     * Micro-credits that the plan grants, once or in each period.
      */
     credits: MicroCredits;
     features?: Array<string> | null;
     interval?: PlanInterval | null;
     /**
-     * If omitted, true.
+     * If true (the default), the plan can be bought.
      */
     is_active?: boolean | null;
     kind: PlanKind;
     name: string;
     /**
-     * Prices, one per currency.
+     * Prices of the plan, one per currency.
      */
     prices: Array<Price>;
     /**
-     * Quotas by metric. A metric without an entry is unlimited.
+     * Quotas by metric. A metric that is omitted is unlimited.
      */
     quotas?: {
         [key: string]: number;
     } | null;
     /**
-     * Length of the trial of a subscription, in days. If omitted, no trial.
+     * Length of a subscription's trial, in days. If omitted, there is no trial.
      */
     trial_days?: number | null;
 };
 
 export type CreatePromptRequest = {
     /**
-     * Command typed after the slash: letters, digits, `-` and `_`. Unique among the caller's own prompts, and among
-     * those of the workspace.
+     * Command that is typed after a slash: letters, digits, `-` and `_`. It must be unique among
+     * the caller's own prompts, and among the shared prompts of the workspace.
      */
     command: string;
     /**
@@ -2319,11 +2358,11 @@ export type CreatePromptRequest = {
 
 export type CreateReminderRequest = {
     /**
-     * At most one year from now.
+     * Time of the reminder, at most one year from now.
      */
     at: Timestamp;
     /**
-     * Note to the reminder: at most 200 characters.
+     * Text of the reminder, at most 200 characters.
      */
     note?: string | null;
 };
@@ -2331,14 +2370,14 @@ export type CreateReminderRequest = {
 export type CreateSectionRequest = {
     name: string;
     /**
-     * Zero-based position; if omitted, the section is appended.
+     * Zero-based position. If omitted, the section is added at the end.
      */
     position?: number | null;
 };
 
 export type CreateTaskRequest = {
     /**
-     * Members of the conversation, at most 20.
+     * Users to whom the task is assigned. They must be members of the conversation; at most 20.
      */
     assignee_ids?: Array<UserId> | null;
     column_id: BoardColumnId;
@@ -2353,7 +2392,7 @@ export type CreateTaskRequest = {
     labels?: Array<string> | null;
     message_id?: MessageId | null;
     /**
-     * If omitted, the task is appended to its column.
+     * Position in the column. If omitted, the task is added at the end.
      */
     position?: string | null;
     title: string;
@@ -2361,8 +2400,9 @@ export type CreateTaskRequest = {
 
 export type CreateWorkspaceRequest = {
     /**
-     * Users with a verified address in one of these domains may join. Only the domain of the caller's address is
-     * accepted, and no public e-mail domain.
+     * E-mail domains whose users may join the workspace if their address is verified. Only the
+     * domain of the caller's own verified address is accepted, and no domain of a public e-mail
+     * provider.
      */
     join_domains?: Array<string> | null;
     name: string;
@@ -2375,7 +2415,7 @@ export type CreditNote = {
     amount: number;
     created_at: Timestamp;
     /**
-     * Number from the same sequence as receipts.
+     * Number of the credit note. It is from the same sequence as the numbers of receipts.
      */
     number: string;
 };
@@ -2398,7 +2438,7 @@ export type Credits = {
      */
     balance: MicroCredits;
     /**
-     * Original amount of the purchases and grants that the balance is left of.
+     * Total amount of the purchases and grants of which a part is still in the balance.
      */
     granted: MicroCredits;
     /**
@@ -2406,7 +2446,7 @@ export type Credits = {
      */
     held: MicroCredits;
     /**
-     * Negative balance from usage or refunds beyond the balance; the next credits are used to
+     * Amount owed, because usage or refunds exceeded the balance. Further credits are used to
      * settle it first.
      */
     owed: MicroCredits;
@@ -2416,12 +2456,12 @@ export type CreditsLowFrame = {
     id: string;
     /**
      * The credits of the user's account, or of a workspace that the user pays for, fell below the
-     * threshold. Sent once per fall.
+     * threshold. Sent once each time.
      */
     payload: {
         balance: MicroCredits;
         /**
-         * The threshold that the balance fell below.
+         * Threshold that the balance fell below.
          */
         threshold: MicroCredits;
         workspace_id: WorkspaceId | null;
@@ -2445,7 +2485,7 @@ export type CurrentPlan = {
 };
 
 /**
- * Temporary status text: “In a meeting”.
+ * Temporary status that the user has set, such as “In a meeting”.
  */
 export type CustomStatus = {
     emoji?: string | null;
@@ -2460,44 +2500,46 @@ export type DecideRefundRequest = {
 
 export type DecideToolCallRequest = {
     /**
-     * Replaces the model's arguments, with `allow`. They must match the tool's schema. `ToolCall.is_edited` is set in
-     * this case.
+     * Arguments that replace those of the model, with `allow`. They must match the tool's schema.
+     * `ToolCall.is_edited` is then set.
      */
     arguments?: {
         [key: string]: unknown;
     } | null;
     decision: ToolDecision;
     /**
-     * With `allow`: the assistant may call this tool for the caller without confirmation from now on.
+     * With `allow`: if true, the assistant may call this tool for the caller without confirmation
+     * from now on.
      */
     remember?: boolean | null;
 };
 
 export type DeleteAnyConversationRequest = {
     /**
-     * The exact title as listed here, or the id of a conversation without a title. Protects against deleting the wrong
-     * conversation.
+     * Exact title of the conversation as listed here, or its id if it has no title. Protects
+     * against deleting the wrong conversation.
      */
     name: string;
 };
 
 export type DeleteAnyWorkspaceRequest = {
     /**
-     * The exact name of the workspace. Protects against deleting the wrong one.
+     * Exact name of the workspace. Protects against deleting the wrong one.
      */
     name: string;
 };
 
 export type DeleteJobsRequest = {
     /**
-     * Kind of the jobs; all kinds if omitted.
+     * Kind of the jobs; if omitted, jobs of all kinds.
      */
     kind?: string | null;
 };
 
 export type DeleteMeRequest = {
     /**
-     * May be omitted if the account has no password; then a fresh sign-in is required (see `POST /r1/auth/confirm`).
+     * Current password. It may be omitted if the account has none; then a fresh sign-in is
+     * required (see `POST /r1/auth/confirm`).
      */
     password?: string | null;
 };
@@ -2512,7 +2554,7 @@ export type DeletedJobs = {
 export type Dependency = {
     circuit?: Circuit | null;
     /**
-     * Response time; null if there was no response or no request.
+     * Response time in milliseconds; null if there was no response or no request.
      */
     latency_ms?: number | null;
     status: DependencyStatus;
@@ -2525,7 +2567,7 @@ export type DependencyStatus = 'up' | 'down' | 'off';
  */
 export type Dictation = {
     /**
-     * Empty if no words were recognised.
+     * Recognised text; empty if no words were recognised.
      */
     text: string;
 };
@@ -2540,7 +2582,7 @@ export type DifferenceState = 'open' | 'healed' | 'closed';
  */
 export type Draft = {
     /**
-     * Empty if the draft was deleted.
+     * Text of the draft; empty if the draft was deleted.
      */
     content: string;
     conversation_id: ConversationId;
@@ -2552,12 +2594,12 @@ export type Draft = {
 export type DraftUpdatedFrame = {
     id: string;
     /**
-     * The user changed a draft on any device, sent to the user's connections. The newest
-     * `updated_at` wins.
+     * The user changed a draft on a device. Sent to the user's connections. The draft with the
+     * latest `updated_at` is the current one.
      */
     payload: {
         /**
-         * Empty if the draft was deleted.
+         * Text of the draft; empty if the draft was deleted.
          */
         content: string;
         conversation_id: ConversationId;
@@ -2580,12 +2622,12 @@ export type DurableFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDe
 
 export type EditMessageRequest = {
     /**
-     * Confirms that a newly added `all` or `here` mentions more than 20 users.
+     * True to confirm that a newly added `all` or `here` mentions more than 20 users.
      */
     confirm?: boolean | null;
     content: string;
     /**
-     * New mentions, as when sending. If omitted, the mentions stay unchanged.
+     * New mentions, in the same form as for sending. If omitted, the mentions stay unchanged.
      */
     mentions?: Array<Mention> | null;
 };
@@ -2608,28 +2650,30 @@ export type EmojiChangedFrame = {
 
 export type EndDemoPaymentMethodSetupRequest = {
     /**
-     * `saved`, `failed`, `saved_declined`: a card whose charges are declined, or `saved_confirm`: a card whose charges
-     * the payer must confirm.
+     * Result of the setup: `saved`, `failed`, `saved_declined` (a card whose charges are
+     * declined), or `saved_confirm` (a card whose charges the payer must confirm).
      */
     outcome: string;
 };
 
 export type EndDemoPaymentRequest = {
     /**
-     * `paid`, `failed`, or `paid_once`: paid now, but declined at the next charge.
+     * Result of the payment: `paid`, `failed`, or `paid_once` (paid now, but the next charge is
+     * declined).
      */
     outcome: string;
 };
 
 export type EnrolAuthenticatorRequest = {
     /**
-     * May be omitted if the account has no password; then a fresh sign-in is required (see `POST /r1/auth/confirm`).
+     * Current password. It may be omitted if the account has none; then a fresh sign-in is
+     * required (see `POST /r1/auth/confirm`).
      */
     password?: string | null;
 };
 
 /**
- * Entitlements of the caller, and their usage.
+ * Entitlements of the caller, and how much of them is used.
  */
 export type Entitlements = {
     credits: Credits | null;
@@ -2646,8 +2690,8 @@ export type EntryPolicy = {
     messages: MessagePolicy;
     password: PasswordPolicy;
     /**
-     * True if there is no account yet, and the first account, an administrator, is created with the setup token from
-     * the server's log.
+     * True if there is no account yet and creating the first one, an administrator's, requires the
+     * setup token from the server's log.
      */
     setup_token: boolean;
     /**
@@ -2691,7 +2735,7 @@ export type ErrorFrame = {
 };
 
 /**
- * All data of an account, for its owner.
+ * All data of an account, to be downloaded by its owner.
  */
 export type Export = {
     api_keys: Array<ApiKey>;
@@ -2709,7 +2753,7 @@ export type Export = {
     notes: Array<Note>;
     passkeys: Array<ExportedPasskey>;
     /**
-     * Folders of the user's sidebar.
+     * Sections of the user's sidebar.
      */
     sections: Array<ExportedSection>;
     sessions: Array<UserSession>;
@@ -2734,7 +2778,7 @@ export type ExportConversationRequest = {
 export type ExportEndedFrame = {
     id: string;
     /**
-     * The export of a conversation ended, sent to the user who requested it. `upload` is null if
+     * The export of a conversation ended. Sent to the user who requested it. `upload` is null if
      * it failed.
      */
     payload: {
@@ -2758,17 +2802,17 @@ export type ExportFormat = 'json' | 'html' | 'markdown';
 export type ExportProgressFrame = {
     id: string;
     /**
-     * Progress of the export of a conversation, sent to the user who requested it: at the start,
-     * then at most once a second.
+     * Progress of the export of a conversation. Sent to the user who requested it, at the start
+     * and then at most once a second.
      */
     payload: {
         conversation_id: ConversationId;
         /**
-         * Messages written so far.
+         * Number of messages written so far.
          */
         messages: number;
         /**
-         * Messages in the conversation when the export started.
+         * Number of messages in the conversation when the export started.
          */
         of: number;
         upload_id: UploadId;
@@ -2813,7 +2857,7 @@ export type ExportedIdentity = {
 };
 
 /**
- * Passkey with the name given by its owner.
+ * Passkey with the name that its owner has given it.
  */
 export type ExportedPasskey = {
     created_at: Timestamp;
@@ -2822,11 +2866,11 @@ export type ExportedPasskey = {
 };
 
 /**
- * Folder of a user's sidebar.
+ * Section of a user's sidebar.
  */
 export type ExportedSection = {
     /**
-     * Instructions for assistants in the folder's chats.
+     * Instructions for assistants in the section's chats.
      */
     instructions: string;
     name: string;
@@ -2880,11 +2924,11 @@ export type FieldError = {
      */
     code: string;
     /**
-     * Name of the field; dots separate nested names.
+     * Name of the field. Dots separate the names of nested fields.
      */
     field: string;
     /**
-     * Sentence for the user who fills in the form.
+     * Message for the user who fills in the form.
      */
     message: string;
 };
@@ -2900,7 +2944,7 @@ export type FigureName = 'people' | 'connections' | 'messages' | 'requests' | 'e
 export type FigureSeries = {
     name: FigureName;
     /**
-     * The earliest first. Null: nothing was recorded in that interval.
+     * Values in order of time, the earliest first. Null if nothing was recorded in the interval.
      */
     values: Array<number | null>;
 };
@@ -2921,7 +2965,7 @@ export type Figures = {
     range: FiguresRange;
     series: Array<FigureSeries>;
     /**
-     * Length of the interval of each value.
+     * Interval that each value covers, in seconds.
      */
     step_seconds: number;
 };
@@ -2931,17 +2975,17 @@ export type Figures = {
  */
 export type FiguresNow = {
     /**
-     * Banned networks.
+     * Number of banned networks.
      */
     bans: number;
     dead_letters: number;
     /**
-     * Users who are guests in a workspace.
+     * Number of users who are guests in a workspace.
      */
     guests: number;
     jobs_waiting: number;
     /**
-     * Waiting time of the oldest waiting job.
+     * Time for which the oldest waiting job has been waiting, in seconds.
      */
     longest_wait_seconds: number;
     /**
@@ -2949,7 +2993,7 @@ export type FiguresNow = {
      */
     people: number;
     /**
-     * Users who were active in the last 24 hours.
+     * Number of users who were active in the last 24 hours.
      */
     people_of_day: number;
     people_of_month: number;
@@ -2960,7 +3004,7 @@ export type FiguresNow = {
 };
 
 /**
- * Time range of figures.
+ * Time range of the figures.
  */
 export type FiguresRange = '1h' | '24h' | '30d';
 
@@ -2972,7 +3016,7 @@ export type FileKind = 'picture' | 'file' | 'document' | 'audio' | 'video' | 'ot
 export type FinishPasskeyRegistrationRequest = {
     challenge_id: string;
     /**
-     * `PublicKeyCredential.toJSON()` of the credential created by the authenticator.
+     * Credential that the authenticator has created: `PublicKeyCredential.toJSON()`.
      */
     credential: {
         [key: string]: unknown;
@@ -2986,7 +3030,7 @@ export type FinishPasskeyRegistrationRequest = {
 export type FinishPasskeySignInRequest = {
     challenge_id: string;
     /**
-     * `PublicKeyCredential.toJSON()` of the assertion signed by the authenticator.
+     * Answer of the authenticator: `PublicKeyCredential.toJSON()`.
      */
     credential: {
         [key: string]: unknown;
@@ -2995,7 +3039,7 @@ export type FinishPasskeySignInRequest = {
 
 export type FinishSetupRequest = {
     /**
-     * `false`: the set-up steps are offered again.
+     * False to offer the set-up steps again.
      */
     finished: boolean;
 };
@@ -3030,7 +3074,7 @@ export type FoundConversation = {
     id: ConversationId;
     kind: ConversationKind;
     /**
-     * Null if it is named after its members.
+     * Title; null if the conversation is named after its members.
      */
     title?: string | null;
 };
@@ -3040,11 +3084,11 @@ export type FoundConversation = {
  */
 export type FoundInFile = {
     /**
-     * Text around the match, in one line.
+     * Text around the match, as a single line.
      */
     excerpt: string;
     /**
-     * Offsets and lengths of the matches in the excerpt, in UTF-16 code units.
+     * Offset and length of each match in the excerpt, in UTF-16 code units.
      */
     highlights: Array<Array<number>>;
     name: string;
@@ -3052,7 +3096,7 @@ export type FoundInFile = {
 };
 
 /**
- * State of the fresh sign-in.
+ * Freshness of a sign-in.
  */
 export type Freshness = {
     fresh_until?: Timestamp | null;
@@ -3063,28 +3107,28 @@ export type Freshness = {
 };
 
 /**
- * Part of `/v1` that a key can be restricted to.
+ * Endpoint of `/v1` that an API key can be restricted to.
  */
 export type GatewayEndpoint = 'chat' | 'responses' | 'messages' | 'embeddings' | 'transcriptions';
 
 /**
- * Model of the gateway, as seen by administrators.
+ * Model of the gateway, as shown to administrators.
  */
 export type GatewayModel = ModelDefinition & {
     charged?: ModelPrice | null;
     name: string;
     price_version: string;
     /**
-     * `admin`: defined in the console; `configuration`: derived from `ai.providers` and
-     * `ai.model_map`.
+     * Source of the definition: `admin` if it was defined in the console, `configuration` if it is
+     * derived from `ai.providers` and `ai.model_map`.
      */
     source: string;
 };
 
 /**
- * Restricted parameter that affects routing or price and is passed through if the provider's
- * settings allow it: fields of a request, prefixes of Anthropic's betas, and tools that the
- * provider runs itself.
+ * Restricted parameter. It affects routing or price, and is passed through only if the provider's
+ * settings allow it. There are fields of a request, prefixes of Anthropic's betas, and tools that
+ * the provider runs itself.
  */
 export type GatewayPass = 'models' | 'route' | 'provider' | 'plugins' | 'transforms' | 'web_search_options' | 'service_tier' | 'speed' | 'inference_geo' | 'store' | 'fast-mode' | 'files-api' | 'hosted_tools';
 
@@ -3094,7 +3138,7 @@ export type GenerationStopCommand = {
      */
     id?: string;
     /**
-     * Stops an answer in progress. Answered by `ack`.
+     * Stops an answer in progress. The answer to this frame is `ack`.
      */
     payload: {
         message_id: MessageId;
@@ -3115,14 +3159,14 @@ export type GiveCreditsRequest = {
 
 export type GiveKnowledgeRequest = {
     /**
-     * A file uploaded by the caller.
+     * File to add, which the caller has uploaded.
      */
     upload_id: UploadId;
 };
 
 export type GiveSectionKnowledgeRequest = {
     /**
-     * A file uploaded by the caller.
+     * File to add, which the caller has uploaded.
      */
     upload_id: UploadId;
     workspace_id?: WorkspaceId | null;
@@ -3130,26 +3174,26 @@ export type GiveSectionKnowledgeRequest = {
 
 export type GiveWorkspaceKnowledgeRequest = {
     /**
-     * A file uploaded by the caller.
+     * File to add, which the caller has uploaded.
      */
     upload_id: UploadId;
 };
 
 export type Health = {
     /**
-     * AI providers: down if none of them is available.
+     * AI providers; `down` if none of them is available.
      */
     ai: Dependency;
     database: Dependency;
     instance_id: string;
     /**
-     * Reasons for a status other than `ok`, one sentence each.
+     * Reasons for a status other than `ok`, each in one sentence.
      */
     reasons: Array<string>;
     redis: Dependency;
     status: HealthStatus;
     /**
-     * Disks of this instance and its database: down if they are full or read-only.
+     * Disks of this instance, and its database; `down` if they are full or read-only.
      */
     storage: Dependency;
     version: string;
@@ -3175,7 +3219,7 @@ export type HelloFrame = {
         instance_id: InstanceId;
         server_time: Timestamp;
         /**
-         * Id of the sign-in, or of the API key used instead.
+         * Id of the session, or of the API key used instead.
          */
         session_id: string;
         user_id: UserId;
@@ -3199,7 +3243,7 @@ export type HiddenMessage = {
 };
 
 /**
- * Part of a conversation's history that its members see.
+ * Part of a conversation's history that a member can see.
  */
 export type HistoryScope = 'all' | 'from_join';
 
@@ -3229,26 +3273,27 @@ export type IdentityId = string;
 export type Incident = {
     began_at: Timestamp;
     /**
-     * Affected object, such as the name of a `provider`. Null if there is only one of its kind.
+     * Affected object, such as the name of a `provider`. Null for kinds with only one object.
      */
     detail: string | null;
     ended_at: Timestamp | null;
     /**
-     * Size of the impact: requests answered with 5xx (`database`), changes refused (`storage`),
-     * failed questions to models (`ai`), failed requests to the provider (`provider`), changes
-     * that other instances received late (`redis`), maximum number of dead letters
-     * (`dead_letters`), connections at the last sign of life (`instance`). Null if it was not
-     * counted.
+     * Size of the impact; null if it was not counted. Depending on the kind of incident, it is the
+     * number of requests answered with 5xx (`database`), of changes refused (`storage`), of failed
+     * questions to models (`ai`), of failed requests to the provider (`provider`), of changes that
+     * other instances received late (`redis`), the maximum number of permanently failed jobs
+     * (`dead_letters`), or the number of connections at the last sign of life (`instance`).
      */
     impact: number | null;
     /**
-     * Number of instances that noticed it.
+     * Number of instances that noticed the incident.
      */
     instances: number;
     kind: IncidentKind;
     /**
-     * Affected users once the incident is over: users whose questions failed (`ai`), or the
-     * maximum of users online (`database`, `redis`, `storage`). Null if unknown.
+     * Number of affected users, once the incident is over: users whose questions failed (`ai`), or
+     * the maximum number of users who were online (`database`, `redis`, `storage`). Null if
+     * unknown.
      */
     people: number | null;
 };
@@ -3259,7 +3304,7 @@ export type Incident = {
 export type IncidentKind = 'database' | 'redis' | 'ai' | 'provider' | 'storage' | 'dead_letters' | 'instance';
 
 /**
- * One run of the program.
+ * A run of the program.
  */
 export type InstanceId = string;
 
@@ -3267,23 +3312,23 @@ export type InstanceVec = Array<{
     connections: number;
     database: boolean;
     /**
-     * Response time of the database, in milliseconds. Null if it did not answer.
+     * Response time of the database, in milliseconds. Null if it did not respond.
      */
     database_ms: number | null;
     /**
-     * 99th percentile of the time from commit to delivery of events in the last minute, in
+     * Time from commit to delivery that 99 % of the events in the last minute stayed below, in
      * milliseconds. Null if there were no events.
      */
     delivery_ms: number | null;
     host: string;
     id: InstanceId;
     /**
-     * True for the instance that answers this request.
+     * True for the instance that handles this request.
      */
     is_own: boolean;
     /**
-     * 99th percentile of the response time in the last minute, in milliseconds. Null if there were
-     * no requests.
+     * Response time that 99 % of the requests in the last minute stayed below, in milliseconds.
+     * Null if there were no requests.
      */
     latency_ms: number | null;
     /**
@@ -3291,22 +3336,22 @@ export type InstanceVec = Array<{
      */
     memory: number;
     /**
-     * True if Redis answers. Null if there is none.
+     * True if Redis responds. Null if none is configured.
      */
     redis: boolean | null;
     /**
-     * Response time of Redis, in milliseconds. Null if it did not answer, or if there is none.
+     * Response time of Redis, in milliseconds. Null if it did not respond or none is configured.
      */
     redis_ms: number | null;
     /**
-     * `all`, `web` or `worker`.
+     * Role of the instance: `all`, `web` or `worker`.
      */
     role: string;
     seen_at: Timestamp;
     started_at: Timestamp;
     version: string;
     /**
-     * Changes that wait for a commit.
+     * Number of changes that wait to be committed.
      */
     writer_queue: number;
 }>;
@@ -3316,19 +3361,21 @@ export type InstanceVec = Array<{
  */
 export type Instructions = {
     /**
-     * Empty if there are none.
+     * Text of the instructions; empty if there are none.
      */
     instructions: string;
 };
 
 /**
- * Invitation, as seen by members who may invite. Its token is returned once, when it is created.
+ * Invitation, as shown to members who may invite. Its token is returned only once, when it is
+ * created.
  */
 export type Invitation = {
     created_at: Timestamp;
     created_by: UserId;
     /**
-     * Email address of the invited person. Null: anyone with the link may accept it.
+     * E-mail address of the invited person; null if anyone with the link may accept the
+     * invitation.
      */
     email?: string | null;
     expires_at: Timestamp;
@@ -3336,7 +3383,7 @@ export type Invitation = {
     max_uses: number;
     role: WorkspaceRole;
     /**
-     * Number of times it was accepted.
+     * Number of times that the invitation was accepted.
      */
     uses: number;
 };
@@ -3352,7 +3399,7 @@ export type InvitationTokenRequest = {
 
 export type InviteAccountRequest = {
     /**
-     * If omitted, the local part of the e-mail address.
+     * Name shown to others; if omitted, the part of the e-mail address before the `@`.
      */
     display_name?: string | null;
     email: string;
@@ -3377,26 +3424,26 @@ export type InvitedTo = {
  */
 export type InvitedUser = AdminUser & {
     /**
-     * Link by which the user sets their password.
+     * Link with which the user sets a password.
      */
     link: SentLink;
 };
 
 export type Job = {
     /**
-     * Ids in the job's payload by their names there and, for mail, the kind of the mail. Contains
-     * no user content.
+     * Ids in the job's data, by their names there; for mail also the kind of mail. Contains no
+     * content of users.
      */
     about: {
         [key: string]: string;
     };
     /**
-     * Attempts since the job was last requeued.
+     * Number of attempts since the job was last requeued.
      */
     attempts: number;
     created_at: Timestamp;
     /**
-     * Last error.
+     * Error of the last attempt.
      */
     error?: string | null;
     id: JobId;
@@ -3416,7 +3463,7 @@ export type JobId = string;
 export type JobKindVec = Array<{
     dead: number;
     /**
-     * Jobs that are ready to run.
+     * Number of jobs that are ready to run.
      */
     due: number;
     kind: string;
@@ -3426,21 +3473,22 @@ export type JobKindVec = Array<{
 export type JobStatus = 'queued' | 'running' | 'dead';
 
 /**
- * Knowledge files of an assistant, a folder or a workspace.
+ * Knowledge files of an assistant, a section or a workspace.
  */
 export type Knowledge = {
     assistant_id?: AssistantId | null;
     /**
-     * The newest first.
+     * Files, with the newest first.
      */
     files: Array<KnowledgeFile>;
     limits: KnowledgeLimits;
     /**
-     * Model that embeds the files. Null if the server has none, so no files can be added.
+     * Model that embeds the files. Null if the server has no such model; then no files can be
+     * added.
      */
     model?: string | null;
     /**
-     * Number of chunks of all files.
+     * Number of chunks in all files.
      */
     pieces: number;
     section_id?: SectionId | null;
@@ -3450,9 +3498,9 @@ export type Knowledge = {
 export type KnowledgeChangedFrame = {
     id: string;
     /**
-     * The knowledge files of an assistant, of a folder of the user or (with neither id) of a
-     * workspace changed, or their processing progressed. Sent to users who may see them; at most
-     * once a second for a file that is being processed.
+     * The knowledge files of an assistant, of a section of the user or (with neither id) of a
+     * workspace changed, or their processing progressed. Sent to users who may see the files, and
+     * at most once a second for a file that is being processed.
      */
     payload: {
         assistant_id?: AssistantId | null;
@@ -3468,7 +3516,7 @@ export type KnowledgeChangedFrame = {
 };
 
 /**
- * Knowledge file of an assistant, a folder or a workspace.
+ * Knowledge file of an assistant, a section or a workspace.
  */
 export type KnowledgeFile = {
     added_by?: KnowledgeGiver | null;
@@ -3479,11 +3527,11 @@ export type KnowledgeFile = {
     cost: MicroCredits;
     created_at: Timestamp;
     /**
-     * Number of embedded chunks.
+     * Number of chunks that are embedded already.
      */
     embedded: number;
     /**
-     * Reason for a failure or a retry, as a sentence for users.
+     * Reason for a failure or a retry, as a message for users.
      */
     error?: string | null;
     id: KnowledgeFileId;
@@ -3494,12 +3542,12 @@ export type KnowledgeFile = {
     model?: string | null;
     name: string;
     /**
-     * Number of chunks; 0 until the file is split.
+     * Number of chunks; 0 until the file was split.
      */
     pieces: number;
     section_id?: SectionId | null;
     /**
-     * Size in bytes.
+     * Size of the file, in bytes.
      */
     size: number;
     state: KnowledgeState;
@@ -3522,7 +3570,7 @@ export type KnowledgeGiver = {
 };
 
 /**
- * Limits per assistant, folder or workspace.
+ * Limits for the files of one assistant, section or workspace.
  */
 export type KnowledgeLimits = {
     /**
@@ -3531,7 +3579,7 @@ export type KnowledgeLimits = {
     file_bytes: number;
     files: number;
     /**
-     * Maximum number of chunks of all files.
+     * Maximum number of chunks in all files.
      */
     pieces: number;
 };
@@ -3556,19 +3604,20 @@ export type Language = 'en' | 'de' | 'vi';
  */
 export type LedgerEntry = {
     /**
-     * Negative for debits.
+     * Amount in micro-credits; negative for debits.
      */
     amount: MicroCredits;
     balance_after: MicroCredits;
     created_at: Timestamp;
     id: string;
     /**
-     * `purchase`, `grant`, `hold`, `release`, `settle`, `expire`, `refund`, …
+     * Kind of the entry: `purchase`, `grant`, `hold`, `release`, `settle`, `expire`, `refund` or
+     * another.
      */
     kind: string;
     note: string | null;
     /**
-     * Origin of the entry, such as `payment:0199…`.
+     * Origin of the entry, such as `payment:0199…` for a payment.
      */
     source: string;
 };
@@ -3593,7 +3642,7 @@ export type LoggedEvent = {
 };
 
 /**
- * Prices per million tokens of requests with a long input.
+ * Token prices of requests with a long input, per million tokens.
  */
 export type LongPrice = {
     /**
@@ -3611,13 +3660,13 @@ export type LongPrice = {
  */
 export type LowBalance = {
     /**
-     * True if the threshold was set by the owner. Otherwise it is a tenth of the latest purchase
-     * or grant.
+     * True if the owner has set the threshold. Otherwise it is a tenth of the latest purchase or
+     * grant.
      */
     is_chosen: boolean;
     is_low: boolean;
     /**
-     * Balance below which the account's owner is warned. 0: never.
+     * Balance in micro-credits below which the account's owner is warned. 0 disables the warning.
      */
     threshold: MicroCredits;
 };
@@ -3652,7 +3701,7 @@ export type MarkUnreadRequest = {
 export type McpAuth = 'secrets' | 'oauth';
 
 /**
- * MCP server command in the configuration.
+ * Command of an MCP server, from the configuration.
  */
 export type McpCommand = {
     /**
@@ -3663,7 +3712,7 @@ export type McpCommand = {
 };
 
 /**
- * MCP server, as seen by administrators.
+ * MCP server, as shown to administrators.
  */
 export type McpServer = {
     /**
@@ -3672,43 +3721,43 @@ export type McpServer = {
     auth: McpAuth;
     checked_at?: Timestamp | null;
     /**
-     * OAuth client id at its authorization server, if an administrator has entered one. The secret
-     * is never returned.
+     * OAuth client id at the server's authorization server, if an administrator has entered one.
+     * The client secret is never returned.
      */
     client_id?: string | null;
     /**
-     * Name of the command in the configuration, for `stdio`.
+     * Name of a `stdio` server's command in the configuration.
      */
     command?: string | null;
     created_at: Timestamp;
     description?: string | null;
     /**
-     * Error of the last listing.
+     * Error of the last attempt to list the tools and prompts.
      */
     error?: string | null;
     id: McpServerId;
     is_enabled: boolean;
     name: string;
     /**
-     * Prompts as of `checked_at`.
+     * Prompts that the server had at `checked_at`.
      */
     prompts: Array<OfferedPrompt>;
     /**
-     * Names of its headers or environment variables. Their values are never returned.
+     * Names of the headers or environment variables that are set. Their values are never returned.
      */
     secret_names: Array<string>;
     /**
-     * Tools as of `checked_at`.
+     * Tools that the server had at `checked_at`.
      */
     tools: Array<McpTool>;
     transport: McpTransport;
     updated_at: Timestamp;
     /**
-     * URL, for `http`.
+     * URL of an `http` server.
      */
     url?: string | null;
     /**
-     * Users who may give its tools to assistants.
+     * Users who may give the server's tools to assistants.
      */
     visible_to: OfferedTo;
 };
@@ -3802,7 +3851,7 @@ export type MemberUpdatedFrame = {
 };
 
 /**
- * Mention in a message.
+ * Mention of a user, an assistant or a group of members in a message.
  */
 export type Mention = {
     /**
@@ -3821,17 +3870,17 @@ export type MentionKind = 'user' | 'assistant' | 'all' | 'here';
 
 export type Message = {
     /**
-     * True for a reply that is also shown in the conversation.
+     * True for a reply that is also shown in the main timeline.
      */
     also_to_conversation?: boolean;
     answer?: AnswerFigures | null;
     /**
-     * Files; empty once the message is deleted.
+     * Attached files; empty if the message was deleted.
      */
     attachments: Array<Upload>;
     client_id?: string | null;
     /**
-     * Empty once the message is deleted.
+     * Text of the message; empty if the message was deleted.
      */
     content: string;
     conversation_id: ConversationId;
@@ -3842,7 +3891,7 @@ export type Message = {
     hidden_at?: Timestamp | null;
     id: MessageId;
     /**
-     * Mentions, as declared by the sender.
+     * Mentions that the sender has declared.
      */
     mentions?: Array<Mention>;
     /**
@@ -3850,27 +3899,28 @@ export type Message = {
      */
     model?: string | null;
     /**
-     * Number in the conversation outside of threads; for a reply, number in its thread.
+     * Number of the message among those of the conversation that are not in threads. For a reply,
+     * its number in the thread.
      */
     no: number;
     pinned_at?: Timestamp | null;
     poll?: Poll | null;
     /**
-     * Loaded link previews; empty once the message is deleted.
+     * Previews of links that are loaded; empty if the message was deleted.
      */
     previews?: Array<Preview>;
     /**
-     * Reactions in order of first use; empty once the message is deleted.
+     * Reactions, in the order of their first use; empty if the message was deleted.
      */
     reactions: Array<Reaction>;
     /**
-     * Reason for which an assistant's message failed, for users.
+     * Reason why an assistant's message failed, for users.
      */
     reason?: string | null;
     reply_to?: MessageId | null;
     sender: Sender;
     /**
-     * Number of the event that created it.
+     * Sequence number of the event that created the message.
      */
     seq: number;
     status: MessageStatus;
@@ -3886,16 +3936,16 @@ export type Message = {
 export type MessageComparedFrame = {
     id: string;
     /**
-     * Current state of another model's answer beside the answer `answer_id`: sent when it starts,
-     * when another instance takes it over, when it is complete, and when it becomes a version of
-     * that answer. In between, `message.delta` events have its own id.
+     * Current state of another model's answer to the same prompt, next to the answer `answer_id`.
+     * Sent when it starts, when another instance takes it over, when it is complete, and when it
+     * becomes a version of that answer. In between, `message.delta` events contain its own id.
      */
     payload: {
         answer_id: MessageId;
         conversation_id: ConversationId;
         message: Message;
         /**
-         * Number of the version that it has become.
+         * Number of the version that the answer has become.
          */
         version?: number | null;
     };
@@ -3963,8 +4013,8 @@ export type MessageDeletedFrame = {
 export type MessageDeltaFrame = {
     id: string;
     /**
-     * The next chunk of an answer that is being written; `offset` is the number of UTF-16 code
-     * units before it.
+     * Next chunk of an answer that is being written. `offset` is the number of UTF-16 code units
+     * before it.
      */
     payload: {
         conversation_id: ConversationId;
@@ -4034,11 +4084,11 @@ export type MessagePinnedFrame = {
  */
 export type MessagePolicy = {
     /**
-     * In conversations between users.
+     * Maximum in conversations between users.
      */
     max_chars: number;
     /**
-     * In an `assistant` conversation.
+     * Maximum in `assistant` conversations.
      */
     max_prompt_chars: number;
 };
@@ -4068,15 +4118,15 @@ export type MessageSendCommand = {
      */
     id?: string;
     /**
-     * Sends a message. Answered by `ack` once it is stored.
+     * Sends a message. The answer is `ack` once the message is stored.
      */
     payload: {
         /**
-         * Also shows a thread reply in the main timeline.
+         * True to show a reply in a thread in the main timeline as well.
          */
         also_to_conversation?: boolean;
         /**
-         * Uploads of the sender, at most 10. With uploads, `content` may be empty.
+         * Uploads of the sender to attach, at most 10. With uploads, `content` may be empty.
          */
         attachment_ids?: Array<UploadId>;
         /**
@@ -4096,7 +4146,8 @@ export type MessageSendCommand = {
          */
         model?: string | null;
         /**
-         * Shows link previews unless `false`, or unless the sender or the workspace has disabled them.
+         * False to show no link previews. Otherwise they are shown, unless the sender or the workspace
+         * has disabled them.
          */
         previews?: boolean | null;
         reply_to?: MessageId | null;
@@ -4111,8 +4162,7 @@ export type MessageStatus = 'complete' | 'streaming' | 'failed' | 'stopped';
 export type MessageThoughtFrame = {
     id: string;
     /**
-     * The next chunk of a model's reasoning; `offset` is the number of UTF-16 code units before
-     * it.
+     * Next chunk of a model's reasoning. `offset` is the number of UTF-16 code units before it.
      */
     payload: {
         conversation_id: ConversationId;
@@ -4165,7 +4215,7 @@ export type MessageUnpinnedFrame = {
 export type MessageUpdatedFrame = {
     id: string;
     /**
-     * A message was edited, asked again or answered again.
+     * A message was edited, or its prompt or answer was replaced by another version.
      */
     payload: {
         /**
@@ -4186,7 +4236,7 @@ export type MessageUpdatedFrame = {
 };
 
 /**
- * Amount in millionths of a credit.
+ * Amount in micro-credits, which are millionths of a credit.
  */
 export type MicroCredits = number;
 
@@ -4206,7 +4256,8 @@ export type ModelCapabilities = {
      */
     max_output?: number | null;
     /**
-     * True if PDFs are sent to the model as they are, as images of their pages with their text.
+     * True if PDF files are sent to the model as they are, so that it sees their pages as images
+     * and reads their text.
      */
     pdf?: boolean;
     reasoning?: boolean;
@@ -4229,35 +4280,35 @@ export type ModelDefinition = {
 };
 
 /**
- * Deployment of a model: a configured provider, and the provider's name for the model.
+ * Deployment of a model: a provider that serves it, and the provider's name for it.
  */
 export type ModelDeployment = {
     model: string;
     /**
-     * Lower values are tried first.
+     * Priority. Deployments with lower values are tried first.
      */
     priority?: number;
     provider: string;
     /**
-     * Share of requests among deployments of the same priority.
+     * Share of the requests among deployments with the same priority.
      */
     weight?: number;
 };
 
 /**
- * Fallback models by kind of failure, tried in order.
+ * Fallback models for each kind of failure, in the order in which they are tried.
  */
 export type ModelFallbacks = {
     /**
-     * The provider's content filter refused the request.
+     * Models to use if the provider's content filter has refused the request.
      */
     content_policy?: Array<string>;
     /**
-     * The request exceeds the model's context window.
+     * Models to use if the request exceeds the model's context window.
      */
     context_length?: Array<string>;
     /**
-     * Other temporary failures.
+     * Models to use after other temporary failures.
      */
     failure?: Array<string>;
 };
@@ -4278,7 +4329,7 @@ export type ModelList = {
 };
 
 /**
- * Prices of a model in micro-credits: per million tokens, and per unit of other billed items.
+ * Prices of a model in micro-credits. Token prices are per million tokens, other prices per unit.
  */
 export type ModelPrice = {
     audio?: MicroCredits | null;
@@ -4299,43 +4350,43 @@ export type ModelPrice = {
 export type ModelSampling = 'any' | 'never' | 'resting';
 
 /**
- * Per-model limits on request parameters that override Natter's own table. Applied to requests
- * that are converted for a provider; passed-through requests are not changed.
+ * Limits of a model on request parameters, which override Natter's own table. They are applied to
+ * requests that are converted for a provider, but not to requests that are passed through.
  */
 export type ModelTakes = {
     sampling?: ModelSampling | null;
     /**
      * Supported thinking parameters: `none`, `any`, `efforts:low,high`, `adaptive:low,high`,
-     * `levels:low,high`, or tokens as `budget:0..24576`; see docs/gateway.md. Null: Natter's own
-     * table.
+     * `levels:low,high`, or a number of tokens as `budget:0..24576` (see docs/gateway.md). If
+     * null, Natter's own table applies.
      */
     thinking?: string | null;
     thoughts?: ModelThoughts | null;
 };
 
 /**
- * Support for previous thoughts as `reasoning_content` in chat completions.
+ * Support for thoughts of earlier answers, which chat completions contain as `reasoning_content`.
  */
 export type ModelThoughts = 'never' | 'known' | 'always';
 
 /**
- * Message with those before and after it.
+ * Message with the messages before and after it.
  */
 export type Neighbours = {
     has_more_after: boolean;
     has_more_before: boolean;
     /**
-     * Oldest first.
+     * Messages, with the oldest first.
      */
     items: Array<Message>;
 };
 
 /**
- * A newly created invitation, with its token.
+ * New invitation with its token.
  */
 export type NewInvitation = Invitation & {
     /**
-     * Shown only once.
+     * Token of the invitation. It is shown only once.
      */
     token: string;
     /**
@@ -4345,7 +4396,7 @@ export type NewInvitation = Invitation & {
 };
 
 /**
- * A newly created API key, with its secret.
+ * New API key with its secret.
  */
 export type NewKey = ApiKey & {
     /**
@@ -4355,11 +4406,11 @@ export type NewKey = ApiKey & {
 };
 
 /**
- * New poll. The question is the text of the message.
+ * Poll to create. Its question is the text of the message.
  */
 export type NewPoll = {
     /**
-     * True if votes are anonymous.
+     * True if nobody can see who voted for which option.
      */
     anonymous?: boolean;
     closes_at?: Timestamp | null;
@@ -4368,34 +4419,35 @@ export type NewPoll = {
      */
     multiple?: boolean;
     /**
-     * Options of up to 100 characters, without duplicates.
+     * Options, which must be different and have up to 100 characters.
      */
     options: Array<string>;
 };
 
 export type Note = {
     /**
-     * Markdown. Empty once the note is deleted.
+     * Content in Markdown; empty if the note was deleted.
      */
     content: string;
     created_at: Timestamp;
     deleted_at: Timestamp | null;
     /**
-     * Time of the edit on the device.
+     * Time of the edit, by the clock of the device.
      */
     edited_at: Timestamp;
     id: NoteId;
     pinned: boolean;
     /**
-     * May be empty.
+     * Title; may be empty.
      */
     title: string;
     /**
-     * Time of storage. Unique per user, so that lists can be continued after it.
+     * Time at which the server stored the note. It is different for each note of a user, so that a
+     * list can be continued after it.
      */
     updated_at: Timestamp;
     /**
-     * Number of changes; increases by one with each.
+     * Number of changes so far. Each change increases it by one.
      */
     version: number;
 };
@@ -4403,8 +4455,8 @@ export type Note = {
 export type NoteChangedFrame = {
     id: string;
     /**
-     * The user changed or deleted a note, sent to the user's connections. `GET /r1/notes?since=`
-     * returns its content.
+     * The user changed or deleted a note. Sent to the user's connections. `GET /r1/notes?since=`
+     * returns the content.
      */
     payload: {
         note_id: NoteId;
@@ -4433,13 +4485,12 @@ export type Notification = {
     actor?: Sender | null;
     conversation_id?: ConversationId | null;
     /**
-     * Number of messages, replies or reactions that it covers.
+     * Number of messages, replies or reactions that the notification covers.
      */
     count: number;
     created_at: Timestamp;
     /**
-     * The matched keyword, the emoji of the last reaction, or the due date of the task in a
-     * reminder.
+     * Keyword that matched, emoji of the last reaction or, in a reminder of a task, its due date.
      */
     detail?: string | null;
     id: NotificationId;
@@ -4447,17 +4498,17 @@ export type Notification = {
     message_id?: MessageId | null;
     read_at?: Timestamp | null;
     /**
-     * True if it is listed without an alert, because the conversation is muted or the user has
-     * enabled do-not-disturb.
+     * True if the notification is listed without an alert, because the conversation is muted or
+     * the user has turned on "do not disturb".
      */
     silent: boolean;
     /**
-     * Beginning of the text, without markup.
+     * Beginning of the message's text, without markup.
      */
     text: string;
     thread_id?: MessageId | null;
     /**
-     * Heading: the author and the conversation.
+     * Heading, which names the author and the conversation.
      */
     title: string;
     upload_id?: UploadId | null;
@@ -4472,13 +4523,12 @@ export type NotificationFrame = {
         actor?: Sender | null;
         conversation_id?: ConversationId | null;
         /**
-         * Number of messages, replies or reactions that it covers.
+         * Number of messages, replies or reactions that the notification covers.
          */
         count: number;
         created_at: Timestamp;
         /**
-         * The matched keyword, the emoji of the last reaction, or the due date of the task in a
-         * reminder.
+         * Keyword that matched, emoji of the last reaction or, in a reminder of a task, its due date.
          */
         detail?: string | null;
         id: NotificationId;
@@ -4486,17 +4536,17 @@ export type NotificationFrame = {
         message_id?: MessageId | null;
         read_at?: Timestamp | null;
         /**
-         * True if it is listed without an alert, because the conversation is muted or the user has
-         * enabled do-not-disturb.
+         * True if the notification is listed without an alert, because the conversation is muted or
+         * the user has turned on "do not disturb".
          */
         silent: boolean;
         /**
-         * Beginning of the text, without markup.
+         * Beginning of the message's text, without markup.
          */
         text: string;
         thread_id?: MessageId | null;
         /**
-         * Heading: the author and the conversation.
+         * Heading, which names the author and the conversation.
          */
         title: string;
         upload_id?: UploadId | null;
@@ -4515,7 +4565,7 @@ export type NotificationFrame = {
 export type NotificationId = string;
 
 /**
- * Reason of a notification.
+ * Reason for a notification.
  */
 export type NotificationKind = 'mention' | 'keyword' | 'thread' | 'message' | 'reaction' | 'reminder' | 'export' | 'system';
 
@@ -4525,17 +4575,17 @@ export type NotificationKind = 'mention' | 'keyword' | 'thread' | 'message' | 'r
 export type NotificationSettings = {
     dnd_until?: Timestamp | null;
     /**
-     * Words that trigger notifications in any of the user's conversations. Case and accents are
+     * Words of which the user is notified in any of their conversations. Case and accents are
      * ignored.
      */
     keywords: Array<string>;
     /**
-     * Default level of conversations. `mentions` are direct messages, mentions, keywords and
-     * threads.
+     * Messages to be notified of in conversations without a setting of their own. `mentions`
+     * stands for direct messages, mentions, keywords and replies in followed threads.
      */
     level: Notify;
     /**
-     * Delay in minutes before a mail about missed messages is sent. Null: never.
+     * Time after which missed messages are e-mailed, in minutes; null if they never are.
      */
     mail_after_minutes?: number | null;
     /**
@@ -4552,7 +4602,8 @@ export type NotificationSettings = {
 export type NotificationsReadFrame = {
     id: string;
     /**
-     * Notifications were read, sent to the user's connections. `ids` is null if all were read.
+     * Notifications were read. Sent to the user's connections. `ids` is null if all of them were
+     * read.
      */
     payload: {
         ids: Array<NotificationId> | null;
@@ -4568,7 +4619,8 @@ export type NotificationsReadFrame = {
 export type NotificationsWithdrawnFrame = {
     id: string;
     /**
-     * The subjects of these notifications were deleted, sent to the user's connections.
+     * The messages or other objects of these notifications were deleted. Sent to the user's
+     * connections.
      */
     payload: {
         ids: Array<NotificationId>;
@@ -4582,7 +4634,7 @@ export type NotificationsWithdrawnFrame = {
 };
 
 /**
- * Messages of a conversation that notify the user.
+ * Messages of a conversation of which the user is notified.
  */
 export type Notify = 'all' | 'mentions' | 'none';
 
@@ -4593,11 +4645,11 @@ export type OauthKind = 'oidc' | 'google' | 'microsoft' | 'apple';
 
 export type OauthProviderVec = Array<{
     /**
-     * Kind of the provider, which determines its button.
+     * Kind of the provider. It determines the look of the sign-in button.
      */
     kind: OauthKind;
     /**
-     * Name for the path of `start`.
+     * Name of the provider, as used in the path of `start`.
      */
     name: string;
 }>;
@@ -4630,7 +4682,7 @@ export type OfferedServer = {
     name: string;
     prompts: Array<OfferedPrompt>;
     /**
-     * Tools that are not disabled.
+     * Tools of the server that are not disabled.
      */
     tools: Array<OfferedTool>;
 };
@@ -4657,7 +4709,7 @@ export type OfferedWorkspace = {
 
 export type OpenPaymentPortalRequest = {
     /**
-     * Page of this server that the portal links back to. If omitted, `/plans/billing`.
+     * Page of this server that the gateway's portal links back to. If omitted, `/plans/billing`.
      */
     return_url?: string | null;
     workspace_id?: WorkspaceId | null;
@@ -4668,29 +4720,28 @@ export type OpenPaymentPortalRequest = {
  */
 export type OwnMembership = OwnSettings & {
     /**
-     * Read position.
+     * Sequence number up to which the user has read.
      */
     read_seq: number;
     role: MemberRole;
     /**
-     * Messages after the latest one that the user has read or written.
+     * Number of messages after the last one that the user has read or written.
      */
     unread: number;
     /**
-     * Unread messages that mention the user; counted up to 1,000.
+     * Number of unread messages that mention the user; counted up to 1,000.
      */
     unread_mentions: number;
 };
 
 /**
- * The user's private settings of a conversation.
+ * Private settings of the user for a conversation.
  */
 export type OwnSettings = {
     muted_until?: Timestamp | null;
     notify: Notify;
     /**
-     * True if `notify` was set for this conversation. Otherwise it follows the user's general
-     * settings.
+     * True if `notify` was set for this conversation. Otherwise it is the user's general setting.
      */
     notify_chosen?: boolean;
     pinned: boolean;
@@ -4698,13 +4749,13 @@ export type OwnSettings = {
 };
 
 /**
- * Task of the caller on any board.
+ * Task that is assigned to the caller, on any board.
  */
 export type OwnTask = Task & {
     column_name: string;
     conversation: TaskPlace;
     /**
-     * True if the task is in a column of done tasks, or is archived.
+     * True if the task is archived, or in a column whose tasks count as done.
      */
     done: boolean;
 };
@@ -4714,7 +4765,7 @@ export type OwnTask = Task & {
  */
 export type OwnVote = {
     /**
-     * Indices of the chosen options, from 0; empty if the caller has not voted.
+     * Zero-based indices of the chosen options; empty if the caller has not voted.
      */
     choices: Array<number>;
 };
@@ -4743,7 +4794,7 @@ export type Participant = {
 };
 
 /**
- * A passkey of the caller.
+ * Passkey of the caller.
  */
 export type Passkey = {
     created_at: Timestamp;
@@ -4753,11 +4804,11 @@ export type Passkey = {
 };
 
 /**
- * Request for the browser's authenticator (WebAuthn).
+ * WebAuthn challenge for the authenticator.
  */
 export type PasskeyChallenge = {
     /**
-     * Id to pass to `finish`; valid once.
+     * Id of the challenge, to be sent to `finish`. It can be used once.
      */
     challenge_id: string;
     /**
@@ -4775,7 +4826,7 @@ export type PasskeyChallenge = {
 export type PasskeyId = string;
 
 /**
- * Requirements for passwords. The e-mail address is never accepted as password.
+ * Requirements for passwords. In addition, the e-mail address is never accepted as password.
  */
 export type PasswordPolicy = {
     /**
@@ -4790,19 +4841,20 @@ export type PasswordPolicy = {
 
 export type PaySubscriptionRequest = {
     /**
-     * If omitted, the gateway of the last payment, or that of `payment_method_id`.
+     * Name of the gateway. Defaults to that of `payment_method_id` or, without one, of the last
+     * payment.
      */
     gateway?: string | null;
     payment_method_id?: PaymentMethodId | null;
     /**
-     * Page of this server that the browser finally returns to. If omitted, `/plans/result`.
+     * Page of this server to which the browser returns in the end. If omitted, `/plans/result`.
      */
     return_url?: string | null;
     workspace_id?: WorkspaceId | null;
 };
 
 /**
- * A payment.
+ * Payment.
  */
 export type Payment = {
     /**
@@ -4819,11 +4871,11 @@ export type Payment = {
     plan_id: string;
     plan_name: string;
     /**
-     * Number of the receipt, such as `2026-0001`.
+     * Number of the receipt, such as `2026-0001`; null if there is none yet.
      */
     receipt: string | null;
     /**
-     * Payment page, while the payment can be made.
+     * URL of the page for paying, as long as the payment can be made.
      */
     redirect_url: string | null;
     refunded_amount: number;
@@ -4833,7 +4885,7 @@ export type Payment = {
 };
 
 /**
- * Mismatch between our records and the gateway's.
+ * Difference between our records of a payment and the gateway's.
  */
 export type PaymentDifference = {
     closed_at: Timestamp | null;
@@ -4842,7 +4894,8 @@ export type PaymentDifference = {
     gateway: string;
     id: string;
     /**
-     * `unknown_here`, `not_paid_here`, `not_paid_there`, `amount` or `refund`.
+     * Kind of the difference: `unknown_here`, `not_paid_here`, `not_paid_there`, `amount` or
+     * `refund`.
      */
     kind: string;
     /**
@@ -4852,7 +4905,7 @@ export type PaymentDifference = {
     note: string | null;
     payment_id: string | null;
     /**
-     * Id of the payment, or the gateway's reference.
+     * Id of the payment or, if it is unknown here, the gateway's reference.
      */
     reference: string;
     /**
@@ -4863,7 +4916,7 @@ export type PaymentDifference = {
 };
 
 /**
- * A mismatch between our records of a payment and the gateway's.
+ * A difference between our records of a payment and the gateway's.
  */
 export type PaymentDifferenceId = string;
 
@@ -4872,36 +4925,37 @@ export type PaymentDifferenceId = string;
  */
 export type PaymentDispute = {
     /**
-     * Part of the payment that is treated as disputed and clawed back.
+     * Part of the payment that counts as disputed and whose credits are taken back, in the
+     * currency's smallest unit.
      */
     amount: number;
     created_at: Timestamp;
     /**
-     * The gateway's reference of the dispute.
+     * Reference of the dispute at the gateway.
      */
     reference: string;
     reported: Price | null;
     /**
-     * `open`, `won` or `lost`.
+     * State of the dispute: `open`, `won` or `lost`.
      */
     state: string;
 };
 
 /**
- * Event of a payment, as reported by the gateway.
+ * Event of a payment that its gateway has reported.
  */
 export type PaymentEvent = {
     applied_at: Timestamp | null;
     id: string;
     /**
-     * True if the event belongs to our account and mode. False if it is of another account, or if
-     * test and live mode don't match.
+     * True if the event belongs to our account at the gateway and to the configured mode. False if
+     * it is of another account, or if one is in test mode and the other is not.
      */
     is_ours: boolean;
     money: Price | null;
     received_at: Timestamp;
     /**
-     * The gateway's name of the event.
+     * Name of the event at the gateway.
      */
     type: string;
 };
@@ -4915,7 +4969,7 @@ export type PaymentGateway = {
      */
     currencies: Array<string>;
     /**
-     * True if it can be used now.
+     * True if the gateway can be used now.
      */
     enabled: boolean;
     /**
@@ -4948,7 +5002,7 @@ export type PaymentMethod = {
     gateway: string;
     id: string;
     /**
-     * True for the method that is charged by default.
+     * True for the payment method that is charged by default.
      */
     is_default: boolean;
     last4: string;
@@ -4960,11 +5014,11 @@ export type PaymentMethod = {
 export type PaymentMethodId = string;
 
 /**
- * Saving of a payment method without a purchase.
+ * Process of saving a payment method without a purchase.
  */
 export type PaymentMethodSetup = {
     /**
-     * Time until which it can be completed.
+     * Time until which the process can be completed.
      */
     expires_at: Timestamp;
     gateway: string;
@@ -4991,18 +5045,18 @@ export type PaymentRefund = {
     created_at: Timestamp;
     id: string;
     /**
-     * True if the refund is pending and is not retried any more, so that an administrator has to
-     * settle it.
+     * True if the refund is pending but no longer retried, so that an administrator has to settle
+     * it.
      */
     is_stuck: boolean;
     /**
-     * Last response of the gateway that did not settle the refund.
+     * Last response of the gateway that did not complete the refund.
      */
     last_answer: string | null;
     next_try_at: Timestamp | null;
     reason: string;
     /**
-     * `pending`, `done` or `failed`.
+     * State of the refund: `pending`, `done` or `failed`.
      */
     state: string;
     /**
@@ -5042,7 +5096,7 @@ export type PingCommand = {
      */
     id?: string;
     /**
-     * Answered by `pong`.
+     * Checks the connection. The answer is `pong`.
      */
     payload?: {
         [key: string]: unknown;
@@ -5060,13 +5114,13 @@ export type Place = {
      */
     city?: string | null;
     /**
-     * ISO 3166-1 code of two letters.
+     * Country, as ISO 3166-1 code of two letters.
      */
     country: string;
 };
 
 /**
- * Timing of a plan change.
+ * Time at which a change of plan takes effect.
  */
 export type PlanChange = 'upgrade' | 'downgrade';
 
@@ -5099,7 +5153,7 @@ export type PlanName = {
  */
 export type Poll = {
     /**
-     * True if votes are anonymous.
+     * True if nobody can see who voted for which option.
      */
     anonymous: boolean;
     closes_at?: Timestamp | null;
@@ -5114,7 +5168,7 @@ export type Poll = {
 export type PollOwnFrame = {
     id: string;
     /**
-     * The user's own choices in a poll, sent to the user's connections.
+     * The user's own choices in a poll. Sent to the user's connections.
      */
     payload: {
         choices: Array<number>;
@@ -5131,7 +5185,7 @@ export type PollOwnFrame = {
 
 export type PollResult = {
     /**
-     * The first voters, at most 20; empty if the poll is anonymous.
+     * Users who voted for the option: the first ones, at most 20. Empty if the poll is anonymous.
      */
     user_ids: Array<UserId>;
     votes: number;
@@ -5143,11 +5197,11 @@ export type PollResult = {
 export type PollResults = {
     closed_at?: Timestamp | null;
     /**
-     * One per option, in the same order.
+     * Results of the options, in the same order.
      */
     options: Array<PollResult>;
     /**
-     * Number of voters.
+     * Number of users who have voted.
      */
     voters: number;
 };
@@ -5155,7 +5209,7 @@ export type PollResults = {
 export type PollUpdatedFrame = {
     id: string;
     /**
-     * A vote was cast or withdrawn, or the poll was closed. `results` replaces those of
+     * A vote was cast or withdrawn, or the poll was closed. `results` replaces the results in
      * `message.poll`.
      */
     payload: {
@@ -5208,7 +5262,7 @@ export type PresenceCommand = {
      */
     id?: string;
     /**
-     * Sets the user's own presence. `offline` is set automatically. Not answered.
+     * Sets the user's own presence. The server sets `offline` itself. There is no answer.
      */
     payload: {
         status: PresenceStatus;
@@ -5244,7 +5298,7 @@ export type PresenceWatchCommand = {
      */
     id?: string;
     /**
-     * Sets the users whose presence the client watches, replacing the previous list. Answered by
+     * Sets the users whose presence the client watches, replacing the previous list. The answer is
      * `presences`.
      */
     payload: {
@@ -5257,7 +5311,7 @@ export type PresenceWatchCommand = {
 export type PresencesFrame = {
     id: string;
     /**
-     * Presence of watched users, coalesced.
+     * Current presence of several users whom the client watches.
      */
     payload: {
         items: Array<Presence>;
@@ -5277,7 +5331,7 @@ export type Preview = {
     description?: string | null;
     image_upload_id?: UploadId | null;
     /**
-     * Name of the site, or its host.
+     * Name of the site, or its host name if it has none.
      */
     site?: string | null;
     title?: string | null;
@@ -5289,7 +5343,7 @@ export type PreviewBroadcastRequest = {
 };
 
 /**
- * State of link previews.
+ * Setting of link previews.
  */
 export type PreviewChoice = {
     is_on: boolean;
@@ -5298,7 +5352,7 @@ export type PreviewChoice = {
 export type PreviewSubscriptionChangeRequest = {
     plan_id: PlanId;
     /**
-     * Number of seats of a workspace. If omitted, unchanged.
+     * Number of seats for a workspace. If omitted, it stays unchanged.
      */
     seats?: number | null;
     workspace_id?: WorkspaceId | null;
@@ -5309,11 +5363,11 @@ export type PreviewSubscriptionChangeRequest = {
  */
 export type Price = {
     /**
-     * Amount in the currency's smallest unit: cents, but whole yen and dong.
+     * Amount in the currency's smallest unit: cents for most currencies, but whole yen and dong.
      */
     amount: number;
     /**
-     * ISO 4217 code.
+     * Currency, as ISO 4217 code.
      */
     currency: string;
 };
@@ -5323,11 +5377,11 @@ export type Price = {
  */
 export type PricingPlan = {
     /**
-     * Credits in micro-credits: once, or per period.
+     * Micro-credits that the plan grants, once or in each period.
      */
     credits: MicroCredits;
     /**
-     * Features, for the page with the plans.
+     * Features to be listed on the page with the plans.
      */
     features: Array<string>;
     id: string;
@@ -5337,7 +5391,7 @@ export type PricingPlan = {
     name: string;
     prices: Array<Price>;
     /**
-     * Limits of the plan. Metrics that are absent are unlimited.
+     * Quotas of the plan by metric. A metric that is absent is unlimited.
      */
     quotas: {
         [key: string]: number;
@@ -5360,7 +5414,7 @@ export type Prompt = {
      */
     command: string;
     /**
-     * Text with `{{name}}` for each variable.
+     * Text, in which `{{name}}` stands for a variable.
      */
     content: string;
     created_at: Timestamp;
@@ -5372,7 +5426,7 @@ export type Prompt = {
     title: string;
     updated_at: Timestamp;
     /**
-     * Names of the variables in the content, each once, in order of appearance.
+     * Names of the variables in the text, each once, in order of appearance.
      */
     variables: Array<string>;
     visibility: Visibility;
@@ -5421,7 +5475,7 @@ export type PromptsChangedFrame = {
 export type ProviderKey = {
     failures: number;
     /**
-     * False if the provider needs no key.
+     * True if there is a key. False if the provider needs none.
      */
     has_key: boolean;
     /**
@@ -5429,23 +5483,25 @@ export type ProviderKey = {
      */
     id: string;
     /**
-     * Requests since the start of this instance, as `failures` and `tokens`.
+     * Number of requests since the start of this instance. `failures` and `tokens` are counted
+     * since then as well.
      */
     requests: number;
     resting_until?: Timestamp | null;
     state: ProviderKeyState;
     /**
-     * Last characters of the key. Null if there is no key, or if it is too short to reveal any.
+     * Last characters of the key. Null if there is no key, or if it is too short to show a part of
+     * it.
      */
     tail: string | null;
     /**
-     * Tokens used by API clients.
+     * Number of tokens used by API clients.
      */
     tokens: number;
 };
 
 /**
- * State of a provider key on the instance that answers.
+ * State of a provider key on the instance that handles the request.
  */
 export type ProviderKeyState = 'ready' | 'resting' | 'off';
 
@@ -5468,7 +5524,7 @@ export type ProviderTest = {
  */
 export type PushKey = {
     /**
-     * Value for `applicationServerKey`, in base64url.
+     * Public key in base64url, for the option `applicationServerKey`.
      */
     key: string;
 };
@@ -5478,7 +5534,7 @@ export type PushKey = {
  */
 export type PushKeys = {
     /**
-     * Secret shared with this server.
+     * Secret that the device shares with this server.
      */
     auth: string;
     /**
@@ -5489,7 +5545,7 @@ export type PushKeys = {
 
 export type PutBudgetRequest = {
     /**
-     * Limit in micro-credits.
+     * Maximum amount per period, in micro-credits.
      */
     limit: MicroCredits;
     period: BudgetPeriod;
@@ -5497,7 +5553,7 @@ export type PutBudgetRequest = {
 
 export type PutDraftRequest = {
     /**
-     * At most as long as a message. An empty text deletes the draft.
+     * Text of the draft, at most as long as a message may be. An empty text deletes the draft.
      */
     content: string;
     reply_to?: MessageId | null;
@@ -5507,12 +5563,12 @@ export type PutDraftRequest = {
 
 export type PutGatewayModelRequest = {
     /**
-     * Alternative names.
+     * Alternative names of the model.
      */
     aliases?: Array<string> | null;
     capabilities?: ModelCapabilities | null;
     /**
-     * Provider deployments of the model. Optional if the configuration defines the model.
+     * Deployments of the model at providers. Optional if the configuration defines the model.
      */
     deployments?: Array<ModelDeployment> | null;
     fallbacks?: ModelFallbacks | null;
@@ -5522,7 +5578,7 @@ export type PutGatewayModelRequest = {
 
 export type PutModelListRequest = {
     /**
-     * Models by name or alias.
+     * Allowed models, by name or alias.
      */
     models: Array<string>;
 };
@@ -5536,7 +5592,7 @@ export type PutNoteRequest = {
     title?: string | null;
     updated_at?: Timestamp | null;
     /**
-     * Version that the change is based on; 0 or omitted for a new note.
+     * Version that the change is based on. For a new note, 0 or omitted.
      */
     version?: number | null;
 };
@@ -5553,15 +5609,15 @@ export type QuestionTest = {
 };
 
 /**
- * Weekly times of do-not-disturb.
+ * Times of the week at which "do not disturb" is on.
  */
 export type QuietHours = {
     /**
-     * Weekdays on which they start: 1 is Monday, 7 is Sunday.
+     * Weekdays on which the quiet hours start, from 1 (Monday) to 7 (Sunday).
      */
     days: Array<number>;
     /**
-     * Start, such as `22:00`.
+     * Start time, such as `22:00`.
      */
     from: string;
     /**
@@ -5569,21 +5625,21 @@ export type QuietHours = {
      */
     timezone: string;
     /**
-     * End, such as `07:00`; on the following day if it is not later than `from`.
+     * End time, such as `07:00`. If it is not later than `from`, it is on the following day.
      */
     to: string;
 };
 
 /**
- * Metric that a plan limits.
+ * Quantity that a plan limits.
  */
 export type QuotaMetric = 'answers' | 'gateway_calls' | 'tokens' | 'storage' | 'members';
 
 export type QuotaUpdatedFrame = {
     id: string;
     /**
-     * The plan, credits or quotas of the user changed, or one of their payments progressed, sent
-     * to the user's connections. At most once a second.
+     * The plan, credits or quotas of the user changed, or one of the user's payments progressed.
+     * Sent to the user's connections, at most once a second.
      */
     payload: {
         credits: Credits | null;
@@ -5610,11 +5666,12 @@ export type QuotaUse = {
 };
 
 /**
- * Conversation with the head of its log.
+ * Conversation with the last sequence number in its log.
  */
 export type ReachedConversation = {
     /**
-     * Version of the conversation's board. Present in `hello` only, and only if there is a board.
+     * Version of the conversation's task board. Present only in `hello`, and only if there is a
+     * board.
      */
     board_version?: number | null;
     id: ConversationId;
@@ -5627,11 +5684,11 @@ export type ReachedConversation = {
 export type Reaction = {
     count: number;
     /**
-     * An emoji, or `:name:` of a custom emoji of the workspace.
+     * Emoji, or `:name:` of a custom emoji of the workspace.
      */
     emoji: string;
     /**
-     * The first users who reacted, at most 20.
+     * Users who reacted: the first ones, at most 20.
      */
     user_ids: Array<UserId>;
 };
@@ -5679,11 +5736,11 @@ export type ReadConversationRequest = {
 
 export type ReadNotificationsRequest = {
     /**
-     * If true, marks all notifications as read, instead of `ids`.
+     * If true, marks all notifications as read; `ids` is then not needed.
      */
     all?: boolean | null;
     /**
-     * At most 500.
+     * Ids of the notifications to mark, at most 500.
      */
     ids?: Array<NotificationId> | null;
 };
@@ -5698,7 +5755,7 @@ export type ReadPosition = {
 
 export type ReadThreadRequest = {
     /**
-     * Number of the last reply read.
+     * Number of the last reply that the caller has read.
      */
     no: number;
 };
@@ -5709,7 +5766,7 @@ export type ReceiptCommand = {
      */
     id?: string;
     /**
-     * Reports the delivered or read position. Not answered.
+     * Reports the position up to which messages were delivered or read. There is no answer.
      */
     payload: {
         conversation_id: ConversationId;
@@ -5723,7 +5780,7 @@ export type ReceiptCommand = {
 export type ReceiptFrame = {
     id: string;
     /**
-     * Delivery and read position of a member. Replaces earlier ones.
+     * Delivery and read position of a member. Replaces earlier positions of the member.
      */
     payload: {
         conversation_id: ConversationId;
@@ -5742,7 +5799,7 @@ export type ReceiptFrame = {
 export type ReceiptsFrame = {
     id: string;
     /**
-     * Read positions of members of a larger conversation, coalesced.
+     * Read positions of several members of a larger conversation.
      */
     payload: {
         conversation_id: ConversationId;
@@ -5757,7 +5814,7 @@ export type ReceiptsFrame = {
 };
 
 /**
- * Recovery codes that replace a lost authenticator, each valid once.
+ * Recovery codes, which replace a lost authenticator. Each can be used once.
  */
 export type RecoveryCodes = {
     recovery_codes: Array<string>;
@@ -5765,7 +5822,7 @@ export type RecoveryCodes = {
 
 export type RefreshRequest = {
     /**
-     * If omitted, the cookie is used.
+     * Refresh token. If omitted, the cookie is used.
      */
     refresh_token?: string | null;
 };
@@ -5776,20 +5833,20 @@ export type RefreshRequest = {
 export type RefundDecision = 'ask' | 'done' | 'failed';
 
 /**
- * Filter of refunds.
+ * Restriction to payments with certain refunds.
  */
 export type RefundFilter = 'stuck';
 
 export type RefundPaymentRequest = {
     /**
-     * Amount in the currency's smallest unit. If omitted, the remaining amount.
+     * Amount in the currency's smallest unit. If omitted, all that remains is refunded.
      */
     amount?: number | null;
     reason: string;
 };
 
 /**
- * Conversation that couldn't be synced.
+ * Conversation that couldn't be synchronised.
  */
 export type RefusedConversation = {
     code: string;
@@ -5798,7 +5855,7 @@ export type RefusedConversation = {
 
 export type RegenerateMessageRequest = {
     /**
-     * Model for the answer. If omitted, the model of the chat or the assistant.
+     * Model for the answer. Defaults to the model of the chat or the assistant.
      */
     model?: string | null;
 };
@@ -5822,7 +5879,7 @@ export type Reminder = {
     id: ReminderId;
     message: Message;
     /**
-     * The user's own note.
+     * Note that the user has added.
      */
     note: string | null;
 };
@@ -5835,7 +5892,7 @@ export type ReminderId = string;
 export type RemindersOwnFrame = {
     id: string;
     /**
-     * A reminder of the user was set or removed, sent to the user's connections.
+     * A reminder of the user was set or removed. Sent to the user's connections.
      */
     payload: {
         reminder_id: ReminderId;
@@ -5850,7 +5907,7 @@ export type RemindersOwnFrame = {
 
 export type RemoveAuthenticatorRequest = {
     /**
-     * Code shown by the authenticator, or a recovery code.
+     * Code that the authenticator app shows, or a recovery code.
      */
     code: string;
 };
@@ -5863,11 +5920,11 @@ export type RenamePasskeyRequest = {
 };
 
 /**
- * Report of a message, as seen by administrators.
+ * Report of a message, as shown to administrators.
  */
 export type Report = {
     /**
-     * Actions taken when the report was closed. Empty if it was dismissed.
+     * Actions that were taken when the report was closed. Empty if it was dismissed.
      */
     actions: Array<ReportDeed>;
     assigned_to?: ReportPerson | null;
@@ -5875,7 +5932,7 @@ export type Report = {
     closed_at?: Timestamp | null;
     closed_by?: ReportPerson | null;
     /**
-     * Content of the message at the time of the report. Null once the report is closed.
+     * Content of the message at the time of the report; null once the report is closed.
      */
     content?: string | null;
     created_at: Timestamp;
@@ -5905,25 +5962,25 @@ export type Report = {
 };
 
 /**
- * Action taken on a report.
+ * Action that an administrator takes on a report.
  */
 export type ReportDeed = 'hide' | 'warn';
 
 /**
- * Report with the history of the author.
+ * Report, with the history of the message's author.
  */
 export type ReportDetails = Report & {
     /**
-     * Files of the message, unless it is deleted.
+     * Files of the message; empty if the message was deleted.
      */
     attachments: Array<Upload>;
     /**
-     * The newest other reports on the same author, at most 20, without the content of the
+     * Other reports about the same author: the newest ones, at most 20, without the content of the
      * messages.
      */
     others: Array<Report>;
     /**
-     * Number of warnings to the author.
+     * Number of warnings that the author has received.
      */
     warnings: number;
 };
@@ -5936,7 +5993,7 @@ export type ReportId = string;
 export type ReportMessageRequest = {
     reason: ReportReason;
     /**
-     * Comment by the reporter. At most 1,000 characters.
+     * Comment by the reporter, at most 1,000 characters.
      */
     words?: string | null;
 };
@@ -5947,7 +6004,7 @@ export type ReportMessageRequest = {
 export type ReportPerson = {
     id: UserId;
     /**
-     * Null once the account is deleted.
+     * Name of the user; null if the account was deleted.
      */
     name?: string | null;
 };
@@ -5959,8 +6016,7 @@ export type ReportPlace = {
     conversation_id: ConversationId;
     kind: ConversationKind;
     /**
-     * True if the caller may read the conversation, so that the message can be opened in its
-     * context.
+     * True if the caller may read the conversation and so can open the message in its context.
      */
     may_read: boolean;
     title?: string | null;
@@ -5968,7 +6024,7 @@ export type ReportPlace = {
 };
 
 /**
- * Reason of a report.
+ * Reason for reporting a message.
  */
 export type ReportReason = 'spam' | 'harassment' | 'hate' | 'violence' | 'sexual' | 'personal_data' | 'illegal' | 'other';
 
@@ -5984,7 +6040,7 @@ export type ReportStatus = 'open' | 'taken' | 'closed';
 
 export type RequeueJobsRequest = {
     /**
-     * Kind of the jobs; all kinds if omitted.
+     * Kind of the jobs; if omitted, jobs of all kinds.
      */
     kind?: string | null;
 };
@@ -6003,7 +6059,7 @@ export type ResendVerificationRequest = {
 export type ResetPasswordRequest = {
     password: string;
     /**
-     * Token from the e-mailed link: valid once, for one hour.
+     * Token from the link in the e-mail. It can be used once, within one hour.
      */
     token: string;
 };
@@ -6014,7 +6070,7 @@ export type ResolveReportRequest = {
      */
     actions: Array<ReportDeed>;
     /**
-     * Text of the warning to the author. At most 1,000 characters.
+     * Text of the warning to the author, at most 1,000 characters.
      */
     words?: string | null;
 };
@@ -6030,11 +6086,11 @@ export type ResumeSubscriptionRequest = {
 export type ResyncFrame = {
     id: string;
     /**
-     * Events may have been missed. Clients must send `sync`.
+     * Reports that events may have been missed. The client must send `sync`.
      */
     payload: {
         /**
-         * Conversations to sync; null means all.
+         * Conversations to synchronise; null means all.
          */
         conversation_ids: Array<ConversationId> | null;
     };
@@ -6051,16 +6107,17 @@ export type ResyncFrame = {
  */
 export type Revenue = {
     /**
-     * Credits that users and workspaces have now.
+     * Credits that users and workspaces have now, in micro-credits.
      */
     credits_outstanding: MicroCredits;
     credits_owed: MicroCredits;
     /**
-     * All days or months, the earliest first.
+     * Days or months of the period, with the earliest first.
      */
     groups: Array<RevenueGroup>;
     /**
-     * Monthly recurring revenue of renewing subscriptions; yearly ones count with a twelfth.
+     * Monthly recurring revenue of the subscriptions that renew. Yearly subscriptions count with a
+     * twelfth of their price.
      */
     mrr: Array<Price>;
     subscriptions: SubscriptionCounts;
@@ -6069,7 +6126,8 @@ export type Revenue = {
 
 export type RevenueCredits = {
     /**
-     * Credits clawed back by refunds, disputes and administrators, less those returned.
+     * Credits that refunds, disputes and administrators have taken back, minus those that were
+     * returned.
      */
     clawed_back: MicroCredits;
     expired: MicroCredits;
@@ -6084,7 +6142,7 @@ export type RevenueCredits = {
 export type RevenueGroup = {
     credits: RevenueCredits;
     /**
-     * Date such as `2026-11-23`, or month such as `2026-11`.
+     * Date such as `2026-11-23`, or month such as `2026-11`, in UTC.
      */
     key: string;
     money: Array<RevenueMoney>;
@@ -6101,7 +6159,7 @@ export type RevenueGrouping = 'day' | 'month';
 export type RevenueMoney = {
     currency: string;
     /**
-     * Amount of disputes that were not won.
+     * Amount of disputes, without those that were won.
      */
     disputed: number;
     net: number;
@@ -6123,7 +6181,8 @@ export type RevenueSum = {
 
 export type RotateApiKeyRequest = {
     /**
-     * Time for which the previous secret remains valid, in seconds. If omitted, it is invalid at once.
+     * Time for which the previous secret stays valid, in seconds. If omitted, it becomes invalid
+     * at once.
      */
     grace_seconds?: number | null;
 };
@@ -6137,7 +6196,7 @@ export type SavedMessage = {
 };
 
 /**
- * True if the caller has saved the message.
+ * Whether the caller has saved a message.
  */
 export type SavedState = {
     saved: boolean;
@@ -6146,7 +6205,8 @@ export type SavedState = {
 export type SavedUpdatedFrame = {
     id: string;
     /**
-     * The user saved a message or removed it from the saved ones, sent to the user's connections.
+     * The user saved a message, or removed it from the saved messages. Sent to the user's
+     * connections.
      */
     payload: {
         conversation_id: ConversationId;
@@ -6168,7 +6228,7 @@ export type Scheduled = {
     also_to_conversation: boolean;
     attachment_ids: Array<UploadId>;
     /**
-     * `client_id` of the message once it is sent.
+     * `client_id` that the message will have when it is sent.
      */
     client_id: string;
     content: string;
@@ -6183,7 +6243,7 @@ export type Scheduled = {
 };
 
 /**
- * Failure of a scheduled message.
+ * Reason why a scheduled message could not be sent.
  */
 export type ScheduledFailure = {
     /**
@@ -6191,7 +6251,7 @@ export type ScheduledFailure = {
      */
     code: string;
     /**
-     * Sentence for the user.
+     * Message for the user.
      */
     message: string;
 };
@@ -6204,7 +6264,7 @@ export type ScheduledId = string;
 export type ScheduledUpdatedFrame = {
     id: string;
     /**
-     * A scheduled message was changed, sent or deleted, sent to the user's connections.
+     * A scheduled message was changed, sent or deleted. Sent to the user's connections.
      */
     payload: {
         conversation_id: ConversationId;
@@ -6241,7 +6301,7 @@ export type ScopedBudget = Budget & {
 export type SearchAnswer = {
     assistant: Sender;
     /**
-     * Cost in micro-credits. Null if the model has no price.
+     * Cost in micro-credits; null if the price of the model is unknown.
      */
     cost?: number | null;
     /**
@@ -6249,23 +6309,23 @@ export type SearchAnswer = {
      */
     read_count: number;
     /**
-     * Cited messages.
+     * Messages that the text cites.
      */
     sources: Array<SearchSource>;
     /**
-     * Markdown with the numbers of sources: `[1]`.
+     * Text in Markdown, with the numbers of sources as `[1]`.
      */
     text: string;
     took_ms: number;
 };
 
 /**
- * Search term without matches, and its correction.
+ * Word without matches, and its correction.
  */
 export type SearchCorrection = {
     instead: string;
     /**
-     * Term in lower case.
+     * Word as typed, in lower case.
      */
     typed: string;
 };
@@ -6275,14 +6335,14 @@ export type SearchCorrection = {
  */
 export type SearchDayFacet = {
     /**
-     * Start of the day in the caller's time zone.
+     * Start of the day, in the caller's time zone.
      */
     begins_at: Timestamp;
     count: number;
 };
 
 /**
- * Number of matching messages by author or conversation.
+ * Number of matching messages of one author or conversation.
  */
 export type SearchFacet = {
     count: number;
@@ -6291,11 +6351,12 @@ export type SearchFacet = {
 };
 
 /**
- * Facets of the newest matching messages, at most 500; the most frequent first.
+ * Facets of the matching messages, counted among the newest 500 at most. The most frequent value
+ * is first.
  */
 export type SearchFacets = {
     /**
-     * Users and assistants.
+     * Authors: users and assistants.
      */
     author: Array<SearchFacet>;
     conversation: Array<SearchFacet>;
@@ -6307,12 +6368,12 @@ export type SearchFacets = {
 };
 
 /**
- * Content that a message must have to match.
+ * Content that a message must have.
  */
 export type SearchHas = 'file' | 'image' | 'link' | 'voice';
 
 /**
- * Number of matching messages with this content.
+ * Number of matching messages that have this content.
  */
 export type SearchHasFacet = {
     count: number;
@@ -6320,13 +6381,13 @@ export type SearchHasFacet = {
 };
 
 /**
- * Search result: a message with its conversation, a conversation, or a person.
+ * Search result: a message with its conversation, a conversation, or a user.
  */
 export type SearchHit = {
     conversation?: FoundConversation | null;
     file?: FoundInFile | null;
     /**
-     * Offsets and lengths of the matches in the message's text, in UTF-16 code units.
+     * Offset and length of each match in the message's text, in UTF-16 code units.
      */
     highlights?: Array<Array<number>>;
     message?: Message | null;
@@ -6335,7 +6396,8 @@ export type SearchHit = {
 
 export type SearchResults = {
     /**
-     * Corrected typos. `exact` searches for the words as typed.
+     * Words with typing errors, and their corrections. With `exact`, the words are searched as
+     * typed.
      */
     corrections: Array<SearchCorrection>;
     facets: SearchFacets;
@@ -6349,7 +6411,7 @@ export type SearchResults = {
     is_filling: boolean;
     items: Array<SearchHit>;
     /**
-     * `cursor` of the next page. Null on the last page.
+     * Value of `cursor` for the next page; null on the last page.
      */
     next?: string | null;
     searched_to?: Timestamp | null;
@@ -6371,7 +6433,7 @@ export type SearchSource = {
     created_at: Timestamp;
     message_id: MessageId;
     /**
-     * Number in square brackets in the text.
+     * Number of the source, which the text shows in square brackets.
      */
     n: number;
     /**
@@ -6386,13 +6448,13 @@ export type SearchSource = {
 export type SearchTotal = {
     count: number;
     /**
-     * True if `count` is complete. Otherwise only the newest 500 were counted.
+     * True if all matches were counted. Otherwise only the newest 500 were.
      */
     is_all: boolean;
 };
 
 /**
- * Type of results.
+ * Type of the results.
  */
 export type SearchType = 'message' | 'conversation' | 'person' | 'file';
 
@@ -6401,30 +6463,31 @@ export type SearchType = 'message' | 'conversation' | 'person' | 'file';
  */
 export type SecondFactorChallenge = {
     /**
-     * Handle for `POST /r1/auth/signin/challenge`. As secret as a token.
+     * Handle to be sent to `POST /r1/auth/signin/challenge`. It is as secret as a token.
      */
     challenge: string;
     expires_at: Timestamp;
     /**
-     * Accepted methods. `passkey`: signing in by passkey is accepted as well.
+     * Methods by which the challenge can be answered. `passkey` means that the user can sign in by
+     * passkey instead.
      */
     methods: Array<ChallengeMethod>;
 };
 
 /**
- * Folder of a user's sidebar.
+ * Section of a user's sidebar.
  */
 export type Section = {
     id: SectionId;
     name: string;
     /**
-     * Position in the sidebar, from 0.
+     * Zero-based position in the sidebar.
      */
     position: number;
 };
 
 /**
- * A folder of a user's sidebar.
+ * A section of a user's sidebar.
  */
 export type SectionId = string;
 
@@ -6433,7 +6496,7 @@ export type SectionId = string;
  */
 export type SectionInstructions = {
     /**
-     * Empty if there are none.
+     * Text of the instructions; empty if there are none.
      */
     instructions: string;
 };
@@ -6441,8 +6504,8 @@ export type SectionInstructions = {
 export type SectionsChangedFrame = {
     id: string;
     /**
-     * The folders of the user's sidebar after a change. Conversations of a deleted folder are in
-     * none.
+     * The sections of the user's sidebar after a change. Conversations of a deleted section are in
+     * no section.
      */
     payload: {
         sections: Array<Section>;
@@ -6456,7 +6519,7 @@ export type SectionsChangedFrame = {
 };
 
 /**
- * File in a model's context.
+ * File that a model was given with the messages.
  */
 export type SeenFile = {
     how: SeenHow;
@@ -6473,41 +6536,44 @@ export type SeenHow = 'whole' | 'part' | 'unseen';
 
 export type SendMessageRequest = {
     /**
-     * If true, the thread reply is shown in the main conversation as well.
+     * If true, a reply in a thread is shown in the main timeline as well.
      */
     also_to_conversation?: boolean | null;
     /**
-     * Uploads of the caller (`POST /r1/uploads`), in display order.
+     * Uploads of the caller (`POST /r1/uploads`) to attach, in display order.
      */
     attachment_ids?: Array<UploadId> | null;
     /**
-     * Idempotency key chosen by the client: a request with the same id returns the message sent first.
+     * Idempotency key chosen by the client. If it was used before, the request returns the message
+     * that was sent then.
      */
     client_id: string;
     /**
-     * Confirms that `all` or `here` mentions more than 20 users.
+     * True to confirm that `all` or `here` mentions more than 20 users.
      */
     confirm?: boolean | null;
     /**
-     * May be empty if there are attachments. At most 5,000 characters, in an `assistant` conversation 100,000, unless
-     * the operator has configured other limits (see `GET /r1/auth/policy`). Control characters other than line breaks
-     * and tabs are removed; CR LF becomes LF.
+     * Text of the message. It may be empty if there are attachments. The maximum length is 5,000
+     * characters, or 100,000 in an `assistant` conversation, unless the operator has configured
+     * other limits (see `GET /r1/auth/policy`). Control characters other than line breaks and tabs
+     * are removed, and CR LF is replaced by LF.
      */
     content: string;
     forward_of?: MessageId | null;
     /**
-     * Mentions. `user` and `assistant` with an `id`; `all`: every member; `here`: members who are online. At most 100.
+     * Mentions, at most 100. Mentions of kind `user` and `assistant` have an `id`. `all` mentions
+     * every member, and `here` all members who are online.
      */
     mentions?: Array<Mention> | null;
     /**
-     * Model for the answer, if an assistant is addressed that allows the choice. If omitted, the model of the chat or
-     * the assistant.
+     * Model for the answer, if the message addresses an assistant that lets users choose one.
+     * Defaults to the model of the chat or the assistant.
      */
     model?: string | null;
     poll?: NewPoll | null;
     /**
-     * If `false`, links are not previewed. Otherwise they are, unless the sender or the workspace has disabled
-     * previews.
+     * If false, links are not previewed. Otherwise they are, unless the sender or the workspace
+     * has disabled previews.
      */
     previews?: boolean | null;
     reply_to?: MessageId | null;
@@ -6531,20 +6597,20 @@ export type Sender = {
 export type SenderKind = 'user' | 'assistant' | 'system' | 'deleted';
 
 /**
- * Account link for a user: mailed if a mail server is configured, otherwise to be passed on by the
- * administrator.
+ * Link with which a user sets a password. It is mailed if a mail server is configured; otherwise
+ * the administrator has to pass it on.
  */
 export type SentLink = {
     expires_at: Timestamp;
     mailed: boolean;
     /**
-     * Link, returned once and only if no mail server is configured.
+     * Link, which is returned only once, and only if no mail server is configured.
      */
     url?: string | null;
 };
 
 /**
- * The message, or with status 202 the scheduled message.
+ * Message that was sent or, with status 202, scheduled.
  */
 export type SentMessage = Message | Scheduled;
 
@@ -6554,14 +6620,14 @@ export type SentMessage = Message | Scheduled;
 export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | ReactionAddedFrame | ReactionRemovedFrame | MessagePinnedFrame | MessagePreviewsFrame | MessageUnpinnedFrame | PollUpdatedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationDeletedFrame | PollOwnFrame | ThreadUpdatedFrame | ThreadOwnFrame | SavedUpdatedFrame | DraftUpdatedFrame | ScheduledUpdatedFrame | ConversationOwnFrame | ConversationUnreadFrame | SectionsChangedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | MessageThoughtFrame | MessageToolCallFrame | MessageComparedFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | KnowledgeChangedFrame | QuotaUpdatedFrame | CreditsLowFrame | WarningFrame | PromptsChangedFrame | EmojiChangedFrame | TaskCreatedFrame | TaskUpdatedFrame | TaskDeletedFrame | ColumnCreatedFrame | ColumnUpdatedFrame | ColumnDeletedFrame | NoteChangedFrame | ExportProgressFrame | ExportEndedFrame | TasksOwnFrame | RemindersOwnFrame | AccountOwnFrame | UserChangedFrame | NotificationFrame | NotificationsReadFrame | NotificationsWithdrawnFrame | BroadcastFrame | BroadcastDismissedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
 
 /**
- * A sign-in on one device: the family of its refresh tokens, and the `sid` of its access
+ * A sign-in on one device. It has a family of refresh tokens, and is the `sid` of its access
  * tokens.
  */
 export type SessionId = string;
 
 export type SetInstructionsRequest = {
     /**
-     * At most 2,000 characters; empty for none.
+     * Text of the instructions, at most 2,000 characters. An empty text removes them.
      */
     instructions: string;
 };
@@ -6573,21 +6639,23 @@ export type SetLowBalanceRequest = {
 
 export type SetPictureRequest = {
     /**
-     * An uploaded PNG, JPEG or WebP image of the caller: at most 512 KiB and 1,024 pixels wide and high.
+     * Image uploaded by the caller: PNG, JPEG or WebP, at most 512 KiB, and at most 1,024 pixels
+     * wide and high.
      */
     upload_id: UploadId;
 };
 
 export type SetSectionInstructionsRequest = {
     /**
-     * At most 8,000 characters; empty for none.
+     * Text of the instructions, at most 8,000 characters. An empty text removes them.
      */
     instructions: string;
 };
 
 export type SetTopUpRequest = {
     /**
-     * If omitted, the plan's first currency that the payment method supports.
+     * Currency of the charge. Defaults to the plan's first currency that the payment method
+     * supports.
      */
     currency?: string | null;
     /**
@@ -6599,11 +6667,11 @@ export type SetTopUpRequest = {
      */
     monthly_limit: number;
     /**
-     * Plan of kind `credits`.
+     * Plan to buy, which must be of kind `credits`.
      */
     plan_id: PlanId;
     /**
-     * Balance below which credits are bought.
+     * Balance in micro-credits below which credits are bought.
      */
     threshold: MicroCredits;
     workspace_id?: WorkspaceId | null;
@@ -6612,7 +6680,7 @@ export type SetTopUpRequest = {
 export type SetWordFilterRequest = {
     action: WordAction;
     /**
-     * Up to 200 words or phrases of up to 60 characters each. An empty list disables the filter.
+     * Words or phrases, up to 200 of up to 60 characters each. An empty list disables the filter.
      */
     words: Array<string>;
 };
@@ -6630,7 +6698,7 @@ export type SettingVec = Array<{
     is_secret: boolean;
     key: string;
     /**
-     * Path of the file, or name of the environment variable.
+     * Source of the value: the path of a file, or the name of an environment variable.
      */
     place?: string | null;
     source: SettingSource;
@@ -6641,7 +6709,7 @@ export type SettingVec = Array<{
 }>;
 
 /**
- * Setup checklist of a new server.
+ * Set-up steps of a new server.
  */
 export type Setup = {
     address: SetupAddress;
@@ -6660,7 +6728,7 @@ export type Setup = {
  */
 export type SetupAddress = {
     /**
-     * True if the URL is configured; otherwise it is derived from host and port.
+     * True if the URL is configured. Otherwise it is derived from host and port.
      */
     is_set: boolean;
     /**
@@ -6701,7 +6769,8 @@ export type SetupWorkspace = {
     id: WorkspaceId;
     is_named: boolean;
     /**
-     * True if the caller may rename it: the caller owns it, and no setting determines its name.
+     * True if the caller may rename the workspace, because the caller owns it and no setting
+     * determines its name.
      */
     may_rename: boolean;
     name: string;
@@ -6718,7 +6787,7 @@ export type Severity = 'info' | 'warning' | 'critical';
 export type Share = {
     created_at: Timestamp;
     /**
-     * Read in the app at `/shared/{id}`.
+     * Id of the share. The app shows it at `/shared/{id}`.
      */
     id: ShareId;
     /**
@@ -6726,7 +6795,7 @@ export type Share = {
      */
     messages: number;
     /**
-     * Time of the shared snapshot.
+     * Time at which the snapshot was taken.
      */
     updated_at: Timestamp;
 };
@@ -6744,7 +6813,7 @@ export type SharedChat = {
     shared_by: Sharer;
     title?: string | null;
     /**
-     * Time of the shared snapshot.
+     * Time at which the snapshot was taken.
      */
     updated_at: Timestamp;
     workspace_id: WorkspaceId;
@@ -6757,7 +6826,7 @@ export type SharedMessage = {
     content: string;
     created_at: Timestamp;
     /**
-     * Names of its files, which are not shared.
+     * Names of the attached files, which are not shared.
      */
     files: Array<string>;
     id: MessageId;
@@ -6778,7 +6847,7 @@ export type Sharer = {
 
 export type ShowVersionRequest = {
     /**
-     * From 1 to the number of versions.
+     * Number of the version, from 1 to the number of versions.
      */
     index: number;
 };
@@ -6786,16 +6855,17 @@ export type ShowVersionRequest = {
 /**
  * broadcast
  *
- * Announcement, as seen by its recipients. The `broadcast` event is sent when it starts, changes,
- * ends or is withdrawn. The one with the latest `updated_at` wins.
+ * Announcement, as shown to its recipients. The event `broadcast` is sent when it starts, changes,
+ * ends or is withdrawn. Of several versions, the one with the latest `updated_at` is the current
+ * one.
  */
 export type ShownBroadcast = {
     /**
-     * Markdown.
+     * Text in Markdown.
      */
     body: string;
     /**
-     * True if recipients can dismiss it.
+     * True if recipients can dismiss the announcement.
      */
     dismissible: boolean;
     ends_at: Timestamp | null;
@@ -6803,7 +6873,7 @@ export type ShownBroadcast = {
     severity: Severity;
     starts_at: Timestamp;
     /**
-     * Only `active` announcements are shown.
+     * Status of the announcement. It is shown only while it is `active`.
      */
     status: BroadcastStatus;
     title: string;
@@ -6812,13 +6882,14 @@ export type ShownBroadcast = {
 };
 
 /**
- * The message, or with `around` the message with its neighbours.
+ * Message or, with `around`, the message with its neighbours.
  */
 export type ShownMessage = Message | Neighbours;
 
 export type SignInByIdTokenRequest = {
     /**
-     * ID token issued for this server, at most ten minutes old, and not used before.
+     * ID token that was issued for this server. It must be at most ten minutes old and not have
+     * been used before.
      */
     id_token: string;
     /**
@@ -6833,13 +6904,13 @@ export type SignInRequest = {
 };
 
 /**
- * Result of a sign-in: tokens, or with status 202 a second-factor challenge.
+ * Result of a sign-in: tokens or, with status 202, a second-factor challenge.
  */
 export type SignInResult = Tokens | SecondFactorChallenge;
 
 export type SignInToToolServerRequest = {
     /**
-     * Page of the app to return to.
+     * Page of the app to return to in the end.
      */
     next?: string | null;
 };
@@ -6853,26 +6924,27 @@ export type SignUpRequest = {
     display_name: string;
     email: string;
     /**
-     * Token of an invitation to a workspace; required if sign-up is by invitation only.
+     * Token of an invitation to a workspace. Required if sign-up is by invitation only.
      */
     invitation?: string | null;
     password: string;
     /**
-     * Setup token from the server's log; required for the first account if `GET /r1/auth/policy` says so.
+     * Setup token from the server's log. Required for the first account if `GET /r1/auth/policy`
+     * says so.
      */
     setup_token?: string | null;
 };
 
 export type SkippedAccount = {
     /**
-     * Error code: `last_admin`, `wrong_state`, `not_found`.
+     * Error code, such as `last_admin`, `wrong_state` or `not_found`.
      */
     code: string;
     id: UserId;
 };
 
 /**
- * Reason for which an automatic top-up is stopped.
+ * Reason why an automatic top-up is stopped.
  */
 export type StoppedTopUp = 'declined' | 'method_removed' | 'plan_withdrawn' | 'monthly_limit';
 
@@ -6881,11 +6953,12 @@ export type StoppedTopUp = 'declined' | 'method_removed' | 'plan_withdrawn' | 'm
  */
 export type StorageUse = {
     /**
-     * Size of all files and texts. The text of sent messages doesn't count.
+     * Size of all files and texts, in bytes. The text of sent messages doesn't count.
      */
     bytes: number;
     /**
-     * The smaller of the plan's quota and the server's limit per user. Null if neither is set.
+     * Maximum size in bytes: the smaller one of the plan's quota and the server's limit per user.
+     * Null if there is neither.
      */
     quota_bytes: number | null;
 };
@@ -6903,14 +6976,14 @@ export type SubscribeToPushRequest = {
  */
 export type Subscription = {
     /**
-     * True if the subscription renews automatically. If false, the payer is emailed a payment link
-     * before it ends.
+     * True if the subscription renews automatically. Otherwise a payment link is e-mailed to the
+     * payer before the period ends.
      */
     auto_renews: boolean;
     ends_at: Timestamp | null;
     failed_attempts: number;
     /**
-     * Null if nothing was paid yet.
+     * Gateway of the last payment; null if nothing was paid yet.
      */
     gateway: string | null;
     grace_until: Timestamp | null;
@@ -6925,7 +6998,7 @@ export type Subscription = {
     price: Price | null;
     renews_at: Timestamp | null;
     /**
-     * Null for a user's own subscription.
+     * Number of seats; null for a user's own subscription.
      */
     seats: number | null;
     seats_used: number | null;
@@ -6937,7 +7010,7 @@ export type Subscription = {
 export type SubscriptionCounts = {
     active: number;
     /**
-     * Subscriptions that end after the paid period.
+     * Number of subscriptions that end after the paid period.
      */
     canceling: number;
     past_due: number;
@@ -6965,7 +7038,8 @@ export type SyncCommand = {
      */
     id?: string;
     /**
-     * Requests the events after these log positions. Answered by the events, then `sync.done`.
+     * Requests the events after these positions in the log. The server sends the events, then
+     * `sync.done`.
      */
     payload: {
         cursors: {
@@ -6979,7 +7053,7 @@ export type SyncCommand = {
 export type SyncDoneFrame = {
     id: string;
     /**
-     * Completes a `sync`.
+     * Reports the end of a `sync`.
      */
     payload: {
         conversations: Array<ReachedConversation>;
@@ -7005,7 +7079,7 @@ export type Task = {
     created_at: Timestamp;
     created_by: UserId;
     /**
-     * Markdown; may be empty.
+     * Description in Markdown; may be empty.
      */
     description: string;
     due_at: Timestamp | null;
@@ -7013,13 +7087,13 @@ export type Task = {
     labels: Array<string>;
     message_id: MessageId | null;
     /**
-     * Sort key: tasks of a column are ordered by its bytes.
+     * Sort key. The tasks of a column are ordered by its bytes.
      */
     position: string;
     title: string;
     updated_at: Timestamp;
     /**
-     * Number of changes; increases by one with each.
+     * Number of changes so far. Each change increases it by one.
      */
     version: number;
 };
@@ -7027,7 +7101,7 @@ export type Task = {
 export type TaskCreatedFrame = {
     id: string;
     /**
-     * A task was added to the board of a conversation, sent to its viewers.
+     * A task was added to the board of a conversation. Sent to the conversation's viewers.
      */
     payload: {
         board_version: number;
@@ -7071,7 +7145,7 @@ export type TaskPerson = {
 };
 
 /**
- * Conversation whose board has the task.
+ * Conversation that the task's board belongs to.
  */
 export type TaskPlace = {
     id: ConversationId;
@@ -7100,8 +7174,8 @@ export type TaskUpdatedFrame = {
 export type TasksOwnFrame = {
     id: string;
     /**
-     * Tasks that are or were assigned to the user changed, sent to the user's connections
-     * regardless of what they view.
+     * Tasks that are or were assigned to the user changed. Sent to all of the user's connections,
+     * whatever they display.
      */
     payload: {
         conversation_id: ConversationId;
@@ -7124,7 +7198,7 @@ export type Thread = {
      */
     has_more: boolean;
     /**
-     * Replies, oldest first. Deleted ones keep their position.
+     * Replies, with the oldest first. Deleted replies are included without their content.
      */
     items: Array<Message>;
     own: ThreadPosition;
@@ -7135,15 +7209,15 @@ export type Thread = {
 };
 
 /**
- * Selection of the caller's threads.
+ * Threads of the caller to list.
  */
 export type ThreadFilter = 'all' | 'unread' | 'solved';
 
 export type ThreadOwnFrame = {
     id: string;
     /**
-     * The user's own read position in a thread and whether they follow it, sent to the user's
-     * connections.
+     * The user's own read position in a thread, and whether the user follows it. Sent to the
+     * user's connections.
      */
     payload: {
         conversation_id: ConversationId;
@@ -7161,32 +7235,32 @@ export type ThreadOwnFrame = {
 };
 
 /**
- * The user's state in a thread.
+ * State of a thread for the user.
  */
 export type ThreadPosition = {
     following: boolean;
     /**
-     * Number of the last reply that the user has read; 0 if they don't follow it.
+     * Number of the last reply that the user has read; 0 if the user doesn't follow the thread.
      */
     read_no: number;
     unread: number;
 };
 
 /**
- * Summary of a thread, shown at its root message.
+ * Summary of a thread, which is part of its root message.
  */
 export type ThreadSummary = {
     /**
-     * Number of the newest reply, including deleted ones.
+     * Number of the newest reply, even if it was deleted.
      */
     last_no: number;
     last_reply_at: Timestamp;
     /**
-     * The first participants, at most five.
+     * Participants: the first ones, at most five.
      */
     participants: Array<Participant>;
     /**
-     * Number of replies that are not deleted.
+     * Number of replies, not counting deleted ones.
      */
     reply_count: number;
     solved_at?: Timestamp | null;
@@ -7195,8 +7269,8 @@ export type ThreadSummary = {
 export type ThreadUpdatedFrame = {
     id: string;
     /**
-     * The replies in a thread changed, sent to viewers of the conversation. Replaces earlier
-     * events of the thread.
+     * The replies in a thread changed. Sent to viewers of the conversation. Replaces earlier
+     * events about the thread.
      */
     payload: {
         conversation_id: ConversationId;
@@ -7216,14 +7290,14 @@ export type ThreadUpdatedFrame = {
 
 export type Ticket = {
     /**
-     * Value for `GET /r1/websocket?ticket=`.
+     * Ticket, for `GET /r1/websocket?ticket=`.
      */
     ticket: string;
 };
 
 /**
- * Point in time with millisecond precision. Stored as a 64-bit integer, which sorts and compares
- * alike on every database.
+ * Point in time with millisecond precision. It is stored as a 64-bit integer, which every database
+ * sorts and compares in the same way.
  */
 export type Timestamp = string;
 
@@ -7244,15 +7318,15 @@ export type Tokens = {
  */
 export type ToolCall = {
     /**
-     * JSON; truncated in a message, complete in the details of an answer.
+     * Arguments as JSON. They are truncated in messages, and complete in the details of an answer.
      */
     arguments: string;
     /**
-     * User who may decide about it while it is waiting.
+     * User who may allow or deny the call while it is waiting.
      */
     asker_id: UserId;
     /**
-     * Offset in the content, in UTF-16 code units.
+     * Position of the call in the answer's text, in UTF-16 code units.
      */
     at: number;
     duration_ms?: number | null;
@@ -7263,15 +7337,17 @@ export type ToolCall = {
      */
     is_edited?: boolean;
     /**
-     * True if the user may allow future calls, too (`remember`).
+     * True if the user may also allow later calls (`remember`).
      */
     may_remember?: boolean;
     /**
-     * Number of images in the result: `GET …/tool_calls/{call_id}/pictures/{number}`, from 1.
+     * Number of images in the result. They are at `GET …/tool_calls/{call_id}/pictures/{number}`,
+     * numbered from 1.
      */
     pictures?: number;
     /**
-     * Result; truncated in a message, up to 32 KiB in the details of an answer. Untrusted data.
+     * Result of the call. It is truncated in messages; the details of an answer contain up to 32
+     * KiB. Clients must treat it as untrusted data.
      */
     result?: string | null;
     /**
@@ -7289,7 +7365,7 @@ export type ToolCall = {
  */
 export type ToolCallDetails = ToolCall & {
     /**
-     * JSON Schema of the arguments. Null if the tool doesn't exist any more.
+     * JSON Schema of the arguments; null if the tool no longer exists.
      */
     schema?: {
         [key: string]: unknown;
@@ -7304,7 +7380,7 @@ export type ToolCallId = string;
 export type ToolCallStatus = 'waiting' | 'queued' | 'running' | 'done' | 'failed' | 'unconnected' | 'refused' | 'expired' | 'interrupted' | 'stopped';
 
 /**
- * Connected account of an MCP server.
+ * Account that was connected with an MCP server.
  */
 export type ToolConnected = {
     /**
@@ -7319,7 +7395,7 @@ export type ToolConnected = {
 };
 
 /**
- * MCP server that the user can connect an account with.
+ * MCP server that the user can connect an account with, and the state of the connection.
  */
 export type ToolConnection = {
     connected_at?: Timestamp | null;
@@ -7335,7 +7411,7 @@ export type ToolConnection = {
 export type ToolConnectionState = 'none' | 'connected' | 'expired';
 
 /**
- * Decision on a waiting tool call.
+ * Decision of the user on a waiting tool call.
  */
 export type ToolDecision = 'allow' | 'deny';
 
@@ -7345,7 +7421,7 @@ export type ToolDecision = 'allow' | 'deny';
 export type ToolMode = 'auto' | 'ask' | 'off';
 
 /**
- * A tool that an assistant may call without asking the caller again.
+ * Tool that an assistant may call without asking the caller again.
  */
 export type ToolPermission = {
     assistant_id: AssistantId;
@@ -7353,7 +7429,7 @@ export type ToolPermission = {
     created_at: Timestamp;
     id: ToolPermissionId;
     /**
-     * The server's name.
+     * Name of the tool's server.
      */
     server: string;
     server_id: McpServerId;
@@ -7362,16 +7438,16 @@ export type ToolPermission = {
 };
 
 /**
- * A user's standing permission for an assistant to call a tool.
+ * A user's permission for an assistant to call a tool without confirmation.
  */
 export type ToolPermissionId = string;
 
 /**
- * Sign-in page of an MCP server.
+ * Start of the sign-in at an MCP server.
  */
 export type ToolSignIn = {
     /**
-     * URL to open in a browser.
+     * URL of the sign-in page, to be opened in a browser.
      */
     url: string;
 };
@@ -7383,11 +7459,11 @@ export type TopUp = {
     currency: string;
     is_on: boolean;
     /**
-     * Null if the payment method was removed.
+     * Payment method that is charged; null if it was removed.
      */
     method_id: string | null;
     /**
-     * Maximum total of charges per month (UTC), in the currency's smallest unit.
+     * Maximum total of charges per UTC month, in the currency's smallest unit.
      */
     monthly_limit: number;
     /**
@@ -7400,12 +7476,12 @@ export type TopUp = {
      */
     price: number;
     /**
-     * Total of this month's completed and pending charges.
+     * Total of this month's completed and pending charges, in the currency's smallest unit.
      */
     spent_this_month: number;
     stopped: StoppedTopUp | null;
     /**
-     * Balance below which credits are bought.
+     * Balance in micro-credits below which credits are bought.
      */
     threshold: MicroCredits;
 };
@@ -7426,7 +7502,7 @@ export type TypingCommand = {
      */
     id?: string;
     /**
-     * Reports that the user has started or stopped typing. Not answered.
+     * Reports that the user has started or stopped typing. There is no answer.
      */
     payload: {
         active: boolean;
@@ -7439,7 +7515,7 @@ export type TypingCommand = {
 export type TypingFrame = {
     id: string;
     /**
-     * A user started or stopped typing. Expires after 6 s unless it is repeated.
+     * A user started or stopped typing. The state expires after 6 seconds unless it is repeated.
      */
     payload: {
         active: boolean;
@@ -7461,20 +7537,20 @@ export type UnsubscribeFromPushRequest = {
 };
 
 /**
- * File. Its bytes are at `/files/{id}/{name}`, thumbnails of a picture at the same URL with
- * `?size=320` or `?size=1280`.
+ * File. Its content is at `/files/{id}/{name}`. With `?size=320` or `?size=1280`, this URL returns
+ * a thumbnail of a picture.
  */
 export type Upload = {
     created_at: Timestamp;
     /**
-     * Duration of a recording.
+     * Duration of a recording, in milliseconds.
      */
     duration_ms?: number | null;
     height?: number | null;
     id: UploadId;
     kind: UploadKind;
     /**
-     * Media type detected from the content, not the declared one.
+     * Media type that was detected from the content. It may differ from the declared one.
      */
     media_type: string;
     name: string;
@@ -7483,16 +7559,17 @@ export type Upload = {
      */
     peaks?: Array<number> | null;
     /**
-     * Hash of the served bytes. Null until the upload is complete.
+     * SHA-256 hash of the content as it is downloaded; null until the upload is complete.
      */
     sha256?: string | null;
     /**
-     * Size in bytes as served: without the metadata of pictures.
+     * Size in bytes, not counting the metadata that was removed from a picture.
      */
     size: number;
     status: UploadStatus;
     /**
-     * Placeholder of a picture (thumbhash, base64). Present if there are thumbnails.
+     * Preview of a picture (thumbhash in base64), to be shown until the picture is loaded. Present
+     * if there are thumbnails.
      */
     thumbhash?: string | null;
     /**
@@ -7525,7 +7602,7 @@ export type UploadPolicy = {
      */
     max_bytes: number;
     /**
-     * Media types that are refused; `video*` stands for a whole family.
+     * Media types that are refused. `video*` stands for all video types.
      */
     refused_types: Array<string>;
 };
@@ -7540,13 +7617,13 @@ export type UsableModel = {
     capabilities: ModelCapabilities;
     context_window?: number | null;
     /**
-     * True for the model that is used if none is named.
+     * True for the model that is used if a request names none.
      */
     is_default: boolean;
     name: string;
     price?: ModelPrice | null;
     /**
-     * Preferred provider.
+     * Provider that is tried first.
      */
     provider?: string | null;
 };
@@ -7558,13 +7635,13 @@ export type UsageGroup = {
     cached_tokens: number;
     cost: MicroCredits;
     /**
-     * Failed requests.
+     * Number of failed requests.
      */
     failed: number;
     input_tokens: number;
     /**
-     * Date such as `2026-11-23`, name of a model, or id of a key or a user. Empty for answers in
-     * chats, which have no key.
+     * Date such as `2026-11-23`, name of a model, or id of an API key or user. When grouped by
+     * key, it is empty for answers in chats, which have no key.
      */
     key: string;
     output_tokens: number;
@@ -7589,11 +7666,11 @@ export type UsageRequest = {
     deployment: string;
     duration_ms: number;
     /**
-     * Part of `/v1`, or `assistant` for an answer in a chat.
+     * Endpoint of `/v1`, or `assistant` for an answer in a chat.
      */
     endpoint: string;
     /**
-     * True if the provider did not report the token counts.
+     * True if the token counts are estimates, because the provider did not report them.
      */
     estimated: boolean;
     first_token_ms?: number | null;
@@ -7604,7 +7681,7 @@ export type UsageRequest = {
     input_tokens: number;
     key_id?: ApiKeyId | null;
     /**
-     * Model that answered, by the provider's name.
+     * Model that answered, by its name at the provider.
      */
     model: string;
     /**
@@ -7612,16 +7689,16 @@ export type UsageRequest = {
      */
     output_tokens: number;
     /**
-     * Version of the price.
+     * Version of the price table by which the cost was calculated.
      */
     price_version: string;
     reasoning_tokens: number;
     /**
-     * `x-request-id` of the response.
+     * Id of the request, from the response header `x-request-id`.
      */
     request_id: string;
     /**
-     * HTTP status; 499 if the client disconnected.
+     * HTTP status of the response; 499 if the client disconnected.
      */
     status: number;
     tries: number;
@@ -7634,7 +7711,7 @@ export type UsePaymentMethodRequest = {
 
 export type UseServerPromptRequest = {
     /**
-     * Arguments by name, each value up to 2,000 characters.
+     * Arguments by name. Each value may have up to 2,000 characters.
      */
     arguments?: {
         [key: string]: string;
@@ -7646,7 +7723,7 @@ export type UseServerPromptRequest = {
 };
 
 /**
- * User account. Email address and sign-in data are returned to the user only.
+ * User account. The e-mail address and the data about sign-in are returned only to the user.
  */
 export type User = {
     chosen_presence?: ChosenPresence | null;
@@ -7655,7 +7732,7 @@ export type User = {
     display_name: string;
     email?: string | null;
     /**
-     * True if the email address is verified.
+     * True if the e-mail address is verified.
      */
     email_verified?: boolean | null;
     /**
@@ -7668,7 +7745,7 @@ export type User = {
     presence?: PresenceStatus | null;
     role: UserRole;
     /**
-     * True if sign-in requires a code of an authenticator app. Returned to the user only.
+     * True if sign-in requires a code from an authenticator app. Returned only to the user.
      */
     second_factor?: boolean | null;
     /**
@@ -7676,7 +7753,8 @@ export type User = {
      */
     show_timezone?: boolean | null;
     /**
-     * IANA time zone, such as `Europe/Berlin`. Null if it is unknown or not shown.
+     * IANA time zone, such as `Europe/Berlin`. Null if it is unknown, or if the user doesn't show
+     * it.
      */
     timezone: string | null;
 };
@@ -7714,7 +7792,7 @@ export type UserId = string;
  */
 export type UserPicture = {
     /**
-     * Picture: `/files/{upload_id}/picture`.
+     * Picture of the user, which is at `/files/{upload_id}/picture`.
      */
     upload_id: UploadId;
     user_id: UserId;
@@ -7722,7 +7800,7 @@ export type UserPicture = {
 
 export type UserPictureVec = Array<{
     /**
-     * Picture: `/files/{upload_id}/picture`.
+     * Picture of the user, which is at `/files/{upload_id}/picture`.
      */
     upload_id: UploadId;
     user_id: UserId;
@@ -7734,7 +7812,7 @@ export type UserPictureVec = Array<{
 export type UserRole = 'user' | 'admin';
 
 /**
- * Signed-in device.
+ * Session of a signed-in device.
  */
 export type UserSession = {
     address?: string | null;
@@ -7755,7 +7833,7 @@ export type UserSession = {
 export type UserStatus = 'active' | 'suspended';
 
 /**
- * Verdict of a check.
+ * Result of a check.
  */
 export type Verdict = 'ok' | 'warning' | 'fault';
 
@@ -7765,18 +7843,18 @@ export type VerifyEmailRequest = {
      */
     password?: string | null;
     /**
-     * Token from the e-mailed link: valid once, for 24 hours.
+     * Token from the link in the e-mail. It can be used once, within 24 hours.
      */
     token: string;
 };
 
 /**
- * Position among the versions of a message in a chat with an assistant.
+ * Version of a message in a chat with an assistant, and the number of its versions.
  */
 export type Versions = {
     count: number;
     /**
-     * Number of the selected version, from 1.
+     * Number of the selected version, starting at 1.
      */
     index: number;
 };
@@ -7787,7 +7865,8 @@ export type ViewCommand = {
      */
     id?: string;
     /**
-     * Sets the conversations that the client displays, replacing the previous list. Not answered.
+     * Sets the conversations that the client displays, replacing the previous list. There is no
+     * answer.
      */
     payload: {
         conversation_ids: Array<ConversationId>;
@@ -7797,12 +7876,12 @@ export type ViewCommand = {
 };
 
 /**
- * Visibility of a resource of a workspace.
+ * Users who can see a resource of a workspace.
  */
 export type Visibility = 'workspace' | 'private';
 
 /**
- * Warning of a moderator about a message of the user.
+ * Warning by a moderator about a message of the user.
  */
 export type Warning = {
     conversation_id?: ConversationId | null;
@@ -7820,8 +7899,8 @@ export type Warning = {
 export type WarningFrame = {
     id: string;
     /**
-     * A moderator's warning about a message of the user, sent to the user's connections; sent
-     * again when it is acknowledged.
+     * A moderator's warning about a message of the user. Sent to the user's connections, and again
+     * when it is acknowledged.
      */
     payload: {
         warning: Warning;
@@ -7840,7 +7919,7 @@ export type WarningFrame = {
 export type WarningId = string;
 
 /**
- * Action on a message with a filtered word.
+ * Action on a message that contains a filtered word.
  */
 export type WordAction = 'refuse' | 'mask';
 
@@ -7858,12 +7937,13 @@ export type WordFilter = {
 export type Workspace = {
     id: WorkspaceId;
     /**
-     * Email domains whose verified users may join. Returned to the owner and admins.
+     * E-mail domains whose users may join if their address is verified. Returned only to the owner
+     * and admins.
      */
     join_domains?: Array<string> | null;
     name: string;
     /**
-     * True for the caller's personal workspace, created at sign-up.
+     * True for the caller's personal workspace, which was created at sign-up.
      */
     personal: boolean;
     /**
@@ -7879,7 +7959,8 @@ export type Workspace = {
 export type WorkspaceChangedFrame = {
     id: string;
     /**
-     * A workspace of the user changed: membership, role, name, or deletion.
+     * A workspace of the user changed: its name, its members or their roles. Also sent when it was
+     * deleted.
      */
     payload: {
         workspace_id: WorkspaceId;
@@ -7893,7 +7974,7 @@ export type WorkspaceChangedFrame = {
 };
 
 /**
- * Small picture with a name, for reactions and texts in a workspace.
+ * Small picture with a name, which can be used in reactions and texts in a workspace.
  */
 export type WorkspaceEmoji = {
     author: PromptAuthor | null;
@@ -7903,11 +7984,11 @@ export type WorkspaceEmoji = {
      */
     may_remove: boolean;
     /**
-     * Written as `:name:`.
+     * Name, which is written as `:name:`.
      */
     name: string;
     /**
-     * Picture: `/files/{upload_id}/{name}`.
+     * Picture of the emoji, which is at `/files/{upload_id}/{name}`.
      */
     upload_id: UploadId;
     workspace_id: WorkspaceId;
@@ -7919,8 +8000,8 @@ export type WorkspaceEmoji = {
 export type WorkspaceEntitlements = {
     credits: Credits | null;
     /**
-     * True if the workspace has credits, which pay for its members in its conversations and for
-     * its keys.
+     * True if the workspace has credits. These pay for its members in its conversations, and for
+     * its API keys.
      */
     pays: boolean;
     plan: CurrentPlan | null;
@@ -7934,7 +8015,7 @@ export type WorkspaceEntitlements = {
 export type WorkspaceId = string;
 
 /**
- * Origin of a workspace.
+ * Kind of a workspace, by its origin.
  */
 export type WorkspaceKind = 'personal' | 'shared' | 'team';
 
@@ -7946,12 +8027,12 @@ export type WorkspaceMember = {
 export type WorkspaceRole = 'owner' | 'admin' | 'member' | 'guest';
 
 /**
- * Natter's built-in tools in a workspace.
+ * Built-in tools of a workspace.
  */
 export type WorkspaceTools = {
     name: string;
     /**
-     * Id by which they are given to assistants.
+     * Id of the server that stands for the built-in tools, by which they are given to assistants.
      */
     server_id: McpServerId;
     tools: Array<OfferedTool>;
