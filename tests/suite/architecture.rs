@@ -213,11 +213,11 @@ const PANICS: [&str; 9] = [
 
 /// Calls that check a precondition. Endpoints must use `requires` instead.
 const ASKS: [&str; 5] = [
-    "Confirmed::ask(",
-    "PasskeyEnrolment::ask(",
+    "Confirmed::authorize(",
+    "PasskeyEnrolment::authorize(",
     "Payer::ask(",
-    "EditableAssistant::ask(",
-    "ExportableConversation::ask(",
+    "EditableAssistant::authorize(",
+    "ExportableConversation::authorize(",
 ];
 
 /// Returns the Rust files below a folder.
@@ -431,7 +431,7 @@ fn production_code_does_not_panic() {
 fn endpoints_authorize_through_requires() {
     let folder = root().join("crates/endpoint/src");
     let of_requirements = folder.join("precondition.rs");
-    assert!(program_text(&of_requirements).contains("Confirmed::ask("), "the requirements were not found");
+    assert!(program_text(&of_requirements).contains("Confirmed::authorize("), "the requirements were not found");
     for path in sources(&folder).into_iter().filter(|path| *path != of_requirements) {
         let text = program_text(&path);
         for word in ASKS {
@@ -459,7 +459,7 @@ fn audit_entries_without_a_change_are_written_by_endpoints() {
     ]
     .iter()
     .flat_map(|name| sources(&root().join(format!("crates/{name}/src"))))
-    .filter(|path| program_text(path).contains("audit::note("))
+    .filter(|path| program_text(path).contains("audit::record_detached("))
     .collect();
     assert_eq!(notes, [root().join("crates/identity/src/accounts/signin.rs")]);
 }
