@@ -1,12 +1,13 @@
 // Compiler of the UI messages: turns messages/*.json into typed functions below src/lib/paraglide, one module per message, so that a bundle
-// contains only the messages that it uses. It knows the part of the inlang message format that the files use: texts with `{inputs}`, and
+// contains only the messages that it uses. Those of a first load are in one module per language. It knows the part of the inlang message format that the files use: texts with `{inputs}`, and
 // variants selected by plural categories. Anything else is an error. The folder is named after the library that did this before.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { initialMessages } from './initial-messages.mjs';
 
 const ROOT = join(import.meta.dirname, '..');
-export const SOURCE = join(ROOT, 'messages');
-export const COMPILED = join(ROOT, 'src/lib/paraglide');
+const SOURCE = join(ROOT, 'messages');
+const COMPILED = join(ROOT, 'src/lib/paraglide');
 
 /** The language of messages that have no translation. */
 export const BASE = 'en';
@@ -15,7 +16,7 @@ const found = readdirSync(SOURCE).map((file) => basename(file, '.json'));
 export const LOCALES = [BASE, ...found.filter((locale) => locale !== BASE).sort()];
 
 /** Import statement for the functions that compiled code calls. */
-export function importsOf(code, lib) {
+function importsOf(code, lib) {
   const from = { 'i18n/bidi-isolate.ts': ['isolatedIn'], 'i18n/locale.ts': ['getLocale', 'number', 'plural'] };
   const lines = Object.entries(from).map(([file, names]) => {
     const called = names.filter((name) => code.includes(`${name}(`));
@@ -120,6 +121,40 @@ export function moduleOf(name, { inputs, expressions }) {
   return `${importsOf(body, '../..')}const message = ${body};\nexport { message as ${name} };\n`;
 }
 
+/** Module of a message of the first load: reads it from the module of the current language, where it has this index. */
+export function initialModuleOf(name, { inputs }, index) {
+  const body = inputs.size === 0 ? `() => initial(${index})` : `(inputs) => initial(${index}, inputs)`;
+  return `import { initial } from '../initial.js';\nconst message = ${body};\nexport { message as ${name} };\n`;
+}
+
+/** Module of the messages of the first load in one language. */
+function tableOf(messages, locale) {
+  const functions = messages.map(
+    ({ inputs, expressions }) => `${inputs.size > 0 ? '(i)' : '()'} => ${expressions[locale]}`
+  );
+  const code = `export const messages = [\n${functions.join(',\n')}\n];\n`;
+  return importsOf(code, '../..') + code;
+}
+
+/** Loads the messages of the first load in one language and reads them. */
+const INITIAL = `import { isolatedIn } from '../i18n/bidi-isolate.ts';
+import { getLocale } from '../i18n/locale.ts';
+
+const modules = {
+${LOCALES.map((locale) => `  ${locale}: () => import('./initial/${locale}.js')`).join(',\n')}
+};
+const loaded = {};
+
+export async function loadMessages(locale = getLocale()) {
+  loaded[locale] ??= (await modules[locale]()).messages;
+}
+
+export const initial = (index, inputs) => loaded[getLocale()][index](inputs && isolatedIn(inputs));
+`;
+const INITIAL_TYPES = `/** Loads the messages that pages show at first; must be done before the first of them is shown. */
+export declare function loadMessages(locale?: ${LOCALES.map((locale) => `'${locale}'`).join(' | ')}): Promise<void>;
+`;
+
 /** TypeScript declaration of all messages, each with its text in the base language. */
 export function declarationOf(messages) {
   const lines = [...messages].map(([name, { text, inputs }]) => {
@@ -135,13 +170,27 @@ export const readSources = () =>
     LOCALES.map((locale) => [locale, JSON.parse(readFileSync(join(SOURCE, `${locale}.json`), 'utf8'))])
   );
 
-/** Compiles the message files and writes what has changed. Returns the compiled messages. */
-export function writeMessages(folder = COMPILED, messages = compile(readSources())) {
-  const files = new Map([...messages].map(([name, message]) => [`messages/${name}.js`, moduleOf(name, message)]));
+/** Compiles the message files and writes what has changed. */
+export function writeMessages(
+  folder = COMPILED,
+  messages = compile(readSources()),
+  initialNames = initialMessages(messages)
+) {
+  const indexes = new Map(initialNames.map((name, index) => [name, index]));
+  const files = new Map(
+    [...messages].map(([name, message]) => [
+      `messages/${name}.js`,
+      indexes.has(name) ? initialModuleOf(name, message, indexes.get(name)) : moduleOf(name, message)
+    ])
+  );
   files.set('messages/_index.js', [...messages.keys()].map((name) => `export * from './${name}.js';\n`).join(''));
   files.set('messages.js', "export * as m from './messages/_index.js';\n");
   files.set('messages.d.ts', declarationOf(messages));
-  mkdirSync(join(folder, 'messages'), { recursive: true });
+  const initial = initialNames.map((name) => messages.get(name));
+  for (const locale of LOCALES) files.set(`initial/${locale}.js`, tableOf(initial, locale));
+  files.set('initial.js', INITIAL);
+  files.set('initial.d.ts', INITIAL_TYPES);
+  for (const subfolder of ['messages', 'initial']) mkdirSync(join(folder, subfolder), { recursive: true });
   const present = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const known = new Set(present.map((entry) => join(entry.parentPath, entry.name)));
   for (const [file, code] of files) {
@@ -149,7 +198,22 @@ export function writeMessages(folder = COMPILED, messages = compile(readSources(
     if (!known.delete(path) || readFileSync(path, 'utf8') !== code) writeFileSync(path, code);
   }
   for (const path of known) rmSync(path);
-  return messages;
 }
+
+/** Vite plugin: compiles the messages before a build, and again when one of their files changes. */
+export const messagesPlugin = {
+  name: 'natter:messages',
+  buildStart: () => writeMessages(),
+  configureServer({ watcher, config }) {
+    watcher.add(SOURCE).on('change', (path) => {
+      if (!path.startsWith(SOURCE)) return;
+      try {
+        writeMessages();
+      } catch (error) {
+        config.logger.error(error.message);
+      }
+    });
+  }
+};
 
 if (process.argv[1] === import.meta.filename) writeMessages();

@@ -116,13 +116,21 @@ it('writes what has changed and removes what is gone', () => {
   const folder = mkdtempSync(join(tmpdir(), 'natter-messages-'));
   const file = (name: string) => join(folder, 'messages', `${name}.js`);
   try {
-    writeMessages(folder, compile({ en: { one: 'One', two: 'Two', gone: 'Gone' } }));
+    writeMessages(folder, compile({ en: { one: 'One', two: 'Two', gone: 'Gone' } }), []);
     for (const name of ['one', 'two']) utimesSync(file(name), 1, 1);
     writeFileSync(join(folder, 'left.js'), '');
-    writeMessages(folder, compile({ en: { one: 'One', two: '2' } }));
+    writeMessages(folder, compile({ en: { one: 'One', two: '2' } }), ['two']);
     expect(statSync(file('one')).mtimeMs).toBe(1000);
-    expect(readFileSync(file('two'), 'utf8')).toContain('2');
-    expect(readdirSync(folder).sort()).toEqual(['messages', 'messages.d.ts', 'messages.js']);
+    expect(readFileSync(file('two'), 'utf8')).toContain('initial(0)');
+    expect(readFileSync(join(folder, 'initial/en.js'), 'utf8')).toContain('() => `2`');
+    expect(readdirSync(folder).sort()).toEqual([
+      'initial',
+      'initial.d.ts',
+      'initial.js',
+      'messages',
+      'messages.d.ts',
+      'messages.js'
+    ]);
     expect(readdirSync(join(folder, 'messages')).sort()).toEqual(['_index.js', 'one.js', 'two.js']);
   } finally {
     rmSync(folder, { recursive: true });

@@ -1,4 +1,4 @@
-/** Each page whose first load is looked after, by what its address begins with: its kind, its layouts and itself. */
+/** Pages whose first load is measured: start of the path, kind, and files (layouts and page). */
 export const PAGES = [
   authPage('sign-in'),
   authPage('sign-up'),
@@ -26,8 +26,8 @@ export const PAGES = [
   }
 ];
 
-/** What comes by itself as soon as a page is shown, below `src/lib`: what belongs to the frame of all pages, and to a conversation. */
-export const SOON = {
+/** Modules below `src/lib` that are loaded automatically once a page is shown: those of the app's frame, and those of a conversation. */
+export const DEFERRED = {
   frame: [
     'app/on-app-ready.ts',
     'features/notifications/components/desktop-notifier.ts',
@@ -39,7 +39,7 @@ export const SOON = {
     'features/threads/threads-entry.svelte',
     'features/conversations/draft-sync.svelte.ts'
   ],
-  conversation: [
+  composer: [
     'features/channels/channel-links.ts',
     'features/files/logic/uploader.ts',
     'features/conversations/composer.svelte',

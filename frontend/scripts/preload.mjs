@@ -1,8 +1,8 @@
-// One page of HTML serves every address, so it can't name the files of each. This puts in a line of script that asks for
-// those of the address at once; without it they would be found only when the router has run. Part of the build.
+// Adds a script to index.html that preloads the files of the current path. One HTML page serves every path, so without it the browser would
+// find these files only when the router runs. Part of the build.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { BUILD, filesOf, words } from './chunks.mjs';
+import { BUILD, filesOf, messages } from './chunks.mjs';
 import { writeCompressed } from './compress.mjs';
 import { BASE } from './messages.mjs';
 import { PAGES } from './pages.mjs';
@@ -18,17 +18,17 @@ const pages = PAGES.map((page) => {
   return [page.at, scripts.filter(isNew), styles.filter(isNew)];
 });
 const script = `<script>
-      // The language as the app will choose it.
-      const told = ${JSON.stringify(words)};
+      // Same choice of the language as in src/lib/i18n/locale.ts.
+      const messages = ${JSON.stringify(messages)};
       const asked = navigator.languages.flatMap((one) => [one, one.split('-')[0]]);
       try {
         asked.unshift(localStorage.getItem('PARAGLIDE_LOCALE'));
       } catch {}
-      const words = told[asked.find((one) => told[one]) ?? '${BASE}'];
+      const texts = messages[asked.find((one) => messages[one]) ?? '${BASE}'];
       for (const [at, scripts, styles] of ${JSON.stringify(pages)}) {
         if (!here.startsWith(at) || (at === '/' && (!window.natterEarly || window.natterAuthPage))) continue;
         const hint = (file, more) => document.head.append(Object.assign(document.createElement('link'), { href: window.natterBase + '/' + file }, more));
-        [...scripts, ...words].forEach((file) => hint(file, { rel: 'modulepreload' }));
+        [...scripts, ...texts].forEach((file) => hint(file, { rel: 'modulepreload' }));
         styles.forEach((file) => hint(file, { rel: 'preload', as: 'style', crossOrigin: '' }));
         break;
       }

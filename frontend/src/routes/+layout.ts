@@ -1,6 +1,6 @@
-import { load as loadWords } from 'virtual:words';
+import { loadMessages } from '#lib/paraglide/initial.js';
 
 export const ssr = false;
 
 /** Loads the messages in the reader's language, which the first render needs. */
-export const load = () => loadWords();
+export const load = () => loadMessages();
