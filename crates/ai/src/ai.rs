@@ -186,25 +186,25 @@ impl Ai {
         let http = if self.has_proxy { self.shared.clone() } else { Http::of(guarded, Arc::clone(&self.limits)) };
         let upstream = Upstream::build(settings, http, self.limits.backoff)?;
         if let Some(hearer) = self.key_listener.get() {
-            upstream.tell_to(hearer);
+            upstream.set_key_listener(hearer);
         }
         Ok(Arc::new(upstream))
     }
 
     /// Sets the listener for key state changes; other instances apply them with
     /// [`hear`](Self::hear).
-    pub fn tell_to(&self, hearer: impl Fn(KeyStateChange) + Send + Sync + 'static) {
+    pub fn set_key_listener(&self, hearer: impl Fn(KeyStateChange) + Send + Sync + 'static) {
         let hearer: KeyListener = Arc::new(hearer);
         let _ = self.key_listener.set(Arc::clone(&hearer));
         for known in self.upstreams().known() {
-            known.upstream.tell_to(&hearer);
+            known.upstream.set_key_listener(&hearer);
         }
     }
 
     /// Applies a key state change of another instance with the same configuration.
-    pub fn hear(&self, news: &KeyStateChange) {
+    pub fn apply_key_state(&self, news: &KeyStateChange) {
         if let Some(upstream) = self.upstreams().find(&news.provider) {
-            upstream.keys.hear(news.key, news.model.as_deref(), news.fate);
+            upstream.keys.apply_state(news.key, news.model.as_deref(), news.fate);
         }
     }
 

@@ -398,7 +398,7 @@ pub(crate) trait Reader: Send + 'static {
 pub(crate) trait Writer: Send + 'static {
     fn write(&mut self, event: &Event, out: &mut Vec<u8>);
     /// Writes the end of a complete answer.
-    fn end(&mut self, usage: &Usage, out: &mut Vec<u8>);
+    fn finish(&mut self, usage: &Usage, out: &mut Vec<u8>);
     /// Number of frames sent so far in a format that numbers its frames; 0 in other formats.
     fn sequence(&self) -> u64 {
         0
@@ -415,7 +415,7 @@ pub(crate) struct FinishTracker {
 
 impl FinishTracker {
     /// Removes the finish events from `events` and remembers them for [`ends`](Self::ends).
-    pub fn keep(&mut self, events: &mut Vec<Event>) {
+    pub fn collect(&mut self, events: &mut Vec<Event>) {
         events.retain(|event| match event {
             Event::Finish { choice, finish } => {
                 self.ends.insert(*choice, Some(*finish));

@@ -79,7 +79,7 @@ impl ChatDeltaReader {
     }
 
     /// Converts events to deltas; `ends` holds the closing events, if the answer is over.
-    pub fn tell(&mut self, events: Vec<Event>, ends: Vec<Event>, meter: &Meter) -> Result<Vec<ChatDelta>, AiError> {
+    pub fn convert_events(&mut self, events: Vec<Event>, ends: Vec<Event>, meter: &Meter) -> Result<Vec<ChatDelta>, AiError> {
         let mut said = Vec::new();
         for event in events {
             match event {
@@ -137,7 +137,7 @@ impl Tap for ChatDeltaReader {
     fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Self::Out>, Failure> {
         let events = self.listener.listen(block, meter)?;
         let ends = if self.listener.is_over() { self.listener.conclude(meter)? } else { Vec::new() };
-        let said = self.tell(events, ends, meter)?;
+        let said = self.convert_events(events, ends, meter)?;
         Ok((!said.is_empty()).then_some(said))
     }
 
@@ -153,9 +153,9 @@ impl Tap for ChatDeltaReader {
         self.listener.failure()
     }
 
-    fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Self::Out>, Failure> {
+    fn finish(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Self::Out>, Failure> {
         let events = self.listener.rest(&rest, meter)?;
         let ends = self.listener.conclude(meter)?;
-        Ok(Some(self.tell(events, ends, meter)?))
+        Ok(Some(self.convert_events(events, ends, meter)?))
     }
 }

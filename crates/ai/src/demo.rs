@@ -36,7 +36,7 @@ impl Demo {
             estimated: true,
             ..Usage::default()
         };
-        meter.ask("demo", "demo", None);
+        meter.start_attempt("demo", "demo", None);
         meter.set_estimated_input(usage.input.unwrap_or_default());
         let words: Vec<String> = answer.split_inclusive(' ').map(str::to_owned).collect();
         let pause = self.pause;
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use crate::ChatMessage;
 
-    async fn ask(question: &str) -> Vec<ChatDelta> {
+    async fn answer_deltas(question: &str) -> Vec<ChatDelta> {
         let request = ChatRequest { messages: vec![ChatMessage::user(question)], ..ChatRequest::default() };
         let meter = Arc::new(Meter::default());
         let answer = Demo::new(Duration::ZERO).answer(&request, Arc::clone(&meter));
@@ -98,8 +98,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn answers_deterministically_and_names_itself_a_demo() {
-        let deltas = ask("What is  the\ncapital of Peru?").await;
-        assert_eq!(deltas, ask("What is  the\ncapital of Peru?").await);
+        let deltas = answer_deltas("What is  the\ncapital of Peru?").await;
+        assert_eq!(deltas, answer_deltas("What is  the\ncapital of Peru?").await);
         assert!(deltas.len() > 40, "word by word");
         let text: String = deltas
             .iter()

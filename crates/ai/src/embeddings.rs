@@ -51,7 +51,7 @@ impl Ai {
         let mut tries = RouteAttempts::new(&upstreams, &route, size, self.persistence(), deadline);
         loop {
             let attempt = tries.next().await?;
-            call.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
+            call.meter.start_attempt(&attempt.upstream.name, attempt.model, attempt.lease.tail());
             match embed(&call, &wish, &attempt, deadline).await {
                 Ok(body) => {
                     attempt.succeeded();

@@ -112,7 +112,7 @@ impl Ai {
         let mut parsed = None;
         loop {
             let attempt = tries.next().await?;
-            call.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
+            call.meter.start_attempt(&attempt.upstream.name, attempt.model, attempt.lease.tail());
             match self.start_answer(&call, &mut parsed, &attempt, deadline).await {
                 Ok(begun) => {
                     call.publication.settled().await;
@@ -451,7 +451,7 @@ impl AnswerFormat {
             Self::Responses { repeated, record } => {
                 let whole = openai_responses::answer::whole(head, repeated, answer, usage);
                 if let Some(record) = record {
-                    record.keep(&whole);
+                    record.store(&whole);
                 }
                 whole
             }

@@ -126,7 +126,7 @@ impl KeyPool {
     }
 
     /// Sets the listener for state changes; later calls are ignored.
-    pub fn tell_to(&self, hearer: impl Fn(usize, Option<&str>, ProviderKeyChange) + Send + Sync + 'static) {
+    pub fn set_listener(&self, hearer: impl Fn(usize, Option<&str>, ProviderKeyChange) + Send + Sync + 'static) {
         let _ = self.listener.set(Box::new(hearer));
     }
 
@@ -138,7 +138,7 @@ impl KeyPool {
     }
 
     /// Applies a state change of another instance.
-    pub fn hear(&self, key: usize, model: Option<&str>, fate: ProviderKeyChange) {
+    pub fn apply_state(&self, key: usize, model: Option<&str>, fate: ProviderKeyChange) {
         let now = Instant::now();
         let mut state = self.state();
         let Some(slot) = state.slots.get_mut(key) else { return };

@@ -65,7 +65,7 @@ pub use health::{ProviderHealth, ProviderState};
 pub use image_limits::ImageLimit;
 pub use meter::{ExtraCalls, Meter, ServedBy, ToolUses, Usage};
 pub use params::ModelParamOverrides;
-pub use preflight::{RequestInfo, TokenEstimate, look};
+pub use preflight::{RequestInfo, TokenEstimate, inspect};
 pub use response_history::PreviousResponse;
 pub use response_store::ResponseStore;
 pub use settings::{AiSettings, Limits, ProviderSettings};

@@ -348,7 +348,7 @@ impl Meter {
         self.state().tries
     }
 
-    pub(crate) fn ask(&self, provider: &str, model: &str, key_tail: Option<&str>) {
+    pub(crate) fn start_attempt(&self, provider: &str, model: &str, key_tail: Option<&str>) {
         let mut state = self.state();
         state.tries += 1;
         (state.reported, state.is_closed) = (None, false);
@@ -438,7 +438,7 @@ mod tests {
     fn begun_after(seconds: u64) -> Meter {
         let meter = Meter::default();
         meter.set_estimated_input(1_000);
-        meter.ask("main", "gpt-5-mini", None);
+        meter.start_attempt("main", "gpt-5-mini", None);
         meter.sent();
         let asked_at = meter.state().asked_at.expect("a provider was asked");
         meter.first_token_at.set(asked_at + Duration::from_secs(seconds)).expect("no output yet");
@@ -459,14 +459,14 @@ mod tests {
         meter.set_estimated_input(1_000);
         let later = |seconds| Instant::now() + Duration::from_secs(seconds);
         assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0), "nobody was asked");
-        meter.ask("main", "small", None);
+        meter.start_attempt("main", "small", None);
         assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0), "the question has not gone out");
         meter.sent();
         assert_eq!(meter.usage_after_disconnect(later(2), 500), Usage { estimated: true, ..usage(1_000, 120) });
         assert_eq!(meter.usage_after_disconnect(later(600), 500).output, Some(500), "no more than was asked for");
         meter.refused();
         assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0));
-        meter.ask("other", "small", None);
+        meter.start_attempt("other", "small", None);
         meter.sent();
         meter.deliver(quarters(b"twenty characters..."));
         assert_eq!(meter.usage_after_disconnect(later(600), 500), Usage { estimated: true, ..usage(1_000, 5) });
@@ -508,7 +508,7 @@ mod tests {
     fn counts_at_least_one_search_for_search_models() {
         let meter = Meter::default();
         meter.set_estimated_input(1_000);
-        meter.ask("main", "gpt-4o-search-preview", None);
+        meter.start_attempt("main", "gpt-4o-search-preview", None);
         meter.sent();
         assert_eq!(meter.usage().searches, None, "it has not answered");
         let later = Instant::now() + Duration::from_secs(2);
@@ -517,7 +517,7 @@ mod tests {
         assert_eq!(meter.usage().searches, Some(1));
         meter.report(Usage { searches: Some(4), ..usage(7, 3) });
         assert_eq!(meter.usage().searches, Some(4), "the provider has counted them");
-        meter.ask("other", "small", None);
+        meter.start_attempt("other", "small", None);
         meter.report(usage(7, 3));
         assert_eq!(meter.usage().searches, None);
         meter.search();

@@ -107,7 +107,7 @@ struct Head<'a> {
 }
 
 /// Inspects a body on the blocking pool, or returns the error in it.
-pub async fn look(owner: WorkOwner, style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'static>, GatewayError> {
+pub async fn inspect(owner: WorkOwner, style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'static>, GatewayError> {
     let body = body.clone();
     let looking = run(owner, body.len(), move || {
         peek(style, &body).map(RequestInfo::into_owned).or_else(|error| {

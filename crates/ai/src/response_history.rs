@@ -143,7 +143,7 @@ impl StoredResponses {
                     bytes += entry.bytes();
                     next.extend(entry.dependencies());
                 }
-                self.keep(key, entries);
+                self.insert(key, entries);
             }
             ids = next;
         }
@@ -233,12 +233,12 @@ impl StoredResponses {
         }
     }
 
-    fn keep(&self, key: ApiKeyId, entries: Vec<(String, Entry)>) {
+    fn insert(&self, key: ApiKeyId, entries: Vec<(String, Entry)>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let shelf = kept.keys.entry(key).or_default();
         let before = shelf.bytes;
         for (id, entry) in entries {
-            shelf.put(id, entry);
+            shelf.insert(id, entry);
         }
         shelf.tidy();
         let after = shelf.bytes;
@@ -256,7 +256,7 @@ impl StoredResponses {
 }
 
 impl KeyEntries {
-    fn put(&mut self, id: String, entry: Entry) {
+    fn insert(&mut self, id: String, entry: Entry) {
         self.bytes += id.len() + entry.bytes();
         match self.entries.insert(id.clone(), (entry, Instant::now())) {
             Some((before, _)) => self.bytes -= id.len() + before.bytes(),
@@ -337,7 +337,7 @@ impl ResponseRecorder {
     }
 
     /// Stores a response object as sent to the client, unless the request has `store: false`.
-    pub fn keep(&self, answer: &Value) {
+    pub fn store(&self, answer: &Value) {
         if self.body.len() > KEY_BYTES {
             return;
         }
@@ -359,9 +359,9 @@ impl ResponseRecorder {
         let bytes: usize = entries.iter().map(|(_, entry)| entry.bytes()).sum();
         if let Some(sharing) = self.sharing.as_ref().filter(|_| bytes <= KEY_BYTES) {
             let at = now();
-            sharing.keep(entries.iter().map(|(id, entry)| (id.clone(), entry.written(at))).collect());
+            sharing.publish(entries.iter().map(|(id, entry)| (id.clone(), entry.written(at))).collect());
         }
-        self.given.keep(self.key, entries);
+        self.given.insert(self.key, entries);
     }
 
     /// JSON of the request's own input items, without expanded ones.
@@ -440,7 +440,7 @@ mod tests {
     fn call_and_store(given: &Arc<StoredResponses>, key: ApiKeyId, body: &Value, answer: &Value) -> Value {
         let filled = given.fill_in(key, &bytes(body)).unwrap();
         let (body, followed) = filled.map_or((bytes(body), None), |(body, followed)| (body, Some(followed)));
-        ResponseRecorder::new(given, key, &body, followed.as_ref()).keep(answer);
+        ResponseRecorder::new(given, key, &body, followed.as_ref()).store(answer);
         serde_json::from_slice(&body).unwrap()
     }
 
@@ -483,7 +483,7 @@ mod tests {
             let said = json!({"id": format!("msg_{turn}"), "type": "message", "role": "assistant", "content": []});
             let record = ResponseRecorder::new(given, key, &asked, followed.as_ref());
             let record = record.shared(Some(ResponsePublisher::new(&shelf, key, &under_way)));
-            record.keep(&json!({"id": format!("resp_{turn}"), "output": [said]}));
+            record.store(&json!({"id": format!("resp_{turn}"), "output": [said]}));
             under_way.settled().await;
             body = json!({"model": "m", "previous_response_id": format!("resp_{turn}"), "input": "more"});
         }

@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 /// it.
 pub trait ResponseStore: Send + Sync {
     /// Stores entries of this API key, as name and text.
-    fn keep(&self, key: ApiKeyId, texts: Vec<(String, String)>) -> BoxFuture<'static, ()>;
+    fn store(&self, key: ApiKeyId, texts: Vec<(String, String)>) -> BoxFuture<'static, ()>;
 
     /// Looks up entries of this API key by name, in order.
     fn find(&self, key: ApiKeyId, names: Vec<String>) -> BoxFuture<'_, Vec<Option<String>>>;
@@ -58,9 +58,9 @@ impl ResponsePublisher {
         Self { shelf: Arc::clone(shelf), key, under_way: Arc::clone(under_way) }
     }
 
-    pub fn keep(&self, texts: Vec<(String, String)>) {
+    pub fn publish(&self, texts: Vec<(String, String)>) {
         if !texts.is_empty() {
-            self.under_way.add(self.shelf.keep(self.key, texts));
+            self.under_way.add(self.shelf.store(self.key, texts));
         }
     }
 }
@@ -78,7 +78,7 @@ pub(crate) struct InMemoryStore(Mutex<std::collections::HashMap<(ApiKeyId, Strin
 
 #[cfg(test)]
 impl ResponseStore for InMemoryStore {
-    fn keep(&self, key: ApiKeyId, texts: Vec<(String, String)>) -> BoxFuture<'static, ()> {
+    fn store(&self, key: ApiKeyId, texts: Vec<(String, String)>) -> BoxFuture<'static, ()> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

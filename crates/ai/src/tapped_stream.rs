@@ -36,7 +36,7 @@ pub(crate) trait Tap: Send + Unpin + 'static {
     /// Failure that followed the last output.
     fn failure(&mut self) -> Option<Failure>;
     /// Handles the end of the provider's stream; `rest` is an incomplete event.
-    fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Self::Out>, Failure>;
+    fn finish(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Self::Out>, Failure>;
     /// Number of frames sent so far in a format that numbers its frames; 0 in other formats.
     fn sequence(&self) -> u64 {
         0
@@ -121,12 +121,12 @@ impl<T: Tap> TappedStream<T> {
                 }
             };
             let out = match chunk {
-                Some(Ok(chunk)) => self.take(chunk)?,
+                Some(Ok(chunk)) => self.process_chunk(chunk)?,
                 Some(Err(error)) if !self.tap.is_whole() => return Poll::Ready(Err(error.into())),
                 _ => {
                     self.body = None;
                     let rest = self.splitter.rest();
-                    self.tap.end(rest, &self.meter)?
+                    self.tap.finish(rest, &self.meter)?
                 }
             };
             if out.is_some() {
@@ -147,7 +147,7 @@ impl<T: Tap> TappedStream<T> {
         Poll::Ready(out)
     }
 
-    fn take(&mut self, chunk: Bytes) -> Result<Option<T::Out>, Failure> {
+    fn process_chunk(&mut self, chunk: Bytes) -> Result<Option<T::Out>, Failure> {
         self.heard_at = Instant::now();
         self.total += chunk.len();
         if self.total > self.limits.max_answer_bytes {

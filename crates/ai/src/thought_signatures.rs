@@ -37,7 +37,7 @@ struct SignatureState {
 
 impl SignatureCache {
     /// Stores the signatures of an answer.
-    pub fn keep(&self, events: &[Event]) {
+    pub fn record(&self, events: &[Event]) {
         for (id, signature) in signed(events) {
             self.insert(id, signature);
         }
@@ -130,7 +130,7 @@ mod tests {
         let (shelf, key) = (InMemoryStore::default(), ApiKeyId::new());
         let (id, signature) = ("call_1".to_owned(), Some("signed".to_owned()));
         let call = Event::Call { choice: 0, tool: 0, id: id.clone(), name: "f".to_owned(), signature };
-        shelf.keep(key, store_entries(&[call])).await;
+        shelf.store(key, store_entries(&[call])).await;
         let mut request = Request::default();
         request.say(Speaker::Assistant, [Part::Call(ToolCall { id, ..ToolCall::default() })]);
         for (key, expected) in [(ApiKeyId::new(), None), (key, Some("signed"))] {
@@ -158,10 +158,10 @@ mod tests {
             signatures.restore(&mut request);
             matches!(&request.turns[0].parts[0], Part::Call(call) if call.signature.is_some())
         };
-        signatures.keep(&[call("first")]);
+        signatures.record(&[call("first")]);
         assert!(restored(&signatures, "first"));
         for index in 0..100 {
-            signatures.keep(&[call(&format!("call_{index}"))]);
+            signatures.record(&[call(&format!("call_{index}"))]);
         }
         assert!(!restored(&signatures, "first") && restored(&signatures, "call_99"));
     }

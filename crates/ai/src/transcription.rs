@@ -126,7 +126,7 @@ impl Ai {
         let mut tries = RouteAttempts::new(&upstreams, &recording.route, size, self.persistence(), deadline);
         loop {
             let attempt = tries.next().await?;
-            recording.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
+            recording.meter.start_attempt(&attempt.upstream.name, attempt.model, attempt.lease.tail());
             let asked = match attempt.upstream.kind.dialect().transcription() {
                 TranscriptionMethod::Form => {
                     forward_form(&recording, format, &attempt, (self.limits(), deadline)).await

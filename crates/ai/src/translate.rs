@@ -132,11 +132,11 @@ impl AnswerParser {
             halves.join(said);
         }
         count(said, meter);
-        self.signatures.keep(said);
+        self.signatures.record(said);
         if let Some(sharing) = &self.sharing {
-            sharing.keep(thought_signatures::store_entries(said));
+            sharing.publish(thought_signatures::store_entries(said));
         }
-        self.order.keep(said);
+        self.order.collect(said);
         if !self.renamed.is_empty() {
             self.restore_names(said);
         }
@@ -282,7 +282,7 @@ impl FormatConverter {
     fn conclude(&mut self, out: &mut Vec<u8>, meter: &Meter) -> Result<(), Failure> {
         let ends = self.listener.conclude(meter)?;
         self.write(&ends, out);
-        self.writer.end(&meter.usage(), out);
+        self.writer.finish(&meter.usage(), out);
         Ok(())
     }
 }
@@ -312,7 +312,7 @@ impl Tap for FormatConverter {
         self.listener.failure()
     }
 
-    fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
+    fn finish(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
         let events = self.listener.rest(&rest, meter)?;
         let mut out = Vec::new();
         self.write(&events, &mut out);

@@ -222,7 +222,7 @@ impl GatewayService {
     /// Publishes what this instance learns about provider keys to the other instances.
     fn publish_key_news(&self, bus: Weak<dyn EventBus>) {
         let by = self.id;
-        self.ai.tell_to(move |KeyStateChange { provider, key, model, fate }| {
+        self.ai.set_key_listener(move |KeyStateChange { provider, key, model, fate }| {
             if let Some(bus) = bus.upgrade() {
                 let signal = Signal::ProviderKeyObserved { by, provider, key, model, fate };
                 // An instance that misses the signal learns the state of the key from its own
@@ -332,7 +332,7 @@ async fn handle_signals(gateway: Weak<GatewayService>, mut listener: Listener, b
                 }
                 Some(BusMessage::Signal(Signal::ProviderKeyObserved { by, provider, key, model, fate })) => {
                     if let Some(gateway) = gateway.upgrade().filter(|gateway| gateway.id != by) {
-                        gateway.ai.hear(&KeyStateChange { provider, key, model, fate });
+                        gateway.ai.apply_key_state(&KeyStateChange { provider, key, model, fate });
                     }
                     false
                 }

@@ -72,7 +72,7 @@ impl Shared {
 }
 
 impl ResponseStore for RedisResponseStore {
-    fn keep(&self, key: ApiKeyId, texts: Vec<(String, String)>) -> BoxFuture<'static, ()> {
+    fn store(&self, key: ApiKeyId, texts: Vec<(String, String)>) -> BoxFuture<'static, ()> {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
             if !shared.has_room(key, texts.iter().map(|(name, text)| name.len() + text.len()).sum()) {
@@ -138,12 +138,12 @@ mod tests {
             let found = shelf.find(key, names.iter().map(|name| (*name).to_owned()).collect()).await;
             found.into_iter().map(|text| text.map(|text| text.len())).collect::<Vec<_>>()
         };
-        shelf.keep(key, vec![text("a", "one"), text("b", "two"), text("a", "three")]).await;
+        shelf.store(key, vec![text("a", "one"), text("b", "two"), text("a", "three")]).await;
         assert_eq!(find(key, &["b", "c", "a"]).await, [Some(3), None, Some(5)]);
         assert_eq!(find(ApiKeyId::new(), &["a"]).await, [None::<usize>]);
         let large = "x".repeat(MAX_KEY_BYTES / 2 - 100);
         for name in ["c", "d", "e"] {
-            shelf.keep(key, vec![text(name, &large)]).await;
+            shelf.store(key, vec![text(name, &large)]).await;
         }
         assert_eq!(
             find(key, &["a", "b", "c", "d", "e"]).await,

@@ -48,7 +48,7 @@ impl Ai {
             RouteAttempts::new(&upstreams, route, size, RetryPolicy { times, wait, max_delay: patience }, deadline);
         loop {
             let attempt = tries.next().await.map_err(|failure| failure.error)?;
-            meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
+            meter.start_attempt(&attempt.upstream.name, attempt.model, attempt.lease.tail());
             match self.start_chat(&attempt, (request.owner, &question), meter, deadline).await {
                 Ok(answer) => {
                     let lease = attempt.succeeded();
@@ -111,7 +111,7 @@ impl Ai {
             Opened::Whole(body) => {
                 let events = listener.whole(&body, meter)?;
                 let ends = listener.conclude(meter)?;
-                let said = ChatDeltaReader::new(listener).tell(events, ends, meter)?;
+                let said = ChatDeltaReader::new(listener).convert_events(events, ends, meter)?;
                 return Ok(stream::iter(said.into_iter().map(Ok)).boxed());
             }
         };

@@ -93,9 +93,9 @@ impl Upstream {
         self.hosted_tools && of_key.is_none_or(|passes| passes.contains(&RestrictedParameter::HostedTools))
     }
 
-    pub(super) fn tell_to(&self, hearer: &KeyListener) {
+    pub(super) fn set_key_listener(&self, hearer: &KeyListener) {
         let (hearer, provider) = (Arc::clone(hearer), self.name.clone());
-        self.keys.tell_to(move |key, model, fate| {
+        self.keys.set_listener(move |key, model, fate| {
             hearer(KeyStateChange { provider: provider.clone(), key, model: model.map(str::to_owned), fate });
         });
     }

@@ -61,7 +61,7 @@ pub(crate) trait EventReader: Default + Send + Unpin + 'static {
     }
     /// Handles the end of the provider's stream. Returns the final events that the provider has
     /// omitted if the answer is complete, an error otherwise.
-    fn end(&mut self, meter: &Meter) -> Result<&'static [u8], Failure>;
+    fn finish(&mut self, meter: &Meter) -> Result<&'static [u8], Failure>;
 }
 
 /// Passes on the events of a stream.
@@ -153,7 +153,7 @@ impl<R: EventReader> Tap for PassingTap<R> {
         self.reader.sequence()
     }
 
-    fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
+    fn finish(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
         let mut last = Bytes::new();
         if !rest.trim_ascii().is_empty() {
             // The rest is a last event without its blank line, or an error outside the event
@@ -161,7 +161,7 @@ impl<R: EventReader> Tap for PassingTap<R> {
             last = self.inspect(&[rest.as_ref(), b"\n\n"].concat().into(), meter)?;
         }
         if self.failed.is_none() && !self.reader.is_done() {
-            last = [last.as_ref(), self.reader.end(meter)?].concat().into();
+            last = [last.as_ref(), self.reader.finish(meter)?].concat().into();
         }
         Ok(self.passed(last))
     }

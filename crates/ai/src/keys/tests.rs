@@ -120,7 +120,7 @@ async fn retries_a_lone_key_early_with_backoff() {
 async fn does_not_publish_cooldowns_for_large_requests() {
     let (here, there) = (pool(&["a"]), pool(&["a"]));
     let hearer = Arc::clone(&there);
-    here.tell_to(move |key, model, fate| hearer.hear(key, model, fate));
+    here.set_listener(move |key, model, fate| hearer.apply_state(key, model, fate));
     here.lend(MODEL, 400_000, &[]).expect("a key").failed(&busy(Some(20)));
     there.lend(MODEL, 400_000, &[]).expect("the cooldown is not published");
     lend(&here).failed(&busy(Some(20)));
@@ -140,7 +140,7 @@ async fn cools_down_keys_of_one_project_together() {
 async fn applies_state_changes_of_other_instances() {
     let (here, there) = (pool(&["a", "b"]), pool(&["a", "b"]));
     let hearer = Arc::clone(&there);
-    here.tell_to(move |key, model, fate| hearer.hear(key, model, fate));
+    here.set_listener(move |key, model, fate| hearer.apply_state(key, model, fate));
     lend(&here).failed(&busy(Some(30)));
     assert_eq!(name(&lend(&there)), "b");
     assert_eq!(name(&there.lend("other", SMALL, &[]).expect("a key")), "a", "the cooldown applies to one model");

@@ -121,7 +121,7 @@ impl ValuePosition<'_> {
 
     /// Counts a string. `escapes` is the estimated number of additional bytes that it takes in the
     /// body.
-    fn look(self, text: &str, escapes: usize, media: &mut Media) {
+    fn count_string(self, text: &str, escapes: usize, media: &mut Media) {
         if self.is_argument {
             return;
         }
@@ -167,14 +167,14 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
-        self.place.look(text, 0, self.media);
+        self.place.count_string(text, 0, self.media);
         Ok(())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
         // The string contains escapes. The slashes are counted as such, because some clients escape
         // each slash in base64.
-        self.place.look(text, text.bytes().filter(|byte| *byte == b'/').count(), self.media);
+        self.place.count_string(text, text.bytes().filter(|byte| *byte == b'/').count(), self.media);
         Ok(())
     }
 

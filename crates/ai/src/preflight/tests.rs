@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::{survey::FILM_TOKENS, *};
 
-fn look(style: ApiStyle, body: &str) -> Result<(String, bool, Option<u64>, u64), String> {
+fn inspected(style: ApiStyle, body: &str) -> Result<(String, bool, Option<u64>, u64), String> {
     let body = Bytes::copy_from_slice(body.as_bytes());
     peek(style, &body)
         .map(|RequestInfo { model, stream, estimate: wanted, .. }| {
@@ -14,17 +14,17 @@ fn look(style: ApiStyle, body: &str) -> Result<(String, bool, Option<u64>, u64),
 #[test]
 fn reads_the_limit_of_each_format() {
     let body = r#"{"model":"m","stream":null,"max_tokens":5,"max_completion_tokens":7,"max_output_tokens":9,"n":2}"#;
-    assert_eq!(look(ApiStyle::Chat, body), Ok(("m".to_owned(), false, Some(7), 2)));
-    assert_eq!(look(ApiStyle::Responses, body), Ok(("m".to_owned(), false, Some(9), 1)));
-    assert_eq!(look(ApiStyle::Messages, body), Ok(("m".to_owned(), false, Some(5), 1)));
-    assert_eq!(look(ApiStyle::Chat, r#"{"model":"a\/b","stream":true}"#), Ok(("a/b".to_owned(), true, None, 1)));
+    assert_eq!(inspected(ApiStyle::Chat, body), Ok(("m".to_owned(), false, Some(7), 2)));
+    assert_eq!(inspected(ApiStyle::Responses, body), Ok(("m".to_owned(), false, Some(9), 1)));
+    assert_eq!(inspected(ApiStyle::Messages, body), Ok(("m".to_owned(), false, Some(5), 1)));
+    assert_eq!(inspected(ApiStyle::Chat, r#"{"model":"a\/b","stream":true}"#), Ok(("a/b".to_owned(), true, None, 1)));
     let hidden = r#"{"model":"m","max_tokens":900,"max_completion_tokens":1}"#;
-    assert_eq!(look(ApiStyle::Chat, hidden), Ok(("m".to_owned(), false, Some(900), 1)));
+    assert_eq!(inspected(ApiStyle::Chat, hidden), Ok(("m".to_owned(), false, Some(900), 1)));
 }
 
 #[test]
 fn treats_zero_as_unlimited_and_counts_predictions() {
-    let most = |style, rest: &str| look(style, &format!(r#"{{"model":"m",{rest}}}"#)).unwrap().2;
+    let most = |style, rest: &str| inspected(style, &format!(r#"{{"model":"m",{rest}}}"#)).unwrap().2;
     assert_eq!(most(ApiStyle::Chat, r#""max_tokens":0"#), None);
     assert_eq!(most(ApiStyle::Chat, r#""max_tokens":0,"max_completion_tokens":7"#), Some(7));
     assert_eq!(most(ApiStyle::Responses, r#""max_output_tokens":0"#), None);
@@ -55,7 +55,7 @@ fn detects_compaction() {
 #[tokio::test]
 async fn normalises_bodies_like_most_libraries() {
     let look = async |body: &str| {
-        super::look(WorkOwner::System, ApiStyle::Chat, &Bytes::copy_from_slice(body.as_bytes())).await
+        super::inspect(WorkOwner::System, ApiStyle::Chat, &Bytes::copy_from_slice(body.as_bytes())).await
     };
     let body =
         r#"{"model":"m","stream":true,"max_tokens":4096.0,"n":1.0,"messages":[],"stream":false,"temperature":0.5}"#;
@@ -215,9 +215,9 @@ fn reports_invalid_bodies() {
     for body in
         ["", "{", "[]", "3", r#"{"model":7}"#, r#"{"stream":true}"#, r#"{"model":""}"#, r#"{"model":"m","n":0}"#]
     {
-        assert!(look(ApiStyle::Chat, body).is_err(), "{body}");
+        assert!(inspected(ApiStyle::Chat, body).is_err(), "{body}");
     }
-    assert!(look(ApiStyle::Chat, r#"{"model":"m","stream":"yes"}"#).unwrap_err().contains("boolean"));
+    assert!(inspected(ApiStyle::Chat, r#"{"model":"m","stream":"yes"}"#).unwrap_err().contains("boolean"));
 }
 
 #[test]

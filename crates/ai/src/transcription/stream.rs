@@ -55,7 +55,7 @@ impl EventReader for TranscriptEvents {
         self.is_done
     }
 
-    fn end(&mut self, _: &Meter) -> Result<&'static [u8], Failure> {
+    fn finish(&mut self, _: &Meter) -> Result<&'static [u8], Failure> {
         Err(AiError::Truncated.into())
     }
 }
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn fails_on_cut_streams_and_errors() {
         let meter = Meter::default();
-        assert!(TranscriptTap::default().end(Bytes::new(), &meter).is_err());
+        assert!(TranscriptTap::default().finish(Bytes::new(), &meter).is_err());
         let refused = TranscriptTap::default().pass("data: {\"error\":{\"code\":429}}\n\n".into(), &meter);
         assert_eq!(refused.unwrap_err().error, AiError::Busy { retry_after: None });
     }

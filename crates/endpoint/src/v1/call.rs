@@ -107,7 +107,7 @@ impl<'a> CallContext<'a> {
         };
         let (body, followed) = filled.map_or((body, None), |(body, followed)| (body, Some(followed)));
         let RequestInfo { model, stream, is_repeatable, estimate: wanted, mended } =
-            ai::look(owner, self.style, &body).await?;
+            ai::inspect(owner, self.style, &body).await?;
         let body = mended.unwrap_or(body);
         let admission = self.admit_caller(&caller, endpoint, &model, wanted).await?;
         let wish = if stream {
@@ -274,7 +274,7 @@ pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
     let answer = async {
         let caller = caller(ctx).await.map_err(|error| failure::told(&error))?;
         let RequestInfo { model, estimate: wanted, mended, .. } =
-            ai::look(caller.work_owner(), asking.style, &body).await?;
+            ai::inspect(caller.work_owner(), asking.style, &body).await?;
         let body = mended.unwrap_or(body);
         let route = gateway::route_to_count(ctx.gateway(), &caller, &model)?;
         let call = Call::new(asking.style, body, route, asking.request_id.clone())

@@ -229,7 +229,7 @@ impl Writer for MessageWriter {
         }
     }
 
-    fn end(&mut self, usage: &Usage, out: &mut Vec<u8>) {
+    fn finish(&mut self, usage: &Usage, out: &mut Vec<u8>) {
         self.start_message(out);
         self.close(out);
         let delta = json!({"stop_reason": reason(self.finish), "stop_sequence": null});

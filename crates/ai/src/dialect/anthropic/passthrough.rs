@@ -255,7 +255,7 @@ impl EventReader for MessageEvents {
         self.has_stop
     }
 
-    fn end(&mut self, meter: &Meter) -> Result<&'static [u8], Failure> {
+    fn finish(&mut self, meter: &Meter) -> Result<&'static [u8], Failure> {
         if !self.has_stop {
             return Err(AiError::Truncated.into());
         }

@@ -182,7 +182,7 @@ impl Writer for ChatWriter {
         }
     }
 
-    fn end(&mut self, usage: &Usage, out: &mut Vec<u8>) {
+    fn finish(&mut self, usage: &Usage, out: &mut Vec<u8>) {
         if self.wishes.usage {
             let _ = write!(out, "{}],\"usage\":{}}}\n\n", self.start, usage::write(usage));
         }

@@ -110,7 +110,7 @@ impl ChatTap {
         let is_usage_only = chunk.choices.as_ref().is_none_or(Vec::is_empty) && chunk.usage.is_some();
         if let Some(choices) = &mut self.choices {
             for choice in chunk.choices.iter().flatten() {
-                *choices.entry(choice.place()).or_default() |= choice.end().is_some();
+                *choices.entry(choice.place()).or_default() |= choice.finish_reason().is_some();
             }
         }
         if let Some(finish) = chunk.finish() {
@@ -217,7 +217,7 @@ impl Tap for ChatTap {
         self.failed.take()
     }
 
-    fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
+    fn finish(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
         let mut out = Vec::new();
         if !rest.trim_ascii().is_empty() {
             // The rest is a last frame without its blank line, or an error outside the event

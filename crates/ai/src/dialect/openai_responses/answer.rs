@@ -415,7 +415,7 @@ impl Writer for ResponseWriter {
         }
     }
 
-    fn end(&mut self, usage: &Usage, out: &mut Vec<u8>) {
+    fn finish(&mut self, usage: &Usage, out: &mut Vec<u8>) {
         self.start_response(out);
         self.close(out);
         let status = status(self.finish);
@@ -424,7 +424,7 @@ impl Writer for ResponseWriter {
             response(&self.head, &self.repeated, status, &self.output, Some(usage)),
         );
         if let Some(record) = &self.record {
-            record.keep(&response);
+            record.store(&response);
         }
         self.event(&format!("response.{status}"), json!({ "response": response }), out);
     }

@@ -55,7 +55,7 @@ pub(crate) fn meter_whole(body: &[u8], meter: &Meter, record: Option<&ResponseRe
     meter.deliver(delivered(&TEXT, body));
     ended(&response, &BilledUses::of(&response), meter);
     if let Some(record) = record {
-        record.keep(&response);
+        record.store(&response);
     }
     Ok(())
 }
@@ -133,7 +133,7 @@ impl EventReader for ResponseEvents {
             // Clients that disconnect early pay for the tool uses so far, including partial images.
             Some(kind @ ("response.output_item.done" | "response.image_generation_call.partial_image")) => {
                 let is_done = kind == "response.output_item.done";
-                let is_new = if is_done { self.used.note(&said["item"]) } else { self.used.record_partial_image(said) };
+                let is_new = if is_done { self.used.record_item(&said["item"]) } else { self.used.record_partial_image(said) };
                 if is_new && let Some(tools) = self.used.usage() {
                     meter.report(tools);
                 }
@@ -144,7 +144,7 @@ impl EventReader for ResponseEvents {
                 self.used.add(BilledUses::of(&said["response"]));
                 ended(&said["response"], &self.used, meter);
                 if let Some(record) = &self.record {
-                    record.keep(&said["response"]);
+                    record.store(&said["response"]);
                 }
                 Ok(())
             }
@@ -182,7 +182,7 @@ impl EventReader for ResponseEvents {
         self.count
     }
 
-    fn end(&mut self, _: &Meter) -> Result<&'static [u8], Failure> {
+    fn finish(&mut self, _: &Meter) -> Result<&'static [u8], Failure> {
         Err(AiError::Truncated.into())
     }
 }

@@ -93,7 +93,7 @@ impl BilledUses {
         let mut used = Self::default();
         used.record_tools(response);
         for item in response["output"].as_array().into_iter().flatten() {
-            used.note(item);
+            used.record_item(item);
         }
         let told = counted(&response["tool_usage"]["web_search"]["num_requests"]);
         used.searches = used.searches.max(told.unwrap_or(0));
@@ -114,7 +114,7 @@ impl BilledUses {
     }
 
     /// Counts a complete item. Returns true if it used a billed tool.
-    pub fn note(&mut self, item: &Value) -> bool {
+    pub fn record_item(&mut self, item: &Value) -> bool {
         let has_failed = item["status"] == "failed";
         let container = match item["type"].as_str() {
             // Opening pages and searching within them is free of charge.

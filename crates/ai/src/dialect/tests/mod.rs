@@ -102,7 +102,7 @@ fn stream_bytes(kind: ProviderKind, style: ApiStyle, blocks: Vec<Bytes>) -> Resu
         }
     }
     if !tap.is_done() {
-        out.extend(tap.end(Bytes::new(), &meter)?.unwrap_or_default());
+        out.extend(tap.finish(Bytes::new(), &meter)?.unwrap_or_default());
     }
     Ok((String::from_utf8(out).unwrap(), meter.usage()))
 }

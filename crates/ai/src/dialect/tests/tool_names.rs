@@ -83,7 +83,7 @@ fn restores_names_in_streams() {
         let listener = AnswerParser::new(reader(kind), std::sync::Arc::default()).with_tools(&request);
         let (mut tap, meter) = (FormatConverter::new(listener, writer(ApiStyle::Messages)), Meter::default());
         let mut out = tap.pass(format!("data: {frame}\n\n").into(), &meter).unwrap().unwrap_or_default().to_vec();
-        out.extend(tap.end(Bytes::new(), &meter).unwrap().unwrap_or_default());
+        out.extend(tap.finish(Bytes::new(), &meter).unwrap().unwrap_or_default());
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains(&format!("\"name\":\"{LONG}\"")), "{kind:?} {text}");
     }

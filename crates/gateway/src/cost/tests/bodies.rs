@@ -10,7 +10,7 @@
 //!   tools a non-streamed answer;
 //! - chat completions search once, and each tool that runs code has one container.
 
-use ::ai::{ApiStyle, ExtraCalls, RequestInfo, Usage, look};
+use ::ai::{ApiStyle, ExtraCalls, RequestInfo, Usage, inspect};
 use appcore::work_pool::WorkOwner;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -183,7 +183,7 @@ proptest! {
         let text = written(&fields);
         let text = if is_hidden { text.replace('_', "\\u005f") } else { text };
         let body = Bytes::from(text.clone());
-        let RequestInfo { estimate: wanted, mended, .. } = look(WorkOwner::System, style, &body).now_or_never().unwrap().unwrap();
+        let RequestInfo { estimate: wanted, mended, .. } = inspect(WorkOwner::System, style, &body).now_or_never().unwrap().unwrap();
         let sent: Value = serde_json::from_slice(mended.as_ref().unwrap_or(&body)).unwrap();
         let allowed = Allowed::by(style, &sent);
         let part = |of: u64, share: usize| of * shares[share] / 100;

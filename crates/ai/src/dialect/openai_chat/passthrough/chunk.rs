@@ -45,7 +45,7 @@ pub(super) struct ParsedChoice<'a> {
 
 impl ParsedChoice<'_> {
     /// Finish reason. Some servers send an empty one with each chunk until the end.
-    pub(super) fn end(&self) -> Option<&str> {
+    pub(super) fn finish_reason(&self) -> Option<&str> {
         self.finish_reason.map(|reason| reason.get().trim_matches('"')).filter(|reason| !reason.is_empty())
     }
 
@@ -117,7 +117,7 @@ impl ParsedChunk<'_> {
 
     /// First finish reason of a choice.
     pub(super) fn finish(&self) -> Option<Finish> {
-        self.choices.iter().flatten().find_map(ParsedChoice::end).map(finish)
+        self.choices.iter().flatten().find_map(ParsedChoice::finish_reason).map(finish)
     }
 }
 

@@ -88,7 +88,7 @@ fn pass(wants_usage: bool, blocks: &[&'static str]) -> (String, Usage) {
     for block in blocks {
         out.extend(tap.pass(Bytes::from_static(block.as_bytes()), &meter).unwrap().unwrap_or_default());
     }
-    out.extend(tap.end(Bytes::new(), &meter).unwrap().unwrap_or_default());
+    out.extend(tap.finish(Bytes::new(), &meter).unwrap().unwrap_or_default());
     (String::from_utf8(out).unwrap(), meter.usage())
 }
 
@@ -157,7 +157,7 @@ fn ignores_empty_finish_reasons() {
         tap.pass(Bytes::from_static(piece.as_bytes()), &meter).unwrap();
         assert!(!tap.is_whole());
     }
-    assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Truncated.into()));
+    assert_eq!(tap.finish(Bytes::new(), &meter), Err(AiError::Truncated.into()));
     assert!(pass(false, &[piece, DONE]).0.contains(r#""finish_reason":"stop""#));
 }
 
@@ -200,8 +200,8 @@ fn tolerates_malformed_usage() {
 fn reports_streams_without_an_end_as_cut() {
     let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
     tap.pass(Bytes::from_static(HELLO.as_bytes()), &meter).unwrap();
-    assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Truncated.into()));
-    assert_eq!(tap.end(Bytes::from_static(b"data: {\"cho"), &meter), Err(AiError::Garbled.into()));
+    assert_eq!(tap.finish(Bytes::new(), &meter), Err(AiError::Truncated.into()));
+    assert_eq!(tap.finish(Bytes::from_static(b"data: {\"cho"), &meter), Err(AiError::Garbled.into()));
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn waits_for_the_last_choice() {
     }
     let (mut tap, meter) = (ChatTap::new(false, true), Meter::default());
     tap.pass([frame(0, ""), frame(1, ended)].concat().into(), &meter).unwrap();
-    assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Truncated.into()));
+    assert_eq!(tap.finish(Bytes::new(), &meter), Err(AiError::Truncated.into()));
 }
 
 #[test]

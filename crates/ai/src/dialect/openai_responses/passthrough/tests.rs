@@ -183,7 +183,7 @@ fn reports_cut_and_failed_streams() {
     assert!(tap.pass(bytes(FAILED), &meter).is_err(), "another one can be asked");
     tap.pass(bytes(CREATED), &meter).unwrap();
     tap.pass(bytes(DELTA), &meter).unwrap();
-    assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Truncated.into()));
+    assert_eq!(tap.finish(Bytes::new(), &meter), Err(AiError::Truncated.into()));
     assert!(meter.usage().estimated);
     let beside = "data: {\"type\":\"response.failed\",\"response\":{\"error\":null},\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"slow\"}}\n\n";
     let failed = tap.pass(bytes(beside), &meter).unwrap_err().error;
@@ -203,6 +203,6 @@ proptest! {
     fn garbage_never_panics(body in prop::collection::vec(any::<u8>(), 0..300)) {
         let (mut tap, meter, body) = (ResponsesTap::default(), Meter::default(), Bytes::from(body));
         let _ = (rewrite_request(&body, "m", HOSTED).is_ok(), rewrite_request(&body, "m", PassthroughTerms::default()).is_ok(), meter_whole(&body, &meter, None).is_ok(), tap.pass(body.clone(), &meter).is_ok());
-        let _ = tap.end(body, &meter).is_ok();
+        let _ = tap.finish(body, &meter).is_ok();
     }
 }
