@@ -189,7 +189,7 @@ impl<'a> AnswerRun<'a> {
         }
         let chosen = chosen_model(service, answer, &assistant).await?;
         let (model, route) = gateway::answering(&service.gateway, chosen.as_deref());
-        let begun = begin(service, answer, &model).await?;
+        let begun = start_answer(service, answer, &model).await?;
         if begun.status != MessageStatus::Streaming {
             return Err(Exit::Ended(JobOutcome::Done));
         }
@@ -281,7 +281,7 @@ impl<'a> AnswerRun<'a> {
             // Publish the remainder, so that the deltas add up to the whole text for clients that
             // follow only them.
             sleep(DELTA_INTERVAL).await;
-            writing.tell(&mut draft);
+            writing.publish_text(&mut draft);
         }
         Ok(Generated { draft, measure, status, reason })
     }
@@ -397,7 +397,7 @@ async fn chosen_model(
     Ok(chosen.or_else(|| assistant.model.clone()))
 }
 
-async fn begin(service: &AssistantsService, answer: &AnswerJob, model: &str) -> Result<Message, AppError> {
+async fn start_answer(service: &AssistantsService, answer: &AnswerJob, model: &str) -> Result<Message, AppError> {
     let begin = ServerAction::StartAnswer(StartAnswer {
         answer_id: answer.answer_id,
         assistant_id: answer.assistant_id,

@@ -104,7 +104,7 @@ impl Draft {
     }
 
     /// Takes the unpublished text and marks it as published.
-    pub fn tell(&mut self) -> TextDelta {
+    pub fn take_unpublished(&mut self) -> TextDelta {
         let text = self.text[self.published..].to_owned();
         let offset = self.published_units;
         self.published = self.text.len();
@@ -130,11 +130,11 @@ mod tests {
     fn offsets_are_in_utf16_code_units() {
         let mut draft = Draft::default();
         draft.push("à😀");
-        assert_eq!(draft.tell(), TextDelta { offset: 0, text: "à😀".to_owned() });
+        assert_eq!(draft.take_unpublished(), TextDelta { offset: 0, text: "à😀".to_owned() });
         assert!(!draft.has_unpublished());
         draft.push("b\0c");
         draft.push("d");
-        assert_eq!(draft.tell(), TextDelta { offset: 3, text: "bcd".to_owned() });
+        assert_eq!(draft.take_unpublished(), TextDelta { offset: 3, text: "bcd".to_owned() });
         assert_eq!(draft.text(), "à😀bcd");
     }
 
@@ -148,7 +148,7 @@ mod tests {
         draft.overtook();
         assert!(!draft.overtakes() && !draft.has_unpublished());
         draft.push(" 👋");
-        assert_eq!(draft.tell(), TextDelta { offset: 11, text: " 👋".to_owned() });
+        assert_eq!(draft.take_unpublished(), TextDelta { offset: 11, text: " 👋".to_owned() });
         let mut shorter = Draft::after("Một hai".to_owned(), 0);
         shorter.push("Một");
         assert_eq!(shorter.into_longer(), "Một hai");
@@ -165,7 +165,7 @@ mod tests {
         assert!(!whole.is_behind() && !whole.overtakes() && !whole.has_unpublished());
         whole.part();
         whole.push("b");
-        assert_eq!(whole.tell(), TextDelta { offset: 3, text: "\n\nb".to_owned() });
+        assert_eq!(whole.take_unpublished(), TextDelta { offset: 3, text: "\n\nb".to_owned() });
     }
 
     #[test]

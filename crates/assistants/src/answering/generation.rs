@@ -136,7 +136,7 @@ impl<'a> Generation<'a> {
             }
             self.pay(measure, 200);
             if draft.has_unpublished() && !draft.overtakes() {
-                self.tell(draft);
+                self.publish_text(draft);
             }
             let Some(asker) = self.asker() else { return Ok(GenerationOutcome::Complete) };
             let wanted = RequestedCalls { answer: self.answer, asker, text: draft.text(), calls };
@@ -175,7 +175,7 @@ impl<'a> Generation<'a> {
         let (service, answer) = (self.service, self.answer);
         let route = self.route.clone().map_err(GenerationError::Provider)?;
         let hold = self.hold(&request).await?;
-        let meter = measure.ask(hold);
+        let meter = measure.start_call(hold);
         let mut said = service.gateway.ai().chat(&route, request, &meter).await.map_err(GenerationError::Provider)?;
         let mut calls = Vec::new();
         // The first token is published at once.
@@ -193,7 +193,7 @@ impl<'a> Generation<'a> {
                     if draft.overtakes() {
                         self.overtake(draft).await?;
                     } else {
-                        self.tell(draft);
+                        self.publish_text(draft);
                     }
                     tell_at = Instant::now() + DELTA_INTERVAL;
                 }
@@ -288,8 +288,8 @@ impl<'a> Generation<'a> {
     }
 
     /// Publishes the new text to the conversation's viewers on every instance.
-    pub fn tell(&self, draft: &mut Draft) {
-        let TextDelta { offset, text } = draft.tell();
+    pub fn publish_text(&self, draft: &mut Draft) {
+        let TextDelta { offset, text } = draft.take_unpublished();
         let (conversation_id, message_id) = (self.answer.conversation_id, self.answer.answer_id);
         self.publish(&Event::MessageDelta { conversation_id, message_id, offset, text });
     }
@@ -297,7 +297,7 @@ impl<'a> Generation<'a> {
     /// Publishes the new reasoning to the viewers.
     fn publish_reasoning(&self, measure: &mut AnswerMetrics) {
         if measure.has_unpublished() {
-            let TextDelta { offset, text } = measure.tell();
+            let TextDelta { offset, text } = measure.take_unpublished();
             let (conversation_id, message_id) = (self.answer.conversation_id, self.answer.answer_id);
             self.publish(&Event::MessageReasoning { conversation_id, message_id, offset, text });
         }

@@ -72,7 +72,7 @@ impl AnswerMetrics {
     }
 
     /// Starts a model call with its reservation. The returned meter counts its usage.
-    pub fn ask(&mut self, hold: Option<ModelCallReservation>) -> Arc<Meter> {
+    pub fn start_call(&mut self, hold: Option<ModelCallReservation>) -> Arc<Meter> {
         let round = MeasuredCall { meter: Arc::default(), reservation: hold, started: Instant::now() };
         Arc::clone(&self.round.insert(round).meter)
     }
@@ -116,7 +116,7 @@ impl AnswerMetrics {
     }
 
     /// Returns the unpublished reasoning and marks it as published.
-    pub fn tell(&mut self) -> TextDelta {
+    pub fn take_unpublished(&mut self) -> TextDelta {
         let (text, offset) = (self.thoughts[self.published..].to_owned(), self.published_units);
         self.published = self.thoughts.len();
         self.published_units += text.encode_utf16().count() as u64;
@@ -166,7 +166,7 @@ mod tests {
     fn sums_costs_and_takes_each_call_once() {
         let mut measure = AnswerMetrics::start(context(), Vec::new());
         for cost in [Some(MicroCredits(3)), None, Some(MicroCredits(4))] {
-            measure.ask(None);
+            measure.start_call(None);
             measure.wrote();
             assert!(measure.take_call().is_some() && measure.take_call().is_none());
             measure.paid(cost);
@@ -185,9 +185,9 @@ mod tests {
         measure.thought(&"ơ".repeat(MAX_THOUGHTS));
         let piece = |offset, text: &str| TextDelta { offset, text: text.to_owned() };
         assert!(measure.has_unpublished());
-        let all = measure.tell();
+        let all = measure.take_unpublished();
         assert!(all.offset == 0 && all.text.starts_with("hmơ") && !measure.has_unpublished());
-        assert_eq!(measure.tell(), piece(all.text.encode_utf16().count() as u64, ""));
+        assert_eq!(measure.take_unpublished(), piece(all.text.encode_utf16().count() as u64, ""));
         assert!(measure.figures().thought_ms.is_some());
         let thoughts = measure.thoughts().unwrap();
         assert!(thoughts.starts_with("hmơ") && thoughts.len() <= MAX_THOUGHTS);

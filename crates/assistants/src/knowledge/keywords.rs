@@ -105,7 +105,7 @@ impl Bm25Ranking {
         Self { terms, seen: Vec::new(), pieces: 0, length: 0 }
     }
 
-    fn look_at(&mut self, row: &WordsRow) {
+    fn add_row(&mut self, row: &WordsRow) {
         let mut rest = row.words.as_slice();
         for number in row.first..row.first.saturating_add(row.count) {
             let Some((ChunkWords { length, entries }, behind)) = piece(rest) else { return };
@@ -178,14 +178,14 @@ pub(super) async fn said(db: &Database, files: &[FileRow], question: &str, most:
     }
     for part in parts(files) {
         match part {
-            ScanBatch::Files(ids) => ranking = look_at(ranking, rows::words(db.reader(), &ids).await?).await?,
+            ScanBatch::Files(ids) => ranking = add_rows(ranking, rows::words(db.reader(), &ids).await?).await?,
             ScanBatch::Long(id) => {
                 let mut first = 0;
                 loop {
                     let read = rows::words_from(db.reader(), (id, first), MAX_LOADED_VECTORS / CHUNKS_PER_ROW).await?;
                     let Some(last) = read.last() else { break };
                     first = last.first.saturating_add(last.count.max(1));
-                    ranking = look_at(ranking, read).await?;
+                    ranking = add_rows(ranking, read).await?;
                 }
             }
         }
@@ -193,10 +193,10 @@ pub(super) async fn said(db: &Database, files: &[FileRow], question: &str, most:
     tokio::task::spawn_blocking(move || ranking.best(most)).await.map_err(AppError::internal)
 }
 
-async fn look_at(mut ranking: Bm25Ranking, rows: Vec<WordsRow>) -> Result<Bm25Ranking, AppError> {
+async fn add_rows(mut ranking: Bm25Ranking, rows: Vec<WordsRow>) -> Result<Bm25Ranking, AppError> {
     let looking = move || {
         for row in &rows {
-            ranking.look_at(row);
+            ranking.add_row(row);
         }
         ranking
     };
@@ -274,7 +274,7 @@ mod tests {
     fn found(texts: &[&str], question: &str) -> Vec<i32> {
         let mut ranking = Bm25Ranking::of(question);
         for row in of("a.txt", &pieces(texts)) {
-            ranking.look_at(&row);
+            ranking.add_row(&row);
         }
         ranking.best(10).into_iter().map(|hit| hit.piece.1).collect()
     }
@@ -305,7 +305,7 @@ mod tests {
         }
         let mut ranking = Bm25Ranking::of("law");
         let row = WordsRow { file_id: KnowledgeFileId::new(), first: 0, count: 9, words: vec![1, 0, 255, 255, 7] };
-        ranking.look_at(&row);
+        ranking.add_row(&row);
         assert!(ranking.best(3).is_empty());
         assert!(found(&[], "law").is_empty() && found(&["", "law"], "").is_empty());
     }

@@ -148,7 +148,7 @@ pub async fn add(
     let known = rows::of_upload(service.db.writer(), id, upload_id).await?.ok_or(Code::NotFound)?;
     if is_new {
         service.wake_workers();
-        holder.tell(service);
+        holder.publish_change(service);
     }
     Ok(AddedFile { file: known.try_into()?, is_new })
 }
@@ -197,7 +197,7 @@ pub async fn retry(
     jobs::enqueue_for(&tx, now, &job, (shelf.by.user_id, shelf.workspace_id)).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
-    shelf.owner.tell(service);
+    shelf.owner.publish_change(service);
     rows::find(service.db.writer(), id, file_id).await?.ok_or(Code::NotFound)?.try_into()
 }
 
@@ -209,7 +209,7 @@ pub async fn remove(
 ) -> Result<(), AppError> {
     rows::find(service.db.writer(), shelf.owner.key(), file_id).await?.ok_or(Code::NotFound)?;
     sweep::remove(service, file_id).await?;
-    shelf.owner.tell(service);
+    shelf.owner.publish_change(service);
     Ok(())
 }
 

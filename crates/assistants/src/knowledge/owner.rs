@@ -107,7 +107,7 @@ impl KnowledgeOwner {
     }
 
     /// Notifies the users who can see the owner that its files have changed or progressed.
-    pub fn tell(&self, service: &AssistantsService) {
+    pub fn publish_change(&self, service: &AssistantsService) {
         let (id, user_id, workspace_id) = match self {
             Self::Assistant(row) => return definitions::publish_knowledge_change(service, row),
             Self::Section { id, user_id, workspace_id } => (*id, *user_id, *workspace_id),

@@ -130,7 +130,7 @@ impl ReadJob {
         error: Option<&str>,
     ) -> Result<(), AppError> {
         if rows::set_state(service.db.writer(), self.file_id, state, error, service.clock.now()).await? {
-            holder.tell(service);
+            holder.publish_change(service);
         }
         Ok(())
     }
@@ -154,7 +154,7 @@ async fn read(
     job.set(service, holder, KnowledgeState::Reading, None).await?;
     if file.pieces == 0 {
         chunk_file(service, owner, holder, &file).await?;
-        holder.tell(service);
+        holder.publish_change(service);
     }
     if !is_current {
         let tx = service.db.begin().await.map_err(app_error)?;
@@ -175,7 +175,7 @@ async fn read(
         }
         if told.elapsed() >= PROGRESS_INTERVAL {
             told = Instant::now();
-            holder.tell(service);
+            holder.publish_change(service);
         }
     }
     Ok(job.set(service, holder, KnowledgeState::Ready, None).await?)
