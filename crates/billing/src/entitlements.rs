@@ -86,7 +86,7 @@ impl EntitlementNotifier {
 
     /// Records a change. If no task runs for the user, the caller must start one; the returned [`Notify`] is signalled
     /// on an answer.
-    fn note(&self, user_id: UserId) -> Option<Arc<Notify>> {
+    fn mark_changed(&self, user_id: UserId) -> Option<Arc<Notify>> {
         match self.changed().entry(user_id) {
             Entry::Occupied(mut changed) => {
                 changed.get_mut().has_more = true;
@@ -321,7 +321,7 @@ pub fn notify_user(service: &BillingService, user_id: UserId) {
         return;
     }
     let Some(service) = service.entitlement_notifier.service.upgrade() else { return };
-    if let Some(found) = service.entitlement_notifier.note(user_id) {
+    if let Some(found) = service.entitlement_notifier.mark_changed(user_id) {
         tokio::spawn(run_steps(service, user_id, found));
     }
 }
@@ -371,10 +371,10 @@ mod tests {
     #[test]
     fn asks_once_for_disconnected_users() {
         let (notifier, user) = (EntitlementNotifier::new(Weak::new()), UserId::new());
-        assert!(notifier.note(user).is_some());
+        assert!(notifier.mark_changed(user).is_some());
         assert_eq!(notifier.next(user), Step::Ask);
         // A task is already running for the user.
-        assert!(notifier.note(user).is_none());
+        assert!(notifier.mark_changed(user).is_none());
         assert_eq!(notifier.next(user), Step::Ask, "another change is pending");
         assert_eq!(notifier.next(user), Step::End);
         assert!(notifier.changed().is_empty());
@@ -383,14 +383,14 @@ mod tests {
     #[tokio::test]
     async fn notifies_connected_users_once_per_question() {
         let (notifier, user) = (EntitlementNotifier::new(Weak::new()), UserId::new());
-        let found = notifier.note(user).unwrap();
+        let found = notifier.mark_changed(user).unwrap();
         assert_eq!(notifier.next(user), Step::Ask);
         assert!(notifier.find(user).is_none() && notifier.find(user).is_none(), "every worker thread answers");
         found.notified().await;
         assert_eq!(notifier.next(user), Step::Tell);
         assert!(notifier.find(user).is_none());
         // This change arrives while the entitlements are being read and published.
-        assert!(notifier.note(user).is_none());
+        assert!(notifier.mark_changed(user).is_none());
         assert_eq!(notifier.next(user), Step::Ask);
         assert!(notifier.find(user).is_none());
         assert_eq!(notifier.next(user), Step::Tell);
@@ -400,7 +400,7 @@ mod tests {
     #[test]
     fn accepts_late_answers() {
         let (notifier, user) = (EntitlementNotifier::new(Weak::new()), UserId::new());
-        assert!(notifier.note(user).is_some());
+        assert!(notifier.mark_changed(user).is_some());
         assert_eq!((notifier.next(user), notifier.next(user)), (Step::Ask, Step::End));
         assert!(notifier.find(user).is_some());
         assert_eq!((notifier.next(user), notifier.next(user)), (Step::Tell, Step::End));

@@ -66,7 +66,7 @@ impl BillingService {
     pub fn start(self: &Arc<Self>) {
         if self.is_charging() {
             tokio::spawn(payments::follow(Arc::downgrade(self), self.bus.subscribe()));
-            tokio::spawn(payments::keep(Arc::clone(self)));
+            tokio::spawn(payments::run_reconciliation(Arc::clone(self)));
             tokio::spawn(balances::run_sweeps(Arc::clone(self)));
         }
     }

@@ -57,7 +57,7 @@ impl WorkspacePayers {
     }
 
     /// Clears the shortfalls of these accounts.
-    pub fn look_again(&self, ids: &[Uuid]) {
+    pub fn clear_shortfalls(&self, ids: &[Uuid]) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for id in ids {
             if let Some(shortfall) = known.get_mut(id) {
@@ -87,7 +87,7 @@ mod tests {
         tokio::time::advance(SHORTFALL_TTL).await;
         assert!(may(100));
         payers.record_shortfall(id.0, MicroCredits(100), Instant::now());
-        payers.look_again(&[id.0]);
+        payers.clear_shortfalls(&[id.0]);
         assert!(may(100));
         payers.record_shortfall(id.0, MicroCredits(100), Instant::now());
         payers.add(id);

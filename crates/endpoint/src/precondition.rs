@@ -50,7 +50,7 @@ impl Precondition for Payer {
     const REFUSALS: &'static [Code] = &[Code::NotFound];
 
     async fn ask(ctx: &Ctx, by: &Principal, workspace_id: &Option<WorkspaceId>) -> Result<Self, AppError> {
-        Payer::ask(ctx.billing(), by, *workspace_id).await
+        Payer::authorize(ctx.billing(), by, *workspace_id).await
     }
 }
 

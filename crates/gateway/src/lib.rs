@@ -234,7 +234,7 @@ impl GatewayService {
 
     /// Invalidates cached budget state of these keys, users or workspaces.
     pub(crate) fn budgets_changed(&self, ids: &[Uuid]) {
-        self.billing.payers.look_again(ids);
+        self.billing.payers.clear_shortfalls(ids);
         self.billing.reservations.changed(ids);
     }
 

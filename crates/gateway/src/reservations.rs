@@ -136,7 +136,7 @@ impl GatewayService {
         amounts: Amounts,
         origin: Origin,
     ) -> Result<Option<Reservation>, Refusal> {
-        let taken = self.billing.reservations.take(purses, amounts, origin).await.map_err(Refusal::Failed)?;
+        let taken = self.billing.reservations.reserve(purses, amounts, origin).await.map_err(Refusal::Failed)?;
         let Err(shortage) = taken else { return taken.map_err(Refusal::from) };
         // More may be left than it seems: the reservations of finished calls may not be released
         // yet, and allotments may hold unused amounts. Both are released before a second attempt.
@@ -145,7 +145,7 @@ impl GatewayService {
             self.writer.flush().await;
         }
         if self.billing.reservations.give_back(Some(purses)).await.map_err(Refusal::Failed)? || is_behind {
-            let taken = self.billing.reservations.take(purses, amounts, origin).await.map_err(Refusal::Failed)?;
+            let taken = self.billing.reservations.reserve(purses, amounts, origin).await.map_err(Refusal::Failed)?;
             return taken.map_err(Refusal::from);
         }
         Err(shortage.into())
@@ -207,7 +207,7 @@ impl ReservationGuard {
     fn end(&mut self, cost: Amounts, source: Uuid) -> Vec<Settlement> {
         let costs = std::iter::once(cost).chain(std::iter::repeat(Amounts::default()));
         let holds = std::mem::take(&mut self.held).into_iter().zip(costs);
-        holds.filter_map(|(held, cost)| self.gateway.billing.reservations.end(held, cost, source)).collect()
+        holds.filter_map(|(held, cost)| self.gateway.billing.reservations.finish(held, cost, source)).collect()
     }
 }
 

@@ -301,7 +301,7 @@ async fn refunded<C: ConnectionTrait>(
             let place = claims.refunds.len() - 1;
             if state != RefundState::Failed {
                 let claim = Reversal::of(&claims.refunds[place]);
-                claims.refunds[place].credits = claims.take(txn, row, claim, now).await?;
+                claims.refunds[place].credits = claims.claw_back(txn, row, claim, now).await?;
             }
             place
         }
@@ -347,7 +347,7 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
     if is_reversed {
         refund.reversals += 1;
         let claim = Reversal::of(refund);
-        claims.refunds[place].credits = claims.take(txn, row, claim, now).await?;
+        claims.refunds[place].credits = claims.claw_back(txn, row, claim, now).await?;
     }
     let refund = &mut claims.refunds[place];
     // A payment that was rejected when it was paid has no receipt, so its refund gets no credit note.
@@ -425,7 +425,7 @@ async fn disputed<C: ConnectionTrait>(
             });
             let place = claims.disputes.len() - 1;
             // The credits are clawed back while the dispute is open. A dispute that is reported as won claws back none.
-            claims.disputes[place].credits = claims.take(txn, row, Reversal::Dispute(reference), now).await?;
+            claims.disputes[place].credits = claims.claw_back(txn, row, Reversal::Dispute(reference), now).await?;
             place
         }
     };

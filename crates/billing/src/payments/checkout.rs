@@ -153,7 +153,7 @@ pub(super) fn begun(
 }
 
 /// Starts a payment, or returns the one started with the same idempotency key.
-pub async fn begin(
+pub async fn start(
     service: &BillingService,
     payer: Payer,
     order: CheckoutRequest,

@@ -150,7 +150,7 @@ impl Comparison<'_> {
                         self.differs(DifferenceKind::UnknownHere, &one.charge, None, None, theirs, false).await
                     }
                 };
-                self.note(&one.charge, compared)?;
+                self.record_result(&one.charge, compared)?;
             }
         }
         let told: std::collections::HashSet<&str> = listed.iter().map(|one| one.charge.as_str()).collect();
@@ -160,14 +160,14 @@ impl Comparison<'_> {
                 let (ours, subject) = (Some(row.amount), row.id.to_string());
                 let compared =
                     self.differs(DifferenceKind::NotPaidThere, &subject, Some(&row), ours, None, false).await;
-                self.note(&subject, compared)?;
+                self.record_result(&subject, compared)?;
             }
         }
         Ok(())
     }
 
     /// Records the result of one comparison. A failure doesn't stop the others, until there are too many in a row.
-    fn note(&mut self, subject: &str, compared: Result<(), AppError>) -> Result<(), AppError> {
+    fn record_result(&mut self, subject: &str, compared: Result<(), AppError>) -> Result<(), AppError> {
         let Err(error) = compared else {
             self.in_vain = 0;
             return Ok(());
@@ -209,7 +209,7 @@ impl Comparison<'_> {
                 match found {
                     Ok(found) => {
                         let compared = self.one(row, found.remote).await;
-                        self.note(&subject, compared)?;
+                        self.record_result(&subject, compared)?;
                     }
                     // The payment is compared again tomorrow.
                     Err(error) => self.skip(&subject, &error)?,

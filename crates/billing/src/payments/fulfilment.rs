@@ -380,7 +380,7 @@ impl<'a> RemainingCredits<'a> {
         let gross = MicroCredits(i64::try_from(gross).unwrap_or(i64::MAX));
         grant_credits(txn, self.row, &[user], gross, Some(expires_at), now).await?;
         match self.claims.current() {
-            Some(claim) => self.claims.take(txn, self.row, claim, now).await.map(drop),
+            Some(claim) => self.claims.claw_back(txn, self.row, claim, now).await.map(drop),
             None => Ok(()),
         }
     }

@@ -51,7 +51,7 @@ use uuid::Uuid;
 use self::checkout::begun;
 use self::subscriptions::Payer;
 pub use self::{
-    checkout::{CheckoutRequest, StartedCheckout, begin, finish},
+    checkout::{CheckoutRequest, StartedCheckout, start, finish},
     daily_comparison::{close as close_difference, differences},
     demo::complete_demo,
     health::{health, test},
@@ -62,7 +62,7 @@ pub use self::{
     refund::{decide_refund, refund},
     revenue::revenue,
 };
-pub(crate) use self::{payment_toggles::follow, reconciler::keep};
+pub(crate) use self::{payment_toggles::follow, reconciler::run_reconciliation};
 use crate::BillingService;
 pub use ::payment::settings;
 
@@ -215,7 +215,7 @@ async fn find_visible(service: &BillingService, by: &Principal, id: Uuid) -> Res
     if row.user_id != by.user_id {
         // A payment of a workspace is visible to everybody who may pay for it.
         let workspace = row.workspace_id.ok_or(Code::NotFound)?;
-        Payer::ask(service, by, Some(workspace)).await?;
+        Payer::authorize(service, by, Some(workspace)).await?;
     }
     Ok(row)
 }

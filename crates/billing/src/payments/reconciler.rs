@@ -34,14 +34,14 @@ pub(super) const RELOAD_INTERVAL: Duration = Duration::from_secs(4);
 const EXPIRY_MARGIN: Duration = Duration::from_secs(3_600);
 
 /// Runs the reconciliation tasks until shutdown. Every instance runs them; each payment is claimed by one.
-pub(crate) async fn keep(service: Arc<BillingService>) {
+pub(crate) async fn run_reconciliation(service: Arc<BillingService>) {
     let service = service.as_ref();
-    let gateways = GatewayName::all().map(|name| run_periodically(service, name.as_str(), move || look(service, name)));
+    let gateways = GatewayName::all().map(|name| run_periodically(service, name.as_str(), move || sweep_gateway(service, name)));
     tokio::join!(
         join_all(gateways),
         run_periodically(service, "events", move || sweep_events(service)),
         run_periodically(service, "setups", move || setups::sweep(service, service.clock.now())),
-        run_periodically(service, "subscriptions", move || subscriptions::look(service, service.clock.now())),
+        run_periodically(service, "subscriptions", move || subscriptions::sweep(service, service.clock.now())),
         run_periodically(service, "comparison", move || daily_comparison::compare_all(service, service.clock.now())),
     );
 }
@@ -64,7 +64,7 @@ async fn run_periodically<F: Future<Output = Result<(), AppError>>>(
     }
 }
 
-async fn look(service: &BillingService, gateway: GatewayName) -> Result<(), AppError> {
+async fn sweep_gateway(service: &BillingService, gateway: GatewayName) -> Result<(), AppError> {
     let payments = sweep_payments(service, gateway).await;
     let refunds = sweep_refunds(service, gateway).await;
     payments.and(refunds)

@@ -71,7 +71,7 @@ pub async fn refund(
     };
     let id = refund.id;
     claims.refunds.push(refund.clone());
-    let credits = claims.take(&tx, &row, Reversal::of(&refund), now).await?;
+    let credits = claims.claw_back(&tx, &row, Reversal::of(&refund), now).await?;
     rows::put_refund(&tx, payment_refund::Model { credits, ..refund }).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::PaymentRefunded, Some(payment_id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;

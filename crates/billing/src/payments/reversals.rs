@@ -121,7 +121,7 @@ impl Reversals {
     }
 
     /// Claws back the credits of the current reversals that have not been clawed back yet; returns their amount.
-    pub async fn take<C: ConnectionTrait>(
+    pub async fn claw_back<C: ConnectionTrait>(
         &self,
         txn: &C,
         row: &payment::Model,

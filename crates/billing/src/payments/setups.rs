@@ -133,7 +133,7 @@ async fn find_visible(service: &BillingService, by: &Principal, id: PaymentMetho
     if row.user_id != by.user_id {
         // A setup of a workspace is visible to everybody who may pay for it.
         let workspace = row.workspace_id.ok_or(Code::NotFound)?;
-        Payer::ask(service, by, Some(workspace)).await?;
+        Payer::authorize(service, by, Some(workspace)).await?;
     }
     Ok(row)
 }

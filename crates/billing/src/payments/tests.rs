@@ -25,7 +25,7 @@ use sea_orm::ConnectionTrait as _;
 use stage::{PASSWORD, email, principal, sign_in, sign_up, stages};
 use uuid::Uuid;
 
-use super::{CheckoutRequest, apply, begin, plans, refund, subscriptions::Payer, webhook_inbox};
+use super::{CheckoutRequest, apply, start, plans, refund, subscriptions::Payer, webhook_inbox};
 use crate::{
     BillingService,
     ledger::{self, AccountHolder, LockedAccounts, PostingSource},
@@ -131,13 +131,13 @@ impl Buyer {
                 address: None,
                 seats: None,
             };
-            let begun = begin(service, Payer { user_id, workspace_id: None }, order).await.unwrap();
+            let begun = start(service, Payer { user_id, workspace_id: None }, order).await.unwrap();
             buyer.payments.push(begun.payment_id);
         }
         buyer
     }
 
-    async fn tell(&mut self, service: &BillingService, payment: usize, told: Told) {
+    async fn deliver_event(&mut self, service: &BillingService, payment: usize, told: Told) {
         let id = self.payments[payment];
         let money = |amount| Money::new(amount, "USD".parse().unwrap());
         let charge = format!("ch_{id}");
@@ -299,7 +299,7 @@ async fn credits_are_granted_once_and_clawed_back_once() {
             for (place, deed) in deeds.into_iter().enumerate() {
                 tracing::debug!(number, place, ?deed, "a deed");
                 match deed {
-                    Deed::Tell(payment, told) => buyer.tell(&service, payment, told).await,
+                    Deed::Tell(payment, told) => buyer.deliver_event(&service, payment, told).await,
                     Deed::Again(which) => {
                         if let Some(notice) = buyer.told.get(which).cloned() {
                             deliver(&service, notice).await;
@@ -361,7 +361,7 @@ async fn order_of_events_does_not_matter() {
                 let told = Just(told.clone()).prop_shuffle().new_tree(&mut runner).unwrap().current();
                 let mut buyer = Buyer::new(&service, &format!("Buyer{number}x{order}"), 1).await;
                 for one in &told {
-                    buyer.tell(&service, 0, *one).await;
+                    buyer.deliver_event(&service, 0, *one).await;
                     buyer.check(&service).await;
                 }
                 let row = rows::by_id(service.db.writer(), buyer.payments[0]).await.unwrap().unwrap();

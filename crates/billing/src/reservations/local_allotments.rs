@@ -140,7 +140,7 @@ impl LocalAllotments {
 
     /// Draws amounts from the allotments of all limits, or from none. Also returns the limits whose allotment must be
     /// reserved again.
-    pub fn take(
+    pub fn draw(
         &self,
         purses: &CallLimits,
         amounts: Amounts,
@@ -171,7 +171,7 @@ impl LocalAllotments {
     }
 
     /// Records a call that was admitted without allotments, and returns the busy limits to reserve allotments for.
-    pub fn note(&self, purses: &CallLimits, amounts: Amounts, now: Instant) -> Vec<SpendingLimit> {
+    pub fn record_call(&self, purses: &CallLimits, amounts: Amounts, now: Instant) -> Vec<SpendingLimit> {
         let mut blocks = self.lock();
         let mut busy = Vec::new();
         for purse in purses.iter().flatten() {
@@ -190,7 +190,7 @@ impl LocalAllotments {
     }
 
     /// Records the cost of a finished call that drew from allotments.
-    pub fn end(&self, held: &Reservation, cost: Amounts) {
+    pub fn finish(&self, held: &Reservation, cost: Amounts) {
         self.change(held, |purse, block| {
             block.in_use = block.in_use - held.amounts.of(purse);
             block.owed += cost.of(purse);
@@ -313,7 +313,7 @@ impl LocalAllotments {
     }
 
     #[cfg(test)]
-    pub fn forget_all(&self) {
+    pub fn clear(&self) {
         self.lock().clear();
     }
 }
@@ -335,10 +335,10 @@ mod tests {
     /// Creates an allotment for this number of calls.
     fn reserved(calls: i64) -> LocalAllotments {
         let (blocks, now) = (LocalAllotments::default(), Instant::now());
-        assert!(blocks.take(&named(), CALL, now).is_none());
-        assert!(blocks.note(&named(), CALL, now).is_empty(), "a single call is not busy");
-        assert_eq!(blocks.note(&named(), CALL, now), [purse()]);
-        assert!(blocks.note(&named(), CALL, now).is_empty(), "a reservation is pending");
+        assert!(blocks.draw(&named(), CALL, now).is_none());
+        assert!(blocks.record_call(&named(), CALL, now).is_empty(), "a single call is not busy");
+        assert_eq!(blocks.record_call(&named(), CALL, now), [purse()]);
+        assert!(blocks.record_call(&named(), CALL, now).is_empty(), "a reservation is pending");
         let wish = blocks.wishes(&[purse()])[0];
         assert_eq!((wish.extra, wish.needed), (MicroCredits(100 * INITIAL_CALLS), MicroCredits::ZERO));
         blocks.granted(
@@ -356,32 +356,32 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn draws_at_most_the_reserved_amount_and_renews_at_half_once() {
         let blocks = reserved(4);
-        let due: Vec<usize> = (0..4).map(|_| blocks.take(&named(), CALL, Instant::now()).unwrap().1.len()).collect();
+        let due: Vec<usize> = (0..4).map(|_| blocks.draw(&named(), CALL, Instant::now()).unwrap().1.len()).collect();
         assert_eq!(due, [0, 0, 1, 0]);
-        assert!(blocks.take(&named(), CALL, Instant::now()).is_none());
+        assert!(blocks.draw(&named(), CALL, Instant::now()).is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn unused_amount_is_free_at_once_and_cost_leaves_when_posted() {
         let blocks = reserved(1);
-        let (held, _) = blocks.take(&named(), CALL, Instant::now()).unwrap();
+        let (held, _) = blocks.draw(&named(), CALL, Instant::now()).unwrap();
         let cost = Amounts::cost(MicroCredits(30));
-        blocks.end(&held, cost);
+        blocks.finish(&held, cost);
         assert_eq!(blocks.unseen(purse()), (MicroCredits(100), MicroCredits(30)));
-        assert!(blocks.take(&named(), Amounts::cost(MicroCredits(71)), Instant::now()).is_none());
+        assert!(blocks.draw(&named(), Amounts::cost(MicroCredits(71)), Instant::now()).is_none());
         blocks.booked(&held, cost);
         assert_eq!(blocks.unseen(purse()), (MicroCredits(70), MicroCredits::ZERO));
-        assert!(blocks.take(&named(), Amounts::cost(MicroCredits(70)), Instant::now()).is_some());
+        assert!(blocks.draw(&named(), Amounts::cost(MicroCredits(70)), Instant::now()).is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn idle_or_closed_allotment_is_returned_except_calls_in_progress() {
         let blocks = reserved(4);
-        let (held, _) = blocks.take(&named(), CALL, Instant::now()).unwrap();
+        let (held, _) = blocks.draw(&named(), CALL, Instant::now()).unwrap();
         assert!(blocks.due(Instant::now()).is_empty());
         tokio::time::advance(IDLE_TIMEOUT).await;
         assert_eq!(blocks.due(Instant::now()), [purse()]);
-        assert!(blocks.take(&named(), CALL, Instant::now()).is_none(), "the allotment is closed");
+        assert!(blocks.draw(&named(), CALL, Instant::now()).is_none(), "the allotment is closed");
         let wish = blocks.wishes(&[purse()])[0];
         assert!(wish.is_closed && wish.needed == MicroCredits(100));
         blocks.granted(
@@ -389,7 +389,7 @@ mod tests {
             Instant::now(),
         );
         assert_eq!(blocks.holds().len(), 1, "the call in progress keeps its part");
-        blocks.end(&held, Amounts::default());
+        blocks.finish(&held, Amounts::default());
         assert_eq!(blocks.close(|_| true), [purse()]);
         let wish = blocks.wishes(&[purse()])[0];
         blocks.granted(
@@ -403,19 +403,19 @@ mod tests {
     async fn unconfirmed_allotment_is_not_used() {
         let blocks = reserved(100);
         for _ in 0..4 {
-            assert!(blocks.take(&named(), CALL, Instant::now()).is_some());
+            assert!(blocks.draw(&named(), CALL, Instant::now()).is_some());
             tokio::time::advance(Duration::from_secs(1) - Duration::from_millis(1)).await;
         }
         assert_eq!(blocks.due(Instant::now()), [purse()]);
         tokio::time::advance(Duration::from_millis(4)).await;
-        assert!(blocks.take(&named(), CALL, Instant::now()).is_none());
+        assert!(blocks.draw(&named(), CALL, Instant::now()).is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn caches_missing_limit_until_it_changes() {
         let blocks = LocalAllotments::default();
-        _ = blocks.note(&named(), CALL, Instant::now());
-        assert_eq!(blocks.note(&named(), CALL, Instant::now()), [purse()]);
+        _ = blocks.record_call(&named(), CALL, Instant::now());
+        assert_eq!(blocks.record_call(&named(), CALL, Instant::now()), [purse()]);
         let grant = |limitless: bool, amount| {
             let wish = blocks.wishes(&[purse()])[0];
             blocks.granted(
@@ -424,13 +424,13 @@ mod tests {
             );
         };
         grant(true, MicroCredits::ZERO);
-        let (held, due) = blocks.take(&named(), CALL, Instant::now()).unwrap();
+        let (held, due) = blocks.draw(&named(), CALL, Instant::now()).unwrap();
         assert!(held.holds.iter().all(Option::is_none) && due.is_empty());
         assert_eq!(blocks.close(|_| true), [purse()]);
-        assert!(blocks.take(&named(), CALL, Instant::now()).is_none());
+        assert!(blocks.draw(&named(), CALL, Instant::now()).is_none());
         grant(false, MicroCredits(150));
-        assert!(blocks.take(&named(), CALL, Instant::now()).is_some());
-        blocks.end(&held, CALL);
-        assert!(blocks.take(&named(), CALL, Instant::now()).is_none(), "an earlier call changes nothing");
+        assert!(blocks.draw(&named(), CALL, Instant::now()).is_some());
+        blocks.finish(&held, CALL);
+        assert!(blocks.draw(&named(), CALL, Instant::now()).is_none(), "an earlier call changes nothing");
     }
 }

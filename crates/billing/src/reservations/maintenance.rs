@@ -124,9 +124,9 @@ pub(super) async fn adopt(holds: &Reservations, id: Uuid) -> Result<Option<Reser
 impl Reservations {
     /// Drops all local state, as if this instance had died.
     #[cfg(test)]
-    pub fn forget_all(&self) {
+    pub fn drop_local_state(&self) {
         self.live.clear();
-        self.blocks.forget_all();
+        self.blocks.clear();
     }
 
     pub async fn renew(&self) -> Result<(), AppError> {

@@ -200,7 +200,7 @@ impl Reservations {
     }
 
     /// Reserves amounts in all of these limits, or in none. Returns `None` if no limit applies.
-    pub async fn take(
+    pub async fn reserve(
         self: &Arc<Self>,
         purses: &[SpendingLimit],
         amounts: Amounts,
@@ -213,13 +213,13 @@ impl Reservations {
         if origin == Origin::Own {
             return self.decide(named, amounts).await;
         }
-        if let Some((held, due)) = self.blocks.take(&named, amounts, Instant::now()) {
+        if let Some((held, due)) = self.blocks.draw(&named, amounts, Instant::now()) {
             self.spawn_reserve_allotments(due);
             return Ok(Ok(held.id().map(|_| held)));
         }
         let taken = self.decide(named, amounts).await?;
         if taken.is_ok() {
-            self.spawn_reserve_allotments(self.blocks.note(&named, amounts, Instant::now()));
+            self.spawn_reserve_allotments(self.blocks.record_call(&named, amounts, Instant::now()));
         }
         Ok(taken)
     }
@@ -265,10 +265,10 @@ impl Reservations {
     }
 
     /// Finishes a call with its actual cost. Returns the settlement to post, if any.
-    pub fn end(&self, held: Reservation, cost: Amounts, source: Uuid) -> Option<Settlement> {
+    pub fn finish(&self, held: Reservation, cost: Amounts, source: Uuid) -> Option<Settlement> {
         match held.origin {
             Origin::Own | Origin::LeftBlock => self.let_go(&held),
-            Origin::Blocks => self.blocks.end(&held, cost),
+            Origin::Blocks => self.blocks.finish(&held, cost),
         }
         let is_booked = held.origin == Origin::Own || cost != Amounts::default();
         is_booked.then_some(Settlement { held, cost, source })

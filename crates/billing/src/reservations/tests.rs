@@ -49,12 +49,12 @@ async fn account(db: &Database, credits: i64) -> Uuid {
 
 async fn reserve(holds: &Arc<Reservations>, account: Uuid, amount: i64, origin: Origin) -> Option<Reservation> {
     let amounts = Amounts::cost(MicroCredits(amount));
-    holds.take(&[SpendingLimit::Credits(account)], amounts, origin).await.unwrap().ok().flatten()
+    holds.reserve(&[SpendingLimit::Credits(account)], amounts, origin).await.unwrap().ok().flatten()
 }
 
 /// Posts the cost of a finished call, and returns the settlement that was posted.
 async fn book(db: &Database, holds: &Reservations, held: Reservation, cost: i64, now: Timestamp) -> Option<Settlement> {
-    let settlement = holds.end(held, Amounts::cost(MicroCredits(cost)), Uuid::now_v7())?;
+    let settlement = holds.finish(held, Amounts::cost(MicroCredits(cost)), Uuid::now_v7())?;
     let _turn = holds.turn().await;
     let tx = db.begin().await.unwrap();
     settle(&tx, &[settlement], now).await.unwrap();
@@ -123,7 +123,7 @@ async fn reservation_of_killed_process_pays_for_its_finished_call() {
             tx.commit().await.unwrap();
         };
         let held = reserve(&instances[0], account, 900, Origin::Own).await.unwrap();
-        let finished = instances[0].end(held, Amounts::cost(MicroCredits(600)), Uuid::now_v7()).unwrap();
+        let finished = instances[0].finish(held, Amounts::cost(MicroCredits(600)), Uuid::now_v7()).unwrap();
         assert_eq!(figures(&db, account).await, (1_000, 900, 0), "killed before posting");
         restarted(600, finished.left()).await;
         assert_eq!(figures(&db, account).await, (400, 0, 0), "the reserved amount is no debt");
@@ -189,7 +189,7 @@ async fn unsettled_reservation_expires_and_late_cost_is_posted() {
         clock.advance(EXPIRY - Duration::from_secs(1));
         holds.sweep().await.unwrap();
         assert_eq!(figures(&db, account).await, (100, 60, 0), "a call in progress keeps its reservation");
-        holds.forget_all();
+        holds.drop_local_state();
         clock.advance(EXPIRY * 2);
         holds.sweep().await.unwrap();
         assert_eq!(figures(&db, account).await, (100, 0, 0));
@@ -224,7 +224,7 @@ async fn failing_account_does_not_delay_others() {
             assert!(reserve(&holds, id, 60, Origin::Own).await.is_some());
         }
         damage(&db, accounts[1], 60).await;
-        holds.forget_all();
+        holds.drop_local_state();
         clock.advance(EXPIRY * 2);
         holds.sweep().await.unwrap();
         // Reservations expire with the next sweep, which may be one of the instance's own.
@@ -321,7 +321,7 @@ async fn racing_calls_stay_within_quota_and_next_day_resets_it() {
         let one = Amounts { count: 1, ..Amounts::default() };
         let ask = move |holds: &Arc<Reservations>| {
             let holds = Arc::clone(holds);
-            async move { holds.take(&[SpendingLimit::Counter(counter)], one, Origin::Blocks).await.unwrap() }
+            async move { holds.reserve(&[SpendingLimit::Counter(counter)], one, Origin::Blocks).await.unwrap() }
         };
         let asked: Vec<_> = (0..100).map(|number| tokio::spawn(ask(&instances[number % 2]))).collect();
         let (mut held, mut refused) = (Vec::new(), Vec::new());
@@ -337,7 +337,7 @@ async fn racing_calls_stay_within_quota_and_next_day_resets_it() {
         // One call has failed and is not counted.
         for (number, (instance, held)) in held.into_iter().enumerate() {
             let cost = Amounts { count: i64::from(number > 0), ..Amounts::default() };
-            let settlement = instances[instance].end(held, cost, Uuid::now_v7()).unwrap();
+            let settlement = instances[instance].finish(held, cost, Uuid::now_v7()).unwrap();
             let tx = db.begin().await.unwrap();
             settle(&tx, &[settlement], NOW).await.unwrap();
             tx.commit().await.unwrap();
@@ -435,11 +435,11 @@ impl Play {
                 let held = reserve(&self.instances[instance], account, amount, origin).await;
                 self.under_way.extend(held.map(|held| (instance, held)));
             }
-            Deed::Settle(which, cost) if which < self.under_way.len() => self.end(which, cost).await,
-            Deed::Drop(which) if which < self.under_way.len() => self.end(which, 0).await,
+            Deed::Settle(which, cost) if which < self.under_way.len() => self.finish_call(which, cost).await,
+            Deed::Drop(which) if which < self.under_way.len() => self.finish_call(which, 0).await,
             Deed::Settle(..) | Deed::Drop(_) => {}
             Deed::Die(instance) => {
-                self.instances[instance].forget_all();
+                self.instances[instance].drop_local_state();
                 self.under_way.retain(|(at, _)| *at != instance);
             }
             Deed::Pass(seconds) => {
@@ -475,7 +475,7 @@ impl Play {
         in_books(&self.db, self.account, now, |book| book.reverse_clawback(amount, &source, kind)).await;
     }
 
-    async fn end(&mut self, which: usize, cost: i64) {
+    async fn finish_call(&mut self, which: usize, cost: i64) {
         let (instance, held) = self.under_way.swap_remove(which);
         if book(&self.db, &self.instances[instance], held, cost, self.clock.now()).await.is_some() {
             self.charged += cost;
@@ -491,7 +491,7 @@ impl Play {
     /// Finishes all calls, and lets the reservations of dead instances expire.
     async fn finish(&mut self) {
         while !self.under_way.is_empty() {
-            self.end(0, 1).await;
+            self.finish_call(0, 1).await;
         }
         for holds in &self.instances {
             holds.give_back(None).await.unwrap();

@@ -92,7 +92,7 @@ impl Endpoint for RemovePaymentMethod {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: RemovePaymentMethodRequest, payer: &Payer) -> Result<Reply<NoData>, AppError> {
-        subscriptions::forget(ctx.billing(), *payer, request.id).await?;
+        subscriptions::remove(ctx.billing(), *payer, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -108,7 +108,7 @@ impl Endpoint for BeginPayment {
             address: ctx.address(),
             seats,
         };
-        Ok(Reply::of(payments::begin(ctx.billing(), *payer, order).await?.into()))
+        Ok(Reply::of(payments::start(ctx.billing(), *payer, order).await?.into()))
     }
 }
 

@@ -43,7 +43,7 @@ impl JobPayload for SaveMethodJob {
 impl Job<BillingService> for SaveMethodJob {
     async fn run(self, work: JobContext<'_, BillingService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
-            kept = self.keep(work.state) => kept.map(|()| JobOutcome::Done),
+            kept = self.save_method(work.state) => kept.map(|()| JobOutcome::Done),
             _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
             () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
@@ -52,7 +52,7 @@ impl Job<BillingService> for SaveMethodJob {
 
 impl SaveMethodJob {
     /// Saves the payment method. Safe to repeat.
-    pub(super) async fn keep(self, service: &BillingService) -> Result<(), AppError> {
+    pub(super) async fn save_method(self, service: &BillingService) -> Result<(), AppError> {
         let Some(payment) = payment_rows::by_id(service.db.writer(), self.payment_id).await? else { return Ok(()) };
         let Ok(gateway) = payments::gateway_of(service, &payment) else { return Ok(()) };
         let Some(recurring) = gateway.recurring() else { return Ok(()) };
@@ -223,7 +223,7 @@ pub async fn set_default(
 
 /// Removes a method, here and at the gateway. Another one becomes the default; the only method of a renewing plan can't
 /// be removed.
-pub async fn forget(service: &BillingService, payer: Payer, id: PaymentMethodId) -> Result<(), AppError> {
+pub async fn remove(service: &BillingService, payer: Payer, id: PaymentMethodId) -> Result<(), AppError> {
     let method = own(service, payer, id).await?;
     detach(service, payer, &method).await?;
     let name = method.gateway.parse().map_err(AppError::internal)?;

@@ -36,11 +36,11 @@ pub use self::methods::SaveMethodJob;
 pub(super) use self::{
     change::priced,
     methods::{customer_of, own as own_method, save as save_method, view as method_view},
-    renew::{attempt_failed, charged, look},
+    renew::{attempt_failed, charged, sweep},
 };
 pub use self::{
     change::{ChangeResult, PayRequest, change, pay, preview},
-    methods::{forget, methods, portal, set_default},
+    methods::{remove, methods, portal, set_default},
 };
 use super::plans;
 pub(super) use crate::entitlements::state;
@@ -101,7 +101,7 @@ pub struct Payer {
 impl Payer {
     /// Returns the caller as payer. For a workspace the caller needs the permission to configure it; otherwise the
     /// result is `NotFound`.
-    pub async fn ask(
+    pub async fn authorize(
         service: &BillingService,
         by: &Principal,
         workspace_id: Option<WorkspaceId>,

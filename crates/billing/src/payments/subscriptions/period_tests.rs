@@ -37,7 +37,7 @@ use uuid::Uuid;
 
 use super::{
     Payer, PaymentPurpose, change, pay, state,
-    tests::{all_payments, allowed, order, tell},
+    tests::{all_payments, allowed, order, complete_payment},
 };
 use crate::{
     BillingService, ledger,
@@ -123,8 +123,8 @@ impl Group {
         match step {
             Step::Buy(plan, seats) => {
                 let order = CheckoutRequest { seats: Some(seats), ..order(self.plans[plan]) };
-                if let Some(begun) = allowed(payments::begin(service, self.payer(), order).await) {
-                    tell(service, &self.owner, begun.payment_id, DemoOutcome::Paid).await;
+                if let Some(begun) = allowed(payments::start(service, self.payer(), order).await) {
+                    complete_payment(service, &self.owner, begun.payment_id, DemoOutcome::Paid).await;
                 }
             }
             Step::Change { plan, seats, is_paid } => {
@@ -132,18 +132,18 @@ impl Group {
                     allowed(change(service, self.payer(), self.plans[plan], Some(seats), None, None).await)
                     && let Some(id) = changed.payment_id.filter(|_| changed.redirect_url.is_some() && is_paid)
                 {
-                    tell(service, &self.owner, id, DemoOutcome::Paid).await;
+                    complete_payment(service, &self.owner, id, DemoOutcome::Paid).await;
                 }
             }
             Step::PayOpen => {
                 let all = all_payments(service, self.owner.user_id).await;
                 if let Some(open) = all.iter().find(|one| one.stage != Stage::Paid.as_str()) {
-                    tell(service, &self.owner, open.id, DemoOutcome::Paid).await;
+                    complete_payment(service, &self.owner, open.id, DemoOutcome::Paid).await;
                 }
             }
             Step::PayNext => {
                 if let Some(begun) = allowed(pay(service, self.payer(), super::PayRequest::default()).await) {
-                    tell(service, &self.owner, begun.payment_id, DemoOutcome::Paid).await;
+                    complete_payment(service, &self.owner, begun.payment_id, DemoOutcome::Paid).await;
                 }
             }
             Step::Refund(which, part) => {
@@ -180,7 +180,7 @@ impl Group {
         }
         // Processes due work, as each instance does continuously.
         for _ in 0..4 {
-            subscriptions::look(service, service.clock.now()).await.unwrap();
+            subscriptions::sweep(service, service.clock.now()).await.unwrap();
         }
     }
 

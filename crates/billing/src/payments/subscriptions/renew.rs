@@ -28,7 +28,7 @@ const SWEEP_BATCH: u64 = 100;
 
 /// Processes due subscriptions, and members without a seat. Every instance runs this; each subscription is claimed by
 /// one.
-pub(in crate::payments) async fn look(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
+pub(in crate::payments) async fn sweep(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
     let next = now.plus(service.config.payment.reconcile_after);
     let due = rows::claim_due(service.db.writer(), now, next, SWEEP_BATCH).await?;
     stream::iter(due)

@@ -18,7 +18,7 @@ use stage::{PASSWORD, email, principal, sign_in, sign_up, stages};
 use uuid::Uuid;
 
 use super::{
-    PayRequest, Payer, SaveMethodJob, cancel, change, course, forget, methods, pay, resume, set_default, state,
+    PayRequest, Payer, SaveMethodJob, cancel, change, course, remove, methods, pay, resume, set_default, state,
 };
 use crate::{
     BillingService, ledger,
@@ -94,9 +94,9 @@ pub(super) async fn all_payments(service: &BillingService, user_id: UserId) -> V
 }
 
 /// Completes a demo payment, and runs the jobs that follow.
-pub(super) async fn tell(service: &BillingService, by: &Principal, id: Uuid, outcome: DemoOutcome) {
+pub(super) async fn complete_payment(service: &BillingService, by: &Principal, id: Uuid, outcome: DemoOutcome) {
     if allowed(payments::complete_demo(service, by, id, outcome).await).is_some() {
-        SaveMethodJob { payment_id: id }.keep(service).await.unwrap();
+        SaveMethodJob { payment_id: id }.save_method(service).await.unwrap();
     }
 }
 
@@ -125,14 +125,14 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
     let nth = async |which: usize| all_payments(service, by.user_id).await.into_iter().nth(which);
     match deed {
         Deed::Buy(plan, outcome) => {
-            if let Some(begun) = allowed(payments::begin(service, payer, order(plans[plan])).await) {
-                tell(service, by, begun.payment_id, outcome).await;
+            if let Some(begun) = allowed(payments::start(service, payer, order(plans[plan])).await) {
+                complete_payment(service, by, begun.payment_id, outcome).await;
             }
         }
         Deed::BuySaved(plan, which) => {
             if let Some(id) = saved(service, payer, which).await
                 && let Some(begun) = allowed(
-                    payments::begin(
+                    payments::start(
                         service,
                         payer,
                         CheckoutRequest { method_id: Some(id), gateway: None, ..order(plans[plan]) },
@@ -140,7 +140,7 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
                     .await,
                 )
             {
-                SaveMethodJob { payment_id: begun.payment_id }.keep(service).await.unwrap();
+                SaveMethodJob { payment_id: begun.payment_id }.save_method(service).await.unwrap();
             }
         }
         Deed::Save(outcome) => {
@@ -157,7 +157,7 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
         }
         Deed::Tell(which, outcome) => {
             if let Some(row) = nth(which).await.filter(|row| row.purpose == "purchase") {
-                tell(service, by, row.id, outcome).await;
+                complete_payment(service, by, row.id, outcome).await;
             }
         }
         Deed::Refund(which, part) => {
@@ -183,17 +183,17 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
             if let Some(changed) = allowed(change(service, payer, plans[plan], None, None, None).await)
                 && let Some(id) = changed.payment_id.filter(|_| changed.redirect_url.is_some())
             {
-                tell(service, by, id, DemoOutcome::Paid).await;
+                complete_payment(service, by, id, DemoOutcome::Paid).await;
             }
         }
         Deed::Pay => {
             if let Some(begun) = allowed(pay(service, payer, PayRequest::default()).await) {
-                tell(service, by, begun.payment_id, DemoOutcome::Paid).await;
+                complete_payment(service, by, begun.payment_id, DemoOutcome::Paid).await;
             }
         }
         Deed::RemoveMethod => {
             if let Some(id) = saved(service, payer, 0).await {
-                allowed(forget(service, payer, id).await);
+                allowed(remove(service, payer, id).await);
             }
         }
         Deed::Hours(hours) => service.clock.advance(Duration::from_secs(u64::from(hours) * 3_600)),
@@ -201,7 +201,7 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
     }
     // Processes due work, as each instance does continuously.
     for _ in 0..12 {
-        subscriptions::look(service, service.clock.now()).await.unwrap();
+        subscriptions::sweep(service, service.clock.now()).await.unwrap();
     }
 }
 
