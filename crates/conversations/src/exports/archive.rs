@@ -54,7 +54,7 @@ impl Archive {
         Ok(Self { steps, packing, storing, size: 0 })
     }
 
-    pub async fn begin(&self, name: &str) -> Result<(), AppError> {
+    pub async fn start_file(&self, name: &str) -> Result<(), AppError> {
         self.send(ArchiveStep::StartFile(name.to_owned())).await
     }
 

@@ -178,7 +178,7 @@ fn markdown(text: &mut String, message: &Message, name: &str, state: &str, has_f
     Ok(())
 }
 
-pub(super) const fn end(format: ExportFormat) -> &'static [u8] {
+pub(super) const fn epilogue(format: ExportFormat) -> &'static [u8] {
     match format {
         ExportFormat::Json => b"\n]}\n",
         ExportFormat::Html => b"</body></html>\n",
@@ -291,7 +291,7 @@ mod tests {
             to: None,
         };
         let mut text = prologue(ExportFormat::Json, &head).unwrap();
-        text.extend_from_slice(end(ExportFormat::Json));
+        text.extend_from_slice(epilogue(ExportFormat::Json));
         let read: serde_json::Value = serde_json::from_slice(&text).unwrap();
         assert_eq!((&read["conversation"]["title"], &read["messages"]), (&"A } B".into(), &serde_json::json!([])));
     }

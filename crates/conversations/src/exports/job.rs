@@ -139,7 +139,7 @@ async fn fill(
     tell: impl Fn(u64) -> Result<(), AppError> + Send,
 ) -> Result<(), AppError> {
     let (mut messages, mut told_at) = (0, Instant::now());
-    archive.begin(wanted.format.file_name()).await?;
+    archive.start_file(wanted.format.file_name()).await?;
     archive.write(format::prologue(wanted.format, head)?).await?;
     let (mut files, mut paths) = (Vec::new(), HashSet::new());
     let mut is_first = true;
@@ -165,7 +165,7 @@ async fn fill(
             tell(messages)?;
         }
     }
-    archive.write(format::end(wanted.format)).await?;
+    archive.write(format::epilogue(wanted.format)).await?;
     for (file, path, size) in files {
         let size = u64::try_from(size).unwrap_or_default();
         if archive.size().saturating_add(size) > MAX_BYTES {
@@ -190,7 +190,7 @@ async fn copy(
         Err(error) if error.code() == Code::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    archive.begin(path).await?;
+    archive.start_file(path).await?;
     while let Some(piece) = pieces.next().await {
         archive.write::<Bytes>(piece?).await?;
     }

@@ -64,7 +64,7 @@ impl ExportableConversation {
 }
 
 /// Requests an export. Returns its upload, which is pending until the job has written it.
-pub async fn begin(
+pub async fn start(
     service: &ConversationsService,
     conversation: &ExportableConversation,
     wanted: ExportOptions,

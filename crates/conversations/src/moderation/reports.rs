@@ -129,7 +129,7 @@ pub async fn details(service: &ConversationsService, by: &Principal, id: ReportI
 }
 
 /// Assigns a report to the caller, also if it is assigned to somebody else.
-pub async fn take(service: &ConversationsService, by: &Principal, id: ReportId) -> Result<Report, AppError> {
+pub async fn assign(service: &ConversationsService, by: &Principal, id: ReportId) -> Result<Report, AppError> {
     set_assignee(service, by, id, Some(by.user_id), Action::ReportTaken).await
 }
 

@@ -41,6 +41,6 @@ impl Endpoint for ExportConversation {
     ) -> Result<Reply<Upload>, AppError> {
         let ExportConversationRequest { id: _, format, from, to, files } = request;
         let wanted = ExportOptions { format, from, to, files: files.unwrap_or(false) };
-        Ok(Reply::of(exports::begin(ctx.conversations(), conversation, wanted).await?))
+        Ok(Reply::of(exports::start(ctx.conversations(), conversation, wanted).await?))
     }
 }

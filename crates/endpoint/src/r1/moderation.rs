@@ -223,7 +223,7 @@ impl Endpoint for TakeReport {
     type Response = Report;
 
     async fn handle(ctx: &Ctx, request: ReportRequest) -> Result<Reply<Report>, AppError> {
-        Ok(Reply::of(moderation::take(ctx.conversations(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(moderation::assign(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
