@@ -75,7 +75,7 @@ impl LastRefusal {
     /// Time after which a refusal expires without any write.
     const REFUSAL_TTL: Duration = Duration::from_secs(60);
 
-    fn note<T>(&self, written: &Result<T, AppError>) {
+    fn record<T>(&self, written: &Result<T, AppError>) {
         let refusal = match written {
             Ok(_) => None,
             Err(error) if error.code() == Code::StorageFull => Some(WriteRefusal::Full),
@@ -268,7 +268,7 @@ impl Database {
     ) -> Result<T, AppError> {
         let committed =
             if self.is_sqlite() { committing.await } else { self.availability.within(limit, committing).await };
-        self.refusing.note(&committed);
+        self.refusing.record(&committed);
         committed
     }
 
