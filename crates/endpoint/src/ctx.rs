@@ -111,7 +111,7 @@ impl Ctx {
 
     /// Records an action of the caller in the audit log. Called from `handle_after`, outside of a
     /// transaction. A failure is only logged.
-    pub async fn note(&self, action: Action, target: Option<String>) {
+    pub async fn record_audit(&self, action: Action, target: Option<String>) {
         if let Some(by) = &self.principal {
             audit::record_detached(&self.app, NewAuditEntry::by(by, action, target)).await;
         }

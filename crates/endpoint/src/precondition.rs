@@ -23,14 +23,14 @@ pub trait Precondition: Sized + 'static {
     /// Error codes of the check, in addition to those that follow from the access.
     const REFUSALS: &'static [Code];
 
-    fn ask(ctx: &Ctx, by: &Principal, about: &Self::About) -> impl Future<Output = Result<Self, AppError>>;
+    fn check(ctx: &Ctx, by: &Principal, about: &Self::About) -> impl Future<Output = Result<Self, AppError>>;
 }
 
 impl Precondition for Confirmed {
     type About = ();
     const REFUSALS: &'static [Code] = &[Code::FreshSignInRequired];
 
-    async fn ask(ctx: &Ctx, by: &Principal, _: &()) -> Result<Self, AppError> {
+    async fn check(ctx: &Ctx, by: &Principal, _: &()) -> Result<Self, AppError> {
         Confirmed::authorize(ctx.identity(), by).await
     }
 }
@@ -39,7 +39,7 @@ impl Precondition for PasskeyEnrolment {
     type About = ();
     const REFUSALS: &'static [Code] = &[Code::FreshSignInRequired, Code::WrongState];
 
-    async fn ask(ctx: &Ctx, by: &Principal, _: &()) -> Result<Self, AppError> {
+    async fn check(ctx: &Ctx, by: &Principal, _: &()) -> Result<Self, AppError> {
         PasskeyEnrolment::authorize(ctx.identity(), by).await
     }
 }
@@ -49,7 +49,7 @@ impl Precondition for Payer {
     type About = Option<WorkspaceId>;
     const REFUSALS: &'static [Code] = &[Code::NotFound];
 
-    async fn ask(ctx: &Ctx, by: &Principal, workspace_id: &Option<WorkspaceId>) -> Result<Self, AppError> {
+    async fn check(ctx: &Ctx, by: &Principal, workspace_id: &Option<WorkspaceId>) -> Result<Self, AppError> {
         Payer::authorize(ctx.billing(), by, *workspace_id).await
     }
 }
@@ -58,7 +58,7 @@ impl Precondition for EditableAssistant {
     type About = AssistantId;
     const REFUSALS: &'static [Code] = &[Code::NotFound, Code::Forbidden];
 
-    async fn ask(ctx: &Ctx, by: &Principal, id: &AssistantId) -> Result<Self, AppError> {
+    async fn check(ctx: &Ctx, by: &Principal, id: &AssistantId) -> Result<Self, AppError> {
         EditableAssistant::authorize(ctx.assistants(), by, *id).await
     }
 }
@@ -67,7 +67,7 @@ impl Precondition for ExportableConversation {
     type About = ConversationId;
     const REFUSALS: &'static [Code] = &[Code::NotFound, Code::NotAMember, Code::Forbidden];
 
-    async fn ask(ctx: &Ctx, by: &Principal, id: &ConversationId) -> Result<Self, AppError> {
+    async fn check(ctx: &Ctx, by: &Principal, id: &ConversationId) -> Result<Self, AppError> {
         ExportableConversation::authorize(ctx.conversations(), by, *id).await
     }
 }

@@ -358,7 +358,7 @@ impl Endpoint for RefreshMcpServer {
 
     async fn handle_after(ctx: &Ctx, id: Option<&McpServerId>, result: Result<&Reply<McpServer>, &AppError>) {
         if let (Some(id), Ok(_)) = (id, result) {
-            ctx.note(Action::McpServerChanged, Some(id.to_string())).await;
+            ctx.record_audit(Action::McpServerChanged, Some(id.to_string())).await;
         }
     }
 }

@@ -172,7 +172,7 @@ impl Endpoint for RestProviderKey {
 
     async fn handle_after(ctx: &Ctx, key: Option<&String>, result: Result<&Reply<NoData>, &AppError>) {
         if let (Some(key), Ok(_)) = (key, result) {
-            ctx.note(Action::ProviderKeyChanged, Some(key.clone())).await;
+            ctx.record_audit(Action::ProviderKeyChanged, Some(key.clone())).await;
         }
     }
 }
@@ -206,7 +206,7 @@ impl Endpoint for ReviveProviderKey {
 
     async fn handle_after(ctx: &Ctx, key: Option<&String>, result: Result<&Reply<NoData>, &AppError>) {
         if let (Some(key), Ok(_)) = (key, result) {
-            ctx.note(Action::ProviderKeyChanged, Some(key.clone())).await;
+            ctx.record_audit(Action::ProviderKeyChanged, Some(key.clone())).await;
         }
     }
 }

@@ -78,7 +78,7 @@ impl Endpoint for TestMail {
 
     async fn handle_after(ctx: &Ctx, _: Option<&()>, result: Result<&Reply<MailTest>, &AppError>) {
         if result.is_ok() {
-            ctx.note(Action::MailTested, None).await;
+            ctx.record_audit(Action::MailTested, None).await;
         }
     }
 }

@@ -221,7 +221,7 @@ impl<'a> CallContext<'a> {
         let Forwarded { content_type, body, .. } = match answer.await {
             Ok(forwarded) => forwarded,
             Err(error) => {
-                settling.end(error.status(self.style));
+                settling.finish(error.status(self.style));
                 return Err(error);
             }
         };
@@ -231,7 +231,7 @@ impl<'a> CallContext<'a> {
                     let (app, model) = (self.ctx.app(), meter.served().model);
                     gateway::keep(&app.gateway, question, content_type, body.clone(), model).await;
                 }
-                Reply::bytes(content_type, body).header(COST, HeaderValue::from(settling.end(200).0))
+                Reply::bytes(content_type, body).header(COST, HeaderValue::from(settling.finish(200).0))
             }
             AnswerBody::Stream(frames) => {
                 let every = self.ctx.app().config.gateway.heartbeat;

@@ -26,7 +26,7 @@ impl CallSettlement {
     }
 
     /// Settles the call with the status sent to the client. Returns its cost.
-    pub fn end(mut self, status: u16) -> MicroCredits {
+    pub fn finish(mut self, status: u16) -> MicroCredits {
         self.settle(status)
     }
 
