@@ -109,7 +109,7 @@ struct Payload {
 
 impl LogEvents {
     /// Adds an event of the log. Events from before `since` produce no notifications.
-    pub fn take(&mut self, row: &conversation_event::Model, since: Timestamp) {
+    pub fn add(&mut self, row: &conversation_event::Model, since: Timestamp) {
         if row.kind == "conversation.deleted" {
             self.deleted_conversations.insert(row.conversation_id);
             return;

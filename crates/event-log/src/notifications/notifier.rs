@@ -79,7 +79,7 @@ struct PendingHeads {
 }
 
 impl PendingHeads {
-    fn hear(&self, id: ConversationId, seq: i64) {
+    fn record(&self, id: ConversationId, seq: i64) {
         let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
         let head = heads.entry(id).or_default();
         *head = seq.max(*head);
@@ -106,7 +106,7 @@ async fn listen(mut listener: Listener, news: Arc<PendingHeads>) {
             BusMessage::Envelope(envelope) => {
                 let (Topic::Conversation(id), Some(position)) = (&envelope.topic, envelope.position) else { continue };
                 if is_relevant(&envelope.kind) {
-                    news.hear(*id, position.seq);
+                    news.record(*id, position.seq);
                 }
             }
             BusMessage::Signal(Signal::Gap) => {
@@ -144,7 +144,7 @@ async fn run(service: Weak<EventLogService>, news: Arc<PendingHeads>) {
 async fn turn(service: &EventLogService, news: &PendingHeads, lookout: &mut SweepSchedule) -> Result<(), AppError> {
     if let Some(look) = lookout.due(&news.has_gap, service.clock.now()) {
         for (id, head) in find_unprocessed(service, look).await? {
-            news.hear(id, head);
+            news.record(id, head);
         }
         // The positions that the sweep has found stay queued until they are processed.
         lookout.looked(look);
@@ -154,7 +154,7 @@ async fn turn(service: &EventLogService, news: &PendingHeads, lookout: &mut Swee
     let all = news.take();
     let work = |some: Vec<(ConversationId, i64)>| async move { catch_panic(process(service, news, &some)).await };
     let mut rest = process_with_bisection(&all, MAX_CONVERSATIONS, is_of_one, work).await;
-    rest.rows().for_each(|(id, head)| news.hear(*id, *head));
+    rest.rows().for_each(|(id, head)| news.record(*id, *head));
     if let Some(error) = rest.error {
         return Err(error);
     }
@@ -210,7 +210,7 @@ async fn process(
     let mut happenings = LogEvents::default();
     let mut reached: HashMap<ConversationId, i64> = HashMap::new();
     for row in events::next_readable_of_each(service.db.reader(), &behind, MAX_EVENTS).await? {
-        happenings.take(&row, now.minus(MAX_EVENT_AGE));
+        happenings.add(&row, now.minus(MAX_EVENT_AGE));
         reached.insert(row.conversation_id, row.seq);
     }
     // The total number of rows of the query is limited. If several conversations were requested,
@@ -222,7 +222,7 @@ async fn process(
         // Events that are missing from the log were trimmed; they are too old for notifications.
         let now = *reached.entry(*id).or_insert(if is_alone { head.min(seen + i64::from(MAX_EVENTS)) } else { *seen });
         if now < head {
-            news.hear(*id, head);
+            news.record(*id, head);
         }
     }
     let found = match recipients::resolve(service, &happenings, now).await {

@@ -36,7 +36,7 @@ pub(super) async fn load_open_answers(batch: &mut Batch<'_>, people: BTreeSet<Us
     Ok(())
 }
 
-pub(super) async fn begin(
+pub(super) async fn start(
     batch: &mut Batch<'_>,
     conversation_id: ConversationId,
     begin: &StartAnswer,
@@ -149,7 +149,7 @@ fn enqueue_title(batch: &mut Batch<'_>, answer: &Message) -> Result<(), AppError
         && batch.capabilities(conversation_id)?.asks_every_message
     {
         let assistant_id = AssistantId(assistant);
-        batch.ask(TitleJob { conversation_id, question_id, answer_id: answer.id, assistant_id }.new_job()?);
+        batch.enqueue(TitleJob { conversation_id, question_id, answer_id: answer.id, assistant_id }.new_job()?);
     }
     Ok(())
 }

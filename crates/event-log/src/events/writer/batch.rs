@@ -161,7 +161,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Removes a deleted conversation, so that later changes of the batch get `NotFound`.
-    pub fn forget(&mut self, id: ConversationId) {
+    pub fn remove_conversation(&mut self, id: ConversationId) {
         self.conversations.remove(&id);
     }
 
@@ -251,14 +251,14 @@ impl<'a> Batch<'a> {
         content.check_length(self.limits.messages.max_chars_in(self.kind(id)?))
     }
 
-    pub fn ask(&mut self, job: NewJob) {
+    pub fn enqueue(&mut self, job: NewJob) {
         self.jobs.push(job);
     }
 
     /// Enqueues a job on behalf of a user. Such jobs are scheduled fairly among users.
-    pub fn ask_for(&mut self, job: &impl JobPayload, id: ConversationId, by: UserId) -> Result<(), AppError> {
+    pub fn enqueue_for(&mut self, job: &impl JobPayload, id: ConversationId, by: UserId) -> Result<(), AppError> {
         let workspace_id = self.conversation(id)?.workspace_id;
-        self.ask(job.new_job_for((by, workspace_id))?);
+        self.enqueue(job.new_job_for((by, workspace_id))?);
         Ok(())
     }
 
@@ -269,7 +269,7 @@ impl<'a> Batch<'a> {
 
     /// Enqueues an assistant's answer on behalf of a user.
     pub fn enqueue_answer(&mut self, job: &AnswerJob, by: UserId) -> Result<(), AppError> {
-        self.ask_for(job, job.conversation_id, by)?;
+        self.enqueue_for(job, job.conversation_id, by)?;
         *self.open_answers.entry(by).or_default() += 1;
         Ok(())
     }

@@ -260,8 +260,8 @@ pub(super) async fn dissolve(batch: &mut Batch<'_>, conversation_id: Conversatio
     let advance = query::batches::advance_heads(batch.db.get_database_backend(), &[head], batch.now);
     query::execute(batch.db, vec![advance]).await?;
     query::conversations::delete(batch.db, conversation_id).await?;
-    batch.ask(SweepJob::Conversation(conversation_id).new_job()?);
-    batch.forget(conversation_id);
+    batch.enqueue(SweepJob::Conversation(conversation_id).new_job()?);
+    batch.remove_conversation(conversation_id);
     Ok(Outcome::Done)
 }
 

@@ -172,7 +172,7 @@ impl Edits {
         self.rewrite(&message)?;
         self.edited.remove(&message.id);
         self.marked.remove(&message.id);
-        self.reactions.forget(message.id);
+        self.reactions.discard(message.id);
         self.deleted.insert(message.id);
         self.messages.insert(message.id, message);
         Ok(())

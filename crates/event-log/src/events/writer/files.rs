@@ -102,7 +102,7 @@ pub(super) fn attach(batch: &mut Batch<'_>, message: &Message, sender: UserId) -
     for upload in &message.attachments {
         let (upload_id, size) = (upload.id, upload.size);
         if upload.transcript_state == Some(TranscriptState::Pending) {
-            batch.ask_for(&TranscribeJob { conversation_id, message_id, upload_id }, conversation_id, sender)?;
+            batch.enqueue_for(&TranscribeJob { conversation_id, message_id, upload_id }, conversation_id, sender)?;
         }
         batch.files.attached.push(Attachment { message_id, upload_id, conversation_id, workspace_id, size });
         batch.files.used_bytes.entry(workspace_id).and_modify(|taken| *taken = taken.saturating_add(size));
@@ -177,7 +177,7 @@ async fn replace_previews(
     for upload in before.into_iter().filter(|upload| !pictures.contains(upload)) {
         query::previews::detach(batch.db, message_id, upload).await?;
         query::uploads::mark_removed(batch.db, &[upload], batch.now).await?;
-        batch.ask(SweepJob::Upload(upload).new_job()?);
+        batch.enqueue(SweepJob::Upload(upload).new_job()?);
     }
     if message.previews == previews {
         return Ok(Outcome::Done);
@@ -200,7 +200,7 @@ pub(super) async fn detach(batch: &mut Batch<'_>, message: MessageId) -> Result<
     for upload in detached {
         // Marking the upload makes the state that was loaded outdated.
         batch.files.uploads.remove(&upload);
-        batch.ask(SweepJob::Upload(upload).new_job()?);
+        batch.enqueue(SweepJob::Upload(upload).new_job()?);
     }
     Ok(())
 }

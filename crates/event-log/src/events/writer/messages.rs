@@ -165,7 +165,7 @@ pub(super) fn send(batch: &mut Batch<'_>, by: Actor, send: &SendMessage) -> Resu
         && urls::may_contain_link(&message.content)
         && !batch.capabilities(conversation_id)?.asks_every_message
     {
-        batch.ask_for(&PreviewJob { conversation_id, message_id: message.id }, conversation_id, user_id)?;
+        batch.enqueue_for(&PreviewJob { conversation_id, message_id: message.id }, conversation_id, user_id)?;
     }
     moderation::record_slow_mode(batch, by)?;
     if is_in_main_line {
@@ -295,7 +295,7 @@ pub(super) fn edit(batch: &mut Batch<'_>, by: Actor, edit: &EditMessage) -> Resu
         message.mentions.clone_from(mentioned);
     }
     if needs_previews(&message, &content) {
-        batch.ask_for(&PreviewJob { conversation_id, message_id: message.id }, conversation_id, user_id)?;
+        batch.enqueue_for(&PreviewJob { conversation_id, message_id: message.id }, conversation_id, user_id)?;
     }
     message.previews.clear();
     message.content = content;

@@ -106,7 +106,7 @@ pub(super) async fn hide(
         message = live_message(batch, conversation_id, hide.message_id).await?;
         mentions::restore(batch, &message);
         if urls::may_contain_link(&message.content) {
-            batch.ask(PreviewJob { conversation_id, message_id: message.id }.new_job()?);
+            batch.enqueue(PreviewJob { conversation_id, message_id: message.id }.new_job()?);
         }
     }
     audit::record(batch.db, hide.entry.clone()).await?;

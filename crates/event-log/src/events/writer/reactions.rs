@@ -77,7 +77,7 @@ impl Reactions {
     }
 
     /// Drops the pending changes of reactions to a deleted message.
-    pub fn forget(&mut self, message: MessageId) {
+    pub fn discard(&mut self, message: MessageId) {
         self.changed.retain(|reacted, _| reacted.message_id != message);
     }
 

@@ -133,7 +133,7 @@ impl Batch<'_> {
             ServerAction::HandOver { user_id, entry } => {
                 conversations::transfer_ownership(self, id, *user_id, entry).await
             }
-            ServerAction::StartAnswer(begin) => answers::begin(self, id, begin).await,
+            ServerAction::StartAnswer(begin) => answers::start(self, id, begin).await,
             ServerAction::FinishAnswer(finish) => answers::finish(self, id, finish).await,
             ServerAction::ReplaceAnswerText { answer_id, content } => {
                 answers::replace_text(self, id, *answer_id, content).await

@@ -41,7 +41,7 @@ impl Batch<'_> {
     }
 
     /// Loads, without locks, the state that messages need and that isn't cached.
-    pub async fn look(mut self, changes: &[Change], memory: &mut ConversationCache) -> Result<Self, AppError> {
+    pub async fn load_unlocked(mut self, changes: &[Change], memory: &mut ConversationCache) -> Result<Self, AppError> {
         let mut unknown = Vec::new();
         let mut half_known = HashMap::new();
         for people in people(changes).chunk_by(|(one, _), (next, _)| one == next) {
