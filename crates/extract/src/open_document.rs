@@ -115,7 +115,7 @@ fn pages(xml: &[u8]) -> Result<Vec<Page>, ExtractError> {
                 b"table-row" => paragraphs.finish_row(),
                 b"table" => paragraphs.finish_table(),
                 b"frame" => {
-                    let said = paragraphs.take();
+                    let said = paragraphs.drain_text();
                     let Some(page) = pages.last_mut() else { continue };
                     if std::mem::take(&mut is_title) && page.title.is_none() {
                         let title = said.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -127,7 +127,7 @@ fn pages(xml: &[u8]) -> Result<Vec<Page>, ExtractError> {
             },
             Event::Eof => {
                 if let Some(page) = pages.last_mut() {
-                    page.text.push_str(&paragraphs.take());
+                    page.text.push_str(&paragraphs.drain_text());
                 }
                 return Ok(pages);
             }
@@ -138,7 +138,7 @@ fn pages(xml: &[u8]) -> Result<Vec<Page>, ExtractError> {
 
 fn finish_page(pages: &mut Vec<Page>, paragraphs: &mut MarkdownBuilder) {
     if let Some(page) = pages.last_mut() {
-        page.text.push_str(&paragraphs.take());
+        page.text.push_str(&paragraphs.drain_text());
     }
     pages.push(Page::default());
 }

@@ -63,7 +63,7 @@ impl MarkdownBuilder {
     }
 
     /// Returns the text built so far and clears it.
-    pub fn take(&mut self) -> String {
+    pub fn drain_text(&mut self) -> String {
         std::mem::take(&mut self.text)
     }
 }

@@ -156,7 +156,7 @@ fn shapes(xml: &[u8]) -> Result<Slide, ExtractError> {
                 b"tc" => paragraphs.finish_cell(),
                 b"tr" => paragraphs.finish_row(),
                 b"sp" | b"graphicFrame" => {
-                    let said = paragraphs.take();
+                    let said = paragraphs.drain_text();
                     if matches!(kind.as_str(), "title" | "ctrTitle") && slide.title.is_none() {
                         let title = said.split_whitespace().collect::<Vec<_>>().join(" ");
                         slide.title = Some(title).filter(|title| !title.is_empty());

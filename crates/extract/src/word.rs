@@ -68,7 +68,7 @@ fn text(xml: &[u8]) -> Result<String, ExtractError> {
                 b"tbl" => paragraphs.finish_table(),
                 _ => {}
             },
-            Event::Eof => return Ok(paragraphs.take()),
+            Event::Eof => return Ok(paragraphs.drain_text()),
             _ => {}
         }
     }
