@@ -198,7 +198,7 @@ async fn append(
             }
         }
     }
-    let progress = appending.end().await?;
+    let progress = appending.finish().await?;
     broken.map_or(Ok(progress), Err)
 }
 

@@ -99,7 +99,7 @@ async fn receive(
     announced: UploadMetadata,
     pieces: impl Stream<Item = Result<Bytes, AppError>>,
 ) -> Result<Reply<Upload>, AppError> {
-    let mut receiving = uploads::begin(ctx.files(), ctx.user()?, announced).await?;
+    let mut receiving = uploads::start(ctx.files(), ctx.user()?, announced).await?;
     let mut pieces = pin!(pieces);
     while let Some(piece) = pieces.next().await {
         let written = match piece {

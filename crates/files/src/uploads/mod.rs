@@ -115,7 +115,7 @@ pub struct ActiveUpload {
 }
 
 /// Starts an upload after checking the permission and the available space.
-pub async fn begin(
+pub async fn start(
     service: &FilesService,
     by: &Principal,
     announced: UploadMetadata,

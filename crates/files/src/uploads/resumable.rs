@@ -136,7 +136,7 @@ impl UploadAppend<'_> {
 
     /// Stores the received bytes, even if the request was interrupted. If the upload is complete,
     /// joins its parts.
-    pub async fn end(mut self) -> Result<UploadProgress, AppError> {
+    pub async fn finish(mut self) -> Result<UploadProgress, AppError> {
         self.store().await?;
         if self.progress.offset == self.progress.length && self.row.status == UploadStatus::Pending.as_str() {
             complete(self.service, &self.row).await?;
