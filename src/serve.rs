@@ -31,7 +31,7 @@ pub fn run(loaded: LoadedConfig) -> anyhow::Result<()> {
         }
         let workers = app.start_workers();
         server::run(Arc::clone(&app), workers).await?;
-        if tokio::time::timeout(CLOSE_TIMEOUT, app.gateway.end()).await.is_err() {
+        if tokio::time::timeout(CLOSE_TIMEOUT, app.gateway.shut_down()).await.is_err() {
             let (waiting, _) = app.gateway.backlog();
             tracing::error!(waiting, "failed to record AI usage before the timeout");
         }

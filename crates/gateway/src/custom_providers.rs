@@ -19,7 +19,7 @@ use platform::audit::{self, Action, NewAuditEntry};
 
 use crate::{
     GatewayService,
-    models::{DEMO, Source, is_name, tell},
+    models::{DEMO, Source, is_name, announce_models_changed},
     providers,
 };
 
@@ -97,7 +97,7 @@ pub async fn add(service: &GatewayService, by: &Confirmed, new: NewProvider) -> 
     rows::insert(&tx, row.clone()).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::ProviderAdded, Some(row.name.clone()))).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service).await?;
+    announce_models_changed(service).await?;
     view(service, &row.name)
 }
 
@@ -152,7 +152,7 @@ pub async fn change(
     }
     audit::record(&tx, NewAuditEntry::by(by, Action::ProviderChanged, Some(row.name.clone()))).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service).await?;
+    announce_models_changed(service).await?;
     view(service, &row.name)
 }
 
@@ -177,7 +177,7 @@ pub async fn remove(service: &GatewayService, by: &Confirmed, name: &str) -> Res
     }
     audit::record(&tx, NewAuditEntry::by(by, Action::ProviderRemoved, Some(row.name))).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service).await
+    announce_models_changed(service).await
 }
 
 async fn stored(service: &GatewayService, name: &str) -> Result<AiProviderRow, AppError> {

@@ -102,7 +102,7 @@ impl Journal {
     }
 
     /// Appends a row. Calls must be serialised with each other and with [`Self::rotate`].
-    pub fn keep(&self, row: &usage_request::Model, model: &str, account: Option<Uuid>, held: &[OrphanedReservation]) {
+    pub fn append(&self, row: &usage_request::Model, model: &str, account: Option<Uuid>, held: &[OrphanedReservation]) {
         let Some(files) = &self.files else { return };
         // The line starts with a newline, because the previous one may be incomplete if the disk
         // was full.
@@ -137,7 +137,7 @@ impl Journal {
 impl JournalRotation {
     /// Must be called before rows are written; `taken` is the number of rows received so far. Calls
     /// must be serialised with [`Journal::keep`].
-    pub fn begin(&mut self, journal: &Journal, taken: u64) {
+    pub fn start(&mut self, journal: &Journal, taken: u64) {
         if self.0.is_none() {
             self.0 = Some((journal.rotate(), taken));
         }
@@ -145,7 +145,7 @@ impl JournalRotation {
 
     /// Must be called after rows were written or given up; `done` is their total number since the
     /// start.
-    pub fn end(&mut self, journal: &Journal, done: u64) {
+    pub fn finish(&mut self, journal: &Journal, done: u64) {
         if let Some((side, _)) = self.0.take_if(|(_, taken)| done >= *taken) {
             journal.empty(side);
         }
@@ -243,13 +243,13 @@ mod tests {
         let (first, left_behind) = Journal::open(folder.path());
         assert!(left_behind.rows.is_empty());
         let written = row("written");
-        first.keep(&written, "small", None, &[]);
+        first.append(&written, "small", None, &[]);
         let side = first.rotate();
         let waiting = row("waiting");
-        first.keep(&waiting, "small", Some(Uuid::max()), &[]);
+        first.append(&waiting, "small", Some(Uuid::max()), &[]);
         first.empty(side);
         let side = first.rotate();
-        first.keep(&row("last"), "small", None, &[]);
+        first.append(&row("last"), "small", None, &[]);
         {
             // A second process that runs at the same time finds no rows to book.
             let (_second, left_behind) = Journal::open(folder.path());
@@ -277,7 +277,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(JOURNAL_FOLDER), "a file").unwrap();
         let (journal, left_behind) = Journal::open(folder.path());
-        journal.keep(&row("one"), "small", None, &[]);
+        journal.append(&row("one"), "small", None, &[]);
         journal.empty(journal.rotate());
         assert!(left_behind.rows.is_empty());
     }
@@ -298,9 +298,9 @@ mod tests {
     fn incomplete_line_does_not_affect_others() {
         let folder = tempfile::tempdir().unwrap();
         let (journal, _) = Journal::open(folder.path());
-        journal.keep(&row("before"), "small", None, &[]);
+        journal.append(&row("before"), "small", None, &[]);
         (&journal.files.as_ref().unwrap()[0].file).write_all(b"\n{\"row\":{\"id\":\"the disk was full").unwrap();
-        journal.keep(&row("after"), "small", None, &[]);
+        journal.append(&row("after"), "small", None, &[]);
         assert_eq!(found_after(folder.path(), journal), ["after", "before"]);
     }
 
@@ -310,16 +310,16 @@ mod tests {
         let (journal, _) = Journal::open(folder.path());
         let (mut turns, mut taken, mut done) = (JournalRotation::default(), 0, 0);
         let keep = |taken: &mut u64| {
-            journal.keep(&row(&taken.to_string()), "small", None, &[]);
+            journal.append(&row(&taken.to_string()), "small", None, &[]);
             *taken += 1;
         };
         (0..3).for_each(|_| keep(&mut taken));
         for _ in 0..100 {
             // At any time three rows are waiting to be written.
-            turns.begin(&journal, taken);
+            turns.start(&journal, taken);
             keep(&mut taken);
             done += 1;
-            turns.end(&journal, done);
+            turns.finish(&journal, done);
         }
         let found: Vec<u64> = found_after(folder.path(), journal).iter().map(|name| name.parse().unwrap()).collect();
         assert!((done..taken).all(|waiting| found.contains(&waiting)), "{found:?}");

@@ -91,7 +91,7 @@ pub async fn create(service: &GatewayService, by: &Confirmed, new: NewApiKey) ->
     }
     rows::insert(&tx, row.clone()).await?;
     let budget = match budget {
-        Some(limit) => Some(budgets::put(&tx, own_budget(row.id), limit, now).await?),
+        Some(limit) => Some(budgets::upsert(&tx, own_budget(row.id), limit, now).await?),
         None => None,
     };
     audit::record(&tx, NewAuditEntry::by(by, Action::ApiKeyCreated, Some(row.id.to_string()))).await?;
@@ -126,7 +126,7 @@ pub async fn update(
     change.policy.apply(service, &mut row)?;
     rows::update(&tx, row.clone()).await?;
     let budget = match budget {
-        Some(Some(limit)) => Some(budgets::put(&tx, own_budget(id), limit, now).await?),
+        Some(Some(limit)) => Some(budgets::upsert(&tx, own_budget(id), limit, now).await?),
         Some(None) => {
             budget_rows::remove(&tx, own_budget(id)).await?;
             None

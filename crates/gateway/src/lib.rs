@@ -212,7 +212,7 @@ impl GatewayService {
     }
 
     /// Called on shutdown: writes pending usage and releases local allotments.
-    pub async fn end(&self) {
+    pub async fn shut_down(&self) {
         self.writer.flush().await;
         if let Err(error) = self.billing.reservations.give_back(None).await {
             tracing::warn!(%error, "failed to release local allotments, they expire by themselves");
@@ -411,7 +411,7 @@ pub fn may_call(service: &GatewayService, caller: &GatewayCaller, name: &str) ->
 }
 
 /// Stores the answer to a request in the response cache.
-pub async fn keep(
+pub async fn cache_answer(
     service: &GatewayService,
     question: CacheKey,
     content_type: &'static str,

@@ -119,18 +119,18 @@ impl GatewayService {
         amounts: Amounts,
         origin: Origin,
     ) -> Result<Option<Reservation>, Refusal> {
-        let taken = self.take(&bill.purses, amounts, origin).await;
+        let taken = self.reserve(&bill.purses, amounts, origin).await;
         let (Some(account), Some(otherwise)) = (bill.account(), bill.fallback_account) else { return taken };
         match taken {
             Err(Refusal::OutOfCredits) => {
                 self.billing.payers.record_shortfall(account, amounts.cost, Instant::now());
-                self.take(&bill.of(otherwise).purses, amounts, origin).await
+                self.reserve(&bill.of(otherwise).purses, amounts, origin).await
             }
             taken => taken,
         }
     }
 
-    async fn take(
+    async fn reserve(
         self: &Arc<Self>,
         purses: &[SpendingLimit],
         amounts: Amounts,
@@ -199,12 +199,12 @@ impl ReservationGuard {
     /// Captures the cost of the call and records its usage row.
     pub(super) fn settle(mut self, row: usage_request::Model, model: Arc<str>, count: i64) {
         let cost = Amounts { cost: row.cost, tokens: tokens(&row), count };
-        let settlements = self.end(cost, row.id);
+        let settlements = self.settle_all(cost, row.id);
         self.gateway.writer.push(UsageEntry { row: Some(row), model, settlements });
     }
 
     /// Settles all reservations; the first one carries the cost.
-    fn end(&mut self, cost: Amounts, source: Uuid) -> Vec<Settlement> {
+    fn settle_all(&mut self, cost: Amounts, source: Uuid) -> Vec<Settlement> {
         let costs = std::iter::once(cost).chain(std::iter::repeat(Amounts::default()));
         let holds = std::mem::take(&mut self.held).into_iter().zip(costs);
         holds.filter_map(|(held, cost)| self.gateway.billing.reservations.finish(held, cost, source)).collect()
@@ -213,7 +213,7 @@ impl ReservationGuard {
 
 impl Drop for ReservationGuard {
     fn drop(&mut self) {
-        let settlements = self.end(Amounts::default(), Uuid::nil());
+        let settlements = self.settle_all(Amounts::default(), Uuid::nil());
         if !settlements.is_empty() {
             self.gateway.writer.push(UsageEntry { row: None, model: Arc::default(), settlements });
         }

@@ -89,7 +89,7 @@ async fn priced_at(service: &GatewayService, by: &Principal, price: ModelPrice) 
         price: Some(price),
         ..ModelDefinition::default()
     };
-    models::put(service, by, "small", definition).await.unwrap();
+    models::define_model(service, by, "small", definition).await.unwrap();
 }
 
 async fn confirmed(service: &GatewayService, by: &Principal) -> Confirmed {

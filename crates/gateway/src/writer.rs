@@ -125,7 +125,7 @@ impl UsageLedger {
             }
             if let Some(row) = &entry.row {
                 let held: Vec<_> = entry.settlements.iter().filter_map(Settlement::left).collect();
-                self.0.journal.keep(row, &entry.model, entry.account(), &held);
+                self.0.journal.append(row, &entry.model, entry.account(), &held);
             }
             queue.waiting.push_back(entry);
             queue.taken += 1;
@@ -169,7 +169,7 @@ impl UsageLedger {
                 let count = queue.waiting.len().min(MAX_ROWS_PER_TRANSACTION);
                 let group: Vec<UsageEntry> = queue.waiting.drain(..count).collect();
                 if !group.is_empty() {
-                    turns.begin(&self.0.journal, queue.taken);
+                    turns.start(&self.0.journal, queue.taken);
                 }
                 group
             };
@@ -180,7 +180,7 @@ impl UsageLedger {
             let count = group.len() as u64;
             self.0.write(group).await;
             self.0.done.send_modify(|done| *done += count);
-            turns.end(&self.0.journal, *self.0.done.borrow());
+            turns.finish(&self.0.journal, *self.0.done.borrow());
         }
     }
 }

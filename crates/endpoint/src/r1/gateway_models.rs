@@ -126,7 +126,7 @@ impl Endpoint for PutGatewayModel {
             capabilities: request.capabilities.unwrap_or_default(),
             parameters: request.parameters.unwrap_or_default(),
         };
-        Ok(Reply::of(models::put(ctx.gateway(), by, &unescape_slashes(&request.name), definition).await?))
+        Ok(Reply::of(models::define_model(ctx.gateway(), by, &unescape_slashes(&request.name), definition).await?))
     }
 }
 

@@ -229,7 +229,7 @@ impl<'a> CallContext<'a> {
             AnswerBody::Whole(body) => {
                 if let Some(question) = question {
                     let (app, model) = (self.ctx.app(), meter.served().model);
-                    gateway::keep(&app.gateway, question, content_type, body.clone(), model).await;
+                    gateway::cache_answer(&app.gateway, question, content_type, body.clone(), model).await;
                 }
                 Reply::bytes(content_type, body).header(COST, HeaderValue::from(settling.finish(200).0))
             }

@@ -37,7 +37,7 @@ pub(crate) fn view(service: &GatewayService, id: BudgetId, mut row: budget::Mode
 
 /// Creates or replaces a budget in the caller's transaction. Earlier spending in the current period
 /// counts.
-pub(crate) async fn put<C: ConnectionTrait>(
+pub(crate) async fn upsert<C: ConnectionTrait>(
     txn: &C,
     id: BudgetId,
     limit: BudgetLimit,
@@ -93,7 +93,7 @@ pub async fn set(
     }
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
-    let row = put(&tx, BudgetId { scope, id }, limit, now).await?;
+    let row = upsert(&tx, BudgetId { scope, id }, limit, now).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::BudgetChanged, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
     service.record_budget(BudgetId { scope, id }, true);

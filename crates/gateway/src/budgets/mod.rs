@@ -9,7 +9,7 @@ use appcore::{
 
 pub(super) use self::limit::exists;
 pub use self::limit::{lift, list, set};
-pub(crate) use self::limit::{put, view};
+pub(crate) use self::limit::{upsert, view};
 
 /// Exhausted budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

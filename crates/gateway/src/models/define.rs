@@ -115,7 +115,7 @@ fn paged<T>(all: impl Iterator<Item = T>, page: PageRequest) -> Page<T> {
 }
 
 /// Creates or replaces the definition of a model.
-pub async fn put(
+pub async fn define_model(
     service: &GatewayService,
     by: &Principal,
     name: &str,
@@ -127,7 +127,7 @@ pub async fn put(
     rows::upsert(&tx, name, text, service.clock.now()).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::ModelChanged, Some(name.to_owned()))).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service).await?;
+    announce_models_changed(service).await?;
     find(service, name)
 }
 
@@ -139,12 +139,12 @@ pub async fn remove(service: &GatewayService, by: &Principal, name: &str) -> Res
     }
     audit::record(&tx, NewAuditEntry::by(by, Action::ModelRemoved, Some(name.to_owned()))).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service).await
+    announce_models_changed(service).await
 }
 
 /// Makes all instances reload models and providers. This instance has reloaded them when the
 /// function returns.
-pub(crate) async fn tell(service: &GatewayService) -> Result<(), AppError> {
+pub(crate) async fn announce_models_changed(service: &GatewayService) -> Result<(), AppError> {
     service.reload().await?;
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::ModelsChanged)]));
     Ok(())

@@ -109,7 +109,7 @@ async fn allotments_of_busy_keys_never_overdraw() {
         assert_eq!(spent_and_held(service, budget).await, (0, 200 * CALLS));
         admitted.into_iter().for_each(|admission| _ = admission.settle(used(100, 5)));
         for (service, _) in &instances {
-            service.end().await;
+            service.shut_down().await;
         }
         assert_eq!(spent_and_held(service, budget).await, (150 * CALLS, 0), "nothing is booked twice or lost");
     }
@@ -270,7 +270,7 @@ async fn answers_count_against_the_budgets_of_user_and_workspace() {
             assert!(second.is_outgrown(&used(100, 8_300).usage));
             assert_eq!(second.grow().await.unwrap_err().code(), Code::BudgetExceeded);
             assert_eq!(record(&other, answer.clone(), Some(second)), Some(MicroCredits(150)));
-            other.end().await;
+            other.shut_down().await;
             assert_eq!(spent_and_held(&service, budget).await, (300, 0));
             budgets::lift(&service, &anna, scope, of).await.unwrap();
             until(async || !other.may_have_budgets(anna.user_id)).await;
