@@ -179,7 +179,7 @@ impl Job<ConversationsService> for AccountCleanupJob {
             // Waits until the user's last connections have closed. Otherwise they would write the
             // last-seen time again.
             tokio::time::sleep(presence::OFFLINE_GRACE * 2).await;
-            work.state.identity.presence.forget(self.user_id).await;
+            work.state.identity.presence.remove(self.user_id).await;
             Ok(())
         };
         tokio::select! {

@@ -80,7 +80,7 @@ pub async fn set_owner(
     // The two users are the same person if the owner didn't change; duplicates are notified only
     // once.
     WorkspaceChangeEvent::of(id, [former.unwrap_or(owner), owner]).tell(&service.identity);
-    channel.tell(&service.identity);
+    channel.publish(&service.identity);
     seen::find(service.db.writer(), id).await?.ok_or_else(|| Code::NotFound.into())
 }
 

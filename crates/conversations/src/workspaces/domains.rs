@@ -66,7 +66,7 @@ pub async fn join(service: &ConversationsService, by: &Principal, id: WorkspaceI
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceJoined, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     WorkspaceChangeEvent::entered(id, by.user_id).tell(&service.identity);
-    channel.tell(&service.identity);
+    channel.publish(&service.identity);
     find(service, by, id).await
 }
 

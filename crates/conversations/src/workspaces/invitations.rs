@@ -250,7 +250,7 @@ pub async fn accept(
     audit::record(&tx, NewAuditEntry::by(by, Action::InvitationAccepted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     WorkspaceChangeEvent::entered(id, by.user_id).tell(&service.identity);
-    channel.tell(&service.identity);
+    channel.publish(&service.identity);
     Ok(led_to)
 }
 

@@ -81,7 +81,7 @@ pub async fn add_member(
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceMemberAdded, membership(id, user.id))).await?;
     tx.commit().await.map_err(app_error)?;
     WorkspaceChangeEvent::entered(id, user.id).tell(&service.identity);
-    channel.tell(&service.identity);
+    channel.publish(&service.identity);
     view(member)
 }
 
@@ -141,7 +141,7 @@ pub async fn set_role(
     tx.commit().await.map_err(app_error)?;
     // The caller is included, because a transfer of ownership changes the caller's role as well.
     WorkspaceChangeEvent::of(id, [by.user_id, user_id]).tell(&service.identity);
-    channel.tell(&service.identity);
+    channel.publish(&service.identity);
     view(member)
 }
 

@@ -114,7 +114,7 @@ pub async fn create(
     audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceCreated, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     WorkspaceChangeEvent::entered(id, by.user_id).tell(&service.identity);
-    channel.tell(&service.identity);
+    channel.publish(&service.identity);
     find_in(service.db.writer(), by, id).await
 }
 

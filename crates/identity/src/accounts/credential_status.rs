@@ -107,7 +107,7 @@ impl CredentialStatusCache {
             };
             let Some(message) = message else { return };
             match message {
-                BusMessage::Signal(Signal::SessionsEnded(sessions)) => self.end(&sessions).await,
+                BusMessage::Signal(Signal::SessionsEnded(sessions)) => self.mark_ended(&sessions).await,
                 BusMessage::Signal(Signal::ApiKeysRevoked(keys)) => self.revoke(&keys).await,
                 BusMessage::Signal(Signal::UserChanged(user_id)) => self.invalidate_user(user_id).await,
                 BusMessage::Signal(Signal::KeysChanged(ids)) => {
@@ -151,7 +151,7 @@ impl CredentialStatusCache {
         self.changed.get(&id).await.is_some_and(|changed| changed >= since)
     }
 
-    pub(super) async fn end(&self, ids: &[SessionId]) {
+    pub(super) async fn mark_ended(&self, ids: &[SessionId]) {
         for id in ids {
             self.ended.insert(*id, ()).await;
             self.live.invalidate(id);

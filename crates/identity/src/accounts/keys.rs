@@ -74,7 +74,7 @@ impl SigningKeys {
     pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, AccessTokenError> {
         match self.ring().verify(token, now) {
             Err(AccessTokenError::UnknownKey) => {
-                self.look().await;
+                self.reload_if_changed().await;
                 self.ring().verify(token, now)
             }
             verified => verified,
@@ -82,7 +82,7 @@ impl SigningKeys {
     }
 
     /// Reloads the stored keys if they have changed. Concurrent callers share one reload.
-    async fn look(&self) {
+    async fn reload_if_changed(&self) {
         let asked = Instant::now();
         let mut looked = self.loaded.lock().await;
         if looked.1 > asked {
@@ -114,7 +114,7 @@ async fn poll(keys: Weak<SigningKeys>) {
     loop {
         tick.tick().await;
         let Some(keys) = keys.upgrade() else { return };
-        keys.look().await;
+        keys.reload_if_changed().await;
     }
 }
 

@@ -90,7 +90,7 @@ pub async fn announce_ended(service: &IdentityService, ids: Vec<SessionId>) {
     if ids.is_empty() {
         return;
     }
-    service.accounts.standings.end(&ids).await;
+    service.accounts.standings.mark_ended(&ids).await;
     let left = service.bus.publish(vec![BusMessage::Signal(Signal::SessionsEnded(ids))]);
     // If the bus is unavailable, the other instances notice when their cache entries expire after
     // five seconds.

@@ -78,7 +78,7 @@ impl SetupToken {
         }
         let is_required = users::is_empty(db.reader()).await?;
         if !is_required {
-            self.end();
+            self.complete();
         }
         Ok(is_required)
     }
@@ -101,7 +101,7 @@ impl SetupToken {
     }
 
     /// Ends the requirement and removes the file, once there is an account.
-    pub(super) fn end(&self) {
+    pub(super) fn complete(&self) {
         if !self.is_over.swap(true, Ordering::Relaxed)
             && let Some(file) = &self.file
         {

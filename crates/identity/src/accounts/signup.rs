@@ -96,7 +96,7 @@ pub async fn signup(service: &IdentityService, request: SignUp, device: Device) 
     audit::record(&tx, entry).await?;
     mail::enqueue(&tx, now, Recipient::User(user.id), MailContent::Verification).await?;
     tx.commit().await.map_err(app_error)?;
-    service.accounts.setup.end();
+    service.accounts.setup.complete();
     service.wake_workers();
     Ok(pair)
 }

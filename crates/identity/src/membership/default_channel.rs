@@ -56,7 +56,7 @@ pub async fn sync_member<C: ConnectionTrait>(
 
 impl DefaultChannelChange {
     /// Publishes the change to the user's connections without waiting for its delivery.
-    pub fn tell(self, service: &IdentityService) {
+    pub fn publish(self, service: &IdentityService) {
         let Some((user, event)) = self.0 else { return };
         match Envelope::seal(&event, Topic::User(user), service.clock.now()) {
             Ok(envelope) => drop(service.bus.publish(vec![BusMessage::Envelope(envelope.into())])),

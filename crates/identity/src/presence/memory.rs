@@ -144,7 +144,7 @@ impl PresenceStore for MemoryPresence {
         async move { self.collect_offline_now(now) }.boxed()
     }
 
-    fn forget(&self, person: UserId) -> BoxFuture<'_, ()> {
+    fn remove(&self, person: UserId) -> BoxFuture<'_, ()> {
         async move { self.remove_now(person) }.boxed()
     }
 

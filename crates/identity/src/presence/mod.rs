@@ -66,7 +66,7 @@ pub trait PresenceStore: Send + Sync + 'static {
     fn settle(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>>;
 
     /// Removes the entry of a user who has no connections.
-    fn forget(&self, person: UserId) -> BoxFuture<'_, ()>;
+    fn remove(&self, person: UserId) -> BoxFuture<'_, ()>;
 
     /// Returns a page of the online users: about `most` of them, without the first `skip`.
     fn online(&self, skip: usize, most: usize) -> BoxFuture<'_, Vec<UserId>>;

@@ -230,7 +230,7 @@ impl PresenceStore for RedisPresence {
         .boxed()
     }
 
-    fn forget(&self, person: UserId) -> BoxFuture<'_, ()> {
+    fn remove(&self, person: UserId) -> BoxFuture<'_, ()> {
         async move {
             self.own.remove_now(person);
             self.try_redis(self.remove_shared(person)).await.unwrap_or_default();

@@ -132,7 +132,7 @@ async fn removes_all_data_of_a_user() {
         store.choose(person, instance, Some(PresenceStatus::Dnd), Timestamp(500)).await;
         store.settle(Timestamp(1_000)).await;
         assert_eq!(status(&*store, person).await.last_seen, Some(Timestamp(1_000)));
-        store.forget(person).await;
+        store.remove(person).await;
         let known = status(&*store, person).await;
         assert_eq!((known.status, known.last_seen), (PresenceStatus::Offline, None));
         assert_eq!(only(person, store.hold(&[person], instance, Timestamp(2_000)).await), [PresenceStatus::Online]);

@@ -20,11 +20,11 @@ impl MemoryTickets {
 
 #[async_trait]
 impl TicketStore for MemoryTickets {
-    async fn put(&self, fingerprint: &[u8], holder: TicketHolder) {
+    async fn store(&self, fingerprint: &[u8], holder: TicketHolder) {
         self.0.insert(fingerprint.to_vec(), holder).await;
     }
 
-    async fn take(&self, fingerprint: &[u8]) -> Option<TicketHolder> {
+    async fn consume(&self, fingerprint: &[u8]) -> Option<TicketHolder> {
         self.0.remove(fingerprint).await
     }
 }

@@ -36,17 +36,17 @@ pub struct TicketHolder {
 #[async_trait]
 pub trait TicketStore: Send + Sync + 'static {
     /// Stores a ticket for [`TICKET_TTL`].
-    async fn put(&self, fingerprint: &[u8], holder: TicketHolder);
+    async fn store(&self, fingerprint: &[u8], holder: TicketHolder);
 
     /// Consumes a ticket. Returns its holder, or `None` if the ticket is unknown, used or expired.
-    async fn take(&self, fingerprint: &[u8]) -> Option<TicketHolder>;
+    async fn consume(&self, fingerprint: &[u8]) -> Option<TicketHolder>;
 }
 
 /// Issues a ticket for the caller.
 pub async fn issue_ticket(service: &IdentityService, by: &Principal) -> Result<String, AppError> {
     let ticket = token::random_token().map_err(AppError::internal)?;
     let holder = TicketHolder { user_id: by.user_id, credential: by.credential, expires_at: by.expires_at };
-    service.tickets.put(&token::hash_token(&ticket), holder).await;
+    service.tickets.store(&token::hash_token(&ticket), holder).await;
     Ok(ticket)
 }
 
@@ -56,7 +56,7 @@ pub async fn redeem_ticket(service: &IdentityService, ticket: &str) -> Result<Pr
     if ticket.len() > MAX_TICKET_BYTES {
         return Err(Code::Unauthenticated.into());
     }
-    let holder = service.tickets.take(&token::hash_token(ticket)).await.ok_or(Code::Unauthenticated)?;
+    let holder = service.tickets.consume(&token::hash_token(ticket)).await.ok_or(Code::Unauthenticated)?;
     let role = match holder.credential {
         Credential::Session(id) => standing(service, id).await?.map(|standing| standing.role),
         Credential::ApiKey { id, .. } => api_keys::current_principal(service, id).await?.map(|owner| owner.role),

@@ -46,16 +46,16 @@ fn key(fingerprint: &[u8]) -> Vec<u8> {
 
 #[async_trait]
 impl TicketStore for RedisTickets {
-    async fn put(&self, fingerprint: &[u8], holder: TicketHolder) {
+    async fn store(&self, fingerprint: &[u8], holder: TicketHolder) {
         let kept = self.redis.within(REDIS_TIMEOUT, self.set(fingerprint, &holder)).await;
         if kept.is_err() {
             tracing::debug!("Redis unavailable, storing ticket locally");
-            self.own.put(fingerprint, holder).await;
+            self.own.store(fingerprint, holder).await;
         }
     }
 
-    async fn take(&self, fingerprint: &[u8]) -> Option<TicketHolder> {
-        if let Some(holder) = self.own.take(fingerprint).await {
+    async fn consume(&self, fingerprint: &[u8]) -> Option<TicketHolder> {
+        if let Some(holder) = self.own.consume(fingerprint).await {
             return Some(holder);
         }
         self.redis.within(REDIS_TIMEOUT, self.get_and_delete(fingerprint)).await.ok()?

@@ -19,17 +19,17 @@ fn fingerprint() -> Vec<u8> {
 
 async fn keeps_what_a_store_of_tickets_promises(store: Arc<dyn TicketStore>) {
     let (known, holder) = (fingerprint(), holder());
-    store.put(&known, holder.clone()).await;
-    assert_eq!(store.take(&fingerprint()).await, None, "unknown");
-    assert_eq!(store.take(&known).await, Some(holder));
-    assert_eq!(store.take(&known).await, None, "a second time");
+    store.store(&known, holder.clone()).await;
+    assert_eq!(store.consume(&fingerprint()).await, None, "unknown");
+    assert_eq!(store.consume(&known).await, Some(holder));
+    assert_eq!(store.consume(&known).await, None, "a second time");
 
     let contested = fingerprint();
-    store.put(&contested, self::holder()).await;
+    store.store(&contested, self::holder()).await;
     let takers: Vec<_> = (0..16)
         .map(|_| {
             let (store, contested) = (Arc::clone(&store), contested.clone());
-            tokio::spawn(async move { store.take(&contested).await })
+            tokio::spawn(async move { store.consume(&contested).await })
         })
         .collect();
     let mut taken = 0;
@@ -52,12 +52,12 @@ async fn redis_store_conforms() {
     // Two instances share the tickets, and tickets expire.
     let (one, other) = (RedisTickets::new(Redis::new(pool.clone())), RedisTickets::new(Redis::new(pool.clone())));
     let (shared, holder) = (fingerprint(), holder());
-    one.put(&shared, holder.clone()).await;
+    one.store(&shared, holder.clone()).await;
     let key = [b"natter:ticket:".as_slice(), &shared].concat();
     let ttl: i64 = cmd("PTTL").arg(key).query_async(&mut pool.get().await.unwrap()).await.unwrap();
     assert!((1..=30_000).contains(&ttl), "{ttl}");
-    assert_eq!(other.take(&shared).await, Some(holder));
-    assert_eq!(one.take(&shared).await, None);
+    assert_eq!(other.consume(&shared).await, Some(holder));
+    assert_eq!(one.consume(&shared).await, None);
 }
 
 #[tokio::test]
