@@ -46,7 +46,7 @@ impl Lease {
     }
 
     /// Renews the lease repeatedly until it ends; returns the reason.
-    pub async fn keep(&self, db: &Database) -> LeaseEnd {
+    pub async fn keep_alive(&self, db: &Database) -> LeaseEnd {
         loop {
             tokio::time::sleep(RENEWAL_INTERVAL).await;
             match self.renew(db).await {

@@ -175,7 +175,7 @@ impl<H> JobSlots<H> {
     /// Takes a slot and moves the kind to the end. Without this rotation, a kind whose jobs finish
     /// as fast as they are claimed would never run out of slots, and a thousand such jobs would
     /// block all kinds behind it.
-    fn take(&mut self, name: &str, owner: Option<UserId>) -> Option<(&'static JobRegistration<H>, JobSlot)> {
+    fn acquire(&mut self, name: &str, owner: Option<UserId>) -> Option<(&'static JobRegistration<H>, JobSlot)> {
         let at = self.0.iter().position(|(kind, _)| kind.name == name)?;
         self.0[at..].rotate_left(1);
         let (kind, places) = self.0.last()?;
@@ -211,7 +211,7 @@ async fn claim_next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Optio
         let claimed = query::jobs::claim(db.writer(), (kind, &busy), host.instance_id(), LEASE_DURATION).await?;
         let Some(claim) = claimed else { continue };
         // Only this task takes slots, so the slot that was free before the claim is still free.
-        return Ok(places.take(kind, claim.owner).map(|(kind, place)| ClaimedJob {
+        return Ok(places.acquire(kind, claim.owner).map(|(kind, place)| ClaimedJob {
             kind,
             lease: Lease::new(&claim, asked),
             claim,

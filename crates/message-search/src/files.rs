@@ -67,7 +67,7 @@ impl Job<SearchService> for FileTextJob {
         let is_hopeless = claim.attempt - claim.attempts_before > MAX_ATTEMPTS;
         tokio::select! {
             done = self.extract_text(service, job_owner(claim), is_hopeless) => done.map(|()| JobOutcome::Done),
-            _ = lease.keep(&service.db) => Ok(JobOutcome::Lost),
+            _ = lease.keep_alive(&service.db) => Ok(JobOutcome::Lost),
             () = draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }

@@ -337,7 +337,7 @@ impl<'a> AnswerRun<'a> {
         tokio::select! {
             () = self.stop.token().cancelled() => Interruption::Stop,
             () = drained => Interruption::HandOn,
-            over = lease.keep(&service.db) => match over {
+            over = lease.keep_alive(&service.db) => match over {
                 LeaseEnd::StopRequested => Interruption::Stop,
                 LeaseEnd::Lost => Interruption::Lost,
             },

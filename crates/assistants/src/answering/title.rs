@@ -33,7 +33,7 @@ impl Job<AssistantsService> for TitleJob {
     async fn run(self, work: JobContext<'_, AssistantsService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
             made = suggest_title(work.state, self) => made.map(|()| JobOutcome::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            _ = work.lease.keep_alive(&work.state.db) => Ok(JobOutcome::Lost),
             () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }

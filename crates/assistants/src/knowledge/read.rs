@@ -102,7 +102,7 @@ impl Job<AssistantsService> for ReadJob {
         };
         let read = tokio::select! {
             read = reading => read,
-            _ = lease.keep(&service.db) => return Ok(JobOutcome::Lost),
+            _ = lease.keep_alive(&service.db) => return Ok(JobOutcome::Lost),
             () = draining.cancelled() => return Ok(JobOutcome::Requeued),
         };
         let is_last = service.config.jobs.backoff_after(failures.unsigned_abs()).is_none();

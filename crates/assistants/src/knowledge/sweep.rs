@@ -13,7 +13,7 @@ impl Job<AssistantsService> for KnowledgeSweepJob {
     async fn run(self, work: JobContext<'_, AssistantsService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
             swept = sweep(work.state) => swept.map(|()| JobOutcome::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            _ = work.lease.keep_alive(&work.state.db) => Ok(JobOutcome::Lost),
             () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }

@@ -69,7 +69,7 @@ impl Job<BillingService> for FinishSetupJob {
     async fn run(self, work: JobContext<'_, BillingService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
             done = fetch_and_apply(work.state, self.setup_id) => done.map(|()| JobOutcome::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            _ = work.lease.keep_alive(&work.state.db) => Ok(JobOutcome::Lost),
             () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }

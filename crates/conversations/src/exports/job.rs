@@ -75,7 +75,7 @@ impl Job<ConversationsService> for ExportJob {
         let is_last = work.state.config.jobs.backoff_after(failures).is_none();
         tokio::select! {
             ended = write_and_notify(work.state, self, is_last) => ended,
-            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            _ = work.lease.keep_alive(&work.state.db) => Ok(JobOutcome::Lost),
             () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }

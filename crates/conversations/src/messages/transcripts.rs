@@ -22,7 +22,7 @@ impl Job<ConversationsService> for TranscribeJob {
                 Err(error) if error.code() == Code::NotFound => Ok(JobOutcome::Done),
                 written => written.map(|()| JobOutcome::Done),
             },
-            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            _ = work.lease.keep_alive(&work.state.db) => Ok(JobOutcome::Lost),
             () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }

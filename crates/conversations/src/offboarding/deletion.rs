@@ -184,7 +184,7 @@ impl Job<ConversationsService> for AccountCleanupJob {
         };
         tokio::select! {
             forgotten = forgetting => forgotten.map(|()| JobOutcome::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            _ = work.lease.keep_alive(&work.state.db) => Ok(JobOutcome::Lost),
             () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }

@@ -67,7 +67,7 @@ impl Job<ConversationsService> for DepartureJob {
         };
         tokio::select! {
             cleared = clearing => cleared.map(|()| JobOutcome::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            _ = work.lease.keep_alive(&work.state.db) => Ok(JobOutcome::Lost),
             () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }

@@ -54,7 +54,7 @@ impl Job<EventLogService> for DigestJob {
     async fn run(self, work: JobContext<'_, EventLogService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
             sent = self.send(work) => sent,
-            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            _ = work.lease.keep_alive(&work.state.db) => Ok(JobOutcome::Lost),
             () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }

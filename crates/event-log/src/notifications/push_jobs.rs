@@ -32,7 +32,7 @@ impl Job<EventLogService> for PushJob {
     async fn run(self, work: JobContext<'_, EventLogService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
             pushed = self.push(work.state) => pushed.map(|()| JobOutcome::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            _ = work.lease.keep_alive(&work.state.db) => Ok(JobOutcome::Lost),
             () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }

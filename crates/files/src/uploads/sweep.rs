@@ -22,7 +22,7 @@ impl Job<FilesService> for SweepJob {
         };
         tokio::select! {
             swept = sweeping => swept.map(|()| JobOutcome::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            _ = work.lease.keep_alive(&work.state.db) => Ok(JobOutcome::Lost),
             () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }

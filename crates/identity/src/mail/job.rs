@@ -65,7 +65,7 @@ impl Job<IdentityService> for MailJob {
         };
         tokio::select! {
             sent = self.send(work) => sent,
-            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            _ = work.lease.keep_alive(&work.state.db) => Ok(JobOutcome::Lost),
             () = stopping => Ok(JobOutcome::Requeued),
         }
     }

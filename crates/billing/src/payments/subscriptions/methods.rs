@@ -44,7 +44,7 @@ impl Job<BillingService> for SaveMethodJob {
     async fn run(self, work: JobContext<'_, BillingService>) -> Result<JobOutcome, AppError> {
         tokio::select! {
             kept = self.save_method(work.state) => kept.map(|()| JobOutcome::Done),
-            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            _ = work.lease.keep_alive(&work.state.db) => Ok(JobOutcome::Lost),
             () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }

@@ -50,7 +50,7 @@ impl Job<ConversationsService> for PreviewJob {
                 Err(error) if error.code() == Code::NotFound => Ok(JobOutcome::Done),
                 read => read.map(|()| JobOutcome::Done),
             },
-            _ = work.lease.keep(&work.state.db) => Ok(JobOutcome::Lost),
+            _ = work.lease.keep_alive(&work.state.db) => Ok(JobOutcome::Lost),
             () = work.draining.cancelled() => Ok(JobOutcome::Requeued),
         }
     }
