@@ -105,18 +105,18 @@ pub struct IndexLag {
 }
 
 impl PendingWork {
-    fn hear(&self, id: Uuid, seq: i64) {
-        self.put(id, PendingHead { seq, since: Instant::now() });
+    fn announce(&self, id: Uuid, seq: i64) {
+        self.insert(id, PendingHead { seq, since: Instant::now() });
         self.arrived.notify_one();
     }
 
-    fn put(&self, id: Uuid, heard: PendingHead) {
+    fn insert(&self, id: Uuid, heard: PendingHead) {
         let mut heads = self.heads();
         let head = heads.waiting.entry(id).or_insert(heard);
         *head = PendingHead { seq: head.seq.max(heard.seq), since: head.since.min(heard.since) };
     }
 
-    fn take(&self) -> Vec<(Uuid, PendingHead)> {
+    fn start_batch(&self) -> Vec<(Uuid, PendingHead)> {
         let mut heads = self.heads();
         let all: Vec<(Uuid, PendingHead)> = std::mem::take(&mut heads.waiting).into_iter().collect();
         heads.taken = all.iter().map(|(_, head)| head.since).min().map(|since| (all.len(), since));
@@ -161,7 +161,7 @@ async fn listen(mut listener: Listener, news: Arc<PendingWork>) {
             BusMessage::Envelope(envelope) => {
                 let (Topic::Conversation(id), Some(position)) = (&envelope.topic, envelope.position) else { continue };
                 if changes_messages(&envelope.kind) {
-                    news.hear(id.0, position.seq);
+                    news.announce(id.0, position.seq);
                 }
             }
             BusMessage::Signal(Signal::Gap) => {
@@ -249,14 +249,14 @@ async fn index_batch(
     let look = lookout.due(&news.is_incomplete, service.clock.now());
     if let Some(look) = look {
         for (id, head) in waiting(service, index, look).await? {
-            news.hear(id, head);
+            news.announce(id, head);
         }
         // The sweep counts as done, because the events that it found stay pending until they are indexed.
         lookout.looked(look);
     }
     // Events that arrive from now on wait for the next batch; otherwise old messages and some conversations would never
     // be indexed while users write.
-    let all = news.take();
+    let all = news.start_batch();
     let read = index_conversations(service, index, news, &all).await;
     news.finish_batch();
     let failed = read?;
@@ -297,7 +297,7 @@ async fn waiting(
 /// Starts the initial fill: new events come from the log, and existing messages are indexed from the newest to the
 /// oldest.
 async fn start_fill(service: &SearchService, index: &dyn SearchIndex) -> Result<(), AppError> {
-    let Some(writing) = index.begin().await? else {
+    let Some(writing) = index.acquire_writer().await? else {
         tokio::time::sleep(LOCK_RETRY_DELAY).await;
         return Ok(());
     };
@@ -311,7 +311,7 @@ async fn start_fill(service: &SearchService, index: &dyn SearchIndex) -> Result<
 
 /// Indexes some old messages; returns `false` if none are left.
 async fn index_old(service: &SearchService, index: &dyn SearchIndex) -> Result<bool, AppError> {
-    let Some(writing) = index.begin().await? else {
+    let Some(writing) = index.acquire_writer().await? else {
         tokio::time::sleep(LOCK_RETRY_DELAY).await;
         return Ok(true);
     };
@@ -342,7 +342,7 @@ async fn index_conversations(
         catch_panic(read(service, index, news, some)).await.map(Some)
     };
     let mut rest = process_with_bisection(all, BATCH_CONVERSATIONS, is_of_one, work).await;
-    rest.rows().for_each(|(id, head)| news.put(*id, *head));
+    rest.rows().for_each(|(id, head)| news.insert(*id, *head));
     match rest.error {
         Some(error) => Err(error),
         None => Ok(rest.failed.pop().map(|(_, error)| error)),
@@ -363,10 +363,10 @@ async fn read(
     if some.is_empty() {
         return Ok(());
     }
-    let Some(writing) = index.begin().await? else {
+    let Some(writing) = index.acquire_writer().await? else {
         // The instance that is writing may be indexing the same conversations.
         for (id, head) in some {
-            news.put(id, head);
+            news.insert(id, head);
         }
         tokio::time::sleep(LOCK_RETRY_DELAY).await;
         return Ok(());
@@ -415,7 +415,7 @@ async fn read(
         let head = heads.get(id).copied().unwrap_or_default();
         if now < head {
             let since = some.iter().find(|(one, _)| *one == id.0).map_or_else(Instant::now, |(_, head)| head.since);
-            news.put(id.0, PendingHead { seq: head, since });
+            news.insert(id.0, PendingHead { seq: head, since });
         }
     }
     batch.changes = changes(service, touched.into_iter().collect()).await?;
@@ -440,7 +440,7 @@ async fn index_queued(service: &SearchService, index: &dyn SearchIndex, news: &P
         return Ok(());
     }
     let is_full = touched.len() >= usize::try_from(BATCH_QUEUED_MESSAGES).unwrap_or(usize::MAX);
-    let Some(writing) = index.begin().await? else {
+    let Some(writing) = index.acquire_writer().await? else {
         again();
         tokio::time::sleep(LOCK_RETRY_DELAY).await;
         return Ok(());

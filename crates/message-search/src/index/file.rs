@@ -99,7 +99,7 @@ impl SearchIndex for FileIndex {
         super::incomplete(db, read).await
     }
 
-    async fn begin(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
+    async fn acquire_writer(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
         Ok(Some(Box::new(self.clone())))
     }
 

@@ -57,7 +57,7 @@ pub(super) trait SearchIndex: Send + Sync {
     async fn waiting(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError>;
 
     /// Acquires the write access until the commit; returns `None` if another instance has it.
-    async fn begin(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError>;
+    async fn acquire_writer(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError>;
 
     /// Clears the index so that it is filled again.
     async fn clear(&self) -> Result<(), AppError>;
@@ -115,7 +115,7 @@ mod tests {
 
     async fn write(index: &dyn SearchIndex, batch: Batch) {
         let writing = loop {
-            match index.begin().await.unwrap() {
+            match index.acquire_writer().await.unwrap() {
                 Some(writing) => break writing,
                 None => tokio::task::yield_now().await,
             }

@@ -48,7 +48,7 @@ impl SearchIndex for PostgresIndex {
         rows::waiting(db.reader()).await
     }
 
-    async fn begin(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
+    async fn acquire_writer(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
         let held = held(&self.db).await?;
         Ok(held.map(|tx| Box::new(PostgresWriter(tx)) as Box<dyn IndexWriter>))
     }

@@ -43,7 +43,7 @@ impl SearchIndex for Broken {
         unused()
     }
 
-    async fn begin(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
+    async fn acquire_writer(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
         unused()
     }
 
@@ -62,7 +62,7 @@ async fn unreadable_conversation_does_not_block_others() {
         let (broken, _) = all[250];
         let failed = index_conversations(&service, &Broken(broken), &news, &all).await.unwrap();
         assert!(failed.is_some_and(|error| error.to_string().contains("it is a test")));
-        let left: Vec<Uuid> = news.take().into_iter().map(|(id, _)| id).collect();
+        let left: Vec<Uuid> = news.start_batch().into_iter().map(|(id, _)| id).collect();
         assert_eq!(left, [broken]);
     }
 }
@@ -144,10 +144,10 @@ async fn unreadable_event_does_not_block_others() {
     all.push_str(&put_message(ids[4], other, 1, "'a heron'", None));
     service.db.writer().execute_unprepared(&all).await.unwrap();
     let news = PendingWork::default();
-    news.hear(one, 4);
-    news.hear(other, 1);
+    news.announce(one, 4);
+    news.announce(other, 1);
     until(async || {
-        let failed = index_conversations(&service, index, &news, &news.take()).await.unwrap();
+        let failed = index_conversations(&service, index, &news, &news.start_batch()).await.unwrap();
         assert!(failed.is_none(), "{failed:?}");
         news.is_empty()
     })

@@ -221,7 +221,7 @@ impl SearchIndex for MeilisearchIndex {
         super::incomplete(db, read).await
     }
 
-    async fn begin(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
+    async fn acquire_writer(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
         let lock = if self.db.is_sqlite() {
             None
         } else {
