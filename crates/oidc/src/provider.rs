@@ -100,7 +100,7 @@ impl Provider {
     }
 
     /// Creates the authorization URL, with `redirect_uri` as callback.
-    pub async fn begin(&self, redirect_uri: &str) -> Result<AuthorizationRedirect, OidcError> {
+    pub async fn start(&self, redirect_uri: &str) -> Result<AuthorizationRedirect, OidcError> {
         let discovery = self.discovery().await?;
         check_redirect_uri(redirect_uri)?;
         let (state, nonce, verifier) = (random_text()?, random_text()?, random_text()?);

@@ -88,7 +88,7 @@ pub async fn depart(
     // Each provider has its own redirect URI, so that no provider can pass off a code from another
     // provider as its own.
     let redirect_uri = format!("{}/r1/auth/oauth/{}/callback", service.config.server.public_url(), provider.name());
-    let departure = provider.begin(&redirect_uri).await.map_err(|error| app_error(provider, error))?;
+    let departure = provider.start(&redirect_uri).await.map_err(|error| app_error(provider, error))?;
     let state = departure.trip.state.clone();
     let visit = OauthFlow {
         provider: provider.name().to_owned(),
