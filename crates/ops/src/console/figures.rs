@@ -65,7 +65,7 @@ pub(super) struct FigureRecorder {
 
 impl FigureRecorder {
     /// Records the figures of the current minute and the rest of the previous one.
-    pub async fn note(&mut self, service: &OpsService) -> Result<(), AppError> {
+    pub async fn record(&mut self, service: &OpsService) -> Result<(), AppError> {
         let now = service.clock.now();
         let minute = start_of_minute(now).0;
         let http = metrics().http.requests();

@@ -78,15 +78,15 @@ struct IncidentChange {
 
 impl IncidentMonitor {
     /// Checks the state that can be read without I/O.
-    pub fn look(&mut self, service: &OpsService) {
+    pub fn check(&mut self, service: &OpsService) {
         let is_down = |circuit: Circuit| circuit != Circuit::Closed;
         let now = service.clock.now();
         let counted = metrics();
-        self.tell(IncidentKind::Database, is_down(service.db.circuit()), now, counted.http.requests().errors);
+        self.update(IncidentKind::Database, is_down(service.db.circuit()), now, counted.http.requests().errors);
         if let Some(redis) = &service.redis {
-            self.tell(IncidentKind::Redis, is_down(redis.circuit()), now, counted.events.changes());
+            self.update(IncidentKind::Redis, is_down(redis.circuit()), now, counted.events.changes());
         }
-        self.tell(IncidentKind::Ai, is_down(service.gateway.ai().circuit()), now, counted.ai.failed());
+        self.update(IncidentKind::Ai, is_down(service.gateway.ai().circuit()), now, counted.ai.failed());
         self.check_providers(service.gateway.ai().states(), now);
         self.check_storage(self.is_full || service.db.refusal().is_some(), service.db.refusals(), now);
     }
@@ -102,7 +102,7 @@ impl IncidentMonitor {
         let gone: Vec<IncidentSubject> = self.open.keys().filter(is_gone).cloned().collect();
         for removed in gone {
             let counted = self.counters.get(&removed).copied().unwrap_or(0);
-            self.tell(removed, false, now, counted);
+            self.update(removed, false, now, counted);
         }
         let are_several = states.len() > 1;
         for state in states {
@@ -110,7 +110,7 @@ impl IncidentMonitor {
             // An incident that began because no key was usable lasts until a key is usable again.
             let goes_on = self.open.contains_key(&about) && state.wait.is_some();
             let is_wrong = goes_on || state.is_out_of_keys() || (state.is_failing && are_several);
-            self.tell(about, is_wrong, now, state.failures);
+            self.update(about, is_wrong, now, state.failures);
         }
     }
 
@@ -118,7 +118,7 @@ impl IncidentMonitor {
     /// even if a small write has succeeded meanwhile.
     fn check_storage(&mut self, is_wrong: bool, refusals: u64, now: Timestamp) {
         let is_new = std::mem::replace(&mut self.refusals, refusals) != refusals;
-        self.tell(IncidentKind::Storage, is_new || is_wrong, now, refusals);
+        self.update(IncidentKind::Storage, is_new || is_wrong, now, refusals);
     }
 
     /// True if the disk was full at the last check.
@@ -136,7 +136,7 @@ impl IncidentMonitor {
     pub async fn count(&mut self, service: &OpsService) -> Result<(), AppError> {
         let now = service.clock.now();
         let dead: i64 = job_list::stats_by_kind(service.db.reader()).await?.iter().map(|kind| kind.dead).sum();
-        self.tell(IncidentKind::DeadLetters, dead > 0, now, dead.unsigned_abs());
+        self.update(IncidentKind::DeadLetters, dead > 0, now, dead.unsigned_abs());
         self.record_growth();
         Ok(())
     }
@@ -148,7 +148,7 @@ impl IncidentMonitor {
     /// Opens, updates or closes an incident. `counted` is the current value of the impact counter.
     /// For a new incident, its growth since the previous check counts as impact, because this
     /// growth revealed the incident.
-    fn tell(&mut self, about: impl Into<IncidentSubject>, is_wrong: bool, now: Timestamp, counted: u64) {
+    fn update(&mut self, about: impl Into<IncidentSubject>, is_wrong: bool, now: Timestamp, counted: u64) {
         let about = about.into();
         let before = self.counters.insert(about.clone(), counted).unwrap_or(counted);
         let felt = |before: u64, felt: u64| match about.kind {
@@ -402,7 +402,7 @@ mod tests {
         // Failures before the detection count as impact; failures after the end don't.
         let looks = [(false, 1, 10), (true, 2, 13), (true, 3, 15), (false, 4, 16), (false, 5, 20)];
         for (is_wrong, now, counted) in looks {
-            watch.tell(IncidentKind::Ai, is_wrong, at(now), counted);
+            watch.update(IncidentKind::Ai, is_wrong, at(now), counted);
         }
         assert_eq!(told(&watch), [(2, None, 3), (2, Some(4), 6)]);
         assert_eq!(watch.changes[0].id, watch.changes[1].id);
@@ -412,7 +412,7 @@ mod tests {
     fn records_growing_impact_of_open_incidents() {
         let (mut watch, at) = (IncidentMonitor::default(), Timestamp);
         for (dead, now) in [(0, 1), (2, 2), (7, 3), (4, 4), (0, 5)] {
-            watch.tell(IncidentKind::DeadLetters, dead > 0, at(now), dead);
+            watch.update(IncidentKind::DeadLetters, dead > 0, at(now), dead);
             watch.record_growth();
         }
         assert_eq!(told(&watch), [(2, None, 2), (2, None, 7), (2, Some(5), 7)]);

@@ -46,7 +46,7 @@ pub(crate) async fn run(service: Arc<OpsService>) {
         if watch.is_full() {
             watch.check_disk(&service);
         }
-        watch.look(&service);
+        watch.check(&service);
         if let Some(jump) = service.clock_monitor.look(service.clock.now()) {
             tracing::warn!("system clock was set {jump}");
         }
@@ -58,7 +58,7 @@ pub(crate) async fn run(service: Arc<OpsService>) {
         if is_due {
             noted_at = Some(now);
             watch.check_disk(&service);
-            if let Err(error) = note(&service, &mut noted, &mut watch).await {
+            if let Err(error) = record(&service, &mut noted, &mut watch).await {
                 tracing::debug!(%error, "failed to record figures");
             }
         }
@@ -72,10 +72,10 @@ pub(crate) async fn run(service: Arc<OpsService>) {
     }
 }
 
-async fn note(service: &OpsService, noted: &mut FigureRecorder, watch: &mut IncidentMonitor) -> Result<(), AppError> {
+async fn record(service: &OpsService, noted: &mut FigureRecorder, watch: &mut IncidentMonitor) -> Result<(), AppError> {
     // Each step runs even if another one has failed, because an instance whose state isn't
     // published would count as dead.
-    let figures = noted.note(service).await;
+    let figures = noted.record(service).await;
     let counted = watch.count(service).await;
     let shown = instances::publish(service, noted.latency(), noted.delivery()).await;
     figures.and(counted).and(shown).and(incidents::remove_dead_instances(service).await)
