@@ -114,7 +114,7 @@ impl Cycle {
     /// End of the period that starts at `start`, at the same time of day. `None` if the date is outside of the
     /// calendar's range.
     #[must_use]
-    pub fn end(self, start: Timestamp) -> Option<Timestamp> {
+    pub fn period_end(self, start: Timestamp) -> Option<Timestamp> {
         let date = moment(start)?.date();
         let (year, month) = match self.interval {
             PlanInterval::Year => (date.year() + 1, date.month()),
@@ -288,17 +288,17 @@ mod tests {
         let mut ends = Vec::new();
         let mut last = start;
         for _ in 0..5 {
-            last = cycle.end(last).unwrap();
+            last = cycle.period_end(last).unwrap();
             ends.push(last.to_string());
         }
         let expected = ["2027-11-30", "2027-12-31", "2028-01-31", "2028-02-29", "2028-03-31"];
         assert_eq!(ends, expected.map(|day| format!("{day}T10:20:30.000Z")));
         let leap = at("2028-02-29T23:59:59Z");
         let cycle = Cycle::starting_at(PlanInterval::Year, leap);
-        let next = cycle.end(leap).unwrap();
+        let next = cycle.period_end(leap).unwrap();
         assert_eq!(next.to_string(), "2029-02-28T23:59:59.000Z");
         assert_eq!(
-            cycle.end(cycle.end(cycle.end(next).unwrap()).unwrap()).unwrap().to_string(),
+            cycle.period_end(cycle.period_end(cycle.period_end(next).unwrap()).unwrap()).unwrap().to_string(),
             "2032-02-29T23:59:59.000Z"
         );
     }

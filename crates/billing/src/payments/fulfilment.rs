@@ -281,7 +281,7 @@ fn apply_change(
 }
 
 fn cycle_end(cycle: Cycle, start: Timestamp) -> Result<Timestamp, AppError> {
-    cycle.end(start).ok_or_else(|| AppError::internal(anyhow::anyhow!("end of period out of range")))
+    cycle.period_end(start).ok_or_else(|| AppError::internal(anyhow::anyhow!("end of period out of range")))
 }
 
 /// Reason why a paid payment needs a review before it is fulfilled; `None` if it can be fulfilled.

@@ -297,7 +297,7 @@ pub async fn start_trial(service: &BillingService, by: &Principal, plan_id: Plan
     let length = i64::from(plan.trial_days) * 86_400_000;
     let end = Timestamp(now.0.saturating_add(length));
     let cycle = Cycle::starting_at(interval_of(&plan)?, now);
-    let period = cycle.end(now).map_or(length, |end| end.0 - now.0);
+    let period = cycle.period_end(now).map_or(length, |end| end.0 - now.0);
     let part = i128::from(plan.credits.0) * i128::from(length.min(period)) / i128::from(period.max(1));
     let account = by.user_id.0;
     let tx = service.db.begin().await.map_err(app_error)?;

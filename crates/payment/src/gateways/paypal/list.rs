@@ -124,7 +124,7 @@ impl Paypal {
                 second(from),
                 second(last)
             );
-            let reply = self.ask(Method::GET, &path, None, None).await?;
+            let reply = self.send(Method::GET, &path, None, None).await?;
             if reply.status == StatusCode::FORBIDDEN {
                 return Ok(false);
             }

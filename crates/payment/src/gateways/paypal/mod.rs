@@ -151,7 +151,7 @@ impl Paypal {
         }
     }
 
-    pub(crate) async fn ask(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
@@ -181,7 +181,7 @@ impl Paypal {
     }
 
     async fn order(&self, reference: &str) -> Result<PaypalOrder, GatewayError> {
-        parse_success(self.ask(Method::GET, &format!("/v2/checkout/orders/{reference}"), None, None).await?)
+        parse_success(self.send(Method::GET, &format!("/v2/checkout/orders/{reference}"), None, None).await?)
     }
 }
 
@@ -245,7 +245,7 @@ impl Gateway for Paypal {
             } } },
         });
         let request = Some(format!("order-{id}"));
-        let reply = self.ask(Method::POST, "/v2/checkout/orders", request, Some(body.to_string().into_bytes())).await?;
+        let reply = self.send(Method::POST, "/v2/checkout/orders", request, Some(body.to_string().into_bytes())).await?;
         let made: PaypalOrder = parse_success(reply)?;
         let link = |rel: &str| made.links.iter().find(|link| link.rel == rel).map(|link| link.href.clone());
         let redirect_url = link("payer-action").or_else(|| link("approve"));
@@ -255,7 +255,7 @@ impl Gateway for Paypal {
     }
 
     async fn fetch(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
-        let reply = self.ask(Method::GET, &format!("/v2/checkout/orders/{}", payment.reference), None, None).await?;
+        let reply = self.send(Method::GET, &format!("/v2/checkout/orders/{}", payment.reference), None, None).await?;
         // PayPal deletes orders that were not approved, so an unknown order has expired.
         let is_forgotten =
             reply.status == StatusCode::NOT_FOUND && matches!(failure(&reply), GatewayError::Rejected(_));
@@ -272,7 +272,7 @@ impl Gateway for Paypal {
     async fn capture(&self, payment: &KnownPayment<'_>) -> Result<Snapshot, GatewayError> {
         let path = format!("/v2/checkout/orders/{}/capture", payment.reference);
         let request = Some(format!("capture-{}", payment.payment_id));
-        let reply = self.ask(Method::POST, &path, request, Some(b"{}".to_vec())).await?;
+        let reply = self.send(Method::POST, &path, request, Some(b"{}".to_vec())).await?;
         if reply.status.is_success() {
             return reply.json::<PaypalOrder>()?.snapshot();
         }
@@ -291,14 +291,14 @@ impl Gateway for Paypal {
         });
         let path = format!("/v2/payments/captures/{charge}/refund");
         let request = Some(format!("refund-{}", order.refund_id));
-        let reply = self.ask(Method::POST, &path, request, Some(body.to_string().into_bytes())).await?;
+        let reply = self.send(Method::POST, &path, request, Some(body.to_string().into_bytes())).await?;
         Ok(parse_success::<Refund>(reply)?.told())
     }
 
     /// Searches the order, which contains all refunds of its capture with the ids of Natter's refunds.
     async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError> {
         if let Some(reference) = order.reference {
-            let reply = self.ask(Method::GET, &format!("/v2/payments/refunds/{reference}"), None, None).await?;
+            let reply = self.send(Method::GET, &format!("/v2/payments/refunds/{reference}"), None, None).await?;
             return Ok(Some(parse_success::<Refund>(reply)?.told()));
         }
         let id = order.refund_id.to_string();
@@ -364,7 +364,7 @@ impl Gateway for Paypal {
                     verification_status: String,
                 }
                 let path = "/v1/notifications/verify-webhook-signature";
-                let reply = self.ask(Method::POST, path, None, Some(body)).await.map_err(VerifyError::Unverifiable)?;
+                let reply = self.send(Method::POST, path, None, Some(body)).await.map_err(VerifyError::Unverifiable)?;
                 let verdict: Verdict = reply.json().map_err(VerifyError::Unverifiable)?;
                 if verdict.verification_status != "SUCCESS" {
                     return Err(VerifyError::Signature("PayPal reports an invalid signature"));
@@ -388,7 +388,7 @@ impl Gateway for Paypal {
         if !is_id(charge) {
             return Err(GatewayError::OutcomeUnknown("this is no capture of PayPal's".to_owned()));
         }
-        let reply = self.ask(Method::GET, &format!("/v2/payments/captures/{charge}"), None, None).await?;
+        let reply = self.send(Method::GET, &format!("/v2/payments/captures/{charge}"), None, None).await?;
         let capture: Capture = parse_success(reply)?;
         if capture.id != *charge || !is_captured(&capture.status) {
             return Err(GatewayError::OutcomeUnknown("PayPal says that this was not captured".to_owned()));

@@ -204,7 +204,7 @@ impl Stripe {
         for _ in 0..MAX_PAGES {
             let (from, until) = (from.seconds(), until.seconds());
             let path = format!("/v1/charges?limit=100&created[gte]={from}&created[lt]={until}{after}");
-            let page: Charges = self.ask(self.request(Method::GET, &path)).await?;
+            let page: Charges = self.send(self.request(Method::GET, &path)).await?;
             let last = page.data.last().map(|charge| format!("&starting_after={}", charge.id));
             listed.extend(page.data.into_iter().filter_map(ListedCharge::listed));
             match last {
@@ -217,7 +217,7 @@ impl Stripe {
 
     pub(crate) async fn intent(&self, id: &str) -> Result<Intent, GatewayError> {
         let path = format!("/v1/payment_intents/{id}?expand[]=payment_method");
-        self.ask(self.request(Method::GET, &path)).await
+        self.send(self.request(Method::GET, &path)).await
     }
 }
 
@@ -248,7 +248,7 @@ impl Recurring for Stripe {
             .request(Method::POST, "/v1/payment_intents")
             .header("Idempotency-Key", format!("intent-{id}"))
             .form(&form);
-        let intent: Intent = self.ask(request).await?;
+        let intent: Intent = self.send(request).await?;
         Ok(intent.id)
     }
 
@@ -313,7 +313,7 @@ impl Recurring for Stripe {
             url: String,
         }
         let form = [("customer", customer), ("return_url", return_url.as_str())];
-        let session: Session = self.ask(self.request(Method::POST, "/v1/billing_portal/sessions").form(&form)).await?;
+        let session: Session = self.send(self.request(Method::POST, "/v1/billing_portal/sessions").form(&form)).await?;
         Ok(Some(session.url))
     }
 }

@@ -78,7 +78,7 @@ impl Stripe {
     }
 
     /// Sends a request, and parses a successful answer.
-    pub(crate) async fn ask<T: serde::de::DeserializeOwned>(
+    pub(crate) async fn send<T: serde::de::DeserializeOwned>(
         &self,
         request: reqwest::RequestBuilder,
     ) -> Result<T, GatewayError> {
@@ -89,7 +89,7 @@ impl Stripe {
     /// Returns the newest refunds of a payment.
     async fn refunds_of(&self, charge: &str) -> Result<Refunds, GatewayError> {
         let path = format!("/v1/refunds?payment_intent={charge}&limit=100");
-        self.ask(self.request(reqwest::Method::GET, &path)).await
+        self.send(self.request(reqwest::Method::GET, &path)).await
     }
 
     pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
@@ -166,7 +166,7 @@ impl Gateway for Stripe {
             .request(reqwest::Method::POST, "/v1/checkout/sessions")
             .header("Idempotency-Key", format!("checkout-{id}"))
             .form(&form);
-        let session: Session = self.ask(request).await?;
+        let session: Session = self.send(request).await?;
         let redirect_url =
             session.url.ok_or_else(|| GatewayError::OutcomeUnknown("the session has no address".to_owned()))?;
         Ok(Checkout { reference: session.id, redirect_url })
@@ -177,7 +177,7 @@ impl Gateway for Stripe {
             return self.intent(payment.reference).await?.snapshot();
         }
         let path = format!("/v1/checkout/sessions/{}", payment.reference);
-        let session: Session = self.ask(self.request(reqwest::Method::GET, &path)).await?;
+        let session: Session = self.send(self.request(reqwest::Method::GET, &path)).await?;
         let remote = match session.status.as_deref() {
             _ if session.is_paid() => RemoteState::Paid(
                 session.money().ok_or_else(|| GatewayError::OutcomeUnknown("the amount is missing".to_owned()))?,
@@ -200,7 +200,7 @@ impl Gateway for Stripe {
             .request(reqwest::Method::POST, "/v1/refunds")
             .header("Idempotency-Key", format!("refund-{id}"))
             .form(&form);
-        let refund: Refund = self.ask(request).await?;
+        let refund: Refund = self.send(request).await?;
         Ok(refund.told())
     }
 
@@ -209,7 +209,7 @@ impl Gateway for Stripe {
     async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError> {
         if let Some(reference) = order.reference {
             let path = format!("/v1/refunds/{reference}");
-            let refund: Refund = self.ask(self.request(reqwest::Method::GET, &path)).await?;
+            let refund: Refund = self.send(self.request(reqwest::Method::GET, &path)).await?;
             return Ok(Some(refund.told()));
         }
         let charge = order.payment.charge.ok_or_else(|| GatewayError::Rejected("nothing was paid".to_owned()))?;
@@ -228,7 +228,7 @@ impl Gateway for Stripe {
     }
 
     async fn probe(&self, _: Timestamp) -> Result<(), GatewayError> {
-        let _: serde::de::IgnoredAny = self.ask(self.request(reqwest::Method::GET, "/v1/balance")).await?;
+        let _: serde::de::IgnoredAny = self.send(self.request(reqwest::Method::GET, "/v1/balance")).await?;
         Ok(())
     }
 

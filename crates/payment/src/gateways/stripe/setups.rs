@@ -74,7 +74,7 @@ impl Stripe {
             .request(Method::POST, "/v1/checkout/sessions")
             .header("Idempotency-Key", format!("setup-{id}"))
             .form(&form);
-        let session: Session = self.ask(request).await?;
+        let session: Session = self.send(request).await?;
         let redirect_url =
             session.url.ok_or_else(|| GatewayError::OutcomeUnknown("the session has no address".to_owned()))?;
         Ok(Checkout { reference: session.id, redirect_url })
@@ -82,7 +82,7 @@ impl Stripe {
 
     pub(crate) async fn setup_state(&self, reference: &str) -> Result<SetupState, GatewayError> {
         let path = format!("/v1/checkout/sessions/{reference}?expand[]=setup_intent.payment_method");
-        let session: Session = self.ask(self.request(Method::GET, &path)).await?;
+        let session: Session = self.send(self.request(Method::GET, &path)).await?;
         Ok(session.state())
     }
 }
