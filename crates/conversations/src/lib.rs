@@ -210,7 +210,7 @@ pub async fn following(service: &ConversationsService, user: UserId) -> Result<C
         let db = db.clone();
         async move { query::following::of_users(db.reader(), &users).await }
     };
-    service.subscriptions.ask(user, read).await
+    service.subscriptions.get(user, read).await
 }
 
 /// Reads the result of [`following`] for many users at once. Users without conversations and

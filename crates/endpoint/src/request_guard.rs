@@ -110,7 +110,7 @@ async fn read_input(
 ) -> Result<Source, AppError> {
     let headers = http.headers();
     let stream = |payload| {
-        BodyStream::open(headers, payload, def.max_body.of(&app.config), def.body_idle, app.bodies.begin(subject))
+        BodyStream::open(headers, payload, def.max_body.of(&app.config), def.body_idle, app.bodies.start_lease(subject))
     };
     if def.accepts_cross_site_form {
         let (form, lease) = stream(payload)?.form(headers).await?;

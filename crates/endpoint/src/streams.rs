@@ -35,6 +35,6 @@ async fn socket_io(http: HttpRequest, payload: web::Payload, app: Data<App>) -> 
             .map(|found| Token { text: found.token, by_cookie: found.by_cookie }),
         source: address::source(&http, &app.config),
     };
-    let lease = app.bodies.begin(LimitSubject::of(address::source(&http, &app.config)));
+    let lease = app.bodies.start_lease(LimitSubject::of(address::source(&http, &app.config)));
     realtime::socketio::respond(&http, payload, lease, caller).await
 }

@@ -46,7 +46,7 @@ pub async fn admit(request: &ServiceRequest) -> Result<(), AppError> {
         }
         app.firewall.check_automatic(|| source().address)?;
         if is_probe {
-            Box::pin(app.firewall.note(source(), Violation::Probe)).await;
+            Box::pin(app.firewall.record_violation(source(), Violation::Probe)).await;
         }
     }
     Ok(())

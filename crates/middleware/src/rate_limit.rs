@@ -35,7 +35,7 @@ pub async fn count(
     let source = address::source(http, &app.config);
     let counted = acquire(app, http, group, source, user.map(LimitSubject::User)).await;
     if counted.is_err() && user.is_none() {
-        Box::pin(app.firewall.note(source, Violation::RateLimited)).await;
+        Box::pin(app.firewall.record_violation(source, Violation::RateLimited)).await;
     }
     counted
 }
@@ -65,7 +65,7 @@ async fn acquire(
     let known = known.filter(|_| !app.limits.is_by_address(group));
     // Requests without an address come from this program itself.
     let Some(subject) = known.or_else(|| LimitSubject::of(source)) else { return Ok(None) };
-    let Some((decision, permit)) = app.limits.take(group, subject).await else { return Ok(None) };
+    let Some((decision, permit)) = app.limits.admit(group, subject).await else { return Ok(None) };
     http.extensions_mut().insert(decision);
     decision.check().map(|()| permit)
 }

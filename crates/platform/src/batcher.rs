@@ -65,7 +65,7 @@ where
 {
     /// Value of `key`, read by `read` together with other keys. Returns the default for keys that
     /// `read` omits.
-    pub async fn ask<R, F>(self: &Arc<Self>, key: K, read: R) -> Result<V, AppError>
+    pub async fn get<R, F>(self: &Arc<Self>, key: K, read: R) -> Result<V, AppError>
     where
         R: Fn(Vec<K>) -> F + Send + 'static,
         F: Future<Output = Result<HashMap<K, V>, AppError>> + Send + 'static,
@@ -201,7 +201,7 @@ mod tests {
         let (gather, gate, asked) = (Arc::clone(gather), Arc::clone(gate), Arc::clone(asked));
         tokio::spawn(async move {
             gather
-                .ask(key, move |keys| {
+                .get(key, move |keys| {
                     let (gate, asked) = (Arc::clone(&gate), Arc::clone(&asked));
                     async move {
                         gate.acquire().await.map_err(AppError::internal)?.forget();
@@ -282,7 +282,7 @@ mod tests {
                     }
                     Ok(keys.into_iter().map(|key| (key, 2 * key)).collect())
                 };
-                gather.ask(key, read).await
+                gather.get(key, read).await
             })
         };
         let silent = ask(1);

@@ -109,7 +109,7 @@ impl ClockMonitor {
 
     /// Compares the elapsed time of the system clock with that of a monotonic clock. Returns each
     /// jump once.
-    pub fn look(&self, now: Timestamp) -> Option<ClockJump> {
+    pub fn check(&self, now: Timestamp) -> Option<ClockJump> {
         self.compare(Instant::now(), now)
     }
 

@@ -31,7 +31,7 @@ fn left(app: &App, text: &str) -> Option<i64> {
 
 async fn misbehave(app: &App, text: &str, times: usize) {
     for _ in 0..times {
-        app.firewall.note(RequestSource::direct(Some(address(text))), Violation::Probe).await;
+        app.firewall.record_violation(RequestSource::direct(Some(address(text))), Violation::Probe).await;
     }
 }
 

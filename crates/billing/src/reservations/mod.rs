@@ -235,7 +235,7 @@ impl Reservations {
             let (db, now) = (db.clone(), clock.now());
             async move { decide_batch(&db, takes, now, now.plus(expiry)).await }
         };
-        Ok(match self.takes.ask(take, decide).await? {
+        Ok(match self.takes.get(take, decide).await? {
             ReservationDecision::Held => {
                 self.live.insert(take.id, ());
                 self.announce_owners(purses.iter().flatten());

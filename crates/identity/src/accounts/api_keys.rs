@@ -136,7 +136,7 @@ async fn load_key(service: &IdentityService, fingerprint: Fingerprint) -> Result
             Ok(standings)
         }
     };
-    let Some(row) = service.accounts.lookups.keys.ask(fingerprint, read_all).await? else { return Ok(None) };
+    let Some(row) = service.accounts.lookups.keys.get(fingerprint, read_all).await? else { return Ok(None) };
     let mut standing = read(&row)?;
     if row.key_hash != fingerprint {
         standing.expires_at = standing.expires_at.min(row.previous_until.unwrap_or(now));
@@ -144,7 +144,7 @@ async fn load_key(service: &IdentityService, fingerprint: Fingerprint) -> Result
     service.accounts.standings.insert_key(fingerprint, standing.clone(), begun).await;
     if row.last_used_at.is_none_or(|last| last.plus(LAST_USE_RESOLUTION) <= now) {
         let (db, touched) = (service.db.clone(), service.accounts.lookups.key_uses.clone());
-        tokio::spawn(async move { touched.ask(row.id, move |ids| record_use(db.clone(), ids, now)).await });
+        tokio::spawn(async move { touched.get(row.id, move |ids| record_use(db.clone(), ids, now)).await });
     }
     Ok(Some(standing))
 }

@@ -80,7 +80,7 @@ impl IdentityService {
             return Ok(());
         }
         self.firewall.check_automatic(|| source.address)?;
-        self.firewall.note(source, Violation::ForgedToken).await;
+        self.firewall.record_violation(source, Violation::ForgedToken).await;
         Ok(())
     }
 }
@@ -101,7 +101,7 @@ pub(super) async fn standing(service: &IdentityService, id: SessionId) -> Result
     service.accounts.standings.remember(id, standing, asked).await;
     if row.last_used_at.plus(LAST_USE_RESOLUTION) <= now {
         let (db, touched) = (service.db.clone(), Arc::clone(&service.accounts.lookups.session_uses));
-        tokio::spawn(async move { touched.ask(id, move |ids| record_use(db.clone(), ids, now)).await });
+        tokio::spawn(async move { touched.get(id, move |ids| record_use(db.clone(), ids, now)).await });
     }
     Ok(Some(standing))
 }
@@ -115,7 +115,7 @@ async fn load_session(service: &IdentityService, id: SessionId) -> Result<Option
             Ok(found.into_iter().map(|row| (row.id, Some(row))).collect())
         }
     };
-    service.accounts.lookups.standings.ask(id, read).await
+    service.accounts.lookups.standings.get(id, read).await
 }
 
 /// Records the last use of sessions. After a failure, the next use is recorded instead.

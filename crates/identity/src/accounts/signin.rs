@@ -85,6 +85,6 @@ pub(super) async fn record_failure(service: &IdentityService, account: Option<Us
 /// theirs; [`login_throttle`] limits those.
 async fn count_violation(service: &IdentityService, account: Option<UserId>, device: &Device) {
     if account.is_none() {
-        service.firewall.note(device.source(), Violation::FailedSignin).await;
+        service.firewall.record_violation(device.source(), Violation::FailedSignin).await;
     }
 }

@@ -47,7 +47,7 @@ pub(crate) async fn run(service: Arc<OpsService>) {
             watch.check_disk(&service);
         }
         watch.check(&service);
-        if let Some(jump) = service.clock_monitor.look(service.clock.now()) {
+        if let Some(jump) = service.clock_monitor.check(service.clock.now()) {
             tracing::warn!("system clock was set {jump}");
         }
         let now = tokio::time::Instant::now();

@@ -58,7 +58,7 @@ impl BanIndex {
     }
 
     /// Bans a network. If it is banned already, the later of the two ends applies.
-    pub(super) fn put(&self, network: IpNet, until: Timestamp) {
+    pub(super) fn extend(&self, network: IpNet, until: Timestamp) {
         let mut changed = self.lock_changed();
         changed.insert(network, Instant::now());
         self.until.entry(network).and_modify(|known| *known = until.max(*known)).or_insert(until);
@@ -146,7 +146,7 @@ mod tests {
         assert!(book.is_empty());
         for (text, at) in [("203.0.113.9/32", 1), ("203.0.113.0/24", 5), ("2001:db8::/64", 7), ("2001:db8:1::1/128", 9)]
         {
-            book.put(network(text), Timestamp(at));
+            book.extend(network(text), Timestamp(at));
         }
         assert_eq!(until(&book, "203.0.113.9"), Some(5), "the longest ban applies");
         assert_eq!(until(&book, "203.0.113.10"), Some(5));
@@ -163,11 +163,11 @@ mod tests {
     fn changes_after_the_read_are_kept() {
         let book = BanIndex::default();
         let (old, lifted, new) = (network("10.0.0.1/32"), network("10.0.0.2/32"), network("10.0.0.3/32"));
-        book.put(old, Timestamp(1));
-        book.put(lifted, Timestamp(1));
+        book.extend(old, Timestamp(1));
+        book.extend(lifted, Timestamp(1));
         let began = Instant::now();
         book.set(lifted, None);
-        book.put(new, Timestamp(1));
+        book.extend(new, Timestamp(1));
         let read = HashMap::from([(lifted, Timestamp(1))]);
         book.replace(&read, began);
         assert_eq!(until(&book, "10.0.0.1"), None, "not in the table");

@@ -110,7 +110,7 @@ impl Firewall {
             let envelope = firewall.bus.subscribe();
             firewall.read().await?;
             tokio::spawn(Arc::clone(&firewall).follow(envelope));
-            tokio::spawn(Arc::clone(&firewall).keep());
+            tokio::spawn(Arc::clone(&firewall).maintain());
         }
         Ok(firewall)
     }
@@ -175,7 +175,7 @@ impl Firewall {
 
     /// Records a violation by an address, unless a page of another site made a browser send the
     /// request. If the address has reached the limit, it is banned when this function returns.
-    pub async fn note(&self, source: RequestSource, violation: Violation) {
+    pub async fn record_violation(&self, source: RequestSource, violation: Violation) {
         let Some(address) = source.attributable_address().map(|address| address.to_canonical()) else { return };
         if !self.is_on || !self.config.violations.contains(&violation) || self.is_trusted(address) {
             return;
@@ -196,7 +196,7 @@ impl Firewall {
         };
         metrics().gates.ban_added();
         tracing::info!(%network, %until, last = violation.as_str(), "address banned");
-        self.automatic.put(network, until);
+        self.automatic.extend(network, until);
         self.publish(Signal::Banned { network, until, is_manual: false }).await;
     }
 
@@ -225,7 +225,7 @@ impl Firewall {
         audit::record(&tx, NewAuditEntry::by(by, Action::BanAdded, target)).await?;
         tx.commit().await.map_err(app_error)?;
         if self.is_on {
-            self.manual.put(network, ban.expires_at);
+            self.manual.extend(network, ban.expires_at);
         }
         self.publish(Signal::Banned { network, until: ban.expires_at, is_manual: true }).await;
         Ok(view(ban))
@@ -344,7 +344,7 @@ impl Firewall {
         while let Some(message) = envelope.recv().await {
             match message {
                 BusMessage::Signal(Signal::Banned { network, until, is_manual }) => {
-                    self.book(!is_manual).put(network, until);
+                    self.book(!is_manual).extend(network, until);
                 }
                 // A ban may be among the lost messages.
                 BusMessage::Signal(Signal::BanLifted(_) | Signal::Gap) => self.reload_due.notify_one(),
@@ -353,7 +353,7 @@ impl Firewall {
         }
     }
 
-    async fn keep(self: Arc<Self>) {
+    async fn maintain(self: Arc<Self>) {
         let mut reading = tokio::time::interval(RELOAD_INTERVAL);
         reading.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut sweeping = tokio::time::interval(CLEANUP_INTERVAL);

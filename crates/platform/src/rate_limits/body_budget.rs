@@ -58,7 +58,7 @@ impl BodyBudget {
     }
 
     /// Starts counting a body of this caller.
-    pub fn begin(self: &Arc<Self>, subject: Option<LimitSubject>) -> BodyLease {
+    pub fn start_lease(self: &Arc<Self>, subject: Option<LimitSubject>) -> BodyLease {
         BodyLease { budget: Arc::clone(self), subject: subject.map(LimitSubject::canonical), bytes: 0 }
     }
 
@@ -162,15 +162,15 @@ mod tests {
     #[test]
     fn callers_are_limited_separately() {
         let budget = budget(1_000 * KIB);
-        let mut first = budget.begin(at("2001:db8::1"));
+        let mut first = budget.start_lease(at("2001:db8::1"));
         first.grow(60 * KIB).unwrap();
         // Both IPv6 addresses are in one /64 and share a budget.
-        let mut second = budget.begin(at("2001:db8::2"));
+        let mut second = budget.start_lease(at("2001:db8::2"));
         let error = second.grow(60 * KIB).unwrap_err();
         assert_eq!((error.code(), error.retry_after()), (Code::RateLimited, Some(RETRY_AFTER)));
         second.grow(40 * KIB).unwrap();
-        budget.begin(at("2001:db8:0:1::1")).grow(60 * KIB).unwrap();
-        budget.begin(Some(LimitSubject::User(UserId::new()))).grow(150 * KIB).unwrap();
+        budget.start_lease(at("2001:db8:0:1::1")).grow(60 * KIB).unwrap();
+        budget.start_lease(Some(LimitSubject::User(UserId::new()))).grow(150 * KIB).unwrap();
         assert_eq!(budget.held(), 100 * KIB, "refused and released bodies take nothing");
         drop(first);
         second.grow(60 * KIB).unwrap();
@@ -181,15 +181,15 @@ mod tests {
     #[test]
     fn large_bodies_leave_space_for_small_ones() {
         let budget = budget(400 * KIB);
-        let mut large: Vec<BodyLease> = (0..3).map(|_| budget.begin(None)).collect();
+        let mut large: Vec<BodyLease> = (0..3).map(|_| budget.start_lease(None)).collect();
         large.iter_mut().for_each(|lease| lease.grow(100 * KIB).unwrap());
         assert_eq!(large[0].grow(1).unwrap_err().code(), Code::Unavailable);
-        let mut small = budget.begin(None);
+        let mut small = budget.start_lease(None);
         small.grow(SMALL_BODY_BYTES).unwrap();
         assert_eq!(small.grow(1).unwrap_err().code(), Code::Unavailable, "it has become a large body");
-        assert_eq!(budget.begin(None).grow(37 * KIB).unwrap_err().code(), Code::Unavailable);
+        assert_eq!(budget.start_lease(None).grow(37 * KIB).unwrap_err().code(), Code::Unavailable);
         assert_eq!((budget.held(), small.largest()), (364 * KIB, 300 * KIB));
-        assert_eq!(budget.begin(at("192.0.2.1")).largest(), 100 * KIB);
+        assert_eq!(budget.start_lease(at("192.0.2.1")).largest(), 100 * KIB);
     }
 
     #[test]
@@ -201,7 +201,7 @@ mod tests {
                 let budget = &budget;
                 move || {
                     let subject = IpAddr::from([192, 0, 2, u8::try_from(n).unwrap()]);
-                    let mut lease = budget.begin(Some(LimitSubject::Address(subject)));
+                    let mut lease = budget.start_lease(Some(LimitSubject::Address(subject)));
                     let took = (0..1_000).filter(|_| lease.grow(100).is_ok()).count();
                     assert!(budget.held() <= 100 * KIB);
                     (took, lease)

@@ -140,13 +140,13 @@ impl RateLimits {
         if !self.config.enabled {
             return Ok(());
         }
-        let (verdict, _) = self.own.take(group, self.config.limit_for(group), subject.canonical());
+        let (verdict, _) = self.own.admit(group, self.config.limit_for(group), subject.canonical());
         record_refusal(group, &verdict);
         verdict.check()
     }
 
     /// Counts a call. Returns `None` if rate limits are disabled.
-    pub async fn take(
+    pub async fn admit(
         &self,
         group: RateGroup,
         subject: LimitSubject,
@@ -157,12 +157,12 @@ impl RateLimits {
         let limit = self.config.limit_for(group);
         let subject = subject.canonical();
         if let Some(shared) = &self.shared
-            && let Some((verdict, place)) = shared.take(group, limit, subject).await
+            && let Some((verdict, place)) = shared.admit(group, limit, subject).await
         {
             record_refusal(group, &verdict);
             return Some((verdict, place.map(|place| ConcurrencyPermit(HeldSlot::Shared(place)))));
         }
-        let (verdict, place) = self.own.take(group, limit, subject);
+        let (verdict, place) = self.own.admit(group, limit, subject);
         record_refusal(group, &verdict);
         Some((verdict, place.map(|place| ConcurrencyPermit(HeldSlot::Here(place)))))
     }

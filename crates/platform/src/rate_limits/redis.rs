@@ -35,7 +35,7 @@ impl RedisLimits {
     }
 
     /// Counts a call. Returns `None` if Redis is unavailable.
-    pub async fn take(
+    pub async fn admit(
         &self,
         group: RateGroup,
         limit: Limit,

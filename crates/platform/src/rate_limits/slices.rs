@@ -24,7 +24,7 @@ struct Slice {
 
 impl SlidingWindow {
     /// Counts a call if the limit allows it.
-    pub fn take(&mut self, now: Timestamp, limit: Limit) -> RateDecision {
+    pub fn admit(&mut self, now: Timestamp, limit: Limit) -> RateDecision {
         let length = length(limit.window);
         // If the clock is set back, time continues in the newest slice, so that earlier calls stay
         // counted.

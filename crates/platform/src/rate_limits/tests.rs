@@ -43,7 +43,7 @@ fn each(strategy: &str, limit: u32, window: u64) -> Vec<Vec<RateLimits>> {
 }
 
 async fn take(limits: &RateLimits, subject: LimitSubject) -> (RateDecision, Option<ConcurrencyPermit>) {
-    limits.take(RateGroup::Write, subject).await.unwrap()
+    limits.admit(RateGroup::Write, subject).await.unwrap()
 }
 
 /// A subject that is unique to the test.
@@ -166,7 +166,7 @@ fn sliding_windows_never_exceed_the_limit() {
                 6..9 => dice.below(millis / 8 + 2),
                 _ => dice.below(2 * millis + 2),
             };
-            let decision = slices.take(Timestamp(i64::try_from(now).unwrap()), limit);
+            let decision = slices.admit(Timestamp(i64::try_from(now).unwrap()), limit);
             let Some(wait) = decision.retry_after else {
                 allowed.push(now);
                 continue;
@@ -174,7 +174,7 @@ fn sliding_windows_never_exceed_the_limit() {
             // Some calls wait as long as the refusal suggests.
             if dice.below(5) == 0 {
                 now += u64::try_from(wait.as_millis()).unwrap();
-                assert!(slices.take(Timestamp(i64::try_from(now).unwrap()), limit).check().is_ok(), "seed {seed}");
+                assert!(slices.admit(Timestamp(i64::try_from(now).unwrap()), limit).check().is_ok(), "seed {seed}");
                 allowed.push(now);
             }
         }
@@ -188,7 +188,7 @@ fn sliding_windows_never_exceed_the_limit() {
 fn steady_callers_get_nearly_the_full_limit_of_a_sliding_window() {
     let limit = Limit { strategy: Strategy::SlidingWindow, limit: 120, window: Duration::from_secs(60) };
     let mut slices = SlidingWindow::default();
-    let allowed = (0..6_000).filter(|n| slices.take(Timestamp(n * 500), limit).check().is_ok()).count();
+    let allowed = (0..6_000).filter(|n| slices.admit(Timestamp(n * 500), limit).check().is_ok()).count();
     assert!(allowed >= 5_700, "{allowed} of 6000 calls at the allowed rate");
 }
 
@@ -203,7 +203,7 @@ async fn sliding_windows_in_redis_never_exceed_the_limit() {
     // Redis decides at some time between the request and the response.
     while allowed.len() < 100 {
         let asked = begun.elapsed();
-        let (decision, _) = instances[turn % 2].take(RateGroup::Write, limit, subject).await.unwrap();
+        let (decision, _) = instances[turn % 2].admit(RateGroup::Write, limit, subject).await.unwrap();
         if decision.check().is_ok() {
             allowed.push((asked, begun.elapsed()));
         }

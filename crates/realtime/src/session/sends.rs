@@ -56,7 +56,7 @@ impl Sends {
             } = send;
             let content = messages::parse_content_with_files(&app.conversations, content, &attachments, false)?;
             let turn = this.turn.lock().await;
-            let counted = app.limits.take(RateGroup::MessageSend, LimitSubject::User(sender)).await;
+            let counted = app.limits.admit(RateGroup::MessageSend, LimitSubject::User(sender)).await;
             if let Some((verdict, _)) = &counted {
                 verdict.check()?;
             }

@@ -96,7 +96,7 @@ impl SocketIo {
     /// Applies the handshake rate limit of the client's address.
     async fn count_handshake(&self, address: Option<IpAddr>) -> Result<(), EngineRefusal> {
         let Some(address) = address else { return Ok(()) };
-        let counted = self.shard.app().limits.take(RateGroup::Handshake, LimitSubject::Address(address)).await;
+        let counted = self.shard.app().limits.admit(RateGroup::Handshake, LimitSubject::Address(address)).await;
         match counted {
             Some((decision, _)) if decision.retry_after.is_some() => Err(EngineRefusal::TooMany),
             _ => Ok(()),
