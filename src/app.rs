@@ -105,7 +105,7 @@ async fn admit(request: &ServiceRequest) -> Result<(), AppError> {
 fn long_answer_slot(http: &HttpRequest) -> Option<AddressSlot> {
     let counter = http.app_data::<Arc<PerAddress>>()?;
     let config = &http.app_data::<Data<App>>()?.config;
-    counter.take(address::source(http, config).address)
+    counter.acquire(address::source(http, config).address)
 }
 
 fn routes(config: &mut ServiceConfig) {

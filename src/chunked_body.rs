@@ -85,7 +85,7 @@ mod tests {
     async fn splits_only_long_bodies() {
         let (counter, address) = (PerAddress::new(1), "192.0.2.1".parse().ok());
         let long: Vec<u8> = (0..2 * CHUNK_SIZE + 1).map(|at| at as u8).collect();
-        let mut cut_up = split_long_body(response(long.clone()), |_| counter.take(address)).into_body();
+        let mut cut_up = split_long_body(response(long.clone()), |_| counter.acquire(address)).into_body();
         assert_eq!(cut_up.size(), BodySize::Sized(long.len() as u64));
         let mut lengths = Vec::new();
         let mut whole = Vec::new();
@@ -102,7 +102,7 @@ mod tests {
     #[actix_web::test]
     async fn limits_long_responses_per_address() {
         let (counter, address) = (PerAddress::new(1), "192.0.2.1".parse().ok());
-        let long = || split_long_body(response(vec![0; CHUNK_SIZE + 1]), |_| counter.take(address));
+        let long = || split_long_body(response(vec![0; CHUNK_SIZE + 1]), |_| counter.acquire(address));
         let first = long();
         assert_eq!((first.status().as_u16(), long().status().as_u16()), (200, 429));
         drop(first);

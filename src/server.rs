@@ -137,7 +137,7 @@ fn serve_all(
             .h1(map_config(application, |_| AppConfig::default()));
         let (app, connections) = (Arc::clone(&app), Arc::clone(&connections));
         apply_fn_factory(http, move |socket: TcpStream, http| {
-            let slot = connections.take(counted_address(&socket, &app.config));
+            let slot = connections.acquire(counted_address(&socket, &app.config));
             if slot.is_none() {
                 tracing::debug!("connection closed, address limit reached");
             }

@@ -39,7 +39,7 @@ impl Handler for Echo {
         self.sender.waiting() < ENOUGH
     }
 
-    async fn take(&mut self, message: Incoming) -> Result<(), Close> {
+    async fn handle(&mut self, message: Incoming) -> Result<(), Close> {
         let answer = match message {
             Incoming::Text(text) => frame::frame(Kind::Text, text.as_str().as_bytes()),
             Incoming::Binary(bytes) => frame::frame(Kind::Binary, &bytes),

@@ -77,8 +77,8 @@ impl OpenConnection {
     }
 
     /// Passes a request to the session.
-    pub(crate) fn ask(&self, request: Request) {
-        self.inbox.put(request, &self.out);
+    pub(crate) fn handle(&self, request: Request) {
+        self.inbox.push(request, &self.out);
     }
 
     pub(crate) fn push(&self, frame: Bytes) {
@@ -117,16 +117,16 @@ impl Handler for FrameHandler {
         self.0.has_slot()
     }
 
-    async fn take(&mut self, message: Incoming) -> Result<(), Close> {
+    async fn handle(&mut self, message: Incoming) -> Result<(), Close> {
         let speaks_msgpack = self.0.out.wire == Wire::MessagePack;
         match message {
             Incoming::Ping(_) | Incoming::Pong | Incoming::Close(_) => {}
             Incoming::Text(_) if speaks_msgpack => {
-                self.0.ask(wrong_format("This connection uses MessagePack. Send binary frames."));
+                self.0.handle(wrong_format("This connection uses MessagePack. Send binary frames."));
             }
-            Incoming::Text(text) => self.0.ask(json::decode(text.as_str())),
-            Incoming::Binary(bytes) if speaks_msgpack => self.0.ask(msgpack::decode(&bytes)),
-            Incoming::Binary(_) => self.0.ask(wrong_format("This connection uses JSON. Send text frames.")),
+            Incoming::Text(text) => self.0.handle(json::decode(text.as_str())),
+            Incoming::Binary(bytes) if speaks_msgpack => self.0.handle(msgpack::decode(&bytes)),
+            Incoming::Binary(_) => self.0.handle(wrong_format("This connection uses JSON. Send text frames.")),
         }
         Ok(())
     }

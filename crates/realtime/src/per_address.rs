@@ -25,7 +25,7 @@ impl PerAddress {
     /// Acquires a slot, which is released on drop. Returns `None` if the address has reached its
     /// limit. Unknown addresses aren't limited.
     #[must_use]
-    pub fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Option<AddressSlot> {
+    pub fn acquire(self: &Arc<Self>, address: Option<IpAddr>) -> Option<AddressSlot> {
         let Some(network) = address.map(network_of).filter(|_| self.most > 0) else {
             return Some(AddressSlot { held: None });
         };
@@ -82,11 +82,11 @@ mod tests {
     #[test]
     fn limits_each_address_separately() {
         let counter = PerAddress::new(2);
-        let (first, _second) = (counter.take(at("192.0.2.1")), counter.take(at("::ffff:192.0.2.1")));
-        assert!(first.is_some() && counter.take(at("192.0.2.1")).is_none());
-        let _other = counter.take(at("192.0.2.2")).unwrap();
+        let (first, _second) = (counter.acquire(at("192.0.2.1")), counter.acquire(at("::ffff:192.0.2.1")));
+        assert!(first.is_some() && counter.acquire(at("192.0.2.1")).is_none());
+        let _other = counter.acquire(at("192.0.2.2")).unwrap();
         drop(first);
-        let again = counter.take(at("192.0.2.1"));
+        let again = counter.acquire(at("192.0.2.1"));
         assert!(again.is_some());
         drop((again, _second, _other));
         assert!(counter.open().is_empty(), "addresses without open resources are removed");
@@ -95,15 +95,15 @@ mod tests {
     #[test]
     fn counts_ipv6_addresses_per_64_network() {
         let counter = PerAddress::new(1);
-        let _held = counter.take(at("2001:db8::1"));
-        assert!(counter.take(at("2001:db8::ffff:2")).is_none());
-        assert!(counter.take(at("2001:db8:0:1::1")).is_some());
+        let _held = counter.acquire(at("2001:db8::1"));
+        assert!(counter.acquire(at("2001:db8::ffff:2")).is_none());
+        assert!(counter.acquire(at("2001:db8:0:1::1")).is_some());
     }
 
     #[test]
     fn counts_nothing_without_a_limit_or_an_address() {
         let (open, closed) = (PerAddress::new(0), PerAddress::new(1));
-        let slots: Vec<_> = (0..9).map(|_| (open.take(at("192.0.2.1")), closed.take(None))).collect();
+        let slots: Vec<_> = (0..9).map(|_| (open.acquire(at("192.0.2.1")), closed.acquire(None))).collect();
         assert!(slots.iter().all(|(one, other)| one.is_some() && other.is_some()));
     }
 }

@@ -91,7 +91,7 @@ pub trait Handler {
     fn has_slot(&self) -> bool;
 
     /// Handles a message that is neither a ping nor a close frame. An error closes the connection.
-    fn take(&mut self, message: Incoming) -> impl Future<Output = Result<(), Close>>;
+    fn handle(&mut self, message: Incoming) -> impl Future<Output = Result<(), Close>>;
 
     /// Closes the connection in its wire format.
     fn close(&self, close: Close);
@@ -146,7 +146,7 @@ async fn take_messages(sender: &Sender, inbound: &mut Inbound, handler: &mut imp
             }
             Ok(Some(Incoming::Pong)) => Ok(()),
             Ok(Some(Incoming::Close(code))) => Err(Close::answer(code)),
-            Ok(Some(message)) => handler.take(message).await,
+            Ok(Some(message)) => handler.handle(message).await,
             Ok(None) => break,
             Err(close) => Err(close),
         };

@@ -15,20 +15,20 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
-    pub fn put(&self, call: SessionRequest) {
+    pub fn push(&self, call: SessionRequest) {
         self.calls.borrow_mut().push_back(call);
         self.arrived.notify_one();
     }
 
     /// Removes the next request, if any.
-    pub fn take(&self) -> Option<SessionRequest> {
+    pub fn pop(&self) -> Option<SessionRequest> {
         self.calls.borrow_mut().pop_front()
     }
 
     /// Waits for the next request and removes it.
     pub async fn next(&self) -> SessionRequest {
         loop {
-            if let Some(call) = self.take() {
+            if let Some(call) = self.pop() {
                 return call;
             }
             self.arrived.notified().await;

@@ -236,7 +236,7 @@ impl<H: SessionHandlerFactory> Engine<H> {
         while let Some(RoutedRequest { secret, call }) = visits.recv().await {
             let mailbox = self.sessions.borrow().get(&secret).cloned();
             match mailbox {
-                Some(Some(mailbox)) => mailbox.put(call),
+                Some(Some(mailbox)) => mailbox.push(call),
                 Some(None) => call.refuse(EngineRefusal::BadRequest),
                 None => call.refuse(EngineRefusal::UnknownSid),
             }

@@ -44,7 +44,7 @@ impl PingSchedule {
     }
 
     /// Sends pings until the session has timed out, and returns the close reason. Cancel safe.
-    pub async fn keep(&mut self, sender: &Sender) -> Close {
+    pub async fn run(&mut self, sender: &Sender) -> Close {
         loop {
             let now = Instant::now();
             if let Some(close) = self.verdict(sender, now) {

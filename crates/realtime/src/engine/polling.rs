@@ -62,7 +62,7 @@ pub(super) async fn serve<H: SessionHandlerFactory>(
     let end = session.run().await;
     session.uncount_unauthenticated();
     let Session { mut guest, sender, rhythm, probe, poll, post, .. } = session;
-    let calls = std::iter::from_fn(|| mailbox.take());
+    let calls = std::iter::from_fn(|| mailbox.pop());
     match (end, probe) {
         (End::Upgraded, Some(probe)) => {
             engine.sessions.borrow_mut().insert(sid.secret, None);
@@ -199,7 +199,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
             call = mailbox.next() => Event::Called(call),
             event = arrived => event,
             () = abandoned => Event::Abandoned,
-            close = rhythm.keep(sender) => Event::Ended(close),
+            close = rhythm.run(sender) => Event::Ended(close),
             () = until(alarm) => Event::Alarm,
         }
     }
@@ -398,7 +398,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
                 }
                 taken
             }
-            close = self.rhythm.keep(&self.sender) => Err(close),
+            close = self.rhythm.run(&self.sender) => Err(close),
         }
     }
 

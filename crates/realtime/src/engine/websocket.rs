@@ -45,7 +45,7 @@ pub(super) async fn serve(
     let ended = tokio::select! {
         biased;
         () = socket::run(&sender, &mut inbound, &mut talk) => None,
-        close = rhythm.keep(&sender) => Some(close),
+        close = rhythm.run(&sender) => Some(close),
     };
     drop((inbound, rhythm));
     if let Some(close) = ended {
@@ -79,7 +79,7 @@ impl<G: SessionHandler> Handler for PacketHandler<G> {
         self.guest.has_slot()
     }
 
-    async fn take(&mut self, message: Incoming) -> Result<(), Close> {
+    async fn handle(&mut self, message: Incoming) -> Result<(), Close> {
         match message {
             Incoming::Ping(_) | Incoming::Pong | Incoming::Close(_) => Ok(()),
             Incoming::Binary(bytes) => self.guest.take(Message::Binary(bytes)).await,

@@ -31,7 +31,7 @@ impl Inbox {
         self.used_slots.get() < COMMAND_SLOTS
     }
 
-    pub fn put(self: &Rc<Self>, request: Request, out: &Rc<ConnectionHandle>) {
+    pub fn push(self: &Rc<Self>, request: Request, out: &Rc<ConnectionHandle>) {
         self.used_slots.set(self.used_slots.get() + 1);
         let slot = CommandSlot { inbox: Rc::clone(self), out: Rc::clone(out), span: Span::default() };
         self.requests.borrow_mut().push_back((request, slot));

@@ -155,8 +155,8 @@ impl WsSession {
         }
         match command {
             Command::Ping => client.answer(&Pong {}, &answer_to),
-            Command::Send(send) => self.sends.begin(client, *send, answer_to, slot),
-            Command::Sync(cursors) => self.syncs.begin(client, cursors, answer_to, slot),
+            Command::Send(send) => self.sends.submit(client, *send, answer_to, slot),
+            Command::Sync(cursors) => self.syncs.submit(client, cursors, answer_to, slot),
             Command::Receipt { conversation_id, seq, is_read } => {
                 // In larger conversations, delivered positions aren't stored.
                 if !is_read && !client.shard.is_small(conversation_id) {

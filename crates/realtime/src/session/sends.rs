@@ -29,7 +29,7 @@ pub(super) struct Sends {
 type Sending = (AnswerTo, JoinHandle<Result<Acknowledgement, AppError>>, CommandSlot);
 
 impl Sends {
-    pub(super) fn begin(
+    pub(super) fn submit(
         self: &Rc<Self>,
         client: Rc<ClientContext>,
         send: Send,

@@ -21,7 +21,7 @@ pub(super) struct Syncs {
 type Sync = (AnswerTo, HashMap<ConversationId, i64>, CommandSlot);
 
 impl Syncs {
-    pub(super) fn begin(
+    pub(super) fn submit(
         self: &Rc<Self>,
         client: Rc<ClientContext>,
         cursors: HashMap<ConversationId, i64>,

@@ -49,7 +49,7 @@ impl Shard {
             self.subscriptions.borrow_mut().resync_all();
             actix_rt::spawn(Rc::clone(self).wait_until_over());
         }
-        self.look(now);
+        self.recover(now);
     }
 
     async fn wait_until_over(self: Rc<Self>) {
@@ -64,11 +64,11 @@ impl Shard {
         self.outage.last_reload.set(None);
         self.subscriptions.borrow_mut().resync_all();
         self.touched.notify_one();
-        self.look(Instant::now());
+        self.recover(Instant::now());
     }
 
     /// Reads the missed data. If a read is in progress, another one is scheduled after it.
-    fn look(self: &Rc<Self>, now: Instant) {
+    fn recover(self: &Rc<Self>, now: Instant) {
         if self.outage.is_reading.replace(true) {
             self.outage.reads_again.set(true);
             return;
@@ -93,7 +93,7 @@ impl Shard {
             }
             shard.outage.is_reading.set(false);
             if shard.outage.reads_again.take() {
-                shard.look(Instant::now());
+                shard.recover(Instant::now());
             }
         });
     }

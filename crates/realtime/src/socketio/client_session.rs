@@ -44,7 +44,7 @@ impl SessionHandlerFactory for ClientSessionFactory {
     type Handler = SocketIoClient;
 
     fn receive(&self, caller: Caller, sender: Rc<Sender>) -> Result<SocketIoClient, EngineRefusal> {
-        let slot = self.shard.shards().anonymous().take(caller.source.address).ok_or(EngineRefusal::TooMany)?;
+        let slot = self.shard.shards().anonymous().acquire(caller.source.address).ok_or(EngineRefusal::TooMany)?;
         let (at, is_met) = (Instant::now() + AUTH_TIMEOUT, Rc::new(Cell::new(false)));
         Ok(SocketIoClient {
             stage: Stage::Unauthenticated(Box::new(UnauthenticatedClient {
@@ -99,7 +99,7 @@ impl UnauthenticatedClient {
         prepare_opening(shard, principal, Wire::SocketIo, source).await
     }
 
-    fn tell(&self, frame: Bytes) -> Result<(), Close> {
+    fn send(&self, frame: Bytes) -> Result<(), Close> {
         if !self.sender.push(frame) {
             return Err(Close::TOO_SLOW);
         }
@@ -114,7 +114,7 @@ impl SocketIoClient {
             (_, DecodedPacket::Nothing) | (Stage::Authenticated(_), DecodedPacket::Connect { .. }) => Ok(()),
             (_, DecodedPacket::Disconnect) => Err(Close::NORMAL),
             (Stage::Authenticated(live), DecodedPacket::Request(request)) => {
-                live.ask(request);
+                live.handle(request);
                 Ok(())
             }
             // The client must authenticate first.
@@ -125,7 +125,7 @@ impl SocketIoClient {
             }
             (Stage::Unauthenticated(stranger), DecodedPacket::UnknownNamespace(namespace)) => {
                 stranger.tries += 1;
-                stranger.tell(socketio::encode_unknown_namespace(&namespace))?;
+                stranger.send(socketio::encode_unknown_namespace(&namespace))?;
                 if stranger.tries > MAX_AUTH_ATTEMPTS { Err(Close::CREDENTIALS) } else { Ok(()) }
             }
             (Stage::Unauthenticated(stranger), DecodedPacket::Connect { token }) => {
@@ -142,7 +142,7 @@ impl SocketIoClient {
                         Ok(())
                     }
                     Err(error) => {
-                        stranger.tell(socketio::encode_refused(&error.sentence(), error.code()))?;
+                        stranger.send(socketio::encode_refused(&error.sentence(), error.code()))?;
                         if error.code() == Code::CrossSite { Err(Close::ORIGIN) } else { Ok(()) }
                     }
                 }

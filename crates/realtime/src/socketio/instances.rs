@@ -61,7 +61,7 @@ impl Instances {
         });
         // The instance is registered before it issues its first session id.
         instances.refresh().await;
-        actix_rt::spawn(Arc::clone(&instances).keep());
+        actix_rt::spawn(Arc::clone(&instances).run());
         Some(instances)
     }
 
@@ -89,7 +89,7 @@ impl Instances {
         known.get(&instance).map(|neighbour| Arc::clone(&neighbour.url))
     }
 
-    async fn keep(self: Arc<Self>) {
+    async fn run(self: Arc<Self>) {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(RENEWAL_INTERVAL) => {}
