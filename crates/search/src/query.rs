@@ -162,7 +162,7 @@ impl Query {
             // Nothing was typed after this part.
             let is_last = after.is_empty();
             rest = after.trim_start();
-            query.take(part, is_last, days);
+            query.add_part(part, is_last, days);
         }
         Ok(query)
     }
@@ -173,7 +173,7 @@ impl Query {
         *self == Self::default()
     }
 
-    fn take(&mut self, part: &str, is_last: bool, days: &dyn Days) {
+    fn add_part(&mut self, part: &str, is_last: bool, days: &dyn Days) {
         if let Some(unwanted) = part.strip_prefix('-').filter(|rest| !rest.is_empty()) {
             let typed = TypedContext { is_phrase: unwanted.starts_with('"'), goes_on: false };
             self.unwanted.extend(exact(unwanted.trim_matches('"'), typed).into_iter().next());
