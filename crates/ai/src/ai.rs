@@ -10,7 +10,7 @@ use appcore::{ApiKeyId, breaker::Circuit, event::ProviderKeyChange, view::Restri
 use bytes::Bytes;
 use outgoing::Outgoing;
 
-pub(crate) use self::{chat::written, upstream::Upstream};
+pub(crate) use self::{chat::encode_request, upstream::Upstream};
 use crate::{
     AiError, AiSettings, ApiStyle, Deployment, GatewayError, Limits, ProviderKind, ProviderSettings, Route,
     blocking_pool::run,
@@ -162,7 +162,7 @@ impl Ai {
     /// Names and models of the providers in use that were added at runtime.
     pub fn added(&self) -> Vec<(String, Vec<String>)> {
         let upstreams = self.upstreams();
-        let added = upstreams.known().iter().filter(|known| known.is_added);
+        let added = upstreams.providers().iter().filter(|known| known.is_added);
         added.map(|known| (known.settings.name.clone(), known.settings.models.clone())).collect()
     }
 
@@ -196,7 +196,7 @@ impl Ai {
     pub fn set_key_listener(&self, hearer: impl Fn(KeyStateChange) + Send + Sync + 'static) {
         let hearer: KeyListener = Arc::new(hearer);
         let _ = self.key_listener.set(Arc::clone(&hearer));
-        for known in self.upstreams().known() {
+        for known in self.upstreams().providers() {
             known.upstream.set_key_listener(&hearer);
         }
     }
@@ -225,14 +225,14 @@ impl Ai {
         let _ = self.shelf.set(shelf);
     }
 
-    pub(crate) fn shelf(&self) -> Option<&Arc<dyn ResponseStore>> {
+    pub(crate) fn response_store(&self) -> Option<&Arc<dyn ResponseStore>> {
         self.shelf.get()
     }
 
     /// Expands `previous_response_id` and item references in a Responses API request.
     ///
     /// Returns `None` if the request refers to no earlier output of this API key.
-    pub async fn fill_in(
+    pub async fn expand_references(
         &self,
         owner: WorkOwner,
         key: ApiKeyId,
@@ -241,13 +241,13 @@ impl Ai {
         if !response_history::may_have_references(body) {
             return Ok(None);
         }
-        if let Some(shelf) = self.shelf() {
+        if let Some(shelf) = self.response_store() {
             let asked = body.clone();
-            let named = run(owner, body.len(), move || response_history::named(&asked)).await?;
-            self.given.bring(&**shelf, key, named).await;
+            let named = run(owner, body.len(), move || response_history::referenced_ids(&asked)).await?;
+            self.given.load_shared(&**shelf, key, named).await;
         }
         let (given, body) = (Arc::clone(&self.given), body.clone());
-        run(owner, body.len(), move || given.fill_in(key, &body)).await?
+        run(owner, body.len(), move || given.expand_references(key, &body)).await?
     }
 
     pub(crate) fn limits(&self) -> &Arc<Limits> {
@@ -286,7 +286,7 @@ impl Ai {
     }
 
     /// True if a provider of the route signs tool calls and needs the signatures back.
-    pub(crate) fn signs_calls(&self, route: &Route) -> bool {
+    pub(crate) fn signs_tool_calls(&self, route: &Route) -> bool {
         self.any_deployment(route, |upstream| upstream.kind.dialect().signs_tool_calls())
     }
 
@@ -318,8 +318,8 @@ impl Ai {
     /// Breaker state of the healthiest provider: open only if every provider's breaker is open.
     pub fn circuit(&self) -> Circuit {
         let upstreams = self.upstreams();
-        let circuits = || upstreams.known().iter().map(|known| known.upstream.breaker.circuit());
-        if upstreams.known().is_empty() {
+        let circuits = || upstreams.providers().iter().map(|known| known.upstream.breaker.circuit());
+        if upstreams.providers().is_empty() {
             return Circuit::Closed;
         }
         [Circuit::Closed, Circuit::HalfOpen]
@@ -335,7 +335,7 @@ fn demo_deployment() -> Deployment {
 }
 
 impl ProviderSnapshot {
-    pub fn known(&self) -> &[RegisteredProvider] {
+    pub fn providers(&self) -> &[RegisteredProvider] {
         &self.providers
     }
 
@@ -374,7 +374,7 @@ mod tests {
         ai.replace_added(vec![provider("one", &["small"]), provider("two", &["small", "large"])]);
         assert_eq!(default(&ai), ("one".to_owned(), "small".to_owned()));
         let minute = Some(Duration::from_secs(60));
-        assert!(ai.rest_key("one", 0, minute) && ai.rest_key("two", 0, minute));
+        assert!(ai.cool_down_key("one", 0, minute) && ai.cool_down_key("two", 0, minute));
         ai.replace_added(vec![provider("one", &["small"]), provider("two", &["large"])]);
         let rests: Vec<_> = ai.states().into_iter().map(|state| (state.name, state.wait.is_some())).collect();
         assert_eq!(rests, [("one".to_owned(), true), ("two".to_owned(), false)]);

@@ -131,7 +131,7 @@ impl Call {
     /// Stores the answer, so that later requests of this API key can refer to it. `followed` is the
     /// earlier response that this request [referred to](crate::Ai::fill_in).
     #[must_use]
-    pub fn of_key(self, key: ApiKeyId, followed: Option<PreviousResponse>) -> Self {
+    pub fn with_history(self, key: ApiKeyId, followed: Option<PreviousResponse>) -> Self {
         Self { history: Some((key, followed)), ..self }
     }
 
@@ -162,16 +162,16 @@ impl Call {
     /// answer are limited to the reserved number unless the caller sets a limit, because the
     /// reservation can't be extended while the call runs.
     #[must_use]
-    pub fn held(self, is_held: bool) -> Self {
+    pub fn with_reservation(self, is_held: bool) -> Self {
         Self { is_reserved: is_held, ..self }
     }
 
-    pub(crate) fn is_held(&self) -> bool {
+    pub(crate) fn is_reserved(&self) -> bool {
         self.is_reserved
     }
 
     /// Restricted parameters of the call that are passed on to this provider.
-    pub(crate) fn passing(&self, upstream: &Upstream) -> Arc<[String]> {
+    pub(crate) fn passthrough_params(&self, upstream: &Upstream) -> Arc<[String]> {
         restricted_params::allowed_params(&upstream.passthrough_params, self.passes.as_deref())
     }
 
@@ -183,11 +183,11 @@ impl Call {
     /// `anthropic-beta` header value that is passed on to this provider.
     pub(crate) fn betas_for(&self, upstream: &Upstream) -> Option<String> {
         let asked = self.betas.as_deref()?;
-        Some(restricted_params::strip_costly_betas(asked, &self.passing(upstream))).filter(|betas| !betas.is_empty())
+        Some(restricted_params::strip_costly_betas(asked, &self.passthrough_params(upstream))).filter(|betas| !betas.is_empty())
     }
 
     /// Estimated input tokens.
-    pub(crate) fn estimated(&self) -> u64 {
+    pub(crate) fn estimated_input(&self) -> u64 {
         self.input.unwrap_or_else(|| estimate(&self.body))
     }
 }

@@ -87,9 +87,9 @@ fn pair_results(request: &mut Request) {
     let mut open: Vec<String> = Vec::new();
     for mut turn in std::mem::take(&mut request.turns) {
         match turn.speaker {
-            Speaker::User => turn.parts = answered(turn.parts, &std::mem::take(&mut open)),
+            Speaker::User => turn.parts = with_results(turn.parts, &std::mem::take(&mut open)),
             Speaker::Assistant => {
-                let parts = answered(Vec::new(), &open);
+                let parts = with_results(Vec::new(), &open);
                 if !parts.is_empty() {
                     paired.push(Turn { speaker: Speaker::User, parts });
                 }
@@ -108,7 +108,7 @@ fn pair_results(request: &mut Request) {
 
 /// Returns the parts of the user's turn with exactly one result for each of these calls. Results of
 /// other calls become text.
-fn answered(parts: Vec<Part>, calls: &[String]) -> Vec<Part> {
+fn with_results(parts: Vec<Part>, calls: &[String]) -> Vec<Part> {
     let mut said: Vec<Part> = Vec::with_capacity(parts.len());
     // Index of each call's result in `parts`; `None` until it is found.
     let mut places: HashMap<&str, Option<usize>> = calls.iter().map(|id| (id.as_str(), None)).collect();
@@ -174,8 +174,8 @@ mod tests {
             let call = |id: &&str| Part::Call(ToolCall { id: (*id).to_owned(), ..ToolCall::default() });
             let result =
                 |id: &&str| Part::Result(ToolResult { id: (*id).to_owned(), parts: Vec::new(), is_error: false });
-            request.say(Speaker::Assistant, calls.iter().map(call));
-            request.say(Speaker::User, results.iter().map(result));
+            request.append(Speaker::Assistant, calls.iter().map(call));
+            request.append(Speaker::User, results.iter().map(result));
         }
         normalise(&mut request);
         let of = |turn: usize| {
@@ -221,10 +221,10 @@ mod tests {
         let call = |id: &str| Part::Call(ToolCall { id: id.to_owned(), ..ToolCall::default() });
         let text = |text: &str| Part::Text(text.to_owned());
         let mut request = Request::default();
-        request.say(Speaker::User, [result("lost", "31"), text("x")]);
-        request.say(Speaker::Assistant, [call("a")]);
-        request.say(Speaker::System, [text("be brief")]);
-        request.say(Speaker::Assistant, [call("b")]);
+        request.append(Speaker::User, [result("lost", "31"), text("x")]);
+        request.append(Speaker::Assistant, [call("a")]);
+        request.append(Speaker::System, [text("be brief")]);
+        request.append(Speaker::Assistant, [call("b")]);
         normalise(&mut request);
         let turn = |at: usize| (request.turns[at].speaker, &request.turns[at].parts);
         assert_eq!(turn(0), (Speaker::User, &vec![text("[What a tool has answered]\n31"), text("x")]));
@@ -241,12 +241,12 @@ mod tests {
         let call = |id: &str| Part::Call(ToolCall { id: id.to_owned(), ..ToolCall::default() });
         let text = |text: &str| Part::Text(text.to_owned());
         let mut request = Request::default();
-        request.say(Speaker::Assistant, [call("a"), call("b"), call("c")]);
-        request.say(Speaker::User, [result("a")]);
-        request.say(Speaker::System, [text("be brief")]);
-        request.say(Speaker::User, [result("b"), text("x")]);
-        request.say(Speaker::System, [text("be kind")]);
-        request.say(Speaker::User, [result("c")]);
+        request.append(Speaker::Assistant, [call("a"), call("b"), call("c")]);
+        request.append(Speaker::User, [result("a")]);
+        request.append(Speaker::System, [text("be brief")]);
+        request.append(Speaker::User, [result("b"), text("x")]);
+        request.append(Speaker::System, [text("be kind")]);
+        request.append(Speaker::User, [result("c")]);
         normalise(&mut request);
         let turns: Vec<(Speaker, Vec<Part>)> =
             request.turns.into_iter().skip(1).map(|turn| (turn.speaker, turn.parts)).collect();

@@ -242,7 +242,7 @@ impl Effort {
 
 impl Request {
     /// Appends parts of a speaker, merging them into the last turn if it has the same speaker.
-    pub fn say(&mut self, speaker: Speaker, parts: impl IntoIterator<Item = Part>) {
+    pub fn append(&mut self, speaker: Speaker, parts: impl IntoIterator<Item = Part>) {
         let parts = parts.into_iter().filter(|part| !matches!(part, Part::Text(text) if text.trim().is_empty()));
         let mut parts = parts.peekable();
         if parts.peek().is_none() {
@@ -256,17 +256,17 @@ impl Request {
 
     /// Appends instructions: to the system prompt, or in place once the conversation has started.
     /// Earlier content stays unchanged because provider caches depend on it.
-    pub fn instruct(&mut self, texts: impl IntoIterator<Item = String>) {
+    pub fn append_instructions(&mut self, texts: impl IntoIterator<Item = String>) {
         if self.turns.is_empty() {
             self.system.extend(texts);
         } else {
-            self.say(Speaker::System, texts.into_iter().map(Part::Text));
+            self.append(Speaker::System, texts.into_iter().map(Part::Text));
         }
     }
 
     /// Returns the request for providers that accept no system turns within the conversation. These
     /// turns become user text that is marked as a system instruction.
-    pub fn two_sided(&self) -> Cow<'_, Self> {
+    pub fn without_system_turns(&self) -> Cow<'_, Self> {
         if self.turns.iter().all(|turn| turn.speaker != Speaker::System) {
             return Cow::Borrowed(self);
         }
@@ -291,7 +291,7 @@ impl Request {
 
     /// Returns the tool name of the call with this id. Some clients reuse ids, so it is the last
     /// such call before the given turn.
-    pub fn called(&self, id: &str, before: usize) -> Option<&str> {
+    pub fn tool_name_of_call(&self, id: &str, before: usize) -> Option<&str> {
         self.turns.iter().take(before).rev().flat_map(|turn| turn.parts.iter().rev()).find_map(|part| match part {
             Part::Call(call) if call.id == id => Some(call.name.as_str()),
             _ => None,
@@ -444,7 +444,7 @@ impl FinishTracker {
 
     /// Finish events of all choices. If `says_so` is true, the provider has sent its final frame,
     /// which ends choices without a finish of their own.
-    pub fn ends(&self, says_so: bool) -> Result<Vec<Event>, AiError> {
+    pub fn finish_events(&self, says_so: bool) -> Result<Vec<Event>, AiError> {
         if self.ends.is_empty() {
             return Err(if says_so { AiError::Empty } else { AiError::Truncated });
         }

@@ -32,7 +32,7 @@ pub(crate) fn request(asked: &ChatRequest) -> Request {
         // Files and images go before the text that refers to them.
         let given = turn.files.into_iter().map(file).chain(turn.pictures.into_iter().map(picture));
         let text = (!turn.text.is_empty()).then_some(Part::Text(turn.text));
-        request.say(speaker, given.chain(text));
+        request.append(speaker, given.chain(text));
     }
     for tool in asked.tools.iter().cloned() {
         let (name, description, parameters) = (tool.name, tool.description, Some(tool.parameters));
@@ -42,14 +42,14 @@ pub(crate) fn request(asked: &ChatRequest) -> Request {
     for round in asked.rounds.iter().cloned() {
         let call =
             |ChatCall { id, name, arguments, signature }| Part::Call(ToolCall { id, name, arguments, signature });
-        request.say(Speaker::Assistant, [Part::Text(round.text)].into_iter().chain(round.calls.into_iter().map(call)));
+        request.append(Speaker::Assistant, [Part::Text(round.text)].into_iter().chain(round.calls.into_iter().map(call)));
         let result = |result: crate::ChatResult| {
             let (id, is_error) = (result.call_id, result.is_error);
             let text = [Part::Text(result.text)];
             let parts = text.into_iter().chain(result.pictures.into_iter().map(picture)).collect();
             Part::Result(ToolResult { id, parts, is_error })
         };
-        request.say(Speaker::User, round.results.into_iter().map(result));
+        request.append(Speaker::User, round.results.into_iter().map(result));
     }
     request
 }
@@ -135,8 +135,8 @@ impl Tap for ChatDeltaReader {
     type Out = Vec<ChatDelta>;
 
     fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Self::Out>, Failure> {
-        let events = self.listener.listen(block, meter)?;
-        let ends = if self.listener.is_over() { self.listener.conclude(meter)? } else { Vec::new() };
+        let events = self.listener.parse_events(block, meter)?;
+        let ends = if self.listener.is_over() { self.listener.finish(meter)? } else { Vec::new() };
         let said = self.convert_events(events, ends, meter)?;
         Ok((!said.is_empty()).then_some(said))
     }
@@ -155,7 +155,7 @@ impl Tap for ChatDeltaReader {
 
     fn finish(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Self::Out>, Failure> {
         let events = self.listener.rest(&rest, meter)?;
-        let ends = self.listener.conclude(meter)?;
+        let ends = self.listener.finish(meter)?;
         Ok(Some(self.convert_events(events, ends, meter)?))
     }
 }

@@ -24,9 +24,9 @@ impl Ai {
     pub async fn count_tokens(&self, call: Call) -> Result<u64, GatewayError> {
         let deadline = Instant::now() + self.limits().idle.min(COUNT_TIMEOUT);
         let route = Arc::clone(&call.route);
-        let estimated = call.estimated();
+        let estimated = call.estimated_input();
         let upstreams = self.upstreams();
-        let mut tries = RouteAttempts::new(&upstreams, &route, estimated, self.persistence(), deadline);
+        let mut tries = RouteAttempts::new(&upstreams, &route, estimated, self.retry_policy(), deadline);
         let Ok(attempt) = tries.next().await else { return Ok(estimated) };
         match count_at_provider(&call, &attempt, deadline).await {
             Ok(Some(tokens)) => {

@@ -46,9 +46,9 @@ impl Demo {
         });
         let done = stream::iter([Ok(ChatDelta::Done { finish: Finish::Stop, usage: Some(usage) })]);
         let counted = move |delta: &Result<ChatDelta, _>| match delta {
-            Ok(ChatDelta::Text(word)) => meter.deliver(quarters(word.as_bytes())),
+            Ok(ChatDelta::Text(word)) => meter.record_output(quarters(word.as_bytes())),
             Ok(ChatDelta::Done { finish, .. }) => {
-                meter.report(usage);
+                meter.record_usage(usage);
                 meter.finished(*finish);
                 meter.close();
             }

@@ -15,7 +15,7 @@ use crate::{
     blocking_pool::{run, run_for_answer},
     dialect::{
         Post,
-        fields::{self, Fields, counted},
+        fields::{self, Fields, lenient_count},
         restricted_params,
     },
     forward::{AttemptError, JSON},
@@ -43,12 +43,12 @@ impl Ai {
     pub async fn forward_embeddings(&self, call: Call) -> Result<Forwarded, GatewayError> {
         let body = call.body.clone();
         let wish = Arc::new(run(call.owner, body.len(), move || read(&body)).await??);
-        let size = call.estimated();
+        let size = call.estimated_input();
         call.meter.set_estimated_input(size);
         let deadline = Instant::now() + self.limits().deadline;
         let route = Arc::clone(&call.route);
         let upstreams = self.upstreams();
-        let mut tries = RouteAttempts::new(&upstreams, &route, size, self.persistence(), deadline);
+        let mut tries = RouteAttempts::new(&upstreams, &route, size, self.retry_policy(), deadline);
         loop {
             let attempt = tries.next().await?;
             call.meter.start_attempt(&attempt.upstream.name, attempt.model, attempt.lease.tail());
@@ -59,7 +59,7 @@ impl Ai {
                 }
                 Err(AttemptError::Final(error)) => return Err(error),
                 Err(AttemptError::Retryable(failure)) => {
-                    call.meter.refused();
+                    call.meter.attempt_failed();
                     tries.failed(attempt, failure)?;
                 }
             }
@@ -103,7 +103,7 @@ async fn embed(
     deadline: Instant,
 ) -> Result<Bytes, AttemptError> {
     let (upstream, kind) = (attempt.upstream, attempt.upstream.kind);
-    let (body, passes) = (call.body.clone(), call.passing(upstream));
+    let (body, passes) = (call.body.clone(), call.passthrough_params(upstream));
     let (asked, model) = (Arc::clone(wish), attempt.model.to_owned());
     let writing = run(call.owner, body.len(), move || {
         let left = restricted_params::strip_restricted(&body, &passes)?;
@@ -112,7 +112,7 @@ async fn embed(
     let posts = writing.await.map_err(AttemptError::Final)?.map_err(AttemptError::Final)?;
     let mut answers = Vec::with_capacity(posts.len());
     for Post { place, body } in posts {
-        call.meter.sent();
+        call.meter.request_sent();
         let response = upstream.post(call.owner, attempt, &upstream.url(&place), body, false, deadline).await?;
         answers.push(upstream.http.whole(response, deadline).await?);
     }
@@ -134,14 +134,14 @@ pub(crate) fn pass_answer(answer: Bytes, base64: bool, meter: &Meter) -> Result<
     });
     let is_right = is_text == Some(base64);
     let Ok(head) = serde_json::from_slice::<Head<'_>>(&answer) else {
-        let mended = fields::mended(&answer, &[]).filter(|mended| serde_json::from_str::<Head<'_>>(mended).is_ok());
+        let mended = fields::normalised(&answer, &[]).filter(|mended| serde_json::from_str::<Head<'_>>(mended).is_ok());
         return pass_answer(mended.ok_or(AiError::Garbled)?.into(), base64, meter);
     };
     if head.data.is_none() {
         let value: Value = serde_json::from_slice(&answer).map_err(|_| AiError::Garbled)?;
         return Err(failure::of_value(&value).unwrap_or_else(|| AiError::Garbled.into()));
     }
-    count(head.usage.as_ref().and_then(|usage| counted(&usage["prompt_tokens"])), meter);
+    meter_input(head.usage.as_ref().and_then(|usage| lenient_count(&usage["prompt_tokens"])), meter);
     if is_right {
         return Ok(answer);
     }
@@ -161,11 +161,11 @@ struct Head<'a> {
     usage: Option<Value>,
 }
 
-pub(crate) fn count(input: Option<u64>, meter: &Meter) {
-    meter.deliver(0);
+pub(crate) fn meter_input(input: Option<u64>, meter: &Meter) {
+    meter.record_output(0);
     let estimated = input.is_none();
     let input = input.or_else(|| Some(meter.estimated_input()));
-    meter.report(Usage { input, output: Some(0), estimated, ..Usage::default() });
+    meter.record_usage(Usage { input, output: Some(0), estimated, ..Usage::default() });
     meter.close();
 }
 

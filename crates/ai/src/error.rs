@@ -83,7 +83,7 @@ impl AiError {
 
     /// True if the same request may succeed shortly. Excludes timeouts, since the user has waited
     /// long enough.
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::Busy { .. } | Self::Unavailable { .. } | Self::Truncated)
     }
 

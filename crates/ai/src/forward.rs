@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::{
     Ai, AiError, AnswerBody, ApiStyle, Call, Forwarded, Frames, GatewayError, Usage,
-    ai::written,
+    ai::encode_request,
     blocking_pool::{run, run_for_answer},
     call_ids,
     canonical::{Answer, Request, Writer},
@@ -97,7 +97,7 @@ impl Ai {
     /// A stream is returned once its first frames have arrived; until then another key or
     /// deployment can take over. Dropping the future or the answer cancels the upstream request.
     pub async fn forward(&self, call: Call) -> Result<Forwarded, GatewayError> {
-        let input = call.estimated();
+        let input = call.estimated_input();
         call.meter.set_estimated_input(input);
         let deadline = Instant::now() + self.limits().deadline;
         let route = Arc::clone(&call.route);
@@ -106,7 +106,7 @@ impl Ai {
             &upstreams,
             &route,
             input.saturating_add(call.most_output),
-            self.persistence(),
+            self.retry_policy(),
             deadline,
         );
         let mut parsed = None;
@@ -115,13 +115,13 @@ impl Ai {
             call.meter.start_attempt(&attempt.upstream.name, attempt.model, attempt.lease.tail());
             match self.start_answer(&call, &mut parsed, &attempt, deadline).await {
                 Ok(begun) => {
-                    call.publication.settled().await;
-                    let is_shared = self.shelf().is_some();
+                    call.publication.finished().await;
+                    let is_shared = self.response_store().is_some();
                     return Ok(finish(call, begun, attempt, is_shared));
                 }
                 Err(AttemptError::Final(error)) => return Err(error),
                 Err(AttemptError::Retryable(failure)) => {
-                    call.meter.refused();
+                    call.meter.attempt_failed();
                     tries.failed(attempt, failure)?;
                 }
             }
@@ -131,7 +131,7 @@ impl Ai {
     /// Retry policy of gateway calls: one retry after a transient failure. If a provider requires a
     /// delay, that is reported to the caller at once, because every client library backs off
     /// itself.
-    pub(crate) fn persistence(&self) -> RetryPolicy {
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
         RetryPolicy { times: 1, wait: self.limits().backoff, max_delay: Duration::ZERO }
     }
 
@@ -180,14 +180,14 @@ impl Ai {
             move |body: &Bytes, model: &str| openai_chat::passthrough::rewrite_request(body, model, knows_newer);
         let request = prepare_passthrough(call, attempt, rewrite).await?;
         if request.searches {
-            call.meter.search();
+            call.meter.record_search();
         }
-        call.meter.sent();
+        call.meter.request_sent();
         let response = upstream
             .post(
                 call.owner,
                 attempt,
-                &upstream.address(attempt.model, request.stream),
+                &upstream.chat_url(attempt.model, request.stream),
                 request.body,
                 request.stream,
                 deadline,
@@ -223,16 +223,16 @@ impl Ai {
         attempt: &Attempt<'_>,
         deadline: Instant,
     ) -> Result<StartedAnswer, AttemptError> {
-        let is_held = call.is_held();
+        let is_held = call.is_reserved();
         let rewrite = move |body: &Bytes, model: &str| anthropic::passthrough::rewrite_request(body, model, is_held);
         let request = prepare_passthrough(call, attempt, rewrite).await?;
         let upstream = attempt.upstream;
         let betas = call.betas_for(upstream);
         let wishes = (request.stream, betas.as_deref());
-        call.meter.sent();
+        call.meter.request_sent();
         let response = upstream
             .post_message(
-                &upstream.address(attempt.model, request.stream),
+                &upstream.chat_url(attempt.model, request.stream),
                 &attempt.lease,
                 request.body,
                 wishes,
@@ -270,7 +270,7 @@ impl Ai {
         deadline: Instant,
     ) -> Result<StartedAnswer, AttemptError> {
         let upstream = attempt.upstream;
-        let record = self.record(call);
+        let record = self.response_record(call);
         let terms = openai_responses::passthrough::PassthroughTerms {
             hosted: call.passes_hosted_tools(upstream),
             is_stored: record.is_some(),
@@ -279,7 +279,7 @@ impl Ai {
         let rewrite =
             move |body: &Bytes, model: &str| openai_responses::passthrough::rewrite_request(body, model, terms);
         let request = prepare_passthrough(call, attempt, rewrite).await?;
-        call.meter.sent();
+        call.meter.request_sent();
         let response = upstream.post(call.owner, attempt, url, request.body, request.stream, deadline).await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
@@ -294,7 +294,7 @@ impl Ai {
             Opened::Whole(body) => {
                 openai_responses::passthrough::meter_whole(&body, &call.meter, record.as_ref())?;
                 let whole: Value = serde_json::from_slice(&body).map_err(|_| AiError::Garbled)?;
-                return Ok(StartedAnswer::Frames(openai_responses::stream_conversion::frames(&whole)));
+                return Ok(StartedAnswer::Frames(openai_responses::stream_conversion::stream_of_response(&whole)));
             }
         };
         let tap = ResponsesTap::reading(ResponseEvents::recording(record));
@@ -303,27 +303,27 @@ impl Ai {
     }
 
     /// Recorder that stores the answer, if the caller may refer to it later.
-    fn record(&self, call: &Call) -> Option<ResponseRecorder> {
+    fn response_record(&self, call: &Call) -> Option<ResponseRecorder> {
         let (key, followed) = call.history.as_ref()?;
         let record = ResponseRecorder::new(self.given(), *key, &call.body, followed.as_ref());
-        Some(record.shared(self.sharing(call)))
+        Some(record.with_publisher(self.response_publisher(call)))
     }
 
     /// Publisher that makes the answer known to the other instances.
-    fn sharing(&self, call: &Call) -> Option<ResponsePublisher> {
-        let ((key, _), shelf) = call.history.as_ref().zip(self.shelf())?;
+    fn response_publisher(&self, call: &Call) -> Option<ResponsePublisher> {
+        let ((key, _), shelf) = call.history.as_ref().zip(self.response_store())?;
         Some(ResponsePublisher::new(shelf, *key, &call.publication))
     }
 
     /// Parses a call into the provider-independent form.
     async fn read(&self, call: &Call) -> Result<ParsedCall, GatewayError> {
-        let (style, body, record) = (call.style, call.body.clone(), self.record(call));
+        let (style, body, record) = (call.style, call.body.clone(), self.response_record(call));
         let size = body.len();
         let mut parsed = run(call.owner, size, move || ParsedCall::read(style, &body, record)).await??;
-        if let Some((shelf, (key, _))) = self.shelf().zip(call.history.as_ref())
-            && self.signs_calls(&call.route)
+        if let Some((shelf, (key, _))) = self.response_store().zip(call.history.as_ref())
+            && self.signs_tool_calls(&call.route)
         {
-            self.signatures().bring(&**shelf, *key, &parsed.request).await;
+            self.signatures().load_shared(&**shelf, *key, &parsed.request).await;
         }
         let signatures = Arc::clone(self.signatures());
         let mending = run(call.owner, size, move || {
@@ -347,15 +347,15 @@ impl Ai {
         let (kind, base) = (upstream.kind, upstream.base.clone());
         let (question, model, own) = (Arc::clone(parsed), attempt.model.to_owned(), attempt.takes.clone());
         let writing =
-            run(call.owner, call.body.len(), move || written(kind, &base, &question.request, &model, own.as_deref()));
+            run(call.owner, call.body.len(), move || encode_request(kind, &base, &question.request, &model, own.as_deref()));
         let body = writing.await.map_err(AttemptError::Final)?.map_err(AttemptError::Final)?;
-        let url = upstream.address(attempt.model, stream);
-        call.meter.sent();
+        let url = upstream.chat_url(attempt.model, stream);
+        call.meter.request_sent();
         let response = upstream.post(call.owner, attempt, &url, body, stream, deadline).await?;
         let head = head(call.style, attempt.model);
         if !stream {
             let body = upstream.http.whole(response, deadline).await?;
-            let listener = self.listener(attempt).with_tools(&parsed.request).sharing(self.sharing(call));
+            let listener = self.listener(attempt).with_tools(&parsed.request).with_publisher(self.response_publisher(call));
             let (parsed, meter) = (Arc::clone(parsed), Arc::clone(&call.meter));
             let translating = run_for_answer(call.owner, body.len(), move || {
                 let (answer, usage) = read_whole(&body, listener, &meter)?;
@@ -370,7 +370,7 @@ impl Ai {
                 return self.whole_as_frames(call, attempt, (&body, Some(&parsed.request)), writer);
             }
         };
-        let listener = self.listener(attempt).with_tools(&parsed.request).sharing(self.sharing(call));
+        let listener = self.listener(attempt).with_tools(&parsed.request).with_publisher(self.response_publisher(call));
         let tap = FormatConverter::new(listener, writer);
         let relay = self.relay(call, body, tap, deadline).await?;
         Ok(StartedAnswer::Translated(Box::new(relay)))
@@ -386,7 +386,7 @@ impl Ai {
     ) -> Result<StartedAnswer, AttemptError> {
         let listener = self.listener(attempt);
         let listener = match question {
-            Some(question) => listener.with_tools(question).sharing(self.sharing(call)),
+            Some(question) => listener.with_tools(question).with_publisher(self.response_publisher(call)),
             None => listener,
         };
         let translation = FormatConverter::new(listener, writer);
@@ -418,7 +418,7 @@ async fn prepare_passthrough(
     rewrite: impl FnOnce(&Bytes, &str) -> Result<RewrittenRequest, GatewayError> + Send + 'static,
 ) -> Result<RewrittenRequest, AttemptError> {
     let (body, model) = (call.body.clone(), attempt.model.to_owned());
-    let passes = call.passing(attempt.upstream);
+    let passes = call.passthrough_params(attempt.upstream);
     let rewriting = run(call.owner, body.len(), move || {
         let left = restricted_params::strip_restricted(&body, &passes)?;
         rewrite(left.as_ref().unwrap_or(&body), &model)
@@ -493,10 +493,10 @@ fn finish(call: Call, begun: StartedAnswer, attempt: Attempt<'_>, is_shared: boo
     let (content_type, body) = match begun {
         StartedAnswer::Whole(body) => (JSON, AnswerBody::Whole(body)),
         StartedAnswer::Frames(frames) => stream(stream::iter([Ok(frames)]).boxed()),
-        StartedAnswer::Chat(relay) => stream(relay.holding(lease).boxed()),
-        StartedAnswer::Messages(relay) => stream(relay.holding(lease).boxed()),
-        StartedAnswer::Responses(relay) => stream(relay.holding(lease).boxed()),
-        StartedAnswer::Translated(relay) => stream(relay.holding(lease).boxed()),
+        StartedAnswer::Chat(relay) => stream(relay.with_lease(lease).boxed()),
+        StartedAnswer::Messages(relay) => stream(relay.with_lease(lease).boxed()),
+        StartedAnswer::Responses(relay) => stream(relay.with_lease(lease).boxed()),
+        StartedAnswer::Translated(relay) => stream(relay.with_lease(lease).boxed()),
     };
     Forwarded { content_type, body, meter: call.meter }
 }
@@ -507,7 +507,7 @@ fn after_publication(frames: Frames, under_way: Arc<PendingWrites>) -> Frames {
     let told = move |frame| {
         let under_way = Arc::clone(&under_way);
         async move {
-            under_way.settled().await;
+            under_way.finished().await;
             frame
         }
     };

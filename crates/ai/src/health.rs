@@ -64,7 +64,7 @@ impl Ai {
                 failures: keys.iter().map(|key| key.failures).sum(),
             }
         };
-        self.upstreams().known().iter().map(state).collect()
+        self.upstreams().providers().iter().map(state).collect()
     }
 
     /// Health of each provider's keys on this instance.
@@ -75,13 +75,13 @@ impl Ai {
             keys: known.upstream.keys.health(),
             is_circuit_open: known.upstream.breaker.is_open(),
         };
-        self.upstreams().known().iter().map(health).collect()
+        self.upstreams().providers().iter().map(health).collect()
     }
 
     /// Cools a key down for this time, or enables it at once if `None`. Returns false if there is
     /// no such key.
-    pub fn rest_key(&self, provider: &str, key: usize, wait: Option<Duration>) -> bool {
-        self.upstreams().find(provider).is_some_and(|upstream| upstream.keys.rest(key, wait))
+    pub fn cool_down_key(&self, provider: &str, key: usize, wait: Option<Duration>) -> bool {
+        self.upstreams().find(provider).is_some_and(|upstream| upstream.keys.cool_down_key(key, wait))
     }
 
     /// Tests a provider by listing its models, which is free of charge, and returns the duration.
@@ -96,7 +96,7 @@ impl Ai {
                 NoKeyAvailable::Off => AiError::Credentials,
             })?;
             let mut request = Request::new(Method::GET, upstream.url(&EndpointPath::of(["models"])));
-            upstream.sign(request.headers_mut(), &lease)?;
+            upstream.authenticate(request.headers_mut(), &lease)?;
             upstream.http.send(request, false, begun + TEST_TIMEOUT).await.map_err(|failure| failure.error)
         };
         Some(asking.await.map(|_| begun.elapsed()))

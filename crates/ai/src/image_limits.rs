@@ -34,7 +34,7 @@ impl ImageLimit {
     /// Limit of a model; `model` is the provider's name of it.
     #[must_use]
     pub fn of(model: &str) -> Self {
-        let plain = params::plain(model);
+        let plain = params::canonical_name(model);
         LIMITS_BY_MODEL
             .iter()
             .find(|(name, _)| params::matches_model(name, &plain))
@@ -43,7 +43,7 @@ impl ImageLimit {
 
     /// Minimum of two limits, for images that are shown to both models.
     #[must_use]
-    pub fn least(self, other: Self) -> Self {
+    pub fn min(self, other: Self) -> Self {
         Self { side: self.side.min(other.side), pixels: self.pixels.min(other.pixels) }
     }
 
@@ -85,7 +85,7 @@ mod tests {
         assert!(width * height <= claude.pixels && width * 3 / 4 - height <= 1, "{width} x {height}");
         assert_eq!(claude.fit(0, 0), (1, 1));
         assert_eq!(claude.fit(u32::MAX, 1), (1_568, 1));
-        let both = claude.least(ImageLimit { side: 1_000, pixels: 2_000_000 });
+        let both = claude.min(ImageLimit { side: 1_000, pixels: 2_000_000 });
         assert_eq!(both, ImageLimit { side: 1_000, pixels: 1_150_000 });
     }
 }

@@ -147,7 +147,7 @@ impl KeyPool {
                 let until = now + Duration::from_millis(milliseconds).min(MAX_RETRY_AFTER);
                 let before = model.and_then(|model| slot.models.get(model)).filter(|rest| rest.from == 0);
                 let rest = Cooldown { until, in_a_row: before.map_or(0, |rest| rest.in_a_row), from: 0 };
-                state.rest(key, model, rest, now);
+                state.cool_down(key, model, rest, now);
             }
             (ProviderKeyChange::Disabled, _) if slot.off.is_none() => {
                 slot.off = Some(DisabledKey::new(now, FIRST_PROBE_DELAY))
@@ -172,7 +172,7 @@ impl KeyPool {
             .min_by_key(|&index| (state.slots[index].in_flight, state.slots[index].used));
         let index = match ready {
             Some(index) => index,
-            None => match state.soonest(model, size, now) {
+            None => match state.next_ready(model, size, now) {
                 Some(wait) => return Err(NoKeyAvailable::Resting(wait)),
                 None => (0..state.slots.len())
                     .filter(fresh)
@@ -212,7 +212,7 @@ impl State {
     }
 
     /// Cools down a key and those of its project, for one model or for all.
-    fn rest(&mut self, key: usize, model: Option<&str>, rest: Cooldown, now: Instant) {
+    fn cool_down(&mut self, key: usize, model: Option<&str>, rest: Cooldown, now: Instant) {
         let project = self.slots[key].project.clone();
         let concerned =
             |(index, slot): &(usize, &mut Slot)| *index == key || (project.is_some() && slot.project == project);
@@ -220,7 +220,7 @@ impl State {
             match model {
                 // The key already cools down for requests of this size, so another 429 for a large
                 // request changes nothing.
-                Some(model) if rest.from > 0 && slot.rests(model, rest.from, now) => {}
+                Some(model) if rest.from > 0 && slot.is_cooling_down(model, rest.from, now) => {}
                 Some(model) => _ = slot.models.insert(model.to_owned(), rest),
                 None => slot.resting_until = Some(rest.until),
             }
@@ -228,7 +228,7 @@ impl State {
     }
 
     /// Time until the first enabled key is ready.
-    fn soonest(&self, model: &str, size: u64, now: Instant) -> Option<Duration> {
+    fn next_ready(&self, model: &str, size: u64, now: Instant) -> Option<Duration> {
         let on = self.slots.iter().filter(|slot| slot.off.is_none());
         let rests = on.filter_map(|slot| slot.rested_at(model, size)).filter(|&until| until > now);
         rests.min().map(|until| until - now)
@@ -264,7 +264,7 @@ impl Slot {
     }
 
     /// True if the key cools down for requests of this size to this model.
-    fn rests(&self, model: &str, size: u64, now: Instant) -> bool {
+    fn is_cooling_down(&self, model: &str, size: u64, now: Instant) -> bool {
         self.models.get(model).is_some_and(|rest| size >= rest.from && rest.until > now)
     }
 }

@@ -253,13 +253,13 @@ impl State {
 
     /// True if no report is pending: the answer is complete, or it has ended and the provider has
     /// counted it.
-    fn is_told(&self) -> bool {
+    fn is_settled(&self) -> bool {
         let is_counted = || self.reported.is_some_and(|usage| usage.output.is_some_and(|output| output > 0));
         self.is_closed || (self.finish.is_some() && is_counted())
     }
 
     /// Adds the answer's web search to the usage, if the web is searched for it.
-    fn searched(&self, usage: Usage) -> Usage {
+    fn with_search(&self, usage: Usage) -> Usage {
         if !self.searches || usage.total() == 0 {
             return usage;
         }
@@ -287,7 +287,7 @@ impl Meter {
             None if delivered == 0 => Usage { input: Some(0), output: Some(0), ..Usage::default() },
             None => Usage { input: Some(asked), output: Some(delivered), estimated: true, ..Usage::default() },
         };
-        state.searched(usage)
+        state.with_search(usage)
     }
 
     /// Usage to bill if the client disconnected before the end: the input, and the output that the
@@ -299,12 +299,12 @@ impl Meter {
     pub fn usage_after_disconnect(&self, now: Instant, most: u64) -> Usage {
         let usage = self.usage();
         let state = self.state();
-        let Some(asked_at) = state.asked_at.filter(|_| !state.is_told()) else { return usage };
+        let Some(asked_at) = state.asked_at.filter(|_| !state.is_settled()) else { return usage };
         let in_silence = |time: Duration| time.as_secs().saturating_mul(TOKENS_PER_SECOND);
         if usage.total() == 0 {
             let written = in_silence(now.saturating_duration_since(asked_at)).min(most);
             let input = Some(self.estimated_input.load(Ordering::Relaxed));
-            return state.searched(Usage { input, output: Some(written), estimated: true, ..usage });
+            return state.with_search(Usage { input, output: Some(written), estimated: true, ..usage });
         }
         let began = self.first_token_at().unwrap_or(now);
         let thought = in_silence(began.saturating_duration_since(asked_at).saturating_sub(INPUT_READING_TIME));
@@ -338,13 +338,13 @@ impl Meter {
 
     /// Error by which this server ended the answer.
     #[must_use]
-    pub fn cut(&self) -> Option<&GatewayError> {
+    pub fn cut_off_error(&self) -> Option<&GatewayError> {
         self.cut.get()
     }
 
     /// Number of attempts.
     #[must_use]
-    pub fn tries(&self) -> u32 {
+    pub fn attempts(&self) -> u32 {
         self.state().tries
     }
 
@@ -363,18 +363,18 @@ impl Meter {
     }
 
     /// Records that the web is searched for the answer.
-    pub(crate) fn search(&self) {
+    pub(crate) fn record_search(&self) {
         self.state().searches = true;
     }
 
     /// Records that the request is being sent, so that a provider counts as working from now on.
     /// Called after image downloads and queueing.
-    pub(crate) fn sent(&self) {
+    pub(crate) fn request_sent(&self) {
         self.state().asked_at.get_or_insert_with(Instant::now);
     }
 
     /// Records that the provider refused or was unreachable.
-    pub(crate) fn refused(&self) {
+    pub(crate) fn attempt_failed(&self) {
         self.state().asked_at = None;
     }
 
@@ -388,14 +388,14 @@ impl Meter {
     }
 
     /// Records delivered output, in quarters of a token.
-    pub(crate) fn deliver(&self, quarters: u64) {
+    pub(crate) fn record_output(&self, quarters: u64) {
         self.first_token_at.get_or_init(Instant::now);
         if quarters > 0 {
             self.delivered.fetch_add(quarters, Ordering::Relaxed);
         }
     }
 
-    pub(crate) fn report(&self, usage: Usage) {
+    pub(crate) fn record_usage(&self, usage: Usage) {
         let mut state = self.state();
         state.reported = Some(state.reported.unwrap_or_default().updated(usage.bounded()));
     }
@@ -439,10 +439,10 @@ mod tests {
         let meter = Meter::default();
         meter.set_estimated_input(1_000);
         meter.start_attempt("main", "gpt-5-mini", None);
-        meter.sent();
+        meter.request_sent();
         let asked_at = meter.state().asked_at.expect("a provider was asked");
         meter.first_token_at.set(asked_at + Duration::from_secs(seconds)).expect("no output yet");
-        meter.deliver(quarters(b"twenty characters..."));
+        meter.record_output(quarters(b"twenty characters..."));
         meter
     }
 
@@ -461,14 +461,14 @@ mod tests {
         assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0), "nobody was asked");
         meter.start_attempt("main", "small", None);
         assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0), "the question has not gone out");
-        meter.sent();
+        meter.request_sent();
         assert_eq!(meter.usage_after_disconnect(later(2), 500), Usage { estimated: true, ..usage(1_000, 120) });
         assert_eq!(meter.usage_after_disconnect(later(600), 500).output, Some(500), "no more than was asked for");
-        meter.refused();
+        meter.attempt_failed();
         assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0));
         meter.start_attempt("other", "small", None);
-        meter.sent();
-        meter.deliver(quarters(b"twenty characters..."));
+        meter.request_sent();
+        meter.record_output(quarters(b"twenty characters..."));
         assert_eq!(meter.usage_after_disconnect(later(600), 500), Usage { estimated: true, ..usage(1_000, 5) });
     }
 
@@ -482,7 +482,7 @@ mod tests {
         assert_eq!(meter.usage_after_disconnect(now, 500), left(500), "no more than was asked for");
         meter.finished(Finish::Stop);
         assert_eq!(meter.usage_after_disconnect(now, 500), left(500), "it has not been counted yet");
-        meter.report(usage(7, 900));
+        meter.record_usage(usage(7, 900));
         assert_eq!(meter.usage_after_disconnect(now, 10_000), usage(7, 900), "it has");
         assert_eq!(begun_after(5).usage_after_disconnect(now, 10_000), left(5), "so long it may have read");
 
@@ -496,7 +496,7 @@ mod tests {
     fn bills_reported_reasoning_once() {
         let left = |reported: u64| {
             let meter = begun_after(25);
-            meter.report(usage(7, reported));
+            meter.record_usage(usage(7, reported));
             meter.usage_after_disconnect(Instant::now(), 10_000)
         };
         let thought = 20 * TOKENS_PER_SECOND;
@@ -509,25 +509,25 @@ mod tests {
         let meter = Meter::default();
         meter.set_estimated_input(1_000);
         meter.start_attempt("main", "gpt-4o-search-preview", None);
-        meter.sent();
+        meter.request_sent();
         assert_eq!(meter.usage().searches, None, "it has not answered");
         let later = Instant::now() + Duration::from_secs(2);
         assert_eq!(meter.usage_after_disconnect(later, 500).searches, Some(1), "its caller has left");
-        meter.report(usage(7, 3));
+        meter.record_usage(usage(7, 3));
         assert_eq!(meter.usage().searches, Some(1));
-        meter.report(Usage { searches: Some(4), ..usage(7, 3) });
+        meter.record_usage(Usage { searches: Some(4), ..usage(7, 3) });
         assert_eq!(meter.usage().searches, Some(4), "the provider has counted them");
         meter.start_attempt("other", "small", None);
-        meter.report(usage(7, 3));
+        meter.record_usage(usage(7, 3));
         assert_eq!(meter.usage().searches, None);
-        meter.search();
+        meter.record_search();
         assert_eq!(meter.usage().searches, Some(1));
     }
 
     #[test]
     fn bounds_implausible_counts() {
         let meter = Meter::default();
-        meter.report(usage(1 << 63, u64::MAX));
+        meter.record_usage(usage(1 << 63, u64::MAX));
         meter.close();
         assert_eq!(meter.usage(), Usage { estimated: true, ..usage(MAX_TOKEN_COUNT, MAX_TOKEN_COUNT) });
     }
@@ -536,22 +536,22 @@ mod tests {
     fn estimates_answers_without_a_report() {
         let meter = Meter::default();
         meter.set_estimated_input(1_000);
-        meter.deliver(quarters(b"twenty characters..."));
+        meter.record_output(quarters(b"twenty characters..."));
         assert_eq!(meter.usage(), Usage { estimated: true, ..usage(1_000, 5) });
     }
 
     #[test]
     fn uses_the_last_report_and_accepts_zero() {
         let meter = Meter::default();
-        meter.deliver(400);
-        meter.report(usage(7, 1));
+        meter.record_output(400);
+        meter.record_usage(usage(7, 1));
         assert_eq!(meter.usage(), Usage { estimated: true, ..usage(7, 100) }, "cut after a first report");
-        meter.report(usage(7, 3));
-        meter.report(usage(7, 0));
+        meter.record_usage(usage(7, 3));
+        meter.record_usage(usage(7, 0));
         meter.close();
         assert_eq!(meter.usage(), usage(7, 3), "a zero that comes last takes nothing back");
         let silent = Meter::default();
-        silent.report(usage(7, 0));
+        silent.record_usage(usage(7, 0));
         silent.close();
         assert_eq!(silent.usage(), usage(7, 0));
     }

@@ -83,7 +83,7 @@ impl ModelParamOverrides {
     }
 
     /// Merges with the built-in parameters.
-    fn over(&self, known: Option<&ModelParams>) -> ModelParams {
+    fn merged_with(&self, known: Option<&ModelParams>) -> ModelParams {
         let thinking = self.thinking.as_ref().or(known.map(|known| &known.thinking));
         ModelParams {
             thinking: thinking.cloned().unwrap_or(Thinking::Any),
@@ -176,13 +176,13 @@ fn read_thinking(thinking: &str) -> Option<Thinking> {
 
 /// Parameters of a model, by its provider's name. `None` if unknown.
 pub(crate) fn of(model: &str) -> Option<&'static ModelParams> {
-    let plain = plain(model);
+    let plain = canonical_name(model);
     let mut rows = CONFIGURED_ROWS.get().into_iter().flatten().chain(BUILT_IN_ROWS.iter());
     rows.find(|(name, _)| matches_model(name, &plain)).map(|(_, takes)| takes)
 }
 
 /// Canonical model name, without the prefixes and suffixes of resellers.
-pub(crate) fn plain(model: &str) -> String {
+pub(crate) fn canonical_name(model: &str) -> String {
     let plain = model.rsplit_once('/').map_or(model, |(_, plain)| plain).to_ascii_lowercase();
     // Examples: `us.anthropic.claude-opus-4-1-20250805-v1:0` and `claude-opus-4.1`.
     match plain.find("claude-") {
@@ -203,7 +203,7 @@ pub(crate) fn of_request<'a>(question: &'a Request, model: &str) -> Option<&'a M
 
 /// Fits a request to a model's parameters; `own` are the configured ones.
 pub(crate) fn fit<'a>(question: &'a Request, model: &str, own: Option<&ModelParamOverrides>) -> Cow<'a, Request> {
-    let own = own.map(|own| Arc::new(own.over(of(model))));
+    let own = own.map(|own| Arc::new(own.merged_with(of(model))));
     let Some(takes) = own.as_deref().or_else(|| of(model)) else { return Cow::Borrowed(question) };
     let reasoning = question.reasoning.as_ref().and_then(|reasoning| takes.thinking.fit(reasoning));
     let may_sample = match takes.sampling {

@@ -110,9 +110,9 @@ struct Head<'a> {
 pub async fn inspect(owner: WorkOwner, style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'static>, GatewayError> {
     let body = body.clone();
     let looking = run(owner, body.len(), move || {
-        peek(style, &body).map(RequestInfo::into_owned).or_else(|error| {
-            let Some(mended) = mended(&body) else { return Err(error) };
-            let peek = peek(style, &mended).map(RequestInfo::into_owned).map_err(|_| error)?;
+        inspect_body(style, &body).map(RequestInfo::into_owned).or_else(|error| {
+            let Some(mended) = normalised(&body) else { return Err(error) };
+            let peek = inspect_body(style, &mended).map(RequestInfo::into_owned).map_err(|_| error)?;
             Ok(RequestInfo { mended: Some(mended), ..peek })
         })
     });
@@ -130,14 +130,14 @@ impl RequestInfo<'_> {
 const COUNT_FIELDS: [&str; 4] = ["max_tokens", "max_completion_tokens", "max_output_tokens", "n"];
 
 /// Normalises a body. `None` if nothing changes or it has too many parts.
-fn mended(body: &[u8]) -> Option<Bytes> {
+fn normalised(body: &[u8]) -> Option<Bytes> {
     if survey(body).items > MAX_ITEMS {
         return None;
     }
-    fields::mended(body, &COUNT_FIELDS).map(Bytes::from)
+    fields::normalised(body, &COUNT_FIELDS).map(Bytes::from)
 }
 
-pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'_>, GatewayError> {
+pub(crate) fn inspect_body(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'_>, GatewayError> {
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
     let model = model_name(head.model)?;
     let choices = head.n.unwrap_or(1);
@@ -171,10 +171,10 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'_>, Gat
         ApiStyle::Responses => {
             let most_calls = head.max_tool_calls.and_then(|most| serde_json::from_str::<Value>(most.get()).ok());
             let most_calls = most_calls.as_ref().and_then(whole_number);
-            let tools = server_tools::may_use(head.tools, head.input, most_calls, assumed)?;
+            let tools = server_tools::max_tool_uses(head.tools, head.input, most_calls, assumed)?;
             (tools, most_calls.is_none() && (tools.searches > 0 || tools.images > 0))
         }
-        ApiStyle::Messages => claude_hosted::may_use(head.tools, assumed)?,
+        ApiStyle::Messages => claude_hosted::max_tool_uses(head.tools, assumed)?,
     };
     let is_shortened = style == ApiStyle::Messages && may_have(body, COMPACTION_MARKS.as_slice());
     let input = survey.tokens;

@@ -40,7 +40,7 @@ impl OpaqueBlock {
     }
 
     /// Encodes the data as the value of the opaque field.
-    pub fn written(&self) -> String {
+    pub fn encode(&self) -> String {
         let json = serde_json::to_vec(self).unwrap_or_default();
         format!("{MARKER}{}", URL_SAFE_NO_PAD.encode(json))
     }
@@ -83,9 +83,9 @@ mod tests {
             signature: signature.map(str::to_owned),
         };
         for (field, expected) in [
-            (OpaqueBlock::thought("hm\n", Some("sig")).written(), thought("hm\n", Some("sig"))),
-            (OpaqueBlock::thought("hm", None).written(), thought("hm", None)),
-            (OpaqueBlock::redacted("data").written(), Part::Redacted("data".to_owned())),
+            (OpaqueBlock::thought("hm\n", Some("sig")).encode(), thought("hm\n", Some("sig"))),
+            (OpaqueBlock::thought("hm", None).encode(), thought("hm", None)),
+            (OpaqueBlock::redacted("data").encode(), Part::Redacted("data".to_owned())),
             (MARKER.to_owned(), thought("told", None)),
             (format!("{MARKER}!"), thought("told", None)),
             ("gAAAAABo".to_owned(), thought("told", None)),

@@ -112,7 +112,7 @@ pub(crate) fn may_have_references(body: &[u8]) -> bool {
 }
 
 /// Returns the ids that a request refers to.
-pub(crate) fn named(body: &[u8]) -> Vec<String> {
+pub(crate) fn referenced_ids(body: &[u8]) -> Vec<String> {
     let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return Vec::new() };
     let previous = fields.get("previous_response_id").and_then(Value::as_str).map(str::to_owned);
     let items = fields.get("input").and_then(Value::as_array).into_iter().flatten();
@@ -122,7 +122,7 @@ pub(crate) fn named(body: &[u8]) -> Vec<String> {
 
 impl StoredResponses {
     /// Loads these entries, and those they depend on, from the shared store.
-    pub async fn bring(&self, shelf: &dyn ResponseStore, key: ApiKeyId, named: Vec<String>) {
+    pub async fn load_shared(&self, shelf: &dyn ResponseStore, key: ApiKeyId, named: Vec<String>) {
         let (mut ids, mut sought, mut bytes) = (named, HashSet::new(), 0);
         while !ids.is_empty() && sought.len() < MAX_LOOKUPS && bytes <= KEY_BYTES {
             let (mut unknown, mut next) = (Vec::new(), Vec::new());
@@ -150,7 +150,7 @@ impl StoredResponses {
     }
 
     /// Expands the references in a request. `None` if it has none.
-    pub fn fill_in(&self, key: ApiKeyId, body: &Bytes) -> Result<Option<(Bytes, PreviousResponse)>, GatewayError> {
+    pub fn expand_references(&self, key: ApiKeyId, body: &Bytes) -> Result<Option<(Bytes, PreviousResponse)>, GatewayError> {
         if !may_have_references(body) {
             return Ok(None);
         }
@@ -240,7 +240,7 @@ impl StoredResponses {
         for (id, entry) in entries {
             shelf.insert(id, entry);
         }
-        shelf.tidy();
+        shelf.evict();
         let after = shelf.bytes;
         if after == 0 {
             kept.keys.remove(&key);
@@ -265,7 +265,7 @@ impl KeyEntries {
     }
 
     /// Evicts expired and excess entries.
-    fn tidy(&mut self) {
+    fn evict(&mut self) {
         while let Some(oldest) = self.order.front() {
             let is_old = self.entries.get(oldest).is_none_or(|(_, at)| at.elapsed() >= ENTRY_TTL);
             if self.bytes <= KEY_BYTES && !is_old {
@@ -332,7 +332,7 @@ impl ResponseRecorder {
     }
 
     /// Sets the publisher to other instances.
-    pub fn shared(self, sharing: Option<ResponsePublisher>) -> Self {
+    pub fn with_publisher(self, sharing: Option<ResponsePublisher>) -> Self {
         Self { sharing, ..self }
     }
 
@@ -424,7 +424,7 @@ mod tests {
     }
 
     fn filled(given: &StoredResponses, key: ApiKeyId, body: &Value) -> Result<Value, Option<String>> {
-        let filled = given.fill_in(key, &bytes(body)).map_err(|error| error.param)?;
+        let filled = given.expand_references(key, &bytes(body)).map_err(|error| error.param)?;
         Ok(filled.map_or(Value::Null, |(body, _)| serde_json::from_slice(&body).unwrap()))
     }
 
@@ -438,7 +438,7 @@ mod tests {
 
     /// Makes a call and stores the response, like the gateway.
     fn call_and_store(given: &Arc<StoredResponses>, key: ApiKeyId, body: &Value, answer: &Value) -> Value {
-        let filled = given.fill_in(key, &bytes(body)).unwrap();
+        let filled = given.expand_references(key, &bytes(body)).unwrap();
         let (body, followed) = filled.map_or((bytes(body), None), |(body, followed)| (body, Some(followed)));
         ResponseRecorder::new(given, key, &body, followed.as_ref()).store(answer);
         serde_json::from_slice(&body).unwrap()
@@ -477,17 +477,17 @@ mod tests {
         let mut body = json!({"model": "m", "input": "one"});
         for turn in 1..=3 {
             let given = if turn % 2 == 1 { &one } else { &other };
-            given.bring(&*shelf, key, named(&bytes(&body))).await;
-            let filled = given.fill_in(key, &bytes(&body)).unwrap();
+            given.load_shared(&*shelf, key, referenced_ids(&bytes(&body))).await;
+            let filled = given.expand_references(key, &bytes(&body)).unwrap();
             let (asked, followed) = filled.map_or((bytes(&body), None), |(asked, followed)| (asked, Some(followed)));
             let said = json!({"id": format!("msg_{turn}"), "type": "message", "role": "assistant", "content": []});
             let record = ResponseRecorder::new(given, key, &asked, followed.as_ref());
-            let record = record.shared(Some(ResponsePublisher::new(&shelf, key, &under_way)));
+            let record = record.with_publisher(Some(ResponsePublisher::new(&shelf, key, &under_way)));
             record.store(&json!({"id": format!("resp_{turn}"), "output": [said]}));
-            under_way.settled().await;
+            under_way.finished().await;
             body = json!({"model": "m", "previous_response_id": format!("resp_{turn}"), "input": "more"});
         }
-        other.bring(&*shelf, key, named(&bytes(&body))).await;
+        other.load_shared(&*shelf, key, referenced_ids(&bytes(&body))).await;
         let whole = filled(&other, key, &body).unwrap();
         let ids: Vec<&Value> = whole["input"].as_array().unwrap().iter().map(|item| &item["id"]).collect();
         let (said, none) = (["msg_1", "msg_2", "msg_3"].map(Value::from), Value::Null);
@@ -495,7 +495,7 @@ mod tests {
         let named_alone = json!({"model": "m", "input": [{"type": "item_reference", "id": "msg_1"}]});
         let (third, stranger) = (StoredResponses::default(), ApiKeyId::new());
         for (key, is_known) in [(key, true), (stranger, false)] {
-            third.bring(&*shelf, key, named(&bytes(&named_alone))).await;
+            third.load_shared(&*shelf, key, referenced_ids(&bytes(&named_alone))).await;
             assert_eq!(filled(&third, key, &named_alone).is_ok(), is_known);
         }
     }

@@ -31,7 +31,7 @@ impl PendingWrites {
     }
 
     /// Waits until all writes have finished.
-    pub async fn settled(&self) {
+    pub async fn finished(&self) {
         let all = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for one in all {
             one.await;

@@ -192,7 +192,7 @@ impl<'a> RouteAttempts<'a> {
         let too_long = error.retry_after().is_some_and(|asked| asked > self.persistence.max_delay);
         let unasked_busy = self.persistence.max_delay.is_zero() && matches!(error, AiError::Busy { .. });
         let in_time = wait < self.deadline.saturating_duration_since(Instant::now());
-        if self.persistence.times == 0 || !error.is_passing() || too_long || unasked_busy || !in_time {
+        if self.persistence.times == 0 || !error.is_transient() || too_long || unasked_busy || !in_time {
             return Err(failure);
         }
         tracing::info!(code = error.code(), wait_ms = wait.as_millis(), "retrying provider request");

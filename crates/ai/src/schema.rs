@@ -94,7 +94,7 @@ impl<'a> Merging<'a> {
         self.has_merged |= !all.is_empty();
         for part in target.into_iter().chain(all) {
             if let Some(part) = self.read(part, depth + 1) {
-                object.join(&part);
+                object.merge_all(&part);
             }
         }
         for name in ["anyOf", "oneOf"] {
@@ -134,7 +134,7 @@ impl<'a> Object<'a> {
     }
 
     /// Merges a part that applies in addition: one of an `allOf`, or the target of a reference.
-    fn join(&mut self, part: &Object<'a>) {
+    fn merge_all(&mut self, part: &Object<'a>) {
         self.add_properties(part);
         self.require(part.required.iter().copied());
         for (name, value) in &part.rest {

@@ -96,7 +96,7 @@ impl<T: Tap> TappedStream<T> {
     }
 
     /// Keeps the key lease until the answer has ended.
-    pub fn holding(self, lease: KeyLease) -> Self {
+    pub fn with_lease(self, lease: KeyLease) -> Self {
         Self { _lease: Some(lease), ..self }
     }
 
@@ -160,14 +160,14 @@ impl<T: Tap> TappedStream<T> {
         let was_whole = self.tap.is_whole();
         let out = self.tap.pass(block, &self.meter)?;
         if !was_whole && self.tap.is_whole() {
-            let due = self.due();
+            let due = self.timeout_at();
             self.timeout.as_mut().reset(due);
         }
         Ok(out)
     }
 
     /// Time at which the idle timeout of the provider expires.
-    fn due(&self) -> Instant {
+    fn timeout_at(&self) -> Instant {
         let patience = if self.tap.is_whole() { self.limits.linger } else { self.limits.idle };
         self.deadline.min(self.heard_at + patience)
     }
@@ -176,7 +176,7 @@ impl<T: Tap> TappedStream<T> {
     fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.timeout.poll_unpin(cx));
-            let due = self.due();
+            let due = self.timeout_at();
             if Instant::now() >= due {
                 return Poll::Ready(());
             }
@@ -199,7 +199,7 @@ impl<T: Tap<Out = Bytes>> Stream for TappedStream<T> {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let (Some(error), Some(_)) = (self.meter.cut(), &self.body) {
+        if let (Some(error), Some(_)) = (self.meter.cut_off_error(), &self.body) {
             let frame = error.frame(self.style, self.tap.sequence());
             (self.body, self.ready) = (None, None);
             return Poll::Ready(Some(Ok(frame.into())));

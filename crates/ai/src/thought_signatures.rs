@@ -44,7 +44,7 @@ impl SignatureCache {
     }
 
     /// Loads missing signatures of the request's calls from the shared store.
-    pub async fn bring(&self, shelf: &dyn ResponseStore, key: ApiKeyId, request: &Request) {
+    pub async fn load_shared(&self, shelf: &dyn ResponseStore, key: ApiKeyId, request: &Request) {
         let ids = self.unknown(request);
         if ids.is_empty() {
             return;
@@ -132,10 +132,10 @@ mod tests {
         let call = Event::Call { choice: 0, tool: 0, id: id.clone(), name: "f".to_owned(), signature };
         shelf.store(key, store_entries(&[call])).await;
         let mut request = Request::default();
-        request.say(Speaker::Assistant, [Part::Call(ToolCall { id, ..ToolCall::default() })]);
+        request.append(Speaker::Assistant, [Part::Call(ToolCall { id, ..ToolCall::default() })]);
         for (key, expected) in [(ApiKeyId::new(), None), (key, Some("signed"))] {
             let (other, mut asked) = (SignatureCache::default(), request.clone());
-            other.bring(&shelf, key, &asked).await;
+            other.load_shared(&shelf, key, &asked).await;
             other.restore(&mut asked);
             let Part::Call(call) = &asked.turns[0].parts[0] else { panic!("{asked:?}") };
             assert_eq!(call.signature.as_deref(), expected);
@@ -154,7 +154,7 @@ mod tests {
         };
         let restored = |signatures: &SignatureCache, id: &str| {
             let mut request = Request::default();
-            request.say(Speaker::Assistant, [Part::Call(ToolCall { id: id.to_owned(), ..ToolCall::default() })]);
+            request.append(Speaker::Assistant, [Part::Call(ToolCall { id: id.to_owned(), ..ToolCall::default() })]);
             signatures.restore(&mut request);
             matches!(&request.turns[0].parts[0], Part::Call(call) if call.signature.is_some())
         };

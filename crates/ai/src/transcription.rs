@@ -123,7 +123,7 @@ impl Ai {
         recording.meter.set_estimated_input(size);
         let deadline = Instant::now() + self.limits().deadline;
         let upstreams = self.upstreams();
-        let mut tries = RouteAttempts::new(&upstreams, &recording.route, size, self.persistence(), deadline);
+        let mut tries = RouteAttempts::new(&upstreams, &recording.route, size, self.retry_policy(), deadline);
         loop {
             let attempt = tries.next().await?;
             recording.meter.start_attempt(&attempt.upstream.name, attempt.model, attempt.lease.tail());
@@ -151,13 +151,13 @@ impl Ai {
                         StartedTranscript::Frames(frames) => {
                             (EVENTS, AnswerBody::Stream(streams::iter([Ok(frames)]).boxed()))
                         }
-                        StartedTranscript::Stream(relay) => (EVENTS, AnswerBody::Stream(relay.holding(lease).boxed())),
+                        StartedTranscript::Stream(relay) => (EVENTS, AnswerBody::Stream(relay.with_lease(lease).boxed())),
                     };
                     return Ok(Forwarded { content_type, body, meter: Arc::clone(&recording.meter) });
                 }
                 Err(AttemptError::Final(error)) => return Err(error),
                 Err(AttemptError::Retryable(failure)) => {
-                    recording.meter.refused();
+                    recording.meter.attempt_failed();
                     tries.failed(attempt, failure)?;
                 }
             }
@@ -178,9 +178,9 @@ async fn forward_form(
     let headers = request.headers_mut();
     let content_type = HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}"));
     headers.insert(CONTENT_TYPE, content_type.map_err(|_| AiError::Rejected)?);
-    upstream.sign(headers, &attempt.lease)?;
+    upstream.authenticate(headers, &attempt.lease)?;
     *request.body_mut() = Some(form(recording, attempt.model, &boundary).into());
-    recording.meter.sent();
+    recording.meter.request_sent();
     let response = upstream.http.send(request, recording.is_stream(), deadline).await?;
     if recording.is_stream() && provider_http::content_type(response.headers()) == EVENTS {
         let body = upstream.http.body(response);
@@ -200,7 +200,7 @@ async fn forward_form(
 }
 
 fn meter_answer(body: &[u8], format: Format, meter: &Meter) -> Result<(), Failure> {
-    meter.deliver(crate::meter::quarters(body));
+    meter.record_output(crate::meter::quarters(body));
     if format.content_type() == JSON {
         let value: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
         if let Some(failure) = failure::of_value(&value) {
@@ -244,8 +244,8 @@ async fn transcribe_by_chat(
         return Err(AttemptError::Final(GatewayError::invalid_param("response_format", message)));
     }
     let upstream = attempt.upstream;
-    let url = upstream.address(attempt.model, false);
-    recording.meter.sent();
+    let url = upstream.chat_url(attempt.model, false);
+    recording.meter.request_sent();
     let response = upstream.post(recording.owner, attempt, &url, question.into(), false, deadline).await?;
     let answer = upstream.http.whole(response, deadline).await?;
     let mut events = Vec::new();
@@ -254,11 +254,11 @@ async fn transcribe_by_chat(
     for event in events {
         match event {
             Event::Text { text: more, .. } => text.push_str(&more),
-            Event::Usage(usage) => recording.meter.report(usage),
+            Event::Usage(usage) => recording.meter.record_usage(usage),
             _ => {}
         }
     }
-    recording.meter.deliver(crate::meter::quarters(text.as_bytes()));
+    recording.meter.record_output(crate::meter::quarters(text.as_bytes()));
     recording.meter.close();
     let written: Bytes = write(&text, format, &recording.meter)?.into();
     if recording.is_stream() && format.content_type() == JSON {

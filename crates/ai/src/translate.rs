@@ -54,7 +54,7 @@ impl AnswerParser {
     }
 
     /// Sets the publisher of signatures.
-    pub fn sharing(self, sharing: Option<ResponsePublisher>) -> Self {
+    pub fn with_publisher(self, sharing: Option<ResponsePublisher>) -> Self {
         Self { sharing, ..self }
     }
 
@@ -64,7 +64,7 @@ impl AnswerParser {
     }
 
     /// Parses complete events of a stream.
-    pub fn listen(&mut self, block: Bytes, meter: &Meter) -> Result<Vec<Event>, Failure> {
+    pub fn parse_events(&mut self, block: Bytes, meter: &Meter) -> Result<Vec<Event>, Failure> {
         let mut splitter = Splitter::default();
         let mut said = Vec::new();
         splitter.push(block);
@@ -93,7 +93,7 @@ impl AnswerParser {
         if rest.trim_ascii().is_empty() {
             return Ok(Vec::new());
         }
-        let said = self.listen([rest.as_ref(), b"\n\n"].concat().into(), meter)?;
+        let said = self.parse_events([rest.as_ref(), b"\n\n"].concat().into(), meter)?;
         self.failed.take().map_or(Ok(said), Err)
     }
 
@@ -175,8 +175,8 @@ impl AnswerParser {
 
     /// Returns the complete free-form inputs and the finish events. Afterwards the meter's usage is
     /// final.
-    pub fn conclude(&mut self, meter: &Meter) -> Result<Vec<Event>, Failure> {
-        let ends = self.order.ends(self.reader.is_done())?;
+    pub fn finish(&mut self, meter: &Meter) -> Result<Vec<Event>, Failure> {
+        let ends = self.order.finish_events(self.reader.is_done())?;
         self.is_done = true;
         if let Some(Event::Finish { finish, .. }) = ends.first() {
             meter.finished(*finish);
@@ -229,12 +229,12 @@ fn count(events: &[Event], meter: &Meter) {
     for event in events {
         match event {
             Event::Text { text, .. } | Event::Refusal { text, .. } | Event::Thinking { text, .. } => {
-                meter.deliver(quarters(text.as_bytes()));
+                meter.record_output(quarters(text.as_bytes()));
             }
-            Event::Call { name, .. } => meter.deliver(quarters(name.as_bytes())),
-            Event::Arguments { json, .. } => meter.deliver(quarters(json.as_bytes())),
-            Event::Picture { .. } => meter.deliver(IMAGE_QUARTERS),
-            Event::Usage(usage) => meter.report(*usage),
+            Event::Call { name, .. } => meter.record_output(quarters(name.as_bytes())),
+            Event::Arguments { json, .. } => meter.record_output(quarters(json.as_bytes())),
+            Event::Picture { .. } => meter.record_output(IMAGE_QUARTERS),
+            Event::Usage(usage) => meter.record_usage(*usage),
             Event::Signature { .. }
             | Event::Redacted { .. }
             | Event::CustomCall { .. }
@@ -248,7 +248,7 @@ fn count(events: &[Event], meter: &Meter) {
 /// Parses a whole answer.
 pub(crate) fn read_whole(body: &[u8], mut listener: AnswerParser, meter: &Meter) -> Result<(Answer, Usage), Failure> {
     let mut events = listener.whole(body, meter)?;
-    events.extend(listener.conclude(meter)?);
+    events.extend(listener.finish(meter)?);
     Ok((Answer::of(events), meter.usage()))
 }
 
@@ -280,7 +280,7 @@ impl FormatConverter {
     }
 
     fn conclude(&mut self, out: &mut Vec<u8>, meter: &Meter) -> Result<(), Failure> {
-        let ends = self.listener.conclude(meter)?;
+        let ends = self.listener.finish(meter)?;
         self.write(&ends, out);
         self.writer.finish(&meter.usage(), out);
         Ok(())
@@ -291,7 +291,7 @@ impl Tap for FormatConverter {
     type Out = Bytes;
 
     fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
-        let events = self.listener.listen(block, meter)?;
+        let events = self.listener.parse_events(block, meter)?;
         let mut out = Vec::new();
         self.write(&events, &mut out);
         if self.listener.is_over() {

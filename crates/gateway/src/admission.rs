@@ -267,7 +267,7 @@ impl CallOutcome {
             deployment: served.provider,
             key_tail: served.key_tail,
             first_token_at: meter.first_token_at(),
-            tries: meter.tries(),
+            tries: meter.attempts(),
         }
     }
 }

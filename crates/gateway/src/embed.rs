@@ -119,7 +119,7 @@ pub async fn embed(
         status,
         first_token: None,
         duration: began.elapsed(),
-        tries: meter.tries(),
+        tries: meter.attempts(),
     });
     held.settle(row, Arc::clone(&model.name), 0);
     let answer = match answered.map_err(|error| failed(&error))?.body {

@@ -69,7 +69,7 @@ impl InternalModelCall {
             status,
             first_token: None,
             duration,
-            tries: meter.tries(),
+            tries: meter.attempts(),
         });
         held.settle(row, Arc::clone(&model.name), 0);
     }

@@ -52,7 +52,7 @@ impl GatewayService {
     pub(super) fn rest_key(&self, provider: &str, key: &str, until: Option<Timestamp>) -> bool {
         let now = self.clock.now();
         let wait = until.map(|until| Duration::from_millis(u64::try_from(until.0 - now.0).unwrap_or(0)));
-        key.parse().is_ok_and(|key| self.ai.rest_key(provider, key, wait))
+        key.parse().is_ok_and(|key| self.ai.cool_down_key(provider, key, wait))
     }
 }
 

@@ -157,7 +157,7 @@ impl Drop for RecordedCall<'_> {
             return;
         }
         let BillingIdentity { user_id, workspace_id } = self.asker;
-        let (usage, served, tries) = (self.meter.usage(), self.meter.served(), self.meter.tries());
+        let (usage, served, tries) = (self.meter.usage(), self.meter.served(), self.meter.attempts());
         let (answer_id, model, status) = (self.id, std::mem::take(&mut self.name), self.status);
         let first_token = None;
         let used = AnswerUsage {
@@ -198,7 +198,7 @@ async fn call_model(
     let (id, meter, begun) = (Uuid::now_v7(), Arc::default(), Instant::now());
     let mut call = RecordedCall { service, asker, id, name, model, held, meter, begun, status: 499 };
     let written =
-        tokio::time::timeout(MODEL_TIMEOUT, service.gateway.ai().text(&route, request, &call.meter, exceeds_limit))
+        tokio::time::timeout(MODEL_TIMEOUT, service.gateway.ai().chat_text(&route, request, &call.meter, exceeds_limit))
             .await;
     let written = written.unwrap_or(Err(AiError::Truncated));
     call.status = if written.is_ok() { 200 } else { 502 };

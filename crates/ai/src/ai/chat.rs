@@ -58,7 +58,7 @@ impl Ai {
                 // A request that can't be encoded for the provider is reported as rejected.
                 Err(AttemptError::Final(_)) => return Err(AiError::Rejected),
                 Err(AttemptError::Retryable(failure)) => {
-                    meter.refused();
+                    meter.attempt_failed();
                     tries.failed(attempt, failure).map_err(|failure| failure.error)?;
                 }
             }
@@ -67,7 +67,7 @@ impl Ai {
 
     /// Sends a chat request along a route, collects the text, and cancels once `is_enough` returns
     /// true.
-    pub async fn text(
+    pub async fn chat_text(
         &self,
         route: &Route,
         request: ChatRequest,
@@ -100,17 +100,17 @@ impl Ai {
     ) -> Result<ChatStream, AttemptError> {
         let upstream = attempt.upstream;
         let own = attempt.takes.as_deref();
-        let body = written(upstream.kind, &upstream.base, question, attempt.model, own).map_err(AttemptError::Final)?;
+        let body = encode_request(upstream.kind, &upstream.base, question, attempt.model, own).map_err(AttemptError::Final)?;
         meter.set_estimated_input(estimate(&body));
-        let url = upstream.address(attempt.model, true);
-        meter.sent();
+        let url = upstream.chat_url(attempt.model, true);
+        meter.request_sent();
         let response = upstream.post(owner, attempt, &url, body, true, deadline).await?;
         let mut listener = self.listener(attempt);
         let body = match upstream.http.open(response, deadline).await? {
             Opened::Stream(body) => body,
             Opened::Whole(body) => {
                 let events = listener.whole(&body, meter)?;
-                let ends = listener.conclude(meter)?;
+                let ends = listener.finish(meter)?;
                 let said = ChatDeltaReader::new(listener).convert_events(events, ends, meter)?;
                 return Ok(stream::iter(said.into_iter().map(Ok)).boxed());
             }
@@ -134,7 +134,7 @@ impl Ai {
 }
 
 /// Encodes a request in the provider's format.
-pub(crate) fn written(
+pub(crate) fn encode_request(
     kind: ProviderKind,
     base: &Url,
     question: &Question,

@@ -112,7 +112,7 @@ impl Upstream {
     }
 
     /// Returns the URL of the chat endpoint for `model`.
-    pub(crate) fn address(&self, model: &str, is_stream: bool) -> Url {
+    pub(crate) fn chat_url(&self, model: &str, is_stream: bool) -> Url {
         self.url(&self.kind.dialect().chat(model, is_stream))
     }
 
@@ -197,13 +197,13 @@ impl Upstream {
         let mut request = Request::new(Method::POST, url.clone());
         let headers = request.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.sign(headers, lease)?;
+        self.authenticate(headers, lease)?;
         *request.body_mut() = Some(body.into());
         Ok(request)
     }
 
     /// Sets the provider's authentication headers.
-    pub(crate) fn sign(&self, headers: &mut HeaderMap, lease: &KeyLease) -> Result<(), AiError> {
+    pub(crate) fn authenticate(&self, headers: &mut HeaderMap, lease: &KeyLease) -> Result<(), AiError> {
         let dialect = self.kind.dialect();
         for (name, value) in dialect.headers() {
             headers.insert(*name, HeaderValue::from_static(value));
@@ -223,7 +223,7 @@ impl Upstream {
 async fn without_stream_options(owner: WorkOwner, body: &Bytes) -> Result<Option<(Bytes, bool)>, AiError> {
     let body = body.clone();
     let writing = run(owner, body.len(), move || {
-        let (plain, options) = restricted_params::without(&body, &["stream_options"])?;
+        let (plain, options) = restricted_params::without_fields(&body, &["stream_options"])?;
         let is_ours =
             serde_json::from_str(options.get()).is_ok_and(|options: Value| options == json!({ "include_usage": true }));
         Some((plain, is_ours))

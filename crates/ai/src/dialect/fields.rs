@@ -29,7 +29,7 @@ pub(crate) fn may_have(json: &[u8], words: &[Finder<'static>]) -> bool {
 ///
 /// Returns an error if the list can't be parsed (for example because of a lone surrogate): the
 /// provider might accept it, and it can't be inspected.
-pub(crate) fn listed(list: &RawValue, place: &str) -> Read<Vec<Value>> {
+pub(crate) fn parse_list(list: &RawValue, place: &str) -> Read<Vec<Value>> {
     if !list.get().starts_with('[') {
         return Ok(Vec::new());
     }
@@ -46,7 +46,7 @@ pub(crate) fn whole_number(value: &Value) -> Option<u64> {
 
 /// Normalises an object: the last of duplicated keys wins, as in most libraries, and the fields
 /// `counts` become integers. `None` if it isn't an object or is unchanged.
-pub(crate) fn mended(json: &[u8], counts: &[&str]) -> Option<String> {
+pub(crate) fn normalised(json: &[u8], counts: &[&str]) -> Option<String> {
     let mut value: Value = serde_json::from_slice(json).ok()?;
     let fields = value.as_object_mut()?;
     for name in counts {
@@ -84,7 +84,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub fn place(&self, name: &str) -> String {
+    pub fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
@@ -97,7 +97,7 @@ impl<'a> Fields<'a> {
     }
 
     pub fn error(&self, name: &str, message: impl Into<String>) -> GatewayError {
-        GatewayError::invalid_param(self.place(name), message)
+        GatewayError::invalid_param(self.path_of(name), message)
     }
 
     pub fn text(&self, name: &str) -> Read<Option<&'a str>> {
@@ -105,7 +105,7 @@ impl<'a> Fields<'a> {
     }
 
     pub fn required_text(&self, name: &str) -> Read<&'a str> {
-        self.text(name)?.ok_or_else(|| type_error(self.place(name), "a string"))
+        self.text(name)?.ok_or_else(|| type_error(self.path_of(name), "a string"))
     }
 
     pub fn flag(&self, name: &str) -> Read<Option<bool>> {
@@ -132,15 +132,15 @@ impl<'a> Fields<'a> {
     /// Objects of a list, each with its path.
     pub fn objects(&self, name: &str) -> Read<Vec<Self>> {
         let list = self.list(name)?.iter().enumerate();
-        list.map(|(index, value)| Self::at(value, format!("{}[{index}]", self.place(name)))).collect()
+        list.map(|(index, value)| Self::at(value, format!("{}[{index}]", self.path_of(name)))).collect()
     }
 
     pub fn object(&self, name: &str) -> Read<Option<Self>> {
-        self.get(name).map(|value| Self::at(value, self.place(name))).transpose()
+        self.get(name).map(|value| Self::at(value, self.path_of(name))).transpose()
     }
 
     pub fn required_object(&self, name: &str) -> Read<Self> {
-        self.object(name)?.ok_or_else(|| type_error(self.place(name), "an object"))
+        self.object(name)?.ok_or_else(|| type_error(self.path_of(name), "an object"))
     }
 
     /// Accepts a string or a list of strings.
@@ -154,19 +154,19 @@ impl<'a> Fields<'a> {
                     .iter()
                     .map(text)
                     .collect::<Option<_>>()
-                    .ok_or_else(|| type_error(self.place(name), "a list of strings"))
+                    .ok_or_else(|| type_error(self.path_of(name), "a list of strings"))
             }
-            Some(_) => Err(type_error(self.place(name), "a string or a list of strings")),
+            Some(_) => Err(type_error(self.path_of(name), "a string or a list of strings")),
         }
     }
 
     fn typed<T>(&self, name: &str, what: &str, read: impl Fn(&'a Value) -> Option<T>) -> Read<Option<T>> {
-        self.get(name).map(|value| read(value).ok_or_else(|| type_error(self.place(name), what))).transpose()
+        self.get(name).map(|value| read(value).ok_or_else(|| type_error(self.path_of(name), what))).transpose()
     }
 }
 
 /// Parses a provider's count. Some send `12.0` or `"12"`, and −1 if unknown.
-pub(crate) fn counted(value: &Value) -> Option<u64> {
+pub(crate) fn lenient_count(value: &Value) -> Option<u64> {
     let written = || value.as_str().and_then(|text| text.trim().parse::<f64>().ok());
     let float = || value.as_f64().or_else(written).filter(|float| (0.0..=1e15).contains(float));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]
@@ -184,7 +184,7 @@ const MAX_RENDERED_TEXT: usize = 4_000;
 
 /// Renders the call or result of a server tool as text, so that it stays in the conversation with
 /// another provider.
-pub(crate) fn told(kind: &str, item: &Fields<'_>) -> String {
+pub(crate) fn render_server_tool(kind: &str, item: &Fields<'_>) -> String {
     let mut said = item.to_value();
     for name in ["type", "id", "call_id", "tool_use_id", "status", "caller", "cache_control"] {
         said.shift_remove(name);
@@ -275,7 +275,7 @@ mod tests {
     fn parses_or_rejects_lists() {
         let listed = |text: &str| {
             let list = RawValue::from_string(text.to_owned()).unwrap();
-            listed(&list, "tools").map(|items| items.len()).map_err(|error| error.param)
+            parse_list(&list, "tools").map(|items| items.len()).map_err(|error| error.param)
         };
         assert_eq!(listed(r#" [{"a":1}, "\ud83d\ude00"] "#), Ok(2));
         for other in ["[]", "null", "{}", r#""\ud83d""#] {
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn normalises_duplicate_keys_and_counts() {
-        let mended = |json: &str| mended(json.as_bytes(), &["n"]);
+        let mended = |json: &str| normalised(json.as_bytes(), &["n"]);
         let read = r#"{"n":2,"m":1.0,"in":{"a":2}}"#;
         assert_eq!(mended(r#"{"n":1,"m":1.0,"in":{"a":1,"a":2},"n":2.0}"#).as_deref(), Some(read));
         for same in [read, r#"{"n":1.5}"#, r#"{"n":"1"}"#, "[1.0]", "1.0", "{", ""] {

@@ -127,7 +127,7 @@ impl<R: EventReader> Tap for PassingTap<R> {
     fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
         let quarters = R::text_quarters(&block);
         if quarters > 0 {
-            meter.deliver(quarters);
+            meter.record_output(quarters);
         }
         let is_plain = is_well_formed(&block, &[b":", b"event:", b"id:", b"retry:"]);
         // The first block is always inspected in full: it decides whether another deployment is

@@ -22,7 +22,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     GatewayError,
-    dialect::fields::{listed, may_have},
+    dialect::fields::{parse_list, may_have},
 };
 
 /// Field that enables web search in chat completions.
@@ -115,7 +115,7 @@ pub(crate) fn strip_restricted(body: &Bytes, passed: &[String]) -> Result<Option
         kept.push((&**name, own.map_or_else(|| value.get().into(), Cow::Owned)));
     }
     is_same &= kept.len() == fields.len();
-    Ok((!is_same).then(|| written(&kept)))
+    Ok((!is_same).then(|| write_fields(&kept)))
 }
 
 /// Removes restricted tools that don't pass. `None` if there are none.
@@ -144,16 +144,16 @@ fn strip_restricted_tools(tools: &RawValue, passes: impl Fn(&str) -> bool) -> Op
 
 /// Removes these fields, and returns the value of the first one. `None` if the body has none of
 /// them.
-pub(crate) fn without<'a>(body: &'a Bytes, left_out: &[&str]) -> Option<(Bytes, &'a RawValue)> {
+pub(crate) fn without_fields<'a>(body: &'a Bytes, left_out: &[&str]) -> Option<(Bytes, &'a RawValue)> {
     let OrderedFields(fields) = serde_json::from_slice(body).ok()?;
     let is_left_out = |name: &str| left_out.contains(&name);
     let (_, value) = fields.iter().find(|(name, _)| is_left_out(name))?;
     let kept = fields.iter().filter(|(name, _)| !is_left_out(name));
     let kept: Vec<(&str, Cow<'_, str>)> = kept.map(|(name, value)| (&**name, value.get().into())).collect();
-    Some((written(&kept), *value))
+    Some((write_fields(&kept), *value))
 }
 
-fn written(fields: &[(&str, Cow<'_, str>)]) -> Bytes {
+fn write_fields(fields: &[(&str, Cow<'_, str>)]) -> Bytes {
     let written: Vec<String> = fields.iter().map(|(name, value)| format!("{}:{value}", Value::from(*name))).collect();
     format!("{{{}}}", written.join(",")).into()
 }
@@ -170,7 +170,7 @@ fn reject_stored_references(body: &Bytes, fields: &[(Cow<'_, str>, &RawValue)]) 
         return Ok(());
     }
     for raw in all("messages") {
-        if let Some(index) = listed(raw, "messages")?.iter().position(|message| names_file(&message["content"])) {
+        if let Some(index) = parse_list(raw, "messages")?.iter().position(|message| names_file(&message["content"])) {
             let message = "Files aren't stored here. Send the file itself.";
             return Err(GatewayError::invalid_param(format!("messages[{index}].content"), message));
         }

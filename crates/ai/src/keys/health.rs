@@ -40,7 +40,7 @@ impl KeyPool {
 
     /// Cools a key down for this time, or enables it at once if `None`. Returns false if there is
     /// no such key.
-    pub fn rest(&self, id: usize, wait: Option<Duration>) -> bool {
+    pub fn cool_down_key(&self, id: usize, wait: Option<Duration>) -> bool {
         let mut state = self.state();
         let Some(slot) = state.slots.get_mut(id) else { return false };
         slot.resting_until = wait.map(|wait| Instant::now() + wait);
@@ -86,7 +86,7 @@ mod tests {
     async fn cools_down_and_re_enables_keys_manually() {
         let keys = ["a-key-that-is-long-1234", "a-key-that-is-long-5678"].map(Secret::new);
         let pool: Arc<KeyPool> = KeyPool::new(keys.to_vec(), None, Duration::from_secs(1));
-        assert!(pool.rest(0, Some(Duration::from_secs(60))) && !pool.rest(2, None));
+        assert!(pool.cool_down_key(0, Some(Duration::from_secs(60))) && !pool.cool_down_key(2, None));
         let lease = pool.lend("m", 100, &[]).expect("the other key");
         assert_eq!(lease.index(), 1);
         lease.failed(&AiError::Credentials);
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!((health[0].tail.as_deref(), health[0].state), (Some("1234"), KeyState::Resting));
         assert_eq!(health[0].wait, Some(Duration::from_secs(60)));
         assert_eq!((health[1].state, health[1].requests, health[1].failures), (KeyState::Off, 1, 1));
-        assert!(pool.rest(0, None) && pool.rest(1, None));
+        assert!(pool.cool_down_key(0, None) && pool.cool_down_key(1, None));
         assert!(pool.health().iter().all(|key| key.state == KeyState::Ready && key.wait.is_none()));
     }
 

@@ -88,7 +88,7 @@ impl KeyLease {
                     Some(asked) => asked,
                 };
                 let rest = Cooldown { until: now + wait, in_a_row: in_a_row.saturating_add(1), from };
-                state.rest(self.index, Some(&self.model), rest, now);
+                state.cool_down(self.index, Some(&self.model), rest, now);
                 drop(state);
                 if from == 0 {
                     self.pool.publish_state(
@@ -100,7 +100,7 @@ impl KeyLease {
                 true
             }
             AiError::Quota => {
-                state.rest(self.index, None, Cooldown { until: now + QUOTA_COOLDOWN, in_a_row: 0, from: 0 }, now);
+                state.cool_down(self.index, None, Cooldown { until: now + QUOTA_COOLDOWN, in_a_row: 0, from: 0 }, now);
                 drop(state);
                 self.pool.publish_state(self.index, None, ProviderKeyChange::Paused(milliseconds(QUOTA_COOLDOWN)));
                 true

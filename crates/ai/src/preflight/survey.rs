@@ -94,7 +94,7 @@ struct Media {
 impl Media {
     /// Counts a medium given by URL, with the estimate `tokens` unless it is a video that Gemini
     /// fetches.
-    fn name(&mut self, address: &str, tokens: u64) {
+    fn count_url(&mut self, address: &str, tokens: u64) {
         let is_film = is_fetchable(address);
         self.has_film |= is_film;
         self.tokens += if is_film { FILM_TOKENS } else { tokens };
@@ -129,7 +129,7 @@ impl ValuePosition<'_> {
             ("image_url", "url") | (_, "image_url") | ("input_audio", "data") => true,
             ("source", "data" | "url") | (_, "file_data") => true,
             (_, "file_id" | "file_url") => {
-                media.name(text, DOCUMENT_TOKENS);
+                media.count_url(text, DOCUMENT_TOKENS);
                 return;
             }
             _ => false,
@@ -138,7 +138,7 @@ impl ValuePosition<'_> {
             return;
         }
         if text.starts_with("https://") || text.starts_with("http://") {
-            media.name(text, if self.key == "file_data" { DOCUMENT_TOKENS } else { MEDIA_TOKENS });
+            media.count_url(text, if self.key == "file_data" { DOCUMENT_TOKENS } else { MEDIA_TOKENS });
         } else if text.len() >= MIN_MEDIA_LEN {
             media.bytes += (text.len() + escapes) as u64;
             media.tokens += MEDIA_TOKENS + text.len() as u64 / MEDIA_BYTES_PER_TOKEN;

@@ -4,7 +4,7 @@ use super::{survey::FILM_TOKENS, *};
 
 fn inspected(style: ApiStyle, body: &str) -> Result<(String, bool, Option<u64>, u64), String> {
     let body = Bytes::copy_from_slice(body.as_bytes());
-    peek(style, &body)
+    inspect_body(style, &body)
         .map(|RequestInfo { model, stream, estimate: wanted, .. }| {
             (model.into_owned(), stream, wanted.max_output, wanted.choices)
         })
@@ -32,7 +32,7 @@ fn treats_zero_as_unlimited_and_counts_predictions() {
     let text = "what was said ".repeat(1_000);
     let predicted = |prediction: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m","max_tokens":1,"prediction":{prediction}}}"#));
-        let wanted = peek(ApiStyle::Chat, &body).unwrap().estimate;
+        let wanted = inspect_body(ApiStyle::Chat, &body).unwrap().estimate;
         (wanted.max_output, wanted.predicted)
     };
     let (limit, tokens) = predicted(&format!(r#"{{"type":"content","content":"{text}"}}"#));
@@ -44,7 +44,7 @@ fn treats_zero_as_unlimited_and_counts_predictions() {
 fn detects_compaction() {
     let is_shortened = |style: ApiStyle, edit: &str| {
         let body = format!(r#"{{"model":"m","context_management":{{"edits":[{{"type":"{edit}"}}]}}}}"#);
-        peek(style, &Bytes::from(body)).unwrap().estimate.is_shortened
+        inspect_body(style, &Bytes::from(body)).unwrap().estimate.is_shortened
     };
     assert!(is_shortened(ApiStyle::Messages, "compact_20260112"));
     assert!(is_shortened(ApiStyle::Messages, r"compact\u005f20260112"));
@@ -68,14 +68,14 @@ async fn normalises_bodies_like_most_libraries() {
         assert!(look(wrong).await.is_err(), "{wrong}");
     }
     let many = format!(r#"{{"model":"m","n":1.0,"messages":[{}{{}}]}}"#, "{},".repeat(MAX_ITEMS));
-    assert_eq!(super::mended(many.as_bytes()), None);
+    assert_eq!(super::normalised(many.as_bytes()), None);
 }
 
 #[test]
 fn detects_hosted_searches() {
     let searches = |style: ApiStyle, tools: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m","messages":[],"tools":{tools}}}"#));
-        peek(style, &body).unwrap().estimate.tools.searches
+        inspect_body(style, &body).unwrap().estimate.tools.searches
     };
     for (tools, found) in [
         (r#"[{"type":"web_search_20250305","name":"web_search","max_uses":3},{"name":"f"}]"#, 3),
@@ -95,7 +95,7 @@ fn detects_hosted_searches() {
 fn parses_or_rejects_billed_tools() {
     let refused = |style: ApiStyle, tools: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m","tools":[{tools}]}}"#));
-        peek(style, &body).map(drop).map_err(|error| error.param)
+        inspect_body(style, &body).map(drop).map_err(|error| error.param)
     };
     for style in [ApiStyle::Responses, ApiStyle::Messages] {
         for unreadable in [r#""\ud83d""#, "1e999"] {
@@ -111,7 +111,7 @@ fn parses_or_rejects_billed_tools() {
 fn detects_unbounded_tools() {
     let is_open = |style: ApiStyle, rest: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m",{rest}}}"#));
-        peek(style, &body).unwrap().estimate.has_open_tools
+        inspect_body(style, &body).unwrap().estimate.has_open_tools
     };
     assert!(is_open(ApiStyle::Messages, r#""tools":[{"type":"web_search_20250305"}]"#));
     assert!(!is_open(ApiStyle::Messages, r#""tools":[{"type":"web_search_20250305","max_uses":3},{"name":"f"}]"#));
@@ -125,7 +125,7 @@ fn detects_unbounded_tools() {
 fn detects_billed_code_containers() {
     let containers = |tools: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m","messages":[],"tools":[{tools}]}}"#));
-        peek(ApiStyle::Messages, &body).unwrap().estimate.tools.containers
+        inspect_body(ApiStyle::Messages, &body).unwrap().estimate.tools.containers
     };
     let code = r#"{"type":"code_execution_20250825","name":"code_execution"}"#;
     assert_eq!(containers(code), 1);
@@ -142,7 +142,7 @@ fn detects_billed_code_containers() {
 fn detects_web_search_in_chat_completions() {
     let searches = |options: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m",{options}"messages":[]}}"#));
-        peek(ApiStyle::Chat, &body).unwrap().estimate.tools.searches
+        inspect_body(ApiStyle::Chat, &body).unwrap().estimate.tools.searches
     };
     assert_eq!(searches(""), 0);
     assert_eq!(searches(r#""web_search_options":null,"#), 0);
@@ -154,7 +154,7 @@ fn detects_web_search_in_chat_completions() {
 fn detects_audio_input_and_output() {
     let has_sound = |rest: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m"{rest}}}"#));
-        peek(ApiStyle::Chat, &body).unwrap().estimate.has_sound
+        inspect_body(ApiStyle::Chat, &body).unwrap().estimate.has_sound
     };
     assert!(has_sound(r#","modalities":["text","audio"],"audio":{"voice":"alloy"}"#));
     assert!(has_sound(r#","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}]"#));
@@ -167,7 +167,7 @@ fn detects_recordings_and_videos_in_all_formats() {
     let found = |style: ApiStyle, content: &str| {
         let field = if style == ApiStyle::Responses { "input" } else { "messages" };
         let body = format!(r#"{{"model":"m","{field}":[{{"role":"user","content":[{content}]}}]}}"#);
-        let wanted = peek(style, &Bytes::from(body)).unwrap().estimate;
+        let wanted = inspect_body(style, &Bytes::from(body)).unwrap().estimate;
         (wanted.has_sound, wanted.input > FILM_TOKENS)
     };
     let [chat, responses, messages] = [ApiStyle::Chat, ApiStyle::Responses, ApiStyle::Messages];
@@ -203,7 +203,7 @@ fn detects_recordings_and_videos_in_all_formats() {
 fn detects_reproducible_requests() {
     let is_repeatable = |rest: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m"{rest}}}"#));
-        peek(ApiStyle::Chat, &body).unwrap().is_repeatable
+        inspect_body(ApiStyle::Chat, &body).unwrap().is_repeatable
     };
     assert!([r#","temperature":0"#, r#","temperature":0.0"#, r#","seed":7"#].into_iter().all(is_repeatable));
     let others = ["", r#","temperature":0.1"#, r#","temperature":null,"seed":null"#, r#","temperature":"0""#];
@@ -259,7 +259,7 @@ fn limits_messages_and_parts() {
     let asked = |style, field: &str, count: usize, item: &str| {
         let items = vec![item; count].join(",");
         let body = Bytes::from(format!(r#"{{"model":"m","{field}":[{items}]}}"#));
-        peek(style, &body).err().and_then(|error| error.param)
+        inspect_body(style, &body).err().and_then(|error| error.param)
     };
     let message = r#"{"role":"user","content":[{"type":"text","text":"{ { {"}]}"#;
     assert_eq!(asked(ApiStyle::Chat, "messages", 5_000, message), None);
@@ -275,6 +275,6 @@ proptest! {
     #[test]
     fn garbage_never_panics(body in prop::collection::vec(any::<u8>(), 0..300)) {
         let body = Bytes::from(body);
-        let _ = (peek(ApiStyle::Chat, &body).is_ok(), estimate(&body));
+        let _ = (inspect_body(ApiStyle::Chat, &body).is_ok(), estimate(&body));
     }
 }

@@ -32,7 +32,7 @@ impl EventReader for TranscriptEvents {
     fn read(&mut self, said: &Value, meter: &Meter) -> Result<(), Failure> {
         match said["type"].as_str() {
             Some("transcript.text.delta") => {
-                meter.deliver(quarters(said["delta"].as_str().unwrap_or_default().as_bytes()));
+                meter.record_output(quarters(said["delta"].as_str().unwrap_or_default().as_bytes()));
             }
             Some("transcript.text.done") => {
                 self.is_done = true;
@@ -64,7 +64,7 @@ impl EventReader for TranscriptEvents {
 pub(super) fn record_usage(counts: &Value, meter: &Meter) {
     if let (Some(input), Some(output)) = (counts["input_tokens"].as_u64(), counts["output_tokens"].as_u64()) {
         let audio = counts["input_token_details"]["audio_tokens"].as_u64();
-        meter.report(Usage { input: Some(input), output: Some(output), audio, ..Usage::default() });
+        meter.record_usage(Usage { input: Some(input), output: Some(output), audio, ..Usage::default() });
     }
 }
 

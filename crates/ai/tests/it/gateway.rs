@@ -98,7 +98,7 @@ async fn passes_whole_answers_byte_for_byte() {
     let (upstream, ai, route) = one(vec![answer(200, JSON, WHOLE)]).await;
     let (status, text, meter) = call(&ai, ApiStyle::Chat, &route, &question(false)).await;
     assert_eq!((status, text.as_str()), (200, WHOLE));
-    assert_eq!((meter.usage(), meter.finish(), meter.tries()), (COUNTED, Some(Finish::Stop), 1));
+    assert_eq!((meter.usage(), meter.finish(), meter.attempts()), (COUNTED, Some(Finish::Stop), 1));
     let served = meter.served();
     assert_eq!(
         (served.provider.as_str(), served.model.as_str(), served.key_tail.as_deref()),
@@ -174,7 +174,7 @@ async fn falls_back_before_the_first_frame() {
             ..Route::default()
         };
         let (status, text, meter) = call(&ai, ApiStyle::Chat, &route, &question(stream)).await;
-        assert_eq!((status, meter.tries()), (200, 2), "{text}");
+        assert_eq!((status, meter.attempts()), (200, 2), "{text}");
         assert_eq!(meter.served().provider, "second");
     }
 }

@@ -93,7 +93,7 @@ impl<'a> FileReader<'a> {
         let window = able.and_then(|able| able.context_window).and_then(|window| usize::try_from(window).ok());
         // The lowest image limit of all deployments applies, because any of them may answer.
         let sizes = model.into_iter().flat_map(|model| &model.definition.deployments);
-        let size = sizes.map(|deployment| ImageLimit::of(&deployment.model)).reduce(ImageLimit::least);
+        let size = sizes.map(|deployment| ImageLimit::of(&deployment.model)).reduce(ImageLimit::min);
         let room = window.map_or(tokens, |window| window.min(tokens)) / CONTEXT_DIVISOR;
         Self {
             service,

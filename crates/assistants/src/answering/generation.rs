@@ -279,7 +279,7 @@ impl<'a> Generation<'a> {
             model: self.model.to_owned(),
             usage: round.meter.usage(),
             served: round.meter.served(),
-            tries: round.meter.tries(),
+            tries: round.meter.attempts(),
             status,
             first_token: round.first_token(),
             duration: round.elapsed(),

@@ -81,7 +81,7 @@ async fn generate_title(
     }
     let written = async {
         let route = route?;
-        service.gateway.ai().text(&route, request, &Arc::default(), |text| text.len() > MAX_OUTPUT_BYTES).await
+        service.gateway.ai().chat_text(&route, request, &Arc::default(), |text| text.len() > MAX_OUTPUT_BYTES).await
     };
     match tokio::time::timeout(MODEL_TIMEOUT, written).await {
         Ok(Ok(text)) => Ok(Some(text)),

@@ -102,7 +102,7 @@ impl<'a> CallContext<'a> {
         let owner = caller.work_owner();
         // Items that the request only refers to count as if they had been sent.
         let filled = match self.style {
-            ApiStyle::Responses => self.ctx.app().gateway.ai().fill_in(owner, caller.key_id, &body).await?,
+            ApiStyle::Responses => self.ctx.app().gateway.ai().expand_references(owner, caller.key_id, &body).await?,
             ApiStyle::Chat | ApiStyle::Messages => None,
         };
         let (body, followed) = filled.map_or((body, None), |(body, followed)| (body, Some(followed)));
@@ -120,9 +120,9 @@ impl<'a> CallContext<'a> {
             .on_behalf_of(owner)
             .with_betas(betas(self.ctx))
             .with_passes(caller.policy.passes.clone())
-            .of_key(caller.key_id, followed)
+            .with_history(caller.key_id, followed)
             .with_tokens(wanted.input, admission.most_output())
-            .held(admission.is_held());
+            .with_reservation(admission.is_held());
         Ok(AdmittedCall { admission, call, stream, cache_options: wish })
     }
 
@@ -239,7 +239,7 @@ impl<'a> CallContext<'a> {
             }
         };
         let processing = u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let reply = reply.header(ATTEMPTS, meter.tries().into()).header(PROCESSING, processing.into());
+        let reply = reply.header(ATTEMPTS, meter.attempts().into()).header(PROCESSING, processing.into());
         Ok(named(reply, &meter.served().model))
     }
 }

@@ -37,7 +37,7 @@ impl CallSettlement {
 
     /// Settles a stream after its last frame.
     pub fn finish_stream(&mut self) {
-        let status = match (self.meter.cut(), self.meter.finish()) {
+        let status = match (self.meter.cut_off_error(), self.meter.finish()) {
             (Some(_), _) => Code::BudgetExceeded.status(),
             (None, Some(_)) => DONE,
             (None, None) => PROVIDER_ABORTED,

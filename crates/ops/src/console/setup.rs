@@ -103,7 +103,7 @@ pub async fn ask_test_question(service: &OpsService, by: &Principal) -> Result<Q
         let route = route?;
         let request = ChatRequest { messages: vec![ChatMessage::user(QUESTION.to_owned())], ..ChatRequest::default() };
         let is_enough = |text: &str| text.len() > MAX_SHOWN_CHARS * 4;
-        let text = service.gateway.ai().text(&route, request, &Arc::default(), is_enough).await?;
+        let text = service.gateway.ai().chat_text(&route, request, &Arc::default(), is_enough).await?;
         Ok::<_, AiError>((model, text.trim().chars().take(MAX_SHOWN_CHARS).collect::<String>()))
     };
     let answered = tokio::time::timeout(QUESTION_TIMEOUT, asked).await;

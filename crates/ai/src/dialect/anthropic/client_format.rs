@@ -105,7 +105,7 @@ impl MessageWriter {
         }
     }
 
-    fn start(&mut self, open: Option<OpenBlock>, content_block: &Value, out: &mut Vec<u8>) {
+    fn start_block(&mut self, open: Option<OpenBlock>, content_block: &Value, out: &mut Vec<u8>) {
         let start = json!({"type": "content_block_start", "index": self.index, "content_block": content_block});
         event("content_block_start", &start, out);
         self.open = open;
@@ -142,13 +142,13 @@ impl MessageWriter {
     }
 
     fn start_call(&mut self, tool: u32, id: &str, name: &str, out: &mut Vec<u8>) {
-        self.start(Some(OpenBlock::Call(tool)), &json!({"type": "tool_use", "id": id, "name": name, "input": {}}), out);
+        self.start_block(Some(OpenBlock::Call(tool)), &json!({"type": "tool_use", "id": id, "name": name, "input": {}}), out);
     }
 
     fn write_text(&mut self, text: &str, out: &mut Vec<u8>) {
         if self.open != Some(OpenBlock::Text) {
             self.close(out);
-            self.start(Some(OpenBlock::Text), &json!({"type": "text", "text": ""}), out);
+            self.start_block(Some(OpenBlock::Text), &json!({"type": "text", "text": ""}), out);
         }
         self.delta(&json!({"type": "text_delta", "text": text}), out);
     }
@@ -156,7 +156,7 @@ impl MessageWriter {
     fn open_thinking(&mut self, out: &mut Vec<u8>) {
         if self.open != Some(OpenBlock::Thinking) {
             self.close(out);
-            self.start(Some(OpenBlock::Thinking), &json!({"type": "thinking", "thinking": "", "signature": ""}), out);
+            self.start_block(Some(OpenBlock::Thinking), &json!({"type": "thinking", "thinking": "", "signature": ""}), out);
         }
     }
 }
@@ -205,7 +205,7 @@ impl Writer for MessageWriter {
             }
             Event::Redacted { data, .. } => {
                 self.close(out);
-                self.start(None, &json!({"type": "redacted_thinking", "data": data}), out);
+                self.start_block(None, &json!({"type": "redacted_thinking", "data": data}), out);
                 self.stop_block(out);
             }
             Event::Call { tool, id, name, .. } => {

@@ -12,7 +12,7 @@ use super::{server_tools, usage::MessageUsage};
 use crate::{
     AiError, GatewayError,
     dialect::{
-        openai_chat::passthrough::{RewrittenRequest, place, replace, replace_model, text_length},
+        openai_chat::passthrough::{RewrittenRequest, byte_range, replace_ranges, replace_model, text_length},
         passthrough::{EventReader, PassingTap},
     },
     meter::{AssumedUses, Meter},
@@ -39,11 +39,11 @@ pub(crate) fn rewrite_request(body: &Bytes, model: &str, is_held: bool) -> Resul
     let signed = strip_unsigned_thinking(body);
     let (body, stream) = replace_model(signed.as_ref().unwrap_or(body), model)?;
     let tools = serde_json::from_slice::<ToolsField<'_>>(&body).ok().and_then(|offered| offered.tools);
-    let pays_for_code = server_tools::may_use(tools, AssumedUses::of(stream))?.0.containers > 0;
+    let pays_for_code = server_tools::max_tool_uses(tools, AssumedUses::of(stream))?.0.containers > 0;
     let bounded = tools
         .filter(|_| is_held && !stream)
-        .and_then(|tools| Some((place(&body, tools), server_tools::bound_searches(tools)?)));
-    let bounded = bounded.map(|part| replace(&body, vec![part]));
+        .and_then(|tools| Some((byte_range(&body, tools), server_tools::bound_searches(tools)?)));
+    let bounded = bounded.map(|part| replace_ranges(&body, vec![part]));
     let body = bounded.unwrap_or(body);
     Ok(RewrittenRequest {
         body,
@@ -133,7 +133,7 @@ pub(crate) fn meter_whole(body: &[u8], meter: &Meter, pays_for_code: bool) -> Re
     if !message["content"].is_array() {
         return Err(AiError::Garbled.into());
     }
-    meter.deliver(delivered(body));
+    meter.record_output(delivered(body));
     let mut usage = MessageUsage::default();
     if pays_for_code {
         usage.record_container(&message["container"]);
@@ -146,7 +146,7 @@ pub(crate) fn meter_whole(body: &[u8], meter: &Meter, pays_for_code: bool) -> Re
 fn read_report(said: &Value, counts: &Value, usage: &mut MessageUsage, meter: &Meter) -> Result<bool, AiError> {
     if counts.is_object() {
         usage.update(serde_json::from_value(counts.clone()).map_err(|_| AiError::Garbled)?);
-        meter.report((*usage).into());
+        meter.record_usage((*usage).into());
     }
     let Some(reason) = said["stop_reason"].as_str() else { return Ok(false) };
     meter.finished(super::finish(reason));
@@ -229,7 +229,7 @@ impl EventReader for MessageEvents {
             }
             Some("content_block_start") if is_search(&said["content_block"]) => {
                 self.usage.record_search();
-                meter.report(self.usage.into());
+                meter.record_usage(self.usage.into());
             }
             Some("message_delta") => {
                 if self.pays_for_code {

@@ -30,7 +30,7 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
         let message = "This model gives one answer per request. Leave `n` out, and send one request per answer.";
         return Err(GatewayError::invalid_param("n", message));
     }
-    let two_sided = request.two_sided();
+    let two_sided = request.without_system_turns();
     let request = &*two_sided;
     let mut system = request.system_text();
     let mut messages = Vec::with_capacity(request.turns.len());
@@ -56,7 +56,7 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     let takes = params::of_request(request, model);
     let is_adaptive = takes.is_some_and(|takes| matches!(takes.thinking, Thinking::Adaptive(_)));
     let has_beginning = messages.last().is_some_and(|message| message["role"] == "assistant");
-    if has_beginning && (is_adaptive || NO_PREFILL_MODELS.iter().any(|name| params::plain(model).starts_with(name))) {
+    if has_beginning && (is_adaptive || NO_PREFILL_MODELS.iter().any(|name| params::canonical_name(model).starts_with(name))) {
         messages.push(json!({"role": "user", "content": "Continue."}));
     }
     if request.format == Format::Json {
@@ -79,7 +79,7 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     put("stream", request.stream.then(|| true.into()));
     put("metadata", request.user.as_deref().map(|user| json!({"user_id": anonymous_user(user)})));
     let (thinking, effort) =
-        if is_adaptive { adaptive_thinking(request) } else { (thinking(request, &mut max_tokens, most), None) };
+        if is_adaptive { adaptive_thinking(request) } else { (budgeted_thinking(request, &mut max_tokens, most), None) };
     let mut output = Map::new();
     if let Format::Schema { schema, .. } = &request.format {
         output.insert("format".to_owned(), json!({"type": "json_schema", "schema": schema::for_claude(schema)}));
@@ -172,7 +172,7 @@ fn is_forced(request: &Request) -> bool {
 
 /// Returns the `thinking` field with a token budget. The budget counts against `max_tokens`, which
 /// is raised, up to the model's maximum `most`, only if the caller set none.
-fn thinking(request: &Request, max_tokens: &mut u64, most: u64) -> Option<Value> {
+fn budgeted_thinking(request: &Request, max_tokens: &mut u64, most: u64) -> Option<Value> {
     let reasoning = request.reasoning.as_ref()?;
     let budget = reasoning.budget.or_else(|| reasoning.effort.map(Effort::budget))?;
     if budget == 0 || is_forced(request) || lacks_signed_thinking(request) {

@@ -8,7 +8,7 @@ use crate::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
         ToolResult,
     },
-    dialect::fields::{Fields, data, told},
+    dialect::fields::{Fields, data, render_server_tool},
     reasoning_blocks,
 };
 
@@ -48,13 +48,13 @@ fn read_without_limit(fields: &Fields<'_>, max_output: Option<u64>) -> Read<Requ
         match message.required_text("role")? {
             "user" => {
                 let parts = read_content(message)?;
-                request.say(Speaker::User, parts);
+                request.append(Speaker::User, parts);
             }
             "assistant" => {
                 let parts = read_content(message)?;
-                request.say(Speaker::Assistant, parts);
+                request.append(Speaker::Assistant, parts);
             }
-            "system" => request.instruct(system_texts(message, "content")?),
+            "system" => request.append_instructions(system_texts(message, "content")?),
             _ => return Err(message.error("role", "`role` must be user, assistant or system.")),
         }
     }
@@ -150,7 +150,7 @@ pub(crate) fn read_block(block: &Fields<'_>) -> Read<Part> {
         "tool_reference" => Ok(Part::Text(format!("Tool available: {}", block.required_text("tool_name")?))),
         // Calls of server tools and their results.
         kind if kind.ends_with("_tool_use") || kind.ends_with("_tool_result") || kind == "container_upload" => {
-            Ok(Part::Text(told(kind, block)))
+            Ok(Part::Text(render_server_tool(kind, block)))
         }
         other => Err(block.error("type", format!("Blocks of type `{other}` aren't available for this model."))),
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     GatewayError,
-    dialect::fields::{counted, listed, may_have},
+    dialect::fields::{lenient_count, parse_list, may_have},
     meter::{AssumedUses, ToolUses},
 };
 
@@ -21,11 +21,11 @@ const FREE_CODE_SINCE: &str = "20260209";
 
 /// Returns the maximum uses of billed tools, and whether this is an assumption: a tool without
 /// `max_uses` may search without limit.
-pub(crate) fn may_use(tools: Option<&RawValue>, assumed: AssumedUses) -> Result<(ToolUses, bool), GatewayError> {
+pub(crate) fn max_tool_uses(tools: Option<&RawValue>, assumed: AssumedUses) -> Result<(ToolUses, bool), GatewayError> {
     let tools = tools.map(parse_billed_tools).transpose()?.unwrap_or_default();
     let kinds = || tools.iter().filter_map(|tool| tool["type"].as_str().map(|kind| (tool, kind)));
     let searching = kinds().filter(|(_, kind)| is_search(kind));
-    let most: Vec<Option<u64>> = searching.map(|(tool, _)| counted(&tool["max_uses"])).collect();
+    let most: Vec<Option<u64>> = searching.map(|(tool, _)| lenient_count(&tool["max_uses"])).collect();
     let searches = most.iter().map(|most| most.unwrap_or(assumed.searches)).fold(0, u64::saturating_add);
     let runs_code = kinds().any(|(_, kind)| kind.starts_with("code_execution"));
     let is_free = kinds().any(|(_, kind)| makes_code_free(kind));
@@ -50,7 +50,7 @@ fn parse_billed_tools(tools: &RawValue) -> Result<Vec<Value>, GatewayError> {
     if !may_have(tools.get().as_bytes(), BILLED_TOOL_MARKS.as_slice()) {
         return Ok(Vec::new());
     }
-    listed(tools, "tools")
+    parse_list(tools, "tools")
 }
 
 fn is_search(kind: &str) -> bool {

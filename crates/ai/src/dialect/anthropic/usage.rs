@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{ExtraCalls, Usage, dialect::fields::counted, meter::updated};
+use crate::{ExtraCalls, Usage, dialect::fields::lenient_count, meter::updated};
 
 /// Types of iterations whose tokens the totals exclude: conversation compaction, and calls to the
 /// advisor model.
@@ -33,15 +33,15 @@ impl From<Value> for MessageUsage {
     fn from(said: Value) -> Self {
         let is_beside = |round: &&Value| round["type"].as_str().is_some_and(|kind| EXTRA_ITERATIONS.contains(&kind));
         let rounds: Vec<&Value> = said["iterations"].as_array().into_iter().flatten().filter(is_beside).collect();
-        let beside = |name: &str| rounds.iter().filter_map(|round| counted(&round[name])).reduce(u64::saturating_add);
+        let beside = |name: &str| rounds.iter().filter_map(|round| lenient_count(&round[name])).reduce(u64::saturating_add);
         let input =
-            |round: &&Value| INPUT_FIELDS.iter().filter_map(|name| counted(&round[*name])).fold(0, u64::saturating_add);
+            |round: &&Value| INPUT_FIELDS.iter().filter_map(|name| lenient_count(&round[*name])).fold(0, u64::saturating_add);
         Self {
-            input_tokens: counted(&said["input_tokens"]),
-            cache_read_input_tokens: counted(&said["cache_read_input_tokens"]),
-            cache_creation_input_tokens: counted(&said["cache_creation_input_tokens"]),
-            output_tokens: counted(&said["output_tokens"]),
-            searches: counted(&said["server_tool_use"]["web_search_requests"]),
+            input_tokens: lenient_count(&said["input_tokens"]),
+            cache_read_input_tokens: lenient_count(&said["cache_read_input_tokens"]),
+            cache_creation_input_tokens: lenient_count(&said["cache_creation_input_tokens"]),
+            output_tokens: lenient_count(&said["output_tokens"]),
+            searches: lenient_count(&said["server_tool_use"]["web_search_requests"]),
             containers: None,
             extra: ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"]
                 .map(beside),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     AiError, Finish, Usage,
     canonical::{Event, Reader},
-    dialect::{fields::counted, openai_chat::new_call_id},
+    dialect::{fields::lenient_count, openai_chat::new_call_id},
     provider_http::failure::{self, Failure},
 };
 
@@ -96,12 +96,12 @@ pub(crate) struct UsageMetadata(Usage);
 /// Audio tokens; `None` if not reported.
 fn audio_tokens(counts: &Value) -> Option<u64> {
     let heard = counts.as_array()?.iter().filter(|count| count["modality"] == "AUDIO");
-    heard.filter_map(|count| counted(&count["tokenCount"])).reduce(u64::saturating_add)
+    heard.filter_map(|count| lenient_count(&count["tokenCount"])).reduce(u64::saturating_add)
 }
 
 impl From<Value> for UsageMetadata {
     fn from(said: Value) -> Self {
-        let count = |name: &str| counted(&said[name]);
+        let count = |name: &str| lenient_count(&said[name]);
         let sum = |counts: [Option<u64>; 2]| counts.into_iter().flatten().reduce(u64::saturating_add);
         let (heard, spoken) =
             (audio_tokens(&said["promptTokensDetails"]), audio_tokens(&said["candidatesTokensDetails"]));
@@ -166,7 +166,7 @@ impl GeminiReader {
         }
         for candidate in candidates {
             let choice =
-                candidate.index.as_ref().and_then(counted).and_then(|index| u32::try_from(index).ok()).unwrap_or(0);
+                candidate.index.as_ref().and_then(lenient_count).and_then(|index| u32::try_from(index).ok()).unwrap_or(0);
             for part in candidate.content.and_then(|content| content.parts).unwrap_or_default() {
                 self.read_part(choice, part, out);
             }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     AiError, GatewayError, Meter,
     dialect::fields,
-    embeddings::{EmbeddingParams, count, read_vector, write_vector},
+    embeddings::{EmbeddingParams, meter_input, read_vector, write_vector},
     provider_http::failure::{self, Failure},
 };
 
@@ -18,7 +18,7 @@ pub(super) fn write(wish: &EmbeddingParams, model: &str) -> Result<Vec<Value>, G
     if wish.texts.is_empty() {
         return Err(GatewayError::invalid_param("input", "This model accepts text only, not tokens."));
     }
-    let name = super::name(model);
+    let name = super::resource_name(model);
     let request = |text: &String| {
         let mut request = json!({"model": name, "content": {"parts": [{"text": text}]}});
         if let Some(dimensions) = wish.dimensions {
@@ -49,13 +49,13 @@ pub(super) fn read(answers: &[Bytes], wish: &EmbeddingParams, model: &str, meter
             let vector = write_vector(&vector, wish.base64);
             data.push(json!({"object": "embedding", "index": data.len(), "embedding": vector}));
         }
-        let tokens = fields::counted(&value["usageMetadata"]["promptTokenCount"]);
+        let tokens = fields::lenient_count(&value["usageMetadata"]["promptTokenCount"]);
         counted = counted.zip(tokens).map(|(before, tokens)| before.saturating_add(tokens));
     }
     if data.len() != wish.texts.len() {
         return Err(AiError::Garbled.into());
     }
-    count(counted, meter);
+    meter_input(counted, meter);
     let tokens = meter.usage().input.unwrap_or(0);
     let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
     Ok(json!({"object": "list", "data": data, "model": model, "usage": usage}).to_string().into())

@@ -63,7 +63,7 @@ impl Dialect for Gemini {
 
     fn count(&self, _body: &Bytes, question: &Request, model: &str) -> Result<Option<CountRequest>, GatewayError> {
         let mut question = request::write(question, model)?;
-        question["model"] = name(model).into();
+        question["model"] = resource_name(model).into();
         let body = json!({ "generateContentRequest": question }).to_string().into();
         Ok(Some(CountRequest { post: Post { place: method(model, "countTokens"), body }, field: "totalTokens" }))
     }
@@ -89,7 +89,7 @@ impl Dialect for Gemini {
 }
 
 /// Resource name of a model, with the `models/` prefix.
-pub(crate) fn name(model: &str) -> String {
+pub(crate) fn resource_name(model: &str) -> String {
     if model.starts_with("models/") { model.to_owned() } else { format!("models/{model}") }
 }
 

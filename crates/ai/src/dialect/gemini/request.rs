@@ -20,7 +20,7 @@ const JSON_BESIDE_TOOLS: &str =
     "When you call no tool, answer with a single JSON object and nothing else, without a fence of code around it.";
 
 pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayError> {
-    let two_sided = request.two_sided();
+    let two_sided = request.without_system_turns();
     let request = &*two_sided;
     let mut system = request.system_text();
     let mut contents = Vec::with_capacity(request.turns.len() + 1);
@@ -128,7 +128,7 @@ fn function_response(request: &Request, place: usize, result: &ToolResult) -> Va
         Ok(value) if !value.is_null() => json!({ "result": value }),
         _ => json!({ "result": text }),
     };
-    let name = request.called(&result.id, place).unwrap_or(&result.id);
+    let name = request.tool_name_of_call(&result.id, place).unwrap_or(&result.id);
     json!({"functionResponse": {"id": result.id, "name": name, "response": response}})
 }
 

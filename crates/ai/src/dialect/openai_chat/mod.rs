@@ -37,7 +37,7 @@ impl Dialect for OpenAi {
     }
 
     fn write(&self, question: &Request, model: &str, base: &Url) -> Result<Value, GatewayError> {
-        provider_format::write(question, model, if is_public(base) { Server::OpenAi } else { Server::Other })
+        provider_format::encode(question, model, if is_public(base) { Server::OpenAi } else { Server::Other })
     }
 
     fn reader(&self) -> Box<dyn Reader> {

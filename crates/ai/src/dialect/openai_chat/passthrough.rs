@@ -19,7 +19,7 @@ use serde_json::Value;
 use self::chunk::{ParsedChunk, Roles, normalise};
 pub(crate) use self::{
     chunk::meter_whole,
-    request::{RewrittenRequest, beginning, place, present, replace, replace_model, rewrite_request},
+    request::{RewrittenRequest, first_field, byte_range, present, replace_ranges, replace_model, rewrite_request},
 };
 use super::provider_format::reason;
 use crate::{
@@ -121,12 +121,12 @@ impl ChatTap {
         // the final frames for clients that asked for it.
         self.has_usage |= chunk.usage.is_some();
         if let Some(usage) = chunk.usage() {
-            meter.report(usage.into());
+            meter.record_usage(usage.into());
         }
         let added = self.roles.add(&data, chunk.choices.as_deref().unwrap_or_default());
         if !added.is_empty() {
             out.extend_from_slice(b"data: ");
-            out.extend_from_slice(&replace(&data, added));
+            out.extend_from_slice(&replace_ranges(&data, added));
             out.extend_from_slice(b"\n\n");
         } else if !is_usage_only || self.wants_usage {
             write_frame(frame, &data, out);
@@ -183,7 +183,7 @@ impl Tap for ChatTap {
     fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
         let quarters = delivered(&block);
         if quarters > 0 {
-            meter.deliver(quarters);
+            meter.record_output(quarters);
         }
         self.has_text |= quarters > 0;
         self.has_calls = self.has_calls || has_calls(&block);

@@ -39,7 +39,7 @@ enum OpenAiFamily {
 
 impl OpenAiFamily {
     fn of(model: &str) -> Self {
-        let plain = params::plain(model);
+        let plain = params::canonical_name(model);
         let is_of_o = |number: char| plain.strip_prefix('o').is_some_and(|rest| rest.starts_with(number));
         if ["gpt-5", "gpt-6"].iter().any(|name| plain.starts_with(name)) && !plain.contains("-chat") {
             Self::Gpt5
@@ -61,7 +61,7 @@ pub(super) fn wants_newer_limit(model: &str) -> bool {
 /// that the field is omitted (`Some(None)`) and don't reason then; later models require `none`.
 /// Returns `None` if any effort is accepted.
 fn effort_with_tools(model: &str) -> Option<Option<&'static str>> {
-    let plain = params::plain(model);
+    let plain = params::canonical_name(model);
     let is_of = |names: &[&str]| names.iter().any(|name| plain.starts_with(name));
     if is_of(&["gpt-5.6", "gpt-6"]) {
         Some(Some(Effort::None.name()))
@@ -71,7 +71,7 @@ fn effort_with_tools(model: &str) -> Option<Option<&'static str>> {
 }
 
 /// Encodes a request.
-pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Value, GatewayError> {
+pub(crate) fn encode(request: &Request, model: &str, server: Server) -> Result<Value, GatewayError> {
     reject_file_urls(request)?;
     let mut body = Map::new();
     let mut put = |name: &str, value: Option<Value>| {

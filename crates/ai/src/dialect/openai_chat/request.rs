@@ -83,7 +83,7 @@ fn read_thinking(fields: &Fields<'_>, request: &mut Request) -> Read<()> {
     let effort = |object: &Fields<'_>, name: &str| object.get(name).and_then(Value::as_str).and_then(Effort::parse);
     let (off, shown) = (|| Reasoning { effort: Some(Effort::None), budget: None, shown: false }, true);
     if let Some(reasoning) = fields.get("reasoning").filter(|reasoning| reasoning.is_object()) {
-        let reasoning = Fields::at(reasoning, fields.place("reasoning"))?;
+        let reasoning = Fields::at(reasoning, fields.path_of("reasoning"))?;
         let (effort, budget) = (effort(&reasoning, "effort"), reasoning.count("max_tokens")?);
         let is_on = reasoning.flag("enabled")?;
         let shown = !reasoning.flag("exclude")?.unwrap_or(false);
@@ -94,7 +94,7 @@ fn read_thinking(fields: &Fields<'_>, request: &mut Request) -> Read<()> {
             (effort, budget, _) => Some(Reasoning { effort, budget, shown }),
         };
     } else if let Some(thinking) = fields.get("thinking").filter(|thinking| thinking.is_object()) {
-        let thinking = Fields::at(thinking, fields.place("thinking"))?;
+        let thinking = Fields::at(thinking, fields.path_of("thinking"))?;
         request.reasoning = match thinking.text("type")? {
             Some("disabled") => Some(off()),
             Some(_) => Some(Reasoning { effort: None, budget: thinking.count("budget_tokens")?, shown }),
@@ -127,11 +127,11 @@ fn read_message(message: &Fields<'_>, request: &mut Request) -> Read<()> {
                     _ => {}
                 }
             }
-            request.instruct(texts);
+            request.append_instructions(texts);
         }
         "user" => {
             let parts = read_content(message)?;
-            request.say(Speaker::User, parts);
+            request.append(Speaker::User, parts);
         }
         "assistant" => {
             let mut parts = Vec::new();
@@ -161,19 +161,19 @@ fn read_message(message: &Fields<'_>, request: &mut Request) -> Read<()> {
                 let arguments = read_arguments(&call)?;
                 parts.push(Part::Call(ToolCall { id: format!("call_{name}"), name, arguments, signature: None }));
             }
-            request.say(Speaker::Assistant, parts);
+            request.append(Speaker::Assistant, parts);
         }
         "tool" => {
             let id = message.required_text("tool_call_id")?.to_owned();
             let is_mark = |part: &Part| matches!(part, Part::Cached(_));
             let (marks, parts): (Vec<Part>, Vec<Part>) = read_content(message)?.into_iter().partition(is_mark);
             let result = Part::Result(ToolResult { id, parts, is_error: false });
-            request.say(Speaker::User, [result].into_iter().chain(marks.into_iter().take(1)));
+            request.append(Speaker::User, [result].into_iter().chain(marks.into_iter().take(1)));
         }
         "function" => {
             let id = format!("call_{}", message.required_text("name")?);
             let parts = read_content(message)?;
-            request.say(Speaker::User, [Part::Result(ToolResult { id, parts, is_error: false })]);
+            request.append(Speaker::User, [Part::Result(ToolResult { id, parts, is_error: false })]);
         }
         _ => return Err(message.error("role", "`role` must be system, developer, user, assistant or tool.")),
     }
@@ -214,7 +214,7 @@ fn read_content(message: &Fields<'_>) -> Read<Vec<Part>> {
         }
         Some(_) => {
             let message =
-                message.error("content", format!("`{}` must be a string or an array.", message.place("content")));
+                message.error("content", format!("`{}` must be a string or an array.", message.path_of("content")));
             return Err(message);
         }
     }

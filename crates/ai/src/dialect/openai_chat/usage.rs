@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Usage, dialect::fields::counted};
+use crate::{Usage, dialect::fields::lenient_count};
 
 /// Parsed leniently, because malformed usage must not fail the answer.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -14,11 +14,11 @@ impl From<Value> for CompletionUsage {
     fn from(said: Value) -> Self {
         let (prompt, completion) = (&said["prompt_tokens_details"], &said["completion_tokens_details"]);
         // OpenRouter and Perplexity report searches in different fields.
-        let searches = counted(&said["server_tool_use"]["web_search_requests"]);
-        let [heard, spoken] = [prompt, completion].map(|details| counted(&details["audio_tokens"]));
-        let first = |values: [&Value; 4]| values.into_iter().find_map(counted);
+        let searches = lenient_count(&said["server_tool_use"]["web_search_requests"]);
+        let [heard, spoken] = [prompt, completion].map(|details| lenient_count(&details["audio_tokens"]));
+        let first = |values: [&Value; 4]| values.into_iter().find_map(lenient_count);
         Self(Usage {
-            input: counted(&said["prompt_tokens"]).or_else(|| counted(&said["input_tokens"])),
+            input: lenient_count(&said["prompt_tokens"]).or_else(|| lenient_count(&said["input_tokens"])),
             // Names of the field at OpenAI, DeepSeek, Kimi and proxies of Claude, in this order.
             cached: first([
                 &prompt["cached_tokens"],
@@ -33,11 +33,11 @@ impl From<Value> for CompletionUsage {
                 &prompt["cached_creation_tokens"],
                 &said["cache_creation_input_tokens"],
             ]),
-            output: counted(&said["completion_tokens"]).or_else(|| counted(&said["output_tokens"])),
-            reasoning: counted(&completion["reasoning_tokens"]),
+            output: lenient_count(&said["completion_tokens"]).or_else(|| lenient_count(&said["output_tokens"])),
+            reasoning: lenient_count(&completion["reasoning_tokens"]),
             audio: [heard, spoken].into_iter().flatten().reduce(u64::saturating_add),
             audio_output: spoken,
-            searches: searches.or_else(|| counted(&said["num_search_queries"])),
+            searches: searches.or_else(|| lenient_count(&said["num_search_queries"])),
             ..Usage::default()
         })
     }

@@ -90,7 +90,7 @@ fn reasoning(id: &str, text: &str, sealed: Option<&OpaqueBlock>) -> Value {
     let summary = if text.is_empty() { json!([]) } else { json!([{"type": "summary_text", "text": text}]) };
     let mut item = json!({"id": id, "type": "reasoning", "summary": summary});
     if let Some(sealed) = sealed {
-        item["encrypted_content"] = sealed.written().into();
+        item["encrypted_content"] = sealed.encode().into();
     }
     item
 }

@@ -20,7 +20,7 @@ use super::server_tools::BilledUses;
 use crate::{
     AiError, Finish, Usage,
     dialect::{
-        fields::counted,
+        fields::lenient_count,
         openai_chat::passthrough::text_length,
         passthrough::{EventReader, PassingTap},
     },
@@ -34,10 +34,10 @@ pub(crate) type ResponsesTap = PassingTap<ResponseEvents>;
 /// Parses usage leniently, because malformed usage must not fail the answer.
 fn read_usage(said: &Value) -> Usage {
     Usage {
-        input: counted(&said["input_tokens"]),
-        cached: counted(&said["input_tokens_details"]["cached_tokens"]),
-        output: counted(&said["output_tokens"]),
-        reasoning: counted(&said["output_tokens_details"]["reasoning_tokens"]),
+        input: lenient_count(&said["input_tokens"]),
+        cached: lenient_count(&said["input_tokens_details"]["cached_tokens"]),
+        output: lenient_count(&said["output_tokens"]),
+        reasoning: lenient_count(&said["output_tokens_details"]["reasoning_tokens"]),
         ..Usage::default()
     }
 }
@@ -52,7 +52,7 @@ pub(crate) fn meter_whole(body: &[u8], meter: &Meter, record: Option<&ResponseRe
     if !response["output"].is_array() {
         return Err(AiError::Garbled.into());
     }
-    meter.deliver(delivered(&TEXT, body));
+    meter.record_output(delivered(&TEXT, body));
     ended(&response, &BilledUses::of(&response), meter);
     if let Some(record) = record {
         record.store(&response);
@@ -68,10 +68,10 @@ fn failed(response: &Value) -> Option<Failure> {
 
 fn ended(response: &Value, used: &BilledUses, meter: &Meter) {
     if let Some(tools) = used.usage() {
-        meter.report(tools);
+        meter.record_usage(tools);
     }
     if let Some(usage) = response.get("usage").filter(|usage| usage.is_object()) {
-        meter.report(read_usage(usage));
+        meter.record_usage(read_usage(usage));
     }
     meter.finished(if response["status"] == "incomplete" { Finish::Length } else { Finish::Stop });
     meter.close();
@@ -135,13 +135,13 @@ impl EventReader for ResponseEvents {
                 let is_done = kind == "response.output_item.done";
                 let is_new = if is_done { self.used.record_item(&said["item"]) } else { self.used.record_partial_image(said) };
                 if is_new && let Some(tools) = self.used.usage() {
-                    meter.report(tools);
+                    meter.record_usage(tools);
                 }
                 Ok(())
             }
             Some("response.completed" | "response.incomplete") => {
                 self.is_done = true;
-                self.used.add(BilledUses::of(&said["response"]));
+                self.used.merge(BilledUses::of(&said["response"]));
                 ended(&said["response"], &self.used, meter);
                 if let Some(record) = &self.record {
                     record.store(&said["response"]);

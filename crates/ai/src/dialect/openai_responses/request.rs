@@ -10,7 +10,7 @@ use crate::{
         ToolResult,
     },
     dialect::{
-        fields::{Fields, data, data_url, kind_of, told},
+        fields::{Fields, data, data_url, kind_of, render_server_tool},
         openai_chat::request::{
             custom_arguments, read_arguments, read_cache_key, read_custom_tool, read_function, read_schema, source,
         },
@@ -56,7 +56,7 @@ pub(crate) fn read(body: &Value) -> Read<(Request, Value)> {
     read_cache_key(&fields, &mut request)?;
     request.system.extend(fields.text("instructions")?.map(str::to_owned));
     match fields.get("input") {
-        Some(Value::String(text)) => request.say(Speaker::User, [Part::Text(text.clone())]),
+        Some(Value::String(text)) => request.append(Speaker::User, [Part::Text(text.clone())]),
         Some(Value::Array(_)) => {
             for item in fields.objects("input")? {
                 read_item(&item, &mut request)?;
@@ -90,7 +90,7 @@ pub(crate) fn read(body: &Value) -> Read<(Request, Value)> {
     if wants_logprobs {
         request.logprobs = Some(fields.count("top_logprobs")?.unwrap_or(0));
     }
-    Ok((request, repeated(&fields)))
+    Ok((request, echoed_fields(&fields)))
 }
 
 /// Error for a field that refers to a stored response.
@@ -143,7 +143,7 @@ fn read_tool(tool: &Fields<'_>, request: &mut Request) -> Read<()> {
     Ok(())
 }
 
-fn repeated(fields: &Fields<'_>) -> Value {
+fn echoed_fields(fields: &Fields<'_>) -> Value {
     let mut repeated = defaults();
     for (name, value) in repeated.as_object_mut().into_iter().flatten() {
         if let (Some(asked), true) = (fields.get(name), name != "store") {
@@ -168,9 +168,9 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
         "message" => {
             let parts = read_content(item, "content")?;
             match item.required_text("role")? {
-                "user" => request.say(Speaker::User, parts),
-                "assistant" => request.say(Speaker::Assistant, parts),
-                "system" | "developer" => request.instruct(parts.into_iter().filter_map(|part| match part {
+                "user" => request.append(Speaker::User, parts),
+                "assistant" => request.append(Speaker::Assistant, parts),
+                "system" | "developer" => request.append_instructions(parts.into_iter().filter_map(|part| match part {
                     Part::Text(text) => Some(text),
                     _ => None,
                 })),
@@ -184,7 +184,7 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
                 arguments: read_arguments(item)?,
                 signature: None,
             };
-            request.say(Speaker::Assistant, [Part::Call(call)]);
+            request.append(Speaker::Assistant, [Part::Call(call)]);
         }
         "custom_tool_call" => {
             let call = ToolCall {
@@ -193,12 +193,12 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
                 arguments: custom_arguments(item.text("input")?.unwrap_or_default()),
                 signature: None,
             };
-            request.say(Speaker::Assistant, [Part::Call(call)]);
+            request.append(Speaker::Assistant, [Part::Call(call)]);
         }
         "function_call_output" | "custom_tool_call_output" => {
             let id = item.required_text("call_id")?.to_owned();
             let result = ToolResult { id, parts: read_content(item, "output")?, is_error: false };
-            request.say(Speaker::User, [Part::Result(result)]);
+            request.append(Speaker::User, [Part::Result(result)]);
         }
         "reasoning" => {
             let mut told = item.objects("summary")?;
@@ -207,7 +207,7 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
             }
             let texts: Read<Vec<&str>> = told.iter().map(|part| Ok(part.text("text")?.unwrap_or_default())).collect();
             let thought = reasoning_blocks::read(texts?.join("\n\n"), item.text("encrypted_content")?);
-            request.say(Speaker::Assistant, [thought]);
+            request.append(Speaker::Assistant, [thought]);
         }
         // Tools added in the input: declared by the client or found by its search.
         kind @ ("additional_tools" | "tool_search_output") => {
@@ -219,7 +219,7 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
                 let found: Vec<&str> = request.tools.iter().skip(before).map(|tool| tool.name.as_str()).collect();
                 let text = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
                 let parts = vec![Part::Text(format!("Tools available: {text}"))];
-                request.say(Speaker::User, [Part::Result(ToolResult { id: id.to_owned(), parts, is_error: false })]);
+                request.append(Speaker::User, [Part::Result(ToolResult { id: id.to_owned(), parts, is_error: false })]);
             }
         }
         // Tool searches that the client has run become tool calls.
@@ -230,22 +230,22 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
                 arguments: read_arguments(item)?,
                 signature: None,
             };
-            request.say(Speaker::Assistant, [Part::Call(call)]);
+            request.append(Speaker::Assistant, [Part::Call(call)]);
         }
         // OpenAI's own tool searches and lists of tools are dropped.
         "tool_search_call" | "mcp_list_tools" => {}
         // Readable only by OpenAI. The placeholder tells the model that something is missing.
         "compaction" | "compaction_summary" | "context_compaction" => {
-            request.say(Speaker::User, [Part::Text(COMPACTED_PLACEHOLDER.to_owned())]);
+            request.append(Speaker::User, [Part::Text(COMPACTED_PLACEHOLDER.to_owned())]);
         }
         // Items that serve only the client are dropped.
         "compaction_trigger" | "ghost_snapshot" => {}
-        "item_reference" => return Err(item_reference_error(item.place("type"))),
+        "item_reference" => return Err(item_reference_error(item.path_of("type"))),
         kind if kind.ends_with("_output") || kind == "mcp_approval_response" => {
-            request.say(Speaker::User, [Part::Text(told(kind, item))]);
+            request.append(Speaker::User, [Part::Text(render_server_tool(kind, item))]);
         }
         kind if kind.ends_with("_call") || kind == "mcp_approval_request" => {
-            request.say(Speaker::Assistant, [Part::Text(told(kind, item))]);
+            request.append(Speaker::Assistant, [Part::Text(render_server_tool(kind, item))]);
         }
         other => return Err(item.error("type", format!("Items of type `{other}` aren't available here."))),
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     GatewayError, Usage,
-    dialect::fields::{counted, listed, may_have},
+    dialect::fields::{lenient_count, parse_list, may_have},
     meter::{AssumedUses, ToolUses},
 };
 
@@ -20,7 +20,7 @@ static BILLED_TOOL_MARKS: LazyLock<[Finder<'static>; 4]> =
 
 /// Maximum uses of billed tools, including tools declared later in the input. `most_calls` is the
 /// request's own limit for all tool calls.
-pub(crate) fn may_use(
+pub(crate) fn max_tool_uses(
     tools: Option<&RawValue>,
     input: Option<&RawValue>,
     most_calls: Option<u64>,
@@ -60,7 +60,7 @@ fn parse_billed(list: &RawValue, place: &str) -> Result<Vec<Value>, GatewayError
     if !may_have(list.get().as_bytes(), BILLED_TOOL_MARKS.as_slice()) {
         return Ok(Vec::new());
     }
-    listed(list, place)
+    parse_list(list, place)
 }
 
 /// Memory of the tool's container, in GiB, by which it is billed. Zero if the tool runs at the
@@ -95,7 +95,7 @@ impl BilledUses {
         for item in response["output"].as_array().into_iter().flatten() {
             used.record_item(item);
         }
-        let told = counted(&response["tool_usage"]["web_search"]["num_requests"]);
+        let told = lenient_count(&response["tool_usage"]["web_search"]["num_requests"]);
         used.searches = used.searches.max(told.unwrap_or(0));
         used
     }
@@ -136,7 +136,7 @@ impl BilledUses {
 
     /// Merges counts of the same response, such as those of its events and of the final response
     /// object.
-    pub fn add(&mut self, other: Self) {
+    pub fn merge(&mut self, other: Self) {
         self.searches = self.searches.max(other.searches);
         self.images = self.images.max(other.images);
         self.gigabytes = self.gigabytes.max(other.gigabytes);
@@ -171,7 +171,7 @@ mod tests {
     fn bounds_uses_by_declared_tools() {
         let of = |tools: Value, input: Value, most: Option<u64>| {
             let [tools, input] = [tools, input].map(|value| RawValue::from_string(value.to_string()).unwrap());
-            may_use(Some(&tools), Some(&input), most, AssumedUses::STREAM).unwrap()
+            max_tool_uses(Some(&tools), Some(&input), most, AssumedUses::STREAM).unwrap()
         };
         let large = json!({"type": "code_interpreter", "container": {"type": "auto", "memory_limit": "4g"}});
         let away = json!({"type": "shell", "environment": {"type": "container_auto"}});
@@ -196,7 +196,7 @@ mod tests {
             r#"[{"type":"additional\u005ftools","tools":[{"type":"\u0063ode_interpreter"}]}]"#,
         ];
         let [tools, input] = hidden.map(|text| RawValue::from_string(text.to_owned()).unwrap());
-        let found = may_use(Some(&tools), Some(&input), None, AssumedUses::WHOLE).unwrap();
+        let found = max_tool_uses(Some(&tools), Some(&input), None, AssumedUses::WHOLE).unwrap();
         assert_eq!(found, uses(30, 1, 0), "escapes hide nothing");
     }
 

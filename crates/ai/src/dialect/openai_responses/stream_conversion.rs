@@ -43,7 +43,7 @@ pub(crate) fn response_of_stream(body: &[u8]) -> Result<Bytes, Failure> {
 }
 
 /// Writes a response as stream events.
-pub(crate) fn frames(response: &Value) -> Bytes {
+pub(crate) fn stream_of_response(response: &Value) -> Bytes {
     let mut frames = EventFrames::default();
     let mut begun = response.clone();
     begun["status"] = "in_progress".into();
@@ -154,7 +154,7 @@ mod tests {
     fn converts_a_response_to_a_stream() {
         for status in ["completed", "incomplete"] {
             let whole = response(status);
-            let text = frames(&whole);
+            let text = stream_of_response(&whole);
             let (mut tap, meter) = (ResponsesTap::default(), Meter::default());
             let passed = tap.pass(text.clone(), &meter).unwrap().unwrap();
             assert!(tap.is_done() && passed == text);
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn rejects_cut_and_failed_streams() {
-        let text = frames(&response("completed"));
+        let text = stream_of_response(&response("completed"));
         let cut = &text[..text.len() / 2];
         assert_eq!(response_of_stream(cut).unwrap_err(), AiError::Truncated.into());
         let failed =

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     ApiStyle, Limits, Meter,
-    preflight::peek,
+    preflight::inspect_body,
     tapped_stream::{Tap, TappedStream},
     translate::{AnswerParser, FormatConverter},
 };
@@ -167,7 +167,7 @@ proptest! {
                 }
             }
             for style in API_STYLES {
-                if let Err(error) = peek(style, &body) {
+                if let Err(error) = inspect_body(style, &body) {
                     prop_assert_eq!(error.status(style), 400);
                 }
             }

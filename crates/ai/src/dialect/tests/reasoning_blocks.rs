@@ -85,7 +85,7 @@ fn restores_thinking_from_the_opaque_field_alone() {
     body["input"][1]["summary"] = json!([]);
     let deepseek = asked(ApiStyle::Responses, &body, ProviderKind::OPENAI, "deepseek-v4-pro");
     assert_eq!(deepseek["messages"][1]["reasoning_content"], "hm");
-    body["input"][1]["encrypted_content"] = OpaqueBlock::redacted("data").written().into();
+    body["input"][1]["encrypted_content"] = OpaqueBlock::redacted("data").encode().into();
     let claude = asked(ApiStyle::Responses, &body, ProviderKind::ANTHROPIC, "claude-sonnet-4-5");
     assert_eq!(thoughts_of(&claude), [json!({"type": "redacted_thinking", "data": "data"})]);
     body["input"][1]["encrypted_content"] = json!("gAAAAABofOpenAI");

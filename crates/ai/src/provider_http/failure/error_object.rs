@@ -157,12 +157,12 @@ impl ErrorObject {
             }
         }
         let message = error.get("message").map(words).filter(|message| !message.is_empty());
-        told.say(message.unwrap_or_else(|| words(error)));
+        told.set_message(message.unwrap_or_else(|| words(error)));
         // OpenRouter adds the original provider's message in `metadata.raw`.
         if let Some(raw) = error.get("metadata").and_then(|metadata| metadata.get("raw")).map(words)
             && !raw.is_empty()
         {
-            told.say(format!("{}: {raw}", told.told));
+            told.set_message(format!("{}: {raw}", told.told));
         }
         told.param = error.get("param").and_then(Value::as_str).map(str::to_owned);
         let code = error.get("code").and_then(Value::as_str).filter(|code| code.parse::<u16>().is_err());
@@ -180,7 +180,7 @@ impl ErrorObject {
         if let Value::Object(_) = value {
             let names = ["message", "detail", "errors", "error_message", "error_msg", "msg", "Message"];
             let said = names.iter().find_map(|name| value.get(*name)).map(words).unwrap_or_default();
-            told.say(said);
+            told.set_message(said);
             let words = ["code", "type"].into_iter().filter_map(|name| value.get(name).and_then(Value::as_str));
             told.words = words.map(str::to_lowercase).collect();
         } else if value.is_null() {
@@ -188,13 +188,13 @@ impl ErrorObject {
             // An HTML page contains no message that could be classified.
             told.is_page = body.trim_ascii_start().starts_with(b"<");
             if !told.is_page && text != "null" {
-                told.say(text.to_owned());
+                told.set_message(text.to_owned());
             }
         }
         told
     }
 
-    fn say(&mut self, told: String) {
+    fn set_message(&mut self, told: String) {
         self.message = told.to_lowercase();
         self.told = told;
     }

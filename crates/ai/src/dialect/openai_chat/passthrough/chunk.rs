@@ -9,11 +9,11 @@ use serde_json::{Value, value::RawValue};
 use super::{
     super::{finish, usage::CompletionUsage},
     delivered,
-    request::{place, present},
+    request::{byte_range, present},
 };
 use crate::{
     AiError, Finish,
-    dialect::fields::mended,
+    dialect::fields::normalised,
     meter::Meter,
     provider_http::failure::{self, Failure},
 };
@@ -87,9 +87,9 @@ impl Roles {
                 continue;
             }
             parts.push(match role {
-                Some(null) => (place(data, null), r#""assistant""#.to_owned()),
+                Some(null) => (byte_range(data, null), r#""assistant""#.to_owned()),
                 None => {
-                    let (start, _) = place(data, raw);
+                    let (start, _) = byte_range(data, raw);
                     let comma = if raw.get()[1..].trim_start().starts_with('}') { "" } else { "," };
                     ((start + 1, start + 1), format!(r#""role":"assistant"{comma}"#))
                 }
@@ -123,7 +123,7 @@ impl ParsedChunk<'_> {
 
 /// Normalises an answer or chunk that can't be parsed without changes.
 pub(super) fn normalise(data: &[u8]) -> Result<String, AiError> {
-    let mended = mended(data, &[]).ok_or(AiError::Garbled)?;
+    let mended = normalised(data, &[]).ok_or(AiError::Garbled)?;
     let is_read = serde_json::from_str::<ParsedChunk<'_>>(&mended).is_ok();
     if is_read { Ok(mended) } else { Err(AiError::Garbled) }
 }
@@ -137,12 +137,12 @@ pub(crate) fn meter_whole(body: &[u8], meter: &Meter) -> Result<(), Failure> {
         let value: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
         return Err(failure::of_value(&value).unwrap_or_else(|| AiError::Garbled.into()));
     }
-    meter.deliver(delivered(body));
+    meter.record_output(delivered(body));
     if let Some(finish) = whole.finish() {
         meter.finished(finish);
     }
     if let Some(usage) = whole.usage() {
-        meter.report(usage.into());
+        meter.record_usage(usage.into());
     }
     meter.close();
     Ok(())

@@ -9,7 +9,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     GatewayError,
-    dialect::{fields::may_have, restricted_params::without},
+    dialect::{fields::may_have, restricted_params::without_fields},
 };
 
 #[derive(Deserialize)]
@@ -65,11 +65,11 @@ fn unify_limit(body: &Bytes, knows_newer: bool) -> Option<Bytes> {
     let newer = limits.max_completion_tokens?;
     if knows_newer {
         limits.max_tokens?;
-        return without(body, &[OLDER_LIMIT]).map(|(body, _)| body);
+        return without_fields(body, &[OLDER_LIMIT]).map(|(body, _)| body);
     }
     // The older field may be present with the value null, so it is removed as well.
-    let (plain, _) = without(body, &[OLDER_LIMIT, NEWER_LIMIT])?;
-    Some(replace(&plain, vec![(beginning(&plain), format!("\"{OLDER_LIMIT}\":{},", newer.get()))]))
+    let (plain, _) = without_fields(body, &[OLDER_LIMIT, NEWER_LIMIT])?;
+    Some(replace_ranges(&plain, vec![(first_field(&plain), format!("\"{OLDER_LIMIT}\":{},", newer.get()))]))
 }
 
 /// Sets the provider's model, and `include_usage` for a stream. `knows_newer` is true if the server
@@ -81,41 +81,41 @@ pub(crate) fn rewrite_request(body: &Bytes, model: &str, knows_newer: bool) -> R
     let stream = head.stream.unwrap_or(false);
     let options = head.stream_options.filter(|_| stream);
     let wants_usage = options.is_some_and(wants_usage);
-    let mut parts = vec![(place(body, head.model), Value::from(model).to_string())];
+    let mut parts = vec![(byte_range(body, head.model), Value::from(model).to_string())];
     match options {
         Some(_) if wants_usage => {}
-        Some(options) => parts.push((place(body, options), with_usage(options)?)),
+        Some(options) => parts.push((byte_range(body, options), with_usage(options)?)),
         None if stream => {
-            parts.push((beginning(body), r#""stream_options":{"include_usage":true},"#.to_owned()));
+            parts.push((first_field(body), r#""stream_options":{"include_usage":true},"#.to_owned()));
         }
         None => {}
     }
     let wants_several = head.n.and_then(|n| n.get().parse().ok()).is_some_and(|n: u64| n > 1);
     let searches = head.web_search_options.is_some();
-    let body = replace(body, parts);
+    let body = replace_ranges(body, parts);
     Ok(RewrittenRequest { body, stream, wants_usage, wants_several, searches, bills_code_container: false })
 }
 
 /// Sets the model; the flag is true if the request asks for a stream.
 pub(crate) fn replace_model(body: &Bytes, model: &str) -> Result<(Bytes, bool), GatewayError> {
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
-    let parts = vec![(place(body, head.model), Value::from(model).to_string())];
-    Ok((replace(body, parts), head.stream.unwrap_or(false)))
+    let parts = vec![(byte_range(body, head.model), Value::from(model).to_string())];
+    Ok((replace_ranges(body, parts), head.stream.unwrap_or(false)))
 }
 
 /// Empty byte range before the first field, at which a field can be inserted.
-pub(crate) fn beginning(body: &Bytes) -> (usize, usize) {
+pub(crate) fn first_field(body: &Bytes) -> (usize, usize) {
     let start = memchr(b'{', body).map_or(0, |at| at + 1);
     (start, start)
 }
 
 /// Byte range of a value in the body.
-pub(crate) fn place(body: &Bytes, raw: &RawValue) -> (usize, usize) {
+pub(crate) fn byte_range(body: &Bytes, raw: &RawValue) -> (usize, usize) {
     let start = raw.get().as_ptr() as usize - body.as_ptr() as usize;
     (start, start + raw.get().len())
 }
 
-pub(crate) fn replace(body: &Bytes, mut parts: Vec<((usize, usize), String)>) -> Bytes {
+pub(crate) fn replace_ranges(body: &Bytes, mut parts: Vec<((usize, usize), String)>) -> Bytes {
     parts.sort_by_key(|part| part.0);
     let mut out = Vec::with_capacity(body.len() + 64);
     let mut from = 0;

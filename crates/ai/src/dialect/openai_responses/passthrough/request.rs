@@ -12,8 +12,8 @@ use super::super::request;
 use crate::{
     GatewayError,
     dialect::{
-        fields::{listed, may_have},
-        openai_chat::passthrough::{RewrittenRequest, beginning, place, present, replace},
+        fields::{parse_list, may_have},
+        openai_chat::passthrough::{RewrittenRequest, first_field, byte_range, present, replace_ranges},
     },
     params,
     reasoning_blocks::is_own_marker,
@@ -75,10 +75,10 @@ pub(crate) fn rewrite_request(
         reject_stored_items(input)?;
     }
     let not_stored = match head.store {
-        Some(store) => (place(body, store), "false".to_owned()),
-        None => (beginning(body), r#""store":false,"#.to_owned()),
+        Some(store) => (byte_range(body, store), "false".to_owned()),
+        None => (first_field(body), r#""store":false,"#.to_owned()),
     };
-    let mut parts = vec![(place(body, head.model), Value::from(model).to_string()), not_stored];
+    let mut parts = vec![(byte_range(body, head.model), Value::from(model).to_string()), not_stored];
     let is_kept = terms.is_stored && head.store.is_none_or(|store| store.get() != "false");
     if is_kept && terms.thinks.unwrap_or_else(|| thinks(model)) {
         parts.extend(include_encrypted_reasoning(body, head.include));
@@ -91,13 +91,13 @@ pub(crate) fn rewrite_request(
         let kept = head.tools.and_then(strip_hosted_tools);
         let is_empty = kept.as_deref() == Some("[]");
         if let (Some(choice), true) = (head.tool_choice, is_empty || head.tool_choice.is_some_and(names_hosted)) {
-            parts.push((place(body, choice), r#""auto""#.to_owned()));
+            parts.push((byte_range(body, choice), r#""auto""#.to_owned()));
         }
-        parts.extend(head.tools.zip(kept).map(|(tools, kept)| (place(body, tools), kept)));
-        parts.extend(later.into_iter().map(|(tools, kept)| (place(body, tools), kept)));
+        parts.extend(head.tools.zip(kept).map(|(tools, kept)| (byte_range(body, tools), kept)));
+        parts.extend(later.into_iter().map(|(tools, kept)| (byte_range(body, tools), kept)));
     }
     Ok(RewrittenRequest {
-        body: replace(body, parts),
+        body: replace_ranges(body, parts),
         stream: head.stream.unwrap_or(false),
         wants_usage: true,
         wants_several: false,
@@ -114,13 +114,13 @@ fn thinks(model: &str) -> bool {
 /// Models without reasoning reject it.
 fn include_encrypted_reasoning(body: &Bytes, include: Option<&RawValue>) -> Option<((usize, usize), String)> {
     const THOUGHTS: &str = "reasoning.encrypted_content";
-    let Some(raw) = include else { return Some((beginning(body), format!(r#""include":["{THOUGHTS}"],"#))) };
+    let Some(raw) = include else { return Some((first_field(body), format!(r#""include":["{THOUGHTS}"],"#))) };
     let mut names: Vec<String> = serde_json::from_str::<Option<_>>(raw.get()).ok()?.unwrap_or_default();
     if names.iter().any(|name| name == THOUGHTS) {
         return None;
     }
     names.push(THOUGHTS.to_owned());
-    Some((place(body, raw), json!(names).to_string()))
+    Some((byte_range(body, raw), json!(names).to_string()))
 }
 
 static SUMMARY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""summary""#));
@@ -137,7 +137,7 @@ fn strip_unreadable_reasoning(body: &Bytes) -> Option<Bytes> {
     let input = serde_json::from_slice::<RequestBody<'_>>(body).ok()?.input?;
     let items: Vec<&RawValue> = serde_json::from_str(input.get()).ok()?;
     let kept: Vec<&str> = items.iter().filter(|item| !is_unreadable(item)).map(|item| item.get()).collect();
-    (kept.len() < items.len()).then(|| replace(body, vec![(place(body, input), format!("[{}]", kept.join(",")))]))
+    (kept.len() < items.len()).then(|| replace_ranges(body, vec![(byte_range(body, input), format!("[{}]", kept.join(",")))]))
 }
 
 fn is_unreadable(item: &RawValue) -> bool {
@@ -257,7 +257,7 @@ fn reject_stored_items(input: &RawValue) -> Result<(), GatewayError> {
     if !may_have(input.get().as_bytes(), STORED_REFERENCE_MARKS.as_slice()) {
         return Ok(());
     }
-    for (index, item) in listed(input, "input")?.iter().enumerate() {
+    for (index, item) in parse_list(input, "input")?.iter().enumerate() {
         if item["type"] == "item_reference" {
             return Err(request::item_reference_error(format!("input[{index}].type")));
         }
@@ -295,7 +295,7 @@ fn bare_reference(input: &RawValue) -> Option<usize> {
 
 /// Rejects provider-hosted tools that read data stored under the API key.
 fn reject_stored_sources(tools: &RawValue) -> Result<(), GatewayError> {
-    for (index, tool) in listed(tools, "tools")?.iter().enumerate() {
+    for (index, tool) in parse_list(tools, "tools")?.iter().enumerate() {
         let container = &tool["container"];
         let by_id = [
             ("vector_store_ids", !tool["vector_store_ids"].is_null()),
