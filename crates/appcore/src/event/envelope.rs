@@ -10,7 +10,7 @@ use super::{DurableBody, Event, LogPosition};
 use crate::{BroadcastId, ConversationId, EventId, Timestamp, UserId, WorkspaceId, view::Audience};
 
 /// Maximum number of users or conversations in one bus message.
-pub const MAX_NAMED: usize = 500;
+pub const MAX_BATCHED_IDS: usize = 500;
 
 /// Recipients of an envelope.
 ///
@@ -138,7 +138,7 @@ impl Envelope {
     /// Splits the event of a conversation's creation into envelopes that contain at most
     /// [`MAX_NAMED`] of the members each.
     pub fn creation_envelopes(self, members: &[UserId]) -> impl Iterator<Item = Self> {
-        members.chunks(MAX_NAMED).map(move |users| Self {
+        members.chunks(MAX_BATCHED_IDS).map(move |users| Self {
             topic: Topic::Users(users.to_vec()),
             effect: FollowChange::Follow(users.to_vec()),
             ..self.clone()

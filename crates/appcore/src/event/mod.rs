@@ -20,7 +20,7 @@ use uuid::Builder;
 pub use bus::{BusError, BusMessage, EventBus, Listener, PublishAck};
 pub use coalesced::{Coalesced, ReadPosition};
 pub use durable::DurableBody;
-pub use envelope::{Envelope, FollowChange, MAX_NAMED, SharedEnvelope, Topic};
+pub use envelope::{Envelope, FollowChange, MAX_BATCHED_IDS, SharedEnvelope, Topic};
 pub use memory::MemoryBus;
 pub use schema::EventSchema;
 pub use signal::{ProviderKeyChange, Signal};

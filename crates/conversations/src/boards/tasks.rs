@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use appcore::{
     AppError, BoardColumnId, Code, ConversationId, MessageId, TaskId, Timestamp, UserId,
     auth::Principal,
-    event::{Event, MAX_NAMED, Topic},
+    event::{Event, MAX_BATCHED_IDS, Topic},
     page::{Page, PageRequest},
     text::Content,
     text_field::parse_line,
@@ -377,7 +377,7 @@ async fn publish_task(service: &ConversationsService, task: &Task, event: &Event
     let Some(people) = rows::viewers(service.db.reader(), task.id).await? else {
         return publish_to_viewers(service, task.conversation_id, event);
     };
-    people.chunks(MAX_NAMED).try_for_each(|part| publish(service, Topic::Users(part.to_vec()), event))
+    people.chunks(MAX_BATCHED_IDS).try_for_each(|part| publish(service, Topic::Users(part.to_vec()), event))
 }
 
 /// Notifies current and former assignees on all their connections.

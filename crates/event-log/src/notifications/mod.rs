@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use appcore::{
     AppError, ConversationId, MessageId, NotificationId, Timestamp, UploadId, UserId,
-    event::{BusMessage, Envelope, Event, EventBus, MAX_NAMED, Topic},
+    event::{BusMessage, Envelope, Event, EventBus, MAX_BATCHED_IDS, Topic},
     view::{Notification, NotificationKind},
 };
 use dbcontext::{
@@ -118,7 +118,7 @@ pub async fn publish(service: &EventLogService, stored: Vec<NotificationRow>) ->
     let mut messages = Vec::new();
     for (notification, people) in described.into_iter().zip(people) {
         let event = Event::Notification(notification);
-        for people in people.chunks(MAX_NAMED) {
+        for people in people.chunks(MAX_BATCHED_IDS) {
             let envelope = Envelope::seal(&event, Topic::Users(people.to_vec()), service.clock.now());
             messages.push(BusMessage::Envelope(envelope.map_err(AppError::internal)?.into()));
         }
@@ -147,7 +147,7 @@ fn publish_removal(
     let mut messages = Vec::new();
     for (ids, people) in alike {
         let event = event(ids);
-        for people in people.chunks(MAX_NAMED) {
+        for people in people.chunks(MAX_BATCHED_IDS) {
             let envelope = Envelope::seal(&event, Topic::Users(people.to_vec()), now);
             messages.push(BusMessage::Envelope(envelope.map_err(AppError::internal)?.into()));
         }

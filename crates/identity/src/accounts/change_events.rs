@@ -7,7 +7,7 @@
 
 use appcore::{
     AppError, ConversationId, UserId,
-    event::{BusMessage, Envelope, Event, MAX_NAMED, Topic},
+    event::{BusMessage, Envelope, Event, MAX_BATCHED_IDS, Topic},
 };
 use dbcontext::query::{account_erasure, users};
 
@@ -29,7 +29,7 @@ async fn publish_user_change(service: &IdentityService, user_id: UserId) -> Resu
     };
     let event = Event::UserChanged { user_id, display_name, picture, deleted: is_deleted };
     let conversations = account_erasure::conversations(db, user_id).await?;
-    let mut parts: Vec<&[ConversationId]> = conversations.chunks(MAX_NAMED).collect();
+    let mut parts: Vec<&[ConversationId]> = conversations.chunks(MAX_BATCHED_IDS).collect();
     if parts.is_empty() {
         // Users without a common conversation may still watch this user's presence.
         parts.push(&[]);

@@ -19,7 +19,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use appcore::{
     AppError, ConversationId, InstanceId, Timestamp, UserId,
-    event::{BusMessage, Coalesced, Envelope, Event, MAX_NAMED, Topic},
+    event::{BusMessage, Coalesced, Envelope, Event, MAX_BATCHED_IDS, Topic},
     view::{Presence, PresenceStatus},
 };
 use dbcontext::query;
@@ -88,7 +88,7 @@ pub async fn announce(service: &IdentityService, changes: &[Presence]) -> Result
             shared.entry(user).or_default().push(conversation);
         }
         for presence in &changes {
-            for conversations in shared.remove(&presence.user_id).unwrap_or_default().chunks(MAX_NAMED) {
+            for conversations in shared.remove(&presence.user_id).unwrap_or_default().chunks(MAX_BATCHED_IDS) {
                 let topic = Topic::Conversations(conversations.to_vec());
                 let envelope = Envelope::seal(&Event::Presence(presence.clone()), topic, service.clock.now());
                 messages.push(BusMessage::Envelope(envelope.map_err(AppError::internal)?.into()));
