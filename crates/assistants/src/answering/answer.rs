@@ -197,7 +197,7 @@ impl<'a> AnswerRun<'a> {
         let now = service.clock.now();
         let tokens = service.config.ai.context_tokens - known.tokens;
         let files = FileReader::new(service, job_owner(claim), service.gateway.find_model(&model).as_deref(), tokens);
-        let asked = context::request(db, answer, &assistant, claim.owner, tokens, now, files).await?;
+        let asked = context::build_prompt(db, answer, &assistant, claim.owner, tokens, now, files).await?;
         let Some(AnswerPrompt { request, context, files }) = asked else {
             return Err(self.fail(QUESTION_GONE).await?);
         };
@@ -227,7 +227,7 @@ impl<'a> AnswerRun<'a> {
         let room = known.tokens;
         let asking = (&prepared.assistant, claim.owner);
         let consulted = tokio::select! {
-            consulted = known.consult(service, asking, self.answer.answer_id, &prepared.request.messages) => consulted,
+            consulted = known.retrieve(service, asking, self.answer.answer_id, &prepared.request.messages) => consulted,
             interruption = self.interruption() => return Err(Exit::Ended(match interruption {
                 Interruption::Stop => {
                     end_with_stored_text(service, self.answer, MessageStatus::Stopped, None).await?;
@@ -269,7 +269,7 @@ impl<'a> AnswerRun<'a> {
             }
             Err(Interruption::Stop) => (MessageStatus::Stopped, None),
             Err(Interruption::HandOn) => {
-                if !draft.is_behind() {
+                if !draft.is_shorter_than_previous() {
                     store_partial(service, answer.answer_id, draft.text()).await?;
                 }
                 return Err(Exit::Ended(JobOutcome::Requeued));
@@ -277,7 +277,7 @@ impl<'a> AnswerRun<'a> {
             Ok(Err(GenerationError::Obsolete)) => return Err(Exit::Ended(JobOutcome::Done)),
             Ok(Err(GenerationError::Lost)) | Err(Interruption::Lost) => return Err(Exit::Ended(JobOutcome::Lost)),
         };
-        if draft.has_unpublished() && !draft.overtakes() {
+        if draft.has_unpublished() && !draft.has_caught_up() {
             // Publish the remainder, so that the deltas add up to the whole text for clients that
             // follow only them.
             sleep(DELTA_INTERVAL).await;
@@ -298,7 +298,7 @@ impl<'a> AnswerRun<'a> {
             content,
             status,
             reason,
-            thoughts: measure.thoughts(),
+            thoughts: measure.take_reasoning(),
         };
         store_end(self.job.state, self.answer, end).await?;
         Ok(JobOutcome::Done)

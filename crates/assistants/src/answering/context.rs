@@ -47,7 +47,7 @@ pub(crate) struct AnswerPrompt {
 }
 
 /// Builds the prompt of an answer; `None` if the question was deleted or hidden.
-pub(crate) async fn request<C: ConnectionTrait>(
+pub(crate) async fn build_prompt<C: ConnectionTrait>(
     db: &C,
     answer: &AnswerJob,
     assistant: &assistant::Model,
@@ -83,7 +83,7 @@ pub(crate) async fn request<C: ConnectionTrait>(
             seen.push(of_message);
         }
     }
-    let mut system = filled(db, answer.conversation_id, asker, now, system_prompt(assistant, several, answer)).await?;
+    let mut system = fill_placeholders(db, answer.conversation_id, asker, now, system_prompt(assistant, several, answer)).await?;
     if let Some(person) = alone {
         let project = query::sections::instructions_in(db, person, answer.conversation_id).await?;
         let wishes = query::user_settings::instructions(db, person).await?;
@@ -210,7 +210,7 @@ fn system_prompt(assistant: &assistant::Model, several: bool, answer: &AnswerJob
 }
 
 /// Substitutes the placeholders `{{user.name}}`, `{{date}}` and `{{workspace}}`.
-async fn filled<C: ConnectionTrait>(
+async fn fill_placeholders<C: ConnectionTrait>(
     db: &C,
     conversation: ConversationId,
     asker: Option<UserId>,

@@ -46,7 +46,7 @@ impl Draft {
     }
 
     /// Starts a new paragraph for the text that follows.
-    pub fn part(&mut self) {
+    pub fn start_paragraph(&mut self) {
         self.is_parted = !self.text.is_empty() && !self.text.ends_with("\n\n");
     }
 
@@ -64,17 +64,17 @@ impl Draft {
     }
 
     /// True while the text is shorter than the one published by a previous worker.
-    pub fn is_behind(&self) -> bool {
+    pub fn is_shorter_than_previous(&self) -> bool {
         self.units < self.before_units
     }
 
     /// True if the text has become as long as that of the previous worker, which is still visible.
-    pub fn overtakes(&self) -> bool {
-        !self.before.is_empty() && !self.is_behind()
+    pub fn has_caught_up(&self) -> bool {
+        !self.before.is_empty() && !self.is_shorter_than_previous()
     }
 
     /// Marks the whole text as published and stored, after it replaced the previous one.
-    pub fn overtook(&mut self) {
+    pub fn mark_replaced(&mut self) {
         self.before.clear();
         self.before_units = 0;
         (self.published, self.published_units, self.stored) = (self.text.len(), self.units, self.text.len());
@@ -90,7 +90,7 @@ impl Draft {
 
     /// Returns the longer one of the new text and the text of the previous worker.
     pub fn into_longer(self) -> String {
-        if self.is_behind() { self.before } else { self.text }
+        if self.is_shorter_than_previous() { self.before } else { self.text }
     }
 
     /// True if no more text fits, so that the generation can stop.
@@ -100,7 +100,7 @@ impl Draft {
     }
 
     pub fn has_unpublished(&self) -> bool {
-        self.published < self.text.len() && !self.is_behind()
+        self.published < self.text.len() && !self.is_shorter_than_previous()
     }
 
     /// Takes the unpublished text and marks it as published.
@@ -113,11 +113,11 @@ impl Draft {
     }
 
     pub fn has_unstored(&self) -> bool {
-        self.stored < self.text.len() && !self.is_behind()
+        self.stored < self.text.len() && !self.is_shorter_than_previous()
     }
 
     /// Marks the text as stored.
-    pub fn stored(&mut self) {
+    pub fn mark_stored(&mut self) {
         self.stored = self.text.len();
     }
 }
@@ -142,11 +142,11 @@ mod tests {
     fn keeps_previous_text_until_it_is_overtaken() {
         let mut draft = Draft::after("Một hai 😀".to_owned(), 0);
         draft.push("Một hai");
-        assert!(draft.is_behind() && !draft.overtakes() && !draft.has_unpublished() && !draft.has_unstored());
+        assert!(draft.is_shorter_than_previous() && !draft.has_caught_up() && !draft.has_unpublished() && !draft.has_unstored());
         draft.push(" ba!");
-        assert!(draft.overtakes());
-        draft.overtook();
-        assert!(!draft.overtakes() && !draft.has_unpublished());
+        assert!(draft.has_caught_up());
+        draft.mark_replaced();
+        assert!(!draft.has_caught_up() && !draft.has_unpublished());
         draft.push(" 👋");
         assert_eq!(draft.take_unpublished(), TextDelta { offset: 11, text: " 👋".to_owned() });
         let mut shorter = Draft::after("Một hai".to_owned(), 0);
@@ -157,13 +157,13 @@ mod tests {
     #[test]
     fn does_not_republish_kept_text() {
         let mut draft = Draft::after("à😀\n\nhalf".to_owned(), "à😀".len());
-        assert!(draft.is_behind() && draft.text() == "à😀");
-        draft.part();
+        assert!(draft.is_shorter_than_previous() && draft.text() == "à😀");
+        draft.start_paragraph();
         draft.push("halfway");
-        assert!(draft.overtakes() && draft.text() == "à😀\n\nhalfway");
+        assert!(draft.has_caught_up() && draft.text() == "à😀\n\nhalfway");
         let mut whole = Draft::after("à😀".to_owned(), 100);
-        assert!(!whole.is_behind() && !whole.overtakes() && !whole.has_unpublished());
-        whole.part();
+        assert!(!whole.is_shorter_than_previous() && !whole.has_caught_up() && !whole.has_unpublished());
+        whole.start_paragraph();
         whole.push("b");
         assert_eq!(whole.take_unpublished(), TextDelta { offset: 3, text: "\n\nb".to_owned() });
     }

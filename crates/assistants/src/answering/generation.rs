@@ -126,24 +126,24 @@ impl<'a> Generation<'a> {
             request.tools = self.offer.functions();
             transcript.add_called_functions(&mut request.tools);
             request.forbids_tool_calls =
-                transcript.round_count() >= settings.max_rounds || transcript.calls() >= settings.max_calls;
+                transcript.round_count() >= settings.max_rounds || transcript.call_count() >= settings.max_calls;
             if !request.rounds.is_empty() {
-                draft.part();
+                draft.start_paragraph();
             }
-            let calls = self.write(request, draft, measure).await?;
+            let calls = self.call_model(request, draft, measure).await?;
             if calls.is_empty() {
                 return Ok(GenerationOutcome::Complete);
             }
             self.pay(measure, 200);
-            if draft.has_unpublished() && !draft.overtakes() {
+            if draft.has_unpublished() && !draft.has_caught_up() {
                 self.publish_text(draft);
             }
             let Some(asker) = self.asker() else { return Ok(GenerationOutcome::Complete) };
             let wanted = RequestedCalls { answer: self.answer, asker, text: draft.text(), calls };
-            if !transcript.want(self.service, self.offer, wanted).await.map_err(GenerationError::Internal)? {
+            if !transcript.store_calls(self.service, self.offer, wanted).await.map_err(GenerationError::Internal)? {
                 return Err(GenerationError::Obsolete);
             }
-            draft.stored();
+            draft.mark_stored();
         }
     }
 
@@ -166,7 +166,7 @@ impl<'a> Generation<'a> {
     }
 
     /// Calls the model once, and publishes and stores its output. Returns its tool calls.
-    async fn write(
+    async fn call_model(
         &self,
         request: ChatRequest,
         draft: &mut Draft,
@@ -174,7 +174,7 @@ impl<'a> Generation<'a> {
     ) -> Result<Vec<ChatCall>, GenerationError> {
         let (service, answer) = (self.service, self.answer);
         let route = self.route.clone().map_err(GenerationError::Provider)?;
-        let hold = self.hold(&request).await?;
+        let hold = self.reserve(&request).await?;
         let meter = measure.start_call(hold);
         let mut said = service.gateway.ai().chat(&route, request, &meter).await.map_err(GenerationError::Provider)?;
         let mut calls = Vec::new();
@@ -190,8 +190,8 @@ impl<'a> Generation<'a> {
                 // them.
                 biased;
                 () = sleep_until(tell_at), if draft.has_unpublished() => {
-                    if draft.overtakes() {
-                        self.overtake(draft).await?;
+                    if draft.has_caught_up() {
+                        self.replace_previous(draft).await?;
                     } else {
                         self.publish_text(draft);
                     }
@@ -203,7 +203,7 @@ impl<'a> Generation<'a> {
                 }
                 () = sleep_until(store_at), if draft.has_unstored() => {
                     match store_partial(service, answer.answer_id, draft.text()).await {
-                        Ok(true) => draft.stored(),
+                        Ok(true) => draft.mark_stored(),
                         Ok(false) => return Err(GenerationError::Obsolete),
                         // The generation goes on: the text is in memory, and storing the end of the
                         // answer may succeed.
@@ -212,13 +212,13 @@ impl<'a> Generation<'a> {
                     store_at = Instant::now() + STORE_INTERVAL;
                 }
                 delta = said.next() => match delta {
-                    Some(Ok(ChatDelta::Thought(thought))) => measure.thought(&thought),
+                    Some(Ok(ChatDelta::Thought(thought))) => measure.add_reasoning(&thought),
                     Some(Ok(ChatDelta::Calls(wanted))) => calls = wanted,
                     Some(Ok(ChatDelta::Text(text))) => {
-                        measure.wrote();
+                        measure.record_text();
                         self.publish_reasoning(measure);
                         draft.push(&text);
-                        if let Some(hold) = measure.outgrown() {
+                        if let Some(hold) = measure.exceeded_reservation() {
                             hold.grow().await.map_err(GenerationError::of_reservation)?;
                         }
                         if draft.is_full() {
@@ -238,7 +238,7 @@ impl<'a> Generation<'a> {
     }
 
     /// Reserves the cost of a model call.
-    async fn hold(&self, request: &ChatRequest) -> Result<Option<ModelCallReservation>, GenerationError> {
+    async fn reserve(&self, request: &ChatRequest) -> Result<Option<ModelCallReservation>, GenerationError> {
         let Some(user_id) = self.asker() else { return Ok(None) };
         let is_first = request.rounds.is_empty();
         let round = gateway::ModelCall {
@@ -267,7 +267,7 @@ impl<'a> Generation<'a> {
     pub fn pay(&self, measure: &mut AnswerMetrics, status: u16) {
         if let Some(round) = measure.take_call() {
             let cost = self.record(round, status);
-            measure.paid(cost);
+            measure.add_cost(cost);
         }
     }
 
@@ -315,13 +315,13 @@ impl<'a> Generation<'a> {
 
     /// Replaces the visible text of a previous worker. If the database is unavailable, this is
     /// retried later.
-    async fn overtake(&self, draft: &mut Draft) -> Result<(), GenerationError> {
+    async fn replace_previous(&self, draft: &mut Draft) -> Result<(), GenerationError> {
         let answer = self.answer;
         let overtake =
             ServerAction::ReplaceAnswerText { answer_id: answer.answer_id, content: draft.text().to_owned() };
         let change = overtake.on(answer.conversation_id);
         match self.service.events.writer.submit(change).await.and_then(Outcome::message) {
-            Ok(message) if message.status == MessageStatus::Streaming => draft.overtook(),
+            Ok(message) if message.status == MessageStatus::Streaming => draft.mark_replaced(),
             Ok(_) => return Err(GenerationError::Obsolete),
             Err(error) if error.code() == Code::NotFound => return Err(GenerationError::Obsolete),
             Err(error) => tracing::warn!(%error, answer = %answer.answer_id, "failed to replace partial answer"),

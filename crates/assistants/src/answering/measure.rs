@@ -85,13 +85,13 @@ impl AnswerMetrics {
     }
 
     /// Returns the reservation of the current call, if it no longer covers the usage.
-    pub fn outgrown(&mut self) -> Option<&mut ModelCallReservation> {
+    pub fn exceeded_reservation(&mut self) -> Option<&mut ModelCallReservation> {
         let MeasuredCall { meter, reservation: hold, .. } = self.round.as_mut()?;
         hold.as_mut().filter(|hold| hold.is_outgrown(&meter.usage()))
     }
 
     /// Adds the cost of a model call.
-    pub fn paid(&mut self, cost: Option<MicroCredits>) {
+    pub fn add_cost(&mut self, cost: Option<MicroCredits>) {
         self.cost = match (self.cost, cost) {
             (Some(before), Some(cost)) => Some(MicroCredits(before.0.saturating_add(cost.0))),
             (before, cost) => before.or(cost),
@@ -99,12 +99,12 @@ impl AnswerMetrics {
     }
 
     /// Records the time of the first text.
-    pub fn wrote(&mut self) {
+    pub fn record_text(&mut self) {
         self.first_word.get_or_insert_with(Instant::now);
     }
 
     /// Appends reasoning of the model, without NUL characters, which PostgreSQL can't store.
-    pub fn thought(&mut self, thought: &str) {
+    pub fn add_reasoning(&mut self, thought: &str) {
         self.thought_at.get_or_insert_with(Instant::now);
         let room = MAX_THOUGHTS.saturating_sub(self.thoughts.len());
         let thought = &thought[..thought.floor_char_boundary(room)];
@@ -148,7 +148,7 @@ impl AnswerMetrics {
     }
 
     /// Removes and returns the reasoning; `None` if there is none.
-    pub fn thoughts(&mut self) -> Option<String> {
+    pub fn take_reasoning(&mut self) -> Option<String> {
         let thoughts = std::mem::take(&mut self.thoughts);
         (!thoughts.trim().is_empty()).then_some(thoughts)
     }
@@ -167,9 +167,9 @@ mod tests {
         let mut measure = AnswerMetrics::start(context(), Vec::new());
         for cost in [Some(MicroCredits(3)), None, Some(MicroCredits(4))] {
             measure.start_call(None);
-            measure.wrote();
+            measure.record_text();
             assert!(measure.take_call().is_some() && measure.take_call().is_none());
-            measure.paid(cost);
+            measure.add_cost(cost);
         }
         let figures = measure.figures();
         assert_eq!((figures.cost, figures.input_tokens, figures.estimated), (Some(7), Some(0), false));
@@ -180,16 +180,16 @@ mod tests {
     #[test]
     fn truncates_reasoning() {
         let mut measure = AnswerMetrics::start(context(), Vec::new());
-        assert_eq!(measure.thoughts(), None);
-        measure.thought("h\0m");
-        measure.thought(&"ơ".repeat(MAX_THOUGHTS));
+        assert_eq!(measure.take_reasoning(), None);
+        measure.add_reasoning("h\0m");
+        measure.add_reasoning(&"ơ".repeat(MAX_THOUGHTS));
         let piece = |offset, text: &str| TextDelta { offset, text: text.to_owned() };
         assert!(measure.has_unpublished());
         let all = measure.take_unpublished();
         assert!(all.offset == 0 && all.text.starts_with("hmơ") && !measure.has_unpublished());
         assert_eq!(measure.take_unpublished(), piece(all.text.encode_utf16().count() as u64, ""));
         assert!(measure.figures().thought_ms.is_some());
-        let thoughts = measure.thoughts().unwrap();
+        let thoughts = measure.take_reasoning().unwrap();
         assert!(thoughts.starts_with("hmơ") && thoughts.len() <= MAX_THOUGHTS);
     }
 }

@@ -60,7 +60,7 @@ impl Default for Answering {
 impl Answering {
     /// Registers an answer for stop requests.
     pub(crate) fn watch(&self, answer: MessageId) -> StopRegistration {
-        self.watched.add(answer)
+        self.watched.register(answer)
     }
 
     /// Stops an answer if this instance is generating it.

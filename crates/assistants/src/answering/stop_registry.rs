@@ -17,7 +17,7 @@ pub struct StopRegistration {
 }
 
 impl StopRegistry {
-    pub(super) fn add(&self, answer: MessageId) -> StopRegistration {
+    pub(super) fn register(&self, answer: MessageId) -> StopRegistration {
         let token = CancellationToken::new();
         self.0.insert(answer, token.clone());
         StopRegistration { answer, token, watched: Arc::clone(&self.0) }
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn stop_cancels_only_the_given_answer() {
         let watched = StopRegistry::default();
-        let (first, second) = (watched.add(MessageId::new()), watched.add(MessageId::new()));
+        let (first, second) = (watched.register(MessageId::new()), watched.register(MessageId::new()));
         watched.stop(first.answer);
         watched.stop(MessageId::new());
         assert!(first.token().is_cancelled());

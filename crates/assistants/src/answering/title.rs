@@ -44,7 +44,7 @@ async fn suggest_title(service: &AssistantsService, job: TitleJob) -> Result<(),
     let answer = message_text(service, job.answer_id).await?.unwrap_or_default();
     let by_model = service.config.ai.titles == ChatTitleSource::Model && service.gateway.ai().has_provider();
     let asked = if by_model { generate_title(service, job, &question, &answer).await? } else { None };
-    let Some(title) = asked.as_deref().and_then(title).or_else(|| title(&question)) else { return Ok(()) };
+    let Some(title) = asked.as_deref().and_then(extract_title).or_else(|| extract_title(&question)) else { return Ok(()) };
     let suggest = ServerAction::SuggestTitle { title }.on(job.conversation_id);
     match service.events.writer.submit(suggest).await {
         // The job is done even if the conversation was deleted or got a title in the meantime.
@@ -99,7 +99,7 @@ fn prefix(text: &str) -> &str {
 
 /// Extracts a title from a text: the first line with words, without markup and quotes, truncated
 /// between words.
-fn title(text: &str) -> Option<String> {
+fn extract_title(text: &str) -> Option<String> {
     let is_frame = |char: char| {
         char.is_whitespace() || matches!(char, '#' | '*' | '_' | '`' | '"' | '“' | '”' | '«' | '»' | '>' | '-')
     };
@@ -127,12 +127,12 @@ mod tests {
 
     #[test]
     fn title_is_one_short_line_without_markup() {
-        assert_eq!(title("  \n# **\"Dinner in Hanoi\"**.\nMore").as_deref(), Some("Dinner in Hanoi"));
-        assert_eq!(title("Title: Bún chả"), Some("Bún chả".to_owned()));
-        assert_eq!(title("How do I\tcook\u{0}rice?").as_deref(), Some("How do I cook rice?"));
-        assert_eq!(title(" \n--- "), None);
-        let long = title(&"word ".repeat(100)).unwrap();
+        assert_eq!(extract_title("  \n# **\"Dinner in Hanoi\"**.\nMore").as_deref(), Some("Dinner in Hanoi"));
+        assert_eq!(extract_title("Title: Bún chả"), Some("Bún chả".to_owned()));
+        assert_eq!(extract_title("How do I\tcook\u{0}rice?").as_deref(), Some("How do I cook rice?"));
+        assert_eq!(extract_title(" \n--- "), None);
+        let long = extract_title(&"word ".repeat(100)).unwrap();
         assert!(long.ends_with("word…") && long.chars().count() <= MAX_CHARS + 1, "{long}");
-        assert_eq!(title(&"ơ".repeat(500)).unwrap().chars().count(), MAX_CHARS);
+        assert_eq!(extract_title(&"ơ".repeat(500)).unwrap().chars().count(), MAX_CHARS);
     }
 }

@@ -17,7 +17,7 @@ use dbcontext::{
 
 use super::{
     chunker::embedding_text,
-    search::{CHUNKS_PER_ROW, Hit, MAX_LOADED_VECTORS, ScanBatch, parts},
+    search::{CHUNKS_PER_ROW, Hit, MAX_LOADED_VECTORS, ScanBatch, scan_batches},
 };
 use crate::AssistantsService;
 
@@ -37,7 +37,7 @@ const FUSION_K: f32 = 60.0;
 const FILES_PER_BATCH: usize = 100;
 
 /// Creates the rows with the words of consecutive chunks.
-pub(super) fn of(name: &str, pieces: &[PieceRow]) -> Vec<WordsRow> {
+pub(super) fn word_rows(name: &str, pieces: &[PieceRow]) -> Vec<WordsRow> {
     pieces
         .chunks(CHUNKS_PER_ROW)
         .filter_map(|part| {
@@ -108,7 +108,7 @@ impl Bm25Ranking {
     fn add_row(&mut self, row: &WordsRow) {
         let mut rest = row.words.as_slice();
         for number in row.first..row.first.saturating_add(row.count) {
-            let Some((ChunkWords { length, entries }, behind)) = piece(rest) else { return };
+            let Some((ChunkWords { length, entries }, behind)) = decode_chunk(rest) else { return };
             rest = behind;
             self.pieces += 1;
             self.length += u64::from(length);
@@ -163,7 +163,7 @@ struct ChunkWords<'a> {
 
 /// Decodes the next chunk and returns the remaining bytes. Returns `None` at the end or for
 /// malformed data.
-fn piece(bytes: &[u8]) -> Option<(ChunkWords<'_>, &[u8])> {
+fn decode_chunk(bytes: &[u8]) -> Option<(ChunkWords<'_>, &[u8])> {
     let ([a, b, c, d], rest) = bytes.split_first_chunk::<4>()?;
     let (entries, behind) = rest.split_at_checked(usize::from(u16::from_le_bytes([*c, *d])) * ENTRY_LEN)?;
     let length = u16::from_le_bytes([*a, *b]);
@@ -171,12 +171,12 @@ fn piece(bytes: &[u8]) -> Option<(ChunkWords<'_>, &[u8])> {
 }
 
 /// Returns the `most` chunks of these files that best match the words of a question, best first.
-pub(super) async fn said(db: &Database, files: &[FileRow], question: &str, most: usize) -> Result<Vec<Hit>, AppError> {
+pub(super) async fn keyword_hits(db: &Database, files: &[FileRow], question: &str, most: usize) -> Result<Vec<Hit>, AppError> {
     let mut ranking = Bm25Ranking::of(question);
     if ranking.terms.is_empty() {
         return Ok(Vec::new());
     }
-    for part in parts(files) {
+    for part in scan_batches(files) {
         match part {
             ScanBatch::Files(ids) => ranking = add_rows(ranking, rows::words(db.reader(), &ids).await?).await?,
             ScanBatch::Long(id) => {
@@ -204,7 +204,7 @@ async fn add_rows(mut ranking: Bm25Ranking, rows: Vec<WordsRow>) -> Result<Bm25R
 }
 
 /// Reciprocal rank fusion of two rankings.
-pub(super) fn fused(near: &[Hit], said: &[Hit], most: usize) -> Vec<ChunkId> {
+pub(super) fn fuse_rankings(near: &[Hit], said: &[Hit], most: usize) -> Vec<ChunkId> {
     let mut scores: BTreeMap<ChunkId, f32> = BTreeMap::new();
     for ranking in [near, said] {
         let mut rank = FUSION_K;
@@ -246,7 +246,7 @@ async fn index_file(service: &AssistantsService, id: KnowledgeFileId, name: &str
         let Some(last) = pieces.last() else { break };
         first = last.number.saturating_add(1);
         let name = name.to_owned();
-        let part = tokio::task::spawn_blocking(move || of(&name, &pieces)).await.map_err(AppError::internal)?;
+        let part = tokio::task::spawn_blocking(move || word_rows(&name, &pieces)).await.map_err(AppError::internal)?;
         words.extend(part);
     }
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -273,7 +273,7 @@ mod tests {
 
     fn found(texts: &[&str], question: &str) -> Vec<i32> {
         let mut ranking = Bm25Ranking::of(question);
-        for row in of("a.txt", &pieces(texts)) {
+        for row in word_rows("a.txt", &pieces(texts)) {
             ranking.add_row(&row);
         }
         ranking.best(10).into_iter().map(|hit| hit.piece.1).collect()
@@ -317,8 +317,8 @@ mod tests {
             numbers.iter().map(|number| Hit { piece: (file, *number), score: 1.0 }).collect()
         };
         let numbers = |fused: Vec<ChunkId>| -> Vec<i32> { fused.into_iter().map(|(_, number)| number).collect() };
-        assert_eq!(numbers(fused(&hits(&[1, 2, 3]), &hits(&[4, 3]), 10)), [3, 1, 4, 2]);
-        assert_eq!(numbers(fused(&hits(&[1, 2, 3]), &[], 2)), [1, 2]);
-        assert_eq!(numbers(fused(&[], &hits(&[5]), 2)), [5]);
+        assert_eq!(numbers(fuse_rankings(&hits(&[1, 2, 3]), &hits(&[4, 3]), 10)), [3, 1, 4, 2]);
+        assert_eq!(numbers(fuse_rankings(&hits(&[1, 2, 3]), &[], 2)), [1, 2]);
+        assert_eq!(numbers(fuse_rankings(&[], &hits(&[5]), 2)), [5]);
     }
 }

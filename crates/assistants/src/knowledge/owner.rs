@@ -79,7 +79,7 @@ impl KnowledgeOwner {
     }
 
     /// Word for the owner's kind in messages to users.
-    pub fn word(&self) -> &'static str {
+    pub fn label(&self) -> &'static str {
         match self {
             Self::Assistant(_) => "assistant",
             Self::Section { .. } => "project",

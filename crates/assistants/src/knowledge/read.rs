@@ -109,20 +109,20 @@ impl Job<AssistantsService> for ReadJob {
         let (sentence, error) = match read {
             Ok(()) => return Ok(JobOutcome::Done),
             Err(KnowledgeReadError::Lasting { sentence, is_ours }) => {
-                self.set(service, &holder, KnowledgeState::Failed, Some(&sentence)).await?;
+                self.set_state(service, &holder, KnowledgeState::Failed, Some(&sentence)).await?;
                 return Ok(if is_ours { JobOutcome::DeadLettered(sentence) } else { JobOutcome::Done });
             }
             Err(KnowledgeReadError::Passing(sentence)) => (sentence.clone(), AppError::unavailable(anyhow!(sentence))),
             Err(KnowledgeReadError::Internal(error)) => (INTERNAL_ERROR.to_owned(), error),
         };
         let state = if is_last { KnowledgeState::Failed } else { KnowledgeState::Waiting };
-        self.set(service, &holder, state, Some(&sentence)).await?;
+        self.set_state(service, &holder, state, Some(&sentence)).await?;
         Err(error)
     }
 }
 
 impl ReadJob {
-    async fn set(
+    async fn set_state(
         self,
         service: &AssistantsService,
         holder: &KnowledgeOwner,
@@ -151,7 +151,7 @@ async fn read(
     }
     let payer = holder.payer(&file);
     let payer = payer.ok_or_else(|| lasting("No one is left to pay for reading it. Add the file again."))?;
-    job.set(service, holder, KnowledgeState::Reading, None).await?;
+    job.set_state(service, holder, KnowledgeState::Reading, None).await?;
     if file.pieces == 0 {
         chunk_file(service, owner, holder, &file).await?;
         holder.publish_change(service);
@@ -178,7 +178,7 @@ async fn read(
             holder.publish_change(service);
         }
     }
-    Ok(job.set(service, holder, KnowledgeState::Ready, None).await?)
+    Ok(job.set_state(service, holder, KnowledgeState::Ready, None).await?)
 }
 
 /// Extracts the text of a file, splits it, and stores all chunks in one transaction.
@@ -205,12 +205,12 @@ async fn chunk_file(
     let cutting = tokio::task::spawn_blocking(move || {
         let pieces = chunker::split(id, &sections, left)?;
         Ok::<_, AppError>(pieces.map(|pieces| {
-            let words = keywords::of(&name, &pieces);
+            let words = keywords::word_rows(&name, &pieces);
             (pieces, words)
         }))
     });
     let cut = cutting.await.map_err(AppError::internal)??.ok_or_else(|| {
-        let word = holder.word();
+        let word = holder.label();
         let sentence =
             format!("With this file, this {word} would have more than {most} sections. Remove other files first.");
         KnowledgeReadError::Lasting { sentence, is_ours: false }

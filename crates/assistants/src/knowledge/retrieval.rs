@@ -76,7 +76,7 @@ impl AvailableKnowledge {
 
     /// Retrieves passages for the question. Never fails: if the retrieval fails, the result says so
     /// and the answer is written without the files.
-    pub async fn consult(
+    pub async fn retrieve(
         self,
         service: &AssistantsService,
         (assistant, asker): (&assistant::Model, Option<UserId>),
@@ -114,21 +114,21 @@ impl AvailableKnowledge {
         if files.is_empty() {
             return Err("The assistant’s files are being read again for another embedding model.".to_owned());
         }
-        let Some(question) = question(turns) else { return Ok(RetrievedKnowledge::default()) };
+        let Some(question) = search_query(turns) else { return Ok(RetrievedKnowledge::default()) };
         let payer = asker.or(assistant.created_by).ok_or("No one is left to pay for the search.")?;
         // The default assistant has no workspace; then the workspace of the section's files is
         // used.
         let workspace_id = assistant.workspace_id.or(files.first().map(|file| file.workspace_id));
         let payer = BillingIdentity { user_id: payer, workspace_id };
-        let query = embedded(service, payer, answer_id, &embedder, question.clone()).await?;
+        let query = embed_query(service, payer, answer_id, &embedder, question.clone()).await?;
         let failed = |error: AppError| {
             tracing::error!(%error, answer = %answer_id, "failed to search knowledge files");
             SEARCH_FAILED.to_owned()
         };
         let hits = search::nearest(&service.db, &files, &embedder.space, query, CANDIDATES).await.map_err(failed)?;
         let hits: Vec<Hit> = hits.into_iter().filter(|hit| hit.score > 0.0).collect();
-        let said = keywords::said(&service.db, &files, &question, CANDIDATES).await.map_err(failed)?;
-        let wanted = keywords::fused(&hits, &said, CANDIDATES);
+        let said = keywords::keyword_hits(&service.db, &files, &question, CANDIDATES).await.map_err(failed)?;
+        let wanted = keywords::fuse_rankings(&hits, &said, CANDIDATES);
         let pieces = rows::chunks(service.db.reader(), &wanted).await.map_err(failed)?;
         let ranked = wanted.iter().filter_map(|wanted| {
             let piece = pieces.iter().find(|piece| (piece.file_id, piece.number) == *wanted)?;
@@ -147,7 +147,7 @@ impl AvailableKnowledge {
     }
 }
 
-async fn embedded(
+async fn embed_query(
     service: &AssistantsService,
     payer: BillingIdentity,
     answer_id: MessageId,
@@ -165,7 +165,7 @@ async fn embedded(
 
 /// Returns the search query: the question, preceded by the previous one if it is too short to stand
 /// alone.
-fn question(turns: &[ChatMessage]) -> Option<String> {
+fn search_query(turns: &[ChatMessage]) -> Option<String> {
     let mut asked = turns.iter().rev().filter(|turn| turn.role == Role::User).map(|turn| turn.text.trim());
     let last = asked.next().filter(|text| !text.is_empty())?;
     let text = match asked.next() {
@@ -378,12 +378,12 @@ mod tests {
             ChatMessage::assistant("25"),
             ChatMessage::user("And here?"),
         ];
-        assert_eq!(question(&turns).as_deref(), Some("How many days of leave?\nAnd here?"));
+        assert_eq!(search_query(&turns).as_deref(), Some("How many days of leave?\nAnd here?"));
         let long = "x".repeat(MAX_QUERY_CHARS + 10);
         assert_eq!(
-            question(&[ChatMessage::user("a"), ChatMessage::user(long.as_str())]).unwrap().len(),
+            search_query(&[ChatMessage::user("a"), ChatMessage::user(long.as_str())]).unwrap().len(),
             MAX_QUERY_CHARS
         );
-        assert_eq!(question(&[ChatMessage::assistant("Hi")]), None);
+        assert_eq!(search_query(&[ChatMessage::assistant("Hi")]), None);
     }
 }

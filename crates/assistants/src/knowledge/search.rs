@@ -98,7 +98,7 @@ pub(super) async fn nearest(
     most: usize,
 ) -> Result<Vec<Hit>, AppError> {
     let mut nearest = Nearest::new(query, most);
-    for part in parts(files) {
+    for part in scan_batches(files) {
         match part {
             ScanBatch::Files(ids) => nearest = compare(nearest, rows::vectors(db.reader(), &ids, space).await?).await?,
             ScanBatch::Long(id) => {
@@ -137,7 +137,7 @@ pub(super) enum ScanBatch {
 }
 
 /// Groups short files into one query and splits long ones, to bound memory.
-pub(super) fn parts(files: &[FileRow]) -> Vec<ScanBatch> {
+pub(super) fn scan_batches(files: &[FileRow]) -> Vec<ScanBatch> {
     let mut parts = Vec::new();
     let (mut gathered, mut pieces) = (Vec::new(), 0);
     for file in files {
@@ -237,7 +237,7 @@ mod tests {
         let most = i64::try_from(MAX_LOADED_VECTORS).unwrap();
         let files = [file(10), file(most + 1), file(most - 10), file(1)];
         assert_eq!(
-            parts(&files),
+            scan_batches(&files),
             [
                 ScanBatch::Long(files[1].id),
                 ScanBatch::Files(vec![files[0].id, files[2].id]),

@@ -163,13 +163,13 @@ async fn finds_chunks_by_words_also_in_earlier_files() {
                 line: None,
             };
             let cut: Vec<PieceRow> = (0..pieces).map(text).collect();
-            let words = if is_old { Vec::new() } else { keywords::of(&row.name, &cut) };
+            let words = if is_old { Vec::new() } else { keywords::word_rows(&row.name, &cut) };
             assert!(rows::insert_chunks(service.db.writer(), row.id, (cut, words), Timestamp(2)).await.unwrap());
             files.push(rows::get(service.db.writer(), row.id).await.unwrap().unwrap());
         }
         keywords::index_earlier_files(&service).await.unwrap();
         let found = async |question: &str| -> Vec<(usize, i32)> {
-            let hits = keywords::said(&service.db, &files, question, 5).await.unwrap();
+            let hits = keywords::keyword_hits(&service.db, &files, question, 5).await.unwrap();
             let place = |id| files.iter().position(|file| file.id == id).unwrap();
             hits.iter().map(|hit| (place(hit.piece.0), hit.piece.1)).collect()
         };

@@ -59,7 +59,7 @@ pub(crate) async fn run(
                     return Ok(());
                 }
                 publish_call(service, answer, shared, &row, one_by_one).await?;
-                let (status, result, pictures) = called(service, answer, offer, &row).await;
+                let (status, result, pictures) = execute(service, answer, offer, &row).await;
                 let pictures = pictures::store(service, WorkOwner::user(row.requested_by), pictures).await?;
                 let (db, now) = (service.db.writer(), service.clock.now());
                 if tool_calls::finish(db, row.id, attempt, status, (&result, pictures), now).await? {
@@ -88,7 +88,7 @@ fn has(transcript: &ToolTranscript, status: ToolCallStatus) -> bool {
     transcript.rows.iter().any(|row| row.status == status.as_str())
 }
 
-async fn called(
+async fn execute(
     service: &AssistantsService,
     answer: &AnswerJob,
     offer: &Offer,

@@ -104,12 +104,12 @@ impl Connections {
 
     /// Closes the connections to a server after the running calls have ended.
     pub(super) fn close(&self, id: McpServerId) {
-        self.places().retain(|(connection_target, _), _| *connection_target != id);
+        self.locked_slots().retain(|(connection_target, _), _| *connection_target != id);
     }
 
     /// Closes a user's connection to a server.
     pub(super) fn close_for(&self, id: McpServerId, user: UserId) {
-        self.places().remove(&(id, Some(user)));
+        self.locked_slots().remove(&(id, Some(user)));
     }
 
     /// Runs a request for a user. If the token is rejected, it is renewed and the request repeated
@@ -139,12 +139,12 @@ impl Connections {
                 Err(error) => Err(error),
             };
             if matches!(asked, Err(McpError::Credentials)) {
-                oauth::give_up(service, row.id, user, access.version).await;
+                oauth::mark_expired(service, row.id, user, access.version).await;
                 return Err(McpError::AccountNotConnected);
             }
         }
         if let Err(McpError::Scope(challenge)) = &asked {
-            oauth::want(service, row.id, user, challenge).await;
+            oauth::record_scope(service, row.id, user, challenge).await;
         }
         asked
     }
@@ -155,7 +155,7 @@ impl Connections {
         row: &McpServerRow,
         signed_in: Option<(UserId, &AccessToken)>,
     ) -> Result<Arc<Client>, McpError> {
-        let place = self.place(row, signed_in);
+        let place = self.slot(row, signed_in);
         let connect = || {
             let (connection_target, limits) =
                 (connection_target(service, row, signed_in.map(|(_, access)| access))?, self.limits.clone());
@@ -164,8 +164,8 @@ impl Connections {
         place.client.get(|client| !client.is_closed(), connect).await
     }
 
-    fn place(&self, row: &McpServerRow, signed_in: Option<(UserId, &AccessToken)>) -> Arc<ConnectionSlot> {
-        let mut places = self.places();
+    fn slot(&self, row: &McpServerRow, signed_in: Option<(UserId, &AccessToken)>) -> Arc<ConnectionSlot> {
+        let mut places = self.locked_slots();
         let now = Instant::now();
         let (user, token) = signed_in.map(|(user, access)| (user, access.version)).unzip();
         let is_it = |place: &&Arc<ConnectionSlot>| place.server_version == row.updated_at && place.token == token;
@@ -184,7 +184,7 @@ impl Connections {
     }
 
     // The map is consistent between any two statements, so a poisoned lock is safe to use.
-    fn places(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<ConnectionSlot>>> {
+    fn locked_slots(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<ConnectionSlot>>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -198,7 +198,7 @@ async fn close_idle(connections: Weak<Connections>) {
         let is_used = |place: &ConnectionSlot| {
             place.last_used.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < IDLE_TIMEOUT
         };
-        connections.places().retain(|_, place| is_used(place));
+        connections.locked_slots().retain(|_, place| is_used(place));
     }
 }
 

@@ -32,7 +32,7 @@ impl Permissions {
     }
 
     /// True if a call needs confirmation.
-    pub fn asks(&self, offered: &OfferedFunction) -> bool {
+    pub fn needs_confirmation(&self, offered: &OfferedFunction) -> bool {
         let is_permitted = |permitted: &PermittedTool| {
             permitted.server_id == offered.server.id
                 && permitted.tool == offered.tool.name
@@ -90,14 +90,14 @@ mod tests {
         let permitted =
             |server_id: McpServerId| PermittedTool { server_id, tool: tool.name.clone(), digest: digest(&tool) };
         let permissions = Permissions(vec![permitted(server.id)]);
-        assert!(!permissions.asks(&offered(&tool)));
+        assert!(!permissions.needs_confirmation(&offered(&tool)));
         let schema = |text: &str| Tool { schema: serde_json::from_str(text).unwrap(), ..tool.clone() };
         let (one, other) = (r#"{"type":"object","required":["a"]}"#, r#"{"required":["a"],"type":"object"}"#);
         assert_eq!(digest(&schema(one)), digest(&schema(other)), "key order is ignored");
         let changed = Tool { description: Some("Pays twice.".to_owned()), ..tool.clone() };
-        assert!(permissions.asks(&offered(&changed)));
-        assert!(Permissions(vec![permitted(McpServerId::new())]).asks(&offered(&tool)), "permission is per server");
+        assert!(permissions.needs_confirmation(&offered(&changed)));
+        assert!(Permissions(vec![permitted(McpServerId::new())]).needs_confirmation(&offered(&tool)), "permission is per server");
         let auto = OfferedFunction { mode: ToolMode::Auto, ..offered(&changed) };
-        assert!(!permissions.asks(&auto));
+        assert!(!permissions.needs_confirmation(&auto));
     }
 }

@@ -86,7 +86,7 @@ fn shown_type(media_type: &str) -> &'static str {
 }
 
 /// Returns the latest images in the results of an answer's calls.
-pub(super) async fn shown(
+pub(super) async fn load(
     service: &AssistantsService,
     transcript: &ToolTranscript,
 ) -> Result<HashMap<ToolCallId, Vec<ChatPicture>>, AppError> {

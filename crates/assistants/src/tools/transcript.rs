@@ -90,7 +90,7 @@ impl ToolTranscript {
         }
     }
 
-    pub fn calls(&self) -> usize {
+    pub fn call_count(&self) -> usize {
         self.rows.len()
     }
 
@@ -108,7 +108,7 @@ impl ToolTranscript {
         &self,
         service: &AssistantsService,
     ) -> Result<HashMap<ToolCallId, Vec<ChatPicture>>, AppError> {
-        if self.rows.is_empty() { Ok(HashMap::new()) } else { pictures::shown(service, self).await }
+        if self.rows.is_empty() { Ok(HashMap::new()) } else { pictures::load(service, self).await }
     }
 
     /// Returns the rounds of tool calls for the prompt, with the given images.
@@ -142,7 +142,7 @@ impl ToolTranscript {
 
     /// Stores the requested calls and the text before them in one transaction, before any is
     /// executed. Returns `false` if the answer has ended meanwhile.
-    pub async fn want(
+    pub async fn store_calls(
         &mut self,
         service: &AssistantsService,
         offer: &Offer,
@@ -164,7 +164,7 @@ impl ToolTranscript {
                     (None, _) => (ToolCallStatus::Failed, Some(UNKNOWN)),
                     (Some(_), _) if place >= left => (ToolCallStatus::Failed, Some(TOO_MANY)),
                     (Some(_), false) => (ToolCallStatus::Failed, Some(NO_OBJECT)),
-                    (Some(offered), true) if permissions.asks(offered) => (ToolCallStatus::Waiting, None),
+                    (Some(offered), true) if permissions.needs_confirmation(offered) => (ToolCallStatus::Waiting, None),
                     (Some(_), true) => (ToolCallStatus::Queued, None),
                 };
                 let is_waiting = status == ToolCallStatus::Waiting;

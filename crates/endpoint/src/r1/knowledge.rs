@@ -324,6 +324,6 @@ impl Endpoint for ShowCitation {
     type Response = CitedPiece;
 
     async fn handle(ctx: &Ctx, request: ShowCitationRequest) -> Result<Reply<CitedPiece>, AppError> {
-        Ok(Reply::of(knowledge::cited(ctx.assistants(), ctx.user()?, request.id, request.n).await?))
+        Ok(Reply::of(knowledge::cited_passage(ctx.assistants(), ctx.user()?, request.id, request.n).await?))
     }
 }

@@ -70,7 +70,7 @@ pub(super) async fn call(
         Err(error @ AppError::Invalid(_)) => return Err(error.sentence().into_owned()),
         Err(error) => return Err(error_text(error)),
     };
-    let said: Vec<String> = found.items.iter().filter_map(|hit| said(service, hit)).collect();
+    let said: Vec<String> = found.items.iter().filter_map(|hit| format_hit(service, hit)).collect();
     if said.is_empty() {
         return Ok("Nothing was found.".to_owned());
     }
@@ -79,7 +79,7 @@ pub(super) async fn call(
 }
 
 /// Formats a message as text for the model: author, conversation, time, content and link.
-fn said(service: &AssistantsService, hit: &SearchHit) -> Option<String> {
+fn format_hit(service: &AssistantsService, hit: &SearchHit) -> Option<String> {
     let (message, conversation) = (hit.message.as_ref()?, hit.conversation.as_ref()?);
     let place = conversation.title.as_deref().unwrap_or("a direct conversation");
     let content: String = message.content.chars().take(MAX_MESSAGE_CHARS).collect();

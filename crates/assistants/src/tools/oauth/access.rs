@@ -50,10 +50,10 @@ pub(in crate::tools) async fn access(
     }
     let (until, mut is_renewed) = (Instant::now() + CLAIM_TTL, false);
     loop {
-        let row = rows::find(service.db.writer(), user, server.id).await.map_err(|error| broken(server.id, &error))?;
+        let row = rows::find(service.db.writer(), user, server.id).await.map_err(|error| internal_error(server.id, &error))?;
         let row = row.filter(|row| !row.is_expired).ok_or(McpError::AccountNotConnected)?;
         let tokens = token::decrypt_tokens(&row, service.config.auth.key_encryption_secret.as_ref());
-        let tokens = tokens.map_err(|error| broken(server.id, &error))?;
+        let tokens = tokens.map_err(|error| internal_error(server.id, &error))?;
         let now = service.clock.now();
         let is_good = refused != Some(row.version);
         let is_fresh = is_good && row.expires_at.is_none_or(|at| at > now.plus(RENEWAL_MARGIN));
@@ -65,7 +65,7 @@ pub(in crate::tools) async fn access(
         }
         if rows::claim(service.db.writer(), &row, now.plus(CLAIM_TTL), now)
             .await
-            .map_err(|error| broken(server.id, &error))?
+            .map_err(|error| internal_error(server.id, &error))?
         {
             match renew(service, &row, &tokens).await {
                 Ok(()) => is_renewed = true,
@@ -81,7 +81,7 @@ pub(in crate::tools) async fn access(
 }
 
 /// Marks a connection as expired, because the server rejects even a new token.
-pub(in crate::tools) async fn give_up(service: &AssistantsService, server: McpServerId, user: UserId, version: i64) {
+pub(in crate::tools) async fn mark_expired(service: &AssistantsService, server: McpServerId, user: UserId, version: i64) {
     let done = async {
         let row = rows::find(service.db.writer(), user, server).await?;
         match row.filter(|row| row.version == version) {
@@ -96,7 +96,7 @@ pub(in crate::tools) async fn give_up(service: &AssistantsService, server: McpSe
 
 /// Records the scope that a server demands in its challenge, so that the user is asked for it at
 /// the next sign-in.
-pub(in crate::tools) async fn want(service: &AssistantsService, server: McpServerId, user: UserId, challenge: &str) {
+pub(in crate::tools) async fn record_scope(service: &AssistantsService, server: McpServerId, user: UserId, challenge: &str) {
     let done = async {
         let Some(scope) = discovery::scope_of(challenge) else { return Ok(()) };
         let tx = service.db.begin().await.map_err(app_error)?;
@@ -115,7 +115,7 @@ pub(in crate::tools) async fn want(service: &AssistantsService, server: McpServe
 
 /// Renews tokens that this worker has claimed.
 async fn renew(service: &AssistantsService, row: &ConnectionRow, tokens: &ConnectionTokens) -> Result<(), McpError> {
-    let broken = |error: AppError| broken(row.server_id, &error);
+    let broken = |error: AppError| internal_error(row.server_id, &error);
     let db = service.db.writer();
     let Some(refresh) = &tokens.refresh else {
         rows::expire(db, row).await.map_err(broken)?;
@@ -149,7 +149,7 @@ async fn renew(service: &AssistantsService, row: &ConnectionRow, tokens: &Connec
 }
 
 /// Logs an internal error and returns a generic one for the caller.
-fn broken(server: McpServerId, error: &AppError) -> McpError {
+fn internal_error(server: McpServerId, error: &AppError) -> McpError {
     tracing::error!(%error, %server, "failed to read or store tool server connection");
     McpError::Unreachable("the connection can't be read".to_owned())
 }

@@ -45,7 +45,7 @@ struct Registered {
 }
 
 /// Stores the client that an administrator has entered for a server.
-pub(in crate::tools) async fn enter<C: ConnectionTrait>(
+pub(in crate::tools) async fn store_entered<C: ConnectionTrait>(
     service: &AssistantsService,
     db: &C,
     server: McpServerId,

@@ -235,7 +235,7 @@ fn covers(resource: &str, url: &Url) -> bool {
 fn resource_places(url: &Url) -> Vec<Url> {
     let path = url.path().trim_end_matches('/');
     let paths = [(!path.is_empty()).then(|| format!("{RESOURCE}{path}")), Some(RESOURCE.to_owned())];
-    paths.into_iter().flatten().filter_map(|path| at(url, &path)).collect()
+    paths.into_iter().flatten().filter_map(|path| with_path(url, &path)).collect()
 }
 
 fn server_places(issuer: &Url) -> Vec<Url> {
@@ -245,11 +245,11 @@ fn server_places(issuer: &Url) -> Vec<Url> {
     } else {
         vec![format!("{SERVER}{path}"), format!("{OPENID}{path}"), format!("{path}{OPENID}")]
     };
-    paths.iter().filter_map(|path| at(issuer, path)).collect()
+    paths.iter().filter_map(|path| with_path(issuer, path)).collect()
 }
 
 /// Returns the URL of a path on the same origin.
-fn at(place: &Url, path: &str) -> Option<Url> {
+fn with_path(place: &Url, path: &str) -> Option<Url> {
     let mut url = place.join("/").ok()?;
     url.set_path(path);
     Some(url)

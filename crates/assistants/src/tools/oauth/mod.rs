@@ -32,8 +32,8 @@ use dbcontext::query::{
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-pub(super) use access::{AccessToken, access, give_up, want};
-pub(super) use client::enter as enter_client;
+pub(super) use access::{AccessToken, access, mark_expired, record_scope};
+pub(super) use client::store_entered as enter_client;
 pub use client::{ClientFields, document as client_document};
 use identity::accounts::pending::{self, PendingKind};
 use platform::urls;
