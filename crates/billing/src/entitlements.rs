@@ -98,7 +98,7 @@ impl EntitlementNotifier {
 
     /// Records that the user is connected. As in [`Self::note`], the caller must start a task if none runs, because the
     /// answer may arrive late.
-    fn find(&self, user_id: UserId) -> Option<Arc<Notify>> {
+    fn mark_connected(&self, user_id: UserId) -> Option<Arc<Notify>> {
         match self.changed().entry(user_id) {
             Entry::Occupied(mut changed) => {
                 let changed = changed.get_mut();
@@ -114,7 +114,7 @@ impl EntitlementNotifier {
     }
 
     /// Returns the next step. After [`Step::End`] no task runs for the user.
-    fn next(&self, user_id: UserId) -> Step {
+    fn next_step(&self, user_id: UserId) -> Step {
         let mut all = self.changed();
         let Some(changed) = all.get_mut(&user_id) else { return Step::End };
         if changed.search == Search::Found {
@@ -151,7 +151,7 @@ pub async fn read(service: &BillingService, user_id: UserId) -> Result<Entitleme
     }
     let now = service.clock.now();
     let subscription = plan_rows::subscription(service.db.reader(), user_id, now).await?;
-    let standing = subscription.as_ref().map(standing);
+    let standing = subscription.as_ref().map(renewal_dates);
     let plan = current_plan(service, subscription.as_ref()).await?;
     let (credits, quotas) =
         (credits(service, AccountHolder::Person(user_id)).await?, quotas(service, user_id, now).await?);
@@ -207,8 +207,8 @@ pub(crate) struct RenewalDates {
     pub trial_ends_at: Option<Timestamp>,
 }
 
-pub(crate) fn standing(row: &subscription::Model) -> RenewalDates {
-    match state(row) {
+pub(crate) fn renewal_dates(row: &subscription::Model) -> RenewalDates {
+    match parse_state(row) {
         Ok(SubscriptionState::Active) => RenewalDates { renews_at: Some(row.period_end), ..RenewalDates::default() },
         Ok(SubscriptionState::Trialing) => {
             let end = Some(row.period_end);
@@ -219,7 +219,7 @@ pub(crate) fn standing(row: &subscription::Model) -> RenewalDates {
 }
 
 /// Parses the state of a subscription.
-pub(crate) fn state(row: &subscription::Model) -> Result<SubscriptionState, AppError> {
+pub(crate) fn parse_state(row: &subscription::Model) -> Result<SubscriptionState, AppError> {
     row.state.parse().map_err(AppError::internal)
 }
 
@@ -228,7 +228,7 @@ async fn current_plan(
     held: Option<&subscription::Model>,
 ) -> Result<Option<CurrentPlan>, AppError> {
     let Some(row) = held else { return Ok(None) };
-    let standing = standing(row);
+    let standing = renewal_dates(row);
     let plan = plan_rows::by_id(service.db.reader(), row.plan_id).await?;
     Ok(plan.map(|plan| CurrentPlan {
         id: plan.id.0,
@@ -245,7 +245,7 @@ pub async fn credits(service: &BillingService, holder: AccountHolder) -> Result<
     let Some(mut row) = ledger_rows::account(service.db.reader(), account).await? else {
         return Ok(ledger::empty_balance());
     };
-    let (unused, spent) = service.reservations.unseen(SpendingLimit::Credits(account));
+    let (unused, spent) = service.reservations.unposted(SpendingLimit::Credits(account));
     row.held = (row.held - unused).max(MicroCredits::ZERO);
     row.balance = (row.balance - spent).max(row.held);
     Ok(ledger::balance_view(&row, ledger_rows::granted(service.db.reader(), account).await?))
@@ -284,7 +284,7 @@ pub(crate) async fn quota_usage(
         if *metric == QuotaMetric::Storage {
             return identity::membership::quota::without_reset(*metric, stored, *limit);
         }
-        let (_, ended) = service.reservations.unseen(SpendingLimit::Counter(CounterId::Quota(*metric, user_id)));
+        let (_, ended) = service.reservations.unposted(SpendingLimit::Counter(CounterId::Quota(*metric, user_id)));
         let used = counted.get(metric.as_str()).copied().unwrap_or(0) + ended.0;
         QuotaUse { metric: *metric, used, limit: *limit, resets_at: Some(Timestamp(today.0 + DAY_MILLIS)) }
     };
@@ -327,8 +327,8 @@ pub fn notify_user(service: &BillingService, user_id: UserId) {
 }
 
 /// Handles the answer that an instance has a connection of the user.
-pub(crate) fn found(service: Arc<BillingService>, user_id: UserId) {
-    if let Some(found) = service.entitlement_notifier.find(user_id) {
+pub(crate) fn handle_connected(service: Arc<BillingService>, user_id: UserId) {
+    if let Some(found) = service.entitlement_notifier.mark_connected(user_id) {
         tokio::spawn(run_steps(service, user_id, found));
     }
 }
@@ -336,7 +336,7 @@ pub(crate) fn found(service: Arc<BillingService>, user_id: UserId) {
 /// Runs the user's notification steps until there are none left.
 async fn run_steps(service: Arc<BillingService>, user_id: UserId, found: Arc<Notify>) {
     loop {
-        match service.entitlement_notifier.next(user_id) {
+        match service.entitlement_notifier.next_step(user_id) {
             Step::Ask => {
                 let question = Signal::ConnectionQuery { asked_by: service.instance_id, user_id };
                 drop(service.bus.publish(vec![BusMessage::Signal(question)]));
@@ -372,11 +372,11 @@ mod tests {
     fn asks_once_for_disconnected_users() {
         let (notifier, user) = (EntitlementNotifier::new(Weak::new()), UserId::new());
         assert!(notifier.mark_changed(user).is_some());
-        assert_eq!(notifier.next(user), Step::Ask);
+        assert_eq!(notifier.next_step(user), Step::Ask);
         // A task is already running for the user.
         assert!(notifier.mark_changed(user).is_none());
-        assert_eq!(notifier.next(user), Step::Ask, "another change is pending");
-        assert_eq!(notifier.next(user), Step::End);
+        assert_eq!(notifier.next_step(user), Step::Ask, "another change is pending");
+        assert_eq!(notifier.next_step(user), Step::End);
         assert!(notifier.changed().is_empty());
     }
 
@@ -384,25 +384,25 @@ mod tests {
     async fn notifies_connected_users_once_per_question() {
         let (notifier, user) = (EntitlementNotifier::new(Weak::new()), UserId::new());
         let found = notifier.mark_changed(user).unwrap();
-        assert_eq!(notifier.next(user), Step::Ask);
-        assert!(notifier.find(user).is_none() && notifier.find(user).is_none(), "every worker thread answers");
+        assert_eq!(notifier.next_step(user), Step::Ask);
+        assert!(notifier.mark_connected(user).is_none() && notifier.mark_connected(user).is_none(), "every worker thread answers");
         found.notified().await;
-        assert_eq!(notifier.next(user), Step::Tell);
-        assert!(notifier.find(user).is_none());
+        assert_eq!(notifier.next_step(user), Step::Tell);
+        assert!(notifier.mark_connected(user).is_none());
         // This change arrives while the entitlements are being read and published.
         assert!(notifier.mark_changed(user).is_none());
-        assert_eq!(notifier.next(user), Step::Ask);
-        assert!(notifier.find(user).is_none());
-        assert_eq!(notifier.next(user), Step::Tell);
-        assert_eq!(notifier.next(user), Step::End);
+        assert_eq!(notifier.next_step(user), Step::Ask);
+        assert!(notifier.mark_connected(user).is_none());
+        assert_eq!(notifier.next_step(user), Step::Tell);
+        assert_eq!(notifier.next_step(user), Step::End);
     }
 
     #[test]
     fn accepts_late_answers() {
         let (notifier, user) = (EntitlementNotifier::new(Weak::new()), UserId::new());
         assert!(notifier.mark_changed(user).is_some());
-        assert_eq!((notifier.next(user), notifier.next(user)), (Step::Ask, Step::End));
-        assert!(notifier.find(user).is_some());
-        assert_eq!((notifier.next(user), notifier.next(user)), (Step::Tell, Step::End));
+        assert_eq!((notifier.next_step(user), notifier.next_step(user)), (Step::Ask, Step::End));
+        assert!(notifier.mark_connected(user).is_some());
+        assert_eq!((notifier.next_step(user), notifier.next_step(user)), (Step::Tell, Step::End));
     }
 }

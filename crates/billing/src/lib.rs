@@ -65,7 +65,7 @@ impl BillingService {
     /// Starts the background tasks: renewals, reconciliation with the payment gateways, and low-balance warnings.
     pub fn start(self: &Arc<Self>) {
         if self.is_charging() {
-            tokio::spawn(payments::follow(Arc::downgrade(self), self.bus.subscribe()));
+            tokio::spawn(payments::handle_bus_messages(Arc::downgrade(self), self.bus.subscribe()));
             tokio::spawn(payments::run_reconciliation(Arc::clone(self)));
             tokio::spawn(balances::run_sweeps(Arc::clone(self)));
         }

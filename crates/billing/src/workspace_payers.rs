@@ -37,12 +37,12 @@ impl WorkspacePayers {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id.0, None);
     }
 
-    pub fn knows(&self, id: WorkspaceId) -> bool {
+    pub fn contains(&self, id: WorkspaceId) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).contains_key(&id.0)
     }
 
     /// True if the workspace's account should be tried for an amount.
-    pub fn may_pay(&self, id: WorkspaceId, amount: MicroCredits, now: Instant) -> bool {
+    pub fn should_try(&self, id: WorkspaceId, amount: MicroCredits, now: Instant) -> bool {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let rests = |shortfall: &Shortfall| now < shortfall.until && amount >= shortfall.amount;
         known.get(&id.0).is_some_and(|shortfall| !shortfall.as_ref().is_some_and(rests))
@@ -74,7 +74,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn short_account_is_skipped_for_the_same_amount_until_it_changes() {
         let (payers, id) = (WorkspacePayers::default(), WorkspaceId::new());
-        let may = |amount| payers.may_pay(id, MicroCredits(amount), Instant::now());
+        let may = |amount| payers.should_try(id, MicroCredits(amount), Instant::now());
         assert!(!may(1), "no account");
         payers.record_shortfall(id.0, MicroCredits(1), Instant::now());
         assert!(!may(1));

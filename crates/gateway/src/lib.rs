@@ -214,7 +214,7 @@ impl GatewayService {
     /// Called on shutdown: writes pending usage and releases local allotments.
     pub async fn shut_down(&self) {
         self.writer.flush().await;
-        if let Err(error) = self.billing.reservations.give_back(None).await {
+        if let Err(error) = self.billing.reservations.return_allotments(None).await {
             tracing::warn!(%error, "failed to release local allotments, they expire by themselves");
         }
     }
@@ -235,7 +235,7 @@ impl GatewayService {
     /// Invalidates cached budget state of these keys, users or workspaces.
     pub(crate) fn budgets_changed(&self, ids: &[Uuid]) {
         self.billing.payers.clear_shortfalls(ids);
-        self.billing.reservations.changed(ids);
+        self.billing.reservations.close_allotments(ids);
     }
 
     /// Records that a budget of a user or workspace was created or removed.

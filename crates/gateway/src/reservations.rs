@@ -144,7 +144,7 @@ impl GatewayService {
         if is_behind {
             self.writer.flush().await;
         }
-        if self.billing.reservations.give_back(Some(purses)).await.map_err(Refusal::Failed)? || is_behind {
+        if self.billing.reservations.return_allotments(Some(purses)).await.map_err(Refusal::Failed)? || is_behind {
             let taken = self.billing.reservations.reserve(purses, amounts, origin).await.map_err(Refusal::Failed)?;
             return taken.map_err(Refusal::from);
         }
@@ -172,7 +172,7 @@ impl GatewayService {
             return ChargePlan { purses, fallback_account: None };
         }
         let Payer { user_id, workspace_id, account } = payer;
-        let may_pay = |id: &WorkspaceId| self.billing.payers.may_pay(*id, amounts.cost, Instant::now());
+        let may_pay = |id: &WorkspaceId| self.billing.payers.should_try(*id, amounts.cost, Instant::now());
         let workspace = workspace_id.filter(may_pay).filter(|_| account.is_none()).map(|id| id.0);
         let own = account.unwrap_or(user_id.0);
         entitlements::add_limits(&mut purses, user_id, metric, amounts, workspace.unwrap_or(own));
@@ -251,7 +251,7 @@ impl PendingReservations {
     pub fn hand_over(mut self) {
         for held in &mut self.0 {
             for one in std::mem::take(&mut held.held) {
-                held.gateway.billing.reservations.let_go(&one);
+                held.gateway.billing.reservations.stop_renewing(&one);
             }
         }
     }
@@ -326,7 +326,7 @@ pub async fn reserve_model_call(
     let mut held = ReservationGuard { gateway: Arc::clone(service), held: adopted.into_iter().collect() };
     // The queued reservation covers a typical answer; the actual request may cost more.
     if adopted.is_none() || worst.cost > queued.cost {
-        let missing = worst.beyond(queued);
+        let missing = worst.excess_over(queued);
         let payer = Payer { account: held.account(), ..asker.into() };
         let bill = service.bill(payer, &service.budgets_of(asker), QuotaMetric::Answers, missing);
         held.add(service.hold(&bill, missing, Origin::Blocks).await.map_err(chat_error)?);

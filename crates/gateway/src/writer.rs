@@ -124,7 +124,7 @@ impl UsageLedger {
                 return;
             }
             if let Some(row) = &entry.row {
-                let held: Vec<_> = entry.settlements.iter().filter_map(Settlement::left).collect();
+                let held: Vec<_> = entry.settlements.iter().filter_map(Settlement::orphaned).collect();
                 self.0.journal.append(row, &entry.model, entry.account(), &held);
             }
             queue.waiting.push_back(entry);
@@ -198,7 +198,7 @@ impl Shared {
     }
 
     fn drop_entry(&self, entry: &UsageEntry) {
-        entry.settlements.iter().for_each(|settlement| self.holds.forgotten(settlement));
+        entry.settlements.iter().for_each(|settlement| self.holds.discard(settlement));
         let before = self.lost.fetch_add(1, Ordering::Relaxed);
         // The loss is logged only when the count reaches a power of two, so that an outage doesn't
         // fill the log.
@@ -218,14 +218,14 @@ impl Shared {
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(MAX_BACKOFF);
                     if self.is_stored(&group).await {
-                        self.holds.booked(group.iter().flat_map(|entry| &entry.settlements));
+                        self.holds.mark_posted(group.iter().flat_map(|entry| &entry.settlements));
                         return;
                     }
                 }
                 // The row was stored before, by a commit whose response was lost or by a process
                 // that was killed during the commit.
                 Err(_) if group.len() == 1 && self.is_stored(&group).await => {
-                    self.holds.booked(group.iter().flat_map(|entry| &entry.settlements));
+                    self.holds.mark_posted(group.iter().flat_map(|entry| &entry.settlements));
                     return;
                 }
                 Err(error) if group.len() == 1 => {
@@ -247,7 +247,7 @@ impl Shared {
     async fn store(&self, group: &[UsageEntry]) -> Result<(), AppError> {
         let rows: Vec<usage_request::Model> = group.iter().filter_map(|entry| entry.row.clone()).collect();
         let settlements: Vec<Settlement> = group.iter().flat_map(|entry| entry.settlements.iter().copied()).collect();
-        let _turn = self.holds.turn().await;
+        let _turn = self.holds.lock_writes().await;
         let tx = self.db.begin().await.map_err(app_error)?;
         if !rows.is_empty() {
             let named = group.iter().filter_map(|entry| Some((entry.row.as_ref()?, &*entry.model)));
@@ -256,7 +256,7 @@ impl Shared {
         }
         reservations::settle(&tx, &settlements, self.clock.now()).await?;
         tx.commit().await.map_err(app_error)?;
-        self.holds.booked(&settlements);
+        self.holds.mark_posted(&settlements);
         Ok(())
     }
 

@@ -31,11 +31,11 @@ pub fn export(
     payer: Payer,
     period: Period,
 ) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
-    export_of(service, Some(payer.holder()), period)
+    export_for_holder(service, Some(payer.holder()), period)
 }
 
 /// Exports one holder's account, or all accounts, as CSV for administrators.
-pub fn export_of(
+pub fn export_for_holder(
     service: Arc<BillingService>,
     holder: Option<AccountHolder>,
     period: Period,
@@ -53,7 +53,7 @@ pub fn export_of(
         let found = rows::after(service.db.reader(), wanted, after, CHUNK_SIZE).await?;
         let is_last = (found.len() as u64) < CHUNK_SIZE;
         let next = found.last().map(|row| row.id).filter(|_| !is_last);
-        let piece = table(found.into_iter().map(line).collect())?;
+        let piece = table(found.into_iter().map(csv_row).collect())?;
         Ok::<_, AppError>(Some((piece, (service, next))))
     });
     Ok(futures_util::StreamExt::chain(header, pieces))
@@ -64,7 +64,7 @@ fn end_of_range(now: Timestamp) -> Timestamp {
     Timestamp(now.0.saturating_add(1))
 }
 
-fn line(row: ledger_entry::Model) -> [String; 8] {
+fn csv_row(row: ledger_entry::Model) -> [String; 8] {
     let amount = if row.to_account == row.account_id { row.amount.0 } else { -row.amount.0 };
     [
         row.created_at.to_string(),

@@ -17,7 +17,7 @@ use identity::accounts::Confirmed;
 use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
-pub use self::export::{Period, export, export_of};
+pub use self::export::{Period, export, export_for_holder};
 pub use crate::ledger::{AccountHolder, verify};
 use crate::{
     BillingService,
@@ -77,9 +77,9 @@ pub async fn adjust_balance(
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut books = LockedAccounts::open(&tx, holder, service.clock.now()).await?;
     let source = PostingSource::new("admin", Uuid::now_v7());
-    let book = books.only()?;
+    let book = books.single_account()?;
     if amount > MicroCredits::ZERO {
-        book.give(amount, &source, None, Some(reason));
+        book.grant(amount, &source, None, Some(reason));
     } else {
         book.withdraw(MicroCredits(-amount.0), &source, Some(reason));
     }

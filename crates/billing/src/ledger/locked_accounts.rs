@@ -52,7 +52,7 @@ impl LockedAccounts {
     }
 
     /// Returns the only account.
-    pub fn only(&mut self) -> Result<&mut LedgerAccount, AppError> {
+    pub fn single_account(&mut self) -> Result<&mut LedgerAccount, AppError> {
         self.0.values_mut().next().ok_or_else(|| AppError::internal(anyhow::anyhow!("ledger account missing")))
     }
 
@@ -61,7 +61,7 @@ impl LockedAccounts {
         let mut books: Vec<LedgerAccount> = self.0.into_values().filter(|book| !book.entries.is_empty()).collect();
         let (mut entries, mut new_grants, mut used) = (Vec::new(), Vec::new(), Vec::new());
         for book in &mut books {
-            book.watch();
+            book.mark_if_below_threshold();
             entries.append(&mut book.entries);
             new_grants.append(&mut book.new_grants);
             book.grants.retain(|grant| book.used_grants.contains(&grant.id));

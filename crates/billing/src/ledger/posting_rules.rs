@@ -96,19 +96,19 @@ impl LedgerAccount {
     }
 
     /// Posts a purchase of credits, with optional expiry.
-    pub fn buy(&mut self, credits: MicroCredits, source: &PostingSource, expires_at: Option<Timestamp>) {
-        self.gain(credits, HouseAccount::Sales, EntryKind::Purchase, source, expires_at, None);
+    pub fn purchase(&mut self, credits: MicroCredits, source: &PostingSource, expires_at: Option<Timestamp>) {
+        self.credit(credits, HouseAccount::Sales, EntryKind::Purchase, source, expires_at, None);
     }
 
     /// Posts a free grant.
-    pub fn give(
+    pub fn grant(
         &mut self,
         credits: MicroCredits,
         source: &PostingSource,
         expires_at: Option<Timestamp>,
         note: Option<String>,
     ) {
-        self.gain(credits, HouseAccount::Grants, EntryKind::Grant, source, expires_at, note);
+        self.credit(credits, HouseAccount::Grants, EntryKind::Grant, source, expires_at, note);
     }
 
     /// Withdraws granted credits. The part that the balance doesn't cover becomes a debt.
@@ -123,7 +123,7 @@ impl LedgerAccount {
 
     /// Reverses a [clawback](Self::claw_back).
     pub fn reverse_clawback(&mut self, credits: MicroCredits, source: &PostingSource, kind: EntryKind) {
-        self.gain(credits, HouseAccount::Sales, kind, source, None, None);
+        self.credit(credits, HouseAccount::Sales, kind, source, None, None);
     }
 
     /// Reserves an amount. [`Self::post_holds`] posts it together with the other holds and releases.
@@ -133,7 +133,7 @@ impl LedgerAccount {
     }
 
     /// Releases a reserved amount. The cost is [charged](Self::charge) afterwards.
-    pub fn free(&mut self, amount: MicroCredits) {
+    pub fn release_hold(&mut self, amount: MicroCredits) {
         let freed = amount.min(self.account.held);
         self.account.held = self.account.held - freed;
         self.kept = self.kept - freed;
@@ -192,13 +192,13 @@ impl LedgerAccount {
     }
 
     /// Marks the account for the low-balance check if its balance is below its threshold.
-    pub fn watch(&mut self) {
+    pub fn mark_if_below_threshold(&mut self) {
         if self.account.check_threshold.is_some_and(|at| self.account.balance < at) {
             self.account.is_due = true;
         }
     }
 
-    fn gain(
+    fn credit(
         &mut self,
         credits: MicroCredits,
         from: HouseAccount,

@@ -81,8 +81,8 @@ proptest! {
             let source = PostingSource::new("test", number);
             let at = |expires: bool| expires.then_some(NOW);
             match deed {
-                Deed::Buy(amount, expires) => book.buy(MicroCredits(amount), &source, at(expires)),
-                Deed::Give(amount, expires) => book.give(MicroCredits(amount), &source, at(expires), None),
+                Deed::Buy(amount, expires) => book.purchase(MicroCredits(amount), &source, at(expires)),
+                Deed::Give(amount, expires) => book.grant(MicroCredits(amount), &source, at(expires), None),
                 Deed::Hold(amount) if MicroCredits(amount) <= book.available() => {
                     book.hold(MicroCredits(amount));
                     book.post_holds(&source);
@@ -91,7 +91,7 @@ proptest! {
                 Deed::Hold(_) => {}
                 Deed::Settle(cost) => {
                     if let Some(held) = holds.pop() {
-                        book.free(MicroCredits(held));
+                        book.release_hold(MicroCredits(held));
                         book.post_holds(&source);
                     }
                     book.charge(MicroCredits(cost), &source);
@@ -116,14 +116,14 @@ proptest! {
 #[test]
 fn uses_soonest_expiry_first_and_keeps_held_credits() {
     let mut book = empty();
-    book.buy(MicroCredits(100), &PostingSource::new("payment", 1), None);
-    book.give(MicroCredits(50), &PostingSource::new("gift", 2), Some(NOW.plus(EXPIRY)), None);
+    book.purchase(MicroCredits(100), &PostingSource::new("payment", 1), None);
+    book.grant(MicroCredits(50), &PostingSource::new("gift", 2), Some(NOW.plus(EXPIRY)), None);
     book.charge(MicroCredits(30), &PostingSource::new("usage", 3));
     let left: Vec<i64> = book.new_grants.iter().map(|grant| grant.remaining.0).collect();
     assert_eq!(left, [100, 20]);
 
     let mut book = empty();
-    book.give(MicroCredits(50), &PostingSource::new("gift", 1), Some(NOW), None);
+    book.grant(MicroCredits(50), &PostingSource::new("gift", 1), Some(NOW), None);
     book.grants = std::mem::take(&mut book.new_grants);
     book.hold(MicroCredits(20));
     book.post_holds(&PostingSource::new("hold", 2));
@@ -135,11 +135,11 @@ fn uses_soonest_expiry_first_and_keeps_held_credits() {
 #[test]
 fn clawback_beyond_balance_becomes_debt_paid_by_next_credits() {
     let mut book = empty();
-    book.buy(MicroCredits(100), &PostingSource::new("payment", 1), None);
+    book.purchase(MicroCredits(100), &PostingSource::new("payment", 1), None);
     book.charge(MicroCredits(70), &PostingSource::new("usage", 2));
     book.claw_back(MicroCredits(100), &PostingSource::new("refund", 3), EntryKind::Refund, "1");
     assert_eq!((book.account.balance, book.account.owed), (MicroCredits::ZERO, MicroCredits(70)));
-    book.buy(MicroCredits(100), &PostingSource::new("payment", 4), None);
+    book.purchase(MicroCredits(100), &PostingSource::new("payment", 4), None);
     assert_eq!((book.account.balance, book.account.owed), (MicroCredits(30), MicroCredits::ZERO));
     check(&book);
 }
@@ -148,7 +148,7 @@ async fn account(db: &Database, credits: i64) -> Uuid {
     let id = Uuid::now_v7();
     let tx = db.begin().await.unwrap();
     let mut books = LockedAccounts::open(&tx, AccountHolder::Person(UserId(id)), NOW).await.unwrap();
-    books.only().unwrap().buy(MicroCredits(credits), &PostingSource::new("payment", id), None);
+    books.single_account().unwrap().purchase(MicroCredits(credits), &PostingSource::new("payment", id), None);
     books.store(&tx).await.unwrap();
     tx.commit().await.unwrap();
     id
@@ -166,7 +166,7 @@ async fn rejects_duplicate_postings_and_detects_wrong_balances() {
         let id = account(&db, 100).await;
         let tx = db.begin().await.unwrap();
         let mut books = LockedAccounts::open(&tx, AccountHolder::Person(UserId(id)), NOW).await.unwrap();
-        books.only().unwrap().buy(MicroCredits(100), &PostingSource::new("payment", id), None);
+        books.single_account().unwrap().purchase(MicroCredits(100), &PostingSource::new("payment", id), None);
         assert!(books.store(&tx).await.is_err());
         drop(tx);
         adds_up(&db).await;

@@ -42,11 +42,11 @@ pub(super) async fn apply<C: ConnectionTrait>(
         quarantine(row, "account")?;
         return Ok(Applied::Done);
     }
-    news(service, txn, row, &notice.news, now).await
+    apply_update(service, txn, row, &notice.news, now).await
 }
 
 /// Applies an update from a webhook or from a fetch.
-pub(super) async fn news<C: ConnectionTrait>(
+pub(super) async fn apply_update<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
     row: &mut payment::Model,
@@ -233,7 +233,7 @@ pub(super) async fn is_refunded_rejection<C: ConnectionTrait>(
     if stage(row)? == Stage::Paid || row.currency != money.currency.code() {
         return Ok(false);
     }
-    let back = Reversals::read(db, row.id).await?.given_back();
+    let back = Reversals::read(db, row.id).await?.refunded_or_pending();
     Ok(back > 0 && back >= money.amount)
 }
 
@@ -287,7 +287,7 @@ async fn refunded<C: ConnectionTrait>(
         Some(place) => place,
         // The refund was made at the gateway and not requested by Natter.
         None => {
-            let is_too_much = state != RefundState::Failed && claims.given_back() + money.amount > row.amount;
+            let is_too_much = state != RefundState::Failed && claims.refunded_or_pending() + money.amount > row.amount;
             if money.currency.code() != row.currency || money.amount <= 0 || is_too_much {
                 return quarantine(row, "refund");
             }
@@ -328,7 +328,7 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
     at: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let (gone, given_back) = (claims.gone(), claims.given_back());
+    let (gone, given_back) = (claims.lost_amount(), claims.refunded_or_pending());
     let Some(place) = claims.refunds.iter().position(|refund| refund.id == id) else { return Ok(()) };
     let refund = &mut claims.refunds[place];
     let before: RefundState = refund.state.parse().map_err(AppError::internal)?;
@@ -368,10 +368,10 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
     rows::put_refund(txn, refund.clone()).await?;
     let claim = Reversal::of(refund);
     if after == RefundState::Failed && before != after {
-        claims.give_back(txn, row, claim, now).await?;
+        claims.return_excess(txn, row, claim, now).await?;
     }
     row.refunded = claims.refunded();
-    update_subscription(service, txn, row, (gone, claims.gone()), now).await?;
+    update_subscription(service, txn, row, (gone, claims.lost_amount()), now).await?;
     update_status(row)
 }
 
@@ -400,7 +400,7 @@ async fn disputed<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<(), AppError> {
     let mut claims = Reversals::read(txn, row.id).await?;
-    let gone = claims.gone();
+    let gone = claims.lost_amount();
     let told = money.map(|money| (money.amount, money.currency.code()));
     let place = match claims.disputes.iter().position(|dispute| dispute.reference == reference) {
         Some(place) => place,
@@ -449,10 +449,10 @@ async fn disputed<C: ConnectionTrait>(
     dispute.state = after.as_str().to_owned();
     rows::put_dispute(txn, dispute.clone()).await?;
     if is_won {
-        claims.give_back(txn, row, Reversal::Dispute(reference), now).await?;
+        claims.return_excess(txn, row, Reversal::Dispute(reference), now).await?;
     }
     row.is_disputed = claims.is_disputed();
-    update_subscription(service, txn, row, (gone, claims.gone()), now).await?;
+    update_subscription(service, txn, row, (gone, claims.lost_amount()), now).await?;
     update_status(row)
 }
 

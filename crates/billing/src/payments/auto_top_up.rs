@@ -23,7 +23,7 @@ use time::{Date, OffsetDateTime};
 use super::{
     balances::{self, LowBalance, MAX_CREDITS},
     charges, plans, stage,
-    subscriptions::{self, Payer, PaymentPurpose, priced},
+    subscriptions::{self, Payer, PaymentPurpose, price_at},
 };
 use crate::BillingService;
 
@@ -112,7 +112,7 @@ async fn start_purchase<C: ConnectionTrait>(
     let plan = plan_rows::by_id(txn, row.plan_id).await?.filter(|plan| plan.is_active).map(plans::view);
     let plan = plan.transpose()?.filter(|plan| plan.kind == PlanKind::Credits);
     let currency: Currency = row.currency.parse().map_err(AppError::internal)?;
-    let price = plan.as_ref().and_then(|plan| priced(plan, gateway.as_ref(), Some(currency), 1).ok());
+    let price = plan.as_ref().and_then(|plan| price_at(plan, gateway.as_ref(), Some(currency), 1).ok());
     let (Some(plan), Some(price)) = (plan, price) else {
         stop(txn, row, StoppedTopUp::PlanWithdrawn, now).await?;
         return Ok(None);
@@ -123,7 +123,7 @@ async fn start_purchase<C: ConnectionTrait>(
         stop(txn, row, StoppedTopUp::MonthlyLimit, now).await?;
         return Ok(None);
     }
-    let begun = super::begun(service, row.user_id, plan.id, &method.gateway, price, now);
+    let begun = super::new_payment(service, row.user_id, plan.id, &method.gateway, price, now);
     let payment = payment::Model {
         purpose: PaymentPurpose::TopUp.as_str().to_owned(),
         workspace_id: row.workspace_id,
@@ -161,7 +161,7 @@ pub(super) async fn charge(service: &BillingService, payment: &payment::Model) -
     // The method was removed in the meantime; unless it was charged before, the payment expires.
     let Some(method) = method else { return Ok(()) };
     let asks = payment.reference.is_some();
-    if let Some(snapshot) = subscriptions::charged(service, payment, &method, 1, asks).await? {
+    if let Some(snapshot) = subscriptions::charge_unattended(service, payment, &method, 1, asks).await? {
         charges::apply_charge(service, payment.id, snapshot).await?;
         // The account is swept again after the outcome.
         rows::mark_due(service.db.writer(), account).await?;
@@ -234,7 +234,7 @@ pub async fn set_top_up(
     let refused = || AppError::field("method_id", "invalid", "Choose one of the saved payment methods.");
     let name = method.as_ref().ok_or_else(refused)?.gateway.parse().map_err(AppError::internal)?;
     let gateway = service.payments.gateway(name).filter(|gateway| gateway.recurring().is_some()).ok_or_else(refused)?;
-    let price = priced(&plan, gateway.as_ref(), order.currency, 1)?;
+    let price = price_at(&plan, gateway.as_ref(), order.currency, 1)?;
     if !(1..=MAX_CREDITS).contains(&order.threshold.0) {
         return Err(AppError::field("threshold", "invalid", "Enter an amount above 0."));
     }

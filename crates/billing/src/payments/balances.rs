@@ -68,7 +68,7 @@ pub(crate) async fn announce_changes(service: Weak<BillingService>, mut changed:
         let Some(service) = service.upgrade() else { return };
         wake_sweep(&service);
         // Members of a workspace read its balance when they need it.
-        if !service.payers.knows(WorkspaceId(user_id.0)) {
+        if !service.payers.contains(WorkspaceId(user_id.0)) {
             entitlements::notify_user(&service, user_id);
         }
     }

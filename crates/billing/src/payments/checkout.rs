@@ -20,7 +20,7 @@ use super::{
     absolute_url, apply,
     charges::{self, return_url},
     plans, price, reconciler, request_error, stage,
-    subscriptions::{self, Payer, PaymentPurpose, priced, wrong_state},
+    subscriptions::{self, Payer, PaymentPurpose, price_at, wrong_state},
 };
 use crate::BillingService;
 
@@ -102,7 +102,7 @@ pub(super) fn gateway_of_method(
 }
 
 /// A new payment that isn't stored yet.
-pub(super) fn begun(
+pub(super) fn new_payment(
     service: &BillingService,
     user_id: UserId,
     plan_id: PlanId,
@@ -186,7 +186,7 @@ pub async fn start(
     if seats != 1 && !(is_subscription && payer.workspace_id.is_some()) {
         return Err(AppError::field("seats", "invalid", "Only plans of workspaces have seats."));
     }
-    let price = priced(&plan, gateway.as_ref(), order.currency, seats)?;
+    let price = price_at(&plan, gateway.as_ref(), order.currency, seats)?;
     plans::check_shown(&plan, &price, order.shown.as_ref())?;
     let row = payment::Model {
         idempotency_key: key.clone(),
@@ -195,9 +195,9 @@ pub async fn start(
         seats,
         method_id: order.method_id,
         credits: Some(plan.credits),
-        ..begun(service, payer.user_id, plan.id, name.as_str(), price, now)
+        ..new_payment(service, payer.user_id, plan.id, name.as_str(), price, now)
     };
-    let held = if is_subscription { held(&tx, payer, &offered, seats, now).await? } else { None };
+    let held = if is_subscription { extended_subscription(&tx, payer, &offered, seats, now).await? } else { None };
     let row = payment::Model { subscription_id: held, ..row };
     let row = if rows::insert(&tx, row.clone()).await? {
         row
@@ -227,7 +227,7 @@ pub async fn start(
 
 /// Returns the current subscription that this purchase extends; it may be to another version of the same plan. Another
 /// plan can't be purchased while a subscription is current: that is a change of plan.
-async fn held<C: ConnectionTrait>(
+async fn extended_subscription<C: ConnectionTrait>(
     txn: &C,
     payer: Payer,
     plan: &pricing_plan::Model,
@@ -241,7 +241,7 @@ async fn held<C: ConnectionTrait>(
         }
     }
     let Some(row) = subscription_rows::of(txn, payer.account()).await? else { return Ok(None) };
-    let state = subscriptions::state(&row)?;
+    let state = subscriptions::parse_state(&row)?;
     if state == SubscriptionState::Ended || row.ends_at <= now {
         return Ok(None);
     }

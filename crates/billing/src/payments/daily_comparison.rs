@@ -144,10 +144,10 @@ impl Comparison<'_> {
             for one in part {
                 let ours = one.payment_id.and_then(|id| by_id.get(&id)).or_else(|| by_charge.get(one.charge.as_str()));
                 let compared = match ours {
-                    Some(row) => self.listed(row, one).await,
+                    Some(row) => self.compare_listed(row, one).await,
                     None => {
                         let theirs = Some((one.money.amount, one.money.currency));
-                        self.differs(DifferenceKind::UnknownHere, &one.charge, None, None, theirs, false).await
+                        self.record_difference(DifferenceKind::UnknownHere, &one.charge, None, None, theirs, false).await
                     }
                 };
                 self.record_result(&one.charge, compared)?;
@@ -159,7 +159,7 @@ impl Comparison<'_> {
             if row.charge.as_deref().is_some_and(|charge| !told.contains(charge)) {
                 let (ours, subject) = (Some(row.amount), row.id.to_string());
                 let compared =
-                    self.differs(DifferenceKind::NotPaidThere, &subject, Some(&row), ours, None, false).await;
+                    self.record_difference(DifferenceKind::NotPaidThere, &subject, Some(&row), ours, None, false).await;
                 self.record_result(&subject, compared)?;
             }
         }
@@ -185,14 +185,14 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    async fn listed(&mut self, row: &payment::Model, one: &ListedPayment) -> Result<(), AppError> {
+    async fn compare_listed(&mut self, row: &payment::Model, one: &ListedPayment) -> Result<(), AppError> {
         if !self.is_paid(row, one.money.amount, one.money.currency).await? {
             return Ok(());
         }
         if stage(row)? == Stage::Paid && one.refunded > row.refunded {
             let theirs = Some((one.refunded, one.money.currency));
             let subject = row.id.to_string();
-            return self.differs(DifferenceKind::Refund, &subject, Some(row), Some(row.refunded), theirs, false).await;
+            return self.record_difference(DifferenceKind::Refund, &subject, Some(row), Some(row.refunded), theirs, false).await;
         }
         self.equal.push(row.id);
         Ok(())
@@ -208,7 +208,7 @@ impl Comparison<'_> {
                 let subject = row.id.to_string();
                 match found {
                     Ok(found) => {
-                        let compared = self.one(row, found.remote).await;
+                        let compared = self.compare_fetched(row, found.remote).await;
                         self.record_result(&subject, compared)?;
                     }
                     // The payment is compared again tomorrow.
@@ -219,7 +219,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    async fn one(&mut self, row: &payment::Model, remote: RemoteState) -> Result<(), AppError> {
+    async fn compare_fetched(&mut self, row: &payment::Model, remote: RemoteState) -> Result<(), AppError> {
         match remote {
             RemoteState::Paid(money) => {
                 if self.is_paid(row, money.amount, money.currency).await? {
@@ -228,7 +228,7 @@ impl Comparison<'_> {
             }
             _ if stage(row)? == Stage::Paid => {
                 let ours = Some(row.amount);
-                self.differs(DifferenceKind::NotPaidThere, &row.id.to_string(), Some(row), ours, None, false).await?;
+                self.record_difference(DifferenceKind::NotPaidThere, &row.id.to_string(), Some(row), ours, None, false).await?;
             }
             _ => self.equal.push(row.id),
         }
@@ -251,17 +251,17 @@ impl Comparison<'_> {
                 return Ok(true);
             }
             let is_healed = stage(&after)? == Stage::Paid;
-            self.differs(DifferenceKind::NotPaidHere, &subject, Some(row), None, theirs, is_healed).await?;
+            self.record_difference(DifferenceKind::NotPaidHere, &subject, Some(row), None, theirs, is_healed).await?;
             return Ok(is_healed);
         }
         if (row.amount, row.currency.as_str()) != (amount, currency.code()) {
-            self.differs(DifferenceKind::Amount, &subject, Some(row), Some(row.amount), theirs, false).await?;
+            self.record_difference(DifferenceKind::Amount, &subject, Some(row), Some(row.amount), theirs, false).await?;
             return Ok(false);
         }
         Ok(true)
     }
 
-    async fn differs(
+    async fn record_difference(
         &self,
         kind: DifferenceKind,
         subject: &str,

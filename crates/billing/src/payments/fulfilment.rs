@@ -201,7 +201,7 @@ async fn is_version<C: ConnectionTrait>(txn: &C, one: PlanId, other: PlanId) -> 
 
 /// True if the subscription has paid time left.
 fn is_paid_for(current: &subscription::Model, now: Timestamp) -> Result<bool, AppError> {
-    let is_paid = matches!(subscriptions::state(current)?, SubscriptionState::Active | SubscriptionState::Canceling);
+    let is_paid = matches!(subscriptions::parse_state(current)?, SubscriptionState::Active | SubscriptionState::Canceling);
     Ok(is_paid && current.period_end > now)
 }
 
@@ -215,7 +215,7 @@ fn next_period(
     is_same: bool,
     now: Timestamp,
 ) -> Result<subscription::Model, AppError> {
-    let state = subscriptions::state(&current)?;
+    let state = subscriptions::parse_state(&current)?;
     let goes_on =
         (state != SubscriptionState::Ended && is_same && current.ends_at > now) || is_paid_for(&current, now)?;
     let (start, cycle) = if goes_on {
@@ -330,7 +330,7 @@ async fn grant_credits<C: ConnectionTrait>(
     accounts.dedup();
     for account in &accounts {
         let mut books = LockedAccounts::open(txn, holder_of(row, *account), now).await?;
-        books.only()?.buy(credits, &source_of(row, *account), expires_at);
+        books.single_account()?.purchase(credits, &source_of(row, *account), expires_at);
         books.store(txn).await?;
     }
     let given = |account_id| payment_credit::Model { payment_id: row.id, account_id, credits, created_at: now };
@@ -354,12 +354,12 @@ impl<'a> RemainingCredits<'a> {
     async fn read<C: ConnectionTrait>(txn: &C, row: &'a payment::Model, user: Uuid) -> Result<Self, AppError> {
         let of_plan = plan_rows::by_id(txn, row.plan_id).await?.ok_or(Code::NotFound)?.credits;
         let claims = Reversals::read(txn, row.id).await?;
-        let mut credits = claims.unclaimed(row, paid_credits(row, of_plan));
+        let mut credits = claims.remaining_credits(row, paid_credits(row, of_plan));
         let granted = rows::credits_of(txn, row.id).await?;
         for one in &granted {
-            credits = credits - claims.unclaimed(row, one.credits);
+            credits = credits - claims.remaining_credits(row, one.credits);
         }
-        let unclaimed = (row.amount.max(1) - claims.claimed()).max(0);
+        let unclaimed = (row.amount.max(1) - claims.reversed()).max(0);
         let has_user = granted.iter().any(|one| one.account_id == user);
         let credits = if unclaimed == 0 { MicroCredits::ZERO } else { credits.max(MicroCredits::ZERO) };
         let is_full = i64::try_from(granted.len()).is_ok_and(|taken| taken >= row.seats);
@@ -450,7 +450,7 @@ pub(super) async fn apply_valid_plan<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<(), AppError> {
     let Some(mut held) = rows::lock_of(txn, subscriptions::account(row)).await? else { return Ok(()) };
-    if row.subscription_id != Some(held.id) || subscriptions::state(&held)? == SubscriptionState::Ended {
+    if row.subscription_id != Some(held.id) || subscriptions::parse_state(&held)? == SubscriptionState::Ended {
         return Ok(());
     }
     let mut all = rows::paid(txn, held.id).await?;
@@ -515,7 +515,7 @@ async fn last_valid<'a, C: ConnectionTrait>(
     for one in all.iter().filter(|one| one.period == period) {
         let is_change = one.purpose.parse::<PaymentPurpose>()? == PaymentPurpose::Change;
         let base = one.base_payment_id.or(before).filter(|_| is_change);
-        let is_gone = Reversals::read(txn, one.id).await?.gone() >= one.amount;
+        let is_gone = Reversals::read(txn, one.id).await?.lost_amount() >= one.amount;
         if is_gone || base.is_some_and(|base| fallen.contains(&base)) {
             fallen.insert(one.id);
         } else {

@@ -48,21 +48,21 @@ use dbcontext::{
 use url::Url;
 use uuid::Uuid;
 
-use self::checkout::begun;
+use self::checkout::new_payment;
 use self::subscriptions::Payer;
 pub use self::{
     checkout::{CheckoutRequest, StartedCheckout, start, finish},
     daily_comparison::{close as close_difference, differences},
     demo::complete_demo,
     health::{health, test},
-    payment_toggles::{gateways, switch},
+    payment_toggles::{gateways, set_enabled},
     quarantine::{details, release},
     receipts::{Document, billing_details, change_billing_details, credit_note, receipt},
     reconciler::reconcile,
     refund::{decide_refund, refund},
     revenue::revenue,
 };
-pub(crate) use self::{payment_toggles::follow, reconciler::run_reconciliation};
+pub(crate) use self::{payment_toggles::handle_bus_messages, reconciler::run_reconciliation};
 use crate::BillingService;
 pub use ::payment::settings;
 

@@ -33,7 +33,7 @@ pub fn gateways(service: &BillingService) -> Vec<PaymentGateway> {
 }
 
 /// Switches a gateway on or off, on all instances.
-pub async fn switch(
+pub async fn set_enabled(
     service: &BillingService,
     by: &Principal,
     name: GatewayName,
@@ -59,7 +59,7 @@ pub(crate) async fn reload(service: &BillingService) -> Result<(), AppError> {
 
 /// Handles bus messages: reloads the switches when they change, and passes answers about connected users to the
 /// entitlement notifier.
-pub(crate) async fn follow(service: Weak<BillingService>, mut listener: Listener) {
+pub(crate) async fn handle_bus_messages(service: Weak<BillingService>, mut listener: Listener) {
     loop {
         {
             let Some(service) = service.upgrade() else { return };
@@ -72,7 +72,7 @@ pub(crate) async fn follow(service: Weak<BillingService>, mut listener: Listener
                 Ok(Some(BusMessage::Signal(Signal::PaymentSwitchesChanged | Signal::Gap))) | Err(_) => break,
                 Ok(Some(BusMessage::Signal(Signal::ConnectionReply { asked_by, user_id }))) => {
                     if let Some(service) = service.upgrade().filter(|service| service.instance_id == asked_by) {
-                        entitlements::found(service, user_id);
+                        entitlements::handle_connected(service, user_id);
                     }
                 }
                 Ok(Some(_)) => {}

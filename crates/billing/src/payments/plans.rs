@@ -63,18 +63,18 @@ pub(super) async fn offered<C: ConnectionTrait>(txn: &C, id: PlanId) -> Result<p
         return Ok(plan);
     }
     let newer = rows::offered(txn, family(&plan)).await?.ok_or(Code::NotFound)?;
-    Err(changed(&view(newer)?))
+    Err(plan_changed_error(&view(newer)?))
 }
 
 /// Rejects a plan whose price differs from the one shown to the payer.
 pub(super) fn check_shown(plan: &PricingPlan, asked: &Money, shown: Option<&Price>) -> Result<(), AppError> {
     let is_same = shown
         .is_none_or(|shown| shown.amount == asked.amount && shown.currency.eq_ignore_ascii_case(asked.currency.code()));
-    if is_same { Ok(()) } else { Err(changed(plan)) }
+    if is_same { Ok(()) } else { Err(plan_changed_error(plan)) }
 }
 
 /// Error that carries the current version of the plan.
-fn changed(plan: &PricingPlan) -> AppError {
+fn plan_changed_error(plan: &PricingPlan) -> AppError {
     AppError::detailed(Code::PlanChanged, serde_json::json!({ "plan": plan }))
 }
 

@@ -90,7 +90,7 @@ pub async fn release(
     }
     let before = row.clone();
     let is_paid = stage(&row)? == Stage::Paid;
-    let given_back = Reversals::read(&tx, id).await?.given_back();
+    let given_back = Reversals::read(&tx, id).await?.refunded_or_pending();
     match decision {
         // The payment was paid before it was quarantined because of a refund or dispute.
         ReleaseAs::Asked if is_paid => apply::update_status(&mut row)?,
@@ -129,7 +129,7 @@ pub async fn release(
     apply::apply_deferred(service, &tx, &mut row, now).await?;
     let mut refunded = None;
     if decision == ReleaseAs::Refused && row.charge.is_some() {
-        let left = row.amount - Reversals::read(&tx, id).await?.given_back();
+        let left = row.amount - Reversals::read(&tx, id).await?.refunded_or_pending();
         if left > 0 {
             // Nothing was granted, so nothing is clawed back.
             let mut refund = refund::new_refund(row.id, left, reason.clone(), Some(by.user_id), now);

@@ -178,7 +178,7 @@ pub(super) async fn apply_update(
     let mut locked = rows::lock(&tx, id).await?.ok_or(Code::NotFound)?;
     let before = locked.clone();
     if let Some(news) = news {
-        apply::news(service, &tx, &mut locked, news, now).await?;
+        apply::apply_update(service, &tx, &mut locked, news, now).await?;
         apply::apply_deferred(service, &tx, &mut locked, now).await?;
     }
     if stage(&locked)? == Stage::Pending && now >= locked.expires_at.plus(EXPIRY_MARGIN) {

@@ -54,7 +54,7 @@ pub async fn refund(
         return Err(AppError::refused(Code::WrongState, "Only what was paid can be refunded."));
     }
     let mut claims = Reversals::read(&tx, row.id).await?;
-    let left = row.amount - claims.claimed();
+    let left = row.amount - claims.reversed();
     if left <= 0 && claims.is_disputed() {
         return Err(AppError::refused(
             Code::WrongState,
@@ -152,7 +152,7 @@ async fn start_attempt(service: &BillingService, id: PaymentRefundId) -> Result<
     let is_first = refund.unknown_since.is_none() && refund.reference.is_none();
     refund.attempts += 1;
     refund.unknown_since.get_or_insert(at);
-    refund.check_at = wait(service.config.payment.reconcile_after, refund.attempts).map(|wait| at.plus(wait));
+    refund.check_at = retry_delay(service.config.payment.reconcile_after, refund.attempts).map(|wait| at.plus(wait));
     if refund.check_at.is_none() {
         tracing::error!(refund = %id, payment = %row.id, "refund outcome unknown after a week, an administrator must decide it");
     }
@@ -162,7 +162,7 @@ async fn start_attempt(service: &BillingService, id: PaymentRefundId) -> Result<
 }
 
 /// Delay until the next attempt: doubles up to a day. `None` once the attempts have gone on for a week.
-fn wait(first: Duration, tries: i64) -> Option<Duration> {
+fn retry_delay(first: Duration, tries: i64) -> Option<Duration> {
     let (mut next, mut passed) = (first.min(DAY), Duration::ZERO);
     for _ in 1..tries {
         passed += next;
@@ -314,16 +314,16 @@ mod tests {
             let mut passed = Duration::ZERO;
             let mut last = first;
             let mut tries = 0;
-            while let Some(next) = wait(first, tries + 1) {
+            while let Some(next) = retry_delay(first, tries + 1) {
                 assert!(next >= last && next <= DAY, "{seconds}: {next:?} after {last:?}");
                 (last, tries) = (next, tries + 1);
                 passed += next;
             }
             assert!(passed >= WEEK && passed < WEEK + DAY, "{seconds}: {passed:?}");
             assert!(tries < 30, "{seconds}: {tries}");
-            assert_eq!(wait(first, i64::MAX), None);
+            assert_eq!(retry_delay(first, i64::MAX), None);
         }
-        assert_eq!(wait(Duration::from_secs(600), 1), Some(Duration::from_secs(600)));
-        assert_eq!(wait(Duration::from_secs(600), 3), Some(Duration::from_secs(2_400)));
+        assert_eq!(retry_delay(Duration::from_secs(600), 1), Some(Duration::from_secs(600)));
+        assert_eq!(retry_delay(Duration::from_secs(600), 3), Some(Duration::from_secs(2_400)));
     }
 }

@@ -67,7 +67,7 @@ pub async fn revenue(
     }
     for DailyCredits { day, kind, amount } in rows::booked(db, from, to).await? {
         let kind: EntryKind = kind.parse().map_err(AppError::internal)?;
-        add(day, &|sum| sum.book(kind, amount));
+        add(day, &|sum| sum.add_entry(kind, amount));
     }
     let groups = sums.into_iter().map(|(key, sum)| {
         let RevenueSum { money, credits } = sum.view();
@@ -108,7 +108,7 @@ impl GroupSum {
         self.money.entry(currency.to_owned()).or_insert_with(new)
     }
 
-    fn book(&mut self, kind: EntryKind, amount: MicroCredits) {
+    fn add_entry(&mut self, kind: EntryKind, amount: MicroCredits) {
         let RevenueCredits { sold, granted, used, expired, clawed_back } = &mut self.credits;
         match kind {
             EntryKind::Purchase => *sold += amount,

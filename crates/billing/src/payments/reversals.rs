@@ -70,12 +70,12 @@ impl Reversals {
     }
 
     /// Amount that was refunded, is being refunded, or is disputed.
-    pub fn claimed(&self) -> i64 {
-        self.given_back() + self.disputed()
+    pub fn reversed(&self) -> i64 {
+        self.refunded_or_pending() + self.disputed()
     }
 
     /// Amount that was refunded, or is being refunded.
-    pub fn given_back(&self) -> i64 {
+    pub fn refunded_or_pending(&self) -> i64 {
         self.refunds.iter().filter(|refund| is_effective(refund)).map(|refund| refund.amount).sum()
     }
 
@@ -89,7 +89,7 @@ impl Reversals {
     }
 
     /// Amount that was finally lost by completed refunds and lost disputes.
-    pub fn gone(&self) -> i64 {
+    pub fn lost_amount(&self) -> i64 {
         let lost = self.disputes.iter().filter(|dispute| dispute.state == DisputeState::Lost.as_str());
         self.refunded() + lost.map(|dispute| dispute.amount).sum::<i64>()
     }
@@ -101,8 +101,8 @@ impl Reversals {
     }
 
     /// Part of the given credits of `row` that is not reversed.
-    pub fn unclaimed(&self, row: &payment::Model, credits: MicroCredits) -> MicroCredits {
-        credits - part(row, credits, self.claimed())
+    pub fn remaining_credits(&self, row: &payment::Model, credits: MicroCredits) -> MicroCredits {
+        credits - part(row, credits, self.reversed())
     }
 
     /// The newest reversal that claws back credits; `None` if there is none.
@@ -136,7 +136,7 @@ impl Reversals {
             }
             let mut books = LockedAccounts::open(txn, holder_of(row, share.account), now).await?;
             let source = part_of(&claim.source(row), row, share.account);
-            books.only()?.claw_back(missing, &source, claim.kinds()[0], &source_of(row, share.account).id);
+            books.single_account()?.claw_back(missing, &source, claim.kinds()[0], &source_of(row, share.account).id);
             books.store(txn).await?;
             all += missing;
         }
@@ -144,7 +144,7 @@ impl Reversals {
     }
 
     /// Returns clawed-back credits to their accounts if no reversal claims them any more.
-    pub async fn give_back<C: ConnectionTrait>(
+    pub async fn return_excess<C: ConnectionTrait>(
         &self,
         txn: &C,
         row: &payment::Model,
@@ -158,7 +158,7 @@ impl Reversals {
             }
             let mut books = LockedAccounts::open(txn, holder_of(row, share.account), now).await?;
             let source = part_of(&claim.source(row), row, share.account);
-            books.only()?.reverse_clawback(excess, &source, claim.kinds()[1]);
+            books.single_account()?.reverse_clawback(excess, &source, claim.kinds()[1]);
             books.store(txn).await?;
         }
         Ok(())
@@ -171,7 +171,7 @@ impl Reversals {
         if stage(row)? != Stage::Paid {
             return Ok(Vec::new());
         }
-        let claimed = self.claimed();
+        let claimed = self.reversed();
         let mut shares = Vec::new();
         for (account, credits) in grants_of_payment(txn, row).await? {
             let sources = self.all().map(|claim| part_of(&claim.source(row), row, account).id).collect();

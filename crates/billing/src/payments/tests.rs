@@ -170,12 +170,12 @@ impl Buyer {
         let now = service.clock.now();
         let tx = service.db.begin().await.unwrap();
         let mut books = LockedAccounts::open(&tx, AccountHolder::Person(self.user_id), now).await.unwrap();
-        let book = books.only().unwrap();
+        let book = books.single_account().unwrap();
         let id = Uuid::now_v7();
         match deed {
             Deed::Gift(amount) => {
                 let expires_at = Some(now.plus(Duration::from_secs(2 * 3_600)));
-                book.give(MicroCredits(amount), &PostingSource::new("test", id), expires_at, None);
+                book.grant(MicroCredits(amount), &PostingSource::new("test", id), expires_at, None);
             }
             Deed::Hold(amount) if MicroCredits(amount) <= book.available() => {
                 let amount = MicroCredits(amount);
@@ -190,7 +190,7 @@ impl Buyer {
                 if let Some((hold, amount)) = self.holds.pop() {
                     assert_eq!(ledger_rows::remove_reservations(&tx, &[hold]).await.unwrap().len(), 1);
                     let source = PostingSource::new("usage", id);
-                    book.free(MicroCredits(amount));
+                    book.release_hold(MicroCredits(amount));
                     book.post_holds(&source);
                     if let Deed::Settle(cost) = deed {
                         book.charge(MicroCredits(cost), &source);

@@ -118,10 +118,10 @@ impl Allotment {
     /// True if a call may draw this amount.
     fn has_room(&self, amount: MicroCredits, now: Instant) -> bool {
         let has_enough = self.free() >= amount && self.free() > MicroCredits::ZERO;
-        self.is_good(now) && (self.is_limitless || has_enough)
+        self.is_confirmed(now) && (self.is_limitless || has_enough)
     }
 
-    fn is_good(&self, now: Instant) -> bool {
+    fn is_confirmed(&self, now: Instant) -> bool {
         !self.is_closed && self.reserved_at.is_some_and(|at| now.duration_since(at) < CONFIRMATION_TTL)
     }
 
@@ -148,7 +148,7 @@ impl LocalAllotments {
     ) -> Option<(Reservation, Vec<SpendingLimit>)> {
         let mut blocks = self.lock();
         let has_room =
-            |purse: &SpendingLimit| blocks.get(purse).is_some_and(|block| block.has_room(amounts.of(*purse), now));
+            |purse: &SpendingLimit| blocks.get(purse).is_some_and(|block| block.has_room(amounts.amount_for(*purse), now));
         if !purses.iter().flatten().all(has_room) {
             return None;
         }
@@ -156,7 +156,7 @@ impl LocalAllotments {
             (Vec::new(), Reservation { holds: [None; super::MAX_LIMITS], amounts, origin: Origin::Blocks });
         for (place, purse) in held.holds.iter_mut().zip(purses.iter().flatten()) {
             let block = blocks.get_mut(purse)?;
-            let amount = amounts.of(*purse);
+            let amount = amounts.amount_for(*purse);
             (block.usual, block.used_at) = (amount, now);
             if block.is_limitless {
                 continue;
@@ -175,7 +175,7 @@ impl LocalAllotments {
         let mut blocks = self.lock();
         let mut busy = Vec::new();
         for purse in purses.iter().flatten() {
-            let amount = amounts.of(*purse);
+            let amount = amounts.amount_for(*purse);
             let Some(block) = blocks.get_mut(purse) else {
                 blocks.insert(*purse, Allotment::new(amount, now));
                 continue;
@@ -192,23 +192,23 @@ impl LocalAllotments {
     /// Records the cost of a finished call that drew from allotments.
     pub fn finish(&self, held: &Reservation, cost: Amounts) {
         self.change(held, |purse, block| {
-            block.in_use = block.in_use - held.amounts.of(purse);
-            block.owed += cost.of(purse);
+            block.in_use = block.in_use - held.amounts.amount_for(purse);
+            block.owed += cost.amount_for(purse);
         });
     }
 
     /// Deducts a cost that was posted in the database.
-    pub fn booked(&self, held: &Reservation, cost: Amounts) {
+    pub fn mark_posted(&self, held: &Reservation, cost: Amounts) {
         self.change(held, |purse, block| {
-            let cost = cost.of(purse);
+            let cost = cost.amount_for(purse);
             block.owed = block.owed - cost;
             block.amount = (block.amount - cost).max(MicroCredits::ZERO);
         });
     }
 
     /// Drops a cost that will never be posted.
-    pub fn forgotten(&self, held: &Reservation, cost: Amounts) {
-        self.change(held, |purse, block| block.owed = block.owed - cost.of(purse));
+    pub fn discard(&self, held: &Reservation, cost: Amounts) {
+        self.change(held, |purse, block| block.owed = block.owed - cost.amount_for(purse));
     }
 
     fn change(&self, held: &Reservation, change: impl Fn(SpendingLimit, &mut Allotment)) {
@@ -221,7 +221,7 @@ impl LocalAllotments {
     }
 
     /// Returns the reservation requests for these limits.
-    pub fn wishes(&self, purses: &[SpendingLimit]) -> Vec<AllotmentRequest> {
+    pub fn pending_requests(&self, purses: &[SpendingLimit]) -> Vec<AllotmentRequest> {
         let blocks = self.lock();
         let wish = |purse: &SpendingLimit| {
             let block = blocks.get(purse)?;
@@ -238,7 +238,7 @@ impl LocalAllotments {
         purses.iter().filter_map(wish).collect()
     }
 
-    pub fn granted(&self, grants: &[AllotmentGrant], now: Instant) {
+    pub fn apply_grants(&self, grants: &[AllotmentGrant], now: Instant) {
         let mut blocks = self.lock();
         for AllotmentGrant { request: wish, amount, is_covered, is_limitless } in grants {
             let Some(block) = blocks.get_mut(&wish.purse) else { continue };
@@ -307,7 +307,7 @@ impl LocalAllotments {
     }
 
     /// Amount of the allotment that no call has drawn, and the costs that are not posted yet.
-    pub fn unseen(&self, purse: SpendingLimit) -> (MicroCredits, MicroCredits) {
+    pub fn unposted(&self, purse: SpendingLimit) -> (MicroCredits, MicroCredits) {
         let blocks = self.lock();
         blocks.get(&purse).map_or_else(Default::default, |block| (block.amount - block.in_use, block.owed))
     }
@@ -339,9 +339,9 @@ mod tests {
         assert!(blocks.record_call(&named(), CALL, now).is_empty(), "a single call is not busy");
         assert_eq!(blocks.record_call(&named(), CALL, now), [purse()]);
         assert!(blocks.record_call(&named(), CALL, now).is_empty(), "a reservation is pending");
-        let wish = blocks.wishes(&[purse()])[0];
+        let wish = blocks.pending_requests(&[purse()])[0];
         assert_eq!((wish.extra, wish.needed), (MicroCredits(100 * INITIAL_CALLS), MicroCredits::ZERO));
-        blocks.granted(
+        blocks.apply_grants(
             &[AllotmentGrant {
                 request: wish,
                 amount: MicroCredits(100 * calls),
@@ -367,10 +367,10 @@ mod tests {
         let (held, _) = blocks.draw(&named(), CALL, Instant::now()).unwrap();
         let cost = Amounts::cost(MicroCredits(30));
         blocks.finish(&held, cost);
-        assert_eq!(blocks.unseen(purse()), (MicroCredits(100), MicroCredits(30)));
+        assert_eq!(blocks.unposted(purse()), (MicroCredits(100), MicroCredits(30)));
         assert!(blocks.draw(&named(), Amounts::cost(MicroCredits(71)), Instant::now()).is_none());
-        blocks.booked(&held, cost);
-        assert_eq!(blocks.unseen(purse()), (MicroCredits(70), MicroCredits::ZERO));
+        blocks.mark_posted(&held, cost);
+        assert_eq!(blocks.unposted(purse()), (MicroCredits(70), MicroCredits::ZERO));
         assert!(blocks.draw(&named(), Amounts::cost(MicroCredits(70)), Instant::now()).is_some());
     }
 
@@ -382,17 +382,17 @@ mod tests {
         tokio::time::advance(IDLE_TIMEOUT).await;
         assert_eq!(blocks.due(Instant::now()), [purse()]);
         assert!(blocks.draw(&named(), CALL, Instant::now()).is_none(), "the allotment is closed");
-        let wish = blocks.wishes(&[purse()])[0];
+        let wish = blocks.pending_requests(&[purse()])[0];
         assert!(wish.is_closed && wish.needed == MicroCredits(100));
-        blocks.granted(
+        blocks.apply_grants(
             &[AllotmentGrant { request: wish, amount: MicroCredits(100), is_covered: true, is_limitless: false }],
             Instant::now(),
         );
         assert_eq!(blocks.holds().len(), 1, "the call in progress keeps its part");
         blocks.finish(&held, Amounts::default());
         assert_eq!(blocks.close(|_| true), [purse()]);
-        let wish = blocks.wishes(&[purse()])[0];
-        blocks.granted(
+        let wish = blocks.pending_requests(&[purse()])[0];
+        blocks.apply_grants(
             &[AllotmentGrant { request: wish, amount: MicroCredits::ZERO, is_covered: true, is_limitless: false }],
             Instant::now(),
         );
@@ -417,8 +417,8 @@ mod tests {
         _ = blocks.record_call(&named(), CALL, Instant::now());
         assert_eq!(blocks.record_call(&named(), CALL, Instant::now()), [purse()]);
         let grant = |limitless: bool, amount| {
-            let wish = blocks.wishes(&[purse()])[0];
-            blocks.granted(
+            let wish = blocks.pending_requests(&[purse()])[0];
+            blocks.apply_grants(
                 &[AllotmentGrant { request: wish, amount, is_covered: true, is_limitless: limitless }],
                 Instant::now(),
             );

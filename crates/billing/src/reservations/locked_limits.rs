@@ -82,7 +82,7 @@ impl LockedLimits {
     }
 
     /// Remaining amount; `None` if there is no limit.
-    pub fn left(&self, purse: SpendingLimit) -> Option<MicroCredits> {
+    pub fn remaining(&self, purse: SpendingLimit) -> Option<MicroCredits> {
         match purse {
             SpendingLimit::Counter(counter) => self.limit(counter).map(|row| row.spending_limit - row.spent - row.held),
             // A holder without an account has no credits.
@@ -98,7 +98,7 @@ impl LockedLimits {
     }
 
     /// Used and held amount, limit, and start of the next period.
-    pub fn figures(&self, purse: SpendingLimit) -> (i64, i64, Option<Timestamp>) {
+    pub fn usage(&self, purse: SpendingLimit) -> (i64, i64, Option<Timestamp>) {
         let SpendingLimit::Counter(counter) = purse else { return (0, 0, None) };
         self.counters.get(&counter).map_or((0, 0, None), |row| {
             ((row.spent + row.held).0, row.spending_limit.0, resets_at(period_of(row), self.now))
@@ -171,7 +171,7 @@ impl LockedLimits {
             };
             for row in rows {
                 if let Some(book) = self.books.get_mut(row.account_id) {
-                    book.free(row.amount);
+                    book.release_hold(row.amount);
                 }
                 let purse = SpendingLimit::Credits(row.account_id);
                 removed.push(RemovedHold { id: row.id, purse, amount: row.amount, expires_at: row.expires_at });

@@ -169,7 +169,7 @@ impl Settlement {
     }
 
     /// Reservation of credits behind this settlement.
-    pub fn left(&self) -> Option<OrphanedReservation> {
+    pub fn orphaned(&self) -> Option<OrphanedReservation> {
         let is_block = self.held.origin != Origin::Own;
         self.held.holds.iter().flatten().find_map(|(purse, hold)| {
             let account = purse.account().filter(|_| !hold.is_nil())?;
@@ -258,7 +258,7 @@ impl Reservations {
     }
 
     /// Stops renewing the reservation here; another instance may finish the call.
-    pub fn let_go(&self, held: &Reservation) {
+    pub fn stop_renewing(&self, held: &Reservation) {
         for (_, id) in held.holds.iter().flatten() {
             self.live.remove(id);
         }
@@ -267,7 +267,7 @@ impl Reservations {
     /// Finishes a call with its actual cost. Returns the settlement to post, if any.
     pub fn finish(&self, held: Reservation, cost: Amounts, source: Uuid) -> Option<Settlement> {
         match held.origin {
-            Origin::Own | Origin::LeftBlock => self.let_go(&held),
+            Origin::Own | Origin::LeftBlock => self.stop_renewing(&held),
             Origin::Blocks => self.blocks.finish(&held, cost),
         }
         let is_booked = held.origin == Origin::Own || cost != Amounts::default();
@@ -275,17 +275,17 @@ impl Reservations {
     }
 
     /// Lock that the writer of settlements holds while it posts them.
-    pub async fn turn(&self) -> MutexGuard<'_, ()> {
+    pub async fn lock_writes(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().await
     }
 
     /// Applies settlements that were posted in the database.
-    pub fn booked<'a>(&self, settlements: impl IntoIterator<Item = &'a Settlement>) {
+    pub fn mark_posted<'a>(&self, settlements: impl IntoIterator<Item = &'a Settlement>) {
         let mut concerned = Vec::new();
         for settlement in settlements {
             let Settlement { held, cost, .. } = settlement;
             if held.origin == Origin::Blocks {
-                self.blocks.booked(held, *cost);
+                self.blocks.mark_posted(held, *cost);
             }
             concerned.extend(held.holds.iter().flatten().map(|(purse, _)| purse));
         }
@@ -293,14 +293,14 @@ impl Reservations {
     }
 
     /// Drops a settlement that will never be posted.
-    pub fn forgotten(&self, Settlement { held, cost, .. }: &Settlement) {
+    pub fn discard(&self, Settlement { held, cost, .. }: &Settlement) {
         if held.origin == Origin::Blocks {
-            self.blocks.forgotten(held, *cost);
+            self.blocks.discard(held, *cost);
         }
     }
 
     /// Closes the local allotments of these keys, users and workspaces, whose budgets or plans have changed.
-    pub fn changed(self: &Arc<Self>, ids: &[Uuid]) {
+    pub fn close_allotments(self: &Arc<Self>, ids: &[Uuid]) {
         self.spawn_reserve_allotments(self.blocks.close(|purse| ids.contains(&purse.id())));
     }
 
@@ -311,15 +311,15 @@ impl Reservations {
 
     /// Returns the free amounts of the local allotments of these limits, or of all. Returns false if there was nothing
     /// to return.
-    pub async fn give_back(&self, purses: Option<&[SpendingLimit]>) -> Result<bool, AppError> {
+    pub async fn return_allotments(&self, purses: Option<&[SpendingLimit]>) -> Result<bool, AppError> {
         let closed = self.blocks.close(|purse| purses.is_none_or(|meant| meant.contains(purse)));
         self.reserve_allotments(&closed).await?;
         Ok(!closed.is_empty())
     }
 
     /// Amount of the local allotment that no call has drawn, and the costs not posted yet.
-    pub fn unseen(&self, purse: SpendingLimit) -> (MicroCredits, MicroCredits) {
-        self.blocks.unseen(purse)
+    pub fn unposted(&self, purse: SpendingLimit) -> (MicroCredits, MicroCredits) {
+        self.blocks.unposted(purse)
     }
 
     /// Spawns the task on the instance's runtime, so that it finishes even if the caller is dropped.
@@ -356,11 +356,11 @@ impl Reservations {
             return Ok(());
         }
         let _turn = self.turn.lock().await;
-        let wishes = self.blocks.wishes(due);
+        let wishes = self.blocks.pending_requests(due);
         let now = self.clock.now();
-        match grant(&self.db, &wishes, now, now.plus(self.expiry)).await {
+        match grant_allotments(&self.db, &wishes, now, now.plus(self.expiry)).await {
             Ok(grants) => {
-                self.blocks.granted(&grants, Instant::now());
+                self.blocks.apply_grants(&grants, Instant::now());
                 Ok(())
             }
             Err(error) => {
@@ -373,7 +373,7 @@ impl Reservations {
 
 /// Sets the reserved amounts of local allotments in the database. Amounts that calls have drawn in the meantime stay
 /// reserved: only a closed allotment shrinks.
-async fn grant(
+async fn grant_allotments(
     db: &Database,
     wishes: &[AllotmentRequest],
     now: Timestamp,
@@ -386,7 +386,7 @@ async fn grant(
     let mut grants = Vec::with_capacity(wishes.len());
     for wish in wishes {
         let before = before.get(&wish.id).copied().unwrap_or_default();
-        let Some(left) = purses.left(wish.purse) else {
+        let Some(left) = purses.remaining(wish.purse) else {
             grants.push(AllotmentGrant {
                 request: *wish,
                 amount: MicroCredits::ZERO,
@@ -437,12 +437,12 @@ async fn decide_batch(
 fn decide(purses: &mut LockedLimits, take: &ReservationRequest, expires_at: Timestamp) -> ReservationDecision {
     let mut any = false;
     for purse in take.purses.iter().flatten() {
-        let Some(left) = purses.left(*purse) else { continue };
+        let Some(left) = purses.remaining(*purse) else { continue };
         any = true;
         // A limit with nothing left refuses the call. This doesn't affect calls without cost: budgets and credits are
         // not in their list of limits.
-        if left < take.amounts.of(*purse) || left <= MicroCredits::ZERO {
-            let (used, limit, resets_at) = purses.figures(*purse);
+        if left < take.amounts.amount_for(*purse) || left <= MicroCredits::ZERO {
+            let (used, limit, resets_at) = purses.usage(*purse);
             return ReservationDecision::Refused(Shortage { purse: *purse, used, limit, resets_at });
         }
     }
@@ -450,7 +450,7 @@ fn decide(purses: &mut LockedLimits, take: &ReservationRequest, expires_at: Time
         return ReservationDecision::Unlimited;
     }
     for purse in take.purses.iter().flatten() {
-        purses.hold(*purse, take.id, take.amounts.of(*purse), expires_at);
+        purses.hold(*purse, take.id, take.amounts.amount_for(*purse), expires_at);
     }
     ReservationDecision::Held
 }
@@ -465,7 +465,7 @@ pub async fn settle<C: ConnectionTrait>(txn: &C, settlements: &[Settlement], now
     let mut purses = LockedLimits::open(txn, holds().map(|(_, (purse, _))| purse), now).await?;
     let mut drawn: HashMap<Uuid, MicroCredits> = HashMap::new();
     for (Settlement { held, cost, source }, (purse, id)) in holds() {
-        let cost = cost.of(purse);
+        let cost = cost.amount_for(purse);
         purses.spend(purse, cost, *source);
         if held.origin != Origin::Own {
             *drawn.entry(id).or_default() += cost;

@@ -62,7 +62,7 @@ impl Amounts {
     }
 
     /// Excess over `other` in each unit, at least zero.
-    pub fn beyond(self, other: Self) -> Self {
+    pub fn excess_over(self, other: Self) -> Self {
         Self {
             cost: (self.cost - other.cost).max(MicroCredits::ZERO),
             tokens: self.tokens.saturating_sub(other.tokens).max(0),
@@ -71,7 +71,7 @@ impl Amounts {
     }
 
     /// Amount in the unit of the given limit.
-    pub fn of(self, purse: SpendingLimit) -> MicroCredits {
+    pub fn amount_for(self, purse: SpendingLimit) -> MicroCredits {
         use appcore::view::QuotaMetric;
         match purse {
             SpendingLimit::Credits(_) | SpendingLimit::Counter(CounterId::Budget(_)) => self.cost,

@@ -36,14 +36,14 @@ async fn in_books(
 ) {
     let tx = db.begin().await.unwrap();
     let mut books = LockedAccounts::open(&tx, AccountHolder::Person(UserId(account)), now).await.unwrap();
-    change(books.only().unwrap());
+    change(books.single_account().unwrap());
     books.store(&tx).await.unwrap();
     tx.commit().await.unwrap();
 }
 
 async fn account(db: &Database, credits: i64) -> Uuid {
     let id = Uuid::now_v7();
-    in_books(db, id, NOW, |book| book.buy(MicroCredits(credits), &PostingSource::new("payment", id), None)).await;
+    in_books(db, id, NOW, |book| book.purchase(MicroCredits(credits), &PostingSource::new("payment", id), None)).await;
     id
 }
 
@@ -55,11 +55,11 @@ async fn reserve(holds: &Arc<Reservations>, account: Uuid, amount: i64, origin: 
 /// Posts the cost of a finished call, and returns the settlement that was posted.
 async fn book(db: &Database, holds: &Reservations, held: Reservation, cost: i64, now: Timestamp) -> Option<Settlement> {
     let settlement = holds.finish(held, Amounts::cost(MicroCredits(cost)), Uuid::now_v7())?;
-    let _turn = holds.turn().await;
+    let _turn = holds.lock_writes().await;
     let tx = db.begin().await.unwrap();
     settle(&tx, &[settlement], now).await.unwrap();
     tx.commit().await.unwrap();
-    holds.booked([&settlement]);
+    holds.mark_posted([&settlement]);
     Some(settlement)
 }
 
@@ -125,10 +125,10 @@ async fn reservation_of_killed_process_pays_for_its_finished_call() {
         let held = reserve(&instances[0], account, 900, Origin::Own).await.unwrap();
         let finished = instances[0].finish(held, Amounts::cost(MicroCredits(600)), Uuid::now_v7()).unwrap();
         assert_eq!(figures(&db, account).await, (1_000, 900, 0), "killed before posting");
-        restarted(600, finished.left()).await;
+        restarted(600, finished.orphaned()).await;
         assert_eq!(figures(&db, account).await, (400, 0, 0), "the reserved amount is no debt");
         // This time the reservation no longer exists, as if it had expired.
-        restarted(100, finished.left()).await;
+        restarted(100, finished.orphaned()).await;
         assert_eq!(figures(&db, account).await, (300, 0, 0));
         // The rest of an allotment stays reserved until it expires.
         let block = reserve(&instances[0], account, 300, Origin::Own).await.unwrap();
@@ -159,7 +159,7 @@ async fn busy_account_is_drawn_from_allotments_to_the_end() {
                     served += 1;
                 }
                 // Returns the unused amounts, as the gateway does before it refuses a call.
-                holds.give_back(Some(&[SpendingLimit::Credits(account)])).await.unwrap();
+                holds.return_allotments(Some(&[SpendingLimit::Credits(account)])).await.unwrap();
             }
             assert!(served <= CALLS);
             if before == served {
@@ -220,7 +220,7 @@ async fn failing_account_does_not_delay_others() {
         let accounts: [Uuid; 3] = std::array::from_fn(|_| Uuid::now_v7());
         for id in accounts {
             let until = Some(NOW.plus(EXPIRY));
-            in_books(&db, id, NOW, |book| book.buy(MicroCredits(100), &PostingSource::new("payment", id), until)).await;
+            in_books(&db, id, NOW, |book| book.purchase(MicroCredits(100), &PostingSource::new("payment", id), until)).await;
             assert!(reserve(&holds, id, 60, Origin::Own).await.is_some());
         }
         damage(&db, accounts[1], 60).await;
@@ -247,7 +247,7 @@ async fn another_instance_adopts_reservation() {
         let instances = instances(&db, &clock);
         let account = account(&db, 100).await;
         let queued = reserve(&instances[0], account, 60, Origin::Own).await.unwrap();
-        instances[0].let_go(&queued);
+        instances[0].stop_renewing(&queued);
         clock.advance(EXPIRY - Duration::from_secs(1));
         let adopted = instances[1].adopt(queued.id().unwrap()).await.unwrap().unwrap();
         assert_eq!(adopted.amounts.cost, MicroCredits(60));
@@ -417,7 +417,7 @@ impl Play {
                 };
                 let expires_at = expires.map(|seconds| now.plus(Duration::from_secs(seconds)));
                 let source = PostingSource::new("payment", &purchase.id);
-                in_books(&self.db, account, now, |book| book.buy(purchase.amount, &source, expires_at)).await;
+                in_books(&self.db, account, now, |book| book.purchase(purchase.amount, &source, expires_at)).await;
                 self.purchases.push(purchase);
             }
             Deed::Refund(which) => self.claw_back(which, EntryKind::Refund, |purchase| &mut purchase.is_refunded).await,
@@ -494,7 +494,7 @@ impl Play {
             self.finish_call(0, 1).await;
         }
         for holds in &self.instances {
-            holds.give_back(None).await.unwrap();
+            holds.return_allotments(None).await.unwrap();
         }
         self.clock.advance(EXPIRY * 2);
         self.instances[0].sweep().await.unwrap();

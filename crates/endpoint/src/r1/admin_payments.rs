@@ -313,7 +313,7 @@ impl Endpoint for SwitchGateway {
         by: &Confirmed,
     ) -> Result<Reply<PaymentGateway>, AppError> {
         let name: GatewayName = request.name.parse().map_err(|_| AppError::from(Code::NotFound))?;
-        Ok(Reply::of(payments::switch(ctx.billing(), by, name, request.enabled).await?))
+        Ok(Reply::of(payments::set_enabled(ctx.billing(), by, name, request.enabled).await?))
     }
 }
 

@@ -192,7 +192,7 @@ impl Endpoint for ExportAnyLedger {
             (None, None) => None,
             (person, workspace) => Some(AccountHolder::from_request(person, workspace)?),
         };
-        Ok(csv_reply(credits::export_of(Arc::clone(ctx.billing()), holder, Period { from, to })?))
+        Ok(csv_reply(credits::export_for_holder(Arc::clone(ctx.billing()), holder, Period { from, to })?))
     }
 }
 

@@ -215,6 +215,6 @@ impl Endpoint for PaySubscription {
         let unknown = || AppError::field("gateway", "invalid", "This value isn't available on this server.");
         let gateway = gateway.map(|name| name.parse::<GatewayName>()).transpose().map_err(|_| unknown())?;
         let order = PayRequest { gateway, method_id: payment_method_id, return_url, address: ctx.address() };
-        Ok(Reply::of(subscriptions::pay(ctx.billing(), *payer, order).await?.into()))
+        Ok(Reply::of(subscriptions::pay_next_period(ctx.billing(), *payer, order).await?.into()))
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn view(service: &GatewayService, id: BudgetId, mut row: budget::Mode
     let now = service.clock.now();
     roll_over(&mut row, now);
     let period = period_of(&row);
-    let (unused, owed) = service.billing.reservations.unseen(id.into());
+    let (unused, owed) = service.billing.reservations.unposted(id.into());
     let held = (row.held - unused).max(MicroCredits::ZERO);
     Budget { limit: row.spending_limit, period, spent: row.spent + owed, held, resets_at: resets_at(period, now) }
 }

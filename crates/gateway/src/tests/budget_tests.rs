@@ -65,7 +65,7 @@ async fn make_busy(service: &Arc<GatewayService>, caller: &GatewayCaller) {
     let budget = BudgetId { scope: BudgetScope::Key, id: caller.key_id.0 };
     until(async || {
         drop(ask(service, caller, "small").await.ok().unwrap());
-        let (reserved, _) = service.billing.reservations.unseen(budget.into());
+        let (reserved, _) = service.billing.reservations.unposted(budget.into());
         reserved > MicroCredits::ZERO
     })
     .await;

@@ -16,7 +16,7 @@ use dbcontext::{
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::{MAX_SEATS, Payer, PaymentPurpose, interval_of, methods, notify_payer, price_of, state, view, wrong_state};
+use super::{MAX_SEATS, Payer, PaymentPurpose, interval_of, methods, notify_payer, price_of, parse_state, view, wrong_state};
 use crate::{
     BillingService, entitlements,
     payments::{self, StartedCheckout, charges, checkout, plans},
@@ -88,7 +88,7 @@ async fn plan_change<C: ConnectionTrait>(
     seats: Option<i64>,
     now: Timestamp,
 ) -> Result<CalculatedChange, AppError> {
-    match state(&row)? {
+    match parse_state(&row)? {
         SubscriptionState::Active if row.period_end > now => {}
         SubscriptionState::Canceling => return Err(wrong_state("Resume your plan first.")),
         SubscriptionState::Active | SubscriptionState::PastDue => return Err(wrong_state("Pay your plan first.")),
@@ -182,7 +182,7 @@ pub async fn change(
         seats,
         credits: Some(MicroCredits(credits)),
         base_payment_id: row.payment_id,
-        ..payments::begun(service, payer.user_id, plan.id, &gateway, money, now)
+        ..payments::new_payment(service, payer.user_id, plan.id, &gateway, money, now)
     };
     let new = payment::Model { idempotency_key: format!("change {}", new.id), ..new };
     let method = match row.method_id.filter(|_| super::is_automatic(service, &row)) {
@@ -223,18 +223,18 @@ pub struct PayRequest {
 }
 
 /// Starts a manual payment of the next period.
-pub async fn pay(service: &BillingService, payer: Payer, order: PayRequest) -> Result<StartedCheckout, AppError> {
+pub async fn pay_next_period(service: &BillingService, payer: Payer, order: PayRequest) -> Result<StartedCheckout, AppError> {
     let PayRequest { gateway, method_id, return_url, address } = order;
     let now = service.clock.now();
     let method = match method_id {
-        Some(id) => Some(methods::own(service, payer, id).await?),
+        Some(id) => Some(methods::find_own(service, payer, id).await?),
         None => None,
     };
     let gateway = checkout::gateway_of_method(method.as_ref(), gateway)?;
     let return_path = return_url.as_deref().map(|path| checkout::own_path(service, path)).transpose()?;
     let tx = service.db.begin().await.map_err(app_error)?;
     let row = rows::lock_of(&tx, payer.account()).await?.ok_or(Code::NotFound)?;
-    if matches!(state(&row)?, SubscriptionState::Trialing | SubscriptionState::Ended) {
+    if matches!(parse_state(&row)?, SubscriptionState::Trialing | SubscriptionState::Ended) {
         return Err(wrong_state("Buy a plan first."));
     }
     if row.is_charging {
@@ -264,10 +264,10 @@ pub async fn pay(service: &BillingService, payer: Payer, order: PayRequest) -> R
     let plan = plans::view(plan_rows::by_id(&tx, plan_id).await?.ok_or(Code::NotFound)?)?;
     let seats = row.next_seats.unwrap_or(row.seats);
     let currency = row.currency.as_deref().and_then(|code| code.parse().ok());
-    let price = match priced(&plan, way.as_ref(), currency, seats) {
+    let price = match price_at(&plan, way.as_ref(), currency, seats) {
         Ok(price) => price,
         // Another gateway may accept other currencies only.
-        Err(_) => priced(&plan, way.as_ref(), None, seats)?,
+        Err(_) => price_at(&plan, way.as_ref(), None, seats)?,
     };
     let new = payment::Model {
         workspace_id: row.workspace_id,
@@ -275,7 +275,7 @@ pub async fn pay(service: &BillingService, payer: Payer, order: PayRequest) -> R
         seats,
         return_path,
         method_id,
-        ..payments::begun(service, payer.user_id, plan.id, name.as_str(), price, now)
+        ..payments::new_payment(service, payer.user_id, plan.id, name.as_str(), price, now)
     };
     payment_rows::insert(&tx, new.clone()).await?;
     tx.commit().await.map_err(app_error)?;
@@ -286,7 +286,7 @@ pub async fn pay(service: &BillingService, payer: Payer, order: PayRequest) -> R
 }
 
 /// Price of a plan at a gateway, including seats: in the requested currency, or the first that the gateway accepts.
-pub(in crate::payments) fn priced(
+pub(in crate::payments) fn price_at(
     plan: &PricingPlan,
     gateway: &dyn Gateway,
     currency: Option<Currency>,

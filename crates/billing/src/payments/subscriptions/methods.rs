@@ -16,7 +16,7 @@ use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Payer, account, notify_payer, reschedule, state, wrong_state};
+use super::{Payer, account, notify_payer, reschedule, parse_state, wrong_state};
 use crate::{
     BillingService,
     payments::{self, known_payment, request_error},
@@ -137,7 +137,7 @@ pub(in crate::payments) async fn save<C: ConnectionTrait>(
 
 /// True if the subscription will be charged for another period.
 fn renews(row: &subscription::Model) -> Result<bool, AppError> {
-    Ok(matches!(state(row)?, SubscriptionState::Active | SubscriptionState::PastDue))
+    Ok(matches!(parse_state(row)?, SubscriptionState::Active | SubscriptionState::PastDue))
 }
 
 pub(in crate::payments) fn view(row: &payment_method::Model) -> PaymentMethod {
@@ -174,7 +174,7 @@ pub async fn methods(
 }
 
 /// Reads one of the payer's saved payment methods.
-pub(in crate::payments) async fn own(
+pub(in crate::payments) async fn find_own(
     service: &BillingService,
     payer: Payer,
     id: PaymentMethodId,
@@ -193,14 +193,14 @@ pub async fn set_default(
     payer: Payer,
     id: PaymentMethodId,
 ) -> Result<PaymentMethod, AppError> {
-    let mut method = own(service, payer, id).await?;
+    let mut method = find_own(service, payer, id).await?;
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     let held = rows::lock_of(&tx, payer.account()).await?;
     method_rows::make_default(&tx, payer.account(), id).await?;
     method.is_default = true;
     let goes_on =
-        |row: &subscription::Model| Ok::<_, AppError>(renews(row)? || state(row)? == SubscriptionState::Canceling);
+        |row: &subscription::Model| Ok::<_, AppError>(renews(row)? || parse_state(row)? == SubscriptionState::Canceling);
     let mut told = None;
     if let Some(mut row) = held
         && goes_on(&row)?
@@ -224,7 +224,7 @@ pub async fn set_default(
 /// Removes a method, here and at the gateway. Another one becomes the default; the only method of a renewing plan can't
 /// be removed.
 pub async fn remove(service: &BillingService, payer: Payer, id: PaymentMethodId) -> Result<(), AppError> {
-    let method = own(service, payer, id).await?;
+    let method = find_own(service, payer, id).await?;
     detach(service, payer, &method).await?;
     let name = method.gateway.parse().map_err(AppError::internal)?;
     if let Some(recurring) = service.payments.gateway(name).and_then(|gateway| gateway.recurring()) {

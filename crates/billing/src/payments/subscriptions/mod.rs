@@ -34,16 +34,16 @@ use uuid::Uuid;
 
 pub use self::methods::SaveMethodJob;
 pub(super) use self::{
-    change::priced,
-    methods::{customer_of, own as own_method, save as save_method, view as method_view},
-    renew::{attempt_failed, charged, sweep},
+    change::price_at,
+    methods::{customer_of, find_own as own_method, save as save_method, view as method_view},
+    renew::{attempt_failed, charge_unattended, sweep},
 };
 pub use self::{
-    change::{ChangeResult, PayRequest, change, pay, preview},
+    change::{ChangeResult, PayRequest, change, pay_next_period, preview},
     methods::{remove, methods, portal, set_default},
 };
 use super::plans;
-pub(super) use crate::entitlements::state;
+pub(super) use crate::entitlements::parse_state;
 use crate::{
     BillingService, entitlements,
     ledger::{AccountHolder, LockedAccounts, PostingSource},
@@ -143,7 +143,7 @@ pub(super) fn cycle(row: &subscription::Model, plan: &PricingPlan) -> Result<Cyc
 
 /// Applies a state transition; returns false if it is invalid.
 pub(super) fn step(row: &mut subscription::Model, deed: SubscriptionTransition) -> Result<bool, AppError> {
-    let Some(next) = state(row)?.step(deed) else { return Ok(false) };
+    let Some(next) = parse_state(row)?.step(deed) else { return Ok(false) };
     row.state = next.as_str().to_owned();
     Ok(true)
 }
@@ -155,9 +155,9 @@ pub(super) fn is_automatic(service: &BillingService, row: &subscription::Model) 
     row.method_id.is_some() && gateway.is_some_and(|gateway| gateway.recurring().is_some())
 }
 
-pub(super) fn course(service: &BillingService, row: &subscription::Model) -> Result<SubscriptionSchedule, AppError> {
+pub(super) fn schedule(service: &BillingService, row: &subscription::Model) -> Result<SubscriptionSchedule, AppError> {
     Ok(SubscriptionSchedule {
-        state: state(row)?,
+        state: parse_state(row)?,
         starts_at: row.starts_at,
         period_end: row.period_end,
         ends_at: row.ends_at,
@@ -174,12 +174,12 @@ pub(super) fn reschedule(
     row: &mut subscription::Model,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    row.ends_at = match state(row)? {
+    row.ends_at = match parse_state(row)? {
         SubscriptionState::Active | SubscriptionState::PastDue => row.period_end.plus(service.config.payment.grace),
         SubscriptionState::Canceling | SubscriptionState::Trialing => row.period_end,
         SubscriptionState::Ended => row.ends_at.min(now),
     };
-    row.due_at = course(service, row)?.next().map(|(at, _)| at);
+    row.due_at = schedule(service, row)?.next().map(|(at, _)| at);
     row.updated_at = now;
     Ok(())
 }
@@ -235,8 +235,8 @@ async fn views(service: &BillingService, found: Vec<subscription::Model>) -> Res
     let mut views = Vec::new();
     for row in found {
         let plan = known.get(&row.plan_id).cloned().ok_or(Code::NotFound)?;
-        let state = state(&row)?;
-        let course = course(service, &row)?;
+        let state = parse_state(&row)?;
+        let course = schedule(service, &row)?;
         let price = price_of(&plan, &row);
         let next_plan = row.next_plan_id.and_then(|id| known.get(&id)).map(|plan| PlanName {
             id: plan.id.0,
@@ -341,7 +341,7 @@ pub async fn start_trial(service: &BillingService, by: &Principal, plan_id: Plan
     }
     let mut books = LockedAccounts::open(&tx, AccountHolder::Person(by.user_id), now).await?;
     let credits = MicroCredits(i64::try_from(part).unwrap_or(0));
-    books.only()?.give(credits, &PostingSource::new("trial", row.id), Some(end), None);
+    books.single_account()?.grant(credits, &PostingSource::new("trial", row.id), Some(end), None);
     books.store(&tx).await?;
     tx.commit().await.map_err(app_error)?;
     notify_payer(service, &row);
@@ -388,13 +388,13 @@ async fn transition(
     if row.is_charging {
         return Err(wrong_state("A charge is in progress. Try again in a few minutes."));
     }
-    if state(&row)? == SubscriptionState::Canceling && row.period_end <= now {
+    if parse_state(&row)? == SubscriptionState::Canceling && row.period_end <= now {
         return Err(wrong_state("It has ended already."));
     }
     if !step(&mut row, deed)? {
         return Err(wrong_state(sentence));
     }
-    if state(&row)? == SubscriptionState::Ended {
+    if parse_state(&row)? == SubscriptionState::Ended {
         row.period_end = row.period_end.min(now);
         row.ends_at = now;
     }

@@ -36,7 +36,7 @@ use stage::{PASSWORD, create_workspace, email, principal, sign_in, sign_up, stag
 use uuid::Uuid;
 
 use super::{
-    Payer, PaymentPurpose, change, pay, state,
+    Payer, PaymentPurpose, change, pay_next_period, parse_state,
     tests::{all_payments, allowed, order, complete_payment},
 };
 use crate::{
@@ -142,7 +142,7 @@ impl Group {
                 }
             }
             Step::PayNext => {
-                if let Some(begun) = allowed(pay(service, self.payer(), super::PayRequest::default()).await) {
+                if let Some(begun) = allowed(pay_next_period(service, self.payer(), super::PayRequest::default()).await) {
                     complete_payment(service, &self.owner, begun.payment_id, DemoOutcome::Paid).await;
                 }
             }
@@ -271,7 +271,7 @@ impl Group {
 
     async fn check_plan(&self, service: &BillingService, paid: &[payment::Model], gone: &HashSet<Uuid>) {
         let Some(held) = rows::of(service.db.writer(), self.id.0).await.unwrap() else { return };
-        if state(&held).unwrap() == SubscriptionState::Ended {
+        if parse_state(&held).unwrap() == SubscriptionState::Ended {
             return;
         }
         let by_id = |id: Uuid| paid.iter().find(|one| one.id == id).unwrap();

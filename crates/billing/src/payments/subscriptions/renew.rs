@@ -12,7 +12,7 @@ use identity::mail::{self, MailContent, Recipient};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::{PaymentPurpose, course, notify_payer, price_of, reschedule, state, step};
+use super::{PaymentPurpose, schedule, notify_payer, price_of, reschedule, parse_state, step};
 use crate::{
     BillingService,
     payments::{
@@ -60,7 +60,7 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     let Some(mut row) = rows::lock(&tx, id).await? else { return Ok(()) };
-    let Some(due) = course(service, &row)?.due(now) else {
+    let Some(due) = schedule(service, &row)?.due(now) else {
         reschedule(service, &mut row, now)?;
         rows::store(&tx, row).await?;
         return tx.commit().await.map_err(app_error);
@@ -116,7 +116,7 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
 
 fn reminder(service: &BillingService, row: &subscription::Model, plan: &PricingPlan) -> Result<MailContent, AppError> {
     let (name, at, page) = (plan.name.clone(), row.period_end, page_of(row));
-    if state(row)? == SubscriptionState::Trialing {
+    if parse_state(row)? == SubscriptionState::Trialing {
         return Ok(MailContent::TrialEnding { plan: name, at, page });
     }
     let price = price_of(plan, row).and_then(|price| Some(Money::new(price.amount, price.currency.parse().ok()?)));
@@ -205,7 +205,7 @@ async fn renewal<C: ConnectionTrait>(
         expires_at: row.period_end.plus(service.config.payment.grace),
         // Reconciliation skips this payment, because the subscription's schedule checks it.
         check_at: None,
-        ..payments::begun(service, row.user_id, next.id, &gateway, money, now)
+        ..payments::new_payment(service, row.user_id, next.id, &gateway, money, now)
     };
     payment_rows::insert(txn, payment.clone()).await?;
     payment_rows::by_key(txn, row.user_id, &payment.idempotency_key).await?.ok_or_else(|| Code::Conflict.into())
@@ -223,7 +223,7 @@ async fn charge(
         None => None,
     };
     let found = match method {
-        Some(method) => charged(service, &payment, &method, row.attempts, ask).await,
+        Some(method) => charge_unattended(service, &payment, &method, row.attempts, ask).await,
         // The method was removed in the meantime, so the charge fails.
         None => Ok(Some(Snapshot { remote: RemoteState::Failed, charge: None })),
     };
@@ -235,7 +235,7 @@ async fn charge(
 }
 
 /// Charges a payment without the payer being present. Returns `None` if the gateway doesn't know the outcome yet.
-pub(in crate::payments) async fn charged(
+pub(in crate::payments) async fn charge_unattended(
     service: &BillingService,
     payment: &payment::Model,
     method: &payment_method::Model,
@@ -260,7 +260,7 @@ pub(in crate::payments) async fn attempt_failed<C: ConnectionTrait>(
     }
     row.is_charging = false;
     reschedule(service, &mut row, now)?;
-    let course = course(service, &row)?;
+    let course = schedule(service, &row)?;
     let letter = MailContent::ChargeFailed {
         plan: plan_rows::by_id(txn, payment.plan_id).await?.map(|plan| plan.name).unwrap_or_default(),
         amount: payments::price(payment)?.to_string(),

@@ -18,7 +18,7 @@ use stage::{PASSWORD, email, principal, sign_in, sign_up, stages};
 use uuid::Uuid;
 
 use super::{
-    PayRequest, Payer, SaveMethodJob, cancel, change, course, remove, methods, pay, resume, set_default, state,
+    PayRequest, Payer, SaveMethodJob, cancel, change, schedule, remove, methods, pay_next_period, resume, set_default, parse_state,
 };
 use crate::{
     BillingService, ledger,
@@ -187,7 +187,7 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
             }
         }
         Deed::Pay => {
-            if let Some(begun) = allowed(pay(service, payer, PayRequest::default()).await) {
+            if let Some(begun) = allowed(pay_next_period(service, payer, PayRequest::default()).await) {
                 complete_payment(service, by, begun.payment_id, DemoOutcome::Paid).await;
             }
         }
@@ -243,12 +243,12 @@ async fn check(
     assert_eq!(defaults, usize::from(!kept.is_empty()), "one saved method is the default: {kept:?}");
     let row = rows::of(service.db.writer(), user_id.0).await.unwrap()?;
     assert!(row.method_id.is_none_or(|id| kept.iter().any(|method| method.id == id.0)), "{row:?} {kept:?}");
-    let state = state(&row).unwrap();
+    let state = parse_state(&row).unwrap();
     let is_over = row.ends_at <= now;
     assert_eq!(state == ::payment::SubscriptionState::Ended, row.due_at.is_none(), "{row:?}");
     assert!(!row.is_charging, "the demo gateway answers at once: {row:?}");
     assert!(!is_over || state == ::payment::SubscriptionState::Ended, "an expired subscription has ended: {row:?}");
-    assert!(course(service, &row).unwrap().due(now).is_none(), "no due action is left: {row:?}");
+    assert!(schedule(service, &row).unwrap().due(now).is_none(), "no due action is left: {row:?}");
     if let Some(before) = before {
         assert!(row.period >= before.period, "{before:?} {row:?}");
         let is_longer = row.period > before.period;
