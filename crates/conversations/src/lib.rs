@@ -44,7 +44,7 @@ use event_log::{
 use files::FilesService;
 use gateway::GatewayService;
 use identity::{IdentityService, membership};
-pub use member_settings::{MemberSettingsChange, set_own};
+pub use member_settings::{MemberSettingsChange, set_member_settings};
 pub use members::{JoinedMember, add_member, leave, member, members, remove_member, set_role};
 use platform::{
     Core,
@@ -204,7 +204,7 @@ pub async fn delete(service: &ConversationsService, by: &Principal, id: Conversa
 }
 
 /// Conversations and workspaces that a user's connections subscribe to.
-pub async fn following(service: &ConversationsService, user: UserId) -> Result<ConnectionSubscriptions, AppError> {
+pub async fn subscriptions(service: &ConversationsService, user: UserId) -> Result<ConnectionSubscriptions, AppError> {
     let db = service.db.clone();
     let read = move |users: Vec<UserId>| {
         let db = db.clone();

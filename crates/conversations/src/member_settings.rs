@@ -22,7 +22,7 @@ pub struct MemberSettingsChange {
 }
 
 /// Changes the settings and notifies the caller's other connections of them.
-pub async fn set_own(
+pub async fn set_member_settings(
     service: &ConversationsService,
     by: &Principal,
     id: ConversationId,

@@ -50,7 +50,7 @@ pub async fn create(
     let new = Section { id: SectionId::new(), name, position: 0 };
     rows::insert(&tx, by.user_id, &new).await?;
     let id = new.id;
-    let place = place(position, sections.len());
+    let place = clamp_position(position, sections.len());
     sections.insert(place, new);
     let sections = renumber(&tx, by, sections).await?;
     tx.commit().await.map_err(app_error)?;
@@ -75,7 +75,7 @@ pub async fn update(
         section.name = name;
         rows::update(&tx, by.user_id, &section).await?;
     }
-    let place = place(change.position.or(i64::try_from(at).ok()), sections.len());
+    let place = clamp_position(change.position.or(i64::try_from(at).ok()), sections.len());
     sections.insert(place, section);
     let sections = renumber(&tx, by, sections).await?;
     tx.commit().await.map_err(app_error)?;
@@ -126,7 +126,7 @@ fn publish(service: &ConversationsService, by: &Principal, sections: &[Section])
     service.notify_user(by.user_id, &Event::SectionsChanged { sections: sections.to_vec() })
 }
 
-fn place(wanted: Option<i64>, last: usize) -> usize {
+fn clamp_position(wanted: Option<i64>, last: usize) -> usize {
     wanted.map_or(last, |wanted| usize::try_from(wanted.max(0)).unwrap_or(last).min(last))
 }
 

@@ -35,7 +35,7 @@ const FIRST_EVENTS: u32 = 32;
 pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>, answer_to: &AnswerTo) {
     pace(client, READ_COST).await;
     let followed: HashMap<ConversationId, SubscribedConversation> =
-        match conversations::following(&client.app().conversations, client.principal.user_id).await {
+        match conversations::subscriptions(&client.app().conversations, client.principal.user_id).await {
             Ok(following) => {
                 following.conversations.into_iter().map(|followed| (followed.conversation_id, followed)).collect()
             }

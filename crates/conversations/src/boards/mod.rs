@@ -23,7 +23,7 @@ pub use columns::{ColumnChange, ColumnPlace, create_column, delete_column, list_
 pub use dbcontext::query::tasks::{OwnTaskFilter, TaskFilter};
 pub use due::DueJob;
 use event_log::access;
-pub use tasks::{NewTask, TaskChange, archive_column, create, delete, find, list, of_caller, update};
+pub use tasks::{NewTask, TaskChange, archive_column, create, delete, find, list, list_own, update};
 
 use crate::ConversationsService;
 

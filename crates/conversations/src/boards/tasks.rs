@@ -76,7 +76,7 @@ pub async fn list(
 }
 
 /// Tasks assigned to the caller, across all boards.
-pub async fn of_caller(
+pub async fn list_own(
     service: &ConversationsService,
     by: &Principal,
     filter: OwnTaskFilter,
@@ -122,7 +122,7 @@ pub async fn create(
     let task_id = TaskId::new();
     let position = match new.position {
         Some(wanted) => free_position(&tx, new.column_id, &wanted, task_id).await?,
-        None => last(&tx, new.column_id).await?,
+        None => last_position(&tx, new.column_id).await?,
     };
     let task = Task {
         id: task_id,
@@ -188,7 +188,7 @@ pub async fn update(
     }
     task.position = match change.position {
         Some(wanted) => free_position(&tx, task.column_id, &wanted, task_id).await?,
-        None if task.column_id != before.column_id => last(&tx, task.column_id).await?,
+        None if task.column_id != before.column_id => last_position(&tx, task.column_id).await?,
         None => task.position,
     };
     match change.archived {
@@ -315,7 +315,7 @@ async fn free_position<C: ConnectionTrait>(
     Ok(wanted)
 }
 
-async fn last<C: ConnectionTrait>(db: &C, column: BoardColumnId) -> Result<String, AppError> {
+async fn last_position<C: ConnectionTrait>(db: &C, column: BoardColumnId) -> Result<String, AppError> {
     let last = rows::last_position(db, column).await?;
     position::parse(&position::between(last.as_deref(), None))
 }

@@ -64,7 +64,7 @@ pub struct BroadcastChange {
 pub async fn create(service: &ConversationsService, by: &Principal, new: NewBroadcast) -> Result<Broadcast, AppError> {
     let now = service.clock.now();
     let audience = validate_audience(new.audience)?;
-    let channels = channels(new.channels)?;
+    let channels = validate_channels(new.channels)?;
     let title = text_field::parse_line("title", &new.title, MAX_TITLE)?;
     let starts_at = new.starts_at.unwrap_or(now).max(now);
     check_end(starts_at.max(now), new.ends_at)?;
@@ -85,7 +85,7 @@ pub async fn create(service: &ConversationsService, by: &Principal, new: NewBroa
         created_by: by.user_id,
         created_at: now,
         updated_at: now,
-        recipients: count(service, &audience).await?,
+        recipients: count_recipients(service, &audience).await?,
         announced_state: None,
         announced_at: None,
         last_mailed_user_id: None,
@@ -103,7 +103,7 @@ pub async fn create(service: &ConversationsService, by: &Principal, new: NewBroa
 /// Changes an announcement that has not ended. After its start, the audience, the channels and the
 /// start can't be changed any more. Returns `WrongState` for such a change and for an ended
 /// announcement.
-pub async fn change(
+pub async fn update(
     service: &ConversationsService,
     by: &Principal,
     id: BroadcastId,
@@ -134,12 +134,12 @@ pub async fn change(
         let audience = validate_audience(audience)?;
         if audience != from_json::<Audience>(&row.audience)? {
             require_scheduled(is_scheduled)?;
-            row.recipients = count(service, &audience).await?;
+            row.recipients = count_recipients(service, &audience).await?;
             row.audience = to_json(&audience)?;
         }
     }
     if let Some(wanted) = change.channels {
-        let wanted = channels(wanted)?;
+        let wanted = validate_channels(wanted)?;
         if wanted != from_json::<Vec<BroadcastChannel>>(&row.channels)? {
             require_scheduled(is_scheduled)?;
             row.channels = to_json(&wanted)?;
@@ -198,7 +198,7 @@ pub async fn withdraw(service: &ConversationsService, by: &Principal, id: Broadc
 /// Number of recipients of an audience, and how many of them are online.
 pub async fn preview(service: &ConversationsService, audience: Audience) -> Result<BroadcastPreview, AppError> {
     let audience = validate_audience(audience)?;
-    let recipients = count(service, &audience).await?.unsigned_abs();
+    let recipients = count_recipients(service, &audience).await?.unsigned_abs();
     let mut online = 0;
     if audience.user_ids.is_empty() {
         // The audience may be everybody, so the online users are counted in batches.
@@ -220,7 +220,7 @@ pub async fn preview(service: &ConversationsService, audience: Audience) -> Resu
     Ok(BroadcastPreview { recipients, online: online as u64 })
 }
 
-async fn count(service: &ConversationsService, audience: &Audience) -> Result<i64, AppError> {
+async fn count_recipients(service: &ConversationsService, audience: &Audience) -> Result<i64, AppError> {
     let count = rows::count_audience(service.db.reader(), audience, service.clock.now()).await?;
     Ok(i64::try_from(count).unwrap_or(i64::MAX))
 }
@@ -275,7 +275,7 @@ fn check_end(after: Timestamp, end: Option<Timestamp>) -> Result<(), AppError> {
 }
 
 /// Validates channels, removes duplicates and sorts them.
-fn channels(wanted: Vec<BroadcastChannel>) -> Result<Vec<BroadcastChannel>, AppError> {
+fn validate_channels(wanted: Vec<BroadcastChannel>) -> Result<Vec<BroadcastChannel>, AppError> {
     if wanted.is_empty() {
         return Err(AppError::field("channels", "required", "Choose at least one way to reach people."));
     }

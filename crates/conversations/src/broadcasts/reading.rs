@@ -48,7 +48,7 @@ pub async fn find(service: &ConversationsService, id: BroadcastId) -> Result<Bro
 
 /// Announcements shown to the caller now: active banners addressed to them that they have not
 /// dismissed. Earliest first.
-pub async fn shown(service: &ConversationsService, by: &Principal) -> Result<Vec<ShownBroadcast>, AppError> {
+pub async fn active(service: &ConversationsService, by: &Principal) -> Result<Vec<ShownBroadcast>, AppError> {
     let now = service.clock.now();
     let mut active = rows::active(service.db.reader(), now).await?;
     let mut of_caller = Vec::new();
@@ -70,7 +70,7 @@ pub async fn shown(service: &ConversationsService, by: &Principal) -> Result<Vec
 }
 
 /// Records that the caller has seen an announcement.
-pub async fn see(service: &ConversationsService, by: &Principal, id: BroadcastId) -> Result<(), AppError> {
+pub async fn mark_seen(service: &ConversationsService, by: &Principal, id: BroadcastId) -> Result<(), AppError> {
     find_addressed(service, by, id).await?;
     rows::record_seen(service.db.writer(), id, by.user_id, service.clock.now()).await
 }

@@ -59,10 +59,10 @@ pub(super) fn prologue(format: ExportFormat, head: &ExportHead) -> Result<Vec<u8
              <meta name=\"viewport\" content=\"width=device-width\"><title>{0}</title>\
              <style>{STYLE}</style></head><body><h1>{0}</h1>\n<p class=\"gone\">Exported {1}</p>\n",
             escaped(&title),
-            moment(head.exported_at)
+            format_time(head.exported_at)
         )
         .into_bytes(),
-        ExportFormat::Markdown => format!("# {}\n\nExported {}\n", one_line(&title), moment(head.exported_at)).into_bytes(),
+        ExportFormat::Markdown => format!("# {}\n\nExported {}\n", one_line(&title), format_time(head.exported_at)).into_bytes(),
     })
 }
 
@@ -99,7 +99,7 @@ pub(super) fn message(
 }
 
 /// Human-readable time in UTC, because the reader's time zone is unknown.
-fn moment(at: Timestamp) -> String {
+fn format_time(at: Timestamp) -> String {
     let format = format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
     let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000_000).ok();
     moment.and_then(|moment| moment.format(format).ok()).unwrap_or_else(|| at.to_string())
@@ -108,7 +108,7 @@ fn moment(at: Timestamp) -> String {
 fn html(text: &mut String, message: &Message, name: &str, state: &str, has_files: bool) -> std::fmt::Result {
     let class = if message.thread_id.is_some() { " class=\"reply\"" } else { "" };
     let (id, at) = (message.id, message.created_at);
-    write!(text, "<article id=\"m-{id}\"{class}><h2>{} <time datetime=\"{at}\">{}</time>", escaped(name), moment(at))?;
+    write!(text, "<article id=\"m-{id}\"{class}><h2>{} <time datetime=\"{at}\">{}</time>", escaped(name), format_time(at))?;
     if !state.is_empty() {
         write!(text, " <time>({state})</time>")?;
     }
@@ -143,7 +143,7 @@ fn html(text: &mut String, message: &Message, name: &str, state: &str, has_files
 }
 
 fn markdown(text: &mut String, message: &Message, name: &str, state: &str, has_files: bool) -> std::fmt::Result {
-    write!(text, "\n**{}** {}", one_line(name), moment(message.created_at))?;
+    write!(text, "\n**{}** {}", one_line(name), format_time(message.created_at))?;
     if message.thread_id.is_some() {
         text.push_str(" in a thread");
     }

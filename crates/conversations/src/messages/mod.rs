@@ -117,7 +117,7 @@ async fn resolve_here(
 }
 
 /// Parses the content of a message. The writer later checks the length limit of the conversation.
-pub fn content(service: &ConversationsService, text: impl Into<String>) -> Result<Content, AppError> {
+pub fn parse_content(service: &ConversationsService, text: impl Into<String>) -> Result<Content, AppError> {
     Content::parse(text, max_chars(service))
 }
 
@@ -136,7 +136,7 @@ pub fn parse_content_with_files(
         ));
     }
     if files.is_empty() && !is_forward {
-        content(service, text)
+        parse_content(service, text)
     } else {
         Content::parse_with_files(text, max_chars(service))
     }

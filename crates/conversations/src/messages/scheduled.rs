@@ -187,7 +187,7 @@ pub async fn find(service: &ConversationsService, by: &Principal, id: ScheduledI
 }
 
 /// Changes the text, the mentions or the time. A message that was refused is scheduled again.
-pub async fn change(
+pub async fn update(
     service: &ConversationsService,
     by: &Principal,
     id: ScheduledId,

@@ -134,7 +134,7 @@ pub async fn assign(service: &ConversationsService, by: &Principal, id: ReportId
 }
 
 /// Unassigns a report.
-pub async fn release(service: &ConversationsService, by: &Principal, id: ReportId) -> Result<Report, AppError> {
+pub async fn unassign(service: &ConversationsService, by: &Principal, id: ReportId) -> Result<Report, AppError> {
     set_assignee(service, by, id, None, Action::ReportReleased).await
 }
 

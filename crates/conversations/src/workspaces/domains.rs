@@ -33,7 +33,7 @@ static PUBLIC_MAIL_DOMAINS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
 });
 
 /// Workspaces that the caller may join.
-pub async fn offered(
+pub async fn joinable(
     service: &ConversationsService,
     by: &Principal,
     page: PageRequest,

@@ -15,7 +15,7 @@ mod members;
 use std::collections::HashMap;
 
 pub use departure::{DepartureJob, submit_all};
-pub use domains::{join, offered};
+pub use domains::{join, joinable};
 pub use members::{MemberIdentifier, NewWorkspaceMember, add_member, leave, members, remove_member, set_role};
 
 use appcore::{

@@ -318,7 +318,7 @@ impl Endpoint for ListOwnTasks {
             label: request.label,
             due_before: request.due_before,
         };
-        Ok(Reply::of(boards::of_caller(ctx.conversations(), ctx.user()?, filter, request.page).await?))
+        Ok(Reply::of(boards::list_own(ctx.conversations(), ctx.user()?, filter, request.page).await?))
     }
 }
 

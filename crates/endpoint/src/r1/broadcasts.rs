@@ -125,7 +125,7 @@ impl Endpoint for ListShownBroadcasts {
     type Response = Page<ShownBroadcast>;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Page<ShownBroadcast>>, AppError> {
-        let shown = broadcasts::shown(ctx.conversations(), ctx.user()?).await?;
+        let shown = broadcasts::active(ctx.conversations(), ctx.user()?).await?;
         let total = shown.len() as u64;
         Ok(Reply::of(Page::new(shown, PageRequest::new(None, None), total)))
     }
@@ -191,7 +191,7 @@ impl Endpoint for ChangeBroadcast {
             starts_at: request.starts_at,
             ends_at: request.ends_at,
         };
-        Ok(Reply::of(broadcasts::change(ctx.conversations(), ctx.user()?, request.id, change).await?))
+        Ok(Reply::of(broadcasts::update(ctx.conversations(), ctx.user()?, request.id, change).await?))
     }
 }
 
@@ -216,7 +216,7 @@ impl Endpoint for SeeBroadcast {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: BroadcastRequest) -> Result<Reply<NoData>, AppError> {
-        broadcasts::see(ctx.conversations(), ctx.user()?, request.id).await?;
+        broadcasts::mark_seen(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

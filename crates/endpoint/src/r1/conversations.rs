@@ -271,7 +271,7 @@ impl Endpoint for ChangeOwn {
             pinned: request.pinned,
             section_id: request.section_id,
         };
-        Ok(Reply::of(conversations::set_own(ctx.conversations(), ctx.user()?, request.id, change).await?))
+        Ok(Reply::of(conversations::set_member_settings(ctx.conversations(), ctx.user()?, request.id, change).await?))
     }
 }
 

@@ -135,7 +135,7 @@ impl Endpoint for ChangeScheduled {
 
     async fn handle(ctx: &Ctx, request: ChangeScheduledRequest) -> Result<Reply<Scheduled>, AppError> {
         let change = ScheduledChange { content: request.content, mentions: request.mentions, send_at: request.send_at };
-        Ok(Reply::of(scheduled::change(ctx.conversations(), ctx.user()?, request.id, change).await?))
+        Ok(Reply::of(scheduled::update(ctx.conversations(), ctx.user()?, request.id, change).await?))
     }
 }
 

@@ -248,7 +248,7 @@ impl Endpoint for EditMessage {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: EditMessageRequest) -> Result<Reply<Message>, AppError> {
-        let content = messages::content(ctx.conversations(), request.content)?;
+        let content = messages::parse_content(ctx.conversations(), request.content)?;
         let edit = messages::MessageEdit { content, mentions: request.mentions };
         let is_confirmed = request.confirm.unwrap_or(false);
         Ok(Reply::of(messages::edit(ctx.conversations(), ctx.user()?, request.id, edit, is_confirmed).await?))
@@ -276,7 +276,7 @@ impl Endpoint for AskAgain {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: AskAgainRequest) -> Result<Reply<Message>, AppError> {
-        let content = messages::content(ctx.conversations(), request.content)?;
+        let content = messages::parse_content(ctx.conversations(), request.content)?;
         let asking = AnswerOptions { model: request.model, country: ctx.source().country, ..AnswerOptions::default() };
         Ok(Reply::of(messages::edit_prompt(ctx.conversations(), ctx.user()?, request.id, content, asking).await?))
     }

@@ -234,7 +234,7 @@ impl Endpoint for ReleaseReport {
     type Response = Report;
 
     async fn handle(ctx: &Ctx, request: ReportRequest) -> Result<Reply<Report>, AppError> {
-        Ok(Reply::of(moderation::release(ctx.conversations(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(moderation::unassign(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 

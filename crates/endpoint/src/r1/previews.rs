@@ -48,7 +48,7 @@ impl Endpoint for ShowOwnPreviews {
     type Response = PreviewChoice;
 
     async fn handle(ctx: &Ctx, _request: NoInput) -> Result<Reply<PreviewChoice>, AppError> {
-        Ok(Reply::of(PreviewChoice { is_on: previews::own(ctx.conversations(), ctx.user()?).await? }))
+        Ok(Reply::of(PreviewChoice { is_on: previews::is_enabled(ctx.conversations(), ctx.user()?).await? }))
     }
 }
 

@@ -84,7 +84,7 @@ impl Endpoint for ListJoinableWorkspaces {
         ctx: &Ctx,
         request: ListJoinableWorkspacesRequest,
     ) -> Result<Reply<Page<OfferedWorkspace>>, AppError> {
-        Ok(Reply::of(workspaces::offered(ctx.conversations(), ctx.user()?, request.page).await?))
+        Ok(Reply::of(workspaces::joinable(ctx.conversations(), ctx.user()?, request.page).await?))
     }
 }
 

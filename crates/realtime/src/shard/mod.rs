@@ -326,7 +326,7 @@ impl Shard {
     pub async fn invite(self: &Rc<Self>, user: UserId) -> Result<(PendingJoin, ConnectionSubscriptions), AppError> {
         let arrival = self.arrive(user);
         let mut signs = self.outage.signs();
-        let mut following = conversations::following(&self.app.conversations, user).await?;
+        let mut following = conversations::subscriptions(&self.app.conversations, user).await?;
         for _ in 1..MAX_MEMBERSHIP_READS {
             // Changes that were buffered are merged later, but those that the bus has lost are not.
             let is_from_before_a_gap = signs != self.outage.signs();
@@ -334,7 +334,7 @@ impl Shard {
                 break;
             }
             signs = self.outage.signs();
-            following = conversations::following(&self.app.conversations, user).await?;
+            following = conversations::subscriptions(&self.app.conversations, user).await?;
         }
         Ok((arrival, following))
     }

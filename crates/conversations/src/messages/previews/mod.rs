@@ -161,7 +161,7 @@ pub async fn remove(service: &ConversationsService, by: &Principal, id: MessageI
 }
 
 /// True if links in the caller's messages are previewed.
-pub async fn own(service: &ConversationsService, by: &Principal) -> Result<bool, AppError> {
+pub async fn is_enabled(service: &ConversationsService, by: &Principal) -> Result<bool, AppError> {
     query::previews::is_on(service.db.reader(), by.user_id.0).await
 }
 
