@@ -80,7 +80,7 @@ async fn answer(app: Data<App>) -> HttpResponse {
             &mut moment,
             "storage_takes_changes",
             "1 unless a disk is full or the database can only be read",
-            u64::from(!is_full && app.db.refusal().is_none()),
+            u64::from(!is_full && app.db.write_refusal().is_none()),
         );
     }
     register_allocator(&mut moment);

@@ -248,7 +248,7 @@ pub async fn credits(service: &BillingService, holder: AccountHolder) -> Result<
     let (unused, spent) = service.reservations.unposted(SpendingLimit::Credits(account));
     row.held = (row.held - unused).max(MicroCredits::ZERO);
     row.balance = (row.balance - spent).max(row.held);
-    Ok(ledger::balance_view(&row, ledger_rows::granted(service.db.reader(), account).await?))
+    Ok(ledger::balance_view(&row, ledger_rows::granted_amount(service.db.reader(), account).await?))
 }
 
 /// Daily quotas of the user's plan with the amounts used today (UTC).

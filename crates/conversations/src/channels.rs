@@ -104,7 +104,7 @@ pub(super) async fn remove(
     if access.is_default {
         return Err(Code::DefaultChannel.into());
     }
-    let heir = query::members::heir(&tx, id, user).await?;
+    let heir = query::members::successor(&tx, id, user).await?;
     if heir.is_none() && !access.kind.capabilities().is_open {
         tx.rollback().await.map_err(app_error)?;
         service.events.writer.submit(ServerAction::Dissolve.on(id)).await?;

@@ -65,7 +65,7 @@ impl Availability {
     }
 
     /// Decides whether a pooled connection can be used as it is, must be tested first, or is dead.
-    pub fn trust(&self, age: Duration, idle_for: Duration) -> PooledConnectionState {
+    pub fn check_pooled(&self, age: Duration, idle_for: Duration) -> PooledConnectionState {
         let Some(Monitor { state, .. }) = self.monitor.as_deref() else { return PooledConnectionState::Usable };
         let troubles = *state.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         let is_since = |moment: Option<Instant>, time: Duration| moment.is_some_and(|moment| moment.elapsed() <= time);
@@ -99,7 +99,7 @@ impl Availability {
         }
         if let Ok(answer) = timeout(SLOW_RESPONSE.min(limit), &mut asked).await {
             if matches!(&answer, Err(error) if error.is_connection_error()) {
-                state.troubled(|troubles| &mut troubles.connection_failed_at);
+                state.record_failure(|troubles| &mut troubles.connection_failed_at);
                 state.suspected.notify_one();
             }
             return answer;
@@ -169,7 +169,7 @@ impl Drop for Monitor {
 }
 
 impl ProbeState {
-    fn troubled(&self, which: impl FnOnce(&mut LastFailures) -> &mut Option<Instant>) {
+    fn record_failure(&self, which: impl FnOnce(&mut LastFailures) -> &mut Option<Instant>) {
         *which(&mut self.troubles.lock().unwrap_or_else(PoisonError::into_inner)) = Some(Instant::now());
     }
 
@@ -187,7 +187,7 @@ impl ProbeState {
                 Ok(probe) => match self.connect().await {
                     Ok(()) => return probe.succeeded(),
                     Err(error) => {
-                        self.troubled(|troubles| &mut troubles.probe_failed_at);
+                        self.record_failure(|troubles| &mut troubles.probe_failed_at);
                         probe.failed(&error);
                     }
                 },

@@ -85,14 +85,14 @@ impl LastRefusal {
         if refusal.is_some() {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
-        *self.found() = refusal.map(|refusal| (refusal, Instant::now()));
+        *self.lock() = refusal.map(|refusal| (refusal, Instant::now()));
     }
 
-    fn holds(&self) -> Option<WriteRefusal> {
-        self.found().filter(|(_, found)| found.elapsed() < Self::REFUSAL_TTL).map(|(refusal, _)| refusal)
+    fn current(&self) -> Option<WriteRefusal> {
+        self.lock().filter(|(_, found)| found.elapsed() < Self::REFUSAL_TTL).map(|(refusal, _)| refusal)
     }
 
-    fn found(&self) -> MutexGuard<'_, Option<(WriteRefusal, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<(WriteRefusal, Instant)>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -233,7 +233,7 @@ impl Database {
         &self,
         connection: &DatabaseConnection,
     ) -> Result<(DatabaseTransaction, Option<WriteGuard>), DbErr> {
-        let turn = self.writer.turn().await?;
+        let turn = self.writer.acquire_write_lock().await?;
         let options = TransactionOptions {
             access_mode: (!self.is_sqlite()).then_some(AccessMode::ReadWrite),
             sqlite_transaction_mode: self.is_sqlite().then_some(SqliteTransactionMode::Immediate),
@@ -274,13 +274,13 @@ impl Database {
 
     /// Reason why a reachable database currently refuses writes; `None` if it accepts them.
     #[must_use]
-    pub fn refusal(&self) -> Option<WriteRefusal> {
-        self.refusing.holds()
+    pub fn write_refusal(&self) -> Option<WriteRefusal> {
+        self.refusing.current()
     }
 
     /// Number of refused writes since the start, so that a periodic check also notices refusals between two checks.
     #[must_use]
-    pub fn refusals(&self) -> u64 {
+    pub fn refused_writes(&self) -> u64 {
         self.refusing.count.load(Ordering::Relaxed)
     }
 

@@ -28,7 +28,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    pub(crate) async fn turn(&self) -> Result<Option<WriteGuard>, DbErr> {
+    pub(crate) async fn acquire_write_lock(&self) -> Result<Option<WriteGuard>, DbErr> {
         match &self.write_lock {
             Some(write_lock) => write_lock.acquire().await.map(Some),
             None => Ok(None),
@@ -37,7 +37,7 @@ impl Connections {
 
     async fn within<T>(&self, executing: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
         let in_turn = async {
-            let _turn = self.turn().await?;
+            let _turn = self.acquire_write_lock().await?;
             executing.await
         };
         self.availability.within(STATEMENT_DEADLINE, in_turn).await
@@ -74,7 +74,7 @@ pub(crate) fn test_connections(options: PoolOptions<Postgres>, availability: &Av
     options
         .test_before_acquire(false)
         .before_acquire(move |connection, metadata| {
-            let trust = availability.trust(metadata.age, metadata.idle_for);
+            let trust = availability.check_pooled(metadata.age, metadata.idle_for);
             Box::pin(async move {
                 match trust {
                     PooledConnectionState::Dead => return Ok(false),

@@ -170,9 +170,9 @@ async fn messages(db: &DatabaseConnection) {
 
     previews::set_enabled(db, user.0, false).await.unwrap();
     previews::set_enabled(db, user.0, false).await.unwrap();
-    assert!(!previews::is_on(db, user.0).await.unwrap());
+    assert!(!previews::is_enabled(db, user.0).await.unwrap());
     previews::set_enabled(db, user.0, true).await.unwrap();
-    assert!(previews::is_on(db, user.0).await.unwrap());
+    assert!(previews::is_enabled(db, user.0).await.unwrap());
 
     assert!(saved::insert(db, user, message, NOW).await.unwrap());
     assert!(!saved::insert(db, user, message, NOW).await.unwrap());
@@ -190,8 +190,8 @@ async fn messages(db: &DatabaseConnection) {
 
     threads::follow_from_end(db, user, message, 3).await.unwrap();
     threads::follow_from_end(db, user, message, 1).await.unwrap();
-    threads::read(db, user, message, 2).await.unwrap();
-    threads::read(db, user, message, 4).await.unwrap();
+    threads::advance_position(db, user, message, 2).await.unwrap();
+    threads::advance_position(db, user, message, 4).await.unwrap();
     assert_eq!(threads::position(db, user, message).await.unwrap(), Some(4));
     threads::unfollow(db, user, message).await.unwrap();
     assert_eq!(threads::position(db, user, message).await.unwrap(), None);

@@ -435,7 +435,7 @@ async fn index_queued(service: &SearchService, index: &dyn SearchIndex, news: &P
         news.is_touched.store(true, Relaxed);
         news.arrived.notify_one();
     };
-    let touched = rows::touched(service.db.reader(), BATCH_QUEUED_MESSAGES).await?;
+    let touched = rows::reindex_queue(service.db.reader(), BATCH_QUEUED_MESSAGES).await?;
     if touched.is_empty() {
         return Ok(());
     }

@@ -110,7 +110,7 @@ pub async fn export(
     let newest = (Clock::system().now().plus(CLEANUP_INTERVAL), AuditEntryId(uuid::Uuid::max()));
     let pieces = stream::try_unfold((core, filter, Some(newest)), |(core, filter, before)| async move {
         let Some(before) = before else { return Ok(None) };
-        let found = rows::before(core.db.reader(), &filter, before, EXPORT_PAGE_ROWS).await?;
+        let found = rows::list_before(core.db.reader(), &filter, before, EXPORT_PAGE_ROWS).await?;
         let is_last = (found.len() as u64) < EXPORT_PAGE_ROWS;
         let next = found.last().filter(|_| !is_last).map(|entry| (entry.created_at, entry.id));
         let piece = table(found.into_iter().map(csv_row).collect())?;

@@ -153,7 +153,7 @@ pub async fn details(service: &AssistantsService, by: &Principal, id: MessageId)
     if message.sender.kind != SenderKind::Assistant || message.deleted_at.is_some() || message.hidden_at.is_some() {
         return Err(Code::NotFound.into());
     }
-    let thinking = query::versions::thoughts(service.db.reader(), id).await?;
+    let thinking = query::versions::reasoning(service.db.reader(), id).await?;
     let tool_calls = if message.tool_calls.is_empty() {
         Vec::new()
     } else {

@@ -85,7 +85,7 @@ pub async fn adjust_balance(
     }
     let account = book.account.clone();
     books.store(&tx).await?;
-    let credits = balance_view(&account, rows::granted(&tx, holder.account()).await?);
+    let credits = balance_view(&account, rows::granted_amount(&tx, holder.account()).await?);
     let target = format!("{}:{amount}", holder.account());
     audit::record(&tx, NewAuditEntry::by(by, Action::CreditsGiven, Some(target))).await?;
     tx.commit().await.map_err(app_error)?;

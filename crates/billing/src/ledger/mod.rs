@@ -104,5 +104,5 @@ async fn expire_account(db: &Database, account: Uuid, now: Timestamp) -> Result<
 
 /// Recomputes every balance from its entries, and returns the differences.
 pub async fn verify(db: &Database) -> Result<(LedgerSize, Vec<BalanceMismatch>), AppError> {
-    Ok((rows::extent(db.reader()).await?, rows::balance_mismatches(db.reader()).await?))
+    Ok((rows::size(db.reader()).await?, rows::balance_mismatches(db.reader()).await?))
 }

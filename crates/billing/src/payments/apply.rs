@@ -94,7 +94,7 @@ pub(super) async fn apply_deferred<C: ConnectionTrait>(
     }
     let mut keys = vec![format!("payment:{}", row.id)];
     keys.extend(row.charge.as_ref().map(|charge| format!("charge:{charge}")));
-    for event in rows::waiting(txn, &row.gateway.clone(), keys).await? {
+    for event in rows::waiting_events(txn, &row.gateway.clone(), keys).await? {
         let Ok(notice) = serde_json::from_str::<PaymentWebhookEvent>(&event.notice) else {
             // The event is skipped, because the events after it must be applied.
             tracing::error!(payment = %row.id, gateway = event.gateway, event = event.event_id, "failed to parse deferred event");

@@ -20,7 +20,7 @@ pub async fn health(service: &BillingService) -> Result<Vec<AdminPaymentGateway>
     let before = service.clock.now().minus(WAITING_AGE);
     let mut found = Vec::new();
     for gateway in payment_toggles::gateways(service) {
-        let heard = rows::heard(service.db.reader(), &gateway.name, before).await?;
+        let heard = rows::gateway_health(service.db.reader(), &gateway.name, before).await?;
         found.push(AdminPaymentGateway {
             gateway,
             last_event_at: heard.last_event_at,

@@ -92,7 +92,7 @@ pub async fn read(
     access::member(&service.events, by.user_id, root.conversation_id).await?;
     let last_no = root.thread.as_ref().map_or(0, |thread| thread.last_no);
     let no = no.min(last_no);
-    rows::read(service.db.writer(), by.user_id, root_id, no).await?;
+    rows::advance_position(service.db.writer(), by.user_id, root_id, no).await?;
     let read = NotificationReadPosition { user_id: by.user_id, place: ReadScope::Thread(root_id), seq: no };
     notifications::passed(&service.db, service.bus.as_ref(), service.clock.now(), &[read]).await?;
     publish_position(service, by, &root).await

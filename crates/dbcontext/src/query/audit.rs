@@ -69,7 +69,7 @@ pub async fn list<C: ConnectionTrait>(
 }
 
 /// Lists at most `most` entries that precede the given one, newest first.
-pub async fn before<C: ConnectionTrait>(
+pub async fn list_before<C: ConnectionTrait>(
     db: &C,
     filter: &Filter,
     (at, id): (Timestamp, AuditEntryId),
@@ -133,7 +133,7 @@ pub async fn delete_older<C: ConnectionTrait>(db: &C, before: Timestamp, most: u
     let oldest = Query::select()
         .column(audit_entry::Column::Id)
         .from(audit_entry::Entity)
-        .and_where(audit_entry::Column::CreatedAt.lt(before))
+        .and_where(audit_entry::Column::CreatedAt.lt(list_before))
         .limit(most)
         .to_owned();
     let done = audit_entry::Entity::delete_many()

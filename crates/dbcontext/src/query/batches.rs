@@ -85,7 +85,7 @@ pub struct NewMessage {
 impl NewMessage {
     /// True if the message is shown in the conversation itself and not only in a thread.
     #[must_use]
-    pub fn is_in_main_line(&self) -> bool {
+    pub fn is_in_main_conversation(&self) -> bool {
         self.thread.is_none_or(|thread| thread.also_to_conversation)
     }
 }

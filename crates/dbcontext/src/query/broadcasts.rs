@@ -169,7 +169,7 @@ pub async fn record_mailed<C: ConnectionTrait>(
 
 /// Number of users in an audience.
 pub async fn count_audience<C: ConnectionTrait>(db: &C, audience: &Audience, now: Timestamp) -> Result<u64, AppError> {
-    let of = format!("FROM users u WHERE {}", concerns(db.get_database_backend(), audience, now));
+    let of = format!("FROM users u WHERE {}", audience_condition(db.get_database_backend(), audience, now));
     super::page::count(db, &of, []).await
 }
 
@@ -185,7 +185,7 @@ pub async fn in_audience<C: ConnectionTrait>(
     }
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, people.iter().map(|id| id.0));
-    let concerns = concerns(backend, audience, now);
+    let concerns = audience_condition(backend, audience, now);
     let sql = format!("SELECT u.id FROM {} JOIN users u ON u.id = w.id WHERE {concerns}", asked.table());
     ids(db, asked.statement(sql)?).await
 }
@@ -199,7 +199,7 @@ pub async fn audience_after<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<Vec<UserId>, AppError> {
     let backend = db.get_database_backend();
-    let concerns = concerns(backend, audience, now);
+    let concerns = audience_condition(backend, audience, now);
     let after = after.map(|id| format!("AND u.id > {} ", literal(backend, id.0))).unwrap_or_default();
     let sql = format!("SELECT u.id FROM users u WHERE {concerns} {after}ORDER BY u.id LIMIT {most}");
     ids(db, Statement::from_string(backend, sql)).await
@@ -215,7 +215,7 @@ async fn ids<C: ConnectionTrait>(db: &C, statement: Statement) -> Result<Vec<Use
 }
 
 /// Condition that the user `u` is in the audience.
-fn concerns(backend: DatabaseBackend, audience: &Audience, now: Timestamp) -> String {
+fn audience_condition(backend: DatabaseBackend, audience: &Audience, now: Timestamp) -> String {
     let mut conditions = vec!["NOT u.is_deleted".to_owned()];
     if !audience.workspace_ids.is_empty() {
         conditions.push(format!(

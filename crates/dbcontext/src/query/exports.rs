@@ -70,12 +70,12 @@ pub async fn count_of_conversation<C: ConnectionTrait>(
     from: Option<Timestamp>,
     to: Option<Timestamp>,
 ) -> Result<u64, AppError> {
-    let (meant, values) = meant(id, after_seq, from, to);
+    let (meant, values) = condition(id, after_seq, from, to);
     page::count(db, &format!("FROM messages m WHERE {meant}"), values).await
 }
 
 /// Condition that selects the exported messages `m`, with its values.
-fn meant(id: ConversationId, after_seq: i64, from: Option<Timestamp>, to: Option<Timestamp>) -> (String, Vec<Value>) {
+fn condition(id: ConversationId, after_seq: i64, from: Option<Timestamp>, to: Option<Timestamp>) -> (String, Vec<Value>) {
     let mut meant = "m.conversation_id = $1 AND m.seq > $2 AND m.hidden_by IS NULL".to_owned();
     let mut values: Vec<Value> = vec![id.into(), after_seq.into()];
     for (condition, bound) in [("m.created_at >=", from), ("m.created_at <=", to)] {
@@ -96,7 +96,7 @@ pub async fn of_conversation<C: ConnectionTrait>(
     from: Option<Timestamp>,
     to: Option<Timestamp>,
 ) -> Result<Vec<NamedMessage>, AppError> {
-    let (meant, values) = meant(id, after_seq, from, to);
+    let (meant, values) = condition(id, after_seq, from, to);
     let sql = format!("{NAMED} WHERE {meant} ORDER BY m.seq LIMIT {CHUNK_ROWS}");
     raw::find::<_, NamedMessage>(db, sql, values).await
 }

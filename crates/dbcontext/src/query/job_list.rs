@@ -45,14 +45,14 @@ impl From<JobRow> for view::Job {
             error: row.error,
             run_at: row.due_at.filter(|_| status == JobStatus::Queued),
             created_at: row.created_at,
-            about: about(&row.payload),
+            about: visible_ids(&row.payload),
         }
     }
 }
 
 /// Extracts the parts of a job's payload that operators may see: ids, by name, and the kind of
 /// email. Texts, addresses and tokens are left out.
-fn about(payload: &str) -> BTreeMap<String, String> {
+fn visible_ids(payload: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let Ok(payload) = serde_json::from_str::<Json>(payload) else { return found };
     collect_ids("", &payload, &mut found);
@@ -204,10 +204,10 @@ mod tests {
             ("letter.invitation.invitation_id", id.as_str()),
             ("to.user", id.as_str()),
         ];
-        let found = about(&payload.to_string());
+        let found = visible_ids(&payload.to_string());
         let found: Vec<(&str, &str)> = found.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(found, expected);
-        assert_eq!(about(r#"{"letter":"verification"}"#)["letter"], "verification");
-        assert!(about("of a newer release").is_empty());
+        assert_eq!(visible_ids(r#"{"letter":"verification"}"#)["letter"], "verification");
+        assert!(visible_ids("of a newer release").is_empty());
     }
 }

@@ -205,7 +205,7 @@ pub async fn store_grants<C: ConnectionTrait>(txn: &C, changed: &[(Uuid, MicroCr
 }
 
 /// Returns the sum of the original amounts of an account's grants that have credits left.
-pub async fn granted<C: ConnectionTrait>(db: &C, account: Uuid) -> Result<MicroCredits, AppError> {
+pub async fn granted_amount<C: ConnectionTrait>(db: &C, account: Uuid) -> Result<MicroCredits, AppError> {
     #[derive(FromQueryResult)]
     struct Granted {
         granted: Option<MicroCredits>,
@@ -429,11 +429,11 @@ pub async fn balance_mismatches<C: ConnectionTrait>(db: &C) -> Result<Vec<Balanc
     raw::find::<_, BalanceMismatch>(db, sql, []).await
 }
 
-pub async fn extent<C: ConnectionTrait>(db: &C) -> Result<LedgerSize, AppError> {
+pub async fn size<C: ConnectionTrait>(db: &C) -> Result<LedgerSize, AppError> {
     let sql =
         "SELECT (SELECT COUNT(*) FROM ledger_accounts) AS accounts, (SELECT COUNT(*) FROM ledger_entries) AS entries";
     let extent = raw::find_one::<_, LedgerSize>(db, sql, []).await?;
-    Ok(extent.unwrap_or(LedgerSize { accounts: 0, entries: 0 }))
+    Ok(size.unwrap_or(LedgerSize { accounts: 0, entries: 0 }))
 }
 
 /// Workspaces with an account.

@@ -74,7 +74,7 @@ pub struct NamedMessage {
 impl NamedMessage {
     /// True if the message is shown in the conversation itself and not only in a thread.
     #[must_use]
-    pub const fn is_in_main_line(&self) -> bool {
+    pub const fn is_in_main_conversation(&self) -> bool {
         self.thread_id.is_none() || self.also_to_conversation
     }
 
@@ -216,7 +216,7 @@ impl History {
     /// True if the range is read forwards from its start, false if it is read backwards from its
     /// end.
     #[must_use]
-    pub const fn forwards(&self) -> bool {
+    pub const fn is_forward(&self) -> bool {
         self.after_seq.is_some() || (self.from.is_some() && self.before_seq.is_none())
     }
 }
@@ -263,7 +263,7 @@ pub async fn history<C: ConnectionTrait>(
             Timestamp(to.0.saturating_add(CLOCK_SKEW_MS)).into(),
         );
     }
-    let order = if part.forwards() { "ASC" } else { "DESC" };
+    let order = if part.is_forward() { "ASC" } else { "DESC" };
     sql.push_str(&format!(" ORDER BY m.seq {order} LIMIT {}", part.limit + 1));
     let sql = format!(
         "SELECT * FROM (SELECT h.*, SUM(LENGTH(h.content)) OVER (ORDER BY h.seq {order}) - LENGTH(h.content) AS bulk FROM ({sql}) AS h) AS p \
@@ -274,7 +274,7 @@ pub async fn history<C: ConnectionTrait>(
     let chars: usize = found.iter().map(|message| message.content.chars().count()).sum();
     let more = found.len() > limit || chars >= PAGE_CHARS;
     found.truncate(limit);
-    if !part.forwards() {
+    if !part.is_forward() {
         found.reverse();
     }
     Ok((found, more))

@@ -396,7 +396,7 @@ pub async fn mark_seen<C: ConnectionTrait>(
 }
 
 /// Returns the times of the users' last posts in conversations with slow mode.
-pub async fn turns<C: ConnectionTrait>(
+pub async fn last_posts<C: ConnectionTrait>(
     db: &C,
     asked: &[(ConversationId, UserId)],
 ) -> Result<Vec<((ConversationId, UserId), Timestamp)>, AppError> {
@@ -428,5 +428,5 @@ pub fn record_posts(turns: &BTreeMap<(ConversationId, UserId), Timestamp>) -> Pi
         "INSERT INTO slow_mode_posts (conversation_id, user_id, posted_at) VALUES (?, ?, ?) \
          ON CONFLICT (conversation_id, user_id) DO UPDATE SET posted_at = excluded.posted_at",
     );
-    UPSERT.piece(turns.iter().map(|((conversation, user), at)| [conversation.0.into(), user.0.into(), at.0.into()]))
+    UPSERT.piece(last_posts.iter().map(|((conversation, user), at)| [conversation.0.into(), user.0.into(), at.0.into()]))
 }

@@ -569,7 +569,7 @@ pub async fn set_settings<C: ConnectionTrait>(
 /// conversation `c` with the counts `n`. It is the level chosen for the conversation, otherwise the
 /// member's general level. If the general level is `mentions` or not set, the level is `all` in
 /// direct conversations with at most `small` members.
-pub(super) fn level(small: u32) -> String {
+pub(super) fn level_expression(small: u32) -> String {
     let usual = format!(
         "CASE WHEN c.kind IN ({}) AND COALESCE(n.members, 0) <= {small} THEN '{}' ELSE '{}' END",
         access::kinds(|kind| !kind.capabilities().is_channel),

@@ -263,7 +263,7 @@ pub async fn candidates<C: ConnectionTrait>(
          JOIN conversation_members m ON m.conversation_id = w.conversation_id AND m.user_id = w.user_id AND NOT m.is_deleted \
          JOIN conversations c ON c.id = m.conversation_id LEFT JOIN conversation_counts n ON n.conversation_id = c.id \
          LEFT JOIN notification_settings s ON s.user_id = m.user_id",
-        notifications::level(MAX_DIRECT_MEMBERS),
+        notifications::level_expression(MAX_DIRECT_MEMBERS),
         access::member_history_start("c", "m"),
         rows.table()
     );

@@ -34,7 +34,7 @@ pub struct AdvancedPosition {
 /// Advances positions, never backwards and never past the end of the conversation. Returns the
 /// changed positions. In conversations with more than `small` members, only read positions are
 /// stored.
-pub async fn reach<C: ConnectionTrait>(
+pub async fn advance<C: ConnectionTrait>(
     db: &C,
     reaches: &[ReportedPosition],
     small: u32,
@@ -49,7 +49,7 @@ pub async fn reach<C: ConnectionTrait>(
         Column::Int("read_seq"),
     ];
     let rows = reaches.iter().map(|reach| {
-        [reach.conversation_id.0.into(), reach.user_id.0.into(), reach.delivered_seq.into(), reach.read_seq.into()]
+        [advance.conversation_id.0.into(), advance.user_id.0.into(), advance.delivered_seq.into(), advance.read_seq.into()]
     });
     let rows = Rows::new(backend, columns, rows);
     let count = count_of("c.id");

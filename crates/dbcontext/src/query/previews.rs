@@ -24,13 +24,13 @@ pub async fn are_enabled_in<C: ConnectionTrait>(
 }
 
 /// True if the user or workspace has not disabled link previews.
-pub async fn is_on<C: ConnectionTrait>(db: &C, subject: Uuid) -> Result<bool, AppError> {
+pub async fn is_enabled<C: ConnectionTrait>(db: &C, subject: Uuid) -> Result<bool, AppError> {
     Ok(disabled_preview::Entity::find_by_id(subject).one(db).await.map_err(app_error)?.is_none())
 }
 
 /// Enables or disables link previews for a user or workspace.
 pub async fn set_enabled<C: ConnectionTrait>(db: &C, subject: Uuid, is_on: bool) -> Result<(), AppError> {
-    if is_on {
+    if is_enabled {
         disabled_preview::Entity::delete_by_id(subject).exec(db).await.map_err(app_error)?;
     } else {
         single::insert_if_absent(db, disabled_preview::ActiveModel { subject_id: Set(subject) }).await?;

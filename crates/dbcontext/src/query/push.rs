@@ -116,7 +116,7 @@ pub struct PushedNotification {
 }
 
 /// Returns those of these notifications that were pushed to a device.
-pub async fn woken<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> Result<Vec<PushedNotification>, AppError> {
+pub async fn pushed<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> Result<Vec<PushedNotification>, AppError> {
     let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
     let rows = told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]);
     let rows = Rows::new(db.get_database_backend(), columns, rows);

@@ -31,7 +31,7 @@ pub async fn existing<C: ConnectionTrait>(db: &C, asked: Vec<ReactionKey>) -> Re
 }
 
 /// Returns the first `most` users of each of these reactions, in the order in which they reacted.
-pub async fn first<C: ConnectionTrait>(
+pub async fn first_users<C: ConnectionTrait>(
     db: &C,
     asked: Vec<(MessageId, String)>,
     most: usize,

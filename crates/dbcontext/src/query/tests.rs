@@ -633,7 +633,7 @@ async fn reads_only_the_first_users_per_reaction() {
         db.execute_unprepared(&sql).await.unwrap();
     }
     let asked = vec![(message, "a".to_owned()), (message, "b".to_owned())];
-    let found = reactions::first(&db, asked, 2).await.unwrap();
+    let found = reactions::first_users(&db, asked, 2).await.unwrap();
     let found: Vec<_> = found.iter().map(|one| (one.emoji.as_str(), one.user_id.0.as_u128())).collect();
     assert_eq!(found, [("a", 12), ("a", 13), ("b", 11)]);
     db.has("SEARCH r USING INDEX reactions_shown (message_id=? AND emoji=?)");

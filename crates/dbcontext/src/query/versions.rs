@@ -121,13 +121,13 @@ pub async fn store_reasoning<C: ConnectionTrait>(
 ) -> Result<(), AppError> {
     let sql = "DELETE FROM message_reasoning WHERE message_id = $1 AND version = (SELECT version FROM messages WHERE id = $1)";
     raw::run(db, sql, vec![id.into()]).await?;
-    let Some(thoughts) = thoughts else { return Ok(()) };
+    let Some(thoughts) = reasoning else { return Ok(()) };
     let sql = "INSERT INTO message_reasoning (message_id, version, content) SELECT id, version, $2 FROM messages WHERE id = $1";
     raw::run(db, sql, vec![id.into(), thoughts.into()]).await
 }
 
 /// Reasoning of the current version of an answer.
-pub async fn thoughts<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<String>, AppError> {
+pub async fn reasoning<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<String>, AppError> {
     #[derive(FromQueryResult)]
     struct Reasoning {
         content: String,

@@ -47,7 +47,7 @@ impl Piece {
     }
 
     /// Returns the piece as a single statement with its parameters.
-    fn whole(self, backend: DatabaseBackend) -> Result<(Cow<'static, str>, Vec<Field>), AppError> {
+    fn into_single_statement(self, backend: DatabaseBackend) -> Result<(Cow<'static, str>, Vec<Field>), AppError> {
         let (texts, columns, fields) = match self.0 {
             Form::Whole { sql, values } => return Ok((sql.into(), values)),
             Form::Rows { texts, columns, fields } => (texts, columns, fields),
@@ -123,7 +123,7 @@ pub async fn execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(
     let mut texts = Vec::with_capacity(pieces.len());
     let mut values = Vec::new();
     for piece in pieces {
-        let (sql, parameters) = piece.whole(backend)?;
+        let (sql, parameters) = piece.into_single_statement(backend)?;
         // SQLite executes the statements one after the other, with positional parameters;
         // PostgreSQL needs numbered ones.
         let is_numbered = backend == DatabaseBackend::Postgres;
@@ -150,7 +150,7 @@ pub(crate) fn execute_if(
 ) -> Result<(AssertSqlSafe<String>, PgArguments), AppError> {
     const HOLDS: &str = "(SELECT COUNT(*) FROM claimed) = $2";
     let mut arguments = PgArguments::default();
-    let (claim, values) = claim.whole(DatabaseBackend::Postgres)?;
+    let (claim, values) = claim.into_single_statement(DatabaseBackend::Postgres)?;
     add(&mut arguments, values)?;
     add(&mut arguments, vec![i64::try_from(count).unwrap_or(i64::MAX).into()])?;
     let mut texts = Vec::with_capacity(pieces.len());

@@ -169,7 +169,7 @@ pub(crate) async fn enqueue_read<C: ConnectionTrait>(
     if told.is_empty() {
         return Ok(false);
     }
-    let woken = rows::woken(db, told).await?;
+    let woken = rows::pushed(db, told).await?;
     let jobs = woken.iter().map(|one| withdrawing(one.user_id, one.conversation_id));
     store(db, now, jobs.collect::<Result<_, _>>()?, Duration::ZERO).await
 }

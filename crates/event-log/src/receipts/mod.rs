@@ -185,7 +185,7 @@ impl PositionStore {
         let mut messages = Vec::new();
         let mut gathered: BTreeMap<ConversationId, Vec<ReadPosition>> = BTreeMap::new();
         let mut reads = Vec::new();
-        for moved in query::positions::reach(self.db.writer(), reaches, self.small_conversation).await? {
+        for moved in query::positions::advance(self.db.writer(), reaches, self.small_conversation).await? {
             let AdvancedPosition { conversation_id, user_id, delivered_seq, read_seq, receipt_seq, member_count } =
                 moved;
             reads.push(NotificationReadPosition {

@@ -56,7 +56,7 @@ pub async fn run(service: &OpsService) -> QuickReport {
             "The database can't be reached: nothing works until it's back. Start it, or check the network connection to it",
         )
     }];
-    checks.extend(service.db.refusal().map(|refusal| match refusal {
+    checks.extend(service.db.write_refusal().map(|refusal| match refusal {
         WriteRefusal::Full => Check::fault(
             CheckAbout::Disk,
             "The database's disk is full: nothing can be saved until you free up space; reading works",
@@ -112,7 +112,7 @@ async fn storage(service: &OpsService) -> (Dependency, Vec<Check>) {
         return (down, vec![Check::fault(CheckAbout::Disk, says)]);
     };
     // If the folder can't be read, nothing is known about its disk.
-    let is_up = service.db.refusal().is_none() && !matches!(room, Some(DiskSpace::Full(_)));
+    let is_up = service.db.write_refusal().is_none() && !matches!(room, Some(DiskSpace::Full(_)));
     let checks = room.map(|room| local::disk_space(room, "server.data_dir"));
     let latency = is_up.then(|| begun.elapsed());
     let checks = checks.into_iter().chain(no_room).chain(files.map(local::open_files)).collect();

@@ -88,7 +88,7 @@ impl IncidentMonitor {
         }
         self.update(IncidentKind::Ai, is_down(service.gateway.ai().circuit()), now, counted.ai.failed());
         self.check_providers(service.gateway.ai().states(), now);
-        self.check_storage(self.is_full || service.db.refusal().is_some(), service.db.refusals(), now);
+        self.check_storage(self.is_full || service.db.write_refusal().is_some(), service.db.refused_writes(), now);
     }
 
     /// Checks the AI providers. If there is only one provider and it fails, an outage of all

@@ -162,7 +162,7 @@ pub async fn remove(service: &ConversationsService, by: &Principal, id: MessageI
 
 /// True if links in the caller's messages are previewed.
 pub async fn is_enabled(service: &ConversationsService, by: &Principal) -> Result<bool, AppError> {
-    query::previews::is_on(service.db.reader(), by.user_id.0).await
+    query::previews::is_enabled(service.db.reader(), by.user_id.0).await
 }
 
 /// Turns previews of links in the caller's messages on or off.
@@ -177,7 +177,7 @@ pub async fn is_enabled_in_workspace(
     id: WorkspaceId,
 ) -> Result<bool, AppError> {
     membership::resolve(&service.identity, by, Some(id), Permission::View).await?;
-    query::previews::is_on(service.db.reader(), id.0).await
+    query::previews::is_enabled(service.db.reader(), id.0).await
 }
 
 /// Turns link previews of a workspace on or off.

@@ -322,7 +322,7 @@ pub(super) async fn remove_member(batch: &mut Batch<'_>, by: Actor, user_id: Use
     require_logged_members(batch, id)?;
     let their_role = batch.standing(id, user_id)?.role;
     if leaving {
-        let heir = query::members::heir(batch.db, id, user_id).await?;
+        let heir = query::members::successor(batch.db, id, user_id).await?;
         match heir {
             // A conversation without members is deleted, because nobody could read or delete it any
             // more.

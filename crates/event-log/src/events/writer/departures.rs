@@ -28,7 +28,7 @@ pub(super) async fn depart(
     if !able.members_are_durable {
         query::members::lock_count(batch.db, conversation_id).await?;
     }
-    let heir = query::members::heir(batch.db, conversation_id, user_id).await?;
+    let heir = query::members::successor(batch.db, conversation_id, user_id).await?;
     match heir {
         // An open channel remains even without members. Other conversations have no reader left and
         // are deleted; an assistant chat belongs to the leaver alone.

@@ -98,7 +98,7 @@ impl Edits {
     /// Loads messages from the database.
     async fn read<C: ConnectionTrait>(&mut self, db: &C, ids: Vec<MessageId>) -> Result<(), AppError> {
         for row in query::messages::get_all(db, &ids).await? {
-            if row.is_in_main_line() {
+            if row.is_in_main_conversation() {
                 self.positions.entry(row.id).or_insert(TimelinePosition { no: row.no, here: Vec::new() });
             }
             self.messages.insert(row.id, row.try_into()?);

@@ -31,7 +31,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
     let people: BTreeSet<(ConversationId, UserId)> =
         slow.iter().map(|(by, _)| (by.conversation_id, by.user_id)).collect();
     let people: Vec<_> = people.into_iter().collect();
-    batch.last_writes.extend(query::moderation::turns(batch.db, &people).await?);
+    batch.last_writes.extend(query::moderation::last_posts(batch.db, &people).await?);
     // A message that is sent again after a lost response isn't subject to slow mode.
     let asked = slow.iter().map(|(by, send)| (by.conversation_id, by.user_id, send.client_id.as_str())).collect();
     messages::load_sent(batch, asked).await

@@ -65,7 +65,7 @@ impl Reactions {
             .map(|react| (react.message_id, react.emoji.clone()))
             .collect();
         if !many.is_empty() {
-            for one in query::reactions::first(db, many.into_iter().collect(), LOADED_USERS).await? {
+            for one in query::reactions::first_users(db, many.into_iter().collect(), LOADED_USERS).await? {
                 self.first.entry((one.message_id, one.emoji)).or_default().push(one.user_id);
             }
         }

@@ -38,7 +38,7 @@ impl Batch<'_> {
         let talked: HashSet<ConversationId> = self
             .new_messages
             .iter()
-            .filter(|message| message.is_in_main_line())
+            .filter(|message| message.is_in_main_conversation())
             .map(|message| message.conversation_id)
             .collect();
         let heads: Vec<LogHead> = self
@@ -54,7 +54,7 @@ impl Batch<'_> {
             .collect();
         let mut written: BTreeMap<(ConversationId, UserId), LastMessage> = BTreeMap::new();
         let is_own =
-            |message: &&NewMessage| message.sender_kind == SenderKind::User.as_str() && message.is_in_main_line();
+            |message: &&NewMessage| message.sender_kind == SenderKind::User.as_str() && message.is_in_main_conversation();
         for message in self.new_messages.iter().filter(is_own) {
             if let Some(sender) = message.sender_id {
                 let at = LastMessage { seq: message.seq, no: message.no };
