@@ -82,11 +82,11 @@ impl BodyStream {
     ) -> Result<Self, AppError> {
         let declared =
             headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-        Self { payload, content_length: declared, read: 0, limit, idle, lease, charged: 0 }.up_to(limit)
+        Self { payload, content_length: declared, read: 0, limit, idle, lease, charged: 0 }.with_limit(limit)
     }
 
     /// Lowers the limit. Returns `TooLarge` if the declared length exceeds it.
-    fn up_to(mut self, limit: usize) -> Result<Self, AppError> {
+    fn with_limit(mut self, limit: usize) -> Result<Self, AppError> {
         self.limit = self.limit.min(limit);
         if self.content_length.is_some_and(|length| length > self.limit) {
             return Err(too_large(self.limit));
@@ -97,7 +97,7 @@ impl BodyStream {
     /// Returns the next chunk; `None` at the end. Chunks count in the memory budget up to the size
     /// of the reader's buffer.
     pub async fn next(&mut self) -> Option<Result<Bytes, AppError>> {
-        let piece = self.piece().await?;
+        let piece = self.next_chunk().await?;
         Some(piece.and_then(|piece| {
             let more = piece.len().min(MAX_READER_BUFFER - self.charged);
             self.lease.grow(more)?;
@@ -106,7 +106,7 @@ impl BodyStream {
         }))
     }
 
-    async fn piece(&mut self) -> Option<Result<Bytes, AppError>> {
+    async fn next_chunk(&mut self) -> Option<Result<Bytes, AppError>> {
         let piece = match timeout(self.idle, self.payload.next()).await {
             Err(_) => return Some(Err(too_slow())),
             Ok(piece) => piece?,
@@ -123,18 +123,18 @@ impl BodyStream {
 
     /// Buffers the body, up to `limit` bytes.
     pub async fn read_up_to(self, limit: usize) -> Result<Bytes, AppError> {
-        Ok(self.up_to(limit)?.whole().await?.into_bytes())
+        Ok(self.with_limit(limit)?.read_all().await?.into_bytes())
     }
 
     /// Buffers the whole body. A minimum transfer rate limits the total time, so that tiny chunks
     /// can't keep a request open indefinitely.
-    pub(crate) async fn whole(self) -> Result<BufferedBody, AppError> {
+    pub(crate) async fn read_all(self) -> Result<BufferedBody, AppError> {
         let limit = self.lease.largest();
-        let mut body = self.up_to(limit)?;
+        let mut body = self.with_limit(limit)?;
         let (start, mut bytes) = (Instant::now(), Vec::new());
         loop {
             let until = start + MIN_READ_TIMEOUT + Duration::from_secs(bytes.len() as u64 / MIN_BYTES_PER_SECOND);
-            match timeout_at(until, body.piece()).await {
+            match timeout_at(until, body.next_chunk()).await {
                 Err(_) => return Err(too_slow()),
                 Ok(None) => return Ok(BufferedBody { bytes, lease: Arc::new(body.lease) }),
                 Ok(Some(piece)) => {
@@ -161,8 +161,8 @@ impl BodyStream {
     }
 
     /// Reads the body as a URL-encoded form. Returns an empty text if there is no body.
-    pub(crate) async fn form(self, headers: &HeaderMap) -> Result<(String, Arc<BodyLease>), AppError> {
-        let body = self.whole().await?;
+    pub(crate) async fn read_form(self, headers: &HeaderMap) -> Result<(String, Arc<BodyLease>), AppError> {
+        let body = self.read_all().await?;
         let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_form = kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(FORM);
         if !body.bytes.is_empty() && !is_form {

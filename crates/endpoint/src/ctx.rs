@@ -118,7 +118,7 @@ impl Ctx {
     }
 
     /// Caller of a public endpoint, if the request has valid credentials.
-    pub async fn caller(&self) -> Option<Principal> {
+    pub async fn optional_user(&self) -> Option<Principal> {
         let credentials = auth::Credentials::find(self.http.headers(), &self.app.config);
         auth::authenticate(&self.app, credentials.as_ref()).await.ok()
     }
@@ -143,7 +143,7 @@ impl Ctx {
 
     /// Base URL by which the client reached this server, for links in responses.
     #[must_use]
-    pub fn own_url(&self) -> String {
+    pub fn base_url(&self) -> String {
         origin::base_url(self.http.headers(), &self.app.config)
     }
 

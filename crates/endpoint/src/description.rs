@@ -173,7 +173,7 @@ impl Description {
         if security != default_security() {
             operation = operation.securities(Some(security));
         }
-        let codes = refusals(def, !self.parameters.is_empty() || self.body.is_some());
+        let codes = error_codes(def, !self.parameters.is_empty() || self.body.is_some());
         match def.failure {
             FailureForm::Envelope => {
                 operation = operation.response("default", Ref::from_response_name(DEFAULT_RESPONSE));
@@ -368,14 +368,14 @@ fn sentences(codes: &[Code]) -> String {
 
 /// Error codes of an endpoint and of its precondition, ordered by status and name. Codes in
 /// [`GENERAL_ERRORS`] are included only if the errors are not in the envelope.
-fn refusals(def: &EndpointDef, has_input: bool) -> Vec<Code> {
+fn error_codes(def: &EndpointDef, has_input: bool) -> Vec<Code> {
     let mut codes = Vec::new();
     if let Access::Member(_) = def.access {
         codes.extend([Code::Forbidden, Code::NotFound]);
     }
     codes.extend(def.errors);
     codes.extend(def.refusals);
-    let general = general(def, has_input);
+    let general = general_codes(def, has_input);
     match def.failure {
         FailureForm::Envelope => codes.retain(|code| !general.contains(code)),
         FailureForm::Gateway => codes.extend(general),
@@ -395,7 +395,7 @@ fn by_status(def: &EndpointDef, codes: &[Code]) -> BTreeMap<u16, Vec<Code>> {
 }
 
 /// Codes in [`GENERAL_ERRORS`] that apply to the endpoint.
-fn general(def: &EndpointDef, has_input: bool) -> Vec<Code> {
+fn general_codes(def: &EndpointDef, has_input: bool) -> Vec<Code> {
     let mut codes = vec![Code::AddressBanned, Code::RateLimited, Code::Unavailable];
     if !matches!(def.method, Method::GET | Method::HEAD) {
         codes.push(Code::StorageFull);
@@ -455,7 +455,7 @@ mod tests {
     fn general_codes_are_described() {
         let said: Vec<Code> = GENERAL_ERRORS.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
         for def in crate::all() {
-            for code in general(def, true) {
+            for code in general_codes(def, true) {
                 assert!(said.contains(&code), "{} {}: {code}", def.method, def.path);
             }
         }

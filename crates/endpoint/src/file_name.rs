@@ -17,7 +17,7 @@ fn decode_latin1(bytes: &[u8]) -> String {
 /// Decodes a file name that is the whole value of a header. It may be percent-encoded or in one of
 /// the other encodings.
 pub(crate) fn decode(name: &str) -> String {
-    let other = decode_extended(name).or_else(|| words(name));
+    let other = decode_extended(name).or_else(|| decode_words(name));
     other.unwrap_or_else(|| percent_decode_str(name).decode_utf8_lossy().into_owned())
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn from_disposition(disposition: &[u8], plain: Option<&str>) -> Optio
     let all = parameters(&disposition);
     let value = |wanted: &str| all.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
     let usual =
-        |name: &str| words(name).unwrap_or_else(|| name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n"));
+        |name: &str| decode_words(name).unwrap_or_else(|| name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n"));
     value("filename*").and_then(decode_extended).or_else(|| value("filename").or(plain).map(usual))
 }
 
@@ -79,12 +79,12 @@ fn decode_extended(value: &str) -> Option<String> {
 }
 
 /// Decodes one or more RFC 2047 encoded words, such as `=?UTF-8?B?bmHDr3ZlLnR4dA==?=`, without other text.
-fn words(name: &str) -> Option<String> {
-    let words: Option<String> = name.split_ascii_whitespace().map(word).collect();
+fn decode_words(name: &str) -> Option<String> {
+    let words: Option<String> = name.split_ascii_whitespace().map(decode_word).collect();
     words.filter(|name| !name.is_empty())
 }
 
-fn word(word: &str) -> Option<String> {
+fn decode_word(word: &str) -> Option<String> {
     let mut parts = word.strip_prefix("=?")?.strip_suffix("?=")?.splitn(3, '?');
     let (charset, form, written) = (parts.next()?, parts.next()?, parts.next()?);
     let bytes = match form {

@@ -181,13 +181,13 @@ impl Source {
     }
 
     /// Creates a source from a posted form. Form fields take precedence over query parameters.
-    pub(crate) fn of_form(http: HttpRequest, form: &str) -> Self {
+    pub(crate) fn from_form(http: HttpRequest, form: &str) -> Self {
         let mut query = url_query(form);
         query.extend(url_query(http.query_string()));
         Self { http, query, body: RequestBody::default(), errors: Vec::new(), lease: None }
     }
 
-    pub(crate) fn holding(self, lease: Arc<BodyLease>) -> Self {
+    pub(crate) fn with_lease(self, lease: Arc<BodyLease>) -> Self {
         Self { lease: Some(lease), ..self }
     }
 
@@ -318,7 +318,7 @@ impl<T: DeserializeOwned> Body<'_, T> {
     }
 
     /// Value of an optional field that can be removed; null is a value and removes the current one.
-    pub fn stated(mut self) -> Option<Option<T>> {
+    pub fn nullable(mut self) -> Option<Option<T>> {
         match self.value.take() {
             Some(value) => self.read(value).map(Some),
             None => Some(None),

@@ -31,12 +31,12 @@ const FRAMES: [&str; 3] = ["ServerFrame", "DurableFrame", "ClientFrame"];
 
 /// Complete document: operations and frames of the real-time protocol.
 pub fn document() -> Result<Value, serde_json::Error> {
-    let mut document = serde_json::to_value(described())?;
+    let mut document = serde_json::to_value(build())?;
     compact::compact(&mut document);
     Ok(document)
 }
 
-fn described() -> OpenApi {
+fn build() -> OpenApi {
     let mut paths = PathsBuilder::new();
     let mut components = ComponentsBuilder::new()
         .security_scheme(

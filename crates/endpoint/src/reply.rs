@@ -58,7 +58,7 @@ impl<T> Reply<T> {
     }
 
     /// Streams JSON within the envelope, for data that is too large to buffer.
-    pub fn pieces(pieces: impl Stream<Item = Result<Vec<u8>, AppError>> + 'static) -> Self {
+    pub fn stream_data(pieces: impl Stream<Item = Result<Vec<u8>, AppError>> + 'static) -> Self {
         let text = |text: &'static str| stream::once(async move { Ok(Bytes::from_static(text.as_bytes())) });
         let data = pieces.map(|piece| piece.map(Bytes::from));
         let whole = text("{\"status\":\"success\",\"data\":").chain(data).chain(text(",\"message\":\"\"}"));

@@ -113,24 +113,24 @@ async fn read_input(
         BodyStream::open(headers, payload, def.max_body.of(&app.config), def.body_idle, app.bodies.start_lease(subject))
     };
     if def.accepts_cross_site_form {
-        let (form, lease) = stream(payload)?.form(headers).await?;
-        return Ok(Source::of_form(http.clone(), &form).holding(lease));
+        let (form, lease) = stream(payload)?.read_form(headers).await?;
+        return Ok(Source::from_form(http.clone(), &form).with_lease(lease));
     }
     let body = match def.body {
         BodyForm::Nothing => RequestBody::default(),
         BodyForm::Fields => {
-            let body = stream(payload)?.whole().await?;
+            let body = stream(payload)?.read_all().await?;
             let bytes = body.as_ref();
             // A request without a body needs no content type.
             let fields =
                 if bytes.is_empty() { serde_json::Map::new() } else { WireFormat::of_body(headers)?.parse(bytes)? };
-            return Ok(Source::new(http.clone(), RequestBody::Fields(fields)).holding(body.lease()));
+            return Ok(Source::new(http.clone(), RequestBody::Fields(fields)).with_lease(body.lease()));
         }
         BodyForm::Bytes => {
             WireFormat::refuse_compression(headers)?;
-            let body = stream(payload)?.whole().await?;
+            let body = stream(payload)?.read_all().await?;
             let lease = body.lease();
-            return Ok(Source::new(http.clone(), RequestBody::Bytes(body.into_bytes())).holding(lease));
+            return Ok(Source::new(http.clone(), RequestBody::Bytes(body.into_bytes())).with_lease(lease));
         }
         BodyForm::Stream => {
             WireFormat::refuse_compression(headers)?;

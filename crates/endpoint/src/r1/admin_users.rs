@@ -93,7 +93,7 @@ impl Endpoint for InviteAccount {
         let InviteAccountRequest { email, display_name, role, language } = request;
         let (role, language) = (role.unwrap_or(UserRole::User), language.unwrap_or_default());
         let new = NewAccount { email, display_name, role, language };
-        Ok(Reply::of(user_admin::invite(ctx.identity(), by, new, &ctx.own_url()).await?))
+        Ok(Reply::of(user_admin::invite(ctx.identity(), by, new, &ctx.base_url()).await?))
     }
 }
 
@@ -211,7 +211,7 @@ impl Endpoint for ExportAccount {
     type Response = Export;
 
     async fn handle(ctx: &Ctx, request: AccountRequest, by: &Confirmed) -> Result<Reply<Export>, AppError> {
-        Ok(Reply::pieces(offboarding::export_of(Arc::clone(ctx.conversations()), by, request.id).await?))
+        Ok(Reply::stream_data(offboarding::export_of(Arc::clone(ctx.conversations()), by, request.id).await?))
     }
 }
 
@@ -280,7 +280,7 @@ impl Endpoint for ResetAccountPassword {
     type Response = SentLink;
 
     async fn handle(ctx: &Ctx, request: AccountRequest, by: &Confirmed) -> Result<Reply<SentLink>, AppError> {
-        Ok(Reply::of(user_admin::send_reset(ctx.identity(), by, request.id, &ctx.own_url()).await?))
+        Ok(Reply::of(user_admin::send_reset(ctx.identity(), by, request.id, &ctx.base_url()).await?))
     }
 }
 

@@ -38,8 +38,8 @@ impl Endpoint for StreamEvents {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: StreamEventsRequest) -> Result<Reply<Raw>, AppError> {
-        let shown = shown(request.view.as_deref())?;
-        let wait = wait(request.wait)?;
+        let shown = parse_view(request.view.as_deref())?;
+        let wait = parse_wait(request.wait)?;
         let last_event_id = request.last_event_id.as_deref();
         let events = realtime::sse::follow(ctx.http(), ctx.user()?, shown, last_event_id, wait).await?;
         Ok(Reply::stream("text/event-stream", events)
@@ -50,13 +50,13 @@ impl Endpoint for StreamEvents {
     }
 }
 
-fn shown(view: Option<&str>) -> Result<Vec<ConversationId>, AppError> {
+fn parse_view(view: Option<&str>) -> Result<Vec<ConversationId>, AppError> {
     let Some(list) = view else { return Ok(Vec::new()) };
     let ids: Result<Vec<ConversationId>, _> = list.split(',').map(str::parse).collect();
     ids.map_err(|_| AppError::field("view", "invalid", "List conversation IDs, separated by commas."))
 }
 
-fn wait(seconds: Option<u64>) -> Result<Option<Duration>, AppError> {
+fn parse_wait(seconds: Option<u64>) -> Result<Option<Duration>, AppError> {
     match seconds {
         Some(seconds) if seconds > MAX_WAIT => {
             Err(AppError::field("wait", "invalid", format!("Wait for at most {MAX_WAIT} seconds.")))

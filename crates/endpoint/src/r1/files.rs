@@ -79,7 +79,7 @@ impl Endpoint for ReadFile {
         }
         let is_same = headers.get(IF_RANGE).is_none_or(|asked| asked.as_bytes() == tag.as_bytes());
         let content_type = shown.unwrap_or(UNKNOWN);
-        let (status, range) = match range(headers, file.size).filter(|_| is_same) {
+        let (status, range) = match requested_range(headers, file.size).filter(|_| is_same) {
             None => (StatusCode::OK, 0..file.size),
             Some(Some(range)) => (StatusCode::PARTIAL_CONTENT, range),
             Some(None) => {
@@ -123,7 +123,7 @@ fn contains_tag(list: &HeaderValue, tag: &str) -> bool {
 
 /// Byte range that the request asks for. The inner `None` means that the range can't be satisfied.
 /// For several ranges, the whole file is returned.
-fn range(headers: &HeaderMap, size: u64) -> Option<Option<Range<u64>>> {
+fn requested_range(headers: &HeaderMap, size: u64) -> Option<Option<Range<u64>>> {
     let asked = headers.get(RANGE)?.to_str().ok()?.strip_prefix("bytes=")?;
     let (first, last) = asked.split_once('-').filter(|_| !asked.contains(','))?;
     let (first, last) = (first.trim(), last.trim());
@@ -144,7 +144,7 @@ mod tests {
     fn parses_byte_ranges() {
         let read = |text: &'static str| {
             let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_static(text))]);
-            range(&headers, 10)
+            requested_range(&headers, 10)
         };
         assert_eq!(read("bytes=0-0"), Some(Some(0..1)));
         assert_eq!(read("bytes=2-5"), Some(Some(2..6)));

@@ -85,7 +85,7 @@ impl Endpoint for CreateInvitation {
             role: request.role,
             expires_at: request.expires_at,
         };
-        let made = invitations::create(ctx.conversations(), ctx.user()?, request.id, wanted, &ctx.own_url()).await?;
+        let made = invitations::create(ctx.conversations(), ctx.user()?, request.id, wanted, &ctx.base_url()).await?;
         Ok(Reply::of(NewInvitation {
             invitation: made.invitation,
             token: made.token.expose().to_owned(),

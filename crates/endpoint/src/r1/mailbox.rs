@@ -32,7 +32,7 @@ impl Endpoint for VerifyEmail {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: VerifyEmailRequest) -> Result<Reply<NoData>, AppError> {
-        let by = ctx.caller().await;
+        let by = ctx.optional_user().await;
         accounts::verify_email(ctx.identity(), &request.token, request.password, by.as_ref(), &ctx.device()).await?;
         Ok(Reply::of(NoData))
     }

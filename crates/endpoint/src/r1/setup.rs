@@ -39,7 +39,7 @@ impl Endpoint for ShowSetup {
     type Response = Setup;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Setup>, AppError> {
-        Ok(Reply::of(setup::read(ctx.ops(), ctx.user()?, &ctx.own_url()).await?))
+        Ok(Reply::of(setup::read(ctx.ops(), ctx.user()?, &ctx.base_url()).await?))
     }
 }
 
@@ -59,7 +59,7 @@ impl Endpoint for FinishSetup {
 
     async fn handle(ctx: &Ctx, request: FinishSetupRequest) -> Result<Reply<Setup>, AppError> {
         setup::finish(ctx.ops(), ctx.user()?, request.finished).await?;
-        Ok(Reply::of(setup::read(ctx.ops(), ctx.user()?, &ctx.own_url()).await?))
+        Ok(Reply::of(setup::read(ctx.ops(), ctx.user()?, &ctx.base_url()).await?))
     }
 }
 

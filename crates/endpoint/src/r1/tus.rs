@@ -84,8 +84,8 @@ impl Endpoint for CreateTusUpload {
         }
         let metadata = request.upload_metadata.unwrap_or_default();
         let announced = UploadMetadata {
-            name: named(&metadata, "filename").unwrap_or_default(),
-            media_type: named(&metadata, "filetype").unwrap_or_default(),
+            name: metadata_value(&metadata, "filename").unwrap_or_default(),
+            media_type: metadata_value(&metadata, "filetype").unwrap_or_default(),
             size: Some(request.upload_length),
             kind: request.kind.unwrap_or(UploadKind::File),
             peaks: request.peaks.as_deref().map(UploadMetadata::parse_peaks).transpose()?,
@@ -241,7 +241,7 @@ fn is_chunk(headers: &HeaderMap) -> bool {
 }
 
 /// Decoded value of a key in `Upload-Metadata`.
-fn named(metadata: &str, name: &str) -> Option<String> {
+fn metadata_value(metadata: &str, name: &str) -> Option<String> {
     let mut pairs = metadata.split(',').filter_map(|pair| pair.trim().split_once(' '));
     let (_, value) = pairs.find(|(key, _)| *key == name)?;
     String::from_utf8(STANDARD.decode(value.trim()).ok()?).ok()
@@ -272,8 +272,8 @@ mod tests {
     #[test]
     fn parses_upload_metadata() {
         let metadata = "filename dOG7h3AudHh0, filetype dGV4dC9wbGFpbg==,other";
-        assert_eq!(named(metadata, "filename").as_deref(), Some("tệp.txt"));
-        assert_eq!(named(metadata, "filetype").as_deref(), Some("text/plain"));
-        assert_eq!((named(metadata, "other"), named("filename !!", "filename")), (None, None));
+        assert_eq!(metadata_value(metadata, "filename").as_deref(), Some("tệp.txt"));
+        assert_eq!(metadata_value(metadata, "filetype").as_deref(), Some("text/plain"));
+        assert_eq!((metadata_value(metadata, "other"), metadata_value("filename !!", "filename")), (None, None));
     }
 }

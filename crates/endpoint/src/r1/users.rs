@@ -133,7 +133,7 @@ impl Endpoint for ExportMe {
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Export>, AppError> {
         let by = ctx.user()?.clone();
-        Ok(Reply::pieces(offboarding::export(Arc::clone(ctx.conversations()), by).await?))
+        Ok(Reply::stream_data(offboarding::export(Arc::clone(ctx.conversations()), by).await?))
     }
 }
 

@@ -49,7 +49,7 @@ const TOKEN_LIMITS: [HeaderName; 3] = [
 ];
 
 /// Authenticates the API key of the caller and loads its policy.
-pub(super) async fn caller(ctx: &Ctx) -> Result<GatewayCaller, AppError> {
+pub(super) async fn authenticate_key(ctx: &Ctx) -> Result<GatewayCaller, AppError> {
     let key = find_key(ctx.http().headers()).ok_or(Code::Unauthenticated)?;
     gateway::authenticate(ctx.gateway(), &key.token).await
 }
@@ -98,7 +98,7 @@ impl<'a> CallContext<'a> {
 
     /// Parses the request body and admits the call.
     async fn admit_request(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<AdmittedCall, GatewayError> {
-        let caller = caller(self.ctx).await.map_err(|error| failure::told(&error))?;
+        let caller = authenticate_key(self.ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
         let owner = caller.work_owner();
         // Items that the request only refers to count as if they had been sent.
         let filled = match self.style {
@@ -148,7 +148,7 @@ impl<'a> CallContext<'a> {
         if let Some(kept) = admission.kept(&question, wish).await {
             let cost = admission.settle_cached(&kept);
             let reply = Reply::bytes(kept.content_type, kept.body.clone()).header(COST, HeaderValue::from(cost.0));
-            return Ok(named(reply, &kept.model).header(CACHE, HIT));
+            return Ok(with_model(reply, &kept.model).header(CACHE, HIT));
         }
         let meter = Arc::clone(&call.meter);
         let reply = self.serve(admission, meter, forward(call), wish.may_store.then_some(question)).await?;
@@ -161,7 +161,7 @@ impl<'a> CallContext<'a> {
         model: &str,
         wanted: TokenEstimate,
     ) -> Result<Admission, GatewayError> {
-        let caller = caller(self.ctx).await.map_err(|error| failure::told(&error))?;
+        let caller = authenticate_key(self.ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
         self.admit_caller(&caller, endpoint, model, wanted).await
     }
 
@@ -240,7 +240,7 @@ impl<'a> CallContext<'a> {
         };
         let processing = u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
         let reply = reply.header(ATTEMPTS, meter.attempts().into()).header(PROCESSING, processing.into());
-        Ok(named(reply, &meter.served().model))
+        Ok(with_model(reply, &meter.served().model))
     }
 }
 
@@ -272,7 +272,7 @@ pub(super) async fn embed(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
 pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
     let asking = CallContext::new(ctx, ApiStyle::Messages);
     let answer = async {
-        let caller = caller(ctx).await.map_err(|error| failure::told(&error))?;
+        let caller = authenticate_key(ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
         let RequestInfo { model, estimate: wanted, mended, .. } =
             ai::inspect(caller.work_owner(), asking.style, &body).await?;
         let body = mended.unwrap_or(body);
@@ -336,7 +336,7 @@ fn format_duration(duration: Duration) -> String {
 }
 
 /// Adds a header with the model that answered, by its name at the provider.
-fn named(reply: Reply<Raw>, model: &str) -> Reply<Raw> {
+fn with_model(reply: Reply<Raw>, model: &str) -> Reply<Raw> {
     match HeaderValue::from_str(model) {
         Ok(model) => reply.header(MODEL, model),
         Err(_) => reply,

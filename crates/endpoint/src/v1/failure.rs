@@ -28,7 +28,7 @@ fn style_of_path(path: &str) -> ApiStyle {
 
 /// HTTP status of an error code at this path.
 pub(crate) fn status(path: &str, code: Code) -> u16 {
-    told(&code.into()).status(style_of_path(path))
+    to_gateway_error(&code.into()).status(style_of_path(path))
 }
 
 /// Response to an unknown path, or to an error before the endpoint is reached.
@@ -36,7 +36,7 @@ pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> 
     let style = style_of(http);
     let told = match url_mistake(http.path()).filter(|_| error.code() == Code::NotFound) {
         Some(sentence) => GatewayError::new(ErrorKind::NotFound, sentence),
-        None => told(error),
+        None => to_gateway_error(error),
     };
     let Rendered { status, headers, body } = told.render(style, request_id);
     // Only the log uses this status, since the client is gone.
@@ -84,7 +84,7 @@ pub(crate) fn with_request_id(reply: Reply<Raw>, style: ApiStyle, request_id: &s
     }
 }
 
-pub(super) fn told(error: &AppError) -> GatewayError {
+pub(super) fn to_gateway_error(error: &AppError) -> GatewayError {
     let code = error.code();
     let kind = match (code, code.status()) {
         (Code::OutOfCredits | Code::BudgetExceeded, _) => ErrorKind::OutOfBudget,

@@ -7,7 +7,7 @@ use middleware::tracing::request_id;
 use natter_macro::{dto, endpoint};
 use serde_json::{Value, json};
 
-use super::{call::caller, failure};
+use super::{call::authenticate_key, failure};
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply, input::unescape_slashes};
 
 pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ListV1Models>(), EndpointDef::of::<ShowV1Model>()];
@@ -42,7 +42,7 @@ impl Endpoint for ListV1Models {
     async fn handle(ctx: &Ctx, request: ListV1ModelsRequest) -> Result<Reply<Raw>, AppError> {
         let style = failure::style_of(ctx.http());
         let names = names(ctx).await?;
-        let described = |names: &[String]| -> Vec<Value> { names.iter().map(|name| described(style, name)).collect() };
+        let described = |names: &[String]| -> Vec<Value> { names.iter().map(|name| render(style, name)).collect() };
         Ok(json_reply(&match style {
             ApiStyle::Messages => {
                 let (page, has_more) = page(&names, &request)?;
@@ -88,18 +88,18 @@ impl Endpoint for ShowV1Model {
 
     async fn handle(ctx: &Ctx, request: ShowV1ModelRequest) -> Result<Reply<Raw>, AppError> {
         let id = unescape_slashes(&request.id);
-        let caller = caller(ctx).await?;
+        let caller = authenticate_key(ctx).await?;
         let style = failure::style_of(ctx.http());
         if !gateway::may_call(ctx.gateway(), &caller, &id) {
             return Ok(failure::reply(&GatewayError::unknown_model(&id), style, &request_id(ctx.http())));
         }
-        Ok(json_reply(&described(style, &id)))
+        Ok(json_reply(&render(style, &id)))
     }
 }
 
 /// Names and aliases of the models that the key may call, sorted.
 async fn names(ctx: &Ctx) -> Result<Vec<String>, AppError> {
-    let models = gateway::models(ctx.gateway(), &caller(ctx).await?);
+    let models = gateway::models(ctx.gateway(), &authenticate_key(ctx).await?);
     let mut names: Vec<String> =
         models.into_iter().flat_map(|model| std::iter::once(model.name).chain(model.aliases)).collect();
     names.sort_unstable();
@@ -107,7 +107,7 @@ async fn names(ctx: &Ctx) -> Result<Vec<String>, AppError> {
 }
 
 /// Renders a model. Both formats require a creation time. It is unknown, so the Unix epoch is used.
-fn described(style: ApiStyle, name: &str) -> Value {
+fn render(style: ApiStyle, name: &str) -> Value {
     match style {
         ApiStyle::Messages => {
             json!({ "type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z" })

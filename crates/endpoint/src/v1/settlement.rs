@@ -47,17 +47,17 @@ impl CallSettlement {
 
     /// Starts to extend the reservation if the stream exceeds the estimate. Returns `None` if no
     /// extension is needed.
-    pub fn growth(&self) -> Option<PendingExtension> {
+    pub fn extend(&self) -> Option<PendingExtension> {
         Some(self.admission.as_ref()?.growth(&self.meter.usage())?.boxed())
     }
 
     /// True if the reservation is exhausted, so that no more frames may be sent until it is extended.
-    pub fn is_used_up(&self) -> bool {
+    pub fn is_exhausted(&self) -> bool {
         self.admission.as_ref().is_some_and(|admission| admission.is_used_up(&self.meter.usage()))
     }
 
     /// Applies the extended reservation. If the extension was refused, the stream ends.
-    pub fn grown(&mut self, held: Result<ReservationGuard, Refusal>) {
+    pub fn apply_extension(&mut self, held: Result<ReservationGuard, Refusal>) {
         match (held, &mut self.admission) {
             (Ok(held), Some(admission)) => admission.grown(held),
             (Ok(_), None) => {}

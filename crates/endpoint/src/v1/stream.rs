@@ -113,7 +113,7 @@ impl LiveStream {
             && let Poll::Ready(held) = growth.as_mut().poll(context)
         {
             self.extension = None;
-            self.settling.grown(held);
+            self.settling.apply_extension(held);
         }
     }
 }
@@ -126,7 +126,7 @@ impl Stream for LiveStream {
         this.poll_extension(context);
         // If the reservation is exhausted, the next frames have to wait until the database has
         // extended it.
-        let waits = this.extension.is_some() && this.settling.is_used_up();
+        let waits = this.extension.is_some() && this.settling.is_exhausted();
         if !waits && let Poll::Ready(next) = this.poll_frames(context) {
             let Some(frames) = next else {
                 this.settling.finish_stream();
@@ -134,7 +134,7 @@ impl Stream for LiveStream {
             };
             this.last_frame_at = Instant::now();
             if this.extension.is_none() {
-                this.extension = this.settling.growth();
+                this.extension = this.settling.extend();
                 this.poll_extension(context);
             }
             return Poll::Ready(Some(Ok(frames)));
