@@ -186,7 +186,7 @@ impl jobs::Host for App {
     fn on_signal(&self, signal: Signal) {
         match signal {
             Signal::StopGeneration(answer) => self.assistants.answering.stop_local(answer),
-            Signal::ViewReply { question } => self.events.push.answered(question),
+            Signal::ViewReply { question } => self.events.push.record_answer(question),
             _ => {}
         }
     }

@@ -148,7 +148,7 @@ async fn send_batches(
         if notifies(channels) {
             let (title, body) = (row.title.as_str(), row.body.as_str());
             let announced = BroadcastNotification { id: NotificationId(row.id.0), title, body, channels };
-            notified = notifications::announce(&tx, now, &announced, &part).await?;
+            notified = notifications::store_broadcast(&tx, now, &announced, &part).await?;
         }
         let letters: Vec<_> = part
             .iter()
@@ -188,7 +188,7 @@ async fn withdraw_notifications(service: &ConversationsService, row: &BroadcastR
         )
         .await?;
         let Some(last) = part.last().copied() else { break };
-        notifications::withdraw(&service.events, NotificationId(row.id.0), &part).await?;
+        notifications::withdraw_broadcast(&service.events, NotificationId(row.id.0), &part).await?;
         service.wake_workers();
         after = Some(last);
     }

@@ -94,7 +94,7 @@ pub async fn read(
     let no = no.min(last_no);
     rows::advance_position(service.db.writer(), by.user_id, root_id, no).await?;
     let read = NotificationReadPosition { user_id: by.user_id, place: ReadScope::Thread(root_id), seq: no };
-    notifications::passed(&service.db, service.bus.as_ref(), service.clock.now(), &[read]).await?;
+    notifications::mark_passed_read(&service.db, service.bus.as_ref(), service.clock.now(), &[read]).await?;
     publish_position(service, by, &root).await
 }
 

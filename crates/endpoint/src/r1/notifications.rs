@@ -81,7 +81,7 @@ impl Endpoint for ReadNotifications {
             }
             _ => return Err(AppError::field("ids", "invalid", "List notification IDs, or set all.")),
         };
-        notifications::read(&ctx.app().events, ctx.user()?, ids.as_deref()).await?;
+        notifications::mark_read(&ctx.app().events, ctx.user()?, ids.as_deref()).await?;
         Ok(Reply::of(NoData))
     }
 }

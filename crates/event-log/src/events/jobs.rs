@@ -24,7 +24,7 @@ pub struct AnswerOptions {
 impl AnswerOptions {
     /// Returns the options for the answer with this index, with only the reservation that was made
     /// for it.
-    pub(crate) fn of_answer(&self, number: usize) -> Self {
+    pub(crate) fn for_answer(&self, number: usize) -> Self {
         Self { holds: self.holds.get(number).copied().into_iter().collect(), ..self.clone() }
     }
 }

@@ -29,7 +29,7 @@ pub struct BroadcastNotification<'a> {
 
 /// Stores the notification for the given users in the caller's transaction. The caller publishes
 /// the result after the commit. Users in quiet hours or do-not-disturb get a silent notification.
-pub async fn announce<C: ConnectionTrait>(
+pub async fn store_broadcast<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
     announced: &BroadcastNotification<'_>,
@@ -59,7 +59,7 @@ pub async fn announce<C: ConnectionTrait>(
 }
 
 /// Withdraws a broadcast from the notifications and devices of the given users.
-pub async fn withdraw(service: &EventLogService, id: NotificationId, people: &[UserId]) -> Result<(), AppError> {
+pub async fn withdraw_broadcast(service: &EventLogService, id: NotificationId, people: &[UserId]) -> Result<(), AppError> {
     let now = service.clock.now();
     let told: Vec<NotificationKey> = people.iter().map(|user| NotificationKey { user_id: *user, id }).collect();
     let tx = service.db.begin().await.map_err(app_error)?;

@@ -31,13 +31,13 @@ use dbcontext::{
     query::notifications::{self as rows, NotificationKey, NotificationRow},
 };
 
-pub use announcements::{BroadcastNotification, announce, withdraw};
+pub use announcements::{BroadcastNotification, store_broadcast, withdraw_broadcast};
 pub use dbcontext::query::notifications::Filter;
 pub use dbcontext::query::notifications::{NotificationReadPosition, ReadScope};
 pub use digest_email::DigestJob;
 pub use digest_email::unsubscribe;
-pub use inbox::passed;
-pub use inbox::{list, read};
+pub use inbox::mark_passed_read;
+pub use inbox::{list, mark_read};
 pub(crate) use notifier::start;
 pub use settings::{SettingsChange, change_settings, settings};
 

@@ -129,7 +129,7 @@ async fn run(service: Weak<EventLogService>, news: Arc<PendingHeads>) {
             return;
         }
         let begun = Instant::now();
-        let rest = match catch_panic(turn(&service, &news, &mut lookout)).await {
+        let rest = match catch_panic(run_round(&service, &news, &mut lookout)).await {
             Ok(()) => (begun.elapsed() * PAUSE_FACTOR).clamp(MIN_PAUSE, MAX_PAUSE),
             Err(error) => {
                 tracing::warn!(%error, "failed to resolve notification recipients");
@@ -141,7 +141,7 @@ async fn run(service: Weak<EventLogService>, news: Arc<PendingHeads>) {
     }
 }
 
-async fn turn(service: &EventLogService, news: &PendingHeads, lookout: &mut SweepSchedule) -> Result<(), AppError> {
+async fn run_round(service: &EventLogService, news: &PendingHeads, lookout: &mut SweepSchedule) -> Result<(), AppError> {
     if let Some(look) = lookout.due(&news.has_gap, service.clock.now()) {
         for (id, head) in find_unprocessed(service, look).await? {
             news.record(id, head);

@@ -67,13 +67,13 @@ impl Push {
 
     /// Records that an instance has answered a question with yes: one of its connections shows the
     /// conversation.
-    pub fn answered(&self, question: Uuid) {
-        if let Some(asked) = self.asked().get(&question) {
+    pub fn record_answer(&self, question: Uuid) {
+        if let Some(asked) = self.lock_questions().get(&question) {
             asked.notify_one();
         }
     }
 
-    fn asked(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Notify>>> {
+    fn lock_questions(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Notify>>> {
         self.questions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -195,9 +195,9 @@ async fn store<C: ConnectionTrait>(
 /// True if a connection of the user on any instance shows the conversation.
 pub(crate) async fn is_shown(service: &EventLogService, user_id: UserId, conversation_id: ConversationId) -> bool {
     let (question, answered) = (Uuid::now_v7(), Arc::new(Notify::new()));
-    service.push.asked().insert(question, Arc::clone(&answered));
+    service.push.lock_questions().insert(question, Arc::clone(&answered));
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::ViewQuery { question, user_id, conversation_id })]));
     let is_shown = tokio::time::timeout(ANSWER_TIMEOUT, answered.notified()).await.is_ok();
-    service.push.asked().remove(&question);
+    service.push.lock_questions().remove(&question);
     is_shown
 }

@@ -85,7 +85,7 @@ impl Receipts {
     }
 
     /// Waits until all earlier receipts are stored or have failed.
-    async fn settled(&self) {
+    async fn flush(&self) {
         let (settled, stored) = oneshot::channel();
         if self.queue.send(QueueItem::Flush(settled)).await.is_ok() {
             let _ = stored.await;
@@ -125,7 +125,7 @@ pub async fn mark_unread(
     let before = seq.saturating_sub(1).max(access.hidden_until_seq());
     // Waits for pending receipts of the caller's connections, which would otherwise move the
     // position forward again.
-    service.receipts.settled().await;
+    service.receipts.flush().await;
     let is_moved = query::positions::move_back(service.db.writer(), id, by.user_id, before).await?;
     let seen = query::conversations::find(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let own = seen.own_membership()?.ok_or(Code::NotFound)?;
@@ -213,7 +213,7 @@ impl PositionStore {
         // notification was read.
         let has_read = reaches.iter().any(|reach| reach.read_seq > 0);
         if has_read && !reads.is_empty() {
-            notifications::passed(&self.db, self.bus.as_ref(), self.clock.now(), &reads).await?;
+            notifications::mark_passed_read(&self.db, self.bus.as_ref(), self.clock.now(), &reads).await?;
         }
         Ok(())
     }

@@ -72,7 +72,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
 
 /// Returns the assistants that answer a message, in the order of their mentions, at most
 /// [`MAX_ADDRESSED`].
-pub(super) fn assistants(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> Result<Vec<AssistantId>, AppError> {
+pub(super) fn resolve(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> Result<Vec<AssistantId>, AppError> {
     let (id, sender) = (by.conversation_id, by.user_id);
     let present = batch.assistants.get(&id).map_or(&[][..], Vec::as_slice);
     let usable = present.iter().filter(|assistant| assistant.is_usable_by(sender));
@@ -86,7 +86,7 @@ pub(super) fn assistants(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> Re
         return Ok(Vec::new());
     }
     let names: Vec<String> = candidates.iter().map(|assistant| folded(&assistant.name)).collect();
-    let text = said(send.content.as_str());
+    let text = matchable_text(send.content.as_str());
     let found = find_names(&text, &names);
     let mut named: Vec<(usize, AssistantId)> = Vec::new();
     for (assistant, name) in candidates.iter().zip(&names) {
@@ -122,7 +122,7 @@ fn mention_candidates(by: Actor, send: &SendMessage) -> Vec<Mention> {
         by_id.filter_map(|mentioned| Some(mention(None, Some(AssistantId(mentioned.id?))))).collect();
     // Looks up names in the form in which they are stored, and also as written: a name may have
     // been stored unfolded because another name with the same folded form was added later.
-    let said = name_candidates(&said(send.content.as_str()));
+    let said = name_candidates(&matchable_text(send.content.as_str()));
     let names: BTreeSet<String> = said.iter().map(|name| ::search::folded_line(name)).collect();
     mentions.extend(names.union(&said).map(|name| mention(Some(name.clone()), None)));
     mentions
@@ -130,12 +130,12 @@ fn mention_candidates(by: Actor, send: &SendMessage) -> Vec<Mention> {
 
 /// Returns the folded text in which mentions are matched. Code, links and quotes are left out, and
 /// there is a line break wherever markup separates text. A name never spans a line break.
-fn said(markdown: &str) -> String {
-    if markdown.contains(MENTION_SIGNS) { folded(&plain(markdown)).replace(MENTION_SIGNS, "@") } else { String::new() }
+fn matchable_text(markdown: &str) -> String {
+    if markdown.contains(MENTION_SIGNS) { folded(&plain_text(markdown)).replace(MENTION_SIGNS, "@") } else { String::new() }
 }
 
 /// Extracts the plain text of a Markdown document.
-fn plain(markdown: &str) -> String {
+fn plain_text(markdown: &str) -> String {
     let mut text = String::new();
     let mut kept_out = 0_usize;
     let parser = Parser::new_ext(markdown, Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TABLES);
@@ -164,7 +164,7 @@ fn plain(markdown: &str) -> String {
     // Text that only looks like a link definition, such as `[INFO]: started`, is treated as plain
     // text. The prefix keeps the parser from reading it as a definition again.
     for span in unused {
-        text.push_str(&plain(&format!(". {}", &markdown[span])));
+        text.push_str(&plain_text(&format!(". {}", &markdown[span])));
     }
     text
 }
@@ -369,7 +369,7 @@ mod tests {
         assert!(cases.len() > 50);
         for Case { text, names, called } in cases {
             let names: Vec<String> = names.iter().map(|name| folded(name)).collect();
-            let said = said(&text);
+            let said = matchable_text(&text);
             let found: BTreeSet<&str> = find_names(&said, &names).into_iter().map(|(_, name)| name).collect();
             let called: Vec<String> = called.iter().map(|name| folded(name)).collect();
             assert_eq!(found, called.iter().map(String::as_str).collect::<BTreeSet<&str>>(), "{text:?}");
@@ -414,7 +414,7 @@ mod tests {
     proptest! {
         #[test]
         fn parses_arbitrary_text(text in "(@|＠|[a-zé小ー_`*~>#|\\[\\]()<\\\\./:\n -]|https://|www\\.){0,60}") {
-            let said = said(&text);
+            let said = matchable_text(&text);
             for name in name_candidates(&said) {
                 prop_assert!(!name.is_empty() && name.chars().count() <= 2 * MAX_NAME);
             }

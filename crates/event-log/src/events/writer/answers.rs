@@ -161,7 +161,7 @@ pub(super) async fn regenerate(
     asking: &AnswerOptions,
 ) -> Result<Outcome, AppError> {
     let Actor { conversation_id, user_id } = by;
-    batch.standing(conversation_id, user_id)?;
+    batch.acting_member(conversation_id, user_id)?;
     require_not_archived(batch, conversation_id)?;
     let row = live_message_row(batch, conversation_id, message_id).await?;
     if row.parallel_answer_of().is_some() {

@@ -167,7 +167,7 @@ impl<'a> Batch<'a> {
 
     /// Returns the membership of a user. Fails with `NotFound` if the user isn't a member, so that
     /// the conversation's existence isn't revealed.
-    pub fn standing(&self, id: ConversationId, user: UserId) -> Result<&ActingMember, AppError> {
+    pub fn acting_member(&self, id: ConversationId, user: UserId) -> Result<&ActingMember, AppError> {
         self.conversations.get(&id).and_then(|known| known.members.get(&user)).ok_or_else(|| Code::NotFound.into())
     }
 
@@ -263,7 +263,7 @@ impl<'a> Batch<'a> {
     }
 
     /// True if this batch has enqueued an answer with this concurrency key.
-    pub fn asks(&self, concurrency_key: &str) -> bool {
+    pub fn has_enqueued(&self, concurrency_key: &str) -> bool {
         self.jobs.iter().any(|job| job.concurrency_key == concurrency_key)
     }
 

@@ -34,7 +34,7 @@ pub(super) async fn start(
     asking: &AnswerOptions,
 ) -> Result<Outcome, AppError> {
     let Actor { conversation_id, user_id } = by;
-    batch.standing(conversation_id, user_id)?;
+    batch.acting_member(conversation_id, user_id)?;
     require_not_archived(batch, conversation_id)?;
     if !batch.capabilities(conversation_id)?.asks_every_message {
         return Err(refused("Only answers in a conversation with an assistant can be compared."));

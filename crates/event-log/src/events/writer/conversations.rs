@@ -269,7 +269,7 @@ pub(super) async fn add_member(batch: &mut Batch<'_>, by: Actor, user_id: UserId
     let id = by.conversation_id;
     require_manager(batch, by).await?;
     require_logged_members(batch, id)?;
-    if batch.standing(id, user_id).is_ok() {
+    if batch.acting_member(id, user_id).is_ok() {
         return Err(Code::AlreadyMember.into());
     }
     let workspace_id = batch.conversation(id)?.workspace_id;
@@ -318,9 +318,9 @@ pub(super) async fn add_assistant(
 pub(super) async fn remove_member(batch: &mut Batch<'_>, by: Actor, user_id: UserId) -> Result<Outcome, AppError> {
     let id = by.conversation_id;
     let leaving = by.user_id == user_id;
-    let own_role = batch.standing(id, by.user_id)?.role;
+    let own_role = batch.acting_member(id, by.user_id)?.role;
     require_logged_members(batch, id)?;
-    let their_role = batch.standing(id, user_id)?.role;
+    let their_role = batch.acting_member(id, user_id)?.role;
     if leaving {
         let heir = query::members::successor(batch.db, id, user_id).await?;
         match heir {
@@ -349,11 +349,11 @@ pub(super) async fn set_role(
     role: MemberRole,
 ) -> Result<Outcome, AppError> {
     let id = by.conversation_id;
-    if batch.standing(id, by.user_id)?.role != MemberRole::Owner {
+    if batch.acting_member(id, by.user_id)?.role != MemberRole::Owner {
         return Err(AppError::refused(Code::Forbidden, "Only the owner can change roles."));
     }
     require_logged_members(batch, id)?;
-    batch.standing(id, user_id)?;
+    batch.acting_member(id, user_id)?;
     if by.user_id == user_id {
         if role == MemberRole::Owner {
             return Ok(Outcome::Member(member(batch, id, user_id).await?));
@@ -374,7 +374,7 @@ pub(super) async fn transfer_ownership(
     entry: &NewAuditEntry,
 ) -> Result<Outcome, AppError> {
     require_logged_members(batch, id)?;
-    batch.standing(id, heir)?;
+    batch.acting_member(id, heir)?;
     audit::record(batch.db, entry.clone()).await?;
     let owner = query::members::owner(batch.db, id).await?;
     if owner == Some(heir) {

@@ -75,7 +75,7 @@ impl Edits {
         if ids.is_empty() {
             return Ok(());
         }
-        self.read(db, ids.into_iter().collect()).await?;
+        self.load_messages(db, ids.into_iter().collect()).await?;
         let places: Vec<_> = rewritten
             .iter()
             .filter_map(|id| self.messages.get(id))
@@ -96,7 +96,7 @@ impl Edits {
     }
 
     /// Loads messages from the database.
-    async fn read<C: ConnectionTrait>(&mut self, db: &C, ids: Vec<MessageId>) -> Result<(), AppError> {
+    async fn load_messages<C: ConnectionTrait>(&mut self, db: &C, ids: Vec<MessageId>) -> Result<(), AppError> {
         for row in query::messages::get_all(db, &ids).await? {
             if row.is_in_main_conversation() {
                 self.positions.entry(row.id).or_insert(TimelinePosition { no: row.no, here: Vec::new() });
@@ -127,7 +127,7 @@ impl Edits {
     }
 
     /// Returns the position of a loaded message in the main conversation.
-    pub fn place(&self, id: MessageId) -> Option<TimelinePosition> {
+    pub fn position(&self, id: MessageId) -> Option<TimelinePosition> {
         self.positions.get(&id).cloned()
     }
 
@@ -138,23 +138,23 @@ impl Edits {
     /// Loads a message to which no change refers, unless it is already loaded.
     pub async fn load_one<C: ConnectionTrait>(&mut self, db: &C, id: MessageId) -> Result<Option<Message>, AppError> {
         if !self.messages.contains_key(&id) {
-            self.read(db, vec![id]).await?;
+            self.load_messages(db, vec![id]).await?;
         }
         Ok(self.messages.get(&id).cloned())
     }
 
     /// Returns a message of the conversation that isn't deleted.
     pub fn message(&self, conversation_id: ConversationId, id: MessageId) -> Option<Message> {
-        self.known(conversation_id, id).filter(|message| message.deleted_at.is_none())
+        self.message_or_deleted(conversation_id, id).filter(|message| message.deleted_at.is_none())
     }
 
     /// Returns a message of the conversation, deleted or not.
-    pub fn known(&self, conversation_id: ConversationId, id: MessageId) -> Option<Message> {
+    pub fn message_or_deleted(&self, conversation_id: ConversationId, id: MessageId) -> Option<Message> {
         self.messages.get(&id).filter(|message| message.conversation_id == conversation_id).cloned()
     }
 
     /// Records the new text of a message and removes the old text from its events.
-    pub fn store(&mut self, message: Message) -> Result<(), AppError> {
+    pub fn update_text(&mut self, message: Message) -> Result<(), AppError> {
         self.rewrite(&message)?;
         self.edited.insert(message.id);
         self.messages.insert(message.id, message);
@@ -162,7 +162,7 @@ impl Edits {
     }
 
     /// Records changed reactions, pins or replies of a message.
-    pub fn mark(&mut self, message: Message) {
+    pub fn update_metadata(&mut self, message: Message) {
         self.marked.insert(message.id);
         self.messages.insert(message.id, message);
     }

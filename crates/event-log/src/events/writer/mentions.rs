@@ -32,7 +32,7 @@ pub(super) fn add(
 /// Replaces the mentions of a loaded message. `here` are the users whom a new `@here` notifies; an
 /// `@here` that was there before keeps its recipients.
 pub(super) fn replace(batch: &mut Batch<'_>, message: &Message, mentions: &[Mention], here: &[UserId]) {
-    let Some(TimelinePosition { no, here: known }) = batch.edits.place(message.id) else { return };
+    let Some(TimelinePosition { no, here: known }) = batch.edits.position(message.id) else { return };
     let before = mentioned(&message.mentions, &known);
     let is_same =
         MentionScope::of(mentions) == MentionScope::Here && MentionScope::of(&message.mentions) == MentionScope::Here;
@@ -49,18 +49,18 @@ pub(super) fn remove_all(batch: &mut Batch<'_>, message: &Message) {
 /// Restores the mentions of a message that is shown again, except for `@here`: the users who were
 /// online when it was sent are no longer known.
 pub(super) fn restore(batch: &mut Batch<'_>, message: &Message) {
-    if let Some(TimelinePosition { no, .. }) = batch.edits.place(message.id) {
+    if let Some(TimelinePosition { no, .. }) = batch.edits.position(message.id) {
         add(batch, (message.conversation_id, no), &message.mentions, &[]);
     }
 }
 
 /// Returns the users who are mentioned in `now` but not in `before`.
 pub(super) fn newly_mentioned(before: &[Mention], now: &[Mention]) -> BTreeSet<UserId> {
-    let before: BTreeSet<UserId> = named(before).collect();
-    named(now).filter(|user| !before.contains(user)).collect()
+    let before: BTreeSet<UserId> = mentioned_users(before).collect();
+    mentioned_users(now).filter(|user| !before.contains(user)).collect()
 }
 
-fn named(mentions: &[Mention]) -> impl Iterator<Item = UserId> {
+fn mentioned_users(mentions: &[Mention]) -> impl Iterator<Item = UserId> {
     mentions.iter().filter(|mention| mention.kind == MentionKind::User).filter_map(|mention| mention.id.map(UserId))
 }
 
@@ -68,7 +68,7 @@ fn mentioned(mentions: &[Mention], here: &[UserId]) -> BTreeSet<MentionTarget> {
     if MentionScope::of(mentions) == MentionScope::Everybody {
         return BTreeSet::from([MentionTarget::Everybody]);
     }
-    named(mentions).chain(here.iter().copied()).map(MentionTarget::Person).collect()
+    mentioned_users(mentions).chain(here.iter().copied()).map(MentionTarget::Person).collect()
 }
 
 fn set(

@@ -119,7 +119,7 @@ pub(super) fn sends(changes: &[Change]) -> impl Iterator<Item = (Actor, &SendMes
 
 pub(super) fn send(batch: &mut Batch<'_>, by: Actor, send: &SendMessage) -> Result<Outcome, AppError> {
     let Actor { conversation_id, user_id } = by;
-    let name = batch.standing(conversation_id, user_id)?.display_name.clone();
+    let name = batch.acting_member(conversation_id, user_id)?.display_name.clone();
     let key = (conversation_id, user_id, send.client_id.as_str().to_owned());
     if let Some(message) = batch.sent.get(&key) {
         return Ok(Outcome::Sent(Box::new(Sent { message: message.clone(), duplicate: true })));
@@ -141,7 +141,7 @@ pub(super) fn send(batch: &mut Batch<'_>, by: Actor, send: &SendMessage) -> Resu
         require_may_mention_all(batch, by)?;
     }
     batch.check_length(conversation_id, &send.content)?;
-    let asked = addressed_assistants::assistants(batch, by, send)?;
+    let asked = addressed_assistants::resolve(batch, by, send)?;
     batch.check_open_answers(user_id, asked.len())?;
     let attachments = files::attachments(batch, by, send)?;
     let sender = Sender { kind: SenderKind::User, id: Some(user_id.0), name, picture: None };
@@ -176,7 +176,7 @@ pub(super) fn send(batch: &mut Batch<'_>, by: Actor, send: &SendMessage) -> Resu
     }
     for (number, assistant_id) in asked.into_iter().enumerate() {
         let (question_id, answer_id) = (message.id, MessageId::new());
-        let asking = send.asking.of_answer(number);
+        let asking = send.asking.for_answer(number);
         let job = AnswerJob { conversation_id, question_id, assistant_id, answer_id, beside: None, asking };
         batch.enqueue_answer(&job, user_id)?;
     }
@@ -244,7 +244,7 @@ pub(super) fn create(batch: &mut Batch<'_>, message: &mut Message) -> Result<(),
 /// Fails if the member may not write, because the conversation is archived or only administrators
 /// may post.
 pub(super) fn require_may_write(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
-    batch.standing(by.conversation_id, by.user_id)?;
+    batch.acting_member(by.conversation_id, by.user_id)?;
     let conversation = batch.conversation(by.conversation_id)?;
     if conversation.archived_at.is_some() {
         return Err(Code::Archived.into());
@@ -265,13 +265,13 @@ fn require_may_mention_all(batch: &Batch<'_>, by: Actor) -> Result<(), AppError>
 /// True if the member is an administrator of the conversation or of its workspace.
 pub(super) fn is_admin(batch: &Batch<'_>, by: Actor) -> Result<bool, AppError> {
     let Actor { conversation_id, user_id } = by;
-    let role = batch.standing(conversation_id, user_id)?.role;
+    let role = batch.acting_member(conversation_id, user_id)?.role;
     Ok(role != MemberRole::Member || batch.workspace_admins.contains(&(conversation_id, user_id)))
 }
 
 pub(super) fn edit(batch: &mut Batch<'_>, by: Actor, edit: &EditMessage) -> Result<Outcome, AppError> {
     let Actor { conversation_id, user_id } = by;
-    batch.standing(conversation_id, user_id)?;
+    batch.acting_member(conversation_id, user_id)?;
     require_not_archived(batch, conversation_id)?;
     batch.check_length(conversation_id, &edit.content)?;
     let mut message = batch.edits.message(conversation_id, edit.message_id).ok_or(Code::NotFound)?;
@@ -301,7 +301,7 @@ pub(super) fn edit(batch: &mut Batch<'_>, by: Actor, edit: &EditMessage) -> Resu
     message.content = content;
     message.edited_at = Some(batch.now);
     log_redaction::redact_pending(batch, &message)?;
-    batch.edits.store(message.clone())?;
+    batch.edits.update_text(message.clone())?;
     batch.emit(
         conversation_id,
         DurableBody::MessageUpdated { message: Box::new(message.clone()), branch_changed: false },
@@ -311,7 +311,7 @@ pub(super) fn edit(batch: &mut Batch<'_>, by: Actor, edit: &EditMessage) -> Resu
 
 pub(super) async fn delete(batch: &mut Batch<'_>, by: Actor, delete: &DeleteMessage) -> Result<Outcome, AppError> {
     let (conversation_id, message_id) = (by.conversation_id, delete.message_id);
-    batch.standing(conversation_id, by.user_id)?;
+    batch.acting_member(conversation_id, by.user_id)?;
     let mut message = batch.edits.message(conversation_id, message_id).ok_or(Code::NotFound)?;
     if delete.has_more || message.has_more_than_text() {
         message = live_message(batch, conversation_id, message_id).await?;
@@ -357,7 +357,7 @@ pub(super) async fn delete(batch: &mut Batch<'_>, by: Actor, delete: &DeleteMess
 /// the workspace.
 fn manages(batch: &Batch<'_>, by: Actor) -> Result<bool, AppError> {
     let Actor { conversation_id, user_id } = by;
-    let is_manager = batch.standing(conversation_id, user_id)?.role != MemberRole::Member;
+    let is_manager = batch.acting_member(conversation_id, user_id)?.role != MemberRole::Member;
     let is_workspace_admin = batch.workspace_admins.contains(&(conversation_id, user_id));
     Ok(is_manager || (batch.capabilities(conversation_id)?.is_channel && is_workspace_admin))
 }

@@ -36,7 +36,7 @@ pub(super) fn new_poll(batch: &Batch<'_>, id: ConversationId, send: &SendMessage
 pub(super) async fn vote(batch: &mut Batch<'_>, by: Actor, vote: &Vote) -> Result<Outcome, AppError> {
     let Actor { conversation_id, user_id } = by;
     let message_id = vote.message_id;
-    batch.standing(conversation_id, user_id)?;
+    batch.acting_member(conversation_id, user_id)?;
     require_not_archived(batch, conversation_id)?;
     let mut message = live_message(batch, conversation_id, message_id).await?;
     let poll = poll_of(&mut message)?;
@@ -91,7 +91,7 @@ pub(super) async fn vote(batch: &mut Batch<'_>, by: Actor, vote: &Vote) -> Resul
 
 /// Closes a poll early and permanently.
 pub(super) async fn close(batch: &mut Batch<'_>, by: Actor, message_id: MessageId) -> Result<Outcome, AppError> {
-    batch.standing(by.conversation_id, by.user_id)?;
+    batch.acting_member(by.conversation_id, by.user_id)?;
     require_not_archived(batch, by.conversation_id)?;
     let mut message = live_message(batch, by.conversation_id, message_id).await?;
     if message.sender.id != Some(by.user_id.0) {

@@ -55,7 +55,7 @@ impl Reactions {
         let keys: HashSet<ReactionKey> = asked.iter().map(|(user_id, react)| key(*user_id, react)).collect();
         self.stored.extend(query::reactions::existing(db, keys.into_iter().collect()).await?);
         let has_many = |react: &&React| {
-            let shown = messages.get(&react.message_id).and_then(|message| shown(message, &react.emoji));
+            let shown = messages.get(&react.message_id).and_then(|message| find_reaction(message, &react.emoji));
             !react.is_added && shown.is_some_and(|reaction| reaction.count > MAX_LISTED_USERS as u64)
         };
         let many: HashSet<(MessageId, String)> = asked
@@ -111,20 +111,20 @@ fn key(user_id: UserId, react: &React) -> ReactionKey {
     ReactionKey { message_id: react.message_id, emoji: react.emoji.clone(), user_id }
 }
 
-fn shown<'a>(message: &'a Message, emoji: &str) -> Option<&'a Reaction> {
+fn find_reaction<'a>(message: &'a Message, emoji: &str) -> Option<&'a Reaction> {
     message.reactions.iter().find(|reaction| reaction.emoji == emoji)
 }
 
 pub(super) fn react(batch: &mut Batch<'_>, by: Actor, react: &React) -> Result<Outcome, AppError> {
     let conversation_id = by.conversation_id;
-    batch.standing(conversation_id, by.user_id)?;
+    batch.acting_member(conversation_id, by.user_id)?;
     require_not_archived(batch, conversation_id)?;
     let mut message = batch.edits.message(conversation_id, react.message_id).ok_or(Code::NotFound)?;
     let reacted = key(by.user_id, react);
     if batch.edits.reactions.is_there(&reacted) == react.is_added {
         return Ok(Outcome::Message(Box::new(message)));
     }
-    if react.is_added && shown(&message, &react.emoji).is_none() && message.reactions.len() >= MAX_EMOJI {
+    if react.is_added && find_reaction(&message, &react.emoji).is_none() && message.reactions.len() >= MAX_EMOJI {
         return Err(AppError::refused(
             Code::TooMany,
             format!("A message can have up to {MAX_EMOJI} different reactions."),
@@ -147,7 +147,7 @@ pub(super) fn react(batch: &mut Batch<'_>, by: Actor, react: &React) -> Result<O
         let is_there = |user: &UserId| reactions.changed.get(&key(*user, react)).is_none_or(|(is_there, _)| *is_there);
         remove(&mut message.reactions, by.user_id, react, others.into_iter().filter(is_there));
     }
-    batch.edits.mark(message.clone());
+    batch.edits.update_metadata(message.clone());
     Ok(Outcome::Message(Box::new(message)))
 }
 
@@ -210,6 +210,6 @@ pub(super) fn pin(batch: &mut Batch<'_>, by: Actor, pin: &Pin) -> Result<Outcome
     };
     batch.emit(conversation_id, body)?;
     message.pinned_at = pin.is_pinned.then_some(now);
-    batch.edits.mark(message.clone());
+    batch.edits.update_metadata(message.clone());
     Ok(Outcome::Message(Box::new(message)))
 }

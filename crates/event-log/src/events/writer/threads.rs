@@ -28,7 +28,7 @@ pub(super) fn root(batch: &Batch<'_>, by: Actor, id: MessageId) -> Result<Messag
         return Err(AppError::field("thread_id", "unavailable", "Chats with an assistant can't have threads."));
     }
     let is_open = |root: &Message| root.thread_id.is_none() && (root.deleted_at.is_none() || root.thread.is_some());
-    let root = batch.edits.known(conversation_id, id).filter(is_open);
+    let root = batch.edits.message_or_deleted(conversation_id, id).filter(is_open);
     root.filter(|_| batch.replyable.contains(&(conversation_id, id, user_id))).ok_or_else(|| {
         AppError::field("thread_id", "not_found", "This message doesn't exist here, or can't have a thread.")
     })
@@ -126,14 +126,14 @@ pub(super) async fn remove_reply(batch: &mut Batch<'_>, reply: &Message) -> Resu
 fn publish(batch: &mut Batch<'_>, root: Message) -> Result<(), AppError> {
     let conversation_id = root.conversation_id;
     let event = Event::ThreadUpdated { conversation_id, message_id: root.id, thread: root.thread.clone() };
-    batch.edits.mark(root);
+    batch.edits.update_metadata(root);
     batch.emit_ephemeral(&event, Topic::Viewers(conversation_id))
 }
 
 /// Marks a thread as solved, or reopens it.
 pub(super) fn solve(batch: &mut Batch<'_>, by: Actor, solve: &Solve) -> Result<Outcome, AppError> {
     let conversation_id = by.conversation_id;
-    batch.standing(conversation_id, by.user_id)?;
+    batch.acting_member(conversation_id, by.user_id)?;
     require_not_archived(batch, conversation_id)?;
     let mut message = batch.edits.message(conversation_id, solve.message_id).ok_or(Code::NotFound)?;
     let now = batch.now;
@@ -144,7 +144,7 @@ pub(super) fn solve(batch: &mut Batch<'_>, by: Actor, solve: &Solve) -> Result<O
         return Ok(Outcome::Message(Box::new(message)));
     }
     thread.solved_at = solve.is_solved.then_some(now);
-    batch.edits.mark(message.clone());
+    batch.edits.update_metadata(message.clone());
     batch.emit(
         conversation_id,
         DurableBody::MessageUpdated { message: Box::new(message.clone()), branch_changed: false },

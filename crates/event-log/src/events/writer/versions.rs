@@ -26,7 +26,7 @@ const MAX_VERSIONS: i64 = 50;
 /// are kept with the old version.
 pub(super) async fn edit_prompt(batch: &mut Batch<'_>, by: Actor, again: &EditPrompt) -> Result<Outcome, AppError> {
     let Actor { conversation_id, user_id } = by;
-    batch.standing(conversation_id, user_id)?;
+    batch.acting_member(conversation_id, user_id)?;
     batch.check_length(conversation_id, &again.content)?;
     let mut message = live_message(batch, conversation_id, again.message_id).await?;
     if message.sender.kind != SenderKind::User || message.sender.id != Some(user_id.0) {
@@ -58,7 +58,7 @@ pub(super) async fn show(
     index: i64,
 ) -> Result<Outcome, AppError> {
     let conversation_id = by.conversation_id;
-    batch.standing(conversation_id, by.user_id)?;
+    batch.acting_member(conversation_id, by.user_id)?;
     let mut message = live_message(batch, conversation_id, message_id).await?;
     idle_assistants(batch, conversation_id).await?;
     let shown = message.versions.unwrap_or(Versions { index: 1, count: 1 });
@@ -160,7 +160,7 @@ async fn idle_assistants(batch: &Batch<'_>, id: ConversationId) -> Result<Vec<As
     let assistants = query::conversations::assistants(batch.db, &[id]).await?;
     for assistant in &assistants {
         let key = AnswerJob::key(id, assistant.assistant_id);
-        if batch.asks(&key) || query::versions::is_answering(batch.db, &key).await? {
+        if batch.has_enqueued(&key) || query::versions::is_answering(batch.db, &key).await? {
             return Err(AppError::refused(Code::WrongState, "The assistant is still answering. Stop it first."));
         }
     }

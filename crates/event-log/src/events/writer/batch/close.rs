@@ -68,7 +68,7 @@ impl Batch<'_> {
             seen.entry(id).or_insert_with(|| ExpectedState { id, last_seq, members: Vec::new() });
         }
         for (id, user) in &self.relied_on {
-            if let (Some(seen), Ok(member)) = (seen.get_mut(id), self.standing(*id, *user)) {
+            if let (Some(seen), Ok(member)) = (seen.get_mut(id), self.acting_member(*id, *user)) {
                 seen.members.push((*user, member.role.as_str()));
             }
         }
