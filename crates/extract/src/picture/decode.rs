@@ -57,7 +57,7 @@ pub struct DecodePlan {
 impl DecodePlan {
     /// Memory needed for decoding, in MiB. It counts against [`MEMORY`].
     #[must_use]
-    pub fn mebibytes(self) -> u32 {
+    pub fn memory_mib(self) -> u32 {
         u32::try_from(self.bytes.div_ceil(MIB)).unwrap_or(u32::MAX)
     }
 }
@@ -76,7 +76,7 @@ pub(super) fn format(media_type: &str) -> Option<ImageFormat> {
 /// header.
 ///
 /// Returns an error if decoding would take too much memory or time, or if the header is malformed.
-pub fn measure(from: &mut (impl BufRead + Seek), media_type: &str, side: u32) -> anyhow::Result<DecodePlan> {
+pub fn plan_decoding(from: &mut (impl BufRead + Seek), media_type: &str, side: u32) -> anyhow::Result<DecodePlan> {
     let format = format(media_type).context("unsupported image type")?;
     let length = from.seek(SeekFrom::End(0))?;
     from.rewind()?;
@@ -145,7 +145,7 @@ fn decode(mut from: impl BufRead + Seek, measured: DecodePlan) -> anyhow::Result
         from.rewind()?;
     }
     if let Some(side) = measured.reduced_to {
-        return reduced(from, side, measured.bytes);
+        return decode_reduced(from, side, measured.bytes);
     }
     let mut decoder = decoder(from, measured)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
@@ -155,7 +155,7 @@ fn decode(mut from: impl BufRead + Seek, measured: DecodePlan) -> anyhow::Result
 
 /// Decodes a JPEG at an eighth, a quarter or half of its size. Chooses the smallest with a longer
 /// side of at least `side` pixels.
-fn reduced(from: impl BufRead, side: u32, memory: u64) -> anyhow::Result<Decoded> {
+fn decode_reduced(from: impl BufRead, side: u32, memory: u64) -> anyhow::Result<Decoded> {
     // Appends an end marker, because the file may be truncated.
     let mut decoder = jpeg_decoder::Decoder::new(from.chain(JPEG_END));
     decoder.set_max_decoding_buffer_size(usize::try_from(memory)?);
@@ -168,7 +168,7 @@ fn reduced(from: impl BufRead, side: u32, memory: u64) -> anyhow::Result<Decoded
     let picture = match whole.pixel_format {
         PixelFormat::L8 => GrayImage::from_raw(width, height, samples).map(DynamicImage::ImageLuma8),
         PixelFormat::RGB24 => RgbImage::from_raw(width, height, samples).map(DynamicImage::ImageRgb8),
-        PixelFormat::CMYK32 => RgbImage::from_raw(width, height, rgb(&samples)).map(DynamicImage::ImageRgb8),
+        PixelFormat::CMYK32 => RgbImage::from_raw(width, height, cmyk_to_rgb(&samples)).map(DynamicImage::ImageRgb8),
         _ => None,
     };
     Ok(Decoded {
@@ -179,7 +179,7 @@ fn reduced(from: impl BufRead, side: u32, memory: u64) -> anyhow::Result<Decoded
 }
 
 /// Converts CMYK to RGB.
-fn rgb(cmyk: &[u8]) -> Vec<u8> {
+fn cmyk_to_rgb(cmyk: &[u8]) -> Vec<u8> {
     let mut rgb = Vec::with_capacity(cmyk.len() / 4 * 3);
     for &[cyan, magenta, yellow, black] in cmyk.as_chunks::<4>().0 {
         let light = |ink: u8| u16::from(255 - ink) * u16::from(255 - black) / 255;
@@ -261,7 +261,7 @@ mod tests {
     }
 
     fn mebibytes(picture: &[u8]) -> Option<u32> {
-        measure(&mut Cursor::new(picture), media_type(picture), THUMBNAILS[1]).ok().map(DecodePlan::mebibytes)
+        plan_decoding(&mut Cursor::new(picture), media_type(picture), THUMBNAILS[1]).ok().map(DecodePlan::memory_mib)
     }
 
     #[test]
@@ -364,7 +364,7 @@ mod tests {
         let in_scans = |count: usize| [&large[..scan], &large[scan..end].repeat(count), JPEG_END].concat();
         let scans_fit = |count: usize| {
             let picture = in_scans(count);
-            let measured = measure(&mut Cursor::new(&picture), "image/jpeg", THUMBNAILS[1]).unwrap();
+            let measured = plan_decoding(&mut Cursor::new(&picture), "image/jpeg", THUMBNAILS[1]).unwrap();
             scans(&mut Cursor::new(&picture), measured.max_scans).unwrap() <= measured.max_scans
         };
         assert_eq!([1, 3, 4].map(scans_fit), [true, true, false]);

@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use self::decode::{DecodePlan, measure};
+pub use self::decode::{DecodePlan, plan_decoding};
 
 /// Longer sides of the two thumbnails, in pixels.
 pub const THUMBNAILS: [u32; 2] = [320, 1280];
@@ -121,7 +121,7 @@ fn copy(task: &UploadTask) -> io::Result<()> {
 
 fn thumbnails(path: &Path, media_type: &str) -> anyhow::Result<Thumbnails> {
     let mut file = BufReader::new(File::open(path)?);
-    let measured = measure(&mut file, media_type, THUMBNAILS[1])?;
+    let measured = plan_decoding(&mut file, media_type, THUMBNAILS[1])?;
     decode::thumbnails(BufReader::new(File::open(path)?), measured)
 }
 
@@ -129,7 +129,7 @@ fn resized(bytes: &[u8], task: &ResizeTask) -> anyhow::Result<Resized> {
     let mut copy = Cursor::new(Vec::new());
     strip::strip(&task.media_type, &mut Cursor::new(bytes), &mut copy)?;
     copy.set_position(0);
-    let measured = measure(&mut copy, &task.media_type, task.side)?;
+    let measured = plan_decoding(&mut copy, &task.media_type, task.side)?;
     copy.set_position(0);
     decode::resized(copy, measured, task.side)
 }

@@ -72,7 +72,7 @@ pub(super) fn probe(path: &Path, claimed: &str) -> anyhow::Result<MediaProbe> {
     let mut looked = MediaProbe::of(media_type::detect(&head, claimed));
     if looked.is_picture() {
         let mut file = BufReader::new(File::open(path)?);
-        looked.measured = picture::measure(&mut file, &looked.media_type, THUMBNAILS[1]).ok();
+        looked.measured = picture::plan_decoding(&mut file, &looked.media_type, THUMBNAILS[1]).ok();
     }
     Ok(looked)
 }
@@ -80,7 +80,7 @@ pub(super) fn probe(path: &Path, claimed: &str) -> anyhow::Result<MediaProbe> {
 /// Copies an image without its metadata to `copy`, and makes its thumbnails if there is a decoding
 /// plan. An unreadable image is treated like any other file.
 pub(super) async fn process(path: PathBuf, copy: PathBuf, looked: &mut MediaProbe) -> Result<(), AppError> {
-    let (media_type, memory) = (looked.media_type.clone(), looked.measured.map(DecodePlan::mebibytes));
+    let (media_type, memory) = (looked.media_type.clone(), looked.measured.map(DecodePlan::memory_mib));
     let written = TemporaryFile::new(copy.clone());
     let task = Task::UploadedPicture(UploadTask { media_type, path, copy, memory });
     let parsed = reader::parse_bytes(&task, Bytes::new()).await?;
@@ -118,7 +118,7 @@ pub struct SmallPicture {
 /// `side` pixels.
 pub(super) fn measure_bytes(bytes: &[u8], side: u32) -> anyhow::Result<(String, DecodePlan)> {
     let media_type = media_type::detect(bytes, UNKNOWN);
-    let measured = picture::measure(&mut Cursor::new(bytes), &media_type, side)?;
+    let measured = picture::plan_decoding(&mut Cursor::new(bytes), &media_type, side)?;
     Ok((media_type, measured))
 }
 
@@ -129,7 +129,7 @@ pub(super) async fn resize(
     measured: DecodePlan,
     side: u32,
 ) -> Result<SmallPicture, AppError> {
-    let task = Task::Picture(ResizeTask { media_type, side, memory: measured.mebibytes() });
+    let task = Task::Picture(ResizeTask { media_type, side, memory: measured.memory_mib() });
     let made: Option<Resized> = reader::parse_bytes(&task, bytes).await?.line(0)?.flatten();
     let made = made.context("failed to decode image").map_err(AppError::internal)?;
     let bytes = STANDARD.decode(made.picture).map_err(AppError::internal)?.into();

@@ -438,7 +438,7 @@ fn simplify_name(name: &str) -> String {
 /// must hold a slot of [`WorkPools::parsing`](platform::work_pools::WorkPools::parsing), which
 /// distributes the work fairly: at most one image waits here.
 async fn memory(service: &FilesService, measured: DecodePlan) -> Result<OwnedSemaphorePermit, AcquireError> {
-    Arc::clone(&service.uploads.decoding).acquire_many_owned(measured.mebibytes()).await
+    Arc::clone(&service.uploads.decoding).acquire_many_owned(measured.memory_mib()).await
 }
 
 /// Maximum size of an image file that is decoded, in bytes.

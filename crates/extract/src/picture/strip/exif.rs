@@ -31,7 +31,7 @@ pub(super) fn orientation_of_tiff(tiff: &[u8]) -> Option<u8> {
 }
 
 /// Creates a JPEG segment that contains only the orientation.
-pub(super) fn exif(orientation: u8) -> [u8; 36] {
+pub(super) fn orientation_segment(orientation: u8) -> [u8; 36] {
     let mut segment = *b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\0\0\0\0\0\0\0";
     segment[29] = orientation;
     segment

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Write};
 
 use super::{
     array,
-    exif::{exif, orientation},
+    exif::{orientation_segment, orientation},
     malformed, skip,
 };
 
@@ -30,7 +30,7 @@ pub(super) fn jpeg(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<(
             _ => {
                 let segment = jpeg_segment(from)?;
                 if let Some(orientation) = (marker == 0xe1).then(|| orientation(&segment)).flatten() {
-                    to.write_all(&exif(orientation))?;
+                    to.write_all(&orientation_segment(orientation))?;
                 } else if marker == 0xe2 && segment.starts_with(JPEG_PROFILE) {
                     let count = segment.get(JPEG_PROFILE.len() + 1).copied().unwrap_or_default();
                     if count.max(profile_segments + 1) <= MAX_PROFILE_SEGMENTS {

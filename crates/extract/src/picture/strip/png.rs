@@ -6,7 +6,7 @@ use flate2::read::ZlibDecoder;
 
 use super::{
     MAX_BLOCK, MAX_PROFILE, array, copy,
-    exif::{JPEG_HEAD, exif, orientation_of_tiff},
+    exif::{JPEG_HEAD, orientation_segment, orientation_of_tiff},
     malformed, skip,
 };
 
@@ -35,7 +35,7 @@ pub(super) fn png(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()
         let is_data = matches!(&kind, b"IDAT" | b"fdAT");
         if kind == *b"eXIf" {
             if let Some(orientation) = png_orientation(from, size)? {
-                write_chunk(to, kind, &exif(orientation)[JPEG_HEAD..])?;
+                write_chunk(to, kind, &orientation_segment(orientation)[JPEG_HEAD..])?;
             }
         } else if kind == *b"iCCP" {
             if let Some(profile) = png_profile(from, size)?
