@@ -94,7 +94,7 @@ async fn write_and_notify(
         Err(error) => error,
     };
     tracing::info!(%error, export = %job.upload_id, "failed to write export");
-    uploads::give_up(&service.files, job.upload_id).await?;
+    uploads::cancel(&service.files, job.upload_id).await?;
     notify_owner(service, job, None).await?;
     match error {
         AppError::Unavailable(_) => Err(error),

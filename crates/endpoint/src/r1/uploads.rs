@@ -107,7 +107,7 @@ async fn receive(
             Err(error) => Err(error),
         };
         if let Err(error) = written {
-            receiving.give_up(ctx.files()).await;
+            receiving.abort(ctx.files()).await;
             return Err(error);
         }
     }

@@ -73,7 +73,7 @@ pub fn detect(content: &[u8], claimed: &str) -> String {
 /// Returns the type under which a file is displayed inline; `None` if it is only offered for
 /// download.
 #[must_use]
-pub fn inline(media_type: &str) -> Option<&'static str> {
+pub fn inline_type(media_type: &str) -> Option<&'static str> {
     let found = INLINE.into_iter().find(|inline| *inline == media_type);
     found.map(|found| if found == "text/plain" { TEXT } else { found })
 }
@@ -88,7 +88,7 @@ pub(super) fn view_type(media_type: &str) -> Option<&'static str> {
         // The source of these files is of no use to a user who wants to view them.
         "text/html" | "image/svg+xml" => None,
         text if is_readable(text) => Some(TEXT),
-        other => inline(other),
+        other => inline_type(other),
     }
 }
 
@@ -251,10 +251,10 @@ mod tests {
     #[test]
     fn executable_types_are_never_inline() {
         for shown in ["image/png", "video/mp4", "text/plain"] {
-            assert!(inline(shown).is_some(), "{shown}");
+            assert!(inline_type(shown).is_some(), "{shown}");
         }
         for hidden in ["image/svg+xml", "text/html", "application/pdf", "text/xml", "application/xhtml+xml", UNKNOWN] {
-            assert!(inline(hidden).is_none(), "{hidden}");
+            assert!(inline_type(hidden).is_none(), "{hidden}");
         }
         for hidden in ["image/svg+xml", "text/html", "application/xhtml+xml", UNKNOWN] {
             assert!(view_type(hidden).is_none(), "{hidden}");

@@ -42,7 +42,7 @@ pub use conversation_files::of_conversation;
 pub use image::THUMBNAILS;
 pub use image::{SmallPicture, has_thumbnails};
 pub use media_type::detect;
-pub use media_type::{inline, is_readable};
+pub use media_type::{inline_type, is_readable};
 use platform::{
     cleanup::SweepJob,
     work_pools::{WorkOwner, WorkPool},
@@ -147,7 +147,7 @@ async fn announce(
     }
     let name = file_name(&name);
     let now = service.clock.now();
-    service.uploads.store.check_room(size.unwrap_or_default().unsigned_abs()).await?;
+    service.uploads.store.check_space(size.unwrap_or_default().unsigned_abs()).await?;
     if let Some(conversation) = conversation_id {
         space::check_workspace(service, by, conversation, size.unwrap_or_default()).await?;
     }
@@ -200,7 +200,7 @@ impl ActiveUpload {
     }
 
     /// Aborts the upload and removes what was received.
-    pub async fn give_up(self, service: &FilesService) {
+    pub async fn abort(self, service: &FilesService) {
         drop(self.incoming);
         remove(service, self.id, self.owner).await;
     }
@@ -225,7 +225,7 @@ pub async fn store_generated(
 }
 
 /// Cancels a pending upload.
-pub async fn give_up(service: &FilesService, id: UploadId) -> Result<(), AppError> {
+pub async fn cancel(service: &FilesService, id: UploadId) -> Result<(), AppError> {
     sweep::sweep(service, id).await
 }
 
@@ -248,7 +248,7 @@ async fn store_received(
     if looked.is_picture() {
         let _slot = service.work.parsing.acquire(owner).await?;
         let memory = match looked.measured {
-            Some(measured) => Some(memory(service, measured).await.map_err(AppError::internal)?),
+            Some(measured) => Some(acquire_memory(service, measured).await.map_err(AppError::internal)?),
             None => None,
         };
         image::process(path, service.uploads.store.incoming(), &mut looked).await?;
@@ -381,7 +381,7 @@ pub async fn open(
         return Ok(OpenedFile {
             id,
             name: row.name,
-            inline: inline(&row.media_type),
+            inline: inline_type(&row.media_type),
             viewed: media_type::view_type(&row.media_type),
             size,
             etag: tag,
@@ -392,7 +392,7 @@ pub async fn open(
     let object = StoredObject::Thumbnail(id, side);
     let size = service.uploads.store.size(object).await?;
     let tag = format!("{tag}-{side}");
-    let inline = inline(media_type);
+    let inline = inline_type(media_type);
     Ok(OpenedFile { id, name: row.name, inline, viewed: inline, size, etag: tag, object })
 }
 
@@ -437,7 +437,7 @@ fn simplify_name(name: &str) -> String {
 /// Acquires memory for decoding an image; it is held until the reader process has ended. The caller
 /// must hold a slot of [`WorkPools::parsing`](platform::work_pools::WorkPools::parsing), which
 /// distributes the work fairly: at most one image waits here.
-async fn memory(service: &FilesService, measured: DecodePlan) -> Result<OwnedSemaphorePermit, AcquireError> {
+async fn acquire_memory(service: &FilesService, measured: DecodePlan) -> Result<OwnedSemaphorePermit, AcquireError> {
     Arc::clone(&service.uploads.decoding).acquire_many_owned(measured.memory_mib()).await
 }
 
@@ -454,7 +454,7 @@ pub async fn downscale_for_model(service: &FilesService, owner: WorkOwner, bytes
 pub async fn downscale(service: &FilesService, owner: WorkOwner, bytes: Vec<u8>, side: u32) -> Option<SmallPicture> {
     let (media_type, measured) = image::measure_bytes(&bytes, side).ok()?;
     let _slot = service.work.parsing.acquire_for_job(owner).await;
-    let _memory = memory(service, measured).await.ok()?;
+    let _memory = acquire_memory(service, measured).await.ok()?;
     image::resize(bytes.into(), media_type, measured, side).await.ok()
 }
 

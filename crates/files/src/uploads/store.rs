@@ -113,7 +113,7 @@ impl Store {
     }
 
     /// Refuses a file of this size if the disk would have too little space left.
-    pub async fn check_room(&self, size: u64) -> Result<(), AppError> {
+    pub async fn check_space(&self, size: u64) -> Result<(), AppError> {
         let (floor, place) = (self.floor, self.incoming.clone());
         run_blocking(move || Ok(floor.check(&place, size)?)).await
     }
@@ -126,7 +126,7 @@ impl Store {
     }
 
     /// Returns the folder for incoming files, and whether its disk has enough free space.
-    pub fn room(&self) -> (&FilePath, bool) {
+    pub fn incoming_space(&self) -> (&FilePath, bool) {
         (&self.incoming, self.floor.check(&self.incoming, 0).is_ok())
     }
 

@@ -124,7 +124,7 @@ fn room(folder: &Path) -> Option<DiskSpace> {
 }
 
 fn upload_space(uploads: &Uploads) -> Option<Check> {
-    let (folder, has_room) = uploads.store.room();
+    let (folder, has_room) = uploads.store.incoming_space();
     (!has_room).then(|| {
         let says = format!(
             "Uploads are refused: {} has less free space than server.min_free_bytes. Delete files you don't need, old backups first",
