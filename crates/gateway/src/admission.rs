@@ -141,7 +141,7 @@ impl From<Shortage> for Refusal {
 impl Refusal {
     /// Returns advice for the reader of the error message, if credits, a quota or a budget are used
     /// up.
-    const fn help(&self) -> Option<&'static str> {
+    const fn advice(&self) -> Option<&'static str> {
         match self {
             Self::OutOfCredits => Some("Buy some at /plans."),
             Self::QuotaReached(_) => Some("Larger plans are at /plans."),
@@ -152,7 +152,7 @@ impl Refusal {
     }
 
     /// Returns machine-readable advice, if credits, a quota or a budget are used up.
-    fn next(&self) -> Option<serde_json::Value> {
+    fn next_step(&self) -> Option<serde_json::Value> {
         match self {
             Self::OutOfCredits => Some(json!({ "next": "buy_credits" })),
             Self::QuotaReached(quota) => Some(json!({
@@ -168,7 +168,7 @@ impl Refusal {
 
 impl From<Refusal> for AppError {
     fn from(refusal: Refusal) -> Self {
-        let (message, retry_after, next) = (Some(refusal.sentence()), refusal.retry_after(), refusal.next());
+        let (message, retry_after, next) = (Some(refusal.sentence()), refusal.retry_after(), refusal.next_step());
         let code = match refusal {
             Refusal::Failed(error) => return error,
             Refusal::ScopeMissing | Refusal::EndpointNotAllowed => Code::ScopeMissing,
@@ -198,7 +198,7 @@ impl From<Refusal> for GatewayError {
                 _ => ErrorKind::Internal,
             },
         };
-        let sentence = match refusal.help() {
+        let sentence = match refusal.advice() {
             Some(help) => format!("{} {help}", refusal.sentence()).into(),
             None => refusal.sentence(),
         };
@@ -338,15 +338,15 @@ async fn admit(
     let user_id = caller.principal.user_id;
     let worst = service.max_cost(&model, endpoint, request.wanted);
     let payer = Payer { user_id, workspace_id: policy.workspace_id, account: None };
-    let bill = service.bill(payer, &policy.budgets, QuotaMetric::GatewayCalls, worst);
-    let held = service.hold(&bill, worst, Origin::Blocks).await?;
+    let bill = service.charge_plan(payer, &policy.budgets, QuotaMetric::GatewayCalls, worst);
+    let held = service.reserve_all(&bill, worst, Origin::Blocks).await?;
     let worst = Amounts { count: 0, ..worst };
     let has_open_output = request.wanted.max_output.is_none();
     let may_outgrow = has_open_output || has_open_tools || service.ai.may_ignore_limits(&model.route);
     let is_growing = may_outgrow && !bill.is_empty() && worst.cost > MicroCredits::ZERO;
     let payer = Payer { account: held.account(), ..payer };
     let growing =
-        is_growing.then(|| service.bill(payer, &policy.budgets, QuotaMetric::GatewayCalls, worst)).map(Arc::new);
+        is_growing.then(|| service.charge_plan(payer, &policy.budgets, QuotaMetric::GatewayCalls, worst)).map(Arc::new);
     Ok(Admission {
         gateway: Arc::clone(service),
         key_id: caller.key_id,
@@ -461,12 +461,12 @@ impl Admission {
 
     /// Returns the cache key of the call.
     #[must_use]
-    pub fn question(&self, body: Bytes, betas: Option<String>) -> CacheKey {
+    pub fn cache_key(&self, body: Bytes, betas: Option<String>) -> CacheKey {
         CacheKey { key_id: self.key_id, endpoint: self.endpoint, betas, body }
     }
 
     /// Returns the cached answer to an identical request.
-    pub async fn kept(&self, question: &CacheKey, wish: CacheDirectives) -> Option<Arc<CachedAnswer>> {
+    pub async fn find_cached(&self, question: &CacheKey, wish: CacheDirectives) -> Option<Arc<CachedAnswer>> {
         self.gateway.answers.find(question, wish).await
     }
 
@@ -482,7 +482,7 @@ impl Admission {
     /// case if its output is unlimited and it is about to exceed its reservation, or if it has
     /// exceeded the reservation because its tools are unlimited or the provider ignores the limit.
     #[must_use]
-    pub fn growth(
+    pub fn extend_reservation(
         &self,
         usage: &Usage,
     ) -> Option<impl Future<Output = Result<ReservationGuard, Refusal>> + Send + use<>> {
@@ -490,7 +490,7 @@ impl Admission {
         let room = if self.has_open_output { self.amount.0 / 10 } else { 0 };
         let is_outgrown = self.cost(usage).0 > self.amount.0 - room;
         let (gateway, worst) = (Arc::clone(&self.gateway), self.max_amounts);
-        is_outgrown.then_some(async move { gateway.hold(&bill, worst, Origin::Blocks).await })
+        is_outgrown.then_some(async move { gateway.reserve_all(&bill, worst, Origin::Blocks).await })
     }
 
     /// True if the call has used up its reservation.
@@ -500,7 +500,7 @@ impl Admission {
     }
 
     /// Adds a reservation to the call.
-    pub fn grown(&mut self, held: ReservationGuard) {
+    pub fn add_reservation(&mut self, held: ReservationGuard) {
         self.held.add(held);
         self.amount += self.max_amounts.cost;
     }

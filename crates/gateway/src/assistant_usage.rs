@@ -23,7 +23,7 @@ use crate::{
 
 /// Returns the name of the model that answers (the requested one or the server's default) and its
 /// route.
-pub fn answering(service: &GatewayService, asked: Option<&str>) -> (String, Result<Arc<Route>, AiError>) {
+pub fn resolve_model(service: &GatewayService, asked: Option<&str>) -> (String, Result<Arc<Route>, AiError>) {
     let name = asked.map(Cow::Borrowed).or_else(|| models::default_name(service));
     let found = name.and_then(|name| service.find_model(&name));
     match (found, asked) {
@@ -138,7 +138,7 @@ impl GatewayService {
             let metric = if key.is_some() { QuotaMetric::GatewayCalls } else { QuotaMetric::Answers };
             let account = Some(account.unwrap_or(row.user_id.0));
             let payer = Payer { user_id: row.user_id, workspace_id: None, account };
-            let settlements = self.bill(payer, &budgets, metric, cost).booking(cost, row.id, held);
+            let settlements = self.charge_plan(payer, &budgets, metric, cost).booking(cost, row.id, held);
             self.writer.push(UsageEntry { row: Some(row.clone()), model: model.as_str().into(), settlements });
         }
         if count > 0 {

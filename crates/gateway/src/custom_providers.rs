@@ -110,7 +110,7 @@ pub async fn change(
     name: &str,
     change: ProviderChange,
 ) -> Result<AiProvider, AppError> {
-    let mut row = stored(service, name).await?;
+    let mut row = find_stored(service, name).await?;
     let as_of = row.updated_at;
     let mut moves = false;
     if let Some(base_url) = change.base_url {
@@ -159,7 +159,7 @@ pub async fn change(
 /// Removes a custom provider with its keys. Fails while a model defined by an administrator uses
 /// it.
 pub async fn remove(service: &GatewayService, by: &Confirmed, name: &str) -> Result<(), AppError> {
-    let row = stored(service, name).await?;
+    let row = find_stored(service, name).await?;
     let table = service.table();
     let needing: Vec<&str> = table
         .models()
@@ -180,7 +180,7 @@ pub async fn remove(service: &GatewayService, by: &Confirmed, name: &str) -> Res
     announce_models_changed(service).await
 }
 
-async fn stored(service: &GatewayService, name: &str) -> Result<AiProviderRow, AppError> {
+async fn find_stored(service: &GatewayService, name: &str) -> Result<AiProviderRow, AppError> {
     if let Some(row) = rows::find(service.db.writer(), name).await? {
         return Ok(row);
     }

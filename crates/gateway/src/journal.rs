@@ -124,7 +124,7 @@ impl Journal {
     }
 
     /// Truncates a file whose rows are stored.
-    fn empty(&self, side: FileIndex) {
+    fn truncate(&self, side: FileIndex) {
         let Some(files) = &self.files else { return };
         if let Err(error) = files[side.0].file.set_len(0) {
             // If the file isn't truncated, its rows are found again at the next start, but they
@@ -147,7 +147,7 @@ impl JournalRotation {
     /// start.
     pub fn finish(&mut self, journal: &Journal, done: u64) {
         if let Some((side, _)) = self.0.take_if(|(_, taken)| done >= *taken) {
-            journal.empty(side);
+            journal.truncate(side);
         }
     }
 }
@@ -247,7 +247,7 @@ mod tests {
         let side = first.rotate();
         let waiting = row("waiting");
         first.append(&waiting, "small", Some(Uuid::max()), &[]);
-        first.empty(side);
+        first.truncate(side);
         let side = first.rotate();
         first.append(&row("last"), "small", None, &[]);
         {
@@ -278,7 +278,7 @@ mod tests {
         fs::write(folder.path().join(JOURNAL_FOLDER), "a file").unwrap();
         let (journal, left_behind) = Journal::open(folder.path());
         journal.append(&row("one"), "small", None, &[]);
-        journal.empty(journal.rotate());
+        journal.truncate(journal.rotate());
         assert!(left_behind.rows.is_empty());
     }
 

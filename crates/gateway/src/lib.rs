@@ -57,7 +57,7 @@ use uuid::Uuid;
 
 pub use ::ai::Ai;
 pub use admission::{Admission, CallOutcome, CallRequest, Refusal, authorize, route_to_count};
-pub use assistant_usage::{AnswerUsage, answering, record};
+pub use assistant_usage::{AnswerUsage, resolve_model, record};
 use billing::BillingService;
 pub use cost::cost;
 pub use embed::{EmbedCause, EmbedFailure, Embedded, Embedder, embed, embedder};
@@ -181,19 +181,19 @@ impl GatewayService {
     /// True if the key may call the model: the lists of the key, its owner and its workspace allow
     /// it.
     fn allows(&self, table: &Table, caller: &GatewayCaller, model: &Model) -> bool {
-        table.allows(&caller.policy.models, model) && self.lists.refusing(table, caller.asker(), model).is_none()
+        table.allows(&caller.policy.models, model) && self.lists.find_excluding(table, caller.asker(), model).is_none()
     }
 
     /// True if the model is listed for the key: it may call the model, and the model isn't refused
     /// for a missing price.
-    fn shows(&self, table: &Table, caller: &GatewayCaller, model: &Model) -> bool {
+    fn lists_for_key(&self, table: &Table, caller: &GatewayCaller, model: &Model) -> bool {
         table.allows(&caller.policy.models, model) && self.lists_for(table, caller.asker(), model)
     }
 
     /// True if the model is listed for the requester: no list excludes it, and it isn't refused for
     /// a missing price.
     fn lists_for(&self, table: &Table, asker: BillingIdentity, model: &Model) -> bool {
-        self.lists.refusing(table, asker, model).is_none() && self.check_price(&model.name, Some(model)).is_ok()
+        self.lists.find_excluding(table, asker, model).is_none() && self.check_price(&model.name, Some(model)).is_ok()
     }
 
     async fn reload(&self) -> Result<(), AppError> {
@@ -279,7 +279,7 @@ impl GatewayService {
     /// waited.
     #[must_use]
     pub fn backlog(&self) -> (usize, u64) {
-        self.writer.figures()
+        self.writer.backlog()
     }
 }
 
@@ -326,7 +326,7 @@ async fn handle_signals(gateway: Weak<GatewayService>, mut listener: Listener, b
                 }
                 Some(BusMessage::Signal(Signal::ProviderKeyPaused { provider, key, until })) => {
                     if let Some(gateway) = gateway.upgrade() {
-                        gateway.rest_key(&provider, &key, until);
+                        gateway.pause_key(&provider, &key, until);
                     }
                     false
                 }
@@ -400,14 +400,14 @@ pub async fn authenticate(service: &GatewayService, key: &str) -> Result<Gateway
 #[must_use]
 pub fn models(service: &GatewayService, caller: &GatewayCaller) -> Vec<UsableModel> {
     let table = service.table();
-    models::usable_of(service, &table, |model| service.shows(&table, caller, model))
+    models::usable_of(service, &table, |model| service.lists_for_key(&table, caller, model))
 }
 
 /// True if the key may call the model with this name or alias.
 #[must_use]
 pub fn may_call(service: &GatewayService, caller: &GatewayCaller, name: &str) -> bool {
     let table = service.table();
-    table.find(name).is_some_and(|model| service.shows(&table, caller, &model))
+    table.find(name).is_some_and(|model| service.lists_for_key(&table, caller, &model))
 }
 
 /// Stores the answer to a request in the response cache.

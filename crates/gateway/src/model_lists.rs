@@ -62,7 +62,7 @@ impl ModelLists {
     }
 
     /// Returns the owner of a list that excludes the model, or `None` if the model may be used.
-    pub fn refusing(&self, table: &Table, asker: BillingIdentity, model: &Model) -> Option<ListOwner> {
+    pub fn find_excluding(&self, table: &Table, asker: BillingIdentity, model: &Model) -> Option<ListOwner> {
         let lists = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if lists.is_empty() {
             return None;
@@ -91,7 +91,7 @@ pub fn check(
 ) -> Result<(), AppError> {
     let table = service.table();
     let Some(model) = table.find(name) else { return Ok(()) };
-    let whose = match service.lists.refusing(&table, asker, &model) {
+    let whose = match service.lists.find_excluding(&table, asker, &model) {
         None => return Ok(()),
         Some(ListOwner::Workspace) => "This workspace",
         Some(ListOwner::Person) => "You",

@@ -272,19 +272,19 @@ impl Table {
                     .names
                     .get(&full)
                     .cloned()
-                    .or_else(|| self.deployed(provider, name))
+                    .or_else(|| self.find_by_deployment(provider, name))
                     .or_else(|| at(provider, name));
             }
             if models.is_empty() && !name.is_empty() {
-                return self.deployed(provider, name).or_else(|| at(provider, name));
+                return self.find_by_deployment(provider, name).or_else(|| at(provider, name));
             }
         }
         let provider = self.open.as_ref().filter(|_| !asked.is_empty())?;
-        self.deployed(provider, asked).or_else(|| at(provider, asked))
+        self.find_by_deployment(provider, asked).or_else(|| at(provider, asked))
     }
 
     /// Returns the model with this deployment, so that it has the same price under every name.
-    fn deployed(&self, provider: &str, name: &str) -> Option<Arc<Model>> {
+    fn find_by_deployment(&self, provider: &str, name: &str) -> Option<Arc<Model>> {
         let is_there = |deployment: &ModelDeployment| deployment.provider == provider && deployment.model == name;
         self.models.values().find(|model| model.definition.deployments.iter().any(is_there)).cloned()
     }

@@ -49,7 +49,7 @@ impl KeyTokens {
 impl GatewayService {
     /// Pauses a key on this instance until the given time, or reactivates it. Returns false if
     /// there is no such key.
-    pub(super) fn rest_key(&self, provider: &str, key: &str, until: Option<Timestamp>) -> bool {
+    pub(super) fn pause_key(&self, provider: &str, key: &str, until: Option<Timestamp>) -> bool {
         let now = self.clock.now();
         let wait = until.map(|until| Duration::from_millis(u64::try_from(until.0 - now.0).unwrap_or(0)));
         key.parse().is_ok_and(|key| self.ai.cool_down_key(provider, key, wait))
@@ -92,7 +92,7 @@ pub fn list(service: &GatewayService) -> Vec<AiProvider> {
 }
 
 /// Pauses a key on all instances.
-pub fn rest(service: &GatewayService, provider: &str, key: &str, rest: Duration) -> Result<(), AppError> {
+pub fn pause(service: &GatewayService, provider: &str, key: &str, rest: Duration) -> Result<(), AppError> {
     if rest.is_zero() || rest > MAX_PAUSE {
         let message = format!("Choose 1 to {} seconds.", MAX_PAUSE.as_secs());
         return Err(AppError::field("seconds", "invalid", message));
@@ -106,7 +106,7 @@ pub fn reactivate(service: &GatewayService, provider: &str, key: &str) -> Result
 }
 
 fn set_paused(service: &GatewayService, provider: &str, key: &str, until: Option<Timestamp>) -> Result<(), AppError> {
-    if !service.rest_key(provider, key, until) {
+    if !service.pause_key(provider, key, until) {
         return Err(Code::NotFound.into());
     }
     let signal = Signal::ProviderKeyPaused { provider: provider.to_owned(), key: key.to_owned(), until };

@@ -72,7 +72,7 @@ impl ChargePlan {
     }
 
     /// Returns the charge plan with the given account as payer.
-    fn of(&self, account: Uuid) -> Self {
+    fn paid_by(&self, account: Uuid) -> Self {
         let other =
             |purse: &SpendingLimit| if purse.account().is_some() { SpendingLimit::Credits(account) } else { *purse };
         Self { purses: self.purses.iter().map(other).collect(), fallback_account: None }
@@ -88,7 +88,7 @@ impl From<BillingIdentity> for Payer {
 impl GatewayService {
     /// Reserves the amounts in all spending limits of the plan, or reports the limit that is
     /// exceeded.
-    pub(super) async fn hold(
+    pub(super) async fn reserve_all(
         self: &Arc<Self>,
         bill: &ChargePlan,
         amounts: Amounts,
@@ -124,7 +124,7 @@ impl GatewayService {
         match taken {
             Err(Refusal::OutOfCredits) => {
                 self.billing.payers.record_shortfall(account, amounts.cost, Instant::now());
-                self.reserve(&bill.of(otherwise).purses, amounts, origin).await
+                self.reserve(&bill.paid_by(otherwise).purses, amounts, origin).await
             }
             taken => taken,
         }
@@ -159,13 +159,13 @@ impl GatewayService {
         worst: Amounts,
     ) -> Result<ReservationGuard, Refusal> {
         let worst = Amounts { count: 0, ..worst };
-        let bill = self.bill(asker.into(), &self.budgets_of(asker), QuotaMetric::Answers, worst);
-        self.hold(&bill, worst, Origin::Blocks).await
+        let bill = self.charge_plan(asker.into(), &self.budgets_of(asker), QuotaMetric::Answers, worst);
+        self.reserve_all(&bill, worst, Origin::Blocks).await
     }
 
     /// Builds the charge plan of a call or an answer. A free one counts against no budget and needs
     /// no credits.
-    pub(super) fn bill(&self, payer: Payer, budgets: &[BudgetId], metric: QuotaMetric, amounts: Amounts) -> ChargePlan {
+    pub(super) fn charge_plan(&self, payer: Payer, budgets: &[BudgetId], metric: QuotaMetric, amounts: Amounts) -> ChargePlan {
         let budgets = if amounts.cost > MicroCredits::ZERO { budgets } else { &[] };
         let mut purses: Vec<SpendingLimit> = budgets.iter().map(|budget| (*budget).into()).collect();
         if !self.billing.is_charging() {
@@ -267,14 +267,14 @@ pub async fn queue_answers(
     let context = service.config.ai.context_tokens as u64;
     let amounts =
         service.max_answer_amounts(service.find_model(model).as_deref(), TokenEstimate::text_only(context, None), 1);
-    let bill = service.bill(asker.into(), &service.budgets_of(asker), QuotaMetric::Answers, amounts);
+    let bill = service.charge_plan(asker.into(), &service.budgets_of(asker), QuotaMetric::Answers, amounts);
     if bill.is_empty() {
         return Ok(None);
     }
     // The amount is reserved individually in the database and not from an allotment, because a
     // worker on another instance needs the id of the reservation.
     let held =
-        try_join_all((0..answers).map(|_| service.hold(&bill, amounts, Origin::Own))).await.map_err(chat_error)?;
+        try_join_all((0..answers).map(|_| service.reserve_all(&bill, amounts, Origin::Own))).await.map_err(chat_error)?;
     Ok(Some(PendingReservations(held)))
 }
 
@@ -328,8 +328,8 @@ pub async fn reserve_model_call(
     if adopted.is_none() || worst.cost > queued.cost {
         let missing = worst.excess_over(queued);
         let payer = Payer { account: held.account(), ..asker.into() };
-        let bill = service.bill(payer, &service.budgets_of(asker), QuotaMetric::Answers, missing);
-        held.add(service.hold(&bill, missing, Origin::Blocks).await.map_err(chat_error)?);
+        let bill = service.charge_plan(payer, &service.budgets_of(asker), QuotaMetric::Answers, missing);
+        held.add(service.reserve_all(&bill, missing, Origin::Blocks).await.map_err(chat_error)?);
     }
     let (worst, amount) = (Amounts { count: 0, ..worst }, worst.cost.max(queued.cost));
     Ok(ModelCallReservation { held, model, asker, worst, amount, refused: None, is_first: round.is_first })
@@ -338,7 +338,7 @@ pub async fn reserve_model_call(
 impl ModelCallReservation {
     /// True if the call is about to exceed its reservation, or has exceeded it if no more can be
     /// reserved.
-    pub fn is_outgrown(&self, usage: &Usage) -> bool {
+    pub fn is_exceeded(&self, usage: &Usage) -> bool {
         let Some(price) = self.model.as_ref().and_then(|model| model.price.as_ref()) else { return false };
         let room = if self.refused.is_some() { 0 } else { self.amount.0 / 10 };
         !self.held.held.is_empty() && cost(price, usage).0 > self.amount.0 - room
@@ -346,14 +346,14 @@ impl ModelCallReservation {
 
     /// Reserves the same amount again. Fails once the reservation is used up and no more is
     /// available.
-    pub async fn grow(&mut self) -> Result<(), AppError> {
+    pub async fn extend(&mut self) -> Result<(), AppError> {
         if let Some(refused) = self.refused.take() {
             return Err(chat_error(refused));
         }
         let gateway = &self.held.gateway;
         let payer = Payer { account: self.held.account(), ..self.asker.into() };
-        let bill = gateway.bill(payer, &gateway.budgets_of(self.asker), QuotaMetric::Answers, self.worst);
-        match gateway.hold(&bill, self.worst, Origin::Blocks).await {
+        let bill = gateway.charge_plan(payer, &gateway.budgets_of(self.asker), QuotaMetric::Answers, self.worst);
+        match gateway.reserve_all(&bill, self.worst, Origin::Blocks).await {
             Ok(more) => {
                 self.held.add(more);
                 self.amount += self.worst.cost;

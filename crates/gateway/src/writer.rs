@@ -151,7 +151,7 @@ impl UsageLedger {
     }
 
     /// Number of waiting entries, and number of dropped ones.
-    pub fn figures(&self) -> (usize, u64) {
+    pub fn backlog(&self) -> (usize, u64) {
         (self.0.lock().waiting.len(), self.0.lost.load(Ordering::Relaxed))
     }
 

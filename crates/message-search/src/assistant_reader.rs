@@ -183,7 +183,7 @@ async fn call_model(
     model: Option<&str>,
     request: ChatRequest,
 ) -> Result<(String, Option<i64>), AppError> {
-    let (name, route) = gateway::answering(&service.gateway, model);
+    let (name, route) = gateway::resolve_model(&service.gateway, model);
     gateway::model_lists::check(&service.gateway, asker, &name, "assistant_id")?;
     let route = route.map_err(unavailable)?;
     gateway::check_price(&service.gateway, &name, "assistant_id")?;

@@ -188,7 +188,7 @@ impl<'a> AnswerRun<'a> {
             return Err(Exit::Ended(if is_aside { JobOutcome::Suspended } else { JobOutcome::Lost }));
         }
         let chosen = chosen_model(service, answer, &assistant).await?;
-        let (model, route) = gateway::answering(&service.gateway, chosen.as_deref());
+        let (model, route) = gateway::resolve_model(&service.gateway, chosen.as_deref());
         let begun = start_answer(service, answer, &model).await?;
         if begun.status != MessageStatus::Streaming {
             return Err(Exit::Ended(JobOutcome::Done));

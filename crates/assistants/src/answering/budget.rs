@@ -64,7 +64,7 @@ pub async fn reserve(
     }
     let asker = BillingIdentity { user_id: by, workspace_id: Some(access.workspace_id) };
     let model = chosen_model(service, id, asking).await?;
-    let (model, route) = gateway::answering(&service.gateway, model.as_deref());
+    let (model, route) = gateway::resolve_model(&service.gateway, model.as_deref());
     model_lists::check(&service.gateway, asker, &model, "model")?;
     // An unknown model is reported later by the answer.
     if route.is_ok() {

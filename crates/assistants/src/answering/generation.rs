@@ -219,7 +219,7 @@ impl<'a> Generation<'a> {
                         self.publish_reasoning(measure);
                         draft.push(&text);
                         if let Some(hold) = measure.exceeded_reservation() {
-                            hold.grow().await.map_err(GenerationError::of_reservation)?;
+                            hold.extend().await.map_err(GenerationError::of_reservation)?;
                         }
                         if draft.is_full() {
                             return Ok(Vec::new());

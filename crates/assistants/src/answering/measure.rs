@@ -87,7 +87,7 @@ impl AnswerMetrics {
     /// Returns the reservation of the current call, if it no longer covers the usage.
     pub fn exceeded_reservation(&mut self) -> Option<&mut ModelCallReservation> {
         let MeasuredCall { meter, reservation: hold, .. } = self.round.as_mut()?;
-        hold.as_mut().filter(|hold| hold.is_outgrown(&meter.usage()))
+        hold.as_mut().filter(|hold| hold.is_exceeded(&meter.usage()))
     }
 
     /// Adds the cost of a model call.

@@ -75,7 +75,7 @@ async fn generate_title(
         messages: vec![ChatMessage::user(conversation)],
         ..ChatRequest::default()
     };
-    let (model, route) = gateway::answering(&service.gateway, assistant.model.as_deref());
+    let (model, route) = gateway::resolve_model(&service.gateway, assistant.model.as_deref());
     if gateway::check_price(&service.gateway, &model, "model").is_err() {
         return Ok(None);
     }

@@ -76,7 +76,7 @@ impl Endpoint for LiftBudget {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: LiftBudgetRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        budgets::lift(ctx.gateway(), by, request.scope, parse_owner_id(&request.id)?).await?;
+        budgets::remove(ctx.gateway(), by, request.scope, parse_owner_id(&request.id)?).await?;
         Ok(Reply::of(NoData))
     }
 }

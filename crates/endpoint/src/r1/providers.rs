@@ -166,7 +166,7 @@ impl Endpoint for RestProviderKey {
 
     async fn handle(ctx: &Ctx, request: RestProviderKeyRequest, _: &String) -> Result<Reply<NoData>, AppError> {
         let rest = Duration::from_secs(u64::from(request.seconds));
-        providers::rest(ctx.gateway(), &request.name, &request.id, rest)?;
+        providers::pause(ctx.gateway(), &request.name, &request.id, rest)?;
         Ok(Reply::of(NoData))
     }
 

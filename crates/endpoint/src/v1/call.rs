@@ -144,8 +144,8 @@ impl<'a> CallContext<'a> {
             let meter = Arc::clone(&call.meter);
             return self.serve(admission, meter, forward(call), None).await;
         }
-        let question = admission.question(call.body.clone(), call.betas.clone());
-        if let Some(kept) = admission.kept(&question, wish).await {
+        let question = admission.cache_key(call.body.clone(), call.betas.clone());
+        if let Some(kept) = admission.find_cached(&question, wish).await {
             let cost = admission.settle_cached(&kept);
             let reply = Reply::bytes(kept.content_type, kept.body.clone()).header(COST, HeaderValue::from(cost.0));
             return Ok(with_model(reply, &kept.model).header(CACHE, HIT));

@@ -48,7 +48,7 @@ impl CallSettlement {
     /// Starts to extend the reservation if the stream exceeds the estimate. Returns `None` if no
     /// extension is needed.
     pub fn extend(&self) -> Option<PendingExtension> {
-        Some(self.admission.as_ref()?.growth(&self.meter.usage())?.boxed())
+        Some(self.admission.as_ref()?.extend_reservation(&self.meter.usage())?.boxed())
     }
 
     /// True if the reservation is exhausted, so that no more frames may be sent until it is extended.
@@ -59,7 +59,7 @@ impl CallSettlement {
     /// Applies the extended reservation. If the extension was refused, the stream ends.
     pub fn apply_extension(&mut self, held: Result<ReservationGuard, Refusal>) {
         match (held, &mut self.admission) {
-            (Ok(held), Some(admission)) => admission.grown(held),
+            (Ok(held), Some(admission)) => admission.add_reservation(held),
             (Ok(_), None) => {}
             (Err(refusal), _) => self.meter.cut_off(refusal.into()),
         }

@@ -102,7 +102,7 @@ pub async fn set(
 }
 
 /// Removes the budget of a user or a workspace.
-pub async fn lift(service: &GatewayService, by: &Principal, scope: BudgetScope, id: Uuid) -> Result<(), AppError> {
+pub async fn remove(service: &GatewayService, by: &Principal, scope: BudgetScope, id: Uuid) -> Result<(), AppError> {
     if scope == BudgetScope::Key {
         return Err(Code::NotFound.into());
     }

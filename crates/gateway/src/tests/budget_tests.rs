@@ -154,7 +154,7 @@ async fn enforces_key_user_and_workspace_budgets_and_names_the_exceeded_one() {
                 Err(Refusal::OutOfBudget(used_up)) => assert_eq!((used_up.scope, used_up.resets_at), (scope, None)),
                 _ => panic!("the budget of the {scope} isn't enforced"),
             }
-            budgets::lift(&service, &anna, scope, of).await.unwrap();
+            budgets::remove(&service, &anna, scope, of).await.unwrap();
             assert!(ask(&service, &caller(&service, &secret).await, "small").await.is_ok());
         }
         service.flush().await;
@@ -263,16 +263,16 @@ async fn answers_count_against_the_budgets_of_user_and_workspace() {
             assert_eq!(spent_and_held(&service, budget).await, (150, 0));
             let mut second = reserve_model_call(&other, asker, round(None, false)).await.unwrap();
             assert_eq!(spent_and_held(&service, budget).await, (150, 41_060));
-            assert!(second.is_outgrown(&used(100, 4_000).usage) && !second.is_outgrown(&used(100, 3_000).usage));
-            second.grow().await.unwrap();
-            second.grow().await.unwrap();
-            assert!(!second.is_outgrown(&used(100, 8_000).usage), "it may use up its reservation");
-            assert!(second.is_outgrown(&used(100, 8_300).usage));
-            assert_eq!(second.grow().await.unwrap_err().code(), Code::BudgetExceeded);
+            assert!(second.is_exceeded(&used(100, 4_000).usage) && !second.is_exceeded(&used(100, 3_000).usage));
+            second.extend().await.unwrap();
+            second.extend().await.unwrap();
+            assert!(!second.is_exceeded(&used(100, 8_000).usage), "it may use up its reservation");
+            assert!(second.is_exceeded(&used(100, 8_300).usage));
+            assert_eq!(second.extend().await.unwrap_err().code(), Code::BudgetExceeded);
             assert_eq!(record(&other, answer.clone(), Some(second)), Some(MicroCredits(150)));
             other.shut_down().await;
             assert_eq!(spent_and_held(&service, budget).await, (300, 0));
-            budgets::lift(&service, &anna, scope, of).await.unwrap();
+            budgets::remove(&service, &anna, scope, of).await.unwrap();
             until(async || !other.may_have_budgets(anna.user_id)).await;
         }
     }

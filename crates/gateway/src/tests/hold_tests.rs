@@ -14,17 +14,17 @@ async fn stream_with_unlimited_output_extends_its_reservation() {
         let caller = caller(&service, &secret).await;
         let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
         let limited = ask(&service, &caller, "small").await.ok().unwrap();
-        assert!(limited.growth(&used(100, 10).usage).is_none(), "the caller limits its output");
+        assert!(limited.extend_reservation(&used(100, 10).usage).is_none(), "the caller limits its output");
         drop(limited);
         service.flush().await;
         let question = CallRequest { wanted: TokenEstimate::text_only(100, None), ..request("small") };
         let mut stream = authorize(&service, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
-        assert!(stream.growth(&used(100, 3_000).usage).is_none());
-        let more = stream.growth(&used(100, 4_000).usage).unwrap().await.ok().unwrap();
-        stream.grown(more);
+        assert!(stream.extend_reservation(&used(100, 3_000).usage).is_none());
+        let more = stream.extend_reservation(&used(100, 4_000).usage).unwrap().await.ok().unwrap();
+        stream.add_reservation(more);
         assert_eq!(spent_and_held(&service, budget).await, (0, 82_120));
-        assert!(stream.growth(&used(100, 5_000).usage).is_none());
-        let refused = stream.growth(&used(100, 8_000).usage).unwrap().await;
+        assert!(stream.extend_reservation(&used(100, 5_000).usage).is_none());
+        let refused = stream.extend_reservation(&used(100, 8_000).usage).unwrap().await;
         assert!(matches!(refused, Err(Refusal::OutOfBudget(_))));
         stream.settle(used(100, 8_000));
         service.flush().await;
@@ -43,7 +43,7 @@ async fn releases_reservations_of_callers_who_are_gone() {
         let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
         let question = CallRequest { wanted: TokenEstimate::text_only(100, None), ..request("small") };
         let stream = authorize(&service, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
-        let mut growth = Box::pin(stream.growth(&used(100, 4_000).usage).unwrap());
+        let mut growth = Box::pin(stream.extend_reservation(&used(100, 4_000).usage).unwrap());
         assert!(poll_fn(|context| Poll::Ready(growth.as_mut().poll(context).is_pending())).await);
         drop((growth, stream));
         // Reservation requests are decided in their order of arrival.
@@ -69,17 +69,17 @@ async fn stream_with_unlimited_searches_extends_its_reservation() {
         };
         let searched = |times: u64| Usage { searches: Some(times), ..used(100, 10).usage };
         let bounded = asking(false).await;
-        assert!(bounded.growth(&searched(3)).is_none(), "the caller limits its tools");
+        assert!(bounded.extend_reservation(&searched(3)).is_none(), "the caller limits its tools");
         drop(bounded);
         service.flush().await;
         // Two searches are reserved, and 200 micro-credits for the tokens.
         let mut stream = asking(true).await;
-        assert!(stream.growth(&searched(2)).is_none());
-        let more = stream.growth(&searched(3)).unwrap().await.ok().unwrap();
-        stream.grown(more);
+        assert!(stream.extend_reservation(&searched(2)).is_none());
+        let more = stream.extend_reservation(&searched(3)).unwrap().await.ok().unwrap();
+        stream.add_reservation(more);
         assert_eq!(spent_and_held(&service, budget).await, (0, 4_400));
-        assert!(stream.growth(&searched(4)).is_none());
-        assert!(matches!(stream.growth(&searched(5)).unwrap().await, Err(Refusal::OutOfBudget(_))));
+        assert!(stream.extend_reservation(&searched(4)).is_none());
+        assert!(matches!(stream.extend_reservation(&searched(5)).unwrap().await, Err(Refusal::OutOfBudget(_))));
         stream.settle(CallOutcome { usage: searched(4), ..used(100, 10) });
         service.flush().await;
         assert_eq!(spent_and_held(&service, budget).await, (4_200, 0));
@@ -108,8 +108,8 @@ async fn growing_stream_owes_nothing_that_was_reserved() {
         let caller = caller(&service, &secret).await;
         let question = CallRequest { wanted: TokenEstimate::text_only(100, None), ..request("small") };
         let mut stream = authorize(&service, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
-        let more = stream.growth(&used(100, 4_000).usage).unwrap().await.ok().unwrap();
-        stream.grown(more);
+        let more = stream.extend_reservation(&used(100, 4_000).usage).unwrap().await.ok().unwrap();
+        stream.add_reservation(more);
         stream.settle(used(100, 8_000));
         service.flush().await;
         let account = ledger_rows::account(service.db.writer(), anna.user_id.0).await.unwrap().unwrap();

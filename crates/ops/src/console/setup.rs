@@ -91,7 +91,7 @@ pub async fn send_test_mail(service: &OpsService, by: &Principal) -> Result<Mail
 /// Asks the default model a test question, in the way in which an assistant does.
 pub async fn ask_test_question(service: &OpsService, by: &Principal) -> Result<QuestionTest, AppError> {
     check_quota(service, by, "question").await?;
-    let (model, route) = gateway::answering(&service.gateway, None);
+    let (model, route) = gateway::resolve_model(&service.gateway, None);
     if route.is_ok()
         && let Err(refused) = gateway::check_price(&service.gateway, &model, "model")
     {
