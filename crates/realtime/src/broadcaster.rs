@@ -84,7 +84,7 @@ async fn write_presence(app: Arc<App>, mut notes: mpsc::UnboundedReceiver<Presen
         for (people, how_long) in [(staying, presence::LEASE), (leaving, presence::OFFLINE_GRACE)] {
             let people: Vec<UserId> = people.into_iter().map(|(user, _)| user).collect();
             if !people.is_empty() {
-                let came = app.identity.presence.hold(&people, app.instance_id, app.clock.now().plus(how_long)).await;
+                let came = app.identity.presence.renew_leases(&people, app.instance_id, app.clock.now().plus(how_long)).await;
                 announce(&app, &came).await;
             }
         }
@@ -100,7 +100,7 @@ async fn announce_offline(app: Arc<App>) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let gone = app.identity.presence.settle(app.clock.now()).await;
+        let gone = app.identity.presence.collect_offline(app.clock.now()).await;
         announce(&app, &gone).await;
     }
 }

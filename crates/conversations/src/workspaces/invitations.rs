@@ -246,7 +246,7 @@ pub async fn accept(
         return Err(AppError::refused(Code::Forbidden, message));
     }
     let led_to = shown.describe(&tx, shown.invitation.role).await?;
-    let channel = shown.bring_in(&tx, by.user_id, now).await?;
+    let channel = shown.add_member(&tx, by.user_id, now).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::InvitationAccepted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     WorkspaceChangeEvent::entered(id, by.user_id).tell(&service.identity);

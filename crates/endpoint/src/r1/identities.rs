@@ -78,7 +78,7 @@ impl Endpoint for StartOauth {
     async fn handle(ctx: &Ctx, request: StartOauthRequest) -> Result<Reply<Redirect>, AppError> {
         // Another site must not be able to start linking an identity to the user's account.
         let by = if request.link == Some(true) { Some(ctx.authenticate_same_origin().await?) } else { None };
-        let begun = identities::depart(ctx.identity(), &request.p, request.next.as_deref(), by.as_ref()).await;
+        let begun = identities::start_oauth(ctx.identity(), &request.p, request.next.as_deref(), by.as_ref()).await;
         let departure = match begun {
             Ok(departure) => departure,
             Err(error) => return redirect_to_login(ctx, error),
@@ -164,7 +164,7 @@ async fn finish_sign_in(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<
         user: request.user,
         language: Language::from_accept_language(request.accept_language.as_deref().unwrap_or_default()),
     };
-    let arrived = identities::arrive(ctx.identity(), &request.p, handle, returned, ctx.device()).await;
+    let arrived = identities::finish_oauth(ctx.identity(), &request.p, handle, returned, ctx.device()).await;
     if let Some((_, name)) = kept {
         ctx.set_cookies([cookies::expired_oauth(name, server)]);
     }

@@ -62,8 +62,8 @@ pub async fn announce_revoked(service: &IdentityService, ids: Vec<ApiKeyId>) {
 /// Announces that permissions of keys have changed. `ids` are the ids of the keys, their owners or
 /// their workspaces.
 pub async fn announce_changed(service: &IdentityService, ids: Vec<Uuid>) {
-    service.accounts.standings.readmit(&ids).await;
-    service.accounts.standings.change(&ids).await;
+    service.accounts.standings.clear_revoked(&ids).await;
+    service.accounts.standings.invalidate_keys(&ids).await;
     publish(service, Signal::KeysChanged(ids)).await;
 }
 

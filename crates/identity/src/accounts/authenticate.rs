@@ -45,7 +45,7 @@ pub async fn authenticate(service: &IdentityService, access_token: &str) -> Resu
         tracing::debug!(%rejection, "access token rejected");
         AppError::from(Code::Unauthenticated)
     })?;
-    let standing = standing(service, proof.session_id).await?.filter(|standing| standing.user_id == proof.user_id);
+    let standing = session_status(service, proof.session_id).await?.filter(|standing| standing.user_id == proof.user_id);
     let standing = standing.ok_or(Code::Unauthenticated)?;
     Ok(Principal {
         user_id: proof.user_id,
@@ -86,9 +86,9 @@ impl IdentityService {
 }
 
 /// Status of a session, from the cache or the database; `None` if it has ended.
-pub(super) async fn standing(service: &IdentityService, id: SessionId) -> Result<Option<CachedSession>, AppError> {
+pub(super) async fn session_status(service: &IdentityService, id: SessionId) -> Result<Option<CachedSession>, AppError> {
     let now = service.clock.now();
-    match service.accounts.standings.recall(id).await {
+    match service.accounts.standings.get(id).await {
         CachedStatus::Ended => return Ok(None),
         CachedStatus::Live(standing) if standing.expires_at > now => return Ok(Some(standing)),
         CachedStatus::Live(_) => return Ok(None),
@@ -98,7 +98,7 @@ pub(super) async fn standing(service: &IdentityService, id: SessionId) -> Result
     let Some(row) = load_session(service, id).await? else { return Ok(None) };
     let role = row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?;
     let standing = CachedSession { user_id: row.user_id, role, expires_at: row.expires_at };
-    service.accounts.standings.remember(id, standing, asked).await;
+    service.accounts.standings.insert(id, standing, asked).await;
     if row.last_used_at.plus(LAST_USE_RESOLUTION) <= now {
         let (db, touched) = (service.db.clone(), Arc::clone(&service.accounts.lookups.session_uses));
         tokio::spawn(async move { touched.get(id, move |ids| record_use(db.clone(), ids, now)).await });

@@ -113,21 +113,21 @@ impl CredentialStatusCache {
                 BusMessage::Signal(Signal::KeysChanged(ids)) => {
                     // A user may have been restored, so their keys leave the revoked list. The
                     // database decides whether they are valid.
-                    self.readmit(&ids).await;
-                    self.change(&ids).await;
+                    self.clear_revoked(&ids).await;
+                    self.invalidate_keys(&ids).await;
                 }
                 // The message that a session or key has ended may have been lost.
                 BusMessage::Signal(Signal::Gap) => {
                     self.live.invalidate_all();
                     self.live_keys.invalidate_all();
                 }
-                BusMessage::Envelope(envelope) => self.change(&left(&envelope)).await,
+                BusMessage::Envelope(envelope) => self.invalidate_keys(&left(&envelope)).await,
                 BusMessage::Signal(_) | BusMessage::Coalesced(_) => {}
             }
         }
     }
 
-    pub(super) async fn recall(&self, id: SessionId) -> CachedStatus {
+    pub(super) async fn get(&self, id: SessionId) -> CachedStatus {
         if self.ended.get(&id).await.is_some() {
             return CachedStatus::Ended;
         }
@@ -135,7 +135,7 @@ impl CredentialStatusCache {
     }
 
     /// Caches the result of a look-up that started at `asked`.
-    pub(super) async fn remember(&self, id: SessionId, standing: CachedSession, asked: Instant) {
+    pub(super) async fn insert(&self, id: SessionId, standing: CachedSession, asked: Instant) {
         if !self.has_changed(standing.user_id.0, asked).await {
             self.live.insert(id, standing);
         }
@@ -143,7 +143,7 @@ impl CredentialStatusCache {
 
     /// Invalidates the cached sessions and keys of a user.
     pub(super) async fn invalidate_user(&self, id: UserId) {
-        self.change(&[id.0]).await;
+        self.invalidate_keys(&[id.0]).await;
         invalidate_if(&self.live, move |standing| standing.user_id == id);
     }
 
@@ -173,7 +173,7 @@ impl CredentialStatusCache {
     }
 
     /// Invalidates the keys with one of these ids, or with such an owner or workspace.
-    pub(super) async fn change(&self, ids: &[Uuid]) {
+    pub(super) async fn invalidate_keys(&self, ids: &[Uuid]) {
         for id in ids {
             self.changed.insert(*id, Instant::now()).await;
         }
@@ -189,7 +189,7 @@ impl CredentialStatusCache {
     }
 
     /// Removes keys from the revoked list, so that the next look-up decides.
-    pub(super) async fn readmit(&self, ids: &[Uuid]) {
+    pub(super) async fn clear_revoked(&self, ids: &[Uuid]) {
         for id in ids {
             self.revoked_keys.invalidate(&ApiKeyId(*id)).await;
         }
@@ -246,12 +246,12 @@ mod tests {
         let bus = MemoryBus::new();
         let standings = CredentialStatusCache::start(&bus);
         let id = SessionId::new();
-        standings.remember(id, standing(UserId::new()), Instant::now()).await;
-        assert!(matches!(standings.recall(id).await, CachedStatus::Live(_)));
+        standings.insert(id, standing(UserId::new()), Instant::now()).await;
+        assert!(matches!(standings.get(id).await, CachedStatus::Live(_)));
         drop(bus.publish(vec![BusMessage::Signal(Signal::SessionsEnded(vec![id]))]));
-        until(async || matches!(standings.recall(id).await, CachedStatus::Ended)).await;
-        standings.remember(id, standing(UserId::new()), Instant::now()).await;
-        assert!(matches!(standings.recall(id).await, CachedStatus::Ended));
+        until(async || matches!(standings.get(id).await, CachedStatus::Ended)).await;
+        standings.insert(id, standing(UserId::new()), Instant::now()).await;
+        assert!(matches!(standings.get(id).await, CachedStatus::Ended));
     }
 
     #[tokio::test]
@@ -261,17 +261,17 @@ mod tests {
         let (user, other) = (UserId::new(), UserId::new());
         let (id, others_id) = (SessionId::new(), SessionId::new());
         let asked = Instant::now();
-        standings.remember(id, standing(user), asked).await;
-        standings.remember(others_id, standing(other), asked).await;
+        standings.insert(id, standing(user), asked).await;
+        standings.insert(others_id, standing(other), asked).await;
         drop(bus.publish(vec![BusMessage::Signal(Signal::UserChanged(user))]));
-        until(async || matches!(standings.recall(id).await, CachedStatus::Unknown)).await;
-        assert!(matches!(standings.recall(others_id).await, CachedStatus::Live(_)));
-        standings.remember(id, standing(user), asked).await;
+        until(async || matches!(standings.get(id).await, CachedStatus::Unknown)).await;
+        assert!(matches!(standings.get(others_id).await, CachedStatus::Live(_)));
+        standings.insert(id, standing(user), asked).await;
         assert!(
-            matches!(standings.recall(id).await, CachedStatus::Unknown),
+            matches!(standings.get(id).await, CachedStatus::Unknown),
             "a look-up from before the change is not cached"
         );
         drop(bus.publish(vec![BusMessage::Signal(Signal::Gap)]));
-        until(async || matches!(standings.recall(others_id).await, CachedStatus::Unknown)).await;
+        until(async || matches!(standings.get(others_id).await, CachedStatus::Unknown)).await;
     }
 }

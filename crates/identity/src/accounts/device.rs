@@ -85,7 +85,7 @@ impl Device {
     }
 
     /// Data of the device for the list of sessions.
-    pub(super) fn seen(&self, places: &GeoIp, at: Timestamp) -> DeviceInfo {
+    pub(super) fn session_data(&self, places: &GeoIp, at: Timestamp) -> DeviceInfo {
         DeviceInfo { user_agent: self.user_agent(), address: self.address(), place: self.place(places), at }
     }
 
@@ -135,7 +135,7 @@ impl Device {
 
     /// Network for fair queueing. For IPv6 this is the /48 that a provider typically assigns to a
     /// customer.
-    pub(super) fn neighbourhood(&self) -> String {
+    pub(super) fn fairness_network(&self) -> String {
         match self.address {
             Some(IpAddr::V6(address)) => Ipv6Addr::from(u128::from(address) & (u128::MAX << 80)).to_string(),
             _ => self.network(),

@@ -68,7 +68,7 @@ pub(super) struct QueuedCaller {
 
 impl QueuedCaller {
     pub(super) fn new(priority: Priority, device: &Device) -> Self {
-        Self { priority, neighbourhood: device.neighbourhood() }
+        Self { priority, neighbourhood: device.fairness_network() }
     }
 
     /// Caller who is signed in, or has presented a mailed token.
@@ -129,7 +129,7 @@ impl PasswordHasher {
         applicant: QueuedCaller,
         work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
     ) -> Result<T, AppError> {
-        let turn = self.turn(applicant).await?;
+        let turn = self.acquire_slot(applicant).await?;
         let done = tokio::task::spawn_blocking(move || {
             // The slot is released when the work ends, even if the caller was dropped.
             let _turn = turn;
@@ -138,7 +138,7 @@ impl PasswordHasher {
         done.await.map_err(AppError::internal)?.map_err(AppError::internal)
     }
 
-    async fn turn(&self, applicant: QueuedCaller) -> Result<HashingSlot, AppError> {
+    async fn acquire_slot(&self, applicant: QueuedCaller) -> Result<HashingSlot, AppError> {
         match timeout(QUEUE_TIMEOUT, self.enqueue(applicant)?).await {
             Ok(Ok(turn)) => Ok(turn),
             Ok(Err(dropped)) => Err(AppError::internal(dropped)),
@@ -341,8 +341,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waiting_times_out() {
         let hashing = PasswordHasher::with(1, 2);
-        let _turn = hashing.turn(from(Priority::New, "192.0.2.1")).await.unwrap();
-        let refused = hashing.turn(from(Priority::New, "192.0.2.1")).await.map(drop).unwrap_err();
+        let _turn = hashing.acquire_slot(from(Priority::New, "192.0.2.1")).await.unwrap();
+        let refused = hashing.acquire_slot(from(Priority::New, "192.0.2.1")).await.map(drop).unwrap_err();
         assert_eq!(refused.code(), Code::Unavailable);
     }
 

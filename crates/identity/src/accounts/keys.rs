@@ -146,7 +146,7 @@ async fn store_new<C: sea_orm::ConnectionTrait>(
 ) -> anyhow::Result<(String, bool)> {
     let key = tokio::task::spawn_blocking(SigningKey::generate).await??;
     let secret = config.auth.key_encryption_secret.as_ref();
-    let sealed = secret.map(|secret| sealed(secret, key.kid(), key.pkcs8())).transpose()?;
+    let sealed = secret.map(|secret| encrypt(secret, key.kid(), key.pkcs8())).transpose()?;
     let is_sealed = sealed.is_some();
     let bytes = sealed.unwrap_or_else(|| key.pkcs8().to_vec());
     let is_ours = signing_keys::insert(db, key.kid(), bytes, is_sealed, now).await?;
@@ -183,7 +183,7 @@ async fn ring(db: &Database, config: &Config, now: Timestamp, rows: &[signing_ke
 async fn read(db: &Database, secret: Option<&Secret>, row: &signing_key::Model) -> anyhow::Result<SigningKey> {
     let bytes = decrypt(row, secret)?;
     if let Some(secret) = secret.filter(|_| !row.is_sealed) {
-        signing_keys::seal(db.writer(), &row.kid, sealed(secret, &row.kid, &bytes)?).await?;
+        signing_keys::seal(db.writer(), &row.kid, encrypt(secret, &row.kid, &bytes)?).await?;
     }
     SigningKey::from_pkcs8(&bytes).with_context(|| format!("the signing key {} is damaged", row.kid))
 }
@@ -200,6 +200,6 @@ fn decrypt(row: &signing_key::Model, secret: Option<&Secret>) -> anyhow::Result<
         )
 }
 
-fn sealed(secret: &Secret, kid: &str, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
+fn encrypt(secret: &Secret, kid: &str, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
     Ok(seal::seal(secret.expose().as_bytes(), PURPOSE, kid.as_bytes(), bytes)?)
 }

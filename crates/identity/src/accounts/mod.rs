@@ -104,7 +104,7 @@ impl Accounts {
             standings: CredentialStatusCache::start(bus),
             lookups: Default::default(),
             providers: identities::Providers::build(&config.auth)?,
-            relying_party: passkeys::site(config)?,
+            relying_party: passkeys::relying_party(config)?,
         })
     }
 

@@ -64,7 +64,7 @@ pub struct OwnPasskey {
 
 /// WebAuthn relying party. `None` if the server has no domain name but only an IP address, which
 /// WebAuthn does not allow.
-pub(super) fn site(config: &Config) -> anyhow::Result<Option<Webauthn>> {
+pub(super) fn relying_party(config: &Config) -> anyhow::Result<Option<Webauthn>> {
     let mut public = Url::parse(&config.server.public_url())?;
     // Only the origin identifies a relying party, so the path is removed.
     public.set_path("/");

@@ -155,7 +155,7 @@ async fn verify_confirmation(
                 _ => Ok(()),
             }
         }
-        Confirmation::SecondFactor(answer) => second_factor::show(service, account.id, &answer).await,
+        Confirmation::SecondFactor(answer) => second_factor::verify_answer(service, account.id, &answer).await,
         Confirmation::Passkey { ceremony, credential } => {
             passkeys::verify_answer(service, account.id, &ceremony, credential).await
         }

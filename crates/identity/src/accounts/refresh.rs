@@ -129,7 +129,7 @@ impl RefreshAttempt<'_> {
             return Ok(None);
         }
         rows::insert_token(tx, session.id, tokens.fingerprint(), self.now).await?;
-        rows::update_device(tx, session.id, device.seen(&self.service.geoip, self.now)).await?;
+        rows::update_device(tx, session.id, device.session_data(&self.service.geoip, self.now)).await?;
         rows::delete_successors(tx, session.id, self.now.minus(self.service.config.auth.refresh_grace)).await?;
         Ok(Some(tokens.for_user(user, session.id)))
     }

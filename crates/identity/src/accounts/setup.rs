@@ -73,7 +73,7 @@ impl SetupToken {
 
     /// True if the next account requires the token when it is created from this source.
     pub(super) async fn is_required(&self, db: &Database, source: RequestSource) -> Result<bool, AppError> {
-        if self.is_over.load(Ordering::Relaxed) || self.spares(source) {
+        if self.is_over.load(Ordering::Relaxed) || self.is_exempt(source) {
             return Ok(false);
         }
         let is_required = users::is_empty(db.reader()).await?;
@@ -83,13 +83,13 @@ impl SetupToken {
         Ok(is_required)
     }
 
-    const fn spares(&self, source: RequestSource) -> bool {
+    const fn is_exempt(&self, source: RequestSource) -> bool {
         source.is_local && !self.requires_locally
     }
 
     /// Rejects the creation of the first account if the required token is missing or wrong.
     pub(super) fn check(&self, shown: Option<&str>, source: RequestSource) -> Result<(), AppError> {
-        let Some(token) = self.token.as_ref().filter(|_| !self.spares(source)) else { return Ok(()) };
+        let Some(token) = self.token.as_ref().filter(|_| !self.is_exempt(source)) else { return Ok(()) };
         match shown.map(str::trim).filter(|shown| !shown.is_empty()) {
             Some(shown) if token::hash_token(shown) == token::hash_token(token.expose()) => Ok(()),
             Some(_) => Err(AppError::field("setup_token", "invalid", "That's not the setup token.")),

@@ -88,7 +88,7 @@ pub async fn signup(service: &IdentityService, request: SignUp, device: Device) 
         created => created?,
     };
     if let Some(invitation) = invitation {
-        invitation.welcome(&tx, user.id, device.ip(), now).await?;
+        invitation.accept_at_sign_up(&tx, user.id, device.ip(), now).await?;
     }
     let pair = session_tokens::open_session(&tx, service, &user, &device).await?;
     known_devices::record_sign_in(&tx, service, &user, &device).await?;

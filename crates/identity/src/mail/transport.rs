@@ -132,7 +132,7 @@ impl Mailer {
     }
 
     pub(super) async fn send(&self, id: JobId, to: &Email, letter: ComposedMail) -> Result<(), SendError> {
-        let message = self.envelop(id, to, letter).map_err(SendError::Temporary)?;
+        let message = self.build_message(id, to, letter).map_err(SendError::Temporary)?;
         match &self.way {
             MailTransport::Smtp(server) => match tokio::time::timeout(SEND_TIMEOUT, server.send(message)).await {
                 Ok(Ok(_)) => Ok(()),
@@ -153,7 +153,7 @@ impl Mailer {
         }
     }
 
-    fn envelop(&self, id: JobId, to: &Email, letter: ComposedMail) -> anyhow::Result<Message> {
+    fn build_message(&self, id: JobId, to: &Email, letter: ComposedMail) -> anyhow::Result<Message> {
         // This header prevents automatic replies (RFC 3834).
         let by_machine =
             HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());

@@ -56,7 +56,7 @@ impl PresentedInvitation {
 
     /// Adds a new user to the workspace. A user whose address isn't verified yet has to accept the
     /// invitation afterwards. `address` is the client address of the request.
-    pub async fn welcome<C: ConnectionTrait>(
+    pub async fn accept_at_sign_up<C: ConnectionTrait>(
         &self,
         db: &C,
         user_id: UserId,
@@ -67,13 +67,13 @@ impl PresentedInvitation {
             return Ok(());
         }
         // There is nobody to notify, since a new account has no connections.
-        let _ = self.bring_in(db, user_id, now).await?;
+        let _ = self.add_member(db, user_id, now).await?;
         let target = Some(self.invitation.workspace_id.to_string());
         let entry = NewAuditEntry { action: Action::InvitationAccepted, actor: Some(user_id), target, address };
         audit::record(db, entry).await
     }
 
-    pub async fn bring_in<C: ConnectionTrait>(
+    pub async fn add_member<C: ConnectionTrait>(
         &self,
         db: &C,
         user_id: UserId,

@@ -121,7 +121,7 @@ impl MemoryPresence {
 }
 
 impl PresenceStore for MemoryPresence {
-    fn hold<'a>(
+    fn renew_leases<'a>(
         &'a self,
         people: &'a [UserId],
         instance: InstanceId,
@@ -130,7 +130,7 @@ impl PresenceStore for MemoryPresence {
         async move { self.renew_leases_now(people, instance, until) }.boxed()
     }
 
-    fn choose(
+    fn report(
         &self,
         person: UserId,
         instance: InstanceId,
@@ -140,7 +140,7 @@ impl PresenceStore for MemoryPresence {
         async move { self.report_now(person, instance, status, now) }.boxed()
     }
 
-    fn settle(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>> {
+    fn collect_offline(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>> {
         async move { self.collect_offline_now(now) }.boxed()
     }
 

@@ -48,13 +48,13 @@ const RETENTION: Duration = Duration::from_secs(30 * 24 * 3_600);
 pub trait PresenceStore: Send + Sync + 'static {
     /// Gives `instance` a lease on these users until this time. Returns the users who came online
     /// by it.
-    fn hold<'a>(&'a self, people: &'a [UserId], instance: InstanceId, until: Timestamp)
+    fn renew_leases<'a>(&'a self, people: &'a [UserId], instance: InstanceId, until: Timestamp)
     -> BoxFuture<'a, Vec<Presence>>;
 
     /// Sets the presence that the user's connections to `instance` report; `None` if none of them
     /// reports any more. Of the reports of all instances with a lease, the most active counts. It
     /// is stored for the user's next visit. Returns the user's presence if it has changed.
-    fn choose(
+    fn report(
         &self,
         person: UserId,
         instance: InstanceId,
@@ -63,7 +63,7 @@ pub trait PresenceStore: Send + Sync + 'static {
     ) -> BoxFuture<'_, Option<Presence>>;
 
     /// Returns users who have gone offline. Each is reported to only one instance.
-    fn settle(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>>;
+    fn collect_offline(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>>;
 
     /// Removes the entry of a user who has no connections.
     fn remove(&self, person: UserId) -> BoxFuture<'_, ()>;
@@ -115,28 +115,28 @@ pub async fn visible(service: &IdentityService, by: UserId, people: &[UserId]) -
 
 /// Registers a connection that may report presence.
 #[must_use]
-pub fn speaker(service: &IdentityService) -> PresenceReporter {
-    service.reported_presence.speaker()
+pub fn new_reporter(service: &IdentityService) -> PresenceReporter {
+    service.reported_presence.new_reporter()
 }
 
 /// Sets the presence that a connection reports, and announces the most active one of the user's
 /// connections.
-pub async fn say(
+pub async fn report_presence(
     service: &Arc<IdentityService>,
     person: UserId,
     speaker: PresenceReporter,
     status: PresenceStatus,
 ) -> Result<(), AppError> {
-    service.reported_presence.say(person, speaker, status);
-    choose(service, person).await
+    service.reported_presence.report(person, speaker, status);
+    announce_reported(service, person).await
 }
 
 /// Removes the report of a closed connection after [`OFFLINE_GRACE`], so that reloading a page
 /// changes nothing.
-pub async fn leave(service: Arc<IdentityService>, person: UserId, speaker: PresenceReporter) {
+pub async fn remove_reporter(service: Arc<IdentityService>, person: UserId, speaker: PresenceReporter) {
     tokio::time::sleep(OFFLINE_GRACE).await;
-    if service.reported_presence.leave(person, speaker)
-        && let Err(error) = choose(&service, person).await
+    if service.reported_presence.remove(person, speaker)
+        && let Err(error) = announce_reported(&service, person).await
     {
         tracing::debug!(%error, "failed to announce presence change");
     }
@@ -144,14 +144,14 @@ pub async fn leave(service: Arc<IdentityService>, person: UserId, speaker: Prese
 
 /// Announces the presence reported for a user, at most once a second. The last report is always
 /// announced.
-async fn choose(service: &Arc<IdentityService>, person: UserId) -> Result<(), AppError> {
+async fn announce_reported(service: &Arc<IdentityService>, person: UserId) -> Result<(), AppError> {
     let status = service.reported_presence.of(person);
     let apply = {
         let service = Arc::clone(service);
         move |status| {
             let service = Arc::clone(&service);
             async move {
-                match service.presence.choose(person, service.instance_id, status, service.clock.now()).await {
+                match service.presence.report(person, service.instance_id, status, service.clock.now()).await {
                     Some(presence) => announce(&service, &[presence]).await,
                     None => Ok(()),
                 }

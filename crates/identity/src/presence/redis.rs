@@ -195,7 +195,7 @@ impl RedisPresence {
 }
 
 impl PresenceStore for RedisPresence {
-    fn hold<'a>(
+    fn renew_leases<'a>(
         &'a self,
         people: &'a [UserId],
         instance: InstanceId,
@@ -208,7 +208,7 @@ impl PresenceStore for RedisPresence {
         .boxed()
     }
 
-    fn choose(
+    fn report(
         &self,
         person: UserId,
         instance: InstanceId,
@@ -222,7 +222,7 @@ impl PresenceStore for RedisPresence {
         .boxed()
     }
 
-    fn settle(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>> {
+    fn collect_offline(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>> {
         async move {
             let own = self.own.collect_offline_now(now);
             self.try_redis(self.collect_offline_shared(now)).await.unwrap_or(own)

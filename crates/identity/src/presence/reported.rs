@@ -23,11 +23,11 @@ pub struct ReportedPresence {
 }
 
 impl ReportedPresence {
-    pub(super) fn speaker(&self) -> PresenceReporter {
+    pub(super) fn new_reporter(&self) -> PresenceReporter {
         PresenceReporter(NonZeroU64::MIN.saturating_add(self.speakers.fetch_add(1, Ordering::Relaxed)))
     }
 
-    pub(super) fn say(&self, person: UserId, speaker: PresenceReporter, status: PresenceStatus) {
+    pub(super) fn report(&self, person: UserId, speaker: PresenceReporter, status: PresenceStatus) {
         let mut people = self.people();
         let said = people.entry(person).or_default();
         match said.iter_mut().find(|(one, _)| *one == speaker) {
@@ -37,7 +37,7 @@ impl ReportedPresence {
     }
 
     /// Removes a closed connection. Returns true if the user's presence changed.
-    pub(super) fn leave(&self, person: UserId, speaker: PresenceReporter) -> bool {
+    pub(super) fn remove(&self, person: UserId, speaker: PresenceReporter) -> bool {
         let mut people = self.people();
         let Some(said) = people.get_mut(&person) else { return false };
         let before = most_active(said.iter().map(|(_, status)| *status));
@@ -77,19 +77,19 @@ mod tests {
     #[test]
     fn most_active_connection_wins() {
         let (spoken, person) = (ReportedPresence::default(), UserId::new());
-        let (one, two) = (spoken.speaker(), spoken.speaker());
+        let (one, two) = (spoken.new_reporter(), spoken.new_reporter());
         assert_eq!(spoken.of(person), None);
-        spoken.say(person, one, PresenceStatus::Away);
+        spoken.report(person, one, PresenceStatus::Away);
         assert_eq!(spoken.of(person), Some(PresenceStatus::Away));
-        spoken.say(person, two, PresenceStatus::Online);
-        spoken.say(person, one, PresenceStatus::Away);
+        spoken.report(person, two, PresenceStatus::Online);
+        spoken.report(person, one, PresenceStatus::Away);
         assert_eq!(spoken.of(person), Some(PresenceStatus::Online));
-        spoken.say(person, one, PresenceStatus::Dnd);
+        spoken.report(person, one, PresenceStatus::Dnd);
         assert_eq!(spoken.of(person), Some(PresenceStatus::Dnd));
-        assert!(spoken.leave(person, one));
+        assert!(spoken.remove(person, one));
         assert_eq!(spoken.of(person), Some(PresenceStatus::Online));
-        assert!(!spoken.leave(person, one), "already left");
-        assert!(spoken.leave(person, two));
+        assert!(!spoken.remove(person, one), "already left");
+        assert!(spoken.remove(person, two));
         assert_eq!(spoken.of(person), None);
         assert!(spoken.people().is_empty(), "entries end with their connections");
     }

@@ -34,11 +34,11 @@ async fn online_and_offline_are_reported_once_and_last_seen_is_stored() {
     for store in stores() {
         let (person, instance) = (UserId::new(), InstanceId::new());
         assert_eq!(status(&*store, person).await.status, PresenceStatus::Offline);
-        assert_eq!(only(person, store.hold(&[person], instance, Timestamp(1_000)).await), [PresenceStatus::Online]);
-        assert!(store.hold(&[person], instance, Timestamp(2_000)).await.is_empty(), "a renewal reports nothing");
-        assert!(only(person, store.settle(Timestamp(1_500)).await).is_empty());
-        assert_eq!(only(person, store.settle(Timestamp(2_000)).await), [PresenceStatus::Offline]);
-        assert!(only(person, store.settle(Timestamp(2_001)).await).is_empty());
+        assert_eq!(only(person, store.renew_leases(&[person], instance, Timestamp(1_000)).await), [PresenceStatus::Online]);
+        assert!(store.renew_leases(&[person], instance, Timestamp(2_000)).await.is_empty(), "a renewal reports nothing");
+        assert!(only(person, store.collect_offline(Timestamp(1_500)).await).is_empty());
+        assert_eq!(only(person, store.collect_offline(Timestamp(2_000)).await), [PresenceStatus::Offline]);
+        assert!(only(person, store.collect_offline(Timestamp(2_001)).await).is_empty());
         let last = status(&*store, person).await;
         assert_eq!((last.status, last.last_seen), (PresenceStatus::Offline, Some(Timestamp(2_000))));
     }
@@ -48,11 +48,11 @@ async fn online_and_offline_are_reported_once_and_last_seen_is_stored() {
 async fn user_is_online_while_any_instance_has_a_lease() {
     for store in stores() {
         let (person, first, second) = (UserId::new(), InstanceId::new(), InstanceId::new());
-        store.hold(&[person], first, Timestamp(60_000)).await;
-        assert!(store.hold(&[person], second, Timestamp(70_000)).await.is_empty());
-        store.hold(&[person], first, Timestamp(5_000)).await;
-        assert!(only(person, store.settle(Timestamp(60_000)).await).is_empty());
-        assert_eq!(only(person, store.settle(Timestamp(70_000)).await), [PresenceStatus::Offline]);
+        store.renew_leases(&[person], first, Timestamp(60_000)).await;
+        assert!(store.renew_leases(&[person], second, Timestamp(70_000)).await.is_empty());
+        store.renew_leases(&[person], first, Timestamp(5_000)).await;
+        assert!(only(person, store.collect_offline(Timestamp(60_000)).await).is_empty());
+        assert_eq!(only(person, store.collect_offline(Timestamp(70_000)).await), [PresenceStatus::Offline]);
     }
 }
 
@@ -60,10 +60,10 @@ async fn user_is_online_while_any_instance_has_a_lease() {
 async fn return_within_the_grace_period_changes_nothing() {
     for store in stores() {
         let (person, instance) = (UserId::new(), InstanceId::new());
-        store.hold(&[person], instance, Timestamp(60_000)).await;
-        store.hold(&[person], instance, Timestamp(4_000)).await;
-        assert!(store.hold(&[person], instance, Timestamp(62_000)).await.is_empty());
-        assert!(only(person, store.settle(Timestamp(5_000)).await).is_empty());
+        store.renew_leases(&[person], instance, Timestamp(60_000)).await;
+        store.renew_leases(&[person], instance, Timestamp(4_000)).await;
+        assert!(store.renew_leases(&[person], instance, Timestamp(62_000)).await.is_empty());
+        assert!(only(person, store.collect_offline(Timestamp(5_000)).await).is_empty());
     }
 }
 
@@ -72,16 +72,16 @@ async fn reported_presence_is_announced_once_and_kept() {
     let now = Timestamp(500);
     for store in stores() {
         let (person, instance) = (UserId::new(), InstanceId::new());
-        store.hold(&[person], instance, Timestamp(1_000)).await;
+        store.renew_leases(&[person], instance, Timestamp(1_000)).await;
         assert_eq!(
-            store.choose(person, instance, Some(PresenceStatus::Dnd), now).await.map(|presence| presence.status),
+            store.report(person, instance, Some(PresenceStatus::Dnd), now).await.map(|presence| presence.status),
             Some(PresenceStatus::Dnd)
         );
-        assert_eq!(store.choose(person, instance, Some(PresenceStatus::Dnd), now).await, None);
-        store.settle(Timestamp(1_000)).await;
+        assert_eq!(store.report(person, instance, Some(PresenceStatus::Dnd), now).await, None);
+        store.collect_offline(Timestamp(1_000)).await;
         let word = Some(PresenceStatus::Away);
-        assert_eq!(store.choose(person, instance, word, now).await, None, "an offline user stays offline");
-        assert_eq!(only(person, store.hold(&[person], instance, Timestamp(3_000)).await), [PresenceStatus::Away]);
+        assert_eq!(store.report(person, instance, word, now).await, None, "an offline user stays offline");
+        assert_eq!(only(person, store.renew_leases(&[person], instance, Timestamp(3_000)).await), [PresenceStatus::Away]);
         assert_eq!(status(&*store, person).await.status, PresenceStatus::Away);
     }
 }
@@ -92,10 +92,10 @@ async fn most_active_report_of_all_instances_wins() {
 
     for store in stores() {
         let (person, first, second) = (UserId::new(), InstanceId::new(), InstanceId::new());
-        store.hold(&[person], first, Timestamp(60_000)).await;
-        store.hold(&[person], second, Timestamp(5_000)).await;
+        store.renew_leases(&[person], first, Timestamp(60_000)).await;
+        store.renew_leases(&[person], second, Timestamp(5_000)).await;
         let say = async |instance, status, now| {
-            store.choose(person, instance, status, Timestamp(now)).await.map(|presence| presence.status)
+            store.report(person, instance, status, Timestamp(now)).await.map(|presence| presence.status)
         };
         assert_eq!(say(first, Some(Away), 1).await, Some(Away));
         assert_eq!(say(second, Some(Online), 2).await, Some(Online));
@@ -113,7 +113,7 @@ async fn most_active_report_of_all_instances_wins() {
 async fn leases_many_users_at_once() {
     for store in stores() {
         let people: Vec<UserId> = (0..250).map(|_| UserId::new()).collect();
-        assert_eq!(store.hold(&people, InstanceId::new(), Timestamp(1_000)).await.len(), 250);
+        assert_eq!(store.renew_leases(&people, InstanceId::new(), Timestamp(1_000)).await.len(), 250);
         let shown = store.of(&people).await;
         assert!(
             shown
@@ -128,13 +128,13 @@ async fn leases_many_users_at_once() {
 async fn removes_all_data_of_a_user() {
     for store in stores() {
         let (person, instance) = (UserId::new(), InstanceId::new());
-        store.hold(&[person], instance, Timestamp(1_000)).await;
-        store.choose(person, instance, Some(PresenceStatus::Dnd), Timestamp(500)).await;
-        store.settle(Timestamp(1_000)).await;
+        store.renew_leases(&[person], instance, Timestamp(1_000)).await;
+        store.report(person, instance, Some(PresenceStatus::Dnd), Timestamp(500)).await;
+        store.collect_offline(Timestamp(1_000)).await;
         assert_eq!(status(&*store, person).await.last_seen, Some(Timestamp(1_000)));
         store.remove(person).await;
         let known = status(&*store, person).await;
         assert_eq!((known.status, known.last_seen), (PresenceStatus::Offline, None));
-        assert_eq!(only(person, store.hold(&[person], instance, Timestamp(2_000)).await), [PresenceStatus::Online]);
+        assert_eq!(only(person, store.renew_leases(&[person], instance, Timestamp(2_000)).await), [PresenceStatus::Online]);
     }
 }

@@ -175,10 +175,10 @@ impl WsSession {
                 if let Err(error) = check_ephemeral_limit(&client) {
                     return client.refuse(&error, &answer_to);
                 }
-                let speaker = *self.speaker.get_or_insert_with(|| presence::speaker(&client.app().identity));
+                let speaker = *self.speaker.get_or_insert_with(|| presence::new_reporter(&client.app().identity));
                 actix_rt::spawn(async move {
                     if let Err(error) =
-                        presence::say(&client.app().identity, client.principal.user_id, speaker, status).await
+                        presence::report_presence(&client.app().identity, client.principal.user_id, speaker, status).await
                     {
                         client.refuse(&error, &answer_to);
                     }
@@ -220,7 +220,7 @@ impl Actor for WsSession {
         }
         // On shutdown there is no runtime any more, and the presence expires by itself.
         if let (Some(speaker), Ok(runtime)) = (self.speaker, Handle::try_current()) {
-            runtime.spawn(presence::leave(
+            runtime.spawn(presence::remove_reporter(
                 Arc::clone(&self.client.app().identity),
                 self.client.principal.user_id,
                 speaker,

@@ -129,7 +129,7 @@ async fn create(
     let email = identity.email.as_deref().and_then(|email| Email::parse(email).ok()).ok_or_else(|| {
         AppError::refused(Code::OauthInvalid, "The provider didn't share your email. Allow it there, then try again.")
     })?;
-    let name = newcomer.name.as_deref().and_then(shown).or_else(|| shown(email.local()));
+    let name = newcomer.name.as_deref().and_then(sanitised_name).or_else(|| sanitised_name(email.local()));
     let now = service.clock.now();
     let new = users::NewUser {
         id: UserId::new(),
@@ -183,7 +183,7 @@ pub(super) async fn insert(
 }
 
 /// Removes control characters from a name and limits its length.
-fn shown(text: &str) -> Option<String> {
+fn sanitised_name(text: &str) -> Option<String> {
     let mut text: String = text.chars().filter(|character| !character.is_control()).take(80).collect();
     text.truncate(text.trim_end().len());
     parse_name(&text).ok()

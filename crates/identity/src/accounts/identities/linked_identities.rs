@@ -15,7 +15,7 @@ use platform::audit::{self, Action, NewAuditEntry};
 
 use super::account_linking;
 use crate::IdentityService;
-use crate::accounts::{Confirmed, Device, authenticate::standing, methods};
+use crate::accounts::{Confirmed, Device, authenticate::session_status, methods};
 
 /// Identity that is linked to the caller's account.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ pub(super) async fn link(
     identity: Identity,
     device: &Device,
 ) -> Result<(), AppError> {
-    standing(service, session_id).await?.filter(|standing| standing.user_id == user_id).ok_or(Code::OauthState)?;
+    session_status(service, session_id).await?.filter(|standing| standing.user_id == user_id).ok_or(Code::OauthState)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     let account = users::lock(&tx, user_id).await?.ok_or(Code::OauthState)?;
     account_linking::consume_token(&tx, service, &identity).await?;

@@ -17,6 +17,6 @@ pub use self::{
     account_claim::{claim, remove_other_methods},
     account_linking::sign_in_by_id_token,
     linked_identities::{LinkedIdentity, list, unlink},
-    oauth_flow::{OauthCallback, OauthRedirect, OauthSignIn, arrive, depart},
+    oauth_flow::{OauthCallback, OauthRedirect, OauthSignIn, finish_oauth, start_oauth},
     providers::{ProviderName, Providers, available},
 };

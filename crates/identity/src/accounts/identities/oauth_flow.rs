@@ -74,7 +74,7 @@ struct OauthFlow {
 }
 
 /// Starts a flow. With `link_to`, the identity is linked to that caller's account.
-pub async fn depart(
+pub async fn start_oauth(
     service: &IdentityService,
     provider: &str,
     next: Option<&str>,
@@ -115,7 +115,7 @@ pub async fn depart(
 }
 
 /// Handles the provider's callback. `handle` is the secret from the browser's cookie.
-pub async fn arrive(
+pub async fn finish_oauth(
     service: &IdentityService,
     provider: &str,
     handle: Option<&str>,

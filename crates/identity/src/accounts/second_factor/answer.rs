@@ -57,7 +57,7 @@ pub async fn answer_challenge(
 }
 
 /// Checks the second factor of a user who is already signed in.
-pub(in crate::accounts) async fn show(
+pub(in crate::accounts) async fn verify_answer(
     service: &IdentityService,
     user_id: UserId,
     answer: &SecondFactor,

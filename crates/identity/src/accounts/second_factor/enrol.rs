@@ -30,7 +30,7 @@ pub struct Enrolment {
 pub async fn enrol(service: &IdentityService, by: &Principal, password: Option<String>) -> Result<Enrolment, AppError> {
     let account = reauthenticate::require_password(service, by, password).await?;
     let secret = token::random_bytes::<SECRET_BYTES>().map_err(AppError::internal)?;
-    let (stored, is_sealed) = totp::sealed(account.id, &secret, service.config.auth.key_encryption_secret.as_ref())?;
+    let (stored, is_sealed) = totp::encrypt(account.id, &secret, service.config.auth.key_encryption_secret.as_ref())?;
     let tx = service.db.begin().await.map_err(app_error)?;
     let account = users::lock(&tx, account.id).await?.ok_or(Code::Unauthenticated)?;
     if account.second_factor {

@@ -13,7 +13,7 @@ mod totp;
 use appcore::{AppError, Code, Timestamp, UserId, config::Config};
 use dbcontext::{Database, Transaction, query::second_factors as rows};
 
-pub(super) use self::answer::show;
+pub(super) use self::answer::verify_answer;
 pub use self::{
     answer::{SecondFactor, answer_challenge},
     enrol::{Enrolment, confirm, enrol, remove},
@@ -24,7 +24,7 @@ use crate::IdentityService;
 pub(super) async fn seal_all(db: &Database, config: &Config) -> Result<(), AppError> {
     let Some(key) = &config.auth.key_encryption_secret else { return Ok(()) };
     for row in rows::unsealed(db.writer()).await? {
-        let (sealed, _) = totp::sealed(row.user_id, &row.secret, Some(key))?;
+        let (sealed, _) = totp::encrypt(row.user_id, &row.secret, Some(key))?;
         rows::seal(db.writer(), row.user_id, row.secret, sealed).await?;
     }
     Ok(())

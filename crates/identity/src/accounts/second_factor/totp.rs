@@ -20,7 +20,7 @@ const TRACKED_STEPS: i64 = 60;
 
 /// Encrypts a secret for storage if an encryption key is configured. Returns the bytes to store,
 /// and whether they are encrypted.
-pub(super) fn sealed(user_id: UserId, secret: &[u8], key: Option<&Secret>) -> Result<(Vec<u8>, bool), AppError> {
+pub(super) fn encrypt(user_id: UserId, secret: &[u8], key: Option<&Secret>) -> Result<(Vec<u8>, bool), AppError> {
     match key {
         Some(key) => {
             let sealed = seal::seal(key.expose().as_bytes(), PURPOSE, user_id.0.as_bytes(), secret);
@@ -178,12 +178,12 @@ mod tests {
     #[test]
     fn secret_is_encrypted_if_a_key_is_configured() {
         let (user_id, key) = (UserId::new(), Secret::new("a long random text"));
-        let (secret, is_sealed) = sealed(user_id, SECRET, Some(&key)).unwrap();
+        let (secret, is_sealed) = encrypt(user_id, SECRET, Some(&key)).unwrap();
         assert!(is_sealed && !secret.windows(SECRET.len()).any(|window| window == SECRET));
         let stored = Model { user_id, secret, is_sealed, ..row() };
         assert_eq!(decrypt(&stored, Some(&key)).unwrap(), SECRET);
         assert!(decrypt(&stored, None).is_err());
         assert!(decrypt(&Model { user_id: UserId::new(), ..stored }, Some(&key)).is_err(), "bound to one account");
-        assert_eq!(sealed(user_id, SECRET, None).unwrap(), (SECRET.to_vec(), false));
+        assert_eq!(encrypt(user_id, SECRET, None).unwrap(), (SECRET.to_vec(), false));
     }
 }

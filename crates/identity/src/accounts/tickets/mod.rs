@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use self::{memory::MemoryTickets, redis::RedisTickets};
-use super::{api_keys, authenticate::standing};
+use super::{api_keys, authenticate::session_status};
 use crate::IdentityService;
 
 /// Lifetime of a ticket.
@@ -58,7 +58,7 @@ pub async fn redeem_ticket(service: &IdentityService, ticket: &str) -> Result<Pr
     }
     let holder = service.tickets.consume(&token::hash_token(ticket)).await.ok_or(Code::Unauthenticated)?;
     let role = match holder.credential {
-        Credential::Session(id) => standing(service, id).await?.map(|standing| standing.role),
+        Credential::Session(id) => session_status(service, id).await?.map(|standing| standing.role),
         Credential::ApiKey { id, .. } => api_keys::current_principal(service, id).await?.map(|owner| owner.role),
     };
     Ok(Principal {
