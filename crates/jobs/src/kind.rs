@@ -52,14 +52,14 @@ pub trait JobPayload: Serialize + Sized {
 pub trait Job<S>: JobPayload + DeserializeOwned + Send {
     /// Maximum number of concurrent jobs of this kind per instance. Each kind has its own limit, so
     /// that slow jobs delay only jobs of their kind.
-    fn places(_config: &Config) -> usize {
+    fn max_concurrent(_config: &Config) -> usize {
         DEFAULT_MAX_CONCURRENT
     }
 
     /// Maximum number of these that may belong to the same user, so that other users get their
     /// share.
-    fn per_person(config: &Config) -> usize {
-        Self::places(config).div_ceil(2)
+    fn max_concurrent_per_user(config: &Config) -> usize {
+        Self::max_concurrent(config).div_ceil(2)
     }
 
     fn run(self, work: JobContext<'_, S>) -> impl Future<Output = Result<JobOutcome, AppError>> + Send;
@@ -100,7 +100,7 @@ pub struct JobContext<'a, S> {
 impl<'a, S> JobContext<'a, S> {
     /// Returns the same job with another state.
     #[must_use]
-    pub const fn on<T>(self, state: &'a T) -> JobContext<'a, T> {
+    pub const fn with_state<T>(self, state: &'a T) -> JobContext<'a, T> {
         JobContext { state, claim: self.claim, lease: self.lease, draining: self.draining }
     }
 }
@@ -130,8 +130,8 @@ pub enum JobOutcome {
 /// Kind of job in a form that doesn't depend on its types.
 pub struct JobRegistration<H> {
     pub(crate) name: &'static str,
-    pub(crate) places: fn(&Config) -> usize,
-    pub(crate) per_person: fn(&Config) -> usize,
+    pub(crate) max_concurrent: fn(&Config) -> usize,
+    pub(crate) max_concurrent_per_user: fn(&Config) -> usize,
     pub(crate) run: for<'a> fn(JobContext<'a, H>) -> BoxFuture<'a, Result<JobOutcome, AppError>>,
 }
 
@@ -142,14 +142,14 @@ impl<H: Sync> JobRegistration<H> {
     where
         H: AsRef<S>,
     {
-        Self { name: J::KIND, places: J::places, per_person: J::per_person, run: run::<H, S, J> }
+        Self { name: J::KIND, max_concurrent: J::max_concurrent, max_concurrent_per_user: J::max_concurrent_per_user, run: run::<H, S, J> }
     }
 }
 
 fn run<H: AsRef<S> + Sync, S: Sync, J: Job<S>>(work: JobContext<'_, H>) -> BoxFuture<'_, Result<JobOutcome, AppError>> {
     async move {
         let job: J = serde_json::from_str(&work.claim.payload).map_err(AppError::internal)?;
-        job.run(work.on(work.state.as_ref())).await
+        job.run(work.with_state(work.state.as_ref())).await
     }
     .boxed()
 }

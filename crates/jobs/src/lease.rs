@@ -41,7 +41,7 @@ impl Lease {
 
     /// True if no other worker can have the job. An instance that was paused for long must check
     /// this before it continues.
-    pub fn holds(&self) -> bool {
+    pub fn is_valid(&self) -> bool {
         Instant::now() < *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -55,7 +55,7 @@ impl Lease {
                 Ok(None) => return LeaseEnd::Lost,
                 Err(error) => {
                     tracing::warn!(%error, job = %self.id, "failed to renew lease");
-                    if !self.holds() {
+                    if !self.is_valid() {
                         return LeaseEnd::Lost;
                     }
                 }

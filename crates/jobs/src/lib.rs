@@ -116,6 +116,6 @@ pub async fn cancel<J: JobPayload>(db: &impl ConnectionTrait, subject: Uuid) -> 
 }
 
 /// Notifies the workers of all instances of new jobs.
-pub fn wake(bus: &dyn EventBus) {
+pub fn wake_workers(bus: &dyn EventBus) {
     drop(bus.publish(vec![BusMessage::Signal(Signal::JobsWaiting)]));
 }

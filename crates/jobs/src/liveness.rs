@@ -13,7 +13,7 @@ use appcore::InstanceId;
 use dbcontext::{LivenessLock, query};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::{Host, wake};
+use crate::{Host, wake_workers};
 
 /// Interval at which an instance renews its own lock and checks those of others.
 const CHECK_INTERVAL: Duration = Duration::from_millis(400);
@@ -74,7 +74,7 @@ async fn expire_dead_instance(host: &impl Host, instance: InstanceId) {
     match query::jobs::expire_leases(host.db().writer(), instance).await {
         Ok(true) => {
             tracing::warn!(%instance, "dead instance detected, its leases expired");
-            wake(host.bus());
+            wake_workers(host.bus());
         }
         Ok(false) => {}
         Err(error) => tracing::warn!(%error, "failed to expire leases of dead instance"),

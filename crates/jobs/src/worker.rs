@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Host, JobContext, JobOutcome, JobRegistration, Lease, kind, lease::LEASE_DURATION, liveness, wake};
+use super::{Host, JobContext, JobOutcome, JobRegistration, Lease, kind, lease::LEASE_DURATION, liveness, wake_workers};
 
 /// Polling interval of an idle dispatcher.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -109,7 +109,7 @@ async fn dispatch<H: Host>(
     while !draining.is_cancelled() {
         match claim_next(&*host, &mut places).await {
             Ok(Some(taken)) => {
-                tasks.spawn(work(Arc::clone(&host), taken, draining.clone(), Arc::clone(&wake)));
+                tasks.spawn(run_job(Arc::clone(&host), taken, draining.clone(), Arc::clone(&wake)));
                 continue;
             }
             Ok(None) => {}
@@ -155,19 +155,19 @@ impl Drop for JobSlot {
 impl<H> JobSlots<H> {
     fn of(kinds: &'static [JobRegistration<H>], config: &Config) -> Self {
         let places = |kind: &'static JobRegistration<H>| {
-            let free = Arc::new(Semaphore::new((kind.places)(config)));
-            (kind, KindSlots { free, per_user: (kind.per_person)(config), taken: Arc::default() })
+            let free = Arc::new(Semaphore::new((kind.max_concurrent)(config)));
+            (kind, KindSlots { free, per_user: (kind.max_concurrent_per_user)(config), taken: Arc::default() })
         };
         Self(kinds.iter().map(places).collect())
     }
 
     /// Returns the kinds that have a free slot.
-    fn free(&self) -> Vec<&'static str> {
+    fn free_kinds(&self) -> Vec<&'static str> {
         self.0.iter().filter(|(_, places)| places.free.available_permits() > 0).map(|(kind, _)| kind.name).collect()
     }
 
     /// Returns the users who have as many running jobs of this kind as a user may have.
-    fn busy(&self, name: &str) -> Vec<UserId> {
+    fn saturated_users(&self, name: &str) -> Vec<UserId> {
         let Some((_, places)) = self.0.iter().find(|(kind, _)| kind.name == name) else { return Vec::new() };
         places.taken.iter().filter(|taken| *taken.value() >= places.per_user).map(|taken| *taken.key()).collect()
     }
@@ -198,7 +198,7 @@ struct ClaimedJob<H: 'static> {
 /// Claims a job of a kind that has a free slot. Jobs of kinds that this version doesn't know are
 /// left for a newer version.
 async fn claim_next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Option<ClaimedJob<H>>, AppError> {
-    let (db, free) = (host.db(), places.free());
+    let (db, free) = (host.db(), places.free_kinds());
     if free.is_empty() || !db.is_available() {
         return Ok(None);
     }
@@ -207,7 +207,7 @@ async fn claim_next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Optio
             query::jobs::assign_turns(db.writer(), kind).await?;
         }
         let asked = Instant::now();
-        let busy = places.busy(kind);
+        let busy = places.saturated_users(kind);
         let claimed = query::jobs::claim(db.writer(), (kind, &busy), host.instance_id(), LEASE_DURATION).await?;
         let Some(claim) = claimed else { continue };
         // Only this task takes slots, so the slot that was free before the claim is still free.
@@ -222,7 +222,7 @@ async fn claim_next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Optio
 }
 
 /// Runs a claimed job until it ends or is returned to the queue.
-async fn work<H: Host>(host: Arc<H>, taken: ClaimedJob<H>, draining: CancellationToken, wake: Arc<Notify>) {
+async fn run_job<H: Host>(host: Arc<H>, taken: ClaimedJob<H>, draining: CancellationToken, wake: Arc<Notify>) {
     let ClaimedJob { kind, claim, lease, slot: place } = taken;
     let begun = Instant::now();
     let span = kind::job_span(&claim);
@@ -293,7 +293,7 @@ async fn store_outcome(
         }
         Ok(JobOutcome::Requeued) => {
             query::jobs::release(db, id, attempt).await?;
-            wake(host.bus());
+            wake_workers(host.bus());
             tracing::info!(job = %id, "job returned to queue");
         }
         Err(error) => {
@@ -446,7 +446,7 @@ mod tests {
         let mut places = JobSlots::of(KINDS, &program.config);
         let taken = claim_next(&*program, &mut places).await.unwrap().unwrap();
         let id = taken.claim.id;
-        work(Arc::clone(&program), taken, draining, wake).await;
+        run_job(Arc::clone(&program), taken, draining, wake).await;
         assert!(claim_next(&*program, &mut places).await.unwrap().is_none(), "it is retried later");
         let job = query::job_list::find(program.db.reader(), id).await.unwrap().unwrap();
         assert!(job.error.is_some_and(|error| error.contains("not an easy job")));
@@ -464,7 +464,7 @@ mod tests {
         }
         let last = claim_next(&*program, &mut places).await.unwrap().unwrap();
         let id = last.claim.id;
-        work(Arc::clone(&program), last, draining, wake).await;
+        run_job(Arc::clone(&program), last, draining, wake).await;
         let job = query::job_list::find(program.db.reader(), id).await.unwrap().unwrap();
         assert_eq!(job.status, JobStatus::Dead);
     }

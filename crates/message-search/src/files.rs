@@ -58,7 +58,7 @@ impl JobPayload for FileTextJob {
 
 impl Job<SearchService> for FileTextJob {
     /// Number of jobs that run at the same time: one per slot of the file parsers, because each job waits for a slot.
-    fn places(_config: &Config) -> usize {
+    fn max_concurrent(_config: &Config) -> usize {
         MAX_CONCURRENT_FILES
     }
 

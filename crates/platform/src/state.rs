@@ -84,7 +84,7 @@ impl Core {
     /// Wakes the workers of all instances. Workers that miss the signal find new jobs within a
     /// second.
     pub fn wake_workers(&self) {
-        jobs::wake(&*self.bus);
+        jobs::wake_workers(&*self.bus);
     }
 }
 

@@ -78,7 +78,7 @@ enum Interruption {
 }
 
 impl Job<AssistantsService> for AnswerJob {
-    fn places(config: &Config) -> usize {
+    fn max_concurrent(config: &Config) -> usize {
         config.ai.workers
     }
 
@@ -288,7 +288,7 @@ impl<'a> AnswerRun<'a> {
 
     /// Stores the end of the answer.
     async fn finish(&self, consulted: &RetrievedKnowledge, generated: Generated) -> Result<JobOutcome, Exit> {
-        if !self.job.lease.holds() {
+        if !self.job.lease.is_valid() {
             return Ok(JobOutcome::Lost);
         }
         let Generated { draft, mut measure, status, reason } = generated;

@@ -154,7 +154,7 @@ impl<'a> Generation<'a> {
     /// Runs the pending tool calls. Returns a deadline if they wait for permission.
     async fn run_calls(&self, transcript: &mut ToolTranscript) -> Result<Option<Timestamp>, GenerationError> {
         let _calling = self.calling.lock().await;
-        let may_begin = || self.lease.holds() && !self.draining.is_cancelled();
+        let may_begin = || self.lease.is_valid() && !self.draining.is_cancelled();
         let ran = tools::run(self.service, self.answer, self.claim.attempt, self.offer, transcript, may_begin).await;
         match ran.map_err(GenerationError::Internal)? {
             CallsProgress::All => Ok(None),
@@ -182,7 +182,7 @@ impl<'a> Generation<'a> {
         let mut tell_at = Instant::now();
         let (mut think_at, mut store_at) = (tell_at, tell_at + STORE_INTERVAL);
         loop {
-            if !self.lease.holds() {
+            if !self.lease.is_valid() {
                 return Err(GenerationError::Lost);
             }
             tokio::select! {

@@ -26,7 +26,7 @@ const INSTRUCTIONS: &str = "Give the conversation a title of two to six words, i
     Markdown, no full stop.";
 
 impl Job<AssistantsService> for TitleJob {
-    fn places(_config: &appcore::config::Config) -> usize {
+    fn max_concurrent(_config: &appcore::config::Config) -> usize {
         MAX_CONCURRENT
     }
 

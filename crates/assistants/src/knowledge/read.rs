@@ -80,7 +80,7 @@ impl JobPayload for ReadJob {
 }
 
 impl Job<AssistantsService> for ReadJob {
-    fn places(_config: &Config) -> usize {
+    fn max_concurrent(_config: &Config) -> usize {
         MAX_CONCURRENT
     }
 

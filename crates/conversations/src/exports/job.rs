@@ -66,7 +66,7 @@ impl JobPayload for ExportJob {
 
 impl Job<ConversationsService> for ExportJob {
     /// Limit of one export at a time, because exports use disk space and are not urgent.
-    fn places(_config: &appcore::config::Config) -> usize {
+    fn max_concurrent(_config: &appcore::config::Config) -> usize {
         1
     }
 

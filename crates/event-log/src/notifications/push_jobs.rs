@@ -19,13 +19,13 @@ const MAX_ATTEMPTS: u32 = 5;
 const INITIAL_BACKOFF: Duration = Duration::from_secs(15);
 
 impl Job<EventLogService> for PushJob {
-    fn places(_: &appcore::config::Config) -> usize {
+    fn max_concurrent(_: &appcore::config::Config) -> usize {
         16
     }
 
     /// High limit per user: the jobs are owned by the sender, and one message may notify many
     /// users.
-    fn per_person(_: &appcore::config::Config) -> usize {
+    fn max_concurrent_per_user(_: &appcore::config::Config) -> usize {
         12
     }
 

@@ -121,7 +121,7 @@ impl MailJob {
         let mut written =
             compose::compose_mail(&self.letter, addressee.language, &service.config.server.public_host(), link)?;
         written.unsubscribe = unsubscribe;
-        if !work.lease.holds() {
+        if !work.lease.is_valid() {
             return Ok(JobOutcome::Lost);
         }
         match service.mailer.send(work.claim.id, &addressee.email, written).await {

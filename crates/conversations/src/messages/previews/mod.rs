@@ -39,7 +39,7 @@ const IMAGE_LIMITS: FetchLimits =
 const MAX_URL_LEN: usize = 2_000;
 
 impl Job<ConversationsService> for PreviewJob {
-    fn places(_config: &appcore::config::Config) -> usize {
+    fn max_concurrent(_config: &appcore::config::Config) -> usize {
         MAX_CONCURRENT
     }
 
