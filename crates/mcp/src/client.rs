@@ -84,7 +84,7 @@ impl Client {
                     break;
                 }
             }
-            let mut kept = tool::kept(offered);
+            let mut kept = tool::validated(offered);
             if able.resources.is_some() {
                 kept.retain(|tool| ![resources::LIST_TOOL, resources::READ_TOOL].contains(&tool.name.as_str()));
                 kept.truncate(MAX_TOOLS - resources::TOOL_COUNT);
@@ -112,7 +112,7 @@ impl Client {
                     break;
                 }
             }
-            Ok::<_, McpError>(prompts::kept(offered))
+            Ok::<_, McpError>(prompts::validated(offered))
         })
         .await
     }
@@ -121,7 +121,7 @@ impl Client {
     pub async fn prompt(&self, name: &str, arguments: Map<String, Value>) -> Result<String, McpError> {
         let asked = GetPromptRequestParams::new(name).with_arguments(arguments);
         let said = with_timeout(self.limits.call, self.service.peer().get_prompt(asked)).await?;
-        Ok(prompts::said(said.messages, self.limits.result))
+        Ok(prompts::render_messages(said.messages, self.limits.result))
     }
 
     /// Calls a tool. Dropping the future sends a cancellation to the server.

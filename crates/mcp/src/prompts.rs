@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rmcp::model::{PromptMessage, Role};
 use serde::{Deserialize, Serialize};
 
-use crate::tool::{block, plain, truncate, truncate_visible};
+use crate::tool::{block, valid_title, truncate, truncate_visible};
 
 /// Maximum number of prompts of a server.
 pub(crate) const MAX_PROMPTS: usize = 50;
@@ -34,7 +34,7 @@ pub struct PromptArgument {
 }
 
 /// Validates prompts: names are unique, and every argument can be filled in.
-pub(crate) fn kept(prompts: Vec<rmcp::model::Prompt>) -> Vec<Prompt> {
+pub(crate) fn validated(prompts: Vec<rmcp::model::Prompt>) -> Vec<Prompt> {
     let mut names = HashSet::new();
     let mut kept = Vec::new();
     for prompt in prompts {
@@ -52,7 +52,7 @@ pub(crate) fn kept(prompts: Vec<rmcp::model::Prompt>) -> Vec<Prompt> {
         };
         kept.push(Prompt {
             name: prompt.name,
-            title: prompt.title.and_then(|title| plain(&title)),
+            title: prompt.title.and_then(|title| valid_title(&title)),
             description: prompt.description.map(|text| truncate_visible(&text, MAX_DESCRIPTION)),
             arguments: arguments.into_iter().map(argument).collect(),
         });
@@ -67,7 +67,7 @@ fn is_argument(name: &str) -> bool {
 }
 
 /// Converts a rendered prompt to the text that the user sees before sending it.
-pub(crate) fn said(messages: Vec<PromptMessage>, limit: usize) -> String {
+pub(crate) fn render_messages(messages: Vec<PromptMessage>, limit: usize) -> String {
     let has_answers = messages.iter().any(|message| matches!(message.role, Role::Assistant));
     let mut pictures = Vec::new();
     let said = messages.into_iter().map(|message| {
@@ -96,7 +96,7 @@ mod tests {
                 Some(vec![model::PromptArgument::new(argument).with_required(true)]),
             )
         };
-        let found = kept(vec![
+        let found = validated(vec![
             offered("review", "code"),
             offered("review", "other"),
             offered("odd", "two words"),
@@ -111,10 +111,10 @@ mod tests {
     fn joins_messages_to_one_text() {
         let message = |role, text: &str| PromptMessage::new_text(role, text);
         assert_eq!(
-            said(vec![message(Role::User, "Review this."), message(Role::User, "Now.")], 100),
+            render_messages(vec![message(Role::User, "Review this."), message(Role::User, "Now.")], 100),
             "Review this.\n\nNow."
         );
         let talk = vec![message(Role::User, "Hello"), message(Role::Assistant, "Hi")];
-        assert_eq!(said(talk, 100), "User: Hello\n\nAssistant: Hi");
+        assert_eq!(render_messages(talk, 100), "User: Hello\n\nAssistant: Hi");
     }
 }

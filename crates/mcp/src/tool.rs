@@ -46,7 +46,7 @@ pub struct CallResult {
 }
 
 /// Validates tools: names are unique, and names and schemas are within the limits.
-pub(crate) fn kept(tools: Vec<rmcp::model::Tool>) -> Vec<Tool> {
+pub(crate) fn validated(tools: Vec<rmcp::model::Tool>) -> Vec<Tool> {
     let mut names = HashSet::new();
     let mut schemas = 0;
     let mut kept = Vec::new();
@@ -67,7 +67,7 @@ pub(crate) fn kept(tools: Vec<rmcp::model::Tool>) -> Vec<Tool> {
         let is_read_only = annotations.read_only_hint.unwrap_or(false);
         kept.push(Tool {
             name: tool.name.into_owned(),
-            title: tool.title.or(annotations.title.clone()).and_then(|title| plain(&title)),
+            title: tool.title.or(annotations.title.clone()).and_then(|title| valid_title(&title)),
             description: tool.description.map(|text| truncate_visible(&text, MAX_DESCRIPTION)),
             schema: if schema.get("type").is_some() { schema } else { json!({ "type": "object", "properties": {} }) },
             is_read_only,
@@ -79,7 +79,7 @@ pub(crate) fn kept(tools: Vec<rmcp::model::Tool>) -> Vec<Tool> {
 
 /// Validates a title. Titles are shown where users approve calls, so one that isn't a plain line is
 /// dropped.
-pub(crate) fn plain(title: &str) -> Option<String> {
+pub(crate) fn valid_title(title: &str) -> Option<String> {
     let beginning: String = title.chars().take(MAX_TITLE).collect();
     parse_line("title", &beginning, MAX_TITLE).ok()
 }
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn drops_tools_beyond_the_limits() {
         let wide = json!({ "type": "object", "properties": { "a": { "description": "x".repeat(MAX_SCHEMA) } } });
-        let tools = kept(vec![
+        let tools = validated(vec![
             offered("add", json!({ "type": "object" })),
             offered("add", json!({ "type": "object" })),
             offered("", json!({})),
@@ -197,7 +197,7 @@ mod tests {
             let mut tool = offered("titled", json!({}));
             tool.title = Some(title.to_owned());
             tool.description = Some("one\u{202e}two\u{e0041}\nthree".into());
-            kept(vec![tool]).remove(0)
+            validated(vec![tool]).remove(0)
         };
         assert_eq!(titled("Read\u{200b} only").title, None);
         assert_eq!(titled("Pay\nnothing").title, None);
@@ -205,7 +205,7 @@ mod tests {
         let plain = titled("Read");
         assert_eq!((plain.title.as_deref(), plain.description.as_deref()), (Some("Read"), Some("onetwo\nthree")));
         let many = (0..500).map(|at| offered(&format!("t{at}"), json!({}))).collect();
-        assert_eq!(kept(many).len(), MAX_TOOLS);
+        assert_eq!(validated(many).len(), MAX_TOOLS);
     }
 
     #[test]
