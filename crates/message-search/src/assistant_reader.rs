@@ -30,7 +30,7 @@ const MAX_ANSWER_CHARS: usize = 6_000;
 const MODEL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Returns the text of a message for the model; `None` if the message has no text.
-pub(super) fn said(message: &Message) -> Option<String> {
+pub(super) fn message_text(message: &Message) -> Option<String> {
     let names = message.attachments.iter().map(|file| file.transcript.as_ref().unwrap_or(&file.name));
     let said: Vec<&str> = std::iter::once(&message.content).chain(names).map(String::as_str).collect();
     let said = said.join("\n");
@@ -53,7 +53,7 @@ impl SourceMessages {
     /// Adds a message with the title of its conversation and the excerpts of its files. Returns `false` if there is no
     /// room left.
     pub fn add(&mut self, message: &Message, title: Option<&str>, in_files: Option<&str>) -> bool {
-        let Some(mut part) = said(message) else { return true };
+        let Some(mut part) = message_text(message) else { return true };
         if let Some(more) = in_files {
             part.push('\n');
             part.push_str(more);
@@ -114,7 +114,7 @@ impl AssistantReader {
         let asker = BillingIdentity { user_id: by.user_id, workspace_id: Some(place.id) };
         let assistant = self.assistant;
         let (text, cost) = call_model(service, asker, assistant.model.as_deref(), request).await?;
-        let cited = cited(&text);
+        let cited = parse_citations(&text);
         let read_count = super::count(sources.len());
         let sources = sources.into_iter().filter(|source| cited.contains(&source.n)).collect();
         let assistant = Sender {
@@ -216,7 +216,7 @@ fn unavailable(error: AiError) -> AppError {
 }
 
 /// Returns the citation numbers that a text contains in square brackets.
-fn cited(text: &str) -> BTreeSet<u64> {
+fn parse_citations(text: &str) -> BTreeSet<u64> {
     let parts = text.split('[').skip(1).filter_map(|part| part.split_once(']'));
     parts.flat_map(|(numbers, _)| numbers.split(',').filter_map(|number| number.trim().parse().ok())).collect()
 }
@@ -227,6 +227,6 @@ mod tests {
 
     #[test]
     fn parses_citations_in_brackets() {
-        assert_eq!(cited("It is late.[2] So they say [1][3], [4, 5]. [x] [ [6"), BTreeSet::from([1, 2, 3, 4, 5]));
+        assert_eq!(parse_citations("It is late.[2] So they say [1][3], [4, 5]. [x] [ [6"), BTreeSet::from([1, 2, 3, 4, 5]));
     }
 }

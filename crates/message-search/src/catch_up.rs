@@ -18,7 +18,7 @@ use event_log::access;
 use identity::membership;
 
 use crate::SearchService;
-use crate::assistant_reader::{AssistantReader, MAX_MATERIAL_CHARS, SourceMessages, said};
+use crate::assistant_reader::{AssistantReader, MAX_MATERIAL_CHARS, SourceMessages, message_text};
 
 /// Maximum number of messages read per conversation.
 const MAX_MESSAGES_OF_SINGLE: u64 = 200;
@@ -110,7 +110,7 @@ fn count_fitting(newest: &[Message], each: u64, room: usize) -> usize {
     let mut left = room;
     for (at, message) in newest[..most].iter().enumerate() {
         // The length of a message includes its header.
-        let chars = said(message).map_or(0, |text| text.chars().count() + HEAD_CHARS);
+        let chars = message_text(message).map_or(0, |text| text.chars().count() + HEAD_CHARS);
         if chars > left && at > 0 {
             return at;
         }

@@ -24,7 +24,7 @@ pub(super) fn change(row: IndexedMessage, texts: &Texts) -> Change {
     if !is_shown {
         return Change::Remove(row.id.0);
     }
-    let files = files(row.attachments.as_deref());
+    let files = parse_files(row.attachments.as_deref());
     let author = row.sender_id.filter(|_| row.sender_kind != SenderKind::Deleted.as_str());
     Change::Upsert(Document {
         message: row.id.0,
@@ -65,7 +65,7 @@ pub(super) fn text_with_files(content: &str, files: &[Upload], texts: &Texts) ->
 }
 
 /// Files of a message; empty if the stored JSON is unreadable.
-pub(super) fn files(stored: Option<&str>) -> Vec<Upload> {
+pub(super) fn parse_files(stored: Option<&str>) -> Vec<Upload> {
     stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 

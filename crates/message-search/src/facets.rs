@@ -19,7 +19,7 @@ use crate::{plan::PlannedSearch, window::Hit};
 const MAX_VALUES: usize = 20;
 
 /// Counts the facets of the hits. The names of people are filled in by [`named`].
-pub(super) fn counted(asked: &PlannedSearch, hits: &[Hit]) -> SearchFacets {
+pub(super) fn count_facets(asked: &PlannedSearch, hits: &[Hit]) -> SearchFacets {
     let author = most_frequent(hits.iter().filter_map(|hit| hit.candidate.author));
     let author = author.into_iter().map(|(id, count)| SearchFacet { id, name: None, count });
     let conversation =

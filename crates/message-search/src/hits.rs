@@ -51,20 +51,20 @@ pub(super) async fn shown_hits(
     let (query, reading) = (asked.query.clone(), reading.clone());
     let mut shown = run_blocking(move || {
         let located =
-            |(message, highlights, texts)| located(&Matcher::new(&query, &reading), message, highlights, texts);
+            |(message, highlights, texts)| highlight(&Matcher::new(&query, &reading), message, highlights, texts);
         messages.into_iter().filter_map(located).collect::<Vec<SearchHit>>()
     })
     .await?;
     for hit in &mut shown {
         let conversation = hit.message.as_ref().map(|message| message.conversation_id.0);
-        hit.conversation = conversation.and_then(|id| asked.conversations.get(&id)).map(place).transpose()?;
+        hit.conversation = conversation.and_then(|id| asked.conversations.get(&id)).map(found_conversation).transpose()?;
     }
     Ok(shown)
 }
 
 /// Returns a message with highlights in its own text or in the `texts` of its files; `None` if neither matches any
 /// more.
-fn located(
+fn highlight(
     matcher: &Matcher<'_>,
     message: Message,
     mut highlights: Vec<Range<usize>>,
@@ -104,7 +104,7 @@ fn file_excerpt(message: &Message, text: &str, parts: &[(usize, Range<usize>)], 
     Some(FoundInFile { upload_id: file.id, name: file.name.clone(), excerpt, highlights })
 }
 
-pub(super) fn place(one: &Readable) -> Result<FoundConversation, AppError> {
+pub(super) fn found_conversation(one: &Readable) -> Result<FoundConversation, AppError> {
     let kind = one.kind.parse().map_err(AppError::internal)?;
     Ok(FoundConversation { id: one.id, kind, title: one.title.clone() })
 }

@@ -339,7 +339,7 @@ async fn index_conversations(
         if service.stopping.is_cancelled() {
             return Ok(None);
         }
-        catch_panic(read(service, index, news, some)).await.map(Some)
+        catch_panic(index_some(service, index, news, some)).await.map(Some)
     };
     let mut rest = process_with_bisection(all, BATCH_CONVERSATIONS, is_of_one, work).await;
     rest.rows().for_each(|(id, head)| news.insert(*id, *head));
@@ -350,7 +350,7 @@ async fn index_conversations(
 }
 
 /// Indexes the pending events of these conversations.
-async fn read(
+async fn index_some(
     service: &SearchService,
     index: &dyn SearchIndex,
     news: &PendingWork,

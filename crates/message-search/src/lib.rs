@@ -64,7 +64,7 @@ use self::{
     index::SearchIndex,
     indexer::PendingWork,
     plan::{Cursor, parse_query, plan_search, zone},
-    rank::corrections,
+    rank::find_corrections,
     window::{Hit, candidates, similar, window},
 };
 
@@ -248,10 +248,10 @@ async fn messages(
     }
     let (mut facets, mut total, mut corrections) = (SearchFacets::default(), None, Vec::new());
     if cursor.is_none() {
-        facets = facets::counted(&asked, &window.hits);
+        facets = facets::count_facets(&asked, &window.hits);
         total = Some(SearchTotal { count: count(window.hits.len()), is_all: window.next.is_none() });
         if is_wide {
-            corrections = self::corrections(&asked.query, &window.hits);
+            corrections = self::find_corrections(&asked.query, &window.hits);
         }
     }
     let pages = async {
@@ -281,7 +281,7 @@ async fn messages(
     };
     let (facets, (items, next, searched_to)) = tokio::try_join!(facets::fill_names(service, facets), pages)?;
     let searched_to = searched_to.map(Timestamp);
-    let (next, is_corrected) = (next.map(Cursor::text), is_wide);
+    let (next, is_corrected) = (next.map(Cursor::encode), is_wide);
     Ok(SearchResults {
         items,
         next,

@@ -8,7 +8,7 @@ use appcore::{
 use dbcontext::query::search::{self as rows, Readable};
 
 use crate::SearchService;
-use crate::{MessageSearchRequest, count, hits::place, names, run_blocking};
+use crate::{MessageSearchRequest, count, hits::found_conversation, names, run_blocking};
 
 /// Conversations by title, those with the latest activity first.
 pub(super) async fn conversations(
@@ -29,7 +29,7 @@ pub(super) async fn conversations(
     .await?;
     let total = Some(SearchTotal { count: count(found.len()), is_all: true });
     found.truncate(limit);
-    let hit = |one: &Readable| Ok(SearchHit { conversation: Some(place(one)?), ..SearchHit::default() });
+    let hit = |one: &Readable| Ok(SearchHit { conversation: Some(found_conversation(one)?), ..SearchHit::default() });
     let items = found.iter().map(hit).collect::<Result<_, AppError>>()?;
     Ok(SearchResults { items, total, ..SearchResults::default() })
 }

@@ -48,13 +48,13 @@ async fn resolve_unfolded(names: &[String], known: Vec<(Uuid, String)>) -> Resul
     let names = names.to_vec();
     run_blocking(move || {
         let known: Vec<(Uuid, String)> = known.into_iter().map(|(id, name)| (id, folded(&name))).collect();
-        meant(&names, &known)
+        resolve(&names, &known)
     })
     .await
 }
 
 /// Returns the exact matches of the names or, if there are none, the prefix matches.
-fn meant(names: &[String], known: &[(Uuid, String)]) -> BTreeSet<Uuid> {
+fn resolve(names: &[String], known: &[(Uuid, String)]) -> BTreeSet<Uuid> {
     let mut meant = BTreeSet::new();
     for name in names {
         let exact: Vec<Uuid> = known.iter().filter(|(_, one)| is_exactly(one, name)).map(|(id, _)| *id).collect();
@@ -90,7 +90,7 @@ mod tests {
         );
         assert!(!has_prefix("anna berg", "erg") && is_exactly("anna berg", "annaberg") && has_prefix("x", ""));
         let known = [(Uuid::from_u128(1), "general".to_owned()), (Uuid::from_u128(2), "general talk".to_owned())];
-        assert_eq!(meant(&["general".to_owned()], &known).len(), 1);
-        assert_eq!(meant(&["gen".to_owned()], &known).len(), 2);
+        assert_eq!(resolve(&["general".to_owned()], &known).len(), 1);
+        assert_eq!(resolve(&["gen".to_owned()], &known).len(), 2);
     }
 }

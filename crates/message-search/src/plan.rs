@@ -64,7 +64,7 @@ impl Cursor {
         Some(Self { is_wide, shown: shown.parse().ok()?, below: below.parse().ok().filter(|below| *below > 0)? })
     }
 
-    pub(super) fn text(self) -> String {
+    pub(super) fn encode(self) -> String {
         format!("{}{}-{}", if self.is_wide { 'w' } else { 'e' }, self.shown, self.below)
     }
 }
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn cursors_round_trip() {
         let cursor = Cursor { is_wide: true, shown: 40, below: (1 << 40) + 7 };
-        assert_eq!(Cursor::parse(&cursor.text()), Some(cursor));
+        assert_eq!(Cursor::parse(&cursor.encode()), Some(cursor));
         for wrong in ["", "e", "e1", "x1-2", "e1-", "e-1-5", "ee1-1", "é1-1", "e1--4"] {
             assert_eq!(Cursor::parse(wrong), None, "{wrong}");
         }

@@ -36,7 +36,7 @@ pub(super) fn rank(mut hits: Vec<Hit>) -> Vec<Hit> {
 }
 
 /// Returns spelling corrections: for each word without exact hits, the word that most hits contain instead.
-pub(super) fn corrections(query: &Query, hits: &[Hit]) -> Vec<SearchCorrection> {
+pub(super) fn find_corrections(query: &Query, hits: &[Hit]) -> Vec<SearchCorrection> {
     let of = |(at, wanted): (usize, &RequiredTerm)| {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for hit in hits.iter().filter(|hit| !hit.found.corrections.is_empty()) {

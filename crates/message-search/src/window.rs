@@ -146,7 +146,7 @@ async fn match_window(
         let mut end = None;
         if has_own_words {
             let said =
-                texts.values().map(|text| document::text(&text.content, &document::files(text.attachments.as_deref())));
+                texts.values().map(|text| document::text(&text.content, &document::parse_files(text.attachments.as_deref())));
             words = interpret_hits(&query, (is_wide, deadline), said);
         }
         let matcher = Matcher::new(&query, &words);
@@ -168,7 +168,7 @@ async fn match_window(
             if !query.is.iter().all(is_so) {
                 continue;
             }
-            let files = document::files(text.attachments.as_deref());
+            let files = document::parse_files(text.attachments.as_deref());
             let found = matcher.matches(&document::text(&text.content, &files));
             // The end of a truncated text is not examined and is assumed to match.
             let is_in_files = found.is_none() && text.has_file_text && !text.is_cut;

@@ -49,7 +49,7 @@ impl SearchIndex for PostgresIndex {
     }
 
     async fn acquire_writer(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
-        let held = held(&self.db).await?;
+        let held = begin_locked(&self.db).await?;
         Ok(held.map(|tx| Box::new(PostgresWriter(tx)) as Box<dyn IndexWriter>))
     }
 
@@ -67,7 +67,7 @@ impl SearchIndex for PostgresIndex {
 }
 
 /// Begins a transaction with the writer's lock; returns `None` if another instance holds it.
-pub(super) async fn held(db: &Database) -> Result<Option<Transaction>, AppError> {
+pub(super) async fn begin_locked(db: &Database) -> Result<Option<Transaction>, AppError> {
     let tx = db.begin().await.map_err(app_error)?;
     if rows::try_lock(&tx).await? {
         return Ok(Some(tx));

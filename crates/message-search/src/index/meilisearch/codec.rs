@@ -37,7 +37,7 @@ pub(super) fn document(document: &Document) -> Value {
     let has: Vec<&str> = document.has.iter().map(|has| flag(*has)).collect();
     json!({
         "id": document.message,
-        "number": number(document.message),
+        "number": document_number(document.message),
         "conversation": document.conversation,
         "author": document.author,
         "created_at": document.created_at,
@@ -49,7 +49,7 @@ pub(super) fn document(document: &Document) -> Value {
 
 /// Document number by which messages are ordered. It consists of the milliseconds in the message's id and some bits
 /// after them, and is small enough to be exact in JSON.
-pub(super) fn number(message: Uuid) -> i64 {
+pub(super) fn document_number(message: Uuid) -> i64 {
     let (high, _) = message.as_u64_pair();
     let (millis, within) = (high >> 16, (high >> 7) & 0x1f);
     i64::try_from((millis << 5) | within).unwrap_or(i64::MAX)
@@ -63,7 +63,7 @@ pub(super) fn encode_query(plan: &Plan) -> Value {
     filter.extend(plan.until.map(|until| format!("created_at < {until}")));
     filter.extend(plan.below.map(|below| format!("number < {below}")));
     json!({
-        "q": words(plan),
+        "q": query_words(plan),
         "filter": filter,
         "sort": ["number:desc"],
         "limit": plan.limit,
@@ -76,7 +76,7 @@ pub(super) fn encode_query(plan: &Plan) -> Value {
 /// Returns the words to search, in the spelling that was typed, since Meilisearch finds similar words itself.
 /// Meilisearch treats the last word as a prefix, so a word that the user has not finished is placed last. Extra hits
 /// are harmless, because they are matched again.
-fn words(plan: &Plan) -> String {
+fn query_words(plan: &Plan) -> String {
     let (mut words, mut beginnings) = (Vec::new(), Vec::new());
     for atom in plan.all.iter().filter_map(|any| any.first()) {
         match atom {
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!((&written["exact"], &written["has"]), (&json!("get name dang getname"), &json!(["file"])));
         let found = candidate(&written).unwrap();
         assert_eq!((found.message, found.conversation, found.author), (id(MESSAGE), id(CONVERSATION), None));
-        assert_eq!(found.number, number(id(MESSAGE)));
+        assert_eq!(found.number, document_number(id(MESSAGE)));
         assert_eq!(position(&json!({ "id": CONVERSATION, "seq": 4 })), Some((id(CONVERSATION), 4)));
         assert_eq!(position(&json!({ "id": "fill", "below": MESSAGE, "is_done": true })), None);
         let read = fill(&json!({ "id": "fill", "below": MESSAGE, "is_done": true }));
@@ -194,7 +194,7 @@ mod tests {
             "0199f3c2-7b02-7000-8000-000000000000",
             "ffffffff-ffff-7fff-bfff-ffffffffffff",
         ]
-        .map(|text| number(id(text)))
+        .map(|text| document_number(id(text)))
         .into();
         assert!(numbers.is_sorted() && numbers[0] < numbers[1], "{numbers:?}");
         assert!(numbers[3] < 1 << 53);

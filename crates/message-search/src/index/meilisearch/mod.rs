@@ -102,7 +102,7 @@ impl MeilisearchIndex {
         Err(AppError::unavailable(anyhow!("search engine task {task} timed out")))
     }
 
-    async fn task(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(), AppError> {
+    async fn run_task_or_fail(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(), AppError> {
         let done = self.run_task(method, path, body).await?;
         done.map_err(|code| AppError::unavailable(anyhow!("search engine task for {path} failed: {code}")))
     }
@@ -120,7 +120,7 @@ impl MeilisearchIndex {
                 }
                 _ => {}
             }
-            self.task(Method::PATCH, &format!("/indexes/{index}/settings"), Some(&settings)).await?;
+            self.run_task_or_fail(Method::PATCH, &format!("/indexes/{index}/settings"), Some(&settings)).await?;
         }
         self.is_prepared.store(true, Relaxed);
         Ok(())
@@ -158,21 +158,21 @@ impl MeilisearchIndex {
             }
         }
         if !removed.is_empty() {
-            self.task(Method::POST, &format!("{path}/delete-batch"), Some(&removed.into())).await?;
+            self.run_task_or_fail(Method::POST, &format!("{path}/delete-batch"), Some(&removed.into())).await?;
         }
         if !put.is_empty() {
-            self.task(Method::POST, &path, Some(&put.into())).await?;
+            self.run_task_or_fail(Method::POST, &path, Some(&put.into())).await?;
         }
         if !batch.removed_conversations.is_empty() {
             let body = json!({ "filter": codec::one_of("conversation", &batch.removed_conversations) });
-            self.task(Method::POST, &format!("{path}/delete"), Some(&body)).await?;
+            self.run_task_or_fail(Method::POST, &format!("{path}/delete"), Some(&body)).await?;
         }
         let mut state: Vec<Value> = batch.positions.iter().map(|(id, seq)| json!({ "id": id, "seq": seq })).collect();
         state.extend(batch.fill.map(|fill| json!({ "id": FILL, "below": fill.below, "is_done": fill.is_done })));
         if state.is_empty() {
             return Ok(());
         }
-        self.task(Method::POST, &format!("/indexes/{STATE}/documents"), Some(&state.into())).await
+        self.run_task_or_fail(Method::POST, &format!("/indexes/{STATE}/documents"), Some(&state.into())).await
     }
 }
 
@@ -225,7 +225,7 @@ impl SearchIndex for MeilisearchIndex {
         let lock = if self.db.is_sqlite() {
             None
         } else {
-            let Some(held) = postgres::held(&self.db).await? else { return Ok(None) };
+            let Some(held) = postgres::begin_locked(&self.db).await? else { return Ok(None) };
             Some(held)
         };
         self.prepare().await?;
@@ -237,7 +237,7 @@ impl SearchIndex for MeilisearchIndex {
         self.prepare().await?;
         // The state is deleted last, because the index is filled again as soon as it is missing.
         for index in [MESSAGES, STATE] {
-            self.task(Method::DELETE, &format!("/indexes/{index}/documents"), None).await?;
+            self.run_task_or_fail(Method::DELETE, &format!("/indexes/{index}/documents"), None).await?;
         }
         Ok(())
     }
