@@ -113,7 +113,7 @@ impl UsageLedger {
     /// Accepts an entry, which is then written even if the process is killed. Never blocks.
     pub fn push(&self, entry: UsageEntry) {
         if let Some(row) = &entry.row {
-            metrics().ai.count(&call(row, &entry.model));
+            metrics().ai.record(&call(row, &entry.model));
         }
         let is_urgent = entry.settlements.iter().any(Settlement::is_urgent);
         let waiting = {

@@ -238,7 +238,7 @@ async fn run_job<H: Host>(host: Arc<H>, taken: ClaimedJob<H>, draining: Cancella
         span.fail(outcome(&ended));
     }
     drop(span);
-    metrics().jobs.ended(kind.name, outcome(&ended), begun.elapsed());
+    metrics().jobs.record_attempt(kind.name, outcome(&ended), begun.elapsed());
     if let Err(error) = store_outcome(&*host, &claim, ended).await {
         // The lease expires, and another worker runs the job again.
         tracing::warn!(%error, job = %claim.id, "failed to store job outcome");

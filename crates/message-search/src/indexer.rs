@@ -425,7 +425,7 @@ async fn index_some(
 async fn commit(writing: Box<dyn IndexWriter>, batch: Batch) -> Result<(), AppError> {
     let count = batch.changes.len();
     writing.commit(batch).await?;
-    metrics().search.indexed(count);
+    metrics().search.record_indexed(count);
     Ok(())
 }
 

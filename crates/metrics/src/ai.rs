@@ -90,8 +90,8 @@ impl Ai {
     }
 
     /// Records a finished call.
-    pub fn count(&self, call: &ProviderCall<'_>) {
-        let (provider, model) = (self.providers.known(call.provider), self.models.known(call.model));
+    pub fn record(&self, call: &ProviderCall<'_>) {
+        let (provider, model) = (self.providers.label_for(call.provider), self.models.label_for(call.model));
         let outcome = match call.status {
             200..=299 => "ok",
             499 => "left",

@@ -27,7 +27,7 @@ impl Dependencies {
         dependencies
     }
 
-    pub fn answered(&self, dependency: &'static str, took: Duration) {
+    pub fn record_response(&self, dependency: &'static str, took: Duration) {
         self.answers.get_or_create(&Dependency { dependency }).observe(took.as_secs_f64());
     }
 }

@@ -41,7 +41,7 @@ impl Events {
     }
 
     /// Records an attempt to commit a batch of changes.
-    pub fn committed(&self, changes: usize, took: Duration, is_done: bool) {
+    pub fn record_commit(&self, changes: usize, took: Duration, is_done: bool) {
         self.batch.observe(changes as f64);
         self.commit.observe(took.as_secs_f64());
         if is_done {
@@ -56,7 +56,7 @@ impl Events {
         self.changes.load(Relaxed)
     }
 
-    pub fn relayed(&self, events: usize) {
+    pub fn record_republished(&self, events: usize) {
         self.relayed.inc_by(events as u64);
     }
 }

@@ -93,13 +93,13 @@ impl Http {
     }
 
     /// Records a request that was answered. `route` is the pattern of the route, not the path.
-    pub fn count(&self, method: &str, route: &'static str, status: u16, took: Duration) {
+    pub fn record(&self, method: &str, route: &'static str, status: u16, took: Duration) {
         thread_local! {
             static HANDLES: RefCell<Handles> = RefCell::default();
         }
-        let method = known(method);
+        let method = method_label(method);
         let seconds = took.as_secs_f64();
-        self.all.took.count(seconds);
+        self.all.took.record(seconds);
         if status >= 500 {
             self.all.errors.fetch_add(1, Relaxed);
         }
@@ -124,7 +124,7 @@ impl Http {
     }
 }
 
-fn known(method: &str) -> &'static str {
+fn method_label(method: &str) -> &'static str {
     const KNOWN: [&str; 7] = ["GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"];
     KNOWN.into_iter().find(|known| *known == method).unwrap_or(OTHER)
 }
@@ -138,10 +138,10 @@ mod tests {
         let http = Http::register(&mut Registry::default());
         assert_eq!(http.requests().p99(), None);
         for _ in 0..99 {
-            http.count("GET", "/r1/users/me", 200, Duration::from_millis(4));
+            http.record("GET", "/r1/users/me", 200, Duration::from_millis(4));
         }
         let before = http.requests();
-        http.count("GET", "/r1/users/me", 503, Duration::from_secs(60));
+        http.record("GET", "/r1/users/me", 503, Duration::from_secs(60));
         let requests = http.requests();
         assert_eq!((requests.count, requests.errors), (100, 1));
         assert_eq!(requests.p99(), Some(Duration::from_millis(5)));

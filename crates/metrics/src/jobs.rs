@@ -37,7 +37,7 @@ impl Jobs {
     }
 
     /// Records a finished attempt.
-    pub fn ended(&self, kind: &'static str, outcome: &'static str, took: Duration) {
+    pub fn record_attempt(&self, kind: &'static str, outcome: &'static str, took: Duration) {
         self.ended.get_or_create(&End { kind, outcome }).inc();
         self.durations.get_or_create(&Kind { kind }).observe(took.as_secs_f64());
     }

@@ -136,8 +136,8 @@ mod tests {
         for n in 0..10_000 {
             let text = format!("made-up-{n}");
             let call = ProviderCall { provider: &text, model: &text, status: 200, ..ProviderCall::default() };
-            metrics.ai.count(&call);
-            metrics.http.count("BREW", "/never/matched", u16::try_from(n % 1_000).unwrap_or(0), Duration::ZERO);
+            metrics.ai.record(&call);
+            metrics.http.record("BREW", "/never/matched", u16::try_from(n % 1_000).unwrap_or(0), Duration::ZERO);
         }
         let text = metrics.text(&Registry::default()).unwrap();
         let series = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();

@@ -18,7 +18,7 @@ pub struct BoundedNames(RwLock<BTreeSet<&'static str>>);
 
 impl BoundedNames {
     /// Returns the name if it is in the set or there is room for it, otherwise [`OTHER`].
-    pub fn known(&self, name: &str) -> &'static str {
+    pub fn label_for(&self, name: &str) -> &'static str {
         let find = |names: &BTreeSet<&'static str>| names.get(name).copied();
         if let Some(known) = find(&self.0.read().unwrap_or_else(PoisonError::into_inner)) {
             return known;

@@ -13,7 +13,7 @@ use crate::DURATIONS;
 pub(crate) struct DurationHistogram([AtomicU64; DURATIONS.len() + 1]);
 
 impl DurationHistogram {
-    pub fn count(&self, seconds: f64) {
+    pub fn record(&self, seconds: f64) {
         let place = DURATIONS.iter().position(|bound| seconds <= *bound).unwrap_or(DURATIONS.len());
         self.0[place].fetch_add(1, Relaxed);
     }

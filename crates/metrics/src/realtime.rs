@@ -89,19 +89,19 @@ impl Realtime {
     }
 
     /// Number of open connections.
-    pub fn open(&self) -> u64 {
+    pub fn open_connections(&self) -> u64 {
         let open = TRANSPORTS
             .map(|transport| self.connections.get(&TransportLabel { transport }).map_or(0, |gauge| gauge.get()));
         open.iter().sum::<i64>().unsigned_abs()
     }
 
     /// Returns the counter of received frames of this type. Callers look it up once and keep it.
-    pub fn received(&self, kind: &'static str) -> Counter {
+    pub fn received_counter(&self, kind: &'static str) -> Counter {
         self.received.get_or_create_owned(&Type { r#type: kind })
     }
 
     /// Records the delivery of an event to `connections` connections.
-    pub fn delivered(&self, kind: &str, connections: usize) {
+    pub fn record_delivery(&self, kind: &str, connections: usize) {
         thread_local! {
             static HANDLES: RefCell<HashMap<&'static str, Counter>> = RefCell::default();
         }
@@ -111,7 +111,7 @@ impl Realtime {
                 counter.inc_by(count);
                 return;
             }
-            let known = self.kinds.known(kind);
+            let known = self.kinds.label_for(kind);
             let counter = self.delivered.get_or_create_owned(&Type { r#type: known });
             counter.inc_by(count);
             handles.insert(known, counter);
@@ -122,17 +122,17 @@ impl Realtime {
     pub fn record_fan_out(&self, lag: Duration) {
         let seconds = lag.as_secs_f64();
         self.fan_out.observe(seconds);
-        self.lags.count(seconds);
+        self.lags.record(seconds);
     }
 
     /// Returns the distribution of the delivery delays up to now. A delay is recorded once per
     /// thread that has readers of the event.
-    pub fn lags(&self) -> HistogramSnapshot {
+    pub fn delivery_delays(&self) -> HistogramSnapshot {
         self.lags.read()
     }
 
     /// Records that the server has closed a connection with this close code.
-    pub fn closed(&self, code: u16) {
+    pub fn record_close(&self, code: u16) {
         self.closed.get_or_create(&Close { code }).inc();
     }
 }

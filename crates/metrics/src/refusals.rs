@@ -54,7 +54,7 @@ impl Refusals {
         gates
     }
 
-    pub fn limited(&self, group: &'static str) {
+    pub fn rate_limited(&self, group: &'static str) {
         self.limited.get_or_create(&Group { group }).inc();
     }
 
@@ -66,11 +66,11 @@ impl Refusals {
         self.bans.inc();
     }
 
-    pub fn kept_out(&self) {
+    pub fn banned_request(&self) {
         self.banned.inc();
     }
 
-    pub fn flooded(&self) {
+    pub fn flood_refused(&self) {
         self.floods.inc();
     }
 

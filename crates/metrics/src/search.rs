@@ -18,7 +18,7 @@ impl Search {
         search
     }
 
-    pub fn indexed(&self, messages: usize) {
+    pub fn record_indexed(&self, messages: usize) {
         self.indexed.inc_by(messages as u64);
     }
 }

@@ -134,7 +134,7 @@ fn subject(source: RequestSource, config: &Config) -> Option<LimitSubject> {
 }
 
 fn refusal(wait: Duration) -> AppError {
-    metrics().gates.flooded();
+    metrics().gates.flood_refused();
     let retry_after = Some(Duration::from_secs(wait.as_millis().div_ceil(1_000).max(1) as u64));
     AppError::Refused { code: Code::RateLimited, message: None, retry_after }
 }

@@ -103,7 +103,7 @@ pub async fn observe(
                     Cow::Borrowed(route) if route != UNKNOWN_ROUTE => route,
                     _ => metrics::OTHER,
                 };
-                metrics().http.count(method.as_str(), label, status, took);
+                metrics().http.record(method.as_str(), label, status, took);
                 describe(&traced, method.as_str(), &route, status);
                 info!(request_id, %method, route = &*route, status, ms, user_id = caller.map(field::display), "request");
                 response.headers_mut().insert(REQUEST_ID, id.0);
@@ -111,7 +111,7 @@ pub async fn observe(
             }
             Err(error) => {
                 let status = error.as_response_error().status_code().as_u16();
-                metrics().http.count(method.as_str(), metrics::OTHER, status, took);
+                metrics().http.record(method.as_str(), metrics::OTHER, status, took);
                 describe(&traced, method.as_str(), UNKNOWN_ROUTE, status);
                 info!(request_id = id.as_str(), %method, route = UNKNOWN_ROUTE, status, ms, "request");
                 Err(error)

@@ -142,7 +142,7 @@ static RECEIVED: LazyLock<Vec<Counter>> = LazyLock::new(|| {
         .iter()
         .map(|known| known.kind)
         .chain(["unknown"])
-        .map(|kind| metrics().realtime.received(kind))
+        .map(|kind| metrics().realtime.received_counter(kind))
         .collect()
 });
 

@@ -134,7 +134,7 @@ impl ConnectionHandle {
     pub fn close(&self, close: Close) {
         // Codes chosen by clients aren't counted, because they are unbounded.
         if self.is_open() && Close::ALL.contains(&close) {
-            metrics().realtime.closed(close.code);
+            metrics().realtime.record_close(close.code);
         }
         let sent_away =
             (self.wire == Wire::SocketIo && close.reconnect == Reconnect::No).then(socketio::encode_disconnected);

@@ -103,7 +103,7 @@ async fn publish_due_entries(service: &EventLogService, most: u32) -> Result<Opt
     }
     let removal = query::batches::remove_outbox_entries(&entries);
     query::execute(db, vec![removal]).await?;
-    metrics().events.relayed(count);
+    metrics().events.record_republished(count);
     tracing::info!(batches = entries.len(), events = count, "outbox entries published");
     Ok(Some(entries.len()))
 }

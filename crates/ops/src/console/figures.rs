@@ -73,7 +73,7 @@ impl FigureRecorder {
             (self.minute, self.connections) = (minute, 0);
             (self.before, self.lags_before) = (self.requests, self.lags);
         }
-        self.lags = metrics().realtime.lags();
+        self.lags = metrics().realtime.delivery_delays();
         let db = service.db.reader();
         let (from, to) = (Timestamp(minute - MINUTE), Timestamp(minute + MINUTE));
         let mut seen = Vec::new();
@@ -101,7 +101,7 @@ impl FigureRecorder {
         }
         // The connections of all instances are added up. For each instance, the maximum within the
         // minute counts.
-        let connections = metrics().realtime.open().max(self.connections);
+        let connections = metrics().realtime.open_connections().max(self.connections);
         let new = http.since(self.requests);
         let own = [
             (FigureName::Connections, connections - self.connections),

@@ -33,7 +33,7 @@ pub(super) async fn publish(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         role: role.to_owned(),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        connections: metrics().realtime.open(),
+        connections: metrics().realtime.open_connections(),
         writer_queue: service.events.writer.waiting() as u64,
         latency_ms: latency.and_then(in_millis),
         delivery_ms: delivery.and_then(in_millis),
@@ -66,7 +66,7 @@ async fn took<E>(dependency: &'static str, question: impl Future<Output = Result
     let asked = Instant::now();
     question.await.ok()?;
     let took = asked.elapsed();
-    metrics().dependencies.answered(dependency, took);
+    metrics().dependencies.record_response(dependency, took);
     in_millis(took)
 }
 

@@ -132,7 +132,7 @@ impl Firewall {
             return Ok(());
         }
         let Some(until) = address().and_then(|address| self.until(book, address)) else { return Ok(()) };
-        metrics().gates.kept_out();
+        metrics().gates.banned_request();
         let left = until.millis().saturating_sub(self.clock.now().millis());
         let left = u64::try_from(left).unwrap_or_default().div_ceil(1_000).max(1);
         let retry_after = Some(Duration::from_secs(left));

@@ -171,6 +171,6 @@ impl RateLimits {
 /// Records refusals in the metrics.
 fn record_refusal(group: RateGroup, verdict: &RateDecision) {
     if verdict.retry_after.is_some() {
-        metrics().gates.limited(group.as_str());
+        metrics().gates.rate_limited(group.as_str());
     }
 }

@@ -63,7 +63,7 @@ impl Deliveries {
         }
         self.send(&ready);
         if count > 0 {
-            metrics().realtime.delivered(forms.envelope.kind, count);
+            metrics().realtime.record_delivery(forms.envelope.kind, count);
         }
     }
 

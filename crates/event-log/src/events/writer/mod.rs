@@ -252,7 +252,7 @@ impl Task {
             let unsure = self.committer.take_uncertain();
             result = self.attempt(&changes, unsure).await;
         }
-        metrics().events.committed(changes.len(), begun.elapsed(), result.is_ok());
+        metrics().events.record_commit(changes.len(), begun.elapsed(), result.is_ok());
         match result {
             Ok(committed) => self.conclude(committed, replies),
             Err(AppError::Unavailable(cause)) => {
