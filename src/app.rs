@@ -73,7 +73,7 @@ async fn protect<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<MaybeChunked<EitherBody<B>>>, Error> {
     let app = request.app_data::<Data<App>>();
-    let https_only = app.and_then(|app| security_headers::https_only(&app.config.server));
+    let https_only = app.and_then(|app| security_headers::hsts(&app.config.server));
     let is_stopping = app.is_some_and(|app| app.stopping.is_cancelled());
     let response = match admit(&request).await {
         Ok(()) => cors::answer(request, next).await?,

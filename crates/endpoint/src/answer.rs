@@ -118,7 +118,7 @@ impl StreamedBody {
         let Self { pieces, id, _permit: _held } = self;
         let left = async move {
             match client {
-                Some(client) => client.leaves().await,
+                Some(client) => client.disconnected().await,
                 None => std::future::pending().await,
             }
         };

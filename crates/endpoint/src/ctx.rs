@@ -165,7 +165,7 @@ impl Ctx {
             .iter()
             .any(|name| cookies::find(self.http.headers(), name).is_some())
         {
-            self.set_cookies(cookies::none(server));
+            self.set_cookies(cookies::expired_session(server));
         }
     }
 }

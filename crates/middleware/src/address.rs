@@ -41,7 +41,7 @@ pub fn source_of(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config)
 /// Client address: the peer's, unless the peer is a trusted proxy; then the last address in `X-Forwarded-For` that is
 /// not a trusted proxy itself.
 fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> Option<IpAddr> {
-    nearest(peer_address(peer), headers, |address| is_trusted(address, config))
+    last_untrusted(peer_address(peer), headers, |address| is_trusted(address, config))
 }
 
 /// Country of the client, if a trusted proxy reports it. The header of other peers is ignored.
@@ -62,7 +62,7 @@ pub(crate) fn is_trusted(address: IpAddr, config: &Config) -> bool {
     config.server.trusted_proxies.iter().any(|network| network.contains(&address))
 }
 
-fn nearest(peer: Option<IpAddr>, headers: &HeaderMap, trusted: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+fn last_untrusted(peer: Option<IpAddr>, headers: &HeaderMap, trusted: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
     let mut nearest = peer?;
     // Hops are parsed one by one, starting from the last, so that invalid text from the client can't hide what its
     // proxy appended.
@@ -94,7 +94,7 @@ mod tests {
         for line in lines {
             headers.append(FORWARDED_FOR, HeaderValue::from_bytes(line).unwrap());
         }
-        nearest(peer.parse().ok(), &headers, trusted).map(|address| address.to_string())
+        last_untrusted(peer.parse().ok(), &headers, trusted).map(|address| address.to_string())
     }
 
     #[test]

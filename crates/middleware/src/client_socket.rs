@@ -56,7 +56,7 @@ impl Client {
     }
 
     /// Waits until the client has closed the connection or its sending direction.
-    pub async fn leaves(&self) {
+    pub async fn disconnected(&self) {
         std::future::poll_fn(|context| {
             if self.0.is_closed.get() {
                 return Poll::Ready(());
@@ -171,10 +171,10 @@ mod tests {
         while bytes.len() < 3 {
             socket.read_buf(&mut bytes).await.unwrap();
         }
-        assert!(futures_util::poll!(Box::pin(client.leaves())).is_pending());
+        assert!(futures_util::poll!(Box::pin(client.disconnected())).is_pending());
         peer.shutdown().await.unwrap();
         let reading = actix_web::rt::spawn(async move { socket.read_buf(&mut bytes).await });
-        client.leaves().await;
+        client.disconnected().await;
         assert_eq!(reading.await.unwrap().unwrap(), 0);
     }
 

@@ -138,7 +138,7 @@ pub fn expire_oldest_oauth(headers: &HeaderMap, server: &Server) -> Vec<Cookie<'
 
 /// Cookies that make the browser delete the token cookies.
 #[must_use]
-pub fn none(server: &Server) -> [Cookie<'static>; 2] {
+pub fn expired_session(server: &Server) -> [Cookie<'static>; 2] {
     [
         cookie(access_name(server), String::new(), ROOT_PATH, time::Duration::ZERO, server),
         cookie(refresh_name(server), String::new(), REFRESH_PATH, time::Duration::ZERO, server),
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(kept(&secure, false), expected("Lax"));
         assert_eq!(kept(&secure, true), expected("None"));
         assert_eq!(kept(&plain, true), "natter_oauth_aB-_1234=h; HttpOnly; SameSite=Lax; Path=/; Max-Age=60");
-        assert_eq!(none(&plain)[0].to_string(), "natter_access=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0");
+        assert_eq!(expired_session(&plain)[0].to_string(), "natter_access=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0");
 
         let below = server("https://example.org/chat");
         let [access, refresh] = both(&below);
@@ -213,7 +213,7 @@ mod tests {
             kept(&below, false),
             "__Secure-natter_oauth_aB-_1234=h; HttpOnly; SameSite=Lax; Secure; Path=/chat/; Max-Age=60"
         );
-        let plain_below = none(&server("http://example.org/chat"));
+        let plain_below = expired_session(&server("http://example.org/chat"));
         assert_eq!(plain_below[0].to_string(), "natter_access=; HttpOnly; SameSite=Lax; Path=/chat/; Max-Age=0");
     }
 

@@ -32,7 +32,7 @@ const HSTS_HOST_ONLY: HeaderValue = HeaderValue::from_static("max-age=63072000")
 
 /// HSTS header, if the server is reached over https.
 #[must_use]
-pub fn https_only(server: &Server) -> Option<HeaderValue> {
+pub fn hsts(server: &Server) -> Option<HeaderValue> {
     let value = if server.base_path().is_empty() { HSTS } else { HSTS_HOST_ONLY };
     server.is_https().then_some(value)
 }
