@@ -62,5 +62,5 @@ async fn fetch<T: DeserializeOwned>(http: &Http, place: &Url) -> Result<(T, Dura
     }
     let value = serde_json::from_slice(&answer.body);
     let value = value.map_err(|error| OidcError::Unavailable(format!("malformed response of {place}: {error}")))?;
-    Ok((value, document_cache::lasts(&answer.headers)))
+    Ok((value, document_cache::max_age(&answer.headers)))
 }

@@ -54,7 +54,7 @@ impl<T> CachedDocument<T> {
     }
 
     /// Returns a value newer than `old`, if an early fetch is allowed now.
-    pub(crate) async fn newer(
+    pub(crate) async fn refresh(
         &self,
         old: &Arc<T>,
         fetch: impl AsyncFnOnce() -> Result<(T, Duration), OidcError>,
@@ -85,7 +85,7 @@ fn store<T>(entry: &mut Option<Entry<T>>, value: T, lasts: Duration) -> Arc<T> {
 }
 
 /// Lifetime of a response by its `Cache-Control: max-age`.
-pub(crate) fn lasts(headers: &HeaderMap) -> Duration {
+pub(crate) fn max_age(headers: &HeaderMap) -> Duration {
     let text = headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let seconds = text.split(',').find_map(|part| part.trim().strip_prefix("max-age=")?.trim_matches('"').parse().ok());
     Duration::from_secs(seconds.unwrap_or_default())
@@ -127,11 +127,11 @@ mod tests {
             Ok((count.get(), Duration::from_secs(600)))
         };
         let first = kept.get(fetch).await.unwrap();
-        let second = kept.newer(&first, fetch).await.unwrap();
-        assert_eq!((*second, *kept.newer(&first, fetch).await.unwrap()), (2, 2), "already fetched by another caller");
-        assert!(kept.newer(&second, fetch).await.is_none());
+        let second = kept.refresh(&first, fetch).await.unwrap();
+        assert_eq!((*second, *kept.refresh(&first, fetch).await.unwrap()), (2, 2), "already fetched by another caller");
+        assert!(kept.refresh(&second, fetch).await.is_none());
         tokio::time::advance(Duration::from_secs(61)).await;
-        assert!(kept.newer(&second, async || Err(away())).await.is_none());
+        assert!(kept.refresh(&second, async || Err(away())).await.is_none());
         assert_eq!(*kept.get(fetch).await.unwrap(), 2, "the value is kept");
     }
 
@@ -140,9 +140,9 @@ mod tests {
         let of = |text: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(CACHE_CONTROL, text.parse().unwrap());
-            lasts(&headers).as_secs()
+            max_age(&headers).as_secs()
         };
         assert_eq!(of("public, max-age=22087, must-revalidate"), 22_087);
-        assert_eq!((of("no-store"), of("max-age=x"), lasts(&HeaderMap::new()).as_secs()), (0, 0, 0));
+        assert_eq!((of("no-store"), of("max-age=x"), max_age(&HeaderMap::new()).as_secs()), (0, 0, 0));
     }
 }

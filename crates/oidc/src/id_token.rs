@@ -70,7 +70,7 @@ pub(crate) enum TokenError {
     Final(OidcError),
 }
 
-pub(crate) fn read(text: &str, keys: &KeySet, expected: &Expectation<'_>) -> Result<Identity, TokenError> {
+pub(crate) fn verify_token(text: &str, keys: &KeySet, expected: &Expectation<'_>) -> Result<Identity, TokenError> {
     if text.len() > MAX_BYTES {
         return Err(invalid("the token is too long"));
     }
@@ -246,7 +246,7 @@ mod tests {
             claims[name] = value.clone();
         }
         let token = key.sign(Some("1"), &claims);
-        outcome(read(&token, &published(&[&key]), &expected(issuer)))
+        outcome(verify_token(&token, &published(&[&key]), &expected(issuer)))
     }
 
     fn expected(issuer: &str) -> Expectation<'_> {
@@ -339,7 +339,7 @@ mod tests {
         let claims =
             json!({ "iss": issuer, "aud": CLIENT, "sub": "1", "iat": seconds, "exp": seconds + 60, "nonce": "n" });
         let keys = published(&[&one, &other]);
-        let read = |token: &str| outcome(read(token, &keys, &expected(issuer)));
+        let read = |token: &str| outcome(verify_token(token, &keys, &expected(issuer)));
         for (key, id) in [(&one, Some("1")), (&other, Some("2")), (&one, None), (&other, None)] {
             assert!(read(&key.sign(id, &claims)).is_ok(), "{id:?}");
         }
@@ -389,7 +389,7 @@ mod tests {
         let part = |value: Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
         let claims = json!({ "iss": "https://id.example", "aud": CLIENT, "iat": 1, "exp": 2 });
         let token = format!("{}.{}.AAAA", part(json!({ "alg": "RS256", "kid": "1" })), part(claims));
-        let refusal = outcome(read(&token, &keys, &expected("https://id.example"))).unwrap_err();
+        let refusal = outcome(verify_token(&token, &keys, &expected("https://id.example"))).unwrap_err();
         assert!(refusal.contains("2048 bits"), "{refusal}");
     }
 }

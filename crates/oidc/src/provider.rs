@@ -174,13 +174,13 @@ impl Provider {
         };
         let fetch = async || discovery::fetch_keys(&self.http, &discovery.jwks_uri).await;
         let keys = self.keys.get(fetch).await?;
-        let unknown = match id_token::read(id_token, &keys, &expected) {
+        let unknown = match id_token::verify_token(id_token, &keys, &expected) {
             Ok(identity) => return Ok(identity),
             Err(TokenError::Final(error)) => return Err(error),
             Err(TokenError::UnknownKey) => || OidcError::invalid("unknown signing key"),
         };
-        let newer = self.keys.newer(&keys, fetch).await.ok_or_else(unknown)?;
-        id_token::read(id_token, &newer, &expected).map_err(|refusal| match refusal {
+        let newer = self.keys.refresh(&keys, fetch).await.ok_or_else(unknown)?;
+        id_token::verify_token(id_token, &newer, &expected).map_err(|refusal| match refusal {
             TokenError::UnknownKey => unknown(),
             TokenError::Final(error) => error,
         })
