@@ -155,7 +155,7 @@ fn figure(name: &str, at: i64, value: i64) -> MetricValue {
 fn aggregate_by_day(minutes: impl Iterator<Item = MetricValue>) -> Vec<MetricValue> {
     let mut days: HashMap<(i64, &'static str), i64> = HashMap::new();
     for MetricValue { at, name, value } in minutes {
-        let Some((name, union)) = of_day(&name) else { continue };
+        let Some((name, union)) = daily_figure(&name) else { continue };
         let day = at.0.div_euclid(DAY) * DAY;
         days.entry((day, name)).and_modify(|sum| *sum = combine(union, *sum, value)).or_insert(value);
     }
@@ -163,7 +163,7 @@ fn aggregate_by_day(minutes: impl Iterator<Item = MetricValue>) -> Vec<MetricVal
 }
 
 /// Returns the daily name and the aggregation function of a figure that is recorded per minute.
-fn of_day(name: &str) -> Option<(&'static str, Aggregation)> {
+fn daily_figure(name: &str) -> Option<(&'static str, Aggregation)> {
     match name {
         PEOPLE_OF_DAY => Some((FigureName::People.as_str(), Aggregation::Most)),
         "people" => None,

@@ -133,7 +133,7 @@ impl IncidentMonitor {
     }
 
     /// Checks the state that can be read only by a query.
-    pub async fn count(&mut self, service: &OpsService) -> Result<(), AppError> {
+    pub async fn check_jobs(&mut self, service: &OpsService) -> Result<(), AppError> {
         let now = service.clock.now();
         let dead: i64 = job_list::stats_by_kind(service.db.reader()).await?.iter().map(|kind| kind.dead).sum();
         self.update(IncidentKind::DeadLetters, dead > 0, now, dead.unsigned_abs());
@@ -185,11 +185,11 @@ impl IncidentMonitor {
     }
 
     /// Writes the changes to the database.
-    pub async fn write(&mut self, service: &OpsService) -> Result<(), AppError> {
+    pub async fn store(&mut self, service: &OpsService) -> Result<(), AppError> {
         while let Some(IncidentChange { about, id, began_at, ended_at, felt }) = self.changes.first().cloned() {
             let IncidentSubject { kind, detail } = about;
             let people = match ended_at {
-                Some(ended_at) => people(service, kind, began_at, ended_at).await?,
+                Some(ended_at) => affected_users(service, kind, began_at, ended_at).await?,
                 None => None,
             };
             let row = IncidentRow {
@@ -210,7 +210,7 @@ impl IncidentMonitor {
 }
 
 /// Returns the number of users affected by an incident that is over.
-async fn people(
+async fn affected_users(
     service: &OpsService,
     kind: IncidentKind,
     began_at: Timestamp,

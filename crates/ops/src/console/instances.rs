@@ -19,9 +19,9 @@ pub(super) async fn publish(
         Role::Web => "web",
         Role::Worker => "worker",
     };
-    let database_ms = took("database", service.db.ping()).await;
+    let database_ms = measure_response("database", service.db.ping()).await;
     let redis_ms = match &service.redis {
-        Some(redis) => took("redis", redis.ping()).await,
+        Some(redis) => measure_response("redis", redis.ping()).await,
         None => None,
     };
     let now = service.clock.now();
@@ -62,7 +62,7 @@ pub(super) fn read(row: &InstanceRow) -> Option<Instance> {
 }
 
 /// Returns the response time of a dependency in milliseconds; `None` if it doesn't respond.
-async fn took<E>(dependency: &'static str, question: impl Future<Output = Result<(), E>>) -> Option<i64> {
+async fn measure_response<E>(dependency: &'static str, question: impl Future<Output = Result<(), E>>) -> Option<i64> {
     let asked = Instant::now();
     question.await.ok()?;
     let took = asked.elapsed();

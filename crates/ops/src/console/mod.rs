@@ -62,7 +62,7 @@ pub(crate) async fn run(service: Arc<OpsService>) {
                 tracing::debug!(%error, "failed to record figures");
             }
         }
-        if let Err(error) = watch.write(&service).await {
+        if let Err(error) = watch.store(&service).await {
             tracing::debug!(%error, "failed to record incidents");
         }
     }
@@ -76,7 +76,7 @@ async fn record(service: &OpsService, noted: &mut FigureRecorder, watch: &mut In
     // Each step runs even if another one has failed, because an instance whose state isn't
     // published would count as dead.
     let figures = noted.record(service).await;
-    let counted = watch.count(service).await;
+    let counted = watch.check_jobs(service).await;
     let shown = instances::publish(service, noted.latency(), noted.delivery()).await;
     figures.and(counted).and(shown).and(incidents::remove_dead_instances(service).await)
 }
