@@ -153,7 +153,7 @@ impl Outgoing {
         let mut redirects = 0;
         loop {
             let response = self.send_once(&request).await?;
-            let target = (request.method == Method::GET).then(|| target(&request.url, &response)).flatten();
+            let target = (request.method == Method::GET).then(|| redirect_target(&request.url, &response)).flatten();
             let Some(target) = target else { return read_body(request.url, response, limits).await };
             if redirects == limits.redirects {
                 return Err(OutgoingError::TooManyRedirects);
@@ -180,7 +180,7 @@ impl Outgoing {
 
 /// Returns the target of a redirect; `None` if the response isn't a redirect or its target is
 /// invalid.
-fn target(from: &Url, response: &Response) -> Option<Url> {
+fn redirect_target(from: &Url, response: &Response) -> Option<Url> {
     let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     let location = response.headers().get(LOCATION).filter(|_| is_redirect)?;
     from.join(location.to_str().ok()?).ok()
