@@ -144,7 +144,7 @@ const VI: ReceiptLabels = ReceiptLabels {
     refunded_by: "Hoàn tiền qua",
 };
 
-const fn words(language: Language) -> &'static ReceiptLabels {
+const fn labels(language: Language) -> &'static ReceiptLabels {
     match language {
         Language::En => &EN,
         Language::De => &DE,
@@ -154,7 +154,7 @@ const fn words(language: Language) -> &'static ReceiptLabels {
 
 /// Renders a receipt as PDF. The output is deterministic.
 pub fn write(receipt: &Receipt) -> Result<Vec<u8>, PdfError> {
-    let words = words(receipt.language);
+    let words = labels(receipt.language);
     let title = if receipt.credits.is_some() { words.credit_note } else { words.receipt };
     let mut sheet = Sheet { page: PdfPage::new(FONTS.as_ref().ok_or(PdfError::Fonts)?, INK) };
     sheet.draw(receipt, words, title);

@@ -46,7 +46,7 @@ impl GatewayName {
     }
 
     /// Position in the display order.
-    fn place(self) -> Option<usize> {
+    fn position(self) -> Option<usize> {
         Self::all().position(|one| one == self)
     }
 }
@@ -72,7 +72,7 @@ impl PartialOrd for GatewayName {
 
 impl Ord for GatewayName {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.place().cmp(&other.place())
+        self.position().cmp(&other.position())
     }
 }
 

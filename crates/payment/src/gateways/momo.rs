@@ -114,11 +114,11 @@ struct QueryResponse {
 }
 
 impl QueryResponse {
-    fn away(&self) -> GatewayError {
+    fn outcome_unknown(&self) -> GatewayError {
         GatewayError::OutcomeUnknown(format!("{}: {}", self.result_code, self.message))
     }
 
-    fn refused(&self) -> GatewayError {
+    fn rejection(&self) -> GatewayError {
         GatewayError::Rejected(format!("{}: {}", self.result_code, self.message))
     }
 }
@@ -255,7 +255,7 @@ impl Gateway for Momo {
             PaymentResult::Failed => RemoteState::Failed,
             PaymentResult::Expired => RemoteState::Expired,
             // Maintenance, a wrong signature and similar codes say nothing about the payment.
-            PaymentResult::Open if matches!(found.result_code, 10..=41 | 43..=47) => return Err(found.away()),
+            PaymentResult::Open if matches!(found.result_code, 10..=41 | 43..=47) => return Err(found.outcome_unknown()),
             PaymentResult::Open if found.result_code == 42 && payment.now >= payment.expires_at => RemoteState::Expired,
             PaymentResult::Open => RemoteState::Open,
         };
@@ -287,8 +287,8 @@ impl Gateway for Momo {
         let done: QueryResponse = self.send("/v2/gateway/api/refund", &body).await?;
         match done.result_code {
             0 => Ok(RefundResult { reference: id, state: RefundState::Done }),
-            code if is_refusal(code) => Err(done.refused()),
-            _ => Err(done.away()),
+            code if is_refusal(code) => Err(done.rejection()),
+            _ => Err(done.outcome_unknown()),
         }
     }
 
@@ -314,7 +314,7 @@ impl Gateway for Momo {
             }
             // MoMo doesn't know the order.
             42 => Ok(None),
-            _ => Err(found.away()),
+            _ => Err(found.outcome_unknown()),
         }
     }
 

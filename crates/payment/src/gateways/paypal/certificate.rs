@@ -69,12 +69,12 @@ impl CertificateCache {
             return Err(VerifyError::Signature("certificate URL is not PayPal's"));
         }
         let signature = STANDARD.decode(signature).map_err(|_| VerifyError::Signature("malformed signature"))?;
-        if let Some(chain) = self.kept(address) {
+        if let Some(chain) = self.cached(address) {
             return check_chain(&chain, &self.roots, message, &signature, now);
         }
         let mut in_vain = self.failures.lock().await;
         // A concurrent request may have fetched the certificate in the meantime.
-        if let Some(chain) = self.kept(address) {
+        if let Some(chain) = self.cached(address) {
             drop(in_vain);
             return check_chain(&chain, &self.roots, message, &signature, now);
         }
@@ -104,7 +104,7 @@ impl CertificateCache {
         }
     }
 
-    fn kept(&self, address: &str) -> Option<Chain> {
+    fn cached(&self, address: &str) -> Option<Chain> {
         self.chains.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
     }
 

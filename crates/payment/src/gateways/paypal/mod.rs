@@ -26,7 +26,7 @@ use url::Url;
 
 use self::{
     certificate::{CertificateCache, Roots},
-    objects::{Capture, Event, PaypalOrder, Refund, captured, is_captured, read},
+    objects::{Capture, Event, PaypalOrder, Refund, captured, is_captured, parse_update},
 };
 use crate::{
     Checkout, CheckoutOrder, Currency, Gateway, GatewayError, GatewayKind, GatewayName, KnownPayment, MalformedEvent,
@@ -292,19 +292,19 @@ impl Gateway for Paypal {
         let path = format!("/v2/payments/captures/{charge}/refund");
         let request = Some(format!("refund-{}", order.refund_id));
         let reply = self.send(Method::POST, &path, request, Some(body.to_string().into_bytes())).await?;
-        Ok(parse_success::<Refund>(reply)?.told())
+        Ok(parse_success::<Refund>(reply)?.into_result())
     }
 
     /// Searches the order, which contains all refunds of its capture with the ids of Natter's refunds.
     async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<RefundResult>, GatewayError> {
         if let Some(reference) = order.reference {
             let reply = self.send(Method::GET, &format!("/v2/payments/refunds/{reference}"), None, None).await?;
-            return Ok(Some(parse_success::<Refund>(reply)?.told()));
+            return Ok(Some(parse_success::<Refund>(reply)?.into_result()));
         }
         let id = order.refund_id.to_string();
         let found = self.order(order.payment.reference).await?;
         let mut refunds = found.purchase_units.into_iter().filter_map(|unit| unit.payments).flat_map(|all| all.refunds);
-        Ok(refunds.find(|refund| refund.custom_id.as_deref() == Some(id.as_str())).map(Refund::told))
+        Ok(refunds.find(|refund| refund.custom_id.as_deref() == Some(id.as_str())).map(Refund::into_result))
     }
 
     async fn list(&self, from: Timestamp, until: Timestamp) -> Result<PaymentListing, GatewayError> {
@@ -377,7 +377,7 @@ impl Gateway for Paypal {
     fn parse_event(&self, verified: &VerifiedWebhook) -> Result<PaymentWebhookEvent, MalformedEvent> {
         let event: Event = serde_json::from_slice(verified.raw()).map_err(|_| MalformedEvent)?;
         let at = event.create_time.as_deref().and_then(|at| Timestamp::parse(at).ok());
-        let (about, news) = read(&event.event_type, event.resource, at)?;
+        let (about, news) = parse_update(&event.event_type, event.resource, at)?;
         Ok(PaymentWebhookEvent { event_id: event.id, kind: event.event_type, about, is_ours: true, news })
     }
 

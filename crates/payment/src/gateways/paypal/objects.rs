@@ -105,7 +105,7 @@ pub(super) struct Refund {
 }
 
 impl Refund {
-    pub(super) fn told(self) -> RefundResult {
+    pub(super) fn into_result(self) -> RefundResult {
         RefundResult { state: refund_state(&self.status), reference: self.id }
     }
 }
@@ -161,7 +161,7 @@ pub(super) fn captured(capture: Capture) -> (WebhookSubject, PaymentUpdate) {
     }
 }
 
-pub(super) fn read(
+pub(super) fn parse_update(
     kind: &str,
     resource: serde_json::Value,
     at: Option<Timestamp>,

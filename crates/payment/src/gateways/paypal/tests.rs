@@ -11,7 +11,7 @@ fn known_outcomes_decide_disputes_and_others_leave_them_open() {
         if let Some(outcome) = outcome {
             resource["dispute_outcome"] = json!({ "outcome_code": outcome });
         }
-        let (about, news) = read("CUSTOMER.DISPUTE.UPDATED", resource, None).unwrap();
+        let (about, news) = parse_update("CUSTOMER.DISPUTE.UPDATED", resource, None).unwrap();
         assert_eq!(about, WebhookSubject::Charge("C1".to_owned()));
         match news {
             PaymentUpdate::Dispute { state, .. } => state,

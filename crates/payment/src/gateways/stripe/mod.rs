@@ -201,7 +201,7 @@ impl Gateway for Stripe {
             .header("Idempotency-Key", format!("refund-{id}"))
             .form(&form);
         let refund: Refund = self.send(request).await?;
-        Ok(refund.told())
+        Ok(refund.into_result())
     }
 
     /// Searches the payment's refunds for the one whose metadata contains the refund id, because Stripe forgets
@@ -210,12 +210,12 @@ impl Gateway for Stripe {
         if let Some(reference) = order.reference {
             let path = format!("/v1/refunds/{reference}");
             let refund: Refund = self.send(self.request(reqwest::Method::GET, &path)).await?;
-            return Ok(Some(refund.told()));
+            return Ok(Some(refund.into_result()));
         }
         let charge = order.payment.charge.ok_or_else(|| GatewayError::Rejected("nothing was paid".to_owned()))?;
         let made = self.refunds_of(charge).await?;
-        match made.data.into_iter().find(|refund| refund.ours() == Some(order.refund_id)) {
-            Some(refund) => Ok(Some(refund.told())),
+        match made.data.into_iter().find(|refund| refund.own_refund_id() == Some(order.refund_id)) {
+            Some(refund) => Ok(Some(refund.into_result())),
             None if made.has_more => {
                 Err(GatewayError::OutcomeUnknown("there are more refunds than were listed".to_owned()))
             }
@@ -247,7 +247,7 @@ impl Gateway for Stripe {
                 let mut refund: Refund = event.data.read()?;
                 let about = intent_subject(refund.payment_intent.take());
                 let at = event.created.map(|seconds| Timestamp(seconds.saturating_mul(1_000)));
-                (about, refund.news(at).map_or(PaymentUpdate::Foreign, PaymentUpdate::Refund))
+                (about, refund.into_update(at).map_or(PaymentUpdate::Foreign, PaymentUpdate::Refund))
             }
             // The refunds are fetched, because the endpoint may be subscribed to no other refund event.
             "charge.refunded" => match intent_subject(event.data.read::<RefundedCharge>()?.payment_intent) {
@@ -269,7 +269,7 @@ impl Gateway for Stripe {
             return Ok(notice);
         };
         let made = self.refunds_of(charge).await?.data;
-        let told: Option<Vec<_>> = made.into_iter().map(|refund| refund.news(Some(now))).collect();
+        let told: Option<Vec<_>> = made.into_iter().map(|refund| refund.into_update(Some(now))).collect();
         Ok(PaymentWebhookEvent { news: told.map_or(PaymentUpdate::Foreign, PaymentUpdate::Refunds), ..notice })
     }
 

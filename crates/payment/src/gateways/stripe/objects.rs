@@ -101,18 +101,18 @@ impl Refund {
     }
 
     /// Id of the refund in Natter.
-    pub(super) fn ours(&self) -> Option<Uuid> {
+    pub(super) fn own_refund_id(&self) -> Option<Uuid> {
         self.metadata.as_ref()?.refund_id.as_deref()?.parse().ok()
     }
 
-    pub(super) fn told(self) -> RefundResult {
+    pub(super) fn into_result(self) -> RefundResult {
         RefundResult { state: self.state(), reference: self.id }
     }
 
     /// Converts the refund to an update; `None` for an unknown currency.
-    pub(super) fn news(self, at: Option<Timestamp>) -> Option<RefundUpdate> {
+    pub(super) fn into_update(self, at: Option<Timestamp>) -> Option<RefundUpdate> {
         let money = Money::new(self.amount, self.currency.parse().ok()?);
-        Some(RefundUpdate { ours: self.ours(), money, state: self.state(), at, reference: self.id })
+        Some(RefundUpdate { ours: self.own_refund_id(), money, state: self.state(), at, reference: self.id })
     }
 }
 

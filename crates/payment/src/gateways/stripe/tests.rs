@@ -66,7 +66,7 @@ fn reads_own_and_foreign_refunds() {
         (serde_json::json!(null), None),
     ] {
         let body = serde_json::json!({ "id": "re_1", "amount": 300, "currency": "usd", "metadata": metadata });
-        let news = serde_json::from_value::<Refund>(body).unwrap().news(Some(NOW)).unwrap();
+        let news = serde_json::from_value::<Refund>(body).unwrap().into_update(Some(NOW)).unwrap();
         assert_eq!((news.ours, news.at, news.money), (ours, Some(NOW), Money::new(300, Currency::Usd)));
     }
 }
