@@ -160,7 +160,7 @@ fn register_instance(app: &App, to: &mut Registry) {
     });
     gauges(to, "ai_provider_up", "1 while it does not fail again and again, and one of its keys is of use", providers);
     gauge(to, "writer_queue_changes", "Changes that wait to be committed", app.events.writer.waiting() as u64);
-    gauge(to, "body_bytes", "Bytes of requests' bodies that are held in memory", app.bodies.held() as u64);
+    gauge(to, "body_bytes", "Bytes of requests' bodies that are held in memory", app.bodies.bytes_in_use() as u64);
     let (waiting, lost) = app.gateway.backlog();
     gauge(to, "usage_queue_rows", "Calls of AI providers that wait to be written down", waiting as u64);
     gauge(to, "usage_lost_rows", "Calls of AI providers that could not be written down", lost);

@@ -100,7 +100,7 @@ impl BodyStream {
         let piece = self.next_chunk().await?;
         Some(piece.and_then(|piece| {
             let more = piece.len().min(MAX_READER_BUFFER - self.charged);
-            self.lease.grow(more)?;
+            self.lease.reserve(more)?;
             self.charged += more;
             Ok(piece)
         }))
@@ -129,7 +129,7 @@ impl BodyStream {
     /// Buffers the whole body. A minimum transfer rate limits the total time, so that tiny chunks
     /// can't keep a request open indefinitely.
     pub(crate) async fn read_all(self) -> Result<BufferedBody, AppError> {
-        let limit = self.lease.largest();
+        let limit = self.lease.max_body_bytes();
         let mut body = self.with_limit(limit)?;
         let (start, mut bytes) = (Instant::now(), Vec::new());
         loop {
@@ -155,7 +155,7 @@ impl BodyStream {
         }
         let most = self.content_length.unwrap_or(self.limit);
         let capacity = (had * 2).max(INITIAL_CAPACITY).min(most).max(needed);
-        self.lease.grow(capacity - had)?;
+        self.lease.reserve(capacity - had)?;
         bytes.reserve_exact(capacity - bytes.len());
         Ok(())
     }

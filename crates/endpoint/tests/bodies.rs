@@ -155,7 +155,7 @@ impl Server {
 
     /// Sends a body without its last byte, and waits until the server has buffered or refused it.
     async fn begin_body(&self, from: [u8; 4], length: usize) -> Result<TcpStream, String> {
-        let before = self.app.bodies.held();
+        let before = self.app.bodies.bytes_in_use();
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((from, 0).into()).unwrap();
         let mut socket = socket.connect(self.address).await.unwrap();
@@ -165,7 +165,7 @@ impl Server {
         socket.write_all(&vec![b'x'; length - 1]).await.unwrap();
         let mut answer = Vec::new();
         loop {
-            let held = self.app.bodies.held();
+            let held = self.app.bodies.bytes_in_use();
             assert!(held <= MOST, "{held} bytes are held");
             if held >= before + length {
                 return Ok(socket);
@@ -238,7 +238,7 @@ async fn slow_bodies_stay_within_the_memory_budget() {
     while let Ok(socket) = server.begin_body([127, 0, 0, 2], LIMIT).await {
         held.push(socket);
     }
-    assert_eq!((held.len(), server.app.bodies.held()), (MOST / LIMIT, MOST));
+    assert_eq!((held.len(), server.app.bodies.bytes_in_use()), (MOST / LIMIT, MOST));
     let answer = server.begin_body([127, 0, 0, 3], LIMIT).await.unwrap_err();
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\r\nretry-after: 2\r\n"), "{answer}");
     // The pending requests complete normally.
@@ -248,7 +248,7 @@ async fn slow_bodies_stay_within_the_memory_budget() {
         socket.read_to_end(&mut answer).await.unwrap();
         assert!(answer.starts_with(b"HTTP/1.1 200") && answer.ends_with(&[b'x'; LIMIT]));
     }
-    assert_eq!(server.app.bodies.held(), 0);
+    assert_eq!(server.app.bodies.bytes_in_use(), 0);
     drop(server.begin_body([127, 0, 0, 3], LIMIT).await.unwrap());
 }
 

@@ -90,7 +90,7 @@ impl ResponseStore for RedisResponseStore {
                 }
                 anyhow::Ok(call.invoke_async::<()>(&mut connection).await?)
             };
-            if let Err(error) = shared.redis.within(REDIS_TIMEOUT, kept).await {
+            if let Err(error) = shared.redis.execute(REDIS_TIMEOUT, kept).await {
                 tracing::debug!(error = format!("{error:#}"), "failed to share response with other instances");
             }
         })
@@ -104,7 +104,7 @@ impl ResponseStore for RedisResponseStore {
                 call.arg(format!("natter:given:{{{key}}}:texts")).arg(&names);
                 anyhow::Ok(call.query_async::<Vec<Option<String>>>(&mut connection).await?)
             };
-            match self.0.redis.within(REDIS_TIMEOUT, found).await {
+            match self.0.redis.execute(REDIS_TIMEOUT, found).await {
                 Ok(texts) => texts,
                 Err(error) => {
                     tracing::debug!(error = format!("{error:#}"), "failed to look up responses of other instances");

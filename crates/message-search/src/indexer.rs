@@ -29,7 +29,7 @@ use dbcontext::query::{
 use jobs::catch_panic;
 use metrics::metrics;
 use platform::{
-    bisect::{is_of_one, process_with_bisection},
+    bisect::{is_row_error, process_with_bisection},
     sweep_schedule::{SweepSchedule, SweepWindow},
 };
 use serde::Deserialize;
@@ -194,7 +194,7 @@ async fn run(service: Weak<SearchService>, news: Arc<PendingWork>) {
     let mut is_filling = true;
     let mut purged_at = Instant::now();
     loop {
-        let until_sweep = lookout.wait(&news.is_incomplete);
+        let until_sweep = lookout.time_until_due(&news.is_incomplete);
         let wait = if is_filling || !news.is_empty() { Duration::ZERO } else { until_sweep.min(FILL_CHECK_INTERVAL) };
         let _ = tokio::time::timeout(wait, news.arrived.notified()).await;
         let Some(service) = service.upgrade() else { return };
@@ -252,7 +252,7 @@ async fn index_batch(
             news.announce(id, head);
         }
         // The sweep counts as done, because the events that it found stay pending until they are indexed.
-        lookout.looked(look);
+        lookout.completed(look);
     }
     // Events that arrive from now on wait for the next batch; otherwise old messages and some conversations would never
     // be indexed while users write.
@@ -341,8 +341,8 @@ async fn index_conversations(
         }
         catch_panic(index_some(service, index, news, some)).await.map(Some)
     };
-    let mut rest = process_with_bisection(all, BATCH_CONVERSATIONS, is_of_one, work).await;
-    rest.rows().for_each(|(id, head)| news.insert(*id, *head));
+    let mut rest = process_with_bisection(all, BATCH_CONVERSATIONS, is_row_error, work).await;
+    rest.rows_to_retry().for_each(|(id, head)| news.insert(*id, *head));
     match rest.error {
         Some(error) => Err(error),
         None => Ok(rest.failed.pop().map(|(_, error)| error)),
@@ -474,11 +474,11 @@ async fn changes(service: &SearchService, mut ids: Vec<Uuid>) -> Result<Vec<Chan
     ids.sort_unstable();
     let work = |some: Vec<Uuid>| async move {
         match (catch_panic(tokenize(service, &some)).await, some.as_slice()) {
-            (Err(error), [id]) if is_of_one(&error) => skip_unreadable(service, *id, &error).await.map(Some),
+            (Err(error), [id]) if is_row_error(&error) => skip_unreadable(service, *id, &error).await.map(Some),
             (read, _) => read.map(Some),
         }
     };
-    let rest = process_with_bisection(&ids, usize::MAX, is_of_one, work).await;
+    let rest = process_with_bisection(&ids, usize::MAX, is_row_error, work).await;
     if let Some(error) = rest.error {
         return Err(error);
     }

@@ -24,7 +24,7 @@ use sea_orm::ConnectionTrait;
 use crate::Core;
 use crate::{
     chunked_delete::delete_in_chunks,
-    csv::{escape_formula, table},
+    csv::{escape_formula, encode},
 };
 
 /// Interval of the deletion of old entries.
@@ -85,7 +85,7 @@ pub async fn list(core: &Core, filter: Filter, page: PageRequest) -> Result<Page
     let (mut items, total) = rows::list(core.db.reader(), &filter, page).await?;
     for entry in &mut items {
         let address = entry.address.as_deref().and_then(|address| address.parse().ok());
-        entry.place = core.geoip.of(address, None);
+        entry.place = core.geoip.locate(address, None);
     }
     Ok(Page::new(items, page, total))
 }
@@ -106,14 +106,14 @@ pub async fn export(
 ) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
     validate_filter(&filter)?;
     record(core.db.writer(), NewAuditEntry::by(by, Action::AuditExported, None)).await?;
-    let header = stream::once(async { table(vec![HEADER.map(str::to_owned)]) });
+    let header = stream::once(async { encode(vec![HEADER.map(str::to_owned)]) });
     let newest = (Clock::system().now().plus(CLEANUP_INTERVAL), AuditEntryId(uuid::Uuid::max()));
     let pieces = stream::try_unfold((core, filter, Some(newest)), |(core, filter, before)| async move {
         let Some(before) = before else { return Ok(None) };
         let found = rows::list_before(core.db.reader(), &filter, before, EXPORT_PAGE_ROWS).await?;
         let is_last = (found.len() as u64) < EXPORT_PAGE_ROWS;
         let next = found.last().filter(|_| !is_last).map(|entry| (entry.created_at, entry.id));
-        let piece = table(found.into_iter().map(csv_row).collect())?;
+        let piece = encode(found.into_iter().map(csv_row).collect())?;
         Ok::<_, AppError>(Some((piece, (core, filter, next))))
     });
     Ok(header.chain(pieces))

@@ -84,7 +84,7 @@ where
         deliver.await.unwrap_or_else(|_| Err(AppError::unavailable(anyhow!("the batch was dropped"))))
     }
 
-    fn next(&self) -> Vec<PendingRead<K, V>> {
+    fn take_batch(&self) -> Vec<PendingRead<K, V>> {
         let mut waiting = self.lock();
         let count = waiting.reads.len().min(MAX_BATCH_KEYS);
         let next = waiting.reads.drain(..count).collect::<Vec<_>>();
@@ -121,7 +121,7 @@ where
     {
         // Acquiring fails only on a closed semaphore, and this one is never closed.
         while let Ok(statement) = Arc::clone(&self.batcher.statements).acquire_owned().await {
-            let questions = self.batcher.next();
+            let questions = self.batcher.take_batch();
             if questions.is_empty() {
                 self.is_over = true;
                 return;

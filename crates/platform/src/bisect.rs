@@ -16,7 +16,7 @@ pub struct BatchOutcome<T, R> {
 
 impl<T, R> BatchOutcome<T, R> {
     /// All rows to retry.
-    pub fn rows(&self) -> impl Iterator<Item = &T> {
+    pub fn rows_to_retry(&self) -> impl Iterator<Item = &T> {
         self.not_attempted.iter().chain(self.failed.iter().map(|(row, _)| row))
     }
 }
@@ -59,7 +59,7 @@ pub async fn process_with_bisection<T: Copy, R, F: Future<Output = Result<Option
 
 /// True for errors that concern a single row, such as one that can't be parsed. Other errors would
 /// also affect other rows.
-pub fn is_of_one(error: &AppError) -> bool {
+pub fn is_row_error(error: &AppError) -> bool {
     matches!(error, AppError::Internal(_))
 }
 
@@ -73,7 +73,7 @@ mod tests {
     /// Returns the processed rows and the outcome.
     async fn worked(work: impl Fn(&[u8]) -> Result<bool, AppError>) -> (Vec<u8>, BatchOutcome<u8, Vec<u8>>) {
         let rows: Vec<u8> = (1..=10).collect();
-        let rest = process_with_bisection(&rows, 4, is_of_one, |some| {
+        let rest = process_with_bisection(&rows, 4, is_row_error, |some| {
             std::future::ready(work(&some).map(|goes_on| goes_on.then_some(some)))
         })
         .await;
@@ -83,7 +83,7 @@ mod tests {
     }
 
     fn again(rest: &BatchOutcome<u8, Vec<u8>>) -> Vec<u8> {
-        let mut rows: Vec<u8> = rest.rows().copied().collect();
+        let mut rows: Vec<u8> = rest.rows_to_retry().copied().collect();
         rows.sort_unstable();
         rows
     }
@@ -116,7 +116,7 @@ mod tests {
         let (done, rest) = worked(|some| Ok(!some.contains(&1))).await;
         assert_eq!((done, again(&rest)), ((5..=10).collect::<Vec<_>>(), vec![1, 2, 3, 4]));
         assert!(rest.failed.is_empty() && rest.error.is_none());
-        let none = process_with_bisection(&[0_u8; 0], 4, is_of_one, |_| std::future::ready(Ok(None::<()>))).await;
-        assert_eq!(none.rows().count(), 0);
+        let none = process_with_bisection(&[0_u8; 0], 4, is_row_error, |_| std::future::ready(Ok(None::<()>))).await;
+        assert_eq!(none.rows_to_retry().count(), 0);
     }
 }

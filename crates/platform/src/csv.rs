@@ -4,7 +4,7 @@ use appcore::{AppError, Code};
 use bytes::Bytes;
 
 /// Encodes the lines as CSV (RFC 4180).
-pub fn table<const N: usize>(lines: Vec<[String; N]>) -> Result<Bytes, AppError> {
+pub fn encode<const N: usize>(lines: Vec<[String; N]>) -> Result<Bytes, AppError> {
     let mut writer = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new());
     for line in lines {
         writer.write_record(&line).map_err(AppError::internal)?;

@@ -38,7 +38,7 @@ impl GeoIp {
     /// proxy's header, because a proxy may forward that header from the client without verifying
     /// it.
     #[must_use]
-    pub fn of(&self, address: Option<IpAddr>, told: Option<Country>) -> Option<GeoLocation> {
+    pub fn locate(&self, address: Option<IpAddr>, told: Option<Country>) -> Option<GeoLocation> {
         let found = address.and_then(|address| self.look_up(address));
         found.or_else(|| told.map(|country| GeoLocation { country, city: None }))
     }
@@ -67,8 +67,8 @@ mod tests {
     fn without_a_database_the_reported_country_is_used() {
         let places = GeoIp::load(None).unwrap();
         let here = Some(IpAddr::from([203, 0, 113, 7]));
-        assert_eq!(places.of(here, told("VN")).unwrap().to_string(), "VN");
-        assert_eq!(places.of(here, None), None);
+        assert_eq!(places.locate(here, told("VN")).unwrap().to_string(), "VN");
+        assert_eq!(places.locate(here, None), None);
     }
 
     #[test]

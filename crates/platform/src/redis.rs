@@ -39,7 +39,7 @@ impl Redis {
     }
 
     /// Runs a command with a timeout, unless the circuit breaker is open.
-    pub async fn within<T>(
+    pub async fn execute<T>(
         &self,
         limit: Duration,
         question: impl Future<Output = anyhow::Result<T>>,
@@ -56,7 +56,7 @@ impl Redis {
 
     /// Sends a ping.
     pub async fn ping(&self) -> anyhow::Result<()> {
-        let asked = self.within(PING_TIMEOUT, async {
+        let asked = self.execute(PING_TIMEOUT, async {
             let mut connection = self.connection().await?;
             Ok(deadpool_redis::redis::cmd("PING").query_async::<()>(&mut connection).await?)
         });
@@ -99,11 +99,11 @@ mod tests {
         let redis = Redis::new(stage::unreachable_redis());
         for _ in 0..BREAKER_POLICY.failures {
             assert_eq!(redis.circuit(), Circuit::Closed);
-            let asked = redis.within(Duration::from_secs(5), async { Ok(redis.connection().await.map(drop)?) }).await;
+            let asked = redis.execute(Duration::from_secs(5), async { Ok(redis.connection().await.map(drop)?) }).await;
             assert!(asked.is_err());
         }
         assert_eq!(redis.circuit(), Circuit::Open);
-        let refused = redis.within(Duration::from_secs(5), std::future::pending::<anyhow::Result<()>>()).await;
+        let refused = redis.execute(Duration::from_secs(5), std::future::pending::<anyhow::Result<()>>()).await;
         assert!(refused.unwrap_err().is::<appcore::breaker::CircuitOpen>());
     }
 }

@@ -48,7 +48,7 @@ impl SweepSchedule {
 
     /// Time until the next sweep is due. `is_incomplete` is set if the bus may have lost messages
     /// since the last sweep.
-    pub fn wait(&self, is_incomplete: &AtomicBool) -> Duration {
+    pub fn time_until_due(&self, is_incomplete: &AtomicBool) -> Duration {
         let due = if is_incomplete.load(Relaxed) { self.next.min(self.gaps_count_at) } else { self.next };
         due.saturating_duration_since(Instant::now())
     }
@@ -56,7 +56,7 @@ impl SweepSchedule {
     /// Returns the sweep that is due, if any, and resets `is_incomplete`. It stays due until it is
     /// [completed](Self::looked).
     pub fn due(&mut self, is_incomplete: &AtomicBool, now: Timestamp) -> Option<SweepWindow> {
-        if !self.wait(is_incomplete).is_zero() {
+        if !self.time_until_due(is_incomplete).is_zero() {
             return None;
         }
         is_incomplete.store(false, Relaxed);
@@ -67,7 +67,7 @@ impl SweepSchedule {
     }
 
     /// Marks the sweep as completed, once its results are durable.
-    pub fn looked(&mut self, look: SweepWindow) {
+    pub fn completed(&mut self, look: SweepWindow) {
         let now = Instant::now();
         (self.next, self.gaps_count_at) = (now + self.every, now + GAP_COOLDOWN);
         self.last = Some(look.started_at);
@@ -89,14 +89,14 @@ mod tests {
         let mut lookout = SweepSchedule::new(EVERY);
         let look = lookout.due(&gap, Timestamp(0)).unwrap();
         assert!(!gap.swap(true, Relaxed), "the gap is handled");
-        assert_eq!(lookout.wait(&whole), Duration::ZERO, "due until completed");
-        lookout.looked(look);
-        assert_eq!((lookout.wait(&gap), lookout.wait(&whole)), (GAP_COOLDOWN, EVERY));
+        assert_eq!(lookout.time_until_due(&whole), Duration::ZERO, "due until completed");
+        lookout.completed(look);
+        assert_eq!((lookout.time_until_due(&gap), lookout.time_until_due(&whole)), (GAP_COOLDOWN, EVERY));
         tokio::time::advance(GAP_COOLDOWN).await;
         assert_eq!(lookout.due(&whole, Timestamp(0)), None);
         let look = lookout.due(&gap, Timestamp(0)).unwrap();
         assert!(lookout.due(&whole, Timestamp(0)).is_some(), "not completed yet");
-        lookout.looked(look);
+        lookout.completed(look);
         tokio::time::advance(EVERY).await;
         assert!(lookout.due(&whole, Timestamp(0)).is_some());
     }
@@ -110,7 +110,7 @@ mod tests {
         let mut look = |seconds, is_done| {
             let look = lookout.due(&whole, at(seconds)).unwrap();
             if is_done {
-                lookout.looked(look);
+                lookout.completed(look);
             }
             look.since
         };

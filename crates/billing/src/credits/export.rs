@@ -9,7 +9,7 @@ use dbcontext::{
     query::ledger::{self as rows, EntryFilter},
 };
 use futures_util::{Stream, stream};
-use platform::csv::{escape_formula, table};
+use platform::csv::{escape_formula, encode};
 
 use super::AccountHolder;
 use crate::{BillingService, payments::subscriptions::Payer};
@@ -47,13 +47,13 @@ pub fn export_for_holder(
     }
     let (after, before) = rows::id_range_with_margin(from, to);
     let wanted = EntryFilter { account_id: holder.map(AccountHolder::account), from, to, before };
-    let header = stream::once(async { table(vec![HEADER.map(str::to_owned)]) });
+    let header = stream::once(async { encode(vec![HEADER.map(str::to_owned)]) });
     let pieces = stream::try_unfold((service, Some(after)), move |(service, after)| async move {
         let Some(after) = after else { return Ok(None) };
         let found = rows::after(service.db.reader(), wanted, after, CHUNK_SIZE).await?;
         let is_last = (found.len() as u64) < CHUNK_SIZE;
         let next = found.last().map(|row| row.id).filter(|_| !is_last);
-        let piece = table(found.into_iter().map(csv_row).collect())?;
+        let piece = encode(found.into_iter().map(csv_row).collect())?;
         Ok::<_, AppError>(Some((piece, (service, next))))
     });
     Ok(futures_util::StreamExt::chain(header, pieces))
@@ -103,6 +103,6 @@ mod tests {
             assert_eq!(escape_formula(note.to_owned()), text);
         }
         let line = ["a", "b", "c,d", "e\"f", "g\nh", "", "i", "j"].map(str::to_owned);
-        assert_eq!(table(vec![line]).unwrap(), "a,b,\"c,d\",\"e\"\"f\",\"g\nh\",,i,j\r\n");
+        assert_eq!(encode(vec![line]).unwrap(), "a,b,\"c,d\",\"e\"\"f\",\"g\nh\",,i,j\r\n");
     }
 }

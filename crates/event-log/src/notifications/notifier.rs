@@ -30,7 +30,7 @@ use dbcontext::{
 };
 use jobs::catch_panic;
 use platform::{
-    bisect::{is_of_one, process_with_bisection},
+    bisect::{is_row_error, process_with_bisection},
     chunked_delete::delete_in_chunks,
     sweep_schedule::{SweepSchedule, SweepWindow},
 };
@@ -121,7 +121,7 @@ async fn listen(mut listener: Listener, news: Arc<PendingHeads>) {
 async fn run(service: Weak<EventLogService>, news: Arc<PendingHeads>) {
     let mut lookout = SweepSchedule::new(SWEEP_INTERVAL);
     loop {
-        let wait = lookout.wait(&news.has_gap);
+        let wait = lookout.time_until_due(&news.has_gap);
         let _ = tokio::time::timeout(wait, news.arrived.notified()).await;
         tokio::time::sleep(COALESCE_DELAY).await;
         let Some(service) = service.upgrade() else { return };
@@ -147,14 +147,14 @@ async fn run_round(service: &EventLogService, news: &PendingHeads, lookout: &mut
             news.record(id, head);
         }
         // The positions that the sweep has found stay queued until they are processed.
-        lookout.looked(look);
+        lookout.completed(look);
     }
     // Announcements that arrive meanwhile are left for the next round. Otherwise there would be no
     // pause under load, and some conversations would starve.
     let all = news.take();
     let work = |some: Vec<(ConversationId, i64)>| async move { catch_panic(process(service, news, &some)).await };
-    let mut rest = process_with_bisection(&all, MAX_CONVERSATIONS, is_of_one, work).await;
-    rest.rows().for_each(|(id, head)| news.record(*id, *head));
+    let mut rest = process_with_bisection(&all, MAX_CONVERSATIONS, is_row_error, work).await;
+    rest.rows_to_retry().for_each(|(id, head)| news.record(*id, *head));
     if let Some(error) = rest.error {
         return Err(error);
     }

@@ -81,7 +81,7 @@ impl Device {
 
     /// Approximate location, by the address or the proxy's country.
     pub(super) fn place(&self, places: &GeoIp) -> Option<GeoLocation> {
-        places.of(self.address, self.country)
+        places.locate(self.address, self.country)
     }
 
     /// Data of the device for the list of sessions.

@@ -103,7 +103,7 @@ impl MailJob {
         let subject = format!("mail:{}:{}", self.letter.name(), addressee.email.as_str());
         // A retry does not count against the limit again.
         let is_limited = self.letter.page().is_none();
-        if is_limited && work.claim.attempt <= 1 && !service.attempts.spend(subject, ADDRESS_QUOTA).await? {
+        if is_limited && work.claim.attempt <= 1 && !service.attempts.consume(subject, ADDRESS_QUOTA).await? {
             tracing::warn!(job = %work.claim.id, letter = self.letter.name(), "mail dropped by the rate limit of its address");
             return Ok(JobOutcome::Done);
         }

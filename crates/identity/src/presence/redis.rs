@@ -54,7 +54,7 @@ impl RedisPresence {
 
     /// Runs a Redis request; `None` if Redis is unavailable.
     async fn try_redis<T>(&self, question: impl Future<Output = anyhow::Result<T>>) -> Option<T> {
-        match self.redis.within(REDIS_TIMEOUT, question).await {
+        match self.redis.execute(REDIS_TIMEOUT, question).await {
             Ok(answer) => Some(answer),
             Err(error) => {
                 tracing::debug!(error = %format!("{error:#}"), "Redis unavailable, using local presence");

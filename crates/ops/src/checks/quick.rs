@@ -95,7 +95,7 @@ async fn redis(service: &OpsService) -> Option<Dependency> {
         let mut connection = redis.connection().await?;
         Ok(deadpool_redis::redis::cmd("PING").query_async::<String>(&mut connection).await?)
     };
-    let asked = probe(async { redis.within(DEPENDENCY_TIMEOUT, ping).await.is_ok() }).await;
+    let asked = probe(async { redis.execute(DEPENDENCY_TIMEOUT, ping).await.is_ok() }).await;
     Some(Dependency { circuit: Some(redis.circuit()), ..asked })
 }
 

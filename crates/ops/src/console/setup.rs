@@ -122,7 +122,7 @@ pub async fn ask_test_question(service: &OpsService, by: &Principal) -> Result<Q
 }
 
 async fn check_quota(service: &OpsService, by: &Principal, what: &str) -> Result<(), AppError> {
-    if service.identity.attempts.spend(format!("setup:{what}:{}", by.user_id), TEST_QUOTA).await? {
+    if service.identity.attempts.consume(format!("setup:{what}:{}", by.user_id), TEST_QUOTA).await? {
         Ok(())
     } else {
         Err(Code::RateLimited.into())

@@ -66,7 +66,7 @@ impl BanIndex {
     }
 
     /// Sets the ban of a network to its state in the table; `None` removes it.
-    pub(super) fn set(&self, network: IpNet, until: Option<Timestamp>) {
+    pub(super) fn sync(&self, network: IpNet, until: Option<Timestamp>) {
         let mut changed = self.lock_changed();
         changed.insert(network, Instant::now());
         match until {
@@ -76,7 +76,7 @@ impl BanIndex {
             }
             None => {
                 self.until.remove(&network);
-                self.remark();
+                self.rebuild_prefix_lens();
             }
         }
     }
@@ -92,7 +92,7 @@ impl BanIndex {
                 self.until.insert(*network, *until);
             }
         }
-        self.remark();
+        self.rebuild_prefix_lens();
     }
 
     fn lock_changed(&self) -> MutexGuard<'_, HashMap<IpNet, Instant>> {
@@ -106,7 +106,7 @@ impl BanIndex {
 
     /// Recomputes the prefix lengths in use. The caller must hold the lock of `changed`, so that no
     /// ban is added concurrently.
-    fn remark(&self) {
+    fn rebuild_prefix_lens(&self) {
         let mut lengths = [0; 4];
         for entry in &self.until {
             let (word, bit) = mask_bit(*entry.key());
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(until(&book, "2001:db8:1::1"), Some(9));
         assert_eq!(until(&book, "2001:db8:1::2"), None);
         assert_eq!(book.until("203.0.113.10".parse().unwrap(), Timestamp(5)), None, "it is over");
-        book.set(network("203.0.113.0/24"), None);
+        book.sync(network("203.0.113.0/24"), None);
         assert_eq!(until(&book, "203.0.113.9"), Some(1));
     }
 
@@ -166,7 +166,7 @@ mod tests {
         book.extend(old, Timestamp(1));
         book.extend(lifted, Timestamp(1));
         let began = Instant::now();
-        book.set(lifted, None);
+        book.sync(lifted, None);
         book.extend(new, Timestamp(1));
         let read = HashMap::from([(lifted, Timestamp(1))]);
         book.replace(&read, began);

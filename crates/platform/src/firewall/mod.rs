@@ -108,7 +108,7 @@ impl Firewall {
         });
         if firewall.is_on {
             let envelope = firewall.bus.subscribe();
-            firewall.read().await?;
+            firewall.reload().await?;
             tokio::spawn(Arc::clone(&firewall).follow(envelope));
             tokio::spawn(Arc::clone(&firewall).maintain());
         }
@@ -181,8 +181,8 @@ impl Firewall {
             return;
         }
         metrics().gates.violation(violation.as_str());
-        let network = network::of(address);
-        if !self.violations.count(network).await {
+        let network = network::counted_network(address);
+        if !self.violations.record(network).await {
             return;
         }
         let until = match self.ban_for(network, violation).await {
@@ -242,7 +242,7 @@ impl Firewall {
         tx.commit().await.map_err(app_error)?;
         let network: IpNet = network.parse().map_err(AppError::internal)?;
         if self.is_on {
-            self.book(is_automatic).set(network, until);
+            self.bans_of(is_automatic).sync(network, until);
         }
         self.publish(Signal::BanLifted(network)).await;
         Ok(())
@@ -321,7 +321,7 @@ impl Firewall {
         }
     }
 
-    async fn read(&self) -> Result<(), AppError> {
+    async fn reload(&self) -> Result<(), AppError> {
         let began = Instant::now();
         let rows = rows::active(self.db.reader(), self.clock.now(), MAX_BANS).await?;
         let (mut automatic, mut manual) = (HashMap::new(), HashMap::new());
@@ -336,7 +336,7 @@ impl Firewall {
         Ok(())
     }
 
-    const fn book(&self, is_automatic: bool) -> &BanIndex {
+    const fn bans_of(&self, is_automatic: bool) -> &BanIndex {
         if is_automatic { &self.automatic } else { &self.manual }
     }
 
@@ -344,7 +344,7 @@ impl Firewall {
         while let Some(message) = envelope.recv().await {
             match message {
                 BusMessage::Signal(Signal::Banned { network, until, is_manual }) => {
-                    self.book(!is_manual).extend(network, until);
+                    self.bans_of(!is_manual).extend(network, until);
                 }
                 // A ban may be among the lost messages.
                 BusMessage::Signal(Signal::BanLifted(_) | Signal::Gap) => self.reload_due.notify_one(),
@@ -360,10 +360,10 @@ impl Firewall {
         sweeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let done = tokio::select! {
-                () = self.reload_due.notified() => catch_panic(self.read()).await,
+                () = self.reload_due.notified() => catch_panic(self.reload()).await,
                 _ = reading.tick() => {
                     self.violations.sweep();
-                    catch_panic(self.read()).await
+                    catch_panic(self.reload()).await
                 }
                 _ = sweeping.tick() => catch_panic(rows::delete_ended(self.db.writer(), self.clock.now().minus(BAN_RETENTION))).await,
             };

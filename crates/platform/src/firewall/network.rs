@@ -14,7 +14,7 @@ const MIN_PREFIX_IPV4: u8 = 8;
 const MIN_PREFIX_IPV6: u8 = 16;
 
 /// Network by which the violations of an address are counted and by which it is banned.
-pub(super) fn of(address: IpAddr) -> IpNet {
+pub(super) fn counted_network(address: IpAddr) -> IpNet {
     match address.to_canonical() {
         IpAddr::V4(address) => IpNet::from(IpAddr::V4(address)),
         address => network_of_len(address, IPV6_PREFIX),
@@ -32,7 +32,7 @@ pub(super) fn parse(text: &str) -> Result<IpNet, AppError> {
     let text = text.trim();
     let network = match text.parse::<IpNet>() {
         Ok(network) => canonical(network),
-        Err(_) => text.parse().ok().map(of),
+        Err(_) => text.parse().ok().map(counted_network),
     };
     let network = network.ok_or_else(|| {
         AppError::field("address", "invalid", "Enter an IP address or range, such as 203.0.113.0/24 or 2001:db8::/48.")
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn addresses_map_to_their_network() {
-        let of = |text: &str| of(text.parse().unwrap()).to_string();
+        let of = |text: &str| counted_network(text.parse().unwrap()).to_string();
         assert_eq!(of("203.0.113.9"), "203.0.113.9/32");
         assert_eq!(of("::ffff:203.0.113.9"), "203.0.113.9/32");
         assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");

@@ -37,7 +37,7 @@ impl Violations {
 
     /// Counts a violation of the network. Returns true if the limit is reached; the count is reset
     /// then.
-    pub(super) async fn count(&self, network: IpNet) -> bool {
+    pub(super) async fn record(&self, network: IpNet) -> bool {
         if self.most == 0 {
             return false;
         }
@@ -62,7 +62,7 @@ impl Violations {
             let mut call = shared.script.key(format!("natter:violations:{network}"));
             anyhow::Ok(call.arg(self.most).arg(window).invoke_async::<bool>(&mut connection).await?)
         };
-        match shared.redis.within(REDIS_TIMEOUT, asked).await {
+        match shared.redis.execute(REDIS_TIMEOUT, asked).await {
             Ok(is_enough) => Some(is_enough),
             Err(error) => {
                 tracing::debug!(error = format!("{error:#}"), "redis unavailable, counting violations per instance");
@@ -110,10 +110,10 @@ mod tests {
         }
         for instances in each {
             let network = somebody();
-            let racing = (0..23).map(|n| instances[n % instances.len()].count(network));
+            let racing = (0..23).map(|n| instances[n % instances.len()].record(network));
             let bans = futures_util::future::join_all(racing).await.into_iter().filter(|is_ban| *is_ban).count();
             assert_eq!(bans, 4, "{} instances", instances.len());
-            assert!(!instances[0].count(somebody()).await, "other networks are counted separately");
+            assert!(!instances[0].record(somebody()).await, "other networks are counted separately");
         }
     }
 
@@ -124,12 +124,12 @@ mod tests {
         let network = somebody();
         for seconds in [0, 6, 6, 6] {
             clock.advance(Duration::from_secs(seconds));
-            assert!(!violations.count(network).await);
+            assert!(!violations.record(network).await);
         }
         clock.advance(Duration::from_secs(1));
-        assert!(violations.count(network).await);
+        assert!(violations.record(network).await);
         clock.advance(Duration::from_secs(60));
-        assert!(!violations.count(somebody()).await);
+        assert!(!violations.record(somebody()).await);
         violations.sweep();
         assert_eq!(violations.own.len(), 1);
     }
@@ -137,6 +137,6 @@ mod tests {
     #[tokio::test]
     async fn a_limit_of_zero_disables_bans() {
         let violations = Violations::new(0, Duration::from_secs(10), Clock::system(), None);
-        assert!(!violations.count(somebody()).await);
+        assert!(!violations.record(somebody()).await);
     }
 }

@@ -64,7 +64,7 @@ impl BodyBudget {
 
     /// Bytes that all bodies currently occupy.
     #[must_use]
-    pub fn held(&self) -> usize {
+    pub fn bytes_in_use(&self) -> usize {
         self.lock().all
     }
 
@@ -88,14 +88,14 @@ impl BodyBudget {
 impl BodyLease {
     /// Maximum size of a single body in bytes, which applies even when the budget is unused.
     #[must_use]
-    pub fn largest(&self) -> usize {
+    pub fn max_body_bytes(&self) -> usize {
         let large = self.budget.most_of_large().max(SMALL_BODY_BYTES.min(self.budget.limit));
         self.subject.map_or(large, |subject| large.min(self.budget.most_of(subject)))
     }
 
     /// Reserves more bytes for the body. Returns `RateLimited` if the caller's share is exhausted,
     /// `Unavailable` if the instance's budget is.
-    pub fn grow(&mut self, bytes: usize) -> Result<(), AppError> {
+    pub fn reserve(&mut self, bytes: usize) -> Result<(), AppError> {
         let most = if self.bytes + bytes > SMALL_BODY_BYTES { self.budget.most_of_large() } else { self.budget.limit };
         let mut held = self.budget.lock();
         if let Some(subject) = self.subject {
@@ -163,33 +163,33 @@ mod tests {
     fn callers_are_limited_separately() {
         let budget = budget(1_000 * KIB);
         let mut first = budget.start_lease(at("2001:db8::1"));
-        first.grow(60 * KIB).unwrap();
+        first.reserve(60 * KIB).unwrap();
         // Both IPv6 addresses are in one /64 and share a budget.
         let mut second = budget.start_lease(at("2001:db8::2"));
-        let error = second.grow(60 * KIB).unwrap_err();
+        let error = second.reserve(60 * KIB).unwrap_err();
         assert_eq!((error.code(), error.retry_after()), (Code::RateLimited, Some(RETRY_AFTER)));
-        second.grow(40 * KIB).unwrap();
-        budget.start_lease(at("2001:db8:0:1::1")).grow(60 * KIB).unwrap();
-        budget.start_lease(Some(LimitSubject::User(UserId::new()))).grow(150 * KIB).unwrap();
-        assert_eq!(budget.held(), 100 * KIB, "refused and released bodies take nothing");
+        second.reserve(40 * KIB).unwrap();
+        budget.start_lease(at("2001:db8:0:1::1")).reserve(60 * KIB).unwrap();
+        budget.start_lease(Some(LimitSubject::User(UserId::new()))).reserve(150 * KIB).unwrap();
+        assert_eq!(budget.bytes_in_use(), 100 * KIB, "refused and released bodies take nothing");
         drop(first);
-        second.grow(60 * KIB).unwrap();
+        second.reserve(60 * KIB).unwrap();
         drop(second);
-        assert_eq!((budget.held(), budget.lock().by.len()), (0, 0));
+        assert_eq!((budget.bytes_in_use(), budget.lock().by.len()), (0, 0));
     }
 
     #[test]
     fn large_bodies_leave_space_for_small_ones() {
         let budget = budget(400 * KIB);
         let mut large: Vec<BodyLease> = (0..3).map(|_| budget.start_lease(None)).collect();
-        large.iter_mut().for_each(|lease| lease.grow(100 * KIB).unwrap());
-        assert_eq!(large[0].grow(1).unwrap_err().code(), Code::Unavailable);
+        large.iter_mut().for_each(|lease| lease.reserve(100 * KIB).unwrap());
+        assert_eq!(large[0].reserve(1).unwrap_err().code(), Code::Unavailable);
         let mut small = budget.start_lease(None);
-        small.grow(SMALL_BODY_BYTES).unwrap();
-        assert_eq!(small.grow(1).unwrap_err().code(), Code::Unavailable, "it has become a large body");
-        assert_eq!(budget.start_lease(None).grow(37 * KIB).unwrap_err().code(), Code::Unavailable);
-        assert_eq!((budget.held(), small.largest()), (364 * KIB, 300 * KIB));
-        assert_eq!(budget.start_lease(at("192.0.2.1")).largest(), 100 * KIB);
+        small.reserve(SMALL_BODY_BYTES).unwrap();
+        assert_eq!(small.reserve(1).unwrap_err().code(), Code::Unavailable, "it has become a large body");
+        assert_eq!(budget.start_lease(None).reserve(37 * KIB).unwrap_err().code(), Code::Unavailable);
+        assert_eq!((budget.bytes_in_use(), small.max_body_bytes()), (364 * KIB, 300 * KIB));
+        assert_eq!(budget.start_lease(at("192.0.2.1")).max_body_bytes(), 100 * KIB);
     }
 
     #[test]
@@ -202,8 +202,8 @@ mod tests {
                 move || {
                     let subject = IpAddr::from([192, 0, 2, u8::try_from(n).unwrap()]);
                     let mut lease = budget.start_lease(Some(LimitSubject::Address(subject)));
-                    let took = (0..1_000).filter(|_| lease.grow(100).is_ok()).count();
-                    assert!(budget.held() <= 100 * KIB);
+                    let took = (0..1_000).filter(|_| lease.reserve(100).is_ok()).count();
+                    assert!(budget.bytes_in_use() <= 100 * KIB);
                     (took, lease)
                 }
             };
@@ -213,6 +213,6 @@ mod tests {
             ended.iter().map(|(took, _)| took).sum()
         });
         assert_eq!(took, 100 * KIB / 100);
-        assert_eq!(budget.held(), 0);
+        assert_eq!(budget.bytes_in_use(), 0);
     }
 }

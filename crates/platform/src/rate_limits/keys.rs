@@ -139,7 +139,7 @@ impl KeyLimits {
         let tokens = limit.tpm.map_or(0, |most| tokens.min(most));
         if let Some(shared) = &self.0.shared {
             match shared.take(key, limit, tokens).await {
-                Ok(answer) => return answer.map(|figures| self.taken(figures, tokens, key, limit)),
+                Ok(answer) => return answer.map(|figures| self.admission(figures, tokens, key, limit)),
                 Err(error) => {
                     tracing::debug!(
                         error = format!("{error:#}"),
@@ -151,7 +151,7 @@ impl KeyLimits {
         self.admit_locally(key, limit, tokens)
     }
 
-    fn taken(
+    fn admission(
         &self,
         (figures, id): (KeyLimitStates, Uuid),
         tokens: u32,
@@ -264,7 +264,7 @@ impl Shared {
                 .await?;
             Ok(answer)
         };
-        let (refusal, requests, tokens, left) = self.redis.within(REDIS_TIMEOUT, asking).await?;
+        let (refusal, requests, tokens, left) = self.redis.execute(REDIS_TIMEOUT, asking).await?;
         let left = Duration::from_millis(left);
         let figures = KeyLimitStates::new(limit, requests, tokens, left);
         let refused = |measure, retry_after| Ok(Err(Exceeded { measure, retry_after, figures }));
@@ -281,7 +281,7 @@ impl Shared {
             let mut connection = self.redis.connection().await?;
             Ok(self.tokens.key(minute_key(key)).arg(tokens).invoke_async::<()>(&mut connection).await?)
         };
-        if let Err(error) = self.redis.within(REDIS_TIMEOUT, correcting).await {
+        if let Err(error) = self.redis.execute(REDIS_TIMEOUT, correcting).await {
             tracing::debug!(error = format!("{error:#}"), "failed to correct the tokens of a request");
         }
     }
@@ -309,7 +309,7 @@ impl Shared {
             renewal.arg(lifetime()).arg(ids);
             Ok(renewal.invoke_async::<()>(&mut connection).await?)
         };
-        self.redis.within(REDIS_TIMEOUT, renewing).await
+        self.redis.execute(REDIS_TIMEOUT, renewing).await
     }
 }
 
@@ -357,7 +357,7 @@ impl Drop for KeySlot {
                 let leave = cmd("ZREM").arg(slots_key(key)).arg(id.simple().to_string()).to_owned();
                 Ok(leave.query_async::<()>(&mut connection).await?)
             };
-            if let Err(error) = redis.within(REDIS_TIMEOUT, leaving).await {
+            if let Err(error) = redis.execute(REDIS_TIMEOUT, leaving).await {
                 tracing::debug!(error = format!("{error:#}"), "failed to release concurrency slot");
             }
         });

@@ -147,7 +147,7 @@ async fn sweep(state: Weak<State>, clock: Clock) {
         let swept = tokio::task::spawn_blocking(move || {
             let window = |group: &RateGroup| state.windows.get(group).copied().unwrap_or_default();
             state.counters.retain(|(group, _), counter| counter.window >= window_of(now, window(group)).0);
-            state.sliding.retain(|(group, _), slices| !slices.is_over(now, window(group)));
+            state.sliding.retain(|(group, _), slices| !slices.is_expired(now, window(group)));
             state.buckets.values().for_each(RateLimiter::retain_recent);
         });
         let _ = swept.await;

@@ -45,7 +45,7 @@ impl RedisLimits {
         // another format.
         let kind = if limit.strategy == Strategy::SlidingWindow { "slices" } else { "limit" };
         let key = format!("natter:{kind}:{}:{subject}", group.as_str());
-        match self.redis.within(REDIS_TIMEOUT, self.invoke(key, limit)).await {
+        match self.redis.execute(REDIS_TIMEOUT, self.invoke(key, limit)).await {
             Ok(answer) => Some(answer),
             Err(error) => {
                 tracing::debug!(error = format!("{error:#}"), "redis unavailable, counting rate limits per instance");
@@ -61,7 +61,7 @@ impl RedisLimits {
             Strategy::FixedWindow => &self.fixed,
             Strategy::SlidingWindow => &self.sliding,
             Strategy::TokenBucket => &self.bucket,
-            Strategy::Concurrency => return self.enter(&mut connection, key, limit).await,
+            Strategy::Concurrency => return self.acquire_slot(&mut connection, key, limit).await,
         };
         // Result of the script: whether the call is allowed, the remaining calls, milliseconds
         // until the limit is full again, and milliseconds to wait before a retry.
@@ -75,7 +75,7 @@ impl RedisLimits {
         Ok((verdict, None))
     }
 
-    async fn enter(
+    async fn acquire_slot(
         &self,
         connection: &mut deadpool_redis::Connection,
         key: String,
@@ -108,7 +108,7 @@ impl Drop for ConcurrencySlot {
                 let mut connection = redis.connection().await?;
                 Ok(cmd("ZREM").arg(key).arg(id).query_async::<()>(&mut connection).await?)
             };
-            if let Err(error) = redis.within(REDIS_TIMEOUT, leaving).await {
+            if let Err(error) = redis.execute(REDIS_TIMEOUT, leaving).await {
                 tracing::debug!(%error, "failed to release concurrency slot");
             }
         });

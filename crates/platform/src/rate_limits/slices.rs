@@ -25,7 +25,7 @@ struct Slice {
 impl SlidingWindow {
     /// Counts a call if the limit allows it.
     pub fn admit(&mut self, now: Timestamp, limit: Limit) -> RateDecision {
-        let length = length(limit.window);
+        let length = slice_millis(limit.window);
         // If the clock is set back, time continues in the newest slice, so that earlier calls stay
         // counted.
         let newest = self.0.back().map_or(i64::MIN, |slice| slice.number);
@@ -58,13 +58,13 @@ impl SlidingWindow {
     }
 
     /// True if all calls are outside of the window.
-    pub fn is_over(&self, now: Timestamp, window: Duration) -> bool {
-        let current = now.millis().div_euclid(length(window));
+    pub fn is_expired(&self, now: Timestamp, window: Duration) -> bool {
+        let current = now.millis().div_euclid(slice_millis(window));
         self.0.back().is_none_or(|slice| slice.number < current - i64::from(SLICES))
     }
 }
 
 /// Length of a slice, in milliseconds.
-fn length(window: Duration) -> i64 {
+fn slice_millis(window: Duration) -> i64 {
     i64::try_from(window.as_millis().div_ceil(u128::from(SLICES))).unwrap_or(i64::MAX / 64).max(1)
 }

@@ -180,7 +180,7 @@ fn sliding_windows_never_exceed_the_limit() {
         }
         let most = fullest(&allowed, millis);
         assert!(most <= limit.limit as usize, "seed {seed}: {most} of {}", limit.limit);
-        assert!(slices.is_over(Timestamp(i64::try_from(now + millis + millis / 16 + 64).unwrap()), window));
+        assert!(slices.is_expired(Timestamp(i64::try_from(now + millis + millis / 16 + 64).unwrap()), window));
     }
 }
 

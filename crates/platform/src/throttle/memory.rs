@@ -34,7 +34,7 @@ struct Counter {
 }
 
 impl Counter {
-    fn settle(&mut self, now: Timestamp) {
+    fn expire(&mut self, now: Timestamp) {
         self.pending.retain(|_, given_up| *given_up > now);
         if self.until <= now {
             self.failed = 0;
@@ -54,11 +54,11 @@ impl MemoryThrottle {
     pub fn begin(&self, attempt: &Attempt) -> Admission {
         let now = self.clock.now();
         let mut subjects = self.lock();
-        subjects.tidy(now);
+        subjects.evict_idle(now);
         let (mut wait, mut busy, mut has_failed) = (None, false, false);
         for subject in &attempt.subjects {
             let Some(counter) = subjects.counters.get_mut(&subject.name) else { continue };
-            counter.settle(now);
+            counter.expire(now);
             let pending = u32::try_from(counter.pending.len()).unwrap_or(u32::MAX);
             has_failed |= counter.failed > 0;
             if counter.failed >= subject.limit {
@@ -95,7 +95,7 @@ impl MemoryThrottle {
                     until: now,
                     pending: HashMap::new(),
                 });
-                counter.settle(now);
+                counter.expire(now);
                 if counter.failed == 0 {
                     counter.until = now.plus(attempt.window);
                 }
@@ -116,12 +116,12 @@ impl MemoryThrottle {
 }
 
 impl Subjects {
-    fn tidy(&mut self, now: Timestamp) {
+    fn evict_idle(&mut self, now: Timestamp) {
         if self.counters.len() < self.evict_at.max(EVICTION_THRESHOLD) {
             return;
         }
         self.counters.retain(|_, counter| {
-            counter.settle(now);
+            counter.expire(now);
             !counter.is_idle()
         });
         self.evict_at = self.counters.len() * 2;

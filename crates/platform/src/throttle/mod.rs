@@ -97,7 +97,7 @@ impl Throttle {
     }
 
     /// Counts a use of a quota. Returns false if the quota is exhausted.
-    pub async fn spend(&self, subject: String, quota: Quota) -> Result<bool, AppError> {
+    pub async fn consume(&self, subject: String, quota: Quota) -> Result<bool, AppError> {
         let subject = ThrottleSubject { name: subject, limit: quota.limit };
         match self.begin(vec![subject], quota.window).await {
             Ok(attempt) => {

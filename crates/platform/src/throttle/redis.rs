@@ -55,7 +55,7 @@ impl RedisThrottle {
             }
             anyhow::Ok(call.invoke_async(&mut connection).await?)
         };
-        match self.redis.within(REDIS_TIMEOUT, call).await {
+        match self.redis.execute(REDIS_TIMEOUT, call).await {
             Ok(answer) => Some(answer),
             Err(error) => {
                 tracing::debug!(error = format!("{error:#}"), "redis unavailable, counting attempts per instance");

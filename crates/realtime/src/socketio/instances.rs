@@ -102,7 +102,7 @@ impl Instances {
 
     async fn refresh(&self) {
         if let Some(redis) = &self.app.redis {
-            match redis.within(REDIS_TIMEOUT, self.exchange(redis)).await {
+            match redis.execute(REDIS_TIMEOUT, self.exchange(redis)).await {
                 Ok(all) => self.learn(all),
                 Err(error) => tracing::debug!(error = format!("{error:#}"), "failed to refresh instance list"),
             }

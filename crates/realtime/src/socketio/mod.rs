@@ -187,7 +187,7 @@ pub async fn respond(
         };
         return http::respond(answer);
     }
-    let room = |bytes| lease.grow(bytes).map_err(|error| refused_for(&error));
+    let room = |bytes| lease.reserve(bytes).map_err(|error| refused_for(&error));
     let answer = match (question.sid, socket_io.forwarder(&question, http.headers().contains_key(FORWARDED_HEADER))) {
         (Some(sid), Some(forwarder)) => forwarder.poll(&sid, http.method(), payload, room, &socket_io.shard).await,
         _ => http::poll(&socket_io.engine, http.method(), question, payload, room, caller).await,

@@ -47,7 +47,7 @@ fn key(fingerprint: &[u8]) -> Vec<u8> {
 #[async_trait]
 impl TicketStore for RedisTickets {
     async fn store(&self, fingerprint: &[u8], holder: TicketHolder) {
-        let kept = self.redis.within(REDIS_TIMEOUT, self.set(fingerprint, &holder)).await;
+        let kept = self.redis.execute(REDIS_TIMEOUT, self.set(fingerprint, &holder)).await;
         if kept.is_err() {
             tracing::debug!("Redis unavailable, storing ticket locally");
             self.own.store(fingerprint, holder).await;
@@ -58,6 +58,6 @@ impl TicketStore for RedisTickets {
         if let Some(holder) = self.own.consume(fingerprint).await {
             return Some(holder);
         }
-        self.redis.within(REDIS_TIMEOUT, self.get_and_delete(fingerprint)).await.ok()?
+        self.redis.execute(REDIS_TIMEOUT, self.get_and_delete(fingerprint)).await.ok()?
     }
 }
