@@ -216,7 +216,7 @@ pub struct ShardHandle {
 impl ShardHandle {
     /// Registers a connection of this user. Fails if the user has too many connections or the
     /// instance is draining.
-    pub async fn admit(&self, user: UserId) -> Result<Permit, AppError> {
+    pub async fn register(&self, user: UserId) -> Result<Permit, AppError> {
         match self.broadcaster.send(Register(user)).await {
             Ok(answer) => answer,
             Err(error) => Err(AppError::unavailable(error)),
@@ -307,13 +307,13 @@ mod tests {
         .unwrap();
         let (shards, user) = (WsBroadcaster::start(app), UserId::new());
         {
-            let mut admitted = Box::pin(shards.admit(user));
+            let mut admitted = Box::pin(shards.register(user));
             assert!(futures_util::poll!(&mut admitted).is_pending());
             // The client disconnects before its registration is answered.
         }
         let mut total = shards.total.clone();
         let permit = loop {
-            match shards.admit(user).await {
+            match shards.register(user).await {
                 Ok(permit) => break permit,
                 Err(error) => assert_eq!(error.code(), Code::TooManyConnections),
             }

@@ -68,7 +68,7 @@ impl Close {
 
     /// Answer to a client's close frame, with the code that the client sent.
     #[must_use]
-    pub fn answer(code: Option<u16>) -> Self {
+    pub fn echo(code: Option<u16>) -> Self {
         Self { code: code.unwrap_or(Self::NORMAL.code), reason: "", reconnect: Reconnect::Yes }
     }
 

@@ -44,9 +44,9 @@ impl Opening {
         out.set_address(source.address);
         let conversations = arrival.settle(&following, Some(&out));
         let now = app.clock.now();
-        let hello = hello::hello(app, &principal, &conversations, &following, now);
-        out.greet(preface);
-        out.greet(out.fit(wire.encode(&FrameBody::control(Hello::KIND, now, &hello, None))));
+        let hello = hello::encode(app, &principal, &conversations, &following, now);
+        out.push_first(preface);
+        out.push_first(out.compress_if_long(wire.encode(&FrameBody::control(Hello::KIND, now, &hello, None))));
         out.flush();
         shard.watch(&out);
         shard.close_if_banned(&out);
@@ -106,7 +106,7 @@ pub(crate) async fn serve(live: OpenConnection, mut inbound: Inbound) {
     if !out.is_broken() {
         Box::pin(socket::linger(&out)).await;
     }
-    out.give_up();
+    out.abort();
 }
 
 /// Decodes frames of native clients.

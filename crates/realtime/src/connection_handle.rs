@@ -153,13 +153,13 @@ impl ConnectionHandle {
     }
 
     /// Clears the flag. The shard calls this when it removes the connection from its flush list.
-    pub fn cleaned(&self) {
+    pub fn clear_dirty(&self) {
         self.is_dirty.set(false);
     }
 
     /// Returns true on the first call with this delivery number.
     #[must_use]
-    pub fn takes(&self, stamp: u64) -> bool {
+    pub fn claim_stamp(&self, stamp: u64) -> bool {
         self.stamp.replace(stamp) != stamp
     }
 
@@ -174,7 +174,7 @@ impl ConnectionHandle {
 
     /// True if the client displays the conversation.
     #[must_use]
-    pub fn shows(&self, conversation: ConversationId) -> bool {
+    pub fn displays(&self, conversation: ConversationId) -> bool {
         self.shown.borrow().as_ref().is_some_and(|shown| shown.conversations.binary_search(&conversation).is_ok())
     }
 
@@ -211,7 +211,7 @@ impl ConnectionHandle {
     }
 
     /// Withholds live events of the conversation until [`Self::resume`].
-    pub fn hold(&self, conversation: ConversationId) {
+    pub fn withhold(&self, conversation: ConversationId) {
         self.skip_until(conversation, ALL_EVENTS);
     }
 

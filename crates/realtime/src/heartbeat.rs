@@ -43,7 +43,7 @@ impl HeartbeatWheel {
 
     /// Time without a sign of life after which a connection is closed.
     #[must_use]
-    pub fn patience(&self) -> Duration {
+    pub fn silence_timeout(&self) -> Duration {
         self.heartbeat.mul_f64(TIMEOUT_HEARTBEATS)
     }
 
@@ -67,7 +67,7 @@ impl HeartbeatWheel {
     /// before `soon`.
     pub fn visit(&mut self, now: Instant, soon: Timestamp) -> Vec<Rc<ConnectionHandle>> {
         self.at = (self.at + 1) % SLOTS;
-        let patience = self.patience();
+        let patience = self.silence_timeout();
         let mut expiring = Vec::new();
         for out in &self.slots[self.at] {
             if out.expires_at <= soon {

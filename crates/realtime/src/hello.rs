@@ -12,7 +12,7 @@ use conversations::ConnectionSubscriptions;
 
 /// Builds the payload of `hello` as compact JSON.
 #[must_use]
-pub fn hello(
+pub fn encode(
     app: &App,
     principal: &Principal,
     conversations: &[(ConversationId, i64)],
@@ -40,5 +40,5 @@ pub fn hello(
         conversations: &conversations,
     };
     // The payload consists of ids and numbers, so serialising it can't fail.
-    serde_json::to_vec(&hello).unwrap_or_default()
+    serde_json::to_vec(&encode).unwrap_or_default()
 }

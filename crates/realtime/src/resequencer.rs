@@ -45,7 +45,7 @@ impl<T> Resequencer<T> {
     }
 
     /// Accepts an event and appends all events that are now in order to `passed`.
-    pub fn offer(&mut self, seq: i64, item: T, passed: &mut Vec<T>) {
+    pub fn push(&mut self, seq: i64, item: T, passed: &mut Vec<T>) {
         if seq <= self.last {
             return;
         }
@@ -86,7 +86,7 @@ mod tests {
     fn offer_all(order: &mut Resequencer<i64>, seqs: &[i64]) -> Vec<i64> {
         let mut passed = Vec::new();
         for seq in seqs {
-            order.offer(*seq, *seq, &mut passed);
+            order.push(*seq, *seq, &mut passed);
         }
         passed
     }
@@ -146,12 +146,12 @@ mod tests {
             let mut passed = Vec::new();
             let fill = |order: &mut Resequencer<i64>, passed: &mut Vec<i64>| {
                 for seq in order.last() + 1..=newest {
-                    order.offer(seq, seq, passed);
+                    order.push(seq, seq, passed);
                 }
             };
             for (offset, looks_at_log) in arrivals {
                 let seq = (first + 1 + offset).min(newest);
-                order.offer(seq, seq, &mut passed);
+                order.push(seq, seq, &mut passed);
                 if looks_at_log && order.is_waiting() {
                     fill(&mut order, &mut passed);
                 }

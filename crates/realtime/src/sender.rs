@@ -112,7 +112,7 @@ impl Sender {
     /// Compresses a frame for this client only, if the client's frames of this length are
     /// compressed.
     #[must_use]
-    pub fn fit(&self, frame: Bytes) -> Bytes {
+    pub fn compress_if_long(&self, frame: Bytes) -> Bytes {
         if self.deflates(frame.len()) { frame::shrink(&frame) } else { frame }
     }
 
@@ -219,7 +219,7 @@ impl Sender {
             Ok(sent) if sent == frame.len() => return,
             Ok(sent) => sent,
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
-            Err(_) => return self.give_up(),
+            Err(_) => return self.abort(),
         };
         self.queue.borrow_mut().push_partial(frame.clone(), sent);
         self.is_blocked.set(true);
@@ -227,7 +227,7 @@ impl Sender {
     }
 
     /// Queues the first frame of the connection, which may exceed the limit.
-    pub fn greet(&self, frame: Bytes) {
+    pub fn push_first(&self, frame: Bytes) {
         if self.is_open() {
             self.queue.borrow_mut().push_uncounted(frame);
         }
@@ -256,7 +256,7 @@ impl Sender {
     }
 
     /// Closes the connection without a close frame, because the client is gone.
-    pub fn give_up(&self) {
+    pub fn abort(&self) {
         self.state.set(State::Broken);
         self.queue.borrow_mut().clear();
         self.record_progress();
@@ -289,7 +289,7 @@ impl Sender {
                 self.is_blocked.set(true);
                 self.task.notify_one();
             }
-            Err(_) => self.give_up(),
+            Err(_) => self.abort(),
         }
     }
 
@@ -347,13 +347,13 @@ impl Sender {
     }
 
     /// Records that the client has sent something.
-    pub fn heard(&self) {
+    pub fn record_activity(&self) {
         self.last_activity.set(Instant::now());
     }
 
     /// Time at which the client last sent something.
     #[must_use]
-    pub fn heard_at(&self) -> Instant {
+    pub fn last_activity(&self) -> Instant {
         self.last_activity.get()
     }
 

@@ -111,19 +111,19 @@ pub async fn run(sender: &Sender, inbound: &mut Inbound, handler: &mut impl Hand
             () = sender.woken() => {}
             ready = socket.writable(), if sender.is_blocked() => match ready {
                 Ok(()) => sender.unblock(),
-                Err(_) => return sender.give_up(),
+                Err(_) => return sender.abort(),
             },
             ready = socket.readable(), if reads => {
                 if ready.is_err() {
-                    return sender.give_up();
+                    return sender.abort();
                 }
                 match inbound.receive(socket) {
                     Ok(0) => continue,
                     Ok(read) => {
                         in_turn += read;
-                        sender.heard();
+                        sender.record_activity();
                     }
-                    Err(Disconnected) => return sender.give_up(),
+                    Err(Disconnected) => return sender.abort(),
                 }
             }
         }
@@ -145,7 +145,7 @@ async fn take_messages(sender: &Sender, inbound: &mut Inbound, handler: &mut imp
                 if sender.push(frame::frame(Kind::Pong, &data)) { Ok(()) } else { Err(Close::TOO_SLOW) }
             }
             Ok(Some(Incoming::Pong)) => Ok(()),
-            Ok(Some(Incoming::Close(code))) => Err(Close::answer(code)),
+            Ok(Some(Incoming::Close(code))) => Err(Close::echo(code)),
             Ok(Some(message)) => handler.handle(message).await,
             Ok(None) => break,
             Err(close) => Err(close),

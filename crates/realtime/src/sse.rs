@@ -63,8 +63,8 @@ pub async fn follow(
 ) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
     let shard = request.app_data::<Rc<Shard>>().cloned().ok_or_else(|| AppError::internal(NoShard))?;
     check_displayed(&shown)?;
-    let permit = shard.shards().admit(principal.user_id).await?;
-    let (arrival, following) = shard.invite(principal.user_id).await?;
+    let permit = shard.shards().register(principal.user_id).await?;
+    let (arrival, following) = shard.load_subscriptions(principal.user_id).await?;
     let app = shard.app();
     let out = ConnectionHandle::new(&Identity::from(principal), Wire::Sse, None, shard.shards().backlog());
     out.set_address(principal.address);
@@ -72,11 +72,11 @@ pub async fn follow(
     shard.show(&out, shown);
     let now = app.clock.now();
     let resumed = last_event_id.and_then(cursor);
-    let hello = hello::hello(app, principal, &conversations, &following, now);
+    let hello = hello::encode(app, principal, &conversations, &following, now);
     // A resumed stream keeps its old cursor until it has caught up.
     let here = resumed.unwrap_or(Cursor { moment: now, position: None });
-    out.greet(sse::encode_retry(rand::rng().random_range(RETRY)));
-    out.greet(sse::encode(&FrameBody::control(Hello::KIND, now, &hello, None), Some(&here)));
+    out.push_first(sse::encode_retry(rand::rng().random_range(RETRY)));
+    out.push_first(sse::encode(&FrameBody::control(Hello::KIND, now, &hello, None), Some(&here)));
     shard.watch(&out);
     shard.close_if_banned(&out);
     shard.end_when_expired(&out);
@@ -148,7 +148,7 @@ impl Stream for EventStream {
 impl Drop for EventStream {
     fn drop(&mut self) {
         self.shard.leave(&self.out);
-        self.out.give_up();
+        self.out.abort();
     }
 }
 

@@ -71,8 +71,8 @@ pub(crate) async fn prepare_opening(
     source: RequestSource,
 ) -> Result<Opening, AppError> {
     principal.require_scope(Scope::Read)?;
-    let permit = shard.shards().admit(principal.user_id).await?;
-    let (arrival, following) = shard.invite(principal.user_id).await?;
+    let permit = shard.shards().register(principal.user_id).await?;
+    let (arrival, following) = shard.load_subscriptions(principal.user_id).await?;
     Ok(Opening { shard: Rc::clone(shard), principal, permit, arrival, following, wire, source })
 }
 

@@ -108,7 +108,7 @@ impl State {
     pub(crate) fn offer(&mut self, i: usize, seq: u8) {
         let mut passed = Vec::new();
         if let Some(room) = &mut self.instances[i].room {
-            room.offer(seq.into(), seq, &mut passed);
+            room.push(seq.into(), seq, &mut passed);
         }
         self.deliver(i, &passed);
     }

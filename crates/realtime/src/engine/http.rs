@@ -68,10 +68,10 @@ pub async fn poll<H: SessionHandlerFactory>(
     match (question.sid, method) {
         (None, &Method::GET) => return engine.open_polling(caller()),
         (None, _) => return Err(EngineRefusal::Method),
-        (Some(sid), &Method::GET) => engine.router().bring(&sid, SessionRequest::Poll(reply)),
+        (Some(sid), &Method::GET) => engine.router().route(&sid, SessionRequest::Poll(reply)),
         (Some(sid), &Method::POST) => {
             let (arrived, body) = oneshot::channel();
-            engine.router().bring(&sid, SessionRequest::Post(body, reply));
+            engine.router().route(&sid, SessionRequest::Post(body, reply));
             let limit = engine.settings().max_payload;
             // If the client disconnects, `arrived` is dropped. The session notices this.
             if let Some(body) = read_body(payload, limit, room).await {
@@ -141,7 +141,7 @@ pub async fn upgrade<H: SessionHandlerFactory>(
     let socket = socket.into_std().map_err(|_| None)?;
     let (refused, refusal) = oneshot::channel();
     let visitor = UpgradingSocket { socket, unread, preface: preface.clone(), deflate, refused };
-    engine.router().bring(sid, SessionRequest::Upgrade(Box::new(visitor)));
+    engine.router().route(sid, SessionRequest::Upgrade(Box::new(visitor)));
     match refusal.await {
         Err(_) => Ok(()),
         Ok((socket, refused)) => {
@@ -150,8 +150,8 @@ pub async fn upgrade<H: SessionHandlerFactory>(
                 return Err(Some((socket, refused)));
             }
             let sender = Sender::new(Some(socket), &engine.settings().backlog);
-            sender.greet(preface);
-            sender.greet(frame::close_frame(Close::PROTOCOL));
+            sender.push_first(preface);
+            sender.push_first(frame::close_frame(Close::PROTOCOL));
             sender.flush();
             linger(&sender).await;
             Ok(())

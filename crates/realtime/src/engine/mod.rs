@@ -166,7 +166,7 @@ impl<H: SessionHandlerFactory> Engine<H> {
     /// Starts the engine of this thread.
     #[must_use]
     pub fn start(host: H, settings: Settings, router: &SessionRouter) -> Rc<Self> {
-        let (thread, visits) = router.open();
+        let (thread, visits) = router.register_thread();
         let engine = Rc::new(Self {
             host,
             settings,
@@ -221,8 +221,8 @@ impl<H: SessionHandlerFactory> Engine<H> {
         let Upgraded { socket, unread, preface, deflate } = upgraded;
         sender.attach(socket);
         let opening = packet::open(&self.new_sid(), &self.settings, &[]);
-        sender.greet(preface);
-        sender.greet(frame::frame(frame::Kind::Text, opening.as_bytes()));
+        sender.push_first(preface);
+        sender.push_first(frame::frame(frame::Kind::Text, opening.as_bytes()));
         sender.flush();
         websocket::compress(&sender, deflate, &self.settings);
         let (rhythm, inbound) =

@@ -33,7 +33,7 @@ impl PingSchedule {
     }
 
     /// Returns the close reason if the session has timed out.
-    pub fn verdict(&mut self, sender: &Sender, now: Instant) -> Option<Close> {
+    pub fn timeout_reason(&mut self, sender: &Sender, now: Instant) -> Option<Close> {
         if sender.silence(now) >= self.silence_timeout {
             return Some(Close::HEARTBEAT);
         }
@@ -47,7 +47,7 @@ impl PingSchedule {
     pub async fn run(&mut self, sender: &Sender) -> Close {
         loop {
             let now = Instant::now();
-            if let Some(close) = self.verdict(sender, now) {
+            if let Some(close) = self.timeout_reason(sender, now) {
                 return close;
             }
             if now >= self.next_ping {
@@ -57,7 +57,7 @@ impl PingSchedule {
                 }
                 sender.flush();
             }
-            let end = sender.heard_at() + self.silence_timeout;
+            let end = sender.last_activity() + self.silence_timeout;
             let deadline = self.deadline.as_ref().map_or(end, |deadline| deadline.at);
             sleep_until(self.next_ping.min(end).min(deadline)).await;
         }

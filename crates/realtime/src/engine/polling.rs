@@ -70,7 +70,7 @@ pub(super) async fn serve<H: SessionHandlerFactory>(
             // A client that upgrades correctly has neither request pending.
             refuse(poll, EngineRefusal::BadRequest);
             drop(post);
-            let inbound = probe.conclude(&sender, engine.settings());
+            let inbound = probe.finish(&sender, engine.settings());
             actix_rt::spawn(async move {
                 websocket::serve(guest, sender, inbound, rhythm).await;
                 engine.remove_session(&sid);
@@ -84,7 +84,7 @@ pub(super) async fn serve<H: SessionHandlerFactory>(
             if let Some(Post::Here(_, reply) | Post::Coming(_, reply)) = post {
                 refuse(Some(reply), EngineRefusal::BadRequest);
             }
-            sender.give_up();
+            sender.abort();
         }
     }
 }
@@ -251,7 +251,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
 
     /// Accepts a GET; only one may wait. A GET that arrives after the heartbeat timeout is refused.
     fn receive_poll(&mut self, reply: Reply) -> Result<(), End> {
-        if let Some(close) = self.rhythm.verdict(&self.sender, Instant::now()) {
+        if let Some(close) = self.rhythm.timeout_reason(&self.sender, Instant::now()) {
             refuse(Some(reply), EngineRefusal::UnknownSid);
             return Err(self.end(close));
         }
@@ -375,7 +375,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
         if !allowed {
             return Err(Close::FLOOD);
         }
-        self.sender.heard();
+        self.sender.record_activity();
         let message = match &piece {
             PayloadPacket::Binary(bytes) => Message::Binary(bytes.clone()),
             PayloadPacket::Text(text) => {

@@ -75,7 +75,7 @@ impl SessionRouter {
     }
 
     /// Registers a thread and returns its index and the requests for its sessions.
-    pub(super) fn open(&self) -> (u16, mpsc::UnboundedReceiver<RoutedRequest>) {
+    pub(super) fn register_thread(&self) -> (u16, mpsc::UnboundedReceiver<RoutedRequest>) {
         let (visits, received) = mpsc::unbounded_channel();
         let mut threads = self.threads.write().unwrap_or_else(PoisonError::into_inner);
         // The setting `server.workers` limits the number of threads to 1,024.
@@ -86,7 +86,7 @@ impl SessionRouter {
 
     /// Passes a request to the session's thread. Refuses it if the session belongs to another
     /// instance.
-    pub fn bring(&self, sid: &Sid, call: SessionRequest) {
+    pub fn route(&self, sid: &Sid, call: SessionRequest) {
         if sid.instance != self.instance {
             return call.refuse(EngineRefusal::UnknownSid);
         }

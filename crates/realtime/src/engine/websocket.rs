@@ -55,7 +55,7 @@ pub(super) async fn serve(
     if !sender.is_broken() {
         Box::pin(socket::linger(&sender)).await;
     }
-    sender.give_up();
+    sender.abort();
 }
 
 /// Decodes packets and passes messages to the session handler.
@@ -203,9 +203,9 @@ impl Probe {
     }
 
     /// Attaches the socket to the session and returns its receiving half.
-    pub fn conclude(self, sender: &Sender, settings: &Settings) -> Inbound {
+    pub fn finish(self, sender: &Sender, settings: &Settings) -> Inbound {
         compress(sender, self.deflate, settings);
-        sender.heard();
+        sender.record_activity();
         sender.attach(self.socket);
         self.inbound
     }

@@ -29,7 +29,7 @@ impl Shard {
         let (id, is_counted, audience) = (*broadcast_id, *is_counted, audience.clone());
         actix_rt::spawn(async move {
             let told = async {
-                let users = shard.concerned(&audience).await?;
+                let users = shard.resolve_recipients(&audience).await?;
                 shard.subscriptions.borrow_mut().deliver_to(&users, &envelope);
                 shard.subscriptions.borrow_mut().flush();
                 if is_counted {
@@ -45,7 +45,7 @@ impl Shard {
         true
     }
 
-    async fn concerned(&self, audience: &Audience) -> Result<Vec<appcore::UserId>, AppError> {
+    async fn resolve_recipients(&self, audience: &Audience) -> Result<Vec<appcore::UserId>, AppError> {
         let candidates = self.subscriptions.borrow().candidates(audience);
         if audience.needs_database() {
             broadcasts::filter_recipients(&self.app.conversations, audience, &candidates).await

@@ -36,7 +36,7 @@ pub(super) struct Outage {
 
 impl Outage {
     /// Number of gaps reported so far.
-    pub(super) fn signs(&self) -> u64 {
+    pub(super) fn reports(&self) -> u64 {
         self.reports.get()
     }
 }
@@ -111,7 +111,7 @@ impl Shard {
     async fn reload_all_memberships(self: &Rc<Self>) -> Result<(), AppError> {
         let people = self.subscriptions.borrow().people();
         for people in people.chunks(MAX_IDS_PER_QUERY) {
-            self.reread(people).await?;
+            self.reload_memberships(people).await?;
         }
         Ok(())
     }

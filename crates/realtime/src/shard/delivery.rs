@@ -78,7 +78,7 @@ impl Deliveries {
         let mut outs = std::mem::take(&mut self.outs);
         let (mut joined, mut ready) = (Joined::default(), Vec::<Ready<'_, Bytes>>::new());
         for out in &outs {
-            out.cleaned();
+            out.clear_dirty();
             if joined.copied() > MAX_COPIED_BYTES {
                 self.send(&ready);
                 ready.clear();

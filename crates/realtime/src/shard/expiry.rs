@@ -20,7 +20,7 @@ const STALL_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Shard {
     /// Visits the next slot of the heartbeat wheel.
-    pub(super) fn beat(&self) {
+    pub(super) fn send_heartbeats(&self) {
         let soon = self.app.clock.now().plus(self.app.config.realtime.heartbeat);
         let expiring = self.wheel.borrow_mut().visit(Instant::now(), soon);
         for out in &expiring {

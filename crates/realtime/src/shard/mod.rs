@@ -144,8 +144,8 @@ impl Shard {
 
     /// Time without a sign of life after which a connection is closed.
     #[must_use]
-    pub fn patience(&self) -> Duration {
-        self.wheel.borrow().patience()
+    pub fn silence_timeout(&self) -> Duration {
+        self.wheel.borrow().silence_timeout()
     }
 
     async fn run(self: Rc<Self>, mut listener: Listener, mut instructions: mpsc::UnboundedReceiver<Instruction>) {
@@ -159,7 +159,7 @@ impl Shard {
         gathering.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let (next_gap, rest) = (self.subscriptions.borrow().next_gap(), self.rest.get());
-            let has_gathered = self.subscriptions.borrow().has_gathered();
+            let has_gathered = self.subscriptions.borrow().has_coalesced();
             tokio::select! {
                 message = listener.recv(), if rest.is_none() => {
                     let Some(message) = message else { break };
@@ -167,7 +167,7 @@ impl Shard {
                 }
                 () = until(rest), if rest.is_some() => self.rest.set(None),
                 () = self.touched.notified() => self.subscriptions.borrow_mut().flush(),
-                _ = tick.tick() => self.beat(),
+                _ = tick.tick() => self.send_heartbeats(),
                 _ = gathering.tick(), if has_gathered => self.deliver_coalesced(),
                 () = until(next_gap) => self.fill_due_gaps(),
                 _ = check.tick() => self.check_sessions(),
@@ -222,7 +222,7 @@ impl Shard {
                     self.subscriptions.borrow_mut().receive(&envelope, now);
                 }
             }
-            BusMessage::Coalesced(gathered) => self.subscriptions.borrow_mut().gather(&gathered),
+            BusMessage::Coalesced(gathered) => self.subscriptions.borrow_mut().coalesce(&gathered),
             BusMessage::Signal(Signal::SessionsEnded(sessions)) => {
                 self.end(sessions.into_iter().map(CredentialId::Session));
             }
@@ -234,7 +234,7 @@ impl Shard {
                 });
             }
             BusMessage::Signal(Signal::ViewQuery { question, user_id, conversation_id }) => {
-                if self.subscriptions.borrow().is_shown(user_id, conversation_id) {
+                if self.subscriptions.borrow().is_displayed(user_id, conversation_id) {
                     drop(self.app.bus.publish(vec![BusMessage::Signal(Signal::ViewReply { question })]));
                 }
             }
@@ -281,7 +281,7 @@ impl Shard {
                     tokio::task::yield_now().await;
                     rest = after;
                 }
-                shard.subscriptions.borrow_mut().conclude(conversation, last, Instant::now());
+                shard.subscriptions.borrow_mut().finish_gap(conversation, last, Instant::now());
                 shard.touched.notify_one();
             });
         }
@@ -293,15 +293,15 @@ impl Shard {
         let shard = Rc::clone(self);
         actix_rt::spawn(async move {
             tokio::time::sleep(JOIN_CHECK_DELAY).await;
-            if let Err(error) = shard.reread(&joined).await {
+            if let Err(error) = shard.reload_memberships(&joined).await {
                 tracing::warn!(%error, "failed to reload memberships");
             }
         });
     }
 
     /// Reads the memberships of these users and corrects their subscriptions.
-    async fn reread(self: &Rc<Self>, people: &[UserId]) -> Result<(), AppError> {
-        let arrivals: Vec<PendingJoin> = people.iter().map(|user| self.arrive(*user)).collect();
+    async fn reload_memberships(self: &Rc<Self>, people: &[UserId]) -> Result<(), AppError> {
+        let arrivals: Vec<PendingJoin> = people.iter().map(|user| self.start_joining(*user)).collect();
         let mut found = conversations::subscriptions_of_many(&self.app.conversations, people).await?;
         for arrival in arrivals {
             let following = found.remove(&arrival.user).unwrap_or_default();
@@ -316,24 +316,24 @@ impl Shard {
     }
 
     /// Starts to buffer membership changes of this user while their conversations are read.
-    fn arrive(self: &Rc<Self>, user: UserId) -> PendingJoin {
-        self.subscriptions.borrow_mut().arrive(user);
+    fn start_joining(self: &Rc<Self>, user: UserId) -> PendingJoin {
+        self.subscriptions.borrow_mut().start_joining(user);
         PendingJoin { shard: Rc::clone(self), user, is_settled: false }
     }
 
     /// Reads the conversations and workspaces of a user. The result can be used until
     /// [`PendingJoin::settle`], because changes in the meantime are buffered.
-    pub async fn invite(self: &Rc<Self>, user: UserId) -> Result<(PendingJoin, ConnectionSubscriptions), AppError> {
-        let arrival = self.arrive(user);
-        let mut signs = self.outage.signs();
+    pub async fn load_subscriptions(self: &Rc<Self>, user: UserId) -> Result<(PendingJoin, ConnectionSubscriptions), AppError> {
+        let arrival = self.start_joining(user);
+        let mut signs = self.outage.reports();
         let mut following = conversations::subscriptions(&self.app.conversations, user).await?;
         for _ in 1..MAX_MEMBERSHIP_READS {
             // Changes that were buffered are merged later, but those that the bus has lost are not.
-            let is_from_before_a_gap = signs != self.outage.signs();
+            let is_from_before_a_gap = signs != self.outage.reports();
             if !is_from_before_a_gap && !self.subscriptions.borrow().is_outdated(user, &following) {
                 break;
             }
-            signs = self.outage.signs();
+            signs = self.outage.reports();
             following = conversations::subscriptions(&self.app.conversations, user).await?;
         }
         Ok((arrival, following))
@@ -371,7 +371,7 @@ impl Shard {
     /// Withholds live events; see [`Subscriptions::hold`].
     #[must_use]
     pub fn hold(&self, out: &Rc<ConnectionHandle>, conversation: ConversationId) -> CatchUp {
-        self.subscriptions.borrow_mut().hold(out, conversation)
+        self.subscriptions.borrow_mut().withhold(out, conversation)
     }
 
     /// Ends a catch-up; see [`Subscriptions::release`].

@@ -164,7 +164,7 @@ impl Subscriptions {
 
     /// Removes a closed connection.
     pub fn leave(&mut self, out: &Rc<ConnectionHandle>) {
-        self.show(out, Vec::new());
+        self.set_displayed(out, Vec::new());
         self.watch(out, Vec::new());
         let Some(person) = self.people.get_mut(&out.user_id) else { return };
         person.connections.retain(|other| !Rc::ptr_eq(other, out));
@@ -264,7 +264,7 @@ impl Subscriptions {
         }
         let Some(subscription) = self.subscriptions.get_mut(&conversation_id) else { return };
         let mut passed = Vec::new();
-        subscription.order.offer(seq, SharedEnvelope::clone(envelope), &mut passed);
+        subscription.order.push(seq, SharedEnvelope::clone(envelope), &mut passed);
         subscription.note_gap(conversation_id, now, &mut self.gaps);
         if passed.len() > 1 {
             // The event has closed a gap, so each connection gets several events in one write.
@@ -323,7 +323,7 @@ impl Subscriptions {
                     // delivered yet.
                     person.connections.iter().for_each(|out| out.skip_at_least(conversation, position.seq));
                 }
-                for out in person.connections.iter().filter(|out| out.shows(conversation)) {
+                for out in person.connections.iter().filter(|out| out.displays(conversation)) {
                     viewers::add(&mut self.viewers, conversation, out);
                 }
                 self.unverified_joins.push(*user);
@@ -356,13 +356,13 @@ impl Subscriptions {
             self.subscriptions.remove(&conversation);
         }
         for user in users {
-            self.doubt(*user);
+            self.schedule_watch_check(*user);
         }
     }
 
     /// Queues a frame for one connection.
     pub fn push(&mut self, out: &Rc<ConnectionHandle>, frame: Bytes) {
-        self.deliveries.push(out, out.fit(frame));
+        self.deliveries.push(out, out.compress_if_long(frame));
     }
 
     /// Tells all clients to synchronise again.

@@ -16,7 +16,7 @@ pub const MAX_WATCHED: usize = 500;
 impl Shard {
     /// Sets the displayed conversations; see [`super::subscriptions::Subscriptions::show`].
     pub fn show(&self, out: &Rc<ConnectionHandle>, conversations: Vec<ConversationId>) {
-        self.subscriptions.borrow_mut().show(out, conversations);
+        self.subscriptions.borrow_mut().set_displayed(out, conversations);
     }
 
     /// Watches the presence of those of `people` that the connection's user may see. Does nothing

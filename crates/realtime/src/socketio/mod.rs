@@ -66,7 +66,7 @@ impl SocketIo {
         let settings = Settings {
             ping_interval,
             ping_timeout: PING_TIMEOUT,
-            silence_timeout: shard.patience(),
+            silence_timeout: shard.silence_timeout(),
             max_payload: frame::MAX_MESSAGE,
             backlog: Arc::clone(shard.shards().backlog()),
             compress_from: Some(config.realtime.compression).filter(|bytes| *bytes > 0),

@@ -21,11 +21,11 @@ pub enum CatchUp {
 
 impl Subscriptions {
     /// Withholds live events of the conversation until the connection has caught up.
-    pub fn hold(&mut self, out: &Rc<ConnectionHandle>, conversation: ConversationId) -> CatchUp {
+    pub fn withhold(&mut self, out: &Rc<ConnectionHandle>, conversation: ConversationId) -> CatchUp {
         if !self.follows(out.user_id, conversation) {
             return CatchUp::NotAMember;
         }
-        out.hold(conversation);
+        out.withhold(conversation);
         CatchUp::Behind
     }
 

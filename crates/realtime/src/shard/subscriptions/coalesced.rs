@@ -25,7 +25,7 @@ pub(super) struct Pending {
 
 impl Subscriptions {
     /// Records changes that connections on this thread are subscribed to.
-    pub fn gather(&mut self, gathered: &Coalesced) {
+    pub fn coalesce(&mut self, gathered: &Coalesced) {
         match gathered {
             Coalesced::Receipts { conversation_id, items } => {
                 if self.is_viewed(*conversation_id) {
@@ -54,7 +54,7 @@ impl Subscriptions {
 
     /// True if there are changes to publish.
     #[must_use]
-    pub fn has_gathered(&self) -> bool {
+    pub fn has_coalesced(&self) -> bool {
         let Pending { receipts, member_counts, presence } = &self.coalesced;
         !(receipts.is_empty() && member_counts.is_empty() && presence.is_empty())
     }

@@ -53,7 +53,7 @@ impl Subscriptions {
         let mut passed = Vec::new();
         for envelope in logged {
             if let Some(position) = envelope.position {
-                subscription.order.offer(position.seq, SharedEnvelope::clone(envelope), &mut passed);
+                subscription.order.push(position.seq, SharedEnvelope::clone(envelope), &mut passed);
             }
         }
         self.deliver_in_order(&passed);
@@ -61,7 +61,7 @@ impl Subscriptions {
 
     /// Ends a read of the log that started after `last`. If it did not close the gap, readers are
     /// told to synchronise again, and delivery continues after the gap.
-    pub fn conclude(&mut self, conversation: ConversationId, last: i64, now: Instant) {
+    pub fn finish_gap(&mut self, conversation: ConversationId, last: i64, now: Instant) {
         let Some(subscription) = self.subscriptions.get_mut(&conversation) else { return };
         subscription.is_late = false;
         if !subscription.order.is_waiting() {

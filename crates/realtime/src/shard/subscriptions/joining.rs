@@ -26,14 +26,14 @@ impl Person {
 impl Subscriptions {
     /// Starts to buffer changes that affect this user, until [`Subscriptions::settle`] or
     /// [`Subscriptions::abandon`].
-    pub fn arrive(&mut self, user: UserId) {
+    pub fn start_joining(&mut self, user: UserId) {
         self.joining_count += 1;
         self.people.entry(user).or_default().joining.get_or_insert_default().count += 1;
     }
 
     /// Stops buffering, because the connection wasn't opened.
     pub fn abandon(&mut self, user: UserId) {
-        self.arrived(user);
+        self.finish_joining(user);
         self.remove_if_disconnected(user);
     }
 
@@ -76,7 +76,7 @@ impl Subscriptions {
                 if followed.reads_after > subscription.order.last() {
                     person.connections.iter().for_each(|out| out.skip_at_least(*id, followed.reads_after));
                 }
-                for out in person.connections.iter().filter(|out| out.shows(*id)) {
+                for out in person.connections.iter().filter(|out| out.displays(*id)) {
                     viewers::add(&mut self.viewers, *id, out);
                 }
                 found.push(*id);
@@ -101,7 +101,7 @@ impl Subscriptions {
             person.connections.reserve_exact(1);
             person.connections.push(Rc::clone(new));
         }
-        self.arrived(user);
+        self.finish_joining(user);
         for id in left {
             self.unfollow(id, &[user]);
         }
@@ -113,7 +113,7 @@ impl Subscriptions {
         answer
     }
 
-    fn arrived(&mut self, user: UserId) {
+    fn finish_joining(&mut self, user: UserId) {
         self.joining_count = self.joining_count.saturating_sub(1);
         if self.joining_count == 0 {
             self.seen = HashMap::new();

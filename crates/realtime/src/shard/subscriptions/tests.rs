@@ -69,7 +69,7 @@ fn passing(topic: Topic) -> SharedEnvelope {
 /// Simulates a read of the log that returns these events.
 fn fill(subscriptions: &mut Subscriptions, (id, last): (ConversationId, i64), logged: &[SharedEnvelope], now: Instant) {
     subscriptions.offer(id, logged);
-    subscriptions.conclude(id, last, now);
+    subscriptions.finish_gap(id, last, now);
 }
 
 /// Returns the types of the frames queued for a connection.
@@ -84,7 +84,7 @@ fn kinds(out: &ConnectionHandle) -> Vec<String> {
 
 fn join(subscriptions: &mut Subscriptions, user: UserId, followed: &[(ConversationId, i64)]) -> Rc<ConnectionHandle> {
     let out = stream(user, 1 << 20);
-    subscriptions.arrive(user);
+    subscriptions.start_joining(user);
     subscriptions.settle(user, &following(followed), Some(&out));
     out
 }
@@ -93,7 +93,7 @@ fn join(subscriptions: &mut Subscriptions, user: UserId, followed: &[(Conversati
 async fn user_is_connected_from_opening_until_the_last_connection_ends() {
     let (mut subscriptions, user) = (subscriptions(), UserId::new());
     assert!(!subscriptions.is_connected(user));
-    subscriptions.arrive(user);
+    subscriptions.start_joining(user);
     assert!(subscriptions.is_connected(user));
     subscriptions.abandon(user);
     assert!(!subscriptions.is_connected(user));
@@ -142,7 +142,7 @@ fn join_large(
     members: u32,
 ) -> Rc<ConnectionHandle> {
     let out = stream(user, 1 << 20);
-    subscriptions.arrive(user);
+    subscriptions.start_joining(user);
     subscriptions.settle(user, &sized(&[(id, 5)], members), Some(&out));
     out
 }
@@ -153,7 +153,7 @@ async fn delivers_workspace_and_global_events_once_per_connection() {
     let (anna, ben) = (UserId::new(), UserId::new());
     let of_ben = join(&mut subscriptions, ben, &[]);
     let of_anna = stream(anna, 1 << 20);
-    subscriptions.arrive(anna);
+    subscriptions.start_joining(anna);
     let member =
         ConnectionSubscriptions { conversations: Vec::new(), workspaces: vec![workspace], boards: HashMap::new() };
     subscriptions.settle(anna, &member, Some(&of_anna));
@@ -186,18 +186,18 @@ async fn coalesces_receipts_and_presence_for_subscribers() {
         conversation_id: id,
         items: vec![ReadPosition { user_id: ben, read_seq }, ReadPosition { user_id: eve, read_seq: 1 }],
     };
-    subscriptions.gather(&receipts(1));
-    assert!(!subscriptions.has_gathered(), "no client displays it");
-    subscriptions.show(&viewer, vec![id]);
+    subscriptions.coalesce(&receipts(1));
+    assert!(!subscriptions.has_coalesced(), "no client displays it");
+    subscriptions.set_displayed(&viewer, vec![id]);
     for read_seq in [2, 4, 3] {
-        subscriptions.gather(&receipts(read_seq));
+        subscriptions.coalesce(&receipts(read_seq));
     }
     subscriptions.watch(&viewer, vec![ben, eve]);
     let is = |user_id, status| Presence { user_id, status, last_seen: None, custom_status: None };
-    subscriptions.gather(&Coalesced::Presence(vec![is(ben, PresenceStatus::Offline), is(anna, PresenceStatus::Away)]));
-    subscriptions.gather(&Coalesced::Presence(vec![is(ben, PresenceStatus::Online), is(eve, PresenceStatus::Dnd)]));
+    subscriptions.coalesce(&Coalesced::Presence(vec![is(ben, PresenceStatus::Offline), is(anna, PresenceStatus::Away)]));
+    subscriptions.coalesce(&Coalesced::Presence(vec![is(ben, PresenceStatus::Online), is(eve, PresenceStatus::Dnd)]));
     subscriptions.deliver_coalesced();
-    assert!(!subscriptions.has_gathered() && kinds(&other).is_empty());
+    assert!(!subscriptions.has_coalesced() && kinds(&other).is_empty());
     let told: Vec<String> =
         std::iter::from_fn(|| viewer.pop()).map(|chunk| String::from_utf8_lossy(&chunk).into_owned()).collect();
     assert!(told[0].starts_with("event: receipts") && told[0].contains("\"read_seq\":4"), "{}", told[0]);
@@ -213,7 +213,7 @@ async fn coalesces_receipts_and_presence_for_subscribers() {
 async fn delivers_nothing_live_during_a_catch_up() {
     let (mut subscriptions, id, now, user) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
     let out = join(&mut subscriptions, user, &[(id, 5)]);
-    assert_eq!(subscriptions.hold(&out, id), CatchUp::Behind);
+    assert_eq!(subscriptions.withhold(&out, id), CatchUp::Behind);
     subscriptions.receive(&durable(id, 6, FollowChange::None), now);
     assert!(kinds(&out).is_empty());
     assert_eq!(subscriptions.release(&out, id, 5), CatchUp::Behind);
@@ -221,7 +221,7 @@ async fn delivers_nothing_live_during_a_catch_up() {
     subscriptions.receive(&durable(id, 7, FollowChange::None), now);
     subscriptions.receive(&durable(id, 8, FollowChange::None), now);
     assert_eq!(kinds(&out), ["event.8"]);
-    assert_eq!(subscriptions.hold(&out, conversation(2)), CatchUp::NotAMember);
+    assert_eq!(subscriptions.withhold(&out, conversation(2)), CatchUp::NotAMember);
     assert_eq!(subscriptions.release(&out, conversation(2), 1), CatchUp::NotAMember);
 }
 
@@ -243,15 +243,15 @@ async fn keeps_no_state_of_closed_connections() {
         join(&mut subscriptions, user, &[(id, 0)]),
         join(&mut subscriptions, UserId::new(), &[(id, 0)]),
     ];
-    subscriptions.show(&outs[0], vec![id]);
+    subscriptions.set_displayed(&outs[0], vec![id]);
     subscriptions.watch(&outs[0], vec![UserId::new()]);
     for out in &outs {
         subscriptions.leave(out);
         // Requests that are processed after the end of the connection change nothing.
-        subscriptions.show(out, vec![id]);
+        subscriptions.set_displayed(out, vec![id]);
         subscriptions.watch(out, vec![user]);
     }
-    subscriptions.arrive(user);
+    subscriptions.start_joining(user);
     subscriptions.receive(&durable(id, 1, FollowChange::Follow(vec![user])), Instant::now());
     subscriptions.abandon(user);
     subscriptions.flush();

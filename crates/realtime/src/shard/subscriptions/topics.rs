@@ -80,7 +80,7 @@ impl Subscriptions {
                 self.stamp += 1;
                 let subscriptions = ids.iter().filter_map(|id| self.subscriptions.get(id));
                 let readers =
-                    subscriptions.flat_map(|subscription| &subscription.readers).filter(|out| out.takes(self.stamp));
+                    subscriptions.flat_map(|subscription| &subscription.readers).filter(|out| out.claim_stamp(self.stamp));
                 self.deliveries.deliver(readers, &forms);
             }
             Topic::Contacts { user_id, conversation_ids } => {
@@ -88,7 +88,7 @@ impl Subscriptions {
                 let subscriptions = conversation_ids.iter().filter_map(|id| self.subscriptions.get(id));
                 let followers = subscriptions.flat_map(|subscription| &subscription.readers);
                 let watchers = self.watchers.get(user_id).into_iter().flatten();
-                let readers = followers.chain(watchers).filter(|out| out.takes(self.stamp));
+                let readers = followers.chain(watchers).filter(|out| out.claim_stamp(self.stamp));
                 self.deliveries.deliver(readers, &forms);
             }
             Topic::Workspace(id) => {
@@ -102,7 +102,7 @@ impl Subscriptions {
             Topic::Users(users) => {
                 self.stamp += 1;
                 let people = users.iter().filter_map(|user| self.people.get(user));
-                let readers = people.flat_map(|person| &person.connections).filter(|out| out.takes(self.stamp));
+                let readers = people.flat_map(|person| &person.connections).filter(|out| out.claim_stamp(self.stamp));
                 self.deliveries.deliver(readers, &forms);
             }
             // Nothing to do: the shard resolves the recipients first and delivers to them.

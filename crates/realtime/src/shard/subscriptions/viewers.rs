@@ -12,19 +12,19 @@ type Index<K> = HashMap<K, Vec<Rc<ConnectionHandle>>>;
 impl Subscriptions {
     /// Replaces the conversations that the connection displays. The connection gets their ephemeral
     /// events as long as its user follows them.
-    pub fn show(&mut self, out: &Rc<ConnectionHandle>, mut conversations: Vec<ConversationId>) {
+    pub fn set_displayed(&mut self, out: &Rc<ConnectionHandle>, mut conversations: Vec<ConversationId>) {
         if !conversations.is_empty() && !self.is_here(out) {
             return;
         }
         conversations.sort_unstable();
         conversations.dedup();
         for id in &conversations {
-            if !out.shows(*id) && self.follows(out.user_id, *id) {
+            if !out.displays(*id) && self.follows(out.user_id, *id) {
                 add(&mut self.viewers, *id, out);
             }
         }
         for id in out.replace_displayed(conversations) {
-            if !out.shows(id) {
+            if !out.displays(id) {
                 remove(&mut self.viewers, id, out);
             }
         }
@@ -32,8 +32,8 @@ impl Subscriptions {
 
     /// True if a connection of the user displays the conversation.
     #[must_use]
-    pub fn is_shown(&self, user: UserId, conversation: ConversationId) -> bool {
-        self.people.get(&user).is_some_and(|person| person.connections.iter().any(|out| out.shows(conversation)))
+    pub fn is_displayed(&self, user: UserId, conversation: ConversationId) -> bool {
+        self.people.get(&user).is_some_and(|person| person.connections.iter().any(|out| out.displays(conversation)))
     }
 
     /// Replaces the users whose changes of presence the connection gets. The caller must have
@@ -60,7 +60,7 @@ impl Subscriptions {
 
     /// Schedules a check of the user's watches and of others' watches of the user, because
     /// visibility between users may have changed.
-    pub(super) fn doubt(&mut self, user: UserId) {
+    pub(super) fn schedule_watch_check(&mut self, user: UserId) {
         let own = self.people.get(&user).into_iter().flat_map(|person| &person.connections);
         let own = own.filter(|out| out.watches_presence());
         self.unchecked_watchers.extend(own.chain(self.watchers.get(&user).into_iter().flatten()).cloned());

@@ -46,7 +46,7 @@ impl Subscriptions {
             person.workspaces.retain(|other| *other != id);
             remove(&mut self.workspaces, id, user);
         }
-        self.doubt(user);
+        self.schedule_watch_check(user);
     }
 
     pub(super) fn end_workspace(&mut self, id: WorkspaceId) {

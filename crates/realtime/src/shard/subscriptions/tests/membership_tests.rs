@@ -48,7 +48,7 @@ async fn new_conversation_is_followed_from_its_first_event() {
 async fn merges_joins_and_leaves_during_connecting() {
     let (mut subscriptions, left, joined, now, user) =
         (subscriptions(), conversation(1), conversation(2), Instant::now(), UserId::new());
-    subscriptions.arrive(user);
+    subscriptions.start_joining(user);
     subscriptions.receive(&durable(left, 8, FollowChange::Unfollow(vec![user])), now);
     assert!(!subscriptions.is_outdated(user, &following(&[(left, 7)])));
     subscriptions.receive(&durable(joined, 4, FollowChange::Follow(vec![user])), now);
@@ -62,7 +62,7 @@ async fn merges_joins_and_leaves_during_connecting() {
 #[tokio::test]
 async fn old_leave_does_not_remove_a_member_who_rejoined() {
     let (mut subscriptions, id, now, user) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
-    subscriptions.arrive(user);
+    subscriptions.start_joining(user);
     subscriptions.receive(&durable(id, 3, FollowChange::Unfollow(vec![user])), now);
     assert_eq!(subscriptions.settle(user, &following(&[(id, 5)]), Some(&stream(user, 1))), [(id, 5)]);
 }
@@ -89,7 +89,7 @@ async fn reloading_memberships_recovers_lost_changes() {
     let (mut subscriptions, kept, gone, found, user) =
         (subscriptions(), conversation(1), conversation(2), conversation(3), UserId::new());
     let out = join(&mut subscriptions, user, &[(kept, 1), (gone, 1)]);
-    subscriptions.arrive(user);
+    subscriptions.start_joining(user);
     subscriptions.settle(user, &following(&[(kept, 4), (found, 9)]), None);
     assert!(subscriptions.follows(user, found) && !subscriptions.follows(user, gone));
     assert_eq!(kinds(&out), ["resync"]);
@@ -108,13 +108,13 @@ async fn large_conversations_deliver_ephemeral_events_to_viewers_only() {
     let viewer = join_large(&mut subscriptions, anna, id, SMALL + 1);
     let other = join_large(&mut subscriptions, anna, id, SMALL + 1);
     let reader = join_large(&mut subscriptions, ben, id, SMALL + 1);
-    subscriptions.show(&viewer, vec![id, conversation(2), id]);
+    subscriptions.set_displayed(&viewer, vec![id, conversation(2), id]);
     subscriptions.receive(&passing(Topic::Viewers(id)), now);
     subscriptions.receive(&durable(id, 6, FollowChange::None), now);
     assert_eq!(kinds(&viewer), ["typing", "event.6"]);
     assert_eq!((kinds(&other), kinds(&reader)), (vec!["event.6".to_owned()], vec!["event.6".to_owned()]));
     // A list replaces the previous one.
-    subscriptions.show(&viewer, vec![conversation(2)]);
+    subscriptions.set_displayed(&viewer, vec![conversation(2)]);
     subscriptions.receive(&passing(Topic::Viewers(id)), now);
     assert!(kinds(&viewer).is_empty());
 }
@@ -131,14 +131,14 @@ async fn conversation_size_follows_joins_and_leaves() {
     // Events that are repeated, or whose members the database has counted already, don't change the
     // number of members.
     subscriptions.receive(&durable(id, 6, FollowChange::Follow(vec![ben])), now);
-    subscriptions.arrive(anna);
+    subscriptions.start_joining(anna);
     subscriptions.settle(anna, &sized(&[(id, 7)], SMALL), None);
     subscriptions.receive(&durable(id, 7, FollowChange::Unfollow(vec![ben])), now);
     subscriptions.receive(&durable(id, 8, FollowChange::Follow(vec![ben])), now);
     assert!(!subscriptions.is_small(id));
     subscriptions.receive(&durable(id, 9, FollowChange::Unfollow(vec![ben])), now);
     assert!(subscriptions.is_small(id));
-    subscriptions.gather(&Coalesced::MemberCount { conversation_id: id, member_count: 10_000 });
+    subscriptions.coalesce(&Coalesced::MemberCount { conversation_id: id, member_count: 10_000 });
     assert!(!subscriptions.is_small(id));
 }
 
@@ -161,10 +161,10 @@ async fn removed_member_stops_viewing_until_they_rejoin() {
     let (anna, ben) = (UserId::new(), UserId::new());
     join_large(&mut subscriptions, anna, id, 50);
     let out = join_large(&mut subscriptions, ben, id, 50);
-    subscriptions.show(&out, vec![id]);
+    subscriptions.set_displayed(&out, vec![id]);
     subscriptions.receive(&durable(id, 6, FollowChange::Unfollow(vec![ben])), now);
     subscriptions.receive(&passing(Topic::Viewers(id)), now);
-    subscriptions.show(&out, vec![id]);
+    subscriptions.set_displayed(&out, vec![id]);
     subscriptions.receive(&passing(Topic::Viewers(id)), now);
     assert_eq!(kinds(&out), ["event.6"]);
     subscriptions.receive(&durable(id, 7, FollowChange::Follow(vec![ben])), now);
@@ -187,7 +187,7 @@ async fn joins_and_leaves_without_sequence_number_take_effect() {
     assert_eq!(kinds(&of_anna), ["event.6", "event.7"]);
     assert_eq!(subscriptions.take_joined(), [ben, ben], "the database is authoritative");
     // A leave that arrives while the user is connecting is later than the data read before.
-    subscriptions.arrive(ben);
+    subscriptions.start_joining(ben);
     subscriptions.receive(&told(FollowChange::Leave { user_id: ben, conversation_id: id }), now);
     assert!(subscriptions.settle(ben, &sized(&[(id, 7)], 50), None).is_empty());
 }

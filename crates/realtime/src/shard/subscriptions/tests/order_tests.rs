@@ -72,7 +72,7 @@ async fn events_during_connecting_are_in_hello_and_not_repeated_live() {
     let (mut subscriptions, id, now, user) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
     let other = join(&mut subscriptions, UserId::new(), &[(id, 3)]);
     let out = stream(user, 1 << 20);
-    subscriptions.arrive(user);
+    subscriptions.start_joining(user);
     subscriptions.receive(&durable(id, 4, FollowChange::None), now);
     subscriptions.receive(&durable(id, 6, FollowChange::None), now);
     assert_eq!(subscriptions.settle(user, &following(&[(id, 3)]), Some(&out)), [(id, 6)]);
@@ -86,7 +86,7 @@ async fn events_during_connecting_are_in_hello_and_not_repeated_live() {
 async fn new_subscription_starts_at_the_position_in_hello() {
     let (mut subscriptions, id, now, user) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
     let out = stream(user, 1 << 20);
-    subscriptions.arrive(user);
+    subscriptions.start_joining(user);
     subscriptions.receive(&durable(id, 8, FollowChange::None), now);
     assert_eq!(subscriptions.settle(user, &following(&[(id, 7)]), Some(&out)), [(id, 8)]);
     subscriptions.receive(&durable(id, 9, FollowChange::None), now);
@@ -149,7 +149,7 @@ proptest! {
                     }
                     5 => {
                         let user = UserId::new();
-                        subscriptions.arrive(user);
+                        subscriptions.start_joining(user);
                         arriving.push((user, log.len() as i64));
                     }
                     6 => {

@@ -10,7 +10,7 @@ async fn connect(subscriptions: &mut Subscriptions, id: ConversationId) -> (Rc<C
     socket.writable().await.unwrap();
     let user = UserId::new();
     let out = stream_on(user, socket, 1 << 24);
-    subscriptions.arrive(user);
+    subscriptions.start_joining(user);
     subscriptions.settle(user, &following(&[(id, 0)]), Some(&out));
     (out, client)
 }
