@@ -17,7 +17,7 @@ use utoipa::{
 use crate::{
     codec::Payload,
     protocol::{self, Components},
-    shard::{MAX_SHOWN, MAX_WATCHED},
+    shard::{MAX_DISPLAYED, MAX_WATCHED},
 };
 
 /// Maximum number of conversations per `sync`. A client with more conversations sends several.
@@ -373,8 +373,8 @@ impl CommandPayload for PingPayload {
 
 /// Fails if there are more conversations than a client may display at once.
 pub(crate) fn check_displayed(ids: &[ConversationId]) -> Result<(), AppError> {
-    if ids.len() > MAX_SHOWN {
-        return Err(too_many(format!("View up to {MAX_SHOWN} conversations at a time.")));
+    if ids.len() > MAX_DISPLAYED {
+        return Err(too_many(format!("View up to {MAX_DISPLAYED} conversations at a time.")));
     }
     Ok(())
 }
@@ -434,8 +434,8 @@ mod tests {
 
     #[test]
     fn rejects_more_items_than_allowed() {
-        assert!(parsed("view", json!({"conversation_ids": vec![ID; MAX_SHOWN]})).is_ok());
-        let error = parsed("view", json!({"conversation_ids": vec![ID; MAX_SHOWN + 1]})).unwrap_err();
+        assert!(parsed("view", json!({"conversation_ids": vec![ID; MAX_DISPLAYED]})).is_ok());
+        let error = parsed("view", json!({"conversation_ids": vec![ID; MAX_DISPLAYED + 1]})).unwrap_err();
         assert_eq!(error.code(), Code::TooMany);
         assert!(parsed("presence.watch", json!({"user_ids": vec![ID; MAX_WATCHED]})).is_ok());
         let error = parsed("presence.watch", json!({"user_ids": vec![ID; MAX_WATCHED + 1]})).unwrap_err();

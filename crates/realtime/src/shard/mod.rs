@@ -44,7 +44,7 @@ pub use subscriptions::CatchUp;
 use subscriptions::Subscriptions;
 #[cfg(test)]
 pub(crate) use subscriptions::size_of_person;
-pub use viewing::{MAX_SHOWN, MAX_WATCHED};
+pub use viewing::{MAX_DISPLAYED, MAX_WATCHED};
 
 /// Maximum number of events that are processed before the sockets are written to.
 const BATCH: usize = 64;

@@ -9,7 +9,7 @@ use super::Shard;
 use crate::connection_handle::ConnectionHandle;
 
 /// Maximum number of conversations that one connection displays.
-pub const MAX_SHOWN: usize = 8;
+pub const MAX_DISPLAYED: usize = 8;
 /// Maximum number of users whose presence one connection watches.
 pub const MAX_WATCHED: usize = 500;
 
