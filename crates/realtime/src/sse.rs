@@ -124,7 +124,7 @@ impl Stream for EventStream {
         loop {
             if let Some(chunk) = this.out.pop() {
                 if let Some(ending) = &mut this.ending {
-                    ending.told(&chunk);
+                    ending.record_sent(&chunk);
                 }
                 return Poll::Ready(Some(Ok(chunk)));
             }
@@ -170,7 +170,7 @@ impl BoundedResponse {
         Self { at, wait, beginning: Some(beginning), has_events: false }
     }
 
-    fn told(&mut self, chunk: &[u8]) {
+    fn record_sent(&mut self, chunk: &[u8]) {
         let Some(kind) = sse::kind(chunk) else { return };
         if self.beginning.is_some_and(|last| last.as_bytes() == kind) {
             self.beginning = None;

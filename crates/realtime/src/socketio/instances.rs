@@ -103,7 +103,7 @@ impl Instances {
     async fn refresh(&self) {
         if let Some(redis) = &self.app.redis {
             match redis.execute(REDIS_TIMEOUT, self.exchange(redis)).await {
-                Ok(all) => self.learn(all),
+                Ok(all) => self.update(all),
                 Err(error) => tracing::debug!(error = format!("{error:#}"), "failed to refresh instance list"),
             }
         }
@@ -125,7 +125,7 @@ impl Instances {
 
     /// Adds the instances read from Redis. Known instances that are missing are kept until they
     /// expire, because Redis may have lost its data.
-    fn learn(&self, all: HashMap<String, String>) {
+    fn update(&self, all: HashMap<String, String>) {
         let now = Instant::now();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, neighbour| now.duration_since(neighbour.seen_at) < LIFETIME);
