@@ -124,13 +124,13 @@ impl SearchService {
         let Ok(_one) = turn else { return Ok(known()) };
         let mut known = known();
         loop {
-            let new = self.index.terms_after(known.last()).await?;
+            let new = self.index.terms_after(known.last_number()).await?;
             let is_all = new.len() < TERMS;
             if !new.is_empty() {
                 known = run_blocking(move || known.with(new)).await?;
                 *self.words.write().unwrap_or_else(PoisonError::into_inner) = known.clone();
             }
-            if is_all || deadline.is_over() {
+            if is_all || deadline.has_passed() {
                 return Ok(known);
             }
         }
@@ -199,7 +199,7 @@ pub async fn search_for(
         }
         SearchType::Message | SearchType::File => messages(service, user, ask, (cursor, limit), deadline).await?,
     };
-    results.timed_out = deadline.is_over();
+    results.timed_out = deadline.has_passed();
     results.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(results)
 }
@@ -271,7 +271,7 @@ async fn messages(
             let Some(further) = window.next else { return Ok((items, None, None)) };
             end = window.end.or(end);
             (shown, below) = (0, further);
-            if items.len() >= limit || windows >= MAX_WINDOWS || deadline.is_over() {
+            if items.len() >= limit || windows >= MAX_WINDOWS || deadline.has_passed() {
                 return Ok((items, Some(Cursor { is_wide, shown, below }), end));
             }
             window =

@@ -153,7 +153,7 @@ async fn match_window(
         let (mut hits, mut open) = (Vec::new(), Vec::new());
         let (mut compared_to, mut stopped_at) = (None, None);
         for candidate in candidates {
-            if deadline.is_over() && compared_to.is_some() {
+            if deadline.has_passed() && compared_to.is_some() {
                 stopped_at = compared_to;
                 break;
             }
@@ -196,7 +196,7 @@ async fn match_window(
             }
             let matcher = Matcher::new(&query, &words);
             let compared = |(hit, content, files): (Hit, String, Vec<Upload>)| {
-                if deadline.is_over() {
+                if deadline.has_passed() {
                     return None;
                 }
                 let (text, _) = document::text_with_files(&content, &files, said.get(&hit.candidate.message)?);

@@ -62,7 +62,7 @@ struct MergedWords {
 impl Dictionary {
     /// Returns the number of the word that was added last.
     #[must_use]
-    pub fn last(&self) -> i64 {
+    pub fn last_number(&self) -> i64 {
         self.last
     }
 
@@ -87,12 +87,12 @@ impl Dictionary {
             Arc::make_mut(&mut extended.fresh).extend(kept.map(|term| (term.text, term.count)));
         }
         if extended.fresh.len() > MAX_FRESH_WORDS {
-            extended.settle();
+            extended.merge();
         }
         extended
     }
 
-    fn settle(&mut self) {
+    fn merge(&mut self) {
         let fresh = std::mem::take(&mut self.fresh);
         let mut lines = Vec::new();
         let mut together = || {
@@ -120,7 +120,7 @@ impl Dictionary {
     /// Returns similar words with their edit distances, without the word itself. The order is:
     /// nearest first, then words with the same first letter, then the most frequent.
     #[must_use]
-    pub fn near(&self, word: &str, most: usize) -> Vec<(String, u8)> {
+    pub fn similar(&self, word: &str, most: usize) -> Vec<(String, u8)> {
         let Some(dfa) = automaton(word) else { return Vec::new() };
         let mut found = Vec::new();
         let typed = word.chars().count();
@@ -155,7 +155,7 @@ impl Dictionary {
 
     /// Returns the most frequent words with this prefix.
     #[must_use]
-    pub fn beginning(&self, word: &str, most: usize) -> Vec<String> {
+    pub fn with_prefix(&self, word: &str, most: usize) -> Vec<String> {
         let mut found = MostFrequent::new(most);
         let mut stream = self.settled.map.search(Str::new(word).starts_with()).into_stream();
         for _ in 0..MAX_EXAMINED {
@@ -169,7 +169,7 @@ impl Dictionary {
 
     /// Returns the most frequent words that contain `part`, but not as a prefix.
     #[must_use]
-    pub fn holding(&self, part: &str, most: usize) -> Vec<String> {
+    pub fn containing(&self, part: &str, most: usize) -> Vec<String> {
         if part.chars().count() < MIN_SUBSTRING_LEN || !is_indexable(part) {
             return Vec::new();
         }
@@ -263,7 +263,7 @@ mod tests {
 
     fn settled(words: &[(&str, u64)]) -> Dictionary {
         let mut dictionary = dictionary(words);
-        dictionary.settle();
+        dictionary.merge();
         dictionary
     }
 
@@ -282,38 +282,38 @@ mod tests {
     #[test]
     fn typo_finds_nearest_words_first() {
         for dictionary in [dictionary(&WORDS), settled(&WORDS)] {
-            assert_eq!(dictionary.near("mesage", 20), [("message".to_owned(), 1), ("messages".to_owned(), 2)]);
-            assert_eq!(dictionary.near("fomr", 20), [("form".to_owned(), 1)]);
-            let near: Vec<(String, u8)> = dictionary.near("massages", 20);
+            assert_eq!(dictionary.similar("mesage", 20), [("message".to_owned(), 1), ("messages".to_owned(), 2)]);
+            assert_eq!(dictionary.similar("fomr", 20), [("form".to_owned(), 1)]);
+            let near: Vec<(String, u8)> = dictionary.similar("massages", 20);
             let near: Vec<(&str, u8)> = near.iter().map(|(word, distance)| (word.as_str(), *distance)).collect();
             assert_eq!(near, [("messages", 1), ("massage", 1), ("message", 2), ("passage", 2)]);
             // If a letter is missing, the length of the intended word counts.
-            assert_eq!(dictionary.near("fro", 20), [("from".to_owned(), 1)]);
-            assert_eq!(dictionary.near("frm", 20), [("from".to_owned(), 1), ("form".to_owned(), 1)]);
-            assert!(dictionary.near("fo", 20).is_empty() && dictionary.near("orm", 20) == [("form".to_owned(), 1)]);
-            assert_eq!(dictionary.near("mesaes", 20), [("messages".to_owned(), 2)]);
+            assert_eq!(dictionary.similar("fro", 20), [("from".to_owned(), 1)]);
+            assert_eq!(dictionary.similar("frm", 20), [("from".to_owned(), 1), ("form".to_owned(), 1)]);
+            assert!(dictionary.similar("fo", 20).is_empty() && dictionary.similar("orm", 20) == [("form".to_owned(), 1)]);
+            assert_eq!(dictionary.similar("mesaes", 20), [("messages".to_owned(), 2)]);
         }
     }
 
     #[test]
     fn finds_prefixes_and_substrings_most_frequent_first() {
         for dictionary in [dictionary(&WORDS), settled(&WORDS)] {
-            assert_eq!(dictionary.beginning("mess", 20), ["message", "messages"]);
-            assert_eq!(dictionary.beginning("mess", 1), ["message"]);
-            assert_eq!(dictionary.holding("fzeit", 20), ["laufzeit", "laufzeitfehler", "umlaufzeit"]);
-            assert!(dictionary.holding("zeit", 20).len() == 3 && dictionary.holding("eit", 20).is_empty());
+            assert_eq!(dictionary.with_prefix("mess", 20), ["message", "messages"]);
+            assert_eq!(dictionary.with_prefix("mess", 1), ["message"]);
+            assert_eq!(dictionary.containing("fzeit", 20), ["laufzeit", "laufzeitfehler", "umlaufzeit"]);
+            assert!(dictionary.containing("zeit", 20).len() == 3 && dictionary.containing("eit", 20).is_empty());
         }
         let twice = [("tartarus", 1), ("atartarus", 2), ("kuskustar", 3), ("kuskuskus", 4)];
         for dictionary in [dictionary(&twice), settled(&twice)] {
-            assert_eq!(dictionary.holding("kusk", 20), [""; 0]);
-            assert_eq!(dictionary.holding("tart", 20), ["atartarus"]);
+            assert_eq!(dictionary.containing("kusk", 20), [""; 0]);
+            assert_eq!(dictionary.containing("tart", 20), ["atartarus"]);
         }
     }
 
     #[test]
     fn leaves_out_numbers_and_bigrams() {
         let dictionary = dictionary(&[("nat1234", 1), ("今天", 4), ("x", 9), ("ok", 2)]);
-        assert_eq!((dictionary.len(), dictionary.last()), (1, 4));
+        assert_eq!((dictionary.len(), dictionary.last_number()), (1, 4));
     }
 
     proptest! {
@@ -322,9 +322,9 @@ mod tests {
         fn merging_changes_no_result(words in proptest::collection::btree_map("[a-c]{2,9}", 1_u64..50, 1..60), asked in "[a-c]{3,9}") {
             let words: Vec<(&str, u64)> = words.iter().map(|(word, count)| (word.as_str(), *count)).collect();
             let (fresh, settled) = (dictionary(&words), settled(&words));
-            prop_assert_eq!(fresh.near(&asked, 20), settled.near(&asked, 20));
-            prop_assert_eq!(fresh.beginning(&asked, 20), settled.beginning(&asked, 20));
-            prop_assert_eq!(fresh.holding(&asked, 20), settled.holding(&asked, 20));
+            prop_assert_eq!(fresh.similar(&asked, 20), settled.similar(&asked, 20));
+            prop_assert_eq!(fresh.with_prefix(&asked, 20), settled.with_prefix(&asked, 20));
+            prop_assert_eq!(fresh.containing(&asked, 20), settled.containing(&asked, 20));
         }
     }
 }

@@ -53,10 +53,10 @@ impl Interpretation {
         let look_up = |wanted: &RequiredTerm| {
             let mut found = beginnings(wanted, words);
             if let Some(word) = &wanted.word {
-                for (near, distance) in words.near(word, MAX_ALTERNATIVES) {
+                for (near, distance) in words.similar(word, MAX_ALTERNATIVES) {
                     found.entry(near).or_insert(Similarity::EditDistance(distance));
                 }
-                for whole in words.holding(word, MAX_ALTERNATIVES) {
+                for whole in words.containing(word, MAX_ALTERNATIVES) {
                     found.entry(whole).or_insert(Similarity::Substring);
                 }
                 found.remove(word);
@@ -64,7 +64,7 @@ impl Interpretation {
             found
         };
         let mut understood = |wanted: &RequiredTerm| {
-            if deadline.is_over() {
+            if deadline.has_passed() {
                 return HashMap::new();
             }
             known.entry((wanted.word.clone(), wanted.is_open)).or_insert_with(|| look_up(wanted)).clone()
@@ -110,7 +110,7 @@ impl Interpretation {
 
 fn beginnings(wanted: &RequiredTerm, words: &Dictionary) -> HashMap<String, Similarity> {
     let Some(word) = wanted.word.as_ref().filter(|_| wanted.is_open) else { return HashMap::new() };
-    let begun = words.beginning(word, MAX_ALTERNATIVES).into_iter().filter(|begun| begun != word);
+    let begun = words.with_prefix(word, MAX_ALTERNATIVES).into_iter().filter(|begun| begun != word);
     begun.map(|begun| (begun, Similarity::Prefix)).collect()
 }
 

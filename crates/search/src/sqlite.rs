@@ -225,7 +225,7 @@ impl SqliteIndex {
     /// deadline passes.
     pub fn candidates(&self, plan: &Plan) -> Result<Vec<Candidate>, Error> {
         let deadline = plan.deadline;
-        self.connection.progress_handler(STEPS_PER_CHECK, Some(move || deadline.is_over()))?;
+        self.connection.progress_handler(STEPS_PER_CHECK, Some(move || deadline.has_passed()))?;
         let found = self.find(plan);
         self.connection.progress_handler(STEPS_PER_CHECK, None::<fn() -> bool>)?;
         match found {

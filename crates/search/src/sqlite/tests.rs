@@ -138,7 +138,7 @@ fn keeps_the_file_unless_its_version_differs() {
     let index = SqliteIndex::open(&file).unwrap();
     assert_eq!(found(&index, &plan("here", &[10])), [1]);
     let terms = index.terms_after(0).unwrap();
-    assert_eq!(Dictionary::default().with(terms).beginning("he", 5), ["here"]);
+    assert_eq!(Dictionary::default().with(terms).with_prefix("he", 5), ["here"]);
     index.connection.pragma_update(None, "user_version", VERSION + 1).unwrap();
     drop(index);
     assert!(found(&SqliteIndex::open(&file).unwrap(), &plan("here", &[10])).is_empty());
