@@ -38,7 +38,7 @@ use std::{
 };
 
 use ::files::FilesService;
-use ::search::{Deadline, Dictionary, Interpretation, MAX_QUERY_CHARS, TERMS};
+use ::search::{Deadline, Dictionary, Interpretation, MAX_QUERY_CHARS, MAX_TERMS};
 use appcore::{
     AppError, Timestamp, UserId,
     auth::Principal,
@@ -125,7 +125,7 @@ impl SearchService {
         let mut known = known();
         loop {
             let new = self.index.terms_after(known.last_number()).await?;
-            let is_all = new.len() < TERMS;
+            let is_all = new.len() < MAX_TERMS;
             if !new.is_empty() {
                 known = run_blocking(move || known.with(new)).await?;
                 *self.words.write().unwrap_or_else(PoisonError::into_inner) = known.clone();

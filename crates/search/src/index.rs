@@ -13,7 +13,7 @@ use crate::{
 
 /// Maximum number of words that an index returns at once. A copy of the whole vocabulary of a large
 /// installation would need as much memory as everything else.
-pub const TERMS: usize = 50_000;
+pub const MAX_TERMS: usize = 50_000;
 
 /// Message to be indexed.
 #[derive(Clone, Debug, PartialEq, Eq)]

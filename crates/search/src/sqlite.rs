@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     dictionary::Term,
-    index::{Batch, Candidate, Change, Document, FillState, Plan, TERMS},
+    index::{Batch, Candidate, Change, Document, FillState, Plan, MAX_TERMS},
     query::{Atom, Has},
 };
 
@@ -212,7 +212,7 @@ impl SqliteIndex {
 
     /// Returns the first [`TERMS`] words with numbers above the given one.
     pub fn terms_after(&self, number: i64) -> Result<Vec<Term>, Error> {
-        let sql = format!("SELECT number, term, df FROM terms WHERE number > ?1 ORDER BY number LIMIT {TERMS}");
+        let sql = format!("SELECT number, term, df FROM terms WHERE number > ?1 ORDER BY number LIMIT {MAX_TERMS}");
         let mut read = self.connection.prepare_cached(&sql)?;
         let rows = read.query_map([number], |row| {
             let count: i64 = row.get(2)?;

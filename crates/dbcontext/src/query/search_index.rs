@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use ::search::{Atom, Batch, Candidate, Change, Document, FillState, Plan, TERMS, Term, postgres};
+use ::search::{Atom, Batch, Candidate, Change, Document, FillState, Plan, MAX_TERMS, Term, postgres};
 use appcore::AppError;
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
@@ -125,7 +125,7 @@ pub async fn terms_after<C: ConnectionTrait>(db: &C, number: i64) -> Result<Vec<
         term: String,
         df: i64,
     }
-    let sql = format!("SELECT number, term, df FROM search_terms WHERE number > $1 ORDER BY number LIMIT {TERMS}");
+    let sql = format!("SELECT number, term, df FROM search_terms WHERE number > $1 ORDER BY number LIMIT {MAX_TERMS}");
     let found = TermRow::find_by_statement(statement(db, sql, [number.into()])).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| Term { number: row.number, text: row.term, count: row.df.unsigned_abs() }).collect())
 }
