@@ -104,22 +104,22 @@ impl Plan {
     /// Estimates how many of `all` messages are scanned, from the newest on, until `limit` of the
     /// `visible` ones are found. Assumes that these are distributed evenly.
     #[must_use]
-    pub fn looked_at(&self, all: i64, visible: i64) -> i64 {
+    pub fn estimated_scan(&self, all: i64, visible: i64) -> i64 {
         all.min(i64::from(self.limit).saturating_mul(all) / visible.max(1))
     }
 
     /// For a query without words: true if scanning all messages by time is cheaper than reading and
     /// sorting the messages of the conversations. The latter takes twice as long per message.
     #[must_use]
-    pub fn goes_by_time(&self, all: i64, visible: i64) -> bool {
-        self.looked_at(all, visible) / 2 <= visible
+    pub fn scans_by_time(&self, all: i64, visible: i64) -> bool {
+        self.estimated_scan(all, visible) / 2 <= visible
     }
 
     /// Returns an upper bound of the number of matches for each list of `all`, computed from the
     /// document frequencies of words; `None` if unknown.
     #[must_use]
-    pub fn most(&self, counts: &HashMap<String, i64>) -> Vec<Option<i64>> {
-        self.all.iter().map(|any| any.iter().map(|atom| atom.most(counts)).sum()).collect()
+    pub fn max_hits(&self, counts: &HashMap<String, i64>) -> Vec<Option<i64>> {
+        self.all.iter().map(|any| any.iter().map(|atom| atom.max_hits(counts)).sum()).collect()
     }
 }
 

@@ -90,7 +90,7 @@ impl Interpretation {
     }
 
     /// Returns the prefix that any word may match in place of the wanted word with this index.
-    pub(crate) fn beginning(&self, number: usize) -> Option<&str> {
+    pub(crate) fn prefix(&self, number: usize) -> Option<&str> {
         self.beginnings.get(number)?.as_deref()
     }
 
@@ -101,7 +101,7 @@ impl Interpretation {
             let others = self.alternatives.get(number).into_iter().flatten();
             let mut others: Vec<Atom> = others.map(|(word, _)| Atom::Word(word.clone())).collect();
             others.sort();
-            let more = self.beginning(number).map(|begun| Atom::Prefix(begun.to_owned()));
+            let more = self.prefix(number).map(|begun| Atom::Prefix(begun.to_owned()));
             wanted.any.iter().cloned().chain(others).chain(more).collect()
         };
         query.wanted.iter().enumerate().map(of).collect()
@@ -197,6 +197,6 @@ mod tests {
         let mut reading = Interpretation::default();
         let query = Query::parse("project", 0).unwrap();
         reading.add(Interpretation::wide(&query, &dictionary, Deadline::default()));
-        assert_eq!(reading.beginning(0), Some("project"));
+        assert_eq!(reading.prefix(0), Some("project"));
     }
 }

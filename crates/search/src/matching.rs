@@ -62,7 +62,7 @@ impl<'a> Matcher<'a> {
         let mut before: Vec<Hit> = Vec::new();
         let alternatives = self.reading.alternatives.iter().map(Some).chain(std::iter::repeat(None));
         for (number, (wanted, others)) in self.query.wanted.iter().zip(alternatives).enumerate() {
-            let hits = hits(wanted, (others, self.reading.beginning(number)), text, &found);
+            let hits = hits(wanted, (others, self.reading.prefix(number)), text, &found);
             let best = hits.iter().max_by_key(|hit| hit.points)?;
             score += best.points;
             let is_typo = matches!(best.likeness, Similarity::EditDistance(_));
@@ -74,7 +74,7 @@ impl<'a> Matcher<'a> {
             highlights.extend(hits.iter().map(|hit| hit.range.clone()));
             before = hits;
         }
-        Some(Match { score, highlights: merged(highlights), corrections: instead })
+        Some(Match { score, highlights: merge_ranges(highlights), corrections: instead })
     }
 }
 
@@ -167,7 +167,7 @@ fn sequence_starts(terms: &[String], words: &[Token]) -> Vec<usize> {
     starts
 }
 
-fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+fn merge_ranges(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     ranges.sort_unstable_by_key(|range| (range.start, range.end));
     let mut merged: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
     for range in ranges {

@@ -101,7 +101,7 @@ impl Atom {
 
     /// Returns an upper bound of the number of messages that match, computed from the document
     /// frequencies of words; `None` if unknown.
-    pub(crate) fn most(&self, counts: &HashMap<String, i64>) -> Option<i64> {
+    pub(crate) fn max_hits(&self, counts: &HashMap<String, i64>) -> Option<i64> {
         self.terms().iter().map(|term| counts.get(term).copied().unwrap_or_default()).min()
     }
 }

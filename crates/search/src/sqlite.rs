@@ -237,7 +237,7 @@ impl SqliteIndex {
     }
 
     fn find(&self, plan: &Plan) -> Result<Vec<Candidate>, Error> {
-        let Some((sql, values)) = self.question(plan)? else { return Ok(Vec::new()) };
+        let Some((sql, values)) = self.candidate_statement(plan)? else { return Ok(Vec::new()) };
         let mut read = self.connection.prepare_cached(&sql)?;
         let rows = read.query_map(params_from_iter(values.iter().map(AsRef::as_ref)), |row| {
             Ok(Candidate {
@@ -252,7 +252,7 @@ impl SqliteIndex {
     }
 
     /// Builds the statement that finds the candidates; `None` if there can't be any.
-    fn question(&self, plan: &Plan) -> Result<Option<CandidateStatement>, Error> {
+    fn candidate_statement(&self, plan: &Plan) -> Result<Option<CandidateStatement>, Error> {
         let conversations = self.numbers("conversations", "conv", &plan.conversations)?;
         let authors = plan.authors.as_ref().map(|authors| self.numbers("authors", "author", authors)).transpose()?;
         if conversations.is_empty() || authors.as_ref().is_some_and(Vec::is_empty) {
@@ -266,7 +266,7 @@ impl SqliteIndex {
         let (from, conv) = if wanted.is_empty() {
             // The `+` hides the index on the column from SQLite, which would otherwise read by
             // conversation.
-            let conv = if plan.goes_by_time(extent.all, extent.named) { "+d.conv" } else { "d.conv" };
+            let conv = if plan.scans_by_time(extent.all, extent.named) { "+d.conv" } else { "d.conv" };
             ("documents d JOIN conversations c ON c.conv = d.conv", conv)
         } else {
             // FTS5 yields matches from the newest on, so the query can stop when there are enough.
@@ -291,7 +291,7 @@ impl SqliteIndex {
                 condition(" AND d.doc NOT IN (SELECT rowid FROM words WHERE words MATCH {})", Box::new(unwanted));
             }
         } else {
-            if !self.is_found_everywhere(plan, &extent)? {
+            if !self.is_global_scan_cheaper(plan, &extent)? {
                 wanted.push(in_scope(conversations.iter().map(|conversation| format!("c{conversation}"))));
             }
             let unwanted = unwanted.map(|unwanted| format!(" NOT {unwanted}")).unwrap_or_default();
@@ -322,10 +322,10 @@ impl SqliteIndex {
 
     /// True if scanning the matches in all conversations is cheaper than including the
     /// conversations in the full-text query.
-    fn is_found_everywhere(&self, plan: &Plan, extent: &Extent) -> Result<bool, Error> {
+    fn is_global_scan_cheaper(&self, plan: &Plan, extent: &Extent) -> Result<bool, Error> {
         let most =
             extent.conversations.saturating_mul(CONVERSATION_COST).saturating_add(extent.named / MESSAGES_PER_COST);
-        if plan.looked_at(extent.all, extent.named) <= most {
+        if plan.estimated_scan(extent.all, extent.named) <= most {
             return Ok(true);
         }
         let mut read = self.connection.prepare_cached("SELECT df FROM terms WHERE term = ?1")?;
@@ -334,7 +334,7 @@ impl SqliteIndex {
             let count: Option<i64> = read.query_row([term], |row| row.get(0)).optional()?;
             counts.extend(count.map(|count| (term.to_owned(), count)));
         }
-        Ok(plan.most(&counts).into_iter().flatten().any(|hits| hits <= most))
+        Ok(plan.max_hits(&counts).into_iter().flatten().any(|hits| hits <= most))
     }
 
     fn numbers(&self, table: &str, column: &str, ids: &[Uuid]) -> Result<Vec<i64>, Error> {

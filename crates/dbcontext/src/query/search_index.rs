@@ -372,9 +372,9 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
     let search = CandidateSearch { plan, conversations, wanted };
     let limit = i64::from(plan.limit);
     if search.wanted.is_empty() {
-        return search.read(db, &AccessPath::Newest { goes_by_time: plan.goes_by_time(all, visible) }).await;
+        return search.read(db, &AccessPath::Newest { goes_by_time: plan.scans_by_time(all, visible) }).await;
     }
-    let most = plan.most(&counts);
+    let most = plan.max_hits(&counts);
     if all < WINDOW || most.iter().flatten().any(|hits| *hits <= RARE_HITS.min(all / RARE_SHARE)) {
         return search.read(db, &AccessPath::Words).await;
     }

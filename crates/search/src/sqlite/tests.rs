@@ -83,7 +83,7 @@ fn searches_frequent_words_by_conversation() {
     let (_folder, index) = index(many.chain([document(1, 20, "common word"), document(2, 20, "word")]));
     let conversations = index.numbers("conversations", "conv", &[id(20)]).unwrap();
     let extent = index.extent(&conversations).unwrap();
-    let is_found_everywhere = |query| index.is_found_everywhere(&plan(query, &[20]), &extent).unwrap();
+    let is_found_everywhere = |query| index.is_global_scan_cheaper(&plan(query, &[20]), &extent).unwrap();
     assert!(!is_found_everywhere("common") && is_found_everywhere("word"));
     assert!(is_found_everywhere("\"common word\"") && !is_found_everywhere("\"common common\""));
     assert!(!is_found_everywhere("common*") && !is_found_everywhere("common-wo*"));
@@ -107,7 +107,7 @@ fn reads_matches_without_sorting() {
 }
 
 fn steps(index: &SqliteIndex, plan: &Plan) -> String {
-    let (sql, values) = index.question(plan).unwrap().unwrap();
+    let (sql, values) = index.candidate_statement(plan).unwrap().unwrap();
     let mut explain = index.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let steps = explain.query_map(params_from_iter(values.iter().map(AsRef::as_ref)), |row| row.get::<_, String>(3));
     steps.unwrap().map(Result::unwrap).collect::<Vec<_>>().join("; ")
