@@ -71,15 +71,15 @@ impl Http {
         deadline: Instant,
     ) -> Result<Response, Failure> {
         let span = Span::start(SpanRole::Client, "AI provider");
-        span.set("http.request.method", request.method().to_string());
-        span.set("server.address", request.url().host_str().unwrap_or_default().to_owned());
+        span.set_attribute("http.request.method", request.method().to_string());
+        span.set_attribute("server.address", request.url().host_str().unwrap_or_default().to_owned());
         let patience = if is_stream { deadline.min(Instant::now() + self.limits.idle) } else { deadline };
         let headers = request.headers_mut();
         headers.insert(header::ACCEPT, HeaderValue::from_static(if is_stream { "text/event-stream" } else { "*/*" }));
         let sent = timeout_at(patience, self.client.execute(request)).await.map_err(|_| AiError::Timeout);
         let mut response = sent.and_then(|sent| sent.map_err(of_transport)).inspect_err(|_| span.fail("no answer"))?;
         let status = response.status();
-        span.set("http.response.status_code", i64::from(status.as_u16()));
+        span.set_attribute("http.response.status_code", i64::from(status.as_u16()));
         if status.is_success() {
             response.extensions_mut().insert(Arc::new(span));
             return Ok(response);

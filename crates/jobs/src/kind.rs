@@ -82,8 +82,8 @@ pub(super) fn job_span(claim: &job::Model) -> Span {
     }
     let payload: Value = serde_json::from_str(&claim.payload).unwrap_or_default();
     let span = Span::start_within(Consumer, format!("job {}", claim.kind), payload[TRACEPARENT].as_str());
-    span.set("natter.job.id", claim.id.to_string());
-    span.set("natter.job.attempt", i64::from(claim.attempt));
+    span.set_attribute("natter.job.id", claim.id.to_string());
+    span.set_attribute("natter.job.attempt", i64::from(claim.attempt));
     span
 }
 

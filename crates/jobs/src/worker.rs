@@ -232,7 +232,7 @@ async fn run_job<H: Host>(host: Arc<H>, taken: ClaimedJob<H>, draining: Cancella
         // Catches a panic. Otherwise the lease would expire and the job would be claimed again and
         // again.
         let run = (kind.run)(JobContext { state: &*host, claim: &claim, lease: &lease, draining: &draining });
-        span.around(catch_panic(run)).await
+        span.instrument(catch_panic(run)).await
     };
     if !matches!(ended, Ok(JobOutcome::Done | JobOutcome::Requeued)) {
         span.fail(outcome(&ended));

@@ -119,7 +119,7 @@ pub async fn observe(
         }
     }
     .instrument(span);
-    traced.around(told).await
+    traced.instrument(told).await
 }
 
 /// Records the fields of the log line in the span, by OpenTelemetry's semantic conventions for HTTP.
@@ -127,10 +127,10 @@ fn describe(span: &Span, method: &str, route: &str, status: u16) {
     if !span.is_on() {
         return;
     }
-    span.rename(format!("{method} {route}"));
-    span.set("http.request.method", method.to_owned());
-    span.set("http.route", route.to_owned());
-    span.set("http.response.status_code", i64::from(status));
+    span.set_name(format!("{method} {route}"));
+    span.set_attribute("http.request.method", method.to_owned());
+    span.set_attribute("http.route", route.to_owned());
+    span.set_attribute("http.response.status_code", i64::from(status));
     if status >= 500 {
         span.fail("");
     }

@@ -46,10 +46,10 @@ impl Http {
 
     pub async fn send(&self, request: RequestBuilder) -> Result<Reply, GatewayError> {
         let span = Span::start(SpanRole::Client, "payment gateway");
-        span.set("server.address", self.base.host_str().unwrap_or_default().to_owned());
+        span.set_attribute("server.address", self.base.host_str().unwrap_or_default().to_owned());
         let mut response = request.send().await.map_err(outcome_unknown).inspect_err(|_| span.fail("no answer"))?;
         let status = response.status();
-        span.set("http.response.status_code", i64::from(status.as_u16()));
+        span.set_attribute("http.response.status_code", i64::from(status.as_u16()));
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(outcome_unknown)? {
             if body.len() + chunk.len() > MAX_BYTES {

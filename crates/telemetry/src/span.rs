@@ -62,14 +62,14 @@ impl Span {
         self.0.is_some()
     }
 
-    pub fn set(&self, key: &'static str, value: impl Into<Value>) {
+    pub fn set_attribute(&self, key: &'static str, value: impl Into<Value>) {
         if let Some(context) = &self.0 {
             context.span().set_attribute(KeyValue::new(key, value));
         }
     }
 
     /// Changes the name, for spans whose name is known only after the start.
-    pub fn rename(&self, name: impl Into<Cow<'static, str>>) {
+    pub fn set_name(&self, name: impl Into<Cow<'static, str>>) {
         if let Some(context) = &self.0 {
             context.span().update_name(name);
         }
@@ -84,14 +84,14 @@ impl Span {
 
     /// Links the span to another one that it also serves. For example, one transaction commits the
     /// changes of many requests.
-    pub fn follow(&self, traceparent: Option<&str>) {
+    pub fn link(&self, traceparent: Option<&str>) {
         if let (Some(context), Some(remote)) = (&self.0, traceparent.and_then(parse)) {
             context.span().add_link(remote, Vec::new());
         }
     }
 
     /// Runs `work` with this span as the current one.
-    pub fn around<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
+    pub fn instrument<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         match &self.0 {
             Some(context) => Either::Left(work.with_context(context.clone())),
             None => Either::Right(work),

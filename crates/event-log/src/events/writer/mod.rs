@@ -237,7 +237,7 @@ impl Task {
         for part in [unlocked, locked] {
             if !part.is_empty() {
                 let span = trace(&part);
-                span.around(self.commit_part(part)).await;
+                span.instrument(self.commit_part(part)).await;
             }
         }
     }
@@ -357,9 +357,9 @@ fn trace(part: &[Submission]) -> Span {
     let [only] = part else {
         let span = Span::start(SpanRole::Internal, "commit");
         for submission in part {
-            span.follow(submission.traceparent.as_deref());
+            span.link(submission.traceparent.as_deref());
         }
-        span.set("natter.changes", i64::try_from(part.len()).unwrap_or(i64::MAX));
+        span.set_attribute("natter.changes", i64::try_from(part.len()).unwrap_or(i64::MAX));
         return span;
     };
     Span::start_within(SpanRole::Internal, "commit", only.traceparent.as_deref())
