@@ -118,7 +118,7 @@ fn file(files: &AssetSource, http: &HttpRequest, path: &str) -> HttpResponse {
         .iter()
         .filter(|(name, _)| accepts(http, name))
         .find_map(|(name, ending)| Some((*name, files.get(&format!("{path}{ending}"))?)));
-    let tag = tag(&plain.hash(), chosen.as_ref().map(|(name, _)| *name));
+    let tag = etag(&plain.hash(), chosen.as_ref().map(|(name, _)| *name));
     let known = is_not_modified(http, &tag);
     let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
@@ -133,13 +133,13 @@ fn file(files: &AssetSource, http: &HttpRequest, path: &str) -> HttpResponse {
         response.insert_header((CONTENT_SECURITY_POLICY, DOCS_POLICY));
     } else if path.ends_with(".html") {
         match plain.clone().data() {
-            Ok(page) => response.insert_header((CONTENT_SECURITY_POLICY, policy(&page))),
+            Ok(page) => response.insert_header((CONTENT_SECURITY_POLICY, content_security_policy(&page))),
             Err(error) => return endpoint::failure(http, &AppError::internal(error)),
         };
     } else if path.ends_with(".js") {
         // A worker has the policy that is sent with its own script, not that of the page that
         // started it.
-        response.insert_header((CONTENT_SECURITY_POLICY, policy(&[])));
+        response.insert_header((CONTENT_SECURITY_POLICY, content_security_policy(&[])));
     }
     if known {
         return response.finish();
@@ -178,13 +178,13 @@ impl BasePathPage {
         let built = files.get(PAGE)?;
         let page = rewrite_base_path(std::str::from_utf8(&built.data().ok()?).ok()?, path);
         let small = gzip(page.as_bytes()).ok()?.into();
-        let (hash, policy) = (Sha256::digest(page.as_bytes()).into(), policy(page.as_bytes()));
+        let (hash, policy) = (Sha256::digest(page.as_bytes()).into(), content_security_policy(page.as_bytes()));
         Some(Self { plain: page.into(), small, hash, policy })
     }
 
     fn answer(&self, http: &HttpRequest) -> HttpResponse {
         let form = accepts(http, "gzip").then_some("gzip");
-        let tag = tag(&self.hash, form);
+        let tag = etag(&self.hash, form);
         let known = is_not_modified(http, &tag);
         let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
         response
@@ -232,7 +232,7 @@ fn accepts(http: &HttpRequest, encoding: &str) -> bool {
 
 /// Returns the `ETag` of a file. It contains the encoding, because each encoding needs a different
 /// one.
-fn tag(hash: &[u8; 32], form: Option<&str>) -> String {
+fn etag(hash: &[u8; 32], form: Option<&str>) -> String {
     let mut tag = format!("\"{}", hex::encode(&hash[..12]));
     if let Some(form) = form {
         tag.push('-');
@@ -254,7 +254,7 @@ fn cache_control(path: &str) -> &'static str {
 
 /// Returns the content security policy of a page. It allows only scripts of the app, and inline
 /// scripts by their hash.
-fn policy(page: &[u8]) -> String {
+fn content_security_policy(page: &[u8]) -> String {
     let mut scripts = String::from("'self'");
     for script in inline_scripts(&String::from_utf8_lossy(page)) {
         let _ = write!(scripts, " 'sha256-{}'", STANDARD.encode(Sha256::digest(script.as_bytes())));
@@ -283,7 +283,7 @@ mod tests {
     fn policy_allows_inline_scripts_by_hash() {
         let page = b"<head><script src=\"/a.js\"></script><script>\n1\n</script></head><script type=\"module\">alert(2)</script>";
         assert_eq!(inline_scripts(std::str::from_utf8(page).unwrap()).collect::<Vec<_>>(), ["\n1\n", "alert(2)"]);
-        let policy = policy(page);
+        let policy = content_security_policy(page);
         // Expected value: echo -n 'alert(2)' | openssl dgst -sha256 -binary | base64
         assert!(policy.contains("'sha256-4axlHpxgDbFzJObpXPFZgZhULrEGgJiud3OwxN9unHg='"), "{policy}");
         assert!(!policy.contains("script-src 'self' 'unsafe-inline'"));
@@ -320,7 +320,7 @@ mod tests {
         };
         let page = ask(&[("accept-encoding", "gzip, br")]);
         assert_eq!((page.status().as_u16(), header_of(&page, "content-encoding")), (200, "gzip"));
-        assert_eq!(header_of(&page, "content-security-policy"), policy(&below.plain));
+        assert_eq!(header_of(&page, "content-security-policy"), content_security_policy(&below.plain));
         let tag: &'static str = header_of(&page, "etag").to_owned().leak();
         let mut read = Vec::new();
         let body = to_bytes(page.into_body()).await.unwrap();

@@ -82,7 +82,7 @@ pub async fn backups(config: &Config) -> Option<Check> {
         Ok(schedule) => schedule?,
         Err(error) => return Some(Check::fault(ABOUT, format!("{error:#}"))),
     };
-    let last = match with_timeout(schedule.last()).await {
+    let last = match with_timeout(schedule.last_backup_at()).await {
         Ok((last, _)) => last,
         Err(error) => return Some(Check::fault(ABOUT, format!("{error:#}. Check backup.url"))),
     };

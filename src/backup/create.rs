@@ -34,7 +34,7 @@ pub async fn create(config: &Config, archive: &Path) -> anyhow::Result<String> {
         }
     };
     let unfinished = UnfinishedArchive::new(archive)?;
-    let copied = unfinished.beside("database");
+    let copied = unfinished.sibling("database");
     let schema = dbcontext::copy_sqlite(&database, &copied).await?;
     let mut manifest = Manifest {
         format: FORMAT,
@@ -86,13 +86,13 @@ impl UnfinishedArchive {
         Ok(unfinished)
     }
 
-    fn beside(&self, what: &str) -> PathBuf {
+    fn sibling(&self, what: &str) -> PathBuf {
         with_suffix(&self.path, &format!(".{what}"))
     }
 
     fn remove(&self) {
         for path in
-            [self.path.clone(), self.beside("database"), self.beside("database-wal"), self.beside("database-shm")]
+            [self.path.clone(), self.sibling("database"), self.sibling("database-wal"), self.sibling("database-shm")]
         {
             // Usually there is no such file.
             let _ = fs::remove_file(path);

@@ -92,7 +92,7 @@ impl Schedule {
     }
 
     /// Returns the time of the last backup; `None` if there is none.
-    pub async fn last(&self) -> anyhow::Result<Option<Timestamp>> {
+    pub async fn last_backup_at(&self) -> anyhow::Result<Option<Timestamp>> {
         Ok(self.archives().await?.pop().map(|(made_at, _)| made_at))
     }
 
@@ -103,7 +103,7 @@ impl Schedule {
 
     async fn run_once(&self) -> anyhow::Result<()> {
         let now = Clock::system().now();
-        let is_due = self.last().await?.is_none_or(|last| age(last, now) >= self.every);
+        let is_due = self.last_backup_at().await?.is_none_or(|last| age(last, now) >= self.every);
         if is_due {
             let said = self.create_backup(now).await?;
             tracing::info!("{}", said.trim_end());

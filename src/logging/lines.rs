@@ -57,11 +57,11 @@ impl LogBuffer {
         log_left_out: impl Fn(u64) + Send + 'static,
     ) -> io::Result<LogThread> {
         let lines = self.clone();
-        thread::Builder::new().name("log".to_owned()).spawn(move || lines.carry(out, log_left_out))?;
+        thread::Builder::new().name("log".to_owned()).spawn(move || lines.write_loop(out, log_left_out))?;
         Ok(LogThread(self.clone()))
     }
 
-    fn carry(&self, mut out: impl Write, log_left_out: impl Fn(u64)) {
+    fn write_loop(&self, mut out: impl Write, log_left_out: impl Fn(u64)) {
         let mut taken = Vec::new();
         loop {
             let mut waiting = self.lock();
