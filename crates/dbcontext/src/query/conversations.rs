@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{access, members, mentions, notifications, notifier::MAX_DIRECT_MEMBERS, raw, rows::Rows, single};
+use super::{access, members, mentions, notifications, notifier::MAX_DIRECT_CONVERSATION_MEMBERS, raw, rows::Rows, single};
 use crate::{
     constraint::{app_error, unique_violation},
     entity::{conversation, conversation_assistant, conversation_count},
@@ -114,7 +114,7 @@ impl Filter {
 fn seen_columns(backend: DatabaseBackend) -> String {
     let everybody = mentions::everyone_literal(backend);
     let reads_after = access::member_history_start("c", "m");
-    let level = notifications::level_expression(MAX_DIRECT_MEMBERS);
+    let level = notifications::level_expression(MAX_DIRECT_CONVERSATION_MEMBERS);
     format!(
         "SELECT c.id, c.workspace_id, c.kind, c.title, c.topic, c.last_seq, c.last_message_at AS last_activity_at, c.created_at, c.archived_at, c.is_default, \
          c.posting, c.model, c.mention_all, c.history, c.slow_mode_seconds, COALESCE({reads_after}, 0) AS reads_after, COALESCE(n.members, 0) AS member_count, m.role, m.read_seq, c.last_no - m.read_no AS unread, {level} AS notify, m.notify_chosen, m.muted_until, \

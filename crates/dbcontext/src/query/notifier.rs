@@ -18,7 +18,7 @@ use crate::{constraint::app_error, entity::notification_settings};
 /// Key of the advisory lock that the notifier holds until its transaction ends.
 const NOTIFIER_LOCK: i64 = 0x6e61_7474_6572_0002;
 /// Number of members up to which a conversation that is not a channel counts as direct.
-pub const MAX_DIRECT_MEMBERS: u32 = 20;
+pub const MAX_DIRECT_CONVERSATION_MEMBERS: u32 = 20;
 /// Number of members up to which the members are examined one by one.
 const MAX_SCANNED_MEMBERS: u32 = 200;
 
@@ -122,7 +122,7 @@ pub async fn notified_of_everything<C: ConnectionTrait>(
          SELECT m.conversation_id, m.user_id FROM asked a JOIN conversation_members m ON m.conversation_id = a.id \
            AND m.notify_chosen AND m.notify = 'all' AND NOT m.is_deleted \
          UNION SELECT m.conversation_id, m.user_id FROM asked a JOIN conversations c ON c.id = a.id AND c.kind IN ({}) \
-           JOIN conversation_counts n ON n.conversation_id = a.id AND n.members <= {MAX_DIRECT_MEMBERS} \
+           JOIN conversation_counts n ON n.conversation_id = a.id AND n.members <= {MAX_DIRECT_CONVERSATION_MEMBERS} \
            JOIN conversation_members m ON m.conversation_id = a.id AND NOT m.notify_chosen AND NOT m.is_deleted \
          UNION SELECT m.conversation_id, m.user_id FROM asked a CROSS JOIN conversation_counts n CROSS JOIN conversation_members m \
            CROSS JOIN notification_settings s WHERE n.conversation_id = a.id AND n.members <= {MAX_SCANNED_MEMBERS} \
@@ -263,7 +263,7 @@ pub async fn candidates<C: ConnectionTrait>(
          JOIN conversation_members m ON m.conversation_id = w.conversation_id AND m.user_id = w.user_id AND NOT m.is_deleted \
          JOIN conversations c ON c.id = m.conversation_id LEFT JOIN conversation_counts n ON n.conversation_id = c.id \
          LEFT JOIN notification_settings s ON s.user_id = m.user_id",
-        notifications::level_expression(MAX_DIRECT_MEMBERS),
+        notifications::level_expression(MAX_DIRECT_CONVERSATION_MEMBERS),
         access::member_history_start("c", "m"),
         rows.table()
     );
