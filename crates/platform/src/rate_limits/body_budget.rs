@@ -155,21 +155,21 @@ mod tests {
         Arc::new(BodyBudget { limit: most, limit_per_user: 200 * KIB, limit_per_address: 100 * KIB, held })
     }
 
-    fn at(address: &str) -> Option<LimitSubject> {
+    fn address_subject(address: &str) -> Option<LimitSubject> {
         address.parse().ok().map(LimitSubject::Address)
     }
 
     #[test]
     fn callers_are_limited_separately() {
         let budget = budget(1_000 * KIB);
-        let mut first = budget.start_lease(at("2001:db8::1"));
+        let mut first = budget.start_lease(address_subject("2001:db8::1"));
         first.reserve(60 * KIB).unwrap();
         // Both IPv6 addresses are in one /64 and share a budget.
-        let mut second = budget.start_lease(at("2001:db8::2"));
+        let mut second = budget.start_lease(address_subject("2001:db8::2"));
         let error = second.reserve(60 * KIB).unwrap_err();
         assert_eq!((error.code(), error.retry_after()), (Code::RateLimited, Some(RETRY_AFTER)));
         second.reserve(40 * KIB).unwrap();
-        budget.start_lease(at("2001:db8:0:1::1")).reserve(60 * KIB).unwrap();
+        budget.start_lease(address_subject("2001:db8:0:1::1")).reserve(60 * KIB).unwrap();
         budget.start_lease(Some(LimitSubject::User(UserId::new()))).reserve(150 * KIB).unwrap();
         assert_eq!(budget.bytes_in_use(), 100 * KIB, "refused and released bodies take nothing");
         drop(first);
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(small.reserve(1).unwrap_err().code(), Code::Unavailable, "it has become a large body");
         assert_eq!(budget.start_lease(None).reserve(37 * KIB).unwrap_err().code(), Code::Unavailable);
         assert_eq!((budget.bytes_in_use(), small.max_body_bytes()), (364 * KIB, 300 * KIB));
-        assert_eq!(budget.start_lease(at("192.0.2.1")).max_body_bytes(), 100 * KIB);
+        assert_eq!(budget.start_lease(address_subject("192.0.2.1")).max_body_bytes(), 100 * KIB);
     }
 
     #[test]
