@@ -390,7 +390,7 @@ impl Ai {
             None => listener,
         };
         let translation = FormatConverter::new(listener, writer);
-        Ok(StartedAnswer::Frames(translation.whole(body, &call.meter)?))
+        Ok(StartedAnswer::Frames(translation.frames_of_complete(body, &call.meter)?))
     }
 
     pub(crate) fn listener(&self, attempt: &Attempt<'_>) -> AnswerParser {

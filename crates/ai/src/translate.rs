@@ -98,7 +98,7 @@ impl AnswerParser {
     }
 
     /// Parses a whole answer, except its finish events.
-    pub fn whole(&mut self, body: &[u8], meter: &Meter) -> Result<Vec<Event>, Failure> {
+    pub fn parse_complete(&mut self, body: &[u8], meter: &Meter) -> Result<Vec<Event>, Failure> {
         if events::is_stream(body) {
             return self.rest(&Bytes::copy_from_slice(body), meter);
         }
@@ -247,7 +247,7 @@ fn count(events: &[Event], meter: &Meter) {
 
 /// Parses a whole answer.
 pub(crate) fn read_whole(body: &[u8], mut listener: AnswerParser, meter: &Meter) -> Result<(Answer, Usage), Failure> {
-    let mut events = listener.whole(body, meter)?;
+    let mut events = listener.parse_complete(body, meter)?;
     events.extend(listener.finish(meter)?);
     Ok((Answer::of(events), meter.usage()))
 }
@@ -265,8 +265,8 @@ impl FormatConverter {
 
     /// Converts a whole answer to frames, for a provider that sent no stream although one was
     /// requested.
-    pub fn whole(mut self, body: &[u8], meter: &Meter) -> Result<Bytes, Failure> {
-        let events = self.listener.whole(body, meter)?;
+    pub fn frames_of_complete(mut self, body: &[u8], meter: &Meter) -> Result<Bytes, Failure> {
+        let events = self.listener.parse_complete(body, meter)?;
         let mut out = Vec::new();
         self.write(&events, &mut out);
         self.conclude(&mut out, meter)?;

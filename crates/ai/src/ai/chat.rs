@@ -109,7 +109,7 @@ impl Ai {
         let body = match upstream.http.open(response, deadline).await? {
             Opened::Stream(body) => body,
             Opened::Whole(body) => {
-                let events = listener.whole(&body, meter)?;
+                let events = listener.parse_complete(&body, meter)?;
                 let ends = listener.finish(meter)?;
                 let said = ChatDeltaReader::new(listener).convert_events(events, ends, meter)?;
                 return Ok(stream::iter(said.into_iter().map(Ok)).boxed());

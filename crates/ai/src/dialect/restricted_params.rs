@@ -63,9 +63,9 @@ struct OrderedFields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for OrderedFields<'a> {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        struct Read;
+        struct FieldsVisitor;
 
-        impl<'de> Visitor<'de> for Read {
+        impl<'de> Visitor<'de> for FieldsVisitor {
             type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,7 +81,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for OrderedFields<'a> {
             }
         }
 
-        reader.deserialize_map(Read).map(Self)
+        reader.deserialize_map(FieldsVisitor).map(Self)
     }
 }
 
