@@ -33,7 +33,7 @@ use crate::{
 };
 
 const SEQUENCES: usize = 24;
-const DEEDS: usize = 50;
+const STEPS: usize = 50;
 const ORDERS: usize = 24;
 const PAYMENTS: usize = 3;
 const ADMIN: &str = "Admin";
@@ -294,7 +294,7 @@ async fn credits_are_granted_once_and_clawed_back_once() {
         let mut runner = runner(11);
         let sequences = if stage.is_sqlite() { SEQUENCES } else { SEQUENCES / 4 };
         for number in 0..sequences {
-            let deeds = proptest::collection::vec(deed(), DEEDS).new_tree(&mut runner).unwrap().current();
+            let deeds = proptest::collection::vec(deed(), STEPS).new_tree(&mut runner).unwrap().current();
             let mut buyer = Buyer::new(&service, &format!("Buyer{number}"), PAYMENTS).await;
             for (place, deed) in deeds.into_iter().enumerate() {
                 tracing::debug!(number, place, ?deed, "a deed");
