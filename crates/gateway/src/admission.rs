@@ -522,7 +522,7 @@ impl Admission {
     pub fn settle(self, outcome: CallOutcome) -> MicroCredits {
         let CallOutcome { status, usage, model, deployment, key_tail, first_token_at, tries } = outcome;
         let cost = self.model.price.as_ref().map_or(MicroCredits::ZERO, |price: &ModelPrice| cost(price, &usage));
-        self.gateway.limits.correct(self.key_id, self.limit, self.counted_tokens, usage.total());
+        self.gateway.limits.adjust_tokens(self.key_id, self.limit, self.counted_tokens, usage.total());
         self.gateway.key_tokens.add(&deployment, key_tail.as_deref(), usage.total());
         let row = UsageRow {
             created_at: self.created_at,

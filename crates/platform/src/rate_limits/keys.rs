@@ -196,7 +196,7 @@ impl KeyLimits {
 
     /// Replaces the estimated number of tokens of an ended request (`counted`) by the number
     /// actually used.
-    pub fn correct(&self, key: ApiKeyId, limit: KeyLimit, counted: u32, used: u64) {
+    pub fn adjust_tokens(&self, key: ApiKeyId, limit: KeyLimit, counted: u32, used: u64) {
         let used = u32::try_from(used).unwrap_or(u32::MAX);
         if limit.tpm.is_none() || counted == used {
             return;
@@ -210,7 +210,7 @@ impl KeyLimits {
         {
             runtime.spawn(async move {
                 if let Some(shared) = &state.shared {
-                    shared.correct(key, i64::from(used) - i64::from(counted)).await;
+                    shared.adjust_tokens(key, i64::from(used) - i64::from(counted)).await;
                 }
             });
         }
@@ -276,7 +276,7 @@ impl Shared {
         }
     }
 
-    async fn correct(&self, key: ApiKeyId, tokens: i64) {
+    async fn adjust_tokens(&self, key: ApiKeyId, tokens: i64) {
         let correcting = async {
             let mut connection = self.redis.connection().await?;
             Ok(self.tokens.key(minute_key(key)).arg(tokens).invoke_async::<()>(&mut connection).await?)
@@ -393,7 +393,7 @@ mod tests {
         let first = limits.take(key, limit, 5_000).await.ok().unwrap();
         assert_eq!(first.tokens, 100, "a request that is larger than the limit is admitted alone");
         assert_eq!(limits.take(key, limit, 1).await.err().unwrap().measure, KeyMeasure::Tokens);
-        limits.correct(key, limit, first.tokens, 30);
+        limits.adjust_tokens(key, limit, first.tokens, 30);
         let second = limits.take(key, limit, 70).await.ok().unwrap();
         assert_eq!(second.figures.tokens.unwrap().remaining, 0);
     }
