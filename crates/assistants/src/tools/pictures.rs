@@ -73,11 +73,11 @@ pub async fn find(
     let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1)).ok_or(Code::NotFound)?;
     let kept = kept.get(place).ok_or(Code::NotFound)?;
     let bytes = STANDARD.decode(&kept.data).map_err(AppError::internal)?;
-    Ok(Picture { media_type: shown_type(&kept.media_type), bytes: bytes.into() })
+    Ok(Picture { media_type: downscaled_type(&kept.media_type), bytes: bytes.into() })
 }
 
 /// Returns the media type of an image after downscaling.
-fn shown_type(media_type: &str) -> &'static str {
+fn downscaled_type(media_type: &str) -> &'static str {
     match media_type {
         "image/png" => "image/png",
         "image/webp" => "image/webp",
