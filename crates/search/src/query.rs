@@ -456,9 +456,9 @@ mod tests {
     }
 
     /// Calendar days in the time zone UTC+7.
-    struct Hanoi(i64);
+    struct DaysInUtcPlus7(i64);
 
-    impl Days for Hanoi {
+    impl Days for DaysInUtcPlus7 {
         fn today(&self) -> i64 {
             (self.0 + 7 * HOUR).div_euclid(DAY)
         }
@@ -472,7 +472,7 @@ mod tests {
     fn uses_days_of_the_users_time_zone() {
         let midnight = day(2026, 11, 24).unwrap() * DAY;
         // 01:30 in Hanoi is 18:30 UTC on the day before.
-        let now = Hanoi(midnight - 7 * HOUR + HOUR * 3 / 2);
+        let now = DaysInUtcPlus7(midnight - 7 * HOUR + HOUR * 3 / 2);
         let today = Query::parse_by("on:today", &now).unwrap();
         let there = (Some(midnight - 7 * HOUR), Some(midnight + 17 * HOUR));
         assert_eq!((today.from, today.until), there);
