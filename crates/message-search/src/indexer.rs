@@ -389,7 +389,7 @@ async fn index_some(
     if behind.is_empty() {
         return Ok(());
     }
-    let log = events::subjects_of_each(service.db.reader(), &behind, BATCH_EVENTS).await?;
+    let log = events::subjects_by_conversation(service.db.reader(), &behind, BATCH_EVENTS).await?;
     if log.is_empty() {
         return reset_index(service, writing, "events that were not searchable yet are no longer there").await;
     }

@@ -126,7 +126,7 @@ pub struct EventSubject {
 }
 
 /// Subjects of the events that [`after_each`] returns: at most `limit` in total.
-pub async fn subjects_of_each<C: ConnectionTrait>(
+pub async fn subjects_by_conversation<C: ConnectionTrait>(
     db: &C,
     positions: &[(ConversationId, i64)],
     limit: u32,

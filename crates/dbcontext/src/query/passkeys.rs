@@ -42,7 +42,7 @@ pub async fn lock<C: ConnectionTrait>(
     user_id: UserId,
     credential_id: &[u8],
 ) -> Result<Option<passkey::Model>, AppError> {
-    of(user_id)
+    select_of_user(user_id)
         .filter(passkey::Column::CredentialId.eq(credential_id))
         .lock_exclusive()
         .one(db)
@@ -68,16 +68,16 @@ pub async fn list<C: ConnectionTrait>(
     user_id: UserId,
     page: PageRequest,
 ) -> Result<(Vec<passkey::Model>, u64), AppError> {
-    super::page::select(db, of(user_id).order_by_asc(passkey::Column::Id), page).await
+    super::page::select(db, select_of_user(user_id).order_by_asc(passkey::Column::Id), page).await
 }
 
 /// Returns the credential ids of a user's passkeys.
 pub async fn credential_ids<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<Vec<u8>>, AppError> {
-    of(user_id).select_only().column(passkey::Column::CredentialId).into_tuple().all(db).await.map_err(app_error)
+    select_of_user(user_id).select_only().column(passkey::Column::CredentialId).into_tuple().all(db).await.map_err(app_error)
 }
 
 pub async fn count<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u64, AppError> {
-    of(user_id).count(db).await.map_err(app_error)
+    select_of_user(user_id).count(db).await.map_err(app_error)
 }
 
 /// Renames a passkey of a user; returns `None` if there is none.
@@ -115,6 +115,6 @@ pub async fn remove_all<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<(
     Ok(())
 }
 
-fn of(user_id: UserId) -> sea_orm::Select<passkey::Entity> {
+fn select_of_user(user_id: UserId) -> sea_orm::Select<passkey::Entity> {
     passkey::Entity::find().filter(passkey::Column::UserId.eq(user_id))
 }

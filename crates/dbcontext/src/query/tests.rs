@@ -564,7 +564,7 @@ async fn reads_event_subjects_without_payloads() {
     }
     db.execute_unprepared(&sql).await.unwrap();
     let about = async |positions: &[(ConversationId, i64)], limit| {
-        let found = events::subjects_of_each(&db, positions, limit).await.unwrap();
+        let found = events::subjects_by_conversation(&db, positions, limit).await.unwrap();
         found
             .into_iter()
             .map(|event| (event.conversation_id, event.seq, event.message_id, event.payload))
