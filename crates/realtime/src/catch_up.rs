@@ -29,7 +29,7 @@ const PACE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const CONVERSATIONS_PER_QUERY: usize = 64;
 /// Number of events per conversation that this query loads. Most clients have missed no more than
 /// that.
-const FIRST_EVENTS: u32 = 32;
+const INITIAL_EVENTS: u32 = 32;
 
 /// Answers `sync`: sends the missed events of each conversation in order, then `sync.done`.
 pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>, answer_to: &AnswerTo) {
@@ -67,7 +67,7 @@ pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>,
     for together in behind.chunks(CONVERSATIONS_PER_QUERY) {
         let positions: Vec<(ConversationId, i64)> = together.iter().map(|(id, cursor, _)| (*id, *cursor)).collect();
         let mut beginnings =
-            match event_log::events::envelopes_after_each(&client.app().events, &positions, FIRST_EVENTS).await {
+            match event_log::events::envelopes_after_each(&client.app().events, &positions, INITIAL_EVENTS).await {
                 Ok(beginnings) => beginnings,
                 Err(error) => {
                     together.iter().for_each(|(id, ..)| refuse(&mut done, *id, &error));
