@@ -85,7 +85,7 @@ pub(super) async fn process(path: PathBuf, copy: PathBuf, looked: &mut MediaProb
     let task = Task::UploadedPicture(UploadTask { media_type, path, copy, memory });
     let parsed = reader::parse_bytes(&task, Bytes::new()).await?;
     match parsed.line(0)? {
-        Some(Copied::Whole) => looked.rewritten = Some(run_blocking(move || checksum(written)).await?),
+        Some(Copied::Whole) => looked.rewritten = Some(run_blocking(move || measure(written)).await?),
         Some(Copied::Malformed) => {
             UNKNOWN.clone_into(&mut looked.media_type);
             return Ok(());
@@ -148,7 +148,7 @@ pub fn has_thumbnails(media_type: &str) -> bool {
 }
 
 /// Computes size and checksum of a file that was written.
-fn checksum(written: TemporaryFile) -> anyhow::Result<ReceivedFile> {
+fn measure(written: TemporaryFile) -> anyhow::Result<ReceivedFile> {
     let (mut context, mut size) = (Hashing::new(&SHA256), 0);
     let mut from = File::open(written.path())?;
     let mut piece = vec![0; BUFFER];
