@@ -93,7 +93,7 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
                 // With `Option<Option<T>>`, a missing value differs from null.
                 let read = match (required, inner(plain, "Option").is_some()) {
                     (true, _) => quote!(source.body::<#ty>(#text).required()),
-                    (false, true) => quote!(source.body::<#plain>(#text).stated()),
+                    (false, true) => quote!(source.body::<#plain>(#text).nullable()),
                     (false, false) => quote!(source.body::<#plain>(#text).optional()),
                 };
                 reads.push(quote!(let #ident = #read;));

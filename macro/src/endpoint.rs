@@ -234,7 +234,7 @@ fn before(block: &mut ItemImpl, requires: Option<Requirement>) -> Result<TokenSt
             ctx: &::endpoint::Ctx,
             _request: &mut Self::Request,
         ) -> ::core::result::Result<#proof, ::appcore::AppError> {
-            <#proof as ::endpoint::Precondition>::ask(ctx, ctx.user()?, #about).await
+            <#proof as ::endpoint::Precondition>::check(ctx, ctx.user()?, #about).await
         }
     })
 }

@@ -215,7 +215,7 @@ const PANICS: [&str; 9] = [
 const ASKS: [&str; 5] = [
     "Confirmed::authorize(",
     "PasskeyEnrolment::authorize(",
-    "Payer::ask(",
+    "Payer::authorize(",
     "EditableAssistant::authorize(",
     "ExportableConversation::authorize(",
 ];

@@ -42,7 +42,10 @@ pub fn measure(folder: &Path) -> anyhow::Result<()> {
         println!("a check while nobody is banned: {:.1} ns", time());
         for n in 0..BANNED {
             core.firewall
-                .record_violation(RequestSource::direct(Some(IpAddr::V4(Ipv4Addr::from(0xCB00_7100 + n)))), Violation::Probe)
+                .record_violation(
+                    RequestSource::direct(Some(IpAddr::V4(Ipv4Addr::from(0xCB00_7100 + n)))),
+                    Violation::Probe,
+                )
                 .await;
         }
         println!("a check of somebody else while {BANNED} are banned: {:.1} ns", time());

@@ -183,7 +183,8 @@ impl Call {
     /// `anthropic-beta` header value that is passed on to this provider.
     pub(crate) fn betas_for(&self, upstream: &Upstream) -> Option<String> {
         let asked = self.betas.as_deref()?;
-        Some(restricted_params::strip_costly_betas(asked, &self.passthrough_params(upstream))).filter(|betas| !betas.is_empty())
+        Some(restricted_params::strip_costly_betas(asked, &self.passthrough_params(upstream)))
+            .filter(|betas| !betas.is_empty())
     }
 
     /// Estimated input tokens.

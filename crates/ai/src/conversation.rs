@@ -42,7 +42,8 @@ pub(crate) fn request(asked: &ChatRequest) -> Request {
     for round in asked.rounds.iter().cloned() {
         let call =
             |ChatCall { id, name, arguments, signature }| Part::Call(ToolCall { id, name, arguments, signature });
-        request.append(Speaker::Assistant, [Part::Text(round.text)].into_iter().chain(round.calls.into_iter().map(call)));
+        request
+            .append(Speaker::Assistant, [Part::Text(round.text)].into_iter().chain(round.calls.into_iter().map(call)));
         let result = |result: crate::ChatResult| {
             let (id, is_error) = (result.call_id, result.is_error);
             let text = [Part::Text(result.text)];
@@ -79,7 +80,12 @@ impl ChatDeltaReader {
     }
 
     /// Converts events to deltas; `ends` holds the closing events, if the answer is over.
-    pub fn convert_events(&mut self, events: Vec<Event>, ends: Vec<Event>, meter: &Meter) -> Result<Vec<ChatDelta>, AiError> {
+    pub fn convert_events(
+        &mut self,
+        events: Vec<Event>,
+        ends: Vec<Event>,
+        meter: &Meter,
+    ) -> Result<Vec<ChatDelta>, AiError> {
         let mut said = Vec::new();
         for event in events {
             match event {

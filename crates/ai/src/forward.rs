@@ -346,8 +346,9 @@ impl Ai {
         let stream = parsed.request.stream;
         let (kind, base) = (upstream.kind, upstream.base.clone());
         let (question, model, own) = (Arc::clone(parsed), attempt.model.to_owned(), attempt.takes.clone());
-        let writing =
-            run(call.owner, call.body.len(), move || encode_request(kind, &base, &question.request, &model, own.as_deref()));
+        let writing = run(call.owner, call.body.len(), move || {
+            encode_request(kind, &base, &question.request, &model, own.as_deref())
+        });
         let body = writing.await.map_err(AttemptError::Final)?.map_err(AttemptError::Final)?;
         let url = upstream.chat_url(attempt.model, stream);
         call.meter.request_sent();
@@ -355,7 +356,8 @@ impl Ai {
         let head = head(call.style, attempt.model);
         if !stream {
             let body = upstream.http.whole(response, deadline).await?;
-            let listener = self.listener(attempt).with_tools(&parsed.request).with_publisher(self.response_publisher(call));
+            let listener =
+                self.listener(attempt).with_tools(&parsed.request).with_publisher(self.response_publisher(call));
             let (parsed, meter) = (Arc::clone(parsed), Arc::clone(&call.meter));
             let translating = run_for_answer(call.owner, body.len(), move || {
                 let (answer, usage) = read_whole(&body, listener, &meter)?;

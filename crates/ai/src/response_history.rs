@@ -150,7 +150,11 @@ impl StoredResponses {
     }
 
     /// Expands the references in a request. `None` if it has none.
-    pub fn expand_references(&self, key: ApiKeyId, body: &Bytes) -> Result<Option<(Bytes, PreviousResponse)>, GatewayError> {
+    pub fn expand_references(
+        &self,
+        key: ApiKeyId,
+        body: &Bytes,
+    ) -> Result<Option<(Bytes, PreviousResponse)>, GatewayError> {
         if !may_have_references(body) {
             return Ok(None);
         }

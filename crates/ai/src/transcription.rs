@@ -151,7 +151,9 @@ impl Ai {
                         StartedTranscript::Frames(frames) => {
                             (EVENTS, AnswerBody::Stream(streams::iter([Ok(frames)]).boxed()))
                         }
-                        StartedTranscript::Stream(relay) => (EVENTS, AnswerBody::Stream(relay.with_lease(lease).boxed())),
+                        StartedTranscript::Stream(relay) => {
+                            (EVENTS, AnswerBody::Stream(relay.with_lease(lease).boxed()))
+                        }
                     };
                     return Ok(Forwarded { content_type, body, meter: Arc::clone(&recording.meter) });
                 }

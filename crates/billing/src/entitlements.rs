@@ -385,7 +385,10 @@ mod tests {
         let (notifier, user) = (EntitlementNotifier::new(Weak::new()), UserId::new());
         let found = notifier.mark_changed(user).unwrap();
         assert_eq!(notifier.next_step(user), Step::Ask);
-        assert!(notifier.mark_connected(user).is_none() && notifier.mark_connected(user).is_none(), "every worker thread answers");
+        assert!(
+            notifier.mark_connected(user).is_none() && notifier.mark_connected(user).is_none(),
+            "every worker thread answers"
+        );
         found.notified().await;
         assert_eq!(notifier.next_step(user), Step::Tell);
         assert!(notifier.mark_connected(user).is_none());

@@ -28,8 +28,9 @@ pub(crate) fn from_disposition(disposition: &[u8], plain: Option<&str>) -> Optio
     let disposition = header_text(disposition);
     let all = parameters(&disposition);
     let value = |wanted: &str| all.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
-    let usual =
-        |name: &str| decode_words(name).unwrap_or_else(|| name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n"));
+    let usual = |name: &str| {
+        decode_words(name).unwrap_or_else(|| name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n"))
+    };
     value("filename*").and_then(decode_extended).or_else(|| value("filename").or(plain).map(usual))
 }
 

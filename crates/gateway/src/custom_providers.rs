@@ -19,7 +19,7 @@ use platform::audit::{self, Action, NewAuditEntry};
 
 use crate::{
     GatewayService,
-    models::{DEMO, Source, is_name, announce_models_changed},
+    models::{DEMO, Source, announce_models_changed, is_name},
     providers,
 };
 

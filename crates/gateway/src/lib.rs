@@ -57,7 +57,7 @@ use uuid::Uuid;
 
 pub use ::ai::Ai;
 pub use admission::{Admission, CallOutcome, CallRequest, Refusal, authorize, route_to_count};
-pub use assistant_usage::{AnswerUsage, resolve_model, record};
+pub use assistant_usage::{AnswerUsage, record, resolve_model};
 use billing::BillingService;
 pub use cost::cost;
 pub use embed::{EmbedCause, EmbedFailure, Embedded, Embedder, embed, embedder};

@@ -19,8 +19,8 @@ use appcore::{
 };
 use dbcontext::entity::gateway_model;
 
-pub(super) use self::define::{default_name, is_name, announce_models_changed, usable_of};
-pub use self::define::{find, list, define_model, remove, usable};
+pub(super) use self::define::{announce_models_changed, default_name, is_name, usable_of};
+pub use self::define::{define_model, find, list, remove, usable};
 use crate::{GatewayService, prices};
 
 const MAX_NAME_BYTES: usize = 120;

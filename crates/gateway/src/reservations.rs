@@ -165,7 +165,13 @@ impl GatewayService {
 
     /// Builds the charge plan of a call or an answer. A free one counts against no budget and needs
     /// no credits.
-    pub(super) fn charge_plan(&self, payer: Payer, budgets: &[BudgetId], metric: QuotaMetric, amounts: Amounts) -> ChargePlan {
+    pub(super) fn charge_plan(
+        &self,
+        payer: Payer,
+        budgets: &[BudgetId],
+        metric: QuotaMetric,
+        amounts: Amounts,
+    ) -> ChargePlan {
         let budgets = if amounts.cost > MicroCredits::ZERO { budgets } else { &[] };
         let mut purses: Vec<SpendingLimit> = budgets.iter().map(|budget| (*budget).into()).collect();
         if !self.billing.is_charging() {
@@ -273,8 +279,9 @@ pub async fn queue_answers(
     }
     // The amount is reserved individually in the database and not from an allotment, because a
     // worker on another instance needs the id of the reservation.
-    let held =
-        try_join_all((0..answers).map(|_| service.reserve_all(&bill, amounts, Origin::Own))).await.map_err(chat_error)?;
+    let held = try_join_all((0..answers).map(|_| service.reserve_all(&bill, amounts, Origin::Own)))
+        .await
+        .map_err(chat_error)?;
     Ok(Some(PendingReservations(held)))
 }
 

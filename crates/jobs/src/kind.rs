@@ -142,7 +142,12 @@ impl<H: Sync> JobRegistration<H> {
     where
         H: AsRef<S>,
     {
-        Self { name: J::KIND, max_concurrent: J::max_concurrent, max_concurrent_per_user: J::max_concurrent_per_user, run: run::<H, S, J> }
+        Self {
+            name: J::KIND,
+            max_concurrent: J::max_concurrent,
+            max_concurrent_per_user: J::max_concurrent_per_user,
+            run: run::<H, S, J>,
+        }
     }
 }
 

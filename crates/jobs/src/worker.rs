@@ -25,7 +25,9 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Host, JobContext, JobOutcome, JobRegistration, Lease, kind, lease::LEASE_DURATION, liveness, wake_workers};
+use super::{
+    Host, JobContext, JobOutcome, JobRegistration, Lease, kind, lease::LEASE_DURATION, liveness, wake_workers,
+};
 
 /// Polling interval of an idle dispatcher.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -232,7 +234,7 @@ async fn run_job<H: Host>(host: Arc<H>, taken: ClaimedJob<H>, draining: Cancella
         // Catches a panic. Otherwise the lease would expire and the job would be claimed again and
         // again.
         let run = (kind.run)(JobContext { state: &*host, claim: &claim, lease: &lease, draining: &draining });
-        span.instrument(catch_panic(run)).await
+        span.scope(catch_panic(run)).await
     };
     if !matches!(ended, Ok(JobOutcome::Done | JobOutcome::Requeued)) {
         span.fail(outcome(&ended));

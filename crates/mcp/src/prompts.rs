@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rmcp::model::{PromptMessage, Role};
 use serde::{Deserialize, Serialize};
 
-use crate::tool::{block, valid_title, truncate, truncate_visible};
+use crate::tool::{block, truncate, truncate_visible, valid_title};
 
 /// Maximum number of prompts of a server.
 pub(crate) const MAX_PROMPTS: usize = 50;

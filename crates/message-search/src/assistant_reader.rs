@@ -197,9 +197,11 @@ async fn call_model(
     };
     let (id, meter, begun) = (Uuid::now_v7(), Arc::default(), Instant::now());
     let mut call = RecordedCall { service, asker, id, name, model, held, meter, begun, status: 499 };
-    let written =
-        tokio::time::timeout(MODEL_TIMEOUT, service.gateway.ai().chat_text(&route, request, &call.meter, exceeds_limit))
-            .await;
+    let written = tokio::time::timeout(
+        MODEL_TIMEOUT,
+        service.gateway.ai().chat_text(&route, request, &call.meter, exceeds_limit),
+    )
+    .await;
     let written = written.unwrap_or(Err(AiError::Truncated));
     call.status = if written.is_ok() { 200 } else { 502 };
     Ok((written.map_err(unavailable)?.trim().to_owned(), call.cost()))
@@ -227,6 +229,9 @@ mod tests {
 
     #[test]
     fn parses_citations_in_brackets() {
-        assert_eq!(parse_citations("It is late.[2] So they say [1][3], [4, 5]. [x] [ [6"), BTreeSet::from([1, 2, 3, 4, 5]));
+        assert_eq!(
+            parse_citations("It is late.[2] So they say [1][3], [4, 5]. [x] [ [6"),
+            BTreeSet::from([1, 2, 3, 4, 5])
+        );
     }
 }

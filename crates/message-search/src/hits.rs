@@ -57,7 +57,8 @@ pub(super) async fn shown_hits(
     .await?;
     for hit in &mut shown {
         let conversation = hit.message.as_ref().map(|message| message.conversation_id.0);
-        hit.conversation = conversation.and_then(|id| asked.conversations.get(&id)).map(found_conversation).transpose()?;
+        hit.conversation =
+            conversation.and_then(|id| asked.conversations.get(&id)).map(found_conversation).transpose()?;
     }
     Ok(shown)
 }

@@ -145,8 +145,9 @@ async fn match_window(
         let mut texts: HashMap<Uuid, _> = texts.rows()?.into_iter().map(|text| (text.id.0, text)).collect();
         let mut end = None;
         if has_own_words {
-            let said =
-                texts.values().map(|text| document::text(&text.content, &document::parse_files(text.attachments.as_deref())));
+            let said = texts
+                .values()
+                .map(|text| document::text(&text.content, &document::parse_files(text.attachments.as_deref())));
             words = interpret_hits(&query, (is_wide, deadline), said);
         }
         let matcher = Matcher::new(&query, &words);

@@ -119,7 +119,7 @@ pub async fn observe(
         }
     }
     .instrument(span);
-    traced.instrument(told).await
+    traced.scope(told).await
 }
 
 /// Records the fields of the log line in the span, by OpenTelemetry's semantic conventions for HTTP.

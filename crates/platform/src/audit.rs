@@ -24,7 +24,7 @@ use sea_orm::ConnectionTrait;
 use crate::Core;
 use crate::{
     chunked_delete::delete_in_chunks,
-    csv::{escape_formula, encode},
+    csv::{encode, escape_formula},
 };
 
 /// Interval of the deletion of old entries.

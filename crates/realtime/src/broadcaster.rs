@@ -84,7 +84,8 @@ async fn write_presence(app: Arc<App>, mut notes: mpsc::UnboundedReceiver<Presen
         for (people, how_long) in [(staying, presence::LEASE), (leaving, presence::OFFLINE_GRACE)] {
             let people: Vec<UserId> = people.into_iter().map(|(user, _)| user).collect();
             if !people.is_empty() {
-                let came = app.identity.presence.renew_leases(&people, app.instance_id, app.clock.now().plus(how_long)).await;
+                let came =
+                    app.identity.presence.renew_leases(&people, app.instance_id, app.clock.now().plus(how_long)).await;
                 announce(&app, &came).await;
             }
         }

@@ -40,5 +40,5 @@ pub fn encode(
         conversations: &conversations,
     };
     // The payload consists of ids and numbers, so serialising it can't fail.
-    serde_json::to_vec(&encode).unwrap_or_default()
+    serde_json::to_vec(&hello).unwrap_or_default()
 }

@@ -290,7 +290,9 @@ mod tests {
             // If a letter is missing, the length of the intended word counts.
             assert_eq!(dictionary.similar("fro", 20), [("from".to_owned(), 1)]);
             assert_eq!(dictionary.similar("frm", 20), [("from".to_owned(), 1), ("form".to_owned(), 1)]);
-            assert!(dictionary.similar("fo", 20).is_empty() && dictionary.similar("orm", 20) == [("form".to_owned(), 1)]);
+            assert!(
+                dictionary.similar("fo", 20).is_empty() && dictionary.similar("orm", 20) == [("form".to_owned(), 1)]
+            );
             assert_eq!(dictionary.similar("mesaes", 20), [("messages".to_owned(), 2)]);
         }
     }

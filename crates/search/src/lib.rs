@@ -25,7 +25,7 @@ mod token;
 pub use deadline::Deadline;
 pub use dictionary::{Dictionary, Term};
 pub use fold::{folded, folded_line};
-pub use index::{Batch, Candidate, Change, Document, FillState, Plan, MAX_TERMS};
+pub use index::{Batch, Candidate, Change, Document, FillState, MAX_TERMS, Plan};
 pub use interpretation::{Interpretation, Similarity};
 pub use matching::{Match, Matcher, utf16};
 pub use query::{Atom, Days, Has, Is, MAX_QUERY_CHARS, MAX_WORDS, Query, RequiredTerm, TooManyWords};

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     dictionary::Term,
-    index::{Batch, Candidate, Change, Document, FillState, Plan, MAX_TERMS},
+    index::{Batch, Candidate, Change, Document, FillState, MAX_TERMS, Plan},
     query::{Atom, Has},
 };
 

@@ -91,7 +91,7 @@ impl Span {
     }
 
     /// Runs `work` with this span as the current one.
-    pub fn instrument<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
+    pub fn scope<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         match &self.0 {
             Some(context) => Either::Left(work.with_context(context.clone())),
             None => Either::Right(work),

@@ -100,7 +100,8 @@ impl Ai {
     ) -> Result<ChatStream, AttemptError> {
         let upstream = attempt.upstream;
         let own = attempt.takes.as_deref();
-        let body = encode_request(upstream.kind, &upstream.base, question, attempt.model, own).map_err(AttemptError::Final)?;
+        let body =
+            encode_request(upstream.kind, &upstream.base, question, attempt.model, own).map_err(AttemptError::Final)?;
         meter.set_estimated_input(estimate(&body));
         let url = upstream.chat_url(attempt.model, true);
         meter.request_sent();

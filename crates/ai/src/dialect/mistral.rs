@@ -45,7 +45,8 @@ impl Dialect for Mistral {
 
     fn write(&self, question: &Request, model: &str, _base: &Url) -> Result<Value, GatewayError> {
         // Mistral rejects a system message at the end, so system turns become user text.
-        let mut body = provider_format::encode(&question.without_system_turns(), model, provider_format::Server::Mistral)?;
+        let mut body =
+            provider_format::encode(&question.without_system_turns(), model, provider_format::Server::Mistral)?;
         let Some(fields) = body.as_object_mut() else { return Ok(body) };
         if let Some(seed) = fields.get("seed").cloned() {
             fields.insert("random_seed".to_owned(), seed);

@@ -22,7 +22,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     GatewayError,
-    dialect::fields::{parse_list, may_have},
+    dialect::fields::{may_have, parse_list},
 };
 
 /// Field that enables web search in chat completions.

@@ -83,7 +83,8 @@ pub(crate) async fn build_prompt<C: ConnectionTrait>(
             seen.push(of_message);
         }
     }
-    let mut system = fill_placeholders(db, answer.conversation_id, asker, now, system_prompt(assistant, several, answer)).await?;
+    let mut system =
+        fill_placeholders(db, answer.conversation_id, asker, now, system_prompt(assistant, several, answer)).await?;
     if let Some(person) = alone {
         let project = query::sections::instructions_in(db, person, answer.conversation_id).await?;
         let wishes = query::user_settings::instructions(db, person).await?;

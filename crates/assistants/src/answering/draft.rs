@@ -142,7 +142,12 @@ mod tests {
     fn keeps_previous_text_until_it_is_overtaken() {
         let mut draft = Draft::after("Một hai 😀".to_owned(), 0);
         draft.push("Một hai");
-        assert!(draft.is_shorter_than_previous() && !draft.has_caught_up() && !draft.has_unpublished() && !draft.has_unstored());
+        assert!(
+            draft.is_shorter_than_previous()
+                && !draft.has_caught_up()
+                && !draft.has_unpublished()
+                && !draft.has_unstored()
+        );
         draft.push(" ba!");
         assert!(draft.has_caught_up());
         draft.mark_replaced();

@@ -44,7 +44,9 @@ async fn suggest_title(service: &AssistantsService, job: TitleJob) -> Result<(),
     let answer = message_text(service, job.answer_id).await?.unwrap_or_default();
     let by_model = service.config.ai.titles == ChatTitleSource::Model && service.gateway.ai().has_provider();
     let asked = if by_model { generate_title(service, job, &question, &answer).await? } else { None };
-    let Some(title) = asked.as_deref().and_then(extract_title).or_else(|| extract_title(&question)) else { return Ok(()) };
+    let Some(title) = asked.as_deref().and_then(extract_title).or_else(|| extract_title(&question)) else {
+        return Ok(());
+    };
     let suggest = ServerAction::SuggestTitle { title }.on(job.conversation_id);
     match service.events.writer.submit(suggest).await {
         // The job is done even if the conversation was deleted or got a title in the meantime.

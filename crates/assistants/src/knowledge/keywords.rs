@@ -171,7 +171,12 @@ fn decode_chunk(bytes: &[u8]) -> Option<(ChunkWords<'_>, &[u8])> {
 }
 
 /// Returns the `most` chunks of these files that best match the words of a question, best first.
-pub(super) async fn keyword_hits(db: &Database, files: &[FileRow], question: &str, most: usize) -> Result<Vec<Hit>, AppError> {
+pub(super) async fn keyword_hits(
+    db: &Database,
+    files: &[FileRow],
+    question: &str,
+    most: usize,
+) -> Result<Vec<Hit>, AppError> {
     let mut ranking = Bm25Ranking::of(question);
     if ranking.terms.is_empty() {
         return Ok(Vec::new());

@@ -215,7 +215,12 @@ pub async fn remove(
 
 /// Passage cited by an answer, with its neighbours. Allowed to readers of the answer, except that
 /// guests get nothing from files of a workspace, because they may have joined after the answer.
-pub async fn cited_passage(service: &AssistantsService, by: &Principal, id: MessageId, n: u64) -> Result<CitedPiece, AppError> {
+pub async fn cited_passage(
+    service: &AssistantsService,
+    by: &Principal,
+    id: MessageId,
+    n: u64,
+) -> Result<CitedPiece, AppError> {
     let found = query::messages::find(service.db.reader(), by.user_id, id).await?;
     let message = Message::try_from(found.ok_or(Code::NotFound)?)?;
     let citations = message.answer.filter(|_| message.deleted_at.is_none()).map(|answer| answer.citations);

@@ -96,7 +96,10 @@ mod tests {
         assert_eq!(digest(&schema(one)), digest(&schema(other)), "key order is ignored");
         let changed = Tool { description: Some("Pays twice.".to_owned()), ..tool.clone() };
         assert!(permissions.needs_confirmation(&offered(&changed)));
-        assert!(Permissions(vec![permitted(McpServerId::new())]).needs_confirmation(&offered(&tool)), "permission is per server");
+        assert!(
+            Permissions(vec![permitted(McpServerId::new())]).needs_confirmation(&offered(&tool)),
+            "permission is per server"
+        );
         let auto = OfferedFunction { mode: ToolMode::Auto, ..offered(&changed) };
         assert!(!permissions.needs_confirmation(&auto));
     }

@@ -9,7 +9,7 @@ use dbcontext::{
     query::ledger::{self as rows, EntryFilter},
 };
 use futures_util::{Stream, stream};
-use platform::csv::{escape_formula, encode};
+use platform::csv::{encode, escape_formula};
 
 use super::AccountHolder;
 use crate::{BillingService, payments::subscriptions::Payer};

@@ -147,7 +147,8 @@ impl Comparison<'_> {
                     Some(row) => self.compare_listed(row, one).await,
                     None => {
                         let theirs = Some((one.money.amount, one.money.currency));
-                        self.record_difference(DifferenceKind::UnknownHere, &one.charge, None, None, theirs, false).await
+                        self.record_difference(DifferenceKind::UnknownHere, &one.charge, None, None, theirs, false)
+                            .await
                     }
                 };
                 self.record_result(&one.charge, compared)?;
@@ -192,7 +193,9 @@ impl Comparison<'_> {
         if stage(row)? == Stage::Paid && one.refunded > row.refunded {
             let theirs = Some((one.refunded, one.money.currency));
             let subject = row.id.to_string();
-            return self.record_difference(DifferenceKind::Refund, &subject, Some(row), Some(row.refunded), theirs, false).await;
+            return self
+                .record_difference(DifferenceKind::Refund, &subject, Some(row), Some(row.refunded), theirs, false)
+                .await;
         }
         self.equal.push(row.id);
         Ok(())
@@ -228,7 +231,8 @@ impl Comparison<'_> {
             }
             _ if stage(row)? == Stage::Paid => {
                 let ours = Some(row.amount);
-                self.record_difference(DifferenceKind::NotPaidThere, &row.id.to_string(), Some(row), ours, None, false).await?;
+                self.record_difference(DifferenceKind::NotPaidThere, &row.id.to_string(), Some(row), ours, None, false)
+                    .await?;
             }
             _ => self.equal.push(row.id),
         }
@@ -255,7 +259,8 @@ impl Comparison<'_> {
             return Ok(is_healed);
         }
         if (row.amount, row.currency.as_str()) != (amount, currency.code()) {
-            self.record_difference(DifferenceKind::Amount, &subject, Some(row), Some(row.amount), theirs, false).await?;
+            self.record_difference(DifferenceKind::Amount, &subject, Some(row), Some(row.amount), theirs, false)
+                .await?;
             return Ok(false);
         }
         Ok(true)

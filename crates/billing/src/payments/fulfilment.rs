@@ -201,7 +201,8 @@ async fn is_version<C: ConnectionTrait>(txn: &C, one: PlanId, other: PlanId) -> 
 
 /// True if the subscription has paid time left.
 fn is_paid_for(current: &subscription::Model, now: Timestamp) -> Result<bool, AppError> {
-    let is_paid = matches!(subscriptions::parse_state(current)?, SubscriptionState::Active | SubscriptionState::Canceling);
+    let is_paid =
+        matches!(subscriptions::parse_state(current)?, SubscriptionState::Active | SubscriptionState::Canceling);
     Ok(is_paid && current.period_end > now)
 }
 

@@ -51,7 +51,7 @@ use uuid::Uuid;
 use self::checkout::new_payment;
 use self::subscriptions::Payer;
 pub use self::{
-    checkout::{CheckoutRequest, StartedCheckout, start, finish},
+    checkout::{CheckoutRequest, StartedCheckout, finish, start},
     daily_comparison::{close as close_difference, differences},
     demo::complete_demo,
     health::{health, test},

@@ -36,7 +36,8 @@ const EXPIRY_MARGIN: Duration = Duration::from_secs(3_600);
 /// Runs the reconciliation tasks until shutdown. Every instance runs them; each payment is claimed by one.
 pub(crate) async fn run_reconciliation(service: Arc<BillingService>) {
     let service = service.as_ref();
-    let gateways = GatewayName::all().map(|name| run_periodically(service, name.as_str(), move || sweep_gateway(service, name)));
+    let gateways =
+        GatewayName::all().map(|name| run_periodically(service, name.as_str(), move || sweep_gateway(service, name)));
     tokio::join!(
         join_all(gateways),
         run_periodically(service, "events", move || sweep_events(service)),

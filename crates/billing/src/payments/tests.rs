@@ -25,7 +25,7 @@ use sea_orm::ConnectionTrait as _;
 use stage::{PASSWORD, email, principal, sign_in, sign_up, stages};
 use uuid::Uuid;
 
-use super::{CheckoutRequest, apply, start, plans, refund, subscriptions::Payer, webhook_inbox};
+use super::{CheckoutRequest, apply, plans, refund, start, subscriptions::Payer, webhook_inbox};
 use crate::{
     BillingService,
     ledger::{self, AccountHolder, LockedAccounts, PostingSource},

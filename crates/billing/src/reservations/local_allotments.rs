@@ -147,8 +147,9 @@ impl LocalAllotments {
         now: Instant,
     ) -> Option<(Reservation, Vec<SpendingLimit>)> {
         let mut blocks = self.lock();
-        let has_room =
-            |purse: &SpendingLimit| blocks.get(purse).is_some_and(|block| block.has_room(amounts.amount_for(*purse), now));
+        let has_room = |purse: &SpendingLimit| {
+            blocks.get(purse).is_some_and(|block| block.has_room(amounts.amount_for(*purse), now))
+        };
         if !purses.iter().flatten().all(has_room) {
             return None;
         }

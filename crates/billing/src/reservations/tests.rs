@@ -220,7 +220,8 @@ async fn failing_account_does_not_delay_others() {
         let accounts: [Uuid; 3] = std::array::from_fn(|_| Uuid::now_v7());
         for id in accounts {
             let until = Some(NOW.plus(EXPIRY));
-            in_books(&db, id, NOW, |book| book.purchase(MicroCredits(100), &PostingSource::new("payment", id), until)).await;
+            in_books(&db, id, NOW, |book| book.purchase(MicroCredits(100), &PostingSource::new("payment", id), until))
+                .await;
             assert!(reserve(&holds, id, 60, Origin::Own).await.is_some());
         }
         damage(&db, accounts[1], 60).await;

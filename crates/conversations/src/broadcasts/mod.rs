@@ -18,10 +18,10 @@ use appcore::{
 };
 use dbcontext::query::broadcasts::{self as rows, BroadcastRow, DeliveryCounts};
 
-pub use compose::{BroadcastChange, NewBroadcast, update, create, preview, withdraw};
+pub use compose::{BroadcastChange, NewBroadcast, create, preview, update, withdraw};
 pub use delivery::BroadcastJob;
 pub use delivery::{published_since, record_delivered};
-pub use reading::{dismiss, find, list, mark_seen, active};
+pub use reading::{active, dismiss, find, list, mark_seen};
 
 use crate::ConversationsService;
 

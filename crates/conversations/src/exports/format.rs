@@ -108,7 +108,12 @@ fn format_time(at: Timestamp) -> String {
 fn html(text: &mut String, message: &Message, name: &str, state: &str, has_files: bool) -> std::fmt::Result {
     let class = if message.thread_id.is_some() { " class=\"reply\"" } else { "" };
     let (id, at) = (message.id, message.created_at);
-    write!(text, "<article id=\"m-{id}\"{class}><h2>{} <time datetime=\"{at}\">{}</time>", escaped(name), format_time(at))?;
+    write!(
+        text,
+        "<article id=\"m-{id}\"{class}><h2>{} <time datetime=\"{at}\">{}</time>",
+        escaped(name),
+        format_time(at)
+    )?;
     if !state.is_empty() {
         write!(text, " <time>({state})</time>")?;
     }

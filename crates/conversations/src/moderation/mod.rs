@@ -25,7 +25,7 @@ use platform::{
     audit::{self, Action, NewAuditEntry},
     word_filter,
 };
-pub use reports::{Resolution, details, list, unassign, report, resolve, assign};
+pub use reports::{Resolution, assign, details, list, report, resolve, unassign};
 
 use crate::ConversationsService;
 

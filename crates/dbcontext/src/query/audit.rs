@@ -133,7 +133,7 @@ pub async fn delete_older<C: ConnectionTrait>(db: &C, before: Timestamp, most: u
     let oldest = Query::select()
         .column(audit_entry::Column::Id)
         .from(audit_entry::Entity)
-        .and_where(audit_entry::Column::CreatedAt.lt(list_before))
+        .and_where(audit_entry::Column::CreatedAt.lt(before))
         .limit(most)
         .to_owned();
     let done = audit_entry::Entity::delete_many()

@@ -11,7 +11,9 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{access, members, mentions, notifications, notifier::MAX_DIRECT_CONVERSATION_MEMBERS, raw, rows::Rows, single};
+use super::{
+    access, members, mentions, notifications, notifier::MAX_DIRECT_CONVERSATION_MEMBERS, raw, rows::Rows, single,
+};
 use crate::{
     constraint::{app_error, unique_violation},
     entity::{conversation, conversation_assistant, conversation_count},

@@ -75,7 +75,12 @@ pub async fn count_of_conversation<C: ConnectionTrait>(
 }
 
 /// Condition that selects the exported messages `m`, with its values.
-fn condition(id: ConversationId, after_seq: i64, from: Option<Timestamp>, to: Option<Timestamp>) -> (String, Vec<Value>) {
+fn condition(
+    id: ConversationId,
+    after_seq: i64,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+) -> (String, Vec<Value>) {
     let mut meant = "m.conversation_id = $1 AND m.seq > $2 AND m.hidden_by IS NULL".to_owned();
     let mut values: Vec<Value> = vec![id.into(), after_seq.into()];
     for (condition, bound) in [("m.created_at >=", from), ("m.created_at <=", to)] {

@@ -433,7 +433,7 @@ pub async fn size<C: ConnectionTrait>(db: &C) -> Result<LedgerSize, AppError> {
     let sql =
         "SELECT (SELECT COUNT(*) FROM ledger_accounts) AS accounts, (SELECT COUNT(*) FROM ledger_entries) AS entries";
     let extent = raw::find_one::<_, LedgerSize>(db, sql, []).await?;
-    Ok(size.unwrap_or(LedgerSize { accounts: 0, entries: 0 }))
+    Ok(extent.unwrap_or(LedgerSize { accounts: 0, entries: 0 }))
 }
 
 /// Workspaces with an account.

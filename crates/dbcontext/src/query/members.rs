@@ -152,14 +152,18 @@ pub async fn owner<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Opt
 }
 
 /// Successor of the owner `leaver`: the longest-standing admin, else the longest-standing member.
-pub async fn successor<C: ConnectionTrait>(db: &C, id: ConversationId, leaver: UserId) -> Result<Option<UserId>, AppError> {
+pub async fn successor<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    leaver: UserId,
+) -> Result<Option<UserId>, AppError> {
     #[derive(FromQueryResult)]
     struct Heir {
         user_id: UserId,
     }
     let sql = "SELECT m.user_id FROM conversation_members m WHERE m.conversation_id = $1 AND m.user_id <> $2 AND NOT m.is_deleted \
                ORDER BY CASE m.role WHEN 'owner' THEN 0 WHEN 'admin' THEN 1 ELSE 2 END, m.joined_at, m.user_id LIMIT 1";
-    Ok(raw::find_one::<_, Heir>(db, sql, [id.into(), leaver.into()]).await?.map(|heir| successor.user_id))
+    Ok(raw::find_one::<_, Heir>(db, sql, [id.into(), leaver.into()]).await?.map(|heir| heir.user_id))
 }
 
 pub async fn find<C: ConnectionTrait>(

@@ -428,5 +428,5 @@ pub fn record_posts(turns: &BTreeMap<(ConversationId, UserId), Timestamp>) -> Pi
         "INSERT INTO slow_mode_posts (conversation_id, user_id, posted_at) VALUES (?, ?, ?) \
          ON CONFLICT (conversation_id, user_id) DO UPDATE SET posted_at = excluded.posted_at",
     );
-    UPSERT.piece(last_posts.iter().map(|((conversation, user), at)| [conversation.0.into(), user.0.into(), at.0.into()]))
+    UPSERT.piece(turns.iter().map(|((conversation, user), at)| [conversation.0.into(), user.0.into(), at.0.into()]))
 }

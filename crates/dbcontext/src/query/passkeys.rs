@@ -73,7 +73,13 @@ pub async fn list<C: ConnectionTrait>(
 
 /// Returns the credential ids of a user's passkeys.
 pub async fn credential_ids<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<Vec<u8>>, AppError> {
-    select_of_user(user_id).select_only().column(passkey::Column::CredentialId).into_tuple().all(db).await.map_err(app_error)
+    select_of_user(user_id)
+        .select_only()
+        .column(passkey::Column::CredentialId)
+        .into_tuple()
+        .all(db)
+        .await
+        .map_err(app_error)
 }
 
 pub async fn count<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u64, AppError> {

@@ -349,7 +349,11 @@ pub struct GatewayHealth {
 
 /// Returns the health of a gateway. A payment counts as waiting if it was created before `before`
 /// and is still polled.
-pub async fn gateway_health<C: ConnectionTrait>(db: &C, gateway: &str, before: Timestamp) -> Result<GatewayHealth, AppError> {
+pub async fn gateway_health<C: ConnectionTrait>(
+    db: &C,
+    gateway: &str,
+    before: Timestamp,
+) -> Result<GatewayHealth, AppError> {
     let sql = "SELECT (SELECT MAX(verified_at) FROM payment_events WHERE gateway = $1) AS last_event_at, \
                (SELECT MAX(paid_at) FROM payments WHERE gateway = $2 AND paid_at IS NOT NULL) AS last_paid_at, \
                (SELECT COUNT(*) FROM payments WHERE check_at IS NOT NULL AND gateway = $3 AND created_at < $4) AS waiting, \
@@ -359,7 +363,7 @@ pub async fn gateway_health<C: ConnectionTrait>(db: &C, gateway: &str, before: T
                WHERE r.state = 'pending' AND r.check_at IS NULL AND p.gateway = $6) AS refunds_stuck";
     let values = [gateway.into(), gateway.into(), gateway.into(), before.0.into(), gateway.into(), gateway.into()];
     let heard = raw::find_one::<_, GatewayHealth>(db, sql, values).await?;
-    Ok(gateway_health.unwrap_or(GatewayHealth {
+    Ok(heard.unwrap_or(GatewayHealth {
         last_event_at: None,
         last_paid_at: None,
         waiting: 0,

@@ -49,7 +49,7 @@ pub async fn advance<C: ConnectionTrait>(
         Column::Int("read_seq"),
     ];
     let rows = reaches.iter().map(|reach| {
-        [advance.conversation_id.0.into(), advance.user_id.0.into(), advance.delivered_seq.into(), advance.read_seq.into()]
+        [reach.conversation_id.0.into(), reach.user_id.0.into(), reach.delivered_seq.into(), reach.read_seq.into()]
     });
     let rows = Rows::new(backend, columns, rows);
     let count = count_of("c.id");

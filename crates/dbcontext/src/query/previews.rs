@@ -30,7 +30,7 @@ pub async fn is_enabled<C: ConnectionTrait>(db: &C, subject: Uuid) -> Result<boo
 
 /// Enables or disables link previews for a user or workspace.
 pub async fn set_enabled<C: ConnectionTrait>(db: &C, subject: Uuid, is_on: bool) -> Result<(), AppError> {
-    if is_enabled {
+    if is_on {
         disabled_preview::Entity::delete_by_id(subject).exec(db).await.map_err(app_error)?;
     } else {
         single::insert_if_absent(db, disabled_preview::ActiveModel { subject_id: Set(subject) }).await?;

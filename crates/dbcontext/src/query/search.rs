@@ -49,7 +49,7 @@ pub async fn ids_below<C: ConnectionTrait>(db: &C, below: Uuid, limit: u32) -> R
     }
     let sql = format!("SELECT m.id FROM messages m WHERE m.id < $1 ORDER BY m.id DESC LIMIT {limit}");
     let found = raw::find::<_, Found>(db, sql, [below.into()]).await?;
-    Ok(readable_messages.into_iter().map(|row| row.id.0).collect())
+    Ok(found.into_iter().map(|row| row.id.0).collect())
 }
 
 /// Text of a message's file.
@@ -119,7 +119,7 @@ pub async fn unextracted_files<C: ConnectionTrait>(
 /// True if the text of a file was extracted.
 pub async fn is_file_extracted<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
     let found = upload_text::Entity::find_by_id(id).select_only().column(upload_text::Column::UploadId);
-    Ok(readable_messages.into_tuple::<UploadId>().one(db).await.map_err(app_error)?.is_some())
+    Ok(found.into_tuple::<UploadId>().one(db).await.map_err(app_error)?.is_some())
 }
 
 /// Stores the extracted text of a file, which may be empty. The transaction must hold a lock that
@@ -165,7 +165,7 @@ pub async fn reindex_queue<C: ConnectionTrait>(db: &C, limit: u32) -> Result<Vec
 pub async fn dequeue<C: ConnectionTrait>(db: &C, touched: &[QueuedMessage]) -> Result<(), AppError> {
     let backend = db.get_database_backend();
     let columns = [Column::Uuid("id"), Column::Uuid("revision")];
-    let rows = Rows::new(backend, columns, reindex_queue.iter().map(|one| [one.message_id.0.into(), one.revision.into()]));
+    let rows = Rows::new(backend, columns, touched.iter().map(|one| [one.message_id.0.into(), one.revision.into()]));
     let sql = format!(
         "DELETE FROM search_reindex_queue WHERE (message_id, revision) IN (SELECT w.id, w.revision FROM {})",
         rows.table()
@@ -183,7 +183,7 @@ pub async fn all_heads<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, A
     }
     let found =
         raw::find::<_, Head>(db, "SELECT id, last_seq FROM conversations WHERE last_seq > 0".to_owned(), []).await?;
-    Ok(readable_messages.into_iter().map(|head| (head.id, head.last_seq)).collect())
+    Ok(found.into_iter().map(|head| (head.id, head.last_seq)).collect())
 }
 
 /// Returns the approximate number of messages, including deleted ones.
@@ -337,7 +337,11 @@ pub async fn match_candidates<C: ConnectionTrait>(
 
 /// Returns those of these messages that are shown and that the user may read, in no particular
 /// order.
-pub async fn readable_messages<C: ConnectionTrait>(db: &C, user: UserId, ids: &[Uuid]) -> Result<Vec<NamedMessage>, AppError> {
+pub async fn readable_messages<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    ids: &[Uuid],
+) -> Result<Vec<NamedMessage>, AppError> {
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().copied());
     let (select, joins) = NAMED.split_once("FROM messages m").unwrap_or((NAMED, ""));

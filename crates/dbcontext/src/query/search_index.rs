@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use ::search::{Atom, Batch, Candidate, Change, Document, FillState, Plan, MAX_TERMS, Term, postgres};
+use ::search::{Atom, Batch, Candidate, Change, Document, FillState, MAX_TERMS, Plan, Term, postgres};
 use appcore::AppError;
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;

@@ -147,7 +147,7 @@ pub fn advance_replier_positions(backend: DatabaseBackend, read: &[NewFollower])
         "UPDATE thread_followers SET read_no = MAX(read_no, ?) WHERE user_id = ? AND root_id = ?",
     );
     let update = if backend == DatabaseBackend::Postgres { &POSTGRES } else { &SQLITE };
-    update.piece(advance_position.iter().map(|one| [one.read_no.into(), one.user_id.0.into(), one.root_id.0.into()]))
+    update.piece(read.iter().map(|one| [one.read_no.into(), one.user_id.0.into(), one.root_id.0.into()]))
 }
 
 /// Read position of a follower.
@@ -174,7 +174,12 @@ pub async fn unfollow<C: ConnectionTrait>(db: &C, user: UserId, root: MessageId)
 }
 
 /// Advances a follower's read position, never backwards.
-pub async fn advance_position<C: ConnectionTrait>(db: &C, user: UserId, root: MessageId, no: i64) -> Result<(), AppError> {
+pub async fn advance_position<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    root: MessageId,
+    no: i64,
+) -> Result<(), AppError> {
     thread_follower::Entity::update_many()
         .set(thread_follower::ActiveModel { read_no: Set(no), ..Default::default() })
         .filter(thread_follower::Column::UserId.eq(user))

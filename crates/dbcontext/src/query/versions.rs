@@ -121,7 +121,7 @@ pub async fn store_reasoning<C: ConnectionTrait>(
 ) -> Result<(), AppError> {
     let sql = "DELETE FROM message_reasoning WHERE message_id = $1 AND version = (SELECT version FROM messages WHERE id = $1)";
     raw::run(db, sql, vec![id.into()]).await?;
-    let Some(thoughts) = reasoning else { return Ok(()) };
+    let Some(thoughts) = thoughts else { return Ok(()) };
     let sql = "INSERT INTO message_reasoning (message_id, version, content) SELECT id, version, $2 FROM messages WHERE id = $1";
     raw::run(db, sql, vec![id.into(), thoughts.into()]).await
 }

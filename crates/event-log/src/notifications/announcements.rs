@@ -59,7 +59,11 @@ pub async fn store_broadcast<C: ConnectionTrait>(
 }
 
 /// Withdraws a broadcast from the notifications and devices of the given users.
-pub async fn withdraw_broadcast(service: &EventLogService, id: NotificationId, people: &[UserId]) -> Result<(), AppError> {
+pub async fn withdraw_broadcast(
+    service: &EventLogService,
+    id: NotificationId,
+    people: &[UserId],
+) -> Result<(), AppError> {
     let now = service.clock.now();
     let told: Vec<NotificationKey> = people.iter().map(|user| NotificationKey { user_id: *user, id }).collect();
     let tx = service.db.begin().await.map_err(app_error)?;

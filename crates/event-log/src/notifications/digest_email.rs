@@ -127,7 +127,8 @@ impl DigestJob {
         let public = service.config.server.public_url();
         let unsubscribe = format!("{public}/r1/notifications/unsubscribe?token={token}");
         let ended =
-            mail::send_subscription_mail(work.with_state(&*work.state.identity), self.user_id, letter, unsubscribe).await?;
+            mail::send_subscription_mail(work.with_state(&*work.state.identity), self.user_id, letter, unsubscribe)
+                .await?;
         if ended == JobOutcome::Done {
             rows::record_mailed(service.db.writer(), &told).await?;
         }

@@ -28,13 +28,17 @@ pub async fn list(
 }
 
 /// Marks the given notifications of the caller as read, or all.
-pub async fn mark_read(service: &EventLogService, by: &Principal, ids: Option<&[NotificationId]>) -> Result<(), AppError> {
+pub async fn mark_read(
+    service: &EventLogService,
+    by: &Principal,
+    ids: Option<&[NotificationId]>,
+) -> Result<(), AppError> {
     let read = rows::mark_read(service.db.writer(), by.user_id, ids, service.clock.now()).await?;
-    if !mark_read.is_empty() {
+    if !read.is_empty() {
         let told: Vec<NotificationKey> =
-            mark_read.iter().map(|id| NotificationKey { user_id: by.user_id, id: *id }).collect();
+            read.iter().map(|id| NotificationKey { user_id: by.user_id, id: *id }).collect();
         push::enqueue_read(service.db.writer(), service.clock.now(), &told).await?;
-        let ids = ids.map(|_| mark_read);
+        let ids = ids.map(|_| read);
         service.notify_user(by.user_id, &Event::NotificationsRead { ids })?;
     }
     Ok(())
@@ -50,10 +54,10 @@ pub async fn mark_passed_read(
     // Reads first, because usually there are no such notifications, and then there is no need to
     // wait for the write lock.
     let passed = rows::covered_by(db.reader(), reads).await?;
-    if mark_passed_read.is_empty() {
+    if passed.is_empty() {
         return Ok(());
     }
-    let read = rows::mark_keys_read(db.writer(), &mark_passed_read, now).await?;
-    push::enqueue_read(db.writer(), now, &mark_read).await?;
-    publish_removal(bus, now, &mark_read, |ids| Event::NotificationsRead { ids: Some(ids) })
+    let read = rows::mark_keys_read(db.writer(), &passed, now).await?;
+    push::enqueue_read(db.writer(), now, &read).await?;
+    publish_removal(bus, now, &read, |ids| Event::NotificationsRead { ids: Some(ids) })
 }

@@ -141,7 +141,11 @@ async fn run(service: Weak<EventLogService>, news: Arc<PendingHeads>) {
     }
 }
 
-async fn run_round(service: &EventLogService, news: &PendingHeads, lookout: &mut SweepSchedule) -> Result<(), AppError> {
+async fn run_round(
+    service: &EventLogService,
+    news: &PendingHeads,
+    lookout: &mut SweepSchedule,
+) -> Result<(), AppError> {
     if let Some(look) = lookout.due(&news.has_gap, service.clock.now()) {
         for (id, head) in find_unprocessed(service, look).await? {
             news.record(id, head);

@@ -8,7 +8,7 @@ use appcore::{
 };
 
 pub(super) use self::limit::exists;
-pub use self::limit::{remove, list, set};
+pub use self::limit::{list, remove, set};
 pub(crate) use self::limit::{upsert, view};
 
 /// Exhausted budget.

@@ -45,7 +45,8 @@ pub async fn authenticate(service: &IdentityService, access_token: &str) -> Resu
         tracing::debug!(%rejection, "access token rejected");
         AppError::from(Code::Unauthenticated)
     })?;
-    let standing = session_status(service, proof.session_id).await?.filter(|standing| standing.user_id == proof.user_id);
+    let standing =
+        session_status(service, proof.session_id).await?.filter(|standing| standing.user_id == proof.user_id);
     let standing = standing.ok_or(Code::Unauthenticated)?;
     Ok(Principal {
         user_id: proof.user_id,
@@ -86,7 +87,10 @@ impl IdentityService {
 }
 
 /// Status of a session, from the cache or the database; `None` if it has ended.
-pub(super) async fn session_status(service: &IdentityService, id: SessionId) -> Result<Option<CachedSession>, AppError> {
+pub(super) async fn session_status(
+    service: &IdentityService,
+    id: SessionId,
+) -> Result<Option<CachedSession>, AppError> {
     let now = service.clock.now();
     match service.accounts.standings.get(id).await {
         CachedStatus::Ended => return Ok(None),

@@ -79,8 +79,12 @@ pub(super) async fn open_session<C: ConnectionTrait>(
     let expires_at = now.plus(service.config.auth.refresh_ttl);
     let user = own_view(user);
     let tokens = IssuedTokens::make(service, &user, session_id, now, expires_at)?;
-    let session =
-        sessions::NewSession { id: session_id, user_id: user.id, seen: device.session_data(&service.geoip, now), expires_at };
+    let session = sessions::NewSession {
+        id: session_id,
+        user_id: user.id,
+        seen: device.session_data(&service.geoip, now),
+        expires_at,
+    };
     sessions::insert(db, session).await?;
     sessions::insert_token(db, session_id, tokens.fingerprint(), now).await?;
     Ok(tokens.for_user(user, session_id))

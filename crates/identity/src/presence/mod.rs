@@ -48,8 +48,12 @@ const RETENTION: Duration = Duration::from_secs(30 * 24 * 3_600);
 pub trait PresenceStore: Send + Sync + 'static {
     /// Gives `instance` a lease on these users until this time. Returns the users who came online
     /// by it.
-    fn renew_leases<'a>(&'a self, people: &'a [UserId], instance: InstanceId, until: Timestamp)
-    -> BoxFuture<'a, Vec<Presence>>;
+    fn renew_leases<'a>(
+        &'a self,
+        people: &'a [UserId],
+        instance: InstanceId,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Vec<Presence>>;
 
     /// Sets the presence that the user's connections to `instance` report; `None` if none of them
     /// reports any more. Of the reports of all instances with a lease, the most active counts. It

@@ -34,8 +34,14 @@ async fn online_and_offline_are_reported_once_and_last_seen_is_stored() {
     for store in stores() {
         let (person, instance) = (UserId::new(), InstanceId::new());
         assert_eq!(status(&*store, person).await.status, PresenceStatus::Offline);
-        assert_eq!(only(person, store.renew_leases(&[person], instance, Timestamp(1_000)).await), [PresenceStatus::Online]);
-        assert!(store.renew_leases(&[person], instance, Timestamp(2_000)).await.is_empty(), "a renewal reports nothing");
+        assert_eq!(
+            only(person, store.renew_leases(&[person], instance, Timestamp(1_000)).await),
+            [PresenceStatus::Online]
+        );
+        assert!(
+            store.renew_leases(&[person], instance, Timestamp(2_000)).await.is_empty(),
+            "a renewal reports nothing"
+        );
         assert!(only(person, store.collect_offline(Timestamp(1_500)).await).is_empty());
         assert_eq!(only(person, store.collect_offline(Timestamp(2_000)).await), [PresenceStatus::Offline]);
         assert!(only(person, store.collect_offline(Timestamp(2_001)).await).is_empty());
@@ -81,7 +87,10 @@ async fn reported_presence_is_announced_once_and_kept() {
         store.collect_offline(Timestamp(1_000)).await;
         let word = Some(PresenceStatus::Away);
         assert_eq!(store.report(person, instance, word, now).await, None, "an offline user stays offline");
-        assert_eq!(only(person, store.renew_leases(&[person], instance, Timestamp(3_000)).await), [PresenceStatus::Away]);
+        assert_eq!(
+            only(person, store.renew_leases(&[person], instance, Timestamp(3_000)).await),
+            [PresenceStatus::Away]
+        );
         assert_eq!(status(&*store, person).await.status, PresenceStatus::Away);
     }
 }
@@ -135,6 +144,9 @@ async fn removes_all_data_of_a_user() {
         store.remove(person).await;
         let known = status(&*store, person).await;
         assert_eq!((known.status, known.last_seen), (PresenceStatus::Offline, None));
-        assert_eq!(only(person, store.renew_leases(&[person], instance, Timestamp(2_000)).await), [PresenceStatus::Online]);
+        assert_eq!(
+            only(person, store.renew_leases(&[person], instance, Timestamp(2_000)).await),
+            [PresenceStatus::Online]
+        );
     }
 }

@@ -255,7 +255,9 @@ impl Gateway for Momo {
             PaymentResult::Failed => RemoteState::Failed,
             PaymentResult::Expired => RemoteState::Expired,
             // Maintenance, a wrong signature and similar codes say nothing about the payment.
-            PaymentResult::Open if matches!(found.result_code, 10..=41 | 43..=47) => return Err(found.outcome_unknown()),
+            PaymentResult::Open if matches!(found.result_code, 10..=41 | 43..=47) => {
+                return Err(found.outcome_unknown());
+            }
             PaymentResult::Open if found.result_code == 42 && payment.now >= payment.expires_at => RemoteState::Expired,
             PaymentResult::Open => RemoteState::Open,
         };

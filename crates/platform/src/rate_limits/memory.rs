@@ -77,7 +77,9 @@ impl MemoryLimits {
         let key = (group, subject);
         match limit.strategy {
             Strategy::FixedWindow => (self.count_fixed_window(key, limit), None),
-            Strategy::SlidingWindow => (self.state.sliding.entry(key).or_default().admit(self.clock.now(), limit), None),
+            Strategy::SlidingWindow => {
+                (self.state.sliding.entry(key).or_default().admit(self.clock.now(), limit), None)
+            }
             Strategy::TokenBucket => (self.draw_token(group, limit, subject), None),
             Strategy::Concurrency => self.acquire_slot(key, limit),
         }

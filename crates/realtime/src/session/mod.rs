@@ -178,7 +178,8 @@ impl WsSession {
                 let speaker = *self.speaker.get_or_insert_with(|| presence::new_reporter(&client.app().identity));
                 actix_rt::spawn(async move {
                     if let Err(error) =
-                        presence::report_presence(&client.app().identity, client.principal.user_id, speaker, status).await
+                        presence::report_presence(&client.app().identity, client.principal.user_id, speaker, status)
+                            .await
                     {
                         client.refuse(&error, &answer_to);
                     }

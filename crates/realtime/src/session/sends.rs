@@ -40,7 +40,7 @@ impl Sends {
         // Tasks of one thread are first polled in the order of their creation, and a message is
         // submitted on the first poll of its task. So the order is kept.
         let this = Rc::clone(self);
-        let sending = actix_rt::spawn(slot.span.instrument(async move {
+        let sending = actix_rt::spawn(slot.span.scope(async move {
             let thread = messages::in_thread(send.thread_id, send.also_to_conversation)?;
             let Send {
                 conversation_id,

@@ -36,7 +36,7 @@ impl Syncs {
 
     async fn run(self: Rc<Self>, client: Rc<ClientContext>) {
         while let Some((answer_to, cursors, slot)) = self.next() {
-            slot.span.instrument(catch_up::sync(&client, cursors, &answer_to)).await;
+            slot.span.scope(catch_up::sync(&client, cursors, &answer_to)).await;
             drop(slot);
         }
         *self.waiting.borrow_mut() = VecDeque::new();

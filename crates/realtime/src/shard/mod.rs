@@ -323,7 +323,10 @@ impl Shard {
 
     /// Reads the conversations and workspaces of a user. The result can be used until
     /// [`PendingJoin::settle`], because changes in the meantime are buffered.
-    pub async fn load_subscriptions(self: &Rc<Self>, user: UserId) -> Result<(PendingJoin, ConnectionSubscriptions), AppError> {
+    pub async fn load_subscriptions(
+        self: &Rc<Self>,
+        user: UserId,
+    ) -> Result<(PendingJoin, ConnectionSubscriptions), AppError> {
         let arrival = self.start_joining(user);
         let mut signs = self.outage.reports();
         let mut following = conversations::subscriptions(&self.app.conversations, user).await?;

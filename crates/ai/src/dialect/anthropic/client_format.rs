@@ -142,7 +142,11 @@ impl MessageWriter {
     }
 
     fn start_call(&mut self, tool: u32, id: &str, name: &str, out: &mut Vec<u8>) {
-        self.start_block(Some(OpenBlock::Call(tool)), &json!({"type": "tool_use", "id": id, "name": name, "input": {}}), out);
+        self.start_block(
+            Some(OpenBlock::Call(tool)),
+            &json!({"type": "tool_use", "id": id, "name": name, "input": {}}),
+            out,
+        );
     }
 
     fn write_text(&mut self, text: &str, out: &mut Vec<u8>) {
@@ -156,7 +160,11 @@ impl MessageWriter {
     fn open_thinking(&mut self, out: &mut Vec<u8>) {
         if self.open != Some(OpenBlock::Thinking) {
             self.close(out);
-            self.start_block(Some(OpenBlock::Thinking), &json!({"type": "thinking", "thinking": "", "signature": ""}), out);
+            self.start_block(
+                Some(OpenBlock::Thinking),
+                &json!({"type": "thinking", "thinking": "", "signature": ""}),
+                out,
+            );
         }
     }
 }

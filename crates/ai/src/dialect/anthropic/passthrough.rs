@@ -12,7 +12,7 @@ use super::{server_tools, usage::MessageUsage};
 use crate::{
     AiError, GatewayError,
     dialect::{
-        openai_chat::passthrough::{RewrittenRequest, byte_range, replace_ranges, replace_model, text_length},
+        openai_chat::passthrough::{RewrittenRequest, byte_range, replace_model, replace_ranges, text_length},
         passthrough::{EventReader, PassingTap},
     },
     meter::{AssumedUses, Meter},

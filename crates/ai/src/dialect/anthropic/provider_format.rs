@@ -56,7 +56,9 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     let takes = params::of_request(request, model);
     let is_adaptive = takes.is_some_and(|takes| matches!(takes.thinking, Thinking::Adaptive(_)));
     let has_beginning = messages.last().is_some_and(|message| message["role"] == "assistant");
-    if has_beginning && (is_adaptive || NO_PREFILL_MODELS.iter().any(|name| params::canonical_name(model).starts_with(name))) {
+    if has_beginning
+        && (is_adaptive || NO_PREFILL_MODELS.iter().any(|name| params::canonical_name(model).starts_with(name)))
+    {
         messages.push(json!({"role": "user", "content": "Continue."}));
     }
     if request.format == Format::Json {
@@ -78,8 +80,11 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     put("stop_sequences", (!stops.is_empty()).then(|| json!(stops)));
     put("stream", request.stream.then(|| true.into()));
     put("metadata", request.user.as_deref().map(|user| json!({"user_id": anonymous_user(user)})));
-    let (thinking, effort) =
-        if is_adaptive { adaptive_thinking(request) } else { (budgeted_thinking(request, &mut max_tokens, most), None) };
+    let (thinking, effort) = if is_adaptive {
+        adaptive_thinking(request)
+    } else {
+        (budgeted_thinking(request, &mut max_tokens, most), None)
+    };
     let mut output = Map::new();
     if let Format::Schema { schema, .. } = &request.format {
         output.insert("format".to_owned(), json!({"type": "json_schema", "schema": schema::for_claude(schema)}));

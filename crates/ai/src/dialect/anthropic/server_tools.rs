@@ -8,7 +8,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     GatewayError,
-    dialect::fields::{lenient_count, parse_list, may_have},
+    dialect::fields::{lenient_count, may_have, parse_list},
     meter::{AssumedUses, ToolUses},
 };
 

@@ -33,9 +33,11 @@ impl From<Value> for MessageUsage {
     fn from(said: Value) -> Self {
         let is_beside = |round: &&Value| round["type"].as_str().is_some_and(|kind| EXTRA_ITERATIONS.contains(&kind));
         let rounds: Vec<&Value> = said["iterations"].as_array().into_iter().flatten().filter(is_beside).collect();
-        let beside = |name: &str| rounds.iter().filter_map(|round| lenient_count(&round[name])).reduce(u64::saturating_add);
-        let input =
-            |round: &&Value| INPUT_FIELDS.iter().filter_map(|name| lenient_count(&round[*name])).fold(0, u64::saturating_add);
+        let beside =
+            |name: &str| rounds.iter().filter_map(|round| lenient_count(&round[name])).reduce(u64::saturating_add);
+        let input = |round: &&Value| {
+            INPUT_FIELDS.iter().filter_map(|name| lenient_count(&round[*name])).fold(0, u64::saturating_add)
+        };
         Self {
             input_tokens: lenient_count(&said["input_tokens"]),
             cache_read_input_tokens: lenient_count(&said["cache_read_input_tokens"]),

@@ -165,8 +165,12 @@ impl GeminiReader {
             out.push(Event::Finish { choice: 0, finish: Finish::Filtered });
         }
         for candidate in candidates {
-            let choice =
-                candidate.index.as_ref().and_then(lenient_count).and_then(|index| u32::try_from(index).ok()).unwrap_or(0);
+            let choice = candidate
+                .index
+                .as_ref()
+                .and_then(lenient_count)
+                .and_then(|index| u32::try_from(index).ok())
+                .unwrap_or(0);
             for part in candidate.content.and_then(|content| content.parts).unwrap_or_default() {
                 self.read_part(choice, part, out);
             }

@@ -19,7 +19,7 @@ use serde_json::Value;
 use self::chunk::{ParsedChunk, Roles, normalise};
 pub(crate) use self::{
     chunk::meter_whole,
-    request::{RewrittenRequest, first_field, byte_range, present, replace_ranges, replace_model, rewrite_request},
+    request::{RewrittenRequest, byte_range, first_field, present, replace_model, replace_ranges, rewrite_request},
 };
 use super::provider_format::reason;
 use crate::{

@@ -133,7 +133,8 @@ impl EventReader for ResponseEvents {
             // Clients that disconnect early pay for the tool uses so far, including partial images.
             Some(kind @ ("response.output_item.done" | "response.image_generation_call.partial_image")) => {
                 let is_done = kind == "response.output_item.done";
-                let is_new = if is_done { self.used.record_item(&said["item"]) } else { self.used.record_partial_image(said) };
+                let is_new =
+                    if is_done { self.used.record_item(&said["item"]) } else { self.used.record_partial_image(said) };
                 if is_new && let Some(tools) = self.used.usage() {
                     meter.record_usage(tools);
                 }

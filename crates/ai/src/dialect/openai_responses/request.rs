@@ -170,10 +170,12 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
             match item.required_text("role")? {
                 "user" => request.append(Speaker::User, parts),
                 "assistant" => request.append(Speaker::Assistant, parts),
-                "system" | "developer" => request.append_instructions(parts.into_iter().filter_map(|part| match part {
-                    Part::Text(text) => Some(text),
-                    _ => None,
-                })),
+                "system" | "developer" => {
+                    request.append_instructions(parts.into_iter().filter_map(|part| match part {
+                        Part::Text(text) => Some(text),
+                        _ => None,
+                    }))
+                }
                 _ => return Err(item.error("role", "`role` must be user, assistant, system or developer.")),
             }
         }

@@ -50,7 +50,9 @@ pub(in crate::tools) async fn access(
     }
     let (until, mut is_renewed) = (Instant::now() + CLAIM_TTL, false);
     loop {
-        let row = rows::find(service.db.writer(), user, server.id).await.map_err(|error| internal_error(server.id, &error))?;
+        let row = rows::find(service.db.writer(), user, server.id)
+            .await
+            .map_err(|error| internal_error(server.id, &error))?;
         let row = row.filter(|row| !row.is_expired).ok_or(McpError::AccountNotConnected)?;
         let tokens = token::decrypt_tokens(&row, service.config.auth.key_encryption_secret.as_ref());
         let tokens = tokens.map_err(|error| internal_error(server.id, &error))?;
@@ -81,7 +83,12 @@ pub(in crate::tools) async fn access(
 }
 
 /// Marks a connection as expired, because the server rejects even a new token.
-pub(in crate::tools) async fn mark_expired(service: &AssistantsService, server: McpServerId, user: UserId, version: i64) {
+pub(in crate::tools) async fn mark_expired(
+    service: &AssistantsService,
+    server: McpServerId,
+    user: UserId,
+    version: i64,
+) {
     let done = async {
         let row = rows::find(service.db.writer(), user, server).await?;
         match row.filter(|row| row.version == version) {
@@ -96,7 +103,12 @@ pub(in crate::tools) async fn mark_expired(service: &AssistantsService, server: 
 
 /// Records the scope that a server demands in its challenge, so that the user is asked for it at
 /// the next sign-in.
-pub(in crate::tools) async fn record_scope(service: &AssistantsService, server: McpServerId, user: UserId, challenge: &str) {
+pub(in crate::tools) async fn record_scope(
+    service: &AssistantsService,
+    server: McpServerId,
+    user: UserId,
+    challenge: &str,
+) {
     let done = async {
         let Some(scope) = discovery::scope_of(challenge) else { return Ok(()) };
         let tx = service.db.begin().await.map_err(app_error)?;

@@ -16,7 +16,9 @@ use dbcontext::{
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::{MAX_SEATS, Payer, PaymentPurpose, interval_of, methods, notify_payer, price_of, parse_state, view, wrong_state};
+use super::{
+    MAX_SEATS, Payer, PaymentPurpose, interval_of, methods, notify_payer, parse_state, price_of, view, wrong_state,
+};
 use crate::{
     BillingService, entitlements,
     payments::{self, StartedCheckout, charges, checkout, plans},
@@ -223,7 +225,11 @@ pub struct PayRequest {
 }
 
 /// Starts a manual payment of the next period.
-pub async fn pay_next_period(service: &BillingService, payer: Payer, order: PayRequest) -> Result<StartedCheckout, AppError> {
+pub async fn pay_next_period(
+    service: &BillingService,
+    payer: Payer,
+    order: PayRequest,
+) -> Result<StartedCheckout, AppError> {
     let PayRequest { gateway, method_id, return_url, address } = order;
     let now = service.clock.now();
     let method = match method_id {

@@ -16,7 +16,7 @@ use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Payer, account, notify_payer, reschedule, parse_state, wrong_state};
+use super::{Payer, account, notify_payer, parse_state, reschedule, wrong_state};
 use crate::{
     BillingService,
     payments::{self, known_payment, request_error},
@@ -199,8 +199,9 @@ pub async fn set_default(
     let held = rows::lock_of(&tx, payer.account()).await?;
     method_rows::make_default(&tx, payer.account(), id).await?;
     method.is_default = true;
-    let goes_on =
-        |row: &subscription::Model| Ok::<_, AppError>(renews(row)? || parse_state(row)? == SubscriptionState::Canceling);
+    let goes_on = |row: &subscription::Model| {
+        Ok::<_, AppError>(renews(row)? || parse_state(row)? == SubscriptionState::Canceling)
+    };
     let mut told = None;
     if let Some(mut row) = held
         && goes_on(&row)?

@@ -40,7 +40,7 @@ pub(super) use self::{
 };
 pub use self::{
     change::{ChangeResult, PayRequest, change, pay_next_period, preview},
-    methods::{remove, methods, portal, set_default},
+    methods::{methods, portal, remove, set_default},
 };
 use super::plans;
 pub(super) use crate::entitlements::parse_state;

@@ -36,8 +36,8 @@ use stage::{PASSWORD, create_workspace, email, principal, sign_in, sign_up, stag
 use uuid::Uuid;
 
 use super::{
-    Payer, PaymentPurpose, change, pay_next_period, parse_state,
-    tests::{all_payments, allowed, order, complete_payment},
+    Payer, PaymentPurpose, change, parse_state, pay_next_period,
+    tests::{all_payments, allowed, complete_payment, order},
 };
 use crate::{
     BillingService, ledger,
@@ -142,7 +142,8 @@ impl Group {
                 }
             }
             Step::PayNext => {
-                if let Some(begun) = allowed(pay_next_period(service, self.payer(), super::PayRequest::default()).await) {
+                if let Some(begun) = allowed(pay_next_period(service, self.payer(), super::PayRequest::default()).await)
+                {
                     complete_payment(service, &self.owner, begun.payment_id, DemoOutcome::Paid).await;
                 }
             }

@@ -12,7 +12,7 @@ use identity::mail::{self, MailContent, Recipient};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::{PaymentPurpose, schedule, notify_payer, price_of, reschedule, parse_state, step};
+use super::{PaymentPurpose, notify_payer, parse_state, price_of, reschedule, schedule, step};
 use crate::{
     BillingService,
     payments::{

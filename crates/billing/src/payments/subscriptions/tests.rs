@@ -18,7 +18,8 @@ use stage::{PASSWORD, email, principal, sign_in, sign_up, stages};
 use uuid::Uuid;
 
 use super::{
-    PayRequest, Payer, SaveMethodJob, cancel, change, schedule, remove, methods, pay_next_period, resume, set_default, parse_state,
+    PayRequest, Payer, SaveMethodJob, cancel, change, methods, parse_state, pay_next_period, remove, resume, schedule,
+    set_default,
 };
 use crate::{
     BillingService, ledger,

@@ -131,7 +131,11 @@ fn mention_candidates(by: Actor, send: &SendMessage) -> Vec<Mention> {
 /// Returns the folded text in which mentions are matched. Code, links and quotes are left out, and
 /// there is a line break wherever markup separates text. A name never spans a line break.
 fn matchable_text(markdown: &str) -> String {
-    if markdown.contains(MENTION_SIGNS) { folded(&plain_text(markdown)).replace(MENTION_SIGNS, "@") } else { String::new() }
+    if markdown.contains(MENTION_SIGNS) {
+        folded(&plain_text(markdown)).replace(MENTION_SIGNS, "@")
+    } else {
+        String::new()
+    }
 }
 
 /// Extracts the plain text of a Markdown document.

@@ -132,7 +132,8 @@ impl Committer {
         told: &[Uuid],
     ) -> Result<CommitAttempt, AppError> {
         let db = Statements::on(self.db.log());
-        let mut batch = Batch::new(&db, &self.limits, now, self.relayed).load_unlocked(changes, &mut self.memory).await?;
+        let mut batch =
+            Batch::new(&db, &self.limits, now, self.relayed).load_unlocked(changes, &mut self.memory).await?;
         if !batch.are_batchable(changes) {
             return Ok(CommitAttempt::NeedsLocks);
         }

@@ -237,7 +237,7 @@ impl Task {
         for part in [unlocked, locked] {
             if !part.is_empty() {
                 let span = trace(&part);
-                span.instrument(self.commit_part(part)).await;
+                span.scope(self.commit_part(part)).await;
             }
         }
     }

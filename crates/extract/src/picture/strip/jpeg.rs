@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Write};
 
 use super::{
     array,
-    exif::{orientation_segment, orientation},
+    exif::{orientation, orientation_segment},
     malformed, skip,
 };
 

@@ -6,7 +6,7 @@ use flate2::read::ZlibDecoder;
 
 use super::{
     MAX_BLOCK, MAX_PROFILE, array, copy,
-    exif::{JPEG_HEAD, orientation_segment, orientation_of_tiff},
+    exif::{JPEG_HEAD, orientation_of_tiff, orientation_segment},
     malformed, skip,
 };
 

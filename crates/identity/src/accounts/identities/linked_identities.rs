@@ -71,7 +71,10 @@ pub(super) async fn link(
     identity: Identity,
     device: &Device,
 ) -> Result<(), AppError> {
-    session_status(service, session_id).await?.filter(|standing| standing.user_id == user_id).ok_or(Code::OauthState)?;
+    session_status(service, session_id)
+        .await?
+        .filter(|standing| standing.user_id == user_id)
+        .ok_or(Code::OauthState)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     let account = users::lock(&tx, user_id).await?.ok_or(Code::OauthState)?;
     account_linking::consume_token(&tx, service, &identity).await?;

@@ -245,7 +245,8 @@ impl Gateway for Paypal {
             } } },
         });
         let request = Some(format!("order-{id}"));
-        let reply = self.send(Method::POST, "/v2/checkout/orders", request, Some(body.to_string().into_bytes())).await?;
+        let reply =
+            self.send(Method::POST, "/v2/checkout/orders", request, Some(body.to_string().into_bytes())).await?;
         let made: PaypalOrder = parse_success(reply)?;
         let link = |rel: &str| made.links.iter().find(|link| link.rel == rel).map(|link| link.href.clone());
         let redirect_url = link("payer-action").or_else(|| link("approve"));

@@ -194,7 +194,8 @@ async fn coalesces_receipts_and_presence_for_subscribers() {
     }
     subscriptions.watch(&viewer, vec![ben, eve]);
     let is = |user_id, status| Presence { user_id, status, last_seen: None, custom_status: None };
-    subscriptions.coalesce(&Coalesced::Presence(vec![is(ben, PresenceStatus::Offline), is(anna, PresenceStatus::Away)]));
+    subscriptions
+        .coalesce(&Coalesced::Presence(vec![is(ben, PresenceStatus::Offline), is(anna, PresenceStatus::Away)]));
     subscriptions.coalesce(&Coalesced::Presence(vec![is(ben, PresenceStatus::Online), is(eve, PresenceStatus::Dnd)]));
     subscriptions.deliver_coalesced();
     assert!(!subscriptions.has_coalesced() && kinds(&other).is_empty());

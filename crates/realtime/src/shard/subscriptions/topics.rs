@@ -79,8 +79,9 @@ impl Subscriptions {
             Topic::Conversations(ids) => {
                 self.stamp += 1;
                 let subscriptions = ids.iter().filter_map(|id| self.subscriptions.get(id));
-                let readers =
-                    subscriptions.flat_map(|subscription| &subscription.readers).filter(|out| out.claim_stamp(self.stamp));
+                let readers = subscriptions
+                    .flat_map(|subscription| &subscription.readers)
+                    .filter(|out| out.claim_stamp(self.stamp));
                 self.deliveries.deliver(readers, &forms);
             }
             Topic::Contacts { user_id, conversation_ids } => {

@@ -12,8 +12,8 @@ use super::super::request;
 use crate::{
     GatewayError,
     dialect::{
-        fields::{parse_list, may_have},
-        openai_chat::passthrough::{RewrittenRequest, first_field, byte_range, present, replace_ranges},
+        fields::{may_have, parse_list},
+        openai_chat::passthrough::{RewrittenRequest, byte_range, first_field, present, replace_ranges},
     },
     params,
     reasoning_blocks::is_own_marker,
@@ -137,7 +137,8 @@ fn strip_unreadable_reasoning(body: &Bytes) -> Option<Bytes> {
     let input = serde_json::from_slice::<RequestBody<'_>>(body).ok()?.input?;
     let items: Vec<&RawValue> = serde_json::from_str(input.get()).ok()?;
     let kept: Vec<&str> = items.iter().filter(|item| !is_unreadable(item)).map(|item| item.get()).collect();
-    (kept.len() < items.len()).then(|| replace_ranges(body, vec![(byte_range(body, input), format!("[{}]", kept.join(",")))]))
+    (kept.len() < items.len())
+        .then(|| replace_ranges(body, vec![(byte_range(body, input), format!("[{}]", kept.join(",")))]))
 }
 
 fn is_unreadable(item: &RawValue) -> bool {

@@ -53,8 +53,9 @@ impl Batch<'_> {
             })
             .collect();
         let mut written: BTreeMap<(ConversationId, UserId), LastMessage> = BTreeMap::new();
-        let is_own =
-            |message: &&NewMessage| message.sender_kind == SenderKind::User.as_str() && message.is_in_main_conversation();
+        let is_own = |message: &&NewMessage| {
+            message.sender_kind == SenderKind::User.as_str() && message.is_in_main_conversation()
+        };
         for message in self.new_messages.iter().filter(is_own) {
             if let Some(sender) = message.sender_id {
                 let at = LastMessage { seq: message.seq, no: message.no };
