@@ -49,6 +49,7 @@ pub fn build(
 > {
     let flood_guard = guard.middleware();
     actix_web::App::new()
+        .app_data(Data::from(Arc::clone(&app.requests)))
         .app_data(Data::from(app))
         .app_data(guard)
         .app_data(shard)

@@ -30,7 +30,7 @@ use middleware::{
     tracing::RequestId,
 };
 use realtime::{
-    Shard, ShardHandle, SocketIo, SocketIoCluster, WsBroadcaster,
+    RealtimeServices, Shard, ShardHandle, SocketIo, SocketIoCluster, WsBroadcaster,
     per_address::PerAddress,
     upgrade::{self, Token, UpgradeRequest},
 };
@@ -71,10 +71,19 @@ pub async fn run(app: Arc<App>, workers: Workers) -> anyhow::Result<()> {
     let door = listener.try_clone().context("failed to clone the listener")?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
 
-    let shards = WsBroadcaster::start(Arc::clone(&app));
+    let services = Arc::new(RealtimeServices {
+        identity: Arc::clone(&app.identity),
+        events: Arc::clone(&app.events),
+        assistants: Arc::clone(&app.assistants),
+        conversations: Arc::clone(&app.conversations),
+        limits: Arc::clone(&app.requests.limits),
+    });
+    let shards = WsBroadcaster::start(Arc::clone(&services));
     let server = match config.role {
         Role::Worker => serve_health(&app, listener)?,
-        Role::All | Role::Web => serve_all(&app, &shards, &SocketIoCluster::open(&app).await, listener)?,
+        Role::All | Role::Web => {
+            serve_all(&app, &services, &shards, &SocketIoCluster::open(&services).await, listener)?
+        }
     };
     let handle = server.handle();
     let serving = actix_rt::spawn(server);
@@ -98,18 +107,20 @@ fn builder(app: &App) -> actix_server::ServerBuilder {
 
 fn serve_all(
     app: &Arc<App>,
+    services: &Arc<RealtimeServices>,
     shards: &ShardHandle,
     gateway: &SocketIoCluster,
     listener: TcpListener,
 ) -> anyhow::Result<Server> {
-    let (app, shards, gateway, builder) = (Arc::clone(app), shards.clone(), gateway.clone(), builder(app));
+    let (app, services, builder) = (Arc::clone(app), Arc::clone(services), builder(app));
+    let (shards, gateway) = (shards.clone(), gateway.clone());
     let address = listener.local_addr()?;
     let stopping = builder.graceful_shutdown_signal();
     let guard = FloodGuard::start(&app.config).context("The limits of the flood guard are not a valid quota.")?;
     let (connections, long_answers) = (per_address(&app), per_address(&app));
     let builder = prometheus::listen(&app, builder, listen_on)?;
     let server = builder.listen("natter", listener, move || {
-        let shard = Shard::start(Arc::clone(&app), shards.clone());
+        let shard = Shard::start(Arc::clone(&services), shards.clone());
         let socket_io = SocketIo::start(&shard, &gateway);
         let guard = guard.clone();
         let application = app::build(
@@ -198,7 +209,7 @@ async fn take_over(
     mut request: Request,
     framed: Framed<ClientSocket, h1::Codec>,
 ) -> Result<(), actix_web::Error> {
-    if let Some(uri) = base_path::strip_prefix(request.uri(), shard.app().config.server.base_path()) {
+    if let Some(uri) = base_path::strip_prefix(request.uri(), shard.services().config.server.base_path()) {
         request.head_mut().uri = uri;
     }
     let parts = framed.into_parts();
@@ -208,7 +219,7 @@ async fn take_over(
         socket.write_all(&parts.write_buf).await?;
     }
     release_wakers(&socket);
-    let (headers, config) = (request.headers(), &shard.app().config);
+    let (headers, config) = (request.headers(), &shard.services().config);
     let token = Credentials::find(headers, config).map(|found| Token { text: found.token, by_cookie: found.by_cookie });
     let request_id = RequestId::from_headers(headers).as_str().to_owned();
     let source = address::source_of(request.peer_addr(), headers, config);

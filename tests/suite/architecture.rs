@@ -111,6 +111,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "platform",
             ],
         ),
+        ("crates/middleware", &["appcore", "identity", "metrics", "platform", "telemetry"]),
         (
             "crates/app",
             &[
@@ -125,25 +126,14 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "identity",
                 "jobs",
                 "message-search",
+                "middleware",
                 "ops",
                 "platform",
             ],
         ),
-        ("crates/middleware", &["app", "appcore", "identity", "metrics", "platform", "telemetry"]),
         (
             "crates/realtime",
-            &[
-                "app",
-                "appcore",
-                "assistants",
-                "conversations",
-                "event-log",
-                "identity",
-                "metrics",
-                "middleware",
-                "platform",
-                "telemetry",
-            ],
+            &["appcore", "assistants", "conversations", "event-log", "identity", "metrics", "platform", "telemetry"],
         ),
         (
             "crates/endpoint",

@@ -36,6 +36,7 @@ use gateway::GatewayService;
 use identity::{IdentityService, mail::MailJob};
 use jobs::{JobRegistration, Workers};
 use message_search::{FileTextJob, SearchService};
+use middleware::RequestServices;
 use ops::OpsService;
 use platform::{
     Core, audit,
@@ -74,9 +75,8 @@ pub struct App {
     pub events: Arc<EventLogService>,
     pub billing: Arc<BillingService>,
     pub files: Arc<FilesService>,
-    pub limits: RateLimits,
-    /// Cache of recently validated credentials. Calls with these are exempt from the flood guard.
-    pub valid_credentials: ValidCredentials,
+    /// Services of the checks that precede an endpoint.
+    pub requests: Arc<RequestServices>,
     /// Memory budget for request bodies.
     pub bodies: Arc<BodyBudget>,
     pub gateway: Arc<GatewayService>,
@@ -90,9 +90,11 @@ impl App {
     /// Builds the services and starts the instance's writer.
     pub async fn build(core: Arc<Core>) -> anyhow::Result<Arc<Self>> {
         let Core { config, clock, redis, .. } = &*core;
-        let (bodies, limits) =
-            (BodyBudget::new(config), RateLimits::new(&config.rate_limit, clock.clone(), redis.clone()));
+        let bodies = BodyBudget::new(config);
+        let limits = Arc::new(RateLimits::new(&config.rate_limit, clock.clone(), redis.clone()));
         let identity = IdentityService::build(Arc::clone(&core)).await?;
+        let valid_credentials = ValidCredentials::default();
+        let requests = Arc::new(RequestServices { identity: Arc::clone(&identity), limits, valid_credentials });
         let events = EventLogService::build(Arc::clone(&identity)).await?;
         let billing = BillingService::build(Arc::clone(&identity)).await?;
         let files = FilesService::build(Arc::clone(&events), Arc::clone(&billing))?;
@@ -107,8 +109,7 @@ impl App {
             events,
             billing,
             files,
-            limits,
-            valid_credentials: ValidCredentials::default(),
+            requests,
             bodies,
             gateway,
             search,

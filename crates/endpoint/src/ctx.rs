@@ -106,7 +106,7 @@ impl Ctx {
         if credentials.as_ref().is_some_and(|credentials| credentials.by_cookie) {
             origin::check(self.http.headers(), &self.app.config)?;
         }
-        Ok(auth::authenticate(&self.app, credentials.as_ref()).await?.with_address(self.address()))
+        Ok(auth::authenticate(&self.app.requests, credentials.as_ref()).await?.with_address(self.address()))
     }
 
     /// Records an action of the caller in the audit log. Called from `handle_after`, outside of a
@@ -120,7 +120,7 @@ impl Ctx {
     /// Caller of a public endpoint, if the request has valid credentials.
     pub async fn optional_user(&self) -> Option<Principal> {
         let credentials = auth::Credentials::find(self.http.headers(), &self.app.config);
-        auth::authenticate(&self.app, credentials.as_ref()).await.ok()
+        auth::authenticate(&self.app.requests, credentials.as_ref()).await.ok()
     }
 
     /// Client device, for the list of sessions.

@@ -7,7 +7,7 @@ use app::App;
 use appcore::{AppError, Code, auth::Principal};
 use futures_util::FutureExt as _;
 use middleware::{
-    address, auth, firewall, flood_guard, guard,
+    RequestServices, address, auth, firewall, flood_guard, guard,
     guard::Access,
     origin, rate_limit,
     tracing::{record_caller, record_route},
@@ -63,33 +63,34 @@ async fn check(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) 
         Access::Public => {
             let address = || address::source(http, &app.config).address;
             if app.firewall.is_banned_automatically(address) {
-                firewall::admit_public(&app, http, def.path, credentials.as_ref()).boxed_local().await?;
+                firewall::admit_public(&app.requests, http, def.path, credentials.as_ref()).boxed_local().await?;
             }
             None
         }
         Access::User | Access::Member(_) | Access::Admin | Access::Key => {
-            let identified = authenticate(def.access, &app, credentials.as_ref()).boxed_local().await;
-            flood_guard::record_credentials(&app, credentials.as_ref(), identified.as_ref().err());
+            let identified = authenticate(def.access, &app.requests, credentials.as_ref()).boxed_local().await;
+            flood_guard::record_credentials(&app.requests, credentials.as_ref(), identified.as_ref().err());
             match identified {
                 Ok(principal) => Some(principal.with_address(address::source(http, &app.config).address)),
                 Err(refusal) => {
-                    firewall::record_refused(&app, http, credentials.as_ref(), &refusal).boxed_local().await?;
+                    firewall::record_refused(&app.requests, http, credentials.as_ref(), &refusal).boxed_local().await?;
                     // A failed authentication counts against the limit of the address.
                     if credentials.is_some() {
-                        rate_limit::count_refused(&app, http, def.rate).boxed_local().await?;
+                        rate_limit::count_refused(&app.requests, http, def.rate).boxed_local().await?;
                     } else {
-                        rate_limit::count(&app, http, def.rate, None).boxed_local().await?;
+                        rate_limit::count(&app.requests, http, def.rate, None).boxed_local().await?;
                     }
                     return Err(refusal);
                 }
             }
         }
     };
-    let lease = rate_limit::count(&app, http, def.rate, principal.as_ref().map(|principal| principal.user_id)).await?;
+    let lease =
+        rate_limit::count(&app.requests, http, def.rate, principal.as_ref().map(|principal| principal.user_id)).await?;
     if let Some(principal) = &principal {
         record_caller(http, principal.user_id);
     }
-    guard::check(&app, http, def.access, def.path, principal.as_ref()).await?;
+    guard::check(&app.requests, http, def.access, def.path, principal.as_ref()).await?;
 
     // Only responses in the envelope can be sent in another format.
     if def.is_enveloped() && !def.redirects() {
@@ -143,10 +144,10 @@ async fn read_input(
 /// Authenticates the credentials, if they are of the kind that the endpoint accepts.
 async fn authenticate(
     access: Access,
-    app: &App,
+    services: &RequestServices,
     credentials: Option<&auth::Credentials>,
 ) -> Result<Principal, AppError> {
-    let principal = auth::authenticate(app, credentials).await?;
+    let principal = auth::authenticate(services, credentials).await?;
     // Where an API key is required, sessions are not accepted.
     if access == Access::Key && principal.session_id().is_some() {
         return Err(AppError::refused(Code::Unauthenticated, "Use an API key for this."));

@@ -4,11 +4,10 @@ use actix_web::{
     HttpRequest,
     http::header::{AUTHORIZATION, HeaderMap, HeaderName, USER_AGENT},
 };
-use app::App;
 use appcore::{AppError, Code, auth::Principal, config::Config};
 use identity::accounts::{self, Device, api_keys::KEY_PREFIX};
 
-use crate::{address::source, cookies};
+use crate::{RequestServices, address::source, cookies};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -51,9 +50,12 @@ pub fn find_key(headers: &HeaderMap) -> Option<Credentials> {
 }
 
 /// Authenticates the credentials.
-pub async fn authenticate(app: &App, credentials: Option<&Credentials>) -> Result<Principal, AppError> {
+pub async fn authenticate(
+    services: &RequestServices,
+    credentials: Option<&Credentials>,
+) -> Result<Principal, AppError> {
     match credentials {
-        Some(credentials) => accounts::authenticate(&app.identity, &credentials.token).await,
+        Some(credentials) => accounts::authenticate(&services.identity, &credentials.token).await,
         None => Err(Code::Unauthenticated.into()),
     }
 }

@@ -7,12 +7,14 @@ use actix_web::{
     http::{Uri, uri::PathAndQuery},
     web::Data,
 };
-use app::App;
+
+use crate::RequestServices;
 
 /// Strips the path of `server.public_url` from the request URI.
 pub fn strip(request: &mut ServiceRequest) {
-    let Some(uri) =
-        request.app_data::<Data<App>>().and_then(|app| strip_prefix(request.uri(), app.config.server.base_path()))
+    let Some(uri) = request
+        .app_data::<Data<RequestServices>>()
+        .and_then(|services| strip_prefix(request.uri(), services.config.server.base_path()))
     else {
         return;
     };

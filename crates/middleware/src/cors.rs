@@ -15,9 +15,8 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
-use app::App;
 
-use crate::origin::is_listed;
+use crate::{RequestServices, origin::is_listed};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 const REQUEST_HEADERS: &str =
@@ -76,8 +75,8 @@ fn allowed_headers(asked: &HeaderMap) -> HeaderValue {
 
 fn listed_origin(request: &ServiceRequest) -> Option<HeaderValue> {
     let origin = request.headers().get(ORIGIN)?;
-    let app = request.app_data::<Data<App>>()?;
-    is_listed(origin.to_str().ok()?, &app.config).then(|| origin.clone())
+    let services = request.app_data::<Data<RequestServices>>()?;
+    is_listed(origin.to_str().ok()?, &services.config).then(|| origin.clone())
 }
 
 fn permit(headers: &mut HeaderMap, origin: HeaderValue) {

@@ -15,11 +15,10 @@ use actix_web::{
     http::{Method, header::HeaderMap},
     web::Data,
 };
-use app::App;
 use appcore::{AppError, Code, limit::Violation};
 
 use crate::{
-    address,
+    RequestServices, address,
     auth::{self, Credentials},
 };
 
@@ -35,18 +34,19 @@ const UNVERIFIED_PATHS: [&str; 3] = ["/r1/auth/signup", "/r1/auth/forgot-passwor
 
 /// Admits a request unless its address is banned. Runs before everything but the log line and the flood guard.
 pub async fn admit(request: &ServiceRequest) -> Result<(), AppError> {
-    let Some(app) = request.app_data::<Data<App>>() else { return Ok(()) };
-    let source = || address::source(request.request(), &app.config);
-    app.firewall.check_manual(|| source().address)?;
+    let Some(services) = request.app_data::<Data<RequestServices>>() else { return Ok(()) };
+    let source = || address::source(request.request(), &services.config);
+    services.firewall.check_manual(|| source().address)?;
     let is_probe = is_probe(request.path());
-    let is_refused = || app.firewall.is_banned_automatically(|| source().address) && !is_served_to_strangers(request);
+    let is_refused =
+        || services.firewall.is_banned_automatically(|| source().address) && !is_served_to_strangers(request);
     if is_probe || is_refused() {
-        if Box::pin(has_valid_credentials(app, request.headers())).await? {
+        if Box::pin(has_valid_credentials(services, request.headers())).await? {
             return Ok(());
         }
-        app.firewall.check_automatic(|| source().address)?;
+        services.firewall.check_automatic(|| source().address)?;
         if is_probe {
-            Box::pin(app.firewall.record_violation(source(), Violation::Probe)).await;
+            Box::pin(services.firewall.record_violation(source(), Violation::Probe)).await;
         }
     }
     Ok(())
@@ -54,22 +54,22 @@ pub async fn admit(request: &ServiceRequest) -> Result<(), AppError> {
 
 /// Refuses a public API call from an automatically banned address.
 pub async fn admit_public(
-    app: &App,
+    services: &RequestServices,
     http: &HttpRequest,
     path: &str,
     credentials: Option<&Credentials>,
 ) -> Result<(), AppError> {
     let is_read = matches!(*http.method(), Method::GET | Method::HEAD);
-    if is_read || verifies_caller(path) || is_valid(auth::authenticate(app, credentials).await)? {
+    if is_read || verifies_caller(path) || is_valid(auth::authenticate(services, credentials).await)? {
         return Ok(());
     }
-    app.firewall.check_automatic(|| address::source(http, &app.config).address)
+    services.firewall.check_automatic(|| address::source(http, &services.config).address)
 }
 
 /// Counts refused credentials as a violation if this installation did not issue them. Returns an
 /// error if the address is banned.
 pub async fn record_refused(
-    app: &App,
+    services: &RequestServices,
     http: &HttpRequest,
     credentials: Option<&Credentials>,
     refusal: &AppError,
@@ -77,14 +77,14 @@ pub async fn record_refused(
     if let Some(credentials) = credentials
         && refusal.code() == Code::Unauthenticated
     {
-        app.identity.count_rejected_token(address::source(http, &app.config), &credentials.token).await?;
+        services.identity.count_rejected_token(address::source(http, &services.config), &credentials.token).await?;
     }
     Ok(())
 }
 
-async fn has_valid_credentials(app: &App, headers: &HeaderMap) -> Result<bool, AppError> {
-    let credentials = auth::find_key(headers).or_else(|| Credentials::find(headers, &app.config));
-    is_valid(auth::authenticate(app, credentials.as_ref()).await)
+async fn has_valid_credentials(services: &RequestServices, headers: &HeaderMap) -> Result<bool, AppError> {
+    let credentials = auth::find_key(headers).or_else(|| Credentials::find(headers, &services.config));
+    is_valid(auth::authenticate(services, credentials.as_ref()).await)
 }
 
 fn is_valid<T>(authenticated: Result<T, AppError>) -> Result<bool, AppError> {

@@ -14,14 +14,13 @@ use std::{
 };
 
 use actix_web::{dev::ServiceRequest, web::Data};
-use app::App;
 use appcore::{AppError, Code, RequestSource, config::Config};
 use governor::{Quota, RateLimiter, clock::Clock as _, clock::DefaultClock, state::keyed::DefaultKeyedStateStore};
 use metrics::metrics;
 use platform::rate_limits::LimitSubject;
 
 use crate::{
-    address,
+    RequestServices, address,
     auth::{self, Credentials},
 };
 
@@ -93,11 +92,11 @@ impl FloodGuard {
 }
 
 /// Records the result of authenticating these credentials. Errors other than invalid credentials are ignored.
-pub fn record_credentials(app: &App, credentials: Option<&Credentials>, refusal: Option<&AppError>) {
-    let Some(Credentials { token, .. }) = credentials.filter(|_| is_on(&app.config)) else { return };
+pub fn record_credentials(services: &RequestServices, credentials: Option<&Credentials>, refusal: Option<&AppError>) {
+    let Some(Credentials { token, .. }) = credentials.filter(|_| is_on(&services.config)) else { return };
     match refusal.map(AppError::code) {
-        None => app.valid_credentials.insert(token),
-        Some(Code::Unauthenticated) => app.valid_credentials.remove(token),
+        None => services.valid_credentials.insert(token),
+        Some(Code::Unauthenticated) => services.valid_credentials.remove(token),
         Some(_) => {}
     }
 }
@@ -109,16 +108,18 @@ fn has_valid_credentials(request: &ServiceRequest) -> bool {
     if !API_PREFIXES.iter().any(|root| path.starts_with(root)) {
         return false;
     }
-    let Some(app) = request.app_data::<Data<App>>().filter(|app| is_on(&app.config)) else { return false };
+    let Some(services) = request.app_data::<Data<RequestServices>>().filter(|services| is_on(&services.config)) else {
+        return false;
+    };
     let headers = request.headers();
     let found = if path.starts_with(GATEWAY_PREFIX) {
         auth::find_key(headers)
     } else {
-        Credentials::find(headers, &app.config)
+        Credentials::find(headers, &services.config)
     };
     found.is_some_and(|found| {
-        app.valid_credentials.contains(&found.token)
-            && !(found.by_cookie && address::source(request.request(), &app.config).is_cross_site)
+        services.valid_credentials.contains(&found.token)
+            && !(found.by_cookie && address::source(request.request(), &services.config).is_cross_site)
     })
 }
 
@@ -157,13 +158,12 @@ async fn sweep_counters(counters: Weak<Counters>) {
 mod governed {
     use actix_governor::{Governor, GovernorConfigBuilder, GovernorResult, KeyExtractor};
     use actix_web::{HttpMessage as _, ResponseError, dev::ServiceRequest, web::Data};
-    use app::App;
     use appcore::AppError;
     use governor::{Quota, middleware::NoOpMiddleware};
     use platform::rate_limits::LimitSubject;
 
     use super::{FloodGuard, has_valid_credentials, refusal, subject};
-    use crate::address;
+    use crate::{RequestServices, address};
 
     /// Key extractor by client address instead of peer address.
     #[derive(Clone)]
@@ -189,8 +189,8 @@ mod governed {
             if has_valid_credentials(request) {
                 return Err(NotCounted);
             }
-            let app = request.app_data::<Data<App>>().ok_or(NotCounted)?;
-            subject(address::source(request.request(), &app.config), &app.config).ok_or(NotCounted)
+            let services = request.app_data::<Data<RequestServices>>().ok_or(NotCounted)?;
+            subject(address::source(request.request(), &services.config), &services.config).ok_or(NotCounted)
         }
     }
 

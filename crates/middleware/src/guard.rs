@@ -1,12 +1,13 @@
 //! Access control by role and scope.
 
 use actix_web::{HttpRequest, http::Method};
-use app::App;
 use appcore::{
     AppError, Code,
     auth::{Permission, Principal, Scope},
 };
 use identity::membership;
+
+use crate::RequestServices;
 
 /// Group of callers that may call an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +62,7 @@ pub fn scope(access: Access, method: &Method, path: &str) -> Option<Scope> {
 
 /// Checks whether the caller may call the endpoint. Permissions on the individual resource are checked by its service.
 pub async fn check(
-    app: &App,
+    services: &RequestServices,
     http: &HttpRequest,
     access: Access,
     path: &str,
@@ -78,7 +79,7 @@ pub async fn check(
         Access::Public | Access::User | Access::Key => Ok(()),
         Access::Member(permission) => {
             let id = http.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(Code::NotFound)?;
-            Box::pin(membership::authorize(&app.identity, principal, id, permission)).await
+            Box::pin(membership::authorize(&services.identity, principal, id, permission)).await
         }
         Access::Admin if principal.is_admin() => Ok(()),
         Access::Admin => Err(Code::Forbidden.into()),

@@ -4,7 +4,8 @@
 //! [`flood_guard::FloodGuard`], [`security_headers::add`], [`host::check`], [`firewall::admit`],
 //! [`cors::answer`]) are installed as actix middleware by the program's `app.rs`. Checks that
 //! depend on it ([`auth`], [`origin`], [`rate_limit`], [`guard`]) are functions, called by the
-//! endpoint crate's request guard and by the upgrade of real-time connections.
+//! endpoint crate's request guard and by the upgrade of real-time connections. Both kinds use the
+//! services in [`RequestServices`].
 
 pub mod address;
 pub mod auth;
@@ -20,3 +21,28 @@ pub mod origin;
 pub mod rate_limit;
 pub mod security_headers;
 pub mod tracing;
+
+use std::{ops::Deref, sync::Arc};
+
+use identity::IdentityService;
+use platform::{
+    Core,
+    rate_limits::{RateLimits, ValidCredentials},
+};
+
+/// Services that the checks of a request use. Actix handlers find it as `Data<RequestServices>`.
+/// Dereferences to [`Core`].
+pub struct RequestServices {
+    pub identity: Arc<IdentityService>,
+    pub limits: Arc<RateLimits>,
+    /// Cache of recently validated credentials. Calls with these are exempt from the flood guard.
+    pub valid_credentials: ValidCredentials,
+}
+
+impl Deref for RequestServices {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.identity
+    }
+}

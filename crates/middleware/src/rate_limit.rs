@@ -4,14 +4,13 @@ use actix_web::{
     HttpMessage as _, HttpRequest,
     http::header::{HeaderName, HeaderValue},
 };
-use app::App;
 use appcore::{
     AppError, RequestSource, SessionId, UserId,
     limit::{RateGroup, Violation},
 };
 use platform::rate_limits::{ConcurrencyPermit, LimitSubject, RateDecision};
 
-use crate::address;
+use crate::{RequestServices, address};
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
@@ -23,7 +22,7 @@ const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 /// A call beyond the limit is a violation of the address only if the caller is unknown. The limit
 /// of a user or key doesn't concern others at the same address.
 pub async fn count(
-    app: &App,
+    services: &RequestServices,
     http: &HttpRequest,
     group: RateGroup,
     user: Option<UserId>,
@@ -32,40 +31,47 @@ pub async fn count(
     if group == RateGroup::Refresh {
         return Ok(None);
     }
-    let source = address::source(http, &app.config);
-    let counted = acquire(app, http, group, source, user.map(LimitSubject::User)).await;
+    let source = address::source(http, &services.config);
+    let counted = acquire(services, http, group, source, user.map(LimitSubject::User)).await;
     if counted.is_err() && user.is_none() {
-        Box::pin(app.firewall.record_violation(source, Violation::RateLimited)).await;
+        Box::pin(services.firewall.record_violation(source, Violation::RateLimited)).await;
     }
     counted
 }
 
 /// Counts a call with refused credentials by its address. This is not a violation, since the credentials may have
 /// expired or been revoked; forged ones are counted separately.
-pub async fn count_refused(app: &App, http: &HttpRequest, group: RateGroup) -> Result<(), AppError> {
-    acquire(app, http, group, address::source(http, &app.config), None).await.map(drop)
+pub async fn count_refused(services: &RequestServices, http: &HttpRequest, group: RateGroup) -> Result<(), AppError> {
+    acquire(services, http, group, address::source(http, &services.config), None).await.map(drop)
 }
 
 /// Counts a refresh by token family, or by address if the token is unknown.
 pub async fn count_refresh(
-    app: &App,
+    services: &RequestServices,
     http: &HttpRequest,
     family: Option<SessionId>,
 ) -> Result<Option<ConcurrencyPermit>, AppError> {
-    acquire(app, http, RateGroup::Refresh, address::source(http, &app.config), family.map(LimitSubject::Session)).await
+    acquire(
+        services,
+        http,
+        RateGroup::Refresh,
+        address::source(http, &services.config),
+        family.map(LimitSubject::Session),
+    )
+    .await
 }
 
 async fn acquire(
-    app: &App,
+    services: &RequestServices,
     http: &HttpRequest,
     group: RateGroup,
     source: RequestSource,
     known: Option<LimitSubject>,
 ) -> Result<Option<ConcurrencyPermit>, AppError> {
-    let known = known.filter(|_| !app.limits.is_by_address(group));
+    let known = known.filter(|_| !services.limits.is_by_address(group));
     // Requests without an address come from this program itself.
     let Some(subject) = known.or_else(|| LimitSubject::of(source)) else { return Ok(None) };
-    let Some((decision, permit)) = app.limits.admit(group, subject).await else { return Ok(None) };
+    let Some((decision, permit)) = services.limits.admit(group, subject).await else { return Ok(None) };
     http.extensions_mut().insert(decision);
     decision.check().map(|()| permit)
 }

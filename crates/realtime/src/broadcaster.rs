@@ -7,12 +7,14 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult};
-use app::App;
 use appcore::{AppError, Code, UserId, view::Presence};
 use identity::presence;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{backlog::Backlog, instruction::Instruction, per_address::PerAddress, sync_rate_limit::SyncRateLimit};
+use crate::{
+    RealtimeServices, backlog::Backlog, instruction::Instruction, per_address::PerAddress,
+    sync_rate_limit::SyncRateLimit,
+};
 
 /// Maximum number of presence changes per write to the store.
 const MAX_CHANGES_PER_WRITE: usize = 500;
@@ -21,7 +23,7 @@ const OFFLINE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Registry of the connections of this instance.
 pub struct WsBroadcaster {
-    app: Arc<App>,
+    services: Arc<RealtimeServices>,
     shards: Vec<mpsc::UnboundedSender<Instruction>>,
     people: HashMap<UserId, usize>,
     notes: mpsc::UnboundedSender<PresenceCommand>,
@@ -40,15 +42,16 @@ enum PresenceCommand {
 impl WsBroadcaster {
     /// Starts the actor on the caller's thread.
     #[must_use]
-    pub fn start(app: Arc<App>) -> ShardHandle {
+    pub fn start(services: Arc<RealtimeServices>) -> ShardHandle {
         let (total, counted) = watch::channel(0);
         let (notes, noted) = mpsc::unbounded_channel();
-        actix_rt::spawn(write_presence(Arc::clone(&app), noted));
-        actix_rt::spawn(announce_offline(Arc::clone(&app)));
-        let config = Arc::clone(&app.config);
+        actix_rt::spawn(write_presence(Arc::clone(&services), noted));
+        actix_rt::spawn(announce_offline(Arc::clone(&services)));
+        let config = Arc::clone(&services.config);
         let is_limited = config.rate_limit.enabled;
         let (shards, people) = (Vec::new(), HashMap::new());
-        let broadcaster = Actor::start(Self { app, shards, people, notes: notes.clone(), total, is_draining: false });
+        let broadcaster =
+            Actor::start(Self { services, shards, people, notes: notes.clone(), total, is_draining: false });
         ShardHandle {
             broadcaster,
             notes,
@@ -67,7 +70,7 @@ impl WsBroadcaster {
 
 /// Writes presence changes to the store in the order in which they were made. Otherwise a user who
 /// reloads a page could end up offline.
-async fn write_presence(app: Arc<App>, mut notes: mpsc::UnboundedReceiver<PresenceCommand>) {
+async fn write_presence(services: Arc<RealtimeServices>, mut notes: mpsc::UnboundedReceiver<PresenceCommand>) {
     let mut received = Vec::new();
     while notes.recv_many(&mut received, MAX_CHANGES_PER_WRITE).await > 0 {
         let (mut latest, mut flushes) = (HashMap::new(), Vec::new());
@@ -84,9 +87,12 @@ async fn write_presence(app: Arc<App>, mut notes: mpsc::UnboundedReceiver<Presen
         for (people, how_long) in [(staying, presence::LEASE), (leaving, presence::OFFLINE_GRACE)] {
             let people: Vec<UserId> = people.into_iter().map(|(user, _)| user).collect();
             if !people.is_empty() {
-                let came =
-                    app.identity.presence.renew_leases(&people, app.instance_id, app.clock.now().plus(how_long)).await;
-                announce(&app, &came).await;
+                let came = services
+                    .identity
+                    .presence
+                    .renew_leases(&people, services.instance_id, services.clock.now().plus(how_long))
+                    .await;
+                announce(&services, &came).await;
             }
         }
         for flush in flushes {
@@ -96,18 +102,18 @@ async fn write_presence(app: Arc<App>, mut notes: mpsc::UnboundedReceiver<Presen
 }
 
 /// Announces users who have gone offline.
-async fn announce_offline(app: Arc<App>) {
+async fn announce_offline(services: Arc<RealtimeServices>) {
     let mut tick = tokio::time::interval(OFFLINE_CHECK_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let gone = app.identity.presence.collect_offline(app.clock.now()).await;
-        announce(&app, &gone).await;
+        let gone = services.identity.presence.collect_offline(services.clock.now()).await;
+        announce(&services, &gone).await;
     }
 }
 
-async fn announce(app: &App, changes: &[Presence]) {
-    if let Err(error) = presence::announce(&app.identity, changes).await {
+async fn announce(services: &RealtimeServices, changes: &[Presence]) {
+    if let Err(error) = presence::announce(&services.identity, changes).await {
         tracing::debug!(%error, "failed to announce presence changes");
     }
 }
@@ -137,7 +143,7 @@ impl Handler<Register> for WsBroadcaster {
         if self.is_draining {
             return MessageResult(Err(AppError::unavailable(Stopping)));
         }
-        let limit = self.app.config.realtime.max_connections_per_user;
+        let limit = self.services.config.realtime.max_connections_per_user;
         let held = self.people.entry(user).or_default();
         if limit > 0 && *held >= limit {
             return MessageResult(Err(Code::TooManyConnections.into()));
@@ -301,12 +307,17 @@ mod tests {
         let environment = settings.map(|(key, value)| (OsString::from(key), OsString::from(value)));
         let config = Arc::new(config::load_core(None, environment).unwrap().config);
         let bus = Arc::new(MemoryBus::new());
-        let app = App::build(
-            platform::Core::build(config, InstanceId::new(), Clock::system(), database, bus, None).await.unwrap(),
-        )
-        .await
-        .unwrap();
-        let (shards, user) = (WsBroadcaster::start(app), UserId::new());
+        let core =
+            platform::Core::build(config, InstanceId::new(), Clock::system(), database, bus, None).await.unwrap();
+        let app = app::App::build(core).await.unwrap();
+        let services = Arc::new(RealtimeServices {
+            identity: Arc::clone(&app.identity),
+            events: Arc::clone(&app.events),
+            assistants: Arc::clone(&app.assistants),
+            conversations: Arc::clone(&app.conversations),
+            limits: Arc::clone(&app.requests.limits),
+        });
+        let (shards, user) = (WsBroadcaster::start(services), UserId::new());
         {
             let mut admitted = Box::pin(shards.register(user));
             assert!(futures_util::poll!(&mut admitted).is_pending());

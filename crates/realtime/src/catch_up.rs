@@ -35,7 +35,7 @@ const INITIAL_EVENTS: u32 = 32;
 pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>, answer_to: &AnswerTo) {
     pace(client, READ_COST).await;
     let followed: HashMap<ConversationId, SubscribedConversation> =
-        match conversations::subscriptions(&client.app().conversations, client.principal.user_id).await {
+        match conversations::subscriptions(&client.services().conversations, client.principal.user_id).await {
             Ok(following) => {
                 following.conversations.into_iter().map(|followed| (followed.conversation_id, followed)).collect()
             }
@@ -66,14 +66,19 @@ pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>,
     }
     for together in behind.chunks(CONVERSATIONS_PER_QUERY) {
         let positions: Vec<(ConversationId, i64)> = together.iter().map(|(id, cursor, _)| (*id, *cursor)).collect();
-        let mut beginnings =
-            match event_log::events::envelopes_after_each(&client.app().events, &positions, INITIAL_EVENTS).await {
-                Ok(beginnings) => beginnings,
-                Err(error) => {
-                    together.iter().for_each(|(id, ..)| refuse(&mut done, *id, &error));
-                    continue;
-                }
-            };
+        let mut beginnings = match event_log::events::envelopes_after_each(
+            &client.services().events,
+            &positions,
+            INITIAL_EVENTS,
+        )
+        .await
+        {
+            Ok(beginnings) => beginnings,
+            Err(error) => {
+                together.iter().for_each(|(id, ..)| refuse(&mut done, *id, &error));
+                continue;
+            }
+        };
         for (id, cursor, last) in together {
             match catch_up(client, *id, (*cursor, *last), beginnings.remove(id), None).await {
                 Ok(last_seq) => done.conversations.push(ReachedConversation { id: *id, last_seq, board_version: None }),
@@ -105,7 +110,7 @@ pub async fn resume(client: &ClientContext, cursor: sse::Cursor, heads: HashMap<
     let user = client.principal.user_id;
     let since = cursor.moment.minus(sse::MARGIN);
     let mut positions: HashMap<ConversationId, i64> =
-        match event_log::events::positions_at(&client.app().events, user, since).await {
+        match event_log::events::positions_at(&client.services().events, user, since).await {
             Ok(positions) => positions.into_iter().collect(),
             Err(error) => {
                 client.refuse(&error, &AnswerTo::Nobody);
@@ -125,7 +130,7 @@ pub async fn resume(client: &ClientContext, cursor: sse::Cursor, heads: HashMap<
         }
     }
     // All conversations are caught up, so from here on the stream's cursor is the current time.
-    let now = client.app().clock.now();
+    let now = client.services().clock.now();
     let done = serde_json::to_vec(&SyncDone::default()).unwrap_or_default();
     let chunk = sse::encode(
         &FrameBody::control(SyncDone::KIND, now, &done, None),

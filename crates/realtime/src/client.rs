@@ -2,10 +2,10 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use app::App;
 use appcore::{AppError, ConversationId, Country, auth::Principal};
 
 use crate::{
+    RealtimeServices,
     codec::{self, AnswerTo},
     connection_handle::ConnectionHandle,
     protocol::{ControlFrame, ErrorPayload},
@@ -23,14 +23,14 @@ pub struct ClientContext {
 
 impl ClientContext {
     #[must_use]
-    pub fn app(&self) -> &Arc<App> {
-        self.shard.app()
+    pub fn services(&self) -> &Arc<RealtimeServices> {
+        self.shard.services()
     }
 
     pub fn answer<T: ControlFrame>(&self, payload: &T, answer_to: &AnswerTo) {
         // An answer consists of ids and numbers, so serialising it can't fail.
         let payload = serde_json::to_vec(payload).unwrap_or_default();
-        let frame = codec::encode_answer(self.out.wire, T::KIND, self.app().clock.now(), &payload, answer_to);
+        let frame = codec::encode_answer(self.out.wire, T::KIND, self.services().clock.now(), &payload, answer_to);
         self.shard.push(&self.out, frame);
     }
 

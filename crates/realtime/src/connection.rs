@@ -39,12 +39,12 @@ impl Opening {
     /// Opens the connection: sends `preface`, then `hello`, then all events that follow.
     pub(crate) fn open(self, sender: Rc<Sender>, preface: Bytes) -> OpenConnection {
         let Self { shard, principal, permit, arrival, following, wire, source } = self;
-        let app = shard.app();
+        let services = shard.services();
         let out = ConnectionHandle::of(&Identity::from(&principal), wire, sender);
         out.set_address(source.address);
         let conversations = arrival.settle(&following, Some(&out));
-        let now = app.clock.now();
-        let hello = hello::encode(app, &principal, &conversations, &following, now);
+        let now = services.clock.now();
+        let hello = hello::encode(services, &principal, &conversations, &following, now);
         out.push_first(preface);
         out.push_first(out.compress_if_long(wire.encode(&FrameBody::control(Hello::KIND, now, &hello, None))));
         out.flush();

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use crate::protocol::{Hello, ReachedConversation};
-use app::App;
+use crate::{
+    RealtimeServices,
+    protocol::{Hello, ReachedConversation},
+};
 use appcore::{
     ConversationId, Timestamp,
     auth::{CredentialId, Principal},
@@ -13,7 +15,7 @@ use conversations::ConnectionSubscriptions;
 /// Builds the payload of `hello` as compact JSON.
 #[must_use]
 pub fn encode(
-    app: &App,
+    services: &RealtimeServices,
     principal: &Principal,
     conversations: &[(ConversationId, i64)],
     following: &ConnectionSubscriptions,
@@ -27,14 +29,14 @@ pub fn encode(
             board_version: following.boards.get(id).copied(),
         })
         .collect();
-    let heartbeat: Duration = app.config.realtime.heartbeat;
+    let heartbeat: Duration = services.config.realtime.heartbeat;
     let hello = Hello {
         session_id: match principal.credential.id() {
             CredentialId::Session(id) => id.0,
             CredentialId::ApiKey(id) => id.0,
         },
         user_id: principal.user_id,
-        instance_id: app.instance_id,
+        instance_id: services.instance_id,
         heartbeat_seconds: heartbeat.as_secs(),
         server_time: now,
         conversations: &conversations,

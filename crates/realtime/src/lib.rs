@@ -48,6 +48,31 @@ pub mod upgrade;
 mod upgrade_request;
 mod uring;
 
+use std::{ops::Deref, sync::Arc};
+
+use assistants::AssistantsService;
+use conversations::ConversationsService;
+use event_log::EventLogService;
+use identity::IdentityService;
+use platform::{Core, rate_limits::RateLimits};
+
 pub use broadcaster::{ShardHandle, WsBroadcaster};
 pub use shard::Shard;
 pub use socketio::{SocketIo, SocketIoCluster};
+
+/// Services that connections and the delivery of events use. Dereferences to [`Core`].
+pub struct RealtimeServices {
+    pub identity: Arc<IdentityService>,
+    pub events: Arc<EventLogService>,
+    pub assistants: Arc<AssistantsService>,
+    pub conversations: Arc<ConversationsService>,
+    pub limits: Arc<RateLimits>,
+}
+
+impl Deref for RealtimeServices {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.identity
+    }
+}

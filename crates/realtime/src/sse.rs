@@ -65,14 +65,14 @@ pub async fn follow(
     check_displayed(&shown)?;
     let permit = shard.shards().register(principal.user_id).await?;
     let (arrival, following) = shard.load_subscriptions(principal.user_id).await?;
-    let app = shard.app();
+    let services = shard.services();
     let out = ConnectionHandle::new(&Identity::from(principal), Wire::Sse, None, shard.shards().backlog());
     out.set_address(principal.address);
     let conversations = arrival.settle(&following, Some(&out));
     shard.show(&out, shown);
-    let now = app.clock.now();
+    let now = services.clock.now();
     let resumed = last_event_id.and_then(cursor);
-    let hello = hello::encode(app, principal, &conversations, &following, now);
+    let hello = hello::encode(services, principal, &conversations, &following, now);
     // A resumed stream keeps its old cursor until it has caught up.
     let here = resumed.unwrap_or(Cursor { moment: now, position: None });
     out.push_first(sse::encode_retry(rand::rng().random_range(RETRY)));

@@ -50,7 +50,7 @@ pub async fn answer(
     let begun = Instant::now();
     let (method, path, request_id) =
         (upgrade.request.method().clone(), upgrade.request.path().to_owned(), upgrade.request_id.clone());
-    let result = match admitted.and_then(|()| shard.app().firewall.check_manual(|| upgrade.source.address)) {
+    let result = match admitted.and_then(|()| shard.services().firewall.check_manual(|| upgrade.source.address)) {
         Err(refusal) => Err((Rejection::from(refusal), Some(upgrade))),
         Ok(()) if upgrade.request.method() == Method::CONNECT => {
             Err((Rejection::from(Code::MethodNotAllowed), Some(upgrade)))
@@ -106,7 +106,7 @@ async fn open_native(
     let preface = handshake::switching(request.headers(), protocol, deflate, &request_id);
     let inbound = inbound(shard, deflate, &unread);
     drop((request, unread));
-    let settings = &shard.app().config.realtime;
+    let settings = &shard.services().config.realtime;
     let sender = Sender::new(Some(socket), shard.shards().backlog());
     if deflate.is_some() {
         sender.deflate_from(settings.compression);
@@ -118,7 +118,7 @@ async fn open_native(
 
 /// Creates the connection's receiving half with the configured limits.
 fn inbound(shard: &Shard, deflate: Option<DeflateParams>, unread: &[u8]) -> Inbound {
-    let config = &shard.app().config;
+    let config = &shard.services().config;
     let allowance =
         config.rate_limit.enabled.then(|| TokenBucket::new(config.realtime.max_frames_per_second, Instant::now()));
     Inbound::new(Reader::new(frame::MAX_MESSAGE, deflate.is_some()), allowance, unread)
@@ -128,12 +128,12 @@ fn inbound(shard: &Shard, deflate: Option<DeflateParams>, unread: &[u8]) -> Inbo
 /// and trusted origins.
 async fn authenticate(shard: &Shard, upgrade: &UpgradeRequest) -> Result<Principal, Rejection> {
     if let Some(ticket) = query(&upgrade.request, "ticket") {
-        return Ok(accounts::redeem_ticket(&shard.app().identity, &ticket).await?);
+        return Ok(accounts::redeem_ticket(&shard.services().identity, &ticket).await?);
     }
     match &upgrade.token {
         None => Err(Code::Unauthenticated.into()),
         Some(token) if token.by_cookie && upgrade.source.is_cross_site => Err(Code::CrossSite.into()),
-        Some(token) => Ok(authenticate_token(shard.app(), &token.text, upgrade.source).await?),
+        Some(token) => Ok(authenticate_token(shard.services(), &token.text, upgrade.source).await?),
     }
 }
 

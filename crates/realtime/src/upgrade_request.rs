@@ -7,7 +7,6 @@ use actix_http::{
     header::{self, HeaderMap},
     ws,
 };
-use app::App;
 use appcore::{
     AppError, Code, RequestSource,
     auth::{Principal, Scope},
@@ -16,7 +15,7 @@ use bytes::BytesMut;
 use identity::accounts;
 use tokio::net::TcpStream;
 
-use crate::{codec::Wire, connection::Opening, deflate::DeflateParams, shard::Shard};
+use crate::{RealtimeServices, codec::Wire, connection::Opening, deflate::DeflateParams, shard::Shard};
 
 /// Path of native connections.
 pub const WEBSOCKET: &str = "/r1/websocket";
@@ -78,15 +77,19 @@ pub(crate) async fn prepare_opening(
 
 /// Negotiates compression, unless it is disabled.
 pub(crate) fn negotiate_compression(shard: &Shard, headers: &HeaderMap) -> Option<DeflateParams> {
-    let is_on = shard.app().config.realtime.compression > 0;
+    let is_on = shard.services().config.realtime.compression > 0;
     is_on.then(|| DeflateParams::negotiate(headers)).flatten()
 }
 
 /// Authenticates a token. The firewall counts forged tokens.
-pub(crate) async fn authenticate_token(app: &App, token: &str, source: RequestSource) -> Result<Principal, AppError> {
-    let recognised = accounts::authenticate(&app.identity, token).await;
+pub(crate) async fn authenticate_token(
+    services: &RealtimeServices,
+    token: &str,
+    source: RequestSource,
+) -> Result<Principal, AppError> {
+    let recognised = accounts::authenticate(&services.identity, token).await;
     if recognised.as_ref().is_err_and(|refusal| refusal.code() == Code::Unauthenticated) {
-        app.identity.count_rejected_token(source, token).await?;
+        services.identity.count_rejected_token(source, token).await?;
     }
     recognised
 }

@@ -210,7 +210,7 @@ impl Endpoint for Refresh {
     async fn handle(ctx: &Ctx, request: RefreshRequest) -> Result<Reply<Tokens>, AppError> {
         let token = request.refresh_token.or_else(|| ctx.refresh_cookie()).ok_or(Code::Unauthenticated)?;
         let family = accounts::token_family(ctx.identity(), &token).await?;
-        let _permit = rate_limit::count_refresh(ctx.app(), ctx.http(), family).await?;
+        let _permit = rate_limit::count_refresh(&ctx.app().requests, ctx.http(), family).await?;
         if family.is_none() {
             ctx.app().firewall.check_automatic(|| ctx.address())?;
         }

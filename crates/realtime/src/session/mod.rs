@@ -91,7 +91,7 @@ impl WsSession {
         }
         let told = self.typing.entry(conversation).or_default().state.set(active, Instant::now());
         self.schedule_typing(conversation, context);
-        let is_limited = self.client.app().config.rate_limit.enabled;
+        let is_limited = self.client.services().config.rate_limit.enabled;
         match told {
             None if is_limited => Ok(()),
             _ => publish_typing(&self.client, conversation, active),
@@ -163,7 +163,7 @@ impl WsSession {
                     return;
                 }
                 let state = if is_read { ReceiptState::Read } else { ReceiptState::Delivered };
-                client.app().events.receipts.record(client.principal.user_id, conversation_id, seq, state);
+                client.services().events.receipts.record(client.principal.user_id, conversation_id, seq, state);
             }
             Command::Typing { conversation_id, active } => {
                 let allowed = check_ephemeral_limit(&client);
@@ -175,11 +175,15 @@ impl WsSession {
                 if let Err(error) = check_ephemeral_limit(&client) {
                     return client.refuse(&error, &answer_to);
                 }
-                let speaker = *self.speaker.get_or_insert_with(|| presence::new_reporter(&client.app().identity));
+                let speaker = *self.speaker.get_or_insert_with(|| presence::new_reporter(&client.services().identity));
                 actix_rt::spawn(async move {
-                    if let Err(error) =
-                        presence::report_presence(&client.app().identity, client.principal.user_id, speaker, status)
-                            .await
+                    if let Err(error) = presence::report_presence(
+                        &client.services().identity,
+                        client.principal.user_id,
+                        speaker,
+                        status,
+                    )
+                    .await
                     {
                         client.refuse(&error, &answer_to);
                     }
@@ -196,7 +200,7 @@ impl WsSession {
             },
             Command::StopGeneration(id) => {
                 actix_rt::spawn(async move {
-                    match answering::stop(&client.app().assistants, &client.principal, id).await {
+                    match answering::stop(&client.services().assistants, &client.principal, id).await {
                         Ok(_) => client.answer(&Acknowledgement::default(), &answer_to),
                         Err(error) => client.refuse(&error, &answer_to),
                     }
@@ -222,7 +226,7 @@ impl Actor for WsSession {
         // On shutdown there is no runtime any more, and the presence expires by itself.
         if let (Some(speaker), Ok(runtime)) = (self.speaker, Handle::try_current()) {
             runtime.spawn(presence::remove_reporter(
-                Arc::clone(&self.client.app().identity),
+                Arc::clone(&self.client.services().identity),
                 self.client.principal.user_id,
                 speaker,
             ));
@@ -241,11 +245,11 @@ impl StreamHandler<(Request, CommandSlot)> for WsSession {
 
 /// Applies the rate limit of ephemeral frames.
 fn check_ephemeral_limit(client: &ClientContext) -> Result<(), AppError> {
-    client.app().limits.admit_local(RateGroup::Ephemeral, LimitSubject::User(client.principal.user_id))
+    client.services().limits.admit_local(RateGroup::Ephemeral, LimitSubject::User(client.principal.user_id))
 }
 
 fn publish_typing(client: &ClientContext, conversation: ConversationId, active: bool) -> Result<(), AppError> {
-    event_log::typing::publish(&client.app().events, client.principal.user_id, conversation, active)
+    event_log::typing::publish(&client.services().events, client.principal.user_id, conversation, active)
 }
 
 fn log_error(result: Result<(), AppError>) {

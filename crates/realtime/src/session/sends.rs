@@ -36,7 +36,7 @@ impl Sends {
         answer_to: AnswerTo,
         slot: CommandSlot,
     ) {
-        let (app, sender, country) = (Arc::clone(client.app()), client.principal.user_id, client.country);
+        let (services, sender, country) = (Arc::clone(client.services()), client.principal.user_id, client.country);
         // Tasks of one thread are first polled in the order of their creation, and a message is
         // submitted on the first poll of its task. So the order is kept.
         let this = Rc::clone(self);
@@ -54,9 +54,9 @@ impl Sends {
                 has_previews,
                 ..
             } = send;
-            let content = messages::parse_content_with_files(&app.conversations, content, &attachments, false)?;
+            let content = messages::parse_content_with_files(&services.conversations, content, &attachments, false)?;
             let turn = this.turn.lock().await;
-            let counted = app.limits.admit(RateGroup::MessageSend, LimitSubject::User(sender)).await;
+            let counted = services.limits.admit(RateGroup::MessageSend, LimitSubject::User(sender)).await;
             if let Some((verdict, _)) = &counted {
                 verdict.check()?;
             }
@@ -77,7 +77,7 @@ impl Sends {
             };
             // The future is boxed because it is large, and a task is moved as a whole whenever it
             // is passed on.
-            let mut sending = Box::pin(messages::send(&app.conversations, by, send, confirm));
+            let mut sending = Box::pin(messages::send(&services.conversations, by, send, confirm));
             let queued = futures_util::poll!(&mut sending);
             drop(turn);
             let sent = match queued {

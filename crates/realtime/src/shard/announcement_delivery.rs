@@ -33,7 +33,7 @@ impl Shard {
                 shard.subscriptions.borrow_mut().deliver_to(&users, &envelope);
                 shard.subscriptions.borrow_mut().flush();
                 if is_counted {
-                    broadcasts::record_delivered(&shard.app.conversations, id, &users).await
+                    broadcasts::record_delivered(&shard.services.conversations, id, &users).await
                 } else {
                     Ok(())
                 }
@@ -48,7 +48,7 @@ impl Shard {
     async fn resolve_recipients(&self, audience: &Audience) -> Result<Vec<appcore::UserId>, AppError> {
         let candidates = self.subscriptions.borrow().candidates(audience);
         if audience.needs_database() {
-            broadcasts::filter_recipients(&self.app.conversations, audience, &candidates).await
+            broadcasts::filter_recipients(&self.services.conversations, audience, &candidates).await
         } else {
             Ok(candidates)
         }
@@ -56,8 +56,8 @@ impl Shard {
 
     /// Delivers broadcasts that other instances have published during a bus outage.
     pub(super) async fn deliver_missed_broadcasts(self: &Rc<Self>) -> Result<(), AppError> {
-        let now = self.app.clock.now();
-        for envelope in broadcasts::published_since(&self.app.conversations, now.minus(LOOKBACK)).await? {
+        let now = self.services.clock.now();
+        for envelope in broadcasts::published_since(&self.services.conversations, now.minus(LOOKBACK)).await? {
             let is_new = self.recovered_broadcasts.0.borrow_mut().insert(envelope.payload.clone(), now).is_none();
             if is_new {
                 self.deliver_broadcast(&envelope);

@@ -101,7 +101,7 @@ impl Shard {
     async fn announce_heads(&self) -> Result<(), AppError> {
         let ids = self.subscriptions.borrow().conversations();
         for ids in ids.chunks(MAX_IDS_PER_QUERY) {
-            let heads = events::heads(&self.app.events, ids).await?;
+            let heads = events::heads(&self.services.events, ids).await?;
             self.subscriptions.borrow_mut().announce(&heads, Instant::now());
         }
         self.touched.notify_one();

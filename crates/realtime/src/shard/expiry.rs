@@ -21,7 +21,7 @@ const STALL_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 impl Shard {
     /// Visits the next slot of the heartbeat wheel.
     pub(super) fn send_heartbeats(&self) {
-        let soon = self.app.clock.now().plus(self.app.config.realtime.heartbeat);
+        let soon = self.services.clock.now().plus(self.services.config.realtime.heartbeat);
         let expiring = self.wheel.borrow_mut().visit(Instant::now(), soon);
         for out in &expiring {
             self.end_when_expired(out);
@@ -52,9 +52,9 @@ impl Shard {
     /// Closes the connection when its credentials expire, if they do so within a heartbeat
     /// interval. Otherwise a later visit of the heartbeat wheel calls this again.
     pub fn end_when_expired(&self, out: &Rc<ConnectionHandle>) {
-        let left = out.expires_at.millis().saturating_sub(self.app.clock.now().millis());
+        let left = out.expires_at.millis().saturating_sub(self.services.clock.now().millis());
         let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
-        if left <= self.app.config.realtime.heartbeat {
+        if left <= self.services.config.realtime.heartbeat {
             let out = Rc::clone(out);
             actix_rt::spawn(async move {
                 tokio::time::sleep(left).await;
@@ -65,7 +65,7 @@ impl Shard {
 
     /// Closes a connection if an administrator has banned its address while it was being opened.
     pub fn close_if_banned(&self, out: &ConnectionHandle) {
-        if self.app.firewall.check_manual(|| out.address()).is_err() {
+        if self.services.firewall.check_manual(|| out.address()).is_err() {
             out.close(Close::BANNED);
         }
     }
@@ -82,7 +82,7 @@ impl Shard {
 
     pub(super) fn check_sessions(self: &Rc<Self>) {
         // This also covers bans whose bus message was lost.
-        self.close_banned(|address| self.app.firewall.banned_manually_until(address).is_some());
+        self.close_banned(|address| self.services.firewall.banned_manually_until(address).is_some());
         let shard = Rc::clone(self);
         actix_rt::spawn(async move {
             if let Err(error) = shard.close_ended_sessions().await {
@@ -93,9 +93,10 @@ impl Shard {
 
     /// Closes the connections whose session or API key has ended since the last check.
     pub(super) async fn close_ended_sessions(&self) -> Result<(), AppError> {
-        let now = self.app.clock.now();
+        let now = self.services.clock.now();
         let ended =
-            accounts::sessions::ended_since(&self.app.identity, self.ended_until.get().minus(CHECK_OVERLAP)).await?;
+            accounts::sessions::ended_since(&self.services.identity, self.ended_until.get().minus(CHECK_OVERLAP))
+                .await?;
         self.ended_until.set(now);
         self.subscriptions.borrow_mut().end(&ended);
         Ok(())

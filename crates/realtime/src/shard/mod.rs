@@ -22,10 +22,9 @@ use std::{
 };
 
 use crate::{
-    broadcaster::ShardHandle, close::Close, connection_handle::ConnectionHandle, heartbeat::HeartbeatWheel,
-    instruction::Instruction, uring::SendRing,
+    RealtimeServices, broadcaster::ShardHandle, close::Close, connection_handle::ConnectionHandle,
+    heartbeat::HeartbeatWheel, instruction::Instruction, uring::SendRing,
 };
-use app::App;
 use appcore::{
     AppError, ConversationId, Timestamp, UserId,
     auth::CredentialId,
@@ -70,7 +69,7 @@ const COALESCE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Connections of one worker thread.
 pub struct Shard {
-    app: Arc<App>,
+    services: Arc<RealtimeServices>,
     shards: ShardHandle,
     subscriptions: RefCell<Subscriptions>,
     wheel: RefCell<HeartbeatWheel>,
@@ -91,27 +90,27 @@ pub struct Shard {
 impl Shard {
     /// Starts the shard of this thread.
     #[must_use]
-    pub fn start(app: Arc<App>, shards: ShardHandle) -> Rc<Self> {
+    pub fn start(services: Arc<RealtimeServices>, shards: ShardHandle) -> Rc<Self> {
         let (instructions, received) = mpsc::unbounded_channel();
         shards.add_shard(instructions);
-        let listener = app.bus.subscribe();
-        let ring = if app.config.realtime.io_uring { SendRing::open() } else { SendRing::closed() };
+        let listener = services.bus.subscribe();
+        let ring = if services.config.realtime.io_uring { SendRing::open() } else { SendRing::closed() };
         let shard = Rc::new(Self {
             subscriptions: RefCell::new(Subscriptions::new(
-                app.clock.clone(),
+                services.clock.clone(),
                 ring,
-                app.config.realtime.small_conversation,
+                services.config.realtime.small_conversation,
             )),
-            wheel: RefCell::new(HeartbeatWheel::new(app.config.realtime.heartbeat)),
+            wheel: RefCell::new(HeartbeatWheel::new(services.config.realtime.heartbeat)),
             touched: Notify::new(),
             outage: bus_outage::Outage::default(),
             recovered_broadcasts: announcement_delivery::RecoveredBroadcasts::default(),
             rest: Cell::new(None),
-            ended_until: Cell::new(app.clock.now()),
+            ended_until: Cell::new(services.clock.now()),
             swept_at: Cell::new(Instant::now()),
             is_draining: Cell::new(false),
             drained: Notify::new(),
-            app,
+            services,
             shards,
         });
         actix_rt::spawn(Rc::clone(&shard).run(listener, received));
@@ -119,8 +118,8 @@ impl Shard {
     }
 
     #[must_use]
-    pub fn app(&self) -> &Arc<App> {
-        &self.app
+    pub fn services(&self) -> &Arc<RealtimeServices> {
+        &self.services
     }
 
     #[must_use]
@@ -230,17 +229,21 @@ impl Shard {
             BusMessage::Signal(Signal::Gap) => self.record_outage(now),
             BusMessage::Signal(Signal::Banned { network, is_manual, .. }) => {
                 self.close_banned(|address| {
-                    is_manual && network.contains(&address) && self.app.firewall.may_ban(address)
+                    is_manual && network.contains(&address) && self.services.firewall.may_ban(address)
                 });
             }
             BusMessage::Signal(Signal::ViewQuery { question, user_id, conversation_id }) => {
                 if self.subscriptions.borrow().is_displayed(user_id, conversation_id) {
-                    drop(self.app.bus.publish(vec![BusMessage::Signal(Signal::ViewReply { question })]));
+                    drop(self.services.bus.publish(vec![BusMessage::Signal(Signal::ViewReply { question })]));
                 }
             }
             BusMessage::Signal(Signal::ConnectionQuery { asked_by, user_id }) => {
                 if self.subscriptions.borrow().is_connected(user_id) {
-                    drop(self.app.bus.publish(vec![BusMessage::Signal(Signal::ConnectionReply { asked_by, user_id })]));
+                    drop(
+                        self.services
+                            .bus
+                            .publish(vec![BusMessage::Signal(Signal::ConnectionReply { asked_by, user_id })]),
+                    );
                 }
             }
             BusMessage::Signal(
@@ -266,7 +269,7 @@ impl Shard {
         for (conversation, last) in due {
             let shard = Rc::clone(self);
             actix_rt::spawn(async move {
-                let logged = match events::envelopes_after(&shard.app.events, conversation, last, PAGE).await {
+                let logged = match events::envelopes_after(&shard.services.events, conversation, last, PAGE).await {
                     Ok(logged) => logged,
                     Err(error) => {
                         tracing::warn!(%error, %conversation, "failed to fill gap, telling readers to resync");
@@ -302,7 +305,7 @@ impl Shard {
     /// Reads the memberships of these users and corrects their subscriptions.
     async fn reload_memberships(self: &Rc<Self>, people: &[UserId]) -> Result<(), AppError> {
         let arrivals: Vec<PendingJoin> = people.iter().map(|user| self.start_joining(*user)).collect();
-        let mut found = conversations::subscriptions_of_many(&self.app.conversations, people).await?;
+        let mut found = conversations::subscriptions_of_many(&self.services.conversations, people).await?;
         for arrival in arrivals {
             let following = found.remove(&arrival.user).unwrap_or_default();
             if self.subscriptions.borrow().is_outdated(arrival.user, &following) {
@@ -329,7 +332,7 @@ impl Shard {
     ) -> Result<(PendingJoin, ConnectionSubscriptions), AppError> {
         let arrival = self.start_joining(user);
         let mut signs = self.outage.reports();
-        let mut following = conversations::subscriptions(&self.app.conversations, user).await?;
+        let mut following = conversations::subscriptions(&self.services.conversations, user).await?;
         for _ in 1..MAX_MEMBERSHIP_READS {
             // Changes that were buffered are merged later, but those that the bus has lost are not.
             let is_from_before_a_gap = signs != self.outage.reports();
@@ -337,7 +340,7 @@ impl Shard {
                 break;
             }
             signs = self.outage.reports();
-            following = conversations::subscriptions(&self.app.conversations, user).await?;
+            following = conversations::subscriptions(&self.services.conversations, user).await?;
         }
         Ok((arrival, following))
     }
@@ -385,7 +388,7 @@ impl Shard {
 
     /// Reads a page of the log for a connection that catches up.
     pub async fn page(&self, conversation: ConversationId, after: i64) -> Result<Vec<SharedEnvelope>, AppError> {
-        events::envelopes_after(&self.app.events, conversation, after, PAGE).await
+        events::envelopes_after(&self.services.events, conversation, after, PAGE).await
     }
 
     /// Closes all connections at random times within the window, so that clients don't reconnect

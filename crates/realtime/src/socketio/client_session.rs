@@ -85,15 +85,15 @@ struct UnauthenticatedClient {
 
 impl UnauthenticatedClient {
     async fn admit(&self, shard: &Rc<Shard>, token: Option<String>) -> Result<Opening, AppError> {
-        let (app, source) = (shard.app(), self.caller.source);
+        let (services, source) = (shard.services(), self.caller.source);
         // An administrator may have banned the address since the client's first request.
-        app.firewall.check_manual(|| source.address)?;
+        services.firewall.check_manual(|| source.address)?;
         let principal = match (&token, &self.caller.token) {
-            (Some(token), _) => authenticate_token(app, token, source).await?,
+            (Some(token), _) => authenticate_token(services, token, source).await?,
             (None, Some(token)) if token.by_cookie && source.is_cross_site => {
                 return Err(Code::CrossSite.into());
             }
-            (None, Some(token)) => authenticate_token(app, &token.text, source).await?,
+            (None, Some(token)) => authenticate_token(services, &token.text, source).await?,
             (None, None) => return Err(Code::Unauthenticated.into()),
         };
         prepare_opening(shard, principal, Wire::SocketIo, source).await

@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use app::App;
 use platform::redis::Redis;
 use redis::Script;
 use tokio::{
@@ -20,6 +19,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 use uuid::Uuid;
+
+use crate::RealtimeServices;
 
 /// Interval at which an instance renews its registration.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
@@ -32,7 +33,7 @@ const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Instances of a cluster.
 pub struct Instances {
-    app: Arc<App>,
+    services: Arc<RealtimeServices>,
     own_url: String,
     known: RwLock<HashMap<Uuid, InstanceEntry>>,
     /// Requests a refresh, because a session id contains an unknown instance.
@@ -50,11 +51,11 @@ struct InstanceEntry {
 impl Instances {
     /// Registers this instance and keeps it registered. Returns `None` without Redis, since there
     /// is only one instance then.
-    pub async fn join(app: &Arc<App>) -> Option<Arc<Self>> {
-        app.redis.as_ref()?;
+    pub async fn join(services: &Arc<RealtimeServices>) -> Option<Arc<Self>> {
+        services.redis.as_ref()?;
         let instances = Arc::new(Self {
-            app: Arc::clone(app),
-            own_url: own_url(app),
+            services: Arc::clone(services),
+            own_url: own_url(services),
             known: RwLock::default(),
             wanted: Notify::new(),
             asked: watch::Sender::new(()),
@@ -101,7 +102,7 @@ impl Instances {
     }
 
     async fn refresh(&self) {
-        if let Some(redis) = &self.app.redis {
+        if let Some(redis) = &self.services.redis {
             match redis.execute(REDIS_TIMEOUT, self.exchange(redis)).await {
                 Ok(all) => self.update(all),
                 Err(error) => tracing::debug!(error = format!("{error:#}"), "failed to refresh instance list"),
@@ -115,7 +116,7 @@ impl Instances {
         let answer = Script::new(include_str!("instances.lua"))
             .key("natter:{instances}:alive")
             .key("natter:{instances}:addresses")
-            .arg(self.app.instance_id.to_string())
+            .arg(self.services.instance_id.to_string())
             .arg(&self.own_url)
             .arg(LIFETIME.as_millis() as u64)
             .invoke_async(&mut connection)
@@ -138,13 +139,13 @@ impl Instances {
 
 /// Returns the URL at which other instances reach this one. If the server listens on all addresses
 /// and no URL is configured, it uses the local address from which it reaches Redis.
-fn own_url(app: &App) -> String {
-    let server = &app.config.server;
+fn own_url(services: &RealtimeServices) -> String {
+    let server = &services.config.server;
     let listens_everywhere = server.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
     if server.advertise_url.is_some() || !listens_everywhere {
         return server.advertise_url();
     }
-    let redis = app.config.redis.url.as_ref().and_then(|url| redis::Client::open(url.expose()).ok());
+    let redis = services.config.redis.url.as_ref().and_then(|url| redis::Client::open(url.expose()).ok());
     let address = redis.and_then(|redis| match redis.get_connection_info().addr() {
         redis::ConnectionAddr::Tcp(host, port) | redis::ConnectionAddr::TcpTls { host, port, .. } => {
             outward_address(host, *port)

@@ -17,7 +17,6 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use appcore::{AppError, Code, limit::RateGroup};
 use bytes::BytesMut;
 
-use app::App;
 pub use client_session::Caller;
 use client_session::ClientSessionFactory;
 use forward::{FORWARDED_HEADER, Forwarder};
@@ -25,6 +24,7 @@ pub use instances::Instances;
 use platform::rate_limits::{BodyLease, LimitSubject};
 
 use crate::{
+    RealtimeServices,
     engine::{Engine, EngineRefusal, SessionRouter, Settings, Upgraded, http},
     frame, handshake,
     shard::Shard,
@@ -44,9 +44,9 @@ pub struct SocketIoCluster {
 
 impl SocketIoCluster {
     /// Registers this instance in the cluster.
-    pub async fn open(app: &Arc<App>) -> Self {
-        let router = SessionRouter::new(app.instance_id.0);
-        let instances = Instances::join(app).await;
+    pub async fn open(services: &Arc<RealtimeServices>) -> Self {
+        let router = SessionRouter::new(services.instance_id.0);
+        let instances = Instances::join(services).await;
         Self { router, instances }
     }
 }
@@ -61,7 +61,7 @@ pub struct SocketIo {
 impl SocketIo {
     #[must_use]
     pub fn start(shard: &Rc<Shard>, gateway: &SocketIoCluster) -> Rc<Self> {
-        let config = &shard.app().config;
+        let config = &shard.services().config;
         let ping_interval = config.realtime.heartbeat;
         let settings = Settings {
             ping_interval,
@@ -96,7 +96,7 @@ impl SocketIo {
     /// Applies the handshake rate limit of the client's address.
     async fn count_handshake(&self, address: Option<IpAddr>) -> Result<(), EngineRefusal> {
         let Some(address) = address else { return Ok(()) };
-        let counted = self.shard.app().limits.admit(RateGroup::Handshake, LimitSubject::Address(address)).await;
+        let counted = self.shard.services().limits.admit(RateGroup::Handshake, LimitSubject::Address(address)).await;
         match counted {
             Some((decision, _)) if decision.retry_after.is_some() => Err(EngineRefusal::TooMany),
             _ => Ok(()),
