@@ -157,10 +157,11 @@ impl Instance {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Resident memory in bytes.
+    /// Resident memory in bytes, without mapped files: pages of the program are read when its code
+    /// is first used, which is no growth.
     #[must_use]
     pub fn memory(&self) -> u64 {
-        self.memory_line("VmRSS:")
+        self.memory_line("RssAnon:")
     }
 
     /// Maximum resident memory since [`Self::reset_peak_memory`], in bytes.
