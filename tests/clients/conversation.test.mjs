@@ -28,7 +28,7 @@ function assertEqualsLog(reader, conversation, log) {
   assert.deepEqual(sequence, sequence.map((_, place) => sequence[0] + place), `${reader.constructor.name} has gaps`);
 }
 
-test('every client sees what every client wrote, in one order', async () => {
+test('every client receives the messages of every client in one order', async () => {
   const anna = await Person.signUp(server.url, 'Anna');
   const ben = await Person.signUp(server.url, 'Ben');
   const conversation = await anna.openSingle(ben);
@@ -52,7 +52,7 @@ test('every client sees what every client wrote, in one order', async () => {
   assert.deepEqual(contents, [...texts, ...texts, ...texts, 'and by REST']);
 });
 
-test('the same client_id from two kinds of client is one message', async () => {
+test('a client_id sent by two kinds of client creates one message', async () => {
   const anna = await Person.signUp(server.url, 'Anna');
   const ben = await Person.signUp(server.url, 'Ben');
   const conversation = await anna.openSingle(ben);
@@ -66,7 +66,7 @@ test('the same client_id from two kinds of client is one message', async () => {
   second.close();
 });
 
-test('a refused frame is answered with an error, and the connection goes on', async () => {
+test('a rejected frame returns an error and keeps the connection', async () => {
   const anna = await Person.signUp(server.url, 'Anna');
   for (const Kind of WRITERS) {
     const reader = await new Kind(anna).open();
@@ -79,7 +79,7 @@ test('a refused frame is answered with an error, and the connection goes on', as
   }
 });
 
-test('clients that were away catch up by sync', async () => {
+test('disconnected clients catch up by sync', async () => {
   const anna = await Person.signUp(server.url, 'Anna');
   const ben = await Person.signUp(server.url, 'Ben');
   const conversation = await anna.openSingle(ben);
@@ -100,7 +100,7 @@ test('clients that were away catch up by sync', async () => {
   }
 });
 
-test('socket.io-client reconnects by itself when the server is killed and started again', async () => {
+test('socket.io-client reconnects after a server restart', async () => {
   const own = await startServer();
   const anna = await Person.signUp(own.url, 'Anna');
   const reader = await new SocketIoReader(anna).open();
@@ -111,7 +111,7 @@ test('socket.io-client reconnects by itself when the server is killed and starte
   await own.stop();
 });
 
-test('Socket.IO refuses other namespaces and wrong tokens as its clients expect', async () => {
+test('Socket.IO rejects unknown namespaces and invalid tokens in its own format', async () => {
   const anna = await Person.signUp(server.url, 'Anna');
   const refusal = (path, token) =>
     new Promise((resolve) => {
@@ -126,7 +126,7 @@ test('Socket.IO refuses other namespaces and wrong tokens as its clients expect'
   assert.notEqual(await refusal('/', 'nonsense'), 'connected');
 });
 
-test('signing out closes every connection of the session with 4401', async () => {
+test('sign-out closes every connection of the session with 4401', async () => {
   const anna = await Person.signUp(server.url, 'Anna');
   const plain = await new WebSocketReader(anna).open();
   const packed = await new MessagePackReader(anna).open();

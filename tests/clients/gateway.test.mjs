@@ -65,7 +65,7 @@ for (const kind of KINDS) {
   const plan = (...planned) => upstreams[kind].plan(...planned);
 
   describe(`openai (Node) over ${kind}`, () => {
-    test('a plain answer', async () => {
+    test('returns an answer', async () => {
       plan(answer('Hello there, Anna.'));
       const got = await openai().chat.completions.create({ model, messages: ASK });
       assert.equal(got.choices[0].message.content, 'Hello there, Anna.');
@@ -74,7 +74,7 @@ for (const kind of KINDS) {
       assert.ok(got._request_id);
     });
 
-    test('a stream, with its usage and without', async () => {
+    test('streams an answer with and without usage', async () => {
       plan(answer('One two three.'), answer('Four five.'));
       const stream = openai().chat.completions.stream({ model, messages: ASK, stream_options: { include_usage: true } });
       let text = '';
@@ -88,7 +88,7 @@ for (const kind of KINDS) {
       assert.equal(chunks.map(({ choices: [{ delta }] }) => delta.content ?? '').join(''), 'Four five.');
     });
 
-    test('tools, there and back', async () => {
+    test('runs tools and sends their results', async () => {
       plan(callTools(HANOI, HUE), answer('It is hot.'));
       const weather = { name: 'weather', parameters: TOOL, parse: JSON.parse, function: ({ city }) => `Hot in ${city}.` };
       const runner = openai().chat.completions.runTools({
@@ -102,7 +102,7 @@ for (const kind of KINDS) {
       assert.match(upstreams[kind].last, /Hot in Hanoi\..*Hot in Hue\./s);
     });
 
-    test('tools in one piece', async () => {
+    test('returns tool calls without streaming', async () => {
       plan(callTools(HANOI, HUE));
       const tools = [{ type: 'function', function: { name: 'weather', parameters: TOOL } }];
       const { choices } = await openai().chat.completions.create({ model, messages: ASK, tools, tool_choice: 'required' });
@@ -112,7 +112,7 @@ for (const kind of KINDS) {
       assert.equal(choices[0].finish_reason, 'tool_calls');
     });
 
-    test('answers by a schema', async () => {
+    test('returns answers that match a schema', async () => {
       plan(answer('{"city":"Hue"}'), answer('{"city":"Hanoi"}'));
       const chat = await openai().chat.completions.parse({ model, messages: ASK, response_format: zodResponseFormat(CITY, 'city') });
       assert.deepEqual(chat.choices[0].message.parsed, { city: 'Hue' });
@@ -120,7 +120,7 @@ for (const kind of KINDS) {
       assert.deepEqual(response.output_parsed, { city: 'Hanoi' });
     });
 
-    test('a picture', async () => {
+    test('passes pictures', async () => {
       plan(answer('A dot.'), answer('A dot.'));
       const url = `data:image/png;base64,${PICTURE}`;
       await openai().chat.completions.create({ model, messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url } }] }] });
@@ -130,7 +130,7 @@ for (const kind of KINDS) {
       assert.ok(upstreams[kind].last.includes(PICTURE));
     });
 
-    test('an answer that fails in the middle', async () => {
+    test('reports an answer that fails midway', async () => {
       plan(fail('One two '), fail('One two '));
       let text = '';
       await assert.rejects(async () => {
@@ -141,7 +141,7 @@ for (const kind of KINDS) {
       await assert.rejects(openai().responses.stream({ model, input: 'Hello?' }).finalResponse());
     });
 
-    test('responses: plain and streamed', async () => {
+    test('Responses API returns and streams an answer', async () => {
       plan(answer('Plain.'), answer('One two three.'));
       const plain = await openai().responses.create({ model, input: 'Hello?', instructions: 'Be brief.' });
       assert.deepEqual([plain.output_text, plain.status, plain.usage.total_tokens], ['Plain.', 'completed', 10]);
@@ -156,7 +156,7 @@ for (const kind of KINDS) {
       assert.equal(deltas.map(({ delta }) => delta).join(''), 'One two three.');
     });
 
-    test('responses: tools, there and back', async () => {
+    test('Responses API runs tools', async () => {
       plan(callTools(HANOI, HUE), answer('It is hot.'));
       const tools = [{ type: 'function', name: 'weather', parameters: TOOL, strict: true }];
       const input = [...ASK];
@@ -175,7 +175,7 @@ for (const kind of KINDS) {
   describe(`@anthropic-ai/sdk over ${kind}`, () => {
     const ask = { model, max_tokens: 100, messages: ASK };
 
-    test('a plain answer and a stream', async () => {
+    test('returns and streams an answer', async () => {
       plan(answer('Hello there.'), answer('One two three.'));
       const got = await anthropic().messages.create({ ...ask, system: 'Be brief.' });
       assert.deepEqual([got.content[0].text, got.stop_reason], ['Hello there.', 'end_turn']);
@@ -189,7 +189,7 @@ for (const kind of KINDS) {
       assert.ok(final.usage.output_tokens > 0 && stream.request_id);
     });
 
-    test('tools in a stream, and back', async () => {
+    test('streams tool calls and takes their results', async () => {
       plan(callTools(HANOI, HUE), answer('It is hot.'));
       const tools = [{ name: 'weather', input_schema: TOOL }];
       const final = await anthropic().messages.stream({ ...ask, tools }).finalMessage();
@@ -203,7 +203,7 @@ for (const kind of KINDS) {
       assert.match(upstreams[kind].last, /Hot in Hanoi\..*Hot in Hue\./s);
     });
 
-    test('tools in one piece', async () => {
+    test('returns tool calls without streaming', async () => {
       plan(callTools(HANOI, HUE));
       const tools = [{ name: 'weather', input_schema: TOOL }];
       const { content, stop_reason } = await anthropic().messages.create({ ...ask, tools, tool_choice: { type: 'any' } });
@@ -211,7 +211,7 @@ for (const kind of KINDS) {
       assert.equal(stop_reason, 'tool_use');
     });
 
-    test('tools that the library runs, an answer by a schema, a picture', async () => {
+    test('runs tools in the library, answers by a schema and passes a picture', async () => {
       plan(callTools(HANOI, HUE), answer('It is hot.'), answer('{"city":"Hue"}'), answer('A dot.'));
       const weather = betaZodTool({ name: 'weather', description: 'The weather', inputSchema: CITY, run: ({ city }) => `Hot in ${city}.` });
       const got = await anthropic().beta.messages.toolRunner({ ...ask, tools: [weather] });
@@ -224,12 +224,12 @@ for (const kind of KINDS) {
       assert.ok(upstreams[kind].last.includes(PICTURE));
     });
 
-    test('tokens are counted', async () => {
+    test('counts tokens', async () => {
       const counted = await anthropic().messages.countTokens({ model, messages: ASK, system: 'Be brief.' });
       assert.ok(counted.input_tokens > 0);
     });
 
-    test('an answer that fails in the middle', async () => {
+    test('reports an answer that fails midway', async () => {
       plan(fail('One two '));
       await assert.rejects(anthropic().messages.stream(ask).finalMessage(), Anthropic.APIError);
     });
@@ -247,7 +247,7 @@ for (const kind of KINDS) {
     for (const [name, make] of Object.entries(models)) {
       const ask = () => ({ model: make(), prompt: 'Hello?', maxRetries: 0 });
 
-      test(`${name}: plain, streamed, by a schema`, async () => {
+      test(`${name}: returns, streams and structures an answer`, async () => {
         plan(answer('Hello there.'), answer('One two three.'), answer('{"city":"Hue"}'));
         const got = await generateText({ ...ask(), instructions: 'Be brief.' });
         assert.deepEqual([got.text, got.finishReason, got.usage.totalTokens], ['Hello there.', 'stop', 10]);
@@ -260,7 +260,7 @@ for (const kind of KINDS) {
         assert.deepEqual(output, { city: 'Hue' });
       });
 
-      test(`${name}: tools, there and back`, async () => {
+      test(`${name}: runs tools and sends their results`, async () => {
         for (const run of [generateText, streamText]) {
           plan(callTools(HANOI, HUE), answer('It is hot.'));
           assert.equal(await (await run({ ...ask(), tools, stopWhen: stepCountIs(3) })).text, 'It is hot.');
@@ -268,7 +268,7 @@ for (const kind of KINDS) {
         }
       });
 
-      test(`${name}: an answer that fails in the middle`, async () => {
+      test(`${name}: reports an answer that fails midway`, async () => {
         plan(fail('One two '));
         const errors = [];
         await streamText({ ...ask(), onError: ({ error }) => errors.push(error) }).consumeStream();
@@ -280,7 +280,7 @@ for (const kind of KINDS) {
   describe(`openai-agents over ${kind}`, () => {
     for (const [name, useResponses] of [['responses', true], ['chat completions', false]]) {
       for (const stream of [false, true]) {
-        test(`tools by ${name}, ${stream ? 'streamed' : 'whole'}`, async () => {
+        test(`runs tools by ${name}, ${stream ? 'streamed' : 'whole'}`, async () => {
           plan(callTools(HANOI, HUE), answer('It is hot.'));
           const execute = ({ city }) => `Hot in ${city}.`;
           const weather = agentTool({ name: 'weather', description: 'The weather of a city', parameters: CITY, execute });
@@ -295,7 +295,7 @@ for (const kind of KINDS) {
     }
   });
 
-  describe(`refusals over ${kind}`, () => {
+  describe(`errors over ${kind}`, () => {
     const doors = (refusing, options = {}) => {
       const ask = { model: `${refusing}-model`, messages: ASK };
       return [
@@ -307,20 +307,20 @@ for (const kind of KINDS) {
       ];
     };
 
-    test('what the provider finds wrong', async () => {
+    test('a request rejected by the provider raises BadRequestError', async () => {
       for (const [{ BadRequestError }, ask] of doors(`${kind}x`)) {
         upstreams[`${kind}x`].plan(refuse(400));
         await assert.rejects(ask, (error) => error instanceof BadRequestError && /refused by the test/.test(error.message));
       }
     });
 
-    test('a provider that is busy is asked again by the library after the wait that was named', async () => {
+    test('the library retries a busy provider after the named delay', async () => {
       const [[, ask]] = doors(`${kind}x`, { maxRetries: 2 });
       upstreams[`${kind}x`].plan(refuse(429, 1), answer('Now.'));
       assert.equal((await ask()).choices[0].message.content, 'Now.');
     });
 
-    test('a provider that stays busy', async () => {
+    test('a provider that stays busy raises RateLimitError', async () => {
       upstreams[`${kind}y`].plan(refuse(429, 600));
       // The provider has only one key, so that is used again before the time that the provider has named.
       for (const [{ RateLimitError }, ask] of doors(`${kind}y`)) {
@@ -334,7 +334,7 @@ for (const kind of KINDS) {
   });
 }
 
-test('models are listed for both libraries', async () => {
+test('models are listed in the format of each library', async () => {
   const listed = [];
   for await (const { id } of openai().models.list()) listed.push(id);
   for (const kind of KINDS) assert.ok(listed.includes(`${kind}-model`), `${listed}`);
@@ -347,7 +347,7 @@ test('models are listed for both libraries', async () => {
   await assert.rejects(anthropic().models.retrieve('no-such-model'), Anthropic.NotFoundError);
 });
 
-test('embeddings, as each library asks for them', async () => {
+test('embeddings are returned in the format of each library', async () => {
   const vector = [0.5, -1, 2];
   for (const model of ['openai-model', 'gemini-model']) {
     // Embeddings are base64 unless the request asks for numbers.
@@ -363,7 +363,7 @@ test('embeddings, as each library asks for them', async () => {
   }
 });
 
-test('speech is written down', async () => {
+test('speech is transcribed', async () => {
   const file = new File([new Uint8Array(100)], 'speech.wav', { type: 'audio/wav' });
   const { text } = await openai().audio.transcriptions.create({ model: 'openai-model', file });
   assert.equal(text, 'What was said.');
@@ -379,7 +379,7 @@ test('speech is written down', async () => {
   assert.deepEqual([verbose.text, verbose.segments[0].end], ['What was said.', 1.5]);
 });
 
-test('errors are of the classes that programs catch', async () => {
+test('errors have the error class of each library', async () => {
   const weak = await newKey('read');
   const ask = (client, model = 'openai-model') => client.chat.completions.create({ model, messages: ASK });
   const say = (client, model = 'openai-model') => client.messages.create({ model, max_tokens: 10, messages: ASK });
@@ -397,14 +397,14 @@ test('errors are of the classes that programs catch', async () => {
   await assert.rejects(anthropic().messages.create({ model: 'gemini-model', messages: 'none', max_tokens: 10 }), Anthropic.BadRequestError);
 });
 
-test("a key comes by Anthropic's header as well", async () => {
+test('an API key is accepted in the x-api-key header', async () => {
   const byKey = anthropic({ apiKey: key, authToken: null });
   upstreams.openai.plan(answer('By x-api-key.'));
   const { content } = await byKey.messages.create({ model: 'openai-model', max_tokens: 10, messages: ASK });
   assert.equal(content[0].text, 'By x-api-key.');
 });
 
-test('openai and anthropic (Python) do the same', { skip: !PYTHON && 'NATTER_TEST_GATEWAY_PYTHON is not set' }, async () => {
+test('openai and anthropic (Python) behave the same', { skip: !PYTHON && 'NATTER_TEST_GATEWAY_PYTHON is not set' }, async () => {
   for (const kind of KINDS) {
     const [hello, counted] = [answer('Hello there.'), answer('One two three.')];
     upstreams[kind].plan(hello, counted, callTools(HANOI), answer('Plain.'), counted, hello, counted, fail('One two '));

@@ -82,14 +82,14 @@ async function deliver(payload, options = {}) {
 
 const credits = async () => (await anna.call('GET', '/r1/entitlements/me')).credits.balance / 1e6;
 
-test('the server asks for the version of the API that the library is made for', async () => {
+test('the server requests the API version of the library', async () => {
   await begun();
   const { path, headers } = asked.at(-1);
   assert.equal(path, '/v1/checkout/sessions');
   assert.equal(headers['stripe-version'], stripe.getApiField('version'));
 });
 
-test('what the library signs is applied once, by either secret', async () => {
+test('a webhook signed with either secret is applied once', async () => {
   const had = await credits();
   const one = await begun();
   assert.deepEqual(await Promise.all(Array.from({ length: 20 }, () => deliver(paid(one)))), Array(20).fill(200));
@@ -99,7 +99,7 @@ test('what the library signs is applied once, by either secret', async () => {
   assert.equal(await credits(), had + 1000);
 });
 
-test('what is signed otherwise, too early or too late is refused', async () => {
+test('a webhook with a wrong signature or timestamp is rejected', async () => {
   const payment = await begun();
   const had = await credits();
   const now = Math.floor(Date.now() / 1000);

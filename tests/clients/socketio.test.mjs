@@ -87,7 +87,7 @@ for (const [place, start, skip] of PLACES) {
     };
 
     for (const [version, io] of Object.entries(CLIENTS)) {
-      test(`socket.io-client ${version}: polls, goes over to WebSocket, and misses nothing on the way`, async () => {
+      test(`socket.io-client ${version}: upgrades from polling to WebSocket without loss`, async () => {
         const { anna, ben, conversation } = await couple();
         const reader = new Client(io, ben);
         const writer = new Client(io, anna);
@@ -109,7 +109,7 @@ for (const [place, start, skip] of PLACES) {
         writer.close();
       });
 
-      test(`socket.io-client ${version}: stays with polling where it must`, async () => {
+      test(`socket.io-client ${version}: works with polling only`, async () => {
         const { anna, ben, conversation } = await couple();
         const reader = await new Client(io, ben, { transports: ['polling'] }).open();
         const writer = await new Client(io, anna, { transports: ['polling'] }).open();
@@ -125,7 +125,7 @@ for (const [place, start, skip] of PLACES) {
         writer.close();
       });
 
-      test(`socket.io-client ${version}: is told of namespaces that there are not, and of wrong tokens`, async () => {
+      test(`socket.io-client ${version}: is rejected for unknown namespaces and invalid tokens`, async () => {
         const anna = await Person.signUp(server.url, 'Anna');
         const refusal = (path, token) =>
           new Promise((resolve) => {
@@ -141,7 +141,7 @@ for (const [place, start, skip] of PLACES) {
       });
     }
 
-    test('python-socketio: both transports, and from the one to the other', { skip: PYTHON ? undefined : 'NATTER_TEST_PYTHON names no interpreter' }, async () => {
+    test('python-socketio: works by polling, by WebSocket and with an upgrade', { skip: PYTHON ? undefined : 'NATTER_TEST_PYTHON names no interpreter' }, async () => {
       for (const transports of ['', 'polling', 'websocket']) {
         const { anna, ben, conversation } = await couple();
         const script = new URL('./client.py', import.meta.url).pathname;
@@ -164,7 +164,7 @@ for (const [place, start, skip] of PLACES) {
   });
 }
 
-test('when its server dies a client goes on with the other, by itself', { skip: missing }, async () => {
+test('a client reconnects to the other instance when its server dies', { skip: missing }, async () => {
   const cluster = await startCluster();
   const readers = [];
   try {

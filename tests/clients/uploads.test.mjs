@@ -73,18 +73,18 @@ async function assertWhole(person, upload, file) {
 
 for (const [how, options] of [
   ['in one request', {}],
-  ['with the first piece in the first request', { uploadDataDuringCreation: true }],
-  ['in pieces of 1 MiB', { chunkSize: 1024 * 1024 }],
-  ['where only POST passes', { overridePatchMethod: true }],
+  ['with the first chunk in the creation request', { uploadDataDuringCreation: true }],
+  ['in chunks of 1 MiB', { chunkSize: 1024 * 1024 }],
+  ['by POST with a method override', { overridePatchMethod: true }],
 ]) {
-  test(`a file comes ${how}`, async () => {
+  test(`a file is uploaded ${how}`, async () => {
     const anna = await Person.signUp(server.url, 'Anna');
     const file = randomBytes(5_000_000);
     await assertWhole(anna, await send(anna, server.url, file, options), file);
   });
 }
 
-test('a file goes on where the line broke', async () => {
+test('an upload resumes after a lost connection', async () => {
   const anna = await Person.signUp(server.url, 'Anna');
   const file = randomBytes(20_000_000);
   const line = await breakingLine(6_000_000, 2);
@@ -93,7 +93,7 @@ test('a file goes on where the line broke', async () => {
   line.close();
 });
 
-test('a file that is given up is gone', async () => {
+test('an aborted upload is deleted', async () => {
   const anna = await Person.signUp(server.url, 'Anna');
   let upload;
   await new Promise((resolve, reject) => {

@@ -7,12 +7,12 @@ import type { Conversation, Cursor, Member, Message, Page } from './types.ts';
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8');
 
-it('are those of the description', () => {
+it('matches the OpenAPI description', () => {
   const isSame = callsOf(description()) === read('./generated/calls.gen.ts');
   expect(isSame, 'run npm --prefix frontend run api').toBe(true);
 });
 
-it('have the app’s own types only where the description has one of that name', () => {
+it('declares own types only for names in the OpenAPI description', () => {
   const [own, calls] = [read('./openapi-overrides.ts'), read('./generated/calls.gen.ts')];
   const said = [...own.matchAll(/^export type (?:\{([^}]*)\}|(\w+) =)/gm)].flatMap(
     ([, list, one]) => list?.split(',') ?? one

@@ -75,8 +75,8 @@ function oneLock(): Locks {
 
 const now = () => Promise.resolve();
 
-describe('the envelope', () => {
-  it('is taken off, and the query and body are put on', async () => {
+describe('response envelope', () => {
+  it('unwraps the data, and sends the query and the JSON body', async () => {
     const server = fakeServer(() => ok({ id: 1 }));
     const api = new Api({ fetch: server.fetch });
     await expect(api.get('/things', { q: 'a b&c', page: 2, empty: undefined })).resolves.toEqual({ id: 1 });
@@ -86,7 +86,7 @@ describe('the envelope', () => {
     expect(server.calls[1]).toMatchObject({ method: 'POST', body: { name: 'x' } });
   });
 
-  it('becomes an ApiError with fields, request id and wait', async () => {
+  it('turns an error response into an ApiError with fields, request id and retry delay', async () => {
     const fields = [{ field: 'email', code: 'invalid', message: 'no' }];
     const details = { count: 40 };
     const server = fakeServer(() => no(429, 'rate_limited', { errors: fields, details }, { 'retry-after': '8' }));
@@ -102,7 +102,7 @@ describe('the envelope', () => {
     });
   });
 
-  it('may be missing: a proxy answers with a page, or nobody answers at all', async () => {
+  it('reports an HTML page from a proxy and a network failure as errors', async () => {
     const page = { fetch: (async () => new Response('<h1>Bad gateway</h1>', { status: 502 })) as typeof fetch };
     await expect(new Api(page).get('/x')).rejects.toMatchObject({ status: 502, code: 'http_502' });
     const nonsense = { fetch: (async () => new Response('<p>hi</p>', { status: 200 })) as typeof fetch };
@@ -112,8 +112,8 @@ describe('the envelope', () => {
   });
 });
 
-describe('the refresh', () => {
-  it('happens once for many requests, and each is asked again', async () => {
+describe('session refresh', () => {
+  it('refreshes once for parallel requests and repeats each of them', async () => {
     let isFresh = false;
     const server = fakeServer((call) => {
       if (call.path === '/r1/auth/refresh') {
@@ -131,7 +131,7 @@ describe('the refresh', () => {
     expect(server.calls.filter((call) => call.path === '/r1/auth/refresh')).toHaveLength(1);
   });
 
-  it('is left to one tab: the other asks again with the new cookies', async () => {
+  it('refreshes in one tab; the other repeats its request with the new cookies', async () => {
     let isFresh = false;
     const server = fakeServer((call) => {
       if (call.path === '/r1/auth/refresh') {
@@ -147,7 +147,7 @@ describe('the refresh', () => {
     await expect(Promise.all([one.get('/a'), two.get('/b')])).resolves.toEqual(['yes', 'yes']);
   });
 
-  it('repeats under the same key when the answer was lost, and under a new one next time', async () => {
+  it('reuses the idempotency key after a lost response and takes a new one for the next refresh', async () => {
     const server = fakeServer((call, count) => (call.path === '/r1/auth/refresh' && count < 3 ? 'lost' : ok({})));
     const api = new Api({ fetch: server.fetch, wait: now });
     await api.refresh();
@@ -158,7 +158,7 @@ describe('the refresh', () => {
     expect(keys[3]).not.toBe(keys[0]);
   });
 
-  it('goes on under its key after the page was loaded anew in the middle', async () => {
+  it('reuses the idempotency key after a page reload', async () => {
     const renewal = kept();
     await new Promise<void>((asked) => {
       const fetch = () => {
@@ -175,7 +175,7 @@ describe('the refresh', () => {
     expect(server.calls.map((call) => call.headers['Idempotency-Key'])).toEqual(['first', 'second']);
   });
 
-  it('that is refused ends the session; one that never got there does not', async () => {
+  it('ends the session if the refresh is refused, not if it gets no response', async () => {
     const ended = vi.fn();
     const refused = new Api({ fetch: fakeServer(() => no(401, 'unauthenticated')).fetch });
     refused.onSignedOut = ended;
@@ -196,7 +196,7 @@ describe('the refresh', () => {
     expect(ended).toHaveBeenCalledTimes(1);
   });
 
-  it('is not tried for a wrong password', async () => {
+  it('does not refresh after a wrong password', async () => {
     const server = fakeServer(() => no(401, 'invalid_credentials'));
     await expect(new Api({ fetch: server.fetch }).post('/auth/signin', {})).rejects.toMatchObject({
       code: 'invalid_credentials'
@@ -204,7 +204,7 @@ describe('the refresh', () => {
     expect(server.calls).toHaveLength(1);
   });
 
-  it('is not tried for a passkey that nobody knows', async () => {
+  it('does not refresh after an unknown passkey', async () => {
     const server = fakeServer(() => no(401, 'unauthenticated'));
     const api = new Api({ fetch: server.fetch });
     await expect(api.post('/auth/passkeys/signin/finish', {})).rejects.toMatchObject({ status: 401 });
@@ -212,10 +212,10 @@ describe('the refresh', () => {
   });
 });
 
-describe('a server that wants us to slow down', () => {
+describe('rate limits and bans', () => {
   const slow = (seconds: string) => no(429, 'rate_limited', {}, { 'retry-after': seconds });
 
-  it('is waited for by what only reads, and that is told', async () => {
+  it('retries a read after the delay and reports the slowdown', async () => {
     const server = fakeServer((_, count) => (count < 3 ? slow('8') : ok('there')));
     const waited: number[] = [];
     const told = vi.fn();
@@ -227,7 +227,7 @@ describe('a server that wants us to slow down', () => {
     expect(Math.min(...waited)).toBeGreaterThanOrEqual(8000);
   });
 
-  it('gets what it refused together one after the other', async () => {
+  it('retries rejected parallel reads one after the other', async () => {
     let room = 1;
     const server = fakeServer(({ path }) => (room-- > 0 ? ok(path) : slow('1')));
     const wait = async () => void (room = 1);
@@ -239,7 +239,7 @@ describe('a server that wants us to slow down', () => {
     expect(server.calls.length).toBeLessThanOrEqual(3 * 12);
   });
 
-  it('is not waited for where that takes long or never ends, nor by what changes something', async () => {
+  it('does not retry after a long delay, after repeated rejections, or for writes', async () => {
     const long = fakeServer(() => slow('31'));
     await expect(new Api({ fetch: long.fetch, wait: now }).get('/x')).rejects.toMatchObject({ retryAfter: 31 });
     expect(long.calls).toHaveLength(1);
@@ -251,7 +251,7 @@ describe('a server that wants us to slow down', () => {
     expect(change.calls).toHaveLength(1);
   });
 
-  it('or that refuses this network is told, and says nothing about the session', async () => {
+  it('reports a banned network without ending the session', async () => {
     const server = fakeServer(() => no(403, 'address_banned', {}, { 'retry-after': '300' }));
     const api = new Api({ fetch: server.fetch });
     const [banned, ended] = [vi.fn(), vi.fn()];
@@ -262,7 +262,7 @@ describe('a server that wants us to slow down', () => {
   });
 });
 
-describe('a line that has died without a word', () => {
+describe('unresponsive connection', () => {
   /** Server that answers when the test tells it to, and records aborted requests. */
   function silence() {
     const asked: { path: string; signal: AbortSignal | null | undefined; answer: (data: unknown) => void }[] = [];
@@ -279,7 +279,7 @@ describe('a line that has died without a word', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it('ends a read after half a minute, which can then be tried again', async () => {
+  it('times out a read after 30 seconds', async () => {
     const server = silence();
     const api = new Api({ fetch: server.fetch });
     const read = api.get('/things').catch((error: unknown) => error);
@@ -294,7 +294,7 @@ describe('a line that has died without a word', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('holds up for ever what may take long, and what changes something', async () => {
+  it('never times out slow endpoints and writes', async () => {
     const server = silence();
     const api = new Api({ fetch: server.fetch });
     const ended = vi.fn();
@@ -308,7 +308,7 @@ describe('a line that has died without a word', () => {
     expect(server.asked).toHaveLength(5);
   });
 
-  it('is left when the device wakes: what was being read begins anew, and not what has just begun', async () => {
+  it('restarts reads in progress when the device resumes, but not recent ones', async () => {
     const server = silence();
     const api = new Api({ fetch: server.fetch });
     const old = api.get('/old');
@@ -327,7 +327,7 @@ describe('a line that has died without a word', () => {
     expect(server.asked).toHaveLength(3);
   });
 
-  it('ends what the server does once, and begins that anew on a device that wakes', async () => {
+  it('times out idempotent writes and restarts them when the device resumes', async () => {
     const server = silence();
     const api = new Api({ fetch: server.fetch });
     const sent = api.post('/conversations/c1/messages', { client_id: 'a' });
@@ -341,7 +341,7 @@ describe('a line that has died without a word', () => {
     expect(await made).toMatchObject({ code: 'timeout' });
   });
 
-  it('ends what may be done twice, and does not begin that anew: something else may come first', async () => {
+  it('times out repeatable writes without restarting them, because a later write may overtake them', async () => {
     const server = silence();
     const api = new Api({ fetch: server.fetch });
     const written = [
@@ -357,7 +357,7 @@ describe('a line that has died without a word', () => {
     for (const end of ends) expect(await end).toMatchObject({ code: 'timeout' });
   });
 
-  it('keeps no renewal of the session: it is asked for again under its key', async () => {
+  it('times out a session refresh and retries it with the same key', async () => {
     const keys: unknown[] = [];
     const fetch = (_: RequestInfo | URL, init?: RequestInit) => {
       keys.push((init?.headers as Record<string, string>)['Idempotency-Key']);
@@ -373,10 +373,10 @@ describe('a line that has died without a word', () => {
   });
 });
 
-describe('an early answer', () => {
+describe('prefetched responses', () => {
   const early = () => Promise.resolve(new Response(JSON.stringify({ status: 'success', data: 'early', message: '' })));
 
-  it('is taken once, and not after events have begun to arrive', async () => {
+  it('serves each prefetched response once, and none after events arrive', async () => {
     const server = fakeServer(() => ok('late'));
     const api = new Api({
       fetch: server.fetch,
@@ -390,7 +390,7 @@ describe('an early answer', () => {
   });
 });
 
-it('makes ids of its own where the browser cannot', () => {
+it('creates UUIDs in browsers without crypto.randomUUID', () => {
   const { randomUUID } = crypto;
   Object.defineProperty(crypto, 'randomUUID', { value: undefined, configurable: true });
   try {

@@ -8,7 +8,7 @@ import { fieldError, errorMessage, translated } from './error-messages.ts';
 
 afterEach(() => overwriteLocale('en'));
 
-it('tells what a proxy refuses from what the server does', () => {
+it('distinguishes responses of a proxy from those of the server', () => {
   const told = (status: number, text = '<html>no</html>') => errorMessage(failureOf(status, text, () => null));
   expect(told(413)).toBe('This is too large for the proxy in front of the server. Ask your admin.');
   expect(told(502)).toMatch(/isn’t responding/);
@@ -21,7 +21,7 @@ it('tells what a proxy refuses from what the server does', () => {
   expect(told(413, JSON.stringify({ code: 'too_large', message: 'Too large for us.' }))).toBe('Too large for us.');
 });
 
-it('says what a full disk, or a channel that one was removed from, means for whoever asks', () => {
+it('explains a full disk and the removal from a channel', () => {
   const told = (status: number, code: string) =>
     errorMessage(failureOf(status, JSON.stringify({ code, message: code }), () => null));
   expect(told(507, 'storage_full')).toMatch(/storage is full/);
@@ -61,7 +61,7 @@ const LEFT: Record<string, string[]> = {
   'they go by their status': ['internal', 'unavailable']
 };
 
-it('has for each code of the server a sentence in the reader’s language, or a reason to have none', () => {
+it('has a translation for each error code of the server, or a reason to have none', () => {
   const table = readFileSync(join(import.meta.dirname, '../../../../crates/appcore/src/code.rs'), 'utf8');
   const codes = [...table.matchAll(/^ {4}\w+ = "(\w+)", (\d{3}), "/gm)].map(([, code = '', status]) => ({
     code,
@@ -102,7 +102,7 @@ const LEFT_FIELDS: Record<string, string[]> = {
   'fields of passwords have words of their own': ['no_upper', 'no_lower', 'no_digit', 'common', 'is_email']
 };
 
-it('has for each code of a field a sentence in the reader’s language, or a reason to have none', () => {
+it('has a translation for each error code of a field, or a reason to have none', () => {
   overwriteLocale('vi');
   const codes = fieldCodes();
   for (const code of ['unknown', 'taken', 'too_long', 'too_small', 'nothing_found', 'common'])
@@ -121,7 +121,7 @@ it('has for each code of a field a sentence in the reader’s language, or a rea
   expect(told('unknown')).toBe('As the server says it.');
 });
 
-it('says of a field how much of it there may be, and what it is that isn’t there', () => {
+it('names the limit of a field and the missing entity', () => {
   overwriteLocale('vi');
   const told = (field: string, code: string, message: string) =>
     translated({ code: 'invalid', message, fields: [{ field, code, message }] });
@@ -133,7 +133,7 @@ it('says of a field how much of it there may be, and what it is that isn’t the
   expect(told('tools', 'unknown', 'This server isn’t available.')).toMatch(/mục khác/);
 });
 
-it('says in the reader’s language why a question is asked to no such model', () => {
+it('translates why a model is unavailable', () => {
   const refused = (code: string) => ({
     code: 'invalid',
     message: 'The model “x” …',
@@ -148,7 +148,7 @@ it('says in the reader’s language why a question is asked to no such model', (
   expect(errorMessage(new ApiError(422, code, message, undefined, fields))).toMatch(/chưa có giá/);
 });
 
-it('says what is used up, when there is some again, and the way on', () => {
+it('says which quota is used up, when it resets and how to continue', () => {
   const told = (code: string, details?: Details) =>
     errorMessage(new ApiError(402, code, 'As the server says it.', undefined, [], undefined, details));
   const resets_at = new Date(Date.now() + 5 * 3_600_000).toISOString();

@@ -19,8 +19,8 @@ const saved = (id: string) => `/messages/${id}/saved` as const;
 const own = (id: string) => `/conversations/${id}/own` as const;
 const settled = () => new Promise((resolve) => setTimeout(resolve));
 
-describe('requests that change one thing', () => {
-  it('reach the server in the order of the presses', async () => {
+describe('MutationQueue', () => {
+  it('sends mutations of one subject in order, and others in parallel', async () => {
     const { asked, api } = slowServer();
     const first = api.put(saved('m1'));
     const second = api.delete(saved('m1'));
@@ -37,7 +37,7 @@ describe('requests that change one thing', () => {
     await second;
   });
 
-  it('follow one that was refused, too', async () => {
+  it('continues after a failed mutation', async () => {
     const { asked, api } = slowServer();
     const first = api.patch(own('c1'), { pinned: true });
     const second = api.patch(own('c1'), { pinned: false });
@@ -48,7 +48,7 @@ describe('requests that change one thing', () => {
     await second;
   });
 
-  it('wait for no answer that never comes', async () => {
+  it('stops waiting for a response after 25 seconds', async () => {
     vi.useFakeTimers();
     const turns = new MutationQueue();
     void turns.run('a', () => new Promise<void>(() => undefined));
@@ -61,7 +61,7 @@ describe('requests that change one thing', () => {
   });
 });
 
-it('is about one thing under any method, and under what is its opposite', () => {
+it('derives one subject for all methods on an entity and for opposite actions', () => {
   expect(subjectOf('GET', '/saved')).toBeNull();
   expect(subjectOf('POST', '/conversations/c1/messages')).toBeNull();
   expect(subjectOf('DELETE', '/notes/n1?version=3')).toBe(subjectOf('PUT', '/notes/n1'));

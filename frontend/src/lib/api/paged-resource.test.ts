@@ -8,8 +8,8 @@ function pageOf(page: number): Page<string> {
   return { items: PAGES[page] ?? [], page, page_size: 2, total: 3 };
 }
 
-describe('a list', () => {
-  it('adds page after page until all is there', async () => {
+describe('PagedResource', () => {
+  it('appends pages until all items are loaded', async () => {
     const list = new PagedResource<string>(async (page) => pageOf(page));
     expect([list.isKnown, list.isEmpty]).toEqual([false, false]);
     await list.load();
@@ -20,7 +20,7 @@ describe('a list', () => {
     expect(list.items).toEqual(['c']);
   });
 
-  it('adds nothing twice where things have a key, and puts what is new where it belongs', async () => {
+  it('skips duplicates by key and inserts a new item in order', async () => {
     const pages: Record<number, string[]> = { 1: ['a', 'c'], 2: ['c', 'd'] };
     const ask = async (page: number) => ({ ...pageOf(page), items: pages[page] ?? [], total: 4 });
     const list = new PagedResource<string>(ask, (item) => item);
@@ -35,7 +35,7 @@ describe('a list', () => {
     expect([list.items, list.total]).toEqual([['a', 'b', 'c', 'd'], 5]);
   });
 
-  it('asks again for what failed: the next page, not the first', async () => {
+  it('retries the failed page instead of the first one', async () => {
     let isAway = false;
     const list = new PagedResource<string>(async (page) => {
       if (isAway) throw new Error('away');
@@ -50,7 +50,7 @@ describe('a list', () => {
     expect([list.items, list.error]).toEqual([['a', 'b', 'c'], null]);
   });
 
-  it('is read anew as far as it was brought, in its place', async () => {
+  it('reloads all loaded pages in place', async () => {
     let there = ['a', 'b', 'c', 'd', 'e'];
     const asked: number[] = [];
     const list = new PagedResource<string>(
@@ -79,7 +79,7 @@ describe('a list', () => {
     expect([list.items, asked]).toEqual([['c', 'd'], [2]]);
   });
 
-  it('is read again where something came or went while it was read', async () => {
+  it('reloads after an item was added or removed during a load', async () => {
     let there = ['a', 'b'];
     const waiting: (() => void)[] = [];
     const list = new PagedResource<string>(async () => {
@@ -98,7 +98,7 @@ describe('a list', () => {
     expect([list.items, list.total, list.isLoading]).toEqual([['b'], 1, false]);
   });
 
-  it('is read again where what it has was changed while it was read', async () => {
+  it('reloads after an item was changed during a load', async () => {
     const waiting: (() => void)[] = [];
     let name = 'Anna';
     const list = new PagedResource<string>(async () => {
@@ -118,7 +118,7 @@ describe('a list', () => {
     expect(list.items).toEqual(['Ann']);
   });
 
-  it('shows the answer to the last question, whichever comes last', async () => {
+  it('ignores the response to an older request', async () => {
     const waiting: ((page: Page<string>) => void)[] = [];
     const list = new PagedResource<string>(() => new Promise((resolve) => waiting.push(resolve)));
     const [slow, quick] = [list.load(1), list.load(2)];
@@ -129,7 +129,7 @@ describe('a list', () => {
     expect([list.items, list.page, list.isLoading]).toEqual([['c'], 2, false]);
   });
 
-  it('keeps what it has when a page can not be had, and says why', async () => {
+  it('keeps its items and the error when a page fails to load', async () => {
     let isBroken = false;
     const list = new PagedResource<string>(async (page) => {
       if (isBroken) throw new Error('away');
@@ -145,7 +145,7 @@ describe('a list', () => {
     expect([list.items.length, list.error]).toEqual([3, null]);
   });
 
-  it('counts what is put in and taken out', async () => {
+  it('updates the total on insert and removal', async () => {
     const list = new PagedResource<string>(async () => ({ items: [], page: 1, page_size: 2, total: 0 }));
     await list.load();
     expect(list.isEmpty).toBe(true);

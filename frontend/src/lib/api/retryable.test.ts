@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { Repeatable } from './retryable.ts';
 
-it('has one id for what is asked again, and another for what is another thing or meant once more', () => {
+it('keeps the id for a retry, and takes a new one for other content or after success', () => {
   const asking = new Repeatable();
   const first = asking.idOf({ content: 'Lunch?' });
   expect(asking.idOf({ content: 'Lunch?' })).toBe(first);

@@ -55,7 +55,7 @@ function request(more: Partial<Request> = {}): Request {
   };
 }
 
-describe('an upload', () => {
+describe('uploads', () => {
   beforeEach(() => {
     vi.useFakeTimers();
     vi.stubGlobal('XMLHttpRequest', Line);
@@ -66,7 +66,7 @@ describe('an upload', () => {
     vi.unstubAllGlobals();
   });
 
-  it('takes its time as long as something of it goes up', async () => {
+  it('has no timeout while data is sent', async () => {
     const shares: number[] = [];
     const sent = upload({} as Api, request({ onprogress: (share) => shares.push(share) }));
     for (const loaded of [20, 40, 60, 80, 100]) {
@@ -81,7 +81,7 @@ describe('an upload', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('is lost, so that it is tried again, where the line has died without a word', async () => {
+  it('fails with a network error after a minute without progress', async () => {
     const silent = upload({} as Api, request()).catch((error: unknown) => error);
     Line.last.upload.onprogress?.({ loaded: 20 });
     await vi.advanceTimersByTimeAsync(60_000);
@@ -102,7 +102,7 @@ describe('an upload', () => {
     expect(Line.all.every(({ isAborted }) => isAborted)).toBe(true);
   });
 
-  it('waits for what a model hears for as long as one wants', async () => {
+  it('has no timeout for a transcription', async () => {
     const stop = new AbortController();
     const said = transcribe({} as Api, new Blob(['x']), undefined, stop.signal);
     await vi.advanceTimersByTimeAsync(10 * 60_000);

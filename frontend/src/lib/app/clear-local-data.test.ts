@@ -66,7 +66,7 @@ class Browser {
   }
 }
 
-it('nothing of whoever has left stays in the browser, and all of others does', async () => {
+it('removes the data of the account and keeps that of others', async () => {
   const browser = new Browser();
   browser.leave('anna');
   browser.leave('ben');
@@ -86,7 +86,7 @@ it('nothing of whoever has left stays in the browser, and all of others does', a
   expect(await unsentOf('anna', browser.places)).toEqual({ messages: [], notes: 0, drafts: 0 });
 });
 
-it('whoever signs out is asked where something is not sent, and stays if they want', async () => {
+it('asks before a sign-out with unsent data and cancels on request', async () => {
   const browser = new Browser();
   browser.leave('anna');
   let isOut = false;
@@ -107,13 +107,13 @@ it('whoever signs out is asked where something is not sent, and stays if they wa
   expect([await leaving, isOut]).toEqual([true, true]);
 });
 
-it('whoever has sent everything is asked nothing', async () => {
+it('asks nothing on a sign-out without unsent data', async () => {
   const app = { session: { user: { id: 'carla' }, signOut: async () => undefined } };
   expect(await signOut(app as unknown as Parameters<typeof signOut>[0], new Browser().places)).toBe(true);
   expect(pendingQuestion.question).toBeNull();
 });
 
-it('a conversation that can’t be read now has no name', async () => {
+it('lists an unreadable conversation without a name', async () => {
   const browser = new Browser();
   browser.messages.set('anna', [{ client_id: 'm1', conversation_id: 'c1' } as Outgoing]);
   const app = {

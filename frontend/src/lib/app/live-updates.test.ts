@@ -69,7 +69,7 @@ const stores: Record<string, (api: Api, live: FakeLiveUpdates) => unknown> = {
     new ConversationMembersStore(api, live, { add: () => undefined }, 'c1').list.load()
 };
 
-it.each(Object.entries(stores))('%s: asked for once at the start, and anew when the line is back', async (_, open) => {
+it.each(Object.entries(stores))('%s: loads once at the start and again after a reconnect', async (_, open) => {
   vi.useFakeTimers();
   const get = vi.fn(() => Promise.resolve({ items: [], files: [], page: 1, page_size: 50, total: 0, credits: null }));
   const live = new FakeLiveUpdates();
@@ -85,7 +85,7 @@ it.each(Object.entries(stores))('%s: asked for once at the start, and anew when 
   vi.useRealTimers();
 });
 
-it('what could not be read is asked for again with the first hello, and nothing that nobody asked for', async () => {
+it('retries a failed load on the first hello, and loads nothing that was never requested', async () => {
   const get = vi.fn(() => Promise.reject(new Error('away')));
   const live = new FakeLiveUpdates();
   const reminders = new RemindersStore({ get } as unknown as Api, live);

@@ -17,7 +17,7 @@ const NEW = 'of_a_newer_server';
 const newly = <Value>(value: Partial<Value>): Value => value as Value;
 const unheard = NEW as never;
 
-it('calls by its name what only a newer server knows, wherever that is shown', () => {
+it('shows unknown values of a newer server by their names', () => {
   const call = newly<Parameters<typeof stateOf>[0]>({ status: unheard, duration_ms: null });
   const notification = newly<Parameters<typeof actionText>[0]>({ kind: unheard, title: 'Something', count: 1 });
   const place = newly<Parameters<typeof conversationName>[0]>({ id: '1', title: null, kind: unheard });

@@ -4,7 +4,7 @@ import { average, booked, editable, microOf, percent, seconds, tokens } from './
 vi.stubGlobal('navigator', { languages: ['en-US'] });
 
 describe('amounts', () => {
-  it('are as exact as a reader needs', () => {
+  it('are rounded for the reader', () => {
     expect([512, 1_203_400_000].map(booked)).toEqual(['0.000512', '1,203.4']);
     expect(tokens(21_940)).toBe('21,940');
     expect(tokens(18_240_000)).toBe('18.2M');
@@ -13,7 +13,7 @@ describe('amounts', () => {
     expect([percent(0, 0), percent(1, 250), percent(56, 100)]).toEqual(['0%', '0.4%', '56%']);
   });
 
-  it('are taken as they are typed, and nothing else is', () => {
+  it('are parsed as typed, and nothing else is', () => {
     expect(microOf('12.5')).toBe(12_500_000);
     expect(microOf(' 0,000001 ')).toBe(1);
     expect(['', '-1', '1e3', '1.2345678', 'ten', '1,000.5'].map(microOf)).toEqual([null, null, null, null, null, null]);

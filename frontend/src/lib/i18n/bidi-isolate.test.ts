@@ -7,7 +7,7 @@ import { m } from '../paraglide/messages.js';
 
 const NAMES = ['محمد', 'נועה לוי', 'ܐܒܐ', '\u{1e900}\u{1e901}', 'Anna محمد'];
 
-it.each(NAMES)('keeps the direction of %s to the name', (name) => {
+it.each(NAMES)('isolates the direction of %s', (name) => {
   const apart = `\u2068${name}\u2069`;
   expect(isolated(name)).toBe(apart);
   expect(m.chat_typing_one({ name })).toBe(`${apart} is typing`);
@@ -15,13 +15,13 @@ it.each(NAMES)('keeps the direction of %s to the name', (name) => {
   expect(m.channels_count({ count: 2, amount: '2', workspace: name })).toBe(`2 public channels in ${apart}`);
 });
 
-it('adds nothing where all is from the left', () => {
+it('adds nothing to left-to-right text', () => {
   for (const text of ['Mai Trần', 'Анна', '小明', '민수', '😀', '12', '']) expect(isolated(text)).toBe(text);
   expect(isolated(12)).toBe(12);
   expect(m.chat_typing_two({ name: 'Mai', other: 'Trần' })).toBe('Mai and Trần are typing');
 });
 
-it('keeps the name of a file from turning around where a piece of it stands', () => {
+it('isolates file names in citations', () => {
   const cited = { file_name: 'דוח.pdf', page: 3, heading: 'סיכום', line: null };
   expect(placeOf(cited)).toBe('\u2068דוח.pdf\u2069, page 3, \u2068סיכום\u2069');
 });
@@ -33,7 +33,7 @@ const TITLE = /<title>(.*?)<\/title>/g;
 const LABEL = /\s(?:aria-label|alt|title)="([^"]*)"/g;
 const isName = (put: string) => /^(?:[\w.]*[nN]ame|[\w.]*[tT]itle)$/.test(put);
 
-it('keeps names apart in the titles of pages, and in labels that are put together', () => {
+it('isolates names in page titles and composed labels', () => {
   const root = join(import.meta.dirname, '../..');
   const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.svelte'));
   let titles = 0;

@@ -11,7 +11,7 @@ const reads = (...languages: string[]) => vi.stubGlobal('navigator', { languages
 
 afterEach(() => vi.unstubAllGlobals());
 
-it('writes a time as where the reader lives, whatever language the app speaks', () => {
+it('formats times by the reader’s region, whatever the language', () => {
   reads('en-US', 'en');
   expect([clock(AT), clock(new Date(2026, 0, 1, 0, 5)), bareClock(AT.getTime())].map(plain)).toEqual([
     '2:05 PM',
@@ -28,7 +28,7 @@ it('writes a time as where the reader lives, whatever language the app speaks', 
   expect(clock(Date.UTC(2026, 0, 1, 22, 30), 'Asia/Kolkata')).toBe('04:00');
 });
 
-it('has one form of it wherever a time stands', () => {
+it('uses one format for all times', () => {
   const iso = AT.toISOString();
   const all = () => [shortTime(iso, AT), momentOf(AT), exactTime(iso), fullTime(AT.getTime())].map(plain);
   reads('en-US');
@@ -37,7 +37,7 @@ it('has one form of it wherever a time stands', () => {
   for (const text of all()) expect(text).toMatch(/(^| )14:05(:09)?$/);
 });
 
-it('names a day as where the reader lives', () => {
+it('formats days by the reader’s region', () => {
   reads('en-GB');
   expect(dayLabel(AT.getTime(), AT.getTime())).toMatch(/^Today, Tuesday,? 24 November$/);
   reads('en-US');

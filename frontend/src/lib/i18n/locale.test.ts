@@ -26,7 +26,7 @@ it.each([
   [['vi'], 'en', 'en'],
   [['en'], 'VI', 'vi'],
   [['vi'], 'fr', 'vi']
-])('in a browser of %j where %s is stored the language is %s', async (languages, stored, expected) => {
+])('with browser languages %j and stored %s the language is %s', async (languages, stored, expected) => {
   const app = await startIn(languages, stored);
   expect(app.getLocale()).toBe(expected);
   expect(app.stored()).toBe(expected);

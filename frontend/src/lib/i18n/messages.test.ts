@@ -10,13 +10,13 @@ const [en, vi] = ['en', 'vi'].map((language) => JSON.parse(written(language)) as
 
 const placeholders = (message: unknown) => [...new Set(JSON.stringify(message).match(/\{\w+\}/g))].toSorted();
 
-it('says in each language what it says in the other', () => {
+it('has the same keys and placeholders in both languages', () => {
   expect(Object.keys(vi).toSorted()).toEqual(Object.keys(en).toSorted());
   for (const [key, message] of Object.entries(en)) expect(placeholders(vi[key]), key).toEqual(placeholders(message));
 });
 
 it.each(['en', 'vi'])(
-  'says each thing once in %s: of two of one name the second would be said in place of the first',
+  'has each key once in %s',
   (language) => {
     const keys = [...written(language).matchAll(/^ {2}"(\w+)":/gm)].map(([, key]) => key);
     expect(keys.length).toBeGreaterThan(1_000);
@@ -44,7 +44,7 @@ const OLD = [
   /!$/
 ];
 
-it('has no sentence of the old voice', () => {
+it('uses no discouraged phrases', () => {
   const found = Object.entries(en).filter(([, message]) => {
     const text = JSON.stringify(message).toLowerCase().replace(/"$/, '');
     return OLD.some((pattern) => pattern.test(text));
@@ -86,7 +86,7 @@ const FROM_TWO_ON = [
   'users_idle_days'
 ];
 
-it('says of one that it is one', () => {
+it('has a singular for each counted noun', () => {
   const bare = Object.entries(en).filter(
     ([key, message]) => typeof message === 'string' && COUNTED.test(message) && !isSaidOfOne(key)
   );

@@ -78,15 +78,15 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-describe('the state', () => {
-  it('is online from the hello on, not from the opening', () => {
+describe('connection state', () => {
+  it('is online after the hello, not after the socket opens', () => {
     connection.start();
     expect([connection.state, connection.ready]).toEqual(['connecting', false]);
     last().hello();
     expect([connection.state, connection.ready]).toEqual(['online', true]);
   });
 
-  it('does not speak of a loss that heals within two seconds', () => {
+  it('hides a loss shorter than two seconds', () => {
     connection.start();
     last().hello();
     last().end(1006);
@@ -98,7 +98,7 @@ describe('the state', () => {
     expect(sockets).toHaveLength(2);
   });
 
-  it('says so after two seconds, and heals by itself', () => {
+  it('reports a loss after two seconds and recovers automatically', () => {
     connection.start();
     last().hello();
     last().end(1006);
@@ -110,7 +110,7 @@ describe('the state', () => {
     expect(connection.state).toBe('online');
   });
 
-  it('is offline when the browser is, at once, and comes back at once', () => {
+  it('goes offline and online with the browser at once', () => {
     connection.start();
     last().hello();
     isOnline = false;
@@ -126,7 +126,7 @@ describe('the state', () => {
     expect(connection.state).toBe('online');
   });
 
-  it('starts offline without trying', () => {
+  it('starts offline without connecting', () => {
     isOnline = false;
     connection.start();
     expect([connection.state, sockets.length]).toEqual(['offline', 0]);
@@ -134,7 +134,7 @@ describe('the state', () => {
 });
 
 describe('frames', () => {
-  it('reach every handler in order, also past one that throws', () => {
+  it('reach every handler in order, even if one throws', () => {
     const seen: string[] = [];
     connection.on(() => {
       throw new Error('mistake');
@@ -151,7 +151,7 @@ describe('frames', () => {
     expect(reportError).toHaveBeenCalled();
   });
 
-  it('of a socket that was let go no longer count', () => {
+  it('of a closed socket are ignored', () => {
     const seen: string[] = [];
     connection.on((frame: ServerFrame) => seen.push(frame.type));
     connection.start();
@@ -164,7 +164,7 @@ describe('frames', () => {
     expect(seen).toEqual(['hello']);
   });
 
-  it('greet after each hello', () => {
+  it('trigger onConnect on each hello', () => {
     const hellos = vi.fn();
     connection.onConnect(hellos);
     connection.start();
@@ -175,7 +175,7 @@ describe('frames', () => {
     expect(hellos).toHaveBeenCalledTimes(2);
   });
 
-  it('greet what was read a moment before the first hello only from the second one on', () => {
+  it('trigger onStale on the first hello only for data that is not fresh', () => {
     const again = { fresh: vi.fn(), old: vi.fn(), failed: vi.fn(), never: vi.fn() };
     const now = Date.now();
     connection.onStale({ requestedAt: now }, again.fresh);
@@ -192,7 +192,7 @@ describe('frames', () => {
     expect(times()).toEqual([1, 2, 2, 0]);
   });
 
-  it('greet somebody else like the first one, and whoever signs in again after a loss', () => {
+  it('trigger onStale for a new account as for the first, and after a new sign-in', () => {
     connection.start();
     last().hello();
     const again = vi.fn();
@@ -208,7 +208,7 @@ describe('frames', () => {
     expect(again).toHaveBeenCalledOnce();
   });
 
-  it('say whether the loss that they end was said', () => {
+  it('tell whether the loss before the hello was visible', () => {
     connection.start();
     expect(connection.isLost).toBe(false);
     last().hello();
@@ -229,7 +229,7 @@ describe('frames', () => {
     expect(connection.isLost).toBe(true);
   });
 
-  it('say what time it is where this device is wrong about it', () => {
+  it('carry the server time for devices with a wrong clock', () => {
     connection.start();
     expect(connection.now).toBe(Date.now());
     const server_time = new Date(Date.now() + 600_000).toISOString();
@@ -240,7 +240,7 @@ describe('frames', () => {
     expect(connection.now).toBe(Date.parse(server_time) + 1_000);
   });
 
-  it('say whether nothing was heard for long before', () => {
+  it('tell whether the connection was away for long', () => {
     connection.start();
     last().hello();
     expect(connection.wasAway).toBe(false);
@@ -258,7 +258,7 @@ describe('frames', () => {
     expect(connection.wasAway).toBe(true);
   });
 
-  it('greet what is made while the line stands with the very next hello', () => {
+  it('trigger onStale on the next hello for data loaded while connected', () => {
     connection.start();
     last().hello();
     const again = vi.fn();
@@ -270,8 +270,8 @@ describe('frames', () => {
   });
 });
 
-describe('a request', () => {
-  it('is answered by the frame that names it', async () => {
+describe('requests', () => {
+  it('are answered by the frame that refers to them', async () => {
     connection.start();
     last().hello();
     const [one, two] = [connection.request('message.send', { n: 1 }), connection.request('message.send', { n: 2 })];
@@ -282,7 +282,7 @@ describe('a request', () => {
     await expect(two).resolves.toMatchObject({ message_id: 'm2' });
   });
 
-  it('is refused with the code of the error', async () => {
+  it('are rejected with the code of the error', async () => {
     connection.start();
     last().hello();
     const asked = connection.request('message.send', {});
@@ -296,7 +296,7 @@ describe('a request', () => {
     expect(error).toMatchObject({ code: 'rate_limited', retryAfter: 8, details: { limit: 3 } });
   });
 
-  it('is not ended by the events of a sync, only by its end', async () => {
+  it('end with the end of a sync, not with its events', async () => {
     connection.start();
     last().hello();
     let isDone = false;
@@ -310,7 +310,7 @@ describe('a request', () => {
     expect(isDone).toBe(true);
   });
 
-  it('is lost with the connection, and at once without one', async () => {
+  it('are rejected when the connection is lost, and at once without one', async () => {
     await expect(connection.request('ping', {})).rejects.toBeInstanceOf(ConnectionLost);
     connection.start();
     last().hello();
@@ -319,7 +319,7 @@ describe('a request', () => {
     await expect(asked).rejects.toBeInstanceOf(ConnectionLost);
   });
 
-  it('that nobody answers is lost after a while', async () => {
+  it('are rejected after a timeout', async () => {
     connection.start();
     last().hello();
     const asked = connection.request('message.send', {}).catch((cause: unknown) => cause);
@@ -328,8 +328,8 @@ describe('a request', () => {
   });
 });
 
-describe('the heartbeat', () => {
-  it('asks after a silence, and is content with any frame', () => {
+describe('heartbeat', () => {
+  it('pings after silence and accepts any frame as an answer', () => {
     connection.start();
     last().hello();
     vi.advanceTimersByTime(25_000);
@@ -339,7 +339,7 @@ describe('the heartbeat', () => {
     expect(sockets).toHaveLength(1);
   });
 
-  it('gives up on a socket that says nothing, and opens another', () => {
+  it('closes a silent socket and opens another', () => {
     connection.start();
     last().hello();
     vi.advanceTimersByTime(25_000 + 8000);
@@ -348,7 +348,7 @@ describe('the heartbeat', () => {
     expect(sockets).toHaveLength(2);
   });
 
-  it('probes at once when the page wakes up', () => {
+  it('pings at once when the page resumes', () => {
     connection.start();
     last().hello();
     connection.wake();
@@ -356,8 +356,8 @@ describe('the heartbeat', () => {
   });
 });
 
-describe('the next try', () => {
-  it('waits longer each time, up to a limit, and anew after a hello', async () => {
+describe('reconnect', () => {
+  it('backs off up to a limit and resets after a hello', async () => {
     const waited = async () => {
       const before = sockets.length;
       last().end(1006);
@@ -375,7 +375,7 @@ describe('the next try', () => {
     expect(await waited()).toBe(375);
   });
 
-  it('asks a plain call why the door stays shut, and goes on when that says nothing against it', async () => {
+  it('checks the session by HTTP and continues if it is valid', async () => {
     connection.start();
     last().end(1006);
     await vi.advanceTimersByTimeAsync(500);
@@ -385,7 +385,7 @@ describe('the next try', () => {
     expect(sockets.length).toBeGreaterThanOrEqual(3);
   });
 
-  it('stops where the session is over', async () => {
+  it('stops when the session is over', async () => {
     me.mockRejectedValue(new ApiError(401, 'unauthenticated', ''));
     connection.start();
     last().end(1006);
@@ -395,7 +395,7 @@ describe('the next try', () => {
     expect(sockets).toHaveLength(2);
   });
 
-  it('renews the session first after 4401', async () => {
+  it('refreshes the session first after 4401', async () => {
     connection.start();
     last().hello();
     last().end(4401);
@@ -404,7 +404,7 @@ describe('the next try', () => {
     expect(sockets).toHaveLength(2);
   });
 
-  it('does not come when the renewal is refused, but does when it was only lost', async () => {
+  it('stops when the refresh is refused, not when it is lost', async () => {
     connection.start();
     last().hello();
     refresh.mockRejectedValueOnce(new ApiError(0, 'network', ''));
@@ -422,7 +422,7 @@ describe('the next try', () => {
     [1012, 1600],
     [4429, 7500],
     [4403, 7500]
-  ])('comes with jitter after %i', (code, wait) => {
+  ])('waits with jitter after %i', (code, wait) => {
     connection.start();
     last().hello();
     last().end(code);
@@ -432,7 +432,7 @@ describe('the next try', () => {
     expect(sockets).toHaveLength(2);
   });
 
-  it('does not wait for ever for a socket that never says hello', () => {
+  it('gives up on a socket that never says hello', () => {
     connection.start();
     vi.advanceTimersByTime(10_000);
     expect(last().closedWith).toBe(4000);
@@ -440,7 +440,7 @@ describe('the next try', () => {
     expect(sockets).toHaveLength(2);
   });
 
-  it('does not come after a stop', () => {
+  it('does not happen after a stop', () => {
     connection.start();
     last().hello();
     connection.stop();
@@ -449,13 +449,13 @@ describe('the next try', () => {
   });
 });
 
-describe('where no WebSocket gets through', () => {
+describe('fallback transport', () => {
   const fail = async () => {
     last().end(1006);
     await vi.advanceTimersByTimeAsync(4_000);
   };
 
-  it('takes the other way once plain calls are answered, and tries a WebSocket again when that ends', async () => {
+  it('is used once plain requests succeed, and ends with a new WebSocket attempt', async () => {
     connection.start();
     await fail();
     expect([sockets.length, others.length]).toEqual([2, 0]);
@@ -468,7 +468,7 @@ describe('where no WebSocket gets through', () => {
     expect([sockets.length, others.length]).toEqual([4, 1]);
   });
 
-  it('does not take it where the server is away, or where a WebSocket got through before', async () => {
+  it('is not used while the server is away or after a WebSocket worked', async () => {
     me.mockRejectedValue(new ApiError(0, 'unreachable', ''));
     connection.start();
     for (let tries = 0; tries < 3; tries++) await fail();

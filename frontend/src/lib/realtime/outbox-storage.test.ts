@@ -5,8 +5,8 @@ import { outgoing } from '#lib/features/conversations/testing.ts';
 
 for (const [name, value] of Object.entries(database)) if (name !== 'default') vi.stubGlobal(name, value);
 
-describe("the browser's outbox", () => {
-  it('gives back what was kept for the account, in the order of writing', async () => {
+describe('BrowserOutboxStorage', () => {
+  it('returns the messages of the account in the order of writing', async () => {
     const storage = new BrowserOutboxStorage();
     await storage.put('me', outgoing('b', { created_at: '2026-11-20T09:00:00.002Z' }));
     await storage.put('me', outgoing('a', { created_at: '2026-11-20T09:00:00.001Z' }));

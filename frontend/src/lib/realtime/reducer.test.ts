@@ -16,13 +16,13 @@ const latest = (items: ReturnType<typeof message>[], basis = 0, hasMore = false)
 const contents = (state: LogState) => state.entries.map((entry) => entry.message.content);
 
 describe('durable events', () => {
-  it('come in by their number, and only once', () => {
+  it('are applied by sequence number, once', () => {
     const state = apply(EMPTY, latest([message(1)]), event(created(2)), event(created(2)), event(created(3)));
     expect(contents(state)).toEqual(['text 1', 'text 2', 'text 3']);
     expect(state.cursor).toBe(3);
   });
 
-  it('wait behind a gap, which asks for a sync and is closed by it', () => {
+  it('wait behind a gap, which requires a sync and is closed by it', () => {
     let state = apply(EMPTY, latest([message(1)]), event(created(4)), event(created(3)));
     expect(contents(state)).toEqual(['text 1']);
     expect(isBehind(state)).toBe(true);
@@ -32,7 +32,7 @@ describe('durable events', () => {
     expect(state.early).toEqual([]);
   });
 
-  it('that are known to exist but never came ask for a sync, too', () => {
+  it('that are announced but missing require a sync', () => {
     const state = apply(EMPTY, latest([message(1)]), { kind: 'heard', seq: 2 });
     expect(isBehind(state)).toBe(true);
   });
@@ -44,12 +44,12 @@ describe('durable events', () => {
     expect(isBehind(state)).toBe(false);
   });
 
-  it('that arrive while the first page is on its way are not lost', () => {
+  it('that arrive during the first page request are kept', () => {
     const state = apply(EMPTY, { kind: 'requested' }, event(created(2)), latest([message(1)]));
     expect(contents(state)).toEqual(['text 1', 'text 2']);
   });
 
-  it('take a deleted message away for good', () => {
+  it('remove a deleted message permanently', () => {
     const state = apply(
       EMPTY,
       latest([message(1), message(2)]),
@@ -60,7 +60,7 @@ describe('durable events', () => {
     expect(state.deletedIds.has('m1')).toBe(true);
   });
 
-  it('of an older message survive an older page that was read before them', () => {
+  it('of an older message survive an older page requested before', () => {
     const state = apply(
       EMPTY,
       latest([message(5)], 5, true),
@@ -70,7 +70,7 @@ describe('durable events', () => {
     expect(contents(state)).toEqual(['edited', 'text 5']);
   });
 
-  it('start over when the log no longer reaches back', () => {
+  it('are reset when the log no longer reaches back', () => {
     const state = apply(
       EMPTY,
       latest([message(1)]),
@@ -83,7 +83,7 @@ describe('durable events', () => {
   });
 });
 
-describe('a streaming answer', () => {
+describe('streaming answer', () => {
   const streaming = message(1, {
     status: 'streaming',
     content: '',
@@ -94,7 +94,7 @@ describe('a streaming answer', () => {
     delta: { message_id: 'm1', offset, text }
   });
 
-  it('grows, and does not mind a piece that comes twice', () => {
+  it('grows and ignores duplicate chunks', () => {
     const state = apply(
       EMPTY,
       latest([streaming]),
@@ -112,7 +112,7 @@ describe('a streaming answer', () => {
     expect(state.gaps.size).toBe(0);
   });
 
-  it('with a hole asks for its message, then goes on where it was', () => {
+  it('with a gap requires a fetch, then continues', () => {
     let state = apply(EMPTY, latest([streaming]), delta(0, 'One '), delta(8, 'three '), delta(14, 'four'));
     expect(contents(state)).toEqual(['One ']);
     expect([...state.gaps.keys()]).toEqual(['m1']);
@@ -121,7 +121,7 @@ describe('a streaming answer', () => {
     expect(state.gaps.size).toBe(0);
   });
 
-  it('keeps what was seen live when the stored text is behind', () => {
+  it('keeps the streamed text if the stored text is behind', () => {
     const state = apply(EMPTY, latest([streaming]), delta(0, 'One two'), {
       kind: 'fetched',
       message: { ...streaming, content: 'One' },
@@ -130,7 +130,7 @@ describe('a streaming answer', () => {
     expect(contents(state)).toEqual(['One two']);
   });
 
-  it('goes back to its beginning when another instance takes it over', () => {
+  it('restarts when another instance takes over', () => {
     const state = apply(
       EMPTY,
       latest([streaming]),
@@ -141,7 +141,7 @@ describe('a streaming answer', () => {
     expect(contents(state)).toEqual(['second']);
   });
 
-  it('ends with its last event, whatever pieces come later', () => {
+  it('ends with its last event and ignores later chunks', () => {
     const done = { ...streaming, status: 'complete' as const, content: 'Done.' };
     const state = apply(
       EMPTY,
@@ -166,7 +166,7 @@ describe('a streaming answer', () => {
   });
 });
 
-describe("one's own sends", () => {
+describe('own messages', () => {
   const opened = apply(EMPTY, latest([message(1)]));
   const mine = created(2, { client_id: 'a', content: 'from a' });
 
@@ -180,14 +180,14 @@ describe("one's own sends", () => {
     expect(contents(arrived)).toEqual(['text 1', 'from a']);
   });
 
-  it('end the same when the event overtakes the acknowledgement', () => {
+  it('end the same if the event overtakes the acknowledgement', () => {
     const queued = apply(opened, { kind: 'queued', outgoing: outgoing('a') });
     const oneWay = apply(queued, { kind: 'acked', client_id: 'a', seq: 2 }, event(mine));
     const other = apply(queued, event(mine), { kind: 'acked', client_id: 'a', seq: 2 });
     expect(other).toEqual(oneWay);
   });
 
-  it('stay in view behind a gap until the gap is closed', () => {
+  it('stay visible behind a gap until it is closed', () => {
     const state = apply(opened, { kind: 'queued', outgoing: outgoing('a') }, event(created(3, { client_id: 'a' })), {
       kind: 'acked',
       client_id: 'a',
@@ -197,13 +197,13 @@ describe("one's own sends", () => {
     expect(apply(state, event(created(2))).outbox).toEqual([]);
   });
 
-  it('that went out before a reload are recognised in the page', () => {
+  it('sent before a reload are recognised in the page', () => {
     const state = apply(EMPTY, { kind: 'queued', outgoing: outgoing('a') }, latest([message(1, { client_id: 'a' })]));
     expect(state.outbox).toEqual([]);
     expect(apply(state, { kind: 'queued', outgoing: outgoing('a') }).outbox).toEqual([]);
   });
 
-  it('fail with a reason, can be tried again, and discarded', () => {
+  it('fail with a reason, and can be retried and discarded', () => {
     const failure = { code: 'too_long', message: 'Too long.' };
     let state = apply(
       opened,
@@ -239,7 +239,7 @@ const step = fc.oneof(
 );
 
 describe('any order and duplication of history, live events and resync', () => {
-  it('ends in what is true on the server', () => {
+  it('converges to the state of the server', () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 20, maxLength: 80, size: 'max' }), (steps) => {
         const server = new ModelServer();
@@ -341,14 +341,14 @@ describe('any order and duplication of history, live events and resync', () => {
   });
 });
 
-describe('another version of a prompt', () => {
+describe('prompt versions', () => {
   const hello = [message(1, { content: 'a?' }), message(2, { content: 'a!' }), message(3, { content: 'b?' })];
   const asked = event(
     frame('message.updated', { seq: 4, message: message(1, { content: 'a2?' }), branch_changed: true })
   );
   const branchOf = (state: LogState) => state.branch as NonNullable<LogState['branch']>;
 
-  it('takes away what followed the one before, and shows the new answer', () => {
+  it('remove what followed the previous version and show the new answer', () => {
     const state = apply(EMPTY, latest(hello), asked, event(created(5, { content: '', status: 'streaming' })));
     expect(contents(state)).toEqual(['a2?', '']);
     const read = apply(state, {
@@ -361,7 +361,7 @@ describe('another version of a prompt', () => {
     expect(read.branch).toBeNull();
   });
 
-  it('brings back what follows the one that is shown again', () => {
+  it('restore what follows the selected version', () => {
     const left = apply(EMPTY, latest(hello), asked, event(created(5, { content: 'a2!' })));
     const back = event(
       frame('message.updated', { seq: 6, message: message(1, { content: 'a?' }), branch_changed: true })
@@ -377,7 +377,7 @@ describe('another version of a prompt', () => {
   });
 });
 
-describe('tools that an answer calls', () => {
+describe('tool calls of an answer', () => {
   const streaming = message(1, { status: 'streaming', content: 'Let me look.' });
   const call = (id: string, change: Parameters<typeof toolCall>[1] = {}): LogInput => ({
     kind: 'tool_call',
@@ -387,17 +387,17 @@ describe('tools that an answer calls', () => {
   const statuses = (state: LogState) =>
     state.entries[0]?.message.tool_calls?.map(({ id, status }) => `${id} ${status}`);
 
-  it('are shown in their order, each as it is now', () => {
+  it('are shown in order with their current state', () => {
     const state = apply(EMPTY, latest([streaming]), call('a', { status: 'waiting' }), call('b'), call('a'));
     expect(statuses(state)).toEqual(['a running', 'b running']);
   });
 
-  it('never go back', () => {
+  it('never return to an earlier state', () => {
     const state = apply(EMPTY, latest([streaming]), call('a', { status: 'done' }), call('a', { status: 'queued' }));
     expect(statuses(state)).toEqual(['a done']);
   });
 
-  it('stay where the text goes on, and are as the end says', () => {
+  it('keep their position in the growing text, and end as reported', () => {
     let state = apply(EMPTY, latest([streaming]), call('a'), {
       kind: 'delta',
       delta: { message_id: 'm1', offset: 12, text: ' Found.' }
@@ -410,7 +410,7 @@ describe('tools that an answer calls', () => {
   });
 });
 
-it('counts reactions once, takes them back, and keeps those that a page brought', () => {
+it('counts each reaction once, removes it, and keeps those of a page', () => {
   const react = (seq: number, user_id: string, type: 'reaction.added' | 'reaction.removed' = 'reaction.added') =>
     event(frame(type, { seq, message_id: 'm1', emoji: '👍', user_id }));
   const thumb = { emoji: '👍', count: 1, user_ids: ['u1'] };
@@ -436,7 +436,7 @@ it('counts reactions once, takes them back, and keeps those that a page brought'
   expect(reactions(other)).toEqual([thumb]);
 });
 
-it('shows the reader’s own reactions at once, counts them once, and undoes what is refused', () => {
+it('shows own reactions at once, counts them once, and reverts refused ones', () => {
   const input = (kind: 'reacting' | 'not_reacting') => (isAdded: boolean) =>
     ({ kind, reacting: { message_id: 'm1', emoji: '👍', user_id: 'me', isAdded } }) as const;
   const [reacting, refused] = [input('reacting'), input('not_reacting')];
@@ -470,7 +470,7 @@ it('shows the reader’s own reactions at once, counts them once, and undoes wha
   expect(after([many], reacting(false), page([many]), told(3, false))).toEqual([without]);
 });
 
-it('shows what was chosen in a poll by the last of its events, and keeps what it asks', () => {
+it('takes the latest poll results and keeps the question', () => {
   const results = (first: number, second: number) => ({
     options: [first, second].map((votes) => ({ votes, user_ids: [] })),
     voters: first + second

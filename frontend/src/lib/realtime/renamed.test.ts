@@ -15,8 +15,8 @@ const told = () => ({
   assignees: [{ id: 'anna', name: 'Anna' }]
 });
 
-describe('somebody who is called otherwise', () => {
-  it('has the new name wherever they are named, and others keep theirs', () => {
+describe('renamed', () => {
+  it('renames a person everywhere and nobody else', () => {
     expect(renamed(told(), anna)).toEqual({
       ...told(),
       message: { sender: { kind: 'user', id: 'anna', name: 'Anna Bell' }, content: 'Anna' },
@@ -29,7 +29,7 @@ describe('somebody who is called otherwise', () => {
     });
   });
 
-  it('leaves as the same objects what does not name them, or by the new name already', () => {
+  it('keeps objects that need no change', () => {
     const before = told();
     const after = renamed(before, anna);
     expect([after.quoted, after.members[1]]).toEqual([before.quoted, before.members[1]]);
@@ -38,7 +38,7 @@ describe('somebody who is called otherwise', () => {
     expect(renamed(after, anna)).toBe(after);
   });
 
-  it('is nobody in particular once the account is deleted', () => {
+  it('shows a deleted account as deleted user', () => {
     const { message, members, assignees } = renamed(told(), { ...anna, display_name: 'Deleted user', deleted: true });
     expect(message.sender).toEqual({ kind: 'deleted', id: null, name: 'Deleted user' });
     expect(members[0]).toEqual({ user_id: 'anna', display_name: 'Deleted user' });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { StallWatch } from './stall-watch.ts';
 
-describe('the watch over answers', () => {
+describe('StallWatch', () => {
   beforeEach(() => vi.useFakeTimers());
   afterEach(() => vi.useRealTimers());
 
@@ -13,7 +13,7 @@ describe('the watch over answers', () => {
     return { growing, ask, watch };
   };
 
-  it('asks for one that does not grow, ever more seldom', async () => {
+  it('fetches a stalled answer with increasing delays', async () => {
     const { ask } = begin();
     await vi.advanceTimersByTimeAsync(1_400);
     expect(ask).not.toHaveBeenCalled();
@@ -23,7 +23,7 @@ describe('the watch over answers', () => {
     expect(ask.mock.calls.length).toBeLessThan(9);
   });
 
-  it('leaves one alone that grows', async () => {
+  it('ignores an answer that grows', async () => {
     const { growing, ask, watch } = begin();
     for (let length = 1; length < 20; length++) {
       await vi.advanceTimersByTimeAsync(1_000);
@@ -33,7 +33,7 @@ describe('the watch over answers', () => {
     expect(ask).not.toHaveBeenCalled();
   });
 
-  it('ends with the answer', async () => {
+  it('stops with the answer', async () => {
     const { growing, ask, watch } = begin();
     growing.length = 0;
     watch.update();

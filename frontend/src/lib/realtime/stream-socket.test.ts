@@ -49,7 +49,7 @@ beforeEach(() => {
 
 afterEach(() => socket.close());
 
-it('tells what comes, in whatever pieces, and that it ended', async () => {
+it('parses events from any chunks and reports the end', async () => {
   streams[0]?.write(event('hello', { heartbeat_seconds: 25 }).slice(0, 20));
   streams[0]?.write(`${event('hello', { heartbeat_seconds: 25 }).slice(20)}:\n\n${event('typing', {})}`);
   await vi.waitFor(() => expect(said.map(({ type }) => type)).toEqual(['hello', 'typing']));
@@ -57,7 +57,7 @@ it('tells what comes, in whatever pieces, and that it ended', async () => {
   await vi.waitFor(() => expect(closed).toEqual([1006]));
 });
 
-it('sends by plain calls and answers as a socket would', async () => {
+it('sends by HTTP requests and answers like a socket', async () => {
   streams[0]?.write(event('hello', {}));
   const post = vi.spyOn(api, 'post').mockResolvedValue({ id: 'm1', seq: 7 });
   send('message.send', { conversation_id: 'c1', client_id: 'x', content: 'Hi' });
@@ -84,7 +84,7 @@ it('sends by plain calls and answers as a socket would', async () => {
   await vi.waitFor(() => expect(closed).toEqual([1006]));
 });
 
-it('catches up page by page, and says what it may not read', async () => {
+it('catches up page by page and reports refused conversations', async () => {
   const log = (...seqs: number[]) =>
     seqs.map((seq) => ({ seq, type: 'message.created', payload: { seq }, created_at: '' }));
   vi.spyOn(api, 'get').mockImplementation((path, ...[query]) => {
@@ -99,7 +99,7 @@ it('catches up page by page, and says what it may not read', async () => {
   expect(said.at(-1)?.payload).toEqual({ refused: [{ id: 'gone', code: 'not_found' }] });
 });
 
-it('goes on where it was when another conversation is shown, without a second greeting', async () => {
+it('resumes after a change of the viewed conversation without a second hello', async () => {
   streams[0]?.write(event('hello', {}) + event('message.created', {}, '17.2.c1'));
   await vi.waitFor(() => expect(said).toHaveLength(2));
   send('view', { conversation_ids: ['c2'] });
@@ -115,7 +115,7 @@ it('goes on where it was when another conversation is shown, without a second gr
   expect(closed).toEqual([]);
 });
 
-it('asks for answers that end where something holds back one that does not', async () => {
+it('falls back to long polling if a proxy buffers the stream', async () => {
   vi.useFakeTimers();
   try {
     const passed = (milliseconds: number) => vi.advanceTimersByTimeAsync(milliseconds);
@@ -146,7 +146,7 @@ it('asks for answers that end where something holds back one that does not', asy
   }
 });
 
-it('says once why things are slower, and not before something has come', async () => {
+it('explains the slower connection once, after the first data', async () => {
   vi.resetModules();
   toast.mockClear();
   const kept = new Map<string, string>();

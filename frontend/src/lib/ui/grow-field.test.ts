@@ -16,7 +16,7 @@ function grown(value: string): [string, number] {
   return [field.style.height, measured];
 }
 
-it('is as high as what stands in it, and measured only where that is not known', () => {
+it('fits the height to the text and measures only if needed', () => {
   expect(grown('three lines')).toEqual(['84px', 1]);
   expect(grown('')).toEqual(['0', 0]);
   expect(grown('x'.repeat(MAX_GROWN_CHARS))).toEqual(['84px', 1]);

@@ -22,7 +22,7 @@ function classesOf(file: string): string[] {
     .filter((name) => !style.includes(`.${name}`));
 }
 
-it('builds every utility that an element has', () => {
+it('builds every utility class that an element uses', () => {
   const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.svelte'));
   const missing = files.flatMap((file) =>
     classesOf(file)

@@ -12,7 +12,7 @@ async function loaded(globals: Record<string, unknown>) {
   return import('./address.ts');
 }
 
-test('at the root paths are addresses', async () => {
+test('uses paths as URLs at the root', async () => {
   const { base, withBase, wholeAddress, pathOf, isBelow } = await loaded({
     natterBase: '',
     location: { origin: 'https://chat.test', pathname: '/c/1' }
@@ -24,7 +24,7 @@ test('at the root paths are addresses', async () => {
   }
 });
 
-test('below a path they are addresses of that path', async () => {
+test('prefixes URLs with the base path', async () => {
   const { base, withBase, wholeAddress, pathOf, isBelow } = await loaded({
     natterBase: '/chat',
     location: { origin: 'https://example.test', pathname: '/chat/c/1' }
@@ -40,7 +40,7 @@ test('below a path they are addresses of that path', async () => {
   expect(pathOf({ pathname: '/chatter/c/1' })).toBe('/chatter/c/1');
 });
 
-test('the service worker finds by its own address where it stands', async () => {
+test('derives the base path from the URL of the service worker', async () => {
   const worker = (pathname: string) => loaded({ natterBase: undefined, registration: {}, location: { pathname } });
   expect((await worker('/service-worker.js')).base).toBe('');
   expect((await worker('/teams/chat/service-worker.js')).base).toBe('/teams/chat');

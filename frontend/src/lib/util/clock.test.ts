@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { everyMinute } from './clock.ts';
 
-describe('a minute', () => {
+describe('everyMinute', () => {
   let page: EventTarget & { visibilityState: string };
 
   function look(visibilityState: string) {
@@ -19,7 +19,7 @@ describe('a minute', () => {
     vi.unstubAllGlobals();
   });
 
-  it('is told as it begins, to all by one timer, until nobody wants to know', () => {
+  it('calls all subscribers at the start of a minute with one timer', () => {
     const [one, other] = [vi.fn(), vi.fn()];
     const stops = [everyMinute(one), everyMinute(other)];
     expect(vi.getTimerCount()).toBe(1);
@@ -36,7 +36,7 @@ describe('a minute', () => {
     expect(other).toHaveBeenCalledTimes(3);
   });
 
-  it('is nobody’s business while the page is out of sight, and told when somebody comes back', () => {
+  it('pauses while the page is hidden and catches up when it is visible', () => {
     const run = vi.fn();
     const stop = everyMinute(run);
     look('hidden');

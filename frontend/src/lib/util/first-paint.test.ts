@@ -15,7 +15,7 @@ async function opened() {
   return { awaitSeen, markPainted, begin };
 }
 
-it('has what can wait begin once what one came to see is there', async () => {
+it('starts deferred work once the page is painted', async () => {
   const { awaitSeen, markPainted, begin } = await opened();
   awaitSeen();
   await vi.advanceTimersByTimeAsync(2_000);
@@ -25,7 +25,7 @@ it('has what can wait begin once what one came to see is there', async () => {
   expect(begin).toHaveBeenCalledOnce();
 });
 
-it('does not wait for what takes too long', async () => {
+it('starts deferred work after three seconds at the latest', async () => {
   const { awaitSeen, begin } = await opened();
   awaitSeen();
   await vi.advanceTimersByTimeAsync(3_000);

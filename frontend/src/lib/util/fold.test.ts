@@ -10,7 +10,7 @@ describe('fold', () => {
     for (const name of names) expect(fold(name)).toBe(folded);
   });
 
-  it('of what is folded is the same', () => {
+  it('is idempotent', () => {
     const letter = fc.constantFrom(...'aÀĐłßẞİıΣςЁأ佐ガ한ก🎉’“– \u0301\u0323\u200d\uff76\uff9e');
     fc.assert(
       fc.property(fc.string({ unit: letter }), (text) => {
@@ -20,7 +20,7 @@ describe('fold', () => {
     );
   });
 
-  it('tells letters and signs from others', () => {
+  it('distinguishes letters and symbols', () => {
     expect(fold('か')).not.toBe(fold('が'));
     expect(fold('🎉')).not.toBe(fold('🚀'));
   });

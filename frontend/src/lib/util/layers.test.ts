@@ -61,7 +61,7 @@ class Tab {
   }
 }
 
-test('Back closes what is on top, one at a time, and then goes to the page before', async () => {
+test('Back closes the top layer, one at a time, and then leaves the page', async () => {
   const tab = new Tab();
   tab.visit('chat');
   tab.show('panel');
@@ -74,7 +74,7 @@ test('Back closes what is on top, one at a time, and then goes to the page befor
   expect(tab.page).toBe('list');
 });
 
-test('what was closed otherwise costs no Back, however much of it there was', async () => {
+test('layers that were closed otherwise need no Back, however many there were', async () => {
   const tab = new Tab();
   tab.visit('chat');
   for (const name of ['menu', 'dialog', 'picture']) {
@@ -90,7 +90,7 @@ test('what was closed otherwise costs no Back, however much of it there was', as
   expect(tab.page).toBe('list');
 });
 
-test('what was closed by going to another page is gone over on the way back', async () => {
+test('Back skips layers that were closed by navigation', async () => {
   const tab = new Tab();
   tab.show('sheet');
   tab.show('dialog');
@@ -101,7 +101,7 @@ test('what was closed by going to another page is gone over on the way back', as
   expect([tab.page, tab.at]).toEqual(['list', 0]);
 });
 
-test('what lies under another may go first', async () => {
+test('a lower layer may close first', async () => {
   const tab = new Tab();
   tab.visit('chat');
   tab.show('sheet');
@@ -113,7 +113,7 @@ test('what lies under another may go first', async () => {
   expect(tab.page).toBe('list');
 });
 
-test('what asks first stays, and Back still closes it', async () => {
+test('a layer that asks first stays open, and Back still closes it', async () => {
   const tab = new Tab();
   tab.visit('chat');
   tab.show('form');

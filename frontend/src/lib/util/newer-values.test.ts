@@ -67,7 +67,7 @@ function unasked(sources: Sources): string[] {
   return [...wrong].toSorted();
 }
 
-it('finds maps of the server’s values that are read as if no newer server had others', () => {
+it('finds maps of server values that are read without a fallback', () => {
   const sources: Sources = new Map([
     [
       'lib/words.ts',
@@ -99,7 +99,7 @@ it('finds maps of the server’s values that are read as if no newer server had 
   ]);
 });
 
-it('has a word for what a newer server says, wherever a map is read', () => {
+it('has a fallback for unknown values wherever a map is read', () => {
   const root = join(import.meta.dirname, '../..');
   const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
     (file) => /\.(svelte|ts)$/.test(file) && !/\.test\.ts$|\bgenerated\b|\bparaglide\b/.test(file)

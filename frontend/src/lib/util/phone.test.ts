@@ -5,7 +5,7 @@ import { PHONE } from './phone.ts';
 
 const SOURCES = join(import.meta.dirname, '../..');
 
-it('is asked for in one way everywhere', () => {
+it('uses one media query everywhere', () => {
   const files = readdirSync(SOURCES, { recursive: true, encoding: 'utf8' }).filter((file) =>
     /\.(css|svelte|ts)$/.test(file)
   );

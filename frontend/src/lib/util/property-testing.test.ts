@@ -8,7 +8,7 @@ const drawn = () => {
 };
 
 describe.skipIf(process.env.NATTER_TEST_LONG)('a property test', () => {
-  it('has the same cases each time', () => {
+  it('draws the same cases each time', () => {
     expect(drawn()).toEqual(drawn());
   });
 });

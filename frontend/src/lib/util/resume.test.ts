@@ -21,7 +21,7 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-it('tells that a page is seen again after a while, or has a network again, until that is nobody’s business', () => {
+it('reports a page that becomes visible after a while or comes online, until unsubscribed', () => {
   const woken = vi.fn();
   const stop = onResume(woken);
   look('visible');

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { whenDayChanges } from './today.ts';
 
-describe('a day', () => {
+describe('whenDayChanges', () => {
   let page: EventTarget;
 
   beforeEach(() => {
@@ -14,7 +14,7 @@ describe('a day', () => {
     vi.unstubAllGlobals();
   });
 
-  it('is over at midnight, once', () => {
+  it('runs once at midnight', () => {
     const run = vi.fn();
     const stop = whenDayChanges(run);
     vi.advanceTimersByTime(60_000);
@@ -26,7 +26,7 @@ describe('a day', () => {
     expect(run).toHaveBeenCalledOnce();
   });
 
-  it('is over as well where the device slept, as soon as somebody looks', () => {
+  it('runs as soon as a device that slept through midnight resumes', () => {
     const run = vi.fn();
     const stop = whenDayChanges(run);
     vi.setSystemTime(new Date(2026, 10, 21, 8));

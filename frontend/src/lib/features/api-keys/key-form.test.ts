@@ -5,8 +5,8 @@ import { passthroughChoice, policyOf, problems, valuesOf } from './key-form.ts';
 
 const budget = { limit: 200_000_000, period: 'month', spent: 0, held: 0, resets_at: null } as const;
 
-describe('the limits of a key', () => {
-  it('come back from the form as they went in', () => {
+describe('API key limits', () => {
+  it('survive a round trip through the form', () => {
     const key = {
       name: 'bot',
       scopes: ['gateway'],
@@ -30,23 +30,23 @@ describe('the limits of a key', () => {
     });
   });
 
-  it('are lifted by an empty field', () => {
+  it('are unset by an empty field', () => {
     const policy = policyOf(valuesOf(undefined), { models: [], endpoints: [], passthrough: null }, 'day');
     expect(policy).toMatchObject({ rpm: null, tpm: null, parallel: null, budget: null });
   });
 
-  it('name what routes or costs, or nothing of it, or leave it to the provider', () => {
+  it('map passthrough to all, none or some', () => {
     expect([null, [], ['store' as const]].map(passthroughChoice)).toEqual(['all', 'none', 'some']);
   });
 
-  it('are whole numbers, and a budget is more than nothing', () => {
+  it('accept whole numbers, and budgets above zero', () => {
     for (const wrong of ['0', '-1', '1.5', 'many', '99999999999']) expect(problems.rpm(wrong), wrong).toBeTruthy();
     for (const wrong of ['0', 'x', '-3']) expect(problems.budget(wrong), wrong).toBeTruthy();
     for (const right of ['', ' 60 ']) expect(problems.rpm(right)).toBeUndefined();
     for (const right of ['', '0.5', '200']) expect(problems.budget(right)).toBeUndefined();
   });
 
-  it('warn before they are reached', () => {
+  it('report a budget that is nearly or completely used', () => {
     const states = [0, 179_999_999, 180_000_000, 200_000_000].map((spent) => budgetState({ ...budget, spent }));
     expect(states).toEqual(['well', 'well', 'low', 'used-up']);
   });

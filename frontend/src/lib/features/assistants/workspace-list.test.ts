@@ -28,7 +28,7 @@ function fake(...list: Named[]) {
 
 const names = (assistants: Assistants) => assistants.list.items.map(({ name }) => name);
 
-it('keeps the usual assistant first, and the others by name', async () => {
+it('sorts the default assistant first and the others by name', async () => {
   const { api } = fake({ id: 'a', name: 'Natter', is_default: true }, { id: 'b', name: 'Lingo', is_default: false });
   const assistants = assistantsOf(api, 'w1');
   await assistants.list.load();
@@ -41,7 +41,7 @@ it('keeps the usual assistant first, and the others by name', async () => {
   expect(assistants.list.total).toBe(2);
 });
 
-it('reads the list again when somebody else changes it, in this workspace alone, until nobody looks', async () => {
+it('reloads on changes in this workspace until unfollowed', async () => {
   const { api, asked, list } = fake({ id: 'a', name: 'Natter' });
   const live = new FakeLiveUpdates();
   const assistants = assistantsOf(api, 'w1');
@@ -59,7 +59,7 @@ it('reads the list again when somebody else changes it, in this workspace alone,
   expect(asked).toHaveBeenCalledTimes(2);
 });
 
-it('keeps prompts by their commands', async () => {
+it('sorts prompts by command', async () => {
   const { api, asked } = fake({ id: 'p1', command: 'standup' });
   const prompts = promptsOf(api, 'w1');
   await prompts.list.load();

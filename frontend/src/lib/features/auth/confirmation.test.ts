@@ -28,7 +28,7 @@ function fake({ isFresh = false } = {}) {
 
 const KEY = { name: 'CI', scopes: [] };
 
-it('asks, and what waited goes on by itself, once', async () => {
+it('asks for confirmation and continues the pending request once', async () => {
   const { server, api, confirmation } = fake();
   const making = api.post('/api_keys', KEY);
   await vi.waitFor(() => expect(confirmation.isAsking).toBe(true));
@@ -41,7 +41,7 @@ it('asks, and what waited goes on by itself, once', async () => {
   expect(server.made).toBe(1);
 });
 
-it('asks once for all that waits, and gives each what the server said when nobody answers', async () => {
+it('asks once for all pending requests and rejects them on cancel', async () => {
   const { server, api, confirmation } = fake();
   const both = [api.post('/api_keys', KEY), api.post('/api_keys', KEY)].map((call) =>
     call.catch((error) => error.code)
@@ -52,7 +52,7 @@ it('asks once for all that waits, and gives each what the server said when nobod
   expect(server).toMatchObject({ made: 0, asked: 1 });
 });
 
-it('lets through at once whoever has just signed in', async () => {
+it('skips the confirmation after a recent sign-in', async () => {
   const { confirmation } = fake({ isFresh: true });
   expect(await confirmation.ensure()).toBe(true);
   expect(confirmation.isAsking).toBe(false);

@@ -17,6 +17,6 @@ it.each([
   ],
   ['curl/8.5.0', 'curl', undefined, 'program'],
   [null, undefined, undefined, 'program']
-])('reads %s', (userAgent, program, system, kind) => {
+])('parses %s', (userAgent, program, system, kind) => {
   expect(deviceName(userAgent)).toEqual({ program, system, kind });
 });

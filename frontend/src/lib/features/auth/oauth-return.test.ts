@@ -3,13 +3,13 @@ import { localPath } from './oauth-return.ts';
 
 const own = (path: string | null) => localPath(path, 'https://chat.example');
 
-describe('where one goes after signing in', () => {
-  it('is a path of ours', () => {
+describe('redirect after sign-in', () => {
+  it('accepts paths of this site', () => {
     expect(own('/c/1?at=2#end')).toBe('/c/1?at=2#end');
     expect(own('/invite?token=a%2Fb')).toBe('/invite?token=a%2Fb');
   });
 
-  it('is never another site', () => {
+  it('rejects other sites', () => {
     for (const path of [
       null,
       '',

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { providerName } from './providers.ts';
 
-it('calls a provider by its brand, and by its own name where there are two or none', () => {
+it('shows the brand of a provider, or its own name if the brand is ambiguous or missing', () => {
   const work = { name: 'work', kind: 'google' } as const;
   const school = { name: 'my_school', kind: 'google' } as const;
   expect(providerName(work, [work])).toBe('Google');

@@ -75,8 +75,8 @@ beforeEach(() => {
   });
 });
 
-describe('a session', () => {
-  it('knows the account, or that there is none, or that nobody could say', async () => {
+describe('SessionStore', () => {
+  it('is signed in, signed out or unreachable after loading', async () => {
     api.answers.set('GET /users/me', elena);
     await session.load();
     expect([session.state, session.user.display_name, session.isLikely]).toEqual(['signed-in', 'Elena Voss', true]);
@@ -92,7 +92,7 @@ describe('a session', () => {
     expect(unlucky.state).toBe('unreachable');
   });
 
-  it('shows the app to whom it saw last, until the server says otherwise', async () => {
+  it('shows the cached account until the server answers', async () => {
     storage.setItem('natter.session', JSON.stringify(elena));
     const returning = new SessionStore(api, { storage });
     expect([returning.state, returning.isPresent, returning.user.id]).toEqual(['unknown', true, 'u1']);
@@ -104,7 +104,7 @@ describe('a session', () => {
     expect(new SessionStore(api, { storage }).isPresent).toBe(false);
   });
 
-  it('stays signed in through a server that is away', async () => {
+  it('stays signed in while the server is unavailable', async () => {
     api.answers.set('GET /users/me', elena);
     await session.load();
     api.answers.set('GET /users/me', new ApiError(503, 'unavailable', ''));
@@ -112,7 +112,7 @@ describe('a session', () => {
     expect(session.state).toBe('signed-in');
   });
 
-  it('says that it was ended only to somebody who was signed in', async () => {
+  it('reports an ended session only after a sign-in', async () => {
     api.onSignedOut?.();
     expect(session.ended).toBe(false);
     api.answers.set('POST /auth/signin', { user: elena, session_id: 's1' });
@@ -121,7 +121,7 @@ describe('a session', () => {
     expect([session.state, session.ended, session.isPresent]).toEqual(['ended', true, true]);
   });
 
-  it('keeps the page of whose session ended, and goes on when the same person signs in', async () => {
+  it('keeps the page of an ended session and resumes after the same account signs in', async () => {
     api.answers.set('POST /auth/signin', { user: elena, session_id: 's1' });
     await session.signIn({ email: '', password: '' });
     api.onSignedOut?.();
@@ -132,7 +132,7 @@ describe('a session', () => {
     expect([session.state, session.sessionId, session.ended, startedOver]).toEqual(['signed-in', 's2', false, []]);
   });
 
-  it('begins a new page when somebody else signs in over it', async () => {
+  it('reloads the page when another account signs in after the session ended', async () => {
     api.answers.set('POST /auth/signin', { user: elena, session_id: 's1' });
     await session.signIn({ email: '', password: '' });
     api.onSignedOut?.();
@@ -142,7 +142,7 @@ describe('a session', () => {
     expect(storage.getItem('natter.session')).toContain('u2');
   });
 
-  it('begins a new page when somebody else signs in where one has signed out', async () => {
+  it('reloads the page when another account signs in after a sign-out', async () => {
     api.answers.set('POST /auth/signin', { user: elena, session_id: 's1' });
     await session.signIn({ email: '', password: '' });
     await session.signOut();
@@ -157,7 +157,7 @@ describe('a session', () => {
     expect(new SessionStore(api, { storage }).user.id).toBe('u2');
   });
 
-  it('begins a new page where it was shown to somebody who it is not', async () => {
+  it('reloads the page when the cached account is not the signed-in one', async () => {
     storage.setItem('natter.session', JSON.stringify(elena));
     const returning = new SessionStore(api, { storage, startOver: (where) => startedOver.push(where) });
     api.answers.set('GET /users/me', { ...elena, id: 'u2' });
@@ -169,7 +169,7 @@ describe('a session', () => {
     expect([fresh.state, startedOver]).toEqual(['signed-in', ['here']]);
   });
 
-  it('whose page waits goes on when another tab has signed in', async () => {
+  it('resumes an ended session after a sign-in in another tab', async () => {
     api.answers.set('GET /users/me', elena);
     await session.load();
     api.onSignedOut?.();
@@ -183,7 +183,7 @@ describe('a session', () => {
     expect(forgotten).toBe(1);
   });
 
-  it('does not begin before the second proof', async () => {
+  it('starts only after the second factor', async () => {
     const challenge = { challenge: 'c1', methods: ['totp'], expires_at: null };
     api.answers.set('POST /auth/signin', challenge);
     await expect(session.signIn({ email: '', password: '' })).resolves.toEqual(challenge);
@@ -193,7 +193,7 @@ describe('a session', () => {
     expect([session.state, channel.said]).toEqual(['signed-in', ['signed-in']]);
   });
 
-  it.each(['address_banned', 'http_403'])('outlives a ban of the network, or of a proxy: %s', async (code) => {
+  it.each(['address_banned', 'http_403'])('survives a ban of the network by the server or a proxy: %s', async (code) => {
     storage.setItem('natter.session', JSON.stringify(elena));
     const returning = new SessionStore(api, { storage });
     api.answers.set('GET /users/me', new ApiError(403, code, '', undefined, [], 300));
@@ -201,7 +201,7 @@ describe('a session', () => {
     expect([returning.state, returning.isLikely]).toEqual(['unreachable', true]);
   });
 
-  it('that one leaves does not end in between', async () => {
+  it('does not count as ended during a sign-out', async () => {
     api.answers.set('POST /auth/signin', { user: elena, session_id: 's1' });
     await session.signIn({ email: '', password: '' });
     const leaving = session.signOut();
@@ -211,7 +211,7 @@ describe('a session', () => {
     expect([session.state, session.ended]).toEqual(['signed-out', false]);
   });
 
-  it('does not call oneself signed out while the server has not heard of it', async () => {
+  it('stays signed in until the server has confirmed the sign-out', async () => {
     api.answers.set('POST /auth/signin', { user: elena, session_id: 's1' });
     await session.signIn({ email: '', password: '' });
     api.answers.set('POST /auth/logout', new ApiError(0, 'network', ''));
@@ -223,14 +223,14 @@ describe('a session', () => {
     expect([session.state, session.ended, session.isSigningOut]).toEqual(['signed-out', false, true]);
   });
 
-  it('knows its own name as it is by now, and that of others as it was read', async () => {
+  it('uses the current name of the own account and the loaded names of others', async () => {
     api.answers.set('GET /users/me', { ...elena, display_name: 'Elena Voss-Brandt' });
     await session.load();
     const names = [elena, { id: 'u2', display_name: 'Amir' }].map((user) => session.nameOf(user));
     expect(names).toEqual(['Elena Voss-Brandt', 'Amir']);
   });
 
-  it('has the account as it is by now, and lets nobody in by it', async () => {
+  it('refreshes the account without signing anyone in', async () => {
     expect(session.requestedAt).toBeNull();
     await session.refresh();
     expect(api.asked).toEqual([]);
@@ -246,13 +246,13 @@ describe('a session', () => {
     expect([session.state, storage.getItem('natter.session')]).toEqual(['signed-out', null]);
   });
 
-  it('that comes from elsewhere may be somebody else’s than what was read here', async () => {
+  it('clears the cache after an OAuth return', async () => {
     api.answers.set('GET /users/me', elena);
     await session.resumeFromOAuth();
     expect([session.state, forgotten, channel.said]).toEqual(['signed-in', 1, ['signed-in']]);
   });
 
-  it('that is left on purpose says whose it was', async () => {
+  it('reports the account that signed out or was deleted', async () => {
     api.answers.set('GET /users/me', elena);
     await session.load();
     api.onSignedOut?.();
@@ -266,7 +266,7 @@ describe('a session', () => {
     expect(left).toEqual(['u1', 'u1']);
   });
 
-  it('that had ended already when somebody left says whose it was, too', async () => {
+  it('reports the account when its session had already ended', async () => {
     api.answers.set('GET /users/me', elena);
     await session.load();
     vi.spyOn(api, 'post').mockImplementation(() => {
@@ -279,7 +279,7 @@ describe('a session', () => {
     expect(channel.said).toEqual([{ left: 'u1', at: expect.any(Number) as number }, 'signed-out']);
   });
 
-  it('follows the other tabs, and leads them', async () => {
+  it('follows sign-ins and sign-outs of other tabs and announces its own', async () => {
     api.answers.set('GET /users/me', elena);
     channel.hear('signed-in');
     await expect.poll(() => session.state).toBe('signed-in');
@@ -291,7 +291,7 @@ describe('a session', () => {
     expect(channel.said).toEqual(['signed-in', { left: 'u1', at: expect.any(Number) as number }, 'signed-out']);
   });
 
-  it('that another tab has ended while this one slept takes nothing from who is back meanwhile', async () => {
+  it('ignores an old sign-out of another tab after a new sign-in', async () => {
     api.answers.set('GET /users/me', elena);
     await session.load();
     const at = Date.now() - 3_600_000;

@@ -13,7 +13,7 @@ async function shortageOf(quotas: QuotaUse[], available = 5_000_000, needsCredit
   return quota.shortage(needsCredits);
 }
 
-it('keeps one from asking by what begins anew, not by what is kept', async () => {
+it('blocks questions for renewable quotas, not for stored amounts', async () => {
   const storage: QuotaUse = { metric: 'storage', used: 9, limit: 9, resets_at: null };
   const members: QuotaUse = { metric: 'members', used: 3, limit: 2, resets_at: null };
   expect(await shortageOf([storage, members])).toBeNull();
@@ -21,7 +21,7 @@ it('keeps one from asking by what begins anew, not by what is kept', async () =>
   expect(await shortageOf([storage, answers])).toEqual({ kind: 'quota', metric: 'answers', resets: TOMORROW });
 });
 
-it('needs no credits for a model that costs nothing, but what the plan allows', async () => {
+it('requires no credits for a free model, but respects plan quotas', async () => {
   const answers: QuotaUse = { metric: 'answers', used: 50, limit: 50, resets_at: TOMORROW };
   expect(await shortageOf([], 0)).toEqual({ kind: 'credits' });
   expect(await shortageOf([], 0, false)).toBeNull();

@@ -36,14 +36,14 @@ function open(tasks: Task[]) {
   return { live, asked, known };
 }
 
-it('knows what messages became, and whether that is done', async () => {
+it('lists the tasks of a message and whether they are done', async () => {
   const { known } = open([task('t1', 'm1'), task('t2', 'm1'), task('t3', 'm2')]);
   await vi.waitFor(() => expect(known.of('m1').map(({ id }) => id)).toEqual(['t1', 't2']));
   expect(known.of('m3')).toEqual([]);
   expect(known.isDone(task('t1', 'm1'))).toBe(true);
 });
 
-it('asks once where no message became one, and reads the board with the first that does', async () => {
+it('loads once without tasks and reloads on the first task of a message', async () => {
   const tasks: Task[] = [];
   const { known, live, asked } = open(tasks);
   await vi.waitFor(() => expect(asked).toHaveLength(1));

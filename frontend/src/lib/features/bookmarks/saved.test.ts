@@ -27,7 +27,7 @@ function server(ids: string[]) {
   return { saved: new BookmarksStore(api as unknown as Api, new FakeLiveUpdates()), letGo };
 }
 
-it('knows what was done last, also where the list was on its way', async () => {
+it('keeps a change made during a load', async () => {
   const { saved, letGo } = server(['m1']);
   // The response in flight contains the state before this change.
   await saved.setSaved('m1', false);
@@ -39,7 +39,7 @@ it('knows what was done last, also where the list was on its way', async () => {
   expect(saved.list.items.map(({ message }) => message.id)).toEqual(['m2']);
 });
 
-it('hears of it from other devices, and forgets what was deleted', async () => {
+it('follows other devices and drops deleted messages', async () => {
   const { saved, letGo } = server(['m1']);
   await letGo();
   await expect.poll(() => saved.list.isLoading).toBe(false);
@@ -53,7 +53,7 @@ it('hears of it from other devices, and forgets what was deleted', async () => {
   expect(other.has('m1')).toBe(false);
 });
 
-it('shows what a saved message says now', async () => {
+it('updates a saved message when it is edited', async () => {
   const live = new FakeLiveUpdates();
   const page = { items: [{ message: { id: 'm1', content: 'before' } }], page: 1, page_size: 50, total: 1 };
   const saved = new BookmarksStore({ get: () => Promise.resolve(page) } as unknown as Api, live);
@@ -76,7 +76,7 @@ function large(live: FakeLiveUpdates) {
   return { there, asked, saved: new BookmarksStore({ get } as unknown as Api, live) };
 }
 
-it('finds out of one that is beyond what was read of the list, once', async () => {
+it('looks up messages beyond the loaded pages once', async () => {
   const { asked, saved } = large(new FakeLiveUpdates());
   await expect.poll(() => saved.list.isKnown).toBe(true);
   expect(saved.has('m55')).toBe(false);
@@ -85,7 +85,7 @@ it('finds out of one that is beyond what was read of the list, once', async () =
   expect(asked).toEqual(['/saved', '/messages/m55/saved', '/messages/other/saved']);
 });
 
-it('asks of none where all of the list was read', async () => {
+it('looks up nothing when the list is complete', async () => {
   const get = (path: string) =>
     path === '/saved'
       ? Promise.resolve({ items: [{ message: { id: 'm1' } }], page: 1, page_size: 50, total: 1 })
@@ -96,7 +96,7 @@ it('asks of none where all of the list was read', async () => {
   expect(saved.has('other')).toBe(false);
 });
 
-it('asks again after a time in which nothing was heard, and keeps what was told meanwhile', async () => {
+it('reloads after a reconnect and keeps events received meanwhile', async () => {
   const live = new FakeLiveUpdates();
   const { there, saved } = large(live);
   await expect.poll(() => saved.list.isKnown).toBe(true);
@@ -113,7 +113,7 @@ it('asks again after a time in which nothing was heard, and keeps what was told 
   expect(saved.has('m55')).toBe(true);
 });
 
-it('names whoever wrote them by another name as soon as that is told', async () => {
+it('renames senders when their names change', async () => {
   const items = [{ message: { id: 'm1', sender: { kind: 'user', id: 'mai', name: 'Mai' } } }];
   const live = new FakeLiveUpdates();
   const get = () => Promise.resolve({ items, page: 1, page_size: 50, total: 1 });

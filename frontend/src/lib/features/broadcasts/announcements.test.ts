@@ -42,8 +42,8 @@ beforeEach(() => {
 });
 afterEach(() => void vi.useRealTimers());
 
-describe('what is announced', () => {
-  it('is shown by weight, then the newest first', () => {
+describe('AnnouncementsStore', () => {
+  it('sorts by severity, then newest first', () => {
     announcements.upsert(announced('old'));
     announcements.upsert(announced('fire', { severity: 'critical' }));
     announcements.upsert(announced('new', { starts_at: '2026-11-24T11:00:00.000Z' }));
@@ -51,7 +51,7 @@ describe('what is announced', () => {
     expect(ids()).toEqual(['fire', 'slow', 'new', 'old']);
   });
 
-  it('is what was changed last, in whatever order it is heard', () => {
+  it('keeps the latest version, whatever the order of events', () => {
     announcements.upsert(announced('a', { title: 'second', updated_at: '2026-11-24T11:00:00.000Z' }));
     announcements.upsert(announced('a', { title: 'first' }));
     expect(announcements.items[0]?.title).toBe('second');
@@ -60,7 +60,7 @@ describe('what is announced', () => {
     expect(ids()).toEqual([]);
   });
 
-  it('goes when its time is over', () => {
+  it('removes announcements at their end', () => {
     announcements.upsert(announced('a', { ends_at: '2026-11-24T12:00:05.000Z' }));
     announcements.upsert(announced('b', { ends_at: '2027-11-24T12:00:05.000Z' }));
     announcements.upsert(announced('over', { ends_at: '2026-11-24T11:00:00.000Z' }));
@@ -69,14 +69,14 @@ describe('what is announced', () => {
     expect(ids()).toEqual(['b']);
   });
 
-  it('is what the server says where nothing was heard', async () => {
+  it('replaces its items by the response of the server', async () => {
     announcements.upsert(announced('gone'));
     api.active = [announced('there')];
     await announcements.load();
     expect(ids()).toEqual(['there']);
   });
 
-  it('is put away at once, and comes back where the server could not be told', async () => {
+  it('dismisses at once and restores after a failure', async () => {
     const item = announced('a');
     announcements.upsert(item);
     api.refuses = true;
@@ -91,13 +91,13 @@ describe('what is announced', () => {
     expect(api.asked).toEqual(['/broadcasts/a/dismiss', '/broadcasts/a/dismiss']);
   });
 
-  it('stays where it can’t be put away', () => {
+  it('keeps an announcement that is not dismissible', () => {
     announcements.upsert(announced('a', { dismissible: false }));
     announcements.markDismissed('a');
     expect(ids()).toEqual(['a']);
   });
 
-  it('is seen once', async () => {
+  it('reports an announcement as seen once', async () => {
     announcements.markSeen('a');
     announcements.markSeen('a');
     expect(api.asked).toEqual(['/broadcasts/a/seen']);

@@ -15,7 +15,7 @@ it('links the channels that a text names', () => {
   expect(linked('a#general #generally', channels)).toBe('a#general #generally');
 });
 
-it('leaves code, links and addresses as they are', () => {
+it('leaves code, links and URLs unchanged', () => {
   for (const text of [
     '`#general`',
     '```\n#general\n```',
@@ -26,7 +26,7 @@ it('leaves code, links and addresses as they are', () => {
     expect(linked(text, channels)).toBe(text);
 });
 
-it('shows who writes the names that channels have now', () => {
+it('shows the current names of linked channels while editing', () => {
   const text = `See [#main](/c/${ID}) and [#gone](/c/${OTHER}).`;
   const found = unlinked(text, channels.slice(0, 1));
   expect(found.text).toBe('See #general and #gone.');

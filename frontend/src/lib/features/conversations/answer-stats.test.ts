@@ -15,7 +15,7 @@ const FACTS: AnswerFacts = {
   context: { used: 31_200, window: 200_000, messages: 6 }
 };
 
-it('says durations as one would', () => {
+it('formats durations', () => {
   expect([0, 49, 80, 1_240, 11_020, 59_700, 125_000].map(duration)).toEqual([
     '< 0.1 s',
     '< 0.1 s',
@@ -27,11 +27,11 @@ it('says durations as one would', () => {
   ]);
 });
 
-it('gives no figure for a thought of less than a second', () => {
+it('shows no figure for thinking under a second', () => {
   expect([0, 999, 1_000].map(thoughtFor)).toEqual(['Thought for a moment', 'Thought for a moment', 'Thought for 1 s']);
 });
 
-it('sums an answer up by its cost, else by its length', () => {
+it('summarises an answer by its cost, else by its length', () => {
   expect(summary(FACTS)).toBe('0.9 credits, 11 s');
   expect(summary({ ...FACTS, cost: null })).toBe('486 tokens, 11 s');
   expect(summary({ ...FACTS, cost: null, output_tokens: 1 })).toBe('1 token, 11 s');

@@ -24,40 +24,40 @@ function written(blocks: readonly (Block | Inline)[]): string {
 const cited = (source: string, ...known: number[]) =>
   written(markCitations(parse(source), (n) => known.includes(n), LOOK));
 
-it('marks the numbers that are cited, alone and in rows', () => {
+it('marks cited numbers, alone and in groups', () => {
   expect(cited('Keep eight [1]. Not nine[2][3], nor [1, 3].', 1, 2, 3)).toBe(
     'Keep eight⟨1⟩. Not nine⟨2⟩⟨3⟩, nor⟨1⟩⟨3⟩.'
   );
 });
 
-it('leaves numbers that stand for nothing', () => {
+it('leaves numbers without a source unchanged', () => {
   expect(cited('As in [7] and a[0], but [1, 9].', 1)).toBe('As in [7] and a[0], but⟨1⟩[9].');
   expect(cited('Nothing [1]')).toBe('Nothing [1]');
 });
 
-it('finds them in lists, tables, quotes and emphasis', () => {
+it('finds citations in lists, tables, quotes and emphasis', () => {
   expect(cited('- one [1]\n- **two [2]**\n', 1, 2)).toBe('one⟨1⟩|two⟨2⟩');
   expect(cited('| a | b |\n|---|---|\n| x [1] | y |\n', 1)).toBe('a|b/x⟨1⟩|y');
   expect(cited('> said [1]', 1)).toBe('said⟨1⟩');
 });
 
-it('is not found in code, formulas and links', () => {
+it('ignores code, formulas and links', () => {
   expect(cited('`a[1]` and [see [1]](https://example.test)', 1)).toBe('a[1] and see [1]');
   expect(cited('```\nlist[1]\n```', 1)).toBe('list[1]');
 });
 
-it('finds where two pieces of a text overlap', () => {
+it('finds the overlap of two chunks', () => {
   expect(overlapOf('One. Two. Three.', 'Two. Three. Four.')).toBe('Two. Three.'.length);
   expect(overlapOf('One.', 'Two.')).toBe(0);
   expect(overlapOf('', 'Two.')).toBe(0);
 });
 
-it('leads to the page of a PDF', () => {
+it('links to the page of a PDF', () => {
   expect(['Plan.PDF', 'plan.pptx', 'pdf'].map(isPdf)).toEqual([true, false, false]);
   expect(pdfUrl({ id: '1', name: 'a b#1.pdf' }, 3)).toBe('/files/1/a%20b%231.pdf?view=true#page=3');
 });
 
-it('leads to the line of a text', () => {
+it('links to the line of a text file', () => {
   const names = ['notes.md', 'main.rs', 'LICENSE', 'a.csv', 'B.TSV', 'a.svg'];
   expect(names.filter(isWrittenSo)).toEqual(['notes.md', 'main.rs', 'LICENSE']);
   expect(textUrl({ id: '1', name: 'a b.md' })).toBe('/files/1/a%20b.md?view=true');

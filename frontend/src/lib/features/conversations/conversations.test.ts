@@ -128,8 +128,8 @@ beforeEach(() => {
 const created = (seq: number, senderId: string) =>
   say('message.created', { conversation_id: 'c1', seq, message: message(seq, senderId) });
 
-describe('the list', () => {
-  it('names a conversation by its title, else by the others in it', () => {
+describe('ConversationsStore', () => {
+  it('names a conversation by its title, else by its other members', () => {
     expect(store.nameOf(conversation())).toBe('Mai Trần');
     expect(store.nameOf(conversation({ title: 'Release' }))).toBe('Release');
     const assistants = [{ id: 'a', name: 'Quill', model: null, model_choice: true }];
@@ -138,7 +138,7 @@ describe('the list', () => {
     );
   });
 
-  it('names one whose other is gone by the last word, or calls them a former member', () => {
+  it('names a conversation without other members after the last sender, or a former member', () => {
     const alone = { members: [member('me', 'Elena')] };
     const by = (sender: Message['sender']) => conversation({ ...alone, last_message: { ...message(3, 'x'), sender } });
     expect(store.nameOf(by({ kind: 'deleted', id: null, name: 'Deleted user' }))).toBe('Deleted user');
@@ -147,7 +147,7 @@ describe('the list', () => {
     expect(store.nameOf(conversation({ ...alone, last_message: null }))).toBe('Former member');
   });
 
-  it('counts what others write, once, until it has been seen or one writes oneself', async () => {
+  it('counts unread messages of others once, until they are seen or the reader writes', async () => {
     await store.load();
     created(4, 'mai');
     created(4, 'mai');
@@ -161,7 +161,7 @@ describe('the list', () => {
     expect(store.get('c1')?.unread).toBe(0);
   });
 
-  it('drops the count when the end was read, here or on another device', async () => {
+  it('clears the unread count when the end was read here or on another device', async () => {
     await store.load();
     store.seen('c1', 2);
     expect(store.get('c1')?.unread).toBe(1);
@@ -171,7 +171,7 @@ describe('the list', () => {
     expect(store.get('c1')).toMatchObject({ unread: 0, read_seq: 3 });
   });
 
-  it('takes back a choice that was refused, and nothing that came after it', async () => {
+  it('reverts a refused setting without reverting later ones', async () => {
     await store.load();
     const pinning = store.choose('c1', { pinned: true });
     expect(store.get('c1')?.own).toMatchObject({ pinned: true });
@@ -183,7 +183,7 @@ describe('the list', () => {
     expect(store.get('c1')?.own).toMatchObject({ pinned: false, notify: 'mentions', read_seq: 1, unread: 2 });
   });
 
-  it('has a level of its own until that is left to the settings', async () => {
+  it('keeps its own notification level until it is reset to the default', async () => {
     await store.load();
     await store.choose('c1', { notify: 'none' }).catch(() => undefined);
     say('conversation.own', { conversation_id: 'c1', own: { notify: 'none', notify_chosen: true, pinned: false } });
@@ -197,14 +197,14 @@ describe('the list', () => {
     expect(store.get('c1')?.own).toMatchObject({ notify: 'mentions' });
   });
 
-  it('is read to its end where the last message is not there any more', async () => {
+  it('is read to the end even if the last message was deleted', async () => {
     api.list = [conversation({ last_seq: 5, unread: 1, last_message: message(3, 'mai') })];
     await store.load();
     store.seen('c1', 5);
     expect(store.get('c1')).toMatchObject({ unread: 0, read_seq: 5 });
   });
 
-  it('learns from its members who is here, and follows what changes', async () => {
+  it('takes presence from members and follows its events', async () => {
     api.list = [conversation({ members: [{ ...member('mai', 'Mai Trần'), presence: 'online' }] })];
     await store.load();
     expect(presence.of('mai')).toBe('online');
@@ -213,7 +213,7 @@ describe('the list', () => {
     expect(presence.of('nobody')).toBeUndefined();
   });
 
-  it('goes by the other name of somebody as soon as that is told, also where an answer is on its way', async () => {
+  it('renames members on events, including those during a load', async () => {
     const pair = { title: '', members: [member('me', 'Elena'), member('mai', 'Mai')], last_message: message(3, 'mai') };
     api.list = [conversation(pair)];
     await store.load();
@@ -225,7 +225,7 @@ describe('the list', () => {
     expect(shown()).toEqual(['Mai Trần', 'Mai Trần']);
   });
 
-  it('is in the order of the last activity', async () => {
+  it('sorts by last activity', async () => {
     api.list = [conversation(), conversation({ id: 'c2', last_activity_at: '2026-11-20T11:00:00.000Z' })];
     await store.load();
     expect(store.in('w1').map(({ id }) => id)).toEqual(['c2', 'c1']);
@@ -238,7 +238,7 @@ describe('the list', () => {
     expect(store.in('w1').map(({ id }) => id)).toEqual(['c1', 'c2']);
   });
 
-  it('keeps what came while it was being read', async () => {
+  it('keeps events received during a load', async () => {
     let open: () => void = () => undefined;
     api.gate = new Promise((resolve) => (open = resolve));
     const loading = store.load();
@@ -248,7 +248,7 @@ describe('the list', () => {
     expect(store.get('c1')).toMatchObject({ last_seq: 4, unread: 2 });
   });
 
-  it('does not let an old answer undo a newer event', async () => {
+  it('does not let an old response undo a newer event', async () => {
     await store.load();
     created(4, 'mai');
     api.single.set('c1', conversation());
@@ -256,7 +256,7 @@ describe('the list', () => {
     expect(store.get('c1')).toMatchObject({ last_seq: 4, last_message: { id: 'm4' } });
   });
 
-  it('does not let an old answer undo what was chosen and read since it was asked for', async () => {
+  it('does not let an old response undo later settings and read positions', async () => {
     await store.load();
     let open = () => undefined as void;
     api.gate = new Promise((resolve) => (open = resolve));
@@ -271,7 +271,7 @@ describe('the list', () => {
     expect(store.get('c1')).toMatchObject({ unread: 0, read_seq: 3, own: { section_id: 's1', pinned: false } });
   });
 
-  it('does not let an old answer undo what was told outside the log since it was asked for', async () => {
+  it('does not let an old response undo later events outside the log', async () => {
     api.list = [conversation({ kind: 'public_channel', title: 'news', member_count: 900 })];
     await store.load();
     for (const read of [() => store.refresh('c1'), () => store.load()]) {
@@ -289,7 +289,7 @@ describe('the list', () => {
     expect(api.asked).toEqual(['/conversations', '/conversations/c1', '/conversations']);
   });
 
-  it('does not bring back what was left while it was asked for', async () => {
+  it('does not restore a conversation that was left during a request', async () => {
     await store.load();
     let open = () => undefined as void;
     api.gate = new Promise((resolve) => (open = resolve));
@@ -301,7 +301,7 @@ describe('the list', () => {
     expect(store.get('c1')).toBeUndefined();
   });
 
-  it('reads what a hello knows more of, and nothing else', async () => {
+  it('reloads only the conversations that a hello reports as changed', async () => {
     api.list = [conversation(), conversation({ id: 'c2' }), conversation({ id: 'c3' })];
     await store.load();
     greet(['c1', 'c2', 'c3'].map((id) => ({ id, last_seq: 3 })));
@@ -316,7 +316,7 @@ describe('the list', () => {
     expect(api.asked).toEqual(['/conversations', '/conversations/c1', '/conversations/c4', '/conversations/c3']);
   });
 
-  it('is read anew after a long silence: it may have been read on another device', async () => {
+  it('reloads after a long disconnect, because another device may have read it', async () => {
     await store.load();
     api.list = [conversation({ unread: 0, read_seq: 3 })];
     greet([{ id: 'c1', last_seq: 3 }]);
@@ -326,13 +326,13 @@ describe('the list', () => {
     await expect.poll(() => store.get('c1')?.unread).toBe(0);
   });
 
-  it('reads the list where a hello differs in much of it', async () => {
+  it('reloads the list when a hello differs in many conversations', async () => {
     await store.load();
     greet(Array.from({ length: 30 }, (_, at) => ({ id: `c${at}`, last_seq: 9 })));
     await expect.poll(() => api.asked).toEqual(['/conversations', '/conversations']);
   });
 
-  it('is compared with a hello that came while it was being read', async () => {
+  it('compares a hello received during a load with its response', async () => {
     let open: () => void = () => undefined;
     api.gate = new Promise((resolve) => (open = resolve));
     const loading = store.load();
@@ -344,7 +344,7 @@ describe('the list', () => {
     expect(api.asked).toEqual(['/conversations', '/conversations/c1']);
   });
 
-  it('is read when the connection is there, where that failed before', async () => {
+  it('retries a failed load after a reconnect', async () => {
     greet([]);
     expect(api.asked).toEqual([]);
     vi.spyOn(api, 'get').mockRejectedValueOnce(new ApiError(0, 'network', ''));
@@ -354,7 +354,7 @@ describe('the list', () => {
     expect([store.error, api.asked]).toEqual([null, ['/conversations']]);
   });
 
-  it('is read anew after a resync, though a reading was under way', async () => {
+  it('reloads after a resync, even during a load', async () => {
     let open: () => void = () => undefined;
     api.gate = new Promise((resolve) => (open = resolve));
     const loading = store.load();
@@ -367,7 +367,7 @@ describe('the list', () => {
     expect(api.asked).toHaveLength(2);
   });
 
-  it('reads only the conversations that resyncs name, each once, some time within three seconds', async () => {
+  it('reloads the conversations of resyncs once each, within three seconds', async () => {
     await store.load();
     vi.useFakeTimers();
     try {
@@ -385,7 +385,7 @@ describe('the list', () => {
     }
   });
 
-  it('keeps the open conversation in its place until one leaves it', async () => {
+  it('keeps the open conversation in its place until it is left', async () => {
     const sidebar = new SidebarStore(store, { items: [] } as unknown as SectionsStore);
     const placed = () => {
       const parts = sidebar.parts('w1');
@@ -406,7 +406,7 @@ describe('the list', () => {
     expect(placed()).toEqual([['c2'], ['c1']]);
   });
 
-  it('knows how many are in a large group, what one may do there, and names everybody once it is open', async () => {
+  it('knows the size and rights of a large group, and loads all names when it is opened', async () => {
     const members = [member('me', 'Elena'), member('mai', 'Mai Trần'), member('jo', 'Jonas')];
     const large = { kind: 'group' as const, member_count: 3, own: { ...own, role: 'admin' as const } };
     api.list = [conversation({ ...large, members: members.slice(1, 2) })];
@@ -427,7 +427,7 @@ describe('the list', () => {
     expect([shown().member_count, shown().own?.role]).toEqual([3, 'member']);
   });
 
-  it('does not ask for everybody of a very large one', async () => {
+  it('does not load all members of a very large group', async () => {
     api.list = [conversation({ kind: 'group', member_count: 101, members: [member('mai', 'Mai Trần')] })];
     await store.load();
     store.open('c1');
@@ -435,7 +435,7 @@ describe('the list', () => {
     expect(api.asked).toEqual(['/conversations']);
   });
 
-  it('loses what is gone, and fetches what is new', async () => {
+  it('drops removed conversations and loads new ones', async () => {
     await store.load();
     say('member.removed', { conversation_id: 'c1', seq: 4, user_id: 'me' });
     expect(store.get('c1')).toBeUndefined();
@@ -446,7 +446,7 @@ describe('the list', () => {
     expect(store.get('c2')).toBeUndefined();
   });
 
-  it('has nothing of its own while there are only the channels that everybody is in', async () => {
+  it('counts as empty with default channels only', async () => {
     expect(store.isEmpty).toBe(false);
     api.list = [conversation({ kind: 'public_channel', title: 'general', is_default: true })];
     await store.load();
@@ -456,7 +456,7 @@ describe('the list', () => {
     expect(store.isEmpty).toBe(false);
   });
 
-  it('are begun once where the answer is lost and the same is wished again', async () => {
+  it('creates a conversation once if the response is lost and the request repeated', async () => {
     const ids: unknown[] = [];
     let isLost = true;
     vi.spyOn(api, 'post').mockImplementation((...sent: unknown[]) => {
@@ -476,7 +476,7 @@ describe('the list', () => {
     expect(ids[3]).toBe('chosen');
   });
 
-  it('says that it could not be read, and can be asked again', async () => {
+  it('reports a failed load and retries it', async () => {
     vi.spyOn(api, 'get').mockRejectedValueOnce(new ApiError(503, 'unavailable', ''));
     await store.load();
     expect([store.isLoaded, store.error]).toEqual([false, expect.any(ApiError)]);
@@ -485,11 +485,11 @@ describe('the list', () => {
   });
 });
 
-describe('channels in the list', () => {
+describe('channels', () => {
   const channel = (more: Partial<Conversation> = {}) =>
     conversation({ kind: 'public_channel', title: 'news', member_count: 900, ...more });
 
-  it('count by subtraction what is read only in part, and who is named until the end was read', async () => {
+  it('count unread messages by subtraction, and mentions until the end is read', async () => {
     api.list = [channel({ unread: 0, last_message: null })];
     await store.load();
     for (const no of [1, 2, 3]) {
@@ -503,7 +503,7 @@ describe('channels in the list', () => {
     expect(store.get('c1')).toMatchObject({ unread: 0, own: { unread_mentions: 0 } });
   });
 
-  it('ask who is still named where something that was not read is edited or deleted', async () => {
+  it('reload the mention count when an unread message is edited or deleted', async () => {
     const named = { ...own, unread_mentions: 1 };
     api.list = [channel({ own: named })];
     api.single.set('c1', channel({ last_seq: 4, own }));
@@ -525,7 +525,7 @@ describe('channels in the list', () => {
     await vi.waitFor(() => expect(store.get('c1')).toMatchObject({ own: { unread_mentions: 0 } }));
   });
 
-  it('go back only where something is marked as unread', async () => {
+  it('lower the read position only when marked as unread', async () => {
     api.list = [channel()];
     await store.load();
     store.seen('c1', 9);
@@ -541,7 +541,7 @@ describe('channels in the list', () => {
     expect(store.get('c1')).toMatchObject({ read_seq: 9, unread: 0 });
   });
 
-  it('follow what one has chosen elsewhere, their size, and their end', async () => {
+  it('follow settings from other devices, the member count and archiving', async () => {
     api.list = [channel()];
     await store.load();
     say('conversation.own', { conversation_id: 'c1', own: { notify: 'none', pinned: true } });
@@ -574,7 +574,7 @@ describe('channels in the list', () => {
     });
   });
 
-  it('take in who comes and goes without a place in the log', async () => {
+  it('follow members without a position in the log', async () => {
     api.list = [channel()];
     await store.load();
     say('member.added', { conversation_id: 'c1', member: member('cy', 'Cy') });
@@ -587,7 +587,7 @@ describe('channels in the list', () => {
     expect(store.get('c1')).toBeUndefined();
   });
 
-  it('that are only looked at are not in the list, and are forgotten when one goes on', async () => {
+  it('leave a previewed channel out of the list and drop it afterwards', async () => {
     await store.load();
     api.single.set('c2', channel({ id: 'c2', own: null }));
     await store.find('c2');

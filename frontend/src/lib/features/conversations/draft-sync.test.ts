@@ -63,11 +63,11 @@ function open(server: Server, storage?: MemoryStorage) {
   return { drafts, live, sync, tell };
 }
 
-describe('drafts on several devices', () => {
+describe('draft synchronisation', () => {
   beforeEach(() => vi.useFakeTimers({ now: 1_800_000_000_000 }));
   afterEach(() => vi.useRealTimers());
 
-  it('are told when the keys rest, of a thread by its message', async () => {
+  it('sends a draft after typing pauses, and that of a thread by its root message', async () => {
     const server = new Server();
     const { drafts } = open(server);
     for (const text of ['h', 'ha', 'half']) drafts.set('c1', text);
@@ -79,7 +79,7 @@ describe('drafts on several devices', () => {
     expect(server.put).toHaveBeenCalledWith('/conversations/c1/draft', { content: 'in the thread', thread_id: 'm1' });
   });
 
-  it('stay where the server does not take them, and after a sign-in that ended', async () => {
+  it('keeps a draft that the server refuses, and after the session ends', async () => {
     const server = new Server();
     const { drafts, sync } = open(server);
     server.put.mockRejectedValueOnce(new ApiError(404, 'not_found', 'no such conversation'));
@@ -95,7 +95,7 @@ describe('drafts on several devices', () => {
     expect(server.rows.get('c1/')?.content).toBe('half a thou');
   });
 
-  it('come from elsewhere, unless something newer is being written here', async () => {
+  it('takes drafts of other devices unless the local one is newer', async () => {
     const server = new Server();
     const { drafts, tell } = open(server);
     const draft = (content: string, at: number): Draft => ({
@@ -117,7 +117,7 @@ describe('drafts on several devices', () => {
     expect(drafts.get('c1')).toBe('');
   });
 
-  it('are told with what they answer, and taken up with it', async () => {
+  it('synchronises the quoted message with the draft', async () => {
     const server = new Server();
     const { drafts } = open(server);
     drafts.setReply('c1', 'm1');
@@ -138,7 +138,7 @@ describe('drafts on several devices', () => {
     expect(server.rows.get('c1/')?.reply_to).toBeNull();
   });
 
-  it('that were sent stay away, however late the server hears of what was typed before', async () => {
+  it('does not restore a sent draft from a delayed response', async () => {
     const server = new Server();
     const { drafts, tell } = open(server);
     let arrive: () => void = () => undefined;
@@ -164,7 +164,7 @@ describe('drafts on several devices', () => {
     expect(drafts.told).toBe(null);
   });
 
-  it('that were written without a connection say when that was, and lose to what is newer', async () => {
+  it('sends offline drafts with their time and yields to newer ones', async () => {
     const server = new Server();
     const { drafts, live, sync } = open(server);
     live.ready = false;
@@ -194,7 +194,7 @@ describe('drafts on several devices', () => {
     expect([drafts.get('c1'), drafts.get('c2')]).toEqual(['', '']);
   });
 
-  it('stay here while the server is away', async () => {
+  it('keeps drafts while the server is away', async () => {
     const server = new Server();
     server.isAway = true;
     const { drafts, sync } = open(server);
@@ -208,7 +208,7 @@ describe('drafts on several devices', () => {
     expect(server.rows.get('c1/')?.content).toBe('text');
   });
 
-  it('are told again where only the answer is lost, also when nobody writes on', async () => {
+  it('retries a draft after a lost response without further typing', async () => {
     const server = new Server();
     const { drafts, sync } = open(server);
     server.put.mockRejectedValueOnce(new ApiError(0, 'timeout', ''));
@@ -226,7 +226,7 @@ describe('drafts on several devices', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('are known to be in this browser alone, as what is written without a connection', async () => {
+  it('lists drafts that only this browser has', async () => {
     const server = new Server();
     const storage = new MemoryStorage();
     const { drafts, live } = open(server, storage);
@@ -243,7 +243,7 @@ describe('drafts on several devices', () => {
     expect(unsyncedDrafts(storage, 'you')).toEqual([]);
   });
 
-  it('of whoever has signed out are not written down by an answer that comes after that', async () => {
+  it('does not store a response that arrives after a sign-out', async () => {
     const server = new Server();
     const storage = new MemoryStorage();
     const { drafts, sync } = open(server, storage);
@@ -268,7 +268,7 @@ describe('drafts on several devices', () => {
     expect(server.put).toHaveBeenCalledTimes(1);
   });
 
-  it('that were sent long ago are no longer known', async () => {
+  it('forgets sent drafts after two hours', async () => {
     const server = new Server();
     const storage = new MemoryStorage();
     const { drafts, sync } = open(server, storage);

@@ -15,8 +15,8 @@ class MemoryStorage {
 
 const anna = (id: string): Name => ({ id, name: 'Anna', kind: 'person', about: 'not kept' });
 
-describe('drafts', () => {
-  it('are kept for each conversation and each account', () => {
+describe('DraftsStore', () => {
+  it('keeps drafts by conversation and account', () => {
     const storage = new MemoryStorage();
     const drafts = new DraftsStore(storage);
     drafts.open('me');
@@ -29,7 +29,7 @@ describe('drafts', () => {
     expect(again.get('c1')).toBe('');
   });
 
-  it('go when nothing is left of them', () => {
+  it('removes an empty draft', () => {
     const storage = new MemoryStorage();
     const drafts = new DraftsStore(storage);
     drafts.open('me');
@@ -39,7 +39,7 @@ describe('drafts', () => {
     expect(storage.length).toBe(0);
   });
 
-  it('remember that their links are to have no previews', () => {
+  it('keeps that a draft disables link previews', () => {
     const storage = new MemoryStorage();
     const drafts = new DraftsStore(storage);
     drafts.open('me');
@@ -53,7 +53,7 @@ describe('drafts', () => {
     expect(storage.length).toBe(0);
   });
 
-  it('are on the disk a moment later where they are long, also while one goes on writing', () => {
+  it('stores a long draft after a short delay, even while typing', () => {
     vi.useFakeTimers();
     const storage = new MemoryStorage();
     const drafts = new DraftsStore(storage);
@@ -68,7 +68,7 @@ describe('drafts', () => {
     expect(again.get('c1').length).toBeGreaterThan(5_000);
   });
 
-  it('are on the disk at once where they are long and the page goes away', () => {
+  it('stores a long draft at once when the page is left', () => {
     vi.useFakeTimers();
     const storage = new MemoryStorage();
     const drafts = new DraftsStore(storage);
@@ -87,7 +87,7 @@ describe('drafts', () => {
     vi.useRealTimers();
   });
 
-  it('remember what they answer', () => {
+  it('keeps the quoted message', () => {
     const storage = new MemoryStorage();
     const drafts = new DraftsStore(storage);
     drafts.open('me');
@@ -101,7 +101,7 @@ describe('drafts', () => {
     expect(storage.length).toBe(0);
   });
 
-  it('remember whom the names in them mean, the last one last and each once, until they are sent', () => {
+  it('keeps mentions in order of use, each once, until the draft is sent', () => {
     const storage = new MemoryStorage();
     const drafts = new DraftsStore(storage);
     drafts.open('me');
@@ -122,7 +122,7 @@ describe('drafts', () => {
     expect(storage.length).toBe(0);
   });
 
-  it('forget whom they meant when another device has sent them', () => {
+  it('drops mentions when another device has sent the draft', () => {
     const storage = new MemoryStorage();
     const drafts = new DraftsStore(storage);
     drafts.open('me');
@@ -133,7 +133,7 @@ describe('drafts', () => {
     expect(storage.length).toBe(0);
   });
 
-  it('take names that are damaged for none', () => {
+  it('ignores damaged mentions', () => {
     for (const damaged of ['{', 'null', '{}', '[null, 1, {"id": "u1"}, {"id": "u1", "name": "Anna", "kind": "me"}]']) {
       const storage = new MemoryStorage();
       storage.setItem('natter.meant.me.c1', damaged);
@@ -143,7 +143,7 @@ describe('drafts', () => {
     }
   });
 
-  it('say what another device wrote until one goes on here', () => {
+  it('reports a draft from another device until the user edits it', () => {
     const drafts = new DraftsStore(new MemoryStorage());
     drafts.open('me');
     drafts.adopt('c1', 'from the phone', null);
@@ -154,7 +154,7 @@ describe('drafts', () => {
     expect(drafts.told).toBeNull();
   });
 
-  it('of a message’s other text are kept beside those of new ones', () => {
+  it('keeps drafts of edits separate from those of new messages', () => {
     const storage = new MemoryStorage();
     const drafts = new DraftsStore(storage);
     drafts.open('me');
@@ -171,7 +171,7 @@ describe('drafts', () => {
     expect(again.editOf('m1')).toBeNull();
   });
 
-  it('live as long as the page where the browser keeps nothing', () => {
+  it('keeps drafts in memory if the browser storage is full', () => {
     const storage = new MemoryStorage();
     storage.setItem = () => {
       throw new Error('full');

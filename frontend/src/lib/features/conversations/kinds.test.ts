@@ -31,8 +31,8 @@ const NEWER: ConversationCapabilities = {
   asks_every_message: true
 };
 
-describe('what follows from a kind', () => {
-  it('is known of places that are named by their kind only', () => {
+describe('conversation capabilities', () => {
+  it('follow from the kind if the server sends none', () => {
     expect(those(isPair)).toEqual(['single']);
     expect(those(isPersonal)).toEqual(['assistant']);
     expect(those(isAssistantChat)).toEqual(['assistant']);
@@ -41,24 +41,24 @@ describe('what follows from a kind', () => {
     expect(those(hasChangingMembers)).toEqual(['group', 'public_channel', 'private_channel']);
   });
 
-  it('is as the server says, whatever the kind', () => {
+  it('are those that the server sends, whatever the kind', () => {
     const told: OfKind = { kind: 'group', capabilities: NEWER };
     expect([isPublic, isAssistantChat].map((is) => is(told))).toEqual([true, true]);
     expect([isPair, isPersonal, isChannel, hasChangingMembers].map((is) => is(told))).toEqual(Array(4).fill(false));
   });
 
-  it('is what a group is capable of where a newer server names a kind only', () => {
+  it('default to those of a group for an unknown kind', () => {
     const newer = { kind: 'forum' as ConversationKind };
     expect(hasChangingMembers(newer)).toBe(true);
     expect([isPair, isPersonal, isPublic, isChannel, isAssistantChat].some((is) => is(newer))).toBe(false);
   });
 
-  it('is nothing while the conversation is not known', () => {
+  it('are all false for an unknown conversation', () => {
     const all = [isPair, isPersonal, isPublic, isChannel, isAssistantChat, hasChangingMembers];
     expect(all.some((is) => is(undefined))).toBe(false);
   });
 
-  it('changes with the kind only', () => {
+  it('change only with the kind', () => {
     const told: OfKind = { kind: 'group', capabilities: NEWER };
     expect(capabilitiesAs('group', told)).toBe(NEWER);
     const { is_channel, is_open } = capabilitiesAs('private_channel', told);
@@ -66,10 +66,10 @@ describe('what follows from a kind', () => {
   });
 });
 
-describe('rights', () => {
+describe('permissions', () => {
   const called = (more: Partial<Conversation>) => mayCallAll(conversation(more));
 
-  it('lets everybody in a group call all, in a channel those it says, elsewhere nobody', () => {
+  it('let everyone in a group mention all, in a channel those allowed, elsewhere no one', () => {
     expect(called({ kind: 'group', mention_all: 'admins' })).toBe(true);
     expect(called({ kind: 'private_channel' })).toBe(true);
     expect(called({ kind: 'public_channel', mention_all: 'admins' })).toBe(false);
@@ -77,12 +77,12 @@ describe('rights', () => {
     expect(called({ kind: 'assistant' })).toBe(false);
   });
 
-  it('has the admins of the workspace manage its channels', () => {
+  it('let workspace admins manage its channels', () => {
     expect(mayManage(conversation({ kind: 'public_channel', own: null }), 'admin')).toBe(true);
     expect(mayManage(conversation({ kind: 'group' }), 'admin')).toBe(false);
   });
 
-  it('closes a chat whose assistant was deleted', () => {
+  it('close a chat whose assistant was deleted', () => {
     expect(closedBy(conversation({ kind: 'assistant', assistants: [] }))).toBe('no_assistant');
     expect(closedBy(conversation({ kind: 'group', assistants: [] }))).toBeNull();
   });

@@ -13,7 +13,7 @@ const names: Name[] = [
 ];
 
 describe('mentions', () => {
-  it('are cut out, the longest name first', () => {
+  it('are found by the longest matching name', () => {
     expect(cutMentions('Hi @Mai Trần and @quill, see', names)).toEqual([
       { text: 'Hi ', kind: null },
       { text: '@Mai Trần', kind: 'person', id: 'u2' },
@@ -23,7 +23,7 @@ describe('mentions', () => {
     ]);
   });
 
-  it('have emoji of the workspace among them', () => {
+  it('include custom emoji of the workspace', () => {
     const known: Name[] = [...names, { id: 'f1', name: 'party_cat:', kind: 'emoji' }];
     expect(cutMentions('at 10:30: :party_cat:, not :other: or a:party_cat:', known)).toEqual([
       { text: 'at 10:30: ', kind: null },
@@ -32,7 +32,7 @@ describe('mentions', () => {
     ]);
   });
 
-  it('are whole names only', () => {
+  it('match whole names only', () => {
     expect(callsMe('mail me@Elena', names)).toBe(false);
     expect(callsMe('@Elenas', names)).toBe(false);
     expect(callsMe('@@Elena!', names)).toBe(true);
@@ -47,7 +47,7 @@ describe('mentions', () => {
   const name = fc.constantFrom('Quill', 'Mai Trần', '小明', '田中', 'สมชาย', '민수', 'C++');
   const formed = fc.constantFrom('NFC', 'NFD');
 
-  it('are of names with any marks in them, as the list of names writes them', () => {
+  it('match names with any characters, as Markdown parses them', () => {
     const letters = fc.constantFrom(...'aB1 ._*`~[]()<>$|&;#!\\-é明');
     const name = fc.string({ unit: letters, minLength: 1, maxLength: 8 }).map((name) => `A${name.trim()}z`);
     fc.assert(
@@ -61,7 +61,7 @@ describe('mentions', () => {
     expect(escapeName('_Anna_B*')).toBe(String.raw`\_Anna_B\*`);
   });
 
-  it('are of whom is known first by a name that several have', () => {
+  it('resolve a duplicate name to the first known person', () => {
     const [first, second] = ['u1', 'u2'].map((id): Name => ({ id, name: 'Anna', kind: 'person' }));
     if (!first || !second) throw new Error('two of them');
     expect(calledIn('@Anna', [{ name: 'Anna', kind: 'me' }, first, second])).toEqual([]);
@@ -73,7 +73,7 @@ describe('mentions', () => {
     ]);
   });
 
-  it('call from between any two signs of scripts without spaces, in any form', () => {
+  it('are found between characters of scripts without spaces, in any normal form', () => {
     const unspaced = fc.constantFrom('看', 'の', 'カ', 'ー', '에', 'ก', '。', '，', '「', '」', '');
     fc.assert(
       fc.property(unspaced, name, formed, formed, unspaced, (before, name, said, known, after) => {
@@ -83,7 +83,7 @@ describe('mentions', () => {
     );
   });
 
-  it('call nobody from code, links and quotes', () => {
+  it('are ignored in code, links and quotes', () => {
     const around = fc.constantFrom('`', '```\n', '> ', '[', '<https://a.example/', 'https://a.example/?q=');
     const closing: Record<string, string> = {
       '`': '`',
@@ -100,7 +100,7 @@ describe('mentions', () => {
     );
   });
 
-  it('lose nothing of the text', () => {
+  it('lose no text', () => {
     fc.assert(
       fc.property(
         fc.array(
@@ -119,7 +119,7 @@ describe('mentions', () => {
     );
   });
 
-  it('are said to the server, each once and not oneself', () => {
+  it('are sent once each, without the reader', () => {
     expect(calledIn('@Mai Trần, @quill and @Elena: @mai trần!', names)).toEqual([
       { kind: 'user', id: 'u2' },
       { kind: 'assistant', id: 'a1' }
@@ -128,7 +128,7 @@ describe('mentions', () => {
     expect(calledIn('@allison', names)).toEqual([]);
   });
 
-  it('of another text are those that it names, and those whom nobody knows by name', () => {
+  it('after an edit are those in the text and those without a known name', () => {
     const before = [{ kind: 'user' as const, id: 'u2' }, { kind: 'user' as const, id: 'u9' }, { kind: 'all' as const }];
     expect(mentionsAfterEdit('@quill, please', names, before)).toEqual([
       { kind: 'assistant', id: 'a1' },
@@ -137,19 +137,19 @@ describe('mentions', () => {
     expect(mentionsAfterEdit('@Mai Trần, please', names, before.slice(0, 1))).toEqual([{ kind: 'user', id: 'u2' }]);
   });
 
-  it('of everybody become those of who is online, but for what is only text', () => {
+  it('of everyone become those of online members, except in code and quotes', () => {
     const known: Name[] = [...names, { name: 'here', kind: 'here' }];
     expect(withHere('@all: run `@all`, **@ALL**\n\n> @all', known)).toBe('@here: run `@all`, **@here**\n\n> @all');
   });
 
-  it('call the reader by id, and with everybody', () => {
+  it('include the reader by id and by group mention', () => {
     expect(isCalled([{ kind: 'user', id: 'me' }], 'me')).toBe(true);
     expect(isCalled([{ kind: 'here' }], 'me')).toBe(true);
     expect(isCalled([{ kind: 'user', id: 'u2' }], 'me')).toBe(false);
     expect(isCalled([{ kind: 'assistant', id: 'me' }], 'me')).toBe(false);
   });
 
-  it('are asked for right before the caret', () => {
+  it('are completed right before the caret', () => {
     expect(mentionQueryAt('ask @qu', 7)).toEqual({ at: 4, query: 'qu' });
     expect(mentionQueryAt('ask @Mai Tr', 11)).toEqual({ at: 4, query: 'Mai Tr' });
     expect(mentionQueryAt('问@小', 3)).toEqual({ at: 1, query: '小' });
@@ -159,13 +159,13 @@ describe('mentions', () => {
     expect(mentionQueryAt('plain', 5)).toBeNull();
   });
 
-  it('are found without their accents, and by any word', () => {
+  it('are matched without accents and by any word', () => {
     expect(matching(names, 'tran').map((one) => one.name)).toEqual(['Mai Trần']);
     expect(matching(names, 'm').map((one) => one.name)).toEqual(['Mai', 'Mai Trần']);
     expect(matching(names, 'elena')).toEqual([]);
   });
 
-  it('offer everybody at the bare sign, however many people there are', () => {
+  it('offer group mentions for a bare @, however many people there are', () => {
     const people = Array.from({ length: 30 }, (_, at): Name => ({ id: `p${at}`, name: `A${at}`, kind: 'person' }));
     const offered = matching([...people, { name: 'all', kind: 'all' }, { name: 'here', kind: 'here' }], '');
     expect(offered).toHaveLength(6);

@@ -7,30 +7,30 @@ describe('isJumbo', () => {
   it.each(['👍', '🚢🌊🎉', '👨‍👩‍👧‍👦 ❤️', '🇻🇳', '1️⃣', '👍🏽', ' 🎉 \n'])('%s is large', (text) => {
     expect(isJumbo(text)).toBe(true);
   });
-  it.each(['', 'ok 👍', '1', '©', '#', '👍'.repeat(9), '👍'.repeat(2_000), '2 3'])('%s is not', (text) => {
+  it.each(['', 'ok 👍', '1', '©', '#', '👍'.repeat(9), '👍'.repeat(2_000), '2 3'])('%s is not large', (text) => {
     expect(isJumbo(text)).toBe(false);
   });
 
-  it.each(['ℹ️', 'Ⓜ️ ㊗️', '#️⃣*️⃣', '™️'])('signs that are almost letters are large: %s', (text) => {
+  it.each(['ℹ️', 'Ⓜ️ ㊗️', '#️⃣*️⃣', '™️'])('emoji symbols that resemble letters are large: %s', (text) => {
     expect(isJumbo(text)).toBe(true);
   });
 
   const own: Name[] = ['ship_cat:', 'ship:'].map((name) => ({ id: name, name, kind: 'emoji' }));
-  it.each([':ship_cat:', ':ship::ship_cat:', '🎉 :ship: 👍', ':ship:\n:ship:'])('%s is large', (text) => {
+  it.each([':ship_cat:', ':ship::ship_cat:', '🎉 :ship: 👍', ':ship:\n:ship:'])('%s with custom emoji is large', (text) => {
     expect(isJumbo(text, own)).toBe(true);
   });
-  it.each([':shop:', 'a :ship:', ':ship:'.repeat(9), ':ship:a'])('%s is not', (text) => {
+  it.each([':shop:', 'a :ship:', ':ship:'.repeat(9), ':ship:a'])('%s with custom emoji is not large', (text) => {
     expect(isJumbo(text, own)).toBe(false);
   });
 });
 
-describe('a message', () => {
-  it('of code alone needs no bubble', () => {
+describe('message layout', () => {
+  it('shows code alone without a bubble', () => {
     expect(hasOwnFrame(parse('```ts\na\n```'))).toBe(true);
     expect(hasOwnFrame(parse('See\n```ts\na\n```'))).toBe(false);
   });
 
-  it('of many lines is folded at the end of one', () => {
+  it('folds a long message at the end of a line', () => {
     expect(folded('a line\n'.repeat(2_000))).toMatch(/a line…$/);
     expect(folded('w'.repeat(9_000))).toHaveLength(3_001);
     expect([201, 200].map((lines) => isLong(Array(lines).fill('-').join('\n')))).toEqual([true, false]);

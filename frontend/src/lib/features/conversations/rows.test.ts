@@ -18,8 +18,8 @@ const shape = (rows: readonly Row[]) =>
     [row.opensDay ? 'd' : '', row.opensUnread ? 'u' : '', row.isHead ? 'h' : '', row.isTail ? 't' : ''].join('')
   );
 
-describe('rows', () => {
-  it('tell words of a person from what has more below it', () => {
+describe('RowBuilder', () => {
+  it('distinguishes plain messages from those with a footer', () => {
     const isMore = (change: Partial<Message>) =>
       hasMore(new RowBuilder().build([entry(1, change)], [], reader)[0]!.view);
     expect(isMore({})).toBe(false);
@@ -29,7 +29,7 @@ describe('rows', () => {
     expect(isMore({ sender: { kind: 'assistant', id: 'q', name: 'Quill' } })).toBe(true);
   });
 
-  it('join one author within a minute, and break for another', () => {
+  it('groups messages of one author within a minute', () => {
     const entries = [
       entry(1, at('09:00:00')),
       entry(2, at('09:00:50')),
@@ -39,7 +39,7 @@ describe('rows', () => {
     expect(shape(new RowBuilder().build(entries, [], reader))).toEqual(['dh', 't', 'ht', 'ht']);
   });
 
-  it('break at the day, the unread line, and a reply', () => {
+  it('starts a group at a new day, the unread line and a reply', () => {
     const entries = [
       entry(1, at('23:59:50')),
       entry(2, { created_at: new Date('2026-11-21T00:00:05').toISOString() }),
@@ -49,7 +49,7 @@ describe('rows', () => {
     expect(shape(new RowBuilder().build(entries, [], { me, unreadFrom: 3 }))).toEqual(['dht', 'dht', 'uht', 'ht']);
   });
 
-  it('keep the key of an own message when its event arrives', () => {
+  it('keeps the key of an own message when its event arrives', () => {
     const builder = new RowBuilder();
     const before = builder.build([], [outgoing('a')], reader);
     const after = builder.build([entry(1, { client_id: 'a', sender: me })], [], reader);
@@ -58,14 +58,14 @@ describe('rows', () => {
     expect(after[0]?.view).toMatchObject({ own: true, sending: null });
   });
 
-  it('do not join answers of an assistant', () => {
+  it('does not group answers of an assistant', () => {
     const assistant: Sender = { kind: 'assistant', id: 'q', name: 'Quill' };
     expect(
       shape(new RowBuilder().build([entry(1, { sender: assistant }), entry(2, { sender: assistant })], [], reader))
     ).toEqual(['dht', 'ht']);
   });
 
-  it('stay the same where nothing changed', () => {
+  it('reuses unchanged rows', () => {
     const builder = new RowBuilder();
     const entries = Array.from({ length: 50 }, (_, index) => entry(index + 1));
     const before = builder.build(entries, [], reader);
@@ -76,7 +76,7 @@ describe('rows', () => {
     expect(older.filter((row) => !after.includes(row)).map((row) => row.view.seq)).toEqual([0, 1]);
   });
 
-  it('are the same list while nothing is new', () => {
+  it('reuses the list when nothing changed', () => {
     const builder = new RowBuilder();
     const entries = [entry(1), entry(2)];
     const rows = builder.build(entries, [], reader);
@@ -87,7 +87,7 @@ describe('rows', () => {
     expect(builder.build(entries, outbox, { ...reader, unreadFrom: 2 })).not.toBe(again);
   });
 
-  it('built in steps equal rows that are built at once', () => {
+  it('produces the same rows incrementally as at once', () => {
     const change = fc.oneof(
       fc.record({
         do: fc.constant('append' as const),

@@ -47,20 +47,20 @@ beforeEach(async () => {
   await sections.load();
 });
 
-describe('sections', () => {
-  it('stand in their order, a new one last', async () => {
+describe('SectionsStore', () => {
+  it('sorts sections by position, a new one last', async () => {
     expect(names()).toEqual(['Launch', 'Later']);
     await sections.create('Reading');
     expect(names()).toEqual(['Launch', 'Later', 'Reading']);
   });
 
-  it('are renamed and deleted', async () => {
+  it('renames and deletes sections', async () => {
     await sections.rename('b', 'Some day');
     await sections.remove('a');
     expect(names()).toEqual(['Some day']);
   });
 
-  it('move at once, and back where the server refuses', async () => {
+  it('moves a section at once and reverts a refused move', async () => {
     await sections.move('b', -1);
     expect(names()).toEqual(['Later', 'Launch']);
     api.refuses = true;
@@ -70,7 +70,7 @@ describe('sections', () => {
     expect(names()).toEqual(['Later', 'Launch']);
   });
 
-  it('stand as they were moved last, whatever is told while they move', async () => {
+  it('keeps the last order despite events during a move', async () => {
     const live = new FakeLiveUpdates();
     api.items.push({ id: 'c', name: 'Clients', position: 2 });
     const moved = new SectionsStore(api, live);
@@ -86,7 +86,7 @@ describe('sections', () => {
     expect(api.items.map(({ position }) => position)).toEqual([0, 2, 1]);
   });
 
-  it('become what another device has made of them', async () => {
+  it('follows other devices', async () => {
     let say: (frame: ServerFrame) => void = () => undefined;
     const other = new SectionsStore(api, {
       on: (handler) => {
@@ -103,7 +103,7 @@ describe('sections', () => {
     expect(other.items.map(({ name }) => name)).toEqual(['Clients']);
   });
 
-  it('that can’t be read are none', async () => {
+  it('is empty if the sections can’t be loaded', async () => {
     const other = new SectionsStore(
       Object.assign(new FakeApi(), { get: () => Promise.reject(new ApiError(404, 'not_found', '')) })
     );

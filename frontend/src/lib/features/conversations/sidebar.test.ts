@@ -79,8 +79,8 @@ beforeEach(() => {
 });
 afterEach(() => void vi.useRealTimers());
 
-describe('the sidebar', () => {
-  it('has what waits first, then what is pinned, own sections in their order, and the rest', () => {
+describe('SidebarStore', () => {
+  it('shows unread, pinned, sections in order, and the rest', () => {
     sections = [section('launch', 0), section('empty', 1)];
     all = [
       conversation('a', { section_id: 'launch' }, { unread: 2 }),
@@ -98,7 +98,7 @@ describe('the sidebar', () => {
     ]);
   });
 
-  it('leaves what is muted where it is, unless it names the reader', () => {
+  it('keeps muted conversations in place unless they mention the reader', () => {
     const muted_until = '2026-11-20T11:00:00.000Z';
     all = [
       conversation('quiet', { muted_until }, { unread: 4 }),
@@ -113,7 +113,7 @@ describe('the sidebar', () => {
     expect(one.waitingIn('w1')).toBe(5);
   });
 
-  it('shows what was muted again when the mute is over', () => {
+  it('counts a conversation again when its mute ends', () => {
     all = [conversation('a', { muted_until: '2026-11-20T10:30:00.000Z' }, { unread: 1 })];
     const one = sidebar();
     const stop = one.watchMutes();
@@ -123,7 +123,7 @@ describe('the sidebar', () => {
     stop();
   });
 
-  it('keeps the open conversation where it was when it was opened', () => {
+  it('keeps the open conversation where it was when opened', () => {
     all = [conversation('a', {}, { unread: 1 }), conversation('b')];
     open = { openId: 'a', isOpenAmongUnread: false };
     expect(shown(sidebar())).toEqual([['rest', 'a b']]);
@@ -131,7 +131,7 @@ describe('the sidebar', () => {
     expect(shown(sidebar())).toEqual([['unread', 'a b']]);
   });
 
-  it('folds a part, but for the open conversation, and remembers that', () => {
+  it('collapses a part except the open conversation, and keeps that', () => {
     sections = [section('launch', 0)];
     all = [conversation('a', { section_id: 'launch' }), conversation('b', { section_id: 'launch' })];
     sidebar().toggle('launch');
@@ -147,7 +147,7 @@ describe('the sidebar', () => {
     expect(shown(sidebar())).toEqual([['launch', 'a b']]);
   });
 
-  it('has what is archived only while it is open', () => {
+  it('shows an archived conversation only while it is open', () => {
     all = [conversation('a'), conversation('b', {}, { archived_at: '2026-11-19T10:00:00.000Z', unread: 3 })];
     expect(shown(sidebar())).toEqual([['rest', 'a']]);
     expect(sidebar().waitingIn()).toBe(0);
@@ -155,13 +155,13 @@ describe('the sidebar', () => {
     expect(shown(sidebar())).toEqual([['rest', 'a b']]);
   });
 
-  it('leaves out a section that is only used in another workspace', () => {
+  it('hides a section that only another workspace uses', () => {
     sections = [section('there', 0)];
     all = [conversation('a'), conversation('b', { section_id: 'there' }, { workspace_id: 'w2' })];
     expect(shown(sidebar())).toEqual([['rest', 'a']]);
   });
 
-  it('lists only what is unread where that is wanted, with the open one, and walks through it', () => {
+  it('filters by unread, keeps the open conversation, and moves through the result', () => {
     all = [conversation('a', {}, { unread: 1 }), conversation('b', { pinned: true }), conversation('c')];
     sidebar().showUnreadOnly(true);
     expect(shown(sidebar())).toEqual([['unread', 'a']]);

@@ -15,7 +15,7 @@ const ALL: EmojiNames = [
 const storage = { getItem: () => null, setItem: () => undefined } as unknown as Storage;
 const shown = (typed: string, most = 5) => named(ALL, typed, most, storage).map(({ emoji }) => emoji);
 
-it('finds emoji by their short names first, then by a word about them', () => {
+it('finds emoji by short name first, then by keyword', () => {
   expect(shown('smile')).toEqual(['😄', '😃']);
   expect(shown('tad')).toEqual(['🎉']);
   expect(shown('celeb')).toEqual(['🎉']);
@@ -25,7 +25,7 @@ it('finds emoji by their short names first, then by a word about them', () => {
   expect(shown('xyz')).toEqual([]);
 });
 
-it('knows the one with that very name', () => {
+it('finds an emoji by its exact name', () => {
   expect(called(ALL, 'Tada', storage)).toBe('🎉');
   expect(called(ALL, 'tad', storage)).toBeUndefined();
 });

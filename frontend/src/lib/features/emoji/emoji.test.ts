@@ -31,7 +31,7 @@ function storage() {
   };
 }
 
-it('finds by the beginning of each word, with and without marks', () => {
+it('finds emoji by the start of each word, with or without accents', () => {
   expect(findEmoji(GROUPS, 'hand wav')).toEqual([WAVE]);
   expect(findEmoji(GROUPS, 'BYE')).toEqual([WAVE]);
   expect(findEmoji(GROUPS, 'ca')).toEqual([FISH]);
@@ -41,7 +41,7 @@ it('finds by the beginning of each word, with and without marks', () => {
   expect(findEmoji(GROUPS, ' ')).toEqual([]);
 });
 
-it('keeps what was picked last, once, and the tone of skin', () => {
+it('keeps recent emoji once each, and the skin tone', () => {
   const store = storage();
   expect(recentEmoji(store)[0]).toBe('👍');
   for (const emoji of ['🐟', '👋🏼', '🐟']) saveRecentEmoji(store, emoji);
@@ -52,14 +52,14 @@ it('keeps what was picked last, once, and the tone of skin', () => {
   expect(toned(FISH, 2)).toBe('🐟');
 });
 
-it('finds those of a workspace by a part of their name', () => {
+it('finds custom emoji by a part of their name', () => {
   const own = ['party_cat:', 'ship-it:'].map((name) => ({ id: name, name, kind: 'emoji' as const }));
   expect(findOwn(own, ':Party c').map(({ name }) => name)).toEqual(['party_cat:']);
   expect(findOwn(own, 'it').map(({ name }) => name)).toEqual(['ship-it:']);
   expect(findOwn(own, ' ')).toEqual([]);
 });
 
-it('has each emoji in one form, as the server tells it', () => {
+it('normalises each emoji to the form of the server', () => {
   expect([formOf('👍\ufe0f'), formOf('👍🏽'), formOf('❤\ufe0f'), formOf(':party:')]).toEqual([
     '👍',
     '👍🏽',

@@ -31,7 +31,7 @@ function start(pages: string[][]) {
   return { emoji, get, tell };
 }
 
-it('has all of a workspace, as texts name them', async () => {
+it('lists all emoji of a workspace by the names used in text', async () => {
   const { emoji } = start([['cat', 'dog'], ['fox']]);
   await emoji.load();
   expect(emoji.names).toEqual([
@@ -41,7 +41,7 @@ it('has all of a workspace, as texts name them', async () => {
   ]);
 });
 
-it('reads them again when its workspace has others', async () => {
+it('reloads when the emoji of the workspace change', async () => {
   const { emoji, get, tell } = start([['cat']]);
   await emoji.load();
   tell('w2');

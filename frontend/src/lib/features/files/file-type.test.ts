@@ -4,8 +4,8 @@ import { fileTypeOf } from './file-type.ts';
 
 const PNG = { media_type: 'image/png', status: 'ready', kind: 'file' } as const;
 
-describe('what a file looks like', () => {
-  it('is a picture where the server has smaller ones of it', () => {
+describe('fileTypeOf', () => {
+  it('is a picture if the server has thumbnails', () => {
     expect(fileTypeOf({ ...PNG, thumbhash: 'YJqGPQw7sFlslqhFafSE' })).toBe('picture');
     // A decompression bomb: 20,000 pixels square in a file of 48 KB.
     const bomb = { ...PNG, width: 20_000, height: 20_000, thumbhash: null };
@@ -14,7 +14,7 @@ describe('what a file looks like', () => {
     expect(fileTypeOf({ ...PNG, status: 'pending', thumbhash: 'YJqGPQw7sFlslqhFafSE' })).toBe('file');
   });
 
-  it('never leads to the original where a smaller picture is meant', () => {
+  it('never uses the original in place of a thumbnail', () => {
     const upload = { id: '1', name: 'a b.png', thumbhash: 'YJqGPQw7sFlslqhFafSE' };
     expect(pictureUrl(upload, 320)).toBe('/files/1/a%20b.png?size=320');
     expect(pictureUrl({ ...upload, thumbhash: null }, 320)).toBeNull();

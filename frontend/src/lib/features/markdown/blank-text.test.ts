@@ -13,10 +13,10 @@ it.each([
   '\u115f\u1160\u3164\uffa0',
   '\u2800',
   '\u{e0041}\u{e007f}\u{e0100}'
-])('%j shows nothing', (text) => expect(isBlank(text)).toBe(true));
+])('%j is blank', (text) => expect(isBlank(text)).toBe(true));
 
 it.each(['.', '\u200ba', 'ㄱ', '⠁', '👩\u200d💻', '\u0301', '\u06dd', '\uf8ff', '\u{1fae0}', '\u{1fbff}'])(
-  '%j shows something',
+  '%j is not blank',
   (text) => expect(isBlank(text)).toBe(false)
 );
 
@@ -27,6 +27,6 @@ it.each([
   ['\u001b[1;38:5:1ma\u001b[Kb', 'ab'],
   ['\u001bb\u001b[1', 'b[1'],
   ['\u001b[1\nb', '[1\nb']
-])('%j is sent without control characters but tabs and line breaks', (text, sent) => {
+])('%j is sent without control characters except tabs and line breaks', (text, sent) => {
   expect(withoutControls(text)).toBe(sent);
 });

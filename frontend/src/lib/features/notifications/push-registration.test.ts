@@ -36,14 +36,14 @@ beforeEach(() => {
 
 afterEach(() => vi.unstubAllGlobals());
 
-describe('a device that is woken', () => {
-  it('is told of in each session of whom it is woken for', async () => {
+describe('push registration', () => {
+  it('is reported in each session of its account', async () => {
     enablePush('anna');
     await renewRegistration(api, 'anna');
     expect(posted).toEqual([told('https://push.test/1')]);
   });
 
-  it('is not woken for somebody else, nor once it was turned off', async () => {
+  it('is not reported for another account or when disabled', async () => {
     await renewRegistration(api, 'anna');
     enablePush('anna');
     await renewRegistration(api, 'ben');
@@ -52,7 +52,7 @@ describe('a device that is woken', () => {
     expect(posted).toEqual([]);
   });
 
-  it('is left alone where the browser allows nothing, or wakes it no more', async () => {
+  it('is not reported without permission or subscription', async () => {
     enablePush('anna');
     permission = 'denied';
     await renewRegistration(api, 'anna');
@@ -62,7 +62,7 @@ describe('a device that is woken', () => {
     expect(posted).toEqual([]);
   });
 
-  it('is told of by its new address when the browser gives it one', async () => {
+  it('reports the new endpoint when the browser changes it', async () => {
     const asked: unknown[] = [];
     const push = {
       subscribe: (options: unknown) => {

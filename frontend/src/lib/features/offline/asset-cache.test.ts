@@ -38,8 +38,8 @@ beforeEach(() => {
   kept = open();
 });
 
-describe('what was read', () => {
-  it('is there again, as it was read', async () => {
+describe('asset cache', () => {
+  it('returns a response as it was stored', async () => {
     const response = of(5, { 'content-type': 'image/webp', 'content-encoding': 'gzip' });
     await kept.store(PICTURE_CACHE, '/a', response, kept.era);
     const found = await open().find(PICTURE_CACHE, '/a');
@@ -49,7 +49,7 @@ describe('what was read', () => {
     expect(await kept.find(READ_CACHE, '/a')).toBeUndefined();
   });
 
-  it('stays within its bound, also after a new start, and what was looked at longest ago goes first', async () => {
+  it('stays within its size limit after a restart and evicts the least recently used', async () => {
     await keep(PICTURE_CACHE, '/a', 40);
     await keep(READ_CACHE, '/b', 30);
     await keep(PICTURE_CACHE, '/c', 30);
@@ -64,19 +64,19 @@ describe('what was read', () => {
     expect([caches.urls(PICTURE_CACHE), caches.urls(READ_CACHE)]).toEqual([['/c', '/d'], ['/e']]);
   });
 
-  it('is so many answers at most, whatever pictures there are', async () => {
+  it('limits the number of responses independently of pictures', async () => {
     await keep(PICTURE_CACHE, '/a', 1);
     for (const url of ['/1', '/2', '/3', '/4']) await keep(READ_CACHE, url, 1);
     expect([caches.urls(PICTURE_CACHE), caches.urls(READ_CACHE)]).toEqual([['/a'], ['/2', '/3', '/4']]);
   });
 
-  it('is not what is large', async () => {
+  it('rejects large responses', async () => {
     await keep(PICTURE_CACHE, '/a', 61);
     await kept.store(PICTURE_CACHE, '/b', of(1, { 'content-length': '61' }), kept.era);
     expect(caches.urls(PICTURE_CACHE)).toEqual([]);
   });
 
-  it('is forgotten with the session, and so is what was asked for in it', async () => {
+  it('is cleared with the session, including responses in flight', async () => {
     await keep(PICTURE_CACHE, '/a', 1);
     await keep(READ_CACHE, '/b', 1);
     const { era } = kept;
@@ -87,7 +87,7 @@ describe('what was read', () => {
     expect(caches.urls(READ_CACHE)).toEqual(['/c']);
   });
 
-  it('is forgotten where somebody else may sit here from now on', () => {
+  it('is cleared by requests that change the account', () => {
     const made = ['/r1/auth/signin', '/r1/auth/signin/challenge', '/r1/auth/signup', '/r1/auth/passkeys/signin/finish'];
     for (const path of [...made, '/r1/auth/logout']) expect(changesAccount('POST', path)).toBe(true);
     expect(changesAccount('DELETE', '/r1/users/me')).toBe(true);

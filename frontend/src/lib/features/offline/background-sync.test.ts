@@ -49,8 +49,8 @@ beforeEach(() => {
   [kept, dropped] = [[], []];
 });
 
-describe('what was left unsent', () => {
-  it('goes out in order, of whoever is signed in, and not what was refused before', async () => {
+describe('background sync', () => {
+  it('sends the messages of the signed-in account in order, without failed ones', async () => {
     await write('one', { reply_to: 'm1' });
     await write('refused before', { state: 'failed' });
     await write('two', { conversation_id: 'c2', thread_id: 't1' });
@@ -65,7 +65,7 @@ describe('what was left unsent', () => {
     expect(left()).toEqual(['refused before', 'of another account']);
   });
 
-  it('stays for the app from the first refusal of a conversation on', async () => {
+  it('leaves a conversation to the app after its first refusal', async () => {
     for (const content of ['one', 'not allowed', 'after it']) await write(content);
     await write('elsewhere', { conversation_id: 'c2' });
     server.refusals.set('not allowed', new ApiError(403, 'forbidden', ''));
@@ -74,7 +74,7 @@ describe('what was left unsent', () => {
     expect(left()).toEqual(['not allowed', 'after it']);
   });
 
-  it('is tried again where that is worth it', async () => {
+  it('retries after temporary errors', async () => {
     for (const [status, code] of [
       [0, 'network'],
       [429, 'slow_mode'],
@@ -93,7 +93,7 @@ describe('what was left unsent', () => {
     expect(left()).toEqual(['later']);
   });
 
-  it('takes along the files that are there, and waits for the others', async () => {
+  it('sends uploaded files and waits for the others', async () => {
     await write('with one', { files: [taken('a')] });
     await write('with another', { conversation_id: 'c2', files: [taken('a'), taken('b')] });
     kept = [

@@ -17,7 +17,7 @@ function page(readyState: DocumentReadyState) {
   return { register, load: () => window.dispatchEvent(new Event('load')) };
 }
 
-it('brings the files of the app once the page has been there for a while', () => {
+it('registers the worker five seconds after the page has loaded', () => {
   const { register, load } = page('interactive');
   registerWorker();
   vi.advanceTimersByTime(60_000);
@@ -29,14 +29,14 @@ it('brings the files of the app once the page has been there for a while', () =>
   expect(register.mock.calls).toEqual([['/service-worker.js', { type: 'module' }]]);
 });
 
-it('does so too where the page was there first', () => {
+it('registers the worker if the page has already loaded', () => {
   const { register } = page('complete');
   registerWorker();
   vi.advanceTimersByTime(5_000);
   expect(register).toHaveBeenCalledOnce();
 });
 
-it('does nothing in a browser without them', () => {
+it('does nothing in a browser without service workers', () => {
   page('complete');
   vi.stubGlobal('navigator', {});
   expect(registerWorker).not.toThrow();

@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import { PeopleStore } from './people.svelte.ts';
 
-describe('names of people in a large conversation', () => {
-  it('are kept by conversation, as they are heard', () => {
+describe('PeopleStore', () => {
+  it('keeps names by conversation', () => {
     const people = new PeopleStore({ get: vi.fn() });
     people.add('c1', { id: 'mai', name: 'Mai' });
     people.add('c1', { id: 'mai', name: 'Mai Trần' });
@@ -10,7 +10,7 @@ describe('names of people in a large conversation', () => {
     expect([people.nameOf('c2', 'mai'), people.in('c2')]).toEqual([undefined, []]);
   });
 
-  it('become others where somebody is known, once that is told', () => {
+  it('renames known people on events', () => {
     const people = new PeopleStore({ get: vi.fn() });
     people.add('c1', { id: 'mai', name: 'Mai' });
     people.add('c2', { id: 'jo', name: 'Jonas' });
@@ -21,7 +21,7 @@ describe('names of people in a large conversation', () => {
     ]);
   });
 
-  it('are asked for once, and again after a failure', async () => {
+  it('loads a name once, and again after a failure', async () => {
     const get = vi.fn().mockRejectedValueOnce(new Error('away')).mockResolvedValue({ display_name: 'Jonas' });
     const people = new PeopleStore({ get });
     await people.find('c1', 'jo');
@@ -32,7 +32,7 @@ describe('names of people in a large conversation', () => {
     expect(get).toHaveBeenCalledTimes(2);
   });
 
-  it('are looked for on the server', async () => {
+  it('searches on the server', async () => {
     const get = vi.fn().mockResolvedValue({ items: [{ user_id: 'jo', display_name: 'Jonas' }] });
     expect(await new PeopleStore({ get }).search('c1', 'jon', 6)).toEqual([{ id: 'jo', name: 'Jonas' }]);
     expect(get).toHaveBeenCalledWith('/conversations/c1/members', { q: 'jon', page_size: 6 });

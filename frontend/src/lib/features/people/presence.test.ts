@@ -22,8 +22,8 @@ const people = (count: number) =>
 
 const watched = () => live.told.filter(({ type }) => type === 'presence.watch').map(({ payload }) => payload.user_ids);
 
-describe('who is here', () => {
-  it('is asked for of those whom answers have named, and told together', () => {
+describe('PresenceStore', () => {
+  it('watches the people in responses and applies the states of one frame', () => {
     presence.add(people(2));
     presence.add(people(2));
     vi.advanceTimersByTime(10_000);
@@ -32,7 +32,7 @@ describe('who is here', () => {
     expect([presence.of('u0'), presence.of('u1')]).toEqual(['offline', 'dnd']);
   });
 
-  it('is asked for again on another connection, of no more people than the server takes', () => {
+  it('watches again after a reconnect, at most 500 people', () => {
     presence.add(people(501));
     vi.advanceTimersByTime(10_000);
     live.greet();
@@ -41,7 +41,7 @@ describe('who is here', () => {
     expect(watched()[1]).not.toContain('u0');
   });
 
-  it('is not known while the line is lost, nor after that until it is told anew', () => {
+  it('is unknown while the connection is lost, until it is reported again', () => {
     const state = Object.assign(live, { isLost: false, wasLost: false });
     presence.add([{ ...people(1)[0], presence: 'online' } as Member]);
     expect([presence.of('u0'), presence.of('u1', 'offline')]).toEqual(['online', 'offline']);
@@ -54,7 +54,7 @@ describe('who is here', () => {
     expect([presence.of('u0'), presence.of('u1', 'offline')]).toEqual(['away', 'offline']);
   });
 
-  it('stays as it was through a loss that nobody noticed', () => {
+  it('survives a short loss of the connection', () => {
     presence.add([{ ...people(1)[0], presence: 'online' } as Member]);
     live.lose();
     live.greet();
@@ -62,10 +62,10 @@ describe('who is here', () => {
   });
 });
 
-describe('what one chose', () => {
+describe('own presence', () => {
   const said = () => live.told.filter(({ type }) => type === 'presence').map(({ payload }) => payload.status);
 
-  it('is told at once, and kept for the other devices', async () => {
+  it('is sent at once and saved for other devices', async () => {
     await presence.choose('dnd');
     expect(session.updatePreferences).toHaveBeenCalledWith({ chosen_presence: 'dnd' });
     // The event about the account reports the same value.
@@ -73,14 +73,14 @@ describe('what one chose', () => {
     expect([presence.own, said()]).toEqual(['dnd', ['dnd']]);
   });
 
-  it('is what was chosen on another device', () => {
+  it('follows the choice on another device', () => {
     presence.follow('away');
     expect([presence.own, said()]).toEqual(['away', ['away']]);
     presence.follow('online');
     expect([presence.own, said()]).toEqual(['online', ['away', 'online']]);
   });
 
-  it('is taken back where the server does not take it', async () => {
+  it('is reverted if the server refuses it', async () => {
     session.updatePreferences.mockRejectedValueOnce(new Error('no network'));
     await expect(presence.choose('dnd')).rejects.toThrow('no network');
     expect([presence.own, said()]).toEqual(['online', ['dnd', 'online']]);

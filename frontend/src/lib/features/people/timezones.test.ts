@@ -10,8 +10,8 @@ function offset(zone: string, at: Date): number | undefined {
   return ahead === undefined ? undefined : ahead - at.getTimezoneOffset();
 }
 
-describe('a time zone', () => {
-  it('is so far ahead, half hours and summer included', () => {
+describe('time zones', () => {
+  it('have an offset, including half hours and daylight saving time', () => {
     expect(offset('UTC', WINTER)).toBe(0);
     expect(offset('Europe/Berlin', WINTER)).toBe(60);
     expect(offset('Europe/Berlin', SUMMER)).toBe(120);
@@ -21,13 +21,13 @@ describe('a time zone', () => {
     expect(offset('Mars/Olympus', WINTER)).toBeUndefined();
   });
 
-  it('is told to the server where it has a name', () => {
+  it('are sent to the server by name', () => {
     for (const zone of ['UTC', 'Asia/Ho_Chi_Minh', 'America/Argentina/Buenos_Aires', 'Etc/GMT+12'])
       expect(namedZone(zone)).toBe(zone);
     for (const zone of ['+07:00', 'Etc/Unknown', '']) expect(namedZone(zone)).toBeUndefined();
   });
 
-  it('is listed once, by its name of today', () => {
+  it('are listed once, by their current names', () => {
     const all = zones('Europe/Berlin');
     expect(all).toEqual([...new Set(all)].sort());
     expect(all).toEqual(expect.arrayContaining(['Asia/Ho_Chi_Minh', 'Europe/Kyiv', 'UTC']));
@@ -36,7 +36,7 @@ describe('a time zone', () => {
     expect(zones('Mars/Olympus')).toContain(listed('Mars/Olympus'));
   });
 
-  it('has a part of the world and a city', () => {
+  it('have a region and a city', () => {
     expect(parts('Asia/Ho_Chi_Minh')).toEqual(['Asia', 'Ho Chi Minh']);
     expect(parts('America/Indiana/Tell_City')).toEqual(['America', 'Indiana, Tell City']);
     expect(parts('UTC')).toEqual([undefined, 'UTC']);

@@ -12,7 +12,7 @@ function made(put: () => Promise<unknown> = () => Promise.resolve({})) {
   return { live, get, votes };
 }
 
-it('learns what one has chosen, once for each connection, and hears it from other devices', async () => {
+it('loads own votes once per connection and follows other devices', async () => {
   const { live, get, votes } = made();
   expect(votes.of(POLL)).toBeUndefined();
   await Promise.all([votes.load(POLL), votes.load(POLL)]);
@@ -28,7 +28,7 @@ it('learns what one has chosen, once for each connection, and hears it from othe
   expect(get).toHaveBeenCalledTimes(2);
 });
 
-it('shows what was chosen while it was asked what had been', async () => {
+it('keeps a vote cast during a load', async () => {
   const { live, get, votes } = made();
   let answer: (own: { choices: number[] }) => void = () => undefined;
   get.mockImplementation(() => new Promise((resolve) => (answer = resolve)));
@@ -40,7 +40,7 @@ it('shows what was chosen while it was asked what had been', async () => {
   expect(votes.of(POLL)).toEqual([2]);
 });
 
-it('shows a vote at once, and takes it back where it is refused', async () => {
+it('shows a vote at once and reverts a refused one', async () => {
   const { votes } = made(() => Promise.reject(new Error('closed')));
   await votes.load(POLL);
   const voting = votes.vote(POLL, [0]);

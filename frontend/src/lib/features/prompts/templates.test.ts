@@ -9,14 +9,14 @@ it('finds each variable once, in order', () => {
   expect(variablesOf('Nothing { here } {{}} {{\n}}')).toEqual([]);
 });
 
-it('fills all places of a variable, and nothing that a value brings', () => {
+it('fills all occurrences of a variable, and none inside a value', () => {
   expect(fill(TEMPLATE, { topic: ' {{the team}} ', 'the team': 'Harbour' })).toBe(
     'Write a note about {{the team}} for Harbour. Again: {{the team}}.'
   );
   expect(fill('{{a}} and {{b}}', { a: '$&' })).toBe('$& and');
 });
 
-it('shows variables apart from words', () => {
+it('separates variables from text', () => {
   expect(cutVariables('To {{name}}: hello')).toEqual([
     { text: 'To ', isVariable: false },
     { text: 'name', isVariable: true },
@@ -24,7 +24,7 @@ it('shows variables apart from words', () => {
   ]);
 });
 
-it('looks for prompts only at the beginning of what is written', () => {
+it('suggests prompts only at the start of the text', () => {
   expect(promptAskedAt('/', 1)).toBe('');
   expect(promptAskedAt('/status no', 10)).toBe('status no');
   expect(promptAskedAt('/status', 0)).toBeNull();

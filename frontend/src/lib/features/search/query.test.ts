@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { asText, pendingIn, extractChips, wordsOf } from './query.ts';
 
-describe('takeChips', () => {
-  it('takes an operator when a space follows it', () => {
+describe('extractChips', () => {
+  it('extracts an operator followed by a space', () => {
     expect(extractChips('from:anna')).toEqual({ chips: [], rest: 'from:anna' });
     expect(extractChips('from:@anna plan')).toEqual({ chips: [{ op: 'from', value: 'anna' }], rest: 'plan' });
     expect(extractChips('plan in:#general ')).toEqual({ chips: [{ op: 'in', value: 'general' }], rest: 'plan ' });
   });
 
-  it('takes all of them when nothing more is typed', () => {
+  it('extracts all operators at the end of typing', () => {
     expect(extractChips('a before:2026-11 has:files is:pinned', true)).toEqual({
       chips: [
         { op: 'before', value: '2026-11' },
@@ -19,18 +19,18 @@ describe('takeChips', () => {
     });
   });
 
-  it('takes names with spaces when their quotation mark is closed', () => {
+  it('extracts quoted names with spaces after the closing quote', () => {
     expect(extractChips('from:"Anna Be')).toEqual({ chips: [], rest: 'from:"Anna Be' });
     expect(extractChips('from:"Anna Berg"')).toEqual({ chips: [{ op: 'from', value: 'Anna Berg' }], rest: '' });
   });
 
-  it('takes what phones and wide keyboards write', () => {
+  it('accepts typographic quotes and full-width characters', () => {
     expect(extractChips('from:“Anna Berg”')).toEqual({ chips: [{ op: 'from', value: 'Anna Berg' }], rest: '' });
     expect(extractChips('has：file “good day”')).toEqual({ chips: [{ op: 'has', value: 'file' }], rest: '"good day"' });
     expect(extractChips('“good day”')).toEqual({ chips: [], rest: '“good day”' });
   });
 
-  it('leaves what only looks like one', () => {
+  it('leaves text that only resembles an operator', () => {
     for (const text of [
       'https://example.org ',
       'has:nothing ',
@@ -46,7 +46,7 @@ describe('takeChips', () => {
 });
 
 describe('pendingIn', () => {
-  it('is the operator at the end', () => {
+  it('finds the operator at the end', () => {
     expect(pendingIn('plan from:an')).toEqual({ op: 'from', value: 'an', from: 5 });
     expect(pendingIn('in:')).toEqual({ op: 'in', value: '', from: 0 });
     expect(pendingIn('from:"Anna B')).toEqual({ op: 'from', value: 'Anna B', from: 0 });
@@ -56,7 +56,7 @@ describe('pendingIn', () => {
   });
 });
 
-it('writes what the server reads', () => {
+it('writes the query syntax of the server', () => {
   const chips = [
     { op: 'from', value: 'Anna Berg' },
     { op: 'in', value: 'general', id: 'x' },
@@ -65,6 +65,6 @@ it('writes what the server reads', () => {
   expect(asText(chips, ' plan ')).toBe('from:"Anna Berg" has:file plan');
 });
 
-it('knows the words', () => {
+it('extracts the words of a query', () => {
   expect(wordsOf('"good morning" dash* -late')).toBe('good morning dash');
 });

@@ -39,8 +39,8 @@ function server(answer: (query: Record<string, unknown>) => SearchResults | Prom
 
 const settled = () => new Promise((resolve) => setTimeout(resolve));
 
-describe('Search', () => {
-  it('adds pages without what came twice', async () => {
+describe('SearchStore', () => {
+  it('appends pages without duplicates', async () => {
     const { api } = server(({ cursor }) => (cursor ? results(['b', 'c']) : results(['a', 'b'], { next: 'x' })));
     const search = new SearchStore(api);
     await search.run(ask());
@@ -50,7 +50,7 @@ describe('Search', () => {
     expect([search.hasMore, search.total?.count]).toEqual([false, 2]);
   });
 
-  it('keeps the answer to what was asked last', async () => {
+  it('keeps the response to the latest query', async () => {
     let release = (_: SearchResults): void => undefined;
     const slow = new Promise<SearchResults>((resolve) => (release = resolve));
     const { api } = server(({ q, limit }) => (q === 'slow' && limit === 20 ? slow : results(['new'])));
@@ -62,7 +62,7 @@ describe('Search', () => {
     expect(search.items.map(({ message }) => message?.id)).toEqual(['new']);
   });
 
-  it('says what to leave out where nothing is found, the best first', async () => {
+  it('suggests filters to drop when nothing is found, most results first', async () => {
     const { api } = server(({ q }) => {
       const text = String(q);
       if (!text.includes('has:')) return results(['a']);
@@ -82,7 +82,7 @@ describe('Search', () => {
     ]);
   });
 
-  it('asks for chosen people by their ids', () => {
+  it('sends chosen people by id', () => {
     const chips = [
       { op: 'from', value: 'Anna', id: 'a' },
       { op: 'from', value: 'Ben', id: 'b' },
@@ -98,8 +98,8 @@ describe('Search', () => {
   });
 });
 
-describe('Asking', () => {
-  it('makes chips of what is complete', () => {
+describe('QueryInput', () => {
+  it('turns complete operators into chips', () => {
     const query = new QueryInput();
     query.setText('from:an');
     expect([query.chips.length, query.pending?.value]).toEqual([0, 'an']);
@@ -113,8 +113,8 @@ describe('Asking', () => {
   });
 });
 
-describe('RecentSearches', () => {
-  it('keeps each once, the last first, for one account', () => {
+describe('RecentSearchesStore', () => {
+  it('keeps each search once, latest first, per account', () => {
     const kept = new Map<string, string>();
     const storage = {
       getItem: (key: string) => kept.get(key) ?? null,

@@ -10,7 +10,7 @@ function storage(kept: string | null = null) {
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-it('keeps what was put away, for the account that did it and no other', () => {
+it('keeps dismissed notes by account', () => {
   const store = storage();
   const anna = new DismissedNotesStore('anna', store);
   expect(anna.has('mail')).toBe(false);
@@ -20,7 +20,7 @@ it('keeps what was put away, for the account that did it and no other', () => {
   expect(new DismissedNotesStore('ben', store).has('mail')).toBe(false);
 });
 
-it('shows it again after the time for which it was put away', () => {
+it('shows a note again after its period', () => {
   const anna = new DismissedNotesStore('anna', storage());
   anna.dismiss('mail');
   vi.advanceTimersByTime(6 * DAY);
@@ -29,7 +29,7 @@ it('shows it again after the time for which it was put away', () => {
   expect([anna.has('mail', 7 * DAY), anna.has('mail')]).toEqual([false, true]);
 });
 
-it('takes up what another tab has put away, and forgets the oldest of very many', () => {
+it('follows other tabs and evicts the oldest entries', () => {
   const store = storage();
   const [one, other] = [new DismissedNotesStore('anna', store), new DismissedNotesStore('anna', store)];
   one.dismiss('mail');
@@ -43,14 +43,14 @@ it('takes up what another tab has put away, and forgets the oldest of very many'
   expect([other.has('mail'), other.has('note 59')]).toEqual([false, true]);
 });
 
-it.each(['not json', '[]', 'null', '{"anna/mail":"yesterday"}'])('makes nothing of %s', (kept) => {
+it.each(['not json', '[]', 'null', '{"anna/mail":"yesterday"}'])('ignores damaged storage: %s', (kept) => {
   const anna = new DismissedNotesStore('anna', storage(kept));
   expect(anna.has('mail')).toBe(false);
   anna.dismiss('mail');
   expect(anna.has('mail')).toBe(true);
 });
 
-it('holds for a visit where nothing can be kept', () => {
+it('lasts for the visit without storage', () => {
   const refuse = () => {
     throw new Error('full');
   };

@@ -15,20 +15,20 @@ const done = (...conversations: Conversation[]): StepId[] =>
     .map(({ id }) => id);
 
 it.each<[string, Conversation[], StepId[]]>([
-  ['nobody has done anything', [], []],
-  ['there is only the channel of everybody', [general], []],
-  ['an assistant was opened and not asked', [one('assistant')], []],
+  ['there is no conversation', [], []],
+  ['there is only the default channel', [general], []],
+  ['an assistant chat is empty', [one('assistant')], []],
   ['an assistant was asked', [one('assistant', { ...said, member_count: 2 })], ['assistant']],
-  ['somebody else is here', [{ ...general, member_count: 2 }], ['people']],
-  ['somebody was looked at, and nothing said', [one('single', { member_count: 2 })], ['people']],
-  ['somebody was written to', [one('single', { ...said, member_count: 2 })], ['people', 'chat']],
-  ['a group talks', [one('group', { ...said, member_count: 3 })], ['people', 'chat']],
-  ['a channel was made', [general, one('public_channel', said)], ['channel']]
-])('where %s, that is what is done', (_, conversations, steps) => {
+  ['the default channel has another member', [{ ...general, member_count: 2 }], ['people']],
+  ['a direct chat is empty', [one('single', { member_count: 2 })], ['people']],
+  ['a direct chat has a message', [one('single', { ...said, member_count: 2 })], ['people', 'chat']],
+  ['a group has a message', [one('group', { ...said, member_count: 3 })], ['people', 'chat']],
+  ['a channel was created', [general, one('public_channel', said)], ['channel']]
+])('marks the finished steps when %s', (_, conversations, steps) => {
   expect(done(...conversations)).toEqual(['account', ...steps]);
 });
 
-it('asks for notifications only where they can be had', () => {
+it('includes notifications only if the browser supports them', () => {
   const last = (notifying: 'granted' | 'default' | null) => stepsOf([], notifying).at(-1);
   expect(last(null)?.id).toBe('channel');
   expect(last('default')).toEqual({ id: 'notify', isDone: false });
@@ -43,7 +43,7 @@ function stepsIn({ conversations = [general], isEmpty = true, isLoaded = true, a
   return new FirstStepsStore(app as unknown as App, new DismissedNotesStore('anna', undefined));
 }
 
-it('is there for a newcomer until all is done or it is put away', () => {
+it('is shown to a new user until all is done or it is dismissed', () => {
   const everything = [
     one('assistant', said),
     one('single', { ...said, member_count: 2 }),
@@ -59,7 +59,7 @@ it('is there for a newcomer until all is done or it is put away', () => {
   expect(steps.isShown).toBe(false);
 });
 
-it('is not shown to somebody who has long been here, unless there is nothing else to show', () => {
+it('is hidden for an established user, unless the workspace is empty', () => {
   expect(stepsIn({ isEmpty: false, age: 15 }).isShown).toBe(false);
   expect(stepsIn({ age: 15 }).isShown).toBe(true);
 });

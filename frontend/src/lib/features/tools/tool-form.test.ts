@@ -23,7 +23,7 @@ const known = (fields: ToolField[] | null) => fields ?? expect.fail('no fields')
 const typedOf = (fields: ToolField[], given: Record<string, unknown>) =>
   Object.fromEntries(fields.map((field) => [field.name, textOf(field, givenOf(given, field.name))]));
 
-it('has a field for each argument, by its schema', () => {
+it('creates a field for each argument by its schema', () => {
   const fields = known(fieldsOf(SCHEMA, { ...GIVEN, body: 'line\nline' }));
   expect(fields.map(({ name, kind }) => `${name}:${kind}`)).toEqual([
     'title:line',
@@ -41,12 +41,12 @@ it('has a field for each argument, by its schema', () => {
   expect(fields[2]).toMatchObject({ label: 'body', about: 'What it says.', isRequired: false });
 });
 
-it('gives back what it was given where nothing is changed', () => {
+it('returns the arguments unchanged without edits', () => {
   const fields = known(fieldsOf(SCHEMA, GIVEN));
   expect(argumentsOf(fields, typedOf(fields, GIVEN), GIVEN)).toEqual(GIVEN);
 });
 
-it('reads what was typed by its type, and leaves out what is empty', () => {
+it('parses input by type and omits empty fields', () => {
   const fields = known(fieldsOf(SCHEMA, GIVEN));
   const typed = {
     ...typedOf(fields, GIVEN),
@@ -68,13 +68,13 @@ it('reads what was typed by its type, and leaves out what is empty', () => {
   });
 });
 
-it('keeps null where a field that had it stays empty', () => {
+it('keeps null for an empty field that was null', () => {
   const given = { title: 'abc', number: 1, until: null };
   const fields = known(fieldsOf(SCHEMA, given));
   expect(argumentsOf(fields, typedOf(fields, given), given)).toEqual(given);
 });
 
-it('says what is wrong with what was typed', () => {
+it('explains invalid input', () => {
   const fields = known(fieldsOf(SCHEMA, GIVEN));
   const problem = (name: string, text: string) =>
     problemOf(
@@ -95,12 +95,12 @@ it('says what is wrong with what was typed', () => {
   expect(problem('body', '')).toBeUndefined();
 });
 
-it('says of one character that it is one', () => {
+it('uses the singular for one character', () => {
   const [field] = known(fieldsOf({ properties: { grade: { type: 'string', maxLength: 1 } } }, {}));
   expect(['A', 'AB'].map((text) => problemOf(field!, text))).toEqual([undefined, 'Enter 1 character.']);
 });
 
-it('has no form for what no schema describes', () => {
+it('has no form without a schema', () => {
   expect(fieldsOf(null, GIVEN)).toBeNull();
   expect(fieldsOf({ type: 'object' }, GIVEN)).toBeNull();
   expect(fieldsOf({ type: 'object', properties: {} }, {})).toBeNull();
@@ -109,7 +109,7 @@ it('has no form for what no schema describes', () => {
   expect(readArguments('{"a":1}')).toEqual({ a: 1 });
 });
 
-it('takes a name for what it is, whatever it is called', () => {
+it('accepts property names like constructor', () => {
   const schema = { type: 'object', properties: { constructor: { type: 'string' } } };
   const fields = known(fieldsOf(schema, {}));
   expect(argumentsOf(fields, { constructor: 'x' }, {})).toEqual({ constructor: 'x' });

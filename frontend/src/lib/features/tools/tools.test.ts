@@ -23,7 +23,7 @@ const forge: OfferedServer = {
   ]
 };
 
-it('makes the prompts of a server out of what they ask for, and nothing else', async () => {
+it('builds prompts from those of a server and their arguments', async () => {
   const post = vi.fn(() => Promise.resolve({ text: 'What is to be done?' }));
   const api = { post } as unknown as Api;
   const [triage, greet] = madePrompts(api, [forge, { ...forge, id: 'bare', prompts: [] }]);
@@ -35,7 +35,7 @@ it('makes the prompts of a server out of what they ask for, and nothing else', a
   expect(post).toHaveBeenCalledWith('/mcp_servers/forge/prompts', asked);
 });
 
-it('knows which accounts are connected, and takes one back', async () => {
+it('lists connected accounts and disconnects one', async () => {
   const box = { server_id: 'box', server: 'Box', description: null, state: 'connected', connected_at: '2026-11-26' };
   const calls: unknown[] = [];
   const api = {

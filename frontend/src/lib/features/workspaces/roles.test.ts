@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { rolesToGive } from './roles.ts';
 
-it('lets nobody give what they do not have', () => {
+it('allows only roles below one’s own', () => {
   expect(rolesToGive('owner')).toEqual(['admin', 'member', 'guest']);
   expect(rolesToGive('admin')).toEqual(['member', 'guest']);
   expect(rolesToGive('member')).toEqual([]);

@@ -29,7 +29,7 @@ function fake(...list: Workspace[]) {
 
 const changed = { type: 'workspace.changed', payload: { workspace_id: 'harbour' } };
 
-it('hears that one was renamed, and that this account is no longer in it', async () => {
+it('follows renames and the removal of this account', async () => {
   const { server, live, workspaces, lost, names } = fake(workspace('own'), workspace('harbour', 'Harbor'));
   await workspaces.load();
   server.list = [workspace('own'), workspace('harbour', 'Harbour')];
@@ -42,7 +42,7 @@ it('hears that one was renamed, and that this account is no longer in it', async
   expect(names()).toEqual(['own']);
 });
 
-it('does not say that one is lost which was left from here, even when the news is faster than the answer', async () => {
+it('does not report a workspace as lost that was left here', async () => {
   const { live, workspaces, lost, names } = fake(workspace('own'), workspace('harbour'));
   await workspaces.load();
   const leaving = workspaces.leave('harbour');
@@ -53,7 +53,7 @@ it('does not say that one is lost which was left from here, even when the news i
   expect(lost).not.toHaveBeenCalled();
 });
 
-it('asks once more for what changed while an answer was on its way, and no more than that', async () => {
+it('reloads once for changes during a load', async () => {
   const { server, live, workspaces, names } = fake(workspace('own'));
   server.isHolding = true;
   const loading = workspaces.load();
@@ -68,7 +68,7 @@ it('asks once more for what changed while an answer was on its way, and no more 
   expect(server.asked).toBeLessThanOrEqual(3);
 });
 
-it('asks again at each hello, for before it nothing was heard; but not while the page opens', async () => {
+it('reloads on each hello except the first', async () => {
   const { server, live, workspaces } = fake(workspace('own'));
   await workspaces.load();
   live.greet();
@@ -78,7 +78,7 @@ it('asks again at each hello, for before it nothing was heard; but not while the
   await vi.waitFor(() => expect(server.asked).toBe(2));
 });
 
-it('asks again at a first hello that comes late', async () => {
+it('reloads on a late first hello', async () => {
   const { server, live, workspaces } = fake(workspace('own'));
   vi.useFakeTimers();
   await workspaces.load();

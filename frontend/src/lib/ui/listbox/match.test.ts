@@ -9,7 +9,7 @@ describe('rank', () => {
     expect(rank('Quill', 'rel')).toBeUndefined();
   });
 
-  it('does not mind accents or the order of words', () => {
+  it('ignores accents and the order of words', () => {
     expect(rank('Mai Trần', 'tran')).toBe(1);
     expect(rank('Đà Nẵng', 'da nang')).toBe(0);
     expect(rank('Mai Trần', 'tran mai')).toBe(3);
@@ -17,19 +17,19 @@ describe('rank', () => {
 });
 
 describe('split', () => {
-  it('cuts where the match stands, accents kept', () => {
+  it('splits at the match and keeps accents', () => {
     expect(split('Mai Trần', 'tra')).toEqual({ before: 'Mai ', match: 'Trầ', after: 'n' });
     expect(split('Aurelie', 'REL')).toEqual({ before: 'Au', match: 'rel', after: 'ie' });
   });
 
-  it('gives the whole text back where it cannot', () => {
+  it('returns the whole text without a match', () => {
     expect(split('Quill', 'zzz')).toEqual({ before: 'Quill', match: '', after: '' });
     expect(split('Quill', ' ')).toEqual({ before: 'Quill', match: '', after: '' });
   });
 });
 
 describe('best', () => {
-  it('keeps the order of equals and stops at the limit', () => {
+  it('keeps the order of equal ranks and stops at the limit', () => {
     const names = ['Aurelie', 'Release', 'Relay', 'Quill'];
     expect(best(names, 'rel', (name) => name, 2)).toEqual(['Release', 'Relay']);
     expect(best(names, '', (name) => name, 2)).toEqual(['Aurelie', 'Release']);

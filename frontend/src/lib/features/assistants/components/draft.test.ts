@@ -25,7 +25,7 @@ const QUILL: Assistant = {
   updated_at: '2026-11-20T09:00:00.000Z'
 };
 
-it('says nothing has changed until something has, and again when it is kept', () => {
+it('reports unsaved changes until they are saved', () => {
   const draft = new AssistantDraft(QUILL);
   expect(draft.isChanged).toBe(false);
   draft.starters.push('');
@@ -37,7 +37,7 @@ it('says nothing has changed until something has, and again when it is kept', ()
   expect(draft.isChanged).toBe(false);
 });
 
-it('asks for what the server takes: words trimmed, what is left empty cleared', () => {
+it('trims text and sends empty fields as null', () => {
   const draft = new AssistantDraft(QUILL);
   draft.form.values.name = '  Quill 2 ';
   draft.form.values.description = ' ';
@@ -46,7 +46,7 @@ it('asks for what the server takes: words trimmed, what is left empty cleared', 
   expect(draft.input).toMatchObject({ name: 'Quill 2', description: '', max_answer_tokens: null, temperature: null });
 });
 
-it('begins a new one that everyone may ask', () => {
+it('starts with an assistant that everyone may use', () => {
   expect(new AssistantDraft(null).input).toEqual({
     name: '',
     description: '',
@@ -63,7 +63,7 @@ it('begins a new one that everyone may ask', () => {
   });
 });
 
-it('tells which tools it may use when that was changed', () => {
+it('sends the allowed tools only if they were changed', () => {
   const draft = new AssistantDraft({ ...QUILL, tools: [{ server_id: 's1', tools: null }] });
   expect(draft.input).not.toHaveProperty('tools');
   draft.tools = [];

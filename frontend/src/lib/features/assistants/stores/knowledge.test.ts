@@ -40,7 +40,7 @@ function server(files: KnowledgeFile[] = [], shelf: Shelf = { assistant_id: 'a1'
 
 const file = (name: string, size = 4) => new File(['x'.repeat(size)], name);
 
-it('uploads what is chosen, gives it to the assistant, and shows it in front', async () => {
+it('uploads the chosen files, adds them to the assistant and lists them first', async () => {
   const { knowledge, api } = server([fileOf('old')]);
   await knowledge.load();
   expect(knowledge.add([file('a.md'), file('b.md')])).toBe('');
@@ -50,7 +50,7 @@ it('uploads what is chosen, gives it to the assistant, and shows it in front', a
   expect(knowledge.room).toBe(0);
 });
 
-it('says what it can’t take, and takes the rest', async () => {
+it('rejects unsuitable files and uploads the rest', async () => {
   const { knowledge, transport } = server([fileOf('one'), fileOf('two')]);
   await knowledge.load();
   const problem = knowledge.add([file('none.md', 0), file('huge.md', 2_000), file('a.md'), file('b.md')]);
@@ -59,7 +59,7 @@ it('says what it can’t take, and takes the rest', async () => {
   expect(transport).toHaveBeenCalledTimes(1);
 });
 
-it('keeps what failed with its reason; once it is there, it isn’t uploaded again', async () => {
+it('keeps a failed file with its error and retries without a second upload', async () => {
   const { knowledge, api, transport } = server();
   await knowledge.load();
   api.post.mockRejectedValueOnce(new ApiError(503, 'unavailable', 'away'));
@@ -72,7 +72,7 @@ it('keeps what failed with its reason; once it is there, it isn’t uploaded aga
   expect(transport).toHaveBeenCalledTimes(1);
 });
 
-it('does not offer another try for what is refused, and takes it away with its upload', async () => {
+it('offers no retry for a refused file and deletes its upload on removal', async () => {
   const { knowledge, api } = server();
   await knowledge.load();
   api.post.mockRejectedValueOnce(new ApiError(415, 'type_refused', 'no'));
@@ -83,7 +83,7 @@ it('does not offer another try for what is refused, and takes it away with its u
   expect(api.delete).toHaveBeenCalledWith('/uploads/1');
 });
 
-it('follows what the server does with its files, and with no other assistant’s', async () => {
+it('follows events about its own files only', async () => {
   const { knowledge, state, api } = server([fileOf('one', { state: 'reading' })]);
   const live = new FakeLiveUpdates();
   await knowledge.load();
@@ -99,7 +99,7 @@ it('follows what the server does with its files, and with no other assistant’s
   expect(api.get).toHaveBeenCalledTimes(2);
 });
 
-it('knows that a file is ready though it heard so before it had its answer', async () => {
+it('handles a ready event that arrives before the response to the upload', async () => {
   const { knowledge, state, api } = server();
   const live = new FakeLiveUpdates();
   await knowledge.load();
@@ -114,7 +114,7 @@ it('knows that a file is ready though it heard so before it had its answer', asy
   expect(knowledge.adding.size).toBe(0);
 });
 
-it('keeps to one workspace where the files are a section’s', async () => {
+it('scopes the files of a section to one workspace', async () => {
   const { knowledge, api } = server([], { section_id: 's1', workspace_id: 'w1' });
   const live = new FakeLiveUpdates();
   await knowledge.load();
@@ -129,7 +129,7 @@ it('keeps to one workspace where the files are a section’s', async () => {
   expect(api.get).toHaveBeenCalledTimes(2);
 });
 
-it('keeps a workspace’s files apart from those of its assistants and sections', async () => {
+it('separates the files of a workspace from those of its assistants and sections', async () => {
   const { knowledge, api } = server([], { workspace_id: 'w1' });
   const live = new FakeLiveUpdates();
   await knowledge.load();
@@ -145,7 +145,7 @@ it('keeps a workspace’s files apart from those of its assistants and sections'
   expect(api.get).toHaveBeenCalledTimes(2);
 });
 
-it('takes what may be read out of a folder, by its way in it', () => {
+it('takes readable files of a folder with their relative paths', () => {
   const inFolder = (way: string, type = '') => {
     const made = new File(['x'], way.split('/').at(-1) ?? '', { type });
     Object.defineProperty(made, 'webkitRelativePath', { value: way });

@@ -8,24 +8,24 @@ const failing = (password: string, { policy = STRICT, email = '', isCommon = fal
     .filter(({ holds }) => !holds)
     .map(({ id }) => id);
 
-it('ticks off what holds', () => {
+it('marks the rules that a password satisfies', () => {
   expect(failing('')).toEqual(['length', 'upper', 'lower', 'digit', 'common']);
   expect(failing('lower')).toEqual(['length', 'upper', 'digit']);
   expect(failing('Correct-9')).toEqual([]);
   expect(failing('Password1', { isCommon: true })).toEqual(['common']);
 });
 
-it('counts characters and knows letters of every language', () => {
+it('counts code points and recognises letters of all languages', () => {
   expect(failing('Ấm9👋👋👋👋👋')).toEqual([]);
   expect(failing('ĐÀ NẴNG 9')).toEqual(['lower']);
 });
 
-it('asks only what the server asks', () => {
+it('checks only the rules of the server', () => {
   const lax = { min_length: 4, upper: false, lower: false, digit: false, common: false };
   expect(rulesFor(lax, 'abcd', '', true).map(({ id, holds }) => [id, holds])).toEqual([['length', true]]);
 });
 
-it('says that an address is no password', () => {
+it('rejects the email address as a password', () => {
   expect(failing('Elena.V1@harbour.example', { email: ' elena.v1@Harbour.example' })).toEqual(['email']);
   expect(failing('Elena.V1', { email: 'elena.v1@harbour.example' })).toEqual(['email']);
   expect(failing('Elena.V12', { email: 'elena.v1@harbour.example' })).toEqual([]);

@@ -18,7 +18,7 @@ const TEAM: Plan = {
   is_active: true
 };
 
-it('writes a plan as it was read', () => {
+it('survives a round trip through the form', () => {
   const { name, prices, credits, quotas, features, trial_days } = TEAM;
   expect(definitionOf(valuesOf(TEAM), linesOf(TEAM))).toEqual({
     name,
@@ -30,12 +30,12 @@ it('writes a plan as it was read', () => {
   });
 });
 
-it('leaves limits out that are empty, and lines of features too', () => {
+it('omits empty limits and empty feature lines', () => {
   const values = { ...valuesOf(TEAM), answers: '', tokens: ' 1000 ', features: 'One\n\n Two ' };
   expect(definitionOf(values, [])).toMatchObject({ quotas: { tokens: 1_000 }, features: ['One', 'Two'] });
 });
 
-it('says what is wrong', () => {
+it('validates prices, limits and periods', () => {
   expect(priceProblem([])).toBeDefined();
   expect(priceProblem([{ currency: 'VND', text: '1.5' }])).toBeDefined();
   expect(priceProblem([{ currency: 'USD', text: '0' }])).toBeDefined();
@@ -45,7 +45,7 @@ it('says what is wrong', () => {
   expect(problems.credits('many')).toBeDefined();
 });
 
-it('takes any number of bytes as it shows it', () => {
+it('accepts the byte counts that it shows', () => {
   const plan = { ...TEAM, quotas: { storage: 1_000_000_000 } };
   expect(problems.storage(valuesOf(plan).storage)).toBeUndefined();
   expect(definitionOf(valuesOf(plan), []).quotas).toEqual(plan.quotas);

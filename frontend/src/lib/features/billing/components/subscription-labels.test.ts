@@ -12,14 +12,14 @@ const CARD = {
   created_at: '2026-11-01T00:00:00.000Z'
 };
 
-it('takes a card until its month is over', () => {
+it('accepts a card until the end of its month', () => {
   expect(isExpired(CARD, new Date(2028, 7, 31))).toBe(false);
   expect(isExpired(CARD, new Date(2028, 8, 1))).toBe(true);
   expect(isExpired({ ...CARD, exp_month: 12 }, new Date(2028, 11, 31))).toBe(false);
   expect(isExpired({ ...CARD, exp_month: null, exp_year: null })).toBe(false);
 });
 
-it('writes when a card expires', () => {
+it('formats the expiry date of a card', () => {
   expect(expiryOf(CARD)).toBe('08/28');
   expect(expiryOf({ ...CARD, exp_year: null })).toBeNull();
 });

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { editablePrice, localCurrency, minorOf, money, priceIn, tag } from './amounts.ts';
 
-it('writes money in the smallest unit that its currency has', () => {
+it('formats money in the minor unit of its currency', () => {
   expect(money({ amount: 1_100, currency: 'EUR' }, 'en-GB')).toBe('€11.00');
   expect(money({ amount: 290_000, currency: 'VND' }, 'vi-VN')).toBe('290.000\u00a0₫');
   expect(money({ amount: 1_500, currency: 'JPY' }, 'en-GB')).toBe('¥1,500');
@@ -11,13 +11,13 @@ it('writes money in the smallest unit that its currency has', () => {
   expect(money({ amount: 290_000, currency: 'VND' }, 'en-US')).toBe('₫290,000');
 });
 
-it('leaves empty decimals out of a price tag', () => {
+it('omits empty decimals in a price tag', () => {
   expect(tag({ amount: 2_400, currency: 'USD' }, 'en-US')).toBe('$24');
   expect(tag({ amount: 2_450, currency: 'USD' }, 'en-US')).toBe('$24.50');
   expect(tag({ amount: 590_000, currency: 'VND' }, 'en-US')).toBe('₫590,000');
 });
 
-it('knows what is paid with where the reader lives', () => {
+it('derives the local currency from the browser languages', () => {
   expect(localCurrency(['vi'])).toBe('VND');
   expect(localCurrency(['ja-JP'])).toBe('JPY');
   expect(localCurrency(['en-GB', 'de'])).toBe('GBP');
@@ -26,7 +26,7 @@ it('knows what is paid with where the reader lives', () => {
   expect(localCurrency(['xx-', 'tlh'])).toBeUndefined();
 });
 
-it('finds the price in a currency, else the first', () => {
+it('finds the price in a currency, else the first price', () => {
   const prices = [
     { amount: 24, currency: 'USD' },
     { amount: 590_000, currency: 'VND' }
@@ -36,7 +36,7 @@ it('finds the price in a currency, else the first', () => {
   expect(priceIn({ prices: [] }, 'EUR')).toBeUndefined();
 });
 
-it('reads what is typed for an amount', () => {
+it('parses a typed amount', () => {
   expect(minorOf('11', 'USD')).toBe(1_100);
   expect(minorOf(' 11.5 ', 'USD')).toBe(1_150);
   expect(minorOf('11,05', 'EUR')).toBe(1_105);

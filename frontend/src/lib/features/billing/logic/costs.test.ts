@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { costs } from './costs.ts';
 
-it('takes a model without a price, or with one of nothing, for free', () => {
+it('treats a model without a price or with a zero price as free', () => {
   expect(
     [null, undefined, { input: 0, output: 0 }, { input: 0, cached: null, output: 0, search: 9 }].map(costs)
   ).toEqual([false, false, false, false]);

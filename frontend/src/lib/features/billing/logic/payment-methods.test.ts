@@ -25,7 +25,7 @@ const gateway = (name: string, currencies: string[], enabled = true): PaymentGat
   saves_methods: false
 });
 
-it('offers what is on and takes one of the plan’s currencies, the chosen one first', () => {
+it('offers active gateways for the currencies of the plan, the chosen currency first', () => {
   const ways = paymentOptionsFor(
     PLAN,
     [
@@ -42,7 +42,7 @@ it('offers what is on and takes one of the plan’s currencies, the chosen one f
   ]);
 });
 
-it('knows gateways by the server’s table, and others by their names', () => {
+it('names known gateways by the server’s table and others by id', () => {
   expect(['stripe', 'momo', 'another'].map(gatewayName)).toEqual(['Stripe', 'MoMo', 'another']);
   expect(['stripe', 'vnpay'].map(paymentMethodName)).toEqual(['Card', 'VNPAY']);
   expect(['demo', 'stripe', 'paypal', 'momo', 'vnpay', 'another'].filter(renewsByItself)).toEqual(['demo', 'stripe']);

@@ -19,7 +19,7 @@ const usd = (amount: number) => ({ amount, currency: 'USD' });
 const vnd = (amount: number) => ({ amount, currency: 'VND' });
 const names = (plans: readonly Plan[], currency?: string) => inOrder(plans, currency).map(({ name }) => name);
 
-it('offers months before years, and the cheapest first, in the currency that is shown', () => {
+it('sorts plans by interval, then by price in the shown currency', () => {
   const plans = [
     plan('large year', { interval: 'year', prices: [usd(79_000), vnd(5)] }),
     plan('large', { prices: [usd(7_900), vnd(1)] }),
@@ -31,13 +31,13 @@ it('offers months before years, and the cheapest first, in the currency that is 
   expect(names(plans, 'VND')).toEqual(['large', 'elsewhere', 'small', 'large year', 'small year']);
 });
 
-it('offers packs by what one gets', () => {
+it('sorts credit packs by their credits', () => {
   const pack = (credits: number, amount: number) =>
     plan(`${credits}`, { kind: 'credits', interval: null, credits, prices: [usd(amount)] });
   expect(names([pack(5_000, 1), pack(500, 9), pack(1_000, 5)], 'USD')).toEqual(['500', '1000', '5000']);
 });
 
-it('drops a feature that says again how many credits there are', () => {
+it('drops features that repeat the credit amount', () => {
   const of = (credits: number, ...features: string[]) => furtherFeatures({ credits: credits * 1_000_000, features });
   expect(of(2_000, '2,000 credits a month', 'API keys', 'API keys')).toEqual(['API keys']);
   expect(of(24_000, '24.000 credit cho cả năm', '2 months free')).toEqual(['2 months free']);

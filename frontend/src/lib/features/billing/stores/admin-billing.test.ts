@@ -4,7 +4,7 @@ import { AdminPaymentsStore, AdminPaymentStore } from './admin-billing.svelte.ts
 
 const detailsWith = (state: string) => ({ id: 'p1', refunds: [{ id: 'r1', state }] });
 
-it('shows what a decided refund has become, without asking again', async () => {
+it('shows a decided refund without reloading', async () => {
   const get = vi.fn(async () => detailsWith('pending'));
   const post = vi.fn(async () => detailsWith('done'));
   const store = new AdminPaymentStore({ get, post } as unknown as Api, 'p1');
@@ -18,7 +18,7 @@ it('shows what a decided refund has become, without asking again', async () => {
   expect(get).toHaveBeenCalledTimes(1);
 });
 
-it('asks again where a refund has ended meanwhile, and says so', async () => {
+it('reloads when the refund has ended meanwhile, and reports it', async () => {
   const get = vi.fn().mockResolvedValueOnce(detailsWith('pending')).mockResolvedValue(detailsWith('failed'));
   const post = vi.fn().mockRejectedValue(new ApiError(409, 'wrong_state', 'This refund has already ended.'));
   const store = new AdminPaymentStore({ get, post } as unknown as Api, 'p1');
@@ -27,7 +27,7 @@ it('asks again where a refund has ended meanwhile, and says so', async () => {
   await vi.waitFor(() => expect(store.payment.value?.refunds[0]?.state).toBe('failed'));
 });
 
-it('counts payments whose refunds are stuck', async () => {
+it('counts payments with stuck refunds', async () => {
   const get = vi.fn(async () => ({ items: [], total: 2, page: 1, page_size: 1 }));
   expect(await new AdminPaymentsStore({ get } as unknown as Api).stuck()).toBe(2);
   expect(get).toHaveBeenCalledWith('/admin/payments', { refund: 'stuck', page: 1, page_size: 1 });

@@ -17,7 +17,7 @@ function serverOf(...answers: (string | ApiError)[]) {
   return { api: { get } as unknown as Api, get };
 }
 
-it('asks again for a payment until it has ended', async () => {
+it('polls a payment until it has ended', async () => {
   const { api, get } = serverOf('created', 'pending', 'paid');
   const watch = new PaymentWatchStore(api, 'p1');
   const stop = watch.follow(new FakeLiveUpdates());
@@ -29,7 +29,7 @@ it('asks again for a payment until it has ended', async () => {
   stop();
 });
 
-it('asks at once when what one may use has changed', async () => {
+it('reloads at once after a quota update', async () => {
   const { api } = serverOf('pending', 'paid');
   const live = new FakeLiveUpdates();
   const watch = new PaymentWatchStore(api, 'p1');
@@ -40,7 +40,7 @@ it('asks at once when what one may use has changed', async () => {
   expect(watch.payment.value?.status).toBe('paid');
 });
 
-it('goes on while the server is away, and ends where there is no such payment', async () => {
+it('continues while the server is away and stops for an unknown payment', async () => {
   const { api, get } = serverOf(new ApiError(0, 'network', 'away'), 'pending', new ApiError(404, 'not_found', 'gone'));
   const watch = new PaymentWatchStore(api, 'p1');
   watch.follow(new FakeLiveUpdates());
@@ -49,7 +49,7 @@ it('goes on while the server is away, and ends where there is no such payment', 
   expect(watch.payment.error).toBeInstanceOf(ApiError);
 });
 
-it('stops when nobody looks any more', async () => {
+it('stops polling when unfollowed', async () => {
   const { api, get } = serverOf('pending');
   const stop = new PaymentWatchStore(api, 'p1').follow(new FakeLiveUpdates());
   await vi.advanceTimersByTimeAsync(0);
@@ -58,7 +58,7 @@ it('stops when nobody looks any more', async () => {
   expect(get).toHaveBeenCalledTimes(1);
 });
 
-it('begins one payment for one order, however often it is asked for', async () => {
+it('starts one payment per order, even if requested repeatedly', async () => {
   const post = vi.fn(async () => ({ payment_id: 'p1', redirect_url: '', expires_at: '' }));
   const money = new CreditsAccountStore({ post } as unknown as Api);
   await money.startPayment('plan', { gateway: 'stripe' }, { currency: 'EUR', amount: 600 });
@@ -69,7 +69,7 @@ it('begins one payment for one order, however often it is asked for', async () =
   expect(keys[0]).not.toEqual(keys[2]);
 });
 
-it('keeps what one may use as it is told', async () => {
+it('follows quota updates', async () => {
   const live = new FakeLiveUpdates();
   const money = new CreditsAccountStore({} as Api);
   const leave = money.follow(live);

@@ -10,7 +10,7 @@ function expectBetween(after: string | null, before: string | null): string {
   return found;
 }
 
-it('finds one between any two', () => {
+it('finds a position between any two', () => {
   const positions = fc.stringMatching(/^[0-9A-Za-z]{0,6}[1-9A-Za-z]$/);
   fc.assert(
     fc.property(positions, positions, (a, b) => {
@@ -22,7 +22,7 @@ it('finds one between any two', () => {
   );
 });
 
-it('takes what other libraries write', () => {
+it('accepts positions written by other libraries', () => {
   expectBetween('a0', 'a1');
   expectBetween('Zz', 'a0');
   expectBetween('Uzzz', 'V000');
@@ -30,7 +30,7 @@ it('takes what other libraries write', () => {
   expectBetween(null, 'a0');
 });
 
-it('stays short at both ends, and lets many in at one place', () => {
+it('keeps positions short at both ends and for many inserts at one place', () => {
   let [first, last] = [between(null, null), between(null, null)];
   for (let round = 0; round < 5000; round++) {
     first = expectBetween(null, first);
@@ -47,7 +47,7 @@ it('stays short at both ends, and lets many in at one place', () => {
   expect(high.length).toBeLessThan(1000);
 });
 
-it('ends where nothing lies between', () => {
+it('returns the upper bound if there is no position between', () => {
   expect(between('a', 'a') > 'a').toBe(true);
   expect(between('b', 'a') > 'b').toBe(true);
   expect(between('a', 'a0') > 'a').toBe(true);

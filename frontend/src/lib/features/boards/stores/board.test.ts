@@ -61,7 +61,7 @@ const order = (column = 'a') => board.in(column).map(({ id }) => id);
 const tell = (type: string, board_version: number, more: object, conversation_id = 'c') =>
   live.receive({ type, payload: { conversation_id, board_version, ...more } });
 
-it('takes up what is told, and nothing twice', () => {
+it('applies events once and ignores those of other boards', () => {
   tell('task.updated', 4, { task: task('t3', 'U', { version: 2 }) });
   expect(order()).toEqual(['t3', 't1', 't2']);
   tell('task.updated', 4, { task: task('t3', 'Z', { version: 3 }) });
@@ -73,7 +73,7 @@ it('takes up what is told, and nothing twice', () => {
   expect(board.columns.map(({ id }) => id)).toEqual(['first', 'a', 'b']);
 });
 
-it('reads the board anew where something was missed, and not where nothing was', async () => {
+it('reloads after missed events only', async () => {
   live.greet([{ id: 'c', last_seq: 1, board_version: 3 } as never]);
   await vi.runAllTimersAsync();
   expect(server.reads).toBe(1);
@@ -91,7 +91,7 @@ it('reads the board anew where something was missed, and not where nothing was',
   expect(server.reads).toBe(4);
 });
 
-it('moves at once by one position between two others, and back where that is refused', async () => {
+it('moves a card at once between two others and reverts a refused move', async () => {
   const moving = board.move('t3', 'a', 1);
   expect(order()).toEqual(['t1', 't3', 't2']);
   await moving;
@@ -105,7 +105,7 @@ it('moves at once by one position between two others, and back where that is ref
   expect(order('b')).toEqual([]);
 });
 
-it('shows what somebody else has written where a change is refused for it', async () => {
+it('shows the other change after a version conflict', async () => {
   const seen = board.get('t1');
   if (!seen) throw new Error('it is there');
   server.tasks = server.tasks.with(0, task('t1', 'V1', { title: 'Theirs', version: 5 }));
@@ -115,7 +115,7 @@ it('shows what somebody else has written where a change is refused for it', asyn
   expect(board.get('t1')).toMatchObject({ title: 'Theirs', version: 5 });
 });
 
-it('shows what is archived no longer, and again where it is brought back', () => {
+it('hides archived cards and shows restored ones', () => {
   tell('task.updated', 4, { task: task('t2', 'V2', { version: 2, archived_at: '2026-11-26T10:00:00.000Z' }) });
   expect(order()).toEqual(['t1', 't3']);
   expect(board.count).toBe(2);
@@ -123,7 +123,7 @@ it('shows what is archived no longer, and again where it is brought back', () =>
   expect(order()).toEqual(['t1', 't2', 't3']);
 });
 
-it('takes what is told while it is being read after what it has read', async () => {
+it('applies events received during a load after its response', async () => {
   const reading = board.load();
   server.tasks = [task('t1', 'V1')];
   tell('task.created', 4, { task: task('t4', 'V4') });
@@ -131,7 +131,7 @@ it('takes what is told while it is being read after what it has read', async () 
   expect(order()).toContain('t4');
 });
 
-it('names those who have a task by another name as soon as that is told', () => {
+it('renames assignees when their names change', () => {
   tell('task.created', 4, { task: task('t4', 'V4', { assignees: [{ id: 'mai', name: 'Mai' }] }) });
   live.receive({
     type: 'user.changed',

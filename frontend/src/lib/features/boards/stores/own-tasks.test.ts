@@ -4,7 +4,7 @@ import { addressOf, filterOf, OwnTasksStore } from './own-tasks.svelte.ts';
 
 const NOTHING = filterOf(new URLSearchParams());
 
-it('has its filter in the address, there and back', () => {
+it('keeps the filter in the URL', () => {
   expect(addressOf(NOTHING)).toBe('/tasks');
   const filter = { isDone: true, conversationId: 'c1', label: 'Q1 & more', due: 'week' as const };
   const address = addressOf(filter);
@@ -12,7 +12,7 @@ it('has its filter in the address, there and back', () => {
   expect(filterOf(new URLSearchParams('due=never'))).toEqual(NOTHING);
 });
 
-it('asks the server for what is chosen, and remembers what there was to choose from', async () => {
+it('requests the filtered tasks and keeps the filter options', async () => {
   const found = { id: 't', conversation_id: 'c1', labels: ['Docs'], due_at: null } as unknown as OwnTask;
   const get = vi.fn(() => Promise.resolve({ items: [found], page: 1, page_size: 100, total: 1 }));
   const tasks = new OwnTasksStore({ get } as never, () => 0);

@@ -5,7 +5,7 @@ import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
 const messageOf = (id: string, content: string) => ({ id, conversation_id: 'c1', content });
 
-it('shows pinned messages as they are now, also after a time without a connection', async () => {
+it('shows the current pins, including after a reconnect', async () => {
   const there = [messageOf('m2', 'two'), messageOf('m1', 'one')];
   const get = vi.fn(async () => ({ items: [...there], page: 1, page_size: 100, total: there.length }));
   const pins = new PinsStore({ get } as unknown as Api, 'c1');
@@ -35,7 +35,7 @@ it('shows pinned messages as they are now, also after a time without a connectio
   leave();
 });
 
-it('names whoever wrote them by another name as soon as that is told', async () => {
+it('renames senders when their names change', async () => {
   const items = [{ ...messageOf('m1', 'one'), sender: { kind: 'user', id: 'mai', name: 'Mai' } }];
   const get = async () => ({ items, page: 1, page_size: 100, total: 1 });
   const pins = new PinsStore({ get } as unknown as Api, 'c1');

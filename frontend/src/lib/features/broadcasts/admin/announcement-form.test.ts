@@ -4,8 +4,8 @@ import { audienceOf, changeOf, chosenOf, localOf, momentOf } from './announcemen
 
 const nobody = { isEveryone: false, workspaces: [], roles: [], plans: [], people: [] };
 
-describe('the audience of an announcement', () => {
-  it('is everyone, or those whom all that is chosen lets through', () => {
+describe('announcement audience', () => {
+  it('is everyone, or the combination of all chosen filters', () => {
     expect(audienceOf({ ...nobody, isEveryone: true, workspaces: ['w'] })).toEqual({ all: true });
     expect(audienceOf(nobody)).toBeNull();
     expect(audienceOf({ ...nobody, workspaces: ['w'], roles: ['admin'] })).toEqual({
@@ -14,21 +14,21 @@ describe('the audience of an announcement', () => {
     });
   });
 
-  it('is chosen as it was', () => {
+  it('survives a round trip through the form', () => {
     for (const audience of [{ all: true }, { plan_ids: ['p'], user_ids: ['u'] }])
       expect(audienceOf(chosenOf(audience))).toEqual(audience);
     expect(chosenOf(undefined).isEveryone).toBe(true);
   });
 });
 
-describe('a moment in a field', () => {
-  it('comes back as it was, to the minute', () => {
+describe('date and time field', () => {
+  it('survives a round trip, to the minute', () => {
     expect(momentOf(localOf('2026-11-24T22:00:00.000Z'))).toBe('2026-11-24T22:00:00.000Z');
     expect([localOf(null), momentOf(''), momentOf('soon')]).toEqual(['', null, null]);
   });
 });
 
-describe('a change of an announcement', () => {
+describe('changes of an announcement', () => {
   const input: BroadcastInput = {
     title: 't',
     body: 'b',
@@ -40,7 +40,7 @@ describe('a change of an announcement', () => {
     ends_at: null
   };
 
-  it('says of one that has begun nothing that can’t change any more', () => {
+  it('omits the fields that an active announcement can’t change', () => {
     const change = changeOf({ status: 'active' } as Broadcast, input);
     expect(Object.keys(change).sort()).toEqual(['body', 'dismissible', 'ends_at', 'severity', 'title']);
     expect(changeOf({ status: 'scheduled' } as Broadcast, input).audience).toEqual({ all: true });

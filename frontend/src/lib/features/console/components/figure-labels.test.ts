@@ -2,13 +2,13 @@ import { expect, it } from 'vitest';
 import type { Incident } from '../api.ts';
 import { impactWords, incidentWords, summary, timesOf } from './figure-labels.ts';
 
-it('adds what adds up, and takes the most of what doesn’t', () => {
+it('sums counters and takes the maximum of gauges', () => {
   expect(summary('messages', [1, null, 4])).toBe(5);
   expect(summary('connections', [1, null, 4])).toBe(4);
   expect(summary('latency_ms', [null])).toBe(0);
 });
 
-it('names each value by when it begins', () => {
+it('labels each value by the start of its interval', () => {
   const times = timesOf({
     range: '30d',
     from: '2026-11-22T00:00:00Z',
@@ -31,7 +31,7 @@ it('names each value by when it begins', () => {
   expect(times[1]?.label).toContain('23');
 });
 
-it('says an incident’s impact, and nothing if it was not counted', () => {
+it('describes the impact of an incident if it was counted', () => {
   const incident: Incident = {
     kind: 'database',
     detail: null,

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
 import { AdminConversationsStore } from './admin-conversations.svelte.ts';
 
-it('goes from page to page by where the last one ended, and back', async () => {
+it('pages forward and back by cursor', async () => {
   const asked: (string | undefined)[] = [];
   const api = {
     get: (_: string, { before }: { before?: string }) => {

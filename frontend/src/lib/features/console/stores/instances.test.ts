@@ -28,7 +28,7 @@ const all = [
   one('c3', 'other', '1.1.0', null)
 ];
 
-describe('instances', () => {
+describe('InstancesStore', () => {
   it.each([
     [{ text: '', version: '', state: '' as const }, 'a1 b2 c3'],
     [{ text: ' NATTER', version: '', state: '' as const }, 'a1 b2'],
@@ -36,7 +36,7 @@ describe('instances', () => {
     [{ text: '', version: '1.1.0', state: 'fine' as const }, 'c3'],
     [{ text: '', version: '', state: 'wrong' as const }, 'b2'],
     [{ text: 'nobody', version: '', state: '' as const }, '']
-  ])('shows those that %o means', async (filter, expected) => {
+  ])('filters by %o', async (filter, expected) => {
     const instances = new InstancesStore({ get: () => Promise.resolve(all) } as unknown as Api);
     instances.find(filter);
     await expect.poll(() => instances.list.isKnown).toBe(true);

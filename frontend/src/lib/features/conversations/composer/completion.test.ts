@@ -3,8 +3,8 @@ import { completingAt } from './completion.ts';
 
 const at = (text: string) => completingAt(text, text.length);
 
-describe('what can be completed', () => {
-  it('is an emoji from its second letter on', () => {
+describe('completingAt', () => {
+  it('completes an emoji from its second letter on', () => {
     expect(at('Well :ta')).toEqual({ sign: ':', at: 5, query: 'ta', end: 8 });
     expect(at(':+1')?.query).toBe('+1');
     expect(at(':tada:')?.query).toBe('tada:');
@@ -14,13 +14,13 @@ describe('what can be completed', () => {
       expect(at(text), text).toBeNull();
   });
 
-  it('is a channel from the sign on', () => {
+  it('completes a channel from # on', () => {
     expect(at('see #')).toEqual({ sign: '#', at: 4, query: '', end: 5 });
     expect(at('#gen')).toEqual({ sign: '#', at: 0, query: 'gen', end: 4 });
     for (const text of ['# Title', '##', 'issue#1', '# ']) expect(at(text), text).toBeNull();
   });
 
-  it('is what stands before the caret', () => {
+  it('looks only at the text before the caret', () => {
     expect(completingAt('a :tad b', 6)).toEqual({ sign: ':', at: 2, query: 'tad', end: 6 });
   });
 });

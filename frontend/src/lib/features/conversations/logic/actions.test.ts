@@ -15,7 +15,7 @@ const ANSWER = {
 } as unknown as MessageView;
 const ALL = { canWrite: true, canDelete: false, canRead: true, canChooseModel: true };
 
-it('offers for an answer what this browser and this assistant allow', () => {
+it('offers the actions on an answer that the browser and the assistant support', () => {
   expect(actionsOf(ANSWER, ALL)).toEqual(['reply', 'copy', 'read', 'regenerate', 'regenerate_with', 'task', 'report']);
   expect(actionsOf({ ...ANSWER, answer: {} as never }, ALL)).toContain('details');
   const comparing = { ...ALL, canCompare: true };
@@ -34,29 +34,29 @@ it('offers for an answer what this browser and this assistant allow', () => {
     expect(actionsOf({ ...ANSWER, content: '' }, ALL)).not.toContain(action);
 });
 
-it('offers to stop an answer that is being written, and to read one where nobody can write', () => {
+it('offers to stop a streaming answer, and only reading without write access', () => {
   expect(actionsOf({ ...ANSWER, status: 'streaming' }, ALL)).toEqual(['stop', 'copy']);
   expect(actionsOf(ANSWER, { ...ALL, canWrite: false })).toEqual(['copy', 'read', 'report']);
 });
 
-it('marks as unread where the reader has a position', () => {
+it('offers to mark as unread if there is a read position', () => {
   expect(actionsOf(ANSWER, { ...ALL, hasMarks: true })).not.toContain('unread');
   expect(actionsOf(ANSWER, { ...ALL, hasMarks: true, canMarkUnread: true })).toContain('unread');
 });
 
-it('tells who reacted where somebody has', () => {
+it('offers the reactor list if there are reactions', () => {
   const reacted = { ...ANSWER, reactions: [{ emoji: '👍', count: 1, user_ids: ['u1'] }] };
   expect(actionsOf(reacted, { ...ALL, hasMarks: true })).toContain('reactors');
   expect(actionsOf(ANSWER, { ...ALL, hasMarks: true })).not.toContain('reactors');
 });
 
-it('makes a note of what has words', () => {
+it('offers a note for messages with text', () => {
   expect(actionsOf(ANSWER, { ...ALL, canWrite: false, hasMarks: true })).toContain('note');
   expect(actionsOf({ ...ANSWER, content: '' }, { ...ALL, hasMarks: true })).not.toContain('note');
   expect(actionsOf(ANSWER, ALL)).not.toContain('note');
 });
 
-it('lets one report what others have said, and do nothing with what is hidden but delete it where one may', () => {
+it('offers reports on messages of others, and only deletion on hidden ones', () => {
   const said = { ...ANSWER, sender: { kind: 'user', id: 'u1', name: 'Ben' } } as MessageView;
   expect(actionsOf(said, { canWrite: true, canDelete: true })).toEqual(['reply', 'copy', 'task', 'report', 'delete']);
   expect(actionsOf({ ...said, own: true }, ALL)).not.toContain('report');

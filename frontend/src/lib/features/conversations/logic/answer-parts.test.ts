@@ -10,16 +10,16 @@ const texts = (text: string, ...at: number[]) => {
   return [...parts.map((part) => [part.text, part.calls.map(({ id }) => id).join()]), last];
 };
 
-it('leaves a text without calls as it is', () => {
+it('keeps a text without tool calls whole', () => {
   expect(texts('All of it.')).toEqual(['All of it.']);
 });
 
-it('cuts a text where tools were called, those of one place together', () => {
+it('splits a text at its tool calls and groups those at one offset', () => {
   expect(texts('Let me look. Found.', 12, 12)).toEqual([['Let me look.', 't0,t1'], ' Found.']);
   expect(texts('AB', 0, 1)).toEqual([['', 't0'], ['A', 't1'], 'B']);
 });
 
-it('takes a place beyond the text, or before another, for its end', () => {
+it('clamps offsets beyond the text or before an earlier call', () => {
   expect(texts('AB', 9)).toEqual([['AB', 't0'], '']);
   expect(texts('AB', 2, 1)).toEqual([['AB', 't0'], ['', 't1'], '']);
 });

@@ -4,8 +4,8 @@ import { artifactOf, artifactsIn, fileNameOf, pageOf, versionsOf } from './artif
 const page = (title: string, text: string) => `<!doctype html><title>${title}</title><p>${text}</p>`;
 const fenced = (language: string, text: string) => `Here it is:\n\n\`\`\`${language}\n${text}\n\`\`\`\n`;
 
-describe('what stands for itself', () => {
-  it('is a page, a drawing, a document, or code that is long enough', () => {
+describe('artifacts', () => {
+  it('are pages, drawings, documents and long code blocks', () => {
     const long = Array.from({ length: 15 }, (_, line) => `print(${line})`).join('\n');
     const kinds = (answer: string) => artifactsIn(answer).map(({ kind }) => kind);
     expect(kinds(fenced('html', page('A', 'x')))).toEqual(['html']);
@@ -17,7 +17,7 @@ describe('what stands for itself', () => {
     expect(kinds('No code, but `html`.')).toEqual([]);
   });
 
-  it('is called by what it says of itself', () => {
+  it('take their title from their content', () => {
     const titled = (language: string, text: string, info?: string) => artifactOf({ language, info, text }).title;
     expect(titled('html', page('Tip  calculator', ''))).toBe('Tip calculator');
     expect(titled('html', '<h1 class="a">Menu</h1>')).toBe('Menu');
@@ -27,7 +27,7 @@ describe('what stands for itself', () => {
     expect(titled('python', '# Prints nothing\nprint()')).toBe('');
   });
 
-  it('has as versions what is called the same, and nothing else', () => {
+  it('treat equal titles as versions', () => {
     const all = [
       ...artifactsIn(fenced('html', page('Menu', 'one'))),
       ...artifactsIn(fenced('html', page('Other', 'x'))),
@@ -42,7 +42,7 @@ describe('what stands for itself', () => {
     expect(versionsOf(nameless, [])).toEqual([nameless]);
   });
 
-  it('is saved under a name that says what it is', () => {
+  it('get a file name from their title', () => {
     const name = (language: string | null, text: string) => fileNameOf(artifactOf({ language, text }), 'Code');
     expect(name('html', page('Thực đơn: trưa!', ''))).toBe('thực-đơn-trưa.html');
     expect(name('python', '# app.py\n')).toBe('app.py');
@@ -51,7 +51,7 @@ describe('what stands for itself', () => {
     expect(name('../../etc', 'x')).toBe('code.txt');
   });
 
-  it('is shown in a page of its own', () => {
+  it('are wrapped in a page if they have none', () => {
     expect(pageOf(artifactOf({ language: 'html', text: '<p>x</p>' }))).toBe('<p>x</p>');
     expect(pageOf(artifactOf({ language: 'xml', text: '<svg/>' }))).toBe('<svg/>');
     expect(pageOf(artifactOf({ language: 'xml', text: '<svg ></svg>' }))).toMatch(/^<!doctype html>.*<svg ><\/svg>$/);

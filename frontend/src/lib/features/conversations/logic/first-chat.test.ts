@@ -28,7 +28,7 @@ const storage = {
 
 beforeEach(() => kept.clear());
 
-it('makes one chat where the answer is lost and the question is asked again', async () => {
+it('creates one chat if the response is lost and the question repeated', async () => {
   const server = new Server();
   const first = new FirstChat(storage);
   server.loses = 2;
@@ -38,7 +38,7 @@ it('makes one chat where the answer is lost and the question is asked again', as
   expect([...server.made.values()]).toEqual([chat]);
 });
 
-it('knows the chat still after the page was loaded anew, and where nothing is kept while the page lives', async () => {
+it('finds the chat again after a reload, and in memory without storage', async () => {
   const server = new Server();
   const chat = await new FirstChat(storage).make(WISH, server.create);
   expect(await new FirstChat(storage).make(WISH, server.create)).toBe(chat);
@@ -46,7 +46,7 @@ it('knows the chat still after the page was loaded anew, and where nothing is ke
   expect(await without.make(WISH, server.create)).toBe(await without.make(WISH, server.create));
 });
 
-it('makes another one for the next question, for another assistant, and where that one was written in', async () => {
+it('creates another chat for the next question, another assistant, or when the first was used', async () => {
   const server = new Server();
   const first = new FirstChat(storage);
   const chat = await first.make(WISH, server.create);
@@ -61,7 +61,7 @@ it('makes another one for the next question, for another assistant, and where th
   expect(fresh.last_message).toBeNull();
 });
 
-it('goes on where what is kept can’t be read', async () => {
+it('ignores damaged storage', async () => {
   kept.set('natter.first-chat', '{');
   expect(await new FirstChat(storage).make(WISH, new Server().create)).toMatchObject({ last_message: null });
 });

@@ -13,7 +13,7 @@ it('finds the sites of the first links', () => {
   expect(previewedSites('nothing here, xhttps://a.test, ftp://a.test')).toEqual([]);
 });
 
-it('leaves out code, and what is only begun', () => {
+it('ignores code and incomplete links', () => {
   expect(previewedSites('`https://a.test` and https://b.test')).toEqual(['b.test']);
   expect(previewedSites('```\nhttps://a.test\n```\nhttps://b.test')).toEqual(['b.test']);
   expect(previewedSites('https://exam')).toEqual([]);

@@ -9,13 +9,13 @@ const rowsOf = (...contents: string[]) => {
 };
 const SENTENCE = 'The heron stands in the water, and waits for fish.';
 
-it('is that of a line, of two on a phone, and of the name above', () => {
+it('estimates one line, two on a phone, and the name above', () => {
   expect(likelyHeight([], true)).toBe(40);
   expect([likelyHeight(rowsOf(SENTENCE), false), likelyHeight(rowsOf(SENTENCE), true)]).toEqual([64, 88]);
   expect(likelyHeight(rowsOf(`${SENTENCE}\n\nYes`), false)).toBe(112);
 });
 
-it('is between those of the last', () => {
+it('averages the latest rows', () => {
   const [one, two] = [likelyHeight(rowsOf('a', 'b'), false), likelyHeight(rowsOf('a', 'b\nc'), false)];
   expect(two).toBe(one + 12);
   const many = Array.from({ length: 40 }, () => 'a');

@@ -3,15 +3,15 @@ import { ScrollAnchor } from './scroll-anchor.ts';
 
 const metrics = (offset: number, size = 2_000) => ({ offset, viewport: 600, size });
 
-describe("the reader's place", () => {
-  it('is the end at first, and follows it', () => {
+describe('ScrollAnchor', () => {
+  it('starts at the end and follows it', () => {
     const place = new ScrollAnchor();
     place.appended(1, false);
     expect(place.follows).toBe(true);
     expect(place.missed).toBe(0);
   });
 
-  it('is left by scrolling up, and counts what comes then', () => {
+  it('stops following on scroll up and counts new messages', () => {
     const place = new ScrollAnchor();
     place.scrolled(metrics(1_400));
     place.scrolled(metrics(900));
@@ -21,14 +21,14 @@ describe("the reader's place", () => {
     expect(place.missed).toBe(3);
   });
 
-  it('is not left because a text grows', () => {
+  it('keeps following when text grows', () => {
     const place = new ScrollAnchor();
     place.scrolled(metrics(1_400));
     place.scrolled(metrics(1_400, 2_300));
     expect(place.follows).toBe(true);
   });
 
-  it('is left by a small move, too, and not taken back at once', () => {
+  it('stops following on a small scroll up', () => {
     const place = new ScrollAnchor();
     place.scrolled(metrics(1_400));
     place.scrolled(metrics(1_385));
@@ -37,14 +37,14 @@ describe("the reader's place", () => {
     expect(place.follows).toBe(false);
   });
 
-  it('is kept when the view shrinks', () => {
+  it('keeps following when the viewport shrinks', () => {
     const place = new ScrollAnchor();
     place.scrolled(metrics(1_400));
     place.scrolled(metrics(1_300, 1_900));
     expect(place.follows).toBe(true);
   });
 
-  it('is reached again by scrolling down', () => {
+  it('follows again after scrolling to the end', () => {
     const place = new ScrollAnchor();
     place.scrolled(metrics(1_400));
     place.scrolled(metrics(900));
@@ -54,7 +54,7 @@ describe("the reader's place", () => {
     expect(place.missed).toBe(0);
   });
 
-  it("goes to the end with one's own message", () => {
+  it('jumps to the end for an own message', () => {
     const place = new ScrollAnchor();
     place.scrolled(metrics(1_400));
     place.scrolled(metrics(100));
@@ -62,7 +62,7 @@ describe("the reader's place", () => {
     expect(place.follows).toBe(true);
   });
 
-  it('asks for older messages before their end is seen', () => {
+  it('loads older messages before the start is visible', () => {
     expect(ScrollAnchor.isNearStart(metrics(1_100))).toBe(true);
     expect(ScrollAnchor.isNearStart(metrics(1_300))).toBe(false);
   });

@@ -21,14 +21,14 @@ function begun(...early: ServerFrame[]): SecondAnswer {
   return second;
 }
 
-it('is put together of its own pieces, also of those that came before it was known', () => {
+it('assembles its own chunks, including those received before it was known', () => {
   const second = begun(piece(0, 'Eins '), piece(0, 'One ', 'm1'));
   second.handleFrame(piece(5, 'zwei '));
   second.handleFrame(piece(4, 'two ', 'm1'));
   expect(second.message?.content).toBe('Eins zwei ');
 });
 
-it('waits for a piece that is missing, and takes none twice', () => {
+it('waits for a missing chunk and ignores duplicates', () => {
   const second = begun();
   second.handleFrame(piece(5, 'zwei '));
   expect(second.message?.content).toBe('');
@@ -38,7 +38,7 @@ it('waits for a piece that is missing, and takes none twice', () => {
   expect(second.message?.content).toBe('Eins zwei drei');
 });
 
-it('ends as the server tells it, and is a version when that is told', () => {
+it('ends with the completed event and becomes a version when reported', () => {
   const second = begun(piece(0, 'Eins '));
   second.handleFrame(compared({ content: 'Eins zwei', status: 'complete' }));
   expect([second.message?.content, second.message?.status, second.version]).toEqual(['Eins zwei', 'complete', null]);
@@ -48,14 +48,14 @@ it('ends as the server tells it, and is a version when that is told', () => {
   expect([second.message?.content, second.version]).toEqual(['Eins zwei', 2]);
 });
 
-it('begins anew where another instance has taken it over', () => {
+it('restarts when another instance takes over', () => {
   const second = begun(piece(0, 'Lost'), piece(9, 'ever'));
   second.handleFrame(compared({ content: 'Found again', status: 'streaming' }));
   second.handleFrame(piece(11, ', whole'));
   expect(second.message?.content).toBe('Found again, whole');
 });
 
-it('has its calls of tools as they are now', () => {
+it('tracks the state of its tool calls', () => {
   const second = begun();
   const call = (id: string, status: 'waiting' | 'done') =>
     frame('message.tool_call', { message_id: 'm2', call: toolCall(id, { status }) });

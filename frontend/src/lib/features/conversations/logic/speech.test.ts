@@ -1,18 +1,18 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { speechChunks, languageOf, stopSpeaking, speak, spoken } from './speech.ts';
 
-it('reads words, and neither marks, code nor addresses', () => {
+it('reads text without markup, code and URLs', () => {
   const text =
     '## Pool\n\n- Keep **eight** `warm` connections, see [the docs](https://a.example/x).\n\n```toml\nmin = 8\n```\n\nDone.';
   expect(spoken(text)).toBe('Pool\nKeep eight warm connections, see the docs.\nDone.');
 });
 
-it('reads a table as its cells, and a code block that was cut off not at all', () => {
+it('reads the cells of a table and skips an unclosed code block', () => {
   expect(spoken('| a | b |\n|---|---|\n| 1 | 2 |')).toBe(', a , b ,\n, 1 , 2 ,');
   expect(spoken('Look:\n\n```js\nlet a = 1')).toBe('Look:');
 });
 
-it('cuts long texts at sentences, else at words, and keeps each of them', () => {
+it('splits long texts at sentences, else at words, without loss', () => {
   const text = 'One sentence here. Another one that is longer than the first. And the last';
   const pieces = speechChunks(text, 40);
   expect(pieces[0]).toBe('One sentence here.');
@@ -21,7 +21,7 @@ it('cuts long texts at sentences, else at words, and keeps each of them', () => 
   expect(speechChunks('x'.repeat(90), 40).map(({ length }) => length)).toEqual([40, 40, 10]);
 });
 
-it('tells Vietnamese by its letters', () => {
+it('detects Vietnamese by its letters', () => {
   expect(languageOf('Chào buổi sáng, mọi việc ổn chứ?')).toBe('vi');
   expect(languageOf('Good morning')).toBeUndefined();
 });
@@ -49,7 +49,7 @@ beforeEach(() => {
 });
 afterEach(() => vi.unstubAllGlobals());
 
-it('says once that it has ended', () => {
+it('reports the end once', () => {
   const ended = vi.fn();
   speak('First line.\nSecond line.', ended);
   expect(said.map(({ text }) => text)).toEqual(['First line.', 'Second line.']);
@@ -59,7 +59,7 @@ it('says once that it has ended', () => {
   expect(ended).toHaveBeenCalledOnce();
 });
 
-it('ends when it is silenced, when another text is read, and at once where there is nothing to read', () => {
+it('ends when stopped, when another text starts, and at once for an empty text', () => {
   const [first, second, third] = [vi.fn(), vi.fn(), vi.fn()];
   speak('One.', first);
   speak('Two.', second);

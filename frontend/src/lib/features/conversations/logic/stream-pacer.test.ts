@@ -7,12 +7,12 @@ function play(pacer: Pacer, text: string, frames: number): number[] {
   return Array.from({ length: frames }, (_, index) => pacer.advance(index * FRAME, text));
 }
 
-describe('the pacer', () => {
-  it('does not play again what was there', () => {
+describe('Pacer', () => {
+  it('does not replay existing text', () => {
     expect(new Pacer(5).advance(0, 'Hello world')).toBe(5);
   });
 
-  it('lets a lump of text flow, and is soon done', () => {
+  it('smooths a large chunk and finishes soon', () => {
     const shown = play(new Pacer(0), 'x'.repeat(600), 120);
     const steps = shown.map((length, index) => length - (shown[index - 1] ?? 0));
     expect(Math.max(...steps)).toBeLessThan(60);
@@ -23,12 +23,12 @@ describe('the pacer', () => {
     expect(play(new Pacer(0), 'A few words.', 60).at(-1)).toBe(12);
   });
 
-  it('never shows half a character', () => {
+  it('never splits a surrogate pair', () => {
     const text = '👍'.repeat(40);
     for (const length of play(new Pacer(0), text, 60)) expect(length % 2).toBe(0);
   });
 
-  it('follows a text that starts again', () => {
+  it('follows a text that restarts', () => {
     const pacer = new Pacer(0);
     play(pacer, 'x'.repeat(100), 120);
     expect(pacer.advance(2_100, 'new')).toBe(3);

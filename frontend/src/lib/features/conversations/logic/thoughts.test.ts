@@ -5,8 +5,8 @@ const piece = (offset: number, text: string) => ({ message_id: 'm1', offset, tex
 const all = (...pieces: [number, string][]) =>
   pieces.reduce<Thoughts | undefined>((have, [offset, text]) => grown(have, piece(offset, text), 7), undefined);
 
-describe('what a model thinks', () => {
-  it('is put together, a piece that comes twice once', () => {
+describe('model reasoning', () => {
+  it('is assembled without duplicates', () => {
     expect(all([0, 'Let '], [4, 'me '], [4, 'me '], [7, 'see 👍'])).toEqual({
       text: 'Let me see 👍',
       end: 13,
@@ -14,12 +14,12 @@ describe('what a model thinks', () => {
     });
   });
 
-  it('shows where something is missing', () => {
+  it('marks missing parts', () => {
     expect(all([4, 'me '], [7, 'see'])?.text).toBe('…me see');
     expect(all([0, 'Let '], [7, 'see'])?.text).toBe('Let …see');
   });
 
-  it('begins anew with a piece from the beginning', () => {
+  it('restarts with a chunk at offset zero', () => {
     expect(all([0, 'First try'], [0, 'Second'])).toEqual({ text: 'Second', end: 6, since: 7 });
   });
 });

@@ -20,8 +20,8 @@ const page = (items: Message[], basis: number, part: 'latest' | 'older' = 'lates
   hasMore
 });
 
-describe('a thread', () => {
-  it('has its own replies, and the main line only those that are told there, too', () => {
+describe('threads', () => {
+  it('keep their replies out of the main timeline, unless also sent there', () => {
     const events = [created(1), reply(2, 1), created(3), reply(4, 2, { also_to_conversation: true })].map(event);
     expect(ids(apply(MAIN, ...events))).toEqual(['m1', 'm3', 'm4']);
     const thread = apply(THREAD, page([root()], 1), ...events);
@@ -29,7 +29,7 @@ describe('a thread', () => {
     expect(thread.cursor).toBe(4);
   });
 
-  it('leaves nothing in the main line of what is changed in it', () => {
+  it('add nothing to the main timeline when a reply changes', () => {
     const changed = message(2, { thread_id: 'm1', content: 'other words' });
     const done = frame('message.completed', { seq: 4, message: { ...changed, content: 'an answer' } });
     const events = [created(1), reply(2, 1), frame('message.updated', { seq: 3, message: changed }), done];
@@ -37,14 +37,14 @@ describe('a thread', () => {
     expect([ids(state), state.unseen.size, state.cursor]).toEqual([['m1'], 0, 4]);
   });
 
-  it('is counted at its message by what is said in it, once', () => {
+  it('count each reply once at the root message', () => {
     const state = apply(MAIN, event(created(1)), event(reply(2, 1)), event(reply(2, 1)), event(reply(3, 2)));
     const thread = state.entries[0]?.message.thread;
     expect(thread).toMatchObject({ reply_count: 2, last_no: 2 });
     expect(thread?.participants.map(({ id }) => id)).toEqual(['u1', 'u2']);
   });
 
-  it('is told of by itself as well, whichever comes first', () => {
+  it('accept thread summaries and replies in any order', () => {
     const told = { reply_count: 1, last_no: 1, last_reply_at: '2026-11-20T09:00:00.000Z', participants: [] };
     const first = apply(MAIN, event(created(1)), { kind: 'thread', messageId: 'm1', thread: told }, event(reply(2, 1)));
     expect(first.entries[0]?.message.thread?.reply_count).toBe(1);
@@ -60,7 +60,7 @@ describe('a thread', () => {
     expect(left.entries[0]?.message.thread?.reply_count).toBe(1);
   });
 
-  it('is counted without a reply that was deleted, also by the log alone', () => {
+  it('subtract a deleted reply, also by the log alone', () => {
     const left = { reply_count: 1, last_no: 2, last_reply_at: '2026-11-20T09:00:00.000Z', participants: [] };
     const gone = event(frame('message.deleted', { seq: 4, message_id: 'm2', thread_id: 'm1', thread: left }));
     const state = apply(MAIN, event(created(1)), event(reply(2, 1)), event(reply(3, 2)), gone);
@@ -68,13 +68,13 @@ describe('a thread', () => {
     expect(ids(apply(THREAD, page([root()], 1), event(reply(2, 1)), event(reply(3, 2)), gone))).toEqual(['m1', 'm3']);
   });
 
-  it('does not count again what a page has brought', () => {
+  it('do not count replies again that a page includes', () => {
     const thread = { reply_count: 2, last_no: 2, last_reply_at: '2026-11-20T09:00:00.000Z', participants: [] };
     const state = apply(MAIN, event(created(1)), page([root({ thread })], 0), event(reply(2, 1)), event(reply(3, 2)));
     expect(state.entries[0]?.message.thread?.reply_count).toBe(2);
   });
 
-  it('loads older replies behind its message, which every page brings', () => {
+  it('load older replies after the root message, which every page includes', () => {
     const replies = [2, 3, 4, 5].map((seq) => message(seq, { no: seq - 1, thread_id: 'm1' }));
     let state = apply(THREAD, page([root(), ...replies.slice(2)], 5, 'latest', true));
     expect(state.hasOlder).toBe(true);
@@ -84,7 +84,7 @@ describe('a thread', () => {
   });
 });
 
-it('shows whether a message is pinned', () => {
+it('show whether a message is pinned', () => {
   const pinned_at = '2026-11-20T09:00:00.000Z';
   const pin = event(frame('message.pinned', { seq: 2, message_id: 'm1', user_id: 'u1', pinned_at }));
   const unpin = event(frame('message.unpinned', { seq: 3, message_id: 'm1', user_id: 'u1' }));
@@ -93,7 +93,7 @@ it('shows whether a message is pinned', () => {
   expect(apply(pinned, unpin).entries[0]?.message.pinned_at).toBeNull();
 });
 
-it('shows what its links lead to, until that is taken away', () => {
+it('show link previews until they are removed', () => {
   const preview = { url: 'https://example.org/', title: 'Example', site: 'example.org' };
   const told = event(frame('message.previews', { seq: 2, message_id: 'm1', previews: [preview] }));
   const shown = apply(MAIN, event(created(1)), told);

@@ -11,8 +11,8 @@ const failure = (code: string, details?: Failure['details']): Failure => ({
 
 afterEach(() => overwriteLocale('en'));
 
-describe('why a message was not sent', () => {
-  it.each(['out_of_credits', 'quota_reached', 'budget_exceeded'])('%s has a sentence of its own', (code) => {
+describe('send failures', () => {
+  it.each(['out_of_credits', 'quota_reached', 'budget_exceeded'])('%s has its own message', (code) => {
     const told = (['en', 'vi'] as const).map((locale) => {
       overwriteLocale(locale);
       return failureReason(failure(code));
@@ -20,7 +20,7 @@ describe('why a message was not sent', () => {
     expect(new Set([...told, failure(code).message]).size).toBe(3);
   });
 
-  it('leads to what helps', () => {
+  it('link to a remedy', () => {
     expect(wayOn(failure('out_of_credits'))).toBe('Buy credits');
     expect(wayOn(failure('quota_reached'))).toBe('See plans');
     expect(wayOn(failure('budget_exceeded'))).toBeNull();
@@ -28,7 +28,7 @@ describe('why a message was not sent', () => {
   });
 });
 
-it('says how many a message notifies, as far as that is known', () => {
+it('state how many people a mention notifies, if known', () => {
   const many = failure('confirm_mention', { count: 40 });
   expect(notifies({ mentions: [{ kind: 'all' }], failure: many })).toBe('@all notifies 40 people.');
   expect(notifies({ mentions: [{ kind: 'here' }], failure: many })).toBe('@here notifies 40 people.');

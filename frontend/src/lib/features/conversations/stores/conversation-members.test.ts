@@ -18,7 +18,7 @@ function open(size: number) {
   return { get, live, members };
 }
 
-it('counts the people of a role as soon as all of them must have come', async () => {
+it('counts the members of a role as soon as all of them are loaded', async () => {
   const { members } = open(2);
   expect(members.countOf('owner')).toBeNull();
   await members.list.load();
@@ -28,7 +28,7 @@ it('counts the people of a role as soon as all of them must have come', async ()
   expect([members.countOf('owner'), members.countOf('admin'), members.countOf('member')]).toEqual([1, 2, 3]);
 });
 
-it('shows one role, and those who leave it are gone', async () => {
+it('filters by role and drops members who lose it', async () => {
   const { get, live, members } = open(50);
   await members.pick('admin');
   expect(get).toHaveBeenLastCalledWith('/conversations/c1/members', expect.objectContaining({ role: 'admin' }));
@@ -40,7 +40,7 @@ it('shows one role, and those who leave it are gone', async () => {
   expect(members.list.items).toHaveLength(6);
 });
 
-it('calls somebody by another name as soon as that is told', async () => {
+it('renames members when their names change', async () => {
   const { live, members } = open(50);
   await members.list.load();
   const payload = { user_id: 'u2', display_name: 'Mai Trần', picture: null, deleted: false };

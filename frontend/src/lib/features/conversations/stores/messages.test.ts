@@ -30,7 +30,7 @@ async function open(server = new ModelServer()) {
   return { server, live, get, patch, store, log, texts };
 }
 
-describe('the messages store', () => {
+describe('MessagesStore', () => {
   beforeEach(() => vi.useFakeTimers());
   afterEach(() => vi.useRealTimers());
 
@@ -46,7 +46,7 @@ describe('the messages store', () => {
     expect(log.hasOlder).toBe(false);
   });
 
-  it('names whoever wrote by another name as soon as that is told', async () => {
+  it('renames senders when their names change', async () => {
     const { server, live, log } = await open();
     server.create();
     server.create();
@@ -59,7 +59,7 @@ describe('the messages store', () => {
     expect(log.items.map(({ view }) => view.sender.name)).toEqual(['Mai Trần', 'Mai Trần']);
   });
 
-  it('says what went wrong, and loads when asked again', async () => {
+  it('reports a failed load and retries it', async () => {
     const { log, get } = await open();
     get.mockRejectedValueOnce(new ApiError(503, 'unavailable', 'away'));
     await log.load();
@@ -70,7 +70,7 @@ describe('the messages store', () => {
     expect(log.isLoaded).toBe(true);
   });
 
-  it('asks for what is missing when a gap stays, with its cursor', async () => {
+  it('requests missing events from its cursor when a gap remains', async () => {
     const { server, live, log, texts } = await open();
     server.create();
     await log.load();
@@ -81,7 +81,7 @@ describe('the messages store', () => {
     expect(texts()).toEqual(['text 1', 'text 2', 'text 3']);
   });
 
-  it('asks again for what is missing when only the answer was lost', async () => {
+  it('repeats a sync whose response was lost', async () => {
     const { server, live, log } = await open();
     server.create();
     await log.load();
@@ -92,7 +92,7 @@ describe('the messages store', () => {
     expect(live.next()).toMatchObject({ type: 'sync', payload: { cursors: { c1: 1 } } });
   });
 
-  it('does not ask when the missing one was only late', async () => {
+  it('does not sync when the missing event was only late', async () => {
     const { server, live, log } = await open();
     server.create();
     await log.load();
@@ -102,7 +102,7 @@ describe('the messages store', () => {
     expect(live.requests).toEqual([]);
   });
 
-  it('asks after a hello that knows more, and after every resync', async () => {
+  it('syncs after a hello with newer events and after a resync', async () => {
     const { server, live, log } = await open();
     server.create();
     await log.load();
@@ -121,7 +121,7 @@ describe('the messages store', () => {
     expect(live.next().payload).toEqual({ cursors: { c1: 2 } });
   });
 
-  it('reads a conversation anew when the log no longer reaches back', async () => {
+  it('reloads a conversation when the log no longer reaches back', async () => {
     const { server, live, log, texts } = await open();
     server.create();
     await log.load();
@@ -140,7 +140,7 @@ describe('the messages store', () => {
     expect(live.requests).toEqual([]);
   });
 
-  it('asks no more for a conversation that one is no longer in', async () => {
+  it('stops syncing a conversation that the user has left', async () => {
     const { server, live, store, log } = await open();
     server.create();
     await log.load();
@@ -154,7 +154,7 @@ describe('the messages store', () => {
     expect(store.conversation('c1')).not.toBe(log);
   });
 
-  it('loads what could not be loaded when the connection is back', async () => {
+  it('retries a failed load after a reconnect', async () => {
     const { server, live, log, get, texts } = await open();
     server.create();
     get.mockRejectedValueOnce(new ApiError(0, 'network', 'away'));
@@ -164,7 +164,7 @@ describe('the messages store', () => {
     expect(texts()).toEqual(['text 1']);
   });
 
-  it('fetches an answer with a hole in its text', async () => {
+  it('fetches an answer with a gap in its text', async () => {
     const { server, live, log, texts } = await open();
     const answer = server.create({ status: 'streaming', content: '' });
     await log.load();
@@ -179,7 +179,7 @@ describe('the messages store', () => {
     expect(texts()).toEqual(['One two three']);
   });
 
-  it('asks ever more seldom for such a text while it does not come', async () => {
+  it('fetches such an answer with increasing delays', async () => {
     const { server, live, log, get } = await open();
     const answer = server.create({ status: 'streaming', content: '' });
     await log.load();
@@ -193,7 +193,7 @@ describe('the messages store', () => {
     expect(get.mock.calls.length).toBeLessThan(25);
   });
 
-  it('puts no older page before what was read anew meanwhile', async () => {
+  it('drops an older page that arrives after a reload', async () => {
     const server = new ModelServer();
     for (let count = 0; count < 120; count++) server.create();
     const { log, get, texts } = await open(server);
@@ -214,7 +214,7 @@ describe('the messages store', () => {
     expect(texts()[0]).toBe('text 941');
   });
 
-  it('finds what was written while the page was loading, although nothing follows', async () => {
+  it('finds text written during the load of the page, even if no event follows', async () => {
     const { server, log, texts } = await open();
     const answer = server.create({ status: 'streaming', content: '' });
     await log.load();
@@ -223,7 +223,7 @@ describe('the messages store', () => {
     expect(texts()).toEqual(['One two']);
   });
 
-  it('shows a piece before the event that ends the answer', async () => {
+  it('shows a chunk before the event that completes the answer', async () => {
     const { server, live, log, texts } = await open();
     const answer = server.create({ status: 'streaming', content: '' });
     await log.load();
@@ -237,7 +237,7 @@ describe('the messages store', () => {
     expect(texts()).toEqual(['One.']);
   });
 
-  it('has what a model thinks while it thinks, and forgets it with another version', async () => {
+  it('keeps reasoning while the answer streams and drops it with another version', async () => {
     const { server, live, log } = await open();
     const answer = server.create({ status: 'streaming', content: '' });
     await log.load();
@@ -252,7 +252,7 @@ describe('the messages store', () => {
     expect(log.thoughts.has(answer.id)).toBe(false);
   });
 
-  it('tells that messages were delivered, once for several', async () => {
+  it('acknowledges several deliveries once', async () => {
     const { live } = await open();
     live.receive(created(1));
     live.receive(created(2));
@@ -261,7 +261,7 @@ describe('the messages store', () => {
     expect(live.told).toEqual([{ type: 'receipt', payload: { conversation_id: 'c1', seq: 2, state: 'delivered' } }]);
   });
 
-  it('tells it after the next hello when there was no connection', async () => {
+  it('acknowledges deliveries after the next hello when offline', async () => {
     const { live, store } = await open();
     live.lose();
     store.received('c2', 7);
@@ -273,7 +273,7 @@ describe('the messages store', () => {
     expect(live.told).toEqual([{ type: 'receipt', payload: { conversation_id: 'c2', seq: 7, state: 'delivered' } }]);
   });
 
-  it('tells what was read, never backwards, and again after a reconnect', async () => {
+  it('reports the read position, never backwards, and again after a reconnect', async () => {
     const { live, log } = await open();
     log.markRead(3);
     log.markRead(2);
@@ -283,7 +283,7 @@ describe('the messages store', () => {
     expect(live.told.map((one) => one.payload.seq)).toEqual([3, 4]);
   });
 
-  it('does not tell again what was heard: it may be unread since, on another device', async () => {
+  it('does not repeat a confirmed read position, because another device may have reset it', async () => {
     const { live, log } = await open();
     const read = (seq: number) =>
       live.receive({
@@ -303,7 +303,7 @@ describe('the messages store', () => {
     expect(live.told.map((one) => one.payload.seq)).toEqual([4, 3]);
   });
 
-  it('tells once more what is read again after it was marked as unread elsewhere', async () => {
+  it('reports a read position again after it was reset elsewhere', async () => {
     const { live, log } = await open();
     log.markRead(4);
     await log.open(1, 4);
@@ -311,7 +311,7 @@ describe('the messages store', () => {
     expect(live.told.map((one) => one.payload.seq)).toEqual([4, 4]);
   });
 
-  it('ends where its last event is, also one that no page tells of', async () => {
+  it('ends at its last event, even if no page contains it', async () => {
     const { server, live, log } = await open();
     server.create();
     const only = server.create();
@@ -326,7 +326,7 @@ describe('the messages store', () => {
     expect(log.items).toHaveLength(1);
   });
 
-  it('reads a thread to its end, where the last reply was deleted', async () => {
+  it('reads a thread to its end when the last reply was deleted', async () => {
     const thread = { reply_count: 1, last_no: 2, last_reply_at: '2026-11-20T09:00:00.000Z', participants: [] };
     const own = { following: true, read_no: 0, unread: 2 };
     const items = [message(2, { no: 1, thread_id: 'm1' })];
@@ -346,7 +346,7 @@ describe('the messages store', () => {
     expect(log.own?.unread).toBe(0);
   });
 
-  it('has no news in what an assistant answers to what one asked', async () => {
+  it('does not count an answer to an own question as unread', async () => {
     const { server, log } = await open();
     const quill = { kind: 'assistant' as const, id: 'q', name: 'Quill' };
     server.create({ sender: { kind: 'user', id: 'me', name: 'Elena' } });
@@ -358,13 +358,13 @@ describe('the messages store', () => {
     expect(log.items.map(({ view }) => log.isNews(view))).toEqual([false, false, true, true, true]);
   });
 
-  it('has nothing read while it has not come', async () => {
+  it('has no last sequence number before it is loaded', async () => {
     const { log } = await open();
     log.noteLatestSeq(4);
     expect(log.lastSeq).toBe(0);
   });
 
-  it('places whoever writes at what they wrote', async () => {
+  it('moves the read position of a sender to their message', async () => {
     const { live, log } = await open();
     live.receive(created(4));
     live.receive(created(5, { thread_id: 'm1' }));
@@ -382,7 +382,7 @@ describe('the messages store', () => {
     expect(log.positions.get('u1')).toEqual({ delivered: 4, read: 3 });
   });
 
-  it('sends with the connection, and shows one message for it', async () => {
+  it('sends over the connection and shows one message for it', async () => {
     const { live, log, texts } = await open();
     await log.load();
     log.send('mine');
@@ -403,7 +403,7 @@ describe('the messages store', () => {
     expect(log.items[0]?.view).toMatchObject({ own: true, sending: null });
   });
 
-  it('does not send what is there already, as from another tab', async () => {
+  it('does not send a message that another tab has sent', async () => {
     const { live, log, store } = await open();
     await log.load();
     live.ready = false;
@@ -419,7 +419,7 @@ describe('the messages store', () => {
     expect(log.items.map(({ view }) => [view.content, view.sending])).toEqual([['mine', null]]);
   });
 
-  it('says with another text whom it mentions', async () => {
+  it('sends the mentions of an edited message', async () => {
     const { log, texts, server, patch } = await open();
     server.create();
     await log.load();
@@ -433,7 +433,7 @@ describe('the messages store', () => {
     expect(patch.mock.lastCall?.[1]).toEqual({ content: '@all', mentions: [{ kind: 'all' }], confirm: true });
   });
 
-  it('keeps the ten conversations that were shown last, and reads others anew', async () => {
+  it('keeps the ten latest conversations and reloads others', async () => {
     const { server, store, live, get } = await open();
     server.create();
     const visit = async (id: string) => {
@@ -460,7 +460,7 @@ describe('the messages store', () => {
     expect(second.items.map(({ view }) => view.content)).toEqual(['text 1', 'text 2']);
   });
 
-  it('keeps what is on the screen, what is not sent, and where something is begun', async () => {
+  it('keeps visible conversations, those with unsent messages and those with drafts', async () => {
     const { server, store, live } = await open();
     server.create();
     store.isBegun = (id) => id === 'c3';

@@ -48,11 +48,11 @@ class Desk {
   }
 }
 
-describe('the outbox', () => {
+describe('OutboxStore', () => {
   beforeEach(() => vi.useFakeTimers());
   afterEach(() => vi.useRealTimers());
 
-  it('sends at once, and keeps a message until it is confirmed', async () => {
+  it('sends at once and keeps a message until it is confirmed', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'hello', 'm1');
@@ -65,7 +65,7 @@ describe('the outbox', () => {
     expect(desk.storage.kept.size).toBe(0);
   });
 
-  it('tells what becomes of a message, and gives back one that is refused, with its files', async () => {
+  it('reports the outcome and returns a refused message with its files', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     const sent = desk.outbox.outcome(desk.outbox.send('c1', 'hello', null));
@@ -88,14 +88,14 @@ describe('the outbox', () => {
     expect(await desk.outbox.outcome(desk.outbox.send('c3', 'later', null))).toBeNull();
   });
 
-  it('says that the links of a message are to have no previews', async () => {
+  it('sends that link previews are disabled', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'https://a.test', null, [], [], { previews: false });
     expect(desk.live.requests[0]?.payload).toMatchObject({ previews: false });
   });
 
-  it('says whom a message calls, and confirms only what was sent once more', async () => {
+  it('sends mentions, and confirms a group mention only on a retry', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', '@all, hello', null, [{ kind: 'all' }]);
@@ -109,7 +109,7 @@ describe('the outbox', () => {
     expect(desk.live.requests[0]?.payload).toMatchObject({ mentions: [{ kind: 'all' }], confirm: true });
   });
 
-  it('says in other words what would notify too many, without confirming that', async () => {
+  it('sends an edited message without confirming its group mention', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', '@all, hello', null, [{ kind: 'all' }]);
@@ -128,7 +128,7 @@ describe('the outbox', () => {
     expect([...desk.storage.kept.values()]).toMatchObject([{ content: '@here, hello' }]);
   });
 
-  it('sends a message once its files are there, and what was written behind it after that', async () => {
+  it('sends a message after its files are uploaded, and later messages after it', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', '', null, [], [taken('a'), taken('b')]);
@@ -145,7 +145,7 @@ describe('the outbox', () => {
     expect(desk.live.requests[0]?.payload).not.toHaveProperty('attachment_ids');
   });
 
-  it('gives a message back whose file is refused, and sends it without', async () => {
+  it('returns a message with a refused file and sends it without the file', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.files.refuse('bad');
@@ -159,7 +159,7 @@ describe('the outbox', () => {
     expect(desk.live.requests[0]?.payload).toMatchObject({ content: 'text', attachment_ids: ['upload-good'] });
   });
 
-  it('sends nothing that was discarded while its files went up', async () => {
+  it('does not send a message that was discarded during its upload', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', '', null, [], [taken('a')]);
@@ -172,7 +172,7 @@ describe('the outbox', () => {
     expect(desk.live.requests.map(({ payload }) => payload.content)).toEqual(['next']);
   });
 
-  it('posts what no frame can hold, in its turn', async () => {
+  it('posts a message that is too large for a frame, in order', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     const long = 'ế'.repeat(100_000);
@@ -186,7 +186,7 @@ describe('the outbox', () => {
     expect(desk.shown('c1').map(([, state]) => state)).toEqual(['sent', 'sent']);
   });
 
-  it('sends what was written offline in its order, each once, when the connection is back', async () => {
+  it('sends offline messages in order, once each, after a reconnect', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.live.ready = false;
@@ -208,7 +208,7 @@ describe('the outbox', () => {
     expect(desk.outbox.waiting).toBe(0);
   });
 
-  it('asks again under the same id when the answer was lost', async () => {
+  it('retries with the same id after a lost response', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'one', null);
@@ -225,7 +225,7 @@ describe('the outbox', () => {
     expect(desk.live.requests[0]?.payload).toMatchObject({ client_id: first, content: 'one' });
   });
 
-  it('shows nothing as unsent, and sends nothing once more, that went out from another tab', async () => {
+  it('neither shows nor sends a message that another tab has sent', async () => {
     Tab.all = [];
     const storage = new MemoryOutboxStorage();
     const writing = new Desk(storage, new Tab());
@@ -252,7 +252,7 @@ describe('the outbox', () => {
     expect(other.live.requests).toEqual([]);
   });
 
-  it('shows a message that failed as another tab has it: in other words, tried again, failed again', async () => {
+  it('follows the failed message of another tab: edited, retried, failed again', async () => {
     Tab.all = [];
     const storage = new MemoryOutboxStorage();
     const one = new Desk(storage, new Tab());
@@ -277,7 +277,7 @@ describe('the outbox', () => {
     expect(one.live.requests).toEqual([]);
   });
 
-  it('sends nothing that was taken back in another tab', async () => {
+  it('does not send a message that another tab has withdrawn', async () => {
     const storage = new MemoryOutboxStorage();
     const here = new Desk(storage, new Tab());
     const there = new Desk(storage, new Tab());
@@ -296,7 +296,7 @@ describe('the outbox', () => {
     Tab.all = [];
   });
 
-  it('asks again by itself when only the answer was lost', async () => {
+  it('retries automatically when only the response was lost', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'hello', null);
@@ -312,7 +312,7 @@ describe('the outbox', () => {
     expect(desk.shown('c1')).toEqual([['hello', 'sent']]);
   });
 
-  it('takes up after a reload what was left, in its order', async () => {
+  it('resumes unsent messages in order after a reload', async () => {
     const before = new Desk();
     await before.outbox.open('me');
     before.live.ready = false;
@@ -329,7 +329,7 @@ describe('the outbox', () => {
     expect(other.outbox.waiting).toBe(0);
   });
 
-  it('goes on with the rest when one is refused, which can be tried again or discarded', async () => {
+  it('continues after a refused message, which can be retried or discarded', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'bad', null);
@@ -352,7 +352,7 @@ describe('the outbox', () => {
     expect(desk.storage.kept.size).toBe(0);
   });
 
-  it('asks the browser to send what waits for a line, and only that', async () => {
+  it('requests a background sync only for messages that wait for a connection', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'at once', null);
@@ -364,7 +364,7 @@ describe('the outbox', () => {
     expect(desk.storage.woken).toBe(1);
   });
 
-  it('slows down when it is told to, and goes on by itself', async () => {
+  it('waits for the rate limit and continues automatically', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'one', null);
@@ -378,7 +378,7 @@ describe('the outbox', () => {
     expect(desk.live.requests[0]?.payload.content).toBe('one');
   });
 
-  it('waits in a channel with slow mode, and in no other', async () => {
+  it('waits for slow mode in that channel only', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'one', null);
@@ -392,7 +392,7 @@ describe('the outbox', () => {
     expect(desk.live.requests.map(({ payload }) => payload.content)).toEqual(['two', 'one']);
   });
 
-  it('gives back a message at which the server always fails, and goes on with those behind it', async () => {
+  it('returns a message after five server errors and continues with later ones', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'bad', null);
@@ -416,7 +416,7 @@ describe('the outbox', () => {
     expect(desk.live.requests[0]?.payload).toMatchObject({ client_id: id, content: 'bad' });
   });
 
-  it('does not let one conversation wait for another', async () => {
+  it('sends conversations independently of each other', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
     desk.outbox.send('c1', 'one', null);

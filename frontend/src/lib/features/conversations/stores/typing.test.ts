@@ -3,14 +3,14 @@ import { created } from '../testing.ts';
 import { FakeLiveUpdates } from '../store-testing.ts';
 import { TypingStore } from './typing.svelte.ts';
 
-describe('typing', () => {
+describe('TypingStore', () => {
   beforeEach(() => vi.useFakeTimers());
   afterEach(() => vi.useRealTimers());
 
   const writes = (live: FakeLiveUpdates, user_id: string, active: boolean) =>
     live.receive({ type: 'typing', payload: { conversation_id: 'c1', user_id, active } });
 
-  it('is told once in three seconds, and its end at once', () => {
+  it('reports typing every three seconds and its end at once', () => {
     const live = new FakeLiveUpdates();
     const typing = new TypingStore(live);
     typing.reportTyping('c1');
@@ -23,7 +23,7 @@ describe('typing', () => {
     expect(live.told.map((one) => one.payload.active)).toEqual([true, true, false]);
   });
 
-  it('of others ends after six seconds unless it goes on', () => {
+  it('drops others after six seconds without a renewal', () => {
     const live = new FakeLiveUpdates();
     const typing = new TypingStore(live);
     writes(live, 'u1', true);
@@ -36,7 +36,7 @@ describe('typing', () => {
     expect(typing.in('c1')).toEqual([]);
   });
 
-  it('ends with the word itself, and with a message', () => {
+  it('ends on a stop event and on a message', () => {
     const live = new FakeLiveUpdates();
     const typing = new TypingStore(live);
     writes(live, 'u1', true);

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { ChosenFile } from '../attachments.svelte.ts';
 import { Recorder } from './recorder.svelte.ts';
 
-describe('a recording', () => {
-  it('is sent once, however often that is pressed', async () => {
+describe('Recorder', () => {
+  it('sends a recording once, even if pressed twice', async () => {
     const recorder = new Recorder(() => 'voice');
     const recording: ChosenFile = {
       blob: new Blob(['a']),

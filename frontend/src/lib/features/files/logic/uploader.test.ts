@@ -56,11 +56,11 @@ function choice(name: string, size = 5) {
 
 const settled = () => vi.advanceTimersByTimeAsync(0);
 
-describe('uploading', () => {
+describe('Uploader', () => {
   beforeEach(() => vi.useFakeTimers());
   afterEach(() => vi.useRealTimers());
 
-  it('goes on three at once, in the order of choosing', async () => {
+  it('uploads three files at a time, in order of choice', async () => {
     const desk = new Desk();
     expect(await desk.add('a', 'b', 'c', 'd')).toBe('');
     expect(desk.states.map(([, state]) => state)).toEqual(['uploading', 'uploading', 'uploading', 'waiting']);
@@ -74,7 +74,7 @@ describe('uploading', () => {
     ]);
   });
 
-  it('says before sending what can not be sent: too large, empty, too many', async () => {
+  it('rejects files before the upload: too large, empty, too many', async () => {
     const desk = new Desk();
     expect(await desk.uploader.add('c1', [choice('big', 1_001), choice('none', 0), choice('fits')])).toMatch(
       /big.*none/
@@ -84,7 +84,7 @@ describe('uploading', () => {
     expect(desk.states).toHaveLength(10);
   });
 
-  it('leaves with the composer what was chosen after the message had taken its files', async () => {
+  it('keeps files that were chosen after the message was sent', async () => {
     const desk = new Desk();
     vi.spyOn(desk.files, 'loadUploader').mockResolvedValue(desk.uploader);
     await desk.add('a', 'b');
@@ -96,7 +96,7 @@ describe('uploading', () => {
     expect([desk.states, desk.files.begun.size]).toEqual([[], 0]);
   });
 
-  it('has begun no more what a message of another tab has taken, and leaves it there', async () => {
+  it('drops files that a message of another tab has taken, without deleting them', async () => {
     const here = new Desk();
     await here.add('a', 'b');
     here.going[0]?.arrive();
@@ -112,7 +112,7 @@ describe('uploading', () => {
     expect([here.storage.kept.size, there.removed.mock.calls]).toEqual([2, []]);
   });
 
-  it('waits for the connection, and says how much is there', async () => {
+  it('waits for the connection and reports progress', async () => {
     const desk = new Desk();
     await desk.add('a');
     desk.going[0]?.request.onprogress(0.5);
@@ -127,7 +127,7 @@ describe('uploading', () => {
     expect(desk.states).toEqual([['a', 'ready']]);
   });
 
-  it('gives up at a refusal, and tries again only what may still be taken', async () => {
+  it('stops after a refusal and retries only what may succeed', async () => {
     const desk = new Desk();
     await desk.add('a', 'b');
     desk.going[0]?.fail(new ApiError(415, 'type_refused', ''));
@@ -145,7 +145,7 @@ describe('uploading', () => {
     ]);
   });
 
-  it('tells a message that waits for its files their ids, in order, or what went wrong', async () => {
+  it('returns the ids of a message’s files in order, or the failure', async () => {
     const desk = new Desk();
     await desk.add('a', 'b');
     const taken = desk.files.chosen('c1');
@@ -159,7 +159,7 @@ describe('uploading', () => {
     await expect(refused).rejects.toMatchObject({ code: 'upload_failed', message: expect.stringContaining('c') });
   });
 
-  it('has what was chosen after a reload, without asking for it twice', async () => {
+  it('restores chosen files after a reload without a second upload', async () => {
     const before = new Desk();
     await before.add('there', 'open');
     before.going[0]?.arrive();
@@ -173,7 +173,7 @@ describe('uploading', () => {
     expect(after.going.map(({ request }) => request.name)).toEqual(['open']);
   });
 
-  it('ends what is cancelled, and takes back what the server has', async () => {
+  it('aborts a cancelled upload and deletes a finished one', async () => {
     const desk = new Desk();
     await desk.add('a', 'b');
     desk.going[0]?.arrive();

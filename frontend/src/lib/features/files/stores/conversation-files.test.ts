@@ -23,7 +23,7 @@ function server(all: SentFile[]) {
 
 const seqs = (files: ConversationFilesStore) => files.list.items.map(({ seq }) => seq);
 
-it('brings older ones until there are none', async () => {
+it('loads older pages until the end', async () => {
   const { files, get } = server([5, 4, 3, 2, 1].map((seq) => fileOf(seq)));
   await files.list.load();
   expect(seqs(files)).toEqual([5, 4]);
@@ -35,7 +35,7 @@ it('brings older ones until there are none', async () => {
   expect(get).toHaveBeenCalledTimes(3);
 });
 
-it('has the server look for a name, in all pages', async () => {
+it('searches names on the server across all pages', async () => {
   const { files, get } = server([3, 2, 1].map((seq) => fileOf(seq)));
   await files.list.load();
   files.search(' ban DO ');
@@ -55,7 +55,7 @@ it('has the server look for a name, in all pages', async () => {
   expect(files.isFiltered).toBe(false);
 });
 
-it('asks for files of one type, and for pictures whatever the type', async () => {
+it('filters files by type, and ignores the type for pictures', async () => {
   const { files, get } = server([fileOf(1)]);
   await files.show({ kind: 'file', type: 'audio' });
   expect(get).toHaveBeenLastCalledWith('/conversations/c1/files', { kind: 'audio', limit: 60 });
@@ -65,14 +65,14 @@ it('asks for files of one type, and for pictures whatever the type', async () =>
   expect(files.isFiltered).toBe(false);
 });
 
-it('asks for those of one person anew', async () => {
+it('reloads for the files of one person', async () => {
   const { files, get } = server([fileOf(2), fileOf(1)]);
   await files.list.load();
   await files.show({ author: 'anna' });
   expect(get).toHaveBeenLastCalledWith('/conversations/c1/files', { kind: 'picture', limit: 60, author: 'anna' });
 });
 
-it('forgets those of a message that is deleted', async () => {
+it('drops the files of a deleted message', async () => {
   const { files } = server([fileOf(2), fileOf(1)]);
   const live = new FakeLiveUpdates();
   await files.list.load();
@@ -84,7 +84,7 @@ it('forgets those of a message that is deleted', async () => {
   leave();
 });
 
-it('puts what is sent in front of what was read, and leaves whoever reads where they are', async () => {
+it('prepends new files without moving the reader', async () => {
   const all = [5, 4, 3, 2, 1].map((seq) => fileOf(seq));
   const { files, get } = server(all);
   const live = new FakeLiveUpdates();

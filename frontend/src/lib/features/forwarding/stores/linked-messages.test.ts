@@ -11,7 +11,7 @@ function made() {
   return { live, get, linked };
 }
 
-it('reads a message once for each connection, and follows what becomes of it', async () => {
+it('loads a message once per connection and follows its changes', async () => {
   const { live, get, linked } = made();
   expect(linked.of('m1')).toBeNull();
   await Promise.all([linked.load('m1'), linked.load('m1')]);
@@ -29,7 +29,7 @@ it('reads a message once for each connection, and follows what becomes of it', a
   expect(linked.of('m1')).toBeNull();
 });
 
-it('knows nothing of what the reader may not read, and asks again where that could not be told', async () => {
+it('shows nothing for an unreadable message, and retries after other failures', async () => {
   const { get, linked } = made();
   get.mockRejectedValueOnce(new ApiError(503, 'unavailable', 'away'));
   await linked.load('m1');

@@ -24,12 +24,12 @@ const model: GatewayModel = {
   price_version: ''
 };
 
-it('comes back from the form as it went in', () => {
+it('survives a round trip through the form', () => {
   const { name: _name, source: _source, charged: _charged, price_version: _version, ...definition } = model;
   expect(definitionOf(valuesOf(model), model.deployments, pickedOf(model), model)).toEqual(definition);
 });
 
-it('writes how a model thinks as it was', () => {
+it('keeps the thinking mode of a model', () => {
   for (const thinking of [
     null,
     'none',
@@ -44,7 +44,7 @@ it('writes how a model thinks as it was', () => {
   }
 });
 
-it('asks only for what the way of thinking needs', () => {
+it('requires only the fields of the thinking mode', () => {
   const values = { ...valuesOf(null), efforts: 'low, enormous', least: '9', most: '8' };
   expect(thinkingProblem('none', 'efforts', values) ?? thinkingProblem('any', 'most', values)).toBeUndefined();
   expect(thinkingProblem('efforts', 'efforts', values)).toBeDefined();
@@ -55,16 +55,16 @@ it('asks only for what the way of thinking needs', () => {
   expect(thinkingProblem('budget_off', 'most', { ...values, most: '' })).toBeUndefined();
 });
 
-it('leaves the price to the server where none is said', () => {
+it('leaves an empty price to the server', () => {
   expect(definitionOf(valuesOf(null), [], pickedOf(null), null)).toMatchObject({ price: null, aliases: [] });
 });
 
-it('takes names apart, each once', () => {
+it('splits aliases and drops duplicates', () => {
   const values = { ...valuesOf(null), aliases: ' quick,, small , quick' };
   expect(definitionOf(values, [], pickedOf(null), null).aliases).toEqual(['quick', 'small']);
 });
 
-it('refuses what is no price and no count', () => {
+it('rejects invalid prices and counts', () => {
   expect([problems.input('free'), problems.context_window('1.5'), problems.name(' ')].every(Boolean)).toBe(true);
   expect([problems.input('0.25'), problems.context_window(''), problems.name('fast')].some(Boolean)).toBe(false);
 });

@@ -1,19 +1,19 @@
 import { expect, test } from 'vitest';
 import { baseUrlProblem, limitOf, limitProblem, modelsOf, modelsProblem, nameProblem } from './provider-form.ts';
 
-test('names are those that stand in addresses', () => {
+test('accepts provider names that are valid in a path', () => {
   expect(nameProblem(' local-1 ')).toBeUndefined();
   for (const wrong of ['', 'Local', 'a b', 'a/b', 'x'.repeat(41)]) expect(nameProblem(wrong), wrong).toBeDefined();
 });
 
-test('models are one to a line, each once', () => {
+test('parses one model per line and drops duplicates', () => {
   expect(modelsOf(' small\nlarge, small \n\n')).toEqual(['small', 'large']);
   expect(modelsProblem('small\norg/large')).toBeUndefined();
   expect(modelsProblem(' \n')).toBeDefined();
   expect(modelsProblem('two words')).toBeDefined();
 });
 
-test('an address and a limit may be left out', () => {
+test('allows an empty URL and an empty limit', () => {
   expect([baseUrlProblem(''), baseUrlProblem('http://localhost:11434/v1')]).toEqual([undefined, undefined]);
   expect([baseUrlProblem('localhost'), baseUrlProblem('ftp://localhost')]).not.toContain(undefined);
   expect([limitProblem(''), limitOf(''), limitOf('60')]).toEqual([undefined, null, 60]);

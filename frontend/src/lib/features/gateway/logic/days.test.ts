@@ -3,7 +3,7 @@ import { after, daysOf, filled, NOTHING, sum } from './days.ts';
 
 const NOW = Date.parse('2026-03-02T23:30:00Z');
 
-it('are those of the server, up to today', () => {
+it('are days of the server, up to today', () => {
   expect(daysOf('week', NOW)).toEqual([
     '2026-02-24',
     '2026-02-25',
@@ -18,7 +18,7 @@ it('are those of the server, up to today', () => {
   expect(after('2026-02-28')).toBe('2026-03-01');
 });
 
-it('have a group each, and add up to the same', () => {
+it('have one group each and add up to the same total', () => {
   const used = { ...NOTHING, key: '2026-03-01', requests: 2, cost: 5 };
   const days = filled(daysOf('week', NOW), [used]);
   expect(days.map(({ requests }) => requests)).toEqual([0, 0, 0, 0, 0, 2, 0]);

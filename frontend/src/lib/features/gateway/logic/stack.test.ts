@@ -4,7 +4,7 @@ import { stackOf } from './stack.ts';
 
 const day = (key: string, cost: number) => ({ ...NOTHING, key, cost });
 
-it('splits each day by model, and leaves the rest to the others', () => {
+it('splits each day by model and sums up the rest', () => {
   const days = [day('2026-11-01', 10), day('2026-11-02', 5), day('2026-11-03', 0)];
   const models = [
     { model: 'large', days: [day('2026-11-01', 7)] },
@@ -20,11 +20,11 @@ it('splits each day by model, and leaves the rest to the others', () => {
   });
 });
 
-it('has no others where there are none', () => {
+it('has no rest if all models are listed', () => {
   const models = [{ model: 'small', days: [day('2026-11-01', 10)] }];
   expect(stackOf([day('2026-11-01', 10)], models)).toEqual({ models: ['small'], days: [[10]] });
 });
 
-it('is one series while the models are not known', () => {
+it('is one series while the models are unknown', () => {
   expect(stackOf([day('2026-11-01', 10)], [])).toEqual({ models: [null], days: [[10]] });
 });

@@ -17,8 +17,8 @@ function get(_path: string, { q = '', page, page_size }: Query) {
   return Promise.resolve({ items, page, page_size, total: found.length });
 }
 
-describe('the models of the gateway', () => {
-  it('are searched on the server, and their names are those of all', async () => {
+describe('GatewayModelsStore', () => {
+  it('searches on the server and keeps the names of all models', async () => {
     const models = new GatewayModelsStore({ get } as unknown as Api);
     await models.names.load();
     models.find('model-44');

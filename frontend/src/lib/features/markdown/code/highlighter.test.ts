@@ -22,8 +22,8 @@ function colouring(answers: Answers, longest = 20) {
 
 const spans = [{ text: 'a', className: 'b' }];
 
-describe('colouring', () => {
-  it('hands out what the worker answers', async () => {
+describe('HighlightSession', () => {
+  it('returns the spans of the worker', async () => {
     const { all } = colouring((_, report) => {
       report({ kind: 'began' });
       report({ kind: 'done', spans });
@@ -31,7 +31,7 @@ describe('colouring', () => {
     expect(await all.colour('ts', 'a')).toEqual(spans);
   });
 
-  it('gives up on a text that takes too long, and colours the next', async () => {
+  it('aborts a slow text and colours the next', async () => {
     const { all, made } = colouring(({ code }, report) => {
       report({ kind: 'began' });
       if (code !== 'slow') report({ kind: 'done', spans });
@@ -42,7 +42,7 @@ describe('colouring', () => {
     expect(made.map(({ isEnded }) => isEnded)).toEqual([true, false]);
   });
 
-  it('leaves code plain where there are no workers', async () => {
+  it('leaves code plain without workers', async () => {
     const all = new HighlightSession(() => {
       throw new Error('forbidden');
     });

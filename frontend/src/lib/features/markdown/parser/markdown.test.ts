@@ -28,7 +28,7 @@ function wordsOf(nodes: readonly unknown[]): string {
 const inlines = (source: string) => (first(source) as { children: Inline[] }).children;
 
 describe('parse', () => {
-  it('knows emphasis, code, breaks and entities', () => {
+  it('parses emphasis, code, breaks and entities', () => {
     expect(inlines('**b** _i_ ~~d~~ `x<y`\nnext &lt;')).toEqual([
       { type: 'strong', children: [{ type: 'text', text: 'b' }] },
       { type: 'text', text: ' ' },
@@ -42,21 +42,21 @@ describe('parse', () => {
     ]);
   });
 
-  it('names the language of a code block, closed or not', () => {
+  it('reads the language of a code block, closed or not', () => {
     expect(first('```rust\nfn main() {')).toEqual({ type: 'code', language: 'rust', text: 'fn main() {' });
     expect(first('```\nplain\n```')).toEqual({ type: 'code', language: null, text: 'plain' });
   });
 
-  it('knows tables with their alignment', () => {
+  it('parses tables with their alignment', () => {
     expect(first('| a | b |\n|:-|-:|\n| 1 | 2 |')).toMatchObject({ type: 'table', align: ['left', 'right'] });
   });
 
-  it('knows task lists', () => {
+  it('parses task lists', () => {
     const list = first('- [x] done\n- [ ] open\n- plain');
     expect(list.type === 'list' && list.items.map((item) => item.checked)).toEqual([true, false, null]);
   });
 
-  it('shows the address of a link that the text does not have', () => {
+  it('shows a link address that the text does not contain', () => {
     const shown = (source: string) => parse(source).map((block) => wordsOf([block]));
     expect(shown('[1]: https://example.com/a')).toEqual(['[1]: https://example.com/a']);
     expect(inlines('[1]: https://example.com/a')[1]).toMatchObject({ type: 'link', href: 'https://example.com/a' });
@@ -77,14 +77,14 @@ describe('parse', () => {
     expect(first('- dot')).toMatchObject({ type: 'list', start: null });
   });
 
-  it('shows HTML as the text that it is', () => {
+  it('shows HTML as text', () => {
     expect(parse('<img src=x onerror=alert(1)>\n\n<b>hi</b>')).toEqual([
       { type: 'paragraph', children: [{ type: 'text', text: '<img src=x onerror=alert(1)>' }] },
       { type: 'paragraph', children: [{ type: 'text', text: '<b>hi</b>' }] }
     ]);
   });
 
-  it('makes a picture a link, so that nobody learns who read it', () => {
+  it('turns an image into a link, so that its host does not learn who read it', () => {
     expect(inlines('![graph](https://x.example/g.png)')[0]).toMatchObject({
       type: 'link',
       href: 'https://x.example/g.png'
@@ -100,12 +100,12 @@ describe('links', () => {
     'vbscript:x',
     'file:///etc/passwd',
     '/r1/auth/logout'
-  ])('never carry %s', (href) => {
+  ])('never have the target %s', (href) => {
     expect(safeHref(href)).toBeNull();
     expect(JSON.stringify(parse(`[x](${href}) <${href}>`))).not.toContain('"link"');
   });
 
-  it('carry the web, mail and telephones', () => {
+  it('allow web, mail and phone addresses', () => {
     expect(inlines('https://a.example www.b.example me@c.example').filter((one) => one.type === 'link')).toMatchObject([
       { href: 'https://a.example/' },
       { href: 'http://www.b.example/' },
@@ -155,11 +155,11 @@ describe('links', () => {
     ['见http://例え.example/x。', 'http://例え.example/x'],
     ['https://例子.测试/路径', 'https://例子.测试/路径'],
     ['https://a.example和b.example都可以', 'https://a.example']
-  ])('end where their address does: %s', (source, address) => {
+  ])('end with their address: %s', (source, address) => {
     expect(addresses(source)).toEqual([address]);
   });
 
-  it('are several where commas part them', () => {
+  it('are split at commas', () => {
     expect(addresses('https://a.example,https://b.example/x,https://c.example')).toEqual([
       'https://a.example',
       'https://b.example/x',
@@ -167,7 +167,7 @@ describe('links', () => {
     ]);
   });
 
-  it('keep every sign of what stands around an address', () => {
+  it('keep all characters around an address', () => {
     const piece = fc.constantFrom(
       'https://a.example',
       'http://b.example/x_(y)',
@@ -210,12 +210,12 @@ describe('links', () => {
     );
   });
 
-  it('are found in a text of brackets and stops without end', () => {
+  it('are found in long runs of brackets and dots', () => {
     for (const tail of [')'.repeat(50_000), '('.repeat(50_000), '.'.repeat(50_000) + 'x', '&a;'.repeat(20_000)])
       expect(wordsOf(parse(`https://a.example/x${tail}`))).toContain('https://a.example/x');
   });
 
-  it('are safe whatever is written', () => {
+  it('are safe for any input', () => {
     const walk = (node: Block | Inline): string[] => [
       ...(node.type === 'link' ? [node.href] : []),
       ...Object.values(node).flatMap((value) =>
@@ -265,7 +265,7 @@ describe('hostile texts', () => {
     return own + Math.max(0, ...Object.values(node).flat(3).map(depth));
   };
 
-  it.each(HOSTILE.map(({ name, text }) => [name, text] as const))('%s: read, bounded, and shown', (_, text) => {
+  it.each(HOSTILE.map(({ name, text }) => [name, text] as const))('%s: parsed within bounds and shown', (_, text) => {
     const blocks = parse(text);
     expect(depth(blocks)).toBeLessThanOrEqual(2 * MAX_DEPTH);
     expect(JSON.stringify(blocks).length).toBeLessThan(400_000);
@@ -273,19 +273,19 @@ describe('hostile texts', () => {
     expect(plainText(text).length).toBeLessThanOrEqual(140);
   });
 
-  it('keep what is too deep as plain text', () => {
+  it('keep deep nesting as plain text', () => {
     expect(JSON.stringify(parse(`${'>'.repeat(200)} deep`))).toContain('deep');
     expect(JSON.stringify(parse(`${'**'.repeat(192)}a${'**'.repeat(192)}`))).toContain('a');
     expect(JSON.stringify(parse('1. '.repeat(100) + 'deep'))).toContain('deep');
   });
 
-  it('make no row of a thousand cells from one sign', () => {
+  it('do not expand a short row into a thousand cells', () => {
     const [table] = parse(`${'|a'.repeat(800)}\n${'|-'.repeat(800)}\n${'|\n'.repeat(900)}`);
     expect(table?.type).toBe('paragraph');
   });
 });
 
-describe('what a link says', () => {
+describe('link labels', () => {
   const shown = (label: string, href = 'https://evil.example/x') => {
     const [link] = inlines(`[${label}](${href})`);
     return link?.type === 'link' ? link.children.map((one) => ('text' in one ? one.text : '*')).join('') : null;
@@ -301,12 +301,12 @@ describe('what a link says', () => {
     'h\u200bttps://bank.example',
     'https://bank\u3002example',
     '\u202ehttps://bank.example'
-  ])('is never the address of another site: %s', (label) => {
+  ])('that show another site are replaced: %s', (label) => {
     expect(shown(label)).toBe('https://evil.example/x');
   });
 
   it.each(['bank.example', 'bank.example/login', 'me@bank.example', 'main.rs'])(
-    'has the real site behind a name that may be one: %s',
+    'that may be a site name get the real site appended: %s',
     (label) => {
       expect(shown(label)).toBe(`${label} (evil.example)`);
     }
@@ -320,11 +320,11 @@ describe('what a link says', () => {
     'www.evil.example/x',
     'Version 2.3.7',
     'Mr. Smith'
-  ])('stays what it was: %s', (label) => {
+  ])('without a foreign site stay unchanged: %s', (label) => {
     expect(shown(label)).toBe(label);
   });
 
-  it('knows the site of a mail address', () => {
+  it('of mail addresses are compared by domain', () => {
     expect(shown('me@c.example', 'mailto:me@c.example')).toBe('me@c.example');
     expect(shown('me@bank.example', 'mailto:me@c.example')).toBe('me@bank.example (c.example)');
   });
@@ -341,7 +341,7 @@ describe('formulas', () => {
     ['$5$', '5'],
     ['$5 + 6$', '5 + 6'],
     ['a $\\$5$', '\\$5']
-  ])('in a line: %s', (source, text) => {
+  ])('inline: %s', (source, text) => {
     expect(math(source)).toEqual([{ type: 'math', text, display: false }]);
   });
 
@@ -356,11 +356,11 @@ describe('formulas', () => {
     '$5, maybe ($6)',
     '$x\ny$',
     'costs 5$ or 6$'
-  ])('not a price, a variable or code: %s', (source) => {
+  ])('excluding prices, variables and code: %s', (source) => {
     expect(math(source)).toEqual([]);
   });
 
-  it('on their own', () => {
+  it('as blocks', () => {
     for (const source of ['$$\na\n$$', '$$a$$', '\\[a\\]', '\\[\na\n\\]']) {
       expect(parse(`Before\n${source}\nafter`)).toMatchObject([
         { type: 'paragraph' },
@@ -373,7 +373,7 @@ describe('formulas', () => {
   });
 });
 
-describe('text that is still being written', () => {
+describe('streaming text', () => {
   const sentence = fc.constantFrom('One sentence. ', '**bold** ', 'a\nb ', '`code` ', '5 * 3 ', '# not a title');
   const block = fc.oneof(
     fc.array(sentence, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('')),
@@ -389,7 +389,7 @@ describe('text that is still being written', () => {
   );
   const document = fc.array(block, { maxLength: 8, size: 'max' }).map((blocks) => blocks.join('\n\n'));
 
-  it('ends as if it had been parsed at once', () => {
+  it('ends with the same tree as a single parse', () => {
     fc.assert(
       fc.property(document, fc.array(fc.nat({ max: 9 }), { minLength: 1 }), (source, cuts) => {
         const growing = new GrowingMarkdown();
@@ -404,7 +404,7 @@ describe('text that is still being written', () => {
     );
   });
 
-  it('leaves the blocks alone that have ended', () => {
+  it('keeps the objects of finished blocks', () => {
     const growing = new GrowingMarkdown();
     const before = growing.write('One.\n\nTwo.\n\nThree\nfo');
     const after = growing.write('One.\n\nTwo.\n\nThree\nfour, and more');
@@ -426,7 +426,7 @@ describe('text that is still being written', () => {
     '# Title\n\n> quoted\n\n1. one\n2. two',
     'It is $e^{i\\pi}$ or\n\n$$\na + b\n$$\n\nor \\(x\\).',
     'Fish &amp; chips'
-  ])('shows no marks that are about to be something else: %s', (source) => {
+  ])('hides incomplete markup: %s', (source) => {
     const growing = new GrowingMarkdown();
     for (let end = 1; end <= source.length; end++) {
       const shown = wordsOf(growing.write(source.slice(0, end)));
@@ -434,7 +434,7 @@ describe('text that is still being written', () => {
     }
   });
 
-  it('does not wait for what will not come', () => {
+  it('does not hold back text that is no markup', () => {
     const shown = (source: string) => wordsOf(new GrowingMarkdown().write(source));
     expect(shown('That costs $5 and')).toBe('That costs $5 and');
     expect(shown('2 * 3 is')).toBe('2 * 3 is');
@@ -445,7 +445,7 @@ describe('text that is still being written', () => {
     expect(shown('**open\n\nnext')).toContain('next');
   });
 
-  it('never takes back what it has shown, but for a line', () => {
+  it('never withdraws shown text, except the current line', () => {
     const source = 'One **two** three [four](https://x.example) `five`, $six$.\n\n- a\n- b\n\nEnd.';
     const growing = new GrowingMarkdown();
     let before = '';
@@ -456,7 +456,7 @@ describe('text that is still being written', () => {
     }
   });
 
-  it('reads a long answer in pieces without reading all of it each time', () => {
+  it('appends to a long answer without parsing all of it again', () => {
     const source = 'A paragraph with **bold**, `code` and [a link](https://x.example).\n\n'.repeat(1_500);
     const growing = new GrowingMarkdown();
     const first = growing.write(source.slice(0, 50_000))[0];
@@ -465,7 +465,7 @@ describe('text that is still being written', () => {
     expect(growing.blocks).toHaveLength(1_500);
   });
 
-  it('starts over when the text is another one', () => {
+  it('starts over when the text is replaced', () => {
     const growing = new GrowingMarkdown();
     growing.write('One.\n\nTwo.');
     expect(growing.write('Other')).toEqual(parse('Other'));
@@ -473,7 +473,7 @@ describe('text that is still being written', () => {
 });
 
 describe('plainText', () => {
-  it('is one line without signs', () => {
+  it('is one line without markup', () => {
     expect(plainText('## Title\n- **bold** [link](https://x.example)\n```ts\ncode\n```')).toBe('Title bold link code');
     expect(plainText('x'.repeat(200))).toHaveLength(140);
   });

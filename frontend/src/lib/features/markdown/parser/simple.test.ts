@@ -34,12 +34,12 @@ it.each([
     [...WORDS, ...WORDS, ...SPACES, ...SIGNS, '*', '**', '`', '_', '~', '[a](https://c.example)', '\\']
   ],
   ['any marks', [...WORDS, ...SPACES, ...MARKS]]
-])('%s, in any order', (_, pieces) => {
+])('parses %s like the full parser, in any order', (_, pieces) => {
   const text = fc.array(fc.constantFrom(...pieces), { maxLength: 16, size: 'max' }).map((all) => all.join(''));
   fc.assert(fc.property(text, sameFor), { numRuns: 4_000 });
 });
 
-it('any signs, in any order', () => {
+it('parses any characters like the full parser, in any order', () => {
   fc.assert(fc.property(fc.string({ unit: 'binary' }), sameFor), { numRuns: 2_000 });
   fc.assert(fc.property(fc.string({ unit: 'grapheme' }), sameFor), { numRuns: 2_000 });
 });
@@ -59,7 +59,7 @@ it.each([
   '-|-',
   ':-',
   '    a'
-])('what begins a line, or is one: %j', (mark) => {
+])('parses block starts like the full parser: %j', (mark) => {
   for (const text of [
     mark,
     `${mark}a`,
@@ -73,7 +73,7 @@ it.each([
 });
 
 it.each(HOSTILE.filter(({ text }) => paragraphsOf(text) !== null).map(({ name, text }) => [name, text]))(
-  '%s',
+  'parses like the full parser: %s',
   (_, text) => sameFor(text)
 );
 
@@ -86,11 +86,11 @@ it.each([
   ['- a list', null],
   ['a\n=', null],
   ['costs $5', null]
-])('%j is as simple as that', (text, expected) => {
+])('classifies %j', (text, expected) => {
   expect(paragraphsOf(text)?.map((one) => (mayHoldMarks(one) ? 'marks' : '')) ?? null).toEqual(expected);
 });
 
-it('is read once, for as long as it is one of the last', () => {
+it('caches recent texts', () => {
   const blocks = parseOnce('the **heron**');
   expect(blocks).toEqual(parse('the **heron**'));
   expect(parseOnce('the **heron**')).toBe(blocks);

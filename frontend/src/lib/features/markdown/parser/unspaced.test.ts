@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { mayBeUnspaced, UNSPACED, WIDE_MARK } from './unspaced.ts';
 
-it('takes no sign of such writing for another', () => {
+it('detects every character of such scripts', () => {
   const isOne = new RegExp(`^(?:${UNSPACED}|${WIDE_MARK})$`, 'u');
   const missed: string[] = [];
   for (let point = 0; point <= 0x10ffff; point++) {
@@ -11,6 +11,6 @@ it('takes no sign of such writing for another', () => {
   expect(missed).toEqual([]);
 });
 
-it.each(['The heron — “waits”… €5', 'Một con diệc đứng trong nước'])('knows at once that it is not: %s', (text) => {
+it.each(['The heron — “waits”… €5', 'Một con diệc đứng trong nước'])('excludes other texts at once: %s', (text) => {
   expect(mayBeUnspaced(text)).toBe(false);
 });

@@ -55,8 +55,8 @@ const written = fc
 
 const lost = (words: readonly string[], shown: string) => words.filter((word) => !shown.includes(word));
 
-describe('a text is shown whole', () => {
-  it('whatever marks its words stand between', () => {
+describe('text is shown completely', () => {
+  it('for any markup around its words', () => {
     fc.assert(
       fc.property(written, ({ text, words }) => {
         expect(lost(words, drawn(parse(text)) + behind(parse(text)))).toEqual([]);
@@ -65,7 +65,7 @@ describe('a text is shown whole', () => {
     );
   });
 
-  it('when it has come in pieces', () => {
+  it('when it is streamed', () => {
     fc.assert(
       fc.property(written, ({ text, words }) => {
         const growing = new GrowingMarkdown();
@@ -77,7 +77,7 @@ describe('a text is shown whole', () => {
     );
   });
 
-  it('and never as nothing', () => {
+  it('and never as blank', () => {
     fc.assert(
       fc.property(written, ({ text }) => {
         fc.pre(!isBlank(text));
@@ -88,7 +88,7 @@ describe('a text is shown whole', () => {
     );
   });
 
-  it('in one line of plain text', () => {
+  it('as one line of plain text', () => {
     fc.assert(
       fc.property(written, ({ text, words }) => {
         const tree = parse(text);
@@ -155,12 +155,12 @@ describe('a text is shown whole', () => {
     ['¯\\\\\\_(ツ)\\_/¯', '¯\\_(ツ)_/¯'],
     ['\\\\server\\share'],
     ['C:\\*.txt and D:\\_a\\_b']
-  ])('as it was meant: %s', (text, shown = text) => {
+  ])('as intended: %s', (text, shown = text) => {
     expect(drawn(parse(text)).replaceAll('\u200b', '')).toBe(shown);
   });
 });
 
-describe('emphasis beside writing without spaces', () => {
+describe('emphasis in scripts without spaces', () => {
   const strong = (text: string) =>
     parse(text).flatMap((block) =>
       'children' in block ? block.children.flatMap((one) => (one.type === 'strong' ? [drawn(one.children)] : [])) : []
@@ -179,7 +179,7 @@ describe('emphasis beside writing without spaces', () => {
     ['看**`code`**吧', 'code'],
     ['**a.** b', 'a.'],
     ['见***（全部）***吧', null]
-  ])('is read: %s', (text, words) => {
+  ])('is parsed: %s', (text, words) => {
     if (words !== null) expect(strong(text)).toEqual([words]);
     expect(drawn(parse(text))).not.toContain('*');
     // While streaming, no asterisks are shown either.
@@ -188,29 +188,29 @@ describe('emphasis beside writing without spaces', () => {
   });
 
   it.each(['2 * 3 * 4', '** 重要 **', '看 ** 这 **', 'a**"b"**c', '__重要。__次', '文_件_名'])(
-    'is none here, as in CommonMark: %s',
+    'is plain text, as in CommonMark: %s',
     (text) => {
       expect(drawn(parse(text))).toBe(text);
     }
   );
 
   it.each(['*_*', 'ok *-* bye', '(*^▽^*)', '~_~', '(*_*)', 'see __init__.py', 'a.__class__.name', 'obj.__str__()'])(
-    'is no face, and no name in a program: %s',
+    'is not parsed in emoticons and identifiers: %s',
     (text) => {
       expect(drawn(parse(text))).toBe(text);
     }
   );
 
-  it.each(['**!**', '*😀*', '*a-*', '__init__ it', '***', '~~-~~'])('is more than a face: %s', (text) => {
+  it.each(['**!**', '*😀*', '*a-*', '__init__ it', '***', '~~-~~'])('is parsed beside emoji and punctuation: %s', (text) => {
     expect(drawn(parse(text))).not.toBe(text);
   });
 
-  it.each(['见~~旧的，~~新的', '(~old~) new', '~취소~는 없다', 'a~~1~~2'])('is struck out as well: %s', (text) => {
+  it.each(['见~~旧的，~~新的', '(~old~) new', '~취소~는 없다', 'a~~1~~2'])('is parsed as strikethrough: %s', (text) => {
     expect(JSON.stringify(parse(text))).toContain('"del"');
     expect(drawn(parse(text))).not.toContain('~');
   });
 
-  it.each(['第2**AI**の', '1**a**', '**5**6', 'a*b*c'])('stands beside figures that are no sum: %s', (text) => {
+  it.each(['第2**AI**の', '1**a**', '**5**6', 'a*b*c'])('is parsed beside digits that are no product: %s', (text) => {
     expect(drawn(parse(text))).not.toContain('*');
   });
 });

@@ -7,7 +7,7 @@ const able = { images: true, pdf: true, audio: true, tools: true, reasoning: tru
 it.each([
   [undefined, ['Reads files']],
   [able, ['Sees images', 'Sees PDFs', 'Reads files', 'Hears audio', 'Uses tools', 'Thinks']]
-])('says of a model that can %j what it does', (capabilities, words) => {
+])('describes a model with the capabilities %j', (capabilities, words) => {
   const abilities = abilitiesOf({ ...model, capabilities } as Parameters<typeof abilitiesOf>[0]);
   expect(abilities.map(({ short }) => short())).toEqual(words);
 });

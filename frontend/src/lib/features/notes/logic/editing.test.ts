@@ -3,21 +3,21 @@ import { around, before, nextLine, onlyIn, ticks, words } from './editing.ts';
 
 const at = (text: string, start = text.length, end = start) => ({ text, start, end });
 
-it('puts marks around what is selected, and takes them away', () => {
+it('toggles inline markup around the selection', () => {
   const bold = around(at('very good', 5, 9), '**');
   expect(bold).toEqual({ text: 'very **good**', start: 7, end: 11 });
   expect(around(bold, '**')).toEqual({ text: 'very good', start: 5, end: 9 });
   expect(around(at(''), '**')).toEqual({ text: '****', start: 2, end: 2 });
 });
 
-it('puts marks before lines, and takes them away', () => {
+it('toggles line prefixes', () => {
   const list = before(at('a\nb\nc', 2, 5), '- [ ] ');
   expect(list.text).toBe('a\n- [ ] b\n- [ ] c');
   expect(before(list, '- [ ] ').text).toBe('a\nb\nc');
   expect(before(at('Title', 5), '## ')).toEqual({ text: '## Title', start: 8, end: 8 });
 });
 
-it('goes on with a list, and ends it', () => {
+it('continues a list and ends it', () => {
   expect(nextLine(at('- a'))?.text).toBe('- a\n- ');
   expect(nextLine(at('  9. a'))?.text).toBe('  9. a\n  10. ');
   expect(nextLine(at('- [x] a'))?.text).toBe('- [x] a\n- [ ] ');
@@ -25,7 +25,7 @@ it('goes on with a list, and ends it', () => {
   expect(nextLine(at('plain'))).toBeNull();
 });
 
-it('counts, and tells two texts apart', () => {
+it('counts words and checkboxes, and compares two texts', () => {
   expect(ticks('- [x] a\n- [ ] b\n* [X] c')).toEqual({ done: 2, all: 3 });
   expect(words('Mai can’t come: 25 % — trời ơi')).toBe(6);
   expect(onlyIn('a\nb', 'b\nc')).toEqual([

@@ -5,7 +5,7 @@ import { zip } from './zip.ts';
 
 const note = (title: string, content: string) => ({ title, content, edited_at: '2026-11-26T10:20:30.000Z' });
 
-it('names each file after its note, once, with what every system takes', () => {
+it('gives each note a unique file name that every system accepts', () => {
   const named = (title: string) => fileName(note(title, ''), 'Untitled');
   expect(named(' ../a:b?\u0007 ')).toBe('a b.md');
   expect(named(' . ')).toBe('Untitled.md');
@@ -19,7 +19,7 @@ it('writes the title as a heading', () => {
   expect(asMarkdown(note(' ', 'Noon'))).toBe('Noon\n');
 });
 
-it('packs files that a reader of zip files finds whole', () => {
+it('writes a valid zip archive', () => {
   const files = filesOf([note('Gọi điện', 'Trưa nay'), note('', 'x'.repeat(70_000))], 'Untitled');
   const bytes = Buffer.concat(zip(files));
   const end = bytes.length - 22;

@@ -85,7 +85,7 @@ async function play(deeds: readonly { at: number; deed: Deed; place: number }[])
 const deedsOf = (...deeds: Deed[]) =>
   fc.array(fc.record({ at: fc.nat(1), deed: fc.constantFrom(...deeds), place: fc.nat(4) }), { maxLength: 25 });
 
-it('loses nothing that was written on two devices, whoever is without a connection when', async () => {
+it('loses no text written on two devices that are offline at any time', async () => {
   await fc.assert(
     fc.asyncProperty(deedsOf('create', 'write', 'write', 'pin', 'turn', 'turn', 'rest', 'reload'), async (deeds) => {
       const { marks, devices, stored } = await play(deeds);
@@ -96,7 +96,7 @@ it('loses nothing that was written on two devices, whoever is without a connecti
   );
 });
 
-it('is the same on both devices in the end, also where notes are deleted', async () => {
+it('converges on both devices, including deletions', async () => {
   await fc.assert(
     fc.asyncProperty(
       deedsOf('create', 'write', 'write', 'pin', 'remove', 'turn', 'turn', 'rest', 'reload'),

@@ -22,7 +22,7 @@ async function open(): Promise<NotesStore> {
 const rest = () => vi.advanceTimersByTimeAsync(20_000);
 const texts = (notes: NotesStore) => notes.items.map(({ title, content }) => `${title}: ${content}`).sort();
 
-it('keeps what is written on this device at once, and on the server when the keys rest', async () => {
+it('stores changes on the device at once and on the server after typing pauses', async () => {
   const notes = await open();
   server.isAway = true;
   const id = notes.create();
@@ -42,7 +42,7 @@ it('keeps what is written on this device at once, and on the server when the key
   expect(later.stateOf(id)).toBe('saved');
 });
 
-it('keeps nothing that comes after whose they are has left', async () => {
+it('stores nothing after the account signs out', async () => {
   const notes = new NotesStore({ api: server.api, live, storage, userId: 'u', copied: (title) => title });
   const close = notes.open();
   await vi.advanceTimersByTimeAsync(0);
@@ -53,7 +53,7 @@ it('keeps nothing that comes after whose they are has left', async () => {
   expect([storage.kept.size, storage.since]).toEqual([0, null]);
 });
 
-it('takes up what other devices write and delete', async () => {
+it('applies changes and deletions of other devices', async () => {
   for (const id of ['a', 'b', 'c']) server.store(id, { title: id, content: 'x' });
   const notes = await open();
   expect(texts(notes)).toEqual(['a: x', 'b: x', 'c: x']);
@@ -66,7 +66,7 @@ it('takes up what other devices write and delete', async () => {
   expect([...storage.kept.keys()].sort()).toEqual(['a', 'c']);
 });
 
-it('keeps both where two devices have written', async () => {
+it('keeps both versions after a conflict', async () => {
   server.store('a', { title: 'Call', content: 'before' });
   const notes = await open();
   const moved = vi.fn();
@@ -82,7 +82,7 @@ it('keeps both where two devices have written', async () => {
   expect(notes.items.every(({ copyOf }) => copyOf === undefined)).toBe(true);
 });
 
-it('lets what was written win over what was deleted, on either side', async () => {
+it('lets an edit win over a deletion, on either side', async () => {
   for (const id of ['a', 'b']) server.store(id, { title: id, content: 'x' });
   const notes = await open();
   server.isAway = true;
@@ -96,7 +96,7 @@ it('lets what was written win over what was deleted, on either side', async () =
   expect(server.notes.get('a')).toMatchObject({ content: 'written here', deleted_at: null });
 });
 
-it('deletes everywhere, forgets what was never sent, and says what is refused', async () => {
+it('deletes everywhere, drops notes that were never sent, and reports a refusal', async () => {
   server.store('a', { title: 'a', content: 'x' });
   const notes = await open();
   notes.remove('a');
@@ -114,7 +114,7 @@ it('deletes everywhere, forgets what was never sent, and says what is refused', 
   expect(notes.stateOf(id)).toBe('saved');
 });
 
-it('sends what comes behind one at which the server fails, and that one when it no longer does', async () => {
+it('continues past a note that fails on the server, and retries that note', async () => {
   const notes = await open();
   const [first, second] = [notes.create(), notes.create()];
   notes.write(first, { content: 'fault' });
@@ -127,7 +127,7 @@ it('sends what comes behind one at which the server fails, and that one when it 
   expect([server.notes.get(first)?.content, notes.waiting, notes.error]).toEqual(['better', 0, null]);
 });
 
-it('keeps what is brought back while its deletion is on its way', async () => {
+it('keeps a note that is restored while its deletion is in progress', async () => {
   const notes = await open();
   const id = notes.create();
   notes.write(id, { title: 'Call', content: 'At eleven' });

@@ -48,8 +48,8 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-describe('a sound', () => {
-  it('is heard once, however many tabs are open', async () => {
+describe('notification sound', () => {
+  it('is played by one of all open tabs', async () => {
     const [one, other] = [await tab(), await tab()];
     one();
     other();
@@ -60,7 +60,7 @@ describe('a sound', () => {
     expect(played).toBe(2);
   });
 
-  it('is left to a tab that can be heard', async () => {
+  it('is played by a tab that may play audio', async () => {
     const [silent, used] = [await tab(false), await tab()];
     silent();
     expect(played).toBe(0);
@@ -68,7 +68,7 @@ describe('a sound', () => {
     expect(played).toBe(1);
   });
 
-  it('is not heard where none is wanted', async () => {
+  it('is not played if disabled', async () => {
     kept.set('natter.sound', 'none');
     (await tab())();
     expect(played).toBe(0);

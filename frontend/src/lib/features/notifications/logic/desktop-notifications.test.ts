@@ -82,8 +82,8 @@ beforeEach(() => {
   browser = new Browser();
 });
 
-describe('notifications while the app is open and nobody looks at it', () => {
-  it('are shown by one tab of all, one for each place', async () => {
+describe('desktop notifications', () => {
+  it('are shown by one tab, one per conversation', async () => {
     const tabs = [browser.open(), browser.open()];
     await settled();
     let asked = 0;
@@ -98,7 +98,7 @@ describe('notifications while the app is open and nobody looks at it', () => {
     expect(asked).toBe(2);
   });
 
-  it('are not shown while any tab is looked at, and are again when it is left', async () => {
+  it('are hidden while any tab is visible and shown again afterwards', async () => {
     const [hidden, seen] = [browser.open(), browser.open(true)];
     await settled();
     await hidden.passing.show(() => one('a'));
@@ -110,7 +110,7 @@ describe('notifications while the app is open and nobody looks at it', () => {
     expect(titles()).toEqual(['about b']);
   });
 
-  it('need leave, and that nobody said no, and are left to push where the device is woken', async () => {
+  it('need permission and the user’s setting, and are left to push if subscribed', async () => {
     const { passing: desktop } = browser.open();
     await settled();
     browser.isAllowed = false;
@@ -124,7 +124,7 @@ describe('notifications while the app is open and nobody looks at it', () => {
     expect(titles()).toEqual([]);
   });
 
-  it('are taken back when they are read, also when that is told before they are shown', async () => {
+  it('are closed when read, even if read before they are shown', async () => {
     const { passing: desktop } = browser.open();
     await settled();
     await desktop.show(() => one('a'));
@@ -139,7 +139,7 @@ describe('notifications while the app is open and nobody looks at it', () => {
     expect(titles()).toEqual([]);
   });
 
-  it('go on after one could not be shown', async () => {
+  it('continue after one that failed', async () => {
     const { passing: desktop } = browser.open();
     await settled();
     await desktop.show(() => Promise.reject(new Error('no settings')));

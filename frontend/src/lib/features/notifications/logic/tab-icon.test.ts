@@ -10,14 +10,14 @@ beforeEach(() => {
   vi.stubGlobal('fetch', () => Promise.resolve(new Response(DRAWING)));
 });
 
-it('draws a dot over the icon, and keeps what is below', () => {
+it('draws a dot over the icon and keeps the icon', () => {
   const [unread, concerns] = [marked(DRAWING, 'unread'), marked(DRAWING, 'concerns')];
   expect(unread).not.toBe(concerns);
   const drawing = decodeURIComponent(unread.replace('data:image/svg+xml,', ''));
   expect(drawing).toMatch(/^<svg [^>]+><rect\/><circle [^>]+\/><\/svg>$/);
 });
 
-it('goes by what is wanted last', async () => {
+it('applies the latest request', async () => {
   await Promise.all([markTab('unread'), markTab('concerns')]);
   expect(link.href).toBe(marked(DRAWING, 'concerns'));
   await Promise.all([markTab('unread'), markTab('none')]);

@@ -60,8 +60,8 @@ beforeEach(() => {
   store = new NotificationsStore(api, live);
 });
 
-describe('what one is told of', () => {
-  it('counts once, however often it is told, and makes itself heard unless it is silent', () => {
+describe('NotificationsStore', () => {
+  it('counts a notification once and alerts unless it is silent', () => {
     const heard: string[] = [];
     store.onArrival = ({ id }) => heard.push(id);
     tell('notification', one('a'));
@@ -71,7 +71,7 @@ describe('what one is told of', () => {
     expect(heard).toEqual(['a', 'a']);
   });
 
-  it('is what the server says at each hello', async () => {
+  it('takes the count of the server on each load', async () => {
     tell('notification', one('old'));
     api.items = [one('x'), one('y'), one('read', { read_at: '2026-11-24T10:00:00.000Z' })];
     await store.load();
@@ -80,7 +80,7 @@ describe('what one is told of', () => {
     expect(store.unread).toBe(2);
   });
 
-  it('is read and withdrawn on all devices, on the screen too', async () => {
+  it('follows read and withdrawn notifications, in the count and the list', async () => {
     api.items = [one('a'), one('b', { created_at: '2026-11-24T09:00:00.000Z' })];
     await store.load();
     const list = store.list('all');
@@ -99,7 +99,7 @@ describe('what one is told of', () => {
     expect(list.items.every(({ read_at }) => read_at)).toBe(true);
   });
 
-  it('says what is read or withdrawn, and at each hello what is no longer unread', async () => {
+  it('reports read and withdrawn notifications, and on load those no longer unread', async () => {
     const gone: boolean[][] = [];
     store.onGone = (isGone) => gone.push(['a', 'b', 'c'].map(isGone));
     for (const id of ['a', 'b', 'c']) tell('notification', one(id));
@@ -116,7 +116,7 @@ describe('what one is told of', () => {
     ]);
   });
 
-  it('comes read where its conversation is before somebody’s eyes', () => {
+  it('marks a notification as read if its conversation is visible', () => {
     store.isSeen = ({ conversation_id }) => conversation_id === 'open';
     tell('notification', one('a', { conversation_id: 'open' }));
     tell('notification', one('b'));
@@ -124,7 +124,7 @@ describe('what one is told of', () => {
     expect(api.told).toEqual([{ ids: ['a'] }]);
   });
 
-  it('shows on a list only what belongs there', async () => {
+  it('adds to a filtered list only what matches', async () => {
     const list = store.list('reaction');
     await list.load();
     tell('notification', one('a'));

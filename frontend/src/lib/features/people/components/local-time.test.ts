@@ -12,8 +12,8 @@ function zone(hours: number): string {
   return ahead === 0 ? 'Etc/GMT' : `Etc/GMT${ahead > 0 ? '-' : '+'}${Math.abs(ahead)}`;
 }
 
-describe('somebody’s local time', () => {
-  it('says how it differs from the reader’s', () => {
+describe('local time', () => {
+  it('states the difference to the reader’s time', () => {
     expect(localTime(zone(2), NOW)).toMatch(/^\d\d:05 local time \(2 h ahead of you\)$/);
     expect(localTime(zone(-3), NOW)).toMatch(/^\d\d:05 local time \(3 h behind you\)$/);
     expect(localTime(zone(0), NOW)).toMatch(/^\d\d:05 local time$/);
@@ -22,12 +22,12 @@ describe('somebody’s local time', () => {
     expect(localTime('Asia/Ho_Chi_Minh', NOW)).toMatch(/^00:05 local time/);
   });
 
-  it('is in a list only where it differs', () => {
+  it('is listed only if it differs', () => {
     expect(localTimeElsewhere(zone(1), NOW)).toMatch(/^\d\d:05 local time$/);
     expect(localTimeElsewhere(zone(0), NOW)).toBeUndefined();
   });
 
-  it('is not told of a zone that this browser does not know', () => {
+  it('is omitted for an unknown time zone', () => {
     expect(localTime('Mars/Olympus', NOW)).toBeUndefined();
     expect(localTimeElsewhere('Mars/Olympus', NOW)).toBeUndefined();
   });

@@ -6,7 +6,7 @@ import { PeopleSearch } from './people-search.svelte.ts';
 
 const user = (display_name: string) => ({ id: display_name, display_name }) as User;
 
-test('until the answer is here, those of before who fit are shown, and nobody else', async () => {
+test('shows previous results that match until the response arrives', async () => {
   let answer: (names: string[]) => void = () => {};
   const findPeople = () => new Promise((resolve) => (answer = (names) => resolve({ items: names.map(user) })));
   const workspaces = { current: { id: 'home' }, findPeople } as unknown as WorkspacesStore;

@@ -22,10 +22,10 @@ function pictures(has: Record<string, string>) {
   };
 }
 
-describe('Pictures', () => {
+describe('PicturesStore', () => {
   beforeEach(() => void vi.useFakeTimers());
 
-  it('asks once for all who are drawn at the same moment', async () => {
+  it('loads the pictures of one frame in a single request', async () => {
     const { asked, store } = pictures({ anna: 'a' });
     for (const id of ['anna', 'ben', 'anna']) store.request(id);
     await vi.runAllTimersAsync();
@@ -34,14 +34,14 @@ describe('Pictures', () => {
     expect([asked, store.of('anna'), store.of('ben')]).toEqual([['anna,ben'], 'a', undefined]);
   });
 
-  it('asks for at most fifty at once', async () => {
+  it('requests at most fifty at once', async () => {
     const { asked, store } = pictures({});
     for (let at = 0; at < 60; at += 1) store.request(`p${at}`);
     await vi.runAllTimersAsync();
     expect(asked.map((ids) => ids.split(',').length)).toEqual([50, 10]);
   });
 
-  it('shows another picture, and none any more, as soon as that is told', async () => {
+  it('applies changed and removed pictures from events', async () => {
     const { asked, store } = pictures({ anna: 'a' });
     store.request('anna');
     await vi.runAllTimersAsync();
@@ -53,7 +53,7 @@ describe('Pictures', () => {
     expect(asked).toEqual(['anna']);
   });
 
-  it('learns of another picture after a while', async () => {
+  it('reloads a picture after ten minutes', async () => {
     const has: Record<string, string> = { anna: 'a' };
     const { later, store } = pictures(has);
     store.request('anna');
@@ -65,7 +65,7 @@ describe('Pictures', () => {
     expect(store.of('anna')).toBeUndefined();
   });
 
-  it('asks at once for one that was changed elsewhere, of whom was drawn', async () => {
+  it('reloads a picture at once that was changed elsewhere, if it was shown', async () => {
     const has: Record<string, string> = { anna: 'a' };
     const { asked, store } = pictures(has);
     store.again('anna');
@@ -79,7 +79,7 @@ describe('Pictures', () => {
     expect([asked, store.of('anna')]).toEqual([['anna', 'anna'], 'b']);
   });
 
-  it('asks again for whom it could not ask', async () => {
+  it('retries after a failure', async () => {
     const { away, store } = pictures({ anna: 'a' });
     away(true);
     store.request('anna');
@@ -90,7 +90,7 @@ describe('Pictures', () => {
     expect(store.of('anna')).toBe('a');
   });
 
-  it('shows one’s own at once', async () => {
+  it('shows the own picture at once', async () => {
     const { store } = pictures({});
     await store.choose('new');
     expect(store.of('me')).toBe('new');

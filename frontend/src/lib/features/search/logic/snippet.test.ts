@@ -7,7 +7,7 @@ const shown = (content: string, highlights: number[][] = []) =>
     .join('');
 
 describe('snippet', () => {
-  it('marks what was found, without the marks of markdown', () => {
+  it('highlights matches without Markdown', () => {
     expect(shown('The **dashboard** is late', [[6, 9]])).toBe('The [dashboard] is late');
     expect(
       shown('dash and dash', [
@@ -18,7 +18,7 @@ describe('snippet', () => {
     expect(shown('nothing marked')).toBe('nothing marked');
   });
 
-  it('begins near the first of them', () => {
+  it('starts near the first match', () => {
     const text = `${'far away '.repeat(40)}heron ${'and on '.repeat(80)}`;
     const cut = shown(text, [[360, 5]]);
     expect(cut.startsWith('…')).toBe(true);
@@ -27,7 +27,7 @@ describe('snippet', () => {
     expect(cut.endsWith('…')).toBe(true);
   });
 
-  it('bears places that are not there', () => {
+  it('tolerates ranges outside the text', () => {
     expect(shown('short', [[2, 90]])).toBe('short');
     expect(shown('\uE000trick\uE001', [[1, 5]])).toBe('[trick]');
   });

@@ -6,7 +6,7 @@ const midnight = (date: string) => new Date(`${date}T00:00:00`);
 const now = midnight('2026-11-24').getTime() + 10 * 3_600_000;
 const day = (date: string, count: number) => ({ begins_at: midnight(date).toISOString(), count });
 
-it('spreads days over a dozen bars', () => {
+it('groups days into at most twelve bars', () => {
   expect(spans([], now)).toEqual([]);
   expect(spans([day('2026-11-23', 2), day('2026-11-24', 1)], now).map(({ count }) => count)).toEqual([2, 1]);
   expect(spans([day('2026-11-23', 2)], now).map(({ from }) => from)).toEqual([

@@ -18,8 +18,8 @@ function finding(answer: (query: Record<string, unknown>) => SearchResults | Pro
 
 const id = (message: { id: string } | undefined) => message?.id;
 
-describe('Find', () => {
-  it('asks for the newest in this conversation, and once for the same words', async () => {
+describe('FindInConversationStore', () => {
+  it('requests the newest matches in this conversation, once for the same words', async () => {
     const { asked, find } = finding(() => results(['b', 'a']));
     find.text = ' plan ';
     await find.search();
@@ -29,7 +29,7 @@ describe('Find', () => {
     expect([find.count, find.at, find.isKnown, find.isLoading]).toEqual([2, -1, true, false]);
   });
 
-  it('goes to older ones, to newer ones, and round', async () => {
+  it('moves to older and newer matches and wraps around', async () => {
     const { find } = finding(() => results(['c', 'b', 'a']));
     find.text = 'plan';
     expect(id(await find.older())).toBe('c');
@@ -39,13 +39,13 @@ describe('Find', () => {
     expect(id(await find.older())).toBe('c');
   });
 
-  it('begins with the newest, whatever way', async () => {
+  it('starts with the newest match in either direction', async () => {
     const { find } = finding(() => results(['b', 'a']));
     find.text = 'plan';
     expect(id(await find.newer())).toBe('b');
   });
 
-  it('brings the next page where the last one ends, without what came twice', async () => {
+  it('loads the next page at the last match, without duplicates', async () => {
     const { asked, find } = finding(({ cursor }) => (cursor ? results(['b', 'a']) : results(['c', 'b'], 'x', 3)));
     find.text = 'plan';
     await find.older();
@@ -58,13 +58,13 @@ describe('Find', () => {
     expect(find.found.map(id)).toEqual(['c', 'b', 'a']);
   });
 
-  it('passes over pages in which there is nothing', async () => {
+  it('skips empty pages', async () => {
     const { find } = finding(({ cursor }) => (cursor ? results(['a']) : results([], 'x', 1)));
     find.text = 'plan';
     expect(id(await find.older())).toBe('a');
   });
 
-  it('keeps the answer to what was typed last', async () => {
+  it('keeps the response to the latest text', async () => {
     let release = (_: SearchResults): void => undefined;
     const slow = new Promise<SearchResults>((resolve) => (release = resolve));
     const { find } = finding(({ q }) => (q === 'slow' ? slow : results(['new'])));
@@ -77,7 +77,7 @@ describe('Find', () => {
     expect([find.found.map(id), find.isLoading]).toEqual([['new'], false]);
   });
 
-  it('has nothing where nothing is typed', async () => {
+  it('is empty without text', async () => {
     const { asked, find } = finding(() => results(['a']));
     find.text = 'plan';
     await find.older();
@@ -86,7 +86,7 @@ describe('Find', () => {
     expect([asked.length, find.count, find.isKnown]).toEqual([1, 0, false]);
   });
 
-  it('says what went wrong, and asks again', async () => {
+  it('reports a failure and retries', async () => {
     let isAway = true;
     const { find } = finding(() => (isAway ? Promise.reject(new Error('away')) : results(['a'])));
     find.text = 'plan';

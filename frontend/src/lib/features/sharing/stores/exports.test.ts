@@ -22,7 +22,7 @@ const progress = (upload_id: string, messages: number) =>
 const end = (upload_id: string, upload: object | null) =>
   live.receive({ type: 'export.ended', payload: { conversation_id: 'c', upload_id, upload } });
 
-it('takes up what was told before its answer came, and nothing of another', async () => {
+it('applies progress received before the response, and ignores other exports', async () => {
   progress('u1', 4);
   end('u0', null);
   answer();
@@ -30,7 +30,7 @@ it('takes up what was told before its answer came, and nothing of another', asyn
   expect({ messages, of, state }).toEqual({ messages: 4, of: 10, state: 'running' });
 });
 
-it('is over as it is told, and says so where nobody looks', async () => {
+it('ends silently while its dialog is open', async () => {
   answer();
   const seen = await running;
   end('u1', { id: 'u1', name: 'conversation.zip' });
@@ -38,7 +38,7 @@ it('is over as it is told, and says so where nobody looks', async () => {
   expect(toasts).toHaveLength(0);
 });
 
-it('asks how it ended where that was told while there was no connection', async () => {
+it('reloads the state after a reconnect', async () => {
   answer();
   const seen = await running;
   live.greet([]);
@@ -46,7 +46,7 @@ it('asks how it ended where that was told while there was no connection', async 
   await vi.waitFor(() => expect(seen.state).toBe('ready'));
 });
 
-it('says beside everything else how it ended once its dialog is closed', async () => {
+it('shows a toast at the end when its dialog is closed', async () => {
   answer();
   const left = await running;
   left.unwatch();

@@ -3,7 +3,7 @@ import type { Api } from '#lib/api/client.ts';
 import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 import { ThreadsStore } from './threads.svelte.ts';
 
-it('names whoever wrote what they are about by another name as soon as that is told', async () => {
+it('renames the senders of threads when their names change', async () => {
   const items = [{ root: { id: 'm1', sender: { kind: 'user', id: 'mai', name: 'Mai' } }, unread: 0 }];
   const get = () => Promise.resolve({ items, page: 1, page_size: 50, total: 1 });
   const threads = new ThreadsStore({ get } as unknown as Api);

@@ -1,14 +1,14 @@
 import { expect, it } from 'vitest';
 import { secretsOf, urlProblem } from './tool-server-form.ts';
 
-it('takes web addresses only', () => {
+it('accepts web URLs only', () => {
   expect(urlProblem(' https://tools.example.org/mcp ')).toBeUndefined();
   expect(urlProblem('http://localhost:3000')).toBeUndefined();
   for (const odd of ['', 'tools.example.org', 'file:///etc/passwd', 'javascript:alert(1)'])
     expect(urlProblem(odd)).toBeTypeOf('string');
 });
 
-it('tells of secrets what has changed, and nothing of those that stay', () => {
+it('sends changed secrets only', () => {
   const kept = { name: 'Authorization', value: '', isKept: true };
   expect(secretsOf([kept], ['Authorization'])).toEqual({});
   expect(secretsOf([{ ...kept, value: 'Bearer b' }], ['Authorization'])).toEqual({ Authorization: 'Bearer b' });

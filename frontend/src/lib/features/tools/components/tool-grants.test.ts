@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { grantOf, withGrant } from './tool-grants.ts';
 
-it('gives all, some or none of the tools of a server', () => {
+it('grants all, some or none of the tools of a server', () => {
   let grants = withGrant([], 's1', null);
   grants = withGrant(grants, 's2', ['query']);
   expect(grants).toEqual([

@@ -11,6 +11,6 @@ it.each([
   expect(domainProblem(text)).toBeUndefined();
 });
 
-it.each(['', 'example', '.com', 'a..b', '-a.com', 'exa mple.com'])('refuses “%s”', (text) => {
+it.each(['', 'example', '.com', 'a..b', '-a.com', 'exa mple.com'])('rejects “%s”', (text) => {
   expect(domainProblem(text)).toBeDefined();
 });
