@@ -36,11 +36,11 @@ pub fn write(results: &Results, docs: &Path, peers: &Path, natter: &Path) -> any
         }
     }
     if !durable.is_empty() {
-        text.push_str("\n## The durable path by itself\n\n");
+        text.push_str("\n## The durable path alone\n\n");
         text.push_str(
-            "Here server, database and load generator share all cores. Persisted: everybody keeps 16 messages outstanding and sends the next one\n\
-             for each `ack`, which comes after the commit. Latency: messages leave at the moments of a plan, and each is measured from its planned\n\
-             moment to its receipt by the other person.\n\n",
+            "Here server, database and load generator share all cores. \"Persisted\" rates are measured with 16 outstanding messages per sender:\n\
+             each `ack`, which comes after the commit, triggers the next message. Latencies are measured with messages sent on a schedule, each\n\
+             from its scheduled time to its receipt by the other user.\n\n",
         );
         text.push_str(&persistence(&durable));
     }
@@ -67,23 +67,24 @@ fn introduction(peers: &Path, natter: &Path) -> String {
     let node_version = machine::version("node", &["--version"]).unwrap_or_default();
     let natter = machine::version(&natter.display().to_string(), &["--version"]).unwrap_or_default();
     format!(
-        "# Natter beside its peers\n\n\
-         Written by `bench/run`; what it means, what limits it and what was tried is in [performance.md](performance.md).\n\n\
+        "# Natter compared with other servers\n\n\
+         This page compares the speed and memory of Natter with those of other real-time servers. `bench/run` writes it;\n\
+         [performance.md](performance.md) explains the results, the limits and the experiments.\n\n\
          Machine: {}. {natter}; nginx {nginx} with Nchan {nchan}; Node {node_version} with {}, {}, {}; socketioxide {crate_version}.\n\n\
-         Every server has one core to itself and the load generator another one. The same generator drives all of them over WebSocket and\n\
-         loopback with messages of {MESSAGE} bytes; what a server puts around a message is its own affair. The generator sleeps by the clock, so that\n\
-         nobody pays for waking it. The order of the servers is another one in each round; figures are the median of the rounds, with the\n\
-         least and the most in brackets, and a ratio is the median of the rounds' own ratios. Time is processor time of the server, all of its\n\
-         processes, user and system.\n\n\
-         - **Natter** is the durable path: each message is committed to SQLite (`synchronous=FULL`) before it is told, with its number in the\n  \
-           conversation, and the writer's time counts. Natter's readers are signed-in people of a conversation.\n\
-         - **Natter, passing** is `typing`, which is told and forgotten, as all of the peers do with every message.\n\
-         - **Nchan** keeps the last ten messages in memory, as it does when nothing else is asked for; **nothing kept** turns that off.\n\
-         - **Loop of write(2)** is a C program that writes each message to each reader's socket and does nothing else: what the kernel\n  \
-           asks of everybody who writes once for each delivery. Long frames: as long as Natter's, which carry ids, sender and place.\n\
+         Every server has one core, and the load generator another one. The same generator drives all servers over WebSocket and loopback\n\
+         with messages of {MESSAGE} bytes; each server uses its own frame format. The generator runs on a fixed schedule, so no server pays for\n\
+         waking it. The order of the servers changes in each round. Figures are the median of the rounds, with the minimum and the maximum in\n\
+         brackets; a ratio is the median of the rounds' ratios. Time is CPU time of all processes of the server, user and system.\n\n\
+         - **Natter** is the durable path: each message gets its number in the conversation and is committed to SQLite\n  \
+           (`synchronous=FULL`) before it is delivered. The writer's time is included. Natter's readers are signed-in members of a\n  \
+           conversation.\n\
+         - **Natter, passing** is `typing`, an ephemeral event, which is delivered and not stored, as all messages of the other servers are.\n\
+         - **Nchan** keeps the last ten messages in memory, its default; **nothing kept** disables that.\n\
+         - **Loop of write(2)** is a C program that only writes each message to each reader's socket: the kernel's minimum for one write\n  \
+           per delivery. With long frames its frames are as long as Natter's, which contain IDs, sender and position.\n\
          - The Redis of socket.io's adapter runs on the generator's core and is not counted.\n\
-         - **Stalled** is the share of the time in which the generator, alone on its core, was woken over a millisecond too late: the host did not let\n  \
-           it run, and presumably not the server either. Every server's p99 has that in it.\n\n",
+         - **Stalled** is the share of time in which the generator, alone on its core, was woken more than a millisecond late because the\n  \
+           host did not schedule it. The server was presumably affected as well. Every server's p99 includes this.\n\n",
         machine::describe(),
         node("socket.io"),
         node("@socket.io/redis-adapter"),
@@ -155,7 +156,7 @@ fn fan_out(all: &All, part: Part, pictures: &Path, text: &mut String) -> anyhow:
 fn memory(all: &All, pictures: &Path, text: &mut String) -> anyhow::Result<()> {
     let _ = write!(
         text,
-        "Growth of the server's resident memory per connection, of a different person each.\n\n\
+        "Growth of the server's resident memory per connection; each connection belongs to a different user.\n\n\
          ![Memory per connection]({PICTURES}/idle-memory.svg)\n\n| | bytes per connection |\n|---|--:|\n"
     );
     let mut rows = Vec::new();
@@ -230,9 +231,10 @@ fn lost_comparisons(all: &All) -> String {
             compare("bytes per connection", false, &|subject| all.memory(subject));
         }
     }
-    let said =
-        if lines.is_empty() { "Nowhere in these measurements, by more than 2 %.".to_owned() } else { lines.join("\n") };
-    format!("\n## Where a peer wins\n\nAgainst Natter's durable path, which no peer has:\n\n{said}\n")
+    let said = if lines.is_empty() { "In no measurement by more than 2 %.".to_owned() } else { lines.join("\n") };
+    format!(
+        "\n## Where another server wins\n\nCompared with Natter's durable path, which no other server has:\n\n{said}\n"
+    )
 }
 
 fn persistence(durable: &targets::Durable) -> String {
@@ -247,7 +249,7 @@ fn persistence(durable: &targets::Durable) -> String {
     );
     let rows = [
         (Measure::Persisted, "persisted per second over 100 conversations"),
-        (Measure::Delivered, "of these received by the other side"),
+        (Measure::Delivered, "delivered to the other side per second"),
         (Measure::PersistedInOne, "persisted per second in one conversation of 17"),
         (Measure::P50, "p50 at a fifth of the goal, ms"),
         (Measure::P99, "p99 at a fifth of the goal, ms"),

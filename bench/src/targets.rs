@@ -19,7 +19,7 @@ enum Goal {
 
 /// Formats a table of all promises with a figure, one line each.
 pub fn table(all: &All, durable: &Durable) -> String {
-    let mut text = "## Promises and figures\n\n| | goal | durable | passing |\n|---|--:|--:|--:|\n".to_owned();
+    let mut text = "## Goals and results\n\n| | goal | durable | passing |\n|---|--:|--:|--:|\n".to_owned();
     let mut line = |label: &str, goal: Goal, values: [Option<f64>; 2]| {
         if values.iter().all(Option::is_none) {
             return;

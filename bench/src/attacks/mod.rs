@@ -77,24 +77,22 @@ struct Description {
 impl Attack {
     const fn describe(self) -> Description {
         let (title, found, calls): (_, _, &[Call]) = match self {
-            Self::GatewayBodies => (
-                "H1 (25 November): 60 unfinished calls of `/v1` with 31 of 32 MiB, by one key",
-                "all held; 71 → 2,016 MiB",
-                &[],
-            ),
+            Self::GatewayBodies => {
+                ("H1: 60 unfinished calls of `/v1` with 31 of 32 MiB, by one key", "all held; 71 → 2,016 MiB", &[])
+            }
             Self::WebhookBodies => (
-                "H1 (25 November): 1,000 unfinished payment webhooks, as large as they may be, without an account",
+                "H1: 1,000 unfinished payment webhooks of maximum size, without an account",
                 "628 of 1 MiB held; 59 → 1,029 MiB",
                 &[],
             ),
-            Self::Pictures => ("M4 (25 November): 20 pictures of 49 megapixels at once", "→ 594 MiB", &[Call::Upload]),
+            Self::Pictures => ("M4: 20 pictures of 49 megapixels at once", "→ 594 MiB", &[Call::Upload]),
             Self::ChunkedUploads => (
-                "M5 (25 November): 30 files of 60 MiB at once, of unknown length, where 1 GiB may wait to be sent",
+                "M5: 30 files of 60 MiB at once, of unknown length, where 1 GiB may wait to be sent",
                 "30 × 201; 1,800 MiB on the disk",
                 &[Call::Upload],
             ),
             Self::AnnouncedUploads => (
-                "M5 (25 November): 30 files of 100 MB announced at once by tus, where 1 GiB may wait to be sent",
+                "M5: 30 files of 100 MB announced at once by tus, where 1 GiB may wait to be sent",
                 "30 × 201",
                 &[Call::Upload],
             ),
@@ -129,7 +127,7 @@ impl Attack {
                 &[Call::Upload],
             ),
             Self::Notes => ("M6: notes of 400 KB, 4 at once, for 12 s", "254 MiB of text stored", &[]),
-            Self::Exports => ("L8: exports of one's own data, 100 at once", "others' median 5 → 113 ms", &[]),
+            Self::Exports => ("L8: exports of the attacker's own data, 100 at once", "others' median 5 → 113 ms", &[]),
         };
         Description { title, found, calls }
     }

@@ -97,12 +97,12 @@ impl Class {
     const fn name(self) -> &'static str {
         match self {
             Self::Rare => "a rare word (in up to 50)",
-            Self::Common => "one of the 17 commonest",
+            Self::Common => "one of the 17 most frequent words",
             Self::TwoWords => "two words",
             Self::Phrase => "a phrase of two words",
-            Self::Prefix => "the beginning of a word",
+            Self::Prefix => "a prefix of a word",
             Self::Typo => "a word with a typo",
-            Self::Filtered => "a word, by one person, of the last half year",
+            Self::Filtered => "a word, by one author, from the last six months",
         }
     }
 
@@ -443,13 +443,13 @@ fn report(size: &SearchSize, outcomes: &[Outcome]) -> anyhow::Result<String> {
     writeln!(text, "# Searching {} messages\n", size.messages)?;
     writeln!(
         text,
-        "Written by `bench/run --search`; how searching works stands in [architecture.md](architecture.md).\n"
+        "This page measures search latency, memory and index size. `bench/run --search` writes it; [architecture.md](architecture.md) describes how search works.\n"
     )?;
     writeln!(text, "Machine: {}. The server and the load generator share its cores.\n", machine::describe())?;
     writeln!(
         text,
-        "{} conversations, {PEOPLE} authors, messages of 13 words in the mean that a generator draws (English, Vietnamese, German, identifiers, ids, addresses; \
-         one word in 330 with a typo). Searches go over HTTP, one after the other, {} of each kind, while {WRITTEN} messages a second are to be written. Times in ms.",
+        "The data set has {} conversations, {PEOPLE} authors, and random messages of 13 words on average (English, Vietnamese, German, identifiers, IDs, addresses; \
+         one word in 330 has a typo). Searches run over HTTP one after the other, {} of each kind, at a target of {WRITTEN} written messages a second. Times are in ms.",
         corpus::CONVERSATIONS,
         size.searches,
     )?;
@@ -463,7 +463,7 @@ fn write_outcome(text: &mut String, size: &SearchSize, outcome: &Outcome) -> any
     writeln!(text, "\n## {}\n", outcome.database.name())?;
     let shares: Vec<String> =
         outcome.shares.iter().map(|(name, share)| format!("{name} {:.2} %", share * 100.0)).collect();
-    writeln!(text, "Of all messages the searchers may read, or search in: {}.\n", shares.join(", "))?;
+    writeln!(text, "Share of all messages that each searcher may read or searches in: {}.\n", shares.join(", "))?;
     let beside = ALONE.map(|name| format!("p95 of {name} alone")).join(" | ");
     writeln!(text, "| | searcher | p50 | p95 (goal: < {GOAL_MS:.0}) | longest | hits, mean | {beside} |")?;
     writeln!(text, "|---|---|--:|--:|--:|--:|{}", "--:|".repeat(ALONE.len()))?;
@@ -486,11 +486,11 @@ fn write_outcome(text: &mut String, size: &SearchSize, outcome: &Outcome) -> any
     writeln!(text, "| typos whose word is in the first ten (goal: ≥ 95 %) | {typos} |")?;
     writeln!(text, "| different words | {} |", outcome.words)?;
     let memory = judged(&format!("{:.0} MiB", mebibytes(memory)), memory <= GOAL_MEMORY);
-    writeln!(text, "| memory of the first search, the words' among it (goal: ≤ 64 MiB) | {memory} |")?;
+    writeln!(text, "| memory of the first search, including the words (goal: ≤ 64 MiB) | {memory} |")?;
     writeln!(text, "| memory of the server at the end | {:.0} MiB |", mebibytes(outcome.resident))?;
     writeln!(text, "| size of the index | {:.0} MiB |", mebibytes(outcome.index_bytes))?;
-    writeln!(text, "| a new index | {:.0} s, {rate:.0} messages/s |", outcome.indexed_in.as_secs_f64())?;
-    writeln!(text, "| written meanwhile | {:.0} messages/s |", outcome.written_per_second)?;
+    writeln!(text, "| building a new index | {:.0} s, {rate:.0} messages/s |", outcome.indexed_in.as_secs_f64())?;
+    writeln!(text, "| messages written meanwhile | {:.0} messages/s |", outcome.written_per_second)?;
     for (name, alone) in ALONE.iter().zip(&outcome.alone) {
         let rate = share(size.messages, 1) / alone.built_in.as_secs_f64();
         writeln!(text, "| {name} alone: size, rate | {:.0} MiB, {rate:.0} messages/s |", mebibytes(alone.bytes))?;
