@@ -225,7 +225,7 @@ async fn rebuild_search(config: Config, waits: bool) -> anyhow::Result<()> {
     let database = connect(&config).await?;
     schema::require_current(&database).await?;
     message_search::rebuild(&config, &database).await?;
-    print("The index is empty. The server fills it within a minute or more, the newest messages first.\n")?;
+    print("The index is empty. A running server starts to rebuild it within a minute, newest messages first.\n")?;
     if waits {
         watch_search(&config, &database).await?;
     }
@@ -239,12 +239,12 @@ async fn purge_search(config: Config) -> anyhow::Result<()> {
     while !message_search::purge(&config, &database).await? {
         anyhow::ensure!(
             begun.elapsed() < NO_PROGRESS_TIMEOUT,
-            "The index has not read all messages within {} s. Is a server running?",
+            "The index was not completed within {} s. Is a server running?",
             NO_PROGRESS_TIMEOUT.as_secs()
         );
         tokio::time::sleep(POLL_INTERVAL).await;
     }
-    print("The words of deleted messages are gone from the index.\n")?;
+    print("The words of deleted messages were removed from the index.\n")?;
     Ok(database.close().await?)
 }
 
@@ -255,11 +255,11 @@ async fn watch_search(config: &Config, database: &Database) -> anyhow::Result<()
         let count = state.map_or(0, |state| state.messages);
         match state {
             Some(state) if !state.is_filling => {
-                return print(&format!("The index is whole. Messages in it: {count}\n"));
+                return print(&format!("The index is complete. Messages in it: {count}\n"));
             }
             Some(state) if count != last => print(&format!("Messages in the index: {count} of about {}\n", state.of))?,
             _ if since.elapsed() > NO_PROGRESS_TIMEOUT => {
-                anyhow::bail!("Nothing was read for {} s. Is a server running?", NO_PROGRESS_TIMEOUT.as_secs())
+                anyhow::bail!("The index has not grown for {} s. Is a server running?", NO_PROGRESS_TIMEOUT.as_secs())
             }
             _ => {}
         }
@@ -294,20 +294,18 @@ async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
             format!("{} is an administrator.{note}\n", user.email.unwrap_or_default())
         }
         Admin::LiftBan { address } => match firewall::lift_all(&database, &clock, &address).await.map_err(explain)? {
-            0 => format!("{address} is not banned by itself; a network that it is in may be.\n"),
-            _ => format!("{address} is let in again, within seconds.\n"),
+            0 => format!("{address} itself is not banned. A network that contains it may be.\n"),
+            _ => format!("The ban of {address} is lifted on all instances within seconds.\n"),
         },
         Admin::RotateKeys => {
             let kid = accounts::rotate_keys(&database, &config, &clock).await.map_err(explain)?;
-            format!(
-                "Access tokens are signed with the key {kid} from now on. Running instances notice within seconds.\n"
-            )
+            format!("Access tokens are now signed with the key {kid}. Running instances use it within seconds.\n")
         }
         Admin::Ledger { action: Ledger::Verify } => verify_ledger(&database).await?,
         Admin::ResetPassword { email, password } => {
             let (password, note) = password.choose()?;
             accounts::reset_password(&database, &config, &clock, &email, &password).await.map_err(explain)?;
-            format!("{email} has a new password, and all sessions are ended.{note}\n")
+            format!("{email} has a new password, and all its sessions were ended.{note}\n")
         }
     };
     print(&said)?;
@@ -318,7 +316,7 @@ async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
 async fn verify_ledger(database: &Database) -> anyhow::Result<String> {
     let (extent, differences) = credits::verify(database).await.map_err(explain)?;
     if differences.is_empty() {
-        return Ok(format!("{} accounts and {} entries: everything adds up.\n", extent.accounts, extent.entries));
+        return Ok(format!("{} accounts and {} entries are consistent.\n", extent.accounts, extent.entries));
     }
     for one in &differences {
         print(&format!(
@@ -334,7 +332,7 @@ async fn verify_ledger(database: &Database) -> anyhow::Result<String> {
             one.booked_owed,
         ))?;
     }
-    Err(anyhow!("The ledger doesn't add up on {} of {} accounts.", differences.len(), extent.accounts))
+    Err(anyhow!("The ledger is inconsistent for {} of {} accounts.", differences.len(), extent.accounts))
 }
 
 impl Password {
@@ -345,7 +343,7 @@ impl Password {
         }
         if self.password_stdin {
             let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).context("The password could not be read from standard input")?;
+            std::io::stdin().read_to_string(&mut text).context("Failed to read the password from standard input")?;
             return Ok((text.trim_end_matches(['\r', '\n']).to_owned(), String::new()));
         }
         // The prefix satisfies password policies that require several classes of characters.

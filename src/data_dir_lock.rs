@@ -47,9 +47,9 @@ fn lock_folder(folder: &Path) -> anyhow::Result<DataDirLock> {
             let _ = file.take(MAX_FILE_LEN).read_to_string(&mut holder);
             let holder = holder.split_whitespace().collect::<Vec<_>>().join(" ");
             bail!(
-                "Another natter serves from {} already ({}): on SQLite there can be one. Stop it, or set server.data_dir to another folder.",
+                "Another natter already serves from {} ({}), and SQLite allows only one. Stop it, or set server.data_dir to another folder.",
                 folder.display(),
-                if holder.is_empty() { "it does not say which" } else { holder.as_str() }
+                if holder.is_empty() { "unknown process" } else { holder.as_str() }
             );
         }
         Err(TryLockError::Error(error)) => {

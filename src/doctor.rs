@@ -75,7 +75,10 @@ async fn database(config: &Config, ai: Option<&Ai>) -> Vec<Check> {
         && config.is_embedded()
         && !path.exists()
     {
-        return vec![Check::warning(ABOUT, format!("{} is not there yet; the first start makes it", path.display()))];
+        return vec![Check::warning(
+            ABOUT,
+            format!("{} does not exist yet; the first start creates it", path.display()),
+        )];
     }
     let opened = with_timeout(async {
         let database = Database::connect(url, 2).await?;
@@ -109,7 +112,10 @@ async fn database(config: &Config, ai: Option<&Ai>) -> Vec<Check> {
                 Ok(())
             });
             if let Err(error) = loading.await {
-                checks.push(Check::fault(CheckAbout::Ai, format!("the console's providers can't be read: {error:#}")));
+                checks.push(Check::fault(
+                    CheckAbout::Ai,
+                    format!("failed to read the providers of the console: {error:#}"),
+                ));
             }
         }
     }

@@ -19,15 +19,15 @@ const OK_STATUS: &[u8] = b"HTTP/1.1 200 ";
 pub fn run(config: &Config) -> anyhow::Result<()> {
     let address = address(config)?;
     let mut stream = TcpStream::connect_timeout(&address, IO_TIMEOUT)
-        .with_context(|| format!("No server answers at {address}. Start it, or see its log"))?;
+        .with_context(|| format!("No server responds at {address}. Start it, or check its log"))?;
     stream.set_read_timeout(Some(IO_TIMEOUT))?;
     stream.set_write_timeout(Some(IO_TIMEOUT))?;
     let mut answer = [0; OK_STATUS.len()];
     stream
         .write_all(REQUEST)
         .and_then(|()| stream.read_exact(&mut answer))
-        .with_context(|| format!("The server at {address} does not answer"))?;
-    ensure!(answer == OK_STATUS, "The server at {address} takes no requests: it is stopping.");
+        .with_context(|| format!("The server at {address} does not respond"))?;
+    ensure!(answer == OK_STATUS, "The server at {address} accepts no requests because it is shutting down.");
     Ok(())
 }
 
@@ -38,7 +38,7 @@ fn address(config: &Config) -> anyhow::Result<SocketAddr> {
         .to_socket_addrs()
         .ok()
         .and_then(|mut found| found.next())
-        .with_context(|| format!("server.host, {host}, is no address of this machine"))?;
+        .with_context(|| format!("server.host ({host}) is not an address of this machine"))?;
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(IpAddr::from([127, 0, 0, 1])),
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])),

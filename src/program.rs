@@ -48,7 +48,7 @@ impl ops::program::Program for Program {
 pub fn configuration(notes: &[String]) -> Vec<Check> {
     const ABOUT: CheckAbout = CheckAbout::Configuration;
     if notes.is_empty() {
-        return vec![Check::ok(ABOUT, "every setting makes sense")];
+        return vec![Check::ok(ABOUT, "all settings are valid")];
     }
     notes.iter().map(|note| Check::warning(ABOUT, note)).collect()
 }
@@ -62,14 +62,14 @@ pub async fn schema(config: &Config, database: &Database) -> Check {
             Check::warning(ABOUT, standing.newer_warning().unwrap_or_default())
         }
         Ok((SchemaState { pending, .. }, _)) if config.migrate_on_start() => {
-            let says = format!("the schema is {pending} steps behind; the next start brings it up to date");
+            let says = format!("the schema is {pending} steps behind; the next start upgrades it");
             Check::warning(ABOUT, says)
         }
         Ok((SchemaState { pending, .. }, _)) => {
             Check::fault(ABOUT, format!("the schema is {pending} steps behind. Run natter migrate up"))
         }
         Err(error) => {
-            let says = format!("{error:#}. Is this a database of Natter's, of this version or an older one?");
+            let says = format!("{error:#}. Check that this is a Natter database of this version or an older one");
             Check::fault(ABOUT, says)
         }
     }
@@ -86,9 +86,10 @@ pub async fn backups(config: &Config) -> Option<Check> {
         Ok((last, _)) => last,
         Err(error) => return Some(Check::fault(ABOUT, format!("{error:#}. Check backup.url"))),
     };
-    let said = last.map_or_else(|| "none was made yet".to_owned(), |last| format!("the last one is of {last}"));
+    let said =
+        last.map_or_else(|| "there is none yet".to_owned(), |last| format!("the last one was created at {last}"));
     Some(if schedule.is_overdue(last, Clock::system().now()) {
-        Check::fault(ABOUT, format!("{said}. Start the server, and look for \"backup\" in its log"))
+        Check::fault(ABOUT, format!("{said}. Start the server and search its log for \"backup\""))
     } else {
         Check::ok(ABOUT, said)
     })

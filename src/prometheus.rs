@@ -79,7 +79,7 @@ async fn answer(app: Data<App>) -> HttpResponse {
         gauge(
             &mut moment,
             "storage_takes_changes",
-            "1 unless a disk is full or the database can only be read",
+            "1 unless a disk is full or the database is read-only",
             u64::from(!is_full && app.db.write_refusal().is_none()),
         );
     }
@@ -148,22 +148,22 @@ fn gauge(to: &mut Registry, name: &str, help: &str, value: u64) {
 
 fn register_instance(app: &App, to: &mut Registry) {
     let build = Build { version: env!("CARGO_PKG_VERSION"), database: app.db.kind() };
-    gauges(to, "build_info", "What runs here", [(build, 1)]);
+    gauges(to, "build_info", "Version and database of this instance", [(build, 1)]);
     let is_up = |circuit: Circuit| i64::from(circuit == Circuit::Closed);
     let redis = app.redis.as_ref().map(|redis| ("redis", redis.circuit()));
     let dependencies = [("database", app.db.circuit()), ("ai", app.gateway.ai().circuit())].into_iter().chain(redis);
     let dependencies = dependencies.map(|(dependency, circuit)| (Dependency { dependency }, is_up(circuit)));
-    gauges(to, "dependency_up", "1 while the circuit breaker of it is closed", dependencies);
+    gauges(to, "dependency_up", "1 while the circuit breaker of the dependency is closed", dependencies);
     let providers = app.gateway.ai().states().into_iter().take(MAX_PROVIDERS).map(|state| {
         let is_up = !state.is_failing && !state.is_out_of_keys();
         (Provider { provider: state.name }, i64::from(is_up))
     });
-    gauges(to, "ai_provider_up", "1 while it does not fail again and again, and one of its keys is of use", providers);
-    gauge(to, "writer_queue_changes", "Changes that wait to be committed", app.events.writer.waiting() as u64);
-    gauge(to, "body_bytes", "Bytes of requests' bodies that are held in memory", app.bodies.bytes_in_use() as u64);
+    gauges(to, "ai_provider_up", "1 unless the provider fails repeatedly or has no usable key", providers);
+    gauge(to, "writer_queue_changes", "Changes waiting to be committed", app.events.writer.waiting() as u64);
+    gauge(to, "body_bytes", "Memory of request bodies", app.bodies.bytes_in_use() as u64);
     let (waiting, lost) = app.gateway.backlog();
-    gauge(to, "usage_queue_rows", "Calls of AI providers that wait to be written down", waiting as u64);
-    gauge(to, "usage_lost_rows", "Calls of AI providers that could not be written down", lost);
+    gauge(to, "usage_queue_rows", "Usage records waiting to be stored", waiting as u64);
+    gauge(to, "usage_lost_rows", "Usage records that could not be stored", lost);
     let database = app.db.pools().map(|pool| (pool.name, u64::from(pool.open), pool.idle as u64));
     let redis = app.redis.as_ref().map(|redis| redis.connections());
     let redis = redis.map(|(open, idle)| ("redis", open as u64, idle as u64));
@@ -172,16 +172,16 @@ fn register_instance(app: &App, to: &mut Registry) {
         [("idle", count(idle)), ("used", count(open.saturating_sub(idle)))]
             .map(|(state, number)| (Pool { pool, state }, number))
     });
-    gauges(to, "pool_connections", "Connections to the database and to Redis", pools);
+    gauges(to, "pool_connections", "Connections of the pools to the database and to Redis", pools);
 }
 
 fn register_search(app: &App, to: &mut Registry) {
     let lag = app.search.lag();
     let waiting = lag.waiting as u64;
-    gauge(to, "search_waiting_conversations", "Conversations of which something can't be found yet", waiting);
-    let help = "How long what was said has waited at most to be found";
+    gauge(to, "search_waiting_conversations", "Conversations with messages that are not indexed yet", waiting);
+    let help = "Age of the oldest message that is not indexed yet";
     to.register("search_lag_seconds", help, ConstGauge::new(lag.longest.as_secs_f64()));
-    gauge(to, "search_filling", "1 while old messages are read into the search index", u64::from(lag.is_filling));
+    gauge(to, "search_filling", "1 while the search index is filled with old messages", u64::from(lag.is_filling));
 }
 
 async fn register_jobs(app: &App, to: &mut Registry) {
@@ -193,11 +193,11 @@ async fn register_jobs(app: &App, to: &mut Registry) {
     let of = |value: fn(&query::job_list::KindStats) -> i64| {
         kinds.iter().map(move |census| (Kind { kind: census.kind.clone() }, value(census)))
     };
-    gauges(to, "jobs_waiting", "Jobs that are due and that nobody works on yet", of(|census| census.due));
-    gauges(to, "jobs_running", "Jobs that somebody works on", of(|census| census.running));
-    gauges(to, "jobs_dead", "Dead letters: jobs that were given up", of(|census| census.dead));
+    gauges(to, "jobs_waiting", "Due jobs that are not running", of(|census| census.due));
+    gauges(to, "jobs_running", "Running jobs", of(|census| census.running));
+    gauges(to, "jobs_dead", "Dead letters: jobs that failed permanently", of(|census| census.dead));
     let wait = kinds.iter().map(|census| census.longest_wait).max().unwrap_or(0);
-    gauge(to, "jobs_longest_wait_seconds", "How long a due job has waited at most", wait.unsigned_abs() / 1_000);
+    gauge(to, "jobs_longest_wait_seconds", "Time since the oldest waiting job became due", wait.unsigned_abs() / 1_000);
 }
 
 /// Registers the memory statistics of jemalloc. A leak shows in the allocated memory, a burst of
@@ -216,12 +216,7 @@ fn register_allocator(to: &mut Registry) {
     ];
     let values =
         read.into_iter().filter_map(|(state, bytes)| Some((Memory { state }, i64::try_from(bytes.ok()?).ok()?)));
-    gauges(
-        to,
-        "allocator_bytes",
-        "Memory of the allocator: in use, in pages that are in use, in physical memory, given back",
-        values,
-    );
+    gauges(to, "allocator_bytes", "Memory of the allocator: allocated, active pages, resident, retained", values);
 }
 
 /// Statistics of this process that the kernel reports.
@@ -259,11 +254,11 @@ impl Process {
 
     fn register(&self, to: &mut Registry) {
         let cpu = prometheus_client::metrics::counter::ConstCounter::new(self.cpu);
-        to.register("process_cpu_seconds", "Time on processors", cpu);
-        gauge(to, "process_resident_memory_bytes", "Memory that is in use", self.resident);
+        to.register("process_cpu_seconds", "CPU time", cpu);
+        gauge(to, "process_resident_memory_bytes", "Resident memory", self.resident);
         gauge(to, "process_threads", "Threads", self.threads);
-        gauge(to, "process_open_files", "Open files, connections among them", self.files);
-        gauge(to, "process_max_files", "Files that may be open", self.most_files);
-        to.register("process_uptime_seconds", "Since the start", ConstGauge::new(self.uptime));
+        gauge(to, "process_open_files", "Open files, including connections", self.files);
+        gauge(to, "process_max_files", "Limit of open files", self.most_files);
+        to.register("process_uptime_seconds", "Time since the start", ConstGauge::new(self.uptime));
     }
 }

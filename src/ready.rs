@@ -26,7 +26,7 @@ fn sentence(config: &Config, awaits_administrator: bool) -> String {
         let folder = &config.server.data_dir;
         path::absolute(folder).unwrap_or_else(|_| folder.clone()).display().to_string()
     } else {
-        "the database that database.url names".to_owned()
+        "the database of database.url".to_owned()
     };
     let administrator = if awaits_administrator { "the first account becomes the administrator; " } else { "" };
     format!("ready: open {address}; the data is in {data}; {administrator}Ctrl-C stops the server")

@@ -12,7 +12,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseTransaction, TransactionTrait as _};
 /// Maximum number of attempts at a migration whose table is locked.
 const MAX_ATTEMPTS: u32 = 30;
 const RETRY_DELAY: Duration = Duration::from_secs(1);
-const UNREADABLE: &str = "The schema's history could not be read";
+const UNREADABLE: &str = "Failed to read the schema history";
 /// Error message for a database or an archive whose schema is that of an unreleased build.
 pub const UNRELEASED: &str = "An unreleased build of Natter created this database, and its schema can't be upgraded. Export the conversations to keep \
     with the build that created it, then start with an empty database.";
@@ -40,7 +40,7 @@ impl SchemaState {
     pub fn newer_warning(&self) -> Option<String> {
         let newest = self.newer.last()?;
         Some(format!(
-            "the schema is {} steps ahead of this version ({newest}), as while a newer one is being rolled out: it works, and what only the newer one knows is left alone",
+            "the schema is {} steps ahead of this version ({newest}), as during a rolling upgrade; this version ignores what the newer one added",
             self.newer.len()
         ))
     }
@@ -62,7 +62,7 @@ async fn migrate_up(database: &Database) -> anyhow::Result<()> {
     let turn = acquire_lock(database).await?;
     let standing = SchemaState::of(database).await?;
     if standing.newer.is_empty() {
-        apply(database).await.context("The schema could not be brought up to date")?;
+        apply(database).await.context("Failed to upgrade the schema")?;
         log_steps(standing.pending);
     } else {
         require_usable(&standing)?;
@@ -111,11 +111,11 @@ async fn migrate_down(database: &Database, steps: u32) -> anyhow::Result<()> {
     let standing = SchemaState::of(database).await?;
     ensure!(
         standing.newer.is_empty(),
-        "{} steps were applied by a newer version ({}). Take those back first, with that version's natter migrate down.",
+        "{} steps were applied by a newer version ({}). Revert them first with natter migrate down of that version.",
         standing.newer.len(),
         standing.newer.join(", ")
     );
-    Migrator::down(database.schema(), Some(steps)).await.context("The schema could not be taken back")?;
+    Migrator::down(database.schema(), Some(steps)).await.context("Failed to revert the schema")?;
     release_lock(turn).await
 }
 
@@ -151,11 +151,11 @@ fn require_usable(standing: &SchemaState) -> anyhow::Result<()> {
     let pending = standing.pending;
     ensure!(
         pending == 0 || !standing.newer.is_empty(),
-        "The database's schema is {pending} steps behind; bring it up to date with natter migrate up."
+        "The database schema is {pending} steps behind. Run natter migrate up."
     );
     ensure!(
         pending == 0,
-        "The database's schema was changed by another version ({}) and lacks {pending} steps of this one; bring it up to date with the newest of the two.",
+        "The database schema was changed by another version ({}) and lacks {pending} steps of this one. Run natter migrate up of the newer version.",
         standing.newer.join(", ")
     );
     if let Some(says) = standing.newer_warning() {
@@ -174,7 +174,7 @@ async fn acquire_lock(database: &Database) -> anyhow::Result<Option<DatabaseTran
     // any time.
     let turn = database.schema().begin().await?;
     turn.execute_unprepared("SET LOCAL lock_timeout = 0").await?;
-    turn.execute_unprepared(LOCK).await.context("The lock of the schema could not be taken")?;
+    turn.execute_unprepared(LOCK).await.context("Failed to acquire the schema lock")?;
     Ok(Some(turn))
 }
 

@@ -116,7 +116,7 @@ fn serve_all(
     let (shards, gateway) = (shards.clone(), gateway.clone());
     let address = listener.local_addr()?;
     let stopping = builder.graceful_shutdown_signal();
-    let guard = FloodGuard::start(&app.config).context("The limits of the flood guard are not a valid quota.")?;
+    let guard = FloodGuard::start(&app.config).context("The limits of the flood guard are invalid.")?;
     let (connections, long_answers) = (per_address(&app), per_address(&app));
     let builder = prometheus::listen(&app, builder, listen_on)?;
     let server = builder.listen("natter", listener, move || {

@@ -5,12 +5,12 @@ pub fn advice(error: &anyhow::Error) -> Option<&'static str> {
     let says = format!("{error:#} {error:?}").to_lowercase();
     let is = |words: &[&str]| says.contains("certificate") && words.iter().any(|word| says.contains(word));
     if is(&["expired"]) {
-        Some("The certificate of the database has expired: renew it, or check this machine's clock")
+        Some("The certificate of the database has expired. Renew it, or check this machine's clock")
     } else if is(&["notvalidyet", "not valid yet"]) {
-        Some("The certificate of the database is not valid yet: check both machines' clocks")
+        Some("The certificate of the database is not valid yet. Check the clocks of both machines")
     } else if is(&["unknownissuer", "unknown issuer", "notvalidforname", "not valid for"]) {
         Some(
-            "The certificate of the database can't be trusted: give its authority by sslrootcert in database.url, and the name that it is for",
+            "The certificate of the database is not trusted. Name its certificate authority by sslrootcert in database.url, and use the host name of the certificate",
         )
     } else {
         None

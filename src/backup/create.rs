@@ -22,17 +22,17 @@ use super::{
 pub async fn create(config: &Config, archive: &Path) -> anyhow::Result<String> {
     let database = database_file(config)?;
     ensure!(database.exists(), "There is no database at {}.", database.display());
-    ensure!(!archive.exists(), "{} is there already; name another file.", archive.display());
-    let key = match &config.auth.key_encryption_secret {
-        Some(_) => None,
-        None => {
-            let file = config.server.data_dir.join(KEY);
-            Some(
-                fs::read(&file)
-                    .with_context(|| format!("The key that opens the database is not at {}", file.display()))?,
-            )
-        }
-    };
+    ensure!(!archive.exists(), "{} already exists. Name another file.", archive.display());
+    let key =
+        match &config.auth.key_encryption_secret {
+            Some(_) => None,
+            None => {
+                let file = config.server.data_dir.join(KEY);
+                Some(fs::read(&file).with_context(|| {
+                    format!("Failed to read the encryption key of the database at {}", file.display())
+                })?)
+            }
+        };
     let unfinished = UnfinishedArchive::new(archive)?;
     let copied = unfinished.sibling("database");
     let schema = dbcontext::copy_sqlite(&database, &copied).await?;
@@ -47,7 +47,7 @@ pub async fn create(config: &Config, archive: &Path) -> anyhow::Result<String> {
     let uploads = uploads_folder(config);
     let mut said = match &uploads {
         Some(_) => String::new(),
-        None => " Uploaded files are in S3 and not in it: back that up as well.".to_owned(),
+        None => " The archive does not contain the uploaded files, which are in S3: back them up as well.".to_owned(),
     };
     let (unfinished, manifest) = tokio::task::spawn_blocking(move || {
         write(&unfinished, &copied, uploads.as_deref(), &mut manifest)?;
@@ -56,15 +56,15 @@ pub async fn create(config: &Config, archive: &Path) -> anyhow::Result<String> {
     .await??;
     if let Some(key) = key {
         let file = key_file_of(archive);
-        write_private(&file, &key).with_context(|| format!("The key can't be written to {}", file.display()))?;
-        let advice = "keep that in another place, because both together open everything, and one alone is of no use";
-        said.push_str(&format!(" The key that belongs to it is in {}: {advice}.", file.display()));
+        write_private(&file, &key).with_context(|| format!("Failed to write the key to {}", file.display()))?;
+        let advice = "keep it in another place, because whoever has both can decrypt everything";
+        said.push_str(&format!(" Its encryption key is in {}: {advice}.", file.display()));
     }
     unfinished.finish(archive)?;
     let files = manifest.parts.keys().filter(|name| name.starts_with(UPLOADS)).count();
     let bytes: u64 = manifest.parts.values().map(|part| part.bytes).sum();
     Ok(format!(
-        "{} has the database as of {} and {files} uploaded files, {} MiB.{said}\n",
+        "{} contains the database as of {} and {files} uploaded files, {} MiB.{said}\n",
         archive.display(),
         manifest.created_at,
         bytes.div_ceil(1024 * 1024)
@@ -79,7 +79,7 @@ struct UnfinishedArchive {
 impl UnfinishedArchive {
     fn new(archive: &Path) -> anyhow::Result<Self> {
         let folder = folder_of(archive);
-        ensure!(folder.is_dir(), "The folder {} is not there.", folder.display());
+        ensure!(folder.is_dir(), "The folder {} does not exist.", folder.display());
         let unfinished = Self { path: with_suffix(archive, ".unfinished") };
         // Removes the files of a backup that was killed.
         unfinished.remove();
@@ -100,7 +100,7 @@ impl UnfinishedArchive {
     }
 
     fn finish(self, archive: &Path) -> anyhow::Result<()> {
-        fs::rename(&self.path, archive).context("The archive can't be given its name")?;
+        fs::rename(&self.path, archive).context("Failed to rename the archive")?;
         sync_folder(folder_of(archive))?;
         Ok(())
     }

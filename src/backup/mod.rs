@@ -103,7 +103,7 @@ fn copy(from: impl Read, to: &mut impl Write) -> io::Result<Part> {
 fn database_file(config: &Config) -> anyhow::Result<PathBuf> {
     ensure!(
         config.is_embedded(),
-        "The database is PostgreSQL: back it up by pg_dump, and the files of uploads.url with it. docs/operations.md says how."
+        "The database is PostgreSQL. Back it up with pg_dump, together with the files of uploads.url, as docs/operations.md describes."
     );
     dbcontext::sqlite_file(config.database.url.expose())
 }

@@ -28,13 +28,13 @@ pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> any
     let database = database_file(config)?;
     ensure!(
         !database.exists(),
-        "There is a database at {} already. Move it away, or restore into another folder (server.data_dir).",
+        "There is already a database at {}. Move it away, or restore into another folder (server.data_dir).",
         database.display()
     );
     let uploads = uploads_folder(config);
     if let Some(folder) = &uploads {
         let is_empty = fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
-        ensure!(is_empty, "There are files in {} already. Move them away first.", folder.display());
+        ensure!(is_empty, "There are already files in {}. Move them away first.", folder.display());
     }
     make_folder(folder_of(&database))?;
     let staged = StagingFolder::new(&database)?;
@@ -46,7 +46,7 @@ pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> any
     let unknown = schema::unknown(&manifest.schema);
     ensure!(
         unknown.is_empty(),
-        "The archive is of a newer version ({}) than this program ({}); restore it with that one.",
+        "The archive was created by a newer version ({}) than this program ({}). Restore it with that version.",
         manifest.version,
         env!("CARGO_PKG_VERSION")
     );
@@ -79,7 +79,7 @@ pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> any
     fs::rename(staged.0.join(DATABASE), &database)?;
     sync_folder(folder_of(&database))?;
     Ok(format!(
-        "{} is as of {}, with {files} uploaded files; everything was verified. Now: natter admin ledger verify, then natter serve.\n",
+        "{} restored: the database as of {} and {files} uploaded files, all verified. Next, run natter admin ledger verify, then natter serve.\n",
         database.display(),
         manifest.created_at
     ))
@@ -96,7 +96,10 @@ impl StagingFolder {
             // Removes the folder of a restore that was killed.
             fs::remove_dir_all(&folder)?;
         }
-        DirBuilder::new().mode(0o700).create(&folder).with_context(|| format!("{} can't be made", folder.display()))?;
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .with_context(|| format!("Failed to create {}", folder.display()))?;
         Ok(Self(folder))
     }
 }
@@ -116,7 +119,7 @@ fn unpack(archive: &Path, to: &Path) -> anyhow::Result<Manifest> {
     for entry in entries.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
-        let name = path.to_str().context("It has a part without a name.")?.to_owned();
+        let name = path.to_str().context("It contains an entry without a name.")?.to_owned();
         if name == MANIFEST {
             ensure!(entry.size() <= MAX_MANIFEST_LEN, "Its manifest is too long.");
             manifest = Some(serde_json::from_reader(&mut entry).context("Its manifest can't be read")?);
@@ -126,7 +129,7 @@ fn unpack(archive: &Path, to: &Path) -> anyhow::Result<Manifest> {
         let stays_inside = path.components().all(|part| matches!(part, Component::Normal(_)));
         ensure!(
             is_known && stays_inside && entry.header().entry_type().is_file(),
-            "It has a part that is none of ours: {name}."
+            "It contains an unexpected entry: {name}."
         );
         let place = to.join(&path);
         make_folder(folder_of(&place))?;
@@ -135,17 +138,17 @@ fn unpack(archive: &Path, to: &Path) -> anyhow::Result<Manifest> {
         file.sync_all()?;
         found.insert(name, part);
     }
-    let manifest = manifest.context("It has no manifest: it was cut off, or is no backup of Natter's.")?;
-    ensure!(manifest.format <= FORMAT, "It is of a newer version, {}.", manifest.version);
+    let manifest = manifest.context("It has no manifest: it is truncated, or not a backup of Natter.")?;
+    ensure!(manifest.format <= FORMAT, "It was created by a newer version, {}.", manifest.version);
     for (name, part) in &manifest.parts {
         match found.get(name) {
             Some(there) if there == part => {}
-            Some(_) => bail!("{name} is damaged: its digest is not what the manifest says."),
+            Some(_) => bail!("{name} is damaged: its digest differs from that in the manifest."),
             None => bail!("{name} is missing."),
         }
     }
-    ensure!(found.len() == manifest.parts.len(), "It has parts that its manifest doesn't know.");
-    ensure!(found.contains_key(DATABASE), "It has no database.");
+    ensure!(found.len() == manifest.parts.len(), "It contains entries that its manifest does not list.");
+    ensure!(found.contains_key(DATABASE), "It contains no database.");
     Ok(manifest)
 }
 
@@ -161,20 +164,17 @@ fn find_key(
     if manifest.key == KeyLocation::Setting {
         ensure!(
             config.auth.key_encryption_secret.is_some(),
-            "Set auth.key_encryption_secret to what it was when the archive was made; nothing in the database opens without it."
+            "Set auth.key_encryption_secret to its value when the archive was created. The database can't be decrypted without it."
         );
         return Ok(None);
     }
     if place.exists() && named.is_none() {
         return Ok(None);
     }
-    ensure!(!place.exists(), "There is a key at {} already. Move it away first.", place.display());
+    ensure!(!place.exists(), "There is already a key at {}. Move it away first.", place.display());
     let file = named.map_or_else(|| key_file_of(archive), Path::to_owned);
     let text = fs::read_to_string(&file).with_context(|| {
-        format!(
-            "The key that belongs to the archive is needed, and {} can't be read; name it with --key",
-            file.display()
-        )
+        format!("Failed to read the encryption key of the archive at {}. Name it with --key", file.display())
     })?;
     ensure!(!text.trim().is_empty(), "The key in {} is empty.", file.display());
     Ok(Some((text, place)))
@@ -182,14 +182,14 @@ fn find_key(
 
 fn make_folder(folder: &Path) -> anyhow::Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.with_context(|| format!("The folder {} can't be made", folder.display()))
+    made.with_context(|| format!("Failed to create the folder {}", folder.display()))
 }
 
 /// Renames the folder. If the target is on another file system, copies it file by file instead.
 fn move_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
     match fs::rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
-        moved => return moved.with_context(|| format!("The files can't be moved to {}", to.display())),
+        moved => return moved.with_context(|| format!("Failed to move the files to {}", to.display())),
     }
     make_folder(to)?;
     for entry in fs::read_dir(from)? {

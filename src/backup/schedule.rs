@@ -52,12 +52,12 @@ impl Schedule {
         }
         ensure!(
             config.is_embedded(),
-            "backup.every_hours is set, but the database is PostgreSQL, which is backed up by its own means. Set it to 0; docs/operations.md says how."
+            "backup.every_hours is set, but the database is PostgreSQL. Set it to 0 and use the tools of PostgreSQL, as docs/operations.md describes."
         );
         let here = config.server.data_dir.join("backups");
         let (folder, remote) = match settings.url.as_deref() {
             Some(url) if url.starts_with("s3://") => {
-                let url = Url::parse(url).context("The setting backup.url isn't an address.")?;
+                let url = Url::parse(url).context("The setting backup.url is not a valid URL.")?;
                 (here, Some(files::uploads::open_s3(config, &url)?))
             }
             Some(folder) => (PathBuf::from(folder.strip_prefix("file://").unwrap_or(folder)), None),
@@ -149,7 +149,7 @@ impl Schedule {
             let _ = fs::remove_file(file);
         }
         sent.with_context(|| format!("failed to upload {name} to S3"))?;
-        Ok(format!("{name} was put into S3. The key that opens it is not there: keep a copy apart from it."))
+        Ok(format!("{name} was uploaded to S3 without its encryption key. Keep a copy of the key elsewhere."))
     }
 
     async fn upload(&self, archive: &FilePath, path: &Path) -> anyhow::Result<()> {

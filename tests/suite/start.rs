@@ -148,7 +148,7 @@ async fn the_health_command_reports_whether_the_server_is_ready() {
     app.instances[0].kill().await;
     let output = probe(app.folder(), &port).await;
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && said.starts_with("No server answers at 127.0.0.1:"), "{said}");
+    assert!(!output.status.success() && said.starts_with("No server responds at 127.0.0.1:"), "{said}");
 }
 
 #[tokio::test]

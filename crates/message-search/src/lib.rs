@@ -181,7 +181,7 @@ pub async fn search_for(
     let cursor = match &ask.cursor {
         Some(text) => Some(
             Cursor::parse(text)
-                .ok_or_else(|| AppError::field("cursor", "invalid", "This is no cursor of a search."))?,
+                .ok_or_else(|| AppError::field("cursor", "invalid", "This isn't a cursor of a search."))?,
         ),
         None => None,
     };

@@ -77,15 +77,15 @@ impl Ai {
             models: BoundedNames::default(),
             failed: AtomicU64::default(),
         };
-        registry.register("ai_requests", "Calls of AI providers that ended, by how", ai.calls.clone());
+        registry.register("ai_requests", "Finished calls of AI providers, by outcome", ai.calls.clone());
         registry.register(
             "ai_tokens",
-            "Tokens of questions (input, of these cached) and of answers (output)",
+            "Tokens of requests (input, of which cached) and responses (output)",
             ai.tokens.clone(),
         );
-        registry.register("ai_cost_microcredits", "What calls cost", ai.cost.clone());
-        registry.register("ai_first_token_seconds", "Until the first token of an answer", ai.first_token.clone());
-        registry.register("ai_request_duration_seconds", "One call to its end", ai.durations.clone());
+        registry.register("ai_cost_microcredits", "Cost of calls", ai.cost.clone());
+        registry.register("ai_first_token_seconds", "Time to the first token of a response", ai.first_token.clone());
+        registry.register("ai_request_duration_seconds", "Duration of a call", ai.durations.clone());
         ai
     }
 

@@ -21,7 +21,7 @@ impl Dependencies {
         let dependencies = Self { answers: Family::new_with_constructor(durations) };
         registry.register(
             "dependency_answer_seconds",
-            "How long a question that costs nothing takes, asked every ten seconds",
+            "Response time of a trivial query every ten seconds",
             dependencies.answers.clone(),
         );
         dependencies

@@ -29,12 +29,16 @@ impl Events {
             relayed: Counter::default(),
             changes: AtomicU64::default(),
         };
-        registry.register("writer_batch_changes", "Changes that went into one transaction", events.batch.clone());
-        registry.register("writer_commit_seconds", "One transaction with its commit", events.commit.clone());
+        registry.register("writer_batch_changes", "Changes per transaction", events.batch.clone());
+        registry.register(
+            "writer_commit_seconds",
+            "Duration of a transaction including its commit",
+            events.commit.clone(),
+        );
         registry.register("writer_failures", "Batches that could not be committed", events.failures.clone());
         registry.register(
             "relay_events",
-            "Events that were published again, because it was not certain that they had been",
+            "Events that were republished because their publication was not confirmed",
             events.relayed.clone(),
         );
         events

@@ -83,10 +83,10 @@ impl Http {
             durations: Family::new_with_constructor(durations),
             all: RequestCounters::default(),
         };
-        registry.register("http_requests", "Requests that were answered", http.answers.clone());
+        registry.register("http_requests", "Answered requests", http.answers.clone());
         registry.register(
             "http_request_duration_seconds",
-            "From a request's head to the head of its answer",
+            "Time from the head of a request to the head of its response",
             http.durations.clone(),
         );
         http

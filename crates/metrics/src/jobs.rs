@@ -31,8 +31,8 @@ impl Jobs {
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let durations = || Histogram::new([0.01, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0]);
         let jobs = Self { ended: Family::default(), durations: Family::new_with_constructor(durations) };
-        registry.register("jobs", "Attempts at jobs that ended, by how", jobs.ended.clone());
-        registry.register("job_duration_seconds", "One attempt at a job", jobs.durations.clone());
+        registry.register("jobs", "Finished attempts of jobs, by outcome", jobs.ended.clone());
+        registry.register("job_duration_seconds", "Duration of an attempt of a job", jobs.durations.clone());
         jobs
     }
 

@@ -64,18 +64,14 @@ impl Realtime {
             closed: Family::default(),
         };
         registry.register("connections", "Connections to the event stream", realtime.connections.clone());
-        registry.register("frames_received", "Frames that clients sent", realtime.received.clone());
-        registry.register(
-            "frames_delivered",
-            "Events, once for each connection that they were delivered to",
-            realtime.delivered.clone(),
-        );
+        registry.register("frames_received", "Frames received from clients", realtime.received.clone());
+        registry.register("frames_delivered", "Events delivered to connections", realtime.delivered.clone());
         registry.register(
             "fan_out_seconds",
-            "From a change's commit to its event's delivery on this instance, once for each thread with readers",
+            "Time from the commit of a change to the delivery of its event on this instance, per delivering thread",
             realtime.fan_out.clone(),
         );
-        registry.register("connections_closed", "Connections that the server closed", realtime.closed.clone());
+        registry.register("connections_closed", "Connections closed by the server", realtime.closed.clone());
         realtime
     }
 

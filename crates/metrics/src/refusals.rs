@@ -41,14 +41,18 @@ impl Refusals {
             floods: Counter::default(),
             bodies: Family::default(),
         };
-        registry.register("rate_limited", "Calls beyond a limit, by its group", gates.limited.clone());
-        registry.register("violations", "What counts towards a ban, by its kind", gates.violations.clone());
-        registry.register("bans", "Addresses that this instance banned", gates.bans.clone());
+        registry.register("rate_limited", "Calls above a rate limit, by limit group", gates.limited.clone());
+        registry.register("violations", "Violations that count towards a ban, by kind", gates.violations.clone());
+        registry.register("bans", "Addresses banned by this instance", gates.bans.clone());
         registry.register("banned_requests", "Requests and handshakes from banned addresses", gates.banned.clone());
-        registry.register("flood_refusals", "Requests and handshakes beyond the flood guard", gates.floods.clone());
+        registry.register(
+            "flood_refusals",
+            "Requests and handshakes rejected by the flood guard",
+            gates.floods.clone(),
+        );
         registry.register(
             "body_refusals",
-            "Bodies of requests for which there was no memory, by whose budget was used up",
+            "Request bodies rejected for lack of memory, by exhausted budget",
             gates.bodies.clone(),
         );
         gates

@@ -12,7 +12,7 @@ impl Search {
         let search = Self { indexed: Counter::default() };
         registry.register(
             "search_indexed_messages",
-            "Messages that this instance has written into the search index, or removed from it",
+            "Messages that this instance has added to or removed from the search index",
             search.indexed.clone(),
         );
         search

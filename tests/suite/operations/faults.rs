@@ -241,7 +241,7 @@ async fn names_an_expired_database_certificate_at_start_up_and_in_the_doctor() {
     let settings = [("database.url", url.as_str()), ("server.data_dir", &data)];
     let (is_well, said) = natter(folder.path(), &settings, &["doctor"]).await;
     assert!(!is_well && said.contains("FAULT    database: "), "{said}");
-    assert!(said.contains("The certificate of the database has expired: renew it"), "{said}");
+    assert!(said.contains("The certificate of the database has expired. Renew it"), "{said}");
     let (is_well, said) = natter(folder.path(), &settings, &["serve"]).await;
     assert!(!is_well && said.contains("The certificate of the database has expired"), "{said}");
 }

@@ -78,7 +78,7 @@ async fn messages_from_before_the_index_are_indexed() {
     // The running server notices the rebuild by itself, and the command waits for it.
     let rebuilt = app.command(&["search", "rebuild", "--wait"]).await;
     let said = String::from_utf8_lossy(&rebuilt.stdout).into_owned();
-    assert!(rebuilt.status.success() && said.contains("The index is whole. Messages in it: 1"), "{said}");
+    assert!(rebuilt.status.success() && said.contains("The index is complete. Messages in it: 1"), "{said}");
     anna.send_message(&chat, "one more albatross").await;
     finds(&ben, "albatross", &["an albatross", "one more albatross"]).await;
     let doctor = app.command(&["doctor"]).await;

@@ -103,7 +103,7 @@ pub fn load_table(
         .placeholders
         .iter()
         .map(|unfilled| {
-            format!("The setting {} holds a placeholder in {} and counts as not set.", unfilled.key, unfilled.origin)
+            format!("The setting {} has a placeholder in {} and counts as unset.", unfilled.key, unfilled.origin)
         })
         .collect();
     let mut config = build(&resolution, &mut notes)?;
@@ -122,7 +122,7 @@ fn build(resolution: &Resolution, notes: &mut Vec<String>) -> Result<Config, Con
     check_required(&tree, &resolution.table)?;
     // A test checks that the table matches the types, so an error here is a bug.
     let mut config: Config = tree.try_into().map_err(|error: toml::de::Error| {
-        ConfigError::new(format!("The configuration can't be understood: {}.", error.message().trim_end_matches('.')))
+        ConfigError::new(format!("The configuration is invalid: {}.", error.message().trim_end_matches('.')))
     })?;
     config.complete()?;
     Ok(config)
@@ -139,7 +139,7 @@ fn check_required(tree: &toml::Table, table: &SettingsTable) -> Result<(), Confi
             other => other.is_none(),
         };
         if is_missing && section.get("enabled").and_then(toml::Value::as_bool) == Some(true) {
-            return Err(ConfigError::new(format!("The setting {pattern} is needed where {parent}.enabled is true.")));
+            return Err(ConfigError::new(format!("The setting {pattern} is required if {parent}.enabled is true.")));
         }
     }
     Ok(())

@@ -127,7 +127,7 @@ fn resolve_file_setting(
         String::new()
     } else {
         std::fs::read_to_string(path).map_err(|error| {
-            ConfigError::new(format!("The file {path:?} that {} names can't be read: {error}.", entry.key))
+            ConfigError::new(format!("The file {path:?} named by {} can't be read: {error}.", entry.key))
         })?
     };
     Ok((SourceEntry { key, raw: RawValue::Text(text), origin: entry.origin }, setting))
@@ -136,9 +136,7 @@ fn resolve_file_setting(
 fn unknown_key_error(entry: &SourceEntry) -> ConfigError {
     let SourceEntry { key, origin, .. } = entry;
     match origin {
-        Origin::Variable(name) => {
-            ConfigError::new(format!("Natter has no setting {key}, which the environment variable {name} asks for."))
-        }
-        origin => ConfigError::new(format!("Natter has no setting {key}, which stands in {origin}.")),
+        Origin::Variable(name) => ConfigError::new(format!("There is no setting {key} (environment variable {name}).")),
+        origin => ConfigError::new(format!("There is no setting {key} ({origin}).")),
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<SourceEntry>, ConfigError> {
         let offset = error.span().map_or(0, |span| span.start);
         let line = text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
         let reason = error.message().lines().next().unwrap_or("it isn't TOML").to_owned();
-        ConfigError::new(format!("The configuration file {shown} can't be understood at line {line}: {reason}."))
+        ConfigError::new(format!("The configuration file {shown} is invalid at line {line}: {reason}."))
     })?;
     let mut entries = Vec::new();
     flatten(table, &mut Vec::new(), path, &mut entries);

@@ -187,7 +187,7 @@ pub async fn retry(
     let may_try = known.file.state == KnowledgeState::Failed
         || known.file.state == KnowledgeState::Waiting && known.file.error.is_some();
     if !may_try {
-        return Err(AppError::refused(Code::WrongState, "This file doesn't have to be tried again."));
+        return Err(AppError::refused(Code::WrongState, "This file doesn't need a retry."));
     }
     let now = service.clock.now();
     let job = ReadJob { file_id };

@@ -150,7 +150,7 @@ async fn read(
         return Ok(());
     }
     let payer = holder.payer(&file);
-    let payer = payer.ok_or_else(|| lasting("No one is left to pay for reading it. Add the file again."))?;
+    let payer = payer.ok_or_else(|| lasting("No account is left to pay for reading this file. Add it again."))?;
     job.set_state(service, holder, KnowledgeState::Reading, None).await?;
     if file.pieces == 0 {
         chunk_file(service, owner, holder, &file).await?;

@@ -23,7 +23,11 @@ pub(super) fn parse(text: &str) -> Result<String, AppError> {
         return Err(AppError::field("position", "too_long", format!("Use {MAX_LENGTH} characters or fewer.")));
     }
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return Err(AppError::field("position", "invalid", "A position is of digits and letters (0–9, A–Z, a–z)."));
+        return Err(AppError::field(
+            "position",
+            "invalid",
+            "A position consists of digits and letters (0–9, A–Z, a–z).",
+        ));
     }
     Ok(text.to_owned())
 }

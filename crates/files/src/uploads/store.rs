@@ -86,7 +86,7 @@ impl Store {
         let data_dir = &config.server.data_dir;
         let floor = MinFreeSpace(config.server.min_free_bytes);
         if let Some(url) = settings.url.as_deref().filter(|url| url.starts_with("s3://")) {
-            let url = Url::parse(url).context("The setting uploads.url isn't an address.")?;
+            let url = Url::parse(url).context("The setting uploads.url is not a valid URL.")?;
             let incoming = data_dir.join("incoming");
             prepare(&incoming)?;
             let data_dir = data_dir.clone();
@@ -95,7 +95,7 @@ impl Store {
         let folder = match &settings.url {
             Some(folder) => PathBuf::from(folder.strip_prefix("file://").unwrap_or(folder)),
             None if config.redis.url.is_some() => anyhow::bail!(
-                "The setting uploads.url is missing: several instances need one folder, or an S3 store, for files that all of them reach."
+                "The setting uploads.url is missing. Several instances need a shared folder or an S3 store for files."
             ),
             None => data_dir.join("uploads"),
         };

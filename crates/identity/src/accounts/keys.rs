@@ -123,7 +123,7 @@ async fn poll(keys: Weak<SigningKeys>) {
 pub async fn rotate(db: &Database, config: &Config, clock: &Clock) -> Result<String, AppError> {
     if let Some(file) = &config.auth.private_key_file {
         return Err(AppError::internal(anyhow::anyhow!(
-            "Access tokens are signed with the key of the setting auth.private_key_file: put another key into {}, and restart.",
+            "Access tokens are signed with the key of auth.private_key_file. Replace the key in {} and restart.",
             file.display()
         )));
     }

@@ -109,7 +109,7 @@ impl Mailer {
                 let builder =
                     server.and_then(|server| AsyncSmtpTransport::<Tokio1Executor>::from_url(server.url.as_str()).ok());
                 let builder = builder.context(
-                    "The setting mail.smtp_url is not the address of a mail server: smtps://…, or smtp://… with ?tls=required, opportunistic or none.",
+                    "The setting mail.smtp_url must be the URL of a mail server: smtps://…, or smtp://… with ?tls=required, opportunistic or none.",
                 )?;
                 MailTransport::Smtp(
                     builder.timeout(Some(STEP_TIMEOUT)).pool_config(PoolConfig::new().max_size(8)).build(),

@@ -25,7 +25,7 @@ pub fn disk(config: &Config) -> Vec<Check> {
     }
     let mut found = Vec::new();
     if let Err(error) = try_to_write(folder) {
-        let advice = "Give the user that Natter runs as ownership of the folder, or set server.data_dir to another one";
+        let advice = "Make the user that runs Natter the owner of the folder, or set server.data_dir to another one";
         found.push(Check::fault(ABOUT, format!("Can't write to {shown}: {error}. {advice}")));
     }
     found.push(match DiskSpace::of(folder) {

@@ -43,7 +43,7 @@ pub async fn requeue(service: &OpsService, by: &Principal, id: JobId) -> Result<
     let is_requeued = job_list::requeue(&tx, Some(id), None).await? > 0;
     let job = job_list::find(&tx, id).await?.ok_or(Code::NotFound)?;
     if !is_requeued {
-        return Err(AppError::refused(Code::WrongState, "Only dead letters can be put back."));
+        return Err(AppError::refused(Code::WrongState, "Only dead letters can be requeued."));
     }
     audit::record(&tx, NewAuditEntry::by(by, Action::JobRequeued, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;

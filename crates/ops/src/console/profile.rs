@@ -19,11 +19,14 @@ pub async fn profile(
     let taking = taking.ok_or_else(|| {
         AppError::refused(
             Code::NotFound,
-            "This server was built without the feature profiling. Build it with that, then try again.",
+            "This server was built without the feature profiling. Build it with this feature, then try again.",
         )
     })?;
     let Ok(only) = Arc::clone(&service.profiling).try_lock_owned() else {
-        return Err(AppError::refused(Code::WrongState, "Another profile is being taken. Wait until it is there."));
+        return Err(AppError::refused(
+            Code::WrongState,
+            "Another profile is being recorded. Wait until it is finished.",
+        ));
     };
     audit::record(service.db.writer(), NewAuditEntry::by(by, Action::Profiled, Some(kind.as_str().to_owned()))).await?;
     // The task runs to its end even if the caller disconnects, because it has to switch profiling

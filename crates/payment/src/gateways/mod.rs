@@ -73,8 +73,8 @@ mod tests {
         let key = ("NATTER__PAYMENT__STRIPE__SECRET_KEY", "sk_test_hunter22");
         let webhook = ("NATTER__PAYMENT__STRIPE__WEBHOOK_SECRET", "whsec_hunter22");
         for (variables, missing) in [
-            (vec![on, webhook], "payment.stripe.secret_key is needed where payment.stripe.enabled is true"),
-            (vec![on, key], "payment.stripe.webhook_secret is needed where payment.stripe.enabled is true"),
+            (vec![on, webhook], "payment.stripe.secret_key is required if payment.stripe.enabled is true"),
+            (vec![on, key], "payment.stripe.webhook_secret is required if payment.stripe.enabled is true"),
         ] {
             let sentence = load(&variables).unwrap_err().to_string();
             assert!(sentence.contains(missing), "{sentence}");

@@ -135,7 +135,7 @@ impl Config {
         }
         if self.is_embedded() && self.server.role != Role::All {
             return Err(ConfigError::new(
-                "The setting server.role must be all on SQLite, which one process has to itself; set database.url to share the work.",
+                "The setting server.role must be all on SQLite, which allows only one process. Set database.url to run several.",
             ));
         }
         if !self.server.is_base_path_valid() {

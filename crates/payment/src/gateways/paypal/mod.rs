@@ -392,7 +392,7 @@ impl Gateway for Paypal {
         let reply = self.send(Method::GET, &format!("/v2/payments/captures/{charge}"), None, None).await?;
         let capture: Capture = parse_success(reply)?;
         if capture.id != *charge || !is_captured(&capture.status) {
-            return Err(GatewayError::OutcomeUnknown("PayPal says that this was not captured".to_owned()));
+            return Err(GatewayError::OutcomeUnknown("PayPal reports that the payment was not captured".to_owned()));
         }
         let (about, news) = captured(capture);
         Ok(PaymentWebhookEvent { about, news, ..notice })
