@@ -68,7 +68,7 @@ pub enum Attack {
 /// Row of the report about an attack.
 struct Description {
     title: &'static str,
-    /// Effect of the attack when it was found.
+    /// Effect of the attack without the limits.
     found: &'static str,
     /// Calls of the other members that are measured in addition to [`Call::ALWAYS`].
     calls: &'static [Call],
@@ -78,56 +78,54 @@ impl Attack {
     const fn describe(self) -> Description {
         let (title, found, calls): (_, _, &[Call]) = match self {
             Self::GatewayBodies => {
-                ("H1: 60 unfinished calls of `/v1` with 31 of 32 MiB, by one key", "all held; 71 → 2,016 MiB", &[])
+                ("60 unfinished calls of `/v1` with 31 of 32 MiB, by one key", "all held; 71 → 2,016 MiB", &[])
             }
             Self::WebhookBodies => (
-                "H1: 1,000 unfinished payment webhooks of maximum size, without an account",
+                "1,000 unfinished payment webhooks of maximum size, without an account",
                 "628 of 1 MiB held; 59 → 1,029 MiB",
                 &[],
             ),
-            Self::Pictures => ("M4: 20 pictures of 49 megapixels at once", "→ 594 MiB", &[Call::Upload]),
+            Self::Pictures => ("20 pictures of 49 megapixels at once", "→ 594 MiB", &[Call::Upload]),
             Self::ChunkedUploads => (
-                "M5: 30 files of 60 MiB at once, of unknown length, where 1 GiB may wait to be sent",
+                "30 files of 60 MiB at once, of unknown length, where 1 GiB may wait to be sent",
                 "30 × 201; 1,800 MiB on the disk",
                 &[Call::Upload],
             ),
             Self::AnnouncedUploads => (
-                "M5: 30 files of 100 MB announced at once by tus, where 1 GiB may wait to be sent",
+                "30 files of 100 MB announced at once by tus, where 1 GiB may wait to be sent",
                 "30 × 201",
                 &[Call::Upload],
             ),
             Self::SubstringSearches => (
-                "H1: searches, 4 at once, for 24 times the substring that 220,000 words of the attacker share",
+                "Searches, 4 at once, for 24 times the substring that 220,000 words of the attacker share",
                 "one search held a thread of the server for 1.6 s",
                 &[Call::Search],
             ),
             Self::PhraseSearches => (
-                "M5: searches, 16 at once, with an excluded phrase of 252 words",
+                "Searches, 16 at once, with an excluded phrase of 252 words",
                 "others' searches 13 ms → 11 s",
                 &[Call::Search],
             ),
             Self::LinkPreviews => (
-                "H3: messages, 8 at once, with 3 links each to a page of one tag with 116,430 attributes",
+                "Messages, 8 at once, with 3 links each to a page of one tag with 116,430 attributes",
                 "others' median 6 → 439 ms, no previews for 60 s",
                 &[Call::Preview],
             ),
             Self::ProfileBombs => (
-                "H5: 48 PNGs of 261 KB, 8 at once, whose colour profile inflates to 256 MiB",
+                "48 PNGs of 261 KB, 8 at once, whose colour profile inflates to 256 MiB",
                 "86 → 1,053 MiB",
                 &[Call::Upload],
             ),
             Self::SlowDocuments => (
-                "M2: 8 HTML files of 3 MB that are parsed for 15 s of a processor each",
+                "8 HTML files of 3 MB that are parsed for 15 s of a processor each",
                 "another's file found after 0.5 → 172 s",
                 &[Call::FindFile],
             ),
-            Self::ManyPictures => (
-                "M3: 30 pictures of 49 megapixels at once",
-                "another's upload of 10 bytes 0.02 → 24.5 s",
-                &[Call::Upload],
-            ),
-            Self::Notes => ("M6: notes of 400 KB, 4 at once, for 12 s", "254 MiB of text stored", &[]),
-            Self::Exports => ("L8: exports of the attacker's own data, 100 at once", "others' median 5 → 113 ms", &[]),
+            Self::ManyPictures => {
+                ("30 pictures of 49 megapixels at once", "another's upload of 10 bytes 0.02 → 24.5 s", &[Call::Upload])
+            }
+            Self::Notes => ("Notes of 400 KB, 4 at once, for 12 s", "254 MiB of text stored", &[]),
+            Self::Exports => ("Exports of the attacker's own data, 100 at once", "others' median 5 → 113 ms", &[]),
         };
         Description { title, found, calls }
     }
@@ -144,7 +142,7 @@ pub fn measure(natter: &Path, only: &[Attack]) -> anyhow::Result<()> {
     Cores::choose()?.pin_generator()?;
     let site = site::start()?;
     println!(
-        "\n| | when it was found | now | others' calls, p95 before → during | largest ratio (goal: ≤ 5) |\n|---|---|---|---|--:|"
+        "\n| | without the limits | now | others' calls, p95 before → during | largest ratio (goal: ≤ 5) |\n|---|---|---|---|--:|"
     );
     for attack in if only.is_empty() { Attack::value_variants() } else { only } {
         println!("{}", run(*attack, natter, &server_cores, site)?);
