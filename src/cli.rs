@@ -371,7 +371,7 @@ fn explain(error: AppError) -> anyhow::Error {
     }
 }
 
-/// Runs a command that ends by itself. Only warnings are logged.
+/// Runs a command that terminates, unlike `serve`. Only warnings are logged.
 fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     logging::start_quietly();
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)

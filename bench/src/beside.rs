@@ -67,7 +67,7 @@ async fn run(engine: Engine, name: &str, is_quick: bool) -> anyhow::Result<()> {
     let few = Side::fill(&app, &ONE_PAGE).await?;
     let many = Side::fill(&app, if is_quick { &FEW } else { &THOUSANDS }).await?;
     if engine == Engine::Postgres {
-        // With so much data, the database would have updated its statistics by itself long before.
+        // With so much data, the database would have updated its statistics long before.
         app.database.run("ANALYZE").await;
     }
     tokio::time::sleep(SETTLING).await;

@@ -156,7 +156,7 @@ async fn fill(app: &Application, workspace: &str, channel: &str, count: i64) {
         membership(channel, "SELECT id FROM crowd", count)
     );
     app.database.run(&copies).await;
-    // With so many members, the database would have updated its statistics by itself.
+    // With so many members, the database would have updated its statistics.
     app.database.run("ANALYZE").await;
 }
 

@@ -1,4 +1,4 @@
-//! Rate limits: headers, what they count by, and consistency between instances.
+//! Rate limits: headers, counted subjects, and consistency between instances.
 
 use endpoint::Access;
 use support::{Answer, Application, Caller, Codec, Credentials, Member, Setup, Socket, json, new_id};

@@ -156,8 +156,8 @@ impl ChatRequest {
         (text + text / 8 + 64) as u64
     }
 
-    /// Messages as every provider accepts them: no empty turns, the first from the user, neighbours
-    /// of one role merged. Some providers answer 400 otherwise.
+    /// Returns the messages in the form that all providers accept: no empty turns, the first from
+    /// the user, neighbours of one role merged. Some providers answer 400 otherwise.
     pub fn alternating(&self) -> Vec<ChatMessage> {
         let mut turns: Vec<ChatMessage> = Vec::with_capacity(self.messages.len());
         for message in &self.messages {

@@ -241,7 +241,7 @@ struct State {
     /// Time at which the request was sent to the provider that is working on it; `None` after a
     /// refusal.
     asked_at: Option<Instant>,
-    /// True if the web is searched for the answer, whether the provider counts that or not.
+    /// True if answering includes a web search, even if the provider doesn't count it.
     searches: bool,
 }
 

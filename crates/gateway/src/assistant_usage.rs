@@ -110,7 +110,7 @@ pub fn record(
 
 impl GatewayService {
     /// Books the usage of calls that a killed process had finished, and releases the credits
-    /// reserved for them. Reservations in budgets expire by themselves.
+    /// reserved for them. Reservations in budgets expire.
     pub(super) async fn book(&self, left_behind: &[JournalEntry]) -> Result<(), AppError> {
         for part in left_behind.chunks(MAX_BOOKED_ROWS) {
             self.book_part(part).await?;

@@ -219,7 +219,7 @@ impl GatewayService {
         }
     }
 
-    /// Publishes what this instance learns about provider keys to the other instances.
+    /// Publishes state changes of provider keys to the other instances.
     fn publish_key_news(&self, bus: Weak<dyn EventBus>) {
         let by = self.id;
         self.ai.set_key_listener(move |KeyStateChange { provider, key, model, fate }| {

@@ -37,7 +37,7 @@ pub struct ReservationGuard {
 #[derive(Clone, Debug)]
 pub(super) struct ChargePlan {
     purses: Vec<SpendingLimit>,
-    /// Fallback account, if the first one has too little.
+    /// Account to charge if the first one has too few credits.
     fallback_account: Option<Uuid>,
 }
 

@@ -59,7 +59,7 @@ pub trait Host: Send + Sync + 'static {
 }
 
 /// Enqueues a job in the caller's transaction. Workers find it within a second; calling [`wake`]
-/// after the commit makes them look at once.
+/// after the commit makes them poll at once.
 pub async fn enqueue<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl JobPayload) -> Result<(), AppError> {
     enqueue_after(db, now, job, Duration::ZERO).await
 }

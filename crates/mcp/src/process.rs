@@ -65,7 +65,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         let group = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(group) = group {
-            // An error is ignored, because the program may have exited by itself.
+            // An error is ignored, because the program may have exited already.
             _ = kill_process_group(group, Signal::KILL);
         }
     }

@@ -32,7 +32,7 @@ pub struct MessageSearchRequest {
     pub to: Option<Timestamp>,
     /// Time zone of dates in the query; `None`: the user's own, or UTC if it isn't known.
     pub timezone: Option<String>,
-    /// Kinds of content that a message must have, all of them.
+    /// Kinds of content, all of which a message must have.
     pub has: Vec<SearchHas>,
     pub sort: SearchSort,
     /// True to search the words exactly as typed, regardless of the number of hits.

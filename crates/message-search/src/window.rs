@@ -42,7 +42,7 @@ pub(super) struct Window {
     pub(super) next: Option<i64>,
     /// Time of the oldest readable message that was examined.
     pub(super) end: Option<i64>,
-    /// Interpretation of the words.
+    /// Interpretation of the query that was used.
     pub(super) reading: Interpretation,
 }
 
@@ -117,7 +117,7 @@ struct MatchedWindow {
     hits: Vec<Hit>,
     /// Time of the oldest readable message. The times of unreadable messages must not be disclosed.
     end: Option<i64>,
-    /// Interpretation of the words.
+    /// Interpretation of the query that was used.
     reading: Interpretation,
     /// Document number of the last message that was matched before the deadline, if others were left.
     stopped_at: Option<i64>,

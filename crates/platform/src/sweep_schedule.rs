@@ -24,7 +24,7 @@ const OVERLAP: Duration = Duration::from_secs(60);
 pub struct SweepSchedule {
     every: Duration,
     next: Instant,
-    /// Time before which gaps cause no sweep.
+    /// Earliest time of a sweep that is caused by a gap.
     gaps_count_at: Instant,
     /// Time of the next full sweep.
     full_sweep_at: Instant,

@@ -68,9 +68,9 @@ impl Joined {
 /// Progress of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Everything is written.
+    /// All frames were written.
     Empty,
-    /// The socket accepts no more at the moment.
+    /// The send buffer of the socket is full.
     Blocked,
 }
 

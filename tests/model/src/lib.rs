@@ -193,7 +193,7 @@ pub struct Instance {
     pub gap: bool,
     /// True if an outage is known; the readers were told to resync when it started.
     pub outage: bool,
-    /// Head of the log that is being read; `look_again` is true if the log must be read once more
+    /// Head of the log that is being read; `look_again` is true if the log must be read again
     /// afterwards.
     pub look: Option<u8>,
     pub look_again: bool,

@@ -1,4 +1,4 @@
-//! Time zones of users, and to whom they are visible.
+//! Time zones of users and their visibility.
 
 use support::{Application, Member, PASSWORD, Setup, Value, json};
 

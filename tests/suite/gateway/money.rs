@@ -1,4 +1,4 @@
-//! Cost of calls, whichever way they end.
+//! Cost of calls for each outcome.
 
 use std::time::Duration;
 

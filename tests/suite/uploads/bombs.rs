@@ -17,8 +17,7 @@ use super::{
 };
 
 const MIB: u64 = 1024 * 1024;
-/// Memory that all these pictures together may use, in bytes: for buffers of the uploads and caches
-/// of the allocator.
+/// Memory limit of all these uploads together, in bytes, for buffers and caches of the allocator.
 const SERVER_MEMORY: u64 = 96 * MIB;
 
 /// Picture, and the expected result of uploading it.

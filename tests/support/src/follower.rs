@@ -51,7 +51,7 @@ impl View {
 struct Record {
     views: HashMap<String, View>,
     connections: u32,
-    /// Number of live events that skipped a sequence number although there was no `resync` before.
+    /// Number of live events that skipped a sequence number without a preceding `resync`.
     unannounced_jumps: u32,
 }
 

@@ -312,7 +312,7 @@ impl<'a> AnswerRun<'a> {
             return Ok(JobOutcome::Lost);
         }
         // A decision that was made before the job was suspended has not resumed it, so decisions
-        // are checked once more.
+        // are checked again.
         let calls = query::tool_calls::of_version(service.db.writer(), answer.answer_id, version).await?;
         if calls.iter().all(|call| call.status != ToolCallStatus::Waiting.as_str())
             && query::jobs::make_due(service.db.writer(), AnswerJob::KIND, answer.answer_id.0).await?

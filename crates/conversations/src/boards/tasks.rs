@@ -178,7 +178,7 @@ pub async fn update(
     task.labels = labels.unwrap_or(task.labels);
     task.due_at = change.due_at.unwrap_or(task.due_at);
     if let Some(people) = change.assignee_ids {
-        // Former members may stay assigned to a task, but not be assigned anew.
+        // Former members may stay assigned to a task, but can't be assigned again.
         task.assignees = assignees(&tx, id, &people, &before.assignees).await?;
         task.assignee_ids = task.assignees.iter().map(|person| person.id).collect();
     }

@@ -90,7 +90,7 @@ pub(super) async fn resolve(
         };
         let root_id = if *kind == NotificationKind::Thread { message.thread_id } else { message.root() };
         // The id is derived from the position of the message rather than of the edit. So a user who
-        // was already notified isn't notified again when an edit mentions them once more.
+        // was already notified isn't notified again when an edit mentions them again.
         let notification =
             notification_id(message.conversation_id, if group_id.is_some() { *seq } else { message.seq });
         rows.add(NotificationRow {

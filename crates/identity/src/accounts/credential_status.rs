@@ -99,7 +99,7 @@ impl CredentialStatusCache {
             let message = tokio::select! {
                 message = envelope.recv() => message,
                 _ = tidying.tick() => {
-                    // An idle cache doesn't remove expired entries by itself.
+                    // An idle cache doesn't remove expired entries on its own.
                     self.live.run_pending_tasks();
                     self.live_keys.run_pending_tasks();
                     continue;

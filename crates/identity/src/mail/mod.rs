@@ -74,8 +74,8 @@ pub enum MailContent {
         inviter: String,
         expires_at: Timestamp,
     },
-    /// Offer to take over an account: a sign-in by a provider has the address of an account that
-    /// never verified it.
+    /// Offer to claim an account: a provider sign-in has the address of an account that never
+    /// verified it.
     Claim {
         provider: String,
         /// Id of the pending claim.

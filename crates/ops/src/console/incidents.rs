@@ -1,4 +1,4 @@
-//! Incidents that the program detects by itself.
+//! Incidents that the program detects.
 
 use std::{collections::HashMap, time::Duration};
 

@@ -348,7 +348,7 @@ impl Drop for KeySlot {
         let (state, key) = (Arc::clone(&self.state), self.key);
         let Some(shared) = &state.shared else { return };
         shared.under_way.remove(&id);
-        // Without a runtime the process is exiting. The entry in Redis then expires by itself.
+        // Without a runtime the process is exiting. The entry in Redis then expires.
         let Ok(runtime) = Handle::try_current() else { return };
         let redis = shared.redis.clone();
         runtime.spawn(async move {

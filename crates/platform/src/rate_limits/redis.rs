@@ -100,7 +100,7 @@ pub(super) struct ConcurrencySlot {
 
 impl Drop for ConcurrencySlot {
     fn drop(&mut self) {
-        // Without a runtime the process is exiting. The entry in Redis then expires by itself.
+        // Without a runtime the process is exiting. The entry in Redis then expires.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let (redis, key, id) = (self.redis.clone(), std::mem::take(&mut self.key), std::mem::take(&mut self.id));
         runtime.spawn(async move {

@@ -170,7 +170,7 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         let Some(counters) = self.counters.take() else { return };
-        // Without a runtime the process is exiting. The entry in Redis then expires by itself.
+        // Without a runtime the process is exiting. The entry in Redis then expires.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let left = Self {
             counters: None,

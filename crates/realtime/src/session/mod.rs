@@ -223,7 +223,7 @@ impl Actor for WsSession {
         for (conversation, _) in self.typing.iter().filter(|(_, typing)| typing.state.is_shown()) {
             log_error(publish_typing(&self.client, *conversation, false));
         }
-        // On shutdown there is no runtime any more, and the presence expires by itself.
+        // On shutdown there is no runtime any more, and the presence expires.
         if let (Some(speaker), Ok(runtime)) = (self.speaker, Handle::try_current()) {
             runtime.spawn(presence::remove_reporter(
                 Arc::clone(&self.client.services().identity),

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
-/** Loads the module anew in a browser with these languages and this stored choice. */
+/** Reloads the module in a browser with these languages and this stored choice. */
 async function startIn(languages: string[], stored?: string) {
   const items = new Map(stored === undefined ? [] : [['PARAGLIDE_LOCALE', stored]]);
   const reload = vi.fn();

@@ -28,7 +28,7 @@ const CREDENTIALS_ENDED = 4401;
 const WRONG_ORIGIN = 4403;
 const TOO_MANY_FRAMES = 4429;
 
-/** Connection to the server that reconnects by itself. Receives frames, sends requests and reports its state. */
+/** Connection to the server with automatic reconnect. Receives frames, sends requests and reports its state. */
 export class Connection {
   #state = $state<ConnectionState>('connecting');
   #ready = $state(false);

@@ -11,7 +11,7 @@ const current = () => Math.floor(Date.now() / MINUTE);
 
 function update(): void {
   clearTimeout(timer);
-  // Nothing is reported while the page is hidden. When it is visible again, it is updated.
+  // Subscribers are not called while the page is hidden, but once it is visible again.
   if (document.visibilityState === 'hidden') return;
   if (current() !== told) {
     told = current();

@@ -5,7 +5,7 @@ afterEach(() => {
   vi.resetModules();
 });
 
-/** Loads the module anew; returns it with a spy for the delayed work. */
+/** Reloads the module; returns it with a spy for the delayed work. */
 async function opened() {
   vi.resetModules();
   vi.useFakeTimers();

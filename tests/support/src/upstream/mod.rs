@@ -56,10 +56,10 @@ pub enum Behaviour {
     Frames(Vec<Value>),
     /// Answers any request with status 200 and this body.
     Body(Value),
-    /// Refuses with this status and with `Retry-After`, in seconds. For Gemini, that is in the
-    /// body.
+    /// Rejects the request with this status and a retry delay in seconds, in the header
+    /// `Retry-After` or, for Gemini, in the body.
     Refuse(u16, Option<u32>),
-    /// Refuses with this status, `Retry-After` and body.
+    /// Rejects the request with this status, retry delay and body.
     RefuseWith(u16, Option<u32>, Value),
 }
 

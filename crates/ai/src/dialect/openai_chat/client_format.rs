@@ -95,7 +95,7 @@ pub(crate) struct ChatWriter {
     start: String,
     wishes: WriteOptions,
     started: BTreeSet<u32>,
-    /// Thinking text so far. It is sent once more together with its signature.
+    /// Thinking text so far. It is sent again together with its signature.
     thinking: String,
     /// Number of images so far.
     pictures: usize,

@@ -1,6 +1,6 @@
 //! Index in the operator's Meilisearch (`search.url`).
 //!
-//! Meilisearch receives the same words as the other indexes, and no texts. It determines similar words by itself, so
+//! Meilisearch receives the same words as the other indexes, and no texts. It determines similar words itself, so
 //! words are indexed twice: in an attribute with typo tolerance and in one without. The indexed positions in the event
 //! logs are also stored there, in a separate index: if Meilisearch loses its data, the index is filled again.
 //!

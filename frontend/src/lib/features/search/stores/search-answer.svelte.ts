@@ -7,7 +7,7 @@ import type { SearchQuery } from '../search.svelte.ts';
 /** Answer of an assistant with its loading state. It is not stored on the server. */
 export class AnswerStore<T extends SearchAnswer = SearchAnswer> {
   value = $state.raw<T | null>(null);
-  /** Further question of the user. */
+  /** Question about the results; empty if only a summary was requested. */
   question = $state('');
   isLoading = $state(false);
   error = $state.raw<unknown>(null);
