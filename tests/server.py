@@ -1,4 +1,4 @@
-"""The real server, somebody who uses it, and the provider of models that it asks: for the tests that are written in Python."""
+"""Runs the real server, a user and a fake AI provider for the tests written in Python."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 PASSWORD = "Correct-Horse-9-Battery"
-# Until it listens, and until a question has come to the model: files are read first.
+# Timeout in seconds for the start of the server, and for a question to reach the model after its files were read.
 START = 60
 PATIENCE = 600
 
@@ -26,14 +26,14 @@ def free_port():
 
 
 class Provider(BaseHTTPRequestHandler):
-    """In OpenAI's form: it keeps what it is asked, and says little."""
+    """Provider with OpenAI's API that records requests and gives short answers."""
 
     asked = queue.Queue()
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.close_connection = True
-        # The server that asks may be stopped meanwhile.
+        # The calling server may have been stopped.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             if self.path.endswith("/embeddings"):
                 self.embed(body)
@@ -63,7 +63,7 @@ class Provider(BaseHTTPRequestHandler):
 
 
 def serve(program, provider_port, folder, more=None):
-    """Starts the program with this provider, whose models are `small` and what `more` settings name; its process and its address."""
+    """Starts the program with this provider, its model `small` and `more` settings. Returns the process and the base URL."""
     port = free_port()
     settings = {
         "SERVER__PORT": str(port),
@@ -92,7 +92,7 @@ def serve(program, provider_port, folder, more=None):
 
 
 class Person:
-    """Somebody with an account of their own."""
+    """User with an account."""
 
     def __init__(self, base):
         self.base, self.token = base, None
@@ -100,7 +100,7 @@ class Person:
         self.token = self.call("/r1/auth/signup", body)["access_token"]
 
     def call(self, path, body=None):
-        """With a body it is sent, else it is read."""
+        """Sends a POST with a body, a GET without one."""
         return self.send(path, None if body is None else json.dumps(body).encode(), {"content-type": "application/json"})
 
     def upload(self, path, media_type):
@@ -114,7 +114,7 @@ class Person:
             return json.load(answer)["data"]
 
     def ask(self, question, uploads=(), **conversation):
-        """In a conversation of its own with an assistant: what the model is asked then, message by message."""
+        """Asks an assistant in a new conversation. Returns the messages of the request to the model."""
         chat = self.call("/r1/conversations", {"kind": "assistant", **conversation})
         ids = [upload["id"] for upload in uploads]
         body = {"client_id": str(uuid.uuid4()), "content": question, "attachment_ids": ids}

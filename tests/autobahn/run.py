@@ -1,6 +1,6 @@
-"""Autobahn's cases against our WebSocket stack: run.py PROGRAM, which is examples/ws_echo.rs of the crate realtime.
+"""Runs Autobahn's cases against our WebSocket stack: run.py PROGRAM, which is examples/ws_echo.rs of the crate realtime.
 
-Every case passes, or exceptions.txt says why it does not or is not run. What is there and passes is as wrong as what is not there and fails.
+Every case passes, or exceptions.txt gives the reason why it fails or is skipped. A listed case that passes is an error, as is an unlisted case that fails.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from pathlib import Path
 from kosoku import FailureError, run_fuzzingclient
 from kosoku.cases import CASES
 
-# Those that must wait for something wait side by side.
+# Cases that wait run in parallel.
 SIDE_BY_SIDE = 16
-# Autobahn's own words for what is as good as a pass.
+# Autobahn's verdicts that count as a pass.
 GOOD = {"OK", "INFORMATIONAL"}
 
 
@@ -27,7 +27,7 @@ def exceptions():
     for line in Path(__file__).with_name("exceptions.txt").read_text().splitlines():
         if line and not line.startswith("#"):
             verdict, case, reason = line.split(maxsplit=2)
-            # A pattern that fits nothing stays, and is complained about.
+            # A pattern without a match stays and is reported.
             for fitting in fnmatch.filter(CASES, case) or [case]:
                 found.setdefault(verdict, {})[fitting] = reason
     return found

@@ -1,5 +1,5 @@
-"""python-socketio with its default options: sends 30 messages, waits until it has heard 60, reads all of them again from the log, and tells
-what it saw.
+"""python-socketio with its default options: sends 30 messages, waits until it has received 60, reads all of them again from the log, and prints
+what it received.
 
 client.py URL TOKEN CONVERSATION [TRANSPORT]
 """

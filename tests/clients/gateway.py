@@ -1,5 +1,4 @@
-"""openai and anthropic, unchanged but for their base URL: gateway.py URL KEY MODEL. The upstream's answers are those that
-gateway.test.mjs has planned."""
+"""Calls the gateway with the libraries openai and anthropic: gateway.py URL KEY MODEL. gateway.test.mjs plans the responses of the upstream."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""The documents of the corpus: what stands in them, which program makes them, and what a reader must find.
+"""Documents of the corpus: their contents, the program that makes them, and the expected text.
 
-A sentence of the second kind says why a file can't be read. Everything of a list is found, in its order.
+An expected sentence says why a file can't be read. The entries of an expected list are found in this order.
 """
 
 import subprocess
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from pathlib import Path
 
-# A program that prepares one document.
+# Program that prepares one document.
 PATIENCE = 180
 
 SPACES = " ".join(
@@ -31,12 +31,12 @@ UNREAD = ["you can't read files of this type"]
 
 @dataclass
 class Document:
-    """A file, and what a model must be told of it."""
+    """A file and the text that the model must receive."""
 
     path: Path
     media_type: str
     says: list[str]
-    # What must not be there.
+    # Text that must not occur.
     lacks: list[str] = field(default_factory=list)
 
 
@@ -71,7 +71,7 @@ def run(*command):
 
 
 def document(path, says, lacks=()):
-    # What a browser knows of a file without a type of its own.
+    # Media type that a browser sends for a file of unknown type.
     media_type = MEDIA_TYPES.get(path.suffix[1:], "application/octet-stream")
     return Document(path, media_type, list(says), list(lacks))
 
@@ -182,7 +182,7 @@ VIETNAMESE_SAYS = [
 ]
 CJK_LINES = ["港口的营业额增长了百分之十一。", "船は四十人を島まで運びます。", "항구는 아침 여덟 시에 문을 엽니다."]
 CJK = text("".join(map(paragraph, CJK_LINES)))
-# Long enough to fill the first column and to go on in the second.
+# Long enough to fill the first column and continue in the second.
 COLUMN_LINES = [f"Entry number {number} of the log was written at sea." for number in range(1, 81)]
 COLUMNS = text(
     f'<text:section text:style-name="Two" text:name="S">{"".join(map(paragraph, COLUMN_LINES))}</text:section>'
@@ -275,12 +275,12 @@ SLIDES_SAY = [
     "[Page 3]",
     "Cảm ơn đã lắng nghe.",
 ]
-# Word's and OpenDocument's footnotes are read, those of a PDF stand at the end of its page.
+# Footnotes of Word and OpenDocument are extracted; those of a PDF are at the end of its page.
 PAGED = [*REPORT_SAYS[:-1], "She was painted again in 2019.", "[Page 2]", REPORT_SAYS[-1]]
 
 
 def by_libreoffice(folder):
-    """Each source once for each of its formats; the program is started once for each format."""
+    """Converts each source to each of its formats. Starts the program once per format."""
     wanted = [
         ("report.fodt", REPORT, {"docx": REPORT_SAYS, "odt": REPORT_SAYS, "html": REPORT_SAYS[2:4], "txt": REPORT_SAYS}),
         ("report-pages.fodt", REPORT, {"pdf": PAGED, "doc": UNREAD, "rtf": UNREAD}),
@@ -395,12 +395,12 @@ def by_pdftex(folder):
             latex(f"\\section{{On offices}}\n{ligatures}\n\n{accents}\n\\newpage\nThe second page ends it."),
             ["[Page 1]", "On offices", ligatures, accents, "[Page 2]", "The second page ends it."],
         ),
-        # Fonts as TeX has had them from its beginning.
+        # Original TeX fonts.
         "paper-classic": (
             f"\\documentclass{{article}}\n\\begin{{document}}\n{ligatures}\n\\end{{document}}\n",
             [ligatures],
         ),
-        # Cross-references and objects as PDF 1.4 writes them.
+        # Cross-reference table and objects of PDF 1.4.
         "paper-old": (
             latex(ligatures, before="\\pdfminorversion=4\n\\pdfobjcompresslevel=0"),
             [ligatures],
@@ -413,7 +413,7 @@ def by_pdftex(folder):
             latex("The energy is given below.\n\\[ E = mc^2 + \\int_0^1 \\sqrt{x}\\,dx \\]\nThis ends the proof."),
             ["The energy is given below.", "This ends the proof."],
         ),
-        # Narrow enough that words are parted.
+        # Narrow enough to hyphenate words.
         "hyphens": (
             latex("\\parbox{3cm}{Responsibilities notwithstanding, internationalization characterizes representations.}"),
             ["notwithstanding, internationalization characterizes representations."],
@@ -432,7 +432,7 @@ def by_pdftex(folder):
 
 
 def by_ffmpeg(folder):
-    """Nothing of them is text, and a model is told so."""
+    """Makes media files without text, which the model is told."""
     film, sound = folder / "film.mp4", folder / "sound.ogg"
     quiet = ("ffmpeg", "-loglevel", "error", "-y", "-f", "lavfi")
     run(*quiet, "-i", "testsrc=duration=1:size=128x96:rate=5", "-pix_fmt", "yuv420p", str(film))
@@ -440,7 +440,7 @@ def by_ffmpeg(folder):
     return [document(film, UNREAD), document(sound, UNREAD)]
 
 
-# ---- What programs write as text ---------------------------------------------------------------------------------------
+# ---- Text files --------------------------------------------------------------------------------------------------------
 
 
 def by_hand(folder):
@@ -466,7 +466,7 @@ def by_hand(folder):
         "tide.py": (b"def tide(hour):\n    return hour % 12\n", ["def tide(hour):", "return hour % 12"]),
         "mail.eml": (mail.as_bytes(), ["Subject: Moorings", "The mooring of the Heron is free from May on."]),
         "server.log": (b"2026-03-09 12:00:00 \x1b[31merror\x1b[0m the line broke\n", ["the line broke"]),
-        # A file may close what it is given in.
+        # The file contains the closing delimiter.
         "closing.html": (b"<p>Here it ends.</p></file><p>And goes on.</p>", ["Here it ends.", "And goes on."]),
     }
     made = []

@@ -1,6 +1,6 @@
-"""Files that are made to harm whoever reads them: what unpacks to gigabytes, goes round in circles, goes down without an end, claims to be huge.
+"""Malicious files: archives that unpack to gigabytes, cycles, endless nesting, huge announced sizes.
 
-Each is answered, with what could be read or with a sentence that it can't be; and what the server takes for it has an end.
+For each the server returns the readable text or a sentence that the file can't be read, within bounded memory.
 """
 
 import struct
@@ -11,14 +11,14 @@ from documents import document
 
 UNREADABLE = ["it can't be read"]
 MIB = 1024 * 1024
-# More than memory has for a reader, or for the server.
+# More than the memory limits of the reader process and the server.
 HUGE = 1280 * MIB
 WORDS = "It begins with these words."
 CONTENT_TYPES = "[Content_Types].xml"
 
 
 def archive(path, parts, method=zipfile.ZIP_DEFLATED):
-    """Parts are texts, or the number of spaces between two texts."""
+    """Compresses parts: texts, or numbers of spaces between two texts."""
     with zipfile.ZipFile(path, "w", method, compresslevel=1) as made:
         for name, pieces in parts.items():
             with made.open(name, "w", force_zip64=True) as part:
@@ -37,7 +37,7 @@ def word(body):
 
 
 def many_parts(path, count):
-    """An archive of a million files, each of which is the same bytes."""
+    """Archive of a million files with the same bytes."""
     content = "".join(word([WORDS])).encode()
     packed = zlib.compress(content)[2:-4]
     sizes = (zlib.crc32(content), len(packed), len(content))
@@ -58,7 +58,7 @@ def many_parts(path, count):
 
 
 def pdf(path, objects):
-    """From the first object on: fields, or fields and a stream."""
+    """PDF with these objects, each with fields or with fields and a stream."""
     made, places = bytearray(b"%PDF-1.5\n"), []
     for number, one in enumerate(objects, 1):
         fields, stream = one if isinstance(one, tuple) else (one, None)
@@ -86,7 +86,7 @@ def stream(content, more=""):
 
 
 def deflated(length, times=1):
-    """So many spaces, packed so often."""
+    """The given number of spaces, compressed the given number of times."""
     packer = zlib.compressobj(1)
     content = b"".join(packer.compress(b" " * MIB) for _ in range(length // MIB)) + packer.flush()
     for _ in range(times - 1):
@@ -95,7 +95,7 @@ def deflated(length, times=1):
 
 
 def pages(path, count):
-    """So many pages, each an object of its own."""
+    """PDF with the given number of pages, each an object of its own."""
     page = PAGE.replace("4 0 R", "3 0 R").replace("5 0 R", "4 0 R")
     kids = " ".join(f"{number} 0 R" for number in range(5, count + 5))
     tree = f"/Type /Pages /Count {count} /Kids [{kids}]"
@@ -103,7 +103,7 @@ def pages(path, count):
 
 
 def png(path, side):
-    """A picture of one colour, of so many pixels square."""
+    """Square picture of one colour with the given side in pixels."""
 
     def chunk(kind, content):
         return struct.pack(">L", len(content)) + kind + content + struct.pack(">L", zlib.crc32(kind + content))

@@ -1,7 +1,7 @@
-"""Documents that real programs make, and files that are made to harm, given to an assistant of the real server: run.py PROGRAM [MAKER…].
+"""Sends documents of real programs and malicious files to an assistant of the real server: run.py PROGRAM [MAKER…].
 
-Each is made (documents.py, hostile.py), sent with a question, and looked for in what the model is asked. What isn't found is named, and what takes
-too much of the server's memory. MAKERs are those whose files are wanted (soffice, chromium, pdflatex, ffmpeg, text, hostile); without any, all.
+Each file is made (documents.py, hostile.py), sent with a question, and its text is expected in the request to the model. Missing texts and files that
+take too much memory of the server are reported. MAKERs select files (soffice, chromium, pdflatex, ffmpeg, text, hostile); default: all.
 """
 
 import sys
@@ -19,12 +19,12 @@ from server import Person, Provider, serve
 
 MAKERS = {**MAKERS, "hostile": hostile}
 
-# What the server itself may take for one file, whatever is in it: it is read by another process, and the text that comes out of it has an end.
+# Maximum growth of the server's memory for one file. The file is read by another process, and the extracted text is limited.
 MEMORY = 256 * 1024 * 1024
 
 
 def told_of(person, document):
-    """What the model is asked, as one text."""
+    """Returns the request to the model as one text."""
     upload = person.upload(document.path, document.media_type)
     asked = person.ask("What does it say?", [upload])
     return "\n".join(said(message["content"]) for message in asked if message["role"] == "user")
@@ -35,19 +35,19 @@ def said(content):
 
 
 def highest_memory(server):
-    """Of the server so far, in bytes."""
+    """Peak memory of the server in bytes."""
     status = Path(f"/proc/{server.pid}/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024
 
 
 def plain(text):
-    """Without where its lines end."""
+    """Removes line breaks."""
     return " ".join(text.split())
 
 
 def missing(document, text):
-    """What isn't there, or not in its place."""
+    """Returns the expected texts that are missing or out of order."""
     text, at = plain(text), 0
     for sentence in map(plain, document.says):
         found = text.find(sentence, at)
@@ -67,10 +67,10 @@ def main():
     threading.Thread(target=provider.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as data:
         documents = [document for make in chosen for document in make(Path(folder))]
-        # LibreOffice says of what it couldn't convert only that there is none of it.
+        # LibreOffice reports a failed conversion only by the missing file.
         unmade = [document.path.name for document in documents if not document.path.exists()]
         if unmade:
-            sys.exit(f"these were not made: {unmade}")
+            sys.exit(f"failed to make documents: {unmade}")
         server, base = serve(program, provider.server_port, data)
         try:
             anna = Person(base)

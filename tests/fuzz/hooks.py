@@ -1,6 +1,6 @@
-"""What Schemathesis must know of us: how one signs in, and MessagePack.
+"""Schemathesis hooks: authentication and MessagePack.
 
-An operation that ends sessions or accounts gets an account of its own for each call; everything else is asked by one administrator.
+An operation that ends sessions or accounts gets a new account for each call; all others are called by one administrator.
 """
 
 import itertools
@@ -14,7 +14,7 @@ import schemathesis
 
 BASE = os.environ["FUZZ_BASE"]
 PASSWORD = "Correct-Horse-9-Battery"
-# By what they are called in the description: after them the caller is somebody else, or nobody.
+# Ids of operations that may end the session or the account of the caller.
 ENDING = ("logOut", "endOtherUserSessions", "endUserSession", "deleteMe", "changePassword", "resetPassword", "verifyEmail")
 COUNT = itertools.count(1)
 
@@ -36,9 +36,9 @@ def key_of(token):
         return json.load(answer)["data"]["key"]
 
 
-# The first account of all is the administrator's.
+# The first account is the administrator's.
 ADMINISTRATOR = token_of("admin")
-# Under /v1 only programs are let in.
+# /v1 accepts API keys only.
 PROGRAM = key_of(ADMINISTRATOR)
 
 
@@ -77,9 +77,9 @@ def packable(value):
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """`default` stands for the statuses that it names, for all operations or for those with the code; as it is, it would let any other pass.
+    """Replaces the `default` response, which would match any status, by the statuses that its description names for the operation.
 
-    What is JSON goes as MessagePack too, which the description says once.
+    Adds MessagePack to every JSON body, which the document states only once.
     """
     refused = raw_schema["components"]["responses"]["refused"]["description"]
     general, named = (re.findall(r"\b(\d{3}) `(\w+)`", part) for part in refused.split("`x-codes`"))
@@ -98,7 +98,7 @@ def before_load_schema(context, raw_schema):
 
 
 def add_message_pack(content):
-    """A body that has a name, or an envelope: what an operation reads or writes itself is neither."""
+    """Adds MessagePack to named schemas and envelopes. Bodies that an operation reads or writes itself are neither."""
     schema = content.get("application/json", {}).get("schema", {})
     if "$ref" in schema or "allOf" in schema:
         content["application/msgpack"] = {"schema": schema}
@@ -106,7 +106,7 @@ def add_message_pack(content):
 
 @schemathesis.hook
 def filter_case(context, case):
-    """`?workspace_id=` says as much as no `workspace_id` at all, whatever form a value must have."""
+    """Skips empty parameters: `?workspace_id=` is the same as no `workspace_id`, whatever the schema says."""
     return "" not in (case.query or {}).values()
 
 

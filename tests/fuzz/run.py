@@ -1,8 +1,7 @@
-"""The OpenAPI document driven by Schemathesis against the real program: run.py PROGRAM.
+"""Runs Schemathesis with the OpenAPI document against the real program: run.py PROGRAM.
 
-Every operation gets requests that fit its description and requests that don't, the same ones in every run. No answer may be a 5xx, or one that
-the description does not have: its status, its headers, its type and its body are compared. A request that does not fit must be refused.
-Whatever was asked, the metrics have series for what the program knows and for nothing that callers made up.
+Every operation gets valid and invalid requests, the same ones in every run. No response may be a 5xx or undocumented in status, headers, media type or
+body, and an invalid request must be rejected. The metrics must not have series for values that callers have made up.
 """
 
 import json
@@ -16,20 +15,20 @@ import time
 import urllib.request
 from pathlib import Path
 
-# Requests for each operation; beside them come those that go to the edges of its schema.
+# Random requests per operation, in addition to the boundary values of its schema.
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "12")
-# With 12 examples a run takes a third of it on two idle cores.
+# Timeout in seconds. With 12 examples a run takes a third of it on two idle cores.
 PATIENCE = 480
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
     "response_schema_conformance,negative_data_rejection,ignored_auth,unsupported_method,allow_header_conformance"
 )
-# What is no request with an answer: streams, and the way to another site.
+# Operations without a single response: streams.
 APART = ("openWebsocket", "streamEvents")
 
-# Routes that the description does not have: the app, files, health, what is none.
+# Number of routes that the document does not contain: app, files, health, unknown routes.
 OTHER_ROUTES = 40
-# An id, or what was made of one.
+# An id, or a mutation of one.
 UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
 
 
@@ -43,7 +42,7 @@ def serve(program, port, metrics, folder):
     settings = {
         "SERVER__PORT": str(port),
         "SERVER__DATA_DIR": folder,
-        # What is refused for being too fast would not be looked at; everything comes from one address.
+        # Disables rate limits: all requests come from one address, and rejected ones would not be tested.
         "RATE_LIMIT__ENABLED": "false",
         "METRICS__LISTEN": f"127.0.0.1:{metrics}",
     }
@@ -67,7 +66,7 @@ def read(url):
 
 
 def grown(base, metrics):
-    """What stands in the metrics that should not."""
+    """Returns the unexpected series of the metrics."""
     paths = len(json.loads(read(f"{base}/openapi.json"))["paths"])
     series = [line for line in read(f"http://127.0.0.1:{metrics}/metrics").splitlines() if line and line[0] != "#"]
     routes = {route for line in series for route in re.findall(r'route="([^"]*)"', line)}
@@ -103,9 +102,9 @@ def main():
             server.wait(30)
         log = (Path(folder) / "log").read_text(errors="replace")
         if result != 0 or not lives or "panicked" in log:
-            sys.exit(f"the program {'lives' if lives else 'has died'}; the last that it said:\n{log[-3000:]}")
+            sys.exit(f"the program {'is running' if lives else 'has exited'}; end of its log:\n{log[-3000:]}")
         if wrong:
-            sys.exit("the metrics grow with what callers make up:\n" + "\n".join(wrong[:20]))
+            sys.exit("the metrics have series for values of callers:\n" + "\n".join(wrong[:20]))
 
 
 if __name__ == "__main__":

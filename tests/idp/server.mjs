@@ -1,10 +1,10 @@
-// A real identity provider (npm oidc-provider), which can be told to lie.
+// Real identity provider (npm oidc-provider) that can be told to issue invalid tokens.
 //
 //   node server.mjs REDIRECT_URI…
 //
-// It prints one line of JSON: the issuers `oidc`, `microsoft` and `apple`, each on a port of its own, and `client`, by whose id and
-// secret a program is known to all three. People sign in at its forms by any name and any password. Each issuer takes orders at
-// POST /control: {people: {name: claims}}, {lie: name or null}, {rotate: true}, {token: {sub, …}}; the answer tells what was asked.
+// Prints one line of JSON: the issuers `oidc`, `microsoft` and `apple`, each on its own port, and `client`, the id and secret that all three accept.
+// Its forms accept any name and password. Each issuer is controlled at POST /control: {people: {name: claims}}, {lie: name or null}, {rotate: true},
+// {token: {sub, …}}; the response contains the requests so far.
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import * as jose from 'jose';
@@ -14,14 +14,14 @@ const CLIENT = { id: 'natter', secret: 'idp-secret', team_id: 'TEAM123456', key_
 const TENANT = '9188040d-6c67-4c5b-b112-36a304b66dad';
 const APPLE = 'https://appleid.apple.com';
 const redirectUris = process.argv.slice(2);
-// The library's advice goes there; whoever started this reads one line only.
+// The library logs to standard error, because the parent process reads only one line of standard output.
 console.info = console.error;
 
 const appleKeys = await jose.generateKeyPair('ES256', { extractable: true });
 const stranger = (await jose.generateKeyPair('RS256')).privateKey;
 const now = () => Math.floor(Date.now() / 1000);
 
-/** What is changed of an honest token, by the name of the lie. */
+/** Changes of a valid token, by the name of the lie. */
 const CLAIMS = {
   audience: (claims) => ({ ...claims, aud: 'somebody-else' }),
   audiences: (claims) => ({ ...claims, aud: [CLIENT.id, 'somebody-else'], azp: 'somebody-else' }),
@@ -29,10 +29,10 @@ const CLAIMS = {
   issuer: (claims) => ({ ...claims, iss: 'https://evil.example' }),
   nonce: (claims) => ({ ...claims, nonce: 'another' }),
   no_nonce: ({ nonce: _, ...claims }) => claims,
-  // No lie: some providers say these only when they are asked for them.
+  // Valid: some providers send these claims only on request.
   thin: ({ email: _, email_verified: __, name: ___, ...claims }) => claims,
   nameless: ({ name: _, ...claims }) => claims,
-  // No lies either: what Auth0, Keycloak and others put beside the standard's claims, or in their place.
+  // Valid: claims that Auth0, Keycloak and others send in addition to the standard ones, or in their place.
   odd: (claims) => ({
     ...claims,
     updated_at: '2026-11-20T08:15:30.123Z',
@@ -71,7 +71,7 @@ class Issuer {
     return this.url;
   }
 
-  /** Puts another key in the place of all earlier ones. */
+  /** Replaces all keys by a new one. */
   async rotate() {
     const { privateKey, publicKey } = await jose.generateKeyPair('RS256', { extractable: true });
     const kid = await jose.calculateJwkThumbprint(await jose.exportJWK(publicKey));
@@ -106,7 +106,7 @@ class Issuer {
     if (this.kind === 'apple' && ctx.path === '/token') await exchangeSecret(ctx);
     await next();
     if (this.kind === 'microsoft' && ctx.path === '/.well-known/openid-configuration') {
-      // As Microsoft's `common` has it, letter by letter.
+      // Template of Microsoft's `common` tenant.
       ctx.body = { ...ctx.body, issuer: `${this.url}/{tenantid}/v2.0` };
       delete ctx.body.authorization_response_iss_parameter_supported;
     }
@@ -115,7 +115,7 @@ class Issuer {
     }
   }
 
-  /** Signs claims, honestly or not. */
+  /** Signs claims, with the current lie if one is set. */
   async token(honest, lie) {
     const tenant = this.kind === 'microsoft' ? { iss: `${this.url}/${TENANT}/v2.0`, tid: TENANT } : {};
     const claims = (CLAIMS[lie] ?? ((same) => same))({ ...honest, ...tenant });
@@ -157,7 +157,7 @@ class Issuer {
   }
 }
 
-/** Apple's client secret is signed anew for each request; what comes through here is what Apple would take. */
+/** Checks Apple's client secret, which is signed for each request, as Apple does. */
 async function exchangeSecret(ctx) {
   const form = new URLSearchParams(await read(ctx.req));
   const { protectedHeader, payload } = await jose.jwtVerify(form.get('client_secret') ?? '', appleKeys.publicKey, {
@@ -183,5 +183,5 @@ const urls = {};
 for (const issuer of issuers) urls[issuer.kind] = await issuer.listen();
 const client = { ...CLIENT, apple_key: await jose.exportPKCS8(appleKeys.privateKey) };
 console.log(JSON.stringify({ ...urls, client }));
-// Whoever started it holds this end; when they are gone, so is it.
+// Exits when the parent process closes standard input.
 process.stdin.resume().on('end', () => process.exit());

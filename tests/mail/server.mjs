@@ -1,9 +1,9 @@
-// Takes mail over SMTP on a port of its own, or on the one that is named, and tells what it took: one line of JSON each.
+// Receives mail over SMTP on a free port, or on the given one, and prints each mail as one line of JSON.
 //
 //   node server.mjs [PORT [CERTIFICATE KEY]]
 //
-// With a certificate it offers STARTTLS. Any name and password do, in clear as well.
-// Addresses that begin with `refused` are refused for good, those that begin with `later` for now.
+// With a certificate it offers STARTTLS. Accepts any name and password, also in clear text.
+// Rejects addresses that begin with `refused` permanently, and those that begin with `later` temporarily.
 import { readFileSync } from 'node:fs';
 import PostalMime from 'postal-mime';
 import { SMTPServer } from 'smtp-server';
@@ -51,5 +51,5 @@ const server = new SMTPServer({
 
 server.on('error', () => {});
 server.listen(Number(port), '127.0.0.1', () => tell({ listening: server.server.address().port }));
-// Whoever started this has gone away.
+// The parent process has exited.
 process.stdin.on('end', () => process.exit(0)).resume();

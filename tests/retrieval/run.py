@@ -1,12 +1,12 @@
-"""How well an assistant's files are searched: run.py PROGRAM.
+"""Measures the retrieval quality of an assistant's files: run.py PROGRAM.
 
-An assistant of the real server is given the pages of docs/, embedded by a small model that is served here (minilm.py), and asked each question of
-questions.txt. What the model is told then has to begin with the right place: that of the question is among the first five for nine in ten.
+An assistant of the real server gets the pages of docs/, embedded by a small model that is served here (minilm.py), and each question of questions.txt.
+The section that answers the question must be among the first five retrieved chunks for 90 % of the questions.
 """
 
 import os
 
-# Before numpy is loaded. A model on all processors would leave the server none.
+# Set before numpy is loaded. A model on all cores would leave none for the server.
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
 
@@ -28,14 +28,14 @@ from server import PATIENCE, Person, Provider, serve
 FIRST = 5
 WANTED = 0.9
 DOCS = Path(__file__).parents[2] / "docs"
-# Tables of figures: there is nothing to ask about them.
+# Pages of figures, without questions.
 LEFT_OUT = ("benchmark.md", "benchmark-search.md", "performance.md")
 MODELS = {"AI__PROVIDERS__FAKE__MODELS": "small,embed", "KNOWLEDGE__MODEL": "embed"}
 PASSAGE = re.compile(r'^<passage-\w+ n="\d+" file=("(?:[^"\\]|\\.)*")(?: below=("(?:[^"\\]|\\.)*"))?>$', re.M)
 
 
 class Embedding(Provider):
-    """One of its models makes vectors."""
+    """Provider with an embedding model."""
 
     minilm = MiniLM()
     taking_turns = threading.Lock()
@@ -55,7 +55,7 @@ class Embedding(Provider):
 
 
 class Reader:
-    """An assistant that is given pages, and asked by who made it."""
+    """Assistant with the pages as knowledge files."""
 
     def __init__(self, person):
         self.person = person
@@ -63,7 +63,7 @@ class Reader:
         self.id = person.call("/r1/assistants", {"name": "Reader", "workspace_id": self.workspace})["id"]
 
     def give(self, pages):
-        """Waits until they can be searched: how many pieces there are."""
+        """Adds pages, waits until they are ready, and returns the number of chunks."""
         path = f"/r1/assistants/{self.id}/knowledge"
         for page in pages:
             self.person.call(path, {"upload_id": self.person.upload(page, "text/markdown")["id"]})
@@ -79,14 +79,14 @@ class Reader:
         sys.exit(f"the pages weren't read in {PATIENCE} s: {states}")
 
     def places(self, question):
-        """Those that the model is told of, the best first."""
+        """Returns the sections of the retrieved chunks, best first."""
         asked = self.person.ask(question, assistant_id=self.id, workspace_id=self.workspace)
         found = PASSAGE.findall(asked[0]["content"])
         return [(json.loads(file), json.loads(below or '""').split(" › ")[-1]) for file, below in found]
 
 
 def questions():
-    """Each with its place: the page and the heading that stand above it."""
+    """Yields each question with its page and heading."""
     place = None
     for line in Path(__file__).with_name("questions.txt").read_text().splitlines():
         if " | " in line:
@@ -96,7 +96,7 @@ def questions():
 
 
 def headings(page):
-    """Those of a page, with the marks of code in them taken off."""
+    """Returns the headings of a page without backticks."""
     is_code, found = False, set()
     for line in page.read_text().splitlines():
         is_code ^= line.startswith("```")
@@ -112,7 +112,7 @@ def main():
     asked = [((page, heading.replace("`", "")), question) for (page, heading), question in questions()]
     gone = {place for place, _ in asked if place[1] not in known.get(place[0], ())}
     if gone:
-        sys.exit(f"questions.txt names headings that are there no more: {sorted(gone)}")
+        sys.exit(f"questions.txt names missing headings: {sorted(gone)}")
     provider = ThreadingHTTPServer(("127.0.0.1", 0), Embedding)
     threading.Thread(target=provider.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as data:
