@@ -158,10 +158,10 @@ mod tests {
         let two = tokio::task::spawn_blocking(move || ([begun.recv().unwrap(), begun.recv().unwrap()], begun));
         let (threads, begun) = two.await.unwrap();
         assert!(threads.iter().all(|thread| *thread != here));
-        assert!(begun.try_recv().is_err(), "the third one waits");
+        assert!(begun.try_recv().is_err(), "the third call waits");
         let answer = pools.process_answer(user(), MAX_INLINE_BYTES + 1, || 7).await;
-        assert_eq!(answer.ok(), Some(7), "an answer waits for no question");
-        let broken = pools.process_answer::<()>(user(), MAX_INLINE_BYTES + 1, || panic!("it is broken")).await;
+        assert_eq!(answer.ok(), Some(7), "responses don't wait for requests");
+        let broken = pools.process_answer::<()>(user(), MAX_INLINE_BYTES + 1, || panic!("the body is invalid")).await;
         assert_eq!(broken.unwrap_err().message(), "The answer couldn't be read.");
         drop(ends);
         for work in works {

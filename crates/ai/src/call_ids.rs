@@ -212,8 +212,8 @@ mod tests {
     fn pairs_calls_with_results() {
         let (a, b) = ("a".to_owned(), "b".to_owned());
         let found = ids(&[(&["a", "b"], &["a"]), (&["a"], &["a", "a"])]);
-        assert_eq!(found[0], (vec![a.clone(), b.clone()], vec![b.clone(), a.clone()]), "b was broken off");
-        assert!(found[1].0[0] != "a" && found[1].0 == found[1].1, "of two results one is made: {found:?}");
+        assert_eq!(found[0], (vec![a.clone(), b.clone()], vec![b.clone(), a.clone()]), "b was interrupted");
+        assert!(found[1].0[0] != "a" && found[1].0 == found[1].1, "two results are merged: {found:?}");
 
         let result = |id: &str, text: &str| {
             Part::Result(ToolResult { id: id.to_owned(), parts: vec![Part::Text(text.to_owned())], is_error: false })
@@ -231,7 +231,7 @@ mod tests {
         let (speaker, parts) = turn(3);
         let is_of_a = |part: &Part| matches!(part, Part::Result(result) if result.id == "a" && result.is_error);
         assert!(speaker == Speaker::User && parts.iter().all(is_of_a) && parts.len() == 1, "{parts:?}");
-        assert_eq!(turn(4), (Speaker::Assistant, &vec![call("b")]), "what is asked for now may be answered yet");
+        assert_eq!(turn(4), (Speaker::Assistant, &vec![call("b")]), "the latest calls may still be answered");
         assert_eq!(request.turns.len(), 5);
     }
 

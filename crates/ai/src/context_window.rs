@@ -74,7 +74,7 @@ mod tests {
         let history = turns(&["aaaaaaaa", "bbbbbbbb", "cccccccc"]);
         assert_eq!(window(None, &history, 100), history);
         assert_eq!(window(None, &history, 12), history[1..], "two turns of 2 + 4 tokens");
-        assert_eq!(window(Some("ssss"), &history, 12), history[2..], "the system prompt takes 1 + 4");
+        assert_eq!(window(Some("ssss"), &history, 12), history[2..], "1 + 4 tokens for the system prompt");
     }
 
     #[test]

@@ -458,12 +458,12 @@ mod tests {
         let meter = Meter::default();
         meter.set_estimated_input(1_000);
         let later = |seconds| Instant::now() + Duration::from_secs(seconds);
-        assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0), "nobody was asked");
+        assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0), "no provider was called");
         meter.start_attempt("main", "small", None);
-        assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0), "the question has not gone out");
+        assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0), "the request has not been sent");
         meter.request_sent();
         assert_eq!(meter.usage_after_disconnect(later(2), 500), Usage { estimated: true, ..usage(1_000, 120) });
-        assert_eq!(meter.usage_after_disconnect(later(600), 500).output, Some(500), "no more than was asked for");
+        assert_eq!(meter.usage_after_disconnect(later(600), 500).output, Some(500), "at most the requested output");
         meter.attempt_failed();
         assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0));
         meter.start_attempt("other", "small", None);
@@ -479,17 +479,21 @@ mod tests {
         let left = |output| Usage { estimated: true, ..usage(1_000, output) };
         assert_eq!(meter.usage(), left(5));
         assert_eq!(meter.usage_after_disconnect(now, 10_000), left(20 * TOKENS_PER_SECOND + 5));
-        assert_eq!(meter.usage_after_disconnect(now, 500), left(500), "no more than was asked for");
+        assert_eq!(meter.usage_after_disconnect(now, 500), left(500), "at most the requested output");
         meter.finished(Finish::Stop);
-        assert_eq!(meter.usage_after_disconnect(now, 500), left(500), "it has not been counted yet");
+        assert_eq!(meter.usage_after_disconnect(now, 500), left(500), "usage is not reported yet");
         meter.record_usage(usage(7, 900));
-        assert_eq!(meter.usage_after_disconnect(now, 10_000), usage(7, 900), "it has");
-        assert_eq!(begun_after(5).usage_after_disconnect(now, 10_000), left(5), "so long it may have read");
+        assert_eq!(meter.usage_after_disconnect(now, 10_000), usage(7, 900), "usage is reported");
+        assert_eq!(
+            begun_after(5).usage_after_disconnect(now, 10_000),
+            left(5),
+            "time in which the provider may have read the input"
+        );
 
         let silent = begun_after(25);
         silent.finished(Finish::Stop);
         silent.close();
-        assert_eq!(silent.usage_after_disconnect(now, 10_000), left(5), "a provider that never counts");
+        assert_eq!(silent.usage_after_disconnect(now, 10_000), left(5), "a provider that never reports usage");
     }
 
     #[test]
@@ -500,8 +504,8 @@ mod tests {
             meter.usage_after_disconnect(Instant::now(), 10_000)
         };
         let thought = 20 * TOKENS_PER_SECOND;
-        assert_eq!(left(thought + 300), usage(7, thought + 300), "it counts its thoughts");
-        assert_eq!(left(5), Usage { estimated: true, ..usage(7, thought + 5) }, "it has not counted them yet");
+        assert_eq!(left(thought + 300), usage(7, thought + 300), "the provider counts reasoning");
+        assert_eq!(left(5), Usage { estimated: true, ..usage(7, thought + 5) }, "reasoning is not reported yet");
     }
 
     #[test]
@@ -510,13 +514,13 @@ mod tests {
         meter.set_estimated_input(1_000);
         meter.start_attempt("main", "gpt-4o-search-preview", None);
         meter.request_sent();
-        assert_eq!(meter.usage().searches, None, "it has not answered");
+        assert_eq!(meter.usage().searches, None, "there is no answer yet");
         let later = Instant::now() + Duration::from_secs(2);
-        assert_eq!(meter.usage_after_disconnect(later, 500).searches, Some(1), "its caller has left");
+        assert_eq!(meter.usage_after_disconnect(later, 500).searches, Some(1), "the caller has disconnected");
         meter.record_usage(usage(7, 3));
         assert_eq!(meter.usage().searches, Some(1));
         meter.record_usage(Usage { searches: Some(4), ..usage(7, 3) });
-        assert_eq!(meter.usage().searches, Some(4), "the provider has counted them");
+        assert_eq!(meter.usage().searches, Some(4), "the provider has reported them");
         meter.start_attempt("other", "small", None);
         meter.record_usage(usage(7, 3));
         assert_eq!(meter.usage().searches, None);
@@ -545,11 +549,11 @@ mod tests {
         let meter = Meter::default();
         meter.record_output(400);
         meter.record_usage(usage(7, 1));
-        assert_eq!(meter.usage(), Usage { estimated: true, ..usage(7, 100) }, "cut after a first report");
+        assert_eq!(meter.usage(), Usage { estimated: true, ..usage(7, 100) }, "cut off after a first usage report");
         meter.record_usage(usage(7, 3));
         meter.record_usage(usage(7, 0));
         meter.close();
-        assert_eq!(meter.usage(), usage(7, 3), "a zero that comes last takes nothing back");
+        assert_eq!(meter.usage(), usage(7, 3), "a final zero doesn't reduce the usage");
         let silent = Meter::default();
         silent.record_usage(usage(7, 0));
         silent.close();

@@ -467,7 +467,7 @@ mod tests {
         assert_eq!(
             filled(&given, ApiKeyId::new(), &third),
             Err(Some("previous_response_id".to_owned())),
-            "of its key alone"
+            "visible to its key only"
         );
     }
 

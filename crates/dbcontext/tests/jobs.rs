@@ -94,7 +94,7 @@ impl Fixture {
             jobs::assign_turns(self.db.writer(), due.kind).await.unwrap();
         }
         let claim = jobs::claim(self.db.writer(), ("test", &[]), self.worker, lease).await.unwrap();
-        assert!(!due.is_empty() || claim.is_none(), "a job was claimed that nobody would have looked for");
+        assert!(!due.is_empty() || claim.is_none(), "a job was claimed although none was due");
         claim
     }
 }
@@ -106,7 +106,7 @@ async fn claims_and_finishes_a_job_once() {
         let subject = fixture.ask("a").await;
         let claim = fixture.claim(LONG).await.unwrap();
         assert_eq!((claim.subject, claim.attempt, claim.leased_by), (subject, 1, Some(fixture.worker)));
-        assert_eq!(fixture.claim(LONG).await, None, "it has a worker");
+        assert_eq!(fixture.claim(LONG).await, None, "the job is running");
         assert!(jobs::finish(&fixture.db, claim.id, 1).await.unwrap());
         assert!(!jobs::finish(&fixture.db, claim.id, 1).await.unwrap());
         assert_eq!(fixture.claim(LONG).await, None);
@@ -140,7 +140,7 @@ async fn runs_jobs_of_one_key_one_at_a_time_in_order() {
         let claim = fixture.claim(LONG).await.unwrap();
         assert_eq!(claim.subject, first);
         assert_eq!(fixture.claim(LONG).await.unwrap().subject, other);
-        assert_eq!(fixture.claim(LONG).await, None, "its key is taken");
+        assert_eq!(fixture.claim(LONG).await, None, "its concurrency key is in use");
         assert!(jobs::finish(&fixture.db, claim.id, 1).await.unwrap());
         assert_eq!(fixture.claim(LONG).await.unwrap().subject, second);
     }
@@ -153,7 +153,7 @@ async fn postponed_job_waits_for_its_delay() {
         let claim = fixture.claim(LONG).await.unwrap();
         assert!(jobs::release(&fixture.db, claim.id, claim.attempt).await.unwrap());
         let again = fixture.claim(LONG).await.unwrap();
-        assert_eq!((again.attempt, again.attempts_before), (2, 1), "whoever handed it on has not failed");
+        assert_eq!((again.attempt, again.attempts_before), (2, 1), "a hand-over is not a failure");
         assert!(jobs::postpone(&fixture.db, again.id, again.attempt, LONG, "later").await.unwrap());
         assert_eq!(fixture.claim(LONG).await, None);
     }
@@ -179,7 +179,7 @@ async fn stop_request_reaches_current_and_later_workers() {
         assert_eq!(jobs::renew(db, claim.id, 1, NONE).await.unwrap(), Some(LeaseState { stop_requested: true }));
         assert!(fixture.claim(LONG).await.unwrap().stop_requested);
         assert!(jobs::finish(&fixture.db, claim.id, 2).await.unwrap());
-        assert!(!jobs::request_stop(db, subject).await.unwrap(), "it has ended");
+        assert!(!jobs::request_stop(db, subject).await.unwrap(), "the job has ended");
     }
 }
 
@@ -247,7 +247,7 @@ async fn long_queue_of_one_user_does_not_delay_others() {
         assert_eq!(fixture.owners(100).await, [many.0; 100]);
         fixture.ask_for(one, 2).await;
         let next = fixture.owners(6).await;
-        assert_eq!(next.iter().filter(|owner| **owner == one.0).count(), 2, "they take turns");
+        assert_eq!(next.iter().filter(|owner| **owner == one.0).count(), 2, "the users take turns");
         assert_eq!(fixture.owners(3).await, [many.0; 3]);
     }
 }
@@ -264,9 +264,9 @@ async fn delayed_jobs_take_turns_once_due() {
         let begun = jobs::database_time(fixture.db.writer()).await.unwrap();
         while jobs::database_time(fixture.db.writer()).await.unwrap() <= begun + 1 {}
         let next = fixture.owners(1_201).await;
-        assert_eq!(next.len(), 1_201, "one that isn't due was claimed, or one that is was not");
+        assert_eq!(next.len(), 1_201, "the claimed jobs are not the due ones");
         let place = next.iter().position(|owner| *owner == one.0).unwrap();
-        assert!(place <= 5, "behind {place} jobs of somebody else's");
+        assert!(place <= 5, "behind {place} jobs of another user");
         assert!(!next.contains(&later.0));
     }
 }
@@ -281,7 +281,7 @@ async fn each_workspace_gets_its_turn_in_a_round() {
         let one = somebody_in(small);
         fixture.ask_for(one, 1).await;
         let next = fixture.owners(2).await;
-        assert!(next.contains(&one.0), "fifty people of another workspace go before one");
+        assert!(next.contains(&one.0), "fifty users of another workspace come before one");
     }
 }
 
@@ -293,11 +293,7 @@ async fn owner_keeps_turn_after_a_long_queue() {
         assert_eq!(fixture.owners(25).await, [first.0; 25]);
         fixture.ask_for(second, 30).await;
         let next = fixture.owners(10).await;
-        assert_eq!(
-            next.iter().filter(|owner| **owner == first.0).count(),
-            5,
-            "the rest of the first queue has its turns"
-        );
+        assert_eq!(next.iter().filter(|owner| **owner == first.0).count(), 5, "the rest of the first queue is claimed");
     }
 }
 
@@ -311,7 +307,7 @@ async fn jobs_with_a_taken_key_are_blocked_and_unblocked_in_order() {
         let mut claim = fixture.claim(LONG).await.unwrap();
         let mut done = vec![claim.subject];
         assert_eq!(fixture.claim(LONG).await, None);
-        assert!(jobs::due(fixture.db.reader(), KINDS).await.unwrap().is_empty(), "nothing is looked at in vain");
+        assert!(jobs::due(fixture.db.reader(), KINDS).await.unwrap().is_empty(), "no job is due");
         while jobs::finish(&fixture.db, claim.id, claim.attempt).await.unwrap() {
             let Some(next) = fixture.claim(LONG).await else { break };
             claim = next;

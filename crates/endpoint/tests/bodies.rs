@@ -258,7 +258,7 @@ async fn streamed_bodies_are_limited_in_size_and_idle_time() {
     let answer = server.ask("POST /t/stream HTTP/1.1\ncontent-length: 5000", &[b'x'; 5_000]).await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("5000"), "{answer}");
     let answer = server.ask("POST /t/stream HTTP/1.1\ncontent-length: 5001", b"").await;
-    assert!(answer.starts_with("HTTP/1.1 413"), "its limit is a setting: {answer}");
+    assert!(answer.starts_with("HTTP/1.1 413"), "the limit is a setting: {answer}");
     let answer = server.ask("POST /t/stream HTTP/1.1\ncontent-length: 5000", b"half").await;
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("took too long to arrive"), "{answer}");
 }

@@ -163,8 +163,8 @@ mod tests {
             ..usage(100 + input, 50, 20)
         };
         assert_eq!(cost(&price, &shortened(150, 150)), MicroCredits(100 + 100 + 5 + 200), "neither is long");
-        assert_eq!(cost(&price, &shortened(250, 250)), MicroCredits(100 + 100 + 400 + 10 + 150), "one is");
-        assert_eq!(cost(&price, &shortened(250, 125)), MicroCredits(100 + 100 + 200 + 5 + 100), "they are two");
+        assert_eq!(cost(&price, &shortened(250, 250)), MicroCredits(100 + 100 + 400 + 10 + 150), "one is long");
+        assert_eq!(cost(&price, &shortened(250, 125)), MicroCredits(100 + 100 + 200 + 5 + 100), "there are two calls");
     }
 
     fn amounts() -> impl Strategy<Value = MicroCredits> {

@@ -449,7 +449,7 @@ mod tests {
         let taken = claim_next(&*program, &mut places).await.unwrap().unwrap();
         let id = taken.claim.id;
         run_job(Arc::clone(&program), taken, draining, wake).await;
-        assert!(claim_next(&*program, &mut places).await.unwrap().is_none(), "it is retried later");
+        assert!(claim_next(&*program, &mut places).await.unwrap().is_none(), "the job is retried later");
         let job = query::job_list::find(program.db.reader(), id).await.unwrap().unwrap();
         assert!(job.error.is_some_and(|error| error.contains("not an easy job")));
     }

@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     fn offered(name: &str, schema: Value) -> rmcp::model::Tool {
-        let Value::Object(schema) = schema else { panic!("no object") };
+        let Value::Object(schema) = schema else { panic!("not an object") };
         rmcp::model::Tool::new_with_raw(name.to_owned(), Some("x".repeat(5_000).into()), Arc::new(schema))
     }
 

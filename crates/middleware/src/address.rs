@@ -101,16 +101,12 @@ mod tests {
     fn trusts_only_configured_proxies() {
         let trusted = |address: IpAddr| address.to_string().starts_with("10.");
         let from = |peer: &str, forwarded: &str| nearest_of(peer, &[forwarded.as_bytes()], trusted);
-        assert_eq!(
-            from("203.0.113.9", "198.51.100.1").as_deref(),
-            Some("203.0.113.9"),
-            "a stranger says what he likes"
-        );
+        assert_eq!(from("203.0.113.9", "198.51.100.1").as_deref(), Some("203.0.113.9"), "clients may send any value");
         assert_eq!(from("10.0.0.1", "198.51.100.1").as_deref(), Some("198.51.100.1"));
         assert_eq!(
             from("10.0.0.1", "1.2.3.4, 198.51.100.1:4711, 10.0.0.2").as_deref(),
             Some("198.51.100.1"),
-            "what he said himself stands further left"
+            "the client's own values are further left"
         );
         assert_eq!(from("10.0.0.1", "[2001:db8::1]:443").as_deref(), Some("2001:db8::1"));
     }

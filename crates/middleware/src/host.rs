@@ -126,6 +126,6 @@ mod tests {
                 assert!(!answers(&[("HOST", host)], foreign, "/"), "{foreign}");
             }
         }
-        assert!(answers(&[("HOST", "0.0.0.0")], "nas.lan:8080", "/"), "its names on a network are not known");
+        assert!(answers(&[("HOST", "0.0.0.0")], "nas.lan:8080", "/"), "the server's network names are unknown");
     }
 }

@@ -107,11 +107,7 @@ mod tests {
         let mut passed = Vec::new();
         order.skip_gap(&mut passed);
         assert_eq!((passed, order.last(), order.is_waiting()), (vec![3, 4], 4, true));
-        assert_eq!(
-            offer_all(&mut order, &[1, 2]),
-            Vec::<i64>::new(),
-            "what was skipped does not come back out of order"
-        );
+        assert_eq!(offer_all(&mut order, &[1, 2]), Vec::<i64>::new(), "skipped events are not delivered out of order");
     }
 
     #[test]

@@ -165,7 +165,11 @@ async fn pings_a_session_and_ends_it_after_silence() {
     let mut socket = server.opened(ENGINE).await;
     for n in 1..=3 {
         assert_eq!(server.get(ENGINE, &sid).await, (200, "2".to_owned()));
-        assert!(begun.elapsed() >= Duration::from_millis(300) * n, "the {n}th came after {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() >= Duration::from_millis(300) * n,
+            "the {n}th ping arrived after {:?}",
+            begun.elapsed()
+        );
         assert_eq!(server.post(ENGINE, &sid, "3").await, (200, "ok".to_owned()));
         assert_eq!(socket.text().await, "2");
         socket.send("3").await;
@@ -178,7 +182,7 @@ async fn pings_a_session_and_ends_it_after_silence() {
     let begun = Instant::now();
     let mut socket = server.opened(ENGINE).await;
     socket.ends().await;
-    assert!(begun.elapsed() >= Duration::from_millis(500), "it ended after {:?}", begun.elapsed());
+    assert!(begun.elapsed() >= Duration::from_millis(500), "the session ended after {:?}", begun.elapsed());
 }
 
 #[actix_rt::test]

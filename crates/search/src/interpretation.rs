@@ -154,7 +154,7 @@ mod tests {
     fn adds_typos_and_substrings_to_typed_words() {
         let query = Query::parse("\"blue whale\" whale plum", 0).unwrap();
         let reading = Interpretation::wide(&query, &dictionary(), Deadline::default());
-        assert!(reading.alternatives[0].is_empty(), "a phrase is meant as it is");
+        assert!(reading.alternatives[0].is_empty(), "phrases are not corrected");
         let like = [
             ("narwhale", Similarity::Substring),
             ("whales", Similarity::EditDistance(1)),

@@ -144,7 +144,7 @@ async fn password_reset_signs_out_all_devices() {
     let weak = reset(&second, "weak").await;
     weak.names_field("password");
     let codes: Vec<&str> = weak.body["errors"].as_array().unwrap().iter().map(|one| text(one, "code")).collect();
-    assert_eq!(codes, ["too_short", "no_upper", "no_digit"], "each rule that is not kept is named");
+    assert_eq!(codes, ["too_short", "no_upper", "no_digit"], "each violated rule is named");
     reset(&second, &anna.email).await.names_field("password");
     let (one, other) = tokio::join!(reset(&second, NEW_PASSWORD), reset(&second, "Y3t-Another-Horse"));
     let mut statuses = [one.status, other.status];

@@ -296,7 +296,7 @@ async fn accepts_apples_cross_site_form_callback() {
     let arrived = stage.come_back("apple", &gone.cookie, &sent).await;
     let ada = stage.who(&arrived).await;
     assert_eq!(ada["display_name"], "Ada Lovelace");
-    assert_eq!(ada["email"], "0001.ada@idp.test", "nobody has signed the form");
+    assert_eq!(ada["email"], "0001.ada@idp.test", "the form is unsigned");
     let cookie = stage.app.anonymous().get("/r1/auth/oauth/apple/start").await;
     let cookie = cookie.header("set-cookie").unwrap();
     assert!(cookie.contains("SameSite=None") && cookie.contains("Secure") && cookie.contains("HttpOnly"), "{cookie}");

@@ -40,7 +40,7 @@ async fn a_deleted_account_is_signed_out_at_once_and_frees_its_address() {
     let deleted = Instant::now();
     assert_eq!((socket.closed().await.code, other.closed().await.code), (4401, 4401));
     // The bus closes the connections, not the periodic check every 15 seconds.
-    assert!(deleted.elapsed() < Duration::from_secs(10), "it took {:?}", deleted.elapsed());
+    assert!(deleted.elapsed() < Duration::from_secs(10), "took {:?}", deleted.elapsed());
     for device in [&anna, &elsewhere] {
         device.get("/r1/users/me").await.refused(401, "unauthenticated");
         app.anonymous().refresh(device.refresh_token()).await.refused(401, "unauthenticated");

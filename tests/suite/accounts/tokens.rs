@@ -113,7 +113,7 @@ async fn publishes_the_public_keys_with_matching_key_ids() {
     assert_eq!(keys.len(), 1);
     let mut fields: Vec<&str> = keys[0].as_object().unwrap().keys().map(String::as_str).collect();
     fields.sort_unstable();
-    assert_eq!(fields, ["alg", "e", "kid", "kty", "n", "use"], "nothing private");
+    assert_eq!(fields, ["alg", "e", "kid", "kty", "n", "use"], "no private fields");
     let kid = text(&keys[0], "kid").to_owned();
     let token = app.sign_up("Anna").await.access_token().to_owned();
     let header = token.split('.').next().unwrap();

@@ -259,7 +259,7 @@ async fn a_mention_addresses_only_assistants_the_author_may_use() {
     assert_eq!(team.app.database.number("SELECT count(*) FROM jobs WHERE kind = 'answer'").await, 0);
     let mut socket = team.ben.connect().await;
     say(&team.anna, "a1", "@Diary?", &json!(null)).await;
-    assert_eq!(team.answered(&mut socket, &group).await.0, "Diary", "its maker may ask it anywhere");
+    assert_eq!(team.answered(&mut socket, &group).await.0, "Diary", "its creator may ask it anywhere");
     // After the assistant is added to the conversation, the guest can see it.
     let added = json!({ "assistant_id": shared });
     team.anna.post(&format!("/r1/conversations/{group}/members"), added).await.data_with(201);

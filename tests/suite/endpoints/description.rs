@@ -27,7 +27,7 @@ async fn the_committed_openapi_description_matches_the_program() {
     assert!(printed.status.success());
     let printed: Value = serde_json::from_slice(&printed.stdout).unwrap();
     let lines = compare_files(&split(&printed));
-    assert!(description() == printed, "the files in openapi/ don't make up the printed document");
+    assert!(description() == printed, "the files in openapi/ differ from the printed document");
 
     let served = app.anonymous().get("/openapi.json").await.text();
     let document: Value = serde_json::from_str(&served).unwrap();

@@ -40,7 +40,7 @@ async fn restricts_provider_pass_through_per_key() {
     assert_eq!((&usual["passthrough"], ask(&usual).await), (&Value::Null, [true, true, false]));
     let narrow = keys::make(&stage.anna, json!({ "passthrough": ["provider", "models", "provider"] })).await;
     assert_eq!(narrow["passthrough"], json!(["provider", "models"]));
-    assert_eq!(ask(&narrow).await, [true, false, false], "a key can't pass what its provider blocks");
+    assert_eq!(ask(&narrow).await, [true, false, false], "a key can't pass fields that its provider blocks");
     for (passes, expected) in [(json!([]), [false; 3]), (Value::Null, [true, true, false])] {
         let changed = stage.anna.patch(&keys::path(&narrow), json!({ "passthrough": passes })).await.data();
         assert_eq!((&changed["passthrough"], ask(&narrow).await), (&passes, expected));

@@ -60,7 +60,10 @@ async fn refuses_calls_without_credits_and_charges_once_with_them() {
         let refused = stage.program.post(path, question(100)).await;
         assert_eq!((refused.status, &refused.body["error"]["type"]), (status, &json!(kind)), "{refused:?}");
         let sentence = refused.body["error"]["message"].as_str().unwrap();
-        assert_eq!(sentence, "You don't have enough credits for this. Buy some at /plans.", "it says what helps");
+        assert_eq!(
+            sentence, "You don't have enough credits for this. Buy some at /plans.",
+            "the refusal names the remedy"
+        );
     }
     let chat = stage.anna.open_assistant().await;
     stage.anna.send_as(&chat, &support::new_id(), "Hello").await.refused(402, "out_of_credits");

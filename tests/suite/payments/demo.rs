@@ -113,7 +113,7 @@ async fn quotes_prices_in_the_requested_currency_and_restricts_redirects() {
     let id = back["payment_id"].as_str().unwrap();
     let answer = anna.get(&format!("/r1/payments/callback/demo?payment={id}")).await;
     assert_eq!((answer.status, answer.header("location")), (303, Some(format!("/plans?tab=1&payment={id}").as_str())));
-    assert_eq!(status(&anna, id).await, "pending", "to come back proves nothing");
+    assert_eq!(status(&anna, id).await, "pending", "the browser's return proves nothing");
     // Paths that were stored before the validation existed are not used for redirects either.
     app.database.run("UPDATE payments SET return_path = '//evil.example' WHERE return_path LIKE '/plans%'").await;
     let answer = anna.get(&format!("/r1/payments/callback/demo?payment={id}")).await;

@@ -127,7 +127,7 @@ async fn keeps_the_only_card_of_a_renewing_plan_until_replaced() {
     let plans = anna.get("/r1/pricing_plans").await.data();
     let studio = plans["items"].as_array().unwrap().iter().find(|one| one["name"] == "Studio").unwrap()["id"].clone();
     let changed = anna.post("/r1/subscription/change", json!({ "plan_id": studio })).await.data();
-    assert_eq!(changed["subscription"]["plan"]["name"], "Team", "it is not paid yet");
+    assert_eq!(changed["subscription"]["plan"]["name"], "Team", "not paid yet");
     let id = changed["payment_id"].as_str().unwrap();
     assert!(changed["redirect_url"].as_str().unwrap().ends_with(&format!("/plans/demo?payment={id}")), "{changed}");
     anna.post(&format!("/r1/payments/{id}/demo"), json!({ "outcome": "paid" })).await.data();
@@ -148,7 +148,7 @@ async fn saves_a_stripe_card_and_handles_charge_confirmation() {
     let back = format!("/r1/payment_methods/callback/stripe?setup={id}");
     let page = format!("/plans/billing?setup={id}");
     assert_eq!(anna.get(&back).await.header("location"), Some(page.as_str()));
-    assert_eq!(setup(&anna, &new["setup_id"]).await["status"], "open", "that a browser comes back proves nothing");
+    assert_eq!(setup(&anna, &new["setup_id"]).await["status"], "open", "the browser's return proves nothing");
     fake.say(Outcome::Paid);
     let told = |livemode: bool, event: &str| {
         stripe_signed(json!({
@@ -181,7 +181,7 @@ async fn saves_a_stripe_card_and_handles_charge_confirmation() {
         let id = bought["payment_id"].as_str().unwrap();
         let back = format!("/r1/payments/callback/stripe?payment={id}");
         anna.get(&back).await;
-        assert_eq!(status(&anna, id).await, "pending", "that a browser comes back proves nothing");
+        assert_eq!(status(&anna, id).await, "pending", "the browser's return proves nothing");
         fake.say(outcome);
         assert_eq!(anna.get(&back).await.header("location"), Some(format!("/plans/result?payment={id}").as_str()));
         assert_eq!((status(&anna, id).await.as_str(), credits(&anna).await), (became, then));

@@ -117,7 +117,7 @@ async fn retries_a_declined_charge_with_a_notice_and_then_ends_the_plan() {
     assert!(late["grace_until"].is_string() && late["next_attempt_at"].is_string(), "{late}");
     let mail = app.outbox(&anna.email, "Your payment was declined").await;
     assert!(mail.contains("/plans/billing"), "{mail}");
-    assert_eq!(anna.get("/r1/entitlements/me").await.data()["plan"]["name"], "Team", "it still works");
+    assert_eq!(anna.get("/r1/entitlements/me").await.data()["plan"]["name"], "Team", "the plan still works");
     // The amount that is due can't be avoided by buying another plan.
     let studio = json!({ "plan_id": plan_of(&app, "Studio", "month").await, "gateway": "demo" });
     anna.post("/r1/payments/checkout", studio).await.refused(409, "wrong_state");

@@ -110,11 +110,7 @@ async fn a_workspace_pays_for_usage_inside_it_and_members_for_the_rest() {
     let answer = within.post("/v1/chat/completions", question(50)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let cost: i64 = answer.header("x-natter-cost").unwrap().parse().unwrap();
-    assert_eq!(
-        without.post("/v1/chat/completions", question(50)).await.status,
-        429,
-        "that is no use of the workspace's"
-    );
+    assert_eq!(without.post("/v1/chat/completions", question(50)).await.status, 429, "no usage of the workspace");
     assert_eq!(stage.balance().await, 500_000_000 - cost);
     let chat = ben.post("/r1/conversations", json!({ "kind": "assistant", "workspace_id": workspace })).await.data();
     ben.send_message(chat["id"].as_str().unwrap(), "Hello?").await;

@@ -114,7 +114,7 @@ async fn notifies_clients_of_a_killed_instance_at_once() {
     assert!(raw.ends().await);
     // Without the server's help, a client would notice only after a heartbeat and its timeout: 45
     // seconds.
-    assert!(begun.elapsed() < Duration::from_secs(15), "it took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(15), "took {:?}", begun.elapsed());
     // The client reconnects to the remaining instance.
     Poller::connect(&ben, &[other]).await;
 }
@@ -140,7 +140,7 @@ async fn unknown_sessions_and_forwarded_requests_are_not_forwarded() {
         let answer = get(nowhere.clone(), HeaderMap::new()).await;
         assert_eq!((answer.status().as_u16(), answer.json::<Value>().await.unwrap()["code"].as_i64()), (400, Some(1)));
     }
-    assert!(begun.elapsed() < Duration::from_secs(20), "it took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "took {:?}", begun.elapsed());
     // A request that was already forwarded is not forwarded again.
     let mut headers = HeaderMap::new();
     headers.insert("x-natter-forwarded", "1".parse().unwrap());
@@ -185,7 +185,7 @@ async fn a_stopping_instance_ends_its_forwarded_requests() {
     if let Ok(answer) = waits.await.unwrap() {
         assert_eq!(answer.status(), 400);
     }
-    assert!(begun.elapsed() < Duration::from_secs(20), "it took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "took {:?}", begun.elapsed());
 }
 
 #[tokio::test]

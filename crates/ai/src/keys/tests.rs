@@ -69,8 +69,8 @@ async fn ignores_failures_caused_by_the_request() {
     ] {
         let pool = pool(&["a"]);
         pool.lend(MODEL, size, &[]).expect("a key").failed(&error);
-        assert_eq!(pool.lend(MODEL, SMALL, &[]).is_ok(), small, "a small one after {size}: {error:?}");
-        assert_eq!(pool.lend(MODEL, size, &[]).is_ok(), as_large, "one of {size} after {error:?}");
+        assert_eq!(pool.lend(MODEL, SMALL, &[]).is_ok(), small, "small request after {size}: {error:?}");
+        assert_eq!(pool.lend(MODEL, size, &[]).is_ok(), as_large, "request of {size} after {error:?}");
     }
 }
 

@@ -100,7 +100,7 @@ fn parses_or_rejects_billed_tools() {
     for style in [ApiStyle::Responses, ApiStyle::Messages] {
         for unreadable in [r#""\ud83d""#, "1e999"] {
             let function = format!(r#"{{"name":"f","description":{unreadable}}}"#);
-            assert_eq!(refused(style, &function), Ok(()), "no tool of the provider's is named");
+            assert_eq!(refused(style, &function), Ok(()), "no server tool is named");
             let beside = format!(r#"{{"type":"web_search_20250305"}},{function}"#);
             assert_eq!(refused(style, &beside), Err(Some("tools".to_owned())), "{unreadable}");
         }
@@ -247,7 +247,7 @@ fn counts_media_only_at_their_positions() {
         assert!(tokens > data.len() as u64 / 3, "{tokens}: {:.60}", text);
     }
     let asked = format!(r#"{{"input":[{{"content":[{{"type":"input_image","image_url":"{data}"}}]}}]}}"#);
-    assert!(estimate(asked.as_bytes()) < 3_000, "the question of responses is called input");
+    assert!(estimate(asked.as_bytes()) < 3_000, "the Responses API names its messages `input`");
     assert!(count(r#"{"type":"image_url","image_url":{"url":"https://example.com/a.png"}}"#) > 1_000);
     assert!(count(r#"{"type":"file","file":{"file_id":"file-1"}}"#) > 20_000);
     let text = "what was said ".repeat(1_000);
@@ -267,7 +267,7 @@ fn limits_messages_and_parts() {
     assert_eq!(asked(ApiStyle::Responses, "input", 10_001, "{}").as_deref(), Some("input"));
     assert_eq!(asked(ApiStyle::Messages, "messages", 10_001, "{}").as_deref(), Some("messages"));
     let called = r#"{"role":"assistant","content":[{"type":"tool_use","input":{"rows":[{},{},{}]}}]}"#;
-    assert_eq!(asked(ApiStyle::Messages, "messages", 5_000, called), None, "what a tool is called with is data");
+    assert_eq!(asked(ApiStyle::Messages, "messages", 5_000, called), None, "tool arguments are data");
     assert_eq!(asked(ApiStyle::Chat, "input", 200_000, "7"), None);
 }
 

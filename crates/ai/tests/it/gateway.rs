@@ -223,7 +223,7 @@ async fn closes_the_connection_on_drop() {
     drop(forwarded);
     tokio::time::timeout(Duration::from_secs(10), gone.notified()).await.expect("the stream is closed");
     let plain = tokio::time::timeout(Duration::from_millis(200), ai.forward(ask(false))).await;
-    assert!(plain.is_err(), "nothing came");
+    assert!(plain.is_err(), "no response");
     tokio::time::timeout(Duration::from_secs(10), gone.notified()).await.expect("the plain call is closed");
 }
 
@@ -408,7 +408,7 @@ async fn estimates_uncountable_requests() {
     let route =
         Route { requested_model: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
     let call = Call::new(ApiStyle::Messages, body.to_string().into(), Arc::new(route), String::new());
-    assert!(ai.count_tokens(call).await.unwrap() > 1_000, "a picture is a thousand");
+    assert!(ai.count_tokens(call).await.unwrap() > 1_000, "a picture counts a thousand");
     assert!(upstream.requests().is_empty());
 }
 
@@ -534,7 +534,7 @@ async fn downloads_image_urls_for_gemini() {
             assert_eq!(asked[0].matches("\"data\":\"iVBORw0KGgo=\"").count(), 2, "{}", asked[0]);
             assert!(asked[0].contains("image/png"), "{}", asked[0]);
         }
-        assert_eq!(web.requests().len(), usize::from(allowed == "127.0.0.1"), "once, and only where it may be");
+        assert_eq!(web.requests().len(), usize::from(allowed == "127.0.0.1"), "once, and only if allowed");
     }
 }
 
@@ -567,6 +567,6 @@ async fn limits_image_downloads() {
         let (status, text, _) = call(&ai, ApiStyle::Chat, &route, &body).await;
         assert!(status == 400 && text.contains(told), "{status} {text}");
         assert!(upstream.requests().is_empty());
-        assert!(pictures == 1 || web.requests().is_empty(), "more than may be fetched: none is");
+        assert!(pictures == 1 || web.requests().is_empty(), "none is fetched above the limit");
     }
 }

@@ -64,11 +64,11 @@ async fn chat_outcome(ai: &Ai) -> (String, Result<(Finish, Option<Usage>), AiErr
             Ok(ChatDelta::Text(more)) => text.push_str(&more),
             Ok(ChatDelta::Thought(_) | ChatDelta::Calls(_)) => {}
             Ok(ChatDelta::Done { finish, usage }) => {
-                assert!(answer.next().await.is_none(), "nothing follows the end");
+                assert!(answer.next().await.is_none(), "no event follows the end");
                 return (text, Ok((finish, usage)));
             }
             Err(error) => {
-                assert!(answer.next().await.is_none(), "nothing follows a failure");
+                assert!(answer.next().await.is_none(), "no event follows a failure");
                 return (text, Err(error));
             }
         }
@@ -410,7 +410,7 @@ async fn be_socks_proxy(listener: TcpListener, password: Option<(&str, &str)>) -
     }
     let mut head = [0; 5];
     socket.read_exact(&mut head).await.unwrap();
-    assert_eq!(head[..4], [5, 1, 0, 3], "connect to a name");
+    assert_eq!(head[..4], [5, 1, 0, 3], "connects to a host name");
     let mut name = vec![0; usize::from(head[4]) + 2];
     socket.read_exact(&mut name).await.unwrap();
     socket.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
@@ -457,8 +457,8 @@ async fn opens_and_probes_the_breaker_of_a_failing_provider() {
     }
     assert_eq!(ai.circuit(), Circuit::Open);
     let refused = chat_outcome(&ai).await.1.unwrap_err();
-    let pause = refused.retry_after().expect("it says when");
-    assert_eq!(upstream.requests().len(), 5, "it was not asked");
+    let pause = refused.retry_after().expect("retry delay present");
+    assert_eq!(upstream.requests().len(), 5, "the provider was not called");
     // After the announced delay the breaker lets a request through.
     tokio::time::sleep(pause).await;
     assert_eq!(chat_outcome(&ai).await, whole());

@@ -145,7 +145,7 @@ async fn streams_an_answer_and_finishes_once() {
     }
     while let Ok(message) = reader.envelope.try_recv() {
         if let BusMessage::Envelope(envelope) = &message {
-            assert_eq!(envelope.kind, "conversation.updated", "it was answered twice: {message:?}");
+            assert_eq!(envelope.kind, "conversation.updated", "answered twice: {message:?}");
         }
     }
 }
@@ -173,7 +173,7 @@ async fn draining_hands_the_answer_to_another_instance() {
     reader.hear("message.delta").await;
     first.drain().await;
     let kept = reader.message(answer).await.content;
-    assert!(kept.starts_with("Hello. "), "what was streamed is kept");
+    assert!(kept.starts_with("Hello. "), "the streamed text is kept");
     let _second = place.instance().await.start_workers();
     // The old text stays until the text of the other instance is longer.
     let updated = reader.hear("message.updated").await;

@@ -54,7 +54,7 @@ async fn ban_duration_grows_and_resets_after_a_week() {
             assert_eq!(left(&app, "203.0.113.9"), Some(expected));
             assert_eq!(left(&app, "203.0.113.10"), None);
             stage.pass(expected.unsigned_abs() + 120);
-            assert_eq!(left(&app, "203.0.113.9"), None, "it is over");
+            assert_eq!(left(&app, "203.0.113.9"), None, "the ban has ended");
         }
         stage.pass(7 * 86_400);
         misbehave(&app, "203.0.113.9", 3).await;

@@ -93,6 +93,6 @@ async fn retired_key_is_valid_as_long_as_its_tokens() {
         let later = stage.try_instance(&[("auth.access_ttl", "600")]).await.unwrap();
         assert_eq!(later.identity.accounts.published_keys()["keys"].as_array().unwrap().len(), 1);
         rotate_keys(&app.db, &app.config, &app.clock).await.unwrap();
-        assert_eq!(stored(&app).await.len(), 2, "the first one is forgotten");
+        assert_eq!(stored(&app).await.len(), 2, "the first key is removed");
     }
 }

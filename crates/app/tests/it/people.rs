@@ -195,12 +195,12 @@ async fn sign_in_cannot_race_a_password_change() {
                 refused += usize::from(signin.await.unwrap().is_err());
             }
             let left = accounts::sessions::list(&app.identity, &by, ALL()).await.unwrap();
-            assert_eq!(left.total, 1, "a session that began with the old password is left");
+            assert_eq!(left.total, 1, "a session of the old password is left");
             if refused > 0 {
                 break;
             }
         }
-        assert!(refused > 0, "none of them came too late");
+        assert!(refused > 0, "no sign-in was refused");
     }
 }
 

@@ -29,10 +29,7 @@ async fn token_reuse_ends_the_session() {
         stage.pass(10);
         let second = refresh(&app, &first, None).await.unwrap();
         assert_eq!(second.session_id, first.session_id);
-        assert_eq!(
-            second.refresh_expires_at, first.refresh_expires_at,
-            "a session has an end, however often it is refreshed"
-        );
+        assert_eq!(second.refresh_expires_at, first.refresh_expires_at, "refreshing doesn't extend a session");
         assert!(second.access_expires_at > first.access_expires_at);
         principal(&app.identity, &second).await;
 
@@ -63,7 +60,11 @@ async fn replays_a_lost_response_within_the_grace_period() {
         let third = refresh(&app, &second, Some("k1")).await.unwrap();
         assert!(!same(&second, &third));
         stage.pass(31);
-        assert_eq!(refresh(&app, &second, Some("k1")).await.unwrap_err(), Code::RefreshReused, "after the grace");
+        assert_eq!(
+            refresh(&app, &second, Some("k1")).await.unwrap_err(),
+            Code::RefreshReused,
+            "after the grace period"
+        );
         assert_eq!(refresh(&app, &third, None).await.unwrap_err(), Code::Unauthenticated);
 
         for key in [None, Some("other")] {
@@ -77,7 +78,7 @@ async fn replays_a_lost_response_within_the_grace_period() {
         assert_eq!(
             refresh(&app, &first, Some("k1")).await.unwrap_err(),
             Code::RefreshReused,
-            "nothing was kept without a key"
+            "nothing was stored without a key"
         );
     }
 }
@@ -124,7 +125,7 @@ async fn refreshing_does_not_extend_the_session() {
         assert_eq!(second.access_expires_at, second.refresh_expires_at, "no access token outlives its session");
         stage.pass(10);
         let expired = accounts::authenticate(&app.identity, first.access_token.expose()).await.unwrap_err();
-        assert_eq!(expired.code(), Code::Unauthenticated, "what is known by heart has its time, too");
+        assert_eq!(expired.code(), Code::Unauthenticated, "cached tokens expire too");
         principal(&app.identity, &second).await;
         stage.pass(42);
         assert!(accounts::authenticate(&app.identity, second.access_token.expose()).await.is_err());

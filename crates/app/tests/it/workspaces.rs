@@ -252,7 +252,7 @@ async fn only_managers_add_and_promote_members() {
         assert_ne!(one.is_ok(), other.is_ok());
         let roles = members(&app, &anna, team, ALL()).await.unwrap();
         assert_eq!(roles.items.iter().filter(|member| member.role == WorkspaceRole::Owner).count(), 1);
-        assert_eq!(roles.items[0].role, WorkspaceRole::Admin, "whoever had it administers");
+        assert_eq!(roles.items[0].role, WorkspaceRole::Admin, "the previous owner is an admin");
     }
 }
 

@@ -36,7 +36,7 @@ mod tests {
     fn validates_arguments_by_schema() {
         let schema = json!({ "type": "object", "properties": { "a": { "type": "number" } }, "required": ["a"] });
         let check = |arguments: Value, schema: &Value| {
-            let Value::Object(arguments) = arguments else { panic!("no object") };
+            let Value::Object(arguments) = arguments else { panic!("not an object") };
             checked(arguments, schema)
         };
         assert_eq!(check(json!({ "a": 1.5 }), &schema).unwrap(), r#"{"a":1.5}"#);

@@ -90,9 +90,9 @@ mod tests {
         let night = hours("22:00", "07:00", &[3], "Europe/Berlin");
         assert!(!covers(&night, at("2026-11-25T20:59:00Z")));
         assert!(covers(&night, at("2026-11-25T21:00:00Z")));
-        assert!(covers(&night, at("2026-11-26T05:59:00Z")), "it is Thursday, and the night began on Wednesday");
+        assert!(covers(&night, at("2026-11-26T05:59:00Z")), "Thursday, in the night that began on Wednesday");
         assert!(!covers(&night, at("2026-11-26T06:00:00Z")));
-        assert!(!covers(&night, at("2026-11-26T21:00:00Z")), "nothing begins on Thursday");
+        assert!(!covers(&night, at("2026-11-26T21:00:00Z")), "no quiet hours begin on Thursday");
         let noon = hours("12:00", "13:30", &[1, 2, 3, 4, 5], "Asia/Ho_Chi_Minh");
         assert!(covers(&noon, at("2026-11-25T06:29:00Z")));
         assert!(!covers(&noon, at("2026-11-25T06:30:00Z")));

@@ -317,7 +317,7 @@ async fn publishes_a_sqlite_commit_that_outlasts_every_timeout() {
                     return;
                 }
                 Some(_) => {}
-                None => panic!("the bus is gone"),
+                None => panic!("the bus was closed"),
             }
         }
     };

@@ -266,7 +266,7 @@ async fn answers_count_against_the_budgets_of_user_and_workspace() {
             assert!(second.is_exceeded(&used(100, 4_000).usage) && !second.is_exceeded(&used(100, 3_000).usage));
             second.extend().await.unwrap();
             second.extend().await.unwrap();
-            assert!(!second.is_exceeded(&used(100, 8_000).usage), "it may use up its reservation");
+            assert!(!second.is_exceeded(&used(100, 8_000).usage), "the reservation may be used up");
             assert!(second.is_exceeded(&used(100, 8_300).usage));
             assert_eq!(second.extend().await.unwrap_err().code(), Code::BudgetExceeded);
             assert_eq!(record(&other, answer.clone(), Some(second)), Some(MicroCredits(150)));

@@ -13,7 +13,7 @@ use crate::instances_for_tests::instance;
 struct Broken(Uuid);
 
 fn unused<T>() -> Result<T, AppError> {
-    Err(AppError::internal(anyhow::anyhow!("nobody asks this")))
+    Err(AppError::internal(anyhow::anyhow!("unexpected call")))
 }
 
 #[async_trait]
@@ -35,7 +35,7 @@ impl SearchIndex for Broken {
     }
 
     async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError> {
-        assert!(!ids.contains(&self.0), "it is a test");
+        assert!(!ids.contains(&self.0), "simulated failure");
         Ok(ids.into_iter().map(|id| (id, 1)).collect())
     }
 

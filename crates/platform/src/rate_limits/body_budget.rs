@@ -171,7 +171,7 @@ mod tests {
         second.reserve(40 * KIB).unwrap();
         budget.start_lease(address_subject("2001:db8:0:1::1")).reserve(60 * KIB).unwrap();
         budget.start_lease(Some(LimitSubject::User(UserId::new()))).reserve(150 * KIB).unwrap();
-        assert_eq!(budget.bytes_in_use(), 100 * KIB, "refused and released bodies take nothing");
+        assert_eq!(budget.bytes_in_use(), 100 * KIB, "rejected and released bodies occupy no budget");
         drop(first);
         second.reserve(60 * KIB).unwrap();
         drop(second);
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(large[0].reserve(1).unwrap_err().code(), Code::Unavailable);
         let mut small = budget.start_lease(None);
         small.reserve(SMALL_BODY_BYTES).unwrap();
-        assert_eq!(small.reserve(1).unwrap_err().code(), Code::Unavailable, "it has become a large body");
+        assert_eq!(small.reserve(1).unwrap_err().code(), Code::Unavailable, "the body counts as large now");
         assert_eq!(budget.start_lease(None).reserve(37 * KIB).unwrap_err().code(), Code::Unavailable);
         assert_eq!((budget.bytes_in_use(), small.max_body_bytes()), (364 * KIB, 300 * KIB));
         assert_eq!(budget.start_lease(address_subject("192.0.2.1")).max_body_bytes(), 100 * KIB);

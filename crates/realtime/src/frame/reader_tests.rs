@@ -38,7 +38,7 @@ fn inflating() -> Reader {
 
 fn read(bytes: &[u8]) -> Result<Vec<Incoming>, Close> {
     let whole = read_by(plain(), bytes, bytes.len());
-    assert_eq!(read_by(plain(), bytes, 1), whole, "byte by byte it is the same");
+    assert_eq!(read_by(plain(), bytes, 1), whole, "parsing byte by byte gives the same");
     whole
 }
 
@@ -82,15 +82,15 @@ fn rejects_invalid_text_before_the_message_ends() {
 #[test]
 fn rejects_protocol_violations() {
     assert_eq!(read(&[0x81, 1, b'x']), Err(Close::PROTOCOL), "not masked");
-    assert_eq!(read(&masked(0xC1, b"x")), Err(Close::PROTOCOL), "compressed, which was not agreed on");
+    assert_eq!(read(&masked(0xC1, b"x")), Err(Close::PROTOCOL), "compressed without negotiation");
     assert_eq!(read(&masked(0xA1, b"x")), Err(Close::PROTOCOL), "reserved bit");
     assert_eq!(read(&masked(0x83, b"x")), Err(Close::PROTOCOL), "unknown opcode");
-    assert_eq!(read(&masked(0x80, b"x")), Err(Close::PROTOCOL), "continuation of nothing");
+    assert_eq!(read(&masked(0x80, b"x")), Err(Close::PROTOCOL), "continuation without a start");
     assert_eq!(read(&[masked(0x01, b"x"), masked(0x81, b"x")].concat()), Err(Close::PROTOCOL), "text within a text");
     assert_eq!(read(&masked(0x09, b"x")), Err(Close::PROTOCOL), "ping in fragments");
     assert_eq!(read(&masked(0x89, &[0; 126])), Err(Close::PROTOCOL), "long ping");
     assert_eq!(read(&masked(0x88, &[0])), Err(Close::PROTOCOL), "half a close code");
-    assert_eq!(read(&[0x88, 0xFE]), Err(Close::PROTOCOL), "a close that announces more than it may have");
+    assert_eq!(read(&[0x88, 0xFE]), Err(Close::PROTOCOL), "close frame that announces too much");
 }
 
 #[test]
@@ -153,10 +153,10 @@ fn applies_limits_and_checks_to_compressed_messages() {
     assert_eq!(read_by(inflating(), &masked(0xC1, &bomb), 99), Err(Close::TOO_LARGE));
     assert!(read_by(inflating(), &masked(0xC1, &deflated(&vec![b'x'; MAX_MESSAGE])), 99).is_ok());
     assert_eq!(read_by(inflating(), &masked(0xC1, &deflated(&[0xFF, 0xFE])), 99), Err(Close::NOT_UTF8));
-    assert_eq!(read_by(inflating(), &masked(0xC2, &[0xFF; 9]), 99), Err(Close::PROTOCOL), "not deflate");
+    assert_eq!(read_by(inflating(), &masked(0xC2, &[0xFF; 9]), 99), Err(Close::PROTOCOL), "invalid deflate data");
     assert_eq!(read_by(inflating(), &masked(0xC9, b""), 99), Err(Close::PROTOCOL), "a compressed ping");
     let again = [masked(0x41, &bomb[..9]), masked(0xC0, &bomb[9..])].concat();
-    assert_eq!(read_by(inflating(), &again, 99), Err(Close::PROTOCOL), "the bit in a later fragment");
+    assert_eq!(read_by(inflating(), &again, 99), Err(Close::PROTOCOL), "compression bit in a later fragment");
     let long = vec![0; MAX_MESSAGE + DEFLATE_OVERHEAD + 1];
     assert_eq!(read_by(inflating(), &masked(0xC2, &long), long.len()), Err(Close::TOO_LARGE));
 }
@@ -206,7 +206,7 @@ proptest! {
                 }
             }
             prop_assert!(reader.partial.as_ref().is_none_or(|partial| partial.payload.len() <= 100 + DEFLATE_OVERHEAD));
-            prop_assert!(buffer.len() < 14 + 125 + step, "what can be taken is taken");
+            prop_assert!(buffer.len() < 14 + 125 + step, "available bytes are consumed");
         }
     }
 

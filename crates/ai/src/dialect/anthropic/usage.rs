@@ -139,7 +139,7 @@ mod tests {
         assert_eq!((counted.input, counted.cached), (Some(203_812), Some(12)));
         assert_eq!((counted.cache_write, counted.output), (None, Some(5_000)));
         let beside = ExtraCalls { input: 180_807, cached: 7, cache_write: 0, output: 4_000, longest: 180_007 };
-        assert_eq!(counted.extra, beside, "each of these rounds is long or not by itself");
+        assert_eq!(counted.extra, beside, "each iteration is classified separately");
         assert_eq!(Usage::from(MessageUsage::default()), Usage::default());
     }
 }

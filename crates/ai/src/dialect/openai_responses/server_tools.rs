@@ -197,7 +197,7 @@ mod tests {
         ];
         let [tools, input] = hidden.map(|text| RawValue::from_string(text.to_owned()).unwrap());
         let found = max_tool_uses(Some(&tools), Some(&input), None, AssumedUses::WHOLE).unwrap();
-        assert_eq!(found, uses(30, 1, 0), "escapes hide nothing");
+        assert_eq!(found, uses(30, 1, 0), "escaped names are recognised");
     }
 
     #[test]

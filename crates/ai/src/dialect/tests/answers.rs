@@ -252,7 +252,7 @@ fn reports_length_if_the_limit_ends_the_thinking() {
         (&answer["choices"][0]["finish_reason"], &answer["choices"][0]["message"]["content"]),
         (&json!("length"), &json!(""))
     );
-    assert_eq!((usage.input, usage.output), (Some(5), Some(9)), "thoughts are paid for");
+    assert_eq!((usage.input, usage.output), (Some(5), Some(9)), "reasoning is charged");
     let (answer, _) = whole(ProviderKind::GEMINI, ApiStyle::Responses, &body).unwrap();
     assert_eq!(
         (&answer["status"], &answer["incomplete_details"]["reason"]),

@@ -24,7 +24,7 @@ fn passes_cache_marks_of_chat_requests_to_claude() {
     assert_eq!(
         claude["messages"][0]["content"],
         json!([{"type": "text", "text": "hello"}, {"type": "text", "text": "more"}]),
-        "Claude takes four marks: the oldest of a message goes"
+        "Claude allows four cache marks: the oldest of a message is removed"
     );
     assert_eq!(
         claude["messages"][2]["content"],

@@ -130,7 +130,7 @@ fn reads_file_parts_of_other_formats() {
         [openai_responses::request::COMPACTED_PLACEHOLDER, "x"].map(|text| json!({"type": "text", "text": text}));
     assert_eq!(openai["messages"], json!([{"role": "user", "content": texts}]));
     let object = json!({"model": "m", "input": [{"role": "user", "content": {"type": "input_text", "text": "x"}}]});
-    assert!(read(ApiStyle::Responses, &object).is_err(), "only what a tool has answered with may be an object");
+    assert!(read(ApiStyle::Responses, &object).is_err(), "only tool results may be objects");
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn restores_thinking_from_the_opaque_field_alone() {
     assert_eq!(thoughts_of(&claude), [json!({"type": "redacted_thinking", "data": "data"})]);
     body["input"][1]["encrypted_content"] = json!("gAAAAABofOpenAI");
     let claude = asked(ApiStyle::Responses, &body, ProviderKind::ANTHROPIC, "claude-sonnet-4-5");
-    assert_eq!(thoughts_of(&claude), Vec::<Value>::new(), "OpenAI's own says nothing to it");
+    assert_eq!(thoughts_of(&claude), Vec::<Value>::new(), "OpenAI's own data is opaque");
 }
 
 #[test]
@@ -126,10 +126,7 @@ fn passes_call_signatures_to_servers_that_may_know_them() {
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"},
         {"role": "assistant", "content": null, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "1"}]});
     let openai = translated(ApiStyle::Chat, ProviderKind::OPENAI, &body);
-    assert!(
-        openai["messages"][1]["tool_calls"][0].get("extra_content").is_none(),
-        "OpenAI refuses what it doesn't know"
-    );
+    assert!(openai["messages"][1]["tool_calls"][0].get("extra_content").is_none(), "OpenAI rejects unknown data");
     let base = "https://openrouter.ai/api/v1".parse().unwrap();
     let other = ProviderKind::OPENAI.dialect().write(&read(ApiStyle::Chat, &body).unwrap(), "m", &base).unwrap();
     assert_eq!(other["messages"][1]["tool_calls"][0], call);

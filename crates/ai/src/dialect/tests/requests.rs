@@ -200,7 +200,7 @@ fn maps_efforts_to_each_provider() {
         &chat(&json!({"reasoning_effort": "high", "temperature": 0.5})),
     );
     assert!(raised["max_tokens"].as_u64() > raised["thinking"]["budget_tokens"].as_u64());
-    assert_eq!(raised.get("temperature"), None, "newer models refuse it");
+    assert_eq!(raised.get("temperature"), None, "newer models reject it");
 }
 
 #[test]
@@ -490,5 +490,5 @@ fn starts_with_a_user_turn_before_a_leading_call() {
     let greeting =
         chat(&json!({"messages": [{"role": "assistant", "content": "Hello"}, {"role": "user", "content": "Hi"}]}));
     let gemini = translated(ApiStyle::Chat, ProviderKind::GEMINI, &greeting);
-    assert_eq!(gemini["contents"][0]["role"], "model", "what is said alone may come first");
+    assert_eq!(gemini["contents"][0]["role"], "model", "text without calls may come first");
 }

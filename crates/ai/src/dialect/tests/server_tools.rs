@@ -108,6 +108,6 @@ fn meters_server_tools_while_streaming() {
         let ended = json!({"type": "message_delta",
             "delta": {"stop_reason": "end_turn", "container": {"id": "container_1", "expires_at": "2026-11-27T00:00:00Z"}},
             "usage": {"output_tokens": 9, "server_tool_use": {"web_search_requests": 1}}});
-        assert_eq!(told(ended), (Some(1), containers), "one of them has failed");
+        assert_eq!(told(ended), (Some(1), containers), "one of the calls has failed");
     }
 }

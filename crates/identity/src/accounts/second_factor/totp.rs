@@ -136,9 +136,9 @@ mod tests {
         // Each code within the tolerance is accepted once, in any order.
         for at in [NOW, NOW.plus(step), NOW.minus(step)] {
             assert!(tries(NOW, &code(at)));
-            assert!(!tries(NOW, &code(at)), "a second time");
+            assert!(!tries(NOW, &code(at)), "rejected the second time");
         }
-        assert!(!tries(NOW.plus(step), &code(NOW)), "nor later");
+        assert!(!tries(NOW.plus(step), &code(NOW)), "rejected later");
         assert!(tries(NOW.plus(step * 2), &code(NOW.plus(step * 2))));
         assert!(tries(NOW.plus(step * 1_000), &code(NOW.plus(step * 1_000))));
         for nonsense in ["", "000", "abcdef", "1234567", "１２３４５６", &"1".repeat(10_000)] {
@@ -155,7 +155,7 @@ mod tests {
         for step in [99, 100, 101] {
             assert_eq!(mark_used(newest, used, step), None, "{step}");
         }
-        assert_eq!(mark_used(newest, used, 101 - TRACKED_STEPS), None, "too old to know");
+        assert_eq!(mark_used(newest, used, 101 - TRACKED_STEPS), None, "outside the window");
         assert!(mark_used(newest, used, 102 - TRACKED_STEPS).is_some());
         let (newest, used) = mark_used(newest, used, 100 + TRACKED_STEPS).unwrap();
         assert_eq!(mark_used(newest, used, 101), None);

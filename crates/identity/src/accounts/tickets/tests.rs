@@ -22,7 +22,7 @@ async fn keeps_what_a_store_of_tickets_promises(store: Arc<dyn TicketStore>) {
     store.store(&known, holder.clone()).await;
     assert_eq!(store.consume(&fingerprint()).await, None, "unknown");
     assert_eq!(store.consume(&known).await, Some(holder));
-    assert_eq!(store.consume(&known).await, None, "a second time");
+    assert_eq!(store.consume(&known).await, None, "rejected the second time");
 
     let contested = fingerprint();
     store.store(&contested, self::holder()).await;

@@ -106,7 +106,7 @@ fn signature_matches_the_official_package() {
     assert!(check(&header, body, &secrets(&["whsec_test"]), NOW).is_ok());
     assert!(check(&header, body, &secrets(&["whsec_new", "whsec_test"]), NOW).is_ok(), "during a rotation");
     let two = format!("t=1700000000,v1={},v1={signature}", "00".repeat(32));
-    assert!(check(&two, body, &secrets(&["whsec_test"]), NOW).is_ok(), "any of several");
+    assert!(check(&two, body, &secrets(&["whsec_test"]), NOW).is_ok(), "any of several secrets");
     for (header, body, secret) in [
         (header.as_str(), &b"{\"id\":\"evt_2\"}"[..], "whsec_test"),
         (&header, body, "whsec_other"),
@@ -149,7 +149,7 @@ fn session_is_paid_only_if_it_says_so() {
     assert_eq!((paid.about, paid.is_ours), (WebhookSubject::Payment(id), true));
     assert_eq!(event("checkout.session.completed", "unpaid", false).news, PaymentUpdate::Pending);
     assert_eq!(event("checkout.session.something_new", "paid", false).news, PaymentUpdate::Other);
-    assert!(!event("checkout.session.completed", "paid", true).is_ours, "real money, where tests are meant");
+    assert!(!event("checkout.session.completed", "paid", true).is_ours, "real money in test mode");
     assert_eq!(stripe.parse_event(&VerifiedWebhook(b"[]".to_vec())), Err(MalformedEvent));
     let setup = format!(
         r#"{{"id":"evt_1","type":"checkout.session.completed","data":{{"object":{{"id":"cs_1","mode":"setup",
@@ -160,5 +160,5 @@ fn session_is_paid_only_if_it_says_so() {
     let other = r#"{"id":"evt_1","type":"checkout.session.completed","data":{"object":{"id":"cs_2","payment_status":"paid",
             "amount_total":500,"currency":"chf"}}}"#;
     let other = stripe.parse_event(&VerifiedWebhook(other.as_bytes().to_vec())).unwrap();
-    assert_eq!(other.news, PaymentUpdate::Foreign, "another program of the account sells for francs");
+    assert_eq!(other.news, PaymentUpdate::Foreign, "francs of another program on the same account");
 }

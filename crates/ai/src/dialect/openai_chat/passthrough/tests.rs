@@ -166,7 +166,7 @@ fn infers_a_missing_finish_reason() {
     let call = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"tool_calls\":[{\"index\":0,\"id\":\"c\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]}}]}\n\n";
     assert!(pass(false, &[call, DONE]).0.contains(r#""finish_reason":"tool_calls""#));
     let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
-    assert_eq!(tap.pass(Bytes::from_static(DONE.as_bytes()), &meter), Err(AiError::Empty.into()), "nothing came");
+    assert_eq!(tap.pass(Bytes::from_static(DONE.as_bytes()), &meter), Err(AiError::Empty.into()), "no output");
 }
 
 #[test]

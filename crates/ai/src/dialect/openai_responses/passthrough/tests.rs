@@ -164,7 +164,7 @@ fn meters_hosted_tools_as_they_complete() {
     for event in [CREATED, SEARCHED, DELTA, SEARCHED] {
         tap.pass(bytes(event), &meter).unwrap();
     }
-    assert_eq!(meter.usage().searches, Some(2), "whoever leaves now");
+    assert_eq!(meter.usage().searches, Some(2), "usage if the caller disconnects now");
     tap.pass(bytes(COMPLETED), &meter).unwrap();
     let usage = meter.usage();
     assert_eq!((usage.searches, usage.input, usage.output), (Some(2), Some(3), Some(2)));
@@ -173,21 +173,21 @@ fn meters_hosted_tools_as_they_complete() {
     for event in [CREATED, SEEN, SEEN, DRAWN] {
         tap.pass(bytes(event), &meter).unwrap();
         let expected = (event != CREATED).then_some(1);
-        assert_eq!(meter.usage().images, expected, "a picture that was seen is paid for, once");
+        assert_eq!(meter.usage().images, expected, "a delivered picture is charged once");
     }
 }
 
 #[test]
 fn reports_cut_and_failed_streams() {
     let (mut tap, meter) = (ResponsesTap::default(), Meter::default());
-    assert!(tap.pass(bytes(FAILED), &meter).is_err(), "another one can be asked");
+    assert!(tap.pass(bytes(FAILED), &meter).is_err(), "another provider can be tried");
     tap.pass(bytes(CREATED), &meter).unwrap();
     tap.pass(bytes(DELTA), &meter).unwrap();
     assert_eq!(tap.finish(Bytes::new(), &meter), Err(AiError::Truncated.into()));
     assert!(meter.usage().estimated);
     let beside = "data: {\"type\":\"response.failed\",\"response\":{\"error\":null},\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"slow\"}}\n\n";
     let failed = tap.pass(bytes(beside), &meter).unwrap_err().error;
-    assert_eq!(failed, AiError::Busy { retry_after: None }, "the error may stand beside the response");
+    assert_eq!(failed, AiError::Busy { retry_after: None }, "the error may be next to the response");
     let both = Bytes::from([DELTA, FAILED].concat());
     assert_eq!(tap.pass(both, &meter).unwrap().unwrap(), DELTA);
     assert!(tap.failure().is_some());

@@ -82,7 +82,7 @@ impl Batch<'_> {
         if self.progress() == before {
             return Ok(refusal);
         }
-        Err(AppError::internal(anyhow::anyhow!("a change was refused after it had changed something: {refusal}")))
+        Err(AppError::internal(anyhow::anyhow!("a change was rejected after it had been applied partially: {refusal}")))
     }
 
     async fn apply(&mut self, change: &Change) -> Result<Outcome, AppError> {

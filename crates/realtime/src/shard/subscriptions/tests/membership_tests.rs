@@ -94,11 +94,7 @@ async fn reloading_memberships_recovers_lost_changes() {
     assert!(subscriptions.follows(user, found) && !subscriptions.follows(user, gone));
     assert_eq!(kinds(&out), ["resync"]);
     let due = subscriptions.next_gap().unwrap();
-    assert_eq!(
-        subscriptions.due_gaps(due),
-        [(kept, 1)],
-        "the missed events of what is still followed come from the log"
-    );
+    assert_eq!(subscriptions.due_gaps(due), [(kept, 1)], "missed events of followed conversations come from the log");
 }
 
 #[tokio::test]
@@ -152,7 +148,7 @@ async fn new_conversation_has_the_size_of_its_creation() {
     subscriptions.receive(&created.into(), now);
     assert!(!subscriptions.is_small(id));
     subscriptions.receive(&durable(id, 1, FollowChange::Unfollow(vec![members[0]])), now);
-    assert!(subscriptions.is_small(id), "it was counted once");
+    assert!(subscriptions.is_small(id), "the member was counted once");
 }
 
 #[tokio::test]
