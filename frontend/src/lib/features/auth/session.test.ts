@@ -193,7 +193,7 @@ describe('SessionStore', () => {
     expect([session.state, channel.said]).toEqual(['signed-in', ['signed-in']]);
   });
 
-  it.each(['address_banned', 'http_403'])('survives a ban of the network by the server or a proxy: %s', async (code) => {
+  it.each(['address_banned', 'http_403'])('survives a network ban by the server or a proxy: %s', async (code) => {
     storage.setItem('natter.session', JSON.stringify(elena));
     const returning = new SessionStore(api, { storage });
     api.answers.set('GET /users/me', new ApiError(403, code, '', undefined, [], 300));

@@ -16,10 +16,10 @@ describe('isJumbo', () => {
   });
 
   const own: Name[] = ['ship_cat:', 'ship:'].map((name) => ({ id: name, name, kind: 'emoji' }));
-  it.each([':ship_cat:', ':ship::ship_cat:', '🎉 :ship: 👍', ':ship:\n:ship:'])('%s with custom emoji is large', (text) => {
+  it.each([':ship_cat:', ':ship::ship_cat:', '🎉 :ship: 👍', ':ship:\n:ship:'])('own emoji are large: %s', (text) => {
     expect(isJumbo(text, own)).toBe(true);
   });
-  it.each([':shop:', 'a :ship:', ':ship:'.repeat(9), ':ship:a'])('%s with custom emoji is not large', (text) => {
+  it.each([':shop:', 'a :ship:', ':ship:'.repeat(9), ':ship:a'])('other texts are not large: %s', (text) => {
     expect(isJumbo(text, own)).toBe(false);
   });
 });
