@@ -15,14 +15,11 @@ it('has the same keys and placeholders in both languages', () => {
   for (const [key, message] of Object.entries(en)) expect(placeholders(vi[key]), key).toEqual(placeholders(message));
 });
 
-it.each(['en', 'vi'])(
-  'has each key once in %s',
-  (language) => {
-    const keys = [...written(language).matchAll(/^ {2}"(\w+)":/gm)].map(([, key]) => key);
-    expect(keys.length).toBeGreaterThan(1_000);
-    expect(keys.filter((key, at) => keys.indexOf(key) !== at)).toEqual([]);
-  }
-);
+it.each(['en', 'vi'])('has each key once in %s', (language) => {
+  const keys = [...written(language).matchAll(/^ {2}"(\w+)":/gm)].map(([, key]) => key);
+  expect(keys.length).toBeGreaterThan(1_000);
+  expect(keys.filter((key, at) => keys.indexOf(key) !== at)).toEqual([]);
+});
 
 /** Phrases that the rules in docs/contributing.md replace by others. */
 const OLD = [
