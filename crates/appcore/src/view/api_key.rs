@@ -6,35 +6,35 @@ use utoipa::ToSchema;
 use super::{Budget, GatewayEndpoint, RestrictedParameter};
 use crate::{ApiKeyId, Timestamp, WorkspaceId, auth::Scope};
 
-/// API key of a user. The key itself is returned only once, when it is created.
+/// API key. The secret is returned only at its creation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ApiKey {
     pub id: ApiKeyId,
     pub name: String,
-    /// First characters of the key, by which its owner can recognise it.
+    /// First characters, for recognition.
     pub prefix: String,
     pub scopes: Vec<Scope>,
     pub expires_at: Option<Timestamp>,
-    /// Time of the last use, accurate to the minute.
+    /// Last use, accurate to the minute.
     pub last_used_at: Option<Timestamp>,
     pub created_at: Timestamp,
-    /// Workspace whose budget also counts the usage, in addition to the owner's. The key becomes
-    /// invalid when its owner leaves the workspace.
+    /// Workspace whose budget counts the usage as well. The key becomes invalid when its owner
+    /// leaves it.
     pub workspace_id: Option<WorkspaceId>,
-    /// Models that the key may call; if empty, all models.
+    /// Allowed models; if empty, all.
     pub models: Vec<String>,
-    /// Endpoints of `/v1` that the key may call; if empty, all of them.
+    /// Allowed endpoints of `/v1`; if empty, all.
     pub endpoints: Vec<GatewayEndpoint>,
-    /// Restricted parameters that may be passed through to the provider, as far as the provider's
-    /// settings allow them. If null, all that the settings allow are passed.
+    /// Restricted parameters to pass through, as far as the provider's settings allow; null for
+    /// all.
     pub passthrough: Option<Vec<RestrictedParameter>>,
-    /// Maximum number of requests per minute; null if there is no limit.
+    /// Maximum requests per minute; null for no limit.
     pub rpm: Option<u32>,
-    /// Maximum number of tokens per minute; null if there is no limit.
+    /// Maximum tokens per minute; null for no limit.
     pub tpm: Option<u32>,
-    /// Maximum number of concurrent requests; null if there is no limit.
+    /// Maximum concurrent requests; null for no limit.
     pub parallel: Option<u32>,
     pub budget: Option<Budget>,
-    /// Time until which the previous secret is accepted after a rotation.
+    /// Time until which the previous secret is valid.
     pub previous_until: Option<Timestamp>,
 }

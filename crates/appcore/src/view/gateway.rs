@@ -23,9 +23,9 @@ pub enum GatewayEndpoint {
     Transcriptions,
 }
 
-/// Restricted parameter. It affects routing or price, and is passed through only if the provider's
-/// settings allow it. There are fields of a request, prefixes of Anthropic's betas, and tools that
-/// the provider runs itself.
+/// Restricted parameter: a field of a request, a prefix of Anthropic's betas, or a tool that the
+/// provider runs. It affects routing or price, and is passed through only if the provider's
+/// settings allow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = GatewayPass)]
@@ -47,7 +47,7 @@ pub enum RestrictedParameter {
     HostedTools,
 }
 
-/// Period after which a budget is reset. Days, weeks (from Monday) and months are those of UTC.
+/// Period after which a budget is reset. Days, weeks (from Monday) and months are in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetPeriod {
@@ -102,7 +102,7 @@ pub struct BudgetLimit {
     pub period: BudgetPeriod,
 }
 
-/// Budget and how much of it is used, in micro-credits.
+/// Budget and its usage, in micro-credits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Budget {
     pub limit: MicroCredits,
@@ -111,7 +111,7 @@ pub struct Budget {
     pub spent: MicroCredits,
     /// Amount reserved for requests in progress.
     pub held: MicroCredits,
-    /// Time at which the budget is reset; null if it never is.
+    /// Time of the next reset; null if there is none.
     pub resets_at: Option<Timestamp>,
 }
 
@@ -137,34 +137,31 @@ pub struct ModelList {
     pub models: Vec<String>,
 }
 
-/// Prices of a model in micro-credits. Token prices are per million tokens, other prices per unit.
+/// Prices of a model in micro-credits: tokens per million, others per unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelPrice {
     pub input: MicroCredits,
     pub output: MicroCredits,
-    /// Price of input tokens that the provider reads from its cache. If absent, that of other
-    /// input.
+    /// Price of input tokens read from the provider's cache; defaults to `input`.
     #[serde(default)]
     pub cached: Option<MicroCredits>,
-    /// Price of input tokens that the provider writes to its cache. If absent, that of other input.
+    /// Price of input tokens written to the provider's cache; defaults to `input`.
     #[serde(default)]
     pub cache_write: Option<MicroCredits>,
-    /// Price of audio input tokens. If absent, that of other input.
+    /// Price of audio input tokens; defaults to `input`.
     #[serde(default)]
     pub audio: Option<MicroCredits>,
-    /// Price of audio output tokens. If absent, that of other output.
+    /// Price of audio output tokens; defaults to `output`.
     #[serde(default)]
     pub audio_output: Option<MicroCredits>,
-    /// Price of one web search that the provider runs, as with tools of Anthropic and OpenAI. If
-    /// absent, it is free.
+    /// Price of one web search that the provider runs; absent if free.
     #[serde(default)]
     pub search: Option<MicroCredits>,
-    /// Price of one GiB of a container in which the provider runs code for an answer. If absent, it
-    /// is free.
+    /// Price of one GiB of a container in which the provider runs code; absent if free.
     #[serde(default)]
     pub container: Option<MicroCredits>,
-    /// Price of one image that a tool of the provider generates. If absent, it is free.
+    /// Price of one image that a provider's tool generates; absent if free.
     #[serde(default)]
     pub image: Option<MicroCredits>,
     /// Prices that apply to all tokens of a request with a long input.
@@ -181,11 +178,10 @@ pub struct LongPrice {
     pub above: u64,
     pub input: MicroCredits,
     pub output: MicroCredits,
-    /// Price of input tokens that the provider reads from its cache. If absent, that of other
-    /// input.
+    /// Price of input tokens read from the provider's cache; defaults to `input`.
     #[serde(default)]
     pub cached: Option<MicroCredits>,
-    /// Price of input tokens that the provider writes to its cache. If absent, that of other input.
+    /// Price of input tokens written to the provider's cache; defaults to `input`.
     #[serde(default)]
     pub cache_write: Option<MicroCredits>,
 }
@@ -214,8 +210,7 @@ pub struct ModelCapabilities {
     #[schema(maximum = 1_000_000_000_i64)]
     pub max_output: Option<u64>,
     pub images: bool,
-    /// True if PDF files are sent to the model as they are, so that it sees their pages as images
-    /// and reads their text.
+    /// True if the model gets PDF files as they are, with their pages as images.
     pub pdf: bool,
     pub audio: bool,
     pub tools: bool,
@@ -223,20 +218,20 @@ pub struct ModelCapabilities {
     pub reasoning: bool,
 }
 
-/// Limits of a model on request parameters, which override Natter's own table. They are applied to
-/// requests that are converted for a provider, but not to requests that are passed through.
+/// Limits of a model on request parameters. Applied to requests that are converted for a provider,
+/// not to those that are passed through.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 #[schema(as = ModelTakes)]
 pub struct ModelParameterLimits {
     /// Supported thinking parameters: `none`, `any`, `efforts:low,high`, `adaptive:low,high`,
-    /// `levels:low,high`, or a number of tokens as `budget:0..24576` (see docs/gateway.md). If
-    /// null, Natter's own table applies.
+    /// `levels:low,high`, or a token range as `budget:0..24576` (see docs/gateway.md). Null for
+    /// Natter's own table.
     #[schema(max_length = 200)]
     pub thinking: Option<String>,
-    /// Supported sampling parameters. If null, Natter's own table applies.
+    /// Supported sampling parameters; null for Natter's own table.
     pub sampling: Option<ModelSampling>,
-    /// Support for previous thoughts. If null, Natter's own table applies.
+    /// Support for previous thoughts; null for Natter's own table.
     pub thoughts: Option<ModelThoughts>,
 }
 
@@ -250,7 +245,7 @@ pub enum ModelSampling {
     Resting,
 }
 
-/// Support for thoughts of earlier answers, which chat completions contain as `reasoning_content`.
+/// Support for earlier thoughts (`reasoning_content` of chat completions).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelThoughts {
@@ -262,17 +257,17 @@ pub enum ModelThoughts {
     Always,
 }
 
-/// Deployment of a model: a provider that serves it, and the provider's name for it.
+/// Provider that serves a model, and its name for the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelDeployment {
     pub provider: String,
     pub model: String,
-    /// Share of the requests among deployments with the same priority.
+    /// Share of the requests among deployments of the same priority.
     #[serde(default = "one")]
     #[schema(minimum = 1, maximum = 1_000_000, default = 1)]
     pub weight: u32,
-    /// Priority. Deployments with lower values are tried first.
+    /// Priority; lower values are tried first.
     #[serde(default)]
     #[schema(maximum = 1_000_000, default = 0)]
     pub priority: u32,
@@ -282,13 +277,13 @@ const fn one() -> u32 {
     1
 }
 
-/// Fallback models for each kind of failure, in the order in which they are tried.
+/// Fallback models for each kind of failure, in the order of use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct ModelFallbacks {
-    /// Models to use if the request exceeds the model's context window.
+    /// Models to use if the context window is exceeded.
     pub context_length: Vec<String>,
-    /// Models to use if the provider's content filter has refused the request.
+    /// Models to use if the provider's content filter refused the request.
     pub content_policy: Vec<String>,
     /// Models to use after other temporary failures.
     pub failure: Vec<String>,
@@ -304,7 +299,7 @@ pub struct ModelDefinition {
     pub aliases: Vec<String>,
     pub deployments: Vec<ModelDeployment>,
     pub fallbacks: ModelFallbacks,
-    /// Price of the model; null for the price in the built-in table.
+    /// Price; null for the built-in one.
     pub price: Option<ModelPrice>,
     pub capabilities: ModelCapabilities,
     // Definitions that earlier builds have stored contain the former name of this field.
@@ -318,10 +313,9 @@ pub struct GatewayModel {
     pub name: String,
     #[serde(flatten)]
     pub definition: ModelDefinition,
-    /// Source of the definition: `admin` if it was defined in the console, `configuration` if it is
-    /// derived from `ai.providers` and `ai.model_map`.
+    /// Source: `admin` for the console, `configuration` for `ai.providers` and `ai.model_map`.
     pub source: Cow<'static, str>,
-    /// Price that is charged. Null if it is unknown.
+    /// Price that is charged; null if unknown.
     pub charged: Option<ModelPrice>,
     pub price_version: String,
 }
@@ -331,7 +325,7 @@ pub struct GatewayModel {
 pub struct UsableModel {
     pub name: String,
     pub aliases: Vec<String>,
-    /// True for the model that is used if a request names none.
+    /// True if requests without a model use this one.
     pub is_default: bool,
     /// Provider that is tried first.
     pub provider: Option<String>,
@@ -346,7 +340,7 @@ pub struct UsageRequest {
     #[schema(value_type = String, format = Uuid)]
     pub id: Uuid,
     pub created_at: Timestamp,
-    /// Id of the request, from the response header `x-request-id`.
+    /// Id of the request, as in the header `x-request-id`.
     pub request_id: String,
     /// API key that was used; null for answers in chats.
     pub key_id: Option<ApiKeyId>,
@@ -368,7 +362,7 @@ pub struct UsageRequest {
     pub cost: MicroCredits,
     /// Version of the price table by which the cost was calculated.
     pub price_version: String,
-    /// True if the token counts are estimates, because the provider did not report them.
+    /// True if the token counts are estimates.
     pub estimated: bool,
     /// HTTP status of the response; 499 if the client disconnected.
     pub status: u16,
@@ -393,8 +387,8 @@ stored_by_name! { UsageGrouping { Day = "day", Model = "model", Key = "key", Use
 /// Usage of one day, model, key or user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UsageGroup {
-    /// Date such as `2026-11-23`, name of a model, or id of an API key or user. When grouped by
-    /// key, it is empty for answers in chats, which have no key.
+    /// Date such as `2026-11-23`, name of a model, or id of an API key or user. Grouped by key, it
+    /// is empty for answers in chats.
     pub key: String,
     pub requests: u64,
     /// Number of failed requests.
@@ -405,7 +399,7 @@ pub struct UsageGroup {
     pub cost: MicroCredits,
 }
 
-/// State of a provider key on the instance that handles the request.
+/// State of a provider key on this instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProviderKeyState {
@@ -422,15 +416,13 @@ pub struct ProviderKey {
     pub id: String,
     /// True if there is a key. False if the provider needs none.
     pub has_key: bool,
-    /// Last characters of the key. Null if there is no key, or if it is too short to show a part of
-    /// it.
+    /// Last characters of the key; null if it is absent or too short.
     #[schema(required)]
     pub tail: Option<String>,
     pub state: ProviderKeyState,
     /// Time until which the key is paused or disabled.
     pub resting_until: Option<Timestamp>,
-    /// Number of requests since the start of this instance. `failures` and `tokens` are counted
-    /// since then as well.
+    /// Number of requests since the start of this instance, like `failures` and `tokens`.
     pub requests: u64,
     pub failures: u64,
     /// Number of tokens used by API clients.
@@ -443,16 +435,15 @@ pub struct AiProvider {
     pub name: String,
     pub kind: Cow<'static, str>,
     pub source: ProviderSource,
-    /// Base URL of a provider that was added in the console; null for the public service of its
-    /// kind.
+    /// Base URL of a provider from the console; null for the public service of its kind.
     #[schema(required)]
     pub base_url: Option<String>,
-    /// Models that are available; if empty, any model.
+    /// Available models; if empty, any model.
     pub models: Vec<String>,
-    /// Maximum number of requests per minute that each instance sends; null if there is no limit.
+    /// Maximum requests per minute and instance; null if unlimited.
     #[schema(required)]
     pub requests_per_minute: Option<u32>,
-    /// True if this instance has paused the provider after repeated failures.
+    /// True if this instance paused the provider after failures.
     pub is_resting: bool,
     pub keys: Vec<ProviderKey>,
 }

@@ -35,7 +35,7 @@ pub struct ListApiKeysRequest {
 
 /// List your API keys
 ///
-/// The secrets of the keys are not included; they are shown only once.
+/// The secrets are not included.
 #[endpoint(GET "/r1/api_keys", tag = "api_keys", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListApiKeys {
     type Request = ListApiKeysRequest;
@@ -51,25 +51,24 @@ pub struct CreateApiKeyRequest {
     /// Label of the key.
     #[schema(min_length = 1, max_length = 80)]
     pub name: String,
-    /// Scopes of the key. `read` allows GET requests and events, `write` other requests, `gateway`
-    /// the endpoints of `/v1`, and `admin` administration of the installation, including reads.
-    /// Only administrators can grant `admin`. Endpoints for sign-in, API keys and sessions accept
-    /// no key, nor does deletion of the account.
+    /// Scopes: `read` for GET requests and events, `write` for other requests, `gateway` for `/v1`,
+    /// and `admin` for administration, including reads; only administrators can grant it. No key
+    /// can be used for sign-in, API keys, sessions, or to delete the account.
     #[validate(length(min = 1, max = 10, message = "Choose at least one permission."))]
     pub scopes: Vec<Scope>,
-    /// Time at which the key expires. If omitted, it is valid until it is revoked.
+    /// Time of expiry; by default none.
     pub expires_at: Option<Timestamp>,
-    /// Workspace whose budget the usage counts against, in addition to the owner's. The key stops
-    /// working when the owner's membership ends.
+    /// Workspace whose budget counts the usage as well. The key becomes invalid when its owner
+    /// leaves the workspace.
     pub workspace_id: Option<WorkspaceId>,
-    /// Models that the key may call, by name or alias. If omitted or empty, all models are allowed.
+    /// Allowed models, by name or alias; by default or if empty, all.
     #[validate(length(max = 200))]
     pub models: Option<Vec<String>>,
-    /// Endpoints of `/v1` that the key may call. If omitted or empty, all of them are allowed.
+    /// Allowed endpoints of `/v1`; by default or if empty, all.
     #[validate(length(max = 20))]
     pub endpoints: Option<Vec<GatewayEndpoint>>,
-    /// Restricted parameters that may be passed through to the provider, as far as the provider's
-    /// settings allow them. If omitted, all that the settings allow are passed; if empty, none.
+    /// Restricted parameters to pass through, as far as the provider's settings allow; by default
+    /// all; if empty, none.
     #[validate(length(max = 20))]
     pub passthrough: Option<Vec<RestrictedParameter>>,
     /// Maximum number of requests per minute.
@@ -81,7 +80,7 @@ pub struct CreateApiKeyRequest {
     /// Maximum number of concurrent requests.
     #[validate(range(min = 1, max = 100_000))]
     pub parallel: Option<u32>,
-    /// Budget of the key. If omitted, only the limits of the owner and the workspace apply.
+    /// Budget; by default only the limits of the owner and the workspace apply.
     pub budget: Option<BudgetLimit>,
 }
 
@@ -90,13 +89,13 @@ pub struct CreateApiKeyRequest {
 pub struct NewKey {
     #[serde(flatten)]
     pub api_key: ApiKey,
-    /// Secret for `Authorization: Bearer`. It is shown only once.
+    /// Secret for `Authorization: Bearer`. Shown only once.
     pub key: String,
 }
 
 /// Create an API key
 ///
-/// Requires a fresh sign-in (see `POST /r1/auth/confirm`).
+/// Requires a fresh sign-in.
 #[endpoint(POST "/r1/api_keys", tag = "api_keys", access = Access::User, rate = RateGroup::Write, status = 201, requires = Confirmed, errors(WrongState, NotFound))]
 impl Endpoint for CreateApiKey {
     type Request = CreateApiKeyRequest;
@@ -128,31 +127,30 @@ pub struct ChangeApiKeyRequest {
     pub name: Option<String>,
     #[validate(length(min = 1, max = 10, message = "Choose at least one permission."))]
     pub scopes: Option<Vec<Scope>>,
-    /// Time at which the key expires. If null, it is valid until it is revoked.
+    /// Time of expiry; null for none.
     pub expires_at: Option<Option<Timestamp>>,
-    /// Workspace whose budget the usage counts against as well. If null, there is none.
+    /// Workspace whose budget counts the usage as well; null for none.
     pub workspace_id: Option<Option<WorkspaceId>>,
-    /// Models that the key may call. If null or empty, all models are allowed.
+    /// Allowed models; null or empty for all.
     pub models: Option<Option<Vec<String>>>,
-    /// Endpoints of `/v1` that the key may call. If null or empty, all of them are allowed.
+    /// Allowed endpoints of `/v1`; null or empty for all.
     pub endpoints: Option<Option<Vec<GatewayEndpoint>>>,
-    /// Restricted parameters that may be passed through. If null, all that the provider's settings
-    /// allow are passed; if empty, none.
+    /// Restricted parameters to pass through, as far as the provider's settings allow; null for
+    /// all, empty for none.
     pub passthrough: Option<Option<Vec<RestrictedParameter>>>,
-    /// Maximum number of requests per minute. If null, there is no limit.
+    /// Maximum requests per minute; null for no limit.
     pub rpm: Option<Option<u32>>,
-    /// Maximum number of tokens per minute. If null, there is no limit.
+    /// Maximum tokens per minute; null for no limit.
     pub tpm: Option<Option<u32>>,
-    /// Maximum number of concurrent requests. If null, there is no limit.
+    /// Maximum concurrent requests; null for no limit.
     pub parallel: Option<Option<u32>>,
-    /// Budget of the key. If null, it is removed.
+    /// Budget; null removes it.
     pub budget: Option<Option<BudgetLimit>>,
 }
 
 /// Change an API key
 ///
-/// Omitted fields stay unchanged. Changes apply at once on every instance. Requires a fresh sign-in (see `POST
-/// /r1/auth/confirm`).
+/// Omitted fields stay unchanged. Applies at once. Requires a fresh sign-in.
 #[endpoint(PATCH "/r1/api_keys/{id}", tag = "api_keys", access = Access::User, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ChangeApiKey {
     type Request = ChangeApiKeyRequest;
@@ -179,15 +177,14 @@ impl Endpoint for ChangeApiKey {
 pub struct RotateApiKeyRequest {
     #[from(path)]
     pub id: ApiKeyId,
-    /// Time for which the previous secret stays valid, in seconds. If omitted, it becomes invalid
-    /// at once.
+    /// Seconds for which the previous secret stays valid; by default 0.
     #[validate(range(max = 2_592_000))]
     pub grace_seconds: Option<u32>,
 }
 
 /// Rotate the secret of an API key
 ///
-/// The key keeps its usage, limits and budget. Requires a fresh sign-in (see `POST /r1/auth/confirm`).
+/// Usage, limits and budget are kept. Requires a fresh sign-in.
 #[endpoint(POST "/r1/api_keys/{id}/rotate", tag = "api_keys", access = Access::User, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for RotateApiKey {
     type Request = RotateApiKeyRequest;
@@ -208,7 +205,7 @@ pub struct RevokeApiKeyRequest {
 
 /// Revoke an API key
 ///
-/// The key is refused at once on every instance, and connections opened with it are closed.
+/// Applies at once; connections opened with the key are closed.
 #[endpoint(DELETE "/r1/api_keys/{id}", tag = "api_keys", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for RevokeApiKey {
     type Request = RevokeApiKeyRequest;

@@ -47,7 +47,7 @@ pub struct PutBudgetRequest {
 
 /// Set the budget of a user or workspace
 ///
-/// Applies at once on every instance. Amounts that were already spent in the current period count.
+/// Applies at once, and counts what was already spent in the period.
 #[endpoint(PUT "/r1/admin/budgets/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for PutBudget {
     type Request = PutBudgetRequest;

@@ -24,8 +24,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListModelsRequest {
-    /// Workspace in which the models can be used. If omitted, lists all models that the caller can
-    /// use anywhere.
+    /// Workspace in which the models can be used; by default anywhere.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(page)]
@@ -47,7 +46,7 @@ impl Endpoint for ListModels {
 
 #[dto(request)]
 pub struct ListGatewayModelsRequest {
-    /// Text that the model's name, its provider's name or its name at the provider must contain.
+    /// Text in the name, the provider's name or the name at the provider.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
@@ -56,7 +55,7 @@ pub struct ListGatewayModelsRequest {
 
 /// List all models
 ///
-/// Lists the models from the configuration and those defined by administrators.
+/// Those from the configuration and those defined by administrators.
 #[endpoint(GET "/r1/admin/models", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListGatewayModels {
     type Request = ListGatewayModelsRequest;
@@ -93,21 +92,20 @@ pub struct PutGatewayModelRequest {
     /// Alternative names of the model.
     #[validate(length(max = 50))]
     pub aliases: Option<Vec<String>>,
-    /// Deployments of the model at providers. Optional if the configuration defines the model.
+    /// Deployments at providers; optional if the configuration has the model.
     #[validate(length(max = 50))]
     pub deployments: Option<Vec<ModelDeployment>>,
     pub fallbacks: Option<ModelFallbacks>,
-    /// Prices in micro-credits per million tokens. If omitted, the built-in price table applies.
+    /// Prices in micro-credits per million tokens; by default the built-in ones.
     pub price: Option<ModelPrice>,
     pub capabilities: Option<ModelCapabilities>,
-    /// Limits on request parameters. If omitted, the built-in limits of the model apply.
+    /// Limits on request parameters; by default the built-in ones.
     pub parameters: Option<ModelParameterLimits>,
 }
 
 /// Define a model
 ///
-/// Replaces an earlier definition, and the configuration's entry with this name, at once and on
-/// every instance.
+/// Replaces an earlier definition and the configuration's, at once.
 #[endpoint(PUT "/r1/admin/models/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for PutGatewayModel {
     type Request = PutGatewayModelRequest;
@@ -139,7 +137,7 @@ pub struct RemoveGatewayModelRequest {
 
 /// Remove a model definition
 ///
-/// If the configuration defines the model as well, the configured definition applies again.
+/// A definition from the configuration applies again.
 #[endpoint(DELETE "/r1/admin/models/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for RemoveGatewayModel {
     type Request = RemoveGatewayModelRequest;

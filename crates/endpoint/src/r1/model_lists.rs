@@ -47,8 +47,8 @@ pub struct PutModelListRequest {
 
 /// Restrict a user or workspace to some models
 ///
-/// Applies to their API keys and chats, at once and on every instance. A key may call only models
-/// that are in its own list, its owner's list and its workspace's list.
+/// Applies to API keys and chats at once. A key may call only models in its own, its owner's and
+/// its workspace's list.
 #[endpoint(PUT "/r1/admin/model_lists/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for PutModelList {
     type Request = PutModelListRequest;

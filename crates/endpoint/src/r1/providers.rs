@@ -28,8 +28,8 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 /// List the AI providers
 ///
-/// Lists the providers from the configuration first, then those added by administrators. Includes
-/// the state of their keys on the instance that handles the request.
+/// Those of the configuration first, then those added by administrators, with the state of their
+/// keys on this instance.
 #[endpoint(GET "/r1/admin/providers", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListProviders {
     type Request = NoInput;
@@ -42,32 +42,30 @@ impl Endpoint for ListProviders {
 
 #[dto(request)]
 pub struct AddProviderRequest {
-    /// Name of the provider: lower-case letters, digits, `-` and `_`. It can't be changed later.
+    /// Name: lower-case letters, digits, `-` and `_`. Can't be changed.
     #[schema(min_length = 1, max_length = 40)]
     pub name: String,
-    /// Protocol of the provider: `openai` (which many other servers support), `anthropic`, `gemini`
-    /// or `mistral`.
+    /// Protocol: `openai` (also of many other servers), `anthropic`, `gemini` or `mistral`.
     pub kind: String,
-    /// Base URL including the version segment. It must be an https URL or allowed by the setting
-    /// `outgoing.allow`. If omitted, the URL of the public service of this kind.
+    /// Base URL with the version segment: https, or allowed by the setting `outgoing.allow`. By
+    /// default the public service of this kind.
     #[schema(max_length = 500)]
     pub base_url: Option<String>,
-    /// API keys. They are stored encrypted and never returned. In the form `project=key`, keys with
-    /// the same project share its quota at the provider.
+    /// API keys, stored encrypted and never returned. Keys of the form `project=key` with the same
+    /// project share its quota.
     #[schema(max_items = 50)]
     pub keys: Option<Vec<String>>,
     /// Names of the models that are available at the provider.
     #[schema(min_items = 1, max_items = 200)]
     pub models: Vec<String>,
-    /// Maximum number of requests per minute that each instance sends.
+    /// Maximum requests per minute and instance.
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub requests_per_minute: Option<u32>,
 }
 
 /// Add an AI provider
 ///
-/// The provider is added to those in the configuration, on all instances and without a restart.
-/// Requires a fresh sign-in.
+/// Applies to all instances, without a restart. Requires a fresh sign-in.
 #[endpoint(POST "/r1/admin/providers", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, requires = Confirmed, errors(WrongState))]
 impl Endpoint for AddProvider {
     type Request = AddProviderRequest;
@@ -85,8 +83,8 @@ impl Endpoint for AddProvider {
 pub struct ChangeProviderRequest {
     #[from(path)]
     pub name: String,
-    /// Base URL. If null, the URL of the public service of this kind. If its scheme, host or port
-    /// changes, the stored keys are removed, so the keys for the new address must be sent along.
+    /// Base URL; null for the public service of this kind. If scheme, host or port changes, the
+    /// stored keys are removed, so the new ones must be sent along.
     #[schema(max_length = 500)]
     pub base_url: Option<Option<String>>,
     /// API keys to add to the existing ones.
@@ -97,15 +95,14 @@ pub struct ChangeProviderRequest {
     pub remove_keys: Option<Vec<String>>,
     #[schema(min_items = 1, max_items = 200)]
     pub models: Option<Vec<String>>,
-    /// Maximum number of requests per minute that each instance sends. If null, there is no limit.
+    /// Maximum requests per minute and instance; null for no limit.
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub requests_per_minute: Option<Option<u32>>,
 }
 
 /// Change an added AI provider
 ///
-/// A provider from the configuration is refused with 409: it can be changed only there. Requires a
-/// fresh sign-in.
+/// Returns 409 for a provider from the configuration. Requires a fresh sign-in.
 #[endpoint(PATCH "/r1/admin/providers/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState, Stale))]
 impl Endpoint for ChangeProvider {
     type Request = ChangeProviderRequest;
@@ -127,8 +124,8 @@ pub struct RemoveProviderRequest {
 
 /// Remove an added AI provider
 ///
-/// Deletes the provider and its keys on all instances. Refused with 409 while models defined by
-/// administrators use the provider. Requires a fresh sign-in.
+/// Deletes the keys as well. Returns 409 while models defined by administrators use it. Requires a
+/// fresh sign-in.
 #[endpoint(DELETE "/r1/admin/providers/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for RemoveProvider {
     type Request = RemoveProviderRequest;
@@ -187,7 +184,7 @@ pub struct ReviveProviderKeyRequest {
 
 /// Reactivate a provider's key
 ///
-/// Reactivates a paused or disabled key, at once and on all instances.
+/// Applies at once, on all instances.
 #[endpoint(POST "/r1/admin/providers/{name}/keys/{id}/revive", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
 impl Endpoint for ReviveProviderKey {
     type Request = ReviveProviderKeyRequest;
@@ -219,7 +216,7 @@ pub struct TestProviderRequest {
 
 /// Test an AI provider
 ///
-/// Requests the provider's list of models, which is free of charge.
+/// Requests the provider's list of models, free of charge.
 #[endpoint(POST "/r1/admin/providers/{name}/test", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
 impl Endpoint for TestProvider {
     type Request = TestProviderRequest;

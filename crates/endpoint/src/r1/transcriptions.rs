@@ -18,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(5 * 60);
 
 #[dto(request)]
 pub struct DictateRequest {
-    /// Workspace in which the text will be used, if the workspace is to pay.
+    /// Workspace of the text, if it is to pay.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(stream)]
@@ -28,15 +28,15 @@ pub struct DictateRequest {
 /// Transcript of a recording.
 #[dto(response)]
 pub struct Dictation {
-    /// Recognised text; empty if no words were recognised.
+    /// Text; empty if no words were recognised.
     pub text: String,
 }
 
 /// Transcribe a recording
 ///
 /// The body is the recording, up to 25 MiB, with its media type as `Content-Type`. Nothing is
-/// stored. If no model is configured (see `transcriptions` in `GET /r1/auth/policy`), the request
-/// is refused with 409 `wrong_state`. The cost is charged as for a call of the gateway.
+/// stored. Returns 409 `wrong_state` if no model is configured (see `transcriptions` in
+/// `GET /r1/auth/policy`). Charged like a call of the gateway.
 #[endpoint(POST "/r1/transcriptions", tag = "uploads", access = Access::User, rate = RateGroup::Upload, deadline = Bound::Fixed(DEADLINE), max_body = Bound::Fixed(MAX_RECORDING_BYTES),
     errors(NotFound, WrongState, TooLarge, TypeRefused, OutOfCredits, BudgetExceeded, QuotaReached, Unavailable))]
 impl Endpoint for Dictate {

@@ -14,21 +14,21 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ReadUsage>(), E
 
 #[dto(request)]
 pub struct ReadUsageRequest {
-    /// First day of the period; by default thirty days ago.
+    /// First day; by default thirty days ago.
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// End of the period. It is not part of the period.
+    /// End, exclusive.
     #[from(query)]
     pub to: Option<Timestamp>,
-    /// Grouping of the usage; by default by day.
+    /// Grouping; by default by day.
     #[from(query)]
     pub group: Option<UsageGrouping>,
     #[from(query)]
     pub key_id: Option<ApiKeyId>,
-    /// Restricts the usage to this model, named as in a response that is grouped by `model`.
+    /// Only this model, named as in a response grouped by `model`.
     #[from(query)]
     pub model: Option<String>,
-    /// User whose usage is shown. Only administrators may name another user.
+    /// User; only administrators may name another one.
     #[from(query)]
     pub user_id: Option<UserId>,
     #[from(page)]
@@ -37,8 +37,8 @@ pub struct ReadUsageRequest {
 
 /// Show AI usage
 ///
-/// Usage in micro-credits and tokens, for whole UTC days. Users get their own usage, and
-/// administrators that of all users unless `user_id` is set.
+/// Usage in micro-credits and tokens, for whole UTC days: the user's own or, for administrators
+/// without `user_id`, that of all users.
 #[endpoint(GET "/r1/usage", tag = "usage", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ReadUsage {
     type Request = ReadUsageRequest;
@@ -55,15 +55,15 @@ impl Endpoint for ReadUsage {
 
 #[dto(request)]
 pub struct ListUsageRequestsRequest {
-    /// Start of the period; by default thirty days ago.
+    /// Start; by default thirty days ago.
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// End of the period. It is not part of the period.
+    /// End, exclusive.
     #[from(query)]
     pub to: Option<Timestamp>,
     #[from(query)]
     pub key_id: Option<ApiKeyId>,
-    /// User whose requests are listed. Only administrators may name another user.
+    /// User; only administrators may name another one.
     #[from(query)]
     pub user_id: Option<UserId>,
     #[from(page)]
@@ -72,8 +72,8 @@ pub struct ListUsageRequestsRequest {
 
 /// List requests to AI models
 ///
-/// Lists one item per request, newest first. Users get their own requests, and administrators those
-/// of all users unless `user_id` is set.
+/// One item per request, newest first: the user's own or, for administrators without `user_id`,
+/// those of all users.
 #[endpoint(GET "/r1/usage/requests", tag = "usage", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ListUsageRequests {
     type Request = ListUsageRequestsRequest;

@@ -27,8 +27,7 @@ pub struct Question {
 
 /// Create a chat completion (OpenAI)
 ///
-/// Models of any provider can be used. With `stream: true`, the response consists of Server-Sent
-/// Events.
+/// For models of any provider. With `stream: true`, responds with Server-Sent Events.
 #[endpoint(POST "/v1/chat/completions", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
 impl Endpoint for CompleteChat {
     type Request = Question;
@@ -41,9 +40,8 @@ impl Endpoint for CompleteChat {
 
 /// Create a response (OpenAI)
 ///
-/// `previous_response_id` and `item_reference` may refer to responses that this server has returned
-/// in the last hour, unless these had `store: false`. `conversation`, `prompt` and `background` are
-/// refused.
+/// `previous_response_id` and `item_reference` may refer to responses of the last hour, unless with
+/// `store: false`. `conversation`, `prompt` and `background` are refused.
 #[endpoint(POST "/v1/responses", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
 impl Endpoint for CreateResponse {
     type Request = Question;
@@ -67,7 +65,7 @@ impl Endpoint for CreateMessage {
 
 /// Count the tokens of a message (Anthropic)
 ///
-/// The number comes from the model's provider, or is an estimate.
+/// The number from the model's provider, or an estimate.
 #[endpoint(POST "/v1/messages/count_tokens", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
 impl Endpoint for CountTokens {
     type Request = Question;

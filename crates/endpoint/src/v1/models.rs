@@ -22,18 +22,18 @@ pub struct ListV1ModelsRequest {
     /// Page size, by default 20. Only in Anthropic's format.
     #[from(query)]
     pub limit: Option<u64>,
-    /// Name of a model; the models before it are listed. Only in Anthropic's format.
+    /// Name of a model; lists those before it. Only in Anthropic's format.
     #[from(query)]
     pub before_id: Option<String>,
-    /// Name of a model; the models after it are listed. Only in Anthropic's format.
+    /// Name of a model; lists those after it. Only in Anthropic's format.
     #[from(query)]
     pub after_id: Option<String>,
 }
 
 /// List the models that this key may call
 ///
-/// The list is in OpenAI's format and not paged. If the header `anthropic-version` is sent, it is
-/// in Anthropic's format and paged.
+/// In OpenAI's format without pages or, with the header `anthropic-version`, in Anthropic's with
+/// pages.
 #[endpoint(GET "/v1/models", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), failure = FailureForm::Gateway)]
 impl Endpoint for ListV1Models {
     type Request = ListV1ModelsRequest;
