@@ -12,17 +12,16 @@ pub struct Message {
     pub conversation_id: ConversationId,
     /// Sequence number of the event that created the message.
     pub seq: i64,
-    /// Number of the message among those of the conversation that are not in threads. For a reply,
-    /// its number in the thread.
+    /// Number of the message outside of threads or, for a reply, in its thread.
     pub no: i64,
     pub client_id: Option<String>,
     pub sender: Sender,
-    /// Text of the message; empty if the message was deleted.
+    /// Text; empty if deleted.
     pub content: String,
     pub status: MessageStatus,
     /// Message that this one replies to.
     pub reply_to: Option<MessageId>,
-    /// Reason why an assistant's message failed, for users.
+    /// Reason why the assistant failed, for users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Model that wrote an assistant's message.
@@ -31,31 +30,31 @@ pub struct Message {
     /// Mentions that the sender has declared.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub mentions: Vec<Mention>,
-    /// Attached files; empty if the message was deleted.
+    /// Attached files; empty if deleted.
     pub attachments: Vec<Upload>,
-    /// Previews of links that are loaded; empty if the message was deleted.
+    /// Loaded link previews; empty if deleted.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub previews: Vec<Preview>,
-    /// Reactions, in the order of their first use; empty if the message was deleted.
+    /// Reactions, by first use; empty if deleted.
     pub reactions: Vec<Reaction>,
-    /// Root message of the thread, if the message is a reply.
+    /// Root message of the thread, for a reply.
     pub thread_id: Option<MessageId>,
-    /// True for a reply that is also shown in the main timeline.
+    /// True if a reply is also in the main timeline.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub also_to_conversation: bool,
-    /// Summary of the replies; null if there are none.
+    /// Summary of the replies; null if none.
     pub thread: Option<ThreadSummary>,
     pub pinned_at: Option<Timestamp>,
-    /// Forwarded message. It is shown only to readers who may read it.
+    /// Forwarded message, only for readers who may read it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub forwarded: Option<Forwarded>,
-    /// Poll, whose question is `content`. Absent if the message was hidden or deleted.
+    /// Poll about the question `content`; absent if the message is hidden or deleted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub poll: Option<Poll>,
-    /// Version of the prompt or answer that is shown. Absent if there is only one.
+    /// Version that is shown; absent if there is only one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub versions: Option<Versions>,
-    /// Tool calls of an assistant's answer, in order. Absent if there are none.
+    /// Tool calls of an answer, in order; absent if none.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub tool_calls: Vec<ToolCall>,
     /// Statistics of a complete answer of an assistant.
@@ -63,8 +62,8 @@ pub struct Message {
     pub answer: Option<AnswerStats>,
     pub edited_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
-    /// Time at which a moderator hid the message. The content is then omitted. The author can read
-    /// it with `GET /r1/messages/{id}/hidden`.
+    /// Time at which a moderator hid the message. The content is omitted; the author reads it with
+    /// `GET /r1/messages/{id}/hidden`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hidden_at: Option<Timestamp>,
     pub created_at: Timestamp,
@@ -133,16 +132,16 @@ pub struct Preview {
     pub url: String,
     pub title: Option<String>,
     pub description: Option<String>,
-    /// Picture, which is at `/files/{id}/preview` for everyone who may read the message.
+    /// Picture at `/files/{id}/preview`, for everyone who may read the message.
     pub image_upload_id: Option<UploadId>,
-    /// Name of the site, or its host name if it has none.
+    /// Name or host name of the site.
     pub site: Option<String>,
 }
 
 /// Reactions to a message with one emoji.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reaction {
-    /// Emoji, or `:name:` of a custom emoji of the workspace.
+    /// Emoji, or `:name:` of a custom one.
     pub emoji: String,
     pub count: u64,
     /// Users who reacted: the first ones, at most 20.
@@ -152,14 +151,14 @@ pub struct Reaction {
 /// Summary of a thread, which is part of its root message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ThreadSummary {
-    /// Number of replies, not counting deleted ones.
+    /// Number of replies, without deleted ones.
     pub reply_count: u64,
-    /// Number of the newest reply, even if it was deleted.
+    /// Number of the newest reply, even if deleted.
     pub last_no: i64,
     pub last_reply_at: Timestamp,
-    /// Participants: the first ones, at most five.
+    /// The first participants, at most five.
     pub participants: Vec<Participant>,
-    /// Time at which the thread was marked as solved; absent if it wasn't.
+    /// Time at which the thread was solved; absent if not.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub solved_at: Option<Timestamp>,
 }
@@ -184,7 +183,7 @@ pub struct Forwarded {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub struct Mention {
     pub kind: MentionKind,
-    /// Id of a user or an assistant; absent for `all` and `here`.
+    /// Id; absent for `all` and `here`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(value_type = Option<String>, format = Uuid)]
     pub id: Option<uuid::Uuid>,
@@ -225,22 +224,22 @@ impl MentionScope {
     }
 }
 
-/// Version of a message in a chat with an assistant, and the number of its versions.
+/// Version of a message in a chat with an assistant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Versions {
-    /// Number of the selected version, starting at 1.
+    /// Number of the selected version, from 1.
     pub index: i64,
     pub count: i64,
 }
 
-/// Duration and usage of an answer. The token counts are the provider's.
+/// Duration and usage of an answer; token counts of the provider.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = AnswerFigures)]
 pub struct AnswerStats {
     /// Time from the request to the first word, in milliseconds.
     pub first_token_ms: Option<u64>,
     pub duration_ms: u64,
-    /// Time that the model thought before the first word, in milliseconds; null if it didn't think.
+    /// Thinking time before the first word, in milliseconds; null if none.
     pub thought_ms: Option<u64>,
     /// Input tokens, including cached ones.
     pub input_tokens: Option<u64>,
@@ -250,16 +249,16 @@ pub struct AnswerStats {
     pub reasoning_tokens: Option<u64>,
     /// Cost in micro-credits; null if it is unknown.
     pub cost: Option<i64>,
-    /// True if the token counts are estimates, because the provider did not report them.
+    /// True if the token counts are estimates.
     pub estimated: bool,
     pub context: AnswerContext,
-    /// Files in the messages that the model was given: the newest first, at most 20.
+    /// Newest files in the messages given to the model, at most 20.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub files: Vec<ContextFile>,
-    /// Result of the search in knowledge files. Absent if the assistant has none.
+    /// Result of the search in knowledge files; absent if there are none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub knowledge: Option<AnswerKnowledge>,
-    /// Citations of knowledge files, which the text contains as `[1]`.
+    /// Citations, which the text contains as `[1]`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub citations: Vec<Citation>,
 }
@@ -329,11 +328,11 @@ pub struct AnswerDetails {
     pub message_id: MessageId,
     /// Model that wrote the answer.
     pub model: Option<String>,
-    /// Statistics of the answer; null while it is being written.
+    /// Statistics; null during the answer.
     pub answer: Option<AnswerStats>,
-    /// Reasoning of the model, if it reports any. Very long reasoning is truncated.
+    /// Reasoning of the model, if reported; truncated if very long.
     pub thinking: Option<String>,
-    /// Tool calls with their complete arguments and results.
+    /// Tool calls with complete arguments and results.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub tool_calls: Vec<ToolCall>,
 }
@@ -342,7 +341,7 @@ pub struct AnswerDetails {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Sender {
     pub kind: SenderKind,
-    /// Id of a user or an assistant; null for the system and for deleted accounts.
+    /// Id; null for the system and for deleted accounts.
     #[schema(value_type = Option<String>, format = Uuid)]
     pub id: Option<uuid::Uuid>,
     pub name: String,

@@ -5,20 +5,20 @@ use utoipa::ToSchema;
 
 use crate::{Timestamp, UserId};
 
-/// Poll to create. Its question is the text of the message.
+/// Poll to create; its question is the message's text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewPoll {
-    /// Options, which must be different and have up to 100 characters.
+    /// Different options of up to 100 characters.
     #[schema(min_items = 2, max_items = 10)]
     pub options: Vec<String>,
     /// True if several options can be chosen.
     #[serde(default)]
     pub multiple: bool,
-    /// True if nobody can see who voted for which option.
+    /// True if nobody sees who voted for which option.
     #[serde(default)]
     pub anonymous: bool,
-    /// End of the poll, at most a year from now. If absent, the author has to close it.
+    /// End, at most a year from now; if absent, the author closes it.
     #[serde(default)]
     pub closes_at: Option<Timestamp>,
 }
@@ -30,9 +30,9 @@ pub struct Poll {
     pub options: Vec<String>,
     /// True if several options can be chosen.
     pub multiple: bool,
-    /// True if nobody can see who voted for which option.
+    /// True if nobody sees who voted for which option.
     pub anonymous: bool,
-    /// End of the poll; absent if the author has to close it.
+    /// End; absent if the author closes it.
     pub closes_at: Option<Timestamp>,
     pub results: PollResults,
 }
@@ -40,12 +40,12 @@ pub struct Poll {
 /// Results of a poll.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PollResults {
-    /// Results of the options, in the same order.
+    /// Results, in the order of the options.
     #[schema(min_items = 2, max_items = 10)]
     pub options: Vec<PollResult>,
     /// Number of users who have voted.
     pub voters: u64,
-    /// Time at which the author closed the poll. Absent if the author hasn't.
+    /// Time at which the author closed the poll; absent if not.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub closed_at: Option<Timestamp>,
 }
@@ -53,7 +53,7 @@ pub struct PollResults {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PollResult {
     pub votes: u64,
-    /// Users who voted for the option: the first ones, at most 20. Empty if the poll is anonymous.
+    /// First users who voted for the option, at most 20; empty if anonymous.
     #[schema(max_items = 20)]
     pub user_ids: Vec<UserId>,
 }
@@ -61,7 +61,7 @@ pub struct PollResult {
 /// Vote of the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OwnVote {
-    /// Zero-based indices of the chosen options; empty if the caller has not voted.
+    /// Zero-based indices of the chosen options; empty without a vote.
     #[schema(max_items = 10)]
     pub choices: Vec<u8>,
 }

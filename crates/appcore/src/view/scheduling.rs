@@ -10,10 +10,10 @@ use crate::{ConversationId, MessageId, ReminderId, ScheduledId, Timestamp, Uploa
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Draft {
     pub conversation_id: ConversationId,
-    /// Root message of the thread that the draft is for; null outside of threads.
+    /// Root message of the thread; null outside of threads.
     #[schema(required)]
     pub thread_id: Option<MessageId>,
-    /// Text of the draft; empty if the draft was deleted.
+    /// Text; empty if the draft was deleted.
     pub content: String,
     /// Message that the draft replies to.
     #[schema(required)]
@@ -26,12 +26,12 @@ pub struct Draft {
 pub struct Scheduled {
     pub id: ScheduledId,
     pub conversation_id: ConversationId,
-    /// `client_id` that the message will have when it is sent.
+    /// `client_id` of the future message.
     pub client_id: String,
     pub content: String,
     #[schema(required)]
     pub reply_to: Option<MessageId>,
-    /// Root message of the thread that the message will be sent to.
+    /// Root message of the thread to send to.
     #[schema(required)]
     pub thread_id: Option<MessageId>,
     pub also_to_conversation: bool,
@@ -39,8 +39,8 @@ pub struct Scheduled {
     pub attachment_ids: Vec<UploadId>,
     pub send_at: Timestamp,
     pub created_at: Timestamp,
-    /// Reason why the message could not be sent; null if it is still pending. A message that has
-    /// failed stays until it is changed, sent or deleted.
+    /// Reason of the failure; null if pending. A failed message stays until it is changed, sent or
+    /// deleted.
     #[schema(required)]
     pub failure: Option<ScheduledFailure>,
 }

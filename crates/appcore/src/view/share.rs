@@ -9,12 +9,12 @@ use crate::{MessageId, ShareId, Timestamp, UserId, WorkspaceId};
 /// Share of a chat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Share {
-    /// Id of the share. The app shows it at `/shared/{id}`.
+    /// Id, for `/shared/{id}` in the app.
     pub id: ShareId,
     /// Number of shared messages.
     pub messages: u64,
     pub created_at: Timestamp,
-    /// Time at which the snapshot was taken.
+    /// Time of the snapshot.
     pub updated_at: Timestamp,
 }
 
@@ -25,7 +25,7 @@ pub struct SharedChat {
     pub workspace_id: WorkspaceId,
     pub title: Option<String>,
     pub shared_by: Sharer,
-    /// Time at which the snapshot was taken.
+    /// Time of the snapshot.
     pub updated_at: Timestamp,
 }
 
@@ -44,7 +44,7 @@ pub struct SharedMessage {
     pub content: String,
     /// Model that wrote an assistant's message.
     pub model: Option<String>,
-    /// Names of the attached files, which are not shared.
+    /// Names of the attached files.
     pub files: Vec<String>,
     pub created_at: Timestamp,
 }

@@ -11,9 +11,9 @@ use crate::{ConversationId, Timestamp};
 pub struct Thread {
     /// Root message.
     pub root: Message,
-    /// Replies, with the oldest first. Deleted replies are included without their content.
+    /// Replies, oldest first; deleted ones without content.
     pub items: Vec<Message>,
-    /// True if there are more replies in the direction of reading.
+    /// True if there are more replies in this direction.
     pub has_more: bool,
     pub own: ThreadPosition,
 }
@@ -22,7 +22,7 @@ pub struct Thread {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ThreadPosition {
     pub following: bool,
-    /// Number of the last reply that the user has read; 0 if the user doesn't follow the thread.
+    /// Number of the last reply read; 0 if the user doesn't follow the thread.
     pub read_no: i64,
     pub unread: i64,
 }

@@ -27,21 +27,20 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 pub struct PutDraftRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Text of the draft, at most as long as a message may be. An empty text deletes the draft.
+    /// Text, at most as long as a message; empty to delete the draft.
     pub content: String,
     /// Root message of the thread that the draft belongs to.
     pub thread_id: Option<MessageId>,
     /// Message that the draft replies to.
     pub reply_to: Option<MessageId>,
-    /// Time of the last edit, for a draft that is uploaded some time after it. If omitted or in the
-    /// future, the server's time is used.
+    /// Time of the last edit, for a later upload; by default or if in the future, now.
     pub updated_at: Option<Timestamp>,
 }
 
 /// Store a draft
 ///
-/// The caller's other connections receive `draft.updated`. If another device has stored a more
-/// recent edit, nothing is changed and that draft is returned.
+/// The caller's other connections receive `draft.updated`. A more recent edit of another device is
+/// kept and returned.
 #[endpoint(PUT "/r1/conversations/{id}/draft", tag = "drafts", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded, TooMany))]
 impl Endpoint for PutDraft {
     type Request = PutDraftRequest;
@@ -75,7 +74,7 @@ impl Endpoint for ListDrafts {
 
 #[dto(request)]
 pub struct ListScheduledRequest {
-    /// Restricts the list to messages in this conversation.
+    /// Only messages in this conversation.
     #[from(query)]
     pub conversation_id: Option<ConversationId>,
     #[from(page)]
@@ -84,8 +83,8 @@ pub struct ListScheduledRequest {
 
 /// List your scheduled messages
 ///
-/// The message with the earliest send time is first. Messages are scheduled by `POST
-/// /r1/conversations/{id}/messages` with `send_at`.
+/// By send time, earliest first. Scheduled by `POST /r1/conversations/{id}/messages` with
+/// `send_at`.
 #[endpoint(GET "/r1/scheduled", tag = "drafts", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListScheduled {
     type Request = ListScheduledRequest;
@@ -120,14 +119,13 @@ pub struct ChangeScheduledRequest {
     pub content: Option<String>,
     #[validate(length(max = 100))]
     pub mentions: Option<Vec<Mention>>,
-    /// New send time, between 10 seconds and a year from now.
+    /// New send time, from 10 seconds to a year from now.
     pub send_at: Option<Timestamp>,
 }
 
 /// Change a scheduled message
 ///
-/// A message that failed at its send time is scheduled again. The request is refused while the
-/// message is being sent.
+/// Schedules a failed message again. Refused while it is being sent.
 #[endpoint(PATCH "/r1/scheduled/{id}", tag = "drafts", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded, WrongState, NotAMember))]
 impl Endpoint for ChangeScheduled {
     type Request = ChangeScheduledRequest;
@@ -152,7 +150,7 @@ impl Endpoint for SendScheduled {
 
 /// Delete a scheduled message
 ///
-/// The request is refused while the message is being sent.
+/// Refused while it is being sent.
 #[endpoint(DELETE "/r1/scheduled/{id}", tag = "drafts", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for DeleteScheduled {
     type Request = ScheduledRequest;

@@ -45,42 +45,39 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 pub struct SendMessageRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Idempotency key chosen by the client. If it was used before, the request returns the message
-    /// that was sent then.
+    /// Idempotency key. A repeated request returns the earlier message.
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$")]
     pub client_id: String,
-    /// Text of the message. It may be empty if there are attachments. The maximum length is 5,000
-    /// characters, or 100,000 in an `assistant` conversation, unless the operator has configured
-    /// other limits (see `GET /r1/auth/policy`). Control characters other than line breaks and tabs
-    /// are removed, and CR LF is replaced by LF.
+    /// Text; may be empty if there are attachments. At most 5,000 characters, or 100,000 in an
+    /// `assistant` conversation, unless the operator has set other limits (see
+    /// `GET /r1/auth/policy`). Control characters except line breaks and tabs are removed, and CR
+    /// LF becomes LF.
     pub content: String,
     pub reply_to: Option<MessageId>,
-    /// Mentions, at most 100. Mentions of kind `user` and `assistant` have an `id`. `all` mentions
-    /// every member, and `here` all members who are online.
+    /// Mentions, at most 100. `user` and `assistant` have an `id`; `all` mentions every member, and
+    /// `here` those who are online.
     #[validate(length(max = 100))]
     pub mentions: Option<Vec<Mention>>,
-    /// True to confirm that `all` or `here` mentions more than 20 users.
+    /// True to confirm an `all` or `here` for more than 20 users.
     pub confirm: Option<bool>,
-    /// Uploads of the caller (`POST /r1/uploads`) to attach, in display order.
+    /// Uploads of the caller to attach, in display order.
     #[validate(length(max = 10))]
     pub attachment_ids: Option<Vec<UploadId>>,
-    /// Model for the answer, if the message addresses an assistant that lets users choose one.
-    /// Defaults to the model of the chat or the assistant.
+    /// Model for the answer, if the assistant lets users choose one. Defaults to that of the chat
+    /// or the assistant.
     pub model: Option<String>,
-    /// Root message of the thread to reply in. Chats with assistants have no threads.
+    /// Root message of the thread to reply in. Not in chats with assistants.
     pub thread_id: Option<MessageId>,
-    /// If true, a reply in a thread is shown in the main timeline as well.
+    /// True to show a reply in the main timeline as well.
     pub also_to_conversation: Option<bool>,
     /// Message to forward. The sender must be able to read it.
     pub forward_of: Option<MessageId>,
-    /// If false, links are not previewed. Otherwise they are, unless the sender or the workspace
-    /// has disabled previews.
+    /// False to show no link previews. The sender or the workspace may have disabled them anyway.
     pub previews: Option<bool>,
-    /// Options of a poll, whose question is `content`. Not available in chats with assistants, nor
-    /// together with `send_at`.
+    /// Poll about the question `content`. Not in chats with assistants, nor together with
+    /// `send_at`.
     pub poll: Option<NewPoll>,
-    /// Time to send the message, between 10 seconds and a year from now. If omitted, it is sent at
-    /// once.
+    /// Time to send the message, from 10 seconds to a year from now; by default at once.
     pub send_at: Option<Timestamp>,
 }
 
@@ -94,11 +91,11 @@ pub enum SentMessage {
 
 /// Send a message
 ///
-/// Returns 201 for a new message. If the `client_id` was used before, returns 200 with the earlier
-/// message. In an `assistant` conversation every message is answered. Elsewhere, the first three
-/// assistants of the workspace that are mentioned (`@name` or `mentions`) answer. A message to an
-/// assistant is refused while the caller has 20 unfinished answers. With `send_at` the message is
-/// scheduled (202); see `GET /r1/scheduled`.
+/// Returns 201 for a new message, or 200 with the earlier message for a known `client_id`. With
+/// `send_at` the message is scheduled (202; see `GET /r1/scheduled`). In an `assistant`
+/// conversation every message is answered. Elsewhere, the first three assistants of the workspace
+/// that are mentioned (`@name` or `mentions`) answer. A message to an assistant is refused while
+/// the caller has 20 unfinished answers.
 #[endpoint(POST "/r1/conversations/{id}/messages", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status(201, 200, 202), errors(Forbidden, NotAMember, Archived, ConfirmMention, TooMany, TooManyAnswers, QuotaExceeded, SlowMode, WordRefused))]
 impl Endpoint for SendMessage {
     type Request = SendMessageRequest;
@@ -144,16 +141,16 @@ impl Endpoint for SendMessage {
 pub struct ListMessagesRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Sequence number; the newest messages before it are listed.
+    /// Sequence number; lists the newest messages before it.
     #[from(query)]
     pub before_seq: Option<i64>,
-    /// Sequence number; the oldest messages after it are listed.
+    /// Sequence number; lists the oldest messages after it.
     #[from(query)]
     pub after_seq: Option<i64>,
-    /// Restricts the list to messages sent at or after this time.
+    /// Only messages sent at or after this time.
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// Restricts the list to messages sent before this time.
+    /// Only messages sent before this time.
     #[from(query)]
     pub to: Option<Timestamp>,
     /// Maximum number of messages, at most 200.
@@ -163,7 +160,7 @@ pub struct ListMessagesRequest {
 
 /// List the messages of a conversation
 ///
-/// The oldest message is first. Without a cursor, the newest messages are listed.
+/// Oldest first. Without a cursor, the newest messages are listed.
 #[endpoint(GET "/r1/conversations/{id}/messages", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListMessages {
     type Request = ListMessagesRequest;
@@ -192,8 +189,7 @@ pub struct MessageRequest {
 pub struct ShowMessageRequest {
     #[from(path)]
     pub id: MessageId,
-    /// Number of messages to include before and after the message, from 1 to 100. If omitted, only
-    /// the message is returned.
+    /// Number of messages to include before and after, from 1 to 100. By default none.
     #[from(query)]
     pub around: Option<u64>,
 }
@@ -208,7 +204,7 @@ pub enum ShownMessage {
 
 /// Show a message
 ///
-/// With `around`, returns the same as `GET /r1/messages/{id}/around`.
+/// With `around`, like `GET /r1/messages/{id}/around`.
 #[endpoint(GET "/r1/messages/{id}", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowMessage {
     type Request = ShowMessageRequest;
@@ -231,17 +227,17 @@ pub struct EditMessageRequest {
     pub id: MessageId,
     #[schema(min_length = 1)]
     pub content: String,
-    /// New mentions, in the same form as for sending. If omitted, the mentions stay unchanged.
+    /// New mentions; if omitted, they stay unchanged.
     #[validate(length(max = 100))]
     pub mentions: Option<Vec<Mention>>,
-    /// True to confirm that a newly added `all` or `here` mentions more than 20 users.
+    /// True to confirm a new `all` or `here` for more than 20 users.
     pub confirm: Option<bool>,
 }
 
 /// Edit your message
 ///
-/// Users who are newly mentioned are notified, and notifications of mentions that were removed are
-/// withdrawn. Assistants don't answer again.
+/// Newly mentioned users are notified; notifications of removed mentions are withdrawn. Assistants
+/// don't answer again.
 #[endpoint(PATCH "/r1/messages/{id}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, ConfirmMention, WrongState, WordRefused))]
 impl Endpoint for EditMessage {
     type Request = EditMessageRequest;
@@ -261,15 +257,15 @@ pub struct AskAgainRequest {
     pub id: MessageId,
     #[schema(min_length = 1)]
     pub content: String,
-    /// Model for the answer. Defaults to the model of the chat or the assistant.
+    /// Model for the answer. Defaults to that of the chat or the assistant.
     pub model: Option<String>,
 }
 
 /// Edit your prompt and regenerate the answer
 ///
-/// Available in an `assistant` conversation. The message keeps its id and sequence number, and the
-/// previous text becomes a version of it. The messages that follow it are hidden until that version
-/// is shown again. Refused while the assistant is answering.
+/// Only in an `assistant` conversation. The message keeps its id and sequence number; the previous
+/// text becomes a version, and the messages after it are hidden until that version is shown again.
+/// Refused while the assistant is answering.
 #[endpoint(POST "/r1/messages/{id}/versions", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status = 201, errors(Forbidden, WrongState, TooManyAnswers))]
 impl Endpoint for AskAgain {
     type Request = AskAgainRequest;
@@ -293,7 +289,7 @@ pub struct ShowVersionRequest {
 
 /// Show another version of a prompt or an answer
 ///
-/// The messages that followed that version are shown again as well. Refused while the assistant is
+/// The messages that followed that version are shown again. Refused while the assistant is
 /// answering.
 #[endpoint(PUT "/r1/messages/{id}/version", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for ShowVersion {
@@ -334,15 +330,14 @@ impl Endpoint for StopMessage {
 pub struct RegenerateMessageRequest {
     #[from(path)]
     pub id: MessageId,
-    /// Model for the answer. Defaults to the model of the chat or the assistant.
+    /// Model for the answer. Defaults to that of the chat or the assistant.
     pub model: Option<String>,
 }
 
 /// Regenerate an assistant's answer
 ///
 /// The same message is reset, and events deliver the new answer. In an `assistant` conversation,
-/// the previous answer becomes a version of the message, and the messages that follow it are
-/// hidden.
+/// the previous answer becomes a version, and the messages after it are hidden.
 #[endpoint(POST "/r1/messages/{id}/regenerate", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(WrongState, TooManyAnswers))]
 impl Endpoint for RegenerateMessage {
     type Request = RegenerateMessageRequest;
@@ -364,12 +359,11 @@ pub struct CompareAnswerRequest {
 
 /// Answer the same prompt with another model
 ///
-/// Available in an `assistant` conversation, while the first answer is in progress or after it is
-/// complete. The response is the other model's answer, which is a message that is not listed.
-/// Viewers receive `message.delta`, `message.thought` and `message.tool_call` with its id, and
-/// `message.compared`. It can be stopped like any other answer. When both answers are complete, the
-/// second one becomes a version of the first, which `PUT /r1/messages/{id}/version` shows; its own
-/// id then refers to a deleted message. Only one comparison at a time is possible.
+/// Only in an `assistant` conversation, during the first answer or after it, one at a time. The
+/// response is the other model's answer, a message that is not listed. Viewers receive
+/// `message.delta`, `message.thought` and `message.tool_call` with its id, and `message.compared`.
+/// It can be stopped like any answer. When both are complete, the second becomes a version of the
+/// first (`PUT /r1/messages/{id}/version`), and its own id refers to a deleted message.
 #[endpoint(POST "/r1/messages/{id}/compare", tag = "messages", access = Access::User, rate = RateGroup::Write, status = 201, errors(WrongState, TooManyAnswers))]
 impl Endpoint for CompareAnswer {
     type Request = CompareAnswerRequest;
@@ -390,18 +384,16 @@ pub struct DecideToolCallRequest {
     pub call_id: ToolCallId,
     pub decision: ToolDecision,
     /// Arguments that replace those of the model, with `allow`. They must match the tool's schema.
-    /// `ToolCall.is_edited` is then set.
     #[schema(value_type = Option<Object>)]
     pub arguments: Option<serde_json::Map<String, serde_json::Value>>,
-    /// With `allow`: if true, the assistant may call this tool for the caller without confirmation
-    /// from now on.
+    /// With `allow`: true to call this tool for the caller without confirmation from now on.
     pub remember: Option<bool>,
 }
 
 /// Allow or deny a tool call
 ///
-/// Allowed to the user who asked the assistant, while the call is pending (`status` is `waiting`).
-/// The answer continues when all of its calls are decided.
+/// Allowed to the user who asked, while `status` is `waiting`. The answer continues when all of its
+/// calls are decided.
 #[endpoint(POST "/r1/messages/{id}/tool_calls/{call_id}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState))]
 impl Endpoint for DecideToolCall {
     type Request = DecideToolCallRequest;
@@ -424,7 +416,7 @@ pub struct ToolCallRequest {
 
 /// Show a tool call
 ///
-/// Allowed to the user who asked the assistant. Returns the complete arguments and their schema.
+/// Allowed to the user who asked. Returns the complete arguments and their schema.
 #[endpoint(GET "/r1/messages/{id}/tool_calls/{call_id}", tag = "messages", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ShowToolCall {
     type Request = ToolCallRequest;
@@ -448,8 +440,7 @@ pub struct ShowToolPictureRequest {
 
 /// Show an image of a tool result
 ///
-/// The image has the reduced size in which it is sent to models. Allowed to users who can read the
-/// answer.
+/// The image in the reduced size that models get. Allowed to readers of the answer.
 #[endpoint(GET "/r1/messages/{id}/tool_calls/{call_id}/pictures/{number}", tag = "messages", access = Access::User, rate = RateGroup::Read, content("application/octet-stream"))]
 impl Endpoint for ShowToolPicture {
     type Request = ShowToolPictureRequest;
@@ -466,8 +457,7 @@ impl Endpoint for ShowToolPicture {
 
 /// Show the details of an answer
 ///
-/// Returns the duration, the usage and the model's reasoning, for the version of the answer that is
-/// shown.
+/// Duration, usage and reasoning of the version of the answer that is shown.
 #[endpoint(GET "/r1/messages/{id}/details", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowAnswerDetails {
     type Request = MessageRequest;

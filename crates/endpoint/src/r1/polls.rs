@@ -33,16 +33,16 @@ impl Endpoint for GetOwnVote {
 pub struct CastVoteRequest {
     #[from(path)]
     pub id: MessageId,
-    /// Zero-based indices of the chosen options. Only one is allowed unless the poll is `multiple`.
-    /// An empty list withdraws the vote.
+    /// Zero-based indices of the chosen options: one, unless the poll is `multiple`. Empty to
+    /// withdraw the vote.
     #[validate(length(max = 10))]
     pub choices: Vec<u8>,
 }
 
 /// Vote in a poll
 ///
-/// Replaces the caller's earlier vote. If the poll is closed, the request is refused with 409
-/// `wrong_state`. If the poll is `anonymous`, nobody can see who voted for which option.
+/// Replaces the earlier vote. Returns 409 `wrong_state` if the poll is closed. Nobody sees who
+/// voted for which option of an `anonymous` poll.
 #[endpoint(PUT "/r1/messages/{id}/vote", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, WrongState))]
 impl Endpoint for CastVote {
     type Request = CastVoteRequest;
@@ -55,7 +55,7 @@ impl Endpoint for CastVote {
 
 /// Close a poll
 ///
-/// Allowed to its author. A closed poll can't be reopened.
+/// Allowed to its author. It can't be reopened.
 #[endpoint(PUT "/r1/messages/{id}/closed", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, WrongState))]
 impl Endpoint for ClosePoll {
     type Request = PollRequest;

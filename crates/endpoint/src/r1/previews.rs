@@ -22,8 +22,8 @@ pub struct RemovePreviewsRequest {
 
 /// Remove the link previews of your message
 ///
-/// Removes them for everybody. There are previews again only if an edit adds a link to the message
-/// after it had none.
+/// Applies to everybody. There are previews again only if an edit adds a link to a message without
+/// links.
 #[endpoint(DELETE "/r1/messages/{id}/previews", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden))]
 impl Endpoint for RemovePreviews {
     type Request = RemovePreviewsRequest;

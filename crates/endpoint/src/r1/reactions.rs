@@ -26,14 +26,14 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 pub struct ReactionRequest {
     #[from(path)]
     pub id: MessageId,
-    /// Single emoji, or `:name:` of a custom emoji of the workspace; percent-encoded.
+    /// Emoji, or `:name:` of a custom one; percent-encoded.
     #[from(path)]
     pub emoji: String,
 }
 
 /// Add a reaction to a message
 ///
-/// Idempotent. A message can have up to 50 different reactions.
+/// Idempotent. At most 50 different reactions per message.
 #[endpoint(PUT "/r1/messages/{id}/reactions/{emoji}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, TooMany))]
 impl Endpoint for AddReaction {
     type Request = ReactionRequest;
@@ -63,8 +63,7 @@ pub struct MarkRequest {
 
 /// Pin a message
 ///
-/// Allowed to members who may send messages in the conversation. A conversation can have up to 100
-/// pinned messages.
+/// Allowed to members who may send messages. At most 100 pinned messages per conversation.
 #[endpoint(PUT "/r1/messages/{id}/pin", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, TooMany))]
 impl Endpoint for PinMessage {
     type Request = MarkRequest;
@@ -96,7 +95,7 @@ pub struct ListPinsRequest {
 
 /// List the pinned messages of a conversation
 ///
-/// The message that was pinned last is first.
+/// Last pinned first.
 #[endpoint(GET "/r1/conversations/{id}/pins", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListPins {
     type Request = ListPinsRequest;
@@ -109,7 +108,7 @@ impl Endpoint for ListPins {
 
 /// Save a message
 ///
-/// Only the caller can see this. A user can have up to 10,000 saved messages.
+/// Private to the caller. At most 10,000 saved messages.
 #[endpoint(PUT "/r1/messages/{id}/saved", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(TooMany))]
 impl Endpoint for SaveMessage {
     type Request = MarkRequest;
@@ -152,8 +151,7 @@ pub struct ListSavedRequest {
 
 /// List your saved messages
 ///
-/// The message that was saved last is first. Messages that the caller can no longer read are
-/// omitted.
+/// Last saved first, without messages that the caller can no longer read.
 #[endpoint(GET "/r1/saved", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListSaved {
     type Request = ListSavedRequest;

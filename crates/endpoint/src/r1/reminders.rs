@@ -17,17 +17,17 @@ pub(crate) const ENDPOINTS: &[EndpointDef] =
 pub struct CreateReminderRequest {
     #[from(path)]
     pub id: MessageId,
-    /// Time of the reminder, at most one year from now.
+    /// Time, at most one year from now.
     pub at: Timestamp,
-    /// Text of the reminder, at most 200 characters.
+    /// Text, at most 200 characters.
     #[schema(max_length = 200)]
     pub note: Option<String>,
 }
 
 /// Create a reminder of a message
 ///
-/// At the time of the reminder, the caller's connections receive `notification` with the kind
-/// `reminder`, unless the message has been deleted.
+/// At that time, the caller's connections receive `notification` of kind `reminder`, unless the
+/// message was deleted.
 #[endpoint(POST "/r1/messages/{id}/reminders", tag = "drafts", access = Access::User, rate = RateGroup::Write, status = 201, errors(QuotaExceeded, TooMany))]
 impl Endpoint for CreateReminder {
     type Request = CreateReminderRequest;
@@ -47,8 +47,7 @@ pub struct ListRemindersRequest {
 
 /// List your reminders
 ///
-/// The earliest reminder is first. Reminders of messages that the caller can no longer read are
-/// omitted.
+/// Earliest first, without messages that the caller can no longer read.
 #[endpoint(GET "/r1/reminders", tag = "drafts", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListReminders {
     type Request = ListRemindersRequest;

@@ -27,7 +27,7 @@ pub struct ShareRequest {
 /// Sharing state of a chat.
 #[dto(response)]
 pub struct ConversationShare {
-    /// Share of the chat; null if it isn't shared.
+    /// Share of the chat; null if none.
     pub share: Option<Share>,
 }
 
@@ -45,10 +45,9 @@ impl Endpoint for ShowShare {
 
 /// Share a chat with an assistant
 ///
-/// Creates a snapshot of the chat, which members of its workspace except guests can read through a
-/// link. It contains at most the newest 1,000 messages. Sharing the chat again updates the snapshot
-/// and keeps the link. Messages that are deleted or hidden later disappear from the snapshot.
-/// Attachments are named but not shared.
+/// Creates a snapshot of at most the newest 1,000 messages. Members of the workspace except guests
+/// can read it through a link. Sharing again updates it and keeps the link. Messages that are
+/// deleted or hidden later disappear. Attachments are only named.
 #[endpoint(PUT "/r1/conversations/{id}/share", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(NotAMember, WrongState))]
 impl Endpoint for ShareConversation {
     type Request = ShareRequest;
@@ -61,7 +60,7 @@ impl Endpoint for ShareConversation {
 
 /// Stop sharing a chat
 ///
-/// The link becomes invalid. Sharing the chat again creates another link.
+/// The link becomes invalid. A new share has another link.
 #[endpoint(DELETE "/r1/conversations/{id}/share", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(NotAMember))]
 impl Endpoint for UnshareConversation {
     type Request = ShareRequest;

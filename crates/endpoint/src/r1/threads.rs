@@ -32,10 +32,10 @@ pub struct ShowThreadRequest {
     /// Root message of the thread.
     #[from(path)]
     pub id: MessageId,
-    /// Number of a reply; the oldest replies after it are listed.
+    /// Number of a reply; lists the oldest replies after it.
     #[from(query)]
     pub after_no: Option<i64>,
-    /// Number of a reply; the newest replies before it are listed.
+    /// Number of a reply; lists the newest replies before it.
     #[from(query)]
     pub before_no: Option<i64>,
     /// Maximum number of replies, at most 200.
@@ -45,7 +45,7 @@ pub struct ShowThreadRequest {
 
 /// Show a thread
 ///
-/// The oldest reply is first. Without `after_no` and `before_no`, the newest replies are listed.
+/// Oldest first. Without `after_no` and `before_no`, the newest replies.
 #[endpoint(GET "/r1/messages/{id}/thread", tag = "threads", access = Access::User, rate = RateGroup::Read, errors(WrongState))]
 impl Endpoint for ShowThread {
     type Request = ShowThreadRequest;
@@ -89,8 +89,8 @@ pub struct ListThreadsRequest {
 
 /// List the threads that you follow
 ///
-/// The thread with the newest reply is first. Users follow a thread when they reply in it, when
-/// they are mentioned in it, when they have written its root message, or on request.
+/// Newest reply first. Users follow a thread when they reply, are mentioned, have written its root
+/// message, or on request.
 #[endpoint(GET "/r1/threads", tag = "threads", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListThreads {
     type Request = ListThreadsRequest;
@@ -147,8 +147,7 @@ pub struct ReadThreadRequest {
 
 /// Mark a thread as read up to a reply
 ///
-/// The read position never moves back. For users who don't follow the thread, the request has no
-/// effect.
+/// Never moves back. No effect for users who don't follow the thread.
 #[endpoint(POST "/r1/messages/{id}/thread/read", tag = "threads", access = Access::User, rate = RateGroup::Write, errors(NotAMember, WrongState))]
 impl Endpoint for ReadThread {
     type Request = ReadThreadRequest;
@@ -185,14 +184,14 @@ impl Endpoint for ReopenThread {
 pub struct ShowNeighboursRequest {
     #[from(path)]
     pub id: MessageId,
-    /// Number of messages before and after the message, from 1 to 100; by default 20.
+    /// Messages before and after, from 1 to 100; by default 20.
     #[from(query)]
     pub count: Option<u64>,
 }
 
 /// Show a message with its neighbours
 ///
-/// The neighbours of a reply are the replies around it in its thread.
+/// For a reply, the replies around it in its thread.
 #[endpoint(GET "/r1/messages/{id}/around", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowNeighbours {
     type Request = ShowNeighboursRequest;
