@@ -96,8 +96,7 @@ pub enum DurableBody {
         history: HistoryScope,
         slow_mode_seconds: i64,
         assistants: Vec<AssistantMember>,
-        /// Model that is selected for a chat with an assistant. Absent if the assistant's own model
-        /// is used.
+        /// Selected model; absent if it is the assistant's own.
         #[serde(skip_serializing_if = "Option::is_none")]
         model: Option<String>,
     },

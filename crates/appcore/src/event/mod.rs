@@ -91,7 +91,7 @@ pub enum Event {
         conversation_id: ConversationId,
         #[schema(required)]
         thread_id: Option<MessageId>,
-        /// Text of the draft; empty if the draft was deleted.
+        /// Text; empty if the draft was deleted.
         content: String,
         #[schema(required)]
         reply_to: Option<MessageId>,

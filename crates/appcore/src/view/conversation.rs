@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{ConversationCapabilities, ConversationKind, Message, Picture, PresenceStatus, stored_by_name};
 use crate::{AssistantId, ConversationId, SectionId, Timestamp, UserId, WorkspaceId};
 
-/// Conversation, as shown to a member or to a user who may join it.
+/// Conversation, for a member or a user who may join it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Conversation {
     pub id: ConversationId,
@@ -16,37 +16,36 @@ pub struct Conversation {
     pub workspace_id: WorkspaceId,
     pub title: Option<String>,
     pub topic: Option<String>,
-    /// Sequence number of the newest durable event; 0 if there is none.
+    /// Sequence number of the newest durable event; 0 if none.
     pub last_seq: i64,
-    /// Number of messages after the last one that the caller has read or written.
+    /// Number of messages after the last one read or written by the caller.
     pub unread: i64,
     /// Sequence number up to which the caller has read.
     pub read_seq: i64,
-    /// Membership of the caller. Null in a public channel that the caller has not joined.
+    /// Membership of the caller; null in a public channel not joined.
     pub own: Option<OwnMembership>,
-    /// Number of members. It also counts those that `members` doesn't list.
+    /// Number of all members, also those not in `members`.
     pub member_count: u64,
     /// Members who may post.
     pub posting: Posting,
     /// Members who may mention everybody.
     pub mention_all: MentionAll,
-    /// Earlier messages that a member who joins later can see: all of them, or none.
+    /// Earlier messages that later members can see: all or none.
     pub history: HistoryScope,
-    /// Minimum time between two messages of a member, in seconds; 0 if slow mode is off. Members
-    /// who manage the channel are exempt.
+    /// Slow mode: seconds between two messages of a member, 0 if off. Members who manage the
+    /// channel are exempt.
     pub slow_mode_seconds: i64,
-    /// True for the default channel, which all members of the workspace join.
+    /// True for the default channel, which all members join.
     pub is_default: bool,
-    /// Time at which the channel was archived. Since then it is read-only.
+    /// Time of archiving; the channel is then read-only.
     pub archived_at: Option<Timestamp>,
     pub last_message: Option<Message>,
-    /// Some of the members: at most 20, owners first, then by name.
+    /// Up to 20 members, owners first, then by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members: Option<Vec<Member>>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub assistants: Vec<AssistantMember>,
-    /// Model that is selected for a chat with an assistant. Absent if the assistant's own model is
-    /// used.
+    /// Selected model; absent if it is the assistant's own.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub model: Option<String>,
     pub created_at: Timestamp,
@@ -60,9 +59,9 @@ pub struct OwnMembership {
     pub role: MemberRole,
     /// Sequence number up to which the user has read.
     pub read_seq: i64,
-    /// Number of messages after the last one that the user has read or written.
+    /// Number of messages after the last one read or written by the user.
     pub unread: i64,
-    /// Number of unread messages that mention the user; counted up to 1,000.
+    /// Number of unread messages that mention the user, up to 1,000.
     pub unread_mentions: i64,
     #[serde(flatten)]
     pub settings: OwnSettings,
@@ -72,7 +71,7 @@ pub struct OwnMembership {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OwnSettings {
     pub notify: Notify,
-    /// True if `notify` was set for this conversation. Otherwise it is the user's general setting.
+    /// True if `notify` was set here, false if it is the general setting.
     #[serde(default)]
     pub notify_chosen: bool,
     pub muted_until: Option<Timestamp>,
@@ -80,7 +79,7 @@ pub struct OwnSettings {
     pub section_id: Option<SectionId>,
 }
 
-/// Messages of a conversation of which the user is notified.
+/// Messages that the user is notified of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Notify {
@@ -98,7 +97,7 @@ pub enum Posting {
     Admins,
 }
 
-/// Members who may mention everybody in a conversation, by `@all` or `@here`.
+/// Members who may mention everybody (`@all`, `@here`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MentionAll {
@@ -134,7 +133,7 @@ pub struct Member {
     pub read_seq: i64,
     pub delivered_seq: i64,
     pub joined_at: Timestamp,
-    /// Presence at the time of the response. Later changes are sent as `presence` events.
+    /// Presence now; changes are sent as `presence` events.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub presence: Option<PresenceStatus>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -147,7 +146,7 @@ pub struct AssistantMember {
     pub id: AssistantId,
     pub name: String,
     pub model: Option<String>,
-    /// True if users may choose another model for a chat or a question.
+    /// True if users may choose another model.
     pub model_choice: bool,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub picture: Option<Picture>,

@@ -39,19 +39,18 @@ pub struct Capabilities {
     pub is_pair: bool,
     /// True if the conversation has an owner, who is at first its creator.
     pub has_owner: bool,
-    /// True if all members of the workspace except guests may read and join the conversation.
+    /// True if all members of the workspace except guests may read and join.
     pub is_open: bool,
     /// True if the owner and admins set the title and the topic.
     pub is_managed: bool,
-    /// True if the members are fixed: they can't be added or removed, nor leave.
+    /// True if members can't be added or removed, nor leave.
     pub fixed_members: bool,
     /// True if the conversation needs a title, can be archived, and is also managed by those admins
     /// of the workspace who may read it.
     pub is_channel: bool,
     /// True if assistants can be members.
     pub allows_assistants: bool,
-    /// True if the conversation's assistant answers every message. In other conversations,
-    /// assistants answer only when mentioned.
+    /// True if the assistant answers every message; elsewhere only when mentioned.
     pub asks_every_message: bool,
     /// True if the conversation can be created so that members don't see messages from before they
     /// joined.
@@ -61,23 +60,21 @@ pub struct Capabilities {
     pub members_are_durable: bool,
 }
 
-/// Capabilities of a kind of conversation. They depend only on the kind, and not on the caller.
+/// Capabilities of a kind of conversation, independent of the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConversationCapabilities {
-    /// True if the conversation is between two users. Each of them sees the other's name and
-    /// picture as those of the conversation.
+    /// True if it is between two users, each of whom sees the other's name and picture.
     pub is_pair: bool,
-    /// True if the user who created the conversation is its only member.
+    /// True if its creator is the only member.
     pub is_personal: bool,
-    /// True if all members of the workspace except guests may read and join the conversation.
+    /// True if all members of the workspace except guests may read and join.
     pub is_open: bool,
-    /// True if the conversation has a title, can be archived, and is also managed by those admins
-    /// of the workspace who may read it.
+    /// True if it has a title, can be archived, and is managed also by admins of the workspace who
+    /// may read it.
     pub is_channel: bool,
-    /// True if the members are fixed: they can't be added or removed, nor leave.
+    /// True if members can't be added or removed, nor leave.
     pub fixed_members: bool,
-    /// True if the conversation's assistant answers every message. In other conversations,
-    /// assistants answer only when mentioned.
+    /// True if the assistant answers every message; elsewhere only when mentioned.
     pub asks_every_message: bool,
 }
 

@@ -23,7 +23,7 @@ pub struct Export {
     pub tool_connections: Vec<ExportedToolConnection>,
     pub workspaces: Vec<Workspace>,
     pub conversations: Vec<ExportedConversation>,
-    /// Messages written by the user. Messages of others are not included.
+    /// Messages written by the user.
     pub messages: Vec<Message>,
     pub notes: Vec<Note>,
 }
@@ -61,13 +61,13 @@ pub struct ExportedPasskey {
     pub last_used_at: Option<Timestamp>,
 }
 
-/// Account of a tool server that the user has connected for assistants.
+/// Tool server account that the user has connected.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ExportedToolConnection {
     /// Name of the tool server.
     pub server: String,
     pub connected_at: Timestamp,
-    /// True if the user has to sign in to the tool server again.
+    /// True if the user has to sign in to it again.
     pub is_expired: bool,
 }
 

@@ -18,7 +18,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 /// Join a public channel
 ///
-/// Returns 200 for users who are already members as well.
+/// Returns 200 for members as well.
 #[endpoint(POST "/r1/conversations/{id}/join", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Archived, Removed))]
 impl Endpoint for JoinConversation {
     type Request = ConversationRequest;
@@ -31,8 +31,8 @@ impl Endpoint for JoinConversation {
 
 /// Archive a channel
 ///
-/// An archived channel is read-only: sending and editing are refused with `archived`. Allowed to
-/// users who manage the channel.
+/// An archived channel is read-only: changes are refused with `archived`. Allowed to users who
+/// manage the channel.
 #[endpoint(POST "/r1/conversations/{id}/archive", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel, WrongState))]
 impl Endpoint for ArchiveConversation {
     type Request = ConversationRequest;
@@ -63,9 +63,8 @@ pub struct ConvertConversationRequest {
 
 /// Convert a conversation
 ///
-/// A group becomes a private channel, a private channel a public one, and a public channel a
-/// private one. Allowed to the owner, and to admins of the workspace who can see the channel. A
-/// system message records the change.
+/// Turns a group into a private channel, and changes channels between private and public. Allowed
+/// to the owner, and to admins of the workspace who can see it. Recorded by a system message.
 #[endpoint(POST "/r1/conversations/{id}/convert", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel, NameTaken, Archived, WrongState))]
 impl Endpoint for ConvertConversation {
     type Request = ConvertConversationRequest;

@@ -66,8 +66,7 @@ impl FromText for ConversationScope {
 pub struct ListConversationsRequest {
     #[from(query)]
     pub scope: Option<ConversationScope>,
-    /// Workspace for `browse`. Defaults to the shared workspace, or to the caller's personal one if
-    /// there is no shared one.
+    /// Workspace for `browse`. Defaults to the shared one, or else the caller's personal one.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(query)]
@@ -75,10 +74,10 @@ pub struct ListConversationsRequest {
     /// Text that the title must contain.
     #[from(query)]
     pub q: Option<String>,
-    /// If true, lists archived channels instead of the others.
+    /// True for archived channels instead of the others.
     #[from(query)]
     pub archived: Option<bool>,
-    /// If true, lists only channels that the caller has joined; if false, only the others.
+    /// True for channels that the caller has joined; false for the others.
     #[from(query)]
     pub joined: Option<bool>,
     #[from(page)]
@@ -87,9 +86,8 @@ pub struct ListConversationsRequest {
 
 /// List conversations
 ///
-/// By default, the caller's conversations, with the most recent activity first. With
-/// `scope=browse`, the public channels of a workspace, whether joined or not, with the largest
-/// first. Guests can't browse.
+/// By default, the caller's conversations by last activity. With `scope=browse`, the public
+/// channels of a workspace, largest first; guests can't browse.
 #[endpoint(GET "/r1/conversations", tag = "conversations", access = Access::User, rate = RateGroup::Read, errors(Forbidden, NotFound))]
 impl Endpoint for ListConversations {
     type Request = ListConversationsRequest;
@@ -114,36 +112,32 @@ impl Endpoint for ListConversations {
 #[dto(request)]
 pub struct CreateConversationRequest {
     pub kind: ConversationKind,
-    /// Title. Required for channels; titles of public channels must be unique within the workspace.
+    /// Title. Required for channels; unique in the workspace for public ones.
     pub title: Option<String>,
     pub topic: Option<String>,
-    /// Members who may post in a channel. If omitted, everyone may.
+    /// Members who may post in a channel; by default everyone.
     pub posting: Option<Posting>,
-    /// Members who may mention everybody in a channel. If omitted, everyone may.
+    /// Members who may mention everybody in a channel; by default everyone.
     pub mention_all: Option<MentionAll>,
-    /// Earlier messages of a group or private channel that are visible to members who join later.
-    /// If omitted, all of them are. This can't be changed later, except by making the channel
-    /// public.
+    /// Earlier messages of a group or private channel that later members see; by default all. Can't
+    /// be changed later, except by making the channel public.
     pub history: Option<HistoryScope>,
-    /// Workspace of the conversation. Defaults to the shared workspace, or to the caller's personal
-    /// one if there is no shared one.
+    /// Workspace. Defaults to the shared one, or else the caller's personal one.
     pub workspace_id: Option<WorkspaceId>,
-    /// Members other than the caller: exactly one for `single`, at least two for `group`, and at
-    /// most 1,000.
+    /// Members besides the caller: one for `single`, two or more for `group`, at most 1,000.
     pub member_ids: Option<Vec<UserId>>,
-    /// Assistant of an `assistant` conversation; if omitted, the default assistant. In a `group`,
-    /// the assistant becomes a member.
+    /// Assistant of an `assistant` conversation (by default the default assistant), or a member of
+    /// a `group`.
     pub assistant_id: Option<AssistantId>,
-    /// Idempotency key chosen by the client. If it was used before, the request returns the
-    /// conversation that was created then.
+    /// Idempotency key. A repeated request returns the earlier conversation.
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$")]
     pub client_id: Option<String>,
 }
 
 /// Create a conversation
 ///
-/// Two users can have only one `single` conversation in a workspace. If it exists, it is returned
-/// with status 200. The same applies if the `client_id` was used before.
+/// Two users have only one `single` conversation in a workspace. If it exists, or the `client_id`
+/// is known, it is returned with status 200.
 #[endpoint(POST "/r1/conversations", tag = "conversations", access = Access::User, rate = RateGroup::Conversation, status(201, 200), errors(Forbidden, NotFound, NameTaken))]
 impl Endpoint for CreateConversation {
     type Request = CreateConversationRequest;
@@ -175,8 +169,8 @@ pub struct ConversationRequest {
 
 /// Show a conversation
 ///
-/// Includes up to 20 of the members: owners first, then by name. Users who may join a public
-/// channel can read the channel, its history and its events.
+/// Includes up to 20 members: owners first, then by name. Users who may join a public channel can
+/// read it, its history and its events.
 #[endpoint(GET "/r1/conversations/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowConversation {
     type Request = ConversationRequest;
@@ -197,12 +191,11 @@ pub struct ChangeConversationRequest {
     pub topic: Option<Option<String>>,
     /// Members who may post in a channel.
     pub posting: Option<Posting>,
-    /// Model of a chat with an assistant that lets users choose one. If null, the assistant's own
-    /// model is used.
+    /// Model of a chat whose assistant lets users choose; null for the assistant's own.
     pub model: Option<Option<String>>,
-    /// Members who may mention everybody in a channel by `@all` or `@here`.
+    /// Members who may mention everybody in a channel (`@all`, `@here`).
     pub mention_all: Option<MentionAll>,
-    /// Minimum interval between two messages of a member in a channel, in seconds; 0 disables it. Users who manage the
+    /// Slow mode: seconds between two messages of a member; 0 disables it. Users who manage the
     /// channel are exempt.
     #[schema(minimum = 0, maximum = 21_600)]
     pub slow_mode_seconds: Option<i64>,
@@ -245,20 +238,18 @@ impl Endpoint for DeleteConversation {
 pub struct ChangeOwnRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Messages to be notified of. If null, the default from the notification settings (`level`)
-    /// applies.
+    /// Messages to be notified of; null for the `level` of the notification settings.
     pub notify: Option<Option<Notify>>,
-    /// Time until which the conversation is muted. If null, it is not muted.
+    /// Time until which it is muted; null to unmute.
     pub muted_until: Option<Option<Timestamp>>,
     pub pinned: Option<bool>,
-    /// Section of the caller that contains the conversation. If null, it is in no section.
+    /// The caller's section for the conversation; null for none.
     pub section_id: Option<Option<SectionId>>,
 }
 
 /// Change your settings of a conversation
 ///
-/// Only the caller can see these settings. The caller's other connections receive
-/// `conversation.own`.
+/// Visible only to the caller, whose other connections receive `conversation.own`.
 #[endpoint(PATCH "/r1/conversations/{id}/own", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(NotAMember))]
 impl Endpoint for ChangeOwn {
     type Request = ChangeOwnRequest;
@@ -277,9 +268,9 @@ impl Endpoint for ChangeOwn {
 
 /// Leave a conversation
 ///
-/// The owner of a group must transfer the ownership first. If the owner of a channel leaves, a
-/// remaining member becomes the owner. If no member remains, the conversation is deleted, unless it
-/// is a public channel.
+/// The owner of a group must transfer the ownership first. When the owner of a channel leaves, a
+/// remaining member becomes the owner. Without members, the conversation is deleted, unless it is a
+/// public channel.
 #[endpoint(POST "/r1/conversations/{id}/leave", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, DefaultChannel, OwnerMustTransfer, WrongState))]
 impl Endpoint for LeaveConversation {
     type Request = ConversationRequest;
@@ -323,8 +314,8 @@ pub struct MarkUnreadRequest {
 
 /// Mark a message and all later ones as unread
 ///
-/// Affects only the caller: read receipts that others have already received are not withdrawn. The
-/// caller's other connections receive `conversation.unread`.
+/// Affects only the caller, not read receipts that others have received. The caller's other
+/// connections receive `conversation.unread`.
 #[endpoint(POST "/r1/conversations/{id}/unread", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(NotAMember))]
 impl Endpoint for MarkUnread {
     type Request = MarkUnreadRequest;
@@ -339,7 +330,7 @@ impl Endpoint for MarkUnread {
 pub struct ListEventsRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Sequence number of the last event that the client has received. Later events are listed.
+    /// Sequence number of the last event received; lists later ones.
     #[from(query)]
     #[validate(range(min = 0))]
     pub after_seq: Option<i64>,
@@ -350,8 +341,7 @@ pub struct ListEventsRequest {
 
 /// List the events of a conversation
 ///
-/// Lists all durable events in order and without gaps, so that clients can catch up after a
-/// disconnect.
+/// All durable events, in order and without gaps, to catch up after a disconnect.
 #[endpoint(GET "/r1/conversations/{id}/events", tag = "conversations", access = Access::User, rate = RateGroup::Read, errors(CursorExpired))]
 impl Endpoint for ListEvents {
     type Request = ListEventsRequest;
@@ -378,7 +368,7 @@ pub struct ListMembersRequest {
 
 /// List the members of a conversation
 ///
-/// Owners are first; otherwise the order is by name.
+/// Owners first, then by name.
 #[endpoint(GET "/r1/conversations/{id}/members", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListMembers {
     type Request = ListMembersRequest;
@@ -416,7 +406,7 @@ impl Endpoint for ShowMember {
 pub struct AddMemberRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// User to add. Either this or `assistant_id` is required.
+    /// User to add; either this or `assistant_id`.
     pub user_id: Option<UserId>,
     pub assistant_id: Option<AssistantId>,
 }
@@ -454,7 +444,7 @@ pub struct ChangeMemberRequest {
     pub id: ConversationId,
     #[from(path)]
     pub user_id: UserId,
-    /// New role. `owner` transfers the ownership to the member.
+    /// New role; `owner` transfers the ownership.
     pub role: MemberRole,
 }
 

@@ -16,22 +16,21 @@ const MAX_WAIT: u64 = 25;
 
 #[dto(request)]
 pub struct StreamEventsRequest {
-    /// Ids of the conversations that the client displays, separated by commas; at most 8.
+    /// Ids of the displayed conversations, separated by commas; at most 8.
     #[from(query)]
     pub view: Option<String>,
-    /// Number of seconds to wait for events (long polling), at most 25. The response ends after the
-    /// first events or after this time. Meant for clients behind a proxy that buffers responses.
+    /// Seconds of long polling, at most 25, for clients behind a buffering proxy. The response ends
+    /// after the first events or this time.
     #[from(query)]
     pub wait: Option<u64>,
-    /// Cursor of the last event received, from its `id`. The events after it are sent first.
+    /// Cursor: `id` of the last event received, to continue after it.
     #[from(header)]
     pub last_event_id: Option<String>,
 }
 
 /// Stream events (Server-Sent Events)
 ///
-/// In each event, `event` is the type, `data` the envelope, and `id` the cursor from which the
-/// stream can be resumed.
+/// `event` is the type, `data` the envelope, and `id` the cursor to resume from.
 #[endpoint(GET "/r1/events", tag = "realtime", access = Access::User, rate = RateGroup::Read, content("text/event-stream"), ends_with_client = true, errors(TooManyConnections))]
 impl Endpoint for StreamEvents {
     type Request = StreamEventsRequest;

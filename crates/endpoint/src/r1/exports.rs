@@ -16,19 +16,19 @@ pub struct ExportConversationRequest {
     #[from(path)]
     pub id: ConversationId,
     pub format: ExportFormat,
-    /// Restricts the export to messages sent at or after this time.
+    /// Only messages sent at or after this time.
     pub from: Option<Timestamp>,
-    /// Restricts the export to messages sent at or before this time.
+    /// Only messages sent at or before this time.
     pub to: Option<Timestamp>,
-    /// If true, includes the attachments of messages.
+    /// True to include attachments.
     pub files: Option<bool>,
 }
 
 /// Export a conversation
 ///
-/// Creates a zip file in the background. The response contains its upload, which is `pending` until
-/// the export has finished. The caller's connections receive `export.ended`. The file is kept for 7
-/// days. Channels and larger groups can be exported only by their owner and admins.
+/// Creates a zip file, whose upload is `pending` until the caller's connections receive
+/// `export.ended`. Kept for 7 days. Channels and larger groups can be exported only by their owner
+/// and admins.
 #[endpoint(POST "/r1/conversations/{id}/export", tag = "conversations", access = Access::User, rate = RateGroup::Write, status = 202, requires = ExportableConversation(id), errors(TooMany))]
 impl Endpoint for ExportConversation {
     type Request = ExportConversationRequest;

@@ -46,14 +46,14 @@ impl Endpoint for ListSections {
 pub struct CreateSectionRequest {
     #[schema(min_length = 1, max_length = 80)]
     pub name: String,
-    /// Zero-based position. If omitted, the section is added at the end.
+    /// Zero-based position; by default at the end.
     #[validate(range(min = 0))]
     pub position: Option<i64>,
 }
 
 /// Create a section
 ///
-/// Conversations are assigned to it with `PATCH /r1/conversations/{id}/own`.
+/// Conversations are assigned with `PATCH /r1/conversations/{id}/own`.
 #[endpoint(POST "/r1/sections", tag = "conversations", access = Access::User, rate = RateGroup::Write, status = 201, errors(WrongState))]
 impl Endpoint for CreateSection {
     type Request = CreateSectionRequest;
@@ -70,7 +70,7 @@ pub struct ChangeSectionRequest {
     pub id: SectionId,
     #[schema(min_length = 1, max_length = 80)]
     pub name: Option<String>,
-    /// Zero-based position. The other sections move accordingly.
+    /// Zero-based position; the others move.
     #[validate(range(min = 0))]
     pub position: Option<i64>,
 }
@@ -95,7 +95,7 @@ pub struct DeleteSectionRequest {
 
 /// Delete a section
 ///
-/// Its files and instructions are deleted. Its conversations are then in no section.
+/// Deletes its files and instructions; its conversations are then in no section.
 #[endpoint(DELETE "/r1/sections/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for DeleteSection {
     type Request = DeleteSectionRequest;
@@ -116,7 +116,7 @@ pub struct ShowSectionInstructionsRequest {
 /// Instructions for assistants in a section.
 #[dto(response)]
 pub struct SectionInstructions {
-    /// Text of the instructions; empty if there are none.
+    /// Text; empty if there are none.
     pub instructions: String,
 }
 
@@ -139,15 +139,15 @@ impl Endpoint for ShowSectionInstructions {
 pub struct SetSectionInstructionsRequest {
     #[from(path)]
     pub id: SectionId,
-    /// Text of the instructions, at most 8,000 characters. An empty text removes them.
+    /// Text, at most 8,000 characters; empty to remove it.
     #[schema(max_length = 8_000)]
     pub instructions: String,
 }
 
 /// Set the instructions of a section
 ///
-/// In the caller's one-to-one chats in the section, assistants get the instructions with each
-/// prompt, after the assistant's own instructions and before the user's general ones.
+/// Given to assistants with each prompt in the caller's one-to-one chats in the section, between
+/// the assistant's and the user's general instructions.
 #[endpoint(PUT "/r1/sections/{id}/instructions", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded))]
 impl Endpoint for SetSectionInstructions {
     type Request = SetSectionInstructionsRequest;
