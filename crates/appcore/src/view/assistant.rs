@@ -12,16 +12,16 @@ pub struct Assistant {
     pub id: AssistantId,
     pub workspace_id: Option<WorkspaceId>,
     pub name: String,
-    /// Purpose of the assistant, in one line.
+    /// Purpose, in one line.
     pub description: Option<String>,
-    /// Model of the assistant; null for the server's default model.
+    /// Model; null for the server's default.
     pub model: Option<String>,
-    /// System prompt. It is returned only to users who may edit the assistant: its creator, and the
-    /// owner and admins of the workspace.
+    /// System prompt, only for users who may edit the assistant: its creator, and the workspace's
+    /// owner and admins.
     pub system_prompt: Option<String>,
-    /// Sampling temperature from 0 (deterministic) to 2; null for the model's default.
+    /// Sampling temperature from 0 to 2; null for the model's default.
     pub temperature: Option<f64>,
-    /// Maximum length of an answer, in tokens; null for the model's default.
+    /// Maximum tokens in an answer; null for the model's default.
     pub max_answer_tokens: Option<u32>,
     pub picture: Option<Picture>,
     /// True if the assistant may use tools.
@@ -30,14 +30,13 @@ pub struct Assistant {
     pub tools: Vec<AssistantTools>,
     /// Users who may talk to the assistant.
     pub visibility: Visibility,
-    /// True if the assistant answers when it is mentioned in other conversations.
+    /// True if it answers mentions in other conversations.
     pub answers_mentions: bool,
-    /// True if users may choose another model for a chat or a question.
+    /// True if users may choose another model.
     pub model_choice: bool,
     /// Suggested first questions.
     pub starters: Vec<String>,
-    /// True for the default assistant, which a conversation of kind `assistant` gets if it is
-    /// created without `assistant_id`.
+    /// True for the default assistant, used for an `assistant` conversation without `assistant_id`.
     pub is_default: bool,
     /// True if the caller may edit the assistant.
     pub may_edit: bool,
@@ -80,9 +79,9 @@ pub struct Prompt {
     /// Slash command that inserts the prompt.
     pub command: String,
     pub title: String,
-    /// Text, in which `{{name}}` stands for a variable.
+    /// Text; `{{name}}` stands for a variable.
     pub content: String,
-    /// Names of the variables in the text, each once, in order of appearance.
+    /// Names of the variables, in order of appearance.
     pub variables: Vec<String>,
     pub visibility: Visibility,
     pub author: Option<PromptAuthor>,

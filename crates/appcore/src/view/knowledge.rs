@@ -9,15 +9,13 @@ use crate::{AssistantId, KnowledgeFileId, SectionId, Timestamp, UploadId, UserId
 /// Knowledge files of an assistant, a section or a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Knowledge {
-    /// Assistant that the files belong to, if any.
+    /// Assistant of the files, if any.
     pub assistant_id: Option<AssistantId>,
-    /// Section that the files belong to, if any.
+    /// Section of the files, if any.
     pub section_id: Option<SectionId>,
-    /// Workspace that the files belong to, so that all of its assistants use them. Null if they
-    /// belong to an assistant or a section.
+    /// Workspace of the files, for all of its assistants, if any.
     pub workspace_id: Option<WorkspaceId>,
-    /// Model that embeds the files. Null if the server has no such model; then no files can be
-    /// added.
+    /// Embedding model; null if there is none, and then no files can be added.
     pub model: Option<String>,
     /// Number of chunks in all files.
     pub pieces: u64,
@@ -40,12 +38,11 @@ pub struct KnowledgeLimits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KnowledgeFile {
     pub id: KnowledgeFileId,
-    /// Assistant that the file belongs to, if any.
+    /// Assistant of the file, if any.
     pub assistant_id: Option<AssistantId>,
-    /// Section that the file belongs to, if any.
+    /// Section of the file, if any.
     pub section_id: Option<SectionId>,
-    /// Workspace that the file belongs to, so that all of its assistants use it. Null if it belongs
-    /// to an assistant or a section.
+    /// Workspace of the file, for all of its assistants, if any.
     pub workspace_id: Option<WorkspaceId>,
     pub upload_id: UploadId,
     pub name: String,
@@ -53,15 +50,15 @@ pub struct KnowledgeFile {
     /// Size of the file, in bytes.
     pub size: i64,
     pub state: KnowledgeState,
-    /// Reason for a failure or a retry, as a message for users.
+    /// Reason for a failure or a retry, for users.
     pub error: Option<String>,
-    /// Number of chunks; 0 until the file was split.
+    /// Number of chunks; 0 until split.
     pub pieces: u64,
-    /// Number of chunks that are embedded already.
+    /// Number of embedded chunks.
     pub embedded: u64,
     /// Model that embeds the file.
     pub model: Option<String>,
-    /// Cost of the embeddings so far, in micro-credits.
+    /// Cost so far, in micro-credits.
     pub cost: MicroCredits,
     /// User who added the file. Null if the account was deleted.
     pub added_by: Option<KnowledgeContributor>,
@@ -95,12 +92,11 @@ pub enum KnowledgeState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AnswerKnowledge {
     pub state: KnowledgeSearch,
-    /// Reason why the answer was written without the files.
+    /// Reason why the files were not used.
     pub reason: Option<String>,
     /// Number of files that were searched.
     pub files: u64,
-    /// Number of files that were not searched, because their processing is not complete or has
-    /// failed.
+    /// Number of files not searched, because processing is not complete or has failed.
     pub missing: u64,
     /// Number of chunks that the model was given.
     pub pieces: u64,
@@ -118,18 +114,18 @@ pub enum KnowledgeSearch {
 /// Citation of a passage in a knowledge file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Citation {
-    /// Number of the citation, which the text shows in square brackets.
+    /// Number of the citation, shown in square brackets.
     pub n: u32,
     pub file_id: KnowledgeFileId,
     pub upload_id: UploadId,
     pub file_name: String,
     /// Zero-based index of the chunk in its file.
     pub piece: u32,
-    /// Number of the page, starting at 1, if the file has pages.
+    /// Page, from 1, if the file has pages.
     pub page: Option<u32>,
     /// Headings above the passage.
     pub heading: Option<String>,
-    /// Number of the passage's first line, starting at 1, if the file has lines.
+    /// First line of the passage, from 1, if the file has lines.
     pub line: Option<u32>,
     /// First words of the chunk.
     pub excerpt: String,
@@ -148,11 +144,11 @@ pub struct CitedPiece {
     pub line: Option<u32>,
     /// Text of the chunk.
     pub text: String,
-    /// True if the caller may read the file itself, which is at `/files/{upload_id}/{name}`.
+    /// True if the caller may read `/files/{upload_id}/{name}`.
     pub may_read_file: bool,
-    /// Chunk before this one. It may overlap with this one.
+    /// Previous chunk, which may overlap.
     pub before: Option<String>,
-    /// Chunk after this one. It may overlap with this one.
+    /// Next chunk, which may overlap.
     pub after: Option<String>,
 }
 

@@ -15,25 +15,24 @@ pub struct McpServer {
     pub transport: McpTransport,
     /// URL of an `http` server.
     pub url: Option<String>,
-    /// Name of a `stdio` server's command in the configuration.
+    /// Command of a `stdio` server in the configuration.
     pub command: Option<String>,
     /// Authentication of calls to the server.
     pub auth: McpAuth,
-    /// OAuth client id at the server's authorization server, if an administrator has entered one.
-    /// The client secret is never returned.
+    /// OAuth client id, if an administrator entered one. The client secret is never returned.
     pub client_id: Option<String>,
-    /// Names of the headers or environment variables that are set. Their values are never returned.
+    /// Names of the headers or environment variables that are set.
     pub secret_names: Vec<String>,
     pub is_enabled: bool,
     /// Users who may give the server's tools to assistants.
     pub visible_to: ToolVisibility,
-    /// Tools that the server had at `checked_at`.
+    /// Tools at `checked_at`.
     pub tools: Vec<McpTool>,
-    /// Prompts that the server had at `checked_at`.
+    /// Prompts at `checked_at`.
     pub prompts: Vec<OfferedPrompt>,
     /// Time at which the tools and prompts were last listed.
     pub checked_at: Option<Timestamp>,
-    /// Error of the last attempt to list the tools and prompts.
+    /// Error of the last attempt to list them.
     pub error: Option<String>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -56,7 +55,7 @@ pub struct OfferedServer {
     pub id: McpServerId,
     pub name: String,
     pub description: Option<String>,
-    /// Tools of the server that are not disabled.
+    /// Tools that are not disabled.
     pub tools: Vec<OfferedTool>,
     pub prompts: Vec<OfferedPrompt>,
 }
@@ -96,7 +95,7 @@ pub struct OfferedTool {
 /// Built-in tools of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkspaceTools {
-    /// Id of the server that stands for the built-in tools, by which they are given to assistants.
+    /// Server id that stands for the built-in tools.
     pub server_id: McpServerId,
     pub name: String,
     pub tools: Vec<OfferedTool>,
@@ -115,7 +114,7 @@ pub struct McpCommand {
 #[serde(deny_unknown_fields)]
 pub struct AssistantTools {
     pub server_id: McpServerId,
-    /// Names of the tools; null for all tools of the server.
+    /// Names of the tools; null for all of them.
     pub tools: Option<Vec<String>>,
 }
 
@@ -138,7 +137,7 @@ pub enum McpAuth {
     Oauth,
 }
 
-/// MCP server that the user can connect an account with, and the state of the connection.
+/// MCP server that the user can connect an account with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolConnection {
     pub server_id: McpServerId,
@@ -162,7 +161,7 @@ pub enum ToolConnectionState {
 /// Start of the sign-in at an MCP server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolSignIn {
-    /// URL of the sign-in page, to be opened in a browser.
+    /// URL to open in a browser.
     pub url: String,
 }
 
@@ -202,7 +201,7 @@ pub enum ToolMode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolCall {
     pub id: ToolCallId,
-    /// Server of the tool, with which the user can connect an account. Absent in old calls.
+    /// Server of the tool, to connect an account with; absent in old calls.
     #[serde(default)]
     pub server_id: Option<McpServerId>,
     /// Name of the server.
@@ -210,26 +209,24 @@ pub struct ToolCall {
     pub tool: String,
     pub title: Option<String>,
     pub status: ToolCallStatus,
-    /// Arguments as JSON. They are truncated in messages, and complete in the details of an answer.
+    /// Arguments as JSON; truncated in messages, complete in an answer's details.
     pub arguments: String,
     /// True if the user has edited the arguments.
     #[serde(default)]
     pub is_edited: bool,
-    /// True if the user may also allow later calls (`remember`).
+    /// True if later calls may be allowed too (`remember`).
     #[serde(default)]
     pub may_remember: bool,
-    /// Result of the call. It is truncated in messages; the details of an answer contain up to 32
-    /// KiB. Clients must treat it as untrusted data.
+    /// Result; truncated in messages, up to 32 KiB in an answer's details. Untrusted data.
     pub result: Option<String>,
-    /// Number of images in the result. They are at `GET …/tool_calls/{call_id}/pictures/{number}`,
-    /// numbered from 1.
+    /// Number of images in the result, at `GET …/tool_calls/{call_id}/pictures/{number}` from 1 on.
     #[serde(default)]
     pub pictures: u32,
-    /// Position of the call in the answer's text, in UTF-16 code units.
+    /// Position in the answer's text, in UTF-16 code units.
     pub at: u64,
-    /// User who may allow or deny the call while it is waiting.
+    /// User who may decide a waiting call.
     pub asker_id: UserId,
-    /// Time until which the call can be allowed or denied.
+    /// Time until which the call can be decided.
     pub expires_at: Option<Timestamp>,
     pub duration_ms: Option<u64>,
 }
@@ -264,12 +261,12 @@ pub enum ToolCallStatus {
 pub struct ToolCallDetails {
     #[serde(flatten)]
     pub call: ToolCall,
-    /// JSON Schema of the arguments; null if the tool no longer exists.
+    /// JSON Schema of the arguments; null if the tool is gone.
     #[schema(value_type = Option<Object>)]
     pub schema: Option<serde_json::Value>,
 }
 
-/// Tool that an assistant may call without asking the caller again.
+/// Tool that an assistant may call without confirmation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolPermission {
     pub id: ToolPermissionId,

@@ -20,8 +20,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListAssistantsRequest {
-    /// Workspace whose assistants are listed. Defaults to the shared workspace, or to the caller's
-    /// personal one if there is no shared one.
+    /// Workspace. Defaults to the shared one, or else the caller's personal one.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(page)]
@@ -45,38 +44,37 @@ impl Endpoint for ListAssistants {
 pub struct CreateAssistantRequest {
     #[schema(min_length = 1, max_length = 60)]
     pub name: String,
-    /// Purpose of the assistant, in one line.
+    /// Purpose, in one line.
     #[schema(max_length = 200)]
     pub description: Option<String>,
-    /// Model of the assistant. Defaults to the installation's default model.
+    /// Model. Defaults to that of the installation.
     pub model: Option<String>,
-    /// Instructions for the assistant: its role and behaviour. `{{user.name}}`, `{{date}}` and
-    /// `{{workspace}}` are replaced for each answer.
+    /// Role and behaviour. `{{user.name}}`, `{{date}}` and `{{workspace}}` are replaced for each
+    /// answer.
     #[schema(max_length = 8_000)]
     pub system_prompt: Option<String>,
-    /// Sampling temperature, between 0 and 2. Defaults to that of the model.
+    /// Sampling temperature, from 0 to 2. Defaults to the model's.
     #[schema(minimum = 0, maximum = 2)]
     pub temperature: Option<f64>,
-    /// Maximum number of tokens in an answer. Defaults to that of the model.
+    /// Maximum tokens in an answer. Defaults to the model's.
     #[schema(minimum = 1, maximum = 100_000)]
     pub max_answer_tokens: Option<u32>,
     pub picture: Option<Picture>,
     /// If true, the assistant may use its tools.
     pub tools_enabled: Option<bool>,
-    /// Tools of the assistant, from the servers that `GET /r1/mcp_servers` lists.
+    /// Tools, from the servers of `GET /r1/mcp_servers`.
     #[schema(max_items = 20)]
     pub tools: Option<Vec<AssistantTools>>,
-    /// Users who can see the assistant. Defaults to all members of the workspace.
+    /// Users who can see it; by default all members of the workspace.
     pub visibility: Option<Visibility>,
-    /// If true (the default), the assistant answers messages that mention it.
+    /// True (the default) to answer mentions.
     pub answers_mentions: Option<bool>,
-    /// If true (the default), users may choose another model.
+    /// True (the default) to let users choose another model.
     pub model_choice: Option<bool>,
-    /// Suggested first questions, at most 8, each one line.
+    /// Suggested questions, at most 8 of one line each.
     #[schema(max_items = 8)]
     pub starters: Option<Vec<String>>,
-    /// Workspace of the assistant. Defaults to the shared workspace, or to the caller's personal
-    /// one if there is no shared one.
+    /// Workspace. Defaults to the shared one, or else the caller's personal one.
     pub workspace_id: Option<WorkspaceId>,
 }
 
@@ -129,25 +127,25 @@ pub struct ChangeAssistantRequest {
     pub id: AssistantId,
     #[schema(min_length = 1, max_length = 60)]
     pub name: Option<String>,
-    /// Purpose of the assistant. If null, it is removed.
+    /// Purpose; null removes it.
     #[schema(max_length = 200)]
     pub description: Option<Option<String>>,
-    /// Model of the assistant. If null, the installation's default model is used.
+    /// Model; null for the installation's default.
     pub model: Option<Option<String>>,
-    /// Instructions for the assistant. If null, they are removed.
+    /// Instructions; null removes them.
     #[schema(max_length = 8_000)]
     pub system_prompt: Option<Option<String>>,
-    /// Sampling temperature. If null, the model's default is used.
+    /// Sampling temperature; null for the model's default.
     #[schema(minimum = 0, maximum = 2)]
     pub temperature: Option<Option<f64>>,
-    /// Maximum number of tokens in an answer. If null, the model's default is used.
+    /// Maximum tokens in an answer; null for the model's default.
     #[schema(minimum = 1, maximum = 100_000)]
     pub max_answer_tokens: Option<Option<u32>>,
-    /// Picture of the assistant. If null, it is removed.
+    /// Picture; null removes it.
     pub picture: Option<Option<Picture>>,
     /// If true, the assistant may use its tools.
     pub tools_enabled: Option<bool>,
-    /// Tools of the assistant, from the servers that `GET /r1/mcp_servers` lists.
+    /// Tools, from the servers of `GET /r1/mcp_servers`.
     #[schema(max_items = 20)]
     pub tools: Option<Vec<AssistantTools>>,
     pub visibility: Option<Visibility>,
@@ -159,9 +157,8 @@ pub struct ChangeAssistantRequest {
 
 /// Change an assistant
 ///
-/// Allowed to the assistant's creator and to the workspace's owner and admins. Omitted fields stay
-/// unchanged. Changes apply to answers that start later. Users who can see the assistant receive
-/// `assistants.changed`.
+/// Allowed to its creator and to the workspace's owner and admins. Omitted fields stay unchanged.
+/// Applies to later answers. Users who can see the assistant receive `assistants.changed`.
 #[endpoint(PATCH "/r1/assistants/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id), errors(QuotaExceeded))]
 impl Endpoint for ChangeAssistant {
     type Request = ChangeAssistantRequest;
@@ -193,8 +190,8 @@ impl Endpoint for ChangeAssistant {
 
 /// Delete an assistant
 ///
-/// Allowed to the assistant's creator and to the workspace's owner and admins. Chats with the
-/// assistant stay readable, but new messages in them are not answered.
+/// Allowed to its creator and to the workspace's owner and admins. Chats with it stay readable, but
+/// new messages are not answered.
 #[endpoint(DELETE "/r1/assistants/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id))]
 impl Endpoint for DeleteAssistant {
     type Request = ShowAssistantRequest;

@@ -37,8 +37,8 @@ pub struct ListKnowledgeRequest {
 
 /// List the knowledge files of an assistant
 ///
-/// Allowed to users who may change the assistant. Includes the processing state of each file.
-/// Changes are announced by `knowledge.changed`.
+/// Allowed to users who may change the assistant. Includes the processing state. Changes are
+/// announced by `knowledge.changed`.
 #[endpoint(GET "/r1/assistants/{id}/knowledge", tag = "assistants", access = Access::User, rate = RateGroup::Read, requires = EditableAssistant(id))]
 impl Endpoint for ListKnowledge {
     type Request = ListKnowledgeRequest;
@@ -57,16 +57,15 @@ impl Endpoint for ListKnowledge {
 pub struct GiveKnowledgeRequest {
     #[from(path)]
     pub id: AssistantId,
-    /// File to add, which the caller has uploaded.
+    /// File to add, uploaded by the caller.
     pub upload_id: UploadId,
 }
 
 /// Add a knowledge file to an assistant
 ///
-/// The file is split into chunks and embedded, which the assistant's owner pays for. Then the
-/// assistant uses the file in answers and cites it. If the assistant already has the file, the
-/// existing entry is returned with status 200. Supported are text, Markdown, code, web pages, CSV,
-/// PDF, Office (.docx, .xlsx, .xls, .pptx) and OpenDocument files.
+/// The file is split and embedded at the cost of the assistant's owner; the assistant then uses and
+/// cites it. An existing entry is returned with status 200. Supported: text, Markdown, code, web
+/// pages, CSV, PDF, Office (.docx, .xlsx, .xls, .pptx) and OpenDocument.
 #[endpoint(POST "/r1/assistants/{id}/knowledge", tag = "assistants", access = Access::User, rate = RateGroup::Write, status(201, 200), requires = EditableAssistant(id), errors(WrongState, TooLarge, QuotaExceeded, TypeRefused))]
 impl Endpoint for GiveKnowledge {
     type Request = GiveKnowledgeRequest;
@@ -93,7 +92,7 @@ pub struct KnowledgeFileRequest {
 
 /// Retry a knowledge file
 ///
-/// Possible if processing of the file has failed or waits for an automatic retry.
+/// Possible if processing has failed or waits for a retry.
 #[endpoint(POST "/r1/assistants/{id}/knowledge/{file_id}/retry", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id), errors(WrongState))]
 impl Endpoint for RetryKnowledge {
     type Request = KnowledgeFileRequest;
@@ -112,7 +111,7 @@ impl Endpoint for RetryKnowledge {
 
 /// Remove a knowledge file from an assistant
 ///
-/// Deletes the file's chunks as well. Answers that cite it keep their excerpts.
+/// Answers that cite the file keep their excerpts.
 #[endpoint(DELETE "/r1/assistants/{id}/knowledge/{file_id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id))]
 impl Endpoint for RemoveKnowledge {
     type Request = KnowledgeFileRequest;
@@ -132,17 +131,15 @@ impl Endpoint for RemoveKnowledge {
 pub struct ListSectionKnowledgeRequest {
     #[from(path)]
     pub id: SectionId,
-    /// Workspace. Defaults to the shared one, or to the caller's personal one if there is no shared
-    /// one.
+    /// Workspace; by default the shared one, or else the caller's personal one.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
 }
 
 /// List the knowledge files of a section
 ///
-/// Lists the caller's files with the processing state of each. Assistants use them in the caller's
-/// one-to-one chats in the section, within the same workspace. Changes are announced by
-/// `knowledge.changed`.
+/// Includes the processing state. Assistants use the files in the caller's one-to-one chats in the
+/// section, within the same workspace. Changes are announced by `knowledge.changed`.
 #[endpoint(GET "/r1/sections/{id}/knowledge", tag = "conversations", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ListSectionKnowledge {
     type Request = ListSectionKnowledgeRequest;
@@ -159,17 +156,16 @@ impl Endpoint for ListSectionKnowledge {
 pub struct GiveSectionKnowledgeRequest {
     #[from(path)]
     pub id: SectionId,
-    /// File to add, which the caller has uploaded.
+    /// File to add, uploaded by the caller.
     pub upload_id: UploadId,
-    /// Workspace. Defaults to the shared one, or to the caller's personal one if there is no shared
-    /// one.
+    /// Workspace; by default the shared one, or else the caller's personal one.
     pub workspace_id: Option<WorkspaceId>,
 }
 
 /// Add a knowledge file to a section
 ///
-/// The file is processed as for an assistant, which the section's owner pays for. If the section
-/// already has the file, the existing entry is returned with status 200.
+/// As for an assistant, at the cost of the section's owner. An existing entry is returned with
+/// status 200.
 #[endpoint(POST "/r1/sections/{id}/knowledge", tag = "conversations", access = Access::User, rate = RateGroup::Write, status(201, 200), errors(Forbidden, WrongState, TooLarge, QuotaExceeded, TypeRefused))]
 impl Endpoint for GiveSectionKnowledge {
     type Request = GiveSectionKnowledgeRequest;
@@ -193,7 +189,7 @@ pub struct SectionKnowledgeFileRequest {
 
 /// Retry a knowledge file of a section
 ///
-/// Possible if processing of the file has failed or waits for an automatic retry.
+/// Possible if processing has failed or waits for a retry.
 #[endpoint(POST "/r1/sections/{id}/knowledge/{file_id}/retry", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for RetrySectionKnowledge {
     type Request = SectionKnowledgeFileRequest;
@@ -208,7 +204,7 @@ impl Endpoint for RetrySectionKnowledge {
 
 /// Remove a knowledge file from a section
 ///
-/// Deletes the file's chunks as well. Answers that cite it keep their excerpts.
+/// Answers that cite the file keep their excerpts.
 #[endpoint(DELETE "/r1/sections/{id}/knowledge/{file_id}", tag = "conversations", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for RemoveSectionKnowledge {
     type Request = SectionKnowledgeFileRequest;
@@ -230,9 +226,8 @@ pub struct ListWorkspaceKnowledgeRequest {
 
 /// List the knowledge files of a workspace
 ///
-/// Includes the processing state of each file. All assistants use the files in the workspace's
-/// conversations, except in conversations with a guest. Changes are announced by
-/// `knowledge.changed`.
+/// Includes the processing state. All assistants use the files in the workspace's conversations,
+/// except with a guest. Changes are announced by `knowledge.changed`.
 #[endpoint(GET "/r1/workspaces/{id}/knowledge", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Read)]
 impl Endpoint for ListWorkspaceKnowledge {
     type Request = ListWorkspaceKnowledgeRequest;
@@ -248,14 +243,14 @@ impl Endpoint for ListWorkspaceKnowledge {
 pub struct GiveWorkspaceKnowledgeRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// File to add, which the caller has uploaded.
+    /// File to add, uploaded by the caller.
     pub upload_id: UploadId,
 }
 
 /// Add a knowledge file to a workspace
 ///
-/// The file is processed as for an assistant, which the workspace's owner pays for. If the
-/// workspace already has the file, the existing entry is returned with status 200.
+/// As for an assistant, at the cost of the workspace's owner. An existing entry is returned with
+/// status 200.
 #[endpoint(POST "/r1/workspaces/{id}/knowledge", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Write, status(201, 200), errors(WrongState, TooLarge, QuotaExceeded, TypeRefused))]
 impl Endpoint for GiveWorkspaceKnowledge {
     type Request = GiveWorkspaceKnowledgeRequest;
@@ -278,7 +273,7 @@ pub struct WorkspaceKnowledgeFileRequest {
 
 /// Retry a knowledge file of a workspace
 ///
-/// Possible if processing of the file has failed or waits for an automatic retry.
+/// Possible if processing has failed or waits for a retry.
 #[endpoint(POST "/r1/workspaces/{id}/knowledge/{file_id}/retry", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for RetryWorkspaceKnowledge {
     type Request = WorkspaceKnowledgeFileRequest;
@@ -292,7 +287,7 @@ impl Endpoint for RetryWorkspaceKnowledge {
 
 /// Remove a knowledge file from a workspace
 ///
-/// Deletes the file's chunks as well. Answers that cite it keep their excerpts.
+/// Answers that cite the file keep their excerpts.
 #[endpoint(DELETE "/r1/workspaces/{id}/knowledge/{file_id}", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Write)]
 impl Endpoint for RemoveWorkspaceKnowledge {
     type Request = WorkspaceKnowledgeFileRequest;
@@ -309,15 +304,15 @@ impl Endpoint for RemoveWorkspaceKnowledge {
 pub struct ShowCitationRequest {
     #[from(path)]
     pub id: MessageId,
-    /// Number of the citation, which the answer shows in brackets.
+    /// Number of the citation, shown in brackets.
     #[from(path)]
     pub n: u64,
 }
 
 /// Show a cited passage
 ///
-/// Returns the complete chunk and its neighbours. Allowed to users who can read the answer. Status
-/// 404 if the assistant no longer has the file.
+/// The complete chunk and its neighbours. Allowed to readers of the answer. Returns 404 if the
+/// assistant no longer has the file.
 #[endpoint(GET "/r1/messages/{id}/citations/{n}", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowCitation {
     type Request = ShowCitationRequest;

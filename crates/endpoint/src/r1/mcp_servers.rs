@@ -45,8 +45,7 @@ pub struct ListMcpServersRequest {
 
 /// List the MCP servers whose tools you can give to assistants
 ///
-/// Lists the servers that are offered to everyone. Administrators of the installation get all
-/// enabled servers.
+/// Administrators get all enabled servers, others those offered to everyone.
 #[endpoint(GET "/r1/mcp_servers", tag = "assistants", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListOfferedServers {
     type Request = ListMcpServersRequest;
@@ -63,13 +62,13 @@ pub struct UseServerPromptRequest {
     pub id: McpServerId,
     /// Name of one of the server's `prompts`.
     pub name: String,
-    /// Arguments by name. Each value may have up to 2,000 characters.
+    /// Arguments by name, each up to 2,000 characters.
     pub arguments: Option<BTreeMap<String, String>>,
 }
 
 /// Render a prompt of an MCP server
 ///
-/// Returns the text, so that the caller can review it. No message is sent.
+/// Returns the text for review; no message is sent.
 #[endpoint(POST "/r1/mcp_servers/{id}/prompts", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(WrongState), deadline = Bound::Fixed(std::time::Duration::from_secs(90)))]
 impl Endpoint for UseServerPrompt {
     type Request = UseServerPromptRequest;
@@ -85,8 +84,8 @@ impl Endpoint for UseServerPrompt {
 
 /// List the MCP servers that you can connect an account with
 ///
-/// Lists the servers that are offered to the caller and those that the caller has connected. If
-/// `state` is `expired`, the user must connect again.
+/// Lists the servers offered to the caller or connected by them. If `state` is `expired`, the user
+/// must connect again.
 #[endpoint(GET "/r1/mcp_connections", tag = "assistants", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListToolConnections {
     type Request = ListMcpServersRequest;
@@ -108,11 +107,10 @@ pub struct SignInToToolServerRequest {
 
 /// Start connecting an account with an MCP server
 ///
-/// Discovers the server's authorization server (RFC 9728, RFC 8414), registers a client there if
-/// needed (RFC 7591), and returns the authorization URL for the browser (OAuth 2.1 with PKCE, RFC
-/// 8707). The browser returns to `/tools/connected/{id}` of the app, with the parameters for `POST
-/// /r1/mcp_connections`. If an administrator has registered the client manually, it returns to
-/// `/tools/connected`.
+/// Finds the authorization server (RFC 9728, RFC 8414), registers a client there if needed (RFC
+/// 7591), and returns the authorization URL for the browser (OAuth 2.1 with PKCE, RFC 8707). The
+/// browser returns to `/tools/connected/{id}` with the parameters for `POST /r1/mcp_connections`,
+/// or to `/tools/connected` if an administrator registered the client.
 #[endpoint(POST "/r1/mcp_servers/{id}/connection", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(WrongState), deadline = Bound::Fixed(std::time::Duration::from_secs(90)))]
 impl Endpoint for SignInToToolServer {
     type Request = SignInToToolServerRequest;
@@ -126,20 +124,20 @@ impl Endpoint for SignInToToolServer {
 
 #[dto(request)]
 pub struct ConnectToolServerRequest {
-    /// Server id from the path that the browser has returned to. Omitted for `/tools/connected`.
+    /// Server id in the path of the browser's return; omitted for `/tools/connected`.
     pub server_id: Option<McpServerId>,
     pub state: String,
     pub code: Option<String>,
-    /// Error code, if the authorization server or the user has refused.
+    /// Error code if the authorization server or the user refused.
     pub error: Option<String>,
-    /// Issuer of the authorization server's response (RFC 9207).
+    /// Issuer of the authorization response (RFC 9207).
     pub iss: Option<String>,
 }
 
 /// Connect an account with an MCP server
 ///
-/// Takes the parameters with which the browser has returned from the authorization server. They can
-/// be used once, within ten minutes, by the user who started.
+/// Takes the parameters with which the browser returned. Valid once, within ten minutes, for the
+/// user who started.
 #[endpoint(POST "/r1/mcp_connections", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(OauthState, OauthDenied, WrongState, NotFound), deadline = Bound::Fixed(std::time::Duration::from_secs(30)))]
 impl Endpoint for ConnectToolServer {
     type Request = ConnectToolServerRequest;
@@ -154,8 +152,7 @@ impl Endpoint for ConnectToolServer {
 
 /// Disconnect your account from an MCP server
 ///
-/// Deletes the tokens of the connection. If the authorization server supports it, revokes them as
-/// well (RFC 7009).
+/// Deletes the connection's tokens, and revokes them if supported (RFC 7009).
 #[endpoint(DELETE "/r1/mcp_servers/{id}/connection", tag = "assistants", access = Access::User, rate = RateGroup::Write, deadline = Bound::Fixed(std::time::Duration::from_secs(30)))]
 impl Endpoint for DisconnectToolServer {
     type Request = McpServerRequest;
@@ -169,8 +166,7 @@ impl Endpoint for DisconnectToolServer {
 
 /// List the commands of local MCP servers
 ///
-/// Commands are defined only in the configuration (`mcp.commands`), so that no request can specify
-/// a program to run.
+/// Commands are defined only in the configuration (`mcp.commands`).
 #[endpoint(GET "/r1/admin/mcp_commands", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListMcpCommands {
     type Request = ListMcpServersRequest;
@@ -199,26 +195,26 @@ pub struct AddMcpServerRequest {
     #[schema(max_length = 300)]
     pub description: Option<String>,
     pub transport: McpTransport,
-    /// URL of an `http` server. It must be an https URL or allowed by the setting `outgoing.allow`.
+    /// URL of an `http` server: https, or allowed by the setting `outgoing.allow`.
     #[schema(max_length = 2_000)]
     pub url: Option<String>,
     /// Command of a `stdio` server, from `GET /r1/admin/mcp_commands`.
     pub command: Option<String>,
-    /// Headers of an `http` server, or environment variables of a `stdio` server. They are stored
-    /// encrypted and never returned.
+    /// Headers of an `http` server, or environment variables of a `stdio` server. Stored encrypted,
+    /// never returned.
     pub secrets: Option<BTreeMap<String, String>>,
     /// Authentication at the server; if omitted, `secrets`.
     pub auth: Option<McpAuth>,
-    /// Client id of Natter at the authorization server, for `oauth`. If omitted, Natter registers
-    /// itself if the authorization server supports it.
+    /// OAuth client id; if omitted, Natter registers itself if the authorization server supports
+    /// it.
     #[schema(max_length = 500)]
     pub client_id: Option<String>,
-    /// Client secret that belongs to `client_id`. It is stored encrypted and never returned.
+    /// Client secret of `client_id`. Stored encrypted, never returned.
     #[schema(max_length = 2_000)]
     pub client_secret: Option<String>,
-    /// If true (the default), the server can be used.
+    /// True (the default) if the server can be used.
     pub is_enabled: Option<bool>,
-    /// Users to whom the server is offered; if omitted, only administrators.
+    /// Users to whom the server is offered; by default only administrators.
     pub visible_to: Option<ToolVisibility>,
 }
 
@@ -274,18 +270,16 @@ pub struct ChangeMcpServerRequest {
     /// Description. If null, it is removed.
     #[schema(max_length = 300)]
     pub description: Option<Option<String>>,
-    /// URL of the server. Changing it deletes the stored secrets.
+    /// URL; changing it deletes the stored secrets.
     #[schema(max_length = 2_000)]
     pub url: Option<String>,
-    /// Command of the server. Changing it deletes the stored secrets.
+    /// Command; changing it deletes the stored secrets.
     pub command: Option<String>,
-    /// Secrets to set, by name. Null removes a secret.
+    /// Secrets to set, by name; null removes one.
     pub secrets: Option<BTreeMap<String, Option<String>>>,
-    /// Authentication at the server. Changing the authentication or the URL deletes the connections
-    /// of users' accounts.
+    /// Authentication. Changing it or the URL deletes the users' connections.
     pub auth: Option<McpAuth>,
-    /// Client id at the authorization server. If null, it is removed. Changing it deletes the
-    /// client secret.
+    /// OAuth client id; null removes it. Changing it deletes the client secret.
     #[schema(max_length = 500)]
     pub client_id: Option<Option<String>>,
     /// Client secret. If null, it is removed.
@@ -293,13 +287,13 @@ pub struct ChangeMcpServerRequest {
     pub client_secret: Option<Option<String>>,
     pub is_enabled: Option<bool>,
     pub visible_to: Option<ToolVisibility>,
-    /// Modes of tools, by tool name. Tools that are omitted keep their mode.
+    /// Modes by tool name; omitted tools keep theirs.
     pub modes: Option<BTreeMap<String, ToolMode>>,
 }
 
 /// Change an MCP server
 ///
-/// Omitted fields stay unchanged. Changes apply to calls that start later.
+/// Omitted fields stay unchanged. Applies to later calls.
 #[endpoint(PATCH "/r1/admin/mcp_servers/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ChangeMcpServer {
     type Request = ChangeMcpServerRequest;
@@ -338,10 +332,9 @@ impl Endpoint for RemoveMcpServer {
 
 /// Refresh the tools of an MCP server
 ///
-/// The list of tools is stored and used until the next refresh. If the server can't be reached,
-/// `error` contains the reason. A new tool is called without confirmation (`auto`) if the server
-/// declares it as read-only. Otherwise the user who asked the assistant must confirm each call
-/// (`ask`).
+/// The tools are stored until the next refresh. If the server can't be reached, `error` has the
+/// reason. A new tool needs no confirmation (`auto`) if the server declares it read-only; otherwise
+/// the user who asked must confirm each call (`ask`).
 #[endpoint(POST "/r1/admin/mcp_servers/{id}/refresh", tag = "admin", access = Access::Admin, rate = RateGroup::Write, deadline = Bound::Fixed(std::time::Duration::from_secs(90)))]
 impl Endpoint for RefreshMcpServer {
     type Request = McpServerRequest;

@@ -20,11 +20,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListPromptsRequest {
-    /// Workspace. Defaults to the shared one, or to the caller's personal one if there is no shared
-    /// one.
+    /// Workspace; by default the shared one, or else the caller's personal one.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
-    /// Text that the command must start with or the title must contain.
+    /// Start of the command, or text in the title.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
@@ -33,8 +32,7 @@ pub struct ListPromptsRequest {
 
 /// List prompts
 ///
-/// Lists the caller's own prompts in a workspace and those that are shared in it, ordered by
-/// command. Guests see only their own.
+/// The caller's own and the shared prompts of a workspace, by command. Guests see only their own.
 #[endpoint(GET "/r1/prompts", tag = "assistants", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
 impl Endpoint for ListPrompts {
     type Request = ListPromptsRequest;
@@ -48,8 +46,8 @@ impl Endpoint for ListPrompts {
 
 #[dto(request)]
 pub struct CreatePromptRequest {
-    /// Command that is typed after a slash: letters, digits, `-` and `_`. It must be unique among
-    /// the caller's own prompts, and among the shared prompts of the workspace.
+    /// Command after a slash: letters, digits, `-` and `_`. Unique among the caller's own prompts,
+    /// and among the shared ones of the workspace.
     #[schema(min_length = 1, max_length = 32)]
     pub command: String,
     #[schema(min_length = 1, max_length = 120)]
@@ -57,10 +55,9 @@ pub struct CreatePromptRequest {
     /// Text with `{{name}}` placeholders.
     #[schema(min_length = 1, max_length = 20_000)]
     pub content: String,
-    /// Users who can see the prompt. If omitted, only the caller can.
+    /// Users who can see the prompt; by default only the caller.
     pub visibility: Option<Visibility>,
-    /// Workspace. Defaults to the shared one, or to the caller's personal one if there is no shared
-    /// one.
+    /// Workspace; by default the shared one, or else the caller's personal one.
     pub workspace_id: Option<WorkspaceId>,
 }
 
@@ -114,7 +111,7 @@ pub struct ChangePromptRequest {
 
 /// Change a prompt
 ///
-/// Allowed to its author. A shared prompt can also be changed by the workspace's owner and admins.
+/// Allowed to its author; for a shared prompt also to the workspace's owner and admins.
 #[endpoint(PATCH "/r1/prompts/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded, Forbidden, WrongState))]
 impl Endpoint for ChangePrompt {
     type Request = ChangePromptRequest;

@@ -15,7 +15,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] =
 
 #[dto(request)]
 pub struct ListToolPermissionsRequest {
-    /// Restricts the list to permissions of this assistant.
+    /// Only permissions of this assistant.
     #[from(query)]
     pub assistant_id: Option<AssistantId>,
     #[from(page)]

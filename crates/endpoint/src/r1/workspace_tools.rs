@@ -23,8 +23,8 @@ pub struct ShowWorkspaceToolsRequest {
 
 /// Show the built-in tools of a workspace
 ///
-/// All of them are off until an admin of the workspace enables them. An assistant uses those tools
-/// that are assigned to it by their `server_id`.
+/// The tools are off until an admin of the workspace enables them. They are assigned to an
+/// assistant by their `server_id`.
 #[endpoint(GET "/r1/workspaces/{id}/tools", tag = "workspaces", access = Access::Member(Permission::View), rate = RateGroup::Read)]
 impl Endpoint for ShowWorkspaceTools {
     type Request = ShowWorkspaceToolsRequest;
@@ -39,7 +39,7 @@ impl Endpoint for ShowWorkspaceTools {
 pub struct ChangeWorkspaceToolsRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// Modes of tools, by tool name. Tools that are omitted keep their mode.
+    /// Modes by tool name; omitted tools keep theirs.
     pub modes: BTreeMap<String, ToolMode>,
 }
 
