@@ -10,10 +10,9 @@ use crate::{BoardColumnId, ConversationId, MessageId, TaskId, Timestamp, UserId}
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Board {
     pub conversation_id: ConversationId,
-    /// Number of changes so far. Events and `hello` contain it as well, so that clients notice when
-    /// they have missed a change.
+    /// Number of changes, as in events and `hello`, to notice missed ones.
     pub version: i64,
-    /// Columns of the board, ordered by position.
+    /// Columns, by position.
     pub columns: Vec<BoardColumn>,
 }
 
@@ -22,9 +21,9 @@ pub struct BoardColumn {
     pub id: BoardColumnId,
     pub conversation_id: ConversationId,
     pub name: String,
-    /// Sort key. Columns are ordered by its bytes.
+    /// Sort key, compared by bytes.
     pub position: String,
-    /// True if tasks in this column count as done, so that no reminders are sent.
+    /// True if its tasks count as done and have no reminders.
     pub done: bool,
 }
 
@@ -36,9 +35,9 @@ pub struct Task {
     pub title: String,
     /// Description in Markdown; may be empty.
     pub description: String,
-    /// Sort key. The tasks of a column are ordered by its bytes.
+    /// Sort key in the column, compared by bytes.
     pub position: String,
-    /// Number of changes so far. Each change increases it by one.
+    /// Number of changes so far.
     pub version: i64,
     pub assignee_ids: Vec<UserId>,
     /// Assignees with their names.
@@ -49,8 +48,7 @@ pub struct Task {
     /// Message that the task was created from.
     #[schema(required)]
     pub message_id: Option<MessageId>,
-    /// Time at which the task was archived; null if it isn't. The board doesn't show archived
-    /// tasks, and no reminders are sent for them.
+    /// Time of archiving; null if none. Archived tasks are not on the board and have no reminders.
     #[schema(required)]
     pub archived_at: Option<Timestamp>,
     pub created_by: UserId,
@@ -71,12 +69,12 @@ pub struct OwnTask {
     #[serde(flatten)]
     pub task: Task,
     pub column_name: String,
-    /// True if the task is archived, or in a column whose tasks count as done.
+    /// True if archived or in a column of done tasks.
     pub done: bool,
     pub conversation: TaskConversation,
 }
 
-/// Conversation that the task's board belongs to.
+/// Conversation of the board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = TaskPlace)]
 pub struct TaskConversation {

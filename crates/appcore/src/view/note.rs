@@ -10,18 +10,17 @@ pub struct Note {
     pub id: NoteId,
     /// Title; may be empty.
     pub title: String,
-    /// Content in Markdown; empty if the note was deleted.
+    /// Markdown; empty if deleted.
     pub content: String,
     pub pinned: bool,
-    /// Number of changes so far. Each change increases it by one.
+    /// Number of changes so far.
     pub version: i64,
     pub created_at: Timestamp,
     /// Time of the edit, by the clock of the device.
     pub edited_at: Timestamp,
-    /// Time at which the server stored the note. It is different for each note of a user, so that a
-    /// list can be continued after it.
+    /// Time of storage, different for each note of a user, so that it can be a cursor.
     pub updated_at: Timestamp,
-    /// Time at which the note was deleted; null if it exists.
+    /// Time of deletion; null if not deleted.
     #[schema(required)]
     pub deleted_at: Option<Timestamp>,
 }

@@ -42,7 +42,7 @@ pub enum SearchSort {
 pub struct FoundConversation {
     pub id: ConversationId,
     pub kind: ConversationKind,
-    /// Title; null if the conversation is named after its members.
+    /// Title; null if named after its members.
     pub title: Option<String>,
 }
 
@@ -51,9 +51,9 @@ pub struct FoundConversation {
 pub struct FoundInFile {
     pub upload_id: UploadId,
     pub name: String,
-    /// Text around the match, as a single line.
+    /// Single line of text around the match.
     pub excerpt: String,
-    /// Offset and length of each match in the excerpt, in UTF-16 code units.
+    /// Offset and length of each match, in UTF-16 code units.
     pub highlights: Vec<[usize; 2]>,
 }
 
@@ -66,7 +66,7 @@ pub struct SearchHit {
     pub conversation: Option<FoundConversation>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub person: Option<Sender>,
-    /// Offset and length of each match in the message's text, in UTF-16 code units.
+    /// Offset and length of each match in the text, in UTF-16 code units.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub highlights: Vec<[usize; 2]>,
     /// Match in a file of the message.
@@ -98,8 +98,7 @@ pub struct SearchDayFacet {
     pub count: u64,
 }
 
-/// Facets of the matching messages, counted among the newest 500 at most. The most frequent value
-/// is first.
+/// Facets of the newest 500 matching messages at most, most frequent value first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchFacets {
     /// Authors: users and assistants.
@@ -122,29 +121,27 @@ pub struct SearchCorrection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchTotal {
     pub count: u64,
-    /// True if all matches were counted. Otherwise only the newest 500 were.
+    /// True if all matches were counted, not only the newest 500.
     pub is_all: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchResults {
     pub items: Vec<SearchHit>,
-    /// Value of `cursor` for the next page; null on the last page.
+    /// Value of `cursor` for the next page; null on the last one.
     pub next: Option<String>,
     pub facets: SearchFacets,
     /// Number of matches; null on later pages.
     pub total: Option<SearchTotal>,
-    /// Time back to which messages were searched, if the search stopped early. `next` continues
-    /// from there.
+    /// Time back to which messages were searched, if stopped early; `next` continues there.
     pub searched_to: Option<Timestamp>,
-    /// True if there was no exact match and the results include similar words.
+    /// True if nothing matched exactly and similar words are included.
     pub is_corrected: bool,
-    /// Words with typing errors, and their corrections. With `exact`, the words are searched as
-    /// typed.
+    /// Misspelled words with corrections. With `exact`, they are searched as typed.
     pub corrections: Vec<SearchCorrection>,
-    /// True if older messages are still being indexed, so that results may be missing.
+    /// True if results may be missing because messages are still being indexed.
     pub is_filling: bool,
-    /// True if the search reached its time limit, so that results may be missing.
+    /// True if results may be missing because of the time limit.
     pub timed_out: bool,
     pub took_ms: u64,
 }
@@ -152,7 +149,7 @@ pub struct SearchResults {
 /// Message that an answer is based on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchSource {
-    /// Number of the source, which the text shows in square brackets.
+    /// Number of the source, shown in square brackets.
     pub n: u64,
     pub message_id: MessageId,
     pub conversation_id: ConversationId,
@@ -164,14 +161,14 @@ pub struct SearchSource {
 /// Answer of an assistant about search results.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchAnswer {
-    /// Text in Markdown, with the numbers of sources as `[1]`.
+    /// Markdown text, with the numbers of sources as `[1]`.
     pub text: String,
     /// Messages that the text cites.
     pub sources: Vec<SearchSource>,
     pub assistant: Sender,
     /// Number of messages that the model read.
     pub read_count: u64,
-    /// Cost in micro-credits; null if the price of the model is unknown.
+    /// Cost in micro-credits; null if unknown.
     pub cost: Option<i64>,
     pub took_ms: u64,
 }
@@ -179,16 +176,16 @@ pub struct SearchAnswer {
 /// Summary of unread messages by an assistant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CatchUp {
-    /// Text in Markdown, with the numbers of sources as `[1]`.
+    /// Markdown text, with the numbers of sources as `[1]`.
     pub text: String,
     /// Messages that the text cites.
     pub sources: Vec<SearchSource>,
     pub assistant: Sender,
     /// Number of messages that the model read.
     pub read_count: u64,
-    /// True if older messages or other conversations were left out.
+    /// True if some messages were left out.
     pub has_more: bool,
-    /// Cost in micro-credits; null if the price of the model is unknown.
+    /// Cost in micro-credits; null if unknown.
     pub cost: Option<i64>,
     pub took_ms: u64,
 }

@@ -35,7 +35,7 @@ pub struct BoardRequest {
 
 /// Show the board of a conversation
 ///
-/// Returns its columns and its version. Tasks are listed separately.
+/// Columns and version. Tasks are listed separately.
 #[endpoint(GET "/r1/conversations/{id}/board", tag = "boards", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowBoard {
     type Request = BoardRequest;
@@ -56,7 +56,7 @@ pub struct ListColumnsRequest {
 
 /// List the columns of a board
 ///
-/// The columns are in the order of the board.
+/// In the order of the board.
 #[endpoint(GET "/r1/conversations/{id}/board/columns", tag = "boards", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListColumns {
     type Request = ListColumnsRequest;
@@ -67,7 +67,7 @@ impl Endpoint for ListColumns {
     }
 }
 
-/// Position of a column: an ordering key (a string), or a zero-based index (a number).
+/// Position: an ordering key (string) or a zero-based index.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum ColumnPosition {
@@ -90,15 +90,15 @@ pub struct CreateColumnRequest {
     pub id: ConversationId,
     #[schema(min_length = 1, max_length = 80)]
     pub name: String,
-    /// Position of the column. If omitted, it is added at the end.
+    /// Position; by default at the end.
     pub position: Option<ColumnPosition>,
-    /// If true, tasks in this column count as done.
+    /// True if its tasks count as done.
     pub done: Option<bool>,
 }
 
 /// Add a column to a board
 ///
-/// Available to members who may send messages in the conversation. A board has at most 30 columns.
+/// Allowed to members who may send messages. At most 30 columns.
 #[endpoint(POST "/r1/conversations/{id}/board/columns", tag = "boards", access = Access::User, rate = RateGroup::Write, status = 201, errors(Forbidden, NotAMember, Archived, TooMany))]
 impl Endpoint for CreateColumn {
     type Request = CreateColumnRequest;
@@ -143,7 +143,7 @@ pub struct DeleteColumnRequest {
 
 /// Delete a column
 ///
-/// The column must be empty: otherwise the request is refused with `wrong_state`.
+/// The column must be empty; otherwise returns 409 `wrong_state`.
 #[endpoint(DELETE "/r1/columns/{id}", tag = "boards", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, WrongState))]
 impl Endpoint for DeleteColumn {
     type Request = DeleteColumnRequest;
@@ -187,13 +187,13 @@ pub struct ListTasksRequest {
     pub id: ConversationId,
     #[from(query)]
     pub column_id: Option<BoardColumnId>,
-    /// Restricts the list to tasks assigned to this user.
+    /// Only tasks assigned to this user.
     #[from(query)]
     pub assignee: Option<UserId>,
-    /// If true, lists archived tasks instead of the others, the most recently archived first.
+    /// True for archived tasks instead of the others, last archived first.
     #[from(query)]
     pub archived: Option<bool>,
-    /// If true, lists only tasks that were created from a message.
+    /// True for tasks created from a message.
     #[from(query)]
     pub from_message: Option<bool>,
     #[from(page)]
@@ -202,7 +202,7 @@ pub struct ListTasksRequest {
 
 /// List the tasks of a board
 ///
-/// Tasks are grouped by column, in the order of the columns.
+/// Grouped by column, in the order of the columns.
 #[endpoint(GET "/r1/conversations/{id}/tasks", tag = "boards", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListTasks {
     type Request = ListTasksRequest;
@@ -229,23 +229,23 @@ pub struct CreateTaskRequest {
     /// Description in Markdown.
     #[schema(max_length = 10_000)]
     pub description: Option<String>,
-    /// Users to whom the task is assigned. They must be members of the conversation; at most 20.
+    /// Assignees, who must be members of the conversation; at most 20.
     #[schema(max_items = 20)]
     pub assignee_ids: Option<Vec<UserId>>,
     pub due_at: Option<Timestamp>,
     /// At most 10 labels of up to 40 characters each.
     #[schema(max_items = 10)]
     pub labels: Option<Vec<String>>,
-    /// Message that the task is created from. It must be in this conversation.
+    /// Source message, in this conversation.
     pub message_id: Option<MessageId>,
-    /// Position in the column. If omitted, the task is added at the end.
+    /// Position in the column; by default at the end.
     #[schema(min_length = 1, max_length = 1_000, pattern = "^[0-9A-Za-z]+$")]
     pub position: Option<String>,
 }
 
 /// Add a task to a board
 ///
-/// Available to members who may send messages in the conversation. A board has at most 5,000 tasks.
+/// Allowed to members who may send messages. At most 5,000 tasks.
 #[endpoint(POST "/r1/conversations/{id}/tasks", tag = "boards", access = Access::User, rate = RateGroup::Write, status = 201, errors(QuotaExceeded, Forbidden, NotAMember, Archived, TooMany))]
 impl Endpoint for CreateTask {
     type Request = CreateTaskRequest;
@@ -284,16 +284,16 @@ impl FromText for Assignee {
 pub struct ListOwnTasksRequest {
     #[from(query)]
     pub assignee: Option<Assignee>,
-    /// If true, lists only archived tasks and tasks in a `done` column; if false, only the others.
+    /// True for archived and done tasks; false for the others.
     #[from(query)]
     pub done: Option<bool>,
-    /// Restricts the list to tasks on the board of this conversation.
+    /// Only tasks on the board of this conversation.
     #[from(query)]
     pub conversation_id: Option<ConversationId>,
-    /// Restricts the list to tasks with exactly this label.
+    /// Only tasks with exactly this label.
     #[from(query)]
     pub label: Option<String>,
-    /// Restricts the list to tasks due before this time.
+    /// Only tasks due before this time.
     #[from(query)]
     pub due_before: Option<Timestamp>,
     #[from(page)]
@@ -302,8 +302,7 @@ pub struct ListOwnTasksRequest {
 
 /// List your tasks
 ///
-/// Lists the tasks on all boards that the caller can read, ordered by due date. Tasks without a due
-/// date are last.
+/// Tasks on all boards that the caller can read, by due date; those without one are last.
 #[endpoint(GET "/r1/tasks", tag = "boards", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListOwnTasks {
     type Request = ListOwnTasksRequest;
@@ -343,13 +342,12 @@ impl Endpoint for ShowTask {
 pub struct ChangeTaskRequest {
     #[from(path)]
     pub id: TaskId,
-    /// Version that the change is based on. If the task has another version by now, the request is
-    /// refused with `stale`, and `details` contains the current task. If omitted, the change
-    /// applies to any version.
+    /// Base version. If the task has another one, the request is refused with `stale`, and
+    /// `details` has the current task. If omitted, any version is changed.
     pub version: Option<i64>,
     #[schema(min_length = 1, max_length = 200)]
     pub title: Option<String>,
-    /// Column of the same board to move the task to.
+    /// Column of the same board to move to.
     pub column_id: Option<BoardColumnId>,
     #[schema(max_length = 10_000)]
     pub description: Option<String>,
@@ -359,12 +357,12 @@ pub struct ChangeTaskRequest {
     pub due_at: Option<Option<Timestamp>>,
     #[schema(max_items = 10)]
     pub labels: Option<Vec<String>>,
-    /// Position in the column. If omitted, a task that is moved to another column is added at its
-    /// end. If another task already has this position, the task is placed right after it.
+    /// Position. By default, a task moved to another column goes to its end. If the position is
+    /// taken, it goes right after it.
     #[schema(min_length = 1, max_length = 1_000, pattern = "^[0-9A-Za-z]+$")]
     pub position: Option<String>,
-    /// If true, archives the task: it leaves the board and its reminders stop. If false, puts it
-    /// back to its former position.
+    /// True archives the task: it leaves the board and its reminders stop. False restores its
+    /// former position.
     pub archived: Option<bool>,
 }
 
@@ -394,8 +392,7 @@ impl Endpoint for ChangeTask {
 pub struct DeleteTaskRequest {
     #[from(path)]
     pub id: TaskId,
-    /// Version that the client has seen last. If the task has another version by now, the request
-    /// is refused with `stale`.
+    /// Version last seen. If the task has another one, the request is refused with `stale`.
     #[from(query)]
     pub version: Option<i64>,
 }

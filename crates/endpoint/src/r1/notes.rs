@@ -19,8 +19,8 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListNotesRequest {
-    /// Sync cursor: the `updated_at` of the last note that the client has received. Only notes
-    /// stored after it are listed, including deleted ones.
+    /// Sync cursor: `updated_at` of the last note received; lists notes stored later, including
+    /// deleted ones.
     #[from(query)]
     pub since: Option<Timestamp>,
     #[from(page)]
@@ -29,9 +29,9 @@ pub struct ListNotesRequest {
 
 /// List your notes
 ///
-/// Notes are listed in the order in which they were stored, at most 25 per page. With `since`,
-/// notes that were deleted in the last 90 days are included (see `deleted_at`). An older cursor is
-/// refused with `cursor_expired`, and the client must list all notes again.
+/// In the order of storage, at most 25 per page. With `since`, includes notes deleted in the last
+/// 90 days (`deleted_at`). An older cursor is refused with `cursor_expired`; the client must then
+/// list all notes.
 #[endpoint(GET "/r1/notes", tag = "notes", access = Access::User, rate = RateGroup::Read, errors(CursorExpired))]
 impl Endpoint for ListNotes {
     type Request = ListNotesRequest;
@@ -61,7 +61,7 @@ impl Endpoint for ShowNote {
 
 #[dto(request)]
 pub struct PutNoteRequest {
-    /// Id of the note. The client also chooses the id of a new note.
+    /// Id of the note, chosen by the client.
     #[from(path)]
     pub id: NoteId,
     #[schema(max_length = 200)]
@@ -70,7 +70,7 @@ pub struct PutNoteRequest {
     #[schema(max_length = 100_000)]
     pub content: Option<String>,
     pub pinned: Option<bool>,
-    /// Version that the change is based on. For a new note, 0 or omitted.
+    /// Base version; 0 or omitted for a new note.
     #[validate(range(min = 0))]
     pub version: Option<i64>,
     /// Time of the edit, by the client's clock.
@@ -79,10 +79,9 @@ pub struct PutNoteRequest {
 
 /// Store a note
 ///
-/// Returns 201 for a new note. If the note has another version by now, the request is refused with
-/// `stale`, and `details` contains the current note. The client should then keep both, and store
-/// its own under a new id. A change that is based on the version of a deleted note restores the
-/// note. Repeating a request has no effect.
+/// Returns 201 for a new note. If the note has another version, the request is refused with
+/// `stale`, and `details` has the current note; the client should keep both, its own under a new
+/// id. A change based on the version of a deleted note restores it. Idempotent.
 #[endpoint(PUT "/r1/notes/{id}", tag = "notes", access = Access::User, rate = RateGroup::Write, status(201, 200), errors(QuotaExceeded, NotFound, Stale, TooMany))]
 impl Endpoint for PutNote {
     type Request = PutNoteRequest;
@@ -105,8 +104,7 @@ impl Endpoint for PutNote {
 pub struct DeleteNoteRequest {
     #[from(path)]
     pub id: NoteId,
-    /// Version that the client has seen last. If the note has another version by now, the request
-    /// is refused with `stale`.
+    /// Version last seen. If the note has another one, the request is refused with `stale`.
     #[from(query)]
     pub version: Option<i64>,
 }

@@ -81,24 +81,22 @@ impl<T: FromText> FromText for CommaSeparated<T> {
 pub struct SearchRequest {
     /// Words and operators: `"a phrase"`, `-without`, `begin*`, `from:name`, `in:title`,
     /// `has:file`, `is:thread`, `is:pinned`, `is:saved`, and `before:`, `after:` and `on:` with a
-    /// date such as `2026-11-23`, `2026-11` or `today`. At most 512 characters and 24 words. If
-    /// omitted, everything matches.
+    /// date such as `2026-11-23`, `2026-11` or `today`. At most 512 characters and 24 words. By
+    /// default everything matches.
     #[from(query)]
     pub q: Option<String>,
-    /// Type of the results; if omitted, messages.
+    /// Type of the results; by default messages.
     #[from(query)]
     pub r#type: Option<SearchType>,
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
-    /// Author of the messages: a user or an assistant. Several ids are separated by commas, and any
-    /// of them may match.
+    /// Authors (users or assistants), separated by commas; any may match.
     #[from(query)]
     pub author: Option<CommaSeparated<UserId>>,
-    /// Conversation of the messages. Several ids are separated by commas, and any of them may
-    /// match.
+    /// Conversations, separated by commas; any may match.
     #[from(query)]
     pub conversation_id: Option<CommaSeparated<ConversationId>>,
-    /// Restricts the results to conversations of this kind.
+    /// Only conversations of this kind.
     #[from(query)]
     pub kind: Option<ConversationKind>,
     /// Start of the period.
@@ -107,33 +105,30 @@ pub struct SearchRequest {
     /// End of the period.
     #[from(query)]
     pub to: Option<Timestamp>,
-    /// IANA time zone of the dates in `q` and of `facets.day`. Defaults to the caller's time zone,
-    /// or to UTC if it is unknown.
+    /// IANA time zone of dates in `q` and `facets.day`. Defaults to the caller's, or else UTC.
     #[from(query)]
     pub timezone: Option<String>,
-    /// Content that the messages must have: `file`, `image`, `link` or `voice`. Several values are
-    /// separated by commas, and all of them must match.
+    /// Required content: `file`, `image`, `link` or `voice`, separated by commas; all must match.
     #[from(query)]
     pub has: Option<CommaSeparated<SearchHas>>,
     #[from(query)]
     pub sort: Option<SearchSort>,
-    /// If true, only the exact words match, but not similar ones.
+    /// True to match only the exact words.
     #[from(query)]
     pub exact: Option<bool>,
     /// Maximum number of results, at most 50; by default 20.
     #[from(query)]
     pub limit: Option<u64>,
-    /// Value of `next` in the previous response to the same search.
+    /// Value of `next` in the previous response.
     #[from(query)]
     pub cursor: Option<String>,
 }
 
 /// Search
 ///
-/// Searches content that the caller can read now. Case and diacritics are ignored. If there are few
-/// results, parts of words and words with typing errors match as well, with a lower rank; words
-/// from four letters on may have one error, and words from eight letters on two. A message can be
-/// found within a second after it was sent.
+/// Searches content that the caller can read, regardless of case and diacritics. If there are few
+/// results, parts of words and misspelled words match too, with a lower rank: one error from four
+/// letters on, two from eight. A message can be found within a second after it was sent.
 #[endpoint(GET "/r1/search", tag = "search", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for Search {
     type Request = SearchRequest;
@@ -169,34 +164,32 @@ pub struct AnswerSearchRequest {
     /// Query, as in `GET /r1/search`.
     pub q: Option<String>,
     pub workspace_id: Option<WorkspaceId>,
-    /// Authors of the messages, any of which may match.
+    /// Authors, any of which may match.
     #[validate(length(max = 50))]
     pub authors: Option<Vec<UserId>>,
-    /// Conversations of the messages, any of which may match.
+    /// Conversations, any of which may match.
     #[validate(length(max = 50))]
     pub conversation_ids: Option<Vec<ConversationId>>,
     pub kind: Option<ConversationKind>,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
-    /// IANA time zone of the dates in `q`. Defaults to the caller's time zone, or to UTC if it is
-    /// unknown.
+    /// IANA time zone of dates in `q`. Defaults to the caller's, or else UTC.
     pub timezone: Option<String>,
-    /// Content types that the messages must have, all of which must match.
+    /// Content types, all of which must match.
     #[validate(length(max = 4))]
     pub has: Option<Vec<SearchHas>>,
     pub sort: Option<SearchSort>,
     pub exact: Option<bool>,
-    /// Question about the results, at most 500 characters. If omitted, the assistant says what the
-    /// messages say about `q`.
+    /// Question about the results, at most 500 characters. By default, what they say about `q`.
     pub question: Option<String>,
-    /// Assistant that answers; if omitted, the default assistant.
+    /// Assistant that answers; by default the default assistant.
     pub assistant_id: Option<AssistantId>,
 }
 
 /// Answer a question from search results
 ///
-/// An assistant reads up to 50 messages found for the caller, and answers with references to them.
-/// Nobody else is notified, and the answer is not stored. The cost is charged as for other answers.
+/// An assistant reads up to 50 messages found, and answers with references. Nobody else is
+/// notified, and the answer is not stored. Charged like other answers.
 #[endpoint(POST "/r1/search/answer", tag = "search", access = Access::User, rate = RateGroup::MessageSend, deadline = Bound::Fixed(ANSWER_DEADLINE),
     errors(NotFound, OutOfCredits, BudgetExceeded, QuotaReached, Unavailable))]
 impl Endpoint for AnswerSearch {
@@ -227,20 +220,18 @@ impl Endpoint for AnswerSearch {
 pub struct CatchUpConversationRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Sequence number of an event; only messages after it are summarised. If omitted, the caller's
-    /// unread messages are.
+    /// Sequence number; summarises only later messages. By default the unread ones.
     #[schema(minimum = 0)]
     pub since: Option<i64>,
-    /// Assistant that summarises; if omitted, the default assistant.
+    /// Assistant that summarises; by default the default assistant.
     pub assistant_id: Option<AssistantId>,
 }
 
 /// Summarise unread messages of a conversation
 ///
-/// An assistant reads the messages of others in the main timeline since the caller last read the
-/// conversation: at most the newest 200 messages and 30,000 characters. It summarises them with
-/// references. Nobody else is notified, and the answer is not stored. The cost is charged as for
-/// other answers.
+/// An assistant summarises, with references, the messages of others in the main timeline since the
+/// caller last read it: at most the newest 200 messages and 30,000 characters. Nobody else is
+/// notified, and the answer is not stored. Charged like other answers.
 #[endpoint(POST "/r1/conversations/{id}/catch-up", tag = "search", access = Access::User, rate = RateGroup::MessageSend, deadline = Bound::Fixed(ANSWER_DEADLINE),
     errors(NotFound, NotAMember, WrongState, OutOfCredits, BudgetExceeded, QuotaReached, Unavailable))]
 impl Endpoint for CatchUpConversation {
@@ -256,18 +247,17 @@ impl Endpoint for CatchUpConversation {
 
 #[dto(request)]
 pub struct CatchUpAllRequest {
-    /// Workspace. Defaults to the shared one, or to the caller's personal one if there is no shared
-    /// one.
+    /// Workspace; by default the shared one, or else the caller's personal one.
     pub workspace_id: Option<WorkspaceId>,
-    /// Assistant that summarises; if omitted, the default assistant.
+    /// Assistant that summarises; by default the default assistant.
     pub assistant_id: Option<AssistantId>,
 }
 
 /// Summarise unread messages of a workspace
 ///
-/// An assistant summarises the caller's unread messages in the conversations of a workspace, except
-/// in muted ones and in chats with assistants. It reads the 20 conversations with the most recent
-/// activity, and at most 40 messages of each.
+/// An assistant summarises the caller's unread messages in a workspace, except in muted
+/// conversations and chats with assistants. It reads the 20 most recently active conversations, up
+/// to 40 messages each.
 #[endpoint(POST "/r1/catch-up", tag = "search", access = Access::User, rate = RateGroup::MessageSend, deadline = Bound::Fixed(ANSWER_DEADLINE),
     errors(NotFound, WrongState, OutOfCredits, BudgetExceeded, QuotaReached, Unavailable))]
 impl Endpoint for CatchUpAll {
