@@ -11,7 +11,7 @@ use crate::credits::MicroCredits;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreditSettings {
     pub low_balance: LowBalance,
-    /// Automatic top-up; null if there is none.
+    /// Automatic top-up; null if none.
     #[schema(required)]
     pub top_up: Option<TopUp>,
 }
@@ -19,10 +19,9 @@ pub struct CreditSettings {
 /// Low-balance warning of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LowBalance {
-    /// Balance in micro-credits below which the account's owner is warned. 0 disables the warning.
+    /// Balance in micro-credits below which the owner is warned; 0 for no warning.
     pub threshold: MicroCredits,
-    /// True if the owner has set the threshold. Otherwise it is a tenth of the latest purchase or
-    /// grant.
+    /// True if set by the owner; otherwise a tenth of the latest purchase or grant.
     pub is_chosen: bool,
     pub is_low: bool,
 }
@@ -31,20 +30,20 @@ pub struct LowBalance {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TopUp {
     pub plan_id: Uuid,
-    /// Payment method that is charged; null if it was removed.
+    /// Payment method; null if removed.
     #[schema(required)]
     pub method_id: Option<Uuid>,
     pub currency: String,
-    /// Price of one purchase, in the currency's smallest unit.
+    /// Price of one purchase, in minor units.
     pub price: i64,
     /// Balance in micro-credits below which credits are bought.
     pub threshold: MicroCredits,
-    /// Maximum total of charges per UTC month, in the currency's smallest unit.
+    /// Maximum charges per UTC month, in minor units.
     pub monthly_limit: i64,
-    /// Total of this month's completed and pending charges, in the currency's smallest unit.
+    /// This month's completed and pending charges, in minor units.
     pub spent_this_month: i64,
     pub is_on: bool,
-    /// Reason why the top-up is stopped; null if it isn't.
+    /// Reason for the suspension; null if active.
     #[schema(required)]
     pub stopped: Option<StoppedTopUp>,
     /// True if a charge is pending.
@@ -83,14 +82,13 @@ stored_by_name! {
 /// Revenue of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Revenue {
-    /// Days or months of the period, with the earliest first.
+    /// Days or months, earliest first.
     pub groups: Vec<RevenueGroup>,
     pub total: RevenueSum,
     pub subscriptions: SubscriptionCounts,
-    /// Monthly recurring revenue of the subscriptions that renew. Yearly subscriptions count with a
-    /// twelfth of their price.
+    /// Monthly recurring revenue; yearly subscriptions count with a twelfth.
     pub mrr: Vec<Price>,
-    /// Credits that users and workspaces have now, in micro-credits.
+    /// Credits of users and workspaces now, in micro-credits.
     pub credits_outstanding: MicroCredits,
     pub credits_owed: MicroCredits,
 }
@@ -98,7 +96,7 @@ pub struct Revenue {
 /// Revenue of one day or month (UTC).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RevenueGroup {
-    /// Date such as `2026-11-23`, or month such as `2026-11`, in UTC.
+    /// UTC date `2026-11-23` or month `2026-11`.
     pub key: String,
     pub money: Vec<RevenueMoney>,
     pub credits: RevenueCredits,
@@ -111,13 +109,13 @@ pub struct RevenueSum {
     pub credits: RevenueCredits,
 }
 
-/// Revenue in one currency, in its smallest unit.
+/// Revenue in one currency, in minor units.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RevenueMoney {
     pub currency: String,
     pub paid: i64,
     pub refunded: i64,
-    /// Amount of disputes, without those that were won.
+    /// Amount of disputes, without won ones.
     pub disputed: i64,
     pub net: i64,
     /// Number of paid payments.
@@ -130,8 +128,7 @@ pub struct RevenueCredits {
     pub granted: MicroCredits,
     pub used: MicroCredits,
     pub expired: MicroCredits,
-    /// Credits that refunds, disputes and administrators have taken back, minus those that were
-    /// returned.
+    /// Credits taken back by refunds, disputes and administrators, minus returned ones.
     pub clawed_back: MicroCredits,
 }
 

@@ -40,17 +40,16 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListAllPaymentsRequest {
-    /// Restricts the list to payments with this status, such as `quarantined`.
+    /// Only payments with this status, such as `quarantined`.
     #[from(query)]
     pub status: Option<PaymentStatus>,
-    /// Restricts the list to payments through this gateway.
+    /// Only payments through this gateway.
     #[from(query)]
     pub gateway: Option<String>,
-    /// Restricts the list to payments by this user.
+    /// Only payments by this user.
     #[from(query)]
     pub user_id: Option<UserId>,
-    /// Restricts the list to payments with a refund in this state. `stuck` means that the refund
-    /// waits for an administrator's decision.
+    /// Only payments with a refund in this state; `stuck` refunds wait for an administrator.
     #[from(query)]
     pub refund: Option<RefundFilter>,
     #[from(page)]
@@ -124,8 +123,8 @@ pub struct ReleasePaymentRequest {
 
 /// Release a payment from quarantine
 ///
-/// Either accepts the payment as requested, accepts the amount that was actually paid, or rejects
-/// the payment and refunds the amount. Requires a fresh sign-in.
+/// Accepts the payment as requested, accepts the paid amount, or rejects and refunds it. Requires a
+/// fresh sign-in.
 #[endpoint(POST "/r1/admin/payments/{id}/release", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for ReleasePayment {
     type Request = ReleasePaymentRequest;
@@ -141,7 +140,7 @@ impl Endpoint for ReleasePayment {
 pub struct RefundPaymentRequest {
     #[from(path)]
     pub id: PaymentId,
-    /// Amount in the currency's smallest unit. If omitted, all that remains is refunded.
+    /// Amount in minor units; by default all that remains.
     pub amount: Option<i64>,
     #[validate(length(min = 1, max = 500))]
     pub reason: String,
@@ -149,9 +148,8 @@ pub struct RefundPaymentRequest {
 
 /// Refund a payment
 ///
-/// The corresponding credits are taken back. Unspent credits are removed at once, and the rest
-/// becomes debt. If the outcome at the gateway is uncertain, the gateway is polled for a week;
-/// after that an administrator has to decide.
+/// The credits are taken back: unspent ones at once, and the rest becomes debt. If the outcome is
+/// uncertain, the gateway is polled for a week, and then an administrator has to decide.
 #[endpoint(POST "/r1/admin/payments/{id}/refund", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for RefundPayment {
     type Request = RefundPaymentRequest;
@@ -176,8 +174,8 @@ pub struct DecideRefundRequest {
 
 /// Resolve a pending refund
 ///
-/// Polls the gateway again, or records the outcome that the gateway's dashboard shows. If the
-/// gateway reports another outcome later, that one applies. Requires a fresh sign-in.
+/// Polls the gateway again, or records the outcome from its dashboard. A later report of the
+/// gateway takes precedence. Requires a fresh sign-in.
 #[endpoint(POST "/r1/admin/payments/{id}/refunds/{refund_id}/decide", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for DecideRefund {
     type Request = DecideRefundRequest;
@@ -222,7 +220,7 @@ pub struct ListPaymentDifferencesRequest {
 
 /// List differences between gateways and the ledger
 ///
-/// Newest first. Once a day, the payments of the last two days are compared.
+/// Newest first. The payments of the last two days are compared once a day.
 #[endpoint(GET "/r1/admin/payment_differences", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListPaymentDifferences {
     type Request = ListPaymentDifferencesRequest;
@@ -300,8 +298,7 @@ pub struct SwitchGatewayRequest {
 
 /// Enable or disable a payment gateway
 ///
-/// Applies to new payments, at once and on every instance. Payments in progress are still
-/// completed.
+/// Applies to new payments at once. Payments in progress are completed.
 #[endpoint(PATCH "/r1/admin/gateways/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for SwitchGateway {
     type Request = SwitchGatewayRequest;
@@ -321,7 +318,7 @@ impl Endpoint for SwitchGateway {
 pub struct ListLedgerOfRequest {
     #[from(query)]
     pub user_id: Option<UserId>,
-    /// Workspace whose entries are listed, instead of a user.
+    /// Workspace instead of a user.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(page)]
@@ -345,7 +342,7 @@ impl Endpoint for ListLedgerOf {
 #[dto(request)]
 pub struct GiveCreditsRequest {
     pub user_id: Option<UserId>,
-    /// Workspace whose credits are adjusted, instead of a user.
+    /// Workspace instead of a user.
     pub workspace_id: Option<WorkspaceId>,
     /// Amount in micro-credits; a negative amount removes credits.
     pub amount: MicroCredits,
@@ -355,8 +352,7 @@ pub struct GiveCreditsRequest {
 
 /// Adjust the credits of a user or workspace
 ///
-/// The reason is recorded in the ledger. If more credits are removed than are available, the rest
-/// becomes debt.
+/// The reason is in the ledger. If more is removed than available, the rest becomes debt.
 #[endpoint(POST "/r1/admin/credits", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(NotFound, WrongState))]
 impl Endpoint for GiveCredits {
     type Request = GiveCreditsRequest;

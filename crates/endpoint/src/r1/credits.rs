@@ -42,18 +42,18 @@ fn csv_reply(pieces: impl Stream<Item = Result<Bytes, AppError>> + 'static) -> R
 pub struct ExportLedgerRequest {
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// End of the period. Entries at this time are not included.
+    /// End of the period, exclusive.
     #[from(query)]
     pub to: Option<Timestamp>,
-    /// Workspace that the caller owns or administers. If omitted, the caller's own account is used.
+    /// Workspace owned or administered by the caller; by default the caller's account.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
 }
 
 /// Export the ledger of a credit account as CSV
 ///
-/// The oldest entry is first. The columns are `time`, `account`, `kind`, `credits` (negative for
-/// debits), `balance` (after the entry), `source`, `note` and `id`.
+/// Oldest first. Columns: `time`, `account`, `kind`, `credits` (negative for debits), `balance`
+/// (after the entry), `source`, `note` and `id`.
 #[endpoint(GET "/r1/ledger/export", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id), content("text/csv"))]
 impl Endpoint for ExportLedger {
     type Request = ExportLedgerRequest;
@@ -89,9 +89,8 @@ impl Endpoint for ReadCreditSettings {
 
 #[dto(request)]
 pub struct SetLowBalanceRequest {
-    /// Balance in micro-credits below which the user is warned by a frame and an e-mail, once each
-    /// time the balance falls below it. If null, it is a tenth of the last purchase or grant. 0
-    /// disables the warning.
+    /// Balance in micro-credits below which the user is warned once, by a frame and an e-mail. Null
+    /// for a tenth of the last purchase or grant, 0 for no warning.
     pub threshold: Option<MicroCredits>,
     pub workspace_id: Option<WorkspaceId>,
 }
@@ -113,25 +112,24 @@ impl Endpoint for SetLowBalance {
 
 #[dto(request)]
 pub struct SetTopUpRequest {
-    /// Plan to buy, which must be of kind `credits`.
+    /// Plan of kind `credits`.
     pub plan_id: PlanId,
     /// Payment method saved for this account.
     pub method_id: PaymentMethodId,
-    /// Currency of the charge. Defaults to the plan's first currency that the payment method
-    /// supports.
+    /// Currency. Defaults to the plan's first one that the payment method supports.
     pub currency: Option<String>,
     /// Balance in micro-credits below which credits are bought.
     pub threshold: MicroCredits,
-    /// Maximum total charge per UTC month, in the currency's smallest unit.
+    /// Maximum charges per UTC month, in minor units.
     pub monthly_limit: i64,
     pub workspace_id: Option<WorkspaceId>,
 }
 
 /// Enable auto top-up
 ///
-/// At most one purchase is in progress at a time. Auto top-up is suspended, and an e-mail is sent,
-/// if a charge is declined, if the plan or the payment method no longer exists, or if the monthly
-/// limit is reached. This request enables it again.
+/// At most one purchase is in progress. Auto top-up is suspended, with an e-mail, if a charge is
+/// declined, the plan or payment method is gone, or the monthly limit is reached. This request
+/// enables it again.
 #[endpoint(PUT "/r1/credit_settings/top_up", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound))]
 impl Endpoint for SetTopUp {
     type Request = SetTopUpRequest;
@@ -167,20 +165,20 @@ impl Endpoint for RemoveTopUp {
 pub struct ExportAnyLedgerRequest {
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// End of the period. Entries at this time are not included.
+    /// End of the period, exclusive.
     #[from(query)]
     pub to: Option<Timestamp>,
-    /// Restricts the list to entries of this user.
+    /// Only entries of this user.
     #[from(query)]
     pub user_id: Option<UserId>,
-    /// Restricts the list to entries of this workspace.
+    /// Only entries of this workspace.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
 }
 
 /// Export the ledgers of all credit accounts as CSV
 ///
-/// The export can be restricted to one user or one workspace.
+/// Of all accounts, or of one user or workspace.
 #[endpoint(GET "/r1/admin/ledger/export", tag = "admin", access = Access::Admin, rate = RateGroup::Read, content("text/csv"))]
 impl Endpoint for ExportAnyLedger {
     type Request = ExportAnyLedgerRequest;
@@ -198,10 +196,10 @@ impl Endpoint for ExportAnyLedger {
 
 #[dto(request)]
 pub struct ReadRevenueRequest {
-    /// Start of the period, rounded down to the start of its day or month.
+    /// Start, rounded down to the day or month.
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// End of the period. It is not part of the period.
+    /// End, exclusive.
     #[from(query)]
     pub to: Option<Timestamp>,
     #[from(query)]
@@ -210,9 +208,9 @@ pub struct ReadRevenueRequest {
 
 /// Show the revenue
 ///
-/// Shows the amounts by currency, and the credits, by UTC day (30 days by default, at most 366) or
-/// by month (12 by default, at most 60). Includes the active subscriptions, the recurring revenue
-/// per month, and the total credits of users and workspaces.
+/// Amounts by currency, and credits, by UTC day (30 by default, at most 366) or month (12 by
+/// default, at most 60). Includes the active subscriptions, the monthly recurring revenue, and the
+/// total credits.
 #[endpoint(GET "/r1/admin/revenue", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ReadRevenue {
     type Request = ReadRevenueRequest;

@@ -18,8 +18,8 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 /// Show your entitlements
 ///
-/// Returns the plan, the credits in micro-credits, and the remaining quotas. `credits` is null if
-/// billing is disabled. The frame `quota.updated` has the same content.
+/// Plan, credits in micro-credits (null if billing is disabled), and remaining quotas, as in the
+/// frame `quota.updated`.
 #[endpoint(GET "/r1/entitlements/me", tag = "payments", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ReadEntitlements {
     type Request = NoInput;
@@ -38,7 +38,7 @@ pub struct ReadWorkspaceEntitlementsRequest {
 
 /// Show the entitlements of a workspace
 ///
-/// Allowed to its members. Only its owner and admins see the balance.
+/// Allowed to members; only the owner and admins see the balance.
 #[endpoint(GET "/r1/entitlements/workspaces/{id}", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
 impl Endpoint for ReadWorkspaceEntitlements {
     type Request = ReadWorkspaceEntitlementsRequest;
@@ -54,7 +54,7 @@ impl Endpoint for ReadWorkspaceEntitlements {
 
 #[dto(request)]
 pub struct ListLedgerEntriesRequest {
-    /// Workspace that the caller owns or administers. If omitted, the caller's own account is used.
+    /// Workspace owned or administered by the caller; by default the caller's account.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(page)]
@@ -63,8 +63,8 @@ pub struct ListLedgerEntriesRequest {
 
 /// List the ledger entries of a credit account
 ///
-/// Lists the entries of the caller or of a workspace, newest first. The amounts of all entries,
-/// except those of kind `hold` and `release`, add up to the balance.
+/// Entries of the caller or a workspace, newest first. All amounts, except of kind `hold` and
+/// `release`, add up to the balance.
 #[endpoint(GET "/r1/ledger", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id))]
 impl Endpoint for ListLedgerEntries {
     type Request = ListLedgerEntriesRequest;

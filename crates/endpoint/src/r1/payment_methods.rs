@@ -35,7 +35,7 @@ pub struct ListPaymentMethodsRequest {
 
 /// List the saved payment methods
 ///
-/// Of cards, only the brand, the last digits and the expiry date are stored.
+/// Of cards, only brand, last digits and expiry date are stored.
 #[endpoint(GET "/r1/payment_methods", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id))]
 impl Endpoint for ListPaymentMethods {
     type Request = ListPaymentMethodsRequest;
@@ -59,7 +59,7 @@ pub struct UsePaymentMethodRequest {
 
 /// Make a saved payment method the default
 ///
-/// It is used for future charges, including renewals of the current plan.
+/// Used for future charges, including renewals.
 #[endpoint(POST "/r1/payment_methods/{id}/default", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState))]
 impl Endpoint for UsePaymentMethod {
     type Request = UsePaymentMethodRequest;
@@ -84,8 +84,8 @@ pub struct RemovePaymentMethodRequest {
 
 /// Remove a saved payment method
 ///
-/// It is removed at the gateway as well. If it was the default, another saved payment method
-/// becomes the default. The last one can't be removed while a plan renews with it.
+/// Also removed at the gateway. Another one becomes the default if necessary. The last one can't be
+/// removed while a plan renews with it.
 #[endpoint(DELETE "/r1/payment_methods/{id}", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for RemovePaymentMethod {
     type Request = RemovePaymentMethodRequest;
@@ -100,7 +100,7 @@ impl Endpoint for RemovePaymentMethod {
 #[dto(request)]
 pub struct OpenPaymentPortalRequest {
     pub workspace_id: Option<WorkspaceId>,
-    /// Page of this server that the gateway's portal links back to. If omitted, `/plans/billing`.
+    /// Page of this server to link back to; by default `/plans/billing`.
     pub return_url: Option<String>,
 }
 
@@ -126,11 +126,10 @@ impl Endpoint for OpenPaymentPortal {
 
 #[dto(request)]
 pub struct BeginPaymentMethodSetupRequest {
-    /// Name of a gateway that has `saves_methods` in `GET /r1/payment_gateways`.
+    /// Gateway that has `saves_methods` in `GET /r1/payment_gateways`.
     pub gateway: String,
     pub workspace_id: Option<WorkspaceId>,
-    /// Page of this server to which the browser returns in the end, with `setup` in its query. If
-    /// omitted, `/plans/billing`.
+    /// Page of this server to return to, with `setup` in its query; by default `/plans/billing`.
     pub return_url: Option<String>,
 }
 
@@ -145,8 +144,8 @@ pub struct BegunPaymentMethodSetup {
 
 /// Save a payment method without a purchase
 ///
-/// The client must send the browser to `redirect_url`. When the browser returns, this does not
-/// prove success; `GET /r1/payment_methods/setups/{id}` shows the result.
+/// The browser must go to `redirect_url`. Its return does not prove success;
+/// `GET /r1/payment_methods/setups/{id}` shows the result.
 #[endpoint(POST "/r1/payment_methods/setups", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, requires = Payer(workspace_id), errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for BeginPaymentMethodSetup {
     type Request = BeginPaymentMethodSetupRequest;
@@ -190,15 +189,14 @@ impl Endpoint for ReadPaymentMethodSetup {
 pub struct EndDemoPaymentMethodSetupRequest {
     #[from(path)]
     pub id: PaymentMethodSetupId,
-    /// Result of the setup: `saved`, `failed`, `saved_declined` (a card whose charges are
-    /// declined), or `saved_confirm` (a card whose charges the payer must confirm).
+    /// Result: `saved`, `failed`, `saved_declined` (its charges are declined), or `saved_confirm`
+    /// (its charges must be confirmed).
     pub outcome: String,
 }
 
 /// Complete a demo payment method setup
 ///
-/// No real money is involved. Available only if the demo gateway is enabled, for the caller's own
-/// setups.
+/// Moves no real money. Available only for the caller's own setups with an enabled demo gateway.
 #[endpoint(POST "/r1/payment_methods/setups/{id}/demo", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, GatewayOff, WrongState))]
 impl Endpoint for EndDemoPaymentMethodSetup {
     type Request = EndDemoPaymentMethodSetupRequest;
@@ -233,8 +231,8 @@ pub struct FinishPaymentMethodSetupRequest {
 
 /// Return from a payment method setup
 ///
-/// The gateway redirects the browser here. The result is read from the gateway and not from the
-/// request, and the browser is redirected to the requested page.
+/// The result is read from the gateway, not from the request. The browser is redirected to the
+/// requested page.
 #[endpoint(GET "/r1/payment_methods/callback/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Read, status = 303, deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for FinishPaymentMethodSetup {
     type Request = FinishPaymentMethodSetupRequest;

@@ -25,40 +25,35 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct BeginPaymentRequest {
-    /// Idempotency key. A request with the same key returns the same payment.
+    /// Idempotency key. A repeated request returns the earlier payment.
     #[from(header)]
     pub idempotency_key: Option<String>,
     pub plan_id: PlanId,
-    /// Name of a gateway from `GET /r1/payment_gateways`. Defaults to the gateway of
-    /// `payment_method_id`.
+    /// Name from `GET /r1/payment_gateways`. Defaults to the gateway of `payment_method_id`.
     pub gateway: Option<String>,
     /// Saved payment method to charge at once.
     pub payment_method_id: Option<PaymentMethodId>,
-    /// Currency of the payment. Defaults to the plan's first currency that the gateway supports.
+    /// Currency. Defaults to the plan's first one that the gateway supports.
     pub currency: Option<String>,
-    /// Price for all seats that the payer was shown. If it has changed since, the request is
-    /// refused with 409 `plan_changed` and the current plan in `details.plan`.
+    /// Shown price for all seats. If it has changed, the request is refused with 409 `plan_changed`
+    /// and the current plan in `details.plan`.
     pub price: Option<Price>,
-    /// Page of this server to which the browser returns in the end, with `payment` in its query. If
-    /// omitted, `/plans/result`.
+    /// Page of this server to return to, with `payment` in its query; by default `/plans/result`.
     pub return_url: Option<String>,
-    /// Workspace to buy for, which the caller owns or administers. If omitted, the caller buys for
-    /// themselves.
+    /// Workspace to buy for, owned or administered by the caller; by default for the caller.
     pub workspace_id: Option<WorkspaceId>,
-    /// Number of seats for a workspace, at least its number of members.
+    /// Number of seats, at least the workspace's members.
     pub seats: Option<i64>,
 }
 
 #[dto(response)]
 pub struct BegunPayment {
     pub payment_id: PaymentId,
-    /// Page on which the payer pays or confirms. If nothing is left to do, the page of this server
-    /// that shows the result.
+    /// Page on which the payer pays or confirms, or this server's page with the result.
     pub redirect_url: String,
     /// Time at which `redirect_url` expires.
     pub expires_at: Timestamp,
-    /// Status of the payment: `pending`. If a saved payment method was charged, it may already be
-    /// `paid` or `failed`.
+    /// `pending`, or `paid` or `failed` for a saved payment method.
     pub status: PaymentStatus,
 }
 
@@ -71,10 +66,10 @@ impl From<StartedCheckout> for BegunPayment {
 
 /// Start a payment
 ///
-/// The client must send the browser to `redirect_url`. When the browser returns, this does not
-/// prove success: `GET /r1/payments/{id}` shows the result, and `quota.updated` announces changes.
-/// With `payment_method_id`, the payment method is charged at once. If the payer's bank requires a
-/// confirmation, it takes place at `redirect_url`.
+/// The browser must go to `redirect_url`. Its return does not prove success:
+/// `GET /r1/payments/{id}` shows the result, and `quota.updated` announces changes. A
+/// `payment_method_id` is charged at once; if the bank requires a confirmation, it takes place at
+/// `redirect_url`.
 #[endpoint(POST "/r1/payments/checkout", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, requires = Payer(workspace_id), errors(NotFound, GatewayOff, Conflict, PlanChanged, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for BeginPayment {
     type Request = BeginPaymentRequest;
@@ -114,8 +109,7 @@ impl Endpoint for BeginPayment {
 
 #[dto(request)]
 pub struct ListPaymentsRequest {
-    /// Workspace that the caller owns or administers and whose payments are listed. If omitted, the
-    /// caller's own payments are listed.
+    /// Workspace owned or administered by the caller; by default the caller's own payments.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(page)]
@@ -156,15 +150,14 @@ impl Endpoint for ReadPayment {
 pub struct EndDemoPaymentRequest {
     #[from(path)]
     pub id: PaymentId,
-    /// Result of the payment: `paid`, `failed`, or `paid_once` (paid now, but the next charge is
-    /// declined).
+    /// Result: `paid`, `failed`, or `paid_once` (the next charge is declined).
     pub outcome: String,
 }
 
 /// Complete a demo payment
 ///
-/// No real money is involved. Available only if the demo gateway is enabled, for the caller's own
-/// payments. Apart from that, the payment is processed like a real one.
+/// Moves no real money. Available only for the caller's own payments with an enabled demo gateway,
+/// and then like a real payment.
 #[endpoint(POST "/r1/payments/{id}/demo", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(GatewayOff, WrongState))]
 impl Endpoint for EndDemoPayment {
     type Request = EndDemoPaymentRequest;
@@ -192,8 +185,8 @@ pub struct FinishPaymentRequest {
 
 /// Return from a payment gateway
 ///
-/// The gateway redirects the browser here. The result is read from the gateway and not from the
-/// request, and the browser is redirected to a page that waits for the result.
+/// The result is read from the gateway, not from the request. The browser is redirected to a page
+/// that waits for it.
 #[endpoint(GET "/r1/payments/callback/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Read, status = 303, deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for FinishPayment {
     type Request = FinishPaymentRequest;
@@ -216,8 +209,7 @@ pub struct ReceivePaymentEventRequest {
 
 /// Receive a gateway's webhook
 ///
-/// Gateways call this. An event without a valid signature is refused and not stored. An event that
-/// was received before has no effect.
+/// An event without a valid signature is refused. A repeated event has no effect.
 #[endpoint(POST "/r1/payments/webhooks/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Write, content("application/json"), errors(NotFound), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)), max_body = crate::endpoint_trait::Bound::Fixed(webhook_inbox::MAX_EVENT_SIZE))]
 impl Endpoint for ReceivePaymentEvent {
     type Request = ReceivePaymentEventRequest;
@@ -236,7 +228,7 @@ pub struct ReceivePaymentEventByQueryRequest {
 
 /// Receive a gateway's webhook by query
 ///
-/// VNPay calls this. It always gets status 200 with a code in the body, even on errors.
+/// Always returns status 200 with a code in the body, even on errors.
 #[endpoint(GET "/r1/payments/webhooks/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Write, content("application/json"), errors(NotFound))]
 impl Endpoint for ReceivePaymentEventByQuery {
     type Request = ReceivePaymentEventByQueryRequest;

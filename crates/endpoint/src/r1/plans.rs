@@ -33,7 +33,7 @@ pub(super) fn single_page<T>(items: Vec<T>) -> Page<T> {
 
 /// List the plans
 ///
-/// Lists the active plans in display order. The list is empty if billing is disabled.
+/// Active plans in display order; empty if billing is disabled.
 #[endpoint(GET "/r1/pricing_plans", tag = "payments", access = Access::Public, rate = RateGroup::Read)]
 impl Endpoint for ListPlans {
     type Request = NoInput;
@@ -75,14 +75,14 @@ pub struct CreatePlanRequest {
     pub interval: Option<PlanInterval>,
     /// Prices of the plan, one per currency.
     pub prices: Vec<Price>,
-    /// Micro-credits that the plan grants, once or in each period.
+    /// Granted micro-credits, once or in each period.
     pub credits: MicroCredits,
-    /// Quotas by metric. A metric that is omitted is unlimited.
+    /// Quotas by metric; omitted ones are unlimited.
     pub quotas: Option<BTreeMap<QuotaMetric, i64>>,
     pub features: Option<Vec<String>>,
-    /// Length of a subscription's trial, in days. If omitted, there is no trial.
+    /// Trial of a subscription, in days; by default none.
     pub trial_days: Option<u32>,
-    /// If true (the default), the plan can be bought.
+    /// True (the default) if the plan can be bought.
     pub is_active: Option<bool>,
 }
 
@@ -125,8 +125,7 @@ pub struct ChangePlanRequest {
 
 /// Change a plan
 ///
-/// If the plan was already sold, it is deactivated, and a new plan with a new id replaces it. The
-/// response is then the new plan.
+/// A sold plan is deactivated and replaced by a new plan with a new id, which is returned.
 #[endpoint(PATCH "/r1/admin/pricing_plans/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ChangePlan {
     type Request = ChangePlanRequest;

@@ -23,8 +23,8 @@ pub struct ReadReceiptRequest {
 
 /// Download the receipt of a payment
 ///
-/// The receipt is a PDF. It is available once the payment is paid. Allowed to the payer, to users
-/// who manage the billing of the workspace, and to administrators.
+/// PDF of a paid payment. Allowed to the payer, to users who manage the workspace's billing, and to
+/// administrators.
 #[endpoint(GET "/r1/payments/{id}/receipt.pdf", tag = "payments", access = Access::User, rate = RateGroup::Read, content("application/pdf"))]
 impl Endpoint for ReadReceipt {
     type Request = ReadReceiptRequest;
@@ -99,7 +99,7 @@ pub struct ChangeBillingDetailsRequest {
 
 /// Change your billing details
 ///
-/// The change applies to future receipts. Existing receipts stay unchanged.
+/// Applies to future receipts only.
 #[endpoint(PUT "/r1/billing_details", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id))]
 impl Endpoint for ChangeBillingDetails {
     type Request = ChangeBillingDetailsRequest;

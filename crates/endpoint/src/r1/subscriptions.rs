@@ -23,14 +23,14 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ReadSubscriptionRequest {
-    /// Workspace that the caller owns or administers. If omitted, the caller's own account is used.
+    /// Workspace owned or administered by the caller; by default the caller's account.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
 }
 
 #[dto(response)]
 pub struct HeldSubscription {
-    /// Current or last subscription; null if there never was one.
+    /// Current or last subscription; null if none.
     #[schema(required)]
     pub subscription: Option<Subscription>,
 }
@@ -57,8 +57,8 @@ pub struct BeginTrialRequest {
 
 /// Start a trial of a plan
 ///
-/// Possible once per account and per mailbox, and only if there has been no plan yet. Requires a
-/// verified e-mail address. Nothing is charged when the trial ends.
+/// Possible once per account and mailbox, if there has been no plan yet. Requires a verified e-mail
+/// address. Nothing is charged when the trial ends.
 #[endpoint(POST "/r1/subscription/trial", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, errors(NotFound, Forbidden, WrongState))]
 impl Endpoint for BeginTrial {
     type Request = BeginTrialRequest;
@@ -76,8 +76,7 @@ pub struct CancelSubscriptionRequest {
 
 /// Cancel your subscription
 ///
-/// The subscription ends at the end of the paid period. A trial or an unpaid subscription ends at
-/// once.
+/// It ends at the end of the paid period; a trial or an unpaid one ends at once.
 #[endpoint(POST "/r1/subscription/cancel", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState))]
 impl Endpoint for CancelSubscription {
     type Request = CancelSubscriptionRequest;
@@ -115,15 +114,15 @@ impl Endpoint for ResumeSubscription {
 #[dto(request)]
 pub struct PreviewSubscriptionChangeRequest {
     pub plan_id: PlanId,
-    /// Number of seats for a workspace. If omitted, it stays unchanged.
+    /// Seats of a workspace; by default unchanged.
     pub seats: Option<i64>,
     pub workspace_id: Option<WorkspaceId>,
 }
 
 /// Preview a change of plan
 ///
-/// The rest of the paid period is credited proportionally, to the millisecond. A downgrade takes
-/// effect at the end of the period.
+/// The rest of the paid period is credited, to the millisecond. A downgrade takes effect at its
+/// end.
 #[endpoint(POST "/r1/subscription/change/preview", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState))]
 impl Endpoint for PreviewSubscriptionChange {
     type Request = PreviewSubscriptionChangeRequest;
@@ -141,10 +140,10 @@ impl Endpoint for PreviewSubscriptionChange {
 #[dto(request)]
 pub struct ChangeSubscriptionRequest {
     pub plan_id: PlanId,
-    /// Number of seats for a workspace. If omitted, it stays unchanged.
+    /// Seats of a workspace; by default unchanged.
     pub seats: Option<i64>,
-    /// Price per period that the payer was shown (`next` of the preview). If it has changed since,
-    /// the request is refused with 409 `plan_changed`.
+    /// Shown price per period (`next` of the preview). If it has changed, the request is refused
+    /// with 409 `plan_changed`.
     pub price: Option<Price>,
     pub workspace_id: Option<WorkspaceId>,
 }
@@ -152,19 +151,19 @@ pub struct ChangeSubscriptionRequest {
 #[dto(response)]
 pub struct ChangedSubscription {
     pub subscription: Subscription,
-    /// Payment for the difference; null if there is none.
+    /// Payment for the difference; null if none.
     #[schema(required)]
     pub payment_id: Option<PaymentId>,
-    /// Page on which the payer pays or confirms; null if nothing is left to do.
+    /// Page on which the payer pays or confirms; null if not needed.
     #[schema(required)]
     pub redirect_url: Option<String>,
 }
 
 /// Change the plan or the seats
 ///
-/// An upgrade takes effect at once. The difference is charged to the saved payment method, or the
-/// payer pays or confirms it at `redirect_url`. A downgrade takes effect in the next period. A
-/// change to the current plan cancels a pending downgrade.
+/// An upgrade takes effect at once; the difference is charged to the saved payment method, or paid
+/// or confirmed at `redirect_url`. A downgrade takes effect in the next period; a change to the
+/// current plan cancels it.
 #[endpoint(POST "/r1/subscription/change", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, GatewayOff, PlanChanged, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for ChangeSubscription {
     type Request = ChangeSubscriptionRequest;
@@ -187,20 +186,19 @@ impl Endpoint for ChangeSubscription {
 
 #[dto(request)]
 pub struct PaySubscriptionRequest {
-    /// Name of the gateway. Defaults to that of `payment_method_id` or, without one, of the last
-    /// payment.
+    /// Name of the gateway. Defaults to that of `payment_method_id`, or else of the last payment.
     pub gateway: Option<String>,
     /// Saved payment method to charge at once.
     pub payment_method_id: Option<PaymentMethodId>,
     pub workspace_id: Option<WorkspaceId>,
-    /// Page of this server to which the browser returns in the end. If omitted, `/plans/result`.
+    /// Page of this server to return to; by default `/plans/result`.
     pub return_url: Option<String>,
 }
 
 /// Pay the next period manually
 ///
-/// Meant for subscriptions that can't be charged automatically. Possible before the end of a
-/// period, and during the grace period after it.
+/// For subscriptions that can't be charged automatically: before the end of a period, and in the
+/// grace period.
 #[endpoint(POST "/r1/subscription/pay", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, requires = Payer(workspace_id), errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for PaySubscription {
     type Request = PaySubscriptionRequest;

@@ -9,10 +9,10 @@ use crate::{Timestamp, WorkspaceId, credits::MicroCredits, view::stored_by_name}
 /// Entitlements of the caller, and how much of them is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Entitlements {
-    /// Current plan; null if there is none.
+    /// Current plan; null if none.
     #[schema(required)]
     pub plan: Option<CurrentPlan>,
-    /// Credits; null if users are charged nothing on this server.
+    /// Credits; null if users are charged nothing.
     #[schema(required)]
     pub credits: Option<Credits>,
     pub quotas: Vec<QuotaUse>,
@@ -24,14 +24,12 @@ pub struct Entitlements {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkspaceEntitlements {
     pub workspace_id: WorkspaceId,
-    /// True if the workspace has credits. These pay for its members in its conversations, and for
-    /// its API keys.
+    /// True if the workspace has credits, which pay for its conversations and API keys.
     pub pays: bool,
-    /// Credits, which only the owner and admins can see. Null for others, and if users are charged
-    /// nothing on this server.
+    /// Credits, only for the owner and admins; null if users are charged nothing.
     #[schema(required)]
     pub credits: Option<Credits>,
-    /// Current plan; null if there is none.
+    /// Current plan; null if none.
     #[schema(required)]
     pub plan: Option<CurrentPlan>,
     pub quotas: Vec<QuotaUse>,
@@ -42,10 +40,10 @@ pub struct WorkspaceEntitlements {
 pub struct CurrentPlan {
     pub id: Uuid,
     pub name: String,
-    /// Time of the next renewal; null if the plan doesn't renew automatically.
+    /// Next renewal; null if not automatic.
     #[schema(required)]
     pub renews_at: Option<Timestamp>,
-    /// Time at which the plan ends unless it is renewed; null if it doesn't end.
+    /// End of the plan unless it is renewed; null if none.
     #[schema(required)]
     pub cancel_at: Option<Timestamp>,
 }
@@ -58,10 +56,9 @@ pub struct Credits {
     /// Credits reserved for calls in progress.
     pub held: MicroCredits,
     pub available: MicroCredits,
-    /// Amount owed, because usage or refunds exceeded the balance. Further credits are used to
-    /// settle it first.
+    /// Amount owed, settled first from further credits.
     pub owed: MicroCredits,
-    /// Total amount of the purchases and grants of which a part is still in the balance.
+    /// Total of the purchases and grants that are not used up.
     pub granted: MicroCredits,
 }
 
@@ -87,7 +84,7 @@ pub struct QuotaUse {
     pub metric: QuotaMetric,
     pub used: i64,
     pub limit: i64,
-    /// Time at which the usage is reset; null if it is a total that is never reset.
+    /// Time of the next reset; null if it is never reset.
     #[schema(required)]
     pub resets_at: Option<Timestamp>,
 }
@@ -95,10 +92,10 @@ pub struct QuotaUse {
 /// Storage used by a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StorageUse {
-    /// Size of all files and texts, in bytes. The text of sent messages doesn't count.
+    /// Size of files and texts, in bytes, without sent messages.
     pub bytes: i64,
-    /// Maximum size in bytes: the smaller one of the plan's quota and the server's limit per user.
-    /// Null if there is neither.
+    /// Maximum size in bytes: the plan's quota or the server's limit per user, whichever is
+    /// smaller. Null if none.
     #[schema(required)]
     pub quota_bytes: Option<i64>,
 }
@@ -107,13 +104,12 @@ pub struct StorageUse {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct LedgerEntry {
     pub id: Uuid,
-    /// Kind of the entry: `purchase`, `grant`, `hold`, `release`, `settle`, `expire`, `refund` or
-    /// another.
+    /// Kind: `purchase`, `grant`, `hold`, `release`, `settle`, `expire`, `refund` or another.
     pub kind: String,
     /// Amount in micro-credits; negative for debits.
     pub amount: MicroCredits,
     pub balance_after: MicroCredits,
-    /// Origin of the entry, such as `payment:0199…` for a payment.
+    /// Origin, such as `payment:0199…`.
     pub source: String,
     #[schema(required)]
     pub note: Option<String>,

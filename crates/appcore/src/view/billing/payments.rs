@@ -36,12 +36,12 @@ pub struct Payment {
     pub currency: String,
     pub plan_id: Uuid,
     pub plan_name: String,
-    /// Workspace that the purchase is for; null if it is for the payer.
+    /// Workspace of the purchase; null if for the payer.
     #[schema(required)]
     pub workspace_id: Option<WorkspaceId>,
     #[schema(required)]
     pub subscription_id: Option<Uuid>,
-    /// URL of the page for paying, as long as the payment can be made.
+    /// URL for paying, while the payment is possible.
     #[schema(required)]
     pub redirect_url: Option<String>,
     pub created_at: Timestamp,
@@ -49,7 +49,7 @@ pub struct Payment {
     #[schema(required)]
     pub paid_at: Option<Timestamp>,
     pub refunded_amount: i64,
-    /// Number of the receipt, such as `2026-0001`; null if there is none yet.
+    /// Number of the receipt, such as `2026-0001`; null if none yet.
     #[schema(required)]
     pub receipt: Option<String>,
     pub credit_notes: Vec<CreditNote>,
@@ -58,7 +58,7 @@ pub struct Payment {
 /// Credit note of a refund.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CreditNote {
-    /// Number of the credit note. It is from the same sequence as the numbers of receipts.
+    /// Number of the credit note, from the sequence of the receipts.
     pub number: String,
     pub amount: i64,
     pub created_at: Timestamp,
@@ -67,7 +67,7 @@ pub struct CreditNote {
 /// Billing details, which are printed on receipts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BillingDetails {
-    /// Name on receipts; null for the name of the payer or of the workspace.
+    /// Name on receipts; null for that of the payer or workspace.
     #[schema(required)]
     pub name: Option<String>,
     /// Address, which may have several lines.
@@ -97,17 +97,16 @@ pub enum DifferenceState {
 pub struct PaymentDifference {
     pub id: Uuid,
     pub gateway: String,
-    /// Kind of the difference: `unknown_here`, `not_paid_here`, `not_paid_there`, `amount` or
-    /// `refund`.
+    /// Kind: `unknown_here`, `not_paid_here`, `not_paid_there`, `amount` or `refund`.
     pub kind: String,
     #[schema(required)]
     pub payment_id: Option<Uuid>,
-    /// Id of the payment or, if it is unknown here, the gateway's reference.
+    /// Id of the payment or, if unknown here, the gateway's reference.
     pub reference: String,
-    /// Amount in Natter's records, in the currency's smallest unit.
+    /// Amount in our records, in minor units.
     #[schema(required)]
     pub local: Option<i64>,
-    /// Amount in the gateway's records, in the currency's smallest unit.
+    /// Amount in the gateway's records, in minor units.
     #[schema(required)]
     pub remote: Option<i64>,
     #[schema(required)]
@@ -126,16 +125,16 @@ pub struct AdminPayment {
     #[serde(flatten)]
     pub payment: Payment,
     pub user_id: UserId,
-    /// Reason for the quarantine; null if the payment is not in quarantine.
+    /// Reason for the quarantine; null if none.
     #[schema(required)]
     pub quarantine: Option<String>,
-    /// Reference of the payment at the gateway.
+    /// Gateway's reference of the payment.
     #[schema(required)]
     pub reference: Option<String>,
-    /// Reference of the charge at the gateway. Null if the gateway has not reported one.
+    /// Gateway's reference of the charge; null if not reported.
     #[schema(required)]
     pub charge: Option<String>,
-    /// Amount that was paid according to the gateway, if it differs from the requested one.
+    /// Paid amount, if it differs from the requested one.
     #[schema(required)]
     pub paid_amount: Option<i64>,
     #[schema(required)]
@@ -152,11 +151,11 @@ pub struct PaymentEvent {
     /// Amount that was paid, refunded or disputed, depending on the event.
     #[schema(required)]
     pub money: Option<Price>,
-    /// True if the event belongs to our account at the gateway and to the configured mode. False if
-    /// it is of another account, or if one is in test mode and the other is not.
+    /// True if the event is of our account and the configured mode; false if of another account, or
+    /// of test mode on one side only.
     pub is_ours: bool,
     pub received_at: Timestamp,
-    /// Time at which the event was applied. Null if it waits for the payment that it refers to.
+    /// Time at which the event was applied; null while it waits for its payment.
     #[schema(required)]
     pub applied_at: Option<Timestamp>,
 }
@@ -170,8 +169,7 @@ pub struct PaymentRefund {
     pub state: String,
     pub reason: String,
     pub created_at: Timestamp,
-    /// Number of requests to the gateway since the refund was started, or since an administrator
-    /// restarted it.
+    /// Number of requests to the gateway since the last start.
     pub tries: i64,
     /// Last response of the gateway that did not complete the refund.
     #[schema(required)]
@@ -179,20 +177,19 @@ pub struct PaymentRefund {
     /// Time of the next request to the gateway.
     #[schema(required)]
     pub next_try_at: Option<Timestamp>,
-    /// True if the refund is pending but no longer retried, so that an administrator has to settle
-    /// it.
+    /// True if it is pending but no longer retried; an administrator has to settle it.
     pub is_stuck: bool,
 }
 
 /// Dispute of a payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PaymentDispute {
-    /// Reference of the dispute at the gateway.
+    /// Gateway's reference of the dispute.
     pub reference: String,
-    /// Part of the payment that counts as disputed and whose credits are taken back, in the
-    /// currency's smallest unit.
+    /// Part of the payment that counts as disputed and whose credits are taken back, in minor
+    /// units.
     pub amount: i64,
-    /// Disputed amount according to the gateway; null if unknown.
+    /// Disputed amount at the gateway; null if unknown.
     #[schema(required)]
     pub reported: Option<Price>,
     /// State of the dispute: `open`, `won` or `lost`.
@@ -263,7 +260,7 @@ pub struct PaymentGateway {
     pub currencies: Vec<String>,
     /// True for the demo gateway, which moves no real money.
     pub is_demo: bool,
-    /// True if the gateway can save payment methods for later charges.
+    /// True if it can save payment methods for later charges.
     pub saves_methods: bool,
 }
 
@@ -272,16 +269,15 @@ pub struct PaymentGateway {
 pub struct AdminPaymentGateway {
     #[serde(flatten)]
     pub gateway: PaymentGateway,
-    /// Time of the last event that the gateway has reported.
+    /// Time of the gateway's last event.
     pub last_event_at: Option<Timestamp>,
-    /// Time of the last successful payment through the gateway.
+    /// Time of the last successful payment.
     pub last_paid_at: Option<Timestamp>,
-    /// Number of payments that have been pending for ten minutes or more.
+    /// Number of payments pending for ten minutes or more.
     pub waiting: i64,
-    /// Number of refunds that the gateway has not confirmed yet.
+    /// Number of unconfirmed refunds.
     pub refunds_waiting: i64,
-    /// Number of refunds that the gateway has not confirmed within a week. An administrator has to
-    /// settle them.
+    /// Number of refunds unconfirmed for a week, which an administrator has to settle.
     pub refunds_stuck: i64,
 }
 

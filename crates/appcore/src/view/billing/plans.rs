@@ -33,7 +33,7 @@ pub enum PlanInterval {
 pub struct Price {
     /// Currency, as ISO 4217 code.
     pub currency: String,
-    /// Amount in the currency's smallest unit: cents for most currencies, but whole yen and dong.
+    /// Amount in minor units: cents for most currencies, but whole yen and dong.
     pub amount: i64,
 }
 
@@ -44,15 +44,15 @@ pub struct PricingPlan {
     pub id: PlanId,
     pub name: String,
     pub kind: PlanKind,
-    /// Billing period; null if the plan is not a subscription.
+    /// Billing period; null without a subscription.
     #[schema(required)]
     pub interval: Option<PlanInterval>,
     pub prices: Vec<Price>,
-    /// Micro-credits that the plan grants, once or in each period.
+    /// Granted micro-credits, once or in each period.
     pub credits: MicroCredits,
-    /// Quotas of the plan by metric. A metric that is absent is unlimited.
+    /// Quotas by metric; absent ones are unlimited.
     pub quotas: BTreeMap<QuotaMetric, i64>,
-    /// Features to be listed on the page with the plans.
+    /// Features to list with the plan.
     pub features: Vec<String>,
     pub trial_days: u32,
     pub is_active: bool,

@@ -20,7 +20,7 @@ pub enum SubscriptionStatus {
     Ended,
 }
 
-/// Payment method that a gateway has saved for later charges. No other data of a card is stored.
+/// Payment method that a gateway has saved. No other card data is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PaymentMethod {
     pub id: Uuid,
@@ -32,7 +32,7 @@ pub struct PaymentMethod {
     pub exp_month: Option<i64>,
     #[schema(required)]
     pub exp_year: Option<i64>,
-    /// True for the payment method that is charged by default.
+    /// True for the payment method charged by default.
     pub is_default: bool,
     pub created_at: Timestamp,
 }
@@ -53,7 +53,7 @@ pub struct PaymentMethodSetup {
     pub id: Uuid,
     pub gateway: String,
     pub status: SetupStatus,
-    /// Payment method that was saved; null if there is none yet.
+    /// Saved payment method; null if none yet.
     #[schema(required)]
     pub method: Option<PaymentMethod>,
     #[schema(required)]
@@ -68,13 +68,13 @@ pub struct Subscription {
     pub id: Uuid,
     pub plan: PricingPlan,
     pub status: SubscriptionStatus,
-    /// Gateway of the last payment; null if nothing was paid yet.
+    /// Gateway of the last payment; null if none.
     #[schema(required)]
     pub gateway: Option<String>,
     /// Price of one period, for all seats.
     #[schema(required)]
     pub price: Option<Price>,
-    /// Number of seats; null for a user's own subscription.
+    /// Seats; null for a user's own subscription.
     #[schema(required)]
     pub seats: Option<i64>,
     #[schema(required)]
@@ -85,21 +85,20 @@ pub struct Subscription {
     pub period_end: Timestamp,
     #[schema(required)]
     pub renews_at: Option<Timestamp>,
-    /// Time at which the subscription ends unless it is resumed.
+    /// End of the subscription unless it is resumed.
     #[schema(required)]
     pub ends_at: Option<Timestamp>,
     #[schema(required)]
     pub trial_ends_at: Option<Timestamp>,
-    /// Time until which the subscription still works without payment.
+    /// End of the grace period without payment.
     #[schema(required)]
     pub grace_until: Option<Timestamp>,
-    /// True if the subscription renews automatically. Otherwise a payment link is e-mailed to the
-    /// payer before the period ends.
+    /// True if it renews automatically; otherwise a payment link is e-mailed before the end.
     pub auto_renews: bool,
     #[schema(required)]
     pub next_attempt_at: Option<Timestamp>,
     pub failed_attempts: i64,
-    /// Plan from the next period on; null if it stays the same.
+    /// Plan from the next period on; null if unchanged.
     #[schema(required)]
     pub next_plan: Option<PlanName>,
     #[schema(required)]
@@ -132,17 +131,16 @@ pub struct ChangePreview {
     pub kind: PlanChange,
     /// Amount due now.
     pub due_now: Price,
-    /// Value of the rest of the paid period. It is already subtracted from `due_now`.
+    /// Value of the rest of the paid period, already subtracted from `due_now`.
     pub credit: Price,
-    /// Time at which the change takes effect; null if it does so at once.
+    /// Time of the change; null for at once.
     #[schema(required)]
     pub takes_effect_at: Option<Timestamp>,
     /// Price of each period after the change.
     pub next: Price,
-    /// Current usage that exceeds the limits of the new plan.
+    /// Usage above the limits of the new plan.
     pub excess: Vec<QuotaUse>,
-    /// Number of members who would have no seat after the change. The change is refused unless this
-    /// is 0.
+    /// Number of members without a seat after the change, which is refused unless this is 0.
     pub seats_missing: i64,
 }
 
