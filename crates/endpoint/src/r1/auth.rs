@@ -18,7 +18,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ChangePassword>(),
 ];
 
-/// Access and refresh token. With `X-Natter-Transport: cookie` the tokens are sent only as cookies.
+/// Access and refresh token; with `X-Natter-Transport: cookie` only as cookies.
 #[dto(response)]
 pub struct Tokens {
     pub user: User,
@@ -65,13 +65,12 @@ fn set_cookies(ctx: &Ctx, access: (String, Timestamp), refresh: (String, Timesta
     ctx.set_cookies(cookies::session(access, refresh, ctx.app().clock.now(), &ctx.app().config.server));
 }
 
-/// Second-factor challenge that must be answered before tokens are issued.
+/// Second-factor challenge to answer before tokens are issued.
 #[dto(response)]
 pub struct SecondFactorChallenge {
-    /// Handle to be sent to `POST /r1/auth/signin/challenge`. It is as secret as a token.
+    /// Handle for `POST /r1/auth/signin/challenge`, as secret as a token.
     pub challenge: String,
-    /// Methods by which the challenge can be answered. `passkey` means that the user can sign in by
-    /// passkey instead.
+    /// Methods to answer it. With `passkey`, the user can sign in by passkey instead.
     pub methods: Vec<ChallengeMethod>,
     pub expires_at: Timestamp,
 }
@@ -118,10 +117,10 @@ impl SignInResult {
 
 #[dto(request)]
 pub struct SignUpRequest {
-    /// With `cookie`, the tokens are not in the body but in cookies, which scripts can't read.
+    /// With `cookie`, the tokens are only in cookies, which scripts can't read.
     #[from(header)]
     pub x_natter_transport: Option<String>,
-    /// Preferred languages. E-mails use the first one that is available.
+    /// Preferred languages, for e-mails.
     #[from(header)]
     pub accept_language: Option<String>,
     #[schema(format = Email)]
@@ -130,16 +129,16 @@ pub struct SignUpRequest {
     pub password: String,
     #[schema(min_length = 1)]
     pub display_name: String,
-    /// Token of an invitation to a workspace. Required if sign-up is by invitation only.
+    /// Token of an invitation, for sign-up by invitation only.
     pub invitation: Option<String>,
-    /// Setup token from the server's log. Required for the first account if `GET /r1/auth/policy`
-    /// says so.
+    /// Setup token from the server's log, for the first account if `GET /r1/auth/policy` requires
+    /// it.
     pub setup_token: Option<String>,
 }
 
 /// Create an account
 ///
-/// Signs in with the new account. A weak password is refused with the reason.
+/// Signs in. A weak password is refused with the reason.
 #[endpoint(POST "/r1/auth/signup", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 201, errors(EmailTaken, SignupClosed, InvitationMismatch, InvitationExpired))]
 impl Endpoint for SignUp {
     type Request = SignUpRequest;
@@ -161,7 +160,7 @@ impl Endpoint for SignUp {
 
 #[dto(request)]
 pub struct SignInRequest {
-    /// With `cookie`, the tokens are not in the body but in cookies, which scripts can't read.
+    /// With `cookie`, the tokens are only in cookies, which scripts can't read.
     #[from(header)]
     pub x_natter_transport: Option<String>,
     #[schema(format = Email)]
@@ -172,8 +171,7 @@ pub struct SignInRequest {
 
 /// Sign in
 ///
-/// Status 202 means that a second factor is required, which is sent to `POST
-/// /r1/auth/signin/challenge`.
+/// Returns 202 if a second factor is required; send it to `POST /r1/auth/signin/challenge`.
 #[endpoint(POST "/r1/auth/signin", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status(200, 202), errors(InvalidCredentials, TooManySignins))]
 impl Endpoint for SignIn {
     type Request = SignInRequest;
@@ -187,21 +185,20 @@ impl Endpoint for SignIn {
 
 #[dto(request)]
 pub struct RefreshRequest {
-    /// With `cookie`, the tokens are not in the body but in cookies, which scripts can't read.
+    /// With `cookie`, the tokens are only in cookies, which scripts can't read.
     #[from(header)]
     pub x_natter_transport: Option<String>,
-    /// Key chosen by the client. If the response was lost, a retry with the same key within a short
-    /// time returns the same tokens.
+    /// Idempotency key. A retry within a short time returns the same tokens.
     #[from(header)]
     pub idempotency_key: Option<String>,
-    /// Refresh token. If omitted, the cookie is used.
+    /// Refresh token; by default the cookie.
     pub refresh_token: Option<String>,
 }
 
 /// Exchange a refresh token for new tokens
 ///
-/// The old refresh token becomes invalid. If it is used again, the session ends, since one of the
-/// two users of the token must have stolen it.
+/// The old refresh token becomes invalid. Its reuse ends the session, since it may have been
+/// stolen.
 #[endpoint(POST "/r1/auth/refresh", tag = "auth", access = Access::Public, rate = RateGroup::Refresh, errors(MalformedRequest, Unauthenticated, RefreshReused))]
 impl Endpoint for Refresh {
     type Request = RefreshRequest;
@@ -227,8 +224,7 @@ impl Endpoint for Refresh {
 
 /// Sign out
 ///
-/// The access token becomes invalid at once on every instance, and connections opened with it are
-/// closed.
+/// The access token becomes invalid at once; its connections are closed.
 #[endpoint(POST "/r1/auth/logout", tag = "auth", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for LogOut {
     type Request = NoInput;

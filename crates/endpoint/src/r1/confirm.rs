@@ -36,10 +36,10 @@ impl From<ConfirmMethod> for ConfirmationMethod {
 /// Freshness of a sign-in.
 #[dto(response)]
 pub struct Freshness {
-    /// Time until which the sign-in counts as fresh. If null, it is not fresh, and operations that
-    /// require a fresh sign-in are refused with `fresh_sign_in_required`.
+    /// Time until which the sign-in is fresh; null if operations are refused with
+    /// `fresh_sign_in_required`.
     pub fresh_until: Option<Timestamp>,
-    /// Methods that `POST /r1/auth/confirm` accepts for this account. If empty, the user must sign in again.
+    /// Methods for `POST /r1/auth/confirm`; if empty, the user must sign in again.
     pub methods: Vec<ConfirmationMethod>,
 }
 
@@ -52,8 +52,8 @@ impl From<accounts::Freshness> for Freshness {
 
 /// Show whether your sign-in is fresh
 ///
-/// A fresh sign-in is required to add or remove sign-in methods and to create API keys. A sign-in is fresh for a
-/// limited time after signing in and after `POST /r1/auth/confirm`.
+/// A fresh sign-in is required to add or remove sign-in methods and to create API keys. A sign-in
+/// is fresh for a limited time, also after `POST /r1/auth/confirm`.
 #[endpoint(GET "/r1/auth/confirm", tag = "auth", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowFreshness {
     type Request = NoInput;
@@ -68,11 +68,10 @@ impl Endpoint for ShowFreshness {
 pub struct ConfirmSignInRequest {
     #[schema(format = Password)]
     pub password: Option<String>,
-    /// Code that the authenticator app shows.
+    /// Code of the authenticator app.
     pub code: Option<String>,
     pub recovery_code: Option<String>,
-    /// Id of a passkey challenge, as returned by `POST /r1/auth/passkeys/signin/start`. Sent
-    /// together with `credential`.
+    /// Id from `POST /r1/auth/passkeys/signin/start`, together with `credential`.
     pub challenge_id: Option<String>,
     /// Answer of the authenticator: `PublicKeyCredential.toJSON()`.
     #[schema(value_type = Option<Object>)]
@@ -98,8 +97,8 @@ impl ConfirmSignInRequest {
 
 /// Confirm your identity
 ///
-/// Requires exactly one credential: a password, authenticator code, recovery code or passkey. A
-/// wrong credential counts as a failed sign-in.
+/// Requires exactly one: password, authenticator code, recovery code or passkey. A wrong one counts
+/// as a failed sign-in.
 #[endpoint(POST "/r1/auth/confirm", tag = "auth", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong, MfaInvalid, InvalidCredentials, TooManySignins, WrongState))]
 impl Endpoint for ConfirmSignIn {
     type Request = ConfirmSignInRequest;

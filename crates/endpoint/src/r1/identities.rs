@@ -34,9 +34,9 @@ const MAX_FORM: usize = 64 * 1024;
 /// Identity provider.
 #[dto(response)]
 pub struct OauthProvider {
-    /// Name of the provider, as used in the path of `start`.
+    /// Name of the provider, as in the path of `start`.
     pub name: String,
-    /// Kind of the provider. It determines the look of the sign-in button.
+    /// Kind, which determines the look of the button.
     pub kind: OauthKind,
 }
 
@@ -57,19 +57,18 @@ pub struct StartOauthRequest {
     /// Name of the provider.
     #[from(path)]
     pub p: String,
-    /// Path on this server to return to. Anything else is replaced by `/`.
+    /// Path on this server to return to; others become `/`.
     #[from(query)]
     pub next: Option<String>,
-    /// If true, links the identity to the account that is signed in.
+    /// True to link the identity to the signed-in account.
     #[from(query)]
     pub link: Option<bool>,
 }
 
 /// Start an OAuth sign-in
 ///
-/// Redirects the browser to the provider. On failure, redirects to `/login?error=unavailable`. If
-/// `link` is set and the sign-in is not fresh (see `POST /r1/auth/confirm`), redirects to
-/// `/login?error=fresh_sign_in_required`.
+/// Redirects to the provider or, on failure, to `/login?error=unavailable`. `link` without a fresh
+/// sign-in redirects to `/login?error=fresh_sign_in_required`.
 #[endpoint(GET "/r1/auth/oauth/{p}/start", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 302, errors(Unauthenticated, CrossSite))]
 impl Endpoint for StartOauth {
     type Request = StartOauthRequest;
@@ -107,20 +106,19 @@ pub struct FinishOauthRequest {
     /// Issuer of the provider's response (RFC 9207).
     #[from(query)]
     pub iss: Option<String>,
-    /// Name of the user. Only Apple sends it, at the first sign-in.
+    /// Name of the user, sent only by Apple at the first sign-in.
     #[from(query)]
     pub user: Option<String>,
-    /// Preferred languages. E-mails to a new account use the first one that is available.
+    /// Preferred languages, for e-mails to a new account.
     #[from(header)]
     pub accept_language: Option<String>,
 }
 
 /// Finish an OAuth sign-in
 ///
-/// On success, redirects to the requested page and sets the tokens as cookies. If a second factor
-/// is required, redirects to `/login?challenge=`. Otherwise redirects to `/login?error=` with
-/// `oauth_state`, `oauth_denied`, `oauth_invalid`, `link_required`, `signup_closed` or
-/// `unavailable`.
+/// Sets the tokens as cookies and redirects to the requested page. If a second factor is required,
+/// redirects to `/login?challenge=`. On failure, redirects to `/login?error=` with `oauth_state`,
+/// `oauth_denied`, `oauth_invalid`, `link_required`, `signup_closed` or `unavailable`.
 #[endpoint(GET "/r1/auth/oauth/{p}/callback", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 303)]
 impl Endpoint for FinishOauth {
     type Request = FinishOauthRequest;
@@ -133,8 +131,8 @@ impl Endpoint for FinishOauth {
 
 /// Finish an OAuth sign-in by form
 ///
-/// Used by providers that post their response, such as Apple. The fields may be in an
-/// `application/x-www-form-urlencoded` body.
+/// For providers that post their response, such as Apple, also as
+/// `application/x-www-form-urlencoded`.
 #[endpoint(POST "/r1/auth/oauth/{p}/callback", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 303, max_body = Bound::Fixed(MAX_FORM))]
 impl Endpoint for FinishOauthByForm {
     type Request = FinishOauthRequest;
@@ -208,25 +206,24 @@ fn redirect_to_login(ctx: &Ctx, error: AppError) -> Result<Reply<Redirect>, AppE
 
 #[dto(request)]
 pub struct SignInByIdTokenRequest {
-    /// With `cookie`, the tokens are not in the body but in cookies, which scripts can't read.
+    /// With `cookie`, the tokens are only in cookies, which scripts can't read.
     #[from(header)]
     pub x_natter_transport: Option<String>,
-    /// Preferred languages. E-mails to a new account use the first one that is available.
+    /// Preferred languages, for e-mails to a new account.
     #[from(header)]
     pub accept_language: Option<String>,
     /// Name of the provider.
     #[from(path)]
     pub p: String,
-    /// ID token that was issued for this server. It must be at most ten minutes old and not have
-    /// been used before.
+    /// Unused ID token for this server, at most ten minutes old.
     pub id_token: String,
-    /// Nonce of the ID token. Required if the token contains one.
+    /// Nonce; required if the token contains one.
     pub nonce: Option<String>,
 }
 
 /// Sign in with an ID token
 ///
-/// Meant for mobile apps that get the token from the provider through the operating system.
+/// For mobile apps that get the token from the operating system.
 #[endpoint(POST "/r1/auth/oauth/{p}/token", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status(200, 202), errors(OauthInvalid, LinkRequired, SignupClosed))]
 impl Endpoint for SignInByIdToken {
     type Request = SignInByIdTokenRequest;
@@ -247,7 +244,7 @@ pub struct Identity {
     pub id: IdentityId,
     /// Name of the provider in the configuration.
     pub provider: String,
-    /// Kind of the provider. If null, the provider is no longer configured.
+    /// Kind of the provider; null if it is no longer configured.
     pub kind: Option<OauthKind>,
     pub email: Option<String>,
     pub created_at: Timestamp,

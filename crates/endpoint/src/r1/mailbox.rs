@@ -15,17 +15,17 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct VerifyEmailRequest {
-    /// Token from the link in the e-mail. It can be used once, within 24 hours.
+    /// Token from the e-mailed link, valid once, for 24 hours.
     pub token: String,
-    /// Password of the account; required if the caller is not signed in to it.
+    /// Password; required if not signed in to the account.
     #[schema(format = Password)]
     pub password: Option<String>,
 }
 
 /// Verify your e-mail address
 ///
-/// Requires a session of the account or its password (otherwise 403 with `password_required`).
-/// Existing sessions stay signed in.
+/// Requires a session or the password of the account (otherwise 403 `password_required`). Existing
+/// sessions stay.
 #[endpoint(POST "/r1/auth/verify-email", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(TokenInvalid, Forbidden, PasswordRequired, PasswordWrong, TooManySignins))]
 impl Endpoint for VerifyEmail {
     type Request = VerifyEmailRequest;
@@ -80,7 +80,7 @@ impl Endpoint for ForgotPassword {
 
 #[dto(request)]
 pub struct ResetPasswordRequest {
-    /// Token from the link in the e-mail. It can be used once, within one hour.
+    /// Token from the e-mailed link, valid once, for one hour.
     pub token: String,
     #[schema(format = Password, min_length = 8)]
     pub password: String,

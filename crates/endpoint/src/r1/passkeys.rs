@@ -27,7 +27,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 /// WebAuthn challenge for the authenticator.
 #[dto(response)]
 pub struct PasskeyChallenge {
-    /// Id of the challenge, to be sent to `finish`. It can be used once.
+    /// Id for `finish`, valid once.
     pub challenge_id: String,
     /// Options for `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON` (WebAuthn Level
     /// 3).
@@ -96,7 +96,7 @@ impl Endpoint for FinishPasskeyRegistration {
 
 /// Start signing in by passkey
 ///
-/// No e-mail address is needed, because the authenticator selects the account.
+/// The authenticator selects the account, without an e-mail address.
 #[endpoint(POST "/r1/auth/passkeys/signin/start", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(WrongState))]
 impl Endpoint for StartPasskeySignIn {
     type Request = NoInput;
@@ -109,7 +109,7 @@ impl Endpoint for StartPasskeySignIn {
 
 #[dto(request)]
 pub struct FinishPasskeySignInRequest {
-    /// With `cookie`, the tokens are not in the body but in cookies, which scripts can't read.
+    /// With `cookie`, the tokens are only in cookies, which scripts can't read.
     #[from(header)]
     pub x_natter_transport: Option<String>,
     pub challenge_id: String,
@@ -120,7 +120,7 @@ pub struct FinishPasskeySignInRequest {
 
 /// Sign in by passkey
 ///
-/// The authenticator has verified the user, so no second factor is required.
+/// No second factor is required.
 #[endpoint(POST "/r1/auth/passkeys/signin/finish", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(InvalidCredentials, WrongState))]
 impl Endpoint for FinishPasskeySignIn {
     type Request = FinishPasskeySignInRequest;

@@ -17,8 +17,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ShowPolicy>()];
 pub struct EntryPolicy {
     /// Users who may create an account.
     pub signup: SignUpPolicy,
-    /// True if there is no account yet and creating the first one, an administrator's, requires the
-    /// setup token from the server's log.
+    /// True if the first account, an administrator's, needs the setup token from the server's log.
     pub setup_token: bool,
     pub password: PasswordPolicy,
     pub messages: MessagePolicy,
@@ -42,7 +41,7 @@ pub struct MessagePolicy {
 pub struct UploadPolicy {
     /// Maximum size of a file, in bytes.
     pub max_bytes: usize,
-    /// Media types that are refused. `video/*` stands for all video types.
+    /// Refused media types; `video/*` stands for all video types.
     pub refused_types: Vec<String>,
 }
 
@@ -56,7 +55,7 @@ pub enum MailDelivery {
     Outbox,
 }
 
-/// Requirements for passwords. In addition, the e-mail address is never accepted as password.
+/// Requirements for passwords. The e-mail address is never accepted.
 #[dto(response)]
 pub struct PasswordPolicy {
     pub min_length: usize,
@@ -93,8 +92,7 @@ impl EntryPolicy {
 
 /// Show the public policies
 ///
-/// Returns the policies for sign-up, passwords, messages, uploads and e-mail delivery, so that
-/// forms can check the input while it is typed.
+/// For checks of the input while it is typed.
 #[endpoint(GET "/r1/auth/policy", tag = "auth", access = Access::Public, rate = RateGroup::Read)]
 impl Endpoint for ShowPolicy {
     type Request = NoInput;

@@ -16,12 +16,12 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct AnswerChallengeRequest {
-    /// With `cookie`, the tokens are not in the body but in cookies, which scripts can't read.
+    /// With `cookie`, the tokens are only in cookies, which scripts can't read.
     #[from(header)]
     pub x_natter_transport: Option<String>,
     /// Value of `challenge` in the response to the sign-in.
     pub challenge: String,
-    /// Code that the authenticator app shows.
+    /// Code of the authenticator app.
     pub code: Option<String>,
     /// Recovery code, instead of `code`.
     pub recovery_code: Option<String>,
@@ -29,7 +29,7 @@ pub struct AnswerChallengeRequest {
 
 /// Answer a second-factor challenge
 ///
-/// A challenge becomes invalid after five wrong answers. Each code can be used only once.
+/// Five wrong answers invalidate a challenge. Each code works once.
 #[endpoint(POST "/r1/auth/signin/challenge", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(MfaInvalid, TooManySignins))]
 impl Endpoint for AnswerChallenge {
     type Request = AnswerChallengeRequest;
@@ -53,8 +53,7 @@ impl Endpoint for AnswerChallenge {
 
 #[dto(request)]
 pub struct EnrolAuthenticatorRequest {
-    /// Current password. It may be omitted if the account has none; then a fresh sign-in is
-    /// required (see `POST /r1/auth/confirm`).
+    /// Current password. An account without one needs a fresh sign-in instead.
     #[schema(format = Password)]
     pub password: Option<String>,
 }
@@ -64,13 +63,13 @@ pub struct EnrolAuthenticatorRequest {
 pub struct Authenticator {
     /// Secret in base32, for typing it in.
     pub secret: String,
-    /// `otpauth:` URI with the secret, to be shown as a QR code.
+    /// `otpauth:` URI for a QR code.
     pub uri: String,
 }
 
 /// Enrol an authenticator app
 ///
-/// It becomes active when one of its codes is sent to `POST /r1/auth/totp/confirm`.
+/// Becomes active by `POST /r1/auth/totp/confirm`.
 #[endpoint(POST "/r1/auth/totp", tag = "auth", access = Access::User, rate = RateGroup::Write, status = 201, errors(PasswordWrong, FreshSignInRequired, WrongState))]
 impl Endpoint for EnrolAuthenticator {
     type Request = EnrolAuthenticatorRequest;
@@ -87,11 +86,11 @@ impl Endpoint for EnrolAuthenticator {
 
 #[dto(request)]
 pub struct AuthenticatorCodeRequest {
-    /// Code that the authenticator app shows.
+    /// Code of the authenticator app.
     pub code: String,
 }
 
-/// Recovery codes, which replace a lost authenticator. Each can be used once.
+/// Recovery codes for a lost authenticator, each valid once.
 #[dto(response)]
 pub struct RecoveryCodes {
     pub recovery_codes: Vec<String>,
@@ -113,7 +112,7 @@ impl Endpoint for ConfirmAuthenticator {
 
 #[dto(request)]
 pub struct RemoveAuthenticatorRequest {
-    /// Code that the authenticator app shows, or a recovery code.
+    /// Code of the authenticator app, or a recovery code.
     pub code: String,
 }
 
