@@ -7,14 +7,14 @@ use crate::{Timestamp, UploadId, WorkspaceId};
 
 use super::PromptAuthor;
 
-/// Small picture with a name, which can be used in reactions and texts in a workspace.
+/// Custom emoji of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkspaceEmoji {
     pub workspace_id: WorkspaceId,
     /// Name, which is written as `:name:`.
     #[schema(min_length = 2, max_length = 32, pattern = "^[a-z0-9_-]+$")]
     pub name: String,
-    /// Picture of the emoji, which is at `/files/{upload_id}/{name}`.
+    /// Picture, at `/files/{upload_id}/{name}`.
     pub upload_id: UploadId,
     /// User who added it. Null if the account was deleted.
     #[schema(required)]

@@ -6,16 +6,14 @@ use utoipa::ToSchema;
 use super::{OfferedWorkspace, WorkspaceRole};
 use crate::{InvitationId, Timestamp, UserId};
 
-/// Invitation, as shown to members who may invite. Its token is returned only once, when it is
-/// created.
+/// Invitation. Its token is returned only at its creation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Invitation {
     pub id: InvitationId,
-    /// E-mail address of the invited person; null if anyone with the link may accept the
-    /// invitation.
+    /// E-mail address; null if anyone with the link may accept.
     pub email: Option<String>,
     pub role: WorkspaceRole,
-    /// Number of times that the invitation was accepted.
+    /// Number of acceptances.
     pub uses: i64,
     pub max_uses: i64,
     pub expires_at: Timestamp,
@@ -29,6 +27,6 @@ pub struct Invitation {
 pub struct InvitationDetails {
     pub workspace: OfferedWorkspace,
     pub role: WorkspaceRole,
-    /// Name of the member who sent the invitation. Null if the account was deleted.
+    /// Member who sent it; null if the account was deleted.
     pub inviter: Option<String>,
 }

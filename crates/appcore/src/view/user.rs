@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::stored_by_name;
 use crate::{GeoLocation, Language, SessionId, Timestamp, UploadId, UserId};
 
-/// User account. The e-mail address and the data about sign-in are returned only to the user.
+/// User account. E-mail address and sign-in data are returned only to the user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct User {
     pub id: UserId,
@@ -15,19 +15,19 @@ pub struct User {
     /// True if the e-mail address is verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
-    /// True if the account has a password. Returned to the user only.
+    /// True if the account has a password; only for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub has_password: Option<bool>,
-    /// True if sign-in requires a code from an authenticator app. Returned only to the user.
+    /// True if sign-in requires an authenticator code; only for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_factor: Option<bool>,
-    /// Language of mails. Returned to the user only.
+    /// Language of mails; only for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,
-    /// True if others see the time zone. Returned to the user only.
+    /// True if others see the time zone; only for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub show_timezone: Option<bool>,
-    /// Presence that the user has chosen by hand, for all devices. Returned only to the user.
+    /// Presence chosen by hand; only for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen_presence: Option<ChosenPresence>,
     pub display_name: String,
@@ -39,8 +39,7 @@ pub struct User {
     /// Custom status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_status: Option<CustomStatus>,
-    /// IANA time zone, such as `Europe/Berlin`. Null if it is unknown, or if the user doesn't show
-    /// it.
+    /// IANA time zone, such as `Europe/Berlin`; null if unknown or not shown.
     #[serde(default)]
     #[schema(required)]
     pub timezone: Option<String>,
@@ -51,7 +50,7 @@ pub struct User {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UserPicture {
     pub user_id: UserId,
-    /// Picture of the user, which is at `/files/{upload_id}/picture`.
+    /// Picture, at `/files/{upload_id}/picture`.
     pub upload_id: UploadId,
 }
 
@@ -72,8 +71,7 @@ pub enum PresenceStatus {
     Offline,
 }
 
-/// Presence that the user has chosen to be shown while connected. With `online`, the actual
-/// presence is shown.
+/// Presence to be shown while connected; `online` stands for the actual one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ChosenPresence {
@@ -96,12 +94,12 @@ pub struct Presence {
     pub custom_status: Option<CustomStatus>,
 }
 
-/// Temporary status that the user has set, such as “In a meeting”.
+/// Temporary status, such as “In a meeting”.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CustomStatus {
     pub emoji: Option<String>,
     pub text: Option<String>,
-    /// Time at which the status is removed; null if it stays until the user removes it.
+    /// Time of removal; null if none.
     pub until: Option<Timestamp>,
 }
 
@@ -113,7 +111,7 @@ pub struct UserSession {
     pub current: bool,
     pub user_agent: Option<String>,
     pub address: Option<String>,
-    /// Location of the address, if known. Returned only to the user.
+    /// Location of the address, if known; only for the user.
     pub place: Option<GeoLocation>,
     pub created_at: Timestamp,
     pub last_used_at: Timestamp,

@@ -12,17 +12,16 @@ pub struct Workspace {
     pub name: String,
     /// Role of the caller.
     pub role: WorkspaceRole,
-    /// True for the caller's personal workspace, which was created at sign-up.
+    /// True for the caller's personal workspace.
     pub personal: bool,
     /// True for the shared workspace that everybody joins at sign-up.
     pub shared: bool,
-    /// E-mail domains whose users may join if their address is verified. Returned only to the owner
-    /// and admins.
+    /// E-mail domains whose verified users may join; only for the owner and admins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub join_domains: Option<Vec<String>>,
 }
 
-/// Workspace that the caller may join, by the domain of their verified address or by invitation.
+/// Workspace that the caller may join, by e-mail domain or invitation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OfferedWorkspace {
     pub id: WorkspaceId,

@@ -23,7 +23,7 @@ pub struct ListEmojiRequest {
 
 /// List the custom emoji of a workspace
 ///
-/// Ordered by name. Members receive `emoji.changed` when the list changes.
+/// By name. Members receive `emoji.changed` on changes.
 #[endpoint(GET "/r1/workspaces/{id}/emoji", tag = "workspaces", access = Access::Member(Permission::View), rate = RateGroup::Read)]
 impl Endpoint for ListEmoji {
     type Request = ListEmojiRequest;
@@ -38,19 +38,16 @@ impl Endpoint for ListEmoji {
 pub struct AddEmojiRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// Name of the emoji: letters from a to z, digits, `-` and `_`. The name of a Unicode emoji is
-    /// refused.
+    /// Name: letters from a to z, digits, `-` and `_`; not that of a Unicode emoji.
     #[schema(min_length = 2, max_length = 32)]
     pub name: String,
-    /// Image uploaded by the caller: PNG, GIF or WebP, at most 256 KiB, and at most 512 pixels wide
-    /// and high.
+    /// Image: PNG, GIF or WebP, up to 256 KiB and 512 pixels in width and height.
     pub upload_id: UploadId,
 }
 
 /// Add a custom emoji to a workspace
 ///
-/// The emoji can be used as `:name:` in reactions and texts of the workspace's conversations. A
-/// workspace can have up to 500 emoji.
+/// Usable as `:name:` in reactions and texts of the workspace. At most 500 per workspace.
 #[endpoint(POST "/r1/workspaces/{id}/emoji", tag = "workspaces", access = Access::Member(Permission::CreateContent), rate = RateGroup::Write, status = 201, errors(TypeRefused, TooLarge, WrongState, TooMany))]
 impl Endpoint for AddEmoji {
     type Request = AddEmojiRequest;
@@ -73,7 +70,7 @@ pub struct RemoveEmojiRequest {
 /// Remove a custom emoji from a workspace
 ///
 /// Allowed to the user who added it and to the workspace's owner and admins. Existing texts and
-/// reactions still contain `:name:`.
+/// reactions keep `:name:`.
 #[endpoint(DELETE "/r1/workspaces/{id}/emoji/{name}", tag = "workspaces", access = Access::Member(Permission::View), rate = RateGroup::Write, errors(Forbidden))]
 impl Endpoint for RemoveEmoji {
     type Request = RemoveEmojiRequest;

@@ -30,7 +30,7 @@ pub struct ListInvitationsRequest {
 
 /// List the invitations of a workspace
 ///
-/// Lists the valid invitations, without their tokens.
+/// Valid invitations, without their tokens.
 #[endpoint(GET "/r1/workspaces/{id}/invitations", tag = "invitations", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Read)]
 impl Endpoint for ListInvitations {
     type Request = ListInvitationsRequest;
@@ -45,17 +45,15 @@ impl Endpoint for ListInvitations {
 pub struct CreateInvitationRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// E-mail address to which the invitation is sent. Only this address can use it. Either this or
-    /// `max_uses` is required.
+    /// E-mail address, the only one that can use the invitation; either this or `max_uses`.
     #[schema(format = Email)]
     pub email: Option<String>,
-    /// Maximum number of times that the link can be used.
+    /// Maximum number of uses of the link.
     #[schema(minimum = 1, maximum = 10000)]
     pub max_uses: Option<i64>,
-    /// Role of the new members; if omitted, `member`.
+    /// Role; by default `member`.
     pub role: Option<WorkspaceRole>,
-    /// Time at which the invitation expires, at most one year from now. If omitted, it expires in
-    /// one week.
+    /// Time of expiry, at most one year from now; by default in one week.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -64,7 +62,7 @@ pub struct CreateInvitationRequest {
 pub struct NewInvitation {
     #[serde(flatten)]
     pub invitation: Invitation,
-    /// Token of the invitation. It is shown only once.
+    /// Token; shown only once.
     pub token: String,
     /// Link for accepting the invitation.
     pub url: String,
@@ -72,7 +70,7 @@ pub struct NewInvitation {
 
 /// Create an invitation to a workspace
 ///
-/// The invitation is sent by e-mail, or can be shared as a link.
+/// Sent by e-mail, or shared as a link.
 #[endpoint(POST "/r1/workspaces/{id}/invitations", tag = "invitations", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Write, status = 201, errors(AlreadyMember, WrongState))]
 impl Endpoint for CreateInvitation {
     type Request = CreateInvitationRequest;
@@ -104,7 +102,7 @@ pub struct RevokeInvitationRequest {
 
 /// Revoke an invitation
 ///
-/// Members who have already joined with it stay.
+/// Members who joined with it stay.
 #[endpoint(DELETE "/r1/workspaces/{id}/invitations/{invitation_id}", tag = "invitations", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Write)]
 impl Endpoint for RevokeInvitation {
     type Request = RevokeInvitationRequest;
@@ -134,7 +132,7 @@ impl Endpoint for PreviewInvitation {
 
 /// Accept an invitation
 ///
-/// Users who are already members keep their role.
+/// Members keep their role.
 #[endpoint(POST "/r1/invitations/accept", tag = "invitations", access = Access::User, rate = RateGroup::Write, errors(NotFound, InvitationMismatch, InvitationExpired))]
 impl Endpoint for AcceptInvitation {
     type Request = InvitationTokenRequest;

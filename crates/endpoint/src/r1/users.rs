@@ -55,10 +55,9 @@ pub struct ChangeMeRequest {
     /// IANA name of the time zone, such as `Europe/Berlin`; null if unknown.
     #[schema(max_length = 64)]
     pub timezone: Option<Option<String>>,
-    /// If true (the default), others can see the time zone.
+    /// True (the default) if others can see the time zone.
     pub show_timezone: Option<bool>,
-    /// Presence to show on all devices while the caller is connected. With `online`, the actual
-    /// presence is shown.
+    /// Presence to show while the caller is connected; `online` for the actual one.
     pub chosen_presence: Option<ChosenPresence>,
     /// New password. Requires `current_password`.
     #[schema(format = Password, min_length = 8)]
@@ -99,18 +98,16 @@ impl Endpoint for ChangeMe {
 
 #[dto(request)]
 pub struct DeleteMeRequest {
-    /// Current password. It may be omitted if the account has none; then a fresh sign-in is
-    /// required (see `POST /r1/auth/confirm`).
+    /// Current password. An account without one needs a fresh sign-in instead.
     #[schema(format = Password)]
     pub password: Option<String>,
 }
 
 /// Delete your account
 ///
-/// Signs out all devices at once and deletes all personal data. The user's messages stay and are
-/// attributed to a "Deleted user". Conversations and workspaces that the user owns pass to their
-/// longest-standing member. The last administrator of the installation must appoint another one
-/// first.
+/// Signs out all devices and deletes all personal data. Messages stay, attributed to a "Deleted
+/// user". Owned conversations and workspaces pass to their longest-standing member. The last
+/// administrator must appoint another one first.
 #[endpoint(DELETE "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Write, errors(LastAdmin, PasswordWrong, FreshSignInRequired, TooManySignins))]
 impl Endpoint for DeleteMe {
     type Request = DeleteMeRequest;
@@ -125,7 +122,7 @@ impl Endpoint for DeleteMe {
 
 /// Export your data
 ///
-/// Returns all of the caller's data as one JSON document, which is streamed.
+/// All of the caller's data as a streamed JSON document.
 #[endpoint(GET "/r1/users/me/export", tag = "users", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ExportMe {
     type Request = NoInput;
@@ -139,8 +136,8 @@ impl Endpoint for ExportMe {
 
 /// Show your storage usage
 ///
-/// Returns the total size of the caller's files and texts, and its limit. Administrators find the
-/// same for other users in `GET /r1/admin/users/{id}`.
+/// Total size of the caller's files and texts, and its limit. For other users see
+/// `GET /r1/admin/users/{id}`.
 #[endpoint(GET "/r1/users/me/storage", tag = "users", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ReadStorage {
     type Request = NoInput;
@@ -155,17 +152,17 @@ impl Endpoint for ReadStorage {
 pub struct ChangeStatusRequest {
     /// Single emoji; null removes it.
     pub emoji: Option<Option<String>>,
-    /// Text of at most 100 characters; null removes it.
+    /// Text, at most 100 characters; null removes it.
     #[schema(max_length = 100)]
     pub text: Option<Option<String>>,
-    /// Time at which the status is removed. If null, it stays until it is removed by hand.
+    /// Time at which the status is removed; null for never.
     pub until: Option<Option<Timestamp>>,
 }
 
 /// Set your custom status
 ///
-/// Omitted fields stay unchanged. The status is part of the presence (`custom_status`), and users
-/// who watch the caller's presence are notified.
+/// Omitted fields stay unchanged. The status is part of the presence (`custom_status`); users who
+/// watch it are notified.
 #[endpoint(PATCH "/r1/users/me/status", tag = "users", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for ChangeStatus {
     type Request = ChangeStatusRequest;
@@ -180,15 +177,14 @@ impl Endpoint for ChangeStatus {
 
 #[dto(request)]
 pub struct SetPictureRequest {
-    /// Image uploaded by the caller: PNG, JPEG or WebP, at most 512 KiB, and at most 1,024 pixels
-    /// wide and high.
+    /// Image: PNG, JPEG or WebP, up to 512 KiB and 1,024 pixels in width and height.
     pub upload_id: UploadId,
 }
 
 /// Set your picture
 ///
-/// Replaces the previous picture. Users who can see the caller can read it at
-/// `/files/{upload_id}/picture`.
+/// Replaces the previous picture. Visible at `/files/{upload_id}/picture` to users who can see the
+/// caller.
 #[endpoint(PUT "/r1/users/me/picture", tag = "users", access = Access::User, rate = RateGroup::Write, errors(NotFound, TypeRefused, TooLarge, WrongState))]
 impl Endpoint for SetPicture {
     type Request = SetPictureRequest;
@@ -214,7 +210,7 @@ impl Endpoint for RemovePicture {
 /// General instructions of a user for assistants.
 #[dto(response)]
 pub struct Instructions {
-    /// Text of the instructions; empty if there are none.
+    /// Text; empty if there are none.
     pub instructions: String,
 }
 
@@ -231,15 +227,15 @@ impl Endpoint for ShowInstructions {
 
 #[dto(request)]
 pub struct SetInstructionsRequest {
-    /// Text of the instructions, at most 2,000 characters. An empty text removes them.
+    /// Text, at most 2,000 characters; empty to remove it.
     #[schema(max_length = 2_000)]
     pub instructions: String,
 }
 
 /// Set your instructions for assistants
 ///
-/// In the caller's one-to-one chats, assistants get the instructions with each prompt, after their
-/// own instructions. They are not used where others can read the answers.
+/// Given to assistants with each prompt in the caller's one-to-one chats only, after their own
+/// instructions.
 #[endpoint(PUT "/r1/users/me/instructions", tag = "users", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded))]
 impl Endpoint for SetInstructions {
     type Request = SetInstructionsRequest;
@@ -253,14 +249,14 @@ impl Endpoint for SetInstructions {
 
 #[dto(request)]
 pub struct ListPicturesRequest {
-    /// Users whose pictures are listed: at most 50 ids, separated by commas.
+    /// At most 50 user ids, separated by commas.
     #[from(query)]
     pub user_id: Option<CommaSeparated<UserId>>,
 }
 
 /// List the pictures of users
 ///
-/// Users without a picture and users that the caller can't see are omitted.
+/// Users without a picture or not visible to the caller are omitted.
 #[endpoint(GET "/r1/users/pictures", tag = "users", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListPictures {
     type Request = ListPicturesRequest;
@@ -274,11 +270,10 @@ impl Endpoint for ListPictures {
 
 #[dto(request)]
 pub struct ListUsersRequest {
-    /// Workspace. Defaults to the shared one, or to the caller's personal one if there is no shared
-    /// one.
+    /// Workspace; by default the shared one, or else the caller's personal one.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
-    /// Text that the name must contain, or a complete e-mail address.
+    /// Text in the name, or a complete e-mail address.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]

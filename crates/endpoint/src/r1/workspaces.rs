@@ -46,9 +46,8 @@ impl Endpoint for ListWorkspaces {
 pub struct CreateWorkspaceRequest {
     #[schema(min_length = 1, max_length = 80)]
     pub name: String,
-    /// E-mail domains whose users may join the workspace if their address is verified. Only the
-    /// domain of the caller's own verified address is accepted, and no domain of a public e-mail
-    /// provider.
+    /// E-mail domains whose verified users may join: only that of the caller's own verified
+    /// address, and no public provider's.
     #[schema(max_items = 10)]
     pub join_domains: Option<Vec<String>>,
 }
@@ -74,7 +73,7 @@ pub struct ListJoinableWorkspacesRequest {
 
 /// List the workspaces that you may join
 ///
-/// Lists the workspaces that allow the domain of the caller's verified address.
+/// Those that allow the domain of the caller's verified address.
 #[endpoint(GET "/r1/workspaces/joinable", tag = "workspaces", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListJoinableWorkspaces {
     type Request = ListJoinableWorkspacesRequest;
@@ -111,8 +110,8 @@ pub struct ChangeWorkspaceRequest {
     pub id: WorkspaceId,
     #[schema(min_length = 1, max_length = 80)]
     pub name: Option<String>,
-    /// E-mail domains whose users may join. The list replaces the previous one. A domain that is
-    /// added must be that of the caller's verified address.
+    /// E-mail domains whose users may join; replaces the previous list. A new one must be that of
+    /// the caller's verified address.
     #[schema(max_items = 10)]
     pub join_domains: Option<Vec<String>>,
 }
@@ -132,8 +131,8 @@ impl Endpoint for ChangeWorkspace {
 
 /// Delete a workspace
 ///
-/// Deletes the workspace and all its conversations, for all members. Personal workspaces and the
-/// shared one can't be deleted.
+/// Deletes all its conversations, for all members. Personal workspaces and the shared one can't be
+/// deleted.
 #[endpoint(DELETE "/r1/workspaces/{id}", tag = "workspaces", access = Access::Member(Permission::Delete), rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for DeleteWorkspace {
     type Request = WorkspaceRequest;
@@ -159,7 +158,7 @@ impl Endpoint for JoinWorkspace {
 
 /// Leave a workspace
 ///
-/// The caller leaves all of its conversations as well. The owner must transfer the ownership first.
+/// The caller leaves its conversations as well. The owner must transfer the ownership first.
 #[endpoint(POST "/r1/workspaces/{id}/leave", tag = "workspaces", access = Access::Member(Permission::View), rate = RateGroup::Write, errors(OwnerMustTransfer, WrongState))]
 impl Endpoint for LeaveWorkspace {
     type Request = WorkspaceRequest;
@@ -175,7 +174,7 @@ impl Endpoint for LeaveWorkspace {
 pub struct ListWorkspaceMembersRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// Text that the name must contain, or a complete e-mail address.
+    /// Text in the name, or a complete e-mail address.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
@@ -184,7 +183,7 @@ pub struct ListWorkspaceMembersRequest {
 
 /// List the members of a workspace
 ///
-/// Guests see only members with whom they share a conversation.
+/// Guests see only members of their conversations.
 #[endpoint(GET "/r1/workspaces/{id}/members", tag = "workspaces", access = Access::Member(Permission::View), rate = RateGroup::Read)]
 impl Endpoint for ListWorkspaceMembers {
     type Request = ListWorkspaceMembersRequest;
@@ -200,9 +199,9 @@ impl Endpoint for ListWorkspaceMembers {
 pub struct AddWorkspaceMemberRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// Account to add. Either this or `email` is required.
+    /// Account to add; either this or `email`.
     pub user_id: Option<UserId>,
-    /// Complete e-mail address of the account to add.
+    /// Complete e-mail address of the account.
     #[schema(format = Email)]
     pub email: Option<String>,
     pub role: Option<WorkspaceRole>,
@@ -232,7 +231,7 @@ pub struct ChangeWorkspaceMemberRequest {
     pub id: WorkspaceId,
     #[from(path)]
     pub user_id: UserId,
-    /// New role. `owner` transfers the ownership to the member.
+    /// New role; `owner` transfers the ownership.
     pub role: WorkspaceRole,
 }
 
@@ -259,7 +258,7 @@ pub struct RemoveWorkspaceMemberRequest {
 
 /// Remove a member from a workspace
 ///
-/// The member is removed from all of its conversations as well.
+/// Also removes the member from its conversations.
 #[endpoint(DELETE "/r1/workspaces/{id}/members/{user_id}", tag = "workspaces", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Write, errors(OwnerMustTransfer))]
 impl Endpoint for RemoveWorkspaceMember {
     type Request = RemoveWorkspaceMemberRequest;
