@@ -50,23 +50,23 @@ stored_by_name! {
     BroadcastStatus { Scheduled = "scheduled", Active = "active", Ended = "ended", Withdrawn = "withdrawn" }
 }
 
-/// Recipients of an announcement: all users, or users who match all of the given lists. A list
-/// matches a user who matches any of its entries.
+/// Recipients of an announcement: all users, or users who match all of the given lists, each by any
+/// of its entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Audience {
     /// True for all users.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
-    /// Workspaces whose members are recipients.
+    /// Workspaces of the recipients.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 100)]
     pub workspace_ids: Vec<WorkspaceId>,
-    /// Server roles whose users are recipients.
+    /// Server roles of the recipients.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 2)]
     pub roles: Vec<UserRole>,
-    /// Plans whose holders are recipients, including users who have a seat in one.
+    /// Plans of the recipients, including seats.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 100)]
     pub plan_ids: Vec<PlanId>,
@@ -109,11 +109,11 @@ pub struct Broadcast {
     pub severity: Severity,
     pub audience: Audience,
     pub channels: Vec<BroadcastChannel>,
-    /// True if recipients can dismiss the announcement.
+    /// True if recipients can dismiss it.
     pub dismissible: bool,
     pub status: BroadcastStatus,
     pub starts_at: Timestamp,
-    /// End of the announcement; null if it runs until it is withdrawn.
+    /// End; null if it runs until it is withdrawn.
     #[schema(required)]
     pub ends_at: Option<Timestamp>,
     #[schema(required)]
@@ -121,7 +121,7 @@ pub struct Broadcast {
     pub created_by: UserId,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// Number of recipients at the start of the announcement or, before its start, at its creation.
+    /// Number of recipients at the start or, before it, at the creation.
     pub recipients: i64,
     /// Number of recipients whose app has received it.
     pub delivered: i64,
@@ -131,9 +131,8 @@ pub struct Broadcast {
     pub dismissed: i64,
 }
 
-/// Announcement, as shown to its recipients. The event `broadcast` is sent when it starts, changes,
-/// ends or is withdrawn. Of several versions, the one with the latest `updated_at` is the current
-/// one.
+/// Announcement for its recipients. The event `broadcast` is sent when it starts, changes, ends or
+/// is withdrawn; the version with the latest `updated_at` is current.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(title = "broadcast")]
 pub struct ShownBroadcast {
@@ -142,9 +141,9 @@ pub struct ShownBroadcast {
     /// Text in Markdown.
     pub body: String,
     pub severity: Severity,
-    /// True if recipients can dismiss the announcement.
+    /// True if recipients can dismiss it.
     pub dismissible: bool,
-    /// Status of the announcement. It is shown only while it is `active`.
+    /// Status; shown only while `active`.
     pub status: BroadcastStatus,
     pub starts_at: Timestamp,
     #[schema(required)]

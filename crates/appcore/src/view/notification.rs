@@ -62,28 +62,27 @@ pub struct Notification {
     pub id: NotificationId,
     pub kind: NotificationKind,
     pub conversation_id: Option<ConversationId>,
-    /// Newest message that the notification is about.
+    /// Newest message of the notification.
     pub message_id: Option<MessageId>,
     /// Root message of the thread of `message_id`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub thread_id: Option<MessageId>,
-    /// Author of the message, or of the last reaction.
+    /// Author of the message or last reaction.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub actor: Option<Sender>,
-    /// Number of messages, replies or reactions that the notification covers.
+    /// Number of messages, replies or reactions covered.
     pub count: i64,
-    /// Keyword that matched, emoji of the last reaction or, in a reminder of a task, its due date.
+    /// Keyword that matched, emoji of the last reaction, or due date of a task.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub detail: Option<String>,
     /// File that an export has created.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub upload_id: Option<UploadId>,
-    /// Heading, which names the author and the conversation.
+    /// Heading with author and conversation.
     pub title: String,
-    /// Beginning of the message's text, without markup.
+    /// Beginning of the text, without markup.
     pub text: String,
-    /// True if the notification is listed without an alert, because the conversation is muted or
-    /// the user has turned on "do not disturb".
+    /// True if listed without an alert (muted or "do not disturb").
     pub silent: bool,
     pub created_at: Timestamp,
     pub read_at: Option<Timestamp>,
@@ -92,19 +91,18 @@ pub struct Notification {
 /// Notification settings of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NotificationSettings {
-    /// Messages to be notified of in conversations without a setting of their own. `mentions`
-    /// stands for direct messages, mentions, keywords and replies in followed threads.
+    /// Messages to be notified of by default. `mentions` stands for direct messages, mentions,
+    /// keywords and replies in followed threads.
     pub level: Notify,
-    /// Words of which the user is notified in any of their conversations. Case and accents are
-    /// ignored.
+    /// Words to be notified of anywhere, regardless of case and accents.
     pub keywords: Vec<String>,
     /// Quiet hours; null if there are none.
     pub quiet: Option<QuietHours>,
     /// Time until which "do not disturb" is on.
     pub dnd_until: Option<Timestamp>,
-    /// Time after which missed messages are e-mailed, in minutes; null if they never are.
+    /// Minutes after which missed messages are e-mailed; null for never.
     pub mail_after_minutes: Option<i64>,
-    /// True if push notifications are sent to subscribed devices.
+    /// True to send push notifications.
     pub push: bool,
     /// True if push notifications contain the text of the message.
     pub show_text: bool,
@@ -124,17 +122,17 @@ impl Default for NotificationSettings {
     }
 }
 
-/// Times of the week at which "do not disturb" is on.
+/// Weekly times of "do not disturb".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuietHours {
     /// Start time, such as `22:00`.
     #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
     pub from: String,
-    /// End time, such as `07:00`. If it is not later than `from`, it is on the following day.
+    /// End, such as `07:00`; on the following day if not later than `from`.
     #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
     pub to: String,
-    /// Weekdays on which the quiet hours start, from 1 (Monday) to 7 (Sunday).
+    /// Weekdays of the start, from 1 (Monday) to 7 (Sunday).
     #[schema(min_items = 1, max_items = 7)]
     pub days: Vec<u8>,
     /// IANA time zone, such as `Europe/Berlin`.

@@ -6,18 +6,17 @@ use utoipa::ToSchema;
 use super::{Sender, stored_by_name};
 use crate::{MessageId, Timestamp, UploadId};
 
-/// File. Its content is at `/files/{id}/{name}`. With `?size=320` or `?size=1280`, this URL returns
-/// a thumbnail of a picture.
+/// File at `/files/{id}/{name}`; with `?size=320` or `?size=1280`, a thumbnail of a picture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Upload {
     pub id: UploadId,
     pub name: String,
     pub kind: UploadKind,
-    /// Media type that was detected from the content. It may differ from the declared one.
+    /// Media type detected from the content.
     pub media_type: String,
-    /// Size in bytes, not counting the metadata that was removed from a picture.
+    /// Size in bytes, without removed picture metadata.
     pub size: i64,
-    /// SHA-256 hash of the content as it is downloaded; null until the upload is complete.
+    /// SHA-256 of the content as downloaded; null until complete.
     pub sha256: Option<String>,
     /// Width of a picture, in pixels.
     pub width: Option<i32>,
@@ -26,14 +25,13 @@ pub struct Upload {
     pub duration_ms: Option<i64>,
     /// Waveform of a recording: 64 numbers from 0 to 255.
     pub peaks: Option<Vec<u8>>,
-    /// Preview of a picture (thumbhash in base64), to be shown until the picture is loaded. Present
-    /// if there are thumbnails.
+    /// Preview of a picture (thumbhash in base64), present if there are thumbnails.
     pub thumbhash: Option<String>,
     pub status: UploadStatus,
     /// Transcript of a voice note.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub transcript: Option<String>,
-    /// State of a voice note's transcription. Absent if voice notes are not transcribed.
+    /// State of the transcription; absent if voice notes are not transcribed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub transcript_state: Option<TranscriptState>,
     pub created_at: Timestamp,

@@ -24,10 +24,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListBroadcastsRequest {
-    /// Restricts the list to announcements with this status.
+    /// Only announcements with this status.
     #[from(query)]
     pub status: Option<BroadcastStatus>,
-    /// Restricts the list to announcements with this severity.
+    /// Only announcements with this severity.
     #[from(query)]
     pub severity: Option<Severity>,
     /// Text that the title must contain.
@@ -39,7 +39,7 @@ pub struct ListBroadcastsRequest {
 
 /// List announcements
 ///
-/// All announcements, newest first, with their delivery status.
+/// Newest first, with the delivery status.
 #[endpoint(GET "/r1/broadcasts", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListBroadcasts {
     type Request = ListBroadcastsRequest;
@@ -61,22 +61,20 @@ pub struct CreateBroadcastRequest {
     /// Severity; if omitted, `info`.
     pub severity: Option<Severity>,
     pub audience: Audience,
-    /// Start of the announcement. If omitted or in the past, it starts now.
+    /// Start; if omitted or past, now.
     pub starts_at: Option<Timestamp>,
-    /// End of the announcement. If omitted, it is shown until it is withdrawn.
+    /// End; by default it runs until it is withdrawn.
     pub ends_at: Option<Timestamp>,
-    /// If true, users can dismiss the announcement. If omitted, they can unless the severity is
-    /// critical.
+    /// True if users can dismiss it; by default unless it is critical.
     pub dismissible: Option<bool>,
-    /// Channels by which it is delivered; if omitted, only `banner`.
+    /// Channels of delivery; by default `banner`.
     pub channels: Option<Vec<BroadcastChannel>>,
 }
 
 /// Create an announcement
 ///
-/// Users in the audience who are connected receive `broadcast` within a second of its start, on
-/// every instance. Others get it later from `GET /r1/broadcasts/active`. Delivery by `mail` can't
-/// be undone and requires a fresh sign-in.
+/// Connected users receive `broadcast` within a second of its start, others get it from
+/// `GET /r1/broadcasts/active`. Delivery by `mail` can't be undone and requires a fresh sign-in.
 #[endpoint(POST "/r1/broadcasts", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Write, status = 201, errors(FreshSignInRequired))]
 impl Endpoint for CreateBroadcast {
     type Request = CreateBroadcastRequest;
@@ -104,7 +102,7 @@ pub struct PreviewBroadcastRequest {
 
 /// Preview the audience of an announcement
 ///
-/// Returns the number of accounts in the audience, and how many of them are online.
+/// Number of accounts in the audience, and how many are online.
 #[endpoint(POST "/r1/broadcasts/preview", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for PreviewBroadcast {
     type Request = PreviewBroadcastRequest;
@@ -117,8 +115,7 @@ impl Endpoint for PreviewBroadcast {
 
 /// List the announcements shown to you
 ///
-/// Active announcements for the caller, without those that the caller has dismissed. The earliest
-/// is first.
+/// Active announcements that the caller has not dismissed, earliest first.
 #[endpoint(GET "/r1/broadcasts/active", tag = "broadcasts", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListShownBroadcasts {
     type Request = NoInput;
@@ -139,7 +136,7 @@ pub struct BroadcastRequest {
 
 /// Show an announcement
 ///
-/// Includes the numbers of users who have received, seen and dismissed it.
+/// With the numbers of users who received, saw and dismissed it.
 #[endpoint(GET "/r1/broadcasts/{id}", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ReadBroadcast {
     type Request = BroadcastRequest;
@@ -160,21 +157,21 @@ pub struct ChangeBroadcastRequest {
     #[schema(max_length = 2_000)]
     pub body: Option<String>,
     pub severity: Option<Severity>,
-    /// Audience. It can be changed only before the announcement starts.
+    /// Audience; fixed after the start.
     pub audience: Option<Audience>,
-    /// Start of the announcement. It can be changed only before the announcement starts.
+    /// Start; fixed after the start.
     pub starts_at: Option<Timestamp>,
-    /// End of the announcement. If null, it is shown until it is withdrawn.
+    /// End; null to run until it is withdrawn.
     pub ends_at: Option<Option<Timestamp>>,
     pub dismissible: Option<bool>,
-    /// Channels by which it is delivered. They can be changed only before the announcement starts.
+    /// Channels of delivery; fixed after the start.
     pub channels: Option<Vec<BroadcastChannel>>,
 }
 
 /// Change an announcement
 ///
-/// Possible until the announcement ends. Users who have received it get the update at once.
-/// Requires a fresh sign-in if the announcement is yet to be sent by `mail`.
+/// Possible until the end. Users who received it get the update at once. Requires a fresh sign-in
+/// if `mail` is yet to be sent.
 #[endpoint(PATCH "/r1/broadcasts/{id}", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState))]
 impl Endpoint for ChangeBroadcast {
     type Request = ChangeBroadcastRequest;
@@ -197,8 +194,7 @@ impl Endpoint for ChangeBroadcast {
 
 /// Withdraw an announcement
 ///
-/// The announcement is no longer shown: users who have received it get an update with
-/// `withdrawn_at`. Idempotent.
+/// Users who received it get an update with `withdrawn_at`. Idempotent.
 #[endpoint(POST "/r1/broadcasts/{id}/withdraw", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for WithdrawBroadcast {
     type Request = BroadcastRequest;
@@ -223,8 +219,7 @@ impl Endpoint for SeeBroadcast {
 
 /// Dismiss an announcement
 ///
-/// It is dismissed on all of the user's devices: their other connections receive
-/// `broadcast.dismissed`.
+/// Applies to all devices: the other connections receive `broadcast.dismissed`.
 #[endpoint(POST "/r1/broadcasts/{id}/dismiss", tag = "broadcasts", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for DismissBroadcast {
     type Request = BroadcastRequest;

@@ -37,25 +37,24 @@ const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.')
 pub struct ReadFileRequest {
     #[from(path)]
     pub id: UploadId,
-    /// Name of the file. Any name is accepted, since the file is looked up by its id.
+    /// Name of the file; any name is accepted.
     #[from(path)]
     #[allow(dead_code, reason = "browsers name what they store by it")]
     pub name: String,
-    /// Length of the longer side in pixels, to get a thumbnail of an image: 320 or 1280.
+    /// Longer side of a thumbnail in pixels: 320 or 1280.
     #[from(query)]
     pub size: Option<u64>,
-    /// If true, the browser shows the file instead of downloading it: a PDF in its viewer, where
-    /// `#page=3` opens that page, and Markdown, code and other text as plain text.
+    /// True to show the file instead of downloading it: PDF in the browser's viewer (`#page=3`
+    /// opens a page), Markdown, code and other text as plain text.
     #[from(query)]
     pub view: Option<bool>,
 }
 
 /// Download a file
 ///
-/// A file is accessible to its uploader until it is sent, and then to everyone who can read a
-/// message that contains it. The picture of a user is accessible to everyone who can see the user.
-/// Images, audio, video and plain text are shown inline, and so are PDF and other text files with
-/// `view=true`. All other types are sent as attachments. `Range` requests are supported.
+/// Readable by its uploader, and by readers of a message that contains it; a user's picture by
+/// everyone who can see the user. Images, audio, video and plain text are inline, and with
+/// `view=true` PDF and other text as well; other files are attachments. Supports `Range`.
 #[endpoint(GET "/files/{id}/{name}", tag = "uploads", access = Access::User, rate = RateGroup::Read, status(200, 206, 304, 416), content("application/octet-stream"))]
 impl Endpoint for ReadFile {
     type Request = ReadFileRequest;

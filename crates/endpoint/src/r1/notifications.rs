@@ -30,7 +30,7 @@ impl FromText for NotificationKind {
 
 #[dto(request)]
 pub struct ListNotificationsRequest {
-    /// If true, lists only unread notifications.
+    /// True for unread notifications only.
     #[from(query)]
     pub unread: Option<bool>,
     #[from(query)]
@@ -42,8 +42,8 @@ pub struct ListNotificationsRequest {
 /// List your notifications
 ///
 /// Newest first. Unread messages in a conversation, replies in a thread and reactions to a message
-/// are each grouped into one notification. Notifications about deleted messages are removed.
-/// Notifications are kept for 90 days.
+/// form one notification each. Notifications are kept for 90 days, or until their message is
+/// deleted.
 #[endpoint(GET "/r1/notifications", tag = "notifications", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListNotifications {
     type Request = ListNotificationsRequest;
@@ -57,16 +57,16 @@ impl Endpoint for ListNotifications {
 
 #[dto(request)]
 pub struct ReadNotificationsRequest {
-    /// Ids of the notifications to mark, at most 500.
+    /// Ids of the notifications, at most 500.
     pub ids: Option<Vec<NotificationId>>,
-    /// If true, marks all notifications as read; `ids` is then not needed.
+    /// True to mark all; `ids` is then not needed.
     pub all: Option<bool>,
 }
 
 /// Mark notifications as read
 ///
-/// Notifications about messages are also marked as read when the user reads the conversation or
-/// thread that far. The caller's other connections receive `notifications.read`.
+/// Reading the conversation or thread does the same. The caller's other connections receive
+/// `notifications.read`.
 #[endpoint(POST "/r1/notifications/read", tag = "notifications", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for ReadNotifications {
     type Request = ReadNotificationsRequest;
@@ -99,19 +99,18 @@ impl Endpoint for ShowNotificationSettings {
 
 #[dto(request)]
 pub struct ChangeNotificationSettingsRequest {
-    /// Messages to be notified of in conversations that have no setting of their own (`PATCH
-    /// /r1/conversations/{id}/own`).
+    /// Messages to be notified of, unless set for the conversation
+    /// (`PATCH /r1/conversations/{id}/own`).
     pub level: Option<Notify>,
-    /// Keywords to be notified of, at most 50. The list replaces the previous one. Case and accents
-    /// are ignored.
+    /// Keywords to be notified of, at most 50, regardless of case and accents; replaces the
+    /// previous list.
     #[schema(max_items = 50)]
     pub keywords: Option<Vec<String>>,
     /// Quiet hours. If null, there are none.
     pub quiet: Option<Option<QuietHours>>,
-    /// Time until which "do not disturb" is on. If null, it is turned off.
+    /// Time until which "do not disturb" is on; null turns it off.
     pub dnd_until: Option<Option<Timestamp>>,
-    /// Time after which missed notifications are e-mailed, in minutes, between 5 and 10,080. If
-    /// null, none are e-mailed.
+    /// Minutes after which missed notifications are e-mailed, from 5 to 10,080; null for never.
     pub mail_after_minutes: Option<Option<i64>>,
     pub push: Option<bool>,
     pub show_text: Option<bool>,
@@ -154,7 +153,7 @@ pub struct UnsubscribeFromMailsRequest {
 
 /// Unsubscribe from notification e-mails
 ///
-/// Mail programs call this without signing in. An unknown token has no effect.
+/// For mail programs, without sign-in. An unknown token has no effect.
 #[endpoint(POST "/r1/notifications/unsubscribe", tag = "notifications", access = Access::Public, rate = RateGroup::Write)]
 impl Endpoint for UnsubscribeFromMails {
     type Request = UnsubscribeFromMailsRequest;

@@ -14,7 +14,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] =
 /// VAPID public key of this server.
 #[dto(response)]
 pub struct PushKey {
-    /// Public key in base64url, for the option `applicationServerKey`.
+    /// Public key in base64url, for `applicationServerKey`.
     pub key: String,
 }
 
@@ -49,12 +49,11 @@ pub struct SubscribeToPushRequest {
 
 /// Subscribe this device to push messages
 ///
-/// Push messages are sent by Web Push for `notification` frames that aren't silent, while no
-/// connection of the caller shows the conversation (`view`). A message contains the JSON `{id,
-/// kind, conversation_id, message_id, title, text}`. An empty message tells the device that
-/// notifications it shows may have been read. If the endpoint is subscribed already, the
-/// subscription is replaced. A user's last ten subscriptions are active, each as long as its
-/// session lasts.
+/// Web Push messages are sent for `notification` frames that aren't silent, while no connection of
+/// the caller shows the conversation (`view`). They contain the JSON
+/// `{id, kind, conversation_id, message_id, title, text}`, or are empty if displayed notifications
+/// may have been read. A repeated endpoint replaces the subscription. A user's last ten
+/// subscriptions are active, each while its session lasts.
 #[endpoint(POST "/r1/push/subscriptions", tag = "notifications", access = Access::User, rate = RateGroup::Write, status = 201, errors(ScopeMissing))]
 impl Endpoint for SubscribeToPush {
     type Request = SubscribeToPushRequest;

@@ -45,8 +45,7 @@ pub struct CreateTusUploadRequest {
     /// Size of the complete file, in bytes.
     #[from(header)]
     pub upload_length: u64,
-    /// Metadata with the keys `filename` and `filetype`, separated by commas. Each value is in
-    /// base64.
+    /// Metadata: keys `filename` and `filetype`, separated by commas, values in base64.
     #[from(header)]
     pub upload_metadata: Option<String>,
     /// Kind of upload; `voice` for a voice note.
@@ -59,8 +58,7 @@ pub struct CreateTusUploadRequest {
     #[from(query)]
     #[validate(range(min = 0, max = 86_400_000))]
     pub duration_ms: Option<i64>,
-    /// Conversation that the file is for. If the file exceeds the quota there, the upload is
-    /// refused at once.
+    /// Conversation for the file. An upload that exceeds its quota is refused at once.
     #[from(query)]
     pub conversation_id: Option<ConversationId>,
     #[from(stream, "application/offset+octet-stream")]
@@ -69,8 +67,8 @@ pub struct CreateTusUploadRequest {
 
 /// Start a resumable upload (tus)
 ///
-/// The header `Location` is the URL for the remaining chunks. It ends with the id of the `Upload`.
-/// The body may contain the first chunk.
+/// `Location` is the URL for further chunks and ends with the id of the `Upload`. The body may
+/// contain the first chunk.
 #[endpoint(POST "/r1/uploads/tus", tag = "uploads", access = Access::User, rate = RateGroup::Upload, status = 201, content("application/octet-stream"), errors(NotFound, NotAMember, TooLarge, QuotaExceeded, TypeRefused, TusVersion), deadline = Bound::Fixed(DEADLINE), max_body = Bound::Setting(|config| config.uploads.max_bytes))]
 impl Endpoint for CreateTusUpload {
     type Request = CreateTusUploadRequest;
@@ -115,7 +113,7 @@ pub struct TusUploadRequest {
 
 /// Show the progress of a resumable upload (tus)
 ///
-/// `HEAD` returns the same. The header `Upload-Offset` is the offset from which to resume.
+/// Like `HEAD`. `Upload-Offset` is the offset to resume from.
 #[endpoint(GET "/r1/uploads/tus/{id}", tag = "uploads", access = Access::User, rate = RateGroup::Read, content("application/octet-stream"), errors(TusVersion, TypeRefused), deadline = Bound::Fixed(DEADLINE))]
 impl Endpoint for ShowTusUpload {
     type Request = TusUploadRequest;
@@ -139,7 +137,7 @@ pub struct AppendToTusUploadRequest {
     pub id: UploadId,
     #[from(header)]
     pub tus_resumable: Option<String>,
-    /// Number of bytes that the server has received so far. Required.
+    /// Number of bytes received so far. Required.
     #[from(header)]
     pub upload_offset: Option<u64>,
     #[from(stream, "application/offset+octet-stream")]
@@ -148,8 +146,8 @@ pub struct AppendToTusUploadRequest {
 
 /// Append to a resumable upload (tus)
 ///
-/// Data that was received before the connection broke is kept. After the last byte the file is
-/// analysed, and `GET /r1/uploads/{id}` returns its type.
+/// Data received before a lost connection is kept. After the last byte the file is analysed, and
+/// `GET /r1/uploads/{id}` returns its type.
 #[endpoint(PATCH "/r1/uploads/tus/{id}", tag = "uploads", access = Access::User, rate = RateGroup::Upload, status = 204, content("application/octet-stream"), errors(TusVersion, UploadConflict, TooLarge, TypeRefused, UnsupportedMediaType), deadline = Bound::Fixed(DEADLINE), max_body = Bound::Setting(|config| config.uploads.max_bytes))]
 impl Endpoint for AppendToTusUpload {
     type Request = AppendToTusUploadRequest;

@@ -45,8 +45,7 @@ pub struct UploadFileRequest {
     #[from(query)]
     #[validate(range(min = 0, max = 86_400_000))]
     pub duration_ms: Option<i64>,
-    /// Conversation that the file is for. If the file exceeds the quota there, the upload is
-    /// refused at once.
+    /// Conversation for the file. An upload that exceeds its quota is refused at once.
     #[from(query)]
     pub conversation_id: Option<ConversationId>,
     #[from(stream)]
@@ -55,11 +54,10 @@ pub struct UploadFileRequest {
 
 /// Upload a file
 ///
-/// The body is the file, with its media type as `Content-Type`. For files of up to 5 MiB, it may
-/// instead be a form (`multipart/form-data`) with the field `file`. The actual type is detected
-/// from the content. Metadata of images (location, camera, names) is removed. A file that is in no
-/// message after 24 hours is deleted. For large files over unreliable connections, tus 1.0.0 is
-/// available at `/r1/uploads/tus`.
+/// The body is the file, with its media type as `Content-Type`, or up to 5 MiB a form
+/// (`multipart/form-data`) with the field `file`. The type is detected from the content. Image
+/// metadata (location, camera, names) is removed. A file in no message after 24 hours is deleted.
+/// For unreliable connections, see tus 1.0.0 at `/r1/uploads/tus`.
 #[endpoint(POST "/r1/uploads", tag = "uploads", access = Access::User, rate = RateGroup::Upload, status = 201, errors(NotFound, NotAMember, TooLarge, QuotaExceeded, TypeRefused), deadline = Bound::Fixed(DEADLINE), max_body = Bound::Setting(|config| config.uploads.max_bytes))]
 impl Endpoint for UploadFile {
     type Request = UploadFileRequest;
@@ -165,7 +163,7 @@ impl Endpoint for ShowUpload {
 
 /// Delete your unsent file
 ///
-/// Files that were sent are deleted together with their message.
+/// Sent files are deleted with their message.
 #[endpoint(DELETE "/r1/uploads/{id}", tag = "uploads", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState))]
 impl Endpoint for DeleteUpload {
     type Request = UploadRequest;
@@ -183,24 +181,23 @@ pub struct ListFilesRequest {
     pub id: ConversationId,
     #[from(query)]
     pub kind: Option<FileKind>,
-    /// Restricts the list to files sent by this user.
+    /// Only files sent by this user.
     #[from(query)]
     pub author: Option<UserId>,
-    /// Text that the file name must contain. Case and diacritics are ignored.
+    /// Text in the file name, regardless of case and diacritics.
     #[from(query)]
     pub q: Option<String>,
-    /// Cursor: the `seq` of the last item on the previous page. Only files of earlier messages are
-    /// listed.
+    /// Cursor: `seq` of the last item; lists files of earlier messages.
     #[from(query)]
     pub before_seq: Option<i64>,
-    /// Maximum number of messages whose files are listed, at most 200.
+    /// Maximum number of messages with files, at most 200.
     #[from(query)]
     pub limit: Option<u64>,
 }
 
 /// List the files of a conversation
 ///
-/// Newest first. The files of a message are never split across pages, so there may be more items than `limit`.
+/// Newest first. The files of a message are on one page, so there may be more items than `limit`.
 #[endpoint(GET "/r1/conversations/{id}/files", tag = "uploads", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListFiles {
     type Request = ListFilesRequest;
