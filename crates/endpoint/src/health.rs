@@ -24,22 +24,22 @@ pub(crate) struct Health {
     status: HealthStatus,
     instance_id: String,
     version: &'static str,
-    /// Reasons for a status other than `ok`, each in one sentence.
+    /// Reasons for a status other than `ok`.
     reasons: Vec<String>,
     database: Dependency,
     redis: Dependency,
-    /// AI providers; `down` if none of them is available.
+    /// AI providers; `down` if none is available.
     ai: Dependency,
-    /// Disks of this instance, and its database; `down` if they are full or read-only.
+    /// Disks and database of this instance; `down` if full or read-only.
     storage: Dependency,
 }
 
 #[derive(Serialize, ToSchema)]
 struct Dependency {
     status: DependencyStatus,
-    /// Response time in milliseconds; null if there was no response or no request.
+    /// Response time in milliseconds; null if none.
     latency_ms: Option<f64>,
-    /// State of the circuit breaker; null if there is none.
+    /// State of the circuit breaker; null if none.
     circuit: Option<Circuit>,
 }
 

@@ -42,29 +42,29 @@ pub struct AdminUser {
     pub role: UserRole,
     pub status: UserStatus,
     pub suspended_at: Option<Timestamp>,
-    /// Reason for the suspension, as given by an administrator.
+    /// Reason for the suspension.
     pub suspended_reason: Option<String>,
-    /// True if sign-in requires a code from an authenticator app.
+    /// True if sign-in requires an authenticator code.
     pub second_factor: bool,
     pub has_password: bool,
-    /// Number of workspaces that the user is a member of, not counting the personal one.
+    /// Number of the user's workspaces, without the personal one.
     pub workspaces: i64,
-    /// Plan of the user, paid by the user or provided by a seat. Null if there is none.
+    /// Plan, paid by the user or provided by a seat; null if none.
     pub plan: Option<String>,
     pub created_at: Timestamp,
-    /// Last activity on one of the user's devices, accurate to the minute.
+    /// Last activity, accurate to the minute.
     pub last_active_at: Option<Timestamp>,
 }
 
-/// User account with the records that belong to it.
+/// User account with its records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdminUserDetails {
     #[serde(flatten)]
     pub user: AdminUser,
-    /// Name of the administrator who suspended the account. Null if the account is active, or if
-    /// that administrator's account was deleted.
+    /// Administrator who suspended the account; null if it is active, or if that account was
+    /// deleted.
     pub suspended_by_name: Option<String>,
-    /// Workspaces that the user is a member of: at most 100, by name.
+    /// Workspaces of the user: at most 100, by name.
     pub in_workspaces: Vec<AdminUserWorkspace>,
     /// Number of signed-in devices.
     pub sessions: u64,
@@ -76,13 +76,13 @@ pub struct AdminUserDetails {
     pub reports: u64,
     pub warnings: u64,
     pub storage: StorageUse,
-    /// Credits of the user; null if users are charged nothing on this server.
+    /// Credits; null if users are charged nothing.
     pub credits: Option<Credits>,
-    /// True if this is the last administrator, who can't lose that role.
+    /// True for the last administrator, who can't lose that role.
     pub is_last_admin: bool,
 }
 
-/// Result of a change of several accounts, each of which is changed on its own.
+/// Result for several accounts, each changed on its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChangedAccounts {
     pub changed: u64,
@@ -106,12 +106,12 @@ pub struct AdminUserWorkspace {
     pub role: WorkspaceRole,
 }
 
-/// Link with which a user sets a password. It is mailed if a mail server is configured; otherwise
-/// the administrator has to pass it on.
+/// Link for setting a password. It is mailed or, without a mail server, passed on by the
+/// administrator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SentLink {
     pub mailed: bool,
-    /// Link, which is returned only once, and only if no mail server is configured.
+    /// Link; returned once, only if no mail server is configured.
     pub url: Option<String>,
     pub expires_at: Timestamp,
 }
@@ -121,7 +121,7 @@ pub struct SentLink {
 pub struct InvitedUser {
     #[serde(flatten)]
     pub user: AdminUser,
-    /// Link with which the user sets a password.
+    /// Link for setting the password.
     pub link: SentLink,
 }
 
@@ -137,8 +137,7 @@ pub struct AdminWorkspace {
     pub conversations: i64,
     /// Number of messages ever sent.
     pub messages: i64,
-    /// Size of the files in the workspace's messages and of its assistants' knowledge files, in
-    /// bytes.
+    /// Size of files in messages and of knowledge files, in bytes.
     pub stored_bytes: i64,
     pub last_activity_at: Option<Timestamp>,
     pub created_at: Timestamp,
@@ -155,22 +154,20 @@ pub struct AdminOwner {
 pub struct AdminConversation {
     pub id: ConversationId,
     pub kind: ConversationKind,
-    /// Title; null if there is none. Also null for chats with an assistant, since the title may
-    /// reveal the question.
+    /// Title; null if none, and for chats with an assistant, where it may reveal the question.
     #[schema(required)]
     pub title: Option<String>,
     pub workspace: WorkspaceReference,
-    /// Owner; null if there are no members, or if this kind of conversation has no owner.
+    /// Owner; null if the conversation has none.
     #[schema(required)]
     pub owner: Option<AdminOwner>,
-    /// True for the default channel, which all members of the workspace are in and which can't be
-    /// deleted.
+    /// True for the default channel: all members are in it, and it can't be deleted.
     pub is_default: bool,
-    /// Number of members, not counting assistants.
+    /// Number of members without assistants.
     pub members: i64,
     /// Number of messages ever sent.
     pub messages: i64,
-    /// Size of the files in the conversation's messages, in bytes.
+    /// Size of the files in messages, in bytes.
     pub stored_bytes: i64,
     pub last_activity_at: Timestamp,
     pub created_at: Timestamp,
@@ -214,14 +211,14 @@ pub enum SettingSource {
     Environment,
 }
 
-/// Setting of the instance that handles the request.
+/// Setting of this instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Setting {
     pub key: String,
-    /// Value as written in the configuration file; null if it is not set. Secrets are masked.
+    /// Value as in the configuration file; null if not set. Secrets are masked.
     pub value: Option<String>,
     pub source: SettingSource,
-    /// Source of the value: the path of a file, or the name of an environment variable.
+    /// Path of a file, or name of an environment variable.
     pub place: Option<String>,
     pub is_secret: bool,
     /// Explanation of the setting.
@@ -231,7 +228,7 @@ pub struct Setting {
 /// Set-up steps of a new server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Setup {
-    /// Time at which an administrator finished the set-up; null if it is not finished.
+    /// Time at which the set-up was finished; null if not.
     pub finished_at: Option<Timestamp>,
     pub workspace: Option<SetupWorkspace>,
     pub address: SetupAddress,
@@ -241,13 +238,12 @@ pub struct Setup {
     pub people: i64,
 }
 
-/// Shared workspace, which everybody joins. Null if there is none.
+/// Shared workspace; null if none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SetupWorkspace {
     pub id: WorkspaceId,
     pub name: String,
-    /// True if the caller may rename the workspace, because the caller owns it and no setting
-    /// determines its name.
+    /// True if the caller owns the workspace and no setting determines its name.
     pub may_rename: bool,
     pub is_named: bool,
 }

@@ -12,16 +12,15 @@ pub struct AuditEntry {
     /// Audited action, such as `auth.signin`.
     #[schema(value_type = Action)]
     pub action: String,
-    /// User who performed the action. Null if the caller was not signed in, or if the server itself
-    /// acted.
+    /// User; null if not signed in, or for the server itself.
     pub actor: Option<UserId>,
-    /// Current name of the user. Null if the account was deleted.
+    /// Current name; null if the account was deleted.
     pub actor_name: Option<String>,
     /// Object of the action: an id or a network.
     pub target: Option<String>,
     /// Address of the client.
     pub address: Option<String>,
-    /// Location of the address according to the current geolocation database.
+    /// Location of the address, by the current database.
     pub place: Option<GeoLocation>,
     pub created_at: Timestamp,
 }

@@ -12,7 +12,7 @@ pub struct Ban {
     /// Network in CIDR notation.
     pub address: String,
     pub reason: String,
-    /// Administrator who added the ban; null for an automatic ban.
+    /// Administrator; null for an automatic ban.
     pub created_by: Option<UserId>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,

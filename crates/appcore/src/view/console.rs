@@ -98,7 +98,7 @@ pub struct Figures {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FigureSeries {
     pub name: FigureName,
-    /// Values in order of time, the earliest first. Null if nothing was recorded in the interval.
+    /// Values, earliest first; null if nothing was recorded.
     pub values: Vec<Option<i64>>,
 }
 
@@ -110,13 +110,13 @@ pub struct FiguresNow {
     /// Number of users who were active in the last 24 hours.
     pub people_of_day: i64,
     pub people_of_month: i64,
-    /// Number of users who are guests in a workspace.
+    /// Number of guests in workspaces.
     pub guests: i64,
     /// Number of banned networks.
     pub bans: u64,
     pub dead_letters: i64,
     pub jobs_waiting: i64,
-    /// Time for which the oldest waiting job has been waiting, in seconds.
+    /// Waiting time of the oldest waiting job, in seconds.
     pub longest_wait_seconds: i64,
     /// Size of users' files, in bytes.
     pub stored_bytes: i64,
@@ -126,25 +126,23 @@ pub struct FiguresNow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Incident {
     pub kind: IncidentKind,
-    /// Affected object, such as the name of a `provider`. Null for kinds with only one object.
+    /// Affected object, such as the name of a `provider`; null for kinds with only one.
     #[schema(required)]
     pub detail: Option<String>,
     pub began_at: Timestamp,
-    /// End of the incident; null if it is still going on.
+    /// End; null if still going on.
     #[schema(required)]
     pub ended_at: Option<Timestamp>,
-    /// Number of instances that noticed the incident.
+    /// Number of instances that noticed it.
     pub instances: u64,
-    /// Size of the impact; null if it was not counted. Depending on the kind of incident, it is the
-    /// number of requests answered with 5xx (`database`), of changes refused (`storage`), of failed
-    /// questions to models (`ai`), of failed requests to the provider (`provider`), of changes that
-    /// other instances received late (`redis`), the maximum number of permanently failed jobs
-    /// (`dead_letters`), or the number of connections at the last sign of life (`instance`).
+    /// Size of the impact; null if not counted. Requests answered with 5xx (`database`), refused
+    /// changes (`storage`), failed questions to models (`ai`), failed requests to the provider
+    /// (`provider`), late changes on other instances (`redis`), maximum of permanently failed jobs
+    /// (`dead_letters`), or connections at the last sign of life (`instance`).
     #[schema(required)]
     pub impact: Option<i64>,
-    /// Number of affected users, once the incident is over: users whose questions failed (`ai`), or
-    /// the maximum number of users who were online (`database`, `redis`, `storage`). Null if
-    /// unknown.
+    /// Affected users after the end: users with failed questions (`ai`), or the maximum of online
+    /// users (`database`, `redis`, `storage`). Null if unknown.
     #[schema(required)]
     pub people: Option<i64>,
 }
@@ -158,32 +156,32 @@ pub struct Instance {
     pub started_at: Timestamp,
     pub seen_at: Timestamp,
     pub version: String,
-    /// Role of the instance: `all`, `web` or `worker`.
+    /// Role: `all`, `web` or `worker`.
     pub role: String,
     pub host: String,
     pub connections: u64,
-    /// Number of changes that wait to be committed.
+    /// Number of changes waiting to be committed.
     pub writer_queue: u64,
-    /// Response time that 99 % of the requests in the last minute stayed below, in milliseconds.
-    /// Null if there were no requests.
+    /// 99th percentile of the response time in the last minute, in milliseconds; null without
+    /// requests.
     #[schema(required)]
     pub latency_ms: Option<i64>,
-    /// Time from commit to delivery that 99 % of the events in the last minute stayed below, in
-    /// milliseconds. Null if there were no events.
+    /// 99th percentile of the time from commit to delivery in the last minute, in milliseconds;
+    /// null without events.
     #[serde(default)]
     #[schema(required)]
     pub delivery_ms: Option<i64>,
     /// Memory usage, in bytes.
     pub memory: u64,
     pub database: bool,
-    /// Response time of the database, in milliseconds. Null if it did not respond.
+    /// Response time of the database, in milliseconds; null if none.
     #[serde(default)]
     #[schema(required)]
     pub database_ms: Option<i64>,
-    /// True if Redis responds. Null if none is configured.
+    /// True if Redis responds; null if not configured.
     #[schema(required)]
     pub redis: Option<bool>,
-    /// Response time of Redis, in milliseconds. Null if it did not respond or none is configured.
+    /// Response time of Redis, in milliseconds; null if none.
     #[serde(default)]
     #[schema(required)]
     pub redis_ms: Option<i64>,
@@ -214,7 +212,7 @@ pub struct Checks {
 pub struct Check {
     pub about: CheckAbout,
     pub verdict: Verdict,
-    /// Result of the check in words, with a recommended action if there is a problem.
+    /// Result in words, with a recommended action for a problem.
     pub says: String,
 }
 

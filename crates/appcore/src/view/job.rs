@@ -14,15 +14,14 @@ pub struct Job {
     /// Kind of the job, such as `mail` or `answer`.
     pub kind: String,
     pub status: JobStatus,
-    /// Number of attempts since the job was last requeued.
+    /// Attempts since the last requeueing.
     pub attempts: u32,
     /// Error of the last attempt.
     pub error: Option<String>,
-    /// Earliest time of the next attempt. Null if the job runs only after it is requeued.
+    /// Next attempt at the earliest; null if it must be requeued.
     pub run_at: Option<Timestamp>,
     pub created_at: Timestamp,
-    /// Ids in the job's data, by their names there; for mail also the kind of mail. Contains no
-    /// content of users.
+    /// Ids in the job's data, by name; for mail also its kind. No content of users.
     pub about: BTreeMap<String, String>,
 }
 

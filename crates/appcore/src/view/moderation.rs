@@ -61,7 +61,7 @@ pub struct ReportReceipt {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReportPerson {
     pub id: UserId,
-    /// Name of the user; null if the account was deleted.
+    /// Name; null if the account was deleted.
     pub name: Option<String>,
 }
 
@@ -73,7 +73,7 @@ pub struct ReportConversation {
     pub workspace_id: WorkspaceId,
     pub kind: ConversationKind,
     pub title: Option<String>,
-    /// True if the caller may read the conversation and so can open the message in its context.
+    /// True if the caller may open the message in its conversation.
     pub may_read: bool,
 }
 
@@ -88,27 +88,27 @@ pub struct Report {
     pub reporter: ReportPerson,
     pub message_id: MessageId,
     pub author: Sender,
-    /// Conversation of the message; null if it was deleted.
+    /// Conversation; null if deleted.
     pub place: Option<ReportConversation>,
-    /// Content of the message at the time of the report; null once the report is closed.
+    /// Content at the time of the report; null once closed.
     pub content: Option<String>,
-    /// Time at which the message was hidden; null if it is visible.
+    /// Time at which the message was hidden; null if visible.
     pub hidden_at: Option<Timestamp>,
-    /// Time at which the message was deleted; null if it wasn't.
+    /// Time of deletion; null if not deleted.
     pub deleted_at: Option<Timestamp>,
     /// Time at which the message was last edited.
     pub edited_at: Option<Timestamp>,
     pub sent_at: Option<Timestamp>,
     /// Number of reports of this message, including this one.
     pub reports: u64,
-    /// Number of the author's other messages that were reported before.
+    /// Number of the author's other reported messages.
     pub earlier: u64,
-    /// Administrator who has taken the report; null if nobody has.
+    /// Administrator who took the report; null if none.
     pub assigned_to: Option<ReportPerson>,
     pub taken_at: Option<Timestamp>,
     pub closed_by: Option<ReportPerson>,
     pub closed_at: Option<Timestamp>,
-    /// Actions that were taken when the report was closed. Empty if it was dismissed.
+    /// Actions taken; empty if dismissed.
     pub actions: Vec<ReportAction>,
     pub created_at: Timestamp,
 }
@@ -118,16 +118,15 @@ pub struct Report {
 pub struct ReportDetails {
     #[serde(flatten)]
     pub report: Report,
-    /// Files of the message; empty if the message was deleted.
+    /// Files; empty if the message was deleted.
     pub attachments: Vec<Upload>,
-    /// Other reports about the same author: the newest ones, at most 20, without the content of the
-    /// messages.
+    /// Other reports about the author: the newest 20, without contents.
     pub others: Vec<Report>,
     /// Number of warnings that the author has received.
     pub warnings: u64,
 }
 
-/// Content of a hidden message, for its author and for administrators.
+/// Content of a hidden message, for its author and administrators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HiddenMessage {
     pub message_id: MessageId,

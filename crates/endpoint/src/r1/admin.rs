@@ -27,10 +27,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListBansRequest {
-    /// Text that the network or the reason must contain.
+    /// Text in the network or the reason.
     #[from(query)]
     pub q: Option<String>,
-    /// If true, lists only bans set by the firewall; if false, only bans set by administrators.
+    /// True for bans by the firewall; false for those by administrators.
     #[from(query)]
     pub automatic: Option<bool>,
     #[from(page)]
@@ -54,7 +54,7 @@ impl Endpoint for ListBans {
 
 #[dto(request)]
 pub struct AddBanRequest {
-    /// Network in CIDR notation, or a single address. A single IPv6 address bans its /64.
+    /// Network in CIDR notation, or an address. An IPv6 address bans its /64.
     pub address: String,
     #[schema(minimum = 1, maximum = 315_360_000)]
     pub seconds: u64,
@@ -64,8 +64,8 @@ pub struct AddBanRequest {
 
 /// Ban an address or network
 ///
-/// Every instance refuses its requests with `address_banned` and closes its open connections.
-/// Trusted proxies can't be banned.
+/// Its requests are refused with `address_banned` and its connections are closed. Trusted proxies
+/// can't be banned.
 #[endpoint(POST "/r1/admin/bans", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, requires = Confirmed)]
 impl Endpoint for AddBan {
     type Request = AddBanRequest;
@@ -98,21 +98,21 @@ impl Endpoint for LiftBan {
 
 #[dto(request)]
 pub struct ListAuditLogRequest {
-    /// Restricts the list to entries with this action, such as `auth.signin`.
+    /// Only entries with this action, such as `auth.signin`.
     #[from(query)]
     pub action: Option<String>,
-    /// Restricts the list to actions with this subject, such as `auth`.
+    /// Only actions with this subject, such as `auth`.
     #[from(query)]
     pub subject: Option<String>,
-    /// Restricts the list to actions of this user.
+    /// Only actions of this user.
     #[from(query)]
     pub actor: Option<UserId>,
-    /// Text that the target, the address or the actor's name must contain.
+    /// Text in the target, the address or the actor's name.
     #[from(query)]
     pub q: Option<String>,
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// End of the period. Entries at this time are not included.
+    /// End of the period, exclusive.
     #[from(query)]
     pub to: Option<Timestamp>,
     #[from(page)]
@@ -136,29 +136,29 @@ impl Endpoint for ListAuditLog {
 
 #[dto(request)]
 pub struct ExportAuditLogRequest {
-    /// Restricts the list to entries with this action, such as `auth.signin`.
+    /// Only entries with this action, such as `auth.signin`.
     #[from(query)]
     pub action: Option<String>,
-    /// Restricts the list to actions with this subject, such as `auth`.
+    /// Only actions with this subject, such as `auth`.
     #[from(query)]
     pub subject: Option<String>,
-    /// Restricts the list to actions of this user.
+    /// Only actions of this user.
     #[from(query)]
     pub actor: Option<UserId>,
-    /// Text that the target, the address or the actor's name must contain.
+    /// Text in the target, the address or the actor's name.
     #[from(query)]
     pub q: Option<String>,
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// End of the period. Entries at this time are not included.
+    /// End of the period, exclusive.
     #[from(query)]
     pub to: Option<Timestamp>,
 }
 
 /// Export the audit log as CSV
 ///
-/// The entries are in descending order of time, with the columns `time`, `action`, `actor`,
-/// `actor_name`, `target`, `address` and `id`. The export itself is recorded in the audit log.
+/// Newest first. Columns: `time`, `action`, `actor`, `actor_name`, `target`, `address` and `id`.
+/// The export is itself recorded in the audit log.
 #[endpoint(GET "/r1/admin/audit_log/export", tag = "admin", access = Access::Admin, rate = RateGroup::Read, content("text/csv"))]
 impl Endpoint for ExportAuditLog {
     type Request = ExportAuditLogRequest;

@@ -22,19 +22,17 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListAllConversationsRequest {
-    /// Text that the title of a channel or group must contain, or the complete id of a
-    /// conversation.
+    /// Text in the title of a channel or group, or the complete id.
     #[from(query)]
     pub q: Option<String>,
     #[from(query)]
     pub kind: Option<ConversationKind>,
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
-    /// If true, lists only archived conversations; if false, only those that are not archived.
+    /// True for archived conversations; false for the others.
     #[from(query)]
     pub archived: Option<bool>,
-    /// Cursor: the `id` of the last item on the previous page. Only conversations created before
-    /// that one are listed.
+    /// Cursor: `id` of the last item; lists conversations created before it.
     #[from(query)]
     pub before: Option<ConversationId>,
     /// Page size, at most 200.
@@ -44,8 +42,7 @@ pub struct ListAllConversationsRequest {
 
 /// List all conversations
 ///
-/// Newest first, with sizes. Neither messages nor their authors are included. Chats with assistants
-/// have no title here, since a title may reveal the question.
+/// Newest first, with sizes, without messages or authors. Chats with assistants have no title here.
 #[endpoint(GET "/r1/admin/conversations", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListAllConversations {
     type Request = ListAllConversationsRequest;
@@ -90,7 +87,7 @@ impl Endpoint for ShowAnyConversation {
 pub struct ListAnyConversationMembersRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Text that the name or e-mail address must contain.
+    /// Text in the name or e-mail address.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
@@ -99,7 +96,7 @@ pub struct ListAnyConversationMembersRequest {
 
 /// List the members of any channel or group
 ///
-/// Ordered by name. Members of direct messages and of chats with an assistant are not listed.
+/// By name. Members of direct messages and of chats with an assistant are not listed.
 #[endpoint(GET "/r1/admin/conversations/{id}/members", tag = "admin", access = Access::Admin, rate = RateGroup::Read, errors(WrongState))]
 impl Endpoint for ListAnyConversationMembers {
     type Request = ListAnyConversationMembersRequest;
@@ -118,13 +115,13 @@ impl Endpoint for ListAnyConversationMembers {
 pub struct ChangeConversationOwnerRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// New owner, who must be a member of the conversation.
+    /// New owner, a member of the conversation.
     pub owner_id: UserId,
 }
 
 /// Transfer the ownership of a channel or group
 ///
-/// The previous owner becomes an admin of it. Requires a fresh sign-in.
+/// The previous owner becomes an admin. Requires a fresh sign-in.
 #[endpoint(PATCH "/r1/admin/conversations/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for ChangeConversationOwner {
     type Request = ChangeConversationOwnerRequest;
@@ -143,15 +140,14 @@ impl Endpoint for ChangeConversationOwner {
 pub struct DeleteAnyConversationRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Exact title of the conversation as listed here, or its id if it has no title. Protects
-    /// against deleting the wrong conversation.
+    /// Exact title as listed, or the id if there is none, as a safeguard.
     pub name: String,
 }
 
 /// Delete any conversation
 ///
-/// Deletes the conversation for all members. Requires a fresh sign-in. The default channel of a
-/// workspace can't be deleted.
+/// Deletes it for all members. Requires a fresh sign-in. A workspace's default channel can't be
+/// deleted.
 #[endpoint(DELETE "/r1/admin/conversations/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(DefaultChannel))]
 impl Endpoint for DeleteAnyConversation {
     type Request = DeleteAnyConversationRequest;

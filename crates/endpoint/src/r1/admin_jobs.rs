@@ -22,10 +22,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListJobsRequest {
-    /// Restricts the list to jobs with this status. `dead` means that all attempts have failed.
+    /// Only jobs with this status; `dead` if all attempts failed.
     #[from(query)]
     pub status: Option<JobStatus>,
-    /// Restricts the list to jobs of this kind, such as `mail`.
+    /// Only jobs of this kind, such as `mail`.
     #[from(query)]
     pub kind: Option<String>,
     #[from(page)]
@@ -34,7 +34,7 @@ pub struct ListJobsRequest {
 
 /// List durable jobs
 ///
-/// Newest first. Completed jobs are not stored.
+/// Newest first, without completed jobs.
 #[endpoint(GET "/r1/admin/jobs", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListJobs {
     type Request = ListJobsRequest;
@@ -47,7 +47,7 @@ impl Endpoint for ListJobs {
 
 /// List the kinds of durable jobs
 ///
-/// Kinds that currently have jobs, with their counts.
+/// Kinds of current jobs, with counts.
 #[endpoint(GET "/r1/admin/job_kinds", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListJobKinds {
     type Request = NoInput;
@@ -60,7 +60,7 @@ impl Endpoint for ListJobKinds {
 
 #[dto(request)]
 pub struct RequeueJobsRequest {
-    /// Kind of the jobs; if omitted, jobs of all kinds.
+    /// Kind of the jobs; by default all.
     pub kind: Option<String>,
 }
 
@@ -72,7 +72,7 @@ pub struct RequeuedJobs {
 
 /// Retry the dead jobs of a kind
 ///
-/// They run at once, with the full number of attempts.
+/// Runs at once, with the full number of attempts.
 #[endpoint(POST "/r1/admin/jobs/requeue", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
 impl Endpoint for RequeueJobs {
     type Request = RequeueJobsRequest;
@@ -86,7 +86,7 @@ impl Endpoint for RequeueJobs {
 
 #[dto(request)]
 pub struct DeleteJobsRequest {
-    /// Kind of the jobs; if omitted, jobs of all kinds.
+    /// Kind of the jobs; by default all.
     pub kind: Option<String>,
 }
 
@@ -118,7 +118,7 @@ pub struct JobRequest {
 
 /// Retry a dead job
 ///
-/// The job runs at once, with the full number of attempts.
+/// Runs at once, with the full number of attempts.
 #[endpoint(POST "/r1/admin/jobs/{id}/requeue", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for RequeueJob {
     type Request = JobRequest;

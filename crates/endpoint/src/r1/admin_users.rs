@@ -38,15 +38,14 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListAccountsRequest {
-    /// Text that the name or e-mail address must contain, or the complete id of an account.
+    /// Text in the name or e-mail address, or the complete id.
     #[from(query)]
     pub q: Option<String>,
     #[from(query)]
     pub status: Option<UserStatus>,
     #[from(query)]
     pub role: Option<UserRole>,
-    /// Restricts the list to accounts that were created before this time and have not been used on
-    /// any device since.
+    /// Only accounts created before this time and not used since.
     #[from(query)]
     pub idle_since: Option<Timestamp>,
     #[from(page)]
@@ -72,9 +71,9 @@ impl Endpoint for ListAccounts {
 pub struct InviteAccountRequest {
     #[schema(format = Email)]
     pub email: String,
-    /// Name shown to others; if omitted, the part of the e-mail address before the `@`.
+    /// Displayed name; by default the part of the e-mail address before the `@`.
     pub display_name: Option<String>,
-    /// Role of the account; if omitted, `user`.
+    /// Role; by default `user`.
     pub role: Option<UserRole>,
     /// Language of e-mails to the user.
     pub language: Option<Language>,
@@ -82,7 +81,7 @@ pub struct InviteAccountRequest {
 
 /// Create an account for another person
 ///
-/// E-mails a link for choosing a password. If no mail server is configured, the link is in the response. The link is
+/// E-mails a link for choosing a password, or returns it if no mail server is configured. It is
 /// valid for seven days, even if sign-up is closed. Requires a fresh sign-in.
 #[endpoint(POST "/r1/admin/users", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, requires = Confirmed, errors(EmailTaken))]
 impl Endpoint for InviteAccount {
@@ -112,16 +111,15 @@ pub struct ChangeAccountsRequest {
     pub action: AccountsAction,
     #[validate(length(min = 1, max = 100))]
     pub ids: Vec<UserId>,
-    /// Reason for the suspension. Administrators can see it.
+    /// Reason for the suspension, for administrators.
     #[schema(max_length = 200)]
     pub reason: Option<String>,
 }
 
 /// Suspend, restore or sign out several accounts
 ///
-/// Each account is processed on its own. If one is refused, such as the caller's own account or the
-/// last administrator's, it is listed in the response and the others are not affected. Requires a
-/// fresh sign-in.
+/// Each account is processed on its own; refused ones, such as the caller's or the last
+/// administrator's, are in the response. Requires a fresh sign-in.
 #[endpoint(POST "/r1/admin/users/batch", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ChangeAccounts {
     type Request = ChangeAccountsRequest;
@@ -164,15 +162,15 @@ pub struct ChangeAccountRequest {
     pub id: UserId,
     pub role: Option<UserRole>,
     pub status: Option<UserStatus>,
-    /// Reason for the suspension. Administrators can see it.
+    /// Reason for the suspension, for administrators.
     #[schema(max_length = 200)]
     pub reason: Option<String>,
 }
 
 /// Change the role of an account, suspend or restore it
 ///
-/// A suspended account keeps its data but can't be used: its sessions end and its connections are closed at once on
-/// every instance, and its API keys are refused until it is restored. The last administrator can be neither demoted nor
+/// A suspended account keeps its data, but its sessions end, its connections close, and its API
+/// keys are refused until it is restored. The last administrator can be neither demoted nor
 /// suspended. Requires a fresh sign-in.
 #[endpoint(PATCH "/r1/admin/users/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(LastAdmin, WrongState))]
 impl Endpoint for ChangeAccount {
@@ -188,8 +186,8 @@ impl Endpoint for ChangeAccount {
 
 /// Delete an account
 ///
-/// Has the same effect as when users delete their own account. The last administrator's account
-/// can't be deleted. Requires a fresh sign-in.
+/// As if the user deleted it. The last administrator's account can't be deleted. Requires a fresh
+/// sign-in.
 #[endpoint(DELETE "/r1/admin/users/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(LastAdmin, WrongState))]
 impl Endpoint for DeleteAccount {
     type Request = AccountRequest;
@@ -203,8 +201,7 @@ impl Endpoint for DeleteAccount {
 
 /// Export the data of an account
 ///
-/// Contains the same data as the user's own export. Meant for users who request it but can't sign
-/// in. Requires a fresh sign-in.
+/// The same data as the user's own export, for users who can't sign in. Requires a fresh sign-in.
 #[endpoint(GET "/r1/admin/users/{id}/export", tag = "admin", access = Access::Admin, rate = RateGroup::Read, requires = Confirmed)]
 impl Endpoint for ExportAccount {
     type Request = AccountRequest;
@@ -236,7 +233,7 @@ impl Endpoint for ListAccountSessions {
 
 /// Sign an account out on all devices
 ///
-/// Takes effect at once, on every instance. Requires a fresh sign-in.
+/// Takes effect at once. Requires a fresh sign-in.
 #[endpoint(DELETE "/r1/admin/users/{id}/sessions", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for EndAccountSessions {
     type Request = AccountRequest;
@@ -272,8 +269,8 @@ impl Endpoint for EndAccountSession {
 
 /// Send a password reset link
 ///
-/// The link is sent by e-mail. If no mail server is configured, it is in the response instead. The
-/// current password stays valid until a new one is set. Requires a fresh sign-in.
+/// The link is e-mailed, or returned if no mail server is configured. The current password stays
+/// valid until a new one is set. Requires a fresh sign-in.
 #[endpoint(POST "/r1/admin/users/{id}/password-reset", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ResetAccountPassword {
     type Request = AccountRequest;
@@ -286,7 +283,7 @@ impl Endpoint for ResetAccountPassword {
 
 /// Remove the second factor of an account
 ///
-/// Removes the authenticator and the recovery codes, for users who have lost both. Requires a fresh sign-in.
+/// Removes the authenticator and the recovery codes. Requires a fresh sign-in.
 #[endpoint(DELETE "/r1/admin/users/{id}/second-factor", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for RemoveAccountSecondFactor {
     type Request = AccountRequest;

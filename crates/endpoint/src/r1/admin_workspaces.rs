@@ -21,10 +21,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListAllWorkspacesRequest {
-    /// Text that the name must contain, or the complete id of a workspace.
+    /// Text in the name, or the complete id.
     #[from(query)]
     pub q: Option<String>,
-    /// Kind of workspaces to list; if omitted, all except personal workspaces.
+    /// Kind of workspaces; by default all but personal ones.
     #[from(query)]
     pub kind: Option<WorkspaceKind>,
     #[from(page)]
@@ -68,7 +68,7 @@ impl Endpoint for ShowAnyWorkspace {
 pub struct ListAnyMembersRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// Text that the name or e-mail address must contain.
+    /// Text in the name or e-mail address.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
@@ -93,13 +93,13 @@ impl Endpoint for ListAnyMembers {
 pub struct ChangeOwnerRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// New owner, who must be a member of the workspace and not a guest.
+    /// New owner, a member but not a guest.
     pub owner_id: UserId,
 }
 
 /// Transfer the ownership of a workspace
 ///
-/// The previous owner becomes an admin of it. Requires a fresh sign-in.
+/// The previous owner becomes an admin. Requires a fresh sign-in.
 #[endpoint(PATCH "/r1/admin/workspaces/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for ChangeOwner {
     type Request = ChangeOwnerRequest;
@@ -114,13 +114,13 @@ impl Endpoint for ChangeOwner {
 pub struct DeleteAnyWorkspaceRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// Exact name of the workspace. Protects against deleting the wrong one.
+    /// Exact name, as a safeguard.
     pub name: String,
 }
 
 /// Delete any workspace
 ///
-/// Deletes the workspace and all its conversations, for all members. Requires a fresh sign-in.
+/// Deletes all its conversations, for all members. Requires a fresh sign-in.
 #[endpoint(DELETE "/r1/admin/workspaces/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for DeleteAnyWorkspace {
     type Request = DeleteAnyWorkspaceRequest;

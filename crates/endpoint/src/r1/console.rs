@@ -31,9 +31,8 @@ pub struct ReadFiguresRequest {
 
 /// Show key figures of the installation
 ///
-/// Ten figures, aggregated over all instances, for the last hour (the default), day or thirty days.
-/// Includes the current values and the problems in that period. The last value belongs to an
-/// interval that is not over yet.
+/// Ten figures of all instances for the last hour (the default), day or thirty days, with current
+/// values and problems. The last interval is not over yet.
 #[endpoint(GET "/r1/admin/figures", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ReadFigures {
     type Request = ReadFiguresRequest;
@@ -46,8 +45,7 @@ impl Endpoint for ReadFigures {
 
 /// List the running instances
 ///
-/// The longest running instance is first. The data is what each instance has reported within the
-/// last minute.
+/// Longest running first, as reported by each within the last minute.
 #[endpoint(GET "/r1/admin/instances", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListInstances {
     type Request = NoInput;
@@ -60,10 +58,9 @@ impl Endpoint for ListInstances {
 
 /// Run the installation's health checks
 ///
-/// Runs the same checks as `natter doctor`, on the instance that handles the request:
-/// configuration, disk, key, database, clock, search, Redis, mail server, AI providers, public
-/// address, backups, open files and jobs. The result is cached for ten seconds. Failures of
-/// dependencies also appear in `/health`.
+/// Like `natter doctor` on this instance: configuration, disk, key, database, clock, search, Redis,
+/// mail server, AI providers, public address, backups, open files and jobs. Cached for ten seconds.
+/// Failures of dependencies are also in `/health`.
 #[endpoint(GET "/r1/admin/checks", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for RunChecks {
     type Request = NoInput;
@@ -78,7 +75,7 @@ impl Endpoint for RunChecks {
 pub struct TakeProfileRequest {
     #[from(query)]
     pub kind: Option<ProfileKind>,
-    /// Duration of the profile in seconds; 10 if omitted.
+    /// Duration in seconds; by default 10.
     #[from(query)]
     #[validate(range(min = 1, max = 30))]
     pub seconds: Option<u64>,
@@ -86,10 +83,9 @@ pub struct TakeProfileRequest {
 
 /// Record a profile
 ///
-/// Profiles the instance that handles the request: its CPU usage (99 samples per second) or its
-/// heap allocations in use. The result is in pprof format. Available only in builds with the
-/// feature `profiling` (otherwise status 404). Only one profile can be recorded at a time
-/// (otherwise 409). Recorded in the audit log.
+/// Profiles this instance in pprof format: CPU usage (99 samples per second) or heap allocations in
+/// use. Returns 404 in builds without the feature `profiling`, and 409 while another profile is
+/// recorded. Recorded in the audit log.
 #[endpoint(GET "/r1/admin/profile", tag = "admin", access = Access::Admin, rate = RateGroup::Read, deadline = Bound::Fixed(PROFILE_DEADLINE), errors(NotFound, WrongState), content("application/octet-stream"))]
 impl Endpoint for TakeProfile {
     type Request = TakeProfileRequest;

@@ -43,9 +43,8 @@ pub struct ReportMessageRequest {
 
 /// Report a message
 ///
-/// Sends a report with the current content of the message to the administrators of the
-/// installation. Returns 201 for a new report, and 200 if the caller has already reported the
-/// message and that report is still open.
+/// Reports the current content of the message to the administrators. Returns 201 for a new report,
+/// and 200 if the caller's report is still open.
 #[endpoint(POST "/r1/messages/{id}/report", tag = "moderation", access = Access::User, rate = RateGroup::Write, status(201, 200), errors(WrongState, TooMany))]
 impl Endpoint for ReportMessage {
     type Request = ReportMessageRequest;
@@ -67,9 +66,9 @@ pub struct MessageRequest {
 
 /// Show the content of a hidden message
 ///
-/// Allowed to its author, and to administrators in a session. Administrators need a fresh sign-in
-/// if the message was never reported and they are not members of the conversation, and their access
-/// is recorded in the audit log. Returns 404 to everyone else.
+/// Allowed to its author, and to administrators in a session. Their access is recorded in the audit
+/// log, and requires a fresh sign-in if the message was never reported and they are not members of
+/// the conversation. Returns 404 to others.
 #[endpoint(GET "/r1/messages/{id}/hidden", tag = "moderation", access = Access::User, rate = RateGroup::Read, errors(ScopeMissing, FreshSignInRequired))]
 impl Endpoint for ShowHiddenMessage {
     type Request = MessageRequest;
@@ -144,16 +143,16 @@ pub struct SetWordFilterRequest {
     #[from(path)]
     pub id: ConversationId,
     pub action: WordAction,
-    /// Words or phrases, up to 200 of up to 60 characters each. An empty list disables the filter.
+    /// Words or phrases, at most 200 of up to 60 characters; empty to disable the filter.
     #[validate(length(max = 1000))]
     pub words: Vec<String>,
 }
 
 /// Set the word filter of a channel
 ///
-/// The filter finds whole words and phrases, regardless of case and accents, in messages that are
-/// sent or edited from now on. Such a message is refused with `word_refused` and `details.word`, or
-/// it is sent with the words masked. Allowed to users who manage the channel.
+/// Finds whole words and phrases, regardless of case and accents, in messages sent or edited from
+/// now on. They are masked, or the message is refused with `word_refused` and `details.word`.
+/// Allowed to users who manage the channel.
 #[endpoint(PUT "/r1/conversations/{id}/word_filter", tag = "moderation", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState, Archived))]
 impl Endpoint for SetWordFilter {
     type Request = SetWordFilterRequest;
@@ -172,7 +171,7 @@ pub struct ListReportsRequest {
     pub status: Option<ReportStatus>,
     #[from(query)]
     pub reason: Option<ReportReason>,
-    /// Restricts the list to reports about messages of this user.
+    /// Only reports about messages of this user.
     #[from(query)]
     pub author_id: Option<UserId>,
     #[from(page)]
@@ -202,8 +201,7 @@ pub struct ReportRequest {
 
 /// Show a report
 ///
-/// Includes the attachments of the message, other reports about its author, and the number of
-/// warnings that the author has received.
+/// With the message's attachments, other reports about its author, and the author's warnings.
 #[endpoint(GET "/r1/admin/reports/{id}", tag = "moderation", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ShowReport {
     type Request = ReportRequest;
@@ -216,7 +214,7 @@ impl Endpoint for ShowReport {
 
 /// Take a report
 ///
-/// The other administrators can see who is handling the report. Any of them may take it over.
+/// Other administrators see who handles the report, and may take it over.
 #[endpoint(POST "/r1/admin/reports/{id}/take", tag = "moderation", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for TakeReport {
     type Request = ReportRequest;
@@ -242,16 +240,15 @@ impl Endpoint for ReleaseReport {
 pub struct ResolveReportRequest {
     #[from(path)]
     pub id: ReportId,
-    /// Actions to take. If empty, the report is dismissed.
+    /// Actions; empty to dismiss the report.
     pub actions: Vec<ReportAction>,
-    /// Text of the warning to the author, at most 1,000 characters.
+    /// Warning to the author, at most 1,000 characters.
     pub words: Option<String>,
 }
 
 /// Resolve a report
 ///
-/// Also resolves all other reports of the same message, and deletes the copies of the content that
-/// the reports contain.
+/// Resolves all reports of the message, and deletes their copies of the content.
 #[endpoint(POST "/r1/admin/reports/{id}/resolve", tag = "moderation", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for ResolveReport {
     type Request = ResolveReportRequest;
@@ -268,14 +265,13 @@ impl Endpoint for ResolveReport {
 #[dto(response)]
 pub struct MessageHidden {
     pub id: MessageId,
-    /// Time at which the message was hidden; null if it is visible.
+    /// Time at which the message was hidden; null if visible.
     pub hidden_at: Option<Timestamp>,
 }
 
 /// Hide a message
 ///
-/// The message stays in the conversation with `hidden_at`. Only its author and administrators can
-/// read the content.
+/// The message gets `hidden_at`; only its author and administrators can read the content.
 #[endpoint(POST "/r1/admin/messages/{id}/hide", tag = "moderation", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for HideMessage {
     type Request = MessageRequest;

@@ -20,8 +20,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 /// List the settings
 ///
-/// Lists the settings of the instance that handles the request, with the source of each value.
-/// Secrets are masked.
+/// Settings of this instance with the source of each value. Secrets are masked.
 #[endpoint(GET "/r1/admin/settings", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListSettings {
     type Request = NoInput;
@@ -51,7 +50,7 @@ pub struct FinishSetupRequest {
 
 /// Mark the set-up as finished
 ///
-/// The set-up steps are no longer offered. Has no other effect.
+/// The steps are no longer offered.
 #[endpoint(PATCH "/r1/admin/setup", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
 impl Endpoint for FinishSetup {
     type Request = FinishSetupRequest;
@@ -65,8 +64,7 @@ impl Endpoint for FinishSetup {
 
 /// Send a test e-mail to yourself
 ///
-/// The response is sent when the mail server has accepted the e-mail, or contains the server's
-/// error. At most 20 per hour.
+/// Responds when the mail server has accepted the e-mail, or with its error. At most 20 per hour.
 #[endpoint(POST "/r1/admin/setup/mail", tag = "admin", access = Access::Admin, rate = RateGroup::Write, deadline = Bound::Fixed(std::time::Duration::from_secs(70)))]
 impl Endpoint for TestMail {
     type Request = NoInput;
@@ -85,7 +83,7 @@ impl Endpoint for TestMail {
 
 /// Send a test prompt to a model
 ///
-/// The prompt is sent to the default model. At most 20 per hour.
+/// Uses the default model. At most 20 per hour.
 #[endpoint(POST "/r1/admin/setup/question", tag = "admin", access = Access::Admin, rate = RateGroup::Write, deadline = Bound::Fixed(std::time::Duration::from_secs(40)))]
 impl Endpoint for TestQuestion {
     type Request = NoInput;
