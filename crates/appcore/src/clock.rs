@@ -1,5 +1,6 @@
-//! Timestamps and the clock. Timestamps are milliseconds since the Unix epoch internally, and RFC
-//! 3339 in UTC with milliseconds in requests and responses.
+//! Timestamps and the clock. Timestamps are milliseconds since the Unix epoch internally, stored as
+//! 64-bit integers, which every database sorts and compares in the same way. They are RFC 3339 in
+//! UTC with milliseconds in requests and responses.
 
 use std::{
     sync::{
@@ -12,8 +13,7 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description};
 
-/// Point in time with millisecond precision. It is stored as a 64-bit integer, which every database
-/// sorts and compares in the same way.
+/// Point in time with millisecond precision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sea_orm::DeriveValueType, utoipa::ToSchema)]
 #[schema(value_type = String, format = DateTime)]
 pub struct Timestamp(pub i64);

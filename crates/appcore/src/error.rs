@@ -9,7 +9,7 @@ use crate::code::Code;
 /// Validation error of a field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct FieldError {
-    /// Name of the field. Dots separate the names of nested fields.
+    /// Name of the field, nested ones with dots.
     pub field: Cow<'static, str>,
     /// Machine-readable code: `required`, `too_short`, `too_long`, `invalid`, `weak`, …
     #[schema(value_type = String)]

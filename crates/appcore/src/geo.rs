@@ -46,7 +46,7 @@ pub struct GeoLocation {
     /// Country, as ISO 3166-1 code of two letters.
     #[schema(value_type = String, min_length = 2, max_length = 2)]
     pub country: Country,
-    /// City as named by the geolocation database; null if only the country is known.
+    /// City of the geolocation database; null if only the country is known.
     pub city: Option<String>,
 }
 

@@ -1,6 +1,6 @@
-//! Languages of mails.
+//! Languages of mails. A new language needs a variant here and a file of texts in `identity::mail`.
 
-/// Supported language. A new language needs a variant here and a file of texts in `identity::mail`.
+/// Supported language.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {

@@ -63,7 +63,7 @@ impl<T> Page<T> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Slice<T> {
     pub items: Vec<T>,
-    /// True if there are more items in the requested direction.
+    /// True if there are more items in this direction.
     pub has_more: bool,
 }
 
