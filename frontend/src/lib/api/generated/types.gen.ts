@@ -48,7 +48,7 @@ export type AckFrame = {
 
 export type AddBanRequest = {
     /**
-     * Network in CIDR notation, or a single address. A single IPv6 address bans its /64.
+     * Network in CIDR notation, or an address. An IPv6 address bans its /64.
      */
     address: string;
     reason: string;
@@ -57,13 +57,11 @@ export type AddBanRequest = {
 
 export type AddEmojiRequest = {
     /**
-     * Name of the emoji: letters from a to z, digits, `-` and `_`. The name of a Unicode emoji is
-     * refused.
+     * Name: letters from a to z, digits, `-` and `_`; not that of a Unicode emoji.
      */
     name: string;
     /**
-     * Image uploaded by the caller: PNG, GIF or WebP, at most 256 KiB, and at most 512 pixels wide
-     * and high.
+     * Image: PNG, GIF or WebP, up to 256 KiB and 512 pixels in width and height.
      */
     upload_id: UploadId;
 };
@@ -71,12 +69,12 @@ export type AddEmojiRequest = {
 export type AddMcpServerRequest = {
     auth?: McpAuth | null;
     /**
-     * Client id of Natter at the authorization server, for `oauth`. If omitted, Natter registers
-     * itself if the authorization server supports it.
+     * OAuth client id; if omitted, Natter registers itself if the authorization server supports
+     * it.
      */
     client_id?: string | null;
     /**
-     * Client secret that belongs to `client_id`. It is stored encrypted and never returned.
+     * Client secret of `client_id`. Stored encrypted, never returned.
      */
     client_secret?: string | null;
     /**
@@ -85,20 +83,20 @@ export type AddMcpServerRequest = {
     command?: string | null;
     description?: string | null;
     /**
-     * If true (the default), the server can be used.
+     * True (the default) if the server can be used.
      */
     is_enabled?: boolean | null;
     name: string;
     /**
-     * Headers of an `http` server, or environment variables of a `stdio` server. They are stored
-     * encrypted and never returned.
+     * Headers of an `http` server, or environment variables of a `stdio` server. Stored encrypted,
+     * never returned.
      */
     secrets?: {
         [key: string]: string;
     } | null;
     transport: McpTransport;
     /**
-     * URL of an `http` server. It must be an https URL or allowed by the setting `outgoing.allow`.
+     * URL of an `http` server: https, or allowed by the setting `outgoing.allow`.
      */
     url?: string | null;
     visible_to?: OfferedTo | null;
@@ -111,18 +109,17 @@ export type AddMemberRequest = {
 
 export type AddProviderRequest = {
     /**
-     * Base URL including the version segment. It must be an https URL or allowed by the setting
-     * `outgoing.allow`. If omitted, the URL of the public service of this kind.
+     * Base URL with the version segment: https, or allowed by the setting `outgoing.allow`. By
+     * default the public service of this kind.
      */
     base_url?: string | null;
     /**
-     * API keys. They are stored encrypted and never returned. In the form `project=key`, keys with
-     * the same project share its quota at the provider.
+     * API keys, stored encrypted and never returned. Keys of the form `project=key` with the same
+     * project share its quota.
      */
     keys?: Array<string> | null;
     /**
-     * Protocol of the provider: `openai` (which many other servers support), `anthropic`, `gemini`
-     * or `mistral`.
+     * Protocol: `openai` (also of many other servers), `anthropic`, `gemini` or `mistral`.
      */
     kind: string;
     /**
@@ -130,18 +127,18 @@ export type AddProviderRequest = {
      */
     models: Array<string>;
     /**
-     * Name of the provider: lower-case letters, digits, `-` and `_`. It can't be changed later.
+     * Name: lower-case letters, digits, `-` and `_`. Can't be changed.
      */
     name: string;
     /**
-     * Maximum number of requests per minute that each instance sends.
+     * Maximum requests per minute and instance.
      */
     requests_per_minute?: number | null;
 };
 
 export type AddWorkspaceMemberRequest = {
     /**
-     * Complete e-mail address of the account to add.
+     * Complete e-mail address of the account.
      */
     email?: string | null;
     role?: WorkspaceRole | null;
@@ -161,14 +158,13 @@ export type AdminConversation = {
     created_at: Timestamp;
     id: ConversationId;
     /**
-     * True for the default channel, which all members of the workspace are in and which can't be
-     * deleted.
+     * True for the default channel: all members are in it, and it can't be deleted.
      */
     is_default: boolean;
     kind: ConversationKind;
     last_activity_at: Timestamp;
     /**
-     * Number of members, not counting assistants.
+     * Number of members without assistants.
      */
     members: number;
     /**
@@ -177,12 +173,11 @@ export type AdminConversation = {
     messages: number;
     owner: AdminOwner | null;
     /**
-     * Size of the files in the conversation's messages, in bytes.
+     * Size of the files in messages, in bytes.
      */
     stored_bytes: number;
     /**
-     * Title; null if there is none. Also null for chats with an assistant, since the title may
-     * reveal the question.
+     * Title; null if none, and for chats with an assistant, where it may reveal the question.
      */
     title: string | null;
     workspace: AdminPlace;
@@ -208,20 +203,20 @@ export type AdminOwner = {
  */
 export type AdminPayment = Payment & {
     /**
-     * Reference of the charge at the gateway. Null if the gateway has not reported one.
+     * Gateway's reference of the charge; null if not reported.
      */
     charge: string | null;
     /**
-     * Amount that was paid according to the gateway, if it differs from the requested one.
+     * Paid amount, if it differs from the requested one.
      */
     paid_amount: number | null;
     paid_currency: string | null;
     /**
-     * Reason for the quarantine; null if the payment is not in quarantine.
+     * Reason for the quarantine; null if none.
      */
     quarantine: string | null;
     /**
-     * Reference of the payment at the gateway.
+     * Gateway's reference of the payment.
      */
     reference: string | null;
     user_id: UserId;
@@ -243,16 +238,15 @@ export type AdminPaymentGateway = PaymentGateway & {
     last_event_at?: Timestamp | null;
     last_paid_at?: Timestamp | null;
     /**
-     * Number of refunds that the gateway has not confirmed within a week. An administrator has to
-     * settle them.
+     * Number of refunds unconfirmed for a week, which an administrator has to settle.
      */
     refunds_stuck: number;
     /**
-     * Number of refunds that the gateway has not confirmed yet.
+     * Number of unconfirmed refunds.
      */
     refunds_waiting: number;
     /**
-     * Number of payments that have been pending for ten minutes or more.
+     * Number of payments pending for ten minutes or more.
      */
     waiting: number;
 };
@@ -288,28 +282,28 @@ export type AdminUser = {
     id: UserId;
     last_active_at?: Timestamp | null;
     /**
-     * Plan of the user, paid by the user or provided by a seat. Null if there is none.
+     * Plan, paid by the user or provided by a seat; null if none.
      */
     plan?: string | null;
     role: UserRole;
     /**
-     * True if sign-in requires a code from an authenticator app.
+     * True if sign-in requires an authenticator code.
      */
     second_factor: boolean;
     status: UserStatus;
     suspended_at?: Timestamp | null;
     /**
-     * Reason for the suspension, as given by an administrator.
+     * Reason for the suspension.
      */
     suspended_reason?: string | null;
     /**
-     * Number of workspaces that the user is a member of, not counting the personal one.
+     * Number of the user's workspaces, without the personal one.
      */
     workspaces: number;
 };
 
 /**
- * User account with the records that belong to it.
+ * User account with its records.
  */
 export type AdminUserDetails = AdminUser & {
     api_keys: number;
@@ -319,11 +313,11 @@ export type AdminUserDetails = AdminUser & {
      */
     identities: number;
     /**
-     * Workspaces that the user is a member of: at most 100, by name.
+     * Workspaces of the user: at most 100, by name.
      */
     in_workspaces: Array<AdminUserWorkspace>;
     /**
-     * True if this is the last administrator, who can't lose that role.
+     * True for the last administrator, who can't lose that role.
      */
     is_last_admin: boolean;
     passkeys: number;
@@ -337,8 +331,8 @@ export type AdminUserDetails = AdminUser & {
     sessions: number;
     storage: StorageUse;
     /**
-     * Name of the administrator who suspended the account. Null if the account is active, or if
-     * that administrator's account was deleted.
+     * Administrator who suspended the account; null if it is active, or if that account was
+     * deleted.
      */
     suspended_by_name?: string | null;
     warnings: number;
@@ -372,8 +366,7 @@ export type AdminWorkspace = {
     name: string;
     owner?: AdminOwner | null;
     /**
-     * Size of the files in the workspace's messages and of its assistants' knowledge files, in
-     * bytes.
+     * Size of files in messages and of knowledge files, in bytes.
      */
     stored_bytes: number;
 };
@@ -393,23 +386,22 @@ export type AdminWorkspaceMember = {
  */
 export type AiProvider = {
     /**
-     * Base URL of a provider that was added in the console; null for the public service of its
-     * kind.
+     * Base URL of a provider from the console; null for the public service of its kind.
      */
     base_url: string | null;
     /**
-     * True if this instance has paused the provider after repeated failures.
+     * True if this instance paused the provider after failures.
      */
     is_resting: boolean;
     keys: Array<ProviderKey>;
     kind: string;
     /**
-     * Models that are available; if empty, any model.
+     * Available models; if empty, any model.
      */
     models: Array<string>;
     name: string;
     /**
-     * Maximum number of requests per minute that each instance sends; null if there is no limit.
+     * Maximum requests per minute and instance; null if unlimited.
      */
     requests_per_minute: number | null;
     source: ProviderSource;
@@ -417,23 +409,22 @@ export type AiProvider = {
 
 export type AiProviderVec = Array<{
     /**
-     * Base URL of a provider that was added in the console; null for the public service of its
-     * kind.
+     * Base URL of a provider from the console; null for the public service of its kind.
      */
     base_url: string | null;
     /**
-     * True if this instance has paused the provider after repeated failures.
+     * True if this instance paused the provider after failures.
      */
     is_resting: boolean;
     keys: Array<ProviderKey>;
     kind: string;
     /**
-     * Models that are available; if empty, any model.
+     * Available models; if empty, any model.
      */
     models: Array<string>;
     name: string;
     /**
-     * Maximum number of requests per minute that each instance sends; null if there is no limit.
+     * Maximum requests per minute and instance; null if unlimited.
      */
     requests_per_minute: number | null;
     source: ProviderSource;
@@ -445,7 +436,7 @@ export type AnswerChallengeRequest = {
      */
     challenge: string;
     /**
-     * Code that the authenticator app shows.
+     * Code of the authenticator app.
      */
     code?: string | null;
     /**
@@ -483,22 +474,22 @@ export type AnswerDetails = {
      */
     model?: string | null;
     /**
-     * Reasoning of the model, if it reports any. Very long reasoning is truncated.
+     * Reasoning of the model, if reported; truncated if very long.
      */
     thinking?: string | null;
     /**
-     * Tool calls with their complete arguments and results.
+     * Tool calls with complete arguments and results.
      */
     tool_calls?: Array<ToolCall>;
 };
 
 /**
- * Duration and usage of an answer. The token counts are the provider's.
+ * Duration and usage of an answer; token counts of the provider.
  */
 export type AnswerFigures = {
     cached_tokens?: number | null;
     /**
-     * Citations of knowledge files, which the text contains as `[1]`.
+     * Citations, which the text contains as `[1]`.
      */
     citations?: Array<Citation>;
     context: AnswerContext;
@@ -508,11 +499,11 @@ export type AnswerFigures = {
     cost?: number | null;
     duration_ms: number;
     /**
-     * True if the token counts are estimates, because the provider did not report them.
+     * True if the token counts are estimates.
      */
     estimated: boolean;
     /**
-     * Files in the messages that the model was given: the newest first, at most 20.
+     * Newest files in the messages given to the model, at most 20.
      */
     files?: Array<SeenFile>;
     /**
@@ -530,7 +521,7 @@ export type AnswerFigures = {
     output_tokens?: number | null;
     reasoning_tokens?: number | null;
     /**
-     * Time that the model thought before the first word, in milliseconds; null if it didn't think.
+     * Thinking time before the first word, in milliseconds; null if none.
      */
     thought_ms?: number | null;
 };
@@ -544,8 +535,7 @@ export type AnswerKnowledge = {
      */
     files: number;
     /**
-     * Number of files that were not searched, because their processing is not complete or has
-     * failed.
+     * Number of files not searched, because processing is not complete or has failed.
      */
     missing: number;
     /**
@@ -553,7 +543,7 @@ export type AnswerKnowledge = {
      */
     pieces: number;
     /**
-     * Reason why the answer was written without the files.
+     * Reason why the files were not used.
      */
     reason?: string | null;
     state: KnowledgeSearch;
@@ -562,17 +552,17 @@ export type AnswerKnowledge = {
 export type AnswerSearchRequest = {
     assistant_id?: AssistantId | null;
     /**
-     * Authors of the messages, any of which may match.
+     * Authors, any of which may match.
      */
     authors?: Array<UserId> | null;
     /**
-     * Conversations of the messages, any of which may match.
+     * Conversations, any of which may match.
      */
     conversation_ids?: Array<ConversationId> | null;
     exact?: boolean | null;
     from?: Timestamp | null;
     /**
-     * Content types that the messages must have, all of which must match.
+     * Content types, all of which must match.
      */
     has?: Array<SearchHas> | null;
     kind?: ConversationKind | null;
@@ -581,14 +571,12 @@ export type AnswerSearchRequest = {
      */
     q?: string | null;
     /**
-     * Question about the results, at most 500 characters. If omitted, the assistant says what the
-     * messages say about `q`.
+     * Question about the results, at most 500 characters. By default, what they say about `q`.
      */
     question?: string | null;
     sort?: SearchSort | null;
     /**
-     * IANA time zone of the dates in `q`. Defaults to the caller's time zone, or to UTC if it is
-     * unknown.
+     * IANA time zone of dates in `q`. Defaults to the caller's, or else UTC.
      */
     timezone?: string | null;
     to?: Timestamp | null;
@@ -596,44 +584,44 @@ export type AnswerSearchRequest = {
 };
 
 /**
- * API key of a user. The key itself is returned only once, when it is created.
+ * API key. The secret is returned only at its creation.
  */
 export type ApiKey = {
     budget?: Budget | null;
     created_at: Timestamp;
     /**
-     * Endpoints of `/v1` that the key may call; if empty, all of them.
+     * Allowed endpoints of `/v1`; if empty, all.
      */
     endpoints: Array<GatewayEndpoint>;
     expires_at?: Timestamp | null;
     id: ApiKeyId;
     last_used_at?: Timestamp | null;
     /**
-     * Models that the key may call; if empty, all models.
+     * Allowed models; if empty, all.
      */
     models: Array<string>;
     name: string;
     /**
-     * Maximum number of concurrent requests; null if there is no limit.
+     * Maximum concurrent requests; null for no limit.
      */
     parallel?: number | null;
     /**
-     * Restricted parameters that may be passed through to the provider, as far as the provider's
-     * settings allow them. If null, all that the settings allow are passed.
+     * Restricted parameters to pass through, as far as the provider's settings allow; null for
+     * all.
      */
     passthrough?: Array<GatewayPass> | null;
     /**
-     * First characters of the key, by which its owner can recognise it.
+     * First characters, for recognition.
      */
     prefix: string;
     previous_until?: Timestamp | null;
     /**
-     * Maximum number of requests per minute; null if there is no limit.
+     * Maximum requests per minute; null for no limit.
      */
     rpm?: number | null;
     scopes: Array<Scope>;
     /**
-     * Maximum number of tokens per minute; null if there is no limit.
+     * Maximum tokens per minute; null for no limit.
      */
     tpm?: number | null;
     workspace_id?: WorkspaceId | null;
@@ -651,7 +639,7 @@ export type ArchivedTasks = {
 export type AskAgainRequest = {
     content: string;
     /**
-     * Model for the answer. Defaults to the model of the chat or the assistant.
+     * Model for the answer. Defaults to that of the chat or the assistant.
      */
     model?: string | null;
 };
@@ -666,23 +654,22 @@ export type Assignee = 'me';
  */
 export type Assistant = {
     /**
-     * True if the assistant answers when it is mentioned in other conversations.
+     * True if it answers mentions in other conversations.
      */
     answers_mentions: boolean;
     created_at: Timestamp;
     created_by?: UserId | null;
     /**
-     * Purpose of the assistant, in one line.
+     * Purpose, in one line.
      */
     description?: string | null;
     id: AssistantId;
     /**
-     * True for the default assistant, which a conversation of kind `assistant` gets if it is
-     * created without `assistant_id`.
+     * True for the default assistant, used for an `assistant` conversation without `assistant_id`.
      */
     is_default: boolean;
     /**
-     * Maximum length of an answer, in tokens; null for the model's default.
+     * Maximum tokens in an answer; null for the model's default.
      */
     max_answer_tokens?: number | null;
     /**
@@ -690,11 +677,11 @@ export type Assistant = {
      */
     may_edit: boolean;
     /**
-     * Model of the assistant; null for the server's default model.
+     * Model; null for the server's default.
      */
     model?: string | null;
     /**
-     * True if users may choose another model for a chat or a question.
+     * True if users may choose another model.
      */
     model_choice: boolean;
     name: string;
@@ -704,12 +691,12 @@ export type Assistant = {
      */
     starters: Array<string>;
     /**
-     * System prompt. It is returned only to users who may edit the assistant: its creator, and the
-     * owner and admins of the workspace.
+     * System prompt, only for users who may edit the assistant: its creator, and the workspace's
+     * owner and admins.
      */
     system_prompt?: string | null;
     /**
-     * Sampling temperature from 0 (deterministic) to 2; null for the model's default.
+     * Sampling temperature from 0 to 2; null for the model's default.
      */
     temperature?: number | null;
     /**
@@ -740,7 +727,7 @@ export type AssistantMember = {
     id: AssistantId;
     model?: string | null;
     /**
-     * True if users may choose another model for a chat or a question.
+     * True if users may choose another model.
      */
     model_choice: boolean;
     name: string;
@@ -753,7 +740,7 @@ export type AssistantMember = {
 export type AssistantTools = {
     server_id: McpServerId;
     /**
-     * Names of the tools; null for all tools of the server.
+     * Names of the tools; null for all of them.
      */
     tools?: Array<string> | null;
 };
@@ -775,8 +762,8 @@ export type AssistantsChangedFrame = {
 };
 
 /**
- * Recipients of an announcement: all users, or users who match all of the given lists. A list
- * matches a user who matches any of its entries.
+ * Recipients of an announcement: all users, or users who match all of the given lists, each by any
+ * of its entries.
  */
 export type Audience = {
     /**
@@ -784,11 +771,11 @@ export type Audience = {
      */
     all?: boolean;
     /**
-     * Plans whose holders are recipients, including users who have a seat in one.
+     * Plans of the recipients, including seats.
      */
     plan_ids?: Array<PlanId>;
     /**
-     * Server roles whose users are recipients.
+     * Server roles of the recipients.
      */
     roles?: Array<UserRole>;
     /**
@@ -796,7 +783,7 @@ export type Audience = {
      */
     user_ids?: Array<UserId>;
     /**
-     * Workspaces whose members are recipients.
+     * Workspaces of the recipients.
      */
     workspace_ids?: Array<WorkspaceId>;
 };
@@ -816,7 +803,7 @@ export type AuditEntry = {
     action: AuditAction;
     actor?: UserId | null;
     /**
-     * Current name of the user. Null if the account was deleted.
+     * Current name; null if the account was deleted.
      */
     actor_name?: string | null;
     /**
@@ -846,14 +833,14 @@ export type Authenticator = {
      */
     secret: string;
     /**
-     * `otpauth:` URI with the secret, to be shown as a QR code.
+     * `otpauth:` URI for a QR code.
      */
     uri: string;
 };
 
 export type AuthenticatorCodeRequest = {
     /**
-     * Code that the authenticator app shows.
+     * Code of the authenticator app.
      */
     code: string;
 };
@@ -880,12 +867,11 @@ export type BanId = string;
 
 export type BeginPaymentMethodSetupRequest = {
     /**
-     * Name of a gateway that has `saves_methods` in `GET /r1/payment_gateways`.
+     * Gateway that has `saves_methods` in `GET /r1/payment_gateways`.
      */
     gateway: string;
     /**
-     * Page of this server to which the browser returns in the end, with `setup` in its query. If
-     * omitted, `/plans/billing`.
+     * Page of this server to return to, with `setup` in its query; by default `/plans/billing`.
      */
     return_url?: string | null;
     workspace_id?: WorkspaceId | null;
@@ -893,24 +879,22 @@ export type BeginPaymentMethodSetupRequest = {
 
 export type BeginPaymentRequest = {
     /**
-     * Currency of the payment. Defaults to the plan's first currency that the gateway supports.
+     * Currency. Defaults to the plan's first one that the gateway supports.
      */
     currency?: string | null;
     /**
-     * Name of a gateway from `GET /r1/payment_gateways`. Defaults to the gateway of
-     * `payment_method_id`.
+     * Name from `GET /r1/payment_gateways`. Defaults to the gateway of `payment_method_id`.
      */
     gateway?: string | null;
     payment_method_id?: PaymentMethodId | null;
     plan_id: PlanId;
     price?: Price | null;
     /**
-     * Page of this server to which the browser returns in the end, with `payment` in its query. If
-     * omitted, `/plans/result`.
+     * Page of this server to return to, with `payment` in its query; by default `/plans/result`.
      */
     return_url?: string | null;
     /**
-     * Number of seats for a workspace, at least its number of members.
+     * Number of seats, at least the workspace's members.
      */
     seats?: number | null;
     workspace_id?: WorkspaceId | null;
@@ -927,13 +911,11 @@ export type BegunPayment = {
     expires_at: Timestamp;
     payment_id: PaymentId;
     /**
-     * Page on which the payer pays or confirms. If nothing is left to do, the page of this server
-     * that shows the result.
+     * Page on which the payer pays or confirms, or this server's page with the result.
      */
     redirect_url: string;
     /**
-     * Status of the payment: `pending`. If a saved payment method was charged, it may already be
-     * `paid` or `failed`.
+     * `pending`, or `paid` or `failed` for a saved payment method.
      */
     status: PaymentStatus;
 };
@@ -963,7 +945,7 @@ export type BillingDetails = {
      */
     country: string | null;
     /**
-     * Name on receipts; null for the name of the payer or of the workspace.
+     * Name on receipts; null for that of the payer or workspace.
      */
     name: string | null;
     vat_id: string | null;
@@ -974,13 +956,12 @@ export type BillingDetails = {
  */
 export type Board = {
     /**
-     * Columns of the board, ordered by position.
+     * Columns, by position.
      */
     columns: Array<BoardColumn>;
     conversation_id: ConversationId;
     /**
-     * Number of changes so far. Events and `hello` contain it as well, so that clients notice when
-     * they have missed a change.
+     * Number of changes, as in events and `hello`, to notice missed ones.
      */
     version: number;
 };
@@ -988,13 +969,13 @@ export type Board = {
 export type BoardColumn = {
     conversation_id: ConversationId;
     /**
-     * True if tasks in this column count as done, so that no reminders are sent.
+     * True if its tasks count as done and have no reminders.
      */
     done: boolean;
     id: BoardColumnId;
     name: string;
     /**
-     * Sort key. Columns are ordered by its bytes.
+     * Sort key, compared by bytes.
      */
     position: string;
 };
@@ -1025,13 +1006,13 @@ export type Broadcast = {
      */
     dismissed: number;
     /**
-     * True if recipients can dismiss the announcement.
+     * True if recipients can dismiss it.
      */
     dismissible: boolean;
     ends_at: Timestamp | null;
     id: BroadcastId;
     /**
-     * Number of recipients at the start of the announcement or, before its start, at its creation.
+     * Number of recipients at the start or, before it, at the creation.
      */
     recipients: number;
     /**
@@ -1070,9 +1051,8 @@ export type BroadcastDismissedFrame = {
 export type BroadcastFrame = {
     id: string;
     /**
-     * Announcement, as shown to its recipients. The event `broadcast` is sent when it starts, changes,
-     * ends or is withdrawn. Of several versions, the one with the latest `updated_at` is the current
-     * one.
+     * Announcement for its recipients. The event `broadcast` is sent when it starts, changes, ends or
+     * is withdrawn; the version with the latest `updated_at` is current.
      */
     payload: {
         /**
@@ -1080,7 +1060,7 @@ export type BroadcastFrame = {
          */
         body: string;
         /**
-         * True if recipients can dismiss the announcement.
+         * True if recipients can dismiss it.
          */
         dismissible: boolean;
         ends_at: Timestamp | null;
@@ -1088,7 +1068,7 @@ export type BroadcastFrame = {
         severity: Severity;
         starts_at: Timestamp;
         /**
-         * Status of the announcement. It is shown only while it is `active`.
+         * Status; shown only while `active`.
          */
         status: BroadcastStatus;
         title: string;
@@ -1125,7 +1105,7 @@ export type BroadcastPreview = {
 export type BroadcastStatus = 'scheduled' | 'active' | 'ended' | 'withdrawn';
 
 /**
- * Budget and how much of it is used, in micro-credits.
+ * Budget and its usage, in micro-credits.
  */
 export type Budget = {
     /**
@@ -1150,7 +1130,7 @@ export type BudgetLimit = {
 };
 
 /**
- * Period after which a budget is reset. Days, weeks (from Monday) and months are those of UTC.
+ * Period after which a budget is reset. Days, weeks (from Monday) and months are in UTC.
  */
 export type BudgetPeriod = 'day' | 'week' | 'month' | 'none';
 
@@ -1165,8 +1145,8 @@ export type CancelSubscriptionRequest = {
 
 export type CastVoteRequest = {
     /**
-     * Zero-based indices of the chosen options. Only one is allowed unless the poll is `multiple`.
-     * An empty list withdraws the vote.
+     * Zero-based indices of the chosen options: one, unless the poll is `multiple`. Empty to
+     * withdraw the vote.
      */
     choices: Array<number>;
 };
@@ -1177,11 +1157,11 @@ export type CastVoteRequest = {
 export type CatchUp = {
     assistant: Sender;
     /**
-     * Cost in micro-credits; null if the price of the model is unknown.
+     * Cost in micro-credits; null if unknown.
      */
     cost?: number | null;
     /**
-     * True if older messages or other conversations were left out.
+     * True if some messages were left out.
      */
     has_more: boolean;
     /**
@@ -1193,7 +1173,7 @@ export type CatchUp = {
      */
     sources: Array<SearchSource>;
     /**
-     * Text in Markdown, with the numbers of sources as `[1]`.
+     * Markdown text, with the numbers of sources as `[1]`.
      */
     text: string;
     took_ms: number;
@@ -1207,8 +1187,7 @@ export type CatchUpAllRequest = {
 export type CatchUpConversationRequest = {
     assistant_id?: AssistantId | null;
     /**
-     * Sequence number of an event; only messages after it are summarised. If omitted, the caller's
-     * unread messages are.
+     * Sequence number; summarises only later messages. By default the unread ones.
      */
     since?: number | null;
 };
@@ -1220,7 +1199,7 @@ export type ChallengeMethod = 'totp' | 'recovery_code' | 'passkey';
 
 export type ChangeAccountRequest = {
     /**
-     * Reason for the suspension. Administrators can see it.
+     * Reason for the suspension, for administrators.
      */
     reason?: string | null;
     role?: UserRole | null;
@@ -1231,7 +1210,7 @@ export type ChangeAccountsRequest = {
     action: AccountsAction;
     ids: Array<UserId>;
     /**
-     * Reason for the suspension. Administrators can see it.
+     * Reason for the suspension, for administrators.
      */
     reason?: string | null;
 };
@@ -1239,31 +1218,31 @@ export type ChangeAccountsRequest = {
 export type ChangeApiKeyRequest = {
     budget?: BudgetLimit | null;
     /**
-     * Endpoints of `/v1` that the key may call. If null or empty, all of them are allowed.
+     * Allowed endpoints of `/v1`; null or empty for all.
      */
     endpoints?: Array<GatewayEndpoint> | null;
     expires_at?: Timestamp | null;
     /**
-     * Models that the key may call. If null or empty, all models are allowed.
+     * Allowed models; null or empty for all.
      */
     models?: Array<string> | null;
     name?: string | null;
     /**
-     * Maximum number of concurrent requests. If null, there is no limit.
+     * Maximum concurrent requests; null for no limit.
      */
     parallel?: number | null;
     /**
-     * Restricted parameters that may be passed through. If null, all that the provider's settings
-     * allow are passed; if empty, none.
+     * Restricted parameters to pass through, as far as the provider's settings allow; null for
+     * all, empty for none.
      */
     passthrough?: Array<GatewayPass> | null;
     /**
-     * Maximum number of requests per minute. If null, there is no limit.
+     * Maximum requests per minute; null for no limit.
      */
     rpm?: number | null;
     scopes?: Array<Scope> | null;
     /**
-     * Maximum number of tokens per minute. If null, there is no limit.
+     * Maximum tokens per minute; null for no limit.
      */
     tpm?: number | null;
     workspace_id?: WorkspaceId | null;
@@ -1272,15 +1251,15 @@ export type ChangeApiKeyRequest = {
 export type ChangeAssistantRequest = {
     answers_mentions?: boolean | null;
     /**
-     * Purpose of the assistant. If null, it is removed.
+     * Purpose; null removes it.
      */
     description?: string | null;
     /**
-     * Maximum number of tokens in an answer. If null, the model's default is used.
+     * Maximum tokens in an answer; null for the model's default.
      */
     max_answer_tokens?: number | null;
     /**
-     * Model of the assistant. If null, the installation's default model is used.
+     * Model; null for the installation's default.
      */
     model?: string | null;
     model_choice?: boolean | null;
@@ -1288,15 +1267,15 @@ export type ChangeAssistantRequest = {
     picture?: Picture | null;
     starters?: Array<string> | null;
     /**
-     * Instructions for the assistant. If null, they are removed.
+     * Instructions; null removes them.
      */
     system_prompt?: string | null;
     /**
-     * Sampling temperature. If null, the model's default is used.
+     * Sampling temperature; null for the model's default.
      */
     temperature?: number | null;
     /**
-     * Tools of the assistant, from the servers that `GET /r1/mcp_servers` lists.
+     * Tools, from the servers of `GET /r1/mcp_servers`.
      */
     tools?: Array<AssistantTools> | null;
     /**
@@ -1327,7 +1306,7 @@ export type ChangeBroadcastRequest = {
      */
     body?: string | null;
     /**
-     * Channels by which it is delivered. They can be changed only before the announcement starts.
+     * Channels of delivery; fixed after the start.
      */
     channels?: Array<BroadcastChannel> | null;
     dismissible?: boolean | null;
@@ -1345,7 +1324,7 @@ export type ChangeColumnRequest = {
 
 export type ChangeConversationOwnerRequest = {
     /**
-     * New owner, who must be a member of the conversation.
+     * New owner, a member of the conversation.
      */
     owner_id: UserId;
 };
@@ -1353,13 +1332,12 @@ export type ChangeConversationOwnerRequest = {
 export type ChangeConversationRequest = {
     mention_all?: MentionAll | null;
     /**
-     * Model of a chat with an assistant that lets users choose one. If null, the assistant's own
-     * model is used.
+     * Model of a chat whose assistant lets users choose; null for the assistant's own.
      */
     model?: string | null;
     posting?: Posting | null;
     /**
-     * Minimum interval between two messages of a member in a channel, in seconds; 0 disables it. Users who manage the
+     * Slow mode: seconds between two messages of a member; 0 disables it. Users who manage the
      * channel are exempt.
      */
     slow_mode_seconds?: number | null;
@@ -1376,8 +1354,7 @@ export type ChangeConversationRequest = {
 export type ChangeMcpServerRequest = {
     auth?: McpAuth | null;
     /**
-     * Client id at the authorization server. If null, it is removed. Changing it deletes the
-     * client secret.
+     * OAuth client id; null removes it. Changing it deletes the client secret.
      */
     client_id?: string | null;
     /**
@@ -1385,7 +1362,7 @@ export type ChangeMcpServerRequest = {
      */
     client_secret?: string | null;
     /**
-     * Command of the server. Changing it deletes the stored secrets.
+     * Command; changing it deletes the stored secrets.
      */
     command?: string | null;
     /**
@@ -1394,20 +1371,20 @@ export type ChangeMcpServerRequest = {
     description?: string | null;
     is_enabled?: boolean | null;
     /**
-     * Modes of tools, by tool name. Tools that are omitted keep their mode.
+     * Modes by tool name; omitted tools keep theirs.
      */
     modes?: {
         [key: string]: ToolMode;
     } | null;
     name?: string | null;
     /**
-     * Secrets to set, by name. Null removes a secret.
+     * Secrets to set, by name; null removes one.
      */
     secrets?: {
         [key: string]: string | null;
     } | null;
     /**
-     * URL of the server. Changing it deletes the stored secrets.
+     * URL; changing it deletes the stored secrets.
      */
     url?: string | null;
     visible_to?: OfferedTo | null;
@@ -1423,7 +1400,7 @@ export type ChangeMeRequest = {
      */
     password?: string | null;
     /**
-     * If true (the default), others can see the time zone.
+     * True (the default) if others can see the time zone.
      */
     show_timezone?: boolean | null;
     /**
@@ -1434,7 +1411,7 @@ export type ChangeMeRequest = {
 
 export type ChangeMemberRequest = {
     /**
-     * New role. `owner` transfers the ownership to the member.
+     * New role; `owner` transfers the ownership.
      */
     role: MemberRole;
 };
@@ -1442,14 +1419,13 @@ export type ChangeMemberRequest = {
 export type ChangeNotificationSettingsRequest = {
     dnd_until?: Timestamp | null;
     /**
-     * Keywords to be notified of, at most 50. The list replaces the previous one. Case and accents
-     * are ignored.
+     * Keywords to be notified of, at most 50, regardless of case and accents; replaces the
+     * previous list.
      */
     keywords?: Array<string> | null;
     level?: Notify | null;
     /**
-     * Time after which missed notifications are e-mailed, in minutes, between 5 and 10,080. If
-     * null, none are e-mailed.
+     * Minutes after which missed notifications are e-mailed, from 5 to 10,080; null for never.
      */
     mail_after_minutes?: number | null;
     push?: boolean | null;
@@ -1466,7 +1442,7 @@ export type ChangeOwnRequest = {
 
 export type ChangeOwnerRequest = {
     /**
-     * New owner, who must be a member of the workspace and not a guest.
+     * New owner, a member but not a guest.
      */
     owner_id: UserId;
 };
@@ -1493,7 +1469,7 @@ export type ChangePlanRequest = {
  */
 export type ChangePreview = {
     /**
-     * Value of the rest of the paid period. It is already subtracted from `due_now`.
+     * Value of the rest of the paid period, already subtracted from `due_now`.
      */
     credit: Price;
     /**
@@ -1501,7 +1477,7 @@ export type ChangePreview = {
      */
     due_now: Price;
     /**
-     * Current usage that exceeds the limits of the new plan.
+     * Usage above the limits of the new plan.
      */
     excess: Array<QuotaUse>;
     kind: PlanChange;
@@ -1510,8 +1486,7 @@ export type ChangePreview = {
      */
     next: Price;
     /**
-     * Number of members who would have no seat after the change. The change is refused unless this
-     * is 0.
+     * Number of members without a seat after the change, which is refused unless this is 0.
      */
     seats_missing: number;
     takes_effect_at: Timestamp | null;
@@ -1530,8 +1505,8 @@ export type ChangeProviderRequest = {
      */
     add_keys?: Array<string> | null;
     /**
-     * Base URL. If null, the URL of the public service of this kind. If its scheme, host or port
-     * changes, the stored keys are removed, so the keys for the new address must be sent along.
+     * Base URL; null for the public service of this kind. If scheme, host or port changes, the
+     * stored keys are removed, so the new ones must be sent along.
      */
     base_url?: string | null;
     models?: Array<string> | null;
@@ -1540,7 +1515,7 @@ export type ChangeProviderRequest = {
      */
     remove_keys?: Array<string> | null;
     /**
-     * Maximum number of requests per minute that each instance sends. If null, there is no limit.
+     * Maximum requests per minute and instance; null for no limit.
      */
     requests_per_minute?: number | null;
 };
@@ -1554,7 +1529,7 @@ export type ChangeScheduledRequest = {
 export type ChangeSectionRequest = {
     name?: string | null;
     /**
-     * Zero-based position. The other sections move accordingly.
+     * Zero-based position; the others move.
      */
     position?: number | null;
 };
@@ -1565,7 +1540,7 @@ export type ChangeStatusRequest = {
      */
     emoji?: string | null;
     /**
-     * Text of at most 100 characters; null removes it.
+     * Text, at most 100 characters; null removes it.
      */
     text?: string | null;
     until?: Timestamp | null;
@@ -1575,7 +1550,7 @@ export type ChangeSubscriptionRequest = {
     plan_id: PlanId;
     price?: Price | null;
     /**
-     * Number of seats for a workspace. If omitted, it stays unchanged.
+     * Seats of a workspace; by default unchanged.
      */
     seats?: number | null;
     workspace_id?: WorkspaceId | null;
@@ -1583,8 +1558,8 @@ export type ChangeSubscriptionRequest = {
 
 export type ChangeTaskRequest = {
     /**
-     * If true, archives the task: it leaves the board and its reminders stop. If false, puts it
-     * back to its former position.
+     * True archives the task: it leaves the board and its reminders stop. False restores its
+     * former position.
      */
     archived?: boolean | null;
     assignee_ids?: Array<UserId> | null;
@@ -1593,30 +1568,29 @@ export type ChangeTaskRequest = {
     due_at?: Timestamp | null;
     labels?: Array<string> | null;
     /**
-     * Position in the column. If omitted, a task that is moved to another column is added at its
-     * end. If another task already has this position, the task is placed right after it.
+     * Position. By default, a task moved to another column goes to its end. If the position is
+     * taken, it goes right after it.
      */
     position?: string | null;
     title?: string | null;
     /**
-     * Version that the change is based on. If the task has another version by now, the request is
-     * refused with `stale`, and `details` contains the current task. If omitted, the change
-     * applies to any version.
+     * Base version. If the task has another one, the request is refused with `stale`, and
+     * `details` has the current task. If omitted, any version is changed.
      */
     version?: number | null;
 };
 
 export type ChangeWorkspaceMemberRequest = {
     /**
-     * New role. `owner` transfers the ownership to the member.
+     * New role; `owner` transfers the ownership.
      */
     role: WorkspaceRole;
 };
 
 export type ChangeWorkspaceRequest = {
     /**
-     * E-mail domains whose users may join. The list replaces the previous one. A domain that is
-     * added must be that of the caller's verified address.
+     * E-mail domains whose users may join; replaces the previous list. A new one must be that of
+     * the caller's verified address.
      */
     join_domains?: Array<string> | null;
     name?: string | null;
@@ -1624,7 +1598,7 @@ export type ChangeWorkspaceRequest = {
 
 export type ChangeWorkspaceToolsRequest = {
     /**
-     * Modes of tools, by tool name. Tools that are omitted keep their mode.
+     * Modes by tool name; omitted tools keep theirs.
      */
     modes: {
         [key: string]: ToolMode;
@@ -1632,7 +1606,7 @@ export type ChangeWorkspaceToolsRequest = {
 };
 
 /**
- * Result of a change of several accounts, each of which is changed on its own.
+ * Result for several accounts, each changed on its own.
  */
 export type ChangedAccounts = {
     changed: number;
@@ -1645,7 +1619,7 @@ export type ChangedAccounts = {
 export type ChangedSubscription = {
     payment_id: PaymentId | null;
     /**
-     * Page on which the payer pays or confirms; null if nothing is left to do.
+     * Page on which the payer pays or confirms; null if not needed.
      */
     redirect_url: string | null;
     subscription: Subscription;
@@ -1657,7 +1631,7 @@ export type ChangedSubscription = {
 export type Check = {
     about: CheckAbout;
     /**
-     * Result of the check in words, with a recommended action if there is a problem.
+     * Result in words, with a recommended action for a problem.
      */
     says: string;
     verdict: Verdict;
@@ -1681,8 +1655,7 @@ export type Checks = {
 };
 
 /**
- * Presence that the user has chosen to be shown while connected. With `online`, the actual
- * presence is shown.
+ * Presence to be shown while connected; `online` stands for the actual one.
  */
 export type ChosenPresence = 'online' | 'away' | 'dnd';
 
@@ -1706,15 +1679,15 @@ export type Citation = {
      */
     heading?: string | null;
     /**
-     * Number of the passage's first line, starting at 1, if the file has lines.
+     * First line of the passage, from 1, if the file has lines.
      */
     line?: number | null;
     /**
-     * Number of the citation, which the text shows in square brackets.
+     * Number of the citation, shown in square brackets.
      */
     n: number;
     /**
-     * Number of the page, starting at 1, if the file has pages.
+     * Page, from 1, if the file has pages.
      */
     page?: number | null;
     /**
@@ -1729,11 +1702,11 @@ export type Citation = {
  */
 export type CitedPiece = {
     /**
-     * Chunk after this one. It may overlap with this one.
+     * Next chunk, which may overlap.
      */
     after?: string | null;
     /**
-     * Chunk before this one. It may overlap with this one.
+     * Previous chunk, which may overlap.
      */
     before?: string | null;
     file_id: KnowledgeFileId;
@@ -1741,7 +1714,7 @@ export type CitedPiece = {
     heading?: string | null;
     line?: number | null;
     /**
-     * True if the caller may read the file itself, which is at `/files/{upload_id}/{name}`.
+     * True if the caller may read `/files/{upload_id}/{name}`.
      */
     may_read_file: boolean;
     n: number;
@@ -1794,7 +1767,7 @@ export type ColumnDeletedFrame = {
 };
 
 /**
- * Position of a column: an ordering key (a string), or a zero-based index (a number).
+ * Position: an ordering key (string) or a zero-based index.
  */
 export type ColumnPosition = number | string;
 
@@ -1825,12 +1798,11 @@ export type CompareAnswerRequest = {
 
 export type ConfirmSignInRequest = {
     /**
-     * Id of a passkey challenge, as returned by `POST /r1/auth/passkeys/signin/start`. Sent
-     * together with `credential`.
+     * Id from `POST /r1/auth/passkeys/signin/start`, together with `credential`.
      */
     challenge_id?: string | null;
     /**
-     * Code that the authenticator app shows.
+     * Code of the authenticator app.
      */
     code?: string | null;
     /**
@@ -1851,11 +1823,11 @@ export type ConfirmationMethod = 'password' | 'totp' | 'recovery_code' | 'passke
 export type ConnectToolServerRequest = {
     code?: string | null;
     /**
-     * Error code, if the authorization server or the user has refused.
+     * Error code if the authorization server or the user refused.
      */
     error?: string | null;
     /**
-     * Issuer of the authorization server's response (RFC 9207).
+     * Issuer of the authorization response (RFC 9207).
      */
     iss?: string | null;
     server_id?: McpServerId | null;
@@ -1863,7 +1835,7 @@ export type ConnectToolServerRequest = {
 };
 
 /**
- * Conversation, as shown to a member or to a user who may join it.
+ * Conversation, for a member or a user who may join it.
  */
 export type Conversation = {
     archived_at?: Timestamp | null;
@@ -1874,12 +1846,12 @@ export type Conversation = {
     capabilities: ConversationCapabilities;
     created_at: Timestamp;
     /**
-     * Earlier messages that a member who joins later can see: all of them, or none.
+     * Earlier messages that later members can see: all or none.
      */
     history: HistoryScope;
     id: ConversationId;
     /**
-     * True for the default channel, which all members of the workspace join.
+     * True for the default channel, which all members join.
      */
     is_default: boolean;
     kind: ConversationKind;
@@ -1889,15 +1861,15 @@ export type Conversation = {
     last_activity_at: Timestamp;
     last_message?: Message | null;
     /**
-     * Sequence number of the newest durable event; 0 if there is none.
+     * Sequence number of the newest durable event; 0 if none.
      */
     last_seq: number;
     /**
-     * Number of members. It also counts those that `members` doesn't list.
+     * Number of all members, also those not in `members`.
      */
     member_count: number;
     /**
-     * Some of the members: at most 20, owners first, then by name.
+     * Up to 20 members, owners first, then by name.
      */
     members?: Array<Member> | null;
     /**
@@ -1905,8 +1877,7 @@ export type Conversation = {
      */
     mention_all: MentionAll;
     /**
-     * Model that is selected for a chat with an assistant. Absent if the assistant's own model is
-     * used.
+     * Selected model; absent if it is the assistant's own.
      */
     model?: string | null;
     own?: OwnMembership | null;
@@ -1919,14 +1890,14 @@ export type Conversation = {
      */
     read_seq: number;
     /**
-     * Minimum time between two messages of a member, in seconds; 0 if slow mode is off. Members
-     * who manage the channel are exempt.
+     * Slow mode: seconds between two messages of a member, 0 if off. Members who manage the
+     * channel are exempt.
      */
     slow_mode_seconds: number;
     title?: string | null;
     topic?: string | null;
     /**
-     * Number of messages after the last one that the caller has read or written.
+     * Number of messages after the last one read or written by the caller.
      */
     unread: number;
     workspace_id: WorkspaceId;
@@ -1948,34 +1919,32 @@ export type ConversationArchivedFrame = {
 };
 
 /**
- * Capabilities of a kind of conversation. They depend only on the kind, and not on the caller.
+ * Capabilities of a kind of conversation, independent of the caller.
  */
 export type ConversationCapabilities = {
     /**
-     * True if the conversation's assistant answers every message. In other conversations,
-     * assistants answer only when mentioned.
+     * True if the assistant answers every message; elsewhere only when mentioned.
      */
     asks_every_message: boolean;
     /**
-     * True if the members are fixed: they can't be added or removed, nor leave.
+     * True if members can't be added or removed, nor leave.
      */
     fixed_members: boolean;
     /**
-     * True if the conversation has a title, can be archived, and is also managed by those admins
-     * of the workspace who may read it.
+     * True if it has a title, can be archived, and is managed also by admins of the workspace who
+     * may read it.
      */
     is_channel: boolean;
     /**
-     * True if all members of the workspace except guests may read and join the conversation.
+     * True if all members of the workspace except guests may read and join.
      */
     is_open: boolean;
     /**
-     * True if the conversation is between two users. Each of them sees the other's name and
-     * picture as those of the conversation.
+     * True if it is between two users, each of whom sees the other's name and picture.
      */
     is_pair: boolean;
     /**
-     * True if the user who created the conversation is its only member.
+     * True if its creator is the only member.
      */
     is_personal: boolean;
 };
@@ -2132,8 +2101,7 @@ export type ConversationUpdatedFrame = {
         kind: ConversationKind;
         mention_all: MentionAll;
         /**
-         * Model that is selected for a chat with an assistant. Absent if the assistant's own model
-         * is used.
+         * Selected model; absent if it is the assistant's own.
          */
         model?: string | null;
         posting: Posting;
@@ -2157,12 +2125,12 @@ export type ConvertConversationRequest = {
 export type CreateApiKeyRequest = {
     budget?: BudgetLimit | null;
     /**
-     * Endpoints of `/v1` that the key may call. If omitted or empty, all of them are allowed.
+     * Allowed endpoints of `/v1`; by default or if empty, all.
      */
     endpoints?: Array<GatewayEndpoint> | null;
     expires_at?: Timestamp | null;
     /**
-     * Models that the key may call, by name or alias. If omitted or empty, all models are allowed.
+     * Allowed models, by name or alias; by default or if empty, all.
      */
     models?: Array<string> | null;
     /**
@@ -2174,8 +2142,8 @@ export type CreateApiKeyRequest = {
      */
     parallel?: number | null;
     /**
-     * Restricted parameters that may be passed through to the provider, as far as the provider's
-     * settings allow them. If omitted, all that the settings allow are passed; if empty, none.
+     * Restricted parameters to pass through, as far as the provider's settings allow; by default
+     * all; if empty, none.
      */
     passthrough?: Array<GatewayPass> | null;
     /**
@@ -2183,10 +2151,9 @@ export type CreateApiKeyRequest = {
      */
     rpm?: number | null;
     /**
-     * Scopes of the key. `read` allows GET requests and events, `write` other requests, `gateway`
-     * the endpoints of `/v1`, and `admin` administration of the installation, including reads.
-     * Only administrators can grant `admin`. Endpoints for sign-in, API keys and sessions accept
-     * no key, nor does deletion of the account.
+     * Scopes: `read` for GET requests and events, `write` for other requests, `gateway` for `/v1`,
+     * and `admin` for administration, including reads; only administrators can grant it. No key
+     * can be used for sign-in, API keys, sessions, or to delete the account.
      */
     scopes: Array<Scope>;
     /**
@@ -2198,42 +2165,42 @@ export type CreateApiKeyRequest = {
 
 export type CreateAssistantRequest = {
     /**
-     * If true (the default), the assistant answers messages that mention it.
+     * True (the default) to answer mentions.
      */
     answers_mentions?: boolean | null;
     /**
-     * Purpose of the assistant, in one line.
+     * Purpose, in one line.
      */
     description?: string | null;
     /**
-     * Maximum number of tokens in an answer. Defaults to that of the model.
+     * Maximum tokens in an answer. Defaults to the model's.
      */
     max_answer_tokens?: number | null;
     /**
-     * Model of the assistant. Defaults to the installation's default model.
+     * Model. Defaults to that of the installation.
      */
     model?: string | null;
     /**
-     * If true (the default), users may choose another model.
+     * True (the default) to let users choose another model.
      */
     model_choice?: boolean | null;
     name: string;
     picture?: Picture | null;
     /**
-     * Suggested first questions, at most 8, each one line.
+     * Suggested questions, at most 8 of one line each.
      */
     starters?: Array<string> | null;
     /**
-     * Instructions for the assistant: its role and behaviour. `{{user.name}}`, `{{date}}` and
-     * `{{workspace}}` are replaced for each answer.
+     * Role and behaviour. `{{user.name}}`, `{{date}}` and `{{workspace}}` are replaced for each
+     * answer.
      */
     system_prompt?: string | null;
     /**
-     * Sampling temperature, between 0 and 2. Defaults to that of the model.
+     * Sampling temperature, from 0 to 2. Defaults to the model's.
      */
     temperature?: number | null;
     /**
-     * Tools of the assistant, from the servers that `GET /r1/mcp_servers` lists.
+     * Tools, from the servers of `GET /r1/mcp_servers`.
      */
     tools?: Array<AssistantTools> | null;
     /**
@@ -2251,12 +2218,11 @@ export type CreateBroadcastRequest = {
      */
     body: string;
     /**
-     * Channels by which it is delivered; if omitted, only `banner`.
+     * Channels of delivery; by default `banner`.
      */
     channels?: Array<BroadcastChannel> | null;
     /**
-     * If true, users can dismiss the announcement. If omitted, they can unless the severity is
-     * critical.
+     * True if users can dismiss it; by default unless it is critical.
      */
     dismissible?: boolean | null;
     ends_at?: Timestamp | null;
@@ -2267,7 +2233,7 @@ export type CreateBroadcastRequest = {
 
 export type CreateColumnRequest = {
     /**
-     * If true, tasks in this column count as done.
+     * True if its tasks count as done.
      */
     done?: boolean | null;
     name: string;
@@ -2277,21 +2243,19 @@ export type CreateColumnRequest = {
 export type CreateConversationRequest = {
     assistant_id?: AssistantId | null;
     /**
-     * Idempotency key chosen by the client. If it was used before, the request returns the
-     * conversation that was created then.
+     * Idempotency key. A repeated request returns the earlier conversation.
      */
     client_id?: string | null;
     history?: HistoryScope | null;
     kind: ConversationKind;
     /**
-     * Members other than the caller: exactly one for `single`, at least two for `group`, and at
-     * most 1,000.
+     * Members besides the caller: one for `single`, two or more for `group`, at most 1,000.
      */
     member_ids?: Array<UserId> | null;
     mention_all?: MentionAll | null;
     posting?: Posting | null;
     /**
-     * Title. Required for channels; titles of public channels must be unique within the workspace.
+     * Title. Required for channels; unique in the workspace for public ones.
      */
     title?: string | null;
     topic?: string | null;
@@ -2300,13 +2264,12 @@ export type CreateConversationRequest = {
 
 export type CreateInvitationRequest = {
     /**
-     * E-mail address to which the invitation is sent. Only this address can use it. Either this or
-     * `max_uses` is required.
+     * E-mail address, the only one that can use the invitation; either this or `max_uses`.
      */
     email?: string | null;
     expires_at?: Timestamp | null;
     /**
-     * Maximum number of times that the link can be used.
+     * Maximum number of uses of the link.
      */
     max_uses?: number | null;
     role?: WorkspaceRole | null;
@@ -2314,13 +2277,13 @@ export type CreateInvitationRequest = {
 
 export type CreatePlanRequest = {
     /**
-     * Micro-credits that the plan grants, once or in each period.
+     * Granted micro-credits, once or in each period.
      */
     credits: MicroCredits;
     features?: Array<string> | null;
     interval?: PlanInterval | null;
     /**
-     * If true (the default), the plan can be bought.
+     * True (the default) if the plan can be bought.
      */
     is_active?: boolean | null;
     kind: PlanKind;
@@ -2330,21 +2293,21 @@ export type CreatePlanRequest = {
      */
     prices: Array<Price>;
     /**
-     * Quotas by metric. A metric that is omitted is unlimited.
+     * Quotas by metric; omitted ones are unlimited.
      */
     quotas?: {
         [key: string]: number;
     } | null;
     /**
-     * Length of a subscription's trial, in days. If omitted, there is no trial.
+     * Trial of a subscription, in days; by default none.
      */
     trial_days?: number | null;
 };
 
 export type CreatePromptRequest = {
     /**
-     * Command that is typed after a slash: letters, digits, `-` and `_`. It must be unique among
-     * the caller's own prompts, and among the shared prompts of the workspace.
+     * Command after a slash: letters, digits, `-` and `_`. Unique among the caller's own prompts,
+     * and among the shared ones of the workspace.
      */
     command: string;
     /**
@@ -2358,11 +2321,11 @@ export type CreatePromptRequest = {
 
 export type CreateReminderRequest = {
     /**
-     * Time of the reminder, at most one year from now.
+     * Time, at most one year from now.
      */
     at: Timestamp;
     /**
-     * Text of the reminder, at most 200 characters.
+     * Text, at most 200 characters.
      */
     note?: string | null;
 };
@@ -2370,14 +2333,14 @@ export type CreateReminderRequest = {
 export type CreateSectionRequest = {
     name: string;
     /**
-     * Zero-based position. If omitted, the section is added at the end.
+     * Zero-based position; by default at the end.
      */
     position?: number | null;
 };
 
 export type CreateTaskRequest = {
     /**
-     * Users to whom the task is assigned. They must be members of the conversation; at most 20.
+     * Assignees, who must be members of the conversation; at most 20.
      */
     assignee_ids?: Array<UserId> | null;
     column_id: BoardColumnId;
@@ -2392,7 +2355,7 @@ export type CreateTaskRequest = {
     labels?: Array<string> | null;
     message_id?: MessageId | null;
     /**
-     * Position in the column. If omitted, the task is added at the end.
+     * Position in the column; by default at the end.
      */
     position?: string | null;
     title: string;
@@ -2400,9 +2363,8 @@ export type CreateTaskRequest = {
 
 export type CreateWorkspaceRequest = {
     /**
-     * E-mail domains whose users may join the workspace if their address is verified. Only the
-     * domain of the caller's own verified address is accepted, and no domain of a public e-mail
-     * provider.
+     * E-mail domains whose verified users may join: only that of the caller's own verified
+     * address, and no public provider's.
      */
     join_domains?: Array<string> | null;
     name: string;
@@ -2415,7 +2377,7 @@ export type CreditNote = {
     amount: number;
     created_at: Timestamp;
     /**
-     * Number of the credit note. It is from the same sequence as the numbers of receipts.
+     * Number of the credit note, from the sequence of the receipts.
      */
     number: string;
 };
@@ -2438,7 +2400,7 @@ export type Credits = {
      */
     balance: MicroCredits;
     /**
-     * Total amount of the purchases and grants of which a part is still in the balance.
+     * Total of the purchases and grants that are not used up.
      */
     granted: MicroCredits;
     /**
@@ -2446,8 +2408,7 @@ export type Credits = {
      */
     held: MicroCredits;
     /**
-     * Amount owed, because usage or refunds exceeded the balance. Further credits are used to
-     * settle it first.
+     * Amount owed, settled first from further credits.
      */
     owed: MicroCredits;
 };
@@ -2485,7 +2446,7 @@ export type CurrentPlan = {
 };
 
 /**
- * Temporary status that the user has set, such as “In a meeting”.
+ * Temporary status, such as “In a meeting”.
  */
 export type CustomStatus = {
     emoji?: string | null;
@@ -2501,45 +2462,41 @@ export type DecideRefundRequest = {
 export type DecideToolCallRequest = {
     /**
      * Arguments that replace those of the model, with `allow`. They must match the tool's schema.
-     * `ToolCall.is_edited` is then set.
      */
     arguments?: {
         [key: string]: unknown;
     } | null;
     decision: ToolDecision;
     /**
-     * With `allow`: if true, the assistant may call this tool for the caller without confirmation
-     * from now on.
+     * With `allow`: true to call this tool for the caller without confirmation from now on.
      */
     remember?: boolean | null;
 };
 
 export type DeleteAnyConversationRequest = {
     /**
-     * Exact title of the conversation as listed here, or its id if it has no title. Protects
-     * against deleting the wrong conversation.
+     * Exact title as listed, or the id if there is none, as a safeguard.
      */
     name: string;
 };
 
 export type DeleteAnyWorkspaceRequest = {
     /**
-     * Exact name of the workspace. Protects against deleting the wrong one.
+     * Exact name, as a safeguard.
      */
     name: string;
 };
 
 export type DeleteJobsRequest = {
     /**
-     * Kind of the jobs; if omitted, jobs of all kinds.
+     * Kind of the jobs; by default all.
      */
     kind?: string | null;
 };
 
 export type DeleteMeRequest = {
     /**
-     * Current password. It may be omitted if the account has none; then a fresh sign-in is
-     * required (see `POST /r1/auth/confirm`).
+     * Current password. An account without one needs a fresh sign-in instead.
      */
     password?: string | null;
 };
@@ -2554,7 +2511,7 @@ export type DeletedJobs = {
 export type Dependency = {
     circuit?: Circuit | null;
     /**
-     * Response time in milliseconds; null if there was no response or no request.
+     * Response time in milliseconds; null if none.
      */
     latency_ms?: number | null;
     status: DependencyStatus;
@@ -2567,7 +2524,7 @@ export type DependencyStatus = 'up' | 'down' | 'off';
  */
 export type Dictation = {
     /**
-     * Recognised text; empty if no words were recognised.
+     * Text; empty if no words were recognised.
      */
     text: string;
 };
@@ -2582,7 +2539,7 @@ export type DifferenceState = 'open' | 'healed' | 'closed';
  */
 export type Draft = {
     /**
-     * Text of the draft; empty if the draft was deleted.
+     * Text; empty if the draft was deleted.
      */
     content: string;
     conversation_id: ConversationId;
@@ -2599,7 +2556,7 @@ export type DraftUpdatedFrame = {
      */
     payload: {
         /**
-         * Text of the draft; empty if the draft was deleted.
+         * Text; empty if the draft was deleted.
          */
         content: string;
         conversation_id: ConversationId;
@@ -2622,12 +2579,12 @@ export type DurableFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDe
 
 export type EditMessageRequest = {
     /**
-     * True to confirm that a newly added `all` or `here` mentions more than 20 users.
+     * True to confirm a new `all` or `here` for more than 20 users.
      */
     confirm?: boolean | null;
     content: string;
     /**
-     * New mentions, in the same form as for sending. If omitted, the mentions stay unchanged.
+     * New mentions; if omitted, they stay unchanged.
      */
     mentions?: Array<Mention> | null;
 };
@@ -2650,24 +2607,22 @@ export type EmojiChangedFrame = {
 
 export type EndDemoPaymentMethodSetupRequest = {
     /**
-     * Result of the setup: `saved`, `failed`, `saved_declined` (a card whose charges are
-     * declined), or `saved_confirm` (a card whose charges the payer must confirm).
+     * Result: `saved`, `failed`, `saved_declined` (its charges are declined), or `saved_confirm`
+     * (its charges must be confirmed).
      */
     outcome: string;
 };
 
 export type EndDemoPaymentRequest = {
     /**
-     * Result of the payment: `paid`, `failed`, or `paid_once` (paid now, but the next charge is
-     * declined).
+     * Result: `paid`, `failed`, or `paid_once` (the next charge is declined).
      */
     outcome: string;
 };
 
 export type EnrolAuthenticatorRequest = {
     /**
-     * Current password. It may be omitted if the account has none; then a fresh sign-in is
-     * required (see `POST /r1/auth/confirm`).
+     * Current password. An account without one needs a fresh sign-in instead.
      */
     password?: string | null;
 };
@@ -2690,8 +2645,7 @@ export type EntryPolicy = {
     messages: MessagePolicy;
     password: PasswordPolicy;
     /**
-     * True if there is no account yet and creating the first one, an administrator's, requires the
-     * setup token from the server's log.
+     * True if the first account, an administrator's, needs the setup token from the server's log.
      */
     setup_token: boolean;
     /**
@@ -2747,7 +2701,7 @@ export type Export = {
     instructions: string;
     known_devices: Array<ExportedDevice>;
     /**
-     * Messages written by the user. Messages of others are not included.
+     * Messages written by the user.
      */
     messages: Array<Message>;
     notes: Array<Note>;
@@ -2767,7 +2721,7 @@ export type Export = {
 
 export type ExportConversationRequest = {
     /**
-     * If true, includes the attachments of messages.
+     * True to include attachments.
      */
     files?: boolean | null;
     format: ExportFormat;
@@ -2877,12 +2831,12 @@ export type ExportedSection = {
 };
 
 /**
- * Account of a tool server that the user has connected for assistants.
+ * Tool server account that the user has connected.
  */
 export type ExportedToolConnection = {
     connected_at: Timestamp;
     /**
-     * True if the user has to sign in to the tool server again.
+     * True if the user has to sign in to it again.
      */
     is_expired: boolean;
     /**
@@ -2924,7 +2878,7 @@ export type FieldError = {
      */
     code: string;
     /**
-     * Name of the field. Dots separate the names of nested fields.
+     * Name of the field, nested ones with dots.
      */
     field: string;
     /**
@@ -2944,7 +2898,7 @@ export type FigureName = 'people' | 'connections' | 'messages' | 'requests' | 'e
 export type FigureSeries = {
     name: FigureName;
     /**
-     * Values in order of time, the earliest first. Null if nothing was recorded in the interval.
+     * Values, earliest first; null if nothing was recorded.
      */
     values: Array<number | null>;
 };
@@ -2980,12 +2934,12 @@ export type FiguresNow = {
     bans: number;
     dead_letters: number;
     /**
-     * Number of users who are guests in a workspace.
+     * Number of guests in workspaces.
      */
     guests: number;
     jobs_waiting: number;
     /**
-     * Time for which the oldest waiting job has been waiting, in seconds.
+     * Waiting time of the oldest waiting job, in seconds.
      */
     longest_wait_seconds: number;
     /**
@@ -3074,7 +3028,7 @@ export type FoundConversation = {
     id: ConversationId;
     kind: ConversationKind;
     /**
-     * Title; null if the conversation is named after its members.
+     * Title; null if named after its members.
      */
     title?: string | null;
 };
@@ -3084,11 +3038,11 @@ export type FoundConversation = {
  */
 export type FoundInFile = {
     /**
-     * Text around the match, as a single line.
+     * Single line of text around the match.
      */
     excerpt: string;
     /**
-     * Offset and length of each match in the excerpt, in UTF-16 code units.
+     * Offset and length of each match, in UTF-16 code units.
      */
     highlights: Array<Array<number>>;
     name: string;
@@ -3101,7 +3055,7 @@ export type FoundInFile = {
 export type Freshness = {
     fresh_until?: Timestamp | null;
     /**
-     * Methods that `POST /r1/auth/confirm` accepts for this account. If empty, the user must sign in again.
+     * Methods for `POST /r1/auth/confirm`; if empty, the user must sign in again.
      */
     methods: Array<ConfirmationMethod>;
 };
@@ -3119,16 +3073,15 @@ export type GatewayModel = ModelDefinition & {
     name: string;
     price_version: string;
     /**
-     * Source of the definition: `admin` if it was defined in the console, `configuration` if it is
-     * derived from `ai.providers` and `ai.model_map`.
+     * Source: `admin` for the console, `configuration` for `ai.providers` and `ai.model_map`.
      */
     source: string;
 };
 
 /**
- * Restricted parameter. It affects routing or price, and is passed through only if the provider's
- * settings allow it. There are fields of a request, prefixes of Anthropic's betas, and tools that
- * the provider runs itself.
+ * Restricted parameter: a field of a request, a prefix of Anthropic's betas, or a tool that the
+ * provider runs. It affects routing or price, and is passed through only if the provider's
+ * settings allow it.
  */
 export type GatewayPass = 'models' | 'route' | 'provider' | 'plugins' | 'transforms' | 'web_search_options' | 'service_tier' | 'speed' | 'inference_geo' | 'store' | 'fast-mode' | 'files-api' | 'hosted_tools';
 
@@ -3159,14 +3112,14 @@ export type GiveCreditsRequest = {
 
 export type GiveKnowledgeRequest = {
     /**
-     * File to add, which the caller has uploaded.
+     * File to add, uploaded by the caller.
      */
     upload_id: UploadId;
 };
 
 export type GiveSectionKnowledgeRequest = {
     /**
-     * File to add, which the caller has uploaded.
+     * File to add, uploaded by the caller.
      */
     upload_id: UploadId;
     workspace_id?: WorkspaceId | null;
@@ -3174,26 +3127,26 @@ export type GiveSectionKnowledgeRequest = {
 
 export type GiveWorkspaceKnowledgeRequest = {
     /**
-     * File to add, which the caller has uploaded.
+     * File to add, uploaded by the caller.
      */
     upload_id: UploadId;
 };
 
 export type Health = {
     /**
-     * AI providers; `down` if none of them is available.
+     * AI providers; `down` if none is available.
      */
     ai: Dependency;
     database: Dependency;
     instance_id: string;
     /**
-     * Reasons for a status other than `ok`, each in one sentence.
+     * Reasons for a status other than `ok`.
      */
     reasons: Array<string>;
     redis: Dependency;
     status: HealthStatus;
     /**
-     * Disks of this instance, and its database; `down` if they are full or read-only.
+     * Disks and database of this instance; `down` if full or read-only.
      */
     storage: Dependency;
     version: string;
@@ -3233,7 +3186,7 @@ export type HelloFrame = {
 };
 
 /**
- * Content of a hidden message, for its author and for administrators.
+ * Content of a hidden message, for its author and administrators.
  */
 export type HiddenMessage = {
     attachments: Array<Upload>;
@@ -3273,27 +3226,25 @@ export type IdentityId = string;
 export type Incident = {
     began_at: Timestamp;
     /**
-     * Affected object, such as the name of a `provider`. Null for kinds with only one object.
+     * Affected object, such as the name of a `provider`; null for kinds with only one.
      */
     detail: string | null;
     ended_at: Timestamp | null;
     /**
-     * Size of the impact; null if it was not counted. Depending on the kind of incident, it is the
-     * number of requests answered with 5xx (`database`), of changes refused (`storage`), of failed
-     * questions to models (`ai`), of failed requests to the provider (`provider`), of changes that
-     * other instances received late (`redis`), the maximum number of permanently failed jobs
-     * (`dead_letters`), or the number of connections at the last sign of life (`instance`).
+     * Size of the impact; null if not counted. Requests answered with 5xx (`database`), refused
+     * changes (`storage`), failed questions to models (`ai`), failed requests to the provider
+     * (`provider`), late changes on other instances (`redis`), maximum of permanently failed jobs
+     * (`dead_letters`), or connections at the last sign of life (`instance`).
      */
     impact: number | null;
     /**
-     * Number of instances that noticed the incident.
+     * Number of instances that noticed it.
      */
     instances: number;
     kind: IncidentKind;
     /**
-     * Number of affected users, once the incident is over: users whose questions failed (`ai`), or
-     * the maximum number of users who were online (`database`, `redis`, `storage`). Null if
-     * unknown.
+     * Affected users after the end: users with failed questions (`ai`), or the maximum of online
+     * users (`database`, `redis`, `storage`). Null if unknown.
      */
     people: number | null;
 };
@@ -3312,12 +3263,12 @@ export type InstanceVec = Array<{
     connections: number;
     database: boolean;
     /**
-     * Response time of the database, in milliseconds. Null if it did not respond.
+     * Response time of the database, in milliseconds; null if none.
      */
     database_ms: number | null;
     /**
-     * Time from commit to delivery that 99 % of the events in the last minute stayed below, in
-     * milliseconds. Null if there were no events.
+     * 99th percentile of the time from commit to delivery in the last minute, in milliseconds;
+     * null without events.
      */
     delivery_ms: number | null;
     host: string;
@@ -3327,8 +3278,8 @@ export type InstanceVec = Array<{
      */
     is_own: boolean;
     /**
-     * Response time that 99 % of the requests in the last minute stayed below, in milliseconds.
-     * Null if there were no requests.
+     * 99th percentile of the response time in the last minute, in milliseconds; null without
+     * requests.
      */
     latency_ms: number | null;
     /**
@@ -3336,22 +3287,22 @@ export type InstanceVec = Array<{
      */
     memory: number;
     /**
-     * True if Redis responds. Null if none is configured.
+     * True if Redis responds; null if not configured.
      */
     redis: boolean | null;
     /**
-     * Response time of Redis, in milliseconds. Null if it did not respond or none is configured.
+     * Response time of Redis, in milliseconds; null if none.
      */
     redis_ms: number | null;
     /**
-     * Role of the instance: `all`, `web` or `worker`.
+     * Role: `all`, `web` or `worker`.
      */
     role: string;
     seen_at: Timestamp;
     started_at: Timestamp;
     version: string;
     /**
-     * Number of changes that wait to be committed.
+     * Number of changes waiting to be committed.
      */
     writer_queue: number;
 }>;
@@ -3361,21 +3312,19 @@ export type InstanceVec = Array<{
  */
 export type Instructions = {
     /**
-     * Text of the instructions; empty if there are none.
+     * Text; empty if there are none.
      */
     instructions: string;
 };
 
 /**
- * Invitation, as shown to members who may invite. Its token is returned only once, when it is
- * created.
+ * Invitation. Its token is returned only at its creation.
  */
 export type Invitation = {
     created_at: Timestamp;
     created_by: UserId;
     /**
-     * E-mail address of the invited person; null if anyone with the link may accept the
-     * invitation.
+     * E-mail address; null if anyone with the link may accept.
      */
     email?: string | null;
     expires_at: Timestamp;
@@ -3383,7 +3332,7 @@ export type Invitation = {
     max_uses: number;
     role: WorkspaceRole;
     /**
-     * Number of times that the invitation was accepted.
+     * Number of acceptances.
      */
     uses: number;
 };
@@ -3399,7 +3348,7 @@ export type InvitationTokenRequest = {
 
 export type InviteAccountRequest = {
     /**
-     * Name shown to others; if omitted, the part of the e-mail address before the `@`.
+     * Displayed name; by default the part of the e-mail address before the `@`.
      */
     display_name?: string | null;
     email: string;
@@ -3412,7 +3361,7 @@ export type InviteAccountRequest = {
  */
 export type InvitedTo = {
     /**
-     * Name of the member who sent the invitation. Null if the account was deleted.
+     * Member who sent it; null if the account was deleted.
      */
     inviter?: string | null;
     role: WorkspaceRole;
@@ -3424,21 +3373,20 @@ export type InvitedTo = {
  */
 export type InvitedUser = AdminUser & {
     /**
-     * Link with which the user sets a password.
+     * Link for setting the password.
      */
     link: SentLink;
 };
 
 export type Job = {
     /**
-     * Ids in the job's data, by their names there; for mail also the kind of mail. Contains no
-     * content of users.
+     * Ids in the job's data, by name; for mail also its kind. No content of users.
      */
     about: {
         [key: string]: string;
     };
     /**
-     * Number of attempts since the job was last requeued.
+     * Attempts since the last requeueing.
      */
     attempts: number;
     created_at: Timestamp;
@@ -3483,8 +3431,7 @@ export type Knowledge = {
     files: Array<KnowledgeFile>;
     limits: KnowledgeLimits;
     /**
-     * Model that embeds the files. Null if the server has no such model; then no files can be
-     * added.
+     * Embedding model; null if there is none, and then no files can be added.
      */
     model?: string | null;
     /**
@@ -3522,16 +3469,16 @@ export type KnowledgeFile = {
     added_by?: KnowledgeGiver | null;
     assistant_id?: AssistantId | null;
     /**
-     * Cost of the embeddings so far, in micro-credits.
+     * Cost so far, in micro-credits.
      */
     cost: MicroCredits;
     created_at: Timestamp;
     /**
-     * Number of chunks that are embedded already.
+     * Number of embedded chunks.
      */
     embedded: number;
     /**
-     * Reason for a failure or a retry, as a message for users.
+     * Reason for a failure or a retry, for users.
      */
     error?: string | null;
     id: KnowledgeFileId;
@@ -3542,7 +3489,7 @@ export type KnowledgeFile = {
     model?: string | null;
     name: string;
     /**
-     * Number of chunks; 0 until the file was split.
+     * Number of chunks; 0 until split.
      */
     pieces: number;
     section_id?: SectionId | null;
@@ -3595,7 +3542,7 @@ export type KnowledgeSearch = 'searched' | 'failed';
 export type KnowledgeState = 'waiting' | 'reading' | 'ready' | 'failed';
 
 /**
- * Supported language. A new language needs a variant here and a file of texts in `identity::mail`.
+ * Supported language.
  */
 export type Language = 'en' | 'de' | 'vi';
 
@@ -3611,13 +3558,12 @@ export type LedgerEntry = {
     created_at: Timestamp;
     id: string;
     /**
-     * Kind of the entry: `purchase`, `grant`, `hold`, `release`, `settle`, `expire`, `refund` or
-     * another.
+     * Kind: `purchase`, `grant`, `hold`, `release`, `settle`, `expire`, `refund` or another.
      */
     kind: string;
     note: string | null;
     /**
-     * Origin of the entry, such as `payment:0199…` for a payment.
+     * Origin, such as `payment:0199…`.
      */
     source: string;
 };
@@ -3660,13 +3606,12 @@ export type LongPrice = {
  */
 export type LowBalance = {
     /**
-     * True if the owner has set the threshold. Otherwise it is a tenth of the latest purchase or
-     * grant.
+     * True if set by the owner; otherwise a tenth of the latest purchase or grant.
      */
     is_chosen: boolean;
     is_low: boolean;
     /**
-     * Balance in micro-credits below which the account's owner is warned. 0 disables the warning.
+     * Balance in micro-credits below which the owner is warned; 0 for no warning.
      */
     threshold: MicroCredits;
 };
@@ -3721,33 +3666,32 @@ export type McpServer = {
     auth: McpAuth;
     checked_at?: Timestamp | null;
     /**
-     * OAuth client id at the server's authorization server, if an administrator has entered one.
-     * The client secret is never returned.
+     * OAuth client id, if an administrator entered one. The client secret is never returned.
      */
     client_id?: string | null;
     /**
-     * Name of a `stdio` server's command in the configuration.
+     * Command of a `stdio` server in the configuration.
      */
     command?: string | null;
     created_at: Timestamp;
     description?: string | null;
     /**
-     * Error of the last attempt to list the tools and prompts.
+     * Error of the last attempt to list them.
      */
     error?: string | null;
     id: McpServerId;
     is_enabled: boolean;
     name: string;
     /**
-     * Prompts that the server had at `checked_at`.
+     * Prompts at `checked_at`.
      */
     prompts: Array<OfferedPrompt>;
     /**
-     * Names of the headers or environment variables that are set. Their values are never returned.
+     * Names of the headers or environment variables that are set.
      */
     secret_names: Array<string>;
     /**
-     * Tools that the server had at `checked_at`.
+     * Tools at `checked_at`.
      */
     tools: Array<McpTool>;
     transport: McpTransport;
@@ -3855,14 +3799,14 @@ export type MemberUpdatedFrame = {
  */
 export type Mention = {
     /**
-     * Id of a user or an assistant; absent for `all` and `here`.
+     * Id; absent for `all` and `here`.
      */
     id?: string | null;
     kind: MentionKind;
 };
 
 /**
- * Members who may mention everybody in a conversation, by `@all` or `@here`.
+ * Members who may mention everybody (`@all`, `@here`).
  */
 export type MentionAll = 'everyone' | 'admins';
 
@@ -3870,17 +3814,17 @@ export type MentionKind = 'user' | 'assistant' | 'all' | 'here';
 
 export type Message = {
     /**
-     * True for a reply that is also shown in the main timeline.
+     * True if a reply is also in the main timeline.
      */
     also_to_conversation?: boolean;
     answer?: AnswerFigures | null;
     /**
-     * Attached files; empty if the message was deleted.
+     * Attached files; empty if deleted.
      */
     attachments: Array<Upload>;
     client_id?: string | null;
     /**
-     * Text of the message; empty if the message was deleted.
+     * Text; empty if deleted.
      */
     content: string;
     conversation_id: ConversationId;
@@ -3899,22 +3843,21 @@ export type Message = {
      */
     model?: string | null;
     /**
-     * Number of the message among those of the conversation that are not in threads. For a reply,
-     * its number in the thread.
+     * Number of the message outside of threads or, for a reply, in its thread.
      */
     no: number;
     pinned_at?: Timestamp | null;
     poll?: Poll | null;
     /**
-     * Previews of links that are loaded; empty if the message was deleted.
+     * Loaded link previews; empty if deleted.
      */
     previews?: Array<Preview>;
     /**
-     * Reactions, in the order of their first use; empty if the message was deleted.
+     * Reactions, by first use; empty if deleted.
      */
     reactions: Array<Reaction>;
     /**
-     * Reason why an assistant's message failed, for users.
+     * Reason why the assistant failed, for users.
      */
     reason?: string | null;
     reply_to?: MessageId | null;
@@ -3927,7 +3870,7 @@ export type Message = {
     thread?: ThreadSummary | null;
     thread_id?: MessageId | null;
     /**
-     * Tool calls of an assistant's answer, in order. Absent if there are none.
+     * Tool calls of an answer, in order; absent if none.
      */
     tool_calls?: Array<ToolCall>;
     versions?: Versions | null;
@@ -4256,8 +4199,7 @@ export type ModelCapabilities = {
      */
     max_output?: number | null;
     /**
-     * True if PDF files are sent to the model as they are, so that it sees their pages as images
-     * and reads their text.
+     * True if the model gets PDF files as they are, with their pages as images.
      */
     pdf?: boolean;
     reasoning?: boolean;
@@ -4280,31 +4222,31 @@ export type ModelDefinition = {
 };
 
 /**
- * Deployment of a model: a provider that serves it, and the provider's name for it.
+ * Provider that serves a model, and its name for the model.
  */
 export type ModelDeployment = {
     model: string;
     /**
-     * Priority. Deployments with lower values are tried first.
+     * Priority; lower values are tried first.
      */
     priority?: number;
     provider: string;
     /**
-     * Share of the requests among deployments with the same priority.
+     * Share of the requests among deployments of the same priority.
      */
     weight?: number;
 };
 
 /**
- * Fallback models for each kind of failure, in the order in which they are tried.
+ * Fallback models for each kind of failure, in the order of use.
  */
 export type ModelFallbacks = {
     /**
-     * Models to use if the provider's content filter has refused the request.
+     * Models to use if the provider's content filter refused the request.
      */
     content_policy?: Array<string>;
     /**
-     * Models to use if the request exceeds the model's context window.
+     * Models to use if the context window is exceeded.
      */
     context_length?: Array<string>;
     /**
@@ -4329,7 +4271,7 @@ export type ModelList = {
 };
 
 /**
- * Prices of a model in micro-credits. Token prices are per million tokens, other prices per unit.
+ * Prices of a model in micro-credits: tokens per million, others per unit.
  */
 export type ModelPrice = {
     audio?: MicroCredits | null;
@@ -4350,22 +4292,22 @@ export type ModelPrice = {
 export type ModelSampling = 'any' | 'never' | 'resting';
 
 /**
- * Limits of a model on request parameters, which override Natter's own table. They are applied to
- * requests that are converted for a provider, but not to requests that are passed through.
+ * Limits of a model on request parameters. Applied to requests that are converted for a provider,
+ * not to those that are passed through.
  */
 export type ModelTakes = {
     sampling?: ModelSampling | null;
     /**
      * Supported thinking parameters: `none`, `any`, `efforts:low,high`, `adaptive:low,high`,
-     * `levels:low,high`, or a number of tokens as `budget:0..24576` (see docs/gateway.md). If
-     * null, Natter's own table applies.
+     * `levels:low,high`, or a token range as `budget:0..24576` (see docs/gateway.md). Null for
+     * Natter's own table.
      */
     thinking?: string | null;
     thoughts?: ModelThoughts | null;
 };
 
 /**
- * Support for thoughts of earlier answers, which chat completions contain as `reasoning_content`.
+ * Support for earlier thoughts (`reasoning_content` of chat completions).
  */
 export type ModelThoughts = 'never' | 'known' | 'always';
 
@@ -4386,7 +4328,7 @@ export type Neighbours = {
  */
 export type NewInvitation = Invitation & {
     /**
-     * Token of the invitation. It is shown only once.
+     * Token; shown only once.
      */
     token: string;
     /**
@@ -4400,17 +4342,17 @@ export type NewInvitation = Invitation & {
  */
 export type NewKey = ApiKey & {
     /**
-     * Secret for `Authorization: Bearer`. It is shown only once.
+     * Secret for `Authorization: Bearer`. Shown only once.
      */
     key: string;
 };
 
 /**
- * Poll to create. Its question is the text of the message.
+ * Poll to create; its question is the message's text.
  */
 export type NewPoll = {
     /**
-     * True if nobody can see who voted for which option.
+     * True if nobody sees who voted for which option.
      */
     anonymous?: boolean;
     closes_at?: Timestamp | null;
@@ -4419,14 +4361,14 @@ export type NewPoll = {
      */
     multiple?: boolean;
     /**
-     * Options, which must be different and have up to 100 characters.
+     * Different options of up to 100 characters.
      */
     options: Array<string>;
 };
 
 export type Note = {
     /**
-     * Content in Markdown; empty if the note was deleted.
+     * Markdown; empty if deleted.
      */
     content: string;
     created_at: Timestamp;
@@ -4442,12 +4384,11 @@ export type Note = {
      */
     title: string;
     /**
-     * Time at which the server stored the note. It is different for each note of a user, so that a
-     * list can be continued after it.
+     * Time of storage, different for each note of a user, so that it can be a cursor.
      */
     updated_at: Timestamp;
     /**
-     * Number of changes so far. Each change increases it by one.
+     * Number of changes so far.
      */
     version: number;
 };
@@ -4485,12 +4426,12 @@ export type Notification = {
     actor?: Sender | null;
     conversation_id?: ConversationId | null;
     /**
-     * Number of messages, replies or reactions that the notification covers.
+     * Number of messages, replies or reactions covered.
      */
     count: number;
     created_at: Timestamp;
     /**
-     * Keyword that matched, emoji of the last reaction or, in a reminder of a task, its due date.
+     * Keyword that matched, emoji of the last reaction, or due date of a task.
      */
     detail?: string | null;
     id: NotificationId;
@@ -4498,17 +4439,16 @@ export type Notification = {
     message_id?: MessageId | null;
     read_at?: Timestamp | null;
     /**
-     * True if the notification is listed without an alert, because the conversation is muted or
-     * the user has turned on "do not disturb".
+     * True if listed without an alert (muted or "do not disturb").
      */
     silent: boolean;
     /**
-     * Beginning of the message's text, without markup.
+     * Beginning of the text, without markup.
      */
     text: string;
     thread_id?: MessageId | null;
     /**
-     * Heading, which names the author and the conversation.
+     * Heading with author and conversation.
      */
     title: string;
     upload_id?: UploadId | null;
@@ -4523,12 +4463,12 @@ export type NotificationFrame = {
         actor?: Sender | null;
         conversation_id?: ConversationId | null;
         /**
-         * Number of messages, replies or reactions that the notification covers.
+         * Number of messages, replies or reactions covered.
          */
         count: number;
         created_at: Timestamp;
         /**
-         * Keyword that matched, emoji of the last reaction or, in a reminder of a task, its due date.
+         * Keyword that matched, emoji of the last reaction, or due date of a task.
          */
         detail?: string | null;
         id: NotificationId;
@@ -4536,17 +4476,16 @@ export type NotificationFrame = {
         message_id?: MessageId | null;
         read_at?: Timestamp | null;
         /**
-         * True if the notification is listed without an alert, because the conversation is muted or
-         * the user has turned on "do not disturb".
+         * True if listed without an alert (muted or "do not disturb").
          */
         silent: boolean;
         /**
-         * Beginning of the message's text, without markup.
+         * Beginning of the text, without markup.
          */
         text: string;
         thread_id?: MessageId | null;
         /**
-         * Heading, which names the author and the conversation.
+         * Heading with author and conversation.
          */
         title: string;
         upload_id?: UploadId | null;
@@ -4575,21 +4514,20 @@ export type NotificationKind = 'mention' | 'keyword' | 'thread' | 'message' | 'r
 export type NotificationSettings = {
     dnd_until?: Timestamp | null;
     /**
-     * Words of which the user is notified in any of their conversations. Case and accents are
-     * ignored.
+     * Words to be notified of anywhere, regardless of case and accents.
      */
     keywords: Array<string>;
     /**
-     * Messages to be notified of in conversations without a setting of their own. `mentions`
-     * stands for direct messages, mentions, keywords and replies in followed threads.
+     * Messages to be notified of by default. `mentions` stands for direct messages, mentions,
+     * keywords and replies in followed threads.
      */
     level: Notify;
     /**
-     * Time after which missed messages are e-mailed, in minutes; null if they never are.
+     * Minutes after which missed messages are e-mailed; null for never.
      */
     mail_after_minutes?: number | null;
     /**
-     * True if push notifications are sent to subscribed devices.
+     * True to send push notifications.
      */
     push: boolean;
     quiet?: QuietHours | null;
@@ -4634,7 +4572,7 @@ export type NotificationsWithdrawnFrame = {
 };
 
 /**
- * Messages of a conversation of which the user is notified.
+ * Messages that the user is notified of.
  */
 export type Notify = 'all' | 'mentions' | 'none';
 
@@ -4645,11 +4583,11 @@ export type OauthKind = 'oidc' | 'google' | 'microsoft' | 'apple';
 
 export type OauthProviderVec = Array<{
     /**
-     * Kind of the provider. It determines the look of the sign-in button.
+     * Kind, which determines the look of the button.
      */
     kind: OauthKind;
     /**
-     * Name of the provider, as used in the path of `start`.
+     * Name of the provider, as in the path of `start`.
      */
     name: string;
 }>;
@@ -4682,7 +4620,7 @@ export type OfferedServer = {
     name: string;
     prompts: Array<OfferedPrompt>;
     /**
-     * Tools of the server that are not disabled.
+     * Tools that are not disabled.
      */
     tools: Array<OfferedTool>;
 };
@@ -4700,7 +4638,7 @@ export type OfferedTool = {
 };
 
 /**
- * Workspace that the caller may join, by the domain of their verified address or by invitation.
+ * Workspace that the caller may join, by e-mail domain or invitation.
  */
 export type OfferedWorkspace = {
     id: WorkspaceId;
@@ -4709,7 +4647,7 @@ export type OfferedWorkspace = {
 
 export type OpenPaymentPortalRequest = {
     /**
-     * Page of this server that the gateway's portal links back to. If omitted, `/plans/billing`.
+     * Page of this server to link back to; by default `/plans/billing`.
      */
     return_url?: string | null;
     workspace_id?: WorkspaceId | null;
@@ -4725,11 +4663,11 @@ export type OwnMembership = OwnSettings & {
     read_seq: number;
     role: MemberRole;
     /**
-     * Number of messages after the last one that the user has read or written.
+     * Number of messages after the last one read or written by the user.
      */
     unread: number;
     /**
-     * Number of unread messages that mention the user; counted up to 1,000.
+     * Number of unread messages that mention the user, up to 1,000.
      */
     unread_mentions: number;
 };
@@ -4741,7 +4679,7 @@ export type OwnSettings = {
     muted_until?: Timestamp | null;
     notify: Notify;
     /**
-     * True if `notify` was set for this conversation. Otherwise it is the user's general setting.
+     * True if `notify` was set here, false if it is the general setting.
      */
     notify_chosen?: boolean;
     pinned: boolean;
@@ -4755,7 +4693,7 @@ export type OwnTask = Task & {
     column_name: string;
     conversation: TaskPlace;
     /**
-     * True if the task is archived, or in a column whose tasks count as done.
+     * True if archived or in a column of done tasks.
      */
     done: boolean;
 };
@@ -4765,7 +4703,7 @@ export type OwnTask = Task & {
  */
 export type OwnVote = {
     /**
-     * Zero-based indices of the chosen options; empty if the caller has not voted.
+     * Zero-based indices of the chosen options; empty without a vote.
      */
     choices: Array<number>;
 };
@@ -4808,7 +4746,7 @@ export type Passkey = {
  */
 export type PasskeyChallenge = {
     /**
-     * Id of the challenge, to be sent to `finish`. It can be used once.
+     * Id for `finish`, valid once.
      */
     challenge_id: string;
     /**
@@ -4826,7 +4764,7 @@ export type PasskeyChallenge = {
 export type PasskeyId = string;
 
 /**
- * Requirements for passwords. In addition, the e-mail address is never accepted as password.
+ * Requirements for passwords. The e-mail address is never accepted.
  */
 export type PasswordPolicy = {
     /**
@@ -4841,13 +4779,12 @@ export type PasswordPolicy = {
 
 export type PaySubscriptionRequest = {
     /**
-     * Name of the gateway. Defaults to that of `payment_method_id` or, without one, of the last
-     * payment.
+     * Name of the gateway. Defaults to that of `payment_method_id`, or else of the last payment.
      */
     gateway?: string | null;
     payment_method_id?: PaymentMethodId | null;
     /**
-     * Page of this server to which the browser returns in the end. If omitted, `/plans/result`.
+     * Page of this server to return to; by default `/plans/result`.
      */
     return_url?: string | null;
     workspace_id?: WorkspaceId | null;
@@ -4871,11 +4808,11 @@ export type Payment = {
     plan_id: string;
     plan_name: string;
     /**
-     * Number of the receipt, such as `2026-0001`; null if there is none yet.
+     * Number of the receipt, such as `2026-0001`; null if none yet.
      */
     receipt: string | null;
     /**
-     * URL of the page for paying, as long as the payment can be made.
+     * URL for paying, while the payment is possible.
      */
     redirect_url: string | null;
     refunded_amount: number;
@@ -4894,22 +4831,21 @@ export type PaymentDifference = {
     gateway: string;
     id: string;
     /**
-     * Kind of the difference: `unknown_here`, `not_paid_here`, `not_paid_there`, `amount` or
-     * `refund`.
+     * Kind: `unknown_here`, `not_paid_here`, `not_paid_there`, `amount` or `refund`.
      */
     kind: string;
     /**
-     * Amount in Natter's records, in the currency's smallest unit.
+     * Amount in our records, in minor units.
      */
     local: number | null;
     note: string | null;
     payment_id: string | null;
     /**
-     * Id of the payment or, if it is unknown here, the gateway's reference.
+     * Id of the payment or, if unknown here, the gateway's reference.
      */
     reference: string;
     /**
-     * Amount in the gateway's records, in the currency's smallest unit.
+     * Amount in the gateway's records, in minor units.
      */
     remote: number | null;
     state: DifferenceState;
@@ -4925,13 +4861,13 @@ export type PaymentDifferenceId = string;
  */
 export type PaymentDispute = {
     /**
-     * Part of the payment that counts as disputed and whose credits are taken back, in the
-     * currency's smallest unit.
+     * Part of the payment that counts as disputed and whose credits are taken back, in minor
+     * units.
      */
     amount: number;
     created_at: Timestamp;
     /**
-     * Reference of the dispute at the gateway.
+     * Gateway's reference of the dispute.
      */
     reference: string;
     reported: Price | null;
@@ -4948,8 +4884,8 @@ export type PaymentEvent = {
     applied_at: Timestamp | null;
     id: string;
     /**
-     * True if the event belongs to our account at the gateway and to the configured mode. False if
-     * it is of another account, or if one is in test mode and the other is not.
+     * True if the event is of our account and the configured mode; false if of another account, or
+     * of test mode on one side only.
      */
     is_ours: boolean;
     money: Price | null;
@@ -4978,7 +4914,7 @@ export type PaymentGateway = {
     is_demo: boolean;
     name: string;
     /**
-     * True if the gateway can save payment methods for later charges.
+     * True if it can save payment methods for later charges.
      */
     saves_methods: boolean;
 };
@@ -4989,7 +4925,7 @@ export type PaymentGateway = {
 export type PaymentId = string;
 
 /**
- * Payment method that a gateway has saved for later charges. No other data of a card is stored.
+ * Payment method that a gateway has saved. No other card data is stored.
  */
 export type PaymentMethod = {
     /**
@@ -5002,7 +4938,7 @@ export type PaymentMethod = {
     gateway: string;
     id: string;
     /**
-     * True for the payment method that is charged by default.
+     * True for the payment method charged by default.
      */
     is_default: boolean;
     last4: string;
@@ -5045,8 +4981,7 @@ export type PaymentRefund = {
     created_at: Timestamp;
     id: string;
     /**
-     * True if the refund is pending but no longer retried, so that an administrator has to settle
-     * it.
+     * True if it is pending but no longer retried; an administrator has to settle it.
      */
     is_stuck: boolean;
     /**
@@ -5060,8 +4995,7 @@ export type PaymentRefund = {
      */
     state: string;
     /**
-     * Number of requests to the gateway since the refund was started, or since an administrator
-     * restarted it.
+     * Number of requests to the gateway since the last start.
      */
     tries: number;
 };
@@ -5110,7 +5044,7 @@ export type PingCommand = {
  */
 export type Place = {
     /**
-     * City as named by the geolocation database; null if only the country is known.
+     * City of the geolocation database; null if only the country is known.
      */
     city?: string | null;
     /**
@@ -5153,7 +5087,7 @@ export type PlanName = {
  */
 export type Poll = {
     /**
-     * True if nobody can see who voted for which option.
+     * True if nobody sees who voted for which option.
      */
     anonymous: boolean;
     closes_at?: Timestamp | null;
@@ -5185,7 +5119,7 @@ export type PollOwnFrame = {
 
 export type PollResult = {
     /**
-     * Users who voted for the option: the first ones, at most 20. Empty if the poll is anonymous.
+     * First users who voted for the option, at most 20; empty if anonymous.
      */
     user_ids: Array<UserId>;
     votes: number;
@@ -5197,7 +5131,7 @@ export type PollResult = {
 export type PollResults = {
     closed_at?: Timestamp | null;
     /**
-     * Results of the options, in the same order.
+     * Results, in the order of the options.
      */
     options: Array<PollResult>;
     /**
@@ -5331,7 +5265,7 @@ export type Preview = {
     description?: string | null;
     image_upload_id?: UploadId | null;
     /**
-     * Name of the site, or its host name if it has none.
+     * Name or host name of the site.
      */
     site?: string | null;
     title?: string | null;
@@ -5352,7 +5286,7 @@ export type PreviewChoice = {
 export type PreviewSubscriptionChangeRequest = {
     plan_id: PlanId;
     /**
-     * Number of seats for a workspace. If omitted, it stays unchanged.
+     * Seats of a workspace; by default unchanged.
      */
     seats?: number | null;
     workspace_id?: WorkspaceId | null;
@@ -5363,7 +5297,7 @@ export type PreviewSubscriptionChangeRequest = {
  */
 export type Price = {
     /**
-     * Amount in the currency's smallest unit: cents for most currencies, but whole yen and dong.
+     * Amount in minor units: cents for most currencies, but whole yen and dong.
      */
     amount: number;
     /**
@@ -5377,11 +5311,11 @@ export type Price = {
  */
 export type PricingPlan = {
     /**
-     * Micro-credits that the plan grants, once or in each period.
+     * Granted micro-credits, once or in each period.
      */
     credits: MicroCredits;
     /**
-     * Features to be listed on the page with the plans.
+     * Features to list with the plan.
      */
     features: Array<string>;
     id: string;
@@ -5391,7 +5325,7 @@ export type PricingPlan = {
     name: string;
     prices: Array<Price>;
     /**
-     * Quotas of the plan by metric. A metric that is absent is unlimited.
+     * Quotas by metric; absent ones are unlimited.
      */
     quotas: {
         [key: string]: number;
@@ -5414,7 +5348,7 @@ export type Prompt = {
      */
     command: string;
     /**
-     * Text, in which `{{name}}` stands for a variable.
+     * Text; `{{name}}` stands for a variable.
      */
     content: string;
     created_at: Timestamp;
@@ -5426,7 +5360,7 @@ export type Prompt = {
     title: string;
     updated_at: Timestamp;
     /**
-     * Names of the variables in the text, each once, in order of appearance.
+     * Names of the variables, in order of appearance.
      */
     variables: Array<string>;
     visibility: Visibility;
@@ -5483,15 +5417,13 @@ export type ProviderKey = {
      */
     id: string;
     /**
-     * Number of requests since the start of this instance. `failures` and `tokens` are counted
-     * since then as well.
+     * Number of requests since the start of this instance, like `failures` and `tokens`.
      */
     requests: number;
     resting_until?: Timestamp | null;
     state: ProviderKeyState;
     /**
-     * Last characters of the key. Null if there is no key, or if it is too short to show a part of
-     * it.
+     * Last characters of the key; null if it is absent or too short.
      */
     tail: string | null;
     /**
@@ -5501,7 +5433,7 @@ export type ProviderKey = {
 };
 
 /**
- * State of a provider key on the instance that handles the request.
+ * State of a provider key on this instance.
  */
 export type ProviderKeyState = 'ready' | 'resting' | 'off';
 
@@ -5524,7 +5456,7 @@ export type ProviderTest = {
  */
 export type PushKey = {
     /**
-     * Public key in base64url, for the option `applicationServerKey`.
+     * Public key in base64url, for `applicationServerKey`.
      */
     key: string;
 };
@@ -5553,7 +5485,7 @@ export type PutBudgetRequest = {
 
 export type PutDraftRequest = {
     /**
-     * Text of the draft, at most as long as a message may be. An empty text deletes the draft.
+     * Text, at most as long as a message; empty to delete the draft.
      */
     content: string;
     reply_to?: MessageId | null;
@@ -5568,7 +5500,7 @@ export type PutGatewayModelRequest = {
     aliases?: Array<string> | null;
     capabilities?: ModelCapabilities | null;
     /**
-     * Deployments of the model at providers. Optional if the configuration defines the model.
+     * Deployments at providers; optional if the configuration has the model.
      */
     deployments?: Array<ModelDeployment> | null;
     fallbacks?: ModelFallbacks | null;
@@ -5592,7 +5524,7 @@ export type PutNoteRequest = {
     title?: string | null;
     updated_at?: Timestamp | null;
     /**
-     * Version that the change is based on. For a new note, 0 or omitted.
+     * Base version; 0 or omitted for a new note.
      */
     version?: number | null;
 };
@@ -5609,11 +5541,11 @@ export type QuestionTest = {
 };
 
 /**
- * Times of the week at which "do not disturb" is on.
+ * Weekly times of "do not disturb".
  */
 export type QuietHours = {
     /**
-     * Weekdays on which the quiet hours start, from 1 (Monday) to 7 (Sunday).
+     * Weekdays of the start, from 1 (Monday) to 7 (Sunday).
      */
     days: Array<number>;
     /**
@@ -5625,7 +5557,7 @@ export type QuietHours = {
      */
     timezone: string;
     /**
-     * End time, such as `07:00`. If it is not later than `from`, it is on the following day.
+     * End, such as `07:00`; on the following day if not later than `from`.
      */
     to: string;
 };
@@ -5684,7 +5616,7 @@ export type ReachedConversation = {
 export type Reaction = {
     count: number;
     /**
-     * Emoji, or `:name:` of a custom emoji of the workspace.
+     * Emoji, or `:name:` of a custom one.
      */
     emoji: string;
     /**
@@ -5736,11 +5668,11 @@ export type ReadConversationRequest = {
 
 export type ReadNotificationsRequest = {
     /**
-     * If true, marks all notifications as read; `ids` is then not needed.
+     * True to mark all; `ids` is then not needed.
      */
     all?: boolean | null;
     /**
-     * Ids of the notifications to mark, at most 500.
+     * Ids of the notifications, at most 500.
      */
     ids?: Array<NotificationId> | null;
 };
@@ -5814,7 +5746,7 @@ export type ReceiptsFrame = {
 };
 
 /**
- * Recovery codes, which replace a lost authenticator. Each can be used once.
+ * Recovery codes for a lost authenticator, each valid once.
  */
 export type RecoveryCodes = {
     recovery_codes: Array<string>;
@@ -5822,7 +5754,7 @@ export type RecoveryCodes = {
 
 export type RefreshRequest = {
     /**
-     * Refresh token. If omitted, the cookie is used.
+     * Refresh token; by default the cookie.
      */
     refresh_token?: string | null;
 };
@@ -5839,7 +5771,7 @@ export type RefundFilter = 'stuck';
 
 export type RefundPaymentRequest = {
     /**
-     * Amount in the currency's smallest unit. If omitted, all that remains is refunded.
+     * Amount in minor units; by default all that remains.
      */
     amount?: number | null;
     reason: string;
@@ -5855,7 +5787,7 @@ export type RefusedConversation = {
 
 export type RegenerateMessageRequest = {
     /**
-     * Model for the answer. Defaults to the model of the chat or the assistant.
+     * Model for the answer. Defaults to that of the chat or the assistant.
      */
     model?: string | null;
 };
@@ -5907,7 +5839,7 @@ export type RemindersOwnFrame = {
 
 export type RemoveAuthenticatorRequest = {
     /**
-     * Code that the authenticator app shows, or a recovery code.
+     * Code of the authenticator app, or a recovery code.
      */
     code: string;
 };
@@ -5924,7 +5856,7 @@ export type RenamePasskeyRequest = {
  */
 export type Report = {
     /**
-     * Actions that were taken when the report was closed. Empty if it was dismissed.
+     * Actions taken; empty if dismissed.
      */
     actions: Array<ReportDeed>;
     assigned_to?: ReportPerson | null;
@@ -5932,13 +5864,13 @@ export type Report = {
     closed_at?: Timestamp | null;
     closed_by?: ReportPerson | null;
     /**
-     * Content of the message at the time of the report; null once the report is closed.
+     * Content at the time of the report; null once closed.
      */
     content?: string | null;
     created_at: Timestamp;
     deleted_at?: Timestamp | null;
     /**
-     * Number of the author's other messages that were reported before.
+     * Number of the author's other reported messages.
      */
     earlier: number;
     edited_at?: Timestamp | null;
@@ -5971,12 +5903,11 @@ export type ReportDeed = 'hide' | 'warn';
  */
 export type ReportDetails = Report & {
     /**
-     * Files of the message; empty if the message was deleted.
+     * Files; empty if the message was deleted.
      */
     attachments: Array<Upload>;
     /**
-     * Other reports about the same author: the newest ones, at most 20, without the content of the
-     * messages.
+     * Other reports about the author: the newest 20, without contents.
      */
     others: Array<Report>;
     /**
@@ -6004,7 +5935,7 @@ export type ReportMessageRequest = {
 export type ReportPerson = {
     id: UserId;
     /**
-     * Name of the user; null if the account was deleted.
+     * Name; null if the account was deleted.
      */
     name?: string | null;
 };
@@ -6016,7 +5947,7 @@ export type ReportPlace = {
     conversation_id: ConversationId;
     kind: ConversationKind;
     /**
-     * True if the caller may read the conversation and so can open the message in its context.
+     * True if the caller may open the message in its conversation.
      */
     may_read: boolean;
     title?: string | null;
@@ -6040,7 +5971,7 @@ export type ReportStatus = 'open' | 'taken' | 'closed';
 
 export type RequeueJobsRequest = {
     /**
-     * Kind of the jobs; if omitted, jobs of all kinds.
+     * Kind of the jobs; by default all.
      */
     kind?: string | null;
 };
@@ -6059,18 +5990,18 @@ export type ResendVerificationRequest = {
 export type ResetPasswordRequest = {
     password: string;
     /**
-     * Token from the link in the e-mail. It can be used once, within one hour.
+     * Token from the e-mailed link, valid once, for one hour.
      */
     token: string;
 };
 
 export type ResolveReportRequest = {
     /**
-     * Actions to take. If empty, the report is dismissed.
+     * Actions; empty to dismiss the report.
      */
     actions: Array<ReportDeed>;
     /**
-     * Text of the warning to the author, at most 1,000 characters.
+     * Warning to the author, at most 1,000 characters.
      */
     words?: string | null;
 };
@@ -6107,17 +6038,16 @@ export type ResyncFrame = {
  */
 export type Revenue = {
     /**
-     * Credits that users and workspaces have now, in micro-credits.
+     * Credits of users and workspaces now, in micro-credits.
      */
     credits_outstanding: MicroCredits;
     credits_owed: MicroCredits;
     /**
-     * Days or months of the period, with the earliest first.
+     * Days or months, earliest first.
      */
     groups: Array<RevenueGroup>;
     /**
-     * Monthly recurring revenue of the subscriptions that renew. Yearly subscriptions count with a
-     * twelfth of their price.
+     * Monthly recurring revenue; yearly subscriptions count with a twelfth.
      */
     mrr: Array<Price>;
     subscriptions: SubscriptionCounts;
@@ -6126,8 +6056,7 @@ export type Revenue = {
 
 export type RevenueCredits = {
     /**
-     * Credits that refunds, disputes and administrators have taken back, minus those that were
-     * returned.
+     * Credits taken back by refunds, disputes and administrators, minus returned ones.
      */
     clawed_back: MicroCredits;
     expired: MicroCredits;
@@ -6142,7 +6071,7 @@ export type RevenueCredits = {
 export type RevenueGroup = {
     credits: RevenueCredits;
     /**
-     * Date such as `2026-11-23`, or month such as `2026-11`, in UTC.
+     * UTC date `2026-11-23` or month `2026-11`.
      */
     key: string;
     money: Array<RevenueMoney>;
@@ -6154,12 +6083,12 @@ export type RevenueGroup = {
 export type RevenueGrouping = 'day' | 'month';
 
 /**
- * Revenue in one currency, in its smallest unit.
+ * Revenue in one currency, in minor units.
  */
 export type RevenueMoney = {
     currency: string;
     /**
-     * Amount of disputes, without those that were won.
+     * Amount of disputes, without won ones.
      */
     disputed: number;
     net: number;
@@ -6181,8 +6110,7 @@ export type RevenueSum = {
 
 export type RotateApiKeyRequest = {
     /**
-     * Time for which the previous secret stays valid, in seconds. If omitted, it becomes invalid
-     * at once.
+     * Seconds for which the previous secret stays valid; by default 0.
      */
     grace_seconds?: number | null;
 };
@@ -6228,7 +6156,7 @@ export type Scheduled = {
     also_to_conversation: boolean;
     attachment_ids: Array<UploadId>;
     /**
-     * `client_id` that the message will have when it is sent.
+     * `client_id` of the future message.
      */
     client_id: string;
     content: string;
@@ -6301,7 +6229,7 @@ export type ScopedBudget = Budget & {
 export type SearchAnswer = {
     assistant: Sender;
     /**
-     * Cost in micro-credits; null if the price of the model is unknown.
+     * Cost in micro-credits; null if unknown.
      */
     cost?: number | null;
     /**
@@ -6313,7 +6241,7 @@ export type SearchAnswer = {
      */
     sources: Array<SearchSource>;
     /**
-     * Text in Markdown, with the numbers of sources as `[1]`.
+     * Markdown text, with the numbers of sources as `[1]`.
      */
     text: string;
     took_ms: number;
@@ -6351,8 +6279,7 @@ export type SearchFacet = {
 };
 
 /**
- * Facets of the matching messages, counted among the newest 500 at most. The most frequent value
- * is first.
+ * Facets of the newest 500 matching messages at most, most frequent value first.
  */
 export type SearchFacets = {
     /**
@@ -6387,7 +6314,7 @@ export type SearchHit = {
     conversation?: FoundConversation | null;
     file?: FoundInFile | null;
     /**
-     * Offset and length of each match in the message's text, in UTF-16 code units.
+     * Offset and length of each match in the text, in UTF-16 code units.
      */
     highlights?: Array<Array<number>>;
     message?: Message | null;
@@ -6396,27 +6323,26 @@ export type SearchHit = {
 
 export type SearchResults = {
     /**
-     * Words with typing errors, and their corrections. With `exact`, the words are searched as
-     * typed.
+     * Misspelled words with corrections. With `exact`, they are searched as typed.
      */
     corrections: Array<SearchCorrection>;
     facets: SearchFacets;
     /**
-     * True if there was no exact match and the results include similar words.
+     * True if nothing matched exactly and similar words are included.
      */
     is_corrected: boolean;
     /**
-     * True if older messages are still being indexed, so that results may be missing.
+     * True if results may be missing because messages are still being indexed.
      */
     is_filling: boolean;
     items: Array<SearchHit>;
     /**
-     * Value of `cursor` for the next page; null on the last page.
+     * Value of `cursor` for the next page; null on the last one.
      */
     next?: string | null;
     searched_to?: Timestamp | null;
     /**
-     * True if the search reached its time limit, so that results may be missing.
+     * True if results may be missing because of the time limit.
      */
     timed_out: boolean;
     took_ms: number;
@@ -6433,7 +6359,7 @@ export type SearchSource = {
     created_at: Timestamp;
     message_id: MessageId;
     /**
-     * Number of the source, which the text shows in square brackets.
+     * Number of the source, shown in square brackets.
      */
     n: number;
     /**
@@ -6448,7 +6374,7 @@ export type SearchSource = {
 export type SearchTotal = {
     count: number;
     /**
-     * True if all matches were counted. Otherwise only the newest 500 were.
+     * True if all matches were counted, not only the newest 500.
      */
     is_all: boolean;
 };
@@ -6459,17 +6385,16 @@ export type SearchTotal = {
 export type SearchType = 'message' | 'conversation' | 'person' | 'file';
 
 /**
- * Second-factor challenge that must be answered before tokens are issued.
+ * Second-factor challenge to answer before tokens are issued.
  */
 export type SecondFactorChallenge = {
     /**
-     * Handle to be sent to `POST /r1/auth/signin/challenge`. It is as secret as a token.
+     * Handle for `POST /r1/auth/signin/challenge`, as secret as a token.
      */
     challenge: string;
     expires_at: Timestamp;
     /**
-     * Methods by which the challenge can be answered. `passkey` means that the user can sign in by
-     * passkey instead.
+     * Methods to answer it. With `passkey`, the user can sign in by passkey instead.
      */
     methods: Array<ChallengeMethod>;
 };
@@ -6496,7 +6421,7 @@ export type SectionId = string;
  */
 export type SectionInstructions = {
     /**
-     * Text of the instructions; empty if there are none.
+     * Text; empty if there are none.
      */
     instructions: string;
 };
@@ -6536,44 +6461,42 @@ export type SeenHow = 'whole' | 'part' | 'unseen';
 
 export type SendMessageRequest = {
     /**
-     * If true, a reply in a thread is shown in the main timeline as well.
+     * True to show a reply in the main timeline as well.
      */
     also_to_conversation?: boolean | null;
     /**
-     * Uploads of the caller (`POST /r1/uploads`) to attach, in display order.
+     * Uploads of the caller to attach, in display order.
      */
     attachment_ids?: Array<UploadId> | null;
     /**
-     * Idempotency key chosen by the client. If it was used before, the request returns the message
-     * that was sent then.
+     * Idempotency key. A repeated request returns the earlier message.
      */
     client_id: string;
     /**
-     * True to confirm that `all` or `here` mentions more than 20 users.
+     * True to confirm an `all` or `here` for more than 20 users.
      */
     confirm?: boolean | null;
     /**
-     * Text of the message. It may be empty if there are attachments. The maximum length is 5,000
-     * characters, or 100,000 in an `assistant` conversation, unless the operator has configured
-     * other limits (see `GET /r1/auth/policy`). Control characters other than line breaks and tabs
-     * are removed, and CR LF is replaced by LF.
+     * Text; may be empty if there are attachments. At most 5,000 characters, or 100,000 in an
+     * `assistant` conversation, unless the operator has set other limits (see
+     * `GET /r1/auth/policy`). Control characters except line breaks and tabs are removed, and CR
+     * LF becomes LF.
      */
     content: string;
     forward_of?: MessageId | null;
     /**
-     * Mentions, at most 100. Mentions of kind `user` and `assistant` have an `id`. `all` mentions
-     * every member, and `here` all members who are online.
+     * Mentions, at most 100. `user` and `assistant` have an `id`; `all` mentions every member, and
+     * `here` those who are online.
      */
     mentions?: Array<Mention> | null;
     /**
-     * Model for the answer, if the message addresses an assistant that lets users choose one.
-     * Defaults to the model of the chat or the assistant.
+     * Model for the answer, if the assistant lets users choose one. Defaults to that of the chat
+     * or the assistant.
      */
     model?: string | null;
     poll?: NewPoll | null;
     /**
-     * If false, links are not previewed. Otherwise they are, unless the sender or the workspace
-     * has disabled previews.
+     * False to show no link previews. The sender or the workspace may have disabled them anyway.
      */
     previews?: boolean | null;
     reply_to?: MessageId | null;
@@ -6586,7 +6509,7 @@ export type SendMessageRequest = {
  */
 export type Sender = {
     /**
-     * Id of a user or an assistant; null for the system and for deleted accounts.
+     * Id; null for the system and for deleted accounts.
      */
     id?: string | null;
     kind: SenderKind;
@@ -6597,14 +6520,14 @@ export type Sender = {
 export type SenderKind = 'user' | 'assistant' | 'system' | 'deleted';
 
 /**
- * Link with which a user sets a password. It is mailed if a mail server is configured; otherwise
- * the administrator has to pass it on.
+ * Link for setting a password. It is mailed or, without a mail server, passed on by the
+ * administrator.
  */
 export type SentLink = {
     expires_at: Timestamp;
     mailed: boolean;
     /**
-     * Link, which is returned only once, and only if no mail server is configured.
+     * Link; returned once, only if no mail server is configured.
      */
     url?: string | null;
 };
@@ -6627,7 +6550,7 @@ export type SessionId = string;
 
 export type SetInstructionsRequest = {
     /**
-     * Text of the instructions, at most 2,000 characters. An empty text removes them.
+     * Text, at most 2,000 characters; empty to remove it.
      */
     instructions: string;
 };
@@ -6639,23 +6562,21 @@ export type SetLowBalanceRequest = {
 
 export type SetPictureRequest = {
     /**
-     * Image uploaded by the caller: PNG, JPEG or WebP, at most 512 KiB, and at most 1,024 pixels
-     * wide and high.
+     * Image: PNG, JPEG or WebP, up to 512 KiB and 1,024 pixels in width and height.
      */
     upload_id: UploadId;
 };
 
 export type SetSectionInstructionsRequest = {
     /**
-     * Text of the instructions, at most 8,000 characters. An empty text removes them.
+     * Text, at most 8,000 characters; empty to remove it.
      */
     instructions: string;
 };
 
 export type SetTopUpRequest = {
     /**
-     * Currency of the charge. Defaults to the plan's first currency that the payment method
-     * supports.
+     * Currency. Defaults to the plan's first one that the payment method supports.
      */
     currency?: string | null;
     /**
@@ -6663,11 +6584,11 @@ export type SetTopUpRequest = {
      */
     method_id: PaymentMethodId;
     /**
-     * Maximum total charge per UTC month, in the currency's smallest unit.
+     * Maximum charges per UTC month, in minor units.
      */
     monthly_limit: number;
     /**
-     * Plan to buy, which must be of kind `credits`.
+     * Plan of kind `credits`.
      */
     plan_id: PlanId;
     /**
@@ -6680,7 +6601,7 @@ export type SetTopUpRequest = {
 export type SetWordFilterRequest = {
     action: WordAction;
     /**
-     * Words or phrases, up to 200 of up to 60 characters each. An empty list disables the filter.
+     * Words or phrases, at most 200 of up to 60 characters; empty to disable the filter.
      */
     words: Array<string>;
 };
@@ -6698,12 +6619,12 @@ export type SettingVec = Array<{
     is_secret: boolean;
     key: string;
     /**
-     * Source of the value: the path of a file, or the name of an environment variable.
+     * Path of a file, or name of an environment variable.
      */
     place?: string | null;
     source: SettingSource;
     /**
-     * Value as written in the configuration file; null if it is not set. Secrets are masked.
+     * Value as in the configuration file; null if not set. Secrets are masked.
      */
     value?: string | null;
 }>;
@@ -6763,14 +6684,13 @@ export type SetupModels = {
 export type SetupStatus = 'open' | 'saved' | 'failed' | 'expired';
 
 /**
- * Shared workspace, which everybody joins. Null if there is none.
+ * Shared workspace; null if none.
  */
 export type SetupWorkspace = {
     id: WorkspaceId;
     is_named: boolean;
     /**
-     * True if the caller may rename the workspace, because the caller owns it and no setting
-     * determines its name.
+     * True if the caller owns the workspace and no setting determines its name.
      */
     may_rename: boolean;
     name: string;
@@ -6787,7 +6707,7 @@ export type Severity = 'info' | 'warning' | 'critical';
 export type Share = {
     created_at: Timestamp;
     /**
-     * Id of the share. The app shows it at `/shared/{id}`.
+     * Id, for `/shared/{id}` in the app.
      */
     id: ShareId;
     /**
@@ -6795,7 +6715,7 @@ export type Share = {
      */
     messages: number;
     /**
-     * Time at which the snapshot was taken.
+     * Time of the snapshot.
      */
     updated_at: Timestamp;
 };
@@ -6813,7 +6733,7 @@ export type SharedChat = {
     shared_by: Sharer;
     title?: string | null;
     /**
-     * Time at which the snapshot was taken.
+     * Time of the snapshot.
      */
     updated_at: Timestamp;
     workspace_id: WorkspaceId;
@@ -6826,7 +6746,7 @@ export type SharedMessage = {
     content: string;
     created_at: Timestamp;
     /**
-     * Names of the attached files, which are not shared.
+     * Names of the attached files.
      */
     files: Array<string>;
     id: MessageId;
@@ -6855,9 +6775,8 @@ export type ShowVersionRequest = {
 /**
  * broadcast
  *
- * Announcement, as shown to its recipients. The event `broadcast` is sent when it starts, changes,
- * ends or is withdrawn. Of several versions, the one with the latest `updated_at` is the current
- * one.
+ * Announcement for its recipients. The event `broadcast` is sent when it starts, changes, ends or
+ * is withdrawn; the version with the latest `updated_at` is current.
  */
 export type ShownBroadcast = {
     /**
@@ -6865,7 +6784,7 @@ export type ShownBroadcast = {
      */
     body: string;
     /**
-     * True if recipients can dismiss the announcement.
+     * True if recipients can dismiss it.
      */
     dismissible: boolean;
     ends_at: Timestamp | null;
@@ -6873,7 +6792,7 @@ export type ShownBroadcast = {
     severity: Severity;
     starts_at: Timestamp;
     /**
-     * Status of the announcement. It is shown only while it is `active`.
+     * Status; shown only while `active`.
      */
     status: BroadcastStatus;
     title: string;
@@ -6888,12 +6807,11 @@ export type ShownMessage = Message | Neighbours;
 
 export type SignInByIdTokenRequest = {
     /**
-     * ID token that was issued for this server. It must be at most ten minutes old and not have
-     * been used before.
+     * Unused ID token for this server, at most ten minutes old.
      */
     id_token: string;
     /**
-     * Nonce of the ID token. Required if the token contains one.
+     * Nonce; required if the token contains one.
      */
     nonce?: string | null;
 };
@@ -6924,13 +6842,13 @@ export type SignUpRequest = {
     display_name: string;
     email: string;
     /**
-     * Token of an invitation to a workspace. Required if sign-up is by invitation only.
+     * Token of an invitation, for sign-up by invitation only.
      */
     invitation?: string | null;
     password: string;
     /**
-     * Setup token from the server's log. Required for the first account if `GET /r1/auth/policy`
-     * says so.
+     * Setup token from the server's log, for the first account if `GET /r1/auth/policy` requires
+     * it.
      */
     setup_token?: string | null;
 };
@@ -6953,12 +6871,12 @@ export type StoppedTopUp = 'declined' | 'method_removed' | 'plan_withdrawn' | 'm
  */
 export type StorageUse = {
     /**
-     * Size of all files and texts, in bytes. The text of sent messages doesn't count.
+     * Size of files and texts, in bytes, without sent messages.
      */
     bytes: number;
     /**
-     * Maximum size in bytes: the smaller one of the plan's quota and the server's limit per user.
-     * Null if there is neither.
+     * Maximum size in bytes: the plan's quota or the server's limit per user, whichever is
+     * smaller. Null if none.
      */
     quota_bytes: number | null;
 };
@@ -6976,14 +6894,13 @@ export type SubscribeToPushRequest = {
  */
 export type Subscription = {
     /**
-     * True if the subscription renews automatically. Otherwise a payment link is e-mailed to the
-     * payer before the period ends.
+     * True if it renews automatically; otherwise a payment link is e-mailed before the end.
      */
     auto_renews: boolean;
     ends_at: Timestamp | null;
     failed_attempts: number;
     /**
-     * Gateway of the last payment; null if nothing was paid yet.
+     * Gateway of the last payment; null if none.
      */
     gateway: string | null;
     grace_until: Timestamp | null;
@@ -6998,7 +6915,7 @@ export type Subscription = {
     price: Price | null;
     renews_at: Timestamp | null;
     /**
-     * Number of seats; null for a user's own subscription.
+     * Seats; null for a user's own subscription.
      */
     seats: number | null;
     seats_used: number | null;
@@ -7087,13 +7004,13 @@ export type Task = {
     labels: Array<string>;
     message_id: MessageId | null;
     /**
-     * Sort key. The tasks of a column are ordered by its bytes.
+     * Sort key in the column, compared by bytes.
      */
     position: string;
     title: string;
     updated_at: Timestamp;
     /**
-     * Number of changes so far. Each change increases it by one.
+     * Number of changes so far.
      */
     version: number;
 };
@@ -7145,7 +7062,7 @@ export type TaskPerson = {
 };
 
 /**
- * Conversation that the task's board belongs to.
+ * Conversation of the board.
  */
 export type TaskPlace = {
     id: ConversationId;
@@ -7194,11 +7111,11 @@ export type TasksOwnFrame = {
  */
 export type Thread = {
     /**
-     * True if there are more replies in the direction of reading.
+     * True if there are more replies in this direction.
      */
     has_more: boolean;
     /**
-     * Replies, with the oldest first. Deleted replies are included without their content.
+     * Replies, oldest first; deleted ones without content.
      */
     items: Array<Message>;
     own: ThreadPosition;
@@ -7240,7 +7157,7 @@ export type ThreadOwnFrame = {
 export type ThreadPosition = {
     following: boolean;
     /**
-     * Number of the last reply that the user has read; 0 if the user doesn't follow the thread.
+     * Number of the last reply read; 0 if the user doesn't follow the thread.
      */
     read_no: number;
     unread: number;
@@ -7251,16 +7168,16 @@ export type ThreadPosition = {
  */
 export type ThreadSummary = {
     /**
-     * Number of the newest reply, even if it was deleted.
+     * Number of the newest reply, even if deleted.
      */
     last_no: number;
     last_reply_at: Timestamp;
     /**
-     * Participants: the first ones, at most five.
+     * The first participants, at most five.
      */
     participants: Array<Participant>;
     /**
-     * Number of replies, not counting deleted ones.
+     * Number of replies, without deleted ones.
      */
     reply_count: number;
     solved_at?: Timestamp | null;
@@ -7296,13 +7213,12 @@ export type Ticket = {
 };
 
 /**
- * Point in time with millisecond precision. It is stored as a 64-bit integer, which every database
- * sorts and compares in the same way.
+ * Point in time with millisecond precision.
  */
 export type Timestamp = string;
 
 /**
- * Access and refresh token. With `X-Natter-Transport: cookie` the tokens are sent only as cookies.
+ * Access and refresh token; with `X-Natter-Transport: cookie` only as cookies.
  */
 export type Tokens = {
     access_expires_at: Timestamp;
@@ -7318,15 +7234,15 @@ export type Tokens = {
  */
 export type ToolCall = {
     /**
-     * Arguments as JSON. They are truncated in messages, and complete in the details of an answer.
+     * Arguments as JSON; truncated in messages, complete in an answer's details.
      */
     arguments: string;
     /**
-     * User who may allow or deny the call while it is waiting.
+     * User who may decide a waiting call.
      */
     asker_id: UserId;
     /**
-     * Position of the call in the answer's text, in UTF-16 code units.
+     * Position in the answer's text, in UTF-16 code units.
      */
     at: number;
     duration_ms?: number | null;
@@ -7337,17 +7253,15 @@ export type ToolCall = {
      */
     is_edited?: boolean;
     /**
-     * True if the user may also allow later calls (`remember`).
+     * True if later calls may be allowed too (`remember`).
      */
     may_remember?: boolean;
     /**
-     * Number of images in the result. They are at `GET …/tool_calls/{call_id}/pictures/{number}`,
-     * numbered from 1.
+     * Number of images in the result, at `GET …/tool_calls/{call_id}/pictures/{number}` from 1 on.
      */
     pictures?: number;
     /**
-     * Result of the call. It is truncated in messages; the details of an answer contain up to 32
-     * KiB. Clients must treat it as untrusted data.
+     * Result; truncated in messages, up to 32 KiB in an answer's details. Untrusted data.
      */
     result?: string | null;
     /**
@@ -7365,7 +7279,7 @@ export type ToolCall = {
  */
 export type ToolCallDetails = ToolCall & {
     /**
-     * JSON Schema of the arguments; null if the tool no longer exists.
+     * JSON Schema of the arguments; null if the tool is gone.
      */
     schema?: {
         [key: string]: unknown;
@@ -7395,7 +7309,7 @@ export type ToolConnected = {
 };
 
 /**
- * MCP server that the user can connect an account with, and the state of the connection.
+ * MCP server that the user can connect an account with.
  */
 export type ToolConnection = {
     connected_at?: Timestamp | null;
@@ -7421,7 +7335,7 @@ export type ToolDecision = 'allow' | 'deny';
 export type ToolMode = 'auto' | 'ask' | 'off';
 
 /**
- * Tool that an assistant may call without asking the caller again.
+ * Tool that an assistant may call without confirmation.
  */
 export type ToolPermission = {
     assistant_id: AssistantId;
@@ -7447,7 +7361,7 @@ export type ToolPermissionId = string;
  */
 export type ToolSignIn = {
     /**
-     * URL of the sign-in page, to be opened in a browser.
+     * URL to open in a browser.
      */
     url: string;
 };
@@ -7459,11 +7373,11 @@ export type TopUp = {
     currency: string;
     is_on: boolean;
     /**
-     * Payment method that is charged; null if it was removed.
+     * Payment method; null if removed.
      */
     method_id: string | null;
     /**
-     * Maximum total of charges per UTC month, in the currency's smallest unit.
+     * Maximum charges per UTC month, in minor units.
      */
     monthly_limit: number;
     /**
@@ -7472,11 +7386,11 @@ export type TopUp = {
     pending: boolean;
     plan_id: string;
     /**
-     * Price of one purchase, in the currency's smallest unit.
+     * Price of one purchase, in minor units.
      */
     price: number;
     /**
-     * Total of this month's completed and pending charges, in the currency's smallest unit.
+     * This month's completed and pending charges, in minor units.
      */
     spent_this_month: number;
     stopped: StoppedTopUp | null;
@@ -7537,8 +7451,7 @@ export type UnsubscribeFromPushRequest = {
 };
 
 /**
- * File. Its content is at `/files/{id}/{name}`. With `?size=320` or `?size=1280`, this URL returns
- * a thumbnail of a picture.
+ * File at `/files/{id}/{name}`; with `?size=320` or `?size=1280`, a thumbnail of a picture.
  */
 export type Upload = {
     created_at: Timestamp;
@@ -7550,7 +7463,7 @@ export type Upload = {
     id: UploadId;
     kind: UploadKind;
     /**
-     * Media type that was detected from the content. It may differ from the declared one.
+     * Media type detected from the content.
      */
     media_type: string;
     name: string;
@@ -7559,17 +7472,16 @@ export type Upload = {
      */
     peaks?: Array<number> | null;
     /**
-     * SHA-256 hash of the content as it is downloaded; null until the upload is complete.
+     * SHA-256 of the content as downloaded; null until complete.
      */
     sha256?: string | null;
     /**
-     * Size in bytes, not counting the metadata that was removed from a picture.
+     * Size in bytes, without removed picture metadata.
      */
     size: number;
     status: UploadStatus;
     /**
-     * Preview of a picture (thumbhash in base64), to be shown until the picture is loaded. Present
-     * if there are thumbnails.
+     * Preview of a picture (thumbhash in base64), present if there are thumbnails.
      */
     thumbhash?: string | null;
     /**
@@ -7602,7 +7514,7 @@ export type UploadPolicy = {
      */
     max_bytes: number;
     /**
-     * Media types that are refused. `video*` stands for all video types.
+     * Refused media types; `video*` stands for all video types.
      */
     refused_types: Array<string>;
 };
@@ -7617,7 +7529,7 @@ export type UsableModel = {
     capabilities: ModelCapabilities;
     context_window?: number | null;
     /**
-     * True for the model that is used if a request names none.
+     * True if requests without a model use this one.
      */
     is_default: boolean;
     name: string;
@@ -7640,8 +7552,8 @@ export type UsageGroup = {
     failed: number;
     input_tokens: number;
     /**
-     * Date such as `2026-11-23`, name of a model, or id of an API key or user. When grouped by
-     * key, it is empty for answers in chats, which have no key.
+     * Date such as `2026-11-23`, name of a model, or id of an API key or user. Grouped by key, it
+     * is empty for answers in chats.
      */
     key: string;
     output_tokens: number;
@@ -7670,7 +7582,7 @@ export type UsageRequest = {
      */
     endpoint: string;
     /**
-     * True if the token counts are estimates, because the provider did not report them.
+     * True if the token counts are estimates.
      */
     estimated: boolean;
     first_token_ms?: number | null;
@@ -7694,7 +7606,7 @@ export type UsageRequest = {
     price_version: string;
     reasoning_tokens: number;
     /**
-     * Id of the request, from the response header `x-request-id`.
+     * Id of the request, as in the header `x-request-id`.
      */
     request_id: string;
     /**
@@ -7711,7 +7623,7 @@ export type UsePaymentMethodRequest = {
 
 export type UseServerPromptRequest = {
     /**
-     * Arguments by name. Each value may have up to 2,000 characters.
+     * Arguments by name, each up to 2,000 characters.
      */
     arguments?: {
         [key: string]: string;
@@ -7723,7 +7635,7 @@ export type UseServerPromptRequest = {
 };
 
 /**
- * User account. The e-mail address and the data about sign-in are returned only to the user.
+ * User account. E-mail address and sign-in data are returned only to the user.
  */
 export type User = {
     chosen_presence?: ChosenPresence | null;
@@ -7736,7 +7648,7 @@ export type User = {
      */
     email_verified?: boolean | null;
     /**
-     * True if the account has a password. Returned to the user only.
+     * True if the account has a password; only for the user.
      */
     has_password?: boolean | null;
     id: UserId;
@@ -7745,16 +7657,15 @@ export type User = {
     presence?: PresenceStatus | null;
     role: UserRole;
     /**
-     * True if sign-in requires a code from an authenticator app. Returned only to the user.
+     * True if sign-in requires an authenticator code; only for the user.
      */
     second_factor?: boolean | null;
     /**
-     * True if others see the time zone. Returned to the user only.
+     * True if others see the time zone; only for the user.
      */
     show_timezone?: boolean | null;
     /**
-     * IANA time zone, such as `Europe/Berlin`. Null if it is unknown, or if the user doesn't show
-     * it.
+     * IANA time zone, such as `Europe/Berlin`; null if unknown or not shown.
      */
     timezone: string | null;
 };
@@ -7792,7 +7703,7 @@ export type UserId = string;
  */
 export type UserPicture = {
     /**
-     * Picture of the user, which is at `/files/{upload_id}/picture`.
+     * Picture, at `/files/{upload_id}/picture`.
      */
     upload_id: UploadId;
     user_id: UserId;
@@ -7800,7 +7711,7 @@ export type UserPicture = {
 
 export type UserPictureVec = Array<{
     /**
-     * Picture of the user, which is at `/files/{upload_id}/picture`.
+     * Picture, at `/files/{upload_id}/picture`.
      */
     upload_id: UploadId;
     user_id: UserId;
@@ -7839,22 +7750,22 @@ export type Verdict = 'ok' | 'warning' | 'fault';
 
 export type VerifyEmailRequest = {
     /**
-     * Password of the account; required if the caller is not signed in to it.
+     * Password; required if not signed in to the account.
      */
     password?: string | null;
     /**
-     * Token from the link in the e-mail. It can be used once, within 24 hours.
+     * Token from the e-mailed link, valid once, for 24 hours.
      */
     token: string;
 };
 
 /**
- * Version of a message in a chat with an assistant, and the number of its versions.
+ * Version of a message in a chat with an assistant.
  */
 export type Versions = {
     count: number;
     /**
-     * Number of the selected version, starting at 1.
+     * Number of the selected version, from 1.
      */
     index: number;
 };
@@ -7937,13 +7848,12 @@ export type WordFilter = {
 export type Workspace = {
     id: WorkspaceId;
     /**
-     * E-mail domains whose users may join if their address is verified. Returned only to the owner
-     * and admins.
+     * E-mail domains whose verified users may join; only for the owner and admins.
      */
     join_domains?: Array<string> | null;
     name: string;
     /**
-     * True for the caller's personal workspace, which was created at sign-up.
+     * True for the caller's personal workspace.
      */
     personal: boolean;
     /**
@@ -7974,7 +7884,7 @@ export type WorkspaceChangedFrame = {
 };
 
 /**
- * Small picture with a name, which can be used in reactions and texts in a workspace.
+ * Custom emoji of a workspace.
  */
 export type WorkspaceEmoji = {
     author: PromptAuthor | null;
@@ -7988,7 +7898,7 @@ export type WorkspaceEmoji = {
      */
     name: string;
     /**
-     * Picture of the emoji, which is at `/files/{upload_id}/{name}`.
+     * Picture, at `/files/{upload_id}/{name}`.
      */
     upload_id: UploadId;
     workspace_id: WorkspaceId;
@@ -8000,8 +7910,7 @@ export type WorkspaceEmoji = {
 export type WorkspaceEntitlements = {
     credits: Credits | null;
     /**
-     * True if the workspace has credits. These pay for its members in its conversations, and for
-     * its API keys.
+     * True if the workspace has credits, which pay for its conversations and API keys.
      */
     pays: boolean;
     plan: CurrentPlan | null;
@@ -8032,7 +7941,7 @@ export type WorkspaceRole = 'owner' | 'admin' | 'member' | 'guest';
 export type WorkspaceTools = {
     name: string;
     /**
-     * Id of the server that stands for the built-in tools, by which they are given to assistants.
+     * Server id that stands for the built-in tools.
      */
     server_id: McpServerId;
     tools: Array<OfferedTool>;
