@@ -10,7 +10,7 @@ const EXCEPTIONS = {
 };
 
 /** Path of an imported module below `src`; undefined for that of a package. */
-function targetOf(file, source) {
+export function targetOf(file, source) {
   if (source.startsWith('#lib/')) return join('lib', source.slice('#lib/'.length));
   if (source.startsWith('.')) return relative(SRC, join(dirname(file), source));
   return undefined;

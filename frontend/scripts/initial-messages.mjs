@@ -1,7 +1,8 @@
 // Messages that the start page and a conversation show at first. The compiler puts them into one module per language, so that a first load
 // brings one language. Other messages have all languages in their own module, which comes with the part of the app that uses it.
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { targetOf } from './feature-boundaries.mjs';
 import { PAGES } from './pages.mjs';
 
 const SRC = join(import.meta.dirname, '../src');
@@ -20,9 +21,9 @@ export function initialMessages(known) {
     seen.add(file);
     const code = readFileSync(file, 'utf8');
     for (const [, name] of code.matchAll(/\bm\.(\w+)/g)) if (known.has(name)) used.add(name);
-    for (const [, other] of code.matchAll(STATIC_IMPORT)) {
-      if (other.startsWith('#lib/')) waiting.push(join(SRC, 'lib', other.slice('#lib/'.length)));
-      if (other.startsWith('.')) waiting.push(join(dirname(file), other));
+    for (const [, source] of code.matchAll(STATIC_IMPORT)) {
+      const target = targetOf(file, source);
+      if (target) waiting.push(join(SRC, target));
     }
   }
   return [...used].sort();

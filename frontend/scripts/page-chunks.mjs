@@ -1,13 +1,26 @@
 // Puts the modules of a first load into few files: one file for the modules that the same kinds of pages need. Rolldown's own chunks follow the
 // import graph of all dynamic imports, which cuts a first load into a hundred small files that compress badly.
-import { basename } from 'node:path';
 import { DEFERRED, PAGES } from './pages.mjs';
 
-const MESSAGE = /\/lib\/paraglide\/messages\/(?!_)/;
-/** Modules that export every message; a page needs only those that it uses. */
-const ALL_MESSAGES = /\/lib\/paraglide\/messages(\.js|\/_index\.js)$/;
-/** Index of bits-ui, which exports every component as a namespace; a page needs only those that it imports by name. */
-const ALL_COMPONENTS = /\/bits-ui\/dist\/(bits\/)?index\.js$/;
+/** Modules that re-export all of a library's parts. A page needs only the parts whose names its code uses. */
+const INDEXES = [
+  {
+    index: /\/lib\/paraglide\/messages(\.js|\/_index\.js)$/,
+    part: /\/lib\/paraglide\/messages\/(?!_)(\w+)\.js$/,
+    namesIn: (code) => [...code.matchAll(/\bm\.(\w+)/g)].map(([, name]) => name)
+  },
+  {
+    index: /\/bits-ui\/dist\/(bits\/)?index\.js$/,
+    part: /\/bits-ui\/dist\/bits\/([\w-]+)\/index\.js$/,
+    namesIn: (code) =>
+      [...code.matchAll(/import \{([^}]*)\} from ["']bits-ui["']/g)].flatMap(([, names]) =>
+        names.split(',').map((name) => name.trim().split(' ')[0])
+      )
+  }
+];
+/** Equal for the name of an export, such as `AlertDialog`, and that of its file or folder, such as `alert-dialog`. */
+const keyOf = (name) => name.replaceAll('-', '').toLowerCase();
+
 /** Routes and the entry points of SvelteKit keep their own chunks. */
 const CAPTURED = /\/src\/lib\/|\/node_modules\/(?!@sveltejs\/kit\/)/;
 const ALL_KINDS = [...new Set(PAGES.map(({ kind }) => kind)), ...Object.keys(DEFERRED)];
@@ -28,13 +41,11 @@ export function pageChunks() {
       applyToEnvironment: (environment) => environment.name === 'client',
       buildEnd() {
         const ids = [...this.getModuleIds()];
-        const messages = new Map(ids.filter((id) => MESSAGE.test(id)).map((id) => [basename(id, '.js'), id]));
-        const components = new Map(
-          ids.flatMap((id) => {
-            const [, folder] = /\/bits-ui\/dist\/bits\/([\w-]+)\/index\.js$/.exec(id) ?? [];
-            return folder ? [[folder.replace(/(^|-)(\w)/g, (_, _dash, letter) => letter.toUpperCase()), id]] : [];
-          })
-        );
+        const indexes = INDEXES.map(({ index, part, namesIn }) => ({
+          index,
+          namesIn,
+          parts: new Map(ids.filter((id) => part.test(id)).map((id) => [keyOf(part.exec(id)[1]), id]))
+        }));
         const modulesOf = (path) => {
           const beside = path.replace(/\.svelte$/, '.ts');
           return ids.filter((id) => id.endsWith(`/src/${path}`) || id.endsWith(`/src/${beside}`));
@@ -44,17 +55,15 @@ export function pageChunks() {
           const waiting = [...roots];
           const seen = new Set();
           for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
-            const module = seen.has(id) || ALL_MESSAGES.test(id) ? null : this.getModuleInfo(id);
+            const isIndex = indexes.some(({ index }) => index.test(id));
+            const module = seen.has(id) || isIndex ? null : this.getModuleInfo(id);
             seen.add(id);
             if (!module) continue;
             kinds.set(id, new Set(kinds.get(id)).add(kind));
-            if (ALL_COMPONENTS.test(id)) continue;
             waiting.push(...module.importedIds);
-            for (const [, names] of (module.code ?? '').matchAll(/import \{([^}]*)\} from ["']bits-ui["']/g))
-              waiting.push(...names.split(',').flatMap((name) => components.get(name.trim().split(' ')[0]) ?? []));
-            if (!module.importedIds.some((other) => ALL_MESSAGES.test(other))) continue;
-            for (const [, name] of (module.code ?? '').matchAll(/\bm\.(\w+)/g))
-              if (messages.has(name)) waiting.push(messages.get(name));
+            for (const { index, namesIn, parts } of indexes)
+              if (module.importedIds.some((other) => index.test(other)))
+                waiting.push(...namesIn(module.code ?? '').flatMap((name) => parts.get(keyOf(name)) ?? []));
           }
         };
         const start = ids.filter((id) => /runtime\/client\/(client-)?entry\.js$/.test(id));
