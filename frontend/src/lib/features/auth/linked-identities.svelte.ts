@@ -1,5 +1,5 @@
 import type { Api } from '#lib/api/client.ts';
-import type { Identity } from '../api.ts';
+import type { Identity } from './api.ts';
 import type { Id } from '#lib/api/types.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
