@@ -186,6 +186,40 @@ test('exports and deletes an account but keeps its messages', { tag: '@gate' }, 
   await expect(listed).toHaveText(['general']);
 });
 
+test('keeps the section in the URL in view until the user scrolls', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  for (let session = 0; session < 4; session += 1) await apiOf(server, anna);
+  const { page } = anna;
+  let lists;
+  await page.route(/\/r1\/(auth\/passkeys|usersessions)/, async (route) => {
+    await lists.promise;
+    await route.continue();
+  });
+  const target = page.getByRole('heading', { name: 'API keys' });
+  const first = page.getByRole('heading', { name: 'Profile' });
+  const releaseLists = async () => {
+    lists.resolve();
+    await expect(SECTION(page, 'Devices').getByRole('listitem')).toHaveCount(5);
+    await page.waitForLoadState('networkidle');
+  };
+
+  lists = Promise.withResolvers();
+  await page.goto('/settings#api-keys');
+  await expect(target).toBeInViewport();
+  await releaseLists();
+  await expect(target).toBeInViewport();
+  await expect(first).not.toBeInViewport();
+
+  lists = Promise.withResolvers();
+  await page.reload();
+  await expect(target).toBeInViewport();
+  await target.hover();
+  await page.mouse.wheel(0, -10_000);
+  await expect(first).toBeInViewport();
+  await releaseLists();
+  await expect(first).toBeInViewport();
+});
+
 test('sends mail in the chosen language', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const page = await settingsOf(anna);
