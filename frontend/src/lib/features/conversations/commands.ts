@@ -10,7 +10,10 @@ import { searchFor } from '#lib/features/search/search-address.ts';
 import { getLocale } from '#lib/i18n/locale.ts';
 import { isOff, lengthOf, MAX_DURATION, splitEmoji, untilWords } from './composer/command-text.ts';
 import { hasChangingMembers, isChannel, isPersonal, mayManage } from './kinds.ts';
+import { composerTargetOf } from './composer-target.svelte.ts';
 import type { ConversationView } from './conversation-view.svelte.ts';
+import { messageActionsOf } from './message-actions.svelte.ts';
+import { senderOf } from './message-sender.svelte.ts';
 
 export interface CommandPlace {
   readonly app: App;
@@ -168,7 +171,7 @@ const newestIn = ({ log }: ConversationView) => log.items.findLast(({ view }) =>
 
 /** Sets a reminder about the message that is being replied to, or else about the newest one. */
 async function remind({ app, conversationView }: CommandPlace, text: string): Promise<CommandEnd> {
-  const messageId = conversationView.target.replyTo?.id ?? newestIn(conversationView);
+  const messageId = composerTargetOf(conversationView).replyTo?.id ?? newestIn(conversationView);
   if (!messageId) return refuse(m.command_remind_nothing());
   const [{ parseReminder }, { remindersOf }, { momentOf }] = await Promise.all([
     import('#lib/features/scheduling/remind-text.ts'),
@@ -218,10 +221,10 @@ async function reacted({ conversationView, write }: CommandField, text: string):
   const { quickEmoji } = await import('#lib/features/reactions/quick-reaction.ts');
   const emoji = conversationView.rights.canReact ? await quickEmoji(text, conversationView.directory.emoji) : null;
   if (!emoji) return false;
-  const messageId = conversationView.target.replyTo?.id ?? newestIn(conversationView);
+  const messageId = composerTargetOf(conversationView).replyTo?.id ?? newestIn(conversationView);
   if (!messageId) refuse(m.command_react_nothing());
-  else if (await conversationView.actions.react(messageId, emoji, true)) {
-    conversationView.target.cancel();
+  else if (await messageActionsOf(conversationView).react(messageId, emoji, true)) {
+    composerTargetOf(conversationView).cancel();
     write('');
   }
   return true;
@@ -232,5 +235,5 @@ export async function execute(field: CommandField, command: Command, text: strin
   const end = await command.run(field, text);
   if (end === 'kept') return;
   field.write('');
-  if (end !== 'done') void field.conversationView.sender.send(end.send);
+  if (end !== 'done') void senderOf(field.conversationView).send(end.send);
 }

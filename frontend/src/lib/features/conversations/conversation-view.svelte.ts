@@ -14,11 +14,8 @@ import { MAX_LOADED } from './conversations.svelte.ts';
 import { closedBy, isAssistantChat, isChannel, isPersonal, mayManage, type Closed } from './kinds.ts';
 import type { Rights } from './logic/actions.ts';
 import { setNames } from './names.ts';
-import { ComposerTarget } from './stores/composer-target.svelte.ts';
 import { ConversationNavigation } from './stores/conversation-navigation.svelte.ts';
-import { MessageActions } from './stores/message-actions.svelte.ts';
 import { MessageDialogs } from './stores/message-dialogs.svelte.ts';
-import { MessageSender } from './stores/message-sender.svelte.ts';
 import { ModelSelectionStore } from './stores/model-selection.svelte.ts';
 import { NameDirectoryStore } from './stores/name-directory.svelte.ts';
 
@@ -57,6 +54,8 @@ export function setConversationView(conversationView: ConversationView): Convers
 export class ConversationView {
   /** Tasks that were created from messages; null until their module has loaded. */
   tasks = $state.raw<MessageTasksStore | null>(null);
+  /** Key of the answer that is being read aloud; null if there is none. */
+  reading = $state<string | null>(null);
 
   readonly log: ConversationLog;
   /** Id of the first message if this is a thread; null for a conversation. */
@@ -66,19 +65,15 @@ export class ConversationView {
   readonly directory: NameDirectoryStore;
   readonly dialogs = new MessageDialogs();
   readonly navigation: ConversationNavigation;
-  readonly target: ComposerTarget;
   readonly models: ModelSelectionStore;
-  readonly sender: MessageSender;
-  readonly actions: MessageActions;
-  readonly #app: App;
   /** Callbacks to run when the view is closed; null after that. */
   #closing: (() => void)[] | null = [];
 
   readonly conversation = $derived.by<Conversation | undefined>(
-    () => this.pending?.conversation ?? this.#app.conversations.get(this.id)
+    () => this.pending?.conversation ?? this.app.conversations.get(this.id)
   );
   readonly name = $derived.by(() => {
-    const name = this.conversation && this.#app.conversations.nameOf(this.conversation);
+    const name = this.conversation && this.app.conversations.nameOf(this.conversation);
     return name || m.chat_unnamed();
   });
   /** Name of the recipient: in a chat with an assistant its name, even if the chat has a title. */
@@ -89,7 +84,7 @@ export class ConversationView {
   );
   readonly others = $derived.by<readonly Reader[]>(() =>
     this.conversation
-      ? this.#app.conversations
+      ? this.app.conversations
           .others(this.conversation)
           .map(({ user_id, display_name }) => ({ id: user_id, name: display_name }))
       : []
@@ -97,7 +92,7 @@ export class ConversationView {
   /** Whether `others` contains everyone; for a large conversation it has only the first members. */
   readonly knowsEverybody = $derived.by(() => this.conversation !== undefined && knowsEverybody(this.conversation));
   readonly workspaceRole = $derived.by(
-    () => this.conversation && this.#app.workspaces.get(this.conversation.workspace_id)?.role
+    () => this.conversation && this.app.workspaces.get(this.conversation.workspace_id)?.role
   );
   /** Reason why the user can't write here; null if they can. */
   readonly closed = $derived.by<Closed | null>(() =>
@@ -119,25 +114,21 @@ export class ConversationView {
       canCompare: this.root === null && isAssistantChat(conversation)
     };
   });
-  readonly isConnected = $derived.by(() => this.#app.connection.state === 'online' || this.#app.connection.ready);
+  readonly isConnected = $derived.by(() => this.app.connection.state === 'online' || this.app.connection.ready);
 
   constructor(
-    app: App,
-    chat: ConversationContext,
+    readonly app: App,
+    readonly chat: ConversationContext,
     readonly id: string,
     readonly pending: PendingConversation | null = null,
     thread: ThreadLog | null = null
   ) {
-    this.#app = app;
     this.log = thread ?? chat.messages.conversation(id);
     this.root = thread?.rootId ?? null;
     this.key = this.root === null ? id : `${id}/${this.root}`;
     this.directory = new NameDirectoryStore(app, chat, this);
     this.navigation = new ConversationNavigation(app, id, this.root);
-    this.target = new ComposerTarget(chat, this);
-    this.models = new ModelSelectionStore(app, chat, this);
-    this.sender = new MessageSender(app, chat, this);
-    this.actions = new MessageActions(app, this);
+    this.models = new ModelSelectionStore(chat, this);
   }
 
   /** Picture of an assistant: that of the member, or else the one that the message contains. */
@@ -176,6 +167,5 @@ export class ConversationView {
   close(): void {
     this.#closing?.forEach((run) => run());
     this.#closing = null;
-    this.actions.close();
   }
 }

@@ -5,6 +5,7 @@ import type { OutgoingFiles } from '#lib/features/files/attachments.svelte.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
 import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { ConversationView } from '#lib/features/conversations/conversation-view.svelte.ts';
+import { senderOf } from '#lib/features/conversations/message-sender.svelte.ts';
 
 /** Waits until the files of a draft are uploaded and schedules it. */
 export async function later(
@@ -15,7 +16,7 @@ export async function later(
   files: OutgoingFiles
 ): Promise<void> {
   const ids = taken.length > 0 ? await files.deliver(taken) : [];
-  const { send_at } = await conversationView.sender.schedule(content, ids, at);
+  const { send_at } = await senderOf(conversationView).schedule(content, ids, at);
   files.sent(taken);
   toast(m.schedule_done({ time: momentOf(send_at) }));
 }

@@ -11,9 +11,11 @@ import { isComposing } from '#lib/util/composing.ts';
 import { m } from '#lib/paraglide/messages.js';
 import type { Command } from '../commands.ts';
 import type { ConversationContext } from '../context.ts';
+import { composerTargetOf, type ComposerTarget } from '../composer-target.svelte.ts';
 import type { ConversationView } from '../conversation-view.svelte.ts';
 import { isAssistantChat } from '../kinds.ts';
 import type { Name } from '../mentions.ts';
+import { senderOf, type MessageSender } from '../message-sender.svelte.ts';
 import { failureReason } from '../messages/message-labels.ts';
 import { ComposerSuggestions } from './composer-suggestions.svelte.ts';
 import { asFile, isLargePaste } from './large-paste.ts';
@@ -43,6 +45,8 @@ export class ComposerState {
   readonly #app: App;
   readonly #chat: ConversationContext;
   readonly #view: ConversationView;
+  readonly #target: ComposerTarget;
+  readonly #sender: MessageSender;
   /** Length of the typed text that the prompt replaces when it has been filled in. */
   #typedForPrompt = 0;
   /** Id of the edited message whose text is in the field; null if there is none. */
@@ -50,7 +54,7 @@ export class ComposerState {
   /** Reason why the first message of a conversation was refused, shown until the text changes. */
   #refusal: Failure | null;
 
-  readonly attached = $derived.by(() => (this.#view.target.editing ? [] : this.#chat.files.of(this.#view.key)));
+  readonly attached = $derived.by(() => (this.#target.editing ? [] : this.#chat.files.of(this.#view.key)));
   readonly limit = $derived.by(() => {
     const { messages } = this.#app.authPolicy;
     return isAssistantChat(this.#view.conversation) ? messages.max_prompt_chars : messages.max_chars;
@@ -62,7 +66,7 @@ export class ComposerState {
       (!isBlank(this.text) || this.attached.length > 0) &&
       (this.left === null || this.left >= 0) &&
       !this.isSaving &&
-      (!this.#view.sender.isPaused || this.#view.target.editing !== null)
+      (!this.#sender.isPaused || this.#target.editing !== null)
   );
 
   /** Must be constructed while a component initialises, because its effects belong to that component. */
@@ -70,10 +74,13 @@ export class ComposerState {
     this.#app = app;
     this.#chat = chat;
     this.#view = conversationView;
+    this.#target = composerTargetOf(conversationView);
+    this.#sender = senderOf(conversationView);
     this.#refusal = conversationView.pending?.refusal ?? null;
     this.suggestions = new ComposerSuggestions(conversationView, (name) => void this.mention(name));
     const { drafts, typing } = chat;
-    const { directory, id, key, navigation, target } = conversationView;
+    const { directory, id, key, navigation } = conversationView;
+    const target = this.#target;
     this.text = drafts.get(key);
 
     // The exact limit is needed for long texts only, so the policy is loaded when the text becomes long.
@@ -111,8 +118,8 @@ export class ComposerState {
   }
 
   #showEdited(): void {
-    const { directory, key, target } = this.#view;
-    const { editing } = target;
+    const { directory, key } = this.#view;
+    const { editing } = this.#target;
     if (editing?.id === this.#editedId) return;
     const { drafts } = this.#chat;
     this.#editedId = editing?.id ?? null;
@@ -123,7 +130,7 @@ export class ComposerState {
 
   /** Stores the text in this browser, so that it survives a reload. */
   #store(): void {
-    const { editing } = this.#view.target;
+    const { editing } = this.#target;
     if (!editing) this.#storeDraft(this.text);
     else if (editing.id) this.#chat.drafts.setEdit(editing.id, this.text);
   }
@@ -189,7 +196,7 @@ export class ComposerState {
 
   /** Runs the command or reaction in the text. Returns false if the text is neither. */
   async #runAsCommand(): Promise<boolean> {
-    const isPlain = this.#view.target.editing || this.attached.length > 0;
+    const isPlain = this.#target.editing || this.attached.length > 0;
     if (isPlain || !/^(?:\/[a-z]+(?:\s|$)|\+[^\s\w]\S*$)/.test(this.text.trim())) return false;
     // Marked as saving, so that a second press doesn't run it again.
     this.isSaving = true;
@@ -218,20 +225,20 @@ export class ComposerState {
   async send(): Promise<void> {
     if (!this.canSend || (await this.#runAsCommand())) return;
     const content = this.#content();
-    const { directory, id, key, navigation, sender, target } = this.#view;
+    const { directory, id, key, navigation } = this.#view;
     this.#chat.typing.stop(id);
-    const { editing } = target;
+    const { editing } = this.#target;
     if (editing?.id) {
       const isChanged = this.text.trim() !== directory.wordsOf(editing.content);
-      if (isChanged && !(await this.#saved(sender.change(editing.id, content)))) return;
-      target.cancel();
+      if (isChanged && !(await this.#saved(this.#sender.change(editing.id, content)))) return;
+      this.#target.cancel();
     } else {
       if (this.attached.some(({ state }) => state === 'failed')) {
         this.problem = m.files_failed();
         return;
       }
       const [written, taken] = [this.text, this.#chat.files.chosen(key)];
-      const sending = sender.send(content, taken);
+      const sending = this.#sender.send(content, taken);
       if (sending && !(await this.#saved(sending))) return;
       this.#handOver(written, taken);
     }
@@ -242,12 +249,12 @@ export class ComposerState {
     if (!this.canSend) return;
     const { later: schedule } = await import('#lib/features/scheduling/schedule.ts');
     const { files, typing } = this.#chat;
-    const { id, key, navigation, target } = this.#view;
+    const { id, key, navigation } = this.#view;
     typing.stop(id);
     const [written, taken] = [this.text, files.chosen(key)];
     if (!(await this.#saved(schedule(this.#view, this.#content(), taken, at, files)))) return;
     this.#handOver(written, taken);
-    target.cancel();
+    this.#target.cancel();
     navigation.focus();
   }
 
@@ -261,7 +268,7 @@ export class ComposerState {
   async sendVoice(choice: ChosenFile): Promise<void> {
     this.closeRecorder();
     try {
-      await this.#view.sender.send('', [await this.#chat.files.addVoice(choice)]);
+      await this.#sender.send('', [await this.#chat.files.addVoice(choice)]);
     } catch (error) {
       this.problem = m.chat_action_failed({ reason: errorMessage(error) });
     }
@@ -289,9 +296,9 @@ export class ComposerState {
   async mention(named: Name): Promise<void> {
     const { mention } = this.suggestions;
     if (!mention) return;
-    const { directory, key, target } = this.#view;
+    const { directory, key } = this.#view;
     directory.remember(named);
-    if (!target.editing) this.#chat.drafts.addMeant(key, named);
+    if (!this.#target.editing) this.#chat.drafts.addMeant(key, named);
     const { at, query } = mention;
     this.suggestions.mention = null;
     await this.#replaceRange(at, at + 1 + query.length, `@${escapeName(named.name)} `);
@@ -388,7 +395,7 @@ export class ComposerState {
   }
 
   #pressedInText(event: KeyboardEvent): boolean {
-    const { target } = this.#view;
+    const target = this.#target;
     if (event.key === 'Enter' && !event.shiftKey && !event.altKey) {
       void this.send();
       return true;

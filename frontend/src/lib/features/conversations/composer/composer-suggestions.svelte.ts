@@ -1,4 +1,5 @@
 import { promptAskedAt } from '#lib/features/prompts/prompt-query.ts';
+import { composerTargetOf, type ComposerTarget } from '../composer-target.svelte.ts';
 import type { ConversationView } from '../conversation-view.svelte.ts';
 import type { Name } from '../mentions.ts';
 import { completingAt, type Completing } from './completion.ts';
@@ -34,12 +35,12 @@ export class ComposerSuggestions {
   readonly #shownCompletion = $derived.by(() => (this.completing ? this.activeCompletion : undefined));
 
   readonly #search: MentionSearch;
-  readonly #target: ConversationView['target'];
+  readonly #target: ComposerTarget;
   readonly #pick: (name: Name) => void;
 
   /** Must be constructed while a component initialises. `pick` is called with a name that the user has selected by keyboard. */
   constructor(conversationView: ConversationView, pick: (name: Name) => void) {
-    this.#target = conversationView.target;
+    this.#target = composerTargetOf(conversationView);
     this.#pick = pick;
     this.#search = new MentionSearch(conversationView, () => this.mention?.query ?? null);
   }

@@ -1,9 +1,6 @@
-import type { App } from '#lib/app/app.ts';
 import type { ConversationContext } from '../context.ts';
 import type { ConversationView } from '../conversation-view.svelte.ts';
-import { attemptAction } from '../logic/attempt-action.ts';
 import type { Compared } from '../logic/comparing.svelte.ts';
-import type { SecondAnswer } from '../logic/second-answer.svelte.ts';
 import type { MessageView } from '../rows.ts';
 
 /** Purpose for which the model picker is open. */
@@ -19,7 +16,6 @@ export class ModelSelectionStore {
   /** Purpose for which the model picker is open; null if it is closed. */
   choosing = $state.raw<Choosing | null>(null);
 
-  readonly #app: App;
   readonly #chat: ConversationContext;
   readonly #view: ConversationView;
 
@@ -30,8 +26,7 @@ export class ModelSelectionStore {
     return assistant !== undefined && assistant.model_choice !== false;
   });
 
-  constructor(app: App, chat: ConversationContext, view: ConversationView) {
-    this.#app = app;
+  constructor(chat: ConversationContext, view: ConversationView) {
     this.#chat = chat;
     this.#view = view;
   }
@@ -53,40 +48,5 @@ export class ModelSelectionStore {
 
   stopComparison(): void {
     if (this.comparing) this.#chat.comparing.shown = null;
-  }
-
-  /** Requests an answer of another model to show it beside an existing one. */
-  async compare(id: string, model: string, second: SecondAnswer): Promise<boolean> {
-    return attemptAction(async () => {
-      second.start(await this.#view.log.requests.compare(id, model));
-    });
-  }
-
-  /** Applies events to a second answer; returns a function that ends this. */
-  follow(second: SecondAnswer): () => void {
-    return this.#app.connection.on((frame) => second.handleFrame(frame));
-  }
-
-  /** Applies the chosen model to the purpose for which the picker was opened. */
-  async choose(model: string): Promise<void> {
-    const { choosing } = this;
-    const { actions, assistant, pending, id, navigation } = this.#view;
-    this.choosing = null;
-    if (choosing?.answer?.id) {
-      const { answer, isComparing } = choosing;
-      if (isComparing) this.#chat.comparing.shown = { conversationId: id, model, first: answer, question: null };
-      else await actions.regenerate(choosing.answer.id, model);
-      return;
-    }
-    if (choosing?.isComparing) {
-      this.#chat.comparing.model = model;
-      navigation.focus();
-      return;
-    }
-    // The assistant's own model is stored as an empty choice, so that the chat follows when the assistant gets another model.
-    const chosen = model === assistant?.model ? '' : model;
-    if (pending) pending.choose(chosen || null);
-    else await attemptAction(() => this.#app.conversations.update(id, { model: chosen }));
-    navigation.focus();
   }
 }

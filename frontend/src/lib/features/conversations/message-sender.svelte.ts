@@ -4,11 +4,13 @@ import { Repeatable } from '#lib/api/retryable.ts';
 import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { Placed } from '#lib/realtime/state.ts';
 import type { Scheduled } from '#lib/features/scheduling/api.ts';
-import type { ConversationContext } from '../context.ts';
-import type { ConversationView } from '../conversation-view.svelte.ts';
-import { isAssistantChat } from '../kinds.ts';
-import { attemptAction } from '../logic/attempt-action.ts';
-import type { MessageView } from '../rows.ts';
+import type { ConversationContext } from './context.ts';
+import type { ConversationView } from './conversation-view.svelte.ts';
+import { isAssistantChat } from './kinds.ts';
+import { composerTargetOf, type ComposerTarget } from './composer-target.svelte.ts';
+import { attemptAction } from './logic/attempt-action.ts';
+import { perView } from './per-view.ts';
+import type { MessageView } from './rows.ts';
 
 /** Sends, schedules and edits the user's messages in a conversation. */
 export class MessageSender {
@@ -23,24 +25,26 @@ export class MessageSender {
   readonly #app: App;
   readonly #chat: ConversationContext;
   readonly #view: ConversationView;
+  readonly #target: ComposerTarget;
 
-  constructor(app: App, chat: ConversationContext, view: ConversationView) {
-    this.#app = app;
-    this.#chat = chat;
+  constructor(view: ConversationView) {
+    this.#app = view.app;
+    this.#chat = view.chat;
     this.#view = view;
+    this.#target = composerTargetOf(view);
   }
 
   /** Sends a message. Only for the first message of a new conversation it returns a promise, which must be awaited. */
   send(content: string, files: readonly AttachedFile[] = []): Promise<void> | undefined {
-    const { pending, directory, id, log, models, rights, target } = this.#view;
+    const { pending, directory, id, log, models, rights } = this.#view;
     if (pending) return pending.start(content, files);
     const placed = {
       ...(this.isAlsoTold && { also_to_conversation: true }),
       ...this.#bare
     };
-    const clientId = log.send(content, target.replyTo?.id ?? null, directory.calledIn(content), files, placed);
+    const clientId = log.send(content, this.#target.replyTo?.id ?? null, directory.calledIn(content), files, placed);
     if (rights.canCompare && models.canChoose) this.#chat.comparing.start(id, clientId);
-    target.setReply(null);
+    this.#target.setReply(null);
     this.isAlsoTold = false;
     return undefined;
   }
@@ -50,7 +54,7 @@ export class MessageSender {
     if (!clientId) return;
     const { directory, log } = this.#view;
     await attemptAction(async () => {
-      const said = (await import('../composer/mention-query.ts')).withHere(content, directory.names);
+      const said = (await import('./composer/mention-query.ts')).withHere(content, directory.names);
       log.outbox.reword(clientId, said, directory.calledIn(said));
     });
   }
@@ -61,15 +65,16 @@ export class MessageSender {
 
   /** Schedules a message to be sent at the time `at`. */
   async schedule(content: string, attachmentIds: readonly string[], at: string): Promise<Scheduled> {
-    const { directory, id, root, target } = this.#view;
+    const { directory, id, root } = this.#view;
+    const { replyTo } = this.#target;
     const scheduled = await this.#app.api.post(`/conversations/${id}/messages`, {
       // The same message for another time has the same id: if it has reached the server before, it keeps the time given then.
-      client_id: this.#scheduling.idOf([content, attachmentIds, target.replyTo?.id]),
+      client_id: this.#scheduling.idOf([content, attachmentIds, replyTo?.id]),
       content,
       send_at: at,
       mentions: directory.calledIn(content),
       ...this.#bare,
-      ...(target.replyTo?.id && { reply_to: target.replyTo.id }),
+      ...(replyTo?.id && { reply_to: replyTo.id }),
       ...(attachmentIds.length > 0 && { attachment_ids: attachmentIds }),
       ...(root && { thread_id: root, also_to_conversation: this.isAlsoTold })
     });
@@ -86,7 +91,7 @@ export class MessageSender {
   }
 
   async #reword(id: string, content: string): Promise<void> {
-    const { mentionsAfterEdit } = await import('../composer/mention-query.ts');
+    const { mentionsAfterEdit } = await import('./composer/mention-query.ts');
     const { directory, log } = this.#view;
     const before = log.find(id)?.mentions ?? [];
     const isConfirmed = this.#unconfirmed === content;
@@ -99,3 +104,5 @@ export class MessageSender {
     }
   }
 }
+
+export const senderOf = perView((view) => new MessageSender(view));

@@ -4,28 +4,35 @@ import type { BookmarksStore } from '#lib/features/bookmarks/saved.svelte.ts';
 import { copyText } from '#lib/ui/clipboard.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
-import type { ConversationView } from '../conversation-view.svelte.ts';
-import type { Action } from '../logic/actions.ts';
-import { attemptAction } from '../logic/attempt-action.ts';
-import type { MessageView } from '../rows.ts';
+import { composerTargetOf } from './composer-target.svelte.ts';
+import type { ConversationView } from './conversation-view.svelte.ts';
+import type { Action } from './logic/actions.ts';
+import { attemptAction } from './logic/attempt-action.ts';
+import { stopAnswer } from './logic/stop-answer.ts';
+import { perView } from './per-view.ts';
+import type { MessageView } from './rows.ts';
 
 /** Actions on the messages of a conversation: those in their menus, and those on answers and tool calls. */
 export class MessageActions {
-  /** Key of the answer that is being read aloud; null if there is none. */
-  reading = $state<string | null>(null);
   /** Bookmarks of the reader; null until they are needed. */
   saved = $state.raw<BookmarksStore | null>(null);
 
   readonly #app: App;
   readonly #view: ConversationView;
 
-  constructor(app: App, view: ConversationView) {
-    this.#app = app;
+  constructor(view: ConversationView) {
+    this.#app = view.app;
     this.#view = view;
+    view.onClose(() => this.#stopReading());
+  }
+
+  /** Key of the answer that is being read aloud; null if there is none. */
+  get reading(): string | null {
+    return this.#view.reading;
   }
 
   run(action: Action, message: MessageView): void {
-    const { dialogs, id, log, models, navigation, target } = this.#view;
+    const { dialogs, id, log, models, navigation } = this.#view;
     dialogs.close('actions');
     switch (action) {
       case 'react':
@@ -43,14 +50,14 @@ export class MessageActions {
       case 'note':
       case 'pin':
       case 'link':
-        return void import('../logic/message-marks.ts').then(
+        return void import('./logic/message-marks.ts').then(
           ({ mark }) => mark(action, message, this.#app, id),
           () => toast(m.part_failed())
         );
       case 'reply':
-        return target.reply(message);
+        return composerTargetOf(this.#view).reply(message);
       case 'edit':
-        return target.edit(message);
+        return composerTargetOf(this.#view).edit(message);
       case 'copy':
         return void this.copy(message);
       case 'read':
@@ -64,7 +71,7 @@ export class MessageActions {
       case 'details':
         return void (dialogs.detailed = dialogs.detailed === message.key ? null : message.key);
       case 'stop':
-        return void this.stop(message.id ?? '');
+        return void stopAnswer(log, message.id ?? '');
       case 'discard':
         return log.outbox.discard(message.clientId ?? '');
       case 'delete':
@@ -102,24 +109,23 @@ export class MessageActions {
 
   /** Starts reading an answer aloud, or stops it. */
   async readAloud({ key, content }: MessageView): Promise<void> {
-    const isOver = this.reading === key;
-    this.reading = isOver ? null : key;
+    const isOver = this.#view.reading === key;
+    this.#view.reading = isOver ? null : key;
     try {
-      const { stopSpeaking, speak } = await import('../logic/speech.ts');
+      const { stopSpeaking, speak } = await import('./logic/speech.ts');
       if (isOver) return stopSpeaking();
       speak(content, () => {
-        if (this.reading === key) this.reading = null;
+        if (this.#view.reading === key) this.#view.reading = null;
       });
     } catch {
-      this.reading = null;
+      this.#view.reading = null;
       toast(m.part_failed());
     }
   }
 
-  /** Stops reading aloud. Called when the conversation is left. */
-  close(): void {
-    if (this.reading === null) return;
-    import('../logic/speech.ts').then(
+  #stopReading(): void {
+    if (this.#view.reading === null) return;
+    import('./logic/speech.ts').then(
       ({ stopSpeaking }) => stopSpeaking(),
       // If the module can't be loaded, it never was, so nothing is being read.
       () => undefined
@@ -127,22 +133,11 @@ export class MessageActions {
   }
 
   async delete(message: MessageView): Promise<void> {
-    const { dialogs, log, navigation, target } = this.#view;
+    const { dialogs, log, navigation } = this.#view;
     dialogs.deleting = null;
-    target.release(message);
+    composerTargetOf(this.#view).release(message);
     navigation.focus();
     if (message.id) await attemptAction(() => log.requests.remove(message.id as string));
-  }
-
-  async stop(id: string): Promise<void> {
-    await attemptAction(() => this.#view.log.requests.stop(id));
-  }
-
-  /** Stops the newest streaming answer. Returns false if there is none. */
-  stopLast(): boolean {
-    const last = this.#view.log.streaming.at(-1);
-    if (last) void this.stop(last.id);
-    return last !== undefined;
   }
 
   async showVersion(id: string, index: number): Promise<void> {
@@ -165,3 +160,5 @@ export class MessageActions {
     return attemptAction(() => this.#view.log.requests.decide(messageId, callId, decision, more));
   }
 }
+
+export const messageActionsOf = perView((view) => new MessageActions(view));

@@ -1,6 +1,7 @@
-import type { ConversationContext } from '../context.ts';
-import type { ConversationView } from '../conversation-view.svelte.ts';
-import type { MessageView } from '../rows.ts';
+import type { ConversationContext } from './context.ts';
+import type { ConversationView } from './conversation-view.svelte.ts';
+import { perView } from './per-view.ts';
+import type { MessageView } from './rows.ts';
 
 type ReplyTarget = Pick<MessageView, 'id' | 'sender' | 'content' | 'attachments'>;
 
@@ -12,8 +13,8 @@ export class ComposerTarget {
   readonly #chat: ConversationContext;
   readonly #view: ConversationView;
 
-  constructor(chat: ConversationContext, view: ConversationView) {
-    this.#chat = chat;
+  constructor(view: ConversationView) {
+    this.#chat = view.chat;
     this.#view = view;
   }
 
@@ -74,3 +75,5 @@ export class ComposerTarget {
     if (id && this.replyTo?.id === id) this.setReply(null);
   }
 }
+
+export const composerTargetOf = perView((view) => new ComposerTarget(view));
