@@ -31,25 +31,22 @@ export const DEFERRED = {
   frame: [
     'app/on-app-ready.ts',
     'features/notifications/components/desktop-notifier.ts',
-    'features/notifications/rail-entry.svelte',
     'features/moderation/warnings.svelte',
     'features/billing/credits-entry.svelte',
     'features/shell/components/dialogs.svelte',
     'features/shell/components/rail-work.svelte',
+    'features/shell/components/side-panel.svelte',
     'features/threads/threads-entry.svelte',
     'features/conversations/draft-sync.svelte.ts'
   ],
   composer: [
-    'features/channels/channel-links.ts',
     'features/files/logic/uploader.ts',
     'features/conversations/composer.svelte',
     'features/conversations/drop-target.svelte',
     'features/conversations/components/empty-conversation.svelte',
     'features/conversations/components/deferred-parts.ts',
     'features/conversations/composer/mention-list.svelte',
-    'features/files/tray.svelte',
-    'features/boards/message-tasks.svelte.ts',
-    'features/emoji/own-emoji.svelte.ts'
+    'features/files/tray.svelte'
   ]
 };
 

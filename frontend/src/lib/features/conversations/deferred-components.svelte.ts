@@ -1,6 +1,7 @@
 import type { Component, ComponentProps } from 'svelte';
 import type { App } from '#lib/app/app.ts';
 import type { actionsOf } from './logic/actions.ts';
+import type { messageActionsOf } from './message-actions.svelte.ts';
 import type { longPress } from '#lib/ui/long-press.ts';
 import type { GrowingMarkdown } from '#lib/features/markdown/streaming.ts';
 import type { ConversationView } from './conversation-view.svelte.ts';
@@ -74,6 +75,8 @@ interface DeferredComponents {
   GrowingMarkdown: typeof GrowingMarkdown | null;
   /** Returns the actions of a message, for keyboard shortcuts. */
   actionsOf: typeof actionsOf | null;
+  /** Returns the object that runs these actions. */
+  messageActionsOf: typeof messageActionsOf | null;
   /** Attachment that recognises a long press, for touch screens. */
   longPress: typeof longPress | null;
   /** Whether loading has failed, so that messages are shown without attachments. */
@@ -103,6 +106,7 @@ export const later = $state<DeferredComponents>({
   Versions: null,
   GrowingMarkdown: null,
   actionsOf: null,
+  messageActionsOf: null,
   longPress: null,
   isLate: false
 });
@@ -115,10 +119,12 @@ export async function loadDeferredComponents(app: App, conversationView: Convers
       (part) => (later.Composer ??= part.default),
       () => toast(m.part_failed())
     ),
-    import('./components/deferred-parts.ts').then((parts) => Object.assign(later, parts)),
-    import('#lib/features/emoji/own-emoji.svelte.ts').then(({ showOwnEmoji }) => showOwnEmoji(app, conversationView)),
-    import('#lib/features/boards/message-tasks.svelte.ts').then(({ showTasks }) => showTasks(app, conversationView)),
-    import('#lib/features/channels/channel-links.ts').then(({ linkChannels }) => linkChannels(app, conversationView))
+    import('./components/deferred-parts.ts').then(({ linkChannels, showOwnEmoji, showTasks, ...parts }) => {
+      Object.assign(later, parts);
+      showOwnEmoji(app, conversationView);
+      showTasks(app, conversationView);
+      linkChannels(app, conversationView);
+    })
   ]);
   later.isLate = later.Attachments === null;
   // Components that aren't visible at first are loaded after the visible ones.

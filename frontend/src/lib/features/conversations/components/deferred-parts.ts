@@ -1,5 +1,9 @@
 /** Components and functions that a conversation needs soon after it is shown, bundled together. The composer is loaded separately. */
+export { showTasks } from '#lib/features/boards/message-tasks.svelte.ts';
+export { linkChannels } from '#lib/features/channels/channel-links.ts';
+export { showOwnEmoji } from '#lib/features/emoji/own-emoji.svelte.ts';
 export { actionsOf } from '../logic/actions.ts';
+export { messageActionsOf } from '../message-actions.svelte.ts';
 export { longPress } from '#lib/ui/long-press.ts';
 export { GrowingMarkdown } from '#lib/features/markdown/streaming.ts';
 export { default as CatchUp } from '#lib/features/search/catch-up-in-conversation.svelte';
