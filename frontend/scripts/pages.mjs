@@ -31,7 +31,6 @@ export const DEFERRED = {
   frame: [
     'app/on-app-ready.ts',
     'features/notifications/components/desktop-notifier.ts',
-    'features/moderation/warnings.svelte',
     'features/billing/credits-entry.svelte',
     'features/shell/components/dialogs.svelte',
     'features/shell/components/rail-work.svelte',
