@@ -7,13 +7,15 @@ import type { Calls } from './generated/calls.gen.ts';
 export type Method = keyof Calls;
 
 /** Replaces each `{}` of a path by a string placeholder. */
-type Written<Path> = Path extends `${infer Before}{}${infer After}` ? `${Before}${string}${Written<After>}` : Path;
+type PathPattern<Path> = Path extends `${infer Before}{}${infer After}`
+  ? `${Before}${string}${PathPattern<After>}`
+  : Path;
 
 /** Paths that accept the method, with or without query parameters in the path. */
-export type PathOf<M extends Method> = Written<keyof Calls[M]> | `${Extract<AskedBy<M>, string>}?${string}`;
+export type PathOf<M extends Method> = PathPattern<keyof Calls[M]> | `${Extract<PathWithQuery<M>, string>}?${string}`;
 
 /** Paths of the method that have query parameters. */
-type AskedBy<M extends Method> = {
+type PathWithQuery<M extends Method> = {
   [Path in keyof Calls[M]]: 'query' extends keyof Calls[M][Path] ? Path : never;
 }[keyof Calls[M]];
 

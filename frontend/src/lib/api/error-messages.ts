@@ -86,18 +86,18 @@ export function translated(refused: Refused): string {
 
 function quotaReached({ details }: Refused): string {
   if (details?.metric === 'members') return m.error_quota_members();
-  const time = anew(details);
+  const time = timeUntilRenewal(details);
   return time ? m.error_quota_today({ time }) : m.error_quota_reached();
 }
 
 function budgetExceeded({ details }: Refused): string {
   const used = details?.scope === 'workspace' ? m.error_budget_workspace() : m.error_budget_exceeded();
-  const time = anew(details);
+  const time = timeUntilRenewal(details);
   return time ? `${used} ${m.error_starts_anew({ time })}` : used;
 }
 
 /** Text with the time until the quota renews; null if that is unknown. */
-function anew(details: Details | undefined): string | null {
+function timeUntilRenewal(details: Details | undefined): string | null {
   return typeof details?.resets_at === 'string' ? untilTime(details.resets_at) : null;
 }
 

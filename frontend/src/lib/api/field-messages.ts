@@ -12,11 +12,11 @@ const SENTENCES: Record<string, (message: string) => string> = {
   taken: m.refused_taken,
   required: m.refused_required,
   missing: m.refused_required,
-  too_long: most,
-  too_many: most,
-  too_large: most,
-  too_short: least,
-  too_small: least,
+  too_long: maxMessage,
+  too_many: maxMessage,
+  too_large: maxMessage,
+  too_short: minMessage,
+  too_small: minMessage,
   duplicate: m.refused_duplicate,
   forbidden: m.refused_address,
   too_wide: m.refused_wide,
@@ -45,12 +45,12 @@ function amountIn(message: string): string | undefined {
   return digits && number(Number(digits.replaceAll(',', ''))) + unit;
 }
 
-function most(message: string): string {
+function maxMessage(message: string): string {
   const amount = amountIn(message);
   return amount ? m.refused_most({ most: amount }) : m.refused_less();
 }
 
-function least(message: string): string {
+function minMessage(message: string): string {
   const amount = amountIn(message);
   return amount ? m.refused_least({ least: amount }) : m.refused_more();
 }

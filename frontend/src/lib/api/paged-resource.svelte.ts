@@ -20,7 +20,7 @@ export class PagedResource<T> {
   #turn = 0;
   /** Number of local changes. A response is stale if its request is older than the last change. */
   #changes = 0;
-  #again: () => Promise<void> = () => this.load();
+  #repeatLoad: () => Promise<void> = () => this.load();
 
   /** If `keyOf` is given, items that are already loaded are not added again. */
   constructor(ask: (page: number) => Promise<Page<T>>, keyOf?: (item: T) => unknown) {
@@ -47,7 +47,7 @@ export class PagedResource<T> {
 
   /** Replaces the items by the given page. */
   load(page = 1): Promise<void> {
-    this.#again = () => this.load(page);
+    this.#repeatLoad = () => this.load(page);
     this.#requestedAt = Date.now();
     return this.#loadPages(page, page, (items) => items);
   }
@@ -55,21 +55,21 @@ export class PagedResource<T> {
   /** Reloads all pages loaded so far, so that the list keeps its length and its scroll position. */
   refresh(): Promise<void> {
     if (!this.isKnown) return this.load();
-    this.#again = () => this.refresh();
+    this.#repeatLoad = () => this.refresh();
     this.#requestedAt = Date.now();
     return this.#loadPages(this.#first, this.page, (items) => items);
   }
 
   /** Appends the next page. */
   more(): Promise<void> {
-    this.#again = () => this.more();
+    this.#repeatLoad = () => this.more();
     const next = this.page + 1;
     return this.#loadPages(next, next, (items) => [...this.items, ...this.#without(items, this.items)], this.#first);
   }
 
   /** Repeats the last request. */
   retry(): Promise<void> {
-    return this.#again();
+    return this.#repeatLoad();
   }
 
   /**

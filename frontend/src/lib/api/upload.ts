@@ -36,7 +36,7 @@ const RESPONSE_TIMEOUT = 120_000;
 const TUS = { 'Tus-Resumable': '1.0.0' };
 
 export function upload(api: Api, request: Request): Promise<Upload> {
-  return signedIn(api, () =>
+  return withTokenRefresh(api, () =>
     request.blob.size > SINGLE_REQUEST_MAX_BYTES ? sendParts(api, request) : sendWhole(request)
   );
 }
@@ -50,11 +50,11 @@ export async function transcribe(
 ): Promise<string> {
   const address = workspaceId ? `${TRANSCRIPTION_URL}?workspace_id=${workspaceId}` : TRANSCRIPTION_URL;
   const headers = { 'Content-Type': recording.type || 'application/octet-stream' };
-  const answer = await signedIn(api, () => ask('POST', address, headers, signal, recording));
+  const answer = await withTokenRefresh(api, () => sendRequest('POST', address, headers, signal, recording));
   return (JSON.parse(answer.responseText) as { data: { text: string } }).data.text;
 }
 
-async function signedIn<T>(api: Api, go: () => Promise<T>): Promise<T> {
+async function withTokenRefresh<T>(api: Api, go: () => Promise<T>): Promise<T> {
   try {
     return await go();
   } catch (error) {
@@ -67,7 +67,7 @@ async function signedIn<T>(api: Api, go: () => Promise<T>): Promise<T> {
 async function sendWhole({ blob, name, mediaType, voice, onprogress, signal }: Request): Promise<Upload> {
   const query = voice ? `?kind=voice&peaks=${voice.peaks.join(',')}&duration_ms=${voice.duration_ms}` : '';
   const headers = { 'Content-Type': mediaType || 'application/octet-stream', 'X-Filename': encodeURIComponent(name) };
-  const answer = await ask('POST', UPLOAD_URL + query, headers, signal, blob, (loaded) =>
+  const answer = await sendRequest('POST', UPLOAD_URL + query, headers, signal, blob, (loaded) =>
     onprogress(loaded / blob.size)
   );
   return (JSON.parse(answer.responseText) as { data: Upload }).data;
@@ -83,7 +83,7 @@ async function sendParts(api: Api, request: Request): Promise<Upload> {
       if (offset < blob.size) {
         const headers = { ...TUS, 'Upload-Offset': String(offset), 'Content-Type': 'application/offset+octet-stream' };
         const told = (loaded: number) => onprogress((offset + loaded) / blob.size);
-        await ask('PATCH', at, headers, signal, blob.slice(offset), told);
+        await sendRequest('PATCH', at, headers, signal, blob.slice(offset), told);
       }
       return await api.get(`/uploads/${at.slice(at.lastIndexOf('/') + 1)}`);
     } catch (error) {
@@ -96,7 +96,7 @@ async function sendParts(api: Api, request: Request): Promise<Upload> {
 async function startTusUpload({ blob, name, mediaType, onbegun, signal }: Request): Promise<Part> {
   const metadata = `filename ${inBase64(name)},filetype ${inBase64(mediaType)}`;
   const headers = { ...TUS, 'Upload-Length': String(blob.size), 'Upload-Metadata': metadata };
-  const answer = await ask('POST', TUS_URL, headers, signal);
+  const answer = await sendRequest('POST', TUS_URL, headers, signal);
   const at = new URL(answer.getResponseHeader('Location') ?? '', location.origin).pathname;
   onbegun(at);
   return { at, offset: 0 };
@@ -106,7 +106,7 @@ async function startTusUpload({ blob, name, mediaType, onbegun, signal }: Reques
 async function resumeTusUpload({ onbegun, signal }: Request, begunAt: string | null): Promise<Part | null> {
   if (begunAt === null) return null;
   try {
-    const answer = await ask('HEAD', begunAt, TUS, signal);
+    const answer = await sendRequest('HEAD', begunAt, TUS, signal);
     return { at: begunAt, offset: Number(answer.getResponseHeader('Upload-Offset')) };
   } catch (error) {
     if (!(error instanceof ApiError) || (error.status !== 404 && error.status !== 410)) throw error;
@@ -115,7 +115,7 @@ async function resumeTusUpload({ onbegun, signal }: Request, begunAt: string | n
   }
 }
 
-function ask(
+function sendRequest(
   method: string,
   url: string,
   headers: Record<string, string>,
